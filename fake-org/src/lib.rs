@@ -1,0 +1,1 @@
+//! A Salesforce emulator for tests and demos.

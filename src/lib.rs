@@ -1,0 +1,1 @@
+//! Salesforce login, protected routes and an authenticated connection for Actix Web.
