@@ -1,0 +1,16 @@
+//! The Salesforce REST API on behalf of a grant.
+
+mod connection;
+mod name;
+mod path;
+pub mod soql;
+mod usage;
+mod version;
+
+pub use self::{
+    connection::Connection,
+    path::{Cursor, InvalidPath},
+    usage::ApiUsage,
+    version::{ApiVersion, InvalidApiVersion},
+};
+pub(crate) use self::{name::InvalidName, soql::BindError};

@@ -1,0 +1,353 @@
+//! Which URL a call goes to: always one of the grant's own instance, and only the one that was checked.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use url::{Url, form_urlencoded};
+
+use super::version::ApiVersion;
+
+/// A path or an URL that is refused. Never contains the text itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidPath {
+    /// A character that does not belong in an URL, or a broken percent-encoding.
+    #[error("the path has a character that must be percent-encoded")]
+    Character,
+    /// An empty segment, `.` or `..`, encoded or not: the path would name something else than it seems to.
+    #[error("the path has an empty segment, a dot segment or an encoded control character")]
+    Segment,
+    /// An URL of another origin than the grant's instance. The token goes nowhere else.
+    #[error("the URL is not on this organization's instance")]
+    Origin,
+    /// An external id value that no path can carry.
+    #[error("an empty value, `.` and `..` cannot be looked up by external id")]
+    Value,
+}
+
+/// A path on the instance, with its query: checked, and absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ResourcePath {
+    path: String,
+    query: String,
+}
+
+impl ResourcePath {
+    /// A resource of the REST API: `sobjects/Account` becomes `/services/data/v66.0/sobjects/Account`.
+    pub(crate) fn versioned(version: ApiVersion, resource: &str) -> Result<Self, InvalidPath> {
+        Self::checked(&format!("/services/data/v{version}/{resource}"))
+    }
+
+    /// What a user wrote, in one of three forms: an URL of the instance, a path of the instance (with a leading
+    /// slash), or a resource of the REST API (without one).
+    pub(crate) fn parse(text: &str, version: ApiVersion, instance: &Url) -> Result<Self, InvalidPath> {
+        let is_url =
+            |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+        if is_url("https://") || is_url("http://") {
+            let url = Url::parse(text).map_err(|_| InvalidPath::Character)?;
+            let has_user = !url.username().is_empty() || url.password().is_some();
+            if url.origin() != instance.origin() || has_user {
+                return Err(InvalidPath::Origin);
+            }
+            // Checked as it was written: the parser has already folded dot segments away in `url`.
+            let written = text.splitn(4, '/').nth(3).unwrap_or_default();
+            Self::checked(&format!("/{written}"))
+        } else if text.starts_with('/') {
+            Self::checked(text)
+        } else {
+            Self::versioned(version, text)
+        }
+    }
+
+    fn checked(text: &str) -> Result<Self, InvalidPath> {
+        let (path, query) = text.split_once('?').unwrap_or((text, ""));
+        check_characters(path, b"/")?;
+        check_characters(query, b"/?")?;
+        let segments = path.strip_prefix('/').ok_or(InvalidPath::Segment)?;
+        // A trailing slash is fine, and so is the root.
+        let segments = segments.strip_suffix('/').unwrap_or(segments);
+        if !segments.is_empty() {
+            segments.split('/').try_for_each(check_segment)?;
+        }
+        Ok(Self { path: path.to_owned(), query: query.to_owned() })
+    }
+
+    /// Adds a parameter to the query, percent-encoded.
+    pub(crate) fn push_query(&mut self, name: &str, value: &str) {
+        if !self.query.is_empty() {
+            self.query.push('&');
+        }
+        self.query.extend(form_urlencoded::byte_serialize(name.as_bytes()));
+        self.query.push('=');
+        self.query.extend(form_urlencoded::byte_serialize(value.as_bytes()));
+    }
+
+    /// The URL to ask. An error when the URL is not exactly what was checked.
+    pub(crate) fn on(&self, instance: &Url) -> Result<Url, InvalidPath> {
+        let mut url = instance.clone();
+        url.set_path(&self.path);
+        url.set_query((!self.query.is_empty()).then_some(&self.query));
+        url.set_fragment(None);
+        if url.origin() == instance.origin() && url.path() == self.path {
+            Ok(url)
+        } else {
+            Err(InvalidPath::Segment)
+        }
+    }
+
+    pub(crate) fn query_bytes(&self) -> usize {
+        self.query.len()
+    }
+}
+
+/// RFC 3986, section 3.3: the characters of a segment, percent-encodings, and `extra`.
+fn check_characters(text: &str, extra: &[u8]) -> Result<(), InvalidPath> {
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte == b'%' {
+            let Some((digits, after)) = after.split_at_checked(2) else { return Err(InvalidPath::Character) };
+            if !digits.iter().all(u8::is_ascii_hexdigit) {
+                return Err(InvalidPath::Character);
+            }
+            rest = after;
+        } else if !byte.is_ascii_alphanumeric()
+            && !b"-._~!$&'()*+,;=:@".contains(&byte)
+            && !extra.contains(&byte)
+        {
+            return Err(InvalidPath::Character);
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a segment that a server could read as several, or as none. The decoded segment counts.
+fn check_segment(segment: &str) -> Result<(), InvalidPath> {
+    let decoded = decode(segment);
+    let is_fine = !decoded.is_empty()
+        && !decoded.iter().any(u8::is_ascii_control)
+        && !decoded.split(|byte| matches!(byte, b'/' | b'\\')).any(|part| matches!(part, b"." | b".."));
+    if is_fine { Ok(()) } else { Err(InvalidPath::Segment) }
+}
+
+fn decode(segment: &str) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let hex = after.get(..2).filter(|_| byte == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        match hex.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(value) => {
+                decoded.push(value);
+                rest = &after[2..];
+            }
+            None => {
+                decoded.push(byte);
+                rest = after;
+            }
+        }
+    }
+    decoded
+}
+
+/// A value as one segment of a path, percent-encoded. Control characters and dot segments, also next to a slash, have
+/// no safe form and are refused.
+///
+/// A value that ends like a file name (`.json`, `.inc`) is cut there by Salesforce itself, and not found.
+pub(crate) fn segment(value: &str) -> Result<String, InvalidPath> {
+    let mut encoded = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            const HEX: [char; 16] =
+                ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+            encoded.extend(['%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+    }
+    check_segment(&encoded).map_err(|_| InvalidPath::Value)?;
+    Ok(encoded)
+}
+
+/// Where the next page of a query is.
+///
+/// Goes into a link or a form as text and comes back with `parse`: whoever changes it on the way reaches no other
+/// path than one of this API's queries, and no rows but their own.
+///
+/// ```
+/// use actix_salesforce::Cursor;
+///
+/// let cursor: Cursor = "/services/data/v66.0/query/01gD0000002HU6KIAW-2000".parse()?;
+/// assert!("https://elsewhere.example/services/data/v66.0/query/01g".parse::<Cursor>().is_err());
+/// assert!("/services/data/v66.0/../../../setup".parse::<Cursor>().is_err());
+/// # Ok::<(), actix_salesforce::InvalidPath>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(ResourcePath);
+
+impl Cursor {
+    pub(crate) fn into_path(self) -> ResourcePath {
+        self.0
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = InvalidPath;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPath> {
+        // Salesforce writes it with letters, digits and hyphens only: nothing encoded, no query.
+        let path = ResourcePath::checked(text)?;
+        let is_ours = text.strip_prefix("/services/data/v").is_some_and(|rest| rest.contains("/query"));
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte);
+        if is_ours && text.bytes().all(is_plain) { Ok(Self(path)) } else { Err(InvalidPath::Origin) }
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.path)
+    }
+}
+
+impl Serialize for Cursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.path)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn instance() -> Url {
+        Url::parse("https://acme.my.salesforce.com").unwrap()
+    }
+
+    fn url(text: &str) -> Result<String, InvalidPath> {
+        let path = ResourcePath::parse(text, ApiVersion::CURRENT, &instance())?;
+        path.on(&instance()).map(Into::into)
+    }
+
+    #[test]
+    fn a_path_is_a_resource_a_path_of_the_instance_or_an_url_of_it() {
+        for (text, expected) in [
+            ("limits", "https://acme.my.salesforce.com/services/data/v66.0/limits"),
+            ("query/?q=SELECT+Id", "https://acme.my.salesforce.com/services/data/v66.0/query/?q=SELECT+Id"),
+            ("@evil.example", "https://acme.my.salesforce.com/services/data/v66.0/@evil.example"),
+            ("/services/apexrest/acme/v1", "https://acme.my.salesforce.com/services/apexrest/acme/v1"),
+            ("/services/data/", "https://acme.my.salesforce.com/services/data/"),
+            (
+                "sobjects/A/Ext__c/a%2Fb",
+                "https://acme.my.salesforce.com/services/data/v66.0/sobjects/A/Ext__c/a%2Fb",
+            ),
+            ("HTTPS://ACME.my.salesforce.com/x?y=/z", "https://acme.my.salesforce.com/x?y=/z"),
+            ("https://acme.my.salesforce.com:443/x", "https://acme.my.salesforce.com/x"),
+        ] {
+            assert_eq!(url(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_leaves_its_place_is_refused() {
+        for text in [
+            "//evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "..",
+            "../x",
+            "sobjects/../../x",
+            "/services/.",
+            "a/%2e%2E/b",
+            "a/.%2e",
+            "a/..%2f..",
+            "a/..%5cb",
+            "a//b",
+            "/a//",
+            "a\r\nX: y",
+            "a%0d%0aX: y",
+            "a%00",
+            "a b",
+            "a#b",
+            "ä",
+            "a%",
+            "a%2",
+            "a%zz",
+            "",
+            "https://evil.example/x",
+            "http://acme.my.salesforce.com/x",
+            "https://acme.my.salesforce.com.evil.example/",
+            "https://acme.my.salesforce.com@evil.example/",
+            "https://u@acme.my.salesforce.com/x",
+            "https://acme.my.salesforce.com:8443/x",
+            "https://",
+            "https:///x",
+            "https://acme.my.salesforce.com/a/../b",
+            "https://acme.my.salesforce.com\\x",
+        ] {
+            if text.is_empty() {
+                // The root of the versioned API.
+                assert!(url(text).is_ok());
+            } else {
+                assert!(url(text).is_err(), "{text:?} gave {:?}", url(text));
+            }
+        }
+    }
+
+    // A-27 of the threat catalogue.
+    #[test]
+    fn a_cursor_is_a_query_path_of_this_api() {
+        for text in [
+            "https://evil.example/services/data/v66.0/query/01g",
+            "//evil.example/services/data/v66.0/query/01g",
+            "@evil.example/services/data/v66.0/query/01g",
+            ".evil.example",
+            ":443@evil.example",
+            "\\\\evil.example",
+            "/\\evil.example",
+            "/services/../../x",
+            "/services/data/v66.0/query/..%2f..",
+            "/services/data/v66.0/query/01g\r\nHost: evil.example",
+            "/services/data/v66.0/sobjects/Account",
+            "/services/oauth2/userinfo",
+            "/services/data/v66.0/query/../../x",
+            "",
+            "https://acme.my.salesforce.com/services/data/v66.0/query/01g",
+        ] {
+            assert!(text.parse::<Cursor>().is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_external_id_stays_one_segment_and_reads_back_equal(value in any::<String>()) {
+            if let Ok(encoded) = segment(&value) {
+                let path = format!("sobjects/Account/Ext__c/{encoded}");
+                let path = ResourcePath::parse(&path, ApiVersion::CURRENT, &instance()).unwrap();
+                let url = path.on(&instance()).unwrap();
+                let segments: Vec<_> = url.path_segments().unwrap().collect();
+                prop_assert_eq!(segments.len(), 7);
+                prop_assert_eq!(decode(segments[6]), value.as_bytes());
+                prop_assert_eq!((url.query(), url.fragment()), (None, None));
+            } else {
+                let is_dots = value.split(['/', '\\']).any(|part| matches!(part, "." | ".."));
+                prop_assert!(value.is_empty() || is_dots || value.contains(|c: char| c.is_ascii_control()));
+            }
+        }
+
+        #[test]
+        fn whatever_passes_stays_on_the_instance(text in "[a-z./\\\\%2e@:?#]{0,24}") {
+            if let Ok(url) = url(&text) {
+                prop_assert!(url.starts_with("https://acme.my.salesforce.com/"));
+                prop_assert!(!url.contains("/../"));
+            }
+        }
+    }
+}

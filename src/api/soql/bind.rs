@@ -1,0 +1,412 @@
+//! Values as SOQL literals, and their places in a query.
+
+use std::{borrow::Cow, fmt::Write};
+
+use super::{
+    FieldName, ObjectName,
+    scan::{Piece, scan},
+};
+use crate::{OrgId, SalesforceId, UserId};
+
+/// A query and the values bound to it that do not fit. Names are the program's; values are never repeated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The query has a placeholder that nothing was bound to.
+    #[error("nothing is bound to `:{0}`")]
+    Unbound(String),
+    /// Two values were bound to one name.
+    #[error("`:{0}` is bound twice")]
+    Twice(String),
+    /// A value was bound to a name that the query does not have. Placeholders inside quotes do not count.
+    #[error("the query has no placeholder `:{0}` outside quotes; bind a `Like` instead of writing '%:{0}%'")]
+    Unused(String),
+    /// A value that has no literal.
+    #[error("the value of `:{name}` cannot be bound: {source}")]
+    Value {
+        /// The placeholder's name.
+        name: String,
+        /// What is wrong with the value.
+        source: InvalidValue,
+    },
+    /// A colon that is no placeholder, or a placeholder that text touches.
+    #[error(
+        "a placeholder is a colon and a name, with nothing touching it; for LAST_N_DAYS:n bind a `DateLiteral`"
+    )]
+    Placeholder,
+    /// A string in the query's text has no end.
+    #[error("a quoted string in the query has no end")]
+    UnclosedString,
+}
+
+/// A value that cannot be written as a SOQL literal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidValue {
+    /// A list without a member. SOQL has no empty list, and a condition must not silently vanish: decide in the
+    /// program what an empty list means, most often that there is nothing to ask.
+    #[error("the list is empty")]
+    EmptyList,
+    /// A list in a list.
+    #[error("a list cannot hold lists")]
+    NestedList,
+    /// An infinite number, or none at all.
+    #[error("the number is not finite")]
+    NotFinite,
+}
+
+/// A finished SOQL literal. Made by the [`ToSoql`] of the types listed in the [module](super) only, so that no text can
+/// get into a query unescaped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SoqlLiteral(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    One(String),
+    List(String),
+}
+
+impl SoqlLiteral {
+    pub(super) fn one(literal: String) -> Self {
+        Self(Kind::One(literal))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        let (Kind::One(literal) | Kind::List(literal)) = &self.0;
+        literal
+    }
+}
+
+/// A value that can be bound to a query.
+///
+/// Implement it for your own types by handing on to a type that has it:
+///
+/// ```
+/// use actix_salesforce::soql::{InvalidValue, SoqlLiteral, ToSoql};
+///
+/// enum Rating { Hot, Cold }
+///
+/// impl ToSoql for Rating {
+///     fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
+///         match self { Self::Hot => "Hot", Self::Cold => "Cold" }.to_soql()
+///     }
+/// }
+/// ```
+pub trait ToSoql {
+    /// The value as a literal.
+    ///
+    /// # Errors
+    /// When the value has no literal: an empty list, a number that is not finite.
+    fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue>;
+}
+
+/// Writes a string literal: `write` gets the literal and the function that adds escaped text to it.
+pub(super) fn push_quoted(literal: &mut String, write: impl FnOnce(&mut String, fn(&mut String, &str))) {
+    literal.push('\'');
+    write(literal, push_escaped);
+    literal.push('\'');
+}
+
+fn push_escaped(literal: &mut String, text: &str) {
+    for character in text.chars() {
+        match character {
+            // First the backslash: one that stayed would swallow the escape after it, or the closing quote.
+            '\\' => literal.push_str(r"\\"),
+            '\'' => literal.push_str(r"\'"),
+            '\n' => literal.push_str(r"\n"),
+            '\r' => literal.push_str(r"\r"),
+            '\t' => literal.push_str(r"\t"),
+            '\u{8}' => literal.push_str(r"\b"),
+            '\u{c}' => literal.push_str(r"\f"),
+            control if control.is_control() => {
+                // Writing to a `String` cannot fail.
+                let _ = write!(literal, "\\u{:04X}", u32::from(control));
+            }
+            other => literal.push(other),
+        }
+    }
+}
+
+fn quoted(text: &str) -> SoqlLiteral {
+    let mut literal = String::with_capacity(text.len() + 2);
+    push_quoted(&mut literal, |literal, push| push(literal, text));
+    SoqlLiteral::one(literal)
+}
+
+impl ToSoql for str {
+    fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
+        Ok(quoted(self))
+    }
+}
+
+impl ToSoql for String {
+    fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
+        Ok(quoted(self))
+    }
+}
+
+impl ToSoql for Cow<'_, str> {
+    fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
+        Ok(quoted(self))
+    }
+}
+
+impl<T: ToSoql + ?Sized> ToSoql for &T {
+    fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
+        T::to_soql(self)
+    }
+}
+
+impl<T: ToSoql> ToSoql for Option<T> {
+    fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
+        match self {
+            Some(value) => value.to_soql(),
+            None => Ok(SoqlLiteral::one("null".to_owned())),
+        }
+    }
+}
+
+impl<T: ToSoql> ToSoql for [T] {
+    fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
+        if self.is_empty() {
+            return Err(InvalidValue::EmptyList);
+        }
+        let mut list = String::from("(");
+        for (index, value) in self.iter().enumerate() {
+            let Kind::One(literal) = value.to_soql()?.0 else { return Err(InvalidValue::NestedList) };
+            if index > 0 {
+                list.push(',');
+            }
+            list.push_str(&literal);
+        }
+        list.push(')');
+        Ok(SoqlLiteral(Kind::List(list)))
+    }
+}
+
+impl<T: ToSoql> ToSoql for Vec<T> {
+    fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
+        self.as_slice().to_soql()
+    }
+}
+
+impl<T: ToSoql, const N: usize> ToSoql for [T; N] {
+    fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
+        self.as_slice().to_soql()
+    }
+}
+
+macro_rules! to_soql {
+    ($($kind:ty)*, $value:ident => $literal:expr) => {$(
+        impl ToSoql for $kind {
+            fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
+                let $value = self;
+                $literal
+            }
+        }
+    )*};
+}
+
+to_soql! { bool i8 i16 i32 i64 isize u8 u16 u32 u64 usize FieldName ObjectName,
+value => Ok(SoqlLiteral::one(value.to_string())) }
+// `Display` of a float never uses an exponent.
+to_soql! { f32 f64,
+value => if value.is_finite() { Ok(SoqlLiteral::one(value.to_string())) } else { Err(InvalidValue::NotFinite) } }
+to_soql! { SalesforceId OrgId UserId, id => Ok(quoted(id.as_str())) }
+
+/// The values bound to a query so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Binds(Vec<(String, Result<SoqlLiteral, InvalidValue>)>);
+
+impl Binds {
+    pub(crate) fn push(&mut self, name: &str, value: &(impl ToSoql + ?Sized)) {
+        self.0.push((name.to_owned(), value.to_soql()));
+    }
+
+    /// The query with its values in place.
+    pub(crate) fn render(&self, soql: &str) -> Result<String, BindError> {
+        let mut used = vec![false; self.0.len()];
+        for (index, (name, _)) in self.0.iter().enumerate() {
+            if self.0[..index].iter().any(|(other, _)| other == name) {
+                return Err(BindError::Twice(name.clone()));
+            }
+        }
+        let mut query = String::with_capacity(soql.len() + 32 * self.0.len());
+        for piece in scan(soql)? {
+            match piece {
+                Piece::Text(text) => query.push_str(text),
+                Piece::Placeholder(wanted) => {
+                    let bound = self.0.iter().position(|(name, _)| name == wanted);
+                    let index = bound.ok_or_else(|| BindError::Unbound(wanted.to_owned()))?;
+                    used[index] = true;
+                    let literal = self.0[index].1.as_ref();
+                    let literal = literal
+                        .map_err(|source| BindError::Value { name: wanted.to_owned(), source: *source })?;
+                    query.push_str(literal.as_str());
+                }
+            }
+        }
+        match used.iter().position(|used| !used) {
+            Some(index) => Err(BindError::Unused(self.0[index].0.clone())),
+            None => Ok(query),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::soql::Like;
+
+    fn render<T: ToSoql + ?Sized>(soql: &str, value: &T) -> Result<String, BindError> {
+        let mut binds = Binds::default();
+        binds.push("v", value);
+        binds.render(soql)
+    }
+
+    /// Reads a string literal as Salesforce does: its text, and what follows it. A wrong escape is `None`.
+    fn read(literal: &str, like: bool) -> Option<(String, &str)> {
+        let mut text = String::new();
+        let mut characters = literal.strip_prefix('\'')?.chars();
+        loop {
+            match characters.next()? {
+                '\'' => return Some((text, characters.as_str())),
+                '\\' => match characters.next()? {
+                    'n' => text.push('\n'),
+                    'r' => text.push('\r'),
+                    't' => text.push('\t'),
+                    'b' => text.push('\u{8}'),
+                    'f' => text.push('\u{c}'),
+                    'u' => {
+                        let digits: String = characters.by_ref().take(4).collect();
+                        text.push(char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?);
+                    }
+                    itself @ ('"' | '\'' | '\\') => text.push(itself),
+                    itself @ ('_' | '%') if like => text.push(itself),
+                    _ => return None,
+                },
+                '%' | '_' if like => return None,
+                other => text.push(other),
+            }
+        }
+    }
+
+    /// The kinds of a query's tokens, which make up its shape.
+    fn shape(soql: &str) -> Option<Vec<String>> {
+        let mut tokens = Vec::new();
+        let mut rest = soql.trim_start();
+        while let Some(first) = rest.chars().next() {
+            let length = if first == '\'' {
+                tokens.push("string".to_owned());
+                rest.len() - read(rest, false)?.1.len()
+            } else {
+                let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+                tokens.push(rest[..word.max(first.len_utf8())].to_owned());
+                word.max(first.len_utf8())
+            };
+            rest = rest[length..].trim_start();
+        }
+        Some(tokens)
+    }
+
+    const QUERY: &str = "SELECT Id FROM Account WHERE (Name = :v OR Site=:v) AND Type = 'it''s :v' LIMIT 10";
+
+    // A-30 of the threat catalogue.
+    #[test]
+    fn an_injection_stays_a_string() {
+        for text in [
+            "' OR Name != '",
+            r"\' OR Name != \'",
+            "x\\",
+            r"\u0027",
+            "a\nb\rc\td\u{8}e\u{c}f\0",
+            "%",
+            "_",
+            "😀",
+            "2024-01-01 OR Id != null",
+            "x' --",
+            ":v",
+            "",
+            "\u{7f}\u{85}\u{2028}",
+        ] {
+            let query = render("A = :v", text).unwrap();
+            assert_eq!(read(&query["A = ".len()..], false), Some((text.to_owned(), "")), "{query}");
+        }
+        let long = "'\\".repeat(10_000);
+        assert_eq!(read(&render(":v", &long).unwrap(), false), Some((long, "")));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_changes_the_shape_of_a_query(text in any::<String>()) {
+            prop_assert_eq!(shape(&render(QUERY, &text).unwrap()), shape(&render(QUERY, "x").unwrap()));
+            let literal = render(":v", &text).unwrap();
+            prop_assert_eq!(read(&literal, false), Some((text, "")));
+        }
+
+        #[test]
+        fn text_in_a_pattern_means_itself(text in "[%_\\\\'a\\PC]{0,20}") {
+            let literal = render(":v", &Like::ends_with(&text)).unwrap();
+            let literal = literal.replacen("'%", "'", 1);
+            prop_assert_eq!(read(&literal, true), Some((text.clone(), "")));
+            let contains = render(":v", &Like::contains(&text)).unwrap();
+            prop_assert_eq!(contains, format!("'%{}%'", &literal[1..literal.len() - 1]));
+        }
+
+        #[test]
+        fn a_list_has_as_many_members_as_values(texts in prop::collection::vec(any::<String>(), 1..5)) {
+            let xs = vec!["x"; texts.len()];
+            prop_assert_eq!(
+                shape(&render("A IN :v", &texts).unwrap()),
+                shape(&render("A IN :v", &xs).unwrap())
+            );
+        }
+
+        #[test]
+        fn numbers_are_plain_numbers(number in any::<f64>()) {
+            match render(":v", &number) {
+                Ok(literal) => {
+                    prop_assert!(literal.bytes().all(|byte| byte.is_ascii_digit() || b"-.".contains(&byte)));
+                    prop_assert_eq!(literal.parse::<f64>().unwrap().to_bits(), number.to_bits());
+                }
+                Err(_) => prop_assert!(!number.is_finite()),
+            }
+        }
+    }
+
+    #[test]
+    fn each_type_has_its_literal() {
+        let id: SalesforceId = "001D000000IqhSL".parse().unwrap();
+        for (literal, expected) in [
+            (render(":v", &-5), "-5"),
+            (render(":v", &u64::MAX), "18446744073709551615"),
+            (render(":v", &true), "true"),
+            (render(":v", &None::<&str>), "null"),
+            (render(":v", &Some("x")), "'x'"),
+            (render(":v", &id), "'001D000000IqhSLIAZ'"),
+            (render(":v", &["a", "b'"]), r"('a','b\'')"),
+            (render(":v", &vec![Some(1), None]), "(1,null)"),
+            (render(":v", &Like::starts_with("50%_")), r"'50\%\_%'"),
+            (render(":v", &Like::raw("a%'")), r"'a%\''"),
+            (render(":v", &"Owner.Name".parse::<FieldName>().unwrap()), "Owner.Name"),
+        ] {
+            assert_eq!(literal.as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error_and_never_a_wider_query() {
+        let value = |source| Err(BindError::Value { name: "v".into(), source });
+        assert_eq!(render("A IN :v", &Vec::<String>::new()), value(InvalidValue::EmptyList));
+        assert_eq!(render("A IN :v", &[["a"]]), value(InvalidValue::NestedList));
+        assert_eq!(render("A = :v", &f64::NAN), value(InvalidValue::NotFinite));
+        assert_eq!(render("A = :v AND B = :w", "x"), Err(BindError::Unbound("w".into())));
+        assert_eq!(render("A LIKE '%:v%'", "x"), Err(BindError::Unused("v".into())));
+        let mut binds = Binds::default();
+        binds.push("v", "x");
+        binds.push("v", "x");
+        assert_eq!(binds.render("A = :v"), Err(BindError::Twice("v".into())));
+    }
+}

@@ -1,0 +1,287 @@
+//! The one error type of the crate.
+
+use std::{error::Error as StdError, fmt, time::Duration};
+
+use crate::{
+    InvalidId, SalesforceId,
+    api::{BindError, InvalidName, InvalidPath},
+    store::StoreError,
+};
+
+/// What the crate's functions return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How long to wait before asking a service again that is down and did not say for how long.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// Everything that can go wrong between a handler and Salesforce.
+///
+/// In a handler `?` is enough: the error becomes a response with a fitting status. Neither `Display` nor `Debug`
+/// repeats a token, a body or an URL's query; what Salesforce wrote is in [`entries`](Error::entries).
+///
+/// ```
+/// use actix_salesforce::{Error, Result};
+///
+/// /// A value that is already taken is the user's to change; everything else is not.
+/// fn is_taken(error: &Error) -> bool {
+///     error.entries().iter().any(|entry| entry.code == "DUPLICATE_VALUE")
+/// }
+/// assert!(!is_taken(&Error::RowNotFound));
+/// assert!(Error::LoginRequired.needs_login());
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Nobody is logged in, or the login is over (logged out, revoked, expired).
+    #[error("not logged in to Salesforce, or the login is over; log in again")]
+    LoginRequired,
+    /// Salesforce or the store cannot be reached at the moment. The login is kept.
+    #[error("Salesforce cannot be reached at the moment; try again in {} seconds", retry_after.as_secs().max(1))]
+    Unavailable {
+        /// When to try again.
+        retry_after: Duration,
+        /// What went wrong.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// Salesforce refused the call.
+    #[error("Salesforce refused the call ({})", Summary(*status, entries))]
+    Api {
+        /// The HTTP status.
+        status: u16,
+        /// What Salesforce said; empty when the body was no Salesforce error (a maintenance page, for example).
+        entries: Vec<ErrorEntry>,
+        /// How long Salesforce asked to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Salesforce refuses this session for its API, and neither a new token nor a new login would change that.
+    #[error(
+        "Salesforce does not accept this session for its API ({}): check that the app's scopes include `api`, that \
+         the user has \"API Enabled\", and the app's and the organization's session and API access policies",
+        Summary(*status, entries)
+    )]
+    SessionRefused {
+        /// The HTTP status.
+        status: u16,
+        /// What Salesforce said.
+        entries: Vec<ErrorEntry>,
+    },
+    /// The organization's API limit is reached. Never retried by this crate: the call would count again.
+    #[error("the organization's API limit is reached ({}); slow down and try later", Summary(*status, entries))]
+    LimitExceeded {
+        /// The HTTP status.
+        status: u16,
+        /// What Salesforce said.
+        entries: Vec<ErrorEntry>,
+        /// How long Salesforce asked to wait.
+        retry_after: Option<Duration>,
+    },
+    /// An external id value belongs to several records, so that none of them was read or written.
+    #[error("the external id matches {} records; use one of their ids", candidates.len())]
+    MultipleChoices {
+        /// The records that match.
+        candidates: Vec<SalesforceId>,
+    },
+    /// A query that should find a row found none.
+    #[error("the query found no row; use `fetch_optional` where none is fine")]
+    RowNotFound,
+    /// The answer of Salesforce is not what the protocol says.
+    #[error("the answer of Salesforce cannot be used: {0}")]
+    InvalidAnswer(InvalidAnswer),
+    /// A query and the values bound to it do not fit. Nothing was sent.
+    #[error("the query was not sent: {0}")]
+    Bind(BindError),
+    /// A request that must not or cannot be sent. Nothing was sent.
+    #[error("the request was not sent: {0}")]
+    InvalidRequest(InvalidRequest),
+    /// The store failed.
+    #[error("the store of logins failed")]
+    Store(#[from] StoreError),
+    /// A Salesforce extractor was used outside the Salesforce middleware.
+    #[error(
+        "the Salesforce middleware does not wrap this route: call `.wrap(salesforce.clone())` on the `App`, or on \
+         the scope that the route is in"
+    )]
+    NotMounted,
+}
+
+impl Error {
+    /// The HTTP status of Salesforce's answer, if it was one that says no.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Api { status, .. }
+            | Self::SessionRefused { status, .. }
+            | Self::LimitExceeded { status, .. } => Some(*status),
+            Self::MultipleChoices { .. } => Some(300),
+            _ => None,
+        }
+    }
+
+    /// All that Salesforce said about why it refused.
+    pub fn entries(&self) -> &[ErrorEntry] {
+        match self {
+            Self::Api { entries, .. }
+            | Self::SessionRefused { entries, .. }
+            | Self::LimitExceeded { entries, .. } => entries,
+            _ => &[],
+        }
+    }
+
+    /// Whether the same call may succeed later, with nothing changed.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::LimitExceeded { .. } => true,
+            Self::Api { status, entries, .. } => {
+                matches!(status, 429 | 502 | 503 | 504)
+                    || entries.iter().any(|entry| entry.code == "UNABLE_TO_LOCK_ROW")
+            }
+            Self::Store(error) => matches!(error, StoreError::Unavailable(_)),
+            _ => false,
+        }
+    }
+
+    /// Whether the person has to log in (again) before this can work.
+    pub fn needs_login(&self) -> bool {
+        matches!(self, Self::LoginRequired)
+    }
+
+    /// How long to wait before another try, where there is something to wait for.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { retry_after, .. } => Some(*retry_after),
+            Self::Api { retry_after, .. } | Self::LimitExceeded { retry_after, .. }
+                if retry_after.is_some() =>
+            {
+                *retry_after
+            }
+            _ => self.is_transient().then_some(ASK_AGAIN_AFTER),
+        }
+    }
+}
+
+impl From<BindError> for Error {
+    fn from(error: BindError) -> Self {
+        Self::Bind(error)
+    }
+}
+
+impl From<InvalidAnswer> for Error {
+    fn from(error: InvalidAnswer) -> Self {
+        Self::InvalidAnswer(error)
+    }
+}
+
+impl From<InvalidRequest> for Error {
+    fn from(error: InvalidRequest) -> Self {
+        Self::InvalidRequest(error)
+    }
+}
+
+macro_rules! from_invalid_part_of_a_request {
+    ($($part:ident)*) => {$(
+        impl From<$part> for Error {
+            fn from(error: $part) -> Self {
+                Self::InvalidRequest(error.into())
+            }
+        }
+    )*};
+}
+
+from_invalid_part_of_a_request! { InvalidPath InvalidName InvalidId }
+
+/// One reason that Salesforce gives for refusing a call.
+///
+/// `Debug` leaves the message out: it often repeats the data that was sent.
+/// Source: REST API Developer Guide, "Status Codes and Error Responses".
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ErrorEntry {
+    /// The code, for example `REQUIRED_FIELD_MISSING`.
+    pub code: String,
+    /// The text for people, in the user's language. It may repeat what was sent: show it to the user who sent it,
+    /// and think twice before logging it.
+    pub message: String,
+    /// The fields that are to blame.
+    pub fields: Vec<String>,
+}
+
+impl fmt::Debug for ErrorEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorEntry")
+            .field("code", &self.code)
+            .field("fields", &self.fields)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `400 REQUIRED_FIELD_MISSING on LastName, INVALID_EMAIL_ADDRESS on Email`
+struct Summary<'a>(u16, &'a [ErrorEntry]);
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "status {}", self.0)?;
+        for (index, entry) in self.1.iter().enumerate() {
+            write!(f, "{}{}", if index == 0 { " " } else { ", " }, entry.code)?;
+            if !entry.fields.is_empty() {
+                write!(f, " on {}", entry.fields.join(" and "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How an answer of Salesforce differs from what the protocol says. Never repeats the answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidAnswer {
+    /// The body does not fit the type it was to be read into.
+    #[error("{0}")]
+    Json(String),
+    /// The answer is JSON where none is expected, or the other way round, or a status that the call does not have.
+    #[error("{0}")]
+    Unexpected(&'static str),
+    /// The address of the next page is not one of this organization's `/services/data/` paths. It was not asked.
+    #[error("the address of the next page is not a path of this API")]
+    NextPage,
+    /// A query's pages ended before all of its rows had come.
+    #[error("the query's rows ended after {got} of {announced}; read it again from the start")]
+    Truncated {
+        /// The rows that came.
+        got: u64,
+        /// The rows that Salesforce had announced.
+        announced: u64,
+    },
+}
+
+/// Why a request was not sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidRequest {
+    /// The path is refused.
+    #[error("{0}")]
+    Path(#[from] InvalidPath),
+    /// The name of an object or a field is none.
+    #[error("{0}")]
+    Name(#[from] InvalidName),
+    /// The id of a record is none.
+    #[error("{0}")]
+    Id(#[from] InvalidId),
+    /// The body cannot be written as JSON.
+    #[error("the body cannot be written as JSON")]
+    Body(#[source] serde_json::Error),
+    /// Not an HTTP method.
+    #[error("this is not an HTTP method")]
+    Method,
+    /// The header is malformed, or one that the connection sets itself.
+    #[error("this header is malformed, or one that only the connection itself may set")]
+    Header,
+    /// The query is longer than Salesforce accepts in an URL.
+    #[error(
+        "the query is {bytes} bytes long in the URL; Salesforce accepts about {limit}; shorten it, or split a long IN list"
+    )]
+    QueryTooLong {
+        /// Its length, percent-encoded.
+        bytes: usize,
+        /// What is accepted.
+        limit: usize,
+    },
+}
