@@ -102,9 +102,16 @@ pub enum Error {
          the scope that the route is in"
     )]
     NotMounted,
+    /// Something went wrong inside this process; the source says what.
+    #[error("something went wrong inside this app")]
+    Internal(#[source] Box<dyn StdError + Send + Sync>),
 }
 
 impl Error {
+    pub(crate) fn internal(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Internal(error.into())
+    }
+
     /// The HTTP status of Salesforce's answer, if it was one that says no.
     pub fn status(&self) -> Option<u16> {
         match self {
