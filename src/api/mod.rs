@@ -1,8 +1,11 @@
 //! The Salesforce REST API on behalf of a grant.
 
 mod connection;
+mod decode;
 mod name;
 mod path;
+mod refusal;
+mod retry;
 pub mod soql;
 mod usage;
 mod version;
