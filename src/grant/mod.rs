@@ -1,5 +1,20 @@
 //! Grants: what Salesforce gave for one (app, organization, user), and the engine that keeps it alive.
 
+mod background;
+mod cell;
+mod engine;
+mod live;
+mod logins;
+mod machine;
+mod refresh;
+
+pub(crate) use self::{
+    background::Background,
+    engine::{Engine, EngineParts, GrantError, GrantHandle, Lifetimes},
+    live::{LiveGrant, Profile},
+    logins::LogInError,
+};
+
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};

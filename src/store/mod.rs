@@ -5,6 +5,17 @@
 //! that is a hash of what the browser holds. Every operation is atomic, and each says what must never happen; the
 //! contract suite (`store::contract`, feature `test-util`) checks a store against all of it.
 
+#[cfg(any(test, feature = "test-util"))]
+pub mod contract;
+mod memory;
+mod seal;
+
+pub(crate) use self::seal::{Purpose, SealError};
+pub use self::{
+    memory::MemoryStore,
+    seal::{InvalidKeys, KeyRing},
+};
+
 use std::{
     fmt,
     time::{Duration, SystemTime},

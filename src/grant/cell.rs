@@ -1,0 +1,141 @@
+//! One grant in this process: what is current, and the refresh that all who need it wait for.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use tokio::sync::watch;
+
+use super::{
+    GrantKey, LiveGrant, Version,
+    engine::GrantError,
+    machine::{Machine, Need, Outcome},
+};
+
+/// What the waiters of a refresh get.
+pub(super) type Renewed = Result<Arc<LiveGrant>, GrantError>;
+/// Where they wait. `None` until the refresh has ended.
+pub(super) type Waiting = watch::Receiver<Option<Renewed>>;
+
+#[derive(Debug)]
+pub(super) struct Cell {
+    key: GrantKey,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    machine: Machine,
+    live: Option<Arc<LiveGrant>>,
+    waiting: Option<Waiting>,
+}
+
+/// What to do for someone whose token was refused.
+pub(super) enum Step {
+    Use(Arc<LiveGrant>),
+    Wait(Waiting),
+    /// Begin a refresh of `from` and tell `result` how it ended.
+    Begin {
+        from: Arc<LiveGrant>,
+        result: watch::Sender<Option<Renewed>>,
+        waiting: Waiting,
+    },
+    Fail(GrantError),
+}
+
+impl Cell {
+    pub(super) fn new(key: GrantKey) -> Self {
+        Self { key, state: Mutex::new(State { machine: Machine::new(), live: None, waiting: None }) }
+    }
+
+    pub(super) fn key(&self) -> GrantKey {
+        self.key
+    }
+
+    /// The lock is held for a few instructions, never across an await.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn current(&self) -> Option<Arc<LiveGrant>> {
+        self.lock().live.clone()
+    }
+
+    /// Takes a grant over if it is newer than what is here.
+    pub(super) fn adopt(&self, grant: LiveGrant) {
+        let mut state = self.lock();
+        if state.live.as_ref().is_none_or(|live| grant.is_newer_than(live)) {
+            state.machine.adopt(grant.version);
+            state.live = Some(Arc::new(grant));
+        }
+    }
+
+    /// Whether the stored version is already here, or something newer than it.
+    pub(super) fn knows(&self, version: Version) -> bool {
+        let state = self.lock();
+        state.machine.current().is_some_and(|current| current == version || current.is_after(version))
+    }
+
+    /// Ends the grant here, if it is still the one meant.
+    pub(super) fn end(&self, lineage: Option<u64>) {
+        let mut state = self.lock();
+        let same = |live: &Arc<LiveGrant>| lineage.is_none_or(|lineage| live.version.lineage == lineage);
+        if state.live.as_ref().is_some_and(same) {
+            state.machine.end();
+            state.live = None;
+        }
+    }
+
+    pub(super) fn need(&self, used: Version, now: Instant) -> Step {
+        let mut state = self.lock();
+        match (state.machine.need(used, now), &state.live, &state.waiting) {
+            (Need::UseCurrent, Some(live), _) => Step::Use(Arc::clone(live)),
+            (Need::Join, _, Some(waiting)) => Step::Wait(waiting.clone()),
+            (Need::Wait(retry_after), _, _) => Step::Fail(GrantError::cooling_down(retry_after)),
+            (Need::Start, Some(live), _) => {
+                let from = Arc::clone(live);
+                let (result, waiting) = watch::channel(None);
+                state.waiting = Some(waiting.clone());
+                Step::Begin { from, result, waiting }
+            }
+            _ => Step::Fail(GrantError::LoginOver),
+        }
+    }
+
+    /// A refresh of `from` ended: publishes its outcome, if no login or logout came in between, and gives what its
+    /// waiters are to get.
+    pub(super) fn finish(
+        &self,
+        from: Version,
+        renewed: Result<LiveGrant, GrantError>,
+        now: Instant,
+    ) -> Renewed {
+        let mut state = self.lock();
+        let outcome = match &renewed {
+            Ok(live) => Outcome::Moved(live.version),
+            Err(GrantError::LoginOver) => Outcome::Over,
+            Err(GrantError::Unavailable { retry_after, .. }) => Outcome::Failed { again_in: *retry_after },
+        };
+        let counts = state.machine.finished(from, outcome, now);
+        match renewed {
+            Ok(live) if counts => {
+                let live = Arc::new(live);
+                state.live = Some(Arc::clone(&live));
+                Ok(live)
+            }
+            Err(GrantError::LoginOver) if counts => {
+                state.live = None;
+                Err(GrantError::LoginOver)
+            }
+            Err(error @ GrantError::Unavailable { .. }) => Err(error),
+            // Overtaken: what is current now is the answer.
+            _ => state.live.clone().ok_or(GrantError::LoginOver),
+        }
+    }
+
+    /// Whether nobody would miss this cell.
+    pub(super) fn is_quiet(&self, now: Instant) -> bool {
+        self.lock().machine.is_quiet(now)
+    }
+}

@@ -1,0 +1,307 @@
+//! Logging in and out: how browsers come to use a grant, and stop.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tokio::time::sleep;
+use url::Url;
+
+use super::{
+    Engine, GrantHandle, GrantKey, LiveGrant, Profile, Version, background::Stopped,
+    engine::absent_if_corrupt,
+};
+use crate::{
+    Secret,
+    oauth::{AnswerFault, IdTokenError, LoginHost, OAuthError, TokenSet},
+    store::{EndedLogin, LoginKey, LoginRecord, OnceKey, SealError, StoreError},
+};
+
+/// A login's last use is noted at most this often.
+const TOUCH_EVERY: Duration = Duration::from_secs(60);
+/// How long to wait before each further try of something that happens behind a person's back.
+const LATER: [Duration; 4] =
+    [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(8), Duration::from_secs(30)];
+
+/// Why a login did not come about.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum LogInError {
+    /// The token endpoint gave no tokens.
+    #[error(transparent)]
+    OAuth(#[from] OAuthError),
+    /// What was answered about the person does not hold together.
+    #[error(transparent)]
+    Identity(#[from] IdentityProblem),
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something in this process.
+    #[error(transparent)]
+    Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<SealError> for LogInError {
+    fn from(error: SealError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<Stopped> for LogInError {
+    fn from(error: Stopped) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<AnswerFault> for LogInError {
+    fn from(fault: AnswerFault) -> Self {
+        Self::OAuth(fault.into())
+    }
+}
+
+/// What does not hold together about a login.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum IdentityProblem {
+    #[error(transparent)]
+    IdToken(#[from] IdTokenError),
+    #[error("userinfo names another user or organization than the token answer")]
+    AnotherUser,
+}
+
+/// The system gave no random bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("the system gave no random bytes")]
+struct NoRandomness;
+
+impl Engine {
+    /// Trades a code, verifies who logged in, and records the login. Gives its opaque id.
+    pub(crate) async fn exchange(
+        self: &Arc<Self>,
+        host: &LoginHost,
+        redirect_uri: &Url,
+        code: &Secret,
+        verifier: &Secret,
+        nonce: Option<&Secret>,
+    ) -> Result<Secret, LogInError> {
+        let tokens = self.oauth().exchange(host, redirect_uri, code, verifier).await?;
+        let profile = match self.identify(host, &tokens, nonce).await {
+            Ok(profile) => profile,
+            Err(problem) => {
+                // Nobody will use these tokens.
+                self.revoke_tokens_later(tokens);
+                return Err(problem.into());
+            }
+        };
+        self.log_in(tokens, profile, host).await
+    }
+
+    /// Verifies the ID token when `openid` was granted, and asks for the names of the person.
+    async fn identify(
+        &self,
+        host: &LoginHost,
+        tokens: &TokenSet,
+        nonce: Option<&Secret>,
+    ) -> Result<Profile, IdentityProblem> {
+        let mut profile = Profile::default();
+        if tokens.scopes.contains("openid") || tokens.id_token.is_some() {
+            let claims = self.oauth().verify_id_token(host, tokens, nonce, self.parts.clock.now()).await?;
+            profile = Profile { username: claims.preferred_username, display_name: claims.name };
+        }
+        match self.oauth().userinfo(&tokens.instance_url, &tokens.access_token).await {
+            Ok(info) => {
+                let same = info.user_id == tokens.identity.user
+                    && info.organization_id == tokens.identity.organization;
+                if !same {
+                    return Err(IdentityProblem::AnotherUser);
+                }
+                profile = Profile {
+                    username: info.preferred_username.or(profile.username),
+                    display_name: info.name.or(profile.display_name),
+                };
+            }
+            // The names are for people to read; a login does not depend on them.
+            Err(error) => tracing::warn!(%error, "the user's names could not be read"),
+        }
+        Ok(profile)
+    }
+
+    async fn log_in(
+        self: &Arc<Self>,
+        tokens: TokenSet,
+        profile: Profile,
+        host: &LoginHost,
+    ) -> Result<Secret, LogInError> {
+        let live = self.first_version(tokens, profile, host)?;
+        let now = self.parts.clock.now();
+        let lifetimes = self.parts.lifetimes;
+        let ends_at = now.checked_add(lifetimes.absolute).unwrap_or(now);
+        let record = live.seal(&self.parts.keys, ends_at)?;
+        let login = LoginRecord {
+            grant: live.key,
+            created_at: now,
+            seen_at: now,
+            expires_at: now.checked_add(lifetimes.idle).unwrap_or(now).min(ends_at),
+        };
+        let id = Secret::new(URL_SAFE_NO_PAD.encode(random::<32>()?));
+        let key = LoginKey::of_id(&id);
+        // An id that is taken, by a chance of one in 2^256, is an error like any other.
+        let stored = self.parts.store.create_login(key, login, record).await;
+        let replaced = match stored {
+            Ok(replaced) => replaced,
+            Err(error) => {
+                self.revoke_later(&live);
+                return Err(error.into());
+            }
+        };
+        tracing::info!(login = ?key, grant = %live.key, "logged in");
+        let new_token = live.refresh_token.clone();
+        self.handle_of(live);
+        // Each approval counts towards Salesforce's five per user and app: the one that was replaced is given back.
+        if let Some(old) = replaced.and_then(|record| LiveGrant::open(&self.parts.keys, &record).ok())
+            && old.refresh_token.is_some()
+            && old.refresh_token != new_token
+        {
+            self.revoke_later(&old);
+        }
+        Ok(id)
+    }
+
+    /// Keeps tokens without a login.
+    pub(crate) async fn save(
+        self: &Arc<Self>,
+        tokens: TokenSet,
+        profile: Profile,
+        host: &LoginHost,
+    ) -> Result<GrantHandle, LogInError> {
+        let live = self.first_version(tokens, profile, host)?;
+        let now = self.parts.clock.now();
+        let ends_at = now.checked_add(self.parts.lifetimes.absolute).unwrap_or(now);
+        self.parts.store.put_grant(live.seal(&self.parts.keys, ends_at)?).await?;
+        Ok(self.handle_of(live))
+    }
+
+    fn first_version(
+        &self,
+        tokens: TokenSet,
+        profile: Profile,
+        host: &LoginHost,
+    ) -> Result<LiveGrant, LogInError> {
+        let key = GrantKey::new(self.parts.app, tokens.identity.organization, tokens.identity.user);
+        let version = Version { lineage: u64::from_be_bytes(random()?), revision: 0 };
+        Ok(LiveGrant::new(key, version, tokens, host.clone(), profile, self.parts.clock.now())?)
+    }
+
+    /// The grant that the login with this id uses; `None` when there is no such login.
+    pub(crate) async fn login(self: &Arc<Self>, id: &Secret) -> Result<Option<GrantHandle>, StoreError> {
+        let key = LoginKey::of_id(id);
+        let Some((login, grant)) = absent_if_corrupt(self.parts.store.login(key).await)? else {
+            return Ok(None);
+        };
+        let Some(handle) = self.handle(&grant) else { return Ok(None) };
+        let now = self.parts.clock.now();
+        if now.duration_since(login.seen_at).is_ok_and(|age| age >= TOUCH_EVERY) {
+            let lifetimes = self.parts.lifetimes;
+            let ends_at = login.created_at.checked_add(lifetimes.absolute).unwrap_or(now);
+            let expires_at = now.checked_add(lifetimes.idle).unwrap_or(now).min(ends_at);
+            let store = Arc::clone(&self.parts.store);
+            self.parts.background.spawn(async move {
+                if let Err(error) = store.touch_login(key, now, expires_at).await {
+                    tracing::warn!(login = ?key, %error, "the use of a login could not be noted");
+                }
+            });
+        }
+        Ok(Some(handle))
+    }
+
+    /// Ends the login with this id. When it was its grant's last, Salesforce is told afterwards; nobody waits for that.
+    ///
+    /// # Errors
+    /// The store did not take it. It is tried again in the background.
+    pub(crate) async fn log_out(self: &Arc<Self>, id: &Secret) -> Result<(), StoreError> {
+        let key = LoginKey::of_id(id);
+        let ended = self.end_login(key).await;
+        if ended.is_err() {
+            let engine = Arc::clone(self);
+            self.parts.background.spawn(async move {
+                for wait in LATER {
+                    sleep(wait).await;
+                    if engine.end_login(key).await.is_ok() {
+                        return;
+                    }
+                }
+                tracing::error!(login = ?key, "a logout could not be stored; the login ends when it expires");
+            });
+        }
+        ended
+    }
+
+    /// Ends a login without anyone waiting.
+    pub(crate) fn log_out_later(self: &Arc<Self>, id: Secret) {
+        let engine = Arc::clone(self);
+        self.parts.background.spawn(async move {
+            if let Err(error) = engine.log_out(&id).await {
+                tracing::warn!(%error, "a former login could not be ended yet");
+            }
+        });
+    }
+
+    async fn end_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
+        match self.parts.store.end_login(key).await? {
+            EndedLogin::Absent => {}
+            EndedLogin::OthersRemain(grant) => tracing::info!(login = ?key, %grant, "logged out"),
+            EndedLogin::Last(record) => {
+                tracing::info!(login = ?key, grant = %record.key, "logged out, the last login of its grant");
+                let cell = self.cell(record.key);
+                // What this process holds may be newer than what is stored.
+                let held = cell.current().filter(|live| live.version.is_after(record.version));
+                cell.end(Some(record.version.lineage));
+                match held {
+                    Some(live) => self.revoke_later(&live),
+                    None => {
+                        if let Ok(live) = LiveGrant::open(&self.parts.keys, &record) {
+                            self.revoke_later(&live);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this one-time value was not used before.
+    pub(crate) async fn consume(&self, once: &Secret, lifetime: Duration) -> Result<bool, StoreError> {
+        self.parts.store.consume(OnceKey::of(once), lifetime).await
+    }
+
+    /// Revokes a grant's tokens at Salesforce, with a few tries (RFC 7009 section 2.2.1), without anyone waiting.
+    pub(super) fn revoke_later(&self, live: &LiveGrant) {
+        let token = live.refresh_token.clone().unwrap_or_else(|| live.access_token.clone());
+        self.revoke_token_later(live.instance_url.clone(), token);
+    }
+
+    fn revoke_tokens_later(&self, tokens: TokenSet) {
+        self.revoke_token_later(tokens.instance_url, tokens.refresh_token.unwrap_or(tokens.access_token));
+    }
+
+    fn revoke_token_later(&self, origin: Url, token: Secret) {
+        let oauth = self.parts.oauth.clone();
+        self.parts.background.spawn(async move {
+            for wait in [Duration::ZERO].into_iter().chain(LATER) {
+                sleep(wait).await;
+                match oauth.revoke(&origin, &token).await {
+                    Ok(()) => return,
+                    Err(error) => tracing::warn!(%error, "a token could not be revoked yet"),
+                }
+            }
+            tracing::error!(
+                "a token could not be revoked; it stays good at Salesforce until it expires there"
+            );
+        });
+    }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], LogInError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| LogInError::Internal(NoRandomness.into()))?;
+    Ok(bytes)
+}

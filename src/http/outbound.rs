@@ -1,0 +1,121 @@
+//! Whom the crate may contact.
+
+use std::net::IpAddr;
+
+use url::{Host, Origin, Url};
+
+/// Domains that Salesforce serves OAuth and APIs on (Salesforce Help "My Domain URL formats").
+const SALESFORCE_DOMAINS: [&str; 3] = ["salesforce.com", "my.site.com", "cloudforce.com"];
+
+/// The allow-list: Salesforce's domains over https, and the origins that the app's settings name.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    extra: Vec<Origin>,
+}
+
+/// A target that is not on the allow-list. Does not repeat it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "an address outside of Salesforce was refused; if it is meant, add its origin to SALESFORCE_ALLOWED_ORIGINS"
+)]
+pub struct NotAllowed;
+
+impl Outbound {
+    pub(crate) fn new(origins: impl IntoIterator<Item = Url>) -> Self {
+        Self { extra: origins.into_iter().map(|url| url.origin()).collect() }
+    }
+
+    /// Whether this very request may be sent.
+    pub(crate) fn check(&self, url: &Url) -> Result<(), NotAllowed> {
+        let plain = url.username().is_empty() && url.password().is_none();
+        if plain && (self.extra.contains(&url.origin()) || is_salesforce(url)) {
+            Ok(())
+        } else {
+            Err(NotAllowed)
+        }
+    }
+
+    /// The origin in an `instance_url` (or site URL) of an answer, without the trailing slash that old samples have.
+    pub(crate) fn instance_url(&self, text: &str) -> Result<Url, NotAllowed> {
+        let bare = text.len() <= 512
+            && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\@".contains(&byte));
+        if !bare {
+            return Err(NotAllowed);
+        }
+        let url = Url::parse(text).map_err(|_| NotAllowed)?;
+        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+            return Err(NotAllowed);
+        }
+        self.check(&url)?;
+        Ok(url)
+    }
+}
+
+/// https, a domain of Salesforce's on a label boundary, the default port. Punycode labels are never Salesforce's.
+fn is_salesforce(url: &Url) -> bool {
+    let Some(Host::Domain(host)) = url.host() else { return false };
+    url.scheme() == "https"
+        && url.port().is_none()
+        && !host.split('.').any(|label| label.starts_with("xn--") || label.is_empty())
+        && host.parse::<IpAddr>().is_err()
+        && SALESFORCE_DOMAINS.iter().any(|domain| {
+            host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbound() -> Outbound {
+        Outbound::new([Url::parse("http://127.0.0.1:8100").unwrap()])
+    }
+
+    #[test]
+    fn salesforce_and_what_is_configured_may_be_contacted() {
+        for text in [
+            "https://acme.my.salesforce.com",
+            "https://acme.my.salesforce.com/",
+            "HTTPS://ACME.MY.SALESFORCE.COM",
+            "https://acme--dev.sandbox.my.salesforce.com",
+            "https://acme.my.site.com",
+            "http://127.0.0.1:8100",
+        ] {
+            assert!(outbound().instance_url(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_may_be_contacted() {
+        for text in [
+            "",
+            "http://evil.example",
+            "https://evil.example",
+            "http://acme.my.salesforce.com",
+            "https://x.my.salesforce.com.evil.example",
+            "https://evilsalesforce.com",
+            "https://x.my.salesforce.com@evil.example",
+            "https://user@x.my.salesforce.com",
+            "https://x.my.salesforce.com:8443",
+            "https://127.0.0.1",
+            "https://[::1]",
+            "https://169.254.169.254",
+            "https://x.my.salesforce.com/path?",
+            "https://x.my.salesforce.com#",
+            "https://x.my.salesforce.com?",
+            "https://x.my.salesforce.com.",
+            "https://xn--slesforce-46a.my.salesforce.com",
+            "https://x.my.\u{ff53}alesforce.com",
+            "https:\\\\x.my.salesforce.com",
+            "//x.my.salesforce.com",
+            "http://127.0.0.1:8101",
+            "http://localhost:8100",
+            "file:///etc/passwd",
+        ] {
+            assert!(outbound().instance_url(text).is_err(), "{text}");
+        }
+        assert!(
+            outbound().instance_url(&format!("https://{}.my.salesforce.com", "a".repeat(65_536))).is_err()
+        );
+    }
+}

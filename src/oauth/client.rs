@@ -1,0 +1,134 @@
+//! The client: one app's credentials, shared by all of its connections.
+
+use std::sync::Arc;
+
+use oauth2::{
+    AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet, PkceCodeVerifier,
+    RedirectUrl, RefreshToken, RequestTokenError, StandardRevocableToken, TokenUrl,
+    basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse},
+};
+use url::Url;
+
+use super::{
+    AnswerFault, LoginHost, OAuthError, TokenSet, endpoint::Endpoint, jwks::KeyCache, tokens::TokenAnswer,
+};
+use crate::{Secret, http::HttpClient};
+
+/// An external client app or connected app.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The consumer key.
+    pub client_id: String,
+    /// The consumer secret; a public client has none.
+    pub client_secret: Option<Secret>,
+}
+
+/// Speaks to Salesforce's OAuth endpoints in the name of one app. Cheap to clone; clones share the key cache.
+#[derive(Debug, Clone)]
+pub struct OAuthClient {
+    shared: Arc<Shared>,
+    http: HttpClient,
+}
+
+#[derive(Debug)]
+struct Shared {
+    app: App,
+    keys: KeyCache,
+}
+
+type TokenClient = oauth2::Client<
+    BasicErrorResponse,
+    TokenAnswer,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+impl OAuthClient {
+    pub(crate) fn new(app: App, http: HttpClient) -> Self {
+        Self { shared: Arc::new(Shared { app, keys: KeyCache::default() }), http }
+    }
+
+    pub(super) fn app(&self) -> &App {
+        &self.shared.app
+    }
+
+    pub(super) fn http(&self) -> &HttpClient {
+        &self.http
+    }
+
+    pub(super) fn keys(&self) -> &KeyCache {
+        &self.shared.keys
+    }
+
+    /// Trades the code of a callback for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5). `code` is decoded once,
+    /// as a query parser gives it; `redirect_uri` is the one of the authorization request.
+    ///
+    /// # Errors
+    /// [`OAuthError`]. A code is good for one call: this is never repeated.
+    pub async fn exchange(
+        &self,
+        host: &LoginHost,
+        redirect_uri: &Url,
+        code: &Secret,
+        verifier: &Secret,
+    ) -> Result<TokenSet, OAuthError> {
+        let client = self.token_client(host).set_redirect_uri(RedirectUrl::from_url(redirect_uri.clone()));
+        let endpoint = Endpoint(self.http.clone());
+        let answer = client
+            .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
+            .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()))
+            .request_async(&endpoint)
+            .await;
+        self.check(answer, host)
+    }
+
+    /// Trades a refresh token for a new access token (RFC 6749 section 6).
+    ///
+    /// With rotation the answer brings a new refresh token and the one used is dead from then on: store the answer
+    /// before anything else, and never let two calls with the same token happen. Connections of
+    /// [`Salesforce`](crate::Salesforce) see to that.
+    ///
+    /// # Errors
+    /// [`OAuthError`]; see [`is_invalid_grant`](OAuthError::is_invalid_grant),
+    /// [`is_transient`](OAuthError::is_transient) and [`is_answer_lost`](OAuthError::is_answer_lost).
+    pub async fn refresh(&self, host: &LoginHost, refresh_token: &Secret) -> Result<TokenSet, OAuthError> {
+        let client = self.token_client(host);
+        let token = RefreshToken::new(refresh_token.expose().to_owned());
+        let endpoint = Endpoint(self.http.clone());
+        let answer = client.exchange_refresh_token(&token).request_async(&endpoint).await;
+        self.check(answer, host)
+    }
+
+    fn token_client(&self, host: &LoginHost) -> TokenClient {
+        let app = self.app();
+        let client = oauth2::Client::new(ClientId::new(app.client_id.clone()))
+            // In the body, as Salesforce's samples do: never in an URL (RFC 6749 section 2.3.1).
+            .set_auth_type(AuthType::RequestBody)
+            .set_token_uri(TokenUrl::from_url(host.endpoint("/services/oauth2/token")));
+        match &app.client_secret {
+            Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose().to_owned())),
+            None => client,
+        }
+    }
+
+    fn check(
+        &self,
+        answer: Result<TokenAnswer, RequestTokenError<OAuthError, BasicErrorResponse>>,
+        host: &LoginHost,
+    ) -> Result<TokenSet, OAuthError> {
+        let answer = answer.map_err(|error| match error {
+            RequestTokenError::Request(error) => error,
+            // These carry the raw body, tokens and all: they end here.
+            RequestTokenError::Parse(..)
+            | RequestTokenError::ServerResponse(_)
+            | RequestTokenError::Other(_) => AnswerFault::Malformed.into(),
+        })?;
+        Ok(TokenSet::check(&answer, host, self.http.outbound(), self.app().client_secret.as_ref())?)
+    }
+}

@@ -1,0 +1,173 @@
+//! What can go wrong at an OAuth endpoint.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::http::{Answer, HttpError};
+
+/// Why an OAuth endpoint did not do what it was asked. Never contains a token, a code, a body or a description.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OAuthError {
+    /// The server refused, with an error code (RFC 6749 section 5.2, and Salesforce's own).
+    #[error("Salesforce refused: {code} (status {status})")]
+    Refused {
+        /// The code, in lower snake case.
+        code: String,
+        /// The HTTP status.
+        status: u16,
+        /// Another request with the same refresh token is on its way ("already being processed").
+        busy: bool,
+    },
+    /// The server answered with a status and nothing that explains it.
+    #[error("Salesforce answered with status {status}")]
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The server's answer cannot be used.
+    #[error("Salesforce's answer cannot be used: {0}")]
+    Answer(#[from] AnswerFault),
+    /// There is no answer.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
+/// What is wrong with an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerFault {
+    /// Not the JSON that was expected: HTML, cut off, a member twice or of the wrong type.
+    #[error("it is not the expected JSON")]
+    Malformed,
+    /// No access token in it, or an empty one.
+    #[error("it holds no access token")]
+    NoToken,
+    /// A token type that is not Bearer (RFC 6749 section 7.1).
+    #[error("its token type is not Bearer")]
+    TokenType,
+    /// An `instance_url` that is missing or not Salesforce's.
+    #[error("its instance_url is missing or not on the allow-list (see SALESFORCE_ALLOWED_ORIGINS)")]
+    InstanceUrl,
+    /// An identity URL that is missing, not Salesforce's, or without ids.
+    #[error("its identity URL is missing or not one of Salesforce's")]
+    Identity,
+    /// A `signature` that does not fit the client secret.
+    #[error("its signature does not fit the client secret (SALESFORCE_CLIENT_SECRET)")]
+    Signature,
+}
+
+impl OAuthError {
+    /// The error code, when the server refused.
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+
+    /// Whether the code, refresh token or assertion is not (or no longer) good.
+    pub fn is_invalid_grant(&self) -> bool {
+        self.refusal() == Some("invalid_grant") && !self.is_busy()
+    }
+
+    /// Whether another request with the same refresh token is on its way.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Refused { busy: true, .. })
+    }
+
+    /// Whether the access token used is not (or no longer) good (`Bad_OAuth_Token`, or 401).
+    pub fn is_bad_token(&self) -> bool {
+        self.refusal() == Some("bad_oauth_token") || matches!(self, Self::Status { status: 401, .. })
+    }
+
+    /// Whether the same request may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Refused { code, status, busy } => {
+                *busy
+                    || *status >= 500
+                    || matches!(
+                        code.as_str(),
+                        "rate_limit_exceeded"
+                            | "server_error"
+                            | "service_unavailable"
+                            | "system_down"
+                            | "unknown_error"
+                    )
+            }
+            Self::Status { status, .. } => *status >= 500 || *status == 429 || *status == 420,
+            Self::Http(error) => error.is_transient(),
+            // HTML with status 200 is a maintenance page more often than not.
+            Self::Answer(fault) => *fault == AnswerFault::Malformed,
+        }
+    }
+
+    /// Whether the server may have done what was asked although no answer came: a refresh token may be spent.
+    pub fn is_answer_lost(&self) -> bool {
+        match self {
+            Self::Http(error) => !error.never_sent(),
+            // A 200 that cannot be read comes after the work was done.
+            Self::Answer(_) => true,
+            _ => false,
+        }
+    }
+
+    /// How long the server asks to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// What an answer that is not a success says.
+    pub(crate) fn of(answer: &Answer) -> Self {
+        #[derive(Deserialize)]
+        struct Body {
+            error: String,
+            error_description: Option<String>,
+        }
+        let status = answer.status.as_u16();
+        let body = serde_json::from_slice::<Body>(&answer.body).ok().or_else(|| {
+            // The revocation endpoint was seen to answer url-encoded.
+            let form: Vec<_> = url::form_urlencoded::parse(&answer.body).collect();
+            let value =
+                |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.to_string());
+            Some(Body { error: value("error")?, error_description: value("error_description") })
+        });
+        let code = match &body {
+            Some(body) => clean(&body.error),
+            None => clean(bare_word(&answer.body).unwrap_or_default()),
+        };
+        if code.is_empty() {
+            return Self::Status { status, retry_after: answer.retry_after() };
+        }
+        let busy = body
+            .and_then(|body| body.error_description)
+            .is_some_and(|text| text.to_ascii_lowercase().contains("already being processed"));
+        Self::Refused { code, status, busy }
+    }
+}
+
+/// Identity and userinfo answer with one bare word, such as `Bad_OAuth_Token`.
+fn bare_word(body: &[u8]) -> Option<&str> {
+    let word = std::str::from_utf8(body).ok()?.trim();
+    let plain = word.len() <= 40 && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    plain.then_some(word)
+}
+
+/// A code as it may be shown and compared: lower snake case, short. Anything else in it is dropped.
+fn clean(code: &str) -> String {
+    code.chars()
+        .take(64)
+        .filter_map(|c| match c {
+            '-' => Some('_'),
+            c if c.is_ascii_alphanumeric() || c == '_' => Some(c.to_ascii_lowercase()),
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,29 @@
+//! Salesforce's OAuth 2.0, without state and without a store.
+//!
+//! jsforce's recipe by hand: one [`OAuthClient`] makes authorization URLs ([`OAuthClient::authorize`]) and trades the
+//! codes that come back ([`OAuthClient::exchange`]) for a [`TokenSet`]. `examples/by_hand.rs` is a whole app.
+
+mod authorize;
+mod client;
+mod endpoint;
+mod error;
+mod host;
+mod id_token;
+mod identity;
+mod jwks;
+mod manage;
+mod scopes;
+mod tokens;
+
+pub use self::{
+    authorize::{Authorization, AuthorizeOptions, Display, Prompt, UnknownPrompt},
+    client::{App, OAuthClient},
+    error::{AnswerFault, OAuthError},
+    host::{InvalidLoginHost, LoginHost},
+    id_token::{IdClaims, IdTokenError},
+    identity::{Identity, UserInfo},
+    manage::{Introspection, TokenKind},
+    scopes::{InvalidScopes, Scopes},
+    tokens::{IdentityUrl, TokenSet},
+};
+pub(crate) use self::{host::is_loopback, identity::bearer};

@@ -1,0 +1,314 @@
+//! The store for one process: nothing survives a restart.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use futures_util::FutureExt as _;
+
+use super::{
+    EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Store, StoreError, StoreFuture,
+    Subject, Swap,
+};
+use crate::{
+    clock::Clock,
+    grant::{GrantKey, Version},
+};
+
+/// One-time values are bounded, since strangers can cause them: the oldest goes first.
+const MAX_ONCE: usize = 100_000;
+/// After so many changes everything that has expired is swept out.
+const SWEEP_EVERY: u32 = 1_024;
+
+/// Keeps grants and logins in memory: for development, tests and apps of one process.
+///
+/// Tokens are sealed here too, so that a memory dump is no gift.
+pub struct MemoryStore {
+    // Every operation is a few map accesses, so one lock does.
+    state: Mutex<State>,
+    clock: Clock,
+}
+
+#[derive(Default)]
+struct State {
+    grants: HashMap<GrantKey, Granted>,
+    logins: HashMap<LoginKey, LoginRecord>,
+    once: HashMap<OnceKey, SystemTime>,
+    once_by_age: BTreeMap<(SystemTime, OnceKey), ()>,
+    leases: HashMap<GrantKey, (LeaseHolder, SystemTime)>,
+    changes: u32,
+}
+
+struct Granted {
+    record: GrantRecord,
+    logins: Vec<LoginKey>,
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::with_clock(Clock::system())
+    }
+
+    pub(crate) fn with_clock(clock: Clock) -> Self {
+        Self { state: Mutex::default(), clock }
+    }
+
+    /// A panic elsewhere while the lock was held leaves whole records behind: every change is one map operation.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut State, SystemTime) -> Result<T, StoreError>,
+    ) -> StoreFuture<'_, T> {
+        let now = self.clock.now();
+        let result = run(&mut self.lock(), now);
+        std::future::ready(result).boxed()
+    }
+}
+
+impl State {
+    fn login(&self, key: &LoginKey, now: SystemTime) -> Option<&LoginRecord> {
+        self.logins.get(key).filter(|login| login.expires_at > now)
+    }
+
+    fn grant(&self, key: &GrantKey, now: SystemTime) -> Option<&Granted> {
+        self.grants.get(key).filter(|granted| granted.record.expires_at > now)
+    }
+
+    fn put(&mut self, grant: GrantRecord, now: SystemTime) -> Option<GrantRecord> {
+        match self.grants.get_mut(&grant.key) {
+            Some(granted) => {
+                let old = std::mem::replace(&mut granted.record, grant);
+                (old.expires_at > now).then_some(old)
+            }
+            None => {
+                self.grants.insert(grant.key, Granted { record: grant, logins: Vec::new() });
+                None
+            }
+        }
+    }
+
+    fn remove_login(&mut self, key: &LoginKey) {
+        if let Some(login) = self.logins.remove(key)
+            && let Some(granted) = self.grants.get_mut(&login.grant)
+        {
+            granted.logins.retain(|other| other != key);
+        }
+    }
+
+    /// Removes what has expired, once in a while.
+    fn sweep(&mut self, now: SystemTime) {
+        self.changes += 1;
+        if self.changes < SWEEP_EVERY {
+            return;
+        }
+        self.changes = 0;
+        let expired: Vec<_> =
+            self.logins.iter().filter(|(_, login)| login.expires_at <= now).map(|(key, _)| *key).collect();
+        expired.iter().for_each(|key| self.remove_login(key));
+        self.grants.retain(|_, granted| granted.record.expires_at > now);
+        self.leases.retain(|_, (_, until)| *until > now);
+        while self.once_by_age.first_key_value().is_some_and(|((until, _), ())| *until <= now) {
+            self.forget_oldest_once();
+        }
+    }
+
+    fn forget_oldest_once(&mut self) {
+        if let Some(((_, key), ())) = self.once_by_age.pop_first() {
+            self.once.remove(&key);
+        }
+    }
+}
+
+fn concerns(of: Subject, key: &GrantKey) -> bool {
+    match of {
+        Subject::User(org, user) => key.org() == org && key.user() == user,
+        Subject::Org(org) => key.org() == org,
+        Subject::All => true,
+    }
+}
+
+impl Store for MemoryStore {
+    fn create_login(
+        &self,
+        key: LoginKey,
+        login: LoginRecord,
+        grant: GrantRecord,
+    ) -> StoreFuture<'_, Option<GrantRecord>> {
+        self.with(|state, now| {
+            if state.login(&key, now).is_some() {
+                return Err(StoreError::Exists);
+            }
+            state.sweep(now);
+            state.remove_login(&key);
+            let replaced = state.put(grant, now);
+            if let Some(granted) = state.grants.get_mut(&login.grant) {
+                granted.logins.push(key);
+            }
+            state.logins.insert(key, login);
+            Ok(replaced)
+        })
+    }
+
+    fn login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
+        self.with(|state, now| {
+            let login = state.login(&key, now);
+            let both =
+                login.and_then(|login| Some((login.clone(), state.grant(&login.grant, now)?.record.clone())));
+            Ok(both)
+        })
+    }
+
+    fn touch_login(
+        &self,
+        key: LoginKey,
+        seen_at: SystemTime,
+        expires_at: SystemTime,
+    ) -> StoreFuture<'_, bool> {
+        self.with(|state, now| {
+            if state.login(&key, now).is_none() {
+                return Ok(false);
+            }
+            let Some(login) = state.logins.get_mut(&key) else { return Ok(false) };
+            login.seen_at = seen_at;
+            login.expires_at = expires_at;
+            if let Some(granted) = state.grants.get_mut(&login.grant) {
+                granted.record.expires_at = granted.record.expires_at.max(expires_at);
+            }
+            Ok(true)
+        })
+    }
+
+    fn end_login(&self, key: LoginKey) -> StoreFuture<'_, EndedLogin> {
+        self.with(|state, now| {
+            let Some(login) = state.login(&key, now).cloned() else {
+                state.remove_login(&key);
+                return Ok(EndedLogin::Absent);
+            };
+            state.remove_login(&key);
+            let others = state
+                .grant(&login.grant, now)
+                .is_some_and(|granted| granted.logins.iter().any(|other| state.login(other, now).is_some()));
+            if others {
+                return Ok(EndedLogin::OthersRemain(login.grant));
+            }
+            Ok(match state.grants.remove(&login.grant) {
+                Some(granted) => EndedLogin::Last(granted.record),
+                None => EndedLogin::Absent,
+            })
+        })
+    }
+
+    fn put_grant(&self, grant: GrantRecord) -> StoreFuture<'_, Option<GrantRecord>> {
+        self.with(|state, now| {
+            state.sweep(now);
+            Ok(state.put(grant, now))
+        })
+    }
+
+    fn grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
+        self.with(|state, now| Ok(state.grant(&key, now).map(|granted| granted.record.clone())))
+    }
+
+    fn replace_grant(&self, expected: Version, next: GrantRecord) -> StoreFuture<'_, Swap> {
+        self.with(|state, now| {
+            let Some(stored) = state.grant(&next.key, now).map(|granted| &granted.record) else {
+                return Ok(Swap::Gone);
+            };
+            if stored.version == next.version {
+                return Ok(Swap::Done);
+            }
+            if stored.version != expected {
+                return Ok(Swap::Moved(stored.clone()));
+            }
+            let expires_at = stored.expires_at.max(next.expires_at);
+            state.put(GrantRecord { expires_at, ..next }, now);
+            Ok(Swap::Done)
+        })
+    }
+
+    fn end_grant(&self, key: GrantKey, expected: Option<Version>) -> StoreFuture<'_, Option<GrantRecord>> {
+        self.with(|state, now| {
+            let matches = state
+                .grant(&key, now)
+                .is_some_and(|granted| expected.is_none_or(|version| granted.record.version == version));
+            if !matches {
+                return Ok(None);
+            }
+            let Some(granted) = state.grants.remove(&key) else { return Ok(None) };
+            granted.logins.iter().for_each(|login| drop(state.logins.remove(login)));
+            Ok(Some(granted.record))
+        })
+    }
+
+    fn logins(&self, of: Subject) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
+        self.with(|state, now| {
+            let live =
+                state.logins.iter().filter(|(_, login)| login.expires_at > now && concerns(of, &login.grant));
+            Ok(live.map(|(key, login)| (*key, login.clone())).collect())
+        })
+    }
+
+    fn grants(&self, of: Subject) -> StoreFuture<'_, Vec<GrantRecord>> {
+        self.with(|state, now| {
+            let live = state.grants.values().map(|granted| &granted.record);
+            Ok(live.filter(|grant| grant.expires_at > now && concerns(of, &grant.key)).cloned().collect())
+        })
+    }
+
+    fn consume(&self, once: OnceKey, lifetime: Duration) -> StoreFuture<'_, bool> {
+        self.with(|state, now| {
+            state.sweep(now);
+            let until = now.checked_add(lifetime).unwrap_or(now);
+            if state.once.get(&once).is_some_and(|used_until| *used_until > now) {
+                return Ok(false);
+            }
+            if let Some(stale) = state.once.insert(once, until) {
+                state.once_by_age.remove(&(stale, once));
+            }
+            state.once_by_age.insert((until, once), ());
+            if state.once.len() > MAX_ONCE {
+                state.forget_oldest_once();
+            }
+            Ok(true)
+        })
+    }
+
+    fn acquire_lease(&self, key: GrantKey, holder: LeaseHolder, lifetime: Duration) -> StoreFuture<'_, bool> {
+        self.with(|state, now| {
+            state.sweep(now);
+            if state.leases.get(&key).is_some_and(|(other, until)| *other != holder && *until > now) {
+                return Ok(false);
+            }
+            state.leases.insert(key, (holder, now.checked_add(lifetime).unwrap_or(now)));
+            Ok(true)
+        })
+    }
+
+    fn release_lease(&self, key: GrantKey, holder: LeaseHolder) -> StoreFuture<'_, ()> {
+        self.with(|state, _| {
+            if state.leases.get(&key).is_some_and(|(other, _)| *other == holder) {
+                state.leases.remove(&key);
+            }
+            Ok(())
+        })
+    }
+}

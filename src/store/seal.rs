@@ -1,0 +1,259 @@
+//! Sealing: what leaves the process (cookies, store records) is encrypted and bound to its place.
+//!
+//! AES-256-GCM under a key that HKDF-SHA256 derives per purpose, with the purpose and the record's name as associated
+//! data: a value that is moved to another record, or to another kind of record, does not open. The key id in front lets
+//! keys rotate.
+
+use std::fmt;
+
+use aes_gcm::{
+    Aes256Gcm, KeyInit as _, Nonce,
+    aead::{Aead as _, Payload},
+};
+use base64::{
+    Engine as _,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use hkdf::Hkdf;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+const FORMAT: u8 = 1;
+const KEY_ID_BYTES: usize = 4;
+const NONCE_BYTES: usize = 12;
+const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
+
+/// What is sealed. Each has a key of its own, so that nothing passes for something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A grant's tokens in the store.
+    Grant,
+    /// The cookie of a login on its way.
+    Attempt,
+    /// The cookie that breaks login loops.
+    Landing,
+}
+
+impl Purpose {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Grant => "actix-salesforce grant",
+            Self::Attempt => "actix-salesforce attempt",
+            Self::Landing => "actix-salesforce landing",
+        }
+    }
+}
+
+/// The keys that seal cookies and stored tokens: the newest seals, all of them open.
+#[derive(Clone)]
+pub struct KeyRing {
+    keys: Vec<Key>,
+}
+
+#[derive(Clone)]
+struct Key {
+    id: [u8; KEY_ID_BYTES],
+    bytes: Zeroizing<[u8; 32]>,
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyRing of {}", self.keys.len())
+    }
+}
+
+/// Why keys are refused. Names the key's position, never its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidKeys {
+    /// There is none.
+    #[error("give at least one key: 32 random bytes in base64 (openssl rand -base64 32)")]
+    None,
+    /// One is not base64, or not 32 bytes.
+    #[error("key {0} is not 32 bytes in base64; make one with: openssl rand -base64 32")]
+    Form(usize),
+    /// One is not random.
+    #[error("key {0} is not random; make one with: openssl rand -base64 32")]
+    Weak(usize),
+    /// The machine gave no random bytes.
+    #[error("no random bytes could be had from the system")]
+    NoRandomness,
+}
+
+impl KeyRing {
+    /// Reads keys of 32 bytes in base64 (either alphabet, with or without padding), newest first, separated by commas or
+    /// white space.
+    ///
+    /// # Errors
+    /// [`InvalidKeys`] for the first key that cannot be used.
+    pub fn from_base64(keys: &str) -> Result<Self, InvalidKeys> {
+        let keys = keys
+            .split(|c: char| c == ',' || c.is_whitespace())
+            .filter(|key| !key.is_empty())
+            .enumerate()
+            .map(|(index, text)| Key::from_base64(text, index + 1))
+            .collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() { Err(InvalidKeys::None) } else { Ok(Self { keys }) }
+    }
+
+    /// One fresh key.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn generate() -> Result<Self, InvalidKeys> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *bytes).map_err(|_| InvalidKeys::NoRandomness)?;
+        Ok(Self { keys: vec![Key::new(bytes)] })
+    }
+
+    /// Seals `plain` for `purpose`, bound to the name of its place.
+    pub(crate) fn seal(&self, purpose: Purpose, bound_to: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        let key = self.keys.first().ok_or(SealError)?;
+        let mut sealed = Vec::with_capacity(HEADER_BYTES + plain.len() + 16);
+        sealed.push(FORMAT);
+        sealed.extend_from_slice(&key.id);
+        let mut nonce = [0; NONCE_BYTES];
+        getrandom::fill(&mut nonce).map_err(|_| SealError)?;
+        sealed.extend_from_slice(&nonce);
+        let aad = associated_data(purpose, bound_to);
+        let payload = Payload { msg: plain, aad: &aad };
+        let body = key.cipher(purpose)?.encrypt(Nonce::from_slice(&nonce), payload).map_err(|_| SealError)?;
+        sealed.extend_from_slice(&body);
+        Ok(sealed)
+    }
+
+    /// Opens what [`seal`](Self::seal) made for the same purpose and place.
+    pub(crate) fn open(
+        &self,
+        purpose: Purpose,
+        bound_to: &[u8],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Unopened> {
+        let (header, body) = sealed.split_at_checked(HEADER_BYTES).ok_or(Unopened)?;
+        let (head, nonce) = header.split_at(1 + KEY_ID_BYTES);
+        if head[0] != FORMAT {
+            return Err(Unopened);
+        }
+        let aad = associated_data(purpose, bound_to);
+        // Two keys may share an id; whichever opens it is the right one.
+        self.keys
+            .iter()
+            .filter(|key| key.id == head[1..])
+            .find_map(|key| {
+                let payload = Payload { msg: body, aad: &aad };
+                key.cipher(purpose).ok()?.decrypt(Nonce::from_slice(nonce), payload).ok()
+            })
+            .map(Zeroizing::new)
+            .ok_or(Unopened)
+    }
+
+    /// The key of actix-session's cookie, derived from the newest key.
+    pub(crate) fn session_key(&self) -> [u8; 64] {
+        let mut derived = [0; 64];
+        if let Some(key) = self.keys.first() {
+            // 64 bytes are within what HKDF-SHA256 can give.
+            let _ = Hkdf::<Sha256>::new(None, &*key.bytes).expand(b"actix-salesforce session", &mut derived);
+        }
+        derived
+    }
+}
+
+impl Key {
+    fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
+        let digest = Sha256::new().chain_update(b"actix-salesforce key id").chain_update(&*bytes).finalize();
+        let mut id = [0; KEY_ID_BYTES];
+        id.copy_from_slice(&digest[..KEY_ID_BYTES]);
+        Self { id, bytes }
+    }
+
+    fn from_base64(text: &str, position: usize) -> Result<Self, InvalidKeys> {
+        let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+        let standard = GeneralPurpose::new(&base64::alphabet::STANDARD, config);
+        let url_safe = GeneralPurpose::new(&base64::alphabet::URL_SAFE, config);
+        let decoded = standard.decode(text).or_else(|_| url_safe.decode(text)).map(Zeroizing::new);
+        let decoded = decoded.map_err(|_| InvalidKeys::Form(position))?;
+        let bytes: [u8; 32] = decoded.as_slice().try_into().map_err(|_| InvalidKeys::Form(position))?;
+        let mut seen = bytes.to_vec();
+        seen.sort_unstable();
+        seen.dedup();
+        // 32 random bytes with fewer than 16 different values do not happen.
+        if seen.len() < 16 { Err(InvalidKeys::Weak(position)) } else { Ok(Self::new(Zeroizing::new(bytes))) }
+    }
+
+    fn cipher(&self, purpose: Purpose) -> Result<Aes256Gcm, SealError> {
+        let mut derived = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(None, &*self.bytes)
+            .expand(purpose.label().as_bytes(), &mut *derived)
+            .map_err(|_| SealError)?;
+        Aes256Gcm::new_from_slice(&*derived).map_err(|_| SealError)
+    }
+}
+
+fn associated_data(purpose: Purpose, bound_to: &[u8]) -> Vec<u8> {
+    [purpose.label().as_bytes(), b"\0", bound_to].concat()
+}
+
+/// Something could not be sealed: the system gave no random bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("something could not be sealed: the system gave no random bytes")]
+pub(crate) struct SealError;
+
+/// Something does not open: another key, another place, or tampered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("sealed bytes do not open: their key is gone, they were moved, or tampered with")]
+pub(crate) struct Unopened;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(seed: u8) -> String {
+        let bytes: Vec<u8> = (0..32).map(|i| seed.wrapping_mul(31).wrapping_add(i * 7)).collect();
+        base64::engine::general_purpose::STANDARD.encode(bytes)
+    }
+
+    #[test]
+    fn only_the_same_purpose_and_place_open_it() {
+        let ring = KeyRing::from_base64(&key(1)).unwrap();
+        let sealed = ring.seal(Purpose::Grant, b"a", b"secret").unwrap();
+        assert_eq!(ring.open(Purpose::Grant, b"a", &sealed).unwrap().as_slice(), b"secret");
+        assert!(ring.open(Purpose::Grant, b"b", &sealed).is_err());
+        assert!(ring.open(Purpose::Attempt, b"a", &sealed).is_err());
+        for position in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[position] ^= 1;
+            assert!(ring.open(Purpose::Grant, b"a", &changed).is_err(), "byte {position}");
+            assert!(ring.open(Purpose::Grant, b"a", &sealed[..position]).is_err(), "cut at {position}");
+        }
+    }
+
+    #[test]
+    fn old_keys_open_and_the_newest_seals() {
+        let old = KeyRing::from_base64(&key(1)).unwrap();
+        let both = KeyRing::from_base64(&format!("{}, {}", key(2), key(1))).unwrap();
+        let new = KeyRing::from_base64(&key(2)).unwrap();
+        let sealed = old.seal(Purpose::Grant, b"a", b"x").unwrap();
+        assert!(both.open(Purpose::Grant, b"a", &sealed).is_ok());
+        assert!(new.open(Purpose::Grant, b"a", &sealed).is_err());
+        let sealed = both.seal(Purpose::Grant, b"a", b"x").unwrap();
+        assert!(new.open(Purpose::Grant, b"a", &sealed).is_ok());
+        assert!(old.open(Purpose::Grant, b"a", &sealed).is_err());
+    }
+
+    #[test]
+    fn weak_keys_are_refused() {
+        for (keys, error) in [
+            ("", InvalidKeys::None),
+            (" , ", InvalidKeys::None),
+            ("c2hvcnQ=", InvalidKeys::Form(1)),
+            ("not base64 at all!", InvalidKeys::Form(1)),
+            ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", InvalidKeys::Weak(1)),
+        ] {
+            assert_eq!(KeyRing::from_base64(keys).err(), Some(error), "{keys}");
+        }
+        let second = format!("{} c2hvcnQ=", key(1));
+        assert_eq!(KeyRing::from_base64(&second).err(), Some(InvalidKeys::Form(2)));
+        let url_safe = key(3).replace('+', "-").replace('/', "_").replace('=', "");
+        assert!(KeyRing::from_base64(&url_safe).is_ok());
+    }
+}
