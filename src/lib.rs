@@ -11,7 +11,10 @@ mod secret;
 pub mod store;
 
 pub use self::{
-    api::{ApiUsage, ApiVersion, Connection, Cursor, InvalidApiVersion, InvalidPath, soql},
+    api::{
+        ApiUsage, ApiVersion, Connection, Cursor, InvalidApiVersion, InvalidPath, Page, Query, RawRequest,
+        RawResponse, Records, SObject, ToRecordId, Upserted, soql,
+    },
     error::{Error, ErrorEntry, InvalidAnswer, InvalidRequest, Result},
     grant::{AppKey, GrantKey, InvalidGrantKey, Version},
     http::{HttpError, NotAllowed},

@@ -77,10 +77,16 @@ mod tests {
             ("", "the body ends too early (line 1, column 0)"),
         ] {
             let error = json::<Row>(body.as_bytes()).unwrap_err().to_string();
+            let error = error.trim_start_matches("the answer cannot be read: ");
             assert!(error.starts_with(says), "{error}");
             assert!(!error.contains("canary") && !error.contains("123456"), "{error}");
         }
         let deep = "[".repeat(200);
-        assert!(json::<serde_json::Value>(deep.as_bytes()).unwrap_err().to_string().starts_with("the body is not JSON"));
+        assert!(
+            json::<serde_json::Value>(deep.as_bytes())
+                .unwrap_err()
+                .to_string()
+                .contains("the body is not JSON")
+        );
     }
 }
