@@ -13,7 +13,10 @@ pub mod store;
 mod web;
 
 pub use self::{
-    api::{ApiUsage, ApiVersion, Connection, Cursor, InvalidApiVersion, InvalidPath, soql},
+    api::{
+        ApiUsage, ApiVersion, Connection, Cursor, InvalidApiVersion, InvalidPath, Page, Query, RawRequest,
+        RawResponse, Records, SObject, ToRecordId, Upserted, soql,
+    },
     config::{Config, ConfigError, Problem, Routes, SessionMode},
     error::{Error, ErrorEntry, InvalidAnswer, InvalidRequest, Result},
     grant::{AppKey, GrantInfo, GrantKey, InvalidGrantKey, LoginInfo, Version},
@@ -21,7 +24,7 @@ pub use self::{
     id::{InvalidId, OrgId, SalesforceId, UserId},
     secret::Secret,
     web::{
-        Builder, MaybeSalesforceConn, RequireLogin, RequireLoginMiddleware, Routed, Salesforce, SalesforceConn,
-        SalesforceMiddleware, SalesforceUser, routes,
+        Builder, MaybeSalesforceConn, RequireLogin, RequireLoginMiddleware, Routed, Salesforce,
+        SalesforceConn, SalesforceMiddleware, SalesforceUser, routes,
     },
 };

@@ -17,7 +17,8 @@ use std::{
 use futures_util::future::join_all;
 
 use super::{
-    EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Sealed, Store, StoreError, Subject, Swap,
+    EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Sealed, Store, StoreError, Subject,
+    Swap,
 };
 use crate::{
     OrgId, Secret, UserId,
@@ -38,7 +39,9 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broken(promise) => write!(f, "the store broke a promise: {promise}"),
-            Self::Failed(promise, _) => write!(f, "the store failed where it should have kept a promise: {promise}"),
+            Self::Failed(promise, _) => {
+                write!(f, "the store failed where it should have kept a promise: {promise}")
+            }
         }
     }
 }
@@ -138,18 +141,28 @@ async fn a_login_is_never_overwritten(store: &dyn Store) -> Checked {
     let (key, first) = (login_key()?, version()?);
     let created = store.create_login(key, login(sample.grant), grant(sample.grant, first)).await;
     expect(must(created, PROMISE)?.is_none(), "nothing is replaced by the first login")?;
-    let again = store.create_login(key, login(sample.other_grant), grant(sample.other_grant, version()?)).await;
+    let again =
+        store.create_login(key, login(sample.other_grant), grant(sample.other_grant, version()?)).await;
     expect(matches!(again, Err(StoreError::Exists)), PROMISE)?;
     let found = must(store.login(key).await, PROMISE)?;
-    expect(found.is_some_and(|(login, grant)| login.grant == sample.grant && grant.version == first), PROMISE)?;
+    expect(
+        found.is_some_and(|(login, grant)| login.grant == sample.grant && grant.version == first),
+        PROMISE,
+    )?;
     let other = must(store.grant(sample.other_grant).await, PROMISE)?;
     expect(other.is_none(), "a login that is refused leaves no grant behind")?;
 
     let contested = login_key()?;
     let tries = (0..CROWD).map(|_| async {
-        store.create_login(contested, login(sample.grant), grant(sample.grant, version()?)).await.or_else(|error| {
-            if matches!(error, StoreError::Exists) { Err(Violation::Broken(PROMISE)) } else { must(Err(error), PROMISE) }
-        })
+        store.create_login(contested, login(sample.grant), grant(sample.grant, version()?)).await.or_else(
+            |error| {
+                if matches!(error, StoreError::Exists) {
+                    Err(Violation::Broken(PROMISE))
+                } else {
+                    must(Err(error), PROMISE)
+                }
+            },
+        )
     });
     let winners = join_all(tries).await.into_iter().filter(Result::is_ok).count();
     expect(winners == 1, "of many who create the same login one succeeds")
@@ -161,8 +174,12 @@ async fn a_second_login_replaces_the_grant_for_all(store: &dyn Store) -> Checked
     let (one, two) = (login_key()?, login_key()?);
     let (old, new) = (version()?, version()?);
     must(store.create_login(one, login(sample.grant), grant(sample.grant, old)).await, PROMISE)?;
-    let replaced = must(store.create_login(two, login(sample.grant), grant(sample.grant, new)).await, PROMISE)?;
-    expect(replaced.is_some_and(|grant| grant.version == old), "the grant that a login replaces is given back")?;
+    let replaced =
+        must(store.create_login(two, login(sample.grant), grant(sample.grant, new)).await, PROMISE)?;
+    expect(
+        replaced.is_some_and(|grant| grant.version == old),
+        "the grant that a login replaces is given back",
+    )?;
     for key in [one, two] {
         let found = must(store.login(key).await, PROMISE)?;
         expect(found.is_some_and(|(_, grant)| grant.version == new), PROMISE)?;
@@ -185,7 +202,9 @@ async fn a_swap_has_one_winner(store: &dyn Store) -> Checked {
     for (next, swap) in rivals.iter().zip(join_all(swaps).await) {
         match must(swap, PROMISE)? {
             Swap::Done => expect(winner.replace(*next).is_none(), PROMISE)?,
-            Swap::Moved(stored) => expect(stored.version != first, "the loser of a swap is told what is stored")?,
+            Swap::Moved(stored) => {
+                expect(stored.version != first, "the loser of a swap is told what is stored")?
+            }
             Swap::Gone => expect(false, PROMISE)?,
         }
     }
@@ -204,7 +223,10 @@ async fn what_was_ended_never_comes_back(store: &dyn Store) -> Checked {
     let (key, first) = (login_key()?, version()?);
     must(store.create_login(key, login(sample.grant), grant(sample.grant, first)).await, PROMISE)?;
     let ended = must(store.end_login(key).await, PROMISE)?;
-    expect(matches!(ended, EndedLogin::Last(grant) if grant.version == first), "the last login gives its grant back")?;
+    expect(
+        matches!(ended, EndedLogin::Last(grant) if grant.version == first),
+        "the last login gives its grant back",
+    )?;
     let later = SystemTime::now() + HOUR;
     expect(!must(store.touch_login(key, SystemTime::now(), later).await, PROMISE)?, PROMISE)?;
     let swap = must(store.replace_grant(first, grant(sample.grant, first.next())).await, PROMISE)?;
@@ -256,7 +278,10 @@ async fn ending_a_grant_ends_its_logins(store: &dyn Store) -> Checked {
     let current = version()?;
     must(store.create_login(one, login(sample.grant), grant(sample.grant, version()?)).await, PROMISE)?;
     must(store.create_login(two, login(sample.grant), grant(sample.grant, current)).await, PROMISE)?;
-    must(store.create_login(other, login(sample.other_grant), grant(sample.other_grant, version()?)).await, PROMISE)?;
+    must(
+        store.create_login(other, login(sample.other_grant), grant(sample.other_grant, version()?)).await,
+        PROMISE,
+    )?;
     let stale = must(store.end_grant(sample.grant, Some(version()?)).await, PROMISE)?;
     expect(stale.is_none(), "a grant that moved on is not ended in the name of an old version")?;
     expect(must(store.login(one).await, PROMISE)?.is_some(), PROMISE)?;
@@ -283,13 +308,22 @@ async fn what_expired_is_absent(store: &dyn Store) -> Checked {
     must(store.create_login(key, expired, grant(sample.grant, version()?)).await, PROMISE)?;
     expect(must(store.login(key).await, PROMISE)?.is_none(), PROMISE)?;
     expect(!must(store.touch_login(key, past, SystemTime::now() + HOUR).await, PROMISE)?, PROMISE)?;
-    expect(must(store.login(key).await, PROMISE)?.is_none(), "a login that expired is not revived by a touch")?;
+    expect(
+        must(store.login(key).await, PROMISE)?.is_none(),
+        "a login that expired is not revived by a touch",
+    )?;
 
     let live = login_key()?;
     must(store.create_login(live, login(sample.grant), grant(sample.grant, version()?)).await, PROMISE)?;
     let soon = SystemTime::now() + 2 * HOUR;
-    expect(must(store.touch_login(live, SystemTime::now(), soon).await, PROMISE)?, "a touch finds a live login")?;
-    expect(must(store.touch_login(live, SystemTime::now(), past).await, PROMISE)?, "a touch finds a live login")?;
+    expect(
+        must(store.touch_login(live, SystemTime::now(), soon).await, PROMISE)?,
+        "a touch finds a live login",
+    )?;
+    expect(
+        must(store.touch_login(live, SystemTime::now(), past).await, PROMISE)?,
+        "a touch finds a live login",
+    )?;
     expect(must(store.login(live).await, PROMISE)?.is_none(), "a touch sets the expiry")
 }
 
@@ -341,7 +375,10 @@ async fn a_lease_has_one_holder(store: &dyn Store) -> Checked {
     }
     let winner = winner.ok_or(Violation::Broken("of many who want a lease one gets it"))?;
     let stranger = LeaseHolder(random()?.into());
-    expect(must(store.acquire_lease(sample.grant, winner, HOUR).await, PROMISE)?, "its holder can renew a lease")?;
+    expect(
+        must(store.acquire_lease(sample.grant, winner, HOUR).await, PROMISE)?,
+        "its holder can renew a lease",
+    )?;
     must(store.release_lease(sample.grant, stranger).await, PROMISE)?;
     let taken = must(store.acquire_lease(sample.grant, stranger, HOUR).await, PROMISE)?;
     expect(!taken, "a lease is given back by its holder only")?;
@@ -349,9 +386,15 @@ async fn a_lease_has_one_holder(store: &dyn Store) -> Checked {
     expect(free, "a lease is for one grant")?;
     must(store.release_lease(sample.grant, winner).await, PROMISE)?;
     let short = Duration::from_millis(50);
-    expect(must(store.acquire_lease(sample.grant, stranger, short).await, PROMISE)?, "a lease given back is free")?;
+    expect(
+        must(store.acquire_lease(sample.grant, stranger, short).await, PROMISE)?,
+        "a lease given back is free",
+    )?;
     tokio::time::sleep(short * 3).await;
-    expect(must(store.acquire_lease(sample.grant, winner, HOUR).await, PROMISE)?, "a lease that is not renewed ends")
+    expect(
+        must(store.acquire_lease(sample.grant, winner, HOUR).await, PROMISE)?,
+        "a lease that is not renewed ends",
+    )
 }
 
 #[cfg(test)]

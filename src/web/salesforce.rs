@@ -11,7 +11,8 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError, Problem, Routes, SessionMode, Settings},
     grant::{
-        AppKey, Background, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo, Profile,
+        AppKey, Background, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo,
+        Profile,
     },
     http::{HttpClient, HttpError, Outbound},
     oauth::{App, LoginHost, OAuthClient, TokenSet},

@@ -24,7 +24,12 @@ enum Defect {
 struct Broken(MemoryStore, Defect);
 
 impl Store for Broken {
-    fn create_login(&self, key: LoginKey, login: LoginRecord, grant: GrantRecord) -> StoreFuture<'_, Option<GrantRecord>> {
+    fn create_login(
+        &self,
+        key: LoginKey,
+        login: LoginRecord,
+        grant: GrantRecord,
+    ) -> StoreFuture<'_, Option<GrantRecord>> {
         Box::pin(async move {
             if self.1 == Defect::OverwritingCreate {
                 let _ = self.0.end_login(key).await?;
@@ -37,7 +42,12 @@ impl Store for Broken {
         self.0.login(key)
     }
 
-    fn touch_login(&self, key: LoginKey, seen_at: SystemTime, expires_at: SystemTime) -> StoreFuture<'_, bool> {
+    fn touch_login(
+        &self,
+        key: LoginKey,
+        seen_at: SystemTime,
+        expires_at: SystemTime,
+    ) -> StoreFuture<'_, bool> {
         if self.1 == Defect::RevivingTouch {
             return Box::pin(async { Ok(true) });
         }
@@ -48,7 +58,9 @@ impl Store for Broken {
         Box::pin(async move {
             let login = self.0.login(key).await?;
             match self.1 {
-                Defect::ForgetfulEnd => Ok(login.map_or(EndedLogin::Absent, |(_, grant)| EndedLogin::Last(grant))),
+                Defect::ForgetfulEnd => {
+                    Ok(login.map_or(EndedLogin::Absent, |(_, grant)| EndedLogin::Last(grant)))
+                }
                 Defect::GrantOutlivesLogins => {
                     let ended = self.0.end_login(key).await?;
                     if let EndedLogin::Last(grant) = &ended {
