@@ -150,7 +150,7 @@ async fn a_store_with_a_defect_is_rejected_by_the_promise_it_breaks() {
         (Defect::OverwritingCreate, "a login is never overwritten"),
         (Defect::BlindReplace, "of many who replace the same version of a grant one succeeds"),
         (Defect::RevivingTouch, "what was ended never comes back"),
-        (Defect::ForgetfulEnd, "a refresh that a logout overtook stores nothing"),
+        (Defect::ForgetfulEnd, "what was ended never comes back"),
         (Defect::GrantOutlivesLogins, "a refresh that a logout overtook stores nothing"),
         (Defect::LoginsOutliveGrant, "a grant that ends takes all of its logins along"),
         (Defect::SharedLease, "a lease has one holder"),

@@ -1,0 +1,67 @@
+//! For whoever runs the app: who is logged in, and how much of the org's API is used. Everything here is below
+//! `RequireLogin`.
+
+use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser, store::Subject};
+use actix_web::{HttpRequest, HttpResponse, Responder, get, post, routes, web};
+
+use crate::{form, html};
+
+pub fn configure(scope: &mut web::ServiceConfig) {
+    scope.service(overview).service(end_logins);
+}
+
+#[routes]
+#[get("")]
+#[get("/")]
+async fn overview(
+    salesforce: web::Data<Salesforce>,
+    user: SalesforceUser,
+    sf: SalesforceConn,
+) -> actix_salesforce::Result<impl Responder> {
+    // One cheap call, so that there is an answer whose headers tell the usage.
+    sf.identity().await?;
+    let usage = sf
+        .api_usage()
+        .map_or_else(|| "not told".to_owned(), |usage| format!("{} of {}", usage.used, usage.limit));
+    let mine = Subject::User(user.organization_id, user.user_id);
+    let mut rows = String::new();
+    for login in salesforce.logins(mine).await? {
+        rows.push_str(&format!(
+            "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+            html::escape(&login.reference),
+            ago(login.created_at),
+            ago(login.seen_at)
+        ));
+    }
+    let refreshed = salesforce.grants(mine).await?;
+    let refreshed = refreshed.first().map_or_else(String::new, |grant| {
+        format!("token renewed {} times, last {}", grant.renewals, ago(grant.updated_at))
+    });
+    let body = format!(
+        "<div class=\"card\"><p>API calls in 24 hours: <strong>{}</strong></p><p>Your grant: {}</p></div>\
+         <table><tr><th>Login</th><th>Made</th><th>Last seen</th></tr>{rows}</table>\
+         <form method=\"post\" action=\"/admin/revoke\"><button id=\"revoke\">End all my logins</button></form>",
+        html::escape(&usage),
+        html::escape(&refreshed)
+    );
+    Ok(html::page("Admin", user.username.as_deref(), &body))
+}
+
+#[post("/revoke")]
+async fn end_logins(
+    request: HttpRequest,
+    salesforce: web::Data<Salesforce>,
+    user: SalesforceUser,
+) -> actix_web::Result<impl Responder> {
+    form::same_origin(&request, &salesforce)?;
+    salesforce.revoke(Subject::User(user.organization_id, user.user_id)).await?;
+    Ok(HttpResponse::SeeOther().insert_header(("location", "/")).finish())
+}
+
+fn ago(time: std::time::SystemTime) -> String {
+    match time.elapsed().map(|elapsed| elapsed.as_secs()) {
+        Ok(seconds @ 0..120) => format!("{seconds} s ago"),
+        Ok(seconds) => format!("{} min ago", seconds / 60),
+        Err(_) => "now".to_owned(),
+    }
+}

@@ -1,0 +1,39 @@
+//! A page's frame, and escaping. An app of your own would use its template engine.
+
+use actix_web::{HttpResponse, http::header};
+
+const STYLE: &str = include_str!("style.css");
+
+/// Escapes for HTML text and for attribute values in double quotes.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}
+
+/// A whole page. `body` is HTML; `who` is the name in the corner, `None` for a stranger.
+pub fn page(title: &str, who: Option<&str>, body: &str) -> HttpResponse {
+    let title = escape(title);
+    let corner = match who {
+        Some(name) => format!(
+            "<span class=\"who\">{}</span>\
+             <form method=\"post\" action=\"/auth/salesforce/logout\"><button class=\"quiet\" id=\"logout\">Log out</button></form>",
+            escape(name)
+        ),
+        None => "<a class=\"button\" id=\"login\" href=\"/auth/salesforce/login?return_to=/accounts\">Log in with Salesforce</a>"
+            .to_owned(),
+    };
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"))
+        .content_type("text/html; charset=utf-8")
+        .body(format!(
+            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{title} · Accounts</title>\
+             <style>{STYLE}</style></head><body>\
+             <header><a class=\"brand\" href=\"/\">Accounts</a><nav><a href=\"/accounts\">All accounts</a>\
+             <a href=\"/admin/\">Admin</a></nav><div class=\"corner\">{corner}</div></header>\
+             <main><h1>{title}</h1>{body}</main></body></html>"
+        ))
+}

@@ -1,0 +1,40 @@
+//! The app that a team would really write: server-rendered pages over their own org, no build step.
+//!
+//! `cargo run --example accounts`, then open the address that it prints.
+
+mod admin;
+mod export;
+mod form;
+mod html;
+mod pages;
+#[path = "../support/mod.rs"]
+mod support;
+
+use actix_salesforce::RequireLogin;
+use actix_web::{App, HttpServer, middleware::Logger, web};
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let support::Setup { salesforce, bind, workers, _org } = support::set_up().await?;
+    HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::new(salesforce.clone()))
+            .service(pages::home)
+            .service(pages::whoami)
+            .service(pages::slow)
+            .service(export::csv)
+            .service(pages::list)
+            .service(pages::create)
+            .service(pages::show)
+            .service(pages::change)
+            .service(pages::delete)
+            .service(web::scope("/admin").wrap(RequireLogin::new()).configure(admin::configure))
+            .wrap(salesforce.clone())
+            .wrap(Logger::new("%r %s %Dms").log_target("accounts"))
+    })
+    .workers(workers)
+    .bind(bind)?
+    .run()
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! The pages: a public one, and a person's own accounts.
+
+use std::time::Duration;
+
+use actix_salesforce::{
+    MaybeSalesforceConn, Salesforce, SalesforceConn, SalesforceId, SalesforceUser, soql::Like,
+};
+use actix_web::{HttpRequest, HttpResponse, Responder, get, http::header, post, web};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    form::{self, Fields},
+    html::{self, escape},
+};
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Account {
+    id: SalesforceId,
+    name: String,
+    phone: Option<String>,
+    website: Option<String>,
+    industry: Option<String>,
+}
+
+/// Public: who is logged in, or a button to log in.
+#[get("/")]
+pub async fn home(sf: MaybeSalesforceConn, request: HttpRequest) -> actix_salesforce::Result<impl Responder> {
+    let Some(_) = sf.into_inner() else {
+        let text = "<div class=\"card\"><p>See and change the accounts of your own Salesforce org.</p></div>";
+        return Ok(html::page("Welcome", None, text));
+    };
+    let user = request.extract::<SalesforceUser>().await?;
+    let name = user.display_name.as_deref().or(user.username.as_deref()).unwrap_or("someone");
+    let text = format!(
+        "<div class=\"card\"><p>You are logged in as <strong>{}</strong> of {}.</p>\
+         <p><a class=\"button\" href=\"/accounts\">See the accounts</a></p></div>",
+        escape(name),
+        escape(&user.instance_url)
+    );
+    Ok(html::page("Welcome", user.username.as_deref(), &text))
+}
+
+#[derive(Serialize)]
+struct WhoAmI {
+    user_id: String,
+    organization_id: String,
+    username: String,
+    instance_url: String,
+}
+
+async fn who_am_i(sf: &SalesforceConn) -> actix_salesforce::Result<web::Json<WhoAmI>> {
+    let identity = sf.identity().await?;
+    Ok(web::Json(WhoAmI {
+        user_id: identity.user_id.to_string(),
+        organization_id: identity.organization_id.to_string(),
+        username: identity.username,
+        instance_url: sf.instance_url()?.as_str().trim_end_matches('/').to_owned(),
+    }))
+}
+
+/// One API read.
+#[get("/whoami")]
+pub async fn whoami(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
+    who_am_i(&sf).await
+}
+
+/// Holds its connection for a while before it uses it.
+#[get("/slow")]
+pub async fn slow(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
+    actix_web::rt::time::sleep(Duration::from_secs(3)).await;
+    who_am_i(&sf).await
+}
+
+#[derive(Deserialize)]
+pub struct Filter {
+    name: Option<String>,
+}
+
+/// The accounts, filtered by a part of their name.
+#[get("/accounts")]
+pub async fn list(
+    sf: SalesforceConn,
+    user: SalesforceUser,
+    filter: web::Query<Filter>,
+    request: HttpRequest,
+) -> actix_salesforce::Result<HttpResponse> {
+    let name = filter.name.clone().unwrap_or_default();
+    let accounts = sf
+        .query::<Account>(
+            "SELECT Id, Name, Phone, Website, Industry FROM Account WHERE Name LIKE :name ORDER BY Name LIMIT 200",
+        )
+        .bind("name", Like::contains(&name))
+        .fetch_all()
+        .await?;
+    if !wants_html(&request) {
+        return Ok(HttpResponse::Ok().json(accounts));
+    }
+    let rows: String = accounts
+        .iter()
+        .map(|account| {
+            format!(
+                "<tr><td><a href=\"/accounts/{}\">{}</a></td><td>{}</td><td>{}</td></tr>",
+                account.id,
+                escape(&account.name),
+                escape(account.phone.as_deref().unwrap_or_default()),
+                escape(account.industry.as_deref().unwrap_or_default())
+            )
+        })
+        .collect();
+    let body = format!(
+        "<form class=\"line\" method=\"get\" action=\"/accounts\"><label>Name contains\
+         <input name=\"name\" value=\"{}\"></label><button>Filter</button>\
+         <a href=\"/accounts/export.csv\">Export all as CSV</a></form>\
+         <table id=\"accounts\"><tr><th>Name</th><th>Phone</th><th>Industry</th></tr>{rows}</table>\
+         <form class=\"line\" method=\"post\" action=\"/accounts\"><label>Name<input name=\"Name\" required></label>\
+         <label>Phone<input name=\"Phone\"></label><button id=\"create\">Create account</button></form>",
+        escape(&name)
+    );
+    Ok(html::page("Accounts", user.username.as_deref(), &body))
+}
+
+/// One account.
+#[get("/accounts/{id}")]
+pub async fn show(
+    sf: SalesforceConn,
+    user: SalesforceUser,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> actix_salesforce::Result<HttpResponse> {
+    let fields = ["Id", "Name", "Phone", "Website", "Industry"];
+    let account: Account = sf.sobject("Account").retrieve(id.as_str(), &fields).await?;
+    if !wants_html(&request) {
+        return Ok(HttpResponse::Ok().json(account));
+    }
+    let input = |label: &str, value: Option<&str>| {
+        format!(
+            "<label>{label}<input name=\"{label}\" value=\"{}\"></label>",
+            escape(value.unwrap_or_default())
+        )
+    };
+    let body = format!(
+        "<div class=\"card\"><form class=\"line\" method=\"post\" action=\"/accounts/{id}\">{}{}{}<button id=\"save\">Save</button></form>\
+         <form method=\"post\" action=\"/accounts/{id}/delete\"><button class=\"quiet\" id=\"delete\">Delete</button></form></div>",
+        input("Name", Some(&account.name)),
+        input("Phone", account.phone.as_deref()),
+        input("Website", account.website.as_deref()),
+        id = account.id,
+    );
+    Ok(html::page(&account.name, user.username.as_deref(), &body))
+}
+
+#[post("/accounts")]
+pub async fn create(
+    request: HttpRequest,
+    salesforce: web::Data<Salesforce>,
+    sf: SalesforceConn,
+    fields: Fields,
+) -> actix_web::Result<HttpResponse> {
+    form::same_origin(&request, &salesforce)?;
+    let is_json = matches!(fields, actix_web::Either::Right(_));
+    let id = sf.sobject("Account").create(&form::fields(fields)).await?;
+    let location = (header::LOCATION, format!("/accounts/{id}"));
+    Ok(if is_json {
+        HttpResponse::Created().insert_header(location).json(serde_json::json!({ "id": id }))
+    } else {
+        HttpResponse::SeeOther().insert_header(location).finish()
+    })
+}
+
+#[post("/accounts/{id}")]
+pub async fn change(
+    request: HttpRequest,
+    salesforce: web::Data<Salesforce>,
+    sf: SalesforceConn,
+    id: web::Path<String>,
+    fields: Fields,
+) -> actix_web::Result<HttpResponse> {
+    form::same_origin(&request, &salesforce)?;
+    let is_json = matches!(fields, actix_web::Either::Right(_));
+    sf.sobject("Account").update(id.as_str(), &form::fields(fields)).await?;
+    Ok(done(is_json, &format!("/accounts/{id}")))
+}
+
+#[post("/accounts/{id}/delete")]
+pub async fn delete(
+    request: HttpRequest,
+    salesforce: web::Data<Salesforce>,
+    sf: SalesforceConn,
+    id: web::Path<String>,
+) -> actix_web::Result<HttpResponse> {
+    form::same_origin(&request, &salesforce)?;
+    sf.sobject("Account").delete(id.as_str()).await?;
+    Ok(done(!wants_html(&request), "/accounts"))
+}
+
+fn done(is_json: bool, location: &str) -> HttpResponse {
+    if is_json {
+        HttpResponse::NoContent().finish()
+    } else {
+        HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
+    }
+}
+
+fn wants_html(request: &HttpRequest) -> bool {
+    request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
+}

@@ -1,0 +1,59 @@
+//! What the examples share: settings from the environment, or a fake org when there are none.
+
+use std::error::Error;
+
+use actix_salesforce::{Config, Salesforce};
+use salesforce_fake_org::FakeOrg;
+
+/// What an example needs to run.
+pub struct Setup {
+    pub salesforce: Salesforce,
+    /// Where to listen: `BIND`, or the host and port of `SALESFORCE_PUBLIC_URL`.
+    pub bind: String,
+    /// How many workers: `WORKERS`, or as many as there are cores.
+    pub workers: usize,
+    /// Runs for as long as this is held.
+    pub _org: Option<FakeOrg>,
+}
+
+/// Uses the org that the environment names. Without `SALESFORCE_CLIENT_ID` it starts a fake one in this process.
+pub async fn set_up() -> Result<Setup, Box<dyn Error>> {
+    tracing_subscriber::fmt()
+        .with_env_filter(std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))
+        .with_writer(std::io::stderr)
+        .init();
+    let mut config = Config::from_env();
+    let public_url = config.public_url.clone();
+    let org = if config.client_id.is_empty() {
+        let org = FakeOrg::start().await?;
+        config.client_id = org.client_id().to_owned();
+        config.client_secret = Some(org.client_secret().to_owned().into());
+        config.login_url = org.login_url().to_owned();
+        config.allowed_origins.push(org.instance_url().to_owned());
+        println!("SALESFORCE_CLIENT_ID is not set: a fake Salesforce runs inside this program.");
+        println!(
+            "Open {public_url} and sign in as ada@example.com (any sample user; the password is on the page)."
+        );
+        Some(org)
+    } else {
+        println!("Open {public_url}");
+        None
+    };
+    let salesforce = Salesforce::from_config(config).await?;
+    let bind = match std::env::var("BIND") {
+        Ok(bind) => bind,
+        Err(_) => authority(&public_url)?,
+    };
+    let workers = match std::env::var("WORKERS") {
+        Ok(workers) => workers.parse()?,
+        Err(_) => std::thread::available_parallelism()?.get(),
+    };
+    Ok(Setup { salesforce, bind, workers, _org: org })
+}
+
+/// `host:port` of a URL.
+fn authority(url: &str) -> Result<String, Box<dyn Error>> {
+    let url = url::Url::parse(url)?;
+    let host = url.host_str().ok_or("the public URL has no host")?;
+    Ok(format!("{host}:{}", url.port_or_known_default().unwrap_or(80)))
+}

@@ -1,0 +1,123 @@
+//! Real actix servers with several workers, and the app that most tests visit.
+
+use std::{net::TcpListener, sync::mpsc, thread};
+
+use actix_salesforce::{MaybeSalesforceConn, RequireLogin, Salesforce, SalesforceConn, SalesforceUser};
+use actix_web::{
+    App, HttpResponse, HttpServer, Responder,
+    dev::{self, ServerHandle},
+    get, web,
+};
+
+/// A server on a thread of its own. It stops when this is dropped.
+pub struct Server {
+    pub url: String,
+    handle: ServerHandle,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.handle.stop(false));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A free port of this machine, taken, and the URL that leads there. An app has to know its URL before it is made.
+pub fn reserve() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free loopback port");
+    let url = format!("http://{}", listener.local_addr().expect("its address"));
+    (listener, url)
+}
+
+/// Runs the server that `make` builds on the reserved port, for example
+/// `serve(listener, |listener| HttpServer::new(…).workers(4).listen(listener).unwrap().run())`.
+pub fn serve(listener: TcpListener, make: impl FnOnce(TcpListener) -> dev::Server + Send + 'static) -> Server {
+    let url = format!("http://{}", listener.local_addr().expect("its address"));
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let server = make(listener);
+            sender.send(server.handle()).expect("the test waits");
+            server.await.expect("the server ends well");
+        });
+    });
+    let handle = receiver.recv().expect("the server starts");
+    Server { url, handle, thread: Some(thread) }
+}
+
+/// The app that most tests visit.
+pub fn standard(listener: TcpListener, workers: usize, salesforce: Salesforce) -> Server {
+    serve(listener, move |listener| {
+        HttpServer::new(move || App::new().configure(routes).wrap(salesforce.clone()))
+            .workers(workers)
+            .disable_signals()
+            .shutdown_timeout(1)
+            .listen(listener)
+            .expect("the port is ours")
+            .run()
+    })
+}
+
+/// The handlers of that app.
+pub fn routes(app: &mut web::ServiceConfig) {
+    app.service(public)
+        .service(maybe)
+        .service(user)
+        .service(whoami)
+        .service(names)
+        .service(cached)
+        .service(session)
+        .service(
+            web::scope("/admin")
+                .wrap(RequireLogin::new().except("/open"))
+                .route("/open", web::get().to(|| async { "open" }))
+                .route("/secret", web::get().to(|| async { "secret" })),
+        );
+}
+
+#[get("/")]
+async fn public() -> impl Responder {
+    "public"
+}
+
+/// For everybody.
+#[get("/maybe")]
+async fn maybe(sf: MaybeSalesforceConn) -> impl Responder {
+    if sf.is_some() { "connected" } else { "anonymous" }
+}
+
+/// Who is logged in, without a call to Salesforce.
+#[get("/user")]
+async fn user(user: SalesforceUser) -> impl Responder {
+    web::Json(user)
+}
+
+/// One API read.
+#[get("/whoami")]
+async fn whoami(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
+    Ok(sf.identity().await?.username)
+}
+
+/// A query.
+#[get("/names")]
+async fn names(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
+    let rows = sf.query::<serde_json::Value>("SELECT Name FROM Account ORDER BY Name LIMIT 3").fetch_all().await?;
+    Ok(web::Json(rows))
+}
+
+/// A protected answer whose handler allows caching.
+#[get("/cached")]
+async fn cached(_: SalesforceUser) -> impl Responder {
+    HttpResponse::Ok().insert_header(("cache-control", "private, max-age=60")).body("cached")
+}
+
+/// Counts in the session that the middleware brings.
+#[get("/session")]
+async fn session(session: actix_session::Session) -> actix_web::Result<impl Responder> {
+    let count = session.get::<u32>("count")?.unwrap_or(0) + 1;
+    session.insert("count", count)?;
+    Ok(count.to_string())
+}

@@ -1,0 +1,111 @@
+//! A real browser: headless Chromium through chromedriver.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use fantoccini::{Client, ClientBuilder, Locator};
+
+/// A browser with a profile of its own. It ends when this is dropped.
+pub struct Browser {
+    pub page: Client,
+    driver: Driver,
+}
+
+struct Driver {
+    process: Child,
+    profile: PathBuf,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.profile);
+    }
+}
+
+impl Browser {
+    pub async fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let profile = std::env::temp_dir().join(format!("actix-salesforce-browser-{}-{port}", std::process::id()));
+        let process = Command::new("chromedriver")
+            .args([format!("--port={port}"), "--allowed-ips=127.0.0.1".to_owned()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is missing: install the Debian packages chromium and chromium-driver");
+        let driver = Driver { process, profile: profile.clone() };
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=1100,800",
+            &format!("--user-data-dir={}", profile.display()),
+        ]
+        .map(str::to_owned);
+        let capabilities = serde_json::json!({ "goog:chromeOptions": { "args": arguments } });
+        let capabilities = capabilities.as_object().unwrap().clone();
+        let mut builder = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
+        builder.capabilities(capabilities);
+        let address = format!("http://127.0.0.1:{port}");
+        for _ in 0..100 {
+            if let Ok(page) = builder.connect(&address).await {
+                return Self { page, driver };
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("chromium did not start: install the Debian packages chromium and chromium-driver");
+    }
+
+    pub async fn goto(&self, url: &str) {
+        self.page.goto(url).await.expect("a page");
+    }
+
+    pub async fn click(&self, css: &str) {
+        self.page.wait().for_element(Locator::Css(css)).await.expect(css).click().await.expect("a click");
+    }
+
+    pub async fn fill(&self, css: &str, text: &str) {
+        let field = self.page.wait().for_element(Locator::Css(css)).await.expect(css);
+        field.clear().await.expect("an empty field");
+        field.send_keys(text).await.expect("typing");
+    }
+
+    pub async fn text(&self) -> String {
+        self.page.find(Locator::Css("body")).await.expect("a body").text().await.expect("text")
+    }
+
+    pub async fn url(&self) -> url::Url {
+        self.page.current_url().await.expect("a URL").as_str().parse().unwrap()
+    }
+
+    /// Opens another tab and goes there; gives the handles of the old and of the new one.
+    pub async fn new_tab(&self) -> (fantoccini::wd::WindowHandle, fantoccini::wd::WindowHandle) {
+        let old = self.page.window().await.expect("a window");
+        let new = self.page.new_window(true).await.expect("a tab").handle;
+        self.page.switch_to_window(new.clone()).await.expect("the tab");
+        (old, new)
+    }
+
+    /// Keeps a picture in `target/screenshots`.
+    pub async fn screenshot(&self, name: &str) {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), self.page.screenshot().await.expect("a picture")).unwrap();
+    }
+
+    pub async fn close(self) {
+        let _ = self.page.close().await;
+        drop(self.driver);
+    }
+}

@@ -1,0 +1,204 @@
+//! A browser as far as HTTP goes: cookies, the headers of navigations and of scripts, redirects one by one.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Mutex,
+};
+
+use reqwest::{
+    Method,
+    header::{HeaderMap, SET_COOKIE},
+};
+use url::Url;
+
+/// One cookie jar. Cookies are kept by host, as browsers do: ports do not tell them apart.
+pub struct Client {
+    http: reqwest::Client,
+    jar: Mutex<HashMap<String, BTreeMap<String, String>>>,
+    trace: Mutex<Vec<Page>>,
+}
+
+/// One answer.
+#[derive(Clone)]
+pub struct Page {
+    pub url: Url,
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body: String = self.body.chars().filter(|c| !c.is_control()).take(1500).collect();
+        write!(f, "{} {} {:?} {body}", self.status, self.url, self.headers)
+    }
+}
+
+impl Page {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The `Location` header, resolved as a browser does.
+    pub fn location(&self) -> Url {
+        self.url.join(self.header("location")).expect("a location")
+    }
+
+    pub fn is_redirect(&self) -> bool {
+        (300..400).contains(&self.status) && self.headers.contains_key("location")
+    }
+
+    pub fn set_cookies(&self) -> Vec<String> {
+        self.headers.get_all(SET_COOKIE).iter().map(|value| value.to_str().expect("ASCII").to_owned()).collect()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("JSON: {self:?}"))
+    }
+
+    /// A member of the URL's query.
+    pub fn query(&self, name: &str) -> Option<String> {
+        query(&self.url, name)
+    }
+}
+
+/// A member of a URL's query.
+pub fn query(url: &Url, name: &str) -> Option<String> {
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Client {
+    pub fn new() -> Self {
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
+        Self { http: http.expect("an HTTP client"), jar: Mutex::default(), trace: Mutex::default() }
+    }
+
+    /// Sends one request with the jar's cookies and keeps the cookies that come back.
+    pub async fn send(&self, method: Method, url: &str, headers: &[(&str, &str)], body: Option<&str>) -> Page {
+        let url = Url::parse(url).expect("a URL");
+        let mut request = self.http.request(method, url.clone());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(cookies) = self.cookie_header(&url) {
+            request = request.header("cookie", cookies);
+        }
+        if let Some(body) = body {
+            request = request.body(body.to_owned());
+        }
+        let response = request.send().await.unwrap_or_else(|error| panic!("an answer from {url}: {error:?}"));
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.text().await.expect("a body");
+        let page = Page { url, status, headers, body };
+        self.keep_cookies(&page);
+        self.trace.lock().unwrap().push(page.clone());
+        page
+    }
+
+    /// What a click on a link sends, one hop.
+    pub async fn open(&self, url: &str) -> Page {
+        let headers = [
+            ("accept", "text/html,application/xhtml+xml;q=0.9"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        self.send(Method::GET, url, &headers, None).await
+    }
+
+    /// A click on a link, and every redirect after it.
+    pub async fn visit(&self, url: &str) -> Page {
+        let mut page = self.open(url).await;
+        for _ in 0..12 {
+            if !page.is_redirect() {
+                return page;
+            }
+            page = self.open(page.location().as_str()).await;
+        }
+        panic!("an endless redirect: {page:?}");
+    }
+
+    /// Follows redirects until one leads to `until` (a path), which is not opened.
+    pub async fn visit_until(&self, url: &str, until: &str) -> Url {
+        let mut page = self.open(url).await;
+        for _ in 0..12 {
+            assert!(page.is_redirect(), "no redirect to {until}: {page:?}");
+            let location = page.location();
+            if location.path() == until {
+                return location;
+            }
+            page = self.open(location.as_str()).await;
+        }
+        panic!("an endless redirect: {page:?}");
+    }
+
+    /// What a script sends.
+    pub async fn fetch(&self, url: &str) -> Page {
+        let headers = [("accept", "application/json"), ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")];
+        self.send(Method::GET, url, &headers, None).await
+    }
+
+    /// A form of a page of `origin`, one hop.
+    pub async fn submit(&self, url: &str, origin: &str, fields: &[(&str, &str)]) -> Page {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let headers = [
+            ("accept", "text/html"),
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("origin", origin),
+            ("sec-fetch-mode", "navigate"),
+        ];
+        self.send(Method::POST, url, &headers, Some(&body)).await
+    }
+
+    /// The cookies for this host, by name.
+    pub fn cookies(&self, host: &str) -> BTreeMap<String, String> {
+        self.jar.lock().unwrap().get(host).cloned().unwrap_or_default()
+    }
+
+    pub fn set_cookie(&self, host: &str, name: &str, value: &str) {
+        self.jar.lock().unwrap().entry(host.to_owned()).or_default().insert(name.to_owned(), value.to_owned());
+    }
+
+    pub fn remove_cookie(&self, host: &str, name: &str) {
+        self.jar.lock().unwrap().entry(host.to_owned()).or_default().remove(name);
+    }
+
+    /// A browser with the same cookies that goes its own way from here.
+    pub fn copy(&self) -> Self {
+        let copy = Self::new();
+        copy.jar.lock().unwrap().clone_from(&self.jar.lock().unwrap());
+        copy
+    }
+
+    /// Everything that this browser was sent.
+    pub fn trace(&self) -> Vec<Page> {
+        self.trace.lock().unwrap().clone()
+    }
+
+    fn cookie_header(&self, url: &Url) -> Option<String> {
+        let jar = self.jar.lock().unwrap();
+        let cookies = jar.get(url.host_str()?)?;
+        let pairs: Vec<_> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        (!pairs.is_empty()).then(|| pairs.join("; "))
+    }
+
+    fn keep_cookies(&self, page: &Page) {
+        let mut jar = self.jar.lock().unwrap();
+        let cookies = jar.entry(page.url.host_str().unwrap_or_default().to_owned()).or_default();
+        for cookie in page.set_cookies() {
+            let (pair, attributes) = cookie.split_once(';').unwrap_or((&cookie, ""));
+            let (name, value) = pair.split_once('=').expect("name=value");
+            if value.is_empty() || attributes.to_ascii_lowercase().contains("max-age=0") {
+                cookies.remove(name);
+            } else {
+                cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What the integration tests share: a fake org, an app of several workers around it, and browsers to visit it.
+//!
+//! A test that cannot run fails and says what is missing; none is skipped.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod app;
+pub mod browser;
+pub mod client;
+pub mod logs;
+pub mod raw;
+
+use actix_salesforce::{Builder, Salesforce};
+use salesforce_fake_org::FakeOrg;
+
+pub use self::{
+    app::{Server, reserve, serve},
+    client::{Client, Page},
+};
+
+/// The default user of the fake org.
+pub const ADA: &str = "ada@example.com";
+
+/// A fake org, and an app in front of it.
+pub struct World {
+    pub org: FakeOrg,
+    pub salesforce: Salesforce,
+    pub app: Server,
+}
+
+impl World {
+    /// The ordinary case: four workers, everything by default, Ada signed in at Salesforce.
+    pub async fn start() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    /// With other settings.
+    pub async fn with(settings: impl FnOnce(Builder) -> Builder) -> Self {
+        let org = FakeOrg::start().await.expect("the fake org starts");
+        org.sign_in(&org.user(ADA));
+        Self::around(org, settings).await
+    }
+
+    /// Around an org that the test prepared.
+    pub async fn around(org: FakeOrg, settings: impl FnOnce(Builder) -> Builder) -> Self {
+        let (listener, url) = reserve();
+        let salesforce = settings(settings_for(&org, &url)).build().await.expect("the settings are good");
+        let app = app::standard(listener, 4, salesforce.clone());
+        Self { org, salesforce, app }
+    }
+
+    /// The app's address with a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.app.url)
+    }
+
+    /// A browser in which Ada has logged in.
+    pub async fn logged_in(&self) -> Client {
+        let browser = Client::new();
+        self.log_in(&browser).await;
+        browser
+    }
+
+    /// Logs in with this browser, as whoever is signed in at the fake org.
+    pub async fn log_in(&self, browser: &Client) {
+        let page = browser.visit(&self.url("/whoami")).await;
+        assert_eq!(page.status, 200, "the login works: {page:?}");
+    }
+
+    /// How many refreshes the fake org was asked for.
+    pub fn refreshes(&self) -> usize {
+        self.org.token_calls("refresh_token")
+    }
+
+    /// How many codes were traded in.
+    pub fn exchanges(&self) -> usize {
+        self.org.token_calls("authorization_code")
+    }
+}
+
+/// Settings that point at the fake org.
+pub fn settings_for(org: &FakeOrg, public_url: &str) -> Builder {
+    Salesforce::builder()
+        .client_id(org.client_id())
+        .client_secret(org.client_secret())
+        .login_url(org.login_url())
+        .allowed_origin(org.instance_url())
+        .public_url(public_url)
+}

@@ -1,0 +1,52 @@
+//! HTTP/1.1 byte by byte, for what no client library would send.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
+
+use socket2::SockRef;
+use url::Url;
+
+fn connect(url: &str) -> TcpStream {
+    let url = Url::parse(url).expect("a URL");
+    let stream = TcpStream::connect((url.host_str().unwrap(), url.port().unwrap())).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    stream
+}
+
+/// Sends these bytes and gives everything that comes back until the server closes. Blocking: run it where that is fine.
+pub fn exchange(url: &str, request: &[u8]) -> String {
+    let mut stream = connect(url);
+    // A server may answer and close before it has read everything.
+    let _ = stream.write_all(request);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// A GET with exactly these header lines (each ending in CR LF).
+pub fn get(url: &str, target: &str, headers: &[u8]) -> String {
+    let host = Url::parse(url).unwrap();
+    let host = format!("{}:{}", host.host_str().unwrap(), host.port().unwrap());
+    let mut request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n").into_bytes();
+    request.extend_from_slice(headers);
+    request.extend_from_slice(b"\r\n");
+    exchange(url, &request)
+}
+
+/// The status of an answer.
+pub fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+}
+
+/// Sends a GET and cuts the connection with a reset after `delay`, before the answer. A plain close would prove nothing:
+/// actix lets a handler finish then.
+pub fn get_and_reset(url: &str, target: &str, cookie: &str, delay: Duration) {
+    let mut stream = connect(url);
+    let host = stream.peer_addr().unwrap();
+    write!(stream, "GET {target} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n").unwrap();
+    std::thread::sleep(delay);
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+}
