@@ -1,0 +1,371 @@
+//! Promises 1 and 2 in one process: one token call per expiry, and no rotated token is ever lost
+//! (R-24, R-25, R-26; F-08 to F-12, F-15, F-17 to F-22, F-34 to F-36).
+mod support;
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use salesforce_fake_org::{Fault, FakeOrg};
+use support::{Client, Page, World, raw};
+
+/// So many requests at once, over as many connections.
+async fn crowd(world: &World, browser: &Client, n: usize) -> Vec<Page> {
+    let url = world.url("/names");
+    join_all((0..n).map(|_| browser.fetch(&url))).await
+}
+
+fn cookie(browser: &Client) -> String {
+    let cookies = browser.cookies("127.0.0.1");
+    cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+}
+
+/// F-15: 50 requests on an expired token over 4 workers, and a token endpoint that takes a second.
+#[actix_web::test]
+async fn fifty_requests_on_an_expired_token_make_one_token_call() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    world.org.faults().refresh(Fault::Delay(Duration::from_secs(1)));
+    for round in 1..=2 {
+        world.org.expire_access_tokens();
+        let pages = crowd(&world, &browser, 50).await;
+        assert!(pages.iter().all(|page| page.status == 200), "{:?}", pages.iter().find(|page| page.status != 200));
+        assert_eq!(world.refreshes(), round, "one token call per expiry");
+    }
+    assert_eq!(world.org.refresh_reuse_count(), 0);
+}
+
+/// F-21: the request that began the refresh is cut off by a reset; nobody else notices.
+#[actix_web::test]
+async fn a_client_that_goes_away_does_not_lose_the_rotated_token() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    world.org.expire_access_tokens();
+    world.org.faults().refresh(Fault::Delay(Duration::from_secs(1)));
+    let (url, cookies) = (world.app.url.clone(), cookie(&browser));
+    let cut = tokio::task::spawn_blocking(move || {
+        raw::get_and_reset(&url, "/names", &cookies, Duration::from_millis(400));
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(world.org.requests().iter().filter(|request| request.form.get("grant_type").is_some_and(|g| g == "refresh_token")).count(), 1, "the first request began the refresh");
+    let pages = crowd(&world, &browser, 50).await;
+    cut.await.unwrap();
+    assert!(pages.iter().all(|page| page.status == 200), "{:?}", pages.iter().find(|page| page.status != 200));
+    assert_eq!(world.refreshes(), 1);
+
+    // Alone: nobody waits for the refresh, and it is kept all the same.
+    world.org.expire_access_tokens();
+    let (url, cookies) = (world.app.url.clone(), cookie(&browser));
+    tokio::task::spawn_blocking(move || raw::get_and_reset(&url, "/names", &cookies, Duration::from_millis(300)))
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(world.refreshes(), 2);
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
+    assert_eq!((world.refreshes(), world.org.refresh_reuse_count()), (2, 0));
+}
+
+/// the rotated token is kept, and the old one where none is sent.
+#[actix_web::test]
+async fn refresh_tokens_are_kept_with_and_without_rotation() {
+    for rotation in [true, false] {
+        let org = FakeOrg::builder().rotation(rotation).start().await.unwrap();
+        org.sign_in(&org.user(support::ADA));
+        let world = World::around(org, |builder| builder).await;
+        let browser = world.logged_in().await;
+        for round in 1..=3 {
+            world.org.expire_access_tokens();
+            assert_eq!(browser.fetch(&world.url("/names")).await.status, 200, "rotation {rotation}, round {round}");
+            assert_eq!(world.refreshes(), round);
+        }
+        assert_eq!(world.org.refresh_reuse_count(), 0);
+    }
+}
+
+/// The identity URL answers 403 `Bad_OAuth_Token`, not 401.
+#[actix_web::test]
+async fn an_expired_token_is_noticed_at_the_identity_url_too() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    world.org.expire_access_tokens();
+    assert_eq!(browser.fetch(&world.url("/whoami")).await.status, 200);
+    assert_eq!(world.refreshes(), 1);
+}
+
+/// F-19, R-26: a revoked grant ends the login for everyone at once: JSON 401, navigations are sent to log in.
+#[actix_web::test]
+async fn a_revoked_grant_ends_the_login_with_one_token_call() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    let other = world.logged_in().await;
+    world.org.revoke_all();
+    let pages = crowd(&world, &browser, 50).await;
+    assert!(pages.iter().all(|page| page.status == 401), "{:?}", pages.iter().find(|page| page.status != 401));
+    assert_eq!(pages[0].json()["error"], "login_required");
+    assert_eq!(world.refreshes(), 1);
+    let page = other.open(&world.url("/names?x=1")).await;
+    assert_eq!(page.status, 303, "all logins of the grant are over: {page:?}");
+    assert!(page.header("location").ends_with("/login?return_to=%2Fnames%3Fx%3D1"), "{page:?}");
+    assert_eq!(world.refreshes(), 1, "nothing is tried again");
+    assert_eq!(browser.visit(&world.url("/names")).await.status, 200, "logging in again works");
+}
+
+/// F-35: a sixth approval elsewhere pushes ours out: as if revoked.
+#[actix_web::test]
+async fn a_grant_that_was_pushed_out_asks_to_log_in_again() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    for _ in 0..5 {
+        world.org.issue_tokens(&world.org.user(support::ADA), "api refresh_token");
+    }
+    world.org.expire_access_tokens();
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 401);
+    assert_eq!(browser.visit(&world.url("/names")).await.status, 200);
+}
+
+/// Each further browser of one person replaces the grant and gives the replaced approval back.
+#[actix_web::test]
+async fn many_browsers_of_one_person_use_one_approval() {
+    let world = World::start().await;
+    let mut browsers = Vec::new();
+    for _ in 0..8 {
+        browsers.push(world.logged_in().await);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for round in 1..=2 {
+        world.org.expire_access_tokens();
+        for browser in &browsers {
+            assert_eq!(browser.fetch(&world.url("/names")).await.status, 200, "nobody is pushed out");
+        }
+        assert_eq!(world.refreshes(), round, "and all share one refresh");
+    }
+}
+
+/// F-08: an outage of the token endpoint costs a 503, never the login, and is not stormed.
+#[actix_web::test]
+async fn an_outage_of_the_token_endpoint_keeps_the_login() {
+    let oauth = |error: &str, description: &str| Fault::OauthError {
+        error: error.to_owned(),
+        description: description.to_owned(),
+        status: 400,
+    };
+    for fault in [
+        Fault::Status(500),
+        Fault::Maintenance,
+        Fault::Html,
+        Fault::Empty200,
+        Fault::ResetBeforeAnswer,
+        Fault::BadGzip,
+        oauth("invalid_client", "invalid client credentials"),
+        oauth("rate_limit_exceeded", "number of logins exceeded"),
+        oauth("invalid_grant", "Token request is already being processed"),
+        Fault::Redirect { status: 307, location: "http://127.0.0.1:1/".to_owned() },
+    ] {
+        let name = format!("{fault:?}");
+        let world = World::start().await;
+        let browser = world.logged_in().await;
+        world.org.expire_access_tokens();
+        let outage = world.org.faults().refresh(fault);
+        let pages = crowd(&world, &browser, 20).await;
+        for page in &pages {
+            assert_eq!(page.status, 503, "{name}: {page:?}");
+            assert!(page.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds >= 1), "{name}: {page:?}");
+            assert_eq!(page.header("cache-control"), "no-store");
+        }
+        assert!(outage.hits() <= 3, "{name}: {} calls in one cool-down", outage.hits());
+        let page = browser.open(&world.url("/names")).await;
+        assert_eq!(page.status, 503, "{name}: {page:?}");
+        assert!(page.body.contains("still logged in"), "{name}: {page:?}");
+        outage.remove();
+        tokio::time::sleep(Duration::from_millis(2600)).await;
+        assert_eq!(browser.fetch(&world.url("/names")).await.status, 200, "{name}: it recovers by itself");
+        assert_eq!(world.org.refresh_reuse_count(), 0, "{name}");
+    }
+}
+
+/// F-09: 429 with `Retry-After` is obeyed by everyone.
+#[actix_web::test]
+async fn the_token_endpoints_retry_after_is_obeyed() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    world.org.expire_access_tokens();
+    let limit = world.org.faults().refresh(Fault::RetryAfter { status: 429, seconds: 30 });
+    let pages = crowd(&world, &browser, 5).await;
+    assert!(pages.iter().all(|page| page.status == 503), "{pages:?}");
+    for _ in 0..3 {
+        let page = browser.fetch(&world.url("/names")).await;
+        assert!(page.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 20), "{page:?}");
+    }
+    assert_eq!(limit.hits(), 1, "no call before that time");
+}
+
+/// F-10: a token endpoint that hangs releases everyone in time.
+#[actix_web::test]
+async fn a_token_endpoint_that_hangs_releases_everyone() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    world.org.expire_access_tokens();
+    world.org.faults().refresh(Fault::Delay(Duration::from_secs(60)));
+    let started = Instant::now();
+    let pages = crowd(&world, &browser, 10).await;
+    assert!(pages.iter().all(|page| page.status == 503), "{pages:?}");
+    assert!(started.elapsed() < Duration::from_secs(13), "{:?}", started.elapsed());
+}
+
+/// F-11: garbage in a 200 overwrites nothing. (The old token was spent by then: the next try ends the login cleanly.)
+#[actix_web::test]
+async fn a_hostile_refresh_answer_overwrites_nothing() {
+    for merged in [
+        serde_json::json!({ "instance_url": "https://evil.example" }),
+        serde_json::json!({ "access_token": null }),
+        serde_json::json!({ "token_type": "mac" }),
+        serde_json::json!({ "signature": "AAAA" }),
+    ] {
+        let world = World::start().await;
+        let browser = world.logged_in().await;
+        world.org.expire_access_tokens();
+        // Instead of the genuine answer, so that the token is not spent: only the answer is at fault.
+        let genuine = serde_json::json!({
+            "access_token": "00Dx0000000BV7z!x", "token_type": "Bearer", "instance_url": world.org.instance_url(),
+            "id": "https://login.salesforce.com/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU",
+        });
+        let mut answer = genuine.clone();
+        for (name, value) in merged.as_object().unwrap() {
+            answer[name] = value.clone();
+        }
+        let fault = world.org.faults().refresh(Fault::Json(answer));
+        assert_eq!(browser.fetch(&world.url("/names")).await.status, 503, "{merged}");
+        fault.remove();
+        tokio::time::sleep(Duration::from_millis(2600)).await;
+        assert_eq!(browser.fetch(&world.url("/names")).await.status, 200, "{merged}");
+    }
+}
+
+/// a refresh answer about someone else is not taken over.
+#[actix_web::test]
+async fn a_refresh_answer_about_someone_else_is_refused() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    world.org.expire_access_tokens();
+    let answer = serde_json::json!({
+        "access_token": "00Dx0000000BV7z!x", "token_type": "Bearer", "instance_url": world.org.instance_url(),
+        "id": format!("{}/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU", world.org.login_url().trim_end_matches('/')),
+    });
+    let fault = world.org.faults().refresh(Fault::Json(answer));
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 503);
+    fault.remove();
+    tokio::time::sleep(Duration::from_millis(2600)).await;
+    assert_eq!(browser.fetch(&world.url("/whoami")).await.body, support::ADA);
+}
+
+/// F-12: the answer was lost after the token was rotated: one more try at most, then one login, no 500.
+#[actix_web::test]
+async fn a_lost_answer_costs_one_login_at_most() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    world.org.expire_access_tokens();
+    let lost = world.org.faults().refresh(Fault::LoseAnswer.once());
+    let pages = crowd(&world, &browser, 10).await;
+    assert!(pages.iter().all(|page| page.status == 401), "{pages:?}");
+    assert_eq!((lost.hits(), world.refreshes()), (1, 2), "one repetition and no more");
+    assert_eq!(browser.visit(&world.url("/names")).await.status, 200);
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
+}
+
+/// F-17: late 401s of the old token do not cause a second refresh.
+#[actix_web::test]
+async fn late_refusals_of_the_old_token_use_the_new_one() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    world.org.expire_access_tokens();
+    world.org.faults().query(
+        salesforce_fake_org::Rule::from(Fault::Slow).delay_status(401, Duration::from_secs(2)).times(10),
+    );
+    let pages = crowd(&world, &browser, 20).await;
+    assert!(pages.iter().all(|page| page.status == 200), "{:?}", pages.iter().find(|page| page.status != 200));
+    assert_eq!(world.refreshes(), 1);
+}
+
+/// F-18: a 401 that a refresh cannot help is an error, not a loop.
+#[actix_web::test]
+async fn a_refusal_of_a_fresh_token_is_no_loop() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    let refused = |message: &str| Fault::ApiError {
+        status: 401,
+        code: "INVALID_SESSION_ID".to_owned(),
+        message: message.to_owned(),
+    };
+    let fault = world.org.faults().query(refused("Session expired or invalid"));
+    let page = browser.fetch(&world.url("/names")).await;
+    assert!(page.status >= 400 && page.status != 401, "{page:?}");
+    assert_eq!((world.refreshes(), fault.hits()), (1, 2), "one refresh and one replay per request");
+    fault.remove();
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 200, "the login is kept");
+
+    let before = world.refreshes();
+    let fault = world.org.faults().query(refused("This session is not valid for use with the REST API"));
+    let page = browser.fetch(&world.url("/names")).await;
+    assert!(page.status == 403 || page.status == 502, "{page:?}");
+    assert_eq!((world.refreshes(), fault.hits()), (before, 1), "no refresh helps here, none is made");
+}
+
+/// The instance may move with a refresh: the replay goes to the new one.
+#[actix_web::test]
+async fn a_request_is_replayed_on_the_current_instance() {
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.user(support::ADA));
+    let moved = org.move_instance_later().await;
+    let world = World::around(org, |builder| builder.allowed_origin(moved)).await;
+    let browser = world.logged_in().await;
+    world.org.move_instance().await;
+    world.org.expire_access_tokens();
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
+    assert_eq!(world.refreshes(), 1);
+}
+
+/// F-34: 100 people at once, bounded concurrency at the token endpoint.
+#[actix_web::test]
+async fn many_people_refresh_at_once_within_bounds() {
+    let world = World::start().await;
+    let mut browsers = Vec::new();
+    for user in world.org.users() {
+        world.org.sign_in(&user);
+        browsers.push(world.logged_in().await);
+    }
+    world.org.faults().refresh(Fault::Delay(Duration::from_millis(100)));
+    world.org.expire_access_tokens();
+    let url = world.url("/names");
+    let pages = join_all(browsers.iter().map(|browser| browser.fetch(&url))).await;
+    assert!(pages.iter().all(|page| page.status == 200), "{pages:?}");
+    assert_eq!(world.refreshes(), browsers.len(), "one each");
+    assert!(world.org.tokens_in_flight_max() <= 16);
+}
+
+/// F-36: any worker serves any login.
+#[actix_web::test]
+async fn any_worker_serves_any_login() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    for _ in 0..40 {
+        // A new connection each time, so that workers take turns.
+        assert_eq!(browser.copy().fetch(&world.url("/user")).await.status, 200);
+    }
+}
+
+/// A connection outlives its request in a background task, with the same rules.
+#[actix_web::test]
+async fn a_connection_for_background_work_follows_the_same_rules() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    let me = browser.fetch(&world.url("/auth/salesforce/me")).await.json();
+    let (org, user) = (me["organization_id"].as_str().unwrap(), me["user_id"].as_str().unwrap());
+    let connection = world.salesforce.connection_for(org.parse().unwrap(), user.parse().unwrap()).await.unwrap();
+    world.org.expire_access_tokens();
+    let url = world.url("/names");
+    let (here, there) = futures_util::join!(
+        async { connection.query::<serde_json::Value>("SELECT Id FROM Account").fetch_all().await },
+        browser.fetch(&url),
+    );
+    assert!(here.is_ok() && there.status == 200);
+    assert_eq!(world.refreshes(), 1);
+}
