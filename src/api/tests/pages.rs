@@ -93,6 +93,17 @@ async fn the_next_page_is_fetched_while_this_one_is_read_and_no_further() {
     assert_eq!(server.count("GET"), 3, "a dropped stream stops");
 }
 
+#[tokio::test]
+async fn a_dropped_stream_gives_up_the_page_it_was_fetching() {
+    let server = Server::start(|_| Reply::Hangup).await;
+    let (sf, _background) = connect(&server).await;
+    let mut rows = sf.query::<Row>(SOQL).fetch();
+    assert!(tokio::time::timeout(Duration::from_millis(50), rows.try_next()).await.is_err());
+    drop(rows);
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(server.count("GET"), 1, "no retry for nobody");
+}
+
 // A-27 of the threat catalogue.
 #[tokio::test]
 async fn a_next_page_elsewhere_is_an_error_and_never_asked() {
