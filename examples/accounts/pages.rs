@@ -129,7 +129,7 @@ pub async fn show(
     request: HttpRequest,
 ) -> actix_salesforce::Result<HttpResponse> {
     let fields = ["Id", "Name", "Phone", "Website", "Industry"];
-    let account: Account = sf.sobject("Account").retrieve(id.as_str(), &fields).await?;
+    let account: Account = sf.sobject("Account").retrieve_fields(id.as_str(), &fields).await?;
     if !wants_html(&request) {
         return Ok(HttpResponse::Ok().json(account));
     }

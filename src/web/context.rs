@@ -55,7 +55,7 @@ impl Worker {
     }
 
     pub(crate) fn connection(&self, grant: GrantHandle) -> Connection {
-        Connection::new(grant, self.0.http.clone(), self.settings().api_version.clone())
+        Connection::new(grant, self.0.http.clone(), self.settings().api_version)
     }
 }
 

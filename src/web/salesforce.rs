@@ -149,7 +149,7 @@ impl Salesforce {
     }
 
     fn connection(&self, grant: crate::grant::GrantHandle) -> Connection {
-        Connection::new(grant, self.inner.http.clone(), self.inner.settings.api_version.clone())
+        Connection::new(grant, self.inner.http.clone(), self.inner.settings.api_version)
     }
 
     pub(crate) fn settings(&self) -> &Settings {

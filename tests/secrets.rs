@@ -1,0 +1,123 @@
+//! Promise 4: no token, code, verifier or secret is readable in logs, errors, the store or the browser
+//! (R-22, R-30, R-55 to R-57; ).
+mod support;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD}};
+use salesforce_fake_org::{Fault, Route};
+use support::{Client, World};
+
+/// The forms in which a secret could show up.
+fn spellings(secret: &str) -> Vec<String> {
+    vec![
+        secret.to_owned(),
+        url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
+        STANDARD.encode(secret),
+        URL_SAFE_NO_PAD.encode(secret),
+        secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
+    ]
+}
+
+fn assert_hidden(secrets: &BTreeSet<String>, haystack: &str, place: &str) {
+    for secret in secrets {
+        for spelling in spellings(secret) {
+            assert!(!haystack.contains(&spelling), "a secret shows up in {place} ({}...)", &spelling[..6]);
+        }
+    }
+}
+
+/// What the org sent and was sent: every token, code, verifier and the client secret.
+fn secrets(world: &World) -> BTreeSet<String> {
+    let mut secrets = BTreeSet::from([world.org.client_secret().to_owned()]);
+    for request in world.org.requests() {
+        for name in ["refresh_token", "code", "code_verifier", "token"] {
+            secrets.extend(request.form.get(name).cloned());
+        }
+        secrets.extend(request.header("authorization").map(|value| value.trim_start_matches("Bearer ").to_owned()));
+    }
+    secrets.extend(world.org.live_refresh_tokens(&world.org.user(support::ADA)));
+    secrets.retain(|secret| secret.len() > 8);
+    secrets
+}
+
+#[actix_web::test]
+async fn secrets_show_up_nowhere() {
+    support::logs::capture();
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    for path in ["/whoami", "/names", "/user", "/auth/salesforce/me", "/session"] {
+        assert_eq!(browser.fetch(&world.url(path)).await.status, 200, "{path}");
+    }
+    world.org.expire_access_tokens();
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
+    // Everything that can go wrong, once.
+    for fault in [Fault::Status(503), Fault::Html, Fault::Garbage, Fault::Truncated, Fault::ResetMidBody, Fault::Drip,
+        Fault::MergeJson(serde_json::json!({ "instance_url": "https://evil.example" })), Fault::BadGzip]
+    {
+        world.org.expire_access_tokens();
+        let fault = world.org.faults().refresh(fault);
+        let _ = tokio::time::timeout(Duration::from_secs(3), browser.fetch(&world.url("/names"))).await;
+        fault.remove();
+    }
+    for (path, bad) in [("?code=x&state=y", 400), ("?error=<script>%1b[31mred\r\n&state=y", 400)] {
+        let page = Client::new().open(&world.url(&format!("/auth/salesforce/callback{path}"))).await;
+        assert_eq!(page.status, bad);
+    }
+    for route in [Route::Token, Route::Userinfo, Route::Jwks] {
+        world.org.faults().at(route, Fault::Garbage.once());
+        let _ = Client::new().visit(&world.url("/whoami")).await;
+    }
+    browser.submit(&world.url("/auth/salesforce/logout"), &world.app.url, &[]).await;
+    let last = world.logged_in().await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    let secrets = secrets(&world);
+    assert!(secrets.len() > 10, "there was something to hide: {}", secrets.len());
+    let ours: String = support::logs::text()
+        .lines()
+        .filter(|line| line.contains("actix_salesforce"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(ours.contains("logged in") && ours.contains("logged out") && ours.contains("token renewed"), "R-57: {ours}");
+    assert_hidden(&secrets, &ours, "our log");
+    assert!(!ours.contains('\u{1b}'), "R-56: no escape sequences");
+
+    // The login id in the session is for the browser's cookie only.
+    let app = url::Url::parse(&world.app.url).unwrap().origin();
+    let tokens: BTreeSet<_> = secrets.iter().filter(|secret| secret.contains('!') || secret.starts_with("5Aep")).cloned().collect();
+    assert!(!tokens.is_empty());
+    for page in browser.trace().into_iter().chain(last.trace()).filter(|page| page.url.origin() == app) {
+        let sent = format!("{:?} {}", page.headers, page.body);
+        assert_hidden(&tokens, &sent, "what the browser was sent");
+        assert_hidden(&BTreeSet::from([world.org.client_secret().to_owned()]), &sent, "what the browser was sent");
+    }
+
+    // What the store holds, and what Debug prints.
+    let printed = format!("{:?} {:?}", world.salesforce, world.salesforce.logins(actix_salesforce::store::Subject::All).await);
+    assert_hidden(&secrets, &printed, "Debug");
+}
+
+/// what lies in a store is sealed, and keyed by hashes.
+#[actix_web::test]
+async fn the_store_holds_nothing_usable() {
+    use actix_salesforce::store::{MemoryStore, Store as _, Subject};
+    let store = std::sync::Arc::new(MemoryStore::new());
+    let shared = std::sync::Arc::clone(&store);
+    let world = World::with(|builder| {
+        builder.shared_store(shared).keys("q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=")
+    })
+    .await;
+    let browser = world.logged_in().await;
+    browser.fetch(&world.url("/names")).await;
+    let secrets = secrets(&world);
+    let cookie = browser.cookies("127.0.0.1")["salesforce"].clone();
+    for grant in store.grants(Subject::All).await.unwrap() {
+        let sealed = String::from_utf8_lossy(grant.sealed.as_bytes()).into_owned();
+        assert_hidden(&secrets, &sealed, "a sealed record");
+        assert!(!sealed.contains("instance") && !sealed.contains("http"), "all of it is sealed");
+    }
+    for (key, _) in store.logins(Subject::All).await.unwrap() {
+        assert!(!cookie.contains(&URL_SAFE_NO_PAD.encode(key.as_bytes())));
+    }
+}
