@@ -35,17 +35,20 @@ impl Outbound {
         }
     }
 
-    /// The origin in an `instance_url` (or site URL) of an answer, without the trailing slash that old samples have.
+    /// The origin in an `instance_url` of an answer, without the trailing slash that old samples have.
     pub(crate) fn instance_url(&self, text: &str) -> Result<Url, NotAllowed> {
+        let url = self.site_url(text)?;
+        if url.path() == "/" { Ok(url) } else { Err(NotAllowed) }
+    }
+
+    /// The address of a site in an answer: an origin, and a path perhaps.
+    pub(crate) fn site_url(&self, text: &str) -> Result<Url, NotAllowed> {
         let bare = text.len() <= 512
             && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\@".contains(&byte));
         if !bare {
             return Err(NotAllowed);
         }
         let url = Url::parse(text).map_err(|_| NotAllowed)?;
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(NotAllowed);
-        }
         self.check(&url)?;
         Ok(url)
     }
