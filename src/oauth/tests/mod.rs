@@ -1,3 +1,5 @@
+mod id_token;
+
 use std::{collections::HashMap, sync::Arc};
 
 use url::Url;
