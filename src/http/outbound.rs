@@ -1,11 +1,12 @@
 //! Whom the crate may contact.
 
-use std::net::IpAddr;
-
 use url::{Host, Origin, Url};
 
-/// Domains that Salesforce serves OAuth and APIs on (Salesforce Help "My Domain URL formats").
-const SALESFORCE_DOMAINS: [&str; 3] = ["salesforce.com", "my.site.com", "cloudforce.com"];
+/// The shared login hosts.
+const LOGIN_HOSTS: [&str; 2] = ["login.salesforce.com", "test.salesforce.com"];
+/// What the hosts of one organization or site end in (Salesforce Help "My Domain URL formats"). Not all of
+/// `salesforce.com`: other hosts there are no instances, and a token has no business on them.
+const INSTANCE_SUFFIXES: [&str; 2] = [".my.salesforce.com", ".my.site.com"];
 
 /// The allow-list: Salesforce's domains over https, and the origins that the app's settings name.
 #[derive(Debug)]
@@ -54,16 +55,13 @@ impl Outbound {
     }
 }
 
-/// https, a domain of Salesforce's on a label boundary, the default port. Punycode labels are never Salesforce's.
+/// https, a host of Salesforce's, the default port. Punycode labels are never Salesforce's.
 fn is_salesforce(url: &Url) -> bool {
     let Some(Host::Domain(host)) = url.host() else { return false };
     url.scheme() == "https"
         && url.port().is_none()
         && !host.split('.').any(|label| label.starts_with("xn--") || label.is_empty())
-        && host.parse::<IpAddr>().is_err()
-        && SALESFORCE_DOMAINS.iter().any(|domain| {
-            host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        })
+        && (LOGIN_HOSTS.contains(&host) || INSTANCE_SUFFIXES.iter().any(|suffix| host.ends_with(suffix)))
 }
 
 #[cfg(test)]
@@ -82,6 +80,9 @@ mod tests {
             "HTTPS://ACME.MY.SALESFORCE.COM",
             "https://acme--dev.sandbox.my.salesforce.com",
             "https://acme.my.site.com",
+            "https://acme.my.salesforce.com:443",
+            "https://login.salesforce.com",
+            "https://test.salesforce.com",
             "http://127.0.0.1:8100",
         ] {
             assert!(outbound().instance_url(text).is_ok(), "{text}");
@@ -107,6 +108,22 @@ mod tests {
             "https://x.my.salesforce.com#",
             "https://x.my.salesforce.com?",
             "https://x.my.salesforce.com.",
+            "https://my.salesforce.com",
+            "https://.my.salesforce.com",
+            "https://my.site.com",
+            "https://salesforce.com",
+            "https://help.salesforce.com",
+            "https://xmy.salesforce.com",
+            "https://acme.lightning.force.com",
+            "https://acme.my.salesforce-setup.com",
+            "https://x.my.salesforce.com:0",
+            "https://x%00.my.salesforce.com",
+            "https://evil.example%2f.my.salesforce.com",
+            "https://evil.example/.my.salesforce.com",
+            "https://0x7f.1",
+            "https://2130706433",
+            " https://x.my.salesforce.com",
+            "https://x.my.salesforce.com/\n",
             "https://xn--slesforce-46a.my.salesforce.com",
             "https://x.my.\u{ff53}alesforce.com",
             "https:\\\\x.my.salesforce.com",
