@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    sync::Arc,
     time::{Instant, SystemTime},
 };
 
@@ -13,7 +12,8 @@ pub(crate) struct Clock(Source);
 #[derive(Clone)]
 enum Source {
     System,
-    Manual(Arc<dyn Fn() -> SystemTime + Send + Sync>),
+    #[cfg(test)]
+    Manual(std::sync::Arc<dyn Fn() -> SystemTime + Send + Sync>),
 }
 
 impl Clock {
@@ -23,15 +23,16 @@ impl Clock {
     }
 
     /// A wall clock of a test's own.
-    #[cfg(any(test, feature = "test-util"))]
+    #[cfg(test)]
     pub(crate) fn manual(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        Self(Source::Manual(Arc::new(now)))
+        Self(Source::Manual(std::sync::Arc::new(now)))
     }
 
     /// Wall time.
     pub(crate) fn now(&self) -> SystemTime {
         match &self.0 {
             Source::System => SystemTime::now(),
+            #[cfg(test)]
             Source::Manual(now) => now(),
         }
     }

@@ -5,6 +5,8 @@ use std::{error::Error as StdError, fmt, time::Duration};
 use crate::{
     InvalidId, SalesforceId,
     api::{BindError, InvalidName, InvalidPath},
+    grant::GrantError,
+    http::HttpError,
     store::StoreError,
 };
 
@@ -43,6 +45,10 @@ pub enum Error {
         /// What went wrong.
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// No answer came, or one that is not read. Whether the call took effect is not known unless
+    /// [`HttpError::never_sent`] says so.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// Salesforce refused the call.
     #[error("Salesforce refused the call ({})", Summary(*status, entries))]
     Api {
@@ -85,14 +91,14 @@ pub enum Error {
     #[error("the query found no row; use `fetch_optional` where none is fine")]
     RowNotFound,
     /// The answer of Salesforce is not what the protocol says.
-    #[error("the answer of Salesforce cannot be used: {0}")]
-    InvalidAnswer(InvalidAnswer),
+    #[error(transparent)]
+    InvalidAnswer(#[from] InvalidAnswer),
     /// A query and the values bound to it do not fit. Nothing was sent.
-    #[error("the query was not sent: {0}")]
-    Bind(BindError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
     /// A request that must not or cannot be sent. Nothing was sent.
-    #[error("the request was not sent: {0}")]
-    InvalidRequest(InvalidRequest),
+    #[error(transparent)]
+    InvalidRequest(#[from] InvalidRequest),
     /// The store failed.
     #[error("the store of logins failed")]
     Store(#[from] StoreError),
@@ -102,9 +108,16 @@ pub enum Error {
          the scope that the route is in"
     )]
     NotMounted,
+    /// Something failed that should not: a mistake in this crate or in its set-up.
+    #[error("an internal error")]
+    Internal(#[source] Box<dyn StdError + Send + Sync>),
 }
 
 impl Error {
+    pub(crate) fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Internal(source.into())
+    }
+
     /// The HTTP status of Salesforce's answer, if it was one that says no.
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -134,6 +147,7 @@ impl Error {
                 matches!(status, 429 | 502 | 503 | 504)
                     || entries.iter().any(|entry| entry.code == "UNABLE_TO_LOCK_ROW")
             }
+            Self::Http(error) => error.is_transient(),
             Self::Store(error) => matches!(error, StoreError::Unavailable(_)),
             _ => false,
         }
@@ -158,21 +172,14 @@ impl Error {
     }
 }
 
-impl From<BindError> for Error {
-    fn from(error: BindError) -> Self {
-        Self::Bind(error)
-    }
-}
-
-impl From<InvalidAnswer> for Error {
-    fn from(error: InvalidAnswer) -> Self {
-        Self::InvalidAnswer(error)
-    }
-}
-
-impl From<InvalidRequest> for Error {
-    fn from(error: InvalidRequest) -> Self {
-        Self::InvalidRequest(error)
+impl From<GrantError> for Error {
+    fn from(error: GrantError) -> Self {
+        match error {
+            GrantError::LoginOver => Self::LoginRequired,
+            GrantError::Unavailable { retry_after, source } => {
+                Self::Unavailable { retry_after, source: Box::new(source) }
+            }
+        }
     }
 }
 
@@ -234,10 +241,10 @@ impl fmt::Display for Summary<'_> {
 #[non_exhaustive]
 pub enum InvalidAnswer {
     /// The body does not fit the type it was to be read into.
-    #[error("{0}")]
+    #[error("the answer cannot be read: {0}")]
     Json(String),
     /// The answer is JSON where none is expected, or the other way round, or a status that the call does not have.
-    #[error("{0}")]
+    #[error("unexpected answer: {0}")]
     Unexpected(&'static str),
     /// The address of the next page is not one of this organization's `/services/data/` paths. It was not asked.
     #[error("the address of the next page is not a path of this API")]
@@ -257,13 +264,13 @@ pub enum InvalidAnswer {
 #[non_exhaustive]
 pub enum InvalidRequest {
     /// The path is refused.
-    #[error("{0}")]
+    #[error(transparent)]
     Path(#[from] InvalidPath),
     /// The name of an object or a field is none.
-    #[error("{0}")]
+    #[error(transparent)]
     Name(#[from] InvalidName),
     /// The id of a record is none.
-    #[error("{0}")]
+    #[error(transparent)]
     Id(#[from] InvalidId),
     /// The body cannot be written as JSON.
     #[error("the body cannot be written as JSON")]

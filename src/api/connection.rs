@@ -1,51 +1,196 @@
 //! The API client that a handler holds.
-#![allow(clippy::todo, dead_code, unused)]
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc, time::Duration};
 
+use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::{ApiUsage, ApiVersion};
-use crate::{OrgId, Result, UserId};
+use super::{
+    ApiUsage, ApiVersion, Cursor, Page, Query, RawRequest, SObject, decode,
+    path::ResourcePath,
+    query,
+    send::{CALL_DEADLINE, Call},
+    usage::LatestUsage,
+};
+use crate::{
+    OrgId, Result, UserId,
+    grant::GrantHandle,
+    http::HttpClient,
+    oauth::{Identity, Scopes},
+};
 
 /// A live connection to one organization, on behalf of one user.
-#[derive(Clone, Debug)]
+///
+/// It knows its grant by reference: when the access token has expired, the call that notices gets a new one and is sent
+/// again, and so does every other connection of the same grant. It can be cloned and handed to a background task; the
+/// clones are one connection.
+///
+/// ```no_run
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Serialize, Deserialize)]
+/// struct Account { #[serde(rename = "Name")] name: String }
+///
+/// # async fn f(sf: &actix_salesforce::Connection) -> actix_salesforce::Result<()> {
+/// let id = sf.sobject("Account").create(&Account { name: "Acme".into() }).await?;
+/// let account: Account = sf.sobject("Account").retrieve(id).await?;
+/// let limits: serde_json::Value = sf.get("limits").send().await?.json()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
 pub struct Connection {
+    shared: Arc<Shared>,
+    deadline: Duration,
+}
+
+struct Shared {
+    grant: GrantHandle,
+    http: HttpClient,
     version: ApiVersion,
+    usage: LatestUsage,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("grant", &self.shared.grant.key())
+            .field("api_version", &self.shared.version)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Connection {
+    pub(crate) fn new(grant: GrantHandle, http: HttpClient, version: ApiVersion) -> Self {
+        let shared = Shared { grant, http, version, usage: LatestUsage::default() };
+        Self { shared: Arc::new(shared), deadline: CALL_DEADLINE }
+    }
+
+    /// The same connection, whose calls may take this long each; 60 seconds unless said otherwise. Salesforce itself
+    /// works on a query for at most 10 minutes.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self { shared: Arc::clone(&self.shared), deadline }
+    }
+
     /// The organization whose data this connection opens.
     pub fn organization_id(&self) -> OrgId {
-        todo!()
+        self.shared.grant.key().org()
     }
 
     /// The user this connection acts for.
     pub fn user_id(&self) -> UserId {
-        todo!()
+        self.shared.grant.key().user()
     }
 
-    /// The organization's address.
+    /// The version of the REST API that relative paths mean.
+    pub fn api_version(&self) -> ApiVersion {
+        self.shared.version
+    }
+
+    /// The organization's address, for links into Salesforce. It can change with a refresh.
+    ///
+    /// # Errors
+    /// [`Error::LoginRequired`](crate::Error::LoginRequired) when the login is over.
     pub fn instance_url(&self) -> Result<Url> {
-        todo!()
+        Ok(self.shared.grant.current()?.instance_url.clone())
     }
 
-    /// Starts a query.
+    /// The scopes that were granted.
+    ///
+    /// # Errors
+    /// [`Error::LoginRequired`](crate::Error::LoginRequired) when the login is over.
+    pub fn scopes(&self) -> Result<Scopes> {
+        Ok(self.shared.grant.current()?.scopes.clone())
+    }
+
+    /// How much of the organization's API allocation is used up, as the latest answer to this connection said.
+    pub fn api_usage(&self) -> Option<ApiUsage> {
+        self.shared.usage.get()
+    }
+
+    /// Who the user is, as Salesforce knows it now. Costs one call.
+    ///
+    /// # Errors
+    /// As [`RawRequest::send`].
+    pub async fn identity(&self) -> Result<Identity> {
+        // On the instance: the identity URL itself names the login host, where the token does not belong.
+        let path = format!("/id/{}/{}", self.organization_id(), self.user_id());
+        let path = ResourcePath::parse(&path, self.shared.version, &self.instance_url()?)?;
+        let answer = self.send(Call::get(path)).await?;
+        Ok(decode::json(&answer.body)?)
+    }
+
+    /// Starts a SOQL query, whose rows are read into `T`.
+    ///
+    /// Values are bound, not written into the text: see [`soql`](super::soql).
+    ///
+    /// ```no_run
+    /// # #[derive(serde::Deserialize)] struct Account;
+    /// # async fn f(sf: &actix_salesforce::Connection, typed: &str) -> actix_salesforce::Result<()> {
+    /// use actix_salesforce::soql::{DateLiteral, Like};
+    ///
+    /// let accounts: Vec<Account> = sf
+    ///     .query("SELECT Id, Name FROM Account WHERE Name LIKE :name AND CreatedDate = :since ORDER BY Name")
+    ///     .bind("name", Like::contains(typed))
+    ///     .bind("since", DateLiteral::LastNDays(30))
+    ///     .fetch_all()
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
     pub fn query<T>(&self, soql: impl Into<String>) -> Query<T> {
-        todo!()
+        Query::new(self.clone(), soql.into())
     }
-}
 
-/// A query.
-#[derive(Debug)]
-pub struct Query<T>(std::marker::PhantomData<fn() -> T>);
-impl<T> Query<T> {
-    /// Binds.
-    pub fn bind(self, name: &str, value: impl super::soql::ToSoql) -> Self {
-        todo!()
+    /// Reads a further page of a query, where an earlier [`Page::next`] said it is. A cursor lives for two days.
+    ///
+    /// # Errors
+    /// As [`Query::page`]; status 400 and `INVALID_QUERY_LOCATOR` when the cursor is gone or another user's.
+    pub async fn page<T: DeserializeOwned>(&self, cursor: &Cursor) -> Result<Page<T>> {
+        query::page(self, query::next_call(cursor.clone(), query::MAX_PAGE_BYTES)).await
     }
-    /// All.
-    pub async fn fetch_all(self) -> Result<Vec<T>> {
-        todo!()
+
+    /// The records of one kind of object. A name that cannot be one is an error of the calls that follow.
+    pub fn sobject(&self, name: impl AsRef<str>) -> SObject {
+        SObject::new(self.clone(), name.as_ref())
+    }
+
+    /// A GET of any resource of the instance; see [`request`](Self::request).
+    pub fn get(&self, path: impl Into<String>) -> RawRequest {
+        self.request("GET", path)
+    }
+
+    /// A request to any resource of the instance: the way to everything that has no method of its own.
+    ///
+    /// `path` is relative (`limits`, a resource of the connection's API version), begins with a slash
+    /// (`/services/apexrest/…`, any path of the instance) or is an URL of the instance. URLs elsewhere, dot segments
+    /// and characters that must be percent-encoded are errors of [`RawRequest::send`]. `method` is a text or any HTTP
+    /// library's method.
+    ///
+    /// ```no_run
+    /// # async fn f(sf: &actix_salesforce::Connection) -> actix_salesforce::Result<()> {
+    /// #[derive(serde::Deserialize)]
+    /// struct Shipped { tracking: String }
+    ///
+    /// let order = serde_json::json!({ "order": "A-17" });
+    /// let shipped: Shipped = sf.request("POST", "/services/apexrest/ship").json(&order).send().await?.json()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn request(&self, method: impl AsRef<str>, path: impl Into<String>) -> RawRequest {
+        RawRequest::new(self.clone(), method.as_ref(), path.into())
+    }
+
+    pub(super) fn grant(&self) -> &GrantHandle {
+        &self.shared.grant
+    }
+
+    pub(super) fn http(&self) -> &HttpClient {
+        &self.shared.http
+    }
+
+    pub(super) fn usage(&self) -> &LatestUsage {
+        &self.shared.usage
+    }
+
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
     }
 }

@@ -44,14 +44,24 @@ impl ResourcePath {
         let is_url =
             |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
         if is_url("https://") || is_url("http://") {
+            // Before parsing: the parser reads `\\` as `/` and drops tabs, and it folds dot segments away.
+            check_characters(text, b"/?")?;
             let url = Url::parse(text).map_err(|_| InvalidPath::Character)?;
             let has_user = !url.username().is_empty() || url.password().is_some();
             if url.origin() != instance.origin() || has_user {
                 return Err(InvalidPath::Origin);
             }
-            // Checked as it was written: the parser has already folded dot segments away in `url`.
-            let written = text.splitn(4, '/').nth(3).unwrap_or_default();
-            Self::checked(&format!("/{written}"))
+            let after_scheme = text.split_once("//").map_or("", |(_, rest)| rest);
+            let host_ends = after_scheme.find(['/', '?']).unwrap_or(after_scheme.len());
+            if host_ends == 0 {
+                return Err(InvalidPath::Origin);
+            }
+            let written = &after_scheme[host_ends..];
+            if written.starts_with('/') {
+                Self::checked(written)
+            } else {
+                Self::checked(&format!("/{written}"))
+            }
         } else if text.starts_with('/') {
             Self::checked(text)
         } else {
@@ -250,6 +260,7 @@ mod tests {
             ),
             ("HTTPS://ACME.my.salesforce.com/x?y=/z", "https://acme.my.salesforce.com/x?y=/z"),
             ("https://acme.my.salesforce.com:443/x", "https://acme.my.salesforce.com/x"),
+            ("https://acme.my.salesforce.com?x=y", "https://acme.my.salesforce.com/?x=y"),
         ] {
             assert_eq!(url(text).as_deref(), Ok(expected), "{text}");
         }
@@ -291,6 +302,8 @@ mod tests {
             "https:///x",
             "https://acme.my.salesforce.com/a/../b",
             "https://acme.my.salesforce.com\\x",
+            "https://acme.my.salesforce.com\t/x",
+            "https:///acme.my.salesforce.com/x",
         ] {
             if text.is_empty() {
                 // The root of the versioned API.

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Secret,
     oauth::{AnswerFault, IdTokenError, LoginHost, OAuthError, TokenSet},
-    store::{EndedLogin, LoginKey, LoginRecord, OnceKey, SealError, StoreError},
+    store::{EndedLogin, GrantRecord, LoginKey, LoginRecord, OnceKey, SealError, StoreError},
 };
 
 /// A login's last use is noted at most this often.
@@ -251,21 +251,26 @@ impl Engine {
             EndedLogin::OthersRemain(grant) => tracing::info!(login = ?key, %grant, "logged out"),
             EndedLogin::Last(record) => {
                 tracing::info!(login = ?key, grant = %record.key, "logged out, the last login of its grant");
-                let cell = self.cell(record.key);
-                // What this process holds may be newer than what is stored.
-                let held = cell.current().filter(|live| live.version.is_after(record.version));
-                cell.end(Some(record.version.lineage));
-                match held {
-                    Some(live) => self.revoke_later(&live),
-                    None => {
-                        if let Ok(live) = LiveGrant::open(&self.parts.keys, &record) {
-                            self.revoke_later(&live);
-                        }
-                    }
-                }
+                self.forget(&record);
             }
         }
         Ok(())
+    }
+
+    /// Forgets a grant that the store has ended, and has its newest tokens revoked.
+    pub(super) fn forget(&self, record: &GrantRecord) {
+        let cell = self.cell(record.key);
+        // What this process holds may be newer than what was stored.
+        let held = cell.current().filter(|live| live.version.is_after(record.version));
+        cell.end(Some(record.version.lineage));
+        match held {
+            Some(live) => self.revoke_later(&live),
+            None => {
+                if let Ok(live) = LiveGrant::open(&self.parts.keys, record) {
+                    self.revoke_later(&live);
+                }
+            }
+        }
     }
 
     /// Whether this one-time value was not used before.

@@ -6,8 +6,10 @@ mod engine;
 mod live;
 mod logins;
 mod machine;
+mod overview;
 mod refresh;
 
+pub use self::overview::{GrantInfo, LoginInfo};
 pub(crate) use self::{
     background::Background,
     engine::{Engine, EngineParts, GrantError, GrantHandle, Lifetimes},

@@ -22,7 +22,7 @@ pub enum BindError {
     #[error("the query has no placeholder `:{0}` outside quotes; bind a `Like` instead of writing '%:{0}%'")]
     Unused(String),
     /// A value that has no literal.
-    #[error("the value of `:{name}` cannot be bound: {source}")]
+    #[error("the value of `:{name}` cannot be bound")]
     Value {
         /// The placeholder's name.
         name: String,

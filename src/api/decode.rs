@@ -1,0 +1,92 @@
+//! JSON out of answers and into requests.
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::error::Category;
+
+use crate::{InvalidAnswer, InvalidRequest};
+
+/// Reads a body straight into its type; nesting deeper than 128 is refused by the parser.
+pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, InvalidAnswer> {
+    serde_json::from_slice(body).map_err(|error| InvalidAnswer::Json(describe(&error)))
+}
+
+/// Writes a body.
+pub(crate) fn body<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, InvalidRequest> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(InvalidRequest::Body)
+}
+
+/// What is wrong, and where, without the values that serde puts into its messages: they are people's data.
+fn describe(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Syntax => "the body is not JSON".to_owned(),
+        Category::Eof => "the body ends too early".to_owned(),
+        Category::Io | Category::Data => {
+            let message = error.to_string();
+            // "invalid type: string \"Ada\", expected u32 at line 1 column 9": the kind, and what comes last.
+            let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
+            let expected =
+                expected.and_then(|expected| expected.rsplit_once(" at line ")).map(|(text, _)| text);
+            let found =
+                message.strip_prefix("invalid type: ").and_then(|found| found.split([' ', ',']).next());
+            match (found, expected) {
+                (Some(found), Some(expected)) => format!("found {found} where {expected} is expected"),
+                (None, Some(expected)) => format!("found a value where {expected} is expected"),
+                // The field's name is the program's own.
+                _ if message.starts_with("missing field `") => {
+                    message.rsplit_once(" at line ").map_or(message.clone(), |(text, _)| text.to_owned())
+                }
+                _ => "a value does not fit the type it is read into".to_owned(),
+            }
+        }
+    };
+    format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde only")]
+    struct Row {
+        #[serde(rename = "Name")]
+        name: String,
+        kind: Option<Kind>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    enum Kind {
+        Hot,
+    }
+
+    #[test]
+    fn a_reading_error_says_what_is_wrong_and_repeats_no_value() {
+        for (body, says) in [
+            (r#"{"Nam":"canary"}"#, "missing field `Name` (line 1, column 16)"),
+            (r#"{"Name":123456}"#, "found integer where a string is expected (line 1, column 14)"),
+            (r#""canary, expected canary""#, "found string where struct Row is expected (line 1, column 25)"),
+            (r#"{"Name":"x","kind":"canary"}"#, "found a value where `Hot` is expected (line 1, column 27)"),
+            (
+                r#"{"Name":"x","Name":"canary"}"#,
+                "a value does not fit the type it is read into (line 1, column 18)",
+            ),
+            ("<html>canary", "the body is not JSON (line 1, column 1)"),
+            ("", "the body ends too early (line 1, column 0)"),
+        ] {
+            let error = json::<Row>(body.as_bytes()).unwrap_err().to_string();
+            let error = error.trim_start_matches("the answer cannot be read: ");
+            assert!(error.starts_with(says), "{error}");
+            assert!(!error.contains("canary") && !error.contains("123456"), "{error}");
+        }
+        let deep = "[".repeat(200);
+        assert!(
+            json::<serde_json::Value>(deep.as_bytes())
+                .unwrap_err()
+                .to_string()
+                .contains("the body is not JSON")
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! SOQL queries and their pages.
+
+use std::marker::PhantomData;
+
+use futures_util::TryStreamExt;
+use reqwest::header::HeaderValue;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{
+    Connection, Cursor, Records, decode,
+    path::ResourcePath,
+    send::{Call, MAX_ANSWER},
+    soql::{Binds, ToSoql},
+};
+use crate::{Error, InvalidAnswer, InvalidRequest, Result};
+
+/// The largest page that is read unless the query says otherwise.
+pub(crate) const MAX_PAGE_BYTES: usize = MAX_ANSWER;
+/// What Salesforce accepts for an URL and its headers is 16,384 bytes; the rest is for the other headers.
+/// Source: Salesforce Developer Limits and Allocations Quick Reference, "API Request Limits".
+const MAX_URL_AND_TOKEN: usize = 16_000;
+
+/// A SOQL query, made by [`Connection::query`].
+///
+/// Rows are read straight into `T`; members of a row that `T` does not have, `attributes` for one, are ignored.
+#[derive(Debug)]
+#[must_use = "nothing is sent before one of the `fetch` methods is called"]
+pub struct Query<T> {
+    connection: Connection,
+    soql: String,
+    binds: Binds,
+    resource: &'static str,
+    batch_size: Option<u16>,
+    max_page_bytes: usize,
+    row: PhantomData<fn() -> T>,
+}
+
+impl<T> Query<T> {
+    pub(super) fn new(connection: Connection, soql: String) -> Self {
+        Self {
+            connection,
+            soql,
+            binds: Binds::default(),
+            resource: "query",
+            batch_size: None,
+            max_page_bytes: MAX_PAGE_BYTES,
+            row: PhantomData,
+        }
+    }
+
+    /// Puts a value in the place of `:name`, as a literal of its type. The name is given without the colon.
+    ///
+    /// What does not fit is an error of the `fetch` methods, before anything is sent: see
+    /// [`BindError`](super::BindError).
+    pub fn bind(mut self, name: &str, value: impl ToSoql) -> Self {
+        self.binds.push(name, &value);
+        self
+    }
+
+    /// Finds deleted and archived rows, too.
+    pub fn include_deleted(mut self) -> Self {
+        self.resource = "queryAll";
+        self
+    }
+
+    /// How many rows a page should have, 200 to 2,000. Salesforce may choose otherwise.
+    pub fn batch_size(mut self, rows: u16) -> Self {
+        self.batch_size = Some(rows.clamp(200, 2_000));
+        self
+    }
+
+    /// The largest page that is read, in bytes after decompression; 32 MiB unless said otherwise. Two pages are in
+    /// memory at a time.
+    pub fn max_page_bytes(mut self, bytes: usize) -> Self {
+        self.max_page_bytes = bytes;
+        self
+    }
+
+    fn call(&self) -> Result<Call> {
+        let soql = self.binds.render(&self.soql)?;
+        let mut path = ResourcePath::versioned(self.connection.api_version(), self.resource)?;
+        path.push_query("q", &soql);
+        let limit = MAX_URL_AND_TOKEN.saturating_sub(self.connection.grant().current()?.bearer.len());
+        if path.query_bytes() > limit {
+            return Err(InvalidRequest::QueryTooLong { bytes: path.query_bytes(), limit }.into());
+        }
+        let mut call = Call::get(path);
+        call.max_bytes = self.max_page_bytes;
+        if let Some(rows) = self.batch_size {
+            let value = HeaderValue::try_from(format!("batchSize={rows}")).map_err(Error::internal)?;
+            call.headers.insert("sforce-query-options", value);
+        }
+        Ok(call)
+    }
+
+    /// `SELECT COUNT()` announces a number of rows and sends none.
+    fn is_count(&self) -> bool {
+        let mut words = self.soql.chars().filter(|character| !character.is_whitespace());
+        "SELECTCOUNT()"
+            .chars()
+            .all(|wanted| words.next().is_some_and(|found| found.eq_ignore_ascii_case(&wanted)))
+    }
+
+    fn progress(&self) -> Progress {
+        Progress { got: 0, is_count: self.is_count() }
+    }
+}
+
+impl<T: DeserializeOwned> Query<T> {
+    /// The rows, as a stream that needs memory for two pages: the next one is fetched while this one is read.
+    ///
+    /// Nothing is sent before the stream is polled first, and nothing more once it is dropped. It can outlive the
+    /// handler, for example as the body of a response. The first error is the last item.
+    ///
+    /// ```no_run
+    /// # #[derive(serde::Deserialize)] struct Account { name: String }
+    /// # async fn f(sf: &actix_salesforce::Connection) -> actix_salesforce::Result<()> {
+    /// use futures_util::TryStreamExt;
+    ///
+    /// let mut accounts = sf.query::<Account>("SELECT Name FROM Account").fetch();
+    /// while let Some(account) = accounts.try_next().await? {
+    ///     println!("{}", account.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`page`](Self::page), and [`InvalidAnswer::Truncated`] when fewer rows came than Salesforce had
+    /// announced: a stream never ends early in silence.
+    pub fn fetch(self) -> Records<T>
+    where
+        T: Send + 'static,
+    {
+        let (first, progress) = (self.call(), self.progress());
+        Records::new(self.connection, first, self.max_page_bytes, progress)
+    }
+
+    /// All rows, in memory. There is no limit but that: say `LIMIT` in the query, or use [`fetch`](Self::fetch).
+    ///
+    /// # Errors
+    /// As [`fetch`](Self::fetch).
+    pub async fn fetch_all(self) -> Result<Vec<T>>
+    where
+        T: Send + 'static,
+    {
+        self.fetch().try_collect().await
+    }
+
+    /// The first row. Others are not looked at: say `LIMIT 2` and use [`fetch_all`](Self::fetch_all) where a second one
+    /// would be a mistake.
+    ///
+    /// # Errors
+    /// [`Error::RowNotFound`] when there is none; otherwise as [`page`](Self::page).
+    pub async fn fetch_one(self) -> Result<T> {
+        self.fetch_optional().await?.ok_or(Error::RowNotFound)
+    }
+
+    /// The first row, if there is one.
+    ///
+    /// # Errors
+    /// As [`page`](Self::page).
+    pub async fn fetch_optional(mut self) -> Result<Option<T>> {
+        self.batch_size.get_or_insert(200);
+        let mut page = page(&self.connection, self.call()?).await?;
+        let mut progress = self.progress();
+        loop {
+            progress.add(&page)?;
+            if let Some(row) = page.records.into_iter().next() {
+                return Ok(Some(row));
+            }
+            let Some(cursor) = page.next else { return Ok(None) };
+            page = self::page(&self.connection, next_call(cursor, self.max_page_bytes)).await?;
+        }
+    }
+
+    /// The first page; the others are read with [`Connection::page`].
+    ///
+    /// # Errors
+    /// [`Error::Bind`] and [`InvalidRequest::QueryTooLong`] before anything is sent; [`Error::Api`] when Salesforce
+    /// refuses the query; [`Error::InvalidAnswer`] when a row does not fit `T`.
+    pub async fn page(self) -> Result<Page<T>> {
+        let page = page(&self.connection, self.call()?).await?;
+        self.progress().add(&page)?;
+        Ok(page)
+    }
+}
+
+/// Asks for one page.
+pub(super) async fn page<T: DeserializeOwned>(connection: &Connection, call: Call) -> Result<Page<T>> {
+    let answer = connection.send(call).await?;
+    let page: RawPage<T> = decode::json(&answer.body)?;
+    Ok(Page::try_from(page)?)
+}
+
+pub(super) fn next_call(cursor: Cursor, max_bytes: usize) -> Call {
+    Call { max_bytes, ..Call::get(cursor.into_path()) }
+}
+
+/// Some of the rows of a query.
+///
+/// Also what a subquery is read into: a member `contacts: Option<Page<Contact>>` of a row holds the first page of its
+/// children (`None` where there are none), and the others are read with [`Connection::page`].
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RawPage<T>", bound(deserialize = "T: Deserialize<'de>"))]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// The rows.
+    pub records: Vec<T>,
+    /// How many rows the query has in all its pages, where Salesforce knows it. The result of `SELECT COUNT()`.
+    pub total_size: Option<u64>,
+    /// Where the next page is; `None` on the last one.
+    pub next: Option<Cursor>,
+}
+
+/// A page as it comes. Source: REST API Developer Guide, "Query".
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
+pub(super) struct RawPage<T> {
+    #[serde(rename = "totalSize")]
+    total_size: i64,
+    done: bool,
+    #[serde(rename = "nextRecordsUrl")]
+    next: Option<String>,
+    records: Vec<T>,
+}
+
+impl<T> TryFrom<RawPage<T>> for Page<T> {
+    type Error = InvalidAnswer;
+
+    fn try_from(page: RawPage<T>) -> Result<Self, InvalidAnswer> {
+        let next = match (page.done, page.next) {
+            (true, _) => None,
+            (false, Some(path)) => Some(path.parse().map_err(|_| InvalidAnswer::NextPage)?),
+            (false, None) => {
+                return Err(InvalidAnswer::Unexpected("the query has more rows, but not where they are"));
+            }
+        };
+        // External objects have -1 here.
+        Ok(Self { records: page.records, total_size: page.total_size.try_into().ok(), next })
+    }
+}
+
+/// Counts the rows of a query, so that missing ones are noticed.
+#[derive(Debug)]
+pub(super) struct Progress {
+    got: u64,
+    is_count: bool,
+}
+
+impl Progress {
+    pub(super) fn add<T>(&mut self, page: &Page<T>) -> Result<(), InvalidAnswer> {
+        self.got += page.records.len() as u64;
+        match page.total_size {
+            Some(announced) if page.next.is_none() && self.got < announced && !self.is_count => {
+                Err(InvalidAnswer::Truncated { got: self.got, announced })
+            }
+            _ => Ok(()),
+        }
+    }
+}

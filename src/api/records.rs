@@ -1,0 +1,123 @@
+//! The rows of a query as a stream.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    vec,
+};
+
+use futures_util::Stream;
+use serde::de::DeserializeOwned;
+use tokio::{runtime::Handle, task::JoinHandle};
+
+use super::{
+    Connection, Page,
+    query::{self, Progress},
+    send::Call,
+};
+use crate::{Error, Result};
+
+/// The stream of a query's rows, made by [`Query::fetch`](super::Query::fetch).
+#[must_use = "streams do nothing unless polled"]
+pub struct Records<T> {
+    connection: Connection,
+    rows: vec::IntoIter<T>,
+    after: After<T>,
+    max_page_bytes: usize,
+    progress: Progress,
+}
+
+/// What comes after the rows that are here.
+enum After<T> {
+    Ask(Box<Call>),
+    Asked(Ahead<T>),
+    Fail(Error),
+    End,
+}
+
+/// A page that is being fetched. In a task of its own: a reader that waits for its client for minutes must neither hold
+/// the answer up until its deadline nor come back to a page that it still has to wait for.
+struct Ahead<T>(JoinHandle<Result<Page<T>>>);
+
+impl<T> Drop for Ahead<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl<T> fmt::Debug for Records<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}
+
+/// Nothing in it is self-referential, and rows are never pinned.
+impl<T> Unpin for Records<T> {}
+
+impl<T: DeserializeOwned + Send + 'static> Records<T> {
+    pub(super) fn new(
+        connection: Connection,
+        first: Result<Call>,
+        max_page_bytes: usize,
+        progress: Progress,
+    ) -> Self {
+        let after = match first {
+            Ok(call) => After::Ask(Box::new(call)),
+            Err(error) => After::Fail(error),
+        };
+        Self { connection, rows: Vec::new().into_iter(), after, max_page_bytes, progress }
+    }
+
+    fn ask(&self, call: Call) -> After<T> {
+        let connection = self.connection.clone();
+        match Handle::try_current() {
+            Ok(runtime) => {
+                After::Asked(Ahead(runtime.spawn(async move { query::page(&connection, call).await })))
+            }
+            Err(error) => After::Fail(Error::internal(error)),
+        }
+    }
+
+    /// Takes a page over, and asks for the one after it.
+    fn turn(&mut self, page: Page<T>) {
+        let complete = self.progress.add(&page);
+        self.after = match (complete, page.next) {
+            (Err(error), _) => After::Fail(error.into()),
+            (Ok(()), Some(cursor)) => self.ask(query::next_call(cursor, self.max_page_bytes)),
+            (Ok(()), None) => After::End,
+        };
+        self.rows = page.records.into_iter();
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> Stream for Records<T> {
+    type Item = Result<T>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(row) = this.rows.next() {
+                return Poll::Ready(Some(Ok(row)));
+            }
+            if let After::Asked(ahead) = &mut this.after {
+                match ready!(Pin::new(&mut ahead.0).poll(context)) {
+                    Ok(Ok(page)) => this.turn(page),
+                    Ok(Err(error)) => this.after = After::Fail(error),
+                    Err(error) => this.after = After::Fail(Error::internal(error)),
+                }
+                continue;
+            }
+            match std::mem::replace(&mut this.after, After::End) {
+                After::Ask(call) => this.after = this.ask(*call),
+                After::Fail(error) => return Poll::Ready(Some(Err(error))),
+                After::Asked(_) | After::End => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let here = self.rows.len();
+        (here, matches!(self.after, After::End).then_some(here))
+    }
+}

@@ -1,0 +1,138 @@
+//! When a call is sent again. A pure decision; the waiting is done elsewhere.
+
+use std::time::Duration;
+
+/// Whether a call may take effect twice without harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Replay {
+    /// Reads, upserts by external id, deletions of a known id, and what the caller marked so.
+    Harmless,
+    /// A second create makes a second record.
+    Harmful,
+}
+
+/// How a try failed, as far as trying again is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// No byte of the request was accepted.
+    NeverSent,
+    /// Sent, and no answer came.
+    AnswerLost,
+    /// 429, 502, 503 or 504: it may or may not have been done.
+    Busy {
+        /// How long the server asked to wait.
+        retry_after: Option<Duration>,
+    },
+    /// `UNABLE_TO_LOCK_ROW`: nothing was written.
+    RowLocked,
+    /// Anything that asking again does not change, or makes worse: the API limit above all.
+    Final,
+}
+
+/// The bounds of trying again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy {
+    /// Tries after the first one.
+    pub(crate) retries: u32,
+    /// The wait before the first retry; doubled for each further one.
+    pub(crate) first_wait: Duration,
+    /// The longest wait, also when the server asks for more: then the caller hears of it at once.
+    pub(crate) longest_wait: Duration,
+    /// No retry begins later than this after the call began.
+    pub(crate) budget: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            retries: 3,
+            first_wait: Duration::from_millis(200),
+            longest_wait: Duration::from_secs(5),
+            budget: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Policy {
+    /// How long to wait before sending again, or `None` when the failure is the call's result.
+    ///
+    /// `done` counts the retries so far, `spent` is the time since the call began, `jitter` a random number from 0 to 1
+    /// that spreads callers who failed together.
+    pub(crate) fn wait(
+        &self,
+        replay: Replay,
+        failure: Failure,
+        done: u32,
+        spent: Duration,
+        jitter: f64,
+    ) -> Option<Duration> {
+        let asked = match (failure, replay) {
+            (Failure::NeverSent | Failure::RowLocked, _) | (Failure::AnswerLost, Replay::Harmless) => {
+                Duration::ZERO
+            }
+            (Failure::Busy { retry_after }, Replay::Harmless) => retry_after.unwrap_or_default(),
+            (Failure::Final, _) | (_, Replay::Harmful) => return None,
+        };
+        if done >= self.retries || asked > self.longest_wait {
+            return None;
+        }
+        let backoff = self.first_wait.saturating_mul(1 << done.min(16)).min(self.longest_wait);
+        // Between half and all of it, so that no retry comes at once.
+        let backoff = backoff.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
+        let wait = asked.max(backoff);
+        (spent.saturating_add(wait) <= self.budget).then_some(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BUSY: Failure = Failure::Busy { retry_after: None };
+
+    fn retried(replay: Replay, failure: Failure) -> bool {
+        Policy::default().wait(replay, failure, 0, Duration::ZERO, 0.5).is_some()
+    }
+
+    // The idempotency table of the requirements, line by line.
+    #[test]
+    fn only_what_cannot_do_harm_is_sent_again() {
+        for (failure, harmless, harmful) in [
+            (Failure::NeverSent, true, true),
+            (Failure::AnswerLost, true, false),
+            (BUSY, true, false),
+            (Failure::RowLocked, true, true),
+            (Failure::Final, false, false),
+        ] {
+            assert_eq!(retried(Replay::Harmless, failure), harmless, "{failure:?}");
+            assert_eq!(retried(Replay::Harmful, failure), harmful, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_wait_the_server_asks_for_is_kept_or_surfaces_at_once() {
+        let policy = Policy::default();
+        let wait = |seconds| {
+            let failure = Failure::Busy { retry_after: Some(Duration::from_secs(seconds)) };
+            policy.wait(Replay::Harmless, failure, 0, Duration::ZERO, 1.0)
+        };
+        assert_eq!(wait(0), Some(policy.first_wait));
+        assert_eq!(wait(5), Some(Duration::from_secs(5)));
+        assert_eq!(wait(6), None);
+    }
+
+    proptest! {
+        #[test]
+        fn retries_end(done in 0_u32..100, spent in 0_u64..100, jitter in any::<f64>()) {
+            let policy = Policy::default();
+            let spent = Duration::from_secs(spent);
+            if let Some(wait) = policy.wait(Replay::Harmless, BUSY, done, spent, jitter) {
+                prop_assert!(done < policy.retries);
+                prop_assert!(spent + wait <= policy.budget);
+                prop_assert!(wait >= policy.first_wait / 2 && wait <= policy.longest_wait);
+            }
+        }
+    }
+}

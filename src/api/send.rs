@@ -1,0 +1,148 @@
+//! The one place that sends: token, refresh, retry.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::{
+    Method, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+use tokio::time::Instant;
+
+use super::{
+    ApiUsage, Connection,
+    path::ResourcePath,
+    refusal::{self, Kind},
+    retry::{Failure, Policy, Replay},
+};
+use crate::{
+    Error, Result,
+    grant::LiveGrant,
+    http::{Answer, HttpError, Request},
+};
+
+/// How long one call may take unless the connection says otherwise.
+pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(60);
+/// The largest answer that is read unless the call says otherwise.
+pub(crate) const MAX_ANSWER: usize = 32 * 1024 * 1024;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A call to the API, independent of the token and the instance it will be sent with.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) path: ResourcePath,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) replay: Replay,
+    pub(crate) max_bytes: usize,
+}
+
+impl Call {
+    pub(crate) fn new(method: Method, path: ResourcePath) -> Self {
+        // RFC 9110, section 9.2.2.
+        let idempotent = matches!(method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE);
+        let replay = if idempotent { Replay::Harmless } else { Replay::Harmful };
+        let headers = HeaderMap::from_iter([(ACCEPT, JSON)]);
+        Self { method, path, headers, body: Bytes::new(), replay, max_bytes: MAX_ANSWER }
+    }
+
+    pub(crate) fn get(path: ResourcePath) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    pub(crate) fn json(mut self, body: Bytes) -> Self {
+        self.headers.insert(CONTENT_TYPE, JSON);
+        self.body = body;
+        self
+    }
+
+    pub(crate) fn harmless(mut self) -> Self {
+        self.replay = Replay::Harmless;
+        self
+    }
+}
+
+impl Connection {
+    /// Sends a call until it has an answer that says yes, or an error that sending again does not change.
+    ///
+    /// An expired token is refreshed at most once, and the call then sent once more: Salesforce had refused it before
+    /// doing anything. Other failures are retried as [`Policy`] says.
+    pub(crate) async fn send(&self, call: Call) -> Result<Answer> {
+        let began = Instant::now();
+        let mut grant = self.grant().current()?;
+        let mut refreshed = false;
+        let mut maybe_done = false;
+        let mut retries = 0;
+        loop {
+            let (failure, error) = match self.exchange(&call, &grant).await? {
+                Ok(answer) if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED => {
+                    return Ok(answer);
+                }
+                Ok(answer) => {
+                    let refusal = refusal::read(answer.status.as_u16(), &answer.body, answer.retry_after());
+                    match refusal.kind {
+                        Kind::TokenExpired if !refreshed => {
+                            refreshed = true;
+                            grant = self.grant().refresh(grant.version).await?;
+                            continue;
+                        }
+                        // An earlier try, whose answer was lost, had deleted it.
+                        Kind::NotFound if maybe_done && call.method == Method::DELETE => {
+                            return Ok(Answer { status: StatusCode::NO_CONTENT, ..answer });
+                        }
+                        Kind::TokenExpired | Kind::NotFound => return Err(refusal.error),
+                        Kind::Retry(failure) => (failure, refusal.error),
+                    }
+                }
+                Err(error) => (failure(&error), Error::Http(error)),
+            };
+            let wait =
+                Policy::default().wait(call.replay, failure, retries, began.elapsed(), random_fraction());
+            let Some(wait) = wait else { return Err(error) };
+            tracing::debug!(grant = %grant.key, method = %call.method, ?failure, ?wait, "asking Salesforce again");
+            maybe_done |= matches!(failure, Failure::AnswerLost | Failure::Busy { .. });
+            retries += 1;
+            tokio::time::sleep(wait).await;
+            // Others may have refreshed it meanwhile, or ended the login.
+            grant = self.grant().current()?;
+        }
+    }
+
+    /// One try, on the grant's own instance and nowhere else.
+    async fn exchange(&self, call: &Call, grant: &LiveGrant) -> Result<Result<Answer, HttpError>> {
+        let url = call.path.on(&grant.instance_url)?;
+        let mut headers = call.headers.clone();
+        headers.insert(AUTHORIZATION, grant.bearer.clone());
+        let request = Request {
+            method: call.method.clone(),
+            url,
+            headers,
+            body: call.body.clone(),
+            deadline: self.deadline(),
+            max_bytes: call.max_bytes,
+        };
+        let outcome = self.http().send(request).await;
+        if let Ok(answer) = &outcome {
+            let usage = answer.headers.get("sforce-limit-info").and_then(|value| value.to_str().ok());
+            if let Some(usage) = usage.and_then(ApiUsage::parse) {
+                self.usage().set(usage);
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+fn failure(error: &HttpError) -> Failure {
+    match error {
+        HttpError::Connect(_) => Failure::NeverSent,
+        HttpError::Timeout | HttpError::LostAnswer(_) => Failure::AnswerLost,
+        _ => Failure::Final,
+    }
+}
+
+/// From 0 to 1. Without randomness every wait is of the same, middle length.
+fn random_fraction() -> f64 {
+    getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
+}

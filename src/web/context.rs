@@ -1,0 +1,94 @@
+//! What belongs to one worker, and what belongs to one request.
+
+use std::rc::Rc;
+
+use actix_session::SessionExt as _;
+use actix_web::{HttpMessage as _, HttpRequest};
+
+use super::session;
+use crate::{
+    Connection, Error, Result, Salesforce, Secret,
+    config::Settings,
+    grant::{Engine, GrantHandle},
+    http::HttpClient,
+};
+
+/// One worker's share: the common handle, and an HTTP client of its own (one client for all workers would make each
+/// wait for the others).
+#[derive(Debug, Clone)]
+pub(crate) struct Worker(Rc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    salesforce: Salesforce,
+    http: HttpClient,
+}
+
+impl Worker {
+    pub(crate) fn new(salesforce: Salesforce, http: HttpClient) -> Self {
+        Self(Rc::new(Parts { salesforce, http }))
+    }
+
+    /// The worker that handles this request; an error when the middleware is not there.
+    pub(crate) fn of(request: &HttpRequest) -> Result<Self> {
+        request.app_data::<Self>().cloned().ok_or_else(|| {
+            tracing::error!(
+                target: "actix_salesforce",
+                path = %request.path().escape_debug(),
+                "a handler asks for Salesforce, but the middleware is not there: add `.wrap(salesforce.clone())` to the \
+                 App or to a scope around this route"
+            );
+            Error::NotMounted
+        })
+    }
+
+    pub(crate) fn salesforce(&self) -> &Salesforce {
+        &self.0.salesforce
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        self.0.salesforce.settings()
+    }
+
+    pub(crate) fn engine(&self) -> &std::sync::Arc<Engine> {
+        self.0.salesforce.engine()
+    }
+
+    pub(crate) fn connection(&self, grant: GrantHandle) -> Connection {
+        Connection::new(grant, self.0.http.clone(), self.settings().api_version.clone())
+    }
+}
+
+/// The opaque id of the login in this request's session.
+pub(crate) fn login_id(request: &HttpRequest) -> Option<Secret> {
+    session::login_id(&request.get_session())
+}
+
+/// The grant of whoever sent this request; `None` when nobody is logged in. The store is asked once per request.
+pub(crate) async fn login(worker: &Worker, request: &HttpRequest) -> Result<Option<GrantHandle>> {
+    // Taken out in a statement of its own: the extensions must not stay borrowed while something else runs.
+    let known = request.extensions().get::<GrantHandle>().cloned();
+    if known.is_some() {
+        return Ok(known);
+    }
+    let Some(id) = login_id(request) else { return Ok(None) };
+    let grant = worker.engine().login(&id).await?;
+    if let Some(grant) = &grant {
+        request.extensions_mut().insert(grant.clone());
+    }
+    Ok(grant)
+}
+
+/// Marks a request whose answer is for a logged-in person.
+#[derive(Debug)]
+pub(crate) struct Protected;
+
+impl Protected {
+    pub(crate) fn mark(request: &HttpRequest) {
+        request.extensions_mut().insert(Self);
+    }
+
+    pub(crate) fn is_marked(request: &HttpRequest) -> bool {
+        request.extensions().contains::<Self>()
+    }
+}

@@ -1,0 +1,165 @@
+//! How an [`Error`] becomes an answer.
+
+use actix_web::{HttpRequest, HttpResponse, ResponseError, http::StatusCode, http::header};
+use serde_json::json;
+use url::form_urlencoded;
+
+use super::{
+    answer::{self, Wants},
+    context::Worker,
+    pages::{Action, Page},
+    return_to::ReturnTo,
+};
+use crate::{Error, grant::LogInError, store::SealError};
+
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<LogInError> for Error {
+    fn from(error: LogInError) -> Self {
+        match error {
+            LogInError::Store(error) => error.into(),
+            error => Self::internal(error),
+        }
+    }
+}
+
+/// The answer when no middleware is there to give a better one: a status and JSON that name nothing secret.
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        Answer::of(self).status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let Answer { status, code, message } = Answer::of(self);
+        let mut response = answer::error_json(status, code, message);
+        add_retry_after(self, &mut response);
+        response
+    }
+}
+
+struct Answer {
+    status: StatusCode,
+    code: &'static str,
+    message: &'static str,
+}
+
+impl Answer {
+    fn of(error: &Error) -> Self {
+        let (status, code, message) = if error.needs_login() {
+            (StatusCode::UNAUTHORIZED, "login_required", "Log in with Salesforce first.")
+        } else if error.retry_after().is_some() || error.is_transient() {
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Salesforce cannot be reached right now. Try again soon.",
+            )
+        } else {
+            match error {
+                Error::Internal(_) => {
+                    (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong in this app.")
+                }
+                Error::NotMounted => {
+                    (StatusCode::INTERNAL_SERVER_ERROR, "not_set_up", "This app is not set up correctly.")
+                }
+                Error::RowNotFound => (StatusCode::NOT_FOUND, "not_found", "There is no such record."),
+                _ => match error.status() {
+                    Some(404) => (StatusCode::NOT_FOUND, "not_found", "There is no such record."),
+                    Some(403) => {
+                        (StatusCode::FORBIDDEN, "forbidden", "Salesforce does not allow this to your user.")
+                    }
+                    Some(400..=499) => {
+                        (StatusCode::BAD_REQUEST, "refused", "Salesforce did not accept this request.")
+                    }
+                    _ => {
+                        (StatusCode::BAD_GATEWAY, "bad_gateway", "Salesforce answered something unexpected.")
+                    }
+                },
+            }
+        };
+        Self { status, code, message }
+    }
+}
+
+/// The answer to this request: a page, a redirect to log in, or JSON.
+pub(crate) fn answer(error: &Error, request: &HttpRequest) -> HttpResponse {
+    if error.needs_login() {
+        return login_required(request);
+    }
+    if Wants::of_request(request) != Wants::Navigation {
+        return error.error_response();
+    }
+    let Answer { status, message, .. } = Answer::of(error);
+    let title = match status {
+        StatusCode::SERVICE_UNAVAILABLE => "Salesforce is not available right now",
+        StatusCode::NOT_FOUND => "There is no such record",
+        StatusCode::FORBIDDEN => "Salesforce does not allow this",
+        _ => "That did not work",
+    };
+    let mut text = vec![message.to_owned()];
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        text.push("You are still logged in, and nothing was lost.".to_owned());
+    }
+    let actions = ReturnTo::of_request(request)
+        .map(|here| Action::Link { label: "Try again", href: here.as_str().to_owned() })
+        .into_iter()
+        .collect();
+    let mut response = answer::page(status, &Page { title, text, code: None, actions });
+    add_retry_after(error, &mut response);
+    response
+}
+
+fn add_retry_after(error: &Error, response: &mut HttpResponse) {
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = error.retry_after().map_or(2, |after| after.as_secs().max(1));
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
+    }
+}
+
+/// A navigation is sent to log in and comes back to where it was; everything else gets 401.
+fn login_required(request: &HttpRequest) -> HttpResponse {
+    let Ok(worker) = Worker::of(request) else { return Error::NotMounted.error_response() };
+    let paths = &worker.settings().paths;
+    let login = paths.login.as_deref().map(|login| paths.full(login));
+    match (Wants::of_request(request), login) {
+        (Wants::Navigation, Some(login)) => {
+            // Only what a GET asked for can be gone back to.
+            let target = ReturnTo::of_request(request);
+            answer::see_other(&with_return_to(&login, target.as_ref()))
+        }
+        (Wants::Htmx, Some(login)) => {
+            let target = htmx_page(request, &worker);
+            let mut response = Error::LoginRequired.error_response();
+            if let Ok(location) = header::HeaderValue::from_str(&with_return_to(&login, target.as_ref())) {
+                response.headers_mut().insert(header::HeaderName::from_static("hx-redirect"), location);
+            }
+            response
+        }
+        (_, login) => {
+            let Answer { status, code, message } = Answer::of(&Error::LoginRequired);
+            answer::builder(status).json(json!({ "error": code, "message": message, "login_url": login }))
+        }
+    }
+}
+
+fn with_return_to(login: &str, target: Option<&ReturnTo>) -> String {
+    match target {
+        None => login.to_owned(),
+        Some(target) => {
+            let query = form_urlencoded::Serializer::new(String::new())
+                .append_pair("return_to", target.as_str())
+                .finish();
+            format!("{login}?{query}")
+        }
+    }
+}
+
+/// The page that htmx sent the request from, if it is one of ours.
+fn htmx_page(request: &HttpRequest, worker: &Worker) -> Option<ReturnTo> {
+    let current = request.headers().get("hx-current-url")?.to_str().ok()?;
+    let rest = current.strip_prefix(worker.settings().public_url.as_str().trim_end_matches('/'))?;
+    ReturnTo::parse(rest)
+}

@@ -1,0 +1,327 @@
+//! The middleware: mounts the auth routes, brings or finds the session, and lets extractors find their way.
+//!
+//! Three services, outermost first: [`SalesforceMiddleware`] prepares the request for the session, actix-session's own
+//! service loads and saves it (only in [`SessionMode::Embedded`]), and [`Routed`] answers the auth routes and passes
+//! everything else on, without a box and without an allocation of its own.
+
+use std::{
+    cell::Cell,
+    fmt,
+    future::{Ready, ready},
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use actix_session::{SessionMiddleware, storage::CookieSessionStore};
+use actix_web::{
+    Error, FromRequest as _, HttpMessage as _, HttpRequest, HttpResponse,
+    body::{EitherBody, MessageBody},
+    dev::{Extensions, Payload, Service, ServiceRequest, ServiceResponse, Transform},
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderValue},
+    },
+    web,
+};
+use futures_util::future::{Either, LocalBoxFuture, Map};
+use futures_util::{FutureExt as _, TryFutureExt as _};
+
+use super::{
+    answer,
+    context::{Protected, Worker},
+    error, routes, session,
+};
+use crate::{Salesforce, config::SessionMode};
+
+type EmbeddedSession<S> =
+    <SessionMiddleware<CookieSessionStore> as Transform<Routed<S>, ServiceRequest>>::Transform;
+type Outcome<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
+
+impl<S, B> Transform<S, ServiceRequest> for Salesforce
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = SalesforceMiddleware<S, EmbeddedSession<S>>;
+    type InitError = ();
+    type Future = LocalBoxFuture<'static, Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        let salesforce = self.clone();
+        async move {
+            let worker = salesforce.worker().map_err(|error| {
+                tracing::error!(%error, "the outbound HTTP client of a worker could not be made");
+            })?;
+            let embedded = match salesforce.settings().session {
+                SessionMode::Embedded => Some(session::embedded(salesforce.settings())),
+                SessionMode::App => None,
+            };
+            let routed = Routed::new(service, worker, embedded.is_some());
+            let session = match embedded {
+                Some(middleware) => Some(middleware.new_transform(routed.clone()).await?),
+                None => None,
+            };
+            Ok(SalesforceMiddleware {
+                cookie: session::cookie_name(salesforce.settings()),
+                session,
+                routed,
+                checked: Cell::new(false),
+            })
+        }
+        .boxed_local()
+    }
+}
+
+/// The service that [`Salesforce`] wraps around an app or a scope.
+pub struct SalesforceMiddleware<S, E> {
+    /// The embedded session's cookie name.
+    cookie: String,
+    session: Option<E>,
+    routed: Routed<S>,
+    /// Whether the set-up was looked at. It cannot change, so the first request tells.
+    checked: Cell<bool>,
+}
+
+impl<S, E> fmt::Debug for SalesforceMiddleware<S, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SalesforceMiddleware")
+            .field("embedded_session", &self.session.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, E, B> Service<ServiceRequest> for SalesforceMiddleware<S, E>
+where
+    E: Service<ServiceRequest, Response = ServiceResponse<EitherBody<B>>, Error = Error>,
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = Either<E::Future, <Routed<S> as Service<ServiceRequest>>::Future>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.routed.poll_ready(cx)
+    }
+
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        let nested = request.app_data::<Worker>().is_some();
+        if !nested && !self.checked.replace(true) {
+            self.check(&mut request);
+        }
+        match &self.session {
+            // Wrapped twice: the outer one has a session for both.
+            Some(session) if !nested && self.routed.fault.get().is_none() => {
+                super::cookie::drop_lookalikes(request.headers_mut(), &self.cookie);
+                Either::Left(session.call(request))
+            }
+            _ => Either::Right(self.routed.call(request)),
+        }
+    }
+}
+
+impl<S, E> SalesforceMiddleware<S, E> {
+    fn check(&self, request: &mut ServiceRequest) {
+        let prepared = session::is_prepared(request);
+        let fault = match (&self.session, prepared) {
+            (Some(_), true) => Some(Fault::TwoSessions),
+            (None, false) => Some(Fault::NoSession),
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            self.routed.report(fault);
+        }
+        let match_info = request.match_info();
+        let mount = match_info.as_str().strip_suffix(match_info.unprocessed());
+        if mount.is_some_and(|mount| mount != self.routed.worker.settings().paths.mount) {
+            tracing::error!(
+                target: "actix_salesforce",
+                "Salesforce is wrapped on a scope, and its settings do not say so: set `routes.mount` to the scope's \
+                 path, so that the redirect URI and the links to the auth routes lead there"
+            );
+        }
+    }
+}
+
+/// A set-up that cannot work. It is answered with 500, and the log says what to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    TwoSessions,
+    NoSession,
+}
+
+impl Fault {
+    fn fix(self) -> &'static str {
+        match self {
+            Self::TwoSessions => {
+                "two sessions: the app wraps a SessionMiddleware and Salesforce brings one too. Either remove yours, or \
+                 build Salesforce with `session(SessionMode::App)` and register yours after it: \
+                 `.wrap(salesforce).wrap(session)`"
+            }
+            Self::NoSession => {
+                "no session: Salesforce was built with `session(SessionMode::App)`, but no SessionMiddleware is wrapped \
+                 around it. Register yours after it: `.wrap(salesforce).wrap(session)` (the last one registered is \
+                 outermost), or leave the session to Salesforce"
+            }
+        }
+    }
+}
+
+/// Answers the auth routes, passes everything else on, and finishes what comes back.
+#[derive(Debug)]
+pub struct Routed<S> {
+    service: Rc<S>,
+    worker: Worker,
+    /// What extractors find: the worker's handle, prepared once.
+    data: Rc<Extensions>,
+    fault: Rc<Cell<Option<Fault>>>,
+    /// Whether it is still to be seen that no other session sits further in.
+    watch: Rc<Cell<bool>>,
+}
+
+impl<S> Clone for Routed<S> {
+    fn clone(&self) -> Self {
+        Self {
+            service: Rc::clone(&self.service),
+            worker: self.worker.clone(),
+            data: Rc::clone(&self.data),
+            fault: Rc::clone(&self.fault),
+            watch: Rc::clone(&self.watch),
+        }
+    }
+}
+
+impl<S> Routed<S> {
+    fn new(service: S, worker: Worker, watch: bool) -> Self {
+        let mut data = Extensions::new();
+        data.insert(worker.clone());
+        Self {
+            service: Rc::new(service),
+            worker,
+            data: Rc::new(data),
+            fault: Rc::new(Cell::new(None)),
+            watch: Rc::new(Cell::new(watch)),
+        }
+    }
+
+    fn report(&self, fault: Fault) {
+        self.fault.set(Some(fault));
+        tracing::error!(target: "actix_salesforce", "{}", fault.fix());
+    }
+}
+
+type Finish<B> = fn(Result<ServiceResponse<B>, Error>) -> Outcome<B>;
+
+impl<S, B> Service<ServiceRequest> for Routed<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future =
+        Either<Either<Ready<Outcome<B>>, LocalBoxFuture<'static, Outcome<B>>>, Map<S::Future, Finish<B>>>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        let now = |response: HttpResponse, request: ServiceRequest| {
+            Either::Left(Either::Left(ready(Ok(request.into_response(response.map_into_right_body())))))
+        };
+        if self.fault.get().is_some() {
+            return now(answer::builder(StatusCode::INTERNAL_SERVER_ERROR).finish(), request);
+        }
+        let route = routes::Route::find(&self.worker.settings().paths, request.match_info().unprocessed());
+        request.add_data_container(Rc::clone(&self.data));
+        match route {
+            Some(route) => match route.accept(request.method()) {
+                Ok(()) => {
+                    let payload = request.take_payload();
+                    let answered = async move {
+                        let (request, _) = request.into_parts();
+                        let response = route.answer(request.clone(), payload).await;
+                        Ok(ServiceResponse::new(request, response.map_into_right_body()))
+                    };
+                    Either::Left(Either::Right(answered.boxed_local()))
+                }
+                Err(allow) => now(answer::method_not_allowed(allow), request),
+            },
+            None if self.watch.get() => self.call_watched(request),
+            None => Either::Right(self.service.call(request).map(finish::<B> as Finish<B>)),
+        }
+    }
+}
+
+impl<S, B> Routed<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    /// The first request of a worker: a second session further in shows itself by what it does to ours.
+    fn call_watched(&self, request: ServiceRequest) -> <Self as Service<ServiceRequest>>::Future {
+        let canary = session::Canary::place(&request);
+        let this = self.clone();
+        let watched = self.service.call(request).map_err(Error::from).map(move |outcome| {
+            this.watch.set(false);
+            match outcome {
+                Ok(response) if canary.is_gone(response.request()) => {
+                    this.report(Fault::TwoSessions);
+                    let response =
+                        response.into_response(answer::builder(StatusCode::INTERNAL_SERVER_ERROR).finish());
+                    Ok(response.map_into_right_body())
+                }
+                outcome => finish(outcome),
+            }
+        });
+        Either::Left(Either::Right(watched.boxed_local()))
+    }
+}
+
+/// What every answer of the app passes on its way out: our errors become the answer that the request can use, and what
+/// was made for a logged-in person is not cached.
+fn finish<B: MessageBody + 'static>(outcome: Result<ServiceResponse<B>, Error>) -> Outcome<B> {
+    let response = outcome?;
+    if let Some(error) = response.response().error().and_then(|error| error.as_error::<crate::Error>()) {
+        let answer = error::answer(error, response.request());
+        return Ok(response.into_response(answer).map_into_right_body());
+    }
+    let mut response = response;
+    let protected = Protected::is_marked(response.request());
+    let headers = response.headers_mut();
+    if protected && !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    Ok(response.map_into_left_body())
+}
+
+/// Which methods each route takes.
+impl routes::Route {
+    fn accept(self, method: &Method) -> Result<(), &'static str> {
+        let (allow, accepted) = match self {
+            Self::Login | Self::Callback => ("GET", *method == Method::GET),
+            Self::Me => ("GET, HEAD", *method == Method::GET || *method == Method::HEAD),
+            Self::Logout => ("GET, POST", *method == Method::GET || *method == Method::POST),
+        };
+        if accepted { Ok(()) } else { Err(allow) }
+    }
+
+    async fn answer(self, request: HttpRequest, mut payload: Payload) -> HttpResponse {
+        match self {
+            Self::Login => routes::login(request).await,
+            Self::Callback => routes::callback(request).await,
+            Self::Logout => match web::Payload::from_request(&request, &mut payload).await {
+                Ok(payload) => routes::logout(request, payload).await,
+                Err(error) => error.error_response(),
+            },
+            Self::Me => routes::me(request).await,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Everything that knows actix: the middleware, its routes and pages, the extractors.
+
+pub(crate) mod answer;
+mod attempt;
+mod context;
+mod cookie;
+mod error;
+mod explain;
+mod extract;
+mod middleware;
+mod pages;
+mod require;
+pub(crate) mod return_to;
+pub mod routes;
+mod salesforce;
+mod session;
+
+pub use self::{
+    extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
+    middleware::{Routed, SalesforceMiddleware},
+    require::{RequireLogin, RequireLoginMiddleware},
+    salesforce::{Builder, Salesforce},
+};

@@ -1,0 +1,148 @@
+//! [`RequireLogin`]: protects a whole scope, handlers that ask for nothing included.
+
+use std::{
+    fmt,
+    future::{Ready, ready},
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use actix_web::{
+    Error,
+    body::{EitherBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform},
+    http::StatusCode,
+};
+use futures_util::{FutureExt as _, future::LocalBoxFuture};
+
+use super::{answer, error, extract};
+use crate::SalesforceUser;
+
+type Rule = dyn Fn(&SalesforceUser) -> bool + Send + Sync;
+
+/// Protects everything below a scope or an app: whoever is not logged in is answered as
+/// [`SalesforceConn`](crate::SalesforceConn) answers, also for paths that do not exist.
+///
+/// Wrap it inside (register it before) [`Salesforce`](crate::Salesforce). What is open is decided on the path that
+/// routing sees, decoded and relative to where this is wrapped, so that no other spelling of a path opens another
+/// route.
+///
+/// ```
+/// use actix_salesforce::RequireLogin;
+/// use actix_web::web;
+///
+/// let admin = web::scope("/admin").wrap(
+///     RequireLogin::new()
+///         .except("/health")
+///         .allow_if(|user| user.scopes.contains("api")),
+/// );
+/// # let _ = admin;
+/// ```
+#[derive(Clone, Default)]
+pub struct RequireLogin {
+    except: Vec<String>,
+    rules: Vec<Arc<Rule>>,
+}
+
+impl RequireLogin {
+    /// Protects everything.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Leaves one path open: exactly this one, relative to where this is wrapped, without its query.
+    #[must_use]
+    pub fn except(mut self, path: impl Into<String>) -> Self {
+        self.except.push(path.into());
+        self
+    }
+
+    /// Lets only people in for whom `rule` says yes; the others get 403. Several rules must all say yes.
+    #[must_use]
+    pub fn allow_if(mut self, rule: impl Fn(&SalesforceUser) -> bool + Send + Sync + 'static) -> Self {
+        self.rules.push(Arc::new(rule));
+        self
+    }
+}
+
+impl fmt::Debug for RequireLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequireLogin")
+            .field("except", &self.except)
+            .field("rules", &self.rules.len())
+            .finish()
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for RequireLogin
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = RequireLoginMiddleware<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(RequireLoginMiddleware { service: Rc::new(service), require: Rc::new(self.clone()) }))
+    }
+}
+
+/// The service that [`RequireLogin`] wraps around a scope.
+#[derive(Debug)]
+pub struct RequireLoginMiddleware<S> {
+    service: Rc<S>,
+    require: Rc<RequireLogin>,
+}
+
+impl<S, B> Service<ServiceRequest> for RequireLoginMiddleware<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.service.poll_ready(cx)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let service = Rc::clone(&self.service);
+        let require = Rc::clone(&self.require);
+        async move {
+            let path = request.match_info().unprocessed();
+            if require.except.iter().any(|open| open == path) {
+                return Ok(service.call(request).await?.map_into_left_body());
+            }
+            let refused = match decide(&require, request.request()).await {
+                Ok(true) => return Ok(service.call(request).await?.map_into_left_body()),
+                Ok(false) => answer::error_json(
+                    StatusCode::FORBIDDEN,
+                    "forbidden",
+                    "You are logged in, but this is not open to you.",
+                ),
+                Err(error) => error::answer(&error, request.request()),
+            };
+            Ok(request.into_response(refused).map_into_right_body())
+        }
+        .boxed_local()
+    }
+}
+
+/// Whether the person may pass; an error when nobody is logged in or that cannot be told.
+async fn decide(require: &RequireLogin, request: &actix_web::HttpRequest) -> crate::Result<bool> {
+    let (_, grant) = extract::required(request).await?;
+    if require.rules.is_empty() {
+        return Ok(true);
+    }
+    let user = SalesforceUser::of(&grant)?;
+    Ok(require.rules.iter().all(|rule| rule(&user)))
+}

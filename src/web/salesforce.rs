@@ -1,0 +1,371 @@
+//! [`Salesforce`]: the one value that an app makes, and its builder.
+
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use actix_web::HttpRequest;
+use url::Url;
+
+use super::context::Worker;
+use crate::{
+    Connection, Error, OrgId, Result, Secret, UserId,
+    clock::Clock,
+    config::{Config, ConfigError, Problem, Routes, SessionMode, Settings},
+    grant::{
+        AppKey, Background, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo,
+        Profile,
+    },
+    http::{HttpClient, HttpError, Outbound},
+    oauth::{App, LoginHost, OAuthClient, TokenSet},
+    store::{MemoryStore, Store, Subject},
+};
+
+/// Salesforce for an actix app: middleware, and handle on everything behind it. Cheap to clone.
+///
+/// Make it once, before `HttpServer::new`, and clone it into each worker:
+///
+/// ```no_run
+/// use actix_salesforce::Salesforce;
+/// use actix_web::{App, HttpServer};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let salesforce = Salesforce::from_env().await?;
+/// HttpServer::new(move || App::new().wrap(salesforce.clone()))
+///     .bind(("127.0.0.1", 8080))?
+///     .run()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Salesforce {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Settings,
+    outbound: Arc<Outbound>,
+    oauth: OAuthClient,
+    http: HttpClient,
+    engine: Arc<Engine>,
+    background: Background,
+    clock: Clock,
+}
+
+impl fmt::Debug for Salesforce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Salesforce")
+            .field("public_url", &self.inner.settings.public_url.as_str())
+            .field("login_url", &self.inner.settings.default_host.as_url().as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Salesforce {
+    /// Starts from the `SALESFORCE_…` environment variables (see [`Config`]).
+    ///
+    /// # Errors
+    /// All settings that are missing or wrong at once, each with its fix.
+    pub async fn from_env() -> std::result::Result<Self, ConfigError> {
+        Self::from_config(Config::from_env()).await
+    }
+
+    /// Starts from settings that the app read itself.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub async fn from_config(config: Config) -> std::result::Result<Self, ConfigError> {
+        Builder { config, store: None, clock: Clock::system() }.build().await
+    }
+
+    /// Starts from settings in code.
+    pub fn builder() -> Builder {
+        Builder { config: Config::default(), store: None, clock: Clock::system() }
+    }
+
+    /// The OAuth client of this app, for flows that are written by hand.
+    pub fn oauth(&self) -> &OAuthClient {
+        &self.inner.oauth
+    }
+
+    /// The redirect URI that logins use: the public URL and the callback's path.
+    pub fn redirect_uri(&self) -> &Url {
+        &self.inner.settings.redirect_uri
+    }
+
+    /// The login host that is used when none is named.
+    pub fn login_host(&self) -> &LoginHost {
+        &self.inner.settings.default_host
+    }
+
+    /// Keeps tokens that were obtained by hand, and gives the connection that uses them. From then on they are renewed
+    /// as needed, and [`connection_for`](Self::connection_for) finds them.
+    ///
+    /// # Errors
+    /// The store did not take them.
+    pub async fn keep(&self, host: &LoginHost, tokens: TokenSet) -> Result<Connection> {
+        let grant = self.engine().save(tokens, Profile::default(), host).await?;
+        Ok(self.connection(grant))
+    }
+
+    /// The connection of a user who logged in, or whose tokens were [kept](Self::keep), for work outside of a request.
+    ///
+    /// # Errors
+    /// [`Error::LoginRequired`] when there is no grant of this user, [`Error::is_transient`] when the store is down.
+    pub async fn connection_for(&self, organization: OrgId, user: UserId) -> Result<Connection> {
+        let app = AppKey::of_client_id(&self.inner.settings.client_id);
+        let grant = self.engine().grant(GrantKey::new(app, organization, user)).await?;
+        grant.map(|grant| self.connection(grant)).ok_or(Error::LoginRequired)
+    }
+
+    /// Who is logged in: the logins of a user, of an organization, or all.
+    ///
+    /// # Errors
+    /// The store is down.
+    pub async fn logins(&self, of: Subject) -> Result<Vec<LoginInfo>> {
+        Ok(self.engine().list_logins(of).await?)
+    }
+
+    /// The grants of a user, of an organization, or all.
+    ///
+    /// # Errors
+    /// The store is down.
+    pub async fn grants(&self, of: Subject) -> Result<Vec<GrantInfo>> {
+        Ok(self.engine().list_grants(of).await?)
+    }
+
+    /// Logs a user, an organization or everyone out everywhere: ends the grants with all of their logins, and has the
+    /// tokens revoked at Salesforce afterwards. Gives how many grants there were.
+    ///
+    /// # Errors
+    /// The store is down; what was ended until then stays ended.
+    pub async fn revoke(&self, of: Subject) -> Result<usize> {
+        Ok(self.engine().end_all(of).await?)
+    }
+
+    /// Whether a request that changes something comes from a page of this app: by `Origin`, else by `Sec-Fetch-Site`.
+    /// Browsers send one of them with every POST. For handlers that take forms.
+    pub fn is_same_origin(&self, request: &HttpRequest) -> bool {
+        super::routes::is_same_origin(&self.settings().public_url, request.headers())
+    }
+
+    fn connection(&self, grant: crate::grant::GrantHandle) -> Connection {
+        Connection::new(grant, self.inner.http.clone(), self.inner.settings.api_version.clone())
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.inner.engine
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.inner.clock.now()
+    }
+
+    /// One worker's share.
+    pub(crate) fn worker(&self) -> std::result::Result<Worker, HttpError> {
+        let http = HttpClient::new(Arc::clone(&self.inner.outbound))?;
+        Ok(Worker::new(self.clone(), http))
+    }
+
+    /// Trades a code and records the login. Runs where no request owns it: a browser that goes away in the middle must
+    /// not leave a code spent and its tokens lost.
+    pub(crate) async fn finish_login(
+        &self,
+        host: LoginHost,
+        code: Secret,
+        verifier: Secret,
+        nonce: Option<Secret>,
+    ) -> std::result::Result<Secret, LogInError> {
+        let engine = Arc::clone(&self.inner.engine);
+        let redirect_uri = self.inner.settings.redirect_uri.clone();
+        self.inner
+            .background
+            .run(async move { engine.exchange(&host, &redirect_uri, &code, &verifier, nonce.as_ref()).await })
+            .await?
+    }
+}
+
+/// Settings in code. Each setter has the name and default of its member in [`Config`].
+#[must_use = "nothing happens before build()"]
+pub struct Builder {
+    config: Config,
+    store: Option<Arc<dyn Store>>,
+    clock: Clock,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// The consumer key.
+    pub fn client_id(mut self, id: impl Into<String>) -> Self {
+        self.config.client_id = id.into();
+        self
+    }
+
+    /// The consumer secret. Leave it out for a public client.
+    pub fn client_secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.config.client_secret = Some(secret.into());
+        self
+    }
+
+    /// Where people log in: production, sandbox, a My Domain or an Experience Cloud site.
+    pub fn login_url(mut self, url: impl Into<String>) -> Self {
+        self.config.login_url = url.into();
+        self
+    }
+
+    /// One more login host, which `?host=NAME` of the login route chooses.
+    pub fn login_host(mut self, name: impl Into<String>, url: impl Into<String>) -> Self {
+        self.config.login_hosts.insert(name.into(), url.into());
+        self
+    }
+
+    /// Lets `?host=` of the login route name any `….my.salesforce.com`.
+    pub fn allow_my_domain(mut self, allow: bool) -> Self {
+        self.config.allow_my_domain = allow;
+        self
+    }
+
+    /// The origin of this app as browsers see it.
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.config.public_url = url.into();
+        self
+    }
+
+    /// The scopes to ask for, space separated.
+    pub fn scopes(mut self, scopes: impl Into<String>) -> Self {
+        self.config.scopes = scopes.into();
+        self
+    }
+
+    /// The REST API version, for example `66.0`.
+    pub fn api_version(mut self, version: impl Into<String>) -> Self {
+        self.config.api_version = Some(version.into());
+        self
+    }
+
+    /// Base64 keys of 32 bytes, newest first.
+    pub fn keys(mut self, keys: impl Into<Secret>) -> Self {
+        self.config.keys = Some(keys.into());
+        self
+    }
+
+    /// A store of the app's own. It counts as one that outlives the process, so it needs [`keys`](Self::keys).
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// One more origin that may be contacted.
+    pub fn allowed_origin(mut self, origin: impl Into<String>) -> Self {
+        self.config.allowed_origins.push(origin.into());
+        self
+    }
+
+    /// Where the auth routes are.
+    pub fn routes(mut self, routes: Routes) -> Self {
+        self.config.routes = routes;
+        self
+    }
+
+    /// The path of the scope that the middleware is wrapped on.
+    pub fn mount(mut self, path: impl Into<String>) -> Self {
+        self.config.routes.mount = path.into();
+        self
+    }
+
+    /// Whose session holds the login id.
+    pub fn session(mut self, mode: SessionMode) -> Self {
+        self.config.session = mode;
+        self
+    }
+
+    /// Where a login without a return target lands.
+    pub fn after_login(mut self, path: impl Into<String>) -> Self {
+        self.config.after_login = path.into();
+        self
+    }
+
+    /// Where a logout without a return target lands.
+    pub fn after_logout(mut self, path: impl Into<String>) -> Self {
+        self.config.after_logout = path.into();
+        self
+    }
+
+    /// How long a login lasts unused, and at most.
+    pub fn lifetimes(mut self, idle: std::time::Duration, absolute: std::time::Duration) -> Self {
+        self.config.idle_lifetime_seconds = idle.as_secs();
+        self.config.absolute_lifetime_seconds = absolute.as_secs();
+        self
+    }
+
+    /// Checks everything and starts.
+    ///
+    /// # Errors
+    /// All settings that are missing or wrong at once, each with its fix.
+    pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
+        let Self { config, store, clock } = self;
+        let durable = store.is_some();
+        let store_name = config.store.clone();
+        let checked = config.check(durable);
+        let store = store.map_or_else(|| open_store(&store_name, &clock), Ok);
+        let (settings, store) = match (checked, store) {
+            (Ok(settings), Ok(store)) => (settings, store),
+            (Ok(_), Err(problem)) => return Err(ConfigError::new(vec![problem])),
+            (Err(error), Err(problem)) => return Err(error.and(problem)),
+            (Err(error), Ok(_)) => return Err(error),
+        };
+        start(settings, store, clock).map_err(|error| {
+            ConfigError::new(vec![Problem {
+                setting: "this machine",
+                fix: format!("could not be used: {error}"),
+            }])
+        })
+    }
+}
+
+/// Opens the store that `SALESFORCE_STORE` names.
+fn open_store(name: &str, clock: &Clock) -> std::result::Result<Arc<dyn Store>, Problem> {
+    let scheme = name.split(':').next().unwrap_or_default();
+    let fix = match scheme {
+        "memory" => return Ok(Arc::new(MemoryStore::with_clock(clock.clone()))),
+        "sqlite" | "redis" | "rediss" | "postgres" | "postgresql" => {
+            "this version has no such store; use memory: or give a store of your own to the builder"
+        }
+        _ => "give memory: (a store of your own goes to the builder)",
+    };
+    Err(Problem { setting: "SALESFORCE_STORE", fix: fix.to_owned() })
+}
+
+fn start(
+    settings: Settings,
+    store: Arc<dyn Store>,
+    clock: Clock,
+) -> std::result::Result<Salesforce, Box<dyn std::error::Error + Send + Sync>> {
+    let login_origins = std::iter::once(&settings.default_host)
+        .chain(settings.hosts.values())
+        .map(|host| host.as_url().clone());
+    let outbound = Arc::new(Outbound::new(login_origins.chain(settings.allowed_origins.iter().cloned())));
+    let http = HttpClient::new(Arc::clone(&outbound))?;
+    let app = App { client_id: settings.client_id.clone(), client_secret: settings.client_secret.clone() };
+    let oauth = OAuthClient::new(app, http.clone());
+    let background = Background::start()?;
+    let engine = Engine::new(EngineParts {
+        app: AppKey::of_client_id(&settings.client_id),
+        store,
+        keys: settings.keys.clone(),
+        oauth: oauth.clone(),
+        background: background.spawner(),
+        clock: clock.clone(),
+        lifetimes: Lifetimes { idle: settings.idle_lifetime, absolute: settings.absolute_lifetime },
+    });
+    let inner = Inner { settings, outbound, oauth, http, engine, background, clock };
+    Ok(Salesforce { inner: Arc::new(inner) })
+}

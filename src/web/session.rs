@@ -1,0 +1,101 @@
+//! The actix-session session that carries the opaque login id, and the check that there is exactly one.
+
+use std::mem;
+
+use actix_session::{
+    Session, SessionExt, SessionMiddleware,
+    config::{BrowserSession, CookieContentSecurity},
+    storage::CookieSessionStore,
+};
+use actix_web::{
+    HttpMessage,
+    cookie::{Key, SameSite},
+    dev::ServiceRequest,
+};
+
+use super::cookie;
+use crate::{Secret, config::Settings};
+
+/// The session member that holds the login id.
+const MEMBER: &str = "salesforce.login";
+
+/// The name of the embedded session's cookie.
+pub(crate) fn cookie_name(settings: &Settings) -> String {
+    cookie::name(settings, "salesforce")
+}
+
+/// The session that the middleware brings: everything in one encrypted cookie.
+pub(crate) fn embedded(settings: &Settings) -> SessionMiddleware<CookieSessionStore> {
+    SessionMiddleware::builder(CookieSessionStore::default(), Key::from(&settings.keys.session_key()))
+        .cookie_name(cookie_name(settings))
+        .cookie_secure(settings.is_https())
+        .cookie_http_only(true)
+        .cookie_same_site(SameSite::Lax)
+        .cookie_path("/".to_owned())
+        .cookie_content_security(CookieContentSecurity::Private)
+        .session_lifecycle(BrowserSession::default())
+        .build()
+}
+
+/// The login id in the session, if there is one.
+pub(crate) fn login_id(session: &Session) -> Option<Secret> {
+    session.get::<String>(MEMBER).ok().flatten().map(Secret::new)
+}
+
+/// Puts a new login's id into a renewed session (ASVS 7.2.4: no session id survives a login).
+pub(crate) fn set_login_id(session: &Session, id: &Secret) -> Result<(), actix_session::SessionInsertError> {
+    session.renew();
+    session.insert(MEMBER, id.expose())
+}
+
+/// Takes the login id out.
+pub(crate) fn forget_login(session: &Session) {
+    session.remove(MEMBER);
+    session.renew();
+}
+
+/// Whether a `SessionMiddleware` further out has prepared a session for this request.
+///
+/// actix-session has no way to ask: its extractor makes a throw-away session when there is none, and its state's type
+/// is private. So the request's extensions are put aside, a marked throw-away session is made among none, and the
+/// real ones are laid over it: the mark is gone exactly if they brought a session along.
+pub(crate) fn is_prepared(request: &mut ServiceRequest) -> bool {
+    const MARK: &str = "salesforce.mark";
+    let real = mem::take(&mut *request.extensions_mut());
+    let marked = request.get_session().insert(MARK, true).is_ok();
+    request.extensions_mut().extend(real);
+    let prepared = marked && !request.get_session().contains_key(MARK);
+    if !prepared {
+        // An untouched session takes the place of the marked one.
+        let mut rest = mem::take(&mut *request.extensions_mut());
+        let _untouched = request.get_session();
+        rest.extend(mem::take(&mut *request.extensions_mut()));
+        *request.extensions_mut() = rest;
+    }
+    prepared
+}
+
+/// Watches over one request whether a second `SessionMiddleware` further in takes the session's state away.
+///
+/// On its way out such a middleware takes the state and saves it as its own, leaving an empty map *without* allocation
+/// behind, which nothing else does: clearing and purging keep the allocation.
+#[derive(Debug)]
+pub(crate) struct Canary;
+
+impl Canary {
+    /// Makes sure that the session's map has an allocation to lose.
+    pub(crate) fn place(request: &ServiceRequest) -> Self {
+        let session = request.get_session();
+        if session.entries().capacity() == 0 {
+            // The entry itself goes at once, so that no handler meets it.
+            let _ = session.insert(MEMBER, "canary");
+            session.remove(MEMBER);
+        }
+        Self
+    }
+
+    /// Whether another middleware took the state.
+    pub(crate) fn is_gone(self, request: &actix_web::HttpRequest) -> bool {
+        request.get_session().entries().capacity() == 0
+    }
+}
