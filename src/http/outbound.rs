@@ -138,4 +138,29 @@ mod tests {
             outbound().instance_url(&format!("https://{}.my.salesforce.com", "a".repeat(65_536))).is_err()
         );
     }
+
+    proptest::proptest! {
+        /// Built from the pieces that confuse URL parsers most.
+        #[test]
+        fn whatever_is_accepted_is_a_bare_origin_of_salesforce(
+            pieces in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "https", "http", ":", "//", "/", "\\", "@", ".", "..", "?", "#", "%2e", "%00", "xn--", ":443", ":8443",
+                    "evil.example", "acme", "my", "salesforce.com", ".my.salesforce.com", "login.salesforce.com",
+                    "127.0.0.1", "[::1]", " ", "\t", "\u{ff0e}", "\u{3002}", "\u{e4}",
+                ]),
+                0..9,
+            )
+        ) {
+            for text in [pieces.concat(), format!("https://{}", pieces.concat())] {
+                if let Ok(url) = outbound().instance_url(&text) {
+                    let host = url.host_str().unwrap_or_default();
+                    let known = LOGIN_HOSTS.contains(&host)
+                        || (host.len() > 18 && host.ends_with(".my.salesforce.com"))
+                        || host.ends_with(".my.site.com");
+                    proptest::prop_assert!(known && url.as_str() == format!("https://{host}/"), "{text:?} gave {url}");
+                }
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 
 fn client(origins: &[&Url]) -> HttpClient {
-    HttpClient::new(Arc::new(Outbound::new(origins.iter().map(|url| Url::clone(url))))).unwrap()
+    HttpClient::new(Arc::new(Outbound::new(origins.iter().copied().cloned()))).unwrap()
 }
 
 async fn ask(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Result<Answer, HttpError> {

@@ -16,7 +16,7 @@ use crate::{
 const CANARY: &str = "canary-5f2b";
 
 fn client(origins: &[&Url]) -> OAuthClient {
-    let outbound = Outbound::new(origins.iter().map(|url| Url::clone(url)));
+    let outbound = Outbound::new(origins.iter().copied().cloned());
     let app = App { client_id: "3MVG9.id".into(), client_secret: Some("test-consumer-secret".into()) };
     OAuthClient::new(app, HttpClient::new(Arc::new(outbound)).unwrap())
 }
@@ -361,4 +361,25 @@ async fn an_identity_of_someone_else_is_refused() {
     let identity = IdentityUrl::parse(token_answer(&server.origin)["id"].as_str().unwrap()).unwrap();
     let asked = client(&[&server.origin]).identity(&server.origin, &identity, &CANARY.into()).await;
     assert!(matches!(asked, Err(OAuthError::Answer(AnswerFault::Identity))), "{asked:?}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_body_breaks_the_reading_of_a_refusal_or_gets_into_it(
+        status in 200_u16..600,
+        body in proptest::prelude::any::<Vec<u8>>(),
+        code in ".*",
+    ) {
+        use crate::http::Answer;
+        let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("error", &code).finish();
+        let json = serde_json::json!({ "error": code }).to_string();
+        for body in [body, code.into_bytes(), form.into(), json.into()] {
+            let status = reqwest::StatusCode::from_u16(status).unwrap();
+            let error = OAuthError::of(&Answer { status, headers: Default::default(), body: body.into() });
+            if let Some(code) = error.refusal() {
+                let clean = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+                proptest::prop_assert!(!code.is_empty() && code.len() <= 64 && code.bytes().all(clean));
+            }
+        }
+    }
 }
