@@ -209,7 +209,7 @@ async fn a_key_that_the_token_brings_along_is_never_used() {
 }
 
 #[tokio::test]
-async fn what_is_no_plain_signed_token_is_refused_before_any_key_is_fetched() {
+async fn what_is_no_plain_signed_token_is_refused() {
     let org = Org::start().await;
     let signed = |header: Value| token(&header, &org.claims(), |message| rs256(message, key()));
     let honest = signed(header());
