@@ -145,7 +145,8 @@ impl RawRequest {
         for (name, value) in &self.query {
             path.push_query(name, value);
         }
-        let method = Method::from_str(&self.method).map_err(|_| InvalidRequest::Method)?;
+        let method =
+            Method::from_str(&self.method.to_ascii_uppercase()).map_err(|_| InvalidRequest::Method)?;
         if matches!(method, Method::CONNECT | Method::TRACE) {
             return Err(InvalidRequest::Method.into());
         }

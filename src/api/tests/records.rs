@@ -1,0 +1,127 @@
+//! Records of one kind of object.
+
+use serde::Deserialize;
+
+use super::*;
+use crate::{Error, InvalidRequest};
+
+const ID: &str = "001D000000IqhSLIAZ";
+
+#[tokio::test]
+async fn each_call_is_the_request_that_salesforce_documents() {
+    let server = Server::start(|seen| match (seen.method.as_str(), seen.target.contains("Ext__c")) {
+        ("POST", _) => Reply::Answer(201, json!({"id": ID, "success": true, "errors": []}).to_string()),
+        ("PATCH", true) => json!({"id": ID, "success": true, "errors": [], "created": true}).into(),
+        ("GET", _) => json!({"attributes": {"type": "Account"}, "Name": "Acme"}).into(),
+        _ => Reply::Answer(204, String::new()),
+    })
+    .await;
+    let (sf, _background) = connect(&server).await;
+    #[derive(Deserialize)]
+    struct Account {
+        #[serde(rename = "Name")]
+        name: String,
+    }
+    let accounts = sf.sobject("Account");
+    let body = json!({"Name": "Acme"});
+    let id = accounts.create(&body).await.unwrap();
+    assert_eq!(accounts.retrieve::<Account>(id).await.unwrap().name, "Acme");
+    accounts.retrieve_fields::<Account>("001D000000IqhSL", &["Name", "Owner.Name"]).await.unwrap();
+    accounts.update(id, &body).await.unwrap();
+    let upserted = accounts.upsert("Ext__c", "a/b ?%'é", &body).await.unwrap();
+    assert_eq!((upserted.id, upserted.created), (id, true));
+    accounts.delete(&id).await.unwrap();
+    let base = "/services/data/v66.0/sobjects/Account";
+    assert_eq!(
+        server.lines(),
+        [
+            format!("POST {base}"),
+            format!("GET {base}/{ID}"),
+            format!("GET {base}/{ID}?fields=Name%2COwner.Name"),
+            format!("PATCH {base}/{ID}"),
+            format!("PATCH {base}/Ext__c/a%2Fb%20%3F%25%27%C3%A9"),
+            format!("DELETE {base}/{ID}"),
+        ]
+    );
+    let seen = server.seen();
+    assert_eq!(
+        (seen[0].body.clone(), seen[0].header("content-type")),
+        (body.to_string(), Some("application/json"))
+    );
+}
+
+// A-31 of the threat catalogue.
+#[tokio::test]
+async fn a_name_or_id_that_is_more_than_that_is_not_sent() {
+    let server = Server::start(|_| json!({}).into()).await;
+    let (sf, _background) = connect(&server).await;
+    for hostile in
+        ["../", "..%2f..", "001/../../query?q=", "Account/describe", "?", "#", ";", "%00", "%2e%2e", ""]
+    {
+        let accounts = sf.sobject("Account");
+        for outcome in [
+            sf.sobject(hostile).delete(ID).await.err(),
+            accounts.delete(hostile).await.err(),
+            accounts.retrieve_fields::<Value>(ID, &["Name", hostile]).await.err(),
+            accounts.upsert(hostile, "x", &json!({})).await.err(),
+        ] {
+            assert!(matches!(outcome, Some(Error::InvalidRequest(_))), "{hostile}");
+        }
+    }
+    for value in ["", ".", "..", "a/../b"] {
+        let outcome = sf.sobject("Account").upsert("Ext__c", value, &json!({})).await;
+        assert!(matches!(outcome, Err(Error::InvalidRequest(InvalidRequest::Path(_)))), "{value}");
+    }
+    assert!(server.lines().is_empty());
+}
+
+#[tokio::test]
+async fn what_salesforce_says_about_a_record_reaches_the_caller() {
+    let server = Server::start(|seen| match seen.method.as_str() {
+        "PATCH" => {
+            Reply::Answer(300, json!([format!("/services/data/v66.0/sobjects/Account/{ID}")]).to_string())
+        }
+        _ => Reply::Answer(
+            400,
+            json!([
+                {"errorCode": "REQUIRED_FIELD_MISSING", "message": "m", "fields": ["LastName"]},
+                {"errorCode": "STRING_TOO_LONG", "message": "n", "fields": ["City"]},
+            ])
+            .to_string(),
+        ),
+    })
+    .await;
+    let (sf, _background) = connect(&server).await;
+    let error = sf.sobject("Account").create(&json!({})).await.unwrap_err();
+    assert_eq!((error.status(), error.entries().len()), (Some(400), 2));
+    assert_eq!(error.entries()[1].fields, ["City"]);
+    assert!(!error.is_transient() && error.retry_after().is_none());
+    let error = sf.sobject("Account").upsert("Ext__c", "x", &json!({})).await.unwrap_err();
+    assert!(matches!(error, Error::MultipleChoices { candidates } if candidates == [ID.parse().unwrap()]));
+}
+
+#[tokio::test]
+async fn a_deletion_that_was_done_although_its_answer_was_lost_has_succeeded() {
+    let gone = || refused(404, "ENTITY_IS_DELETED", "entity is deleted");
+    let server = Server::start(move |seen| if seen.nth == 0 { Reply::Hangup } else { gone() }).await;
+    let (sf, _background) = connect(&server).await;
+    sf.sobject("Account").delete(ID).await.unwrap();
+
+    let server = Server::start(move |_| gone()).await;
+    let (sf, _background) = connect(&server).await;
+    assert_eq!(sf.sobject("Account").delete(ID).await.unwrap_err().status(), Some(404));
+}
+
+#[tokio::test]
+async fn an_upsert_whose_answer_is_lost_is_sent_again_and_an_update_is_not() {
+    let server = Server::start(|seen| match seen.nth {
+        0 => Reply::Hangup,
+        _ => json!({"id": ID, "success": true, "errors": [], "created": false}).into(),
+    })
+    .await;
+    let (sf, _background) = connect(&server).await;
+    sf.sobject("Account").upsert("Ext__c", "x", &json!({})).await.unwrap();
+    assert_eq!(server.count("PATCH"), 2);
+    sf.sobject("Account").update(ID, &json!({})).await.unwrap_err();
+    assert_eq!(server.count("PATCH"), 3);
+}
