@@ -4,6 +4,10 @@
 //! decompression).
 
 mod outbound;
+#[cfg(test)]
+pub(crate) mod scripted;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -91,8 +95,11 @@ impl fmt::Debug for Answer {
 impl Answer {
     /// How long the server asks to wait (RFC 9110 section 10.2.3; the form in seconds only).
     pub(crate) fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-        Some(Duration::from_secs(seconds))
+        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
+        if !seconds.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        seconds.parse().ok().map(Duration::from_secs)
     }
 }
 
@@ -182,7 +189,7 @@ impl HttpError {
 
     fn from_reading(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        if error.is_decode() && !is_io(&error) { Self::Undecodable(error) } else { Self::LostAnswer(error) }
+        if is_bad_gzip(&error) { Self::Undecodable(error) } else { Self::LostAnswer(error) }
     }
 
     /// Whether the server certainly did not get the request.
@@ -196,17 +203,14 @@ impl HttpError {
     }
 }
 
-/// Whether a body error comes from the connection, not from the compression.
-fn is_io(error: &reqwest::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut};
-            if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut) {
-                return true;
-            }
-        }
-        source = error.source();
-    }
-    false
+/// Whether the body arrived but cannot be decompressed. reqwest calls every error of a body one of decoding; one of the
+/// connection has another error between itself and the I/O error.
+fn is_bad_gzip(error: &reqwest::Error) -> bool {
+    use std::io::{
+        Error,
+        ErrorKind::{InvalidData, InvalidInput},
+    };
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<Error>())
+        .is_some_and(|error| matches!(error.kind(), InvalidData | InvalidInput))
 }

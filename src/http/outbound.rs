@@ -1,11 +1,12 @@
 //! Whom the crate may contact.
 
-use std::net::IpAddr;
-
 use url::{Host, Origin, Url};
 
-/// Domains that Salesforce serves OAuth and APIs on (Salesforce Help "My Domain URL formats").
-const SALESFORCE_DOMAINS: [&str; 3] = ["salesforce.com", "my.site.com", "cloudforce.com"];
+/// The shared login hosts.
+const LOGIN_HOSTS: [&str; 2] = ["login.salesforce.com", "test.salesforce.com"];
+/// What the hosts of one organization or site end in (Salesforce Help "My Domain URL formats"). Not all of
+/// `salesforce.com`: other hosts there are no instances, and a token has no business on them.
+const INSTANCE_SUFFIXES: [&str; 2] = [".my.salesforce.com", ".my.site.com"];
 
 /// The allow-list: Salesforce's domains over https, and the origins that the app's settings name.
 #[derive(Debug)]
@@ -35,32 +36,32 @@ impl Outbound {
         }
     }
 
-    /// The origin in an `instance_url` (or site URL) of an answer, without the trailing slash that old samples have.
+    /// The origin in an `instance_url` of an answer, without the trailing slash that old samples have.
     pub(crate) fn instance_url(&self, text: &str) -> Result<Url, NotAllowed> {
+        let url = self.site_url(text)?;
+        if url.path() == "/" { Ok(url) } else { Err(NotAllowed) }
+    }
+
+    /// The address of a site in an answer: an origin, and a path perhaps.
+    pub(crate) fn site_url(&self, text: &str) -> Result<Url, NotAllowed> {
         let bare = text.len() <= 512
             && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\@".contains(&byte));
         if !bare {
             return Err(NotAllowed);
         }
         let url = Url::parse(text).map_err(|_| NotAllowed)?;
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(NotAllowed);
-        }
         self.check(&url)?;
         Ok(url)
     }
 }
 
-/// https, a domain of Salesforce's on a label boundary, the default port. Punycode labels are never Salesforce's.
+/// https, a host of Salesforce's, the default port. Punycode labels are never Salesforce's.
 fn is_salesforce(url: &Url) -> bool {
     let Some(Host::Domain(host)) = url.host() else { return false };
     url.scheme() == "https"
         && url.port().is_none()
         && !host.split('.').any(|label| label.starts_with("xn--") || label.is_empty())
-        && host.parse::<IpAddr>().is_err()
-        && SALESFORCE_DOMAINS.iter().any(|domain| {
-            host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        })
+        && (LOGIN_HOSTS.contains(&host) || INSTANCE_SUFFIXES.iter().any(|suffix| host.ends_with(suffix)))
 }
 
 #[cfg(test)]
@@ -79,6 +80,9 @@ mod tests {
             "HTTPS://ACME.MY.SALESFORCE.COM",
             "https://acme--dev.sandbox.my.salesforce.com",
             "https://acme.my.site.com",
+            "https://acme.my.salesforce.com:443",
+            "https://login.salesforce.com",
+            "https://test.salesforce.com",
             "http://127.0.0.1:8100",
         ] {
             assert!(outbound().instance_url(text).is_ok(), "{text}");
@@ -104,6 +108,22 @@ mod tests {
             "https://x.my.salesforce.com#",
             "https://x.my.salesforce.com?",
             "https://x.my.salesforce.com.",
+            "https://my.salesforce.com",
+            "https://.my.salesforce.com",
+            "https://my.site.com",
+            "https://salesforce.com",
+            "https://help.salesforce.com",
+            "https://xmy.salesforce.com",
+            "https://acme.lightning.force.com",
+            "https://acme.my.salesforce-setup.com",
+            "https://x.my.salesforce.com:0",
+            "https://x%00.my.salesforce.com",
+            "https://evil.example%2f.my.salesforce.com",
+            "https://evil.example/.my.salesforce.com",
+            "https://0x7f.1",
+            "https://2130706433",
+            " https://x.my.salesforce.com",
+            "https://x.my.salesforce.com/\n",
             "https://xn--slesforce-46a.my.salesforce.com",
             "https://x.my.\u{ff53}alesforce.com",
             "https:\\\\x.my.salesforce.com",
@@ -117,5 +137,30 @@ mod tests {
         assert!(
             outbound().instance_url(&format!("https://{}.my.salesforce.com", "a".repeat(65_536))).is_err()
         );
+    }
+
+    proptest::proptest! {
+        /// Built from the pieces that confuse URL parsers most.
+        #[test]
+        fn whatever_is_accepted_is_a_bare_origin_of_salesforce(
+            pieces in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "https", "http", ":", "//", "/", "\\", "@", ".", "..", "?", "#", "%2e", "%00", "xn--", ":443", ":8443",
+                    "evil.example", "acme", "my", "salesforce.com", ".my.salesforce.com", "login.salesforce.com",
+                    "127.0.0.1", "[::1]", " ", "\t", "\u{ff0e}", "\u{3002}", "\u{e4}",
+                ]),
+                0..9,
+            )
+        ) {
+            for text in [pieces.concat(), format!("https://{}", pieces.concat())] {
+                if let Ok(url) = outbound().instance_url(&text) {
+                    let host = url.host_str().unwrap_or_default();
+                    let known = LOGIN_HOSTS.contains(&host)
+                        || (host.len() > 18 && host.ends_with(".my.salesforce.com"))
+                        || host.ends_with(".my.site.com");
+                    proptest::prop_assert!(known && url.as_str() == format!("https://{host}/"), "{text:?} gave {url}");
+                }
+            }
+        }
     }
 }

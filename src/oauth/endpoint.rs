@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse, http};
+use serde::de::IgnoredAny;
 use url::Url;
 
-use super::OAuthError;
+use super::{AnswerFault, OAuthError};
 use crate::http::{HttpClient, NotAllowed, Request};
 
 /// Sends what the `oauth2` crate asks for. Any status but 200 becomes a typed error here already, because the crate
@@ -25,8 +26,14 @@ impl<'c> AsyncHttpClient<'c> for Endpoint {
             outgoing.headers = parts.headers;
             outgoing.body = Bytes::from(body);
             let answer = self.0.send(outgoing).await?;
-            if answer.status != http::StatusCode::OK {
+            if !answer.status.is_success() {
                 return Err(OAuthError::of(&answer));
+            }
+            // The crate would read the first JSON value of the body and not look at what comes after it.
+            if answer.status != http::StatusCode::OK
+                || serde_json::from_slice::<IgnoredAny>(&answer.body).is_err()
+            {
+                return Err(AnswerFault::Malformed.into());
             }
             let mut response = HttpResponse::new(answer.body.to_vec());
             *response.headers_mut() = answer.headers;

@@ -87,9 +87,8 @@ impl OAuthError {
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Refused { code, status, busy } => {
+            Self::Refused { code, busy, .. } => {
                 *busy
-                    || *status >= 500
                     || matches!(
                         code.as_str(),
                         "rate_limit_exceeded"
@@ -124,32 +123,52 @@ impl OAuthError {
         }
     }
 
-    /// What an answer that is not a success says.
+    /// What an answer that is not a success says. A server that is down or overloaded says nothing about a token,
+    /// whatever its body looks like.
     pub(crate) fn of(answer: &Answer) -> Self {
-        #[derive(Deserialize)]
-        struct Body {
-            error: String,
-            error_description: Option<String>,
-        }
         let status = answer.status.as_u16();
-        let body = serde_json::from_slice::<Body>(&answer.body).ok().or_else(|| {
-            // The revocation endpoint was seen to answer url-encoded.
-            let form: Vec<_> = url::form_urlencoded::parse(&answer.body).collect();
-            let value =
-                |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.to_string());
-            Some(Body { error: value("error")?, error_description: value("error_description") })
-        });
+        let unexplained = Self::Status { status, retry_after: answer.retry_after() };
+        if status >= 500 || status == 429 {
+            return unexplained;
+        }
+        let body =
+            serde_json::from_slice::<Refusal>(&answer.body).ok().or_else(|| Refusal::from_form(&answer.body));
         let code = match &body {
             Some(body) => clean(&body.error),
             None => clean(bare_word(&answer.body).unwrap_or_default()),
         };
         if code.is_empty() {
-            return Self::Status { status, retry_after: answer.retry_after() };
+            return unexplained;
         }
         let busy = body
             .and_then(|body| body.error_description)
             .is_some_and(|text| text.to_ascii_lowercase().contains("already being processed"));
         Self::Refused { code, status, busy }
+    }
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+    error_description: Option<String>,
+}
+
+impl Refusal {
+    /// The url-encoded form, in which the revocation endpoint was seen to answer. Nothing else may be in the body: links
+    /// in a page have such pairs too.
+    fn from_form(body: &[u8]) -> Option<Self> {
+        let (mut error, mut error_description) = (None, None);
+        for (name, value) in url::form_urlencoded::parse(body) {
+            let member = match &*name {
+                "error" => &mut error,
+                "error_description" => &mut error_description,
+                _ => return None,
+            };
+            if member.replace(value.into_owned()).is_some() {
+                return None;
+            }
+        }
+        Some(Self { error: error?, error_description })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use url::Url;
+use url::{Host, Url};
 
 /// A host with Salesforce's OAuth endpoints: production, sandbox, a My Domain, or an Experience Cloud site.
 ///
@@ -38,6 +38,9 @@ pub enum InvalidLoginHost {
     /// A host of Salesforce's user interface.
     #[error("this host shows pages only; use the https://….my.salesforce.com form of your My Domain")]
     UserInterface,
+    /// The URL of an endpoint instead of the host's.
+    #[error("leave out the path that begins with /services")]
+    Endpoint,
 }
 
 impl LoginHost {
@@ -56,8 +59,12 @@ impl LoginHost {
     /// # Errors
     /// When the name is not made of letters, digits, dots and hyphens.
     pub fn my_domain(name: &str) -> Result<Self, InvalidLoginHost> {
-        let name = name.strip_suffix(".my.salesforce.com").unwrap_or(name);
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+        let name = name.to_ascii_lowercase();
+        if is_user_interface(&name) {
+            return Err(InvalidLoginHost::UserInterface);
+        }
+        let name = name.strip_suffix(".my.salesforce.com").unwrap_or(&name);
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         let labels_are_plain = name.split('.').all(|label| !label.is_empty() && label.bytes().all(plain));
         if !labels_are_plain || name.len() > 100 {
             return Err(InvalidLoginHost::Form);
@@ -87,15 +94,9 @@ impl FromStr for LoginHost {
     type Err = InvalidLoginHost;
 
     fn from_str(text: &str) -> Result<Self, InvalidLoginHost> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"*\\@?#".contains(&byte));
         let url = Url::parse(text).map_err(|_| InvalidLoginHost::Form)?;
-        let Some(host) = url.host_str() else { return Err(InvalidLoginHost::Form) };
-        if text.contains(['*', '\\'])
-            || host.is_empty()
-            || !url.username().is_empty()
-            || url.password().is_some()
-            || url.query().is_some()
-            || url.fragment().is_some()
-        {
+        if !plain || !url.has_host() {
             return Err(InvalidLoginHost::Form);
         }
         match url.scheme() {
@@ -104,20 +105,31 @@ impl FromStr for LoginHost {
             "http" => return Err(InvalidLoginHost::Plain),
             _ => return Err(InvalidLoginHost::Form),
         }
-        if host.ends_with(".lightning.force.com") || host.ends_with(".salesforce-setup.com") {
+        let named = url.domain().is_some_and(|host| !host.ends_with('.'));
+        if !named && !is_loopback(&url) {
+            return Err(InvalidLoginHost::Form);
+        }
+        if url.host_str().is_some_and(is_user_interface) {
             return Err(InvalidLoginHost::UserInterface);
+        }
+        if url.path_segments().is_some_and(|mut segments| segments.any(|segment| segment == "services")) {
+            return Err(InvalidLoginHost::Endpoint);
         }
         let issuer = url.as_str().trim_end_matches('/').to_owned();
         Ok(Self { url, issuer })
     }
 }
 
+fn is_user_interface(host: &str) -> bool {
+    host.ends_with(".lightning.force.com") || host.ends_with(".salesforce-setup.com")
+}
+
 /// Whether the host can only be this machine (RFC 8252 section 8.3, plus `localhost`).
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
         None => false,
     }
 }
@@ -133,9 +145,26 @@ mod tests {
             ("https://acme.my.salesforce.com/", "https://acme.my.salesforce.com/services/oauth2/token"),
             ("https://acme.my.site.com/partners", "https://acme.my.site.com/partners/services/oauth2/token"),
             ("http://127.0.0.1:8100", "http://127.0.0.1:8100/services/oauth2/token"),
+            ("https://[::1]:8443", "https://[::1]:8443/services/oauth2/token"),
+            ("https://login.customer.example", "https://login.customer.example/services/oauth2/token"),
         ] {
             let host: LoginHost = text.parse().unwrap();
             assert_eq!(host.endpoint("/services/oauth2/token").as_str(), token);
+        }
+    }
+
+    #[test]
+    fn a_my_domain_is_found_by_its_name_or_its_host() {
+        for (name, url) in [
+            ("acme", "https://acme.my.salesforce.com/"),
+            ("Acme--Dev.sandbox", "https://acme--dev.sandbox.my.salesforce.com/"),
+            ("ACME.MY.SALESFORCE.COM", "https://acme.my.salesforce.com/"),
+            ("evil.example", "https://evil.example.my.salesforce.com/"),
+        ] {
+            assert_eq!(LoginHost::my_domain(name).unwrap().as_url().as_str(), url);
+        }
+        for name in ["acme.lightning.force.com", "acme.my.salesforce-setup.com"] {
+            assert_eq!(LoginHost::my_domain(name), Err(InvalidLoginHost::UserInterface), "{name}");
         }
     }
 
@@ -149,6 +178,18 @@ mod tests {
             ("ftp://login.salesforce.com", InvalidLoginHost::Form),
             ("https://acme.lightning.force.com", InvalidLoginHost::UserInterface),
             ("https://acme.my.salesforce-setup.com", InvalidLoginHost::UserInterface),
+            ("https://ACME.LIGHTNING.FORCE.COM", InvalidLoginHost::UserInterface),
+            ("https://203.0.113.7", InvalidLoginHost::Form),
+            ("https://[2001:db8::1]", InvalidLoginHost::Form),
+            ("https://login.salesforce.com.", InvalidLoginHost::Form),
+            ("https://login.salesforce.com?x", InvalidLoginHost::Form),
+            ("https://login.salesforce.com#", InvalidLoginHost::Form),
+            ("https:\\\\login.salesforce.com", InvalidLoginHost::Form),
+            ("https://login.sal\u{ff53}force.com", InvalidLoginHost::Form),
+            ("https://login.salesforce.com/services/oauth2/token", InvalidLoginHost::Endpoint),
+            ("http://0.0.0.0:8100", InvalidLoginHost::Plain),
+            ("http://localhost.evil.example", InvalidLoginHost::Plain),
+            ("", InvalidLoginHost::Form),
         ] {
             assert_eq!(text.parse::<LoginHost>(), Err(error), "{text}");
         }

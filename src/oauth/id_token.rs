@@ -6,13 +6,14 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, Validation};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq as _;
 
 use super::{IdentityUrl, LoginHost, OAuthClient, OAuthError, TokenSet};
 use crate::Secret;
 
 /// How far clocks may differ, in seconds.
 const LEEWAY: u64 = 90;
+/// A token that is good for longer is none of Salesforce's: an app can set 12 hours at most.
+const MAX_LIFETIME: u64 = 24 * 3600;
 /// A longer token is not read.
 const MAX_BYTES: usize = 64 * 1024;
 
@@ -31,7 +32,8 @@ pub struct IdClaims {
     pub exp: u64,
     /// When it was made, in seconds since 1970.
     pub iat: u64,
-    nonce: Option<String>,
+    nbf: Option<u64>,
+    nonce: Option<Secret>,
     at_hash: Option<String>,
     /// The user name, if the app is set up to include it.
     pub preferred_username: Option<String>,
@@ -81,7 +83,7 @@ pub enum IdTokenError {
 
 impl OAuthClient {
     /// Verifies the ID token of a token answer: RS256 with a key of the login host, and `iss`, `aud`, `azp`, `exp`, `iat`,
-    /// `nonce`, `at_hash` and `sub` against this app and this answer. `nonce` is the one of the authorization request.
+    /// `nbf`, `nonce`, `at_hash` and `sub` against this app and this answer. `nonce` is the one of the authorization request.
     ///
     /// The issuer may be the login host or the organization's own instance (which of the two a login host that redirects
     /// to a My Domain names is not documented).
@@ -163,20 +165,18 @@ fn check(
     if claims.azp.as_deref().is_some_and(|azp| azp != client_id) {
         return fail("authorized party");
     }
-    if claims.exp.saturating_add(LEEWAY) <= now {
+    if claims.exp.saturating_add(LEEWAY) <= now || claims.exp > now.saturating_add(MAX_LIFETIME) {
         return fail("expiry");
+    }
+    if claims.nbf.is_some_and(|nbf| nbf > now.saturating_add(LEEWAY)) {
+        return fail("start");
     }
     if claims.iat > now.saturating_add(LEEWAY) || claims.iat > claims.exp {
         return fail("time of issue");
     }
-    if let Some(nonce) = nonce {
-        let same = claims
-            .nonce
-            .as_deref()
-            .is_some_and(|claim| claim.as_bytes().ct_eq(nonce.expose().as_bytes()).into());
-        if !same {
-            return fail("nonce");
-        }
+    // `Secret` compares in constant time.
+    if nonce.is_some() && claims.nonce.as_ref() != nonce {
+        return fail("nonce");
     }
     if let Some(at_hash) = &claims.at_hash {
         let digest = Sha256::digest(tokens.access_token.expose().as_bytes());

@@ -69,14 +69,18 @@ impl OAuthClient {
     /// Asks the identity URL, on the instance.
     ///
     /// # Errors
-    /// As [`userinfo`](Self::userinfo).
+    /// As [`userinfo`](Self::userinfo), and an answer about someone else.
     pub async fn identity(
         &self,
         instance_url: &Url,
         identity: &IdentityUrl,
         access_token: &Secret,
     ) -> Result<Identity, OAuthError> {
-        self.ask(instance_url, &path_on_instance(identity), access_token).await
+        let answer: Identity = self.ask(instance_url, &path_on_instance(identity), access_token).await?;
+        if (answer.organization_id, answer.user_id) != (identity.organization, identity.user) {
+            return Err(AnswerFault::Identity.into());
+        }
+        Ok(answer)
     }
 
     async fn ask<T: DeserializeOwned>(

@@ -3,14 +3,16 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{
     DecodingKey,
-    jwk::{AlgorithmParameters, JwkSet},
+    jwk::{AlgorithmParameters, Jwk, PublicKeyUse},
 };
+use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -22,14 +24,13 @@ const COOL_DOWN: Duration = Duration::from_secs(60);
 /// A shorter modulus is not accepted (NIST SP 800-131A).
 const MIN_MODULUS_BYTES: usize = 2048 / 8;
 
-/// The keys of each login host.
+/// The keys of each login host, behind a lock each: a host that hangs holds up nobody else.
 #[derive(Default)]
 pub(super) struct KeyCache {
-    // One lock a host would do; logins with an unknown key are rare enough for one.
-    hosts: Mutex<HashMap<Url, Keys>>,
+    hosts: std::sync::Mutex<HashMap<Url, Arc<Mutex<Keys>>>>,
 }
 
-#[derive(Default, Clone)]
+#[derive(Default)]
 struct Keys {
     by_id: HashMap<String, Arc<DecodingKey>>,
     fetched: Option<Instant>,
@@ -52,16 +53,21 @@ impl KeyCache {
         now: Instant,
     ) -> Result<Option<Arc<DecodingKey>>, OAuthError> {
         let url = host.endpoint("/id/keys");
-        let mut hosts = self.hosts.lock().await;
-        let keys = hosts.entry(url.clone()).or_default();
+        let keys = {
+            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(hosts.entry(url.clone()).or_default())
+        };
+        let mut keys = keys.lock().await;
         if let Some(key) = keys.by_id.get(kid) {
             return Ok(Some(Arc::clone(key)));
         }
         if keys.fetched.is_some_and(|fetched| now.saturating_duration_since(fetched) < COOL_DOWN) {
             return Ok(None);
         }
+        let answer = http.send(Request::get(url)).await;
+        // Only now: a fetch whose caller went away must not make everybody else wait for a key.
         keys.fetched = Some(now);
-        let answer = http.send(Request::get(url)).await?;
+        let answer = answer?;
         if answer.status.as_u16() != 200 {
             return Err(OAuthError::of(&answer));
         }
@@ -73,21 +79,27 @@ impl KeyCache {
     }
 }
 
-/// The usable keys of a set: RSA, long enough, for signatures; of two with the same id the first.
+/// The usable keys of a set: RSA, long enough, for signatures; of two with the same id the first. Whatever else is in the
+/// set does not spoil it.
 fn read(body: &[u8]) -> HashMap<String, Arc<DecodingKey>> {
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    #[derive(Default, Deserialize)]
+    struct Set {
+        keys: Vec<serde_json::Value>,
+    }
+    let set: Set = serde_json::from_slice(body).unwrap_or_default();
     let mut keys = HashMap::new();
-    let Ok(set) = serde_json::from_slice::<JwkSet>(body) else { return keys };
-    for jwk in set.keys.iter().take(64) {
+    for jwk in set.keys.into_iter().take(64) {
+        let Ok(jwk) = serde_json::from_value::<Jwk>(jwk) else { continue };
         let (Some(kid), AlgorithmParameters::RSA(rsa)) = (&jwk.common.key_id, &jwk.algorithm) else {
             continue;
         };
         let modulus = URL_SAFE_NO_PAD.decode(rsa.n.trim_end_matches('=')).unwrap_or_default();
         let length = modulus.iter().skip_while(|byte| **byte == 0).count();
-        if length < MIN_MODULUS_BYTES || keys.contains_key(kid) {
+        let for_encryption = jwk.common.public_key_use == Some(PublicKeyUse::Encryption);
+        if length < MIN_MODULUS_BYTES || for_encryption || keys.contains_key(kid) {
             continue;
         }
-        if let Ok(key) = DecodingKey::from_jwk(jwk) {
+        if let Ok(key) = DecodingKey::from_jwk(&jwk) {
             keys.insert(kid.clone(), Arc::new(key));
         }
     }

@@ -15,6 +15,9 @@ mod manage;
 mod scopes;
 mod tokens;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::{
     authorize::{Authorization, AuthorizeOptions, Display, Prompt, UnknownPrompt},
     client::{App, OAuthClient},

@@ -30,7 +30,7 @@ pub struct TokenSet {
     pub issued_at: Option<SystemTime>,
     /// With the scope `openid`: who logged in, signed. Verify it with [`OAuthClient::verify_id_token`](super::OAuthClient::verify_id_token).
     pub id_token: Option<Secret>,
-    /// The Experience Cloud site, for users of one.
+    /// The Experience Cloud site, for users of one; absent when it is on no host that may be contacted.
     pub community_url: Option<Url>,
 }
 
@@ -49,7 +49,8 @@ impl IdentityUrl {
     /// Reads the ids out of an identity URL. The host is not checked here.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
-        if url.query().is_some() || url.fragment().is_some() || text.len() > 512 {
+        let plain = url.username().is_empty() && url.password().is_none();
+        if !plain || url.query().is_some() || url.fragment().is_some() || text.len() > 512 {
             return None;
         }
         let mut segments = url.path().rsplit('/');
@@ -136,7 +137,7 @@ impl TokenSet {
             scopes: Scopes::from_names(scopes.iter().map(|scope| scope.as_str())).unwrap_or_default(),
             issued_at: issued_at.and_then(|millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis))),
             id_token: extra.id_token.clone(),
-            community_url: extra.sfdc_community_url.as_deref().and_then(|text| Url::parse(text).ok()),
+            community_url: extra.sfdc_community_url.as_deref().and_then(|text| outbound.site_url(text).ok()),
         })
     }
 }

@@ -258,8 +258,13 @@ impl Builder {
     }
 
     /// A store of the app's own. It counts as one that outlives the process, so it needs [`keys`](Self::keys).
-    pub fn store(mut self, store: impl Store) -> Self {
-        self.store = Some(Arc::new(store));
+    pub fn store(self, store: impl Store) -> Self {
+        self.shared_store(Arc::new(store))
+    }
+
+    /// A store that something else uses too, as [`store`](Self::store).
+    pub fn shared_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
         self
     }
 
