@@ -1,1 +1,46 @@
-//! A Salesforce emulator for tests and demos.
+//! A Salesforce org in your test process: OAuth with refresh token rotation, REST, and faults on demand.
+//!
+//! ```
+//! # async fn test() -> Result<(), salesforce_fake_org::StartError> {
+//! use salesforce_fake_org::{FakeOrg, Fault};
+//!
+//! let org = FakeOrg::start().await?;
+//! org.sign_in(&org.user("ada@example.com")); // or let the test fill in the login form
+//! // … point the app at org.login_url(), org.client_id() and org.client_secret() …
+//! org.expire_access_tokens();
+//! org.faults().token_endpoint(Fault::Status(503).times(2));
+//! // … the app must cope …
+//! assert_eq!(org.refresh_reuse_count(), 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The org has two origins on loopback: a login host (`/services/oauth2/…`, its pages, and `/fake/…` to drive it
+//! over HTTP) and an instance host with the data. It holds accounts, contacts, opportunities and users, keeps
+//! everything in memory, and runs on a thread and a runtime of its own.
+//!
+//! What it does follows Salesforce's documentation and captured answers; where neither settles a point, the
+//! comment in the source says "unverified".
+//!
+//! The binary `fake-org` is the same for any language: it prints one JSON line with the addresses and the app's
+//! credentials, and is driven over `/fake/…`.
+
+// Arrows point down only: org → server → web → (auth, data, soql, fault, log) → base.
+mod auth;
+mod base;
+mod builder;
+mod data;
+mod fault;
+mod log;
+mod org;
+mod server;
+mod shared;
+mod soql;
+mod web;
+
+pub use auth::settings::{ParallelRefresh, RefreshPolicy};
+pub use auth::users::User;
+pub use builder::{Builder, StartError};
+pub use fault::{Fault, FaultHandle, Faults, RawBytes, Route, Rule};
+pub use log::{Host, Request};
+pub use org::{FakeOrg, Tokens};

@@ -1,0 +1,47 @@
+//! The browser's side: who is logged in by cookie, and what they allowed the app.
+
+use super::Auth;
+use super::scopes::Scopes;
+use super::users::{PASSWORD, User};
+use crate::base::random;
+
+impl Auth {
+    /// The person the login cookie stands for.
+    pub(crate) fn browser_user(&self, cookie: Option<&str>) -> Option<&User> {
+        let user_id = self.browsers.get(cookie?)?;
+        self.user(user_id).filter(|user| self.is_active(&user.id))
+    }
+
+    /// Checks a login form. `Ok`: the new cookie value.
+    pub(crate) fn browser_login(&mut self, username: &str, password: &str) -> Result<String, &'static str> {
+        let user = self.user_by_name(username).filter(|_| password == PASSWORD);
+        let Some(user) = user.cloned() else {
+            return Err("Please check your username and password. If you still can't log in, \
+                        contact your Salesforce administrator.");
+        };
+        if !self.is_active(&user.id) {
+            return Err("This user is inactive. Contact your Salesforce administrator.");
+        }
+        let cookie = random::plain(32);
+        self.browsers.insert(cookie.clone(), user.id);
+        Ok(cookie)
+    }
+
+    pub(crate) fn browser_logout(&mut self, cookie: Option<&str>) {
+        if let Some(cookie) = cookie {
+            self.browsers.remove(cookie);
+        }
+    }
+
+    pub(crate) fn has_consented(&self, user_id: &str, scopes: &Scopes) -> bool {
+        self.consents.get(user_id).is_some_and(|allowed| scopes.within(allowed))
+    }
+
+    pub(crate) fn remember_consent(&mut self, user_id: &str, scopes: Scopes) {
+        self.consents.insert(user_id.to_owned(), scopes);
+    }
+
+    pub(crate) fn forget_consent(&mut self, user_id: &str) {
+        self.consents.remove(user_id);
+    }
+}

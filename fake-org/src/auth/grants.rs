@@ -1,0 +1,278 @@
+//! Codes and refresh token families: the web server flow, refresh, rotation, revocation.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Auth;
+use super::error::OauthError;
+use super::pkce;
+use super::scopes::Scopes;
+use super::settings::{RefreshPolicy, Settings};
+use super::users::User;
+use crate::base::clock::{Millis, millis};
+use crate::base::random;
+
+/// Codes live 15 minutes.
+const CODE_LIFE: Duration = Duration::from_secs(15 * 60);
+/// Live refresh tokens per user and app; the next approval removes the oldest.
+const APPROVALS: usize = 5;
+
+/// An authorization code, kept after use so that a second use is recognised.
+#[derive(Clone, Debug)]
+pub(crate) struct Code {
+    pub(crate) user_id: String,
+    pub(crate) redirect_uri: String,
+    pub(crate) challenge: Option<String>,
+    pub(crate) scopes: Scopes,
+    pub(crate) nonce: Option<String>,
+    pub(crate) issued: Millis,
+    used: bool,
+    family: Option<u64>,
+    access_token: Option<String>,
+}
+
+/// One approval: the refresh tokens that followed one another, and the access tokens they gave.
+#[derive(Clone, Debug)]
+pub(crate) struct Family {
+    pub(crate) user_id: String,
+    pub(crate) scopes: Scopes,
+    pub(crate) born: Millis,
+    pub(crate) last_used: Millis,
+    /// The one refresh token that works; `None` when the family is dead.
+    pub(crate) current: Option<String>,
+    /// Tokens that rotation replaced.
+    pub(crate) spent: BTreeSet<String>,
+}
+
+/// What a token call gives.
+#[derive(Clone, Debug)]
+pub(crate) struct Issued {
+    pub(crate) user: User,
+    pub(crate) access_token: String,
+    pub(crate) refresh_token: Option<String>,
+    pub(crate) scopes: Scopes,
+    pub(crate) nonce: Option<String>,
+    pub(crate) at: Millis,
+}
+
+impl Auth {
+    pub(crate) fn issue_code(
+        &mut self,
+        now: Millis,
+        user_id: &str,
+        redirect_uri: &str,
+        challenge: Option<String>,
+        scopes: Scopes,
+        nonce: Option<String>,
+    ) -> String {
+        let code = format!("aPrx{}==", random::opaque(74));
+        self.codes.insert(
+            code.clone(),
+            Code {
+                user_id: user_id.to_owned(),
+                redirect_uri: redirect_uri.to_owned(),
+                challenge,
+                scopes,
+                nonce,
+                issued: now,
+                used: false,
+                family: None,
+                access_token: None,
+            },
+        );
+        code
+    }
+
+    /// `grant_type=authorization_code`. A call that fails leaves the code usable (unverified).
+    pub(crate) fn exchange(
+        &mut self,
+        now: Millis,
+        settings: &Settings,
+        code: &str,
+        redirect_uri: Option<&str>,
+        verifier: Option<&str>,
+    ) -> Result<Issued, OauthError> {
+        let known = self.codes.get(code).ok_or_else(OauthError::dead_code)?.clone();
+        if known.used {
+            // Whether Salesforce revokes what a reused code gave is unverified; RFC 6749 asks for it.
+            self.counters.code_reuse += 1;
+            if let Some(family) = known.family {
+                self.kill_family(family);
+            }
+            if let Some(session) = known.access_token.and_then(|token| self.sessions.get_mut(&token)) {
+                session.ended = true;
+            }
+            return Err(OauthError::dead_code());
+        }
+        if now >= known.issued.saturating_add(millis(CODE_LIFE)) {
+            return Err(OauthError::dead_code());
+        }
+        if redirect_uri != Some(known.redirect_uri.as_str()) {
+            return Err(OauthError::redirect_mismatch());
+        }
+        if let Some(challenge) = &known.challenge
+            && !verifier.is_some_and(|verifier| pkce::matches(challenge, verifier))
+        {
+            return Err(OauthError::invalid_grant("invalid code verifier"));
+        }
+        if !self.is_active(&known.user_id) {
+            return Err(OauthError::inactive_user());
+        }
+        let mut issued = self.grant(now, settings, &known.user_id, known.scopes)?;
+        issued.nonce = known.nonce;
+        let family = issued.refresh_token.as_ref().and_then(|token| self.refresh_tokens.get(token).copied());
+        if let Some(code) = self.codes.get_mut(code) {
+            code.used = true;
+            code.family = family;
+            code.access_token = Some(issued.access_token.clone());
+        }
+        Ok(issued)
+    }
+
+    /// A new approval: an access token, and a refresh token when that scope is granted.
+    pub(crate) fn grant(
+        &mut self,
+        now: Millis,
+        settings: &Settings,
+        user_id: &str,
+        scopes: Scopes,
+    ) -> Result<Issued, OauthError> {
+        let user = self.user(user_id).ok_or_else(OauthError::inactive_user)?.clone();
+        let (family, refresh_token) = if scopes.refresh_token() {
+            self.make_room(user_id);
+            let family = self.next_family;
+            self.next_family += 1;
+            let token = self.new_refresh_token(family);
+            self.families.insert(
+                family,
+                Family {
+                    user_id: user_id.to_owned(),
+                    scopes: scopes.clone(),
+                    born: now,
+                    last_used: now,
+                    current: Some(token.clone()),
+                    spent: BTreeSet::new(),
+                },
+            );
+            (Some(family), Some(token))
+        } else {
+            (None, None)
+        };
+        let access_token = self.open_session(now, settings.session_ttl, user_id, &scopes, family);
+        Ok(Issued { user, access_token, refresh_token, scopes, nonce: None, at: now })
+    }
+
+    /// `grant_type=refresh_token`. With rotation the old token dies at once; an old one presented again takes
+    /// the whole family and its access tokens with it (H 005316711). No grace window.
+    pub(crate) fn refresh(&mut self, now: Millis, settings: &Settings, token: &str) -> Result<Issued, OauthError> {
+        let number = *self.refresh_tokens.get(token).ok_or_else(OauthError::dead_refresh_token)?;
+        let family = self.families.get(&number).ok_or_else(OauthError::dead_refresh_token)?.clone();
+        if family.spent.contains(token) {
+            self.counters.refresh_reuse += 1;
+            self.kill_family(number);
+            return Err(OauthError::dead_refresh_token());
+        }
+        if family.current.as_deref() != Some(token) {
+            return Err(OauthError::dead_refresh_token());
+        }
+        let dead = match settings.refresh_policy {
+            RefreshPolicy::UntilRevoked => false,
+            RefreshPolicy::Never => true,
+            RefreshPolicy::Idle(limit) => now >= family.last_used.saturating_add(millis(limit)),
+            RefreshPolicy::Lifetime(limit) => now >= family.born.saturating_add(millis(limit)),
+        };
+        if dead {
+            return Err(OauthError::dead_refresh_token());
+        }
+        let user = self.user(&family.user_id).ok_or_else(OauthError::dead_refresh_token)?.clone();
+        if !self.is_active(&user.id) {
+            return Err(OauthError::inactive_user());
+        }
+        let replacement = settings.rotation.then(|| self.new_refresh_token(number));
+        if let Some(family) = self.families.get_mut(&number) {
+            family.last_used = now;
+            if let Some(new) = &replacement {
+                family.spent.insert(token.to_owned());
+                family.current = Some(new.clone());
+            }
+        }
+        let access_token = self.open_session(now, settings.session_ttl, &user.id, &family.scopes, Some(number));
+        Ok(Issued { user, access_token, refresh_token: replacement, scopes: family.scopes, nonce: None, at: now })
+    }
+
+    /// Revokes an access token (only itself) or a refresh token (and every access token from it). `false`: not
+    /// a live token.
+    pub(crate) fn revoke(&mut self, now: Millis, token: &str) -> bool {
+        if let Some(session) = self.sessions.get_mut(token) {
+            let live = session.is_live(now);
+            session.ended = true;
+            return live;
+        }
+        let family = self.refresh_tokens.get(token).copied();
+        match family.filter(|n| self.families.get(n).is_some_and(|f| f.current.as_deref() == Some(token))) {
+            Some(number) => {
+                self.kill_family(number);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Ends everything of one user, or of all.
+    pub(crate) fn revoke_all(&mut self, user_id: Option<&str>) {
+        let families: Vec<u64> = self
+            .families
+            .iter()
+            .filter(|(_, family)| user_id.is_none_or(|id| family.user_id == id))
+            .map(|(n, _)| *n)
+            .collect();
+        for number in families {
+            self.kill_family(number);
+        }
+        self.end_sessions(|session| user_id.is_none_or(|id| session.user_id == id));
+        match user_id {
+            Some(id) => self.forget_consent(id),
+            None => self.consents.clear(),
+        }
+    }
+
+    pub(crate) fn live_refresh_tokens(&self, user_id: &str) -> Vec<String> {
+        self.families.values().filter(|f| f.user_id == user_id).filter_map(|f| f.current.clone()).collect()
+    }
+
+    /// The family of a refresh token that works now.
+    pub(crate) fn live_family(&self, token: &str) -> Option<&Family> {
+        let family = self.families.get(self.refresh_tokens.get(token)?)?;
+        (family.current.as_deref() == Some(token)).then_some(family)
+    }
+
+    fn kill_family(&mut self, number: u64) {
+        if let Some(family) = self.families.get_mut(&number) {
+            family.current = None;
+            self.end_sessions(|session| session.family == Some(number));
+        }
+    }
+
+    /// The sixth approval silently removes the oldest refresh token; its access tokens stay (unverified).
+    fn make_room(&mut self, user_id: &str) {
+        let live: Vec<u64> = self
+            .families
+            .iter()
+            .filter(|(_, f)| f.user_id == user_id && f.current.is_some())
+            .map(|(n, _)| *n)
+            .collect();
+        if live.len() >= APPROVALS {
+            for number in &live[..=live.len() - APPROVALS] {
+                if let Some(family) = self.families.get_mut(number) {
+                    family.current = None;
+                }
+            }
+        }
+    }
+
+    fn new_refresh_token(&mut self, family: u64) -> String {
+        let token = format!("5Aep861{}.{}_{}", random::opaque(40), random::opaque(20), random::opaque(18));
+        self.refresh_tokens.insert(token.clone(), family);
+        token
+    }
+}

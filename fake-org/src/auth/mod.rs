@@ -1,0 +1,102 @@
+//! Who may do what: users, browser logins, codes, refresh token families, sessions. No HTTP and no I/O here;
+//! the caller holds the lock and brings the time.
+
+pub(crate) mod browser;
+pub(crate) mod client;
+pub(crate) mod error;
+pub(crate) mod grants;
+pub(crate) mod keys;
+pub(crate) mod pkce;
+pub(crate) mod scopes;
+pub(crate) mod sessions;
+pub(crate) mod settings;
+pub(crate) mod users;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use users::User;
+
+/// All mutable state of logins and tokens.
+#[derive(Debug)]
+pub(crate) struct Auth {
+    pub(crate) organization_id: String,
+    pub(crate) users: Vec<User>,
+    inactive: BTreeSet<String>,
+    /// Answers every authorize request at once as this user.
+    pub(crate) signed_in: Option<String>,
+    /// Browser cookie value → user id.
+    browsers: HashMap<String, String>,
+    /// User id → scopes that user allowed the app.
+    consents: HashMap<String, scopes::Scopes>,
+    codes: HashMap<String, grants::Code>,
+    pub(crate) families: BTreeMap<u64, grants::Family>,
+    /// Every refresh token ever issued → its family.
+    refresh_tokens: HashMap<String, u64>,
+    pub(crate) sessions: HashMap<String, sessions::Session>,
+    /// Refresh tokens that a token call is working on right now.
+    pub(crate) refreshing: HashSet<String>,
+    next_family: u64,
+    pub(crate) counters: Counters,
+}
+
+/// What the token endpoint was asked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) token_calls: BTreeMap<String, u64>,
+    pub(crate) refresh_reuse: u64,
+    pub(crate) code_reuse: u64,
+    pub(crate) in_flight: u64,
+    pub(crate) in_flight_max: u64,
+}
+
+impl Auth {
+    pub(crate) fn new(organization_id: &str) -> Self {
+        Self {
+            organization_id: organization_id.to_owned(),
+            users: users::sample(organization_id),
+            inactive: BTreeSet::new(),
+            signed_in: None,
+            browsers: HashMap::new(),
+            consents: HashMap::new(),
+            codes: HashMap::new(),
+            families: BTreeMap::new(),
+            refresh_tokens: HashMap::new(),
+            sessions: HashMap::new(),
+            refreshing: HashSet::new(),
+            next_family: 1,
+            counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn user(&self, id: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.id == id)
+    }
+
+    pub(crate) fn user_by_name(&self, username: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.username.eq_ignore_ascii_case(username.trim()))
+    }
+
+    /// The user of that name, made when there is none. The flag says whether it is new.
+    pub(crate) fn user_or_new(&mut self, username: &str) -> (User, bool) {
+        if let Some(user) = self.user_by_name(username) {
+            return (user.clone(), false);
+        }
+        // Far above the ids that records made over REST get.
+        let n = self.users.len() as u64 + 100_000;
+        let user = users::invented(&self.organization_id, username, n);
+        self.users.push(user.clone());
+        (user, true)
+    }
+
+    pub(crate) fn is_active(&self, user_id: &str) -> bool {
+        !self.inactive.contains(user_id)
+    }
+
+    pub(crate) fn set_active(&mut self, user_id: &str, active: bool) {
+        if active {
+            self.inactive.remove(user_id);
+        } else {
+            self.inactive.insert(user_id.to_owned());
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The org's wall clock: the machine's, plus whatever a test added.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use time::OffsetDateTime;
+
+/// Milliseconds since 1970, UTC.
+pub(crate) type Millis = i64;
+
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    ahead: AtomicI64,
+}
+
+impl Clock {
+    pub(crate) fn now(&self) -> Millis {
+        machine_now().saturating_add(self.ahead.load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.ahead.fetch_add(millis(by), Ordering::SeqCst);
+    }
+
+    pub(crate) fn reset(&self) {
+        self.ahead.store(0, Ordering::SeqCst);
+    }
+}
+
+pub(crate) fn machine_now() -> Millis {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis)
+}
+
+pub(crate) fn millis(duration: Duration) -> Millis {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+/// The moment as calendar fields; out of range values become 1970.
+pub(crate) fn calendar(at: Millis) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(at) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// A datetime as REST answers write it: `2015-08-20T11:50:05.000+0000`, an offset without a colon.
+pub(crate) fn datetime(at: Millis) -> String {
+    let t = calendar(at);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}+0000",
+        t.year(),
+        u8::from(t.month()),
+        t.day(),
+        t.hour(),
+        t.minute(),
+        t.second(),
+        t.millisecond()
+    )
+}
+
+/// A datetime as the identity URL writes it: `2026-01-15T17:02:11Z`.
+pub(crate) fn zulu(at: Millis) -> String {
+    let long = datetime(at);
+    format!("{}Z", long.get(..19).unwrap_or(&long))
+}
+
+/// A date: `2026-01-31`.
+pub(crate) fn date(at: Millis) -> String {
+    let t = calendar(at);
+    format!("{:04}-{:02}-{:02}", t.year(), u8::from(t.month()), t.day())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_datetimes_as_salesforce_does() {
+        assert_eq!(datetime(1_278_448_384_422), "2010-07-06T20:33:04.422+0000");
+        assert_eq!(zulu(1_278_448_384_422), "2010-07-06T20:33:04Z");
+        assert_eq!(date(1_278_448_384_422), "2010-07-06");
+    }
+}

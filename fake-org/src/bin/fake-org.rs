@@ -1,0 +1,115 @@
+//! `fake-org`: a Salesforce emulator on this machine, for tests and demos in any language.
+//!
+//! Prints one JSON line when it is ready, then serves until SIGTERM or Ctrl-C.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program's output is its purpose")]
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use salesforce_fake_org::FakeOrg;
+
+/// A Salesforce org on this machine: login, tokens, REST, faults on demand. Loopback only.
+#[derive(Debug, Parser)]
+#[command(name = "fake-org")]
+struct Args {
+    /// Port of the login host; 0 takes a free one. The instance host always takes a free one.
+    #[arg(long, default_value_t = 8100)]
+    port: u16,
+    /// Loopback host in printed addresses: 127.0.0.1, localhost or ::1.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// Serve https (not there yet).
+    #[arg(long)]
+    tls: bool,
+    /// Sign in the first user without showing any page.
+    #[arg(long)]
+    auto_approve: bool,
+    /// Keep one refresh token per login instead of replacing it at every refresh.
+    #[arg(long)]
+    no_rotation: bool,
+    /// How many sample accounts.
+    #[arg(long, default_value_t = 40)]
+    rows: u64,
+    /// Seconds an access token lives without being used.
+    #[arg(long, default_value_t = 7200)]
+    session_ttl: u64,
+    /// The callback to accept, matched exactly; may be repeated. Without it any loopback URL is accepted.
+    #[arg(long)]
+    redirect_uri: Vec<String>,
+    /// The most records of a query page.
+    #[arg(long, default_value_t = 2000)]
+    page_size: usize,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("fake-org: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
+    if args.tls {
+        return Err("--tls is not supported yet; leave it out, plain http on loopback is accepted".into());
+    }
+    let mut builder = FakeOrg::builder()
+        .host(&args.host)
+        .port(args.port)
+        .auto_approve(args.auto_approve)
+        .rotation(!args.no_rotation)
+        .rows(args.rows)
+        .session_ttl(Duration::from_secs(args.session_ttl))
+        .page_size(args.page_size);
+    for uri in &args.redirect_uri {
+        builder = builder.redirect_uri(uri);
+    }
+    let mut stop = std::pin::pin!(stop_signal()?);
+    let org = tokio::select! {
+        started = builder.start() => started?,
+        () = &mut stop => return Ok(()),
+    };
+    let users = org.users();
+    let first = users.first();
+    let ready = serde_json::json!({
+        "login_url": org.login_url(),
+        "instance_url": org.instance_url(),
+        "client_id": org.client_id(),
+        "client_secret": org.client_secret(),
+        "organization_id": org.organization_id(),
+        "username": first.map(|user| user.username().to_owned()),
+        "password": first.map(|user| user.password().to_owned()),
+    });
+    println!("{ready}");
+    std::io::stdout().flush()?;
+    stop.await;
+    Ok(())
+}
+
+#[cfg(unix)]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without signals there is nothing to wait for but the end of the process.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}

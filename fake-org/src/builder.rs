@@ -1,0 +1,257 @@
+//! How an org is set up before it starts.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::auth::settings::{App, ParallelRefresh, RefreshPolicy, Settings};
+use crate::base::{ids, random};
+use crate::data::seed::Sample;
+use crate::log::Host;
+use crate::org::FakeOrg;
+use crate::server::{LOOPBACK, Server, bind};
+use crate::shared::{Org, Origins};
+
+/// Why an org did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The host is not of this machine. A fake org hands out tokens to anyone, so it listens on loopback only.
+    #[error("`{0}` is not a loopback host; a fake org listens on localhost, 127.0.0.1 or ::1 only")]
+    NotLoopback(String),
+    /// The port could not be taken.
+    #[error("cannot listen on {host}:{port}: {source}")]
+    Listen {
+        /// The host asked for.
+        host: String,
+        /// The port asked for; 0 is any.
+        port: u16,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// No thread or runtime for the servers.
+    #[error("cannot start the servers: {0}")]
+    Serve(#[source] std::io::Error),
+    /// The sample data could not be made.
+    #[error("cannot make the sample data: {0}")]
+    Data(String),
+    /// An option has a value that means nothing.
+    #[error("{0}")]
+    Option(String),
+}
+
+/// Options of a [`FakeOrg`]; each has a default that suits tests.
+#[derive(Clone, Debug)]
+#[must_use = "an org starts with `start`"]
+pub struct Builder {
+    host: String,
+    port: u16,
+    organization_id: Option<String>,
+    auto_approve: bool,
+    app: App,
+    settings: Settings,
+    sample: Sample,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: 0,
+            organization_id: None,
+            auto_approve: false,
+            app: App::default(),
+            settings: Settings::default(),
+            sample: Sample::default(),
+        }
+    }
+}
+
+impl Builder {
+    /// The login host's port; 0, the default, takes a free one. The instance host always takes a free one.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// The host in printed addresses: `127.0.0.1` (default), `localhost`, `::1`, or another loopback address.
+    pub fn host(mut self, host: &str) -> Self {
+        self.host = host.to_owned();
+        self
+    }
+
+    /// Signs in the first user without any page, until [`FakeOrg::sign_out`]; after that, people who log in by
+    /// form are not asked for consent.
+    pub fn auto_approve(mut self, on: bool) -> Self {
+        self.auto_approve = on;
+        self
+    }
+
+    /// Refresh token rotation; on by default.
+    pub fn rotation(mut self, on: bool) -> Self {
+        self.settings.rotation = on;
+        self
+    }
+
+    /// How many sample accounts there are; 40 by default.
+    pub fn rows(mut self, accounts: u64) -> Self {
+        self.sample.accounts = accounts;
+        self
+    }
+
+    /// How long an access token lives without being used; two hours by default.
+    pub fn session_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.session_ttl = ttl;
+        self
+    }
+
+    /// A registered callback, matched character for character. May be given several times. Without any, every
+    /// loopback URL is accepted.
+    pub fn redirect_uri(mut self, uri: &str) -> Self {
+        self.app.redirect_uris.push(uri.to_owned());
+        self
+    }
+
+    /// The refresh token policy; until revoked by default.
+    pub fn refresh_policy(mut self, policy: RefreshPolicy) -> Self {
+        self.settings.refresh_policy = policy;
+        self
+    }
+
+    /// What a refresh gets while another one with the same token is being worked on.
+    pub fn parallel_refresh(mut self, answer: ParallelRefresh) -> Self {
+        self.settings.parallel_refresh = answer;
+        self
+    }
+
+    /// Whether authorize insists on a PKCE challenge; on by default, as in new external client apps.
+    pub fn pkce_required(mut self, on: bool) -> Self {
+        self.settings.pkce_required = on;
+        self
+    }
+
+    /// The most records of a query page; 2,000 by default. Small values make paging easy to see.
+    pub fn page_size(mut self, records: usize) -> Self {
+        self.settings.page_size = records;
+        self
+    }
+
+    /// API calls allowed before `REQUEST_LIMIT_EXCEEDED`; 15,000 by default.
+    pub fn api_limit(mut self, calls: u64) -> Self {
+        self.settings.api_limit = calls;
+        self
+    }
+
+    /// Client id and secret of the app.
+    pub fn client(mut self, id: &str, secret: &str) -> Self {
+        self.app.client_id = id.to_owned();
+        self.app.client_secret = secret.to_owned();
+        self
+    }
+
+    /// Lets the app leave out its secret (a public client). A secret that is sent is still checked.
+    pub fn public_client(mut self) -> Self {
+        self.app.secret_required = false;
+        self
+    }
+
+    /// The app's name on the consent page.
+    pub fn app_name(mut self, name: &str) -> Self {
+        self.app.name = name.to_owned();
+        self
+    }
+
+    /// The scopes assigned to the app, space separated.
+    pub fn scopes(mut self, scopes: &str) -> Self {
+        self.app.scopes = crate::auth::scopes::Scopes::parse(scopes).words().to_vec();
+        self
+    }
+
+    /// The organization id, 15 or 18 characters. By default each org has one of its own; user ids are the same
+    /// in all of them, as in a sandbox and its original.
+    pub fn organization_id(mut self, id: &str) -> Self {
+        self.organization_id = Some(id.to_owned());
+        self
+    }
+
+    /// Starts the org on a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] says what is wrong with the options, or what the system refused.
+    pub async fn start(self) -> Result<FakeOrg, StartError> {
+        // Seeding many rows takes a while; a thread of its own keeps the caller's runtime free.
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new()
+            .name("fake-org-start".into())
+            .spawn(move || {
+                // Fails only when the caller no longer waits; then the org is dropped here.
+                let _ = sender.send(self.start_now());
+            })
+            .map_err(StartError::Serve)?;
+        receiver.await.map_err(|_| StartError::Serve(std::io::Error::other("the starting thread died")))?
+    }
+
+    fn start_now(self) -> Result<FakeOrg, StartError> {
+        let (ip, printed) = loopback(&self.host)?;
+        let listen = |port: u16| {
+            bind(ip, port).map_err(|source| StartError::Listen { host: self.host.clone(), port, source })
+        };
+        let (login, login_port) = listen(self.port)?;
+        let (instance, instance_port) = listen(0)?;
+        let origins = Origins {
+            login: format!("http://{printed}:{login_port}"),
+            instance: format!("http://{printed}:{instance_port}"),
+            moved: None,
+        };
+        let organization_id = match &self.organization_id {
+            Some(id) => ids::normalize(id)
+                .filter(|id| id.starts_with("00D"))
+                .ok_or_else(|| StartError::Option(format!("`{id}` is not an organization id (00D…)")))?,
+            None => {
+                let tail = random::plain(9);
+                ids::normalize(&format!("00DFk0{tail}")).unwrap_or_else(|| ids::make("00D", 1))
+            }
+        };
+        let org =
+            Org::new(self.app, self.auto_approve, self.settings, &organization_id, self.sample, origins)
+                .map_err(|error| StartError::Data(error.to_string()))?;
+        let org = Arc::new(org);
+        let server = Server::start(Arc::clone(&org)).map_err(StartError::Serve)?;
+        server.listen(login, Host::Login);
+        server.listen(instance, Host::Instance);
+        Ok(FakeOrg::new(org, server, ip, printed))
+    }
+}
+
+/// The address to listen on, and the host to print.
+fn loopback(host: &str) -> Result<(IpAddr, String), StartError> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if bare.eq_ignore_ascii_case("localhost") {
+        return Ok((LOOPBACK, "localhost".into()));
+    }
+    match bare.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) if ip.is_loopback() => Ok((IpAddr::V4(ip), ip.to_string())),
+        Ok(IpAddr::V6(ip)) if ip == Ipv6Addr::LOCALHOST => Ok((IpAddr::V6(ip), format!("[{ip}]"))),
+        _ => Err(StartError::NotLoopback(host.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn only_loopback_hosts_are_accepted() {
+        for host in ["localhost", "127.0.0.1", "127.0.0.2", "::1", "[::1]"] {
+            assert!(loopback(host).is_ok(), "{host}");
+        }
+        for host in ["0.0.0.0", "::", "192.168.0.1", "example.com", "localhost.example.com", ""] {
+            assert!(loopback(host).is_err(), "{host}");
+        }
+        let v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        assert!(matches!(loopback("localhost"), Ok((ip, host)) if ip == v4 && host == "localhost"));
+    }
+}

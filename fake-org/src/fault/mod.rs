@@ -1,0 +1,9 @@
+//! Faults on demand: what goes wrong, on which calls, how often. Deciding only; the server carries it out.
+
+pub(crate) mod registry;
+mod rule;
+mod value;
+
+pub use registry::{FaultHandle, Faults};
+pub use rule::{Fault, Route, Rule};
+pub use value::RawBytes;

@@ -1,0 +1,41 @@
+//! Bytes of a raw answer in JSON: text, or `{"base64":"…"}` for what is no text.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// The body of [`Fault::RawBody`](super::Fault::RawBody).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawBytes(pub Vec<u8>);
+
+impl<T: Into<Vec<u8>>> From<T> for RawBytes {
+    fn from(bytes: T) -> Self {
+        Self(bytes.into())
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum Wire {
+    Text(String),
+    Base64 { base64: String },
+}
+
+impl Serialize for RawBytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match String::from_utf8(self.0.clone()) {
+            Ok(text) => Wire::Text(text),
+            Err(_) => Wire::Base64 { base64: STANDARD.encode(&self.0) },
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Wire::deserialize(deserializer)? {
+            Wire::Text(text) => Ok(Self(text.into_bytes())),
+            Wire::Base64 { base64 } => STANDARD.decode(base64).map(Self).map_err(D::Error::custom),
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The handle a test holds.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::auth::scopes::Scopes;
+use crate::auth::settings::{ParallelRefresh, RefreshPolicy};
+use crate::auth::users::User;
+use crate::builder::{Builder, StartError};
+use crate::fault::Faults;
+use crate::log::{Host, Request};
+use crate::server::{Server, bind};
+use crate::shared::Org;
+
+/// Tokens made by [`FakeOrg::issue_tokens`] as if that user had logged in.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Tokens {
+    /// The access token.
+    pub access_token: String,
+    /// The refresh token, when the scopes hold `refresh_token`.
+    pub refresh_token: Option<String>,
+    /// Where the data is.
+    pub instance_url: String,
+    /// The identity URL.
+    pub id: String,
+    /// The granted scopes, space separated.
+    pub scope: String,
+    /// Milliseconds since 1970.
+    pub issued_at: i64,
+}
+
+/// A running Salesforce org. It runs on a thread and a runtime of its own and stops when this is dropped.
+#[derive(Debug)]
+pub struct FakeOrg {
+    org: Arc<Org>,
+    server: Server,
+    ip: IpAddr,
+    printed_host: String,
+}
+
+impl FakeOrg {
+    /// Starts an org: loopback, free ports, sample data, rotation on.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no port or thread to give.
+    pub async fn start() -> Result<Self, StartError> {
+        Builder::default().start().await
+    }
+
+    /// Starts with other options.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(org: Arc<Org>, server: Server, ip: IpAddr, printed_host: String) -> Self {
+        Self { org, server, ip, printed_host }
+    }
+
+    /// The origin to log in at, and of `/fake/…`.
+    #[must_use]
+    pub fn login_url(&self) -> String {
+        self.org.origins().login
+    }
+
+    /// The origin of the data now: what token answers name as `instance_url`.
+    #[must_use]
+    pub fn instance_url(&self) -> String {
+        self.org.origins().current_instance().to_owned()
+    }
+
+    /// The app's consumer key.
+    #[must_use]
+    pub fn client_id(&self) -> String {
+        self.org.app.client_id.clone()
+    }
+
+    /// The app's consumer secret.
+    #[must_use]
+    pub fn client_secret(&self) -> String {
+        self.org.app.client_secret.clone()
+    }
+
+    /// The organization id, 18 characters.
+    #[must_use]
+    pub fn organization_id(&self) -> String {
+        self.org.auth(|auth| auth.organization_id.clone())
+    }
+
+    /// The user of that name; one is made when there is none.
+    #[must_use]
+    pub fn user(&self, username: &str) -> User {
+        self.org.user_or_new(username)
+    }
+
+    /// All users, in the order they were made.
+    #[must_use]
+    pub fn users(&self) -> Vec<User> {
+        self.org.auth(|auth| auth.users.clone())
+    }
+
+    /// From now on authorize answers at once as this user, without pages, whatever `prompt` says.
+    pub fn sign_in(&self, user: &User) {
+        self.org.auth(|auth| auth.signed_in = Some(user.id.clone()));
+    }
+
+    /// Ends [`sign_in`](Self::sign_in): authorize shows its pages again.
+    pub fn sign_out(&self) {
+        self.org.auth(|auth| auth.signed_in = None);
+    }
+
+    /// Tokens as if the user had logged in and allowed these scopes (space separated). Counts as an approval.
+    #[must_use]
+    pub fn issue_tokens(&self, user: &User, scopes: &str) -> Tokens {
+        let now = self.org.clock.now();
+        let settings = self.org.settings();
+        let scopes = Scopes::parse(scopes);
+        // A user of another org is a stranger here: by name it is somebody of this one.
+        let user = self.org.user_or_new(&user.username);
+        let issued = self.org.auth(|auth| auth.grant(now, &settings, &user.id, scopes.clone()));
+        let origins = self.org.origins();
+        let (access_token, refresh_token) =
+            issued.map(|issued| (issued.access_token, issued.refresh_token)).unwrap_or_default();
+        Tokens {
+            access_token,
+            refresh_token,
+            instance_url: origins.current_instance().to_owned(),
+            id: crate::web::id_url(&origins.login, &user),
+            scope: scopes.shuffled(),
+            issued_at: now,
+        }
+    }
+
+    /// Ends every access token; refresh tokens stay.
+    pub fn expire_access_tokens(&self) {
+        self.org.auth(|auth| auth.end_sessions(|_| true));
+    }
+
+    /// Ends the access tokens of one user.
+    pub fn expire_access_tokens_of(&self, user: &User) {
+        self.org.auth(|auth| auth.end_sessions(|session| session.user_id == user.id));
+    }
+
+    /// Ends every token and forgets every consent.
+    pub fn revoke_all(&self) {
+        self.org.auth(|auth| auth.revoke_all(None));
+    }
+
+    /// Ends every token of one user and forgets the consent.
+    pub fn revoke_user(&self, user: &User) {
+        self.org.auth(|auth| auth.revoke_all(Some(&user.id)));
+    }
+
+    /// Deactivates a user: no login, no refresh, no call.
+    pub fn deactivate_user(&self, user: &User) {
+        self.org.auth(|auth| auth.set_active(&user.id, false));
+    }
+
+    /// Takes [`deactivate_user`](Self::deactivate_user) back.
+    pub fn activate_user(&self, user: &User) {
+        self.org.auth(|auth| auth.set_active(&user.id, true));
+    }
+
+    /// Faults on demand.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        self.org.faults.clone()
+    }
+
+    /// What the org was asked, newest last; the newest 20,000. Calls of `/fake/…` are not in it.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.org.log.all()
+    }
+
+    /// Empties the log; counters stay.
+    pub fn clear_requests(&self) {
+        self.org.log.clear();
+    }
+
+    /// Back to the start: sample data, no logins, tokens, faults, counters. Addresses and signing keys stay, and
+    /// every setting is as the builder had it.
+    ///
+    /// # Errors
+    ///
+    /// When the sample data cannot be made.
+    pub fn reset(&self) -> Result<(), StartError> {
+        self.org.reset().map_err(|error| StartError::Data(error.to_string()))
+    }
+
+    /// How many token calls there were with this `grant_type`, faulted ones included.
+    #[must_use]
+    pub fn token_calls(&self, grant_type: &str) -> u64 {
+        self.org.auth(|auth| auth.counters.token_calls.get(grant_type).copied().unwrap_or(0))
+    }
+
+    /// How often a refresh token was presented that rotation had already replaced.
+    #[must_use]
+    pub fn refresh_reuse_count(&self) -> u64 {
+        self.org.auth(|auth| auth.counters.refresh_reuse)
+    }
+
+    /// How often an authorization code was presented again.
+    #[must_use]
+    pub fn code_reuse_count(&self) -> u64 {
+        self.org.auth(|auth| auth.counters.code_reuse)
+    }
+
+    /// The most token calls that were being worked on at one time.
+    #[must_use]
+    pub fn tokens_in_flight_max(&self) -> u64 {
+        self.org.auth(|auth| auth.counters.in_flight_max)
+    }
+
+    /// The refresh tokens of a user that work, oldest approval first.
+    #[must_use]
+    pub fn live_refresh_tokens(&self, user: &User) -> Vec<String> {
+        self.org.auth(|auth| auth.live_refresh_tokens(&user.id))
+    }
+
+    /// The access tokens of a user that work.
+    #[must_use]
+    pub fn live_access_tokens(&self, user: &User) -> Vec<String> {
+        let now = self.org.clock.now();
+        self.org.auth(|auth| {
+            let mine = auth.sessions.iter().filter(|(_, s)| s.user_id == user.id && s.is_live(now));
+            mine.map(|(token, _)| token.clone()).collect()
+        })
+    }
+
+    /// Signs with a new key from now on. The one before stays in the key set, older ones leave it.
+    pub fn rotate_signing_key(&self) {
+        self.org.rotate_key();
+    }
+
+    /// A JWS over any claims, signed with the current key: for id tokens that lie.
+    #[must_use]
+    pub fn sign_id_token(&self, claims: &Value) -> String {
+        self.org.signer().sign(claims).unwrap_or_default()
+    }
+
+    /// The same, naming the current key but signed with another.
+    #[must_use]
+    pub fn forge_id_token(&self, claims: &Value) -> String {
+        self.org.signer().forge(claims).unwrap_or_default()
+    }
+
+    /// Moves the data to a third origin, as an org migration does: token answers name it from now on, and the
+    /// old one answers data calls with 401 until the caller refreshes. Gives the new instance URL. Moving again
+    /// moves on.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no port to give.
+    pub fn move_instance(&self) -> Result<String, StartError> {
+        let (listener, port) = bind(self.ip, 0).map_err(|source| StartError::Listen {
+            host: self.printed_host.clone(),
+            port: 0,
+            source,
+        })?;
+        let origin = format!("http://{}:{port}", self.printed_host);
+        self.org.set_moved(origin.clone());
+        self.server.listen(listener, Host::MovedInstance);
+        Ok(origin)
+    }
+
+    /// Puts the org's clock forward: tokens age, sessions expire, date literals move.
+    pub fn advance(&self, by: Duration) {
+        self.org.clock.advance(by);
+    }
+
+    /// Switches refresh token rotation.
+    pub fn set_rotation(&self, on: bool) {
+        self.org.change_settings(|settings| settings.rotation = on);
+    }
+
+    /// Changes the refresh token policy, for existing tokens too.
+    pub fn set_refresh_policy(&self, policy: RefreshPolicy) {
+        self.org.change_settings(|settings| settings.refresh_policy = policy);
+    }
+
+    /// Changes what parallel refreshes get.
+    pub fn set_parallel_refresh(&self, answer: ParallelRefresh) {
+        self.org.change_settings(|settings| settings.parallel_refresh = answer);
+    }
+
+    /// Changes how long new access tokens live without use.
+    pub fn set_session_ttl(&self, ttl: Duration) {
+        self.org.change_settings(|settings| settings.session_ttl = ttl);
+    }
+
+    /// Changes the most records of a query page.
+    pub fn set_page_size(&self, records: usize) {
+        self.org.change_settings(|settings| settings.page_size = records);
+    }
+
+    /// Changes the number of API calls before `REQUEST_LIMIT_EXCEEDED`.
+    pub fn set_api_limit(&self, calls: u64) {
+        self.org.change_settings(|settings| settings.api_limit = calls);
+    }
+
+    /// How many API calls were counted.
+    #[must_use]
+    pub fn api_calls(&self) -> u64 {
+        self.org.api_calls()
+    }
+
+    /// Closes all open query cursors: further pages answer `INVALID_QUERY_LOCATOR`.
+    pub fn close_cursors(&self) {
+        self.org.cursors.close_all();
+    }
+}

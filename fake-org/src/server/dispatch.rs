@@ -1,0 +1,274 @@
+//! One request's way: logged, struck by a fault or handled, answered.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{Request, Response, StatusCode, Uri};
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tower::ServiceExt as _;
+
+use super::route;
+use super::spoil::{Outcome, instead, spoil};
+use crate::fault::registry::Target;
+use crate::fault::{Fault, Route, Rule};
+use crate::log::{self, Host};
+use crate::shared::Org;
+use crate::web;
+
+/// The hosts' handlers.
+pub(super) struct Hosts {
+    org: Arc<Org>,
+    login: Router,
+    instance: Router,
+}
+
+/// Salesforce's limit for request line and headers together.
+const HEAD_LIMIT: usize = 16_384;
+
+impl Hosts {
+    pub(super) fn new(org: Arc<Org>) -> Self {
+        Self { login: web::login_host(&org), instance: web::instance_host(&org), org }
+    }
+
+    /// Answers one request. The work runs as a task of its own: a client that goes away does not stop it, as it
+    /// would not at Salesforce, and a refresh token rotates although nobody waits for the answer.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        host: Host,
+        request: Request<Incoming>,
+        cut: Arc<AtomicBool>,
+    ) -> Result<Response<Body>, io::Error> {
+        let order = Arc::clone(&cut);
+        match tokio::spawn(async move { self.run(host, request, &order).await }).await {
+            Ok(Outcome::Answer(answer)) => Ok(answer),
+            Ok(Outcome::Cut) => {
+                cut.store(true, Ordering::SeqCst);
+                Err(io::Error::new(io::ErrorKind::ConnectionReset, "reset on order"))
+            }
+            Err(failed) => Err(io::Error::other(failed)),
+        }
+    }
+
+    async fn run(&self, host: Host, request: Request<Incoming>, cut: &Arc<AtomicBool>) -> Outcome {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path().to_owned();
+        if path == "/fake" || path.starts_with("/fake/") {
+            let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+            return Outcome::Answer(self.handle(host, parts, body).await);
+        }
+        let begun = Instant::now();
+        let route = route::class(&path);
+        let number = self.org.log.enter(entry(host, &parts, self.org.clock.now()));
+        let _in_flight = (route == Some(Route::Token)).then(|| InFlight::new(&self.org));
+
+        let target = |grant_type| Target { route: route.clone(), path: &path, grant_type };
+        let early =
+            if self.org.faults.need_body() { None } else { self.org.faults.strike(&target(None)) };
+        let outcome = if early.as_ref().is_some_and(|rule| rule.fault == Fault::ResetBeforeRead) {
+            self.delayed(early.as_ref()).await;
+            self.note(number, early.as_ref());
+            Outcome::Cut
+        } else {
+            let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
+                return Outcome::Cut;
+            };
+            let form = web::call::form(&parts.headers, &body);
+            self.org.log.body(number, &body, &form);
+            let grant_type = form.iter().find(|(key, _)| key == "grant_type").map(|(_, value)| value.as_str());
+            if route == Some(Route::Token) {
+                let kind = grant_type.unwrap_or("").to_owned();
+                self.org.auth(|auth| *auth.counters.token_calls.entry(kind).or_insert(0) += 1);
+            }
+            let rule = early.or_else(|| {
+                // With rules that look into the body the choice waits for it.
+                self.org.faults.need_body().then(|| self.org.faults.strike(&target(grant_type))).flatten()
+            });
+            self.note(number, rule.as_ref());
+            let refreshing = (route == Some(Route::Token) && grant_type == Some("refresh_token"))
+                .then(|| form.iter().find(|(key, _)| key == "refresh_token"))
+                .flatten()
+                .map(|(_, token)| Refreshing::new(&self.org, token));
+            let parallel = refreshing.as_ref().is_some_and(|refreshing| !refreshing.first);
+            self.carry_out(host, parts, body, route.as_ref(), rule, parallel, cut).await
+        };
+        let status = outcome.status();
+        self.org.log.answered(number, (status != 0).then_some(status), u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
+        outcome
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one call's facts, used here only")]
+    async fn carry_out(
+        &self,
+        host: Host,
+        mut parts: Parts,
+        body: Bytes,
+        route: Option<&Route>,
+        rule: Option<Rule>,
+        parallel: bool,
+        cut: &Arc<AtomicBool>,
+    ) -> Outcome {
+        self.delayed(rule.as_ref()).await;
+        let fault = rule.as_ref().map(|rule| &rule.fault);
+        if let Some(outcome) = fault.and_then(|fault| instead(fault, route)) {
+            self.delayed_after(rule.as_ref(), outcome.status()).await;
+            return outcome;
+        }
+        if let Some(refusal) = too_large(&parts) {
+            return Outcome::Answer(refusal);
+        }
+        if parallel {
+            parts.extensions.insert(web::call::Parallel);
+        }
+        let answer = self.handle(host, parts, body).await;
+        let outcome = match fault {
+            None => Outcome::Answer(answer),
+            Some(fault) => {
+                let (parts, body) = answer.into_parts();
+                let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+                spoil(fault, Response::from_parts(parts, bytes), cut)
+            }
+        };
+        self.delayed_after(rule.as_ref(), outcome.status()).await;
+        outcome
+    }
+
+    async fn handle(&self, host: Host, mut parts: Parts, body: Bytes) -> Response<Body> {
+        // Collection resources answer with and without a trailing slash.
+        let path = parts.uri.path();
+        if path.starts_with("/services/data/")
+            && path.ends_with('/')
+            && !path.ends_with("//")
+            && let Some(uri) = without_last_slash(&parts.uri)
+        {
+            parts.uri = uri;
+        }
+        parts.extensions.insert(host);
+        let router = if host == Host::Login { &self.login } else { &self.instance };
+        match router.clone().oneshot(Request::from_parts(parts, Body::from(body))).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }
+
+    fn note(&self, number: u64, rule: Option<&Rule>) {
+        if let Some(rule) = rule {
+            let name = match serde_json::to_value(&rule.fault) {
+                Ok(serde_json::Value::String(name)) => name,
+                Ok(serde_json::Value::Object(members)) => members.keys().next().cloned().unwrap_or_default(),
+                _ => "fault".into(),
+            };
+            self.org.log.fault(number, name);
+        }
+    }
+
+    async fn delayed(&self, rule: Option<&Rule>) {
+        let Some(rule) = rule else { return };
+        let more = if let Fault::Delay(delay) = rule.fault { delay } else { Duration::ZERO };
+        pause(rule.delay_ms.saturating_add(more)).await;
+    }
+
+    async fn delayed_after(&self, rule: Option<&Rule>, status: u16) {
+        let Some(rule) = rule else { return };
+        if rule.delay_after_status.is_none_or(|wanted| wanted == status) {
+            pause(rule.delay_after_ms).await;
+        }
+    }
+}
+
+async fn pause(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
+}
+
+fn without_last_slash(uri: &Uri) -> Option<Uri> {
+    let path = uri.path().strip_suffix('/')?;
+    match uri.query() {
+        Some(query) => format!("{path}?{query}").parse().ok(),
+        None => path.parse().ok(),
+    }
+}
+
+fn too_large(parts: &Parts) -> Option<Response<Body>> {
+    let line = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let headers: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let status = if line > HEAD_LIMIT {
+        StatusCode::URI_TOO_LONG
+    } else if line + headers > HEAD_LIMIT {
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+    } else {
+        return None;
+    };
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = status;
+    Some(answer)
+}
+
+fn entry(host: Host, parts: &Parts, now: i64) -> log::Request {
+    log::Request {
+        number: 0,
+        host,
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().map(str::to_owned),
+        headers: parts
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect(),
+        body: String::new(),
+        form: std::collections::BTreeMap::new(),
+        status: None,
+        time: now,
+        took: None,
+        fault: None,
+    }
+}
+
+/// Counts a token call while it lasts, delays included.
+struct InFlight<'a>(&'a Org);
+
+impl<'a> InFlight<'a> {
+    fn new(org: &'a Org) -> Self {
+        org.auth(|auth| {
+            auth.counters.in_flight += 1;
+            auth.counters.in_flight_max = auth.counters.in_flight_max.max(auth.counters.in_flight);
+        });
+        Self(org)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.auth(|auth| auth.counters.in_flight = auth.counters.in_flight.saturating_sub(1));
+    }
+}
+
+/// Marks a refresh token as being worked on.
+struct Refreshing<'a> {
+    org: &'a Org,
+    token: String,
+    first: bool,
+}
+
+impl<'a> Refreshing<'a> {
+    fn new(org: &'a Org, token: &str) -> Self {
+        let first = org.auth(|auth| auth.refreshing.insert(token.to_owned()));
+        Self { org, token: token.to_owned(), first }
+    }
+}
+
+impl Drop for Refreshing<'_> {
+    fn drop(&mut self) {
+        if self.first {
+            self.org.auth(|auth| auth.refreshing.remove(&self.token));
+        }
+    }
+}

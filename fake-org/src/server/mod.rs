@@ -1,0 +1,105 @@
+//! The hosts: a thread with a runtime of its own, so that it lives whatever the caller's runtime does.
+
+mod body;
+mod dispatch;
+mod route;
+mod socket;
+mod spoil;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::log::Host;
+use crate::shared::Org;
+use dispatch::Hosts;
+use socket::Socket;
+
+struct Listen {
+    listener: TcpListener,
+    host: Host,
+}
+
+/// The running hosts. Dropping it closes every listener and connection.
+#[derive(Debug)]
+pub(crate) struct Server {
+    listeners: Option<UnboundedSender<Listen>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A listener on a loopback port; 0 takes a free one.
+pub(crate) fn bind(ip: IpAddr, port: u16) -> std::io::Result<(TcpListener, u16)> {
+    let listener = TcpListener::bind(SocketAddr::new(ip, port))?;
+    listener.set_nonblocking(true)?;
+    let port = listener.local_addr()?.port();
+    Ok((listener, port))
+}
+
+/// The address hosts listen on unless another loopback address is asked for.
+pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+impl Server {
+    pub(crate) fn start(org: Arc<Org>) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (sender, receiver) = unbounded_channel();
+        let thread = std::thread::Builder::new().name("fake-org".into()).spawn(move || {
+            runtime.block_on(serve(org, receiver));
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { listeners: Some(sender), thread: Some(thread) })
+    }
+
+    /// Serves one more origin.
+    pub(crate) fn listen(&self, listener: TcpListener, host: Host) {
+        if let Some(listeners) = &self.listeners {
+            // Fails only when the thread is gone, and then nothing answers anyway.
+            let _ = listeners.send(Listen { listener, host });
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.listeners = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of that thread was already printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Runs until the [`Server`] is dropped.
+async fn serve(org: Arc<Org>, mut listeners: UnboundedReceiver<Listen>) {
+    let hosts = Arc::new(Hosts::new(org));
+    while let Some(Listen { listener, host }) = listeners.recv().await {
+        if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
+            tokio::spawn(accept(Arc::clone(&hosts), listener, host));
+        }
+    }
+}
+
+async fn accept(hosts: Arc<Hosts>, listener: tokio::net::TcpListener, host: Host) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors, most likely: give connections time to end.
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let hosts = Arc::clone(&hosts);
+        tokio::spawn(async move {
+            let cut = Arc::new(AtomicBool::new(false));
+            let socket = TokioIo::new(Socket::new(stream, Arc::clone(&cut)));
+            let service =
+                service_fn(move |request| Arc::clone(&hosts).answer(host, request, Arc::clone(&cut)));
+            // A connection that ends in an error ended as it should: cut, or left by the client.
+            let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(socket, service).await;
+        });
+    }
+}

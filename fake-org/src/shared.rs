@@ -1,0 +1,163 @@
+//! The running org: everything its hosts share.
+
+use std::sync::Mutex;
+
+use crate::auth::keys::Signer;
+use crate::auth::settings::{App, Settings};
+use crate::auth::users::User;
+use crate::auth::{Auth, Counters};
+use crate::base::clock::Clock;
+use crate::base::lock;
+use crate::data::Data;
+use crate::data::seed::Sample;
+use crate::fault::Faults;
+use crate::log::{Host, Log};
+use crate::soql::cursor::Cursors;
+
+/// Where the hosts are reached, as printed in answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Origins {
+    pub(crate) login: String,
+    pub(crate) instance: String,
+    pub(crate) moved: Option<String>,
+}
+
+impl Origins {
+    /// The origin token answers name as `instance_url`.
+    pub(crate) fn current_instance(&self) -> &str {
+        self.moved.as_deref().unwrap_or(&self.instance)
+    }
+
+    pub(crate) fn of(&self, host: Host) -> &str {
+        match host {
+            Host::Login => &self.login,
+            Host::Instance => &self.instance,
+            Host::MovedInstance => self.current_instance(),
+        }
+    }
+}
+
+/// One org. Lock order: no two of these locks are ever held at once.
+#[derive(Debug)]
+pub(crate) struct Org {
+    pub(crate) app: App,
+    pub(crate) auto_approve: bool,
+    pub(crate) sample: Sample,
+    first_settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) faults: Faults,
+    pub(crate) log: Log,
+    pub(crate) data: Data,
+    pub(crate) cursors: Cursors,
+    settings: Mutex<Settings>,
+    auth: Mutex<Auth>,
+    signer: Mutex<Signer>,
+    origins: Mutex<Origins>,
+    api_calls: Mutex<u64>,
+}
+
+impl Org {
+    pub(crate) fn new(
+        app: App,
+        auto_approve: bool,
+        settings: Settings,
+        organization_id: &str,
+        sample: Sample,
+        origins: Origins,
+    ) -> Result<Self, crate::data::DataError> {
+        let org = Self {
+            app,
+            auto_approve,
+            sample,
+            first_settings: settings.clone(),
+            clock: Clock::default(),
+            faults: Faults::default(),
+            log: Log::default(),
+            data: Data::open()?,
+            cursors: Cursors::default(),
+            settings: Mutex::new(settings),
+            auth: Mutex::new(Auth::new(organization_id)),
+            signer: Mutex::new(Signer::default()),
+            origins: Mutex::new(origins),
+            api_calls: Mutex::new(0),
+        };
+        org.fill()?;
+        Ok(org)
+    }
+
+    fn fill(&self) -> Result<(), crate::data::DataError> {
+        let users = self.auth(|auth| {
+            if self.auto_approve {
+                auth.signed_in = auth.users.first().map(|user| user.id.clone());
+            }
+            auth.users.clone()
+        });
+        self.data.seed(&self.sample, &users, self.clock.now())
+    }
+
+    /// Back to how it started: sample data, no logins, no tokens, no faults. Addresses and keys stay.
+    pub(crate) fn reset(&self) -> Result<(), crate::data::DataError> {
+        self.faults.clear();
+        self.clock.reset();
+        *lock(&self.settings) = self.first_settings.clone();
+        self.auth(|auth| {
+            let in_flight = auth.counters.in_flight;
+            *auth = Auth::new(&auth.organization_id);
+            auth.counters = Counters { in_flight, ..Counters::default() };
+        });
+        *lock(&self.api_calls) = 0;
+        lock(&self.origins).moved = None;
+        self.log.clear();
+        self.cursors.close_all();
+        self.fill()
+    }
+
+    pub(crate) fn auth<T>(&self, work: impl FnOnce(&mut Auth) -> T) -> T {
+        work(&mut lock(&self.auth))
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        lock(&self.settings).clone()
+    }
+
+    pub(crate) fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut lock(&self.settings));
+    }
+
+    pub(crate) fn origins(&self) -> Origins {
+        lock(&self.origins).clone()
+    }
+
+    pub(crate) fn set_moved(&self, origin: String) {
+        lock(&self.origins).moved = Some(origin);
+    }
+
+    pub(crate) fn signer(&self) -> Signer {
+        *lock(&self.signer)
+    }
+
+    pub(crate) fn rotate_key(&self) {
+        lock(&self.signer).generation += 1;
+    }
+
+    /// Counts one API call; the number used so far.
+    pub(crate) fn count_api_call(&self) -> u64 {
+        let mut calls = lock(&self.api_calls);
+        *calls += 1;
+        *calls
+    }
+
+    pub(crate) fn api_calls(&self) -> u64 {
+        *lock(&self.api_calls)
+    }
+
+    /// The user of that name; made, also as a `User` record, when there is none.
+    pub(crate) fn user_or_new(&self, username: &str) -> User {
+        let (user, new) = self.auth(|auth| auth.user_or_new(username));
+        if new {
+            // A record that cannot be written leaves a user who can still sign in.
+            let _ = self.data.add_user(&user, self.clock.now());
+        }
+        user
+    }
+}

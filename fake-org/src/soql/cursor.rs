@@ -1,0 +1,72 @@
+//! Open query results, read page by page.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::Plan;
+use crate::base::clock::{Millis, millis};
+use crate::base::{ids, lock};
+
+/// Cursors live two days.
+const LIFE: Duration = Duration::from_secs(2 * 24 * 60 * 60);
+/// The oldest are closed beyond this many. (Salesforce's classic limit is 10 per user; whether it still holds
+/// is unverified, so this one only bounds memory.)
+const BOUND: usize = 100;
+
+/// One open result.
+#[derive(Debug)]
+pub(crate) struct Cursor {
+    pub(crate) plan: Plan,
+    pub(crate) keys: Vec<i64>,
+    pub(crate) page: usize,
+    pub(crate) user_id: String,
+    born: Millis,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Cursors {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    last: u64,
+    open: VecDeque<(String, Arc<Cursor>)>,
+}
+
+impl Cursors {
+    /// Opens a cursor; its locator, `01g…`.
+    pub(crate) fn open(
+        &self,
+        plan: Plan,
+        keys: Vec<i64>,
+        page: usize,
+        user_id: &str,
+        now: Millis,
+    ) -> (String, Arc<Cursor>) {
+        let cursor = Arc::new(Cursor { plan, keys, page, user_id: user_id.to_owned(), born: now });
+        let mut inner = lock(&self.inner);
+        inner.last += 1;
+        let locator = ids::make("01g", inner.last);
+        if inner.open.len() >= BOUND {
+            inner.open.pop_front();
+        }
+        inner.open.push_back((locator.clone(), Arc::clone(&cursor)));
+        (locator, cursor)
+    }
+
+    /// The cursor and the offset of a `01g…-2000` locator of this user.
+    pub(crate) fn find(&self, locator: &str, user_id: &str, now: Millis) -> Option<(String, Arc<Cursor>, usize)> {
+        let (id, offset) = locator.split_once('-')?;
+        let offset: usize = offset.parse().ok()?;
+        let inner = lock(&self.inner);
+        let (id, cursor) = inner.open.iter().find(|(known, _)| known == id)?;
+        let live = cursor.user_id == user_id && now < cursor.born.saturating_add(millis(LIFE));
+        (live && offset <= cursor.keys.len()).then(|| (id.clone(), Arc::clone(cursor), offset))
+    }
+
+    pub(crate) fn close_all(&self) {
+        lock(&self.inner).open.clear();
+    }
+}

@@ -1,0 +1,223 @@
+//! Tokens → tree.
+
+use winnow::combinator::{alt, cut_err, delimited, opt, preceded, repeat, separated};
+use winnow::error::{ContextError, ErrMode};
+use winnow::prelude::*;
+use winnow::stream::TokenSlice;
+use winnow::token::any;
+
+use super::ast::{At, Condition, Literal, Op, Order, Path, Query, Select};
+use super::dates::DateLiteral;
+use super::error;
+use super::lex::{Kind, Token};
+use crate::data::Refusal;
+
+type Input<'t> = TokenSlice<'t, Token>;
+
+/// Words that end a clause and can be no alias.
+const KEYWORDS: [&str; 12] =
+    ["SELECT", "FROM", "WHERE", "ORDER", "BY", "LIMIT", "OFFSET", "GROUP", "HAVING", "WITH", "FOR", "USING"];
+
+pub(super) fn query(text: &str, tokens: &[Token]) -> Result<Query, Refusal> {
+    if let Some(what) = not_emulated(tokens) {
+        return Err(Refusal::not_emulated("MALFORMED_QUERY", what));
+    }
+    let mut input = TokenSlice::new(tokens);
+    let result = whole(&mut input);
+    let place = tokens.len() - input.len();
+    match (result, tokens.get(place)) {
+        (Ok(query), None) => Ok(query),
+        (_, Some(token)) => Err(error::unexpected(text, token.offset, &token.source)),
+        (Err(_), None) => Err(error::unexpected(text, text.len(), "<EOF>")),
+    }
+}
+
+/// Correct SOQL that this emulator does not do yet gets an error that says so.
+fn not_emulated(tokens: &[Token]) -> Option<&'static str> {
+    tokens.windows(2).find_map(|pair| {
+        let [a, b] = pair else { return None };
+        let Kind::Word(word) = &a.kind else {
+            let subquery = a.kind == Kind::Symbol("(")
+                && matches!(&b.kind, Kind::Word(w) if w.eq_ignore_ascii_case("SELECT"));
+            return subquery.then_some("a subquery");
+        };
+        let word = word.to_ascii_uppercase();
+        match (word.as_str(), &b.kind) {
+            ("GROUP", Kind::Word(_)) => Some("GROUP BY"),
+            ("TYPEOF", Kind::Word(_)) => Some("TYPEOF"),
+            ("USING", Kind::Word(_)) => Some("USING SCOPE"),
+            ("INCLUDES" | "EXCLUDES", Kind::Symbol("(")) => Some("INCLUDES and EXCLUDES"),
+            (
+                "SUM" | "AVG" | "MIN" | "MAX" | "COUNT_DISTINCT" | "FORMAT" | "TOLABEL" | "CONVERTCURRENCY"
+                | "FIELDS" | "CALENDAR_YEAR" | "CALENDAR_MONTH" | "DISTANCE",
+                Kind::Symbol("("),
+            ) => Some("a function"),
+            _ => None,
+        }
+    })
+}
+
+fn whole(input: &mut Input<'_>) -> ModalResult<Query> {
+    keyword("SELECT").parse_next(input)?;
+    let select = cut_err(select).parse_next(input)?;
+    cut_err(keyword("FROM")).parse_next(input)?;
+    let from = cut_err(name).parse_next(input)?;
+    let alias = opt(alias).parse_next(input)?;
+    let filter = opt(preceded(keyword("WHERE"), cut_err(condition))).parse_next(input)?;
+    let order = opt(preceded(
+        (keyword("ORDER"), cut_err(keyword("BY"))),
+        cut_err(separated(1.., order, symbol(","))),
+    ))
+    .parse_next(input)?
+    .unwrap_or_default();
+    let limit = opt(preceded(keyword("LIMIT"), cut_err(count))).parse_next(input)?;
+    let offset = opt(preceded(keyword("OFFSET"), cut_err(count))).parse_next(input)?;
+    let _: Option<()> = opt((
+        keyword("FOR"),
+        cut_err(alt((keyword("VIEW"), keyword("REFERENCE"), keyword("UPDATE")))),
+    ).void())
+    .parse_next(input)?;
+    winnow::combinator::eof.void().parse_next(input)?;
+    Ok(Query { select, from, alias, filter, order, limit, offset })
+}
+
+fn select(input: &mut Input<'_>) -> ModalResult<Select> {
+    alt((
+        (keyword("COUNT"), symbol("("), symbol(")")).value(Select::Count),
+        separated(1.., name, symbol(",")).map(Select::Fields),
+    ))
+    .parse_next(input)
+}
+
+fn alias(input: &mut Input<'_>) -> ModalResult<String> {
+    opt(keyword("AS")).void().parse_next(input)?;
+    name.verify(|path: &Path| {
+        !path.value.contains('.') && !KEYWORDS.iter().any(|word| path.value.eq_ignore_ascii_case(word))
+    })
+    .map(|path| path.value)
+    .parse_next(input)
+}
+
+/// AND and OR may not be mixed without parentheses: the second kind is an unexpected token.
+fn condition(input: &mut Input<'_>) -> ModalResult<Condition> {
+    let first = term(input)?;
+    let mut all = vec![first];
+    let word = if at_keyword(input, "AND") { "AND" } else { "OR" };
+    let more: Vec<Condition> = repeat(0.., preceded(keyword(word), cut_err(term))).parse_next(input)?;
+    if more.is_empty() {
+        return all.pop().ok_or_else(|| ErrMode::Cut(ContextError::new()));
+    }
+    all.extend(more);
+    Ok(if word == "AND" { Condition::And(all) } else { Condition::Or(all) })
+}
+
+fn term(input: &mut Input<'_>) -> ModalResult<Condition> {
+    alt((
+        preceded(keyword("NOT"), cut_err(term)).map(|inner| Condition::Not(Box::new(inner))),
+        delimited(symbol("("), cut_err(condition), cut_err(symbol(")"))),
+        test,
+    ))
+    .parse_next(input)
+}
+
+fn test(input: &mut Input<'_>) -> ModalResult<Condition> {
+    let field = name.parse_next(input)?;
+    if let Some(negated) = opt(alt((
+        keyword("IN").value(false),
+        (keyword("NOT"), cut_err(keyword("IN"))).value(true),
+    )))
+    .parse_next(input)?
+    {
+        let values = cut_err(delimited(symbol("("), separated(1.., literal, symbol(",")), symbol(")")))
+            .parse_next(input)?;
+        return Ok(Condition::In { field, negated, values });
+    }
+    let op = cut_err(alt((
+        symbol("=").value(Op::Eq),
+        symbol("!=").value(Op::Ne),
+        symbol("<=").value(Op::Le),
+        symbol(">=").value(Op::Ge),
+        symbol("<").value(Op::Lt),
+        symbol(">").value(Op::Gt),
+        keyword("LIKE").value(Op::Like),
+    )))
+    .parse_next(input)?;
+    let value = cut_err(literal).parse_next(input)?;
+    Ok(Condition::Compare { field, op, value })
+}
+
+fn literal(input: &mut Input<'_>) -> ModalResult<At<Literal>> {
+    let offset = input.first().map_or(0, |token| token.offset);
+    let relative = any.verify_map(|token: &Token| match &token.kind {
+        Kind::Word(word) => DateLiteral::takes_number(word).map(|number| (word.clone(), number)),
+        _ => None,
+    });
+    if let Some((name, takes_number)) = opt(relative).parse_next(input)? {
+        let n = if takes_number {
+            Some(preceded(symbol(":"), count).parse_next(input)?.try_into().unwrap_or(i64::MAX))
+        } else {
+            None
+        };
+        return Ok(At { value: Literal::Relative(DateLiteral { name, n }), offset });
+    }
+    any.verify_map(|token: &Token| {
+        Some(match &token.kind {
+            Kind::Text(raw) => Literal::Text(raw.clone()),
+            Kind::Number(text) => match text.parse() {
+                Ok(n) => Literal::Int(n),
+                Err(_) => Literal::Decimal(text.parse().ok()?),
+            },
+            Kind::Date(text) => Literal::Date(text.clone()),
+            Kind::DateTime(text) => Literal::DateTime(text.clone()),
+            Kind::Word(word) if word.eq_ignore_ascii_case("TRUE") => Literal::Boolean(true),
+            Kind::Word(word) if word.eq_ignore_ascii_case("FALSE") => Literal::Boolean(false),
+            Kind::Word(word) if word.eq_ignore_ascii_case("NULL") => Literal::Null,
+            _ => return None,
+        })
+    })
+    .map(|value| At { value, offset })
+    .parse_next(input)
+}
+
+fn order(input: &mut Input<'_>) -> ModalResult<Order> {
+    let field = name.parse_next(input)?;
+    let descending =
+        opt(alt((keyword("ASC").value(false), keyword("DESC").value(true)))).parse_next(input)?.unwrap_or(false);
+    let nulls_last = opt(preceded(
+        keyword("NULLS"),
+        cut_err(alt((keyword("FIRST").value(false), keyword("LAST").value(true)))),
+    ))
+    .parse_next(input)?;
+    Ok(Order { field, descending, nulls_last })
+}
+
+fn name(input: &mut Input<'_>) -> ModalResult<Path> {
+    any.verify_map(|token: &Token| match &token.kind {
+        Kind::Word(word) => Some(At { value: word.clone(), offset: token.offset }),
+        _ => None,
+    })
+    .parse_next(input)
+}
+
+fn count(input: &mut Input<'_>) -> ModalResult<u64> {
+    any.verify_map(|token: &Token| match &token.kind {
+        Kind::Number(text) => text.parse().ok(),
+        _ => None,
+    })
+    .parse_next(input)
+}
+
+fn at_keyword(input: &Input<'_>, word: &str) -> bool {
+    input.first().is_some_and(|token| matches!(&token.kind, Kind::Word(w) if w.eq_ignore_ascii_case(word)))
+}
+
+fn keyword<'t>(word: &'static str) -> impl Parser<Input<'t>, (), ErrMode<ContextError>> {
+    any.verify_map(move |token: &Token| match &token.kind {
+        Kind::Word(w) if w.eq_ignore_ascii_case(word) => Some(()),
+        _ => None,
+    })
+}
+
+fn symbol<'t>(wanted: &'static str) -> impl Parser<Input<'t>, (), ErrMode<ContextError>> {
+    any.verify_map(move |token: &Token| (token.kind == Kind::Symbol(wanted)).then_some(()))
+}

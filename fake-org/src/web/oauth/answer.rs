@@ -1,0 +1,86 @@
+//! What a successful token call answers.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac as _};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::auth::grants::Issued;
+use crate::auth::users::User;
+use crate::shared::Org;
+
+/// id tokens live two minutes.
+const ID_TOKEN_SECONDS: i64 = 120;
+
+/// The identity URL: on the host that was used to log in.
+pub(crate) fn id_url(origin: &str, user: &User) -> String {
+    format!("{origin}/id/{}/{}", user.organization_id, user.id)
+}
+
+/// The members of a token answer. No `expires_in`: ordinary Salesforce tokens come without.
+pub(super) fn token_answer(org: &Org, issued: &Issued, origin: &str) -> Map<String, Value> {
+    let id = id_url(origin, &issued.user);
+    let issued_at = issued.at.to_string();
+    let mut answer = Map::new();
+    answer.insert("access_token".into(), json!(issued.access_token));
+    if let Some(token) = &issued.refresh_token {
+        answer.insert("refresh_token".into(), json!(token));
+    }
+    answer.insert("signature".into(), json!(signature(&org.app.client_secret, &id, &issued_at)));
+    answer.insert("scope".into(), json!(issued.scopes.shuffled()));
+    if issued.scopes.openid()
+        && let Some(id_token) = id_token(org, issued, origin, &id)
+    {
+        answer.insert("id_token".into(), json!(id_token));
+    }
+    answer.insert("instance_url".into(), json!(org.origins().current_instance()));
+    answer.insert("id".into(), json!(id));
+    answer.insert("token_type".into(), json!("Bearer"));
+    answer.insert("issued_at".into(), json!(issued_at));
+    answer
+}
+
+/// base64(HMAC-SHA256(consumer secret, id + issued_at)).
+fn signature(secret: &str, id: &str, issued_at: &str) -> String {
+    // HMAC takes keys of every length, so this cannot fail.
+    Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_or_else(
+        |_| String::new(),
+        |mut mac| {
+            mac.update(id.as_bytes());
+            mac.update(issued_at.as_bytes());
+            STANDARD.encode(mac.finalize().into_bytes())
+        },
+    )
+}
+
+fn id_token(org: &Org, issued: &Issued, issuer: &str, subject: &str) -> Option<String> {
+    let at = issued.at / 1_000;
+    let digest = Sha256::digest(issued.access_token.as_bytes());
+    let mut claims = json!({
+        "iss": issuer,
+        "sub": subject,
+        "aud": org.app.client_id,
+        "iat": at,
+        "exp": at + ID_TOKEN_SECONDS,
+        "at_hash": URL_SAFE_NO_PAD.encode(digest.get(..16)?),
+    });
+    if let Some(nonce) = &issued.nonce {
+        claims["nonce"] = json!(nonce);
+    }
+    org.signer().sign(&claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_matches_the_known_vector() {
+        let id = "https://login.salesforce.com/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU";
+        assert_eq!(
+            signature("test-consumer-secret", id, "1278448384422"),
+            "NTSUjT+9OY7XrNINiQ95b+vc3ZUw2n80UXK2y1dv0Kc="
+        );
+    }
+}

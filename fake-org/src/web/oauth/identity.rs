@@ -1,0 +1,66 @@
+//! `GET /id/<organization>/<user>`.
+
+use axum::extract::Path;
+use serde_json::json;
+
+use super::answer::id_url;
+use super::person::{UTC_OFFSET, caller, photos, urls};
+use crate::base::{clock, ids};
+use crate::web::call::Call;
+use crate::web::reply::{self, Reply};
+
+pub(super) async fn identity(Path((org_id, user_id)): Path<(String, String)>, call: Call) -> Reply {
+    let (me, session) = match caller(&call) {
+        Ok(found) => found,
+        Err(refusal) => return *refusal,
+    };
+    let (Some(org_id), Some(user_id)) = (ids::normalize(&org_id), ids::normalize(&user_id)) else {
+        return reply::word(404, "Bad_Id");
+    };
+    if org_id != me.organization_id {
+        return reply::word(403, "Wrong_Org");
+    }
+    // Someone else's identity needs `api` or `full`.
+    let other = user_id != me.id;
+    let user = call.org.auth(|auth| auth.user(&user_id).cloned());
+    let Some(user) = user.filter(|_| !other || session.scopes.api()) else {
+        return reply::word(404, if other { "No_Access" } else { "Bad_Id" });
+    };
+    let active = call.org.auth(|auth| auth.is_active(&user.id));
+    let origins = call.org.origins();
+    let instance = origins.current_instance();
+    let version = match call.param("version") {
+        Some("latest") => Some(super::super::rest::LATEST),
+        other => other,
+    };
+    let now = call.org.clock.now();
+    let body = json!({
+        "id": id_url(&call.origin(), &user),
+        "asserted_user": !other,
+        "user_id": user.id,
+        "organization_id": user.organization_id,
+        "username": user.username,
+        "nick_name": user.username.split('@').next().unwrap_or_default(),
+        "display_name": user.display_name(),
+        "email": user.email,
+        "email_verified": true,
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "timezone": "America/Los_Angeles",
+        "photos": photos(instance),
+        "addr_street": null, "addr_city": null, "addr_state": null, "addr_country": "US", "addr_zip": null,
+        "mobile_phone": null,
+        "mobile_phone_verified": false,
+        "is_lightning_login_user": false,
+        "status": { "created_date": null, "body": null },
+        "urls": urls(instance, &user, version),
+        "active": active,
+        "user_type": "STANDARD",
+        "language": "en_US",
+        "locale": "en_US",
+        "utcOffset": UTC_OFFSET,
+        "last_modified_date": clock::zulu(now - 400 * 86_400_000),
+        "is_app_installed": true,
+    });
+    reply::no_store(reply::json(200, &body))
+}

@@ -1,0 +1,51 @@
+//! The login form's other side, and the browser session it makes.
+
+use super::authorize::finish;
+use super::request::AuthorizeRequest;
+use crate::web::call::Call;
+use crate::web::pages;
+use crate::web::reply::{self, Reply, redirect, with_cookie};
+
+/// The browser's login. Its name holds the port, because cookies do not keep ports apart and an app under test
+/// is on the same host.
+pub(super) struct LoginCookie;
+
+pub(super) const COOKIE: LoginCookie = LoginCookie;
+
+impl LoginCookie {
+    #[allow(clippy::unused_self, reason = "reads better at the place of use")]
+    pub(super) fn name(&self, call: &Call) -> String {
+        let origin = call.origin();
+        let port = origin.rsplit(':').next().unwrap_or_default();
+        format!("fake_org_sid_{port}")
+    }
+}
+
+pub(super) async fn submit(call: Call) -> Reply {
+    let request = match AuthorizeRequest::read(&call.org, call.form_param("request").unwrap_or_default()) {
+        Ok(request) => request,
+        Err(problem) => return problem.reply(),
+    };
+    let username = call.form_param("username").unwrap_or_default();
+    let password = call.form_param("pw").unwrap_or_default();
+    match call.org.auth(|auth| auth.browser_login(username, password)) {
+        Err(sentence) => pages::login::show(&call.org, &request, Some((username, sentence))),
+        Ok(cookie) => {
+            let user = call.org.auth(|auth| auth.browser_user(Some(&cookie)).cloned());
+            let reply = match user {
+                Some(user) if call.org.auto_approve => finish(&call.org, &request, &user),
+                _ => redirect(303, &format!("/services/oauth2/authorize?{}", request.after_login())),
+            };
+            let name = COOKIE.name(&call);
+            with_cookie(reply, &format!("{name}={cookie}; Path=/; HttpOnly; SameSite=Lax"))
+        }
+    }
+}
+
+pub(super) async fn logout(call: Call) -> Reply {
+    let name = COOKIE.name(&call);
+    let cookie = call.cookie(&name);
+    call.org.auth(|auth| auth.browser_logout(cookie));
+    let reply = reply::redirect(302, "/");
+    with_cookie(reply, &format!("{name}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"))
+}

@@ -1,0 +1,45 @@
+//! The OAuth and OpenID Connect endpoints.
+
+mod answer;
+mod authorize;
+mod consent;
+mod discovery;
+mod identity;
+mod introspect;
+mod login;
+mod person;
+mod request;
+mod revoke;
+mod token;
+mod userinfo;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{any, get, post};
+
+use crate::shared::Org;
+
+pub(crate) use answer::id_url;
+pub(crate) use request::AuthorizeRequest;
+
+/// What every host with OAuth has.
+pub(crate) fn endpoints() -> Router<Arc<Org>> {
+    Router::new()
+        .route("/services/oauth2/authorize", any(authorize::authorize))
+        .route("/services/oauth2/token", any(token::token))
+        .route("/services/oauth2/revoke", get(revoke::revoke).post(revoke::revoke))
+        .route("/services/oauth2/introspect", post(introspect::introspect))
+        .route("/services/oauth2/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
+        .route("/.well-known/openid-configuration", get(discovery::configuration))
+        .route("/id/keys", get(discovery::keys))
+        .route("/id/{org}/{user}", get(identity::identity).post(identity::identity))
+}
+
+/// The forms people fill in.
+pub(crate) fn login_pages() -> Router<Arc<Org>> {
+    Router::new()
+        .route("/login", post(login::submit))
+        .route("/consent", post(consent::submit))
+        .route("/secur/logout.jsp", get(login::logout))
+}

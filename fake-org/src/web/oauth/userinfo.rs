@@ -1,0 +1,50 @@
+//! `/services/oauth2/userinfo`.
+
+use serde_json::json;
+
+use super::answer::id_url;
+use super::person::{UTC_OFFSET, caller, photos, urls};
+use crate::base::clock;
+use crate::web::call::Call;
+use crate::web::reply::{self, Reply};
+
+pub(super) async fn userinfo(call: Call) -> Reply {
+    let user = match caller(&call) {
+        Ok((user, _)) => user,
+        Err(refusal) => return *refusal,
+    };
+    let origins = call.org.origins();
+    let instance = origins.current_instance();
+    let photos = photos(instance);
+    let body = json!({
+        // A URL; its host is the one that was asked.
+        "sub": id_url(&call.origin(), &user),
+        "user_id": user.id,
+        "organization_id": user.organization_id,
+        "preferred_username": user.username,
+        "nickname": user.username.split('@').next().unwrap_or_default(),
+        "name": user.display_name(),
+        "email": user.email,
+        "email_verified": true,
+        "given_name": user.first_name,
+        "family_name": user.last_name,
+        "zoneinfo": "America/Los_Angeles",
+        "photos": photos.clone(),
+        "profile": format!("{instance}/{}", user.id),
+        "picture": photos["picture"],
+        "address": { "country": "US" },
+        "phone_number": null,
+        "phone_number_verified": false,
+        "urls": urls(instance, &user, None),
+        "active": true,
+        "user_type": "STANDARD",
+        "language": "en_US",
+        "locale": "en_US",
+        "utcOffset": UTC_OFFSET,
+        "updated_at": clock::zulu(call.org.clock.now() - 400 * 86_400_000),
+        "is_app_installed": true,
+        "is_salesforce_integration_user": false,
+        "is_lightning_login_user": false,
+    });
+    reply::no_store(reply::json(200, &body))
+}

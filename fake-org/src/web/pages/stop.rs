@@ -1,0 +1,29 @@
+//! Pages the browser does not come back from.
+
+use super::{EMBLEM, escape, layout};
+use crate::auth::error::OauthError;
+use crate::web::reply::{Reply, html};
+
+/// A client id or redirect URI that cannot be trusted: said here, not at the callback.
+pub(crate) fn oauth_error(error: &OauthError) -> Reply {
+    let content = format!(
+        "<main>{EMBLEM}<div class=\"card\"><h1>OAuth Error</h1>\
+         <p class=\"problem\" role=\"alert\">error={}&amp;error_description={}</p>\
+         <p class=\"hint\">The app that sent you here asked for something this org does not know, so you cannot be \
+         sent back to it.</p></div></main>",
+        escape(&error.error),
+        escape(&error.description)
+    );
+    // The status is unverified.
+    html(400, layout("OAuth Error", "narrow", &content))
+}
+
+/// Unknown paths outside the APIs.
+pub(crate) async fn no_longer_exists() -> Reply {
+    let content = format!(
+        "<main>{EMBLEM}<div class=\"card\"><h1>URL No Longer Exists</h1>\
+         <p>You have attempted to reach a URL that no longer exists.</p>\
+         <p><a href=\"/\">What this org has</a></p></div></main>"
+    );
+    html(404, layout("URL No Longer Exists", "narrow", &content))
+}

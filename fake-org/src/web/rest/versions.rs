@@ -1,0 +1,56 @@
+//! `/services/data/` and `/services/data/vNN.0/`.
+
+use axum::Extension;
+use serde_json::{Map, Value, json};
+
+use super::guard::Caller;
+use crate::web::call::Call;
+use crate::web::oauth::id_url;
+use crate::web::reply::{self, Reply};
+
+/// No authentication, not counted.
+pub(super) async fn versions() -> Reply {
+    let all: Vec<Value> = (31..=67)
+        .map(|n: u32| {
+            // Three releases a year: 66.0 is Spring '26.
+            let (season, year) = (["Spring", "Summer", "Winter"][(n % 3) as usize], 4 + (n + 1) / 3);
+            let year = if season == "Winter" { year } else { year - u32::from(n % 3 == 2) };
+            json!({
+                "label": format!("{season} '{year:02}"),
+                "url": format!("/services/data/v{n}.0"),
+                "version": format!("{n}.0"),
+            })
+        })
+        .collect();
+    reply::json(200, &Value::Array(all))
+}
+
+/// What there is in a version. Only what this emulator answers.
+pub(super) async fn resources(Extension(caller): Extension<Caller>, call: Call) -> Reply {
+    let mut map = Map::new();
+    for name in ["limits", "query", "queryAll", "sobjects"] {
+        map.insert(name.into(), json!(format!("/services/data/v{}.0/{name}", caller.version)));
+    }
+    map.insert("identity".into(), json!(id_url(&call.org.origins().login, &caller.user)));
+    reply::json(200, &Value::Object(map))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn release_names_follow_the_calendar() {
+        let body = versions().await.into_body();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+        let list: Vec<Value> = serde_json::from_slice(&bytes).unwrap_or_default();
+        let label = |version: &str| {
+            list.iter().find(|item| item["version"] == version).map(|item| item["label"].clone())
+        };
+        assert_eq!(label("66.0"), Some(json!("Spring '26")));
+        assert_eq!(label("67.0"), Some(json!("Summer '26")));
+        assert_eq!(label("65.0"), Some(json!("Winter '26")));
+        assert_eq!(label("62.0"), Some(json!("Winter '25")));
+        assert_eq!(label("60.0"), Some(json!("Spring '24")));
+    }
+}
