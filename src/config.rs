@@ -390,7 +390,7 @@ impl Check {
     fn public_url(&mut self, text: &str) -> Option<Url> {
         let fix = "give the origin that browsers use for this app: https://host[:port], no path (plain http for \
                    127.0.0.1, [::1] and localhost only)";
-        let url = Url::parse(text.trim()).ok().filter(|url| is_bare_origin(url));
+        let url = Url::parse(text.trim()).ok().filter(is_bare_origin);
         match url {
             Some(url) if url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)) => {
                 Some(url)

@@ -1,4 +1,5 @@
 //! What the browser is given: cookies and headers (R-22, R-43 to; ).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
 use support::{Client, Page, World, raw};
@@ -74,10 +75,17 @@ async fn behind_https_every_cookie_is_secure_and_bound_to_its_host() {
     let page = browser.open(&world.url("/auth/salesforce/login")).await;
     let session = browser.open(&world.url("/session")).await;
     for cookie in page.set_cookies().into_iter().chain(session.set_cookies()) {
-        assert!(cookie.starts_with("__Host-") && cookie.contains("Secure") && cookie.contains("Path=/"), "{cookie}");
+        assert!(
+            cookie.starts_with("__Host-") && cookie.contains("Secure") && cookie.contains("Path=/"),
+            "{cookie}"
+        );
         assert!(!cookie.contains("Domain"), "{cookie}");
     }
-    assert!(page.location().as_str().contains("redirect_uri=https%3A%2F%2Fapp.example%2Fauth%2Fsalesforce%2Fcallback"));
+    assert!(
+        page.location()
+            .as_str()
+            .contains("redirect_uri=https%3A%2F%2Fapp.example%2Fauth%2Fsalesforce%2Fcallback")
+    );
 }
 
 /// a cookie that a sibling subdomain planted under another spelling is never used; two exact ones count as none.
@@ -97,13 +105,22 @@ async fn a_planted_cookie_never_passes_for_the_session() {
         answer.rsplit("\r\n\r\n").next().unwrap().to_owned()
     };
     assert_eq!(count(format!("__Host-salesforce={own}").into()), "5");
-    for name in ["%5F%5FHost-salesforce", "__%48ost-salesforce", "\u{a0}__Host-salesforce", "\u{2000}__Host-salesforce"] {
+    for name in [
+        "%5F%5FHost-salesforce",
+        "__%48ost-salesforce",
+        "\u{a0}__Host-salesforce",
+        "\u{2000}__Host-salesforce",
+    ] {
         assert_eq!(count(format!("{name}={planted}").into()), "1", "{name} alone");
         assert_eq!(count(format!("{name}={planted}; __Host-salesforce={own}").into()), "5", "{name} first");
         assert_eq!(count(format!("__Host-salesforce={own}; {name}={planted}").into()), "5", "{name} last");
     }
     assert_eq!(count(format!("__Host-salesforce={planted}; __Host-salesforce={own}").into()), "1", "twice");
-    assert_eq!(count(format!("x=\"a; __Host-salesforce={planted}\"; __Host-salesforce={own}").into()), "1", "smuggled");
+    assert_eq!(
+        count(format!("x=\"a; __Host-salesforce={planted}\"; __Host-salesforce={own}").into()),
+        "1",
+        "smuggled"
+    );
 }
 
 /// A-17 for the cookies of logins on their way.
@@ -112,7 +129,8 @@ async fn a_planted_login_cookie_is_never_used() {
     let world = World::start().await;
     let browser = Client::new();
     let callback = browser.visit_until(&world.url("/whoami"), "/auth/salesforce/callback").await;
-    let (name, value) = browser.cookies("127.0.0.1").into_iter().find(|(name, _)| name.starts_with("sf-login-")).unwrap();
+    let (name, value) =
+        browser.cookies("127.0.0.1").into_iter().find(|(name, _)| name.starts_with("sf-login-")).unwrap();
     let target = format!("{}?{}", callback.path(), callback.query().unwrap());
     let dashed = name.replacen('-', "%2D", 1);
     for cookies in [
@@ -138,7 +156,8 @@ async fn a_tampered_cookie_is_no_login_and_no_error() {
     let starts = Client::new();
     starts.open(&world.url("/auth/salesforce/login")).await;
     let attempt = starts.cookies("127.0.0.1").into_values().next().unwrap();
-    let mut values = vec![String::new(), attempt.clone(), "x".repeat(4000), "%00%ff".to_owned(), "{}".to_owned()];
+    let mut values =
+        vec![String::new(), attempt.clone(), "x".repeat(4000), "%00%ff".to_owned(), "{}".to_owned()];
     for position in (0..good.len()).step_by(11) {
         let mut bytes = good.clone().into_bytes();
         bytes[position] = if bytes[position] == b'A' { b'B' } else { b'A' };
@@ -153,7 +172,8 @@ async fn a_tampered_cookie_is_no_login_and_no_error() {
     // The session cookie in place of a login on its way, byte flips of that one.
     let flow = Client::new();
     let callback = flow.visit_until(&world.url("/whoami"), "/auth/salesforce/callback").await;
-    let (name, value) = flow.cookies("127.0.0.1").into_iter().find(|(name, _)| name.starts_with("sf-login-")).unwrap();
+    let (name, value) =
+        flow.cookies("127.0.0.1").into_iter().find(|(name, _)| name.starts_with("sf-login-")).unwrap();
     let mut values = vec![good, attempt, String::new()];
     for position in (0..value.len()).step_by(17) {
         let mut bytes = value.clone().into_bytes();

@@ -1,9 +1,10 @@
 //! The login flow: one attempt, one browser, one use.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
 use std::{collections::HashSet, time::Instant};
 
-use salesforce_fake_org::{Fault, FakeOrg, Route};
+use salesforce_fake_org::{FakeOrg, Fault, Route};
 use support::{ADA, Client, World, client::query, raw};
 use url::Url;
 
@@ -34,14 +35,24 @@ async fn every_login_asks_for_a_code_with_its_own_state_verifier_and_nonce() {
     for _ in 0..50 {
         let url = Client::new().open(&world.url(LOGIN)).await.location();
         let names: HashSet<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
-        let expected = ["response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge",
-            "code_challenge_method"];
+        let expected = [
+            "response_type",
+            "client_id",
+            "redirect_uri",
+            "scope",
+            "state",
+            "nonce",
+            "code_challenge",
+            "code_challenge_method",
+        ];
         assert_eq!(names, expected.map(str::to_owned).into(), "nothing else is sent");
         assert_eq!(query(&url, "response_type").unwrap(), "code");
         assert_eq!(query(&url, "code_challenge_method").unwrap(), "S256");
         assert_eq!(query(&url, "redirect_uri").unwrap(), world.url(CALLBACK));
         assert_eq!(query(&url, "scope").unwrap(), "api openid refresh_token");
-        for (seen, name) in [(&mut states, "state"), (&mut challenges, "code_challenge"), (&mut nonces, "nonce")] {
+        for (seen, name) in
+            [(&mut states, "state"), (&mut challenges, "code_challenge"), (&mut nonces, "nonce")]
+        {
             let value = query(&url, name).unwrap();
             assert_eq!(value.len(), 43, "{name}: 256 bits");
             assert!(seen.insert(value), "{name} is fresh");
@@ -52,7 +63,10 @@ async fn every_login_asks_for_a_code_with_its_own_state_verifier_and_nonce() {
     assert_eq!(exchange.form["redirect_uri"], world.url(CALLBACK));
     assert_eq!(exchange.form["code_verifier"].len(), 43);
     for request in world.org.requests() {
-        assert!(!request.query.unwrap_or_default().contains(world.org.client_secret()), "the secret is in no URL");
+        assert!(
+            !request.query.unwrap_or_default().contains(&world.org.client_secret()),
+            "the secret is in no URL"
+        );
     }
 }
 
@@ -60,14 +74,18 @@ async fn every_login_asks_for_a_code_with_its_own_state_verifier_and_nonce() {
 #[actix_web::test]
 async fn only_known_parameters_are_passed_on() {
     let world = World::start().await;
-    let path = format!("{LOGIN}?prompt=login%20consent&login_hint=bob%40example.com&scope=full&redirect_uri=x&evil=1");
+    let path = format!(
+        "{LOGIN}?prompt=login%20consent&login_hint=bob%40example.com&scope=full&redirect_uri=x&evil=1"
+    );
     let url = Client::new().open(&world.url(&path)).await.location();
     assert_eq!(query(&url, "prompt").unwrap(), "login consent");
     assert_eq!(query(&url, "login_hint").unwrap(), "bob@example.com");
     assert_eq!(query(&url, "scope").unwrap(), "api openid refresh_token");
     assert_eq!(query(&url, "redirect_uri").unwrap(), world.url(CALLBACK));
     assert!(query(&url, "evil").is_none());
-    for bad in ["?prompt=none", "?prompt=login&prompt=consent", "?host=evil.example", "?host=x.my.salesforce.com"] {
+    for bad in
+        ["?prompt=none", "?prompt=login&prompt=consent", "?host=evil.example", "?host=x.my.salesforce.com"]
+    {
         assert_eq!(Client::new().open(&world.url(&format!("{LOGIN}{bad}"))).await.status, 400, "{bad}");
     }
 }
@@ -154,7 +172,11 @@ async fn a_malformed_callback_is_refused_and_harms_nothing() {
     assert_eq!((post.status, post.header("allow")), (405, "GET"), "R-19: no other response mode");
     assert!(is_logged_in(&world, &browser).await);
     let landed = browser.open(good.as_str()).await;
-    assert_eq!((landed.status, landed.header("location")), (303, "/user"), "the good one still works: {landed:?}");
+    assert_eq!(
+        (landed.status, landed.header("location")),
+        (303, "/user"),
+        "the good one still works: {landed:?}"
+    );
 }
 
 /// Salesforce adds parameters; they are ignored.
@@ -163,7 +185,10 @@ async fn unknown_callback_parameters_are_ignored() {
     let world = World::start().await;
     let browser = Client::new();
     let mut callback = callback_of(&world, &browser).await;
-    callback.query_pairs_mut().append_pair("sfdc_community_url", "https://evil.example").append_pair("x", "y");
+    callback
+        .query_pairs_mut()
+        .append_pair("sfdc_community_url", "https://evil.example")
+        .append_pair("x", "y");
     assert_eq!(browser.open(callback.as_str()).await.status, 303);
     assert!(is_logged_in(&world, &browser).await);
 }
@@ -191,7 +216,11 @@ async fn a_callback_is_used_once() {
     let keeps_cookies = browser.copy();
     assert_eq!(browser.open(callback.as_str()).await.status, 303);
     let back_button = browser.open(callback.as_str()).await;
-    assert_eq!((back_button.status, back_button.header("location")), (303, "/"), "the back button leads home");
+    assert_eq!(
+        (back_button.status, back_button.header("location")),
+        (303, "/"),
+        "the back button leads home"
+    );
     assert_eq!(keeps_cookies.open(callback.as_str()).await.status, 400, "the cookie alone is not enough");
     assert_eq!(world.exchanges(), 1);
     assert!(is_logged_in(&world, &browser).await);
@@ -224,8 +253,11 @@ async fn parallel_tabs_each_land_on_their_own_page() {
     let mut last = first.clone();
     for _ in 0..50 {
         last = callback_of(&world, &browser).await;
-        let open: Vec<_> =
-            browser.cookies("127.0.0.1").into_iter().filter(|(name, _)| name.starts_with("sf-login-")).collect();
+        let open: Vec<_> = browser
+            .cookies("127.0.0.1")
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("sf-login-"))
+            .collect();
         assert!(open.len() <= 8, "{} open", open.len());
         assert!(open.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= 8 * 1024);
     }
@@ -284,10 +316,12 @@ async fn a_refusal_is_explained() {
         let browser = Client::new();
         let callback = callback_of(&world, &browser).await;
         let mut refused = callback.clone();
-        refused.query_pairs_mut().clear().append_pair("error", code).append_pair(
-            "error_description",
-            "<script>alert('x')</script>",
-        ).append_pair("state", &query(&callback, "state").unwrap());
+        refused
+            .query_pairs_mut()
+            .clear()
+            .append_pair("error", code)
+            .append_pair("error_description", "<script>alert('x')</script>")
+            .append_pair("state", &query(&callback, "state").unwrap());
         let page = browser.open(refused.as_str()).await;
         assert_eq!(page.status, status, "{code}: {page:?}");
         assert!(page.body.contains(says) && page.body.contains("Try again"), "{code}: {page:?}");
@@ -303,7 +337,8 @@ async fn a_refusal_is_explained() {
 #[actix_web::test]
 async fn a_refusal_at_the_token_endpoint_is_explained_too() {
     let world = World::start().await;
-    let oauth = |error: &str| Fault::OauthError { error: error.to_owned(), description: "x".to_owned(), status: 400 };
+    let oauth =
+        |error: &str| Fault::OauthError { error: error.to_owned(), description: "x".to_owned(), status: 400 };
     for (fault, status) in [
         (oauth("invalid_client"), 403),
         (oauth("invalid_grant"), 403),
@@ -339,7 +374,7 @@ async fn two_login_hosts_are_kept_apart() {
         World::around(org, |builder| builder.login_host("sandbox", login).allowed_origin(instance)).await;
     let browser = Client::new();
     let start = browser.open(&world.url(&format!("{LOGIN}?host=sandbox"))).await.location();
-    assert_eq!(start.origin(), Url::parse(sandbox.login_url()).unwrap().origin());
+    assert_eq!(start.origin(), Url::parse(&sandbox.login_url()).unwrap().origin());
     let state = query(&start, "state").unwrap();
 
     // A code of the other host in this attempt: it reaches this attempt's host only, and fails there.
@@ -350,7 +385,9 @@ async fn two_login_hosts_are_kept_apart() {
     assert_eq!(world.org.requests().len(), before, "the other host was not asked");
     assert!(!is_logged_in(&world, &browser).await);
 
-    for host in ["production", "login.salesforce.com.evil.example", "..@evil", "http://127.0.0.1:1", "sandbox%00"] {
+    for host in
+        ["production", "login.salesforce.com.evil.example", "..@evil", "http://127.0.0.1:1", "sandbox%00"]
+    {
         let page = browser.open(&world.url(&format!("{LOGIN}?host={host}"))).await;
         assert_eq!(page.status, 400, "{host}: {page:?}");
     }
@@ -401,7 +438,9 @@ async fn a_prefetch_and_other_methods_start_no_login() {
     let headers = [("sec-purpose", "prefetch;prerender"), ("accept", "text/html")];
     let page = browser.send(reqwest::Method::GET, &world.url(LOGIN), &headers, None).await;
     assert_eq!((page.status, page.set_cookies().len()), (204, 0));
-    for method in [reqwest::Method::HEAD, reqwest::Method::POST, reqwest::Method::DELETE, reqwest::Method::PUT] {
+    for method in
+        [reqwest::Method::HEAD, reqwest::Method::POST, reqwest::Method::DELETE, reqwest::Method::PUT]
+    {
         let page = browser.send(method.clone(), &world.url(LOGIN), &[], None).await;
         assert_eq!((page.status, page.header("allow")), (405, "GET"), "{method}");
         assert!(page.set_cookies().is_empty());
@@ -419,7 +458,8 @@ async fn host_and_forwarded_headers_change_nothing() {
     let expected: String = url::form_urlencoded::byte_serialize(world.url(CALLBACK).as_bytes()).collect();
     assert!(answer.contains(&expected), "{answer}");
     assert!(!answer.contains("Secure"), "the public URL decides on the flags: {answer}");
-    let request = format!("GET http://evil.example{LOGIN} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+    let request =
+        format!("GET http://evil.example{LOGIN} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
     let answer = raw::exchange(&world.app.url, request.as_bytes());
     assert!(!answer.contains("redirect_uri=http%3A%2F%2Fevil"), "{answer}");
 }
@@ -450,17 +490,27 @@ async fn a_hostile_token_answer_logs_nobody_in() {
         json(serde_json::json!({ "instance_url": 7 })),
         json(serde_json::json!({ "instance_url": stranger.instance_url() })),
         json(serde_json::json!({ "id": null })),
-        json(serde_json::json!({ "id": format!("{}/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU", stranger.login_url()) })),
+        json(
+            serde_json::json!({ "id": format!("{}/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU", stranger.login_url()) }),
+        ),
         json(serde_json::json!({ "signature": "AAAA" })),
         json(serde_json::json!({ "issued_at": "1" })),
         json(serde_json::json!({ "id_token": null })),
         json(serde_json::json!({ "id_token": "a.b.c" })),
     ];
     for instance in [
-        "http://evil.example", "https://evil.example", "https://x.my.salesforce.com.evil.example",
-        "https://evilsalesforce.com", "https://x.my.salesforce.com@evil.example", "https://x.my.salesforce.com:8443",
-        "https://127.0.0.1", "https://[::1]", "https://169.254.169.254", "https://x.my.salesforce.com/path?",
-        "https://x.my.salesforce.com#", "",
+        "http://evil.example",
+        "https://evil.example",
+        "https://x.my.salesforce.com.evil.example",
+        "https://evilsalesforce.com",
+        "https://x.my.salesforce.com@evil.example",
+        "https://x.my.salesforce.com:8443",
+        "https://127.0.0.1",
+        "https://[::1]",
+        "https://169.254.169.254",
+        "https://x.my.salesforce.com/path?",
+        "https://x.my.salesforce.com#",
+        "",
     ] {
         faults.push(json(serde_json::json!({ "instance_url": instance })));
     }
@@ -504,7 +554,7 @@ async fn a_scope_that_was_not_granted_is_not_assumed() {
     world.org.faults().token_endpoint(Fault::MergeJson(serde_json::json!({ "scope": "openid id" })).once());
     browser.open(callback.as_str()).await;
     let me = browser.fetch(&world.url("/auth/salesforce/me")).await.json();
-    let scopes: Vec<_> = me["scopes"].as_array().unwrap().iter().map(|scope| scope.as_str().unwrap()).collect();
+    let scopes: Vec<_> =
+        me["scopes"].as_array().unwrap().iter().map(|scope| scope.as_str().unwrap()).collect();
     assert!(scopes.len() == 2 && !scopes.contains(&"api"), "{scopes:?}");
 }
-

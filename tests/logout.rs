@@ -1,4 +1,5 @@
 //! Promise 3: a login that was logged out never comes back (R-27, R-28, R-46, R-47; ).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
 use std::time::Duration;
@@ -39,8 +40,13 @@ async fn a_logout_ends_the_login_everywhere() {
     let stolen = browser.copy();
     let page = log_out(&world, &browser).await;
     assert_eq!((page.status, page.header("location")), (303, "/"));
-    assert!(page.set_cookies().iter().any(|cookie| cookie.starts_with("salesforce=;") && cookie.contains("Path=/")
-        && cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax")), "the deletion has the same attributes: {page:?}");
+    assert!(
+        page.set_cookies().iter().any(|cookie| cookie.starts_with("salesforce=;")
+            && cookie.contains("Path=/")
+            && cookie.contains("HttpOnly")
+            && cookie.contains("SameSite=Lax")),
+        "the deletion has the same attributes: {page:?}"
+    );
     assert_eq!(browser.fetch(&world.url("/user")).await.status, 401);
     assert_eq!(stolen.fetch(&world.url("/user")).await.status, 401, "the old cookie is dead");
     let revoked = wait_for_revocations(&world, 1).await;
@@ -85,7 +91,10 @@ async fn nobody_else_can_log_a_person_out() {
     let browser = world.logged_in().await;
     let confirm = browser.open(&world.url(&format!("{LOGOUT}?return_to=/bye"))).await;
     assert_eq!(confirm.status, 200);
-    assert!(confirm.body.contains("method=\"post\"") && confirm.body.contains("value=\"/bye\""), "{confirm:?}");
+    assert!(
+        confirm.body.contains("method=\"post\"") && confirm.body.contains("value=\"/bye\""),
+        "{confirm:?}"
+    );
     let other_port = "http://127.0.0.1:1".to_owned();
     let suffixed = format!("{}.evil.example", world.app.url);
     for headers in [

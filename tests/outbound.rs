@@ -1,10 +1,11 @@
 //! Promise 5: no bearer token leaves its own origin, whatever the server answers; and what is wrong with an answer is
 //! an error of its own, with bounded time and memory (R-21, R-58 to R-61; ).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
 use std::time::{Duration, Instant};
 
-use salesforce_fake_org::{Fault, FakeOrg, Route};
+use salesforce_fake_org::{FakeOrg, Fault, Route};
 use support::{Client, World};
 
 async fn names(world: &World, browser: &Client) -> support::Page {
@@ -27,7 +28,9 @@ async fn the_bearer_goes_to_its_own_instance_in_the_header() {
             assert_eq!(format!("{:?}", request.host), "Instance", "{}", request.path);
         }
         let query = request.query.unwrap_or_default();
-        assert!(!query.contains("access_token") && !query.contains("00D") || request.path.contains("authorize"));
+        assert!(
+            !query.contains("access_token") && !query.contains("00D") || request.path.contains("authorize")
+        );
     }
     assert!(seen >= 4);
 }
@@ -150,7 +153,13 @@ async fn a_bad_answer_is_an_error_and_nothing_more() {
 async fn a_bad_answer_to_a_login_is_a_page() {
     let world = World::start().await;
     for route in [Route::Token, Route::Userinfo, Route::Jwks] {
-        for fault in [Fault::GzipBomb(100 * 1024 * 1024), Fault::DeepJson, Fault::Truncated, Fault::Html, Fault::Endless] {
+        for fault in [
+            Fault::GzipBomb(100 * 1024 * 1024),
+            Fault::DeepJson,
+            Fault::Truncated,
+            Fault::Html,
+            Fault::Endless,
+        ] {
             let name = format!("{route:?} {fault:?}");
             let fault = world.org.faults().at(route.clone(), fault);
             let started = Instant::now();

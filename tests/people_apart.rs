@@ -1,10 +1,11 @@
 //! Promise 10: two people never see each other's data.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use salesforce_fake_org::{Fault, FakeOrg};
+use salesforce_fake_org::{FakeOrg, Fault};
 use support::{Client, World};
 
 #[actix_web::test]
@@ -41,15 +42,18 @@ async fn the_same_user_of_two_organizations_is_two_people() {
     let org = FakeOrg::builder().start().await.unwrap();
     org.sign_in(&org.user(support::ADA));
     let (login, instance) = (sandbox.login_url().to_owned(), sandbox.instance_url().to_owned());
-    let (id, secret) = (org.client_id() == sandbox.client_id(), org.client_secret() == sandbox.client_secret());
+    let (id, secret) =
+        (org.client_id() == sandbox.client_id(), org.client_secret() == sandbox.client_secret());
     if !(id && secret) {
         // Two orgs with credentials of their own cannot serve one app; then there is nothing to tell apart.
         panic!("the fake orgs should share the sample app's credentials");
     }
-    let world = World::around(org, |builder| builder.login_host("sandbox", login).allowed_origin(instance)).await;
+    let world =
+        World::around(org, |builder| builder.login_host("sandbox", login).allowed_origin(instance)).await;
     let (one, two) = (world.logged_in().await, Client::new());
     two.visit(&world.url("/auth/salesforce/login?host=sandbox&return_to=/user")).await;
-    let (one, two) = (one.fetch(&world.url("/user")).await.json(), two.fetch(&world.url("/user")).await.json());
+    let (one, two) =
+        (one.fetch(&world.url("/user")).await.json(), two.fetch(&world.url("/user")).await.json());
     assert_ne!(one["instance_url"], two["instance_url"]);
     let grants = world.salesforce.grants(actix_salesforce::store::Subject::All).await.unwrap();
     assert_eq!(grants.len(), if one["organization_id"] == two["organization_id"] { 1 } else { 2 });

@@ -1,4 +1,5 @@
 //! Protected routes: who is let in, and how everybody else is answered (R-49, R-53, A-25, A-44; T04, T06).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
 use actix_salesforce::{RequireLogin, Salesforce};
@@ -17,11 +18,18 @@ async fn a_stranger_is_answered_as_the_request_can_use_it() {
         let url = world.url(path);
         let page = stranger.open(&url).await;
         let back: String = url::form_urlencoded::byte_serialize(path.as_bytes()).collect();
-        assert_eq!((page.status, page.header("location")), (303, &*format!("{login}?return_to={back}")), "{path}");
+        assert_eq!(
+            (page.status, page.header("location")),
+            (303, &*format!("{login}?return_to={back}")),
+            "{path}"
+        );
 
         let page = stranger.fetch(&url).await;
         assert_eq!(page.status, 401, "{path}");
-        assert_eq!((&page.json()["error"], &page.json()["login_url"]), (&"login_required".into(), &login.into()));
+        assert_eq!(
+            (&page.json()["error"], &page.json()["login_url"]),
+            (&"login_required".into(), &login.into())
+        );
         assert!(page.header("location").is_empty() && page.set_cookies().is_empty());
 
         let current = world.url("/list?page=2");
@@ -59,10 +67,26 @@ async fn public_pages_stay_public() {
 async fn protection_decides_on_the_path_that_routing_sees() {
     let world = World::start().await;
     for target in [
-        "/admin/secret", "/%61dmin/secret", "/admi%6E/secret", "/admin/%73ecret", "/admin/secret?open", "/admin/secret#/open",
-        "/admin/secret;open", "/admin//secret", "//admin/secret", "/x/../admin/secret", "/admin/./secret", "/admin/open/../secret",
-        "/admin/open%2f..%2fsecret", "/admin/open/%2e%2e/secret", "/admin/secret%00", "/admin/secret/", "/admin/%6fpen/secret",
-        "/ADMIN/secret", "/admin/openx", "/admin/open/",
+        "/admin/secret",
+        "/%61dmin/secret",
+        "/admi%6E/secret",
+        "/admin/%73ecret",
+        "/admin/secret?open",
+        "/admin/secret#/open",
+        "/admin/secret;open",
+        "/admin//secret",
+        "//admin/secret",
+        "/x/../admin/secret",
+        "/admin/./secret",
+        "/admin/open/../secret",
+        "/admin/open%2f..%2fsecret",
+        "/admin/open/%2e%2e/secret",
+        "/admin/secret%00",
+        "/admin/secret/",
+        "/admin/%6fpen/secret",
+        "/ADMIN/secret",
+        "/admin/openx",
+        "/admin/open/",
     ] {
         let answer = raw::get(&world.app.url, target, b"Accept: */*\r\nX-Forwarded-Uri: /admin/open\r\n");
         let status = raw::status(&answer);
@@ -89,7 +113,10 @@ async fn who_is_logged_in_comes_in() {
     assert_eq!(me, user);
     assert_eq!(me["username"], support::ADA);
     assert_eq!(me["instance_url"], world.org.instance_url().trim_end_matches('/'));
-    assert!(me["organization_id"].as_str().unwrap().starts_with("00D") && me["user_id"].as_str().unwrap().starts_with("005"));
+    assert!(
+        me["organization_id"].as_str().unwrap().starts_with("00D")
+            && me["user_id"].as_str().unwrap().starts_with("005")
+    );
     assert!(me["display_name"].is_string() && me["scopes"].as_array().unwrap().contains(&"api".into()));
     assert_eq!(me.as_object().unwrap().len(), 6, "nothing else, no token: {me}");
     let stranger = Client::new().open(&world.url("/auth/salesforce/me")).await;
@@ -105,7 +132,11 @@ async fn protected_answers_are_not_cached() {
         assert_eq!(browser.open(&world.url(path)).await.header("cache-control"), "no-store", "{path}");
     }
     assert_eq!(browser.open(&world.url("/cached")).await.header("cache-control"), "private, max-age=60");
-    assert_eq!(browser.open(&world.url("/")).await.header("cache-control"), "", "public pages are left alone");
+    assert_eq!(
+        browser.open(&world.url("/")).await.header("cache-control"),
+        "",
+        "public pages are left alone"
+    );
 }
 
 #[actix_web::test]
@@ -115,7 +146,8 @@ async fn rules_let_only_some_people_in() {
     let salesforce = settings_for(&world.org, &url).build().await.unwrap();
     let app = serve(listener, move |listener| {
         HttpServer::new(move || {
-            let nobody = web::scope("/nobody").wrap(RequireLogin::new().allow_if(|user| user.username.is_none()));
+            let nobody =
+                web::scope("/nobody").wrap(RequireLogin::new().allow_if(|user| user.username.is_none()));
             let ada = web::scope("/ada").wrap(
                 RequireLogin::new()
                     .allow_if(|user| user.scopes.contains("api"))
@@ -139,7 +171,11 @@ async fn rules_let_only_some_people_in() {
 }
 
 /// An app around the fake org, wrapped somewhere.
-async fn mounted(world: &World, mount: &str, make: fn(std::net::TcpListener, Salesforce) -> actix_web::dev::Server) -> support::Server {
+async fn mounted(
+    world: &World,
+    mount: &str,
+    make: fn(std::net::TcpListener, Salesforce) -> actix_web::dev::Server,
+) -> support::Server {
     let (listener, url) = reserve();
     let salesforce = settings_for(&world.org, &url).mount(mount).build().await.unwrap();
     serve(listener, move |listener| make(listener, salesforce))
@@ -155,7 +191,11 @@ async fn it_works_wherever_it_is_wrapped() {
                 .route("/", web::get().to(|| async { "outside" }))
                 .service(web::scope("/app").configure(support::app::routes).wrap(salesforce.clone()))
         })
-        .workers(2).disable_signals().listen(listener).unwrap().run()
+        .workers(2)
+        .disable_signals()
+        .listen(listener)
+        .unwrap()
+        .run()
     })
     .await;
     let nested = mounted(&world, "/a/b", |listener, salesforce| {
@@ -163,7 +203,11 @@ async fn it_works_wherever_it_is_wrapped() {
             let inner = web::scope("/b").configure(support::app::routes).wrap(salesforce.clone());
             App::new().service(web::scope("/a").service(inner))
         })
-        .workers(2).disable_signals().listen(listener).unwrap().run()
+        .workers(2)
+        .disable_signals()
+        .listen(listener)
+        .unwrap()
+        .run()
     })
     .await;
     let twice = mounted(&world, "", |listener, salesforce| {
@@ -171,15 +215,24 @@ async fn it_works_wherever_it_is_wrapped() {
             let inner = web::scope("/x").configure(support::app::routes).wrap(salesforce.clone());
             App::new().service(inner).configure(support::app::routes).wrap(salesforce.clone())
         })
-        .workers(2).disable_signals().listen(listener).unwrap().run()
+        .workers(2)
+        .disable_signals()
+        .listen(listener)
+        .unwrap()
+        .run()
     })
     .await;
     for (server, prefix) in [(&scope, "/app"), (&nested, "/a/b"), (&twice, ""), (&twice, "/x")] {
         let browser = Client::new();
         let page = browser.visit(&format!("{}{prefix}/whoami", server.url)).await;
-        assert_eq!((page.status, page.body.as_str(), page.url.path()), (200, support::ADA, &*format!("{prefix}/whoami")));
+        assert_eq!(
+            (page.status, page.body.as_str(), page.url.path()),
+            (200, support::ADA, &*format!("{prefix}/whoami"))
+        );
     }
-    for target in ["/app/auth/salesforce/login", "/app/auth/salesforce/%6Cogin", "/%61pp/auth/salesforce/login"] {
+    for target in
+        ["/app/auth/salesforce/login", "/app/auth/salesforce/%6Cogin", "/%61pp/auth/salesforce/login"]
+    {
         assert_eq!(raw::status(&raw::get(&scope.url, target, b"Accept: text/html\r\n")), 303, "{target}");
     }
     let outside = Client::new();
@@ -205,7 +258,11 @@ async fn routes_can_be_moved_and_left_out() {
                 .route("/i", web::get().to(actix_salesforce::routes::me))
                 .wrap(salesforce.clone())
         })
-        .workers(2).disable_signals().listen(listener).unwrap().run()
+        .workers(2)
+        .disable_signals()
+        .listen(listener)
+        .unwrap()
+        .run()
     });
     let browser = Client::new();
     assert!(browser.open(&format!("{}/user", app.url)).await.header("location").starts_with("/sso/start?"));

@@ -1,10 +1,14 @@
 //! Promise 4: no token, code, verifier or secret is readable in logs, errors, the store or the browser
 //! (R-22, R-30, R-55 to R-57; ).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD}};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use salesforce_fake_org::{Fault, Route};
 use support::{Client, World};
 
@@ -34,7 +38,9 @@ fn secrets(world: &World) -> BTreeSet<String> {
         for name in ["refresh_token", "code", "code_verifier", "token"] {
             secrets.extend(request.form.get(name).cloned());
         }
-        secrets.extend(request.header("authorization").map(|value| value.trim_start_matches("Bearer ").to_owned()));
+        secrets.extend(
+            request.header("authorization").map(|value| value.trim_start_matches("Bearer ").to_owned()),
+        );
     }
     secrets.extend(world.org.live_refresh_tokens(&world.org.user(support::ADA)));
     secrets.retain(|secret| secret.len() > 8);
@@ -52,9 +58,16 @@ async fn secrets_show_up_nowhere() {
     world.org.expire_access_tokens();
     assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
     // Everything that can go wrong, once.
-    for fault in [Fault::Status(503), Fault::Html, Fault::Garbage, Fault::Truncated, Fault::ResetMidBody, Fault::Drip,
-        Fault::MergeJson(serde_json::json!({ "instance_url": "https://evil.example" })), Fault::BadGzip]
-    {
+    for fault in [
+        Fault::Status(503),
+        Fault::Html,
+        Fault::Garbage,
+        Fault::Truncated,
+        Fault::ResetMidBody,
+        Fault::Drip,
+        Fault::MergeJson(serde_json::json!({ "instance_url": "https://evil.example" })),
+        Fault::BadGzip,
+    ] {
         world.org.expire_access_tokens();
         let fault = world.org.faults().refresh(fault);
         let _ = tokio::time::timeout(Duration::from_secs(3), browser.fetch(&world.url("/names"))).await;
@@ -79,22 +92,34 @@ async fn secrets_show_up_nowhere() {
         .filter(|line| line.contains("actix_salesforce"))
         .map(|line| format!("{line}\n"))
         .collect();
-    assert!(ours.contains("logged in") && ours.contains("logged out") && ours.contains("token renewed"), "R-57: {ours}");
+    assert!(
+        ours.contains("logged in") && ours.contains("logged out") && ours.contains("token renewed"),
+        "R-57: {ours}"
+    );
     assert_hidden(&secrets, &ours, "our log");
     assert!(!ours.contains('\u{1b}'), "R-56: no escape sequences");
 
     // The login id in the session is for the browser's cookie only.
     let app = url::Url::parse(&world.app.url).unwrap().origin();
-    let tokens: BTreeSet<_> = secrets.iter().filter(|secret| secret.contains('!') || secret.starts_with("5Aep")).cloned().collect();
+    let tokens: BTreeSet<_> =
+        secrets.iter().filter(|secret| secret.contains('!') || secret.starts_with("5Aep")).cloned().collect();
     assert!(!tokens.is_empty());
     for page in browser.trace().into_iter().chain(last.trace()).filter(|page| page.url.origin() == app) {
         let sent = format!("{:?} {}", page.headers, page.body);
         assert_hidden(&tokens, &sent, "what the browser was sent");
-        assert_hidden(&BTreeSet::from([world.org.client_secret().to_owned()]), &sent, "what the browser was sent");
+        assert_hidden(
+            &BTreeSet::from([world.org.client_secret().to_owned()]),
+            &sent,
+            "what the browser was sent",
+        );
     }
 
     // What the store holds, and what Debug prints.
-    let printed = format!("{:?} {:?}", world.salesforce, world.salesforce.logins(actix_salesforce::store::Subject::All).await);
+    let printed = format!(
+        "{:?} {:?}",
+        world.salesforce,
+        world.salesforce.logins(actix_salesforce::store::Subject::All).await
+    );
     assert_hidden(&secrets, &printed, "Debug");
 }
 

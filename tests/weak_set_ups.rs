@@ -1,4 +1,5 @@
 //! A weak set-up does not start, and a wrong one is one clear error (A-42, A-44; R-20).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
 use std::{net::TcpListener, time::Duration};
@@ -58,7 +59,10 @@ async fn each_weak_setting_is_named_with_its_fix_and_not_its_value() {
         (good().allowed_origin("http://example.com"), "SALESFORCE_ALLOWED_ORIGINS"),
         (good().after_login("https://evil.example/"), "after_login"),
         (routes(|routes| routes.callback = None), "routes.redirect_uri"),
-        (routes(|routes| routes.redirect_uri = Some("http://127.0.0.1:8080/elsewhere".into())), "routes.redirect_uri"),
+        (
+            routes(|routes| routes.redirect_uri = Some("http://127.0.0.1:8080/elsewhere".into())),
+            "routes.redirect_uri",
+        ),
         (routes(|routes| routes.prefix = "auth".into()), "routes.prefix"),
         (routes(|routes| routes.me = Some("/login".into())), "routes"),
     ] {
@@ -70,7 +74,8 @@ async fn each_weak_setting_is_named_with_its_fix_and_not_its_value() {
 
 #[actix_web::test]
 async fn all_mistakes_are_reported_at_once() {
-    let (settings, text) = refused(Salesforce::builder().public_url("http://app.example").scopes("").keys("x")).await;
+    let (settings, text) =
+        refused(Salesforce::builder().public_url("http://app.example").scopes("").keys("x")).await;
     for setting in ["SALESFORCE_CLIENT_ID", "SALESFORCE_PUBLIC_URL", "SALESFORCE_SCOPES", "SALESFORCE_KEYS"] {
         assert!(settings.contains(&setting), "{text}");
     }
@@ -91,13 +96,18 @@ async fn a_store_that_this_build_lacks_is_named_at_the_start() {
 }
 
 /// An app that wraps sessions in some order; gives its address.
-fn app(make: impl FnOnce(TcpListener, Salesforce) -> actix_web::dev::Server + Send + 'static, salesforce: Salesforce) -> Server {
+fn app(
+    make: impl FnOnce(TcpListener, Salesforce) -> actix_web::dev::Server + Send + 'static,
+    salesforce: Salesforce,
+) -> Server {
     let (listener, _) = reserve();
     serve(listener, move |listener| make(listener, salesforce))
 }
 
 fn session() -> SessionMiddleware<CookieSessionStore> {
-    SessionMiddleware::builder(CookieSessionStore::default(), Key::from(&[7; 64])).cookie_secure(false).build()
+    SessionMiddleware::builder(CookieSessionStore::default(), Key::from(&[7; 64]))
+        .cookie_secure(false)
+        .build()
 }
 
 async fn hello(session: actix_session::Session) -> actix_web::Result<impl Responder> {
@@ -122,7 +132,11 @@ async fn two_sessions_are_one_clear_error_and_no_session_data_is_lost() {
     let outer = app(
         |listener, salesforce| {
             HttpServer::new(move || App::new().configure(routes).wrap(salesforce.clone()).wrap(session()))
-                .workers(2).disable_signals().listen(listener).unwrap().run()
+                .workers(2)
+                .disable_signals()
+                .listen(listener)
+                .unwrap()
+                .run()
         },
         salesforce.clone(),
     );
@@ -130,7 +144,11 @@ async fn two_sessions_are_one_clear_error_and_no_session_data_is_lost() {
     let inner = app(
         |listener, salesforce| {
             HttpServer::new(move || App::new().configure(routes).wrap(session()).wrap(salesforce.clone()))
-                .workers(2).disable_signals().listen(listener).unwrap().run()
+                .workers(2)
+                .disable_signals()
+                .listen(listener)
+                .unwrap()
+                .run()
         },
         salesforce,
     );
@@ -152,14 +170,22 @@ async fn no_session_or_the_wrong_order_is_one_clear_error() {
     let none = app(
         |listener, salesforce| {
             HttpServer::new(move || App::new().configure(routes).wrap(salesforce.clone()))
-                .workers(2).disable_signals().listen(listener).unwrap().run()
+                .workers(2)
+                .disable_signals()
+                .listen(listener)
+                .unwrap()
+                .run()
         },
         salesforce.clone(),
     );
     let wrong_order = app(
         |listener, salesforce| {
             HttpServer::new(move || App::new().configure(routes).wrap(session()).wrap(salesforce.clone()))
-                .workers(2).disable_signals().listen(listener).unwrap().run()
+                .workers(2)
+                .disable_signals()
+                .listen(listener)
+                .unwrap()
+                .run()
         },
         salesforce,
     );
@@ -177,7 +203,11 @@ async fn the_right_order_with_the_apps_own_session_works_and_keeps_its_data() {
     let server = app(
         |listener, salesforce| {
             HttpServer::new(move || App::new().configure(routes).wrap(salesforce.clone()).wrap(session()))
-                .workers(2).disable_signals().listen(listener).unwrap().run()
+                .workers(2)
+                .disable_signals()
+                .listen(listener)
+                .unwrap()
+                .run()
         },
         salesforce,
     );
@@ -194,7 +224,11 @@ async fn the_session_that_the_middleware_brings_serves_the_app_too() {
     let server = app(
         |listener, salesforce| {
             HttpServer::new(move || App::new().configure(routes).wrap(salesforce.clone()))
-                .workers(2).disable_signals().listen(listener).unwrap().run()
+                .workers(2)
+                .disable_signals()
+                .listen(listener)
+                .unwrap()
+                .run()
         },
         salesforce,
     );
@@ -211,7 +245,11 @@ async fn a_handler_without_the_middleware_answers_500_and_the_log_says_what_to_a
     let server = app(
         |listener, _| {
             HttpServer::new(|| App::new().route("/in", web::get().to(needs_login)))
-                .workers(1).disable_signals().listen(listener).unwrap().run()
+                .workers(1)
+                .disable_signals()
+                .listen(listener)
+                .unwrap()
+                .run()
         },
         salesforce,
     );

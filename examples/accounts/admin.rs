@@ -2,7 +2,7 @@
 //! `RequireLogin`.
 
 use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser, store::Subject};
-use actix_web::{HttpRequest, HttpResponse, Responder, get, post, routes, web};
+use actix_web::{HttpRequest, HttpResponse, Responder, post, routes, web};
 
 use crate::{form, html};
 
@@ -22,7 +22,7 @@ async fn overview(
     sf.identity().await?;
     let usage = sf
         .api_usage()
-        .map_or_else(|| "not told".to_owned(), |usage| format!("{} of {}", usage.used, usage.limit));
+        .map_or_else(|| "not told".to_owned(), |usage| format!("{} of {}", usage.used, usage.allowed));
     let mine = Subject::User(user.organization_id, user.user_id);
     let mut rows = String::new();
     for login in salesforce.logins(mine).await? {

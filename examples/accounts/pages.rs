@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_salesforce::{
     MaybeSalesforceConn, Salesforce, SalesforceConn, SalesforceId, SalesforceUser, soql::Like,
 };
-use actix_web::{HttpRequest, HttpResponse, Responder, get, http::header, post, web};
+use actix_web::{FromRequest as _, HttpRequest, HttpResponse, Responder, get, http::header, post, web};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -30,7 +30,7 @@ pub async fn home(sf: MaybeSalesforceConn, request: HttpRequest) -> actix_salesf
         let text = "<div class=\"card\"><p>See and change the accounts of your own Salesforce org.</p></div>";
         return Ok(html::page("Welcome", None, text));
     };
-    let user = request.extract::<SalesforceUser>().await?;
+    let user = SalesforceUser::extract(&request).await?;
     let name = user.display_name.as_deref().or(user.username.as_deref()).unwrap_or("someone");
     let text = format!(
         "<div class=\"card\"><p>You are logged in as <strong>{}</strong> of {}.</p>\

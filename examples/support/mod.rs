@@ -1,5 +1,7 @@
 //! What the examples share: settings from the environment, or a fake org when there are none.
 
+#![allow(unreachable_pub, reason = "a module of several examples")]
+
 use std::error::Error;
 
 use actix_salesforce::{Config, Salesforce};

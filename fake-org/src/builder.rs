@@ -199,10 +199,12 @@ impl Builder {
         };
         let (login, login_port) = listen(self.port)?;
         let (instance, instance_port) = listen(0)?;
+        let (moved, moved_port) = listen(0)?;
         let origins = Origins {
             login: format!("http://{printed}:{login_port}"),
             instance: format!("http://{printed}:{instance_port}"),
-            moved: None,
+            moved_instance: format!("http://{printed}:{moved_port}"),
+            has_moved: false,
         };
         let organization_id = match &self.organization_id {
             Some(id) => ids::normalize(id)
@@ -220,7 +222,8 @@ impl Builder {
         let server = Server::start(Arc::clone(&org)).map_err(StartError::Serve)?;
         server.listen(login, Host::Login);
         server.listen(instance, Host::Instance);
-        Ok(FakeOrg::new(org, server, ip, printed))
+        server.listen(moved, Host::MovedInstance);
+        Ok(FakeOrg::new(org, server))
     }
 }
 

@@ -1,6 +1,5 @@
 //! The handle a test holds.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +10,8 @@ use crate::auth::settings::{ParallelRefresh, RefreshPolicy};
 use crate::auth::users::User;
 use crate::builder::{Builder, StartError};
 use crate::fault::Faults;
-use crate::log::{Host, Request};
-use crate::server::{Server, bind};
+use crate::log::Request;
+use crate::server::Server;
 use crate::shared::Org;
 
 /// Tokens made by [`FakeOrg::issue_tokens`] as if that user had logged in.
@@ -37,9 +36,8 @@ pub struct Tokens {
 #[derive(Debug)]
 pub struct FakeOrg {
     org: Arc<Org>,
-    server: Server,
-    ip: IpAddr,
-    printed_host: String,
+    // Held for its Drop, which ends the thread.
+    _server: Server,
 }
 
 impl FakeOrg {
@@ -57,8 +55,8 @@ impl FakeOrg {
         Builder::default()
     }
 
-    pub(crate) fn new(org: Arc<Org>, server: Server, ip: IpAddr, printed_host: String) -> Self {
-        Self { org, server, ip, printed_host }
+    pub(crate) fn new(org: Arc<Org>, server: Server) -> Self {
+        Self { org, _server: server }
     }
 
     /// The origin to log in at, and of `/fake/…`.
@@ -250,22 +248,15 @@ impl FakeOrg {
     }
 
     /// Moves the data to a third origin, as an org migration does: token answers name it from now on, and the
-    /// old one answers data calls with 401 until the caller refreshes. Gives the new instance URL. Moving again
-    /// moves on.
-    ///
-    /// # Errors
-    ///
-    /// When the system has no port to give.
-    pub fn move_instance(&self) -> Result<String, StartError> {
-        let (listener, port) = bind(self.ip, 0).map_err(|source| StartError::Listen {
-            host: self.printed_host.clone(),
-            port: 0,
-            source,
-        })?;
-        let origin = format!("http://{}:{port}", self.printed_host);
-        self.org.set_moved(origin.clone());
-        self.server.listen(listener, Host::MovedInstance);
-        Ok(origin)
+    /// old one answers data calls with 401 until the caller refreshes. Moving twice changes nothing.
+    pub fn move_instance(&self) {
+        self.org.move_instance();
+    }
+
+    /// Where [`move_instance`](Self::move_instance) leads, for apps that must know all origins before they start.
+    #[must_use]
+    pub fn moved_instance_url(&self) -> String {
+        self.org.origins().moved_instance
     }
 
     /// Puts the org's clock forward: tokens age, sessions expire, date literals move.

@@ -19,20 +19,22 @@ use crate::soql::cursor::Cursors;
 pub(crate) struct Origins {
     pub(crate) login: String,
     pub(crate) instance: String,
-    pub(crate) moved: Option<String>,
+    /// The origin that the data can move to.
+    pub(crate) moved_instance: String,
+    pub(crate) has_moved: bool,
 }
 
 impl Origins {
     /// The origin token answers name as `instance_url`.
     pub(crate) fn current_instance(&self) -> &str {
-        self.moved.as_deref().unwrap_or(&self.instance)
+        if self.has_moved { &self.moved_instance } else { &self.instance }
     }
 
     pub(crate) fn of(&self, host: Host) -> &str {
         match host {
             Host::Login => &self.login,
             Host::Instance => &self.instance,
-            Host::MovedInstance => self.current_instance(),
+            Host::MovedInstance => &self.moved_instance,
         }
     }
 }
@@ -106,7 +108,7 @@ impl Org {
             auth.counters = Counters { in_flight, ..Counters::default() };
         });
         *lock(&self.api_calls) = 0;
-        lock(&self.origins).moved = None;
+        lock(&self.origins).has_moved = false;
         self.log.clear();
         self.cursors.close_all();
         self.fill()
@@ -128,8 +130,8 @@ impl Org {
         lock(&self.origins).clone()
     }
 
-    pub(crate) fn set_moved(&self, origin: String) {
-        lock(&self.origins).moved = Some(origin);
+    pub(crate) fn move_instance(&self) {
+        lock(&self.origins).has_moved = true;
     }
 
     pub(crate) fn signer(&self) -> Signer {

@@ -43,7 +43,7 @@ pub(super) struct Refresh {
 
 /// What the token endpoint came to.
 enum Answer {
-    Tokens(TokenSet),
+    Tokens(Box<TokenSet>),
     Refused,
     Failed(GrantError),
 }
@@ -164,7 +164,7 @@ impl Refresh {
             return Ok(moved);
         }
         match self.ask().await {
-            Answer::Tokens(tokens) => self.store(tokens).await,
+            Answer::Tokens(tokens) => self.store(*tokens).await,
             Answer::Failed(error) => Err(error),
             Answer::Refused => {
                 // Another process may have used the token first; what it stored is the answer then.
@@ -188,7 +188,9 @@ impl Refresh {
             let left = self.deadline.saturating_duration_since(self.engine.parts.clock.instant());
             let call = self.engine.parts.oauth.refresh(&self.from.host, refresh_token);
             let error = match tokio::time::timeout(left, call).await {
-                Ok(Ok(tokens)) if self.is_same_identity(&tokens) => return Answer::Tokens(tokens),
+                Ok(Ok(tokens)) if self.is_same_identity(&tokens) => {
+                    return Answer::Tokens(Box::new(tokens));
+                }
                 Ok(Ok(_)) => return Answer::Failed(GrantError::unavailable(COOL_DOWN, AnotherIdentity)),
                 Ok(Err(error)) => error,
                 Err(_) => OAuthError::Http(crate::http::HttpError::Timeout),

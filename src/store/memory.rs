@@ -254,7 +254,9 @@ impl Store for MemoryStore {
                 return Ok(None);
             }
             let Some(granted) = state.grants.remove(&key) else { return Ok(None) };
-            granted.logins.iter().for_each(|login| drop(state.logins.remove(login)));
+            for login in &granted.logins {
+                state.logins.remove(login);
+            }
             Ok(Some(granted.record))
         })
     }

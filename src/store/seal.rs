@@ -160,7 +160,7 @@ impl KeyRing {
 
 impl Key {
     fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
-        let digest = Sha256::new().chain_update(b"actix-salesforce key id").chain_update(&*bytes).finalize();
+        let digest = Sha256::new().chain_update(b"actix-salesforce key id").chain_update(*bytes).finalize();
         let mut id = [0; KEY_ID_BYTES];
         id.copy_from_slice(&digest[..KEY_ID_BYTES]);
         Self { id, bytes }

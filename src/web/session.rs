@@ -95,7 +95,7 @@ impl Canary {
     }
 
     /// Whether another middleware took the state.
-    pub(crate) fn is_gone(self, request: &actix_web::HttpRequest) -> bool {
+    pub(crate) fn is_gone(&self, request: &actix_web::HttpRequest) -> bool {
         request.get_session().entries().capacity() == 0
     }
 }

@@ -34,7 +34,10 @@ pub fn reserve() -> (TcpListener, String) {
 
 /// Runs the server that `make` builds on the reserved port, for example
 /// `serve(listener, |listener| HttpServer::new(…).workers(4).listen(listener).unwrap().run())`.
-pub fn serve(listener: TcpListener, make: impl FnOnce(TcpListener) -> dev::Server + Send + 'static) -> Server {
+pub fn serve(
+    listener: TcpListener,
+    make: impl FnOnce(TcpListener) -> dev::Server + Send + 'static,
+) -> Server {
     let url = format!("http://{}", listener.local_addr().expect("its address"));
     let (sender, receiver) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -104,7 +107,8 @@ async fn whoami(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> 
 /// A query.
 #[get("/names")]
 async fn names(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
-    let rows = sf.query::<serde_json::Value>("SELECT Name FROM Account ORDER BY Name LIMIT 3").fetch_all().await?;
+    let rows =
+        sf.query::<serde_json::Value>("SELECT Name FROM Account ORDER BY Name LIMIT 3").fetch_all().await?;
     Ok(web::Json(rows))
 }
 

@@ -31,7 +31,8 @@ impl Drop for Driver {
 impl Browser {
     pub async fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let profile = std::env::temp_dir().join(format!("actix-salesforce-browser-{}-{port}", std::process::id()));
+        let profile =
+            std::env::temp_dir().join(format!("actix-salesforce-browser-{}-{port}", std::process::id()));
         let process = Command::new("chromedriver")
             .args([format!("--port={port}"), "--allowed-ips=127.0.0.1".to_owned()])
             .stdout(Stdio::null())
@@ -101,7 +102,8 @@ impl Browser {
     pub async fn screenshot(&self, name: &str) {
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join(format!("{name}.png")), self.page.screenshot().await.expect("a picture")).unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), self.page.screenshot().await.expect("a picture"))
+            .unwrap();
     }
 
     pub async fn close(self) {

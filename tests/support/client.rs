@@ -50,7 +50,11 @@ impl Page {
     }
 
     pub fn set_cookies(&self) -> Vec<String> {
-        self.headers.get_all(SET_COOKIE).iter().map(|value| value.to_str().expect("ASCII").to_owned()).collect()
+        self.headers
+            .get_all(SET_COOKIE)
+            .iter()
+            .map(|value| value.to_str().expect("ASCII").to_owned())
+            .collect()
     }
 
     pub fn json(&self) -> serde_json::Value {
@@ -81,7 +85,13 @@ impl Client {
     }
 
     /// Sends one request with the jar's cookies and keeps the cookies that come back.
-    pub async fn send(&self, method: Method, url: &str, headers: &[(&str, &str)], body: Option<&str>) -> Page {
+    pub async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Page {
         let url = Url::parse(url).expect("a URL");
         let mut request = self.http.request(method, url.clone());
         for (name, value) in headers {
@@ -140,7 +150,8 @@ impl Client {
 
     /// What a script sends.
     pub async fn fetch(&self, url: &str) -> Page {
-        let headers = [("accept", "application/json"), ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")];
+        let headers =
+            [("accept", "application/json"), ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")];
         self.send(Method::GET, url, &headers, None).await
     }
 
@@ -162,7 +173,12 @@ impl Client {
     }
 
     pub fn set_cookie(&self, host: &str, name: &str, value: &str) {
-        self.jar.lock().unwrap().entry(host.to_owned()).or_default().insert(name.to_owned(), value.to_owned());
+        self.jar
+            .lock()
+            .unwrap()
+            .entry(host.to_owned())
+            .or_default()
+            .insert(name.to_owned(), value.to_owned());
     }
 
     pub fn remove_cookie(&self, host: &str, name: &str) {

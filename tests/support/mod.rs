@@ -1,7 +1,8 @@
 //! What the integration tests share: a fake org, an app of several workers around it, and browsers to visit it.
 //!
 //! A test that cannot run fails and says what is missing; none is skipped.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod app;
 pub mod browser;
@@ -67,12 +68,12 @@ impl World {
     }
 
     /// How many refreshes the fake org was asked for.
-    pub fn refreshes(&self) -> usize {
+    pub fn refreshes(&self) -> u64 {
         self.org.token_calls("refresh_token")
     }
 
     /// How many codes were traded in.
-    pub fn exchanges(&self) -> usize {
+    pub fn exchanges(&self) -> u64 {
         self.org.token_calls("authorization_code")
     }
 }

@@ -19,12 +19,14 @@ impl Credentials {
         id: Option<String>,
         secret: Option<String>,
     ) -> Result<Self, OauthError> {
-        let Some(encoded) = header.and_then(|h| h.get(..6).filter(|s| s.eq_ignore_ascii_case("basic ")).and(h.get(6..)))
+        let Some(encoded) =
+            header.and_then(|h| h.get(..6).filter(|s| s.eq_ignore_ascii_case("basic ")).and(h.get(6..)))
         else {
             return Ok(Self { id, secret });
         };
         let bad = || OauthError::new("invalid_basic_auth_header", "invalid basic auth header");
-        let text = STANDARD.decode(encoded.trim()).ok().and_then(|b| String::from_utf8(b).ok()).ok_or_else(bad)?;
+        let text =
+            STANDARD.decode(encoded.trim()).ok().and_then(|b| String::from_utf8(b).ok()).ok_or_else(bad)?;
         let (user, pass) = text.split_once(':').ok_or_else(bad)?;
         Ok(Self { id: Some(form_decoded(user)), secret: Some(form_decoded(pass)).filter(|s| !s.is_empty()) })
     }

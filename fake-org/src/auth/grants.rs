@@ -164,7 +164,12 @@ impl Auth {
 
     /// `grant_type=refresh_token`. With rotation the old token dies at once; an old one presented again takes
     /// the whole family and its access tokens with it (H 005316711). No grace window.
-    pub(crate) fn refresh(&mut self, now: Millis, settings: &Settings, token: &str) -> Result<Issued, OauthError> {
+    pub(crate) fn refresh(
+        &mut self,
+        now: Millis,
+        settings: &Settings,
+        token: &str,
+    ) -> Result<Issued, OauthError> {
         let number = *self.refresh_tokens.get(token).ok_or_else(OauthError::dead_refresh_token)?;
         let family = self.families.get(&number).ok_or_else(OauthError::dead_refresh_token)?.clone();
         if family.spent.contains(token) {
@@ -196,8 +201,16 @@ impl Auth {
                 family.current = Some(new.clone());
             }
         }
-        let access_token = self.open_session(now, settings.session_ttl, &user.id, &family.scopes, Some(number));
-        Ok(Issued { user, access_token, refresh_token: replacement, scopes: family.scopes, nonce: None, at: now })
+        let access_token =
+            self.open_session(now, settings.session_ttl, &user.id, &family.scopes, Some(number));
+        Ok(Issued {
+            user,
+            access_token,
+            refresh_token: replacement,
+            scopes: family.scopes,
+            nonce: None,
+            at: now,
+        })
     }
 
     /// Revokes an access token (only itself) or a refresh token (and every access token from it). `false`: not

@@ -67,8 +67,11 @@ fn jwk(place: usize) -> Option<Value> {
 fn sign_with(place: usize, kid: &str, claims: &Value) -> Option<String> {
     let key = key(place)?;
     let header = json!({ "kid": kid, "typ": "JWT", "alg": "RS256" });
-    let message =
-        format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let message = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(header.to_string()),
+        URL_SAFE_NO_PAD.encode(claims.to_string())
+    );
     let mut signature = vec![0; key.public_modulus_len()];
     key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).ok()?;
     Some(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))

@@ -42,7 +42,8 @@ impl Auth {
         family: Option<u64>,
     ) -> String {
         let org15 = self.organization_id.get(..15).unwrap_or(&self.organization_id);
-        let token = format!("{org15}!AR8AQ{}.{}_{}", random::opaque(30), random::opaque(30), random::opaque(29));
+        let token =
+            format!("{org15}!AR8AQ{}.{}_{}", random::opaque(30), random::opaque(30), random::opaque(29));
         self.sessions.insert(
             token.clone(),
             Session {

@@ -37,7 +37,8 @@ pub(crate) fn millis(duration: Duration) -> Millis {
 
 /// The moment as calendar fields; out of range values become 1970.
 pub(crate) fn calendar(at: Millis) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(at) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(at) * 1_000_000)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 /// A datetime as REST answers write it: `2015-08-20T11:50:05.000+0000`, an offset without a colon.

@@ -60,11 +60,8 @@ pub(crate) fn from_json(field: &Field, value: &Json) -> Result<Sql, Refusal> {
         Kind::Id | Kind::Reference(..) => {
             let text = value.as_str().ok_or_else(|| wrong("reference"))?;
             let id = ids::normalize(text).ok_or_else(|| {
-                Refusal::bad(
-                    "MALFORMED_ID",
-                    format!("{}: id value of incorrect type: {text}", field.label),
-                )
-                .about(field.name)
+                Refusal::bad("MALFORMED_ID", format!("{}: id value of incorrect type: {text}", field.label))
+                    .about(field.name)
             })?;
             Ok(Sql::Text(id))
         }
@@ -160,7 +157,8 @@ mod tests {
         ] {
             assert_eq!(parse_datetime(text).as_deref(), Some("2026-01-31T23:59:59.000+0000"), "{text}");
         }
-        for text in ["2026-01-31", "2026-01-31T23:59:59", "2026-13-01T00:00:00Z", "2026-01-31T24:00:00Z", "x"] {
+        for text in ["2026-01-31", "2026-01-31T23:59:59", "2026-13-01T00:00:00Z", "2026-01-31T24:00:00Z", "x"]
+        {
             assert_eq!(parse_datetime(text), None, "{text}");
         }
     }

@@ -65,7 +65,12 @@ impl Inner {
     }
 
     /// Makes a record; its id.
-    pub(crate) fn create(&mut self, object: &Object, body: &Record, by: Writer<'_>) -> Result<String, DataError> {
+    pub(crate) fn create(
+        &mut self,
+        object: &Object,
+        body: &Record,
+        by: Writer<'_>,
+    ) -> Result<String, DataError> {
         let mut columns = self.checked(object, body, None)?;
         let missing: Vec<&str> = object
             .fields
@@ -110,7 +115,8 @@ impl Inner {
         let before = self.record(object, id, &all)?;
         let id = checked_id(object, id)?;
         let mut columns = self.checked(object, body, Some(&id))?;
-        if let Some((field, _)) = columns.iter().find(|(field, value)| field.required && *value == Sql::Null) {
+        if let Some((field, _)) = columns.iter().find(|(field, value)| field.required && *value == Sql::Null)
+        {
             return Err(Refusal::bad(
                 "REQUIRED_FIELD_MISSING",
                 format!("Required fields are missing: [{}]", field.name),
@@ -239,7 +245,8 @@ impl Inner {
 /// The id in its 18-character form, if it is one of this object.
 pub(crate) fn checked_id(object: &Object, id: &str) -> Result<String, Refusal> {
     ids::normalize(id).filter(|id| id.starts_with(object.prefix)).ok_or_else(|| {
-        Refusal::bad("MALFORMED_ID", format!("{} ID: id value of incorrect type: {id}", object.label)).about("Id")
+        Refusal::bad("MALFORMED_ID", format!("{} ID: id value of incorrect type: {id}", object.label))
+            .about("Id")
     })
 }
 

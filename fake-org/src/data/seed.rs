@@ -65,8 +65,16 @@ const ACCOUNTS: [&str; 40] = [
     "Canyon Crest Energy",
     "Zenith Watchmakers",
 ];
-const INDUSTRIES: [&str; 8] =
-    ["Transportation", "Food & Beverage", "Healthcare", "Manufacturing", "Media", "Energy", "Insurance", "Technology"];
+const INDUSTRIES: [&str; 8] = [
+    "Transportation",
+    "Food & Beverage",
+    "Healthcare",
+    "Manufacturing",
+    "Media",
+    "Energy",
+    "Insurance",
+    "Technology",
+];
 const CITIES: [(&str, &str); 8] = [
     ("Portland", "USA"),
     ("Rotterdam", "Netherlands"),

@@ -108,7 +108,9 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
     while (usize::try_from(compress.total_in()).unwrap_or(usize::MAX)) < bytes.len() || out.is_empty() {
         let done = usize::try_from(compress.total_in()).unwrap_or(0);
         out.reserve(1_024);
-        if compress.compress_vec(bytes.get(done..).unwrap_or_default(), &mut out, FlushCompress::Sync).is_err()
+        if compress
+            .compress_vec(bytes.get(done..).unwrap_or_default(), &mut out, FlushCompress::Sync)
+            .is_err()
             || bytes.is_empty()
         {
             break;

@@ -69,8 +69,7 @@ impl Hosts {
         let _in_flight = (route == Some(Route::Token)).then(|| InFlight::new(&self.org));
 
         let target = |grant_type| Target { route: route.clone(), path: &path, grant_type };
-        let early =
-            if self.org.faults.need_body() { None } else { self.org.faults.strike(&target(None)) };
+        let early = if self.org.faults.need_body() { None } else { self.org.faults.strike(&target(None)) };
         let outcome = if early.as_ref().is_some_and(|rule| rule.fault == Fault::ResetBeforeRead) {
             self.delayed(early.as_ref()).await;
             self.note(number, early.as_ref());
@@ -81,7 +80,8 @@ impl Hosts {
             };
             let form = web::call::form(&parts.headers, &body);
             self.org.log.body(number, &body, &form);
-            let grant_type = form.iter().find(|(key, _)| key == "grant_type").map(|(_, value)| value.as_str());
+            let grant_type =
+                form.iter().find(|(key, _)| key == "grant_type").map(|(_, value)| value.as_str());
             if route == Some(Route::Token) {
                 let kind = grant_type.unwrap_or("").to_owned();
                 self.org.auth(|auth| *auth.counters.token_calls.entry(kind).or_insert(0) += 1);
@@ -99,7 +99,11 @@ impl Hosts {
             self.carry_out(host, parts, body, route.as_ref(), rule, parallel, cut).await
         };
         let status = outcome.status();
-        self.org.log.answered(number, (status != 0).then_some(status), u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
+        self.org.log.answered(
+            number,
+            (status != 0).then_some(status),
+            u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        );
         outcome
     }
 
@@ -198,7 +202,8 @@ fn without_last_slash(uri: &Uri) -> Option<Uri> {
 
 fn too_large(parts: &Parts) -> Option<Response<Body>> {
     let line = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    let headers: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let headers: usize =
+        parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     let status = if line > HEAD_LIMIT {
         StatusCode::URI_TOO_LONG
     } else if line + headers > HEAD_LIMIT {

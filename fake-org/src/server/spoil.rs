@@ -45,7 +45,11 @@ pub(super) fn instead(fault: &Fault, route: Option<&Route>) -> Option<Outcome> {
         Fault::ResetBeforeRead | Fault::ResetBeforeAnswer => return Some(Outcome::Cut),
         Fault::Status(status) => of(*status, json, error_body(*status, route).to_string()),
         Fault::Maintenance => of(503, "text/html;charset=UTF-8", MAINTENANCE),
-        Fault::Html => of(200, "text/html;charset=UTF-8", "<!DOCTYPE html><html><body><p>Not what you asked for</p></body></html>"),
+        Fault::Html => of(
+            200,
+            "text/html;charset=UTF-8",
+            "<!DOCTYPE html><html><body><p>Not what you asked for</p></body></html>",
+        ),
         Fault::Garbage => of(200, json, vec![b'{', 0xff, 0xfe, 0x00, b'"', 0xc3, 0x28, b'}', b']', 0x80]),
         Fault::Empty200 => of(200, json, ""),
         Fault::GzipBomb(size) => gzipped(body::gzip_bomb(*size)),
@@ -168,7 +172,10 @@ fn error_body(status: u16, route: Option<&Route>) -> Value {
             401 => ("INVALID_SESSION_ID", "Session expired or invalid"),
             403 => ("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
             404 => ("NOT_FOUND", "The requested resource does not exist"),
-            500 => ("UNKNOWN_EXCEPTION", "An unexpected error occurred. Please include this ErrorId if you contact support: 1234567890-12345 (-1234567890)"),
+            500 => (
+                "UNKNOWN_EXCEPTION",
+                "An unexpected error occurred. Please include this ErrorId if you contact support: 1234567890-12345 (-1234567890)",
+            ),
             _ => ("SERVER_UNAVAILABLE", "Server unavailable"),
         };
         return json!([{ "message": message, "errorCode": code }]);

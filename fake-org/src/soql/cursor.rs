@@ -57,7 +57,12 @@ impl Cursors {
     }
 
     /// The cursor and the offset of a `01g…-2000` locator of this user.
-    pub(crate) fn find(&self, locator: &str, user_id: &str, now: Millis) -> Option<(String, Arc<Cursor>, usize)> {
+    pub(crate) fn find(
+        &self,
+        locator: &str,
+        user_id: &str,
+        now: Millis,
+    ) -> Option<(String, Arc<Cursor>, usize)> {
         let (id, offset) = locator.split_once('-')?;
         let offset: usize = offset.parse().ok()?;
         let inner = lock(&self.inner);

@@ -24,7 +24,9 @@ impl DateLiteral {
             return Some(false);
         }
         if let Some(unit) = word.strip_suffix("_AGO") {
-            return ["N_DAYS", "N_WEEKS", "N_MONTHS", "N_QUARTERS", "N_YEARS"].contains(&unit).then_some(true);
+            return ["N_DAYS", "N_WEEKS", "N_MONTHS", "N_QUARTERS", "N_YEARS"]
+                .contains(&unit)
+                .then_some(true);
         }
         let (lead, unit) = word.split_once('_')?;
         if !["LAST", "THIS", "NEXT"].contains(&lead) {

@@ -13,7 +13,11 @@ pub(super) fn at(text: &str, offset: usize, code: &'static str, sentence: &str) 
     let column = lead.chars().count() + 1;
     // Salesforce shows some 20 characters on either side.
     let shown_lead: Vec<char> = lead.chars().rev().take(20).collect();
-    let shown: String = shown_lead.iter().rev().chain(&after.lines().next().unwrap_or("").chars().take(25).collect::<Vec<_>>()).collect();
+    let shown: String = shown_lead
+        .iter()
+        .rev()
+        .chain(&after.lines().next().unwrap_or("").chars().take(25).collect::<Vec<_>>())
+        .collect();
     let caret = " ".repeat(shown_lead.len());
     Refusal::bad(code, format!("\n{shown}\n{caret}^\nERROR at Row:{row}:Column:{column}\n{sentence}"))
 }

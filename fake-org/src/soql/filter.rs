@@ -60,7 +60,11 @@ impl<'a> Filter<'a> {
         }
         if is_null(&literal.value) {
             // An unset checkbox is false.
-            let (unset, set) = if column.field.kind == Kind::Boolean { (" = 0", " <> 0") } else { (" IS NULL", " IS NOT NULL") };
+            let (unset, set) = if column.field.kind == Kind::Boolean {
+                (" = 0", " <> 0")
+            } else {
+                (" IS NULL", " IS NOT NULL")
+            };
             return match op {
                 Op::Eq => Ok(format!("({name}{unset})")),
                 Op::Ne => Ok(format!("({name}{set})")),
@@ -73,7 +77,11 @@ impl<'a> Filter<'a> {
                 self.text,
                 path.offset,
                 "INVALID_QUERY_FILTER_OPERATOR",
-                if column.field.kind.is_id() { "invalid operator on id field" } else { "invalid operator on boolean field" },
+                if column.field.kind.is_id() {
+                    "invalid operator on id field"
+                } else {
+                    "invalid operator on boolean field"
+                },
             ));
         }
         let value = self.value(column.field, path, literal)?;
@@ -142,13 +150,16 @@ impl<'a> Filter<'a> {
     fn in_range(&mut self, column: &Column, op: Op, literal: &At<Literal>) -> Result<String, Refusal> {
         let range = match &literal.value {
             Literal::Relative(relative) => relative.range(self.now),
-            Literal::Date(text) => {
-                crate::data::parse_date(text).and_then(|day| Some((day, day.next_day()?)))
-            }
+            Literal::Date(text) => crate::data::parse_date(text).and_then(|day| Some((day, day.next_day()?))),
             _ => None,
         };
         let Some((from, to)) = range else {
-            return Err(error::at(self.text, literal.offset, "MALFORMED_QUERY", "Invalid date or date literal"));
+            return Err(error::at(
+                self.text,
+                literal.offset,
+                "MALFORMED_QUERY",
+                "Invalid date or date literal",
+            ));
         };
         let suffix = if column.field.kind == Kind::DateTime { "T00:00:00.000+0000" } else { "" };
         let day = |date: time::Date| {
@@ -214,7 +225,10 @@ impl<'a> Filter<'a> {
             self.text,
             path.offset,
             "INVALID_FIELD",
-            &format!("value of filter criterion for field '{}' must be of type {kind} and {quotes}", path.value),
+            &format!(
+                "value of filter criterion for field '{}' must be of type {kind} and {quotes}",
+                path.value
+            ),
         )
     }
 }

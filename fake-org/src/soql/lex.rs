@@ -79,7 +79,12 @@ fn kind(input: &mut Input<'_>) -> ModalResult<Kind> {
 }
 
 fn word(input: &mut Input<'_>) -> ModalResult<Kind> {
-    let name = || (one_of(|c: char| c.is_ascii_alphabetic()), take_while(0.., |c: char| c.is_ascii_alphanumeric() || c == '_'));
+    let name = || {
+        (
+            one_of(|c: char| c.is_ascii_alphabetic()),
+            take_while(0.., |c: char| c.is_ascii_alphanumeric() || c == '_'),
+        )
+    };
     (name(), repeat::<_, _, (), _, _>(0.., ('.', name())))
         .take()
         .map(|text: &str| Kind::Word(text.to_owned()))

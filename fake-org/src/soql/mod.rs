@@ -19,7 +19,10 @@ use crate::data::Refusal;
 /// Compiles a query. `now` is what date literals count from.
 pub(crate) fn compile(text: &str, scope: Scope, now: Millis) -> Result<Plan, Refusal> {
     if text.chars().count() > 100_000 {
-        return Err(Refusal::bad("MALFORMED_QUERY", "SOQL statements cannot be longer than 100,000 characters"));
+        return Err(Refusal::bad(
+            "MALFORMED_QUERY",
+            "SOQL statements cannot be longer than 100,000 characters",
+        ));
     }
     let tokens = lex::tokens(text)?;
     let query = parse::query(text, &tokens)?;

@@ -75,7 +75,8 @@ fn whole(input: &mut Input<'_>) -> ModalResult<Query> {
     let _: Option<()> = opt((
         keyword("FOR"),
         cut_err(alt((keyword("VIEW"), keyword("REFERENCE"), keyword("UPDATE")))),
-    ).void())
+    )
+        .void())
     .parse_next(input)?;
     winnow::combinator::eof.void().parse_next(input)?;
     Ok(Query { select, from, alias, filter, order, limit, offset })
@@ -122,11 +123,9 @@ fn term(input: &mut Input<'_>) -> ModalResult<Condition> {
 
 fn test(input: &mut Input<'_>) -> ModalResult<Condition> {
     let field = name.parse_next(input)?;
-    if let Some(negated) = opt(alt((
-        keyword("IN").value(false),
-        (keyword("NOT"), cut_err(keyword("IN"))).value(true),
-    )))
-    .parse_next(input)?
+    if let Some(negated) =
+        opt(alt((keyword("IN").value(false), (keyword("NOT"), cut_err(keyword("IN"))).value(true))))
+            .parse_next(input)?
     {
         let values = cut_err(delimited(symbol("("), separated(1.., literal, symbol(",")), symbol(")")))
             .parse_next(input)?;
@@ -181,8 +180,9 @@ fn literal(input: &mut Input<'_>) -> ModalResult<At<Literal>> {
 
 fn order(input: &mut Input<'_>) -> ModalResult<Order> {
     let field = name.parse_next(input)?;
-    let descending =
-        opt(alt((keyword("ASC").value(false), keyword("DESC").value(true)))).parse_next(input)?.unwrap_or(false);
+    let descending = opt(alt((keyword("ASC").value(false), keyword("DESC").value(true))))
+        .parse_next(input)?
+        .unwrap_or(false);
     let nulls_last = opt(preceded(
         keyword("NULLS"),
         cut_err(alt((keyword("FIRST").value(false), keyword("LAST").value(true)))),

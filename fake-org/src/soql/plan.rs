@@ -138,7 +138,8 @@ impl Plan {
         }
         sql.push_str(" FROM json_each(?1) k CROSS JOIN ");
         let from = self.tables.from();
-        let (root, parents) = from.split_once(" LEFT JOIN").map_or((from.as_str(), None), |(a, b)| (a, Some(b)));
+        let (root, parents) =
+            from.split_once(" LEFT JOIN").map_or((from.as_str(), None), |(a, b)| (a, Some(b)));
         sql.push_str(root);
         sql.push_str(" ON t0.rowid = k.value");
         if let Some(parents) = parents {
@@ -196,7 +197,8 @@ impl Plan {
     /// A parent shows when one of its fields, or of its own parents' fields, was selected; one that only the
     /// filter names does not.
     fn is_selected(&self, table: usize) -> bool {
-        let Some(path) = table.checked_sub(1).and_then(|i| self.tables.joins.get(i)).map(|join| &join.path) else {
+        let Some(path) = table.checked_sub(1).and_then(|i| self.tables.joins.get(i)).map(|join| &join.path)
+        else {
             return true;
         };
         self.columns.iter().any(|column| {

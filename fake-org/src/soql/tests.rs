@@ -76,7 +76,10 @@ fn conditions_nest_with_parentheses_only() {
 #[test]
 fn parents_come_along_and_missing_ones_are_null() {
     let data = data();
-    let rows = rows(&data, "SELECT Name, Account.Name, Account.Owner.Name FROM Contact WHERE Owner.Username = 'ada@example.com' ORDER BY Name LIMIT 1");
+    let rows = rows(
+        &data,
+        "SELECT Name, Account.Name, Account.Owner.Name FROM Contact WHERE Owner.Username = 'ada@example.com' ORDER BY Name LIMIT 1",
+    );
     assert_eq!(rows.len(), 1);
     assert!(rows[0]["Account"]["Owner"]["Name"].is_string(), "{}", rows[0]);
     assert_eq!(rows[0]["Account"]["attributes"]["type"], "Account");

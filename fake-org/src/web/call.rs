@@ -74,10 +74,12 @@ impl Call {
 
     pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
         let all = self.headers.get_all(COOKIE);
-        all.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';')).find_map(|pair| {
-            let (key, value) = pair.trim().split_once('=')?;
-            (key == name).then_some(value)
-        })
+        all.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';')).find_map(
+            |pair| {
+                let (key, value) = pair.trim().split_once('=')?;
+                (key == name).then_some(value)
+            },
+        )
     }
 
     /// The origin the call came in on.

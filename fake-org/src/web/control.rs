@@ -22,6 +22,7 @@ pub(super) fn routes() -> Router<Arc<Org>> {
         .route("/fake/sign-in", post(sign_in))
         .route("/fake/sign-out", post(sign_out))
         .route("/fake/advance", post(advance))
+        .route("/fake/move-instance", post(move_instance))
         .route("/fake/rotate-signing-key", post(rotate))
 }
 
@@ -144,6 +145,12 @@ async fn advance(call: Call) -> Reply {
     };
     call.org.clock.advance(std::time::Duration::from_secs(seconds));
     done()
+}
+
+/// Moves the data to the third origin.
+async fn move_instance(call: Call) -> Reply {
+    call.org.move_instance();
+    reply::json(200, &json!({ "ok": true, "instance_url": call.org.origins().moved_instance }))
 }
 
 async fn rotate(call: Call) -> Reply {

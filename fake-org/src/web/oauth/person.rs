@@ -10,7 +10,8 @@ use crate::web::reply::{self, Reply};
 /// The person behind the token, which may also come as the parameter `oauth_token`. Errors are 403 and a bare
 /// word, not 401 and not JSON.
 pub(super) fn caller(call: &Call) -> Result<(User, Session), Box<Reply>> {
-    let Some(token) = call.bearer().or_else(|| call.param("oauth_token")).or_else(|| call.param("access_token"))
+    let Some(token) =
+        call.bearer().or_else(|| call.param("oauth_token")).or_else(|| call.param("access_token"))
     else {
         // The word is recalled from older documentation (unverified).
         return Err(Box::new(reply::word(403, "Missing_OAuth_Token")));

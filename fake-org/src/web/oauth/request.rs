@@ -35,7 +35,8 @@ pub(super) enum Problem {
 
 impl AuthorizeRequest {
     pub(super) fn read(org: &Org, query: &str) -> Result<Self, Problem> {
-        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let pairs: Vec<(String, String)> =
+            url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let get = |name: &str| {
             pairs.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.clone())
         };

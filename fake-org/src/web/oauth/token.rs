@@ -42,7 +42,8 @@ fn issue(call: &Call) -> Result<Issued, OauthError> {
             let Some(code) = call.form_param("code") else {
                 return Err(OauthError::new("invalid_request", "missing required parameter: code"));
             };
-            let (redirect_uri, verifier) = (call.form_param("redirect_uri"), call.form_param("code_verifier"));
+            let (redirect_uri, verifier) =
+                (call.form_param("redirect_uri"), call.form_param("code_verifier"));
             call.org.auth(|auth| auth.exchange(now, &settings, code, redirect_uri, verifier))
         }
         "refresh_token" => {

@@ -24,12 +24,8 @@ fn in_words(scope: &str) -> &str {
 }
 
 pub(crate) fn show(org: &Org, request: &AuthorizeRequest, user: &User) -> Reply {
-    let scopes: String = request
-        .scopes
-        .words()
-        .iter()
-        .map(|scope| format!("<li>{}</li>", escape(in_words(scope))))
-        .collect();
+    let scopes: String =
+        request.scopes.words().iter().map(|scope| format!("<li>{}</li>", escape(in_words(scope)))).collect();
     let app = escape(&org.app.name);
     let content = format!(
         "<main>{EMBLEM}<div class=\"card\"><h1>Allow access?</h1>\

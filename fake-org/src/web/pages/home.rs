@@ -22,7 +22,9 @@ pub(crate) async fn show(call: Call) -> Reply {
         escape(&org.app.client_id),
         escape(&org.app.client_secret),
     );
-    content.push_str("<div class=\"card\"><table><thead><tr><th>Object</th><th class=\"n\">Rows</th></tr></thead><tbody>");
+    content.push_str(
+        "<div class=\"card\"><table><thead><tr><th>Object</th><th class=\"n\">Rows</th></tr></thead><tbody>",
+    );
     for (name, count) in org.data.counts() {
         let _ = write!(content, "<tr><td>{}</td><td class=\"n\">{count}</td></tr>", escape(name));
     }

@@ -20,7 +20,10 @@ pub(super) fn record(call: &Call) -> Result<Record, Refusal> {
         Ok(Value::Object(record)) => Ok(record),
         Ok(other) => Err(Refusal::bad(
             "JSON_PARSER_ERROR",
-            format!("Can not deserialize SObject out of {}", if other.is_array() { "START_ARRAY" } else { "VALUE" }),
+            format!(
+                "Can not deserialize SObject out of {}",
+                if other.is_array() { "START_ARRAY" } else { "VALUE" }
+            ),
         )),
         Err(error) => Err(Refusal::bad(
             "JSON_PARSER_ERROR",

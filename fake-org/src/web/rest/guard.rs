@@ -52,7 +52,8 @@ pub(super) async fn guard(State(org): State<Arc<Org>>, mut request: Request, nex
 
 /// 31.0 to 67.0 live; 21.0 to 30.0 were retired in Summer '25.
 fn version(path: &str) -> Result<u32, Box<Reply>> {
-    let text = path.strip_prefix("/services/data/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let text =
+        path.strip_prefix("/services/data/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
     let number = text.strip_prefix('v').and_then(|text| text.strip_suffix(".0")).and_then(|n| n.parse().ok());
     match number {
         Some(number @ 31..=67) => Ok(number),
@@ -71,7 +72,7 @@ fn authenticate(org: &Org, request: &Request) -> Result<User, Box<Reply>> {
     if !token.contains('!') && token.split('.').count() == 3 {
         return refuse("INVALID_AUTH_HEADER", "INVALID_JWT_FORMAT");
     }
-    let moved_away = request.extensions().get::<Host>() == Some(&Host::Instance) && org.origins().moved.is_some();
+    let moved_away = request.extensions().get::<Host>() == Some(&Host::Instance) && org.origins().has_moved;
     let now = org.clock.now();
     let found = if moved_away { None } else { org.auth(|auth| auth.use_session(now, token)) };
     match found {

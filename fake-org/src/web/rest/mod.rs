@@ -62,5 +62,9 @@ fn only(allowed: &'static str, methods: MethodRouter<Arc<Org>>) -> MethodRouter<
 }
 
 fn not_allowed(method: &axum::http::Method, allowed: &str) -> Reply {
-    answer::error(405, "METHOD_NOT_ALLOWED", &format!("HTTP Method '{method}' not allowed. Allowed are {allowed}"))
+    answer::error(
+        405,
+        "METHOD_NOT_ALLOWED",
+        &format!("HTTP Method '{method}' not allowed. Allowed are {allowed}"),
+    )
 }

@@ -72,8 +72,8 @@ fn further_page(org: &Org, caller: &Caller, locator: &str) -> Result<Reply, Data
     let link = |object: &str, id: &str| caller.record_path(object, id);
     let keys = cursor.keys.get(offset..end).unwrap_or_default();
     let records = org.data.with(|data| cursor.plan.records(data, keys, &link))?;
-    let next = (end < cursor.keys.len())
-        .then(|| format!("/services/data/v{}.0/query/{id}-{end}", caller.version));
+    let next =
+        (end < cursor.keys.len()).then(|| format!("/services/data/v{}.0/query/{id}-{end}", caller.version));
     Ok(answer(cursor.keys.len(), records, next))
 }
 

@@ -70,8 +70,10 @@ pub(super) fn show(
     }
     let mut record = data.record(object, id, &with_id)?;
     let id = record.get("Id").and_then(Value::as_str).unwrap_or(id).to_owned();
-    record
-        .insert("attributes".into(), json!({ "type": object.name, "url": caller.record_path(object.name, &id) }));
+    record.insert(
+        "attributes".into(),
+        json!({ "type": object.name, "url": caller.record_path(object.name, &id) }),
+    );
     Ok(reply::json(200, &Value::Object(record)))
 }
 
