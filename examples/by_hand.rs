@@ -6,6 +6,8 @@
 //!
 //! `cargo run --example by_hand`, then open the address that it prints.
 
+#![allow(clippy::print_stdout, reason = "this is what the example is for")]
+
 #[path = "support/mod.rs"]
 mod support;
 

@@ -123,7 +123,7 @@ async fn a_malformed_callback_is_refused_and_harms_nothing() {
     let state = query(&good, "state").unwrap();
     let code = query(&good, "code").unwrap();
     let encoded: String = url::form_urlencoded::byte_serialize(code.as_bytes()).collect();
-    let long = "a".repeat(64 * 1024);
+    let long = "a".repeat(60 * 1024);
     let mut rows = vec![
         String::new(),
         "?".to_owned(),

@@ -143,7 +143,7 @@ async fn a_grant_that_was_pushed_out_asks_to_log_in_again() {
     let world = World::start().await;
     let browser = world.logged_in().await;
     for _ in 0..5 {
-        world.org.issue_tokens(&world.org.user(support::ADA), "api refresh_token");
+        let _ = world.org.issue_tokens(&world.org.user(support::ADA), "api refresh_token");
     }
     world.org.expire_access_tokens();
     assert_eq!(browser.fetch(&world.url("/names")).await.status, 401);

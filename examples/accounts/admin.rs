@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, Responder, post, routes, web};
 
 use crate::{form, html};
 
-pub fn configure(scope: &mut web::ServiceConfig) {
+pub(crate) fn configure(scope: &mut web::ServiceConfig) {
     scope.service(overview).service(end_logins);
 }
 

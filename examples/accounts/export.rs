@@ -15,7 +15,7 @@ struct Row {
 }
 
 #[get("/accounts/export.csv")]
-pub async fn csv(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
+pub(crate) async fn csv(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
     let rows = sf.query::<Row>("SELECT Id, Name, Phone, Industry FROM Account ORDER BY Name").fetch();
     let head = futures_util::stream::iter([Ok(Bytes::from_static(b"Id,Name,Phone,Industry\r\n"))]);
     let lines = rows.map_ok(|row| {

@@ -6,22 +6,22 @@ use serde::{Deserialize, Serialize};
 /// The fields of an account that this app writes. Absent ones stay as they are.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct AccountForm {
+pub(crate) struct AccountForm {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub phone: Option<String>,
+    pub(crate) phone: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub website: Option<String>,
+    pub(crate) website: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub industry: Option<String>,
+    pub(crate) industry: Option<String>,
 }
 
 /// A form from a page, or JSON from a script.
-pub type Fields = Either<web::Form<AccountForm>, web::Json<AccountForm>>;
+pub(crate) type Fields = Either<web::Form<AccountForm>, web::Json<AccountForm>>;
 
 /// The fields, without those that a form left empty.
-pub fn fields(fields: Fields) -> AccountForm {
+pub(crate) fn fields(fields: Fields) -> AccountForm {
     let mut fields = match fields {
         Either::Left(form) => form.into_inner(),
         Either::Right(json) => return json.into_inner(),
@@ -35,7 +35,7 @@ pub fn fields(fields: Fields) -> AccountForm {
 }
 
 /// Refuses what another origin's page sends. `Lax` cookies alone do not keep out a sibling subdomain.
-pub fn same_origin(
+pub(crate) fn same_origin(
     request: &HttpRequest,
     salesforce: &actix_salesforce::Salesforce,
 ) -> actix_web::Result<()> {

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, http::header};
 const STYLE: &str = include_str!("style.css");
 
 /// Escapes for HTML text and for attribute values in double quotes.
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -14,7 +14,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// A whole page. `body` is HTML; `who` is the name in the corner, `None` for a stranger.
-pub fn page(title: &str, who: Option<&str>, body: &str) -> HttpResponse {
+pub(crate) fn page(title: &str, who: Option<&str>, body: &str) -> HttpResponse {
     let title = escape(title);
     let corner = match who {
         Some(name) => format!(

@@ -25,7 +25,10 @@ struct Account {
 
 /// Public: who is logged in, or a button to log in.
 #[get("/")]
-pub async fn home(sf: MaybeSalesforceConn, request: HttpRequest) -> actix_salesforce::Result<impl Responder> {
+pub(crate) async fn home(
+    sf: MaybeSalesforceConn,
+    request: HttpRequest,
+) -> actix_salesforce::Result<impl Responder> {
     let Some(_) = sf.into_inner() else {
         let text = "<div class=\"card\"><p>See and change the accounts of your own Salesforce org.</p></div>";
         return Ok(html::page("Welcome", None, text));
@@ -61,25 +64,25 @@ async fn who_am_i(sf: &SalesforceConn) -> actix_salesforce::Result<web::Json<Who
 
 /// One API read.
 #[get("/whoami")]
-pub async fn whoami(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
+pub(crate) async fn whoami(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
     who_am_i(&sf).await
 }
 
 /// Holds its connection for a while before it uses it.
 #[get("/slow")]
-pub async fn slow(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
+pub(crate) async fn slow(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
     actix_web::rt::time::sleep(Duration::from_secs(3)).await;
     who_am_i(&sf).await
 }
 
 #[derive(Deserialize)]
-pub struct Filter {
+pub(crate) struct Filter {
     name: Option<String>,
 }
 
 /// The accounts, filtered by a part of their name.
 #[get("/accounts")]
-pub async fn list(
+pub(crate) async fn list(
     sf: SalesforceConn,
     user: SalesforceUser,
     filter: web::Query<Filter>,
@@ -122,7 +125,7 @@ pub async fn list(
 
 /// One account.
 #[get("/accounts/{id}")]
-pub async fn show(
+pub(crate) async fn show(
     sf: SalesforceConn,
     user: SalesforceUser,
     id: web::Path<String>,
@@ -151,7 +154,7 @@ pub async fn show(
 }
 
 #[post("/accounts")]
-pub async fn create(
+pub(crate) async fn create(
     request: HttpRequest,
     salesforce: web::Data<Salesforce>,
     sf: SalesforceConn,
@@ -169,7 +172,7 @@ pub async fn create(
 }
 
 #[post("/accounts/{id}")]
-pub async fn change(
+pub(crate) async fn change(
     request: HttpRequest,
     salesforce: web::Data<Salesforce>,
     sf: SalesforceConn,
@@ -183,7 +186,7 @@ pub async fn change(
 }
 
 #[post("/accounts/{id}/delete")]
-pub async fn delete(
+pub(crate) async fn delete(
     request: HttpRequest,
     salesforce: web::Data<Salesforce>,
     sf: SalesforceConn,

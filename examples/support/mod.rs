@@ -1,6 +1,7 @@
 //! What the examples share: settings from the environment, or a fake org when there are none.
 
 #![allow(unreachable_pub, reason = "a module of several examples")]
+#![allow(clippy::print_stdout, reason = "this is how an example greets")]
 
 use std::error::Error;
 

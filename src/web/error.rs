@@ -65,6 +65,9 @@ impl Answer {
                 Error::NotMounted => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "not_set_up", "This app is not set up correctly.")
                 }
+                Error::SessionRefused { .. } => {
+                    (StatusCode::FORBIDDEN, "forbidden", "Salesforce does not allow its API to your user.")
+                }
                 Error::RowNotFound => (StatusCode::NOT_FOUND, "not_found", "There is no such record."),
                 _ => match error.status() {
                     Some(404) => (StatusCode::NOT_FOUND, "not_found", "There is no such record."),
