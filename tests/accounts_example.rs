@@ -164,6 +164,7 @@ async fn the_admin_page_shows_logins_and_ends_them() {
     let second = Client::new();
     assert_eq!(second.visit(&example.url("/whoami")).await.status, 200);
     let page = browser.visit(&example.url("/admin/")).await;
+    assert!(page.body.contains(" of 15000</strong>"), "API use: {page:?}");
     assert_eq!(page.body.matches("s ago</td><td>").count(), 2, "two browsers: {page:?}");
     let revoked = browser.submit(&example.url("/admin/revoke"), &example.url(""), &[]).await;
     assert_eq!(revoked.status, 303, "{revoked:?}");

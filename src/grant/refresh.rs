@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     oauth::{OAuthError, TokenSet},
-    store::{LeaseHolder, StoreError, Swap},
+    store::{GrantRecord, LeaseHolder, StoreError, Swap},
 };
 
 /// What a refresh may take altogether, waiting for another process included.
@@ -230,7 +230,7 @@ impl Refresh {
         let record = next
             .seal(&self.engine.parts.keys, expires_at)
             .map_err(|error| GrantError::unavailable(COOL_DOWN, error))?;
-        match self.engine.parts.store.replace_grant(self.from.version, record.clone()).await {
+        match write(&self.engine, self.from.version, &record).await {
             Ok(Swap::Done) => Ok(next),
             // Logged out meanwhile: nothing may come back, and the new tokens are nobody's.
             Ok(Swap::Gone) => {
@@ -264,12 +264,27 @@ impl Drop for Refresh {
     }
 }
 
+/// Puts a renewed grant in place of the version it was made from, or of one further behind: a store that fell back to an
+/// older state, or that could not take the version in between, holds tokens that are spent.
+async fn write(engine: &Engine, from: Version, record: &GrantRecord) -> Result<Swap, StoreError> {
+    let mut expected = from;
+    loop {
+        match engine.parts.store.replace_grant(expected, record.clone()).await? {
+            // Each turn needs someone else's write in between, so that this ends.
+            Swap::Moved(stored) if record.version.is_after(stored.version) && stored.version != expected => {
+                expected = stored.version;
+            }
+            swap => return Ok(swap),
+        }
+    }
+}
+
 /// Tries to store a renewed grant until it is stored or no longer wanted. Holding the cell keeps it in memory.
-async fn hold(engine: Arc<Engine>, cell: Arc<Cell>, from: Version, record: crate::store::GrantRecord) {
+async fn hold(engine: Arc<Engine>, cell: Arc<Cell>, from: Version, record: GrantRecord) {
     let mut wait = Duration::from_millis(200);
     loop {
         sleep(wait).await;
-        match engine.parts.store.replace_grant(from, record.clone()).await {
+        match write(&engine, from, &record).await {
             Ok(Swap::Done) => {
                 tracing::info!(grant = %record.key, "a held token is stored now");
                 return;

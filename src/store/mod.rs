@@ -7,10 +7,14 @@
 
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;
+mod deadline;
 mod memory;
 mod seal;
 
-pub(crate) use self::seal::{Purpose, SealError};
+pub(crate) use self::{
+    deadline::Deadline,
+    seal::{Purpose, SealError},
+};
 pub use self::{
     memory::MemoryStore,
     seal::{InvalidKeys, KeyRing},
@@ -34,7 +38,8 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A place that keeps grants and logins.
 ///
-/// Implementations answer within a deadline of their own and never block the thread. "Gone" and "expired" are the
+/// Implementations never block the thread. An answer that takes more than 1.5 seconds is not waited for: it counts as
+/// [`StoreError::Unavailable`], and what was asked may still take effect. "Gone" and "expired" are the
 /// same thing: a record past its expiry is absent in every answer.
 pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Records a login and the grant it uses, in one step.

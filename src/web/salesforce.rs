@@ -16,7 +16,7 @@ use crate::{
     },
     http::{HttpClient, HttpError, Outbound},
     oauth::{App, LoginHost, OAuthClient, TokenSet},
-    store::{MemoryStore, Store, Subject},
+    store::{Deadline, MemoryStore, Store, Subject},
 };
 
 /// Salesforce for an actix app: middleware, and handle on everything behind it. Cheap to clone.
@@ -264,7 +264,7 @@ impl Builder {
 
     /// A store that something else uses too, as [`store`](Self::store).
     pub fn shared_store(mut self, store: Arc<dyn Store>) -> Self {
-        self.store = Some(store);
+        self.store = Some(Arc::new(Deadline::new(store)));
         self
     }
 

@@ -8,6 +8,7 @@ pub mod app;
 pub mod browser;
 pub mod client;
 pub mod example;
+pub mod failing;
 pub mod logs;
 pub mod raw;
 
