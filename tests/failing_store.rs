@@ -101,6 +101,26 @@ async fn a_rotated_token_that_cannot_be_stored_is_held_used_and_stored_later() {
     assert_eq!((world.refreshes(), world.org.refresh_reuse_count()), (3, 0));
 }
 
+/// A failover to a replica that had not seen the newest tokens.
+#[actix_web::test]
+async fn a_store_that_fell_back_to_an_older_state_is_brought_up_to_date() {
+    let store = FailingStore::default();
+    let world = world(&store).await;
+    let browser = world.logged_in().await;
+    let old = store.records().grants(Subject::All).await.unwrap().remove(0);
+    world.org.expire_access_tokens();
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
+    store.records().put_grant(old).await.unwrap();
+    for round in 2..=3 {
+        assert_eq!(browser.fetch(&world.url("/names")).await.status, 200, "what is in memory is newer");
+        world.org.expire_access_tokens();
+        assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
+        let stored = store.records().grants(Subject::All).await.unwrap().remove(0);
+        assert_eq!(stored.version.revision, round);
+    }
+    assert_eq!((world.refreshes(), world.org.refresh_reuse_count()), (3, 0));
+}
+
 #[actix_web::test]
 async fn a_logout_during_an_outage_takes_effect_when_the_store_is_back() {
     let store = FailingStore::default();
