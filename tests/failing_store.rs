@@ -1,4 +1,5 @@
-//! Promise 7: a store outage costs protected pages a 503 within 2 s, and nothing else (R-29 to R-32; F-16 to F-19).
+//! Promise 7: a store outage costs protected pages a 503 within 2 s, and nothing else (R-64, R-65; F-02, F-06, F-07,
+//! F-14, and F-16 as far as one process can show it).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
