@@ -5,7 +5,7 @@ use std::{
     error::Error as StdError,
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{Semaphore, watch};
@@ -163,16 +163,18 @@ impl Engine {
 
     /// The stored grant under `key`.
     pub(crate) async fn grant(self: &Arc<Self>, key: GrantKey) -> Result<Option<GrantHandle>, StoreError> {
+        let asked_at = self.parts.clock.instant();
         let record = absent_if_corrupt(self.parts.store.grant(key).await)?;
-        Ok(record.and_then(|record| self.handle(&record)))
+        Ok(record.and_then(|record| self.handle(&record, asked_at)))
     }
 
-    /// A handle on the grant of this record; `None` when the record does not open.
-    pub(super) fn handle(self: &Arc<Self>, record: &GrantRecord) -> Option<GrantHandle> {
+    /// A handle on the grant of this record, which the store was asked for at `asked_at`; `None` when the record does
+    /// not open.
+    pub(super) fn handle(self: &Arc<Self>, record: &GrantRecord, asked_at: Instant) -> Option<GrantHandle> {
         let cell = self.cell(record.key);
         if !cell.knows(record.version) {
             match LiveGrant::open(&self.parts.keys, record) {
-                Ok(live) => cell.adopt(live),
+                Ok(live) => cell.adopt(live, asked_at),
                 Err(error) => {
                     tracing::warn!(grant = %record.key, %error, "a stored grant counts as absent");
                     return None;
@@ -185,7 +187,7 @@ impl Engine {
     /// A handle on a grant that was just made.
     pub(super) fn handle_of(self: &Arc<Self>, live: LiveGrant) -> GrantHandle {
         let cell = self.cell(live.key);
-        cell.adopt(live);
+        cell.adopt(live, self.parts.clock.instant());
         GrantHandle { cell, engine: Arc::clone(self) }
     }
 

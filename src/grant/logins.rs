@@ -125,7 +125,7 @@ impl Engine {
         Ok(profile)
     }
 
-    async fn log_in(
+    pub(super) async fn log_in(
         self: &Arc<Self>,
         tokens: TokenSet,
         profile: Profile,
@@ -194,10 +194,11 @@ impl Engine {
     /// The grant that the login with this id uses; `None` when there is no such login.
     pub(crate) async fn login(self: &Arc<Self>, id: &Secret) -> Result<Option<GrantHandle>, StoreError> {
         let key = LoginKey::of_id(id);
+        let asked_at = self.parts.clock.instant();
         let Some((login, grant)) = absent_if_corrupt(self.parts.store.login(key).await)? else {
             return Ok(None);
         };
-        let Some(handle) = self.handle(&grant) else { return Ok(None) };
+        let Some(handle) = self.handle(&grant, asked_at) else { return Ok(None) };
         let now = self.parts.clock.now();
         if now.duration_since(login.seen_at).is_ok_and(|age| age >= TOUCH_EVERY) {
             let lifetimes = self.parts.lifetimes;
@@ -262,7 +263,7 @@ impl Engine {
         let cell = self.cell(record.key);
         // What this process holds may be newer than what was stored.
         let held = cell.current().filter(|live| live.version.is_after(record.version));
-        cell.end(Some(record.version.lineage));
+        cell.end(Some(record.version.lineage), self.parts.clock.instant());
         match held {
             Some(live) => self.revoke_later(&live),
             None => {

@@ -8,6 +8,8 @@ mod logins;
 mod machine;
 mod overview;
 mod refresh;
+#[cfg(test)]
+mod tests;
 
 pub use self::overview::{GrantInfo, LoginInfo};
 pub(crate) use self::{

@@ -284,6 +284,7 @@ async fn hold(engine: Arc<Engine>, cell: Arc<Cell>, from: Version, record: Grant
     let mut wait = Duration::from_millis(200);
     loop {
         sleep(wait).await;
+        let asked_at = engine.parts.clock.instant();
         match write(&engine, from, &record).await {
             Ok(Swap::Done) => {
                 tracing::info!(grant = %record.key, "a held token is stored now");
@@ -292,13 +293,13 @@ async fn hold(engine: Arc<Engine>, cell: Arc<Cell>, from: Version, record: Grant
             Ok(Swap::Gone) => {
                 if let Some(live) = cell.current().filter(|live| live.version == record.version) {
                     engine.revoke_later(&live);
-                    cell.end(Some(record.version.lineage));
+                    cell.end(Some(record.version.lineage), engine.parts.clock.instant());
                 }
                 return;
             }
             Ok(Swap::Moved(stored)) => {
                 if let Ok(live) = LiveGrant::open(&engine.parts.keys, &stored) {
-                    cell.adopt(live);
+                    cell.adopt(live, asked_at);
                 }
                 return;
             }
