@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{runtime, sync::oneshot};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long the end of the program waits for work that is still running.
 const LAST_WAIT: Duration = Duration::from_secs(10);
@@ -33,6 +33,7 @@ impl fmt::Debug for Background {
 pub(crate) struct Spawner {
     handle: runtime::Handle,
     tracker: TaskTracker,
+    ending: CancellationToken,
 }
 
 impl fmt::Debug for Spawner {
@@ -53,10 +54,13 @@ impl Background {
         let tracker = TaskTracker::new();
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tracker.clone();
+        let ending = CancellationToken::new();
+        let end = ending.clone();
         let thread = thread::Builder::new().name("actix-salesforce".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 // An error means that the sender is gone, which says the same.
                 let _ = stopped.await;
+                end.cancel();
                 running.close();
                 if tokio::time::timeout(LAST_WAIT, running.wait()).await.is_err() {
                     tracing::error!(
@@ -66,7 +70,7 @@ impl Background {
                 }
             });
         })?;
-        Ok(Self { spawner: Spawner { handle, tracker }, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { spawner: Spawner { handle, tracker, ending }, stop: Some(stop), thread: Some(thread) })
     }
 
     pub(crate) fn spawner(&self) -> Spawner {
@@ -103,6 +107,14 @@ impl Spawner {
     /// Runs work to its end.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         drop(self.tracker.spawn_on(work, &self.handle));
+    }
+
+    /// Waits before another try of something that the end of the program need not wait for. `false`: do not try again.
+    pub(super) async fn pause(&self, time: Duration) -> bool {
+        tokio::select! {
+            () = self.ending.cancelled() => false,
+            () = tokio::time::sleep(time) => true,
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use tokio::time::sleep;
 use url::Url;
 
 use super::{
@@ -225,8 +224,7 @@ impl Engine {
             let engine = Arc::clone(self);
             self.parts.background.spawn(async move {
                 for wait in LATER {
-                    sleep(wait).await;
-                    if engine.end_login(key).await.is_ok() {
+                    if !engine.parts.background.pause(wait).await || engine.end_login(key).await.is_ok() {
                         return;
                     }
                 }
@@ -290,13 +288,17 @@ impl Engine {
     }
 
     fn revoke_token_later(&self, origin: Url, token: Secret) {
-        let oauth = self.parts.oauth.clone();
+        let (oauth, background) = (self.parts.oauth.clone(), self.parts.background.clone());
         self.parts.background.spawn(async move {
-            for wait in [Duration::ZERO].into_iter().chain(LATER) {
-                sleep(wait).await;
+            let mut waits = LATER.into_iter();
+            loop {
                 match oauth.revoke(&origin, &token).await {
                     Ok(()) => return,
                     Err(error) => tracing::warn!(%error, "a token could not be revoked yet"),
+                }
+                match waits.next() {
+                    Some(wait) if background.pause(wait).await => {}
+                    _ => break,
                 }
             }
             tracing::error!(
