@@ -61,12 +61,14 @@
 //!
 //! | feature | what |
 //! |---|---|
+//! | `metrics` | counts each [`Event`] through the `metrics` facade |
 //! | `test-util` | the contract suite for authors of stores, `store::contract` |
 
 mod api;
 mod clock;
 mod config;
 mod error;
+mod events;
 mod grant;
 mod http;
 mod id;
@@ -82,6 +84,7 @@ pub use self::{
     },
     config::{Config, ConfigError, Problem, Routes, SessionMode},
     error::{Error, ErrorEntry, InvalidAnswer, InvalidRequest, Result},
+    events::{Event, Who},
     grant::{AppKey, GrantInfo, GrantKey, InvalidGrantKey, LoginInfo, Version},
     http::{HttpError, NotAllowed},
     id::{InvalidId, OrgId, SalesforceId, UserId},

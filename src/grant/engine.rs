@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    events::Events,
     oauth::OAuthClient,
     store::{GrantRecord, KeyRing, Store, StoreError},
 };
@@ -37,6 +38,7 @@ pub(crate) struct EngineParts {
     pub(crate) oauth: OAuthClient,
     pub(crate) background: Spawner,
     pub(crate) clock: Clock,
+    pub(crate) events: Events,
     pub(crate) lifetimes: Lifetimes,
 }
 

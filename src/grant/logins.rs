@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     Secret,
+    events::Event,
     oauth::{AnswerFault, IdTokenError, LoginHost, OAuthError, TokenSet},
     store::{EndedLogin, GrantRecord, LoginKey, LoginRecord, OnceKey, SealError, StoreError},
 };
@@ -153,6 +154,7 @@ impl Engine {
             }
         };
         tracing::info!(login = ?key, grant = %live.key, "logged in");
+        self.parts.events.tell(&Event::LoggedIn(live.key.into()));
         let new_token = live.refresh_token.clone();
         self.handle_of(live);
         // Each approval counts towards Salesforce's five per user and app: the one that was replaced is given back.
@@ -247,9 +249,13 @@ impl Engine {
     async fn end_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
         match self.parts.store.end_login(key).await? {
             EndedLogin::Absent => {}
-            EndedLogin::OthersRemain(grant) => tracing::info!(login = ?key, %grant, "logged out"),
+            EndedLogin::OthersRemain(grant) => {
+                tracing::info!(login = ?key, %grant, "logged out");
+                self.parts.events.tell(&Event::LoggedOut(grant.into()));
+            }
             EndedLogin::Last(record) => {
                 tracing::info!(login = ?key, grant = %record.key, "logged out, the last login of its grant");
+                self.parts.events.tell(&Event::LoggedOut(record.key.into()));
                 self.forget(&record);
             }
         }
@@ -289,11 +295,12 @@ impl Engine {
 
     fn revoke_token_later(&self, origin: Url, token: Secret) {
         let (oauth, background) = (self.parts.oauth.clone(), self.parts.background.clone());
+        let events = self.parts.events.clone();
         self.parts.background.spawn(async move {
             let mut waits = LATER.into_iter();
             loop {
                 match oauth.revoke(&origin, &token).await {
-                    Ok(()) => return,
+                    Ok(()) => return events.tell(&Event::Revoked),
                     Err(error) => tracing::warn!(%error, "a token could not be revoked yet"),
                 }
                 match waits.next() {
@@ -301,6 +308,7 @@ impl Engine {
                     _ => break,
                 }
             }
+            events.tell(&Event::RevocationFailed);
             tracing::error!(
                 "a token could not be revoked; it stays good at Salesforce until it expires there"
             );

@@ -16,6 +16,7 @@ use super::{
     cell::{Cell, Renewed},
 };
 use crate::{
+    events::Event,
     oauth::{OAuthError, TokenSet},
     store::{GrantRecord, LeaseHolder, StoreError, Swap},
 };
@@ -44,7 +45,11 @@ pub(super) struct Refresh {
 /// What the token endpoint came to.
 enum Answer {
     Tokens(Box<TokenSet>),
-    Refused,
+    /// Someone else moved the grant meanwhile.
+    Moved(Box<LiveGrant>),
+    Refused {
+        after_lost_answer: bool,
+    },
     Failed(GrantError),
 }
 
@@ -109,6 +114,7 @@ impl Refresh {
             }
             Err(error @ GrantError::Unavailable { source, .. }) => {
                 tracing::error!(grant = %self.from.key, %error, cause = %source, "a token could not be renewed");
+                self.engine.parts.events.tell(&Event::RefreshFailed(self.from.key.into()));
             }
         }
         let renewed = self.cell.finish(self.from.version, renewed, self.engine.parts.clock.instant());
@@ -165,14 +171,18 @@ impl Refresh {
         }
         match self.ask().await {
             Answer::Tokens(tokens) => self.store(*tokens).await,
+            Answer::Moved(moved) => Ok(*moved),
             Answer::Failed(error) => Err(error),
-            Answer::Refused => {
+            Answer::Refused { after_lost_answer } => {
+                let who = self.from.key.into();
                 // Another process may have used the token first; what it stored is the answer then.
                 if let Some(moved) = self.moved().await? {
+                    self.engine.parts.events.tell(&Event::ReuseSuspected(who));
                     return Ok(moved);
                 }
                 let store = &self.engine.parts.store;
                 store.end_grant(self.from.key, Some(self.from.version)).await.map_err(unavailable)?;
+                self.engine.parts.events.tell(&Event::RefreshRefused { who, after_lost_answer });
                 Err(GrantError::LoginOver)
             }
         }
@@ -180,7 +190,9 @@ impl Refresh {
 
     /// Asks the token endpoint, with what little repetition is safe.
     async fn ask(&self) -> Answer {
-        let Some(refresh_token) = &self.from.refresh_token else { return Answer::Refused };
+        let Some(refresh_token) = &self.from.refresh_token else {
+            return Answer::Refused { after_lost_answer: false };
+        };
         let _permit = self.engine.token_calls.acquire().await;
         let mut retries = 0;
         let mut lost = false;
@@ -196,7 +208,7 @@ impl Refresh {
                 Err(_) => OAuthError::Http(crate::http::HttpError::Timeout),
             };
             if error.is_invalid_grant() {
-                return Answer::Refused;
+                return Answer::Refused { after_lost_answer: lost };
             }
             let wait = error.retry_after().unwrap_or_else(|| backoff(retries));
             // The token may be spent after a lost answer: one more try with it at most, and not when someone else has
@@ -211,7 +223,7 @@ impl Refresh {
             sleep(wait).await;
             match self.moved().await {
                 Ok(None) => {}
-                Ok(Some(_)) => return Answer::Refused,
+                Ok(Some(moved)) => return Answer::Moved(Box::new(moved)),
                 Err(error) => return Answer::Failed(error),
             }
         }
@@ -231,7 +243,11 @@ impl Refresh {
             .seal(&self.engine.parts.keys, expires_at)
             .map_err(|error| GrantError::unavailable(COOL_DOWN, error))?;
         match write(&self.engine, self.from.version, &record).await {
-            Ok(Swap::Done) => Ok(next),
+            Ok(Swap::Done) => {
+                let rotated = next.refresh_token != self.from.refresh_token;
+                self.engine.parts.events.tell(&Event::Refreshed { who: next.key.into(), rotated });
+                Ok(next)
+            }
             // Logged out meanwhile: nothing may come back, and the new tokens are nobody's.
             Ok(Swap::Gone) => {
                 self.engine.revoke_later(&next);
@@ -245,6 +261,7 @@ impl Refresh {
             // The old token is dead: the new one is used, and held until the store takes it.
             Err(error) => {
                 tracing::error!(grant = %next.key, %error, "a renewed token could not be stored; it is held and tried again");
+                self.engine.parts.events.tell(&Event::TokenHeld(next.key.into()));
                 let hold = hold(Arc::clone(&self.engine), Arc::clone(&self.cell), self.from.version, record);
                 self.engine.parts.background.spawn(hold);
                 Ok(next)
@@ -288,6 +305,7 @@ async fn hold(engine: Arc<Engine>, cell: Arc<Cell>, from: Version, record: Grant
         match write(&engine, from, &record).await {
             Ok(Swap::Done) => {
                 tracing::info!(grant = %record.key, "a held token is stored now");
+                engine.parts.events.tell(&Event::HeldTokenStored(record.key.into()));
                 return;
             }
             Ok(Swap::Gone) => {

@@ -15,6 +15,7 @@ use super::*;
 use crate::{
     Secret,
     clock::Clock,
+    events::Events,
     http::{HttpClient, Outbound},
     oauth::{App, LoginHost, OAuthClient, TokenSet},
     store::{KeyRing, MemoryStore, Store},
@@ -74,6 +75,7 @@ impl Fleet {
             oauth: self.oauth.clone(),
             background: self.background.spawner(),
             clock,
+            events: Events::default(),
             lifetimes: Lifetimes {
                 idle: Duration::from_secs(DAY as u64),
                 absolute: Duration::from_secs(30 * DAY as u64),

@@ -7,12 +7,12 @@
 
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;
-mod deadline;
+mod guarded;
 mod memory;
 mod seal;
 
 pub(crate) use self::{
-    deadline::Deadline,
+    guarded::Guarded,
     seal::{Purpose, SealError},
 };
 pub use self::{

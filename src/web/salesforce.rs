@@ -10,13 +10,14 @@ use crate::{
     Connection, Error, OrgId, Result, Secret, UserId,
     clock::Clock,
     config::{Config, ConfigError, Problem, Routes, SessionMode, Settings},
+    events::{Event, Events},
     grant::{
         AppKey, Background, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo,
         Profile,
     },
     http::{HttpClient, HttpError, Outbound},
     oauth::{App, LoginHost, OAuthClient, TokenSet},
-    store::{Deadline, MemoryStore, Store, Subject},
+    store::{Guarded, MemoryStore, Store, Subject},
 };
 
 /// Salesforce for an actix app: middleware, and handle on everything behind it. Cheap to clone.
@@ -74,12 +75,12 @@ impl Salesforce {
     /// # Errors
     /// As [`from_env`](Self::from_env).
     pub async fn from_config(config: Config) -> std::result::Result<Self, ConfigError> {
-        Builder { config, store: None, clock: Clock::system() }.build().await
+        Builder::from(config).build().await
     }
 
     /// Starts from settings in code.
     pub fn builder() -> Builder {
-        Builder { config: Config::default(), store: None, clock: Clock::system() }
+        Builder::from(Config::default())
     }
 
     /// The OAuth client of this app, for flows that are written by hand.
@@ -193,12 +194,20 @@ impl Salesforce {
 pub struct Builder {
     config: Config,
     store: Option<Arc<dyn Store>>,
+    events: Events,
     clock: Clock,
 }
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Settings of an app's own file or environment, to which code adds the rest: a store, a listener.
+impl From<Config> for Builder {
+    fn from(config: Config) -> Self {
+        Self { config, store: None, events: Events::default(), clock: Clock::system() }
     }
 }
 
@@ -264,7 +273,7 @@ impl Builder {
 
     /// A store that something else uses too, as [`store`](Self::store).
     pub fn shared_store(mut self, store: Arc<dyn Store>) -> Self {
-        self.store = Some(Arc::new(Deadline::new(store)));
+        self.store = Some(store);
         self
     }
 
@@ -311,23 +320,39 @@ impl Builder {
         self
     }
 
+    /// Has `listener` told of every [`Event`], once it is certain. It runs on the crate's own thread or a worker's, and
+    /// everything waits for it: hand long work on, for example through a channel.
+    ///
+    /// ```
+    /// # use actix_salesforce::{Event, Salesforce};
+    /// let builder = Salesforce::builder().on_event(|event| match event {
+    ///     Event::ReuseSuspected(who) => eprintln!("alarm: {who:?}"),
+    ///     _ => {}
+    /// });
+    /// ```
+    pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.events = Events::to(listener);
+        self
+    }
+
     /// Checks everything and starts.
     ///
     /// # Errors
     /// All settings that are missing or wrong at once, each with its fix.
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
-        let Self { config, store, clock } = self;
+        let Self { config, store, events, clock } = self;
         let durable = store.is_some();
         let store_name = config.store.clone();
         let checked = config.check(durable);
-        let store = store.map_or_else(|| open_store(&store_name, &clock), Ok);
+        let guarded = |store| -> Arc<dyn Store> { Arc::new(Guarded::new(store, events.clone())) };
+        let store = store.map_or_else(|| open_store(&store_name, &clock), |store| Ok(guarded(store)));
         let (settings, store) = match (checked, store) {
             (Ok(settings), Ok(store)) => (settings, store),
             (Ok(_), Err(problem)) => return Err(ConfigError::new(vec![problem])),
             (Err(error), Err(problem)) => return Err(error.and(problem)),
             (Err(error), Ok(_)) => return Err(error),
         };
-        start(settings, store, clock).map_err(|error| {
+        start(settings, store, events, clock).map_err(|error| {
             ConfigError::new(vec![Problem {
                 setting: "this machine",
                 fix: format!("could not be used: {error}"),
@@ -352,6 +377,7 @@ fn open_store(name: &str, clock: &Clock) -> std::result::Result<Arc<dyn Store>, 
 fn start(
     settings: Settings,
     store: Arc<dyn Store>,
+    events: Events,
     clock: Clock,
 ) -> std::result::Result<Salesforce, Box<dyn std::error::Error + Send + Sync>> {
     let login_origins = std::iter::once(&settings.default_host)
@@ -369,6 +395,7 @@ fn start(
         oauth: oauth.clone(),
         background: background.spawner(),
         clock: clock.clone(),
+        events,
         lifetimes: Lifetimes { idle: settings.idle_lifetime, absolute: settings.absolute_lifetime },
     });
     let inner = Inner { settings, outbound, oauth, http, engine, background, clock };
