@@ -8,8 +8,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    GrantKey, LiveGrant, Version,
-    engine::GrantError,
+    GrantError, GrantKey, LiveGrant, Version,
     machine::{Machine, Need, Outcome},
 };
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    error::Error as StdError,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -11,7 +10,7 @@ use std::{
 use tokio::sync::{Semaphore, watch};
 
 use super::{
-    AppKey, GrantKey, LiveGrant, Version,
+    AppKey, GrantError, GrantKey, LiveGrant, Version,
     background::Spawner,
     cell::{Cell, Step},
     refresh::Refresh,
@@ -64,43 +63,10 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// Why there is no usable token.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum GrantError {
-    /// The grant was ended or is no longer good: the person has to log in again.
-    #[error("the login is over")]
-    LoginOver,
-    /// It cannot be told or renewed right now. The login is kept.
-    #[error("the access token cannot be renewed right now")]
-    Unavailable {
-        /// When to try again.
-        retry_after: Duration,
-        /// Why.
-        #[source]
-        source: Arc<dyn StdError + Send + Sync>,
-    },
-}
-
-/// The last refresh failed a moment ago.
-#[derive(Debug, thiserror::Error)]
-#[error("the last attempt failed a moment ago")]
-struct CoolingDown;
-
 /// A refresh took longer than anyone waits, or its process ends.
 #[derive(Debug, thiserror::Error)]
 #[error("the refresh did not end in time")]
 struct NoOutcome;
-
-impl GrantError {
-    pub(super) fn unavailable(retry_after: Duration, source: impl StdError + Send + Sync + 'static) -> Self {
-        Self::Unavailable { retry_after, source: Arc::new(source) }
-    }
-
-    pub(super) fn cooling_down(retry_after: Duration) -> Self {
-        Self::unavailable(retry_after, CoolingDown)
-    }
-}
 
 /// One grant as a connection holds it: by reference, so that it always uses the current tokens.
 #[derive(Clone)]

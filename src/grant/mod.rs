@@ -3,6 +3,7 @@
 mod background;
 mod cell;
 mod engine;
+mod error;
 mod live;
 mod logins;
 mod machine;
@@ -14,7 +15,8 @@ mod tests;
 pub use self::overview::{GrantInfo, LoginInfo};
 pub(crate) use self::{
     background::Background,
-    engine::{Engine, EngineParts, GrantError, GrantHandle, Lifetimes},
+    engine::{Engine, EngineParts, GrantHandle, Lifetimes},
+    error::GrantError,
     live::{LiveGrant, Profile},
     logins::LogInError,
 };

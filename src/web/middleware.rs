@@ -26,11 +26,7 @@ use actix_web::{
 use futures_util::future::{Either, LocalBoxFuture, Map};
 use futures_util::{FutureExt as _, TryFutureExt as _};
 
-use super::{
-    answer,
-    context::{Protected, Worker},
-    error, routes, session,
-};
+use super::{answer, context::Worker, error, protected::Protected, routes, session};
 use crate::{Salesforce, config::SessionMode};
 
 type EmbeddedSession<S> =

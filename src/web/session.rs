@@ -14,7 +14,7 @@ use actix_web::{
     http::header::HeaderMap,
 };
 
-use super::{context::Protected, cookie};
+use super::{cookie, protected::Protected};
 use crate::{Secret, config::Settings};
 
 /// The session member that holds the login id.

@@ -191,6 +191,7 @@ async fn connect_allowing<const N: usize>(server: &Server, others: [&Server; N])
         oauth: OAuthClient::new(App { client_id, client_secret: None }, http.clone()),
         background: background.spawner(),
         clock: Clock::system(),
+        events: crate::events::Events::default(),
         lifetimes: Lifetimes { idle: Duration::from_secs(60), absolute: Duration::from_secs(60) },
     });
     let tokens = TokenSet {
