@@ -65,6 +65,7 @@
 //! | `test-util` | the contract suite for authors of stores, `store::contract` |
 
 mod api;
+mod background;
 mod clock;
 mod config;
 mod error;

@@ -11,11 +11,11 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{
     AppKey, GrantError, GrantKey, LiveGrant, Version,
-    background::Spawner,
     cell::{Cell, Step},
     refresh::Refresh,
 };
 use crate::{
+    background::Spawner,
     clock::Clock,
     events::Events,
     oauth::OAuthClient,

@@ -5,12 +5,10 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use url::Url;
 
-use super::{
-    Engine, GrantHandle, GrantKey, LiveGrant, Profile, Version, background::Stopped,
-    engine::absent_if_corrupt,
-};
+use super::{Engine, GrantHandle, GrantKey, LiveGrant, Profile, Version, engine::absent_if_corrupt};
 use crate::{
     Secret,
+    background::Stopped,
     events::Event,
     oauth::{AnswerFault, IdTokenError, LoginHost, OAuthError, TokenSet},
     store::{EndedLogin, GrantRecord, LoginKey, LoginRecord, OnceKey, SealError, StoreError},

@@ -1,6 +1,5 @@
 //! Grants: what Salesforce gave for one (app, organization, user), and the engine that keeps it alive.
 
-mod background;
 mod cell;
 mod engine;
 mod error;
@@ -14,7 +13,6 @@ mod tests;
 
 pub use self::overview::{GrantInfo, LoginInfo};
 pub(crate) use self::{
-    background::Background,
     engine::{Engine, EngineParts, GrantHandle, Lifetimes},
     error::GrantError,
     live::{LiveGrant, Profile},

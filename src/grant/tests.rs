@@ -14,6 +14,7 @@ use salesforce_fake_org::{FakeOrg, User};
 use super::*;
 use crate::{
     Secret,
+    background::Background,
     clock::Clock,
     events::Events,
     http::{HttpClient, Outbound},

@@ -7,10 +7,18 @@
 
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;
+#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres", test))]
+mod fields;
 mod guarded;
+#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
+mod home;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 mod seal;
 
+#[cfg(feature = "redis")]
+pub use self::redis::RedisStore;
 pub(crate) use self::{
     guarded::Guarded,
     seal::{Purpose, SealError},

@@ -8,13 +8,11 @@ use url::Url;
 use super::context::Worker;
 use crate::{
     Connection, Error, OrgId, Result, Secret, UserId,
+    background::Background,
     clock::Clock,
     config::{Config, ConfigError, Problem, Routes, SessionMode, Settings},
     events::{Event, Events},
-    grant::{
-        AppKey, Background, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo,
-        Profile,
-    },
+    grant::{AppKey, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo, Profile},
     http::{HttpClient, HttpError, Outbound},
     oauth::{App, LoginHost, OAuthClient, TokenSet},
     store::{Guarded, MemoryStore, Store, Subject},

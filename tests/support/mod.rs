@@ -11,6 +11,7 @@ pub mod example;
 pub mod failing;
 pub mod logs;
 pub mod raw;
+pub mod servers;
 
 use actix_salesforce::{Builder, Salesforce};
 use salesforce_fake_org::FakeOrg;

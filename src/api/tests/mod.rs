@@ -19,8 +19,9 @@ use url::Url;
 use super::{ApiVersion, Connection};
 use crate::{
     Secret,
+    background::Background,
     clock::Clock,
-    grant::{AppKey, Background, Engine, EngineParts, Lifetimes, Profile},
+    grant::{AppKey, Engine, EngineParts, Lifetimes, Profile},
     http::{HttpClient, Outbound},
     oauth::{App, IdentityUrl, OAuthClient, TokenSet},
     store::{KeyRing, MemoryStore},

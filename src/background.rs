@@ -110,7 +110,7 @@ impl Spawner {
     }
 
     /// Waits before another try of something that the end of the program need not wait for. `false`: do not try again.
-    pub(super) async fn pause(&self, time: Duration) -> bool {
+    pub(crate) async fn pause(&self, time: Duration) -> bool {
         tokio::select! {
             () = self.ending.cancelled() => false,
             () = tokio::time::sleep(time) => true,

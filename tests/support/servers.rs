@@ -1,0 +1,211 @@
+//! Real database servers on free loopback ports, in folders of their own. They end when they are dropped.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use super::free_port;
+
+/// A folder that goes away.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!(
+            "actix-salesforce-{name}-{}-{}",
+            std::process::id(),
+            free_port()
+        ));
+        std::fs::create_dir_all(&path).expect("a temporary folder");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A redis-server that keeps nothing on disk.
+pub struct Redis {
+    process: Child,
+    pub port: u16,
+    folder: Folder,
+}
+
+impl Redis {
+    pub fn start() -> Self {
+        Self::on(free_port(), &[])
+    }
+
+    /// On this port, with further options.
+    pub fn on(port: u16, options: &[&str]) -> Self {
+        let folder = Folder::new("redis");
+        let process = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--enable-debug-command", "yes"])
+            .args(options)
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("redis-server is missing: install the Debian package redis-server");
+        let redis = Self { process, port, folder };
+        wait_until(|| redis.try_cli(&["PING"]).is_some_and(|answer| answer.trim() == "PONG"), "redis-server");
+        redis
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Runs a command with redis-cli.
+    pub fn cli(&self, arguments: &[&str]) -> String {
+        self.try_cli(arguments).expect("redis-cli answers")
+    }
+
+    fn try_cli(&self, arguments: &[&str]) -> Option<String> {
+        let output = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(arguments).output();
+        let output = output.expect("redis-cli is missing: install the Debian package redis-server");
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    pub fn keys(&self) -> Vec<String> {
+        self.cli(&["--scan"]).lines().map(str::to_owned).collect()
+    }
+
+    /// Stops it as a debugger does: connections stay open, nothing is answered.
+    pub fn freeze(&self) {
+        signal("STOP", self.process.id());
+    }
+
+    pub fn thaw(&self) {
+        signal("CONT", self.process.id());
+    }
+
+    /// Ends it without a goodbye.
+    pub fn kill(mut self) -> u16 {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        self.port
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = &self.folder;
+    }
+}
+
+/// A PostgreSQL server, run by whoever runs the tests, or by `nobody` when that is root, which it refuses.
+pub struct Postgres {
+    process: Child,
+    pub port: u16,
+    _folder: Folder,
+}
+
+impl Postgres {
+    pub fn start() -> Self {
+        let folder = Folder::new("postgres");
+        let (initdb, postgres) = (tool("initdb"), tool("postgres"));
+        let data = folder.path().join("data");
+        std::fs::create_dir_all(&data).expect("a folder for the data");
+        let owned = Command::new("sh")
+            .arg("-c")
+            .arg(format!("[ $(id -u) != 0 ] || chown -R nobody '{}'", folder.path().display()))
+            .status();
+        assert!(owned.is_ok_and(|status| status.success()), "the folder is given to nobody");
+        let made = as_other_user(&initdb)
+            .args(["-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--locale=C", "-D"])
+            .arg(&data)
+            .stdout(Stdio::null())
+            .output()
+            .expect("initdb runs");
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        let port = free_port();
+        let process = as_other_user(&postgres)
+            .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-F", "-k"])
+            .arg(folder.path())
+            .arg("-D")
+            .arg(&data)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("postgres starts");
+        let server = Self { process, port, _folder: folder };
+        wait_until(
+            || {
+                // Ready once it answers the request for encryption with "no".
+                use std::io::{Read as _, Write as _};
+                let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) else { return false };
+                let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+                let asked = stream.write_all(&[0, 0, 0, 8, 4, 210, 22, 47]).is_ok();
+                let mut answer = [0];
+                asked && stream.read_exact(&mut answer).is_ok()
+            },
+            "postgres",
+        );
+        // It answers before it lets anyone in.
+        std::thread::sleep(Duration::from_millis(300));
+        server
+    }
+
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // At once, with its children: nobody needs the data.
+        signal("QUIT", self.process.id());
+        let _ = self.process.wait();
+    }
+}
+
+fn as_other_user(program: &Path) -> Command {
+    let root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.starts_with(b"0"));
+    if root {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    }
+}
+
+/// Debian keeps the server's programs out of `PATH`.
+fn tool(name: &str) -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<_> =
+        versions.map(|version| version.path().join("bin").join(name)).filter(|path| path.is_file()).collect();
+    found.sort();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
+    found
+        .pop()
+        .or(in_path)
+        .unwrap_or_else(|| panic!("{name} is missing: install the Debian package postgresql"))
+}
+
+fn signal(name: &str, process: u32) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "kill -{name}");
+}
+
+fn wait_until(ready: impl Fn() -> bool, what: &str) {
+    let started = Instant::now();
+    while !ready() {
+        assert!(started.elapsed() < Duration::from_secs(20), "{what} does not start");
+        std::thread::sleep(Duration::from_millis(30));
+    }
+}
