@@ -35,6 +35,12 @@ impl Home {
         self.within(DEADLINE, work)
     }
 
+    /// Runs work that nobody waits for.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawner().spawn(work);
+    }
+
     /// Runs longer work there: opening the store, listing many records.
     pub(crate) fn within<'a, T: Send + 'static>(
         &'a self,

@@ -13,19 +13,24 @@ mod guarded;
 #[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
 mod home;
 mod memory;
+mod open;
 #[cfg(feature = "redis")]
 mod redis;
 mod seal;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
 
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
-pub(crate) use self::{
-    guarded::Guarded,
-    seal::{Purpose, SealError},
-};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use self::sql::SqlStore;
 pub use self::{
     memory::MemoryStore,
     seal::{InvalidKeys, KeyRing},
+};
+pub(crate) use self::{
+    open::{Location, OpenError},
+    seal::{Purpose, SealError},
 };
 
 use std::{

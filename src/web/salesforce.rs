@@ -15,7 +15,7 @@ use crate::{
     grant::{AppKey, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo, Profile},
     http::{HttpClient, HttpError, Outbound},
     oauth::{App, LoginHost, OAuthClient, TokenSet},
-    store::{Guarded, MemoryStore, Store, Subject},
+    store::{Location, OpenError, Store, Subject},
 };
 
 /// Salesforce for an actix app: middleware, and handle on everything behind it. Cheap to clone.
@@ -339,17 +339,18 @@ impl Builder {
     /// All settings that are missing or wrong at once, each with its fix.
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
         let Self { config, store, events, clock } = self;
-        let durable = store.is_some();
-        let store_name = config.store.clone();
-        let checked = config.check(durable);
-        let guarded = |store| -> Arc<dyn Store> { Arc::new(Guarded::new(store, events.clone())) };
-        let store = store.map_or_else(|| open_store(&store_name, &clock), |store| Ok(guarded(store)));
-        let (settings, store) = match (checked, store) {
-            (Ok(settings), Ok(store)) => (settings, store),
+        let problem = |error: OpenError| Problem { setting: "SALESFORCE_STORE", fix: error.to_string() };
+        let location =
+            store.map_or_else(|| Location::parse(&config.store), |store| Ok(Location::Given(store)));
+        let checked = config.check(location.as_ref().is_ok_and(Location::is_durable));
+        let (settings, location) = match (checked, location.map_err(problem)) {
+            (Ok(settings), Ok(location)) => (settings, location),
             (Ok(_), Err(problem)) => return Err(ConfigError::new(vec![problem])),
             (Err(error), Err(problem)) => return Err(error.and(problem)),
             (Err(error), Ok(_)) => return Err(error),
         };
+        let opened = location.open(&clock, &events).await;
+        let store = opened.map_err(|error| ConfigError::new(vec![problem(error)]))?;
         start(settings, store, events, clock).map_err(|error| {
             ConfigError::new(vec![Problem {
                 setting: "this machine",
@@ -357,19 +358,6 @@ impl Builder {
             }])
         })
     }
-}
-
-/// Opens the store that `SALESFORCE_STORE` names.
-fn open_store(name: &str, clock: &Clock) -> std::result::Result<Arc<dyn Store>, Problem> {
-    let scheme = name.split(':').next().unwrap_or_default();
-    let fix = match scheme {
-        "memory" => return Ok(Arc::new(MemoryStore::with_clock(clock.clone()))),
-        "sqlite" | "redis" | "rediss" | "postgres" | "postgresql" => {
-            "this version has no such store; use memory: or give a store of your own to the builder"
-        }
-        _ => "give memory: (a store of your own goes to the builder)",
-    };
-    Err(Problem { setting: "SALESFORCE_STORE", fix: fix.to_owned() })
 }
 
 fn start(

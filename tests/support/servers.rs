@@ -162,11 +162,28 @@ impl Postgres {
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
+
+    /// Stops the server and the processes that it keeps for its connections.
+    pub fn freeze(&self) {
+        self.signal_all("STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal_all("CONT");
+    }
+
+    fn signal_all(&self, name: &str) {
+        let parent = self.process.id().to_string();
+        let sent = Command::new("pkill").args([&format!("-{name}"), "-P", &parent]).status();
+        assert!(sent.is_ok(), "pkill is missing: install the Debian package procps");
+        signal(name, self.process.id());
+    }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
         // At once, with its children: nobody needs the data.
+        self.signal_all("CONT");
         signal("QUIT", self.process.id());
         let _ = self.process.wait();
     }

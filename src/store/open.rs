@@ -1,0 +1,120 @@
+//! Opening the store that `SALESFORCE_STORE` names.
+
+use std::sync::Arc;
+
+use super::{MemoryStore, Store, StoreError, guarded::Guarded};
+use crate::{clock::Clock, events::Events};
+
+/// Which store.
+#[derive(Debug)]
+pub(crate) enum Location {
+    /// One that the app made.
+    Given(Arc<dyn Store>),
+    Memory,
+    #[cfg(feature = "sqlite")]
+    Sqlite(String),
+    #[cfg(feature = "redis")]
+    Redis(String),
+    #[cfg(feature = "postgres")]
+    Postgres(String),
+}
+
+/// Why the store was not opened. Never repeats the setting, which may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error("give memory:, sqlite:PATH, redis://…, rediss://… or postgres://…")]
+    Unknown,
+    #[cfg(not(all(feature = "redis", feature = "sqlite", feature = "postgres")))]
+    #[error("this build has no such store: switch on the feature `{0}` of actix-salesforce")]
+    FeatureOff(&'static str),
+    #[error("the store could not be opened: {}", cause(.0))]
+    Failed(#[source] StoreError),
+}
+
+fn cause(error: &StoreError) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+impl Location {
+    /// Reads the setting.
+    pub(crate) fn parse(text: &str) -> Result<Self, OpenError> {
+        let (scheme, rest) = text.trim().split_once(':').ok_or(OpenError::Unknown)?;
+        match scheme {
+            "memory" => Ok(Self::Memory),
+            "sqlite" if !rest.trim_start_matches('/').is_empty() => {
+                #[cfg(not(feature = "sqlite"))]
+                return Err(OpenError::FeatureOff("sqlite"));
+                #[cfg(feature = "sqlite")]
+                Ok(Self::Sqlite(rest.strip_prefix("//").unwrap_or(rest).to_owned()))
+            }
+            "redis" | "rediss" => {
+                #[cfg(not(feature = "redis"))]
+                return Err(OpenError::FeatureOff("redis"));
+                #[cfg(feature = "redis")]
+                Ok(Self::Redis(text.trim().to_owned()))
+            }
+            "postgres" | "postgresql" => {
+                #[cfg(not(feature = "postgres"))]
+                return Err(OpenError::FeatureOff("postgres"));
+                #[cfg(feature = "postgres")]
+                Ok(Self::Postgres(text.trim().to_owned()))
+            }
+            _ => Err(OpenError::Unknown),
+        }
+    }
+
+    /// Whether what is stored outlives the process, which asks for keys that do so too.
+    pub(crate) fn is_durable(&self) -> bool {
+        !matches!(self, Self::Memory)
+    }
+
+    pub(crate) async fn open(self, clock: &Clock, events: &Events) -> Result<Arc<dyn Store>, OpenError> {
+        let store: Arc<dyn Store> = match self {
+            // It neither hangs nor fails, and needs no guard.
+            Self::Memory => return Ok(Arc::new(MemoryStore::with_clock(clock.clone()))),
+            Self::Given(store) => store,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path) => opened(super::SqlStore::sqlite(path).await)?,
+            #[cfg(feature = "redis")]
+            Self::Redis(url) => opened(super::RedisStore::connect(&url, "actix-salesforce:").await)?,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => opened(super::SqlStore::postgres(&url).await)?,
+        };
+        Ok(Arc::new(Guarded::new(store, events.clone())))
+    }
+}
+
+#[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
+fn opened(store: Result<impl Store, StoreError>) -> Result<Arc<dyn Store>, OpenError> {
+    store.map(|store| -> Arc<dyn Store> { Arc::new(store) }).map_err(OpenError::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_setting_names_one_store() {
+        for text in ["", "memory", "sqlite:", "sqlite://", "mysql://h", "/a/path"] {
+            assert!(matches!(Location::parse(text), Err(OpenError::Unknown)), "{text}");
+        }
+        assert!(matches!(Location::parse(" memory: "), Ok(Location::Memory)));
+        #[cfg(feature = "sqlite")]
+        for (text, expected) in [
+            ("sqlite:logins.db", "logins.db"),
+            ("sqlite:/var/lib/app/logins.db", "/var/lib/app/logins.db"),
+            ("sqlite:///var/lib/app/logins.db", "/var/lib/app/logins.db"),
+        ] {
+            assert!(
+                matches!(Location::parse(text), Ok(Location::Sqlite(path)) if path == expected),
+                "{text}"
+            );
+        }
+        #[cfg(not(feature = "redis"))]
+        assert!(matches!(Location::parse("rediss://h"), Err(OpenError::FeatureOff("redis"))));
+        #[cfg(feature = "redis")]
+        assert!(matches!(Location::parse("rediss://h"), Ok(Location::Redis(url)) if url == "rediss://h"));
+        #[cfg(feature = "postgres")]
+        assert!(matches!(Location::parse("postgresql://h/d"), Ok(Location::Postgres(_))));
+    }
+}
