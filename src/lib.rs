@@ -47,7 +47,9 @@
 //!   background task, or get one there with [`Salesforce::connection_for`].
 //! * **Errors**: `?` is enough; an [`Error`] becomes a response with the right status that tells no secret. The log tells
 //!   the rest.
-//! * **Stores**: logins live in a [`store::Store`]; [`store::MemoryStore`] is the one that is used without further notice.
+//! * **Stores**: logins live in a [`store::Store`]: memory, SQLite, Redis or Postgres, as `SALESFORCE_STORE` says, or one
+//!   of your own.
+//! * **Events**: [`Builder::on_event`] tells what happened: logins, refreshes, refusals, a store that is down.
 //! * **By hand**: [`oauth`] is the protocol alone, for a login of your own making.
 //!
 //! # How a login is kept alive
@@ -61,6 +63,9 @@
 //!
 //! | feature | what |
 //! |---|---|
+//! | `sqlite` | `SALESFORCE_STORE=sqlite:PATH`: one machine, survives a restart |
+//! | `redis` | `redis://…`, `rediss://…`: several processes |
+//! | `postgres` | `postgres://…`: several processes, durable |
 //! | `metrics` | counts each [`Event`] through the `metrics` facade |
 //! | `test-util` | the contract suite for authors of stores, `store::contract` |
 

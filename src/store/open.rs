@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{MemoryStore, Store, StoreError, guarded::Guarded};
+use super::{MemoryStore, Store, guarded::Guarded};
 use crate::{clock::Clock, events::Events};
 
 /// Which store.
@@ -27,11 +27,13 @@ pub(crate) enum OpenError {
     #[cfg(not(all(feature = "redis", feature = "sqlite", feature = "postgres")))]
     #[error("this build has no such store: switch on the feature `{0}` of actix-salesforce")]
     FeatureOff(&'static str),
+    #[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
     #[error("the store could not be opened: {}", cause(.0))]
-    Failed(#[source] StoreError),
+    Failed(#[source] super::StoreError),
 }
 
-fn cause(error: &StoreError) -> String {
+#[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
+fn cause(error: &super::StoreError) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
@@ -85,7 +87,7 @@ impl Location {
 }
 
 #[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
-fn opened(store: Result<impl Store, StoreError>) -> Result<Arc<dyn Store>, OpenError> {
+fn opened(store: Result<impl Store, super::StoreError>) -> Result<Arc<dyn Store>, OpenError> {
     store.map(|store| -> Arc<dyn Store> { Arc::new(store) }).map_err(OpenError::Failed)
 }
 
