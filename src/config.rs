@@ -55,6 +55,9 @@ pub struct Config {
     pub idle_lifetime_seconds: u64,
     /// A login ends so many seconds after it was made, used or not.
     pub absolute_lifetime_seconds: u64,
+    /// Renews grants that were not used for so many days, for apps whose refresh token policy ends unused tokens. Absent:
+    /// not at all.
+    pub keep_alive_days: Option<u16>,
 }
 
 impl Default for Config {
@@ -77,6 +80,7 @@ impl Default for Config {
             after_logout: "/".to_owned(),
             idle_lifetime_seconds: 24 * 60 * 60,
             absolute_lifetime_seconds: 30 * 24 * 60 * 60,
+            keep_alive_days: None,
         }
     }
 }
@@ -233,6 +237,7 @@ pub(crate) struct Settings {
     pub(crate) after_logout: ReturnTo,
     pub(crate) idle_lifetime: Duration,
     pub(crate) absolute_lifetime: Duration,
+    pub(crate) keep_alive: Option<Duration>,
 }
 
 impl Settings {
@@ -352,6 +357,9 @@ impl Config {
                 after_logout,
                 idle_lifetime: Duration::from_secs(self.idle_lifetime_seconds),
                 absolute_lifetime: Duration::from_secs(self.absolute_lifetime_seconds),
+                keep_alive: self
+                    .keep_alive_days
+                    .map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
             }),
             _ => Err(ConfigError { problems: check.problems }),
         }

@@ -3,6 +3,7 @@
 mod cell;
 mod engine;
 mod error;
+pub(crate) mod keep_alive;
 mod live;
 mod logins;
 mod machine;

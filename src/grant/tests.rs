@@ -262,3 +262,27 @@ async fn what_was_read_before_a_logout_revives_nothing() {
     let again = fleet.log_in(&engine, &fleet.ada()).await;
     assert!(engine.login(&again).await.unwrap().is_some_and(|grant| grant.current().is_ok()));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grants_that_nobody_uses_are_kept_alive() {
+    let wall = WallClock::default();
+    let fleet = Fleet::start(MemoryStore::with_clock(wall.clock())).await;
+    let (one, two) = (fleet.process(wall.clock()), fleet.process(wall.clock()));
+    for user in fleet.org.users() {
+        let tokens = fleet.tokens(&user).await;
+        one.save(tokens, Profile::default(), &fleet.host).await.unwrap();
+    }
+    let before = fleet.org.token_calls("refresh_token");
+    let people = fleet.org.users().len() as u64;
+    let ten_days = Duration::from_secs(10 * DAY as u64);
+    wall.set(9 * DAY);
+    one.keep_alive(ten_days).await;
+    assert_eq!(fleet.org.token_calls("refresh_token"), before, "none is that old");
+    wall.set(11 * DAY);
+    futures_util::join!(one.keep_alive(ten_days), two.keep_alive(ten_days));
+    assert_eq!(fleet.org.token_calls("refresh_token"), before + people, "once each, over all processes");
+    assert!(fleet.org.tokens_in_flight_max() <= 8);
+    wall.set(35 * DAY);
+    assert_eq!(fleet.store.grants(crate::store::Subject::All).await.unwrap().len() as u64, people);
+    assert_eq!(fleet.org.refresh_reuse_count(), 0);
+}

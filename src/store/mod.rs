@@ -7,7 +7,7 @@
 
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;
-#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres", test))]
+#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
 mod fields;
 mod guarded;
 #[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]

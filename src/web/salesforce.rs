@@ -12,7 +12,10 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError, Problem, Routes, SessionMode, Settings},
     events::{Event, Events},
-    grant::{AppKey, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo, Profile},
+    grant::{
+        AppKey, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo, Profile,
+        keep_alive,
+    },
     http::{HttpClient, HttpError, Outbound},
     oauth::{App, LoginHost, OAuthClient, TokenSet},
     store::{Location, OpenError, Store, Subject},
@@ -318,6 +321,12 @@ impl Builder {
         self
     }
 
+    /// Renews grants that were not used for so many days, for apps whose refresh token policy ends unused tokens.
+    pub fn keep_alive_days(mut self, days: u16) -> Self {
+        self.config.keep_alive_days = Some(days);
+        self
+    }
+
     /// Has `listener` told of every [`Event`], once it is certain. It runs on the crate's own thread or a worker's, and
     /// everything waits for it: hand long work on, for example through a channel.
     ///
@@ -384,6 +393,10 @@ fn start(
         events,
         lifetimes: Lifetimes { idle: settings.idle_lifetime, absolute: settings.absolute_lifetime },
     });
+    if let Some(unused_for) = settings.keep_alive {
+        let spawner = background.spawner();
+        spawner.spawn(keep_alive::run(Arc::downgrade(&engine), spawner.clone(), unused_for));
+    }
     let inner = Inner { settings, outbound, oauth, http, engine, background, clock };
     Ok(Salesforce { inner: Arc::new(inner) })
 }
