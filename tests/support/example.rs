@@ -29,19 +29,24 @@ impl Example {
 
     /// The same under another name of this machine. To a browser `localhost` and `127.0.0.1` are two sites.
     pub async fn at(host: &str, name: &str, org: &FakeOrg) -> Self {
+        Self::with(host, super::free_port(), name, org, &[]).await
+    }
+
+    /// The same with a port and further variables.
+    pub async fn with(host: &str, port: u16, name: &str, org: &FakeOrg, more: &[(&str, &str)]) -> Self {
         let variables = [
             ("SALESFORCE_CLIENT_ID", org.client_id()),
             ("SALESFORCE_CLIENT_SECRET", org.client_secret()),
             ("SALESFORCE_LOGIN_URL", org.login_url()),
             ("SALESFORCE_ALLOWED_ORIGINS", org.instance_url()),
         ];
-        let port = super::free_port();
         let base = format!("http://{host}:{port}");
         let process = Command::new(program(name))
             .env("SALESFORCE_PUBLIC_URL", &base)
             .env("WORKERS", "4")
             .env("RUST_LOG", "warn")
             .envs(variables)
+            .envs(more.iter().copied())
             .stdout(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| {
@@ -58,6 +63,30 @@ impl Example {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("the example {name} does not listen");
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Ends it without a goodbye.
+    pub fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// Asks it to end, as a deployment does, and waits until it has.
+    pub async fn terminate(&mut self) -> std::process::ExitStatus {
+        let sent = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -TERM");
+        for _ in 0..300 {
+            if let Some(status) = self.process.try_wait().expect("a process") {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("it did not end within 15 s of SIGTERM");
     }
 
     pub fn url(&self, path: &str) -> String {
