@@ -281,6 +281,12 @@ pub enum InvalidRequest {
     /// The header is malformed, or one that the connection sets itself.
     #[error("this header is malformed, or one that only the connection itself may set")]
     Header,
+    /// More calls in one than Salesforce takes.
+    #[error("a composite holds {limit} calls at most; send several")]
+    TooManyCalls {
+        /// What is accepted.
+        limit: usize,
+    },
     /// The query is longer than Salesforce accepts in an URL.
     #[error(
         "the query is {bytes} bytes long in the URL; Salesforce accepts about {limit}; shorten it, or split a long IN list"

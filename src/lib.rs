@@ -85,8 +85,11 @@ mod web;
 
 pub use self::{
     api::{
-        ApiUsage, ApiVersion, Connection, Cursor, InvalidApiVersion, InvalidPath, Page, Query, RawRequest,
-        RawResponse, Records, SObject, ToRecordId, Upserted, soql,
+        ApiUsage, ApiVersion, AssignmentRule, ChildRelationship, Composite, CompositeAnswers, Connection,
+        Cursor, Deleted, DeletedRecord, FieldDescription, Hit, InvalidApiVersion, InvalidPath, Limit,
+        ObjectDescription, ObjectSummary, Page, PicklistValue, Query, RawRequest, RawResponse, RecordError,
+        Records, Reference, SObject, SaveResult, SavedRecord, Search, SearchIn, ToRecordId, Updated,
+        Upserted, VersionInfo, soql,
     },
     config::{Config, ConfigError, Problem, Routes, SessionMode},
     error::{Error, ErrorEntry, InvalidAnswer, InvalidRequest, Result},
