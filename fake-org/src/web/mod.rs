@@ -2,6 +2,7 @@
 
 pub(crate) mod call;
 mod control;
+mod format;
 mod oauth;
 mod pages;
 mod reply;
