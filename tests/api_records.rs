@@ -71,8 +71,13 @@ async fn a_call_that_fails_in_the_middle_says_which_records_are_in_doubt() {
     assert!(saved[..200].iter().all(Result::is_ok));
     assert!(saved[200..400].iter().all(|saved| matches!(saved, Err(RecordError::Call(_)))));
     assert!(saved[400..].iter().all(|saved| matches!(saved, Err(RecordError::NotSent))));
-    let count = sf.query::<Value>("SELECT COUNT() FROM Account WHERE Name LIKE 'Quagga%'").page().await.unwrap();
-    assert_eq!(count.total_size, Some(400), "the lost answer was to a call that took effect, and was not sent again");
+    let count =
+        sf.query::<Value>("SELECT COUNT() FROM Account WHERE Name LIKE 'Quagga%'").page().await.unwrap();
+    assert_eq!(
+        count.total_size,
+        Some(400),
+        "the lost answer was to a call that took effect, and was not sent again"
+    );
 
     world.org.faults().clear();
     world.org.faults().path("/services/data/v66.0/composite/sobjects", Fault::Status(500));
@@ -137,7 +142,13 @@ async fn a_description_is_kept_and_asked_for_again_when_it_may_have_changed() {
 async fn words_are_searched_as_they_are_typed() {
     let world = World::start().await;
     let sf = connection(&world).await;
-    let hits = sf.search("Aurora").returning("Account", &["Id", "Name"]).within(SearchIn::Name).fetch().await.unwrap();
+    let hits = sf
+        .search("Aurora")
+        .returning("Account", &["Id", "Name"])
+        .within(SearchIn::Name)
+        .fetch()
+        .await
+        .unwrap();
     assert!(!hits.is_empty());
     for hit in &hits {
         assert!(hit.object == "Account" && hit.id.is_some(), "{hit:?}");
@@ -163,7 +174,10 @@ async fn limits_versions_and_what_was_used_last() {
     let usage = sf.api_usage().unwrap();
     assert_eq!(usage.allowed, 15_000);
     let other = connection(&world).await;
-    assert!(other.api_usage().is_some_and(|other| other.used >= usage.used), "one organization, one allocation");
+    assert!(
+        other.api_usage().is_some_and(|other| other.used >= usage.used),
+        "one organization, one allocation"
+    );
 }
 
 #[actix_web::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::auth::settings::{App, ParallelRefresh, RefreshPolicy, Settings};
 use crate::base::{ids, random};
+use crate::data::schema::Schema;
 use crate::data::seed::Sample;
 use crate::log::Host;
 use crate::org::FakeOrg;
@@ -215,9 +216,17 @@ impl Builder {
                 ids::normalize(&format!("00DFk0{tail}")).unwrap_or_else(|| ids::make("00D", 1))
             }
         };
-        let org =
-            Org::new(self.app, self.auto_approve, self.settings, &organization_id, self.sample, origins)
-                .map_err(|error| StartError::Data(error.to_string()))?;
+        let org = Org::new(
+            self.app,
+            self.auto_approve,
+            self.settings,
+            &organization_id,
+            self.sample,
+            origins,
+            Schema::new(&[]),
+            Vec::new(),
+        )
+        .map_err(|error| StartError::Data(error.to_string()))?;
         let org = Arc::new(org);
         let server = Server::start(Arc::clone(&org)).map_err(StartError::Serve)?;
         server.listen(login, Host::Login);

@@ -6,11 +6,13 @@ use crate::auth::keys::Signer;
 use crate::auth::settings::{App, Settings};
 use crate::auth::users::User;
 use crate::auth::{Auth, Counters};
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, Millis, machine_now};
 use crate::base::lock;
 use crate::data::Data;
+use crate::data::schema::Schema;
 use crate::data::seed::Sample;
 use crate::fault::Faults;
+use crate::jobs::Jobs;
 use crate::log::{Host, Log};
 use crate::soql::cursor::Cursors;
 
@@ -39,7 +41,16 @@ impl Origins {
     }
 }
 
-/// One org. Lock order: no two of these locks are ever held at once.
+/// A declared Apex REST resource.
+#[derive(Clone, Debug)]
+pub(crate) struct Apex {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) status: u16,
+    pub(crate) body: serde_json::Value,
+}
+
+/// One org. Lock order: work on the records may take any other lock; no other two are ever held at once.
 #[derive(Debug)]
 pub(crate) struct Org {
     pub(crate) app: App,
@@ -51,6 +62,11 @@ pub(crate) struct Org {
     pub(crate) log: Log,
     pub(crate) data: Data,
     pub(crate) cursors: Cursors,
+    /// When it was made, on its own clock.
+    pub(crate) started: Millis,
+    /// What `/services/apexrest/…` answers: method, path, status, body.
+    pub(crate) apex: Vec<Apex>,
+    jobs: Mutex<Jobs>,
     settings: Mutex<Settings>,
     auth: Mutex<Auth>,
     signer: Mutex<Signer>,
@@ -66,6 +82,8 @@ impl Org {
         organization_id: &str,
         sample: Sample,
         origins: Origins,
+        schema: Schema,
+        apex: Vec<Apex>,
     ) -> Result<Self, crate::data::DataError> {
         let org = Self {
             app,
@@ -75,8 +93,11 @@ impl Org {
             clock: Clock::default(),
             faults: Faults::default(),
             log: Log::default(),
-            data: Data::open()?,
+            data: Data::open(schema)?,
             cursors: Cursors::default(),
+            started: machine_now(),
+            apex,
+            jobs: Mutex::default(),
             settings: Mutex::new(settings),
             auth: Mutex::new(Auth::new(organization_id)),
             signer: Mutex::new(Signer::default()),
@@ -111,11 +132,23 @@ impl Org {
         lock(&self.origins).has_moved = false;
         self.log.clear();
         self.cursors.close_all();
+        *lock(&self.jobs) = Jobs::default();
         self.fill()
     }
 
     pub(crate) fn auth<T>(&self, work: impl FnOnce(&mut Auth) -> T) -> T {
         work(&mut lock(&self.auth))
+    }
+
+    pub(crate) fn jobs<T>(&self, work: impl FnOnce(&mut Jobs) -> T) -> T {
+        work(&mut lock(&self.jobs))
+    }
+
+    /// The answer declared for an Apex REST call.
+    pub(crate) fn apex(&self, method: &str, path: &str) -> Option<(u16, serde_json::Value)> {
+        let found =
+            self.apex.iter().find(|apex| apex.method.eq_ignore_ascii_case(method) && apex.path == path);
+        found.map(|apex| (apex.status, apex.body.clone()))
     }
 
     pub(crate) fn settings(&self) -> Settings {
