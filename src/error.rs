@@ -275,6 +275,9 @@ pub enum InvalidRequest {
     /// The body cannot be written as JSON.
     #[error("the body cannot be written as JSON")]
     Body(#[source] serde_json::Error),
+    /// A record cannot be a row of CSV: it is no struct or map of plain values, or has other fields than the one before.
+    #[error("the record cannot be written as a row of CSV")]
+    Csv,
     /// Not an HTTP method.
     #[error("this is not an HTTP method")]
     Method,

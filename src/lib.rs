@@ -66,6 +66,7 @@
 //! | `sqlite` | `SALESFORCE_STORE=sqlite:PATH`: one machine, survives a restart |
 //! | `redis` | `redis://…`, `rediss://…`: several processes |
 //! | `postgres` | `postgres://…`: several processes, durable |
+//! | `bulk` | Bulk API 2.0: [`Connection::bulk`] and [`Query::fetch_bulk`] |
 //! | `metrics` | counts each [`Event`] through the `metrics` facade |
 //! | `test-util` | the contract suite for authors of stores, `store::contract` |
 
@@ -83,6 +84,8 @@ mod secret;
 pub mod store;
 mod web;
 
+#[cfg(feature = "bulk")]
+pub use self::api::{Bulk, BulkRecords, IngestError, IngestJob, JobInfo, JobState, Loaded, Refused};
 pub use self::{
     api::{
         ApiUsage, ApiVersion, AssignmentRule, ChildRelationship, Composite, CompositeAnswers, Connection,

@@ -1,5 +1,7 @@
 //! The Salesforce REST API on behalf of a grant.
 
+#[cfg(feature = "bulk")]
+mod bulk;
 mod collections;
 mod composite;
 mod connection;
@@ -23,6 +25,8 @@ mod tests;
 mod usage;
 mod version;
 
+#[cfg(feature = "bulk")]
+pub use self::bulk::{Bulk, BulkRecords, IngestError, IngestJob, JobInfo, JobState, Loaded, Refused};
 pub use self::{
     collections::{RecordError, SaveResult, SavedRecord},
     composite::{Composite, CompositeAnswers, Reference},

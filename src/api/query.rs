@@ -93,6 +93,12 @@ impl<T> Query<T> {
         Ok(call)
     }
 
+    #[cfg(feature = "bulk")]
+    pub(super) fn into_bulk(self) -> Result<(Connection, String, &'static str)> {
+        let soql = self.binds.render(&self.soql)?;
+        Ok((self.connection, soql, self.resource))
+    }
+
     /// `SELECT COUNT()` announces a number of rows and sends none.
     fn is_count(&self) -> bool {
         let mut words = self.soql.chars().filter(|character| !character.is_whitespace());
