@@ -1,5 +1,6 @@
 //! The Salesforce REST API on behalf of a grant.
 
+mod body;
 #[cfg(feature = "bulk")]
 mod bulk;
 mod collections;

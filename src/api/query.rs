@@ -179,6 +179,18 @@ impl<T: DeserializeOwned> Query<T> {
         }
     }
 
+    /// How Salesforce would run the query: plans with their costs, the cheapest first. Costs one call, and reads nothing.
+    /// Source: REST API Developer Guide, "Query Performance Feedback".
+    ///
+    /// # Errors
+    /// As [`page`](Self::page).
+    pub async fn explain(self) -> Result<serde_json::Value> {
+        let soql = self.binds.render(&self.soql)?;
+        let mut path = ResourcePath::versioned(self.connection.api_version(), "query")?;
+        path.push_query("explain", &soql);
+        self.connection.read(path).await
+    }
+
     /// The first page; the others are read with [`Connection::page`].
     ///
     /// # Errors
