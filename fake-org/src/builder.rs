@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::auth::settings::{App, ParallelRefresh, RefreshPolicy, Settings};
 use crate::base::{ids, random};
-use crate::data::schema::Schema;
 use crate::data::seed::Sample;
+use crate::declared::Declared;
 use crate::log::Host;
 use crate::org::FakeOrg;
 use crate::server::{LOOPBACK, Server, bind};
@@ -33,8 +33,8 @@ pub enum StartError {
     /// No thread or runtime for the servers.
     #[error("cannot start the servers: {0}")]
     Serve(#[source] std::io::Error),
-    /// The sample data could not be made.
-    #[error("cannot make the sample data: {0}")]
+    /// The sample data, or what was declared, could not be made.
+    #[error("cannot fill the org: {0}")]
     Data(String),
     /// An option has a value that means nothing.
     #[error("{0}")]
@@ -52,6 +52,7 @@ pub struct Builder {
     app: App,
     settings: Settings,
     sample: Sample,
+    pub(crate) declared: Declared,
 }
 
 impl Default for Builder {
@@ -64,6 +65,7 @@ impl Default for Builder {
             app: App::default(),
             settings: Settings::default(),
             sample: Sample::default(),
+            declared: Declared::default(),
         }
     }
 }
@@ -140,6 +142,12 @@ impl Builder {
     /// API calls allowed before `REQUEST_LIMIT_EXCEEDED`; 15,000 by default.
     pub fn api_limit(mut self, calls: u64) -> Self {
         self.settings.api_limit = calls;
+        self
+    }
+
+    /// How long a bulk job takes; 300 ms by default.
+    pub fn bulk_delay(mut self, delay: Duration) -> Self {
+        self.settings.bulk_delay = delay;
         self
     }
 
@@ -223,10 +231,9 @@ impl Builder {
             &organization_id,
             self.sample,
             origins,
-            Schema::new(&[]),
-            Vec::new(),
+            self.declared,
         )
-        .map_err(|error| StartError::Data(error.to_string()))?;
+        .map_err(StartError::Data)?;
         let org = Arc::new(org);
         let server = Server::start(Arc::clone(&org)).map_err(StartError::Serve)?;
         server.listen(login, Host::Login);

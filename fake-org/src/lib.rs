@@ -30,6 +30,8 @@ mod auth;
 mod base;
 mod builder;
 mod data;
+mod declare;
+mod declared;
 mod fault;
 mod jobs;
 mod log;

@@ -2,6 +2,7 @@
 
 use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension as _, params_from_iter};
+use serde_json::Value as Json;
 
 use super::convert::{from_json, to_json};
 use super::schema::{Field, Kind, Object};
@@ -199,6 +200,13 @@ impl Inner {
                 )
                 .into());
             }
+            if let (Some((lookup, parent)), Json::Object(key)) =
+                (self.schema.relationship(object, name), value)
+            {
+                let id = self.parent_by_key(parent, key)?;
+                columns.push((lookup, Sql::Text(id)));
+                continue;
+            }
             let field = object.field(name).ok_or_else(|| {
                 Refusal::bad(
                     "INVALID_FIELD",
@@ -223,6 +231,29 @@ impl Inner {
             columns.push((field, value));
         }
         Ok(columns)
+    }
+
+    /// `"Account": {"ExternalKey__c": "ACC-1"}`: a parent by its external id.
+    fn parent_by_key(&self, parent: &Object, key: &Record) -> Result<String, DataError> {
+        let found = key.iter().find_map(|(name, value)| {
+            let field = parent.field(name).filter(|field| field.external_id)?;
+            Some((field, value.as_str().map_or_else(|| value.to_string(), String::from)))
+        });
+        let Some((field, value)) = found else {
+            return Err(
+                Refusal::bad("INVALID_FIELD", format!("no external id of {} given", parent.name)).into()
+            );
+        };
+        self.ids_by_key(parent, field, &value)?.into_iter().next().ok_or_else(|| {
+            Refusal::bad(
+                "INVALID_FIELD",
+                format!(
+                    "Foreign key external ID: {value} not found for field {} in entity {}",
+                    field.name, parent.name
+                ),
+            )
+            .into()
+        })
     }
 
     fn check_references(&self, field: &Field, value: &Sql) -> Result<(), DataError> {

@@ -254,13 +254,10 @@ impl Api {
     }
 
     /// The records of a query that must work.
-    #[track_caller]
-    pub fn records<'a>(&'a self, soql: &'a str) -> impl Future<Output = Vec<Value>> + 'a {
-        async move {
-            let answer = self.query(soql).await;
-            assert_eq!(answer.status, 200, "{soql}: {}", answer.body);
-            answer.json()["records"].as_array().unwrap().clone()
-        }
+    pub async fn records(&self, soql: &str) -> Vec<Value> {
+        let answer = self.query(soql).await;
+        assert_eq!(answer.status, 200, "{soql}: {}", answer.body);
+        answer.json()["records"].as_array().unwrap().clone()
     }
 
     /// A path below the version, or one that begins with `/services`.

@@ -1,5 +1,9 @@
 //! CSV in and out.
 
+use serde_json::{Value, json};
+
+use crate::data::schema::{Field, Kind};
+
 /// A table: the header and the rows.
 pub(crate) type Table = (Vec<String>, Vec<Vec<String>>);
 
@@ -42,4 +46,22 @@ pub(super) fn write(
     let mut out = line(header);
     rows.for_each(|row| out.push_str(&line(&row)));
     out
+}
+
+/// A cell as the field's type; what cannot be read stays text, and is refused like any wrong value.
+pub(crate) fn value(field: &Field, cell: &str) -> Value {
+    if cell == "#N/A" {
+        return Value::Null;
+    }
+    let number = match field.kind {
+        Kind::Boolean => match cell.to_ascii_lowercase().as_str() {
+            "true" | "1" => return json!(true),
+            "false" | "0" => return json!(false),
+            _ => None,
+        },
+        Kind::Int => cell.parse::<i64>().ok().map(Value::from),
+        Kind::Double | Kind::Currency => cell.parse::<f64>().ok().map(Value::from),
+        _ => None,
+    };
+    number.unwrap_or_else(|| json!(cell))
 }

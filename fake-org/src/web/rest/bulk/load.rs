@@ -7,7 +7,7 @@ use super::super::ask::Ask;
 use super::super::by_key::{Match, find, key};
 use super::super::collections::{take, upsert_one};
 use super::csv;
-use crate::data::schema::{Field, Kind, Object};
+use crate::data::schema::{Field, Object};
 use crate::data::{DataError, Inner, Record, Refusal};
 use crate::jobs::{Ingest, Job, Work};
 use crate::shared::Org;
@@ -90,7 +90,7 @@ fn record(data: &Inner, columns: &[Column], cells: &[String]) -> Result<Record> 
         }
         match column {
             Column::Own(field) => {
-                record.insert(field.name.to_owned(), value(field, cell));
+                record.insert(field.name.to_owned(), csv::value(field, cell));
             }
             Column::Parent { lookup, .. } if cell == "#N/A" => {
                 record.insert(lookup.name.to_owned(), Value::Null);
@@ -110,24 +110,6 @@ fn record(data: &Inner, columns: &[Column], cells: &[String]) -> Result<Record> 
     Ok(record)
 }
 
-/// A cell as the field's type; what cannot be read stays text, and is refused like any wrong value.
-pub(super) fn value(field: &Field, cell: &str) -> Value {
-    if cell == "#N/A" {
-        return Value::Null;
-    }
-    let number = match field.kind {
-        Kind::Boolean => match cell.to_ascii_lowercase().as_str() {
-            "true" | "1" => return json!(true),
-            "false" | "0" => return json!(false),
-            _ => None,
-        },
-        Kind::Int => cell.parse::<i64>().ok().map(Value::from),
-        Kind::Double | Kind::Currency => cell.parse::<f64>().ok().map(Value::from),
-        _ => None,
-    };
-    number.unwrap_or_else(|| json!(cell))
-}
-
 fn write(
     ask: &Ask<'_>,
     data: &mut Inner,
@@ -136,7 +118,7 @@ fn write(
     ingest: &Ingest,
     mut record: Record,
 ) -> Result<(String, bool)> {
-    let missing = || DataError::from(Refusal::bad("MISSING_ARGUMENT", "Id not specified").clone());
+    let missing = || DataError::from(Refusal::bad("MISSING_ARGUMENT", "Id not specified"));
     match operation {
         "insert" => Ok((data.create(object, &record, ask.writer())?, true)),
         "upsert" => {
