@@ -16,7 +16,7 @@ use rusqlite::Connection;
 pub(crate) use convert::{parse_date, parse_datetime, to_json};
 pub(crate) use error::{DataError, Refusal};
 pub(crate) use rows::Writer;
-pub(crate) use rules::Rules;
+pub(crate) use rules::{DuplicateRule, Rules, ValidationRule};
 
 use crate::base::{ids, lock};
 use schema::{Object, Schema};

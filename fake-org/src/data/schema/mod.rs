@@ -1,6 +1,5 @@
 //! The objects of an org and their fields. What describe, CRUD, SOQL and the tables are all made from.
 
-#[allow(dead_code, reason = "objects are not declared from outside yet")]
 pub(crate) mod declare;
 mod standard;
 
