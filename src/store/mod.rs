@@ -7,13 +7,26 @@
 
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;
+#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
+mod io;
 mod memory;
+mod open;
+#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
+mod record;
+#[cfg(feature = "redis")]
+mod redis;
 mod seal;
 
-pub(crate) use self::seal::{Purpose, SealError};
+#[cfg(feature = "redis")]
+pub use self::redis::RedisStore;
 pub use self::{
     memory::MemoryStore,
+    open::{OpenError, open},
     seal::{InvalidKeys, KeyRing},
+};
+pub(crate) use self::{
+    open::{is_durable, open_with},
+    seal::{Purpose, SealError},
 };
 
 use std::{

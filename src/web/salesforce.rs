@@ -16,7 +16,7 @@ use crate::{
     },
     http::{HttpClient, HttpError, Outbound},
     oauth::{App, LoginHost, OAuthClient, TokenSet},
-    store::{MemoryStore, Store, Subject},
+    store::{self, Store, Subject},
 };
 
 /// Salesforce for an actix app: middleware, and handle on everything behind it. Cheap to clone.
@@ -257,6 +257,12 @@ impl Builder {
         self
     }
 
+    /// Where grants and logins live: an address as [`store::open`] takes it.
+    pub fn store_url(mut self, address: impl Into<Secret>) -> Self {
+        self.config.store = address.into();
+        self
+    }
+
     /// A store of the app's own. It counts as one that outlives the process, so it needs [`keys`](Self::keys).
     pub fn store(self, store: impl Store) -> Self {
         self.shared_store(Arc::new(store))
@@ -317,10 +323,15 @@ impl Builder {
     /// All settings that are missing or wrong at once, each with its fix.
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
         let Self { config, store, clock } = self;
-        let durable = store.is_some();
-        let store_name = config.store.clone();
+        let address = config.store.clone();
+        let durable = store.is_some() || store::is_durable(&address);
         let checked = config.check(durable);
-        let store = store.map_or_else(|| open_store(&store_name, &clock), Ok);
+        let store = match store {
+            Some(store) => Ok(store),
+            None => store::open_with(&address, &clock)
+                .await
+                .map_err(|error| Problem { setting: "SALESFORCE_STORE", fix: error.to_string() }),
+        };
         let (settings, store) = match (checked, store) {
             (Ok(settings), Ok(store)) => (settings, store),
             (Ok(_), Err(problem)) => return Err(ConfigError::new(vec![problem])),
@@ -334,19 +345,6 @@ impl Builder {
             }])
         })
     }
-}
-
-/// Opens the store that `SALESFORCE_STORE` names.
-fn open_store(name: &str, clock: &Clock) -> std::result::Result<Arc<dyn Store>, Problem> {
-    let scheme = name.split(':').next().unwrap_or_default();
-    let fix = match scheme {
-        "memory" => return Ok(Arc::new(MemoryStore::with_clock(clock.clone()))),
-        "sqlite" | "redis" | "rediss" | "postgres" | "postgresql" => {
-            "this version has no such store; use memory: or give a store of your own to the builder"
-        }
-        _ => "give memory: (a store of your own goes to the builder)",
-    };
-    Err(Problem { setting: "SALESFORCE_STORE", fix: fix.to_owned() })
 }
 
 fn start(

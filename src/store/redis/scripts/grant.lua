@@ -1,0 +1,2 @@
+-- ARGV: grant
+return read_grant(ARGV[1]) or {}
