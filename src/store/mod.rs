@@ -16,9 +16,13 @@ mod record;
 #[cfg(feature = "redis")]
 mod redis;
 mod seal;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
 
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use self::sql::SqlStore;
 pub use self::{
     memory::MemoryStore,
     open::{OpenError, open},
