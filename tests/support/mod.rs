@@ -9,6 +9,7 @@ pub mod browser;
 pub mod client;
 pub mod logs;
 pub mod raw;
+pub mod servers;
 
 use actix_salesforce::{Builder, Salesforce};
 use salesforce_fake_org::FakeOrg;

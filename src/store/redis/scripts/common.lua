@@ -49,7 +49,8 @@ local function read_grant(g)
   return redis.call('HMGET', key, 'format', 'lineage', 'revision', 'updated', 'expires', 'sealed')
 end
 
--- Writes a grant over whatever there was. f is in the order of read_grant.
+-- Writes a grant over whatever there was. f is in the order of read_grant. Since it deletes first, a server without
+-- memory still takes a rotated token in place of the one that is spent.
 local function put_grant(g, ms, f)
   local key = grant_key(g)
   redis.call('DEL', key)
