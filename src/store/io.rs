@@ -16,8 +16,6 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(1);
 pub(super) const LISTING_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a start waits for a server that is starting too.
 pub(super) const START_DEADLINE: Duration = Duration::from_secs(5);
-/// How long what was ended is remembered: longer than any command may be on its way.
-pub(super) const TOMBSTONE: Duration = Duration::from_secs(600);
 
 /// Owns the thread. It ends when this is dropped.
 pub(super) struct IoThread {

@@ -22,8 +22,8 @@ use self::{
 };
 use super::{
     EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, OpenError, Store, StoreError,
-    StoreFuture, Subject, Swap,
-    io::{IoThread, START_DEADLINE, TOMBSTONE, corrupt},
+    StoreFuture, Subject, Swap, TOMBSTONE,
+    io::{IoThread, START_DEADLINE, corrupt},
     record::{FORMAT, Unreadable, lifetime, micros, millis},
 };
 use crate::{

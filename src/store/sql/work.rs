@@ -12,7 +12,7 @@ use crate::{
     grant::{GrantKey, Version},
     store::{
         EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, StoreError, Subject, Swap,
-        io::TOMBSTONE,
+        TOMBSTONE,
         record::{FORMAT, grant_key, lifetime, micros, millis},
     },
 };
