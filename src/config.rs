@@ -39,9 +39,8 @@ pub struct Config {
     pub api_version: Option<String>,
     /// Base64 keys of 32 bytes, newest first, separated by commas or spaces. `SALESFORCE_KEYS`.
     pub keys: Option<Secret>,
-    /// Where grants and logins live, see [`store::open`](crate::store::open). Secret, since it may hold a password.
-    /// `SALESFORCE_STORE`.
-    pub store: Secret,
+    /// Where grants and logins live. `SALESFORCE_STORE`.
+    pub store: String,
     /// Extra origins that may be contacted (tests, proxies). `SALESFORCE_ALLOWED_ORIGINS`, space separated.
     pub allowed_origins: Vec<String>,
     /// Where the auth routes are.
@@ -56,6 +55,9 @@ pub struct Config {
     pub idle_lifetime_seconds: u64,
     /// A login ends so many seconds after it was made, used or not.
     pub absolute_lifetime_seconds: u64,
+    /// Renews grants that were not used for so many days, for apps whose refresh token policy ends unused tokens. Absent:
+    /// not at all.
+    pub keep_alive_days: Option<u16>,
 }
 
 impl Default for Config {
@@ -70,7 +72,7 @@ impl Default for Config {
             scopes: "api openid refresh_token".to_owned(),
             api_version: None,
             keys: None,
-            store: Secret::new("memory:"),
+            store: "memory:".to_owned(),
             allowed_origins: Vec::new(),
             routes: Routes::default(),
             session: SessionMode::default(),
@@ -78,6 +80,7 @@ impl Default for Config {
             after_logout: "/".to_owned(),
             idle_lifetime_seconds: 24 * 60 * 60,
             absolute_lifetime_seconds: 30 * 24 * 60 * 60,
+            keep_alive_days: None,
         }
     }
 }
@@ -165,7 +168,7 @@ impl Config {
         config.api_version = variable("SALESFORCE_API_VERSION");
         config.keys = variable("SALESFORCE_KEYS").map(Secret::new);
         if let Some(store) = variable("SALESFORCE_STORE") {
-            config.store = Secret::new(store);
+            config.store = store;
         }
         if let Some(origins) = variable("SALESFORCE_ALLOWED_ORIGINS") {
             config.allowed_origins = origins.split_whitespace().map(str::to_owned).collect();
@@ -234,6 +237,7 @@ pub(crate) struct Settings {
     pub(crate) after_logout: ReturnTo,
     pub(crate) idle_lifetime: Duration,
     pub(crate) absolute_lifetime: Duration,
+    pub(crate) keep_alive: Option<Duration>,
 }
 
 impl Settings {
@@ -353,6 +357,9 @@ impl Config {
                 after_logout,
                 idle_lifetime: Duration::from_secs(self.idle_lifetime_seconds),
                 absolute_lifetime: Duration::from_secs(self.absolute_lifetime_seconds),
+                keep_alive: self
+                    .keep_alive_days
+                    .map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
             }),
             _ => Err(ConfigError { problems: check.problems }),
         }

@@ -84,6 +84,20 @@ async fn a_client_that_goes_away_does_not_lose_the_rotated_token() {
     assert_eq!((world.refreshes(), world.org.refresh_reuse_count()), (2, 0));
 }
 
+/// F-22: a handler with a timeout of its own gives up in the middle.
+#[actix_web::test]
+async fn a_handler_that_gives_up_does_not_lose_the_rotated_token() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    world.org.expire_access_tokens();
+    world.org.faults().refresh(Fault::Delay(Duration::from_secs(1)));
+    assert_eq!(browser.fetch(&world.url("/impatient")).await.body, "gave up");
+    let pages = crowd(&world, &browser, 10).await;
+    assert!(pages.iter().all(|page| page.status == 200), "{pages:?}");
+    assert_eq!(browser.fetch(&world.url("/impatient")).await.body, "rows");
+    assert_eq!((world.refreshes(), world.org.refresh_reuse_count()), (1, 0));
+}
+
 /// the rotated token is kept, and the old one where none is sent.
 #[actix_web::test]
 async fn refresh_tokens_are_kept_with_and_without_rotation() {

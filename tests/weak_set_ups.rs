@@ -82,8 +82,13 @@ async fn all_mistakes_are_reported_at_once() {
 }
 
 #[actix_web::test]
-async fn a_store_that_this_build_lacks_is_named_at_the_start() {
-    for store in ["redis://127.0.0.1", "sqlite:x.db", "postgres://x", "what"] {
+async fn a_store_that_cannot_be_opened_is_named_at_the_start() {
+    for store in [
+        "redis://u:canary@127.0.0.1:1",
+        "sqlite:/no/such/canary.db",
+        "postgres://u:canary@127.0.0.1:1/d",
+        "what",
+    ] {
         let config = Config::from_variables(|name| match name {
             "SALESFORCE_CLIENT_ID" => Some("id".to_owned()),
             "SALESFORCE_STORE" => Some(store.to_owned()),
@@ -92,6 +97,7 @@ async fn a_store_that_this_build_lacks_is_named_at_the_start() {
         });
         let error = Salesforce::from_config(config).await.expect_err("there is no such store");
         assert!(error.problems().iter().any(|problem| problem.setting == "SALESFORCE_STORE"), "{error}");
+        assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
     }
 }
 

@@ -18,8 +18,8 @@ async fn overview(
     user: SalesforceUser,
     sf: SalesforceConn,
 ) -> actix_salesforce::Result<impl Responder> {
-    // One cheap call, so that there is an answer whose headers tell the usage.
-    sf.identity().await?;
+    // One cheap call of the REST API: every answer of it tells the usage.
+    sf.query::<serde_json::Value>("SELECT Id FROM User LIMIT 1").fetch_optional().await?;
     let usage = sf
         .api_usage()
         .map_or_else(|| "not told".to_owned(), |usage| format!("{} of {}", usage.used, usage.allowed));

@@ -1,37 +1,35 @@
-//! What a person may change of an account: a form or JSON, with Salesforce's field names.
+//! What a person changes of an account: a form or JSON, with Salesforce's field names.
 
-use actix_web::{Either, HttpRequest, error::ErrorForbidden, web};
-use serde::{Deserialize, Serialize};
+use actix_web::{
+    HttpMessage as _, HttpRequest,
+    error::{ErrorBadRequest, ErrorForbidden},
+    web::Bytes,
+};
+use serde_json::{Map, Value};
 
-/// The fields of an account that this app writes. Absent ones stay as they are.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct AccountForm {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) phone: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) website: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) industry: Option<String>,
+/// The fields to write. Which there are, and who may write them, is for Salesforce to decide: the call runs with the
+/// person's own permissions.
+pub(crate) struct Fields {
+    pub(crate) fields: Map<String, Value>,
+    /// Whether a script sent them, which wants no redirect.
+    pub(crate) is_json: bool,
 }
 
-/// A form from a page, or JSON from a script.
-pub(crate) type Fields = Either<web::Form<AccountForm>, web::Json<AccountForm>>;
-
-/// The fields, without those that a form left empty.
-pub(crate) fn fields(fields: Fields) -> AccountForm {
-    let mut fields = match fields {
-        Either::Left(form) => form.into_inner(),
-        Either::Right(json) => return json.into_inner(),
+/// Reads a form from a page, or JSON from a script. What a form left empty becomes empty in Salesforce too.
+pub(crate) fn read(request: &HttpRequest, body: &Bytes) -> actix_web::Result<Fields> {
+    let is_json = request.content_type() == "application/json";
+    let fields = if is_json {
+        serde_json::from_slice(body).map_err(|_| ErrorBadRequest("The body is no JSON object."))?
+    } else {
+        let pairs = url::form_urlencoded::parse(body);
+        pairs
+            .map(|(name, text)| {
+                let value = if text.trim().is_empty() { Value::Null } else { Value::from(text) };
+                (name.into_owned(), value)
+            })
+            .collect()
     };
-    for field in [&mut fields.name, &mut fields.phone, &mut fields.website, &mut fields.industry] {
-        if field.as_deref().is_some_and(|text| text.trim().is_empty()) {
-            *field = None;
-        }
-    }
-    fields
+    Ok(Fields { fields, is_json })
 }
 
 /// Refuses what another origin's page sends. `Lax` cookies alone do not keep out a sibling subdomain.

@@ -158,11 +158,11 @@ pub(crate) async fn create(
     request: HttpRequest,
     salesforce: web::Data<Salesforce>,
     sf: SalesforceConn,
-    fields: Fields,
+    body: web::Bytes,
 ) -> actix_web::Result<HttpResponse> {
     form::same_origin(&request, &salesforce)?;
-    let is_json = matches!(fields, actix_web::Either::Right(_));
-    let id = sf.sobject("Account").create(&form::fields(fields)).await?;
+    let Fields { fields, is_json } = form::read(&request, &body)?;
+    let id = sf.sobject("Account").create(&fields).await?;
     let location = (header::LOCATION, format!("/accounts/{id}"));
     Ok(if is_json {
         HttpResponse::Created().insert_header(location).json(serde_json::json!({ "id": id }))
@@ -177,11 +177,11 @@ pub(crate) async fn change(
     salesforce: web::Data<Salesforce>,
     sf: SalesforceConn,
     id: web::Path<String>,
-    fields: Fields,
+    body: web::Bytes,
 ) -> actix_web::Result<HttpResponse> {
     form::same_origin(&request, &salesforce)?;
-    let is_json = matches!(fields, actix_web::Either::Right(_));
-    sf.sobject("Account").update(id.as_str(), &form::fields(fields)).await?;
+    let Fields { fields, is_json } = form::read(&request, &body)?;
+    sf.sobject("Account").update(id.as_str(), &fields).await?;
     Ok(done(is_json, &format!("/accounts/{id}")))
 }
 

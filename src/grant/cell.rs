@@ -8,8 +8,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    GrantKey, LiveGrant, Version,
-    engine::GrantError,
+    GrantError, GrantKey, LiveGrant, Version,
     machine::{Machine, Need, Outcome},
 };
 
@@ -28,6 +27,8 @@ pub(super) struct Cell {
 struct State {
     machine: Machine,
     live: Option<Arc<LiveGrant>>,
+    /// When `live` was last taken over, or ended. What a store was asked before then tells nothing new.
+    as_of: Option<Instant>,
     waiting: Option<Waiting>,
 }
 
@@ -46,7 +47,10 @@ pub(super) enum Step {
 
 impl Cell {
     pub(super) fn new(key: GrantKey) -> Self {
-        Self { key, state: Mutex::new(State { machine: Machine::new(), live: None, waiting: None }) }
+        Self {
+            key,
+            state: Mutex::new(State { machine: Machine::new(), live: None, as_of: None, waiting: None }),
+        }
     }
 
     pub(super) fn key(&self) -> GrantKey {
@@ -62,12 +66,22 @@ impl Cell {
         self.lock().live.clone()
     }
 
-    /// Takes a grant over if it is newer than what is here.
-    pub(super) fn adopt(&self, grant: LiveGrant) {
+    /// Takes over what a store that was asked at `as_of` holds, if it is newer than what is here: a later refresh of
+    /// the same login, or another login that was not overtaken by one of this process, or by a logout.
+    ///
+    /// Not decided by the records' times: machines' clocks differ.
+    pub(super) fn adopt(&self, grant: LiveGrant, as_of: Instant) {
         let mut state = self.lock();
-        if state.live.as_ref().is_none_or(|live| grant.is_newer_than(live)) {
+        let newer = match &state.live {
+            Some(live) if live.version.lineage == grant.version.lineage => {
+                grant.version.is_after(live.version)
+            }
+            _ => state.as_of.is_none_or(|known| as_of >= known),
+        };
+        if newer {
             state.machine.adopt(grant.version);
             state.live = Some(Arc::new(grant));
+            state.as_of = Some(as_of);
         }
     }
 
@@ -78,12 +92,13 @@ impl Cell {
     }
 
     /// Ends the grant here, if it is still the one meant.
-    pub(super) fn end(&self, lineage: Option<u64>) {
+    pub(super) fn end(&self, lineage: Option<u64>, now: Instant) {
         let mut state = self.lock();
         let same = |live: &Arc<LiveGrant>| lineage.is_none_or(|lineage| live.version.lineage == lineage);
         if state.live.as_ref().is_some_and(same) {
             state.machine.end();
             state.live = None;
+            state.as_of = Some(now);
         }
     }
 
@@ -122,10 +137,12 @@ impl Cell {
             Ok(live) if counts => {
                 let live = Arc::new(live);
                 state.live = Some(Arc::clone(&live));
+                state.as_of = Some(now);
                 Ok(live)
             }
             Err(GrantError::LoginOver) if counts => {
                 state.live = None;
+                state.as_of = Some(now);
                 Err(GrantError::LoginOver)
             }
             Err(error @ GrantError::Unavailable { .. }) => Err(error),

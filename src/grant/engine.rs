@@ -2,22 +2,22 @@
 
 use std::{
     collections::HashMap,
-    error::Error as StdError,
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{Semaphore, watch};
 
 use super::{
-    AppKey, GrantKey, LiveGrant, Version,
-    background::Spawner,
+    AppKey, GrantError, GrantKey, LiveGrant, Version,
     cell::{Cell, Step},
     refresh::Refresh,
 };
 use crate::{
+    background::Spawner,
     clock::Clock,
+    events::Events,
     oauth::OAuthClient,
     store::{GrantRecord, KeyRing, Store, StoreError},
 };
@@ -37,6 +37,7 @@ pub(crate) struct EngineParts {
     pub(crate) oauth: OAuthClient,
     pub(crate) background: Spawner,
     pub(crate) clock: Clock,
+    pub(crate) events: Events,
     pub(crate) lifetimes: Lifetimes,
 }
 
@@ -62,43 +63,10 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// Why there is no usable token.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum GrantError {
-    /// The grant was ended or is no longer good: the person has to log in again.
-    #[error("the login is over")]
-    LoginOver,
-    /// It cannot be told or renewed right now. The login is kept.
-    #[error("the access token cannot be renewed right now")]
-    Unavailable {
-        /// When to try again.
-        retry_after: Duration,
-        /// Why.
-        #[source]
-        source: Arc<dyn StdError + Send + Sync>,
-    },
-}
-
-/// The last refresh failed a moment ago.
-#[derive(Debug, thiserror::Error)]
-#[error("the last attempt failed a moment ago")]
-struct CoolingDown;
-
 /// A refresh took longer than anyone waits, or its process ends.
 #[derive(Debug, thiserror::Error)]
 #[error("the refresh did not end in time")]
 struct NoOutcome;
-
-impl GrantError {
-    pub(super) fn unavailable(retry_after: Duration, source: impl StdError + Send + Sync + 'static) -> Self {
-        Self::Unavailable { retry_after, source: Arc::new(source) }
-    }
-
-    pub(super) fn cooling_down(retry_after: Duration) -> Self {
-        Self::unavailable(retry_after, CoolingDown)
-    }
-}
 
 /// One grant as a connection holds it: by reference, so that it always uses the current tokens.
 #[derive(Clone)]
@@ -163,16 +131,18 @@ impl Engine {
 
     /// The stored grant under `key`.
     pub(crate) async fn grant(self: &Arc<Self>, key: GrantKey) -> Result<Option<GrantHandle>, StoreError> {
+        let asked_at = self.parts.clock.instant();
         let record = absent_if_corrupt(self.parts.store.grant(key).await)?;
-        Ok(record.and_then(|record| self.handle(&record)))
+        Ok(record.and_then(|record| self.handle(&record, asked_at)))
     }
 
-    /// A handle on the grant of this record; `None` when the record does not open.
-    pub(super) fn handle(self: &Arc<Self>, record: &GrantRecord) -> Option<GrantHandle> {
+    /// A handle on the grant of this record, which the store was asked for at `asked_at`; `None` when the record does
+    /// not open.
+    pub(super) fn handle(self: &Arc<Self>, record: &GrantRecord, asked_at: Instant) -> Option<GrantHandle> {
         let cell = self.cell(record.key);
         if !cell.knows(record.version) {
             match LiveGrant::open(&self.parts.keys, record) {
-                Ok(live) => cell.adopt(live),
+                Ok(live) => cell.adopt(live, asked_at),
                 Err(error) => {
                     tracing::warn!(grant = %record.key, %error, "a stored grant counts as absent");
                     return None;
@@ -185,7 +155,7 @@ impl Engine {
     /// A handle on a grant that was just made.
     pub(super) fn handle_of(self: &Arc<Self>, live: LiveGrant) -> GrantHandle {
         let cell = self.cell(live.key);
-        cell.adopt(live);
+        cell.adopt(live, self.parts.clock.instant());
         GrantHandle { cell, engine: Arc::clone(self) }
     }
 

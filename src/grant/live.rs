@@ -95,18 +95,7 @@ impl LiveGrant {
         if next.refresh_token.is_none() {
             next.refresh_token.clone_from(&self.refresh_token);
         }
-        // A clock that was set back must not make the newer grant look older.
-        next.updated_at = next.updated_at.max(self.updated_at);
         Ok(next)
-    }
-
-    /// Whether this is to be used rather than `other`: a later refresh of the same login, or a later login.
-    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
-        if self.version.lineage == other.version.lineage {
-            self.version.revision > other.version.revision
-        } else {
-            self.updated_at >= other.updated_at
-        }
     }
 
     pub(crate) fn seal(&self, keys: &KeyRing, expires_at: SystemTime) -> Result<GrantRecord, SealError> {

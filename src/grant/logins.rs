@@ -3,15 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use tokio::time::sleep;
 use url::Url;
 
-use super::{
-    Engine, GrantHandle, GrantKey, LiveGrant, Profile, Version, background::Stopped,
-    engine::absent_if_corrupt,
-};
+use super::{Engine, GrantHandle, GrantKey, LiveGrant, Profile, Version, engine::absent_if_corrupt};
 use crate::{
     Secret,
+    background::Stopped,
+    events::Event,
     oauth::{AnswerFault, IdTokenError, LoginHost, OAuthError, TokenSet},
     store::{EndedLogin, GrantRecord, LoginKey, LoginRecord, OnceKey, SealError, StoreError},
 };
@@ -125,7 +123,7 @@ impl Engine {
         Ok(profile)
     }
 
-    async fn log_in(
+    pub(super) async fn log_in(
         self: &Arc<Self>,
         tokens: TokenSet,
         profile: Profile,
@@ -154,6 +152,7 @@ impl Engine {
             }
         };
         tracing::info!(login = ?key, grant = %live.key, "logged in");
+        self.parts.events.tell(&Event::LoggedIn(live.key.into()));
         let new_token = live.refresh_token.clone();
         self.handle_of(live);
         // Each approval counts towards Salesforce's five per user and app: the one that was replaced is given back.
@@ -194,10 +193,11 @@ impl Engine {
     /// The grant that the login with this id uses; `None` when there is no such login.
     pub(crate) async fn login(self: &Arc<Self>, id: &Secret) -> Result<Option<GrantHandle>, StoreError> {
         let key = LoginKey::of_id(id);
+        let asked_at = self.parts.clock.instant();
         let Some((login, grant)) = absent_if_corrupt(self.parts.store.login(key).await)? else {
             return Ok(None);
         };
-        let Some(handle) = self.handle(&grant) else { return Ok(None) };
+        let Some(handle) = self.handle(&grant, asked_at) else { return Ok(None) };
         let now = self.parts.clock.now();
         if now.duration_since(login.seen_at).is_ok_and(|age| age >= TOUCH_EVERY) {
             let lifetimes = self.parts.lifetimes;
@@ -224,8 +224,7 @@ impl Engine {
             let engine = Arc::clone(self);
             self.parts.background.spawn(async move {
                 for wait in LATER {
-                    sleep(wait).await;
-                    if engine.end_login(key).await.is_ok() {
+                    if !engine.parts.background.pause(wait).await || engine.end_login(key).await.is_ok() {
                         return;
                     }
                 }
@@ -248,9 +247,13 @@ impl Engine {
     async fn end_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
         match self.parts.store.end_login(key).await? {
             EndedLogin::Absent => {}
-            EndedLogin::OthersRemain(grant) => tracing::info!(login = ?key, %grant, "logged out"),
+            EndedLogin::OthersRemain(grant) => {
+                tracing::info!(login = ?key, %grant, "logged out");
+                self.parts.events.tell(&Event::LoggedOut(grant.into()));
+            }
             EndedLogin::Last(record) => {
                 tracing::info!(login = ?key, grant = %record.key, "logged out, the last login of its grant");
+                self.parts.events.tell(&Event::LoggedOut(record.key.into()));
                 self.forget(&record);
             }
         }
@@ -262,7 +265,7 @@ impl Engine {
         let cell = self.cell(record.key);
         // What this process holds may be newer than what was stored.
         let held = cell.current().filter(|live| live.version.is_after(record.version));
-        cell.end(Some(record.version.lineage));
+        cell.end(Some(record.version.lineage), self.parts.clock.instant());
         match held {
             Some(live) => self.revoke_later(&live),
             None => {
@@ -289,15 +292,21 @@ impl Engine {
     }
 
     fn revoke_token_later(&self, origin: Url, token: Secret) {
-        let oauth = self.parts.oauth.clone();
+        let (oauth, background) = (self.parts.oauth.clone(), self.parts.background.clone());
+        let events = self.parts.events.clone();
         self.parts.background.spawn(async move {
-            for wait in [Duration::ZERO].into_iter().chain(LATER) {
-                sleep(wait).await;
+            let mut waits = LATER.into_iter();
+            loop {
                 match oauth.revoke(&origin, &token).await {
-                    Ok(()) => return,
+                    Ok(()) => return events.tell(&Event::Revoked),
                     Err(error) => tracing::warn!(%error, "a token could not be revoked yet"),
                 }
+                match waits.next() {
+                    Some(wait) if background.pause(wait).await => {}
+                    _ => break,
+                }
             }
+            events.tell(&Event::RevocationFailed);
             tracing::error!(
                 "a token could not be revoked; it stays good at Salesforce until it expires there"
             );

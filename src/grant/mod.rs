@@ -1,18 +1,21 @@
 //! Grants: what Salesforce gave for one (app, organization, user), and the engine that keeps it alive.
 
-mod background;
 mod cell;
 mod engine;
+mod error;
+pub(crate) mod keep_alive;
 mod live;
 mod logins;
 mod machine;
 mod overview;
 mod refresh;
+#[cfg(test)]
+mod tests;
 
 pub use self::overview::{GrantInfo, LoginInfo};
 pub(crate) use self::{
-    background::Background,
-    engine::{Engine, EngineParts, GrantError, GrantHandle, Lifetimes},
+    engine::{Engine, EngineParts, GrantHandle, Lifetimes},
+    error::GrantError,
     live::{LiveGrant, Profile},
     logins::LogInError,
 };

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::SystemTime};
 use super::{Engine, GrantKey};
 use crate::{
     OrgId, UserId,
+    events::Event,
     store::{GrantRecord, LoginKey, LoginRecord, StoreError, Subject},
 };
 
@@ -85,6 +86,7 @@ impl Engine {
     async fn end(self: &Arc<Self>, key: GrantKey) -> Result<bool, StoreError> {
         let Some(record) = self.parts.store.end_grant(key, None).await? else { return Ok(false) };
         tracing::info!(grant = %key, "a grant was ended with all of its logins");
+        self.parts.events.tell(&Event::LoggedOut(key.into()));
         self.forget(&record);
         Ok(true)
     }

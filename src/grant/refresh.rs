@@ -16,8 +16,9 @@ use super::{
     cell::{Cell, Renewed},
 };
 use crate::{
+    events::Event,
     oauth::{OAuthError, TokenSet},
-    store::{LeaseHolder, StoreError, Swap},
+    store::{GrantRecord, LeaseHolder, StoreError, Swap},
 };
 
 /// What a refresh may take altogether, waiting for another process included.
@@ -44,7 +45,11 @@ pub(super) struct Refresh {
 /// What the token endpoint came to.
 enum Answer {
     Tokens(Box<TokenSet>),
-    Refused,
+    /// Someone else moved the grant meanwhile.
+    Moved(Box<LiveGrant>),
+    Refused {
+        after_lost_answer: bool,
+    },
     Failed(GrantError),
 }
 
@@ -109,6 +114,7 @@ impl Refresh {
             }
             Err(error @ GrantError::Unavailable { source, .. }) => {
                 tracing::error!(grant = %self.from.key, %error, cause = %source, "a token could not be renewed");
+                self.engine.parts.events.tell(&Event::RefreshFailed(self.from.key.into()));
             }
         }
         let renewed = self.cell.finish(self.from.version, renewed, self.engine.parts.clock.instant());
@@ -165,14 +171,18 @@ impl Refresh {
         }
         match self.ask().await {
             Answer::Tokens(tokens) => self.store(*tokens).await,
+            Answer::Moved(moved) => Ok(*moved),
             Answer::Failed(error) => Err(error),
-            Answer::Refused => {
+            Answer::Refused { after_lost_answer } => {
+                let who = self.from.key.into();
                 // Another process may have used the token first; what it stored is the answer then.
                 if let Some(moved) = self.moved().await? {
+                    self.engine.parts.events.tell(&Event::ReuseSuspected(who));
                     return Ok(moved);
                 }
                 let store = &self.engine.parts.store;
                 store.end_grant(self.from.key, Some(self.from.version)).await.map_err(unavailable)?;
+                self.engine.parts.events.tell(&Event::RefreshRefused { who, after_lost_answer });
                 Err(GrantError::LoginOver)
             }
         }
@@ -180,7 +190,9 @@ impl Refresh {
 
     /// Asks the token endpoint, with what little repetition is safe.
     async fn ask(&self) -> Answer {
-        let Some(refresh_token) = &self.from.refresh_token else { return Answer::Refused };
+        let Some(refresh_token) = &self.from.refresh_token else {
+            return Answer::Refused { after_lost_answer: false };
+        };
         let _permit = self.engine.token_calls.acquire().await;
         let mut retries = 0;
         let mut lost = false;
@@ -196,7 +208,7 @@ impl Refresh {
                 Err(_) => OAuthError::Http(crate::http::HttpError::Timeout),
             };
             if error.is_invalid_grant() {
-                return Answer::Refused;
+                return Answer::Refused { after_lost_answer: lost };
             }
             let wait = error.retry_after().unwrap_or_else(|| backoff(retries));
             // The token may be spent after a lost answer: one more try with it at most, and not when someone else has
@@ -211,7 +223,7 @@ impl Refresh {
             sleep(wait).await;
             match self.moved().await {
                 Ok(None) => {}
-                Ok(Some(_)) => return Answer::Refused,
+                Ok(Some(moved)) => return Answer::Moved(Box::new(moved)),
                 Err(error) => return Answer::Failed(error),
             }
         }
@@ -230,8 +242,12 @@ impl Refresh {
         let record = next
             .seal(&self.engine.parts.keys, expires_at)
             .map_err(|error| GrantError::unavailable(COOL_DOWN, error))?;
-        match self.engine.parts.store.replace_grant(self.from.version, record.clone()).await {
-            Ok(Swap::Done) => Ok(next),
+        match write(&self.engine, self.from.version, &record).await {
+            Ok(Swap::Done) => {
+                let rotated = next.refresh_token != self.from.refresh_token;
+                self.engine.parts.events.tell(&Event::Refreshed { who: next.key.into(), rotated });
+                Ok(next)
+            }
             // Logged out meanwhile: nothing may come back, and the new tokens are nobody's.
             Ok(Swap::Gone) => {
                 self.engine.revoke_later(&next);
@@ -245,6 +261,7 @@ impl Refresh {
             // The old token is dead: the new one is used, and held until the store takes it.
             Err(error) => {
                 tracing::error!(grant = %next.key, %error, "a renewed token could not be stored; it is held and tried again");
+                self.engine.parts.events.tell(&Event::TokenHeld(next.key.into()));
                 let hold = hold(Arc::clone(&self.engine), Arc::clone(&self.cell), self.from.version, record);
                 self.engine.parts.background.spawn(hold);
                 Ok(next)
@@ -264,26 +281,43 @@ impl Drop for Refresh {
     }
 }
 
+/// Puts a renewed grant in place of the version it was made from, or of one further behind: a store that fell back to an
+/// older state, or that could not take the version in between, holds tokens that are spent.
+async fn write(engine: &Engine, from: Version, record: &GrantRecord) -> Result<Swap, StoreError> {
+    let mut expected = from;
+    loop {
+        match engine.parts.store.replace_grant(expected, record.clone()).await? {
+            // Each turn needs someone else's write in between, so that this ends.
+            Swap::Moved(stored) if record.version.is_after(stored.version) && stored.version != expected => {
+                expected = stored.version;
+            }
+            swap => return Ok(swap),
+        }
+    }
+}
+
 /// Tries to store a renewed grant until it is stored or no longer wanted. Holding the cell keeps it in memory.
-async fn hold(engine: Arc<Engine>, cell: Arc<Cell>, from: Version, record: crate::store::GrantRecord) {
+async fn hold(engine: Arc<Engine>, cell: Arc<Cell>, from: Version, record: GrantRecord) {
     let mut wait = Duration::from_millis(200);
     loop {
         sleep(wait).await;
-        match engine.parts.store.replace_grant(from, record.clone()).await {
+        let asked_at = engine.parts.clock.instant();
+        match write(&engine, from, &record).await {
             Ok(Swap::Done) => {
                 tracing::info!(grant = %record.key, "a held token is stored now");
+                engine.parts.events.tell(&Event::HeldTokenStored(record.key.into()));
                 return;
             }
             Ok(Swap::Gone) => {
                 if let Some(live) = cell.current().filter(|live| live.version == record.version) {
                     engine.revoke_later(&live);
-                    cell.end(Some(record.version.lineage));
+                    cell.end(Some(record.version.lineage), engine.parts.clock.instant());
                 }
                 return;
             }
             Ok(Swap::Moved(stored)) => {
                 if let Ok(live) = LiveGrant::open(&engine.parts.keys, &stored) {
-                    cell.adopt(live);
+                    cell.adopt(live, asked_at);
                 }
                 return;
             }

@@ -8,11 +8,12 @@
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;
 #[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
-mod io;
+mod fields;
+mod guarded;
+#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
+mod home;
 mod memory;
 mod open;
-#[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
-mod record;
 #[cfg(feature = "redis")]
 mod redis;
 mod seal;
@@ -25,11 +26,10 @@ pub use self::redis::RedisStore;
 pub use self::sql::SqlStore;
 pub use self::{
     memory::MemoryStore,
-    open::{OpenError, open},
     seal::{InvalidKeys, KeyRing},
 };
 pub(crate) use self::{
-    open::{is_durable, open_with},
+    open::{Location, OpenError},
     seal::{Purpose, SealError},
 };
 
@@ -46,19 +46,14 @@ use crate::{
     grant::{GrantKey, Version},
 };
 
-/// How long what was ended is remembered: longer than any command may be on its way.
-const TOMBSTONE: Duration = Duration::from_secs(600);
-
 /// The future that every store operation returns.
 pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A place that keeps grants and logins.
 ///
-/// Implementations answer within a deadline of their own and never block the thread. "Gone" and "expired" are the
+/// Implementations never block the thread. An answer that takes more than 1.5 seconds is not waited for: it counts as
+/// [`StoreError::Unavailable`], and what was asked may still take effect. "Gone" and "expired" are the
 /// same thing: a record past its expiry is absent in every answer.
-///
-/// An operation whose answer did not come may still take effect later. What may happen then: a login that was ended stays
-/// ended, even if its creation arrives after its end ([`end_login`](Self::end_login) remembers the key for a while).
 pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Records a login and the grant it uses, in one step.
     ///
@@ -66,8 +61,7 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// the other logins of that grant stay and use the new one. Returns the grant that was replaced.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] when `key` is taken, or was ended a moment ago: nothing was changed. A login is never
-    /// overwritten.
+    /// [`StoreError::Exists`] when `key` is taken: nothing was changed. A login is never overwritten.
     fn create_login<'a>(
         &'a self,
         key: LoginKey,
@@ -87,8 +81,7 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         expires_at: SystemTime,
     ) -> StoreFuture<'a, bool>;
 
-    /// Ends a login. When it was the last one of its grant, the grant ends with it, in the same step. For ten minutes,
-    /// and also when there was no such login, no login can be created under `key`.
+    /// Ends a login. When it was the last one of its grant, the grant ends with it, in the same step.
     fn end_login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, EndedLogin>;
 
     /// Puts a grant without a login in place of whatever grant of its key there was, and returns that one. For grants

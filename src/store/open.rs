@@ -1,90 +1,122 @@
-//! Opening the store that an address names.
+//! Opening the store that `SALESFORCE_STORE` names.
 
-use std::{io, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use super::{MemoryStore, Store, StoreError};
-use crate::{Secret, clock::Clock};
+use super::{MemoryStore, Store, guarded::Guarded};
+use crate::{clock::Clock, events::Events};
 
-/// Why a store could not be opened. Never repeats the address, which may hold a password.
+/// Which store.
+#[derive(Debug)]
+pub(crate) enum Location {
+    /// One that the app made.
+    Given(Arc<dyn Store>),
+    Memory,
+    #[cfg(feature = "sqlite")]
+    Sqlite(String),
+    #[cfg(feature = "redis")]
+    Redis(String),
+    #[cfg(feature = "postgres")]
+    Postgres(String),
+}
+
+/// Why the store was not opened. Never repeats the setting, which may hold a password.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The address is malformed.
-    #[error("{0}")]
-    Address(String),
-    /// The address names a store that this build does not have.
-    #[error("this build has no such store: build actix-salesforce with its feature `{0}`, or use memory:")]
-    Feature(&'static str),
-    /// Nothing usable is there.
-    #[error("the store cannot be used ({why}); start it, or mend the address", why = innermost(.0))]
-    Unreachable(#[source] StoreError),
-    /// The machine gave no thread or no file.
-    #[error("this machine does not let the store work: {0}")]
-    Machine(io::ErrorKind),
+pub(crate) enum OpenError {
+    #[error("give memory:, sqlite:PATH, redis://…, rediss://… or postgres://…")]
+    Unknown,
+    #[cfg(not(all(feature = "redis", feature = "sqlite", feature = "postgres")))]
+    #[error("this build has no such store: switch on the feature `{0}` of actix-salesforce")]
+    FeatureOff(&'static str),
+    #[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
+    #[error("the store could not be opened: {}", cause(.0))]
+    Failed(#[source] super::StoreError),
 }
 
-fn innermost(error: &StoreError) -> String {
-    match error {
-        StoreError::Unavailable(why) | StoreError::Corrupt(why) => why.to_string(),
-        StoreError::Exists => error.to_string(),
-    }
+#[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
+fn cause(error: &super::StoreError) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// Opens the store at an address as `SALESFORCE_STORE` takes it: `memory:`, `sqlite:PATH`, `redis://…`, `rediss://…` or
-/// `postgres://…`.
-///
-/// A server that does not answer is waited for, for five seconds: app and server are often started together.
-///
-/// # Errors
-/// [`OpenError`] says what is wrong and what to do.
-pub async fn open(address: &Secret) -> Result<Arc<dyn Store>, OpenError> {
-    open_with(address, &Clock::system()).await
-}
-
-/// Whether what this address names outlives the process.
-pub(crate) fn is_durable(address: &Secret) -> bool {
-    scheme(address) != "memory"
-}
-
-fn scheme(address: &Secret) -> &str {
-    address.expose().trim().split(':').next().unwrap_or_default()
-}
-
-pub(crate) async fn open_with(address: &Secret, clock: &Clock) -> Result<Arc<dyn Store>, OpenError> {
-    match scheme(address) {
-        "memory" => Ok(Arc::new(MemoryStore::with_clock(clock.clone()))),
-        #[cfg(feature = "redis")]
-        "redis" | "rediss" => Ok(Arc::new(super::RedisStore::open(address).await?)),
-        #[cfg(not(feature = "redis"))]
-        "redis" | "rediss" => Err(OpenError::Feature("redis")),
-        #[cfg(feature = "sqlite")]
-        "sqlite" => Ok(Arc::new(super::SqlStore::open_sqlite(address).await?)),
-        #[cfg(not(feature = "sqlite"))]
-        "sqlite" => Err(OpenError::Feature("sqlite")),
-        #[cfg(feature = "postgres")]
-        "postgres" | "postgresql" => Ok(Arc::new(super::SqlStore::open_postgres(address).await?)),
-        #[cfg(not(feature = "postgres"))]
-        "postgres" | "postgresql" => Err(OpenError::Feature("postgres")),
-        _ => Err(OpenError::Address(
-            "give memory:, sqlite:PATH, redis://…, rediss://… or postgres://… (a store of your own goes to the builder)"
-                .to_owned(),
-        )),
-    }
-}
-
-/// Tries until it works or time is up.
-#[cfg(any(feature = "redis", feature = "postgres", feature = "sqlite"))]
-pub(super) async fn patiently<'a>(
-    within: Duration,
-    attempt: impl Fn() -> super::StoreFuture<'a, ()>,
-) -> Result<(), OpenError> {
-    let deadline = std::time::Instant::now() + within;
-    loop {
-        match attempt().await {
-            Ok(()) => return Ok(()),
-            Err(error) if std::time::Instant::now() >= deadline => return Err(OpenError::Unreachable(error)),
-            Err(error) => tracing::info!(error = %innermost(&error), "the store does not answer yet"),
+impl Location {
+    /// Reads the setting.
+    pub(crate) fn parse(text: &str) -> Result<Self, OpenError> {
+        let (scheme, rest) = text.trim().split_once(':').ok_or(OpenError::Unknown)?;
+        match scheme {
+            "memory" => Ok(Self::Memory),
+            "sqlite" if !rest.trim_start_matches('/').is_empty() => {
+                #[cfg(not(feature = "sqlite"))]
+                return Err(OpenError::FeatureOff("sqlite"));
+                #[cfg(feature = "sqlite")]
+                Ok(Self::Sqlite(rest.strip_prefix("//").unwrap_or(rest).to_owned()))
+            }
+            "redis" | "rediss" => {
+                #[cfg(not(feature = "redis"))]
+                return Err(OpenError::FeatureOff("redis"));
+                #[cfg(feature = "redis")]
+                Ok(Self::Redis(text.trim().to_owned()))
+            }
+            "postgres" | "postgresql" => {
+                #[cfg(not(feature = "postgres"))]
+                return Err(OpenError::FeatureOff("postgres"));
+                #[cfg(feature = "postgres")]
+                Ok(Self::Postgres(text.trim().to_owned()))
+            }
+            _ => Err(OpenError::Unknown),
         }
-        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+
+    /// Whether what is stored outlives the process, which asks for keys that do so too.
+    pub(crate) fn is_durable(&self) -> bool {
+        !matches!(self, Self::Memory)
+    }
+
+    pub(crate) async fn open(self, clock: &Clock, events: &Events) -> Result<Arc<dyn Store>, OpenError> {
+        let store: Arc<dyn Store> = match self {
+            // It neither hangs nor fails, and needs no guard.
+            Self::Memory => return Ok(Arc::new(MemoryStore::with_clock(clock.clone()))),
+            Self::Given(store) => store,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path) => opened(super::SqlStore::sqlite(path).await)?,
+            #[cfg(feature = "redis")]
+            Self::Redis(url) => opened(super::RedisStore::connect(&url, "actix-salesforce:").await)?,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => opened(super::SqlStore::postgres(&url).await)?,
+        };
+        Ok(Arc::new(Guarded::new(store, events.clone())))
+    }
+}
+
+#[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
+fn opened(store: Result<impl Store, super::StoreError>) -> Result<Arc<dyn Store>, OpenError> {
+    store.map(|store| -> Arc<dyn Store> { Arc::new(store) }).map_err(OpenError::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_setting_names_one_store() {
+        for text in ["", "memory", "sqlite:", "sqlite://", "mysql://h", "/a/path"] {
+            assert!(matches!(Location::parse(text), Err(OpenError::Unknown)), "{text}");
+        }
+        assert!(matches!(Location::parse(" memory: "), Ok(Location::Memory)));
+        #[cfg(feature = "sqlite")]
+        for (text, expected) in [
+            ("sqlite:logins.db", "logins.db"),
+            ("sqlite:/var/lib/app/logins.db", "/var/lib/app/logins.db"),
+            ("sqlite:///var/lib/app/logins.db", "/var/lib/app/logins.db"),
+        ] {
+            assert!(
+                matches!(Location::parse(text), Ok(Location::Sqlite(path)) if path == expected),
+                "{text}"
+            );
+        }
+        #[cfg(not(feature = "redis"))]
+        assert!(matches!(Location::parse("rediss://h"), Err(OpenError::FeatureOff("redis"))));
+        #[cfg(feature = "redis")]
+        assert!(matches!(Location::parse("rediss://h"), Ok(Location::Redis(url)) if url == "rediss://h"));
+        #[cfg(feature = "postgres")]
+        assert!(matches!(Location::parse("postgresql://h/d"), Ok(Location::Postgres(_))));
     }
 }

@@ -147,14 +147,14 @@ impl KeyRing {
             .ok_or(Unopened)
     }
 
-    /// The key of actix-session's cookie, derived from the newest key.
-    pub(crate) fn session_key(&self) -> [u8; 64] {
-        let mut derived = [0; 64];
-        if let Some(key) = self.keys.first() {
+    /// The keys of actix-session's cookie, one derived from each key of the ring, newest first.
+    pub(crate) fn session_keys(&self) -> impl Iterator<Item = Zeroizing<[u8; 64]>> {
+        self.keys.iter().map(|key| {
+            let mut derived = Zeroizing::new([0; 64]);
             // 64 bytes are within what HKDF-SHA256 can give.
-            let _ = Hkdf::<Sha256>::new(None, &*key.bytes).expand(b"actix-salesforce session", &mut derived);
-        }
-        derived
+            let _ = Hkdf::<Sha256>::new(None, &*key.bytes).expand(b"actix-salesforce session", &mut *derived);
+            derived
+        })
     }
 }
 

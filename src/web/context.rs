@@ -78,17 +78,3 @@ pub(crate) async fn login(worker: &Worker, request: &HttpRequest) -> Result<Opti
     }
     Ok(grant)
 }
-
-/// Marks a request whose answer is for a logged-in person.
-#[derive(Debug)]
-pub(crate) struct Protected;
-
-impl Protected {
-    pub(crate) fn mark(request: &HttpRequest) {
-        request.extensions_mut().insert(Self);
-    }
-
-    pub(crate) fn is_marked(request: &HttpRequest) -> bool {
-        request.extensions().contains::<Self>()
-    }
-}

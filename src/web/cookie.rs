@@ -85,6 +85,20 @@ pub(crate) fn drop_lookalikes(headers: &mut HeaderMap, name: &str) {
     }
 }
 
+/// Puts `value` in place of the value of the one cookie `name`.
+pub(crate) fn replace(headers: &mut HeaderMap, name: &str, value: &str) {
+    let changed = all(headers)
+        .map(|(key, old)| {
+            let value = if key == name.as_bytes() { value.as_bytes() } else { old };
+            [key, b"=", value].concat()
+        })
+        .collect::<Vec<_>>()
+        .join(&b"; "[..]);
+    if let Ok(changed) = HeaderValue::from_bytes(&changed) {
+        headers.insert(header::COOKIE, changed);
+    }
+}
+
 /// Whether `key` is not `name` but a lenient parser takes it for it.
 fn is_lookalike(key: &[u8], name: &str) -> bool {
     if key == name.as_bytes() {

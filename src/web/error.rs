@@ -1,5 +1,7 @@
 //! How an [`Error`] becomes an answer.
 
+use std::fmt;
+
 use actix_web::{HttpRequest, HttpResponse, ResponseError, http::StatusCode, http::header};
 use serde_json::json;
 use url::form_urlencoded;
@@ -10,7 +12,7 @@ use super::{
     pages::{Action, Page},
     return_to::ReturnTo,
 };
-use crate::{Error, grant::LogInError, store::SealError};
+use crate::{Error, InvalidRequest, grant::LogInError, store::SealError};
 
 impl From<SealError> for Error {
     fn from(error: SealError) -> Self {
@@ -59,16 +61,27 @@ impl Answer {
             )
         } else {
             match error {
-                Error::Internal(_) => {
-                    (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong in this app.")
-                }
+                Error::Internal(_)
+                | Error::Bind(_)
+                | Error::InvalidRequest(
+                    InvalidRequest::Body(_) | InvalidRequest::Method | InvalidRequest::Header,
+                ) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong in this app."),
                 Error::NotMounted => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "not_set_up", "This app is not set up correctly.")
                 }
                 Error::SessionRefused { .. } => {
                     (StatusCode::FORBIDDEN, "forbidden", "Salesforce does not allow its API to your user.")
                 }
-                Error::RowNotFound => (StatusCode::NOT_FOUND, "not_found", "There is no such record."),
+                // What is no id is the id of no record: most often the path of a link was mistyped.
+                Error::RowNotFound | Error::InvalidRequest(InvalidRequest::Id(_)) => {
+                    (StatusCode::NOT_FOUND, "not_found", "There is no such record.")
+                }
+                Error::InvalidRequest(_) => {
+                    (StatusCode::BAD_REQUEST, "invalid", "This request cannot be passed on to Salesforce.")
+                }
+                Error::MultipleChoices { .. } => {
+                    (StatusCode::CONFLICT, "multiple_choices", "Several records match; only one may.")
+                }
                 _ => match error.status() {
                     Some(404) => (StatusCode::NOT_FOUND, "not_found", "There is no such record."),
                     Some(403) => {
@@ -87,10 +100,20 @@ impl Answer {
     }
 }
 
-/// The answer to this request: a page, a redirect to log in, or JSON.
+/// The answer to this request: a page, a redirect to log in, or JSON. What the answer does not tell is logged.
 pub(crate) fn answer(error: &Error, request: &HttpRequest) -> HttpResponse {
     if error.needs_login() {
         return login_required(request);
+    }
+    let route = request.match_pattern();
+    match Answer::of(error).status {
+        StatusCode::SERVICE_UNAVAILABLE => {
+            tracing::warn!(route, error = %Chain(error), "a request could not be served for now");
+        }
+        status if status.is_server_error() => {
+            tracing::error!(route, error = %Chain(error), "a request failed");
+        }
+        _ => tracing::debug!(route, error = %Chain(error), "a request was refused"),
     }
     if Wants::of_request(request) != Wants::Navigation {
         return error.error_response();
@@ -113,6 +136,21 @@ pub(crate) fn answer(error: &Error, request: &HttpRequest) -> HttpResponse {
     let mut response = answer::page(status, &Page { title, text, code: None, actions });
     add_retry_after(error, &mut response);
     response
+}
+
+/// An error and what caused it, in one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
+    }
 }
 
 fn add_retry_after(error: &Error, response: &mut HttpResponse) {

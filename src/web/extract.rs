@@ -6,7 +6,10 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use serde::Serialize;
 
-use super::context::{self, Protected, Worker};
+use super::{
+    context::{self, Worker},
+    protected::Protected,
+};
 use crate::{Connection, Error, OrgId, Result, UserId, grant::GrantHandle, oauth::Scopes};
 
 /// An authenticated connection to the organization of whoever sent the request. Asking for it protects the route.

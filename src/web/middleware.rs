@@ -26,11 +26,7 @@ use actix_web::{
 use futures_util::future::{Either, LocalBoxFuture, Map};
 use futures_util::{FutureExt as _, TryFutureExt as _};
 
-use super::{
-    answer,
-    context::{Protected, Worker},
-    error, routes, session,
-};
+use super::{answer, context::Worker, error, protected::Protected, routes, session};
 use crate::{Salesforce, config::SessionMode};
 
 type EmbeddedSession<S> =
@@ -55,8 +51,9 @@ where
             let worker = salesforce.worker().map_err(|error| {
                 tracing::error!(%error, "the outbound HTTP client of a worker could not be made");
             })?;
+            let cookie = session::SessionCookie::new(salesforce.settings());
             let embedded = match salesforce.settings().session {
-                SessionMode::Embedded => Some(session::embedded(salesforce.settings())),
+                SessionMode::Embedded => Some(session::embedded(salesforce.settings(), &cookie)),
                 SessionMode::App => None,
             };
             let routed = Routed::new(service, worker, embedded.is_some());
@@ -64,12 +61,7 @@ where
                 Some(middleware) => Some(middleware.new_transform(routed.clone()).await?),
                 None => None,
             };
-            Ok(SalesforceMiddleware {
-                cookie: session::cookie_name(salesforce.settings()),
-                session,
-                routed,
-                checked: Cell::new(false),
-            })
+            Ok(SalesforceMiddleware { cookie, session, routed, checked: Cell::new(false) })
         }
         .boxed_local()
     }
@@ -77,8 +69,7 @@ where
 
 /// The service that [`Salesforce`] wraps around an app or a scope.
 pub struct SalesforceMiddleware<S, E> {
-    /// The embedded session's cookie name.
-    cookie: String,
+    cookie: session::SessionCookie,
     session: Option<E>,
     routed: Routed<S>,
     /// Whether the set-up was looked at. It cannot change, so the first request tells.
@@ -116,7 +107,7 @@ where
         match &self.session {
             // Wrapped twice: the outer one has a session for both.
             Some(session) if !nested && self.routed.fault.get().is_none() => {
-                super::cookie::drop_lookalikes(request.headers_mut(), &self.cookie);
+                self.cookie.prepare(&mut request);
                 Either::Left(session.call(request))
             }
             _ => Either::Right(self.routed.call(request)),
@@ -238,6 +229,7 @@ where
         if self.fault.get().is_some() {
             return now(answer::builder(StatusCode::INTERNAL_SERVER_ERROR).finish(), request);
         }
+        session::finish_resealing(request.request());
         let route = routes::Route::find(&self.worker.settings().paths, request.match_info().unprocessed());
         request.add_data_container(Rc::clone(&self.data));
         match route {

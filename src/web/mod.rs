@@ -9,6 +9,7 @@ mod explain;
 mod extract;
 mod middleware;
 mod pages;
+mod protected;
 mod require;
 pub(crate) mod return_to;
 pub mod routes;

@@ -8,15 +8,17 @@ use url::Url;
 use super::context::Worker;
 use crate::{
     Connection, Error, OrgId, Result, Secret, UserId,
+    background::Background,
     clock::Clock,
     config::{Config, ConfigError, Problem, Routes, SessionMode, Settings},
+    events::{Event, Events},
     grant::{
-        AppKey, Background, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo,
-        Profile,
+        AppKey, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo, Profile,
+        keep_alive,
     },
     http::{HttpClient, HttpError, Outbound},
     oauth::{App, LoginHost, OAuthClient, TokenSet},
-    store::{self, Store, Subject},
+    store::{Location, OpenError, Store, Subject},
 };
 
 /// Salesforce for an actix app: middleware, and handle on everything behind it. Cheap to clone.
@@ -74,12 +76,12 @@ impl Salesforce {
     /// # Errors
     /// As [`from_env`](Self::from_env).
     pub async fn from_config(config: Config) -> std::result::Result<Self, ConfigError> {
-        Builder { config, store: None, clock: Clock::system() }.build().await
+        Builder::from(config).build().await
     }
 
     /// Starts from settings in code.
     pub fn builder() -> Builder {
-        Builder { config: Config::default(), store: None, clock: Clock::system() }
+        Builder::from(Config::default())
     }
 
     /// The OAuth client of this app, for flows that are written by hand.
@@ -193,12 +195,20 @@ impl Salesforce {
 pub struct Builder {
     config: Config,
     store: Option<Arc<dyn Store>>,
+    events: Events,
     clock: Clock,
 }
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Settings of an app's own file or environment, to which code adds the rest: a store, a listener.
+impl From<Config> for Builder {
+    fn from(config: Config) -> Self {
+        Self { config, store: None, events: Events::default(), clock: Clock::system() }
     }
 }
 
@@ -257,12 +267,6 @@ impl Builder {
         self
     }
 
-    /// Where grants and logins live: an address as [`store::open`] takes it.
-    pub fn store_url(mut self, address: impl Into<Secret>) -> Self {
-        self.config.store = address.into();
-        self
-    }
-
     /// A store of the app's own. It counts as one that outlives the process, so it needs [`keys`](Self::keys).
     pub fn store(self, store: impl Store) -> Self {
         self.shared_store(Arc::new(store))
@@ -317,28 +321,46 @@ impl Builder {
         self
     }
 
+    /// Renews grants that were not used for so many days, for apps whose refresh token policy ends unused tokens.
+    pub fn keep_alive_days(mut self, days: u16) -> Self {
+        self.config.keep_alive_days = Some(days);
+        self
+    }
+
+    /// Has `listener` told of every [`Event`], once it is certain. It runs on the crate's own thread or a worker's, and
+    /// everything waits for it: hand long work on, for example through a channel.
+    ///
+    /// ```
+    /// # use actix_salesforce::{Event, Salesforce};
+    /// let builder = Salesforce::builder().on_event(|event| match event {
+    ///     Event::ReuseSuspected(who) => eprintln!("alarm: {who:?}"),
+    ///     _ => {}
+    /// });
+    /// ```
+    pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.events = Events::to(listener);
+        self
+    }
+
     /// Checks everything and starts.
     ///
     /// # Errors
     /// All settings that are missing or wrong at once, each with its fix.
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
-        let Self { config, store, clock } = self;
-        let address = config.store.clone();
-        let durable = store.is_some() || store::is_durable(&address);
-        let checked = config.check(durable);
-        let store = match store {
-            Some(store) => Ok(store),
-            None => store::open_with(&address, &clock)
-                .await
-                .map_err(|error| Problem { setting: "SALESFORCE_STORE", fix: error.to_string() }),
-        };
-        let (settings, store) = match (checked, store) {
-            (Ok(settings), Ok(store)) => (settings, store),
+        let Self { config, store, events, clock } = self;
+        let problem = |error: OpenError| Problem { setting: "SALESFORCE_STORE", fix: error.to_string() };
+        let location =
+            store.map_or_else(|| Location::parse(&config.store), |store| Ok(Location::Given(store)));
+        let checked = config.check(location.as_ref().is_ok_and(Location::is_durable));
+        let (settings, location) = match (checked, location.map_err(problem)) {
+            (Ok(settings), Ok(location)) => (settings, location),
             (Ok(_), Err(problem)) => return Err(ConfigError::new(vec![problem])),
             (Err(error), Err(problem)) => return Err(error.and(problem)),
             (Err(error), Ok(_)) => return Err(error),
         };
-        start(settings, store, clock).map_err(|error| {
+        let opened = location.open(&clock, &events).await;
+        let store = opened.map_err(|error| ConfigError::new(vec![problem(error)]))?;
+        start(settings, store, events, clock).map_err(|error| {
             ConfigError::new(vec![Problem {
                 setting: "this machine",
                 fix: format!("could not be used: {error}"),
@@ -350,6 +372,7 @@ impl Builder {
 fn start(
     settings: Settings,
     store: Arc<dyn Store>,
+    events: Events,
     clock: Clock,
 ) -> std::result::Result<Salesforce, Box<dyn std::error::Error + Send + Sync>> {
     let login_origins = std::iter::once(&settings.default_host)
@@ -367,8 +390,13 @@ fn start(
         oauth: oauth.clone(),
         background: background.spawner(),
         clock: clock.clone(),
+        events,
         lifetimes: Lifetimes { idle: settings.idle_lifetime, absolute: settings.absolute_lifetime },
     });
+    if let Some(unused_for) = settings.keep_alive {
+        let spawner = background.spawner();
+        spawner.spawn(keep_alive::run(Arc::downgrade(&engine), spawner.clone(), unused_for));
+    }
     let inner = Inner { settings, outbound, oauth, http, engine, background, clock };
     Ok(Salesforce { inner: Arc::new(inner) })
 }

@@ -8,26 +8,77 @@ use actix_session::{
     storage::CookieSessionStore,
 };
 use actix_web::{
-    HttpMessage,
-    cookie::{Key, SameSite},
+    HttpMessage, HttpRequest,
+    cookie::{Cookie, CookieJar, Key, SameSite},
     dev::ServiceRequest,
+    http::header::HeaderMap,
 };
 
-use super::cookie;
+use super::{cookie, protected::Protected};
 use crate::{Secret, config::Settings};
 
 /// The session member that holds the login id.
 const MEMBER: &str = "salesforce.login";
 
-/// The name of the embedded session's cookie.
-pub(crate) fn cookie_name(settings: &Settings) -> String {
-    cookie::name(settings, "salesforce")
+/// The embedded session's cookie, and the keys that it may be sealed with.
+pub(crate) struct SessionCookie {
+    name: String,
+    key: Key,
+    older: Vec<Key>,
+}
+
+/// Marks a request whose session cookie came sealed with an older key: its answer brings a new one.
+struct Resealed;
+
+impl SessionCookie {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let mut keys = settings.keys.session_keys().map(|key| Key::from(&*key));
+        // A ring holds at least one key.
+        let key = keys.next().unwrap_or_else(Key::generate);
+        Self { name: cookie::name(settings, "salesforce"), key, older: keys.collect() }
+    }
+
+    /// Prepares the request's `Cookie` header for actix-session, which reads names leniently and knows one key only.
+    pub(crate) fn prepare(&self, request: &mut ServiceRequest) {
+        cookie::drop_lookalikes(request.headers_mut(), &self.name);
+        if !self.older.is_empty()
+            && let Some(value) = self.reseal(request.headers())
+        {
+            cookie::replace(request.headers_mut(), &self.name, &value);
+            request.extensions_mut().insert(Resealed);
+        }
+    }
+
+    /// The cookie's value under the newest key, if it came under an older one.
+    fn reseal(&self, headers: &HeaderMap) -> Option<String> {
+        let sealed = format!("{}={}", self.name, cookie::only(headers, &self.name)?);
+        let sealed = Cookie::parse_encoded(sealed).ok()?;
+        let mut jar = CookieJar::new();
+        if jar.private(&self.key).decrypt(sealed.clone()).is_some() {
+            return None;
+        }
+        let plain = self.older.iter().find_map(|key| jar.private(key).decrypt(sealed.clone()))?;
+        jar.private_mut(&self.key).add(plain);
+        jar.get(&self.name).map(|cookie| cookie.value().to_owned())
+    }
+}
+
+/// Has a session that came under an older key written anew.
+pub(crate) fn finish_resealing(request: &HttpRequest) {
+    if request.extensions().contains::<Resealed>()
+        && let session = request.get_session()
+        && let Some(id) = login_id(&session)
+        && session.insert(MEMBER, id.expose()).is_ok()
+    {
+        // A cookie must not end up in a shared cache.
+        Protected::mark(request);
+    }
 }
 
 /// The session that the middleware brings: everything in one encrypted cookie.
-pub(crate) fn embedded(settings: &Settings) -> SessionMiddleware<CookieSessionStore> {
-    SessionMiddleware::builder(CookieSessionStore::default(), Key::from(&settings.keys.session_key()))
-        .cookie_name(cookie_name(settings))
+pub(crate) fn embedded(settings: &Settings, cookie: &SessionCookie) -> SessionMiddleware<CookieSessionStore> {
+    SessionMiddleware::builder(CookieSessionStore::default(), cookie.key.clone())
+        .cookie_name(cookie.name.clone())
         .cookie_secure(settings.is_https())
         .cookie_http_only(true)
         .cookie_same_site(SameSite::Lax)
@@ -95,7 +146,7 @@ impl Canary {
     }
 
     /// Whether another middleware took the state.
-    pub(crate) fn is_gone(&self, request: &actix_web::HttpRequest) -> bool {
+    pub(crate) fn is_gone(&self, request: &HttpRequest) -> bool {
         request.get_session().entries().capacity() == 0
     }
 }

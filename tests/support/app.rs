@@ -71,6 +71,7 @@ pub fn routes(app: &mut web::ServiceConfig) {
         .service(user)
         .service(whoami)
         .service(names)
+        .service(impatient)
         .service(cached)
         .service(session)
         .service(
@@ -110,6 +111,17 @@ async fn names(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
     let rows =
         sf.query::<serde_json::Value>("SELECT Name FROM Account ORDER BY Name LIMIT 3").fetch_all().await?;
     Ok(web::Json(rows))
+}
+
+/// A handler that does not wait for long.
+#[get("/impatient")]
+async fn impatient(sf: SalesforceConn) -> impl Responder {
+    let query = sf.query::<serde_json::Value>("SELECT Name FROM Account LIMIT 3");
+    match tokio::time::timeout(std::time::Duration::from_millis(100), query.fetch_all()).await {
+        Ok(Ok(_)) => "rows",
+        Ok(Err(_)) => "error",
+        Err(_) => "gave up",
+    }
 }
 
 /// A protected answer whose handler allows caching.

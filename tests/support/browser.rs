@@ -90,6 +90,24 @@ impl Browser {
         self.page.current_url().await.expect("a URL").as_str().parse().unwrap()
     }
 
+    /// Waits until the page of this path is there.
+    pub async fn wait_for_path(&self, path: &str) {
+        for _ in 0..100 {
+            if self.url().await.path() == path {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("still at {}, not at {path}: {}", self.url().await, self.text().await);
+    }
+
+    /// The status that a script of this page gets from a path of its own origin.
+    pub async fn fetch_status(&self, path: &str) -> u64 {
+        let script = "const [path, done] = arguments; fetch(path).then(answer => done(answer.status))";
+        let status = self.page.execute_async(script, vec![path.into()]).await.expect("a script");
+        status.as_u64().expect("a status")
+    }
+
     /// Opens another tab and goes there; gives the handles of the old and of the new one.
     pub async fn new_tab(&self) -> (fantoccini::wd::WindowHandle, fantoccini::wd::WindowHandle) {
         let old = self.page.window().await.expect("a window");

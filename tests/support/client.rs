@@ -185,7 +185,7 @@ impl Client {
         self.jar.lock().unwrap().entry(host.to_owned()).or_default().remove(name);
     }
 
-    /// A browser with the same cookies that goes its own way from here.
+    /// A browser with the same cookies that goes its own way from here, with connections of its own.
     pub fn copy(&self) -> Self {
         let copy = Self::new();
         copy.jar.lock().unwrap().clone_from(&self.jar.lock().unwrap());

@@ -7,6 +7,8 @@
 pub mod app;
 pub mod browser;
 pub mod client;
+pub mod example;
+pub mod failing;
 pub mod logs;
 pub mod raw;
 pub mod servers;
@@ -87,4 +89,12 @@ pub fn settings_for(org: &FakeOrg, public_url: &str) -> Builder {
         .login_url(org.login_url())
         .allowed_origin(org.instance_url())
         .public_url(public_url)
+}
+
+/// A port that was free a moment ago, for programs that cannot be given a listener.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port()
 }

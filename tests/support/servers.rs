@@ -1,242 +1,228 @@
-//! Real database servers on free loopback ports, with data in folders of their own. They end when they are dropped.
+//! Real database servers on free loopback ports, in folders of their own. They end when they are dropped.
 
 use std::{
-    fs,
-    net::{TcpListener, TcpStream},
-    os::unix::{
-        fs::{MetadataExt as _, PermissionsExt as _, chown},
-        process::CommandExt as _,
-    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
-/// A folder that goes when this is dropped.
-pub struct Folder(pub PathBuf);
+use super::free_port;
+
+/// A folder that goes away.
+pub struct Folder(PathBuf);
 
 impl Folder {
     pub fn new(name: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path =
-            std::env::temp_dir().join(format!("actix-salesforce-{name}-{}-{number}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
+        let path = std::env::temp_dir().join(format!(
+            "actix-salesforce-{name}-{}-{}",
+            std::process::id(),
+            free_port()
+        ));
+        std::fs::create_dir_all(&path).expect("a temporary folder");
         Self(path)
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Stops (`STOP`), continues (`CONT`) or ends (`KILL`) a process.
-fn signal(pid: u32, name: &str) {
-    let done = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).output().unwrap();
-    // One that has ended meanwhile needs no killing.
-    assert!(done.status.success() || name == "KILL", "process {pid} takes {name}");
-}
-
-fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while !ready() {
-        assert!(Instant::now() < end, "{what} did not start");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// A Redis server.
+/// A redis-server that keeps nothing on disk.
 pub struct Redis {
-    port: u16,
-    process: Option<Child>,
+    process: Child,
+    pub port: u16,
     folder: Folder,
 }
 
 impl Redis {
     pub fn start() -> Self {
-        let mut server = Self { port: free_port(), process: None, folder: Folder::new("redis") };
-        server.start_again();
-        server
+        Self::on(free_port(), &[])
     }
 
-    /// Its address.
-    pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
-    /// Starts it on the same port as before, empty.
-    pub fn start_again(&mut self) {
+    /// On this port, with further options.
+    pub fn on(port: u16, options: &[&str]) -> Self {
+        let folder = Folder::new("redis");
         let process = Command::new("redis-server")
-            .args([
-                "--port",
-                &self.port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ])
-            .arg("--dir")
-            .arg(&self.folder.0)
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(["--enable-debug-command", "yes"])
+            .args(options)
+            .current_dir(folder.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("redis-server is missing: install the Debian package redis-server");
-        self.process = Some(process);
-        let port = self.port;
-        wait_until("redis-server", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let redis = Self { process, port, folder };
+        wait_until(|| redis.try_cli(&["PING"]).is_some_and(|answer| answer.trim() == "PONG"), "redis-server");
+        redis
     }
 
-    pub fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// From now on it accepts connections and answers nothing.
-    pub fn hang(&self) {
-        signal(self.process.as_ref().unwrap().id(), "STOP");
+    /// Runs a command with redis-cli.
+    pub fn cli(&self, arguments: &[&str]) -> String {
+        self.try_cli(arguments).expect("redis-cli answers")
     }
 
-    pub fn go_on(&self) {
-        signal(self.process.as_ref().unwrap().id(), "CONT");
+    fn try_cli(&self, arguments: &[&str]) -> Option<String> {
+        let output = Command::new("redis-cli").args(["-p", &self.port.to_string()]).args(arguments).output();
+        let output = output.expect("redis-cli is missing: install the Debian package redis-server");
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    pub fn keys(&self) -> Vec<String> {
+        self.cli(&["--scan"]).lines().map(str::to_owned).collect()
+    }
+
+    /// Stops it as a debugger does: connections stay open, nothing is answered.
+    pub fn freeze(&self) {
+        signal("STOP", self.process.id());
+    }
+
+    pub fn thaw(&self) {
+        signal("CONT", self.process.id());
+    }
+
+    /// Ends it without a goodbye.
+    pub fn kill(mut self) -> u16 {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        self.port
     }
 }
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        self.kill();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = &self.folder;
     }
 }
 
-/// A PostgreSQL server.
+/// A PostgreSQL server, run by whoever runs the tests, or by `nobody` when that is root, which it refuses.
 pub struct Postgres {
-    port: u16,
-    process: Option<Child>,
-    data: PathBuf,
-    folder: Folder,
+    process: Child,
+    pub port: u16,
+    _folder: Folder,
 }
 
 impl Postgres {
     pub fn start() -> Self {
         let folder = Folder::new("postgres");
-        // It refuses to run as root, and the folder has to be its own.
-        fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o755)).unwrap();
-        let data = folder.file("data");
-        fs::create_dir(&data).unwrap();
-        if let Some((user, group)) = other_user() {
-            chown(&data, Some(user), Some(group)).unwrap();
-        }
-        let made = Self::command("initdb")
-            .args(["--auth=trust", "--username=app", "--no-sync", "--encoding=UTF8", "--locale=C", "-D"])
+        let (initdb, postgres) = (tool("initdb"), tool("postgres"));
+        let data = folder.path().join("data");
+        std::fs::create_dir_all(&data).expect("a folder for the data");
+        let owned = Command::new("sh")
+            .arg("-c")
+            .arg(format!("[ $(id -u) != 0 ] || chown -R nobody '{}'", folder.path().display()))
+            .status();
+        assert!(owned.is_ok_and(|status| status.success()), "the folder is given to nobody");
+        let made = as_other_user(&initdb)
+            .args(["-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--locale=C", "-D"])
             .arg(&data)
+            .stdout(Stdio::null())
             .output()
-            .expect("initdb is missing: install the Debian package postgresql");
+            .expect("initdb runs");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let mut server = Self { port: free_port(), process: None, data, folder };
-        server.start_again();
-        server
-    }
-
-    fn command(name: &str) -> Command {
-        let mut command = Command::new(find(name));
-        if let Some((user, group)) = other_user() {
-            command.uid(user).gid(group);
-        }
-        command.current_dir("/");
-        command
-    }
-
-    pub fn url(&self) -> String {
-        format!("postgres://app:unused-password@127.0.0.1:{}/postgres", self.port)
-    }
-
-    /// Starts it on the same port as before, with the same data.
-    pub fn start_again(&mut self) {
-        let process = Self::command("postgres")
+        let port = free_port();
+        let process = as_other_user(&postgres)
+            .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-F", "-k"])
+            .arg(folder.path())
             .arg("-D")
-            .arg(&self.data)
-            .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
-            .args(["-c", "unix_socket_directories="])
+            .arg(&data)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("postgres is missing: install the Debian package postgresql");
-        self.process = Some(process);
-        let port = self.port;
-        wait_until("postgres", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+            .expect("postgres starts");
+        let server = Self { process, port, _folder: folder };
+        wait_until(
+            || {
+                // Ready once it answers the request for encryption with "no".
+                use std::io::{Read as _, Write as _};
+                let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) else { return false };
+                let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+                let asked = stream.write_all(&[0, 0, 0, 8, 4, 210, 22, 47]).is_ok();
+                let mut answer = [0];
+                asked && stream.read_exact(&mut answer).is_ok()
+            },
+            "postgres",
+        );
+        // It answers before it lets anyone in.
+        std::thread::sleep(Duration::from_millis(300));
+        server
     }
 
-    /// The server and the processes that serve its connections.
-    fn processes(&self) -> Vec<u32> {
-        let main = self.process.as_ref().unwrap().id();
-        let children = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-            let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            let parent: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-            (parent == main).then_some(pid)
-        });
-        std::iter::once(main).chain(children).collect()
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
-    pub fn hang(&self) {
-        self.processes().into_iter().for_each(|pid| signal(pid, "STOP"));
+    /// Stops the server and the processes that it keeps for its connections.
+    pub fn freeze(&self) {
+        self.signal_all("STOP");
     }
 
-    pub fn go_on(&self) {
-        self.processes().into_iter().for_each(|pid| signal(pid, "CONT"));
+    pub fn thaw(&self) {
+        self.signal_all("CONT");
     }
 
-    pub fn kill(&mut self) {
-        if self.process.is_none() {
-            return;
-        }
-        self.processes().into_iter().for_each(|pid| signal(pid, "KILL"));
-        let _ = self.process.take().unwrap().wait();
-        let _ = fs::remove_file(self.data.join("postmaster.pid"));
+    fn signal_all(&self, name: &str) {
+        let parent = self.process.id().to_string();
+        let sent = Command::new("pkill").args([&format!("-{name}"), "-P", &parent]).status();
+        assert!(sent.is_ok(), "pkill is missing: install the Debian package procps");
+        signal(name, self.process.id());
     }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        self.kill();
+        // At once, with its children: nobody needs the data.
+        self.signal_all("CONT");
+        signal("QUIT", self.process.id());
+        let _ = self.process.wait();
     }
 }
 
-/// Where Debian keeps the server's programs, if they are not in `PATH`.
-fn find(name: &str) -> PathBuf {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let folders = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .chain(versions.map(|version| version.path().join("bin")))
-        .collect::<Vec<_>>();
-    let found = folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file());
-    found.unwrap_or_else(|| Path::new(name).to_path_buf())
+fn as_other_user(program: &Path) -> Command {
+    let root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.starts_with(b"0"));
+    if root {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    }
 }
 
-/// Somebody else to be, for root.
-fn other_user() -> Option<(u32, u32)> {
-    if fs::metadata("/proc/self").unwrap().uid() != 0 {
-        return None;
+/// Debian keeps the server's programs out of `PATH`.
+fn tool(name: &str) -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<_> =
+        versions.map(|version| version.path().join("bin").join(name)).filter(|path| path.is_file()).collect();
+    found.sort();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
+    found
+        .pop()
+        .or(in_path)
+        .unwrap_or_else(|| panic!("{name} is missing: install the Debian package postgresql"))
+}
+
+fn signal(name: &str, process: u32) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "kill -{name}");
+}
+
+fn wait_until(ready: impl Fn() -> bool, what: &str) {
+    let started = Instant::now();
+    while !ready() {
+        assert!(started.elapsed() < Duration::from_secs(20), "{what} does not start");
+        std::thread::sleep(Duration::from_millis(30));
     }
-    let users = fs::read_to_string("/etc/passwd").unwrap();
-    let of = |name: &str| {
-        let line = users.lines().find(|line| line.starts_with(&format!("{name}:")))?;
-        let mut fields = line.split(':').skip(2);
-        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-    };
-    Some(of("postgres").or_else(|| of("nobody")).expect("the user postgres or nobody"))
 }

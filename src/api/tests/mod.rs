@@ -19,8 +19,9 @@ use url::Url;
 use super::{ApiVersion, Connection};
 use crate::{
     Secret,
+    background::Background,
     clock::Clock,
-    grant::{AppKey, Background, Engine, EngineParts, Lifetimes, Profile},
+    grant::{AppKey, Engine, EngineParts, Lifetimes, Profile},
     http::{HttpClient, Outbound},
     oauth::{App, IdentityUrl, OAuthClient, TokenSet},
     store::{KeyRing, MemoryStore},
@@ -191,6 +192,7 @@ async fn connect_allowing<const N: usize>(server: &Server, others: [&Server; N])
         oauth: OAuthClient::new(App { client_id, client_secret: None }, http.clone()),
         background: background.spawner(),
         clock: Clock::system(),
+        events: crate::events::Events::default(),
         lifetimes: Lifetimes { idle: Duration::from_secs(60), absolute: Duration::from_secs(60) },
     });
     let tokens = TokenSet {

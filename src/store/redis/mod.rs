@@ -1,145 +1,226 @@
-//! The store for many machines: a Redis server.
+//! Grants and logins in Redis (feature `redis`): for apps of several processes.
+//!
+//! Needs Redis 6.2 or newer, or Valkey; one primary, with replicas and Sentinel or a managed service in front as you like.
+//! Redis Cluster is not supported: an operation touches the keys of a login and of its grant in one step.
+//!
+//! Each operation is one script. Every key has a lifetime, set from durations, so that neither the clocks of the machines
+//! nor that of Redis have to agree. A login's key is the hash of what the browser holds, so that nobody can act with what
+//! they read here, and tokens are sealed. A logout removes the grant, and a refresh that is under way replaces only the
+//! very version that it started from: what is gone stays gone.
+//!
+//! Redis answers before it has told its replicas, and after a failover it may have forgotten the last moments: a login
+//! that was just made asks for another one, a token that was just renewed is written anew by the process that holds it,
+//! and a logout of the last moment is the one thing that may have to be repeated. Where that matters, use Postgres.
 
-mod address;
-mod link;
-mod list;
 mod reply;
-mod scripts;
+mod script;
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
+use std::{fmt, sync::Arc, time::Duration};
+
+use redis::{
+    Client, RedisError, Script,
+    aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
-use redis::{Client, ScriptInvocation};
-
-use self::{
-    address::Address,
-    link::{Link, Repeat},
-    reply::{Reply, hexadecimal, login_name, taken, word},
-    scripts::Scripts,
-};
+use self::reply::Reply;
 use super::{
-    EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, OpenError, Store, StoreError,
-    StoreFuture, Subject, Swap, TOMBSTONE,
-    io::{IoThread, START_DEADLINE, corrupt},
-    record::{FORMAT, Unreadable, lifetime, micros, millis},
+    EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Store, StoreError, StoreFuture,
+    Subject, Swap,
+    fields::{hex, millis, version_text},
+    home::Home,
 };
 use crate::{
-    Secret,
+    clock::Clock,
     grant::{GrantKey, Version},
 };
 
-/// Keeps grants and logins in Redis 6 or newer (feature `redis`), for apps of several processes or machines.
-///
-/// Every operation is one script on the server and has one second; a connection that breaks or falls silent is replaced,
-/// without a restart of the app. Every key has a lifetime, counted on the server's clock from durations, so that the
-/// clocks of the app's machines need not agree. Keys begin with `actix-salesforce:` (`?prefix=` in the address changes
-/// it) and hold hashes and Salesforce ids only, never what a browser holds.
-///
-/// Choose `maxmemory-policy noeviction`: what Redis evicts is logged out. With replicas, a fail-over to one that lags
-/// costs at most a login. Redis Cluster and Sentinel addresses are not supported: give the address of the primary, or of
-/// the proxy or service name that leads to it.
+/// How long the first connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a listing may take.
+const LISTING: Duration = Duration::from_secs(10);
+/// How many grants a listing asks for at once.
+const CHUNK: usize = 200;
+
+/// Keeps grants and logins in Redis.
 pub struct RedisStore {
-    io: IoThread,
-    inner: Arc<Inner>,
+    home: Home,
+    connection: Arc<Connection>,
+    clock: Clock,
 }
 
-struct Inner {
-    link: Arc<Link>,
-    scripts: Scripts,
+struct Connection {
+    manager: ConnectionManager,
     prefix: String,
 }
 
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStore").field("prefix", &self.inner.prefix).finish_non_exhaustive()
+        f.debug_struct("RedisStore").field("prefix", &self.connection.prefix).finish_non_exhaustive()
     }
 }
 
 impl RedisStore {
-    /// Opens the store at `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE][?prefix=PREFIX]`, or `rediss://…` for TLS.
+    /// Connects to `redis://[user:password@]host[:port][/database]`, or `rediss://…` for TLS. `prefix` stands before
+    /// every key, so that several apps can share a Redis.
     ///
-    /// Waits up to five seconds for a server that is starting too.
+    /// From then on it reconnects by itself.
     ///
     /// # Errors
-    /// The address is malformed, or no server answers there. Errors do not repeat the address.
-    pub async fn open(address: &Secret) -> Result<Self, OpenError> {
-        let address =
-            Address::parse(address.expose()).map_err(|error| OpenError::Address(error.to_string()))?;
-        if address.is_tls {
-            ensure_crypto_provider();
-        }
-        let client =
-            Client::open(address.info).map_err(|error| OpenError::Unreachable(link::fault(&error)))?;
-        let io = IoThread::start().map_err(|error| OpenError::Machine(error.kind()))?;
-        let inner = Inner { link: Link::new(client), scripts: Scripts::new(), prefix: address.prefix };
-        let store = Self { io, inner: Arc::new(inner) };
-        super::open::patiently(START_DEADLINE, || store.ping()).await?;
-        Ok(store)
+    /// The URL is none, or Redis does not answer within five seconds.
+    pub async fn connect(url: &str, prefix: &str) -> Result<Self, StoreError> {
+        let client = Client::open(url).map_err(unavailable)?;
+        let home = Home::start()?;
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(Duration::from_secs(1)))
+            .set_response_timeout(Some(Duration::from_secs(1)))
+            .set_max_delay(Duration::from_millis(500));
+        let manager = home
+            .within(CONNECT, async move {
+                let mut manager =
+                    ConnectionManager::new_with_config(client, config).await.map_err(unavailable)?;
+                redis::cmd("PING").exec_async(&mut manager).await.map_err(unavailable)?;
+                Ok(manager)
+            })
+            .await?;
+        let connection = Arc::new(Connection { manager, prefix: prefix.to_owned() });
+        Ok(Self { home, connection, clock: Clock::system() })
     }
 
-    fn ping(&self) -> StoreFuture<'_, ()> {
-        let inner = Arc::clone(&self.inner);
-        self.io.run(async move {
-            let ping =
-                |mut connection| async move { redis::cmd("PING").query_async::<()>(&mut connection).await };
-            inner.link.run(Repeat::Safe, ping).await
-        })
-    }
-
-    /// Runs a script with these arguments on the store's thread, and reads its answer there.
-    fn script<'a, T: Send + 'static>(
+    /// Runs a script.
+    fn run<'a, T: Send + 'static>(
         &'a self,
-        repeat: Repeat,
-        script: fn(&Scripts) -> &redis::Script,
-        arguments: impl FnOnce(&mut ScriptInvocation<'_>) + Send + 'static,
+        script: &'static Script,
+        arguments: Arguments,
         read: impl FnOnce(Reply) -> Result<T, StoreError> + Send + 'static,
     ) -> StoreFuture<'a, T> {
-        let inner = Arc::clone(&self.inner);
-        self.io.run(async move {
-            let mut call = script(&inner.scripts).key(inner.prefix.as_str());
-            arguments(&mut call);
-            read(inner.invoke(repeat, &call).await?)
+        let connection = Arc::clone(&self.connection);
+        self.home.call(async move { read(connection.invoke(script, arguments).await?) })
+    }
+
+    /// Milliseconds from now until `time`; 0 when it is past.
+    fn ttl(&self, time: std::time::SystemTime) -> i64 {
+        millis(time).saturating_sub(millis(self.clock.now())).max(0)
+    }
+
+    fn grant_arguments(&self, arguments: Arguments, grant: &GrantRecord) -> Arguments {
+        arguments
+            .text(version_text(grant.version))
+            .bytes(grant.sealed.as_bytes())
+            .number(millis(grant.updated_at))
+            .number(millis(grant.expires_at))
+            .number(self.ttl(grant.expires_at))
+    }
+
+    /// Runs `script` over all grants of `of`, some at a time.
+    fn list<'a, T: Send + 'static>(
+        &'a self,
+        of: Subject,
+        script: &'static Script,
+        read: impl Fn(&mut Reply) -> Result<Option<T>, StoreError> + Send + 'static,
+    ) -> StoreFuture<'a, Vec<T>> {
+        let connection = Arc::clone(&self.connection);
+        self.home.within(LISTING, async move {
+            let grants = connection.grants(of).await?;
+            let mut list = Vec::new();
+            for grants in grants.chunks(CHUNK) {
+                let arguments = grants
+                    .iter()
+                    .fold(Arguments::default(), |arguments, grant| arguments.text(grant.clone()));
+                let mut reply = connection.invoke(script, arguments).await?;
+                loop {
+                    match read(&mut reply) {
+                        Ok(Some(record)) => list.push(record),
+                        Ok(None) => break,
+                        // One broken record hides no other.
+                        Err(StoreError::Corrupt(error)) => {
+                            tracing::error!(%error, "a stored record counts as absent");
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Ok(list)
         })
     }
 }
 
-impl Inner {
-    async fn invoke(&self, repeat: Repeat, call: &ScriptInvocation<'_>) -> Result<Reply, StoreError> {
-        self.link.run(repeat, |mut connection| async move { call.invoke_async(&mut connection).await }).await
+impl Connection {
+    async fn invoke(&self, script: &Script, arguments: Arguments) -> Result<Reply, StoreError> {
+        let mut manager = self.manager.clone();
+        let mut invocation = script.prepare_invoke();
+        invocation.arg(&self.prefix);
+        for argument in arguments.0 {
+            invocation.arg(argument);
+        }
+        let fields: Vec<Vec<u8>> = invocation.invoke_async(&mut manager).await.map_err(failed)?;
+        Ok(Reply::new(fields))
+    }
+
+    /// The keys of the grants of `of`.
+    async fn grants(&self, of: Subject) -> Result<Vec<String>, StoreError> {
+        let mut manager = self.manager.clone();
+        let (index, pattern) = match of {
+            Subject::User(org, user) => (format!("{}org:{org}", self.prefix), format!("*:{user}")),
+            Subject::Org(org) => (format!("{}org:{org}", self.prefix), "*".to_owned()),
+            Subject::All => (format!("{}all", self.prefix), "*".to_owned()),
+        };
+        let mut found = std::collections::BTreeSet::new();
+        let mut cursor = 0_u64;
+        loop {
+            let (next, members): (u64, Vec<(String, f64)>) = redis::cmd("ZSCAN")
+                .arg(&index)
+                .arg(cursor)
+                .arg("MATCH")
+                .arg(&pattern)
+                .arg("COUNT")
+                .arg(1_000)
+                .query_async(&mut manager)
+                .await
+                .map_err(failed)?;
+            // A scan may give a member twice.
+            found.extend(members.into_iter().map(|(member, _)| member));
+            if next == 0 {
+                return Ok(found.into_iter().collect());
+            }
+            cursor = next;
+        }
     }
 }
 
-/// TLS needs to know which cryptography to use. When the program links two and has chosen none, rustls would panic.
-fn ensure_crypto_provider() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // An error means that somebody else was faster, which is as good.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+/// What a script is given after the prefix.
+#[derive(Default)]
+struct Arguments(Vec<Vec<u8>>);
+
+impl Arguments {
+    fn of(text: impl Into<String>) -> Self {
+        Self::default().text(text)
+    }
+
+    fn text(self, text: impl Into<String>) -> Self {
+        self.bytes(text.into().as_bytes())
+    }
+
+    fn number(self, number: i64) -> Self {
+        self.text(number.to_string())
+    }
+
+    fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.push(bytes.to_vec());
+        self
     }
 }
 
-/// The answer is none that the script gives.
-fn unexpected<T>() -> Result<T, StoreError> {
-    Err(corrupt(Unreadable::Field("answer")))
+fn unavailable(error: RedisError) -> StoreError {
+    StoreError::Unavailable(error.into())
 }
 
-fn write_version(call: &mut ScriptInvocation<'_>, version: Version) {
-    call.arg(version.lineage).arg(version.revision);
-}
-
-/// The grant's name and lifetime, what `between` adds, and its six fields.
-fn write_grant(
-    call: &mut ScriptInvocation<'_>,
-    grant: &GrantRecord,
-    between: impl FnOnce(&mut ScriptInvocation<'_>),
-) {
-    call.arg(grant.key.to_string()).arg(lifetime(grant.expires_at));
-    between(call);
-    call.arg(FORMAT);
-    write_version(call, grant.version);
-    call.arg(micros(grant.updated_at)).arg(micros(grant.expires_at)).arg(grant.sealed.as_bytes());
+/// A key of another type than it should have is a broken record; everything else is an outage.
+fn failed(error: RedisError) -> StoreError {
+    if error.code() == Some("WRONGTYPE") || matches!(error.kind(), redis::ErrorKind::Parse) {
+        StoreError::Corrupt(error.into())
+    } else {
+        unavailable(error)
+    }
 }
 
 impl Store for RedisStore {
@@ -149,158 +230,107 @@ impl Store for RedisStore {
         login: LoginRecord,
         grant: GrantRecord,
     ) -> StoreFuture<'_, Option<GrantRecord>> {
-        let of = grant.key;
-        let arguments = move |call: &mut ScriptInvocation<'_>| {
-            call.arg(login_name(&key)).arg(lifetime(login.expires_at));
-            call.arg(micros(login.created_at)).arg(micros(login.seen_at)).arg(micros(login.expires_at));
-            write_grant(call, &grant, |_| {});
-        };
-        self.script(
-            Repeat::Unsafe,
-            |scripts| &scripts.create_login,
-            arguments,
-            move |reply| match word(&reply) {
-                "created" => Ok(taken(of, &reply)),
+        let arguments = Arguments::of(hex(key.as_bytes()))
+            .text(login.grant.to_string())
+            .number(millis(login.created_at))
+            .number(millis(login.seen_at))
+            .number(millis(login.expires_at))
+            .number(self.ttl(login.expires_at));
+        self.run(&script::CREATE_LOGIN, self.grant_arguments(arguments, &grant), |mut reply| {
+            match reply.word()?.as_str() {
                 "exists" => Err(StoreError::Exists),
-                _ => unexpected(),
-            },
-        )
+                _ => reply.former_grant(),
+            }
+        })
     }
 
     fn login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
-        let arguments = move |call: &mut ScriptInvocation<'_>| {
-            call.arg(login_name(&key));
-        };
-        self.script(Repeat::Safe, |scripts| &scripts.login, arguments, |reply| reply::both(&reply))
+        self.run(&script::LOGIN, Arguments::of(hex(key.as_bytes())), |mut reply| {
+            let login = reply.login()?;
+            Ok(login.zip(reply.grant()?))
+        })
     }
 
     fn touch_login(
         &self,
         key: LoginKey,
-        seen_at: SystemTime,
-        expires_at: SystemTime,
+        seen_at: std::time::SystemTime,
+        expires_at: std::time::SystemTime,
     ) -> StoreFuture<'_, bool> {
-        let arguments = move |call: &mut ScriptInvocation<'_>| {
-            call.arg(login_name(&key)).arg(lifetime(expires_at)).arg(micros(seen_at)).arg(micros(expires_at));
-        };
-        let read = |reply: Reply| Ok(word(&reply) == "touched");
-        self.script(Repeat::Safe, |scripts| &scripts.touch_login, arguments, read)
+        let arguments = Arguments::of(hex(key.as_bytes()))
+            .number(millis(seen_at))
+            .number(millis(expires_at))
+            .number(self.ttl(expires_at));
+        self.run(&script::TOUCH_LOGIN, arguments, |mut reply| Ok(reply.word()? == "touched"))
     }
 
     fn end_login(&self, key: LoginKey) -> StoreFuture<'_, EndedLogin> {
-        let arguments = move |call: &mut ScriptInvocation<'_>| {
-            call.arg(login_name(&key)).arg(millis(TOMBSTONE));
-        };
-        // Not sent twice: the second time it would say that there was nothing to end, and nothing would be revoked.
-        self.script(
-            Repeat::Unsafe,
-            |scripts| &scripts.end_login,
-            arguments,
-            |reply| match word(&reply) {
-                "absent" => Ok(EndedLogin::Absent),
-                "others" => Ok(EndedLogin::OthersRemain(reply::named_grant(&reply, 1)?)),
-                "last" => {
-                    let grant = reply::named_grant(&reply, 7)?;
-                    Ok(taken(grant, &reply).map_or(EndedLogin::Absent, EndedLogin::Last))
-                }
-                _ => unexpected(),
-            },
-        )
-    }
-
-    fn put_grant(&self, grant: GrantRecord) -> StoreFuture<'_, Option<GrantRecord>> {
-        let of = grant.key;
-        let arguments = move |call: &mut ScriptInvocation<'_>| write_grant(call, &grant, |_| {});
-        self.script(
-            Repeat::Unsafe,
-            |scripts| &scripts.put_grant,
-            arguments,
-            move |reply| Ok(taken(of, &reply)),
-        )
-    }
-
-    fn grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
-        let arguments = move |call: &mut ScriptInvocation<'_>| {
-            call.arg(key.to_string());
-        };
-        self.script(
-            Repeat::Safe,
-            |scripts| &scripts.grant,
-            arguments,
-            move |reply| {
-                if reply.is_empty() { Ok(None) } else { Ok(Some(reply::grant(key, &reply)?)) }
-            },
-        )
-    }
-
-    fn replace_grant(&self, expected: Version, next: GrantRecord) -> StoreFuture<'_, Swap> {
-        let of = next.key;
-        let arguments = move |call: &mut ScriptInvocation<'_>| {
-            write_grant(call, &next, |call| write_version(call, expected));
-        };
-        self.script(
-            Repeat::Safe,
-            |scripts| &scripts.replace_grant,
-            arguments,
-            move |reply| match word(&reply) {
-                "done" => Ok(Swap::Done),
-                "gone" => Ok(Swap::Gone),
-                "moved" => Ok(Swap::Moved(reply::grant(of, reply.get(1..).unwrap_or_default())?)),
-                _ => unexpected(),
-            },
-        )
-    }
-
-    fn end_grant(&self, key: GrantKey, expected: Option<Version>) -> StoreFuture<'_, Option<GrantRecord>> {
-        let arguments = move |call: &mut ScriptInvocation<'_>| {
-            call.arg(key.to_string());
-            if let Some(version) = expected {
-                write_version(call, version);
-            }
-        };
-        self.script(
-            Repeat::Unsafe,
-            |scripts| &scripts.end_grant,
-            arguments,
-            move |reply| Ok(taken(key, &reply)),
-        )
-    }
-
-    fn logins(&self, of: Subject) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
-        let inner = Arc::clone(&self.inner);
-        self.io.run(async move { list::logins(&inner, of).await })
-    }
-
-    fn grants(&self, of: Subject) -> StoreFuture<'_, Vec<GrantRecord>> {
-        let inner = Arc::clone(&self.inner);
-        self.io.run(async move { list::grants(&inner, of).await })
-    }
-
-    fn consume(&self, once: OnceKey, lifetime: Duration) -> StoreFuture<'_, bool> {
-        let inner = Arc::clone(&self.inner);
-        self.io.run(async move {
-            let key = format!("{}once:{}", inner.prefix, hexadecimal(once.as_bytes()));
-            let set = |mut connection| {
-                let mut command = redis::cmd("SET");
-                command.arg(&key).arg(1).arg("NX").arg("PX").arg(millis(lifetime));
-                async move { command.query_async::<Option<String>>(&mut connection).await }
-            };
-            Ok(inner.link.run(Repeat::Unsafe, set).await?.is_some())
+        self.run(&script::END_LOGIN, Arguments::of(hex(key.as_bytes())), |mut reply| {
+            Ok(match reply.word()?.as_str() {
+                "others" => EndedLogin::OthersRemain(reply.grant_key()?),
+                "last" => reply.former_grant()?.map_or(EndedLogin::Absent, EndedLogin::Last),
+                _ => EndedLogin::Absent,
+            })
         })
     }
 
+    fn put_grant(&self, grant: GrantRecord) -> StoreFuture<'_, Option<GrantRecord>> {
+        let arguments = self.grant_arguments(Arguments::of(grant.key.to_string()), &grant);
+        self.run(&script::PUT_GRANT, arguments, |mut reply| {
+            reply.word()?;
+            reply.former_grant()
+        })
+    }
+
+    fn grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
+        self.run(&script::GRANT, Arguments::of(key.to_string()), |mut reply| reply.grant())
+    }
+
+    fn replace_grant(&self, expected: Version, next: GrantRecord) -> StoreFuture<'_, Swap> {
+        let arguments = Arguments::of(next.key.to_string()).text(version_text(expected));
+        self.run(&script::REPLACE_GRANT, self.grant_arguments(arguments, &next), |mut reply| {
+            Ok(match reply.word()?.as_str() {
+                "done" => Swap::Done,
+                "moved" => reply.grant()?.map_or(Swap::Gone, Swap::Moved),
+                _ => Swap::Gone,
+            })
+        })
+    }
+
+    fn end_grant(&self, key: GrantKey, expected: Option<Version>) -> StoreFuture<'_, Option<GrantRecord>> {
+        let expected = expected.map(version_text).unwrap_or_default();
+        self.run(&script::END_GRANT, Arguments::of(key.to_string()).text(expected), |mut reply| {
+            reply.former_grant()
+        })
+    }
+
+    fn logins(&self, of: Subject) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
+        self.list(of, &script::LIST_LOGINS, Reply::keyed_login)
+    }
+
+    fn grants(&self, of: Subject) -> StoreFuture<'_, Vec<GrantRecord>> {
+        self.list(of, &script::LIST_GRANTS, Reply::grant)
+    }
+
+    fn consume(&self, once: OnceKey, lifetime: Duration) -> StoreFuture<'_, bool> {
+        let arguments = Arguments::of(hex(once.as_bytes())).number(positive_millis(lifetime));
+        self.run(&script::CONSUME, arguments, |mut reply| Ok(reply.word()? == "first"))
+    }
+
     fn acquire_lease(&self, key: GrantKey, holder: LeaseHolder, lifetime: Duration) -> StoreFuture<'_, bool> {
-        let arguments = move |call: &mut ScriptInvocation<'_>| {
-            call.arg(key.to_string()).arg(format!("{:032x}", holder.0)).arg(millis(lifetime));
-        };
-        let read = |reply: Reply| Ok(word(&reply) == "acquired");
-        self.script(Repeat::Safe, |scripts| &scripts.acquire_lease, arguments, read)
+        let arguments = Arguments::of(key.to_string())
+            .text(format!("{:032x}", holder.0))
+            .number(positive_millis(lifetime));
+        self.run(&script::ACQUIRE_LEASE, arguments, |mut reply| Ok(reply.word()? == "acquired"))
     }
 
     fn release_lease(&self, key: GrantKey, holder: LeaseHolder) -> StoreFuture<'_, ()> {
-        let arguments = move |call: &mut ScriptInvocation<'_>| {
-            call.arg(key.to_string()).arg(format!("{:032x}", holder.0));
-        };
-        self.script(Repeat::Safe, |scripts| &scripts.release_lease, arguments, |_| Ok(()))
+        let arguments = Arguments::of(key.to_string()).text(format!("{:032x}", holder.0));
+        self.run(&script::RELEASE_LEASE, arguments, |_| Ok(()))
     }
+}
+
+/// Redis refuses a lifetime of 0.
+fn positive_millis(lifetime: Duration) -> i64 {
+    i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX).max(1)
 }

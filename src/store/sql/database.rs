@@ -1,114 +1,282 @@
-//! The pools of connections to a database.
+//! SQLite and Postgres behind one small surface: begin, run, read rows.
+//!
+//! The statements are the same for both (`$1` is a placeholder in either); what differs is the clock, the lock, and how a
+//! database is opened.
 
-#[cfg(feature = "sqlite")]
-use std::path::Path;
 use std::time::Duration;
 
-use super::session::{Either, Session, fault};
-use crate::store::{StoreError, io::DEADLINE};
+use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _};
 
+use super::super::{StoreError, fields::corrupt};
+
+/// How long a connection is waited for.
+const ACQUIRE: Duration = Duration::from_millis(900);
+
+/// The open database.
+#[derive(Debug, Clone)]
 pub(super) enum Database {
     #[cfg(feature = "sqlite")]
-    Sqlite {
-        /// SQLite has one writer at a time: those who wait do so here, in order, rather than in SQLite, by chance.
-        writer: sqlx::SqlitePool,
-        reader: sqlx::SqlitePool,
-    },
+    Sqlite(sqlx::SqlitePool),
     #[cfg(feature = "postgres")]
     Postgres(sqlx::PgPool),
 }
 
-/// Operations are short; more connections would only wait for each other in the database.
-#[cfg(feature = "postgres")]
-const POSTGRES_CONNECTIONS: u32 = 8;
-#[cfg(feature = "sqlite")]
-const SQLITE_READERS: u32 = 4;
-
-impl Database {
-    /// Opens the file, which belongs to its owner alone, with a log beside it so that readers and the writer do not wait
-    /// for each other.
+/// A step that takes effect as a whole, or not at all.
+pub(super) enum Transaction {
     #[cfg(feature = "sqlite")]
-    pub(super) fn sqlite(path: &Path) -> std::io::Result<Self> {
-        use sqlx::{
-            ConnectOptions as _,
-            sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-        };
-
-        create_private(path)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            // A rotated token that a power failure takes back is a login lost: every commit reaches the disk.
-            .synchronous(SqliteSynchronous::Full)
-            // Other processes write too. Less than the deadline, so that it is SQLite that gives up, not the caller.
-            .busy_timeout(DEADLINE * 4 / 5)
-            .disable_statement_logging();
-        let pool = |connections| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(DEADLINE)
-                .connect_lazy_with(options.clone())
-        };
-        Ok(Self::Sqlite { writer: pool(1), reader: pool(SQLITE_READERS) })
-    }
-
+    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
     #[cfg(feature = "postgres")]
-    pub(super) fn postgres(options: sqlx::postgres::PgConnectOptions) -> Self {
-        use sqlx::{ConnectOptions as _, postgres::PgPoolOptions};
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+}
 
-        let options = options.application_name("actix-salesforce").disable_statement_logging();
-        let pool = PgPoolOptions::new()
-            .max_connections(POSTGRES_CONNECTIONS)
-            .acquire_timeout(DEADLINE)
-            .idle_timeout(Duration::from_secs(300))
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    // What a caller has given up the server gives up too, and with it the locks.
-                    let limits =
-                        "SET statement_timeout = 2000; SET idle_in_transaction_session_timeout = 5000";
-                    sqlx::raw_sql(limits).execute(connection).await.map(|_| ())
-                })
-            })
-            .connect_lazy_with(options);
-        Self::Postgres(pool)
-    }
+/// What a placeholder stands for.
+#[derive(Debug)]
+pub(super) enum Value {
+    Number(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
 
-    /// A connection for one statement that only reads.
-    pub(super) async fn reader(&self) -> Result<Session, StoreError> {
-        let connection = match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite { reader, .. } => reader.acquire().await.map(Either::Sqlite),
-            #[cfg(feature = "postgres")]
-            Self::Postgres(pool) => pool.acquire().await.map(Either::Postgres),
-        };
-        connection.map(Session::new).map_err(|error| fault(&error))
-    }
-
-    /// A connection for one statement that changes something.
-    pub(super) async fn writer(&self) -> Result<Session, StoreError> {
-        let connection = match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite { writer, .. } => writer.acquire().await.map(Either::Sqlite),
-            #[cfg(feature = "postgres")]
-            Self::Postgres(pool) => pool.acquire().await.map(Either::Postgres),
-        };
-        connection.map(Session::new).map_err(|error| fault(&error))
-    }
-
-    /// A transaction that changes something.
-    pub(super) async fn begin(&self) -> Result<Session, StoreError> {
-        let mut session = self.writer().await?;
-        session.begin().await?;
-        Ok(session)
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
     }
 }
 
-/// SQLite gives the files beside it the same permissions.
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+/// One row, read from the left.
+pub(super) enum Row {
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlx::sqlite::SqliteRow, usize),
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::postgres::PgRow, usize),
+}
+
+/// The same code for whichever database it is.
+macro_rules! either {
+    ($target:expr, $kind:ident($($inner:ident),+) => $body:expr) => {
+        match $target {
+            #[cfg(feature = "sqlite")]
+            $kind::Sqlite($($inner),+) => $body,
+            #[cfg(feature = "postgres")]
+            $kind::Postgres($($inner),+) => $body,
+        }
+    };
+}
+
+/// A query with its values bound.
+macro_rules! query {
+    ($sql:expr, $values:expr) => {{
+        let mut query = sqlx::query(AssertSqlSafe($sql).into_sql_str());
+        for value in $values {
+            query = match value {
+                Value::Number(number) => query.bind(number),
+                Value::Text(text) => query.bind(text),
+                Value::Bytes(bytes) => query.bind(bytes),
+            };
+        }
+        query
+    }};
+}
+
+impl Row {
+    pub(super) fn number(&mut self, field: &'static str) -> Result<i64, StoreError> {
+        either!(self, Row(row, at) => {
+            *at += 1;
+            row.try_get(*at - 1).map_err(|_| corrupt(field))
+        })
+    }
+
+    pub(super) fn text(&mut self, field: &'static str) -> Result<String, StoreError> {
+        either!(self, Row(row, at) => {
+            *at += 1;
+            row.try_get(*at - 1).map_err(|_| corrupt(field))
+        })
+    }
+
+    pub(super) fn bytes(&mut self, field: &'static str) -> Result<Vec<u8>, StoreError> {
+        either!(self, Row(row, at) => {
+            *at += 1;
+            row.try_get(*at - 1).map_err(|_| corrupt(field))
+        })
+    }
+}
+
+impl Database {
+    #[cfg(feature = "sqlite")]
+    pub(super) async fn open_sqlite(path: &std::path::Path) -> Result<Self, StoreError> {
+        use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+        create_private(path).await?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A token that was rotated must survive a power cut.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(ACQUIRE);
+        // SQLite has one writer at a time anyway.
+        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE);
+        Ok(Self::Sqlite(pool.connect_with(options).await.map_err(failed)?))
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(super) async fn connect_postgres(url: &str) -> Result<Self, StoreError> {
+        let pool = sqlx::postgres::PgPoolOptions::new().max_connections(8).acquire_timeout(ACQUIRE);
+        Ok(Self::Postgres(pool.connect(url).await.map_err(failed)?))
+    }
+
+    /// The database's own clock, in milliseconds since 1970: machines' clocks may differ.
+    fn now(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+        }
+    }
+
+    /// The type of sealed bytes.
+    pub(super) fn bytes_type(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => "BLOB",
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => "BYTEA",
+        }
+    }
+
+    pub(super) fn sql(&self, statement: &str) -> String {
+        statement.replace("{now}", self.now())
+    }
+
+    /// Begins a step. On SQLite it has the right to write from the start, so that it cannot fail half-way for lack of it.
+    pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
+        Ok(match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(pool) => {
+                Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?)
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => Transaction::Postgres(pool.begin().await.map_err(failed)?),
+        })
+    }
+
+    /// Runs one statement by itself; how many rows it changed.
+    pub(super) async fn run<const N: usize>(&self, sql: &str, values: [Value; N]) -> Result<u64, StoreError> {
+        let sql = self.sql(sql);
+        either!(self, Database(pool) => {
+            query!(sql, values).execute(pool).await.map(|done| done.rows_affected()).map_err(failed)
+        })
+    }
+
+    /// Reads rows with one statement by itself.
+    pub(super) async fn rows<const N: usize>(
+        &self,
+        sql: &str,
+        values: [Value; N],
+    ) -> Result<Vec<Row>, StoreError> {
+        let sql = self.sql(sql);
+        Ok(match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(pool) => {
+                let rows = query!(sql, values).fetch_all(pool).await.map_err(failed)?;
+                rows.into_iter().map(|row| Row::Sqlite(row, 0)).collect()
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => {
+                let rows = query!(sql, values).fetch_all(pool).await.map_err(failed)?;
+                rows.into_iter().map(|row| Row::Postgres(row, 0)).collect()
+            }
+        })
+    }
+}
+
+impl Transaction {
+    /// Has everyone else who is about to change the same grant wait until this step ends. SQLite has one writer anyway.
+    pub(super) async fn lock(&mut self, grant: &str) -> Result<(), StoreError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => {
+                let _ = grant;
+                Ok(())
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(transaction) => {
+                let sql = "SELECT pg_advisory_xact_lock(hashtextextended('actix-salesforce ' || $1, 0))";
+                sqlx::query(sql).bind(grant).execute(&mut **transaction).await.map(drop).map_err(failed)
+            }
+        }
+    }
+
+    pub(super) async fn run<const N: usize>(
+        &mut self,
+        database: &Database,
+        sql: &str,
+        values: [Value; N],
+    ) -> Result<u64, StoreError> {
+        let sql = database.sql(sql);
+        either!(self, Transaction(transaction) => {
+            let done = query!(sql, values).execute(&mut **transaction).await;
+            done.map(|done| done.rows_affected()).map_err(failed)
+        })
+    }
+
+    pub(super) async fn row<const N: usize>(
+        &mut self,
+        database: &Database,
+        sql: &str,
+        values: [Value; N],
+    ) -> Result<Option<Row>, StoreError> {
+        let sql = database.sql(sql);
+        Ok(match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(transaction) => {
+                let row = query!(sql, values).fetch_optional(&mut **transaction).await.map_err(failed)?;
+                row.map(|row| Row::Sqlite(row, 0))
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(transaction) => {
+                let row = query!(sql, values).fetch_optional(&mut **transaction).await.map_err(failed)?;
+                row.map(|row| Row::Postgres(row, 0))
+            }
+        })
+    }
+
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        either!(self, Transaction(transaction) => transaction.commit().await.map_err(failed))
+    }
+}
+
+/// Makes the file before SQLite does, readable by its owner only; the files beside it get the same rights.
 #[cfg(feature = "sqlite")]
-fn create_private(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
+async fn create_private(path: &std::path::Path) -> Result<(), StoreError> {
+    let mut options = tokio::fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(|_| ())
+    options.mode(0o600);
+    options.open(path).await.map(drop).map_err(|error| StoreError::Unavailable(error.into()))
+}
+
+fn failed(error: sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => StoreError::Corrupt(error.into()),
+        error => StoreError::Unavailable(error.into()),
+    }
 }

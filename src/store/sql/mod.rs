@@ -1,121 +1,231 @@
-//! The stores on a SQL database: SQLite for one machine, PostgreSQL for many.
+//! Grants and logins in SQLite or Postgres (features `sqlite` and `postgres`).
+//!
+//! A SQLite file is what one machine needs to keep everyone logged in over a restart. Postgres is the durable choice for
+//! many: what it has confirmed it does not forget.
+//!
+//! Each operation is one transaction. Whatever changes a grant takes its lock first. Times are those of the database, so
+//! that the clocks of the machines need not agree. What has expired is absent, and swept out a little at a time. A
+//! login's key is the hash of what the browser holds, and tokens are sealed.
 
 mod database;
-mod rows;
 mod schema;
-mod session;
-mod sweep;
-mod work;
 
 use std::{
     fmt,
-    future::Future,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
-use tokio::time::timeout;
-
-use self::database::Database;
+use self::database::{Database, Row, Transaction, Value};
 use super::{
-    EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, OpenError, Store, StoreError,
+    EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Sealed, Store, StoreError,
     StoreFuture, Subject, Swap,
-    io::{DEADLINE, IoThread, LISTING_DEADLINE, START_DEADLINE, TooSlow, unavailable},
+    fields::{grant_key, hex, login_key, millis, time, version, version_text},
+    home::Home,
 };
 use crate::{
-    Secret,
+    clock::Clock,
     grant::{GrantKey, Version},
 };
 
-/// Keeps grants and logins in a SQL database: a SQLite file (feature `sqlite`) or PostgreSQL 12 or newer (feature
-/// `postgres`).
-///
-/// The tables (their names begin with `actix_salesforce_`) are made and brought up to date when the store is opened, by
-/// one process even if several start at once. Every operation is one transaction and has one second. What expires is
-/// decided by the database's clock, so that the clocks of the app's machines need not agree; it is swept out every
-/// minute.
+/// How long opening may take.
+const OPEN: Duration = Duration::from_secs(10);
+/// How long a listing may take.
+const LISTING: Duration = Duration::from_secs(10);
+/// After so many changes some of what has expired is swept out.
+const SWEEP_EVERY: u32 = 200;
+
+/// The columns of a grant, in the order in which they are read.
+macro_rules! grant_columns {
+    () => {
+        "g.grant_key, g.version, g.sealed, g.updated, g.expires"
+    };
+}
+
+/// Keeps grants and logins in a SQL database.
 pub struct SqlStore {
-    io: IoThread,
+    home: Home,
     database: Arc<Database>,
+    clock: Clock,
+    changes: AtomicU32,
 }
 
 impl fmt::Debug for SqlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match &*self.database {
-            #[cfg(feature = "sqlite")]
-            Database::Sqlite { .. } => "SQLite",
-            #[cfg(feature = "postgres")]
-            Database::Postgres(_) => "PostgreSQL",
-        };
-        f.debug_tuple("SqlStore").field(&kind).finish()
+        f.debug_struct("SqlStore").finish_non_exhaustive()
     }
 }
 
 impl SqlStore {
-    /// Opens or creates the file of `sqlite:PATH`. A file that is created can be read by its owner only.
-    ///
-    /// The file must be on a disk of this machine, not on a network share. It may be used by several processes.
+    /// Opens the SQLite file at `path`, making it when there is none, readable by its owner only.
     ///
     /// # Errors
-    /// The address is malformed, or the file cannot be used.
+    /// It cannot be opened, or a newer version of this crate has written it.
     #[cfg(feature = "sqlite")]
-    pub async fn open_sqlite(address: &Secret) -> Result<Self, OpenError> {
-        let text = address.expose().trim();
-        let path = text.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
-        let path = path.filter(|path| !path.is_empty() && !path.starts_with(':') && !path.contains('?'));
-        let path =
-            path.ok_or_else(|| OpenError::Address("give sqlite:PATH, a file, without options".to_owned()))?;
-        let path = std::path::PathBuf::from(path);
-        Self::open(move || Database::sqlite(&path).map_err(|error| OpenError::Machine(error.kind()))).await
+    pub async fn sqlite(path: impl AsRef<std::path::Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_owned();
+        Self::open(async move { Database::open_sqlite(&path).await }).await
     }
 
-    /// Opens the database at `postgres://[USER:PASSWORD@]HOST[:PORT]/DATABASE[?sslmode=verify-full&…]`.
-    ///
-    /// Waits up to five seconds for a server that is starting too. The role needs to create tables the first time, and
-    /// afterwards whenever an update of this crate adds some.
+    /// Connects to `postgres://[user:password@]host[:port]/database`, and makes its tables when there are none. They all
+    /// begin with `actix_salesforce_`. `?sslmode=verify-full` and the other parameters are those of sqlx.
     ///
     /// # Errors
-    /// The address is malformed, or no database answers there. Errors do not repeat the address.
+    /// The URL is none, Postgres does not answer within ten seconds, or a newer version of this crate has been there.
     #[cfg(feature = "postgres")]
-    pub async fn open_postgres(address: &Secret) -> Result<Self, OpenError> {
-        let options = address.expose().trim().parse::<sqlx::postgres::PgConnectOptions>().map_err(|_| {
-            OpenError::Address("give postgres://[USER:PASSWORD@]HOST[:PORT]/DATABASE".to_owned())
-        })?;
-        Self::open(move || Ok(Database::postgres(options))).await
+    pub async fn postgres(url: &str) -> Result<Self, StoreError> {
+        let url = url.to_owned();
+        Self::open(async move { Database::connect_postgres(&url).await }).await
     }
 
     async fn open(
-        connect: impl FnOnce() -> Result<Database, OpenError> + Send + 'static,
-    ) -> Result<Self, OpenError> {
-        let io = IoThread::start().map_err(|error| OpenError::Machine(error.kind()))?;
-        // On the store's thread: the pools and the file belong there.
-        let database = io.run(async move { Ok(connect()) }).await.map_err(OpenError::Unreachable)??;
-        let store = Self { io, database: Arc::new(database) };
-        super::open::patiently(START_DEADLINE, || {
-            let database = Arc::clone(&store.database);
-            store.within(START_DEADLINE, async move { schema::migrate(&database).await })
-        })
-        .await?;
-        store.io.spawn(sweep::sweep_on_and_on(Arc::downgrade(&store.database)));
-        Ok(store)
+        connect: impl Future<Output = Result<Database, StoreError>> + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let home = Home::start()?;
+        let database = home
+            .within(OPEN, async move {
+                let database = connect.await?;
+                schema::migrate(&database).await?;
+                Ok(database)
+            })
+            .await?;
+        Ok(Self { home, database: Arc::new(database), clock: Clock::system(), changes: AtomicU32::new(0) })
     }
 
-    fn within<'a, T: Send + 'static>(
+    /// Milliseconds from now until `time`; 0 when it is past.
+    fn ttl(&self, time: SystemTime) -> i64 {
+        millis(time).saturating_sub(millis(self.clock.now())).max(0)
+    }
+
+    fn call<'a, T: Send + 'static, F: Future<Output = Result<T, StoreError>> + Send + 'static>(
         &'a self,
-        deadline: Duration,
-        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+        work: impl FnOnce(Arc<Database>) -> F,
     ) -> StoreFuture<'a, T> {
-        self.io.run(async move {
-            timeout(deadline, work).await.unwrap_or_else(|_| Err(unavailable(TooSlow(deadline))))
-        })
+        self.home.call(work(Arc::clone(&self.database)))
     }
 
-    fn work<'a, T: Send + 'static, F>(&'a self, work: impl FnOnce(Arc<Database>) -> F) -> StoreFuture<'a, T>
-    where
-        F: Future<Output = Result<T, StoreError>> + Send + 'static,
-    {
-        self.within(DEADLINE, work(Arc::clone(&self.database)))
+    /// As [`call`](Self::call), for what adds rows: now and then some expired ones go.
+    fn add<'a, T: Send + 'static, F: Future<Output = Result<T, StoreError>> + Send + 'static>(
+        &'a self,
+        work: impl FnOnce(Arc<Database>) -> F,
+    ) -> StoreFuture<'a, T> {
+        if self.changes.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
+            let database = Arc::clone(&self.database);
+            self.home.later(async move { sweep(&database).await });
+        }
+        self.call(work)
     }
+}
+
+/// Removes some of what has expired; each statement takes a few milliseconds at most.
+async fn sweep(database: &Database) {
+    for statement in [
+        "DELETE FROM actix_salesforce_logins WHERE login_key IN \
+         (SELECT login_key FROM actix_salesforce_logins WHERE expires <= {now} LIMIT 1000)",
+        "DELETE FROM actix_salesforce_grants WHERE grant_key IN \
+         (SELECT grant_key FROM actix_salesforce_grants WHERE expires <= {now} LIMIT 1000)",
+        "DELETE FROM actix_salesforce_once WHERE once_key IN \
+         (SELECT once_key FROM actix_salesforce_once WHERE expires <= {now} LIMIT 1000)",
+        "DELETE FROM actix_salesforce_leases WHERE grant_key IN \
+         (SELECT grant_key FROM actix_salesforce_leases WHERE expires <= {now} LIMIT 1000)",
+    ] {
+        if let Err(error) = database.run(statement, []).await {
+            tracing::warn!(%error, "expired records could not be swept out");
+            return;
+        }
+    }
+}
+
+fn read_grant(row: &mut Row) -> Result<GrantRecord, StoreError> {
+    Ok(GrantRecord {
+        key: grant_key(&row.text("grant_key")?)?,
+        version: version(&row.text("version")?)?,
+        sealed: Sealed::from_bytes(row.bytes("sealed")?),
+        updated_at: time(row.number("updated")?),
+        expires_at: time(row.number("expires")?),
+    })
+}
+
+fn read_login(row: &mut Row) -> Result<(LoginKey, LoginRecord), StoreError> {
+    let key = login_key(&row.text("login_key")?)?;
+    let login = LoginRecord {
+        grant: grant_key(&row.text("grant_key")?)?,
+        created_at: time(row.number("created")?),
+        seen_at: time(row.number("seen")?),
+        expires_at: time(row.number("expires")?),
+    };
+    Ok((key, login))
+}
+
+/// Rows that cannot be read hide no others.
+fn read_all<T>(rows: Vec<Row>, read: impl Fn(&mut Row) -> Result<T, StoreError>) -> Vec<T> {
+    let mut list = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        match read(&mut row) {
+            Ok(record) => list.push(record),
+            Err(error) => tracing::error!(%error, "a stored record counts as absent"),
+        }
+    }
+    list
+}
+
+/// The live grant. `None` too when it cannot be read: for those who replace or end it that is the same.
+async fn former(
+    database: &Database,
+    step: &mut Transaction,
+    grant: &str,
+) -> Result<Option<GrantRecord>, StoreError> {
+    match current(database, step, grant).await {
+        Err(StoreError::Corrupt(_)) => Ok(None),
+        found => found,
+    }
+}
+
+async fn current(
+    database: &Database,
+    step: &mut Transaction,
+    grant: &str,
+) -> Result<Option<GrantRecord>, StoreError> {
+    let sql = concat!(
+        "SELECT ",
+        grant_columns!(),
+        " FROM actix_salesforce_grants g WHERE g.grant_key = $1 AND g.expires > {now}"
+    );
+    let row = step.row(database, sql, [grant.into()]).await?;
+    row.map(|mut row| read_grant(&mut row)).transpose()
+}
+
+/// Writes a grant, whatever was there. Its life is never cut short: other logins may need it.
+async fn put(
+    database: &Database,
+    step: &mut Transaction,
+    grant: GrantRecord,
+    ttl: i64,
+) -> Result<(), StoreError> {
+    let values: [Value; 7] = [
+        grant.key.to_string().into(),
+        grant.key.org().to_string().into(),
+        grant.key.user().to_string().into(),
+        version_text(grant.version).into(),
+        grant.sealed.as_bytes().to_vec().into(),
+        millis(grant.updated_at).into(),
+        ttl.into(),
+    ];
+    let sql = "INSERT INTO actix_salesforce_grants AS g (grant_key, org, person, version, sealed, updated, expires) \
+               VALUES ($1, $2, $3, $4, $5, $6, {now} + $7) \
+               ON CONFLICT (grant_key) DO UPDATE SET version = excluded.version, sealed = excluded.sealed, \
+               updated = excluded.updated, \
+               expires = CASE WHEN g.expires > excluded.expires THEN g.expires ELSE excluded.expires END";
+    step.run(database, sql, values).await.map(drop)
+}
+
+async fn remove(database: &Database, step: &mut Transaction, grant: &str) -> Result<(), StoreError> {
+    step.run(database, "DELETE FROM actix_salesforce_logins WHERE grant_key = $1", [grant.into()]).await?;
+    step.run(database, "DELETE FROM actix_salesforce_grants WHERE grant_key = $1", [grant.into()]).await?;
+    Ok(())
 }
 
 impl Store for SqlStore {
@@ -125,11 +235,45 @@ impl Store for SqlStore {
         login: LoginRecord,
         grant: GrantRecord,
     ) -> StoreFuture<'_, Option<GrantRecord>> {
-        self.work(|db| async move { work::create_login(&db, key, login, grant).await })
+        let (login_ttl, grant_ttl) = (self.ttl(login.expires_at), self.ttl(grant.expires_at));
+        self.add(|database| async move {
+            let (id, grant_id) = (hex(key.as_bytes()), login.grant.to_string());
+            let mut step = database.begin().await?;
+            step.lock(&grant_id).await?;
+            let sql = "DELETE FROM actix_salesforce_logins WHERE login_key = $1 AND expires <= {now}";
+            step.run(&database, sql, [id.clone().into()]).await?;
+            let sql = "INSERT INTO actix_salesforce_logins (login_key, grant_key, created, seen, expires) \
+                       VALUES ($1, $2, $3, $4, {now} + $5) ON CONFLICT (login_key) DO NOTHING";
+            let values: [Value; 5] = [
+                id.into(),
+                grant_id.clone().into(),
+                millis(login.created_at).into(),
+                millis(login.seen_at).into(),
+                login_ttl.into(),
+            ];
+            if step.run(&database, sql, values).await? == 0 {
+                return Err(StoreError::Exists);
+            }
+            let replaced = former(&database, &mut step, &grant_id).await?;
+            put(&database, &mut step, grant, grant_ttl).await?;
+            step.commit().await?;
+            Ok(replaced)
+        })
     }
 
     fn login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
-        self.work(|db| async move { work::login(&db, key).await })
+        self.call(|database| async move {
+            let sql = concat!(
+                "SELECT l.login_key, l.grant_key, l.created, l.seen, l.expires, ",
+                grant_columns!(),
+                " FROM actix_salesforce_logins l JOIN actix_salesforce_grants g ON g.grant_key = l.grant_key \
+                 WHERE l.login_key = $1 AND l.expires > {now} AND g.expires > {now}"
+            );
+            let rows = database.rows(sql, [hex(key.as_bytes()).into()]).await?;
+            let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
+            let (_, login) = read_login(&mut row)?;
+            Ok(Some((login, read_grant(&mut row)?)))
+        })
     }
 
     fn touch_login(
@@ -138,48 +282,176 @@ impl Store for SqlStore {
         seen_at: SystemTime,
         expires_at: SystemTime,
     ) -> StoreFuture<'_, bool> {
-        self.work(move |db| async move { work::touch_login(&db, key, seen_at, expires_at).await })
+        let ttl = self.ttl(expires_at);
+        self.call(|database| async move {
+            let mut step = database.begin().await?;
+            let sql = "UPDATE actix_salesforce_logins SET seen = $2, expires = {now} + $3 \
+                       WHERE login_key = $1 AND expires > {now} RETURNING grant_key";
+            let values = [hex(key.as_bytes()).into(), millis(seen_at).into(), ttl.into()];
+            let Some(mut row) = step.row(&database, sql, values).await? else { return Ok(false) };
+            let sql = "UPDATE actix_salesforce_grants SET expires = {now} + $2 \
+                       WHERE grant_key = $1 AND expires < {now} + $2";
+            step.run(&database, sql, [row.text("grant_key")?.into(), ttl.into()]).await?;
+            step.commit().await?;
+            Ok(true)
+        })
     }
 
     fn end_login(&self, key: LoginKey) -> StoreFuture<'_, EndedLogin> {
-        self.work(|db| async move { work::end_login(&db, key).await })
+        self.call(|database| async move {
+            let id = hex(key.as_bytes());
+            let mut step = database.begin().await?;
+            let sql = "SELECT grant_key FROM actix_salesforce_logins WHERE login_key = $1";
+            let Some(mut row) = step.row(&database, sql, [id.clone().into()]).await? else {
+                return Ok(EndedLogin::Absent);
+            };
+            let grant = row.text("grant_key")?;
+            step.lock(&grant).await?;
+            let sql = "DELETE FROM actix_salesforce_logins WHERE login_key = $1 AND expires > {now}";
+            if step.run(&database, sql, [id.into()]).await? == 0 {
+                return Ok(EndedLogin::Absent);
+            }
+            let sql = "SELECT grant_key FROM actix_salesforce_logins \
+                       WHERE grant_key = $1 AND expires > {now} LIMIT 1";
+            let others = step.row(&database, sql, [grant.as_str().into()]).await?.is_some();
+            let ended = if others {
+                EndedLogin::OthersRemain(grant_key(&grant)?)
+            } else {
+                let last = former(&database, &mut step, &grant).await?;
+                remove(&database, &mut step, &grant).await?;
+                last.map_or(EndedLogin::Absent, EndedLogin::Last)
+            };
+            step.commit().await?;
+            Ok(ended)
+        })
     }
 
     fn put_grant(&self, grant: GrantRecord) -> StoreFuture<'_, Option<GrantRecord>> {
-        self.work(|db| async move { work::put(&db, grant).await })
+        let ttl = self.ttl(grant.expires_at);
+        self.add(|database| async move {
+            let id = grant.key.to_string();
+            let mut step = database.begin().await?;
+            step.lock(&id).await?;
+            let replaced = former(&database, &mut step, &id).await?;
+            put(&database, &mut step, grant, ttl).await?;
+            step.commit().await?;
+            Ok(replaced)
+        })
     }
 
     fn grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
-        self.work(|db| async move { work::grant(&db, key).await })
+        self.call(|database| async move {
+            let sql = concat!(
+                "SELECT ",
+                grant_columns!(),
+                " FROM actix_salesforce_grants g WHERE g.grant_key = $1 AND g.expires > {now}"
+            );
+            let rows = database.rows(sql, [key.to_string().into()]).await?;
+            rows.into_iter().next().map(|mut row| read_grant(&mut row)).transpose()
+        })
     }
 
     fn replace_grant(&self, expected: Version, next: GrantRecord) -> StoreFuture<'_, Swap> {
-        self.work(|db| async move { work::replace_grant(&db, expected, next).await })
+        let ttl = self.ttl(next.expires_at);
+        self.call(|database| async move {
+            let id = next.key.to_string();
+            let mut step = database.begin().await?;
+            step.lock(&id).await?;
+            let Some(stored) = current(&database, &mut step, &id).await? else { return Ok(Swap::Gone) };
+            if stored.version == next.version {
+                return Ok(Swap::Done);
+            }
+            if stored.version != expected {
+                return Ok(Swap::Moved(stored));
+            }
+            put(&database, &mut step, next, ttl).await?;
+            step.commit().await?;
+            Ok(Swap::Done)
+        })
     }
 
     fn end_grant(&self, key: GrantKey, expected: Option<Version>) -> StoreFuture<'_, Option<GrantRecord>> {
-        self.work(|db| async move { work::end_grant(&db, key, expected).await })
+        self.call(|database| async move {
+            let id = key.to_string();
+            let mut step = database.begin().await?;
+            step.lock(&id).await?;
+            let stored = former(&database, &mut step, &id).await?;
+            let found = stored.as_ref().map(|grant| grant.version);
+            if expected.is_some() && found != expected {
+                return Ok(None);
+            }
+            remove(&database, &mut step, &id).await?;
+            step.commit().await?;
+            Ok(stored)
+        })
     }
 
     fn logins(&self, of: Subject) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
         let database = Arc::clone(&self.database);
-        self.within(LISTING_DEADLINE, async move { work::logins(&database, of).await })
+        self.home.within(LISTING, async move {
+            let sql = "SELECT l.login_key, l.grant_key, l.created, l.seen, l.expires \
+                       FROM actix_salesforce_logins l \
+                       JOIN actix_salesforce_grants g ON g.grant_key = l.grant_key \
+                       WHERE l.expires > {now} AND g.expires > {now} \
+                       AND ($1 = '' OR g.org = $1) AND ($2 = '' OR g.person = $2)";
+            Ok(read_all(database.rows(sql, subject(of)).await?, read_login))
+        })
     }
 
     fn grants(&self, of: Subject) -> StoreFuture<'_, Vec<GrantRecord>> {
         let database = Arc::clone(&self.database);
-        self.within(LISTING_DEADLINE, async move { work::grants(&database, of).await })
+        self.home.within(LISTING, async move {
+            let sql = concat!(
+                "SELECT ",
+                grant_columns!(),
+                " FROM actix_salesforce_grants g \
+                 WHERE g.expires > {now} AND ($1 = '' OR g.org = $1) AND ($2 = '' OR g.person = $2)"
+            );
+            Ok(read_all(database.rows(sql, subject(of)).await?, read_grant))
+        })
     }
 
     fn consume(&self, once: OnceKey, lifetime: Duration) -> StoreFuture<'_, bool> {
-        self.work(|db| async move { work::consume(&db, once, lifetime).await })
+        self.add(|database| async move {
+            let sql = "INSERT INTO actix_salesforce_once AS o (once_key, expires) VALUES ($1, {now} + $2) \
+                       ON CONFLICT (once_key) DO UPDATE SET expires = excluded.expires WHERE o.expires <= {now}";
+            let values = [hex(once.as_bytes()).into(), whole_millis(lifetime).into()];
+            Ok(database.run(sql, values).await? > 0)
+        })
     }
 
     fn acquire_lease(&self, key: GrantKey, holder: LeaseHolder, lifetime: Duration) -> StoreFuture<'_, bool> {
-        self.work(|db| async move { work::acquire_lease(&db, key, holder, lifetime).await })
+        self.add(|database| async move {
+            let sql = "INSERT INTO actix_salesforce_leases AS l (grant_key, holder, expires) \
+                       VALUES ($1, $2, {now} + $3) \
+                       ON CONFLICT (grant_key) DO UPDATE SET holder = excluded.holder, expires = excluded.expires \
+                       WHERE l.holder = excluded.holder OR l.expires <= {now}";
+            let values =
+                [key.to_string().into(), holder_text(holder).into(), whole_millis(lifetime).into()];
+            Ok(database.run(sql, values).await? > 0)
+        })
     }
 
     fn release_lease(&self, key: GrantKey, holder: LeaseHolder) -> StoreFuture<'_, ()> {
-        self.work(|db| async move { work::release_lease(&db, key, holder).await })
+        self.call(|database| async move {
+            let sql = "DELETE FROM actix_salesforce_leases WHERE grant_key = $1 AND holder = $2";
+            database.run(sql, [key.to_string().into(), holder_text(holder).into()]).await.map(drop)
+        })
     }
+}
+
+fn subject(of: Subject) -> [Value; 2] {
+    match of {
+        Subject::User(org, user) => [org.to_string().into(), user.to_string().into()],
+        Subject::Org(org) => [org.to_string().into(), "".into()],
+        Subject::All => ["".into(), "".into()],
+    }
+}
+
+fn holder_text(holder: LeaseHolder) -> String {
+    format!("{:032x}", holder.0)
+}
+
+fn whole_millis(lifetime: Duration) -> i64 {
+    i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX / 2)
 }

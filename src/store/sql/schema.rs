@@ -1,45 +1,72 @@
-//! The tables, and how a database gets from one state of them to the next.
+//! The tables, and how they come about.
 
-use super::{database::Database, session::Session};
-use crate::store::StoreError;
+use super::{
+    super::StoreError,
+    database::{Database, Transaction},
+};
 
-/// What was done to the tables, oldest first. A step that was released is never changed, and only adds: processes of the
-/// version before go on running while it is applied.
-const STEPS: [&str; 1] = [include_str!("schema/1.sql")];
+/// Each entry is one step of the schema, made once. Never change one that was released: add another.
+const STEPS: &[&[&str]] = &[&[
+    "CREATE TABLE actix_salesforce_grants (
+        grant_key TEXT PRIMARY KEY,
+        org TEXT NOT NULL,
+        person TEXT NOT NULL,
+        version TEXT NOT NULL,
+        sealed {bytes} NOT NULL,
+        updated BIGINT NOT NULL,
+        expires BIGINT NOT NULL
+    )",
+    "CREATE INDEX actix_salesforce_grants_org ON actix_salesforce_grants (org, person)",
+    "CREATE INDEX actix_salesforce_grants_expires ON actix_salesforce_grants (expires)",
+    "CREATE TABLE actix_salesforce_logins (
+        login_key TEXT PRIMARY KEY,
+        grant_key TEXT NOT NULL,
+        created BIGINT NOT NULL,
+        seen BIGINT NOT NULL,
+        expires BIGINT NOT NULL
+    )",
+    "CREATE INDEX actix_salesforce_logins_grant ON actix_salesforce_logins (grant_key)",
+    "CREATE INDEX actix_salesforce_logins_expires ON actix_salesforce_logins (expires)",
+    "CREATE TABLE actix_salesforce_once (once_key TEXT PRIMARY KEY, expires BIGINT NOT NULL)",
+    "CREATE INDEX actix_salesforce_once_expires ON actix_salesforce_once (expires)",
+    "CREATE TABLE actix_salesforce_leases (
+        grant_key TEXT PRIMARY KEY,
+        holder TEXT NOT NULL,
+        expires BIGINT NOT NULL
+    )",
+    "CREATE INDEX actix_salesforce_leases_expires ON actix_salesforce_leases (expires)",
+]];
 
-/// Brings the tables up to date. Several processes may do so at once; one does, the others wait.
-///
-/// The steps are counted in a table of our own: the app may keep migrations of its own in the same database.
+/// A newer version of the crate has been here.
+#[derive(Debug, thiserror::Error)]
+#[error("the tables are of a newer version of actix-salesforce; use that version, or another database")]
+struct Newer;
+
+/// Brings the tables up to date. Processes that start together wait for each other.
 pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
-    let mut session = database.begin().await?;
-    session.lock("schema").await?;
-    // Asked first, since a role that may use the tables need not be one that may create them.
-    if !has_steps(&mut session).await? {
-        session.script("CREATE TABLE actix_salesforce_schema (step BIGINT PRIMARY KEY)").await?;
-    }
-    let done = match session.row("SELECT coalesce(max(step), 0) FROM actix_salesforce_schema", &[]).await? {
-        Some(row) => row.number(0, "step")?,
-        None => 0,
-    };
-    for (step, script) in (1..).zip(STEPS) {
-        if step > done {
-            session.script(script).await?;
-            session.execute("INSERT INTO actix_salesforce_schema (step) VALUES ($1)", &[step.into()]).await?;
+    let mut step = database.begin().await?;
+    step.lock("schema").await?;
+    step.run(database, "CREATE TABLE IF NOT EXISTS actix_salesforce_schema (version BIGINT PRIMARY KEY)", [])
+        .await?;
+    let done = version(database, &mut step).await?;
+    let missing = usize::try_from(done)
+        .ok()
+        .and_then(|done| STEPS.get(done..))
+        .ok_or_else(|| StoreError::Unavailable(Newer.into()))?;
+    for (statements, version) in missing.iter().zip(done + 1..) {
+        for statement in *statements {
+            step.run(database, &statement.replace("{bytes}", database.bytes_type()), []).await?;
         }
+        step.run(database, "INSERT INTO actix_salesforce_schema (version) VALUES ($1)", [version.into()])
+            .await?;
     }
-    session.commit().await
+    step.commit().await
 }
 
-async fn has_steps(session: &mut Session) -> Result<bool, StoreError> {
-    #[cfg(feature = "postgres")]
-    if session.is_postgres() {
-        let found = session
-            .row("SELECT 1 FROM pg_class WHERE oid = to_regclass('actix_salesforce_schema')", &[])
-            .await?;
-        return Ok(found.is_some());
+async fn version(database: &Database, step: &mut Transaction) -> Result<i64, StoreError> {
+    let sql = "SELECT COALESCE(MAX(version), 0) FROM actix_salesforce_schema";
+    match step.row(database, sql, []).await? {
+        Some(mut row) => row.number("version"),
+        None => Ok(0),
     }
-    let found = session
-        .row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'actix_salesforce_schema'", &[])
-        .await?;
-    Ok(found.is_some())
 }

@@ -1,0 +1,122 @@
+//! What the middleware costs a request, beside the floor: the same app without it, and with actix-session alone.
+//!
+//! `cargo bench --bench pass_through`. The services are called directly, so that no network hides the difference. Rounds
+//! of all variants alternate; the figures are nanoseconds per request.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a program of its own"
+)]
+
+use std::time::Instant;
+
+use actix_salesforce::{Salesforce, SalesforceUser};
+use actix_session::{SessionMiddleware, storage::CookieSessionStore};
+use actix_web::{
+    App, Error,
+    body::MessageBody,
+    cookie::{Cookie, Key},
+    dev::{Service, ServiceResponse},
+    http::header,
+    test::{TestRequest, call_service, init_service},
+    web,
+};
+use salesforce_fake_org::FakeOrg;
+
+const ROUNDS: usize = 15;
+const REQUESTS: u32 = 20_000;
+
+async fn public() -> &'static str {
+    "public"
+}
+
+async fn protected(user: SalesforceUser) -> String {
+    user.organization_id.to_string()
+}
+
+/// Nanoseconds per request.
+async fn round<S, B>(app: &S, path: &str, cookie: Option<&Cookie<'_>>) -> f64
+where
+    S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    let started = Instant::now();
+    for _ in 0..REQUESTS {
+        let mut request = TestRequest::get().uri(path);
+        if let Some(cookie) = cookie {
+            request = request.cookie(cookie.clone());
+        }
+        let response = app.call(request.to_request()).await.unwrap();
+        assert!(response.status().is_success());
+    }
+    started.elapsed().as_nanos() as f64 / f64::from(REQUESTS)
+}
+
+/// Logs in as a browser does, and gives the session cookie.
+async fn log_in<S, B>(app: &S) -> Cookie<'static>
+where
+    S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    let answer = call_service(app, TestRequest::get().uri("/auth/salesforce/login").to_request()).await;
+    let attempt = answer.response().cookies().next().unwrap().into_owned();
+    let authorize = answer.headers().get(header::LOCATION).unwrap().to_str().unwrap().to_owned();
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let answer = http.get(authorize).send().await.unwrap();
+    let callback = url::Url::parse(answer.headers()[header::LOCATION.as_str()].to_str().unwrap()).unwrap();
+    let uri = format!("{}?{}", callback.path(), callback.query().unwrap());
+    let answer = call_service(app, TestRequest::get().uri(&uri).cookie(attempt).to_request()).await;
+    answer.response().cookies().find(|cookie| cookie.name() == "salesforce").unwrap().into_owned()
+}
+
+fn figures(mut samples: Vec<f64>) -> String {
+    samples.sort_by(f64::total_cmp);
+    format!("{:>8.0} {:>8.0} {:>8.0}", samples[0], samples[samples.len() / 2], samples[samples.len() - 1])
+}
+
+#[actix_web::main]
+async fn main() {
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.users()[0]);
+    let salesforce = Salesforce::builder()
+        .client_id(org.client_id())
+        .client_secret(org.client_secret())
+        .login_url(org.login_url())
+        .allowed_origin(org.instance_url())
+        .build()
+        .await
+        .unwrap();
+    let floor = init_service(App::new().route("/", web::get().to(public))).await;
+    let session = SessionMiddleware::builder(CookieSessionStore::default(), Key::generate()).build();
+    let session = init_service(App::new().wrap(session).route("/", web::get().to(public))).await;
+    let ours = init_service(
+        App::new()
+            .wrap(salesforce)
+            .route("/", web::get().to(public))
+            .route("/user", web::get().to(protected)),
+    )
+    .await;
+    let cookie = log_in(&ours).await;
+
+    let mut samples: [Vec<f64>; 5] = Default::default();
+    for _ in 0..ROUNDS {
+        samples[0].push(round(&floor, "/", None).await);
+        samples[1].push(round(&session, "/", None).await);
+        samples[2].push(round(&ours, "/", None).await);
+        samples[3].push(round(&ours, "/", Some(&cookie)).await);
+        samples[4].push(round(&ours, "/user", Some(&cookie)).await);
+    }
+    println!("{:<48} {:>8} {:>8} {:>8}", "ns per request", "min", "median", "max");
+    let names = [
+        "floor: the app alone",
+        "floor: with actix-session",
+        "with Salesforce, public, no cookie",
+        "with Salesforce, public, logged in",
+        "with Salesforce, protected, memory store",
+    ];
+    for (name, samples) in names.into_iter().zip(samples) {
+        println!("{name:<48} {}", figures(samples));
+    }
+}

@@ -1,0 +1,155 @@
+//! Where work runs that no request may end: a thread of its own, tracked.
+//!
+//! A refresh that rotated a token must be stored even when the client that caused it went away and its worker stops, so
+//! it runs neither in the request's future nor on the worker's runtime.
+
+use std::{
+    fmt, io,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use tokio::{runtime, sync::oneshot};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How long the end of the program waits for work that is still running.
+const LAST_WAIT: Duration = Duration::from_secs(10);
+
+/// Owns the thread. Dropping it waits, within bounds, for what is still running.
+pub(crate) struct Background {
+    spawner: Spawner,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Background {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Background").field("running", &self.spawner.tracker.len()).finish_non_exhaustive()
+    }
+}
+
+/// Starts work on the background thread. Work may hold it: unlike [`Background`] it keeps nothing alive.
+#[derive(Clone)]
+pub(crate) struct Spawner {
+    handle: runtime::Handle,
+    tracker: TaskTracker,
+    ending: CancellationToken,
+}
+
+impl fmt::Debug for Spawner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spawner").finish_non_exhaustive()
+    }
+}
+
+/// The background thread is gone: the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the program is shutting down")]
+pub(crate) struct Stopped;
+
+impl Background {
+    pub(crate) fn start() -> io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let tracker = TaskTracker::new();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tracker.clone();
+        let ending = CancellationToken::new();
+        let end = ending.clone();
+        let thread = thread::Builder::new().name("actix-salesforce".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                // An error means that the sender is gone, which says the same.
+                let _ = stopped.await;
+                end.cancel();
+                running.close();
+                if tokio::time::timeout(LAST_WAIT, running.wait()).await.is_err() {
+                    tracing::error!(
+                        unfinished = running.len(),
+                        "the program ends with Salesforce work unfinished"
+                    );
+                }
+            });
+        })?;
+        Ok(Self { spawner: Spawner { handle, tracker, ending }, stop: Some(stop), thread: Some(thread) })
+    }
+
+    pub(crate) fn spawner(&self) -> Spawner {
+        self.spawner.clone()
+    }
+
+    /// Runs work to its end even when the caller is dropped, and gives its result.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let (sender, receiver) = oneshot::channel();
+        self.spawner.spawn(async move {
+            // Nobody may be waiting any more.
+            let _ = sender.send(work.await);
+        });
+        receiver.await.map_err(|_| Stopped)
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != thread::current().id()
+        {
+            // The thread ends within LAST_WAIT; an error means that it panicked, which it has reported itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Spawner {
+    /// Runs work to its end.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.tracker.spawn_on(work, &self.handle));
+    }
+
+    /// Waits before another try of something that the end of the program need not wait for. `false`: do not try again.
+    pub(crate) async fn pause(&self, time: Duration) -> bool {
+        tokio::select! {
+            () = self.ending.cancelled() => false,
+            () = tokio::time::sleep(time) => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    #[test]
+    fn the_end_of_the_program_waits_for_running_work() {
+        let background = Background::start().unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&done);
+        background.spawner().spawn(async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            flag.store(true, Ordering::SeqCst);
+        });
+        drop(background);
+        assert!(done.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test]
+    async fn work_goes_on_when_its_caller_goes_away() {
+        let background = Background::start().unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&done);
+        let work = background.run(async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            flag.store(true, Ordering::SeqCst);
+        });
+        assert!(tokio::time::timeout(Duration::from_millis(5), work).await.is_err());
+        drop(background);
+        assert!(done.load(Ordering::SeqCst));
+    }
+}

@@ -1,0 +1,123 @@
+//! What happened to logins and grants, told after it was stored.
+
+use std::{
+    fmt,
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+};
+
+use crate::{OrgId, UserId, grant::GrantKey};
+
+/// Something that happened, told once it is certain: what an audit log, an alarm or a counter wants to know.
+///
+/// Never holds a token, and nothing that finds a login. Give a listener to
+/// [`Builder::on_event`](crate::Builder::on_event). With the feature `metrics` each event is also counted through the
+/// `metrics` facade, under the names in [`Event::counter`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A person logged in, and the login is stored.
+    LoggedIn(Who),
+    /// A login ended: logged out, or its grant was ended.
+    LoggedOut(Who),
+    /// An access token was renewed and stored.
+    Refreshed {
+        /// Whose.
+        who: Who,
+        /// Whether Salesforce replaced the refresh token too.
+        rotated: bool,
+    },
+    /// A token could not be renewed for now. The login is kept.
+    RefreshFailed(Who),
+    /// Salesforce no longer accepts the grant: its logins are over.
+    RefreshRefused {
+        /// Whose.
+        who: Who,
+        /// Whether an answer of the token endpoint was lost just before. Then the refresh token may have been replaced
+        /// without anyone learning the new one.
+        after_lost_answer: bool,
+    },
+    /// A refresh token was refused that someone else had used meanwhile, in spite of the lease: with rotation on,
+    /// Salesforce takes that for theft. Look for processes that share the app but not the store.
+    ReuseSuspected(Who),
+    /// A renewed token could not be stored. It is used meanwhile, and lost if the process ends before the store is back.
+    TokenHeld(Who),
+    /// A token that was held is stored now.
+    HeldTokenStored(Who),
+    /// A token was revoked at Salesforce.
+    Revoked,
+    /// A token could not be revoked at Salesforce, and is not tried again.
+    RevocationFailed,
+    /// The store stopped answering.
+    StoreDown,
+    /// The store answers again.
+    StoreUp,
+}
+
+/// Whom an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Who {
+    /// The organization.
+    pub organization_id: OrgId,
+    /// The user in it.
+    pub user_id: UserId,
+}
+
+impl From<GrantKey> for Who {
+    fn from(key: GrantKey) -> Self {
+        Self { organization_id: key.org(), user_id: key.user() }
+    }
+}
+
+impl Event {
+    /// The counter of this kind of event. There is one name for each kind, and no label: the number of time series does
+    /// not grow with users.
+    pub fn counter(&self) -> &'static str {
+        match self {
+            Self::LoggedIn(_) => "actix_salesforce_logins_total",
+            Self::LoggedOut(_) => "actix_salesforce_logouts_total",
+            Self::Refreshed { .. } => "actix_salesforce_refreshes_total",
+            Self::RefreshFailed(_) => "actix_salesforce_refresh_failures_total",
+            Self::RefreshRefused { .. } => "actix_salesforce_refresh_refusals_total",
+            Self::ReuseSuspected(_) => "actix_salesforce_reuse_suspected_total",
+            Self::TokenHeld(_) => "actix_salesforce_tokens_held_total",
+            Self::HeldTokenStored(_) => "actix_salesforce_held_tokens_stored_total",
+            Self::Revoked => "actix_salesforce_revocations_total",
+            Self::RevocationFailed => "actix_salesforce_revocation_failures_total",
+            Self::StoreDown => "actix_salesforce_store_down_total",
+            Self::StoreUp => "actix_salesforce_store_up_total",
+        }
+    }
+}
+
+type Listener = dyn Fn(&Event) + Send + Sync;
+
+/// Who wants to know.
+#[derive(Clone, Default)]
+pub(crate) struct Events {
+    listener: Option<Arc<Listener>>,
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("listener", &self.listener.is_some()).finish()
+    }
+}
+
+impl Events {
+    pub(crate) fn to(listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        Self { listener: Some(Arc::new(listener)) }
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
+        #[cfg(feature = "metrics")]
+        metrics::counter!(event.counter()).increment(1);
+        if let Some(listener) = &self.listener {
+            // A listener that panics must not take a refresh with it.
+            if panic::catch_unwind(AssertUnwindSafe(|| listener(event))).is_err() {
+                tracing::error!("the listener for Salesforce events panicked");
+            }
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The engine against a fake org: several engines over one store are several processes as far as they can tell.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use futures_util::future::join_all;
+use salesforce_fake_org::{FakeOrg, User};
+
+use super::*;
+use crate::{
+    Secret,
+    background::Background,
+    clock::Clock,
+    events::Events,
+    http::{HttpClient, Outbound},
+    oauth::{App, LoginHost, OAuthClient, TokenSet},
+    store::{KeyRing, MemoryStore, Store},
+};
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// A wall clock that tests set.
+#[derive(Clone, Default)]
+struct WallClock(Arc<AtomicI64>);
+
+impl WallClock {
+    fn clock(&self) -> Clock {
+        let offset = Arc::clone(&self.0);
+        Clock::manual(move || {
+            let seconds = offset.load(Ordering::SeqCst);
+            let offset = Duration::from_secs(seconds.unsigned_abs());
+            if seconds < 0 { SystemTime::now() - offset } else { SystemTime::now() + offset }
+        })
+    }
+
+    fn set(&self, seconds: i64) {
+        self.0.store(seconds, Ordering::SeqCst);
+    }
+}
+
+struct Fleet {
+    org: FakeOrg,
+    host: LoginHost,
+    oauth: OAuthClient,
+    keys: KeyRing,
+    store: Arc<MemoryStore>,
+    background: Background,
+}
+
+impl Fleet {
+    async fn start(store: MemoryStore) -> Self {
+        let org = FakeOrg::start().await.unwrap();
+        let origins = [org.login_url(), org.instance_url()].map(|url| url.parse().unwrap());
+        let app = App { client_id: org.client_id(), client_secret: Some(Secret::new(org.client_secret())) };
+        Self {
+            host: org.login_url().parse().unwrap(),
+            oauth: OAuthClient::new(app, HttpClient::new(Arc::new(Outbound::new(origins))).unwrap()),
+            keys: KeyRing::generate().unwrap(),
+            store: Arc::new(store),
+            background: Background::start().unwrap(),
+            org,
+        }
+    }
+
+    /// One process, with a clock of its own.
+    fn process(&self, clock: Clock) -> Arc<Engine> {
+        Engine::new(EngineParts {
+            app: AppKey::of_client_id(&self.org.client_id()),
+            store: self.store.clone(),
+            keys: self.keys.clone(),
+            oauth: self.oauth.clone(),
+            background: self.background.spawner(),
+            clock,
+            events: Events::default(),
+            lifetimes: Lifetimes {
+                idle: Duration::from_secs(DAY as u64),
+                absolute: Duration::from_secs(30 * DAY as u64),
+            },
+        })
+    }
+
+    /// What the token endpoint gives at a login.
+    async fn tokens(&self, user: &User) -> TokenSet {
+        let issued = self.org.issue_tokens(user, "api refresh_token");
+        let refresh_token = Secret::new(issued.refresh_token.unwrap());
+        self.oauth.refresh(&self.host, &refresh_token).await.unwrap()
+    }
+
+    async fn log_in(&self, engine: &Arc<Engine>, user: &User) -> Secret {
+        engine.log_in(self.tokens(user).await, Profile::default(), &self.host).await.unwrap()
+    }
+
+    fn ada(&self) -> User {
+        self.org.user("ada@example.com")
+    }
+}
+
+/// Promise 3, in 100 rounds: two processes refresh while one of them logs out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_ends_during_refreshes_never_comes_back() {
+    let fleet = Fleet::start(MemoryStore::new()).await;
+    let (one, two) = (fleet.process(Clock::system()), fleet.process(Clock::system()));
+    let ada = fleet.ada();
+    for round in 0..100_u64 {
+        let id = fleet.log_in(&one, &ada).await;
+        let here = one.login(&id).await.unwrap().unwrap();
+        let there = two.login(&id).await.unwrap().unwrap();
+        let used = here.current().unwrap().version;
+        fleet.org.expire_access_tokens();
+        let log_out = async {
+            tokio::time::sleep(Duration::from_micros(round * 137 % 9_000)).await;
+            two.log_out(&id).await.unwrap();
+        };
+        let (first, second, ()) = futures_util::join!(here.refresh(used), there.refresh(used), log_out);
+        for renewed in [first, second] {
+            assert!(matches!(renewed, Ok(_) | Err(GrantError::LoginOver)), "round {round}: {renewed:?}");
+        }
+        for engine in [&one, &two] {
+            assert!(engine.login(&id).await.unwrap().is_none(), "round {round}: it came back");
+        }
+        assert!(fleet.store.grants(crate::store::Subject::All).await.unwrap().is_empty(), "round {round}");
+    }
+    // Whatever tokens the refreshes still brought in are given back.
+    for _ in 0..100 {
+        if fleet.org.live_refresh_tokens(&ada).is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(fleet.org.live_refresh_tokens(&ada), Vec::<String>::new());
+    assert_eq!(fleet.org.refresh_reuse_count(), 0);
+}
+
+/// F-16: clocks that differ by minutes change nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_with_different_clocks_make_one_token_call() {
+    let fleet = Fleet::start(MemoryStore::new()).await;
+    let (late, early) = (WallClock::default(), WallClock::default());
+    late.set(-10 * 60);
+    early.set(10 * 60);
+    let engines = [fleet.process(late.clock()), fleet.process(early.clock()), fleet.process(Clock::system())];
+    let ada = fleet.ada();
+    let mut calls = 0;
+    for logs_in in &engines {
+        // The older login of the same person is known everywhere, then a newer one comes from another machine.
+        let id = fleet.log_in(logs_in, &ada).await;
+        calls += 1;
+        for _ in 0..3 {
+            fleet.org.expire_access_tokens();
+            let renewed = join_all(engines.iter().map(async |engine| {
+                let grant = engine.login(&id).await.unwrap().unwrap();
+                grant
+                    .refresh(grant.current().unwrap().version)
+                    .await
+                    .unwrap()
+                    .access_token
+                    .expose()
+                    .to_owned()
+            }))
+            .await;
+            assert!(renewed.iter().all(|token| *token == renewed[0]), "everyone uses the same token");
+            calls += 1;
+        }
+    }
+    assert_eq!(fleet.org.token_calls("refresh_token"), calls, "one token call per expiry");
+    assert_eq!(fleet.org.refresh_reuse_count(), 0);
+}
+
+/// F-20: no panic, no storm, nobody is logged out by a clock that comes back.
+#[tokio::test]
+async fn a_clock_that_jumps_costs_nothing_but_logins_that_are_over() {
+    let wall = WallClock::default();
+    let fleet = Fleet::start(MemoryStore::with_clock(wall.clock())).await;
+    let engine = fleet.process(wall.clock());
+    let id = fleet.log_in(&engine, &fleet.ada()).await;
+    let before = fleet.org.token_calls("refresh_token");
+    for jump in [3_600, -3_600, -10 * 365 * DAY, 0] {
+        wall.set(jump);
+        let grant = engine.login(&id).await.unwrap();
+        assert!(grant.is_some_and(|grant| grant.current().is_ok()), "{jump} s");
+    }
+    assert_eq!(fleet.org.token_calls("refresh_token"), before);
+    fleet.org.expire_access_tokens();
+    wall.set(-3_600);
+    let grant = engine.login(&id).await.unwrap().unwrap();
+    grant.refresh(grant.current().unwrap().version).await.unwrap();
+    wall.set(10 * 365 * DAY);
+    assert!(engine.login(&id).await.unwrap().is_none(), "ten years on it is over");
+}
+
+/// A login lives while it is used, and not longer than its absolute lifetime.
+#[tokio::test]
+async fn a_login_lives_while_it_is_used_and_ends_at_its_limit() {
+    let wall = WallClock::default();
+    let fleet = Fleet::start(MemoryStore::with_clock(wall.clock())).await;
+    let engine = fleet.process(wall.clock());
+    let used = fleet.log_in(&engine, &fleet.ada()).await;
+    let unused = fleet.log_in(&engine, &fleet.ada()).await;
+    for half_day in 1..60 {
+        wall.set(half_day * DAY / 2);
+        assert!(engine.login(&used).await.unwrap().is_some(), "day {half_day}/2");
+        // The use is noted behind the request's back.
+        let seen = wall.clock().now() - Duration::from_secs(60);
+        for _ in 0..200 {
+            let login = fleet.store.login(crate::store::LoginKey::of_id(&used)).await.unwrap();
+            if login.is_some_and(|(login, _)| login.seen_at >= seen) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    assert!(engine.login(&unused).await.unwrap().is_none());
+    wall.set(30 * DAY + 1);
+    assert!(engine.login(&used).await.unwrap().is_none());
+}
+
+/// F-23: whoever waits is answered, however the one that began ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiters_do_not_depend_on_whoever_began() {
+    let fleet = Fleet::start(MemoryStore::new()).await;
+    let engine = fleet.process(Clock::system());
+    let id = fleet.log_in(&engine, &fleet.ada()).await;
+    let grant = engine.login(&id).await.unwrap().unwrap();
+    let used = grant.current().unwrap().version;
+    fleet.org.expire_access_tokens();
+    fleet.org.faults().refresh(salesforce_fake_org::Fault::Delay(Duration::from_millis(300)));
+    let calls = fleet.org.token_calls("refresh_token");
+    let began = Arc::new(Mutex::new(false));
+    let (flag, leader) = (Arc::clone(&began), grant.clone());
+    let panicked = tokio::spawn(async move {
+        let renewing = leader.refresh(used);
+        let dies = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            *flag.lock().unwrap() = true;
+            panic!("on demand");
+        };
+        let (_renewed, ()) = futures_util::join!(renewing, dies);
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let waiters = (0..20).map(|_| grant.refresh(used));
+    assert!(join_all(waiters).await.iter().all(Result::is_ok));
+    assert!(panicked.await.is_err() && *began.lock().unwrap());
+    assert_eq!(fleet.org.token_calls("refresh_token"), calls + 1);
+}
+
+/// A request that was slow to look its login up meets a logout.
+#[tokio::test]
+async fn what_was_read_before_a_logout_revives_nothing() {
+    let fleet = Fleet::start(MemoryStore::new()).await;
+    let engine = fleet.process(Clock::system());
+    let id = fleet.log_in(&engine, &fleet.ada()).await;
+    let asked_at = std::time::Instant::now();
+    let read = fleet.store.grants(crate::store::Subject::All).await.unwrap().remove(0);
+    engine.log_out(&id).await.unwrap();
+    let grant = engine.handle(&read, asked_at).unwrap();
+    assert!(matches!(grant.current(), Err(GrantError::LoginOver)));
+    let again = fleet.log_in(&engine, &fleet.ada()).await;
+    assert!(engine.login(&again).await.unwrap().is_some_and(|grant| grant.current().is_ok()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grants_that_nobody_uses_are_kept_alive() {
+    let wall = WallClock::default();
+    let fleet = Fleet::start(MemoryStore::with_clock(wall.clock())).await;
+    let (one, two) = (fleet.process(wall.clock()), fleet.process(wall.clock()));
+    for user in fleet.org.users() {
+        let tokens = fleet.tokens(&user).await;
+        one.save(tokens, Profile::default(), &fleet.host).await.unwrap();
+    }
+    let before = fleet.org.token_calls("refresh_token");
+    let people = fleet.org.users().len() as u64;
+    let ten_days = Duration::from_secs(10 * DAY as u64);
+    wall.set(9 * DAY);
+    one.keep_alive(ten_days).await;
+    assert_eq!(fleet.org.token_calls("refresh_token"), before, "none is that old");
+    wall.set(11 * DAY);
+    futures_util::join!(one.keep_alive(ten_days), two.keep_alive(ten_days));
+    assert_eq!(fleet.org.token_calls("refresh_token"), before + people, "once each, over all processes");
+    assert!(fleet.org.tokens_in_flight_max() <= 8);
+    wall.set(35 * DAY);
+    assert_eq!(fleet.store.grants(crate::store::Subject::All).await.unwrap().len() as u64, people);
+    assert_eq!(fleet.org.refresh_reuse_count(), 0);
+}

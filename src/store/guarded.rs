@@ -1,0 +1,144 @@
+//! What guards every call of a store, whoever wrote it: a deadline, since a store that hangs must cost a 503 and not a
+//! worker, and the news when it stops or starts answering.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use super::{
+    EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Store, StoreError, StoreFuture,
+    Subject, Swap,
+};
+use crate::{
+    events::{Event, Events},
+    grant::{GrantKey, Version},
+};
+
+/// Below the two seconds within which a protected page answers when its store is down.
+const DEADLINE: Duration = Duration::from_millis(1_500);
+
+/// A store whose calls end in time.
+pub(crate) struct Guarded {
+    store: Arc<dyn Store>,
+    events: Events,
+    down: AtomicBool,
+}
+
+/// The store did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {} ms", DEADLINE.as_millis())]
+struct NoAnswer;
+
+impl Guarded {
+    pub(crate) fn new(store: Arc<dyn Store>, events: Events) -> Self {
+        Self { store, events, down: AtomicBool::new(false) }
+    }
+
+    fn call<'a, T: 'a>(&'a self, call: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
+        Box::pin(async move {
+            let answer = match tokio::time::timeout(DEADLINE, call).await {
+                Ok(answer) => answer,
+                Err(_) => Err(StoreError::Unavailable(NoAnswer.into())),
+            };
+            let down = matches!(answer, Err(StoreError::Unavailable(_)));
+            if self.down.load(Ordering::Relaxed) != down && self.down.swap(down, Ordering::Relaxed) != down {
+                self.tell(down);
+            }
+            answer
+        })
+    }
+
+    fn tell(&self, down: bool) {
+        if down {
+            tracing::error!(store = ?self.store, "the store does not answer");
+            self.events.tell(&Event::StoreDown);
+        } else {
+            tracing::info!(store = ?self.store, "the store answers again");
+            self.events.tell(&Event::StoreUp);
+        }
+    }
+}
+
+impl fmt::Debug for Guarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.store.fmt(f)
+    }
+}
+
+impl Store for Guarded {
+    fn create_login<'a>(
+        &'a self,
+        key: LoginKey,
+        login: LoginRecord,
+        grant: GrantRecord,
+    ) -> StoreFuture<'a, Option<GrantRecord>> {
+        self.call(self.store.create_login(key, login, grant))
+    }
+
+    fn login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, Option<(LoginRecord, GrantRecord)>> {
+        self.call(self.store.login(key))
+    }
+
+    fn touch_login<'a>(
+        &'a self,
+        key: LoginKey,
+        seen_at: SystemTime,
+        expires_at: SystemTime,
+    ) -> StoreFuture<'a, bool> {
+        self.call(self.store.touch_login(key, seen_at, expires_at))
+    }
+
+    fn end_login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, EndedLogin> {
+        self.call(self.store.end_login(key))
+    }
+
+    fn put_grant<'a>(&'a self, grant: GrantRecord) -> StoreFuture<'a, Option<GrantRecord>> {
+        self.call(self.store.put_grant(grant))
+    }
+
+    fn grant<'a>(&'a self, key: GrantKey) -> StoreFuture<'a, Option<GrantRecord>> {
+        self.call(self.store.grant(key))
+    }
+
+    fn replace_grant<'a>(&'a self, expected: Version, next: GrantRecord) -> StoreFuture<'a, Swap> {
+        self.call(self.store.replace_grant(expected, next))
+    }
+
+    fn end_grant<'a>(
+        &'a self,
+        key: GrantKey,
+        expected: Option<Version>,
+    ) -> StoreFuture<'a, Option<GrantRecord>> {
+        self.call(self.store.end_grant(key, expected))
+    }
+
+    fn logins<'a>(&'a self, of: Subject) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>> {
+        self.call(self.store.logins(of))
+    }
+
+    fn grants<'a>(&'a self, of: Subject) -> StoreFuture<'a, Vec<GrantRecord>> {
+        self.call(self.store.grants(of))
+    }
+
+    fn consume<'a>(&'a self, once: OnceKey, lifetime: Duration) -> StoreFuture<'a, bool> {
+        self.call(self.store.consume(once, lifetime))
+    }
+
+    fn acquire_lease<'a>(
+        &'a self,
+        key: GrantKey,
+        holder: LeaseHolder,
+        lifetime: Duration,
+    ) -> StoreFuture<'a, bool> {
+        self.call(self.store.acquire_lease(key, holder, lifetime))
+    }
+
+    fn release_lease<'a>(&'a self, key: GrantKey, holder: LeaseHolder) -> StoreFuture<'a, ()> {
+        self.call(self.store.release_lease(key, holder))
+    }
+}

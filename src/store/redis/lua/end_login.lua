@@ -1,0 +1,11 @@
+local login = ARGV[2]
+local g = redis.call('HGET', login_key(login), 'grant')
+if not g then return {'absent'} end
+redis.call('DEL', login_key(login))
+redis.call('ZREM', logins_key(g), login)
+redis.call('ZREMRANGEBYSCORE', logins_key(g), '-inf', now)
+if redis.call('ZCARD', logins_key(g)) > 0 then return {'others', g} end
+local old = read(g)
+if not old then return {'absent'} end
+drop(g)
+return {'last', g, unpack(old)}

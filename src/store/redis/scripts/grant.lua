@@ -1,2 +1,0 @@
--- ARGV: grant
-return read_grant(ARGV[1]) or {}

@@ -1,0 +1,124 @@
+//! Events: what happened is told once it is certain, to a listener of the app, and never holds a secret.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+mod support;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use actix_salesforce::Event;
+use salesforce_fake_org::Fault;
+use support::{
+    World,
+    failing::{FailingStore, Mode},
+};
+
+const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
+
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<Event>>>);
+
+impl Heard {
+    fn listener(&self) -> impl Fn(&Event) + Send + Sync + 'static {
+        let heard = self.clone();
+        move |event| heard.0.lock().unwrap().push(event.clone())
+    }
+
+    /// Waits for an event, and gives all that were heard until then.
+    async fn until(&self, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
+        for _ in 0..200 {
+            if self.0.lock().unwrap().iter().any(&wanted) {
+                return std::mem::take(&mut self.0.lock().unwrap());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("heard only {:?}", self.0.lock().unwrap());
+    }
+}
+
+#[actix_web::test]
+async fn a_login_from_its_beginning_to_its_end() {
+    let heard = Heard::default();
+    let world = World::with(|builder| builder.on_event(heard.listener())).await;
+    let browser = world.logged_in().await;
+    let who = match heard.until(|event| matches!(event, Event::LoggedIn(_))).await.as_slice() {
+        [Event::LoggedIn(who)] => *who,
+        events => panic!("{events:?}"),
+    };
+    assert_eq!(who.organization_id.to_string(), world.org.organization_id());
+
+    world.org.expire_access_tokens();
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
+    let events = heard.until(|event| matches!(event, Event::Refreshed { .. })).await;
+    assert_eq!(events, [Event::Refreshed { who, rotated: true }]);
+
+    world.org.expire_access_tokens();
+    let fault = world.org.faults().refresh(Fault::Status(500));
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 503);
+    assert_eq!(
+        heard.until(|event| matches!(event, Event::RefreshFailed(_))).await,
+        [Event::RefreshFailed(who)]
+    );
+    fault.remove();
+
+    let logout = world.url("/auth/salesforce/logout");
+    assert_eq!(browser.submit(&logout, &world.app.url, &[]).await.status, 303);
+    let events = heard.until(|event| *event == Event::Revoked).await;
+    assert_eq!(events, [Event::LoggedOut(who), Event::Revoked]);
+}
+
+#[actix_web::test]
+async fn a_grant_that_salesforce_ended() {
+    let heard = Heard::default();
+    let store = FailingStore::default();
+    let world =
+        World::with(|builder| builder.keys(KEYS).store(store.clone()).on_event(heard.listener())).await;
+    let browser = world.logged_in().await;
+    world.org.revoke_all();
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 401);
+    let events = heard.until(|event| matches!(event, Event::RefreshRefused { .. })).await;
+    assert!(
+        matches!(events.last(), Some(Event::RefreshRefused { after_lost_answer: false, .. })),
+        "{events:?}"
+    );
+}
+
+#[actix_web::test]
+async fn a_store_that_fails_and_comes_back() {
+    let heard = Heard::default();
+    let store = FailingStore::default();
+    let world =
+        World::with(|builder| builder.keys(KEYS).store(store.clone()).on_event(heard.listener())).await;
+    let browser = world.logged_in().await;
+    store.set(Mode::Fails);
+    for _ in 0..5 {
+        assert_eq!(browser.fetch(&world.url("/names")).await.status, 503);
+    }
+    store.set(Mode::Works);
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
+    let events = heard.until(|event| *event == Event::StoreUp).await;
+    let told = |wanted: &Event| events.iter().filter(|event| *event == wanted).count();
+    assert_eq!(
+        (told(&Event::StoreDown), told(&Event::StoreUp)),
+        (1, 1),
+        "the change is told, not every call"
+    );
+
+    store.set(Mode::FailsToReplace);
+    world.org.expire_access_tokens();
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
+    heard.until(|event| matches!(event, Event::TokenHeld(_))).await;
+    store.set(Mode::Works);
+    heard.until(|event| matches!(event, Event::HeldTokenStored(_))).await;
+}
+
+/// A listener's mistake is its own.
+#[actix_web::test]
+async fn a_listener_that_panics_costs_nothing() {
+    let world = World::with(|builder| builder.on_event(|_| panic!("on demand"))).await;
+    let browser = world.logged_in().await;
+    world.org.expire_access_tokens();
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
+    assert_eq!(world.refreshes(), 1);
+}

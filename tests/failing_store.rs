@@ -1,0 +1,167 @@
+//! Promise 7: a store outage costs protected pages a 503 within 2 s, and nothing else (R-64, R-65; F-02, F-06, F-07,
+//! F-14, and F-16 as far as one process can show it).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use actix_salesforce::store::{Store as _, Subject};
+use salesforce_fake_org::FakeOrg;
+use support::{
+    ADA, Client, World,
+    failing::{FailingStore, Mode},
+};
+
+const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
+
+async fn world(store: &FailingStore) -> World {
+    let store = store.clone();
+    World::with(|builder| builder.keys(KEYS).store(store)).await
+}
+
+#[actix_web::test]
+async fn a_store_that_is_down_costs_protected_pages_a_503_and_nothing_else() {
+    let store = FailingStore::default();
+    let world = world(&store).await;
+    let browser = world.logged_in().await;
+    let cookies = browser.cookies("127.0.0.1");
+    for mode in [Mode::Fails, Mode::Hangs] {
+        store.set(mode);
+        for path in ["/whoami", "/user", "/maybe", "/admin/secret", "/auth/salesforce/me"] {
+            let started = Instant::now();
+            for page in [browser.open(&world.url(path)).await, browser.fetch(&world.url(path)).await] {
+                assert_eq!(page.status, 503, "{mode:?} {path}: {page:?}");
+                assert!(!page.header("retry-after").is_empty(), "{mode:?} {path}");
+                assert!(page.set_cookies().is_empty(), "{mode:?} {path}: {page:?}");
+            }
+            assert!(started.elapsed() < Duration::from_secs(4), "{mode:?} {path}: 2 s each");
+        }
+        let started = Instant::now();
+        assert_eq!(browser.fetch(&world.url("/")).await.body, "public");
+        assert_eq!(Client::new().fetch(&world.url("/maybe")).await.body, "anonymous");
+        assert!(started.elapsed() < Duration::from_millis(500), "public pages are untouched");
+        assert_eq!(
+            Client::new().open(&world.url("/whoami")).await.status,
+            303,
+            "a stranger is still a stranger"
+        );
+        assert_eq!(browser.cookies("127.0.0.1"), cookies);
+        store.set(Mode::Works);
+        assert_eq!(browser.fetch(&world.url("/whoami")).await.status, 200, "recovery needs no restart");
+    }
+    assert_eq!(world.exchanges(), 1);
+}
+
+#[actix_web::test]
+async fn a_login_that_is_not_stored_leaves_no_cookie_and_no_approval() {
+    let store = FailingStore::default();
+    let world = world(&store).await;
+    for mode in [Mode::Fails, Mode::Hangs, Mode::LosesAnswers] {
+        let browser = Client::new();
+        let callback = browser
+            .visit_until(&world.url("/auth/salesforce/login?return_to=/user"), "/auth/salesforce/callback")
+            .await;
+        let before = browser.cookies("127.0.0.1").len();
+        store.set(mode);
+        let page = browser.open(callback.as_str()).await;
+        assert_eq!(page.status, 503, "{mode:?}: {page:?}");
+        assert!(browser.cookies("127.0.0.1").len() <= before, "no session: {page:?}");
+        store.set(Mode::Works);
+        assert_eq!(browser.fetch(&world.url("/user")).await.status, 401);
+        world.log_in(&browser).await;
+    }
+    for _ in 0..100 {
+        if world.org.live_refresh_tokens(&world.org.user(ADA)).len() == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("approvals that nobody can use are given back");
+}
+
+#[actix_web::test]
+async fn a_rotated_token_that_cannot_be_stored_is_held_used_and_stored_later() {
+    let store = FailingStore::default();
+    let world = world(&store).await;
+    let browser = world.logged_in().await;
+    let stored = async || store.records().grants(Subject::All).await.unwrap()[0].version.revision;
+    store.set(Mode::FailsToReplace);
+    for round in 1..=3 {
+        world.org.expire_access_tokens();
+        assert_eq!(browser.fetch(&world.url("/names")).await.status, 200, "the held token is used");
+        assert_eq!(world.refreshes(), round, "and refreshed from");
+    }
+    assert_eq!(stored().await, 0);
+    store.set(Mode::Works);
+    let started = Instant::now();
+    while stored().await != 3 {
+        assert!(started.elapsed() < Duration::from_secs(20), "stored once the store works");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
+    assert_eq!((world.refreshes(), world.org.refresh_reuse_count()), (3, 0));
+}
+
+/// A failover to a replica that had not seen the newest tokens.
+#[actix_web::test]
+async fn a_store_that_fell_back_to_an_older_state_is_brought_up_to_date() {
+    let store = FailingStore::default();
+    let world = world(&store).await;
+    let browser = world.logged_in().await;
+    let old = store.records().grants(Subject::All).await.unwrap().remove(0);
+    world.org.expire_access_tokens();
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
+    store.records().put_grant(old).await.unwrap();
+    for round in 2..=3 {
+        assert_eq!(browser.fetch(&world.url("/names")).await.status, 200, "what is in memory is newer");
+        world.org.expire_access_tokens();
+        assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
+        let stored = store.records().grants(Subject::All).await.unwrap().remove(0);
+        assert_eq!(stored.version.revision, round);
+    }
+    assert_eq!((world.refreshes(), world.org.refresh_reuse_count()), (3, 0));
+}
+
+#[actix_web::test]
+async fn a_logout_during_an_outage_takes_effect_when_the_store_is_back() {
+    let store = FailingStore::default();
+    let world = world(&store).await;
+    let browser = world.logged_in().await;
+    let stolen = browser.copy();
+    store.set(Mode::Fails);
+    let page = browser.submit(&world.url("/auth/salesforce/logout"), &world.app.url, &[]).await;
+    assert_eq!(page.status, 303, "the browser is logged out in any case: {page:?}");
+    store.set(Mode::Works);
+    assert_eq!(browser.fetch(&world.url("/user")).await.status, 401);
+    let started = Instant::now();
+    while stolen.fetch(&world.url("/user")).await.status != 401 {
+        assert!(started.elapsed() < Duration::from_secs(10), "the login ends in the store too");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Two processes that share a store, as far as one test process can show it: two of everything but the store.
+#[actix_web::test]
+async fn two_instances_that_share_a_store_make_one_token_call() {
+    let store = FailingStore::default();
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let one = World::around(org, |builder| builder.keys(KEYS).store(store.clone())).await;
+    let (listener, url) = support::reserve();
+    let other = support::settings_for(&one.org, &url).keys(KEYS).store(store.clone()).build().await.unwrap();
+    let other = support::app::standard(listener, 4, other);
+    let browser = one.logged_in().await;
+    for (round, delay) in [0, 0, 300, 1_000].into_iter().enumerate() {
+        one.org.faults().clear();
+        if delay > 0 {
+            one.org.faults().refresh(salesforce_fake_org::Fault::Delay(Duration::from_millis(delay)));
+        }
+        one.org.expire_access_tokens();
+        let urls = [one.url("/names"), format!("{}/names", other.url)];
+        let requests = (0..50).map(|i| browser.fetch(&urls[i % 2]));
+        let pages = futures_util::future::join_all(requests).await;
+        assert!(pages.iter().all(|page| page.status == 200), "round {round}: {pages:?}");
+        assert_eq!(one.refreshes(), round as u64 + 1, "round {round}");
+    }
+    assert_eq!(one.org.refresh_reuse_count(), 0);
+}

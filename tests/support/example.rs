@@ -1,0 +1,102 @@
+//! An example, run as a program of its own.
+
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use salesforce_fake_org::FakeOrg;
+
+/// A running example. It ends when this is dropped.
+pub struct Example {
+    process: Child,
+    base: String,
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Example {
+    /// Starts the example on a free port, with its settings in the environment as a real deployment has them.
+    pub async fn start(name: &str, org: &FakeOrg) -> Self {
+        Self::at("127.0.0.1", name, org).await
+    }
+
+    /// The same under another name of this machine. To a browser `localhost` and `127.0.0.1` are two sites.
+    pub async fn at(host: &str, name: &str, org: &FakeOrg) -> Self {
+        Self::with(host, super::free_port(), name, org, &[]).await
+    }
+
+    /// The same with a port and further variables.
+    pub async fn with(host: &str, port: u16, name: &str, org: &FakeOrg, more: &[(&str, &str)]) -> Self {
+        let variables = [
+            ("SALESFORCE_CLIENT_ID", org.client_id()),
+            ("SALESFORCE_CLIENT_SECRET", org.client_secret()),
+            ("SALESFORCE_LOGIN_URL", org.login_url()),
+            ("SALESFORCE_ALLOWED_ORIGINS", org.instance_url()),
+        ];
+        let base = format!("http://{host}:{port}");
+        let process = Command::new(program(name))
+            .env("SALESFORCE_PUBLIC_URL", &base)
+            .env("WORKERS", "4")
+            .env("RUST_LOG", "warn")
+            .envs(variables)
+            .envs(more.iter().copied())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("{}: {error}; `cargo build --examples` makes it", program(name).display())
+            });
+        let mut example = Self { process, base };
+        for _ in 0..200 {
+            if tokio::net::TcpStream::connect((host, port)).await.is_ok() {
+                return example;
+            }
+            if let Some(status) = example.process.try_wait().expect("a process") {
+                panic!("the example {name} ended: {status}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the example {name} does not listen");
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Ends it without a goodbye.
+    pub fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// Asks it to end, as a deployment does, and waits until it has.
+    pub async fn terminate(&mut self) -> std::process::ExitStatus {
+        let sent = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -TERM");
+        for _ in 0..300 {
+            if let Some(status) = self.process.try_wait().expect("a process") {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("it did not end within 15 s of SIGTERM");
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}
+
+/// Where cargo put it: beside the folder of this test.
+fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("this program has a path");
+    let folder = test.ancestors().nth(2).expect("target/debug");
+    folder.join("examples").join(name)
+}
