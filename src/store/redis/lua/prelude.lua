@@ -7,6 +7,8 @@ local function grant_key(g) return P .. 'grant:' .. g end
 -- The logins of a grant, by expiry.
 local function logins_key(g) return P .. 'logins:' .. g end
 local function login_key(l) return P .. 'login:' .. l end
+-- That a login was ended: its creation may still be on its way.
+local function ended_key(l) return P .. 'ended:' .. l end
 -- The grants of an organization, and all grants, by expiry.
 local function org_key(g) return P .. 'org:' .. string.match(g, '^[^:]*:([^:]*):') end
 local ALL = P .. 'all'
