@@ -1,13 +1,22 @@
 //! What networks and servers do to a store, and what a store must not do then (F-02, F-03, F-06; A-23).
-#![cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
+#![cfg(all(feature = "redis", feature = "sqlite", feature = "postgres", feature = "test-util"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
 
 use actix_salesforce::{
-    AppKey, GrantKey, Secret, Version,
-    store::{GrantRecord, LoginKey, LoginRecord, RedisStore, Sealed, SqlStore, Store, StoreError},
+    AppKey, GrantKey, Salesforce, Secret, Version,
+    store::{
+        EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, RedisStore, Sealed, SqlStore,
+        Store, StoreError, StoreFuture, Subject, Swap, contract,
+    },
 };
 use futures_util::future::join_all;
 use salesforce_fake_org::{FakeOrg, Fault};
@@ -123,6 +132,166 @@ async fn a_sqlite_file_that_somebody_locks_can_be_read() {
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
     assert!(store.login(late).await.unwrap().is_none(), "what failed has left nothing behind");
     store.create_login(late, login, grant).await.unwrap();
+}
+
+/// F-04, F-26: what somebody else wrote harms the one record only, and makes room.
+#[tokio::test]
+async fn strange_records_in_redis_are_absent_and_in_nobodys_way() {
+    let redis = Redis::start();
+    let store = RedisStore::connect(&redis.url(), "test:").await.unwrap();
+    let (key, login, grant) = records("a browser");
+    let name: String = key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let (login_name, grant_name) = (format!("test:login:{name}"), format!("test:grant:{}", grant_key()));
+    let sets = [format!("test:logins:{}", grant_key()), "test:all".to_owned()];
+    for round in ["half", "text", "type"] {
+        store.create_login(key, login.clone(), grant.clone()).await.unwrap();
+        match round {
+            "half" => {
+                redis.cli(&["HDEL", &grant_name, "sealed", "updated"]);
+                redis.cli(&["HDEL", &login_name, "seen"]);
+            }
+            "text" => {
+                redis.cli(&["HSET", &grant_name, "version", "'"]);
+                redis.cli(&["HSET", &login_name, "grant", "x y"]);
+            }
+            _ => {
+                for name in [&login_name, &grant_name, &sets[0], &sets[1]] {
+                    redis.cli(&["DEL", name]);
+                    redis.cli(&["LPUSH", name, "1"]);
+                }
+            }
+        }
+        let found = store.login(key).await;
+        assert!(matches!(found, Ok(None) | Err(StoreError::Corrupt(_))), "{round}: {found:?}");
+        let found = store.grant(grant_key()).await;
+        assert!(matches!(found, Ok(None) | Err(StoreError::Corrupt(_))), "{round}: {found:?}");
+        for of in [Subject::All, Subject::Org(grant_key().org())] {
+            assert!(store.logins(of).await.is_ok_and(|found| found.is_empty()), "{round}");
+            assert!(store.grants(of).await.is_ok_and(|found| found.is_empty()), "{round}");
+        }
+        // The person logs in again, over all of it.
+        let (fresh, ..) = records(round);
+        store.create_login(fresh, login.clone(), grant.clone()).await.unwrap();
+        assert!(store.login(fresh).await.unwrap().is_some(), "{round}");
+        assert!(matches!(
+            store.end_login(fresh).await.unwrap(),
+            EndedLogin::Last(_) | EndedLogin::OthersRemain(_)
+        ));
+        store.end_grant(grant_key(), None).await.unwrap();
+        redis.cli(&["FLUSHALL"]);
+    }
+}
+
+/// Two handles on one store, as two processes have them: each call goes through the other one.
+#[derive(Debug)]
+struct Both([Arc<dyn Store>; 2], AtomicUsize);
+
+impl Both {
+    fn next(&self) -> &dyn Store {
+        &*self.0[self.1.fetch_add(1, Ordering::Relaxed) % 2]
+    }
+}
+
+impl Store for Both {
+    fn create_login(
+        &self,
+        key: LoginKey,
+        login: LoginRecord,
+        grant: GrantRecord,
+    ) -> StoreFuture<'_, Option<GrantRecord>> {
+        self.next().create_login(key, login, grant)
+    }
+    fn login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
+        self.next().login(key)
+    }
+    fn touch_login(&self, key: LoginKey, seen: SystemTime, expires: SystemTime) -> StoreFuture<'_, bool> {
+        self.next().touch_login(key, seen, expires)
+    }
+    fn end_login(&self, key: LoginKey) -> StoreFuture<'_, EndedLogin> {
+        self.next().end_login(key)
+    }
+    fn put_grant(&self, grant: GrantRecord) -> StoreFuture<'_, Option<GrantRecord>> {
+        self.next().put_grant(grant)
+    }
+    fn grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
+        self.next().grant(key)
+    }
+    fn replace_grant(&self, expected: Version, next: GrantRecord) -> StoreFuture<'_, Swap> {
+        self.next().replace_grant(expected, next)
+    }
+    fn end_grant(&self, key: GrantKey, expected: Option<Version>) -> StoreFuture<'_, Option<GrantRecord>> {
+        self.next().end_grant(key, expected)
+    }
+    fn logins(&self, of: Subject) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
+        self.next().logins(of)
+    }
+    fn grants(&self, of: Subject) -> StoreFuture<'_, Vec<GrantRecord>> {
+        self.next().grants(of)
+    }
+    fn consume(&self, once: OnceKey, lifetime: Duration) -> StoreFuture<'_, bool> {
+        self.next().consume(once, lifetime)
+    }
+    fn acquire_lease(&self, key: GrantKey, holder: LeaseHolder, lifetime: Duration) -> StoreFuture<'_, bool> {
+        self.next().acquire_lease(key, holder, lifetime)
+    }
+    fn release_lease(&self, key: GrantKey, holder: LeaseHolder) -> StoreFuture<'_, ()> {
+        self.next().release_lease(key, holder)
+    }
+}
+
+/// All races of the contract, between two connections to the same server or file.
+#[tokio::test]
+async fn two_handles_on_one_store_keep_the_contract() {
+    let (redis, postgres, folder) = (Redis::start(), Postgres::start(), Folder::new("both"));
+    let path = folder.path().join("logins.db");
+    let url = format!("{}/3?prefix=shop:", redis.url());
+    let stores: [[Arc<dyn Store>; 2]; 3] = [
+        [
+            Arc::new(RedisStore::connect(&url, "x:").await.unwrap()),
+            Arc::new(RedisStore::connect(&url, "x:").await.unwrap()),
+        ],
+        [
+            Arc::new(SqlStore::postgres(&postgres.url()).await.unwrap()),
+            Arc::new(SqlStore::postgres(&postgres.url()).await.unwrap()),
+        ],
+        [Arc::new(SqlStore::sqlite(&path).await.unwrap()), Arc::new(SqlStore::sqlite(&path).await.unwrap())],
+    ];
+    for both in stores {
+        let name = format!("{both:?}");
+        if let Err(broken) = contract::check(Arc::new(Both(both, AtomicUsize::default()))).await {
+            panic!("{name}: {broken} ({broken:?})");
+        }
+    }
+    let keys: Vec<_> = redis.cli(&["-n", "3", "--scan"]).lines().map(str::to_owned).collect();
+    assert!(!keys.is_empty() && keys.iter().all(|key| key.starts_with("shop:")), "{keys:?}");
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?} is its owner's alone", file.file_name());
+    }
+}
+
+/// A password in a store's address is in no error and in no `Debug`.
+#[tokio::test]
+async fn the_password_of_a_store_is_not_told() {
+    for (address, why) in [
+        ("redis://:hunter2@127.0.0.1:1", "refused"),
+        ("rediss://:hunter2@127.0.0.1:1/?prefix=%20", "prefix"),
+        ("rediss://:hunter2@127.0.0.1:1/#insecure", "give redis://"),
+        ("postgres://app:hunter2@127.0.0.1:1/db", "refused"),
+        ("postgres://app:hunter2@[", "could not be opened"),
+        ("mysql://app:hunter2@127.0.0.1/db", "give memory:"),
+    ] {
+        let builder = Salesforce::builder().client_id("3MVG9client").keys(KEYS).store_at(address);
+        assert!(!format!("{builder:?}").contains("hunter2"));
+        let began = Instant::now();
+        let error = builder.build().await.expect_err("there is no such store");
+        assert!(began.elapsed() < Duration::from_secs(10));
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("SALESFORCE_STORE") && text.contains(why), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
 }
 
 /// F-06: a login whose answer is lost may be carried out all the same, and later. It must not cost the same person's

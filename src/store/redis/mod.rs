@@ -12,6 +12,7 @@
 //! that was just made asks for another one, a token that was just renewed is written anew by the process that holds it,
 //! and a logout of the last moment is the one thing that may have to be repeated. Where that matters, use Postgres.
 
+mod address;
 mod link;
 mod reply;
 mod script;
@@ -21,6 +22,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use redis::{Client, Script};
 
 use self::{
+    address::Address,
     link::{Link, Repeat},
     reply::Reply,
 };
@@ -62,16 +64,19 @@ impl fmt::Debug for RedisStore {
 
 impl RedisStore {
     /// Connects to `redis://[user:password@]host[:port][/database]`, or `rediss://…` for TLS. `prefix` stands before
-    /// every key, so that several apps can share a Redis.
+    /// every key, so that several apps can share a Redis; `?prefix=` in the URL goes before it.
     ///
     /// From then on it reconnects by itself: when the connection breaks, and when nothing comes back on it.
     ///
     /// # Errors
     /// The URL is none, or Redis does not answer within five seconds.
     pub async fn connect(url: &str, prefix: &str) -> Result<Self, StoreError> {
-        let client = Client::open(url).map_err(|error| link::fault(&error))?;
-        ensure_crypto_provider(client.get_connection_info().addr());
-        let connection = Arc::new(Connection { link: Link::new(client), prefix: prefix.to_owned() });
+        let address = Address::parse(url, prefix).map_err(|error| StoreError::Unavailable(error.into()))?;
+        if address.is_tls {
+            ensure_crypto_provider();
+        }
+        let client = Client::open(address.info).map_err(|error| link::fault(&error))?;
+        let connection = Arc::new(Connection { link: Link::new(client), prefix: address.prefix });
         let store = Self { home: Home::start()?, connection, clock: Clock::system() };
         store.wait_until_it_answers().await?;
         Ok(store)
@@ -184,7 +189,11 @@ impl Connection {
             scan.arg(&index).arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1_000);
             let scan = &scan;
             let page = |mut redis| async move { scan.query_async::<Page>(&mut redis).await };
-            let (next, members) = self.link.run(Repeat::Safe, page).await?;
+            let (next, members) = match self.link.run(Repeat::Safe, page).await {
+                // Something else has this name: there is no index.
+                Err(StoreError::Corrupt(_)) => return Ok(Vec::new()),
+                page => page?,
+            };
             // A scan may give a member twice.
             found.extend(members.into_iter().map(|(member, _)| member));
             if next == 0 {
@@ -222,10 +231,8 @@ impl Arguments {
 }
 
 /// TLS needs to know whose cryptography to use. Where a program links two and has chosen none, rustls would panic.
-fn ensure_crypto_provider(address: &redis::ConnectionAddr) {
-    if matches!(address, redis::ConnectionAddr::TcpTls { .. })
-        && rustls::crypto::CryptoProvider::get_default().is_none()
-    {
+fn ensure_crypto_provider() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
         // An error says that somebody else has just chosen.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     }

@@ -11,6 +11,9 @@ use super::super::{StoreError, fields::corrupt};
 
 /// How long a connection is waited for.
 const ACQUIRE: Duration = Duration::from_millis(900);
+/// How long the first connection may take.
+#[cfg(feature = "postgres")]
+const CONNECT: Duration = Duration::from_secs(5);
 /// How long a SQLite file is waited for that another process writes.
 #[cfg(feature = "sqlite")]
 const BUSY: Duration = Duration::from_millis(800);
@@ -147,7 +150,10 @@ impl Row {
 impl Database {
     #[cfg(feature = "sqlite")]
     pub(super) async fn open_sqlite(path: &std::path::Path) -> Result<Self, StoreError> {
-        use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+        use sqlx::{
+            ConnectOptions as _,
+            sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+        };
 
         create_private(path).await?;
         let options = SqliteConnectOptions::new()
@@ -156,7 +162,8 @@ impl Database {
             // A token that was rotated must survive a power cut.
             .synchronous(SqliteSynchronous::Full)
             // Other processes write too. Less than the deadline, so that SQLite gives up before its caller does.
-            .busy_timeout(BUSY);
+            .busy_timeout(BUSY)
+            .disable_statement_logging();
         let pool =
             |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
         let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
@@ -165,6 +172,11 @@ impl Database {
 
     #[cfg(feature = "postgres")]
     pub(super) async fn connect_postgres(url: &str) -> Result<Self, StoreError> {
+        use sqlx::ConnectOptions as _;
+
+        let options: sqlx::postgres::PgConnectOptions = url.parse().map_err(failed)?;
+        let options = options.disable_statement_logging();
+        wait_until_it_answers(&options).await?;
         let pool = sqlx::postgres::PgPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(ACQUIRE)
@@ -182,7 +194,7 @@ impl Database {
                     }
                 })
             });
-        Ok(Self::Postgres(pool.connect(url).await.map_err(failed)?))
+        Ok(Self::Postgres(pool.connect_lazy_with(options)))
     }
 
     /// The database's own clock, in milliseconds since 1970: machines' clocks may differ.
@@ -369,6 +381,23 @@ impl Drop for Transaction {
     fn drop(&mut self) {
         // Closing the connection rolls back.
         self.borrowed.in_the_middle |= self.open;
+    }
+}
+
+/// App and server are often started together: tries for a while. A pool would do so too, but not say why it gave up.
+#[cfg(feature = "postgres")]
+async fn wait_until_it_answers(options: &sqlx::postgres::PgConnectOptions) -> Result<(), StoreError> {
+    let started = std::time::Instant::now();
+    loop {
+        match sqlx::ConnectOptions::connect(options).await {
+            Ok(connection) => return sqlx::Connection::close(connection).await.map_err(failed),
+            // 57P03: it is starting. Everything else that it says will not pass by itself.
+            Err(sqlx::Error::Database(said)) if said.code().as_deref() != Some("57P03") => {
+                return Err(failed(sqlx::Error::Database(said)));
+            }
+            Err(error) if started.elapsed() >= CONNECT => return Err(failed(error)),
+            Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
+        }
     }
 }
 
