@@ -91,6 +91,49 @@ async fn a_postgres_connection_that_falls_silent_is_replaced() {
     recovers_from_silence(&store, &proxy).await;
 }
 
+/// A process whose network fails in the middle of a step keeps nobody else from the grant for long.
+#[tokio::test]
+async fn a_silent_postgres_client_keeps_no_lock() {
+    let postgres = Postgres::start();
+    let proxy = Proxy::before(postgres.port).await;
+    let url = format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", proxy.port);
+    let (unlucky, other) =
+        (SqlStore::postgres(&url).await.unwrap(), SqlStore::postgres(&postgres.url()).await.unwrap());
+    let (_, _, grant) = records("a browser");
+    for _ in 0..3 {
+        let steps = join_all((0..200).map(|_| unlucky.put_grant(grant.clone())));
+        let (done, ()) = futures_util::join!(steps, async {
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            proxy.silence();
+        });
+        assert!(done.iter().any(Result::is_err), "some step was cut off");
+        let began = Instant::now();
+        while let Err(error) = other.put_grant(grant.clone()).await {
+            assert!(began.elapsed() < Duration::from_secs(5), "{error:?}");
+        }
+    }
+}
+
+/// Once the tables are there, a role needs no right to make any.
+#[tokio::test]
+async fn a_postgres_role_without_the_right_to_create_is_enough_afterwards() {
+    let postgres = Postgres::start();
+    let store = SqlStore::postgres(&postgres.url()).await.unwrap();
+    let mut admin = <sqlx::PgConnection as sqlx::Connection>::connect(&postgres.url()).await.unwrap();
+    sqlx::raw_sql(
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE app LOGIN; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app",
+    )
+    .execute(&mut admin)
+    .await
+    .unwrap();
+    let url = format!("postgres://app@127.0.0.1:{}/postgres", postgres.port);
+    let restricted = SqlStore::postgres(&url).await.unwrap();
+    let (key, login, grant) = records("a browser");
+    restricted.create_login(key, login, grant).await.unwrap();
+    assert!(store.login(key).await.unwrap().is_some());
+}
+
 /// Nobody asked while Redis was started anew: who asks first does not notice.
 #[tokio::test]
 async fn a_redis_that_was_started_anew_costs_no_read() {

@@ -11,9 +11,16 @@ use super::super::{StoreError, fields::corrupt};
 
 /// How long a connection is waited for.
 const ACQUIRE: Duration = Duration::from_millis(900);
+/// When the way to a client falls silent, the server must not keep the locks of its unfinished step: the limits are a
+/// little longer than any step takes. They end with the step, since a pooler may lend the connection to another program.
+#[cfg(feature = "postgres")]
+const BEGIN_POSTGRES: &str = "BEGIN; SET LOCAL statement_timeout = 2000; \
+                              SET LOCAL idle_in_transaction_session_timeout = 2000";
 /// How long the first connection may take.
 #[cfg(feature = "postgres")]
 const CONNECT: Duration = Duration::from_secs(5);
+#[cfg(feature = "postgres")]
+const ATTEMPT: Duration = Duration::from_secs(2);
 /// How long a SQLite file is waited for that another process writes.
 #[cfg(feature = "sqlite")]
 const BUSY: Duration = Duration::from_millis(800);
@@ -217,6 +224,18 @@ impl Database {
         }
     }
 
+    /// Gives a row if the table exists in which the steps of the schema are noted.
+    pub(super) fn has_schema(&self) -> &'static str {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite { .. } => {
+                "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'actix_salesforce_schema'"
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => "SELECT 1 FROM pg_class WHERE oid = to_regclass('actix_salesforce_schema')",
+        }
+    }
+
     pub(super) fn sql(&self, statement: &str) -> String {
         statement.replace("{now}", self.now())
     }
@@ -245,13 +264,18 @@ impl Database {
     /// Begins a step. On SQLite it has the right to write from the start, so that it cannot fail half-way for lack of it.
     pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
         let mut borrowed = self.writer().await?;
-        let begin = match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite { .. } => "BEGIN IMMEDIATE",
-            #[cfg(feature = "postgres")]
-            Self::Postgres(_) => "BEGIN",
-        };
-        borrowed.run(begin.to_owned(), []).await?;
+        borrowed
+            .during(async |connection| match connection {
+                #[cfg(feature = "sqlite")]
+                Connection::Sqlite(connection) => {
+                    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut **connection).await.map(drop)
+                }
+                #[cfg(feature = "postgres")]
+                Connection::Postgres(connection) => {
+                    sqlx::raw_sql(BEGIN_POSTGRES).execute(&mut **connection).await.map(drop)
+                }
+            })
+            .await?;
         Ok(Transaction { borrowed, open: true })
     }
 
@@ -389,7 +413,8 @@ impl Drop for Transaction {
 async fn wait_until_it_answers(options: &sqlx::postgres::PgConnectOptions) -> Result<(), StoreError> {
     let started = std::time::Instant::now();
     loop {
-        match sqlx::ConnectOptions::connect(options).await {
+        let attempt = tokio::time::timeout(ATTEMPT, sqlx::ConnectOptions::connect(options)).await;
+        match attempt.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))) {
             Ok(connection) => return sqlx::Connection::close(connection).await.map_err(failed),
             // 57P03: it is starting. Everything else that it says will not pass by itself.
             Err(sqlx::Error::Database(said)) if said.code().as_deref() != Some("57P03") => {
