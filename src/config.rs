@@ -39,8 +39,10 @@ pub struct Config {
     pub api_version: Option<String>,
     /// Base64 keys of 32 bytes, newest first, separated by commas or spaces. `SALESFORCE_KEYS`.
     pub keys: Option<Secret>,
-    /// Where grants and logins live. `SALESFORCE_STORE`.
-    pub store: String,
+    /// Where grants and logins live: `memory:`, `sqlite:PATH`, `redis://…`, `rediss://…` or `postgres://…`; secret, since
+    /// it may hold a password. A server that does not answer at the start is an error after a few seconds.
+    /// `SALESFORCE_STORE`.
+    pub store: Secret,
     /// Extra origins that may be contacted (tests, proxies). `SALESFORCE_ALLOWED_ORIGINS`, space separated.
     pub allowed_origins: Vec<String>,
     /// Where the auth routes are.
@@ -72,7 +74,7 @@ impl Default for Config {
             scopes: "api openid refresh_token".to_owned(),
             api_version: None,
             keys: None,
-            store: "memory:".to_owned(),
+            store: Secret::new("memory:"),
             allowed_origins: Vec::new(),
             routes: Routes::default(),
             session: SessionMode::default(),
@@ -168,7 +170,7 @@ impl Config {
         config.api_version = variable("SALESFORCE_API_VERSION");
         config.keys = variable("SALESFORCE_KEYS").map(Secret::new);
         if let Some(store) = variable("SALESFORCE_STORE") {
-            config.store = store;
+            config.store = Secret::new(store);
         }
         if let Some(origins) = variable("SALESFORCE_ALLOWED_ORIGINS") {
             config.allowed_origins = origins.split_whitespace().map(str::to_owned).collect();

@@ -147,7 +147,7 @@ impl Engine {
         let replaced = match stored {
             Ok(replaced) => replaced,
             Err(error) => {
-                self.revoke_later(&live);
+                self.undo_login_later(key, live);
                 return Err(error.into());
             }
         };
@@ -163,6 +163,39 @@ impl Engine {
             self.revoke_later(&old);
         }
         Ok(id)
+    }
+
+    /// Ends a login that the store may have taken although it did not say so, or may still take.
+    fn undo_login_later(self: &Arc<Self>, key: LoginKey, live: LiveGrant) {
+        let engine = Arc::clone(self);
+        self.parts.background.spawn(async move {
+            let mut waits = LATER.into_iter();
+            while engine.undo_login(key, &live).await.is_err() {
+                match waits.next() {
+                    Some(wait) if engine.parts.background.pause(wait).await => {}
+                    _ => {
+                        // Not revoked: the person's other logins may have come to use these tokens.
+                        tracing::error!(login = ?key, grant = %live.key, "a login that failed could not be undone; its tokens stay good until they expire");
+                        return;
+                    }
+                }
+            }
+        });
+    }
+
+    async fn undo_login(self: &Arc<Self>, key: LoginKey, live: &LiveGrant) -> Result<(), StoreError> {
+        if let EndedLogin::Last(record) = self.parts.store.end_login(key).await? {
+            self.forget(&record);
+            // It may be a later one than ours, which is then nobody's.
+            if record.version.lineage == live.version.lineage {
+                return Ok(());
+            }
+        }
+        let stored = absent_if_corrupt(self.parts.store.grant(live.key).await)?;
+        if stored.is_none_or(|record| record.version.lineage != live.version.lineage) {
+            self.revoke_later(live);
+        }
+        Ok(())
     }
 
     /// Keeps tokens without a login.

@@ -234,6 +234,14 @@ async fn what_was_ended_never_comes_back(store: &dyn Store) -> Checked {
     expect(must(store.login(key).await, PROMISE)?.is_none(), PROMISE)?;
     expect(must(store.grant(sample.grant).await, PROMISE)?.is_none(), PROMISE)?;
     expect(must(store.end_login(key).await, PROMISE)? == EndedLogin::Absent, "a login ends once")?;
+    // The creation of a login may have been on its way while its end was faster.
+    let overtaken = login_key()?;
+    let _ = must(store.end_login(overtaken).await, PROMISE)?;
+    for key in [key, overtaken] {
+        let late = store.create_login(key, login(sample.grant), grant(sample.grant, first)).await;
+        expect(matches!(late, Err(StoreError::Exists)), "a login that was ended is not created again")?;
+    }
+    expect(must(store.grant(sample.grant).await, PROMISE)?.is_none(), PROMISE)?;
 
     // Logout against touch and refresh, in any order.
     for _ in 0..CROWD {

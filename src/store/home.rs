@@ -38,7 +38,10 @@ impl Home {
     /// Runs work that nobody waits for.
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn later(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.0.spawner().spawn(work);
+        // Nothing may run for ever there: the end of the program waits for it.
+        self.0.spawner().spawn(async move {
+            let _ = tokio::time::timeout(DEADLINE * 4, work).await;
+        });
     }
 
     /// Runs longer work there: opening the store, listing many records.

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 
 use super::{
     EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Store, StoreError, StoreFuture,
-    Subject, Swap,
+    Subject, Swap, TOMBSTONE,
 };
 use crate::{
     clock::Clock,
@@ -36,6 +36,8 @@ pub struct MemoryStore {
 struct State {
     grants: HashMap<GrantKey, Granted>,
     logins: HashMap<LoginKey, LoginRecord>,
+    /// Logins that were ended, and until when that is remembered.
+    ended: HashMap<LoginKey, SystemTime>,
     once: HashMap<OnceKey, SystemTime>,
     once_by_age: BTreeMap<(SystemTime, OnceKey), ()>,
     leases: HashMap<GrantKey, (LeaseHolder, SystemTime)>,
@@ -126,6 +128,7 @@ impl State {
         expired.iter().for_each(|key| self.remove_login(key));
         self.grants.retain(|_, granted| granted.record.expires_at > now);
         self.leases.retain(|_, (_, until)| *until > now);
+        self.ended.retain(|_, until| *until > now);
         while self.once_by_age.first_key_value().is_some_and(|((until, _), ())| *until <= now) {
             self.forget_oldest_once();
         }
@@ -154,7 +157,7 @@ impl Store for MemoryStore {
         grant: GrantRecord,
     ) -> StoreFuture<'_, Option<GrantRecord>> {
         self.with(|state, now| {
-            if state.login(&key, now).is_some() {
+            if state.login(&key, now).is_some() || state.ended.get(&key).is_some_and(|until| *until > now) {
                 return Err(StoreError::Exists);
             }
             state.sweep(now);
@@ -199,6 +202,8 @@ impl Store for MemoryStore {
 
     fn end_login(&self, key: LoginKey) -> StoreFuture<'_, EndedLogin> {
         self.with(|state, now| {
+            state.sweep(now);
+            state.ended.insert(key, now.checked_add(TOMBSTONE).unwrap_or(now));
             let Some(login) = state.login(&key, now).cloned() else {
                 state.remove_login(&key);
                 return Ok(EndedLogin::Absent);

@@ -46,6 +46,9 @@ use crate::{
     grant::{GrantKey, Version},
 };
 
+/// How long what was ended is remembered: longer than any command may be on its way.
+const TOMBSTONE: Duration = Duration::from_secs(600);
+
 /// The future that every store operation returns.
 pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
@@ -54,6 +57,9 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 /// Implementations never block the thread. An answer that takes more than 1.5 seconds is not waited for: it counts as
 /// [`StoreError::Unavailable`], and what was asked may still take effect. "Gone" and "expired" are the
 /// same thing: a record past its expiry is absent in every answer.
+///
+/// What was asked in vain may still arrive late: a login whose end was asked for stays ended, even when its creation
+/// arrives after that.
 pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Records a login and the grant it uses, in one step.
     ///
@@ -61,7 +67,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// the other logins of that grant stay and use the new one. Returns the grant that was replaced.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] when `key` is taken: nothing was changed. A login is never overwritten.
+    /// [`StoreError::Exists`] when `key` is taken, or was ended a moment ago: nothing was changed. A login is never
+    /// overwritten.
     fn create_login<'a>(
         &'a self,
         key: LoginKey,
@@ -81,7 +88,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         expires_at: SystemTime,
     ) -> StoreFuture<'a, bool>;
 
-    /// Ends a login. When it was the last one of its grant, the grant ends with it, in the same step.
+    /// Ends a login. When it was the last one of its grant, the grant ends with it, in the same step. For ten minutes,
+    /// and also when there was no such login, none can be created under `key`.
     fn end_login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, EndedLogin>;
 
     /// Puts a grant without a login in place of whatever grant of its key there was, and returns that one. For grants

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::{MemoryStore, Store, guarded::Guarded};
+#[cfg(any(feature = "redis", feature = "postgres"))]
+use crate::Secret;
 use crate::{clock::Clock, events::Events};
 
 /// Which store.
@@ -14,9 +16,9 @@ pub(crate) enum Location {
     #[cfg(feature = "sqlite")]
     Sqlite(String),
     #[cfg(feature = "redis")]
-    Redis(String),
+    Redis(Secret),
     #[cfg(feature = "postgres")]
-    Postgres(String),
+    Postgres(Secret),
 }
 
 /// Why the store was not opened. Never repeats the setting, which may hold a password.
@@ -53,13 +55,13 @@ impl Location {
                 #[cfg(not(feature = "redis"))]
                 return Err(OpenError::FeatureOff("redis"));
                 #[cfg(feature = "redis")]
-                Ok(Self::Redis(text.trim().to_owned()))
+                Ok(Self::Redis(Secret::new(text.trim())))
             }
             "postgres" | "postgresql" => {
                 #[cfg(not(feature = "postgres"))]
                 return Err(OpenError::FeatureOff("postgres"));
                 #[cfg(feature = "postgres")]
-                Ok(Self::Postgres(text.trim().to_owned()))
+                Ok(Self::Postgres(Secret::new(text.trim())))
             }
             _ => Err(OpenError::Unknown),
         }
@@ -78,9 +80,9 @@ impl Location {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => opened(super::SqlStore::sqlite(path).await)?,
             #[cfg(feature = "redis")]
-            Self::Redis(url) => opened(super::RedisStore::connect(&url, "actix-salesforce:").await)?,
+            Self::Redis(url) => opened(super::RedisStore::connect(url.expose(), "actix-salesforce:").await)?,
             #[cfg(feature = "postgres")]
-            Self::Postgres(url) => opened(super::SqlStore::postgres(&url).await)?,
+            Self::Postgres(url) => opened(super::SqlStore::postgres(url.expose()).await)?,
         };
         Ok(Arc::new(Guarded::new(store, events.clone())))
     }
@@ -115,7 +117,9 @@ mod tests {
         #[cfg(not(feature = "redis"))]
         assert!(matches!(Location::parse("rediss://h"), Err(OpenError::FeatureOff("redis"))));
         #[cfg(feature = "redis")]
-        assert!(matches!(Location::parse("rediss://h"), Ok(Location::Redis(url)) if url == "rediss://h"));
+        assert!(
+            matches!(Location::parse("rediss://h"), Ok(Location::Redis(url)) if url.expose() == "rediss://h")
+        );
         #[cfg(feature = "postgres")]
         assert!(matches!(Location::parse("postgresql://h/d"), Ok(Location::Postgres(_))));
     }

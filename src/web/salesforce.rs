@@ -274,6 +274,12 @@ impl Builder {
         self
     }
 
+    /// Where grants and logins live: `memory:`, `sqlite:PATH`, `redis://…`, `rediss://…` or `postgres://…`.
+    pub fn store_at(mut self, address: impl Into<Secret>) -> Self {
+        self.config.store = address.into();
+        self
+    }
+
     /// A store of the app's own. It counts as one that outlives the process, so it needs [`keys`](Self::keys).
     pub fn store(self, store: impl Store) -> Self {
         self.shared_store(Arc::new(store))
@@ -357,7 +363,7 @@ impl Builder {
         let Self { config, store, events, clock } = self;
         let problem = |error: OpenError| Problem { setting: "SALESFORCE_STORE", fix: error.to_string() };
         let location =
-            store.map_or_else(|| Location::parse(&config.store), |store| Ok(Location::Given(store)));
+            store.map_or_else(|| Location::parse(config.store.expose()), |store| Ok(Location::Given(store)));
         let checked = config.check(location.as_ref().is_ok_and(Location::is_durable));
         let (settings, location) = match (checked, location.map_err(problem)) {
             (Ok(settings), Ok(location)) => (settings, location),

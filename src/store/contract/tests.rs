@@ -11,6 +11,7 @@ enum Defect {
     BlindReplace,
     RevivingTouch,
     ForgetfulEnd,
+    ForgottenEnd,
     GrantOutlivesLogins,
     LoginsOutliveGrant,
     SharedLease,
@@ -31,10 +32,14 @@ impl Store for Broken {
         grant: GrantRecord,
     ) -> StoreFuture<'_, Option<GrantRecord>> {
         Box::pin(async move {
-            if self.1 == Defect::OverwritingCreate {
-                let _ = self.0.end_login(key).await?;
+            let created = self.0.create_login(key, login.clone(), grant.clone()).await;
+            let taken = matches!(created, Err(StoreError::Exists));
+            let live = self.0.login(key).await?.is_some();
+            match self.1 {
+                Defect::OverwritingCreate if taken && live => self.0.put_grant(grant).await,
+                Defect::ForgottenEnd if taken && !live => self.0.put_grant(grant).await,
+                _ => created,
             }
-            self.0.create_login(key, login, grant).await
         })
     }
 
@@ -151,6 +156,7 @@ async fn a_store_with_a_defect_is_rejected_by_the_promise_it_breaks() {
         (Defect::BlindReplace, "of many who replace the same version of a grant one succeeds"),
         (Defect::RevivingTouch, "what was ended never comes back"),
         (Defect::ForgetfulEnd, "what was ended never comes back"),
+        (Defect::ForgottenEnd, "a login that was ended is not created again"),
         (Defect::GrantOutlivesLogins, "a refresh that a logout overtook stores nothing"),
         (Defect::LoginsOutliveGrant, "a grant that ends takes all of its logins along"),
         (Defect::SharedLease, "a lease has one holder"),

@@ -12,20 +12,23 @@
 //! that was just made asks for another one, a token that was just renewed is written anew by the process that holds it,
 //! and a logout of the last moment is the one thing that may have to be repeated. Where that matters, use Postgres.
 
+mod address;
+mod link;
 mod reply;
 mod script;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use redis::{
-    Client, RedisError, Script,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::{Client, Script};
 
-use self::reply::Reply;
+use self::{
+    address::Address,
+    link::{Link, Repeat},
+    reply::Reply,
+};
 use super::{
     EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Store, StoreError, StoreFuture,
-    Subject, Swap,
+    Subject, Swap, TOMBSTONE,
     fields::{hex, millis, version_text},
     home::Home,
 };
@@ -49,7 +52,7 @@ pub struct RedisStore {
 }
 
 struct Connection {
-    manager: ConnectionManager,
+    link: Link,
     prefix: String,
 }
 
@@ -61,40 +64,51 @@ impl fmt::Debug for RedisStore {
 
 impl RedisStore {
     /// Connects to `redis://[user:password@]host[:port][/database]`, or `rediss://…` for TLS. `prefix` stands before
-    /// every key, so that several apps can share a Redis.
+    /// every key, so that several apps can share a Redis; `?prefix=` in the URL goes before it.
     ///
-    /// From then on it reconnects by itself.
+    /// From then on it reconnects by itself: when the connection breaks, and when nothing comes back on it.
     ///
     /// # Errors
     /// The URL is none, or Redis does not answer within five seconds.
     pub async fn connect(url: &str, prefix: &str) -> Result<Self, StoreError> {
-        let client = Client::open(url).map_err(unavailable)?;
-        let home = Home::start()?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(Duration::from_secs(1)))
-            .set_response_timeout(Some(Duration::from_secs(1)))
-            .set_max_delay(Duration::from_millis(500));
-        let manager = home
-            .within(CONNECT, async move {
-                let mut manager =
-                    ConnectionManager::new_with_config(client, config).await.map_err(unavailable)?;
-                redis::cmd("PING").exec_async(&mut manager).await.map_err(unavailable)?;
-                Ok(manager)
-            })
-            .await?;
-        let connection = Arc::new(Connection { manager, prefix: prefix.to_owned() });
-        Ok(Self { home, connection, clock: Clock::system() })
+        let address = Address::parse(url, prefix).map_err(|error| StoreError::Unavailable(error.into()))?;
+        if address.is_tls {
+            ensure_crypto_provider();
+        }
+        let client = Client::open(address.info).map_err(|error| link::fault(&error))?;
+        let connection = Arc::new(Connection { link: Link::new(client), prefix: address.prefix });
+        let store = Self { home: Home::start()?, connection, clock: Clock::system() };
+        store.wait_until_it_answers().await?;
+        Ok(store)
+    }
+
+    /// App and server are often started together: tries for a while.
+    async fn wait_until_it_answers(&self) -> Result<(), StoreError> {
+        let started = self.clock.instant();
+        loop {
+            let connection = Arc::clone(&self.connection);
+            let ping = self.home.call(async move {
+                let ping = |mut redis| async move { redis::cmd("PING").exec_async(&mut redis).await };
+                connection.link.run(Repeat::Safe, ping).await
+            });
+            match ping.await {
+                Ok(()) => return Ok(()),
+                Err(error) if started.elapsed() >= CONNECT => return Err(error),
+                Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
+            }
+        }
     }
 
     /// Runs a script.
     fn run<'a, T: Send + 'static>(
         &'a self,
+        repeat: Repeat,
         script: &'static Script,
         arguments: Arguments,
         read: impl FnOnce(Reply) -> Result<T, StoreError> + Send + 'static,
     ) -> StoreFuture<'a, T> {
         let connection = Arc::clone(&self.connection);
-        self.home.call(async move { read(connection.invoke(script, arguments).await?) })
+        self.home.call(async move { read(connection.invoke(repeat, script, arguments).await?) })
     }
 
     /// Milliseconds from now until `time`; 0 when it is past.
@@ -126,7 +140,7 @@ impl RedisStore {
                 let arguments = grants
                     .iter()
                     .fold(Arguments::default(), |arguments, grant| arguments.text(grant.clone()));
-                let mut reply = connection.invoke(script, arguments).await?;
+                let mut reply = connection.invoke(Repeat::Safe, script, arguments).await?;
                 loop {
                     match read(&mut reply) {
                         Ok(Some(record)) => list.push(record),
@@ -145,20 +159,24 @@ impl RedisStore {
 }
 
 impl Connection {
-    async fn invoke(&self, script: &Script, arguments: Arguments) -> Result<Reply, StoreError> {
-        let mut manager = self.manager.clone();
+    async fn invoke(
+        &self,
+        repeat: Repeat,
+        script: &Script,
+        arguments: Arguments,
+    ) -> Result<Reply, StoreError> {
         let mut invocation = script.prepare_invoke();
         invocation.arg(&self.prefix);
         for argument in arguments.0 {
             invocation.arg(argument);
         }
-        let fields: Vec<Vec<u8>> = invocation.invoke_async(&mut manager).await.map_err(failed)?;
-        Ok(Reply::new(fields))
+        let invocation = &invocation;
+        let invoke = |mut redis| async move { invocation.invoke_async::<Vec<Vec<u8>>>(&mut redis).await };
+        self.link.run(repeat, invoke).await.map(Reply::new)
     }
 
     /// The keys of the grants of `of`.
     async fn grants(&self, of: Subject) -> Result<Vec<String>, StoreError> {
-        let mut manager = self.manager.clone();
         let (index, pattern) = match of {
             Subject::User(org, user) => (format!("{}org:{org}", self.prefix), format!("*:{user}")),
             Subject::Org(org) => (format!("{}org:{org}", self.prefix), "*".to_owned()),
@@ -167,16 +185,15 @@ impl Connection {
         let mut found = std::collections::BTreeSet::new();
         let mut cursor = 0_u64;
         loop {
-            let (next, members): (u64, Vec<(String, f64)>) = redis::cmd("ZSCAN")
-                .arg(&index)
-                .arg(cursor)
-                .arg("MATCH")
-                .arg(&pattern)
-                .arg("COUNT")
-                .arg(1_000)
-                .query_async(&mut manager)
-                .await
-                .map_err(failed)?;
+            let mut scan = redis::cmd("ZSCAN");
+            scan.arg(&index).arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1_000);
+            let scan = &scan;
+            let page = |mut redis| async move { scan.query_async::<Page>(&mut redis).await };
+            let (next, members) = match self.link.run(Repeat::Safe, page).await {
+                // Something else has this name: there is no index.
+                Err(StoreError::Corrupt(_)) => return Ok(Vec::new()),
+                page => page?,
+            };
             // A scan may give a member twice.
             found.extend(members.into_iter().map(|(member, _)| member));
             if next == 0 {
@@ -186,6 +203,9 @@ impl Connection {
         }
     }
 }
+
+/// A page of a sorted set: where the next one begins, and members with their scores.
+type Page = (u64, Vec<(String, f64)>);
 
 /// What a script is given after the prefix.
 #[derive(Default)]
@@ -210,16 +230,11 @@ impl Arguments {
     }
 }
 
-fn unavailable(error: RedisError) -> StoreError {
-    StoreError::Unavailable(error.into())
-}
-
-/// A key of another type than it should have is a broken record; everything else is an outage.
-fn failed(error: RedisError) -> StoreError {
-    if error.code() == Some("WRONGTYPE") || matches!(error.kind(), redis::ErrorKind::Parse) {
-        StoreError::Corrupt(error.into())
-    } else {
-        unavailable(error)
+/// TLS needs to know whose cryptography to use. Where a program links two and has chosen none, rustls would panic.
+fn ensure_crypto_provider() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // An error says that somebody else has just chosen.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     }
 }
 
@@ -236,16 +251,19 @@ impl Store for RedisStore {
             .number(millis(login.seen_at))
             .number(millis(login.expires_at))
             .number(self.ttl(login.expires_at));
-        self.run(&script::CREATE_LOGIN, self.grant_arguments(arguments, &grant), |mut reply| {
-            match reply.word()?.as_str() {
+        self.run(
+            Repeat::Unsafe,
+            &script::CREATE_LOGIN,
+            self.grant_arguments(arguments, &grant),
+            |mut reply| match reply.word()?.as_str() {
                 "exists" => Err(StoreError::Exists),
                 _ => reply.former_grant(),
-            }
-        })
+            },
+        )
     }
 
     fn login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
-        self.run(&script::LOGIN, Arguments::of(hex(key.as_bytes())), |mut reply| {
+        self.run(Repeat::Safe, &script::LOGIN, Arguments::of(hex(key.as_bytes())), |mut reply| {
             let login = reply.login()?;
             Ok(login.zip(reply.grant()?))
         })
@@ -261,11 +279,12 @@ impl Store for RedisStore {
             .number(millis(seen_at))
             .number(millis(expires_at))
             .number(self.ttl(expires_at));
-        self.run(&script::TOUCH_LOGIN, arguments, |mut reply| Ok(reply.word()? == "touched"))
+        self.run(Repeat::Safe, &script::TOUCH_LOGIN, arguments, |mut reply| Ok(reply.word()? == "touched"))
     }
 
     fn end_login(&self, key: LoginKey) -> StoreFuture<'_, EndedLogin> {
-        self.run(&script::END_LOGIN, Arguments::of(hex(key.as_bytes())), |mut reply| {
+        let arguments = Arguments::of(hex(key.as_bytes())).number(positive_millis(TOMBSTONE));
+        self.run(Repeat::Unsafe, &script::END_LOGIN, arguments, |mut reply| {
             Ok(match reply.word()?.as_str() {
                 "others" => EndedLogin::OthersRemain(reply.grant_key()?),
                 "last" => reply.former_grant()?.map_or(EndedLogin::Absent, EndedLogin::Last),
@@ -276,19 +295,19 @@ impl Store for RedisStore {
 
     fn put_grant(&self, grant: GrantRecord) -> StoreFuture<'_, Option<GrantRecord>> {
         let arguments = self.grant_arguments(Arguments::of(grant.key.to_string()), &grant);
-        self.run(&script::PUT_GRANT, arguments, |mut reply| {
+        self.run(Repeat::Unsafe, &script::PUT_GRANT, arguments, |mut reply| {
             reply.word()?;
             reply.former_grant()
         })
     }
 
     fn grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
-        self.run(&script::GRANT, Arguments::of(key.to_string()), |mut reply| reply.grant())
+        self.run(Repeat::Safe, &script::GRANT, Arguments::of(key.to_string()), |mut reply| reply.grant())
     }
 
     fn replace_grant(&self, expected: Version, next: GrantRecord) -> StoreFuture<'_, Swap> {
         let arguments = Arguments::of(next.key.to_string()).text(version_text(expected));
-        self.run(&script::REPLACE_GRANT, self.grant_arguments(arguments, &next), |mut reply| {
+        self.run(Repeat::Safe, &script::REPLACE_GRANT, self.grant_arguments(arguments, &next), |mut reply| {
             Ok(match reply.word()?.as_str() {
                 "done" => Swap::Done,
                 "moved" => reply.grant()?.map_or(Swap::Gone, Swap::Moved),
@@ -299,9 +318,12 @@ impl Store for RedisStore {
 
     fn end_grant(&self, key: GrantKey, expected: Option<Version>) -> StoreFuture<'_, Option<GrantRecord>> {
         let expected = expected.map(version_text).unwrap_or_default();
-        self.run(&script::END_GRANT, Arguments::of(key.to_string()).text(expected), |mut reply| {
-            reply.former_grant()
-        })
+        self.run(
+            Repeat::Unsafe,
+            &script::END_GRANT,
+            Arguments::of(key.to_string()).text(expected),
+            |mut reply| reply.former_grant(),
+        )
     }
 
     fn logins(&self, of: Subject) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
@@ -314,19 +336,19 @@ impl Store for RedisStore {
 
     fn consume(&self, once: OnceKey, lifetime: Duration) -> StoreFuture<'_, bool> {
         let arguments = Arguments::of(hex(once.as_bytes())).number(positive_millis(lifetime));
-        self.run(&script::CONSUME, arguments, |mut reply| Ok(reply.word()? == "first"))
+        self.run(Repeat::Unsafe, &script::CONSUME, arguments, |mut reply| Ok(reply.word()? == "first"))
     }
 
     fn acquire_lease(&self, key: GrantKey, holder: LeaseHolder, lifetime: Duration) -> StoreFuture<'_, bool> {
         let arguments = Arguments::of(key.to_string())
             .text(format!("{:032x}", holder.0))
             .number(positive_millis(lifetime));
-        self.run(&script::ACQUIRE_LEASE, arguments, |mut reply| Ok(reply.word()? == "acquired"))
+        self.run(Repeat::Safe, &script::ACQUIRE_LEASE, arguments, |mut reply| Ok(reply.word()? == "acquired"))
     }
 
     fn release_lease(&self, key: GrantKey, holder: LeaseHolder) -> StoreFuture<'_, ()> {
         let arguments = Arguments::of(key.to_string()).text(format!("{:032x}", holder.0));
-        self.run(&script::RELEASE_LEASE, arguments, |_| Ok(()))
+        self.run(Repeat::Safe, &script::RELEASE_LEASE, arguments, |_| Ok(()))
     }
 }
 

@@ -22,7 +22,7 @@ use std::{
 use self::database::{Database, Row, Transaction, Value};
 use super::{
     EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Sealed, Store, StoreError,
-    StoreFuture, Subject, Swap,
+    StoreFuture, Subject, Swap, TOMBSTONE,
     fields::{grant_key, hex, login_key, millis, time, version, version_text},
     home::Home,
 };
@@ -120,16 +120,17 @@ impl SqlStore {
     }
 }
 
-/// Removes some of what has expired; each statement takes a few milliseconds at most.
+/// Removes some of what has expired; each statement takes a few milliseconds at most. The condition stands outside too:
+/// Postgres asks it again about a row that somebody else is just writing anew.
 async fn sweep(database: &Database) {
     for statement in [
-        "DELETE FROM actix_salesforce_logins WHERE login_key IN \
+        "DELETE FROM actix_salesforce_logins WHERE expires <= {now} AND login_key IN \
          (SELECT login_key FROM actix_salesforce_logins WHERE expires <= {now} LIMIT 1000)",
-        "DELETE FROM actix_salesforce_grants WHERE grant_key IN \
+        "DELETE FROM actix_salesforce_grants WHERE expires <= {now} AND grant_key IN \
          (SELECT grant_key FROM actix_salesforce_grants WHERE expires <= {now} LIMIT 1000)",
-        "DELETE FROM actix_salesforce_once WHERE once_key IN \
+        "DELETE FROM actix_salesforce_once WHERE expires <= {now} AND once_key IN \
          (SELECT once_key FROM actix_salesforce_once WHERE expires <= {now} LIMIT 1000)",
-        "DELETE FROM actix_salesforce_leases WHERE grant_key IN \
+        "DELETE FROM actix_salesforce_leases WHERE expires <= {now} AND grant_key IN \
          (SELECT grant_key FROM actix_salesforce_leases WHERE expires <= {now} LIMIT 1000)",
     ] {
         if let Err(error) = database.run(statement, []).await {
@@ -158,6 +159,26 @@ fn read_login(row: &mut Row) -> Result<(LoginKey, LoginRecord), StoreError> {
         expires_at: time(row.number("expires")?),
     };
     Ok((key, login))
+}
+
+/// The grant of a live login.
+async fn grant_of(
+    database: &Database,
+    step: &mut Transaction,
+    login: &str,
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT grant_key FROM actix_salesforce_logins \
+               WHERE login_key = $1 AND grant_key <> '' AND expires > {now}";
+    let row = step.row(database, sql, [login.into()]).await?;
+    row.map(|mut row| row.text("grant_key")).transpose()
+}
+
+/// Leaves a login without a grant in place of one that ended: its creation may still be on its way.
+async fn bury(database: &Database, step: &mut Transaction, login: &str) -> Result<(), StoreError> {
+    let sql = "INSERT INTO actix_salesforce_logins AS l (login_key, grant_key, created, seen, expires) \
+               VALUES ($1, '', 0, 0, {now} + $2) \
+               ON CONFLICT (login_key) DO UPDATE SET grant_key = excluded.grant_key, expires = excluded.expires";
+    step.run(database, sql, [login.into(), whole_millis(TOMBSTONE).into()]).await.map(drop)
 }
 
 /// Rows that cannot be read hide no others.
@@ -252,6 +273,7 @@ impl Store for SqlStore {
                 login_ttl.into(),
             ];
             if step.run(&database, sql, values).await? == 0 {
+                step.give_up().await?;
                 return Err(StoreError::Exists);
             }
             let replaced = former(&database, &mut step, &grant_id).await?;
@@ -286,9 +308,12 @@ impl Store for SqlStore {
         self.call(|database| async move {
             let mut step = database.begin().await?;
             let sql = "UPDATE actix_salesforce_logins SET seen = $2, expires = {now} + $3 \
-                       WHERE login_key = $1 AND expires > {now} RETURNING grant_key";
+                       WHERE login_key = $1 AND grant_key <> '' AND expires > {now} RETURNING grant_key";
             let values = [hex(key.as_bytes()).into(), millis(seen_at).into(), ttl.into()];
-            let Some(mut row) = step.row(&database, sql, values).await? else { return Ok(false) };
+            let Some(mut row) = step.row(&database, sql, values).await? else {
+                step.give_up().await?;
+                return Ok(false);
+            };
             let sql = "UPDATE actix_salesforce_grants SET expires = {now} + $2 \
                        WHERE grant_key = $1 AND expires < {now} + $2";
             step.run(&database, sql, [row.text("grant_key")?.into(), ttl.into()]).await?;
@@ -301,16 +326,17 @@ impl Store for SqlStore {
         self.call(|database| async move {
             let id = hex(key.as_bytes());
             let mut step = database.begin().await?;
-            let sql = "SELECT grant_key FROM actix_salesforce_logins WHERE login_key = $1";
-            let Some(mut row) = step.row(&database, sql, [id.clone().into()]).await? else {
+            let mut found = grant_of(&database, &mut step, &id).await?;
+            if let Some(grant) = &found {
+                step.lock(grant).await?;
+                // It may have ended while this waited for the lock.
+                found = grant_of(&database, &mut step, &id).await?;
+            }
+            bury(&database, &mut step, &id).await?;
+            let Some(grant) = found else {
+                step.commit().await?;
                 return Ok(EndedLogin::Absent);
             };
-            let grant = row.text("grant_key")?;
-            step.lock(&grant).await?;
-            let sql = "DELETE FROM actix_salesforce_logins WHERE login_key = $1 AND expires > {now}";
-            if step.run(&database, sql, [id.into()]).await? == 0 {
-                return Ok(EndedLogin::Absent);
-            }
             let sql = "SELECT grant_key FROM actix_salesforce_logins \
                        WHERE grant_key = $1 AND expires > {now} LIMIT 1";
             let others = step.row(&database, sql, [grant.as_str().into()]).await?.is_some();
@@ -357,12 +383,15 @@ impl Store for SqlStore {
             let id = next.key.to_string();
             let mut step = database.begin().await?;
             step.lock(&id).await?;
-            let Some(stored) = current(&database, &mut step, &id).await? else { return Ok(Swap::Gone) };
-            if stored.version == next.version {
-                return Ok(Swap::Done);
-            }
-            if stored.version != expected {
-                return Ok(Swap::Moved(stored));
+            let other = match current(&database, &mut step, &id).await? {
+                None => Some(Swap::Gone),
+                Some(stored) if stored.version == next.version => Some(Swap::Done),
+                Some(stored) if stored.version != expected => Some(Swap::Moved(stored)),
+                Some(_) => None,
+            };
+            if let Some(other) = other {
+                step.give_up().await?;
+                return Ok(other);
             }
             put(&database, &mut step, next, ttl).await?;
             step.commit().await?;
@@ -378,6 +407,7 @@ impl Store for SqlStore {
             let stored = former(&database, &mut step, &id).await?;
             let found = stored.as_ref().map(|grant| grant.version);
             if expected.is_some() && found != expected {
+                step.give_up().await?;
                 return Ok(None);
             }
             remove(&database, &mut step, &id).await?;

@@ -1,5 +1,5 @@
 local login, g, created, seen, expires, ttl = unpack(ARGV, 2, 7)
-if redis.call('EXISTS', login_key(login)) == 1 then return {'exists'} end
+if redis.call('EXISTS', login_key(login), ended_key(login)) > 0 then return {'exists'} end
 local old = read(g)
 put(g, unpack(ARGV, 8, 12))
 ttl = tonumber(ttl)

@@ -1,6 +1,7 @@
 local g, expected = ARGV[2], ARGV[3]
 local old = read(g)
 if not old or (expected ~= '' and old[1] ~= expected) then return {} end
+own(logins_key(g), 'zset')
 for _, login in ipairs(redis.call('ZRANGE', logins_key(g), 0, -1)) do
   redis.call('DEL', login_key(login))
 end

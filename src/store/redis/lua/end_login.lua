@@ -1,7 +1,10 @@
 local login = ARGV[2]
-local g = redis.call('HGET', login_key(login), 'grant')
-if not g then return {'absent'} end
+local g = grant_of(login)
 redis.call('DEL', login_key(login))
+-- A server without memory still takes a logout, only it cannot remember it.
+redis.pcall('SET', ended_key(login), 1, 'PX', ARGV[3])
+if not g then return {'absent'} end
+own(logins_key(g), 'zset')
 redis.call('ZREM', logins_key(g), login)
 redis.call('ZREMRANGEBYSCORE', logins_key(g), '-inf', now)
 if redis.call('ZCARD', logins_key(g)) > 0 then return {'others', g} end

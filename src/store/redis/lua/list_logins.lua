@@ -1,10 +1,12 @@
 local list = {}
 for i = 2, #ARGV do
-  for _, login in ipairs(redis.call('ZRANGEBYSCORE', logins_key(ARGV[i]), '(' .. now, '+inf')) do
-    local found = redis.call('HMGET', login_key(login), 'grant', 'created', 'seen', 'expires')
-    if found[1] then
+  local key = logins_key(ARGV[i])
+  local logins = is(key, 'zset') and redis.call('ZRANGEBYSCORE', key, '(' .. now, '+inf') or {}
+  for _, login in ipairs(logins) do
+    if grant_of(login) then
       list[#list + 1] = login
-      for _, field in ipairs(found) do list[#list + 1] = field end
+      local found = redis.call('HMGET', login_key(login), 'grant', 'created', 'seen', 'expires')
+      for _, field in ipairs(whole(found, 4)) do list[#list + 1] = field end
     end
   end
 end

@@ -7,13 +7,36 @@ local function grant_key(g) return P .. 'grant:' .. g end
 -- The logins of a grant, by expiry.
 local function logins_key(g) return P .. 'logins:' .. g end
 local function login_key(l) return P .. 'login:' .. l end
+-- That a login was ended: its creation may still be on its way.
+local function ended_key(l) return P .. 'ended:' .. l end
 -- The grants of an organization, and all grants, by expiry.
 local function org_key(g) return P .. 'org:' .. string.match(g, '^[^:]*:([^:]*):') end
 local ALL = P .. 'all'
 
+local function is(key, kind) return redis.call('TYPE', key).ok == kind end
+
+-- A value of another type was put there by somebody else: it makes room.
+local function own(key, kind)
+  if not is(key, kind) then redis.call('DEL', key) end
+end
+
+-- The grant of a login; false when there is none.
+local function grant_of(l)
+  if not is(login_key(l), 'hash') then return false end
+  local g = redis.call('HGET', login_key(l), 'grant')
+  return g and string.match(g, '^%w+:%w+:%w+$') or false
+end
+
+-- An absent field as an empty one, which is no good time and no good seal either: a list would end at an absent one.
+local function whole(fields, n)
+  for i = 1, n do fields[i] = fields[i] or '' end
+  return fields
+end
+
 local function read(g)
+  if not is(grant_key(g), 'hash') then return nil end
   local found = redis.call('HMGET', grant_key(g), 'version', 'sealed', 'updated', 'expires')
-  return found[1] and found
+  return found[1] and whole(found, 4)
 end
 
 -- A key's life is never cut short by this.
@@ -22,6 +45,7 @@ local function extend(key, ttl)
 end
 
 local function index(key, member, ttl)
+  own(key, 'zset')
   redis.call('ZADD', key, 'GT', now + ttl, member)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
   extend(key, ttl)
@@ -29,6 +53,7 @@ end
 
 local function put(g, version, sealed, updated, expires, ttl)
   local key = grant_key(g)
+  own(key, 'hash')
   ttl = math.max(tonumber(ttl), redis.call('PTTL', key))
   if ttl <= 0 then return end
   redis.call('HSET', key, 'version', version, 'sealed', sealed, 'updated', updated, 'expires', expires)
@@ -39,6 +64,8 @@ end
 
 local function drop(g)
   redis.call('DEL', grant_key(g), logins_key(g))
-  redis.call('ZREM', org_key(g), g)
-  redis.call('ZREM', ALL, g)
+  for _, key in ipairs({org_key(g), ALL}) do
+    own(key, 'zset')
+    redis.call('ZREM', key, g)
+  end
 end

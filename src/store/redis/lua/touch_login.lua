@@ -1,13 +1,14 @@
 local login, seen, expires, ttl = unpack(ARGV, 2, 5)
-local g = redis.call('HGET', login_key(login), 'grant')
+local g = grant_of(login)
 if not g then return {'absent'} end
 ttl = tonumber(ttl)
 redis.call('HSET', login_key(login), 'seen', seen, 'expires', expires)
 -- A time that is past deletes the key.
 redis.call('PEXPIRE', login_key(login), ttl)
+own(logins_key(g), 'zset')
 redis.call('ZADD', logins_key(g), now + ttl, login)
 extend(logins_key(g), ttl)
-if redis.call('EXISTS', grant_key(g)) == 1 and ttl > redis.call('PTTL', grant_key(g)) then
+if is(grant_key(g), 'hash') and ttl > redis.call('PTTL', grant_key(g)) then
   redis.call('HSET', grant_key(g), 'expires', expires)
   redis.call('PEXPIRE', grant_key(g), ttl)
   index(org_key(g), g, ttl)
