@@ -68,7 +68,7 @@ impl Attempt {
             n: self.nonce.as_ref().map(Secret::expose),
             h: &self.host,
             r: self.return_to.as_str(),
-            t: seconds(self.born_at),
+            t: millis(self.born_at),
             c: self.landings,
         })
         .map_err(|_| SealError)?;
@@ -119,7 +119,7 @@ fn open(settings: &Settings, name: &str, value: &str) -> Option<Attempt> {
         nonce: sealed.n.map(Secret::from),
         host: sealed.h.to_owned(),
         return_to: ReturnTo::parse(sealed.r)?,
-        born_at: UNIX_EPOCH.checked_add(Duration::from_secs(sealed.t))?,
+        born_at: UNIX_EPOCH.checked_add(Duration::from_millis(sealed.t))?,
         landings: sealed.c,
     })
 }
@@ -151,8 +151,9 @@ fn evict(settings: &Settings, request: &HeaderMap, new_bytes: usize) -> Vec<Cook
     removals
 }
 
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+/// Milliseconds since 1970: attempts of one second have an order, too.
+fn millis(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The loop breaker: a short-lived sealed cookie that counts logins finished in quick succession.
@@ -174,7 +175,7 @@ pub(crate) mod landing {
         now: SystemTime,
     ) -> Result<Cookie<'static>, SealError> {
         let name = cookie::name(settings, NAME);
-        let plain = format!("{count} {}", seconds(now));
+        let plain = format!("{count} {}", millis(now));
         let sealed = settings.keys.seal(Purpose::Landing, name.as_bytes(), plain.as_bytes())?;
         let lifetime = time::Duration::seconds(LIFETIME.as_secs().cast_signed());
         Ok(cookie::make(settings, name, URL_SAFE_NO_PAD.encode(sealed), lifetime))
@@ -196,6 +197,6 @@ pub(crate) mod landing {
         let plain = settings.keys.open(Purpose::Landing, name.as_bytes(), &sealed).ok()?;
         let (count, at) = std::str::from_utf8(&plain).ok()?.split_once(' ')?;
         let at: u64 = at.parse().ok()?;
-        (seconds(now).saturating_sub(at) <= LIFETIME.as_secs()).then(|| count.parse().ok())?
+        (u128::from(millis(now).saturating_sub(at)) <= LIFETIME.as_millis()).then(|| count.parse().ok())?
     }
 }
