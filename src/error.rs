@@ -275,12 +275,21 @@ pub enum InvalidRequest {
     /// The body cannot be written as JSON.
     #[error("the body cannot be written as JSON")]
     Body(#[source] serde_json::Error),
+    /// A record cannot be a row of CSV: it is no struct or map of plain values, or has other fields than the one before.
+    #[error("the record cannot be written as a row of CSV")]
+    Csv,
     /// Not an HTTP method.
     #[error("this is not an HTTP method")]
     Method,
     /// The header is malformed, or one that the connection sets itself.
     #[error("this header is malformed, or one that only the connection itself may set")]
     Header,
+    /// More calls in one than Salesforce takes.
+    #[error("a composite holds {limit} calls at most; send several")]
+    TooManyCalls {
+        /// What is accepted.
+        limit: usize,
+    },
     /// The query is longer than Salesforce accepts in an URL.
     #[error(
         "the query is {bytes} bytes long in the URL; Salesforce accepts about {limit}; shorten it, or split a long IN list"

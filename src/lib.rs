@@ -66,6 +66,7 @@
 //! | `sqlite` | `SALESFORCE_STORE=sqlite:PATH`: one machine, survives a restart |
 //! | `redis` | `redis://…`, `rediss://…`: several processes |
 //! | `postgres` | `postgres://…`: several processes, durable |
+//! | `bulk` | Bulk API 2.0: [`Connection::bulk`] and [`Query::fetch_bulk`] |
 //! | `metrics` | counts each [`Event`] through the `metrics` facade |
 //! | `test-util` | the contract suite for authors of stores, `store::contract` |
 
@@ -83,10 +84,15 @@ mod secret;
 pub mod store;
 mod web;
 
+#[cfg(feature = "bulk")]
+pub use self::api::{Bulk, BulkRecords, IngestError, IngestJob, JobInfo, JobState, Loaded, Refused};
 pub use self::{
     api::{
-        ApiUsage, ApiVersion, Connection, Cursor, InvalidApiVersion, InvalidPath, Page, Query, RawRequest,
-        RawResponse, Records, SObject, ToRecordId, Upserted, soql,
+        ApiUsage, ApiVersion, AssignmentRule, ChildRelationship, Composite, CompositeAnswers, Connection,
+        Cursor, Deleted, DeletedRecord, FieldDescription, Hit, InvalidApiVersion, InvalidPath, Limit,
+        ObjectDescription, ObjectSummary, Page, PicklistValue, Query, RawRequest, RawResponse, RecordError,
+        Records, Reference, SObject, SaveResult, SavedRecord, Search, SearchIn, ToRecordId, Updated,
+        Upserted, VersionInfo, soql,
     },
     config::{Config, ConfigError, Problem, Routes, SessionMode},
     error::{Error, ErrorEntry, InvalidAnswer, InvalidRequest, Result},

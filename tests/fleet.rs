@@ -101,7 +101,7 @@ async fn a_leader_that_is_killed_costs_one_more_call_at_most() {
         org.faults().clear();
         org.faults().refresh(fault);
         org.expire_access_tokens();
-        let (url, cookies) = (leader.url(""), cookie(&browser));
+        let (url, cookies) = (leader.url(""), browser.cookie_line());
         let cut = tokio::task::spawn_blocking(move || {
             raw::get_and_reset(&url, "/accounts", &cookies, Duration::from_millis(600));
         });
@@ -137,7 +137,7 @@ async fn a_sigterm_in_the_middle_of_a_refresh_loses_nothing() {
         assert_eq!(browser.visit(&app.url("/accounts")).await.status, 200);
         org.expire_access_tokens();
         org.faults().refresh(Fault::Delay(Duration::from_secs(2)));
-        let (url, cookies) = (app.url(""), cookie(&browser));
+        let (url, cookies) = (app.url(""), browser.cookie_line());
         tokio::task::spawn_blocking(move || {
             raw::get_and_reset(&url, "/accounts", &cookies, Duration::from_millis(300));
         })
@@ -154,9 +154,4 @@ async fn a_sigterm_in_the_middle_of_a_refresh_loses_nothing() {
         assert_eq!(browser.fetch(&app.url("/accounts")).await.status, 200, "{store}");
         assert_eq!((org.token_calls("refresh_token"), org.refresh_reuse_count()), (1, 0), "{store}");
     }
-}
-
-fn cookie(browser: &Client) -> String {
-    let cookies = browser.cookies("127.0.0.1");
-    cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
 }

@@ -15,11 +15,6 @@ async fn crowd(world: &World, browser: &Client, n: usize) -> Vec<Page> {
     join_all((0..n).map(|_| browser.fetch(&url))).await
 }
 
-fn cookie(browser: &Client) -> String {
-    let cookies = browser.cookies("127.0.0.1");
-    cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
-}
-
 /// F-15: 50 requests on an expired token over 4 workers, and a token endpoint that takes a second.
 #[actix_web::test]
 async fn fifty_requests_on_an_expired_token_make_one_token_call() {
@@ -46,7 +41,7 @@ async fn a_client_that_goes_away_does_not_lose_the_rotated_token() {
     let browser = world.logged_in().await;
     world.org.expire_access_tokens();
     world.org.faults().refresh(Fault::Delay(Duration::from_secs(1)));
-    let (url, cookies) = (world.app.url.clone(), cookie(&browser));
+    let (url, cookies) = (world.app.url.clone(), browser.cookie_line());
     let cut = tokio::task::spawn_blocking(move || {
         raw::get_and_reset(&url, "/names", &cookies, Duration::from_millis(400));
     });
@@ -72,7 +67,7 @@ async fn a_client_that_goes_away_does_not_lose_the_rotated_token() {
 
     // Alone: nobody waits for the refresh, and it is kept all the same.
     world.org.expire_access_tokens();
-    let (url, cookies) = (world.app.url.clone(), cookie(&browser));
+    let (url, cookies) = (world.app.url.clone(), browser.cookie_line());
     tokio::task::spawn_blocking(move || {
         raw::get_and_reset(&url, "/names", &cookies, Duration::from_millis(300))
     })

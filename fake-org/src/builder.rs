@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::auth::settings::{App, ParallelRefresh, RefreshPolicy, Settings};
 use crate::base::{ids, random};
 use crate::data::seed::Sample;
+use crate::declared::Declared;
 use crate::log::Host;
 use crate::org::FakeOrg;
 use crate::server::{LOOPBACK, Server, bind};
@@ -32,8 +33,8 @@ pub enum StartError {
     /// No thread or runtime for the servers.
     #[error("cannot start the servers: {0}")]
     Serve(#[source] std::io::Error),
-    /// The sample data could not be made.
-    #[error("cannot make the sample data: {0}")]
+    /// The sample data, or what was declared, could not be made.
+    #[error("cannot fill the org: {0}")]
     Data(String),
     /// An option has a value that means nothing.
     #[error("{0}")]
@@ -51,6 +52,7 @@ pub struct Builder {
     app: App,
     settings: Settings,
     sample: Sample,
+    pub(crate) declared: Declared,
 }
 
 impl Default for Builder {
@@ -63,6 +65,7 @@ impl Default for Builder {
             app: App::default(),
             settings: Settings::default(),
             sample: Sample::default(),
+            declared: Declared::default(),
         }
     }
 }
@@ -142,6 +145,12 @@ impl Builder {
         self
     }
 
+    /// How long a bulk job takes; 300 ms by default.
+    pub fn bulk_delay(mut self, delay: Duration) -> Self {
+        self.settings.bulk_delay = delay;
+        self
+    }
+
     /// Client id and secret of the app.
     pub fn client(mut self, id: &str, secret: &str) -> Self {
         self.app.client_id = id.to_owned();
@@ -215,9 +224,16 @@ impl Builder {
                 ids::normalize(&format!("00DFk0{tail}")).unwrap_or_else(|| ids::make("00D", 1))
             }
         };
-        let org =
-            Org::new(self.app, self.auto_approve, self.settings, &organization_id, self.sample, origins)
-                .map_err(|error| StartError::Data(error.to_string()))?;
+        let org = Org::new(
+            self.app,
+            self.auto_approve,
+            self.settings,
+            &organization_id,
+            self.sample,
+            origins,
+            self.declared,
+        )
+        .map_err(StartError::Data)?;
         let org = Arc::new(org);
         let server = Server::start(Arc::clone(&org)).map_err(StartError::Serve)?;
         server.listen(login, Host::Login);

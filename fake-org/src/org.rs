@@ -187,7 +187,7 @@ impl FakeOrg {
     ///
     /// When the sample data cannot be made.
     pub fn reset(&self) -> Result<(), StartError> {
-        self.org.reset().map_err(|error| StartError::Data(error.to_string()))
+        self.org.reset().map_err(StartError::Data)
     }
 
     /// How many token calls there were with this `grant_type`, faulted ones included.
@@ -257,6 +257,12 @@ impl FakeOrg {
     #[must_use]
     pub fn moved_instance_url(&self) -> String {
         self.org.origins().moved_instance
+    }
+
+    /// Locks records as if somebody else were writing them: writes answer `UNABLE_TO_LOCK_ROW`. An empty list
+    /// unlocks all.
+    pub fn lock_rows(&self, ids: &[&str]) {
+        self.org.lock_rows(ids);
     }
 
     /// Puts the org's clock forward: tokens age, sessions expire, date literals move.

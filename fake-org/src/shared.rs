@@ -6,11 +6,13 @@ use crate::auth::keys::Signer;
 use crate::auth::settings::{App, Settings};
 use crate::auth::users::User;
 use crate::auth::{Auth, Counters};
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, Millis, machine_now};
 use crate::base::lock;
 use crate::data::Data;
 use crate::data::seed::Sample;
+use crate::declared::Declared;
 use crate::fault::Faults;
+use crate::jobs::Jobs;
 use crate::log::{Host, Log};
 use crate::soql::cursor::Cursors;
 
@@ -39,7 +41,16 @@ impl Origins {
     }
 }
 
-/// One org. Lock order: no two of these locks are ever held at once.
+/// A declared Apex REST resource.
+#[derive(Clone, Debug)]
+pub(crate) struct Apex {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) status: u16,
+    pub(crate) body: serde_json::Value,
+}
+
+/// One org. Lock order: work on the records may take any other lock; no other two are ever held at once.
 #[derive(Debug)]
 pub(crate) struct Org {
     pub(crate) app: App,
@@ -51,6 +62,12 @@ pub(crate) struct Org {
     pub(crate) log: Log,
     pub(crate) data: Data,
     pub(crate) cursors: Cursors,
+    /// When it was made, on its own clock.
+    pub(crate) started: Millis,
+    /// What `/services/apexrest/…` answers: method, path, status, body.
+    pub(crate) apex: Vec<Apex>,
+    declared: Declared,
+    jobs: Mutex<Jobs>,
     settings: Mutex<Settings>,
     auth: Mutex<Auth>,
     signer: Mutex<Signer>,
@@ -66,7 +83,9 @@ impl Org {
         organization_id: &str,
         sample: Sample,
         origins: Origins,
-    ) -> Result<Self, crate::data::DataError> {
+        declared: Declared,
+    ) -> Result<Self, String> {
+        let people = declared.people(organization_id);
         let org = Self {
             app,
             auto_approve,
@@ -75,47 +94,69 @@ impl Org {
             clock: Clock::default(),
             faults: Faults::default(),
             log: Log::default(),
-            data: Data::open()?,
+            data: Data::open(declared.schema()?).map_err(|error| error.to_string())?,
             cursors: Cursors::default(),
+            started: machine_now(),
+            apex: declared.apex(),
+            declared,
+            jobs: Mutex::default(),
             settings: Mutex::new(settings),
-            auth: Mutex::new(Auth::new(organization_id)),
+            auth: Mutex::new(Auth::new(organization_id, people)),
             signer: Mutex::new(Signer::default()),
             origins: Mutex::new(origins),
             api_calls: Mutex::new(0),
         };
+        let now = org.clock.now();
+        org.data.with(|data| org.declared.set_rules(data, now))?;
         org.fill()?;
         Ok(org)
     }
 
-    fn fill(&self) -> Result<(), crate::data::DataError> {
+    fn fill(&self) -> Result<(), String> {
         let users = self.auth(|auth| {
             if self.auto_approve {
                 auth.signed_in = auth.users.first().map(|user| user.id.clone());
             }
             auth.users.clone()
         });
-        self.data.seed(&self.sample, &users, self.clock.now())
+        let now = self.clock.now();
+        self.data.seed(&self.sample, &users, now).map_err(|error| error.to_string())?;
+        let first = users.first().map_or("", |user| user.id.as_str());
+        self.data.with(|data| self.declared.write_rows(data, first, now))
     }
 
     /// Back to how it started: sample data, no logins, no tokens, no faults. Addresses and keys stay.
-    pub(crate) fn reset(&self) -> Result<(), crate::data::DataError> {
+    pub(crate) fn reset(&self) -> Result<(), String> {
         self.faults.clear();
         self.clock.reset();
         *lock(&self.settings) = self.first_settings.clone();
         self.auth(|auth| {
             let in_flight = auth.counters.in_flight;
-            *auth = Auth::new(&auth.organization_id);
+            let people = self.declared.people(&auth.organization_id);
+            *auth = Auth::new(&auth.organization_id, people);
             auth.counters = Counters { in_flight, ..Counters::default() };
         });
         *lock(&self.api_calls) = 0;
         lock(&self.origins).has_moved = false;
         self.log.clear();
         self.cursors.close_all();
+        *lock(&self.jobs) = Jobs::default();
         self.fill()
     }
 
     pub(crate) fn auth<T>(&self, work: impl FnOnce(&mut Auth) -> T) -> T {
         work(&mut lock(&self.auth))
+    }
+
+    pub(crate) fn jobs<T>(&self, work: impl FnOnce(&mut Jobs) -> T) -> T {
+        work(&mut lock(&self.jobs))
+    }
+
+    /// The answer declared for an Apex REST call.
+    pub(crate) fn apex(&self, method: &str, path: &str) -> Option<(u16, serde_json::Value)> {
+        let found =
+            self.apex.iter().find(|apex| apex.method.eq_ignore_ascii_case(method) && apex.path == path);
+        found.map(|apex| (apex.status, apex.body.clone()))
     }
 
     pub(crate) fn settings(&self) -> Settings {
@@ -140,6 +181,14 @@ impl Org {
 
     pub(crate) fn rotate_key(&self) {
         lock(&self.signer).generation += 1;
+    }
+
+    /// Locks these records; none: unlocks all.
+    pub(crate) fn lock_rows(&self, ids: &[&str]) {
+        self.data.with(|data| {
+            data.rules.locked.clear();
+            data.rules.locked.extend(ids.iter().filter_map(|id| crate::base::ids::normalize(id)));
+        });
     }
 
     /// Counts one API call; the number used so far.

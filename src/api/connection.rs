@@ -10,6 +10,7 @@ use super::{
     path::ResourcePath,
     query,
     send::{CALL_DEADLINE, Call},
+    shared::ApiShared,
     usage::LatestUsage,
 };
 use crate::{
@@ -46,7 +47,9 @@ struct Shared {
     grant: GrantHandle,
     http: HttpClient,
     version: ApiVersion,
-    usage: LatestUsage,
+    /// Of the organization: all of its calls count together.
+    usage: Arc<LatestUsage>,
+    of_app: Arc<ApiShared>,
 }
 
 impl fmt::Debug for Connection {
@@ -59,8 +62,14 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(grant: GrantHandle, http: HttpClient, version: ApiVersion) -> Self {
-        let shared = Shared { grant, http, version, usage: LatestUsage::default() };
+    pub(crate) fn new(
+        grant: GrantHandle,
+        http: HttpClient,
+        version: ApiVersion,
+        of_app: Arc<ApiShared>,
+    ) -> Self {
+        let usage = of_app.usage(grant.key().org());
+        let shared = Shared { grant, http, version, usage, of_app };
         Self { shared: Arc::new(shared), deadline: CALL_DEADLINE }
     }
 
@@ -102,7 +111,7 @@ impl Connection {
         Ok(self.shared.grant.current()?.scopes.clone())
     }
 
-    /// How much of the organization's API allocation is used up, as the latest answer to this connection said.
+    /// How much of the organization's API allocation is used up, as its latest answer to this app said.
     pub fn api_usage(&self) -> Option<ApiUsage> {
         self.shared.usage.get()
     }
@@ -180,6 +189,10 @@ impl Connection {
 
     pub(super) fn grant(&self) -> &GrantHandle {
         &self.shared.grant
+    }
+
+    pub(super) fn shared(&self) -> &ApiShared {
+        &self.shared.of_app
     }
 
     pub(super) fn http(&self) -> &HttpClient {

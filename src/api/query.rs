@@ -93,6 +93,12 @@ impl<T> Query<T> {
         Ok(call)
     }
 
+    #[cfg(feature = "bulk")]
+    pub(super) fn into_bulk(self) -> Result<(Connection, String, &'static str)> {
+        let soql = self.binds.render(&self.soql)?;
+        Ok((self.connection, soql, self.resource))
+    }
+
     /// `SELECT COUNT()` announces a number of rows and sends none.
     fn is_count(&self) -> bool {
         let mut words = self.soql.chars().filter(|character| !character.is_whitespace());
@@ -171,6 +177,18 @@ impl<T: DeserializeOwned> Query<T> {
             let Some(cursor) = page.next else { return Ok(None) };
             page = self::page(&self.connection, next_call(cursor, self.max_page_bytes)).await?;
         }
+    }
+
+    /// How Salesforce would run the query: plans with their costs, the cheapest first. Costs one call, and reads nothing.
+    /// Source: REST API Developer Guide, "Query Performance Feedback".
+    ///
+    /// # Errors
+    /// As [`page`](Self::page).
+    pub async fn explain(self) -> Result<serde_json::Value> {
+        let soql = self.binds.render(&self.soql)?;
+        let mut path = ResourcePath::versioned(self.connection.api_version(), "query")?;
+        path.push_query("explain", &soql);
+        self.connection.read(path).await
     }
 
     /// The first page; the others are read with [`Connection::page`].

@@ -97,7 +97,7 @@ fn contains(body: &[u8], text: &str) -> bool {
 
 /// The names that the different parts of the API give to the same three things.
 #[derive(Deserialize)]
-struct RawEntry {
+pub(super) struct RawEntry {
     #[serde(alias = "statusCode", alias = "error", default)]
     #[serde(rename = "errorCode")]
     code: String,
@@ -121,18 +121,18 @@ fn entries(body: &[u8]) -> Vec<ErrorEntry> {
         Err(_) => return Vec::new(),
     };
     let entries = raw.into_iter().filter(|entry| !(entry.code.is_empty() && entry.message.is_empty()));
-    let entries = entries.take(MAX_ENTRIES).map(|entry| ErrorEntry {
-        code: word(entry.code, ""),
-        message: text(entry.message),
-        fields: entry
-            .fields
-            .unwrap_or_default()
-            .into_iter()
-            .take(MAX_ENTRIES)
-            .map(|field| word(field, "."))
-            .collect(),
-    });
-    entries.collect()
+    entries.take(MAX_ENTRIES).map(ErrorEntry::from).collect()
+}
+
+impl From<RawEntry> for ErrorEntry {
+    fn from(entry: RawEntry) -> Self {
+        let fields = entry.fields.unwrap_or_default().into_iter().take(MAX_ENTRIES);
+        Self {
+            code: word(entry.code, ""),
+            message: text(entry.message),
+            fields: fields.map(|field| word(field, ".")).collect(),
+        }
+    }
 }
 
 /// A code or the name of a field. They are printed in errors and logs, so that nothing else may hide in them.

@@ -58,6 +58,11 @@ impl Call {
         self
     }
 
+    pub(crate) fn harmful(mut self) -> Self {
+        self.replay = Replay::Harmful;
+        self
+    }
+
     pub(crate) fn harmless(mut self) -> Self {
         self.replay = Replay::Harmless;
         self

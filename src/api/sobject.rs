@@ -1,6 +1,9 @@
 //! Records of one kind of object.
 
-use reqwest::Method;
+use reqwest::{
+    Method,
+    header::{HeaderMap, HeaderName, HeaderValue},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
@@ -21,6 +24,21 @@ use crate::{InvalidAnswer, InvalidId, Result, SalesforceId, http::Answer};
 pub struct SObject {
     connection: Connection,
     name: Result<ObjectName, InvalidName>,
+    all_or_none: bool,
+    /// What Salesforce is asked to do beside saving.
+    options: HeaderMap,
+}
+
+/// What is to become of the owner of a lead or case that is saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AssignmentRule {
+    /// The active rule assigns it.
+    Active,
+    /// No rule does.
+    None,
+    /// This rule does.
+    Id(SalesforceId),
 }
 
 /// What an upsert did.
@@ -44,7 +62,65 @@ struct Saved {
 
 impl SObject {
     pub(super) fn new(connection: Connection, name: &str) -> Self {
-        Self { connection, name: name.parse() }
+        Self { connection, name: name.parse(), all_or_none: false, options: HeaderMap::new() }
+    }
+
+    /// Whether the calls of many records save all of a chunk of 200, or none.
+    #[must_use]
+    pub fn all_or_none(mut self, all_or_none: bool) -> Self {
+        self.all_or_none = all_or_none;
+        self
+    }
+
+    /// Saves records that duplicate rules only warn of (`Sforce-Duplicate-Rule-Header: allowSave`).
+    #[must_use]
+    pub fn allow_duplicates(self) -> Self {
+        self.option("sforce-duplicate-rule-header", HeaderValue::from_static("allowSave=true"))
+    }
+
+    /// Who becomes the owner of leads and cases that are saved (`Sforce-Auto-Assign`). Unless said otherwise, the active
+    /// rule decides.
+    #[must_use]
+    pub fn assignment_rule(self, rule: AssignmentRule) -> Self {
+        let value = match rule {
+            AssignmentRule::Active => HeaderValue::from_static("TRUE"),
+            AssignmentRule::None => HeaderValue::from_static("FALSE"),
+            AssignmentRule::Id(id) => match HeaderValue::from_str(id.as_str()) {
+                Ok(value) => value,
+                // An id is letters and digits.
+                Err(_) => return self,
+            },
+        };
+        self.option("sforce-auto-assign", value)
+    }
+
+    /// Puts records that are read or saved among those that the user used last (`Sforce-Mru`).
+    #[must_use]
+    pub fn update_recently_used(self) -> Self {
+        self.option("sforce-mru", HeaderValue::from_static("updateMru=true"))
+    }
+
+    fn option(mut self, name: &'static str, value: HeaderValue) -> Self {
+        self.options.insert(HeaderName::from_static(name), value);
+        self
+    }
+
+    pub(super) fn is_all_or_none(&self) -> bool {
+        self.all_or_none
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn with_options(&self, mut call: Call) -> Call {
+        call.headers.extend(self.options.clone());
+        call
+    }
+
+    /// The object's name, checked.
+    pub(super) fn name(&self) -> Result<String> {
+        Ok(self.name.as_ref().map_err(|error| *error)?.to_string())
     }
 
     /// Creates a record.
@@ -57,7 +133,7 @@ impl SObject {
     /// validation rules, …), with all reasons in [`Error::entries`](crate::Error::entries).
     pub async fn create<T: Serialize + ?Sized>(&self, record: &T) -> Result<SalesforceId> {
         let call = Call::new(Method::POST, self.path(&[])?).json(decode::body(record)?);
-        Ok(saved(&self.connection.send(call).await?)?.id)
+        Ok(saved(&self.connection.send(self.with_options(call)).await?)?.id)
     }
 
     /// Reads a record with all the fields that the user may see.
@@ -91,7 +167,7 @@ impl SObject {
     /// As [`create`](Self::create), and status 404 when there is no such record.
     pub async fn update<T: Serialize + ?Sized>(&self, id: impl ToRecordId, record: &T) -> Result<()> {
         let call = Call::new(Method::PATCH, self.record(id)?).json(decode::body(record)?);
-        self.connection.send(call).await?;
+        self.connection.send(self.with_options(call)).await?;
         Ok(())
     }
 
@@ -112,7 +188,7 @@ impl SObject {
         let field: FieldName = field.parse()?;
         let path = self.path(&[field.as_str(), &segment(value)?])?;
         let call = Call::new(Method::PATCH, path).json(decode::body(record)?).harmless();
-        let saved = saved(&self.connection.send(call).await?)?;
+        let saved = saved(&self.connection.send(self.with_options(call)).await?)?;
         Ok(Upserted { id: saved.id, created: saved.created })
     }
 
@@ -141,7 +217,7 @@ impl SObject {
     }
 
     async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
-        Ok(decode::json(&self.connection.send(call).await?.body)?)
+        Ok(decode::json(&self.connection.send(self.with_options(call)).await?.body)?)
     }
 }
 

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use super::Version;
 
 /// What is going on with one grant's tokens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Machine {
     current: Option<Version>,
     phase: Phase,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Phase {
     Idle,
     /// A refresh of this version is on its way.
@@ -39,7 +39,7 @@ pub(super) enum Need {
 }
 
 /// How a refresh ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Outcome {
     /// There is a version to use: made by this refresh, or found in the store.
     Moved(Version),
@@ -47,6 +47,29 @@ pub(super) enum Outcome {
     Failed { again_in: Duration },
     /// The grant is no longer good.
     Over,
+}
+
+/// What a store holds, seen by someone who refreshes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// Nothing: the login was ended.
+    Gone,
+    /// The version that is to be refreshed, or one before it: a store that fell back to an older state of the same login
+    /// is behind, not ahead.
+    Ours,
+    /// Someone else's: their refresh, or another login.
+    Theirs,
+}
+
+impl Stored {
+    /// Compares what is stored with the version `from` that is to be refreshed.
+    pub(super) fn seen_from(from: Version, stored: Option<Version>) -> Self {
+        match stored {
+            None => Self::Gone,
+            Some(stored) if stored == from || from.is_after(stored) => Self::Ours,
+            Some(_) => Self::Theirs,
+        }
+    }
 }
 
 impl Machine {

@@ -7,6 +7,8 @@ pub(crate) mod keep_alive;
 mod live;
 mod logins;
 mod machine;
+#[cfg(test)]
+mod model;
 mod overview;
 mod refresh;
 #[cfg(test)]

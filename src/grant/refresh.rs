@@ -14,6 +14,7 @@ use tokio::{sync::watch, time::sleep};
 use super::{
     Engine, GrantError, LiveGrant, Version,
     cell::{Cell, Renewed},
+    machine::Stored,
 };
 use crate::{
     events::Event,
@@ -158,9 +159,10 @@ impl Refresh {
             Err(StoreError::Corrupt(_)) => return Err(GrantError::LoginOver),
             Err(error) => return Err(unavailable(error)),
         };
-        // A store that fell back to an older state of the same login is behind us, not ahead.
-        if record.version == self.from.version || self.from.version.is_after(record.version) {
-            return Ok(None);
+        match Stored::seen_from(self.from.version, Some(record.version)) {
+            Stored::Gone => return Err(GrantError::LoginOver),
+            Stored::Ours => return Ok(None),
+            Stored::Theirs => {}
         }
         LiveGrant::open(&self.engine.parts.keys, &record).map(Some).map_err(|_| GrantError::LoginOver)
     }
@@ -288,7 +290,10 @@ async fn write(engine: &Engine, from: Version, record: &GrantRecord) -> Result<S
     loop {
         match engine.parts.store.replace_grant(expected, record.clone()).await? {
             // Each turn needs someone else's write in between, so that this ends.
-            Swap::Moved(stored) if record.version.is_after(stored.version) && stored.version != expected => {
+            Swap::Moved(stored)
+                if stored.version != expected
+                    && Stored::seen_from(record.version, Some(stored.version)) == Stored::Ours =>
+            {
                 expected = stored.version;
             }
             swap => return Ok(swap),

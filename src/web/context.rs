@@ -55,7 +55,8 @@ impl Worker {
     }
 
     pub(crate) fn connection(&self, grant: GrantHandle) -> Connection {
-        Connection::new(grant, self.0.http.clone(), self.settings().api_version)
+        let shared = self.0.salesforce.api_shared();
+        Connection::new(grant, self.0.http.clone(), self.settings().api_version, shared)
     }
 }
 

@@ -64,7 +64,10 @@ impl Answer {
                 Error::Internal(_)
                 | Error::Bind(_)
                 | Error::InvalidRequest(
-                    InvalidRequest::Body(_) | InvalidRequest::Method | InvalidRequest::Header,
+                    InvalidRequest::Body(_)
+                    | InvalidRequest::Csv
+                    | InvalidRequest::Method
+                    | InvalidRequest::Header,
                 ) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong in this app."),
                 Error::NotMounted => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "not_set_up", "This app is not set up correctly.")

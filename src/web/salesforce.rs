@@ -8,6 +8,7 @@ use url::Url;
 use super::context::Worker;
 use crate::{
     Connection, Error, OrgId, Result, Secret, UserId,
+    api::ApiShared,
     background::Background,
     clock::Clock,
     config::{Config, ConfigError, Problem, Routes, SessionMode, Settings},
@@ -48,6 +49,7 @@ struct Inner {
     outbound: Arc<Outbound>,
     oauth: OAuthClient,
     http: HttpClient,
+    api: Arc<ApiShared>,
     engine: Arc<Engine>,
     background: Background,
     clock: Clock,
@@ -151,7 +153,12 @@ impl Salesforce {
     }
 
     fn connection(&self, grant: crate::grant::GrantHandle) -> Connection {
-        Connection::new(grant, self.inner.http.clone(), self.inner.settings.api_version)
+        let version = self.inner.settings.api_version;
+        Connection::new(grant, self.inner.http.clone(), version, self.api_shared())
+    }
+
+    pub(crate) fn api_shared(&self) -> Arc<ApiShared> {
+        Arc::clone(&self.inner.api)
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -403,6 +410,7 @@ fn start(
         let spawner = background.spawner();
         spawner.spawn(keep_alive::run(Arc::downgrade(&engine), spawner.clone(), unused_for));
     }
-    let inner = Inner { settings, outbound, oauth, http, engine, background, clock };
+    let api = Arc::new(ApiShared::default());
+    let inner = Inner { settings, outbound, oauth, http, api, engine, background, clock };
     Ok(Salesforce { inner: Arc::new(inner) })
 }

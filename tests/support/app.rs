@@ -72,6 +72,7 @@ pub fn routes(app: &mut web::ServiceConfig) {
         .service(whoami)
         .service(names)
         .service(impatient)
+        .service(streamed)
         .service(cached)
         .service(session)
         .service(
@@ -121,6 +122,16 @@ async fn impatient(sf: SalesforceConn) -> impl Responder {
         Ok(Ok(_)) => "rows",
         Ok(Err(_)) => "error",
         Err(_) => "gave up",
+    }
+}
+
+/// Every account, streamed.
+#[get("/streamed/{form}")]
+async fn streamed(sf: SalesforceConn, form: web::Path<String>) -> impl Responder {
+    let rows = sf.query::<serde_json::Value>("SELECT Id, Name FROM Account ORDER BY Name").fetch();
+    match form.as_str() {
+        "array" => HttpResponse::Ok().content_type("application/json").streaming(rows.into_json_array()),
+        _ => HttpResponse::Ok().content_type("application/x-ndjson").streaming(rows.into_ndjson()),
     }
 }
 

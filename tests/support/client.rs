@@ -172,6 +172,12 @@ impl Client {
         self.jar.lock().unwrap().get(host).cloned().unwrap_or_default()
     }
 
+    /// The `Cookie` header for loopback.
+    pub fn cookie_line(&self) -> String {
+        let cookies = self.cookies("127.0.0.1");
+        cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
     pub fn set_cookie(&self, host: &str, name: &str, value: &str) {
         self.jar
             .lock()

@@ -36,6 +36,15 @@ pub fn get(url: &str, target: &str, headers: &[u8]) -> String {
     exchange(url, &request)
 }
 
+/// Sends a GET and leaves the answer to be read.
+pub fn begin(url: &str, target: &str, cookie: &str) -> TcpStream {
+    let mut stream = connect(url);
+    let host = stream.peer_addr().unwrap();
+    write!(stream, "GET {target} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    stream
+}
+
 /// The status of an answer.
 pub fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)

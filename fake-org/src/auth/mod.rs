@@ -50,10 +50,13 @@ pub(crate) struct Counters {
 }
 
 impl Auth {
-    pub(crate) fn new(organization_id: &str) -> Self {
+    /// The sample users and others.
+    pub(crate) fn new(organization_id: &str, others: Vec<User>) -> Self {
+        let mut users = users::sample(organization_id);
+        users.extend(others);
         Self {
             organization_id: organization_id.to_owned(),
-            users: users::sample(organization_id),
+            users,
             inactive: BTreeSet::new(),
             signed_in: None,
             browsers: HashMap::new(),

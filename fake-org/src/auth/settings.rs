@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) page_size: usize,
     /// The answers of `/limits` and `Sforce-Limit-Info`.
     pub(crate) api_limit: u64,
+    /// How long a bulk job takes.
+    pub(crate) bulk_delay: Duration,
 }
 
 impl Default for Settings {
@@ -54,6 +56,7 @@ impl Default for Settings {
             pkce_required: true,
             page_size: 2_000,
             api_limit: 15_000,
+            bulk_delay: Duration::from_millis(300),
         }
     }
 }

@@ -56,6 +56,16 @@ pub(crate) fn datetime(at: Millis) -> String {
     )
 }
 
+/// The moment of a stored datetime, `2015-08-20T11:50:05.000+0000`.
+pub(crate) fn moment(stored: &str) -> Option<Millis> {
+    let number = |from: usize, to: usize| stored.get(from..to)?.parse::<u16>().ok();
+    let month = time::Month::try_from(u8::try_from(number(5, 7)?).ok()?).ok()?;
+    let small = |from: usize, to: usize| u8::try_from(number(from, to)?).ok();
+    let date = time::Date::from_calendar_date(i32::from(number(0, 4)?), month, small(8, 10)?).ok()?;
+    let at = date.with_hms_milli(small(11, 13)?, small(14, 16)?, small(17, 19)?, number(20, 23)?).ok()?;
+    i64::try_from(at.assume_utc().unix_timestamp_nanos() / 1_000_000).ok()
+}
+
 /// A datetime as the identity URL writes it: `2026-01-15T17:02:11Z`.
 pub(crate) fn zulu(at: Millis) -> String {
     let long = datetime(at);
@@ -75,6 +85,7 @@ mod tests {
     #[test]
     fn writes_datetimes_as_salesforce_does() {
         assert_eq!(datetime(1_278_448_384_422), "2010-07-06T20:33:04.422+0000");
+        assert_eq!(moment(&datetime(1_278_448_384_422)), Some(1_278_448_384_422));
         assert_eq!(zulu(1_278_448_384_422), "2010-07-06T20:33:04Z");
         assert_eq!(date(1_278_448_384_422), "2010-07-06");
     }

@@ -14,7 +14,8 @@ pub(crate) fn to_json(kind: Kind, value: ValueRef<'_>) -> Json {
         (Kind::Boolean, ValueRef::Integer(n)) => json!(n != 0),
         // An unset checkbox is false, never null.
         (Kind::Boolean, ValueRef::Null) => json!(false),
-        (Kind::Currency, ValueRef::Integer(n)) => json!(f64::from(i32::try_from(n).unwrap_or(i32::MAX))),
+        #[allow(clippy::cast_precision_loss, reason = "JSON numbers of such fields are doubles anyway")]
+        (Kind::Currency | Kind::Double, ValueRef::Integer(n)) => json!(n as f64),
         (_, ValueRef::Integer(n)) => json!(n),
         (_, ValueRef::Real(x)) => json!(x),
         (_, ValueRef::Text(bytes)) => json!(String::from_utf8_lossy(bytes)),
@@ -49,6 +50,7 @@ pub(crate) fn from_json(field: &Field, value: &Json) -> Result<Sql, Refusal> {
         Kind::Boolean => value.as_bool().map(|b| Sql::Integer(i64::from(b))).ok_or_else(|| wrong("boolean")),
         Kind::Int => value.as_i64().map(Sql::Integer).ok_or_else(|| wrong("int")),
         Kind::Currency => value.as_f64().map(Sql::Real).ok_or_else(|| wrong("currency")),
+        Kind::Double => value.as_f64().map(Sql::Real).ok_or_else(|| wrong("double")),
         Kind::Date => {
             let text = value.as_str().ok_or_else(|| wrong("date"))?;
             parse_date(text).map(|_| Sql::Text(text.to_owned())).ok_or_else(|| wrong("date"))
@@ -65,7 +67,7 @@ pub(crate) fn from_json(field: &Field, value: &Json) -> Result<Sql, Refusal> {
             })?;
             Ok(Sql::Text(id))
         }
-        Kind::Text(_) | Kind::Email | Kind::Phone | Kind::Url | Kind::Picklist => text(field, value, &wrong),
+        _ => text(field, value, &wrong),
     }
 }
 
@@ -76,7 +78,8 @@ fn text(field: &Field, value: &Json, wrong: &dyn Fn(&str) -> Refusal) -> Result<
         return Ok(Sql::Null);
     }
     let max = match field.kind {
-        Kind::Text(max) => max,
+        Kind::Text(max) | Kind::TextArea(max) => max,
+        Kind::MultiPicklist => 4_099,
         Kind::Email => 80,
         Kind::Phone => 40,
         _ => 255,
@@ -87,6 +90,16 @@ fn text(field: &Field, value: &Json, wrong: &dyn Fn(&str) -> Refusal) -> Result<
             format!("{}: data value too large: {text} (max length={max})", field.label),
         )
         .about(field.name));
+    }
+    if field.restricted {
+        let unknown = text.split(';').find(|part| !field.values.contains(part));
+        if let Some(part) = unknown {
+            return Err(Refusal::bad(
+                "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+                format!("{}: bad value for restricted picklist field: {part}", field.label),
+            )
+            .about(field.name));
+        }
     }
     if field.kind == Kind::Email {
         let well_formed =

@@ -3,6 +3,8 @@
 mod convert;
 mod error;
 mod rows;
+mod rules;
+mod samples;
 pub(crate) mod schema;
 pub(crate) mod seed;
 
@@ -14,9 +16,10 @@ use rusqlite::Connection;
 pub(crate) use convert::{parse_date, parse_datetime, to_json};
 pub(crate) use error::{DataError, Refusal};
 pub(crate) use rows::Writer;
+pub(crate) use rules::{DuplicateRule, Rules, ValidationRule};
 
 use crate::base::{ids, lock};
-use schema::{OBJECTS, Object};
+use schema::{Object, Schema};
 
 /// A record as JSON, without `attributes`.
 pub(crate) type Record = serde_json::Map<String, serde_json::Value>;
@@ -30,39 +33,58 @@ pub(crate) struct Data {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) sqlite: Connection,
+    pub(crate) schema: Schema,
+    pub(crate) rules: Rules,
     /// Object name → the number of the last id given.
     last: HashMap<&'static str, u64>,
 }
 
 impl Inner {
-    pub(crate) fn next_id(&mut self, object: &Object) -> String {
+    pub(crate) fn next_id(&mut self, object: &Object) -> (String, u64) {
         let last = self.last.entry(object.name).or_insert(0);
         *last += 1;
-        ids::make(object.prefix, *last)
+        (ids::make(object.prefix, *last), *last)
+    }
+
+    /// Does work that is taken back as a whole when it says `false` or fails. May be nested.
+    pub(crate) fn all_or_none<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(T, bool), DataError>,
+    ) -> Result<T, DataError> {
+        self.sqlite.execute_batch("SAVEPOINT step")?;
+        let result = work(self);
+        let undo = !matches!(result, Ok((_, true)));
+        if undo {
+            self.sqlite.execute_batch("ROLLBACK TO step")?;
+        }
+        self.sqlite.execute_batch("RELEASE step")?;
+        result.map(|(done, _)| done)
+    }
+
+    /// How many records of each object there are.
+    pub(crate) fn counts(&self) -> Vec<(&'static str, u64)> {
+        self.schema
+            .objects()
+            .iter()
+            .map(|object| {
+                let sql = format!("SELECT count(*) FROM \"{}\" WHERE IsDeleted = 0", object.name);
+                let count: i64 = self.sqlite.query_row(&sql, [], |row| row.get(0)).unwrap_or(0);
+                (object.name, u64::try_from(count).unwrap_or(0))
+            })
+            .collect()
     }
 }
 
 impl Data {
-    pub(crate) fn open() -> Result<Self, DataError> {
-        Ok(Self { inner: Mutex::new(Inner { sqlite: Connection::open_in_memory()?, last: HashMap::new() }) })
+    pub(crate) fn open(schema: Schema) -> Result<Self, DataError> {
+        let sqlite = Connection::open_in_memory()?;
+        sqlite.set_prepared_statement_cache_capacity(128);
+        let inner = Inner { sqlite, schema, rules: Rules::default(), last: HashMap::new() };
+        Ok(Self { inner: Mutex::new(inner) })
     }
 
     /// Does work on the records; no other work happens meanwhile.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
         work(&mut lock(&self.inner))
-    }
-
-    /// How many records of each object there are.
-    pub(crate) fn counts(&self) -> Vec<(&'static str, u64)> {
-        self.with(|inner| {
-            OBJECTS
-                .iter()
-                .map(|object| {
-                    let sql = format!("SELECT count(*) FROM \"{}\" WHERE IsDeleted = 0", object.name);
-                    let count: i64 = inner.sqlite.query_row(&sql, [], |row| row.get(0)).unwrap_or(0);
-                    (object.name, u64::try_from(count).unwrap_or(0))
-                })
-                .collect()
-        })
     }
 }

@@ -2,9 +2,10 @@
 
 use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension as _, params_from_iter};
+use serde_json::Value as Json;
 
 use super::convert::{from_json, to_json};
-use super::schema::{Field, Kind, Object, object};
+use super::schema::{Field, Kind, Object};
 use super::{DataError, Inner, Record, Refusal};
 use crate::base::clock::{Millis, datetime};
 use crate::base::ids;
@@ -14,6 +15,8 @@ use crate::base::ids;
 pub(crate) struct Writer<'a> {
     pub(crate) user_id: &'a str,
     pub(crate) now: Millis,
+    /// Saves what a duplicate rule would refuse (`Sforce-Duplicate-Rule-Header: allowSave=true`).
+    pub(crate) allow_duplicates: bool,
 }
 
 type Columns = Vec<(&'static Field, Sql)>;
@@ -71,7 +74,13 @@ impl Inner {
         body: &Record,
         by: Writer<'_>,
     ) -> Result<String, DataError> {
+        writable(object)?;
         let mut columns = self.checked(object, body, None)?;
+        for field in object.fields.iter().filter(|field| !field.default.is_empty()) {
+            if !columns.iter().any(|(f, v)| f.name == field.name && *v != Sql::Null) {
+                put(object, &mut columns, field.name, Sql::Text(field.default.to_owned()));
+            }
+        }
         let missing: Vec<&str> = object
             .fields
             .iter()
@@ -85,7 +94,7 @@ impl Inner {
             refusal.fields = missing.into_iter().map(String::from).collect();
             return Err(refusal.into());
         }
-        let id = self.next_id(object);
+        let (id, number) = self.next_id(object);
         let now = datetime(by.now);
         put(object, &mut columns, "Id", Sql::Text(id.clone()));
         put(object, &mut columns, "IsDeleted", Sql::Integer(0));
@@ -98,8 +107,15 @@ impl Inner {
         for name in ["CreatedDate", "LastModifiedDate", "SystemModstamp"] {
             put(object, &mut columns, name, Sql::Text(now.clone()));
         }
+        if object.name == "Case" {
+            put(object, &mut columns, "CaseNumber", Sql::Text(format!("{:08}", 1_000 + number)));
+        }
         derive(object, &mut columns, None);
-        self.insert(object, columns)?;
+        self.all_or_none(|data| {
+            data.insert(object, columns)?;
+            data.check_rules(object, &id, by.allow_duplicates)?;
+            Ok(((), true))
+        })?;
         Ok(id)
     }
 
@@ -111,9 +127,11 @@ impl Inner {
         body: &Record,
         by: Writer<'_>,
     ) -> Result<(), DataError> {
+        writable(object)?;
         let all: Vec<&Field> = object.fields.iter().collect();
         let before = self.record(object, id, &all)?;
         let id = checked_id(object, id)?;
+        self.check_lock(&id)?;
         let mut columns = self.checked(object, body, Some(&id))?;
         if let Some((field, _)) = columns.iter().find(|(field, value)| field.required && *value == Sql::Null)
         {
@@ -131,14 +149,20 @@ impl Inner {
         derive(object, &mut columns, Some(&before));
         let set: Vec<String> = columns.iter().map(|(field, _)| format!("\"{}\" = ?", field.name)).collect();
         let sql = format!("UPDATE \"{}\" SET {} WHERE Id = ?", object.name, set.join(", "));
-        let values = columns.into_iter().map(|(_, value)| value).chain([Sql::Text(id)]);
-        self.sqlite.prepare_cached(&sql)?.execute(params_from_iter(values))?;
-        Ok(())
+        let values: Vec<Sql> =
+            columns.into_iter().map(|(_, value)| value).chain([Sql::Text(id.clone())]).collect();
+        self.all_or_none(|data| {
+            data.sqlite.prepare_cached(&sql)?.execute(params_from_iter(values))?;
+            data.check_rules(object, &id, by.allow_duplicates)?;
+            Ok(((), true))
+        })
     }
 
     /// Moves a record to the recycle bin.
     pub(crate) fn delete(&mut self, object: &Object, id: &str, by: Writer<'_>) -> Result<(), DataError> {
+        writable(object)?;
         self.record(object, id, &[])?;
+        self.check_lock(&checked_id(object, id)?)?;
         if object.name == "User" {
             return Err(Refusal::new(
                 400,
@@ -176,6 +200,13 @@ impl Inner {
                 )
                 .into());
             }
+            if let (Some((lookup, parent)), Json::Object(key)) =
+                (self.schema.relationship(object, name), value)
+            {
+                let id = self.parent_by_key(parent, key)?;
+                columns.push((lookup, Sql::Text(id)));
+                continue;
+            }
             let field = object.field(name).ok_or_else(|| {
                 Refusal::bad(
                     "INVALID_FIELD",
@@ -202,9 +233,32 @@ impl Inner {
         Ok(columns)
     }
 
+    /// `"Account": {"ExternalKey__c": "ACC-1"}`: a parent by its external id.
+    fn parent_by_key(&self, parent: &Object, key: &Record) -> Result<String, DataError> {
+        let found = key.iter().find_map(|(name, value)| {
+            let field = parent.field(name).filter(|field| field.external_id)?;
+            Some((field, value.as_str().map_or_else(|| value.to_string(), String::from)))
+        });
+        let Some((field, value)) = found else {
+            return Err(
+                Refusal::bad("INVALID_FIELD", format!("no external id of {} given", parent.name)).into()
+            );
+        };
+        self.ids_by_key(parent, field, &value)?.into_iter().next().ok_or_else(|| {
+            Refusal::bad(
+                "INVALID_FIELD",
+                format!(
+                    "Foreign key external ID: {value} not found for field {} in entity {}",
+                    field.name, parent.name
+                ),
+            )
+            .into()
+        })
+    }
+
     fn check_references(&self, field: &Field, value: &Sql) -> Result<(), DataError> {
         let (Kind::Reference(target, _), Sql::Text(id)) = (field.kind, value) else { return Ok(()) };
-        let Some(target) = object(target) else { return Ok(()) };
+        let Some(target) = self.schema.object(target) else { return Ok(()) };
         if !id.starts_with(target.prefix) {
             return Err(Refusal::bad(
                 "MALFORMED_ID",
@@ -215,7 +269,8 @@ impl Inner {
         }
         let sql = format!("SELECT 1 FROM \"{}\" WHERE Id = ?1 AND IsDeleted = 0", target.name);
         if self.sqlite.prepare_cached(&sql)?.exists([id])? {
-            return Ok(());
+            // A new child locks its parent too.
+            return Ok(self.check_lock(id)?);
         }
         Err(Refusal::bad("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id").into())
     }
@@ -267,12 +322,26 @@ fn derive(object: &Object, columns: &mut Columns, before: Option<&Record>) {
         });
         now.or_else(|| before?.get(name)?.as_str().map(String::from)).unwrap_or_default()
     };
-    if matches!(object.name, "Contact" | "User") {
+    if matches!(object.name, "Contact" | "Lead" | "User") {
         let name = format!("{} {}", text("FirstName"), text("LastName"));
         put(object, columns, "Name", Sql::Text(name.trim().to_owned()));
     } else if object.name == "Opportunity" {
         let stage = text("StageName");
         put(object, columns, "IsClosed", Sql::Integer(i64::from(stage.starts_with("Closed"))));
         put(object, columns, "IsWon", Sql::Integer(i64::from(stage == "Closed Won")));
+    } else if matches!(object.name, "Case" | "Task") {
+        let closed = matches!(text("Status").as_str(), "Closed" | "Completed");
+        put(object, columns, "IsClosed", Sql::Integer(i64::from(closed)));
     }
+}
+
+fn writable(object: &Object) -> Result<(), Refusal> {
+    if object.read_only {
+        // The wording is unverified.
+        return Err(Refusal::bad(
+            "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
+            format!("entity type {} does not support this operation", object.name),
+        ));
+    }
+    Ok(())
 }

@@ -12,12 +12,21 @@ pub(super) struct At<T> {
 /// A dotted name as written: `Name`, `Owner.Name`, `a.Owner.Name`.
 pub(super) type Path = At<String>;
 
+/// A field, or a function of one: `Amount`, `SUM(Amount)`, `COUNT()`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Expr {
+    Field(Path),
+    Call { function: Path, argument: Option<Box<Expr>> },
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Query {
     pub(super) select: Select,
     pub(super) from: Path,
     pub(super) alias: Option<String>,
     pub(super) filter: Option<Condition>,
+    pub(super) group: Vec<Expr>,
+    pub(super) having: Option<Condition>,
     pub(super) order: Vec<Order>,
     pub(super) limit: Option<u64>,
     pub(super) offset: Option<u64>,
@@ -25,8 +34,21 @@ pub(super) struct Query {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Select {
+    /// `COUNT()` alone.
     Count,
-    Fields(Vec<Path>),
+    Items(Vec<Item>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Item {
+    Expr {
+        expr: Expr,
+        alias: Option<String>,
+    },
+    /// `(SELECT … FROM Contacts)`.
+    Children(Box<Query>),
+    /// `FIELDS(ALL)`, `FIELDS(STANDARD)`, `FIELDS(CUSTOM)`.
+    Fields(Path),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -34,8 +56,27 @@ pub(super) enum Condition {
     And(Vec<Condition>),
     Or(Vec<Condition>),
     Not(Box<Condition>),
-    Compare { field: Path, op: Op, value: At<Literal> },
-    In { field: Path, negated: bool, values: Vec<At<Literal>> },
+    Compare {
+        expr: Expr,
+        op: Op,
+        value: At<Literal>,
+    },
+    In {
+        expr: Expr,
+        negated: bool,
+        values: Vec<At<Literal>>,
+    },
+    InQuery {
+        expr: Expr,
+        negated: bool,
+        query: Box<Query>,
+    },
+    /// `INCLUDES ('a;b', 'c')`: a and b, or c.
+    Includes {
+        expr: Expr,
+        negated: bool,
+        values: Vec<At<Literal>>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +107,7 @@ pub(super) enum Literal {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Order {
-    pub(super) field: Path,
+    pub(super) expr: Expr,
     pub(super) descending: bool,
     /// `None`: not said. Salesforce then puts nulls first, in both directions.
     pub(super) nulls_last: Option<bool>,

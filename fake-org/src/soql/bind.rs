@@ -1,5 +1,6 @@
 //! Names → columns: which table and column a dotted path means.
 
+use super::Context;
 use super::ast::{At, Path};
 use super::error;
 use crate::data::Refusal;
@@ -44,7 +45,7 @@ impl Tables {
         Self { root, joins: Vec::new(), alias: alias.map(str::to_owned) }
     }
 
-    pub(super) fn resolve(&mut self, text: &str, path: &Path) -> Result<Column, Refusal> {
+    pub(super) fn resolve(&mut self, cx: &Context<'_>, path: &Path) -> Result<Column, Refusal> {
         let At { value, offset } = path;
         let mut parts: Vec<&str> = value.split('.').collect();
         let named = |part: &str| {
@@ -52,20 +53,20 @@ impl Tables {
                 || self.alias.as_deref().is_some_and(|alias| part.eq_ignore_ascii_case(alias))
         };
         // `Account.Name` from Account is its own name, unless Account has a parent called Account.
-        if parts.len() > 1 && named(parts[0]) && self.root.relationship(parts[0]).is_none() {
+        if parts.len() > 1 && named(parts[0]) && cx.schema.relationship(self.root, parts[0]).is_none() {
             parts.remove(0);
         }
         let last = parts.pop().unwrap_or_default();
         if parts.len() > LEVELS {
-            return Err(error::at(text, *offset, "MALFORMED_QUERY", "The maximum number of levels is 5"));
+            return Err(error::at(cx.text, *offset, "MALFORMED_QUERY", "The maximum number of levels is 5"));
         }
         let mut table = 0;
         let mut object = self.root;
         let mut walked: Vec<String> = Vec::new();
         for part in parts {
-            let Some((lookup, parent)) = object.relationship(part) else {
+            let Some((lookup, parent)) = cx.schema.relationship(object, part) else {
                 return Err(error::at(
-                    text,
+                    cx.text,
                     *offset,
                     "INVALID_FIELD",
                     &format!(
@@ -83,7 +84,7 @@ impl Tables {
         }
         let field = object.field(last).ok_or_else(|| {
             error::at(
-                text,
+                cx.text,
                 *offset,
                 "INVALID_FIELD",
                 &format!(

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::Plan;
+use super::RowPlan;
 use crate::base::clock::{Millis, millis};
 use crate::base::{ids, lock};
 
@@ -17,7 +17,7 @@ const BOUND: usize = 100;
 /// One open result.
 #[derive(Debug)]
 pub(crate) struct Cursor {
-    pub(crate) plan: Plan,
+    pub(crate) plan: RowPlan,
     pub(crate) keys: Vec<i64>,
     pub(crate) page: usize,
     pub(crate) user_id: String,
@@ -39,7 +39,7 @@ impl Cursors {
     /// Opens a cursor; its locator, `01g…`.
     pub(crate) fn open(
         &self,
-        plan: Plan,
+        plan: RowPlan,
         keys: Vec<i64>,
         page: usize,
         user_id: &str,

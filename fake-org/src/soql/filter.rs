@@ -5,26 +5,32 @@
 
 use rusqlite::types::Value as Sql;
 
-use super::ast::{At, Condition, Literal, Op, Path};
-use super::bind::{Column, Tables};
-use super::error;
+use super::ast::{At, Condition, Expr, Literal, Op, Query};
+use super::bind::Tables;
 use super::literal::unescape;
-use super::plan::is_null;
-use crate::base::clock::Millis;
+use super::term::{Term, term};
+use super::{Context, error};
 use crate::base::ids;
 use crate::data::Refusal;
-use crate::data::schema::{Field, Kind};
+use crate::data::schema::Kind;
 
 pub(super) struct Filter<'a> {
-    text: &'a str,
+    cx: &'a Context<'a>,
     tables: &'a mut Tables,
-    now: Millis,
+    /// Whether `SUM(Amount) > 5` may stand here: in HAVING.
+    aggregates: bool,
     pub(super) params: Vec<Sql>,
 }
 
 impl<'a> Filter<'a> {
-    pub(super) fn new(text: &'a str, tables: &'a mut Tables, now: Millis) -> Self {
-        Self { text, tables, now, params: Vec::new() }
+    /// Conditions of `WHERE`; parameters are added to those there are.
+    pub(super) fn new(cx: &'a Context<'a>, tables: &'a mut Tables, params: Vec<Sql>) -> Self {
+        Self { cx, tables, aggregates: false, params }
+    }
+
+    /// Conditions of `HAVING`.
+    pub(super) fn having(cx: &'a Context<'a>, tables: &'a mut Tables, params: Vec<Sql>) -> Self {
+        Self { cx, tables, aggregates: true, params }
     }
 
     pub(super) fn sql(&mut self, condition: &Condition) -> Result<String, Refusal> {
@@ -32,8 +38,10 @@ impl<'a> Filter<'a> {
             Condition::And(all) => self.joined(all, " AND "),
             Condition::Or(all) => self.joined(all, " OR "),
             Condition::Not(inner) => Ok(format!("NOT ({})", self.sql(inner)?)),
-            Condition::Compare { field, op, value } => self.compare(field, *op, value),
-            Condition::In { field, negated, values } => self.one_of(field, *negated, values),
+            Condition::Compare { expr, op, value } => self.compare(expr, *op, value),
+            Condition::In { expr, negated, values } => self.one_of(expr, *negated, values),
+            Condition::InQuery { expr, negated, query } => self.in_query(expr, *negated, query),
+            Condition::Includes { expr, negated, values } => self.includes(expr, *negated, values),
         }
     }
 
@@ -47,24 +55,29 @@ impl<'a> Filter<'a> {
         format!("?{}", self.params.len())
     }
 
-    fn compare(&mut self, path: &Path, op: Op, literal: &At<Literal>) -> Result<String, Refusal> {
-        let column = self.tables.resolve(self.text, path)?;
-        let name = column.sql();
+    fn term(&mut self, expr: &Expr) -> Result<Term, Refusal> {
+        let found = term(self.cx, self.tables, expr)?;
+        if found.aggregate && !self.aggregates {
+            return Err(error::unexpected(self.cx.text, found.offset, &found.name));
+        }
+        Ok(found)
+    }
+
+    fn compare(&mut self, expr: &Expr, op: Op, literal: &At<Literal>) -> Result<String, Refusal> {
+        let column = self.term(expr)?;
+        let name = column.sql.as_str();
         if op == Op::Like {
-            return self.like(&column, path, literal);
+            return self.like(&column, literal);
         }
         if let Literal::Relative(_) | Literal::Date(_) = &literal.value
-            && matches!(column.field.kind, Kind::Date | Kind::DateTime)
+            && matches!(column.kind, Kind::Date | Kind::DateTime)
         {
             return self.in_range(&column, op, literal);
         }
-        if is_null(&literal.value) {
+        if literal.value == Literal::Null {
             // An unset checkbox is false.
-            let (unset, set) = if column.field.kind == Kind::Boolean {
-                (" = 0", " <> 0")
-            } else {
-                (" IS NULL", " IS NOT NULL")
-            };
+            let (unset, set) =
+                if column.kind == Kind::Boolean { (" = 0", " <> 0") } else { (" IS NULL", " IS NOT NULL") };
             return match op {
                 Op::Eq => Ok(format!("({name}{unset})")),
                 Op::Ne => Ok(format!("({name}{set})")),
@@ -72,19 +85,19 @@ impl<'a> Filter<'a> {
             };
         }
         let ordered = matches!(op, Op::Lt | Op::Le | Op::Gt | Op::Ge);
-        if ordered && (column.field.kind == Kind::Boolean || column.field.kind.is_id()) {
+        if ordered && (column.kind == Kind::Boolean || column.kind.is_id()) {
             return Err(error::at(
-                self.text,
-                path.offset,
+                self.cx.text,
+                column.offset,
                 "INVALID_QUERY_FILTER_OPERATOR",
-                if column.field.kind.is_id() {
+                if column.kind.is_id() {
                     "invalid operator on id field"
                 } else {
                     "invalid operator on boolean field"
                 },
             ));
         }
-        let value = self.value(column.field, path, literal)?;
+        let value = self.value(&column, literal)?;
         // '' is no value: text fields never hold it.
         if value == Sql::Text(String::new()) && !ordered {
             return Ok(format!("({name} IS {}NULL)", if op == Op::Eq { "" } else { "NOT " }));
@@ -100,11 +113,11 @@ impl<'a> Filter<'a> {
         })
     }
 
-    fn like(&mut self, column: &Column, path: &Path, literal: &At<Literal>) -> Result<String, Refusal> {
-        if !column.field.kind.is_text() {
+    fn like(&mut self, column: &Term, literal: &At<Literal>) -> Result<String, Refusal> {
+        if !column.kind.is_text() {
             return Err(error::at(
-                self.text,
-                path.offset,
+                self.cx.text,
+                column.offset,
                 "INVALID_QUERY_FILTER_OPERATOR",
                 "invalid operator on field: LIKE needs a text field",
             ));
@@ -112,27 +125,27 @@ impl<'a> Filter<'a> {
         match &literal.value {
             Literal::Text(raw) => {
                 let mark = self.bind(Sql::Text(unescape(raw, true)));
-                Ok(format!("coalesce({} LIKE {mark} ESCAPE '\\', 0)", column.sql()))
+                Ok(format!("coalesce({} LIKE {mark} ESCAPE '\\', 0)", column.sql))
             }
-            Literal::Null => Ok(format!("({} IS NULL)", column.sql())),
-            _ => Err(self.wrong_type(column.field, path)),
+            Literal::Null => Ok(format!("({} IS NULL)", column.sql)),
+            _ => Err(self.wrong_type(column)),
         }
     }
 
-    fn one_of(&mut self, path: &Path, negated: bool, values: &[At<Literal>]) -> Result<String, Refusal> {
-        let column = self.tables.resolve(self.text, path)?;
-        let name = column.sql();
+    fn one_of(&mut self, expr: &Expr, negated: bool, values: &[At<Literal>]) -> Result<String, Refusal> {
+        let column = self.term(expr)?;
+        let name = column.sql.as_str();
         let mut marks = Vec::new();
         let mut null = false;
         for literal in values {
-            if is_null(&literal.value) {
+            if literal.value == Literal::Null {
                 null = true;
                 continue;
             }
             if let Literal::Relative(_) = &literal.value {
-                return Err(error::unexpected(self.text, literal.offset, "date literal"));
+                return Err(error::unexpected(self.cx.text, literal.offset, "date literal"));
             }
-            let value = self.value(column.field, path, literal)?;
+            let value = self.value(&column, literal)?;
             if value == Sql::Text(String::new()) {
                 null = true;
             } else {
@@ -146,26 +159,69 @@ impl<'a> Filter<'a> {
         Ok(if negated { format!("NOT {sql}") } else { sql })
     }
 
+    /// `Id IN (SELECT AccountId FROM Contact)`: a semi-join; with NOT an anti-join.
+    fn in_query(&mut self, expr: &Expr, negated: bool, query: &Query) -> Result<String, Refusal> {
+        let column = self.term(expr)?;
+        if !column.kind.is_id() {
+            return Err(error::at(
+                self.cx.text,
+                column.offset,
+                "MALFORMED_QUERY",
+                "The left operand must be an ID or a reference field in a semi join",
+            ));
+        }
+        let (sql, params) = super::join::inner(self.cx, query, std::mem::take(&mut self.params))?;
+        self.params = params;
+        let not = if negated { "NOT " } else { "" };
+        Ok(format!("{not}coalesce({} IN ({sql}), 0)", column.sql))
+    }
+
+    fn includes(&mut self, expr: &Expr, negated: bool, values: &[At<Literal>]) -> Result<String, Refusal> {
+        let column = self.term(expr)?;
+        if column.kind != Kind::MultiPicklist {
+            return Err(error::at(
+                self.cx.text,
+                column.offset,
+                "INVALID_QUERY_FILTER_OPERATOR",
+                "includes/excludes is only supported for multi-select picklists",
+            ));
+        }
+        let mut any = Vec::new();
+        for literal in values {
+            let Literal::Text(raw) = &literal.value else { return Err(self.wrong_type(&column)) };
+            let all: Vec<String> = unescape(raw, false)
+                .split(';')
+                .map(|part| {
+                    let mark = self.bind(Sql::Text(format!(";{};", part.to_lowercase())));
+                    format!("instr(lower(';' || coalesce({}, '') || ';'), {mark}) > 0", column.sql)
+                })
+                .collect();
+            any.push(format!("({})", all.join(" AND ")));
+        }
+        let not = if negated { "NOT " } else { "" };
+        Ok(format!("{not}({})", any.join(" OR ")))
+    }
+
     /// Against a day or a range of days: `=` means within it, `<` before it, `>` after it.
-    fn in_range(&mut self, column: &Column, op: Op, literal: &At<Literal>) -> Result<String, Refusal> {
+    fn in_range(&mut self, column: &Term, op: Op, literal: &At<Literal>) -> Result<String, Refusal> {
         let range = match &literal.value {
-            Literal::Relative(relative) => relative.range(self.now),
+            Literal::Relative(relative) => relative.range(self.cx.now),
             Literal::Date(text) => crate::data::parse_date(text).and_then(|day| Some((day, day.next_day()?))),
             _ => None,
         };
         let Some((from, to)) = range else {
             return Err(error::at(
-                self.text,
+                self.cx.text,
                 literal.offset,
                 "MALFORMED_QUERY",
                 "Invalid date or date literal",
             ));
         };
-        let suffix = if column.field.kind == Kind::DateTime { "T00:00:00.000+0000" } else { "" };
+        let suffix = if column.kind == Kind::DateTime { "T00:00:00.000+0000" } else { "" };
         let day = |date: time::Date| {
             Sql::Text(format!("{:04}-{:02}-{:02}{suffix}", date.year(), u8::from(date.month()), date.day()))
         };
-        let name = column.sql();
+        let name = column.sql.as_str();
         Ok(match op {
             Op::Lt => format!("coalesce({name} < {}, 0)", self.bind(day(from))),
             Op::Le => format!("coalesce({name} < {}, 0)", self.bind(day(to))),
@@ -180,9 +236,9 @@ impl<'a> Filter<'a> {
     }
 
     /// The literal as a value of that field.
-    fn value(&self, field: &Field, path: &Path, literal: &At<Literal>) -> Result<Sql, Refusal> {
-        let wrong = || self.wrong_type(field, path);
-        match (field.kind, &literal.value) {
+    fn value(&self, column: &Term, literal: &At<Literal>) -> Result<Sql, Refusal> {
+        let wrong = || self.wrong_type(column);
+        match (column.kind, &literal.value) {
             (Kind::Id | Kind::Reference(..), Literal::Text(raw)) => {
                 let text = unescape(raw, false);
                 if text.is_empty() {
@@ -190,8 +246,8 @@ impl<'a> Filter<'a> {
                 }
                 ids::normalize(&text).map(Sql::Text).ok_or_else(|| {
                     error::at(
-                        self.text,
-                        path.offset,
+                        self.cx.text,
+                        column.offset,
                         "INVALID_QUERY_FILTER_OPERATOR",
                         &format!("invalid ID field: {text}"),
                     )
@@ -199,8 +255,8 @@ impl<'a> Filter<'a> {
             }
             (kind, Literal::Text(raw)) if kind.is_text() => Ok(Sql::Text(unescape(raw, false))),
             (Kind::Boolean, Literal::Boolean(b)) => Ok(Sql::Integer(i64::from(*b))),
-            (Kind::Int | Kind::Currency, Literal::Int(n)) => Ok(Sql::Integer(*n)),
-            (Kind::Int | Kind::Currency, Literal::Decimal(x)) => Ok(Sql::Real(*x)),
+            (kind, Literal::Int(n)) if kind.is_number() => Ok(Sql::Integer(*n)),
+            (kind, Literal::Decimal(x)) if kind.is_number() => Ok(Sql::Real(*x)),
             (Kind::DateTime, Literal::DateTime(text)) => {
                 crate::data::parse_datetime(text).map(Sql::Text).ok_or_else(wrong)
             }
@@ -211,23 +267,23 @@ impl<'a> Filter<'a> {
         }
     }
 
-    fn wrong_type(&self, field: &Field, path: &Path) -> Refusal {
-        let (kind, quotes) = match field.kind {
+    fn wrong_type(&self, column: &Term) -> Refusal {
+        let (kind, quotes) = match column.kind {
             Kind::Boolean => ("boolean", "should not be enclosed in quotes"),
             Kind::Int => ("int", "should not be enclosed in quotes"),
-            Kind::Currency => ("double", "should not be enclosed in quotes"),
+            Kind::Currency | Kind::Double => ("double", "should not be enclosed in quotes"),
             Kind::Date => ("date", "should not be enclosed in quotes"),
             Kind::DateTime => ("dateTime", "should not be enclosed in quotes"),
             Kind::Id | Kind::Reference(..) => ("reference", "should be enclosed in quotes"),
             _ => ("string", "should be enclosed in quotes"),
         };
         error::at(
-            self.text,
-            path.offset,
+            self.cx.text,
+            column.offset,
             "INVALID_FIELD",
             &format!(
                 "value of filter criterion for field '{}' must be of type {kind} and {quotes}",
-                path.value
+                column.name
             ),
         )
     }

@@ -1,23 +1,51 @@
 //! SOQL: text → tokens → tree → SQL on the record store. No evaluation of its own; SQLite does that.
 
+mod aggregate;
 mod ast;
 mod bind;
 pub(crate) mod cursor;
 mod dates;
 mod error;
 mod filter;
+mod join;
 mod lex;
 mod literal;
 mod parse;
 mod plan;
+mod record;
+mod select;
+mod term;
 
-pub(crate) use plan::{Plan, Scope};
+pub(crate) use plan::Plan;
+pub(crate) use record::RowPlan;
+
+use rusqlite::types::Value as Sql;
 
 use crate::base::clock::Millis;
 use crate::data::Refusal;
+use crate::data::schema::{Object, Schema};
 
-/// Compiles a query. `now` is what date literals count from.
-pub(crate) fn compile(text: &str, scope: Scope, now: Millis) -> Result<Plan, Refusal> {
+/// Which rows a query sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// `query`.
+    Live,
+    /// `queryAll`: deleted rows too.
+    All,
+}
+
+/// What a query is compiled against.
+#[derive(Debug)]
+struct Context<'a> {
+    text: &'a str,
+    schema: &'a Schema,
+    scope: Scope,
+    /// What date literals count from.
+    now: Millis,
+}
+
+/// Compiles a query.
+pub(crate) fn compile(text: &str, scope: Scope, now: Millis, schema: &Schema) -> Result<Plan, Refusal> {
     if text.chars().count() > 100_000 {
         return Err(Refusal::bad(
             "MALFORMED_QUERY",
@@ -26,7 +54,24 @@ pub(crate) fn compile(text: &str, scope: Scope, now: Millis) -> Result<Plan, Ref
     }
     let tokens = lex::tokens(text)?;
     let query = parse::query(text, &tokens)?;
-    plan::compile(text, &query, scope, now)
+    plan::compile(&Context { text, schema, scope, now }, &query)
+}
+
+/// Compiles a condition to `SELECT t0.Id FROM … WHERE (condition)` and its parameters.
+pub(crate) fn condition(
+    text: &str,
+    object: &'static Object,
+    now: Millis,
+    schema: &Schema,
+) -> Result<(String, Vec<Sql>), Refusal> {
+    let tokens = lex::tokens(text)?;
+    let condition = parse::condition_alone(text, &tokens)?;
+    let cx = Context { text, schema, scope: Scope::Live, now };
+    let mut tables = bind::Tables::new(object, None);
+    let mut filter = filter::Filter::new(&cx, &mut tables, Vec::new());
+    let sql = filter.sql(&condition)?;
+    let params = filter.params;
+    Ok((format!("SELECT t0.Id FROM {} WHERE ({sql})", tables.from()), params))
 }
 
 #[cfg(test)]

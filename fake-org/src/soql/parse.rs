@@ -6,7 +6,7 @@ use winnow::prelude::*;
 use winnow::stream::TokenSlice;
 use winnow::token::any;
 
-use super::ast::{At, Condition, Literal, Op, Order, Path, Query, Select};
+use super::ast::{At, Condition, Expr, Item, Literal, Op, Order, Path, Query, Select};
 use super::dates::DateLiteral;
 use super::error;
 use super::lex::{Kind, Token};
@@ -22,48 +22,57 @@ pub(super) fn query(text: &str, tokens: &[Token]) -> Result<Query, Refusal> {
     if let Some(what) = not_emulated(tokens) {
         return Err(Refusal::not_emulated("MALFORMED_QUERY", what));
     }
+    all_of(text, tokens, select_query)
+}
+
+/// A condition without a query around it.
+pub(super) fn condition_alone(text: &str, tokens: &[Token]) -> Result<Condition, Refusal> {
+    all_of(text, tokens, condition)
+}
+
+/// Reads all tokens, or says which one was unexpected.
+fn all_of<T>(
+    text: &str,
+    tokens: &[Token],
+    mut parser: impl FnMut(&mut Input<'_>) -> ModalResult<T>,
+) -> Result<T, Refusal> {
     let mut input = TokenSlice::new(tokens);
-    let result = whole(&mut input);
+    let result = parser(&mut input);
     let place = tokens.len() - input.len();
     match (result, tokens.get(place)) {
-        (Ok(query), None) => Ok(query),
+        (Ok(parsed), None) => Ok(parsed),
         (_, Some(token)) => Err(error::unexpected(text, token.offset, &token.source)),
         (Err(_), None) => Err(error::unexpected(text, text.len(), "<EOF>")),
     }
 }
 
-/// Correct SOQL that this emulator does not do yet gets an error that says so.
+/// Correct SOQL that this emulator does not do gets an error that says so.
 fn not_emulated(tokens: &[Token]) -> Option<&'static str> {
     tokens.windows(2).find_map(|pair| {
-        let [a, b] = pair else { return None };
-        let Kind::Word(word) = &a.kind else {
-            let subquery = a.kind == Kind::Symbol("(")
-                && matches!(&b.kind, Kind::Word(w) if w.eq_ignore_ascii_case("SELECT"));
-            return subquery.then_some("a subquery");
-        };
+        let [Token { kind: Kind::Word(word), .. }, b] = pair else { return None };
         let word = word.to_ascii_uppercase();
         match (word.as_str(), &b.kind) {
-            ("GROUP", Kind::Word(_)) => Some("GROUP BY"),
             ("TYPEOF", Kind::Word(_)) => Some("TYPEOF"),
             ("USING", Kind::Word(_)) => Some("USING SCOPE"),
-            ("INCLUDES" | "EXCLUDES", Kind::Symbol("(")) => Some("INCLUDES and EXCLUDES"),
-            (
-                "SUM" | "AVG" | "MIN" | "MAX" | "COUNT_DISTINCT" | "FORMAT" | "TOLABEL" | "CONVERTCURRENCY"
-                | "FIELDS" | "CALENDAR_YEAR" | "CALENDAR_MONTH" | "DISTANCE",
-                Kind::Symbol("("),
-            ) => Some("a function"),
+            ("ROLLUP" | "CUBE" | "GROUPING", Kind::Symbol("(")) => Some("GROUP BY ROLLUP and CUBE"),
+            ("DISTANCE" | "GEOLOCATION", Kind::Symbol("(")) => Some("a location function"),
             _ => None,
         }
     })
 }
 
-fn whole(input: &mut Input<'_>) -> ModalResult<Query> {
+fn select_query(input: &mut Input<'_>) -> ModalResult<Query> {
     keyword("SELECT").parse_next(input)?;
     let select = cut_err(select).parse_next(input)?;
     cut_err(keyword("FROM")).parse_next(input)?;
     let from = cut_err(name).parse_next(input)?;
     let alias = opt(alias).parse_next(input)?;
     let filter = opt(preceded(keyword("WHERE"), cut_err(condition))).parse_next(input)?;
+    let group =
+        opt(preceded((keyword("GROUP"), cut_err(keyword("BY"))), cut_err(separated(1.., expr, symbol(",")))))
+            .parse_next(input)?
+            .unwrap_or_default();
+    let having = opt(preceded(keyword("HAVING"), cut_err(condition))).parse_next(input)?;
     let order = opt(preceded(
         (keyword("ORDER"), cut_err(keyword("BY"))),
         cut_err(separated(1.., order, symbol(","))),
@@ -78,16 +87,41 @@ fn whole(input: &mut Input<'_>) -> ModalResult<Query> {
     )
         .void())
     .parse_next(input)?;
-    winnow::combinator::eof.void().parse_next(input)?;
-    Ok(Query { select, from, alias, filter, order, limit, offset })
+    Ok(Query { select, from, alias, filter, group, having, order, limit, offset })
 }
 
 fn select(input: &mut Input<'_>) -> ModalResult<Select> {
+    // `COUNT()` alone; among other things it is one of them.
+    let start = input.checkpoint();
+    let alone: ModalResult<()> =
+        (keyword("COUNT"), symbol("("), symbol(")"), keyword("FROM")).void().parse_next(input);
+    input.reset(&start);
+    if alone.is_ok() {
+        return (keyword("COUNT"), symbol("("), symbol(")")).value(Select::Count).parse_next(input);
+    }
+    separated(1.., item, symbol(",")).map(Select::Items).parse_next(input)
+}
+
+fn item(input: &mut Input<'_>) -> ModalResult<Item> {
+    let fields = (keyword("FIELDS"), symbol("("));
     alt((
-        (keyword("COUNT"), symbol("("), symbol(")")).value(Select::Count),
-        separated(1.., name, symbol(",")).map(Select::Fields),
+        delimited(symbol("("), cut_err(select_query), cut_err(symbol(")")))
+            .map(|query| Item::Children(Box::new(query))),
+        delimited(fields, cut_err(name), cut_err(symbol(")"))).map(Item::Fields),
+        (expr, opt(alias)).map(|(expr, alias)| Item::Expr { expr, alias }),
     ))
     .parse_next(input)
+}
+
+/// A field, or a function: `COUNT()`, `SUM(Amount)`, `CALENDAR_YEAR(convertTimezone(CreatedDate))`.
+fn expr(input: &mut Input<'_>) -> ModalResult<Expr> {
+    let function = name.parse_next(input)?;
+    if opt(symbol("(")).parse_next(input)?.is_none() {
+        return Ok(Expr::Field(function));
+    }
+    let argument = opt(expr).parse_next(input)?.map(Box::new);
+    cut_err(symbol(")")).parse_next(input)?;
+    Ok(Expr::Call { function, argument })
 }
 
 fn alias(input: &mut Input<'_>) -> ModalResult<String> {
@@ -122,14 +156,25 @@ fn term(input: &mut Input<'_>) -> ModalResult<Condition> {
 }
 
 fn test(input: &mut Input<'_>) -> ModalResult<Condition> {
-    let field = name.parse_next(input)?;
+    let expr = expr.parse_next(input)?;
     if let Some(negated) =
         opt(alt((keyword("IN").value(false), (keyword("NOT"), cut_err(keyword("IN"))).value(true))))
             .parse_next(input)?
     {
+        cut_err(symbol("(")).parse_next(input)?;
+        if at_keyword(input, "SELECT") {
+            let query = cut_err((select_query, symbol(")"))).parse_next(input)?.0;
+            return Ok(Condition::InQuery { expr, negated, query: Box::new(query) });
+        }
+        let values = cut_err((separated(1.., literal, symbol(",")), symbol(")"))).parse_next(input)?.0;
+        return Ok(Condition::In { expr, negated, values });
+    }
+    if let Some(negated) =
+        opt(alt((keyword("INCLUDES").value(false), keyword("EXCLUDES").value(true)))).parse_next(input)?
+    {
         let values = cut_err(delimited(symbol("("), separated(1.., literal, symbol(",")), symbol(")")))
             .parse_next(input)?;
-        return Ok(Condition::In { field, negated, values });
+        return Ok(Condition::Includes { expr, negated, values });
     }
     let op = cut_err(alt((
         symbol("=").value(Op::Eq),
@@ -142,7 +187,7 @@ fn test(input: &mut Input<'_>) -> ModalResult<Condition> {
     )))
     .parse_next(input)?;
     let value = cut_err(literal).parse_next(input)?;
-    Ok(Condition::Compare { field, op, value })
+    Ok(Condition::Compare { expr, op, value })
 }
 
 fn literal(input: &mut Input<'_>) -> ModalResult<At<Literal>> {
@@ -179,7 +224,7 @@ fn literal(input: &mut Input<'_>) -> ModalResult<At<Literal>> {
 }
 
 fn order(input: &mut Input<'_>) -> ModalResult<Order> {
-    let field = name.parse_next(input)?;
+    let expr = expr.parse_next(input)?;
     let descending = opt(alt((keyword("ASC").value(false), keyword("DESC").value(true))))
         .parse_next(input)?
         .unwrap_or(false);
@@ -188,7 +233,7 @@ fn order(input: &mut Input<'_>) -> ModalResult<Order> {
         cut_err(alt((keyword("FIRST").value(false), keyword("LAST").value(true)))),
     ))
     .parse_next(input)?;
-    Ok(Order { field, descending, nulls_last })
+    Ok(Order { expr, descending, nulls_last })
 }
 
 fn name(input: &mut Input<'_>) -> ModalResult<Path> {

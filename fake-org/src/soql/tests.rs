@@ -4,22 +4,27 @@
 use super::*;
 use crate::auth::users;
 use crate::data::Data;
+use crate::data::schema::Schema;
 use crate::data::seed::Sample;
 
 const NOW: Millis = 1_790_000_000_000;
 
 fn data() -> Data {
-    let data = Data::open().unwrap();
+    let data = Data::open(Schema::new(&[])).unwrap();
     data.seed(&Sample { accounts: 40 }, &users::sample("00D000000000001AAA"), NOW).unwrap();
     data
 }
 
 fn rows(data: &Data, soql: &str) -> Vec<serde_json::Value> {
-    let plan = compile(soql, Scope::Live, NOW).unwrap_or_else(|e| panic!("{soql}: {}", e.message));
-    data.with(|inner| {
-        let keys = plan.keys(inner).unwrap();
-        plan.records(inner, &keys, &|object, id| format!("/{object}/{id}")).unwrap()
-    })
+    let plan = compile(soql, Scope::Live, NOW, &Schema::new(&[]));
+    match plan.unwrap_or_else(|e| panic!("{soql}: {}", e.message)) {
+        Plan::Rows(plan) => data.with(|inner| {
+            let keys = plan.keys(inner).unwrap();
+            plan.records(inner, &keys, &|object, id| format!("/{object}/{id}")).unwrap()
+        }),
+        Plan::Aggregate(plan) => data.with(|inner| plan.records(inner).unwrap()),
+        Plan::Count(plan) => vec![serde_json::json!(data.with(|inner| plan.count(inner).unwrap()))],
+    }
 }
 
 fn names(data: &Data, filter: &str) -> Vec<String> {
@@ -28,7 +33,7 @@ fn names(data: &Data, filter: &str) -> Vec<String> {
 }
 
 fn refused(soql: &str) -> (&'static str, String) {
-    let refusal = compile(soql, Scope::Live, NOW).unwrap_err();
+    let refusal = compile(soql, Scope::Live, NOW, &Schema::new(&[])).unwrap_err();
     (refusal.code, refusal.message)
 }
 
@@ -129,7 +134,11 @@ fn mistakes_get_salesforces_errors() {
         ("SELECT Id FROM Account WHERE Id = 'zzz'", "INVALID_QUERY_FILTER_OPERATOR", "invalid ID field: zzz"),
         ("SELECT Id FROM Account OFFSET 2001", "NUMBER_OUTSIDE_VALID_RANGE", "2000"),
         ("SELECT Id, Id FROM Account", "MALFORMED_QUERY", "duplicate field selected: Id"),
-        ("SELECT Name, COUNT(Id) FROM Account GROUP BY Name", "MALFORMED_QUERY", "not emulated"),
+        (
+            "SELECT Name, COUNT(Id) FROM Account",
+            "MALFORMED_QUERY",
+            "Field must be grouped or aggregated: Name",
+        ),
         ("DELETE FROM Account", "MALFORMED_QUERY", "unexpected token: 'DELETE'"),
         ("SELECT Id FROM Account; DROP TABLE Account", "MALFORMED_QUERY", "unexpected token: ';'"),
         ("", "MALFORMED_QUERY", "<EOF>"),

@@ -63,10 +63,6 @@ impl Call {
         find(&self.query, name)
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
     /// The token of `Authorization: Bearer …`; `OAuth …` means the same to Salesforce.
     pub(crate) fn bearer(&self) -> Option<&str> {
         bearer(&self.headers)

@@ -24,6 +24,7 @@ pub(super) fn routes() -> Router<Arc<Org>> {
         .route("/fake/advance", post(advance))
         .route("/fake/move-instance", post(move_instance))
         .route("/fake/rotate-signing-key", post(rotate))
+        .route("/fake/lock-rows", post(lock_rows))
 }
 
 fn done() -> Reply {
@@ -155,6 +156,14 @@ async fn move_instance(call: Call) -> Reply {
 
 async fn rotate(call: Call) -> Reply {
     call.org.rotate_key();
+    done()
+}
+
+/// `{"ids":[…]}`: writes of these records answer `UNABLE_TO_LOCK_ROW`; an empty list unlocks all.
+async fn lock_rows(call: Call) -> Reply {
+    let ids = object(&call).and_then(|body| body.get("ids")?.as_array().cloned());
+    let Some(ids) = ids else { return wrong("expected {\"ids\":[…]}") };
+    call.org.lock_rows(&ids.iter().filter_map(Value::as_str).collect::<Vec<_>>());
     done()
 }
 

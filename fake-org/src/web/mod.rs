@@ -2,6 +2,7 @@
 
 pub(crate) mod call;
 mod control;
+mod format;
 mod oauth;
 mod pages;
 mod reply;
@@ -13,6 +14,7 @@ use axum::Router;
 use axum::routing::get;
 
 pub(crate) use oauth::id_url;
+pub(crate) use rest::csv;
 
 use crate::shared::Org;
 
@@ -34,7 +36,7 @@ pub(crate) fn instance_host(org: &Arc<Org>) -> Router {
         .route("/", get(pages::home::show))
         .merge(oauth::endpoints())
         .merge(oauth::login_pages())
-        .merge(rest::routes(org))
+        .merge(rest::routes())
         .fallback(pages::stop::no_longer_exists)
         .with_state(Arc::clone(org))
 }

@@ -207,5 +207,5 @@ async fn connect_allowing<const N: usize>(server: &Server, others: [&Server; N])
     };
     let host = server.origin.as_str().parse().unwrap();
     let grant = engine.save(tokens, Profile::default(), &host).await.unwrap();
-    (Connection::new(grant, http, ApiVersion::CURRENT), background)
+    (Connection::new(grant, http, ApiVersion::CURRENT, Arc::default()), background)
 }

@@ -7,6 +7,7 @@ use super::answer::id_url;
 use super::person::{UTC_OFFSET, caller, photos, urls};
 use crate::base::{clock, ids};
 use crate::web::call::Call;
+use crate::web::format::formatted;
 use crate::web::reply::{self, Reply};
 
 pub(super) async fn identity(Path((org_id, user_id)): Path<(String, String)>, call: Call) -> Reply {
@@ -62,5 +63,6 @@ pub(super) async fn identity(Path((org_id, user_id)): Path<(String, String)>, ca
         "last_modified_date": clock::zulu(now - 400 * 86_400_000),
         "is_app_installed": true,
     });
-    reply::no_store(reply::json(200, &body))
+    let members = body.as_object().cloned().unwrap_or_default();
+    reply::no_store(formatted(&call, "user", &members))
 }

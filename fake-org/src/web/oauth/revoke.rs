@@ -2,6 +2,7 @@
 
 use crate::auth::error::OauthError;
 use crate::web::call::Call;
+use crate::web::format::script_function;
 use crate::web::reply::{self, Reply};
 
 pub(super) async fn revoke(call: Call) -> Reply {
@@ -11,10 +12,8 @@ pub(super) async fn revoke(call: Call) -> Reply {
         // Unlike RFC 7009, a token that is unknown or already revoked is an error.
         return reply::oauth_error(&OauthError::new("invalid_token", "invalid token"));
     }
-    match call.param("callback") {
-        Some(function) if function.bytes().all(|c| c.is_ascii_alphanumeric() || b"_.$".contains(&c)) => {
-            reply::of(200, "text/javascript;charset=UTF-8", format!("{function}({{}});"))
-        }
-        _ => reply::no_store(reply::empty(200)),
+    match script_function(&call) {
+        Some(function) => reply::of(200, "text/javascript;charset=UTF-8", format!("{function}({{}});")),
+        None => reply::no_store(reply::empty(200)),
     }
 }

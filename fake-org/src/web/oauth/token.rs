@@ -1,8 +1,7 @@
 //! `/services/oauth2/token`.
 
 use axum::http::Method;
-use axum::http::header::{ACCEPT, AUTHORIZATION};
-use serde_json::{Map, Value};
+use axum::http::header::AUTHORIZATION;
 
 use super::answer::token_answer;
 use crate::auth::client::Credentials;
@@ -11,6 +10,7 @@ use crate::auth::grants::Issued;
 use crate::auth::settings::ParallelRefresh;
 use crate::log::Host;
 use crate::web::call::Call;
+use crate::web::format::formatted;
 use crate::web::reply::{self, Reply};
 
 pub(super) async fn token(call: Call) -> Reply {
@@ -20,7 +20,10 @@ pub(super) async fn token(call: Call) -> Reply {
     }
     // Signing keys take a moment to make, and that must not hold up other connections.
     let work = tokio::task::spawn_blocking(move || match issue(&call) {
-        Ok(issued) => success(&call, &token_answer(&call.org, &issued, &call.origin())),
+        Ok(issued) => {
+            let answer = token_answer(&call.org, &issued, &call.origin());
+            reply::no_store(formatted(&call, "OAuth", &answer))
+        }
         Err(error) => reply::oauth_error(&error),
     });
     work.await.unwrap_or_else(|_| reply::empty(500))
@@ -74,31 +77,4 @@ fn client_credentials(call: &Call) -> OauthError {
     } else {
         OauthError::invalid_grant("no client credentials user enabled")
     }
-}
-
-/// `format` overrides `Accept`; JSON unless asked otherwise.
-fn success(call: &Call, answer: &Map<String, Value>) -> Reply {
-    let accept = call.headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let format = call.form_param("format").unwrap_or(match accept {
-        "application/xml" | "text/xml" => "xml",
-        "application/x-www-form-urlencoded" => "urlencoded",
-        _ => "json",
-    });
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
-    reply::no_store(match format {
-        "urlencoded" => {
-            let mut form = url::form_urlencoded::Serializer::new(String::new());
-            form.extend_pairs(answer.iter().map(|(key, value)| (key.as_str(), text(value))));
-            reply::of(200, "application/x-www-form-urlencoded;charset=UTF-8", form.finish())
-        }
-        "xml" => {
-            let members: String = answer
-                .iter()
-                .map(|(key, value)| format!("<{key}>{}</{key}>", crate::web::pages::escape(&text(value))))
-                .collect();
-            let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><OAuth>{members}</OAuth>");
-            reply::of(200, "application/xml;charset=UTF-8", body)
-        }
-        _ => reply::json(200, &Value::Object(answer.clone())),
-    })
 }

@@ -25,7 +25,7 @@ pub(crate) async fn show(call: Call) -> Reply {
     content.push_str(
         "<div class=\"card\"><table><thead><tr><th>Object</th><th class=\"n\">Rows</th></tr></thead><tbody>",
     );
-    for (name, count) in org.data.counts() {
+    for (name, count) in org.data.with(|data| data.counts()) {
         let _ = write!(content, "<tr><td>{}</td><td class=\"n\">{count}</td></tr>", escape(name));
     }
     content.push_str("</tbody></table></div></div>");

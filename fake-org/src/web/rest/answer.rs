@@ -1,43 +1,105 @@
-//! Error answers: an array of one, with `fields` when there are any.
+//! What a resource answers. Errors are an array of one, with `fields` when there are any.
 
-use serde_json::json;
+use axum::http::HeaderValue;
+use serde_json::{Value, json};
 
 use crate::data::{DataError, Refusal};
 use crate::web::reply::{self, Reply};
 
-pub(super) fn error(status: u16, code: &str, message: &str) -> Reply {
-    reply::json(status, &json!([{ "message": message, "errorCode": code }]))
+/// Status, headers and body, before they become HTTP or a part of a composite answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Body,
 }
 
-pub(super) fn refusal(refusal: &Refusal) -> Reply {
-    let mut item = json!({ "message": refusal.message, "errorCode": refusal.code });
-    if !refusal.fields.is_empty() {
-        item["fields"] = json!(refusal.fields);
+#[derive(Debug)]
+pub(super) enum Body {
+    Empty,
+    Json(Value),
+    Csv(String),
+}
+
+/// What handlers give.
+pub(super) type Result<T = Answer> = std::result::Result<T, DataError>;
+
+impl Answer {
+    pub(super) fn json(status: u16, body: Value) -> Self {
+        Self { status, headers: Vec::new(), body: Body::Json(body) }
     }
-    reply::json(refusal.status, &json!([item]))
-}
 
-pub(super) fn failure(failure: &DataError) -> Reply {
-    match failure {
-        DataError::Refused(refused) => refusal(refused),
-        DataError::Sqlite(error) => self::error(500, "UNKNOWN_EXCEPTION", &format!("fake org: {error}")),
+    pub(super) fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Body::Empty }
+    }
+
+    pub(super) fn csv(text: String) -> Self {
+        Self { status: 200, headers: Vec::new(), body: Body::Csv(text) }
+    }
+
+    pub(super) fn error(status: u16, code: &str, message: &str) -> Self {
+        Self::json(status, json!([{ "message": message, "errorCode": code }]))
+    }
+
+    pub(super) fn with(mut self, header: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((header, value.into()));
+        self
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        self.status < 400
+    }
+
+    /// The body as a part of another one.
+    pub(super) fn into_value(self) -> Value {
+        match self.body {
+            Body::Empty => Value::Null,
+            Body::Json(value) => value,
+            Body::Csv(text) => Value::String(text),
+        }
+    }
+
+    pub(super) fn into_reply(self) -> Reply {
+        let mut reply = match self.body {
+            Body::Empty => reply::empty(self.status),
+            Body::Json(value) => reply::json(self.status, &value),
+            Body::Csv(text) => reply::of(self.status, "text/csv;charset=UTF-8", text),
+        };
+        for (name, value) in self.headers {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                reply.headers_mut().insert(name, value);
+            }
+        }
+        reply
     }
 }
 
-/// The answer of work that may have been refused.
-pub(super) fn or_failure(result: Result<Reply, DataError>) -> Reply {
-    result.unwrap_or_else(|error| failure(&error))
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        let mut item = json!({ "message": refusal.message, "errorCode": refusal.code });
+        if !refusal.fields.is_empty() {
+            item["fields"] = json!(refusal.fields);
+        }
+        Self::json(refusal.status, json!([item]))
+    }
 }
 
-pub(super) async fn not_found() -> Reply {
-    refusal(&Refusal::not_found())
+impl From<DataError> for Answer {
+    fn from(error: DataError) -> Self {
+        Self::from(refusal(error))
+    }
 }
 
-/// The status is unverified.
-pub(super) async fn url_not_reset() -> Reply {
-    error(
-        400,
-        "URL_NOT_RESET",
-        "Destination URL not reset. The URL returned from login must be set in the SforceService",
-    )
+/// A failure as a refusal; what is no refusal is the emulator's own fault.
+pub(super) fn refusal(error: DataError) -> Refusal {
+    match error {
+        DataError::Refused(refusal) => refusal,
+        DataError::Sqlite(error) => Refusal::new(500, "UNKNOWN_EXCEPTION", format!("fake org: {error}")),
+    }
+}
+
+/// An error within a collection: the code's key is `statusCode` there.
+pub(super) fn item_error(error: DataError) -> Value {
+    let refusal = refusal(error);
+    json!({ "statusCode": refusal.code, "message": refusal.message, "fields": refusal.fields })
 }

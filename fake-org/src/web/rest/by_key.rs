@@ -1,36 +1,30 @@
-//! `/sobjects/X/ExternalIdField/Value`: read, upsert, delete by external id.
+//! `/sobjects/X/ExternalIdField/Value`: read, upsert, delete by external id. And `/sobjects/X/ID/Relationship`.
 
-use axum::Extension;
-use axum::extract::Path;
 use serde_json::{Value, json};
 
-use super::body::record;
-use super::guard::Caller;
-use super::query::blocking;
-use super::rows::{created, is_patch, object, show, wanted};
-use crate::data::schema::{Field, Object};
-use crate::data::{DataError, Inner, Refusal, Writer};
-use crate::web::call::Call;
-use crate::web::reply::{self, Reply};
-
-type Place = Path<(String, String, String, String)>;
+use super::answer::{Answer, Result};
+use super::ask::Ask;
+use super::rows::{created, object, shown, wanted};
+use crate::base::ids;
+use crate::data::schema::{Field, Kind, Object};
+use crate::data::{Inner, Refusal};
 
 /// What the last part of the path names.
-enum Match {
+pub(super) enum Match {
     None,
     One(String),
     /// Several records: 300 and their paths, not an error array.
     Many(Vec<String>),
 }
 
-fn key(object: &'static Object, name: &str) -> Result<&'static Field, Refusal> {
+pub(super) fn key(object: &'static Object, name: &str) -> std::result::Result<&'static Field, Refusal> {
     object
         .field(name)
         .filter(|field| field.external_id || field.name == "Id")
         .ok_or_else(|| Refusal::no_external_id(name))
 }
 
-fn find(data: &Inner, object: &Object, field: &Field, value: &str) -> Result<Match, DataError> {
+pub(super) fn find(data: &Inner, object: &Object, field: &Field, value: &str) -> Result<Match> {
     if field.name == "Id" {
         data.record(object, value, &[])?;
         return Ok(Match::One(value.to_owned()));
@@ -43,97 +37,99 @@ fn find(data: &Inner, object: &Object, field: &Field, value: &str) -> Result<Mat
     })
 }
 
-fn choices(caller: &Caller, object: &Object, ids: &[String]) -> Reply {
-    let paths: Vec<Value> = ids.iter().map(|id| json!(caller.record_path(object.name, id))).collect();
-    reply::json(300, &Value::Array(paths))
+fn choices(ask: &Ask<'_>, object: &Object, ids: &[String]) -> Answer {
+    let paths: Vec<Value> = ids.iter().map(|id| json!(ask.record_path(object.name, id))).collect();
+    Answer::json(300, Value::Array(paths))
 }
 
-pub(super) async fn retrieve(
-    Extension(caller): Extension<Caller>,
-    Path((_, name, field, value)): Place,
-    call: Call,
-) -> Reply {
-    blocking(move || {
-        let object = object(&name)?;
-        let field = key(object, &field)?;
-        let fields = wanted(object, call.query_param("fields"))?;
-        call.org.data.with(|data| match find(data, object, field, &value)? {
-            Match::None => Err(Refusal::not_found().into()),
-            Match::One(id) => show(&caller, data, object, &id, &fields),
-            Match::Many(ids) => Ok(choices(&caller, object, &ids)),
-        })
-    })
-    .await
+pub(super) fn retrieve(ask: &Ask<'_>, data: &mut Inner) -> Result {
+    let object = object(data, ask.part(1))?;
+    if object.field(ask.part(2)).is_none() && ids::normalize(ask.part(2)).is_some() {
+        return related(ask, data, object);
+    }
+    let field = key(object, ask.part(2))?;
+    let fields = wanted(object, ask.param("fields"))?;
+    match find(data, object, field, ask.part(3))? {
+        Match::None => Err(Refusal::not_found().into()),
+        Match::One(id) => Ok(Answer::json(200, Value::Object(shown(ask, data, object, &id, &fields)?))),
+        Match::Many(ids) => Ok(choices(ask, object, &ids)),
+    }
 }
 
-pub(super) async fn upsert(
-    Extension(caller): Extension<Caller>,
-    Path((_, name, field, value)): Place,
-    call: Call,
-) -> Reply {
-    blocking(move || {
-        let object = object(&name)?;
-        let field = key(object, &field)?;
-        let mut record = record(&call)?;
-        if record.keys().any(|key| key.eq_ignore_ascii_case(field.name)) {
-            return Err(Refusal::bad(
-                "INVALID_FIELD",
-                format!("The {} field should not be specified in the sobject data.", field.name),
-            )
-            .into());
+/// A parent as a record, children as a query result.
+fn related(ask: &Ask<'_>, data: &Inner, object: &'static Object) -> Result {
+    let (id, name) = (ask.part(2), ask.part(3));
+    if let Some((lookup, parent)) = data.schema.relationship(object, name) {
+        let record = data.record(object, id, &[lookup])?;
+        let Some(parent_id) = record.get(lookup.name).and_then(Value::as_str) else {
+            return Err(Refusal::not_found().into());
+        };
+        let fields = wanted(parent, ask.param("fields"))?;
+        return Ok(Answer::json(200, Value::Object(shown(ask, data, parent, parent_id, &fields)?)));
+    }
+    let Some((child, lookup)) = data.schema.child(object, name) else {
+        return Err(Refusal::not_found().into());
+    };
+    data.record(object, id, &[])?;
+    let fields = wanted(child, ask.param("fields"))?;
+    let id = ids::normalize(id).unwrap_or_default();
+    let mut records = Vec::new();
+    for child_id in data.ids_by_key(child, lookup, &id)? {
+        records.push(Value::Object(shown(ask, data, child, &child_id, &fields)?));
+    }
+    Ok(Answer::json(200, json!({ "totalSize": records.len(), "done": true, "records": records })))
+}
+
+pub(super) fn upsert(ask: &Ask<'_>, data: &mut Inner) -> Result {
+    let object = object(data, ask.part(1))?;
+    let field = key(object, ask.part(2))?;
+    let value = ask.part(3);
+    let mut record = ask.record()?;
+    if record.keys().any(|key| key.eq_ignore_ascii_case(field.name)) {
+        return Err(Refusal::bad(
+            "INVALID_FIELD",
+            format!("The {} field should not be specified in the sobject data.", field.name),
+        )
+        .into());
+    }
+    match find(data, object, field, value)? {
+        Match::Many(ids) => Ok(choices(ask, object, &ids)),
+        Match::None if ask.param("updateOnly") == Some("true") => Err(Refusal::not_found().into()),
+        Match::None => {
+            record.insert(field.name.to_owned(), typed(field, value));
+            let id = data.create(object, &record, ask.writer())?;
+            let body = json!({ "id": id, "success": true, "errors": [], "created": true });
+            Ok(created(ask, object, &id, body))
         }
-        let update_only = call.query_param("updateOnly") == Some("true");
-        let by = Writer { user_id: &caller.user.id, now: call.org.clock.now() };
-        call.org.data.with(|data| match find(data, object, field, &value)? {
-            Match::Many(ids) => Ok(choices(&caller, object, &ids)),
-            Match::None if update_only => Err(Refusal::not_found().into()),
-            Match::None => {
-                record.insert(field.name.to_owned(), json!(value));
-                let id = data.create(object, &record, by)?;
-                let body = json!({ "id": id, "success": true, "errors": [], "created": true });
-                Ok(created(&caller, object, &id, &body))
+        Match::One(id) => {
+            data.update(object, &id, &record, ask.writer())?;
+            // 200 with a body from version 46.0, before that 204.
+            if ask.version < 46 {
+                return Ok(Answer::empty(204));
             }
-            Match::One(id) => {
-                data.update(object, &id, &record, by)?;
-                Ok(updated(&caller, &id))
-            }
-        })
-    })
-    .await
-}
-
-/// 200 with a body from version 46.0, before that 204.
-fn updated(caller: &Caller, id: &str) -> Reply {
-    if caller.version < 46 {
-        return reply::empty(204);
+            let id = ids::normalize(&id).unwrap_or(id);
+            Ok(Answer::json(200, json!({ "id": id, "success": true, "errors": [], "created": false })))
+        }
     }
-    reply::json(200, &json!({ "id": id, "success": true, "errors": [], "created": false }))
 }
 
-pub(super) async fn delete(
-    Extension(caller): Extension<Caller>,
-    Path((_, name, field, value)): Place,
-    call: Call,
-) -> Reply {
-    blocking(move || {
-        let object = object(&name)?;
-        let field = key(object, &field)?;
-        let by = Writer { user_id: &caller.user.id, now: call.org.clock.now() };
-        call.org.data.with(|data| match find(data, object, field, &value)? {
-            Match::None => Err(Refusal::not_found().into()),
-            Match::Many(ids) => Ok(choices(&caller, object, &ids)),
-            Match::One(id) => {
-                data.delete(object, &id, by)?;
-                Ok(reply::empty(204))
-            }
-        })
-    })
-    .await
-}
-
-pub(super) async fn tunnelled(caller: Extension<Caller>, place: Place, call: Call) -> Reply {
-    if is_patch(&call) {
-        return upsert(caller, place, call).await;
+/// A key of the path as the field's type.
+fn typed(field: &Field, value: &str) -> Value {
+    match field.kind {
+        Kind::Int | Kind::Double | Kind::Currency => value.parse::<f64>().map_or(json!(value), |n| json!(n)),
+        _ => json!(value),
     }
-    super::not_allowed(&call.method, "GET,HEAD,PATCH,DELETE")
+}
+
+pub(super) fn delete(ask: &Ask<'_>, data: &mut Inner) -> Result {
+    let object = object(data, ask.part(1))?;
+    let field = key(object, ask.part(2))?;
+    match find(data, object, field, ask.part(3))? {
+        Match::None => Err(Refusal::not_found().into()),
+        Match::Many(ids) => Ok(choices(ask, object, &ids)),
+        Match::One(id) => {
+            data.delete(object, &id, ask.writer())?;
+            Ok(Answer::empty(204))
+        }
+    }
 }

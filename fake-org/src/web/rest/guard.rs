@@ -2,80 +2,96 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
 use axum::http::HeaderValue;
-use axum::middleware::Next;
 
-use super::answer::error;
+use super::answer::Answer;
+use super::ask::Ask;
+use super::bulk;
+use super::dispatch::dispatch;
 use crate::auth::users::User;
+use crate::data::Refusal;
 use crate::log::Host;
 use crate::shared::Org;
-use crate::web::call::bearer;
+use crate::web::call::Call;
 use crate::web::reply::Reply;
 
-/// Who calls, and in which version. In the extensions of every guarded call.
-#[derive(Clone, Debug)]
-pub(super) struct Caller {
-    pub(super) user: User,
-    pub(super) version: u32,
-}
-
-impl Caller {
-    /// The path of a record, as `attributes.url` has it.
-    pub(super) fn record_path(&self, object: &str, id: &str) -> String {
-        format!("/services/data/v{}.0/sobjects/{object}/{id}", self.version)
-    }
-}
-
-pub(super) async fn guard(State(org): State<Arc<Org>>, mut request: Request, next: Next) -> Reply {
-    let version = match version(request.uri().path()) {
+/// `/services/data/vNN.0/…`.
+pub(super) async fn data(call: Call) -> Reply {
+    let target = call.uri.path_and_query().map_or("", |target| target.as_str());
+    let Some(rest) = target.strip_prefix("/services/data/") else {
+        return Answer::from(Refusal::not_found()).into_reply();
+    };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (version, below) = rest.split_at(end);
+    let version = match version_number(version) {
         Ok(version) => version,
-        Err(refusal) => return *refusal,
+        Err(refusal) => return Answer::from(refusal).into_reply(),
     };
-    let user = match authenticate(&org, &request) {
+    let user = match authenticate(&call) {
         Ok(user) => user,
-        Err(refusal) => return *refusal,
+        Err(refusal) => return Answer::from(refusal).into_reply(),
     };
+    let org = Arc::clone(&call.org);
+    let below = below.to_owned();
+    counted(&org, async {
+        let org = Arc::clone(&call.org);
+        let work = tokio::task::spawn_blocking(move || {
+            let ask = Ask::new(&call.org, &user, version, call.method, &below, call.headers, call.body);
+            org.data.with(|data| {
+                bulk::settle(&org, data);
+                dispatch(&ask, data)
+            })
+        });
+        work.await
+            .unwrap_or_else(|failed| Answer::error(500, "UNKNOWN_EXCEPTION", &format!("fake org: {failed}")))
+    })
+    .await
+}
+
+/// Counts an API call and answers it, unless the limit is reached.
+pub(super) async fn counted(org: &Org, answer: impl Future<Output = Answer>) -> Reply {
     let used = org.count_api_call();
     let limit = org.settings().api_limit;
-    let mut reply = if used > limit {
-        error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+    let answer = if used > limit {
+        Answer::error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
     } else {
-        request.extensions_mut().insert(Caller { user, version });
-        next.run(request).await
+        answer.await
     };
-    if let Ok(value) = HeaderValue::from_str(&format!("api-usage={}/{limit}", used.min(limit))) {
+    let mut reply = answer.into_reply();
+    // Parts of composite requests count too.
+    let used = org.api_calls().max(used).min(limit);
+    if let Ok(value) = HeaderValue::from_str(&format!("api-usage={used}/{limit}")) {
         reply.headers_mut().insert("sforce-limit-info", value);
     }
     reply
 }
 
 /// 31.0 to 67.0 live; 21.0 to 30.0 were retired in Summer '25.
-fn version(path: &str) -> Result<u32, Box<Reply>> {
-    let text =
-        path.strip_prefix("/services/data/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+pub(super) fn version_number(text: &str) -> Result<u32, Refusal> {
     let number = text.strip_prefix('v').and_then(|text| text.strip_suffix(".0")).and_then(|n| n.parse().ok());
     match number {
         Some(number @ 31..=67) => Ok(number),
         // The code and the text are unverified.
-        Some(21..=30) => Err(Box::new(error(410, "UNSUPPORTED_API_VERSION", "API version retired"))),
-        _ => Err(Box::new(error(404, "NOT_FOUND", "The requested resource does not exist"))),
+        Some(21..=30) => Err(Refusal::new(410, "UNSUPPORTED_API_VERSION", "API version retired")),
+        _ => Err(Refusal::not_found()),
     }
 }
 
-fn authenticate(org: &Org, request: &Request) -> Result<User, Box<Reply>> {
-    let refuse = |code, message| Err(Box::new(error(401, code, message)));
-    let Some(token) = bearer(request.headers()) else {
+/// The person a data call is of.
+pub(super) fn authenticate(call: &Call) -> Result<User, Refusal> {
+    let refuse = |code, message| Err(Refusal::new(401, code, message));
+    let Some(token) = call.bearer() else {
         return refuse("INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE");
     };
-    // Three parts and no `!`: taken for a JWT, which this org does not issue.
-    if !token.contains('!') && token.split('.').count() == 3 {
-        return refuse("INVALID_AUTH_HEADER", "INVALID_JWT_FORMAT");
-    }
-    let moved_away = request.extensions().get::<Host>() == Some(&Host::Instance) && org.origins().has_moved;
+    let org = &call.org;
     let now = org.clock.now();
+    let moved_away = call.host == Host::Instance && org.origins().has_moved;
     let found = if moved_away { None } else { org.auth(|auth| auth.use_session(now, token)) };
     match found {
+        // Three parts and no `!`: a JWT, and none of this org.
+        None if !token.contains('!') && token.split('.').count() == 3 => {
+            refuse("INVALID_AUTH_HEADER", "INVALID_JWT_FORMAT")
+        }
         None => refuse("INVALID_SESSION_ID", "Session expired or invalid"),
         // Refreshing does not help this one.
         Some((_, session)) if !session.scopes.api() => {
@@ -83,4 +99,14 @@ fn authenticate(org: &Org, request: &Request) -> Result<User, Box<Reply>> {
         }
         Some((user, _)) => Ok(user),
     }
+}
+
+/// Data calls belong on the instance. The status is unverified.
+pub(super) async fn url_not_reset() -> Reply {
+    Answer::error(
+        400,
+        "URL_NOT_RESET",
+        "Destination URL not reset. The URL returned from login must be set in the SforceService",
+    )
+    .into_reply()
 }

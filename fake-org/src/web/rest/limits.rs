@@ -2,26 +2,28 @@
 
 use serde_json::json;
 
-use crate::web::call::Call;
-use crate::web::reply::{self, Reply};
+use super::answer::{Answer, Result};
+use super::ask::Ask;
+use crate::data::Inner;
 
-pub(super) async fn limits(call: Call) -> Reply {
-    let max = call.org.settings().api_limit;
-    let remaining = max.saturating_sub(call.org.api_calls());
+pub(super) fn limits(ask: &Ask<'_>, _: &mut Inner) -> Result {
+    let max = ask.org.settings().api_limit;
     let same = |max: u64| json!({ "Max": max, "Remaining": max });
-    reply::json(
+    let left = |max: u64, used: u64| json!({ "Max": max, "Remaining": max.saturating_sub(used) });
+    let (ingest, query) = ask.org.jobs(|jobs| jobs.started());
+    Ok(Answer::json(
         200,
-        &json!({
+        json!({
             "ConcurrentAsyncGetReportInstances": same(200),
-            "DailyApiRequests": { "Max": max, "Remaining": remaining },
+            "DailyApiRequests": left(max, ask.org.api_calls()),
             "DailyAsyncApexExecutions": same(250_000),
-            "DailyBulkApiBatches": same(15_000),
-            "DailyBulkV2QueryJobs": same(10_000),
+            "DailyBulkApiBatches": left(15_000, ingest),
+            "DailyBulkV2QueryJobs": left(10_000, query),
             "DataStorageMB": same(1_024),
             "FileStorageMB": same(1_024),
             "HourlyODataCallout": same(20_000),
             "PermissionSets": { "Max": 1_500, "Remaining": 1_490, "CreateCustom": same(1_000) },
             "SingleEmail": same(5_000),
         }),
-    )
+    ))
 }

@@ -1,10 +1,10 @@
 //! `/services/data/` and `/services/data/vNN.0/`.
 
-use axum::Extension;
 use serde_json::{Map, Value, json};
 
-use super::guard::Caller;
-use crate::web::call::Call;
+use super::answer::{Answer, Result};
+use super::ask::Ask;
+use crate::data::Inner;
 use crate::web::oauth::id_url;
 use crate::web::reply::{self, Reply};
 
@@ -26,13 +26,25 @@ pub(super) async fn versions() -> Reply {
 }
 
 /// What there is in a version. Only what this emulator answers.
-pub(super) async fn resources(Extension(caller): Extension<Caller>, call: Call) -> Reply {
+pub(super) fn resources(ask: &Ask<'_>, _: &mut Inner) -> Result {
+    let root = ask.root();
     let mut map = Map::new();
-    for name in ["limits", "query", "queryAll", "sobjects"] {
-        map.insert(name.into(), json!(format!("/services/data/v{}.0/{name}", caller.version)));
+    for name in [
+        "composite",
+        "jobs",
+        "limits",
+        "parameterizedSearch",
+        "query",
+        "queryAll",
+        "recent",
+        "search",
+        "sobjects",
+        "tooling",
+    ] {
+        map.insert(name.into(), json!(format!("{root}/{name}")));
     }
-    map.insert("identity".into(), json!(id_url(&call.org.origins().login, &caller.user)));
-    reply::json(200, &Value::Object(map))
+    map.insert("identity".into(), json!(id_url(&ask.org.origins().login, ask.user)));
+    Ok(Answer::json(200, Value::Object(map)))
 }
 
 #[cfg(test)]

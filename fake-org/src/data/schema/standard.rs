@@ -1,0 +1,278 @@
+//! The objects every fake org has.
+
+use super::{Field, Kind, Object};
+
+const fn field(name: &'static str, label: &'static str, kind: Kind) -> Field {
+    Field::new(name, label, kind)
+}
+
+const fn system(name: &'static str, label: &'static str, kind: Kind) -> Field {
+    let mut field = Field::new(name, label, kind);
+    field.read_only = true;
+    field
+}
+
+const fn required(name: &'static str, label: &'static str, kind: Kind) -> Field {
+    let mut field = Field::new(name, label, kind);
+    field.required = true;
+    field
+}
+
+/// An external id that is unique.
+const fn key(name: &'static str, label: &'static str) -> Field {
+    let mut field = loose_key(name, label);
+    field.unique = true;
+    field
+}
+
+/// An external id that several records may share: upserting by it can answer 300.
+const fn loose_key(name: &'static str, label: &'static str) -> Field {
+    let mut field = Field::new(name, label, Kind::Text(255));
+    field.external_id = true;
+    field
+}
+
+const OWNER: Field = field("OwnerId", "Owner ID", Kind::Reference("User", "Owner"));
+const DELETED: Field = system("IsDeleted", "Deleted", Kind::Boolean);
+const CREATED: Field = system("CreatedDate", "Created Date", Kind::DateTime);
+const CREATOR: Field = system("CreatedById", "Created By ID", Kind::Reference("User", "CreatedBy"));
+const MODIFIED: Field = system("LastModifiedDate", "Last Modified Date", Kind::DateTime);
+const MODIFIER: Field =
+    system("LastModifiedById", "Last Modified By ID", Kind::Reference("User", "LastModifiedBy"));
+const STAMP: Field = system("SystemModstamp", "System Modstamp", Kind::DateTime);
+
+const fn id(label: &'static str) -> Field {
+    system("Id", label, Kind::Id)
+}
+
+const fn object(
+    name: &'static str,
+    plural: &'static str,
+    prefix: &'static str,
+    name_field: &'static str,
+    fields: &'static [Field],
+) -> Object {
+    Object { name, label: name, plural, prefix, name_field, read_only: false, fields }
+}
+
+pub(super) static OBJECTS: &[Object] = &[
+    object("Account", "Accounts", "001", "Name", ACCOUNT),
+    object("Contact", "Contacts", "003", "Name", CONTACT),
+    object("Opportunity", "Opportunities", "006", "Name", OPPORTUNITY),
+    object("Lead", "Leads", "00Q", "Name", LEAD),
+    object("Case", "Cases", "500", "CaseNumber", CASE),
+    object("Task", "Tasks", "00T", "Subject", TASK),
+    Object { label: "Project", ..object("Project__c", "Projects", "a00", "Name", PROJECT) },
+    object("User", "Users", "005", "Name", USER),
+    Object { read_only: true, ..object("Profile", "Profiles", "00e", "Name", PROFILE) },
+    Object { read_only: true, ..object("Organization", "Organizations", "00D", "Name", ORGANIZATION) },
+];
+
+static ACCOUNT: &[Field] = &[
+    id("Account ID"),
+    DELETED,
+    required("Name", "Account Name", Kind::Text(255)),
+    field("Type", "Account Type", Kind::Picklist).values(&["Customer", "Prospect", "Partner", "Other"]),
+    field("Phone", "Account Phone", Kind::Phone),
+    field("Website", "Website", Kind::Url),
+    field("Industry", "Industry", Kind::Picklist).values(&[
+        "Transportation",
+        "Food & Beverage",
+        "Healthcare",
+        "Manufacturing",
+        "Media",
+        "Energy",
+        "Insurance",
+        "Technology",
+    ]),
+    field("AnnualRevenue", "Annual Revenue", Kind::Currency),
+    field("NumberOfEmployees", "Employees", Kind::Int),
+    field("BillingStreet", "Billing Street", Kind::Text(255)),
+    field("BillingCity", "Billing City", Kind::Text(40)),
+    field("BillingCountry", "Billing Country", Kind::Text(80)),
+    field("Description", "Account Description", Kind::TextArea(32_000)),
+    field("ParentId", "Parent Account ID", Kind::Reference("Account", "Parent")).children("ChildAccounts"),
+    OWNER,
+    key("ExternalKey__c", "External Key"),
+    loose_key("LegacyCode__c", "Legacy Code"),
+    field("Active__c", "Active", Kind::Boolean),
+    CREATED,
+    CREATOR,
+    MODIFIED,
+    MODIFIER,
+    STAMP,
+];
+
+static CONTACT: &[Field] = &[
+    id("Contact ID"),
+    DELETED,
+    field("AccountId", "Account ID", Kind::Reference("Account", "Account")).children("Contacts"),
+    required("LastName", "Last Name", Kind::Text(80)),
+    field("FirstName", "First Name", Kind::Text(40)),
+    system("Name", "Full Name", Kind::Text(121)),
+    field("Title", "Title", Kind::Text(128)),
+    field("Email", "Email", Kind::Email),
+    field("Phone", "Business Phone", Kind::Phone),
+    field("Birthdate", "Birthdate", Kind::Date),
+    field("HasOptedOutOfEmail", "Email Opt Out", Kind::Boolean),
+    field("Description", "Contact Description", Kind::TextArea(32_000)),
+    OWNER,
+    key("ExternalKey__c", "External Key"),
+    CREATED,
+    CREATOR,
+    MODIFIED,
+    MODIFIER,
+    STAMP,
+];
+
+static OPPORTUNITY: &[Field] = &[
+    id("Opportunity ID"),
+    DELETED,
+    field("AccountId", "Account ID", Kind::Reference("Account", "Account")).children("Opportunities"),
+    required("Name", "Name", Kind::Text(120)),
+    required("StageName", "Stage", Kind::Picklist).values(&[
+        "Prospecting",
+        "Qualification",
+        "Proposal/Price Quote",
+        "Negotiation/Review",
+        "Closed Won",
+        "Closed Lost",
+    ]),
+    required("CloseDate", "Close Date", Kind::Date),
+    field("Amount", "Amount", Kind::Currency),
+    field("Probability", "Probability (%)", Kind::Int),
+    system("IsClosed", "Closed", Kind::Boolean),
+    system("IsWon", "Won", Kind::Boolean),
+    field("Description", "Description", Kind::TextArea(32_000)),
+    OWNER,
+    key("ExternalKey__c", "External Key"),
+    CREATED,
+    CREATOR,
+    MODIFIED,
+    MODIFIER,
+    STAMP,
+];
+
+static LEAD: &[Field] = &[
+    id("Lead ID"),
+    DELETED,
+    required("LastName", "Last Name", Kind::Text(80)),
+    field("FirstName", "First Name", Kind::Text(40)),
+    system("Name", "Full Name", Kind::Text(121)),
+    required("Company", "Company", Kind::Text(255)),
+    field("Title", "Title", Kind::Text(128)),
+    field("Email", "Email", Kind::Email),
+    field("Phone", "Phone", Kind::Phone),
+    required("Status", "Status", Kind::Picklist)
+        .values(&[
+            "Open - Not Contacted",
+            "Working - Contacted",
+            "Closed - Converted",
+            "Closed - Not Converted",
+        ])
+        .or("Open - Not Contacted"),
+    system("IsConverted", "Converted", Kind::Boolean),
+    OWNER,
+    CREATED,
+    CREATOR,
+    MODIFIED,
+    MODIFIER,
+    STAMP,
+];
+
+static CASE: &[Field] = &[
+    id("Case ID"),
+    DELETED,
+    system("CaseNumber", "Case Number", Kind::Text(30)),
+    field("Subject", "Subject", Kind::Text(255)),
+    field("Description", "Description", Kind::TextArea(32_000)),
+    field("Status", "Status", Kind::Picklist).values(&["New", "Working", "Escalated", "Closed"]).or("New"),
+    field("Priority", "Priority", Kind::Picklist).values(&["High", "Medium", "Low"]).or("Medium"),
+    field("Origin", "Case Origin", Kind::Picklist).values(&["Phone", "Email", "Web"]),
+    field("AccountId", "Account ID", Kind::Reference("Account", "Account")).children("Cases"),
+    field("ContactId", "Contact ID", Kind::Reference("Contact", "Contact")).children("Cases"),
+    system("IsClosed", "Closed", Kind::Boolean),
+    OWNER,
+    CREATED,
+    CREATOR,
+    MODIFIED,
+    MODIFIER,
+    STAMP,
+];
+
+// `WhatId` and `WhoId` point to many objects in Salesforce; here to accounts and contacts only.
+static TASK: &[Field] = &[
+    id("Activity ID"),
+    DELETED,
+    field("Subject", "Subject", Kind::Text(255)),
+    field("ActivityDate", "Due Date Only", Kind::Date),
+    required("Status", "Status", Kind::Picklist)
+        .values(&["Not Started", "In Progress", "Completed", "Deferred"])
+        .or("Not Started"),
+    required("Priority", "Priority", Kind::Picklist).values(&["High", "Normal", "Low"]).or("Normal"),
+    field("Description", "Description", Kind::TextArea(32_000)),
+    field("WhatId", "Related To ID", Kind::Reference("Account", "What")).children("Tasks"),
+    field("WhoId", "Name ID", Kind::Reference("Contact", "Who")).children("Tasks"),
+    system("IsClosed", "Closed", Kind::Boolean),
+    OWNER,
+    CREATED,
+    CREATOR,
+    MODIFIED,
+    MODIFIER,
+    STAMP,
+];
+
+static PROJECT: &[Field] = &[
+    id("Record ID"),
+    DELETED,
+    required("Name", "Project Name", Kind::Text(80)),
+    key("Code__c", "Code"),
+    field("Account__c", "Account", Kind::Reference("Account", "Account__r")).children("Projects__r"),
+    field("Budget__c", "Budget", Kind::Currency),
+    field("Progress__c", "Progress", Kind::Double),
+    field("Started__c", "Started", Kind::Date),
+    field("Phase__c", "Phase", Kind::Picklist).values(&["Draft", "Running", "Done"]).restricted(),
+    field("Tags__c", "Tags", Kind::MultiPicklist).values(&["Urgent", "Internal", "Billable"]),
+    field("Notes__c", "Notes", Kind::TextArea(32_768)),
+    OWNER,
+    CREATED,
+    CREATOR,
+    MODIFIED,
+    MODIFIER,
+    STAMP,
+];
+
+static USER: &[Field] = &[
+    id("User ID"),
+    DELETED,
+    required("Username", "Username", Kind::Text(80)),
+    required("LastName", "Last Name", Kind::Text(80)),
+    field("FirstName", "First Name", Kind::Text(40)),
+    system("Name", "Full Name", Kind::Text(121)),
+    required("Email", "Email", Kind::Email),
+    field("Title", "Title", Kind::Text(80)),
+    field("IsActive", "Active", Kind::Boolean),
+    system("UserType", "User Type", Kind::Picklist),
+    field("ProfileId", "Profile ID", Kind::Reference("Profile", "Profile")),
+    CREATED,
+    MODIFIED,
+    STAMP,
+];
+
+static PROFILE: &[Field] =
+    &[id("Profile ID"), DELETED, system("Name", "Name", Kind::Text(255)), CREATED, MODIFIED, STAMP];
+
+static ORGANIZATION: &[Field] = &[
+    id("Organization ID"),
+    DELETED,
+    system("Name", "Name", Kind::Text(80)),
+    system("OrganizationType", "Edition", Kind::Picklist),
+    system("InstanceName", "Instance Name", Kind::Text(5)),
+    system("NamespacePrefix", "Namespace Prefix", Kind::Text(15)),
+    system("IsSandbox", "Is Sandbox", Kind::Boolean),
+    system("TrialExpirationDate", "Trial Expiration Date", Kind::DateTime),
+    system("LanguageLocaleKey", "Language", Kind::Picklist),
+    CREATED,
+    MODIFIED,
+    STAMP,
+];

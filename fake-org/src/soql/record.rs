@@ -1,0 +1,187 @@
+//! Running a query for rows.
+//!
+//! It runs in two steps: the keys (row numbers) of all rows of the result in order, then page by page the
+//! columns of a slice of those keys. A page costs what it holds, wherever it lies, and an open cursor holds
+//! eight bytes per row.
+
+use std::collections::HashMap;
+
+use rusqlite::params_from_iter;
+use rusqlite::types::Value as Sql;
+use serde_json::{Value as Json, json};
+
+use super::bind::Tables;
+use crate::data::schema::{Kind, Object};
+use crate::data::{DataError, Inner, Record, to_json};
+
+/// Makes a record's `attributes.url` of object and id.
+pub(crate) type Link<'a> = &'a dyn Fn(&str, &str) -> String;
+
+/// A compiled query for rows.
+#[derive(Clone, Debug)]
+pub(crate) struct RowPlan {
+    pub(super) tables: Tables,
+    pub(super) outputs: Vec<Output>,
+    pub(super) keys_sql: String,
+    pub(super) params: Vec<Sql>,
+}
+
+/// One thing a row shows.
+#[derive(Clone, Debug)]
+pub(super) enum Output {
+    Value { table: usize, name: String, sql: String, kind: Kind },
+    Children { name: String, plan: Box<RowPlan> },
+}
+
+impl Output {
+    /// Where in the record it stands.
+    pub(super) fn place(&self) -> (usize, &str) {
+        match self {
+            Self::Value { table, name, .. } => (*table, name),
+            Self::Children { name, .. } => (0, name),
+        }
+    }
+}
+
+impl RowPlan {
+    /// The root object's name.
+    pub(crate) fn object(&self) -> &'static str {
+        self.tables.root.name
+    }
+
+    /// The columns as paths into a record, in the order they were selected; `None` when there are children.
+    pub(crate) fn columns(&self) -> Option<Vec<Vec<String>>> {
+        self.outputs
+            .iter()
+            .map(|output| match output {
+                Output::Children { .. } => None,
+                Output::Value { table, name, .. } => {
+                    let join = table.checked_sub(1).and_then(|i| self.tables.joins.get(i));
+                    let mut path = join.map(|join| join.path.clone()).unwrap_or_default();
+                    path.push(name.clone());
+                    Some(path)
+                }
+            })
+            .collect()
+    }
+
+    /// Step one: the keys of all rows.
+    pub(crate) fn keys(&self, data: &Inner) -> Result<Vec<i64>, DataError> {
+        self.keys_with(data, &[])
+    }
+
+    fn keys_with(&self, data: &Inner, more: &[Sql]) -> Result<Vec<i64>, DataError> {
+        let mut statement = data.sqlite.prepare_cached(&self.keys_sql)?;
+        let keys = statement.query_map(params_from_iter(self.params.iter().chain(more)), |row| row.get(0))?;
+        Ok(keys.collect::<Result<_, _>>()?)
+    }
+
+    /// Step two: the records of some keys, in their order.
+    pub(crate) fn records(&self, data: &Inner, keys: &[i64], link: Link<'_>) -> Result<Vec<Json>, DataError> {
+        let mut sql = String::from("SELECT t0.Id");
+        for n in 1..=self.tables.joins.len() {
+            sql.push_str(&format!(", t{n}.Id"));
+        }
+        for output in &self.outputs {
+            if let Output::Value { sql: column, .. } = output {
+                sql.push_str(", ");
+                sql.push_str(column);
+            }
+        }
+        sql.push_str(" FROM json_each(?1) k CROSS JOIN ");
+        let from = self.tables.from();
+        let (root, parents) =
+            from.split_once(" LEFT JOIN").map_or((from.as_str(), None), |(a, b)| (a, Some(b)));
+        sql.push_str(root);
+        sql.push_str(" ON t0.rowid = k.value");
+        if let Some(parents) = parents {
+            sql.push_str(" LEFT JOIN");
+            sql.push_str(parents);
+        }
+        sql.push_str(" ORDER BY k.key");
+        let keys = serde_json::to_string(keys).unwrap_or_default();
+        let mut statement = data.sqlite.prepare_cached(&sql)?;
+        let rows = statement.query_map([keys], |row| self.record(row, link))?;
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        rows.into_iter().map(|(id, record)| self.with_children(data, &id, record, link)).collect()
+    }
+
+    fn record(&self, row: &rusqlite::Row<'_>, link: Link<'_>) -> rusqlite::Result<(String, Record)> {
+        let mut tables: HashMap<usize, Record> = HashMap::new();
+        let head = |object: &Object, id: &str| {
+            let mut record = Record::new();
+            record.insert("attributes".into(), json!({ "type": object.name, "url": link(object.name, id) }));
+            record
+        };
+        let id: String = row.get(0)?;
+        tables.insert(0, head(self.tables.root, &id));
+        for (i, join) in self.tables.joins.iter().enumerate() {
+            if let Some(id) = row.get::<_, Option<String>>(i + 1)? {
+                tables.insert(i + 1, head(join.object, &id));
+            }
+        }
+        let mut place = 1 + self.tables.joins.len();
+        for output in &self.outputs {
+            if let Output::Value { table, name, kind, .. } = output {
+                let value = to_json(*kind, row.get_ref(place)?);
+                place += 1;
+                if let Some(record) = tables.get_mut(table) {
+                    record.insert(name.clone(), value);
+                }
+            }
+        }
+        // Parents into the root, deepest first; a parent that is not there is null, not {}.
+        let mut root = tables.remove(&0).unwrap_or_default();
+        let selected: Vec<usize> =
+            (1..=self.tables.joins.len()).filter(|n| self.is_selected(*n)).rev().collect();
+        for n in selected {
+            let Some(join) = self.tables.joins.get(n - 1) else { continue };
+            let value = tables.remove(&n).map_or(Json::Null, Json::Object);
+            let Some((name, parents)) = join.path.split_last() else { continue };
+            let holder = self.tables.joins.iter().position(|known| known.path == parents).map(|i| i + 1);
+            let target = match holder {
+                Some(holder) => tables.get_mut(&holder),
+                None => Some(&mut root),
+            };
+            if let Some(target) = target {
+                target.insert(name.clone(), value);
+            }
+        }
+        Ok((id, root))
+    }
+
+    /// Children come as a result of their own; none at all is null.
+    fn with_children(
+        &self,
+        data: &Inner,
+        id: &str,
+        mut record: Record,
+        link: Link<'_>,
+    ) -> Result<Json, DataError> {
+        for output in &self.outputs {
+            if let Output::Children { name, plan } = output {
+                let keys = plan.keys_with(data, &[Sql::Text(id.to_owned())])?;
+                let value = if keys.is_empty() {
+                    Json::Null
+                } else {
+                    let records = plan.records(data, &keys, link)?;
+                    json!({ "totalSize": keys.len(), "done": true, "records": records })
+                };
+                record.insert(name.clone(), value);
+            }
+        }
+        Ok(Json::Object(record))
+    }
+
+    /// A parent shows when one of its fields, or of its own parents' fields, was selected; one that only the
+    /// filter names does not.
+    fn is_selected(&self, table: usize) -> bool {
+        let path_of = |table: usize| {
+            table.checked_sub(1).and_then(|i| self.tables.joins.get(i)).map(|join| join.path.as_slice())
+        };
+        let Some(path) = path_of(table) else { return true };
+        self.outputs
+            .iter()
+            .any(|output| path_of(output.place().0).is_some_and(|shown| shown.starts_with(path)))
+    }
+}

@@ -1,0 +1,111 @@
+//! What a query for rows shows: fields, parents' fields, `FIELDS(…)`, children.
+
+use super::ast::{Item, Path, Query, Select};
+use super::bind::{Column, Tables};
+use super::record::{Output, RowPlan};
+use super::term::term;
+use super::{Context, error, plan};
+use crate::data::Refusal;
+use crate::data::schema::Object;
+
+pub(super) fn outputs(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> Result<Vec<Output>, Refusal> {
+    let Select::Items(items) = &query.select else { return Ok(Vec::new()) };
+    let mut outputs: Vec<Output> = Vec::new();
+    for item in items {
+        match item {
+            Item::Expr { expr, alias } => {
+                let term = term(cx, tables, expr)?;
+                if let Some(alias) = alias.as_ref().filter(|_| !term.is_call) {
+                    return Err(error::at(
+                        cx.text,
+                        term.offset,
+                        "MALFORMED_QUERY",
+                        &format!("only aggregate expressions use field aliasing: {alias}"),
+                    ));
+                }
+                let Some(column) = &term.column else { continue };
+                let name = alias.clone().unwrap_or_else(|| column.field.name.to_owned());
+                let shown = Output::Value { table: column.table, name, sql: term.sql, kind: term.kind };
+                add(&mut outputs, shown, &term.name)?;
+            }
+            Item::Fields(which) => {
+                for field in group_of_fields(cx, query, tables.root, which)? {
+                    let column = Column { table: 0, field };
+                    let shown = Output::Value {
+                        table: 0,
+                        name: field.name.into(),
+                        sql: column.sql(),
+                        kind: field.kind,
+                    };
+                    add(&mut outputs, shown, field.name)?;
+                }
+            }
+            Item::Children(inner) => {
+                let (name, plan) = children(cx, inner, tables.root)?;
+                add(&mut outputs, Output::Children { name: name.to_owned(), plan: Box::new(plan) }, name)?;
+            }
+        }
+    }
+    Ok(outputs)
+}
+
+fn add(outputs: &mut Vec<Output>, new: Output, written: &str) -> Result<(), Refusal> {
+    if outputs.iter().any(|known| known.place() == new.place()) {
+        return Err(Refusal::bad("MALFORMED_QUERY", format!("duplicate field selected: {written}")));
+    }
+    outputs.push(new);
+    Ok(())
+}
+
+fn group_of_fields(
+    cx: &Context<'_>,
+    query: &Query,
+    root: &'static Object,
+    which: &Path,
+) -> Result<Vec<&'static crate::data::schema::Field>, Refusal> {
+    let word = which.value.to_ascii_uppercase();
+    let wanted: fn(&crate::data::schema::Field) -> bool = match word.as_str() {
+        "ALL" => |_| true,
+        "STANDARD" => |field| !field.is_custom(),
+        "CUSTOM" => |field| field.is_custom(),
+        _ => return Err(error::unexpected(cx.text, which.offset, &which.value)),
+    };
+    if word != "STANDARD" && query.limit.is_none_or(|limit| limit > 200) {
+        return Err(error::at(
+            cx.text,
+            which.offset,
+            "MALFORMED_QUERY",
+            "The SOQL FIELDS function must have a LIMIT of at most 200",
+        ));
+    }
+    Ok(root.fields.iter().filter(|field| wanted(field)).collect())
+}
+
+fn children(
+    cx: &Context<'_>,
+    inner: &Query,
+    root: &'static Object,
+) -> Result<(&'static str, RowPlan), Refusal> {
+    let Some((child, lookup)) = cx.schema.child(root, &inner.from.value) else {
+        return Err(error::at(
+            cx.text,
+            inner.from.offset,
+            "INVALID_TYPE",
+            &format!(
+                "Didn't understand relationship '{}' in FROM part of query call. If you are attempting to use a \
+                 custom relationship, be sure to append the '__r' after the custom relationship name. Please \
+                 reference your WSDL or the describe call for the appropriate names.",
+                inner.from.value
+            ),
+        ));
+    };
+    if inner.select == Select::Count || super::aggregate::is_grouped(inner) {
+        return Err(error::at(
+            cx.text,
+            inner.from.offset,
+            "MALFORMED_QUERY",
+            "Aggregate expressions are not allowed in sub-selects",
+        ));
+    }
+    Ok((lookup.children, plan::rows(cx, inner, child, Some(lookup))?))
+}

@@ -1,0 +1,63 @@
+//! JSON, XML or a form: the OAuth and identity endpoints write all three.
+
+use axum::http::header::ACCEPT;
+use serde_json::{Map, Value};
+
+use super::call::Call;
+use super::pages::escape;
+use super::reply::{self, Reply};
+
+/// The members in the format of the parameter `format`, else of `Accept`, else as JSON. With `callback`, JSON
+/// becomes a script (JSONP).
+pub(crate) fn formatted(call: &Call, root: &str, members: &Map<String, Value>) -> Reply {
+    let accept = call.headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let format = call.param("format").unwrap_or(match accept.split([',', ';']).next().unwrap_or_default() {
+        "application/xml" | "text/xml" => "xml",
+        "application/x-www-form-urlencoded" => "urlencoded",
+        _ => "json",
+    });
+    match format {
+        "urlencoded" => {
+            let mut form = url::form_urlencoded::Serializer::new(String::new());
+            form.extend_pairs(members.iter().map(|(key, value)| (key.as_str(), text(value))));
+            reply::of(200, "application/x-www-form-urlencoded;charset=UTF-8", form.finish())
+        }
+        "xml" => {
+            let namespace = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"";
+            let inside: String = members.iter().map(|(name, value)| element(name, value)).collect();
+            let body =
+                format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><{root} {namespace}>{inside}</{root}>");
+            reply::of(200, "application/xml;charset=UTF-8", body)
+        }
+        _ => {
+            let json = Value::Object(members.clone());
+            match script_function(call) {
+                Some(function) => {
+                    reply::of(200, "text/javascript;charset=UTF-8", format!("{function}({json});"))
+                }
+                None => reply::json(200, &json),
+            }
+        }
+    }
+}
+
+/// The function that JSONP asks for; only what cannot be anything but a name.
+pub(crate) fn script_function(call: &Call) -> Option<&str> {
+    call.param("callback")
+        .filter(|name| name.bytes().all(|c| c.is_ascii_alphanumeric() || b"_.$".contains(&c)))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), String::from)
+}
+
+fn element(name: &str, value: &Value) -> String {
+    match value {
+        Value::Null => format!("<{name} xsi:nil=\"true\"/>"),
+        Value::Object(members) => {
+            let inside: String = members.iter().map(|(name, value)| element(name, value)).collect();
+            format!("<{name}>{inside}</{name}>")
+        }
+        value => format!("<{name}>{}</{name}>", escape(&text(value))),
+    }
+}

@@ -1,0 +1,151 @@
+//! `/jobs/ingest`: create, upload, start, watch, read results.
+
+use serde_json::json;
+
+use super::super::answer::{Answer, Result};
+use super::super::ask::Ask;
+use super::super::by_key::key;
+use super::{DELIMITERS, LINE_ENDINGS, choice, csv, job, wrong_state};
+use crate::data::{Inner, Refusal};
+use crate::jobs::{Ingest, Job, State, Work};
+
+const OPERATIONS: [&str; 5] = ["insert", "update", "upsert", "delete", "hardDelete"];
+
+pub(in super::super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
+    let body = ask.record()?;
+    let operation = choice(&body, "operation", &OPERATIONS, "")?;
+    choice(&body, "contentType", &["CSV"], "CSV")?;
+    let name = body.get("object").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let object = data
+        .schema
+        .object(name)
+        .ok_or_else(|| Refusal::bad("INVALIDENTITY", format!("Unable to find object: {name}")))?;
+    let external_id = body.get("externalIdFieldName").and_then(serde_json::Value::as_str);
+    if operation == "upsert" {
+        let Some(field) = external_id else {
+            return Err(Refusal::bad("INVALIDJOB", "externalIdFieldName is required for upsert").into());
+        };
+        key(object, field)?;
+    }
+    let now = ask.now();
+    let new = Job {
+        id: String::new(),
+        user_id: ask.user.id.clone(),
+        version: ask.version,
+        object: object.name.to_owned(),
+        operation,
+        column_delimiter: choice(&body, "columnDelimiter", &DELIMITERS, "COMMA")?,
+        line_ending: choice(&body, "lineEnding", &LINE_ENDINGS, "LF")?,
+        created: now,
+        state: State::Open,
+        since: now,
+        error: None,
+        work: Work::Ingest(Ingest { external_id: external_id.map(String::from), ..Ingest::default() }),
+    };
+    let job = ask.org.jobs(|jobs| jobs.add(new));
+    Ok(Answer::json(200, shown(ask, &job, false)))
+}
+
+fn shown(ask: &Ask<'_>, job: &Job, whole: bool) -> serde_json::Value {
+    let mut body = super::shown(ask, job, whole);
+    let Work::Ingest(ingest) = &job.work else { return body };
+    // Without a leading slash.
+    body["contentUrl"] = json!(format!("services/data/v{}.0/jobs/ingest/{}/batches", job.version, job.id));
+    body["jobType"] = json!("V2Ingest");
+    if let Some(field) = &ingest.external_id {
+        body["externalIdFieldName"] = json!(field);
+    }
+    if whole {
+        body["apexProcessingTime"] = json!(0);
+        body["apiActiveProcessingTime"] = body["totalProcessingTime"].clone();
+        body["numberRecordsProcessed"] = json!(ingest.successful.len() + ingest.failed.len());
+        body["numberRecordsFailed"] = json!(ingest.failed.len());
+    }
+    body
+}
+
+pub(in super::super) fn list(ask: &Ask<'_>, _: &mut Inner) -> Result {
+    Ok(super::list(ask, true))
+}
+
+pub(in super::super) fn show(ask: &Ask<'_>, _: &mut Inner) -> Result {
+    Ok(Answer::json(200, shown(ask, &job(ask, true)?, true)))
+}
+
+pub(in super::super) fn upload(ask: &Ask<'_>, _: &mut Inner) -> Result {
+    let job = job(ask, true)?;
+    if !ask.header("content-type").unwrap_or_default().starts_with("text/csv") {
+        return Err(Refusal::new(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Type must be text/csv").into());
+    }
+    let body = ask.body.to_vec();
+    let taken = ask.org.jobs(|jobs| match jobs.find(&job.id, true) {
+        Some(Job { state: State::Open, work: Work::Ingest(ingest), .. }) if ingest.data.is_none() => {
+            ingest.data = Some(body);
+            true
+        }
+        _ => false,
+    });
+    if taken {
+        return Ok(Answer::empty(201));
+    }
+    Err(wrong_state("Found multiple contents for job: one upload per job, while it is open").into())
+}
+
+/// `{"state":"UploadComplete"}` or `{"state":"Aborted"}`.
+pub(in super::super) fn change(ask: &Ask<'_>, _: &mut Inner) -> Result {
+    let job = job(ask, true)?;
+    let body = ask.record()?;
+    let wanted = body.get("state").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let now = ask.now();
+    let state = match (job.state, wanted) {
+        (State::Open, "UploadComplete") => State::UploadComplete,
+        (State::Open | State::UploadComplete, "Aborted") => State::Aborted,
+        (State::Done, "Aborted") => {
+            return Err(wrong_state("Aborting already Completed Job not allowed").into());
+        }
+        _ => {
+            let text = format!("Job state transition to {wanted} is not allowed");
+            return Err(wrong_state(&text).into());
+        }
+    };
+    let changed = ask.org.jobs(|jobs| {
+        let job = jobs.find(&job.id, true)?;
+        job.enter(state, now);
+        Some(job.clone())
+    });
+    let changed = changed.ok_or_else(Refusal::not_found)?;
+    Ok(Answer::json(200, shown(ask, &changed, false)))
+}
+
+pub(in super::super) fn delete(ask: &Ask<'_>, _: &mut Inner) -> Result {
+    super::delete(ask, true)
+}
+
+fn results(ask: &Ask<'_>, more: &[&str], rows: impl FnOnce(&Ingest) -> Vec<Vec<String>>) -> Result {
+    let job = job(ask, true)?;
+    let Work::Ingest(ingest) = &job.work else { return Err(Refusal::not_found().into()) };
+    let header: Vec<String> =
+        more.iter().map(|name| (*name).to_owned()).chain(ingest.header.clone()).collect();
+    let rows = rows(ingest);
+    Ok(Answer::csv(csv::write(&header, rows.into_iter(), &job.column_delimiter, &job.line_ending)))
+}
+
+fn row(first: &str, second: &str, cells: &[String]) -> Vec<String> {
+    [first.to_owned(), second.to_owned()].into_iter().chain(cells.iter().cloned()).collect()
+}
+
+pub(in super::super) fn successful(ask: &Ask<'_>, _: &mut Inner) -> Result {
+    results(ask, &["sf__Id", "sf__Created"], |ingest| {
+        ingest.successful.iter().map(|(id, made, cells)| row(id, &made.to_string(), cells)).collect()
+    })
+}
+
+pub(in super::super) fn failed(ask: &Ask<'_>, _: &mut Inner) -> Result {
+    results(ask, &["sf__Id", "sf__Error"], |ingest| {
+        ingest.failed.iter().map(|(id, error, cells)| row(id, error, cells)).collect()
+    })
+}
+
+pub(in super::super) fn unprocessed(ask: &Ask<'_>, _: &mut Inner) -> Result {
+    results(ask, &[], |ingest| ingest.unprocessed.clone())
+}

@@ -1,0 +1,102 @@
+//! Bulk API 2.0: `/jobs/ingest` and `/jobs/query`. A job takes the time that the org was set to.
+
+pub(crate) mod csv;
+pub(super) mod ingest;
+mod load;
+pub(super) mod query;
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Result};
+use super::ask::Ask;
+use crate::base::clock::datetime;
+use crate::data::{Inner, Refusal};
+use crate::jobs::{Job, State, Work};
+use crate::shared::Org;
+
+/// Works off the jobs that are due. Called before every data call, so a result is there on time, asked for or
+/// not.
+pub(super) fn settle(org: &Org, data: &mut Inner) {
+    let now = org.clock.now();
+    let delay = org.settings().bulk_delay;
+    for mut job in org.jobs(|jobs| jobs.take_due(now, delay)) {
+        let done = match &mut job.work {
+            Work::Ingest(_) => load::load(org, data, &mut job),
+            Work::Query(query) => query.plan.keys(data).map(|keys| query.keys = keys),
+        };
+        match done {
+            Ok(()) => job.enter(State::Done, now),
+            Err(error) => {
+                job.error = Some(super::answer::refusal(error).message);
+                job.enter(State::Failed, now);
+            }
+        }
+        org.jobs(|jobs| jobs.put_back(job));
+    }
+}
+
+/// What both kinds of jobs say of themselves.
+fn shown(ask: &Ask<'_>, job: &Job, whole: bool) -> Value {
+    let delay = ask.org.settings().bulk_delay;
+    let mut body = json!({
+        "id": job.id,
+        "operation": job.operation,
+        "object": job.object,
+        "createdById": job.user_id,
+        "createdDate": datetime(job.created),
+        "systemModstamp": datetime(job.since),
+        "state": job.state_name(ask.now(), delay),
+        "concurrencyMode": "Parallel",
+        "contentType": "CSV",
+        // A number, not a text.
+        "apiVersion": f64::from(job.version),
+        "lineEnding": job.line_ending,
+        "columnDelimiter": job.column_delimiter,
+    });
+    if whole {
+        body["retries"] = json!(0);
+        body["totalProcessingTime"] = json!(delay.as_millis() as u64);
+        body["jobType"] = json!(if job.is_ingest() { "V2Ingest" } else { "V2Query" });
+    }
+    if let Some(error) = &job.error {
+        body["errorMessage"] = json!(error);
+    }
+    body
+}
+
+/// A copy of the job that the path names.
+fn job(ask: &Ask<'_>, ingest: bool) -> Result<Job> {
+    ask.org.jobs(|jobs| jobs.find(ask.part(2), ingest).cloned()).ok_or_else(|| Refusal::not_found().into())
+}
+
+fn list(ask: &Ask<'_>, ingest: bool) -> Answer {
+    let jobs = ask.org.jobs(|jobs| jobs.list(ingest));
+    let records: Vec<Value> = jobs.iter().map(|job| shown(ask, job, false)).collect();
+    Answer::json(200, json!({ "done": true, "nextRecordsUrl": null, "records": records }))
+}
+
+fn wrong_state(message: &str) -> Refusal {
+    Refusal::bad("INVALIDJOBSTATE", message)
+}
+
+/// Only what is over can be deleted.
+fn delete(ask: &Ask<'_>, ingest: bool) -> Result {
+    let job = job(ask, ingest)?;
+    if matches!(job.state, State::Open | State::UploadComplete) {
+        return Err(wrong_state("Deleting a job that is not finished is not allowed").into());
+    }
+    ask.org.jobs(|jobs| jobs.remove(&job.id));
+    Ok(Answer::empty(204))
+}
+
+/// A member of a create body, checked against what is allowed.
+fn choice(body: &crate::data::Record, name: &str, allowed: &[&str], default: &str) -> Result<String> {
+    let given = body.get(name).and_then(Value::as_str).unwrap_or(default);
+    if allowed.contains(&given) {
+        return Ok(given.to_owned());
+    }
+    Err(Refusal::bad("INVALIDJOB", format!("{name}: {given} is not one of {}", allowed.join(", "))).into())
+}
+
+const DELIMITERS: [&str; 6] = ["COMMA", "SEMICOLON", "TAB", "PIPE", "CARET", "BACKQUOTE"];
+const LINE_ENDINGS: [&str; 2] = ["LF", "CRLF"];

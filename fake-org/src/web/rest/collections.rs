@@ -1,0 +1,185 @@
+//! `/composite/sobjects`: up to 200 records in one call. Always 200, with one item per record in their order.
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Result, item_error};
+use super::ask::Ask;
+use super::by_key::{Match, find, key};
+use super::rows::object;
+use crate::base::ids;
+use crate::data::schema::{Field, Object};
+use crate::data::{DataError, Inner, Record, Refusal};
+
+const MOST: usize = 200;
+const CHUNKS: usize = 10;
+
+pub(super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
+    let (records, all_or_none) = records(ask)?;
+    each(data, records, all_or_none, |data, mut record| {
+        let object = type_of(data, &mut record)?;
+        let id = data.create(object, &record, ask.writer())?;
+        Ok(json!({ "id": id, "success": true, "errors": [] }))
+    })
+}
+
+pub(super) fn update(ask: &Ask<'_>, data: &mut Inner) -> Result {
+    let (records, all_or_none) = records(ask)?;
+    each(data, records, all_or_none, |data, mut record| {
+        let object = type_of(data, &mut record)?;
+        let id = take(&mut record, "Id").ok_or_else(|| {
+            // The wording is unverified.
+            Refusal::bad("MISSING_ARGUMENT", "Id not specified in an update call").about("Id")
+        })?;
+        data.update(object, &id, &record, ask.writer())?;
+        Ok(json!({ "id": ids::normalize(&id), "success": true, "errors": [] }))
+    })
+}
+
+pub(super) fn upsert(ask: &Ask<'_>, data: &mut Inner) -> Result {
+    let (records, all_or_none) = records(ask)?;
+    let object = object(data, ask.part(2))?;
+    let field = key(object, ask.part(3))?;
+    each(data, records, all_or_none, |data, mut record| {
+        let of = type_of(data, &mut record)?;
+        if of.name != object.name {
+            return Err(
+                Refusal::bad("INVALID_TYPE", format!("expected {}, not {}", object.name, of.name)).into()
+            );
+        }
+        let (id, created) = upsert_one(ask, data, object, field, record)?;
+        Ok(json!({ "id": id, "success": true, "errors": [], "created": created }))
+    })
+}
+
+/// Creates or changes the record that the external id in it names.
+pub(super) fn upsert_one(
+    ask: &Ask<'_>,
+    data: &mut Inner,
+    object: &'static Object,
+    field: &'static Field,
+    mut record: Record,
+) -> Result<(String, bool)> {
+    let given = record.iter().find(|(name, _)| name.eq_ignore_ascii_case(field.name)).map(|(_, v)| v.clone());
+    let value = match given {
+        Some(Value::String(text)) if !text.is_empty() => text,
+        Some(Value::Number(number)) => number.to_string(),
+        // An upsert by Id without one makes a new record.
+        _ if field.name == "Id" => {
+            take(&mut record, "Id");
+            return Ok((data.create(object, &record, ask.writer())?, true));
+        }
+        _ => return Err(Refusal::bad("MISSING_ARGUMENT", format!("{} not specified", field.name)).into()),
+    };
+    match find(data, object, field, &value)? {
+        Match::None => Ok((data.create(object, &record, ask.writer())?, true)),
+        Match::One(id) => {
+            take(&mut record, field.name);
+            data.update(object, &id, &record, ask.writer())?;
+            Ok((ids::normalize(&id).unwrap_or(id), false))
+        }
+        Match::Many(_) => Err(Refusal::bad(
+            "DUPLICATE_EXTERNAL_ID",
+            format!("{}: more than one record found for external id field", field.name),
+        )
+        .into()),
+    }
+}
+
+pub(super) fn delete(ask: &Ask<'_>, data: &mut Inner) -> Result {
+    let list: Vec<Record> = ask
+        .param("ids")
+        .unwrap_or_default()
+        .split(',')
+        .filter(|id| !id.trim().is_empty())
+        .map(|id| Record::from_iter([("Id".to_owned(), json!(id.trim()))]))
+        .collect();
+    checked_count(list.len())?;
+    let all_or_none = ask.param("allOrNone") == Some("true");
+    each(data, list, all_or_none, |data, mut record| {
+        let id = take(&mut record, "Id").unwrap_or_default();
+        let malformed = || Refusal::bad("MALFORMED_ID", format!("malformed id {id}")).about("Id");
+        let long = ids::normalize(&id).ok_or_else(malformed)?;
+        let object = data.schema.object_of(&long).ok_or_else(malformed)?;
+        data.delete(object, &long, ask.writer())?;
+        Ok(json!({ "id": long, "success": true, "errors": [] }))
+    })
+}
+
+/// The records of the body, and whether one failure undoes all.
+fn records(ask: &Ask<'_>) -> Result<(Vec<Record>, bool)> {
+    let mut body = ask.record()?;
+    let all_or_none = body.get("allOrNone").and_then(Value::as_bool).unwrap_or(false);
+    let Some(Value::Array(items)) = body.remove("records") else {
+        return Err(Refusal::bad("MISSING_ARGUMENT", "records is required").into());
+    };
+    checked_count(items.len())?;
+    let records: Option<Vec<Record>> = items
+        .into_iter()
+        .map(|item| if let Value::Object(record) = item { Some(record) } else { None })
+        .collect();
+    let records = records.ok_or_else(|| Refusal::bad("JSON_PARSER_ERROR", "records holds something else"))?;
+    // Consecutive records of one type are one chunk.
+    let mut types: Vec<_> =
+        records.iter().map(|record| record.get("attributes").and_then(|a| a.get("type"))).collect();
+    types.dedup();
+    if types.len() > CHUNKS {
+        return Err(
+            Refusal::bad("LIMIT_EXCEEDED", format!("record list has more than {CHUNKS} chunks")).into()
+        );
+    }
+    Ok((records, all_or_none))
+}
+
+fn checked_count(count: usize) -> Result<()> {
+    if count > MOST {
+        // The wording is unverified.
+        let text = format!("record limit reached. cannot submit more than {MOST} records into this call");
+        return Err(Refusal::bad("EXCEEDED_ID_LIMIT", text).into());
+    }
+    Ok(())
+}
+
+/// The object named in `attributes.type`, which is taken out.
+pub(super) fn type_of(data: &Inner, record: &mut Record) -> Result<&'static Object> {
+    let attributes = record.remove("attributes").unwrap_or_default();
+    let name = attributes["type"].as_str().unwrap_or_default();
+    let unknown = || Refusal::bad("INVALID_TYPE", format!("sObject type '{name}' is not supported."));
+    Ok(data.schema.object(name).ok_or_else(unknown)?)
+}
+
+pub(super) fn take(record: &mut Record, name: &str) -> Option<String> {
+    let key = record.keys().find(|key| key.eq_ignore_ascii_case(name))?.clone();
+    record.remove(&key)?.as_str().map(String::from)
+}
+
+/// Works through the records. With `allOrNone` one failure undoes the others and says so in their items.
+fn each(
+    data: &mut Inner,
+    records: Vec<Record>,
+    all_or_none: bool,
+    mut work: impl FnMut(&mut Inner, Record) -> Result<Value>,
+) -> Result {
+    let items = data.all_or_none(|data| {
+        let results: Vec<std::result::Result<Value, DataError>> =
+            records.into_iter().map(|record| work(data, record)).collect();
+        let undo = all_or_none && results.iter().any(std::result::Result::is_err);
+        let items: Vec<Value> = results
+            .into_iter()
+            .map(|result| match result {
+                Ok(_) if undo => failed(json!({
+                    "statusCode": "ALL_OR_NONE_OPERATION_ROLLED_BACK",
+                    "message": "Record rolled back because not all records were valid and the request was using AllOrNone header",
+                    "fields": [],
+                })),
+                Ok(item) => item,
+                Err(error) => failed(item_error(error)),
+            })
+            .collect();
+        Ok((items, !undo))
+    })?;
+    Ok(Answer::json(200, Value::Array(items)))
+}
+
+fn failed(error: Value) -> Value {
+    json!({ "success": false, "errors": [error] })
+}

@@ -1,0 +1,156 @@
+//! Describe global and describe sObject, made from the same schema as everything else.
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Result};
+use super::ask::Ask;
+use super::conditional::http_date;
+use super::recent::last_written;
+use super::rows::object;
+use crate::data::Inner;
+use crate::data::schema::{Field, Kind, Object, Schema};
+
+pub(super) fn global(ask: &Ask<'_>, data: &mut Inner) -> Result {
+    if let Some(unchanged) = unchanged(ask) {
+        return Ok(unchanged);
+    }
+    let sobjects: Vec<Value> = data.schema.objects().iter().map(|object| head(ask, object)).collect();
+    let body = json!({ "encoding": "UTF-8", "maxBatchSize": 200, "sobjects": sobjects });
+    Ok(Answer::json(200, body).with("last-modified", http_date(ask.org.started)))
+}
+
+pub(super) fn basic(ask: &Ask<'_>, data: &mut Inner) -> Result {
+    let object = object(data, ask.part(1))?;
+    let recent = last_written(ask, data, Some(object), 10)?;
+    Ok(Answer::json(200, json!({ "objectDescribe": head(ask, object), "recentItems": recent })))
+}
+
+pub(super) fn full(ask: &Ask<'_>, data: &mut Inner) -> Result {
+    let object = object(data, ask.part(1))?;
+    if let Some(unchanged) = unchanged(ask) {
+        return Ok(unchanged);
+    }
+    let mut body = head(ask, object);
+    body["fields"] = object.fields.iter().map(|one| field(&data.schema, object, one)).collect();
+    body["childRelationships"] = data
+        .schema
+        .children(object)
+        .into_iter()
+        .map(|(child, lookup)| {
+            json!({
+                "childSObject": child.name, "field": lookup.name, "relationshipName": lookup.children,
+                "cascadeDelete": false, "deprecatedAndHidden": false, "restrictedDelete": false,
+                "junctionIdListNames": [], "junctionReferenceTo": [],
+            })
+        })
+        .collect();
+    body["recordTypeInfos"] = json!([{
+        "active": true, "available": true, "defaultRecordTypeMapping": true, "developerName": "Master",
+        "master": true, "name": "Master", "recordTypeId": "012000000000000AAA", "urls": {},
+    }]);
+    body["supportedScopes"] = json!([{ "label": format!("All {}", object.plural), "name": "everything" }]);
+    Ok(Answer::json(200, body).with("last-modified", http_date(ask.org.started)))
+}
+
+/// Objects do not change while the org runs.
+fn unchanged(ask: &Ask<'_>) -> Option<Answer> {
+    let since = httpdate::parse_http_date(ask.header("if-modified-since")?).ok()?;
+    let since = since.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
+    (u64::try_from(ask.org.started / 1_000).unwrap_or(0) <= since).then(|| Answer::empty(304))
+}
+
+/// What both describes say of an object.
+fn head(ask: &Ask<'_>, object: &Object) -> Value {
+    let place = format!("{}/sobjects/{}", ask.root(), object.name);
+    let writable = !object.read_only;
+    json!({
+        "activateable": false, "createable": writable, "custom": object.is_custom(), "customSetting": false,
+        "deepCloneable": false, "deletable": writable && object.name != "User", "deprecatedAndHidden": false,
+        "feedEnabled": false, "hasSubtypes": false, "isInterface": false, "isSubtype": false,
+        "keyPrefix": object.prefix, "label": object.label, "labelPlural": object.plural, "layoutable": writable,
+        "mergeable": false, "mruEnabled": writable, "name": object.name, "queryable": true,
+        "replicateable": true, "retrieveable": true, "searchable": writable, "triggerable": writable,
+        "undeletable": writable, "updateable": writable,
+        "urls": {
+            "sobject": place,
+            "describe": format!("{place}/describe"),
+            "rowTemplate": format!("{place}/{{ID}}"),
+        },
+    })
+}
+
+fn field(schema: &Schema, object: &Object, field: &Field) -> Value {
+    let (soap, length) = soap_type(field.kind);
+    let text = field.kind.is_text();
+    let (reference_to, relationship) = match field.kind {
+        Kind::Reference(to, name) => {
+            (schema.object(to).map_or_else(Vec::new, |to| vec![to.name]), Some(name))
+        }
+        _ => (Vec::new(), None),
+    };
+    let values: Vec<Value> = field
+        .values
+        .iter()
+        .map(|value| {
+            json!({ "active": true, "defaultValue": *value == field.default, "label": value, "validFor": null, "value": value })
+        })
+        .collect();
+    let number = field.kind.is_number();
+    let long = matches!(field.kind, Kind::TextArea(_));
+    json!({
+        "aggregatable": !long, "autoNumber": field.name == "CaseNumber", "byteLength": if text { length * 3 } else { length },
+        "calculated": false, "cascadeDelete": false, "caseSensitive": false,
+        "createable": !field.read_only, "custom": field.is_custom(),
+        "defaultValue": if field.kind == Kind::Boolean { json!(false) } else { Value::Null },
+        "defaultedOnCreate": field.kind == Kind::Boolean || !field.default.is_empty() || field.read_only,
+        "dependentPicklist": false, "deprecatedAndHidden": false,
+        "digits": if field.kind == Kind::Int { 8 } else { 0 },
+        "externalId": field.external_id, "filterable": !long, "groupable": !long && !number,
+        "htmlFormatted": false, "idLookup": field.external_id || field.name == "Id",
+        "inlineHelpText": null, "label": field.label, "length": if text || field.kind.is_id() { length } else { 0 },
+        "name": field.name, "nameField": field.name == object.name_field, "namePointing": false,
+        "nillable": !field.required && !matches!(field.kind, Kind::Boolean | Kind::Id) && !field.read_only,
+        "permissionable": !field.required && !field.read_only, "picklistValues": values,
+        "polymorphicForeignKey": false, "precision": if matches!(field.kind, Kind::Double | Kind::Currency) { 18 } else { 0 },
+        "queryByDistance": false, "referenceTo": reference_to, "relationshipName": relationship,
+        "restrictedPicklist": field.restricted, "scale": if field.kind == Kind::Currency { 2 } else { 0 },
+        "soapType": soap, "sortable": !long, "type": describe_type(field.kind), "unique": field.unique,
+        "updateable": !field.read_only, "writeRequiresMasterRead": false,
+    })
+}
+
+fn describe_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Id => "id",
+        Kind::Text(_) => "string",
+        Kind::TextArea(_) => "textarea",
+        Kind::Email => "email",
+        Kind::Phone => "phone",
+        Kind::Url => "url",
+        Kind::Picklist => "picklist",
+        Kind::MultiPicklist => "multipicklist",
+        Kind::Boolean => "boolean",
+        Kind::Int => "int",
+        Kind::Double => "double",
+        Kind::Currency => "currency",
+        Kind::Date => "date",
+        Kind::DateTime => "datetime",
+        Kind::Reference(..) => "reference",
+    }
+}
+
+fn soap_type(kind: Kind) -> (&'static str, usize) {
+    match kind {
+        Kind::Id | Kind::Reference(..) => ("tns:ID", 18),
+        Kind::Text(length) | Kind::TextArea(length) => ("xsd:string", length),
+        Kind::Email => ("xsd:string", 80),
+        Kind::Phone => ("xsd:string", 40),
+        Kind::MultiPicklist => ("xsd:string", 4_099),
+        Kind::Url | Kind::Picklist => ("xsd:string", 255),
+        Kind::Boolean => ("xsd:boolean", 0),
+        Kind::Int => ("xsd:int", 0),
+        Kind::Double | Kind::Currency => ("xsd:double", 0),
+        Kind::Date => ("xsd:date", 0),
+        Kind::DateTime => ("xsd:dateTime", 0),
+    }
+}

@@ -1,0 +1,86 @@
+//! Which resource a path names.
+
+use axum::http::Method;
+
+use super::answer::{Answer, Result};
+use super::ask::Ask;
+use super::{
+    batch, bulk, by_key, collections, collections_read, composite, describe, graph, limits, parameterized,
+    query, recent, rows, search, tree, versions,
+};
+use crate::data::{Inner, Refusal};
+
+type Handler = fn(&Ask<'_>, &mut Inner) -> Result;
+
+/// Answers a request below a version.
+pub(super) fn dispatch(ask: &Ask<'_>, data: &mut Inner) -> Answer {
+    let path: Vec<&str> = ask.path.iter().map(String::as_str).collect();
+    match handler(ask.method.as_str(), &path) {
+        Some(handler) => handler(ask, data).unwrap_or_else(Answer::from),
+        None => not_handled(&ask.method, &path),
+    }
+}
+
+fn handler(method: &str, path: &[&str]) -> Option<Handler> {
+    Some(match (method, path) {
+        ("GET", []) => versions::resources,
+        ("GET", ["query"] | ["tooling", "query"]) => query::query,
+        ("GET", ["queryAll"]) => query::query_all,
+        ("GET", ["query" | "queryAll", _] | ["tooling", "query", _]) => query::next,
+        ("GET", ["limits"]) => limits::limits,
+        ("GET", ["recent"]) => recent::recent,
+        ("GET", ["search"]) => search::search,
+        ("GET" | "POST", ["parameterizedSearch"]) => parameterized::search,
+        ("GET", ["sobjects"] | ["tooling", "sobjects"]) => describe::global,
+        ("GET", ["sobjects", _]) => describe::basic,
+        ("POST", ["sobjects", _]) => rows::create,
+        ("GET", ["sobjects", _, "describe"]) => describe::full,
+        ("GET", ["sobjects", _, "updated"]) => recent::updated,
+        ("GET", ["sobjects", _, "deleted"]) => recent::deleted,
+        ("GET", ["sobjects", _, _]) => rows::retrieve,
+        ("PATCH", ["sobjects", _, _]) => rows::update,
+        ("DELETE", ["sobjects", _, _]) => rows::delete,
+        ("GET", ["sobjects", _, _, _]) => by_key::retrieve,
+        ("PATCH", ["sobjects", _, _, _]) => by_key::upsert,
+        ("DELETE", ["sobjects", _, _, _]) => by_key::delete,
+        ("POST", ["composite"]) => composite::composite,
+        ("POST", ["composite", "batch"]) => batch::batch,
+        ("POST", ["composite", "graph"]) => graph::graph,
+        ("POST", ["composite", "tree", _]) => tree::tree,
+        ("POST", ["composite", "sobjects"]) => collections::create,
+        ("PATCH", ["composite", "sobjects"]) => collections::update,
+        ("DELETE", ["composite", "sobjects"]) => collections::delete,
+        ("PATCH", ["composite", "sobjects", _, _]) => collections::upsert,
+        ("GET" | "POST", ["composite", "sobjects", _]) => collections_read::retrieve,
+        ("POST", ["jobs", "ingest"]) => bulk::ingest::create,
+        ("GET", ["jobs", "ingest"]) => bulk::ingest::list,
+        ("GET", ["jobs", "ingest", _]) => bulk::ingest::show,
+        ("PATCH", ["jobs", "ingest", _]) => bulk::ingest::change,
+        ("DELETE", ["jobs", "ingest", _]) => bulk::ingest::delete,
+        ("PUT", ["jobs", "ingest", _, "batches"]) => bulk::ingest::upload,
+        ("GET", ["jobs", "ingest", _, "successfulResults"]) => bulk::ingest::successful,
+        ("GET", ["jobs", "ingest", _, "failedResults"]) => bulk::ingest::failed,
+        ("GET", ["jobs", "ingest", _, "unprocessedrecords"]) => bulk::ingest::unprocessed,
+        ("POST", ["jobs", "query"]) => bulk::query::create,
+        ("GET", ["jobs", "query"]) => bulk::query::list,
+        ("GET", ["jobs", "query", _]) => bulk::query::show,
+        ("PATCH", ["jobs", "query", _]) => bulk::query::change,
+        ("DELETE", ["jobs", "query", _]) => bulk::query::delete,
+        ("GET", ["jobs", "query", _, "results"]) => bulk::query::results,
+        ("GET", ["jobs", "query", _, "resultPages"]) => bulk::query::result_pages,
+        _ => return None,
+    })
+}
+
+/// 405 with what is allowed, or 404 when nothing is.
+fn not_handled(method: &Method, path: &[&str]) -> Answer {
+    let allowed: Vec<&str> = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+        .into_iter()
+        .filter(|method| handler(if *method == "HEAD" { "GET" } else { method }, path).is_some())
+        .collect();
+    if allowed.is_empty() {
+        return Refusal::not_found().into();
+    }
+    let message = format!("HTTP Method '{method}' not allowed. Allowed are {}", allowed.join(","));
+    Answer::error(405, "METHOD_NOT_ALLOWED", &message)
+}

@@ -1,0 +1,50 @@
+//! `/composite/graph`: composite requests side by side, each all or none.
+
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Result};
+use super::ask::Ask;
+use super::composite::{requests, run};
+use crate::data::{Inner, Refusal};
+
+const MOST_GRAPHS: usize = 75;
+const MOST_NODES: usize = 500;
+/// After so many failed graphs the rest is not tried.
+const MOST_FAILURES: usize = 14;
+
+pub(super) fn graph(ask: &Ask<'_>, data: &mut Inner) -> Result {
+    if ask.version < 50 {
+        return Err(Refusal::not_found().into());
+    }
+    let body = ask.record()?;
+    let graphs = body.get("graphs").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut parsed = Vec::new();
+    for graph in &graphs {
+        let id = graph["graphId"].as_str().unwrap_or_default().to_owned();
+        parsed.push((id, requests(graph.as_object().unwrap_or(&serde_json::Map::new()))?));
+    }
+    let nodes: usize = parsed.iter().map(|(_, requests)| requests.len()).sum();
+    if parsed.is_empty() || parsed.len() > MOST_GRAPHS || nodes > MOST_NODES {
+        // The wording is unverified.
+        let text = format!("expected 1 to {MOST_GRAPHS} graphs with at most {MOST_NODES} nodes");
+        return Err(Refusal::bad("LIMIT_EXCEEDED", text).into());
+    }
+    let mut failures = 0;
+    let mut answers = Vec::new();
+    for (id, requests) in parsed {
+        let (responses, fine) = if failures < MOST_FAILURES {
+            run(ask, data, &requests, true)?
+        } else {
+            let halted = json!([{ "errorCode": "PROCESSING_HALTED", "message": "Processing of the graph was halted" }]);
+            let all = requests.iter().map(|request| {
+                json!({ "body": halted, "httpHeaders": {}, "httpStatusCode": 400, "referenceId": request["referenceId"] })
+            });
+            (all.collect(), false)
+        };
+        failures += usize::from(!fine);
+        answers.push(json!({
+            "graphId": id, "graphResponse": { "compositeResponse": responses }, "isSuccessful": fine,
+        }));
+    }
+    Ok(Answer::json(200, json!({ "graphs": answers })))
+}

@@ -1,0 +1,128 @@
+//! SOQL over HTTP: paging, queryAll, counts, errors. What the language can do is tested in `src/soql`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use salesforce_fake_org::FakeOrg;
+use serde_json::json;
+use support::{ADA, ALL, Api, send};
+
+/// Section 7.2: `nextRecordsUrl` is a path, `01g…-<offset>`, and absent on the last page.
+#[tokio::test]
+async fn pages_follow_one_another() {
+    let org = FakeOrg::builder().rows(5_000).start().await.unwrap();
+    let api = Api::of(&org);
+    let mut answer = api.query("SELECT Id, Name FROM Account ORDER BY Name").await.json();
+    let mut ids = HashSet::new();
+    let mut pages = Vec::new();
+    loop {
+        assert_eq!(answer["totalSize"], 5_000);
+        let records = answer["records"].as_array().unwrap();
+        pages.push(records.len());
+        ids.extend(records.iter().map(|record| record["Id"].as_str().unwrap().to_owned()));
+        let next = answer.get("nextRecordsUrl").map(|next| next.as_str().unwrap().to_owned());
+        assert_eq!(answer["done"], next.is_none());
+        let Some(next) = next else { break };
+        assert!(next.starts_with("/services/data/v66.0/query/01g"), "{next}");
+        assert!(next.ends_with(&format!("-{}", pages.len() * 2_000)), "{next}");
+        answer = api.get(&next).await.json();
+    }
+    assert_eq!(pages, [2_000, 2_000, 1_000]);
+    assert_eq!(ids.len(), 5_000, "no row twice, none left out");
+}
+
+/// Section 7.2: `Sforce-Query-Options: batchSize=200..2000`.
+#[tokio::test]
+async fn the_batch_size_can_be_asked_for() {
+    let org = FakeOrg::builder().rows(500).start().await.unwrap();
+    let api = Api::of(&org);
+    let page = async |header: &str| {
+        let request = api.http.get(api.url("/query")).query(&[("q", "SELECT Id FROM Account")]);
+        let request = request.bearer_auth(&api.token).header("sforce-query-options", header);
+        send(request).await.json()["records"].as_array().unwrap().len()
+    };
+    assert_eq!(page("batchSize=200").await, 200);
+    assert_eq!(page("batchSize=1").await, 200, "no fewer than 200");
+    assert_eq!(page("batchSize=300").await, 300);
+    assert_eq!(page("other=1").await, 500);
+    org.set_page_size(7);
+    assert_eq!(page("batchSize=2000").await, 7, "the org was set to less");
+}
+
+#[tokio::test]
+async fn cursors_end() {
+    let org = FakeOrg::builder().page_size(10).start().await.unwrap();
+    let api = Api::of(&org);
+    let next = async || {
+        api.query("SELECT Id FROM Account").await.json()["nextRecordsUrl"].as_str().unwrap().to_owned()
+    };
+    let first = next().await;
+    assert_eq!(api.get(&first).await.status, 200);
+    // Another person's token does not open it.
+    let ben = org.issue_tokens(&org.user("ben@example.com"), ALL).access_token;
+    let answer = send(api.http.get(api.url(&first)).bearer_auth(ben)).await;
+    assert_eq!(answer.error().0, "INVALID_QUERY_LOCATOR");
+    org.close_cursors();
+    let answer = api.get(&first).await;
+    assert_eq!((answer.status, answer.error().0.as_str()), (400, "INVALID_QUERY_LOCATOR"));
+    let second = next().await;
+    org.set_session_ttl(Duration::from_secs(3_600 * 24 * 10));
+    let api = Api { token: org.issue_tokens(&org.user(ADA), ALL).access_token, ..api };
+    org.advance(Duration::from_secs(3_600 * 48));
+    assert_eq!(api.get(&second).await.error().0, "INVALID_QUERY_LOCATOR", "cursors live two days");
+    assert_eq!(api.get("/query/garbage").await.error().0, "INVALID_QUERY_LOCATOR");
+}
+
+/// Section 7.2: records without a parent have null for it; COUNT() has no records.
+#[tokio::test]
+async fn shapes_of_results() {
+    let org = FakeOrg::start().await.unwrap();
+    let api = Api::of(&org);
+    let answer = api.query("SELECT COUNT() FROM Account").await.json();
+    assert_eq!(answer, json!({ "totalSize": 40, "done": true, "records": [] }));
+    let answer = api.query("SELECT Name, Parent.Name, Owner.Name FROM Account LIMIT 1").await.json();
+    let record = &answer["records"][0];
+    assert!(record["Parent"].is_null());
+    assert_eq!(record["Owner"]["attributes"]["type"], "User");
+    let url = record["attributes"]["url"].as_str().unwrap();
+    assert_eq!(api.get(url).await.json()["Name"], record["Name"]);
+    // With or without the slash.
+    assert_eq!(api.get("/query/?q=SELECT+Id+FROM+User").await.status, 200);
+}
+
+/// Section 7.2: queryAll sees deleted rows; its further pages say `query`.
+#[tokio::test]
+async fn query_all_sees_the_recycle_bin() {
+    let org = FakeOrg::builder().page_size(30).start().await.unwrap();
+    let api = Api::of(&org);
+    let id = api.records("SELECT Id FROM Account LIMIT 1").await[0]["Id"].as_str().unwrap().to_owned();
+    assert_eq!(api.delete(&format!("/sobjects/Account/{id}")).await.status, 204);
+    assert_eq!(api.query("SELECT COUNT() FROM Account").await.json()["totalSize"], 39);
+    let all = api.get("/queryAll?q=SELECT+Id,IsDeleted+FROM+Account+ORDER+BY+IsDeleted+DESC").await.json();
+    assert_eq!(all["totalSize"], 40);
+    assert_eq!(all["records"][0]["Id"], id.as_str());
+    assert!(all["nextRecordsUrl"].as_str().unwrap().contains("/query/01g"));
+}
+
+#[tokio::test]
+async fn mistakes_are_arrays_with_codes() {
+    let org = FakeOrg::start().await.unwrap();
+    let api = Api::of(&org);
+    for (soql, code) in [
+        ("SELECT Nope FROM Account", "INVALID_FIELD"),
+        ("SELECT Id FROM Nope", "INVALID_TYPE"),
+        ("SELECT", "MALFORMED_QUERY"),
+        ("SELECT Id FROM Account OFFSET 2001", "NUMBER_OUTSIDE_VALID_RANGE"),
+    ] {
+        let answer = api.query(soql).await;
+        assert_eq!((answer.status, answer.error().0.as_str()), (400, code), "{soql}");
+        assert_eq!(answer.json().as_array().unwrap().len(), 1);
+    }
+    assert_eq!(api.get("/query").await.status, 400);
+    // A double slash is another, missing resource.
+    let answer = api.get("//query?q=SELECT+Id+FROM+Account").await;
+    assert_eq!((answer.status, answer.error().0.as_str()), (404, "NOT_FOUND"));
+}

@@ -1,0 +1,108 @@
+//! Rows as the body of an answer, written while they are read.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _, future, stream};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::Records;
+use crate::{InvalidRequest, Result};
+
+/// How many rows are written into one piece of the body at most.
+const ROWS: usize = 256;
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// One JSON object a line.
+    Lines,
+    /// One JSON array.
+    Array,
+}
+
+/// Bodies of answers, for actix's `HttpResponse::streaming`: rows go out as they come in, so that memory is needed for two
+/// pages, however many rows there are. An error ends the body without its proper end, so that nobody takes half for the
+/// whole: the client sees the connection break.
+///
+/// ```no_run
+/// # use serde::{Deserialize, Serialize};
+/// use actix_salesforce::SalesforceConn;
+/// use actix_web::{HttpResponse, Responder, get};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Account { #[serde(rename = "Name")] name: String }
+///
+/// #[get("/accounts.ndjson")]
+/// async fn accounts(sf: SalesforceConn) -> impl Responder {
+///     let rows = sf.query::<Account>("SELECT Name FROM Account").fetch();
+///     HttpResponse::Ok().content_type("application/x-ndjson").streaming(rows.into_ndjson())
+/// }
+/// ```
+impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
+    /// The rows as JSON, one a line (`application/x-ndjson`).
+    pub fn into_ndjson(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+        self.written(Form::Lines)
+    }
+
+    /// The rows as one JSON array (`application/json`).
+    pub fn into_json_array(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+        let body = self.written(Form::Array);
+        // The end is written only if there was no error before it.
+        let mut broken = false;
+        let mut first = true;
+        let body = body.map(Some).chain(stream::once(future::ready(None)));
+        body.filter_map(move |piece| {
+            let piece = match piece {
+                Some(Ok(rows)) => Some(Ok(after_first(rows, &mut first))),
+                Some(Err(error)) => {
+                    broken = true;
+                    Some(Err(error))
+                }
+                None if broken => None,
+                None => Some(Ok(Bytes::from_static(if first { b"[]" } else { b"]" }))),
+            };
+            future::ready(piece)
+        })
+    }
+
+    fn written(self, form: Form) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+        self.ready_chunks(ROWS).flat_map(move |rows| {
+            let mut out = BytesMut::new();
+            let mut error = None;
+            for row in rows {
+                match row.and_then(|row| write(&mut out, form, &row)) {
+                    Ok(()) => {}
+                    Err(failed) => error = Some(failed),
+                }
+            }
+            let rows = (!out.is_empty()).then(|| Ok(out.freeze()));
+            stream::iter(rows.into_iter().chain(error.map(Err)))
+        })
+    }
+}
+
+/// Rows are written with a comma before each; the very first comma becomes the array's beginning.
+fn after_first(rows: Bytes, first: &mut bool) -> Bytes {
+    if !std::mem::take(first) {
+        return rows;
+    }
+    let mut rows = BytesMut::from(rows);
+    if let Some(comma) = rows.first_mut() {
+        *comma = b'[';
+    }
+    rows.freeze()
+}
+
+fn write<T: Serialize>(out: &mut BytesMut, form: Form, row: &T) -> Result<()> {
+    if form == Form::Array {
+        out.put_u8(b',');
+    }
+    let before = out.len();
+    if let Err(error) = serde_json::to_writer(out.writer(), row) {
+        out.truncate(before);
+        return Err(InvalidRequest::Body(error).into());
+    }
+    if form == Form::Lines {
+        out.put_u8(b'\n');
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Records as CSV, as the Bulk API writes and reads it.
+
+use ::csv::{ReaderBuilder, StringRecord, Terminator, Writer, WriterBuilder};
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{InvalidAnswer, InvalidRequest};
+
+/// Records on their way into jobs: as many as fit into one.
+pub(super) struct Chunk {
+    writer: Writer<Vec<u8>>,
+    max_bytes: usize,
+}
+
+impl Chunk {
+    pub(super) fn new(max_bytes: usize) -> Self {
+        let writer = WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(Vec::new());
+        Self { writer, max_bytes }
+    }
+
+    /// Adds a record. The first one's field names are the head.
+    pub(super) fn add<T: Serialize>(&mut self, record: &T) -> Result<(), InvalidRequest> {
+        self.writer.serialize(record).map_err(|_| InvalidRequest::Csv)?;
+        // A record is small next to what the job may hold.
+        self.writer.flush().map_err(|_| InvalidRequest::Csv)
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.writer.get_ref().len() >= self.max_bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.writer.get_ref().is_empty()
+    }
+
+    pub(super) fn finish(self) -> Result<Bytes, InvalidRequest> {
+        self.writer.into_inner().map(Bytes::from).map_err(|_| InvalidRequest::Csv)
+    }
+}
+
+/// The rows of an answer.
+pub(super) fn rows<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<T>, InvalidAnswer> {
+    read(body, |record, head| record.deserialize(Some(head)))
+}
+
+/// The rows of an answer, each read as two things. (Not by flattening one into the other: serde then guesses at types, and
+/// a name of digits is no text any more.)
+pub(super) fn double_rows<M, T>(body: &[u8]) -> Result<Vec<(M, T)>, InvalidAnswer>
+where
+    M: DeserializeOwned,
+    T: DeserializeOwned,
+{
+    read(body, |record, head| Ok((record.deserialize(Some(head))?, record.deserialize(Some(head))?)))
+}
+
+fn read<T>(
+    body: &[u8],
+    row: impl Fn(&StringRecord, &StringRecord) -> Result<T, ::csv::Error>,
+) -> Result<Vec<T>, InvalidAnswer> {
+    let mut reader = ReaderBuilder::new().from_reader(body);
+    let head = reader.headers().map_err(|error| describe(&error, 0))?.clone();
+    let mut rows = Vec::new();
+    for (number, record) in reader.records().enumerate() {
+        let read = record.and_then(|record| row(&record, &head));
+        rows.push(read.map_err(|error| describe(&error, number + 1))?);
+    }
+    Ok(rows)
+}
+
+/// What is wrong, without the values: they are people's data.
+fn describe(error: &::csv::Error, row: usize) -> InvalidAnswer {
+    let what = match error.kind() {
+        ::csv::ErrorKind::Deserialize { err, .. } => match err.field() {
+            Some(field) => format!("column {field} does not fit its field"),
+            None => "a row does not fit its type".to_owned(),
+        },
+        _ => "the body is not CSV".to_owned(),
+    };
+    InvalidAnswer::Json(format!("{what} (row {row})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Row {
+        name: String,
+        number: Option<f64>,
+        #[serde(rename = "Owner.Name")]
+        owner: Option<String>,
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let written: Vec<_> = ["plain", "a,b", "\"quoted\"", "two\nlines", "", "=1+1", "\u{1F600}"]
+            .iter()
+            .map(|name| Row { name: (*name).to_owned(), number: Some(1.5), owner: None })
+            .collect();
+        let mut chunk = Chunk::new(40);
+        assert!(chunk.is_empty());
+        for row in &written {
+            chunk.add(row).unwrap();
+        }
+        assert!(chunk.is_full());
+        let bytes = chunk.finish().unwrap();
+        assert!(bytes.starts_with(b"Name,Number,Owner.Name\nplain,1.5,\n"));
+        assert_eq!(rows::<Row>(&bytes).unwrap(), written);
+    }
+
+    #[test]
+    fn a_reading_error_repeats_no_value() {
+        for body in ["Name,Number\ncanary,canary\n", "Name\ncanary,canary\n", "Number\n1\n"] {
+            let error = rows::<Row>(body.as_bytes()).unwrap_err().to_string();
+            assert!(!error.contains("canary"), "{error}");
+        }
+        assert!(rows::<Row>(b"").unwrap().is_empty());
+    }
+}

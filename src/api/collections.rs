@@ -1,0 +1,300 @@
+//! Many records in one call.
+//!
+//! Source: REST API Developer Guide, "sObject Collections".
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{
+    SObject, ToRecordId, decode, name::FieldName, path::ResourcePath, refusal::RawEntry, send::Call,
+};
+use crate::{Error, ErrorEntry, InvalidAnswer, Result, SalesforceId};
+
+/// How many records Salesforce takes in one call.
+const CHUNK: usize = 200;
+/// How many it gives in one.
+const READ_CHUNK: usize = 2_000;
+
+/// What became of one record of many: its id, or why it was not saved.
+pub type SaveResult = std::result::Result<SavedRecord, RecordError>;
+
+/// A record that was saved or deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SavedRecord {
+    /// The record.
+    pub id: SalesforceId,
+    /// Whether it is new.
+    pub created: bool,
+}
+
+/// Why one record of many was not saved.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// Salesforce refused it. With all-or-none, the records that went with it say
+    /// `ALL_OR_NONE_OPERATION_ROLLED_BACK`.
+    #[error("Salesforce refused the record ({})", codes(.0))]
+    Refused(Vec<ErrorEntry>),
+    /// The call that it was in failed. Whether the record was saved is not known, unless
+    /// [`HttpError::never_sent`](crate::HttpError::never_sent) says so.
+    #[error("the call with this record failed")]
+    Call(#[source] Arc<Error>),
+    /// A call before the one that it would have been in failed. It was not sent.
+    #[error("the record was not sent: an earlier call failed")]
+    NotSent,
+}
+
+fn codes(entries: &[ErrorEntry]) -> String {
+    entries.iter().map(|entry| entry.code.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+impl RecordError {
+    /// What Salesforce said about the record.
+    pub fn entries(&self) -> &[ErrorEntry] {
+        match self {
+            Self::Refused(entries) => entries,
+            Self::Call(error) => error.entries(),
+            Self::NotSent => &[],
+        }
+    }
+}
+
+/// One record as it is sent.
+#[derive(Serialize)]
+struct Typed<'a, T> {
+    attributes: Attributes<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<SalesforceId>,
+    #[serde(flatten)]
+    record: T,
+}
+
+#[derive(Serialize)]
+struct Attributes<'a> {
+    #[serde(rename = "type")]
+    object: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Batch<'a, T> {
+    all_or_none: bool,
+    records: &'a [T],
+}
+
+#[derive(Deserialize)]
+struct Item {
+    id: Option<SalesforceId>,
+    success: bool,
+    #[serde(default)]
+    created: Option<bool>,
+    #[serde(default)]
+    errors: Vec<RawEntry>,
+}
+
+impl Item {
+    /// `new`: whether a record that does not say so is new.
+    fn result(self, new: bool) -> Result<SaveResult, InvalidAnswer> {
+        match (self.success, self.id) {
+            (true, Some(id)) => Ok(Ok(SavedRecord { id, created: self.created.unwrap_or(new) })),
+            (true, None) => Err(InvalidAnswer::Unexpected("a record that was saved has no id")),
+            (false, _) => {
+                let entries = self.errors.into_iter().map(ErrorEntry::from).collect();
+                Ok(Err(RecordError::Refused(entries)))
+            }
+        }
+    }
+}
+
+/// Many records at once, in chunks of 200. There is one result for each record, in their order; one record that is refused
+/// does not keep the others out, unless [`all_or_none`](SObject::all_or_none) says so.
+///
+/// When a call fails in the middle, the results say so for its records and for those after it: what was saved before is not
+/// forgotten. Only when the very first call fails is that the error of the whole.
+impl SObject {
+    /// Creates records.
+    ///
+    /// ```no_run
+    /// # async fn f(sf: &actix_salesforce::Connection, new: Vec<serde_json::Value>) -> actix_salesforce::Result<()> {
+    /// for (record, saved) in new.iter().zip(sf.sobject("Account").create_many(&new).await?) {
+    ///     if let Err(error) = saved {
+    ///         println!("{error}: {record}");
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), for the first call.
+    pub async fn create_many<T: Serialize>(
+        &self,
+        records: impl IntoIterator<Item = T>,
+    ) -> Result<Vec<SaveResult>> {
+        let object = self.name()?;
+        let records: Vec<_> = records.into_iter().map(|record| self.typed(&object, None, record)).collect();
+        self.save(Method::POST, self.collection("")?, &records, true, false).await
+    }
+
+    /// Changes records, each given with its id.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update), for the first call; an id that is none.
+    pub async fn update_many<I: ToRecordId, T: Serialize>(
+        &self,
+        records: impl IntoIterator<Item = (I, T)>,
+    ) -> Result<Vec<SaveResult>> {
+        let object = self.name()?;
+        let records: Vec<_> = records
+            .into_iter()
+            .map(|(id, record)| Ok(self.typed(&object, Some(id.to_record_id()?), record)))
+            .collect::<Result<_>>()?;
+        self.save(Method::PATCH, self.collection("")?, &records, false, false).await
+    }
+
+    /// Changes or creates records by an external id field, which each record has among its fields.
+    ///
+    /// It is safe to send again, which is done when an answer is lost.
+    ///
+    /// # Errors
+    /// As [`upsert`](Self::upsert), for the first call.
+    pub async fn upsert_many<T: Serialize>(
+        &self,
+        field: &str,
+        records: impl IntoIterator<Item = T>,
+    ) -> Result<Vec<SaveResult>> {
+        let object = self.name()?;
+        let field: FieldName = field.parse()?;
+        let records: Vec<_> = records.into_iter().map(|record| self.typed(&object, None, record)).collect();
+        let path = self.collection(&format!("/{object}/{}", field.as_str()))?;
+        self.save(Method::PATCH, path, &records, false, true).await
+    }
+
+    /// Deletes records.
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete), for the first call; an id that is none.
+    pub async fn delete_many<I: ToRecordId>(
+        &self,
+        ids: impl IntoIterator<Item = I>,
+    ) -> Result<Vec<SaveResult>> {
+        let ids: Vec<_> = ids.into_iter().map(|id| id.to_record_id()).collect::<Result<_, _>>()?;
+        let mut results = Results::default();
+        for chunk in ids.chunks(CHUNK) {
+            let mut path = self.collection("")?;
+            let list: Vec<_> = chunk.iter().map(SalesforceId::as_str).collect();
+            path.push_query("ids", &list.join(","));
+            path.push_query("allOrNone", if self.is_all_or_none() { "true" } else { "false" });
+            if !results.add(
+                self.items(Call::new(Method::DELETE, path).harmful(), chunk.len(), false).await,
+                chunk.len(),
+            )? {
+                break;
+            }
+        }
+        Ok(results.complete(ids.len()))
+    }
+
+    /// Reads some fields of many records, in chunks of 2,000; `None` for a record that is not there, or that the user may
+    /// not see.
+    ///
+    /// # Errors
+    /// As [`retrieve_fields`](Self::retrieve_fields).
+    pub async fn retrieve_many<T: DeserializeOwned, I: ToRecordId>(
+        &self,
+        ids: impl IntoIterator<Item = I>,
+        fields: &[&str],
+    ) -> Result<Vec<Option<T>>> {
+        #[derive(Serialize)]
+        struct Wanted<'a> {
+            ids: &'a [SalesforceId],
+            fields: &'a [&'a str],
+        }
+        let ids: Vec<_> = ids.into_iter().map(|id| id.to_record_id()).collect::<Result<_, _>>()?;
+        for field in fields {
+            field.parse::<FieldName>()?;
+        }
+        let mut records = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(READ_CHUNK) {
+            let body = decode::body(&Wanted { ids, fields })?;
+            let path = self.collection(&format!("/{}", self.name()?))?;
+            // A POST that reads.
+            let call = Call::new(Method::POST, path).json(body).harmless();
+            let some: Vec<Option<T>> = decode::json(&self.connection().send(call).await?.body)?;
+            if some.len() != ids.len() {
+                return Err(InvalidAnswer::Unexpected("another number of records than was asked for").into());
+            }
+            records.extend(some);
+        }
+        Ok(records)
+    }
+
+    fn typed<'a, T>(&self, object: &'a str, id: Option<SalesforceId>, record: T) -> Typed<'a, T> {
+        Typed { attributes: Attributes { object }, id, record }
+    }
+
+    fn collection(&self, rest: &str) -> Result<ResourcePath> {
+        let resource = format!("composite/sobjects{rest}");
+        Ok(ResourcePath::versioned(self.connection().api_version(), &resource)?)
+    }
+
+    async fn save<T: Serialize>(
+        &self,
+        method: Method,
+        path: ResourcePath,
+        records: &[T],
+        new: bool,
+        harmless: bool,
+    ) -> Result<Vec<SaveResult>> {
+        let mut results = Results::default();
+        for chunk in records.chunks(CHUNK) {
+            let body = decode::body(&Batch { all_or_none: self.is_all_or_none(), records: chunk })?;
+            let mut call = Call::new(method.clone(), path.clone()).json(body);
+            if harmless {
+                call = call.harmless();
+            }
+            if !results.add(self.items(self.with_options(call), chunk.len(), new).await, chunk.len())? {
+                break;
+            }
+        }
+        Ok(results.complete(records.len()))
+    }
+
+    async fn items(&self, call: Call, expected: usize, new: bool) -> Result<Vec<SaveResult>> {
+        let items: Vec<Item> = decode::json(&self.connection().send(call).await?.body)?;
+        if items.len() != expected {
+            return Err(InvalidAnswer::Unexpected("another number of results than of records").into());
+        }
+        Ok(items.into_iter().map(|item| item.result(new)).collect::<Result<_, _>>()?)
+    }
+}
+
+/// The results of several calls.
+#[derive(Default)]
+struct Results(Vec<SaveResult>);
+
+impl Results {
+    /// Adds those of one call of `n` records. Whether to go on.
+    fn add(&mut self, call: Result<Vec<SaveResult>>, n: usize) -> Result<bool> {
+        match call {
+            Ok(some) => {
+                self.0.extend(some);
+                Ok(true)
+            }
+            Err(error) if self.0.is_empty() => Err(error),
+            Err(error) => {
+                let error = Arc::new(error);
+                self.0.extend((0..n).map(|_| Err(RecordError::Call(Arc::clone(&error)))));
+                Ok(false)
+            }
+        }
+    }
+
+    /// One result for each of `n` records.
+    fn complete(mut self, n: usize) -> Vec<SaveResult> {
+        self.0.resize_with(n, || Err(RecordError::NotSent));
+        self.0
+    }
+}

@@ -1,0 +1,135 @@
+//! What the organization allows and has: limits, versions, recently used records.
+//!
+//! Source: REST API Developer Guide, "Limits", "Versions", "Recently Viewed Items", "Get Updated", "Get Deleted".
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{Connection, SObject, decode, path::ResourcePath, send::Call, soql::SoqlDateTime};
+use crate::{Result, SalesforceId};
+
+/// One limit of the organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
+pub struct Limit {
+    /// What is allowed.
+    pub max: i64,
+    /// What is left of it.
+    pub remaining: i64,
+}
+
+/// A version of the REST API that the organization has.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct VersionInfo {
+    /// For people, for example `Spring '26`.
+    pub label: String,
+    /// For example `66.0`.
+    pub version: String,
+    /// Its path.
+    pub url: String,
+}
+
+/// The records that were changed in some time.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Updated {
+    /// The records.
+    pub ids: Vec<SalesforceId>,
+    /// Up to when all changes are in: where the next question begins. As Salesforce writes it.
+    pub latest_date_covered: String,
+}
+
+/// The records that were deleted in some time.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Deleted {
+    /// The records.
+    #[serde(rename = "deletedRecords")]
+    pub records: Vec<DeletedRecord>,
+    /// Before then nothing is known any more. As Salesforce writes it.
+    pub earliest_date_available: String,
+    /// Up to when all deletions are in. As Salesforce writes it.
+    pub latest_date_covered: String,
+}
+
+/// A record that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct DeletedRecord {
+    /// The record.
+    pub id: SalesforceId,
+    /// When. As Salesforce writes it.
+    pub deleted_date: String,
+}
+
+impl Connection {
+    /// The organization's limits by name, for example `DailyApiRequests`. Right to about five minutes. The user needs the
+    /// permission "View Setup and Configuration".
+    ///
+    /// # Errors
+    /// As [`RawRequest::send`](super::RawRequest::send).
+    pub async fn limits(&self) -> Result<BTreeMap<String, Limit>> {
+        self.read(ResourcePath::versioned(self.api_version(), "limits")?).await
+    }
+
+    /// The versions of the REST API that the organization has, oldest first.
+    ///
+    /// # Errors
+    /// As [`RawRequest::send`](super::RawRequest::send).
+    pub async fn versions(&self) -> Result<Vec<VersionInfo>> {
+        self.read(ResourcePath::parse("/services/data/", self.api_version(), &self.instance_url()?)?).await
+    }
+
+    /// The records that the user saw last, newest first.
+    ///
+    /// # Errors
+    /// As [`RawRequest::send`](super::RawRequest::send).
+    pub async fn recent<T: DeserializeOwned>(&self, limit: u16) -> Result<Vec<T>> {
+        let mut path = ResourcePath::versioned(self.api_version(), "recent")?;
+        path.push_query("limit", &limit.to_string());
+        self.read(path).await
+    }
+
+    pub(super) async fn read<T: DeserializeOwned>(&self, path: ResourcePath) -> Result<T> {
+        Ok(decode::json(&self.send(Call::get(path)).await?.body)?)
+    }
+}
+
+impl SObject {
+    /// The records that were changed between two times, at most 30 days back.
+    ///
+    /// # Errors
+    /// [`Error::Api`](crate::Error::Api) when the time is too long ago (`INVALID_REPLICATION_DATE`) or there are more than
+    /// 600,000 records (`EXCEEDED_ID_LIMIT`).
+    pub async fn updated(&self, start: SoqlDateTime, end: SoqlDateTime) -> Result<Updated> {
+        self.replication("updated", start, end).await
+    }
+
+    /// The records that were deleted between two times, at most 15 days back.
+    ///
+    /// # Errors
+    /// As [`updated`](Self::updated).
+    pub async fn deleted(&self, start: SoqlDateTime, end: SoqlDateTime) -> Result<Deleted> {
+        self.replication("deleted", start, end).await
+    }
+
+    async fn replication<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        start: SoqlDateTime,
+        end: SoqlDateTime,
+    ) -> Result<T> {
+        let connection = self.connection();
+        let resource = format!("sobjects/{}/{what}", self.name()?);
+        let mut path = ResourcePath::versioned(connection.api_version(), &resource)?;
+        path.push_query("start", &start.to_string());
+        path.push_query("end", &end.to_string());
+        connection.read(path).await
+    }
+}

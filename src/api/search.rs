@@ -1,0 +1,220 @@
+//! Full-text search.
+//!
+//! Source: REST API Developer Guide, "Parameterized Search", "Search"; SOQL and SOSL Reference, "FIND {SearchQuery}".
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{
+    Connection, decode,
+    name::{FieldName, InvalidName, ObjectName},
+    path::ResourcePath,
+    send::Call,
+};
+use crate::{Error, InvalidAnswer, Result, SalesforceId};
+
+/// Where to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[non_exhaustive]
+pub enum SearchIn {
+    /// All fields that can be searched.
+    #[default]
+    All,
+    /// Names.
+    Name,
+    /// E-mail addresses.
+    Email,
+    /// Phone numbers.
+    Phone,
+    /// The fields in the side bar.
+    Sidebar,
+}
+
+/// A search for words, made by [`Connection::search`].
+#[derive(Debug)]
+#[must_use = "nothing is sent before `fetch` is called"]
+pub struct Search {
+    connection: Connection,
+    words: String,
+    place: SearchIn,
+    objects: Vec<Object>,
+    limit: Option<u16>,
+    mistake: Option<InvalidName>,
+}
+
+#[derive(Debug, Serialize)]
+struct Object {
+    name: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<String>,
+}
+
+/// A record that was found.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Hit {
+    /// The kind of object.
+    pub object: String,
+    /// The record, when its id is among the fields.
+    pub id: Option<SalesforceId>,
+    /// The fields that were asked for.
+    pub fields: Map<String, Value>,
+}
+
+impl Connection {
+    /// Searches for words, as a person types them: `*` and `?` stand for other characters, `AND`, `OR` and quotation marks
+    /// mean nothing.
+    ///
+    /// ```no_run
+    /// # async fn f(sf: &actix_salesforce::Connection, typed: &str) -> actix_salesforce::Result<()> {
+    /// let hits = sf.search(typed).returning("Account", &["Id", "Name"]).returning("Contact", &["Id", "Email"]).fetch().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn search(&self, words: impl Into<String>) -> Search {
+        Search {
+            connection: self.clone(),
+            words: words.into(),
+            place: SearchIn::All,
+            objects: Vec::new(),
+            limit: None,
+            mistake: None,
+        }
+    }
+}
+
+impl Search {
+    /// Looks only there.
+    pub fn within(mut self, place: SearchIn) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// Looks for this kind of object, and gives these of its fields. May be said several times; without it, all kinds are
+    /// looked for, and only ids given.
+    pub fn returning(mut self, object: &str, fields: &[&str]) -> Self {
+        let checked = object.parse::<ObjectName>().map(drop);
+        let checked =
+            fields.iter().fold(checked, |so_far, field| so_far.and(field.parse::<FieldName>().map(drop)));
+        if let Err(mistake) = checked {
+            self.mistake = self.mistake.or(Some(mistake));
+        }
+        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        self.objects.push(Object { name: object.to_owned(), fields });
+        self
+    }
+
+    /// How many records to give at most, up to 2,000.
+    pub fn limit(mut self, records: u16) -> Self {
+        self.limit = Some(records.min(2_000));
+        self
+    }
+
+    /// Searches.
+    ///
+    /// # Errors
+    /// A name that is none, before anything is sent; [`Error::Api`] with `MALFORMED_SEARCH` when there is nothing to look
+    /// for: Salesforce wants two characters at least.
+    pub async fn fetch(self) -> Result<Vec<Hit>> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Wanted<'a> {
+            q: String,
+            r#in: SearchIn,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            sobjects: &'a [Object],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            overall_limit: Option<u16>,
+        }
+        #[derive(Deserialize)]
+        struct Found {
+            #[serde(rename = "searchRecords")]
+            records: Vec<Map<String, Value>>,
+        }
+        if let Some(mistake) = self.mistake {
+            return Err(mistake.into());
+        }
+        let wanted = Wanted {
+            q: escape(&self.words),
+            r#in: self.place,
+            sobjects: &self.objects,
+            overall_limit: self.limit,
+        };
+        let path = ResourcePath::versioned(self.connection.api_version(), "parameterizedSearch")?;
+        // A POST that reads.
+        let call = Call::new(Method::POST, path).json(decode::body(&wanted)?).harmless();
+        let found: Found = decode::json(&self.connection.send(call).await?.body)?;
+        found.records.into_iter().map(Hit::read).collect()
+    }
+}
+
+impl Hit {
+    fn read(mut fields: Map<String, Value>) -> Result<Self> {
+        let object = fields
+            .remove("attributes")
+            .as_ref()
+            .and_then(|attributes| attributes.get("type")?.as_str().map(str::to_owned));
+        let object = object.ok_or(InvalidAnswer::Unexpected("a record without its type"))?;
+        let id = fields.get("Id").and_then(Value::as_str).map(str::parse).transpose().map_err(Error::from)?;
+        Ok(Self { object, id, fields })
+    }
+}
+
+/// Takes their meaning from all characters that have one in a search, but the wildcards.
+fn escape(words: &str) -> String {
+    let mut escaped = String::with_capacity(words.len() + 8);
+    for word in words.split_whitespace() {
+        if !escaped.is_empty() {
+            escaped.push(' ');
+        }
+        // A lower-case word is the same to a search, and no operator.
+        let is_operator = ["AND", "OR"].contains(&word) || word == "NOT";
+        let word = if is_operator { word.to_lowercase() } else { word.to_owned() };
+        for character in word.chars().filter(|character| !character.is_control()) {
+            if r#"&|!{}[]()^~:\"'+-"#.contains(character) {
+                escaped.push('\\');
+            }
+            escaped.push(character);
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn words_stay_words() {
+        for (typed, sent) in [
+            ("acme", "acme"),
+            ("  a   b ", "a b"),
+            ("AND acme OR x", "and acme or x"),
+            ("a* b?", "a* b?"),
+            ("} RETURNING User(Id)", "\\} RETURNING User\\(Id\\)"),
+            ("it's \"x\"", "it\\'s \\\"x\\\""),
+            ("a-b+c", "a\\-b\\+c"),
+        ] {
+            assert_eq!(escape(typed), sent);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_typed_is_an_operator(typed in any::<String>()) {
+            let escaped = escape(&typed);
+            let mut characters = escaped.chars();
+            while let Some(character) = characters.next() {
+                if character == '\\' {
+                    prop_assert!(characters.next().is_some());
+                } else {
+                    let means_something = r#"&|!{}[]()^~:"'+-"#.contains(character);
+                    prop_assert!(!means_something, "{}", escaped);
+                }
+            }
+        }
+    }
+}

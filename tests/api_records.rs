@@ -1,0 +1,219 @@
+//! The connection over HTTP: many records at once, composites, descriptions, search, limits.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+mod support;
+
+use std::time::Duration;
+
+use actix_salesforce::{AssignmentRule, Connection, Error, RecordError, SearchIn};
+use salesforce_fake_org::{Fault, Route};
+use serde_json::{Value, json};
+use support::World;
+
+/// The connection of someone who logged in.
+async fn connection(world: &World) -> Connection {
+    let browser = world.logged_in().await;
+    let me = browser.fetch(&world.url("/auth/salesforce/me")).await.json();
+    let (org, user) = (me["organization_id"].as_str().unwrap(), me["user_id"].as_str().unwrap());
+    world.salesforce.connection_for(org.parse().unwrap(), user.parse().unwrap()).await.unwrap()
+}
+
+#[actix_web::test]
+async fn many_records_are_made_read_changed_and_deleted_in_their_order() {
+    let world = World::start().await;
+    let sf = connection(&world).await;
+    let accounts = sf.sobject("Account");
+    world.org.clear_requests();
+    let new: Vec<_> = (0..450).map(|n| json!({ "Name": format!("Zebra {n}") })).collect();
+    let made = accounts.create_many(&new).await.unwrap();
+    assert_eq!(world.org.requests().len(), 3, "chunks of 200");
+    let ids: Vec<_> = made.into_iter().map(|saved| saved.unwrap().id).collect();
+
+    let read: Vec<Option<Value>> = accounts.retrieve_many(&ids, &["Name"]).await.unwrap();
+    for (n, record) in read.iter().enumerate() {
+        assert_eq!(record.as_ref().unwrap()["Name"], format!("Zebra {n}"));
+    }
+    let changes = ids.iter().map(|id| (*id, json!({ "Phone": "1" })));
+    assert!(accounts.update_many(changes).await.unwrap().iter().all(Result::is_ok));
+    let deleted = accounts.delete_many(&ids).await.unwrap();
+    assert_eq!(deleted.iter().map(|saved| saved.as_ref().unwrap().id).collect::<Vec<_>>(), ids);
+    let gone: Vec<Option<Value>> = accounts.retrieve_many(&ids[..3], &["Name"]).await.unwrap();
+    assert_eq!(gone, [None, None, None]);
+    assert!(accounts.create_many(Vec::<Value>::new()).await.unwrap().is_empty());
+}
+
+#[actix_web::test]
+async fn one_bad_record_keeps_no_other_out_unless_all_or_none() {
+    let world = World::start().await;
+    let sf = connection(&world).await;
+    let new = [json!({ "Name": "Good" }), json!({ "Phone": "no name" }), json!({ "Name": "Good too" })];
+    let saved = sf.sobject("Account").create_many(&new).await.unwrap();
+    assert!(saved[0].as_ref().is_ok_and(|saved| saved.created) && saved[2].is_ok());
+    let error = saved[1].as_ref().unwrap_err();
+    assert_eq!(error.entries()[0].code, "REQUIRED_FIELD_MISSING");
+    assert!(!format!("{error} {error:?}").contains("no name"));
+
+    let saved = sf.sobject("Account").all_or_none(true).create_many(&new).await.unwrap();
+    assert!(saved.iter().all(Result::is_err));
+    assert_eq!(saved[0].as_ref().unwrap_err().entries()[0].code, "ALL_OR_NONE_OPERATION_ROLLED_BACK");
+    let count = sf.query::<Value>("SELECT COUNT() FROM Account WHERE Name = 'Good'").page().await.unwrap();
+    assert_eq!(count.total_size, Some(1));
+}
+
+/// What was saved before a call failed is not forgotten.
+#[actix_web::test]
+async fn a_call_that_fails_in_the_middle_says_which_records_are_in_doubt() {
+    let world = World::start().await;
+    let sf = connection(&world).await;
+    let new: Vec<_> = (0..600).map(|n| json!({ "Name": format!("Quagga {n}") })).collect();
+    world.org.faults().path("/services/data/v66.0/composite/sobjects", Fault::LoseAnswer.times(1).skip(1));
+    let saved = sf.sobject("Account").create_many(&new).await.unwrap();
+    assert_eq!(saved.len(), 600);
+    assert!(saved[..200].iter().all(Result::is_ok));
+    assert!(saved[200..400].iter().all(|saved| matches!(saved, Err(RecordError::Call(_)))));
+    assert!(saved[400..].iter().all(|saved| matches!(saved, Err(RecordError::NotSent))));
+    let count =
+        sf.query::<Value>("SELECT COUNT() FROM Account WHERE Name LIKE 'Quagga%'").page().await.unwrap();
+    assert_eq!(
+        count.total_size,
+        Some(400),
+        "the lost answer was to a call that took effect, and was not sent again"
+    );
+
+    world.org.faults().clear();
+    world.org.faults().path("/services/data/v66.0/composite/sobjects", Fault::Status(500));
+    assert!(sf.sobject("Account").create_many(&new).await.is_err(), "nothing was saved: an error");
+}
+
+#[actix_web::test]
+async fn a_composite_uses_what_came_before() {
+    let world = World::start().await;
+    let sf = connection(&world).await;
+    let mut calls = sf.composite().all_or_none(true);
+    let account = calls.create("Account", &json!({ "Name": "Acme" })).unwrap();
+    let contact =
+        calls.create("Contact", &json!({ "LastName": "Lovelace", "AccountId": account.id() })).unwrap();
+    let change = calls.update("Account", &account.id(), &json!({ "Phone": "7" })).unwrap();
+    let read = calls.retrieve("Account", &account.id(), &["Name", "Phone"]).unwrap();
+    let answers = calls.send().await.unwrap();
+    let id = answers.saved(&account).unwrap();
+    answers.done(&change).unwrap();
+    assert_eq!(answers.json::<Value>(&read).unwrap()["Phone"], "7");
+    let contact: Value = sf.sobject("Contact").retrieve(answers.saved(&contact).unwrap()).await.unwrap();
+    assert_eq!(contact["AccountId"], id.as_str());
+
+    let mut calls = sf.composite().all_or_none(true);
+    let good = calls.create("Account", &json!({ "Name": "Taken back" })).unwrap();
+    let bad = calls.create("Account", &json!({})).unwrap();
+    let answers = calls.send().await.unwrap();
+    let refused = answers.saved(&bad).unwrap_err();
+    assert_eq!(refused.entries()[0].code, "REQUIRED_FIELD_MISSING");
+    assert_eq!(answers.saved(&good).unwrap_err().entries()[0].code, "PROCESSING_HALTED");
+
+    let mut calls = sf.composite();
+    assert!(calls.update("Account", "@{ref9.id}", &json!({})).is_err(), "a reference to no call");
+    assert!(calls.create("Account/x", &json!({})).is_err());
+    for _ in 0..25 {
+        calls.create("Account", &json!({ "Name": "x" })).unwrap();
+    }
+    assert!(calls.create("Account", &json!({ "Name": "x" })).is_err(), "25 at most");
+}
+
+#[actix_web::test]
+async fn a_description_is_kept_and_asked_for_again_when_it_may_have_changed() {
+    let world = World::start().await;
+    let sf = connection(&world).await;
+    let describe = sf.sobject("Account").describe().await.unwrap();
+    let name = describe.field("name").unwrap();
+    assert!(name.kind == "string" && !name.nillable && name.createable, "{name:?}");
+    assert!(describe.child_relationships.iter().any(|children| children.object == "Contact"));
+    world.org.clear_requests();
+    for _ in 0..20 {
+        connection(&world).await.sobject("account").describe().await.unwrap();
+    }
+    let asked = world.org.requests().iter().filter(|request| request.path.ends_with("/describe")).count();
+    assert_eq!(asked, 0, "it is kept for all connections of the user");
+    let error = sf.sobject("Nonsense__c").describe().await.unwrap_err();
+    assert_eq!(error.status(), Some(404));
+    let all = sf.describe_global().await.unwrap();
+    assert!(all.iter().any(|object| object.name == "Account" && object.queryable));
+}
+
+#[actix_web::test]
+async fn words_are_searched_as_they_are_typed() {
+    let world = World::start().await;
+    let sf = connection(&world).await;
+    let hits = sf
+        .search("Aurora")
+        .returning("Account", &["Id", "Name"])
+        .within(SearchIn::Name)
+        .fetch()
+        .await
+        .unwrap();
+    assert!(!hits.is_empty());
+    for hit in &hits {
+        assert!(hit.object == "Account" && hit.id.is_some(), "{hit:?}");
+        assert!(hit.fields["Name"].as_str().unwrap().contains("Aurora"));
+    }
+    for typed in ["} RETURNING User(Id)", "a' OR 'b", "((((", "\\", "\"x", "AND OR NOT"] {
+        let found = sf.search(typed).returning("Account", &["Id"]).fetch().await;
+        assert!(found.is_ok(), "{typed:?}: {found:?}");
+    }
+    assert!(sf.search("x").returning("Account(", &[]).fetch().await.is_err());
+}
+
+#[actix_web::test]
+async fn limits_versions_and_what_was_used_last() {
+    let world = World::start().await;
+    let sf = connection(&world).await;
+    let limits = sf.limits().await.unwrap();
+    let calls = limits["DailyApiRequests"];
+    assert!(calls.max == 15_000 && calls.remaining < calls.max);
+    let versions = sf.versions().await.unwrap();
+    assert!(versions.iter().any(|version| version.version == sf.api_version().to_string()));
+    let _: Vec<Value> = sf.recent(5).await.unwrap();
+    let usage = sf.api_usage().unwrap();
+    assert_eq!(usage.allowed, 15_000);
+    let other = connection(&world).await;
+    assert!(
+        other.api_usage().is_some_and(|other| other.used >= usage.used),
+        "one organization, one allocation"
+    );
+}
+
+#[actix_web::test]
+async fn options_are_sent_as_headers() {
+    let world = World::start().await;
+    let sf = connection(&world).await;
+    world.org.clear_requests();
+    let accounts =
+        sf.sobject("Account").allow_duplicates().assignment_rule(AssignmentRule::None).update_recently_used();
+    accounts.create(&json!({ "Name": "x" })).await.unwrap();
+    accounts.create_many([json!({ "Name": "y" })]).await.unwrap();
+    for request in world.org.requests() {
+        assert_eq!(request.header("sforce-duplicate-rule-header"), Some("allowSave=true"));
+        assert_eq!(request.header("sforce-auto-assign"), Some("FALSE"));
+        assert_eq!(request.header("sforce-mru"), Some("updateMru=true"));
+    }
+}
+
+/// A broken answer is an error of its own, for each of them, and no token goes anywhere else.
+#[actix_web::test]
+async fn broken_answers_are_typed_errors() {
+    let world = World::start().await;
+    let sf = connection(&world).await.with_deadline(Duration::from_secs(2));
+    for fault in [Fault::Garbage, Fault::Html, Fault::Empty200, Fault::DeepJson, Fault::Json(json!([]))] {
+        world.org.faults().clear();
+        world.org.faults().at(Route::Api, fault.clone());
+        let new = [json!({ "Name": "x" })];
+        let many = sf.sobject("Account").create_many(&new).await;
+        assert!(matches!(many, Err(Error::InvalidAnswer(_))), "{fault:?}: {many:?}");
+        let mut calls = sf.composite();
+        calls.create("Account", &new[0]).unwrap();
+        let composite = calls.send().await;
+        assert!(matches!(composite, Err(Error::InvalidAnswer(_))), "{fault:?}: {composite:?}");
+        assert!(matches!(sf.limits().await, Err(Error::InvalidAnswer(_))), "{fault:?}");
+        assert!(matches!(sf.sobject("Contact").describe().await, Err(Error::InvalidAnswer(_))), "{fault:?}");
+    }
+    world.org.faults().clear();
+    assert!(sf.sobject("Contact").describe().await.is_ok(), "errors are not kept");
+}
