@@ -315,6 +315,35 @@ async fn two_handles_on_one_store_keep_the_contract() {
     }
 }
 
+/// What has expired is taken out a little at a time, and nothing else is.
+#[tokio::test]
+async fn expired_rows_are_swept_out_of_databases() {
+    let (folder, postgres) = (Folder::new("sweep"), Postgres::start());
+    let path = folder.path().join("logins.db");
+    let stores = [SqlStore::sqlite(&path).await.unwrap(), SqlStore::postgres(&postgres.url()).await.unwrap()];
+    for store in &stores {
+        let (key, login, grant) = records("a browser");
+        store.create_login(key, login, grant).await.unwrap();
+        for n in 0..1_000 {
+            let once = OnceKey::of(&Secret::new(format!("value {n}")));
+            assert!(store.consume(once, Duration::from_millis(1)).await.unwrap());
+        }
+        assert!(store.login(key).await.unwrap().is_some(), "what lives stays");
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let count = "SELECT count(*) FROM actix_salesforce_once";
+    let mut sqlite =
+        <sqlx::SqliteConnection as sqlx::Connection>::connect(&format!("sqlite:{}", path.display()))
+            .await
+            .unwrap();
+    let mut server = <sqlx::PgConnection as sqlx::Connection>::connect(&postgres.url()).await.unwrap();
+    let left: [i64; 2] = [
+        sqlx::query_scalar(count).fetch_one(&mut sqlite).await.unwrap(),
+        sqlx::query_scalar(count).fetch_one(&mut server).await.unwrap(),
+    ];
+    assert!(left.iter().all(|left| *left <= 250), "{left:?} of 1000 are left");
+}
+
 /// A password in a store's address is in no error and in no `Debug`.
 #[tokio::test]
 async fn the_password_of_a_store_is_not_told() {
