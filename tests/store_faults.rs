@@ -366,6 +366,43 @@ async fn the_password_of_a_store_is_not_told() {
     }
 }
 
+/// The lease runs out while its holder cannot renew it and its token call is still under way. Whoever else wants to
+/// refresh then must not send the same token: Salesforce would end everything.
+#[actix_web::test]
+async fn a_redis_that_hangs_longer_than_the_lease_causes_no_second_token_call() {
+    let redis = Redis::start();
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let mut apps = Vec::new();
+    for _ in 0..2 {
+        let (listener, url) = support::reserve();
+        let settings = support::settings_for(&org, &url).keys(KEYS).store_at(redis.url());
+        apps.push(support::app::standard(listener, 2, settings.build().await.unwrap()));
+    }
+    let (one, two) = (format!("{}/names", apps[0].url), format!("{}/names", apps[1].url));
+    let browser = Client::new();
+    assert_eq!(browser.visit(&one).await.status, 200);
+    assert_eq!(browser.fetch(&two).await.status, 200);
+    org.faults().refresh(Fault::Delay(Duration::from_millis(9_000)));
+    org.expire_access_tokens();
+    let leader = browser.fetch(&one);
+    let others = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        redis.freeze();
+        tokio::time::sleep(Duration::from_millis(6_200)).await;
+        redis.thaw();
+        // From the first moment on in which it answers.
+        for _ in 0..10 {
+            let _ = browser.fetch(&two).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let (page, ()) = futures_util::join!(leader, others);
+    assert_eq!(page.status, 200, "{page:?}");
+    assert_eq!((org.token_calls("refresh_token"), org.refresh_reuse_count()), (1, 0));
+    assert_eq!(browser.fetch(&two).await.status, 200);
+}
+
 /// F-06: a login whose answer is lost may be carried out all the same, and later. It must not cost the same person's
 /// other browsers theirs.
 #[actix_web::test]
