@@ -52,6 +52,18 @@ async fn a_store_that_is_down_costs_protected_pages_a_503_and_nothing_else() {
     assert_eq!(world.exchanges(), 1);
 }
 
+/// Whoever logs everyone out at once must not fail for their number.
+#[actix_web::test]
+async fn a_long_listing_is_waited_for_and_a_page_is_not() {
+    let store = FailingStore::default();
+    let world = world(&store).await;
+    let browser = world.logged_in().await;
+    store.set(Mode::Slow(Duration::from_millis(2_500)));
+    assert_eq!(world.salesforce.grants(Subject::All).await.unwrap().len(), 1);
+    assert_eq!(world.salesforce.logins(Subject::All).await.unwrap().len(), 1);
+    assert_eq!(browser.fetch(&world.url("/user")).await.status, 503);
+}
+
 #[actix_web::test]
 async fn a_login_that_is_not_stored_leaves_no_cookie_and_no_approval() {
     let store = FailingStore::default();

@@ -72,13 +72,13 @@ async fn two_processes_on_redis_make_one_token_call_per_expiry() {
 async fn two_processes_on_a_file_make_one_token_call_per_expiry() {
     let folder = Folder::new("fleet");
     let store = format!("sqlite:{}", folder.path().join("logins.db").display());
-    one_call_per_expiry(&store, &[(0, 5), (1_000, 1)]).await;
+    one_call_per_expiry(&store, &[(0, 5), (1_000, 1), (8_000, rounds(1))]).await;
 }
 
 #[actix_web::test]
 async fn two_processes_on_postgres_make_one_token_call_per_expiry() {
     let postgres = Postgres::start();
-    one_call_per_expiry(&postgres.url(), &[(0, 5), (1_000, 1)]).await;
+    one_call_per_expiry(&postgres.url(), &[(0, 5), (1_000, 1), (8_000, rounds(1))]).await;
 }
 
 /// F-25: the process that refreshes is killed. Its call goes on at Salesforce, so the token may be spent: then one login

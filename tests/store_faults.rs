@@ -315,6 +315,35 @@ async fn two_handles_on_one_store_keep_the_contract() {
     }
 }
 
+/// What has expired is taken out a little at a time, and nothing else is.
+#[tokio::test]
+async fn expired_rows_are_swept_out_of_databases() {
+    let (folder, postgres) = (Folder::new("sweep"), Postgres::start());
+    let path = folder.path().join("logins.db");
+    let stores = [SqlStore::sqlite(&path).await.unwrap(), SqlStore::postgres(&postgres.url()).await.unwrap()];
+    for store in &stores {
+        let (key, login, grant) = records("a browser");
+        store.create_login(key, login, grant).await.unwrap();
+        for n in 0..1_000 {
+            let once = OnceKey::of(&Secret::new(format!("value {n}")));
+            assert!(store.consume(once, Duration::from_millis(1)).await.unwrap());
+        }
+        assert!(store.login(key).await.unwrap().is_some(), "what lives stays");
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let count = "SELECT count(*) FROM actix_salesforce_once";
+    let mut sqlite =
+        <sqlx::SqliteConnection as sqlx::Connection>::connect(&format!("sqlite:{}", path.display()))
+            .await
+            .unwrap();
+    let mut server = <sqlx::PgConnection as sqlx::Connection>::connect(&postgres.url()).await.unwrap();
+    let left: [i64; 2] = [
+        sqlx::query_scalar(count).fetch_one(&mut sqlite).await.unwrap(),
+        sqlx::query_scalar(count).fetch_one(&mut server).await.unwrap(),
+    ];
+    assert!(left.iter().all(|left| *left <= 250), "{left:?} of 1000 are left");
+}
+
 /// A password in a store's address is in no error and in no `Debug`.
 #[tokio::test]
 async fn the_password_of_a_store_is_not_told() {
@@ -335,6 +364,43 @@ async fn the_password_of_a_store_is_not_told() {
         assert!(text.contains("SALESFORCE_STORE") && text.contains(why), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
     }
+}
+
+/// The lease runs out while its holder cannot renew it and its token call is still under way. Whoever else wants to
+/// refresh then must not send the same token: Salesforce would end everything.
+#[actix_web::test]
+async fn a_redis_that_hangs_longer_than_the_lease_causes_no_second_token_call() {
+    let redis = Redis::start();
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let mut apps = Vec::new();
+    for _ in 0..2 {
+        let (listener, url) = support::reserve();
+        let settings = support::settings_for(&org, &url).keys(KEYS).store_at(redis.url());
+        apps.push(support::app::standard(listener, 2, settings.build().await.unwrap()));
+    }
+    let (one, two) = (format!("{}/names", apps[0].url), format!("{}/names", apps[1].url));
+    let browser = Client::new();
+    assert_eq!(browser.visit(&one).await.status, 200);
+    assert_eq!(browser.fetch(&two).await.status, 200);
+    org.faults().refresh(Fault::Delay(Duration::from_millis(9_000)));
+    org.expire_access_tokens();
+    let leader = browser.fetch(&one);
+    let others = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        redis.freeze();
+        tokio::time::sleep(Duration::from_millis(6_200)).await;
+        redis.thaw();
+        // From the first moment on in which it answers.
+        for _ in 0..10 {
+            let _ = browser.fetch(&two).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let (page, ()) = futures_util::join!(leader, others);
+    assert_eq!(page.status, 200, "{page:?}");
+    assert_eq!((org.token_calls("refresh_token"), org.refresh_reuse_count()), (1, 0));
+    assert_eq!(browser.fetch(&two).await.status, 200);
 }
 
 /// F-06: a login whose answer is lost may be carried out all the same, and later. It must not cost the same person's

@@ -22,6 +22,8 @@ pub enum Mode {
     Fails,
     /// No call is ever answered.
     Hangs,
+    /// Every call is answered, so much later.
+    Slow(Duration),
     /// Renewed tokens are not taken; all else works.
     FailsToReplace,
     /// Every call takes effect, and fails.
@@ -53,6 +55,13 @@ impl FailingStore {
         let mode = *self.mode.lock().unwrap();
         match mode {
             Mode::Hangs => Box::pin(std::future::pending()),
+            Mode::Slow(delay) => {
+                let call = call();
+                Box::pin(async move {
+                    tokio::time::sleep(delay).await;
+                    call.await
+                })
+            }
             Mode::Fails => Box::pin(failed()),
             Mode::FailsToReplace if replaces => Box::pin(failed()),
             Mode::LosesAnswers => {

@@ -13,6 +13,7 @@
 //! and a logout of the last moment is the one thing that may have to be repeated. Where that matters, use Postgres.
 
 mod address;
+mod connection;
 mod link;
 mod reply;
 mod script;
@@ -23,6 +24,7 @@ use redis::{Client, Script};
 
 use self::{
     address::Address,
+    connection::{Arguments, Connection},
     link::{Link, Repeat},
     reply::Reply,
 };
@@ -49,11 +51,6 @@ pub struct RedisStore {
     home: Home,
     connection: Arc<Connection>,
     clock: Clock,
-}
-
-struct Connection {
-    link: Link,
-    prefix: String,
 }
 
 impl fmt::Debug for RedisStore {
@@ -155,78 +152,6 @@ impl RedisStore {
             }
             Ok(list)
         })
-    }
-}
-
-impl Connection {
-    async fn invoke(
-        &self,
-        repeat: Repeat,
-        script: &Script,
-        arguments: Arguments,
-    ) -> Result<Reply, StoreError> {
-        let mut invocation = script.prepare_invoke();
-        invocation.arg(&self.prefix);
-        for argument in arguments.0 {
-            invocation.arg(argument);
-        }
-        let invocation = &invocation;
-        let invoke = |mut redis| async move { invocation.invoke_async::<Vec<Vec<u8>>>(&mut redis).await };
-        self.link.run(repeat, invoke).await.map(Reply::new)
-    }
-
-    /// The keys of the grants of `of`.
-    async fn grants(&self, of: Subject) -> Result<Vec<String>, StoreError> {
-        let (index, pattern) = match of {
-            Subject::User(org, user) => (format!("{}org:{org}", self.prefix), format!("*:{user}")),
-            Subject::Org(org) => (format!("{}org:{org}", self.prefix), "*".to_owned()),
-            Subject::All => (format!("{}all", self.prefix), "*".to_owned()),
-        };
-        let mut found = std::collections::BTreeSet::new();
-        let mut cursor = 0_u64;
-        loop {
-            let mut scan = redis::cmd("ZSCAN");
-            scan.arg(&index).arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1_000);
-            let scan = &scan;
-            let page = |mut redis| async move { scan.query_async::<Page>(&mut redis).await };
-            let (next, members) = match self.link.run(Repeat::Safe, page).await {
-                // Something else has this name: there is no index.
-                Err(StoreError::Corrupt(_)) => return Ok(Vec::new()),
-                page => page?,
-            };
-            // A scan may give a member twice.
-            found.extend(members.into_iter().map(|(member, _)| member));
-            if next == 0 {
-                return Ok(found.into_iter().collect());
-            }
-            cursor = next;
-        }
-    }
-}
-
-/// A page of a sorted set: where the next one begins, and members with their scores.
-type Page = (u64, Vec<(String, f64)>);
-
-/// What a script is given after the prefix.
-#[derive(Default)]
-struct Arguments(Vec<Vec<u8>>);
-
-impl Arguments {
-    fn of(text: impl Into<String>) -> Self {
-        Self::default().text(text)
-    }
-
-    fn text(self, text: impl Into<String>) -> Self {
-        self.bytes(text.into().as_bytes())
-    }
-
-    fn number(self, number: i64) -> Self {
-        self.text(number.to_string())
-    }
-
-    fn bytes(mut self, bytes: &[u8]) -> Self {
-        self.0.push(bytes.to_vec());
-        self
     }
 }
 

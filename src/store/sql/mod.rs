@@ -8,7 +8,9 @@
 //! login's key is the hash of what the browser holds, and tokens are sealed.
 
 mod database;
+mod records;
 mod schema;
+mod session;
 
 use std::{
     fmt,
@@ -19,11 +21,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use self::database::{Database, Row, Transaction, Value};
+use self::{
+    database::Database,
+    records::{
+        bury, current, former, grant_columns, grant_of, holder_text, put, read_all, read_grant, read_login,
+        remove, subject, sweep, whole_millis,
+    },
+    session::Value,
+};
 use super::{
-    EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Sealed, Store, StoreError,
-    StoreFuture, Subject, Swap, TOMBSTONE,
-    fields::{grant_key, hex, login_key, millis, time, version, version_text},
+    EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Store, StoreError, StoreFuture,
+    Subject, Swap,
+    fields::{grant_key, hex, millis},
     home::Home,
 };
 use crate::{
@@ -37,13 +46,6 @@ const OPEN: Duration = Duration::from_secs(10);
 const LISTING: Duration = Duration::from_secs(10);
 /// After so many changes some of what has expired is swept out.
 const SWEEP_EVERY: u32 = 200;
-
-/// The columns of a grant, in the order in which they are read.
-macro_rules! grant_columns {
-    () => {
-        "g.grant_key, g.version, g.sealed, g.updated, g.expires"
-    };
-}
 
 /// Keeps grants and logins in a SQL database.
 pub struct SqlStore {
@@ -120,135 +122,6 @@ impl SqlStore {
     }
 }
 
-/// Removes some of what has expired; each statement takes a few milliseconds at most. The condition stands outside too:
-/// Postgres asks it again about a row that somebody else is just writing anew.
-async fn sweep(database: &Database) {
-    for statement in [
-        "DELETE FROM actix_salesforce_logins WHERE expires <= {now} AND login_key IN \
-         (SELECT login_key FROM actix_salesforce_logins WHERE expires <= {now} LIMIT 1000)",
-        "DELETE FROM actix_salesforce_grants WHERE expires <= {now} AND grant_key IN \
-         (SELECT grant_key FROM actix_salesforce_grants WHERE expires <= {now} LIMIT 1000)",
-        "DELETE FROM actix_salesforce_once WHERE expires <= {now} AND once_key IN \
-         (SELECT once_key FROM actix_salesforce_once WHERE expires <= {now} LIMIT 1000)",
-        "DELETE FROM actix_salesforce_leases WHERE expires <= {now} AND grant_key IN \
-         (SELECT grant_key FROM actix_salesforce_leases WHERE expires <= {now} LIMIT 1000)",
-    ] {
-        if let Err(error) = database.run(statement, []).await {
-            tracing::warn!(%error, "expired records could not be swept out");
-            return;
-        }
-    }
-}
-
-fn read_grant(row: &mut Row) -> Result<GrantRecord, StoreError> {
-    Ok(GrantRecord {
-        key: grant_key(&row.text("grant_key")?)?,
-        version: version(&row.text("version")?)?,
-        sealed: Sealed::from_bytes(row.bytes("sealed")?),
-        updated_at: time(row.number("updated")?),
-        expires_at: time(row.number("expires")?),
-    })
-}
-
-fn read_login(row: &mut Row) -> Result<(LoginKey, LoginRecord), StoreError> {
-    let key = login_key(&row.text("login_key")?)?;
-    let login = LoginRecord {
-        grant: grant_key(&row.text("grant_key")?)?,
-        created_at: time(row.number("created")?),
-        seen_at: time(row.number("seen")?),
-        expires_at: time(row.number("expires")?),
-    };
-    Ok((key, login))
-}
-
-/// The grant of a live login.
-async fn grant_of(
-    database: &Database,
-    step: &mut Transaction,
-    login: &str,
-) -> Result<Option<String>, StoreError> {
-    let sql = "SELECT grant_key FROM actix_salesforce_logins \
-               WHERE login_key = $1 AND grant_key <> '' AND expires > {now}";
-    let row = step.row(database, sql, [login.into()]).await?;
-    row.map(|mut row| row.text("grant_key")).transpose()
-}
-
-/// Leaves a login without a grant in place of one that ended: its creation may still be on its way.
-async fn bury(database: &Database, step: &mut Transaction, login: &str) -> Result<(), StoreError> {
-    let sql = "INSERT INTO actix_salesforce_logins AS l (login_key, grant_key, created, seen, expires) \
-               VALUES ($1, '', 0, 0, {now} + $2) \
-               ON CONFLICT (login_key) DO UPDATE SET grant_key = excluded.grant_key, expires = excluded.expires";
-    step.run(database, sql, [login.into(), whole_millis(TOMBSTONE).into()]).await.map(drop)
-}
-
-/// Rows that cannot be read hide no others.
-fn read_all<T>(rows: Vec<Row>, read: impl Fn(&mut Row) -> Result<T, StoreError>) -> Vec<T> {
-    let mut list = Vec::with_capacity(rows.len());
-    for mut row in rows {
-        match read(&mut row) {
-            Ok(record) => list.push(record),
-            Err(error) => tracing::error!(%error, "a stored record counts as absent"),
-        }
-    }
-    list
-}
-
-/// The live grant. `None` too when it cannot be read: for those who replace or end it that is the same.
-async fn former(
-    database: &Database,
-    step: &mut Transaction,
-    grant: &str,
-) -> Result<Option<GrantRecord>, StoreError> {
-    match current(database, step, grant).await {
-        Err(StoreError::Corrupt(_)) => Ok(None),
-        found => found,
-    }
-}
-
-async fn current(
-    database: &Database,
-    step: &mut Transaction,
-    grant: &str,
-) -> Result<Option<GrantRecord>, StoreError> {
-    let sql = concat!(
-        "SELECT ",
-        grant_columns!(),
-        " FROM actix_salesforce_grants g WHERE g.grant_key = $1 AND g.expires > {now}"
-    );
-    let row = step.row(database, sql, [grant.into()]).await?;
-    row.map(|mut row| read_grant(&mut row)).transpose()
-}
-
-/// Writes a grant, whatever was there. Its life is never cut short: other logins may need it.
-async fn put(
-    database: &Database,
-    step: &mut Transaction,
-    grant: GrantRecord,
-    ttl: i64,
-) -> Result<(), StoreError> {
-    let values: [Value; 7] = [
-        grant.key.to_string().into(),
-        grant.key.org().to_string().into(),
-        grant.key.user().to_string().into(),
-        version_text(grant.version).into(),
-        grant.sealed.as_bytes().to_vec().into(),
-        millis(grant.updated_at).into(),
-        ttl.into(),
-    ];
-    let sql = "INSERT INTO actix_salesforce_grants AS g (grant_key, org, person, version, sealed, updated, expires) \
-               VALUES ($1, $2, $3, $4, $5, $6, {now} + $7) \
-               ON CONFLICT (grant_key) DO UPDATE SET version = excluded.version, sealed = excluded.sealed, \
-               updated = excluded.updated, \
-               expires = CASE WHEN g.expires > excluded.expires THEN g.expires ELSE excluded.expires END";
-    step.run(database, sql, values).await.map(drop)
-}
-
-async fn remove(database: &Database, step: &mut Transaction, grant: &str) -> Result<(), StoreError> {
-    step.run(database, "DELETE FROM actix_salesforce_logins WHERE grant_key = $1", [grant.into()]).await?;
-    step.run(database, "DELETE FROM actix_salesforce_grants WHERE grant_key = $1", [grant.into()]).await?;
-    Ok(())
-}
-
 impl Store for SqlStore {
     fn create_login(
         &self,
@@ -262,7 +135,7 @@ impl Store for SqlStore {
             let mut step = database.begin().await?;
             step.lock(&grant_id).await?;
             let sql = "DELETE FROM actix_salesforce_logins WHERE login_key = $1 AND expires <= {now}";
-            step.run(&database, sql, [id.clone().into()]).await?;
+            step.run(sql, [id.clone().into()]).await?;
             let sql = "INSERT INTO actix_salesforce_logins (login_key, grant_key, created, seen, expires) \
                        VALUES ($1, $2, $3, $4, {now} + $5) ON CONFLICT (login_key) DO NOTHING";
             let values: [Value; 5] = [
@@ -272,12 +145,12 @@ impl Store for SqlStore {
                 millis(login.seen_at).into(),
                 login_ttl.into(),
             ];
-            if step.run(&database, sql, values).await? == 0 {
+            if step.run(sql, values).await? == 0 {
                 step.give_up().await?;
                 return Err(StoreError::Exists);
             }
-            let replaced = former(&database, &mut step, &grant_id).await?;
-            put(&database, &mut step, grant, grant_ttl).await?;
+            let replaced = former(&mut step, &grant_id).await?;
+            put(&mut step, grant, grant_ttl).await?;
             step.commit().await?;
             Ok(replaced)
         })
@@ -310,13 +183,13 @@ impl Store for SqlStore {
             let sql = "UPDATE actix_salesforce_logins SET seen = $2, expires = {now} + $3 \
                        WHERE login_key = $1 AND grant_key <> '' AND expires > {now} RETURNING grant_key";
             let values = [hex(key.as_bytes()).into(), millis(seen_at).into(), ttl.into()];
-            let Some(mut row) = step.row(&database, sql, values).await? else {
+            let Some(mut row) = step.row(sql, values).await? else {
                 step.give_up().await?;
                 return Ok(false);
             };
             let sql = "UPDATE actix_salesforce_grants SET expires = {now} + $2 \
                        WHERE grant_key = $1 AND expires < {now} + $2";
-            step.run(&database, sql, [row.text("grant_key")?.into(), ttl.into()]).await?;
+            step.run(sql, [row.text("grant_key")?.into(), ttl.into()]).await?;
             step.commit().await?;
             Ok(true)
         })
@@ -326,25 +199,25 @@ impl Store for SqlStore {
         self.call(|database| async move {
             let id = hex(key.as_bytes());
             let mut step = database.begin().await?;
-            let mut found = grant_of(&database, &mut step, &id).await?;
+            let mut found = grant_of(&mut step, &id).await?;
             if let Some(grant) = &found {
                 step.lock(grant).await?;
                 // It may have ended while this waited for the lock.
-                found = grant_of(&database, &mut step, &id).await?;
+                found = grant_of(&mut step, &id).await?;
             }
-            bury(&database, &mut step, &id).await?;
+            bury(&mut step, &id).await?;
             let Some(grant) = found else {
                 step.commit().await?;
                 return Ok(EndedLogin::Absent);
             };
             let sql = "SELECT grant_key FROM actix_salesforce_logins \
                        WHERE grant_key = $1 AND expires > {now} LIMIT 1";
-            let others = step.row(&database, sql, [grant.as_str().into()]).await?.is_some();
+            let others = step.row(sql, [grant.as_str().into()]).await?.is_some();
             let ended = if others {
                 EndedLogin::OthersRemain(grant_key(&grant)?)
             } else {
-                let last = former(&database, &mut step, &grant).await?;
-                remove(&database, &mut step, &grant).await?;
+                let last = former(&mut step, &grant).await?;
+                remove(&mut step, &grant).await?;
                 last.map_or(EndedLogin::Absent, EndedLogin::Last)
             };
             step.commit().await?;
@@ -358,8 +231,8 @@ impl Store for SqlStore {
             let id = grant.key.to_string();
             let mut step = database.begin().await?;
             step.lock(&id).await?;
-            let replaced = former(&database, &mut step, &id).await?;
-            put(&database, &mut step, grant, ttl).await?;
+            let replaced = former(&mut step, &id).await?;
+            put(&mut step, grant, ttl).await?;
             step.commit().await?;
             Ok(replaced)
         })
@@ -383,7 +256,7 @@ impl Store for SqlStore {
             let id = next.key.to_string();
             let mut step = database.begin().await?;
             step.lock(&id).await?;
-            let other = match current(&database, &mut step, &id).await? {
+            let other = match current(&mut step, &id).await? {
                 None => Some(Swap::Gone),
                 Some(stored) if stored.version == next.version => Some(Swap::Done),
                 Some(stored) if stored.version != expected => Some(Swap::Moved(stored)),
@@ -393,7 +266,7 @@ impl Store for SqlStore {
                 step.give_up().await?;
                 return Ok(other);
             }
-            put(&database, &mut step, next, ttl).await?;
+            put(&mut step, next, ttl).await?;
             step.commit().await?;
             Ok(Swap::Done)
         })
@@ -404,13 +277,13 @@ impl Store for SqlStore {
             let id = key.to_string();
             let mut step = database.begin().await?;
             step.lock(&id).await?;
-            let stored = former(&database, &mut step, &id).await?;
+            let stored = former(&mut step, &id).await?;
             let found = stored.as_ref().map(|grant| grant.version);
             if expected.is_some() && found != expected {
                 step.give_up().await?;
                 return Ok(None);
             }
-            remove(&database, &mut step, &id).await?;
+            remove(&mut step, &id).await?;
             step.commit().await?;
             Ok(stored)
         })
@@ -468,20 +341,4 @@ impl Store for SqlStore {
             database.run(sql, [key.to_string().into(), holder_text(holder).into()]).await.map(drop)
         })
     }
-}
-
-fn subject(of: Subject) -> [Value; 2] {
-    match of {
-        Subject::User(org, user) => [org.to_string().into(), user.to_string().into()],
-        Subject::Org(org) => [org.to_string().into(), "".into()],
-        Subject::All => ["".into(), "".into()],
-    }
-}
-
-fn holder_text(holder: LeaseHolder) -> String {
-    format!("{:032x}", holder.0)
-}
-
-fn whole_millis(lifetime: Duration) -> i64 {
-    i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX / 2)
 }

@@ -1,9 +1,6 @@
 //! The tables, and how they come about.
 
-use super::{
-    super::StoreError,
-    database::{Database, Transaction},
-};
+use super::{super::StoreError, database::Database, session::Transaction};
 
 /// Each entry is one step of the schema, made once. Never change one that was released: add another.
 const STEPS: &[&[&str]] = &[&[
@@ -47,27 +44,26 @@ pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
     let mut step = database.begin().await?;
     step.lock("schema").await?;
     // Asked first: a role that may use the tables need not be one that may make them.
-    if step.row(database, database.has_schema(), []).await?.is_none() {
-        step.run(database, "CREATE TABLE actix_salesforce_schema (version BIGINT PRIMARY KEY)", []).await?;
+    if !step.has_schema().await? {
+        step.run("CREATE TABLE actix_salesforce_schema (version BIGINT PRIMARY KEY)", []).await?;
     }
-    let done = version(database, &mut step).await?;
+    let done = version(&mut step).await?;
     let missing = usize::try_from(done)
         .ok()
         .and_then(|done| STEPS.get(done..))
         .ok_or_else(|| StoreError::Unavailable(Newer.into()))?;
     for (statements, version) in missing.iter().zip(done + 1..) {
         for statement in *statements {
-            step.run(database, &statement.replace("{bytes}", database.bytes_type()), []).await?;
+            step.run(statement, []).await?;
         }
-        step.run(database, "INSERT INTO actix_salesforce_schema (version) VALUES ($1)", [version.into()])
-            .await?;
+        step.run("INSERT INTO actix_salesforce_schema (version) VALUES ($1)", [version.into()]).await?;
     }
     step.commit().await
 }
 
-async fn version(database: &Database, step: &mut Transaction) -> Result<i64, StoreError> {
+async fn version(step: &mut Transaction) -> Result<i64, StoreError> {
     let sql = "SELECT COALESCE(MAX(version), 0) FROM actix_salesforce_schema";
-    match step.row(database, sql, []).await? {
+    match step.row(sql, []).await? {
         Some(mut row) => row.number("version"),
         None => Ok(0),
     }
