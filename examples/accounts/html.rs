@@ -25,6 +25,8 @@ pub(crate) fn page(title: &str, who: Option<&str>, body: &str) -> HttpResponse {
         None => "<a class=\"button\" id=\"login\" href=\"/auth/salesforce/login?return_to=/accounts\">Log in with Salesforce</a>"
             .to_owned(),
     };
+    let instance = std::env::var("INSTANCE")
+        .map_or_else(|_| String::new(), |name| format!("<footer class=\"soft\">{}</footer>", escape(&name)));
     HttpResponse::Ok()
         .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"))
         .content_type("text/html; charset=utf-8")
@@ -34,6 +36,6 @@ pub(crate) fn page(title: &str, who: Option<&str>, body: &str) -> HttpResponse {
              <style>{STYLE}</style></head><body>\
              <header><a class=\"brand\" href=\"/\">Accounts</a><nav><a href=\"/accounts\">All accounts</a>\
              <a href=\"/admin/\">Admin</a></nav><div class=\"corner\">{corner}</div></header>\
-             <main><h1>{title}</h1>{body}</main></body></html>"
+             <main><h1>{title}</h1>{body}{instance}</main></body></html>"
         ))
 }

@@ -11,11 +11,17 @@ mod pages;
 mod support;
 
 use actix_salesforce::RequireLogin;
-use actix_web::{App, HttpServer, middleware::Logger, web};
+use actix_web::{
+    App, HttpServer,
+    middleware::{Condition, DefaultHeaders, Logger},
+    web,
+};
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let support::Setup { salesforce, bind, workers, _org } = support::set_up().await?;
+    // In a fleet: which of the instances this is.
+    let instance = std::env::var("INSTANCE").unwrap_or_default();
     HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(salesforce.clone()))
@@ -30,6 +36,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .service(pages::delete)
             .service(web::scope("/admin").wrap(RequireLogin::new()).configure(admin::configure))
             .wrap(salesforce.clone())
+            .wrap(Condition::new(
+                !instance.is_empty(),
+                DefaultHeaders::new().add(("x-instance", instance.clone())),
+            ))
             .wrap(Logger::new("%r %s %Dms").log_target("accounts"))
     })
     .workers(workers)
