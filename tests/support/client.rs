@@ -112,6 +112,21 @@ impl Client {
         page
     }
 
+    /// What a script sends; `None` when nobody answers.
+    pub async fn try_fetch(&self, url: &str) -> Option<Page> {
+        let url = Url::parse(url).expect("a URL");
+        let mut request = self.http.get(url.clone()).header("accept", "application/json");
+        if let Some(cookies) = self.cookie_header(&url) {
+            request = request.header("cookie", cookies);
+        }
+        let response = request.send().await.ok()?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.text().await.ok()?;
+        let page = Page { url, status, headers, body };
+        self.keep_cookies(&page);
+        Some(page)
+    }
+
     /// What a click on a link sends, one hop.
     pub async fn open(&self, url: &str) -> Page {
         let headers = [

@@ -1,0 +1,288 @@
+//! A soak: 50 people on two instances of `accounts` that share one Redis, while faults come and go. Not part of the tests;
+//! it runs for as long as it is told, and then says whether what must hold held.
+//!
+//! `cargo build --all-features --example accounts && cargo run --all-features --example soak -- MINUTES SEED`
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a program that fails loudly"
+)]
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use salesforce_fake_org::{FakeOrg, Fault};
+use support::{Client, Page, example::Example, free_port, servers::Redis};
+
+const PEOPLE: usize = 50;
+const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
+/// After a fault has gone, what it caused may still be under way: the cool-down, a request that waits.
+const AFTERMATH: Duration = Duration::from_secs(13);
+
+/// Numbers that a seed decides (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % n
+    }
+}
+
+/// What was seen, and whether something is going wrong on purpose.
+#[derive(Default)]
+struct Seen {
+    answers: BTreeMap<(u16, bool), u64>,
+    wrong: Vec<String>,
+    logins: u64,
+}
+
+struct Soak {
+    org: FakeOrg,
+    urls: [String; 2],
+    seen: Mutex<Seen>,
+    fault_until: Mutex<Instant>,
+    over: AtomicBool,
+}
+
+impl Soak {
+    fn note(&self, page: &Page) {
+        let faulty = Instant::now() < *self.fault_until.lock().unwrap();
+        let mut seen = self.seen.lock().unwrap();
+        *seen.answers.entry((page.status, faulty)).or_default() += 1;
+        if page.status >= 500 && !faulty {
+            seen.wrong.push(format!("{page:?}"));
+        }
+    }
+
+    fn fault_for(&self, time: Duration) {
+        *self.fault_until.lock().unwrap() = Instant::now() + time + AFTERMATH;
+    }
+
+    /// Logs in by the pages, as a person does.
+    async fn log_in(&self, browser: &Client, username: &str) -> bool {
+        let mut page = follow(browser, &format!("{}/accounts", self.urls[0])).await;
+        for _ in 0..2 {
+            if page.status != 200 || page.url.as_str().starts_with(&self.urls[0]) {
+                break;
+            }
+            let field = |before: &str, after: &str| {
+                let rest = page.body.split_once(before)?.1;
+                Some(rest.split_once(after)?.0.replace("&amp;", "&"))
+            };
+            let (Some(action), Some(request)) =
+                (field("action=\"", "\""), field("name=\"request\" value=\"", "\""))
+            else {
+                return false;
+            };
+            let url = page.url.join(&action).unwrap();
+            let fields = [
+                ("username", username),
+                ("pw", "fake-org-1"),
+                ("request", request.as_str()),
+                ("save", "Allow"),
+            ];
+            let answer = browser.submit(url.as_str(), &self.org.login_url(), &fields).await;
+            page =
+                if answer.is_redirect() { follow(browser, answer.location().as_str()).await } else { answer };
+        }
+        let done = page.status == 200 && page.url.as_str().starts_with(&self.urls[0]);
+        self.seen.lock().unwrap().logins += u64::from(done);
+        done
+    }
+
+    async fn person(&self, n: usize, seed: u64) {
+        let mut random = Random(seed * 1_000 + n as u64 + 1);
+        let username = format!("person{n}@example.com");
+        let browser = Client::new();
+        while !self.over.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(100 + random.below(900))).await;
+            let url = &self.urls[random.below(2) as usize];
+            let path = ["/accounts", "/whoami", "/", "/admin/"][random.below(4) as usize];
+            let Some(page) = browser.try_fetch(&format!("{url}{path}")).await else {
+                // The instance is being restarted.
+                continue;
+            };
+            self.note(&page);
+            if page.status == 401 {
+                self.log_in(&browser, &username).await;
+            } else if random.below(100) == 0 {
+                let _ = browser.submit(&format!("{url}/auth/salesforce/logout"), &self.urls[0], &[]).await;
+            }
+        }
+    }
+
+    /// One thing after the other goes wrong, with quiet times between.
+    async fn trouble(
+        &self,
+        redis: &Redis,
+        instances: &mut [Example; 2],
+        until: Instant,
+        seed: u64,
+    ) -> BTreeMap<&'static str, u64> {
+        let mut random = Random(seed + 77);
+        let mut happened = BTreeMap::new();
+        let store = redis.url();
+        while Instant::now() < until {
+            tokio::time::sleep(Duration::from_secs(2 + random.below(4))).await;
+            self.org.expire_access_tokens();
+            *happened.entry("all access tokens expired").or_default() += 1;
+            let time = Duration::from_secs(1 + random.below(3));
+            let faults = self.org.faults();
+            let what = match random.below(9) {
+                0 => {
+                    self.fault_for(time);
+                    faults.refresh(Fault::Status(503));
+                    "token endpoint answers 503"
+                }
+                1 => {
+                    faults.refresh(Fault::Delay(Duration::from_millis(1_500)));
+                    "token endpoint is slow"
+                }
+                2 => {
+                    self.fault_for(time);
+                    faults.refresh(Fault::ResetBeforeRead);
+                    "token endpoint resets"
+                }
+                3 => {
+                    self.fault_for(time);
+                    faults.api(Fault::Status(503));
+                    "API answers 503"
+                }
+                4 => {
+                    self.fault_for(time);
+                    faults.api(Fault::Html);
+                    "API answers HTML"
+                }
+                5 => {
+                    self.fault_for(time);
+                    redis.freeze();
+                    tokio::time::sleep(time).await;
+                    redis.thaw();
+                    "Redis hangs"
+                }
+                6 => {
+                    let n = random.below(2) as usize;
+                    self.fault_for(Duration::from_secs(5));
+                    let status = instances[n].terminate().await;
+                    assert!(status.success(), "an instance ends well: {status}");
+                    let port = self.urls[n].rsplit(':').next().unwrap().parse().unwrap();
+                    instances[n] = instance(&self.org, &store, port, &self.urls[0]).await;
+                    "an instance is restarted"
+                }
+                _ => continue,
+            };
+            *happened.entry(what).or_default() += 1;
+            tokio::time::sleep(time).await;
+            self.org.faults().clear();
+        }
+        happened
+    }
+}
+
+async fn follow(browser: &Client, url: &str) -> Page {
+    let mut page = browser.open(url).await;
+    for _ in 0..8 {
+        if !page.is_redirect() {
+            break;
+        }
+        page = browser.open(page.location().as_str()).await;
+    }
+    page
+}
+
+async fn instance(org: &FakeOrg, store: &str, port: u16, public_url: &str) -> Example {
+    let bind = format!("127.0.0.1:{port}");
+    let more = [
+        ("SALESFORCE_STORE", store),
+        ("SALESFORCE_KEYS", KEYS),
+        ("SALESFORCE_PUBLIC_URL", public_url),
+        ("BIND", &bind),
+        ("WORKERS", "2"),
+        ("RUST_LOG", "off"),
+    ];
+    Example::with("127.0.0.1", port, "accounts", org, &more).await
+}
+
+fn resident(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
+    line.trim().trim_end_matches(" kB").parse().unwrap_or(0) / 1024
+}
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<u64> = std::env::args().skip(1).map(|text| text.parse().expect("a number")).collect();
+    let (minutes, seed) = (arguments.first().copied().unwrap_or(5), arguments.get(1).copied().unwrap_or(1));
+    let redis = Redis::start();
+    let org = FakeOrg::builder().rows(50).start().await.unwrap();
+    for n in 0..PEOPLE {
+        let _ = org.user(&format!("person{n}@example.com"));
+    }
+    let ports = [free_port(), free_port()];
+    let urls = ports.map(|port| format!("http://127.0.0.1:{port}"));
+    let mut instances = [
+        instance(&org, &redis.url(), ports[0], &urls[0]).await,
+        instance(&org, &redis.url(), ports[1], &urls[0]).await,
+    ];
+    let soak = Arc::new(Soak {
+        org,
+        urls,
+        seen: Mutex::default(),
+        fault_until: Mutex::new(Instant::now()),
+        over: AtomicBool::new(false),
+    });
+    let people: Vec<_> = (0..PEOPLE)
+        .map(|n| {
+            let soak = Arc::clone(&soak);
+            tokio::spawn(async move { soak.person(n, seed).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let before: Vec<_> = instances.iter().map(|instance| resident(instance.id())).collect();
+    let until = Instant::now() + Duration::from_secs(minutes * 60);
+    let happened = soak.trouble(&redis, &mut instances, until, seed).await;
+    tokio::time::sleep(AFTERMATH).await;
+    soak.over.store(true, Ordering::Relaxed);
+    let ended = join_all(people).await.iter().filter(|person| person.is_ok()).count();
+
+    // Afterwards everybody gets in, at once or by logging in.
+    let mut in_again = 0;
+    for n in 0..PEOPLE {
+        in_again += usize::from(soak.log_in(&Client::new(), &format!("person{n}@example.com")).await);
+    }
+    let after: Vec<_> = instances.iter().map(|instance| resident(instance.id())).collect();
+    let seen = soak.seen.lock().unwrap();
+    let requests: u64 = seen.answers.values().sum();
+    println!("seed {seed}, {minutes} minutes, {PEOPLE} people, {requests} requests, {} logins", seen.logins);
+    println!("what went wrong on purpose: {happened:?}");
+    println!("answers by (status, while something went wrong): {:?}", seen.answers);
+    println!(
+        "token calls: {}, spent tokens sent again: {}",
+        soak.org.token_calls("refresh_token"),
+        soak.org.refresh_reuse_count()
+    );
+    println!(
+        "memory of the instances in MiB, before and after (new ones count from their start): {before:?} {after:?}"
+    );
+    for wrong in seen.wrong.iter().take(5) {
+        println!("5xx without a cause: {wrong}");
+    }
+    assert_eq!(soak.org.refresh_reuse_count(), 0, "no spent token was sent again");
+    assert!(seen.wrong.is_empty(), "no 5xx without a cause");
+    assert_eq!((ended, in_again), (PEOPLE, PEOPLE), "nobody is left outside");
+}
