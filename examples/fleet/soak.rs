@@ -23,6 +23,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use reqwest::Method;
 use salesforce_fake_org::{FakeOrg, Fault};
 use support::{Client, Page, example::Example, free_port, servers::Redis};
 
@@ -73,21 +74,28 @@ impl Soak {
         *self.fault_until.lock().unwrap() = Instant::now() + time + AFTERMATH;
     }
 
-    /// Logs in by the pages, as a person does.
+    /// Logs in by the pages, as a person does. Whether that led in.
     async fn log_in(&self, browser: &Client, username: &str) -> bool {
-        let mut page = follow(browser, &format!("{}/accounts", self.urls[0])).await;
+        let done = self.try_log_in(browser, username).await.unwrap_or(false);
+        self.seen.lock().unwrap().logins += u64::from(done);
+        done
+    }
+
+    /// An error when an instance does not listen, because it is being restarted.
+    async fn try_log_in(&self, browser: &Client, username: &str) -> Result<bool, reqwest::Error> {
+        let mut page = follow(browser, Method::GET, &format!("{}/accounts", self.urls[0]), None).await?;
         for _ in 0..2 {
-            if page.status != 200 || page.url.as_str().starts_with(&self.urls[0]) {
-                break;
-            }
             let field = |before: &str, after: &str| {
                 let rest = page.body.split_once(before)?.1;
                 Some(rest.split_once(after)?.0.replace("&amp;", "&"))
             };
+            if page.url.as_str().starts_with(&self.urls[0]) {
+                break;
+            }
             let (Some(action), Some(request)) =
                 (field("action=\"", "\""), field("name=\"request\" value=\"", "\""))
             else {
-                return false;
+                return Ok(false);
             };
             let url = page.url.join(&action).unwrap();
             let fields = [
@@ -96,24 +104,22 @@ impl Soak {
                 ("request", request.as_str()),
                 ("save", "Allow"),
             ];
-            let answer = browser.submit(url.as_str(), &self.org.login_url(), &fields).await;
-            page =
-                if answer.is_redirect() { follow(browser, answer.location().as_str()).await } else { answer };
+            let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+            page = follow(browser, Method::POST, url.as_str(), Some(&body)).await?;
         }
-        let done = page.status == 200 && page.url.as_str().starts_with(&self.urls[0]);
-        self.seen.lock().unwrap().logins += u64::from(done);
-        done
+        Ok(page.status == 200 && page.url.as_str().starts_with(&self.urls[0]))
     }
 
     async fn person(&self, n: usize, seed: u64) {
         let mut random = Random(seed * 1_000 + n as u64 + 1);
         let username = format!("person{n}@example.com");
-        let browser = Client::new();
+        let browser = Client::new().untraced();
         while !self.over.load(Ordering::Relaxed) {
             tokio::time::sleep(Duration::from_millis(100 + random.below(900))).await;
             let url = &self.urls[random.below(2) as usize];
             let path = ["/accounts", "/whoami", "/", "/admin/"][random.below(4) as usize];
-            let Some(page) = browser.try_fetch(&format!("{url}{path}")).await else {
+            let json = [("accept", "application/json")];
+            let Ok(page) = browser.try_send(Method::GET, &format!("{url}{path}"), &json, None).await else {
                 // The instance is being restarted.
                 continue;
             };
@@ -121,7 +127,9 @@ impl Soak {
             if page.status == 401 {
                 self.log_in(&browser, &username).await;
             } else if random.below(100) == 0 {
-                let _ = browser.submit(&format!("{url}/auth/salesforce/logout"), &self.urls[0], &[]).await;
+                let logout = format!("{url}/auth/salesforce/logout");
+                let _ =
+                    browser.try_send(Method::POST, &logout, &[("origin", self.urls[0].as_str())], None).await;
             }
         }
     }
@@ -194,15 +202,24 @@ impl Soak {
     }
 }
 
-async fn follow(browser: &Client, url: &str) -> Page {
-    let mut page = browser.open(url).await;
+/// One request and every redirect after it.
+async fn follow(
+    browser: &Client,
+    method: Method,
+    url: &str,
+    form: Option<&str>,
+) -> Result<Page, reqwest::Error> {
+    let accept = ("accept", "text/html");
+    let headers = [accept, ("content-type", "application/x-www-form-urlencoded")];
+    let mut page =
+        browser.try_send(method, url, if form.is_some() { &headers } else { &headers[..1] }, form).await?;
     for _ in 0..8 {
         if !page.is_redirect() {
             break;
         }
-        page = browser.open(page.location().as_str()).await;
+        page = browser.try_send(Method::GET, page.location().as_str(), &[accept], None).await?;
     }
-    page
+    Ok(page)
 }
 
 async fn instance(org: &FakeOrg, store: &str, port: u16, public_url: &str) -> Example {

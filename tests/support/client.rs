@@ -17,6 +17,7 @@ pub struct Client {
     http: reqwest::Client,
     jar: Mutex<HashMap<String, BTreeMap<String, String>>>,
     trace: Mutex<Vec<Page>>,
+    traced: bool,
 }
 
 /// One answer.
@@ -81,7 +82,12 @@ impl Default for Client {
 impl Client {
     pub fn new() -> Self {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
-        Self { http: http.expect("an HTTP client"), jar: Mutex::default(), trace: Mutex::default() }
+        Self {
+            http: http.expect("an HTTP client"),
+            jar: Mutex::default(),
+            trace: Mutex::default(),
+            traced: true,
+        }
     }
 
     /// Sends one request with the jar's cookies and keeps the cookies that come back.
@@ -92,6 +98,18 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<&str>,
     ) -> Page {
+        let page = self.try_send(method, url, headers, body).await;
+        page.unwrap_or_else(|error| panic!("an answer from {url}: {error:?}"))
+    }
+
+    /// The same where nobody may answer.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Result<Page, reqwest::Error> {
         let url = Url::parse(url).expect("a URL");
         let mut request = self.http.request(method, url.clone());
         for (name, value) in headers {
@@ -103,28 +121,15 @@ impl Client {
         if let Some(body) = body {
             request = request.body(body.to_owned());
         }
-        let response = request.send().await.unwrap_or_else(|error| panic!("an answer from {url}: {error:?}"));
+        let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.text().await.expect("a body");
+        let body = response.text().await?;
         let page = Page { url, status, headers, body };
         self.keep_cookies(&page);
-        self.trace.lock().unwrap().push(page.clone());
-        page
-    }
-
-    /// What a script sends; `None` when nobody answers.
-    pub async fn try_fetch(&self, url: &str) -> Option<Page> {
-        let url = Url::parse(url).expect("a URL");
-        let mut request = self.http.get(url.clone()).header("accept", "application/json");
-        if let Some(cookies) = self.cookie_header(&url) {
-            request = request.header("cookie", cookies);
+        if self.traced {
+            self.trace.lock().unwrap().push(page.clone());
         }
-        let response = request.send().await.ok()?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = response.text().await.ok()?;
-        let page = Page { url, status, headers, body };
-        self.keep_cookies(&page);
-        Some(page)
+        Ok(page)
     }
 
     /// What a click on a link sends, one hop.
@@ -204,6 +209,12 @@ impl Client {
 
     pub fn remove_cookie(&self, host: &str, name: &str) {
         self.jar.lock().unwrap().entry(host.to_owned()).or_default().remove(name);
+    }
+
+    /// Keeps no trace, for those who go on for long.
+    pub fn untraced(mut self) -> Self {
+        self.traced = false;
+        self
     }
 
     /// A browser with the same cookies that goes its own way from here, with connections of its own.
