@@ -5,11 +5,10 @@ use serde_json::{Value, json};
 
 use crate::auth::users::User;
 use crate::base::ids;
+use crate::data::csv;
 use crate::data::schema::declare::{self, ObjectSpec};
 use crate::data::schema::{Object, Schema};
 use crate::data::{DataError, DuplicateRule, Inner, Record, ValidationRule, Writer};
-use crate::shared::Apex;
-use crate::web::csv;
 
 /// Everything declared. In JSON all members are optional; see [`Builder::declare_json`](crate::Builder::declare_json).
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -78,6 +77,15 @@ pub(crate) struct ApexSpec {
     pub(crate) status: u16,
     #[serde(default)]
     pub(crate) body: Value,
+}
+
+/// A declared Apex REST resource.
+#[derive(Clone, Debug)]
+pub(crate) struct Apex {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) status: u16,
+    pub(crate) body: serde_json::Value,
 }
 
 fn get() -> String {

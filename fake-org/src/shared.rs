@@ -10,7 +10,7 @@ use crate::base::clock::{Clock, Millis, machine_now};
 use crate::base::lock;
 use crate::data::Data;
 use crate::data::seed::Sample;
-use crate::declared::Declared;
+use crate::declared::{Apex, Declared};
 use crate::fault::Faults;
 use crate::jobs::Jobs;
 use crate::log::{Host, Log};
@@ -39,15 +39,6 @@ impl Origins {
             Host::MovedInstance => &self.moved_instance,
         }
     }
-}
-
-/// A declared Apex REST resource.
-#[derive(Clone, Debug)]
-pub(crate) struct Apex {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) status: u16,
-    pub(crate) body: serde_json::Value,
 }
 
 /// One org. Lock order: work on the records may take any other lock; no other two are ever held at once.

@@ -1,6 +1,7 @@
 //! The org's records, in an in-memory SQLite. Knows objects and fields, nothing of HTTP or SOQL.
 
 mod convert;
+pub(crate) mod csv;
 mod error;
 mod rows;
 mod rules;

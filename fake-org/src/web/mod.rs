@@ -14,7 +14,6 @@ use axum::Router;
 use axum::routing::get;
 
 pub(crate) use oauth::id_url;
-pub(crate) use rest::csv;
 
 use crate::shared::Org;
 

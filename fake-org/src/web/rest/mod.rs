@@ -31,8 +31,6 @@ use axum::routing::{any, get};
 
 use crate::shared::Org;
 
-pub(crate) use bulk::csv;
-
 /// The newest version, as `version=latest` means it.
 pub(crate) const LATEST: &str = "67.0";
 

@@ -5,7 +5,8 @@ use serde_json::json;
 use super::super::answer::{Answer, Result};
 use super::super::ask::Ask;
 use super::super::by_key::key;
-use super::{DELIMITERS, LINE_ENDINGS, choice, csv, job, wrong_state};
+use super::{DELIMITERS, LINE_ENDINGS, choice, job, wrong_state};
+use crate::data::csv;
 use crate::data::{Inner, Refusal};
 use crate::jobs::{Ingest, Job, State, Work};
 

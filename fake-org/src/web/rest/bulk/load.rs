@@ -6,7 +6,7 @@ use super::super::answer::{Result, refusal};
 use super::super::ask::Ask;
 use super::super::by_key::{Match, find, key};
 use super::super::collections::{take, upsert_one};
-use super::csv;
+use crate::data::csv;
 use crate::data::schema::{Field, Object};
 use crate::data::{DataError, Inner, Record, Refusal};
 use crate::jobs::{Ingest, Job, Work};

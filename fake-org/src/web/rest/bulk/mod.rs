@@ -1,6 +1,5 @@
 //! Bulk API 2.0: `/jobs/ingest` and `/jobs/query`. A job takes the time that the org was set to.
 
-pub(crate) mod csv;
 pub(super) mod ingest;
 mod load;
 pub(super) mod query;

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::answer::{Answer, Result};
 use super::super::ask::Ask;
-use super::{DELIMITERS, LINE_ENDINGS, choice, csv, job, shown, wrong_state};
+use super::{DELIMITERS, LINE_ENDINGS, choice, job, shown, wrong_state};
+use crate::data::csv;
 use crate::data::{Inner, Refusal};
 use crate::jobs::{Job, Query, State, Work};
 use crate::soql::{self, Plan, RowPlan, Scope};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::data::schema::{Field, Kind};
+use super::schema::{Field, Kind};
 
 /// A table: the header and the rows.
 pub(crate) type Table = (Vec<String>, Vec<Vec<String>>);
@@ -30,7 +30,7 @@ pub(crate) fn read(bytes: &[u8], delimiter_name: &str) -> Result<Table, String> 
 }
 
 /// Every cell quoted, as Salesforce writes results.
-pub(super) fn write(
+pub(crate) fn write(
     header: &[String],
     rows: impl Iterator<Item = Vec<String>>,
     delimiter_name: &str,

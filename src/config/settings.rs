@@ -1,0 +1,65 @@
+//! Settings that were checked.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use url::Url;
+
+use super::SessionMode;
+use crate::{
+    Secret,
+    api::ApiVersion,
+    oauth::{LoginHost, Scopes},
+    store::KeyRing,
+    web::return_to::ReturnTo,
+};
+
+/// Settings that were checked.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: Option<Secret>,
+    pub(crate) default_host: LoginHost,
+    pub(crate) hosts: BTreeMap<String, LoginHost>,
+    pub(crate) allow_my_domain: bool,
+    pub(crate) public_url: Url,
+    pub(crate) redirect_uri: Url,
+    pub(crate) scopes: Scopes,
+    pub(crate) api_version: ApiVersion,
+    pub(crate) keys: KeyRing,
+    pub(crate) allowed_origins: Vec<Url>,
+    pub(crate) paths: Paths,
+    pub(crate) session: SessionMode,
+    pub(crate) after_login: ReturnTo,
+    pub(crate) after_logout: ReturnTo,
+    pub(crate) idle_lifetime: Duration,
+    pub(crate) absolute_lifetime: Duration,
+    pub(crate) keep_alive: Option<Duration>,
+}
+
+impl Settings {
+    /// Whether browsers reach the app over https: decides cookie names and flags.
+    pub(crate) fn is_https(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+}
+
+/// The mounted routes' paths, relative to `mount`.
+#[derive(Debug, Clone)]
+pub(crate) struct Paths {
+    pub(crate) mount: String,
+    pub(crate) login: Option<String>,
+    pub(crate) callback: Option<String>,
+    pub(crate) logout: Option<String>,
+    pub(crate) me: Option<String>,
+}
+
+impl Paths {
+    /// The path a browser asks for.
+    pub(crate) fn full(&self, path: &str) -> String {
+        format!("{}{path}", self.mount)
+    }
+
+    pub(crate) fn mounted(&self) -> impl Iterator<Item = &str> {
+        [&self.login, &self.callback, &self.logout, &self.me].into_iter().flatten().map(String::as_str)
+    }
+}
