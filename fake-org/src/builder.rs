@@ -10,6 +10,7 @@ use crate::data::seed::Sample;
 use crate::declared::Declared;
 use crate::log::Host;
 use crate::org::FakeOrg;
+use crate::server::tls::Tls;
 use crate::server::{LOOPBACK, Server, bind};
 use crate::shared::{Org, Origins};
 
@@ -49,6 +50,7 @@ pub struct Builder {
     port: u16,
     organization_id: Option<String>,
     auto_approve: bool,
+    tls: bool,
     app: App,
     settings: Settings,
     sample: Sample,
@@ -62,6 +64,7 @@ impl Default for Builder {
             port: 0,
             organization_id: None,
             auto_approve: false,
+            tls: false,
             app: App::default(),
             settings: Settings::default(),
             sample: Sample::default(),
@@ -80,6 +83,13 @@ impl Builder {
     /// The host in printed addresses: `127.0.0.1` (default), `localhost`, `::1`, or another loopback address.
     pub fn host(mut self, host: &str) -> Self {
         self.host = host.to_owned();
+        self
+    }
+
+    /// Serves https, with a certificate of an authority that the org makes for itself:
+    /// [`FakeOrg::ca_pem`](crate::FakeOrg::ca_pem) is what clients must trust. Off by default.
+    pub fn tls(mut self, on: bool) -> Self {
+        self.tls = on;
         self
     }
 
@@ -209,10 +219,13 @@ impl Builder {
         let (login, login_port) = listen(self.port)?;
         let (instance, instance_port) = listen(0)?;
         let (moved, moved_port) = listen(0)?;
+        let tls =
+            self.tls.then(Tls::new).transpose().map_err(|error| StartError::Option(error.to_string()))?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let origins = Origins {
-            login: format!("http://{printed}:{login_port}"),
-            instance: format!("http://{printed}:{instance_port}"),
-            moved_instance: format!("http://{printed}:{moved_port}"),
+            login: format!("{scheme}://{printed}:{login_port}"),
+            instance: format!("{scheme}://{printed}:{instance_port}"),
+            moved_instance: format!("{scheme}://{printed}:{moved_port}"),
             has_moved: false,
         };
         let organization_id = match &self.organization_id {
@@ -235,11 +248,12 @@ impl Builder {
         )
         .map_err(StartError::Data)?;
         let org = Arc::new(org);
-        let server = Server::start(Arc::clone(&org)).map_err(StartError::Serve)?;
+        let server =
+            Server::start(Arc::clone(&org), tls.as_ref().map(Tls::acceptor)).map_err(StartError::Serve)?;
         server.listen(login, Host::Login);
         server.listen(instance, Host::Instance);
         server.listen(moved, Host::MovedInstance);
-        Ok(FakeOrg::new(org, server))
+        Ok(FakeOrg::new(org, server, tls.map(|tls| tls.ca_pem)))
     }
 }
 

@@ -38,6 +38,7 @@ pub struct FakeOrg {
     org: Arc<Org>,
     // Held for its Drop, which ends the thread.
     _server: Server,
+    ca_pem: Option<String>,
 }
 
 impl FakeOrg {
@@ -55,8 +56,14 @@ impl FakeOrg {
         Builder::default()
     }
 
-    pub(crate) fn new(org: Arc<Org>, server: Server) -> Self {
-        Self { org, _server: server }
+    pub(crate) fn new(org: Arc<Org>, server: Server, ca_pem: Option<String>) -> Self {
+        Self { org, _server: server, ca_pem }
+    }
+
+    /// The certificate of the authority that clients must trust, as PEM; `None` without TLS.
+    #[must_use]
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
     }
 
     /// The origin to log in at, and of `/fake/…`.

@@ -20,7 +20,7 @@ struct Args {
     /// Loopback host in printed addresses: 127.0.0.1, localhost or ::1.
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
-    /// Serve https (not there yet).
+    /// Serve https. The line names the file with the certificate authority to trust.
     #[arg(long)]
     tls: bool,
     /// Sign in the first user without showing any page.
@@ -55,12 +55,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
-    if args.tls {
-        return Err("--tls is not supported yet; leave it out, plain http on loopback is accepted".into());
-    }
     let mut builder = FakeOrg::builder()
         .host(&args.host)
         .port(args.port)
+        .tls(args.tls)
         .auto_approve(args.auto_approve)
         .rotation(!args.no_rotation)
         .rows(args.rows)
@@ -76,6 +74,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     };
     let users = org.users();
     let first = users.first();
+    let ca_file = org.ca_pem().map(CaFile::write).transpose()?;
     let ready = serde_json::json!({
         "login_url": org.login_url(),
         "instance_url": org.instance_url(),
@@ -84,11 +83,30 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         "organization_id": org.organization_id(),
         "username": first.map(|user| user.username().to_owned()),
         "password": first.map(|user| user.password().to_owned()),
+        "ca_file": ca_file.as_ref().map(|file| file.0.display().to_string()),
     });
     println!("{ready}");
     std::io::stdout().flush()?;
     stop.await;
     Ok(())
+}
+
+/// The authority's certificate, in a file that goes with the program.
+struct CaFile(std::path::PathBuf);
+
+impl CaFile {
+    fn write(pem: &str) -> std::io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("fake-org-ca-{}.pem", std::process::id()));
+        std::fs::write(&path, pem)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for CaFile {
+    fn drop(&mut self) {
+        // It is of no use to anyone any more; who has removed it before is right.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 #[cfg(unix)]

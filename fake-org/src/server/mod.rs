@@ -5,6 +5,7 @@ mod dispatch;
 mod route;
 mod socket;
 mod spoil;
+pub(crate) mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -14,7 +15,10 @@ use std::thread::JoinHandle;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use tokio_rustls::TlsAcceptor;
 
 use crate::log::Host;
 use crate::shared::Org;
@@ -45,11 +49,12 @@ pub(crate) fn bind(ip: IpAddr, port: u16) -> std::io::Result<(TcpListener, u16)>
 pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 impl Server {
-    pub(crate) fn start(org: Arc<Org>) -> std::io::Result<Self> {
+    /// Serves https where there is an acceptor.
+    pub(crate) fn start(org: Arc<Org>, tls: Option<TlsAcceptor>) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (sender, receiver) = unbounded_channel();
         let thread = std::thread::Builder::new().name("fake-org".into()).spawn(move || {
-            runtime.block_on(serve(org, receiver));
+            runtime.block_on(serve(org, tls, receiver));
             runtime.shutdown_background();
         })?;
         Ok(Self { listeners: Some(sender), thread: Some(thread) })
@@ -75,16 +80,16 @@ impl Drop for Server {
 }
 
 /// Runs until the [`Server`] is dropped.
-async fn serve(org: Arc<Org>, mut listeners: UnboundedReceiver<Listen>) {
+async fn serve(org: Arc<Org>, tls: Option<TlsAcceptor>, mut listeners: UnboundedReceiver<Listen>) {
     let hosts = Arc::new(Hosts::new(org));
     while let Some(Listen { listener, host }) = listeners.recv().await {
         if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
-            tokio::spawn(accept(Arc::clone(&hosts), listener, host));
+            tokio::spawn(accept(Arc::clone(&hosts), listener, host, tls.clone()));
         }
     }
 }
 
-async fn accept(hosts: Arc<Hosts>, listener: tokio::net::TcpListener, host: Host) {
+async fn accept(hosts: Arc<Hosts>, listener: tokio::net::TcpListener, host: Host, tls: Option<TlsAcceptor>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of descriptors, most likely: give connections time to end.
@@ -93,13 +98,31 @@ async fn accept(hosts: Arc<Hosts>, listener: tokio::net::TcpListener, host: Host
         };
         let _ = stream.set_nodelay(true);
         let hosts = Arc::clone(&hosts);
+        let tls = tls.clone();
         tokio::spawn(async move {
             let cut = Arc::new(AtomicBool::new(false));
-            let socket = TokioIo::new(Socket::new(stream, Arc::clone(&cut)));
-            let service =
-                service_fn(move |request| Arc::clone(&hosts).answer(host, request, Arc::clone(&cut)));
-            // A connection that ends in an error ended as it should: cut, or left by the client.
-            let _ = http1::Builder::new().timer(TokioTimer::new()).serve_connection(socket, service).await;
+            let socket = Socket::new(stream, Arc::clone(&cut));
+            match tls {
+                None => connection(hosts, host, socket, cut).await,
+                // A client that does not like the certificate leaves.
+                Some(tls) => {
+                    if let Ok(socket) = tls.accept(socket).await {
+                        connection(hosts, host, socket, cut).await;
+                    }
+                }
+            }
         });
     }
+}
+
+async fn connection(
+    hosts: Arc<Hosts>,
+    host: Host,
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    cut: Arc<AtomicBool>,
+) {
+    let service = service_fn(move |request| Arc::clone(&hosts).answer(host, request, Arc::clone(&cut)));
+    // A connection that ends in an error ended as it should: cut, or left by the client.
+    let _ =
+        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), service).await;
 }
