@@ -147,6 +147,14 @@ async fn a_post_from_another_origin_changes_nothing() {
         }
     }
     assert!(org.requests().iter().all(|request| request.method == "GET"), "nothing was asked to change");
+    for (site, status) in [("cross-site", 403), ("same-site", 403), ("same-origin", 303)] {
+        let headers = [("content-type", "application/x-www-form-urlencoded"), ("sec-fetch-site", site)];
+        let page = browser.send(Method::POST, &example.url("/accounts"), &headers, Some("Name=x")).await;
+        assert_eq!(page.status, status, "{site}: {page:?}");
+    }
+    let program = [("content-type", "application/x-www-form-urlencoded")];
+    let page = browser.send(Method::POST, &example.url("/accounts"), &program, Some("Name=y")).await;
+    assert_eq!(page.status, 303, "a program says nothing of origins: {page:?}");
 }
 
 #[actix_web::test]

@@ -37,9 +37,9 @@ pub(crate) fn same_origin(
     request: &HttpRequest,
     salesforce: &actix_salesforce::Salesforce,
 ) -> actix_web::Result<()> {
-    if salesforce.is_same_origin(request) {
-        Ok(())
+    if salesforce.is_cross_origin(request) {
+        Err(ErrorForbidden("This request came from a page of another origin."))
     } else {
-        Err(ErrorForbidden("This request did not come from a page of this app."))
+        Ok(())
     }
 }

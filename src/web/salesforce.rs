@@ -146,10 +146,13 @@ impl Salesforce {
         Ok(self.engine().end_all(of).await?)
     }
 
-    /// Whether a request that changes something comes from a page of this app: by `Origin`, else by `Sec-Fetch-Site`.
-    /// Browsers send one of them with every POST. For handlers that take forms.
-    pub fn is_same_origin(&self, request: &HttpRequest) -> bool {
-        super::routes::is_same_origin(&self.settings().public_url, request.headers())
+    /// Whether a browser sent this request from a page of another origin than this app: by `Origin`, else by
+    /// `Sec-Fetch-Site`. For handlers that change something, which must refuse it (cross-site request forgery).
+    ///
+    /// Browsers send one of the two with every POST. A request with neither comes from a program, whose user means it.
+    /// (The logout route is stricter: it wants to see one of them.)
+    pub fn is_cross_origin(&self, request: &HttpRequest) -> bool {
+        super::routes::is_cross_origin(&self.settings().public_url, request.headers())
     }
 
     fn connection(&self, grant: crate::grant::GrantHandle) -> Connection {

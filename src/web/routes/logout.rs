@@ -85,7 +85,7 @@ fn target(worker: &Worker, form: &str) -> Option<ReturnTo> {
 
 /// Whether a request that changes something comes from a page of this app: by `Origin`, else by `Sec-Fetch-Site`.
 /// Browsers send at least one of them with every POST; who sends neither is refused.
-pub(crate) fn is_same_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
+fn is_same_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
     let mut origins = headers.get_all("origin");
     match (origins.next(), origins.next()) {
         (Some(origin), None) => {
@@ -94,6 +94,12 @@ pub(crate) fn is_same_origin(public_url: &url::Url, headers: &HeaderMap) -> bool
         (Some(_), Some(_)) => false,
         (None, _) => headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin"),
     }
+}
+
+/// Whether a request that changes something comes from a page of another origin.
+pub(crate) fn is_cross_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
+    let tells = headers.contains_key("origin") || headers.contains_key("sec-fetch-site");
+    tells && !is_same_origin(public_url, headers)
 }
 
 fn confirm(worker: &Worker, target: Option<ReturnTo>) -> HttpResponse {

@@ -18,7 +18,7 @@ mod logout;
 mod me;
 mod query;
 
-pub(crate) use self::logout::is_same_origin;
+pub(crate) use self::logout::is_cross_origin;
 pub use self::{callback::callback, login::login, logout::logout, me::me};
 
 use actix_web::{HttpResponse, http::StatusCode};
