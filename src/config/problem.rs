@@ -5,7 +5,7 @@ use std::fmt;
 /// A setting that is wrong, and how to mend it. Never contains the setting's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The environment variable, or the member of [`Config`] where there is none.
+    /// The environment variable, or the member of [`Config`](crate::Config) where there is none.
     pub setting: &'static str,
     /// What is wrong and what to do.
     pub fix: String,
