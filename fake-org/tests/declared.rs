@@ -60,6 +60,8 @@ async fn rules_refuse_what_they_should() {
     assert_eq!(api.post("/sobjects/Account", json!({ "Name": "x", "Phone": "1" })).await.status, 201);
     let twice = api.post("/sobjects/Account", json!({ "Name": "x", "Phone": "1" })).await;
     assert_eq!(twice.error().0, "DUPLICATES_DETECTED");
+    let found = &twice.json()[0]["duplicateResult"]["matchResults"][0]["matchRecords"][0]["record"];
+    assert_eq!(found["Id"], api.records("SELECT Id FROM Account WHERE Phone = '1'").await[0]["Id"]);
     assert_eq!(api.post("/sobjects/Account", json!({ "Name": "x", "Phone": "2" })).await.status, 201);
 
     let id =

@@ -8,11 +8,13 @@ pub(crate) struct Refusal {
     pub(crate) code: &'static str,
     pub(crate) message: String,
     pub(crate) fields: Vec<String>,
+    /// The object and the ids of the records that a duplicate rule found.
+    pub(crate) duplicates: Option<(&'static str, Vec<String>)>,
 }
 
 impl Refusal {
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), fields: Vec::new() }
+        Self { status, code, message: message.into(), fields: Vec::new(), duplicates: None }
     }
 
     pub(crate) fn about(mut self, field: &str) -> Self {

@@ -51,6 +51,18 @@ impl Inner {
         }
     }
 
+    /// The bytes of a file, unless it has none.
+    pub(crate) fn blob(
+        &self,
+        object: &Object,
+        id: &str,
+        field: &Field,
+    ) -> Result<Option<Vec<u8>>, DataError> {
+        self.record(object, id, &[])?;
+        let sql = format!("SELECT \"{}\" FROM \"{}\" WHERE Id = ?1", field.name, object.name);
+        Ok(self.sqlite.prepare_cached(&sql)?.query_row([checked_id(object, id)?], |row| row.get(0))?)
+    }
+
     /// The ids of the records with that external id.
     pub(crate) fn ids_by_key(
         &self,
@@ -111,6 +123,7 @@ impl Inner {
             put(object, &mut columns, "CaseNumber", Sql::Text(format!("{:08}", 1_000 + number)));
         }
         derive(object, &mut columns, None);
+        measure(object, &mut columns);
         self.all_or_none(|data| {
             data.insert(object, columns)?;
             data.check_rules(object, &id, by.allow_duplicates)?;
@@ -147,6 +160,7 @@ impl Inner {
             put(object, &mut columns, name, Sql::Text(datetime(by.now)));
         }
         derive(object, &mut columns, Some(&before));
+        measure(object, &mut columns);
         let set: Vec<String> = columns.iter().map(|(field, _)| format!("\"{}\" = ?", field.name)).collect();
         let sql = format!("UPDATE \"{}\" SET {} WHERE Id = ?", object.name, set.join(", "));
         let values: Vec<Sql> =
@@ -332,6 +346,18 @@ fn derive(object: &Object, columns: &mut Columns, before: Option<&Record>) {
     } else if matches!(object.name, "Case" | "Task") {
         let closed = matches!(text("Status").as_str(), "Closed" | "Completed");
         put(object, columns, "IsClosed", Sql::Integer(i64::from(closed)));
+    }
+}
+
+/// The length of a file goes with its bytes.
+fn measure(object: &Object, columns: &mut Columns) {
+    let length = columns.iter().find_map(|(_, value)| match value {
+        Sql::Blob(bytes) => Some(i64::try_from(bytes.len()).unwrap_or(i64::MAX)),
+        _ => None,
+    });
+    if let Some(length) = length {
+        put(object, columns, "BodyLength", Sql::Integer(length));
+        put(object, columns, "ContentSize", Sql::Integer(length));
     }
 }
 

@@ -70,12 +70,17 @@ impl Inner {
             let same: Vec<String> =
                 rule.fields.iter().map(|name| format!("a.\"{name}\" = b.\"{name}\"")).collect();
             let sql = format!(
-                "SELECT 1 FROM \"{0}\" a JOIN \"{0}\" b ON {1} WHERE a.Id = ?1 AND b.Id <> ?1 AND b.IsDeleted = 0",
+                "SELECT b.Id FROM \"{0}\" a JOIN \"{0}\" b ON {1} WHERE a.Id = ?1 AND b.Id <> ?1 AND b.IsDeleted = 0",
                 object.name,
                 same.join(" AND ")
             );
-            if self.sqlite.prepare_cached(&sql)?.exists([id])? {
-                return Err(Refusal::bad("DUPLICATES_DETECTED", "Use one of these records?").into());
+            let mut statement = self.sqlite.prepare_cached(&sql)?;
+            let found: Vec<String> =
+                statement.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            if !found.is_empty() {
+                let mut refusal = Refusal::bad("DUPLICATES_DETECTED", "Use one of these records?");
+                refusal.duplicates = Some((rule.object.name, found));
+                return Err(refusal.into());
             }
         }
         Ok(())

@@ -123,8 +123,11 @@ impl RowPlan {
         let mut place = 1 + self.tables.joins.len();
         for output in &self.outputs {
             if let Output::Value { table, name, kind, .. } = output {
-                let value = to_json(*kind, row.get_ref(place)?);
+                let mut value = to_json(*kind, row.get_ref(place)?);
                 place += 1;
+                if *kind == Kind::Base64 && *table == 0 && !value.is_null() {
+                    value = json!(format!("{}/{name}", link(self.tables.root.name, &id)));
+                }
                 if let Some(record) = tables.get_mut(table) {
                     record.insert(name.clone(), value);
                 }

@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Currency,
     Date,
     DateTime,
+    /// Bytes, which JSON shows as the path that they are read from.
+    Base64,
     /// A lookup: the object it points to and the name of the relationship.
     Reference(&'static str, &'static str),
 }
@@ -31,6 +33,7 @@ impl Kind {
         match self {
             Self::Boolean | Self::Int => "INTEGER",
             Self::Currency | Self::Double => "REAL",
+            Self::Base64 => "BLOB",
             // Salesforce compares text without regard to case, ids with.
             Self::Id | Self::Reference(..) | Self::Date | Self::DateTime => "TEXT",
             _ => "TEXT COLLATE NOCASE",

@@ -63,6 +63,12 @@ pub(super) static OBJECTS: &[Object] = &[
     object("Case", "Cases", "500", "CaseNumber", CASE),
     object("Task", "Tasks", "00T", "Subject", TASK),
     Object { label: "Project", ..object("Project__c", "Projects", "a00", "Name", PROJECT) },
+    object("Attachment", "Attachments", "00P", "Name", ATTACHMENT),
+    object("Document", "Documents", "015", "Name", DOCUMENT),
+    Object {
+        label: "Content Version",
+        ..object("ContentVersion", "Content Versions", "068", "Title", CONTENT_VERSION)
+    },
     object("User", "Users", "005", "Name", USER),
     Object { read_only: true, ..object("Profile", "Profiles", "00e", "Name", PROFILE) },
     Object { read_only: true, ..object("Organization", "Organizations", "00D", "Name", ORGANIZATION) },
@@ -234,6 +240,58 @@ static PROJECT: &[Field] = &[
     field("Phase__c", "Phase", Kind::Picklist).values(&["Draft", "Running", "Done"]).restricted(),
     field("Tags__c", "Tags", Kind::MultiPicklist).values(&["Urgent", "Internal", "Billable"]),
     field("Notes__c", "Notes", Kind::TextArea(32_768)),
+    OWNER,
+    CREATED,
+    CREATOR,
+    MODIFIED,
+    MODIFIER,
+    STAMP,
+];
+
+// The three that hold files. `ParentId` points to many objects in Salesforce, here to accounts only; folders and
+// content documents are left out.
+static ATTACHMENT: &[Field] = &[
+    id("Attachment ID"),
+    DELETED,
+    required("ParentId", "Parent ID", Kind::Reference("Account", "Parent")).children("Attachments"),
+    required("Name", "File Name", Kind::Text(255)),
+    field("ContentType", "Content Type", Kind::Text(120)),
+    required("Body", "Body", Kind::Base64),
+    system("BodyLength", "Body Length", Kind::Int),
+    field("Description", "Description", Kind::Text(500)),
+    OWNER,
+    CREATED,
+    CREATOR,
+    MODIFIED,
+    MODIFIER,
+    STAMP,
+];
+
+static DOCUMENT: &[Field] = &[
+    id("Document ID"),
+    DELETED,
+    required("Name", "Document Name", Kind::Text(255)),
+    field("Type", "File Extension", Kind::Text(40)),
+    field("ContentType", "MIME Type", Kind::Text(120)),
+    field("Body", "Body", Kind::Base64),
+    system("BodyLength", "Body Length", Kind::Int),
+    field("Description", "Description", Kind::Text(255)),
+    field("Keywords", "Keywords", Kind::Text(255)),
+    CREATED,
+    CREATOR,
+    MODIFIED,
+    MODIFIER,
+    STAMP,
+];
+
+static CONTENT_VERSION: &[Field] = &[
+    id("ContentVersion ID"),
+    DELETED,
+    field("Title", "Title", Kind::Text(255)),
+    required("PathOnClient", "Path On Client", Kind::Text(500)),
+    required("VersionData", "Version Data", Kind::Base64),
+    system("ContentSize", "Size", Kind::Int),
+    field("Description", "Description", Kind::TextArea(1_000)),
     OWNER,
     CREATED,
     CREATOR,

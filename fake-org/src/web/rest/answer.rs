@@ -1,8 +1,11 @@
 //! What a resource answers. Errors are an array of one, with `fields` when there are any.
 
 use axum::http::HeaderValue;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
+use super::LATEST;
 use crate::data::{DataError, Refusal};
 use crate::web::reply::{self, Reply};
 
@@ -19,6 +22,8 @@ pub(super) enum Body {
     Empty,
     Json(Value),
     Csv(String),
+    /// A file and its type.
+    Bytes(String, Vec<u8>),
 }
 
 /// What handlers give.
@@ -56,14 +61,19 @@ impl Answer {
             Body::Empty => Value::Null,
             Body::Json(value) => value,
             Body::Csv(text) => Value::String(text),
+            Body::Bytes(_, bytes) => Value::String(BASE64.encode(bytes)),
         }
     }
 
-    pub(super) fn into_reply(self) -> Reply {
+    pub(super) fn into_reply(mut self) -> Reply {
         let mut reply = match self.body {
             Body::Empty => reply::empty(self.status),
             Body::Json(value) => reply::json(self.status, &value),
             Body::Csv(text) => reply::of(self.status, "text/csv;charset=UTF-8", text),
+            Body::Bytes(kind, bytes) => {
+                self.headers.push(("content-type", kind));
+                reply::of(self.status, "application/octet-stream", bytes)
+            }
         };
         for (name, value) in self.headers {
             if let Ok(value) = HeaderValue::from_str(&value) {
@@ -80,6 +90,9 @@ impl From<Refusal> for Answer {
         if !refusal.fields.is_empty() {
             item["fields"] = json!(refusal.fields);
         }
+        if let Some((object, ids)) = refusal.duplicates {
+            item["duplicateResult"] = duplicates(object, &ids);
+        }
         Self::json(refusal.status, json!([item]))
     }
 }
@@ -88,6 +101,26 @@ impl From<DataError> for Answer {
     fn from(error: DataError) -> Self {
         Self::from(refusal(error))
     }
+}
+
+/// What a duplicate rule found, as far as the guide shows it; the names of the rules are the standard ones.
+fn duplicates(object: &str, ids: &[String]) -> Value {
+    let records: Vec<Value> = ids
+        .iter()
+        .map(|id| {
+            let url = format!("/services/data/v{LATEST}/sobjects/{object}/{id}");
+            let record = json!({ "attributes": { "type": object, "url": url }, "Id": id });
+            json!({ "additionalInformation": [], "fieldDiffs": [], "matchConfidence": 100.0, "record": record })
+        })
+        .collect();
+    json!({
+        "allowSave": true, "duplicateRule": format!("Standard_{object}_Duplicate_Rule"),
+        "duplicateRuleEntityType": object, "errorMessage": "Use one of these records?",
+        "matchResults": [{
+            "entityType": object, "errors": [], "matchEngine": "FuzzyMatchEngine", "matchRecords": records,
+            "rule": format!("Standard_{object}_Match_Rule_v1_0"), "size": ids.len(), "success": true,
+        }],
+    })
 }
 
 /// A failure as a refusal; what is no refusal is the emulator's own fault.

@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use super::multipart;
 use crate::auth::users::User;
 use crate::data::{Record, Refusal, Writer};
 use crate::shared::Org;
@@ -133,8 +134,11 @@ impl<'a> Ask<'a> {
         })
     }
 
-    /// The JSON object in the body.
+    /// The JSON object in the body, or in the first part of it, with the files of the others.
     pub(super) fn record(&self) -> Result<Record, Refusal> {
+        if let Some(boundary) = self.header("content-type").and_then(multipart::boundary) {
+            return multipart::record(&self.body, &boundary);
+        }
         match self.json()? {
             Value::Object(record) => Ok(record),
             other => Err(Refusal::bad(

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Result};
 use super::ask::Ask;
+use super::blob;
 use super::rows::{created, object, shown, wanted};
 use crate::base::ids;
 use crate::data::schema::{Field, Kind, Object};
@@ -56,9 +57,12 @@ pub(super) fn retrieve(ask: &Ask<'_>, data: &mut Inner) -> Result {
     }
 }
 
-/// A parent as a record, children as a query result.
+/// A parent as a record, children as a query result, a file as its bytes.
 fn related(ask: &Ask<'_>, data: &Inner, object: &'static Object) -> Result {
     let (id, name) = (ask.part(2), ask.part(3));
+    if let Some(field) = object.field(name).filter(|field| field.kind == Kind::Base64) {
+        return blob::download(data, object, id, field);
+    }
     if let Some((lookup, parent)) = data.schema.relationship(object, name) {
         let record = data.record(object, id, &[lookup])?;
         let Some(parent_id) = record.get(lookup.name).and_then(Value::as_str) else {

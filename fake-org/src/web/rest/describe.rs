@@ -135,6 +135,7 @@ fn describe_type(kind: Kind) -> &'static str {
         Kind::Currency => "currency",
         Kind::Date => "date",
         Kind::DateTime => "datetime",
+        Kind::Base64 => "base64",
         Kind::Reference(..) => "reference",
     }
 }
@@ -152,5 +153,6 @@ fn soap_type(kind: Kind) -> (&'static str, usize) {
         Kind::Double | Kind::Currency => ("xsd:double", 0),
         Kind::Date => ("xsd:date", 0),
         Kind::DateTime => ("xsd:dateTime", 0),
+        Kind::Base64 => ("xsd:base64Binary", 0),
     }
 }

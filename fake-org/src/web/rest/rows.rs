@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Result};
 use super::ask::Ask;
 use super::conditional;
-use crate::data::schema::{Field, Object};
+use crate::data::schema::{Field, Kind, Object};
 use crate::data::{Inner, Record, Refusal};
 
 /// The object of a path. An unknown one is an unknown resource.
@@ -54,6 +54,11 @@ pub(super) fn shown(
     let mut record = data.record(object, id, &with_id)?;
     let id = record.get("Id").and_then(Value::as_str).unwrap_or(id).to_owned();
     let url = ask.record_path(object.name, &id);
+    for field in with_id.iter().filter(|field| field.kind == Kind::Base64) {
+        if let Some(place) = record.get_mut(field.name).filter(|place| !place.is_null()) {
+            *place = json!(format!("{}/{}", ask.record_path(object.name, &id), field.name));
+        }
+    }
     record.insert("attributes".into(), json!({ "type": object.name, "url": url }));
     Ok(record)
 }
