@@ -42,7 +42,7 @@
 //! * **Protect**: asking for [`SalesforceConn`] or [`SalesforceUser`] protects a route, [`RequireLogin`] a scope;
 //!   [`MaybeSalesforceConn`] is for pages that are for everybody. A page navigation is sent to log in and comes back,
 //!   everything else gets 401; an outage gets 503 and logs nobody out.
-//! * **Use**: a [`Connection`] queries with bound values ([`soql`]), reads and writes records ([`SObject`]) and sends any
+//! * **Use**: a [`Connection`] queries with bound values ([`soql`]), reads and writes records ([`SObjectHandle`]) and sends any
 //!   other request ([`RawRequest`]). It is `Clone + Send + Sync` and knows its tokens by reference: hand it to a
 //!   background task, or get one there with [`Salesforce::connection_for`].
 //! * **Errors**: `?` is enough; an [`Error`] becomes a response with the right status that tells no secret. The log tells
@@ -91,7 +91,7 @@ pub use self::{
         ApiUsage, ApiVersion, AssignmentRule, ChildRelationship, Composite, CompositeAnswers, Connection,
         Cursor, Deleted, DeletedRecord, FieldDescription, Hit, InvalidApiVersion, InvalidPath, Limit,
         ObjectDescription, ObjectSummary, Page, PicklistValue, Query, RawRequest, RawResponse, RecordError,
-        Records, Reference, SObject, SaveResult, SavedRecord, Search, SearchIn, ToRecordId, Updated,
+        Records, Reference, SObjectHandle, SaveResult, SavedRecord, Search, SearchIn, ToRecordId, Updated,
         Upserted, VersionInfo, soql,
     },
     config::{Config, ConfigError, Problem, Routes, SessionMode},

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    SObject, ToRecordId, decode, name::FieldName, path::ResourcePath, refusal::RawEntry, send::Call,
+    SObjectHandle, ToRecordId, decode, name::FieldName, path::ResourcePath, refusal::RawEntry, send::Call,
 };
 use crate::{Error, ErrorEntry, InvalidAnswer, Result, SalesforceId};
 
@@ -110,11 +110,11 @@ impl Item {
 }
 
 /// Many records at once, in chunks of 200. There is one result for each record, in their order; one record that is refused
-/// does not keep the others out, unless [`all_or_none`](SObject::all_or_none) says so.
+/// does not keep the others out, unless [`all_or_none`](SObjectHandle::all_or_none) says so.
 ///
 /// When a call fails in the middle, the results say so for its records and for those after it: what was saved before is not
 /// forgotten. Only when the very first call fails is that the error of the whole.
-impl SObject {
+impl SObjectHandle {
     /// Creates records.
     ///
     /// ```no_run

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::{
-    ApiUsage, ApiVersion, Cursor, Page, Query, RawRequest, SObject, decode,
+    ApiUsage, ApiVersion, Cursor, Page, Query, RawRequest, SObjectHandle, decode,
     path::ResourcePath,
     query,
     send::{CALL_DEADLINE, Call},
@@ -158,8 +158,8 @@ impl Connection {
     }
 
     /// The records of one kind of object. A name that cannot be one is an error of the calls that follow.
-    pub fn sobject(&self, name: impl AsRef<str>) -> SObject {
-        SObject::new(self.clone(), name.as_ref())
+    pub fn sobject(&self, name: impl AsRef<str>) -> SObjectHandle {
+        SObjectHandle::new(self.clone(), name.as_ref())
     }
 
     /// A GET of any resource of the instance; see [`request`](Self::request).

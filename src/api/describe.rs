@@ -14,7 +14,7 @@ use reqwest::{
 };
 use serde::Deserialize;
 
-use super::{ApiVersion, Connection, SObject, decode, path::ResourcePath, send::Call};
+use super::{ApiVersion, Connection, SObjectHandle, decode, path::ResourcePath, send::Call};
 use crate::{OrgId, Result, UserId};
 
 /// How long a description is used before Salesforce is asked whether it has changed.
@@ -164,7 +164,7 @@ impl Connection {
     }
 }
 
-impl SObject {
+impl SObjectHandle {
     /// The object with its fields, as the user may see them.
     ///
     /// It is kept for five minutes for all connections of the user, and then asked for only if it has changed. Errors are

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{Connection, SObject, decode, path::ResourcePath, send::Call, soql::SoqlDateTime};
+use super::{Connection, SObjectHandle, decode, path::ResourcePath, send::Call, soql::SoqlDateTime};
 use crate::{Result, SalesforceId};
 
 /// One limit of the organization.
@@ -101,7 +101,7 @@ impl Connection {
     }
 }
 
-impl SObject {
+impl SObjectHandle {
     /// The records that were changed between two times, at most 30 days back.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ pub use self::{
     raw::{RawRequest, RawResponse},
     records::Records,
     search::{Hit, Search, SearchIn},
-    sobject::{AssignmentRule, SObject, ToRecordId, Upserted},
+    sobject::{AssignmentRule, SObjectHandle, ToRecordId, Upserted},
     usage::ApiUsage,
     version::{ApiVersion, InvalidApiVersion},
 };

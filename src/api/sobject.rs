@@ -21,7 +21,7 @@ use crate::{InvalidAnswer, InvalidId, Result, SalesforceId, http::Answer};
 ///
 /// Source: REST API Developer Guide, "sObject Rows".
 #[derive(Debug, Clone)]
-pub struct SObject {
+pub struct SObjectHandle {
     connection: Connection,
     name: Result<ObjectName, InvalidName>,
     all_or_none: bool,
@@ -60,7 +60,7 @@ struct Saved {
     created: bool,
 }
 
-impl SObject {
+impl SObjectHandle {
     pub(super) fn new(connection: Connection, name: &str) -> Self {
         Self { connection, name: name.parse(), all_or_none: false, options: HeaderMap::new() }
     }
