@@ -246,8 +246,9 @@ pub enum InvalidAnswer {
     /// The answer is JSON where none is expected, or the other way round, or a status that the call does not have.
     #[error("unexpected answer: {0}")]
     Unexpected(&'static str),
-    /// The address of the next page is not one of this organization's `/services/data/` paths. It was not asked.
-    #[error("the address of the next page is not a path of this API")]
+    /// The address of the next page is not one of this organization's `/services/data/` paths, or that of the page itself.
+    /// It was not asked.
+    #[error("the address of the next page is not a path of this API, or that of the page itself")]
     NextPage,
     /// A query's pages ended before all of its rows had come.
     #[error("the query's rows ended after {got} of {announced}; read it again from the start")]

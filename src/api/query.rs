@@ -108,7 +108,7 @@ impl<T> Query<T> {
     }
 
     fn progress(&self) -> Progress {
-        Progress { got: 0, is_count: self.is_count() }
+        Progress { got: 0, is_count: self.is_count(), next: None }
     }
 }
 
@@ -263,11 +263,18 @@ impl<T> TryFrom<RawPage<T>> for Page<T> {
 pub(super) struct Progress {
     got: u64,
     is_count: bool,
+    /// Where the page after the latest one is.
+    next: Option<Cursor>,
 }
 
 impl Progress {
     pub(super) fn add<T>(&mut self, page: &Page<T>) -> Result<(), InvalidAnswer> {
         self.got += page.records.len() as u64;
+        // A page that leads to itself would be read for ever.
+        if page.next.is_some() && page.next == self.next {
+            return Err(InvalidAnswer::NextPage);
+        }
+        self.next.clone_from(&page.next);
         match page.total_size {
             Some(announced) if page.next.is_none() && self.got < announced && !self.is_count => {
                 Err(InvalidAnswer::Truncated { got: self.got, announced })

@@ -12,7 +12,7 @@ use super::{
     path::ResourcePath,
     send::Call,
 };
-use crate::{Error, InvalidAnswer, Result, SalesforceId};
+use crate::{InvalidAnswer, Result, SalesforceId};
 
 /// Where to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -114,7 +114,7 @@ impl Search {
     /// Searches.
     ///
     /// # Errors
-    /// A name that is none, before anything is sent; [`Error::Api`] with `MALFORMED_SEARCH` when there is nothing to look
+    /// A name that is none, before anything is sent; [`Error::Api`](crate::Error::Api) with `MALFORMED_SEARCH` when there is nothing to look
     /// for: Salesforce wants two characters at least.
     pub async fn fetch(self) -> Result<Vec<Hit>> {
         #[derive(Serialize)]
@@ -156,7 +156,8 @@ impl Hit {
             .as_ref()
             .and_then(|attributes| attributes.get("type")?.as_str().map(str::to_owned));
         let object = object.ok_or(InvalidAnswer::Unexpected("a record without its type"))?;
-        let id = fields.get("Id").and_then(Value::as_str).map(str::parse).transpose().map_err(Error::from)?;
+        let id = fields.get("Id").and_then(Value::as_str).map(str::parse).transpose();
+        let id = id.map_err(|_| InvalidAnswer::Unexpected("a record whose id is none"))?;
         Ok(Self { object, id, fields })
     }
 }

@@ -1,7 +1,7 @@
 //! Records of one kind of object.
 
 use reqwest::{
-    Method,
+    Method, StatusCode,
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -167,8 +167,7 @@ impl SObjectHandle {
     /// As [`create`](Self::create), and status 404 when there is no such record.
     pub async fn update<T: Serialize + ?Sized>(&self, id: impl ToRecordId, record: &T) -> Result<()> {
         let call = Call::new(Method::PATCH, self.record(id)?).json(decode::body(record)?);
-        self.connection.send(self.with_options(call)).await?;
-        Ok(())
+        done(&self.connection.send(self.with_options(call)).await?)
     }
 
     /// Changes the record whose external id field has this value, or creates it.
@@ -197,8 +196,7 @@ impl SObjectHandle {
     /// # Errors
     /// [`Error::Api`](crate::Error::Api): status 404 when there was no such record, `DELETE_FAILED` when it is in use.
     pub async fn delete(&self, id: impl ToRecordId) -> Result<()> {
-        self.connection.send(Call::new(Method::DELETE, self.record(id)?)).await?;
-        Ok(())
+        done(&self.connection.send(Call::new(Method::DELETE, self.record(id)?)).await?)
     }
 
     fn record(&self, id: impl ToRecordId) -> Result<ResourcePath> {
@@ -224,6 +222,15 @@ impl SObjectHandle {
 fn saved(answer: &Answer) -> Result<Saved, InvalidAnswer> {
     let saved: Saved = decode::json(&answer.body)?;
     if saved.success { Ok(saved) } else { Err(InvalidAnswer::Unexpected("a success that says it is none")) }
+}
+
+/// A change is answered with 204. Anything else comes from something in between, which changed nothing.
+fn done(answer: &Answer) -> Result<()> {
+    if answer.status == StatusCode::NO_CONTENT {
+        Ok(())
+    } else {
+        Err(InvalidAnswer::Unexpected("a change is answered with status 204").into())
+    }
 }
 
 /// What names a record: an id, or a text that is one.

@@ -1,5 +1,6 @@
 //! The API layer over real sockets: a scripted organization, and the real refresh engine.
 
+mod hostile;
 mod pages;
 mod records;
 mod sending;
@@ -62,6 +63,10 @@ impl Seen {
 enum Reply {
     Answer(u16, String),
     With(u16, &'static str, String),
+    /// Exactly these bytes.
+    Raw(Vec<u8>),
+    /// This, and then nothing more, while the connection stays.
+    Hang(&'static str),
     /// The connection ends without an answer.
     Hangup,
 }
@@ -165,6 +170,11 @@ async fn serve(
     let (status, header, body) = match reply {
         Reply::Answer(status, body) => (status, "X-None: 1", body),
         Reply::With(status, header, body) => (status, header, body),
+        Reply::Raw(bytes) => return socket.write_all(&bytes).await.ok(),
+        Reply::Hang(start) => {
+            socket.write_all(start.as_bytes()).await.ok()?;
+            return std::future::pending().await;
+        }
         Reply::Hangup => return None,
     };
     let length = body.len();
