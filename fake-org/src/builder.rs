@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::auth::settings::{App, ParallelRefresh, RefreshPolicy, Settings};
+use crate::auth::app::App;
+use crate::auth::settings::{ParallelRefresh, RefreshPolicy, Settings};
 use crate::base::{ids, random};
 use crate::data::seed::Sample;
 use crate::declared::Declared;
@@ -51,8 +52,8 @@ pub struct Builder {
     organization_id: Option<String>,
     auto_approve: bool,
     tls: bool,
-    app: App,
-    settings: Settings,
+    pub(crate) app: App,
+    pub(crate) settings: Settings,
     sample: Sample,
     pub(crate) declared: Declared,
 }

@@ -36,12 +36,13 @@ mod fault;
 mod jobs;
 mod log;
 mod org;
+mod policy;
 mod server;
 mod shared;
 mod soql;
 mod web;
 
-pub use auth::settings::{ParallelRefresh, RefreshPolicy};
+pub use auth::settings::{AccessTokens, AppState, ParallelRefresh, PermittedUsers, RefreshPolicy};
 pub use auth::users::User;
 pub use builder::{Builder, StartError};
 pub use data::schema::declare::{FieldSpec, ObjectSpec};

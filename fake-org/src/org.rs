@@ -35,7 +35,7 @@ pub struct Tokens {
 /// A running Salesforce org. It runs on a thread and a runtime of its own and stops when this is dropped.
 #[derive(Debug)]
 pub struct FakeOrg {
-    org: Arc<Org>,
+    pub(crate) org: Arc<Org>,
     // Held for its Drop, which ends the thread.
     _server: Server,
     ca_pem: Option<String>,
@@ -93,7 +93,7 @@ impl FakeOrg {
     /// The organization id, 18 characters.
     #[must_use]
     pub fn organization_id(&self) -> String {
-        self.org.auth(|auth| auth.organization_id.clone())
+        self.org.organization_id()
     }
 
     /// The user of that name; one is made when there is none.
@@ -128,8 +128,10 @@ impl FakeOrg {
         let user = self.org.user_or_new(&user.username);
         let issued = self.org.auth(|auth| auth.grant(now, &settings, &user.id, scopes.clone()));
         let origins = self.org.origins();
-        let (access_token, refresh_token) =
-            issued.map(|issued| (issued.access_token, issued.refresh_token)).unwrap_or_default();
+        let (access_token, refresh_token) = issued
+            .map(|issued| self.org.with_own_token(issued))
+            .map(|issued| (issued.access_token, issued.refresh_token))
+            .unwrap_or_default();
         Tokens {
             access_token,
             refresh_token,

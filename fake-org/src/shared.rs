@@ -2,12 +2,14 @@
 
 use std::sync::Mutex;
 
+use crate::auth::app::App;
+use crate::auth::grants::Issued;
 use crate::auth::keys::Signer;
-use crate::auth::settings::{App, Settings};
+use crate::auth::settings::{AccessTokens, Settings};
 use crate::auth::users::User;
 use crate::auth::{Auth, Counters};
-use crate::base::clock::{Clock, Millis, machine_now};
-use crate::base::lock;
+use crate::base::clock::{Clock, Millis, machine_now, millis};
+use crate::base::{lock, random};
 use crate::data::Data;
 use crate::data::seed::Sample;
 use crate::declared::{Apex, Declared};
@@ -168,6 +170,37 @@ impl Org {
 
     pub(crate) fn signer(&self) -> Signer {
         *lock(&self.signer)
+    }
+
+    pub(crate) fn organization_id(&self) -> String {
+        self.auth(|auth| auth.organization_id.clone())
+    }
+
+    /// The same with a JWT in place of the opaque access token, where the app wants those. Signing takes a moment,
+    /// so it happens outside of the lock.
+    pub(crate) fn with_own_token(&self, mut issued: Issued) -> Issued {
+        let AccessTokens::Jwt(life) = self.settings().access_tokens else { return issued };
+        let domain = self.origins().current_instance().to_owned();
+        let at = issued.at / 1_000;
+        let claims = serde_json::json!({
+            "scp": issued.scopes.shuffled(),
+            "aud": [domain],
+            "sub": format!("uid:{}", issued.user.id),
+            "iss": domain,
+            "client_id": self.app.client_id,
+            "iat": at,
+            "nbf": at - 15,
+            "exp": at + millis(life) / 1_000,
+            "mty": "oauth",
+            "sfi": random::plain(32),
+            "roles": [],
+            "hsc": false,
+        });
+        if let Some(token) = self.signer().sign_access_token(&self.organization_id(), &claims) {
+            self.auth(|auth| auth.rename_session(&issued.access_token, &token));
+            issued.access_token = token;
+        }
+        issued
     }
 
     pub(crate) fn rotate_key(&self) {

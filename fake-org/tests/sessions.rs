@@ -5,8 +5,10 @@ mod support;
 
 use std::time::Duration;
 
-use salesforce_fake_org::FakeOrg;
-use support::{ADA, ALL, Answer, Api, http, send, userinfo};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use salesforce_fake_org::{AccessTokens, FakeOrg, PermittedUsers};
+use support::{ADA, ALL, Answer, Api, Browser, authorize_url, code, exchange, http, refresh, send, userinfo};
 
 fn error(code: &str, message: &str) -> (u16, (String, String)) {
     (401, (code.to_owned(), message.to_owned()))
@@ -142,4 +144,80 @@ async fn long_requests_are_refused() {
     assert_eq!(api.get(&format!("/query?q={}", "x".repeat(17_000))).await.status, 414);
     let request = http().get(api.url("/limits")).bearer_auth(&api.token).header("x-long", "x".repeat(16_300));
     assert_eq!(send(request).await.status, 431);
+}
+
+/// Section 3.5: JWT-based access tokens carry their claims, end at their own time however much they are used, and are
+/// signed by a key of the My Domain.
+#[tokio::test]
+async fn jwt_access_tokens_do_not_slide() {
+    let life = Duration::from_secs(600);
+    let org = FakeOrg::builder().access_tokens(AccessTokens::Jwt(life)).start().await.unwrap();
+    let answer = exchange(&org, &code(&org, &[]).await).await.json();
+    assert_eq!(answer["token_format"], "jwt");
+    let token = answer["access_token"].as_str().unwrap().to_owned();
+    let part = |i: usize| -> serde_json::Value {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(i).unwrap()).unwrap()).unwrap()
+    };
+    let (header, claims) = (part(0), part(1));
+    let number = |name: &str| claims[name].as_i64().unwrap();
+    assert_eq!(claims["iss"], org.instance_url());
+    assert_eq!(claims["aud"][0], org.instance_url());
+    assert_eq!(claims["sub"], format!("uid:{}", org.user(ADA).id()));
+    assert_eq!((number("exp") - number("iat"), number("iat") - number("nbf")), (600, 15));
+    let keys = send(http().get(format!("{}/id/keys", org.instance_url()))).await.json();
+    assert!(keys["keys"].as_array().unwrap().iter().any(|key| key["kid"] == header["kid"]));
+
+    let api = Api { token: token.clone(), ..Api::of(&org) };
+    org.advance(Duration::from_secs(500));
+    assert_eq!(api.get("/limits").await.status, 200);
+    org.advance(Duration::from_secs(200));
+    let refused = api.get("/limits").await;
+    assert_eq!(refused.status, 401);
+    assert_eq!(refused.error(), ("INVALID_AUTH_HEADER".into(), "INVALID_JWT_FORMAT".into()));
+    let again = refresh(&org, answer["refresh_token"].as_str().unwrap()).await.json();
+    assert!(again["access_token"].as_str().unwrap().starts_with("eyJ"));
+}
+
+/// Section 3.2: the developer's idle limit is over the admin's "until revoked", and the allowlist is over both.
+#[tokio::test]
+async fn the_developers_controls_are_over_the_admins_policy() {
+    let org = FakeOrg::start().await.unwrap();
+    let month = Duration::from_secs(30 * 86_400);
+    org.set_idle_ttl_limit(Some(month));
+    let token = org.issue_tokens(&org.user(ADA), ALL).refresh_token.unwrap();
+    org.set_ip_restricted(true);
+    assert_eq!(refresh(&org, &token).await.error(), ("invalid_grant".into(), "ip restricted".into()));
+    let code = code(&org, &[]).await;
+    assert_eq!(exchange(&org, &code).await.error().1, "ip restricted");
+    org.set_ip_restricted(false);
+    org.advance(month - Duration::from_secs(60));
+    let token = refresh(&org, &token).await.json()["refresh_token"].as_str().unwrap().to_owned();
+    org.advance(month + Duration::from_secs(1));
+    assert_eq!(refresh(&org, &token).await.error().1, "expired access/refresh token");
+}
+
+/// Section 2.4: admin approved users need no consent, others get nowhere.
+#[tokio::test]
+async fn permitted_users_are_let_in_without_consent() {
+    let org = FakeOrg::start().await.unwrap();
+    org.set_permitted_users(PermittedUsers::AdminApproved(vec![ADA.into()]));
+    for (name, error) in [(ADA, None), ("ben@example.com", Some("invalid_app_access"))] {
+        let browser = Browser::default();
+        let login = browser.get(&authorize_url(&org, &[])).await;
+        let back = browser.log_in(&org, &login, name, "fake-org-1").await;
+        assert_eq!(back.location_param("error").as_deref(), error, "{name}: {back:?}");
+        assert_eq!(back.location_param("code").is_some(), error.is_none());
+    }
+}
+
+/// Section 2.7: more logins than an hour may have.
+#[tokio::test]
+async fn logins_are_limited_by_the_hour() {
+    let org = FakeOrg::start().await.unwrap();
+    org.set_login_limit(1);
+    assert_eq!(exchange(&org, &code(&org, &[]).await).await.status, 200);
+    let refused = exchange(&org, &code(&org, &[]).await).await;
+    assert_eq!(refused.error(), ("rate_limit_exceeded".into(), "number of logins exceeded".into()));
+    org.advance(Duration::from_secs(3_600));
+    assert_eq!(exchange(&org, &code(&org, &[]).await).await.status, 200);
 }

@@ -1,9 +1,14 @@
 //! The browser's side: who is logged in by cookie, and what they allowed the app.
 
 use super::Auth;
+use super::error::OauthError;
 use super::scopes::Scopes;
+use super::settings::Settings;
 use super::users::{PASSWORD, User};
+use crate::base::clock::Millis;
 use crate::base::random;
+
+const HOUR: Millis = 3_600_000;
 
 impl Auth {
     /// The person the login cookie stands for.
@@ -43,5 +48,22 @@ impl Auth {
 
     pub(crate) fn forget_consent(&mut self, user_id: &str) {
         self.consents.remove(user_id);
+        self.approved.remove(user_id);
+    }
+
+    /// Counts a login; over the limit of the hour it is refused (H 000381578).
+    pub(crate) fn count_login(
+        &mut self,
+        now: Millis,
+        settings: &Settings,
+        user_id: &str,
+    ) -> Result<(), OauthError> {
+        let times = self.logins.entry(user_id.to_owned()).or_default();
+        times.retain(|at| now < at.saturating_add(HOUR));
+        if times.len() >= settings.login_limit {
+            return Err(OauthError::too_many_logins());
+        }
+        times.push(now);
+        Ok(())
     }
 }

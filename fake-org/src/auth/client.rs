@@ -3,36 +3,50 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::app::App;
+use super::assertion;
 use super::error::OauthError;
-use super::settings::App;
+use crate::base::clock::Millis;
 
-/// Client id and secret as sent: in the body, or as `Authorization: Basic`.
+/// Client id and secret as sent, in the body or as `Authorization: Basic`; or an assertion in their place.
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {
     pub(crate) id: Option<String>,
     pub(crate) secret: Option<String>,
+    pub(crate) assertion: Option<String>,
 }
 
+/// The `client_assertion_type` of `private_key_jwt` (RFC 7523 section 2.2).
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
 impl Credentials {
-    pub(crate) fn read(
+    /// `form` gives a field of the body.
+    pub(crate) fn read<'a>(
         header: Option<&str>,
-        id: Option<String>,
-        secret: Option<String>,
+        form: impl Fn(&str) -> Option<&'a str>,
     ) -> Result<Self, OauthError> {
+        let owned = |name: &str| form(name).map(String::from);
         let Some(encoded) =
             header.and_then(|h| h.get(..6).filter(|s| s.eq_ignore_ascii_case("basic ")).and(h.get(6..)))
         else {
-            return Ok(Self { id, secret });
+            let assertion =
+                owned("client_assertion").filter(|_| form("client_assertion_type") == Some(ASSERTION_TYPE));
+            return Ok(Self { id: owned("client_id"), secret: owned("client_secret"), assertion });
         };
         let bad = || OauthError::new("invalid_basic_auth_header", "invalid basic auth header");
         let text =
             STANDARD.decode(encoded.trim()).ok().and_then(|b| String::from_utf8(b).ok()).ok_or_else(bad)?;
         let (user, pass) = text.split_once(':').ok_or_else(bad)?;
-        Ok(Self { id: Some(form_decoded(user)), secret: Some(form_decoded(pass)).filter(|s| !s.is_empty()) })
+        let secret = Some(form_decoded(pass)).filter(|secret| !secret.is_empty());
+        Ok(Self { id: Some(form_decoded(user)), secret, assertion: None })
     }
 
-    /// The secret is validated whenever it is sent, also where it is optional.
-    pub(crate) fn check(&self, app: &App) -> Result<(), OauthError> {
+    /// The secret is validated whenever it is sent, also where it is optional. `audiences`: what an assertion may
+    /// be made out to.
+    pub(crate) fn check(&self, now: Millis, app: &App, audiences: &[String]) -> Result<(), OauthError> {
+        if let Some(assertion) = &self.assertion {
+            return check_assertion(now, app, audiences, assertion);
+        }
         if self.id.as_deref() != Some(app.client_id.as_str()) {
             return Err(OauthError::unknown_client());
         }
@@ -42,6 +56,23 @@ impl Credentials {
             _ => Err(OauthError::bad_secret()),
         }
     }
+
+    /// Whether the app proved who it is: client credentials need that also of a public client.
+    pub(crate) fn are_proven(&self) -> bool {
+        self.secret.is_some() || self.assertion.is_some()
+    }
+}
+
+/// `private_key_jwt`: the app is issuer and subject, and the key is its certificate's.
+fn check_assertion(now: Millis, app: &App, audiences: &[String], assertion: &str) -> Result<(), OauthError> {
+    let claims = app.certificate.as_deref().and_then(|cert| assertion::claims(cert, assertion));
+    let good = claims.is_some_and(|claims| {
+        claims["iss"] == app.client_id.as_str()
+            && claims["sub"] == app.client_id.as_str()
+            && assertion::is_for(&claims, audiences)
+            && claims["exp"].as_i64().is_some_and(|exp| exp.saturating_mul(1_000) > now)
+    });
+    if good { Ok(()) } else { Err(OauthError::bad_secret()) }
 }
 
 /// RFC 6749 section 2.3.1: both halves are form-encoded first.

@@ -53,4 +53,27 @@ impl OauthError {
     pub(crate) fn already_processing() -> Self {
         Self::new("invalid_request", "Token request is already being processed")
     }
+
+    /// The JWT bearer flow needs an earlier approval, or an admin's.
+    pub(crate) fn not_approved() -> Self {
+        Self::invalid_grant("user hasn't approved this consumer")
+    }
+
+    /// Permitted Users is "admin approved", and this one is not.
+    pub(crate) fn not_permitted() -> Self {
+        Self::new("invalid_app_access", "user is not admin approved to access this app")
+    }
+
+    pub(crate) fn too_many_logins() -> Self {
+        Self::new("rate_limit_exceeded", "number of logins exceeded")
+    }
+
+    /// Outside the ranges of the app's allowlist; the text is unverified.
+    pub(crate) fn ip_restricted() -> Self {
+        Self::invalid_grant("ip restricted")
+    }
+
+    pub(crate) fn flow_off() -> Self {
+        Self::new("unsupported_grant_type", "grant type not supported")
+    }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Code {
     pub(crate) issued: Millis,
     used: bool,
     family: Option<u64>,
-    access_token: Option<String>,
+    pub(super) access_token: Option<String>,
 }
 
 /// One approval: the refresh tokens that followed one another, and the access tokens they gave.
@@ -118,6 +118,10 @@ impl Auth {
         if !self.is_active(&known.user_id) {
             return Err(OauthError::inactive_user());
         }
+        if settings.ip_restricted {
+            return Err(OauthError::ip_restricted());
+        }
+        self.count_login(now, settings, &known.user_id)?;
         let mut issued = self.grant(now, settings, &known.user_id, known.scopes)?;
         issued.nonce = known.nonce;
         let family = issued.refresh_token.as_ref().and_then(|token| self.refresh_tokens.get(token).copied());
@@ -138,6 +142,8 @@ impl Auth {
         scopes: Scopes,
     ) -> Result<Issued, OauthError> {
         let user = self.user(user_id).ok_or_else(OauthError::inactive_user)?.clone();
+        let before = self.approved.entry(user_id.to_owned()).or_default();
+        *before = before.and(&scopes);
         let (family, refresh_token) = if scopes.refresh_token() {
             self.make_room(user_id);
             let family = self.next_family;
@@ -158,7 +164,7 @@ impl Auth {
         } else {
             (None, None)
         };
-        let access_token = self.open_session(now, settings.session_ttl, user_id, &scopes, family);
+        let access_token = self.open_session(now, settings, user_id, &scopes, family);
         Ok(Issued { user, access_token, refresh_token, scopes, nonce: None, at: now })
     }
 
@@ -180,13 +186,17 @@ impl Auth {
         if family.current.as_deref() != Some(token) {
             return Err(OauthError::dead_refresh_token());
         }
+        if settings.ip_restricted {
+            return Err(OauthError::ip_restricted());
+        }
+        let unused_since = |limit| now >= family.last_used.saturating_add(millis(limit));
         let dead = match settings.refresh_policy {
             RefreshPolicy::UntilRevoked => false,
             RefreshPolicy::Never => true,
-            RefreshPolicy::Idle(limit) => now >= family.last_used.saturating_add(millis(limit)),
+            RefreshPolicy::Idle(limit) => unused_since(limit),
             RefreshPolicy::Lifetime(limit) => now >= family.born.saturating_add(millis(limit)),
         };
-        if dead {
+        if dead || settings.idle_ttl_limit.is_some_and(unused_since) {
             return Err(OauthError::dead_refresh_token());
         }
         let user = self.user(&family.user_id).ok_or_else(OauthError::dead_refresh_token)?.clone();
@@ -201,8 +211,7 @@ impl Auth {
                 family.current = Some(new.clone());
             }
         }
-        let access_token =
-            self.open_session(now, settings.session_ttl, &user.id, &family.scopes, Some(number));
+        let access_token = self.open_session(now, settings, &user.id, &family.scopes, Some(number));
         Ok(Issued {
             user,
             access_token,
@@ -245,7 +254,10 @@ impl Auth {
         self.end_sessions(|session| user_id.is_none_or(|id| session.user_id == id));
         match user_id {
             Some(id) => self.forget_consent(id),
-            None => self.consents.clear(),
+            None => {
+                self.consents.clear();
+                self.approved.clear();
+            }
         }
     }
 

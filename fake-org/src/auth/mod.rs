@@ -1,6 +1,8 @@
 //! Who may do what: users, browser logins, codes, refresh token families, sessions. No HTTP and no I/O here;
 //! the caller holds the lock and brings the time.
 
+pub(crate) mod app;
+pub(crate) mod assertion;
 pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod error;
@@ -10,6 +12,7 @@ pub(crate) mod pkce;
 pub(crate) mod scopes;
 pub(crate) mod sessions;
 pub(crate) mod settings;
+pub(crate) mod unattended;
 pub(crate) mod users;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -28,6 +31,12 @@ pub(crate) struct Auth {
     browsers: HashMap<String, String>,
     /// User id → scopes that user allowed the app.
     consents: HashMap<String, scopes::Scopes>,
+    /// User id → scopes that user's tokens ever had: the approvals that the JWT bearer flow builds on.
+    approved: HashMap<String, scopes::Scopes>,
+    /// User id → when that user logged in, the last hour.
+    logins: HashMap<String, Vec<crate::base::clock::Millis>>,
+    /// The `jti` claims that assertions have used up.
+    used_assertions: HashSet<String>,
     codes: HashMap<String, grants::Code>,
     pub(crate) families: BTreeMap<u64, grants::Family>,
     /// Every refresh token ever issued → its family.
@@ -61,6 +70,9 @@ impl Auth {
             signed_in: None,
             browsers: HashMap::new(),
             consents: HashMap::new(),
+            approved: HashMap::new(),
+            logins: HashMap::new(),
+            used_assertions: HashSet::new(),
             codes: HashMap::new(),
             families: BTreeMap::new(),
             refresh_tokens: HashMap::new(),

@@ -50,6 +50,15 @@ impl Scopes {
         ["id", "openid", "profile", "email", "address", "phone", "full", "api"].iter().any(|s| self.has(s))
     }
 
+    pub(crate) fn without_refresh_token(&self) -> Self {
+        Self(self.0.iter().filter(|scope| *scope != "refresh_token").cloned().collect())
+    }
+
+    /// These and those of the other.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        Self::parse(&[self.0.join(" "), other.0.join(" ")].join(" "))
+    }
+
     pub(crate) fn words(&self) -> &[String] {
         &self.0
     }

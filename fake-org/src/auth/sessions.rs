@@ -2,6 +2,7 @@
 
 use super::Auth;
 use super::scopes::Scopes;
+use super::settings::{AccessTokens, Settings};
 use super::users::User;
 use crate::base::clock::{Millis, millis};
 use crate::base::random;
@@ -16,6 +17,8 @@ pub(crate) struct Session {
     pub(crate) issued: Millis,
     pub(crate) last_used: Millis,
     pub(crate) ttl: Duration,
+    /// Whether use restarts the timer; a JWT says itself when it ends.
+    pub(crate) slides: bool,
     /// Ended before its time: revoked, expired by hand, family killed.
     pub(crate) ended: bool,
 }
@@ -36,11 +39,15 @@ impl Auth {
     pub(crate) fn open_session(
         &mut self,
         now: Millis,
-        ttl: Duration,
+        settings: &Settings,
         user_id: &str,
         scopes: &Scopes,
         family: Option<u64>,
     ) -> String {
+        let (ttl, slides) = match settings.access_tokens {
+            AccessTokens::Opaque => (settings.session_ttl, true),
+            AccessTokens::Jwt(life) => (life, false),
+        };
         let org15 = self.organization_id.get(..15).unwrap_or(&self.organization_id);
         let token =
             format!("{org15}!AR8AQ{}.{}_{}", random::opaque(30), random::opaque(30), random::opaque(29));
@@ -53,17 +60,30 @@ impl Auth {
                 issued: now,
                 last_used: now,
                 ttl,
+                slides,
                 ended: false,
             },
         );
         token
     }
 
+    /// Gives the session of a token another one to be known by: a JWT names its own session.
+    pub(crate) fn rename_session(&mut self, token: &str, new: &str) {
+        if let Some(session) = self.sessions.remove(token) {
+            self.sessions.insert(new.to_owned(), session);
+        }
+        for code in self.codes.values_mut().filter(|code| code.access_token.as_deref() == Some(token)) {
+            code.access_token = Some(new.to_owned());
+        }
+    }
+
     /// The live session of a token, its inactivity timer restarted. Each use resets it (SOAP guide; whether
     /// Salesforce does so only after half of the window is unverified).
     pub(crate) fn use_session(&mut self, now: Millis, token: &str) -> Option<(User, Session)> {
         let session = self.sessions.get_mut(token).filter(|session| session.is_live(now))?;
-        session.last_used = now;
+        if session.slides {
+            session.last_used = now;
+        }
         let session = session.clone();
         let user = self.user(&session.user_id).filter(|user| self.is_active(&user.id))?.clone();
         Some((user, session))

@@ -31,12 +31,59 @@ pub enum ParallelRefresh {
     ExpiredCode,
 }
 
+/// Who may use the app ("Permitted Users").
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PermittedUsers {
+    /// Everyone, after allowing the app on the consent page. Salesforce's default for a new app.
+    #[default]
+    SelfAuthorize,
+    /// Only these usernames, which need no consent: "Admin approved users are pre-authorized". Everyone else gets
+    /// `invalid_app_access` "user is not admin approved to access this app".
+    AdminApproved(Vec<String>),
+}
+
+/// What access tokens look like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccessTokens {
+    /// Session ids, `00D…!…`, which live on while they are used.
+    #[default]
+    Opaque,
+    /// JWT-based access tokens of this lifetime, which no use extends.
+    Jwt(Duration),
+}
+
+/// Whether the org lets the app in at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AppState {
+    /// It is installed.
+    #[default]
+    Installed,
+    /// It is not: `invalid_client` "app must be installed into org", as since September 2025 (H 005132365).
+    Uninstalled,
+    /// An admin blocked it: `OAUTH_APP_BLOCKED` "this app is blocked by admin".
+    Blocked,
+}
+
 /// The switches that can change while the org runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) rotation: bool,
     pub(crate) refresh_policy: RefreshPolicy,
+    /// "Limit the idle refresh token TTL" of the app's developer: over the admin's policy.
+    pub(crate) idle_ttl_limit: Option<Duration>,
     pub(crate) session_ttl: Duration,
+    pub(crate) access_tokens: AccessTokens,
+    pub(crate) permitted_users: PermittedUsers,
+    pub(crate) app_state: AppState,
+    /// The username that client credentials run as.
+    pub(crate) execution_user: Option<String>,
+    /// Callers' addresses are outside the app's allowlist for refresh tokens.
+    pub(crate) ip_restricted: bool,
+    /// Logins a user may have in an hour.
+    pub(crate) login_limit: usize,
     pub(crate) parallel_refresh: ParallelRefresh,
     pub(crate) pkce_required: bool,
     pub(crate) page_size: usize,
@@ -51,56 +98,19 @@ impl Default for Settings {
         Self {
             rotation: true,
             refresh_policy: RefreshPolicy::UntilRevoked,
+            idle_ttl_limit: None,
             session_ttl: Duration::from_secs(2 * 60 * 60),
+            access_tokens: AccessTokens::Opaque,
+            permitted_users: PermittedUsers::SelfAuthorize,
+            app_state: AppState::Installed,
+            execution_user: None,
+            ip_restricted: false,
+            login_limit: 3_600,
             parallel_refresh: ParallelRefresh::Allowed,
             pkce_required: true,
             page_size: 2_000,
             api_limit: 15_000,
             bulk_delay: Duration::from_millis(300),
         }
-    }
-}
-
-/// The registered app. One per org for now.
-#[derive(Clone, Debug)]
-pub(crate) struct App {
-    pub(crate) name: String,
-    pub(crate) client_id: String,
-    pub(crate) client_secret: String,
-    pub(crate) secret_required: bool,
-    pub(crate) scopes: Vec<String>,
-    /// Empty: any loopback redirect URI.
-    pub(crate) redirect_uris: Vec<String>,
-}
-
-impl Default for App {
-    fn default() -> Self {
-        Self {
-            name: "Example App".into(),
-            client_id: "3MVG9FakeOrg.ExternalClientApp_nTK2Wzvd0UJxGw7VbYcQe5RmPz1SaLh8Xo4Df6Kj9Ti3".into(),
-            client_secret: "FAKE0RG5ECRET7C1B9E2D4A6F80313579BDF02468ACE13579BDF02468ACE0123".into(),
-            secret_required: true,
-            scopes: ["api", "id", "openid", "profile", "email", "address", "phone", "refresh_token", "web"]
-                .map(String::from)
-                .to_vec(),
-            redirect_uris: Vec::new(),
-        }
-    }
-}
-
-impl App {
-    /// Registered callbacks match character for character; with none registered, any loopback URL will do.
-    pub(crate) fn accepts_redirect(&self, uri: &str) -> bool {
-        if !self.redirect_uris.is_empty() {
-            return self.redirect_uris.iter().any(|known| known == uri);
-        }
-        let Ok(url) = url::Url::parse(uri) else { return false };
-        let loopback = match url.host() {
-            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-            None => false,
-        };
-        loopback && matches!(url.scheme(), "http" | "https") && url.fragment().is_none()
     }
 }

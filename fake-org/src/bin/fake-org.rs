@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use salesforce_fake_org::FakeOrg;
+use salesforce_fake_org::{AccessTokens, FakeOrg};
 
 /// A Salesforce org on this machine: login, tokens, REST, faults on demand. Loopback only.
 #[derive(Debug, Parser)]
@@ -38,6 +38,15 @@ struct Args {
     /// The callback to accept, matched exactly; may be repeated. Without it any loopback URL is accepted.
     #[arg(long)]
     redirect_uri: Vec<String>,
+    /// Username that client credentials run as. Without it they are refused.
+    #[arg(long)]
+    execution_user: Option<String>,
+    /// PEM file with the app's certificate, for the JWT bearer grant and private_key_jwt.
+    #[arg(long)]
+    certificate: Option<std::path::PathBuf>,
+    /// Hand out JWT-based access tokens that live this many seconds, instead of opaque ones.
+    #[arg(long)]
+    jwt_access_tokens: Option<u64>,
     /// The most records of a query page.
     #[arg(long, default_value_t = 2000)]
     page_size: usize,
@@ -66,6 +75,15 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         .page_size(args.page_size);
     for uri in &args.redirect_uri {
         builder = builder.redirect_uri(uri);
+    }
+    if let Some(username) = &args.execution_user {
+        builder = builder.execution_user(username);
+    }
+    if let Some(file) = &args.certificate {
+        builder = builder.certificate(&std::fs::read_to_string(file)?)?;
+    }
+    if let Some(seconds) = args.jwt_access_tokens {
+        builder = builder.access_tokens(AccessTokens::Jwt(Duration::from_secs(seconds)));
     }
     let mut stop = std::pin::pin!(stop_signal()?);
     let org = tokio::select! {

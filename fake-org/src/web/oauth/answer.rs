@@ -37,6 +37,10 @@ pub(super) fn token_answer(org: &Org, issued: &Issued, origin: &str) -> Map<Stri
     answer.insert("instance_url".into(), json!(org.origins().current_instance()));
     answer.insert("id".into(), json!(id));
     answer.insert("token_type".into(), json!("Bearer"));
+    // Newer answers name the format (HEADLESS sample); here only where it is not the usual one.
+    if !issued.access_token.contains('!') {
+        answer.insert("token_format".into(), json!("jwt"));
+    }
     answer.insert("issued_at".into(), json!(issued_at));
     answer
 }

@@ -5,6 +5,7 @@ use axum::http::Method;
 use super::login::COOKIE;
 use super::request::{AuthorizeRequest, callback};
 use crate::auth::error::OauthError;
+use crate::auth::settings::PermittedUsers;
 use crate::auth::users::User;
 use crate::shared::Org;
 use crate::web::call::Call;
@@ -30,6 +31,7 @@ pub(super) async fn authorize(call: Call) -> Reply {
     let user = user.filter(|_| !request.prompt_login);
     let allowed = user.as_ref().is_some_and(|user| {
         call.org.auto_approve
+            || matches!(call.org.settings().permitted_users, PermittedUsers::AdminApproved(_))
             || (!request.prompt_consent
                 && call.org.auth(|auth| auth.has_consented(&user.id, &request.scopes)))
     });
@@ -44,11 +46,13 @@ pub(super) async fn authorize(call: Call) -> Reply {
 /// Back to the app with a code.
 pub(super) fn finish(org: &Org, request: &AuthorizeRequest, user: &User) -> Reply {
     let now = org.clock.now();
+    let settings = org.settings();
     let code = org.auth(|auth| {
         if !auth.is_active(&user.id) {
-            return None;
+            return Err(OauthError::inactive_user());
         }
-        Some(auth.issue_code(
+        auth.may_use_app(&settings, user)?;
+        Ok(auth.issue_code(
             now,
             &user.id,
             &request.redirect_uri,
@@ -58,7 +62,7 @@ pub(super) fn finish(org: &Org, request: &AuthorizeRequest, user: &User) -> Repl
         ))
     });
     match code {
-        Some(code) => callback(&request.redirect_uri, &[("code", code.as_str())], request.state.as_deref()),
-        None => request.deny(OauthError::inactive_user()).reply(),
+        Ok(code) => callback(&request.redirect_uri, &[("code", code.as_str())], request.state.as_deref()),
+        Err(refusal) => request.deny(refusal).reply(),
     }
 }

@@ -50,7 +50,8 @@ pub(super) async fn configuration(call: Call) -> Reply {
 
 pub(super) async fn keys(call: Call) -> Reply {
     let signer = call.org.signer();
-    match tokio::task::spawn_blocking(move || signer.jwks()).await {
+    let organization = (call.host != Host::Login).then(|| call.org.organization_id());
+    match tokio::task::spawn_blocking(move || signer.jwks(organization.as_deref())).await {
         Ok(Some(keys)) => reply::json(200, &keys),
         _ => reply::empty(500),
     }

@@ -4,15 +4,16 @@ use axum::http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use super::answer::id_url;
+use super::token::audiences;
 use crate::auth::client::Credentials;
 use crate::web::call::Call;
 use crate::web::reply::{self, Reply};
 
 pub(super) async fn introspect(call: Call) -> Reply {
     let basic = call.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let owned = |name: &str| call.form_param(name).map(String::from);
-    let client = Credentials::read(basic, owned("client_id"), owned("client_secret"));
-    if let Err(mut error) = client.and_then(|client| client.check(&call.org.app)) {
+    let client = Credentials::read(basic, |name| call.form_param(name));
+    let now = call.org.clock.now();
+    if let Err(mut error) = client.and_then(|client| client.check(now, &call.org.app, &audiences(&call))) {
         // 401 is documented, the body's shape is not (unverified).
         error.status = 401;
         error.error = "invalid_client".into();

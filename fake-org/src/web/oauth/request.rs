@@ -1,6 +1,7 @@
 //! An authorize request, checked in Salesforce's order: what cannot be trusted ends on a page, everything else
 //! goes back to the callback.
 
+use super::token::not_let_in;
 use crate::auth::error::OauthError;
 use crate::auth::pkce;
 use crate::auth::scopes::Scopes;
@@ -55,6 +56,9 @@ impl AuthorizeRequest {
             redirect_uri: redirect_uri.clone(),
             state: state.clone(),
         };
+        if let Some(refusal) = not_let_in(org.settings().app_state) {
+            return Err(back(refusal));
+        }
         if get("response_type").as_deref() != Some("code") {
             return Err(back(OauthError::new("unsupported_response_type", "response type not supported")));
         }

@@ -1,0 +1,88 @@
+//! Builder and handle: what the developer of the app and the admin of the org decide.
+
+use std::time::Duration;
+
+use crate::auth::app::Subject;
+use crate::auth::assertion;
+use crate::auth::settings::{AccessTokens, AppState, PermittedUsers};
+use crate::builder::{Builder, StartError};
+use crate::org::FakeOrg;
+
+impl Builder {
+    /// Whom client credentials run as. Without one they answer `no client credentials user enabled`.
+    pub fn execution_user(mut self, username: &str) -> Self {
+        self.settings.execution_user = Some(username.to_owned());
+        self
+    }
+
+    /// The app's certificate as PEM (X.509 version 3, RSA): its key signs the assertions of the JWT bearer grant and of
+    /// `private_key_jwt`.
+    ///
+    /// # Errors
+    ///
+    /// When the text is no such certificate.
+    pub fn certificate(mut self, pem: &str) -> Result<Self, StartError> {
+        let der = assertion::certificate(pem);
+        self.app.certificate =
+            Some(der.ok_or_else(|| StartError::Option("not an X.509 certificate in PEM".into()))?);
+        Ok(self)
+    }
+
+    /// Who may use the app; everyone by default, after a consent.
+    pub fn permitted_users(mut self, users: PermittedUsers) -> Self {
+        self.settings.permitted_users = users;
+        self
+    }
+
+    /// What access tokens look like; opaque by default.
+    pub fn access_tokens(mut self, tokens: AccessTokens) -> Self {
+        self.settings.access_tokens = tokens;
+        self
+    }
+
+    /// Makes the token exchange grant take this subject token for that user. May be given several times; without any
+    /// the flow is off.
+    pub fn exchange_token(mut self, subject_token: &str, username: &str) -> Self {
+        let subject = Subject { token: subject_token.to_owned(), username: username.to_owned() };
+        self.app.exchange.get_or_insert_default().push(subject);
+        self
+    }
+}
+
+impl FakeOrg {
+    /// Changes whom client credentials run as; `None` switches them off.
+    pub fn set_execution_user(&self, username: Option<&str>) {
+        self.org.change_settings(|settings| settings.execution_user = username.map(str::to_owned));
+    }
+
+    /// Changes who may use the app. Tokens that are out stay good.
+    pub fn set_permitted_users(&self, users: PermittedUsers) {
+        self.org.change_settings(|settings| settings.permitted_users = users);
+    }
+
+    /// Changes what new access tokens look like.
+    pub fn set_access_tokens(&self, tokens: AccessTokens) {
+        self.org.change_settings(|settings| settings.access_tokens = tokens);
+    }
+
+    /// Installs the app, takes it away, or blocks it.
+    pub fn set_app_state(&self, state: AppState) {
+        self.org.change_settings(|settings| settings.app_state = state);
+    }
+
+    /// The idle limit for refresh tokens of the app's developer, over the admin's policy. `None`: none.
+    pub fn set_idle_ttl_limit(&self, limit: Option<Duration>) {
+        self.org.change_settings(|settings| settings.idle_ttl_limit = limit);
+    }
+
+    /// Whether callers are outside of the IP allowlist for refresh tokens: code exchange and refresh answer
+    /// `ip restricted`.
+    pub fn set_ip_restricted(&self, restricted: bool) {
+        self.org.change_settings(|settings| settings.ip_restricted = restricted);
+    }
+
+    /// Changes how many logins a user may have in an hour before `rate_limit_exceeded`; 3,600 at Salesforce.
+    pub fn set_login_limit(&self, logins: usize) {
+        self.org.change_settings(|settings| settings.login_limit = logins);
+    }
+}
