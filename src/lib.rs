@@ -42,7 +42,7 @@
 //! * **Protect**: asking for [`SalesforceConn`] or [`SalesforceUser`] protects a route, [`RequireLogin`] a scope;
 //!   [`MaybeSalesforceConn`] is for pages that are for everybody. A page navigation is sent to log in and comes back,
 //!   everything else gets 401; an outage gets 503 and logs nobody out.
-//! * **Use**: a [`Connection`] queries with bound values ([`soql`]), reads and writes records ([`SObjectHandle`]) and sends any
+//! * **Use**: a [`Connection`] queries with bound values ([`soql`]) or for what a struct reads ([`SObject`]), reads and writes records ([`SObjectHandle`]) and sends any
 //!   other request ([`RawRequest`]). It is `Clone + Send + Sync` and knows its tokens by reference: hand it to a
 //!   background task, or get one there with [`Salesforce::connection_for`].
 //! * **Errors**: `?` is enough; an [`Error`] becomes a response with the right status that tells no secret. The log tells
@@ -91,8 +91,8 @@ pub use self::{
         ApiUsage, ApiVersion, AssignmentRule, ChildRelationship, Composite, CompositeAnswers, Connection,
         Cursor, Deleted, DeletedRecord, FieldDescription, Hit, InvalidApiVersion, InvalidPath, Limit,
         ObjectDescription, ObjectSummary, Page, PicklistValue, Query, RawRequest, RawResponse, RecordError,
-        Records, Reference, SObjectHandle, SaveResult, SavedRecord, Search, SearchIn, ToRecordId, Updated,
-        Upserted, VersionInfo, soql,
+        Records, Reference, SObject, SObjectHandle, SaveResult, SavedRecord, Search, SearchIn, Select,
+        ToRecordId, Updated, Upserted, VersionInfo, children, soql,
     },
     config::{Config, ConfigError, Problem, Routes, SessionMode},
     error::{Error, ErrorEntry, InvalidAnswer, InvalidRequest, Result},
@@ -106,6 +106,13 @@ pub use self::{
         SalesforceConn, SalesforceMiddleware, SalesforceUser, routes,
     },
 };
+
+pub use actix_salesforce_derive::SObject;
+
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::api::derive::*;
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -4,23 +4,15 @@ mod support;
 
 use std::time::Duration;
 
-use actix_salesforce::{AssignmentRule, Connection, Error, RecordError, SearchIn};
+use actix_salesforce::{AssignmentRule, Error, RecordError, SearchIn};
 use salesforce_fake_org::{Fault, Route};
 use serde_json::{Value, json};
 use support::World;
 
-/// The connection of someone who logged in.
-async fn connection(world: &World) -> Connection {
-    let browser = world.logged_in().await;
-    let me = browser.fetch(&world.url("/auth/salesforce/me")).await.json();
-    let (org, user) = (me["organization_id"].as_str().unwrap(), me["user_id"].as_str().unwrap());
-    world.salesforce.connection_for(org.parse().unwrap(), user.parse().unwrap()).await.unwrap()
-}
-
 #[actix_web::test]
 async fn many_records_are_made_read_changed_and_deleted_in_their_order() {
     let world = World::start().await;
-    let sf = connection(&world).await;
+    let sf = world.connection().await;
     let accounts = sf.sobject("Account");
     world.org.clear_requests();
     let new: Vec<_> = (0..450).map(|n| json!({ "Name": format!("Zebra {n}") })).collect();
@@ -44,7 +36,7 @@ async fn many_records_are_made_read_changed_and_deleted_in_their_order() {
 #[actix_web::test]
 async fn one_bad_record_keeps_no_other_out_unless_all_or_none() {
     let world = World::start().await;
-    let sf = connection(&world).await;
+    let sf = world.connection().await;
     let new = [json!({ "Name": "Good" }), json!({ "Phone": "no name" }), json!({ "Name": "Good too" })];
     let saved = sf.sobject("Account").create_many(&new).await.unwrap();
     assert!(saved[0].as_ref().is_ok_and(|saved| saved.created) && saved[2].is_ok());
@@ -63,7 +55,7 @@ async fn one_bad_record_keeps_no_other_out_unless_all_or_none() {
 #[actix_web::test]
 async fn a_call_that_fails_in_the_middle_says_which_records_are_in_doubt() {
     let world = World::start().await;
-    let sf = connection(&world).await;
+    let sf = world.connection().await;
     let new: Vec<_> = (0..600).map(|n| json!({ "Name": format!("Quagga {n}") })).collect();
     world.org.faults().path("/services/data/v66.0/composite/sobjects", Fault::LoseAnswer.times(1).skip(1));
     let saved = sf.sobject("Account").create_many(&new).await.unwrap();
@@ -87,7 +79,7 @@ async fn a_call_that_fails_in_the_middle_says_which_records_are_in_doubt() {
 #[actix_web::test]
 async fn a_composite_uses_what_came_before() {
     let world = World::start().await;
-    let sf = connection(&world).await;
+    let sf = world.connection().await;
     let mut calls = sf.composite().all_or_none(true);
     let account = calls.create("Account", &json!({ "Name": "Acme" })).unwrap();
     let contact =
@@ -121,14 +113,14 @@ async fn a_composite_uses_what_came_before() {
 #[actix_web::test]
 async fn a_description_is_kept_and_asked_for_again_when_it_may_have_changed() {
     let world = World::start().await;
-    let sf = connection(&world).await;
+    let sf = world.connection().await;
     let describe = sf.sobject("Account").describe().await.unwrap();
     let name = describe.field("name").unwrap();
     assert!(name.kind == "string" && !name.nillable && name.createable, "{name:?}");
     assert!(describe.child_relationships.iter().any(|children| children.object == "Contact"));
     world.org.clear_requests();
     for _ in 0..20 {
-        connection(&world).await.sobject("account").describe().await.unwrap();
+        world.connection().await.sobject("account").describe().await.unwrap();
     }
     let asked = world.org.requests().iter().filter(|request| request.path.ends_with("/describe")).count();
     assert_eq!(asked, 0, "it is kept for all connections of the user");
@@ -141,7 +133,7 @@ async fn a_description_is_kept_and_asked_for_again_when_it_may_have_changed() {
 #[actix_web::test]
 async fn words_are_searched_as_they_are_typed() {
     let world = World::start().await;
-    let sf = connection(&world).await;
+    let sf = world.connection().await;
     let hits = sf
         .search("Aurora")
         .returning("Account", &["Id", "Name"])
@@ -164,7 +156,7 @@ async fn words_are_searched_as_they_are_typed() {
 #[actix_web::test]
 async fn limits_versions_and_what_was_used_last() {
     let world = World::start().await;
-    let sf = connection(&world).await;
+    let sf = world.connection().await;
     let limits = sf.limits().await.unwrap();
     let calls = limits["DailyApiRequests"];
     assert!(calls.max == 15_000 && calls.remaining < calls.max);
@@ -173,7 +165,7 @@ async fn limits_versions_and_what_was_used_last() {
     let _: Vec<Value> = sf.recent(5).await.unwrap();
     let usage = sf.api_usage().unwrap();
     assert_eq!(usage.allowed, 15_000);
-    let other = connection(&world).await;
+    let other = world.connection().await;
     assert!(
         other.api_usage().is_some_and(|other| other.used >= usage.used),
         "one organization, one allocation"
@@ -183,7 +175,7 @@ async fn limits_versions_and_what_was_used_last() {
 #[actix_web::test]
 async fn options_are_sent_as_headers() {
     let world = World::start().await;
-    let sf = connection(&world).await;
+    let sf = world.connection().await;
     world.org.clear_requests();
     let accounts =
         sf.sobject("Account").allow_duplicates().assignment_rule(AssignmentRule::None).update_recently_used();
@@ -200,7 +192,7 @@ async fn options_are_sent_as_headers() {
 #[actix_web::test]
 async fn broken_answers_are_typed_errors() {
     let world = World::start().await;
-    let sf = connection(&world).await.with_deadline(Duration::from_secs(2));
+    let sf = world.connection().await.with_deadline(Duration::from_secs(2));
     for fault in [Fault::Garbage, Fault::Html, Fault::Empty200, Fault::DeepJson, Fault::Json(json!([]))] {
         world.org.faults().clear();
         world.org.faults().at(Route::Api, fault.clone());

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 
+use super::columns::MORE_CHILDREN;
 use crate::{InvalidAnswer, InvalidRequest};
 
 /// Reads a body straight into its type; nesting deeper than 128 is refused by the parser.
@@ -36,6 +37,7 @@ fn describe(error: &serde_json::Error) -> String {
                 _ if message.starts_with("missing field `") => {
                     message.rsplit_once(" at line ").map_or(message.clone(), |(text, _)| text.to_owned())
                 }
+                _ if message.starts_with(MORE_CHILDREN) => MORE_CHILDREN.to_owned(),
                 _ => "a value does not fit the type it is read into".to_owned(),
             }
         }

@@ -4,6 +4,7 @@ mod body;
 #[cfg(feature = "bulk")]
 mod bulk;
 mod collections;
+mod columns;
 mod composite;
 mod connection;
 mod decode;
@@ -17,6 +18,7 @@ mod records;
 mod refusal;
 mod retry;
 mod search;
+mod select;
 mod send;
 mod shared;
 mod sobject;
@@ -30,6 +32,7 @@ mod version;
 pub use self::bulk::{Bulk, BulkRecords, IngestError, IngestJob, JobInfo, JobState, Loaded, Refused};
 pub use self::{
     collections::{RecordError, SaveResult, SavedRecord},
+    columns::{SObject, children},
     composite::{Composite, CompositeAnswers, Reference},
     connection::Connection,
     describe::{ChildRelationship, FieldDescription, ObjectDescription, ObjectSummary, PicklistValue},
@@ -39,8 +42,14 @@ pub use self::{
     raw::{RawRequest, RawResponse},
     records::Records,
     search::{Hit, Search, SearchIn},
+    select::Select,
     sobject::{AssignmentRule, SObjectHandle, ToRecordId, Upserted},
     usage::ApiUsage,
     version::{ApiVersion, InvalidApiVersion},
 };
+/// What the derive of [`SObject`] is written with.
+pub(crate) mod derive {
+    pub use super::columns::{Column, Columns, Shape, check};
+}
+
 pub(crate) use self::{name::InvalidName, shared::ApiShared, soql::BindError};

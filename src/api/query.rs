@@ -4,7 +4,10 @@ use std::marker::PhantomData;
 
 use futures_util::TryStreamExt;
 use reqwest::header::HeaderValue;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 
 use super::{
     Connection, Cursor, Records, decode,
@@ -46,6 +49,11 @@ impl<T> Query<T> {
             max_page_bytes: MAX_PAGE_BYTES,
             row: PhantomData,
         }
+    }
+
+    pub(super) fn with_soql(mut self, soql: String) -> Self {
+        self.soql = soql;
+        self
     }
 
     /// Puts a value in the place of `:name`, as a literal of its type. The name is given without the colon.
@@ -216,10 +224,10 @@ pub(super) fn next_call(cursor: Cursor, max_bytes: usize) -> Call {
 
 /// Some of the rows of a query.
 ///
-/// Also what a subquery is read into: a member `contacts: Option<Page<Contact>>` of a row holds the first page of its
-/// children (`None` where there are none), and the others are read with [`Connection::page`].
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "RawPage<T>", bound(deserialize = "T: Deserialize<'de>"))]
+/// Also what a subquery is read into: a member `contacts: Page<Contact>` of a row holds the first page of its children
+/// (an empty one where there are none, which Salesforce writes as `null`), and the others are read with
+/// [`Connection::page`].
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page<T> {
     /// The rows.
@@ -228,6 +236,15 @@ pub struct Page<T> {
     pub total_size: Option<u64>,
     /// Where the next page is; `None` on the last one.
     pub next: Option<Cursor>,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Page<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Option::<RawPage<T>>::deserialize(deserializer)? {
+            Some(page) => page.try_into().map_err(D::Error::custom),
+            None => Ok(Self { records: Vec::new(), total_size: Some(0), next: None }),
+        }
+    }
 }
 
 /// A page as it comes. Source: REST API Developer Guide, "Query".

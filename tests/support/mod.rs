@@ -14,7 +14,7 @@ pub mod proxy;
 pub mod raw;
 pub mod servers;
 
-use actix_salesforce::{Builder, Salesforce};
+use actix_salesforce::{Builder, Connection, Salesforce};
 use salesforce_fake_org::FakeOrg;
 
 pub use self::{
@@ -69,6 +69,16 @@ impl World {
     pub async fn log_in(&self, browser: &Client) {
         let page = browser.visit(&self.url("/whoami")).await;
         assert_eq!(page.status, 200, "the login works: {page:?}");
+    }
+
+    /// The connection of someone who logged in.
+    pub async fn connection(&self) -> Connection {
+        let browser = self.logged_in().await;
+        let me = browser.fetch(&self.url("/auth/salesforce/me")).await.json();
+        let id = |name: &str| me[name].as_str().expect("an id").to_owned();
+        let (org, user) =
+            (id("organization_id").parse().expect("an id"), id("user_id").parse().expect("an id"));
+        self.salesforce.connection_for(org, user).await.expect("the login is there")
     }
 
     /// How many refreshes the fake org was asked for.
