@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     sync::Mutex,
+    time::Duration,
 };
 
 use reqwest::{
@@ -81,7 +82,12 @@ impl Default for Client {
 
 impl Client {
     pub fn new() -> Self {
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
+        // Actix ends idle connections after 5 s: one of that age is not taken up again, lest the two meet.
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .pool_idle_timeout(Duration::from_secs(2))
+            .build();
         Self {
             http: http.expect("an HTTP client"),
             jar: Mutex::default(),
