@@ -26,6 +26,9 @@ pub(crate) const SMALL_ANSWER: usize = 1024 * 1024;
 /// How long a token or identity call may take altogether.
 pub(crate) const SHORT_DEADLINE: Duration = Duration::from_secs(10);
 
+/// So much memory is taken at once for an answer that announces its length: a page, and no more.
+const TRUSTED_LENGTH: usize = 2 * 1024 * 1024;
+
 /// A connection pool and the rules for whom it may contact. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct HttpClient {
@@ -134,10 +137,12 @@ impl HttpClient {
             if status.is_redirection() && response.headers().contains_key(reqwest::header::LOCATION) {
                 return Err(HttpError::Redirect(status.as_u16()));
             }
-            if response.content_length().is_some_and(|length| length > max_bytes as u64) {
+            let length = response.content_length();
+            if length.is_some_and(|length| length > max_bytes as u64) {
                 return Err(HttpError::TooLarge);
             }
-            let mut bytes = BytesMut::new();
+            let announced = length.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+            let mut bytes = BytesMut::with_capacity(announced.min(TRUSTED_LENGTH));
             while let Some(chunk) = response.chunk().await.map_err(HttpError::from_reading)? {
                 if bytes.len() + chunk.len() > max_bytes {
                     return Err(HttpError::TooLarge);
