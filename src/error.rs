@@ -1,12 +1,13 @@
 //! The one error type of the crate.
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use crate::{
     InvalidId, SalesforceId,
-    api::{BindError, InvalidName, InvalidPath},
+    api::{ApiUsage, BindError, InvalidName, InvalidPath},
     grant::GrantError,
     http::HttpError,
+    oauth::OAuthError,
     store::StoreError,
 };
 
@@ -15,6 +16,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// How long to wait before asking a service again that is down and did not say for how long.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// How long to wait before an optional call has a chance again: the allocation is one of 24 hours.
+const SHED_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// Everything that can go wrong between a handler and Salesforce.
 ///
@@ -78,8 +82,21 @@ pub enum Error {
         status: u16,
         /// What Salesforce said.
         entries: Vec<ErrorEntry>,
-        /// How long Salesforce asked to wait.
+        /// How long to wait. Until then this process sends no further call to the organization.
         retry_after: Option<Duration>,
+    },
+    /// Too many calls to this organization are under way in this process, and none came to its end in time.
+    #[error("{limit} calls to this organization are under way already; try again soon")]
+    Busy {
+        /// How many may be under way: see [`Builder::concurrent_calls`](crate::Builder::concurrent_calls).
+        limit: usize,
+    },
+    /// The call of an [optional](crate::Connection::optional) connection was not sent: the organization has used most of
+    /// its API calls of the day.
+    #[error("{} of {} API calls are used up: optional calls are not made", usage.used, usage.allowed)]
+    Shed {
+        /// How many calls there were.
+        usage: ApiUsage,
     },
     /// An external id value belongs to several records, so that none of them was read or written.
     #[error("the external id matches {} records; use one of their ids", candidates.len())]
@@ -102,6 +119,12 @@ pub enum Error {
     /// The store failed.
     #[error("the store of logins failed")]
     Store(#[from] StoreError),
+    /// Salesforce gives the app's service user no token: an administrator has to mend the app or the user.
+    #[error("Salesforce gives the service user no token; its error says what an administrator has to change")]
+    ServiceUser(#[source] Arc<OAuthError>),
+    /// The app has no service user.
+    #[error("no service user is set: set SALESFORCE_SERVICE_URL, or call `Builder::service_user`")]
+    NoServiceUser,
     /// A Salesforce extractor was used outside the Salesforce middleware.
     #[error(
         "the Salesforce middleware does not wrap this route: call `.wrap(salesforce.clone())` on the `App`, or on \
@@ -142,7 +165,9 @@ impl Error {
     /// Whether the same call may succeed later, with nothing changed.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::LimitExceeded { .. } => true,
+            Self::Unavailable { .. } | Self::LimitExceeded { .. } | Self::Busy { .. } | Self::Shed { .. } => {
+                true
+            }
             Self::Api { status, entries, .. } => {
                 matches!(status, 429 | 502 | 503 | 504)
                     || entries.iter().any(|entry| entry.code == "UNABLE_TO_LOCK_ROW")
@@ -167,6 +192,7 @@ impl Error {
             {
                 *retry_after
             }
+            Self::Shed { .. } => Some(SHED_FOR),
             _ => self.is_transient().then_some(ASK_AGAIN_AFTER),
         }
     }
@@ -179,6 +205,7 @@ impl From<GrantError> for Error {
             GrantError::Unavailable { retry_after, source } => {
                 Self::Unavailable { retry_after, source: Box::new(source) }
             }
+            GrantError::ServiceRefused(error) => Self::ServiceUser(error),
         }
     }
 }

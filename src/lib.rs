@@ -88,13 +88,13 @@ mod web;
 pub use self::api::{Bulk, BulkRecords, IngestError, IngestJob, JobInfo, JobState, Loaded, Refused};
 pub use self::{
     api::{
-        ApiUsage, ApiVersion, AssignmentRule, ChildRelationship, Composite, CompositeAnswers, Connection,
-        Cursor, Deleted, DeletedRecord, FieldDescription, Hit, InvalidApiVersion, InvalidPath, Limit,
-        ObjectDescription, ObjectSummary, Page, PicklistValue, Query, RawRequest, RawResponse, RecordError,
-        Records, Reference, SObject, SObjectHandle, SaveResult, SavedRecord, Search, SearchIn, Select,
-        ToRecordId, Updated, Upserted, VersionInfo, children, soql,
+        ApiUsage, ApiVersion, AssignmentRule, CallOptions, ChildRelationship, Composite, CompositeAnswers,
+        Connection, Cursor, Deleted, DeletedRecord, FieldDescription, Hit, InvalidApiVersion,
+        InvalidCallOption, InvalidPath, Limit, ObjectDescription, ObjectSummary, Page, PicklistValue, Query,
+        RawRequest, RawResponse, RecordError, Records, Reference, Retry, SObject, SObjectHandle, SaveResult,
+        SavedRecord, Search, SearchIn, Select, ToRecordId, Updated, Upserted, VersionInfo, children, soql,
     },
-    config::{Config, ConfigError, Problem, Routes, SessionMode},
+    config::{ApiConfig, Config, ConfigError, Problem, Routes, ServiceConfig, SessionMode},
     error::{Error, ErrorEntry, InvalidAnswer, InvalidRequest, Result},
     events::{Event, Who},
     grant::{AppKey, GrantInfo, GrantKey, InvalidGrantKey, LoginInfo, Version},

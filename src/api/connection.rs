@@ -2,16 +2,17 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use reqwest::header::HeaderValue;
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::{
-    ApiUsage, ApiVersion, Cursor, Page, Query, RawRequest, SObjectHandle, decode,
+    ApiUsage, ApiVersion, CallOptions, Cursor, Page, Query, RawRequest, Retry, SObjectHandle, decode,
+    org::Org,
     path::ResourcePath,
     query,
     send::{CALL_DEADLINE, Call},
     shared::ApiShared,
-    usage::LatestUsage,
 };
 use crate::{
     OrgId, Result, UserId,
@@ -40,15 +41,23 @@ use crate::{
 #[derive(Clone)]
 pub struct Connection {
     shared: Arc<Shared>,
+    options: Options,
+}
+
+/// What clones of a connection may differ in.
+#[derive(Clone)]
+struct Options {
     deadline: Duration,
+    retry: Retry,
+    optional: bool,
+    call_options: Option<HeaderValue>,
 }
 
 struct Shared {
     grant: GrantHandle,
     http: HttpClient,
     version: ApiVersion,
-    /// Of the organization: all of its calls count together.
-    usage: Arc<LatestUsage>,
+    org: Arc<Org>,
     of_app: Arc<ApiShared>,
 }
 
@@ -68,16 +77,52 @@ impl Connection {
         version: ApiVersion,
         of_app: Arc<ApiShared>,
     ) -> Self {
-        let usage = of_app.usage(grant.key().org());
-        let shared = Shared { grant, http, version, usage, of_app };
-        Self { shared: Arc::new(shared), deadline: CALL_DEADLINE }
+        let org = of_app.org(grant.key().org());
+        let options = Options {
+            deadline: CALL_DEADLINE,
+            retry: Retry::default(),
+            optional: false,
+            call_options: of_app.manners.call_options.header(),
+        };
+        Self { shared: Arc::new(Shared { grant, http, version, org, of_app }), options }
     }
 
     /// The same connection, whose calls may take this long each; 60 seconds unless said otherwise. Salesforce itself
     /// works on a query for at most 10 minutes.
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
-        Self { shared: Arc::clone(&self.shared), deadline }
+        Self { options: Options { deadline, ..self.options.clone() }, ..self.clone() }
+    }
+
+    /// The same connection, whose calls are tried again in this way.
+    ///
+    /// ```no_run
+    /// # async fn f(sf: &actix_salesforce::Connection, id: actix_salesforce::SalesforceId) -> actix_salesforce::Result<()> {
+    /// use actix_salesforce::Retry;
+    ///
+    /// // Sets a value: twice is the same as once.
+    /// let sf = sf.with_retry(Retry::default().idempotent(true));
+    /// sf.sobject("Account").update(id, &serde_json::json!({ "Rating": "Hot" })).await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn with_retry(&self, retry: Retry) -> Self {
+        Self { options: Options { retry, ..self.options.clone() }, ..self.clone() }
+    }
+
+    /// The same connection for work that can be left out: once the organization has used most of its daily API calls (see
+    /// [`Builder::optional_until_percent`](crate::Builder::optional_until_percent)), its calls fail with
+    /// [`Error::Shed`](crate::Error::Shed) and are not sent, so that the rest is left for work that cannot.
+    #[must_use]
+    pub fn optional(&self) -> Self {
+        Self { options: Options { optional: true, ..self.options.clone() }, ..self.clone() }
+    }
+
+    /// The same connection, which says this of itself with each call.
+    #[must_use]
+    pub fn with_call_options(&self, call_options: &CallOptions) -> Self {
+        let call_options = call_options.header();
+        Self { options: Options { call_options, ..self.options.clone() }, ..self.clone() }
     }
 
     /// The organization whose data this connection opens.
@@ -113,7 +158,7 @@ impl Connection {
 
     /// How much of the organization's API allocation is used up, as its latest answer to this app said.
     pub fn api_usage(&self) -> Option<ApiUsage> {
-        self.shared.usage.get()
+        self.shared.org.usage.get()
     }
 
     /// Who the user is, as Salesforce knows it now. Costs one call.
@@ -199,11 +244,23 @@ impl Connection {
         &self.shared.http
     }
 
-    pub(super) fn usage(&self) -> &LatestUsage {
-        &self.shared.usage
+    pub(super) fn org(&self) -> &Org {
+        &self.shared.org
     }
 
     pub(super) fn deadline(&self) -> Duration {
-        self.deadline
+        self.options.deadline
+    }
+
+    pub(super) fn retry(&self) -> Retry {
+        self.options.retry
+    }
+
+    pub(super) fn is_optional(&self) -> bool {
+        self.options.optional
+    }
+
+    pub(super) fn call_options(&self) -> Option<&HeaderValue> {
+        self.options.call_options.as_ref()
     }
 }

@@ -1,16 +1,20 @@
 //! The Salesforce REST API on behalf of a grant.
 
 mod body;
+mod breaker;
 #[cfg(feature = "bulk")]
 mod bulk;
+mod call_options;
 mod collections;
 mod columns;
 mod composite;
+mod compress;
 mod connection;
 mod decode;
 mod describe;
 mod info;
 mod name;
+mod org;
 mod path;
 mod query;
 mod raw;
@@ -31,6 +35,7 @@ mod version;
 #[cfg(feature = "bulk")]
 pub use self::bulk::{Bulk, BulkRecords, IngestError, IngestJob, JobInfo, JobState, Loaded, Refused};
 pub use self::{
+    call_options::{CallOptions, InvalidCallOption},
     collections::{RecordError, SaveResult, SavedRecord},
     columns::{SObject, children},
     composite::{Composite, CompositeAnswers, Reference},
@@ -41,6 +46,7 @@ pub use self::{
     query::{Page, Query},
     raw::{RawRequest, RawResponse},
     records::Records,
+    retry::Retry,
     search::{Hit, Search, SearchIn},
     select::Select,
     sobject::{AssignmentRule, SObjectHandle, ToRecordId, Upserted},
@@ -52,4 +58,8 @@ pub(crate) mod derive {
     pub use super::columns::{Column, Columns, Shape, check};
 }
 
-pub(crate) use self::{name::InvalidName, shared::ApiShared, soql::BindError};
+pub(crate) use self::{
+    name::InvalidName,
+    shared::{ApiManners, ApiShared},
+    soql::BindError,
+};

@@ -120,6 +120,27 @@ impl<T> Query<T> {
     }
 }
 
+impl<T> Query<T> {
+    /// How many rows the query finds: the result of `SELECT COUNT()`, or the `totalSize` that Salesforce tells with the
+    /// first page of another query.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/doc.rs"));
+    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> { let (_org, _app, sf) = connect().await?;
+    /// let accounts = sf.query::<()>("SELECT COUNT() FROM Account WHERE Name LIKE :name").bind("name", "A%").count().await?;
+    /// # assert!(accounts > 0);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`page`](Self::page); [`Error::InvalidAnswer`] where Salesforce does not know it (external objects).
+    pub async fn count(self) -> Result<u64> {
+        let page = page::<serde::de::IgnoredAny>(&self.connection, self.call()?).await?;
+        page.total_size
+            .ok_or(InvalidAnswer::Unexpected("Salesforce does not know how many rows there are").into())
+    }
+}
+
 impl<T: DeserializeOwned> Query<T> {
     /// The rows, as a stream that needs memory for two pages: the next one is fetched while this one is read.
     ///

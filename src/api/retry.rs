@@ -29,31 +29,85 @@ pub(crate) enum Failure {
     Final,
 }
 
-/// The bounds of trying again.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Policy {
-    /// Tries after the first one.
-    pub(crate) retries: u32,
-    /// The wait before the first retry; doubled for each further one.
-    pub(crate) first_wait: Duration,
-    /// The longest wait, also when the server asks for more: then the caller hears of it at once.
-    pub(crate) longest_wait: Duration,
-    /// No retry begins later than this after the call began.
-    pub(crate) budget: Duration,
+/// How a connection tries again: give it to [`Connection::with_retry`](super::Connection::with_retry).
+///
+/// A call is sent again only when that can do no harm: when Salesforce certainly did not get it or did nothing (no
+/// connection, a locked row), or when it may take effect twice (reads, deletions, upserts by external id, and what is
+/// [said to be so](Self::idempotent)). The API limit is never asked again.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_salesforce::Retry;
+///
+/// let patient = Retry::default().retries(6).budget(Duration::from_secs(60));
+/// assert_ne!(patient, Retry::none());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Retry {
+    retries: u32,
+    first_wait: Duration,
+    longest_wait: Duration,
+    budget: Duration,
+    idempotent: Option<bool>,
 }
 
-impl Default for Policy {
+impl Default for Retry {
     fn default() -> Self {
         Self {
             retries: 3,
             first_wait: Duration::from_millis(200),
             longest_wait: Duration::from_secs(5),
             budget: Duration::from_secs(20),
+            idempotent: None,
         }
     }
 }
 
-impl Policy {
+impl Retry {
+    /// No second try.
+    pub fn none() -> Self {
+        Self { retries: 0, ..Self::default() }
+    }
+
+    /// How many tries there are after the first; 3 unless said otherwise.
+    pub fn retries(self, retries: u32) -> Self {
+        Self { retries, ..self }
+    }
+
+    /// The wait before the first retry, of which at least half is kept; doubled for each further one. 200 milliseconds
+    /// unless said otherwise.
+    pub fn first_wait(self, first_wait: Duration) -> Self {
+        Self { first_wait, ..self }
+    }
+
+    /// The longest wait, 5 seconds unless said otherwise. When Salesforce asks for more (`Retry-After`), the caller hears
+    /// of it at once.
+    pub fn longest_wait(self, longest_wait: Duration) -> Self {
+        Self { longest_wait, ..self }
+    }
+
+    /// No retry begins later than this after the call began; 20 seconds unless said otherwise.
+    pub fn budget(self, budget: Duration) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// Whether the calls may take effect twice without harm: `true` for changes that set values and creations that a
+    /// duplicate rule guards, `false` for reads that are better not repeated. Unsaid, each call knows for itself.
+    pub fn idempotent(self, idempotent: bool) -> Self {
+        Self { idempotent: Some(idempotent), ..self }
+    }
+
+    /// What counts for a call that would say `replay` of itself.
+    pub(crate) fn replay(&self, replay: Replay) -> Replay {
+        match self.idempotent {
+            Some(true) => Replay::Harmless,
+            Some(false) => Replay::Harmful,
+            None => replay,
+        }
+    }
+
     /// How long to wait before sending again, or `None` when the failure is the call's result.
     ///
     /// `done` counts the retries so far, `spent` is the time since the call began, `jitter` a random number from 0 to 1
@@ -66,7 +120,7 @@ impl Policy {
         spent: Duration,
         jitter: f64,
     ) -> Option<Duration> {
-        let asked = match (failure, replay) {
+        let asked = match (failure, self.replay(replay)) {
             (Failure::NeverSent | Failure::RowLocked, _) | (Failure::AnswerLost, Replay::Harmless) => {
                 Duration::ZERO
             }
@@ -93,7 +147,7 @@ mod tests {
     const BUSY: Failure = Failure::Busy { retry_after: None };
 
     fn retried(replay: Replay, failure: Failure) -> bool {
-        Policy::default().wait(replay, failure, 0, Duration::ZERO, 0.5).is_some()
+        Retry::default().wait(replay, failure, 0, Duration::ZERO, 0.5).is_some()
     }
 
     // The idempotency table of the requirements, line by line.
@@ -112,8 +166,21 @@ mod tests {
     }
 
     #[test]
+    fn the_caller_may_know_better() {
+        for (idempotent, harmless, harmful) in
+            [(None, true, false), (Some(true), true, true), (Some(false), false, false)]
+        {
+            let retry = Retry { idempotent, ..Retry::default() };
+            let again = |replay| retry.wait(replay, Failure::AnswerLost, 0, Duration::ZERO, 0.5).is_some();
+            assert_eq!((again(Replay::Harmless), again(Replay::Harmful)), (harmless, harmful));
+            assert!(retry.wait(Replay::Harmless, Failure::Final, 0, Duration::ZERO, 0.5).is_none());
+        }
+        assert_eq!(Retry::none().wait(Replay::Harmless, BUSY, 0, Duration::ZERO, 0.5), None);
+    }
+
+    #[test]
     fn a_wait_the_server_asks_for_is_kept_or_surfaces_at_once() {
-        let policy = Policy::default();
+        let policy = Retry::default();
         let wait = |seconds| {
             let failure = Failure::Busy { retry_after: Some(Duration::from_secs(seconds)) };
             policy.wait(Replay::Harmless, failure, 0, Duration::ZERO, 1.0)
@@ -126,7 +193,7 @@ mod tests {
     proptest! {
         #[test]
         fn retries_end(done in 0_u32..100, spent in 0_u64..100, jitter in any::<f64>()) {
-            let policy = Policy::default();
+            let policy = Retry::default();
             let spent = Duration::from_secs(spent);
             if let Some(wait) = policy.wait(Replay::Harmless, BUSY, done, spent, jitter) {
                 prop_assert!(done < policy.retries);

@@ -5,15 +5,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::{
     Method, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use tokio::time::Instant;
 
 use super::{
-    ApiUsage, Connection,
+    ApiUsage, Connection, compress,
     path::ResourcePath,
     refusal::{self, Kind},
-    retry::{Failure, Policy, Replay},
+    retry::{Failure, Replay},
 };
 use crate::{
     Error, Result,
@@ -26,6 +26,7 @@ pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(60);
 /// The largest answer that is read unless the call says otherwise.
 pub(crate) const MAX_ANSWER: usize = 32 * 1024 * 1024;
 
+const CALL_OPTIONS: HeaderName = HeaderName::from_static("sforce-call-options");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A call to the API, independent of the token and the instance it will be sent with.
@@ -73,8 +74,14 @@ impl Connection {
     /// Sends a call until it has an answer that says yes, or an error that sending again does not change.
     ///
     /// An expired token is refreshed at most once, and the call then sent once more: Salesforce had refused it before
-    /// doing anything. Other failures are retried as [`Policy`] says.
+    /// doing anything. Other failures are retried as the connection's [`Retry`](super::Retry) says.
     pub(crate) async fn send(&self, call: Call) -> Result<Answer> {
+        if self.is_optional()
+            && let Some(usage) = self.org().usage.above(self.shared().manners.optional_until_percent)
+        {
+            return Err(Error::Shed { usage });
+        }
+        let call = compress::call(call).await;
         let began = Instant::now();
         let mut grant = self.grant().current()?;
         let mut refreshed = false;
@@ -83,10 +90,12 @@ impl Connection {
         loop {
             let (failure, error) = match self.exchange(&call, &grant).await? {
                 Ok(answer) if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED => {
+                    self.org().note(None);
                     return Ok(answer);
                 }
                 Ok(answer) => {
                     let refusal = refusal::read(answer.status.as_u16(), &answer.body, answer.retry_after());
+                    self.org().note(Some(&refusal.error));
                     match refusal.kind {
                         Kind::TokenExpired if !refreshed => {
                             refreshed = true;
@@ -103,8 +112,7 @@ impl Connection {
                 }
                 Err(error) => (failure(&error), Error::Http(error)),
             };
-            let wait =
-                Policy::default().wait(call.replay, failure, retries, began.elapsed(), random_fraction());
+            let wait = self.retry().wait(call.replay, failure, retries, began.elapsed(), random_fraction());
             let Some(wait) = wait else { return Err(error) };
             tracing::debug!(grant = %grant.key, method = %call.method, ?failure, ?wait, "asking Salesforce again");
             maybe_done |= matches!(failure, Failure::AnswerLost | Failure::Busy { .. });
@@ -120,6 +128,9 @@ impl Connection {
         let url = call.path.on(&grant.instance_url)?;
         let mut headers = call.headers.clone();
         headers.insert(AUTHORIZATION, grant.bearer.clone());
+        if let Some(options) = self.call_options() {
+            headers.entry(CALL_OPTIONS).or_insert_with(|| options.clone());
+        }
         let request = Request {
             method: call.method.clone(),
             url,
@@ -128,11 +139,13 @@ impl Connection {
             deadline: self.deadline(),
             max_bytes: call.max_bytes,
         };
+        let turn = self.org().turn().await?;
         let outcome = self.http().send(request).await;
+        drop(turn);
         if let Ok(answer) = &outcome {
             let usage = answer.headers.get("sforce-limit-info").and_then(|value| value.to_str().ok());
             if let Some(usage) = usage.and_then(ApiUsage::parse) {
-                self.usage().set(usage);
+                self.org().usage.set(usage);
             }
         }
         Ok(outcome)

@@ -1,32 +1,49 @@
-//! What the connections of one app share: how much of each organization's API is used, and what objects look like.
+//! What the connections of one app share: what each organization has in common, and what objects look like.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use super::{describe::DescribeCache, usage::LatestUsage};
+use super::{CallOptions, describe::DescribeCache, org::Org};
 use crate::OrgId;
 
 /// So many organizations are remembered before those that no connection uses are let go.
 const SWEEP_ABOVE: usize = 1_024;
 
-#[derive(Debug, Default)]
+/// How the app treats organizations.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiManners {
+    pub(crate) concurrent_calls: usize,
+    pub(crate) queue: Duration,
+    pub(crate) optional_until_percent: u8,
+    pub(crate) call_options: CallOptions,
+}
+
+#[derive(Debug)]
 pub(crate) struct ApiShared {
-    usage: Mutex<HashMap<OrgId, Arc<LatestUsage>>>,
+    pub(super) manners: ApiManners,
+    orgs: Mutex<HashMap<OrgId, Arc<Org>>>,
     pub(super) describes: DescribeCache,
 }
 
 impl ApiShared {
-    /// The usage of an organization, whose calls all count together.
-    pub(super) fn usage(&self, org: OrgId) -> Arc<LatestUsage> {
-        let mut all = self.usage.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(usage) = all.get(&org) {
-            return Arc::clone(usage);
+    pub(crate) fn new(manners: ApiManners) -> Self {
+        Self { manners, orgs: Mutex::default(), describes: DescribeCache::default() }
+    }
+
+    /// What the connections to an organization share.
+    pub(super) fn org(&self, id: OrgId) -> Arc<Org> {
+        let mut all = self.orgs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(org) = all.get(&id) {
+            return Arc::clone(org);
         }
         if all.len() >= SWEEP_ABOVE {
-            all.retain(|_, usage| Arc::strong_count(usage) > 1);
+            all.retain(|_, org| Arc::strong_count(org) > 1);
         }
-        Arc::clone(all.entry(org).or_default())
+        let org = Arc::new(Org::new(self.manners.concurrent_calls, self.manners.queue));
+        all.insert(id, Arc::clone(&org));
+        org
     }
 }

@@ -1,6 +1,12 @@
 //! How much of the organization's API allocation is used up.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+/// How long a usage that was told counts as today's.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// How many API calls the organization has made in the last 24 hours, and how many it may make.
 ///
@@ -14,6 +20,11 @@ pub struct ApiUsage {
 }
 
 impl ApiUsage {
+    /// Whether more than so many hundredths of the allocation are used up.
+    pub(crate) fn is_above(&self, percent: u8) -> bool {
+        u64::from(self.used) * 100 > u64::from(self.allowed) * u64::from(percent)
+    }
+
     /// Reads the header's value. An app with a quota of its own gets more than one member; the organization's counts.
     pub(crate) fn parse(header: &str) -> Option<Self> {
         let usage = header.split(',').find_map(|member| member.trim().strip_prefix("api-usage="))?;
@@ -23,18 +34,39 @@ impl ApiUsage {
 }
 
 /// The latest [`ApiUsage`], without a lock: both numbers in one word. An allocation of 0 calls means "not known".
-#[derive(Debug, Default)]
-pub(crate) struct LatestUsage(AtomicU64);
+#[derive(Debug)]
+pub(crate) struct LatestUsage {
+    numbers: AtomicU64,
+    born: Instant,
+    /// Milliseconds since then.
+    told_at: AtomicU64,
+}
+
+impl Default for LatestUsage {
+    fn default() -> Self {
+        Self { numbers: AtomicU64::new(0), born: Instant::now(), told_at: AtomicU64::new(0) }
+    }
+}
 
 impl LatestUsage {
     pub(crate) fn set(&self, usage: ApiUsage) {
-        self.0.store(u64::from(usage.used) << 32 | u64::from(usage.allowed), Ordering::Relaxed);
+        self.numbers.store(u64::from(usage.used) << 32 | u64::from(usage.allowed), Ordering::Relaxed);
+        let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.told_at.store(now, Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self) -> Option<ApiUsage> {
-        let word = self.0.load(Ordering::Relaxed);
+        let word = self.numbers.load(Ordering::Relaxed);
         let usage = ApiUsage { used: (word >> 32) as u32, allowed: word as u32 };
         (usage.allowed > 0).then_some(usage)
+    }
+
+    /// The usage, if it is above so much of the allocation and was told within the last minute. An older one says nothing
+    /// about now: a call must find out.
+    pub(crate) fn above(&self, percent: u8) -> Option<ApiUsage> {
+        let usage = self.get().filter(|usage| usage.is_above(percent))?;
+        let told_at = Duration::from_millis(self.told_at.load(Ordering::Relaxed));
+        (self.born.elapsed().saturating_sub(told_at) < FRESH).then_some(usage)
     }
 }
 

@@ -74,6 +74,10 @@ impl Config {
             check.problem("idle_lifetime_seconds", "must be above 0 and not above absolute_lifetime_seconds");
         }
 
+        let has_secret = self.client_secret.is_some();
+        let service = self.service.as_ref().and_then(|service| service.check(&mut check, has_secret));
+        let api = self.api.check(&mut check);
+
         match (public_url, default_host, redirect_uri, scopes, api_version, keys, after_login, after_logout) {
             (
                 Some(public_url),
@@ -105,18 +109,20 @@ impl Config {
                 keep_alive: self
                     .keep_alive_days
                     .map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
+                service,
+                api,
             }),
             _ => Err(ConfigError::new(check.problems)),
         }
     }
 }
 
-struct Check {
+pub(super) struct Check {
     problems: Vec<Problem>,
 }
 
 impl Check {
-    fn problem(&mut self, setting: &'static str, fix: impl Into<String>) {
+    pub(super) fn problem(&mut self, setting: &'static str, fix: impl Into<String>) {
         self.problems.push(Problem { setting, fix: fix.into() });
     }
 
@@ -171,7 +177,7 @@ impl Check {
         }
     }
 
-    fn login_host(&mut self, setting: &'static str, text: &str) -> Option<LoginHost> {
+    pub(super) fn login_host(&mut self, setting: &'static str, text: &str) -> Option<LoginHost> {
         match text.trim().parse::<LoginHost>() {
             Ok(host) => Some(host),
             Err(error) => {

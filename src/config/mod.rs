@@ -1,11 +1,17 @@
 //! Settings: what an app may set, where it comes from, and what makes a set-up too weak to start.
 
+mod api;
 mod check;
 mod problem;
+mod service;
 mod settings;
 
-pub use self::problem::{ConfigError, Problem};
 pub(crate) use self::settings::{Paths, Settings};
+pub use self::{
+    api::ApiConfig,
+    problem::{ConfigError, Problem},
+    service::ServiceConfig,
+};
 
 use std::collections::BTreeMap;
 
@@ -60,6 +66,10 @@ pub struct Config {
     /// Renews grants that were not used for so many days, for apps whose refresh token policy ends unused tokens. Absent:
     /// not at all.
     pub keep_alive_days: Option<u16>,
+    /// The user that background jobs work as. `SALESFORCE_SERVICE_URL` and others.
+    pub service: Option<ServiceConfig>,
+    /// How each organization's API is treated.
+    pub api: ApiConfig,
 }
 
 impl Default for Config {
@@ -83,6 +93,8 @@ impl Default for Config {
             idle_lifetime_seconds: 24 * 60 * 60,
             absolute_lifetime_seconds: 30 * 24 * 60 * 60,
             keep_alive_days: None,
+            service: None,
+            api: ApiConfig::default(),
         }
     }
 }
@@ -167,6 +179,7 @@ impl Config {
         if let Some(scopes) = variable("SALESFORCE_SCOPES") {
             config.scopes = scopes;
         }
+        config.service = ServiceConfig::from_variables(variable);
         config.api_version = variable("SALESFORCE_API_VERSION");
         config.keys = variable("SALESFORCE_KEYS").map(Secret::new);
         if let Some(store) = variable("SALESFORCE_STORE") {

@@ -7,8 +7,8 @@ use url::Url;
 use super::SessionMode;
 use crate::{
     Secret,
-    api::ApiVersion,
-    oauth::{LoginHost, Scopes},
+    api::{ApiManners, ApiVersion},
+    oauth::{LoginHost, Scopes, ServiceUser},
     store::KeyRing,
     web::return_to::ReturnTo,
 };
@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) idle_lifetime: Duration,
     pub(crate) absolute_lifetime: Duration,
     pub(crate) keep_alive: Option<Duration>,
+    pub(crate) service: Option<ServiceUser>,
+    pub(crate) api: ApiManners,
 }
 
 impl Settings {

@@ -129,8 +129,9 @@ impl Cell {
         let mut state = self.lock();
         let outcome = match &renewed {
             Ok(live) => Outcome::Moved(live.version),
-            Err(GrantError::LoginOver) => Outcome::Over,
             Err(GrantError::Unavailable { retry_after, .. }) => Outcome::Failed { again_in: *retry_after },
+            // (A grant of a person is never one of a service user.)
+            Err(GrantError::LoginOver | GrantError::ServiceRefused(_)) => Outcome::Over,
         };
         let counts = state.machine.finished(from, outcome, now);
         match renewed {

@@ -7,18 +7,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 use super::{
     AppKey, GrantError, GrantKey, LiveGrant, Version,
     cell::{Cell, Step},
     refresh::Refresh,
+    service::ServiceGrant,
 };
 use crate::{
     background::Spawner,
     clock::Clock,
     events::Events,
-    oauth::OAuthClient,
+    oauth::{LoginHost, OAuthClient, ServiceUser},
     store::{GrantRecord, KeyRing, Store, StoreError},
 };
 
@@ -55,6 +56,15 @@ pub(crate) struct Engine {
     pub(super) parts: EngineParts,
     pub(super) token_calls: Semaphore,
     cells: Mutex<HashMap<GrantKey, Arc<Cell>>>,
+    services: Mutex<HashMap<ServiceKey, Arc<ServiceGrant>>>,
+}
+
+/// Names a service user: which app, at which host, and as whom.
+#[derive(PartialEq, Eq, Hash)]
+struct ServiceKey {
+    app: Option<String>,
+    host: LoginHost,
+    username: Option<String>,
 }
 
 impl fmt::Debug for Engine {
@@ -70,38 +80,63 @@ struct NoOutcome;
 
 /// One grant as a connection holds it: by reference, so that it always uses the current tokens.
 #[derive(Clone)]
-pub(crate) struct GrantHandle {
-    cell: Arc<Cell>,
-    engine: Arc<Engine>,
+pub(crate) struct GrantHandle(Holder);
+
+#[derive(Clone)]
+enum Holder {
+    Person {
+        cell: Arc<Cell>,
+        engine: Arc<Engine>,
+    },
+    /// With the token it began with.
+    Service {
+        grant: Arc<ServiceGrant>,
+        engine: Arc<Engine>,
+        first: Arc<LiveGrant>,
+    },
 }
 
 impl fmt::Debug for GrantHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GrantHandle({:?})", self.cell.key())
+        write!(f, "GrantHandle({:?})", self.key())
     }
 }
 
 impl GrantHandle {
+    fn person(cell: Arc<Cell>, engine: Arc<Engine>) -> Self {
+        Self(Holder::Person { cell, engine })
+    }
+
     /// Which grant.
     pub(crate) fn key(&self) -> GrantKey {
-        self.cell.key()
+        match &self.0 {
+            Holder::Person { cell, .. } => cell.key(),
+            Holder::Service { grant, first, .. } => grant.current().map_or(first.key, |live| live.key),
+        }
     }
 
     /// The tokens to use now.
     pub(crate) fn current(&self) -> Result<Arc<LiveGrant>, GrantError> {
-        self.cell.current().ok_or(GrantError::LoginOver)
+        match &self.0 {
+            Holder::Person { cell, .. } => cell.current().ok_or(GrantError::LoginOver),
+            Holder::Service { grant, first, .. } => Ok(grant.current().unwrap_or_else(|| Arc::clone(first))),
+        }
     }
 
     /// The tokens to use after those of version `used` were refused. At most one refresh is on its way; dropping this
     /// future does not end it.
     pub(crate) async fn refresh(&self, used: Version) -> Result<Arc<LiveGrant>, GrantError> {
-        let mut waiting = match self.cell.need(used, self.engine.parts.clock.instant()) {
+        let (cell, engine) = match &self.0 {
+            Holder::Person { cell, engine } => (cell, engine),
+            Holder::Service { grant, engine, .. } => return grant.renew(engine, used).await,
+        };
+        let mut waiting = match cell.need(used, engine.parts.clock.instant()) {
             Step::Use(live) => return Ok(live),
             Step::Fail(error) => return Err(error),
             Step::Wait(waiting) => waiting,
             Step::Begin { from, result, waiting } => {
-                let refresh = Refresh::new(Arc::clone(&self.engine), Arc::clone(&self.cell), from, result);
-                self.engine.parts.background.spawn(refresh.run());
+                let refresh = Refresh::new(Arc::clone(engine), Arc::clone(cell), from, result);
+                engine.parts.background.spawn(refresh.run());
                 waiting
             }
         };
@@ -109,7 +144,7 @@ impl GrantHandle {
     }
 }
 
-async fn outcome(waiting: &mut watch::Receiver<Option<super::cell::Renewed>>) -> super::cell::Renewed {
+pub(super) async fn outcome(waiting: &mut super::cell::Waiting) -> super::cell::Renewed {
     match tokio::time::timeout(MAX_WAIT, waiting.wait_for(Option::is_some)).await {
         Ok(Ok(outcome)) => match &*outcome {
             Some(outcome) => outcome.clone(),
@@ -121,7 +156,8 @@ async fn outcome(waiting: &mut watch::Receiver<Option<super::cell::Renewed>>) ->
 
 impl Engine {
     pub(crate) fn new(parts: EngineParts) -> Arc<Self> {
-        Arc::new(Self { parts, token_calls: Semaphore::new(MAX_TOKEN_CALLS), cells: Mutex::default() })
+        let token_calls = Semaphore::new(MAX_TOKEN_CALLS);
+        Arc::new(Self { parts, token_calls, cells: Mutex::default(), services: Mutex::default() })
     }
 
     /// The client that the background thread uses.
@@ -149,14 +185,35 @@ impl Engine {
                 }
             }
         }
-        Some(GrantHandle { cell, engine: Arc::clone(self) })
+        Some(GrantHandle::person(cell, Arc::clone(self)))
     }
 
     /// A handle on a grant that was just made.
     pub(super) fn handle_of(self: &Arc<Self>, live: LiveGrant) -> GrantHandle {
         let cell = self.cell(live.key);
         cell.adopt(live, self.parts.clock.instant());
-        GrantHandle { cell, engine: Arc::clone(self) }
+        GrantHandle::person(cell, Arc::clone(self))
+    }
+
+    /// The handle of a service user, whose token is got first if there is none yet.
+    pub(crate) async fn service(self: &Arc<Self>, user: &ServiceUser) -> Result<GrantHandle, GrantError> {
+        let grant = self.service_grant(user);
+        let first = grant.token(self).await?;
+        Ok(GrantHandle(Holder::Service { grant, engine: Arc::clone(self), first }))
+    }
+
+    fn service_grant(self: &Arc<Self>, user: &ServiceUser) -> Arc<ServiceGrant> {
+        let key = ServiceKey {
+            app: user.app.as_ref().map(|app| app.client_id.clone()),
+            host: user.host.clone(),
+            username: user.username().map(str::to_owned),
+        };
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        if services.len() >= SWEEP_ABOVE && services.len() == services.capacity() {
+            services.retain(|_, grant| Arc::strong_count(grant) > 1);
+        }
+        let grant = services.entry(key).or_insert_with(|| ServiceGrant::new(self, user.clone()));
+        Arc::clone(grant)
     }
 
     /// The cell of `key`, made if there is none.

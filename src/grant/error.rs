@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
+use crate::oauth::OAuthError;
+
 /// Why there is no usable token.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -18,6 +20,9 @@ pub(crate) enum GrantError {
         #[source]
         source: Arc<dyn StdError + Send + Sync>,
     },
+    /// Salesforce gives the service user no token. Only a person can mend that.
+    #[error("Salesforce gives the service user no token")]
+    ServiceRefused(#[source] Arc<OAuthError>),
 }
 
 /// The last refresh failed a moment ago.

@@ -11,6 +11,7 @@ mod machine;
 mod model;
 mod overview;
 mod refresh;
+mod service;
 #[cfg(test)]
 mod tests;
 

@@ -110,7 +110,7 @@ impl Refresh {
     fn publish(&mut self, renewed: Result<LiveGrant, GrantError>) {
         match &renewed {
             Ok(live) => tracing::info!(grant = %live.key, revision = live.version.revision, "token renewed"),
-            Err(GrantError::LoginOver) => {
+            Err(GrantError::LoginOver | GrantError::ServiceRefused(_)) => {
                 tracing::warn!(grant = %self.from.key, "the grant is no longer good")
             }
             Err(error @ GrantError::Unavailable { source, .. }) => {
@@ -336,7 +336,7 @@ fn unavailable(error: StoreError) -> GrantError {
 }
 
 /// 0.2 s, 0.4 s, ... with up to half of it more, so that processes do not march in step.
-fn backoff(retries: u32) -> Duration {
+pub(super) fn backoff(retries: u32) -> Duration {
     let base = Duration::from_millis(200 << retries.min(6));
     let mut random = [0; 1];
     let _ = getrandom::fill(&mut random);

@@ -54,6 +54,11 @@ impl OAuthClient {
         Self { shared: Arc::new(Shared { app, keys: KeyCache::default() }), http }
     }
 
+    /// The same for another app.
+    pub(crate) fn with_app(&self, app: App) -> Self {
+        Self::new(app, self.http.clone())
+    }
+
     pub(super) fn app(&self) -> &App {
         &self.shared.app
     }

@@ -34,6 +34,12 @@ pub enum OAuthError {
     /// There is no answer.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// Client credentials were asked for at a shared login host. Nothing was sent.
+    #[error("client credentials are given at a My Domain only (https://yourcompany.my.salesforce.com)")]
+    NeedsMyDomain,
+    /// An assertion could not be signed. Nothing was sent.
+    #[error("the assertion could not be signed")]
+    Signing,
 }
 
 /// What is wrong with an answer.
@@ -102,6 +108,7 @@ impl OAuthError {
             Self::Http(error) => error.is_transient(),
             // HTML with status 200 is a maintenance page more often than not.
             Self::Answer(fault) => *fault == AnswerFault::Malformed,
+            Self::NeedsMyDomain | Self::Signing => false,
         }
     }
 

@@ -72,6 +72,11 @@ impl LoginHost {
         format!("https://{name}.my.salesforce.com").parse()
     }
 
+    /// Whether all organizations share this host: nothing in it says which one is meant.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self.url.host_str(), Some("login.salesforce.com" | "test.salesforce.com"))
+    }
+
     /// The host's URL, with the path of a site if there is one.
     pub fn as_url(&self) -> &Url {
         &self.url

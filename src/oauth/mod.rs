@@ -13,6 +13,7 @@ mod identity;
 mod jwks;
 mod manage;
 mod scopes;
+mod service;
 mod tokens;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use self::{
     identity::{Identity, UserInfo},
     manage::{Introspection, TokenKind},
     scopes::{InvalidScopes, Scopes},
+    service::{InvalidPrivateKey, PrivateKey, ServiceUser},
     tokens::{IdentityUrl, TokenSet},
 };
 pub(crate) use self::{host::is_loopback, identity::bearer};

@@ -69,7 +69,7 @@ impl Answer {
                     | InvalidRequest::Method
                     | InvalidRequest::Header,
                 ) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong in this app."),
-                Error::NotMounted => {
+                Error::NotMounted | Error::ServiceUser(_) | Error::NoServiceUser => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "not_set_up", "This app is not set up correctly.")
                 }
                 Error::SessionRefused { .. } => {

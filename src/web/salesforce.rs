@@ -18,7 +18,7 @@ use crate::{
         keep_alive,
     },
     http::{HttpClient, HttpError, Outbound},
-    oauth::{App, LoginHost, OAuthClient, TokenSet},
+    oauth::{App, LoginHost, OAuthClient, ServiceUser, TokenSet},
     store::{Location, OpenError, Store, Subject},
 };
 
@@ -121,6 +121,55 @@ impl Salesforce {
         grant.map(|grant| self.connection(grant)).ok_or(Error::LoginRequired)
     }
 
+    /// A connection of the app's own service user, for work that no person asked for. It is the same [`Connection`] that
+    /// handlers get: one function can serve both.
+    ///
+    /// The first call gets a token; all connections of the user share it, and the call that finds it expired gets a new
+    /// one. No login, no store and no refresh token is involved.
+    ///
+    /// ```
+    /// # use salesforce_fake_org::FakeOrg;
+    /// use actix_salesforce::{Connection, Result, Salesforce, oauth::ServiceUser};
+    ///
+    /// /// Called by a handler with the visitor's connection, and by the nightly job with the service user's.
+    /// async fn count_accounts(sf: &Connection) -> Result<u64> {
+    ///     sf.query::<()>("SELECT COUNT() FROM Account").count().await
+    /// }
+    ///
+    /// # #[actix_web::main]
+    /// # async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    /// # let org = FakeOrg::builder().rows(40).execution_user("ada@example.com").start().await?;
+    /// # let my_domain = org.instance_url();
+    /// let salesforce = Salesforce::builder()
+    ///     .client_id("3MVG9...")
+    ///     .client_secret("...")
+    ///     .service_user(ServiceUser::client_credentials(my_domain.parse()?))
+    /// #   .client_id(org.client_id()).client_secret(org.client_secret())
+    ///     .build()
+    ///     .await?;
+    /// let sf = salesforce.service_connection().await?;
+    /// assert_eq!(count_accounts(&sf).await?, 40);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoServiceUser`] when none is set; [`Error::ServiceUser`] when Salesforce refuses it a token, which only an
+    /// administrator can mend; [`Error::Unavailable`] when Salesforce cannot be reached.
+    pub async fn service_connection(&self) -> Result<Connection> {
+        let user = self.inner.settings.service.as_ref().ok_or(Error::NoServiceUser)?;
+        self.connection_as(user).await
+    }
+
+    /// A connection of any service user, for apps that have several. Connections of the same app, host and user name share
+    /// one token.
+    ///
+    /// # Errors
+    /// As [`service_connection`](Self::service_connection). A host that is neither Salesforce's nor one of the settings
+    /// is refused: name it as an allowed origin.
+    pub async fn connection_as(&self, user: &ServiceUser) -> Result<Connection> {
+        Ok(self.connection(self.engine().service(user).await?))
+    }
+
     /// Who is logged in: the logins of a user, of an organization, or all.
     ///
     /// # Errors
@@ -205,6 +254,7 @@ impl Salesforce {
 pub struct Builder {
     config: Config,
     store: Option<Arc<dyn Store>>,
+    service: Option<ServiceUser>,
     events: Events,
     clock: Clock,
 }
@@ -218,7 +268,7 @@ impl fmt::Debug for Builder {
 /// Settings of an app's own file or environment, to which code adds the rest: a store, a listener.
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
-        Self { config, store: None, events: Events::default(), clock: Clock::system() }
+        Self { config, store: None, service: None, events: Events::default(), clock: Clock::system() }
     }
 }
 
@@ -343,6 +393,32 @@ impl Builder {
         self
     }
 
+    /// The user that background jobs work as: see [`Salesforce::service_connection`].
+    pub fn service_user(mut self, user: ServiceUser) -> Self {
+        self.service = Some(user);
+        self
+    }
+
+    /// How many calls to one organization may be under way in this process, and how long others wait for their turn.
+    pub fn concurrent_calls(mut self, limit: usize, queue: std::time::Duration) -> Self {
+        self.config.api.concurrent_calls = limit;
+        self.config.api.queue_milliseconds = u64::try_from(queue.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// How much of an organization's daily calls may be used before those of [optional](crate::Connection::optional)
+    /// connections are refused, in percent.
+    pub fn optional_until_percent(mut self, percent: u8) -> Self {
+        self.config.api.optional_until_percent = percent;
+        self
+    }
+
+    /// What this app calls itself towards Salesforce.
+    pub fn client_name(mut self, name: impl Into<String>) -> Self {
+        self.config.api.client_name = Some(name.into());
+        self
+    }
+
     /// Has `listener` told of every [`Event`], once it is certain. It runs on the crate's own thread or a worker's, and
     /// everything waits for it: hand long work on, for example through a channel.
     ///
@@ -363,13 +439,15 @@ impl Builder {
     /// # Errors
     /// All settings that are missing or wrong at once, each with its fix.
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
-        let Self { config, store, events, clock } = self;
+        let Self { config, store, service, events, clock } = self;
         let problem = |error: OpenError| Problem { setting: "SALESFORCE_STORE", fix: error.to_string() };
         let location =
             store.map_or_else(|| Location::parse(config.store.expose()), |store| Ok(Location::Given(store)));
         let checked = config.check(location.as_ref().is_ok_and(Location::is_durable));
         let (settings, location) = match (checked, location.map_err(problem)) {
-            (Ok(settings), Ok(location)) => (settings, location),
+            (Ok(settings), Ok(location)) => {
+                (Settings { service: service.or(settings.service), ..settings }, location)
+            }
             (Ok(_), Err(problem)) => return Err(ConfigError::new(vec![problem])),
             (Err(error), Err(problem)) => return Err(error.and(problem)),
             (Err(error), Ok(_)) => return Err(error),
@@ -393,6 +471,7 @@ fn start(
 ) -> std::result::Result<Salesforce, Box<dyn std::error::Error + Send + Sync>> {
     let login_origins = std::iter::once(&settings.default_host)
         .chain(settings.hosts.values())
+        .chain(settings.service.iter().map(|user| &user.host))
         .map(|host| host.as_url().clone());
     let outbound = Arc::new(Outbound::new(login_origins.chain(settings.allowed_origins.iter().cloned())));
     let http = HttpClient::new(Arc::clone(&outbound))?;
@@ -413,7 +492,7 @@ fn start(
         let spawner = background.spawner();
         spawner.spawn(keep_alive::run(Arc::downgrade(&engine), spawner.clone(), unused_for));
     }
-    let api = Arc::new(ApiShared::default());
+    let api = Arc::new(ApiShared::new(settings.api.clone()));
     let inner = Inner { settings, outbound, oauth, http, api, engine, background, clock };
     Ok(Salesforce { inner: Arc::new(inner) })
 }

@@ -1,15 +1,17 @@
 //! One request's way: logged, struck by a fault or handled, answered.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::header::CONTENT_ENCODING;
 use axum::http::request::Parts;
 use axum::http::{Request, Response, StatusCode, Uri};
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tower::ServiceExt as _;
@@ -28,6 +30,9 @@ pub(super) struct Hosts {
     login: Router,
     instance: Router,
 }
+
+/// The most that a compressed body is read to.
+const UNPACKED_LIMIT: u64 = 256 << 20;
 
 /// Salesforce's limit for request line and headers together.
 const HEAD_LIMIT: usize = 16_384;
@@ -77,6 +82,9 @@ impl Hosts {
         } else {
             let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
                 return Outcome::Cut;
+            };
+            let Some(body) = unpacked(&parts, body) else {
+                return Outcome::Answer(status_only(StatusCode::BAD_REQUEST));
             };
             let form = web::call::form(&parts.headers, &body);
             self.org.log.body(number, &body, &form);
@@ -211,9 +219,23 @@ fn too_large(parts: &Parts) -> Option<Response<Body>> {
     } else {
         return None;
     };
+    Some(status_only(status))
+}
+
+fn status_only(status: StatusCode) -> Response<Body> {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = status;
-    Some(answer)
+    answer
+}
+
+/// Requests may be compressed with gzip; `None`: it says so and is not. (The status for that is unverified.)
+fn unpacked(parts: &Parts, body: Bytes) -> Option<Bytes> {
+    if parts.headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding != "gzip") {
+        return Some(body);
+    }
+    let mut plain = Vec::new();
+    GzDecoder::new(body.as_ref()).take(UNPACKED_LIMIT).read_to_end(&mut plain).ok()?;
+    Some(plain.into())
 }
 
 fn entry(host: Host, parts: &Parts, now: i64) -> log::Request {

@@ -17,7 +17,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::{ApiVersion, Connection};
+use super::{ApiManners, ApiShared, ApiVersion, Connection};
 use crate::{
     Secret,
     background::Background,
@@ -215,7 +215,13 @@ async fn connect_allowing<const N: usize>(server: &Server, others: [&Server; N])
         id_token: None,
         community_url: None,
     };
+    let manners = ApiManners {
+        concurrent_calls: 8,
+        queue: Duration::from_secs(5),
+        optional_until_percent: 80,
+        call_options: Default::default(),
+    };
     let host = server.origin.as_str().parse().unwrap();
     let grant = engine.save(tokens, Profile::default(), &host).await.unwrap();
-    (Connection::new(grant, http, ApiVersion::CURRENT, Arc::default()), background)
+    (Connection::new(grant, http, ApiVersion::CURRENT, Arc::new(ApiShared::new(manners))), background)
 }

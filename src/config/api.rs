@@ -1,0 +1,63 @@
+//! How the app treats each organization's API.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::check::Check;
+use crate::api::{ApiManners, CallOptions};
+
+/// How the app treats each organization's API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ApiConfig {
+    /// How many calls to one organization this process has under way at most; 64 unless said otherwise. Calls beyond that
+    /// wait, and calls to other organizations do not. (Salesforce itself lets 25 calls run that take longer than 20
+    /// seconds.)
+    pub concurrent_calls: usize,
+    /// How long a call waits for its turn, in milliseconds, before it fails with [`Error::Busy`](crate::Error::Busy);
+    /// 5,000 unless said otherwise.
+    pub queue_milliseconds: u64,
+    /// Calls of [optional](crate::Connection::optional) connections are refused once so much of the organization's daily
+    /// allocation is used, in percent; 80 unless said otherwise.
+    pub optional_until_percent: u8,
+    /// What this app calls itself towards Salesforce (`client` in `Sforce-Call-Options`): letters, digits and `-._/`, up to
+    /// 80.
+    pub client_name: Option<String>,
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self {
+            concurrent_calls: 64,
+            queue_milliseconds: 5_000,
+            optional_until_percent: 80,
+            client_name: None,
+        }
+    }
+}
+
+impl ApiConfig {
+    pub(super) fn check(&self, check: &mut Check) -> ApiManners {
+        if self.concurrent_calls == 0 {
+            check.problem("api.concurrent_calls", "must be above 0");
+        }
+        if self.optional_until_percent > 100 {
+            check.problem("api.optional_until_percent", "must be a percentage");
+        }
+        let call_options = match &self.client_name {
+            None => CallOptions::default(),
+            Some(name) => CallOptions::default().client(name).unwrap_or_else(|error| {
+                check.problem("api.client_name", error.to_string());
+                CallOptions::default()
+            }),
+        };
+        ApiManners {
+            concurrent_calls: self.concurrent_calls,
+            queue: Duration::from_millis(self.queue_milliseconds),
+            optional_until_percent: self.optional_until_percent,
+            call_options,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The service user's settings.
+
+use serde::Deserialize;
+
+use super::check::Check;
+use crate::{
+    Secret,
+    oauth::{App, PrivateKey, ServiceUser},
+};
+
+/// The user that background jobs work as. With a user name and a key tokens come by JWT bearer, without both by client
+/// credentials.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ServiceConfig {
+    /// Where its tokens come from: for client credentials a My Domain. `SALESFORCE_SERVICE_URL`.
+    pub url: String,
+    /// The name that the user logs in with. `SALESFORCE_SERVICE_USERNAME`.
+    pub username: Option<String>,
+    /// The private key, in PEM, whose certificate was uploaded to the app. `SALESFORCE_SERVICE_KEY`.
+    pub key: Option<Secret>,
+    /// The consumer key of another app than the one that people log in with. `SALESFORCE_SERVICE_CLIENT_ID`.
+    pub client_id: Option<String>,
+    /// That app's consumer secret. `SALESFORCE_SERVICE_CLIENT_SECRET`.
+    pub client_secret: Option<Secret>,
+}
+
+impl ServiceConfig {
+    pub(super) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        Some(Self {
+            url: variable("SALESFORCE_SERVICE_URL")?,
+            username: variable("SALESFORCE_SERVICE_USERNAME"),
+            key: variable("SALESFORCE_SERVICE_KEY").map(Secret::new),
+            client_id: variable("SALESFORCE_SERVICE_CLIENT_ID"),
+            client_secret: variable("SALESFORCE_SERVICE_CLIENT_SECRET").map(Secret::new),
+        })
+    }
+
+    /// `app_has_secret`: whether the app that people log in with has one.
+    pub(super) fn check(&self, check: &mut Check, app_has_secret: bool) -> Option<ServiceUser> {
+        let host = check.login_host("SALESFORCE_SERVICE_URL", &self.url)?;
+        let app = self
+            .client_id
+            .as_ref()
+            .map(|id| App { client_id: id.trim().to_owned(), client_secret: self.client_secret.clone() });
+        if app.is_none() && self.client_secret.is_some() {
+            check.problem(
+                "SALESFORCE_SERVICE_CLIENT_ID",
+                "set it too, or leave SALESFORCE_SERVICE_CLIENT_SECRET out: the login's app is used then",
+            );
+        }
+        let user = match (&self.username, &self.key) {
+            (Some(username), Some(key)) => match PrivateKey::from_pem(key) {
+                Ok(key) => ServiceUser::jwt_bearer(host, username.trim(), key),
+                Err(error) => {
+                    check.problem("SALESFORCE_SERVICE_KEY", error.to_string());
+                    return None;
+                }
+            },
+            (None, None) => {
+                if host.is_shared() {
+                    check.problem(
+                        "SALESFORCE_SERVICE_URL",
+                        "client credentials need a My Domain (https://yourcompany.my.salesforce.com); for a user name and \
+                         a key set SALESFORCE_SERVICE_USERNAME and SALESFORCE_SERVICE_KEY",
+                    );
+                }
+                let has_secret = app.as_ref().map_or(app_has_secret, |app| app.client_secret.is_some());
+                if !has_secret {
+                    check.problem(
+                        "SALESFORCE_CLIENT_SECRET",
+                        "client credentials need the app's secret (SALESFORCE_SERVICE_CLIENT_SECRET for another app)",
+                    );
+                }
+                ServiceUser::client_credentials(host)
+            }
+            (Some(_), None) => {
+                check.problem("SALESFORCE_SERVICE_KEY", "set it to the user's private key, in PEM");
+                return None;
+            }
+            (None, Some(_)) => {
+                check.problem("SALESFORCE_SERVICE_USERNAME", "set it to the name that the user logs in with");
+                return None;
+            }
+        };
+        Some(match app {
+            Some(app) => user.app(app),
+            None => user,
+        })
+    }
+}
