@@ -19,17 +19,40 @@ pub(super) enum Expr {
     Call { function: Path, argument: Option<Box<Expr>> },
 }
 
+impl Expr {
+    pub(super) fn offset(&self) -> usize {
+        match self {
+            Self::Field(path) | Self::Call { function: path, .. } => path.offset,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Query {
     pub(super) select: Select,
     pub(super) from: Path,
     pub(super) alias: Option<String>,
+    /// `FROM Contact c, c.Account a`: further names for parents.
+    pub(super) parents: Vec<(Path, String)>,
+    /// `USING SCOPE mine`.
+    pub(super) using: Option<Path>,
     pub(super) filter: Option<Condition>,
     pub(super) group: Vec<Expr>,
+    pub(super) totals: Totals,
     pub(super) having: Option<Condition>,
     pub(super) order: Vec<Order>,
     pub(super) limit: Option<u64>,
     pub(super) offset: Option<u64>,
+}
+
+/// Which subtotals `GROUP BY` adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Totals {
+    None,
+    /// `GROUP BY ROLLUP(a, b)`: also by `a` alone, and of all.
+    Rollup,
+    /// `GROUP BY CUBE(a, b)`: also by each subset.
+    Cube,
 }
 
 #[derive(Clone, Debug, PartialEq)]

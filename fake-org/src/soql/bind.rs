@@ -1,7 +1,7 @@
 //! Names → columns: which table and column a dotted path means.
 
 use super::Context;
-use super::ast::{At, Path};
+use super::ast::{At, Path, Query};
 use super::error;
 use crate::data::Refusal;
 use crate::data::schema::{Field, Object};
@@ -22,6 +22,8 @@ pub(super) struct Tables {
     pub(super) root: &'static Object,
     pub(super) joins: Vec<Join>,
     alias: Option<String>,
+    /// Other names of parents: `a` for `Account`.
+    parents: Vec<(String, Vec<String>)>,
 }
 
 /// A resolved path.
@@ -38,27 +40,75 @@ impl Column {
     }
 }
 
+/// Child to parent relationships of one path, and of one query (SOQL: Relationship Query Limitations).
 const LEVELS: usize = 5;
+const PARENTS: usize = 55;
 
 impl Tables {
-    pub(super) fn new(root: &'static Object, alias: Option<&str>) -> Self {
-        Self { root, joins: Vec::new(), alias: alias.map(str::to_owned) }
+    /// The tables of a query from `root`, with the names its FROM gives them.
+    pub(super) fn new(cx: &Context<'_>, root: &'static Object, query: &Query) -> Result<Self, Refusal> {
+        let mut tables = Self { alias: query.alias.clone(), ..Self::of(root) };
+        for (path, alias) in &query.parents {
+            let parts = tables.parts(&path.value);
+            tables.walk(cx, &parts, path.offset)?;
+            tables.parents.push((alias.clone(), parts));
+        }
+        Ok(tables)
+    }
+
+    /// A table on its own.
+    pub(super) fn of(root: &'static Object) -> Self {
+        Self { root, joins: Vec::new(), alias: None, parents: Vec::new() }
+    }
+
+    /// A dotted path without the root's name or alias, and with parents for their aliases.
+    fn parts(&self, path: &str) -> Vec<String> {
+        let mut parts: Vec<String> = path.split('.').map(str::to_owned).collect();
+        let first = parts.first().map_or("", String::as_str);
+        let alias = |alias: &str| first.eq_ignore_ascii_case(alias);
+        if let Some((_, parents)) = self.parents.iter().find(|(name, _)| alias(name)) {
+            let parents = parents.clone();
+            parts.splice(..1, parents);
+        } else if self.alias.as_deref().is_some_and(alias) || alias(self.root.name) {
+            parts.remove(0);
+        }
+        parts
     }
 
     pub(super) fn resolve(&mut self, cx: &Context<'_>, path: &Path) -> Result<Column, Refusal> {
         let At { value, offset } = path;
-        let mut parts: Vec<&str> = value.split('.').collect();
-        let named = |part: &str| {
-            part.eq_ignore_ascii_case(self.root.name)
-                || self.alias.as_deref().is_some_and(|alias| part.eq_ignore_ascii_case(alias))
-        };
+        let whole = || value.split('.').map(str::to_owned).collect::<Vec<_>>();
         // `Account.Name` from Account is its own name, unless Account has a parent called Account.
-        if parts.len() > 1 && named(parts[0]) && cx.schema.relationship(self.root, parts[0]).is_none() {
-            parts.remove(0);
-        }
+        let first = value.split('.').next().unwrap_or_default();
+        let is_parent = cx.schema.relationship(self.root, first).is_some();
+        let mut parts = if value.contains('.') && !is_parent { self.parts(value) } else { whole() };
         let last = parts.pop().unwrap_or_default();
+        let (table, object) = self.walk(cx, &parts, *offset)?;
+        let field = object.field(&last).ok_or_else(|| {
+            error::at(
+                cx.text,
+                *offset,
+                "INVALID_FIELD",
+                &format!(
+                    "No such column '{last}' on entity '{}'. If you are attempting to use a custom field, be sure \
+                     to append the '__c' after the custom field name. Please reference your WSDL or the describe \
+                     call for the appropriate names.",
+                    object.name
+                ),
+            )
+        })?;
+        Ok(Column { table, field })
+    }
+
+    /// The table of a parent, and its object.
+    fn walk(
+        &mut self,
+        cx: &Context<'_>,
+        parts: &[String],
+        offset: usize,
+    ) -> Result<(usize, &'static Object), Refusal> {
         if parts.len() > LEVELS {
-            return Err(error::at(cx.text, *offset, "MALFORMED_QUERY", "The maximum number of levels is 5"));
+            return Err(error::at(cx.text, offset, "MALFORMED_QUERY", "The maximum number of levels is 5"));
         }
         let mut table = 0;
         let mut object = self.root;
@@ -67,7 +117,7 @@ impl Tables {
             let Some((lookup, parent)) = cx.schema.relationship(object, part) else {
                 return Err(error::at(
                     cx.text,
-                    *offset,
+                    offset,
                     "INVALID_FIELD",
                     &format!(
                         "Didn't understand relationship '{part}' in field path. If you are attempting to use a \
@@ -82,20 +132,10 @@ impl Tables {
             table = self.join(&walked, parent, format!("t{table}.\"{}\"", lookup.name));
             object = parent;
         }
-        let field = object.field(last).ok_or_else(|| {
-            error::at(
-                cx.text,
-                *offset,
-                "INVALID_FIELD",
-                &format!(
-                    "No such column '{last}' on entity '{}'. If you are attempting to use a custom field, be sure \
-                     to append the '__c' after the custom field name. Please reference your WSDL or the describe \
-                     call for the appropriate names.",
-                    object.name
-                ),
-            )
-        })?;
-        Ok(Column { table, field })
+        if self.joins.len() > PARENTS {
+            return Err(Refusal::bad("QUERY_TOO_COMPLICATED", format!("more than {PARENTS} parents")));
+        }
+        Ok((table, object))
     }
 
     fn join(&mut self, path: &[String], object: &'static Object, on: String) -> usize {

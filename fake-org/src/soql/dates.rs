@@ -23,20 +23,16 @@ impl DateLiteral {
         if fixed.contains(&word.as_str()) {
             return Some(false);
         }
+        const COUNTED: [&str; 7] =
+            ["N_DAYS", "N_WEEKS", "N_MONTHS", "N_QUARTERS", "N_YEARS", "N_FISCAL_QUARTERS", "N_FISCAL_YEARS"];
+        const SINGLE: [&str; 6] = ["WEEK", "MONTH", "QUARTER", "YEAR", "FISCAL_QUARTER", "FISCAL_YEAR"];
         if let Some(unit) = word.strip_suffix("_AGO") {
-            return ["N_DAYS", "N_WEEKS", "N_MONTHS", "N_QUARTERS", "N_YEARS"]
-                .contains(&unit)
-                .then_some(true);
+            return COUNTED.contains(&unit).then_some(true);
         }
         let (lead, unit) = word.split_once('_')?;
-        if !["LAST", "THIS", "NEXT"].contains(&lead) {
-            return None;
-        }
-        let unit = unit.strip_prefix("FISCAL_").unwrap_or(unit);
-        match unit {
-            "WEEK" | "MONTH" | "QUARTER" | "YEAR" => Some(false),
-            "N_DAYS" | "N_WEEKS" | "N_MONTHS" | "N_QUARTERS" | "N_YEARS" | "N_FISCAL_QUARTERS"
-            | "N_FISCAL_YEARS" => (lead != "THIS").then_some(true),
+        match lead {
+            "LAST" | "NEXT" if COUNTED.contains(&unit) => Some(true),
+            "LAST" | "THIS" | "NEXT" if SINGLE.contains(&unit) => Some(false),
             _ => None,
         }
     }

@@ -7,37 +7,73 @@ use rusqlite::types::Value as Sql;
 
 use super::ast::{At, Condition, Expr, Literal, Op, Query};
 use super::bind::Tables;
+use super::dates::Range;
 use super::literal::unescape;
 use super::term::{Term, term};
 use super::{Context, error};
 use crate::base::ids;
-use crate::data::Refusal;
 use crate::data::schema::Kind;
+use crate::data::{Refusal, parse_date, parse_datetime};
 
 pub(super) struct Filter<'a> {
     cx: &'a Context<'a>,
     tables: &'a mut Tables,
-    /// Whether `SUM(Amount) > 5` may stand here: in HAVING.
-    aggregates: bool,
+    /// In HAVING: what the groups are by. Aggregates may stand there, and of fields only these.
+    groups: Option<&'a [Term]>,
+    /// What stands around the condition at hand.
+    inside: Inside,
+    semi_joins: usize,
     pub(super) params: Vec<Sql>,
 }
+
+/// Where a condition stands; semi-joins may not stand everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Inside {
+    Top,
+    /// ANDs only.
+    And,
+    /// OR at top level.
+    Or,
+    /// Deeper.
+    Nested,
+    /// The query of a semi-join.
+    SemiJoin,
+}
+
+/// Beyond this many values SQLite refuses a statement (its own limit is 32,766).
+const VALUES: usize = 32_000;
+/// Characters of one text in WHERE (SOQL: Limits). The error's words are unverified.
+const TEXT: usize = 4_000;
 
 impl<'a> Filter<'a> {
     /// Conditions of `WHERE`; parameters are added to those there are.
     pub(super) fn new(cx: &'a Context<'a>, tables: &'a mut Tables, params: Vec<Sql>) -> Self {
-        Self { cx, tables, aggregates: false, params }
+        Self { cx, tables, groups: None, inside: Inside::Top, semi_joins: 0, params }
+    }
+
+    /// Conditions of the query of a semi-join.
+    pub(super) fn of_semi_join(cx: &'a Context<'a>, tables: &'a mut Tables, params: Vec<Sql>) -> Self {
+        Self { inside: Inside::SemiJoin, ..Self::new(cx, tables, params) }
     }
 
     /// Conditions of `HAVING`.
-    pub(super) fn having(cx: &'a Context<'a>, tables: &'a mut Tables, params: Vec<Sql>) -> Self {
-        Self { cx, tables, aggregates: true, params }
+    pub(super) fn having(
+        cx: &'a Context<'a>,
+        tables: &'a mut Tables,
+        groups: &'a [Term],
+        params: Vec<Sql>,
+    ) -> Self {
+        Self { groups: Some(groups), ..Self::new(cx, tables, params) }
     }
 
     pub(super) fn sql(&mut self, condition: &Condition) -> Result<String, Refusal> {
         match condition {
             Condition::And(all) => self.joined(all, " AND "),
             Condition::Or(all) => self.joined(all, " OR "),
-            Condition::Not(inner) => Ok(format!("NOT ({})", self.sql(inner)?)),
+            Condition::Not(inner) => {
+                let inner = self.within(Inside::Nested, |filter| filter.sql(inner))?;
+                Ok(format!("NOT ({inner})"))
+            }
             Condition::Compare { expr, op, value } => self.compare(expr, *op, value),
             Condition::In { expr, negated, values } => self.one_of(expr, *negated, values),
             Condition::InQuery { expr, negated, query } => self.in_query(expr, *negated, query),
@@ -46,8 +82,24 @@ impl<'a> Filter<'a> {
     }
 
     fn joined(&mut self, all: &[Condition], word: &str) -> Result<String, Refusal> {
-        let parts: Vec<String> = all.iter().map(|one| self.sql(one)).collect::<Result<_, _>>()?;
-        Ok(format!("({})", parts.join(word)))
+        let deeper = match (self.inside, word) {
+            (Inside::Top | Inside::And, " AND ") => Inside::And,
+            (Inside::Top, _) => Inside::Or,
+            _ => Inside::Nested,
+        };
+        let parts: Vec<String> =
+            all.iter().map(|one| self.within(deeper, |filter| filter.sql(one))).collect::<Result<_, _>>()?;
+        Ok(balanced(&parts, word))
+    }
+
+    fn within<T>(&mut self, inside: Inside, work: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.inside;
+        if before != Inside::SemiJoin {
+            self.inside = inside;
+        }
+        let done = work(self);
+        self.inside = before;
+        done
     }
 
     fn bind(&mut self, value: Sql) -> String {
@@ -57,8 +109,18 @@ impl<'a> Filter<'a> {
 
     fn term(&mut self, expr: &Expr) -> Result<Term, Refusal> {
         let found = term(self.cx, self.tables, expr)?;
-        if found.aggregate && !self.aggregates {
+        if found.formatted || (found.aggregate && self.groups.is_none()) {
             return Err(error::unexpected(self.cx.text, found.offset, &found.name));
+        }
+        if found.kind.is_long() && !found.aggregate && !self.cx.is_rule {
+            let sentence = format!("field '{}' can not be filtered in a query call", found.name);
+            return Err(error::at(self.cx.text, found.offset, "INVALID_FIELD", &sentence));
+        }
+        if let Some(groups) = self.groups {
+            super::aggregate::must_be_grouped(self.cx, groups, &found)?;
+        }
+        if self.params.len() > VALUES {
+            return Err(Refusal::bad("QUERY_TOO_COMPLICATED", "too many values"));
         }
         Ok(found)
     }
@@ -69,10 +131,11 @@ impl<'a> Filter<'a> {
         if op == Op::Like {
             return self.like(&column, literal);
         }
-        if let Literal::Relative(_) | Literal::Date(_) = &literal.value
+        if let Literal::Relative(relative) = &literal.value
             && matches!(column.kind, Kind::Date | Kind::DateTime)
         {
-            return self.in_range(&column, op, literal);
+            let range = relative.range(self.cx.asker.now);
+            return self.in_range(&column, op, range, literal.offset);
         }
         if literal.value == Literal::Null {
             // An unset checkbox is false.
@@ -85,17 +148,9 @@ impl<'a> Filter<'a> {
             };
         }
         let ordered = matches!(op, Op::Lt | Op::Le | Op::Gt | Op::Ge);
-        if ordered && (column.kind == Kind::Boolean || column.kind.is_id()) {
-            return Err(error::at(
-                self.cx.text,
-                column.offset,
-                "INVALID_QUERY_FILTER_OPERATOR",
-                if column.kind.is_id() {
-                    "invalid operator on id field"
-                } else {
-                    "invalid operator on boolean field"
-                },
-            ));
+        let has_no_order = column.kind.is_id() || matches!(column.kind, Kind::Boolean | Kind::MultiPicklist);
+        if ordered && has_no_order {
+            return Err(self.wrong_operator(&column));
         }
         let value = self.value(&column, literal)?;
         // '' is no value: text fields never hold it.
@@ -114,16 +169,12 @@ impl<'a> Filter<'a> {
     }
 
     fn like(&mut self, column: &Term, literal: &At<Literal>) -> Result<String, Refusal> {
-        if !column.kind.is_text() {
-            return Err(error::at(
-                self.cx.text,
-                column.offset,
-                "INVALID_QUERY_FILTER_OPERATOR",
-                "invalid operator on field: LIKE needs a text field",
-            ));
+        if !column.kind.is_text() || column.kind == Kind::MultiPicklist {
+            return Err(self.wrong_operator(column));
         }
         match &literal.value {
             Literal::Text(raw) => {
+                self.short_enough(raw, literal.offset)?;
                 let mark = self.bind(Sql::Text(unescape(raw, true)));
                 Ok(format!("coalesce({} LIKE {mark} ESCAPE '\\', 0)", column.sql))
             }
@@ -137,6 +188,9 @@ impl<'a> Filter<'a> {
         let name = column.sql.as_str();
         let mut marks = Vec::new();
         let mut null = false;
+        if self.params.len().saturating_add(values.len()) > VALUES {
+            return Err(Refusal::bad("QUERY_TOO_COMPLICATED", "too many values"));
+        }
         for literal in values {
             if literal.value == Literal::Null {
                 null = true;
@@ -162,15 +216,26 @@ impl<'a> Filter<'a> {
     /// `Id IN (SELECT AccountId FROM Contact)`: a semi-join; with NOT an anti-join.
     fn in_query(&mut self, expr: &Expr, negated: bool, query: &Query) -> Result<String, Refusal> {
         let column = self.term(expr)?;
-        if !column.kind.is_id() {
-            return Err(error::at(
-                self.cx.text,
-                column.offset,
-                "MALFORMED_QUERY",
-                "The left operand must be an ID or a reference field in a semi join",
-            ));
+        self.semi_joins += 1;
+        let sentence = match self.inside {
+            _ if self.groups.is_some() => "Semi join sub-selects are not allowed in HAVING",
+            Inside::SemiJoin => "Nesting of semi join sub-selects is not supported",
+            Inside::Or => "Semi join sub-selects are not allowed with the 'OR' operator",
+            Inside::Nested => {
+                "Semi join sub-selects are only allowed at the top level WHERE expressions and not in nested WHERE \
+                 expressions."
+            }
+            _ if self.semi_joins > 2 => "Maximum 2 semi join sub-selects are allowed",
+            _ if !column.kind.is_id() || column.column.as_ref().is_none_or(|c| c.table != 0) => {
+                "The left operand must be an ID or a reference field of the queried object in a semi join"
+            }
+            Inside::Top | Inside::And => "",
+        };
+        if !sentence.is_empty() {
+            return Err(error::at(self.cx.text, column.offset, "MALFORMED_QUERY", sentence));
         }
-        let (sql, params) = super::join::inner(self.cx, query, std::mem::take(&mut self.params))?;
+        let params = std::mem::take(&mut self.params);
+        let (sql, params) = super::join::inner(self.cx, &column, self.tables.root, query, params)?;
         self.params = params;
         let not = if negated { "NOT " } else { "" };
         Ok(format!("{not}coalesce({} IN ({sql}), 0)", column.sql))
@@ -189,6 +254,7 @@ impl<'a> Filter<'a> {
         let mut any = Vec::new();
         for literal in values {
             let Literal::Text(raw) = &literal.value else { return Err(self.wrong_type(&column)) };
+            self.short_enough(raw, literal.offset)?;
             let all: Vec<String> = unescape(raw, false)
                 .split(';')
                 .map(|part| {
@@ -196,26 +262,22 @@ impl<'a> Filter<'a> {
                     format!("instr(lower(';' || coalesce({}, '') || ';'), {mark}) > 0", column.sql)
                 })
                 .collect();
-            any.push(format!("({})", all.join(" AND ")));
+            any.push(balanced(&all, " AND "));
         }
         let not = if negated { "NOT " } else { "" };
-        Ok(format!("{not}({})", any.join(" OR ")))
+        Ok(format!("{not}({})", balanced(&any, " OR ")))
     }
 
-    /// Against a day or a range of days: `=` means within it, `<` before it, `>` after it.
-    fn in_range(&mut self, column: &Term, op: Op, literal: &At<Literal>) -> Result<String, Refusal> {
-        let range = match &literal.value {
-            Literal::Relative(relative) => relative.range(self.cx.now),
-            Literal::Date(text) => crate::data::parse_date(text).and_then(|day| Some((day, day.next_day()?))),
-            _ => None,
-        };
+    /// Against a range of days: `=` means within it, `<` before it, `>` after it.
+    fn in_range(
+        &mut self,
+        column: &Term,
+        op: Op,
+        range: Option<Range>,
+        offset: usize,
+    ) -> Result<String, Refusal> {
         let Some((from, to)) = range else {
-            return Err(error::at(
-                self.cx.text,
-                literal.offset,
-                "MALFORMED_QUERY",
-                "Invalid date or date literal",
-            ));
+            return Err(self.no_date(offset));
         };
         let suffix = if column.kind == Kind::DateTime { "T00:00:00.000+0000" } else { "" };
         let day = |date: time::Date| {
@@ -253,18 +315,41 @@ impl<'a> Filter<'a> {
                     )
                 })
             }
-            (kind, Literal::Text(raw)) if kind.is_text() => Ok(Sql::Text(unescape(raw, false))),
+            (kind, Literal::Text(raw)) if kind.is_text() => {
+                self.short_enough(raw, literal.offset)?;
+                Ok(Sql::Text(unescape(raw, false)))
+            }
             (Kind::Boolean, Literal::Boolean(b)) => Ok(Sql::Integer(i64::from(*b))),
             (kind, Literal::Int(n)) if kind.is_number() => Ok(Sql::Integer(*n)),
-            (kind, Literal::Decimal(x)) if kind.is_number() => Ok(Sql::Real(*x)),
-            (Kind::DateTime, Literal::DateTime(text)) => {
-                crate::data::parse_datetime(text).map(Sql::Text).ok_or_else(wrong)
-            }
-            (Kind::Date, Literal::Date(text)) => {
-                crate::data::parse_date(text).map(|_| Sql::Text(text.clone())).ok_or_else(wrong)
-            }
+            (Kind::Currency | Kind::Double, Literal::Decimal(x)) => Ok(Sql::Real(*x)),
+            (Kind::DateTime, Literal::DateTime(text)) => parse_datetime(text)
+                .filter(|stored| is_in_range(stored))
+                .map(Sql::Text)
+                .ok_or_else(|| self.no_date(literal.offset)),
+            (Kind::Date, Literal::Date(text)) => parse_date(text)
+                .filter(|_| is_in_range(text))
+                .map(|_| Sql::Text(text.clone()))
+                .ok_or_else(|| self.no_date(literal.offset)),
             _ => Err(wrong()),
         }
+    }
+
+    fn short_enough(&self, raw: &str, offset: usize) -> Result<(), Refusal> {
+        if raw.chars().count() <= TEXT {
+            return Ok(());
+        }
+        let sentence = format!("String literals in WHERE may have at most {TEXT} characters");
+        Err(error::at(self.cx.text, offset, "MALFORMED_QUERY", &sentence))
+    }
+
+    fn no_date(&self, offset: usize) -> Refusal {
+        error::at(self.cx.text, offset, "MALFORMED_QUERY", "Invalid date or date literal")
+    }
+
+    fn wrong_operator(&self, column: &Term) -> Refusal {
+        let kind = if column.kind.is_id() { "id" } else { column.kind.name() };
+        let sentence = format!("invalid operator on {kind} field");
+        error::at(self.cx.text, column.offset, "INVALID_QUERY_FILTER_OPERATOR", &sentence)
     }
 
     fn wrong_type(&self, column: &Term) -> Refusal {
@@ -286,5 +371,24 @@ impl<'a> Filter<'a> {
                 column.name
             ),
         )
+    }
+}
+
+/// Years 1700 to 4000 (SOQL: Date Formats and Date Literals).
+fn is_in_range(date: &str) -> bool {
+    date.get(..4)
+        .and_then(|year| year.parse::<u16>().ok())
+        .is_some_and(|year| (1_700..=4_000).contains(&year))
+}
+
+/// All parts joined by AND or OR, as a tree as shallow as can be: SQLite bounds how deep an expression is.
+fn balanced(parts: &[String], word: &str) -> String {
+    match parts {
+        [] => "1".into(),
+        [one] => one.clone(),
+        _ => {
+            let (left, right) = parts.split_at(parts.len() / 2);
+            format!("({}{word}{})", balanced(left, word), balanced(right, word))
+        }
     }
 }

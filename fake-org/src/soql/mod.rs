@@ -7,6 +7,7 @@ pub(crate) mod cursor;
 mod dates;
 mod error;
 mod filter;
+mod format;
 mod join;
 mod lex;
 mod literal;
@@ -34,18 +35,28 @@ pub(crate) enum Scope {
     All,
 }
 
+/// Who asks, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker<'a> {
+    pub(crate) scope: Scope,
+    /// What date literals count from.
+    pub(crate) now: Millis,
+    /// Whose records `USING SCOPE mine` means.
+    pub(crate) user_id: &'a str,
+}
+
 /// What a query is compiled against.
 #[derive(Debug)]
 struct Context<'a> {
     text: &'a str,
     schema: &'a Schema,
-    scope: Scope,
-    /// What date literals count from.
-    now: Millis,
+    asker: Asker<'a>,
+    /// A rule's condition, not a query: it may look at long texts too.
+    is_rule: bool,
 }
 
 /// Compiles a query.
-pub(crate) fn compile(text: &str, scope: Scope, now: Millis, schema: &Schema) -> Result<Plan, Refusal> {
+pub(crate) fn compile(text: &str, asker: Asker<'_>, schema: &Schema) -> Result<Plan, Refusal> {
     if text.chars().count() > 100_000 {
         return Err(Refusal::bad(
             "MALFORMED_QUERY",
@@ -54,7 +65,7 @@ pub(crate) fn compile(text: &str, scope: Scope, now: Millis, schema: &Schema) ->
     }
     let tokens = lex::tokens(text)?;
     let query = parse::query(text, &tokens)?;
-    plan::compile(&Context { text, schema, scope, now }, &query)
+    plan::compile(&Context { text, schema, asker, is_rule: false }, &query)
 }
 
 /// Compiles a condition to `SELECT t0.Id FROM … WHERE (condition)` and its parameters.
@@ -66,8 +77,9 @@ pub(crate) fn condition(
 ) -> Result<(String, Vec<Sql>), Refusal> {
     let tokens = lex::tokens(text)?;
     let condition = parse::condition_alone(text, &tokens)?;
-    let cx = Context { text, schema, scope: Scope::Live, now };
-    let mut tables = bind::Tables::new(object, None);
+    let asker = Asker { scope: Scope::Live, now, user_id: "" };
+    let cx = Context { text, schema, asker, is_rule: true };
+    let mut tables = bind::Tables::of(object);
     let mut filter = filter::Filter::new(&cx, &mut tables, Vec::new());
     let sql = filter.sql(&condition)?;
     let params = filter.params;

@@ -6,7 +6,7 @@ use winnow::prelude::*;
 use winnow::stream::TokenSlice;
 use winnow::token::any;
 
-use super::ast::{At, Condition, Expr, Item, Literal, Op, Order, Path, Query, Select};
+use super::ast::{At, Condition, Expr, Item, Literal, Op, Order, Path, Query, Select, Totals};
 use super::dates::DateLiteral;
 use super::error;
 use super::lex::{Kind, Token};
@@ -14,9 +14,16 @@ use crate::data::Refusal;
 
 type Input<'t> = TokenSlice<'t, Token>;
 
-/// Words that end a clause and can be no alias.
-const KEYWORDS: [&str; 12] =
-    ["SELECT", "FROM", "WHERE", "ORDER", "BY", "LIMIT", "OFFSET", "GROUP", "HAVING", "WITH", "FOR", "USING"];
+/// Words that are neither fields nor aliases.
+const KEYWORDS: [&str; 27] = [
+    "AND", "ASC", "BY", "DESC", "EXCLUDES", "FALSE", "FOR", "FROM", "GROUP", "HAVING", "IN", "INCLUDES",
+    "LIKE", "LIMIT", "NOT", "NULL", "NULLS", "OFFSET", "OR", "ORDER", "SELECT", "TRUE", "TYPEOF", "UPDATE",
+    "USING", "WHERE", "WITH",
+];
+
+fn is_keyword(word: &str) -> bool {
+    KEYWORDS.iter().any(|keyword| word.eq_ignore_ascii_case(keyword))
+}
 
 pub(super) fn query(text: &str, tokens: &[Token]) -> Result<Query, Refusal> {
     if let Some(what) = not_emulated(tokens) {
@@ -41,6 +48,9 @@ fn all_of<T>(
     let place = tokens.len() - input.len();
     match (result, tokens.get(place)) {
         (Ok(parsed), None) => Ok(parsed),
+        (_, Some(token)) if token.kind == Kind::Symbol(":") => {
+            Err(error::at(text, token.offset, "MALFORMED_QUERY", "Bind variables only allowed in Apex code"))
+        }
         (_, Some(token)) => Err(error::unexpected(text, token.offset, &token.source)),
         (Err(_), None) => Err(error::unexpected(text, text.len(), "<EOF>")),
     }
@@ -53,8 +63,7 @@ fn not_emulated(tokens: &[Token]) -> Option<&'static str> {
         let word = word.to_ascii_uppercase();
         match (word.as_str(), &b.kind) {
             ("TYPEOF", Kind::Word(_)) => Some("TYPEOF"),
-            ("USING", Kind::Word(_)) => Some("USING SCOPE"),
-            ("ROLLUP" | "CUBE" | "GROUPING", Kind::Symbol("(")) => Some("GROUP BY ROLLUP and CUBE"),
+            ("DATA", Kind::Word(next)) if next.eq_ignore_ascii_case("CATEGORY") => Some("WITH DATA CATEGORY"),
             ("DISTANCE" | "GEOLOCATION", Kind::Symbol("(")) => Some("a location function"),
             _ => None,
         }
@@ -67,11 +76,14 @@ fn select_query(input: &mut Input<'_>) -> ModalResult<Query> {
     cut_err(keyword("FROM")).parse_next(input)?;
     let from = cut_err(name).parse_next(input)?;
     let alias = opt(alias).parse_next(input)?;
+    let parents = repeat(0.., preceded(symbol(","), cut_err((name, alias_of)))).parse_next(input)?;
+    let using =
+        opt(preceded((keyword("USING"), cut_err(keyword("SCOPE"))), cut_err(name))).parse_next(input)?;
     let filter = opt(preceded(keyword("WHERE"), cut_err(condition))).parse_next(input)?;
-    let group =
-        opt(preceded((keyword("GROUP"), cut_err(keyword("BY"))), cut_err(separated(1.., expr, symbol(",")))))
-            .parse_next(input)?
-            .unwrap_or_default();
+    with(input)?;
+    let (totals, group) = opt(preceded((keyword("GROUP"), cut_err(keyword("BY"))), cut_err(groups)))
+        .parse_next(input)?
+        .unwrap_or((Totals::None, Vec::new()));
     let having = opt(preceded(keyword("HAVING"), cut_err(condition))).parse_next(input)?;
     let order = opt(preceded(
         (keyword("ORDER"), cut_err(keyword("BY"))),
@@ -81,13 +93,38 @@ fn select_query(input: &mut Input<'_>) -> ModalResult<Query> {
     .unwrap_or_default();
     let limit = opt(preceded(keyword("LIMIT"), cut_err(count))).parse_next(input)?;
     let offset = opt(preceded(keyword("OFFSET"), cut_err(count))).parse_next(input)?;
-    let _: Option<()> = opt((
-        keyword("FOR"),
-        cut_err(alt((keyword("VIEW"), keyword("REFERENCE"), keyword("UPDATE")))),
-    )
-        .void())
-    .parse_next(input)?;
-    Ok(Query { select, from, alias, filter, group, having, order, limit, offset })
+    purposes(input)?;
+    Ok(Query { select, from, alias, parents, using, filter, group, totals, having, order, limit, offset })
+}
+
+/// `WITH SECURITY_ENFORCED`, `USER_MODE`, `SYSTEM_MODE`. Everyone may see every field here, so they change
+/// nothing.
+fn with(input: &mut Input<'_>) -> ModalResult<()> {
+    let mode = alt((keyword("SECURITY_ENFORCED"), keyword("USER_MODE"), keyword("SYSTEM_MODE")));
+    opt(preceded(keyword("WITH"), cut_err(mode))).void().parse_next(input)
+}
+
+/// `FOR VIEW`, `FOR REFERENCE`, `UPDATE TRACKING`, `UPDATE VIEWSTAT`, `FOR UPDATE`: what the rows are wanted for.
+/// Nothing here depends on it.
+fn purposes(input: &mut Input<'_>) -> ModalResult<()> {
+    let view = || alt((keyword("VIEW"), keyword("REFERENCE"), keyword("UPDATE")));
+    let tracking = || alt((keyword("TRACKING"), keyword("VIEWSTAT")));
+    let seen = (keyword("FOR"), cut_err(separated::<_, _, (), _, _, _, _>(1.., view(), symbol(",")))).void();
+    let noted =
+        (keyword("UPDATE"), cut_err(separated::<_, _, (), _, _, _, _>(1.., tracking(), symbol(",")))).void();
+    repeat(0..=3, alt((seen, noted))).parse_next(input)
+}
+
+/// `Industry, Type`, `ROLLUP(Industry, Type)`, `CUBE(Industry, Type)`.
+fn groups(input: &mut Input<'_>) -> ModalResult<(Totals, Vec<Expr>)> {
+    let start = input.checkpoint();
+    let totals = alt((keyword("ROLLUP").value(Totals::Rollup), keyword("CUBE").value(Totals::Cube)));
+    if let Ok(totals) = (totals, symbol("(")).map(|(totals, ())| totals).parse_next(input) as ModalResult<_> {
+        let list = cut_err((separated(1.., expr, symbol(",")), symbol(")"))).parse_next(input)?.0;
+        return Ok((totals, list));
+    }
+    input.reset(&start);
+    separated(1.., expr, symbol(",")).map(|list| (Totals::None, list)).parse_next(input)
 }
 
 fn select(input: &mut Input<'_>) -> ModalResult<Select> {
@@ -115,7 +152,7 @@ fn item(input: &mut Input<'_>) -> ModalResult<Item> {
 
 /// A field, or a function: `COUNT()`, `SUM(Amount)`, `CALENDAR_YEAR(convertTimezone(CreatedDate))`.
 fn expr(input: &mut Input<'_>) -> ModalResult<Expr> {
-    let function = name.parse_next(input)?;
+    let function = name.verify(|path: &Path| !is_keyword(&path.value)).parse_next(input)?;
     if opt(symbol("(")).parse_next(input)?.is_none() {
         return Ok(Expr::Field(function));
     }
@@ -124,13 +161,16 @@ fn expr(input: &mut Input<'_>) -> ModalResult<Expr> {
     Ok(Expr::Call { function, argument })
 }
 
+/// The alias of a parent in FROM, which must have one.
+fn alias_of(input: &mut Input<'_>) -> ModalResult<String> {
+    cut_err(alias).parse_next(input)
+}
+
 fn alias(input: &mut Input<'_>) -> ModalResult<String> {
     opt(keyword("AS")).void().parse_next(input)?;
-    name.verify(|path: &Path| {
-        !path.value.contains('.') && !KEYWORDS.iter().any(|word| path.value.eq_ignore_ascii_case(word))
-    })
-    .map(|path| path.value)
-    .parse_next(input)
+    name.verify(|path: &Path| !path.value.contains('.') && !is_keyword(&path.value))
+        .map(|path| path.value)
+        .parse_next(input)
 }
 
 /// AND and OR may not be mixed without parentheses: the second kind is an unexpected token.
@@ -147,12 +187,13 @@ fn condition(input: &mut Input<'_>) -> ModalResult<Condition> {
 }
 
 fn term(input: &mut Input<'_>) -> ModalResult<Condition> {
-    alt((
-        preceded(keyword("NOT"), cut_err(term)).map(|inner| Condition::Not(Box::new(inner))),
-        delimited(symbol("("), cut_err(condition), cut_err(symbol(")"))),
-        test,
-    ))
-    .parse_next(input)
+    alt((preceded(keyword("NOT"), cut_err(operand)).map(|inner| Condition::Not(Box::new(inner))), operand))
+        .parse_next(input)
+}
+
+/// What NOT may stand before. Not another NOT: only parentheses nest, and their depth is bounded.
+fn operand(input: &mut Input<'_>) -> ModalResult<Condition> {
+    alt((delimited(symbol("("), cut_err(condition), cut_err(symbol(")"))), test)).parse_next(input)
 }
 
 fn test(input: &mut Input<'_>) -> ModalResult<Condition> {

@@ -4,14 +4,17 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value as Sql;
 
 use super::aggregate::{self, AggregatePlan};
-use super::ast::{Condition, Order, Path, Query, Select};
+use super::ast::{Order, Path, Query, Select};
 use super::bind::Tables;
 use super::filter::Filter;
 use super::record::RowPlan;
-use super::term::term;
+use super::term::{Term, term};
 use super::{Context, Scope, error, select};
 use crate::data::schema::{Field, Object};
 use crate::data::{DataError, Inner, Refusal};
+
+/// Fields that ORDER BY takes (SOQL: ORDER BY). The error's words are unverified.
+const ORDERS: usize = 32;
 
 /// A compiled query.
 #[derive(Clone, Debug)]
@@ -43,7 +46,16 @@ pub(super) fn compile(cx: &Context<'_>, query: &Query) -> Result<Plan, Refusal> 
         return aggregate::compile(cx, query, root).map(Plan::Aggregate);
     }
     if query.select == Select::Count {
-        let mut tables = Tables::new(root, query.alias.as_deref());
+        if let Some(order) = query.order.first() {
+            let offset = order.expr.offset();
+            return Err(error::at(
+                cx.text,
+                offset,
+                "MALFORMED_QUERY",
+                "ORDER BY is not allowed with COUNT()",
+            ));
+        }
+        let mut tables = Tables::new(cx, root, query)?;
         let (tail, params) = tail(cx, query, &mut tables, None)?;
         let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {}{tail})", tables.from());
         return Ok(Plan::Count(CountPlan { sql, params }));
@@ -58,7 +70,7 @@ pub(super) fn rows(
     root: &'static Object,
     parent: Option<&'static Field>,
 ) -> Result<RowPlan, Refusal> {
-    let mut tables = Tables::new(root, query.alias.as_deref());
+    let mut tables = Tables::new(cx, root, query)?;
     let outputs = select::outputs(cx, query, &mut tables)?;
     let (tail, params) = tail(cx, query, &mut tables, parent)?;
     let keys_sql = format!("SELECT t0.rowid FROM {}{tail}", tables.from());
@@ -89,11 +101,14 @@ fn tail(
     tables: &mut Tables,
     parent: Option<&'static Field>,
 ) -> Result<(String, Vec<Sql>), Refusal> {
-    let (mut wheres, params) = wheres(cx, query.filter.as_ref(), tables)?;
+    let (mut wheres, params) = wheres(cx, query, tables)?;
     if let Some(lookup) = parent {
         wheres.push(format!("t0.\"{}\" = ?{}", lookup.name, params.len() + 1));
     }
-    let mut order = order(cx, &query.order, tables)?;
+    let mut order = order(cx, &query.order, tables, |term| match term.aggregate {
+        true => Err(error::unexpected(cx.text, term.offset, &term.name)),
+        false => Ok(term.sql.clone()),
+    })?;
     // Equal rows keep one order over all pages.
     order.push("t0.rowid".into());
     let mut tail = clause(" WHERE ", " AND ", &wheres);
@@ -105,27 +120,67 @@ fn tail(
 /// The conditions of a query and their parameters.
 pub(super) fn wheres(
     cx: &Context<'_>,
-    condition: Option<&Condition>,
+    query: &Query,
     tables: &mut Tables,
 ) -> Result<(Vec<String>, Vec<Sql>), Refusal> {
     let mut wheres = Vec::new();
-    if cx.scope == Scope::Live {
+    let mut params = Vec::new();
+    if cx.asker.scope == Scope::Live {
         wheres.push("t0.IsDeleted = 0".to_owned());
     }
-    let mut filter = Filter::new(cx, tables, Vec::new());
-    if let Some(condition) = condition {
+    if let Some(scope) = &query.using
+        && let Some(mine) = using(cx, scope, tables.root)?
+    {
+        params.push(mine);
+        wheres.push("t0.OwnerId = ?1".to_owned());
+    }
+    let mut filter = Filter::new(cx, tables, params);
+    if let Some(condition) = &query.filter {
         wheres.push(filter.sql(condition)?);
     }
     Ok((wheres, filter.params))
 }
 
-pub(super) fn order(cx: &Context<'_>, list: &[Order], tables: &mut Tables) -> Result<Vec<String>, Refusal> {
+/// `USING SCOPE`: whose records; `None` for everyone's. The org has no teams, territories or groups.
+fn using(cx: &Context<'_>, scope: &Path, root: &'static Object) -> Result<Option<Sql>, Refusal> {
+    match scope.value.to_ascii_lowercase().as_str() {
+        "everything" => Ok(None),
+        "mine" if root.field("OwnerId").is_some() => Ok(Some(Sql::Text(cx.asker.user_id.to_owned()))),
+        "mine" | "delegated" | "mineandmygroups" | "myterritory" | "myteamterritory" | "team" => {
+            Err(error::at(
+                cx.text,
+                scope.offset,
+                "MALFORMED_QUERY",
+                &format!("The scope '{}' is not supported for {}", scope.value, root.name),
+            ))
+        }
+        _ => Err(error::unexpected(cx.text, scope.offset, &scope.value)),
+    }
+}
+
+/// The parts of `ORDER BY`; `sql` says what a term is there, or refuses it.
+pub(super) fn order(
+    cx: &Context<'_>,
+    list: &[Order],
+    tables: &mut Tables,
+    mut sql: impl FnMut(&Term) -> Result<String, Refusal>,
+) -> Result<Vec<String>, Refusal> {
+    if list.len() > ORDERS {
+        return Err(Refusal::bad("MALFORMED_QUERY", format!("ORDER BY takes at most {ORDERS} fields")));
+    }
     let mut parts = Vec::new();
     for order in list {
         let term = term(cx, tables, &order.expr)?;
+        if term.formatted {
+            return Err(error::unexpected(cx.text, term.offset, &term.name));
+        }
+        if !term.kind.is_sortable() && !term.aggregate {
+            let sentence = format!("field '{}' can not be sorted in a query call", term.name);
+            return Err(error::at(cx.text, term.offset, "MALFORMED_QUERY", &sentence));
+        }
         let direction = if order.descending { "DESC" } else { "ASC" };
         let nulls = if order.nulls_last == Some(true) { "LAST" } else { "FIRST" };
-        parts.push(format!("{} {direction} NULLS {nulls}", term.sql));
+        parts.push(format!("{} {direction} NULLS {nulls}", sql(&term)?));
     }
     Ok(parts)
 }

@@ -11,8 +11,9 @@ use rusqlite::types::Value as Sql;
 use serde_json::{Value as Json, json};
 
 use super::bind::Tables;
+use super::format;
 use crate::data::schema::{Kind, Object};
-use crate::data::{DataError, Inner, Record, to_json};
+use crate::data::{DataError, Inner, Record};
 
 /// Makes a record's `attributes.url` of object and id.
 pub(crate) type Link<'a> = &'a dyn Fn(&str, &str) -> String;
@@ -29,7 +30,7 @@ pub(crate) struct RowPlan {
 /// One thing a row shows.
 #[derive(Clone, Debug)]
 pub(super) enum Output {
-    Value { table: usize, name: String, sql: String, kind: Kind },
+    Value { table: usize, name: String, sql: String, kind: Kind, formatted: bool },
     Children { name: String, plan: Box<RowPlan> },
 }
 
@@ -122,8 +123,8 @@ impl RowPlan {
         }
         let mut place = 1 + self.tables.joins.len();
         for output in &self.outputs {
-            if let Output::Value { table, name, kind, .. } = output {
-                let mut value = to_json(*kind, row.get_ref(place)?);
+            if let Output::Value { table, name, kind, formatted, .. } = output {
+                let mut value = format::value(*kind, *formatted, row.get_ref(place)?);
                 place += 1;
                 if *kind == Kind::Base64 && *table == 0 && !value.is_null() {
                     value = json!(format!("{}/{name}", link(self.tables.root.name, &id)));

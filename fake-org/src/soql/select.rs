@@ -8,8 +8,18 @@ use super::{Context, error, plan};
 use crate::data::Refusal;
 use crate::data::schema::Object;
 
+/// Columns of one result; SQLite's own limit is 2,000.
+pub(super) const FIELDS: usize = 1_000;
+/// Child queries of one query, and how deep they nest (SOQL: Relationship Query Limitations). The errors' words
+/// are unverified.
+const CHILDREN: usize = 20;
+const DEPTH: usize = 5;
+
 pub(super) fn outputs(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> Result<Vec<Output>, Refusal> {
     let Select::Items(items) = &query.select else { return Ok(Vec::new()) };
+    if items.len() > FIELDS {
+        return Err(Refusal::bad("QUERY_TOO_COMPLICATED", format!("more than {FIELDS} fields")));
+    }
     let mut outputs: Vec<Output> = Vec::new();
     for item in items {
         match item {
@@ -23,9 +33,19 @@ pub(super) fn outputs(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> R
                         &format!("only aggregate expressions use field aliasing: {alias}"),
                     ));
                 }
-                let Some(column) = &term.column else { continue };
+                // Salesforce knows parts of dates of groups only.
+                let Some(column) = term.column.as_ref().filter(|_| !term.date_part) else {
+                    let sentence = format!("Field must be grouped or aggregated: {}", term.name);
+                    return Err(error::at(cx.text, term.offset, "MALFORMED_QUERY", &sentence));
+                };
                 let name = alias.clone().unwrap_or_else(|| column.field.name.to_owned());
-                let shown = Output::Value { table: column.table, name, sql: term.sql, kind: term.kind };
+                let shown = Output::Value {
+                    table: if alias.is_some() { 0 } else { column.table },
+                    name,
+                    sql: term.sql,
+                    kind: term.kind,
+                    formatted: term.formatted,
+                };
                 add(&mut outputs, shown, &term.name)?;
             }
             Item::Fields(which) => {
@@ -36,11 +56,18 @@ pub(super) fn outputs(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> R
                         name: field.name.into(),
                         sql: column.sql(),
                         kind: field.kind,
+                        formatted: false,
                     };
                     add(&mut outputs, shown, field.name)?;
                 }
             }
             Item::Children(inner) => {
+                let others =
+                    outputs.iter().filter(|output| matches!(output, Output::Children { .. })).count();
+                if others >= CHILDREN || depth(inner) >= DEPTH {
+                    let sentence = format!("at most {CHILDREN} sub-selects, and {DEPTH} levels of objects");
+                    return Err(error::at(cx.text, inner.from.offset, "MALFORMED_QUERY", &sentence));
+                }
                 let (name, plan) = children(cx, inner, tables.root)?;
                 add(&mut outputs, Output::Children { name: name.to_owned(), plan: Box::new(plan) }, name)?;
             }
@@ -50,7 +77,9 @@ pub(super) fn outputs(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> R
 }
 
 fn add(outputs: &mut Vec<Output>, new: Output, written: &str) -> Result<(), Refusal> {
-    if outputs.iter().any(|known| known.place() == new.place()) {
+    let (table, name) = new.place();
+    let same = |known: &Output| known.place().0 == table && known.place().1.eq_ignore_ascii_case(name);
+    if outputs.iter().any(same) {
         return Err(Refusal::bad("MALFORMED_QUERY", format!("duplicate field selected: {written}")));
     }
     outputs.push(new);
@@ -86,7 +115,13 @@ fn children(
     inner: &Query,
     root: &'static Object,
 ) -> Result<(&'static str, RowPlan), Refusal> {
-    let Some((child, lookup)) = cx.schema.child(root, &inner.from.value) else {
+    // `FROM Account.Contacts` is `FROM Contacts`.
+    let written = inner.from.value.split_once('.');
+    let name = match written {
+        Some((parent, name)) if parent.eq_ignore_ascii_case(root.name) => name,
+        _ => &inner.from.value,
+    };
+    let Some((child, lookup)) = cx.schema.child(root, name) else {
         return Err(error::at(
             cx.text,
             inner.from.offset,
@@ -104,8 +139,18 @@ fn children(
             cx.text,
             inner.from.offset,
             "MALFORMED_QUERY",
-            "Aggregate expressions are not allowed in sub-selects",
+            "only root queries support aggregate expressions",
         ));
     }
     Ok((lookup.children, plan::rows(cx, inner, child, Some(lookup))?))
+}
+
+/// How many levels of objects a query shows.
+fn depth(query: &Query) -> usize {
+    let Select::Items(items) = &query.select else { return 1 };
+    let children = items.iter().map(|item| match item {
+        Item::Children(inner) => depth(inner),
+        _ => 0,
+    });
+    1 + children.max().unwrap_or(0)
 }

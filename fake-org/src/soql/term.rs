@@ -18,6 +18,10 @@ pub(super) struct Term {
     pub(super) column: Option<Column>,
     pub(super) aggregate: bool,
     pub(super) is_call: bool,
+    /// `CALENDAR_YEAR(CreatedDate)`: of a group only.
+    pub(super) date_part: bool,
+    /// Shown as `FORMAT()` does.
+    pub(super) formatted: bool,
 }
 
 pub(super) fn term(cx: &Context<'_>, tables: &mut Tables, expr: &Expr) -> Result<Term, Refusal> {
@@ -32,6 +36,8 @@ pub(super) fn term(cx: &Context<'_>, tables: &mut Tables, expr: &Expr) -> Result
                 column: Some(column),
                 aggregate: false,
                 is_call: false,
+                date_part: false,
+                formatted: false,
             })
         }
         Expr::Call { function, argument } => {
@@ -54,6 +60,8 @@ fn call(cx: &Context<'_>, name: &str, offset: usize, of: Option<Term>) -> Result
         column: of.and_then(|of| of.column),
         aggregate,
         is_call: true,
+        date_part: false,
+        formatted: false,
     };
     let Some(of) = of else {
         return if name == "COUNT" {
@@ -63,39 +71,65 @@ fn call(cx: &Context<'_>, name: &str, offset: usize, of: Option<Term>) -> Result
         };
     };
     let wrong = |sentence: String| error::at(cx.text, offset, "MALFORMED_QUERY", &sentence);
+    let x = of.sql.clone();
+    // What only changes how a value is shown takes aggregates too: `FORMAT(MIN(CloseDate))`.
+    match name {
+        "FORMAT" => {
+            let (kind, aggregate) = (of.kind, of.aggregate);
+            return Ok(Term { formatted: true, ..made(x, kind, aggregate, Some(of)) });
+        }
+        "CONVERTCURRENCY" if of.kind.is_number() => {
+            let (kind, aggregate) = (of.kind, of.aggregate);
+            return Ok(made(x, kind, aggregate, Some(of)));
+        }
+        _ => {}
+    }
     if of.aggregate {
         return Err(wrong(format!("{name} cannot be applied to an aggregate")));
     }
-    let x = of.sql.clone();
     let is_moment = matches!(of.kind, Kind::Date | Kind::DateTime);
     let aggregate = |sql: String, kind: Kind| Ok(made(sql, kind, true, Some(of.clone())));
     match name {
-        "COUNT" => return aggregate(format!("count({x})"), Kind::Int),
-        "COUNT_DISTINCT" => return aggregate(format!("count(DISTINCT {x})"), Kind::Int),
+        "COUNT" | "COUNT_DISTINCT" if countable(of.kind) => {
+            let distinct = if name == "COUNT" { "" } else { "DISTINCT " };
+            return aggregate(format!("count({distinct}{x})"), Kind::Int);
+        }
         "SUM" | "AVG" if of.kind.is_number() => {
             let kind = if of.kind == Kind::Currency { Kind::Currency } else { Kind::Double };
             return aggregate(format!("{}({x})", name.to_ascii_lowercase()), kind);
         }
-        "MIN" | "MAX" if of.kind != Kind::Boolean => {
+        "MIN" | "MAX" if countable(of.kind) && !of.kind.is_long() => {
             return aggregate(format!("{}({x})", name.to_ascii_lowercase()), of.kind);
         }
-        "SUM" | "AVG" | "MIN" | "MAX" => {
+        "COUNT" | "COUNT_DISTINCT" | "SUM" | "AVG" | "MIN" | "MAX" => {
             return Err(wrong(format!("field {} does not support aggregate operator {name}", of.name)));
         }
-        "TOLABEL" | "CONVERTCURRENCY" | "CONVERTTIMEZONE" => {
+        // Labels are the values, and everyone's time zone is UTC.
+        "TOLABEL" if of.kind.is_text() => {
             let kind = of.kind;
             return Ok(made(x, kind, false, Some(of)));
         }
-        "FORMAT" => return Ok(made(format!("CAST({x} AS TEXT)"), Kind::Text(255), false, Some(of))),
+        "CONVERTTIMEZONE" if of.kind == Kind::DateTime => {
+            return Ok(made(x, Kind::DateTime, false, Some(of)));
+        }
+        "TOLABEL" | "CONVERTCURRENCY" | "CONVERTTIMEZONE" => {
+            return Err(wrong(format!("field {} does not support {name}", of.name)));
+        }
         _ => {}
     }
     let Some((sql, kind)) = date_part(name, &x) else {
-        return Err(wrong(format!("unexpected token: '{name}'")));
+        return Err(error::unexpected(cx.text, offset, name));
     };
-    if !is_moment {
+    let needs_clock = matches!(name, "HOUR_IN_DAY" | "DAY_ONLY");
+    if !is_moment || (needs_clock && of.kind != Kind::DateTime) {
         return Err(wrong(format!("field {} does not support date function {name}", of.name)));
     }
-    Ok(made(sql, kind, false, Some(of)))
+    Ok(Term { date_part: true, ..made(sql, kind, false, Some(of)) })
+}
+
+/// Aggregate functions take neither checkboxes nor multi-select picklists nor files.
+fn countable(kind: Kind) -> bool {
+    !matches!(kind, Kind::Boolean | Kind::MultiPicklist | Kind::Base64)
 }
 
 /// Moments are stored as text that begins `2026-01-31T23`. The org's time zone is UTC; weeks begin on Sunday;

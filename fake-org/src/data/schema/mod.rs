@@ -60,6 +60,49 @@ impl Kind {
     pub(crate) fn is_number(self) -> bool {
         matches!(self, Self::Int | Self::Double | Self::Currency)
     }
+
+    /// Long texts and files: can be read, but neither filtered nor sorted nor grouped by.
+    pub(crate) fn is_long(self) -> bool {
+        self == Self::Base64 || matches!(self, Self::TextArea(length) if length > 255)
+    }
+
+    pub(crate) fn is_sortable(self) -> bool {
+        !self.is_long() && self != Self::MultiPicklist
+    }
+
+    pub(crate) fn is_groupable(self) -> bool {
+        !matches!(
+            self,
+            Self::TextArea(_)
+                | Self::MultiPicklist
+                | Self::DateTime
+                | Self::Double
+                | Self::Currency
+                | Self::Base64
+        )
+    }
+
+    /// The name in describe, and in messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Text(_) => "string",
+            Self::TextArea(_) => "textarea",
+            Self::Email => "email",
+            Self::Phone => "phone",
+            Self::Url => "url",
+            Self::Picklist => "picklist",
+            Self::MultiPicklist => "multipicklist",
+            Self::Boolean => "boolean",
+            Self::Int => "int",
+            Self::Double => "double",
+            Self::Currency => "currency",
+            Self::Date => "date",
+            Self::DateTime => "datetime",
+            Self::Base64 => "base64",
+            Self::Reference(..) => "reference",
+        }
+    }
 }
 
 /// One field.

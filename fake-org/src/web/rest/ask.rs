@@ -9,6 +9,7 @@ use super::multipart;
 use crate::auth::users::User;
 use crate::data::{Record, Refusal, Writer};
 use crate::shared::Org;
+use crate::soql::{Asker, Scope};
 
 /// What is asked, and by whom.
 #[derive(Debug)]
@@ -95,6 +96,11 @@ impl<'a> Ask<'a> {
 
     pub(super) fn now(&self) -> i64 {
         self.org.clock.now()
+    }
+
+    /// Who asks a query.
+    pub(super) fn asker(&self, scope: Scope) -> Asker<'_> {
+        Asker { scope, now: self.now(), user_id: &self.user.id }
     }
 
     pub(super) fn writer(&self) -> Writer<'_> {

@@ -48,7 +48,12 @@ pub(super) fn full(ask: &Ask<'_>, data: &mut Inner) -> Result {
         "active": true, "available": true, "defaultRecordTypeMapping": true, "developerName": "Master",
         "master": true, "name": "Master", "recordTypeId": "012000000000000AAA", "urls": {},
     }]);
-    body["supportedScopes"] = json!([{ "label": format!("All {}", object.plural), "name": "everything" }]);
+    let plural = object.plural.to_lowercase();
+    let mut scopes = vec![json!({ "label": format!("All {plural}"), "name": "everything" })];
+    if object.field("OwnerId").is_some() {
+        scopes.push(json!({ "label": format!("My {plural}"), "name": "mine" }));
+    }
+    body["supportedScopes"] = scopes.into();
     Ok(Answer::json(200, body).with("last-modified", http_date(ask.org.started)))
 }
 
@@ -95,17 +100,16 @@ fn field(schema: &Schema, object: &Object, field: &Field) -> Value {
             json!({ "active": true, "defaultValue": *value == field.default, "label": value, "validFor": null, "value": value })
         })
         .collect();
-    let number = field.kind.is_number();
-    let long = matches!(field.kind, Kind::TextArea(_));
+    let long = field.kind.is_long();
     json!({
-        "aggregatable": !long, "autoNumber": field.name == "CaseNumber", "byteLength": if text { length * 3 } else { length },
+        "aggregatable": !long && !matches!(field.kind, Kind::Boolean | Kind::MultiPicklist), "autoNumber": field.name == "CaseNumber", "byteLength": if text { length * 3 } else { length },
         "calculated": false, "cascadeDelete": false, "caseSensitive": false,
         "createable": !field.read_only, "custom": field.is_custom(),
         "defaultValue": if field.kind == Kind::Boolean { json!(false) } else { Value::Null },
         "defaultedOnCreate": field.kind == Kind::Boolean || !field.default.is_empty() || field.read_only,
         "dependentPicklist": false, "deprecatedAndHidden": false,
         "digits": if field.kind == Kind::Int { 8 } else { 0 },
-        "externalId": field.external_id, "filterable": !long, "groupable": !long && !number,
+        "externalId": field.external_id, "filterable": !long, "groupable": field.kind.is_groupable(),
         "htmlFormatted": false, "idLookup": field.external_id || field.name == "Id",
         "inlineHelpText": null, "label": field.label, "length": if text || field.kind.is_id() { length } else { 0 },
         "name": field.name, "nameField": field.name == object.name_field, "namePointing": false,
@@ -114,30 +118,9 @@ fn field(schema: &Schema, object: &Object, field: &Field) -> Value {
         "polymorphicForeignKey": false, "precision": if matches!(field.kind, Kind::Double | Kind::Currency) { 18 } else { 0 },
         "queryByDistance": false, "referenceTo": reference_to, "relationshipName": relationship,
         "restrictedPicklist": field.restricted, "scale": if field.kind == Kind::Currency { 2 } else { 0 },
-        "soapType": soap, "sortable": !long, "type": describe_type(field.kind), "unique": field.unique,
+        "soapType": soap, "sortable": field.kind.is_sortable(), "type": field.kind.name(), "unique": field.unique,
         "updateable": !field.read_only, "writeRequiresMasterRead": false,
     })
-}
-
-fn describe_type(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Id => "id",
-        Kind::Text(_) => "string",
-        Kind::TextArea(_) => "textarea",
-        Kind::Email => "email",
-        Kind::Phone => "phone",
-        Kind::Url => "url",
-        Kind::Picklist => "picklist",
-        Kind::MultiPicklist => "multipicklist",
-        Kind::Boolean => "boolean",
-        Kind::Int => "int",
-        Kind::Double => "double",
-        Kind::Currency => "currency",
-        Kind::Date => "date",
-        Kind::DateTime => "datetime",
-        Kind::Base64 => "base64",
-        Kind::Reference(..) => "reference",
-    }
 }
 
 fn soap_type(kind: Kind) -> (&'static str, usize) {

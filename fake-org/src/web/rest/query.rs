@@ -23,7 +23,7 @@ fn start(ask: &Ask<'_>, data: &Inner, scope: Scope) -> Result {
         return Err(Refusal::bad("MALFORMED_QUERY", "SOQL statement may not be empty").into());
     };
     let now = ask.now();
-    let plan = match soql::compile(text, scope, now, &data.schema)? {
+    let plan = match soql::compile(text, ask.asker(scope), &data.schema)? {
         Plan::Count(plan) => {
             let total = plan.count(data)?;
             return Ok(Answer::json(200, json!({ "totalSize": total, "done": true, "records": [] })));

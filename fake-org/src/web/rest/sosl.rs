@@ -128,7 +128,7 @@ pub(super) fn find(
         "SELECT {} FROM {} WHERE Id IN ({ids}){filter} {}",
         returning.fields, object.name, returning.tail
     );
-    let Plan::Rows(plan) = soql::compile(&text, Scope::Live, ask.now(), &data.schema)? else {
+    let Plan::Rows(plan) = soql::compile(&text, ask.asker(Scope::Live), &data.schema)? else {
         return Err(Refusal::bad("MALFORMED_SEARCH", "RETURNING shows fields").into());
     };
     let keys = plan.keys(data)?;

@@ -24,7 +24,7 @@ pub(in super::super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
     let now = ask.now();
     // The wording is unverified.
     let refused = || Refusal::bad("API_ERROR", "aggregate or nested query is not supported by the Bulk API");
-    let Plan::Rows(plan) = soql::compile(text, scope, now, &data.schema)? else {
+    let Plan::Rows(plan) = soql::compile(text, ask.asker(scope), &data.schema)? else {
         return Err(refused().into());
     };
     if plan.columns().is_none() {

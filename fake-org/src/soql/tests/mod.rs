@@ -1,6 +1,9 @@
 //! Queries against the sample data.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod constructs;
+mod fuzz;
+
 use super::*;
 use crate::auth::users;
 use crate::data::Data;
@@ -8,6 +11,7 @@ use crate::data::schema::Schema;
 use crate::data::seed::Sample;
 
 const NOW: Millis = 1_790_000_000_000;
+const ASKER: Asker<'_> = Asker { scope: Scope::Live, now: NOW, user_id: "" };
 
 fn data() -> Data {
     let data = Data::open(Schema::new(&[])).unwrap();
@@ -16,7 +20,7 @@ fn data() -> Data {
 }
 
 fn rows(data: &Data, soql: &str) -> Vec<serde_json::Value> {
-    let plan = compile(soql, Scope::Live, NOW, &Schema::new(&[]));
+    let plan = compile(soql, ASKER, &Schema::new(&[]));
     match plan.unwrap_or_else(|e| panic!("{soql}: {}", e.message)) {
         Plan::Rows(plan) => data.with(|inner| {
             let keys = plan.keys(inner).unwrap();
@@ -33,7 +37,7 @@ fn names(data: &Data, filter: &str) -> Vec<String> {
 }
 
 fn refused(soql: &str) -> (&'static str, String) {
-    let refusal = compile(soql, Scope::Live, NOW, &Schema::new(&[])).unwrap_err();
+    let refusal = compile(soql, ASKER, &Schema::new(&[])).unwrap_err();
     (refusal.code, refusal.message)
 }
 
