@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use crate::{
     InvalidId, SalesforceId,
-    api::{ApiUsage, BindError, InvalidName, InvalidPath},
+    api::{ApiUsage, BindError, Duplicates, InvalidName, InvalidPath},
     grant::GrantError,
     http::HttpError,
     oauth::OAuthError,
@@ -104,6 +104,9 @@ pub enum Error {
         /// The records that match.
         candidates: Vec<SalesforceId>,
     },
+    /// The record is in another state than it was when it was read, and was left as it is (status 412). Read it again.
+    #[error("the record was changed since it was read; read it again")]
+    Changed,
     /// A query that should find a row found none.
     #[error("the query found no row; use `fetch_optional` where none is fine")]
     RowNotFound,
@@ -148,6 +151,7 @@ impl Error {
             | Self::SessionRefused { status, .. }
             | Self::LimitExceeded { status, .. } => Some(*status),
             Self::MultipleChoices { .. } => Some(300),
+            Self::Changed => Some(412),
             _ => None,
         }
     }
@@ -236,6 +240,10 @@ pub struct ErrorEntry {
     pub message: String,
     /// The fields that are to blame.
     pub fields: Vec<String>,
+    /// With the code `DUPLICATES_DETECTED`: the records that are alike.
+    pub duplicates: Option<Duplicates>,
+    /// In a tree: the record that is meant.
+    pub(crate) reference: Option<String>,
 }
 
 impl fmt::Debug for ErrorEntry {

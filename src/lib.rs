@@ -88,10 +88,11 @@ mod web;
 pub use self::api::{Bulk, BulkRecords, IngestError, IngestJob, JobInfo, JobState, Loaded, Refused};
 pub use self::{
     api::{
-        ApiUsage, ApiVersion, AssignmentRule, CallOptions, ChildRelationship, Composite, CompositeAnswers,
-        Connection, Cursor, Deleted, DeletedRecord, FieldDescription, Hit, InvalidApiVersion,
-        InvalidCallOption, InvalidPath, Limit, ObjectDescription, ObjectSummary, Page, PicklistValue, Query,
-        RawRequest, RawResponse, RecordError, Records, Reference, Retry, SObject, SObjectHandle, SaveResult,
+        ApiUsage, ApiVersion, AssignmentRule, Blob, BlobUpload, CallOptions, ChildRelationship, Composite,
+        CompositeAnswers, Connection, Cursor, Deleted, DeletedRecord, DuplicateRecord, DuplicateRules,
+        Duplicates, FieldDescription, Hit, InvalidApiVersion, InvalidCallOption, InvalidPath,
+        InvalidRevision, Limit, ObjectDescription, ObjectSummary, Page, PicklistValue, Query, RawRequest,
+        RawResponse, RecordError, Records, Reference, Retry, Revision, SObject, SObjectHandle, SaveResult,
         SavedRecord, Search, SearchIn, Select, ToRecordId, Updated, Upserted, VersionInfo, children, soql,
     },
     config::{ApiConfig, Config, ConfigError, Problem, Routes, ServiceConfig, SessionMode},

@@ -102,6 +102,24 @@ impl Connection {
 }
 
 impl SObjectHandle {
+    /// The records of the object that the user saw last, newest first, with the fields that a list of them shows.
+    /// Source: REST API Developer Guide, "sObject Basic Information".
+    ///
+    /// # Errors
+    /// As [`RawRequest::send`](super::RawRequest::send); status 404 when there is no such object.
+    pub async fn recent<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Basic<T> {
+            recent_items: Vec<T>,
+        }
+        let connection = self.connection();
+        let resource = format!("sobjects/{}", self.name()?);
+        let basic: Basic<T> =
+            connection.read(ResourcePath::versioned(connection.api_version(), &resource)?).await?;
+        Ok(basic.recent_items)
+    }
+
     /// The records that were changed between two times, at most 30 days back.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod compress;
 mod connection;
 mod decode;
 mod describe;
+mod duplicates;
 mod info;
 mod name;
 mod org;
@@ -41,6 +42,7 @@ pub use self::{
     composite::{Composite, CompositeAnswers, Reference},
     connection::Connection,
     describe::{ChildRelationship, FieldDescription, ObjectDescription, ObjectSummary, PicklistValue},
+    duplicates::{DuplicateRecord, Duplicates},
     info::{Deleted, DeletedRecord, Limit, Updated, VersionInfo},
     path::{Cursor, InvalidPath},
     query::{Page, Query},
@@ -49,7 +51,10 @@ pub use self::{
     retry::Retry,
     search::{Hit, Search, SearchIn},
     select::Select,
-    sobject::{AssignmentRule, SObjectHandle, ToRecordId, Upserted},
+    sobject::{
+        AssignmentRule, Blob, BlobUpload, DuplicateRules, InvalidRevision, Revision, SObjectHandle,
+        ToRecordId, Upserted,
+    },
     usage::ApiUsage,
     version::{ApiVersion, InvalidApiVersion},
 };

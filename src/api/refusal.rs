@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::retry::Failure;
+use super::{Duplicates, retry::Failure};
 use crate::{Error, ErrorEntry, SalesforceId};
 
 /// How many entries of an error are kept, and how many bytes of each text: an answer can be as large as it likes.
@@ -80,6 +80,10 @@ pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> R
         // What the caller sees when a new token is refused just the same.
         return Refusal { kind: Kind::TokenExpired, error: Error::SessionRefused { status, entries } };
     }
+    // The same status tells that a batch was halted before a call's turn.
+    if status == 412 && !has("BATCH_PROCESSING_HALTED") {
+        return Refusal { kind: Kind::Retry(Failure::Final), error: Error::Changed };
+    }
     let kind = match status {
         404 => Kind::NotFound,
         429 | 502 | 503 | 504 => Kind::Retry(Failure::Busy { retry_after }),
@@ -105,23 +109,51 @@ pub(super) struct RawEntry {
     message: String,
     #[serde(default)]
     fields: Option<Vec<String>>,
+    #[serde(default, rename = "duplicateResult")]
+    duplicates: Option<serde_json::Value>,
+}
+
+/// The answer to a tree that was refused.
+#[derive(Deserialize)]
+struct RawTree {
+    results: Vec<RawNode>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawNode {
+    reference_id: String,
+    #[serde(default)]
+    errors: Vec<RawEntry>,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum RawEntries {
     Many(Vec<RawEntry>),
+    Tree(RawTree),
     One(RawEntry),
 }
 
 fn entries(body: &[u8]) -> Vec<ErrorEntry> {
     let raw = match serde_json::from_slice(body) {
         Ok(RawEntries::Many(entries)) => entries,
+        Ok(RawEntries::Tree(tree)) => return nodes(tree),
         Ok(RawEntries::One(entry)) => vec![entry],
         Err(_) => return Vec::new(),
     };
     let entries = raw.into_iter().filter(|entry| !(entry.code.is_empty() && entry.message.is_empty()));
     entries.take(MAX_ENTRIES).map(ErrorEntry::from).collect()
+}
+
+fn nodes(tree: RawTree) -> Vec<ErrorEntry> {
+    let of_node = |node: RawNode| {
+        node.errors.into_iter().map(move |entry| {
+            let reference = Some(word(node.reference_id.clone(), ""));
+            ErrorEntry { reference, ..entry.into() }
+        })
+    };
+    tree.results.into_iter().flat_map(of_node).take(MAX_ENTRIES).collect()
 }
 
 impl From<RawEntry> for ErrorEntry {
@@ -131,6 +163,8 @@ impl From<RawEntry> for ErrorEntry {
             code: word(entry.code, ""),
             message: text(entry.message),
             fields: fields.map(|field| word(field, ".")).collect(),
+            duplicates: entry.duplicates.and_then(Duplicates::read),
+            reference: None,
         }
     }
 }
@@ -248,6 +282,31 @@ mod tests {
         let body = br#"["/services/data/v66.0/sobjects/Account/001D000000IqhSL","/services/data/x"]"#;
         let Error::MultipleChoices { candidates } = read(300, body, None).error else { panic!() };
         assert_eq!(candidates, ["001D000000IqhSL".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_refused_duplicate_names_the_others_and_prints_none_of_their_fields() {
+        let body = br#"[{"duplicateResult":{"allowSave":true,"duplicateRule":"Rule","matchResults":[{"matchRecords":[
+            {"matchConfidence":100.0,"record":{"attributes":{"type":"Contact"},"Id":"003D000000QV9n2","Name":"canary"}},
+            {"record":{"Name":"no id"}}]},{}]},"errorCode":"DUPLICATES_DETECTED","message":"Use one of these records?"}]"#;
+        let error = read(400, body, None).error;
+        let found = error.entries()[0].duplicates.as_ref().unwrap();
+        assert!(found.rule == "Rule" && found.allow_save);
+        assert_eq!((found.records.len(), found.records[0].object.as_str()), (1, "Contact"));
+        assert_eq!(found.records[0].id, "003D000000QV9n2".parse().unwrap());
+        assert_eq!(found.records[0].fields["Name"], "canary");
+        assert!(!format!("{error:?} {found:?}").contains("canary"));
+        let odd = br#"[{"errorCode":"DUPLICATES_DETECTED","message":"m","duplicateResult":[1]}]"#;
+        assert_eq!(read(400, odd, None).error.entries()[0].code, "DUPLICATES_DETECTED");
+    }
+
+    #[test]
+    fn a_record_that_changed_meanwhile_is_an_error_of_its_own() {
+        for body in ["", "[]", r#"[{"errorCode":"PRECONDITION_FAILED","message":"m"}]"#] {
+            assert!(matches!(read(412, body.as_bytes(), None).error, Error::Changed), "{body}");
+        }
+        let halted = array("BATCH_PROCESSING_HALTED", "m");
+        assert!(matches!(read(412, halted.as_bytes(), None).error, Error::Api { status: 412, .. }));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Error, Result,
     grant::LiveGrant,
-    http::{Answer, HttpError, Request},
+    http::{Answer, HttpError, Request, Upload},
 };
 
 /// How long one call may take unless the connection says otherwise.
@@ -38,6 +38,10 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     pub(crate) replay: Replay,
     pub(crate) max_bytes: usize,
+    /// Instead of `body`.
+    pub(crate) upload: Option<Upload>,
+    /// Whether the body of a success is left to the caller to read.
+    pub(crate) unread: bool,
 }
 
 impl Call {
@@ -46,7 +50,16 @@ impl Call {
         let idempotent = matches!(method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE);
         let replay = if idempotent { Replay::Harmless } else { Replay::Harmful };
         let headers = HeaderMap::from_iter([(ACCEPT, JSON)]);
-        Self { method, path, headers, body: Bytes::new(), replay, max_bytes: MAX_ANSWER }
+        Self {
+            method,
+            path,
+            headers,
+            body: Bytes::new(),
+            replay,
+            max_bytes: MAX_ANSWER,
+            upload: None,
+            unread: false,
+        }
     }
 
     pub(crate) fn get(path: ResourcePath) -> Self {
@@ -138,6 +151,8 @@ impl Connection {
             body: call.body.clone(),
             deadline: self.deadline(),
             max_bytes: call.max_bytes,
+            upload: call.upload.clone(),
+            unread: call.unread,
         };
         let turn = self.org().turn().await?;
         let outcome = self.http().send(request).await;

@@ -6,6 +6,7 @@
 mod outbound;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -14,12 +15,13 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use reqwest::{
     Client, Method, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
 };
 use url::{Url, form_urlencoded};
 
 pub use self::outbound::NotAllowed;
 pub(crate) use self::outbound::Outbound;
+pub(crate) use self::streams::{Pieces, Unread, Upload};
 
 /// The largest answer that is no API page: tokens, identity, keys.
 pub(crate) const SMALL_ANSWER: usize = 1024 * 1024;
@@ -52,6 +54,11 @@ pub(crate) struct Request {
     pub(crate) deadline: Duration,
     /// For the answer's body, after decompression.
     pub(crate) max_bytes: usize,
+    /// Instead of `body`.
+    pub(crate) upload: Option<Upload>,
+    /// Whether the body of a success is left to the caller to read. The deadline is then for its beginning, and for each
+    /// wait after that.
+    pub(crate) unread: bool,
 }
 
 impl Request {
@@ -65,6 +72,8 @@ impl Request {
             body: Bytes::new(),
             deadline: SHORT_DEADLINE,
             max_bytes: SMALL_ANSWER,
+            upload: None,
+            unread: false,
         }
     }
 
@@ -83,6 +92,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// The body, where it was not read.
+    pub(crate) unread: Option<Unread>,
 }
 
 /// Without the body, which may hold tokens.
@@ -129,13 +140,23 @@ impl HttpClient {
     /// Sends one request and reads the whole answer.
     pub(crate) async fn send(&self, request: Request) -> Result<Answer, HttpError> {
         self.outbound.check(&request.url)?;
-        let Request { method, url, headers, body, deadline, max_bytes } = request;
+        let Request { method, url, headers, body, deadline, max_bytes, upload, unread } = request;
         let exchange = async {
-            let sent = self.client.request(method, url).headers(headers).body(body).send().await;
+            let request = self.client.request(method, url).headers(headers);
+            let request = match upload {
+                None => request.body(body),
+                Some(upload) => request.header(CONTENT_LENGTH, upload.length).body(upload.body()),
+            };
+            let sent = request.send().await;
             let mut response = sent.map_err(HttpError::from_sending)?;
             let status = response.status();
             if status.is_redirection() && response.headers().contains_key(reqwest::header::LOCATION) {
                 return Err(HttpError::Redirect(status.as_u16()));
+            }
+            if unread && status.is_success() {
+                let headers = response.headers().clone();
+                let unread = Some(Unread::new(response, deadline));
+                return Ok(Answer { status, headers, body: Bytes::new(), unread });
             }
             let length = response.content_length();
             if length.is_some_and(|length| length > max_bytes as u64) {
@@ -150,7 +171,7 @@ impl HttpClient {
                 bytes.extend_from_slice(&chunk);
             }
             let headers = std::mem::take(response.headers_mut());
-            Ok(Answer { status, headers, body: bytes.freeze() })
+            Ok(Answer { status, headers, body: bytes.freeze(), unread: None })
         };
         tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(HttpError::Timeout))
     }

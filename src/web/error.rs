@@ -85,6 +85,9 @@ impl Answer {
                 Error::MultipleChoices { .. } => {
                     (StatusCode::CONFLICT, "multiple_choices", "Several records match; only one may.")
                 }
+                Error::Changed => {
+                    (StatusCode::CONFLICT, "changed", "Somebody else changed this meanwhile. Load it again.")
+                }
                 _ => match error.status() {
                     Some(404) => (StatusCode::NOT_FOUND, "not_found", "There is no such record."),
                     Some(403) => {

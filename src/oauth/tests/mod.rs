@@ -375,7 +375,7 @@ proptest::proptest! {
         let json = serde_json::json!({ "error": code }).to_string();
         for body in [body, code.into_bytes(), form.into(), json.into()] {
             let status = reqwest::StatusCode::from_u16(status).unwrap();
-            let error = OAuthError::of(&Answer { status, headers: Default::default(), body: body.into() });
+            let error = OAuthError::of(&Answer { status, headers: Default::default(), body: body.into(), unread: None });
             if let Some(code) = error.refusal() {
                 let clean = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
                 proptest::prop_assert!(!code.is_empty() && code.len() <= 64 && code.bytes().all(clean));

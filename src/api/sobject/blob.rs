@@ -1,0 +1,219 @@
+//! Files in records.
+//!
+//! Source: REST API Developer Guide, "sObject Blob Get", "Insert or Update Blob Data".
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use reqwest::{
+    Method,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+use serde::Serialize;
+
+use super::{SObjectHandle, ToRecordId, done, multipart, saved};
+use crate::{
+    InvalidAnswer, InvalidRequest, Result, SalesforceId,
+    api::{decode, name::FieldName, send::Call},
+    http::{HttpError, Pieces, Unread, Upload},
+};
+
+/// A file that is to be sent with a record: `VersionData` of a `ContentVersion` (2 GB at most), `Body` of an
+/// `Attachment` or a `Document` (500 MB at most), or any other field for files.
+#[derive(Clone)]
+pub struct BlobUpload {
+    pub(super) field: String,
+    pub(super) filename: String,
+    pub(super) content_type: String,
+    pub(super) bytes: Upload,
+}
+
+/// Without the file.
+impl fmt::Debug for BlobUpload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlobUpload")
+            .field("field", &self.field)
+            .field("content_type", &self.content_type)
+            .field("length", &self.bytes.length)
+            .finish_non_exhaustive()
+    }
+}
+
+impl BlobUpload {
+    /// A file that is in memory. `filename` is its name on the disk of whoever sent it.
+    pub fn new(field: impl Into<String>, filename: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let length = bytes.len() as u64;
+        Self::streamed(field, filename, length, move || {
+            let bytes = bytes.clone();
+            futures_util::stream::once(async move { Ok(bytes) })
+        })
+    }
+
+    /// A file that is read while it is sent, so that memory is needed for a piece of it only. `open` begins from its
+    /// start each time: the call is sent again when the token turns out to be expired. `length` is in bytes; a stream of
+    /// another length is an error of the call.
+    ///
+    /// ```
+    /// use actix_salesforce::BlobUpload;
+    /// use bytes::Bytes;
+    ///
+    /// let lines = || futures_util::stream::iter(["one\n", "two\n"].map(|line| Ok(Bytes::from(line))));
+    /// let file = BlobUpload::streamed("VersionData", "lines.txt", 8, lines).content_type("text/plain");
+    /// ```
+    pub fn streamed<S>(
+        field: impl Into<String>,
+        filename: impl Into<String>,
+        length: u64,
+        open: impl Fn() -> S + Send + Sync + 'static,
+    ) -> Self
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        let open = Arc::new(move || Box::pin(open()) as Pieces);
+        Self {
+            field: field.into(),
+            filename: filename.into(),
+            content_type: "application/octet-stream".to_owned(),
+            bytes: Upload { length, open },
+        }
+    }
+
+    /// What kind of file it is, `application/pdf` for example; `application/octet-stream` unless said otherwise.
+    #[must_use]
+    pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
+        self.content_type = content_type.into();
+        self
+    }
+}
+
+/// The bytes of a file, as they come, made by [`SObjectHandle::blob`]. It can go straight into the body of an answer.
+///
+/// When the connection breaks before the end, or no byte comes for as long as the connection's deadline, the last item is
+/// an error.
+#[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct Blob {
+    headers: HeaderMap,
+    bytes: Unread,
+}
+
+impl Blob {
+    /// What kind of file Salesforce says it is. Whoever uploaded the file may have said so: a page that shows it to others
+    /// sends `Content-Disposition: attachment` and `X-Content-Type-Options: nosniff` with it.
+    pub fn content_type(&self) -> Option<&str> {
+        self.headers.get(CONTENT_TYPE)?.to_str().ok()
+    }
+
+    /// How many bytes it has, where Salesforce says so.
+    pub fn content_length(&self) -> Option<u64> {
+        self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    }
+
+    /// The whole file, if it has `max` bytes at most.
+    ///
+    /// # Errors
+    /// [`HttpError::TooLarge`] when it has more; otherwise those of the stream.
+    pub async fn bytes(mut self, max: usize) -> Result<Bytes> {
+        let mut whole = BytesMut::new();
+        while let Some(piece) = self.bytes.try_next().await? {
+            if whole.len() + piece.len() > max {
+                return Err(HttpError::TooLarge.into());
+            }
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
+    }
+}
+
+impl Stream for Blob {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.bytes.poll_next_unpin(context).map_err(Into::into)
+    }
+}
+
+impl SObjectHandle {
+    /// Reads a file of a record as a stream: `Body` of an `Attachment` or a `Document`, `VersionData` of a
+    /// `ContentVersion`.
+    ///
+    /// ```no_run
+    /// use actix_salesforce::SalesforceConn;
+    /// use actix_web::{HttpResponse, get, web::Path};
+    ///
+    /// #[get("/files/{id}")]
+    /// async fn file(sf: SalesforceConn, id: Path<String>) -> actix_salesforce::Result<HttpResponse> {
+    ///     let file = sf.sobject("ContentVersion").blob(&*id, "VersionData").await?;
+    ///     Ok(HttpResponse::Ok().insert_header(("content-disposition", "attachment")).streaming(file))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Api`](crate::Error::Api) with status 404 when there is no such record or it has no file.
+    pub async fn blob(&self, id: impl ToRecordId, field: &str) -> Result<Blob> {
+        let (id, field) = (id.to_record_id()?, field.parse::<FieldName>()?);
+        let mut call = Call::get(self.path(&[id.as_str(), field.as_str()])?);
+        call.headers.remove(reqwest::header::ACCEPT);
+        call.unread = true;
+        let answer = self.connection.send(self.with_options(call)).await?;
+        let bytes = answer.unread.ok_or(InvalidAnswer::Unexpected("a file is answered with status 200"))?;
+        Ok(Blob { headers: answer.headers, bytes })
+    }
+
+    /// Creates a record with a file. It is sent once, as [`create`](Self::create) is.
+    ///
+    /// The whole must be sent within the connection's deadline: give it a longer one for large files.
+    ///
+    /// ```no_run
+    /// # async fn f(sf: &actix_salesforce::Connection, pdf: bytes::Bytes) -> actix_salesforce::Result<()> {
+    /// use actix_salesforce::BlobUpload;
+    /// use serde_json::json;
+    /// use std::time::Duration;
+    ///
+    /// let file = BlobUpload::new("VersionData", "q1.pdf", pdf).content_type("application/pdf");
+    /// let sf = sf.with_deadline(Duration::from_secs(600));
+    /// let id = sf.sobject("ContentVersion").create_with_blob(&json!({ "PathOnClient": "q1.pdf" }), file).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`create`](Self::create); the name of the field or the content type is none.
+    pub async fn create_with_blob<T: Serialize + ?Sized>(
+        &self,
+        record: &T,
+        file: BlobUpload,
+    ) -> Result<SalesforceId> {
+        let call = with_file(Call::new(Method::POST, self.path(&[])?), record, file)?;
+        Ok(saved(&self.connection.send(self.with_options(call)).await?)?.id)
+    }
+
+    /// Changes a record and its file. A `ContentVersion` cannot be changed: create another one of its document.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update) and [`create_with_blob`](Self::create_with_blob).
+    pub async fn update_with_blob<T: Serialize + ?Sized>(
+        &self,
+        id: impl ToRecordId,
+        record: &T,
+        file: BlobUpload,
+    ) -> Result<()> {
+        let call = with_file(Call::new(Method::PATCH, self.record(id)?), record, file)?;
+        done(&self.connection.send(self.with_condition(call)).await?)
+    }
+}
+
+fn with_file<T: Serialize + ?Sized>(mut call: Call, record: &T, file: BlobUpload) -> Result<Call> {
+    file.field.parse::<FieldName>()?;
+    HeaderValue::from_str(&file.content_type).map_err(|_| InvalidRequest::Header)?;
+    let (content_type, body) = multipart::body(decode::body(record)?, file)?;
+    call.headers.insert(CONTENT_TYPE, content_type);
+    call.upload = Some(body);
+    Ok(call)
+}

@@ -1,0 +1,163 @@
+//! Records of one kind of object.
+
+mod blob;
+mod ids;
+mod keys;
+mod multipart;
+mod options;
+mod revision;
+
+use reqwest::{Method, StatusCode, header::HeaderMap};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use self::keys::with_fields;
+pub use self::{
+    blob::{Blob, BlobUpload},
+    ids::ToRecordId,
+    keys::Upserted,
+    options::{AssignmentRule, DuplicateRules},
+    revision::{InvalidRevision, Revision},
+};
+use super::{
+    Connection, decode,
+    name::{InvalidName, ObjectName},
+    path::ResourcePath,
+    send::Call,
+};
+use crate::{InvalidAnswer, Result, SalesforceId, http::Answer};
+
+/// The records of one kind of object, made by [`Connection::sobject`].
+///
+/// Ids are taken as [`SalesforceId`], or as text that is checked. Records are any type that serde can write as a JSON
+/// object with Salesforce's field names; it must not have an `Id`, nor in an upsert the external id field.
+///
+/// Source: REST API Developer Guide, "sObject Rows".
+#[derive(Debug, Clone)]
+pub struct SObjectHandle {
+    connection: Connection,
+    name: Result<ObjectName, InvalidName>,
+    all_or_none: bool,
+    /// What Salesforce is asked to do beside saving.
+    options: HeaderMap,
+    /// In which state a record must be to be changed.
+    condition: Option<Revision>,
+}
+
+#[derive(Deserialize)]
+struct Saved {
+    id: SalesforceId,
+    success: bool,
+    #[serde(default)]
+    created: bool,
+}
+
+impl SObjectHandle {
+    pub(super) fn new(connection: Connection, name: &str) -> Self {
+        let (name, options) = (name.parse(), HeaderMap::new());
+        Self { connection, name, all_or_none: false, options, condition: None }
+    }
+
+    pub(super) fn is_all_or_none(&self) -> bool {
+        self.all_or_none
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn with_options(&self, mut call: Call) -> Call {
+        call.headers.extend(self.options.clone());
+        call
+    }
+
+    /// The object's name, checked.
+    pub(super) fn name(&self) -> Result<String> {
+        Ok(self.name.as_ref().map_err(|error| *error)?.to_string())
+    }
+
+    /// Creates a record.
+    ///
+    /// It is sent once: when the answer is lost ([`HttpError::never_sent`](crate::HttpError::never_sent) is `false`),
+    /// the record may exist. [`upsert`](Self::upsert) has no such doubt.
+    ///
+    /// # Errors
+    /// [`Error::Api`](crate::Error::Api) when Salesforce refuses it (`REQUIRED_FIELD_MISSING`, `DUPLICATES_DETECTED`,
+    /// validation rules, …), with all reasons in [`Error::entries`](crate::Error::entries).
+    pub async fn create<T: Serialize + ?Sized>(&self, record: &T) -> Result<SalesforceId> {
+        let call = Call::new(Method::POST, self.path(&[])?).json(decode::body(record)?);
+        Ok(saved(&self.connection.send(self.with_options(call)).await?)?.id)
+    }
+
+    /// Reads a record with all the fields that the user may see.
+    ///
+    /// # Errors
+    /// [`Error::Api`](crate::Error::Api) with status 404 when there is no such record, or none that the user may see.
+    pub async fn retrieve<T: DeserializeOwned>(&self, id: impl ToRecordId) -> Result<T> {
+        self.read(Call::get(self.record(id)?)).await
+    }
+
+    /// Reads some fields of a record; all of them when none is named.
+    ///
+    /// # Errors
+    /// As [`retrieve`](Self::retrieve), and when a name is not one of a field.
+    pub async fn retrieve_fields<T: DeserializeOwned>(
+        &self,
+        id: impl ToRecordId,
+        fields: &[&str],
+    ) -> Result<T> {
+        self.read(Call::get(with_fields(self.record(id)?, fields)?)).await
+    }
+
+    /// Changes the fields of a record that `record` has; the others stay.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and status 404 when there is no such record; [`Error::Changed`](crate::Error::Changed)
+    /// when [`if_unchanged`](Self::if_unchanged) says so.
+    pub async fn update<T: Serialize + ?Sized>(&self, id: impl ToRecordId, record: &T) -> Result<()> {
+        let call = Call::new(Method::PATCH, self.record(id)?).json(decode::body(record)?);
+        done(&self.connection.send(self.with_condition(call)).await?)
+    }
+
+    /// Deletes a record; it goes to the recycle bin.
+    ///
+    /// # Errors
+    /// [`Error::Api`](crate::Error::Api): status 404 when there was no such record, `DELETE_FAILED` when it is in use;
+    /// [`Error::Changed`](crate::Error::Changed) when [`if_unchanged`](Self::if_unchanged) says so.
+    pub async fn delete(&self, id: impl ToRecordId) -> Result<()> {
+        let call = Call::new(Method::DELETE, self.record(id)?);
+        done(&self.connection.send(self.with_condition(call)).await?)
+    }
+
+    fn record(&self, id: impl ToRecordId) -> Result<ResourcePath> {
+        self.path(&[id.to_record_id()?.as_str()])
+    }
+
+    /// `segments` are encoded already.
+    fn path(&self, segments: &[&str]) -> Result<ResourcePath> {
+        let name = self.name.as_ref().map_err(|error| *error)?;
+        let mut resource = format!("sobjects/{name}");
+        for segment in segments {
+            resource.push('/');
+            resource.push_str(segment);
+        }
+        Ok(ResourcePath::versioned(self.connection.api_version(), &resource)?)
+    }
+
+    async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
+        Ok(decode::json(&self.connection.send(self.with_options(call)).await?.body)?)
+    }
+}
+
+fn saved(answer: &Answer) -> Result<Saved, InvalidAnswer> {
+    let saved: Saved = decode::json(&answer.body)?;
+    if saved.success { Ok(saved) } else { Err(InvalidAnswer::Unexpected("a success that says it is none")) }
+}
+
+/// A change is answered with 204. Anything else comes from something in between, which changed nothing.
+fn done(answer: &Answer) -> Result<()> {
+    if answer.status == StatusCode::NO_CONTENT {
+        Ok(())
+    } else {
+        Err(InvalidAnswer::Unexpected("a change is answered with status 204").into())
+    }
+}

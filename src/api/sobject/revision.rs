@@ -1,0 +1,183 @@
+//! Reading only what changed, and writing only what did not.
+
+use std::{fmt, str::FromStr};
+
+use reqwest::{
+    StatusCode,
+    header::{
+        ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+        IF_UNMODIFIED_SINCE, LAST_MODIFIED,
+    },
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::DeserializeOwned};
+
+use super::{SObjectHandle, ToRecordId, keys::with_fields};
+use crate::{
+    InvalidAnswer, Result,
+    api::{decode, send::Call},
+    http::Answer,
+};
+
+/// In which state a record was read: its `ETag`, which Salesforce has for accounts only, or else the time of its last
+/// change, which tells changes within one second not apart.
+///
+/// It goes into a form as text and comes back with `parse`, so that a page that was open for an hour does not undo what
+/// others did meanwhile:
+///
+/// ```no_run
+/// # async fn f(sf: &actix_salesforce::Connection, id: &str) -> actix_salesforce::Result<()> {
+/// use actix_salesforce::{Error, Revision};
+/// use serde_json::{Value, json};
+///
+/// let (account, revision): (Value, Revision) = sf.sobject("Account").retrieve_revision(id, &["Name"]).await?;
+///
+/// match sf.sobject("Account").if_unchanged(&revision).update(id, &json!({ "Name": "Acme" })).await {
+///     Err(Error::Changed) => println!("somebody else was faster: show both"),
+///     done => done?,
+/// }
+/// # Ok(()) }
+/// ```
+///
+/// Source: REST API Developer Guide, "Conditional Request Headers"; RFC 9110, section 8.8.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Revision(String);
+
+/// A text that is no [`Revision`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a revision: neither an entity tag in quotes nor a date such as `Sun, 06 Nov 1994 08:49:37 GMT`")]
+pub struct InvalidRevision;
+
+impl Revision {
+    fn of(headers: &HeaderMap) -> Result<Self, InvalidAnswer> {
+        let found =
+            [ETAG, LAST_MODIFIED].into_iter().find_map(|name| headers.get(name)?.to_str().ok()?.parse().ok());
+        found.ok_or(InvalidAnswer::Unexpected("a record without the time of its last change"))
+    }
+
+    fn is_tag(&self) -> bool {
+        self.0.ends_with('"')
+    }
+
+    fn header(&self, tag: HeaderName, date: HeaderName) -> Option<(HeaderName, HeaderValue)> {
+        // Its characters were checked.
+        let value = HeaderValue::from_str(&self.0).ok()?;
+        Some((if self.is_tag() { tag } else { date }, value))
+    }
+}
+
+impl FromStr for Revision {
+    type Err = InvalidRevision;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRevision> {
+        // RFC 9110, sections 8.8.3 and 5.6.7.
+        let tag = text.strip_prefix("W/").unwrap_or(text);
+        let inside = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        let is_tag =
+            inside.is_some_and(|tag| tag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'));
+        let is_date = text.len() == 29
+            && text.ends_with(" GMT")
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ,:".contains(&byte));
+        if text.len() <= 255 && (is_tag || is_date) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidRevision)
+        }
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Revision {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Revision {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+impl SObjectHandle {
+    /// Reads a record, and in which state it is. Without `fields` all that the user may see are read.
+    ///
+    /// # Errors
+    /// As [`retrieve`](Self::retrieve).
+    pub async fn retrieve_revision<T: DeserializeOwned>(
+        &self,
+        id: impl ToRecordId,
+        fields: &[&str],
+    ) -> Result<(T, Revision)> {
+        let call = Call::get(with_fields(self.record(id)?, fields)?);
+        read(&self.connection.send(self.with_options(call)).await?)
+    }
+
+    /// Reads a record if it is in another state than `known`; `None` when it is not.
+    ///
+    /// # Errors
+    /// As [`retrieve`](Self::retrieve).
+    pub async fn retrieve_if_changed<T: DeserializeOwned>(
+        &self,
+        id: impl ToRecordId,
+        fields: &[&str],
+        known: &Revision,
+    ) -> Result<Option<(T, Revision)>> {
+        let mut call = self.with_options(Call::get(with_fields(self.record(id)?, fields)?));
+        call.headers.extend(known.header(IF_NONE_MATCH, IF_MODIFIED_SINCE));
+        let answer = self.connection.send(call).await?;
+        if answer.status == StatusCode::NOT_MODIFIED { Ok(None) } else { read(&answer).map(Some) }
+    }
+
+    /// Lets [`update`](Self::update) and [`delete`](Self::delete) do nothing to a record that is in another state than
+    /// `known`: [`Error::Changed`](crate::Error::Changed).
+    #[must_use]
+    pub fn if_unchanged(mut self, known: &Revision) -> Self {
+        self.condition = Some(known.clone());
+        self
+    }
+
+    /// For calls that change one record by its id.
+    pub(super) fn with_condition(&self, mut call: Call) -> Call {
+        let condition = self.condition.as_ref();
+        call.headers.extend(condition.and_then(|known| known.header(IF_MATCH, IF_UNMODIFIED_SINCE)));
+        self.with_options(call)
+    }
+}
+
+fn read<T: DeserializeOwned>(answer: &Answer) -> Result<(T, Revision)> {
+    Ok((decode::json(&answer.body)?, Revision::of(&answer.headers)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revision_is_an_entity_tag_or_a_date() {
+        for text in
+            ["\"U5iWijwWbQD18jeiXwsqxeGpZQk=-gzip\"", "W/\"x\"", "\"\"", "Sun, 06 Nov 1994 08:49:37 GMT"]
+        {
+            assert_eq!(text.parse::<Revision>().map(|revision| revision.to_string()).as_deref(), Ok(text));
+        }
+        for text in [
+            "",
+            "x",
+            "\"",
+            "W/",
+            "*",
+            "\"a\"b\"",
+            "\"a\r\nX: y\"",
+            "\"a b\"",
+            "Sun, 06 Nov 1994 08:49:37\r\nX GMT",
+            "\"ä\"",
+        ] {
+            assert_eq!(text.parse::<Revision>(), Err(InvalidRevision), "{text:?}");
+        }
+    }
+}
