@@ -10,6 +10,7 @@ pub mod client;
 pub mod example;
 pub mod failing;
 pub mod logs;
+pub mod pages;
 pub mod proxy;
 pub mod raw;
 pub mod servers;

@@ -45,6 +45,23 @@ pub fn begin(url: &str, target: &str, cookie: &str) -> TcpStream {
     stream
 }
 
+/// The same with a client whose system keeps little of what it did not read yet.
+pub fn begin_reading_little(url: &str, target: &str, cookie: &str) -> TcpStream {
+    let address = Url::parse(url).expect("a URL").socket_addrs(|| None).expect("an address")[0];
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    // Before it connects: the window is agreed upon then.
+    socket.set_recv_buffer_size(16 * 1024).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    socket.connect(&address.into()).expect("a connection");
+    let mut stream = TcpStream::from(socket);
+    write!(
+        stream,
+        "GET {target} HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    stream
+}
+
 /// The status of an answer.
 pub fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
