@@ -117,14 +117,16 @@ impl Item {
 impl SObjectHandle {
     /// Creates records.
     ///
-    /// ```no_run
-    /// # async fn f(sf: &actix_salesforce::Connection, new: Vec<serde_json::Value>) -> actix_salesforce::Result<()> {
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let new = vec![serde_json::json!({ "Name": "Acme" }), serde_json::json!({})];
     /// for (record, saved) in new.iter().zip(sf.sobject("Account").create_many(&new).await?) {
     ///     if let Err(error) = saved {
     ///         println!("{error}: {record}");
     ///     }
     /// }
-    /// # Ok(()) }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors

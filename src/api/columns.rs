@@ -137,13 +137,15 @@ pub trait SObject {
     /// `SELECT … FROM …` with the struct's fields, to put conditions behind that [`Select`](super::Select) has no method
     /// for.
     ///
-    /// ```no_run
+    /// ```
     /// # #[derive(serde::Deserialize, actix_salesforce::SObject)] #[serde(rename_all = "PascalCase")] struct Account { name: String }
-    /// # async fn f(sf: &actix_salesforce::Connection) -> actix_salesforce::Result<()> {
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
     /// use actix_salesforce::SObject;
     ///
     /// let seen: Vec<Account> = sf.query(format!("{} LIMIT 5 FOR VIEW", Account::soql())).fetch_all().await?;
-    /// # Ok(()) }
+    /// # assert_eq!(seen.len(), 5);
+    /// # Ok(()) });
     /// ```
     fn soql() -> String {
         let mut columns = Columns::default();

@@ -23,8 +23,9 @@ const MAX_CALLS: usize = 25;
 
 /// Up to 25 calls that are sent as one, made by [`Connection::composite`].
 ///
-/// ```no_run
-/// # async fn f(sf: &actix_salesforce::Connection) -> actix_salesforce::Result<()> {
+/// ```
+/// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+/// # fake_org::connected(async |sf| {
 /// use serde_json::json;
 ///
 /// let mut calls = sf.composite().all_or_none(true);
@@ -32,7 +33,7 @@ const MAX_CALLS: usize = 25;
 /// let contact = calls.create("Contact", &json!({ "LastName": "Lovelace", "AccountId": account.id() }))?;
 /// let answers = calls.send().await?;
 /// println!("{} of {}", answers.saved(&contact)?, answers.saved(&account)?);
-/// # Ok(()) }
+/// # Ok(()) });
 /// ```
 #[derive(Debug)]
 #[must_use = "nothing is sent before `send` is called"]

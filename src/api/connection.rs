@@ -27,16 +27,18 @@ use crate::{
 /// again, and so does every other connection of the same grant. It can be cloned and handed to a background task; the
 /// clones are one connection.
 ///
-/// ```no_run
+/// ```
 /// # use serde::{Deserialize, Serialize};
 /// #[derive(Serialize, Deserialize)]
 /// struct Account { #[serde(rename = "Name")] name: String }
 ///
-/// # async fn f(sf: &actix_salesforce::Connection) -> actix_salesforce::Result<()> {
+/// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+/// # fake_org::connected(async |sf| {
 /// let id = sf.sobject("Account").create(&Account { name: "Acme".into() }).await?;
 /// let account: Account = sf.sobject("Account").retrieve(id).await?;
 /// let limits: serde_json::Value = sf.get("limits").send().await?.json()?;
-/// # Ok(()) }
+/// # assert_eq!(account.name, "Acme");
+/// # Ok(()) });
 /// ```
 #[derive(Clone)]
 pub struct Connection {
@@ -96,14 +98,16 @@ impl Connection {
 
     /// The same connection, whose calls are tried again in this way.
     ///
-    /// ```no_run
-    /// # async fn f(sf: &actix_salesforce::Connection, id: actix_salesforce::SalesforceId) -> actix_salesforce::Result<()> {
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "A" })).await?;
     /// use actix_salesforce::Retry;
     ///
     /// // Sets a value: twice is the same as once.
     /// let sf = sf.with_retry(Retry::default().idempotent(true));
-    /// sf.sobject("Account").update(id, &serde_json::json!({ "Rating": "Hot" })).await?;
-    /// # Ok(()) }
+    /// sf.sobject("Account").update(id, &serde_json::json!({ "Phone": "+49 30 1" })).await?;
+    /// # Ok(()) });
     /// ```
     #[must_use]
     pub fn with_retry(&self, retry: Retry) -> Self {
@@ -177,9 +181,11 @@ impl Connection {
     ///
     /// Values are bound, not written into the text: see [`soql`](super::soql).
     ///
-    /// ```no_run
-    /// # #[derive(serde::Deserialize)] struct Account;
-    /// # async fn f(sf: &actix_salesforce::Connection, typed: &str) -> actix_salesforce::Result<()> {
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Account {}
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let typed = "aurora";
     /// use actix_salesforce::soql::{DateLiteral, Like};
     ///
     /// let accounts: Vec<Account> = sf
@@ -188,7 +194,7 @@ impl Connection {
     ///     .bind("since", DateLiteral::LastNDays(30))
     ///     .fetch_all()
     ///     .await?;
-    /// # Ok(()) }
+    /// # Ok(()) });
     /// ```
     pub fn query<T>(&self, soql: impl Into<String>) -> Query<T> {
         Query::new(self.clone(), soql.into())
@@ -219,14 +225,16 @@ impl Connection {
     /// and characters that must be percent-encoded are errors of [`RawRequest::send`]. `method` is a text or any HTTP
     /// library's method.
     ///
-    /// ```no_run
-    /// # async fn f(sf: &actix_salesforce::Connection) -> actix_salesforce::Result<()> {
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
     /// #[derive(serde::Deserialize)]
     /// struct Shipped { tracking: String }
     ///
     /// let order = serde_json::json!({ "order": "A-17" });
     /// let shipped: Shipped = sf.request("POST", "/services/apexrest/ship").json(&order).send().await?.json()?;
-    /// # Ok(()) }
+    /// # assert_eq!(shipped.tracking, "1Z");
+    /// # Ok(()) });
     /// ```
     pub fn request(&self, method: impl AsRef<str>, path: impl Into<String>) -> RawRequest {
         RawRequest::new(self.clone(), method.as_ref(), path.into())

@@ -25,14 +25,17 @@ pub struct ObjectName(String);
 ///
 /// It can be bound where a query needs a field, for example to let the user choose the order:
 ///
-/// ```no_run
-/// # async fn f(sf: &actix_salesforce::Connection, chosen: &str) -> actix_salesforce::Result<()> {
+/// ```
+/// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+/// # fake_org::connected(async |sf| {
+/// # let chosen = "Name";
 /// use actix_salesforce::soql::FieldName;
 ///
 /// let order: FieldName = chosen.parse()?;
 /// let rows: Vec<serde_json::Value> =
 ///     sf.query("SELECT Id, Name FROM Account ORDER BY :order LIMIT 10").bind("order", order).fetch_all().await?;
-/// # Ok(()) }
+/// # assert_eq!(rows.len(), 10);
+/// # Ok(()) });
 /// ```
 ///
 /// Any field passes, also one that the page does not show: compare with a list where that matters.

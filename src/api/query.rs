@@ -147,16 +147,17 @@ impl<T: DeserializeOwned> Query<T> {
     /// Nothing is sent before the stream is polled first, and nothing more once it is dropped. It can outlive the
     /// handler, for example as the body of a response. The first error is the last item.
     ///
-    /// ```no_run
-    /// # #[derive(serde::Deserialize)] struct Account { name: String }
-    /// # async fn f(sf: &actix_salesforce::Connection) -> actix_salesforce::Result<()> {
+    /// ```
+    /// # #[derive(serde::Deserialize)] #[serde(rename_all = "PascalCase")] struct Account { name: String }
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
     /// use futures_util::TryStreamExt;
     ///
     /// let mut accounts = sf.query::<Account>("SELECT Name FROM Account").fetch();
     /// while let Some(account) = accounts.try_next().await? {
     ///     println!("{}", account.name);
     /// }
-    /// # Ok(()) }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors

@@ -67,10 +67,13 @@ impl Connection {
     /// Searches for words, as a person types them: `*` and `?` stand for other characters, `AND`, `OR` and quotation marks
     /// mean nothing.
     ///
-    /// ```no_run
-    /// # async fn f(sf: &actix_salesforce::Connection, typed: &str) -> actix_salesforce::Result<()> {
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let typed = "aurora";
     /// let hits = sf.search(typed).returning("Account", &["Id", "Name"]).returning("Contact", &["Id", "Email"]).fetch().await?;
-    /// # Ok(()) }
+    /// # assert!(!hits.is_empty());
+    /// # Ok(()) });
     /// ```
     pub fn search(&self, words: impl Into<String>) -> Search {
         Search {

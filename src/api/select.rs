@@ -24,8 +24,10 @@ pub struct Select<T> {
 impl Connection {
     /// Asks for the rows of an object, with what the struct reads.
     ///
-    /// ```no_run
-    /// # async fn f(sf: &actix_salesforce::Connection, typed: &str) -> actix_salesforce::Result<()> {
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let typed = "aurora";
     /// use actix_salesforce::{SObject, SalesforceId, soql::Like};
     ///
     /// #[derive(serde::Deserialize, SObject)]
@@ -40,7 +42,8 @@ impl Connection {
     ///     .limit(10)
     ///     .fetch_all()
     ///     .await?;
-    /// # Ok(()) }
+    /// # assert!(!accounts.is_empty());
+    /// # Ok(()) });
     /// ```
     pub fn select<T: SObject>(&self) -> Select<T> {
         // For structs with type parameters, which the derive cannot check.

@@ -63,16 +63,18 @@ impl From<IngestError> for Error {
 impl Connection {
     /// Loads many records into one kind of object, by jobs that run in Salesforce's background.
     ///
-    /// ```no_run
+    /// ```
     /// # #[derive(serde::Serialize)] struct Account { #[serde(rename = "Name")] name: String }
     /// # #[derive(serde::Deserialize, Debug)] struct Named { #[serde(rename = "Name")] name: String }
-    /// # async fn f(sf: &actix_salesforce::Connection, new: Vec<Account>) -> actix_salesforce::Result<()> {
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let new = vec![Account { name: "Acme".into() }];
     /// for job in sf.bulk("Account").insert(futures_util::stream::iter(new)).await? {
     ///     for refused in job.failed::<Named>().await? {
     ///         println!("{}: {}", refused.record.name, refused.error);
     ///     }
     /// }
-    /// # Ok(()) }
+    /// # Ok(()) });
     /// ```
     pub fn bulk(&self, object: impl Into<String>) -> Bulk {
         Bulk {

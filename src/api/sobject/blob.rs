@@ -171,8 +171,10 @@ impl SObjectHandle {
     ///
     /// The whole must be sent within the connection's deadline: give it a longer one for large files.
     ///
-    /// ```no_run
-    /// # async fn f(sf: &actix_salesforce::Connection, pdf: bytes::Bytes) -> actix_salesforce::Result<()> {
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let pdf = bytes::Bytes::from_static(b"%PDF-1.7");
     /// use actix_salesforce::BlobUpload;
     /// use serde_json::json;
     /// use std::time::Duration;
@@ -180,7 +182,7 @@ impl SObjectHandle {
     /// let file = BlobUpload::new("VersionData", "q1.pdf", pdf).content_type("application/pdf");
     /// let sf = sf.with_deadline(Duration::from_secs(600));
     /// let id = sf.sobject("ContentVersion").create_with_blob(&json!({ "PathOnClient": "q1.pdf" }), file).await?;
-    /// # Ok(()) }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors

@@ -37,12 +37,13 @@ impl SObjectHandle {
     ///
     /// It is safe to send again, which is done when the answer is lost.
     ///
-    /// ```no_run
-    /// # async fn f(sf: &actix_salesforce::Connection) -> actix_salesforce::Result<()> {
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
     /// let account = serde_json::json!({ "Name": "Acme" });
     /// let saved = sf.sobject("Account").upsert("ExternalKey__c", "A/17", &account).await?;
     /// println!("{} {}", if saved.created { "created" } else { "changed" }, saved.id);
-    /// # Ok(()) }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors

@@ -24,8 +24,10 @@ use crate::{
 /// It goes into a form as text and comes back with `parse`, so that a page that was open for an hour does not undo what
 /// others did meanwhile:
 ///
-/// ```no_run
-/// # async fn f(sf: &actix_salesforce::Connection, id: &str) -> actix_salesforce::Result<()> {
+/// ```
+/// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+/// # fake_org::connected(async |sf| {
+/// # let id = &sf.sobject("Account").create(&serde_json::json!({ "Name": "A" })).await?;
 /// use actix_salesforce::{Error, Revision};
 /// use serde_json::{Value, json};
 ///
@@ -35,7 +37,7 @@ use crate::{
 ///     Err(Error::Changed) => println!("somebody else was faster: show both"),
 ///     done => done?,
 /// }
-/// # Ok(()) }
+/// # Ok(()) });
 /// ```
 ///
 /// Source: REST API Developer Guide, "Conditional Request Headers"; RFC 9110, section 8.8.

@@ -4,13 +4,16 @@ use super::bind::{InvalidValue, SoqlLiteral, ToSoql, push_quoted};
 
 /// A pattern for SOQL's `LIKE`, in which the text a user typed means itself.
 ///
-/// ```no_run
-/// # async fn f(sf: &actix_salesforce::Connection, typed: &str) -> actix_salesforce::Result<()> {
+/// ```
+/// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+/// # fake_org::connected(async |sf| {
+/// # let typed = "aurora";
 /// use actix_salesforce::soql::Like;
 ///
 /// let names: Vec<serde_json::Value> =
 ///     sf.query("SELECT Name FROM Account WHERE Name LIKE :name").bind("name", Like::contains(typed)).fetch_all().await?;
-/// # Ok(()) }
+/// # assert!(!names.is_empty());
+/// # Ok(()) });
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Like(String);
