@@ -52,6 +52,24 @@ async fn a_person_signs_in_with_clicks_logs_out_and_is_kept_out() {
     browser.close().await;
 }
 
+/// The page that asks first is one without referrer, whose forms browsers send with `Origin: null`.
+#[actix_web::test]
+async fn a_person_who_opens_the_logout_address_is_asked_first() {
+    let (org, app, browser) = start().await;
+    org.sign_in(&org.user(ADA));
+    browser.goto(&app.url("/accounts")).await;
+    browser.wait_for_path("/accounts").await;
+    browser.goto(&app.url("/auth/salesforce/logout")).await;
+    browser.screenshot("confirm-logout").await;
+    browser.goto(&app.url("/whoami")).await;
+    assert!(browser.text().await.contains(ADA), "still logged in");
+    browser.page.back().await.unwrap();
+    browser.click("main button").await;
+    browser.wait_for_path("/").await;
+    assert_eq!(browser.fetch_status("/whoami").await, 401, "the login is over");
+    browser.close().await;
+}
+
 #[actix_web::test]
 async fn two_tabs_that_log_in_at_once_each_land_on_their_own_page() {
     let (org, app, browser) = start().await;

@@ -201,6 +201,21 @@ async fn the_session_is_renewed_at_login() {
     assert_eq!(browser.open(&world.url("/session")).await.body, "2", "the app's own data stay");
 }
 
+/// an answer that brings a session's cookie is not cached, whoever it is for; others are left alone.
+#[actix_web::test]
+async fn no_answer_with_a_session_cookie_is_cached() {
+    let world = World::start().await;
+    let browser = Client::new();
+    for _ in 0..8 {
+        let page = browser.open(&world.url("/session")).await;
+        assert!(!page.set_cookies().is_empty() && page.header("cache-control") == "no-store", "{page:?}");
+        let page = browser.open(&world.url("/")).await;
+        assert!(page.set_cookies().is_empty() && page.header("cache-control").is_empty(), "{page:?}");
+        let page = Client::new().open(&world.url("/")).await;
+        assert!(page.set_cookies().is_empty() && page.header("cache-control").is_empty(), "{page:?}");
+    }
+}
+
 /// the server ends a login, whatever the cookie says.
 #[actix_web::test]
 async fn a_login_that_is_not_used_ends() {

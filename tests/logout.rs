@@ -118,6 +118,39 @@ async fn nobody_else_can_log_a_person_out() {
     assert_eq!(browser.fetch(&world.url("/user")).await.status, 401);
 }
 
+/// A form of a page with `Referrer-Policy: no-referrer`, such as our own page that asks first, sends `Origin: null`.
+#[actix_web::test]
+async fn a_page_without_referrer_can_log_a_person_out() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    let confirm = browser.open(&world.url(LOGOUT)).await;
+    assert_eq!(confirm.header("referrer-policy"), "no-referrer");
+    for (site, status) in [("cross-site", 403), ("same-site", 403), ("none", 403), ("same-origin", 303)] {
+        let headers = [("origin", "null"), ("sec-fetch-site", site), ("accept", "text/html")];
+        let page = browser.send(reqwest::Method::POST, &world.url(LOGOUT), &headers, Some("")).await;
+        assert_eq!(page.status, status, "{site}: {page:?}");
+    }
+    assert_eq!(browser.fetch(&world.url("/user")).await.status, 401);
+}
+
+/// A-35, "local end first and always": a form that never comes does not keep the login alive, nor the connection open.
+#[actix_web::test]
+async fn a_form_that_never_comes_is_a_logout_all_the_same() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    let request = format!(
+        "POST {LOGOUT} HTTP/1.1\r\nHost: x\r\nOrigin: {}\r\nCookie: {}\r\nContent-Length: 100\r\nConnection: close\r\n\r\nreturn",
+        world.app.url,
+        browser.cookie_line()
+    );
+    let url = world.app.url.clone();
+    let answer = tokio::task::spawn_blocking(move || support::raw::exchange(&url, request.as_bytes()));
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(browser.fetch(&world.url("/user")).await.status, 401, "the login is over at once");
+    let answer = tokio::time::timeout(Duration::from_secs(10), answer).await.expect("an answer in time");
+    assert_eq!(support::raw::status(&answer.unwrap()), 303);
+}
+
 /// a request and a refresh that are under way when the logout comes revive nothing, and the newest token is the
 /// one that is revoked.
 #[actix_web::test]

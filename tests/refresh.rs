@@ -414,3 +414,28 @@ async fn a_connection_for_background_work_follows_the_same_rules() {
     assert!(here.is_ok() && there.status == 200);
     assert_eq!(world.refreshes(), 1);
 }
+
+/// an ID token in a refresh answer names the same person and issuer, or the login is over.
+#[actix_web::test]
+async fn an_id_token_of_someone_else_in_a_refresh_answer_ends_the_login() {
+    let world = World::start().await;
+    let login = world.org.login_url().trim_end_matches('/').to_owned();
+    let ada = world.org.user(support::ADA);
+    let id = format!("{login}/id/{}/{}", world.org.organization_id(), ada.id());
+    let other = format!("{login}/id/{}/005x00000012Q9PAAU", world.org.organization_id());
+    for (iss, sub, status) in [
+        (login.as_str(), id.as_str(), 200),
+        (world.org.instance_url().trim_end_matches('/'), id.as_str(), 200),
+        (login.as_str(), other.as_str(), 401),
+        (login.as_str(), "someone", 401),
+        ("https://evil.example", id.as_str(), 401),
+    ] {
+        let browser = world.logged_in().await;
+        world.org.expire_access_tokens();
+        let lie = serde_json::json!({ "id_token": world.org.sign_id_token(&serde_json::json!({ "iss": iss, "sub": sub })) });
+        let fault = world.org.faults().refresh(Fault::MergeJson(lie));
+        assert_eq!(browser.fetch(&world.url("/names")).await.status, status, "{iss} {sub}");
+        fault.remove();
+        assert_eq!(browser.fetch(&world.url("/names")).await.status, status, "{iss} {sub}: and stays so");
+    }
+}

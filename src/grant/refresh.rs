@@ -202,6 +202,10 @@ impl Refresh {
             let left = self.deadline.saturating_duration_since(self.engine.parts.clock.instant());
             let call = self.engine.parts.oauth.refresh(&self.from.host, refresh_token);
             let error = match tokio::time::timeout(left, call).await {
+                Ok(Ok(tokens)) if tokens.id_token_contradicts(&self.from.host) => {
+                    tracing::error!(grant = %self.from.key, "the ID token of a refresh answer is about someone else; the login ends");
+                    return Answer::Refused { after_lost_answer: false };
+                }
                 Ok(Ok(tokens)) if self.is_same_identity(&tokens) => {
                     return Answer::Tokens(Box::new(tokens));
                 }

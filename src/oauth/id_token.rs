@@ -119,6 +119,37 @@ impl OAuthClient {
     }
 }
 
+impl TokenSet {
+    /// Whether the ID token of a refresh answer, if one came, is about another person than the answer itself, or made by
+    /// another issuer than the login's (OpenID Connect Core section 12.2).
+    ///
+    /// Its signature is not looked at: it came straight from the token endpoint (section 3.1.3.7, number 6), and nothing
+    /// else of it is used. One that cannot be read says nothing.
+    pub(crate) fn id_token_contradicts(&self, host: &LoginHost) -> bool {
+        #[derive(Deserialize)]
+        struct Claims {
+            iss: String,
+            sub: String,
+        }
+        let token = self.id_token.as_ref().map(Secret::expose).filter(|token| token.len() <= MAX_BYTES);
+        let claims = token.and_then(|token| URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok());
+        let claims = claims.and_then(|claims| serde_json::from_slice::<Claims>(&claims).ok());
+        claims.is_some_and(|claims| {
+            !is_issuer(&claims.iss, host, self) || !is_subject(&claims.sub, &self.identity)
+        })
+    }
+}
+
+/// The login host, or the organization's own instance.
+fn is_issuer(iss: &str, host: &LoginHost, tokens: &TokenSet) -> bool {
+    iss == host.issuer() || iss == tokens.instance_url.as_str().trim_end_matches('/')
+}
+
+fn is_subject(sub: &str, identity: &IdentityUrl) -> bool {
+    IdentityUrl::parse(sub)
+        .is_some_and(|sub| sub.organization == identity.organization && sub.user == identity.user)
+}
+
 /// The key id in the header. Keys that the header brings along or points to are never used.
 fn key_id(token: &str) -> Result<String, IdTokenError> {
     #[derive(Deserialize)]
@@ -153,8 +184,7 @@ fn check(
 ) -> Result<(), IdTokenError> {
     let fail = |claim| Err(IdTokenError::Claim(claim));
     let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let instance = tokens.instance_url.as_str().trim_end_matches('/');
-    if claims.iss != host.issuer() && claims.iss != instance {
+    if !is_issuer(&claims.iss, host, tokens) {
         return fail("issuer");
     }
     let audience = claims.aud.as_slice();
@@ -184,9 +214,5 @@ fn check(
             return fail("access token hash");
         }
     }
-    let subject = IdentityUrl::parse(&claims.sub);
-    let same = subject.is_some_and(|sub| {
-        sub.organization == tokens.identity.organization && sub.user == tokens.identity.user
-    });
-    if same { Ok(()) } else { fail("subject") }
+    if is_subject(&claims.sub, &tokens.identity) { Ok(()) } else { fail("subject") }
 }

@@ -1,9 +1,9 @@
 //! The answers of the middleware itself, each with the headers that a login page needs.
 
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
+    HttpResponse, HttpResponseBuilder,
     http::{
-        Method, StatusCode,
+        StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
     },
 };
@@ -59,14 +59,12 @@ pub(crate) enum Wants {
 }
 
 impl Wants {
-    /// Fetch metadata first (a browser sends it, a script cannot forge it), then `Accept`.
-    pub(crate) fn of(method: &Method, headers: &HeaderMap) -> Self {
+    /// Fetch metadata first (a browser sends it, a script cannot forge it), then `Accept`. Whatever the method: only a GET
+    /// can be sent to log in and come back, but who sends a form looks at a page, too.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let get = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         if get(HeaderName::from_static("hx-request")) == Some("true") {
             return Self::Htmx;
-        }
-        if *method != Method::GET && *method != Method::HEAD {
-            return Self::Json;
         }
         match (get(HeaderName::from_static("sec-fetch-mode")), get(HeaderName::from_static("sec-fetch-dest")))
         {
@@ -79,10 +77,6 @@ impl Wants {
             }
             (None, _) => Self::Json,
         }
-    }
-
-    pub(crate) fn of_request(request: &HttpRequest) -> Self {
-        Self::of(request.method(), request.headers())
     }
 }
 
@@ -100,7 +94,7 @@ pub(crate) fn is_prefetch(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
-    fn wants(method: Method, headers: &[(&str, &str)]) -> Wants {
+    fn wants(headers: &[(&str, &str)]) -> Wants {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(
@@ -108,29 +102,24 @@ mod tests {
                 HeaderValue::from_str(value).unwrap(),
             );
         }
-        Wants::of(&method, &map)
+        Wants::of(&map)
     }
 
     #[test]
-    fn only_navigations_are_sent_to_log_in() {
+    fn a_navigation_is_told_from_what_scripts_and_programs_send() {
         use Wants::*;
         let html = ("accept", "text/html,application/xhtml+xml");
-        for (method, headers, expected) in [
-            (Method::GET, vec![html], Navigation),
-            (
-                Method::GET,
-                vec![html, ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")],
-                Navigation,
-            ),
-            (Method::GET, vec![html, ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")], Json),
-            (Method::GET, vec![("sec-fetch-mode", "navigate")], Navigation),
-            (Method::GET, vec![html, ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")], Json),
-            (Method::GET, vec![("accept", "*/*")], Json),
-            (Method::GET, vec![], Json),
-            (Method::POST, vec![html, ("sec-fetch-mode", "navigate")], Json),
-            (Method::GET, vec![html, ("hx-request", "true")], Htmx),
+        for (headers, expected) in [
+            (vec![html], Navigation),
+            (vec![html, ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")], Navigation),
+            (vec![html, ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")], Json),
+            (vec![("sec-fetch-mode", "navigate")], Navigation),
+            (vec![html, ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")], Json),
+            (vec![("accept", "*/*")], Json),
+            (vec![], Json),
+            (vec![html, ("hx-request", "true")], Htmx),
         ] {
-            assert_eq!(wants(method, &headers), expected, "{headers:?}");
+            assert_eq!(wants(&headers), expected, "{headers:?}");
         }
     }
 }

@@ -174,7 +174,7 @@ pub(crate) mod landing {
         count: u32,
         now: SystemTime,
     ) -> Result<Cookie<'static>, SealError> {
-        let name = cookie::name(settings, NAME);
+        let name = cookie::name(settings, &settings.own(NAME));
         let plain = format!("{count} {}", millis(now));
         let sealed = settings.keys.seal(Purpose::Landing, name.as_bytes(), plain.as_bytes())?;
         let lifetime = time::Duration::seconds(LIFETIME.as_secs().cast_signed());
@@ -188,11 +188,11 @@ pub(crate) mod landing {
 
     /// The cookie that ends the count.
     pub(crate) fn removal(settings: &Settings) -> Cookie<'static> {
-        cookie::removal(settings, cookie::name(settings, NAME))
+        cookie::removal(settings, cookie::name(settings, &settings.own(NAME)))
     }
 
     fn read(settings: &Settings, request: &HeaderMap, now: SystemTime) -> Option<u32> {
-        let name = cookie::name(settings, NAME);
+        let name = cookie::name(settings, &settings.own(NAME));
         let sealed = URL_SAFE_NO_PAD.decode(cookie::only(request, &name)?).ok()?;
         let plain = settings.keys.open(Purpose::Landing, name.as_bytes(), &sealed).ok()?;
         let (count, at) = std::str::from_utf8(&plain).ok()?.split_once(' ')?;

@@ -22,11 +22,14 @@ pub(crate) struct Worker(Rc<Parts>);
 struct Parts {
     salesforce: Salesforce,
     http: HttpClient,
+    /// The session member that holds the login id.
+    member: String,
 }
 
 impl Worker {
     pub(crate) fn new(salesforce: Salesforce, http: HttpClient) -> Self {
-        Self(Rc::new(Parts { salesforce, http }))
+        let member = session::member(salesforce.settings());
+        Self(Rc::new(Parts { salesforce, http, member }))
     }
 
     /// The worker that handles this request; an error when the middleware is not there.
@@ -50,6 +53,10 @@ impl Worker {
         self.0.salesforce.settings()
     }
 
+    pub(crate) fn member(&self) -> &str {
+        &self.0.member
+    }
+
     pub(crate) fn engine(&self) -> &std::sync::Arc<Engine> {
         self.0.salesforce.engine()
     }
@@ -61,21 +68,31 @@ impl Worker {
 }
 
 /// The opaque id of the login in this request's session.
-pub(crate) fn login_id(request: &HttpRequest) -> Option<Secret> {
-    session::login_id(&request.get_session())
+pub(crate) fn login_id(worker: &Worker, request: &HttpRequest) -> Option<Secret> {
+    session::login_id(&request.get_session(), worker.member())
+}
+
+/// Who sent this request, as one Salesforce knows them. An app may wrap several, one inside the other.
+struct Known {
+    to: Salesforce,
+    grant: GrantHandle,
 }
 
 /// The grant of whoever sent this request; `None` when nobody is logged in. The store is asked once per request.
 pub(crate) async fn login(worker: &Worker, request: &HttpRequest) -> Result<Option<GrantHandle>> {
     // Taken out in a statement of its own: the extensions must not stay borrowed while something else runs.
-    let known = request.extensions().get::<GrantHandle>().cloned();
+    let known = request
+        .extensions()
+        .get::<Known>()
+        .filter(|known| known.to.is_same(worker.salesforce()))
+        .map(|known| known.grant.clone());
     if known.is_some() {
         return Ok(known);
     }
-    let Some(id) = login_id(request) else { return Ok(None) };
+    let Some(id) = login_id(worker, request) else { return Ok(None) };
     let grant = worker.engine().login(&id).await?;
     if let Some(grant) = &grant {
-        request.extensions_mut().insert(grant.clone());
+        request.extensions_mut().insert(Known { to: worker.salesforce().clone(), grant: grant.clone() });
     }
     Ok(grant)
 }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use actix_web::{HttpRequest, HttpResponse, ResponseError, http::StatusCode, http::header};
+use actix_web::{
+    HttpRequest, HttpResponse, ResponseError,
+    http::{Method, StatusCode, Uri, header},
+};
 use serde_json::json;
 use url::form_urlencoded;
 
@@ -108,40 +111,114 @@ impl Answer {
 
 /// The answer to this request: a page, a redirect to log in, or JSON. What the answer does not tell is logged.
 pub(crate) fn answer(error: &Error, request: &HttpRequest) -> HttpResponse {
-    if error.needs_login() {
-        return login_required(request);
-    }
-    let route = request.match_pattern();
-    match Answer::of(error).status {
-        StatusCode::SERVICE_UNAVAILABLE => {
-            tracing::warn!(route, error = %Chain(error), "a request could not be served for now");
+    Asked::of(request).answer(error, request.match_pattern().as_deref())
+}
+
+/// What the answer to an error depends on. It is taken from a request before that is handled: an error of a middleware
+/// comes without its request, and nobody may keep a request while it is routed.
+#[derive(Debug)]
+pub struct Asked {
+    worker: Option<Worker>,
+    /// What the request can use, by its headers.
+    wants: Wants,
+    /// Where the browser can go back to: only what a GET asked for.
+    here: Option<Uri>,
+    /// The page that htmx sent the request from.
+    htmx_page: Option<header::HeaderValue>,
+}
+
+impl Asked {
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        let wants = Wants::of(request.headers());
+        let is_get = *request.method() == Method::GET || *request.method() == Method::HEAD;
+        Self {
+            worker: request.app_data::<Worker>().cloned(),
+            here: (wants == Wants::Navigation && is_get).then(|| request.uri().clone()),
+            htmx_page: match wants {
+                Wants::Htmx => request.headers().get("hx-current-url").cloned(),
+                _ => None,
+            },
+            wants,
         }
-        status if status.is_server_error() => {
-            tracing::error!(route, error = %Chain(error), "a request failed");
+    }
+
+    /// A page, a redirect to log in, or JSON. What it does not tell is logged.
+    pub(crate) fn answer(&self, error: &Error, route: Option<&str>) -> HttpResponse {
+        if error.needs_login() {
+            return self.login_required();
         }
-        _ => tracing::debug!(route, error = %Chain(error), "a request was refused"),
+        match Answer::of(error).status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                tracing::warn!(route, error = %Chain(error), "a request could not be served for now");
+            }
+            status if status.is_server_error() => {
+                tracing::error!(route, error = %Chain(error), "a request failed");
+            }
+            _ => tracing::debug!(route, error = %Chain(error), "a request was refused"),
+        }
+        if self.wants != Wants::Navigation {
+            return error.error_response();
+        }
+        let Answer { status, message, .. } = Answer::of(error);
+        let (title, more) = match status {
+            StatusCode::SERVICE_UNAVAILABLE => (
+                "Salesforce is not available right now",
+                Some("You are still logged in, and nothing was lost."),
+            ),
+            StatusCode::NOT_FOUND => {
+                ("Not found", Some("It may have been deleted, or the address is not complete."))
+            }
+            StatusCode::FORBIDDEN => (
+                "Salesforce does not allow this",
+                Some("A Salesforce administrator can change what you may do."),
+            ),
+            StatusCode::BAD_REQUEST => {
+                ("That did not work", Some("Go back, check what you entered, and try again."))
+            }
+            _ => ("That did not work", None),
+        };
+        let text = std::iter::once(message).chain(more).map(str::to_owned).collect();
+        // What is not there, not allowed or not valid stays so.
+        let again = status.is_server_error().then(|| self.return_to()).flatten();
+        let again = again.map(|here| Action::Link { label: "Try again", href: here.as_str().to_owned() });
+        let home = self.worker.as_ref().map(|worker| Action::Link {
+            label: "To the start page",
+            href: worker.settings().after_login.as_str().to_owned(),
+        });
+        let actions = again.into_iter().chain(home).collect();
+        let mut response = answer::page(status, &Page { title, text, code: None, actions });
+        add_retry_after(error, &mut response);
+        response
     }
-    if Wants::of_request(request) != Wants::Navigation {
-        return error.error_response();
+
+    /// A navigation is sent to log in and comes back to where it was; everything else gets 401.
+    fn login_required(&self) -> HttpResponse {
+        let Some(worker) = &self.worker else { return Error::NotMounted.error_response() };
+        let paths = &worker.settings().paths;
+        let login = paths.login.as_deref().map(|login| paths.full(login));
+        match (self.wants, login) {
+            (Wants::Navigation, Some(login)) if self.here.is_some() => {
+                answer::see_other(&with_return_to(&login, self.return_to().as_ref()))
+            }
+            (Wants::Htmx, Some(login)) => {
+                let target = self.htmx_page.as_ref().and_then(|page| own_page(page, worker));
+                let mut response = Error::LoginRequired.error_response();
+                if let Ok(location) = header::HeaderValue::from_str(&with_return_to(&login, target.as_ref()))
+                {
+                    response.headers_mut().insert(header::HeaderName::from_static("hx-redirect"), location);
+                }
+                response
+            }
+            (_, login) => {
+                let Answer { status, code, message } = Answer::of(&Error::LoginRequired);
+                answer::builder(status).json(json!({ "error": code, "message": message, "login_url": login }))
+            }
+        }
     }
-    let Answer { status, message, .. } = Answer::of(error);
-    let title = match status {
-        StatusCode::SERVICE_UNAVAILABLE => "Salesforce is not available right now",
-        StatusCode::NOT_FOUND => "There is no such record",
-        StatusCode::FORBIDDEN => "Salesforce does not allow this",
-        _ => "That did not work",
-    };
-    let mut text = vec![message.to_owned()];
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        text.push("You are still logged in, and nothing was lost.".to_owned());
+
+    fn return_to(&self) -> Option<ReturnTo> {
+        ReturnTo::of_uri(self.here.as_ref()?)
     }
-    let actions = ReturnTo::of_request(request)
-        .map(|here| Action::Link { label: "Try again", href: here.as_str().to_owned() })
-        .into_iter()
-        .collect();
-    let mut response = answer::page(status, &Page { title, text, code: None, actions });
-    add_retry_after(error, &mut response);
-    response
 }
 
 /// An error and what caused it, in one line.
@@ -166,32 +243,6 @@ fn add_retry_after(error: &Error, response: &mut HttpResponse) {
     }
 }
 
-/// A navigation is sent to log in and comes back to where it was; everything else gets 401.
-fn login_required(request: &HttpRequest) -> HttpResponse {
-    let Ok(worker) = Worker::of(request) else { return Error::NotMounted.error_response() };
-    let paths = &worker.settings().paths;
-    let login = paths.login.as_deref().map(|login| paths.full(login));
-    match (Wants::of_request(request), login) {
-        (Wants::Navigation, Some(login)) => {
-            // Only what a GET asked for can be gone back to.
-            let target = ReturnTo::of_request(request);
-            answer::see_other(&with_return_to(&login, target.as_ref()))
-        }
-        (Wants::Htmx, Some(login)) => {
-            let target = htmx_page(request, &worker);
-            let mut response = Error::LoginRequired.error_response();
-            if let Ok(location) = header::HeaderValue::from_str(&with_return_to(&login, target.as_ref())) {
-                response.headers_mut().insert(header::HeaderName::from_static("hx-redirect"), location);
-            }
-            response
-        }
-        (_, login) => {
-            let Answer { status, code, message } = Answer::of(&Error::LoginRequired);
-            answer::builder(status).json(json!({ "error": code, "message": message, "login_url": login }))
-        }
-    }
-}
-
 fn with_return_to(login: &str, target: Option<&ReturnTo>) -> String {
     match target {
         None => login.to_owned(),
@@ -204,9 +255,9 @@ fn with_return_to(login: &str, target: Option<&ReturnTo>) -> String {
     }
 }
 
-/// The page that htmx sent the request from, if it is one of ours.
-fn htmx_page(request: &HttpRequest, worker: &Worker) -> Option<ReturnTo> {
-    let current = request.headers().get("hx-current-url")?.to_str().ok()?;
-    let rest = current.strip_prefix(worker.settings().public_url.as_str().trim_end_matches('/'))?;
+/// The path of a page's address, if it is one of ours.
+fn own_page(address: &header::HeaderValue, worker: &Worker) -> Option<ReturnTo> {
+    let rest =
+        address.to_str().ok()?.strip_prefix(worker.settings().public_url.as_str().trim_end_matches('/'))?;
     ReturnTo::parse(rest)
 }

@@ -17,21 +17,25 @@ use actix_web::{
     Error, FromRequest as _, HttpMessage as _, HttpRequest, HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{Extensions, Payload, Service, ServiceRequest, ServiceResponse, Transform},
-    http::{
-        Method, StatusCode,
-        header::{self, HeaderValue},
-    },
+    http::{Method, StatusCode},
     web,
 };
-use futures_util::future::{Either, LocalBoxFuture, Map};
-use futures_util::{FutureExt as _, TryFutureExt as _};
+use futures_util::{
+    FutureExt as _,
+    future::{self, Either, Join, LocalBoxFuture, Map},
+};
 
-use super::{answer, context::Worker, error, protected::Protected, routes, session};
+use super::{
+    answer,
+    context::Worker,
+    error::Asked,
+    finish::{Outcome, finish},
+    routes, session,
+};
 use crate::{Salesforce, config::SessionMode};
 
 type EmbeddedSession<S> =
     <SessionMiddleware<CookieSessionStore> as Transform<Routed<S>, ServiceRequest>>::Transform;
-type Outcome<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
 impl<S, B> Transform<S, ServiceRequest> for Salesforce
 where
@@ -100,12 +104,15 @@ where
     }
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let nested = request.app_data::<Worker>().is_some();
-        if !nested && !self.checked.replace(true) {
-            self.check(&mut request);
+        let outer = request.app_data::<Worker>();
+        let nested = outer.is_some();
+        if !self.checked.get() {
+            self.checked.set(true);
+            let outer = outer.cloned();
+            self.check(&mut request, outer.as_ref());
         }
         match &self.session {
-            // Wrapped twice: the outer one has a session for both.
+            // One inside the other: the outer one has a session for both.
             Some(session) if !nested && self.routed.fault.get().is_none() => {
                 self.cookie.prepare(&mut request);
                 Either::Left(session.call(request))
@@ -116,19 +123,27 @@ where
 }
 
 impl<S, E> SalesforceMiddleware<S, E> {
-    fn check(&self, request: &mut ServiceRequest) {
-        let prepared = session::is_prepared(request);
-        let fault = match (&self.session, prepared) {
-            (Some(_), true) => Some(Fault::TwoSessions),
-            (None, false) => Some(Fault::NoSession),
-            _ => None,
+    fn check(&self, request: &mut ServiceRequest, outer: Option<&Worker>) {
+        let own = &self.routed.worker;
+        let fault = match outer {
+            // The same one further out: what it found holds here too.
+            Some(outer) if outer.salesforce().is_same(own.salesforce()) => return,
+            Some(outer) if outer.settings().paths.mount == own.settings().paths.mount => {
+                Some(Fault::SameMount)
+            }
+            Some(_) => None,
+            None => match (&self.session, session::is_prepared(request)) {
+                (Some(_), true) => Some(Fault::TwoSessions),
+                (None, false) => Some(Fault::NoSession),
+                _ => None,
+            },
         };
         if let Some(fault) = fault {
             self.routed.report(fault);
         }
         let match_info = request.match_info();
         let mount = match_info.as_str().strip_suffix(match_info.unprocessed());
-        if mount.is_some_and(|mount| mount != self.routed.worker.settings().paths.mount) {
+        if mount.is_some_and(|mount| mount != own.settings().paths.mount) {
             tracing::error!(
                 target: "actix_salesforce",
                 "Salesforce is wrapped on a scope, and its settings do not say so: set `routes.mount` to the scope's \
@@ -143,6 +158,7 @@ impl<S, E> SalesforceMiddleware<S, E> {
 enum Fault {
     TwoSessions,
     NoSession,
+    SameMount,
 }
 
 impl Fault {
@@ -157,6 +173,10 @@ impl Fault {
                 "no session: Salesforce was built with `session(SessionMode::App)`, but no SessionMiddleware is wrapped \
                  around it. Register yours after it: `.wrap(salesforce).wrap(session)` (the last one registered is \
                  outermost), or leave the session to Salesforce"
+            }
+            Self::SameMount => {
+                "two different Salesforces, one inside the other, at the same place: their routes and logins cannot be told \
+                 apart. Wrap the inner one on a scope, and set its `mount` to the scope's path"
             }
         }
     }
@@ -205,7 +225,9 @@ impl<S> Routed<S> {
     }
 }
 
-type Finish<B> = fn(Result<ServiceResponse<B>, Error>) -> Outcome<B>;
+/// The handler's answer, and beside it what its request asked for.
+type Answered<F> = Join<F, Ready<Asked>>;
+type Finish<B> = fn((Result<ServiceResponse<B>, Error>, Asked)) -> Outcome<B>;
 
 impl<S, B> Service<ServiceRequest> for Routed<S>
 where
@@ -215,8 +237,10 @@ where
 {
     type Response = ServiceResponse<EitherBody<B>>;
     type Error = Error;
-    type Future =
-        Either<Either<Ready<Outcome<B>>, LocalBoxFuture<'static, Outcome<B>>>, Map<S::Future, Finish<B>>>;
+    type Future = Either<
+        Either<Ready<Outcome<B>>, LocalBoxFuture<'static, Outcome<B>>>,
+        Map<Answered<S::Future>, Finish<B>>,
+    >;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.service.poll_ready(cx)
@@ -229,7 +253,7 @@ where
         if self.fault.get().is_some() {
             return now(answer::builder(StatusCode::INTERNAL_SERVER_ERROR).finish(), request);
         }
-        session::finish_resealing(request.request());
+        session::finish_resealing(request.request(), self.worker.member());
         let route = routes::Route::find(&self.worker.settings().paths, request.match_info().unprocessed());
         request.add_data_container(Rc::clone(&self.data));
         match route {
@@ -246,7 +270,11 @@ where
                 Err(allow) => now(answer::method_not_allowed(allow), request),
             },
             None if self.watch.get() => self.call_watched(request),
-            None => Either::Right(self.service.call(request).map(finish::<B> as Finish<B>)),
+            None => {
+                let asked = Asked::of(request.request());
+                let answered = future::join(self.service.call(request), ready(asked));
+                Either::Right(answered.map(finish::<B> as Finish<B>))
+            }
         }
     }
 }
@@ -261,7 +289,8 @@ where
     fn call_watched(&self, request: ServiceRequest) -> <Self as Service<ServiceRequest>>::Future {
         let canary = session::Canary::place(&request);
         let this = self.clone();
-        let watched = self.service.call(request).map_err(Error::from).map(move |outcome| {
+        let asked = Asked::of(request.request());
+        let watched = self.service.call(request).map(move |outcome| {
             this.watch.set(false);
             match outcome {
                 Ok(response) if canary.is_gone(response.request()) => {
@@ -270,28 +299,11 @@ where
                         response.into_response(answer::builder(StatusCode::INTERNAL_SERVER_ERROR).finish());
                     Ok(response.map_into_right_body())
                 }
-                outcome => finish(outcome),
+                outcome => finish((outcome, asked)),
             }
         });
         Either::Left(Either::Right(watched.boxed_local()))
     }
-}
-
-/// What every answer of the app passes on its way out: our errors become the answer that the request can use, and what
-/// was made for a logged-in person is not cached.
-fn finish<B: MessageBody + 'static>(outcome: Result<ServiceResponse<B>, Error>) -> Outcome<B> {
-    let response = outcome?;
-    if let Some(error) = response.response().error().and_then(|error| error.as_error::<crate::Error>()) {
-        let answer = error::answer(error, response.request());
-        return Ok(response.into_response(answer).map_into_right_body());
-    }
-    let mut response = response;
-    let protected = Protected::is_marked(response.request());
-    let headers = response.headers_mut();
-    if protected && !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    Ok(response.map_into_left_body())
 }
 
 /// Which methods each route takes.

@@ -7,6 +7,7 @@ mod cookie;
 mod error;
 mod explain;
 mod extract;
+mod finish;
 mod middleware;
 mod pages;
 mod protected;

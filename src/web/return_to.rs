@@ -36,9 +36,9 @@ impl ReturnTo {
         (target.0.len() <= MAX_BYTES && target.stays_on_origin()).then_some(target)
     }
 
-    /// The target in the request line of a request: `uri.path_and_query()`, not decoded.
-    pub(crate) fn of_request(request: &actix_web::HttpRequest) -> Option<Self> {
-        Self::parse(request.uri().path_and_query()?.as_str())
+    /// The target in the request line of a request, not decoded.
+    pub(crate) fn of_uri(uri: &actix_web::http::Uri) -> Option<Self> {
+        Self::parse(uri.path_and_query()?.as_str())
     }
 
     /// The value of a `Location` header. Checked again: what was stored or sealed is never trusted blindly.

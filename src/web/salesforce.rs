@@ -213,6 +213,11 @@ impl Salesforce {
         Arc::clone(&self.inner.api)
     }
 
+    /// Whether both are handles on the same thing.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     pub(crate) fn settings(&self) -> &Settings {
         &self.inner.settings
     }

@@ -3,7 +3,7 @@
 use std::mem;
 
 use actix_session::{
-    Session, SessionExt, SessionMiddleware,
+    Session, SessionExt, SessionMiddleware, SessionStatus,
     config::{BrowserSession, CookieContentSecurity},
     storage::CookieSessionStore,
 };
@@ -14,10 +14,10 @@ use actix_web::{
     http::header::HeaderMap,
 };
 
-use super::{cookie, protected::Protected};
+use super::cookie;
 use crate::{Secret, config::Settings};
 
-/// The session member that holds the login id.
+/// What the names of the session members that hold login ids begin with.
 const MEMBER: &str = "salesforce.login";
 
 /// The embedded session's cookie, and the keys that it may be sealed with.
@@ -35,7 +35,7 @@ impl SessionCookie {
         let mut keys = settings.keys.session_keys().map(|key| Key::from(&*key));
         // A ring holds at least one key.
         let key = keys.next().unwrap_or_else(Key::generate);
-        Self { name: cookie::name(settings, "salesforce"), key, older: keys.collect() }
+        Self { name: cookie::name(settings, &settings.own("salesforce")), key, older: keys.collect() }
     }
 
     /// Prepares the request's `Cookie` header for actix-session, which reads names leniently and knows one key only.
@@ -63,15 +63,29 @@ impl SessionCookie {
     }
 }
 
+/// The session member that holds this Salesforce's login id.
+pub(crate) fn member(settings: &Settings) -> String {
+    settings.own(MEMBER)
+}
+
 /// Has a session that came under an older key written anew.
-pub(crate) fn finish_resealing(request: &HttpRequest) {
+pub(crate) fn finish_resealing(request: &HttpRequest, member: &str) {
     if request.extensions().contains::<Resealed>()
         && let session = request.get_session()
-        && let Some(id) = login_id(&session)
-        && session.insert(MEMBER, id.expose()).is_ok()
+        && let Some(id) = login_id(&session, member)
     {
-        // A cookie must not end up in a shared cache.
-        Protected::mark(request);
+        // The same value counts as a change.
+        let _ = session.insert(member, id.expose());
+    }
+}
+
+/// Whether the answer will bring the session's cookie, which must not end up in a shared cache.
+pub(crate) fn brings_cookie(request: &HttpRequest) -> bool {
+    let session = request.get_session();
+    match session.status() {
+        SessionStatus::Unchanged => false,
+        SessionStatus::Changed => !session.entries().is_empty(),
+        SessionStatus::Purged | SessionStatus::Renewed => true,
     }
 }
 
@@ -89,19 +103,28 @@ pub(crate) fn embedded(settings: &Settings, cookie: &SessionCookie) -> SessionMi
 }
 
 /// The login id in the session, if there is one.
-pub(crate) fn login_id(session: &Session) -> Option<Secret> {
-    session.get::<String>(MEMBER).ok().flatten().map(Secret::new)
+pub(crate) fn login_id(session: &Session, member: &str) -> Option<Secret> {
+    session.get::<String>(member).ok().flatten().map(Secret::new)
 }
 
 /// Puts a new login's id into a renewed session (ASVS 7.2.4: no session id survives a login).
-pub(crate) fn set_login_id(session: &Session, id: &Secret) -> Result<(), actix_session::SessionInsertError> {
+pub(crate) fn set_login_id(
+    session: &Session,
+    id: &Secret,
+    member: &str,
+) -> Result<(), actix_session::SessionInsertError> {
     session.renew();
-    session.insert(MEMBER, id.expose())
+    session.insert(member, id.expose())
+}
+
+/// Whether a login of another Salesforce is in the same session.
+pub(crate) fn is_shared(session: &Session, member: &str) -> bool {
+    session.entries().keys().any(|name| name.starts_with(MEMBER) && name != member)
 }
 
 /// Takes the login id out.
-pub(crate) fn forget_login(session: &Session) {
-    session.remove(MEMBER);
+pub(crate) fn forget_login(session: &Session, member: &str) {
+    session.remove(member);
     session.renew();
 }
 

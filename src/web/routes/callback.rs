@@ -93,7 +93,7 @@ async fn exchange(
     }
     let Some(code) = answer.code else { return Ok(malformed(worker)) };
 
-    let old = context::login_id(request);
+    let old = context::login_id(worker, request);
     let logged_in = worker
         .salesforce()
         .finish_login(host.clone(), Secret::new(code), attempt.verifier.clone(), attempt.nonce.clone())
@@ -110,7 +110,7 @@ async fn exchange(
     };
 
     let session = request.get_session();
-    if session::set_login_id(&session, &id).is_err() {
+    if session::set_login_id(&session, &id, worker.member()).is_err() {
         return Err(Error::internal("the session did not take the login id"));
     }
     if let Some(old) = old {

@@ -1,5 +1,7 @@
 //! The logout route: ends this browser's login.
 
+use std::time::Duration;
+
 use actix_session::SessionExt as _;
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -25,6 +27,8 @@ use crate::{Result, config::SessionMode};
 
 /// The largest form that is read.
 const MAX_FORM_BYTES: usize = 16 * 1024;
+/// How long a form may take to arrive.
+const FORM_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Ends this browser's login by POST from a page of this app, then goes to `return_to` (form or query); GET asks first.
 ///
@@ -45,21 +49,13 @@ async fn answer(request: &HttpRequest, payload: web::Payload) -> Result<HttpResp
     }
     if !is_same_origin(&settings.public_url, request.headers()) {
         tracing::warn!("a logout from another origin was refused");
-        return Ok(foreign(request));
+        return Ok(foreign(&worker, request));
     }
-    let form = match payload.to_bytes_limited(MAX_FORM_BYTES).await {
-        Ok(Ok(body)) => String::from_utf8(body.to_vec()).unwrap_or_default(),
-        _ => String::new(),
-    };
-    let target = target(&worker, &form)
-        .or_else(|| target(&worker, request.query_string()))
-        .unwrap_or_else(|| settings.after_logout.clone());
-
-    let id = context::login_id(request);
+    let id = context::login_id(&worker, request);
     let session = request.get_session();
     match settings.session {
-        SessionMode::Embedded => session.purge(),
-        SessionMode::App => session::forget_login(&session),
+        SessionMode::Embedded if !session::is_shared(&session, worker.member()) => session.purge(),
+        _ => session::forget_login(&session, worker.member()),
     }
     if let Some(id) = id {
         // When the store is down the engine goes on trying; the browser has forgotten the login already.
@@ -67,7 +63,15 @@ async fn answer(request: &HttpRequest, payload: web::Payload) -> Result<HttpResp
             tracing::error!(%error, "a logout could not be stored yet");
         }
     }
-    let mut response = match Wants::of(&Method::GET, request.headers()) {
+    // Only now: a form that comes slowly, or not at all, must not keep the login alive.
+    let form = match tokio::time::timeout(FORM_DEADLINE, payload.to_bytes_limited(MAX_FORM_BYTES)).await {
+        Ok(Ok(Ok(body))) => String::from_utf8(body.to_vec()).unwrap_or_default(),
+        _ => String::new(),
+    };
+    let target = target(&worker, &form)
+        .or_else(|| target(&worker, request.query_string()))
+        .unwrap_or_else(|| settings.after_logout.clone());
+    let mut response = match Wants::of(request.headers()) {
         Wants::Navigation => answer::see_other(target.location()),
         Wants::Htmx => {
             answer::builder(StatusCode::OK).insert_header(("hx-redirect", target.location())).finish()
@@ -85,14 +89,19 @@ fn target(worker: &Worker, form: &str) -> Option<ReturnTo> {
 
 /// Whether a request that changes something comes from a page of this app: by `Origin`, else by `Sec-Fetch-Site`.
 /// Browsers send at least one of them with every POST; who sends neither is refused.
+///
+/// From a page with `Referrer-Policy: no-referrer`, as ours and many apps' are, a form's `Origin` is `null` (Fetch
+/// standard, "append a request Origin header"). It says nothing then, and `Sec-Fetch-Site` decides.
 fn is_same_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
+    let by_site = || headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
     let mut origins = headers.get_all("origin");
     match (origins.next(), origins.next()) {
+        (Some(origin), None) if origin == "null" => by_site(),
         (Some(origin), None) => {
             origin.to_str().is_ok_and(|origin| origin == public_url.origin().ascii_serialization())
         }
         (Some(_), Some(_)) => false,
-        (None, _) => headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin"),
+        (None, _) => by_site(),
     }
 }
 
@@ -124,16 +133,19 @@ fn confirm(worker: &Worker, target: Option<ReturnTo>) -> HttpResponse {
     )
 }
 
-fn foreign(request: &HttpRequest) -> HttpResponse {
+fn foreign(worker: &Worker, request: &HttpRequest) -> HttpResponse {
     const TEXT: &str = "This request did not come from a page of this app, so nothing was done.";
-    match Wants::of(&Method::GET, request.headers()) {
+    match Wants::of(request.headers()) {
         Wants::Navigation => answer::page(
             StatusCode::FORBIDDEN,
             &Page {
                 title: "You are still logged in",
                 text: vec![TEXT.to_owned()],
                 code: None,
-                actions: Vec::new(),
+                actions: vec![Action::Link {
+                    label: "To the start page",
+                    href: worker.settings().after_login.as_str().to_owned(),
+                }],
             },
         ),
         _ => answer::error_json(StatusCode::FORBIDDEN, "foreign_origin", TEXT),
