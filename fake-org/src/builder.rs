@@ -169,6 +169,12 @@ impl Builder {
         self
     }
 
+    /// The app's client id alone.
+    pub fn client_id(mut self, id: &str) -> Self {
+        self.app.client_id = id.to_owned();
+        self
+    }
+
     /// Lets the app leave out its secret (a public client). A secret that is sent is still checked.
     pub fn public_client(mut self) -> Self {
         self.app.secret_required = false;

@@ -38,6 +38,12 @@ struct Args {
     /// The callback to accept, matched exactly; may be repeated. Without it any loopback URL is accepted.
     #[arg(long)]
     redirect_uri: Vec<String>,
+    /// The app's client id.
+    #[arg(long)]
+    client_id: Option<String>,
+    /// The app may leave out its secret.
+    #[arg(long)]
+    public_client: bool,
     /// Username that client credentials run as. Without it they are refused.
     #[arg(long)]
     execution_user: Option<String>,
@@ -75,6 +81,12 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         .page_size(args.page_size);
     for uri in &args.redirect_uri {
         builder = builder.redirect_uri(uri);
+    }
+    if let Some(id) = &args.client_id {
+        builder = builder.client_id(id);
+    }
+    if args.public_client {
+        builder = builder.public_client();
     }
     if let Some(username) = &args.execution_user {
         builder = builder.execution_user(username);
