@@ -1,12 +1,8 @@
-// jsforce, unpatched, against the fake org. The first argument is the line that `fake-org` prints.
-//
-// The org runs without refresh token rotation: jsforce keeps the refresh token of the login and does not take over the one
-// that a refresh brings, so that its second refresh ends the login. That is jsforce's, and one reason for this project.
+// jsforce, unpatched, against the fake org with refresh token rotation; `without-rotation` as the second argument is for
+// an org that does not rotate. The first argument is the line that `fake-org` prints.
 const assert = require('node:assert/strict');
 const jsforce = require('jsforce');
-
-const org = JSON.parse(process.argv[2]);
-const drive = (path) => fetch(`${org.login_url}/fake/${path}`, { method: 'POST' });
+const { org, drive, counters, codeFor, report } = require('./fake_org.js');
 
 async function login() {
   const oauth2 = new jsforce.OAuth2({
@@ -16,60 +12,122 @@ async function login() {
     redirectUri: 'http://127.0.0.1:9/callback',
     useVerifier: true,
   });
-  const answer = await fetch(oauth2.getAuthorizationUrl({ scope: 'api id refresh_token', state: 'x' }), { redirect: 'manual' });
-  const code = new URL(answer.headers.get('location')).searchParams.get('code');
+  const code = await codeFor(oauth2.getAuthorizationUrl({ scope: 'api id refresh_token', state: 'x' }));
   const conn = new jsforce.Connection({ oauth2, instanceUrl: org.instance_url, version: '66.0' });
-  const user = await conn.authorize(code);
-  assert.match(user.id, /^005/);
+  assert.match((await conn.authorize(code)).id, /^005/);
+  return conn;
+}
+
+// jsforce keeps the refresh token of the login: the second refresh sends a token that the first one replaced, and
+// Salesforce takes that for theft.
+async function aloneItDoesNotRotate() {
+  const conn = await login();
+  await drive('expire-access-tokens');
+  await conn.query('SELECT COUNT() FROM Account');
+  await drive('expire-access-tokens');
+  await assert.rejects(conn.query('SELECT COUNT() FROM Account'), /expired access\/refresh token/);
+  assert.equal((await counters()).refresh_reuse, 1);
+}
+
+// The `refresh` event has the whole answer, so that an app can do it.
+async function rotating() {
+  const conn = await login();
+  const seen = new Set([conn.refreshToken]);
+  conn.on('refresh', (_token, answer) => { conn.refreshToken = answer.refresh_token; seen.add(answer.refresh_token); });
+  for (const times of [1, 2, 3]) {
+    await drive('expire-access-tokens');
+    // A burst of calls refreshes once.
+    await Promise.all([1, 2, 3].map(() => conn.query('SELECT COUNT() FROM Account')));
+    assert.equal(seen.size, times + 1);
+  }
   return conn;
 }
 
 async function main() {
-  const conn = await login();
-  let refreshed = 0;
-  conn.on('refresh', () => refreshed++);
+  await aloneItDoesNotRotate();
+  const conn = await rotating();
   assert.equal((await conn.identity()).username, 'ada@example.com');
 
   const all = await conn.query('SELECT Id, Name FROM Account', { autoFetch: true, maxFetch: 10000 });
   assert.deepEqual([all.totalSize, all.records.length], [3000, 3000], 'beyond one page');
-  for (const times of [1, 2]) {
-    await drive('expire-access-tokens');
-    assert.equal((await conn.query('SELECT COUNT() FROM Account')).totalSize, 3000);
-    assert.equal(refreshed, times);
-  }
 
   const accounts = conn.sobject('Account');
   const made = await accounts.create({ Name: 'JS' });
   assert.equal((await accounts.retrieve(made.id)).Name, 'JS');
   assert.ok((await accounts.update({ Id: made.id, Name: 'JS 2' })).success);
-  assert.ok((await accounts.upsert({ ExternalKey__c: 'JS', Name: 'Upserted' }, 'ExternalKey__c')).created);
-  assert.deepEqual((await accounts.create([{ Name: 'a' }, {}, { Name: 'b' }])).map((saved) => saved.success), [true, false, true]);
+  assert.equal((await accounts.retrieve(made.id)).Name, 'JS 2');
+  const upserted = await accounts.upsert({ ExternalKey__c: 'JS', Name: 'Upserted' }, 'ExternalKey__c');
+  assert.ok(upserted.created);
+  assert.equal((await accounts.upsert({ ExternalKey__c: 'JS', Name: 'Again' }, 'ExternalKey__c')).created, false);
   assert.ok((await accounts.delete(made.id)).success);
   await assert.rejects(accounts.retrieve(made.id), (error) => ['NOT_FOUND', 'ENTITY_IS_DELETED'].includes(error.errorCode));
   assert.equal((await accounts.find({ Name: { $like: 'A%' } }, 'Id, Name').limit(3)).length, 3);
 
+  const many = await accounts.create([{ Name: 'a' }, {}, { Name: 'b' }]);
+  assert.deepEqual(many.map((saved) => saved.success), [true, false, true]);
+  assert.equal(many[1].errors[0].statusCode, 'REQUIRED_FIELD_MISSING');
+  const ids = [many[0].id, many[2].id];
+  assert.deepEqual((await accounts.retrieve(ids)).map((account) => account.Name), ['a', 'b']);
+  assert.ok((await accounts.update(ids.map((Id) => ({ Id, Name: 'c' })))).every((saved) => saved.success));
+  const keyed = [1, 2].map((n) => ({ ExternalKey__c: `JS-${n}`, Name: 'many' }));
+  assert.ok((await accounts.upsert(keyed, 'ExternalKey__c')).every((saved) => saved.created));
+  assert.ok((await accounts.delete(ids)).every((deleted) => deleted.success));
+
   assert.ok((await accounts.describe()).fields.some((field) => field.name === 'Name'));
   assert.ok((await conn.describeGlobal()).sobjects.some((object) => object.name === 'Account'));
-  assert.equal((await conn.limits()).DailyApiRequests.Max, 15000);
+  const limit = (await conn.limits()).DailyApiRequests;
+  assert.equal(limit.Max, 15000);
+  // From `Sforce-Limit-Info`.
+  assert.equal(conn.limitInfo.apiUsage.limit, 15000);
   assert.ok((await conn.search('FIND {Aurora} IN NAME FIELDS RETURNING Account(Id, Name)')).searchRecords.length > 0);
   const parents = await conn.query('SELECT Name, (SELECT LastName FROM Contacts) FROM Account LIMIT 3');
   assert.equal(parents.records.length, 3);
   assert.ok((await conn.query('SELECT Industry, COUNT(Id) n FROM Account GROUP BY Industry')).records.length > 1);
   await assert.rejects(conn.query('SELECT Nope FROM Account'), (error) => error.errorCode === 'INVALID_FIELD');
+  // jsforce has no class for it, but its request takes every resource.
+  const together = await conn.requestPost('/services/data/v66.0/composite', {
+    compositeRequest: [
+      { method: 'POST', url: '/services/data/v66.0/sobjects/Account', referenceId: 'new', body: { Name: 'together' } },
+      { method: 'GET', url: '/services/data/v66.0/sobjects/Account/@{new.id}', referenceId: 'read' },
+    ],
+  });
+  assert.deepEqual(together.compositeResponse.map((part) => part.httpStatusCode), [201, 200]);
 
   const patience = { pollTimeout: 20000, pollInterval: 100 };
   const loaded = await conn.bulk2.loadAndWaitForResults({
-    object: 'Account', operation: 'insert', input: [{ Name: 'bulk 1' }, { Name: 'bulk 2' }], ...patience,
+    object: 'Account',
+    operation: 'insert',
+    input: [['bulk 1', 'A'], ['bulk 2', 'B'], ['', 'C']].map(([Name, Phone]) => ({ Name, Phone })),
+    ...patience,
   });
-  assert.deepEqual([loaded.successfulResults.length, loaded.failedResults.length], [2, 0]);
+  assert.deepEqual([loaded.successfulResults.length, loaded.failedResults.length], [2, 1]);
+  assert.match(loaded.failedResults[0].sf__Error, /REQUIRED_FIELD_MISSING/);
   const rows = await (await conn.bulk2.query("SELECT Name FROM Account WHERE Name LIKE 'bulk %'", patience)).toArray();
   assert.equal(rows.length, 2);
   assert.equal((await conn.recent('Account', 2)).length, 2);
+  const day = 86400000;
+  const changed = await accounts.updated(new Date(Date.now() - day), new Date(Date.now() + day));
+  assert.ok(changed.ids.includes(upserted.id ?? loaded.successfulResults[0].sf__Id));
+  const gone = await accounts.deleted(new Date(Date.now() - day), new Date(Date.now() + day));
+  assert.ok(gone.deletedRecords.some((record) => record.id === made.id));
 
-  await conn.logout();
-  await assert.rejects(conn.query('SELECT Id FROM Account'));
-  const counters = await (await fetch(`${org.login_url}/fake/counters`)).json();
-  assert.deepEqual([counters.refresh_reuse, counters.code_reuse], [0, 0]);
+  // The refresh token, and with it every access token of this login.
+  const { accessToken, refreshToken, oauth2 } = conn;
+  await conn.logout(true);
+  const after = new jsforce.Connection({ accessToken, instanceUrl: org.instance_url });
+  await assert.rejects(after.query('SELECT Id FROM Account'), (error) => error.errorCode === 'INVALID_SESSION_ID');
+  await assert.rejects(oauth2.refreshToken(refreshToken), /expired access\/refresh token/);
+  const { refresh_reuse, code_reuse } = await counters();
+  assert.deepEqual([refresh_reuse, code_reuse], [1, 0], 'the one of the beginning');
 }
 
-main().then(() => console.log('jsforce: all as at Salesforce'), (error) => { console.error(error); process.exit(1); });
+// Without rotation it needs no help.
+async function withoutRotation() {
+  const conn = await login();
+  for (const _ of [1, 2, 3]) {
+    await drive('expire-access-tokens');
+    assert.equal((await conn.query('SELECT COUNT() FROM Account')).totalSize, 3000);
+  }
+}
+
+report('jsforce', process.argv[3] === 'without-rotation' ? withoutRotation : main);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::auth::app::Subject;
 use crate::auth::assertion;
 use crate::auth::settings::{AccessTokens, AppState, PermittedUsers};
+use crate::auth::users::User;
 use crate::builder::{Builder, StartError};
 use crate::org::FakeOrg;
 
@@ -40,6 +41,18 @@ impl Builder {
         self
     }
 
+    /// The app's Single Logout URL, which the logout page of a My Domain loads.
+    pub fn single_logout_url(mut self, url: &str) -> Self {
+        self.app.single_logout_url = Some(url.to_owned());
+        self
+    }
+
+    /// The page of the canvas app, which signed requests are posted to.
+    pub fn canvas_url(mut self, url: &str) -> Self {
+        self.app.canvas_url = url.to_owned();
+        self
+    }
+
     /// Makes the token exchange grant take this subject token for that user. May be given several times; without any
     /// the flow is off.
     pub fn exchange_token(mut self, subject_token: &str, username: &str) -> Self {
@@ -50,6 +63,13 @@ impl Builder {
 }
 
 impl FakeOrg {
+    /// What Salesforce posts to a canvas app as `signed_request` for this user: signed with the app's secret, with an
+    /// access token of the user's in it (CANVAS). Counts as an approval.
+    #[must_use]
+    pub fn canvas_signed_request(&self, user: &User) -> String {
+        crate::web::signed_request(&self.org, &self.org.user_or_new(user.username()))
+    }
+
     /// Changes whom client credentials run as; `None` switches them off.
     pub fn set_execution_user(&self, username: Option<&str>) {
         self.org.change_settings(|settings| settings.execution_user = username.map(str::to_owned));

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use salesforce_fake_org::FakeOrg;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{ADA, ALL, Api, send};
 
 /// Section 7.2: `nextRecordsUrl` is a path, `01g…-<offset>`, and absent on the last page.
@@ -125,4 +125,34 @@ async fn mistakes_are_arrays_with_codes() {
     // A double slash is another, missing resource.
     let answer = api.get("//query?q=SELECT+Id+FROM+Account").await;
     assert_eq!((answer.status, answer.error().0.as_str()), (404, "NOT_FOUND"));
+}
+
+/// What Salesforce's CLI asks for to lay out a table.
+#[tokio::test]
+async fn a_query_tells_its_columns() {
+    let org = FakeOrg::start().await.unwrap();
+    let api = Api::of(&org);
+    let columns = async |soql: &str| {
+        let url = api.url("/query");
+        let request = api.http.get(url).query(&[("q", soql), ("columns", "true")]);
+        send(request.bearer_auth(&api.token)).await
+    };
+    let answer =
+        columns("SELECT Id, a.Owner.Name, Owner.Email, (SELECT LastName FROM Contacts) FROM Account a").await;
+    let body = answer.json();
+    let list = body["columnMetadata"].as_array().unwrap();
+    let names = |list: &[Value]| -> Vec<String> {
+        list.iter().map(|column| column["columnName"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(list), ["Id", "Owner", "Contacts"]);
+    assert_eq!(names(list[1]["joinColumns"].as_array().unwrap()), ["Name", "Email"]);
+    assert_eq!(names(list[2]["joinColumns"].as_array().unwrap()), ["LastName"]);
+    assert_eq!((&list[1]["aggregate"], &list[2]["aggregate"]), (&json!(false), &json!(true)));
+    assert_eq!((&body["entityName"], &body["idSelected"]), (&json!("Account"), &json!(true)));
+    let body =
+        columns("SELECT Industry, COUNT(Id), MAX(Name) last FROM Account GROUP BY Industry").await.json();
+    let list = body["columnMetadata"].as_array().unwrap();
+    assert_eq!(names(list), ["Industry", "expr0", "last"]);
+    assert_eq!(list[1]["displayName"], "count(Id)");
+    assert_eq!(columns("SELECT Nope FROM Account").await.error().0, "INVALID_FIELD");
 }

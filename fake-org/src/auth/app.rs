@@ -14,6 +14,10 @@ pub(crate) struct App {
     pub(crate) certificate: Option<Vec<u8>>,
     /// What the Apex token exchange handler knows; `None`: the flow is off.
     pub(crate) exchange: Option<Vec<Subject>>,
+    /// The registered Single Logout URL.
+    pub(crate) single_logout_url: Option<String>,
+    /// The page that a canvas app is.
+    pub(crate) canvas_url: String,
 }
 
 /// A subject token of another identity provider, and the username it stands for.
@@ -36,6 +40,8 @@ impl Default for App {
             redirect_uris: Vec::new(),
             certificate: None,
             exchange: None,
+            single_logout_url: None,
+            canvas_url: "http://127.0.0.1:8080/canvas".into(),
         }
     }
 }

@@ -9,6 +9,8 @@ use crate::base::clock::Millis;
 use crate::base::random;
 
 const HOUR: Millis = 3_600_000;
+/// "Short lived"; how short is unverified.
+const OTP_LIFE: Millis = 60_000;
 
 impl Auth {
     /// The person the login cookie stands for.
@@ -27,9 +29,27 @@ impl Auth {
         if !self.is_active(&user.id) {
             return Err("This user is inactive. Contact your Salesforce administrator.");
         }
+        Ok(self.browser_session(&user.id))
+    }
+
+    /// A browser session for somebody who proved with a token who they are; the new cookie value.
+    pub(crate) fn browser_session(&mut self, user_id: &str) -> String {
         let cookie = random::plain(32);
-        self.browsers.insert(cookie.clone(), user.id);
-        Ok(cookie)
+        self.browsers.insert(cookie.clone(), user_id.to_owned());
+        cookie
+    }
+
+    /// A one-time password for a browser session.
+    pub(crate) fn issue_otp(&mut self, now: Millis, user_id: &str) -> String {
+        let otp = random::plain(48);
+        self.otps.insert(otp.clone(), (user_id.to_owned(), now + OTP_LIFE));
+        otp
+    }
+
+    /// Whose one-time password it is. It is used up.
+    pub(crate) fn take_otp(&mut self, now: Millis, otp: &str) -> Option<String> {
+        let (user_id, end) = self.otps.remove(otp)?;
+        (now < end && self.is_active(&user_id)).then_some(user_id)
     }
 
     pub(crate) fn browser_logout(&mut self, cookie: Option<&str>) {

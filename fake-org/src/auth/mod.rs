@@ -29,6 +29,8 @@ pub(crate) struct Auth {
     pub(crate) signed_in: Option<String>,
     /// Browser cookie value → user id.
     browsers: HashMap<String, String>,
+    /// One-time password → user id, and when it ends.
+    otps: HashMap<String, (String, crate::base::clock::Millis)>,
     /// User id → scopes that user allowed the app.
     consents: HashMap<String, scopes::Scopes>,
     /// User id → scopes that user's tokens ever had: the approvals that the JWT bearer flow builds on.
@@ -69,6 +71,7 @@ impl Auth {
             inactive: BTreeSet::new(),
             signed_in: None,
             browsers: HashMap::new(),
+            otps: HashMap::new(),
             consents: HashMap::new(),
             approved: HashMap::new(),
             logins: HashMap::new(),

@@ -50,6 +50,16 @@ impl Scopes {
         ["id", "openid", "profile", "email", "address", "phone", "full", "api"].iter().any(|s| self.has(s))
     }
 
+    /// May open a browser session with `singleaccess`.
+    pub(crate) fn web(&self) -> bool {
+        self.has("web") || self.has("full")
+    }
+
+    /// May be the `sid` of `frontdoor.jsp`.
+    pub(crate) fn pages(&self) -> bool {
+        self.web() || self.has("visualforce")
+    }
+
     pub(crate) fn without_refresh_token(&self) -> Self {
         Self(self.0.iter().filter(|scope| *scope != "refresh_token").cloned().collect())
     }

@@ -3,6 +3,7 @@
 mod aggregate;
 mod ast;
 mod bind;
+mod columns;
 pub(crate) mod cursor;
 mod dates;
 mod error;
@@ -17,6 +18,7 @@ mod record;
 mod select;
 mod term;
 
+pub(crate) use columns::columns;
 pub(crate) use plan::Plan;
 pub(crate) use record::RowPlan;
 

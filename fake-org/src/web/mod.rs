@@ -1,6 +1,7 @@
 //! The HTTP surface: which path is answered by what, on which host.
 
 pub(crate) mod call;
+mod canvas;
 mod control;
 mod format;
 mod oauth;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get;
 
+pub(crate) use canvas::signed_request;
 pub(crate) use oauth::id_url;
 
 use crate::shared::Org;
@@ -35,6 +37,8 @@ pub(crate) fn instance_host(org: &Arc<Org>) -> Router {
         .route("/", get(pages::home::show))
         .merge(oauth::endpoints())
         .merge(oauth::login_pages())
+        .merge(oauth::my_domain())
+        .merge(canvas::routes())
         .merge(rest::routes())
         .fallback(pages::stop::no_longer_exists)
         .with_state(Arc::clone(org))

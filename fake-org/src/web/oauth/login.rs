@@ -4,7 +4,7 @@ use super::authorize::finish;
 use super::request::AuthorizeRequest;
 use crate::web::call::Call;
 use crate::web::pages;
-use crate::web::reply::{self, Reply, redirect, with_cookie};
+use crate::web::reply::{Reply, redirect, with_cookie};
 
 /// The browser's login. Its name holds the port, because cookies do not keep ports apart and an app under test
 /// is on the same host.
@@ -13,9 +13,12 @@ pub(super) struct LoginCookie;
 pub(super) const COOKIE: LoginCookie = LoginCookie;
 
 impl LoginCookie {
-    #[allow(clippy::unused_self, reason = "reads better at the place of use")]
     pub(super) fn name(&self, call: &Call) -> String {
-        let origin = call.origin();
+        self.at(&call.origin())
+    }
+
+    #[allow(clippy::unused_self, reason = "reads better at the place of use")]
+    pub(super) fn at(&self, origin: &str) -> String {
         let port = origin.rsplit(':').next().unwrap_or_default();
         format!("fake_org_sid_{port}")
     }
@@ -36,16 +39,17 @@ pub(super) async fn submit(call: Call) -> Reply {
                 Some(user) if call.org.auto_approve => finish(&call.org, &request, &user),
                 _ => redirect(303, &format!("/services/oauth2/authorize?{}", request.after_login())),
             };
-            let name = COOKIE.name(&call);
-            with_cookie(reply, &format!("{name}={cookie}; Path=/; HttpOnly; SameSite=Lax"))
+            with_cookie(reply, &self::cookie(&call, &cookie))
         }
     }
 }
 
-pub(super) async fn logout(call: Call) -> Reply {
-    let name = COOKIE.name(&call);
-    let cookie = call.cookie(&name);
-    call.org.auth(|auth| auth.browser_logout(cookie));
-    let reply = reply::redirect(302, "/");
-    with_cookie(reply, &format!("{name}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"))
+/// The cookie of a new session.
+pub(super) fn cookie(call: &Call, value: &str) -> String {
+    format!("{}={value}; Path=/; HttpOnly; SameSite=Lax", COOKIE.name(call))
+}
+
+/// The end of a cookie.
+pub(super) fn expired_cookie(name: &str) -> String {
+    format!("{name}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0")
 }

@@ -4,9 +4,12 @@ mod answer;
 mod authorize;
 mod consent;
 mod discovery;
+mod front_door;
+mod helpers;
 mod identity;
 mod introspect;
 mod login;
+mod logout;
 mod person;
 mod request;
 mod revoke;
@@ -31,6 +34,10 @@ pub(crate) fn endpoints() -> Router<Arc<Org>> {
         .route("/services/oauth2/revoke", get(revoke::revoke).post(revoke::revoke))
         .route("/services/oauth2/introspect", post(introspect::introspect))
         .route("/services/oauth2/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
+        .route("/services/oauth2/pkce/generator", get(helpers::pkce_pair))
+        .route("/services/oauth2/echo", get(helpers::echo))
+        .route("/services/Soap/{*rest}", post(helpers::soap))
+        .route("/.well-known/auth-configuration", get(helpers::auth_configuration))
         .route("/.well-known/openid-configuration", get(discovery::configuration))
         .route("/id/keys", get(discovery::keys))
         .route("/id/{org}/{user}", get(identity::identity).post(identity::identity))
@@ -41,5 +48,16 @@ pub(crate) fn login_pages() -> Router<Arc<Org>> {
     Router::new()
         .route("/login", post(login::submit))
         .route("/consent", post(consent::submit))
-        .route("/secur/logout.jsp", get(login::logout))
+        .route("/secur/logout.jsp", get(logout::logout))
+}
+
+/// What only a My Domain has.
+pub(crate) fn my_domain() -> Router<Arc<Org>> {
+    Router::new()
+        .route(
+            "/services/oauth2/singleaccess",
+            get(front_door::single_access).post(front_door::single_access),
+        )
+        .route("/secur/frontdoor.jsp", get(front_door::front_door).post(front_door::front_door))
+        .route("/services/auth/idp/oidc/logout", get(logout::single_logout))
 }

@@ -1,9 +1,11 @@
 //! Pages for people. Plain HTML and CSS, everything escaped, nothing loaded from elsewhere. No `form-action`
 //! policy: it would stop the redirect back to the app.
 
+pub(super) mod canvas;
 pub(super) mod consent;
 pub(super) mod home;
 pub(super) mod login;
+pub(super) mod logout;
 pub(super) mod stop;
 
 /// Text as HTML, also inside a quoted attribute.

@@ -22,6 +22,11 @@ fn start(ask: &Ask<'_>, data: &Inner, scope: Scope) -> Result {
     let Some(text) = ask.param("q") else {
         return Err(Refusal::bad("MALFORMED_QUERY", "SOQL statement may not be empty").into());
     };
+    if ask.param("columns") == Some("true") {
+        // A wrong query is one here too.
+        soql::compile(text, ask.asker(scope), &data.schema)?;
+        return Ok(Answer::json(200, soql::columns(text, &data.schema)?));
+    }
     let now = ask.now();
     let plan = match soql::compile(text, ask.asker(scope), &data.schema)? {
         Plan::Count(plan) => {

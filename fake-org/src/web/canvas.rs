@@ -1,0 +1,133 @@
+//! Canvas: the page in Salesforce that an app is framed in, and the signed request it is given (CANVAS).
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::call::Call;
+use super::pages;
+use super::reply::{self, Reply};
+use crate::auth::scopes::Scopes;
+use crate::auth::users::User;
+use crate::base::ids;
+use crate::shared::Org;
+
+pub(super) fn routes() -> Router<Arc<Org>> {
+    Router::new().route("/canvas", get(show))
+}
+
+/// `/canvas?username=…`: a page that posts the signed request into a frame, as Salesforce does.
+async fn show(call: Call) -> Reply {
+    let name = call.param("username").unwrap_or_default();
+    let Some(user) = call.org.auth(|auth| auth.user_by_name(name).cloned()) else {
+        return reply::word(404, "expected ?username=");
+    };
+    pages::canvas::show(&call.org.app.canvas_url, &signed_request(&call.org, &user))
+}
+
+/// `<signature>.<payload>`, both base64 with its standard alphabet; the signature is over the encoded payload.
+pub(crate) fn signed_request(org: &Org, user: &User) -> String {
+    let payload = STANDARD.encode(request(org, user).to_string());
+    format!("{}.{payload}", sign(&org.app.client_secret, &payload))
+}
+
+fn sign(secret: &str, payload: &str) -> String {
+    // HMAC takes keys of every length, so this cannot fail.
+    Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_or_else(
+        |_| String::new(),
+        |mut mac| {
+            mac.update(payload.as_bytes());
+            STANDARD.encode(mac.finalize().into_bytes())
+        },
+    )
+}
+
+fn request(org: &Org, user: &User) -> Value {
+    let now = org.clock.now();
+    let settings = org.settings();
+    let scopes = Scopes::all(&org.app.scopes);
+    let granted = org.auth(|auth| auth.grant(now, &settings, &user.id, scopes));
+    let (token, refresh_token) = granted.map_or((None, None), |issued| {
+        let issued = org.with_own_token(issued);
+        (Some(issued.access_token), issued.refresh_token)
+    });
+    let instance = org.origins().current_instance().to_owned();
+    json!({
+        "algorithm": "HMACSHA256",
+        // Always null: nothing in it tells a replay from the first time.
+        "issuedAt": null,
+        "userId": user.id,
+        "client": {
+            "instanceId": "_:Example_App:",
+            "targetOrigin": instance,
+            "instanceUrl": instance,
+            "oauthToken": token,
+            "refreshToken": refresh_token,
+        },
+        "context": context(org, user, &instance),
+    })
+}
+
+fn context(org: &Org, user: &User, instance: &str) -> Value {
+    let data = "/services/data/v67.0";
+    let org15 = user.organization_id.get(..15).unwrap_or(&user.organization_id);
+    json!({
+        "user": {
+            "userId": user.id, "userName": user.username, "firstName": user.first_name, "lastName": user.last_name,
+            "fullName": user.display_name(), "email": user.email, "locale": "en_US", "language": "en_US",
+            "timeZone": "America/Los_Angeles", "profileId": ids::make("00e", 1), "roleId": null,
+            "userType": "STANDARD", "currencyISOCode": "USD",
+            "profilePhotoUrl": format!("{instance}/profilephoto/005/F"),
+            "profileThumbnailUrl": format!("{instance}/profilephoto/005/T"),
+            "siteUrl": null, "siteUrlPrefix": null, "networkId": null, "isDefaultNetwork": true,
+            "accessibilityModeEnabled": false,
+        },
+        "organization": {
+            "organizationId": user.organization_id, "name": "Fake Org", "multicurrencyEnabled": false,
+            "namespacePrefix": null, "currencyIsoCode": "USD",
+        },
+        "application": {
+            "applicationId": ids::make("06P", 1), "name": org.app.name, "canvasUrl": org.app.canvas_url,
+            "developerName": "Example_App", "version": "1.0", "authType": "SIGNED_REQUEST",
+            "referenceId": ids::make("09H", 1), "options": [], "namespace": "", "isInstalledPersonalApp": false,
+            "samlInitiationMethod": "None",
+        },
+        "environment": {
+            "locationUrl": format!("{instance}/canvas"), "displayLocation": null, "subLocation": null,
+            "uiTheme": "Theme3",
+            "dimensions": {
+                "width": "800px", "height": "900px", "maxWidth": "1000px", "maxHeight": "2000px",
+                "clientWidth": "800px", "clientHeight": "80px",
+            },
+            "version": { "season": "SUMMER", "api": "67.0" }, "parameters": {}, "record": {},
+        },
+        // Relative: `client.instanceUrl` goes before them.
+        "links": {
+            "loginUrl": instance, "enterpriseUrl": format!("/services/Soap/c/67.0/{org15}"),
+            "metadataUrl": format!("/services/Soap/m/67.0/{org15}"),
+            "partnerUrl": format!("/services/Soap/u/67.0/{org15}"), "restUrl": format!("{data}/"),
+            "sobjectUrl": format!("{data}/sobjects/"), "searchUrl": format!("{data}/search/"),
+            "queryUrl": format!("{data}/query/"), "recentItemsUrl": format!("{data}/recent/"),
+            "chatterFeedsUrl": format!("{data}/chatter/feeds"), "chatterGroupsUrl": format!("{data}/chatter/groups"),
+            "chatterUsersUrl": format!("{data}/chatter/users"),
+            "chatterFeedItemsUrl": format!("{data}/chatter/feed-items"), "userUrl": format!("/{}", user.id),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sign;
+
+    #[test]
+    fn the_signature_matches_the_known_vector() {
+        let payload = "eyJhbGdvcml0aG0iOiJITUFDU0hBMjU2IiwiaXNzdWVkQXQiOm51bGwsInVzZXJJZCI6IjAwNXgwMDAwMDAxMlE5UEFBVSJ9";
+        assert_eq!(sign("test-consumer-secret", payload), "j+pfsBx0kIUM9c+LUgNhLBRKu57DOnEWagNNZaZ1xYU=");
+    }
+}

@@ -1,0 +1,62 @@
+//! The small endpoints around the web server flow.
+
+use serde_json::{Map, Value, json};
+
+use crate::auth::pkce;
+use crate::base::random;
+use crate::web::call::Call;
+use crate::web::reply::{self, Reply};
+
+/// `/services/oauth2/pkce/generator`: a verifier with its challenge. The members' names are unverified.
+pub(super) async fn pkce_pair() -> Reply {
+    let verifier = random::plain(64);
+    let body = json!({ "code_challenge": pkce::challenge(&verifier), "code_verifier": verifier });
+    reply::no_store(reply::json(200, &body))
+}
+
+/// `/services/oauth2/echo`: the query as JSON, a callback for those who have none (HEADLESS).
+pub(super) async fn echo(call: Call) -> Reply {
+    let query = call.uri.query().unwrap_or_default();
+    let members: Map<String, Value> = url::form_urlencoded::parse(query.as_bytes())
+        .map(|(name, value)| (name.into_owned(), json!(value)))
+        .collect();
+    reply::no_store(reply::json(200, &members.into()))
+}
+
+/// `/.well-known/auth-configuration`: how a host wants people to log in. What else it holds is unverified.
+pub(super) async fn auth_configuration(call: Call) -> Reply {
+    let body = json!({
+        "OrgId": call.org.organization_id(),
+        "MyDomainLoginPageUrl": call.origin(),
+        "MobileSDK": { "UseiOSNativeBrowserForAuthentication": true, "UseAndroidNativeBrowserForAuthentication": true },
+        "LoginPage": { "LoginPageUrl": call.origin(), "UsernamePasswordEnabled": true },
+        "SamlProviders": [],
+        "AuthProviders": [],
+    });
+    reply::json(200, &body)
+}
+
+/// `/services/Soap/…`: `login()` is off in a current org, and nothing else of SOAP is here. The text is the one that
+/// OpenFn/adaptors issue 1715 shows.
+pub(super) async fn soap(call: Call) -> Reply {
+    let login = String::from_utf8_lossy(&call.body).contains("login");
+    let (code, text) = if login {
+        (
+            "INVALID_OPERATION",
+            "SOAP API login() is disabled by default in this org. Contact the org administrator to enable SOAP API \
+             login().",
+        )
+    } else {
+        ("UNSUPPORTED_API_VERSION", "fake org: SOAP is not emulated")
+    };
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><soapenv:Envelope \
+         xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" xmlns:sf=\"urn:fault.partner.soap.sforce.com\" \
+         xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><soapenv:Body><soapenv:Fault>\
+         <faultcode>sf:{code}</faultcode><faultstring>{code}: {text}</faultstring><detail>\
+         <sf:LoginFault xsi:type=\"sf:LoginFault\"><sf:exceptionCode>{code}</sf:exceptionCode>\
+         <sf:exceptionMessage>{text}</sf:exceptionMessage></sf:LoginFault></detail></soapenv:Fault></soapenv:Body>\
+         </soapenv:Envelope>"
+    );
+    reply::of(500, "text/xml;charset=UTF-8", body)
+}

@@ -1,0 +1,17 @@
+//! A page of Salesforce with an app in a frame.
+
+use super::{escape, layout};
+use crate::web::reply::{Reply, html};
+
+/// Posts the signed request into the frame when the page opens.
+pub(crate) fn show(canvas_url: &str, signed_request: &str) -> Reply {
+    let content = format!(
+        "<main><h1>Canvas app</h1><form method=\"post\" action=\"{}\" target=\"canvas\" id=\"post\">\
+         <input type=\"hidden\" name=\"signed_request\" value=\"{}\"></form>\
+         <iframe name=\"canvas\" title=\"Canvas app\" width=\"800\" height=\"900\"></iframe>\
+         <script>document.getElementById('post').submit()</script></main>",
+        escape(canvas_url),
+        escape(signed_request),
+    );
+    html(200, layout("Canvas app", "wide", &content))
+}
