@@ -1,13 +1,17 @@
-//! Every body the org serves, against the sample of its section in the protocol page: the same members, each of
-//! the same type.
+//! Every body the org serves around a login, and the first ones of REST, against the sample that its source shows: the
+//! same members, each of the same type. The rest of REST: `rest_shapes.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
-use salesforce_fake_org::FakeOrg;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use salesforce_fake_org::{AccessTokens, FakeOrg};
 use serde_json::{Value, json};
 use support::shape::same_shape;
-use support::{ADA, ALL, Api, code, exchange, http, refresh, send, token, userinfo};
+use support::{ADA, ALL, Api, code, exchange, http, refresh, send, token, token_at, userinfo};
 
 const URLS: [&str; 17] = [
     "enterprise",
@@ -33,7 +37,7 @@ fn urls() -> Value {
     URLS.iter().map(|name| ((*name).to_owned(), json!("https://…"))).collect::<serde_json::Map<_, _>>().into()
 }
 
-/// Section 1.3.
+/// Section 1.3: captured from the live login host; the three members of a My Domain from forcedotcom/postman-salesforce-apis.
 #[tokio::test]
 async fn openid_configuration() {
     let org = FakeOrg::start().await.unwrap();
@@ -53,7 +57,7 @@ async fn openid_configuration() {
     same_shape(&send(http().get(url(org.instance_url()))).await.json(), &domain);
 }
 
-/// Section 1.5.
+/// Section 1.5: Help, "Identity URLs", and the Mobile SDK's reader of it.
 #[tokio::test]
 async fn identity() {
     let org = FakeOrg::start().await.unwrap();
@@ -73,7 +77,7 @@ async fn identity() {
     assert!(answer["addr_street"].is_null() && answer["status"]["body"].is_null());
 }
 
-/// Section 2.6.
+/// Section 2.6: Help, "OAuth 2.0 Web Server Flow", the sample answer.
 #[tokio::test]
 async fn token_answer() {
     let org = FakeOrg::start().await.unwrap();
@@ -106,7 +110,7 @@ async fn token_answer() {
     same_shape(&refreshed, &sample);
 }
 
-/// Section 2.7.
+/// Section 2.7: Help, "OAuth 2.0 Authorization Errors".
 #[tokio::test]
 async fn token_error() {
     let org = FakeOrg::start().await.unwrap();
@@ -115,7 +119,7 @@ async fn token_error() {
     same_shape(&answer.json(), &json!({ "error": "", "error_description": "" }));
 }
 
-/// Section 4.2.
+/// Section 4.2: Help, "OpenID Connect Token Introspection".
 #[tokio::test]
 async fn introspection() {
     let org = FakeOrg::start().await.unwrap();
@@ -133,7 +137,7 @@ async fn introspection() {
     same_shape(&ask("unknown").await, &json!({ "active": false }));
 }
 
-/// Section 4.3.
+/// Section 4.3: Help, "User Info Endpoint".
 #[tokio::test]
 async fn user_info() {
     let org = FakeOrg::start().await.unwrap();
@@ -149,7 +153,7 @@ async fn user_info() {
     same_shape(&userinfo(&org, &token).await.json(), &sample);
 }
 
-/// Section 4.5.
+/// Section 4.5: the live key set as captured by a test fixture of jose4j.
 #[tokio::test]
 async fn key_set() {
     let org = FakeOrg::start().await.unwrap();
@@ -160,7 +164,7 @@ async fn key_set() {
     assert_eq!(keys["keys"][0]["e"], "AQAB");
 }
 
-/// Section 7.1.
+/// Section 7.1: REST API guide, "Versions" and "Resources by Version".
 #[tokio::test]
 async fn versions_and_resources() {
     let org = FakeOrg::start().await.unwrap();
@@ -181,7 +185,7 @@ async fn versions_and_resources() {
     }
 }
 
-/// Section 7.2.
+/// Section 7.2: REST API guide, "Query".
 #[tokio::test]
 async fn query_result() {
     let org = FakeOrg::builder().page_size(5).start().await.unwrap();
@@ -195,7 +199,7 @@ async fn query_result() {
     same_shape(&answer, &sample);
 }
 
-/// Sections 7.4 and 7.12.
+/// Sections 7.4 and 7.12: REST API guide, "sObject Basic Information", "Upsert", "Status Codes and Error Responses".
 #[tokio::test]
 async fn rows_and_errors() {
     let org = FakeOrg::start().await.unwrap();
@@ -211,7 +215,7 @@ async fn rows_and_errors() {
     same_shape(&unknown, &json!([{ "message": "", "errorCode": "" }]));
 }
 
-/// Section 7.7.
+/// Section 7.7: REST API guide, "Limits".
 #[tokio::test]
 async fn limits() {
     let org = FakeOrg::start().await.unwrap();
@@ -220,4 +224,114 @@ async fn limits() {
         assert!(limit["Max"].is_u64() && limit["Remaining"].is_u64(), "{name}");
     }
     assert!(body["PermissionSets"]["CreateCustom"]["Max"].is_u64(), "some nest");
+}
+
+/// Section 5.1: Help, "OAuth 2.0 Client Credentials Flow", the sample answer.
+#[tokio::test]
+async fn client_credentials_answer() {
+    let org = FakeOrg::builder().execution_user(ADA).scopes("api id").start().await.unwrap();
+    let answer = token_at(&org.instance_url(), &org, &[("grant_type", "client_credentials")]).await;
+    let sample = json!({
+        "access_token": "", "signature": "", "scope": "", "instance_url": "", "id": "", "token_type": "",
+        "issued_at": "",
+    });
+    same_shape(&answer.json(), &sample);
+}
+
+/// Section 4.4: Help, "OpenID Token"; the header as captured in apache-oltu-oauth2-provider-demo issue 11.
+#[tokio::test]
+async fn id_token() {
+    let org = FakeOrg::start().await.unwrap();
+    let answer = exchange(&org, &code(&org, &[("nonce", "n")]).await).await.json();
+    let (header, claims) = jws(answer["id_token"].as_str().unwrap());
+    same_shape(&header, &json!({ "kid": "210", "typ": "JWT", "alg": "RS256" }));
+    let sample = json!({ "iss": "", "sub": "", "aud": "", "exp": 1, "iat": 1, "at_hash": "", "nonce": "" });
+    same_shape(&claims, &sample);
+}
+
+/// Section 3.5: Help, "JWT-Based Access Tokens", the sample token.
+#[tokio::test]
+async fn jwt_access_token() {
+    let org =
+        FakeOrg::builder().access_tokens(AccessTokens::Jwt(Duration::from_secs(60))).start().await.unwrap();
+    let (header, claims) = jws(&org.issue_tokens(&org.user(ADA), ALL).access_token);
+    let sample = json!({ "tnk": "core/…", "ver": "1.0", "kid": "CORE_ATJWT.…", "tty": "", "typ": "JWT", "alg": "RS256" });
+    same_shape(&header, &sample);
+    let sample = json!({
+        "scp": "", "aud": [""], "sub": "uid:005…", "iss": "", "client_id": "", "iat": 1, "nbf": 1, "exp": 1,
+        "mty": "oauth", "sfi": "", "roles": [], "hsc": false,
+    });
+    same_shape(&claims, &sample);
+    assert_eq!(claims["roles"], json!([]));
+}
+
+/// Section 1.6: `getFrontDoorUrl` of @salesforce/core, and Help, "Generate a Frontdoor URL".
+#[tokio::test]
+async fn single_access() {
+    let org = FakeOrg::start().await.unwrap();
+    let token = org.issue_tokens(&org.user(ADA), "web").access_token;
+    let url = format!("{}/services/oauth2/singleaccess", org.instance_url());
+    same_shape(&send(http().post(url).bearer_auth(token)).await.json(), &json!({ "frontdoor_uri": "" }));
+}
+
+/// Section 6: Canvas Developer Guide, "SignedRequest", "CanvasRequest" and the context objects.
+#[tokio::test]
+async fn canvas_signed_request() {
+    let org = FakeOrg::start().await.unwrap();
+    let signed = org.canvas_signed_request(&org.user(ADA));
+    let bytes = STANDARD.decode(signed.split_once('.').unwrap().1).unwrap();
+    let request: Value = serde_json::from_slice(&bytes).unwrap();
+    let members = |names: &str| -> Value {
+        names.split(' ').map(|name| (name.to_owned(), Value::Null)).collect::<serde_json::Map<_, _>>().into()
+    };
+    let mut sample = json!({ "algorithm": "", "issuedAt": null, "userId": "" });
+    sample["client"] = members("instanceId targetOrigin instanceUrl oauthToken refreshToken");
+    sample["context"] = json!({
+        "user": members(
+            "userId userName firstName lastName fullName email locale language timeZone profileId roleId userType \
+             currencyISOCode profilePhotoUrl profileThumbnailUrl siteUrl siteUrlPrefix networkId isDefaultNetwork \
+             accessibilityModeEnabled",
+        ),
+        "organization": members("organizationId name multicurrencyEnabled namespacePrefix currencyIsoCode"),
+        "application": members(
+            "applicationId name canvasUrl developerName version authType referenceId options namespace \
+             isInstalledPersonalApp samlInitiationMethod",
+        ),
+        "environment": {
+            "locationUrl": "", "displayLocation": null, "subLocation": null, "uiTheme": "",
+            "dimensions": {
+                "width": "800px", "height": "", "maxWidth": "", "maxHeight": "", "clientWidth": "", "clientHeight": "",
+            },
+            "version": { "season": "", "api": "" }, "parameters": {}, "record": {},
+        },
+        "links": members(
+            "loginUrl enterpriseUrl metadataUrl partnerUrl restUrl sobjectUrl searchUrl queryUrl recentItemsUrl \
+             chatterFeedsUrl chatterGroupsUrl chatterUsersUrl chatterFeedItemsUrl userUrl",
+        ),
+    });
+    same_shape(&request, &sample);
+    assert!(request["issuedAt"].is_null(), "always");
+}
+
+/// Section 4.2 again: a refresh token, which has no end to show.
+#[tokio::test]
+async fn introspection_of_a_refresh_token() {
+    let org = FakeOrg::start().await.unwrap();
+    let token = org.issue_tokens(&org.user(ADA), ALL).refresh_token.unwrap();
+    let form =
+        [("token", token.as_str()), ("client_id", &org.client_id()), ("client_secret", &org.client_secret())];
+    let answer =
+        send(http().post(format!("{}/services/oauth2/introspect", org.login_url())).form(&form)).await.json();
+    let sample = json!({
+        "active": true, "scope": "", "client_id": "", "username": "", "sub": "", "token_type": "", "iat": 1, "nbf": 1,
+    });
+    same_shape(&answer, &sample);
+}
+
+/// Header and claims of a JWS.
+fn jws(text: &str) -> (Value, Value) {
+    let part = |place: usize| {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text.split('.').nth(place).unwrap()).unwrap()).unwrap()
+    };
+    (part(0), part(1))
 }

@@ -55,12 +55,16 @@ fn shown(ask: &Ask<'_>, job: &Job, whole: bool) -> Value {
     if whole {
         body["retries"] = json!(0);
         body["totalProcessingTime"] = json!(delay.as_millis() as u64);
-        body["jobType"] = json!(if job.is_ingest() { "V2Ingest" } else { "V2Query" });
+        body["jobType"] = json!(job_type(job));
     }
     if let Some(error) = &job.error {
         body["errorMessage"] = json!(error);
     }
     body
+}
+
+fn job_type(job: &Job) -> &'static str {
+    if job.is_ingest() { "V2Ingest" } else { "V2Query" }
 }
 
 /// A copy of the job that the path names.
@@ -70,7 +74,14 @@ fn job(ask: &Ask<'_>, ingest: bool) -> Result<Job> {
 
 fn list(ask: &Ask<'_>, ingest: bool) -> Answer {
     let jobs = ask.org.jobs(|jobs| jobs.list(ingest));
-    let records: Vec<Value> = jobs.iter().map(|job| shown(ask, job, false)).collect();
+    let records: Vec<Value> = jobs
+        .iter()
+        .map(|job| {
+            let mut item = shown(ask, job, false);
+            item["jobType"] = json!(job_type(job));
+            item
+        })
+        .collect();
     Answer::json(200, json!({ "done": true, "nextRecordsUrl": null, "records": records }))
 }
 
