@@ -68,7 +68,7 @@
 //! | `postgres` | `postgres://…`: several processes, durable |
 //! | `bulk` | Bulk API 2.0: [`Connection::bulk`] and [`Query::fetch_bulk`] |
 //! | `metrics` | counts each [`Event`] through the `metrics` facade |
-//! | `test-util` | the contract suite for authors of stores, `store::contract` |
+//! | `test-util` | for tests: people who are logged in ([`mod@test`]), and the contract suite for authors of stores, `store::contract` |
 
 mod api;
 mod background;
@@ -86,6 +86,8 @@ mod web;
 
 #[cfg(feature = "bulk")]
 pub use self::api::{Bulk, BulkRecords, IngestError, IngestJob, JobInfo, JobState, Loaded, Refused};
+#[cfg(feature = "test-util")]
+pub use self::web::test;
 pub use self::{
     api::{
         ApiUsage, ApiVersion, AssignmentRule, Blob, BlobUpload, CallOptions, ChildRelationship, Composite,

@@ -1,10 +1,12 @@
 //! The builder's methods for what an org holds besides its samples.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::builder::{Builder, StartError};
 use crate::data::schema::declare::ObjectSpec;
-use crate::declared::{ApexSpec, Declared, DuplicateSpec, Rows, UserSpec, ValidationSpec};
+use crate::declared::{ApexSpec, Declared, DuplicateSpec, PermissionSetSpec, Rows, UserSpec, ValidationSpec};
 
 impl Builder {
     /// A custom object.
@@ -21,6 +23,15 @@ impl Builder {
             last_name: last_name.to_owned(),
             email: String::new(),
         });
+        self
+    }
+
+    /// A permission set, and the usernames of those who have it: records that an app can ask about
+    /// (`PermissionSet`, `PermissionSetAssignment`). It grants nothing, since everyone may do everything here.
+    pub fn permission_set(mut self, name: &str, usernames: &[&str]) -> Self {
+        let users = usernames.iter().map(|username| (*username).to_owned()).collect();
+        let set = PermissionSetSpec { name: name.to_owned(), label: String::new(), users };
+        self.declared.permission_sets.push(set);
         self
     }
 
@@ -75,6 +86,7 @@ impl Builder {
     ///     {"name": "Number__c", "type": "string", "external_id": true, "unique": true, "required": true},
     ///     {"name": "Account__c", "type": "reference", "to": "Account", "children": "Invoices__r"}]}],
     ///   "users": [{"username": "fay@example.com", "first_name": "Fay", "last_name": "Moss"}],
+    ///   "permission_sets": [{"name": "Billing", "users": ["fay@example.com"]}],
     ///   "rows": [{"object": "Invoice__c", "records": [{"Number__c": "1"}]},
     ///            {"object": "Invoice__c", "csv": "Number__c,Account__r.ExternalKey__c\n2,ACC-000001\n"}],
     ///   "validation_rules": [{"object": "Invoice__c", "condition": "Name = null", "message": "A name, please"}],
@@ -91,5 +103,25 @@ impl Builder {
             .map_err(|error| StartError::Option(format!("declaration: {error}")))?;
         self.declared.extend(declared);
         Ok(self)
+    }
+
+    /// Declares what a file holds: `….json` as [`declare_json`](Self::declare_json) reads it, `Invoice__c.csv` as
+    /// records of the object it is named after.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or is neither.
+    pub fn load(self, path: impl AsRef<Path>) -> Result<Self, StartError> {
+        let path = path.as_ref();
+        let wrong = |why: &dyn std::fmt::Display| StartError::Option(format!("{}: {why}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+        let part = |part: Option<&std::ffi::OsStr>| {
+            part.and_then(|part| part.to_str()).unwrap_or_default().to_owned()
+        };
+        match part(path.extension()).as_str() {
+            "json" => self.declare_json(&text).map_err(|error| wrong(&error)),
+            "csv" => Ok(self.csv(&part(path.file_stem()), &text)),
+            _ => Err(wrong(&"expected a .json or .csv file")),
+        }
     }
 }

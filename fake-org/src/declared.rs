@@ -16,6 +16,7 @@ use crate::data::{DataError, DuplicateRule, Inner, Record, ValidationRule, Write
 pub(crate) struct Declared {
     pub(crate) objects: Vec<ObjectSpec>,
     pub(crate) users: Vec<UserSpec>,
+    pub(crate) permission_sets: Vec<PermissionSetSpec>,
     pub(crate) rows: Vec<Rows>,
     pub(crate) validation_rules: Vec<ValidationSpec>,
     pub(crate) duplicate_rules: Vec<DuplicateSpec>,
@@ -33,6 +34,18 @@ pub(crate) struct UserSpec {
     /// The username when left out.
     #[serde(default)]
     pub(crate) email: String,
+}
+
+/// A permission set, and the usernames of those who have it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PermissionSetSpec {
+    pub(crate) name: String,
+    /// The name when left out.
+    #[serde(default)]
+    pub(crate) label: String,
+    #[serde(default)]
+    pub(crate) users: Vec<String>,
 }
 
 /// Rows of one object, as records or as CSV text.
@@ -101,6 +114,7 @@ impl Declared {
     pub(crate) fn extend(&mut self, more: Self) {
         self.objects.extend(more.objects);
         self.users.extend(more.users);
+        self.permission_sets.extend(more.permission_sets);
         self.rows.extend(more.rows);
         self.validation_rules.extend(more.validation_rules);
         self.duplicate_rules.extend(more.duplicate_rules);
@@ -158,9 +172,12 @@ impl Declared {
         Ok(())
     }
 
-    /// Writes the rows, in the order of declaration, as the first user.
+    /// Writes permission sets and rows, in the order of declaration, as the first user.
     pub(crate) fn write_rows(&self, data: &mut Inner, user_id: &str, now: i64) -> Result<(), String> {
         let by = Writer { user_id, now, allow_duplicates: true };
+        for spec in &self.permission_sets {
+            spec.write(data, by)?;
+        }
         for rows in &self.rows {
             let object = data
                 .schema
@@ -171,16 +188,53 @@ impl Declared {
                 records.extend(from_csv(object, &rows.csv)?);
             }
             for (record, number) in records.iter().zip(1..) {
-                data.create(object, record, by).map_err(|error| match error {
-                    DataError::Refused(refusal) => {
-                        format!("{} row {number}: {}: {}", object.name, refusal.code, refusal.message)
-                    }
-                    DataError::Sqlite(error) => error.to_string(),
-                })?;
+                write(data, object, record, by)
+                    .map_err(|why| format!("{} row {number}: {why}", object.name))?;
             }
         }
         Ok(())
     }
+}
+
+impl PermissionSetSpec {
+    fn write(&self, data: &mut Inner, by: Writer<'_>) -> Result<(), String> {
+        let wrong = |why: String| format!("permission set {}: {why}", self.name);
+        let object = |data: &Inner, name: &str| {
+            data.schema.object(name).ok_or_else(|| wrong(format!("there is no object {name}")))
+        };
+        let sets = object(data, "PermissionSet")?;
+        let assignments = object(data, "PermissionSetAssignment")?;
+        let label = if self.label.is_empty() { &self.name } else { &self.label };
+        let set =
+            write(data, sets, &record(json!({ "Name": self.name, "Label": label })), by).map_err(wrong)?;
+        for username in &self.users {
+            let sql = "SELECT Id FROM \"User\" WHERE Username = ?1";
+            let user: String = data
+                .sqlite
+                .query_row(sql, [username], |row| row.get(0))
+                .map_err(|_| wrong(format!("there is no user {username}")))?;
+            let assignment = record(json!({ "PermissionSetId": set, "AssigneeId": user }));
+            write(data, assignments, &assignment, by).map_err(wrong)?;
+        }
+        Ok(())
+    }
+}
+
+fn record(value: Value) -> Record {
+    if let Value::Object(members) = value { members } else { Record::new() }
+}
+
+/// Writes a record; its id.
+fn write(
+    data: &mut Inner,
+    object: &'static Object,
+    record: &Record,
+    by: Writer<'_>,
+) -> Result<String, String> {
+    data.create(object, record, by).map_err(|error| match error {
+        DataError::Refused(refusal) => format!("{}: {}", refusal.code, refusal.message),
+        DataError::Sqlite(error) => error.to_string(),
+    })
 }
 
 fn fields(object: &'static Object, names: &[String]) -> Result<Vec<&'static str>, String> {

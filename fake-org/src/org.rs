@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::auth::scopes::Scopes;
@@ -14,7 +15,8 @@ use crate::log::Request;
 use crate::server::Server;
 use crate::shared::Org;
 
-/// Tokens made by [`FakeOrg::issue_tokens`] as if that user had logged in.
+/// Tokens made by [`FakeOrg::issue_tokens`] as if that user had logged in. Serialized, they are what the token
+/// endpoint would have answered.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Tokens {
@@ -30,6 +32,13 @@ pub struct Tokens {
     pub scope: String,
     /// Milliseconds since 1970.
     pub issued_at: i64,
+    answer: serde_json::Map<String, Value>,
+}
+
+impl Serialize for Tokens {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.answer.serialize(serializer)
+    }
 }
 
 /// A running Salesforce org. It runs on a thread and a runtime of its own and stops when this is dropped.
@@ -90,6 +99,21 @@ impl FakeOrg {
         self.org.app.client_secret.clone()
     }
 
+    /// The settings of an app that logs people in here, by the names of its environment variables:
+    /// `SALESFORCE_CLIENT_ID`, `SALESFORCE_CLIENT_SECRET`, `SALESFORCE_LOGIN_URL` and `SALESFORCE_ALLOWED_ORIGINS`.
+    /// Others have no value here.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let origins = self.org.origins();
+        match name {
+            "SALESFORCE_CLIENT_ID" => Some(self.client_id()),
+            "SALESFORCE_CLIENT_SECRET" => Some(self.client_secret()),
+            "SALESFORCE_LOGIN_URL" => Some(origins.login),
+            "SALESFORCE_ALLOWED_ORIGINS" => Some(format!("{} {}", origins.instance, origins.moved_instance)),
+            _ => None,
+        }
+    }
+
     /// The organization id, 18 characters.
     #[must_use]
     pub fn organization_id(&self) -> String {
@@ -128,10 +152,11 @@ impl FakeOrg {
         let user = self.org.user_or_new(&user.username);
         let issued = self.org.auth(|auth| auth.grant(now, &settings, &user.id, scopes.clone()));
         let origins = self.org.origins();
-        let (access_token, refresh_token) = issued
-            .map(|issued| self.org.with_own_token(issued))
-            .map(|issued| (issued.access_token, issued.refresh_token))
-            .unwrap_or_default();
+        let issued = issued.map(|issued| self.org.with_own_token(issued));
+        let answer = |issued| crate::web::token_answer(&self.org, issued, &origins.login);
+        let answer = issued.as_ref().map(answer).unwrap_or_default();
+        let (access_token, refresh_token) =
+            issued.map(|issued| (issued.access_token, issued.refresh_token)).unwrap_or_default();
         Tokens {
             access_token,
             refresh_token,
@@ -139,6 +164,7 @@ impl FakeOrg {
             id: crate::web::id_url(&origins.login, &user),
             scope: scopes.shuffled(),
             issued_at: now,
+            answer,
         }
     }
 

@@ -95,3 +95,72 @@ async fn a_declaration_can_be_a_file() {
     let wrong = FakeOrg::builder().records("Nothing__c", &[json!({})]).start().await;
     assert!(wrong.unwrap_err().to_string().contains("Nothing__c"));
 }
+
+#[tokio::test]
+async fn permission_sets_can_be_asked_about() {
+    let org = FakeOrg::builder()
+        .person("fay@example.com", "Fay", "Moss")
+        .permission_set("Billing", &["fay@example.com", support::ADA])
+        .permission_set("Audit", &[])
+        .start()
+        .await
+        .unwrap();
+    let api = Api::of(&org);
+    let of = async |name: &str| {
+        let soql = format!(
+            "SELECT Assignee.Username FROM PermissionSetAssignment WHERE PermissionSet.Name = '{name}' ORDER BY Assignee.Username"
+        );
+        let rows = api.records(&soql).await;
+        rows.iter().map(|row| row["Assignee"]["Username"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("Billing").await, [support::ADA, "fay@example.com"]);
+    assert!(of("Audit").await.is_empty());
+    let sets = api.records("SELECT Label, (SELECT AssigneeId FROM Assignments) FROM PermissionSet").await;
+    assert_eq!((&sets[0]["Label"], &sets[0]["Assignments"]["totalSize"]), (&json!("Billing"), &json!(2)));
+    let wrong = FakeOrg::builder().permission_set("Billing", &["nobody@example.com"]).start().await;
+    assert!(wrong.unwrap_err().to_string().contains("there is no user nobody@example.com"));
+}
+
+#[tokio::test]
+async fn files_are_loaded_by_what_they_are() {
+    let folder = std::env::temp_dir().join(format!("fake-org-load-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let json = file("org.json", r#"{"objects":[{"name":"Invoice__c","fields":[{"name":"Number__c"}]}]}"#);
+    let csv = file("Invoice__c.csv", "Number__c\n1\n2\n");
+    let builder = FakeOrg::builder().load(&json).unwrap().load(&csv).unwrap();
+    let org = builder.start().await.unwrap();
+    assert_eq!(Api::of(&org).records("SELECT Id FROM Invoice__c").await.len(), 2);
+    for (path, part) in [
+        (file("org.txt", ""), "expected a .json or .csv file"),
+        (file("typo.json", "{\"objcts\":[]}"), "objcts"),
+        (folder.join("absent.json"), "absent.json"),
+    ] {
+        let error = FakeOrg::builder().load(&path).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// What an app needs to log people in here, and what the token endpoint would have answered.
+#[tokio::test]
+async fn an_app_is_set_up_by_its_variables() {
+    let org = FakeOrg::start().await.unwrap();
+    let get = |name: &str| org.variable(&format!("SALESFORCE_{name}"));
+    assert_eq!(get("CLIENT_ID"), Some(org.client_id()));
+    assert_eq!(get("CLIENT_SECRET"), Some(org.client_secret()));
+    assert_eq!(get("LOGIN_URL"), Some(org.login_url()));
+    assert!(get("ALLOWED_ORIGINS").unwrap().contains(&org.instance_url()));
+    assert_eq!(get("KEYS"), None);
+    let tokens = org.issue_tokens(&org.user(support::ADA), support::ALL);
+    let answer = serde_json::to_value(&tokens).unwrap();
+    let refreshed = support::refresh(&org, tokens.refresh_token.as_deref().unwrap()).await.json();
+    let members =
+        |value: &Value| value.as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(members(&answer), members(&refreshed));
+    assert_eq!(answer["access_token"], tokens.access_token.as_str());
+}

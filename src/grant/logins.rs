@@ -82,6 +82,16 @@ impl Engine {
         nonce: Option<&Secret>,
     ) -> Result<Secret, LogInError> {
         let tokens = self.oauth().exchange(host, redirect_uri, code, verifier).await?;
+        self.admit(tokens, host, nonce).await
+    }
+
+    /// Verifies who these tokens are of, and records the login. Gives its opaque id.
+    pub(crate) async fn admit(
+        self: &Arc<Self>,
+        tokens: TokenSet,
+        host: &LoginHost,
+        nonce: Option<&Secret>,
+    ) -> Result<Secret, LogInError> {
         let profile = match self.identify(host, &tokens, nonce).await {
             Ok(profile) => profile,
             Err(problem) => {

@@ -110,6 +110,13 @@ impl OAuthClient {
         self.check(answer, host)
     }
 
+    /// Checks the token endpoint's answer that a test brings, as if it had come over the network.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn accept(&self, host: &LoginHost, answer: &[u8]) -> Result<TokenSet, OAuthError> {
+        let answer: TokenAnswer = serde_json::from_slice(answer).map_err(|_| AnswerFault::Malformed)?;
+        self.check(Ok(answer), host)
+    }
+
     fn token_client(&self, host: &LoginHost) -> TokenClient {
         let app = self.app();
         let client = oauth2::Client::new(ClientId::new(app.client_id.clone()))

@@ -16,6 +16,8 @@ pub(crate) mod return_to;
 pub mod routes;
 mod salesforce;
 mod session;
+#[cfg(feature = "test-util")]
+pub mod test;
 
 pub use self::{
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},

@@ -254,6 +254,19 @@ impl Salesforce {
     }
 }
 
+#[cfg(feature = "test-util")]
+impl Salesforce {
+    /// Records a login with tokens that a test brings; as [`finish_login`](Self::finish_login) otherwise.
+    pub(crate) async fn admit(
+        &self,
+        host: LoginHost,
+        tokens: TokenSet,
+    ) -> std::result::Result<Secret, LogInError> {
+        let engine = Arc::clone(&self.inner.engine);
+        self.inner.background.run(async move { engine.admit(tokens, &host, None).await }).await?
+    }
+}
+
 /// Settings in code. Each setter has the name and default of its member in [`Config`].
 #[must_use = "nothing happens before build()"]
 pub struct Builder {
@@ -481,13 +494,16 @@ fn start(
     let outbound = Arc::new(Outbound::new(login_origins.chain(settings.allowed_origins.iter().cloned())));
     let http = HttpClient::new(Arc::clone(&outbound))?;
     let app = App { client_id: settings.client_id.clone(), client_secret: settings.client_secret.clone() };
-    let oauth = OAuthClient::new(app, http.clone());
+    let oauth = OAuthClient::new(app.clone(), http.clone());
+    // The engine's connections live on the crate's own thread, those of callers on theirs. Were they one pool, the
+    // engine would sometimes wait for a connection whose thread is waiting for the engine.
+    let engines_own = OAuthClient::new(app, HttpClient::new(Arc::clone(&outbound))?);
     let background = Background::start()?;
     let engine = Engine::new(EngineParts {
         app: AppKey::of_client_id(&settings.client_id),
         store,
         keys: settings.keys.clone(),
-        oauth: oauth.clone(),
+        oauth: engines_own,
         background: background.spawner(),
         clock: clock.clone(),
         events,

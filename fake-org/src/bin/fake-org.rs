@@ -32,6 +32,10 @@ struct Args {
     /// How many sample accounts.
     #[arg(long, default_value_t = 40)]
     rows: u64,
+    /// Objects, users, permission sets, rows and rules to add: a JSON file, or a CSV file named after its object
+    /// (`Invoice__c.csv`). May be repeated.
+    #[arg(long, value_name = "FILE")]
+    load: Vec<std::path::PathBuf>,
     /// Seconds an access token lives without being used.
     #[arg(long, default_value_t = 7200)]
     session_ttl: u64,
@@ -96,6 +100,9 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     }
     if let Some(seconds) = args.jwt_access_tokens {
         builder = builder.access_tokens(AccessTokens::Jwt(Duration::from_secs(seconds)));
+    }
+    for path in &args.load {
+        builder = builder.load(path)?;
     }
     let mut stop = std::pin::pin!(stop_signal()?);
     let org = tokio::select! {

@@ -15,7 +15,7 @@ use axum::Router;
 use axum::routing::get;
 
 pub(crate) use canvas::signed_request;
-pub(crate) use oauth::id_url;
+pub(crate) use oauth::{id_url, token_answer};
 
 use crate::shared::Org;
 

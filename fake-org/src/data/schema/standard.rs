@@ -71,6 +71,14 @@ pub(super) static OBJECTS: &[Object] = &[
     },
     object("User", "Users", "005", "Name", USER),
     Object { read_only: true, ..object("Profile", "Profiles", "00e", "Name", PROFILE) },
+    Object {
+        label: "Permission Set",
+        ..object("PermissionSet", "Permission Sets", "0PS", "Name", PERMISSION_SET)
+    },
+    Object {
+        label: "Permission Set Assignment",
+        ..object("PermissionSetAssignment", "Permission Set Assignments", "0Pa", "Id", ASSIGNMENT)
+    },
     Object { read_only: true, ..object("Organization", "Organizations", "00D", "Name", ORGANIZATION) },
 ];
 
@@ -319,6 +327,33 @@ static USER: &[Field] = &[
 
 static PROFILE: &[Field] =
     &[id("Profile ID"), DELETED, system("Name", "Name", Kind::Text(255)), CREATED, MODIFIED, STAMP];
+
+// Permission sets are records that an app can ask about. They grant nothing: everyone may do everything here.
+static PERMISSION_SET: &[Field] = &[
+    id("Permission Set ID"),
+    DELETED,
+    required("Name", "Permission Set Name", Kind::Text(80)),
+    required("Label", "Permission Set Label", Kind::Text(80)),
+    field("Description", "Description", Kind::Text(255)),
+    system("IsCustom", "Is Custom", Kind::Boolean),
+    system("IsOwnedByProfile", "Is Owned By Profile", Kind::Boolean),
+    CREATED,
+    CREATOR,
+    MODIFIED,
+    MODIFIER,
+    STAMP,
+];
+
+static ASSIGNMENT: &[Field] = &[
+    id("PermissionSetAssignment ID"),
+    DELETED,
+    required("PermissionSetId", "PermissionSet ID", Kind::Reference("PermissionSet", "PermissionSet"))
+        .children("Assignments"),
+    required("AssigneeId", "Assignee ID", Kind::Reference("User", "Assignee"))
+        .children("PermissionSetAssignments"),
+    system("IsActive", "Is Active", Kind::Boolean),
+    STAMP,
+];
 
 static ORGANIZATION: &[Field] = &[
     id("Organization ID"),

@@ -19,7 +19,7 @@ pub(crate) fn id_url(origin: &str, user: &User) -> String {
 }
 
 /// The members of a token answer. No `expires_in`: ordinary Salesforce tokens come without.
-pub(super) fn token_answer(org: &Org, issued: &Issued, origin: &str) -> Map<String, Value> {
+pub(crate) fn token_answer(org: &Org, issued: &Issued, origin: &str) -> Map<String, Value> {
     let id = id_url(origin, &issued.user);
     let issued_at = issued.at.to_string();
     let mut answer = Map::new();

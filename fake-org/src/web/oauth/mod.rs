@@ -23,7 +23,7 @@ use axum::routing::{any, get, post};
 
 use crate::shared::Org;
 
-pub(crate) use answer::id_url;
+pub(crate) use answer::{id_url, token_answer};
 pub(crate) use request::AuthorizeRequest;
 
 /// What every host with OAuth has.
