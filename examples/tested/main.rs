@@ -54,7 +54,7 @@ async fn paid(
         .query::<serde_json::Value>(
             "SELECT Id FROM PermissionSetAssignment WHERE AssigneeId = :user AND PermissionSet.Name = 'Billing'",
         )
-        .bind("user", &user.user_id)
+        .bind("user", user.user_id)
         .fetch_optional()
         .await?;
     if billing.is_none() {
