@@ -81,17 +81,18 @@ pub async fn act_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Result<
         SessionMode::App => None,
     };
     let origin = settings.public_url.origin().ascii_serialization();
-    Ok(SignedIn { login, cookie, connection, origin })
+    Ok(SignedIn { login, cookie, connection, origin, member: session::member(settings) })
 }
 
 /// The session cookie of a login, made by the very middleware that will read it.
 async fn seal(salesforce: &Salesforce, login: &Secret) -> Result<Cookie<'static>, String> {
     let cookie = session::SessionCookie::new(salesforce.settings());
     let login = RefCell::new(Some(login.clone()));
+    let member = session::member(salesforce.settings());
     let service = fn_service(move |request: ServiceRequest| {
         let stored = match login.take() {
             Some(login) => {
-                session::set_login_id(&request.get_session(), &login).map_err(actix_web::Error::from)
+                session::set_login_id(&request.get_session(), &login, &member).map_err(actix_web::Error::from)
             }
             None => Ok(()),
         };
@@ -112,6 +113,8 @@ pub struct SignedIn {
     cookie: Option<Cookie<'static>>,
     connection: Connection,
     origin: String,
+    /// The session member that holds the login id.
+    member: String,
 }
 
 impl SignedIn {
@@ -146,7 +149,7 @@ impl SignedIn {
     /// # Errors
     /// The session did not take it.
     pub fn sign_in(&self, session: &Session) -> Result<(), actix_session::SessionInsertError> {
-        session::set_login_id(session, &self.login)
+        session::set_login_id(session, &self.login, &self.member)
     }
 
     /// The connection that this person's requests get.
