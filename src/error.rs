@@ -321,11 +321,20 @@ pub enum InvalidRequest {
     #[error("this header is malformed, or one that only the connection itself may set")]
     Header,
     /// More calls in one than Salesforce takes.
-    #[error("a composite holds {limit} calls at most; send several")]
+    #[error("one call holds {limit} of these at most; send several")]
     TooManyCalls {
         /// What is accepted.
         limit: usize,
     },
+    /// A reference in a composite to no earlier call of it, or a text that Salesforce would take for one.
+    #[error(
+        "a value has `@{{`, which Salesforce takes for a reference to an earlier call: use what `Reference::id` or \
+         `Reference::field` of an earlier call of the same composite gives"
+    )]
+    Reference,
+    /// A record that is not written as a JSON object.
+    #[error("the record is not written as a JSON object")]
+    Record,
     /// The query is longer than Salesforce accepts in an URL.
     #[error(
         "the query is {bytes} bytes long in the URL; Salesforce accepts about {limit}; shorten it, or split a long IN list"

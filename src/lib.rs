@@ -90,12 +90,14 @@ pub use self::api::{Bulk, BulkRecords, IngestError, IngestJob, JobInfo, JobState
 pub use self::web::test;
 pub use self::{
     api::{
-        ApiUsage, ApiVersion, AssignmentRule, Blob, BlobUpload, CallOptions, ChildRelationship, Composite,
-        CompositeAnswers, Connection, Cursor, Deleted, DeletedRecord, DuplicateRecord, DuplicateRules,
-        Duplicates, FieldDescription, Hit, InvalidApiVersion, InvalidCallOption, InvalidPath,
-        InvalidRevision, Limit, ObjectDescription, ObjectSummary, Page, PicklistValue, Query, RawRequest,
-        RawResponse, RecordError, Records, Reference, Retry, Revision, SObject, SObjectHandle, SaveResult,
-        SavedRecord, Search, SearchIn, Select, ToRecordId, Updated, Upserted, VersionInfo, children, soql,
+        ApiUsage, ApiVersion, AssignmentRule, Batch, BatchAnswers, Batched, Blob, BlobUpload, CallOptions,
+        ChildRelationship, Composite, CompositeAnswers, Connection, Cursor, Deleted, DeletedRecord,
+        DuplicateRecord, DuplicateRules, Duplicates, FieldDescription, Graph, GraphAnswers, Hit,
+        InvalidApiVersion, InvalidCallOption, InvalidPath, InvalidRevision, Limit, ObjectDescription,
+        ObjectSummary, Page, PicklistValue, Query, RawRequest, RawResponse, RecordError, Records, Reference,
+        Referenced, Retry, Revision, SObject, SObjectHandle, SaveResult, SavedRecord, Search, SearchIn,
+        Select, Subrequest, ToRecordId, ToTarget, Tree, TreeError, TreeIds, TreeNode, TreeRefusal, Updated,
+        Upserted, VersionInfo, children, soql,
     },
     config::{ApiConfig, Config, ConfigError, Problem, Routes, ServiceConfig, SessionMode},
     error::{Error, ErrorEntry, InvalidAnswer, InvalidRequest, Result},

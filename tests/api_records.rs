@@ -1,4 +1,4 @@
-//! The connection over HTTP: many records at once, composites, descriptions, search, limits.
+//! The connection over HTTP: many records at once, descriptions, search, limits.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
@@ -74,40 +74,6 @@ async fn a_call_that_fails_in_the_middle_says_which_records_are_in_doubt() {
     world.org.faults().clear();
     world.org.faults().path("/services/data/v66.0/composite/sobjects", Fault::Status(500));
     assert!(sf.sobject("Account").create_many(&new).await.is_err(), "nothing was saved: an error");
-}
-
-#[actix_web::test]
-async fn a_composite_uses_what_came_before() {
-    let world = World::start().await;
-    let sf = world.connection().await;
-    let mut calls = sf.composite().all_or_none(true);
-    let account = calls.create("Account", &json!({ "Name": "Acme" })).unwrap();
-    let contact =
-        calls.create("Contact", &json!({ "LastName": "Lovelace", "AccountId": account.id() })).unwrap();
-    let change = calls.update("Account", &account.id(), &json!({ "Phone": "7" })).unwrap();
-    let read = calls.retrieve("Account", &account.id(), &["Name", "Phone"]).unwrap();
-    let answers = calls.send().await.unwrap();
-    let id = answers.saved(&account).unwrap();
-    answers.done(&change).unwrap();
-    assert_eq!(answers.json::<Value>(&read).unwrap()["Phone"], "7");
-    let contact: Value = sf.sobject("Contact").retrieve(answers.saved(&contact).unwrap()).await.unwrap();
-    assert_eq!(contact["AccountId"], id.as_str());
-
-    let mut calls = sf.composite().all_or_none(true);
-    let good = calls.create("Account", &json!({ "Name": "Taken back" })).unwrap();
-    let bad = calls.create("Account", &json!({})).unwrap();
-    let answers = calls.send().await.unwrap();
-    let refused = answers.saved(&bad).unwrap_err();
-    assert_eq!(refused.entries()[0].code, "REQUIRED_FIELD_MISSING");
-    assert_eq!(answers.saved(&good).unwrap_err().entries()[0].code, "PROCESSING_HALTED");
-
-    let mut calls = sf.composite();
-    assert!(calls.update("Account", "@{ref9.id}", &json!({})).is_err(), "a reference to no call");
-    assert!(calls.create("Account/x", &json!({})).is_err());
-    for _ in 0..25 {
-        calls.create("Account", &json!({ "Name": "x" })).unwrap();
-    }
-    assert!(calls.create("Account", &json!({ "Name": "x" })).is_err(), "25 at most");
 }
 
 #[actix_web::test]

@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use super::{Connection, SObjectHandle, decode, path::ResourcePath, send::Call, soql::SoqlDateTime};
 use crate::{Result, SalesforceId};
@@ -111,6 +114,9 @@ impl SObjectHandle {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Basic<T> {
+            /// Not to take a list for this: serde reads one into a struct, too.
+            #[serde(rename = "objectDescribe")]
+            _object: BTreeMap<String, IgnoredAny>,
             recent_items: Vec<T>,
         }
         let connection = self.connection();

@@ -39,7 +39,10 @@ pub use self::{
     call_options::{CallOptions, InvalidCallOption},
     collections::{RecordError, SaveResult, SavedRecord},
     columns::{SObject, children},
-    composite::{Composite, CompositeAnswers, Reference},
+    composite::{
+        Batch, BatchAnswers, Batched, Composite, CompositeAnswers, Graph, GraphAnswers, Reference,
+        Referenced, Subrequest, ToTarget, Tree, TreeError, TreeIds, TreeNode, TreeRefusal,
+    },
     connection::Connection,
     describe::{ChildRelationship, FieldDescription, ObjectDescription, ObjectSummary, PicklistValue},
     duplicates::{DuplicateRecord, Duplicates},

@@ -101,8 +101,8 @@ impl<T> Query<T> {
         Ok(call)
     }
 
-    #[cfg(feature = "bulk")]
-    pub(super) fn into_bulk(self) -> Result<(Connection, String, &'static str)> {
+    /// The query with its values in place.
+    pub(super) fn into_parts(self) -> Result<(Connection, String, &'static str)> {
         let soql = self.binds.render(&self.soql)?;
         Ok((self.connection, soql, self.resource))
     }

@@ -18,7 +18,7 @@ use super::{
 use crate::{InvalidRequest, Result, http::Answer};
 
 /// Headers that belong to the connection: the token, the host, and how bytes are framed.
-const OWN_HEADERS: [&str; 12] = [
+pub(super) const OWN_HEADERS: [&str; 12] = [
     "authorization",
     "connection",
     "content-encoding",

@@ -68,6 +68,7 @@ impl Answer {
                 | Error::Bind(_)
                 | Error::InvalidRequest(
                     InvalidRequest::Body(_)
+                    | InvalidRequest::Record
                     | InvalidRequest::Csv
                     | InvalidRequest::Method
                     | InvalidRequest::Header,

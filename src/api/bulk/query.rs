@@ -60,7 +60,7 @@ impl<T: DeserializeOwned + Send + 'static> Query<T> {
     /// # Errors
     /// As [`fetch`](Query::fetch), and [`Error::InvalidAnswer`](crate::Error::InvalidAnswer) when the job fails.
     pub fn fetch_bulk(self) -> BulkRecords<T> {
-        let begin = self.into_bulk().map(|(connection, soql, operation)| State::Begin {
+        let begin = self.into_parts().map(|(connection, soql, operation)| State::Begin {
             connection,
             soql,
             operation,

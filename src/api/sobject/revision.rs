@@ -56,7 +56,7 @@ impl Revision {
         found.ok_or(InvalidAnswer::Unexpected("a record without the time of its last change"))
     }
 
-    fn is_tag(&self) -> bool {
+    pub(in crate::api) fn is_tag(&self) -> bool {
         self.0.ends_with('"')
     }
 

@@ -56,6 +56,29 @@ fn reading() -> impl Iterator<Item = (&'static str, Run)> {
             calls.create("A", &json!({}))?;
             calls.send().await
         };
+        "batch": sf => async move {
+            let mut calls = sf.batch();
+            calls.create("A", &json!({}))?;
+            calls.send().await
+        };
+        "graph": sf => async move {
+            let mut graph = crate::Graph::new();
+            graph.create("A", &json!({}))?;
+            sf.graphs([graph]).await
+        };
+        "tree": sf => async move {
+            let mut tree = sf.tree("A")?;
+            tree.add(&json!({}))?;
+            tree.send().await.map_err(Error::from)
+        };
+        "read by external id": sf => async move { sf.sobject("A").retrieve_by::<Row>("B__c", "x", &[]).await };
+        "read with its revision": sf => async move { sf.sobject("A").retrieve_revision::<Row>(ID, &[]).await };
+        "update by external id": sf => async move { sf.sobject("A").update_by("B__c", "x", &json!({})).await };
+        "recent of one kind": sf => async move { sf.sobject("A").recent::<Row>().await };
+        "create with a file": sf => async move {
+            let file = crate::BlobUpload::new("Body", "x", "x");
+            sf.sobject("A").create_with_blob(&json!({}), file).await
+        };
         "raw, typed": sf => async move { sf.get("x").send().await?.json::<Row>() };
     };
     calls.into_iter()
@@ -65,6 +88,7 @@ fn reading() -> impl Iterator<Item = (&'static str, Run)> {
 fn silent() -> impl Iterator<Item = (&'static str, Run)> {
     let calls = calls! {
         "update": sf => async move { sf.sobject("A").update(ID, &json!({})).await };
+        "delete by external id": sf => async move { sf.sobject("A").delete_by("B__c", "x").await };
         "delete": sf => async move { sf.sobject("A").delete(ID).await };
     };
     calls.into_iter()
@@ -318,6 +342,19 @@ async fn an_answer_that_does_not_fit_its_call_is_refused() {
             json!({"compositeResponse": [{"body": saved, "httpHeaders": {}, "httpStatusCode": 201, "referenceId": "canary"}]}),
         ),
         ("composite", json!({"compositeResponse": [{"body": saved, "referenceId": "ref0"}]})),
+        ("batch", json!({"hasErrors": false, "results": []})),
+        ("batch", json!({"hasErrors": false, "results": [{"result": saved}]})),
+        ("graph", json!({"graphs": []})),
+        (
+            "graph",
+            json!({"graphs": [{"graphId": "canary", "isSuccessful": true, "graphResponse": {"compositeResponse": []}}]}),
+        ),
+        ("tree", json!({"hasErrors": false, "results": []})),
+        ("tree", json!({"hasErrors": false, "results": [{"referenceId": "n7", "id": ID}]})),
+        ("tree", json!({"hasErrors": false, "results": [{"referenceId": "n0", "id": "canary"}]})),
+        ("update by external id", json!({"id": "canary", "success": true, "created": false})),
+        ("recent of one kind", json!({"objectDescribe": {}, "recentItems": [{"Nam": "x"}]})),
+        ("create with a file", json!({"id": ID, "success": false})),
         ("search", json!({"searchRecords": [{"Id": ID}]})),
         ("search", json!({"searchRecords": [{"attributes": {"type": 7}, "Id": ID}]})),
         ("search", json!({"searchRecords": [{"attributes": {"type": "A"}, "Id": "canary"}]})),

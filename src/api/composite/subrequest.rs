@@ -1,0 +1,296 @@
+//! One call of several.
+
+use std::{fmt, str::FromStr};
+
+use reqwest::header::{HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use super::reference::{Target, ToTarget};
+use crate::{
+    InvalidAnswer, InvalidRequest, Result, SalesforceId,
+    api::{
+        ApiVersion, Page, Query, Revision, Upserted, decode,
+        name::{FieldName, ObjectName},
+        path::{ResourcePath, segment},
+        raw::OWN_HEADERS,
+        refusal,
+    },
+};
+
+/// A call that goes into another one: a [`Composite`](super::Composite), a [`Graph`](super::Graph) or a
+/// [`Batch`](super::Batch). `T` is what its answer is read into.
+pub struct Subrequest<T> {
+    pub(super) parts: Parts,
+    pub(super) read: Read<T>,
+}
+
+/// Reads the body of an answer.
+pub(super) type Read<T> = fn(&[u8]) -> Result<T>;
+
+/// What is sent, whatever is read.
+pub(super) struct Parts {
+    pub(super) method: &'static str,
+    /// Below the version: `sobjects/Account`.
+    pub(super) resource: String,
+    pub(super) body: Option<Value>,
+    pub(super) headers: Map<String, Value>,
+    /// Whether doing it twice does no harm.
+    pub(super) harmless: bool,
+}
+
+/// Without resource and body, which may hold data.
+impl<T> fmt::Debug for Subrequest<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts.fmt(f)
+    }
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subrequest").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct Saved {
+    id: SalesforceId,
+    success: bool,
+    #[serde(default)]
+    created: bool,
+}
+
+fn saved(body: &[u8]) -> Result<Saved> {
+    let saved: Saved = decode::json(body)?;
+    if saved.success {
+        Ok(saved)
+    } else {
+        Err(InvalidAnswer::Unexpected("a success that says it is none").into())
+    }
+}
+
+impl Subrequest<SalesforceId> {
+    /// Creates a record; the answer is its id.
+    ///
+    /// # Errors
+    /// A name that is none, or a record that cannot be written as JSON.
+    pub fn create<R: Serialize + ?Sized>(object: &str, record: &R) -> Result<Self> {
+        let object: ObjectName = object.parse()?;
+        let parts = Parts::new("POST", format!("sobjects/{object}"), Some(value(record)?));
+        Ok(Self { parts, read: |body| Ok(saved(body)?.id) })
+    }
+}
+
+impl Subrequest<Upserted> {
+    /// Changes or creates the record whose external id field has this value; the answer is its id, and whether it is new.
+    ///
+    /// # Errors
+    /// As [`create`](Subrequest::create), and for a value that no path can carry.
+    pub fn upsert<R: Serialize + ?Sized>(object: &str, field: &str, key: &str, record: &R) -> Result<Self> {
+        let (object, field) = (object.parse::<ObjectName>()?, field.parse::<FieldName>()?);
+        let resource = format!("sobjects/{object}/{}/{}", field.as_str(), segment(key)?);
+        let parts = Parts { harmless: true, ..Parts::new("PATCH", resource, Some(value(record)?)) };
+        let read = |body: &[u8]| saved(body).map(|saved| Upserted { id: saved.id, created: saved.created });
+        Ok(Self { parts, read })
+    }
+}
+
+impl Subrequest<()> {
+    /// Changes the fields of a record that `record` has.
+    ///
+    /// # Errors
+    /// As [`create`](Subrequest::create), and for an id that is none.
+    pub fn update<R: Serialize + ?Sized>(object: &str, id: impl ToTarget, record: &R) -> Result<Self> {
+        let parts = Parts::new("PATCH", row(object, id.to_target()?)?, Some(value(record)?));
+        Ok(Self { parts, read: |_| Ok(()) })
+    }
+
+    /// Deletes a record.
+    ///
+    /// # Errors
+    /// A name or an id that is none.
+    pub fn delete(object: &str, id: impl ToTarget) -> Result<Self> {
+        let parts = Parts::new("DELETE", row(object, id.to_target()?)?, None);
+        Ok(Self { parts, read: |_| Ok(()) })
+    }
+}
+
+impl<T: DeserializeOwned> Subrequest<T> {
+    /// Reads some fields of a record; all of them when none is named.
+    ///
+    /// # Errors
+    /// A name or an id that is none.
+    pub fn retrieve(object: &str, id: impl ToTarget, fields: &[&str]) -> Result<Self> {
+        let mut resource = row(object, id.to_target()?)?;
+        for field in fields {
+            field.parse::<FieldName>()?;
+        }
+        if !fields.is_empty() {
+            resource.push_str("?fields=");
+            resource.push_str(&fields.join(","));
+        }
+        Self::read("GET", resource, None)
+    }
+
+    /// Anything else: a resource below the API version, such as `limits` or `composite/sobjects`, percent-encoded, and what
+    /// is sent to it.
+    ///
+    /// # Errors
+    /// A method that is none, or a resource that is no path.
+    pub fn request(method: &str, resource: &str, body: Option<Value>) -> Result<Self> {
+        let known = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+        let method = known.into_iter().find(|known| known.eq_ignore_ascii_case(method));
+        // Only its form is checked, which is the same in all versions.
+        ResourcePath::versioned(ApiVersion::CURRENT, resource)?;
+        Self::read(method.ok_or(InvalidRequest::Method)?, resource.to_owned(), body)
+    }
+
+    fn read(method: &'static str, resource: String, body: Option<Value>) -> Result<Self> {
+        Ok(Self { parts: Parts::new(method, resource, body), read: |body| Ok(decode::json(body)?) })
+    }
+}
+
+impl<T: DeserializeOwned> Subrequest<Page<T>> {
+    /// The first page of a query, with its bound values; the others are read with
+    /// [`Connection::page`](crate::Connection::page).
+    ///
+    /// # Errors
+    /// [`Error::Bind`](crate::Error::Bind).
+    pub fn query(query: impl Into<Query<T>>) -> Result<Self> {
+        let (_, soql, resource) = query.into().into_parts()?;
+        let encoded: String = url::form_urlencoded::byte_serialize(soql.as_bytes()).collect();
+        Self::read("GET", format!("{resource}?q={encoded}"), None)
+    }
+}
+
+impl<T> Subrequest<T> {
+    /// Sets a header of this call, where the call around it can have some: a batch cannot.
+    ///
+    /// # Errors
+    /// A header that is malformed, or the connection's own.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self> {
+        let checked = (HeaderName::from_str(name), HeaderValue::from_str(value));
+        let (Ok(name), Ok(_)) = checked else { return Err(InvalidRequest::Header.into()) };
+        if OWN_HEADERS.contains(&name.as_str()) {
+            return Err(InvalidRequest::Header.into());
+        }
+        self.parts.headers.insert(name.as_str().to_owned(), value.into());
+        Ok(self)
+    }
+
+    /// Lets a change or a deletion do nothing to a record that is in another state than `known`:
+    /// [`Error::Changed`](crate::Error::Changed).
+    ///
+    /// # Errors
+    /// Never, for a revision that a record was read with.
+    pub fn if_unchanged(self, known: &Revision) -> Result<Self> {
+        let name = if known.is_tag() { "If-Match" } else { "If-Unmodified-Since" };
+        self.header(name, &known.to_string())
+    }
+}
+
+impl Parts {
+    fn new(method: &'static str, resource: String, body: Option<Value>) -> Self {
+        let harmless = method == "GET";
+        Self { method, resource, body, headers: Map::new(), harmless }
+    }
+
+    /// Whether Salesforce takes only five of its kind in one composite.
+    pub(super) fn is_heavy(&self) -> bool {
+        ["query", "composite/sobjects"].iter().any(|heavy| self.resource.starts_with(heavy))
+    }
+}
+
+fn row(object: &str, id: Target) -> Result<String> {
+    let object: ObjectName = object.parse()?;
+    Ok(format!("sobjects/{object}/{id}"))
+}
+
+fn value<R: Serialize + ?Sized>(record: &R) -> Result<Value> {
+    serde_json::to_value(record).map_err(|error| InvalidRequest::Body(error).into())
+}
+
+/// What a call of several gave, or why it was refused.
+pub(super) fn answer<T>(status: u16, body: &[u8], read: Read<T>) -> Result<T> {
+    if (200..300).contains(&status) { read(body) } else { Err(refusal::read(status, body, None).error) }
+}
+
+/// The methods that all lists of calls have.
+macro_rules! calls {
+    ($list:ident gives $handle:ident) => {
+        impl $list {
+            /// Creates a record.
+            ///
+            /// # Errors
+            /// As [`add`](Self::add) and [`Subrequest::create`].
+            pub fn create<R: Serialize + ?Sized>(
+                &mut self,
+                object: &str,
+                record: &R,
+            ) -> Result<$handle<SalesforceId>> {
+                self.add(Subrequest::create(object, record)?)
+            }
+
+            /// Changes the fields of a record that `record` has.
+            ///
+            /// # Errors
+            /// As [`add`](Self::add) and [`Subrequest::update`].
+            pub fn update<R: Serialize + ?Sized>(
+                &mut self,
+                object: &str,
+                id: impl ToTarget,
+                record: &R,
+            ) -> Result<$handle<()>> {
+                self.add(Subrequest::update(object, id, record)?)
+            }
+
+            /// Changes or creates the record whose external id field has this value.
+            ///
+            /// # Errors
+            /// As [`add`](Self::add) and [`Subrequest::upsert`].
+            pub fn upsert<R: Serialize + ?Sized>(
+                &mut self,
+                object: &str,
+                field: &str,
+                key: &str,
+                record: &R,
+            ) -> Result<$handle<Upserted>> {
+                self.add(Subrequest::upsert(object, field, key, record)?)
+            }
+
+            /// Deletes a record.
+            ///
+            /// # Errors
+            /// As [`add`](Self::add) and [`Subrequest::delete`].
+            pub fn delete(&mut self, object: &str, id: impl ToTarget) -> Result<$handle<()>> {
+                self.add(Subrequest::delete(object, id)?)
+            }
+
+            /// Reads some fields of a record; all of them when none is named.
+            ///
+            /// # Errors
+            /// As [`add`](Self::add) and [`Subrequest::retrieve`].
+            pub fn retrieve<T: DeserializeOwned>(
+                &mut self,
+                object: &str,
+                id: impl ToTarget,
+                fields: &[&str],
+            ) -> Result<$handle<T>> {
+                self.add(Subrequest::retrieve(object, id, fields)?)
+            }
+
+            /// The first page of a query.
+            ///
+            /// # Errors
+            /// As [`add`](Self::add) and [`Subrequest::query`].
+            pub fn query<T: DeserializeOwned>(
+                &mut self,
+                query: impl Into<Query<T>>,
+            ) -> Result<$handle<Page<T>>> {
+                self.add(Subrequest::query(query)?)
+            }
+        }
+    };
+}
+
+pub(super) use calls;
