@@ -2,9 +2,15 @@
 //!
 //! A refresh that rotated a token must be stored even when the client that caused it went away and its worker stops, so
 //! it runs neither in the request's future nor on the worker's runtime.
+//!
+//! The end of the program waits for it in two ways. Dropping the last handle does; but a server that was stopped without
+//! grace leaves workers behind that still have theirs, or drop the last one while `main` returns, which ends the process
+//! under it. So the end of the main thread waits too.
 
 use std::{
+    cell::RefCell,
     fmt, io,
+    sync::{Arc, Mutex, PoisonError, Weak},
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -12,14 +18,19 @@ use std::{
 use tokio::{runtime, sync::oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long the end of the program waits for work that is still running.
-const LAST_WAIT: Duration = Duration::from_secs(10);
+/// How long the end of the program waits for work that is still running: a little longer than a refresh may take.
+const LAST_WAIT: Duration = Duration::from_secs(12);
 
 /// Owns the thread. Dropping it waits, within bounds, for what is still running.
 pub(crate) struct Background {
     spawner: Spawner,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    end: Arc<End>,
+}
+
+/// Ends the thread.
+struct End {
+    ending: CancellationToken,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl fmt::Debug for Background {
@@ -52,15 +63,12 @@ impl Background {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let tracker = TaskTracker::new();
-        let (stop, stopped) = oneshot::channel::<()>();
         let running = tracker.clone();
         let ending = CancellationToken::new();
         let end = ending.clone();
         let thread = thread::Builder::new().name("actix-salesforce".to_owned()).spawn(move || {
             runtime.block_on(async move {
-                // An error means that the sender is gone, which says the same.
-                let _ = stopped.await;
-                end.cancel();
+                end.cancelled().await;
                 running.close();
                 if tokio::time::timeout(LAST_WAIT, running.wait()).await.is_err() {
                     tracing::error!(
@@ -70,7 +78,9 @@ impl Background {
                 }
             });
         })?;
-        Ok(Self { spawner: Spawner { handle, tracker, ending }, stop: Some(stop), thread: Some(thread) })
+        let end = Arc::new(End { ending: ending.clone(), thread: Mutex::new(Some(thread)) });
+        AtExit::add(&end);
+        Ok(Self { spawner: Spawner { handle, tracker, ending }, end })
     }
 
     pub(crate) fn spawner(&self) -> Spawner {
@@ -93,12 +103,52 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take()
-            && thread.thread().id() != thread::current().id()
-        {
-            // The thread ends within LAST_WAIT; an error means that it panicked, which it has reported itself.
+        self.end.wait();
+    }
+}
+
+impl End {
+    /// Asks the thread to end and waits until it has, which takes LAST_WAIT at most.
+    fn wait(&self) {
+        self.ending.cancel();
+        // Held meanwhile, so that whoever comes second waits as well.
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_other = |thread: &mut JoinHandle<()>| thread.thread().id() != thread::current().id();
+        if let Some(thread) = thread.take_if(is_other) {
+            // An error means that it panicked, which it has reported itself.
             let _ = thread.join();
+        }
+    }
+}
+
+/// What the end of the main thread waits for, the newest first: a store is opened before what uses it.
+struct AtExit(RefCell<Vec<Weak<End>>>);
+
+thread_local! {
+    // Its destructor runs when the thread ends; for the main thread that is the end of the process, also by
+    // `std::process::exit`, wherever the C library runs destructors of the main thread (glibc, macOS and Windows do).
+    static AT_EXIT: AtExit = const { AtExit(RefCell::new(Vec::new())) };
+}
+
+impl AtExit {
+    /// Only for the main thread: others come and go.
+    fn add(end: &Arc<End>) {
+        if thread::current().name() == Some("main") {
+            AT_EXIT.with(|at_exit| {
+                let mut ends = at_exit.0.borrow_mut();
+                ends.retain(|end| end.strong_count() > 0);
+                ends.push(Arc::downgrade(end));
+            });
+        }
+    }
+}
+
+impl Drop for AtExit {
+    fn drop(&mut self) {
+        for end in self.0.get_mut().drain(..).rev() {
+            if let Some(end) = end.upgrade() {
+                end.wait();
+            }
         }
     }
 }

@@ -78,15 +78,25 @@ impl Example {
 
     /// Asks it to end, as a deployment does, and waits until it has.
     pub async fn terminate(&mut self) -> std::process::ExitStatus {
-        let sent = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "kill -TERM");
+        self.end("TERM").await
+    }
+
+    /// Asks it to end with this signal, and waits until it has.
+    pub async fn end(&mut self, signal: &str) -> std::process::ExitStatus {
+        self.signal(signal);
         for _ in 0..300 {
             if let Some(status) = self.process.try_wait().expect("a process") {
                 return status;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("it did not end within 15 s of SIGTERM");
+        panic!("it did not end within 15 s of SIG{signal}");
+    }
+
+    /// Sends it a signal: `STOP` and `CONT` freeze and thaw it.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -{name}");
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -1,0 +1,79 @@
+//! A program for the tests of shutdown: the README's app, ended in each way that an app may choose. `ENDING` says which.
+#![allow(clippy::unwrap_used, reason = "a program for tests")]
+
+use std::time::Duration;
+
+use actix_salesforce::{Salesforce, SalesforceConn};
+use actix_web::{App, HttpServer, Responder, get, web::Json};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[get("/accounts")]
+async fn accounts(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
+    let rows = sf.query::<serde_json::Value>("SELECT Id, Name FROM Account LIMIT 10").fetch_all().await?;
+    Ok(Json(rows))
+}
+
+/// Blocks its worker, as no handler should.
+#[get("/stubborn")]
+async fn stubborn() -> impl Responder {
+    std::thread::sleep(Duration::from_secs(8));
+    "done"
+}
+
+async fn run(ending: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let salesforce = Salesforce::from_env().await?;
+    let bind = std::env::var("BIND")?;
+    let server =
+        HttpServer::new(move || App::new().wrap(salesforce.clone()).service(accounts).service(stubborn))
+            .workers(2)
+            .bind(bind)?;
+    match ending {
+        // As the README has it.
+        "ordinary" => server.run().await?,
+        "impatient" => server.shutdown_timeout(1).run().await?,
+        // The app listens for signals itself.
+        "own, graceful" | "own, forced" => {
+            let server = server.disable_signals().shutdown_timeout(1).run();
+            let handle = server.handle();
+            let graceful = ending == "own, graceful";
+            let mut asked = signal(SignalKind::terminate())?;
+            actix_web::rt::spawn(async move {
+                asked.recv().await;
+                handle.stop(graceful).await;
+            });
+            server.await?;
+        }
+        // The app does not even stop its server.
+        "dropped" => {
+            let server = server.disable_signals().run();
+            let mut asked = signal(SignalKind::terminate())?;
+            tokio::select! {
+                ended = server => ended?,
+                _ = asked.recv() => {}
+            }
+        }
+        // The app leaves without a look back.
+        "exit" => {
+            let server = server.disable_signals().run();
+            let mut asked = signal(SignalKind::terminate())?;
+            tokio::select! {
+                ended = server => ended?,
+                _ = asked.recv() => std::process::exit(0),
+            }
+        }
+        other => return Err(format!("there is no ending {other:?}").into()),
+    }
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let ending = std::env::var("ENDING")?;
+    // What `#[actix_web::main]` and `#[tokio::main]` write.
+    match ending.strip_prefix("tokio, ") {
+        None => actix_web::rt::System::new().block_on(run(&ending)),
+        Some(ending) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(async { tokio::task::LocalSet::new().run_until(run(ending)).await })
+        }
+    }
+}
