@@ -11,6 +11,7 @@ use super::{
     GrantError, GrantKey, LiveGrant, Version,
     machine::{Machine, Need, Outcome},
 };
+use crate::store::LeaseHolder;
 
 /// What the waiters of a refresh get.
 pub(super) type Renewed = Result<Arc<LiveGrant>, GrantError>;
@@ -30,6 +31,17 @@ struct State {
     /// When `live` was last taken over, or ended. What a store was asked before then tells nothing new.
     as_of: Option<Instant>,
     waiting: Option<Waiting>,
+    held: Option<Held>,
+    /// What is stored is being brought up to date.
+    repairing: bool,
+}
+
+/// A renewed grant that the store has not taken yet. Its lease is kept until it has, and shared with the refreshes that
+/// begin meanwhile.
+#[derive(Debug)]
+struct Held {
+    holder: LeaseHolder,
+    users: u32,
 }
 
 /// What to do for someone whose token was refused.
@@ -49,7 +61,14 @@ impl Cell {
     pub(super) fn new(key: GrantKey) -> Self {
         Self {
             key,
-            state: Mutex::new(State { machine: Machine::new(), live: None, as_of: None, waiting: None }),
+            state: Mutex::new(State {
+                machine: Machine::new(),
+                live: None,
+                as_of: None,
+                waiting: None,
+                held: None,
+                repairing: false,
+            }),
         }
     }
 
@@ -152,8 +171,54 @@ impl Cell {
         }
     }
 
+    /// In whose name a refresh takes the lease: `fresh`, unless a held grant has it.
+    pub(super) fn lease_holder(&self, fresh: LeaseHolder) -> LeaseHolder {
+        match &mut self.lock().held {
+            Some(held) => {
+                held.users += 1;
+                held.holder
+            }
+            None => fresh,
+        }
+    }
+
+    /// The refresh that has the lease in this name goes on to hold what it renewed.
+    pub(super) fn hold_lease(&self, holder: LeaseHolder) {
+        self.lock().held.get_or_insert(Held { holder, users: 1 });
+    }
+
+    /// A refresh, or what it held, needs the lease no longer. Whether nobody else here does.
+    pub(super) fn leave_lease(&self, holder: LeaseHolder) -> bool {
+        let held = &mut self.lock().held;
+        match held {
+            Some(Held { holder: same, users }) if *same == holder => {
+                *users -= 1;
+                if *users == 0 {
+                    *held = None;
+                }
+                held.is_none()
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether a store that was asked at `asked_at` is behind what it once took: it fell back to an older state. `true`
+    /// for one caller at a time, who says when it has been [`repaired`](Self::repaired).
+    pub(super) fn begin_repair(&self, stored: Version, asked_at: Instant) -> Option<Arc<LiveGrant>> {
+        let mut state = self.lock();
+        let is_behind = state.as_of.is_some_and(|known| asked_at > known) && state.held.is_none();
+        let live = state.live.as_ref().filter(|live| is_behind && live.version.is_after(stored))?;
+        let live = Arc::clone(live);
+        (!std::mem::replace(&mut state.repairing, true)).then_some(live)
+    }
+
+    pub(super) fn repaired(&self) {
+        self.lock().repairing = false;
+    }
+
     /// Whether nobody would miss this cell.
     pub(super) fn is_quiet(&self, now: Instant) -> bool {
-        self.lock().machine.is_quiet(now)
+        let state = self.lock();
+        state.held.is_none() && state.machine.is_quiet(now)
     }
 }

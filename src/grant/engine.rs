@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::{
     AppKey, GrantError, GrantKey, LiveGrant, Version,
     cell::{Cell, Step},
+    hold,
     refresh::Refresh,
     service::ServiceGrant,
 };
@@ -20,11 +21,13 @@ use crate::{
     clock::Clock,
     events::Events,
     oauth::{LoginHost, OAuthClient, ServiceUser},
-    store::{GrantRecord, KeyRing, Store, StoreError},
+    store::{GrantRecord, KeyRing, LeaseHolder, Store, StoreError},
 };
 
 /// How many token calls this process has under way at most, however many users' tokens expire at once.
 const MAX_TOKEN_CALLS: usize = 16;
+/// How many held tokens this process tries to store at a time: a store that is back is not stormed.
+const MAX_HELD_WRITES: usize = 16;
 /// So many grants are kept in memory before those that nobody uses are let go.
 const SWEEP_ABOVE: usize = 1_024;
 /// Nobody waits longer for a refresh. Above what a refresh may take.
@@ -54,7 +57,10 @@ pub(crate) struct Lifetimes {
 /// Finds, keeps and renews grants. One per [`Salesforce`](crate::Salesforce).
 pub(crate) struct Engine {
     pub(super) parts: EngineParts,
+    /// This process, to others.
+    pub(super) id: LeaseHolder,
     pub(super) token_calls: Semaphore,
+    pub(super) held_writes: Semaphore,
     cells: Mutex<HashMap<GrantKey, Arc<Cell>>>,
     services: Mutex<HashMap<ServiceKey, Arc<ServiceGrant>>>,
 }
@@ -156,8 +162,14 @@ pub(super) async fn outcome(waiting: &mut super::cell::Waiting) -> super::cell::
 
 impl Engine {
     pub(crate) fn new(parts: EngineParts) -> Arc<Self> {
-        let token_calls = Semaphore::new(MAX_TOKEN_CALLS);
-        Arc::new(Self { parts, token_calls, cells: Mutex::default(), services: Mutex::default() })
+        Arc::new(Self {
+            parts,
+            id: random_holder(),
+            token_calls: Semaphore::new(MAX_TOKEN_CALLS),
+            held_writes: Semaphore::new(MAX_HELD_WRITES),
+            cells: Mutex::default(),
+            services: Mutex::default(),
+        })
     }
 
     /// The client that the background thread uses.
@@ -184,6 +196,9 @@ impl Engine {
                     return None;
                 }
             }
+        } else if let Some(live) = cell.begin_repair(record.version, asked_at) {
+            let repair = hold::repair(Arc::clone(self), Arc::clone(&cell), live, record.clone());
+            self.parts.background.spawn(repair);
         }
         Some(GrantHandle::person(cell, Arc::clone(self)))
     }
@@ -231,6 +246,15 @@ impl Engine {
         cells.insert(key, Arc::clone(&cell));
         cell
     }
+}
+
+/// A name that no other holder of a lease has.
+pub(super) fn random_holder() -> LeaseHolder {
+    let mut bytes = [0; 16];
+    // Without randomness the holder is zero: two holders would then take each other for themselves, and the versioned
+    // write is what keeps them apart.
+    let _ = getrandom::fill(&mut bytes);
+    LeaseHolder(u128::from_be_bytes(bytes))
 }
 
 /// A record that cannot be read counts as absent, so that one bad record harms nobody else.

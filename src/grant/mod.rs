@@ -3,12 +3,14 @@
 mod cell;
 mod engine;
 mod error;
+mod hold;
 pub(crate) mod keep_alive;
 mod live;
 mod logins;
 mod machine;
 #[cfg(test)]
 mod model;
+mod note;
 mod overview;
 mod refresh;
 mod service;
@@ -85,6 +87,14 @@ impl AppKey {
         let mut key = [0; 8];
         key.copy_from_slice(&digest[..8]);
         Self(key)
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
     }
 }
 

@@ -1,8 +1,8 @@
 //! One refresh, from the lease to the publication. It runs on the background thread; no request owns it.
 //!
 //! Salesforce rotates refresh tokens: one that was used is dead, and presenting it again ends the whole family. So one
-//! holder of the lease at a time reads the stored grant anew, uses its token, writes the answer under the version it
-//! read, and only then lets anyone use it.
+//! holder of the lease at a time reads the stored grant anew, notes that it uses the token, uses it, writes the answer
+//! under the version it read, and only then lets anyone use it.
 
 use std::{
     sync::Arc,
@@ -12,9 +12,12 @@ use std::{
 use tokio::{sync::watch, time::sleep};
 
 use super::{
-    Engine, GrantError, LiveGrant, Version,
+    Engine, GrantError, LiveGrant,
     cell::{Cell, Renewed},
+    engine::random_holder,
+    hold,
     machine::Stored,
+    note::{self, Note},
 };
 use crate::{
     events::Event,
@@ -25,7 +28,7 @@ use crate::{
 /// What a refresh may take altogether, waiting for another process included.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How long a lease lasts unless it is renewed. Renewed three times as often.
-const LEASE: Duration = Duration::from_secs(6);
+const LEASE: Duration = Duration::from_secs(5);
 /// How often one who waits for another process looks again.
 const POLL: Duration = Duration::from_millis(100);
 /// How often an answered failure is tried again within one refresh.
@@ -41,6 +44,7 @@ pub(super) struct Refresh {
     holder: LeaseHolder,
     deadline: Instant,
     ended: bool,
+    left: bool,
 }
 
 /// What the token endpoint came to.
@@ -54,10 +58,23 @@ enum Answer {
     Failed(GrantError),
 }
 
+/// What came of a refresh.
+enum Done {
+    /// What is stored, whoever put it there.
+    Stored(LiveGrant),
+    /// New tokens that the store did not take.
+    Held(LiveGrant, Box<GrantRecord>),
+}
+
 /// An answer that is about someone else.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer names another user or organization than the one that was asked for")]
 struct AnotherIdentity;
+
+/// Too many tokens are being renewed at once.
+#[derive(Debug, thiserror::Error)]
+#[error("too many tokens are being renewed at once")]
+struct Busy;
 
 /// Another process holds the lease and does not come to an end.
 #[derive(Debug, thiserror::Error)]
@@ -71,40 +88,54 @@ impl Refresh {
         from: Arc<LiveGrant>,
         result: watch::Sender<Option<Renewed>>,
     ) -> Self {
-        let mut bytes = [0; 16];
-        // Without randomness the holder is zero: two holders would then take each other for themselves, and the
-        // versioned write is what keeps them apart.
-        let _ = getrandom::fill(&mut bytes);
+        let holder = cell.lease_holder(random_holder());
         let deadline = engine.parts.clock.instant() + DEADLINE;
-        Self {
-            engine,
-            cell,
-            from,
-            result,
-            holder: LeaseHolder(u128::from_be_bytes(bytes)),
-            deadline,
-            ended: false,
-        }
+        Self { engine, cell, from, result, holder, deadline, ended: false, left: false }
     }
 
     pub(super) async fn run(mut self) {
         let renewed = match self.lease().await {
             Ok(None) => {
-                let renewed = tokio::select! {
-                    renewed = self.under_lease() => renewed,
+                let done = tokio::select! {
+                    done = self.under_lease() => done,
                     never = self.keep_lease() => match never {},
                 };
-                self.publish(renewed);
-                // After the publication, so that nobody else starts before it.
-                if let Err(error) = self.engine.parts.store.release_lease(self.from.key, self.holder).await {
-                    tracing::warn!(grant = %self.from.key, %error, "a lease could not be given back; it ends by itself");
+                match done {
+                    Ok(Done::Held(live, record)) => return self.hold(live, &record).await,
+                    Ok(Done::Stored(live)) => self.publish(Ok(live)),
+                    Err(error) => self.publish(Err(error)),
                 }
-                return;
+                // After the publication, so that nobody else starts before it.
+                return self.release().await;
             }
             Ok(Some(moved)) => Ok(moved),
             Err(error) => Err(error),
         };
         self.publish(renewed);
+        self.leave();
+    }
+
+    /// The old token is dead, and the store did not take the new one: it is used, and held until the store has it.
+    async fn hold(mut self, live: LiveGrant, record: &GrantRecord) {
+        self.cell.hold_lease(self.holder);
+        self.publish(Ok(live));
+        hold::until_stored(&self.engine, &self.cell, self.from.version, record, || self.renew_lease()).await;
+        self.remove_note().await;
+        self.release().await;
+    }
+
+    /// Gives the lease back, unless something else in this process still needs it.
+    async fn release(&mut self) {
+        if !self.leave() {
+            return;
+        }
+        if let Err(error) = self.engine.parts.store.release_lease(self.from.key, self.holder).await {
+            tracing::warn!(grant = %self.from.key, %error, "a lease could not be given back; it ends by itself");
+        }
+    }
+
+    fn leave(&mut self) -> bool {
+        !std::mem::replace(&mut self.left, true) && self.cell.leave_lease(self.holder)
     }
 
     fn publish(&mut self, renewed: Result<LiveGrant, GrantError>) {
@@ -144,11 +175,20 @@ impl Refresh {
     async fn keep_lease(&self) -> std::convert::Infallible {
         loop {
             sleep(LEASE / 3).await;
-            // Losing it does no harm: the write checks the version.
-            if let Err(error) = self.engine.parts.store.acquire_lease(self.from.key, self.holder, LEASE).await
-            {
-                tracing::warn!(grant = %self.from.key, %error, "a lease could not be renewed");
-            }
+            self.renew_lease().await;
+        }
+    }
+
+    async fn renew_lease(&self) {
+        // Losing it does no harm: others heed the note, and the write checks the version.
+        if let Err(error) = self.engine.parts.store.acquire_lease(self.from.key, self.holder, LEASE).await {
+            tracing::warn!(grant = %self.from.key, %error, "a lease could not be renewed");
+        }
+    }
+
+    async fn remove_note(&self) {
+        if let Err(error) = note::remove(&self.engine, self.from.key, self.from.version).await {
+            tracing::debug!(grant = %self.from.key, %error, "a note could not be removed; it ends by itself");
         }
     }
 
@@ -167,27 +207,49 @@ impl Refresh {
         LiveGrant::open(&self.engine.parts.keys, &record).map(Some).map_err(|_| GrantError::LoginOver)
     }
 
-    async fn under_lease(&self) -> Result<LiveGrant, GrantError> {
+    async fn under_lease(&self) -> Result<Done, GrantError> {
         if let Some(moved) = self.moved().await? {
-            return Ok(moved);
+            return Ok(Done::Stored(moved));
         }
-        match self.ask().await {
-            Answer::Tokens(tokens) => self.store(*tokens).await,
-            Answer::Moved(moved) => Ok(*moved),
-            Answer::Failed(error) => Err(error),
-            Answer::Refused { after_lost_answer } => {
-                let who = self.from.key.into();
-                // Another process may have used the token first; what it stored is the answer then.
-                if let Some(moved) = self.moved().await? {
-                    self.engine.parts.events.tell(&Event::ReuseSuspected(who));
-                    return Ok(moved);
-                }
-                let store = &self.engine.parts.store;
-                store.end_grant(self.from.key, Some(self.from.version)).await.map_err(unavailable)?;
-                self.engine.parts.events.tell(&Event::RefreshRefused { who, after_lost_answer });
-                Err(GrantError::LoginOver)
+        let left = self.deadline.saturating_duration_since(self.engine.parts.clock.instant());
+        // Before the note: it says that the token is about to be sent.
+        let Ok(_permit) = tokio::time::timeout(left, self.engine.token_calls.acquire()).await else {
+            return Err(GrantError::unavailable(COOL_DOWN, Busy));
+        };
+        let (key, version) = (self.from.key, self.from.version);
+        let noted = note::write(&self.engine, key, version).await.map_err(unavailable)?;
+        if noted == Note::Theirs {
+            tracing::warn!(grant = %key, revision = version.revision, "another process began to renew this token and did not end");
+            if let Some(moved) = self.moved().await? {
+                return Ok(Done::Stored(moved));
             }
         }
+        let done = match self.ask().await {
+            Answer::Tokens(tokens) => self.store(*tokens).await,
+            Answer::Moved(moved) => Ok(Done::Stored(*moved)),
+            Answer::Failed(error) => Err(error),
+            Answer::Refused { after_lost_answer } => {
+                self.refused(after_lost_answer || noted == Note::Theirs).await.map(Done::Stored)
+            }
+        };
+        if !matches!(done, Ok(Done::Held(..))) {
+            self.remove_note().await;
+        }
+        done
+    }
+
+    /// The token is not, or no longer, good.
+    async fn refused(&self, after_lost_answer: bool) -> Result<LiveGrant, GrantError> {
+        let who = self.from.key.into();
+        // Another process may have used the token first; what it stored is the answer then.
+        if let Some(moved) = self.moved().await? {
+            self.engine.parts.events.tell(&Event::ReuseSuspected(who));
+            return Ok(moved);
+        }
+        let store = &self.engine.parts.store;
+        store.end_grant(self.from.key, Some(self.from.version)).await.map_err(unavailable)?;
+        self.engine.parts.events.tell(&Event::RefreshRefused { who, after_lost_answer });
+        Err(GrantError::LoginOver)
     }
 
     /// Asks the token endpoint, with what little repetition is safe.
@@ -195,7 +257,6 @@ impl Refresh {
         let Some(refresh_token) = &self.from.refresh_token else {
             return Answer::Refused { after_lost_answer: false };
         };
-        let _permit = self.engine.token_calls.acquire().await;
         let mut retries = 0;
         let mut lost = false;
         loop {
@@ -240,7 +301,7 @@ impl Refresh {
     }
 
     /// Writes the new tokens under the version they replace.
-    async fn store(&self, tokens: TokenSet) -> Result<LiveGrant, GrantError> {
+    async fn store(&self, tokens: TokenSet) -> Result<Done, GrantError> {
         let now = self.engine.parts.clock.now();
         let next =
             self.from.renewed(tokens, now).map_err(|fault| GrantError::unavailable(COOL_DOWN, fault))?;
@@ -248,11 +309,11 @@ impl Refresh {
         let record = next
             .seal(&self.engine.parts.keys, expires_at)
             .map_err(|error| GrantError::unavailable(COOL_DOWN, error))?;
-        match write(&self.engine, self.from.version, &record).await {
+        match hold::write(&self.engine, self.from.version, &record).await {
             Ok(Swap::Done) => {
                 let rotated = next.refresh_token != self.from.refresh_token;
                 self.engine.parts.events.tell(&Event::Refreshed { who: next.key.into(), rotated });
-                Ok(next)
+                Ok(Done::Stored(next))
             }
             // Logged out meanwhile: nothing may come back, and the new tokens are nobody's.
             Ok(Swap::Gone) => {
@@ -262,15 +323,13 @@ impl Refresh {
             // A new login meanwhile.
             Ok(Swap::Moved(stored)) => {
                 self.engine.revoke_later(&next);
-                LiveGrant::open(&self.engine.parts.keys, &stored).map_err(|_| GrantError::LoginOver)
+                let theirs = LiveGrant::open(&self.engine.parts.keys, &stored);
+                theirs.map(Done::Stored).map_err(|_| GrantError::LoginOver)
             }
-            // The old token is dead: the new one is used, and held until the store takes it.
             Err(error) => {
                 tracing::error!(grant = %next.key, %error, "a renewed token could not be stored; it is held and tried again");
                 self.engine.parts.events.tell(&Event::TokenHeld(next.key.into()));
-                let hold = hold(Arc::clone(&self.engine), Arc::clone(&self.cell), self.from.version, record);
-                self.engine.parts.background.spawn(hold);
-                Ok(next)
+                Ok(Done::Held(next, Box::new(record)))
             }
         }
     }
@@ -284,54 +343,8 @@ impl Drop for Refresh {
             let renewed = self.cell.finish(self.from.version, Err(error), Instant::now());
             let _ = self.result.send(Some(renewed));
         }
-    }
-}
-
-/// Puts a renewed grant in place of the version it was made from, or of one further behind: a store that fell back to an
-/// older state, or that could not take the version in between, holds tokens that are spent.
-async fn write(engine: &Engine, from: Version, record: &GrantRecord) -> Result<Swap, StoreError> {
-    let mut expected = from;
-    loop {
-        match engine.parts.store.replace_grant(expected, record.clone()).await? {
-            // Each turn needs someone else's write in between, so that this ends.
-            Swap::Moved(stored)
-                if stored.version != expected
-                    && Stored::seen_from(record.version, Some(stored.version)) == Stored::Ours =>
-            {
-                expected = stored.version;
-            }
-            swap => return Ok(swap),
-        }
-    }
-}
-
-/// Tries to store a renewed grant until it is stored or no longer wanted. Holding the cell keeps it in memory.
-async fn hold(engine: Arc<Engine>, cell: Arc<Cell>, from: Version, record: GrantRecord) {
-    let mut wait = Duration::from_millis(200);
-    loop {
-        sleep(wait).await;
-        let asked_at = engine.parts.clock.instant();
-        match write(&engine, from, &record).await {
-            Ok(Swap::Done) => {
-                tracing::info!(grant = %record.key, "a held token is stored now");
-                engine.parts.events.tell(&Event::HeldTokenStored(record.key.into()));
-                return;
-            }
-            Ok(Swap::Gone) => {
-                if let Some(live) = cell.current().filter(|live| live.version == record.version) {
-                    engine.revoke_later(&live);
-                    cell.end(Some(record.version.lineage), engine.parts.clock.instant());
-                }
-                return;
-            }
-            Ok(Swap::Moved(stored)) => {
-                if let Ok(live) = LiveGrant::open(&engine.parts.keys, &stored) {
-                    cell.adopt(live, asked_at);
-                }
-                return;
-            }
-            Err(_) => wait = (wait * 2).min(Duration::from_secs(15)),
-        }
+        // The lease ends by itself then.
+        self.leave();
     }
 }
 

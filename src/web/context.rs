@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use actix_session::SessionExt as _;
 use actix_web::{HttpMessage as _, HttpRequest};
+use tokio::sync::OnceCell;
 
 use super::session;
 use crate::{
@@ -72,27 +73,38 @@ pub(crate) fn login_id(worker: &Worker, request: &HttpRequest) -> Option<Secret>
     session::login_id(&request.get_session(), worker.member())
 }
 
-/// Who sent this request, as one Salesforce knows them. An app may wrap several, one inside the other.
-struct Known {
+/// Who sent this request, as one Salesforce knows them. An app may wrap several, one inside the other. The first extractor
+/// asks the store, the others, which run beside it, wait.
+#[derive(Clone)]
+struct LookUp {
     to: Salesforce,
-    grant: GrantHandle,
+    grant: Rc<OnceCell<GrantHandle>>,
+}
+
+impl LookUp {
+    fn of(worker: &Worker, request: &HttpRequest) -> Self {
+        let mut extensions = request.extensions_mut();
+        if let Some(known) = extensions.get::<Self>().filter(|known| known.to.is_same(worker.salesforce())) {
+            return known.clone();
+        }
+        let look_up = Self { to: worker.salesforce().clone(), grant: Rc::default() };
+        extensions.insert(look_up.clone());
+        look_up
+    }
 }
 
 /// The grant of whoever sent this request; `None` when nobody is logged in. The store is asked once per request.
 pub(crate) async fn login(worker: &Worker, request: &HttpRequest) -> Result<Option<GrantHandle>> {
-    // Taken out in a statement of its own: the extensions must not stay borrowed while something else runs.
-    let known = request
-        .extensions()
-        .get::<Known>()
-        .filter(|known| known.to.is_same(worker.salesforce()))
-        .map(|known| known.grant.clone());
-    if known.is_some() {
-        return Ok(known);
-    }
     let Some(id) = login_id(worker, request) else { return Ok(None) };
-    let grant = worker.engine().login(&id).await?;
-    if let Some(grant) = &grant {
-        request.extensions_mut().insert(Known { to: worker.salesforce().clone(), grant: grant.clone() });
+    let ask = async {
+        match worker.engine().login(&id).await {
+            Ok(grant) => grant.ok_or(None),
+            Err(error) => Err(Some(Error::from(error))),
+        }
+    };
+    match LookUp::of(worker, request).grant.get_or_try_init(|| ask).await {
+        Ok(grant) => Ok(Some(grant.clone())),
+        Err(None) => Ok(None),
+        Err(Some(error)) => Err(error),
     }
-    Ok(grant)
 }

@@ -1,4 +1,5 @@
-//! A program for the tests of shutdown: the README's app, ended in each way that an app may choose. `ENDING` says which.
+//! A program for tests: the README's app, with handlers that misbehave, ended in each way that an app may choose. `ENDING`
+//! says which; as the README has it unless it is set.
 #![allow(clippy::unwrap_used, reason = "a program for tests")]
 
 use std::time::Duration;
@@ -13,6 +14,32 @@ async fn accounts(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder
     Ok(Json(rows))
 }
 
+/// Does not wait for long.
+#[get("/impatient")]
+async fn impatient(sf: SalesforceConn) -> &'static str {
+    match tokio::time::timeout(Duration::from_millis(100), sf.identity()).await {
+        Ok(Ok(_)) => "answered",
+        Ok(Err(_)) => "failed",
+        Err(_) => "gave up",
+    }
+}
+
+/// Panics in the middle of its call.
+#[get("/panics")]
+async fn panics(sf: SalesforceConn) -> &'static str {
+    let dies = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        #[allow(clippy::panic, reason = "it is what the test is about")]
+        {
+            panic!("on demand");
+        }
+    };
+    tokio::select! {
+        _ = sf.identity() => "answered",
+        () = dies => "never",
+    }
+}
+
 /// Blocks its worker, as no handler should.
 #[get("/stubborn")]
 async fn stubborn() -> impl Responder {
@@ -23,10 +50,16 @@ async fn stubborn() -> impl Responder {
 async fn run(ending: &str) -> Result<(), Box<dyn std::error::Error>> {
     let salesforce = Salesforce::from_env().await?;
     let bind = std::env::var("BIND")?;
-    let server =
-        HttpServer::new(move || App::new().wrap(salesforce.clone()).service(accounts).service(stubborn))
-            .workers(2)
-            .bind(bind)?;
+    let server = HttpServer::new(move || {
+        App::new()
+            .wrap(salesforce.clone())
+            .service(accounts)
+            .service(impatient)
+            .service(panics)
+            .service(stubborn)
+    })
+    .workers(2)
+    .bind(bind)?;
     match ending {
         // As the README has it.
         "ordinary" => server.run().await?,
@@ -67,7 +100,7 @@ async fn run(ending: &str) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let ending = std::env::var("ENDING")?;
+    let ending = std::env::var("ENDING").unwrap_or_else(|_| "ordinary".to_owned());
     // What `#[actix_web::main]` and `#[tokio::main]` write.
     match ending.strip_prefix("tokio, ") {
         None => actix_web::rt::System::new().block_on(run(&ending)),

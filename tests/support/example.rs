@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -34,25 +34,7 @@ impl Example {
 
     /// The same with a port and further variables.
     pub async fn with(host: &str, port: u16, name: &str, org: &FakeOrg, more: &[(&str, &str)]) -> Self {
-        let variables = [
-            ("SALESFORCE_CLIENT_ID", org.client_id()),
-            ("SALESFORCE_CLIENT_SECRET", org.client_secret()),
-            ("SALESFORCE_LOGIN_URL", org.login_url()),
-            ("SALESFORCE_ALLOWED_ORIGINS", org.instance_url()),
-        ];
-        let base = format!("http://{host}:{port}");
-        let process = Command::new(program(name))
-            .env("SALESFORCE_PUBLIC_URL", &base)
-            .env("WORKERS", "4")
-            .env("RUST_LOG", "warn")
-            .envs(variables)
-            .envs(more.iter().copied())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("{}: {error}; `cargo build --examples` makes it", program(name).display())
-            });
-        let mut example = Self { process, base };
+        let mut example = Self::spawn(host, port, name, org, more, Stdio::inherit());
         for _ in 0..200 {
             if tokio::net::TcpStream::connect((host, port)).await.is_ok() {
                 return example;
@@ -63,6 +45,44 @@ impl Example {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("the example {name} does not listen");
+    }
+
+    /// Starts an example that cannot start: how it ended, and what it said.
+    pub async fn that_fails(name: &str, org: &FakeOrg, more: &[(&str, &str)]) -> (ExitStatus, String) {
+        let mut example = Self::spawn("127.0.0.1", super::free_port(), name, org, more, Stdio::piped());
+        for _ in 0..300 {
+            if let Some(status) = example.process.try_wait().expect("a process") {
+                let mut said = String::new();
+                let mut stderr = example.process.stderr.take().expect("piped");
+                std::io::Read::read_to_string(&mut stderr, &mut said).expect("UTF-8");
+                return (status, said);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the example {name} did not end within 15 s");
+    }
+
+    fn spawn(host: &str, port: u16, name: &str, org: &FakeOrg, more: &[(&str, &str)], stderr: Stdio) -> Self {
+        let variables = [
+            ("SALESFORCE_CLIENT_ID", org.client_id()),
+            ("SALESFORCE_CLIENT_SECRET", org.client_secret()),
+            ("SALESFORCE_LOGIN_URL", org.login_url()),
+            ("SALESFORCE_ALLOWED_ORIGINS", org.instance_url()),
+        ];
+        let base = format!("http://{host}:{port}");
+        let process = Command::new(program(name))
+            .env("SALESFORCE_PUBLIC_URL", &base)
+            .env("WORKERS", "4")
+            .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned()))
+            .envs(variables)
+            .envs(more.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("{}: {error}; `cargo build --examples` makes it", program(name).display())
+            });
+        Self { process, base }
     }
 
     /// Its process id.
@@ -77,12 +97,12 @@ impl Example {
     }
 
     /// Asks it to end, as a deployment does, and waits until it has.
-    pub async fn terminate(&mut self) -> std::process::ExitStatus {
+    pub async fn terminate(&mut self) -> ExitStatus {
         self.end("TERM").await
     }
 
     /// Asks it to end with this signal, and waits until it has.
-    pub async fn end(&mut self, signal: &str) -> std::process::ExitStatus {
+    pub async fn end(&mut self, signal: &str) -> ExitStatus {
         self.signal(signal);
         for _ in 0..300 {
             if let Some(status) = self.process.try_wait().expect("a process") {

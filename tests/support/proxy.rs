@@ -1,8 +1,9 @@
-//! A way to a server that can fall silent, as a firewall does that has forgotten a connection: nothing comes through any
-//! more, nobody is told, and a new connection works.
+//! A way to a server on which things go wrong.
+
+use std::time::Duration;
 
 use tokio::{
-    io::copy_bidirectional,
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::watch,
 };
@@ -10,6 +11,35 @@ use tokio::{
 pub struct Proxy {
     pub port: u16,
     silence: watch::Sender<u64>,
+    way: watch::Sender<Way>,
+}
+
+/// What happens to bytes on the way.
+#[derive(Debug, Clone, Copy, Default)]
+struct Way {
+    /// Requests are so late.
+    delay: Duration,
+    /// Requests wait here.
+    holds_requests: bool,
+    /// Requests get through, their answers wait here.
+    holds_answers: bool,
+    /// As soon as these bytes are on their way to the server, answers wait.
+    last_words: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Request,
+    Answer,
+}
+
+impl Way {
+    fn is_open(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Request => !self.holds_requests,
+            Direction::Answer => !self.holds_answers,
+        }
+    }
 }
 
 impl Proxy {
@@ -18,25 +48,77 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free loopback port");
         let port = listener.local_addr().expect("its address").port();
         let (silence, silenced) = watch::channel(0);
+        let (way, _) = watch::channel(Way::default());
+        let ways = way.clone();
         tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let mut silenced = silenced.clone();
+            while let Ok((client, _)) = listener.accept().await {
+                let (mut silenced, ways) = (silenced.clone(), ways.clone());
                 silenced.mark_unchanged();
                 tokio::spawn(async move {
-                    let Ok(mut server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
+                    let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
+                    let (from_client, to_client) = client.into_split();
+                    let (from_server, to_server) = server.into_split();
                     tokio::select! {
-                        _ = copy_bidirectional(&mut client, &mut server) => {}
+                        () = pump(from_client, to_server, ways.clone(), Direction::Request) => {}
+                        () = pump(from_server, to_client, ways.clone(), Direction::Answer) => {}
                         // The connections stay open, and nobody reads them.
                         Ok(()) = silenced.changed() => std::future::pending().await,
                     }
                 });
             }
         });
-        Self { port, silence }
+        Self { port, silence, way }
     }
 
-    /// From now on nothing comes through the connections that there are.
+    /// As a firewall does that has forgotten a connection: from now on nothing comes through the connections that there
+    /// are, nobody is told, and a new connection works.
     pub fn silence(&self) {
         self.silence.send_modify(|times| *times += 1);
+    }
+
+    /// Every request is so late from now on.
+    pub fn delay(&self, time: Duration) {
+        self.way.send_modify(|way| way.delay = time);
+    }
+
+    /// Whether requests are held back, until they are let go.
+    pub fn hold_requests(&self, hold: bool) {
+        self.way.send_modify(|way| way.holds_requests = hold);
+    }
+
+    /// From the request on that holds these words, requests take effect and their answers are held back.
+    pub fn hold_answers_after(&self, words: &'static str) {
+        self.way.send_modify(|way| way.last_words = Some(words));
+    }
+
+    /// Whether requests take effect and their answers are held back.
+    pub fn hold_answers(&self, hold: bool) {
+        self.way.send_modify(|way| (way.holds_answers, way.last_words) = (hold, None));
+    }
+}
+
+/// Until one side ends.
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    ways: watch::Sender<Way>,
+    direction: Direction,
+) {
+    let mut way = ways.subscribe();
+    let mut bytes = vec![0; 64 * 1024];
+    while let Ok(n @ 1..) = from.read(&mut bytes).await {
+        let Way { delay, last_words, .. } = *way.borrow();
+        if direction == Direction::Request && !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        let said = |words: &str| bytes[..n].windows(words.len()).any(|part| part == words.as_bytes());
+        if direction == Direction::Request && last_words.is_some_and(said) {
+            ways.send_modify(|way| way.holds_answers = true);
+        }
+        if way.wait_for(|way| way.is_open(direction)).await.is_err()
+            || to.write_all(&bytes[..n]).await.is_err()
+        {
+            return;
+        }
     }
 }

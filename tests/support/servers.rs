@@ -33,7 +33,7 @@ impl Drop for Folder {
     }
 }
 
-/// A redis-server that keeps nothing on disk.
+/// A redis-server that keeps nothing on disk unless it is made to.
 pub struct Redis {
     process: Child,
     pub port: u16,
@@ -48,17 +48,8 @@ impl Redis {
     /// On this port, with further options.
     pub fn on(port: u16, options: &[&str]) -> Self {
         let folder = Folder::new("redis");
-        let process = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .args(["--enable-debug-command", "yes"])
-            .args(options)
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("redis-server is missing: install the Debian package redis-server");
-        let redis = Self { process, port, folder };
-        wait_until(|| redis.try_cli(&["PING"]).is_some_and(|answer| answer.trim() == "PONG"), "redis-server");
+        let redis = Self { process: serve_redis(&folder, port, options), port, folder };
+        redis.wait_until_it_answers();
         redis
     }
 
@@ -92,9 +83,24 @@ impl Redis {
 
     /// Ends it without a goodbye.
     pub fn kill(mut self) -> u16 {
+        self.stop();
+        self.port
+    }
+
+    /// Ends it. What it was made to `SAVE` stays.
+    pub fn stop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        self.port
+    }
+
+    /// The counterpart of [`stop`](Self::stop).
+    pub fn start_again(&mut self) {
+        self.process = serve_redis(&self.folder, self.port, &[]);
+        self.wait_until_it_answers();
+    }
+
+    fn wait_until_it_answers(&self) {
+        wait_until(|| self.try_cli(&["PING"]).is_some_and(|answer| answer.trim() == "PONG"), "redis-server");
     }
 }
 
@@ -106,17 +112,29 @@ impl Drop for Redis {
     }
 }
 
+fn serve_redis(folder: &Folder, port: u16, options: &[&str]) -> Child {
+    Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .args(["--enable-debug-command", "yes"])
+        .args(options)
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("redis-server is missing: install the Debian package redis-server")
+}
+
 /// A PostgreSQL server, run by whoever runs the tests, or by `nobody` when that is root, which it refuses.
 pub struct Postgres {
     process: Child,
     pub port: u16,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Postgres {
     pub fn start() -> Self {
         let folder = Folder::new("postgres");
-        let (initdb, postgres) = (tool("initdb"), tool("postgres"));
+        let initdb = tool("initdb");
         let data = folder.path().join("data");
         std::fs::create_dir_all(&data).expect("a folder for the data");
         let owned = Command::new("sh")
@@ -132,16 +150,25 @@ impl Postgres {
             .expect("initdb runs");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let port = free_port();
-        let process = as_other_user(&postgres)
-            .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-F", "-k"])
-            .arg(folder.path())
-            .arg("-D")
-            .arg(&data)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("postgres starts");
-        let server = Self { process, port, _folder: folder };
+        let server = Self { process: serve(&folder, port), port, folder };
+        server.wait_until_it_answers();
+        server
+    }
+
+    /// Ends it, as a restart of its machine does. What was stored stays.
+    pub fn stop(&mut self) {
+        signal("QUIT", self.process.id());
+        let _ = self.process.wait();
+    }
+
+    /// The counterpart of [`stop`](Self::stop).
+    pub fn start_again(&mut self) {
+        self.process = serve(&self.folder, self.port);
+        self.wait_until_it_answers();
+    }
+
+    fn wait_until_it_answers(&self) {
+        let port = self.port;
         wait_until(
             || {
                 // Ready once it answers the request for encryption with "no".
@@ -156,7 +183,6 @@ impl Postgres {
         );
         // It answers before it lets anyone in.
         std::thread::sleep(Duration::from_millis(300));
-        server
     }
 
     pub fn url(&self) -> String {
@@ -183,10 +209,23 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         // At once, with its children: nobody needs the data.
-        self.signal_all("CONT");
-        signal("QUIT", self.process.id());
-        let _ = self.process.wait();
+        if self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.signal_all("CONT");
+            self.stop();
+        }
     }
+}
+
+fn serve(folder: &Folder, port: u16) -> Child {
+    as_other_user(&tool("postgres"))
+        .args(["-p", &port.to_string(), "-h", "127.0.0.1", "-F", "-k"])
+        .arg(folder.path())
+        .arg("-D")
+        .arg(folder.path().join("data"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("postgres starts")
 }
 
 fn as_other_user(program: &Path) -> Command {
