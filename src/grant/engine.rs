@@ -15,6 +15,7 @@ use super::{
     hold,
     refresh::Refresh,
     service::ServiceGrant,
+    touch::Touches,
 };
 use crate::{
     background::Spawner,
@@ -61,6 +62,7 @@ pub(crate) struct Engine {
     pub(super) id: LeaseHolder,
     pub(super) token_calls: Semaphore,
     pub(super) held_writes: Semaphore,
+    pub(super) touches: Touches,
     cells: Mutex<HashMap<GrantKey, Arc<Cell>>>,
     services: Mutex<HashMap<ServiceKey, Arc<ServiceGrant>>>,
 }
@@ -167,6 +169,7 @@ impl Engine {
             id: random_holder(),
             token_calls: Semaphore::new(MAX_TOKEN_CALLS),
             held_writes: Semaphore::new(MAX_HELD_WRITES),
+            touches: Touches::default(),
             cells: Mutex::default(),
             services: Mutex::default(),
         })

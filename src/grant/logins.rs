@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use url::Url;
 
-use super::{Engine, GrantHandle, GrantKey, LiveGrant, Profile, Version, engine::absent_if_corrupt};
+use super::{Engine, GrantHandle, GrantKey, LiveGrant, Profile, Version, engine::absent_if_corrupt, touch};
 use crate::{
     Secret,
     background::Stopped,
@@ -14,8 +14,6 @@ use crate::{
     store::{EndedLogin, GrantRecord, LoginKey, LoginRecord, OnceKey, SealError, StoreError},
 };
 
-/// A login's last use is noted at most this often.
-const TOUCH_EVERY: Duration = Duration::from_secs(60);
 /// How long to wait before each further try of something that happens behind a person's back.
 const LATER: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(8), Duration::from_secs(30)];
@@ -242,8 +240,11 @@ impl Engine {
         };
         let Some(handle) = self.handle(&grant, asked_at) else { return Ok(None) };
         let now = self.parts.clock.now();
-        if now.duration_since(login.seen_at).is_ok_and(|age| age >= TOUCH_EVERY) {
-            let lifetimes = self.parts.lifetimes;
+        let lifetimes = self.parts.lifetimes;
+        let every = touch::interval(lifetimes);
+        if now.duration_since(login.seen_at).is_ok_and(|age| age >= every)
+            && self.touches.is_due(key, login.seen_at, every, asked_at)
+        {
             let ends_at = login.created_at.checked_add(lifetimes.absolute).unwrap_or(now);
             let expires_at = now.checked_add(lifetimes.idle).unwrap_or(now).min(ends_at);
             let store = Arc::clone(&self.parts.store);

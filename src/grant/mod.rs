@@ -16,6 +16,7 @@ mod refresh;
 mod service;
 #[cfg(test)]
 mod tests;
+mod touch;
 
 pub use self::overview::{GrantInfo, LoginInfo};
 pub(crate) use self::{

@@ -24,7 +24,9 @@ pub(crate) enum Location {
 /// Why the store was not opened. Never repeats the setting, which may hold a password.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    #[error("give memory:, sqlite:PATH, redis://…, rediss://… or postgres://…")]
+    #[error(
+        "give memory:, sqlite:PATH, redis://…, redis+sentinel://…, redis+cluster://… (rediss for TLS) or postgres://…"
+    )]
     Unknown,
     #[cfg(not(all(feature = "redis", feature = "sqlite", feature = "postgres")))]
     #[error("this build has no such store: switch on the feature `{0}` of actix-salesforce")]
@@ -51,7 +53,8 @@ impl Location {
                 #[cfg(feature = "sqlite")]
                 Ok(Self::Sqlite(rest.strip_prefix("//").unwrap_or(rest).to_owned()))
             }
-            "redis" | "rediss" => {
+            "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
+            | "rediss+cluster" => {
                 #[cfg(not(feature = "redis"))]
                 return Err(OpenError::FeatureOff("redis"));
                 #[cfg(feature = "redis")]
@@ -120,6 +123,10 @@ mod tests {
         assert!(
             matches!(Location::parse("rediss://h"), Ok(Location::Redis(url)) if url.expose() == "rediss://h")
         );
+        #[cfg(feature = "redis")]
+        for text in ["redis+sentinel://h,i/main", "rediss+cluster://h,i"] {
+            assert!(matches!(Location::parse(text), Ok(Location::Redis(_))), "{text}");
+        }
         #[cfg(feature = "postgres")]
         assert!(matches!(Location::parse("postgresql://h/d"), Ok(Location::Postgres(_))));
     }

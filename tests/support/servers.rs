@@ -53,6 +53,27 @@ impl Redis {
         redis
     }
 
+    /// Watches the primary on that port under the name `main`.
+    fn sentinel(primary: u16) -> Self {
+        let (port, folder) = (free_port(), Folder::new("sentinel"));
+        let file = folder.path().join("sentinel.conf");
+        let settings = format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {primary} 2\n\
+             sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 4000\n"
+        );
+        std::fs::write(&file, settings).expect("a file");
+        let process = Command::new("redis-server")
+            .arg(&file)
+            .arg("--sentinel")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("redis-server is missing: install the Debian package redis-server");
+        let sentinel = Self { process, port, folder };
+        sentinel.wait_until_it_answers();
+        sentinel
+    }
+
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
@@ -112,9 +133,98 @@ impl Drop for Redis {
     }
 }
 
+/// Three sentinels that watch a primary, and its replica.
+pub struct Sentinels {
+    pub primary: Redis,
+    pub replica: Redis,
+    sentinels: Vec<Redis>,
+}
+
+impl Sentinels {
+    pub fn start() -> Self {
+        let primary = Redis::start();
+        let port = primary.port.to_string();
+        let replica = Redis::on(free_port(), &["--replicaof", "127.0.0.1", &port]);
+        let sentinels: Vec<_> = (0..3).map(|_| Redis::sentinel(primary.port)).collect();
+        let all = Self { primary, replica, sentinels };
+        // A sentinel knows of replicas and of the other sentinels after a moment.
+        wait_until(
+            || {
+                all.sentinels.iter().all(|sentinel| {
+                    let master = sentinel.cli(&["SENTINEL", "MASTER", "main"]);
+                    let has = |name: &str, count: &str| {
+                        master.lines().skip_while(|line| *line != name).nth(1) == Some(count)
+                    };
+                    has("num-slaves", "1") && has("num-other-sentinels", "2")
+                })
+            },
+            "the sentinels",
+        );
+        all
+    }
+
+    /// With these hosts before the sentinels.
+    pub fn url(&self, before: &[u16]) -> String {
+        let ports = before.iter().copied().chain(self.sentinels.iter().map(|sentinel| sentinel.port));
+        let hosts: Vec<_> = ports.map(|port| format!("127.0.0.1:{port}")).collect();
+        format!("redis+sentinel://{}/main", hosts.join(","))
+    }
+}
+
+/// A cluster of three primaries with a replica each.
+pub struct Cluster {
+    pub servers: Vec<Redis>,
+}
+
+impl Cluster {
+    pub fn start() -> Self {
+        let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
+        // The servers talk to each other on a port that is 10000 higher.
+        let port = || loop {
+            let port = free_port();
+            if (10_000..55_000).contains(&port) {
+                return port;
+            }
+        };
+        let servers: Vec<_> = (0..6).map(|_| Redis::on(port(), &options)).collect();
+        let hosts: Vec<_> = servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
+        let made = Command::new("redis-cli")
+            .args(["--cluster", "create"])
+            .args(&hosts)
+            .args(["--cluster-replicas", "1", "--cluster-yes"])
+            .output();
+        let made = made.expect("redis-cli");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+        let cluster = Self { servers };
+        let is_up = |server: &Redis| {
+            let replication = server.cli(&["INFO", "replication"]);
+            let replicates = ["state=online", "master_link_status:up"];
+            replicates.iter().any(|state| replication.contains(state))
+                && server.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
+        };
+        wait_until(|| cluster.servers.iter().all(is_up), "the cluster");
+        cluster
+    }
+
+    pub fn url(&self) -> String {
+        let hosts: Vec<_> = self.servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
+        format!("redis+cluster://{}", hosts.join(","))
+    }
+
+    /// The primary that holds this key.
+    pub fn holder(&self, key: &str) -> &Redis {
+        let holds = |server: &&Redis| {
+            let is_primary = server.cli(&["ROLE"]).starts_with("master");
+            is_primary && server.keys().iter().any(|found| found.contains(key))
+        };
+        self.servers.iter().find(holds).expect("some server has it")
+    }
+}
+
 fn serve_redis(folder: &Folder, port: u16, options: &[&str]) -> Child {
     Command::new("redis-server")
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .args(["--repl-diskless-sync-delay", "0"])
         .args(["--enable-debug-command", "yes"])
         .args(options)
         .current_dir(folder.path())

@@ -1,22 +1,42 @@
-//! The address of a Redis server, as `SALESFORCE_STORE` gives it.
+//! The address of Redis, as `SALESFORCE_STORE` gives it.
 
-use redis::{ConnectionInfo, IntoConnectionInfo as _};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisResult};
 use url::Url;
+
+use super::servers::Servers;
 
 /// Longer ones only cost memory, with every key.
 const MAX_PREFIX: usize = 64;
+/// What the keys in a cluster begin with when nothing else is said.
+const CLUSTER_PREFIX: &str = "{actix-salesforce}:";
 
-/// Where the server is and what its keys begin with.
+/// Where the servers are and what the keys begin with.
+#[derive(Debug)]
 pub(super) struct Address {
-    pub(super) info: ConnectionInfo,
+    kind: Kind,
+    /// One, or as many as the address names.
+    hosts: Vec<ConnectionInfo>,
     pub(super) prefix: String,
-    pub(super) is_tls: bool,
+}
+
+#[derive(Debug)]
+enum Kind {
+    One(ConnectionInfo),
+    /// The hosts are sentinels, which watch the primary of this name.
+    Sentinel {
+        name: String,
+        primary: ConnectionInfo,
+    },
+    Cluster,
 }
 
 /// Why an address cannot be used. Never repeats it: it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum InvalidAddress {
-    #[error("give redis://[user:password@]host[:port][/database], or rediss:// for TLS")]
+    #[error(
+        "give redis://[user:password@]host[:port][/database], redis+sentinel://[user:password@]host[:port],…/name[/database] \
+         or redis+cluster://[user:password@]host[:port],…; with rediss for TLS"
+    )]
     Form,
     #[error("the prefix in the address is 1 to {MAX_PREFIX} letters, digits and any of -_.:{{}}")]
     Prefix,
@@ -24,33 +44,142 @@ pub(super) enum InvalidAddress {
 
 impl Address {
     pub(super) fn parse(text: &str, prefix: &str) -> Result<Self, InvalidAddress> {
-        let mut url = Url::parse(text.trim()).map_err(|_| InvalidAddress::Form)?;
-        // A fragment could turn the check of certificates off.
-        if !matches!(url.scheme(), "redis" | "rediss") || url.fragment().is_some() {
-            return Err(InvalidAddress::Form);
-        }
-        let (ours, theirs): (Vec<_>, Vec<_>) = url
-            .query_pairs()
-            .map(|(name, value)| (name.into_owned(), value.into_owned()))
-            .partition(|(name, _)| name == "prefix");
-        url.set_query(None);
-        if !theirs.is_empty() {
-            url.query_pairs_mut().extend_pairs(&theirs);
-        }
-        let prefix = match ours.as_slice() {
-            [] => prefix.to_owned(),
-            [(_, other)] if is_prefix(other) => other.clone(),
-            _ => return Err(InvalidAddress::Prefix),
+        let (scheme, rest) = text.trim().split_once("://").ok_or(InvalidAddress::Form)?;
+        let (scheme, kind) = scheme.split_once('+').unwrap_or((scheme, ""));
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (credentials, hosts) = match authority.rsplit_once('@') {
+            Some((credentials, hosts)) => (format!("{credentials}@"), hosts),
+            None => (String::new(), authority),
         };
-        let is_tls = url.scheme() == "rediss";
-        let info = url.into_connection_info().map_err(|_| InvalidAddress::Form)?;
-        Ok(Self { info, prefix, is_tls })
+        let mut urls = Vec::new();
+        for host in hosts.split(',') {
+            let url = Url::parse(&format!("{scheme}://{credentials}{host}{path}"));
+            urls.push(url.map_err(|_| InvalidAddress::Form)?);
+        }
+        let mut query = Query::take_from(&mut urls)?;
+        let prefix = query.prefix.take().unwrap_or_else(|| prefix.to_owned());
+        let (kind, hosts, prefix) = match kind {
+            "" => {
+                let [server] = <[_; 1]>::try_from(infos(urls)?).map_err(|_| InvalidAddress::Form)?;
+                (Kind::One(server.clone()), vec![server], prefix)
+            }
+            "sentinel" => {
+                let (kind, sentinels) = sentinel(urls, query)?;
+                (kind, sentinels, prefix)
+            }
+            // A cluster has one database.
+            "cluster" if urls.iter().all(|url| matches!(url.path(), "" | "/")) => {
+                (Kind::Cluster, infos(urls)?, in_one_slot(prefix))
+            }
+            _ => return Err(InvalidAddress::Form),
+        };
+        Ok(Self { kind, hosts, prefix })
     }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.hosts.iter().any(|host| matches!(host.addr(), ConnectionAddr::TcpTls { .. }))
+    }
+
+    pub(super) fn servers(&self) -> RedisResult<Servers> {
+        let hosts = self.hosts.clone();
+        match &self.kind {
+            Kind::Sentinel { name, primary } => {
+                Ok(Servers::Sentinel { sentinels: hosts, name: name.clone(), primary: primary.clone() })
+            }
+            Kind::Cluster => Servers::cluster(self.hosts.clone()),
+            Kind::One(server) => Client::open(server.clone()).map(Servers::One),
+        }
+    }
+}
+
+/// What the address says about this store, not about Redis.
+#[derive(Default)]
+struct Query {
+    prefix: Option<String>,
+    sentinel_user: Option<String>,
+    sentinel_password: Option<String>,
+}
+
+impl Query {
+    /// All URLs have the same.
+    fn take_from(urls: &mut [Url]) -> Result<Self, InvalidAddress> {
+        let mut ours = Self::default();
+        for url in urls {
+            // A fragment could turn the check of certificates off.
+            if !matches!(url.scheme(), "redis" | "rediss") || url.fragment().is_some() {
+                return Err(InvalidAddress::Form);
+            }
+            ours = Self::default();
+            let mut theirs = Vec::new();
+            for (name, value) in url.query_pairs() {
+                let member = match &*name {
+                    "prefix" if !is_prefix(&value) || ours.prefix.is_some() => {
+                        return Err(InvalidAddress::Prefix);
+                    }
+                    "prefix" => &mut ours.prefix,
+                    "sentinel_user" => &mut ours.sentinel_user,
+                    "sentinel_password" => &mut ours.sentinel_password,
+                    _ => {
+                        theirs.push((name.into_owned(), value.into_owned()));
+                        continue;
+                    }
+                };
+                *member = Some(value.into_owned());
+            }
+            url.set_query(None);
+            if !theirs.is_empty() {
+                url.query_pairs_mut().extend_pairs(theirs);
+            }
+        }
+        Ok(ours)
+    }
+}
+
+/// `…/name[/database]`: credentials and database are for the primary.
+fn sentinel(mut urls: Vec<Url>, query: Query) -> Result<(Kind, Vec<ConnectionInfo>), InvalidAddress> {
+    let first = urls.first_mut().ok_or(InvalidAddress::Form)?;
+    let path = first.path().trim_matches('/').to_owned();
+    let (name, database) = path.split_once('/').unwrap_or((&path, ""));
+    let name = url::form_urlencoded::parse(format!("name={}", name.replace('+', "%2B")).as_bytes())
+        .next()
+        .map(|(_, name)| name.into_owned())
+        .filter(|name| !name.is_empty())
+        .ok_or(InvalidAddress::Form)?;
+    first.set_path(database);
+    let primary = first.as_str().into_connection_info().map_err(|_| InvalidAddress::Form)?;
+    for url in &mut urls {
+        url.set_path("");
+        url.set_query(None);
+        let user = query.sentinel_user.as_deref().unwrap_or_default();
+        let ready =
+            url.set_username(user).and_then(|()| url.set_password(query.sentinel_password.as_deref()));
+        ready.map_err(|()| InvalidAddress::Form)?;
+        if url.port().is_none() {
+            url.set_port(Some(26_379)).map_err(|()| InvalidAddress::Form)?;
+        }
+    }
+    Ok((Kind::Sentinel { name, primary }, infos(urls)?))
+}
+
+fn infos(urls: Vec<Url>) -> Result<Vec<ConnectionInfo>, InvalidAddress> {
+    urls.into_iter().map(|url| url.into_connection_info().map_err(|_| InvalidAddress::Form)).collect()
 }
 
 fn is_prefix(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:{}".contains(&byte);
     (1..=MAX_PREFIX).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// An operation is one step over several keys, which a cluster does only when all of them are on one server: when they
+/// have the same hash tag (Redis Cluster specification, "Hash tags").
+fn in_one_slot(prefix: String) -> String {
+    let tagged = prefix.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+    let name = prefix.trim_end_matches(':');
+    match tagged {
+        Some((tag, _)) if !tag.is_empty() => prefix,
+        _ if name.is_empty() || name.contains(['{', '}']) => CLUSTER_PREFIX.to_owned(),
+        _ => format!("{{{name}}}:"),
+    }
 }
 
 #[cfg(test)]
@@ -63,13 +192,48 @@ mod tests {
             Address::parse("redis://me:p%40ss@redis.example:6380/3?prefix=shop:&protocol=resp3", "usual:")
                 .unwrap();
         assert_eq!(address.prefix, "shop:");
-        assert!(!address.is_tls);
-        let settings = address.info.redis_settings();
+        assert!(!address.is_tls());
+        let settings = address.hosts[0].redis_settings();
         assert_eq!((settings.username(), settings.password(), settings.db()), (Some("me"), Some("p@ss"), 3));
         assert_eq!(
-            Address::parse("rediss://redis.example", "usual:").map(|it| (it.is_tls, it.prefix)),
+            Address::parse("rediss://redis.example", "usual:").map(|it| (it.is_tls(), it.prefix)),
             Ok((true, "usual:".into()))
         );
+    }
+
+    #[test]
+    fn an_address_may_name_sentinels_and_their_primary() {
+        let text = "rediss+sentinel://me:p%40ss@a.example,b.example:26380/main/2?sentinel_password=other&prefix=shop:";
+        let address = Address::parse(text, "usual:").unwrap();
+        assert_eq!((address.prefix.as_str(), address.is_tls()), ("shop:", true));
+        let hosts: Vec<_> = address.hosts.iter().map(|host| host.addr().to_string()).collect();
+        assert_eq!(hosts, ["a.example:26379", "b.example:26380"]);
+        assert_eq!(address.hosts[1].redis_settings().password(), Some("other"));
+        assert_eq!(address.hosts[1].redis_settings().username(), None);
+        let Kind::Sentinel { name, primary } = address.kind else { panic!("sentinels") };
+        let settings = primary.redis_settings();
+        assert_eq!(
+            (name.as_str(), settings.username(), settings.password()),
+            ("main", Some("me"), Some("p@ss"))
+        );
+        assert_eq!(settings.db(), 2);
+    }
+
+    #[test]
+    fn all_keys_of_a_cluster_have_one_hash_tag() {
+        for (query, prefix) in [
+            ("", "{usual}:"),
+            ("?prefix=shop:", "{shop}:"),
+            ("?prefix={shop}", "{shop}"),
+            ("?prefix=a:{shop}:b:", "a:{shop}:b:"),
+            ("?prefix={}", CLUSTER_PREFIX),
+            ("?prefix=shop}:", CLUSTER_PREFIX),
+        ] {
+            let address =
+                Address::parse(&format!("redis+cluster://a.example,b.example:7001{query}"), "usual:");
+            let address = address.unwrap();
+            assert_eq!((address.prefix.as_str(), address.hosts.len()), (prefix, 2), "{query}");
+        }
     }
 
     #[test]
@@ -79,6 +243,11 @@ mod tests {
             ("http://hunter2.example", InvalidAddress::Form),
             ("rediss://:hunter2@redis.example/#insecure", InvalidAddress::Form),
             ("redis://:hunter2@redis.example/hunter2", InvalidAddress::Form),
+            ("redis://:hunter2@a.example,b.example", InvalidAddress::Form),
+            ("redis+cluster://:hunter2@a.example,b.example/2", InvalidAddress::Form),
+            ("redis+sentinel://:hunter2@a.example,b.example", InvalidAddress::Form),
+            ("redis+sentinel://:hunter2@a.example,b.example/main/hunter2", InvalidAddress::Form),
+            ("redis+hunter2://a.example", InvalidAddress::Form),
             ("redis://:hunter2@redis.example/?prefix=", InvalidAddress::Prefix),
             ("redis://:hunter2@redis.example/?prefix=a%20b", InvalidAddress::Prefix),
             ("redis://:hunter2@redis.example/?prefix=a&prefix=b", InvalidAddress::Prefix),

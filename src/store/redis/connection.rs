@@ -1,11 +1,10 @@
 //! What goes to the server: scripts with their arguments, and walks over an index.
 
-use redis::Script;
-
 use super::{
     super::{StoreError, Subject},
     link::{Link, Repeat},
     reply::Reply,
+    script::Script,
 };
 
 /// The way to the server, and what every key begins with.
@@ -21,13 +20,8 @@ impl Connection {
         script: &Script,
         arguments: Arguments,
     ) -> Result<Reply, StoreError> {
-        let mut invocation = script.prepare_invoke();
-        invocation.arg(&self.prefix);
-        for argument in arguments.0 {
-            invocation.arg(argument);
-        }
-        let invocation = &invocation;
-        let invoke = |mut redis| async move { invocation.invoke_async::<Vec<Vec<u8>>>(&mut redis).await };
+        let arguments = &arguments;
+        let invoke = |mut redis| async move { script.invoke(&mut redis, &self.prefix, arguments).await };
         self.link.run(repeat, invoke).await.map(Reply::new)
     }
 
@@ -63,7 +57,7 @@ impl Connection {
 /// A page of a sorted set: where the next one begins, and members with their scores.
 type Page = (u64, Vec<(String, f64)>);
 
-/// What a script is given after the prefix.
+/// What a script is given besides the prefix.
 #[derive(Default)]
 pub(super) struct Arguments(Vec<Vec<u8>>);
 
@@ -78,6 +72,10 @@ impl Arguments {
 
     pub(super) fn number(self, number: i64) -> Self {
         self.text(number.to_string())
+    }
+
+    pub(super) fn each(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice)
     }
 
     pub(super) fn bytes(mut self, bytes: &[u8]) -> Self {

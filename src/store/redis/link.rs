@@ -2,27 +2,27 @@
 
 use std::time::Duration;
 
-use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, ServerErrorKind,
-    aio::MultiplexedConnection,
-};
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
 use tokio::{sync::Mutex, time::timeout};
 
+use super::servers::{Servers, Wire};
 use crate::store::StoreError;
 
 /// How long a command may take, connecting included. A little less than a call of the store, which then is told why.
 const DEADLINE: Duration = Duration::from_millis(900);
 
 pub(super) struct Link {
-    client: Client,
+    servers: Servers,
     current: Mutex<Current>,
 }
 
 #[derive(Default)]
 struct Current {
-    connection: Option<MultiplexedConnection>,
+    connection: Option<Wire>,
     /// Which connection it is, so that only the one that failed is thrown away.
     number: u64,
+    /// How often a connection was tried for.
+    tries: u64,
 }
 
 /// Whether a command may be sent a second time when the connection broke under it.
@@ -45,15 +45,15 @@ struct Fault(String);
 struct NoAnswer;
 
 impl Link {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client, current: Mutex::default() }
+    pub(super) fn new(servers: Servers) -> Self {
+        Self { servers, current: Mutex::default() }
     }
 
     /// Runs a command within the deadline, connecting first if need be.
     pub(super) async fn run<T, F>(
         &self,
         repeat: Repeat,
-        command: impl Fn(MultiplexedConnection) -> F + Send,
+        command: impl Fn(Wire) -> F + Send,
     ) -> Result<T, StoreError>
     where
         F: Future<Output = RedisResult<T>> + Send,
@@ -88,15 +88,14 @@ impl Link {
     }
 
     /// The connection, its number, and whether it was made just now.
-    async fn connection(&self) -> RedisResult<(u64, MultiplexedConnection, bool)> {
+    async fn connection(&self) -> RedisResult<(u64, Wire, bool)> {
         // Held while connecting: one connects, the others wait, each within its own deadline.
         let mut current = self.current.lock().await;
         if let Some(connection) = &current.connection {
             return Ok((current.number, connection.clone(), false));
         }
-        // The deadline is ours, over the connection and the command together.
-        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        let connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        current.tries += 1;
+        let connection = self.servers.connect(current.tries - 1).await?;
         current.number += 1;
         current.connection = Some(connection.clone());
         Ok((current.number, connection, true))
@@ -110,11 +109,21 @@ impl Link {
     }
 }
 
-/// Whether another connection could do better: this one is broken, or leads to a server that only replicates now.
+/// Whether another connection could do better: this one is broken, or leads to a server that only replicates now, or to
+/// a cluster that has changed.
 fn is_broken(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || error.is_io_error()
-        || matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
+        || matches!(
+            error.kind(),
+            ErrorKind::ClusterConnectionNotFound
+                | ErrorKind::Server(
+                    ServerErrorKind::ReadOnly
+                        | ServerErrorKind::MasterDown
+                        | ServerErrorKind::ClusterDown
+                        | ServerErrorKind::Moved
+                )
+        )
 }
 
 /// A key of another type than it should have is a broken record; everything else is an outage.

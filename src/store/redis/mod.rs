@@ -1,7 +1,9 @@
 //! Grants and logins in Redis (feature `redis`): for apps of several processes.
 //!
-//! Needs Redis 6.2 or newer, or Valkey; one primary, with replicas and Sentinel or a managed service in front as you like.
-//! Redis Cluster is not supported: an operation touches the keys of a login and of its grant in one step.
+//! Needs Redis 6.2 or newer, or Valkey: one server, a primary that Sentinel watches, or a Cluster. A cluster keeps the store
+//! available when a server dies, and does not spread it: an operation touches the keys of a login and of its grant in one
+//! step, so that all keys have one hash tag and live on one of the servers. That is far more than enough for the logins
+//! of an app.
 //!
 //! Each operation is one script. Every key has a lifetime, set from durations, so that neither the clocks of the machines
 //! nor that of Redis have to agree. A login's key is the hash of what the browser holds, so that nobody can act with what
@@ -9,24 +11,24 @@
 //! very version that it started from: what is gone stays gone.
 //!
 //! Redis answers before it has told its replicas, and after a failover it may have forgotten the last moments: a login
-//! that was just made asks for another one, a token that was just renewed is written anew by the process that holds it,
-//! and a logout of the last moment is the one thing that may have to be repeated. Where that matters, use Postgres.
+//! that was just made asks for another one, a token that was just renewed is written anew by the process that uses it as
+//! soon as it notices, and a logout of the last moment is the one thing that may have to be repeated. Where that matters, use Postgres.
 
 mod address;
 mod connection;
 mod link;
 mod reply;
 mod script;
+mod servers;
 
 use std::{fmt, sync::Arc, time::Duration};
-
-use redis::{Client, Script};
 
 use self::{
     address::Address,
     connection::{Arguments, Connection},
     link::{Link, Repeat},
     reply::Reply,
+    script::Script,
 };
 use super::{
     EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Store, StoreError, StoreFuture,
@@ -60,20 +62,29 @@ impl fmt::Debug for RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to `redis://[user:password@]host[:port][/database]`, or `rediss://…` for TLS. `prefix` stands before
-    /// every key, so that several apps can share a Redis; `?prefix=` in the URL goes before it.
+    /// Connects to one of
     ///
-    /// From then on it reconnects by itself: when the connection breaks, and when nothing comes back on it.
+    /// - `redis://[user:password@]host[:port][/database]`,
+    /// - `redis+sentinel://[user:password@]sentinel[:port],…/name[/database]`: the primary of that name, whichever server
+    ///   that is (user, password and database are the primary's; `?sentinel_user=` and `&sentinel_password=` those of
+    ///   the sentinels),
+    /// - `redis+cluster://[user:password@]host[:port],…`: some of the servers of a cluster,
+    ///
+    /// each with `rediss` for TLS, to the sentinels too. `prefix` stands before every key, so that several apps can share
+    /// a Redis; `?prefix=` in the URL goes before it. In a cluster it becomes a hash tag, unless it holds one.
+    ///
+    /// From then on it reconnects by itself: when the connection breaks, when nothing comes back on it, and when another
+    /// server takes over.
     ///
     /// # Errors
     /// The URL is none, or Redis does not answer within five seconds.
     pub async fn connect(url: &str, prefix: &str) -> Result<Self, StoreError> {
         let address = Address::parse(url, prefix).map_err(|error| StoreError::Unavailable(error.into()))?;
-        if address.is_tls {
+        if address.is_tls() {
             ensure_crypto_provider();
         }
-        let client = Client::open(address.info).map_err(|error| link::fault(&error))?;
-        let connection = Arc::new(Connection { link: Link::new(client), prefix: address.prefix });
+        let servers = address.servers().map_err(|error| link::fault(&error))?;
+        let connection = Arc::new(Connection { link: Link::new(servers), prefix: address.prefix });
         let store = Self { home: Home::start()?, connection, clock: Clock::system() };
         store.wait_until_it_answers().await?;
         Ok(store)
@@ -84,11 +95,15 @@ impl RedisStore {
         let started = self.clock.instant();
         loop {
             let connection = Arc::clone(&self.connection);
-            let ping = self.home.call(async move {
-                let ping = |mut redis| async move { redis::cmd("PING").exec_async(&mut redis).await };
-                connection.link.run(Repeat::Safe, ping).await
+            let ask = self.home.call(async move {
+                // Of the server that has the keys.
+                let mut exists = redis::cmd("EXISTS");
+                exists.arg(&connection.prefix);
+                let exists = &exists;
+                let ask = |mut redis| async move { exists.exec_async(&mut redis).await };
+                connection.link.run(Repeat::Safe, ask).await
             });
-            match ping.await {
+            match ask.await {
                 Ok(()) => return Ok(()),
                 Err(error) if started.elapsed() >= CONNECT => return Err(error),
                 Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,

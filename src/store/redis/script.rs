@@ -2,7 +2,47 @@
 
 use std::sync::LazyLock;
 
-use redis::Script;
+use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, aio::ConnectionLike};
+
+use super::connection::Arguments;
+
+/// A script, and the name under which a server that has seen it knows it.
+pub(super) struct Script {
+    code: &'static str,
+    hash: String,
+}
+
+impl Script {
+    fn new(code: &'static str) -> Self {
+        Self { code, hash: redis::Script::new(code).get_hash().to_owned() }
+    }
+
+    /// Runs it. A server that does not know it, because it was started anew or took over, is told it with the call: it
+    /// may be one of many.
+    pub(super) async fn invoke(
+        &self,
+        redis: &mut impl ConnectionLike,
+        prefix: &str,
+        arguments: &Arguments,
+    ) -> RedisResult<Vec<Vec<u8>>> {
+        let known = call("EVALSHA", &self.hash, prefix, arguments).query_async(redis).await;
+        match known {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                call("EVAL", self.code, prefix, arguments).query_async(redis).await
+            }
+            answer => answer,
+        }
+    }
+}
+
+fn call(command: &str, script: &str, prefix: &str, arguments: &Arguments) -> Cmd {
+    let mut call = redis::cmd(command);
+    call.arg(script).arg(1).arg(prefix);
+    for argument in arguments.each() {
+        call.arg(argument);
+    }
+    call
+}
 
 macro_rules! scripts {
     ($($name:ident = $file:literal;)*) => {$(

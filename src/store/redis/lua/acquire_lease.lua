@@ -1,5 +1,5 @@
-local key = P .. 'lease:' .. ARGV[2]
+local key = P .. 'lease:' .. ARGV[1]
 local holder = redis.call('GET', key)
-if holder and holder ~= ARGV[3] then return {'held'} end
-redis.call('SET', key, ARGV[3], 'PX', ARGV[4])
+if holder and holder ~= ARGV[2] then return {'held'} end
+redis.call('SET', key, ARGV[2], 'PX', ARGV[3])
 return {'acquired'}

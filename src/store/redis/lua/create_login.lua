@@ -1,7 +1,7 @@
-local login, g, created, seen, expires, ttl = unpack(ARGV, 2, 7)
+local login, g, created, seen, expires, ttl = unpack(ARGV, 1, 6)
 if redis.call('EXISTS', login_key(login), ended_key(login)) > 0 then return {'exists'} end
 local old = read(g)
-put(g, unpack(ARGV, 8, 12))
+put(g, unpack(ARGV, 7, 11))
 ttl = tonumber(ttl)
 if ttl > 0 then
   redis.call('HSET', login_key(login), 'grant', g, 'created', created, 'seen', seen, 'expires', expires)

@@ -1,4 +1,4 @@
-local g, expected = ARGV[2], ARGV[3]
+local g, expected = ARGV[1], ARGV[2]
 local old = read(g)
 if not old or (expected ~= '' and old[1] ~= expected) then return {} end
 own(logins_key(g), 'zset')

@@ -1,8 +1,8 @@
-local login = ARGV[2]
+local login = ARGV[1]
 local g = grant_of(login)
 redis.call('DEL', login_key(login))
 -- A server without memory still takes a logout, only it cannot remember it.
-redis.pcall('SET', ended_key(login), 1, 'PX', ARGV[3])
+redis.pcall('SET', ended_key(login), 1, 'PX', ARGV[2])
 if not g then return {'absent'} end
 own(logins_key(g), 'zset')
 redis.call('ZREM', logins_key(g), login)

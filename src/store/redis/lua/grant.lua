@@ -1,3 +1,3 @@
-local old = read(ARGV[2])
+local old = read(ARGV[1])
 if not old then return {} end
-return {ARGV[2], unpack(old)}
+return {ARGV[1], unpack(old)}

@@ -1,5 +1,5 @@
 local list = {}
-for i = 2, #ARGV do
+for i = 1, #ARGV do
   local found = read(ARGV[i])
   if found then
     list[#list + 1] = ARGV[i]

@@ -1,5 +1,5 @@
 local list = {}
-for i = 2, #ARGV do
+for i = 1, #ARGV do
   local key = logins_key(ARGV[i])
   local logins = is(key, 'zset') and redis.call('ZRANGEBYSCORE', key, '(' .. now, '+inf') or {}
   for _, login in ipairs(logins) do

@@ -1,5 +1,5 @@
-if not grant_of(ARGV[2]) then return {} end
-local found = redis.call('HMGET', login_key(ARGV[2]), 'grant', 'created', 'seen', 'expires')
+if not grant_of(ARGV[1]) then return {} end
+local found = redis.call('HMGET', login_key(ARGV[1]), 'grant', 'created', 'seen', 'expires')
 whole(found, 4)
 local grant = read(found[1])
 if not grant then return {} end

@@ -1,5 +1,6 @@
--- Shared by all scripts. ARGV[1] is the prefix of every key. A grant `g` is written app:org:user.
-local P = ARGV[1]
+-- Shared by all scripts. KEYS[1] is the prefix of every key: by its hash tag Redis Cluster finds the server that has them
+-- all. A grant `g` is written app:org:user.
+local P = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 

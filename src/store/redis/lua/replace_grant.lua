@@ -1,4 +1,4 @@
-local g, expected, version, sealed, updated, expires, ttl = unpack(ARGV, 2, 8)
+local g, expected, version, sealed, updated, expires, ttl = unpack(ARGV, 1, 7)
 local old = read(g)
 if not old then return {'gone'} end
 if old[1] == version then return {'done'} end

@@ -1,4 +1,4 @@
-local login, seen, expires, ttl = unpack(ARGV, 2, 5)
+local login, seen, expires, ttl = unpack(ARGV, 1, 4)
 local g = grant_of(login)
 if not g then return {'absent'} end
 ttl = tonumber(ttl)
