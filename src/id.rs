@@ -199,4 +199,27 @@ mod tests {
         }
         assert_eq!("001D000000IqhSL".parse::<OrgId>(), Err(InvalidId::Prefix { expected: "00D" }));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_fifteen_characters_are_an_id_and_its_long_form_is_the_same(text in "[0-9A-Za-z]{15}", at in 0..15_usize) {
+            let id: SalesforceId = text.parse().unwrap();
+            proptest::prop_assert!(id.as_str().starts_with(&text) && id.as_str().len() == 18);
+            proptest::prop_assert_eq!(id.as_str().parse::<SalesforceId>(), Ok(id));
+            // Upper and lower case that were mixed up on the way do not pass.
+            let mut bytes = id.as_str().as_bytes().to_vec();
+            if bytes[at].is_ascii_alphabetic() {
+                bytes[at] ^= b' ';
+                let other = std::str::from_utf8(&bytes).unwrap().parse::<SalesforceId>();
+                proptest::prop_assert_eq!(other, Err(InvalidId::Checksum));
+            }
+        }
+
+        #[test]
+        fn an_id_is_letters_and_digits_or_refused(text in "[0-9A-Za-z]{14}[ -~]([0-9A-Za-z]{3})?|[0-9A-Za-z]{17}[ -~]") {
+            if let Ok(id) = text.parse::<SalesforceId>() {
+                proptest::prop_assert!(id.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric()));
+            }
+        }
+    }
 }

@@ -2,13 +2,18 @@
 //!
 //! Source: REST API Developer Guide, "sObject Collections".
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    SObjectHandle, ToRecordId, decode, name::FieldName, path::ResourcePath, refusal::RawEntry, send::Call,
+    SObjectHandle, ToRecordId, decode,
+    name::FieldName,
+    path::ResourcePath,
+    refusal::RawEntry,
+    retry::{Failure, Replay},
+    send::{Call, random_fraction},
 };
 use crate::{Error, ErrorEntry, InvalidAnswer, Result, SalesforceId};
 
@@ -113,7 +118,8 @@ impl Item {
 /// does not keep the others out, unless [`all_or_none`](SObjectHandle::all_or_none) says so.
 ///
 /// When a call fails in the middle, the results say so for its records and for those after it: what was saved before is not
-/// forgotten. Only when the very first call fails is that the error of the whole.
+/// forgotten. Only when the very first call fails is that the error of the whole. Records that Salesforce refuses because
+/// their row is locked are sent again as the connection's [`Retry`](super::Retry) says, without the others.
 impl SObjectHandle {
     /// Creates records.
     ///
@@ -183,16 +189,17 @@ impl SObjectHandle {
         ids: impl IntoIterator<Item = I>,
     ) -> Result<Vec<SaveResult>> {
         let ids: Vec<_> = ids.into_iter().map(|id| id.to_record_id()).collect::<Result<_, _>>()?;
+        let all_or_none = if self.is_all_or_none() { "true" } else { "false" };
+        let call = |ids: &[&SalesforceId]| {
+            let mut path = self.collection("")?;
+            let list: Vec<_> = ids.iter().map(|id| id.as_str()).collect();
+            path.push_query("ids", &list.join(","));
+            path.push_query("allOrNone", all_or_none);
+            Ok(Call::new(Method::DELETE, path).harmful())
+        };
         let mut results = Results::default();
         for chunk in ids.chunks(CHUNK) {
-            let mut path = self.collection("")?;
-            let list: Vec<_> = chunk.iter().map(SalesforceId::as_str).collect();
-            path.push_query("ids", &list.join(","));
-            path.push_query("allOrNone", if self.is_all_or_none() { "true" } else { "false" });
-            if !results.add(
-                self.items(Call::new(Method::DELETE, path).harmful(), chunk.len(), false).await,
-                chunk.len(),
-            )? {
+            if !results.add(self.chunk(chunk, false, &call).await, chunk.len())? {
                 break;
             }
         }
@@ -250,18 +257,54 @@ impl SObjectHandle {
         new: bool,
         harmless: bool,
     ) -> Result<Vec<SaveResult>> {
+        let call = |records: &[&T]| {
+            let body = decode::body(&Batch { all_or_none: self.is_all_or_none(), records })?;
+            let call = self.with_options(Call::new(method.clone(), path.clone()).json(body));
+            Ok(if harmless { call.harmless() } else { call })
+        };
         let mut results = Results::default();
         for chunk in records.chunks(CHUNK) {
-            let body = decode::body(&Batch { all_or_none: self.is_all_or_none(), records: chunk })?;
-            let mut call = Call::new(method.clone(), path.clone()).json(body);
-            if harmless {
-                call = call.harmless();
-            }
-            if !results.add(self.items(self.with_options(call), chunk.len(), new).await, chunk.len())? {
+            if !results.add(self.chunk(chunk, new, &call).await, chunk.len())? {
                 break;
             }
         }
         Ok(results.complete(records.len()))
+    }
+
+    /// Sends one chunk. Records whose row is locked are sent again, and only they: nothing of them was written. (With
+    /// all-or-none they took the others with them, and what to do is the caller's to say.)
+    async fn chunk<T>(
+        &self,
+        records: &[T],
+        new: bool,
+        call: impl Fn(&[&T]) -> Result<Call>,
+    ) -> Result<Vec<SaveResult>> {
+        let all: Vec<_> = records.iter().collect();
+        let began = Instant::now();
+        let mut results = self.items(call(&all)?, all.len(), new).await?;
+        for retries in 0.. {
+            let locked: Vec<_> = (0..results.len()).filter(|at| is_locked(&results[*at])).collect();
+            if locked.is_empty() || self.is_all_or_none() {
+                break;
+            }
+            let retry = self.connection().retry();
+            let (locking, spent) = (Failure::RowLocked, began.elapsed());
+            let wait = retry.wait(Replay::Harmful, locking, retries, spent, random_fraction());
+            let Some(wait) = wait else { break };
+            tokio::time::sleep(wait).await;
+            let some: Vec<_> = locked.iter().map(|at| &records[*at]).collect();
+            match self.items(call(&some)?, some.len(), new).await {
+                Ok(again) => locked.into_iter().zip(again).for_each(|(at, result)| results[at] = result),
+                Err(error) => {
+                    let error = Arc::new(error);
+                    locked
+                        .into_iter()
+                        .for_each(|at| results[at] = Err(RecordError::Call(Arc::clone(&error))));
+                    break;
+                }
+            }
+        }
+        Ok(results)
     }
 
     async fn items(&self, call: Call, expected: usize, new: bool) -> Result<Vec<SaveResult>> {
@@ -271,6 +314,10 @@ impl SObjectHandle {
         }
         Ok(items.into_iter().map(|item| item.result(new)).collect::<Result<_, _>>()?)
     }
+}
+
+fn is_locked(result: &SaveResult) -> bool {
+    matches!(result, Err(RecordError::Refused(entries)) if entries.iter().any(|entry| entry.code == "UNABLE_TO_LOCK_ROW"))
 }
 
 /// The results of several calls.

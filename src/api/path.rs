@@ -236,6 +236,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::api::tests::text::any_text;
 
     fn instance() -> Url {
         Url::parse("https://acme.my.salesforce.com").unwrap()
@@ -340,7 +341,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_external_id_stays_one_segment_and_reads_back_equal(value in any::<String>()) {
+        fn an_external_id_stays_one_segment_and_reads_back_equal(value in any_text()) {
             if let Ok(encoded) = segment(&value) {
                 let path = format!("sobjects/Account/Ext__c/{encoded}");
                 let path = ResourcePath::parse(&path, ApiVersion::CURRENT, &instance()).unwrap();
@@ -355,8 +356,32 @@ mod tests {
             }
         }
 
+        /// An id or a name is taken as it is, so that it must be one segment by itself.
         #[test]
-        fn whatever_passes_stays_on_the_instance(text in "[a-z./\\\\%2e@:?#]{0,24}") {
+        fn an_id_or_a_name_is_one_segment(text in prop_oneof![any_text(), "[0-9A-Za-z]{15}", "[0-9A-Za-z_./%]{1,18}", "[A-Z][a-z]{0,5}(__[a-z]{1,2})?"]) {
+            let id = text.parse::<crate::SalesforceId>().map(|id| id.to_string());
+            let name = text.parse::<crate::soql::ObjectName>().map(|name| name.to_string());
+            for one in [id.ok(), name.ok()].into_iter().flatten() {
+                prop_assert_eq!(segment(&one).unwrap(), one.clone(), "nothing in it needs an encoding");
+                let path = ResourcePath::versioned(ApiVersion::CURRENT, &format!("sobjects/{one}/x")).unwrap();
+                let url = path.on(&instance()).unwrap();
+                prop_assert_eq!(url.path_segments().unwrap().collect::<Vec<_>>()[4..].to_vec(), [&one, "x"]);
+            }
+        }
+
+        #[test]
+        fn a_parameter_of_a_query_stays_one(name in any_text(), value in any_text()) {
+            let mut path = ResourcePath::versioned(ApiVersion::CURRENT, "query").unwrap();
+            path.push_query("q", &value);
+            path.push_query(&name, "x");
+            let url = path.on(&instance()).unwrap();
+            let pairs: Vec<_> = url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+            prop_assert_eq!(pairs, [("q".to_owned(), value), (name, "x".to_owned())]);
+            prop_assert_eq!(url.fragment(), None);
+        }
+
+        #[test]
+        fn whatever_passes_stays_on_the_instance(text in prop_oneof![any_text(), "[a-z./\\\\%2e@:?#]{0,24}"]) {
             if let Ok(url) = url(&text) {
                 prop_assert!(url.starts_with("https://acme.my.salesforce.com/"));
                 prop_assert!(!url.contains("/../"));

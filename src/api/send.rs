@@ -176,6 +176,6 @@ fn failure(error: &HttpError) -> Failure {
 }
 
 /// From 0 to 1. Without randomness every wait is of the same, middle length.
-fn random_fraction() -> f64 {
+pub(super) fn random_fraction() -> f64 {
     getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }

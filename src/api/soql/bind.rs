@@ -258,7 +258,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::soql::Like;
+    use crate::{api::tests::text::any_text, soql::Like};
 
     fn render<T: ToSoql + ?Sized>(soql: &str, value: &T) -> Result<String, BindError> {
         let mut binds = Binds::default();
@@ -311,7 +311,9 @@ mod tests {
         Some(tokens)
     }
 
-    const QUERY: &str = "SELECT Id FROM Account WHERE (Name = :v OR Site=:v) AND Type = 'it''s :v' LIMIT 10";
+    const QUERY: &str =
+        "SELECT Id FROM Account WHERE (Name = :v OR Site=:v) AND Type = 'it''s :v' AND Phone NOT IN (:v, :v)
+        AND Owner.Name LIKE :v LIMIT 10";
 
     // A-30 of the threat catalogue.
     #[test]
@@ -340,28 +342,60 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_changes_the_shape_of_a_query(text in any::<String>()) {
+        fn no_text_changes_the_shape_of_a_query(text in any_text()) {
             prop_assert_eq!(shape(&render(QUERY, &text).unwrap()), shape(&render(QUERY, "x").unwrap()));
             let literal = render(":v", &text).unwrap();
+            prop_assert!(!literal.contains(char::is_control), "nothing in it can break a line or a request");
             prop_assert_eq!(read(&literal, false), Some((text, "")));
         }
 
         #[test]
-        fn text_in_a_pattern_means_itself(text in "[%_\\\\'a\\PC]{0,20}") {
+        fn text_in_a_pattern_means_itself(text in any_text()) {
             let literal = render(":v", &Like::ends_with(&text)).unwrap();
             let literal = literal.replacen("'%", "'", 1);
             prop_assert_eq!(read(&literal, true), Some((text.clone(), "")));
             let contains = render(":v", &Like::contains(&text)).unwrap();
             prop_assert_eq!(contains, format!("'%{}%'", &literal[1..literal.len() - 1]));
+            let starts = render(":v", &Like::starts_with(&text)).unwrap();
+            prop_assert_eq!(starts, format!("{}%'", &literal[..literal.len() - 1]));
         }
 
         #[test]
-        fn a_list_has_as_many_members_as_values(texts in prop::collection::vec(any::<String>(), 1..5)) {
+        fn a_list_has_as_many_members_as_values(texts in prop::collection::vec(any_text(), 1..5)) {
             let xs = vec!["x"; texts.len()];
             prop_assert_eq!(
                 shape(&render("A IN :v", &texts).unwrap()),
                 shape(&render("A IN :v", &xs).unwrap())
             );
+        }
+
+        /// A bound value is never looked at again: what looks like a placeholder in it is text.
+        #[test]
+        fn two_values_do_not_mix(one in any_text(), other in any_text()) {
+            let mut binds = Binds::default();
+            binds.push("v", &one);
+            binds.push("w", &other);
+            let query = binds.render("A = :v AND B = :w AND C = :v").unwrap();
+            let (read_one, rest) = read(&query["A = ".len()..], false).unwrap();
+            let (read_other, rest) = read(rest.strip_prefix(" AND B = ").unwrap(), false).unwrap();
+            let (read_again, rest) = read(rest.strip_prefix(" AND C = ").unwrap(), false).unwrap();
+            prop_assert_eq!((&read_one, read_other, &read_again, rest), (&one, other, &one, ""));
+        }
+
+        /// A name is one word, or it is refused.
+        #[test]
+        fn a_name_is_a_word(text in prop_oneof![any_text(), "[A-Za-z_.0-9]{1,12}", "[A-Z][ -~]{0,2}[a-z]{0,2}(__[a-z]{1,2}|\\.[A-Z][ -~]a)?"]) {
+            if let Ok(field) = text.parse::<FieldName>() {
+                prop_assert_eq!(field.as_str(), &text);
+                let query = render("SELECT Id FROM A ORDER BY :v LIMIT 1", &field).unwrap();
+                prop_assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte)));
+                let more = text.matches('.').count() * 2;
+                prop_assert_eq!(shape(&query).unwrap().len(), shape("SELECT Id FROM A ORDER BY x LIMIT 1").unwrap().len() + more);
+            }
+            if let Ok(object) = text.parse::<ObjectName>() {
+                let query = render("SELECT Id FROM :v LIMIT 1", &object).unwrap();
+                prop_assert_eq!(shape(&query).unwrap().len(), 6);
+            }
         }
 
         #[test]

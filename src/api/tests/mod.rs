@@ -4,6 +4,7 @@ mod hostile;
 mod pages;
 mod records;
 mod sending;
+pub(super) mod text;
 
 use std::{
     sync::{Arc, Mutex},

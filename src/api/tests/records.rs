@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::*;
-use crate::{Error, InvalidRequest};
+use crate::{Error, InvalidRequest, RecordError};
 
 const ID: &str = "001D000000IqhSLIAZ";
 
@@ -124,4 +124,51 @@ async fn an_upsert_whose_answer_is_lost_is_sent_again_and_an_update_is_not() {
     assert_eq!(server.count("PATCH"), 2);
     sf.sobject("Account").update(ID, &json!({})).await.unwrap_err();
     assert_eq!(server.count("PATCH"), 3);
+}
+
+// F-28 of the fault catalogue.
+#[tokio::test]
+async fn of_many_records_only_those_whose_row_is_locked_are_sent_again() {
+    let refused = |code: &str| json!({"success": false, "errors": [{"statusCode": code, "message": "m"}]});
+    let locked = move || refused("UNABLE_TO_LOCK_ROW");
+    let saved = || json!({"id": ID, "success": true, "errors": []});
+    let server = Server::start(move |seen| match seen.nth {
+        0 => json!([saved(), locked(), refused("REQUIRED_FIELD_MISSING"), locked()]).into(),
+        1 => json!([locked(), saved()]).into(),
+        _ => json!([saved()]).into(),
+    })
+    .await;
+    let (sf, _background) = connect(&server).await;
+    let names = |server: &Server| {
+        let names = server.seen().into_iter().map(|seen| {
+            let body: Value = serde_json::from_str(&seen.body).unwrap();
+            let records = body["records"].as_array().unwrap().clone();
+            records.iter().map(|record| record["Name"].as_str().unwrap().to_owned()).collect::<String>()
+        });
+        names.collect::<Vec<_>>()
+    };
+    let records = ["a", "b", "c", "d"].map(|name| json!({"Name": name}));
+    let results = sf.sobject("A").create_many(&records).await.unwrap();
+    assert_eq!(names(&server), ["abcd", "bd", "b"]);
+    assert_eq!(results.iter().map(|result| result.is_ok()).collect::<Vec<_>>(), [true, true, false, true]);
+    assert_eq!(results[2].as_ref().unwrap_err().entries()[0].code, "REQUIRED_FIELD_MISSING");
+
+    // What stays locked is told in the end; what was saved meanwhile is not forgotten.
+    let answers = move |seen: &Seen| match seen.nth {
+        0 => json!([saved(), locked()]).into(),
+        1 => json!([locked()]).into(),
+        _ => Reply::Hangup,
+    };
+    let server = Server::start(answers).await;
+    let (sf, _background) = connect(&server).await;
+    let results = sf.sobject("A").update_many(records[..2].iter().map(|record| (ID, record))).await.unwrap();
+    assert!(results[0].is_ok());
+    assert!(matches!(&results[1], Err(RecordError::Call(error)) if error.is_transient()), "{:?}", results[1]);
+    assert_eq!(server.count("PATCH"), 3, "a change whose answer is lost is not sent again");
+
+    let server = Server::start(move |_| json!([saved(), locked()]).into()).await;
+    let (sf, _background) = connect(&server).await;
+    let results = sf.sobject("A").all_or_none(true).delete_many([ID, ID]).await.unwrap();
+    assert_eq!(results[1].as_ref().unwrap_err().entries()[0].code, "UNABLE_TO_LOCK_ROW");
+    assert_eq!(server.count("DELETE"), 1);
 }
