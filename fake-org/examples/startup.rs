@@ -19,7 +19,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     times.sort_unstable();
     let at = |place: usize| times.get(place).copied().unwrap_or_default();
     let (fastest, median, slowest) = (at(0), at(times.len() / 2), at(times.len().saturating_sub(1)));
-    println!("{starts} starts to the first answer: {fastest:.1?} fastest, {median:.1?} median, {slowest:.1?} slowest");
+    println!(
+        "{starts} starts to the first answer: {fastest:.1?} fastest, {median:.1?} median, {slowest:.1?} slowest"
+    );
     Ok(())
 }
 

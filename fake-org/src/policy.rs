@@ -41,6 +41,13 @@ impl Builder {
         self
     }
 
+    /// An Experience Cloud site of that name, a login host of its own: its OAuth endpoints hang off
+    /// [`FakeOrg::site_url`], and its answers name the site (`sfdc_community_url`, `sfdc_community_id`).
+    pub fn site(mut self, name: &str) -> Self {
+        self.app.site = Some(format!("/{}", name.trim_matches('/')));
+        self
+    }
+
     /// The app's Single Logout URL, which the logout page of a My Domain loads.
     pub fn single_logout_url(mut self, url: &str) -> Self {
         self.app.single_logout_url = Some(url.to_owned());
@@ -68,6 +75,12 @@ impl FakeOrg {
     #[must_use]
     pub fn canvas_signed_request(&self, user: &User) -> String {
         crate::web::signed_request(&self.org, &self.org.user_or_new(user.username()))
+    }
+
+    /// Where people log in to the Experience Cloud site: a host and a path.
+    #[must_use]
+    pub fn site_url(&self) -> Option<String> {
+        Some(format!("{}{}", self.login_url(), self.org.app.site.as_ref()?))
     }
 
     /// Changes whom client credentials run as; `None` switches them off.

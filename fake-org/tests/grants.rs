@@ -253,6 +253,11 @@ async fn apps_can_be_uninstalled_or_blocked() {
         assert_eq!(back.location_param("error").as_deref(), Some(error));
         assert_eq!(back.location_param("error_description").as_deref(), Some(description));
     }
+    // Section 2.4: a page, from which nobody comes back.
+    org.set_app_state(AppState::Failing);
+    let page = support::Browser::default().get(&support::authorize_url(&org, &[])).await;
+    assert_eq!(page.header("location"), "");
+    assert!(page.body.contains("OAUTH_APPROVAL_ERROR_GENERIC"), "{}", page.body);
     org.set_app_state(AppState::Installed);
     assert_eq!(support::refresh(&org, &refresh_token).await.status, 200);
 }

@@ -136,6 +136,37 @@ async fn discovery_is_as_captured() {
     assert_eq!(answer.status, 404);
 }
 
+/// Section 1.2: three documents answer to pages of every origin, and nothing else does.
+#[tokio::test]
+async fn only_public_documents_cross_origins() {
+    let org = FakeOrg::start().await.unwrap();
+    let token = org.issue_tokens(&org.user(ADA), ALL).access_token;
+    for path in ["/.well-known/openid-configuration", "/.well-known/auth-configuration", "/id/keys"] {
+        assert_eq!(get(&org, path, None).await.header("access-control-allow-origin"), "*", "{path}");
+    }
+    for path in ["/services/oauth2/userinfo", "/services/data/v66.0/limits"] {
+        let answer = get(&org, path, Some(&token)).await;
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, ""), "{path}");
+    }
+}
+
+/// Sections 1.5 and 7.10: JSON in lines where it is asked for.
+#[tokio::test]
+async fn json_can_be_pretty() {
+    let org = FakeOrg::start().await.unwrap();
+    let tokens = org.issue_tokens(&org.user(ADA), ALL);
+    for url in [tokens.id, format!("{}/services/data/v66.0/limits", org.instance_url())] {
+        let ask = async |pretty: &str| {
+            let request = http().get(&url).bearer_auth(&tokens.access_token);
+            send(request.header("x-prettyprint", pretty)).await
+        };
+        assert_eq!(ask("0").await.body.lines().count(), 1);
+        let pretty = ask("1").await;
+        assert!(pretty.body.lines().count() > 10 && pretty.json().is_object(), "{pretty:?}");
+        assert_eq!(pretty.header("content-type"), "application/json;charset=UTF-8");
+    }
+}
+
 /// Section 4.4: RS256, two minutes, `at_hash`, `nonce`; section 2.6: the signature of the answer.
 #[tokio::test]
 async fn id_tokens_verify() {

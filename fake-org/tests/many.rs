@@ -82,6 +82,30 @@ async fn a_job_takes_its_time_and_keeps_its_results() {
     assert!(api.get(&format!("{path}/failedResults")).await.body.contains("REQUIRED_FIELD_MISSING"));
 }
 
+/// Section 7.8: job and data in one request, which starts it.
+#[tokio::test]
+async fn a_small_job_is_one_request() {
+    let org = FakeOrg::builder().bulk_delay(Duration::from_secs(60)).start().await.unwrap();
+    let api = Api::of(&org);
+    let make = async |data: &str| {
+        let body = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"job\"\r\nContent-Type: application/json\r\n\r\n\
+             {{\"object\":\"Account\",\"operation\":\"insert\"}}\r\n--b\r\nContent-Disposition: form-data; \
+             name=\"content\"; filename=\"content\"\r\nContent-Type: text/csv\r\n\r\n{data}\r\n--b--\r\n"
+        );
+        let request = api.http.post(api.url("/jobs/ingest")).bearer_auth(&api.token).body(body);
+        support::send(request.header("content-type", "multipart/form-data; boundary=b")).await
+    };
+    let job = make("Name\nAt once\n").await;
+    assert_eq!((job.status, &job.json()["state"]), (200, &json!("UploadComplete")));
+    let path = format!("/jobs/ingest/{}", job.json()["id"].as_str().unwrap());
+    org.advance(Duration::from_secs(60));
+    assert_eq!(api.get(&path).await.json()["numberRecordsProcessed"], 1);
+    assert_eq!(api.records("SELECT Id FROM Account WHERE Name = 'At once'").await.len(), 1);
+    let large = format!("Name\n{}\n", "x".repeat(100_000));
+    assert_eq!(make(&large).await.error().0, "INVALIDJOB");
+}
+
 #[tokio::test]
 async fn search_finds_words_and_wants_braces() {
     let org = FakeOrg::start().await.unwrap();

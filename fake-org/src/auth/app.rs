@@ -14,6 +14,8 @@ pub(crate) struct App {
     pub(crate) certificate: Option<Vec<u8>>,
     /// What the Apex token exchange handler knows; `None`: the flow is off.
     pub(crate) exchange: Option<Vec<Subject>>,
+    /// The path of an Experience Cloud site, with a leading slash: people log in there too.
+    pub(crate) site: Option<String>,
     /// The registered Single Logout URL.
     pub(crate) single_logout_url: Option<String>,
     /// The page that a canvas app is.
@@ -40,6 +42,7 @@ impl Default for App {
             redirect_uris: Vec::new(),
             certificate: None,
             exchange: None,
+            site: None,
             single_logout_url: None,
             canvas_url: "http://127.0.0.1:8080/canvas".into(),
         }

@@ -29,7 +29,7 @@ impl Scopes {
         self.is_subset_of(&other.0)
     }
 
-    fn has(&self, scope: &str) -> bool {
+    pub(crate) fn has(&self, scope: &str) -> bool {
         self.0.iter().any(|known| known == scope)
     }
 

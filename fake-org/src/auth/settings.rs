@@ -65,6 +65,9 @@ pub enum AppState {
     Uninstalled,
     /// An admin blocked it: `OAUTH_APP_BLOCKED` "this app is blocked by admin".
     Blocked,
+    /// Something is wrong that Salesforce does not tell the app: authorize ends on a page of its own,
+    /// `OAUTH_APPROVAL_ERROR_GENERIC`, and the browser never comes back.
+    Failing,
 }
 
 /// The switches that can change while the org runs.

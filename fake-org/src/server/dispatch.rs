@@ -62,7 +62,9 @@ impl Hosts {
     }
 
     async fn run(&self, host: Host, request: Request<Incoming>, cut: &Arc<AtomicBool>) -> Outcome {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let logged = entry(host, &parts, self.org.clock.now());
+        self.enter_site(host, &mut parts);
         let path = parts.uri.path().to_owned();
         if path == "/fake" || path.starts_with("/fake/") {
             let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -70,7 +72,7 @@ impl Hosts {
         }
         let begun = Instant::now();
         let route = route::class(&path);
-        let number = self.org.log.enter(entry(host, &parts, self.org.clock.now()));
+        let number = self.org.log.enter(logged);
         let _in_flight = (route == Some(Route::Token)).then(|| InFlight::new(&self.org));
 
         let target = |grant_type| Target { route: route.clone(), path: &path, grant_type };
@@ -113,6 +115,17 @@ impl Hosts {
             u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         );
         outcome
+    }
+
+    /// Below the path of a site everything is as at its root.
+    fn enter_site(&self, host: Host, parts: &mut Parts) {
+        let Some(site) = self.org.app.site.as_ref().filter(|_| host == Host::Login) else { return };
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        let inner = target.strip_prefix(site.as_str()).filter(|rest| rest.starts_with('/'));
+        if let Some(uri) = inner.and_then(|rest| rest.parse().ok()) {
+            parts.uri = uri;
+            parts.extensions.insert(web::call::Site(site.clone()));
+        }
     }
 
     #[allow(clippy::too_many_arguments, reason = "one call's facts, used here only")]

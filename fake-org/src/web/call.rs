@@ -14,6 +14,10 @@ use crate::shared::Org;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parallel;
 
+/// Marks a call that came in below the path of an Experience Cloud site.
+#[derive(Clone, Debug)]
+pub(crate) struct Site(pub(crate) String);
+
 /// Method, parameters, headers and the org.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -24,6 +28,8 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) parallel: bool,
+    /// The path of the site it came in on; empty elsewhere.
+    pub(crate) site: String,
     form: Vec<(String, String)>,
     query: Vec<(String, String)>,
 }
@@ -32,7 +38,7 @@ impl FromRequest<Arc<Org>> for Call {
     type Rejection = std::convert::Infallible;
 
     async fn from_request(request: Request, org: &Arc<Org>) -> Result<Self, Self::Rejection> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         // The body is in memory already, it cannot fail.
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
         Ok(Self {
@@ -40,6 +46,7 @@ impl FromRequest<Arc<Org>> for Call {
             host: parts.extensions.get::<Host>().copied().unwrap_or(Host::Login),
             form: form(&parts.headers, &body),
             query: pairs(parts.uri.query().unwrap_or_default().as_bytes()),
+            site: parts.extensions.remove::<Site>().map_or_else(String::new, |site| site.0),
             parallel: parts.extensions.get::<Parallel>().is_some(),
             method: parts.method,
             uri: parts.uri,
@@ -78,9 +85,9 @@ impl Call {
         )
     }
 
-    /// The origin the call came in on.
+    /// The host the call came in on: an origin, and the path of a site.
     pub(crate) fn origin(&self) -> String {
-        self.org.origins().of(self.host).to_owned()
+        format!("{}{}", self.org.origins().of(self.host), self.site)
     }
 }
 

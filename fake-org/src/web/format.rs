@@ -35,6 +35,9 @@ pub(crate) fn formatted(call: &Call, root: &str, members: &Map<String, Value>) -
                 Some(function) => {
                     reply::of(200, "text/javascript;charset=UTF-8", format!("{function}({json});"))
                 }
+                None if call.headers.get("x-prettyprint").is_some_and(|value| value == "1") => {
+                    reply::of(200, "application/json;charset=UTF-8", format!("{json:#}"))
+                }
                 None => reply::json(200, &json),
             }
         }

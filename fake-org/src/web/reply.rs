@@ -1,7 +1,9 @@
 //! Answers in Salesforce's forms.
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, PRAGMA, SET_COOKIE};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, LOCATION, PRAGMA, SET_COOKIE,
+};
 use axum::http::{HeaderValue, Response, StatusCode};
 use serde_json::Value;
 
@@ -48,6 +50,12 @@ pub(crate) fn redirect(status: u16, location: &str) -> Reply {
 pub(crate) fn no_store(mut reply: Reply) -> Reply {
     reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     reply.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    reply
+}
+
+/// Pages of every origin may read it (H: CORS for OAuth endpoints).
+pub(crate) fn everywhere(mut reply: Reply) -> Reply {
+    reply.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     reply
 }
 

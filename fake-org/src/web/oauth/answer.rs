@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::auth::grants::Issued;
 use crate::auth::users::User;
+use crate::base::ids;
 use crate::shared::Org;
 
 /// id tokens live two minutes.
@@ -35,6 +36,9 @@ pub(crate) fn token_answer(org: &Org, issued: &Issued, origin: &str) -> Map<Stri
         answer.insert("id_token".into(), json!(id_token));
     }
     answer.insert("instance_url".into(), json!(org.origins().current_instance()));
+    if issued.scopes.has("sfap_api") {
+        answer.insert("api_instance_url".into(), json!("https://api.salesforce.com"));
+    }
     answer.insert("id".into(), json!(id));
     answer.insert("token_type".into(), json!("Bearer"));
     // Newer answers name the format (HEADLESS sample); here only where it is not the usual one.
@@ -43,6 +47,17 @@ pub(crate) fn token_answer(org: &Org, issued: &Issued, origin: &str) -> Map<Stri
     }
     answer.insert("issued_at".into(), json!(issued_at));
     answer
+}
+
+/// What names an Experience Cloud site, in callbacks and token answers; nothing elsewhere.
+pub(super) fn community(org: &Org, site: &str) -> Vec<(String, String)> {
+    if site.is_empty() {
+        return Vec::new();
+    }
+    vec![
+        ("sfdc_community_url".into(), format!("{}{site}", org.origins().login)),
+        ("sfdc_community_id".into(), ids::make("0DB", 1)),
+    ]
 }
 
 /// base64(HMAC-SHA256(consumer secret, id + issued_at)).

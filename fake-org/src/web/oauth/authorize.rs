@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 
+use super::answer::community;
 use super::login::COOKIE;
 use super::request::{AuthorizeRequest, callback};
 use crate::auth::error::OauthError;
@@ -14,7 +15,7 @@ use crate::web::reply::Reply;
 
 pub(super) async fn authorize(call: Call) -> Reply {
     let query = call.uri.query().unwrap_or_default();
-    let request = match AuthorizeRequest::read(&call.org, query) {
+    let request = match AuthorizeRequest::read(&call, query) {
         Ok(request) => request,
         Err(problem) => return problem.reply(),
     };
@@ -62,7 +63,11 @@ pub(super) fn finish(org: &Org, request: &AuthorizeRequest, user: &User) -> Repl
         ))
     });
     match code {
-        Ok(code) => callback(&request.redirect_uri, &[("code", code.as_str())], request.state.as_deref()),
+        Ok(code) => {
+            let mut params = vec![("code".to_owned(), code)];
+            params.extend(community(org, &request.site));
+            callback(&request.redirect_uri, &params, request.state.as_deref())
+        }
         Err(refusal) => request.deny(refusal).reply(),
     }
 }

@@ -9,7 +9,7 @@ use crate::web::pages;
 use crate::web::reply::Reply;
 
 pub(super) async fn submit(call: Call) -> Reply {
-    let request = match AuthorizeRequest::read(&call.org, call.form_param("request").unwrap_or_default()) {
+    let request = match AuthorizeRequest::read(&call, call.form_param("request").unwrap_or_default()) {
         Ok(request) => request,
         Err(problem) => return problem.reply(),
     };

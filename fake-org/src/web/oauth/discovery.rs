@@ -45,14 +45,14 @@ pub(super) async fn configuration(call: Call) -> Reply {
         body["frontchannel_logout_supported"] = json!(true);
         body["frontchannel_logout_session_supported"] = json!(true);
     }
-    reply::json(200, &body)
+    reply::everywhere(reply::json(200, &body))
 }
 
 pub(super) async fn keys(call: Call) -> Reply {
     let signer = call.org.signer();
     let organization = (call.host != Host::Login).then(|| call.org.organization_id());
     match tokio::task::spawn_blocking(move || signer.jwks(organization.as_deref())).await {
-        Ok(Some(keys)) => reply::json(200, &keys),
+        Ok(Some(keys)) => reply::everywhere(reply::json(200, &keys)),
         _ => reply::empty(500),
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::auth::error::OauthError;
 use crate::auth::pkce;
 use crate::base::random;
 use crate::web::call::Call;
@@ -33,7 +34,14 @@ pub(super) async fn auth_configuration(call: Call) -> Reply {
         "SamlProviders": [],
         "AuthProviders": [],
     });
-    reply::json(200, &body)
+    reply::everywhere(reply::json(200, &body))
+}
+
+/// `/services/oauth2/register`: dynamic client registration, which an org must switch on; this one has not. Status
+/// and text are unverified.
+pub(super) async fn register() -> Reply {
+    let text = "dynamic client registration is not enabled";
+    reply::oauth_error(&OauthError::new("registration_error", text))
 }
 
 /// `/services/Soap/…`: `login()` is off in a current org, and nothing else of SOAP is here. The text is the one that

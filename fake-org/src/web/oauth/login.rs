@@ -19,13 +19,13 @@ impl LoginCookie {
 
     #[allow(clippy::unused_self, reason = "reads better at the place of use")]
     pub(super) fn at(&self, origin: &str) -> String {
-        let port = origin.rsplit(':').next().unwrap_or_default();
+        let port = origin.rsplit(':').next().and_then(|rest| rest.split('/').next()).unwrap_or_default();
         format!("fake_org_sid_{port}")
     }
 }
 
 pub(super) async fn submit(call: Call) -> Reply {
-    let request = match AuthorizeRequest::read(&call.org, call.form_param("request").unwrap_or_default()) {
+    let request = match AuthorizeRequest::read(&call, call.form_param("request").unwrap_or_default()) {
         Ok(request) => request,
         Err(problem) => return problem.reply(),
     };
@@ -37,7 +37,10 @@ pub(super) async fn submit(call: Call) -> Reply {
             let user = call.org.auth(|auth| auth.browser_user(Some(&cookie)).cloned());
             let reply = match user {
                 Some(user) if call.org.auto_approve => finish(&call.org, &request, &user),
-                _ => redirect(303, &format!("/services/oauth2/authorize?{}", request.after_login())),
+                _ => redirect(
+                    303,
+                    &format!("{}/services/oauth2/authorize?{}", request.site, request.after_login()),
+                ),
             };
             with_cookie(reply, &self::cookie(&call, &cookie))
         }

@@ -35,6 +35,7 @@ pub(crate) fn endpoints() -> Router<Arc<Org>> {
         .route("/services/oauth2/introspect", post(introspect::introspect))
         .route("/services/oauth2/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
         .route("/services/oauth2/pkce/generator", get(helpers::pkce_pair))
+        .route("/services/oauth2/register", post(helpers::register))
         .route("/services/oauth2/echo", get(helpers::echo))
         .route("/services/Soap/{*rest}", post(helpers::soap))
         .route("/.well-known/auth-configuration", get(helpers::auth_configuration))

@@ -5,7 +5,8 @@ use super::token::not_let_in;
 use crate::auth::error::OauthError;
 use crate::auth::pkce;
 use crate::auth::scopes::Scopes;
-use crate::shared::Org;
+use crate::auth::settings::AppState;
+use crate::web::call::Call;
 use crate::web::reply::{self, Reply};
 
 /// A request that may be answered with a code.
@@ -21,6 +22,8 @@ pub(crate) struct AuthorizeRequest {
     pub(crate) prompt_login: bool,
     pub(crate) prompt_consent: bool,
     pub(crate) popup: bool,
+    /// The path of the site it came in on; empty elsewhere. Forms and redirects stay below it.
+    pub(crate) site: String,
     /// The query this was read from, for the forms to come back to.
     pub(crate) query: String,
 }
@@ -35,7 +38,8 @@ pub(super) enum Problem {
 }
 
 impl AuthorizeRequest {
-    pub(super) fn read(org: &Org, query: &str) -> Result<Self, Problem> {
+    pub(super) fn read(call: &Call, query: &str) -> Result<Self, Problem> {
+        let org = &call.org;
         let pairs: Vec<(String, String)> =
             url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let get = |name: &str| {
@@ -56,6 +60,12 @@ impl AuthorizeRequest {
             redirect_uri: redirect_uri.clone(),
             state: state.clone(),
         };
+        if org.settings().app_state == AppState::Failing {
+            return Err(Problem::Page(OauthError::new(
+                "OAUTH_APPROVAL_ERROR_GENERIC",
+                "An unexpected error has occured during authentication. Please try again.",
+            )));
+        }
         if let Some(refusal) = not_let_in(org.settings().app_state) {
             return Err(back(refusal));
         }
@@ -95,6 +105,7 @@ impl AuthorizeRequest {
             prompt_consent: prompts("consent"),
             popup: matches!(get("display").as_deref(), Some("popup" | "touch" | "mobile")),
             query: query.to_owned(),
+            site: call.site.clone(),
             redirect_uri,
             state,
         })
@@ -125,7 +136,7 @@ impl AuthorizeRequest {
 }
 
 /// The way back to the app: parameters are added to those the redirect URI has.
-pub(super) fn callback(redirect_uri: &str, params: &[(&str, &str)], state: Option<&str>) -> Reply {
+pub(super) fn callback<T: AsRef<str>>(redirect_uri: &str, params: &[(T, T)], state: Option<&str>) -> Reply {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(params);
     if let Some(state) = state {

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 
-use super::answer::token_answer;
+use super::answer::{community, token_answer};
 use crate::auth::client::Credentials;
 use crate::auth::error::OauthError;
 use crate::auth::grants::Issued;
@@ -24,6 +24,9 @@ pub(super) async fn token(call: Call) -> Reply {
         Ok(issued) => {
             let issued = call.org.with_own_token(issued);
             let mut answer = token_answer(&call.org, &issued, &call.origin());
+            for (name, value) in community(&call.org, &call.site) {
+                answer.insert(name, value.into());
+            }
             if call.form_param("grant_type") == Some(JWT_BEARER) {
                 // The documented sample has neither.
                 answer.remove("signature");
@@ -152,7 +155,7 @@ pub(super) fn audiences(call: &Call) -> Vec<String> {
 /// Why the org does not let the app in.
 pub(super) fn not_let_in(state: AppState) -> Option<OauthError> {
     match state {
-        AppState::Installed => None,
+        AppState::Installed | AppState::Failing => None,
         AppState::Uninstalled => Some(OauthError::new("invalid_client", "app must be installed into org")),
         AppState::Blocked => Some(OauthError::new("OAUTH_APP_BLOCKED", "this app is blocked by admin")),
     }

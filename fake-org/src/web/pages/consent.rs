@@ -31,7 +31,7 @@ pub(crate) fn show(org: &Org, request: &AuthorizeRequest, user: &User) -> Reply 
         "<main>{EMBLEM}<div class=\"card\"><h1>Allow access?</h1>\
          <p><strong>{app}</strong> is asking to:</p><ul class=\"plain\">{scopes}</ul>\
          <p>Do you want to allow access for <strong>{user}</strong>?</p>\
-         <form method=\"post\" action=\"/consent\">\
+         <form method=\"post\" action=\"{site}/consent\">\
          <input type=\"hidden\" name=\"request\" value=\"{query}\">\
          <div class=\"pair\">\
          <input type=\"submit\" id=\"oadeny\" name=\"cancel\" class=\"button quiet\" value=\"Deny\">\
@@ -40,6 +40,7 @@ pub(crate) fn show(org: &Org, request: &AuthorizeRequest, user: &User) -> Reply 
          <p class=\"hint\">Not you? <a href=\"/secur/logout.jsp\">Log out</a>. You will go back to \
          <code>{callback}</code>.</p></main>",
         user = escape(&user.username),
+        site = escape(&request.site),
         query = escape(&request.query),
         callback = escape(&request.redirect_uri),
     );

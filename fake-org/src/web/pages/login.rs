@@ -18,7 +18,7 @@ pub(crate) fn show(org: &Org, request: &AuthorizeRequest, failed: Option<(&str, 
     let described = if failed.is_some() { " aria-describedby=\"error\"" } else { "" };
     let content = format!(
         "<main>{EMBLEM}<div class=\"card\"><h1>Log in</h1>{problem}\
-         <form method=\"post\" action=\"/login\">\
+         <form method=\"post\" action=\"{site}/login\">\
          <input type=\"hidden\" name=\"request\" value=\"{query}\">\
          <label for=\"username\">Username</label>\
          <input type=\"text\" id=\"username\" name=\"username\" value=\"{typed}\" autocomplete=\"username\" \
@@ -28,6 +28,7 @@ pub(crate) fn show(org: &Org, request: &AuthorizeRequest, failed: Option<(&str, 
          <input type=\"submit\" id=\"Login\" name=\"Login\" class=\"button\" value=\"Log In\">\
          </form></div>\
          <p class=\"hint\">Sample users: {names}.<br>Password for all of them: <code>{PASSWORD}</code></p></main>",
+        site = escape(&request.site),
         query = escape(&request.query),
         typed = escape(typed),
         names = names.join(", "),

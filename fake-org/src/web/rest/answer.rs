@@ -65,6 +65,16 @@ impl Answer {
         }
     }
 
+    /// JSON in lines and indented (`X-PrettyPrint: 1`).
+    pub(super) fn pretty(mut self) -> Self {
+        if let Body::Json(value) = &self.body
+            && let Ok(text) = serde_json::to_vec_pretty(value)
+        {
+            self.body = Body::Bytes("application/json;charset=UTF-8".into(), text);
+        }
+        self
+    }
+
     pub(super) fn into_reply(mut self) -> Reply {
         let mut reply = match self.body {
             Body::Empty => reply::empty(self.status),

@@ -1,5 +1,7 @@
 //! `/jobs/ingest`: create, upload, start, watch, read results.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::super::answer::{Answer, Result};
@@ -7,8 +9,11 @@ use super::super::ask::Ask;
 use super::super::by_key::key;
 use super::{DELIMITERS, LINE_ENDINGS, choice, job, wrong_state};
 use crate::data::csv;
-use crate::data::{Inner, Refusal};
+use crate::data::{Inner, Record, Refusal};
 use crate::jobs::{Ingest, Job, State, Work};
+
+/// Characters of data in the request that makes the job.
+const MOST_IN_ONE_REQUEST: usize = 100_000;
 
 const OPERATIONS: [&str; 5] = ["insert", "update", "upsert", "delete", "hardDelete"];
 
@@ -28,6 +33,7 @@ pub(in super::super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
         };
         key(object, field)?;
     }
+    let data = small(ask, &body)?;
     let now = ask.now();
     let new = Job {
         id: String::new(),
@@ -38,13 +44,28 @@ pub(in super::super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
         column_delimiter: choice(&body, "columnDelimiter", &DELIMITERS, "COMMA")?,
         line_ending: choice(&body, "lineEnding", &LINE_ENDINGS, "LF")?,
         created: now,
-        state: State::Open,
+        state: if data.is_some() { State::UploadComplete } else { State::Open },
         since: now,
         error: None,
-        work: Work::Ingest(Ingest { external_id: external_id.map(String::from), ..Ingest::default() }),
+        work: Work::Ingest(Ingest { external_id: external_id.map(String::from), data, ..Ingest::default() }),
     };
     let job = ask.org.jobs(|jobs| jobs.add(new));
     Ok(Answer::json(200, shown(ask, &job, false)))
+}
+
+/// The data of a job that was made in one request, with the job in one part of its body and the data in the other.
+fn small(ask: &Ask<'_>, body: &Record) -> Result<Option<Vec<u8>>> {
+    let in_parts = ask.header("content-type").is_some_and(|kind| kind.starts_with("multipart/"));
+    let Some(text) = body.get("content").and_then(serde_json::Value::as_str).filter(|_| in_parts) else {
+        return Ok(None);
+    };
+    let bytes = STANDARD.decode(text).unwrap_or_default();
+    if bytes.len() > MOST_IN_ONE_REQUEST {
+        // The wording is unverified.
+        let text = format!("at most {MOST_IN_ONE_REQUEST} characters with a multipart job");
+        return Err(Refusal::bad("INVALIDJOB", text).into());
+    }
+    Ok(Some(bytes))
 }
 
 fn shown(ask: &Ask<'_>, job: &Job, whole: bool) -> serde_json::Value {
