@@ -150,6 +150,13 @@ impl Builder {
         self
     }
 
+    /// Compresses answers for clients that accept gzip, as Salesforce does. Off by default, so that faults cut and change
+    /// bodies that can be read.
+    pub fn compress(mut self, on: bool) -> Self {
+        self.settings.compress = on;
+        self
+    }
+
     /// API calls allowed before `REQUEST_LIMIT_EXCEEDED`; 15,000 by default.
     pub fn api_limit(mut self, calls: u64) -> Self {
         self.settings.api_limit = calls;

@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::HashSet;
+use std::io::Read as _;
 use std::time::Duration;
 
 use salesforce_fake_org::FakeOrg;
@@ -155,4 +156,35 @@ async fn a_query_tells_its_columns() {
     assert_eq!(names(list), ["Industry", "expr0", "last"]);
     assert_eq!(list[1]["displayName"], "count(Id)");
     assert_eq!(columns("SELECT Nope FROM Account").await.error().0, "INVALID_FIELD");
+}
+
+/// Section 7.10: compressed for those who ask, and the entity tag says so.
+#[tokio::test]
+async fn answers_are_compressed_where_asked_for() {
+    let org = FakeOrg::builder().compress(true).start().await.unwrap();
+    let api = Api::of(&org);
+    let id = api.records("SELECT Id FROM Account LIMIT 1").await[0]["Id"].as_str().unwrap().to_owned();
+    let ask = async |path: &str, accept: &str| {
+        let request = api.http.get(api.url(path)).bearer_auth(&api.token);
+        request.header("accept-encoding", accept).send().await.unwrap()
+    };
+    let path = format!("/sobjects/Account/{id}");
+    let plain = ask(&path, "deflate, gzip;q=0").await;
+    assert_eq!(plain.headers().get("content-encoding"), None);
+    let tag = plain.headers()["etag"].to_str().unwrap().to_owned();
+    let plain: Value = plain.json().await.unwrap();
+    let packed = ask(&path, "deflate, gzip").await;
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    let packed_tag = packed.headers()["etag"].to_str().unwrap().to_owned();
+    assert_eq!(packed_tag, format!("{}--gzip\"", tag.strip_suffix('"').unwrap()));
+    let mut text = String::new();
+    let bytes = packed.bytes().await.unwrap();
+    flate2::read::GzDecoder::new(bytes.as_ref()).read_to_string(&mut text).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), plain);
+    // The tag of the compressed answer is good for a condition.
+    let unchanged = api.http.get(api.url(&path)).bearer_auth(&api.token).header("if-none-match", packed_tag);
+    assert_eq!(send(unchanged).await.status, 304);
+    assert!(
+        ask("/query?q=SELECT+COUNT()+FROM+Account", "gzip").await.headers().get("content-encoding").is_none()
+    );
 }

@@ -90,6 +90,8 @@ pub(crate) struct Settings {
     pub(crate) parallel_refresh: ParallelRefresh,
     pub(crate) pkce_required: bool,
     pub(crate) page_size: usize,
+    /// Answers are compressed for those who ask.
+    pub(crate) compress: bool,
     /// The answers of `/limits` and `Sforce-Limit-Info`.
     pub(crate) api_limit: u64,
     /// How long a bulk job takes.
@@ -112,6 +114,7 @@ impl Default for Settings {
             parallel_refresh: ParallelRefresh::Allowed,
             pkce_required: true,
             page_size: 2_000,
+            compress: false,
             api_limit: 15_000,
             bulk_delay: Duration::from_millis(300),
         }

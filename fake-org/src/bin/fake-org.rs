@@ -57,6 +57,12 @@ struct Args {
     /// Hand out JWT-based access tokens that live this many seconds, instead of opaque ones.
     #[arg(long)]
     jwt_access_tokens: Option<u64>,
+    /// Compress answers for clients that accept gzip.
+    #[arg(long)]
+    compress: bool,
+    /// Serve an Experience Cloud site of this name, below the login host.
+    #[arg(long)]
+    site: Option<String>,
     /// The most records of a query page.
     #[arg(long, default_value_t = 2000)]
     page_size: usize,
@@ -78,6 +84,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         .host(&args.host)
         .port(args.port)
         .tls(args.tls)
+        .compress(args.compress)
         .auto_approve(args.auto_approve)
         .rotation(!args.no_rotation)
         .rows(args.rows)
@@ -94,6 +101,9 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     }
     if let Some(username) = &args.execution_user {
         builder = builder.execution_user(username);
+    }
+    if let Some(name) = &args.site {
+        builder = builder.site(name);
     }
     if let Some(file) = &args.certificate {
         builder = builder.certificate(&std::fs::read_to_string(file)?)?;
@@ -115,6 +125,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let ready = serde_json::json!({
         "login_url": org.login_url(),
         "instance_url": org.instance_url(),
+        "site_url": org.site_url(),
         "client_id": org.client_id(),
         "client_secret": org.client_secret(),
         "organization_id": org.organization_id(),

@@ -16,6 +16,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tower::ServiceExt as _;
 
+use super::compress;
 use super::route;
 use super::spoil::{Outcome, instead, spoil};
 use crate::fault::registry::Target;
@@ -151,7 +152,11 @@ impl Hosts {
         if parallel {
             parts.extensions.insert(web::call::Parallel);
         }
-        let answer = self.handle(host, parts, body).await;
+        let packs = self.org.settings().compress && compress::is_wanted(&parts.headers);
+        let mut answer = self.handle(host, parts, body).await;
+        if packs {
+            answer = compress::compressed(answer).await;
+        }
         let outcome = match fault {
             None => Outcome::Answer(answer),
             Some(fault) => {

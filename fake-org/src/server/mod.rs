@@ -1,6 +1,7 @@
 //! The hosts: a thread with a runtime of its own, so that it lives whatever the caller's runtime does.
 
 mod body;
+mod compress;
 mod dispatch;
 mod route;
 mod socket;

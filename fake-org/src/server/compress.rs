@@ -1,0 +1,46 @@
+//! Compressed answers for those who ask for them, as Salesforce's edge sends them.
+
+use std::io::Write as _;
+
+use axum::body::Body;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, ETAG};
+use axum::http::{HeaderMap, HeaderValue, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http_body_util::BodyExt as _;
+
+/// Shorter answers are sent as they are.
+const LEAST: usize = 256;
+
+/// Whether a request takes gzip.
+pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
+    let named = |coding: &str| {
+        let (name, quality) = coding.split_once(';').unwrap_or((coding, ""));
+        name.trim().eq_ignore_ascii_case("gzip") && quality.trim() != "q=0"
+    };
+    headers
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.split(',').any(named))
+}
+
+/// The answer with its body compressed, when it is long enough. Its entity tag then says so too (`"…--gzip"`).
+pub(super) async fn compressed(answer: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = answer.into_parts();
+    let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    if bytes.len() < LEAST || parts.headers.contains_key(CONTENT_ENCODING) {
+        return Response::from_parts(parts, Body::from(bytes));
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing to memory does not fail.
+    let Ok(packed) = encoder.write_all(&bytes).and_then(|()| encoder.finish()) else {
+        return Response::from_parts(parts, Body::from(bytes));
+    };
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    let tag = parts.headers.get(ETAG).and_then(|tag| tag.to_str().ok()?.strip_suffix('"'));
+    if let Some(tag) = tag.and_then(|tag| HeaderValue::from_str(&format!("{tag}--gzip\"")).ok()) {
+        parts.headers.insert(ETAG, tag);
+    }
+    Response::from_parts(parts, Body::from(packed))
+}
