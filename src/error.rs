@@ -335,13 +335,13 @@ pub enum InvalidRequest {
     /// A record that is not written as a JSON object.
     #[error("the record is not written as a JSON object")]
     Record,
-    /// The query is longer than Salesforce accepts in an URL.
+    /// The query is longer than Salesforce accepts: 100,000 characters; tooling queries and plans have to fit into an URL.
     #[error(
-        "the query is {bytes} bytes long in the URL; Salesforce accepts about {limit}; shorten it, or split a long IN list"
+        "the query has {characters} characters; Salesforce accepts about {limit}; for a long IN list use `Query::bind_each`"
     )]
     QueryTooLong {
-        /// Its length, percent-encoded.
-        bytes: usize,
+        /// Its length.
+        characters: usize,
         /// What is accepted.
         limit: usize,
     },

@@ -96,8 +96,8 @@ pub use self::{
         InvalidApiVersion, InvalidCallOption, InvalidPath, InvalidRevision, Limit, ObjectDescription,
         ObjectSummary, Page, PicklistValue, Query, RawRequest, RawResponse, RecordError, Records, Reference,
         Referenced, Retry, Revision, SObject, SObjectHandle, SaveResult, SavedRecord, Search, SearchIn,
-        Select, Subrequest, ToRecordId, ToTarget, Tree, TreeError, TreeIds, TreeNode, TreeRefusal, Updated,
-        Upserted, VersionInfo, children, soql,
+        Select, SplitQuery, Subrequest, ToRecordId, ToTarget, Tree, TreeError, TreeIds, TreeNode,
+        TreeRefusal, Updated, Upserted, VersionInfo, children, soql,
     },
     config::{ApiConfig, Config, ConfigError, Problem, Routes, ServiceConfig, SessionMode},
     error::{Error, ErrorEntry, InvalidAnswer, InvalidRequest, Result},
@@ -107,7 +107,7 @@ pub use self::{
     id::{InvalidId, OrgId, SalesforceId, UserId},
     secret::Secret,
     web::{
-        Builder, MaybeSalesforceConn, RequireLogin, RequireLoginMiddleware, Routed, Salesforce,
+        Builder, MaybeSalesforceConn, RequireLogin, RequireLoginMiddleware, Routed, RowsAs, Salesforce,
         SalesforceConn, SalesforceMiddleware, SalesforceUser, routes,
     },
 };

@@ -28,6 +28,54 @@ async fn rows_are_streamed_as_lines_and_as_an_array() {
     }
 }
 
+#[actix_web::test]
+async fn rows_become_a_whole_answer() {
+    for rows in [0, 1, 450] {
+        let world = world(rows, 200).await;
+        let browser = world.logged_in().await;
+        let array = browser.fetch(&world.url("/exported/array")).await;
+        assert_eq!(array.header("content-type"), "application/json");
+        let array = array.json();
+        let array = array.as_array().unwrap();
+        assert_eq!(array.len() as u64, rows);
+        let lines = browser.fetch(&world.url("/exported/lines")).await;
+        assert_eq!(lines.header("content-type"), "application/x-ndjson");
+        assert_eq!(lines.body.lines().count() as u64, rows);
+        let table = browser.fetch(&world.url("/exported/csv")).await;
+        assert_eq!(table.header("content-type"), "text/csv; charset=utf-8; header=present");
+        let mut reader = csv::Reader::from_reader(table.body.as_bytes());
+        if rows > 0 {
+            assert_eq!(reader.headers().unwrap(), vec!["Name", "Phone"]);
+        }
+        let names: Vec<_> = reader.records().map(|row| row.unwrap()[0].to_owned()).collect();
+        let expected: Vec<_> = array.iter().map(|row| row["Name"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(names, expected);
+    }
+}
+
+/// A query that Salesforce refuses is an answer of its own, not half a body with status 200.
+#[actix_web::test]
+async fn a_refused_query_has_its_own_status() {
+    let world = world(1, 200).await;
+    let browser = world.logged_in().await;
+    let page = browser.fetch(&world.url("/exported/refused")).await;
+    assert_eq!(page.status, 400, "{page:?}");
+    world.org.faults().query(Fault::Status(503));
+    assert_eq!(browser.fetch(&world.url("/exported/csv")).await.status, 503);
+}
+
+/// A cell that a spreadsheet would run is made text.
+#[actix_web::test]
+async fn a_formula_in_a_record_stays_text() {
+    let world = world(0, 200).await;
+    let sf = world.connection().await;
+    sf.sobject("Account").create(&serde_json::json!({ "Name": "=cmd()", "Phone": "+1 555" })).await.unwrap();
+    let browser = world.logged_in().await;
+    let table = browser.fetch(&world.url("/exported/spreadsheet")).await.body;
+    assert_eq!(table, "Name,Phone\n'=cmd(),'+1 555\n");
+    assert_eq!(browser.fetch(&world.url("/exported/csv")).await.body, "Name,Phone\n=cmd(),+1 555\n");
+}
+
 /// What is cut off does not look complete.
 #[actix_web::test]
 async fn an_error_in_the_middle_breaks_the_answer() {

@@ -64,6 +64,39 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
         })
     }
 
+    /// The rows as CSV (`text/csv`), below a line of the fields' names: rows are structs of plain values, which are the
+    /// columns, and an `Option` that is `None` is an empty cell. Without rows the body is empty.
+    ///
+    /// Cells are written as they are, for programs. For people see
+    /// [`into_csv_for_spreadsheets`](Self::into_csv_for_spreadsheets).
+    pub fn into_csv(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+        self.table(false)
+    }
+
+    /// The rows as CSV for people who open it in a spreadsheet: a text that such a program would take for a formula, because
+    /// it begins with `=`, `+`, `-`, `@`, a tab or a line break, has a `'` before it. Numbers stay numbers.
+    pub fn into_csv_for_spreadsheets(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+        self.table(true)
+    }
+
+    fn table(self, guarded: bool) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+        let mut first = true;
+        self.ready_chunks(ROWS).flat_map(move |rows| {
+            let head = std::mem::take(&mut first);
+            let mut writer = csv::WriterBuilder::new().has_headers(head).from_writer(Vec::new());
+            let mut error = None;
+            for row in rows {
+                let row = row.and_then(|row| writer.serialize(row).map_err(|_| InvalidRequest::Csv.into()));
+                error = error.or(row.err());
+            }
+            let rows = writer.into_inner().map_err(|_| InvalidRequest::Csv.into());
+            let rows = if guarded { rows.and_then(|rows| guard(&rows)) } else { rows };
+            let rows = rows.map(Bytes::from);
+            let rows = if matches!(&rows, Ok(rows) if rows.is_empty()) { None } else { Some(rows) };
+            stream::iter(rows.into_iter().chain(error.map(Err)))
+        })
+    }
+
     fn written(self, form: Form) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
         self.ready_chunks(ROWS).flat_map(move |rows| {
             let mut out = BytesMut::new();
@@ -78,6 +111,27 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
             stream::iter(rows.into_iter().chain(error.map(Err)))
         })
     }
+}
+
+/// Takes formulas out of a table. Source: OWASP, "CSV Injection".
+fn guard(table: &[u8]) -> Result<Vec<u8>> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(table);
+    let mut writer = csv::Writer::from_writer(Vec::with_capacity(table.len() + 64));
+    for row in reader.byte_records() {
+        let row = row.map_err(|_| InvalidRequest::Csv)?;
+        for cell in &row {
+            let is_text = || std::str::from_utf8(cell).is_ok_and(|cell| cell.parse::<f64>().is_err());
+            let written = match cell.first() {
+                Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n') if is_text() => {
+                    writer.write_field([b"'", cell].concat())
+                }
+                _ => writer.write_field(cell),
+            };
+            written.map_err(|_| InvalidRequest::Csv)?;
+        }
+        writer.write_record(None::<&[u8]>).map_err(|_| InvalidRequest::Csv)?;
+    }
+    writer.into_inner().map_err(|_| InvalidRequest::Csv.into())
 }
 
 /// Rows are written with a comma before each; the very first comma becomes the array's beginning.
@@ -105,4 +159,16 @@ fn write<T: Serialize>(out: &mut BytesMut, form: Form, row: &T) -> Result<()> {
         out.put_u8(b'\n');
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        let table = "a,b\n=1+1,-5\n\"+1 (555) 0100\",@x\n\"=HYPERLINK(\"\"x\"\",1)\",1e9\n-1.5e3,\n";
+        let guarded = String::from_utf8(guard(table.as_bytes()).unwrap()).unwrap();
+        assert_eq!(guarded, "a,b\n'=1+1,-5\n'+1 (555) 0100,'@x\n\"'=HYPERLINK(\"\"x\"\",1)\",1e9\n-1.5e3,\n");
+    }
 }

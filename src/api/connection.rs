@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::{
-    ApiUsage, ApiVersion, CallOptions, Cursor, Page, Query, RawRequest, Retry, SObjectHandle, decode,
+    ApiUsage, ApiVersion, CallOptions, Cursor, Page, Query, RawRequest, Records, Retry, SObjectHandle,
+    decode,
     org::Org,
     path::ResourcePath,
     query,
@@ -200,12 +201,59 @@ impl Connection {
         Query::new(self.clone(), soql.into())
     }
 
+    /// Starts a SOQL query about what the organization's apps are made of, by the Tooling API: `ApexClass`,
+    /// `EntityDefinition` and the like.
+    ///
+    /// ```no_run
+    /// # async fn f(sf: &actix_salesforce::Connection) -> actix_salesforce::Result<()> {
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Class { name: String, api_version: f64 }
+    ///
+    /// let classes: Vec<Class> = sf.tooling_query("SELECT Name, ApiVersion FROM ApexClass").fetch_all().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn tooling_query<T>(&self, soql: impl Into<String>) -> Query<T> {
+        self.query(soql).tooling()
+    }
+
     /// Reads a further page of a query, where an earlier [`Page::next`] said it is. A cursor lives for two days.
     ///
     /// # Errors
     /// As [`Query::page`]; status 400 and `INVALID_QUERY_LOCATOR` when the cursor is gone or another user's.
     pub async fn page<T: DeserializeOwned>(&self, cursor: &Cursor) -> Result<Page<T>> {
         query::page(self, query::next_call(cursor.clone(), query::MAX_PAGE_BYTES)).await
+    }
+
+    /// The rows of a page and of all that come after it, as a stream: for the children of a row, whose first page comes with
+    /// it.
+    ///
+    /// ```no_run
+    /// # async fn f(sf: &actix_salesforce::Connection) -> actix_salesforce::Result<()> {
+    /// use actix_salesforce::Page;
+    /// use futures_util::TryStreamExt;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Account { name: String, contacts: Page<Contact> }
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Contact { last_name: String }
+    ///
+    /// let mut accounts = sf.query::<Account>("SELECT Name, (SELECT LastName FROM Contacts) FROM Account").fetch();
+    /// while let Some(account) = accounts.try_next().await? {
+    ///     // However many there are.
+    ///     let contacts: Vec<Contact> = sf.rows(account.contacts).try_collect().await?;
+    ///     println!("{}: {}", account.name, contacts.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// The items are errors as those of [`Query::fetch`].
+    pub fn rows<T: DeserializeOwned + Send + 'static>(&self, page: Page<T>) -> Records<T> {
+        Records::from_page(self.clone(), page, query::MAX_PAGE_BYTES)
     }
 
     /// The records of one kind of object. A name that cannot be one is an error of the calls that follow.

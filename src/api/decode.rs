@@ -1,7 +1,7 @@
 //! JSON out of answers and into requests.
 
 use bytes::Bytes;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
 use super::columns::MORE_CHILDREN;
@@ -10,7 +10,7 @@ use crate::{InvalidAnswer, InvalidRequest};
 const NOT_UTF8: &str = "the body is not JSON in UTF-8";
 
 /// Reads a body straight into its type; nesting deeper than 128 is refused by the parser.
-pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, InvalidAnswer> {
+pub(crate) fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidAnswer> {
     // Checked once: the parser would do it for each string, at several times the cost.
     let text = std::str::from_utf8(body).map_err(|_| InvalidAnswer::Json(NOT_UTF8.to_owned()))?;
     serde_json::from_str(text).map_err(|error| InvalidAnswer::Json(describe(&error)))
@@ -51,8 +51,6 @@ fn describe(error: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Debug, Deserialize)]

@@ -14,6 +14,7 @@ mod decode;
 mod describe;
 mod duplicates;
 mod info;
+mod long_soql;
 mod name;
 mod org;
 mod path;
@@ -28,6 +29,7 @@ mod send;
 mod shared;
 mod sobject;
 pub mod soql;
+mod split;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -58,6 +60,7 @@ pub use self::{
         AssignmentRule, Blob, BlobUpload, DuplicateRules, InvalidRevision, Revision, SObjectHandle,
         ToRecordId, Upserted,
     },
+    split::SplitQuery,
     usage::ApiUsage,
     version::{ApiVersion, InvalidApiVersion},
 };

@@ -110,6 +110,13 @@ impl ResourcePath {
     }
 }
 
+impl fmt::Display for ResourcePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)?;
+        if self.query.is_empty() { Ok(()) } else { write!(f, "?{}", self.query) }
+    }
+}
+
 /// RFC 3986, section 3.3: the characters of a segment, percent-encodings, and `extra`.
 fn check_characters(text: &str, extra: &[u8]) -> Result<(), InvalidPath> {
     let mut rest = text.as_bytes();

@@ -3,25 +3,23 @@
 use std::marker::PhantomData;
 
 use futures_util::TryStreamExt;
-use reqwest::header::HeaderValue;
+use reqwest::{Method, header::HeaderValue};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _},
 };
 
 use super::{
-    Connection, Cursor, Records, decode,
+    Connection, Cursor, Records, long_soql,
     path::ResourcePath,
     send::{Call, MAX_ANSWER},
-    soql::{Binds, ToSoql},
+    soql::{BindError, Binds, SoqlLiteral, ToSoql},
 };
 use crate::{Error, InvalidAnswer, InvalidRequest, Result};
 
 /// The largest page that is read unless the query says otherwise.
 pub(crate) const MAX_PAGE_BYTES: usize = MAX_ANSWER;
-/// What Salesforce accepts for an URL and its headers is 16,384 bytes; the rest is for the other headers.
-/// Source: Salesforce Developer Limits and Allocations Quick Reference, "API Request Limits".
-const MAX_URL_AND_TOKEN: usize = 16_000;
+const TOOLING: &str = "tooling/query";
 
 /// A SOQL query, made by [`Connection::query`].
 ///
@@ -51,6 +49,24 @@ impl<T> Query<T> {
         }
     }
 
+    /// The text, with its placeholders.
+    pub(super) fn text(&self) -> &str {
+        &self.soql
+    }
+
+    /// The text, with its values.
+    pub(super) fn rendered(&self) -> Result<String, BindError> {
+        self.binds.render(&self.soql)
+    }
+
+    /// The same query with this list bound.
+    pub(super) fn part(&self, name: &str, list: String) -> Self {
+        let mut binds = self.binds.clone();
+        binds.push_literal(name, SoqlLiteral::list(list));
+        let (connection, soql) = (self.connection.clone(), self.soql.clone());
+        Self { connection, soql, binds, row: PhantomData, ..*self }
+    }
+
     pub(super) fn with_soql(mut self, soql: String) -> Self {
         self.soql = soql;
         self
@@ -65,9 +81,17 @@ impl<T> Query<T> {
         self
     }
 
-    /// Finds deleted and archived rows, too.
+    /// Asks for what the app is made of: the objects of the Tooling API.
+    pub(super) fn tooling(mut self) -> Self {
+        self.resource = TOOLING;
+        self
+    }
+
+    /// Finds deleted and archived rows, too. (A tooling query finds none.)
     pub fn include_deleted(mut self) -> Self {
-        self.resource = "queryAll";
+        if self.resource != TOOLING {
+            self.resource = "queryAll";
+        }
         self
     }
 
@@ -88,17 +112,26 @@ impl<T> Query<T> {
         let soql = self.binds.render(&self.soql)?;
         let mut path = ResourcePath::versioned(self.connection.api_version(), self.resource)?;
         path.push_query("q", &soql);
-        let limit = MAX_URL_AND_TOKEN.saturating_sub(self.connection.grant().current()?.bearer.len());
-        if path.query_bytes() > limit {
-            return Err(InvalidRequest::QueryTooLong { bytes: path.query_bytes(), limit }.into());
-        }
-        let mut call = Call::get(path);
+        let options = self.batch_size.map(|rows| format!("batchSize={rows}"));
+        let mut call = if path.query_bytes() <= long_soql::LONG {
+            Call::get(path)
+        } else if soql.chars().count() <= long_soql::MAX_CHARACTERS && self.resource != TOOLING {
+            long_soql::call(&self.connection, &path, options.as_deref())?
+        } else {
+            // Composite takes no tooling queries.
+            return Err(self.too_long(&soql));
+        };
         call.max_bytes = self.max_page_bytes;
-        if let Some(rows) = self.batch_size {
-            let value = HeaderValue::try_from(format!("batchSize={rows}")).map_err(Error::internal)?;
+        if let Some(options) = options {
+            let value = HeaderValue::try_from(options).map_err(Error::internal)?;
             call.headers.insert("sforce-query-options", value);
         }
         Ok(call)
+    }
+
+    fn too_long(&self, soql: &str) -> Error {
+        let limit = if self.resource == TOOLING { long_soql::LONG } else { long_soql::MAX_CHARACTERS };
+        InvalidRequest::QueryTooLong { characters: soql.chars().count(), limit }.into()
     }
 
     /// The query with its values in place.
@@ -218,6 +251,10 @@ impl<T: DeserializeOwned> Query<T> {
         let soql = self.binds.render(&self.soql)?;
         let mut path = ResourcePath::versioned(self.connection.api_version(), "query")?;
         path.push_query("explain", &soql);
+        // Composite is not documented for plans.
+        if path.query_bytes() > 2 * long_soql::LONG - 1_024 {
+            return Err(self.too_long(&soql));
+        }
         self.connection.read(path).await
     }
 
@@ -235,8 +272,10 @@ impl<T: DeserializeOwned> Query<T> {
 
 /// Asks for one page.
 pub(super) async fn page<T: DeserializeOwned>(connection: &Connection, call: Call) -> Result<Page<T>> {
+    // Pages are read with GET; only a long query is not.
+    let is_long = call.method == Method::POST;
     let answer = connection.send(call).await?;
-    let page: RawPage<T> = decode::json(&answer.body)?;
+    let page: RawPage<T> = long_soql::read(is_long, &answer.body)?;
     Ok(Page::try_from(page)?)
 }
 
@@ -298,7 +337,7 @@ impl<T> TryFrom<RawPage<T>> for Page<T> {
 }
 
 /// Counts the rows of a query, so that missing ones are noticed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Progress {
     got: u64,
     is_count: bool,

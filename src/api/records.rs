@@ -31,6 +31,8 @@ pub struct Records<T> {
 /// What comes after the rows that are here.
 enum After<T> {
     Ask(Box<Call>),
+    /// A page that came with something else.
+    Take(Box<Page<T>>),
     Asked(Ahead<T>),
     Fail(Error),
     End,
@@ -69,6 +71,19 @@ impl<T: DeserializeOwned + Send + 'static> Records<T> {
         Self { connection, rows: Vec::new().into_iter(), after, max_page_bytes, progress }
     }
 
+    /// The rows of a page that is here, and of those after it.
+    pub(super) fn from_page(connection: Connection, page: Page<T>, max_page_bytes: usize) -> Self {
+        let after = After::Take(Box::new(page));
+        let progress = Progress::default();
+        Self { connection, rows: Vec::new().into_iter(), after, max_page_bytes, progress }
+    }
+
+    /// Waits until the first page is here, so that what is wrong with a query is known before anything is answered.
+    pub(crate) async fn ready(mut self) -> Result<Self> {
+        std::future::poll_fn(|context| self.poll_page(context)).await?;
+        Ok(self)
+    }
+
     fn ask(&self, call: Call) -> After<T> {
         let connection = self.connection.clone();
         match Handle::try_current() {
@@ -91,28 +106,39 @@ impl<T: DeserializeOwned + Send + 'static> Records<T> {
     }
 }
 
+impl<T: DeserializeOwned + Send + 'static> Records<T> {
+    /// Waits for a row: whether there is one.
+    fn poll_page(&mut self, context: &mut Context<'_>) -> Poll<Result<bool>> {
+        loop {
+            if self.rows.len() > 0 {
+                return Poll::Ready(Ok(true));
+            }
+            if let After::Asked(ahead) = &mut self.after {
+                match ready!(Pin::new(&mut ahead.0).poll(context)) {
+                    Ok(Ok(page)) => self.turn(page),
+                    Ok(Err(error)) => self.after = After::Fail(error),
+                    Err(error) => self.after = After::Fail(Error::internal(error)),
+                }
+                continue;
+            }
+            match std::mem::replace(&mut self.after, After::End) {
+                After::Ask(call) => self.after = self.ask(*call),
+                After::Take(page) => self.turn(*page),
+                After::Fail(error) => return Poll::Ready(Err(error)),
+                After::Asked(_) | After::End => return Poll::Ready(Ok(false)),
+            }
+        }
+    }
+}
+
 impl<T: DeserializeOwned + Send + 'static> Stream for Records<T> {
     type Item = Result<T>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        loop {
-            if let Some(row) = this.rows.next() {
-                return Poll::Ready(Some(Ok(row)));
-            }
-            if let After::Asked(ahead) = &mut this.after {
-                match ready!(Pin::new(&mut ahead.0).poll(context)) {
-                    Ok(Ok(page)) => this.turn(page),
-                    Ok(Err(error)) => this.after = After::Fail(error),
-                    Err(error) => this.after = After::Fail(Error::internal(error)),
-                }
-                continue;
-            }
-            match std::mem::replace(&mut this.after, After::End) {
-                After::Ask(call) => this.after = this.ask(*call),
-                After::Fail(error) => return Poll::Ready(Some(Err(error))),
-                After::Asked(_) | After::End => return Poll::Ready(None),
-            }
+        match ready!(this.poll_page(context)) {
+            Ok(_) => Poll::Ready(this.rows.next().map(Ok)),
+            Err(error) => Poll::Ready(Some(Err(error))),
         }
     }
 

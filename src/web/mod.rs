@@ -14,6 +14,7 @@ mod protected;
 mod require;
 pub(crate) mod return_to;
 pub mod routes;
+mod rows;
 mod salesforce;
 mod session;
 #[cfg(feature = "test-util")]
@@ -23,5 +24,6 @@ pub use self::{
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
     middleware::{Routed, SalesforceMiddleware},
     require::{RequireLogin, RequireLoginMiddleware},
+    rows::RowsAs,
     salesforce::{Builder, Salesforce},
 };

@@ -2,7 +2,9 @@
 
 use std::{net::TcpListener, sync::mpsc, thread};
 
-use actix_salesforce::{MaybeSalesforceConn, RequireLogin, Salesforce, SalesforceConn, SalesforceUser};
+use actix_salesforce::{
+    MaybeSalesforceConn, RequireLogin, RowsAs, Salesforce, SalesforceConn, SalesforceUser,
+};
 use actix_web::{
     App, HttpResponse, HttpServer, Responder,
     dev::{self, ServerHandle},
@@ -73,6 +75,7 @@ pub fn routes(app: &mut web::ServiceConfig) {
         .service(names)
         .service(impatient)
         .service(streamed)
+        .service(exported)
         .service(cached)
         .service(session)
         .service(
@@ -133,6 +136,29 @@ async fn streamed(sf: SalesforceConn, form: web::Path<String>) -> impl Responder
         "array" => HttpResponse::Ok().content_type("application/json").streaming(rows.into_json_array()),
         _ => HttpResponse::Ok().content_type("application/x-ndjson").streaming(rows.into_ndjson()),
     }
+}
+
+#[derive(serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Exported {
+    name: String,
+    phone: Option<String>,
+}
+
+/// Every account, as a whole answer.
+#[get("/exported/{form}")]
+async fn exported(sf: SalesforceConn, form: web::Path<String>) -> actix_salesforce::Result<HttpResponse> {
+    let soql = match form.as_str() {
+        "refused" => "SELECT Name, Nonsense FROM Account",
+        _ => "SELECT Name, Phone FROM Account ORDER BY Name",
+    };
+    let rows_as = match form.as_str() {
+        "csv" => RowsAs::Csv,
+        "spreadsheet" => RowsAs::CsvForSpreadsheets,
+        "array" => RowsAs::JsonArray,
+        _ => RowsAs::Ndjson,
+    };
+    sf.query::<Exported>(soql).fetch().respond(rows_as).await
 }
 
 /// A protected answer whose handler allows caching.

@@ -34,6 +34,9 @@ pub enum BindError {
         "a placeholder is a colon and a name, with nothing touching it; for LAST_N_DAYS:n bind a `DateLiteral`"
     )]
     Placeholder,
+    /// A query over a list that is asked in parts would not have the same rows.
+    #[error("this query cannot be asked in parts: {0}")]
+    NotInParts(&'static str),
     /// A string in the query's text has no end.
     #[error("a quoted string in the query has no end")]
     UnclosedString,
@@ -69,6 +72,18 @@ enum Kind {
 impl SoqlLiteral {
     pub(super) fn one(literal: String) -> Self {
         Self(Kind::One(literal))
+    }
+
+    /// A finished list.
+    pub(crate) fn list(literal: String) -> Self {
+        Self(Kind::List(literal))
+    }
+
+    pub(super) fn into_one(self) -> Result<String, InvalidValue> {
+        match self.0 {
+            Kind::One(literal) => Ok(literal),
+            Kind::List(_) => Err(InvalidValue::NestedList),
+        }
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -173,7 +188,7 @@ impl<T: ToSoql> ToSoql for [T] {
         }
         let mut list = String::from("(");
         for (index, value) in self.iter().enumerate() {
-            let Kind::One(literal) = value.to_soql()?.0 else { return Err(InvalidValue::NestedList) };
+            let literal = value.to_soql()?.into_one()?;
             if index > 0 {
                 list.push(',');
             }
@@ -221,6 +236,11 @@ pub(crate) struct Binds(Vec<(String, Result<SoqlLiteral, InvalidValue>)>);
 impl Binds {
     pub(crate) fn push(&mut self, name: &str, value: &(impl ToSoql + ?Sized)) {
         self.0.push((name.to_owned(), value.to_soql()));
+    }
+
+    /// Binds a literal that is finished.
+    pub(crate) fn push_literal(&mut self, name: &str, literal: SoqlLiteral) {
+        self.0.push((name.to_owned(), Ok(literal)));
     }
 
     /// The query with its values in place.

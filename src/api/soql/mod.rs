@@ -21,6 +21,7 @@ mod bind;
 mod date;
 mod like;
 mod scan;
+mod split;
 
 pub use self::{
     bind::{BindError, InvalidValue, SoqlLiteral, ToSoql},
@@ -29,4 +30,7 @@ pub use self::{
 };
 pub use super::name::{FieldName, InvalidName, ObjectName};
 
-pub(crate) use self::bind::Binds;
+pub(crate) use self::{
+    bind::Binds,
+    split::{Members, check as check_split},
+};

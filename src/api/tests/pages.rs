@@ -67,7 +67,7 @@ async fn a_query_that_does_not_fit_its_values_or_the_url_is_not_sent() {
     assert!(matches!(error, Error::Bind(BindError::Unbound(_))), "{error}");
     let error = sf.query::<Row>("X IN :x").bind("x", Vec::<i32>::new()).fetch_one().await.unwrap_err();
     assert!(matches!(error, Error::Bind(BindError::Value { .. })), "{error}");
-    let ids = vec!["001D000000IqhSLIAZ"; 2000];
+    let ids = vec!["001D000000IqhSLIAZ"; 5000];
     let error = sf.query::<Row>("X IN :x").bind("x", ids).page().await.unwrap_err();
     assert!(matches!(error, Error::InvalidRequest(InvalidRequest::QueryTooLong { .. })), "{error}");
     assert!(server.lines().is_empty());

@@ -1,0 +1,60 @@
+//! A query's rows as the answer to a request.
+
+use actix_web::{HttpResponse, http::header};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Records, Result};
+
+const CSV: &str = "text/csv; charset=utf-8; header=present";
+
+/// How rows are written into an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RowsAs {
+    /// One JSON object a line: `application/x-ndjson`.
+    Ndjson,
+    /// One JSON array: `application/json`.
+    JsonArray,
+    /// CSV below a line of names: `text/csv`. For structs of plain values.
+    Csv,
+    /// CSV for people, without formulas: see [`Records::into_csv_for_spreadsheets`].
+    CsvForSpreadsheets,
+}
+
+impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
+    /// An answer with all rows, sent while they are read: memory is needed for two pages, however many rows there are.
+    ///
+    /// The first page is waited for, so that a query that Salesforce refuses is an error with its own status. A later error
+    /// ends the body without its proper end: the client sees the connection break, and takes nothing for the whole.
+    ///
+    /// ```no_run
+    /// # use serde::{Deserialize, Serialize};
+    /// use actix_salesforce::{Result, RowsAs, SalesforceConn};
+    /// use actix_web::{HttpResponse, get};
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Account { #[serde(rename = "Name")] name: String }
+    ///
+    /// #[get("/accounts.csv")]
+    /// async fn export(sf: SalesforceConn) -> Result<HttpResponse> {
+    ///     sf.query::<Account>("SELECT Name FROM Account").fetch().respond(RowsAs::Csv).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the first page: see [`Query::page`](crate::Query::page).
+    pub async fn respond(self, rows_as: RowsAs) -> Result<HttpResponse> {
+        let rows = self.ready().await?;
+        let mut answer = HttpResponse::Ok();
+        Ok(match rows_as {
+            RowsAs::Ndjson => answer.content_type("application/x-ndjson").streaming(rows.into_ndjson()),
+            RowsAs::JsonArray => {
+                answer.content_type(header::ContentType::json()).streaming(rows.into_json_array())
+            }
+            RowsAs::Csv => answer.content_type(CSV).streaming(rows.into_csv()),
+            RowsAs::CsvForSpreadsheets => {
+                answer.content_type(CSV).streaming(rows.into_csv_for_spreadsheets())
+            }
+        })
+    }
+}

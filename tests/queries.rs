@@ -1,0 +1,211 @@
+//! Queries that need more than an URL: long texts, long lists, children beyond their first page; and what is said of them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+mod support;
+
+use actix_salesforce::{Error, InvalidRequest, Page, soql::BindError};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use salesforce_fake_org::{FakeOrg, Fault};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use support::{ADA, World};
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Account {
+    name: String,
+}
+
+async fn world(rows: u64, page: usize) -> World {
+    let org = FakeOrg::builder().rows(rows).page_size(page).start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    World::around(org, |builder| builder).await
+}
+
+/// Beyond what an URL takes the text goes in a body; further pages are read as ever.
+#[actix_web::test]
+async fn a_long_query_is_asked_in_a_body() {
+    let world = world(450, 200).await;
+    let sf = world.connection().await;
+    let all: Vec<Account> = sf.query("SELECT Name FROM Account").fetch_all().await.unwrap();
+    let mut names: Vec<String> = all.iter().map(|account| account.name.clone()).collect();
+    names.extend((0..1_500).map(|n| format!("nobody's name {n}, with ä and '")));
+    let query = || sf.query::<Account>("SELECT Name FROM Account WHERE Name IN :names").bind("names", &names);
+    world.org.clear_requests();
+    let mut found: Vec<_> = query().batch_size(200).fetch_all().await.unwrap();
+    found.sort();
+    let mut all = all;
+    all.sort();
+    assert_eq!(found, all);
+    let asked: Vec<_> =
+        world.org.requests().iter().map(|request| format!("{} {}", request.method, request.path)).collect();
+    assert_eq!(asked[0], "POST /services/data/v66.0/composite");
+    assert!(
+        asked.len() == 3
+            && asked[1..].iter().all(|line| line.starts_with("GET /services/data/v66.0/query/01g"))
+    );
+    assert_eq!(query().count().await.unwrap(), 450);
+    assert!(query().fetch_optional().await.unwrap().is_some());
+    assert_eq!(query().page().await.unwrap().records.len(), 200);
+
+    let id = sf.sobject("Account").create(&json!({ "Name": "Gone" })).await.unwrap();
+    sf.sobject("Account").delete(id).await.unwrap();
+    names.push("Gone".into());
+    let query = || sf.query::<Account>("SELECT Name FROM Account WHERE Name IN :names").bind("names", &names);
+    assert_eq!(query().include_deleted().count().await.unwrap(), 451);
+    assert_eq!(query().count().await.unwrap(), 450);
+}
+
+#[actix_web::test]
+async fn a_long_query_fails_as_a_short_one() {
+    let world = world(3, 200).await;
+    let sf = world.connection().await;
+    let names = vec!["x".repeat(100); 200];
+    let query = |field: &str| {
+        sf.query::<Account>(format!("SELECT {field} FROM Account WHERE Name IN :names")).bind("names", &names)
+    };
+    let error = query("Nonsense").fetch_all().await.unwrap_err();
+    assert_eq!((error.status(), error.entries()[0].code.as_str()), (Some(400), "INVALID_FIELD"), "{error:?}");
+    // It is a read: asked again when its answer is lost.
+    world.org.faults().path("/services/data/v66.0/composite", Fault::LoseAnswer.once());
+    assert_eq!(query("Name").fetch_all().await.unwrap(), []);
+    for fault in [
+        Fault::Garbage,
+        Fault::Html,
+        Fault::Empty200,
+        Fault::Json(json!({ "compositeResponse": [] })),
+        Fault::Json(json!({ "compositeResponse": [{ "httpStatusCode": 200, "body": null }] })),
+        Fault::MergeJson(json!({ "compositeResponse": 5 })),
+    ] {
+        world.org.faults().clear();
+        world.org.faults().path("/services/data/v66.0/composite", fault.clone());
+        let error = query("Name").fetch_all().await.unwrap_err();
+        assert!(matches!(error, Error::InvalidAnswer(_)), "{fault:?}: {error:?}");
+    }
+    world.org.faults().clear();
+    world.org.clear_requests();
+    let names = vec!["x".repeat(100); 1_000];
+    for error in [
+        sf.query::<Account>("SELECT Name FROM Account WHERE Name IN :n").bind("n", &names).fetch_all().await,
+        sf.tooling_query::<Account>("SELECT Name FROM ApexClass WHERE Name IN :n")
+            .bind("n", &names[..200])
+            .fetch_all()
+            .await,
+    ] {
+        assert!(
+            matches!(error, Err(Error::InvalidRequest(InvalidRequest::QueryTooLong { .. }))),
+            "{error:?}"
+        );
+    }
+    let plan = sf
+        .query::<Account>("SELECT Name FROM Account WHERE Name IN :n")
+        .bind("n", &names[..200])
+        .explain()
+        .await;
+    assert!(matches!(plan, Err(Error::InvalidRequest(InvalidRequest::QueryTooLong { .. }))));
+    assert!(world.org.requests().is_empty());
+}
+
+/// A list of any length; each row once, also when its value is there twice or in another case.
+#[actix_web::test]
+async fn a_list_that_fits_no_query_is_asked_in_parts() {
+    let world = world(300, 200).await;
+    let sf = world.connection().await;
+    let all: Vec<Account> = sf.query("SELECT Name FROM Account").fetch_all().await.unwrap();
+    let names: Vec<String> = all.iter().map(|account| account.name.clone()).collect();
+    let mut list: Vec<String> = (0..9_000).map(|n| format!("nobody's name {n}")).collect();
+    list.extend(names.iter().cloned());
+    list.extend(names.iter().map(|name| name.to_uppercase()));
+    list.extend(names.iter().cloned());
+    world.org.clear_requests();
+    let query = |soql: &str| sf.query::<Account>(soql).bind("phone", "none").bind_each("names", &list);
+    const SOQL: &str = "SELECT Name FROM Account WHERE Name IN :names AND Phone != :phone";
+    let mut found: Vec<_> = query(SOQL).fetch_all().await.unwrap();
+    found.sort();
+    let mut all = all;
+    all.sort();
+    assert_eq!(found, all);
+    let posts = world.org.requests().iter().filter(|request| request.method == "POST").count();
+    assert!((2..6).contains(&posts), "{posts} parts");
+    assert_eq!(query(SOQL).count().await.unwrap(), 300);
+
+    world.org.clear_requests();
+    for soql in [
+        "SELECT Name FROM Account WHERE Name IN :names AND Phone != :phone LIMIT 5",
+        "SELECT Name FROM Account WHERE Name NOT IN :names AND Phone != :phone",
+        "SELECT Name FROM Account WHERE Name IN :names OR Phone != :phone",
+    ] {
+        let error = query(soql).fetch_all().await.unwrap_err();
+        assert!(matches!(error, Error::Bind(BindError::NotInParts(_))), "{soql}: {error:?}");
+    }
+    let none = Vec::<String>::new();
+    let empty = sf.query::<Account>("SELECT Name FROM Account WHERE Name IN :n").bind_each("n", none);
+    assert!(matches!(empty.fetch_all().await, Err(Error::Bind(BindError::Value { .. }))));
+    assert!(world.org.requests().is_empty());
+
+    world.org.faults().path("/services/data/v66.0/composite", Fault::Status(500).times(9).skip(1));
+    let rows: Vec<_> = query(SOQL).fetch().collect().await;
+    assert!(
+        rows.last().unwrap().is_err() && rows.iter().filter(|row| row.is_err()).count() == 1,
+        "it ends with the error"
+    );
+}
+
+/// Children beyond the first page of their parent.
+#[actix_web::test]
+async fn children_are_followed_beyond_their_first_page() {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Parent {
+        name: String,
+        contacts: Page<Contact>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Contact {
+        last_name: String,
+    }
+    let world = World::start().await;
+    let sf = world.connection().await;
+    let parent = sf.sobject("Account").create(&json!({ "Name": "Parent" })).await.unwrap();
+    let new = (0..450).map(|n| json!({ "LastName": format!("Child {n:03}"), "AccountId": parent }));
+    let new: Vec<_> = new.collect();
+    assert!(sf.sobject("Contact").create_many(&new).await.unwrap().iter().all(Result::is_ok));
+    let parent: Parent = sf
+        .query("SELECT Name, (SELECT LastName FROM Contacts ORDER BY LastName) FROM Account WHERE Id = :id")
+        .bind("id", parent)
+        .fetch_one()
+        .await
+        .unwrap();
+    assert_eq!(parent.name, "Parent");
+    let children: Vec<Contact> = sf.rows(parent.contacts).try_collect().await.unwrap();
+    assert_eq!(children.len(), 450);
+    assert!(children.iter().enumerate().all(|(n, child)| child.last_name == format!("Child {n:03}")));
+
+    // A first page with more behind it, and one whose next page is gone.
+    world.org.set_page_size(200);
+    let page: Page<Contact> = sf.query("SELECT LastName FROM Contact").page().await.unwrap();
+    assert!(page.next.is_some());
+    let total = page.total_size.unwrap();
+    assert_eq!(sf.rows(page).try_collect::<Vec<_>>().await.unwrap().len() as u64, total);
+    let page: Page<Contact> = sf.query("SELECT LastName FROM Contact").page().await.unwrap();
+    world.org.close_cursors();
+    let rows: Vec<Result<Contact, Error>> = sf.rows(page).collect().await;
+    let error = rows.into_iter().last().unwrap().err().unwrap();
+    assert_eq!(error.entries()[0].code, "INVALID_QUERY_LOCATOR");
+    // A page that is shorter than it says.
+    let short: Page<Value> =
+        serde_json::from_value(json!({ "totalSize": 3, "done": true, "records": [{}] })).unwrap();
+    assert!(sf.rows(short).try_collect::<Vec<_>>().await.is_err());
+}
+
+#[actix_web::test]
+async fn rows_are_counted() {
+    let world = World::start().await;
+    let sf = world.connection().await;
+    let all = sf.query::<()>("SELECT COUNT() FROM Account").count().await.unwrap();
+    assert_eq!(sf.query::<()>("SELECT Id FROM Account").count().await.unwrap(), all);
+    assert!(sf.query::<()>("SELECT COUNT() FROM Nonsense").count().await.is_err());
+    let groups: Vec<Value> =
+        sf.query("SELECT Industry, COUNT(Id) n FROM Account GROUP BY Industry").fetch_all().await.unwrap();
+    assert_eq!(groups.iter().map(|group| group["n"].as_u64().unwrap()).sum::<u64>(), all);
+}
