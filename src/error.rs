@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
+#[cfg(feature = "bulk")]
+use crate::JobState;
 use crate::{
     InvalidId, SalesforceId,
     api::{ApiUsage, BindError, Duplicates, InvalidName, InvalidPath},
@@ -98,6 +100,24 @@ pub enum Error {
         /// How many calls there were.
         usage: ApiUsage,
     },
+    /// A job of the Bulk API was given up by Salesforce, or stopped by someone.
+    #[cfg(feature = "bulk")]
+    #[error("job {id} ended as {state:?}")]
+    JobFailed {
+        /// The job.
+        id: String,
+        /// How it ended.
+        state: JobState,
+        /// What Salesforce said of it.
+        entries: Vec<ErrorEntry>,
+    },
+    /// A job of the Bulk API did not end in the time that there was for it. It goes on.
+    #[cfg(feature = "bulk")]
+    #[error("job {id} has not ended yet; it goes on, and can be asked for again by its id")]
+    JobUnfinished {
+        /// The job.
+        id: String,
+    },
     /// An external id value belongs to several records, so that none of them was read or written.
     #[error("the external id matches {} records; use one of their ids", candidates.len())]
     MultipleChoices {
@@ -162,6 +182,8 @@ impl Error {
             Self::Api { entries, .. }
             | Self::SessionRefused { entries, .. }
             | Self::LimitExceeded { entries, .. } => entries,
+            #[cfg(feature = "bulk")]
+            Self::JobFailed { entries, .. } => entries,
             _ => &[],
         }
     }
@@ -314,6 +336,9 @@ pub enum InvalidRequest {
     /// A record cannot be a row of CSV: it is no struct or map of plain values, or has other fields than the one before.
     #[error("the record cannot be written as a row of CSV")]
     Csv,
+    /// What is to be loaded could not be read where it comes from.
+    #[error("what is to be loaded could not be read")]
+    Source(#[source] Box<dyn StdError + Send + Sync>),
     /// Not an HTTP method.
     #[error("this is not an HTTP method")]
     Method,

@@ -85,7 +85,9 @@ pub mod store;
 mod web;
 
 #[cfg(feature = "bulk")]
-pub use self::api::{Bulk, BulkRecords, IngestError, IngestJob, JobInfo, JobState, Loaded, Refused};
+pub use self::api::{
+    Bulk, BulkRecords, ColumnDelimiter, IngestError, IngestJob, JobInfo, JobState, Loaded, QueryJob, Refused,
+};
 #[cfg(feature = "test-util")]
 pub use self::web::test;
 pub use self::{

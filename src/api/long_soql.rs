@@ -54,7 +54,8 @@ struct PartAnswer<'a> {
     http_status_code: u16,
 }
 
-/// The call that asks for `query`, a path with its SOQL, in its body.
+/// The call that asks for `query`, a path with its SOQL, in its body. The path is percent-encoded, so that no value in it can
+/// be taken for a reference (`@{…}`).
 pub(super) fn call(connection: &Connection, query: &ResourcePath, options: Option<&str>) -> Result<Call> {
     let part = Part {
         method: "GET",

@@ -36,7 +36,9 @@ mod usage;
 mod version;
 
 #[cfg(feature = "bulk")]
-pub use self::bulk::{Bulk, BulkRecords, IngestError, IngestJob, JobInfo, JobState, Loaded, Refused};
+pub use self::bulk::{
+    Bulk, BulkRecords, ColumnDelimiter, IngestError, IngestJob, JobInfo, JobState, Loaded, QueryJob, Refused,
+};
 pub use self::{
     call_options::{CallOptions, InvalidCallOption},
     collections::{RecordError, SaveResult, SavedRecord},

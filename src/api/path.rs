@@ -105,6 +105,12 @@ impl ResourcePath {
         }
     }
 
+    /// Whether this path begins with that one, which ends with a slash.
+    #[cfg(feature = "bulk")]
+    pub(crate) fn is_below(&self, other: &Self) -> bool {
+        self.path.starts_with(&other.path)
+    }
+
     pub(crate) fn query_bytes(&self) -> usize {
         self.query.len()
     }

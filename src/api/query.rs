@@ -158,11 +158,11 @@ impl<T> Query<T> {
     /// first page of another query.
     ///
     /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/doc.rs"));
-    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> { let (_org, _app, sf) = connect().await?;
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
     /// let accounts = sf.query::<()>("SELECT COUNT() FROM Account WHERE Name LIKE :name").bind("name", "A%").count().await?;
     /// # assert!(accounts > 0);
-    /// # Ok(()) }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors

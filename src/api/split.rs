@@ -29,12 +29,12 @@ impl<T> Query<T> {
     /// [`bind`](Self::bind) is enough, and knows no such rules.
     ///
     /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/support/doc.rs"));
-    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> { let (_org, _app, sf) = connect().await?;
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
     /// let names: Vec<String> = (0..20_000).map(|n| format!("Customer {n}")).collect();
     /// let known: Vec<serde_json::Value> =
     ///     sf.query("SELECT Id, Name FROM Account WHERE Name IN :names").bind_each("names", &names).fetch_all().await?;
-    /// # Ok(()) }
+    /// # Ok(()) });
     /// ```
     ///
     /// Bind all other values before.

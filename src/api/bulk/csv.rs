@@ -1,5 +1,7 @@
 //! Records as CSV, as the Bulk API writes and reads it.
 
+use std::collections::VecDeque;
+
 use ::csv::{ReaderBuilder, StringRecord, Terminator, Writer, WriterBuilder};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
@@ -38,37 +40,60 @@ impl Chunk {
     }
 }
 
-/// The rows of an answer.
+/// A row.
+pub(super) fn one<T: DeserializeOwned>(
+    record: &StringRecord,
+    head: &StringRecord,
+) -> Result<T, ::csv::Error> {
+    record.deserialize(Some(head))
+}
+
+/// A row, read as two things. (Not by flattening one into the other: serde then guesses at types, and a name of digits is
+/// no text any more.)
+pub(super) fn two<M: DeserializeOwned, T: DeserializeOwned>(
+    record: &StringRecord,
+    head: &StringRecord,
+) -> Result<(M, T), ::csv::Error> {
+    Ok((record.deserialize(Some(head))?, record.deserialize(Some(head))?))
+}
+
+/// Reads the rows of a whole answer.
 pub(super) fn rows<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<T>, InvalidAnswer> {
-    read(body, |record, head| record.deserialize(Some(head)))
+    let mut rows = VecDeque::new();
+    read_into(body, &mut None, 0, one, &mut rows)?;
+    Ok(rows.into())
 }
 
-/// The rows of an answer, each read as two things. (Not by flattening one into the other: serde then guesses at types, and
-/// a name of digits is no text any more.)
-pub(super) fn double_rows<M, T>(body: &[u8]) -> Result<Vec<(M, T)>, InvalidAnswer>
-where
-    M: DeserializeOwned,
-    T: DeserializeOwned,
-{
-    read(body, |record, head| Ok((record.deserialize(Some(head))?, record.deserialize(Some(head))?)))
-}
-
-fn read<T>(
-    body: &[u8],
-    row: impl Fn(&StringRecord, &StringRecord) -> Result<T, ::csv::Error>,
-) -> Result<Vec<T>, InvalidAnswer> {
-    let mut reader = ReaderBuilder::new().from_reader(body);
-    let head = reader.headers().map_err(|error| describe(&error, 0))?.clone();
-    let mut rows = Vec::new();
-    for (number, record) in reader.records().enumerate() {
-        let read = record.and_then(|record| row(&record, &head));
-        rows.push(read.map_err(|error| describe(&error, number + 1))?);
+/// Reads whole records of a page. The first record of all is the head; `before` rows came before these.
+pub(super) fn read_into<T>(
+    records: &[u8],
+    head: &mut Option<StringRecord>,
+    before: u64,
+    row: fn(&StringRecord, &StringRecord) -> Result<T, ::csv::Error>,
+    rows: &mut VecDeque<T>,
+) -> Result<(), InvalidAnswer> {
+    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(records);
+    let mut record = StringRecord::new();
+    let mut number = before;
+    while reader.read_record(&mut record).map_err(|error| describe(&error, number))? {
+        match head {
+            None => *head = Some(record.clone()),
+            Some(head) => {
+                number += 1;
+                if record.len() != head.len() {
+                    return Err(InvalidAnswer::Json(format!(
+                        "a row of another length than the head (row {number})"
+                    )));
+                }
+                rows.push_back(row(&record, head).map_err(|error| describe(&error, number))?);
+            }
+        }
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// What is wrong, without the values: they are people's data.
-fn describe(error: &::csv::Error, row: usize) -> InvalidAnswer {
+fn describe(error: &::csv::Error, row: u64) -> InvalidAnswer {
     let what = match error.kind() {
         ::csv::ErrorKind::Deserialize { err, .. } => match err.field() {
             Some(field) => format!("column {field} does not fit its field"),

@@ -1,9 +1,13 @@
 //! What Salesforce says of a job.
 
+use std::fmt;
+
 use serde::Deserialize;
 
+use crate::{Error, ErrorEntry, SalesforceId};
+
 /// A job.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct JobInfo {
@@ -23,6 +27,50 @@ pub struct JobInfo {
     /// Why it failed.
     #[serde(default)]
     pub error_message: Option<String>,
+}
+
+impl JobInfo {
+    /// Of a job that was not asked for yet.
+    pub(super) fn unknown(id: SalesforceId) -> Self {
+        Self {
+            id: id.to_string(),
+            state: JobState::Other,
+            object: None,
+            records_processed: 0,
+            records_failed: 0,
+            error_message: None,
+        }
+    }
+
+    /// Why the job did not complete.
+    pub(super) fn failure(&self) -> Error {
+        let message = self.error_message.clone().unwrap_or_default();
+        // Written like "InvalidBatch : Field name not found : X".
+        let code: String = message
+            .chars()
+            .take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_')
+            .take(100)
+            .collect();
+        let entries = if message.is_empty() {
+            Vec::new()
+        } else {
+            vec![ErrorEntry { code, message, fields: Vec::new(), duplicates: None, reference: None }]
+        };
+        Error::JobFailed { id: self.id.clone(), state: self.state, entries }
+    }
+}
+
+/// Without the message, which may repeat what was sent.
+impl fmt::Debug for JobInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobInfo")
+            .field("id", &self.id)
+            .field("state", &self.state)
+            .field("object", &self.object)
+            .field("records_processed", &self.records_processed)
+            .field("records_failed", &self.records_failed)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How far a job is.

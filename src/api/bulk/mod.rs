@@ -3,14 +3,19 @@
 //! Source: Bulk API 2.0 and Bulk API Developer Guide.
 
 mod csv;
-mod ingest;
+mod cut;
+mod ingest_job;
 mod job;
-mod query;
+mod load;
+mod query_job;
+mod records;
 
 pub use self::{
-    ingest::{Bulk, IngestError, IngestJob, Loaded, Refused},
+    ingest_job::{IngestJob, Loaded, Refused},
     job::{JobInfo, JobState},
-    query::BulkRecords,
+    load::{Bulk, ColumnDelimiter, IngestError},
+    query_job::QueryJob,
+    records::BulkRecords,
 };
 
 use std::time::Duration;

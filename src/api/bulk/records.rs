@@ -1,0 +1,176 @@
+//! Rows of CSV as a stream.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use ::csv::StringRecord;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
+use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
+
+use super::{csv, cut::Cutter};
+use crate::{Connection, Error, InvalidAnswer, Result, api::send::Call};
+
+/// How many pieces of a page are here before anyone reads them: with what a connection holds, about two mebibytes.
+const AHEAD: usize = 128;
+
+/// The rows of a job: of a query's ([`Query::fetch_bulk`](crate::Query::fetch_bulk)), or of what one that loads did
+/// ([`IngestJob::failed`](super::IngestJob::failed) and others).
+#[must_use = "streams do nothing unless polled"]
+pub struct BulkRecords<T>(Option<BoxStream<'static, Result<T>>>);
+
+impl<T> BulkRecords<T> {
+    pub(super) fn new(rows: impl Stream<Item = Result<T>> + Send + 'static) -> Self {
+        Self(Some(rows.boxed()))
+    }
+}
+
+impl<T> fmt::Debug for BulkRecords<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BulkRecords")
+    }
+}
+
+impl<T> Stream for BulkRecords<T> {
+    type Item = Result<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(rows) = &mut self.0 else { return Poll::Ready(None) };
+        let row = ready!(rows.poll_next_unpin(context));
+        // The first error is the last item, and ends all that is still being read.
+        if !matches!(row, Some(Ok(_))) {
+            self.0 = None;
+        }
+        Poll::Ready(row)
+    }
+}
+
+/// A page of CSV that is being read in a task of its own, a little ahead of whoever wants it.
+pub(super) struct Page {
+    pieces: mpsc::Receiver<Result<Piece>>,
+    task: JoinHandle<()>,
+}
+
+enum Piece {
+    /// How many records the page should have, if Salesforce says it.
+    Head(Option<u64>),
+    Bytes(Bytes),
+    End,
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Page {
+    /// Asks for the page now.
+    pub(super) fn open(connection: &Connection, call: Call) -> Result<Self> {
+        let (sender, pieces) = mpsc::channel(AHEAD);
+        let connection = connection.clone();
+        let runtime = Handle::try_current().map_err(Error::internal)?;
+        let task = runtime.spawn(async move {
+            if let Err(error) = fill(&connection, call, &sender).await {
+                // Nobody may want it any more.
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        Ok(Self { pieces, task })
+    }
+
+    /// Its rows, each read by `row`. Fewer than Salesforce announced, or than `expected`, are an error.
+    pub(super) fn rows<T: Send + 'static>(
+        self,
+        expected: Option<u64>,
+        row: fn(&StringRecord, &StringRecord) -> Result<T, ::csv::Error>,
+    ) -> impl Stream<Item = Result<T>> + Send + 'static {
+        let reading = Reading {
+            page: self,
+            cutter: Cutter::default(),
+            head: None,
+            rows: VecDeque::new(),
+            expected,
+            got: 0,
+            ended: false,
+            row,
+        };
+        stream::try_unfold(reading, |mut reading| async move {
+            Ok(reading.next().await?.map(|row| (row, reading)))
+        })
+    }
+}
+
+async fn fill(connection: &Connection, mut call: Call, sender: &mpsc::Sender<Result<Piece>>) -> Result<()> {
+    call.unread = true;
+    let answer = connection.send(call).await?;
+    let announced = answer.headers.get("sforce-numberofrecords");
+    let announced = announced.and_then(|number| number.to_str().ok()?.parse().ok());
+    // An error means that nobody reads on.
+    if sender.send(Ok(Piece::Head(announced))).await.is_err() {
+        return Ok(());
+    }
+    let mut body = answer.unread.ok_or(InvalidAnswer::Unexpected("an answer without a page"))?;
+    while let Some(bytes) = body.try_next().await? {
+        if sender.send(Ok(Piece::Bytes(bytes))).await.is_err() {
+            return Ok(());
+        }
+    }
+    let _ = sender.send(Ok(Piece::End)).await;
+    Ok(())
+}
+
+struct Reading<T> {
+    page: Page,
+    cutter: Cutter,
+    head: Option<StringRecord>,
+    rows: VecDeque<T>,
+    expected: Option<u64>,
+    got: u64,
+    ended: bool,
+    row: fn(&StringRecord, &StringRecord) -> Result<T, ::csv::Error>,
+}
+
+impl<T> Reading<T> {
+    async fn next(&mut self) -> Result<Option<T>> {
+        loop {
+            if let Some(row) = self.rows.pop_front() {
+                return Ok(Some(row));
+            }
+            if self.ended {
+                return match self.expected {
+                    Some(announced) if self.got < announced => {
+                        Err(InvalidAnswer::Truncated { got: self.got, announced }.into())
+                    }
+                    _ => Ok(None),
+                };
+            }
+            let whole = match self.page.pieces.recv().await {
+                Some(piece) => match piece? {
+                    Piece::Head(announced) => {
+                        self.expected = announced.or(self.expected);
+                        continue;
+                    }
+                    Piece::Bytes(bytes) => {
+                        self.cutter.push(&bytes);
+                        let whole = self.cutter.records();
+                        whole.map_err(|_| InvalidAnswer::Unexpected("a record of CSV that does not end"))?
+                    }
+                    Piece::End => {
+                        self.ended = true;
+                        self.cutter.rest()
+                    }
+                },
+                // The task ended without a word: it panicked, or its runtime ends.
+                None => return Err(InvalidAnswer::Unexpected("the page was not read to its end").into()),
+            };
+            let before = self.rows.len();
+            csv::read_into(&whole, &mut self.head, self.got, self.row, &mut self.rows)?;
+            self.got += (self.rows.len() - before) as u64;
+        }
+    }
+}
