@@ -133,6 +133,29 @@ async fn scripts_speak_json() {
     }
 }
 
+/// Who sends a form looks at a page, also when Salesforce refuses what is in it.
+#[actix_web::test]
+async fn what_goes_wrong_is_a_page_for_people_and_json_for_scripts() {
+    let (_org, example, browser) = start().await;
+    let nameless = browser.submit(&example.url("/accounts"), &example.url(""), &[("Phone", "1")]).await;
+    assert!(nameless.status == 400 && nameless.body.contains("check what you entered"), "{nameless:?}");
+    for (method, path, status) in [
+        ("GET", "/nothing", 404),
+        ("GET", "/accounts/001000000000001AAA", 404),
+        ("PUT", "/accounts", 405),
+        ("GET", "/accounts/001000000000001AAA/delete", 405),
+    ] {
+        for (accept, kind) in [("text/html", "text/html"), ("application/json", "application/json")] {
+            let method = method.parse().unwrap();
+            let page = browser.send(method, &example.url(path), &[("accept", accept)], None).await;
+            assert_eq!(page.status, status, "{path}: {page:?}");
+            assert!(status == 405 || page.header("content-type").starts_with(kind), "{path}: {page:?}");
+        }
+    }
+    let head = browser.send(Method::HEAD, &example.url("/"), &[], None).await;
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+}
+
 #[actix_web::test]
 async fn a_post_from_another_origin_changes_nothing() {
     let (org, example, browser) = start().await;

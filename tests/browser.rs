@@ -67,6 +67,11 @@ async fn a_person_who_opens_the_logout_address_is_asked_first() {
     browser.click("main button").await;
     browser.wait_for_path("/").await;
     assert_eq!(browser.fetch_status("/whoami").await, 401, "the login is over");
+
+    // To a protected page: the way leads on to Salesforce, whatever the policy of the page with the form.
+    browser.goto(&app.url("/auth/salesforce/logout?return_to=/accounts")).await;
+    browser.click("main button").await;
+    browser.wait_for_path("/accounts").await;
     browser.close().await;
 }
 

@@ -73,12 +73,16 @@ async fn each_weak_setting_is_named_with_its_fix_and_not_its_value() {
 }
 
 #[actix_web::test]
-async fn all_mistakes_are_reported_at_once() {
+async fn all_mistakes_are_reported_at_once_and_in_words() {
     let (settings, text) =
         refused(Salesforce::builder().public_url("http://app.example").scopes("").keys("x")).await;
     for setting in ["SALESFORCE_CLIENT_ID", "SALESFORCE_PUBLIC_URL", "SALESFORCE_SCOPES", "SALESFORCE_KEYS"] {
         assert!(settings.contains(&setting), "{text}");
     }
+    // What a `main` that returns the error prints.
+    let error = Salesforce::builder().build().await.unwrap_err();
+    let printed = format!("{:?}", Box::<dyn std::error::Error>::from(error));
+    assert!(printed.contains("\n  SALESFORCE_CLIENT_ID: set it to the consumer key"), "{printed}");
 }
 
 #[actix_web::test]

@@ -34,13 +34,14 @@ async fn overview(
         ));
     }
     let refreshed = salesforce.grants(mine).await?;
-    let refreshed = refreshed.first().map_or_else(String::new, |grant| {
-        format!("token renewed {} times, last {}", grant.renewals, ago(grant.updated_at))
+    let refreshed = refreshed.first().map_or_else(String::new, |grant| match grant.renewals {
+        0 => format!("got {}, not renewed yet", ago(grant.updated_at)),
+        times => format!("renewed {times} times, last {}", ago(grant.updated_at)),
     });
     let body = format!(
-        "<div class=\"card\"><p>API calls in 24 hours: <strong>{}</strong></p><p>Your grant: {}</p></div>\
-         <table><tr><th>Login</th><th>Made</th><th>Last seen</th></tr>{rows}</table>\
-         <form method=\"post\" action=\"/admin/revoke\"><button id=\"revoke\">End all my logins</button></form>",
+        "<div class=\"card\"><p>API calls in 24 hours: <strong>{}</strong></p><p>Your token: {}</p></div>\
+         <div class=\"wide\"><table><tr><th>Login</th><th>Made</th><th>Last seen</th></tr>{rows}</table></div>\
+         <form method=\"post\" action=\"/admin/revoke\"><button class=\"danger\" id=\"revoke\">End all my logins</button></form>",
         html::escape(&usage),
         html::escape(&refreshed)
     );

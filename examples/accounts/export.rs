@@ -2,7 +2,7 @@
 
 use actix_salesforce::{Result, RowsAs, SalesforceConn};
 use actix_web::{
-    HttpResponse, get,
+    HttpResponse,
     http::header::{CONTENT_DISPOSITION, HeaderValue},
 };
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,6 @@ struct Row {
     industry: Option<String>,
 }
 
-#[get("/accounts/export.csv")]
 pub(crate) async fn csv(sf: SalesforceConn) -> Result<HttpResponse> {
     let rows = sf.query::<Row>("SELECT Id, Name, Phone, Industry FROM Account ORDER BY Name").fetch();
     let mut answer = rows.respond(RowsAs::CsvForSpreadsheets).await?;

@@ -5,7 +5,11 @@ use std::time::Duration;
 use actix_salesforce::{
     MaybeSalesforceConn, Salesforce, SalesforceConn, SalesforceId, SalesforceUser, soql::Like,
 };
-use actix_web::{FromRequest as _, HttpRequest, HttpResponse, Responder, get, http::header, post, web};
+use actix_web::{
+    FromRequest as _, HttpRequest, HttpResponse, Responder,
+    http::{StatusCode, header},
+    web,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -24,13 +28,14 @@ struct Account {
 }
 
 /// Public: who is logged in, or a button to log in.
-#[get("/")]
 pub(crate) async fn home(
     sf: MaybeSalesforceConn,
     request: HttpRequest,
 ) -> actix_salesforce::Result<impl Responder> {
     let Some(_) = sf.into_inner() else {
-        let text = "<div class=\"card\"><p>See and change the accounts of your own Salesforce org.</p></div>";
+        let text = "<div class=\"card\"><p>See and change the accounts of your own Salesforce org. This app sees what you may see there, \
+                    and nothing else.</p>\
+                    <p><a class=\"button\" href=\"/auth/salesforce/login?return_to=/accounts\">Log in with Salesforce</a></p></div>";
         return Ok(html::page("Welcome", None, text));
     };
     let user = SalesforceUser::extract(&request).await?;
@@ -63,13 +68,11 @@ async fn who_am_i(sf: &SalesforceConn) -> actix_salesforce::Result<web::Json<Who
 }
 
 /// One API read.
-#[get("/whoami")]
 pub(crate) async fn whoami(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
     who_am_i(&sf).await
 }
 
 /// Holds its connection for a while before it uses it.
-#[get("/slow")]
 pub(crate) async fn slow(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
     actix_web::rt::time::sleep(Duration::from_secs(3)).await;
     who_am_i(&sf).await
@@ -81,7 +84,6 @@ pub(crate) struct Filter {
 }
 
 /// The accounts, filtered by a part of their name.
-#[get("/accounts")]
 pub(crate) async fn list(
     sf: SalesforceConn,
     user: SalesforceUser,
@@ -115,7 +117,7 @@ pub(crate) async fn list(
         "<form class=\"line\" method=\"get\" action=\"/accounts\"><label>Name contains\
          <input name=\"name\" value=\"{}\"></label><button>Filter</button>\
          <a href=\"/accounts/export.csv\">Export all as CSV</a></form>\
-         <table id=\"accounts\"><tr><th>Name</th><th>Phone</th><th>Industry</th></tr>{rows}</table>\
+         <div class=\"wide\"><table id=\"accounts\"><tr><th>Name</th><th>Phone</th><th>Industry</th></tr>{rows}</table></div>\
          <form class=\"line\" method=\"post\" action=\"/accounts\"><label>Name<input name=\"Name\" required></label>\
          <label>Phone<input name=\"Phone\"></label><button id=\"create\">Create account</button></form>",
         escape(&name)
@@ -124,7 +126,6 @@ pub(crate) async fn list(
 }
 
 /// One account.
-#[get("/accounts/{id}")]
 pub(crate) async fn show(
     sf: SalesforceConn,
     user: SalesforceUser,
@@ -143,17 +144,18 @@ pub(crate) async fn show(
         )
     };
     let body = format!(
-        "<div class=\"card\"><form class=\"line\" method=\"post\" action=\"/accounts/{id}\">{}{}{}<button id=\"save\">Save</button></form>\
-         <form method=\"post\" action=\"/accounts/{id}/delete\"><button class=\"quiet\" id=\"delete\">Delete</button></form></div>",
+        "<div class=\"card\"><form class=\"fields\" method=\"post\" action=\"/accounts/{id}\">{}{}{}{}<button id=\"save\">Save</button></form></div>\
+         <form class=\"line\" method=\"post\" action=\"/accounts/{id}/delete\"><a href=\"/accounts\">All accounts</a>\
+         <button class=\"danger\" id=\"delete\">Delete this account</button></form>",
         input("Name", Some(&account.name)),
         input("Phone", account.phone.as_deref()),
         input("Website", account.website.as_deref()),
+        input("Industry", account.industry.as_deref()),
         id = account.id,
     );
     Ok(html::page(&account.name, user.username.as_deref(), &body))
 }
 
-#[post("/accounts")]
 pub(crate) async fn create(
     request: HttpRequest,
     salesforce: web::Data<Salesforce>,
@@ -171,7 +173,6 @@ pub(crate) async fn create(
     })
 }
 
-#[post("/accounts/{id}")]
 pub(crate) async fn change(
     request: HttpRequest,
     salesforce: web::Data<Salesforce>,
@@ -185,7 +186,6 @@ pub(crate) async fn change(
     Ok(done(is_json, &format!("/accounts/{id}")))
 }
 
-#[post("/accounts/{id}/delete")]
 pub(crate) async fn delete(
     request: HttpRequest,
     salesforce: web::Data<Salesforce>,
@@ -195,6 +195,17 @@ pub(crate) async fn delete(
     form::same_origin(&request, &salesforce)?;
     sf.sobject("Account").delete(id.as_str()).await?;
     Ok(done(!wants_html(&request), "/accounts"))
+}
+
+/// Whatever else is asked for.
+pub(crate) async fn nothing(request: HttpRequest) -> HttpResponse {
+    if !wants_html(&request) {
+        return HttpResponse::NotFound().json(serde_json::json!({ "error": "not_found" }));
+    }
+    let mut page =
+        html::page("Not found", None, "<div class=\"card\"><p>There is no page at this address.</p></div>");
+    *page.status_mut() = StatusCode::NOT_FOUND;
+    page
 }
 
 fn done(is_json: bool, location: &str) -> HttpResponse {

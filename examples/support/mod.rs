@@ -3,7 +3,7 @@
 #![allow(unreachable_pub, reason = "a module of several examples")]
 #![allow(clippy::print_stdout, reason = "this is how an example greets")]
 
-use std::error::Error;
+use std::{error::Error, fmt, net::TcpListener, num::NonZeroUsize};
 
 use actix_salesforce::{Config, Salesforce};
 use salesforce_fake_org::FakeOrg;
@@ -33,13 +33,8 @@ pub async fn set_up() -> Result<Setup, Box<dyn Error>> {
         config.client_secret = Some(org.client_secret().to_owned().into());
         config.login_url = org.login_url().to_owned();
         config.allowed_origins.push(org.instance_url().to_owned());
-        println!("SALESFORCE_CLIENT_ID is not set: a fake Salesforce runs inside this program.");
-        println!(
-            "Open {public_url} and sign in as ada@example.com (any sample user; the password is on the page)."
-        );
         Some(org)
     } else {
-        println!("Open {public_url}");
         None
     };
     let salesforce = Salesforce::from_config(config).await?;
@@ -47,12 +42,47 @@ pub async fn set_up() -> Result<Setup, Box<dyn Error>> {
         Ok(bind) => bind,
         Err(_) => authority(&public_url)?,
     };
+    // Tried here, where there is more to say about it than the server's own error does.
+    TcpListener::bind(&bind).map_err(|error| {
+        Trouble(format!(
+            "cannot listen on {bind}: {error}. Stop what listens there, or choose another port: \
+             SALESFORCE_PUBLIC_URL=http://127.0.0.1:8081"
+        ))
+    })?;
     let workers = match std::env::var("WORKERS") {
-        Ok(workers) => workers.parse()?,
+        Ok(workers) => workers
+            .parse::<NonZeroUsize>()
+            .map_err(|_| Trouble("WORKERS: give a whole number above 0".to_owned()))?
+            .get(),
         Err(_) => std::thread::available_parallelism()?.get(),
     };
+    if org.is_some() {
+        println!("SALESFORCE_CLIENT_ID is not set: a fake Salesforce runs inside this program.");
+        println!(
+            "Open {public_url} and sign in as ada@example.com (any sample user; the password is on the page)."
+        );
+    } else {
+        println!("Open {public_url}");
+    }
     Ok(Setup { salesforce, bind, workers, _org: org })
 }
+
+/// What keeps an example from starting, in words. A `main` that fails prints the `Debug` form.
+struct Trouble(String);
+
+impl fmt::Debug for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Trouble {}
 
 /// `host:port` of a URL.
 fn authority(url: &str) -> Result<String, Box<dyn Error>> {

@@ -12,7 +12,9 @@ pub struct Problem {
 }
 
 /// Everything that is wrong with a configuration. The app does not start with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// `Debug` reads like `Display`: it is what a `main` that ends in this error prints.
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<Problem>,
 }
@@ -37,6 +39,12 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the Salesforce settings cannot be used:")?;
         self.problems.iter().try_for_each(|problem| write!(f, "\n  {}: {}", problem.setting, problem.fix))
+    }
+}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
