@@ -12,6 +12,9 @@ const BOUND: usize = 20_000;
 /// Bytes kept of one body.
 const BODY_BOUND: usize = 64 * 1024;
 
+/// Bytes kept of all bodies.
+const BODIES: usize = 32 * 1024 * 1024;
+
 /// One of the org's origins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,6 +92,16 @@ pub(crate) struct Log {
 struct Inner {
     last: u64,
     requests: VecDeque<Request>,
+    /// What the bodies take.
+    bytes: usize,
+}
+
+impl Inner {
+    fn forget_oldest(&mut self) {
+        if let Some(request) = self.requests.pop_front() {
+            self.bytes = self.bytes.saturating_sub(request.body.len());
+        }
+    }
 }
 
 impl Log {
@@ -98,7 +111,7 @@ impl Log {
         inner.last += 1;
         request.number = inner.last;
         if inner.requests.len() >= BOUND {
-            inner.requests.pop_front();
+            inner.forget_oldest();
         }
         inner.requests.push_back(request);
         inner.last
@@ -109,6 +122,11 @@ impl Log {
             request.body = String::from_utf8_lossy(body.get(..BODY_BOUND).unwrap_or(body)).into_owned();
             request.form = form.iter().cloned().collect();
         });
+        let mut inner = lock(&self.inner);
+        inner.bytes += body.len().min(BODY_BOUND);
+        while inner.bytes > BODIES && inner.requests.len() > 1 {
+            inner.forget_oldest();
+        }
     }
 
     pub(crate) fn fault(&self, number: u64, name: String) {
@@ -131,7 +149,9 @@ impl Log {
     }
 
     pub(crate) fn clear(&self) {
-        lock(&self.inner).requests.clear();
+        let mut inner = lock(&self.inner);
+        inner.requests.clear();
+        inner.bytes = 0;
     }
 
     fn with(&self, number: u64, change: impl FnOnce(&mut Request)) {
@@ -139,5 +159,48 @@ impl Log {
         if let Some(request) = inner.requests.iter_mut().rev().find(|request| request.number == number) {
             change(request);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Request {
+        Request {
+            number: 0,
+            host: Host::Login,
+            method: "POST".into(),
+            path: "/".into(),
+            query: None,
+            headers: Vec::new(),
+            body: String::new(),
+            form: BTreeMap::new(),
+            status: None,
+            time: 0,
+            took: None,
+            fault: None,
+        }
+    }
+
+    #[test]
+    fn the_log_is_bounded_in_requests_and_in_bytes() {
+        let log = Log::default();
+        for _ in 0..BOUND + 10 {
+            log.enter(request());
+        }
+        assert_eq!((log.all().len(), log.all()[0].number), (BOUND, 11));
+        let large = vec![b'a'; BODY_BOUND * 2];
+        for _ in 0..600 {
+            let number = log.enter(request());
+            log.body(number, &large, &[]);
+        }
+        let kept = log.all();
+        assert!(kept.iter().map(|request| request.body.len()).sum::<usize>() <= BODIES);
+        assert_eq!(kept.last().map(|request| request.body.len()), Some(BODY_BOUND), "the newest is kept");
+        log.clear();
+        let number = log.enter(request());
+        log.body(number, b"a", &[]);
+        assert_eq!(log.all().len(), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! The handle a test holds.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -303,6 +303,17 @@ impl FakeOrg {
     /// Puts the org's clock forward: tokens age, sessions expire, date literals move.
     pub fn advance(&self, by: Duration) {
         self.org.clock.advance(by);
+    }
+
+    /// What time it is in the org.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(u64::try_from(self.org.clock.now()).unwrap_or(0))
+    }
+
+    /// Makes it that moment in the org, also an earlier one; its clock goes on from there.
+    pub fn set_time(&self, now: SystemTime) {
+        self.org.clock.set(now.duration_since(UNIX_EPOCH).map_or(0, crate::base::clock::millis));
     }
 
     /// Switches refresh token rotation.

@@ -132,18 +132,78 @@ async fn the_instance_host_has_no_control() {
 #[tokio::test]
 async fn the_home_page_shows_what_is_inside() {
     let org = FakeOrg::start().await.unwrap();
-    let _tokens = org.issue_tokens(&org.user(ADA), ALL);
+    let tokens = org.issue_tokens(&org.user(ADA), ALL);
     userinfo(&org, "<script>").await;
+    send(http().get(format!("{}/services/oauth2/revoke?token=Canary1&x=1", org.login_url()))).await;
+    org.faults().token_endpoint(salesforce_fake_org::Fault::Html);
     for origin in [org.login_url(), org.instance_url()] {
         let page = send(http().get(format!("{origin}/"))).await;
         assert_eq!(page.status, 200);
-        for part in ["Account", "40", ADA, &org.client_id(), &org.instance_url(), "/services/oauth2/userinfo"]
-        {
-            assert!(page.body.contains(part), "{part}");
+        for part in [
+            "Account",
+            "40",
+            ADA,
+            &org.client_id(),
+            &org.instance_url(),
+            "/services/oauth2/userinfo",
+            "<td>access</td><td>ada@example.com</td><td>api id openid refresh_token</td>",
+            "<td>refresh</td><td>ada@example.com</td>",
+            "revoke?token=…&amp;x=1",
+            "&quot;fault&quot;:&quot;html&quot;",
+        ] {
+            assert!(page.body.contains(part), "{part}: {}", page.body);
+        }
+        for secret in [&tokens.access_token, tokens.refresh_token.as_ref().unwrap(), "Canary1"] {
+            assert!(!page.body.contains(secret), "{secret}");
         }
         // Nothing is loaded from elsewhere.
-        for part in ["src=", "@import", "url(", "href=\"http", "<script"] {
+        for part in ["src=", "@import", "url(", "<script"] {
             assert!(!page.body.contains(part), "{part}");
         }
     }
+    org.expire_access_tokens();
+    org.revoke_all();
+    assert!(send(http().get(org.login_url())).await.body.contains("nobody is logged in"));
+}
+
+#[tokio::test]
+async fn rows_can_be_looked_at() {
+    let org = FakeOrg::builder().rows(120).start().await.unwrap();
+    let api = Api::of(&org);
+    api.patch("/sobjects/Account/ExternalKey__c/ACC-000001", json!({ "Name": "<b onclick=x>" })).await;
+    let page = get(&org, "rows/account").await;
+    assert_eq!(page.status, 200);
+    for part in ["Accounts", "120 rows, the first 50", "&lt;b onclick=x&gt;", "ACC-000050"] {
+        assert!(page.body.contains(part), "{part}");
+    }
+    assert!(!page.body.contains("<b onclick") && !page.body.contains("ACC-000051"));
+    for name in ["Nothing__c", "..%2f", "Account%22%3B"] {
+        assert_eq!(get(&org, &format!("rows/{name}")).await.status, 404, "{name}");
+    }
+}
+
+/// Clock control: tokens age and date literals move with it, in both directions.
+#[tokio::test]
+async fn the_clock_is_set() {
+    let org = FakeOrg::start().await.unwrap();
+    let token = org.issue_tokens(&org.user(ADA), ALL).access_token;
+    let old = Api { token, ..Api::of(&org) };
+    let set = async |now: &str| post(&org, "clock", json!({ "now": now })).await;
+    let told = set("2031-01-31T23:00:00+01:00").await.json();
+    assert!(told["now"].as_str().unwrap().starts_with("2031-01-31T22:00:0"), "{told}");
+    assert_eq!(get(&org, "clock").await.json()["now"].as_str().unwrap().get(..13), Some("2031-01-31T22"));
+    assert_eq!(old.get("/limits").await.status, 401, "the token has expired");
+    let api = Api::of(&org);
+    let id =
+        api.post("/sobjects/Account", json!({ "Name": "x" })).await.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(api.records("SELECT Id FROM Account WHERE CreatedDate = TODAY").await[0]["Id"], id.as_str());
+    set("2021-01-31T00:00:00Z").await;
+    assert_eq!(Api::of(&org).records("SELECT Id FROM Account WHERE CreatedDate > TODAY").await.len(), 41);
+    for wrong in [json!({}), json!({ "now": "soon" }), json!({ "now": 5 })] {
+        assert_eq!(post(&org, "clock", wrong).await.status, 400);
+    }
+    org.set_time(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_900_000_000));
+    assert!(org.now() >= std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_900_000_000));
+    org.reset().unwrap();
+    assert!(org.now().elapsed().unwrap() < std::time::Duration::from_secs(60));
 }

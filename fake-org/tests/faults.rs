@@ -69,6 +69,14 @@ async fn resets_are_resets() {
 }
 
 #[tokio::test]
+async fn a_reset_after_the_body_comes_after_all_of_it() {
+    let (bytes, end) = struck(Fault::ResetAfterBody).await;
+    assert_eq!(end, Err(ErrorKind::ConnectionReset));
+    assert_eq!(body(&bytes).len(), content_length(&bytes));
+    assert!(serde_json::from_slice::<serde_json::Value>(body(&bytes)).is_ok());
+}
+
+#[tokio::test]
 async fn a_short_body_ends_in_order() {
     let (bytes, end) = struck(Fault::ShortBody).await;
     assert_eq!(end, Ok(()));
@@ -219,7 +227,8 @@ async fn delays_delay() {
         userinfo(&org, "x").await;
         begun.elapsed()
     };
-    let wait = Duration::from_millis(250);
+    // Long enough that a busy machine does not look like a delay.
+    let wait = Duration::from_millis(900);
     for rule in [
         Fault::Delay(wait).once(),
         Fault::Slow.delay(wait).times(1),

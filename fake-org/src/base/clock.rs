@@ -22,6 +22,11 @@ impl Clock {
         self.ahead.fetch_add(millis(by), Ordering::SeqCst);
     }
 
+    /// Makes it that moment now; time goes on from there.
+    pub(crate) fn set(&self, now: Millis) {
+        self.ahead.store(now.saturating_sub(machine_now()), Ordering::SeqCst);
+    }
+
     pub(crate) fn reset(&self) {
         self.ahead.store(0, Ordering::SeqCst);
     }

@@ -66,6 +66,8 @@ pub enum Fault {
     ResetMidBody,
     /// Genuine: the change is made, then the connection is reset without a byte of answer.
     LoseAnswer,
+    /// Genuine: the whole answer is sent, then the connection is reset instead of being kept.
+    ResetAfterBody,
     /// Genuine: half of the body is sent, then the connection is closed in order (FIN) before `Content-Length`.
     ShortBody,
     /// Instead: 200 and an HTML page.

@@ -31,6 +31,17 @@ pub(super) fn broken_off(bytes: Bytes, cut: Option<Arc<AtomicBool>>) -> Body {
     })
 }
 
+/// Sends the bytes, the last one only when the connection is set to end in a reset: nothing comes between them.
+pub(super) fn then_cut(bytes: Bytes, cut: Arc<AtomicBool>) -> Body {
+    let most = bytes.len().saturating_sub(1);
+    piped(move |mut pipe| async move {
+        let _ = pipe.send_data(bytes.slice(..most)).await;
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        cut.store(true, Ordering::SeqCst);
+        let _ = pipe.send_data(bytes.slice(most..)).await;
+    })
+}
+
 /// One byte per second.
 pub(super) fn drip(bytes: Bytes) -> Body {
     piped(|mut pipe| async move {

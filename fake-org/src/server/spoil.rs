@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -36,6 +36,7 @@ pub(super) fn instead(fault: &Fault, route: Option<&Route>) -> Option<Outcome> {
         Fault::Slow
         | Fault::Delay(_)
         | Fault::ResetMidBody
+        | Fault::ResetAfterBody
         | Fault::LoseAnswer
         | Fault::ShortBody
         | Fault::Truncated
@@ -88,6 +89,10 @@ pub(super) fn spoil(fault: &Fault, answer: Response<Bytes>, cut: &Arc<AtomicBool
     let body = match fault {
         Fault::LoseAnswer => return Outcome::Cut,
         Fault::ResetMidBody => body::broken_off(half, Some(Arc::clone(cut))),
+        Fault::ResetAfterBody => {
+            parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            body::then_cut(bytes, Arc::clone(cut))
+        }
         Fault::ShortBody => body::broken_off(half, None),
         Fault::Truncated => {
             parts.headers.remove(CONTENT_LENGTH);

@@ -7,7 +7,10 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::call::Call;
+use super::pages::rows;
 use super::reply::{self, Reply};
+use crate::base::clock::{moment, zulu};
+use crate::data::parse_datetime;
 use crate::fault::Rule;
 use crate::shared::Org;
 
@@ -22,6 +25,8 @@ pub(super) fn routes() -> Router<Arc<Org>> {
         .route("/fake/sign-in", post(sign_in))
         .route("/fake/sign-out", post(sign_out))
         .route("/fake/advance", post(advance))
+        .route("/fake/clock", get(clock).post(set_clock))
+        .route("/fake/rows/{object}", get(rows::show))
         .route("/fake/move-instance", post(move_instance))
         .route("/fake/rotate-signing-key", post(rotate))
         .route("/fake/lock-rows", post(lock_rows))
@@ -146,6 +151,18 @@ async fn advance(call: Call) -> Reply {
     };
     call.org.clock.advance(std::time::Duration::from_secs(seconds));
     done()
+}
+
+async fn clock(call: Call) -> Reply {
+    reply::json(200, &json!({ "now": zulu(call.org.clock.now()) }))
+}
+
+/// `{"now":"2027-01-31T00:00:00Z"}`: makes it that moment, also an earlier one.
+async fn set_clock(call: Call) -> Reply {
+    let now = object(&call).and_then(|body| moment(&parse_datetime(body.get("now")?.as_str()?)?));
+    let Some(now) = now else { return wrong("expected {\"now\":\"2027-01-31T00:00:00Z\"}") };
+    call.org.clock.set(now);
+    clock(call).await
 }
 
 /// Moves the data to the third origin.

@@ -6,6 +6,7 @@ pub(super) mod consent;
 pub(super) mod home;
 pub(super) mod login;
 pub(super) mod logout;
+pub(super) mod rows;
 pub(super) mod stop;
 
 /// Text as HTML, also inside a quoted attribute.
@@ -66,7 +67,9 @@ ul.plain li::before{content:'\\2713';position:absolute;left:.1rem;color:var(--ok
 code{font:.875em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}\
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}\
 th{text-align:left;font-weight:600;color:var(--soft);font-size:.8125rem}th,td{padding:.45rem .75rem .45rem 0;border-bottom:1px solid var(--line);vertical-align:top}\
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.bad{color:var(--bad)}.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,1fr));gap:1.25rem}\
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.bad{color:var(--bad)}.none{margin:0;color:var(--soft)}a{color:var(--brand)}\
+.wide .hint{margin:0 0 .75rem}.wide dl+.hint{margin:.75rem 0 0}.grid .scroll{max-height:26rem;overflow-y:auto}.problem{overflow-wrap:anywhere}td code{overflow-wrap:normal;white-space:nowrap}\
+td code.wrap{display:block;min-width:18rem;overflow-wrap:anywhere;white-space:normal}.rows td{white-space:nowrap}.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,1fr));gap:1.25rem}\
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.3rem 1rem;margin:0}dt{color:var(--soft)}dd{margin:0}";
 
 #[cfg(test)]
