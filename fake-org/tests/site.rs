@@ -57,3 +57,39 @@ async fn no_other_path_is_a_site() {
     }
     assert_eq!(send(http().get(format!("{}/portal/id/keys", org.login_url()))).await.status, 200);
 }
+
+/// Section 5.6: the site's own form in place of Salesforce's pages; the echo shows the code where there is no callback.
+#[tokio::test]
+async fn a_form_of_the_sites_own_gets_a_code() {
+    let org = FakeOrg::builder().site("portal").start().await.unwrap();
+    let site = org.site_url().unwrap();
+    let echo = format!("{site}/services/oauth2/echo");
+    let ask = async |url: &str, password: &str| {
+        let (client_id, challenge) = (org.client_id(), support::challenge(VERIFIER));
+        let form = [
+            ("response_type", "code_credentials"),
+            ("client_id", client_id.as_str()),
+            ("redirect_uri", echo.as_str()),
+            ("scope", "api"),
+            ("code_challenge", challenge.as_str()),
+        ];
+        let request = http().post(format!("{url}/services/oauth2/authorize")).form(&form);
+        send(request.header("auth-request-type", "Named-User").basic_auth(ADA, Some(password))).await
+    };
+    let back = ask(&site, "fake-org-1").await;
+    assert_eq!(back.status, 302, "{back:?}");
+    let shown = send(http().get(back.header("location"))).await.json();
+    assert_eq!(shown["sfdc_community_url"], site);
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("code", shown["code"].as_str().unwrap()),
+        ("redirect_uri", echo.as_str()),
+        ("code_verifier", VERIFIER),
+    ];
+    assert_eq!(token_at(&site, &org, &fields).await.status, 200);
+    let refused = ask(&site, "wrong").await;
+    assert_eq!(refused.location_param("error").as_deref(), Some("invalid_grant"));
+    assert!(refused.location_param("code").is_none());
+    // Site hosts only.
+    assert_eq!(ask(&org.login_url(), "fake-org-1").await.header("location"), "");
+}

@@ -21,15 +21,21 @@ impl Auth {
 
     /// Checks a login form. `Ok`: the new cookie value.
     pub(crate) fn browser_login(&mut self, username: &str, password: &str) -> Result<String, &'static str> {
+        let user_id = self.check_password(username, password)?.id.clone();
+        Ok(self.browser_session(&user_id))
+    }
+
+    /// Who that is; else what the login form says.
+    pub(crate) fn check_password(&self, username: &str, password: &str) -> Result<&User, &'static str> {
         let user = self.user_by_name(username).filter(|_| password == PASSWORD);
-        let Some(user) = user.cloned() else {
+        let Some(user) = user else {
             return Err("Please check your username and password. If you still can't log in, \
                         contact your Salesforce administrator.");
         };
         if !self.is_active(&user.id) {
             return Err("This user is inactive. Contact your Salesforce administrator.");
         }
-        Ok(self.browser_session(&user.id))
+        Ok(user)
     }
 
     /// A browser session for somebody who proved with a token who they are; the new cookie value.

@@ -3,6 +3,7 @@
 use axum::http::Method;
 
 use super::answer::community;
+use super::headless;
 use super::login::COOKIE;
 use super::request::{AuthorizeRequest, callback};
 use crate::auth::error::OauthError;
@@ -14,6 +15,9 @@ use crate::web::pages;
 use crate::web::reply::Reply;
 
 pub(super) async fn authorize(call: Call) -> Reply {
+    if call.method == Method::POST && headless::is_one(&call) {
+        return headless::authorize(&call);
+    }
     let query = call.uri.query().unwrap_or_default();
     let request = match AuthorizeRequest::read(&call, query) {
         Ok(request) => request,

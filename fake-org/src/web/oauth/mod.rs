@@ -5,6 +5,7 @@ mod authorize;
 mod consent;
 mod discovery;
 mod front_door;
+mod headless;
 mod helpers;
 mod identity;
 mod introspect;

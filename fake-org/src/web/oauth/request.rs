@@ -39,6 +39,11 @@ pub(super) enum Problem {
 
 impl AuthorizeRequest {
     pub(super) fn read(call: &Call, query: &str) -> Result<Self, Problem> {
+        Self::read_of(call, query, "code")
+    }
+
+    /// One whose `response_type` must be this.
+    pub(super) fn read_of(call: &Call, query: &str, response_type: &str) -> Result<Self, Problem> {
         let org = &call.org;
         let pairs: Vec<(String, String)> =
             url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
@@ -69,7 +74,7 @@ impl AuthorizeRequest {
         if let Some(refusal) = not_let_in(org.settings().app_state) {
             return Err(back(refusal));
         }
-        if get("response_type").as_deref() != Some("code") {
+        if get("response_type").as_deref() != Some(response_type) {
             return Err(back(OauthError::new("unsupported_response_type", "response type not supported")));
         }
         let scopes = match get("scope") {
