@@ -74,7 +74,7 @@ pub(super) fn rows(
     let outputs = select::outputs(cx, query, &mut tables)?;
     let (tail, params) = tail(cx, query, &mut tables, parent)?;
     let keys_sql = format!("SELECT t0.rowid FROM {}{tail}", tables.from());
-    Ok(RowPlan { tables, outputs, keys_sql, params })
+    Ok(RowPlan { tables, outputs, keys_sql, params, has_offset: query.offset.is_some() })
 }
 
 /// The object a query is from.

@@ -25,6 +25,8 @@ pub(crate) struct RowPlan {
     pub(super) outputs: Vec<Output>,
     pub(super) keys_sql: String,
     pub(super) params: Vec<Sql>,
+    /// Whether the query has an OFFSET, which bulk jobs do not take.
+    pub(crate) has_offset: bool,
 }
 
 /// One thing a row shows.

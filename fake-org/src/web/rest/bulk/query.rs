@@ -23,11 +23,12 @@ pub(in super::super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
     let scope = if operation == "queryAll" { Scope::All } else { Scope::Live };
     let now = ask.now();
     // The wording is unverified.
-    let refused = || Refusal::bad("API_ERROR", "aggregate or nested query is not supported by the Bulk API");
+    let refused =
+        || Refusal::bad("API_ERROR", "aggregate, nested query or OFFSET is not supported by the Bulk API");
     let Plan::Rows(plan) = soql::compile(text, ask.asker(scope), &data.schema)? else {
         return Err(refused().into());
     };
-    if plan.columns().is_none() {
+    if plan.columns().is_none() || plan.has_offset {
         return Err(refused().into());
     }
     let new = Job {
