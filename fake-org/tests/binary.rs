@@ -52,7 +52,7 @@ async fn it_says_where_it_is_and_serves() {
         assert!(!text(name).is_empty(), "{name}");
     }
     let page = send(http().get(text("instance_url"))).await;
-    assert!(page.body.contains("<td>Account</td><td class=\"n\">3</td>"), "{}", page.body);
+    assert!(page.body.contains(">Account</a></td><td class=\"n\">3</td>"), "{}", page.body);
 }
 
 #[cfg(unix)]
