@@ -51,6 +51,84 @@ async fn one_bad_record_keeps_no_other_out_unless_all_or_none() {
     assert_eq!(count.total_size, Some(1));
 }
 
+/// All or none is a matter of each chunk: Salesforce knows of no other.
+#[actix_web::test]
+async fn chunks_do_not_know_of_each_other() {
+    let world = World::start().await;
+    let sf = world.connection().await;
+    let new: Vec<_> = (0..450)
+        .map(|n| if n == 250 { json!({}) } else { json!({ "Name": format!("Okapi {n}") }) })
+        .collect();
+    let saved = sf.sobject("Account").all_or_none(true).create_many(&new).await.unwrap();
+    assert!(saved[..200].iter().chain(&saved[400..]).all(Result::is_ok));
+    for (n, saved) in saved[200..400].iter().enumerate() {
+        let code = &saved.as_ref().unwrap_err().entries()[0].code;
+        let expected = if n == 50 { "REQUIRED_FIELD_MISSING" } else { "ALL_OR_NONE_OPERATION_ROLLED_BACK" };
+        assert_eq!(code, expected, "{n}");
+    }
+    let count =
+        sf.query::<Value>("SELECT COUNT() FROM Account WHERE Name LIKE 'Okapi%'").page().await.unwrap();
+    assert_eq!(count.total_size, Some(250));
+}
+
+#[actix_web::test]
+async fn many_are_upserted_each_on_its_own() {
+    let world = World::start().await;
+    let sf = world.connection().await;
+    let accounts = sf.sobject("Account");
+    for name in ["One", "Two"] {
+        accounts.create(&json!({ "Name": name, "LegacyCode__c": "L-1" })).await.unwrap();
+    }
+    let known = accounts.create(&json!({ "Name": "Known", "LegacyCode__c": "L-2" })).await.unwrap();
+    let saved = accounts
+        .upsert_many(
+            "LegacyCode__c",
+            [
+                json!({ "LegacyCode__c": "L-2", "Phone": "2" }),
+                json!({ "LegacyCode__c": "L-3", "Name": "New" }),
+                json!({ "LegacyCode__c": "L-1", "Phone": "1" }),
+                json!({ "Name": "Without a key" }),
+                json!({ "LegacyCode__c": "L-4" }),
+            ],
+        )
+        .await
+        .unwrap();
+    let known_again = saved[0].as_ref().unwrap();
+    assert_eq!((known_again.id, known_again.created), (known, false));
+    assert!(saved[1].as_ref().unwrap().created);
+    let codes: Vec<_> =
+        saved[2..].iter().map(|saved| &*saved.as_ref().unwrap_err().entries()[0].code).collect();
+    assert_eq!(codes, ["DUPLICATE_EXTERNAL_ID", "MISSING_ARGUMENT", "REQUIRED_FIELD_MISSING"]);
+    let whole = accounts.upsert_many("Phone", [json!({ "Phone": "1" })]).await.unwrap_err();
+    assert_eq!((whole.status(), &*whole.entries()[0].code), (Some(404), "NOT_FOUND"));
+}
+
+#[actix_web::test]
+async fn what_is_wrong_with_one_of_many_is_said_of_that_one() {
+    let world = World::start().await;
+    let sf = world.connection().await;
+    let accounts = sf.sobject("Account");
+    let id = accounts.create(&json!({ "Name": "x" })).await.unwrap();
+    let gone = accounts.create(&json!({ "Name": "y" })).await.unwrap();
+    accounts.delete(gone).await.unwrap();
+    world.org.lock_rows(&[id.as_str()]);
+    let outcome =
+        accounts.update_many([(gone, json!({ "Phone": "1" })), (id, json!({ "Phone": "1" }))]).await.unwrap();
+    let codes: Vec<_> = outcome.iter().map(|saved| &*saved.as_ref().unwrap_err().entries()[0].code).collect();
+    assert_eq!(codes, ["ENTITY_IS_DELETED", "UNABLE_TO_LOCK_ROW"]);
+    world.org.lock_rows(&[]);
+    let outcome = accounts.delete_many([gone, id]).await.unwrap();
+    assert_eq!(outcome[0].as_ref().unwrap_err().entries()[0].code, "ENTITY_IS_DELETED");
+    assert_eq!(outcome[1].as_ref().unwrap().id, id);
+
+    world.org.clear_requests();
+    assert!(accounts.delete_many(["001D000000IqhSL", "no id"]).await.is_err());
+    assert!(accounts.update_many([("no id", json!({}))]).await.is_err());
+    assert!(accounts.upsert_many("a b", [json!({})]).await.is_err());
+    assert!(accounts.retrieve_many::<Value, _>(["001D000000IqhSL"], &["a b"]).await.is_err());
+    assert!(world.org.requests().is_empty());
+}
+
 /// What was saved before a call failed is not forgotten.
 #[actix_web::test]
 async fn a_call_that_fails_in_the_middle_says_which_records_are_in_doubt() {

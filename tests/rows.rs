@@ -312,8 +312,11 @@ async fn what_was_used_changed_and_deleted_is_listed() {
         SoqlDateTime::try_from(if offset < 0 { now - seconds } else { now + seconds }).unwrap()
     };
     let updated = accounts.updated(at(-3600), at(3600)).await.unwrap();
+    let next = accounts.updated(at(-3600), updated.latest_date_covered).await.unwrap();
+    assert!(next.latest_date_covered <= updated.latest_date_covered, "it goes on where it ended");
     assert!(updated.ids.contains(&kept) && !updated.ids.contains(&gone));
     let deleted = accounts.deleted(at(-3600), at(3600)).await.unwrap();
+    assert!(deleted.earliest_date_available < deleted.records[0].deleted_date);
     assert_eq!(deleted.records.iter().map(|record| record.id).collect::<Vec<_>>(), [gone]);
     for outcome in [
         accounts.updated(at(-31 * 86_400), at(0)).await.err(),

@@ -195,7 +195,7 @@ impl SObjectHandle {
             let list: Vec<_> = ids.iter().map(|id| id.as_str()).collect();
             path.push_query("ids", &list.join(","));
             path.push_query("allOrNone", all_or_none);
-            Ok(Call::new(Method::DELETE, path).harmful())
+            Ok(self.with_options(Call::new(Method::DELETE, path).harmful()))
         };
         let mut results = Results::default();
         for chunk in ids.chunks(CHUNK) {

@@ -42,8 +42,8 @@ pub struct VersionInfo {
 pub struct Updated {
     /// The records.
     pub ids: Vec<SalesforceId>,
-    /// Up to when all changes are in: where the next question begins. As Salesforce writes it.
-    pub latest_date_covered: String,
+    /// Up to when all changes are in: where the next question begins.
+    pub latest_date_covered: SoqlDateTime,
 }
 
 /// The records that were deleted in some time.
@@ -54,10 +54,10 @@ pub struct Deleted {
     /// The records.
     #[serde(rename = "deletedRecords")]
     pub records: Vec<DeletedRecord>,
-    /// Before then nothing is known any more. As Salesforce writes it.
-    pub earliest_date_available: String,
-    /// Up to when all deletions are in. As Salesforce writes it.
-    pub latest_date_covered: String,
+    /// Before then nothing is known any more.
+    pub earliest_date_available: SoqlDateTime,
+    /// Up to when all deletions are in: where the next question begins.
+    pub latest_date_covered: SoqlDateTime,
 }
 
 /// A record that was deleted.
@@ -67,8 +67,8 @@ pub struct Deleted {
 pub struct DeletedRecord {
     /// The record.
     pub id: SalesforceId,
-    /// When. As Salesforce writes it.
-    pub deleted_date: String,
+    /// When.
+    pub deleted_date: SoqlDateTime,
 }
 
 impl Connection {
@@ -127,6 +127,19 @@ impl SObjectHandle {
     }
 
     /// The records that were changed between two times, at most 30 days back.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use actix_salesforce::soql::SoqlDateTime;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let now = SystemTime::now();
+    /// let hour_ago: SoqlDateTime = (now - Duration::from_secs(3600)).try_into().expect("a year Salesforce knows");
+    /// let changed = sf.sobject("Account").updated(hour_ago, now.try_into().expect("a year Salesforce knows")).await?;
+    /// println!("{} changed; ask again from {}", changed.ids.len(), changed.latest_date_covered);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// [`Error::Api`](crate::Error::Api) when the time is too long ago (`INVALID_REPLICATION_DATE`) or there are more than
