@@ -120,6 +120,41 @@ async fn search_finds_words_and_wants_braces() {
     assert_eq!(refused[0]["errorCode"], "MALFORMED_SEARCH");
 }
 
+/// Whatever is looked for: an answer or a 400.
+#[tokio::test]
+async fn no_search_is_a_server_error() {
+    let org = FakeOrg::start().await.unwrap();
+    let api = Api::of(&org);
+    let many = "word ".repeat(1_900);
+    let deep = "(".repeat(4_000);
+    for term in
+        [many.as_str(), &deep, "a AND", "x} RETURNING User(Id", "AND OR NOT", "\\", "\"", "%_%", "***"]
+    {
+        for tail in [
+            "",
+            "RETURNING Account(Id, Name WHERE Name != 'it\\'s, (ORDER' ORDER BY Name LIMIT 2 OFFSET 1), Contact LIMIT 5",
+            "IN NOTHING FIELDS",
+            "RETURNING Account(Id",
+            "RETURNING Nope(Id)",
+            "RETURNING Account(COUNT(Id))",
+        ] {
+            let request = support::http().get(api.url("/search")).bearer_auth(&api.token);
+            let answer = support::send(request.query(&[("q", format!("FIND {{{term}}} {tail}"))])).await;
+            assert!(matches!(answer.status, 200 | 400), "{tail}: {}", answer.body);
+            let body = json!({ "q": term, "sobjects": [{ "name": "Account", "where": "Name != ')'" }] });
+            assert!(matches!(api.post("/parameterizedSearch", body).await.status, 200 | 400));
+        }
+    }
+    let soql = "FIND {Kestrel OR (Lumen AND NOT Aurora)} RETURNING Account(Name WHERE Name != 'a, (b\\'' ORDER BY Name)";
+    let found = http_get(&api, "/search", soql).await;
+    let names: Vec<_> = found["searchRecords"].as_array().unwrap().iter().map(|hit| &hit["Name"]).collect();
+    assert_eq!(names, ["Kestrel Aerospace", "Lumen Optics"]);
+    assert_eq!(
+        http_get(&api, "/search", "FIND {Kestr} RETURNING Account(Id)").await["searchRecords"],
+        json!([])
+    );
+}
+
 async fn http_get(api: &Api, path: &str, q: &str) -> Value {
     let request = support::http().get(api.url(path)).query(&[("q", q)]).bearer_auth(&api.token);
     support::send(request).await.json()

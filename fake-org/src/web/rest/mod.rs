@@ -23,6 +23,7 @@ mod recent;
 mod rows;
 mod search;
 mod sosl;
+mod term;
 mod tree;
 mod versions;
 

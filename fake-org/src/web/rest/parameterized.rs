@@ -42,10 +42,10 @@ pub(super) fn search(ask: &Ask<'_>, data: &mut Inner) -> Result {
     let overall = number("overallLimit").unwrap_or(MOST).min(MOST);
     let each = number("defaultLimit").unwrap_or(MOST);
     let skip = number("offset").unwrap_or(0);
-    let patterns = sosl::patterns(&term);
+    let term = sosl::term(&term)?;
     let mut found = Vec::new();
     for returning in &list {
-        found.extend(sosl::find(ask, data, &patterns, place, returning, each)?);
+        found.extend(sosl::find(ask, data, &term, place, returning, each)?);
     }
     let found = found.into_iter().skip(skip).take(overall).collect();
     Ok(records(ask, found))

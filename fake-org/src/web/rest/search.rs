@@ -48,11 +48,11 @@ pub(super) fn search(ask: &Ask<'_>, data: &mut Inner) -> Result {
     if list.is_empty() {
         list = everywhere(data);
     }
-    let patterns = sosl::patterns(term);
+    let term = sosl::term(term)?;
     let mut found = Vec::new();
     for returning in &list {
         let left = limit.min(MOST).saturating_sub(found.len());
-        found.extend(sosl::find(ask, data, &patterns, place, returning, left)?);
+        found.extend(sosl::find(ask, data, &term, place, returning, left)?);
     }
     Ok(records(ask, found))
 }
@@ -126,6 +126,7 @@ fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
 /// Splits at a word that stands outside of quotes.
 fn split_word<'a>(text: &'a str, word: &str) -> (&'a str, Option<&'a str>) {
     let mut quoted = false;
+    let mut escaped = false;
     let mut before_is_space = true;
     for (i, c) in text.char_indices() {
         if !quoted
@@ -134,22 +135,25 @@ fn split_word<'a>(text: &'a str, word: &str) -> (&'a str, Option<&'a str>) {
         {
             return (text.get(..i).unwrap_or_default(), Some(rest));
         }
-        quoted ^= c == '\'';
+        quoted ^= c == '\'' && !escaped;
+        escaped = c == '\\' && !escaped;
         before_is_space = c.is_whitespace();
     }
     (text, None)
 }
 
-/// Splits at commas outside of parentheses.
+/// Splits at commas outside of parentheses and quotes.
 fn split_top_level(text: &str) -> Vec<&str> {
-    let mut depth = 0_usize;
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     let parts = text.split(|c: char| {
         match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth = depth.saturating_sub(1),
+            '\'' if !escaped => quoted = !quoted,
             _ => {}
         }
-        c == ',' && depth == 0
+        escaped = c == '\\' && !escaped;
+        c == ',' && depth == 0 && !quoted
     });
     parts.map(str::trim).filter(|part| !part.is_empty()).collect()
 }

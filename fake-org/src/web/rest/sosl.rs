@@ -1,17 +1,19 @@
 //! SOSL: what is looked for, where, and what is shown of it. The common forms.
 //!
-//! A word matches anywhere in a field's text, `*` and `?` are wildcards. Salesforce matches tokens of an index;
-//! results of unusual terms differ.
+//! What is between the braces is read in `term`.
 
-use rusqlite::params_from_iter;
-use rusqlite::types::Value as Sql;
 use serde_json::Value;
 
 use super::answer::Result;
 use super::ask::Ask;
+use super::search::MOST;
+use super::term::{Term, Words};
 use crate::data::schema::{Field, Kind, Object};
 use crate::data::{Inner, Refusal};
 use crate::soql::{self, Plan, Scope};
+
+/// Characters of an expression. (Salesforce finds nothing for longer ones; refusing them is this emulator's way.)
+const LONGEST: usize = 10_000;
 
 /// Which fields are looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,60 +58,11 @@ pub(super) struct Returning {
     pub(super) tail: String,
 }
 
-/// A term as it is between the braces → patterns of LIKE that must all match, one of each list.
-pub(super) fn patterns(term: &str) -> Vec<Vec<String>> {
-    let mut all: Vec<Vec<String>> = Vec::new();
-    let mut or = false;
-    for word in words(term) {
-        match word.as_str() {
-            "AND" => continue,
-            "OR" => {
-                or = true;
-                continue;
-            }
-            _ => {}
-        }
-        match all.last_mut().filter(|_| or) {
-            Some(list) => list.push(word),
-            None => all.push(vec![word]),
-        }
-        or = false;
-    }
-    all
-}
-
-/// Words and quoted phrases, unescaped, as patterns.
-fn words(term: &str) -> Vec<String> {
-    let mut out = Vec::new();
-    let mut word = String::new();
-    let mut quoted = false;
-    let mut chars = term.chars();
-    let literal = |c: char, word: &mut String| {
-        if matches!(c, '%' | '_' | '\\') {
-            word.push('\\');
-        }
-        word.push(c);
-    };
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => chars.next().into_iter().for_each(|c| literal(c, &mut word)),
-            '"' => quoted = !quoted,
-            '*' if !quoted => word.push('%'),
-            '?' if !quoted => word.push('_'),
-            c if c.is_whitespace() && !quoted => out.push(std::mem::take(&mut word)),
-            c => literal(c, &mut word),
-        }
-    }
-    out.push(word);
-    out.retain(|word| !word.is_empty());
-    out
-}
-
 /// The records of one object that match.
 pub(super) fn find(
     ask: &Ask<'_>,
     data: &Inner,
-    patterns: &[Vec<String>],
+    term: &Term,
     place: In,
     returning: &Returning,
     limit: usize,
@@ -118,7 +71,7 @@ pub(super) fn find(
         let text = format!("sObject type '{}' is not supported.", returning.object);
         return Err(Refusal::bad("INVALID_TYPE", text).into());
     };
-    let ids = matching(data, object, patterns, place)?;
+    let ids = matching(data, object, term, place)?;
     // The query is compiled even when there is nothing to find: its mistakes are told either way.
     let quoted: Vec<String> = ids.iter().map(|id| format!("'{id}'")).collect();
     let ids = if quoted.is_empty() { "null".to_owned() } else { quoted.join(",") };
@@ -136,28 +89,48 @@ pub(super) fn find(
     plan.records(data, keys.get(..limit.min(keys.len())).unwrap_or_default(), &link)
 }
 
-fn matching(data: &Inner, object: &Object, patterns: &[Vec<String>], place: In) -> Result<Vec<String>> {
-    let fields: Vec<&Field> = object.fields.iter().filter(|field| place.covers(object, field)).collect();
-    if fields.is_empty() || patterns.is_empty() {
+fn matching(data: &Inner, object: &Object, term: &Term, place: In) -> Result<Vec<String>> {
+    let fields: Vec<String> = object
+        .fields
+        .iter()
+        .filter(|field| place.covers(object, field))
+        .map(|field| format!("\"{}\"", field.name))
+        .collect();
+    if fields.is_empty() {
         return Ok(Vec::new());
     }
-    let mut params: Vec<Sql> = Vec::new();
-    let mut all = Vec::new();
-    for list in patterns {
-        let mut any = Vec::new();
-        for pattern in list {
-            params.push(Sql::Text(format!("%{pattern}%")));
-            let mark = params.len();
-            any.extend(fields.iter().map(|field| format!("\"{}\" LIKE ?{mark} ESCAPE '\\'", field.name)));
-        }
-        all.push(format!("({})", any.join(" OR ")));
-    }
     let sql = format!(
-        "SELECT Id FROM \"{}\" WHERE IsDeleted = 0 AND {} ORDER BY rowid LIMIT 2000",
-        object.name,
-        all.join(" AND ")
+        "SELECT Id, {} FROM \"{}\" WHERE IsDeleted = 0 ORDER BY rowid",
+        fields.join(", "),
+        object.name
     );
     let mut statement = data.sqlite.prepare_cached(&sql)?;
-    let ids = statement.query_map(params_from_iter(params), |row| row.get(0))?;
-    Ok(ids.collect::<std::result::Result<_, _>>()?)
+    let mut rows = statement.query([])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()?
+        && ids.len() < MOST
+    {
+        let mut texts = Vec::new();
+        for n in 1..=fields.len() {
+            texts.extend(row.get::<_, Option<String>>(n)?.map(|text| Words::of(&text)));
+        }
+        if term.is_met_by(&texts) {
+            ids.push(row.get(0)?);
+        }
+    }
+    Ok(ids)
+}
+
+/// The expression between the braces, or `q` of a parameterized search.
+pub(super) fn term(text: &str) -> Result<Term> {
+    let refused = |message: String| Refusal::bad("MALFORMED_SEARCH", message);
+    if !text.contains(char::is_alphanumeric) {
+        // Nothing but marks finds nothing. (Salesforce refuses terms of less than two characters; its words for that
+        // are unverified.)
+        return Ok(Term::Or(Vec::new()));
+    }
+    if text.chars().count() > LONGEST {
+        return Err(refused(format!("search term may have at most {LONGEST} characters")).into());
+    }
+    Ok(Term::parse(text).ok_or_else(|| refused(format!("unexpected token: {text}")))?)
 }
