@@ -6,7 +6,7 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 use crate::JobState;
 use crate::{
     InvalidId, SalesforceId,
-    api::{ApiUsage, BindError, Duplicates, InvalidName, InvalidPath},
+    api::{ApiUsage, BindError, Duplicates, InvalidName, InvalidPath, soql::InvalidDate},
     grant::GrantError,
     http::HttpError,
     oauth::OAuthError,
@@ -246,7 +246,7 @@ macro_rules! from_invalid_part_of_a_request {
     )*};
 }
 
-from_invalid_part_of_a_request! { InvalidPath InvalidName InvalidId }
+from_invalid_part_of_a_request! { InvalidPath InvalidName InvalidId InvalidDate }
 
 /// One reason that Salesforce gives for refusing a call.
 ///
@@ -330,6 +330,9 @@ pub enum InvalidRequest {
     /// The id of a record is none.
     #[error(transparent)]
     Id(#[from] InvalidId),
+    /// A date or a time that Salesforce does not have.
+    #[error(transparent)]
+    Date(#[from] InvalidDate),
     /// The body cannot be written as JSON.
     #[error("the body cannot be written as JSON")]
     Body(#[source] serde_json::Error),

@@ -50,6 +50,7 @@
 //! * **Stores**: logins live in a [`store::Store`]: memory, SQLite, Redis or Postgres, as `SALESFORCE_STORE` says, or one
 //!   of your own.
 //! * **Events**: [`Builder::on_event`] tells what happened: logins, refreshes, refusals, a store that is down.
+//! * **Beside others**: [`comparison`] lists what jsforce and cirrus do, and where it is here.
 //! * **By hand**: [`oauth`] is the protocol alone, for a login of your own making.
 //!
 //! # How a login is kept alive
@@ -69,6 +70,10 @@
 //! | `bulk` | Bulk API 2.0: [`Connection::bulk`] and [`Query::fetch_bulk`] |
 //! | `metrics` | counts each [`Event`] through the `metrics` facade |
 //! | `test-util` | for tests: people who are logged in ([`mod@test`]), and the contract suite for authors of stores, `store::contract` |
+
+#[cfg(doc)]
+#[doc = include_str!("comparison.md")]
+pub mod comparison {}
 
 mod api;
 mod background;

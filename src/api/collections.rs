@@ -148,6 +148,17 @@ impl SObjectHandle {
 
     /// Changes records, each given with its id.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
+    /// let changes = [(id, serde_json::json!({ "Phone": "+49 30 1" }))];
+    /// for changed in sf.sobject("Account").update_many(changes).await? {
+    ///     assert!(changed.is_ok());
+    /// }
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`update`](Self::update), for the first call; an id that is none.
     pub async fn update_many<I: ToRecordId, T: Serialize>(
@@ -166,6 +177,16 @@ impl SObjectHandle {
     ///
     /// It is safe to send again, which is done when an answer is lost.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let accounts = [serde_json::json!({ "ExternalKey__c": "A-1", "Name": "Acme" })];
+    /// for saved in sf.sobject("Account").upsert_many("ExternalKey__c", &accounts).await? {
+    ///     assert!(saved.is_ok_and(|saved| saved.created));
+    /// }
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`upsert`](Self::upsert), for the first call.
     pub async fn upsert_many<T: Serialize>(
@@ -181,6 +202,16 @@ impl SObjectHandle {
     }
 
     /// Deletes records.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
+    /// // All of them, or none.
+    /// let deleted = sf.sobject("Account").all_or_none(true).delete_many([id]).await?;
+    /// assert!(deleted[0].is_ok());
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`delete`](Self::delete), for the first call; an id that is none.
@@ -208,6 +239,16 @@ impl SObjectHandle {
 
     /// Reads some fields of many records, in chunks of 2,000; `None` for a record that is not there, or that the user may
     /// not see.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Deserialize)] #[serde(rename_all = "PascalCase")] struct Account { name: String }
+    /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
+    /// let found: Vec<Option<Account>> = sf.sobject("Account").retrieve_many([id], &["Name"]).await?;
+    /// assert_eq!(found[0].as_ref().map(|account| &*account.name), Some("Acme"));
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`retrieve_fields`](Self::retrieve_fields).

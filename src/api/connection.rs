@@ -162,11 +162,29 @@ impl Connection {
     }
 
     /// How much of the organization's API allocation is used up, as its latest answer to this app said.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// sf.limits().await?;
+    /// if let Some(usage) = sf.api_usage() {
+    ///     println!("{} of {} calls", usage.used, usage.allowed);
+    /// }
+    /// # Ok(()) });
+    /// ```
     pub fn api_usage(&self) -> Option<ApiUsage> {
         self.shared.org.usage.get()
     }
 
     /// Who the user is, as Salesforce knows it now. Costs one call.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let person = sf.identity().await?;
+    /// assert_eq!(person.username, "ada@example.com");
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`RawRequest::send`].
@@ -219,6 +237,18 @@ impl Connection {
 
     /// Reads a further page of a query, where an earlier [`Page::next`] said it is. A cursor lives for two days.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Deserialize)] #[serde(rename_all = "PascalCase")] struct Account { name: String }
+    /// // One page for each request of a table with a "next" link.
+    /// let first = sf.query::<Account>("SELECT Name FROM Account").page().await?;
+    /// if let Some(next) = &first.next {
+    ///     let second = sf.page::<Account>(next).await?;
+    /// }
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`Query::page`]; status 400 and `INVALID_QUERY_LOCATOR` when the cursor is gone or another user's.
     pub async fn page<T: DeserializeOwned>(&self, cursor: &Cursor) -> Result<Page<T>> {
@@ -262,6 +292,14 @@ impl Connection {
     }
 
     /// A GET of any resource of the instance; see [`request`](Self::request).
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let limits: serde_json::Value = sf.get("limits").send().await?.json()?;
+    /// assert!(limits["DailyApiRequests"]["Max"].is_number());
+    /// # Ok(()) });
+    /// ```
     pub fn get(&self, path: impl Into<String>) -> RawRequest {
         self.request("GET", path)
     }

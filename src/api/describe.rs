@@ -151,6 +151,14 @@ pub struct ChildRelationship {
 impl Connection {
     /// All kinds of objects that the user may see.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let objects = sf.describe_global().await?;
+    /// assert!(objects.iter().any(|object| object.name == "Account"));
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`RawRequest::send`](super::RawRequest::send).
     pub async fn describe_global(&self) -> Result<Vec<ObjectSummary>> {
@@ -169,6 +177,15 @@ impl SObjectHandle {
     ///
     /// It is kept for five minutes for all connections of the user, and then asked for only if it has changed. Errors are
     /// not kept.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let account = sf.sobject("Account").describe().await?;
+    /// let industries = account.field("Industry").map(|field| &field.picklist_values);
+    /// assert!(industries.is_some_and(|values| !values.is_empty()));
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// [`Error::Api`](crate::Error::Api) with status 404 when there is no such object, or none that the user may see.

@@ -75,6 +75,16 @@ impl Connection {
     /// The organization's limits by name, for example `DailyApiRequests`. Right to about five minutes. The user needs the
     /// permission "View Setup and Configuration".
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let limits = sf.limits().await?;
+    /// if let Some(calls) = limits.get("DailyApiRequests") {
+    ///     println!("{} of {} calls are left", calls.remaining, calls.max);
+    /// }
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`RawRequest::send`](super::RawRequest::send).
     pub async fn limits(&self) -> Result<BTreeMap<String, Limit>> {
@@ -83,6 +93,14 @@ impl Connection {
 
     /// The versions of the REST API that the organization has, oldest first.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let newest = sf.versions().await?.pop();
+    /// println!("{newest:?}");
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`RawRequest::send`](super::RawRequest::send).
     pub async fn versions(&self) -> Result<Vec<VersionInfo>> {
@@ -90,6 +108,14 @@ impl Connection {
     }
 
     /// The records that the user saw last, newest first.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let seen: Vec<serde_json::Value> = sf.recent(10).await?;
+    /// println!("{}", seen.len());
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`RawRequest::send`](super::RawRequest::send).
@@ -135,8 +161,8 @@ impl SObjectHandle {
     /// use std::time::{Duration, SystemTime};
     ///
     /// let now = SystemTime::now();
-    /// let hour_ago: SoqlDateTime = (now - Duration::from_secs(3600)).try_into().expect("a year Salesforce knows");
-    /// let changed = sf.sobject("Account").updated(hour_ago, now.try_into().expect("a year Salesforce knows")).await?;
+    /// let hour_ago: SoqlDateTime = (now - Duration::from_secs(3600)).try_into()?;
+    /// let changed = sf.sobject("Account").updated(hour_ago, now.try_into()?).await?;
     /// println!("{} changed; ask again from {}", changed.ids.len(), changed.latest_date_covered);
     /// # Ok(()) });
     /// ```
@@ -149,6 +175,20 @@ impl SObjectHandle {
     }
 
     /// The records that were deleted between two times, at most 15 days back.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let now = SystemTime::now();
+    /// let yesterday = now - Duration::from_secs(24 * 60 * 60);
+    /// let gone = sf.sobject("Account").deleted(yesterday.try_into()?, now.try_into()?).await?;
+    /// for record in gone.records {
+    ///     println!("{} at {}", record.id, record.deleted_date);
+    /// }
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`updated`](Self::updated).

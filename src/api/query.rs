@@ -76,6 +76,19 @@ impl<T> Query<T> {
     ///
     /// What does not fit is an error of the `fetch` methods, before anything is sent: see
     /// [`BindError`](super::BindError).
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Deserialize)] #[serde(rename_all = "PascalCase")] struct Account { name: String }
+    /// let big: Vec<Account> = sf
+    ///     .query("SELECT Name FROM Account WHERE Industry IN :industries AND NumberOfEmployees > :many")
+    ///     .bind("industries", ["Energy", "Banking"])
+    ///     .bind("many", 50)
+    ///     .fetch_all()
+    ///     .await?;
+    /// # Ok(()) });
+    /// ```
     pub fn bind(mut self, name: &str, value: impl ToSoql) -> Self {
         self.binds.push(name, &value);
         self
@@ -88,6 +101,15 @@ impl<T> Query<T> {
     }
 
     /// Finds deleted and archived rows, too. (A tooling query finds none.)
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Deserialize)] #[serde(rename_all = "PascalCase")] struct Account { name: String }
+    /// let gone: Vec<Account> =
+    ///     sf.query("SELECT Name FROM Account WHERE IsDeleted = TRUE").include_deleted().fetch_all().await?;
+    /// # Ok(()) });
+    /// ```
     pub fn include_deleted(mut self) -> Self {
         if self.resource != TOOLING {
             self.resource = "queryAll";
@@ -206,6 +228,15 @@ impl<T: DeserializeOwned> Query<T> {
 
     /// All rows, in memory. There is no limit but that: say `LIMIT` in the query, or use [`fetch`](Self::fetch).
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Deserialize)] #[serde(rename_all = "PascalCase")] struct Account { name: String }
+    /// let accounts: Vec<Account> = sf.query("SELECT Name FROM Account LIMIT 5").fetch_all().await?;
+    /// assert_eq!(accounts.len(), 5);
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`fetch`](Self::fetch).
     pub async fn fetch_all(self) -> Result<Vec<T>>
@@ -218,6 +249,16 @@ impl<T: DeserializeOwned> Query<T> {
     /// The first row. Others are not looked at: say `LIMIT 2` and use [`fetch_all`](Self::fetch_all) where a second one
     /// would be a mistake.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Deserialize)] #[serde(rename_all = "PascalCase")] struct Account { name: String }
+    /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
+    /// let account: Account = sf.query("SELECT Name FROM Account WHERE Id = :id").bind("id", id).fetch_one().await?;
+    /// assert_eq!(account.name, "Acme");
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// [`Error::RowNotFound`] when there is none; otherwise as [`page`](Self::page).
     pub async fn fetch_one(self) -> Result<T> {
@@ -225,6 +266,16 @@ impl<T: DeserializeOwned> Query<T> {
     }
 
     /// The first row, if there is one.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Deserialize)] #[serde(rename_all = "PascalCase")] struct Account { name: String }
+    /// let found: Option<Account> =
+    ///     sf.query("SELECT Name FROM Account WHERE Name = :name").bind("name", "O'Hara").fetch_optional().await?;
+    /// assert!(found.is_none());
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`page`](Self::page).
@@ -259,6 +310,15 @@ impl<T: DeserializeOwned> Query<T> {
     }
 
     /// The first page; the others are read with [`Connection::page`].
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Deserialize)] #[serde(rename_all = "PascalCase")] struct Account { name: String }
+    /// let page = sf.query::<Account>("SELECT Name FROM Account").batch_size(200).page().await?;
+    /// println!("{} of {:?}", page.records.len(), page.total_size);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// [`Error::Bind`] and [`InvalidRequest::QueryTooLong`] before anything is sent; [`Error::Api`] when Salesforce

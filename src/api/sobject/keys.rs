@@ -60,6 +60,15 @@ impl SObjectHandle {
 
     /// Changes the record whose external id field has this value, and never creates one.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # sf.sobject("Account").upsert("ExternalKey__c", "A-17", &serde_json::json!({ "Name": "Acme" })).await?;
+    /// let change = serde_json::json!({ "Phone": "+49 30 1" });
+    /// sf.sobject("Account").update_by("ExternalKey__c", "A-17", &change).await?;
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Api`](crate::Error::Api) with status 404 when there is none; otherwise as [`upsert`](Self::upsert).
     pub async fn update_by<T: Serialize + ?Sized>(
@@ -75,6 +84,15 @@ impl SObjectHandle {
 
     /// Reads the record whose external id field has this value. Without `fields` all that the user may see are read.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # sf.sobject("Account").upsert("ExternalKey__c", "A-17", &serde_json::json!({ "Name": "Acme" })).await?;
+    /// let account: serde_json::Value = sf.sobject("Account").retrieve_by("ExternalKey__c", "A-17", &["Name"]).await?;
+    /// assert_eq!(account["Name"], "Acme");
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Api`](crate::Error::Api) with status 404 when there is none;
     /// [`Error::MultipleChoices`](crate::Error::MultipleChoices) when there are several.
@@ -89,6 +107,14 @@ impl SObjectHandle {
     }
 
     /// Deletes the record whose external id field has this value.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # sf.sobject("Account").upsert("ExternalKey__c", "A-17", &serde_json::json!({ "Name": "Acme" })).await?;
+    /// sf.sobject("Account").delete_by("ExternalKey__c", "A-17").await?;
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`retrieve_by`](Self::retrieve_by), and `DELETE_FAILED` when the record is in use.

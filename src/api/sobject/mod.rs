@@ -80,6 +80,15 @@ impl SObjectHandle {
     /// It is sent once: when the answer is lost ([`HttpError::never_sent`](crate::HttpError::never_sent) is `false`),
     /// the record may exist. [`upsert`](Self::upsert) has no such doubt.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let contact = serde_json::json!({ "LastName": "Lovelace", "Email": "ada@example.com" });
+    /// let id = sf.sobject("Contact").create(&contact).await?;
+    /// println!("{id}");
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Api`](crate::Error::Api) when Salesforce refuses it (`REQUIRED_FIELD_MISSING`, `DUPLICATES_DETECTED`,
     /// validation rules, …), with all reasons in [`Error::entries`](crate::Error::entries).
@@ -90,6 +99,19 @@ impl SObjectHandle {
 
     /// Reads a record with all the fields that the user may see.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Account { name: String, phone: Option<String> }
+    ///
+    /// let account: Account = sf.sobject("Account").retrieve(id).await?;
+    /// assert_eq!(account.name, "Acme");
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Api`](crate::Error::Api) with status 404 when there is no such record, or none that the user may see.
     pub async fn retrieve<T: DeserializeOwned>(&self, id: impl ToRecordId) -> Result<T> {
@@ -97,6 +119,15 @@ impl SObjectHandle {
     }
 
     /// Reads some fields of a record; all of them when none is named.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
+    /// let account: serde_json::Value = sf.sobject("Account").retrieve_fields(id, &["Name", "Phone"]).await?;
+    /// assert_eq!(account["Name"], "Acme");
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`retrieve`](Self::retrieve), and when a name is not one of a field.
@@ -110,6 +141,14 @@ impl SObjectHandle {
 
     /// Changes the fields of a record that `record` has; the others stay.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
+    /// sf.sobject("Account").update(id, &serde_json::json!({ "Phone": "+49 30 1" })).await?;
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`create`](Self::create), and status 404 when there is no such record; [`Error::Changed`](crate::Error::Changed)
     /// when [`if_unchanged`](Self::if_unchanged) says so.
@@ -119,6 +158,16 @@ impl SObjectHandle {
     }
 
     /// Deletes a record; it goes to the recycle bin.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
+    /// sf.sobject("Account").delete(id).await?;
+    /// let again = sf.sobject("Account").delete(id).await;
+    /// assert_eq!(again.unwrap_err().status(), Some(404));
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// [`Error::Api`](crate::Error::Api): status 404 when there was no such record, `DELETE_FAILED` when it is in use;
