@@ -1,8 +1,8 @@
 //! One refresh, from the lease to the publication. It runs on the background thread; no request owns it.
 //!
 //! Salesforce rotates refresh tokens: one that was used is dead, and presenting it again ends the whole family. So one
-//! holder of the lease at a time reads the stored grant anew, notes that it uses the token, uses it, writes the answer
-//! under the version it read, and only then lets anyone use it.
+//! holder of the lease at a time notes that it uses the token, reads the stored grant anew, uses the token, writes the
+//! answer under the version it read, and only then lets anyone use it.
 
 use std::{
     sync::Arc,
@@ -208,34 +208,36 @@ impl Refresh {
     }
 
     async fn under_lease(&self) -> Result<Done, GrantError> {
-        if let Some(moved) = self.moved().await? {
-            return Ok(Done::Stored(moved));
-        }
         let left = self.deadline.saturating_duration_since(self.engine.parts.clock.instant());
         // Before the note: it says that the token is about to be sent.
         let Ok(_permit) = tokio::time::timeout(left, self.engine.token_calls.acquire()).await else {
             return Err(GrantError::unavailable(COOL_DOWN, Busy));
         };
         let (key, version) = (self.from.key, self.from.version);
-        let noted = note::write(&self.engine, key, version).await.map_err(unavailable)?;
-        if noted == Note::Theirs {
+        let note = note::write(&self.engine, key, version).await.map_err(unavailable)?;
+        if note == Note::Theirs {
             tracing::warn!(grant = %key, revision = version.revision, "another process began to renew this token and did not end");
-            if let Some(moved) = self.moved().await? {
-                return Ok(Done::Stored(moved));
-            }
         }
-        let done = match self.ask().await {
-            Answer::Tokens(tokens) => self.store(*tokens).await,
-            Answer::Moved(moved) => Ok(Done::Stored(*moved)),
-            Answer::Failed(error) => Err(error),
-            Answer::Refused { after_lost_answer } => {
-                self.refused(after_lost_answer || noted == Note::Theirs).await.map(Done::Stored)
-            }
-        };
+        let done = self.under_note(note).await;
         if !matches!(done, Ok(Done::Held(..))) {
             self.remove_note().await;
         }
         done
+    }
+
+    async fn under_note(&self, note: Note) -> Result<Done, GrantError> {
+        // After the note and not before it: the lease may have been lost meanwhile, and someone else have come and gone.
+        if let Some(moved) = self.moved().await? {
+            return Ok(Done::Stored(moved));
+        }
+        match self.ask().await {
+            Answer::Tokens(tokens) => self.store(*tokens).await,
+            Answer::Moved(moved) => Ok(Done::Stored(*moved)),
+            Answer::Failed(error) => Err(error),
+            Answer::Refused { after_lost_answer } => {
+                self.refused(after_lost_answer || note == Note::Theirs).await.map(Done::Stored)
+            }
+        }
     }
 
     /// The token is not, or no longer, good.
@@ -343,8 +345,14 @@ impl Drop for Refresh {
             let renewed = self.cell.finish(self.from.version, Err(error), Instant::now());
             let _ = self.result.send(Some(renewed));
         }
-        // The lease ends by itself then.
-        self.leave();
+        if !self.left {
+            self.leave();
+            // The lease ends by itself; the note would keep others waiting for nobody.
+            let (engine, key, version) = (Arc::clone(&self.engine), self.from.key, self.from.version);
+            self.engine.parts.background.spawn(async move {
+                let _ = note::remove(&engine, key, version).await;
+            });
+        }
     }
 }
 
