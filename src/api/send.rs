@@ -119,6 +119,9 @@ impl Connection {
                         Kind::NotFound if maybe_done && call.method == Method::DELETE => {
                             return Ok(Answer { status: StatusCode::NO_CONTENT, ..answer });
                         }
+                        Kind::TokenExpired if self.grant().is_over().await => {
+                            return Err(Error::LoginRequired);
+                        }
                         Kind::TokenExpired | Kind::NotFound => return Err(refusal.error),
                         Kind::Retry(failure) => (failure, refusal.error),
                     }

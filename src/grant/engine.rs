@@ -150,6 +150,18 @@ impl GrantHandle {
         };
         outcome(&mut waiting).await
     }
+
+    /// Whether the login is over, asked after even a fresh token was refused: a logout revokes it, here or in another
+    /// process, which a refusal does not tell from a policy.
+    pub(crate) async fn is_over(&self) -> bool {
+        match &self.0 {
+            Holder::Service { .. } => false,
+            Holder::Person { cell, engine } => {
+                // A store that does not answer does not say so.
+                cell.current().is_none() || engine.grant(cell.key()).await.is_ok_and(|grant| grant.is_none())
+            }
+        }
+    }
 }
 
 pub(super) async fn outcome(waiting: &mut super::cell::Waiting) -> super::cell::Renewed {
