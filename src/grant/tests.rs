@@ -152,15 +152,13 @@ async fn processes_with_different_clocks_make_one_token_call() {
         calls += 1;
         for _ in 0..3 {
             fleet.org.expire_access_tokens();
-            let renewed = join_all(engines.iter().map(async |engine| {
+            let mut grants = Vec::new();
+            for engine in &engines {
                 let grant = engine.login(&id).await.unwrap().unwrap();
-                grant
-                    .refresh(grant.current().unwrap().version)
-                    .await
-                    .unwrap()
-                    .access_token
-                    .expose()
-                    .to_owned()
+                grants.push((grant.current().unwrap().version, grant));
+            }
+            let renewed = join_all(grants.iter().map(async |(used, grant)| {
+                grant.refresh(*used).await.unwrap().access_token.expose().to_owned()
             }))
             .await;
             assert!(renewed.iter().all(|token| *token == renewed[0]), "everyone uses the same token");

@@ -231,10 +231,11 @@ async fn f_06_a_write_whose_answer_is_lost_counts_once(kind: Kind) {
     fleet.org.expire_access_tokens();
     assert_eq!(browser.fetch(&fleet.url(1, "/accounts")).await.status, 200);
     fleet.org.expire_access_tokens();
-    fleet.org.faults().refresh(Fault::Delay(Duration::from_millis(800)));
+    fleet.org.faults().refresh(Fault::Delay(Duration::from_millis(1_200)));
     let url = fleet.url(1, "/accounts");
     let (page, ()) = futures_util::join!(browser.fetch(&url), async {
         fleet.until_refreshes(2).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         // The store does what it is asked next, and nobody hears of it.
         proxy.hold_answers_after(if kind == Kind::Redis { "EVALSHA" } else { "COMMIT" });
     });
