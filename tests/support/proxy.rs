@@ -23,8 +23,6 @@ struct Way {
     holds_requests: bool,
     /// Requests get through, their answers wait here.
     holds_answers: bool,
-    /// As soon as these bytes are on their way to the server, answers wait.
-    last_words: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +46,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free loopback port");
         let port = listener.local_addr().expect("its address").port();
         let (silence, silenced) = watch::channel(0);
-        let (way, _) = watch::channel(Way::default());
-        let ways = way.clone();
+        let (way, ways) = watch::channel(Way::default());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (mut silenced, ways) = (silenced.clone(), ways.clone());
@@ -86,14 +83,9 @@ impl Proxy {
         self.way.send_modify(|way| way.holds_requests = hold);
     }
 
-    /// From the request on that holds these words, requests take effect and their answers are held back.
-    pub fn hold_answers_after(&self, words: &'static str) {
-        self.way.send_modify(|way| way.last_words = Some(words));
-    }
-
     /// Whether requests take effect and their answers are held back.
     pub fn hold_answers(&self, hold: bool) {
-        self.way.send_modify(|way| (way.holds_answers, way.last_words) = (hold, None));
+        self.way.send_modify(|way| way.holds_answers = hold);
     }
 }
 
@@ -101,19 +93,14 @@ impl Proxy {
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    ways: watch::Sender<Way>,
+    mut way: watch::Receiver<Way>,
     direction: Direction,
 ) {
-    let mut way = ways.subscribe();
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(n @ 1..) = from.read(&mut bytes).await {
-        let Way { delay, last_words, .. } = *way.borrow();
+        let delay = way.borrow().delay;
         if direction == Direction::Request && !delay.is_zero() {
             tokio::time::sleep(delay).await;
-        }
-        let said = |words: &str| bytes[..n].windows(words.len()).any(|part| part == words.as_bytes());
-        if direction == Direction::Request && last_words.is_some_and(said) {
-            ways.send_modify(|way| way.holds_answers = true);
         }
         if way.wait_for(|way| way.is_open(direction)).await.is_err()
             || to.write_all(&bytes[..n]).await.is_err()
