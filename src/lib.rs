@@ -42,8 +42,8 @@
 //! * **Protect**: asking for [`SalesforceConn`] or [`SalesforceUser`] protects a route, [`RequireLogin`] a scope;
 //!   [`MaybeSalesforceConn`] is for pages that are for everybody. A page navigation is sent to log in and comes back,
 //!   everything else gets 401; an outage gets 503 and logs nobody out.
-//! * **Use**: a [`Connection`] queries with bound values ([`soql`]) or for what a struct reads ([`SObject`]), reads and writes records ([`SObjectHandle`]) and sends any
-//!   other request ([`RawRequest`]). It is `Clone + Send + Sync` and knows its tokens by reference: hand it to a
+//! * **Use**: a [`Connection`] queries with bound values ([`soql`]) or for what a struct reads ([`SObject`]), reads and
+//!   writes records ([`SObjectHandle`]) and sends any other request ([`RawRequest`]). It is `Clone + Send + Sync` and knows its tokens by reference: hand it to a
 //!   background task, or get one there with [`Salesforce::connection_for`].
 //! * **Errors**: `?` is enough; an [`Error`] becomes a response with the right status that tells no secret. The log tells
 //!   the rest.
@@ -69,7 +69,9 @@
 //! | `postgres` | `postgres://…`: several processes, durable |
 //! | `bulk` | Bulk API 2.0: [`Connection::bulk`] and [`Query::fetch_bulk`] |
 //! | `metrics` | counts each [`Event`] through the `metrics` facade |
-//! | `test-util` | for tests: people who are logged in ([`mod@test`]), and the contract suite for authors of stores, `store::contract` |
+//! | `test-util` | for tests: people who are logged in ([`mod@test`]); the suite that stores must pass, `store::contract` |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(doc)]
 #[doc = include_str!("comparison.md")]
