@@ -375,6 +375,20 @@ impl Builder {
     }
 
     /// The path of the scope that the middleware is wrapped on.
+    ///
+    /// An app may wrap several, for several orgs or apps in Salesforce, each on a scope of its own: side by side, or one
+    /// inside the other. The mount tells their cookies and logins apart, and a handler gets the connection of the innermost
+    /// one around it.
+    ///
+    /// ```
+    /// use actix_salesforce::Salesforce;
+    /// use actix_web::{App, web};
+    ///
+    /// fn configure(app: &mut web::ServiceConfig, sales: &Salesforce, support: &Salesforce) {
+    ///     app.service(web::scope("/sales").wrap(sales.clone())) // made with `.mount("/sales")`
+    ///         .service(web::scope("/support").wrap(support.clone())); // made with `.mount("/support")`
+    /// }
+    /// ```
     pub fn mount(mut self, path: impl Into<String>) -> Self {
         self.config.routes.mount = path.into();
         self
