@@ -93,7 +93,7 @@ pub(crate) fn check(soql: &str, name: &str) -> Result<(), BindError> {
                     let word = rest[..length].to_ascii_uppercase();
                     match word.as_str() {
                         "OR" => return refuse(ALONE),
-                        "NOT" if !rest[length..].trim_start().to_ascii_uppercase().starts_with("IN") => {
+                        "NOT" if !next_word(&rest[length..]).eq_ignore_ascii_case("IN") => {
                             return refuse(ALONE);
                         }
                         "ORDER" | "LIMIT" | "OFFSET" | "GROUP" | "HAVING" => return refuse(WHOLE),
@@ -117,6 +117,11 @@ fn is_aggregate(word: &str) -> bool {
 fn word_length(text: &str) -> usize {
     // A dot belongs to the name: `Order.Limit` is no clause.
     text.find(|letter: char| !letter.is_alphanumeric() && !"_.".contains(letter)).unwrap_or(text.len())
+}
+
+fn next_word(text: &str) -> &str {
+    let text = text.trim_start();
+    &text[..word_length(text)]
 }
 
 fn string_length(text: &str) -> usize {
@@ -156,6 +161,10 @@ mod tests {
             "SELECT Id FROM Account WHERE Id IN :ids OR Name = 'x'",
             "SELECT Id FROM Account WHERE (Id IN :ids)",
             "SELECT Id FROM Account WHERE NOT Id IN :ids",
+            // Fields whose names begin with the word that may follow a NOT.
+            "SELECT Id FROM Account WHERE NOT Industry IN :ids",
+            "SELECT Id FROM Account WHERE Name = 'x' AND not Inactive__c IN :ids",
+            "SELECT Id FROM Account WHERE NOT In__r.Name IN :ids",
             "SELECT Id FROM Account WHERE Id IN :ids AND Id IN :ids",
             "SELECT Id FROM Account WHERE Id = :ids",
             "SELECT Id FROM Account WHERE Id IN :ids LIMIT 10",
