@@ -99,10 +99,10 @@ pub use self::api::{
 pub use self::web::test;
 pub use self::{
     api::{
-        ApiUsage, ApiVersion, AssignmentRule, Batch, BatchAnswers, Batched, Blob, BlobUpload, CallOptions,
-        ChildRelationship, Composite, CompositeAnswers, Connection, Cursor, Deleted, DeletedRecord,
-        DuplicateRecord, DuplicateRules, Duplicates, FieldDescription, Graph, GraphAnswers, Hit,
-        InvalidApiVersion, InvalidCallOption, InvalidPath, InvalidRevision, Limit, ObjectDescription,
+        ApiUsage, ApiVersion, AssignmentRule, Base64, Batch, BatchAnswers, Batched, Blob, BlobUpload,
+        CallOptions, ChildRelationship, Composite, CompositeAnswers, Connection, Cursor, Deleted,
+        DeletedRecord, DuplicateRecord, DuplicateRules, Duplicates, FieldDescription, Graph, GraphAnswers,
+        Hit, InvalidApiVersion, InvalidCallOption, InvalidPath, InvalidRevision, Limit, ObjectDescription,
         ObjectSummary, Page, PicklistValue, Query, RawRequest, RawResponse, RecordError, Records, Reference,
         Referenced, Retry, Revision, SObject, SObjectHandle, SaveResult, SavedRecord, Search, SearchIn,
         Select, SplitQuery, Subrequest, ToRecordId, ToTarget, Tree, TreeError, TreeIds, TreeNode,

@@ -209,3 +209,50 @@ async fn rows_are_counted() {
         sf.query("SELECT Industry, COUNT(Id) n FROM Account GROUP BY Industry").fetch_all().await.unwrap();
     assert_eq!(groups.iter().map(|group| group["n"].as_u64().unwrap()).sum::<u64>(), all);
 }
+
+/// Apex REST: what a class answers, and what is said where there is none.
+#[actix_web::test]
+async fn apex_classes_are_asked() {
+    let org = FakeOrg::builder().apex("POST", "/orders/ship", 200, json!({ "tracking": "1Z" })).apex(
+        "GET",
+        "/broken",
+        500,
+        json!([{ "errorCode": "APEX_ERROR", "message": "canary" }]),
+    );
+    let org = org.start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let world = World::around(org, |builder| builder).await;
+    let sf = world.connection().await;
+    for path in ["orders/ship", "/orders/ship"] {
+        let answer: Value = sf.apex_rest("POST", path).json(&json!({})).send().await.unwrap().json().unwrap();
+        assert_eq!(answer["tracking"], "1Z");
+    }
+    let error = sf.apex_rest("GET", "nothing").send().await.unwrap_err();
+    assert_eq!((error.status(), error.entries()[0].code.as_str()), (Some(404), "NOT_FOUND"));
+    let error = sf.apex_rest("GET", "broken").send().await.unwrap_err();
+    assert_eq!((error.status(), error.entries()[0].code.as_str()), (Some(500), "APEX_ERROR"));
+    assert!(!format!("{error} {error:?}").contains("canary"));
+    // A POST that may have taken effect is not sent again.
+    world.org.faults().path("/services/apexrest", Fault::LoseAnswer);
+    world.org.clear_requests();
+    assert!(sf.apex_rest("POST", "orders/ship").json(&json!({})).send().await.is_err());
+    assert_eq!(world.org.requests().len(), 1);
+    for path in ["../data/v66.0/query", "a/../../b", "a//b", "a b"] {
+        assert!(matches!(sf.apex_rest("GET", path).send().await, Err(Error::InvalidRequest(_))), "{path}");
+    }
+}
+
+/// The Tooling API's queries, with their refusals.
+#[actix_web::test]
+async fn tooling_queries_go_to_the_tooling_api() {
+    let world = World::start().await;
+    let sf = world.connection().await;
+    let answer = json!({ "totalSize": 1, "done": true, "records": [{ "Name": "Ship" }] });
+    world.org.faults().path("/services/data/v66.0/tooling/query", Fault::Json(answer));
+    let classes: Vec<Account> = sf.tooling_query("SELECT Name FROM ApexClass").fetch_all().await.unwrap();
+    assert_eq!(classes, [Account { name: "Ship".into() }]);
+    world.org.faults().clear();
+    let error = sf.tooling_query::<Account>("SELECT Name FROM Nonsense").fetch_all().await.unwrap_err();
+    assert_eq!(error.entries()[0].code, "INVALID_TYPE");
+    assert!(world.org.requests().pop().unwrap().path.ends_with("/tooling/query"));
+}

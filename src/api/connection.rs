@@ -304,6 +304,25 @@ impl Connection {
         self.request("GET", path)
     }
 
+    /// A request to an Apex class of the organization's own (`@RestResource`), at the path of its `urlMapping`. What it
+    /// answers, errors included, is the class's own affair: a path that no class has is 404, an exception 500.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// #[derive(serde::Deserialize)]
+    /// struct Shipped { tracking: String }
+    ///
+    /// let order = serde_json::json!({ "order": "A-17" });
+    /// let shipped: Shipped = sf.apex_rest("POST", "ship").json(&order).send().await?.json()?;
+    /// # assert_eq!(shipped.tracking, "1Z");
+    /// # Ok(()) });
+    /// ```
+    pub fn apex_rest(&self, method: impl AsRef<str>, path: impl AsRef<str>) -> RawRequest {
+        let path = path.as_ref().trim_start_matches('/');
+        self.request(method, format!("/services/apexrest/{path}"))
+    }
+
     /// A request to any resource of the instance: the way to everything that has no method of its own.
     ///
     /// `path` is relative (`limits`, a resource of the connection's API version), begins with a slash

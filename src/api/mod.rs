@@ -1,5 +1,6 @@
 //! The Salesforce REST API on behalf of a grant.
 
+mod base64_field;
 mod body;
 mod breaker;
 #[cfg(feature = "bulk")]
@@ -40,6 +41,7 @@ pub use self::bulk::{
     Bulk, BulkRecords, ColumnDelimiter, IngestError, IngestJob, JobInfo, JobState, Loaded, QueryJob, Refused,
 };
 pub use self::{
+    base64_field::Base64,
     call_options::{CallOptions, InvalidCallOption},
     collections::{RecordError, SaveResult, SavedRecord},
     columns::{SObject, children},

@@ -12,7 +12,7 @@
 //! | `Option<T>` | the value, or `null` |
 //! | `&[T]`, `[T; N]`, `Vec<T>` | `('a','b')`, for `IN :names` |
 //! | [`Like`] | `'%50\% off%'` |
-//! | [`SoqlDate`], [`SoqlDateTime`], [`DateLiteral`] | `2026-01-31`, `2026-01-31T23:59:59.000Z`, `LAST_N_DAYS:30` |
+//! | [`SoqlDate`], [`SoqlDateTime`], [`SoqlTime`], [`DateLiteral`] | `2026-01-31`, `2026-01-31T23:59:59.000Z`, `23:59:59.000Z`, `LAST_N_DAYS:30` |
 //! | [`FieldName`], [`ObjectName`] | the name, checked |
 //!
 //! Source: SOQL and SOSL Reference, "Quoted String Escape Sequences", "Date Formats and Date Literals".
@@ -22,11 +22,13 @@ mod date;
 mod like;
 mod scan;
 mod split;
+mod time;
 
 pub use self::{
     bind::{BindError, InvalidValue, SoqlLiteral, ToSoql},
     date::{DateLiteral, InvalidDate, SoqlDate, SoqlDateTime},
     like::Like,
+    time::{InvalidTime, SoqlTime},
 };
 pub use super::name::{FieldName, InvalidName, ObjectName};
 
