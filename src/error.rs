@@ -363,6 +363,10 @@ pub enum InvalidRequest {
     /// A record that is not written as a JSON object.
     #[error("the record is not written as a JSON object")]
     Record,
+    /// A write that cannot depend on the record's state, asked for with
+    /// [`if_unchanged`](crate::SObjectHandle::if_unchanged).
+    #[error("only `update` and `delete` of one record by its id can depend on its state (`if_unchanged`)")]
+    Condition,
     /// The query is longer than Salesforce accepts: 100,000 characters; tooling queries and plans have to fit into an URL.
     #[error(
         "the query has {characters} characters; Salesforce accepts about {limit}; for a long IN list use `Query::bind_each`"

@@ -220,13 +220,15 @@ impl SObjectHandle {
         ids: impl IntoIterator<Item = I>,
     ) -> Result<Vec<SaveResult>> {
         let ids: Vec<_> = ids.into_iter().map(|id| id.to_record_id()).collect::<Result<_, _>>()?;
+        self.unconditional()?;
         let all_or_none = if self.is_all_or_none() { "true" } else { "false" };
         let call = |ids: &[&SalesforceId]| {
             let mut path = self.collection("")?;
             let list: Vec<_> = ids.iter().map(|id| id.as_str()).collect();
             path.push_query("ids", &list.join(","));
             path.push_query("allOrNone", all_or_none);
-            Ok(self.with_options(Call::new(Method::DELETE, path).harmful()))
+            // Sent again, those that are gone already would look like refused ones.
+            Ok(self.with_options(Call::new(Method::DELETE, path).never_again()))
         };
         let mut results = Results::default();
         for chunk in ids.chunks(CHUNK) {
@@ -298,6 +300,7 @@ impl SObjectHandle {
         new: bool,
         harmless: bool,
     ) -> Result<Vec<SaveResult>> {
+        self.unconditional()?;
         let call = |records: &[&T]| {
             let body = decode::body(&Batch { all_or_none: self.is_all_or_none(), records })?;
             let call = self.with_options(Call::new(method.clone(), path.clone()).json(body));

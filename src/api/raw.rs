@@ -108,8 +108,9 @@ impl RawRequest {
 
     /// Whether the request may take effect twice without harm, so that it is sent again when its answer is lost.
     ///
-    /// Unless said otherwise that is so for GET, HEAD, PUT and DELETE, and not for POST, PATCH and the resource that
-    /// runs Apex code. A DELETE that was sent again and finds nothing has succeeded.
+    /// What is said here goes before what the connection's [`Retry::idempotent`](super::Retry::idempotent) says. Where
+    /// neither says anything it is so for GET, HEAD, PUT and DELETE, and not for POST and PATCH. The resource that runs Apex
+    /// code is never sent again unless it is said here. A DELETE that was sent again and finds nothing has succeeded.
     pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = Some(idempotent);
         self
@@ -156,9 +157,9 @@ impl RawRequest {
         call.max_bytes = self.max_bytes;
         let runs_code = self.path.to_ascii_lowercase().contains("executeanonymous");
         call.replay = match self.idempotent {
-            Some(true) => Replay::Harmless,
-            Some(false) => Replay::Harmful,
-            None if runs_code => Replay::Harmful,
+            Some(true) => Replay::Always,
+            Some(false) => Replay::Never,
+            None if runs_code => Replay::Never,
             None => call.replay,
         };
         Ok((self.connection, call))

@@ -9,6 +9,10 @@ pub(crate) enum Replay {
     Harmless,
     /// A second create makes a second record.
     Harmful,
+    /// So it was said of this very call, whatever the connection says.
+    Always,
+    /// Not so for this very call, whatever the connection says.
+    Never,
 }
 
 /// How a try failed, as far as trying again is concerned.
@@ -95,16 +99,20 @@ impl Retry {
 
     /// Whether the calls may take effect twice without harm: `true` for changes that set values and creations that a
     /// duplicate rule guards, `false` for reads that are better not repeated. Unsaid, each call knows for itself.
+    ///
+    /// What a request says of itself ([`RawRequest::idempotent`](super::RawRequest::idempotent)) goes before this. The data
+    /// of a bulk job, `delete_many` and Apex code are never sent again because of it.
     pub fn idempotent(self, idempotent: bool) -> Self {
         Self { idempotent: Some(idempotent), ..self }
     }
 
-    /// What counts for a call that would say `replay` of itself.
-    pub(crate) fn replay(&self, replay: Replay) -> Replay {
-        match self.idempotent {
-            Some(true) => Replay::Harmless,
-            Some(false) => Replay::Harmful,
-            None => replay,
+    /// Whether a call that says `replay` of itself may take effect twice.
+    fn may_repeat(&self, replay: Replay) -> bool {
+        match replay {
+            Replay::Always => true,
+            Replay::Never => false,
+            Replay::Harmless => self.idempotent.unwrap_or(true),
+            Replay::Harmful => self.idempotent.unwrap_or(false),
         }
     }
 
@@ -120,12 +128,10 @@ impl Retry {
         spent: Duration,
         jitter: f64,
     ) -> Option<Duration> {
-        let asked = match (failure, self.replay(replay)) {
-            (Failure::NeverSent | Failure::RowLocked, _) | (Failure::AnswerLost, Replay::Harmless) => {
-                Duration::ZERO
-            }
-            (Failure::Busy { retry_after }, Replay::Harmless) => retry_after.unwrap_or_default(),
-            (Failure::Final, _) | (_, Replay::Harmful) => return None,
+        let asked = match (failure, self.may_repeat(replay)) {
+            (Failure::NeverSent | Failure::RowLocked, _) | (Failure::AnswerLost, true) => Duration::ZERO,
+            (Failure::Busy { retry_after }, true) => retry_after.unwrap_or_default(),
+            (Failure::Final, _) | (_, false) => return None,
         };
         if done >= self.retries || asked > self.longest_wait {
             return None;
@@ -173,6 +179,7 @@ mod tests {
             let retry = Retry { idempotent, ..Retry::default() };
             let again = |replay| retry.wait(replay, Failure::AnswerLost, 0, Duration::ZERO, 0.5).is_some();
             assert_eq!((again(Replay::Harmless), again(Replay::Harmful)), (harmless, harmful));
+            assert_eq!((again(Replay::Always), again(Replay::Never)), (true, false));
             assert!(retry.wait(Replay::Harmless, Failure::Final, 0, Duration::ZERO, 0.5).is_none());
         }
         assert_eq!(Retry::none().wait(Replay::Harmless, BUSY, 0, Duration::ZERO, 0.5), None);

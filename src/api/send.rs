@@ -72,8 +72,9 @@ impl Call {
         self
     }
 
-    pub(crate) fn harmful(mut self) -> Self {
-        self.replay = Replay::Harmful;
+    /// Whatever the connection says.
+    pub(crate) fn never_again(mut self) -> Self {
+        self.replay = Replay::Never;
         self
     }
 

@@ -69,6 +69,7 @@ impl Answer {
                 | Error::InvalidRequest(
                     InvalidRequest::Body(_)
                     | InvalidRequest::Record
+                    | InvalidRequest::Condition
                     | InvalidRequest::Csv
                     | InvalidRequest::Method
                     | InvalidRequest::Header,

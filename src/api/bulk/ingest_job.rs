@@ -158,7 +158,7 @@ impl IngestJob {
 
     pub(super) async fn fill(&mut self, data: Bytes) -> Result<()> {
         // A job takes data once: it is not sent again when the answer is lost.
-        let mut call = Call::new(Method::PUT, self.path("/batches")?).harmful();
+        let mut call = Call::new(Method::PUT, self.path("/batches")?).never_again();
         call.headers.insert(CONTENT_TYPE, CSV);
         call.body = data;
         self.connection.send(call).await?;

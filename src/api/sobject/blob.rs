@@ -193,7 +193,7 @@ impl SObjectHandle {
         file: BlobUpload,
     ) -> Result<SalesforceId> {
         let call = with_file(Call::new(Method::POST, self.path(&[])?), record, file)?;
-        Ok(saved(&self.connection.send(self.with_options(call)).await?)?.id)
+        Ok(saved(&self.connection.send(self.unconditional()?.with_options(call)).await?)?.id)
     }
 
     /// Changes a record and its file. A `ContentVersion` cannot be changed: create another one of its document.

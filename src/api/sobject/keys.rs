@@ -120,7 +120,7 @@ impl SObjectHandle {
     /// As [`retrieve_by`](Self::retrieve_by), and `DELETE_FAILED` when the record is in use.
     pub async fn delete_by(&self, field: &str, value: &str) -> Result<()> {
         let call = Call::new(Method::DELETE, self.by(field, value)?);
-        done(&self.connection.send(self.with_options(call)).await?)
+        done(&self.connection.send(self.unconditional()?.with_options(call)).await?)
     }
 
     fn by(&self, field: &str, value: &str) -> Result<ResourcePath> {
@@ -130,7 +130,7 @@ impl SObjectHandle {
 
     async fn save_by<T: Serialize + ?Sized>(&self, path: ResourcePath, record: &T) -> Result<Upserted> {
         let call = Call::new(Method::PATCH, path).json(decode::body(record)?).harmless();
-        let saved = saved(&self.connection.send(self.with_options(call)).await?)?;
+        let saved = saved(&self.connection.send(self.unconditional()?.with_options(call)).await?)?;
         Ok(Upserted { id: saved.id, created: saved.created })
     }
 }

@@ -94,7 +94,7 @@ impl SObjectHandle {
     /// validation rules, …), with all reasons in [`Error::entries`](crate::Error::entries).
     pub async fn create<T: Serialize + ?Sized>(&self, record: &T) -> Result<SalesforceId> {
         let call = Call::new(Method::POST, self.path(&[])?).json(decode::body(record)?);
-        Ok(saved(&self.connection.send(self.with_options(call)).await?)?.id)
+        Ok(saved(&self.connection.send(self.unconditional()?.with_options(call)).await?)?.id)
     }
 
     /// Reads a record with all the fields that the user may see.

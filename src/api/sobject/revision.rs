@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::Deserializ
 
 use super::{SObjectHandle, ToRecordId, keys::with_fields};
 use crate::{
-    InvalidAnswer, Result,
+    InvalidAnswer, InvalidRequest, Result,
     api::{decode, send::Call},
     http::Answer,
 };
@@ -136,12 +136,20 @@ impl SObjectHandle {
         if answer.status == StatusCode::NOT_MODIFIED { Ok(None) } else { read(&answer).map(Some) }
     }
 
-    /// Lets [`update`](Self::update) and [`delete`](Self::delete) do nothing to a record that is in another state than
-    /// `known`: [`Error::Changed`](crate::Error::Changed).
+    /// Lets [`update`](Self::update), [`update_with_blob`](Self::update_with_blob) and [`delete`](Self::delete) do nothing
+    /// to a record that is in another state than `known`: [`Error::Changed`](crate::Error::Changed).
+    ///
+    /// Salesforce has no such condition for other writes: they are
+    /// [`InvalidRequest::Condition`](crate::InvalidRequest::Condition) then, and nothing is sent.
     #[must_use]
     pub fn if_unchanged(mut self, known: &Revision) -> Self {
         self.condition = Some(known.clone());
         self
+    }
+
+    /// For writes that cannot depend on a record's state: a condition that would be ignored is a mistake.
+    pub(in crate::api) fn unconditional(&self) -> Result<&Self> {
+        if self.condition.is_some() { Err(InvalidRequest::Condition.into()) } else { Ok(self) }
     }
 
     /// For calls that change one record by its id.

@@ -172,3 +172,32 @@ async fn of_many_records_only_those_whose_row_is_locked_are_sent_again() {
     assert_eq!(results[1].as_ref().unwrap_err().entries()[0].code, "UNABLE_TO_LOCK_ROW");
     assert_eq!(server.count("DELETE"), 1);
 }
+
+/// Who asks for protection against a lost update gets it, or hears that there is none.
+#[tokio::test]
+async fn a_write_that_cannot_be_conditional_is_not_sent_with_a_condition() {
+    let server = Server::start(|_| json!({"id": ID, "success": true, "errors": []}).into()).await;
+    let (sf, _background) = connect(&server).await;
+    let a = sf.sobject("A").if_unchanged(&"\"x\"".parse().unwrap());
+    let record = json!({"Name": "x"});
+    let file = || crate::BlobUpload::new("Body", "x", "x");
+    for (name, error) in [
+        ("create", a.create(&record).await.err()),
+        ("upsert", a.upsert("E__c", "x", &record).await.err()),
+        ("update_by", a.update_by("E__c", "x", &record).await.err()),
+        ("delete_by", a.delete_by("E__c", "x").await.err()),
+        ("create_with_blob", a.create_with_blob(&record, file()).await.err()),
+        ("create_many", a.create_many([&record]).await.err()),
+        ("update_many", a.update_many([(ID, &record)]).await.err()),
+        ("upsert_many", a.upsert_many("E__c", [&record]).await.err()),
+        ("delete_many", a.delete_many([ID]).await.err()),
+        ("create_many of none", a.create_many([&record; 0]).await.err()),
+    ] {
+        assert!(matches!(error, Some(Error::InvalidRequest(InvalidRequest::Condition))), "{name}: {error:?}");
+    }
+    assert!(server.lines().is_empty());
+    let _ = a.update(ID, &record).await;
+    let _ = a.delete(ID).await;
+    let _ = a.update_with_blob(ID, &record, file()).await;
+    assert_eq!(server.seen().iter().filter(|seen| seen.header("if-match") == Some("\"x\"")).count(), 3);
+}

@@ -233,6 +233,29 @@ async fn code_is_run_once_although_it_is_run_by_get() {
     assert_eq!(server.count("GET"), 1);
 }
 
+/// What one call says of itself goes before what the connection says, and that before what its method means.
+#[tokio::test]
+async fn a_call_that_must_not_be_repeated_is_not_whatever_the_connection_says() {
+    let server = Server::start(|_| Reply::Hangup).await;
+    let (sf, _background) = connect(&server).await;
+    let retry = crate::Retry::default().retries(1).first_wait(Duration::from_millis(1));
+    let always = sf.with_retry(retry.idempotent(true));
+    let never = sf.with_retry(retry.idempotent(false));
+    for (sent, path, request) in [
+        (2, "/a", always.request("POST", "/services/apexrest/a")),
+        (1, "/b", always.request("POST", "/services/apexrest/b").idempotent(false)),
+        (1, "/c", always.request("PUT", "/services/apexrest/c").idempotent(false)),
+        (1, "/d", never.request("GET", "/services/apexrest/d")),
+        (2, "/e", never.request("POST", "/services/apexrest/e").idempotent(true)),
+        (1, "/tooling/executeAnonymous", always.get("tooling/executeAnonymous")),
+    ] {
+        request.send().await.unwrap_err();
+        assert_eq!(server.lines().iter().filter(|line| line.ends_with(path)).count(), sent, "{path}");
+    }
+    always.sobject("A").delete_many(["001D000000IqhSLIAZ"]).await.unwrap_err();
+    assert_eq!(server.count("DELETE"), 1);
+}
+
 #[tokio::test]
 async fn an_answer_larger_than_allowed_is_not_read() {
     let server = Server::start(|_| Reply::Answer(200, "[".repeat(4096))).await;
