@@ -88,6 +88,8 @@ async fn token_answer() {
     });
     let body = answer.json();
     same_shape(&body, &sample);
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&body), names(&sample), "in the sample's order");
     assert_eq!(answer.header("content-type"), "application/json;charset=UTF-8");
     assert_eq!(answer.header("cache-control"), "no-store");
     let text = |name: &str| body[name].as_str().unwrap().to_owned();
@@ -117,6 +119,7 @@ async fn token_error() {
     let answer = token(&org, &[("grant_type", "refresh_token"), ("refresh_token", "x")]).await;
     assert_eq!(answer.status, 400);
     same_shape(&answer.json(), &json!({ "error": "", "error_description": "" }));
+    assert!(answer.body.starts_with("{\"error\":\""), "{}", answer.body);
 }
 
 /// Section 4.2: Help, "OpenID Connect Token Introspection".

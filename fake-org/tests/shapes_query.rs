@@ -136,3 +136,43 @@ async fn errors() {
         error("MALFORMED_SEARCH", "No search term found. The search term must be enclosed in braces.")
     );
 }
+
+/// The names of a JSON object, in the order in which they came. `at` is where in the text it begins.
+fn members(text: &str, at: &str) -> Vec<String> {
+    let from = text.find(at).unwrap_or_else(|| panic!("no {at} in {text}")) + at.len();
+    let object: serde_json::Map<String, Value> =
+        serde_json::Deserializer::from_str(&text[from..]).into_iter().next().unwrap().unwrap();
+    object.keys().cloned().collect()
+}
+
+/// Sections 2.6, 7.2, 7.4 and 7.12: members come in the order of the samples; a record's fields after `attributes`, in
+/// the order of the select list, a parent where its first field was named.
+#[tokio::test]
+async fn members_come_in_order() {
+    let org = FakeOrg::builder().page_size(5).start().await.unwrap();
+    let api = Api::of(&org);
+    let soql = "SELECT Website, Owner.Name, (SELECT Title, Id FROM Contacts), Name, Owner.Email, Industry, Id FROM Account";
+    let answer = api.query(soql).await;
+    assert_eq!(members(&answer.body, ""), ["totalSize", "done", "nextRecordsUrl", "records"]);
+    assert_eq!(
+        members(&answer.body, "\"records\":["),
+        ["attributes", "Website", "Owner", "Contacts", "Name", "Industry", "Id"]
+    );
+    assert_eq!(members(&answer.body, "\"Owner\":"), ["attributes", "Name", "Email"]);
+    assert_eq!(members(&answer.body, "\"Contacts\":"), ["totalSize", "done", "records"]);
+    assert_eq!(
+        members(&answer.body, "\"Contacts\":{\"totalSize\":2,\"done\":true,\"records\":["),
+        ["attributes", "Title", "Id"]
+    );
+    let grouped = api.query("SELECT Type, COUNT(Id) n, Industry FROM Account GROUP BY Type, Industry").await;
+    assert_eq!(members(&grouped.body, "\"records\":["), ["attributes", "Type", "n", "Industry"]);
+
+    let id = answer.json()["records"][0]["Id"].as_str().unwrap().to_owned();
+    let row = api.get(&format!("/sobjects/Account/{id}?fields=Website,Name")).await;
+    assert_eq!(members(&row.body, ""), ["attributes", "Website", "Name", "Id"]);
+    assert_eq!(members(&row.body, "\"attributes\":"), ["type", "url"]);
+    let created = api.post("/sobjects/Account", json!({ "Name": "x" })).await;
+    assert_eq!(members(&created.body, ""), ["id", "success", "errors"]);
+    let error = api.post("/sobjects/Account", json!({})).await;
+    assert_eq!(members(&error.body, "["), ["message", "errorCode", "fields"]);
+}

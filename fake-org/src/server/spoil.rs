@@ -134,7 +134,7 @@ fn merge(value: &mut Value, over: &Value) {
             for (name, new) in over {
                 match new {
                     Value::Null => {
-                        members.remove(name);
+                        members.shift_remove(name);
                     }
                     Value::Object(_) if members.get(name).is_some_and(Value::is_object) => {
                         merge(members.entry(name).or_insert(Value::Null), new);

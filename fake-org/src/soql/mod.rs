@@ -23,6 +23,7 @@ pub(crate) use plan::Plan;
 pub(crate) use record::RowPlan;
 
 use rusqlite::types::Value as Sql;
+use serde_json::{Value as Json, json};
 
 use crate::base::clock::Millis;
 use crate::data::Refusal;
@@ -55,6 +56,16 @@ struct Context<'a> {
     asker: Asker<'a>,
     /// A rule's condition, not a query: it may look at long texts too.
     is_rule: bool,
+}
+
+/// A page of a result: `{"totalSize":…,"done":…,"nextRecordsUrl":…,"records":[…]}`, in this order.
+pub(crate) fn result(total: usize, next: Option<String>, records: Vec<Json>) -> Json {
+    let mut body = json!({ "totalSize": total, "done": next.is_none() });
+    if let Some(next) = next {
+        body["nextRecordsUrl"] = next.into();
+    }
+    body["records"] = records.into();
+    body
 }
 
 /// Compiles a query.

@@ -104,12 +104,41 @@ impl RowPlan {
         sql.push_str(" ORDER BY k.key");
         let keys = serde_json::to_string(keys).unwrap_or_default();
         let mut statement = data.sqlite.prepare_cached(&sql)?;
-        let rows = statement.query_map([keys], |row| self.record(row, link))?;
+        let layout = self.layout();
+        let rows = statement.query_map([keys], |row| self.record(row, &layout, link))?;
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         rows.into_iter().map(|(id, record)| self.with_children(data, &id, record, link)).collect()
     }
 
-    fn record(&self, row: &rusqlite::Row<'_>, link: Link<'_>) -> rusqlite::Result<(String, Record)> {
+    /// Which member of which table's record comes when: in the order of the select list, a parent where its first
+    /// field is.
+    fn layout(&self) -> Vec<(usize, &str)> {
+        let mut layout = Vec::new();
+        for output in &self.outputs {
+            let (table, name) = output.place();
+            let path = table.checked_sub(1).and_then(|i| self.tables.joins.get(i)).map(|join| &join.path[..]);
+            for (depth, parent) in path.unwrap_or_default().iter().enumerate() {
+                let place = (self.holder(path.and_then(|path| path.get(..depth))), parent.as_str());
+                if !layout.contains(&place) {
+                    layout.push(place);
+                }
+            }
+            layout.push((table, name));
+        }
+        layout
+    }
+
+    /// The table of a parent by its path; the root's for none.
+    fn holder(&self, path: Option<&[String]>) -> usize {
+        self.tables.joins.iter().position(|join| Some(&join.path[..]) == path).map_or(0, |i| i + 1)
+    }
+
+    fn record(
+        &self,
+        row: &rusqlite::Row<'_>,
+        layout: &[(usize, &str)],
+        link: Link<'_>,
+    ) -> rusqlite::Result<(String, Record)> {
         let mut tables: HashMap<usize, Record> = HashMap::new();
         let head = |object: &Object, id: &str| {
             let mut record = Record::new();
@@ -121,6 +150,11 @@ impl RowPlan {
         for (i, join) in self.tables.joins.iter().enumerate() {
             if let Some(id) = row.get::<_, Option<String>>(i + 1)? {
                 tables.insert(i + 1, head(join.object, &id));
+            }
+        }
+        for (table, name) in layout {
+            if let Some(record) = tables.get_mut(table) {
+                record.insert((*name).to_owned(), Json::Null);
             }
         }
         let mut place = 1 + self.tables.joins.len();
@@ -144,10 +178,9 @@ impl RowPlan {
             let Some(join) = self.tables.joins.get(n - 1) else { continue };
             let value = tables.remove(&n).map_or(Json::Null, Json::Object);
             let Some((name, parents)) = join.path.split_last() else { continue };
-            let holder = self.tables.joins.iter().position(|known| known.path == parents).map(|i| i + 1);
-            let target = match holder {
-                Some(holder) => tables.get_mut(&holder),
-                None => Some(&mut root),
+            let target = match self.holder(Some(parents)) {
+                0 => Some(&mut root),
+                holder => tables.get_mut(&holder),
             };
             if let Some(target) = target {
                 target.insert(name.clone(), value);
@@ -171,7 +204,7 @@ impl RowPlan {
                     Json::Null
                 } else {
                     let records = plan.records(data, &keys, link)?;
-                    json!({ "totalSize": keys.len(), "done": true, "records": records })
+                    super::result(keys.len(), None, records)
                 };
                 record.insert(name.clone(), value);
             }

@@ -29,8 +29,8 @@ pub(super) async fn token(call: Call) -> Reply {
             }
             if call.form_param("grant_type") == Some(JWT_BEARER) {
                 // The documented sample has neither.
-                answer.remove("signature");
-                answer.remove("issued_at");
+                answer.shift_remove("signature");
+                answer.shift_remove("issued_at");
             }
             if call.form_param("grant_type") == Some(TOKEN_EXCHANGE) {
                 // RFC 8693 section 2.2.1; Salesforce's own sample is not at hand (unverified).

@@ -109,7 +109,7 @@ pub(super) fn delete(ask: &Ask<'_>, data: &mut Inner) -> Result {
 fn records(ask: &Ask<'_>) -> Result<(Vec<Record>, bool)> {
     let mut body = ask.record()?;
     let all_or_none = body.get("allOrNone").and_then(Value::as_bool).unwrap_or(false);
-    let Some(Value::Array(items)) = body.remove("records") else {
+    let Some(Value::Array(items)) = body.shift_remove("records") else {
         return Err(Refusal::bad("MISSING_ARGUMENT", "records is required").into());
     };
     checked_count(items.len())?;
@@ -141,7 +141,7 @@ fn checked_count(count: usize) -> Result<()> {
 
 /// The object named in `attributes.type`, which is taken out.
 pub(super) fn type_of(data: &Inner, record: &mut Record) -> Result<&'static Object> {
-    let attributes = record.remove("attributes").unwrap_or_default();
+    let attributes = record.shift_remove("attributes").unwrap_or_default();
     let name = attributes["type"].as_str().unwrap_or_default();
     let unknown = || Refusal::bad("INVALID_TYPE", format!("sObject type '{name}' is not supported."));
     Ok(data.schema.object(name).ok_or_else(unknown)?)
@@ -149,7 +149,7 @@ pub(super) fn type_of(data: &Inner, record: &mut Record) -> Result<&'static Obje
 
 pub(super) fn take(record: &mut Record, name: &str) -> Option<String> {
     let key = record.keys().find(|key| key.eq_ignore_ascii_case(name))?.clone();
-    record.remove(&key)?.as_str().map(String::from)
+    record.shift_remove(&key)?.as_str().map(String::from)
 }
 
 /// Works through the records. With `allOrNone` one failure undoes the others and says so in their items.

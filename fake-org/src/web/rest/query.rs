@@ -67,11 +67,7 @@ pub(super) fn next(ask: &Ask<'_>, data: &mut Inner) -> Result {
 }
 
 fn page(total: usize, records: Vec<Value>, next: Option<String>) -> Answer {
-    let mut body = json!({ "totalSize": total, "done": next.is_none(), "records": records });
-    if let Some(next) = next {
-        body["nextRecordsUrl"] = json!(next);
-    }
-    Answer::json(200, body)
+    Answer::json(200, soql::result(total, next, records))
 }
 
 /// `Sforce-Query-Options: batchSize=200..2000`, within what the org was set to.

@@ -59,7 +59,7 @@ pub(super) fn shown(
             *place = json!(format!("{}/{}", ask.record_path(object.name, &id), field.name));
         }
     }
-    record.insert("attributes".into(), json!({ "type": object.name, "url": url }));
+    record.shift_insert(0, "attributes".into(), json!({ "type": object.name, "url": url }));
     Ok(record)
 }
 

@@ -77,7 +77,7 @@ fn flatten(
     }
     for item in records.and_then(Value::as_array).into_iter().flatten() {
         let mut record = item.as_object().cloned().unwrap_or_default();
-        let attributes = record.remove("attributes").unwrap_or_default();
+        let attributes = record.shift_remove("attributes").unwrap_or_default();
         if !attributes["type"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(object.name)) {
             return Err(
                 Refusal::bad("INVALID_TYPE", format!("attributes.type must be {}", object.name)).into()
@@ -96,8 +96,10 @@ fn flatten(
             .filter(|(_, value)| value["records"].is_array())
             .map(|(name, _)| name.clone())
             .collect();
-        let children: Vec<(String, Value)> =
-            names.into_iter().filter_map(|name| record.remove(&name).map(|value| (name, value))).collect();
+        let children: Vec<(String, Value)> = names
+            .into_iter()
+            .filter_map(|name| record.shift_remove(&name).map(|value| (name, value)))
+            .collect();
         let place = out.len();
         out.push(Node { object, reference, record, parent });
         for (name, value) in children {
