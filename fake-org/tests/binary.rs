@@ -55,6 +55,19 @@ async fn it_says_where_it_is_and_serves() {
     assert!(page.body.contains(">Account</a></td><td class=\"n\">3</td>"), "{}", page.body);
 }
 
+/// Of itself it brings a few thousand rows, in objects that hang together.
+#[tokio::test]
+async fn it_brings_a_few_thousand_rows() {
+    let org = start(&[]);
+    let page = send(http().get(org.ready["instance_url"].as_str().unwrap())).await;
+    for (object, rows) in
+        [("Account", 1_000), ("Contact", 2_000), ("Opportunity", 1_000), ("Project__c", 250)]
+    {
+        let shown = format!(">{object}</a></td><td class=\"n\">{rows}</td>");
+        assert!(page.body.contains(&shown), "{shown}: {}", page.body);
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn it_ends_on_sigterm_and_interrupt() {

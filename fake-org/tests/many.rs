@@ -155,6 +155,54 @@ async fn no_search_is_a_server_error() {
     );
 }
 
+/// SOQL and SOSL Reference, "SOSL Syntax": nothing is read over.
+#[tokio::test]
+async fn a_search_with_anything_stray_in_it_is_malformed() {
+    let org = FakeOrg::start().await.unwrap();
+    let api = Api::of(&org);
+    for right in [
+        "",
+        " LIMIT 1",
+        " IN NAME FIELDS LIMIT 1",
+        " IN ALL FIELDS RETURNING Account",
+        " RETURNING Account LIMIT 1",
+        " RETURNING Account (Id, Name)",
+        " RETURNING Account(Id), Contact(Id) LIMIT 1 UPDATE VIEWSTAT",
+        "RETURNING Account(Name WHERE Name != ', x) y' LIMIT 3), Contact limit 1",
+    ] {
+        let found = http_get(&api, "/search", &format!("FIND {{Aurora}}{right}")).await;
+        assert!(found["searchRecords"].is_array(), "{right}: {found}");
+    }
+    for stray in [
+        " RETURNING",
+        " RETURNING ",
+        " RETURNING Account(Id),",
+        " RETURNING Account(Id) Contact(Id)",
+        " RETURNING Account(Id) nonsense",
+        " RETURNING Account nonsense",
+        " RETURNING Account(Id) LIMIT",
+        " RETURNING Account(Id) LIMIT x",
+        " RETURNING Account(Id) LIMIT 1 LIMIT 2",
+        " RETURNING Account(Id) LIMIT 1, Contact",
+        " RETURNING (Id)",
+        " LIMIT x",
+        " nonsense",
+        " IN NAME",
+        " IN NAME FIELDS nonsense",
+        " IN RETURNING Account",
+        " RETURNING Account(Id) WITH NETWORK = 'x'",
+    ] {
+        let refused = http_get(&api, "/search", &format!("FIND {{Aurora}}{stray}")).await;
+        assert_eq!(refused[0]["errorCode"], "MALFORMED_SEARCH", "{stray}: {refused}");
+    }
+    for short in ["a", "*", "a*", "\\?"] {
+        let refused = http_get(&api, "/search", &format!("FIND {{{short}}}")).await;
+        assert_eq!(refused[0]["errorCode"], "INVALID_SEARCH", "{short}");
+        assert_eq!(refused[0]["message"], format!("search term must be longer than one character: {short}"));
+    }
+    assert!(http_get(&api, "/search", "FIND {社}").await["searchRecords"].is_array());
+}
+
 async fn http_get(api: &Api, path: &str, q: &str) -> Value {
     let request = support::http().get(api.url(path)).query(&[("q", q)]).bearer_auth(&api.token);
     support::send(request).await.json()

@@ -188,3 +188,98 @@ async fn answers_are_compressed_where_asked_for() {
         ask("/query?q=SELECT+COUNT()+FROM+Account", "gzip").await.headers().get("content-encoding").is_none()
     );
 }
+
+/// Section 7.2, and simple-salesforce issue 311: children that are more than a page have a `nextRecordsUrl` of their own.
+#[tokio::test]
+async fn children_come_in_pages_too() {
+    let org = FakeOrg::builder().page_size(3).start().await.unwrap();
+    let api = Api::of(&org);
+    let parent =
+        api.records("SELECT Id FROM Account WHERE ExternalKey__c = 'ACC-000001'").await[0]["Id"].clone();
+    for n in 0..5 {
+        let body = json!({ "LastName": format!("Extra {n}"), "AccountId": parent });
+        assert_eq!(api.post("/sobjects/Contact", body).await.status, 201);
+    }
+    let soql = format!(
+        "SELECT Name, (SELECT LastName, Id FROM Contacts ORDER BY Id) FROM Account WHERE Id = '{}'",
+        parent.as_str().unwrap()
+    );
+    let answer = api.query(&soql).await.json();
+    assert_eq!(answer["done"], true, "of parents there is only one page");
+    let mut page = answer["records"][0]["Contacts"].clone();
+    let mut ids = Vec::new();
+    let mut sizes = Vec::new();
+    loop {
+        assert_eq!(page["totalSize"], 7);
+        let records = page["records"].as_array().unwrap();
+        sizes.push(records.len());
+        ids.extend(records.iter().map(|record| record["Id"].as_str().unwrap().to_owned()));
+        assert_eq!(records[0]["attributes"]["type"], "Contact");
+        let next = page.get("nextRecordsUrl").map(|next| next.as_str().unwrap().to_owned());
+        assert_eq!(page["done"], next.is_none());
+        let Some(next) = next else { break };
+        page = api.get(&next).await.json();
+    }
+    assert_eq!(sizes, [3, 3, 1]);
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 7, "{ids:?}");
+    // A page of many parents does not close what it has just opened.
+    let wide = FakeOrg::builder().rows(300).page_size(300).start().await.unwrap();
+    let api = Api::of(&wide);
+    wide.set_page_size(1);
+    let first = api.query("SELECT Id, (SELECT Id FROM Contacts) FROM Account LIMIT 250").await.json();
+    let child = first["records"][0]["Contacts"]["nextRecordsUrl"].as_str().unwrap().to_owned();
+    let mut next = first["nextRecordsUrl"].as_str().unwrap().to_owned();
+    for _ in 0..150 {
+        next = api.get(&next).await.json()["nextRecordsUrl"].as_str().unwrap().to_owned();
+    }
+    assert_eq!(api.get(&child).await.json()["records"].as_array().unwrap().len(), 1);
+}
+
+/// REST API guide, "Query Performance Feedback" and its example; the counts are those of the data.
+#[tokio::test]
+async fn explain_shows_plans_cheapest_first() {
+    let org = FakeOrg::start().await.unwrap();
+    let api = Api::of(&org);
+    let explain = async |path: &str, soql: &str| {
+        send(api.http.get(api.url(path)).query(&[("explain", soql)]).bearer_auth(&api.token)).await
+    };
+    let soql = "SELECT Name FROM Account WHERE ExternalKey__c = 'ACC-000003' AND Type = 'Partner'";
+    let plans = explain("/query", soql).await.json()["plans"].clone();
+    let note = |field: &str| {
+        json!({
+            "description": "Not considering filter for optimization because unindexed", "fields": [field],
+            "tableEnumOrId": "Account",
+        })
+    };
+    let notes = [note("IsDeleted"), note("Type")];
+    assert_eq!(
+        plans,
+        json!([
+            {
+                "cardinality": 1, "fields": ["ExternalKey__c"], "leadingOperationType": "Index", "notes": notes,
+                "relativeCost": 0.25, "sobjectCardinality": 40, "sobjectType": "Account",
+            },
+            {
+                "cardinality": 1, "fields": [], "leadingOperationType": "TableScan", "notes": notes,
+                "relativeCost": 3.333, "sobjectCardinality": 40, "sobjectType": "Account",
+            },
+        ])
+    );
+    assert_eq!(explain("/tooling/query", soql).await.json()["plans"], plans);
+    let all = explain("/query", "SELECT COUNT(Id) FROM Contact c WHERE c.Account.Name != 'x' OR Name = 'y'")
+        .await
+        .json();
+    assert_eq!(all["plans"].as_array().unwrap().len(), 1);
+    assert_eq!(all["plans"][0]["leadingOperationType"], "TableScan");
+    assert_eq!(all["plans"][0]["cardinality"], 80);
+    for (wrong, code) in [
+        ("SELECT", "MALFORMED_QUERY"),
+        ("SELECT No FROM Account", "INVALID_FIELD"),
+        ("00O000000000001", "INVALID_ID"),
+    ] {
+        let answer = explain("/query", wrong).await;
+        assert_eq!((answer.status, answer.error().0.as_str()), (400, code), "{wrong}");
+    }
+}

@@ -61,6 +61,12 @@ async fn describes() {
     let basic = api.get("/sobjects/Account").await.json();
     same_shape(&basic, &json!({ "objectDescribe": head, "recentItems": recent }));
     let full = api.get("/sobjects/Account/describe").await.json();
+    // The Tooling API's describes are of the same form, with places of its own.
+    let tooling = api.get("/tooling/sobjects/Account/describe").await.json();
+    assert_eq!(tooling["fields"], full["fields"]);
+    assert_eq!(tooling["urls"]["describe"], "/services/data/v66.0/tooling/sobjects/Account/describe");
+    assert_eq!(api.get("/tooling/sobjects/Account").await.json()["objectDescribe"]["urls"], tooling["urls"]);
+    assert_eq!(api.get("/tooling/sobjects/Nope/describe").await.status, 404);
     let field = members(
         "aggregatable autoNumber byteLength calculated cascadeDelete caseSensitive createable custom defaultValue \
          defaultedOnCreate dependentPicklist deprecatedAndHidden digits externalId filterable groupable htmlFormatted \

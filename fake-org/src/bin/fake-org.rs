@@ -29,8 +29,9 @@ struct Args {
     /// Keep one refresh token per login instead of replacing it at every refresh.
     #[arg(long)]
     no_rotation: bool,
-    /// How many sample accounts.
-    #[arg(long, default_value_t = 40)]
+    /// How many sample accounts. The first 1,000 bring contacts, opportunities, projects and more with them, about
+    /// four rows each.
+    #[arg(long, default_value_t = 1_000)]
     rows: u64,
     /// Objects, users, permission sets, rows and rules to add: a JSON file, or a CSV file named after its object
     /// (`Invoice__c.csv`). May be repeated.

@@ -61,8 +61,8 @@ fn fill(inner: &mut Inner, sample: Sample, users: &[User], now: Millis) -> Resul
         text(owners.get(place).copied().unwrap_or_default())
     };
     let accounts = sample.accounts;
-    // What is not an account hangs on the first accounts only: `rows` is about accounts.
-    let few = accounts.min(40);
+    // What is not an account hangs on the first accounts only: very many rows are wanted of accounts.
+    let few = accounts.min(1_000);
     type Make = fn(u64, u64, Millis) -> Row;
     let kinds: [(&'static str, u64, Make); 7] = [
         ("Account", accounts, |n, _, now| samples::account(n, now)),

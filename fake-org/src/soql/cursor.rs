@@ -10,9 +10,11 @@ use crate::base::{ids, lock};
 
 /// Cursors live two days.
 const LIFE: Duration = Duration::from_secs(2 * 24 * 60 * 60);
-/// The oldest are closed beyond this many. (Salesforce's classic limit is 10 per user; whether it still holds
-/// is unverified, so this one only bounds memory.)
-const BOUND: usize = 100;
+/// The oldest are closed beyond this many, and beyond this many rows in all. (Salesforce's classic limit is 10 per
+/// user; whether it still holds is unverified, so these only bound memory. Each parent of a page may open one for its
+/// children, hence the many.)
+const BOUND: usize = 5_000;
+const ROWS: usize = 4_000_000;
 
 /// One open result.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ pub(crate) struct Cursors {
 #[derive(Debug, Default)]
 struct Inner {
     last: u64,
+    rows: usize,
     open: VecDeque<(String, Arc<Cursor>)>,
 }
 
@@ -49,8 +52,10 @@ impl Cursors {
         let mut inner = lock(&self.inner);
         inner.last += 1;
         let locator = ids::make("01g", inner.last);
-        if inner.open.len() >= BOUND {
-            inner.open.pop_front();
+        inner.rows += cursor.keys.len();
+        while inner.open.len() >= BOUND || inner.rows > ROWS {
+            let Some((_, oldest)) = inner.open.pop_front() else { break };
+            inner.rows -= oldest.keys.len();
         }
         inner.open.push_back((locator.clone(), Arc::clone(&cursor)));
         (locator, cursor)
@@ -72,6 +77,8 @@ impl Cursors {
     }
 
     pub(crate) fn close_all(&self) {
-        lock(&self.inner).open.clear();
+        let mut inner = lock(&self.inner);
+        inner.open.clear();
+        inner.rows = 0;
     }
 }

@@ -7,6 +7,7 @@ mod columns;
 pub(crate) mod cursor;
 mod dates;
 mod error;
+mod explain;
 mod filter;
 mod format;
 mod join;
@@ -19,8 +20,9 @@ mod select;
 mod term;
 
 pub(crate) use columns::columns;
+pub(crate) use explain::explain;
 pub(crate) use plan::Plan;
-pub(crate) use record::RowPlan;
+pub(crate) use record::{Pages, RowPlan};
 
 use rusqlite::types::Value as Sql;
 use serde_json::{Value as Json, json};

@@ -18,6 +18,15 @@ use crate::data::{DataError, Inner, Record};
 /// Makes a record's `attributes.url` of object and id.
 pub(crate) type Link<'a> = &'a dyn Fn(&str, &str) -> String;
 
+/// How children come when a parent has many.
+#[derive(Clone, Copy)]
+pub(crate) struct Pages<'a> {
+    /// The most at once.
+    pub(crate) size: usize,
+    /// Makes the `nextRecordsUrl` of a result of which the first page is shown.
+    pub(crate) open: &'a dyn Fn(&RowPlan, Vec<i64>) -> String,
+}
+
 /// A compiled query for rows.
 #[derive(Clone, Debug)]
 pub(crate) struct RowPlan {
@@ -79,8 +88,19 @@ impl RowPlan {
         Ok(keys.collect::<Result<_, _>>()?)
     }
 
-    /// Step two: the records of some keys, in their order.
+    /// Step two: the records of some keys, in their order, with all their children.
     pub(crate) fn records(&self, data: &Inner, keys: &[i64], link: Link<'_>) -> Result<Vec<Json>, DataError> {
+        self.paged(data, keys, link, None)
+    }
+
+    /// Step two, with children page by page.
+    pub(crate) fn paged(
+        &self,
+        data: &Inner,
+        keys: &[i64],
+        link: Link<'_>,
+        pages: Option<Pages<'_>>,
+    ) -> Result<Vec<Json>, DataError> {
         let mut sql = String::from("SELECT t0.Id");
         for n in 1..=self.tables.joins.len() {
             sql.push_str(&format!(", t{n}.Id"));
@@ -107,7 +127,7 @@ impl RowPlan {
         let layout = self.layout();
         let rows = statement.query_map([keys], |row| self.record(row, &layout, link))?;
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
-        rows.into_iter().map(|(id, record)| self.with_children(data, &id, record, link)).collect()
+        rows.into_iter().map(|(id, record)| self.with_children(data, &id, record, link, pages)).collect()
     }
 
     /// Which member of which table's record comes when: in the order of the select list, a parent where its first
@@ -196,6 +216,7 @@ impl RowPlan {
         id: &str,
         mut record: Record,
         link: Link<'_>,
+        pages: Option<Pages<'_>>,
     ) -> Result<Json, DataError> {
         for output in &self.outputs {
             if let Output::Children { name, plan } = output {
@@ -203,8 +224,12 @@ impl RowPlan {
                 let value = if keys.is_empty() {
                     Json::Null
                 } else {
-                    let records = plan.records(data, &keys, link)?;
-                    super::result(keys.len(), None, records)
+                    let total = keys.len();
+                    let size = pages.map_or(total, |pages| pages.size.min(total));
+                    let shown = keys.get(..size).unwrap_or_default();
+                    let records = plan.paged(data, shown, link, pages)?;
+                    let next = pages.filter(|_| size < total).map(|pages| (pages.open)(plan, keys));
+                    super::result(total, next, records)
                 };
                 record.insert(name.clone(), value);
             }

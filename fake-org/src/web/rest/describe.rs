@@ -19,14 +19,23 @@ pub(super) fn global(ask: &Ask<'_>, data: &mut Inner) -> Result {
     Ok(Answer::json(200, body).with("last-modified", http_date(ask.org.started)))
 }
 
+/// The path without the Tooling API's own part, which describes the same objects here.
+fn name<'a>(ask: &'a Ask<'_>) -> &'a str {
+    ask.part(if is_tooling(ask) { 2 } else { 1 })
+}
+
+fn is_tooling(ask: &Ask<'_>) -> bool {
+    ask.part(0) == "tooling"
+}
+
 pub(super) fn basic(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let object = object(data, ask.part(1))?;
+    let object = object(data, name(ask))?;
     let recent = last_written(ask, data, Some(object), 10)?;
     Ok(Answer::json(200, json!({ "objectDescribe": head(ask, object), "recentItems": recent })))
 }
 
 pub(super) fn full(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let object = object(data, ask.part(1))?;
+    let object = object(data, name(ask))?;
     if let Some(unchanged) = unchanged(ask) {
         return Ok(unchanged);
     }
@@ -66,7 +75,8 @@ fn unchanged(ask: &Ask<'_>) -> Option<Answer> {
 
 /// What both describes say of an object.
 fn head(ask: &Ask<'_>, object: &Object) -> Value {
-    let place = format!("{}/sobjects/{}", ask.root(), object.name);
+    let api = if is_tooling(ask) { "/tooling" } else { "" };
+    let place = format!("{}{api}/sobjects/{}", ask.root(), object.name);
     let writable = !object.read_only;
     json!({
         "activateable": false, "createable": writable, "custom": object.is_custom(), "customSetting": false,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Result};
 use super::ask::Ask;
 use crate::data::{Inner, Refusal};
-use crate::soql::{self, Plan, Scope};
+use crate::soql::{self, Pages, Plan, RowPlan, Scope};
 
 pub(super) fn query(ask: &Ask<'_>, data: &mut Inner) -> Result {
     start(ask, data, Scope::Live)
@@ -16,8 +16,8 @@ pub(super) fn query_all(ask: &Ask<'_>, data: &mut Inner) -> Result {
 }
 
 fn start(ask: &Ask<'_>, data: &Inner, scope: Scope) -> Result {
-    if ask.param("explain").is_some() {
-        return Err(Refusal::not_emulated("MALFORMED_QUERY", "explain").into());
+    if let Some(text) = ask.param("explain") {
+        return Ok(Answer::json(200, soql::explain(text, ask.asker(scope), data)?));
     }
     let Some(text) = ask.param("q") else {
         return Err(Refusal::bad("MALFORMED_QUERY", "SOQL statement may not be empty").into());
@@ -27,7 +27,6 @@ fn start(ask: &Ask<'_>, data: &Inner, scope: Scope) -> Result {
         soql::compile(text, ask.asker(scope), &data.schema)?;
         return Ok(Answer::json(200, soql::columns(text, &data.schema)?));
     }
-    let now = ask.now();
     let plan = match soql::compile(text, ask.asker(scope), &data.schema)? {
         Plan::Count(plan) => {
             let total = plan.count(data)?;
@@ -42,14 +41,22 @@ fn start(ask: &Ask<'_>, data: &Inner, scope: Scope) -> Result {
     let size = page_size(ask);
     let keys = plan.keys(data)?;
     let total = keys.len();
-    let link = |object: &str, id: &str| ask.record_path(object, id);
-    let records = plan.records(data, keys.get(..size.min(total)).unwrap_or_default(), &link)?;
-    let next = (total > size).then(|| {
-        // Also after queryAll the path says `query`.
-        let (locator, _) = ask.org.cursors.open(plan, keys, size, &ask.user.id, now);
-        format!("{}/query/{locator}-{size}", ask.root())
-    });
+    let records = records(ask, data, &plan, keys.get(..size.min(total)).unwrap_or_default(), size)?;
+    let next = (total > size).then(|| open(ask, plan, keys, size));
     Ok(page(total, records, next))
+}
+
+/// The records of a page; children come in pages of the same size.
+fn records(ask: &Ask<'_>, data: &Inner, plan: &RowPlan, keys: &[i64], size: usize) -> Result<Vec<Value>> {
+    let link = |object: &str, id: &str| ask.record_path(object, id);
+    let open = |children: &RowPlan, keys: Vec<i64>| open(ask, children.clone(), keys, size);
+    plan.paged(data, keys, &link, Some(Pages { size, open: &open }))
+}
+
+/// Opens a cursor; the place of its second page. Also after queryAll the path says `query`.
+fn open(ask: &Ask<'_>, plan: RowPlan, keys: Vec<i64>, size: usize) -> String {
+    let (locator, _) = ask.org.cursors.open(plan, keys, size, &ask.user.id, ask.now());
+    format!("{}/query/{locator}-{size}", ask.root())
 }
 
 pub(super) fn next(ask: &Ask<'_>, data: &mut Inner) -> Result {
@@ -59,9 +66,8 @@ pub(super) fn next(ask: &Ask<'_>, data: &mut Inner) -> Result {
         return Err(Refusal::bad("INVALID_QUERY_LOCATOR", "invalid query locator").into());
     };
     let end = (offset + cursor.page).min(cursor.keys.len());
-    let link = |object: &str, id: &str| ask.record_path(object, id);
     let keys = cursor.keys.get(offset..end).unwrap_or_default();
-    let records = cursor.plan.records(data, keys, &link)?;
+    let records = records(ask, data, &cursor.plan, keys, cursor.page)?;
     let next = (end < cursor.keys.len()).then(|| format!("{}/query/{id}-{end}", ask.root()));
     Ok(page(cursor.keys.len(), records, next))
 }

@@ -22,32 +22,31 @@ pub(super) fn search(ask: &Ask<'_>, data: &mut Inner) -> Result {
         return Err(no_term().into());
     }
     let (head, returning) = split_word(rest, "RETURNING");
-    let (head, tail) = match returning {
-        Some(returning) => (head, returning),
-        None => (head, ""),
+    // Without RETURNING what ends the search follows IN.
+    let (head, early) = match returning {
+        Some(_) => (head, ""),
+        None => split_before_word(head, &["LIMIT", "UPDATE", "WITH"]),
     };
-    // Without RETURNING the limit follows IN.
-    let (head, early_limit) = split_word(head, "LIMIT");
     let place = match strip_word(head.trim(), "IN") {
-        Some(place) => In::parse(place).ok_or_else(|| malformed(place))?,
+        Some(place) => In::parse(place).filter(|_| ends_in_fields(place)).ok_or_else(|| malformed(place))?,
         None if head.trim().is_empty() => In::All,
         None => return Err(malformed(head.trim()).into()),
     };
+    let mut limit = limit_of(early)?;
     let mut list = Vec::new();
-    let mut limit = early_limit.and_then(|n| n.trim().parse().ok()).unwrap_or(MOST);
-    for part in split_top_level(tail) {
-        let (part, own_limit) =
-            if part.contains('(') { split_after_parens(part) } else { split_word(part, "LIMIT") };
-        if let Some(n) =
-            own_limit.and_then(|text| text.trim().trim_start_matches("LIMIT").trim().parse().ok())
-        {
-            limit = n;
+    let parts = returning.map(split_top_level).unwrap_or_default();
+    for (i, part) in parts.iter().enumerate() {
+        let (object, tail) = split_after_object(part);
+        if i + 1 < parts.len() && !tail.trim().is_empty() {
+            return Err(malformed(tail.trim()).into());
         }
-        list.push(returning_of(part).ok_or_else(|| malformed(part))?);
+        limit = limit_of(tail)?;
+        list.push(returning_of(object).ok_or_else(|| malformed(part))?);
     }
-    if list.is_empty() {
+    if returning.is_none() {
         list = everywhere(data);
     }
+    let limit = limit.unwrap_or(MOST);
     let term = sosl::term(term)?;
     let mut found = Vec::new();
     for returning in &list {
@@ -55,6 +54,27 @@ pub(super) fn search(ask: &Ask<'_>, data: &mut Inner) -> Result {
         found.extend(sosl::find(ask, data, &term, place, returning, left)?);
     }
     Ok(records(ask, found))
+}
+
+/// What stands after the last object: `LIMIT 20`, `UPDATE VIEWSTAT`.
+fn limit_of(text: &str) -> std::result::Result<Option<usize>, Refusal> {
+    let malformed = |at: &str| Refusal::bad("MALFORMED_SEARCH", format!("unexpected token: {at}"));
+    let mut limit = None;
+    let mut words = text.split_whitespace();
+    while let Some(word) = words.next() {
+        let value = words.next().unwrap_or_default();
+        match word.to_ascii_uppercase().as_str() {
+            "LIMIT" if limit.is_none() => limit = Some(value.parse().map_err(|_| malformed(value))?),
+            "UPDATE" if ["TRACKING", "VIEWSTAT"].contains(&value.to_ascii_uppercase().as_str()) => {}
+            "WITH" => return Err(Refusal::not_emulated("MALFORMED_SEARCH", "WITH")),
+            _ => return Err(malformed(word)),
+        }
+    }
+    Ok(limit)
+}
+
+fn ends_in_fields(place: &str) -> bool {
+    place.split_whitespace().last().is_some_and(|word| word.eq_ignore_ascii_case("FIELDS"))
 }
 
 /// An object since version 37.0, an array before (that boundary is unverified).
@@ -80,10 +100,14 @@ pub(super) fn plain(object: &str, fields: &str) -> Returning {
 /// `Account(Id, Name WHERE Name != null ORDER BY Name LIMIT 5)`.
 fn returning_of(text: &str) -> Option<Returning> {
     let text = text.trim();
-    let Some((object, inner)) = text.split_once('(') else {
-        return (!text.is_empty()).then(|| plain(text, "Id"));
+    let (object, inner) = match text.split_once('(') {
+        Some((object, inner)) => (object.trim(), Some(inner.strip_suffix(')')?)),
+        None => (text, None),
     };
-    let inner = inner.strip_suffix(')')?;
+    if object.is_empty() || object.contains(char::is_whitespace) {
+        return None;
+    }
+    let Some(inner) = inner else { return Some(plain(object, "Id")) };
     let (before_order, order) = split_word(inner, "ORDER");
     let (before_limit, limit) = split_word(before_order, "LIMIT");
     let (fields, filter) = split_word(before_limit, "WHERE");
@@ -96,7 +120,7 @@ fn returning_of(text: &str) -> Option<Returning> {
     }
     let fields = if fields.trim().is_empty() { "Id" } else { fields.trim() };
     Some(Returning {
-        object: object.trim().to_owned(),
+        object: object.to_owned(),
         fields: fields.to_owned(),
         filter: filter.unwrap_or_default().trim().to_owned(),
         tail,
@@ -155,15 +179,30 @@ fn split_top_level(text: &str) -> Vec<&str> {
         escaped = c == '\\' && !escaped;
         c == ',' && depth == 0 && !quoted
     });
-    parts.map(str::trim).filter(|part| !part.is_empty()).collect()
+    parts.map(str::trim).collect()
 }
 
-fn split_after_parens(text: &str) -> (&str, Option<&str>) {
-    match text.rfind(')') {
-        Some(at) => {
-            let (head, tail) = text.split_at(at + 1);
-            (head, Some(tail).filter(|tail| !tail.trim().is_empty()))
-        }
-        None => (text, None),
+/// `Account(Id) LIMIT 5` is `Account(Id)` and ` LIMIT 5`.
+fn split_after_object(text: &str) -> (&str, &str) {
+    if !text.contains('(') {
+        return text.split_at(text.find(char::is_whitespace).unwrap_or(text.len()));
     }
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    let end = text.char_indices().find(|&(_, c)| {
+        match c {
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth = depth.saturating_sub(1),
+            '\'' if !escaped => quoted = !quoted,
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+        c == ')' && depth == 0 && !quoted
+    });
+    text.split_at(end.map_or(text.len(), |(at, _)| at + 1))
+}
+
+/// The text before the first of these words, and from it on.
+fn split_before_word<'a>(text: &'a str, words: &[&str]) -> (&'a str, &'a str) {
+    let ends = words.iter().map(|word| split_word(text, word).0.len());
+    text.split_at(ends.min().unwrap_or(text.len()))
 }
