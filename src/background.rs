@@ -17,6 +17,7 @@ use std::{
 
 use tokio::{runtime, sync::oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Span;
 
 /// How long the end of the program waits for work that is still running: a little longer than a refresh may take.
 const LAST_WAIT: Duration = Duration::from_secs(12);
@@ -151,6 +152,13 @@ impl Drop for AtExit {
             }
         }
     }
+}
+
+/// The span of work that the current one begins and need not live to see the end of: not its child, which would keep it
+/// open, but what follows from it. `span` has no parent.
+pub(crate) fn follow_up(span: Span) -> Span {
+    span.follows_from(Span::current());
+    span
 }
 
 impl Spawner {

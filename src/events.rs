@@ -73,6 +73,21 @@ impl From<GrantKey> for Who {
 impl Event {
     /// The counter of this kind of event. There is one name for each kind, and no label: the number of time series does
     /// not grow with users.
+    ///
+    /// | event | counter |
+    /// |---|---|
+    /// | `LoggedIn` | `actix_salesforce_logins_total` |
+    /// | `LoggedOut` | `actix_salesforce_logouts_total` |
+    /// | `Refreshed` | `actix_salesforce_refreshes_total` |
+    /// | `RefreshFailed` | `actix_salesforce_refresh_failures_total` |
+    /// | `RefreshRefused` | `actix_salesforce_refresh_refusals_total` |
+    /// | `ReuseSuspected` | `actix_salesforce_reuse_suspected_total` |
+    /// | `TokenHeld` | `actix_salesforce_tokens_held_total` |
+    /// | `HeldTokenStored` | `actix_salesforce_held_tokens_stored_total` |
+    /// | `Revoked` | `actix_salesforce_revocations_total` |
+    /// | `RevocationFailed` | `actix_salesforce_revocation_failures_total` |
+    /// | `StoreDown` | `actix_salesforce_store_down_total` |
+    /// | `StoreUp` | `actix_salesforce_store_up_total` |
     pub fn counter(&self) -> &'static str {
         match self {
             Self::LoggedIn(_) => "actix_salesforce_logins_total",

@@ -50,6 +50,11 @@
 //! * **Stores**: logins live in a [`store::Store`]: memory, SQLite, Redis or Postgres, as `SALESFORCE_STORE` says, or one
 //!   of your own.
 //! * **Events**: [`Builder::on_event`] tells what happened: logins, refreshes, refusals, a store that is down.
+//! * **Spans**: with a `tracing` subscriber, `salesforce.refresh`, `salesforce.service_token`, `salesforce.login`,
+//!   `salesforce.logout` and `salesforce.revoke` (operators) at info level tell which grant it was about and, where it can
+//!   differ, what came of it (`outcome`); at debug level `salesforce.call` tells method, resource, status and retries of
+//!   an API call, and `salesforce.store` a call of a store that is not memory. None holds a token, a query, or the id or value of
+//!   a record. A request that has nothing to do with Salesforce makes none.
 //! * **Beside others**: [`comparison`] lists what jsforce and cirrus do, and where it is here.
 //! * **By hand**: [`oauth`] is the protocol alone, for a login of your own making.
 //!

@@ -96,6 +96,10 @@ async fn secrets_show_up_nowhere() {
         ours.contains("logged in") && ours.contains("logged out") && ours.contains("token renewed"),
         "R-57: {ours}"
     );
+    for span in ["login", "logout", "refresh", "call"] {
+        let closed = |line: &str| line.contains(&format!("salesforce.{span}{{")) && line.contains(" close ");
+        assert!(ours.lines().any(closed), "the spans are in the log: {span}");
+    }
     assert_hidden(&secrets, &ours, "our log");
     assert!(!ours.contains('\u{1b}'), "R-56: no escape sequences");
 

@@ -111,6 +111,12 @@ impl ResourcePath {
         self.path.starts_with(&other.path)
     }
 
+    /// Which resource this is, for the log: what Salesforce calls it, the name of an object, and `{}` for all that a caller
+    /// put in. Never the query.
+    pub(crate) fn resource(&self) -> Resource<'_> {
+        Resource(&self.path)
+    }
+
     pub(crate) fn query_bytes(&self) -> usize {
         self.query.len()
     }
@@ -120,6 +126,81 @@ impl fmt::Display for ResourcePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.path)?;
         if self.query.is_empty() { Ok(()) } else { write!(f, "?{}", self.query) }
+    }
+}
+
+/// See [`ResourcePath::resource`].
+pub(crate) struct Resource<'a>(&'a str);
+
+/// The words of Salesforce's own paths (REST API, Bulk API 2.0 and Apex REST developer guides). What is not among them may
+/// be a value.
+const WORDS: &[&str] = &[
+    "actions",
+    "analytics",
+    "apexrest",
+    "approvals",
+    "batch",
+    "batches",
+    "chatter",
+    "compactLayouts",
+    "composite",
+    "connect",
+    "custom",
+    "data",
+    "deleted",
+    "describe",
+    "failedResults",
+    "graph",
+    "id",
+    "ingest",
+    "jobs",
+    "layouts",
+    "limits",
+    "listviews",
+    "oauth2",
+    "parameterizedSearch",
+    "process",
+    "query",
+    "queryAll",
+    "quickActions",
+    "recent",
+    "reports",
+    "results",
+    "rules",
+    "search",
+    "services",
+    "sobjects",
+    "standard",
+    "successfulResults",
+    "tabs",
+    "theme",
+    "tooling",
+    "tree",
+    "ui-api",
+    "unprocessedrecords",
+    "updated",
+    "userinfo",
+];
+
+impl fmt::Display for Resource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_version =
+            |segment: &str| segment.strip_prefix('v').is_some_and(|rest| rest.parse::<f32>().is_ok());
+        let is_name =
+            |segment: &str| segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let mut before = "";
+        for segment in self.0.split('/').skip(1) {
+            let is_ours = match before {
+                // Salesforce's, or the name of an object of the organization.
+                "sobjects" | "tree" => is_name(segment),
+                "data" => is_version(segment),
+                _ => WORDS.binary_search(&segment).is_ok(),
+            };
+            write!(f, "/{}", if is_ours || segment.is_empty() { segment } else { "{}" })?;
+            // Words count where Salesforce puts them: what follows a value is not the name of an object.
+            before = if is_ours { segment } else { "" };
+        }
+        Ok(())
     }
 }
 
@@ -325,6 +406,27 @@ mod tests {
             } else {
                 assert!(url(text).is_err(), "{text:?} gave {:?}", url(text));
             }
+        }
+    }
+
+    #[test]
+    fn the_log_names_the_resource_and_no_value() {
+        assert!(WORDS.is_sorted());
+        for (path, resource) in [
+            ("query?q=SELECT+Id+FROM+Account", "/services/data/v66.0/query"),
+            ("query/01gx0-2000", "/services/data/v66.0/query/{}"),
+            ("sobjects/Account/001x00000012345AAA", "/services/data/v66.0/sobjects/Account/{}"),
+            ("sobjects/Account/Code__c/a%40b.example", "/services/data/v66.0/sobjects/Account/{}/{}"),
+            ("sobjects/Account/describe/", "/services/data/v66.0/sobjects/Account/describe/"),
+            ("composite/sobjects/Account", "/services/data/v66.0/composite/sobjects/Account"),
+            ("composite/tree/Account", "/services/data/v66.0/composite/tree/Account"),
+            ("jobs/ingest/750x/batches", "/services/data/v66.0/jobs/ingest/{}/batches"),
+            ("/services/apexrest/orders/4711?email=x", "/services/apexrest/{}/{}"),
+            ("/001x00000012345AAA", "/{}"),
+            ("/", "/"),
+        ] {
+            let path = ResourcePath::parse(path, ApiVersion::CURRENT, &instance()).unwrap();
+            assert_eq!(path.resource().to_string(), resource);
         }
     }
 

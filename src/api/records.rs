@@ -10,6 +10,7 @@ use std::{
 use futures_util::Stream;
 use serde::de::DeserializeOwned;
 use tokio::{runtime::Handle, task::JoinHandle};
+use tracing::Instrument as _;
 
 use super::{
     Connection, Page,
@@ -88,7 +89,8 @@ impl<T: DeserializeOwned + Send + 'static> Records<T> {
         let connection = self.connection.clone();
         match Handle::try_current() {
             Ok(runtime) => {
-                After::Asked(Ahead(runtime.spawn(async move { query::page(&connection, call).await })))
+                let page = async move { query::page(&connection, call).await };
+                After::Asked(Ahead(runtime.spawn(page.in_current_span())))
             }
             Err(error) => After::Fail(Error::internal(error)),
         }

@@ -8,6 +8,7 @@ use reqwest::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span, debug_span, field::Empty};
 
 use super::{
     ApiUsage, Connection, compress,
@@ -89,7 +90,20 @@ impl Connection {
     ///
     /// An expired token is refreshed at most once, and the call then sent once more: Salesforce had refused it before
     /// doing anything. Other failures are retried as the connection's [`Retry`](super::Retry) says.
-    pub(crate) async fn send(&self, call: Call) -> Result<Answer> {
+    pub(crate) fn send(&self, call: Call) -> impl Future<Output = Result<Answer>> {
+        // Which resource, and nothing that a caller put in: no id, value, query or body.
+        let span = debug_span!(
+            "salesforce.call",
+            grant = %self.grant().key(),
+            method = %call.method,
+            resource = %call.path.resource(),
+            status = Empty,
+            retries = Empty
+        );
+        self.send_within(span.clone(), call).instrument(span)
+    }
+
+    async fn send_within(&self, span: Span, call: Call) -> Result<Answer> {
         if self.is_optional()
             && let Some(usage) = self.org().usage.above(self.shared().manners.optional_until_percent)
         {
@@ -102,7 +116,12 @@ impl Connection {
         let mut maybe_done = false;
         let mut retries = 0;
         loop {
-            let (failure, error) = match self.exchange(&call, &grant).await? {
+            let outcome = self.exchange(&call, &grant).await?;
+            if let Ok(answer) = &outcome {
+                span.record("status", answer.status.as_u16());
+            }
+            span.record("retries", retries);
+            let (failure, error) = match outcome {
                 Ok(answer) if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED => {
                     self.org().note(None);
                     return Ok(answer);

@@ -3,12 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tracing::{
+    Instrument as _,
+    field::{Empty, display},
+    info_span,
+};
 use url::Url;
 
 use super::{Engine, GrantHandle, GrantKey, LiveGrant, Profile, Version, engine::absent_if_corrupt, touch};
 use crate::{
     Secret,
-    background::Stopped,
+    background::{Stopped, follow_up},
     events::Event,
     oauth::{AnswerFault, IdTokenError, LoginHost, OAuthError, TokenSet},
     store::{EndedLogin, GrantRecord, LoginKey, LoginRecord, OnceKey, SealError, StoreError},
@@ -34,6 +39,18 @@ pub(crate) enum LogInError {
     /// Something in this process.
     #[error(transparent)]
     Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl LogInError {
+    /// In a word, for the log.
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::OAuth(_) => "no tokens",
+            Self::Identity(_) => "not confirmed",
+            Self::Store(_) => "not stored",
+            Self::Internal(_) => "failed",
+        }
+    }
 }
 
 impl From<SealError> for LogInError {
@@ -79,8 +96,17 @@ impl Engine {
         verifier: &Secret,
         nonce: Option<&Secret>,
     ) -> Result<Secret, LogInError> {
-        let tokens = self.oauth().exchange(host, redirect_uri, code, verifier).await?;
-        self.admit(tokens, host, nonce).await
+        let span = info_span!(parent: None, "salesforce.login", host = ?host, grant = Empty, outcome = Empty);
+        let span = follow_up(span);
+        let exchange = async {
+            let tokens = self.oauth().exchange(host, redirect_uri, code, verifier).await?;
+            let key = GrantKey::new(self.parts.app, tokens.identity.organization, tokens.identity.user);
+            span.record("grant", display(key));
+            self.admit(tokens, host, nonce).await
+        };
+        let logged_in = exchange.instrument(span.clone()).await;
+        span.record("outcome", logged_in.as_ref().map_or_else(LogInError::outcome, |_| "logged in"));
+        logged_in
     }
 
     /// Verifies who these tokens are of, and records the login. Gives its opaque id.
@@ -289,13 +315,24 @@ impl Engine {
     }
 
     async fn end_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
-        match self.parts.store.end_login(key).await? {
+        let span = info_span!("salesforce.logout", login = ?key, grant = Empty, outcome = Empty);
+        let ended = self.parts.store.end_login(key).instrument(span.clone()).await;
+        let _entered = span.enter();
+        let outcome = match &ended {
+            Ok(EndedLogin::Absent) => "absent",
+            Ok(EndedLogin::OthersRemain(_) | EndedLogin::Last(_)) => "ended",
+            Err(_) => "not stored",
+        };
+        span.record("outcome", outcome);
+        match ended? {
             EndedLogin::Absent => {}
             EndedLogin::OthersRemain(grant) => {
+                span.record("grant", display(grant));
                 tracing::info!(login = ?key, %grant, "logged out");
                 self.parts.events.tell(&Event::LoggedOut(grant.into()));
             }
             EndedLogin::Last(record) => {
+                span.record("grant", display(record.key));
                 tracing::info!(login = ?key, grant = %record.key, "logged out, the last login of its grant");
                 self.parts.events.tell(&Event::LoggedOut(record.key.into()));
                 self.forget(&record);

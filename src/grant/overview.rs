@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::SystemTime};
 
+use tracing::Instrument as _;
+
 use super::{Engine, GrantKey};
 use crate::{
     OrgId, UserId,
@@ -84,7 +86,10 @@ impl Engine {
     }
 
     async fn end(self: &Arc<Self>, key: GrantKey) -> Result<bool, StoreError> {
-        let Some(record) = self.parts.store.end_grant(key, None).await? else { return Ok(false) };
+        let span = tracing::info_span!("salesforce.revoke", grant = %key);
+        let ended = self.parts.store.end_grant(key, None).instrument(span.clone()).await?;
+        let _entered = span.enter();
+        let Some(record) = ended else { return Ok(false) };
         tracing::info!(grant = %key, "a grant was ended with all of its logins");
         self.parts.events.tell(&Event::LoggedOut(key.into()));
         self.forget(&record);

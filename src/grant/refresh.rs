@@ -10,6 +10,7 @@ use std::{
 };
 
 use tokio::{sync::watch, time::sleep};
+use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use super::{
     Engine, GrantError, LiveGrant,
@@ -20,6 +21,7 @@ use super::{
     note::{self, Note},
 };
 use crate::{
+    background::follow_up,
     events::Event,
     oauth::{OAuthError, TokenSet},
     store::{GrantRecord, LeaseHolder, StoreError, Swap},
@@ -43,6 +45,7 @@ pub(super) struct Refresh {
     result: watch::Sender<Option<Renewed>>,
     holder: LeaseHolder,
     deadline: Instant,
+    span: Span,
     ended: bool,
     left: bool,
 }
@@ -90,10 +93,23 @@ impl Refresh {
     ) -> Self {
         let holder = cell.lease_holder(random_holder());
         let deadline = engine.parts.clock.instant() + DEADLINE;
-        Self { engine, cell, from, result, holder, deadline, ended: false, left: false }
+        let span = info_span!(
+            parent: None,
+            "salesforce.refresh",
+            grant = %from.key,
+            revision = from.version.revision,
+            outcome = Empty
+        );
+        let span = follow_up(span);
+        Self { engine, cell, from, result, holder, deadline, span, ended: false, left: false }
     }
 
-    pub(super) async fn run(mut self) {
+    pub(super) fn run(self) -> impl Future<Output = ()> {
+        let span = self.span.clone();
+        self.renew().instrument(span)
+    }
+
+    async fn renew(mut self) {
         let renewed = match self.lease().await {
             Ok(None) => {
                 let done = tokio::select! {
@@ -119,6 +135,7 @@ impl Refresh {
     async fn hold(mut self, live: LiveGrant, record: &GrantRecord) {
         self.cell.hold_lease(self.holder);
         self.publish(Ok(live));
+        self.span.record("outcome", "held");
         hold::until_stored(&self.engine, &self.cell, self.from.version, record, || self.renew_lease()).await;
         self.remove_note().await;
         self.release().await;
@@ -140,11 +157,16 @@ impl Refresh {
 
     fn publish(&mut self, renewed: Result<LiveGrant, GrantError>) {
         match &renewed {
-            Ok(live) => tracing::info!(grant = %live.key, revision = live.version.revision, "token renewed"),
+            Ok(live) => {
+                self.span.record("outcome", "renewed");
+                tracing::info!(grant = %live.key, revision = live.version.revision, "token renewed");
+            }
             Err(GrantError::LoginOver | GrantError::ServiceRefused(_)) => {
-                tracing::warn!(grant = %self.from.key, "the grant is no longer good")
+                self.span.record("outcome", "over");
+                tracing::warn!(grant = %self.from.key, "the grant is no longer good");
             }
             Err(error @ GrantError::Unavailable { source, .. }) => {
+                self.span.record("outcome", "unavailable");
                 tracing::error!(grant = %self.from.key, %error, cause = %source, "a token could not be renewed");
                 self.engine.parts.events.tell(&Event::RefreshFailed(self.from.key.into()));
             }
@@ -341,6 +363,7 @@ impl Drop for Refresh {
     /// Whatever ends a refresh early (a panic, the end of the runtime), nobody waits for it for ever.
     fn drop(&mut self) {
         if !self.ended {
+            self.span.record("outcome", "cut off");
             let error = GrantError::cooling_down(COOL_DOWN);
             let renewed = self.cell.finish(self.from.version, Err(error), Instant::now());
             let _ = self.result.send(Some(renewed));

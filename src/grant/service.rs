@@ -10,6 +10,7 @@ use std::{
 };
 
 use tokio::{sync::watch, time::sleep};
+use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use super::{
     AppKey, Engine, GrantError, GrantKey, LiveGrant, Profile, Version,
@@ -20,6 +21,7 @@ use super::{
 };
 use crate::{
     OrgId,
+    background::follow_up,
     events::Event,
     oauth::{OAuthClient, OAuthError, ServiceUser, TokenSet},
 };
@@ -114,8 +116,16 @@ impl ServiceGrant {
                     let (result, waiting) = watch::channel(None);
                     state.waiting = Some(waiting.clone());
                     let (grant, owner) = (Arc::clone(self), Arc::clone(engine));
-                    let ask = Ask { grant, engine: owner, from: used, result, ended: false };
-                    engine.parts.background.spawn(ask.run());
+                    let span = follow_up(info_span!(
+                        parent: None,
+                        "salesforce.service_token",
+                        host = ?self.user.host,
+                        revision = used.revision,
+                        outcome = Empty
+                    ));
+                    let ask =
+                        Ask { grant, engine: owner, from: used, result, span: span.clone(), ended: false };
+                    engine.parts.background.spawn(ask.run().instrument(span));
                     waiting
                 }
                 (Need::Wait(again_in), ..) => {
@@ -168,6 +178,7 @@ struct Ask {
     engine: Arc<Engine>,
     from: Version,
     result: watch::Sender<Option<Renewed>>,
+    span: Span,
     ended: bool,
 }
 
@@ -178,12 +189,15 @@ impl Ask {
         let is_first = self.from == self.grant.start;
         match &renewed {
             Ok(live) => {
+                self.span.record("outcome", "renewed");
                 tracing::info!(grant = %live.key, "the service user has a token");
                 if !is_first {
                     parts.events.tell(&Event::Refreshed { who: live.key.into(), rotated: false });
                 }
             }
             Err(error) => {
+                let is_refusal = matches!(error, GrantError::ServiceRefused(_));
+                self.span.record("outcome", if is_refusal { "refused" } else { "unavailable" });
                 let cause = std::error::Error::source(error);
                 tracing::error!(host = ?self.grant.user.host, %error, cause, "the service user has no token");
                 if let Some(live) = self.grant.current() {
@@ -242,6 +256,7 @@ impl Drop for Ask {
     /// Whatever ends it early (a panic, the end of the runtime), nobody waits for it for ever.
     fn drop(&mut self) {
         if !self.ended {
+            self.span.record("outcome", "cut off");
             let error = GrantError::cooling_down(COOL_DOWN);
             let renewed = self.grant.finish(self.from, Err(error), Instant::now());
             let _ = self.result.send(Some(renewed));

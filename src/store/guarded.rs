@@ -10,6 +10,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tracing::{Instrument as _, debug_span};
+
 use super::{
     EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Store, StoreError, StoreFuture,
     Subject, Swap,
@@ -42,12 +44,18 @@ impl Guarded {
         Self { store, events, down: AtomicBool::new(false) }
     }
 
-    fn call<'a, T: 'a>(&'a self, call: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
-        self.within(DEADLINE, call)
+    fn call<'a, T: 'a>(&'a self, name: &'static str, call: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
+        self.within(DEADLINE, name, call)
     }
 
-    fn within<'a, T: 'a>(&'a self, deadline: Duration, call: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
-        Box::pin(async move {
+    fn within<'a, T: 'a>(
+        &'a self,
+        deadline: Duration,
+        name: &'static str,
+        call: StoreFuture<'a, T>,
+    ) -> StoreFuture<'a, T> {
+        let span = debug_span!("salesforce.store", call = name);
+        let guarded = async move {
             let answer = match tokio::time::timeout(deadline, call).await {
                 Ok(answer) => answer,
                 Err(_) => Err(StoreError::Unavailable(NoAnswer(deadline).into())),
@@ -57,7 +65,8 @@ impl Guarded {
                 self.tell(down);
             }
             answer
-        })
+        };
+        Box::pin(guarded.instrument(span))
     }
 
     fn tell(&self, down: bool) {
@@ -84,11 +93,11 @@ impl Store for Guarded {
         login: LoginRecord,
         grant: GrantRecord,
     ) -> StoreFuture<'a, Option<GrantRecord>> {
-        self.call(self.store.create_login(key, login, grant))
+        self.call("create_login", self.store.create_login(key, login, grant))
     }
 
     fn login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, Option<(LoginRecord, GrantRecord)>> {
-        self.call(self.store.login(key))
+        self.call("login", self.store.login(key))
     }
 
     fn touch_login<'a>(
@@ -97,23 +106,23 @@ impl Store for Guarded {
         seen_at: SystemTime,
         expires_at: SystemTime,
     ) -> StoreFuture<'a, bool> {
-        self.call(self.store.touch_login(key, seen_at, expires_at))
+        self.call("touch_login", self.store.touch_login(key, seen_at, expires_at))
     }
 
     fn end_login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, EndedLogin> {
-        self.call(self.store.end_login(key))
+        self.call("end_login", self.store.end_login(key))
     }
 
     fn put_grant<'a>(&'a self, grant: GrantRecord) -> StoreFuture<'a, Option<GrantRecord>> {
-        self.call(self.store.put_grant(grant))
+        self.call("put_grant", self.store.put_grant(grant))
     }
 
     fn grant<'a>(&'a self, key: GrantKey) -> StoreFuture<'a, Option<GrantRecord>> {
-        self.call(self.store.grant(key))
+        self.call("grant", self.store.grant(key))
     }
 
     fn replace_grant<'a>(&'a self, expected: Version, next: GrantRecord) -> StoreFuture<'a, Swap> {
-        self.call(self.store.replace_grant(expected, next))
+        self.call("replace_grant", self.store.replace_grant(expected, next))
     }
 
     fn end_grant<'a>(
@@ -121,19 +130,19 @@ impl Store for Guarded {
         key: GrantKey,
         expected: Option<Version>,
     ) -> StoreFuture<'a, Option<GrantRecord>> {
-        self.call(self.store.end_grant(key, expected))
+        self.call("end_grant", self.store.end_grant(key, expected))
     }
 
     fn logins<'a>(&'a self, of: Subject) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>> {
-        self.within(LISTING, self.store.logins(of))
+        self.within(LISTING, "logins", self.store.logins(of))
     }
 
     fn grants<'a>(&'a self, of: Subject) -> StoreFuture<'a, Vec<GrantRecord>> {
-        self.within(LISTING, self.store.grants(of))
+        self.within(LISTING, "grants", self.store.grants(of))
     }
 
     fn consume<'a>(&'a self, once: OnceKey, lifetime: Duration) -> StoreFuture<'a, bool> {
-        self.call(self.store.consume(once, lifetime))
+        self.call("consume", self.store.consume(once, lifetime))
     }
 
     fn acquire_lease<'a>(
@@ -142,10 +151,10 @@ impl Store for Guarded {
         holder: LeaseHolder,
         lifetime: Duration,
     ) -> StoreFuture<'a, bool> {
-        self.call(self.store.acquire_lease(key, holder, lifetime))
+        self.call("acquire_lease", self.store.acquire_lease(key, holder, lifetime))
     }
 
     fn release_lease<'a>(&'a self, key: GrantKey, holder: LeaseHolder) -> StoreFuture<'a, ()> {
-        self.call(self.store.release_lease(key, holder))
+        self.call("release_lease", self.store.release_lease(key, holder))
     }
 }

@@ -1,11 +1,11 @@
-//! Everything that is logged in a test process, at every level.
+//! Everything that is logged in a test process, at every level, and every span when it begins and when it ends.
 
 use std::{
     io,
     sync::{Arc, LazyLock, Mutex},
 };
 
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
 
 #[derive(Clone, Default)]
 struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -34,6 +34,7 @@ static BUFFER: LazyLock<Buffer> = LazyLock::new(|| {
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_ansi(false)
+        .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
         .with_writer(buffer.clone())
         .init();
     buffer
