@@ -3,7 +3,9 @@
 //! between them is the model's, step by step as `refresh.rs`, `note.rs` and `hold.rs` do it.
 //!
 //! It looks at all of them, not at some: that is why it is here, and not a run of random schedules. That it would find a
-//! mistake is tested too, with mistakes.
+//! mistake is tested too, with mistakes. (Nor `loom` or `shuttle` on `cell.rs`: each of its methods takes its lock once,
+//! never across an await, so that threads interleave between its calls only, which is what this does. Its `watch` channel is
+//! tokio's, which is checked there.)
 
 use std::{
     collections::HashSet,
