@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Span;
 
 /// How long the end of the program waits for work that is still running: a little longer than a refresh may take.
-const LAST_WAIT: Duration = Duration::from_secs(12);
+const LAST_WAIT: Duration = Duration::from_secs(18);
 
 /// Owns the thread. Dropping it waits, within bounds, for what is still running.
 pub(crate) struct Background {
@@ -54,9 +54,9 @@ impl fmt::Debug for Spawner {
     }
 }
 
-/// The background thread is gone: the program ends.
+/// The background thread is gone: its last owner was dropped, or the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the program is shutting down")]
+#[error("the `Salesforce` that does this work was dropped, or the program is shutting down")]
 pub(crate) struct Stopped;
 
 impl Background {
@@ -165,6 +165,11 @@ impl Spawner {
     /// Runs work to its end.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         drop(self.tracker.spawn_on(work, &self.handle));
+    }
+
+    /// Whether the thread is ending, or has ended: new work may not run any more.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.is_cancelled()
     }
 
     /// Waits before another try of something that the end of the program need not wait for. `false`: do not try again.

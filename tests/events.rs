@@ -84,6 +84,34 @@ async fn a_grant_that_salesforce_ended() {
     );
 }
 
+/// Whoever reads of a refusal is told that an answer was lost before, and need not look for a thief.
+#[actix_web::test]
+async fn a_refusal_after_an_answer_was_lost() {
+    let gateway = Fault::Status(504).once();
+    let refused = Fault::OauthError {
+        error: "invalid_grant".to_owned(),
+        description: "expired access/refresh token".to_owned(),
+        status: 400,
+    };
+    for (lost, failures) in [(Fault::LoseAnswer.times(2), 1), (gateway, 0)] {
+        let heard = Heard::default();
+        let world = World::with(|builder| builder.on_event(heard.listener())).await;
+        let browser = world.logged_in().await;
+        world.org.expire_access_tokens();
+        world.org.faults().refresh(lost);
+        world.org.faults().refresh(refused.clone());
+        for _ in 0..failures {
+            assert_eq!(browser.fetch(&world.url("/names")).await.status, 503);
+            tokio::time::sleep(Duration::from_millis(2_500)).await;
+        }
+        assert_eq!(browser.fetch(&world.url("/names")).await.status, 401);
+        let events = heard.until(|event| matches!(event, Event::RefreshRefused { .. })).await;
+        let told =
+            events.iter().any(|event| matches!(event, Event::RefreshRefused { after_lost_answer: true, .. }));
+        assert!(told, "{events:?}");
+    }
+}
+
 #[actix_web::test]
 async fn a_store_that_fails_and_comes_back() {
     let heard = Heard::default();

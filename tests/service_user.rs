@@ -270,6 +270,29 @@ async fn neither_key_nor_secret_nor_token_is_printed() {
     }
 }
 
+/// Its `Salesforce` renews the tokens: without it there is an error, not a thread that waits for itself.
+#[actix_web::test]
+async fn a_connection_that_outlives_its_salesforce_ends_with_an_error() {
+    let (org, salesforce) = with_client_credentials().await;
+    let sf = salesforce.service_connection().await.unwrap();
+    drop(salesforce);
+    assert_eq!(count(&sf).await.unwrap(), 40, "the token it has is good");
+    org.expire_access_tokens();
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for _ in 0..2 {
+            let _ = sender.send(runtime.block_on(count(&sf)).unwrap_err());
+        }
+    });
+    for _ in 0..2 {
+        let error = tokio::time::timeout(Duration::from_secs(5), receiver.recv()).await;
+        let error = error.expect("it ends").expect("with an error");
+        let Error::Unavailable { source, .. } = &error else { panic!("{error:?}") };
+        assert!(source.to_string().contains("was dropped"), "{source}");
+    }
+}
+
 /// A handler works as the service user too, in every worker.
 #[get("/count")]
 async fn counted(salesforce: web::Data<Salesforce>) -> actix_salesforce::Result<impl Responder> {

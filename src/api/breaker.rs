@@ -50,7 +50,7 @@ impl Breaker {
         match self.0 {
             Phase::Closed => Ok(()),
             Phase::Open { until, .. } if now < until => Err(until - now),
-            Phase::Trying { since, .. } if now < since + TRY_LASTS => Err(BURST),
+            Phase::Trying { since, .. } if now.saturating_duration_since(since) < TRY_LASTS => Err(BURST),
             Phase::Open { trips, .. } | Phase::Trying { trips, .. } => {
                 self.0 = Phase::Trying { since: now, trips };
                 Ok(())
@@ -71,7 +71,7 @@ impl Breaker {
             Limit::Burst => BURST,
         };
         let pause = first.saturating_mul(1 << trips.min(16)).min(LONGEST);
-        self.0 = Phase::Open { until: now + pause, trips };
+        self.0 = Phase::Open { until: now.checked_add(pause).unwrap_or(now), trips };
     }
 
     /// A call was answered otherwise.

@@ -28,6 +28,10 @@ use crate::{
 /// again, and so does every other connection of the same grant. It can be cloned and handed to a background task; the
 /// clones are one connection.
 ///
+/// Its [`Salesforce`](crate::Salesforce) renews the tokens and is to be kept for as long as the connection is used. Without
+/// it the tokens that are there are used until they expire; then calls fail with
+/// [`Error::Unavailable`](crate::Error::Unavailable).
+///
 /// ```
 /// # use serde::{Deserialize, Serialize};
 /// #[derive(Serialize, Deserialize)]

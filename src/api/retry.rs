@@ -138,7 +138,9 @@ impl Retry {
         }
         let backoff = self.first_wait.saturating_mul(1 << done.min(16)).min(self.longest_wait);
         // Between half and all of it, so that no retry comes at once.
-        let backoff = backoff.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
+        let share = 0.5 + jitter.clamp(0.0, 1.0) / 2.0;
+        // (A wait without end has no product.)
+        let backoff = Duration::try_from_secs_f64(backoff.as_secs_f64() * share).unwrap_or(backoff);
         let wait = asked.max(backoff);
         (spent.saturating_add(wait) <= self.budget).then_some(wait)
     }
@@ -195,6 +197,13 @@ mod tests {
         assert_eq!(wait(0), Some(policy.first_wait));
         assert_eq!(wait(5), Some(Duration::from_secs(5)));
         assert_eq!(wait(6), None);
+    }
+
+    #[test]
+    fn waits_without_end_are_no_fault() {
+        let endless =
+            Retry::default().first_wait(Duration::MAX).longest_wait(Duration::MAX).budget(Duration::MAX);
+        assert!(endless.wait(Replay::Harmless, BUSY, 99, Duration::ZERO, 1.0).is_some());
     }
 
     proptest! {

@@ -32,6 +32,8 @@ struct State {
     as_of: Option<Instant>,
     waiting: Option<Waiting>,
     held: Option<Held>,
+    /// The version whose refresh token was sent and no answer came: it may be spent.
+    lost: Option<Version>,
     /// What is stored is being brought up to date.
     repairing: bool,
 }
@@ -67,6 +69,7 @@ impl Cell {
                 as_of: None,
                 waiting: None,
                 held: None,
+                lost: None,
                 repairing: false,
             }),
         }
@@ -169,6 +172,16 @@ impl Cell {
             // Overtaken: what is current now is the answer.
             _ => state.live.clone().ok_or(GrantError::LoginOver),
         }
+    }
+
+    /// The refresh token of this version was sent, and no answer came.
+    pub(super) fn answer_lost(&self, version: Version) {
+        self.lock().lost = Some(version);
+    }
+
+    /// Whether that happened before, in an earlier refresh too.
+    pub(super) fn was_answer_lost(&self, version: Version) -> bool {
+        self.lock().lost == Some(version)
     }
 
     /// In whose name a refresh takes the lease: `fresh`, unless a held grant has it.

@@ -18,7 +18,7 @@ use super::{
     touch::Touches,
 };
 use crate::{
-    background::Spawner,
+    background::{Spawner, Stopped},
     clock::Clock,
     events::Events,
     oauth::{LoginHost, OAuthClient, ServiceUser},
@@ -31,7 +31,7 @@ const MAX_TOKEN_CALLS: usize = 16;
 const MAX_HELD_WRITES: usize = 16;
 /// So many grants are kept in memory before those that nobody uses are let go.
 const SWEEP_ABOVE: usize = 1_024;
-/// Nobody waits longer for a refresh. Above what a refresh may take.
+/// Nobody waits longer for a refresh. It may take longer still: what was sent is heard to its end.
 const MAX_WAIT: Duration = Duration::from_secs(12);
 
 /// What the engine is made of.
@@ -140,6 +140,11 @@ impl GrantHandle {
         };
         let mut waiting = match cell.need(used, engine.parts.clock.instant()) {
             Step::Use(live) => return Ok(live),
+            Step::Fail(GrantError::Unavailable { retry_after, .. })
+                if engine.parts.background.is_ending() =>
+            {
+                return Err(GrantError::unavailable(retry_after, Stopped));
+            }
             Step::Fail(error) => return Err(error),
             Step::Wait(waiting) => waiting,
             Step::Begin { from, result, waiting } => {

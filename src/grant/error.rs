@@ -2,7 +2,10 @@
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
-use crate::oauth::OAuthError;
+use crate::{
+    background::{Spawner, Stopped},
+    oauth::OAuthError,
+};
 
 /// Why there is no usable token.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -33,6 +36,15 @@ struct CoolingDown;
 impl GrantError {
     pub(super) fn unavailable(retry_after: Duration, source: impl StdError + Send + Sync + 'static) -> Self {
         Self::Unavailable { retry_after, source: Arc::new(source) }
+    }
+
+    /// A refresh ended early: its thread did, or it panicked.
+    pub(super) fn cut_short(retry_after: Duration, background: &Spawner) -> Self {
+        if background.is_ending() {
+            Self::unavailable(retry_after, Stopped)
+        } else {
+            Self::cooling_down(retry_after)
+        }
     }
 
     pub(super) fn cooling_down(retry_after: Duration) -> Self {

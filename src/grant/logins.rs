@@ -368,7 +368,7 @@ impl Engine {
         self.revoke_token_later(live.instance_url.clone(), token);
     }
 
-    fn revoke_tokens_later(&self, tokens: TokenSet) {
+    pub(super) fn revoke_tokens_later(&self, tokens: TokenSet) {
         self.revoke_token_later(tokens.instance_url, tokens.refresh_token.unwrap_or(tokens.access_token));
     }
 

@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::Version;
 
+/// Whatever the token endpoint asks for, a login is not kept waiting longer: the person cannot help themselves meanwhile,
+/// and a figure that is out of all measure is a mistake more often than not.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// What is going on with one grant's tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Machine {
@@ -112,7 +116,10 @@ impl Machine {
     pub(super) fn finished(&mut self, from: Version, outcome: Outcome, now: Instant) -> bool {
         if self.phase == Phase::Refreshing(from) {
             self.phase = match outcome {
-                Outcome::Failed { again_in } => Phase::CoolDown(now + again_in),
+                Outcome::Failed { again_in } => {
+                    // (Where the clock cannot tell a time that far away, there is no wait.)
+                    Phase::CoolDown(now.checked_add(again_in.min(LONGEST_WAIT)).unwrap_or(now))
+                }
                 Outcome::Moved(_) | Outcome::Over => Phase::Idle,
             };
         }
@@ -149,14 +156,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
-
     #[derive(Debug, Clone)]
     enum Event {
         /// A request with the `n`th newest version ever seen was refused.
         Need(usize),
         Done,
-        Failed,
+        /// And the token endpoint asks to wait so many seconds.
+        Failed(u64),
         Refused,
         LogIn,
         LogOut,
@@ -167,11 +173,11 @@ mod tests {
         prop_oneof![
             6 => (0..3_usize).prop_map(Event::Need),
             3 => Just(Event::Done),
-            2 => Just(Event::Failed),
+            2 => prop_oneof![Just(1), 1..=u64::MAX].prop_map(Event::Failed),
             1 => Just(Event::Refused),
             1 => Just(Event::LogIn),
             1 => Just(Event::LogOut),
-            2 => (0..5_u64).prop_map(Event::Clock),
+            2 => prop_oneof![0..5_u64, Just(60)].prop_map(Event::Clock),
         ]
     }
 
@@ -201,7 +207,7 @@ mod tests {
                             Need::Join => prop_assert!(running.contains(&used)),
                             Need::UseCurrent => prop_assert!(alive.is_some() && alive != Some(used)),
                             Need::Over => prop_assert_eq!(alive, None),
-                            Need::Wait(time) => prop_assert!(time <= SECOND),
+                            Need::Wait(time) => prop_assert!(time <= LONGEST_WAIT),
                         }
                     }
                     Event::Done => {
@@ -212,9 +218,9 @@ mod tests {
                         prop_assert_eq!(counted, alive == Some(from), "a refresh that a login or logout overtook is void");
                         if counted { alive = Some(from.next()); }
                     }
-                    Event::Failed => {
+                    Event::Failed(wait) => {
                         let Some(from) = running.pop() else { continue };
-                        machine.finished(from, Outcome::Failed { again_in: SECOND }, now);
+                        machine.finished(from, Outcome::Failed { again_in: Duration::from_secs(wait) }, now);
                         if alive == Some(from) {
                             prop_assert!(matches!(machine.need(from, now), Need::Wait(_)), "one try a cool-down");
                         }

@@ -39,7 +39,7 @@ enum Task {
     Note(Version),
     /// It reads what is stored.
     Read(Version),
-    /// It asks Salesforce; `true`: once more, after an answer was lost.
+    /// It asks Salesforce; `true`: after an answer was lost, in this refresh or an earlier one.
     Ask(Version, bool),
     /// Salesforce refused the token.
     Refused(Version),
@@ -60,6 +60,8 @@ struct Process {
     releasing: Vec<u8>,
     /// Versions from which a new one was made that is not stored yet.
     held: Vec<Version>,
+    /// The version that was sent, and no answer came.
+    lost: Option<Version>,
     /// How often it was started.
     life: u8,
     /// Somebody logged out here.
@@ -73,7 +75,7 @@ impl Process {
             machine.adopt(stored);
         }
         let (releasing, held) = (Vec::new(), Vec::new());
-        Self { machine, task: Task::Idle, holder, releasing, held, life, logged_out: false }
+        Self { machine, task: Task::Idle, holder, releasing, held, lost: None, life, logged_out: false }
     }
 
     /// Whether a new token for this version may still come from here.
@@ -206,9 +208,9 @@ impl World {
                 Stored::Ours => return false,
                 seen => Task::Publish(from, self.outcome(seen)),
             },
-            Task::Read(from) if self.has(Mistake::NoSecondLook) => Task::Ask(from, false),
+            Task::Read(from) if self.has(Mistake::NoSecondLook) => self.first_ask(p, from),
             Task::Read(from) => match Stored::seen_from(from, self.stored) {
-                Stored::Ours => Task::Ask(from, false),
+                Stored::Ours => self.first_ask(p, from),
                 seen => Task::Publish(from, self.outcome(seen)),
             },
             Task::Note(from) => return self.note(p, from, goes_wrong),
@@ -279,6 +281,10 @@ impl World {
         true
     }
 
+    fn first_ask(&self, p: usize, from: Version) -> Task {
+        Task::Ask(from, self.processes[p].lost == Some(from))
+    }
+
     /// The token endpoint.
     fn ask(&mut self, p: usize, from: Version, again: bool, goes_wrong: bool) -> bool {
         if goes_wrong && spend(&mut self.budget.failures) {
@@ -294,10 +300,16 @@ impl World {
             self.good = None;
         }
         self.processes[p].task = match (goes_wrong, good) {
-            (true, _) if again || !spend(&mut self.budget.lost_answers) => return false,
+            (true, _) if !spend(&mut self.budget.lost_answers) => return false,
             (true, _) => {
                 excuse(&mut self.excused);
-                Task::Ask(from, true)
+                self.processes[p].lost = Some(from);
+                if again {
+                    self.remove_note(p, from);
+                    Task::Publish(from, Outcome::Failed { again_in: COOL_DOWN })
+                } else {
+                    Task::Ask(from, true)
+                }
             }
             (false, true) => Task::Write(from),
             (false, false) => Task::Refused(from),

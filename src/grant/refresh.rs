@@ -17,7 +17,7 @@ use super::{
     cell::{Cell, Renewed},
     engine::random_holder,
     hold,
-    machine::Stored,
+    machine::{LONGEST_WAIT, Stored},
     note::{self, Note},
 };
 use crate::{
@@ -27,8 +27,11 @@ use crate::{
     store::{GrantRecord, LeaseHolder, StoreError, Swap},
 };
 
-/// What a refresh may take altogether, waiting for another process included.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// No token call begins later than so long after its refresh. Once begun it has its own time (`SHORT_DEADLINE`) and is
+/// heard to the end, whoever still waits: an answer that is not waited for is a token that is spent for nothing.
+const BEGINS_WITHIN: Duration = Duration::from_secs(5);
+/// How long a refresh looks whether another process comes to an end with the same.
+const WATCHES: Duration = Duration::from_secs(10);
 /// How long a lease lasts unless it is renewed. Renewed three times as often.
 const LEASE: Duration = Duration::from_secs(5);
 /// How often one who waits for another process looks again.
@@ -44,7 +47,7 @@ pub(super) struct Refresh {
     from: Arc<LiveGrant>,
     result: watch::Sender<Option<Renewed>>,
     holder: LeaseHolder,
-    deadline: Instant,
+    began: Instant,
     span: Span,
     ended: bool,
     left: bool,
@@ -58,6 +61,8 @@ enum Answer {
     Refused {
         after_lost_answer: bool,
     },
+    /// The answer is about someone else.
+    Contradicts(Box<TokenSet>),
     Failed(GrantError),
 }
 
@@ -69,15 +74,10 @@ enum Done {
     Held(LiveGrant, Box<GrantRecord>),
 }
 
-/// An answer that is about someone else.
+/// Other refreshes, here or in another process, took the time in which this one could have begun.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer names another user or organization than the one that was asked for")]
-struct AnotherIdentity;
-
-/// Too many tokens are being renewed at once.
-#[derive(Debug, thiserror::Error)]
-#[error("too many tokens are being renewed at once")]
-struct Busy;
+#[error("too many tokens are being renewed at once: there was no time left for this one")]
+struct NoTimeLeft;
 
 /// Another process holds the lease and does not come to an end.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,7 @@ impl Refresh {
         result: watch::Sender<Option<Renewed>>,
     ) -> Self {
         let holder = cell.lease_holder(random_holder());
-        let deadline = engine.parts.clock.instant() + DEADLINE;
+        let began = engine.parts.clock.instant();
         let span = info_span!(
             parent: None,
             "salesforce.refresh",
@@ -101,7 +101,7 @@ impl Refresh {
             outcome = Empty
         );
         let span = follow_up(span);
-        Self { engine, cell, from, result, holder, deadline, span, ended: false, left: false }
+        Self { engine, cell, from, result, holder, began, span, ended: false, left: false }
     }
 
     pub(super) fn run(self) -> impl Future<Output = ()> {
@@ -187,11 +187,20 @@ impl Refresh {
             if let Some(moved) = self.moved().await? {
                 return Ok(Some(moved));
             }
-            if self.engine.parts.clock.instant() + POLL >= self.deadline {
+            if self.age() >= WATCHES {
                 return Err(GrantError::unavailable(COOL_DOWN, LeaseHeld));
             }
             sleep(POLL).await;
         }
+    }
+
+    fn age(&self) -> Duration {
+        self.engine.parts.clock.instant().saturating_duration_since(self.began)
+    }
+
+    /// How much longer a token call may begin.
+    fn left(&self) -> Duration {
+        BEGINS_WITHIN.saturating_sub(self.age())
     }
 
     async fn keep_lease(&self) -> std::convert::Infallible {
@@ -230,11 +239,13 @@ impl Refresh {
     }
 
     async fn under_lease(&self) -> Result<Done, GrantError> {
-        let left = self.deadline.saturating_duration_since(self.engine.parts.clock.instant());
         // Before the note: it says that the token is about to be sent.
-        let Ok(_permit) = tokio::time::timeout(left, self.engine.token_calls.acquire()).await else {
-            return Err(GrantError::unavailable(COOL_DOWN, Busy));
-        };
+        let _permit = tokio::time::timeout(self.left(), self.engine.token_calls.acquire()).await;
+        if self.left().is_zero() {
+            // Too late to send anything; but whoever was waited for may have left something to use.
+            let moved = self.moved().await?.map(Done::Stored);
+            return moved.ok_or_else(|| GrantError::unavailable(COOL_DOWN, NoTimeLeft));
+        }
         let (key, version) = (self.from.key, self.from.version);
         let note = note::write(&self.engine, key, version).await.map_err(unavailable)?;
         if note == Note::Theirs {
@@ -256,6 +267,7 @@ impl Refresh {
             Answer::Tokens(tokens) => self.store(*tokens).await,
             Answer::Moved(moved) => Ok(Done::Stored(*moved)),
             Answer::Failed(error) => Err(error),
+            Answer::Contradicts(tokens) => self.contradicted(*tokens).await.map(Done::Stored),
             Answer::Refused { after_lost_answer } => {
                 self.refused(after_lost_answer || note == Note::Theirs).await.map(Done::Stored)
             }
@@ -276,27 +288,44 @@ impl Refresh {
         Err(GrantError::LoginOver)
     }
 
+    /// An answer that is about someone else, by its identity or by its ID token, is never used, and ends the login. To keep
+    /// the login would be no kindness: its refresh token is as good as spent, so that every later try would fail too, and the
+    /// person could not even log in anew. And whoever may be confused with somebody else must not go on as anybody.
+    async fn contradicted(&self, tokens: TokenSet) -> Result<LiveGrant, GrantError> {
+        tracing::error!(grant = %self.from.key, "a refresh answer is about someone else; the login ends");
+        self.engine.revoke_tokens_later(tokens);
+        // Someone else moved the grant: what they have is another matter, and may share this refresh token.
+        if let Some(moved) = self.moved().await? {
+            return Ok(moved);
+        }
+        let store = &self.engine.parts.store;
+        let ended = store.end_grant(self.from.key, Some(self.from.version)).await.map_err(unavailable)?;
+        if ended.is_some() {
+            self.engine.revoke_later(&self.from);
+        }
+        let who = self.from.key.into();
+        self.engine.parts.events.tell(&Event::RefreshRefused { who, after_lost_answer: false });
+        Err(GrantError::LoginOver)
+    }
+
     /// Asks the token endpoint, with what little repetition is safe.
     async fn ask(&self) -> Answer {
         let Some(refresh_token) = &self.from.refresh_token else {
             return Answer::Refused { after_lost_answer: false };
         };
         let mut retries = 0;
-        let mut lost = false;
+        let version = self.from.version;
+        let mut lost = self.cell.was_answer_lost(version);
         loop {
-            let left = self.deadline.saturating_duration_since(self.engine.parts.clock.instant());
-            let call = self.engine.parts.oauth.refresh(&self.from.host, refresh_token);
-            let error = match tokio::time::timeout(left, call).await {
-                Ok(Ok(tokens)) if tokens.id_token_contradicts(&self.from.host) => {
-                    tracing::error!(grant = %self.from.key, "the ID token of a refresh answer is about someone else; the login ends");
-                    return Answer::Refused { after_lost_answer: false };
+            if self.left().is_zero() {
+                return Answer::Failed(GrantError::unavailable(COOL_DOWN, NoTimeLeft));
+            }
+            let error = match self.engine.parts.oauth.refresh(&self.from.host, refresh_token).await {
+                Ok(tokens) if self.is_contradicted_by(&tokens) => {
+                    return Answer::Contradicts(Box::new(tokens));
                 }
-                Ok(Ok(tokens)) if self.is_same_identity(&tokens) => {
-                    return Answer::Tokens(Box::new(tokens));
-                }
-                Ok(Ok(_)) => return Answer::Failed(GrantError::unavailable(COOL_DOWN, AnotherIdentity)),
-                Ok(Err(error)) => error,
-                Err(_) => OAuthError::Http(crate::http::HttpError::Timeout),
+                Ok(tokens) => return Answer::Tokens(Box::new(tokens)),
+                Err(error) => error,
             };
             if error.is_invalid_grant() {
                 return Answer::Refused { after_lost_answer: lost };
@@ -305,9 +334,13 @@ impl Refresh {
             // The token may be spent after a lost answer: one more try with it at most, and not when someone else has
             // moved the grant. An unreadable success is not repeated at all.
             let lost_now = error.is_answer_lost();
-            let again = error.is_transient() && retries < MAX_RETRIES && !(lost_now && lost) && wait < left;
+            let again =
+                error.is_transient() && retries < MAX_RETRIES && !(lost_now && lost) && wait < self.left();
+            if lost_now {
+                self.cell.answer_lost(version);
+            }
             if !again || (lost_now && matches!(error, OAuthError::Answer(_))) {
-                return Answer::Failed(GrantError::unavailable(wait.max(COOL_DOWN), error));
+                return Answer::Failed(GrantError::unavailable(wait.clamp(COOL_DOWN, LONGEST_WAIT), error));
             }
             lost |= lost_now;
             retries += 1;
@@ -320,8 +353,11 @@ impl Refresh {
         }
     }
 
-    fn is_same_identity(&self, tokens: &TokenSet) -> bool {
-        tokens.identity.organization == self.from.key.org() && tokens.identity.user == self.from.key.user()
+    fn is_contradicted_by(&self, tokens: &TokenSet) -> bool {
+        let (organization, user) = (self.from.key.org(), self.from.key.user());
+        tokens.identity.organization != organization
+            || tokens.identity.user != user
+            || tokens.id_token_contradicts(&self.from.host)
     }
 
     /// Writes the new tokens under the version they replace.
@@ -344,10 +380,18 @@ impl Refresh {
                 self.engine.revoke_later(&next);
                 Err(GrantError::LoginOver)
             }
-            // A new login meanwhile.
+            // A new login meanwhile, or another process that did the same.
             Ok(Swap::Moved(stored)) => {
-                self.engine.revoke_later(&next);
                 let theirs = LiveGrant::open(&self.engine.parts.keys, &stored);
+                // Without rotation every version of a login has the same refresh token, which is theirs now. One that
+                // cannot be opened tells nothing; then only a token that was made just now is certainly not theirs.
+                let known = match &theirs {
+                    Ok(theirs) => theirs,
+                    Err(_) => &self.from,
+                };
+                if next.refresh_token != known.refresh_token {
+                    self.engine.revoke_later(&next);
+                }
                 theirs.map(Done::Stored).map_err(|_| GrantError::LoginOver)
             }
             Err(error) => {
@@ -364,7 +408,7 @@ impl Drop for Refresh {
     fn drop(&mut self) {
         if !self.ended {
             self.span.record("outcome", "cut off");
-            let error = GrantError::cooling_down(COOL_DOWN);
+            let error = GrantError::cut_short(COOL_DOWN, &self.engine.parts.background);
             let renewed = self.cell.finish(self.from.version, Err(error), Instant::now());
             let _ = self.result.send(Some(renewed));
         }

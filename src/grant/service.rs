@@ -16,7 +16,7 @@ use super::{
     AppKey, Engine, GrantError, GrantKey, LiveGrant, Profile, Version,
     cell::{Renewed, Waiting},
     engine::outcome,
-    machine::{Machine, Need, Outcome},
+    machine::{LONGEST_WAIT, Machine, Need, Outcome},
     refresh::backoff,
 };
 use crate::{
@@ -102,7 +102,7 @@ impl ServiceGrant {
     /// The token to use after that of version `used` was refused. Dropping this future does not end the call.
     pub(super) async fn renew(self: &Arc<Self>, engine: &Arc<Engine>, used: Version) -> Renewed {
         let now = engine.parts.clock.instant();
-        let mut waiting = {
+        let (ask, mut waiting) = {
             let mut state = self.lock();
             let age = state.renewed_at.map(|renewed_at| now.saturating_duration_since(renewed_at));
             let is_current = state.live.as_ref().is_some_and(|live| live.version == used);
@@ -111,7 +111,7 @@ impl ServiceGrant {
             }
             match (state.machine.need(used, now), &state.live, &state.waiting) {
                 (Need::UseCurrent, Some(live), _) => return Ok(Arc::clone(live)),
-                (Need::Join, _, Some(waiting)) => waiting.clone(),
+                (Need::Join, _, Some(waiting)) => (None, waiting.clone()),
                 (Need::Start, ..) => {
                     let (result, waiting) = watch::channel(None);
                     state.waiting = Some(waiting.clone());
@@ -123,10 +123,8 @@ impl ServiceGrant {
                         revision = used.revision,
                         outcome = Empty
                     ));
-                    let ask =
-                        Ask { grant, engine: owner, from: used, result, span: span.clone(), ended: false };
-                    engine.parts.background.spawn(ask.run().instrument(span));
-                    waiting
+                    let ask = Ask { grant, engine: owner, from: used, result, span, ended: false };
+                    (Some(ask), waiting)
                 }
                 (Need::Wait(again_in), ..) => {
                     let failed = state.failed.clone();
@@ -141,6 +139,11 @@ impl ServiceGrant {
                 _ => return Err(GrantError::cooling_down(COOL_DOWN)),
             }
         };
+        if let Some(ask) = ask {
+            // Not under the lock, which the task takes where it is dropped: on a thread that has ended, that is here.
+            let span = ask.span.clone();
+            engine.parts.background.spawn(ask.run().instrument(span));
+        }
         outcome(&mut waiting).await
     }
 
@@ -230,7 +233,7 @@ impl Ask {
             }
             let wait = error.retry_after().unwrap_or_else(|| backoff(retries));
             if retries >= MAX_RETRIES || wait >= left {
-                return Err(GrantError::unavailable(wait.max(COOL_DOWN), error));
+                return Err(GrantError::unavailable(wait.clamp(COOL_DOWN, LONGEST_WAIT), error));
             }
             retries += 1;
             sleep(wait).await;
@@ -257,7 +260,7 @@ impl Drop for Ask {
     fn drop(&mut self) {
         if !self.ended {
             self.span.record("outcome", "cut off");
-            let error = GrantError::cooling_down(COOL_DOWN);
+            let error = GrantError::cut_short(COOL_DOWN, &self.engine.parts.background);
             let renewed = self.grant.finish(self.from, Err(error), Instant::now());
             let _ = self.result.send(Some(renewed));
         }

@@ -22,6 +22,8 @@ use crate::{
     store::{KeyRing, MemoryStore, Store},
 };
 
+mod trouble;
+
 const DAY: i64 = 24 * 60 * 60;
 
 /// A wall clock that tests set.
@@ -54,7 +56,10 @@ struct Fleet {
 
 impl Fleet {
     async fn start(store: MemoryStore) -> Self {
-        let org = FakeOrg::start().await.unwrap();
+        Self::around(FakeOrg::start().await.unwrap(), store)
+    }
+
+    fn around(org: FakeOrg, store: MemoryStore) -> Self {
         let origins = [org.login_url(), org.instance_url()].map(|url| url.parse().unwrap());
         let app = App { client_id: org.client_id(), client_secret: Some(Secret::new(org.client_secret())) };
         Self {
@@ -88,7 +93,10 @@ impl Fleet {
     async fn tokens(&self, user: &User) -> TokenSet {
         let issued = self.org.issue_tokens(user, "api refresh_token");
         let refresh_token = Secret::new(issued.refresh_token.unwrap());
-        self.oauth.refresh(&self.host, &refresh_token).await.unwrap()
+        let mut tokens = self.oauth.refresh(&self.host, &refresh_token).await.unwrap();
+        // Without rotation it stays the same.
+        tokens.refresh_token.get_or_insert(refresh_token);
+        tokens
     }
 
     async fn log_in(&self, engine: &Arc<Engine>, user: &User) -> Secret {

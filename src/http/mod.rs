@@ -28,6 +28,9 @@ pub(crate) const SMALL_ANSWER: usize = 1024 * 1024;
 /// How long a token or identity call may take altogether.
 pub(crate) const SHORT_DEADLINE: Duration = Duration::from_secs(10);
 
+/// See [`Answer::retry_after`].
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// So much memory is taken at once for an answer that announces its length: a page, and no more.
 const TRUSTED_LENGTH: usize = 2 * 1024 * 1024;
 
@@ -107,13 +110,15 @@ impl fmt::Debug for Answer {
 }
 
 impl Answer {
-    /// How long the server asks to wait (RFC 9110 section 10.2.3; the form in seconds only).
+    /// How long the server asks to wait (RFC 9110 section 10.2.3; the form in seconds only), a day at most: nobody waits
+    /// longer for anything here, and times can be reckoned with.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
-        if !seconds.bytes().all(|byte| byte.is_ascii_digit()) {
+        if seconds.is_empty() || !seconds.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        seconds.parse().ok().map(Duration::from_secs)
+        // What is out of all measure is too large for a number as well.
+        Some(Duration::from_secs(seconds.parse().unwrap_or(u64::MAX)).min(LONGEST_RETRY_AFTER))
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::Stream;
 use reqwest::{Body, Response};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use super::HttpError;
 
@@ -100,8 +100,7 @@ impl Stream for Unread {
             return Poll::Ready(piece.map(|piece| piece.map_err(HttpError::from_reading)));
         }
         let silence = self.silence;
-        let patience =
-            self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + silence)));
+        let patience = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(silence)));
         ready!(patience.as_mut().poll(context));
         self.patience = None;
         Poll::Ready(Some(Err(HttpError::Timeout)))

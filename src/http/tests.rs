@@ -164,6 +164,9 @@ async fn the_time_to_wait_is_read_in_seconds_and_nothing_else() {
         ask(move || Reply::new(503, &format!("Retry-After: {value}\r\n"), "")).await.unwrap().retry_after()
     };
     assert_eq!(after("7").await, Some(Duration::from_secs(7)));
+    let day = Some(Duration::from_secs(24 * 60 * 60));
+    assert_eq!(after("18446744073709551615").await, day);
+    assert_eq!(after("99999999999999999999999").await, day);
     for odd in ["-1", "+7", "1.5", "soon", ""] {
         assert_eq!(after(odd).await, None, "{odd:?}");
     }

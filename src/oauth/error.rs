@@ -118,6 +118,8 @@ impl OAuthError {
             Self::Http(error) => !error.never_sent(),
             // A 200 that cannot be read comes after the work was done.
             Self::Answer(_) => true,
+            // A gateway says so after it passed the request on (RFC 9110 sections 15.6.3 and 15.6.5).
+            Self::Status { status: 502 | 504, .. } => true,
             _ => false,
         }
     }

@@ -93,8 +93,6 @@ async fn f_11_garbage_overwrites_nothing(kind: Kind) {
         answer("access_token", serde_json::Value::Null),
         answer("token_type", "mac".into()),
         answer("instance_url", "https://evil.example".into()),
-        // Of another person.
-        answer("access_token", "00Dx0000000BV7z!y".into()),
         Fault::Garbage,
     ] {
         let name = format!("{fault:?}");
@@ -105,6 +103,13 @@ async fn f_11_garbage_overwrites_nothing(kind: Kind) {
         tokio::time::sleep(COOL_DOWN).await;
         all(&fleet.crowd(&browser, 4).await, 200);
     }
+    // Of another person.
+    fleet.org.expire_access_tokens();
+    let fault = fleet.org.faults().refresh(answer("access_token", "00Dx0000000BV7z!y".into()));
+    all(&fleet.crowd(&browser, 4).await, 401);
+    fault.remove();
+    fleet.log_in(&browser).await;
+    all(&fleet.crowd(&browser, 4).await, 200);
     assert_eq!(fleet.org.refresh_reuse_count(), 0);
 }
 

@@ -87,7 +87,7 @@ impl IngestJob {
     /// [`Error::JobFailed`] when Salesforce gave the job up (refused records are no such failure);
     /// [`Error::JobUnfinished`] when patience ends first: the job goes on.
     pub async fn wait(&mut self, patience: Duration) -> Result<&JobInfo> {
-        self.wait_until(Instant::now() + patience).await?;
+        self.wait_since(Instant::now(), patience).await?;
         Ok(&self.info)
     }
 
@@ -176,11 +176,11 @@ impl IngestJob {
         Ok(())
     }
 
-    pub(super) async fn wait_until(&mut self, until: Instant) -> Result<()> {
+    pub(super) async fn wait_since(&mut self, since: Instant, patience: Duration) -> Result<()> {
         let mut asked = 0;
         while !self.info.state.is_final() {
             let wait = poll_wait(asked);
-            if Instant::now() + wait > until {
+            if since.elapsed().saturating_add(wait) > patience {
                 return Err(Error::JobUnfinished { id: self.info.id.clone() });
             }
             tokio::time::sleep(wait).await;

@@ -381,9 +381,9 @@ impl Bulk {
     ) -> Result<Vec<IngestJob>, IngestError> {
         let mut source = filled.err();
         if let Some(patience) = self.patience.filter(|_| source.is_none()) {
-            let until = Instant::now() + patience;
+            let since = Instant::now();
             for job in &mut jobs {
-                let ended = job.wait_until(until).await;
+                let ended = job.wait_since(since, patience).await;
                 source = source.or(ended.err());
             }
         }

@@ -121,11 +121,11 @@ impl QueryJob {
     /// # Errors
     /// [`Error::JobFailed`]; [`Error::JobUnfinished`] when patience ends first: the job goes on.
     pub async fn wait(&mut self, patience: Duration) -> Result<&JobInfo> {
-        let until = Instant::now() + patience;
+        let since = Instant::now();
         let mut asked = 0;
         while !self.info.state.is_final() {
             let wait = poll_wait(asked);
-            if Instant::now() + wait > until {
+            if since.elapsed().saturating_add(wait) > patience {
                 return Err(Error::JobUnfinished { id: self.info.id.clone() });
             }
             tokio::time::sleep(wait).await;
