@@ -176,3 +176,61 @@ async fn members_come_in_order() {
     let error = api.post("/sobjects/Account", json!({})).await;
     assert_eq!(members(&error.body, "["), ["message", "errorCode", "fields"]);
 }
+
+/// Section 7: `.xml` at the end of a path or `Accept: application/xml`. REST API guide, older samples of "Query" and
+/// "sObject Rows"; errors as a test fixture of the gem `salesforce` has them.
+#[tokio::test]
+async fn answers_as_xml() {
+    let org = FakeOrg::builder()
+        .rows(0)
+        .records("Account", &[json!({ "Name": "A & <B>", "Industry": "Media" })])
+        .start()
+        .await
+        .unwrap();
+    let api = Api::of(&org);
+    let id = api.records("SELECT Id FROM Account").await[0]["Id"].as_str().unwrap().to_owned();
+    let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
+    let ask = async |path: &str, accept: &str| {
+        let request = api.http.get(api.url(path)).header("accept", accept).bearer_auth(&api.token);
+        let answer = send(request).await;
+        assert_eq!(answer.header("content-type"), "application/xml;charset=UTF-8", "{answer:?}");
+        answer.body.strip_prefix(head).unwrap().to_owned()
+    };
+    let url = format!("url=\"/services/data/v66.0/sobjects/Account/{id}\"");
+    let record =
+        format!("<Account type=\"Account\" {url}><Name>A &amp; &lt;B&gt;</Name><Id>{id}</Id></Account>");
+    assert_eq!(ask(&format!("/sobjects/Account/{id}.xml?fields=Name"), "application/json").await, record);
+    assert_eq!(ask(&format!("/sobjects/Account/{id}?fields=Name"), "application/xml").await, record);
+    let found = ask("/query.xml?q=SELECT+Name,Phone,(SELECT+Id+FROM+Contacts)+FROM+Account", "*/*").await;
+    let nil = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:nil=\"true\"/>";
+    assert_eq!(
+        found,
+        format!(
+            "<QueryResult><totalSize>1</totalSize><done>true</done><records type=\"Account\" {url}>\
+             <Name>A &amp; &lt;B&gt;</Name><Phone {nil}<Contacts {nil}</records></QueryResult>"
+        )
+    );
+    assert_eq!(
+        ask("/query?q=SELECT+Id+FROM+Account+OFFSET+2001", "text/xml, */*").await,
+        "<Errors><Error><message>Maximum SOQL offset allowed is 2000</message>\
+         <errorCode>NUMBER_OUTSIDE_VALID_RANGE</errorCode></Error></Errors>"
+    );
+    assert!(
+        ask("/sobjects/Account/describe.xml", "*/*")
+            .await
+            .starts_with("<DescribeSObjectResult><activateable>")
+    );
+    // The end of the path wins, and what is preferred counts.
+    for (path, accept) in [
+        ("/limits.json", "application/xml"),
+        ("/limits", "application/json, application/xml"),
+        ("/limits", "*/*"),
+    ] {
+        let request = api.http.get(api.url(path)).header("accept", accept).bearer_auth(&api.token);
+        assert_eq!(
+            send(request).await.header("content-type"),
+            "application/json;charset=UTF-8",
+            "{path} {accept}"
+        );
+    }
+}

@@ -5,7 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
-use super::LATEST;
+use super::ask::Ask;
+use super::{LATEST, xml};
 use crate::data::{DataError, Refusal};
 use crate::web::reply::{self, Reply};
 
@@ -71,6 +72,17 @@ impl Answer {
             && let Ok(text) = serde_json::to_vec_pretty(value)
         {
             self.body = Body::Bytes("application/json;charset=UTF-8".into(), text);
+        }
+        self
+    }
+
+    /// JSON as XML, where the request asks for that.
+    pub(super) fn formatted(mut self, ask: &Ask<'_>) -> Self {
+        if let Body::Json(value) = &self.body
+            && xml::is_wanted(ask.path_end, ask.header("accept"))
+        {
+            self.body =
+                Body::Bytes("application/xml;charset=UTF-8".into(), xml::document(ask, value).into_bytes());
         }
         self
     }

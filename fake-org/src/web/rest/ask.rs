@@ -23,6 +23,8 @@ pub(super) struct Ask<'a> {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     query: Vec<(String, String)>,
+    /// What the path said of the answer's format: `xml` of `….xml`.
+    pub(super) path_end: Option<&'static str>,
 }
 
 impl<'a> Ask<'a> {
@@ -48,14 +50,17 @@ impl<'a> Ask<'a> {
             parts.clear();
         }
         // A format at the end is cut off, also where it was meant as part of a key.
+        let mut path_end = None;
         if let Some(last) = parts.last_mut() {
-            for suffix in [".json", ".xml", ".inc"] {
+            for (suffix, format) in [(".json", "json"), (".xml", "xml"), (".inc", "inc")] {
                 if let Some(bare) = last.strip_suffix(suffix) {
                     *last = bare.to_owned();
+                    path_end = Some(format);
                 }
             }
         }
-        Self { org, user, version, method: real_method(method, &query), path: parts, headers, body, query }
+        let method = real_method(method, &query);
+        Self { org, user, version, method, path: parts, headers, body, query, path_end }
     }
 
     /// A request within this one, of the same person.

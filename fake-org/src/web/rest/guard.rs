@@ -39,7 +39,7 @@ pub(super) async fn data(call: Call) -> Reply {
             let ask = Ask::new(&call.org, &user, version, call.method, &below, call.headers, call.body);
             org.data.with(|data| {
                 bulk::settle(&org, data);
-                let answer = dispatch(&ask, data);
+                let answer = dispatch(&ask, data).formatted(&ask);
                 if ask.header("x-prettyprint") == Some("1") { answer.pretty() } else { answer }
             })
         });

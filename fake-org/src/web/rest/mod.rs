@@ -26,6 +26,7 @@ mod sosl;
 mod term;
 mod tree;
 mod versions;
+mod xml;
 
 use std::sync::Arc;
 
