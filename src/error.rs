@@ -105,18 +105,19 @@ pub enum Error {
     #[error("job {id} ended as {state:?}")]
     JobFailed {
         /// The job.
-        id: String,
+        id: SalesforceId,
         /// How it ended.
         state: JobState,
         /// What Salesforce said of it.
         entries: Vec<ErrorEntry>,
     },
-    /// A job of the Bulk API did not end in the time that there was for it. It goes on.
+    /// A job of the Bulk API did not end in the time that there was for it. It goes on: the same call made again would make
+    /// another job, so that this is not [transient](Error::is_transient).
     #[cfg(feature = "bulk")]
     #[error("job {id} has not ended yet; it goes on, and can be asked for again by its id")]
     JobUnfinished {
         /// The job.
-        id: String,
+        id: SalesforceId,
     },
     /// An external id value belongs to several records, so that none of them was read or written.
     #[error("the external id matches {} records; use one of their ids", candidates.len())]

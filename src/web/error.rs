@@ -90,6 +90,16 @@ impl Answer {
                 Error::MultipleChoices { .. } => {
                     (StatusCode::CONFLICT, "multiple_choices", "Several records match; only one may.")
                 }
+                #[cfg(feature = "bulk")]
+                Error::JobFailed { .. } => {
+                    (StatusCode::UNPROCESSABLE_ENTITY, "job_failed", "Salesforce could not finish this job.")
+                }
+                #[cfg(feature = "bulk")]
+                Error::JobUnfinished { .. } => (
+                    StatusCode::GATEWAY_TIMEOUT,
+                    "job_unfinished",
+                    "Salesforce is still working on this. Look again later.",
+                ),
                 Error::Changed => {
                     (StatusCode::CONFLICT, "changed", "Somebody else changed this meanwhile. Load it again.")
                 }

@@ -8,6 +8,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{InvalidAnswer, InvalidRequest};
 
+pub(super) const NONE: &str = "an answer that is not CSV";
+
 /// Records on their way into jobs: as many as fit into one.
 pub(super) struct Chunk {
     writer: Writer<Vec<u8>>,
@@ -77,6 +79,7 @@ pub(super) fn read_into<T>(
     let mut number = before;
     while reader.read_record(&mut record).map_err(|error| describe(&error, number))? {
         match head {
+            None if is_markup(&record) => return Err(InvalidAnswer::Unexpected(NONE)),
             None => *head = Some(record.clone()),
             Some(head) => {
                 number += 1;
@@ -90,6 +93,14 @@ pub(super) fn read_into<T>(
         }
     }
     Ok(())
+}
+
+/// Whether what should be names of fields begins a page or JSON.
+fn is_markup(head: &StringRecord) -> bool {
+    head.get(0).is_some_and(|name| {
+        name.trim_start_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}')
+            .starts_with(['<', '{', '['])
+    })
 }
 
 /// What is wrong, without the values: they are people's data.

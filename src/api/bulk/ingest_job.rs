@@ -8,19 +8,14 @@ use reqwest::{
     Method,
     header::{ACCEPT, CONTENT_TYPE, HeaderValue},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tokio::time::Instant;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     BulkRecords, csv,
-    job::{JobInfo, JobState},
-    poll_wait,
-    records::Page,
+    job::{Job, JobInfo, end_of},
+    records::{Expected, Page},
 };
-use crate::{
-    Connection, Error, Result, SalesforceId,
-    api::{decode, path::ResourcePath, send::Call},
-};
+use crate::{Connection, Error, Result, SalesforceId, ToRecordId, api::send::Call};
 
 const CSV: HeaderValue = HeaderValue::from_static("text/csv");
 
@@ -29,18 +24,14 @@ impl Connection {
     ///
     /// # Errors
     /// A text that is no id.
-    pub fn ingest_job(&self, id: impl AsRef<str>) -> Result<IngestJob> {
-        let id: SalesforceId = id.as_ref().parse()?;
-        Ok(IngestJob { connection: self.clone(), info: JobInfo::unknown(id) })
+    pub fn ingest_job(&self, id: impl ToRecordId) -> Result<IngestJob> {
+        Ok(IngestJob::new(self.clone(), JobInfo::unknown(id.to_record_id()?)))
     }
 }
 
 /// A job that loads records.
 #[derive(Debug, Clone)]
-pub struct IngestJob {
-    pub(super) connection: Connection,
-    pub(super) info: JobInfo,
-}
+pub struct IngestJob(pub(super) Job);
 
 /// A record that was loaded.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,9 +58,13 @@ pub struct Refused<T> {
 }
 
 impl IngestJob {
+    pub(super) fn new(connection: Connection, info: JobInfo) -> Self {
+        Self(Job::new(connection, "ingest", info))
+    }
+
     /// What Salesforce said of the job when it was last asked.
     pub fn info(&self) -> &JobInfo {
-        &self.info
+        &self.0.info
     }
 
     /// Asks how far the job is.
@@ -77,8 +72,7 @@ impl IngestJob {
     /// # Errors
     /// As [`RawRequest::send`](crate::RawRequest::send).
     pub async fn refresh(&mut self) -> Result<&JobInfo> {
-        self.info = self.connection.read(self.path("")?).await?;
-        Ok(&self.info)
+        self.0.refresh().await
     }
 
     /// Waits for the job's end, an hour at most say: asks after half a second, then less and less often.
@@ -87,8 +81,7 @@ impl IngestJob {
     /// [`Error::JobFailed`] when Salesforce gave the job up (refused records are no such failure);
     /// [`Error::JobUnfinished`] when patience ends first: the job goes on.
     pub async fn wait(&mut self, patience: Duration) -> Result<&JobInfo> {
-        self.wait_since(Instant::now(), patience).await?;
-        Ok(&self.info)
+        self.0.wait_until(end_of(patience)).await
     }
 
     /// The records that were loaded, as a stream that holds a few of them at a time.
@@ -104,7 +97,7 @@ impl IngestJob {
             #[serde(rename = "sf__Created")]
             created: bool,
         }
-        let loaded = self.info.records_processed.saturating_sub(self.info.records_failed);
+        let loaded = self.info().records_processed.saturating_sub(self.info().records_failed);
         let rows = self.results("/successfulResults", Some(loaded), csv::two::<About, T>);
         BulkRecords::new(rows.map_ok(|(About { id, created }, record)| Loaded { id, created, record }))
     }
@@ -121,7 +114,7 @@ impl IngestJob {
             #[serde(rename = "sf__Error")]
             error: String,
         }
-        let failed = self.info.records_failed;
+        let failed = self.info().records_failed;
         let rows = self.results("/failedResults", Some(failed), csv::two::<About, T>);
         BulkRecords::new(rows.map_ok(|(About { id, error }, record)| Refused { id, error, record }))
     }
@@ -139,7 +132,7 @@ impl IngestJob {
     /// # Errors
     /// As [`RawRequest::send`](crate::RawRequest::send).
     pub async fn abort(&mut self) -> Result<()> {
-        self.set_state("Aborted").await
+        self.0.set_state("Aborted").await
     }
 
     /// Forgets the job and its results.
@@ -147,47 +140,16 @@ impl IngestJob {
     /// # Errors
     /// As [`RawRequest::send`](crate::RawRequest::send).
     pub async fn delete(self) -> Result<()> {
-        self.connection.send(Call::new(Method::DELETE, self.path("")?)).await.map(drop)
-    }
-
-    fn path(&self, rest: &str) -> Result<ResourcePath> {
-        let id: SalesforceId = self.info.id.parse()?;
-        let resource = format!("jobs/ingest/{id}{rest}");
-        Ok(ResourcePath::versioned(self.connection.api_version(), &resource)?)
+        self.0.delete().await
     }
 
     pub(super) async fn fill(&mut self, data: Bytes) -> Result<()> {
         // A job takes data once: it is not sent again when the answer is lost.
-        let mut call = Call::new(Method::PUT, self.path("/batches")?).never_again();
+        let mut call = Call::new(Method::PUT, self.0.path("/batches")?).never_again();
         call.headers.insert(CONTENT_TYPE, CSV);
         call.body = data;
-        self.connection.send(call).await?;
-        self.set_state("UploadComplete").await
-    }
-
-    pub(super) async fn set_state(&mut self, state: &str) -> Result<()> {
-        #[derive(Serialize)]
-        struct State<'a> {
-            state: &'a str,
-        }
-        let body = decode::body(&State { state })?;
-        let call = Call::new(Method::PATCH, self.path("")?).json(body);
-        self.info = decode::json(&self.connection.send(call).await?.body)?;
-        Ok(())
-    }
-
-    pub(super) async fn wait_since(&mut self, since: Instant, patience: Duration) -> Result<()> {
-        let mut asked = 0;
-        while !self.info.state.is_final() {
-            let wait = poll_wait(asked);
-            if since.elapsed().saturating_add(wait) > patience {
-                return Err(Error::JobUnfinished { id: self.info.id.clone() });
-            }
-            tokio::time::sleep(wait).await;
-            asked += 1;
-            self.refresh().await?;
-        }
-        if self.info.state == JobState::JobComplete { Ok(()) } else { Err(self.info.failure()) }
+        self.0.connection.send(call).await?;
+        self.0.set_state("UploadComplete").await
     }
 
     /// `expected` counts only when the job is known to have ended.
@@ -197,12 +159,12 @@ impl IngestJob {
         expected: Option<u64>,
         row: fn(&::csv::StringRecord, &::csv::StringRecord) -> Result<T, ::csv::Error>,
     ) -> impl Stream<Item = Result<T>> + Send + 'static {
-        let call = self.path(which).map(Call::get).map(|mut call| {
+        let call = self.0.path(which).map(Call::get).map(|mut call| {
             call.headers.insert(ACCEPT, CSV);
             call
         });
-        let expected = expected.filter(|_| self.info.state.is_final());
-        let connection = self.connection.clone();
+        let expected = Expected::AtLeast(expected.filter(|_| self.info().state.is_final()).unwrap_or(0));
+        let connection = self.0.connection.clone();
         // Nothing is asked before the stream is polled.
         stream::once(async move { Ok::<_, Error>(Page::open(&connection, call?)?.rows(expected, row)) })
             .try_flatten()

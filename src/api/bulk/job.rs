@@ -1,10 +1,96 @@
 //! What Salesforce says of a job.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use serde::Deserialize;
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
-use crate::{Error, ErrorEntry, SalesforceId};
+use super::poll_wait;
+use crate::{
+    Connection, Error, ErrorEntry, InvalidAnswer, Result, SalesforceId,
+    api::{decode, path::ResourcePath, send::Call},
+};
+
+/// Longer than anybody waits, and not so long that there is no such time.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// A job on its connection, whatever it does.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) connection: Connection,
+    pub(super) info: JobInfo,
+    /// `ingest` or `query`.
+    kind: &'static str,
+}
+
+impl Job {
+    pub(super) fn new(connection: Connection, kind: &'static str, info: JobInfo) -> Self {
+        Self { connection, info, kind }
+    }
+
+    pub(super) fn path(&self, rest: &str) -> Result<ResourcePath> {
+        let resource = format!("jobs/{}/{}{rest}", self.kind, self.info.id);
+        Ok(ResourcePath::versioned(self.connection.api_version(), &resource)?)
+    }
+
+    pub(super) async fn refresh(&mut self) -> Result<&JobInfo> {
+        let info = self.connection.read(self.path("")?).await?;
+        self.learn(info)
+    }
+
+    pub(super) async fn set_state(&mut self, state: &str) -> Result<()> {
+        #[derive(Serialize)]
+        struct State<'a> {
+            state: &'a str,
+        }
+        let body = decode::body(&State { state })?;
+        let call = Call::new(Method::PATCH, self.path("")?).json(body);
+        let info = decode::json(&self.connection.send(call).await?.body)?;
+        self.learn(info).map(drop)
+    }
+
+    pub(super) async fn delete(self) -> Result<()> {
+        self.connection.send(Call::new(Method::DELETE, self.path("")?)).await.map(drop)
+    }
+
+    /// Waits until it has completed.
+    pub(super) async fn wait_until(&mut self, until: Instant) -> Result<&JobInfo> {
+        let mut asked = 0;
+        while !self.info.state.is_final() {
+            let wait = poll_wait(asked);
+            if Instant::now() + wait > until {
+                return Err(Error::JobUnfinished { id: self.info.id });
+            }
+            tokio::time::sleep(wait).await;
+            asked += 1;
+            self.refresh().await?;
+        }
+        self.completed()
+    }
+
+    /// What is known of it, if it has completed.
+    pub(super) fn completed(&self) -> Result<&JobInfo> {
+        match self.info.state {
+            JobState::JobComplete => Ok(&self.info),
+            state if state.is_final() => Err(self.info.failure()),
+            _ => Err(Error::JobUnfinished { id: self.info.id }),
+        }
+    }
+
+    fn learn(&mut self, info: JobInfo) -> Result<&JobInfo> {
+        if info.id != self.info.id {
+            return Err(InvalidAnswer::Unexpected("another job than the one that was asked for").into());
+        }
+        self.info = info;
+        Ok(&self.info)
+    }
+}
+
+/// When this patience ends.
+pub(super) fn end_of(patience: Duration) -> Instant {
+    Instant::now() + patience.min(FOR_EVER)
+}
 
 /// A job.
 #[derive(Clone, PartialEq, Deserialize)]
@@ -12,7 +98,7 @@ use crate::{Error, ErrorEntry, SalesforceId};
 #[non_exhaustive]
 pub struct JobInfo {
     /// Its id.
-    pub id: String,
+    pub id: SalesforceId,
     /// How far it is.
     pub state: JobState,
     /// The object that it is about.
@@ -33,7 +119,7 @@ impl JobInfo {
     /// Of a job that was not asked for yet.
     pub(super) fn unknown(id: SalesforceId) -> Self {
         Self {
-            id: id.to_string(),
+            id,
             state: JobState::Other,
             object: None,
             records_processed: 0,
@@ -56,7 +142,7 @@ impl JobInfo {
         } else {
             vec![ErrorEntry { code, message, fields: Vec::new(), duplicates: None, reference: None }]
         };
-        Error::JobFailed { id: self.id.clone(), state: self.state, entries }
+        Error::JobFailed { id: self.id, state: self.state, entries }
     }
 }
 

@@ -6,9 +6,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, pin_mut};
 use reqwest::Method;
 use serde::Serialize;
-use tokio::time::Instant;
 
-use super::{IngestJob, csv::Chunk, cut::Cutter};
+use super::{IngestJob, csv::Chunk, cut::Cutter, job::end_of};
 use crate::{
     Connection, Error, InvalidRequest, Result, SalesforceId,
     api::{
@@ -67,8 +66,13 @@ pub struct IngestError {
     pub source: Error,
 }
 
+/// Keeps what went wrong only. The jobs' ids are logged: what they have loaded stays.
 impl From<IngestError> for Error {
     fn from(error: IngestError) -> Self {
+        for job in &error.jobs {
+            let info = job.info();
+            tracing::warn!(job = %info.id, state = ?info.state, "not all records could be loaded; this job was made");
+        }
         error.source
     }
 }
@@ -381,9 +385,9 @@ impl Bulk {
     ) -> Result<Vec<IngestJob>, IngestError> {
         let mut source = filled.err();
         if let Some(patience) = self.patience.filter(|_| source.is_none()) {
-            let since = Instant::now();
+            let until = end_of(patience);
             for job in &mut jobs {
-                let ended = job.wait_since(since, patience).await;
+                let ended = job.0.wait_until(until).await;
                 source = source.or(ended.err());
             }
         }
@@ -397,11 +401,11 @@ impl Bulk {
         let path = ResourcePath::versioned(self.connection.api_version(), "jobs/ingest")?;
         let call = Call::new(Method::POST, path).json(decode::body(new)?);
         let info = decode::json(&self.connection.send(call).await?.body)?;
-        let mut job = IngestJob { connection: self.connection.clone(), info };
+        let mut job = IngestJob::new(self.connection.clone(), info);
         if let Err(error) = job.fill(data).await {
             // Nobody will fill it.
-            if let Err(error) = job.set_state("Aborted").await {
-                tracing::warn!(job = job.info.id, %error, "a job without data could not be stopped");
+            if let Err(error) = job.0.set_state("Aborted").await {
+                tracing::warn!(job = %job.info().id, %error, "a job without data could not be stopped");
             }
             return Err(error);
         }

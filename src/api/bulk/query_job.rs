@@ -8,16 +8,14 @@ use reqwest::{
     header::{ACCEPT, HeaderValue},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tokio::time::Instant;
 
 use super::{
     BulkRecords, csv,
-    job::{JobInfo, JobState},
-    poll_wait,
-    records::Page,
+    job::{Job, JobInfo, end_of},
+    records::{Expected, NO_NUMBER, Page, about},
 };
 use crate::{
-    Connection, Error, InvalidAnswer, Query, Result, SalesforceId,
+    ApiVersion, Connection, Error, InvalidAnswer, Query, Result, ToRecordId,
     api::{decode, path::ResourcePath, send::Call},
 };
 
@@ -30,19 +28,15 @@ const PATIENCE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// A query that runs in Salesforce's background, made by [`Query::start_bulk`]. Its rows are kept for seven days.
 #[derive(Debug, Clone)]
-pub struct QueryJob {
-    connection: Connection,
-    info: JobInfo,
-}
+pub struct QueryJob(Job);
 
 impl Connection {
     /// A query's job that was made before, in this process or another; [`QueryJob::refresh`] asks how far it is.
     ///
     /// # Errors
     /// A text that is no id.
-    pub fn query_job(&self, id: impl AsRef<str>) -> Result<QueryJob> {
-        let id: SalesforceId = id.as_ref().parse()?;
-        Ok(QueryJob { connection: self.clone(), info: JobInfo::unknown(id) })
+    pub fn query_job(&self, id: impl ToRecordId) -> Result<QueryJob> {
+        Ok(QueryJob::new(self.clone(), JobInfo::unknown(id.to_record_id()?)))
     }
 }
 
@@ -60,10 +54,10 @@ impl<T> Query<T> {
         }
         let (connection, soql, operation) = self.into_parts()?;
         let body = decode::body(&NewJob { operation, query: &soql })?;
-        let call = Call::new(Method::POST, path(&connection, "")?).json(body);
-        let info: JobInfo = decode::json(&connection.send(call).await?.body)?;
-        info.id.parse::<SalesforceId>()?;
-        Ok(QueryJob { connection, info })
+        let path = ResourcePath::versioned(connection.api_version(), "jobs/query")?;
+        let call = Call::new(Method::POST, path).json(body);
+        let info = decode::json(&connection.send(call).await?.body)?;
+        Ok(QueryJob::new(connection, info))
     }
 }
 
@@ -102,9 +96,13 @@ impl<T: DeserializeOwned + Send + 'static> Query<T> {
 }
 
 impl QueryJob {
+    fn new(connection: Connection, info: JobInfo) -> Self {
+        Self(Job::new(connection, "query", info))
+    }
+
     /// What Salesforce said of the job when it was last asked.
     pub fn info(&self) -> &JobInfo {
-        &self.info
+        &self.0.info
     }
 
     /// Asks how far the job is.
@@ -112,8 +110,7 @@ impl QueryJob {
     /// # Errors
     /// As [`RawRequest::send`](crate::RawRequest::send).
     pub async fn refresh(&mut self) -> Result<&JobInfo> {
-        self.info = self.connection.read(self.path("")?).await?;
-        Ok(&self.info)
+        self.0.refresh().await
     }
 
     /// Waits for the job's end: asks after half a second, then less and less often.
@@ -121,39 +118,42 @@ impl QueryJob {
     /// # Errors
     /// [`Error::JobFailed`]; [`Error::JobUnfinished`] when patience ends first: the job goes on.
     pub async fn wait(&mut self, patience: Duration) -> Result<&JobInfo> {
-        let since = Instant::now();
-        let mut asked = 0;
-        while !self.info.state.is_final() {
-            let wait = poll_wait(asked);
-            if since.elapsed().saturating_add(wait) > patience {
-                return Err(Error::JobUnfinished { id: self.info.id.clone() });
-            }
-            tokio::time::sleep(wait).await;
-            asked += 1;
-            self.refresh().await?;
-        }
-        if self.info.state == JobState::JobComplete { Ok(&self.info) } else { Err(self.info.failure()) }
+        self.0.wait_until(end_of(patience)).await
     }
 
-    /// The rows of a job that has ended, in their order. Four pages are read side by side, each a little ahead of the reader:
+    /// The rows of a job that has completed, in their order. When it is not known to have, it is asked once. Four pages are read side by side, each a little ahead of the reader:
     /// memory is needed for about eight mebibytes, however many rows there are.
     ///
     /// # Errors
-    /// The items are errors as those of [`RawRequest::send`](crate::RawRequest::send); [`Error::InvalidAnswer`] when a row
-    /// does not fit `T` or rows are missing.
+    /// The items are errors as those of [`RawRequest::send`](crate::RawRequest::send); [`Error::JobUnfinished`] and
+    /// [`Error::JobFailed`] when there are no rows (yet); [`Error::InvalidAnswer`] when a row does not fit `T` or rows are
+    /// missing.
     pub fn rows<T: DeserializeOwned + Send + 'static>(&self) -> BulkRecords<T> {
-        // Where Salesforce lists no pages, each one says where the next is.
-        if self.connection.api_version() < "58.0".parse().unwrap_or_default() {
-            return BulkRecords::new(self.one_after_the_other());
-        }
-        let connection = self.connection.clone();
-        let pages = self
-            .pages()
+        let mut job = self.clone();
+        let rows = async move {
+            if !job.info().state.is_final() {
+                job.refresh().await?;
+            }
+            job.0.completed()?;
+            // Where Salesforce lists no pages, each one says where the next is.
+            Ok::<_, Error>(if job.0.connection.api_version() < ApiVersion::LISTS_PAGES {
+                job.one_after_the_other().left_stream()
+            } else {
+                job.side_by_side().right_stream()
+            })
+        };
+        BulkRecords::new(stream::once(rows).try_flatten())
+    }
+
+    fn side_by_side<T: DeserializeOwned + Send + 'static>(
+        self,
+    ) -> impl Stream<Item = Result<T>> + Send + 'static {
+        let connection = self.0.connection.clone();
+        self.pages()
             .map(move |call| future::ready(call.and_then(|call| Page::open(&connection, call))))
             .buffered(SIDE_BY_SIDE)
-            .map_ok(|page| page.rows(None, csv::one::<T>))
-            .try_flatten();
-        BulkRecords::new(pages)
+            .map_ok(|page| page.rows(Expected::Announced, csv::one::<T>))
+            .try_flatten()
     }
 
     /// Stops the job.
@@ -161,10 +161,7 @@ impl QueryJob {
     /// # Errors
     /// As [`RawRequest::send`](crate::RawRequest::send).
     pub async fn abort(&mut self) -> Result<()> {
-        let body = decode::body(&serde_json::json!({ "state": "Aborted" }))?;
-        let call = Call::new(Method::PATCH, self.path("")?).json(body);
-        self.info = decode::json(&self.connection.send(call).await?.body)?;
-        Ok(())
+        self.0.set_state("Aborted").await
     }
 
     /// Forgets the job and its rows.
@@ -172,17 +169,12 @@ impl QueryJob {
     /// # Errors
     /// As [`RawRequest::send`](crate::RawRequest::send).
     pub async fn delete(self) -> Result<()> {
-        self.connection.send(Call::new(Method::DELETE, self.path("")?)).await.map(drop)
-    }
-
-    fn path(&self, rest: &str) -> Result<ResourcePath> {
-        let id: SalesforceId = self.info.id.parse()?;
-        path(&self.connection, &format!("/{id}{rest}"))
+        self.0.delete().await
     }
 
     /// The pages that Salesforce lists, up to five at a time. Source: Bulk API 2.0 Developer Guide, "Get Parallel Results
     /// for a Query Job".
-    fn pages(&self) -> impl Stream<Item = Result<Call>> + Send + 'static {
+    fn pages(self) -> impl Stream<Item = Result<Call>> + Send + 'static {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Listed {
@@ -195,13 +187,12 @@ impl QueryJob {
         struct Listing {
             result_url: String,
         }
-        let job = self.clone();
-        let lists = stream::try_unfold(Some(self.path("/resultPages")), move |list| {
-            let job = job.clone();
+        let lists = stream::try_unfold(Some(self.0.path("/resultPages")), move |list| {
+            let job = self.clone();
             async move {
                 let Some(list) = list else { return Ok(None) };
                 let list = list?;
-                let listed: Listed = job.connection.read(list.clone()).await?;
+                let listed: Listed = job.0.connection.read(list.clone()).await?;
                 let next = match listed.next_records_url {
                     Some(next) => {
                         let next = job.within(&next)?;
@@ -226,35 +217,44 @@ impl QueryJob {
 
     /// An URL that an answer names: only one of this very job's is asked.
     fn within(&self, url: &str) -> Result<ResourcePath> {
-        let instance = self.connection.instance_url()?;
+        let instance = self.0.connection.instance_url()?;
         // Job answers name paths without their first slash, too.
         let url = if url.starts_with("services/") { format!("/{url}") } else { url.to_owned() };
-        let path = ResourcePath::parse(&url, self.connection.api_version(), &instance)
+        let path = ResourcePath::parse(&url, self.0.connection.api_version(), &instance)
             .map_err(|_| InvalidAnswer::NextPage)?;
-        let own = self.path("/")?;
+        let own = self.0.path("/")?;
         if path.is_below(&own) { Ok(path) } else { Err(InvalidAnswer::NextPage.into()) }
     }
 
     /// Before version 58.
     fn one_after_the_other<T: DeserializeOwned + Send + 'static>(
-        &self,
+        self,
     ) -> impl Stream<Item = Result<T>> + Send + 'static {
-        let job = self.clone();
         let pages = stream::try_unfold(Some(None), move |locator: Option<Option<String>>| {
-            let job = job.clone();
+            let job = self.clone();
             async move {
                 let Some(locator) = locator else { return Ok(None) };
-                let mut path = job.path("/results")?;
+                let mut path = job.0.path("/results")?;
                 path.push_query("maxRecords", PAGE);
                 if let Some(locator) = &locator {
                     path.push_query("locator", locator);
                 }
-                let answer = job.connection.send(csv_call(path)).await?;
+                let answer = job.0.connection.send(csv_call(path)).await?;
+                let announced = about(&answer)?.ok_or(InvalidAnswer::Unexpected(NO_NUMBER))?;
                 let rows = csv::rows(&answer.body)?;
+                let got = rows.len() as u64;
+                if got < announced {
+                    return Err(InvalidAnswer::Truncated { got, announced }.into());
+                }
                 let next = answer.headers.get("sforce-locator").and_then(|next| next.to_str().ok());
                 let next = match next {
-                    // The last page says so with this word.
-                    None | Some("null" | "") => None,
+                    // The last page says so with this word; one that says nothing may be any.
+                    Some("null") => None,
+                    None | Some("") => {
+                        return Err(
+                            InvalidAnswer::Unexpected("a page that does not say where the next is").into()
+                        );
+                    }
                     Some(next) if Some(next) == locator.as_deref() => {
                         return Err(Error::from(InvalidAnswer::NextPage));
                     }
@@ -271,8 +271,4 @@ fn csv_call(path: ResourcePath) -> Call {
     let mut call = Call::get(path);
     call.headers.insert(ACCEPT, HeaderValue::from_static("text/csv"));
     call
-}
-
-fn path(connection: &Connection, rest: &str) -> Result<ResourcePath> {
-    Ok(ResourcePath::versioned(connection.api_version(), &format!("jobs/query{rest}"))?)
 }

@@ -10,10 +10,11 @@ use std::{
 use ::csv::StringRecord;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
+use reqwest::{StatusCode, header::CONTENT_TYPE};
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 
 use super::{csv, cut::Cutter};
-use crate::{Connection, Error, InvalidAnswer, Result, api::send::Call};
+use crate::{Connection, Error, InvalidAnswer, Result, api::send::Call, http::Answer};
 
 /// How many pieces of a page are here before anyone reads them: with what a connection holds, about two mebibytes.
 const AHEAD: usize = 128;
@@ -47,6 +48,18 @@ impl<T> Stream for BulkRecords<T> {
         }
         Poll::Ready(row)
     }
+}
+
+/// What is wrong with a page that may be a part of one.
+pub(super) const NO_NUMBER: &str = "a page that does not say how many rows it has";
+
+/// How many rows a page must have.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Expected {
+    /// What the answer says, and it must say it.
+    Announced,
+    /// What the answer says, or else this.
+    AtLeast(u64),
 }
 
 /// A page of CSV that is being read in a task of its own, a little ahead of whoever wants it.
@@ -83,10 +96,10 @@ impl Page {
         Ok(Self { pieces, task })
     }
 
-    /// Its rows, each read by `row`. Fewer than Salesforce announced, or than `expected`, are an error.
+    /// Its rows, each read by `row`. Fewer than `expected` are an error.
     pub(super) fn rows<T: Send + 'static>(
         self,
-        expected: Option<u64>,
+        expected: Expected,
         row: fn(&StringRecord, &StringRecord) -> Result<T, ::csv::Error>,
     ) -> impl Stream<Item = Result<T>> + Send + 'static {
         let reading = Reading {
@@ -108,8 +121,7 @@ impl Page {
 async fn fill(connection: &Connection, mut call: Call, sender: &mpsc::Sender<Result<Piece>>) -> Result<()> {
     call.unread = true;
     let answer = connection.send(call).await?;
-    let announced = answer.headers.get("sforce-numberofrecords");
-    let announced = announced.and_then(|number| number.to_str().ok()?.parse().ok());
+    let announced = about(&answer)?;
     // An error means that nobody reads on.
     if sender.send(Ok(Piece::Head(announced))).await.is_err() {
         return Ok(());
@@ -124,12 +136,25 @@ async fn fill(connection: &Connection, mut call: Call, sender: &mpsc::Sender<Res
     Ok(())
 }
 
+/// How many rows an answer says that it has. A success that is no CSV comes from something in between, and would look like a
+/// page without rows. (Only what is known not to be CSV is refused by its type: it is not documented for each answer.)
+pub(super) fn about(answer: &Answer) -> Result<Option<u64>, InvalidAnswer> {
+    let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.unwrap_or_default().to_ascii_lowercase();
+    let other = ["html", "json", "xml", "text/plain"].iter().any(|other| content_type.contains(other));
+    if answer.status != StatusCode::OK || other {
+        return Err(InvalidAnswer::Unexpected(csv::NONE));
+    }
+    let announced = answer.headers.get("sforce-numberofrecords");
+    Ok(announced.and_then(|number| number.to_str().ok()?.parse().ok()))
+}
+
 struct Reading<T> {
     page: Page,
     cutter: Cutter,
     head: Option<StringRecord>,
     rows: VecDeque<T>,
-    expected: Option<u64>,
+    expected: Expected,
     got: u64,
     ended: bool,
     row: fn(&StringRecord, &StringRecord) -> Result<T, ::csv::Error>,
@@ -143,7 +168,7 @@ impl<T> Reading<T> {
             }
             if self.ended {
                 return match self.expected {
-                    Some(announced) if self.got < announced => {
+                    Expected::AtLeast(announced) if self.got < announced => {
                         Err(InvalidAnswer::Truncated { got: self.got, announced }.into())
                     }
                     _ => Ok(None),
@@ -152,7 +177,13 @@ impl<T> Reading<T> {
             let whole = match self.page.pieces.recv().await {
                 Some(piece) => match piece? {
                     Piece::Head(announced) => {
-                        self.expected = announced.or(self.expected);
+                        self.expected = match (announced, self.expected) {
+                            (Some(announced), _) => Expected::AtLeast(announced),
+                            (None, Expected::Announced) => {
+                                return Err(InvalidAnswer::Unexpected(NO_NUMBER).into());
+                            }
+                            (None, expected) => expected,
+                        };
                         continue;
                     }
                     Piece::Bytes(bytes) => {

@@ -9,11 +9,11 @@ use serde::Deserialize;
 use super::*;
 use crate::{Error, HttpError, InvalidAnswer, api::soql::SoqlDateTime};
 
-const ID: &str = "001D000000IqhSLIAZ";
+pub(super) const ID: &str = "001D000000IqhSLIAZ";
 
 #[derive(Deserialize)]
 #[allow(dead_code, reason = "read by serde only")]
-struct Row {
+pub(super) struct Row {
     #[serde(rename = "Name")]
     name: String,
 }
@@ -101,7 +101,7 @@ fn moment() -> SoqlDateTime {
 }
 
 /// A whole answer, byte for byte.
-fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(super) fn answer(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let mut bytes = format!(
         "HTTP/1.1 {status} X\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n",
@@ -138,7 +138,7 @@ impl Org {
 }
 
 /// No part of an answer is in what is printed of an error.
-fn check(name: &str, what: &str, error: &Error) {
+pub(super) fn check(name: &str, what: &str, error: &Error) {
     let printed = format!("{error} {error:?}");
     assert!(!printed.contains("canary"), "{name}, {what}: {printed}");
     assert!(!error.needs_login(), "{name}, {what}: {printed}");

@@ -1,6 +1,8 @@
 //! The API layer over real sockets: a scripted organization, and the real refresh engine.
 
 mod hostile;
+#[cfg(feature = "bulk")]
+mod hostile_bulk;
 mod pages;
 mod records;
 mod sending;
@@ -192,6 +194,14 @@ async fn connect(server: &Server) -> (Connection, Background) {
 }
 
 async fn connect_allowing<const N: usize>(server: &Server, others: [&Server; N]) -> (Connection, Background) {
+    connect_with(server, others, ApiVersion::CURRENT).await
+}
+
+async fn connect_with<const N: usize>(
+    server: &Server,
+    others: [&Server; N],
+    version: ApiVersion,
+) -> (Connection, Background) {
     let origins = others.iter().map(|other| other.origin.clone()).chain([server.origin.clone()]);
     let http = HttpClient::new(Arc::new(Outbound::new(origins))).unwrap();
     let background = Background::start().unwrap();
@@ -224,5 +234,5 @@ async fn connect_allowing<const N: usize>(server: &Server, others: [&Server; N])
     };
     let host = server.origin.as_str().parse().unwrap();
     let grant = engine.save(tokens, Profile::default(), &host).await.unwrap();
-    (Connection::new(grant, http, ApiVersion::CURRENT, Arc::new(ApiShared::new(manners))), background)
+    (Connection::new(grant, http, version, Arc::new(ApiShared::new(manners))), background)
 }
