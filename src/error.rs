@@ -6,7 +6,7 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 use crate::JobState;
 use crate::{
     InvalidId, SalesforceId,
-    api::{ApiUsage, BindError, Duplicates, InvalidName, InvalidPath, soql::InvalidDate},
+    api::{ApiUsage, BindError, Duplicates, InvalidName, InvalidPath, InvalidRevision, soql::InvalidDate},
     grant::GrantError,
     http::HttpError,
     oauth::OAuthError,
@@ -25,7 +25,7 @@ const SHED_FOR: Duration = Duration::from_secs(10 * 60);
 /// Everything that can go wrong between a handler and Salesforce.
 ///
 /// In a handler `?` is enough: the error becomes a response with a fitting status. Neither `Display` nor `Debug`
-/// repeats a token, a body or an URL's query; what Salesforce wrote is in [`entries`](Error::entries).
+/// repeats a token, a body or a URL's query; what Salesforce wrote is in [`entries`](Error::entries).
 ///
 /// ```
 /// use actix_salesforce::{Error, Result};
@@ -45,6 +45,7 @@ pub enum Error {
     LoginRequired,
     /// Salesforce or the store cannot be reached at the moment. The login is kept.
     #[error("Salesforce cannot be reached at the moment; try again in {} seconds", retry_after.as_secs().max(1))]
+    #[non_exhaustive]
     Unavailable {
         /// When to try again.
         retry_after: Duration,
@@ -57,6 +58,7 @@ pub enum Error {
     Http(#[from] HttpError),
     /// Salesforce refused the call.
     #[error("Salesforce refused the call ({})", Summary(*status, entries))]
+    #[non_exhaustive]
     Api {
         /// The HTTP status.
         status: u16,
@@ -71,6 +73,7 @@ pub enum Error {
          the user has \"API Enabled\", and the app's and the organization's session and API access policies",
         Summary(*status, entries)
     )]
+    #[non_exhaustive]
     SessionRefused {
         /// The HTTP status.
         status: u16,
@@ -79,6 +82,7 @@ pub enum Error {
     },
     /// The organization's API limit is reached. Never retried by this crate: the call would count again.
     #[error("the organization's API limit is reached ({}); slow down and try later", Summary(*status, entries))]
+    #[non_exhaustive]
     LimitExceeded {
         /// The HTTP status.
         status: u16,
@@ -89,6 +93,7 @@ pub enum Error {
     },
     /// Too many calls to this organization are under way in this process, and none came to its end in time.
     #[error("{limit} calls to this organization are under way already; try again soon")]
+    #[non_exhaustive]
     Busy {
         /// How many may be under way: see [`Builder::concurrent_calls`](crate::Builder::concurrent_calls).
         limit: usize,
@@ -96,6 +101,7 @@ pub enum Error {
     /// The call of an [optional](crate::Connection::optional) connection was not sent: the organization has used most of
     /// its API calls of the day.
     #[error("{} of {} API calls are used up: optional calls are not made", usage.used, usage.allowed)]
+    #[non_exhaustive]
     Shed {
         /// How many calls there were.
         usage: ApiUsage,
@@ -103,6 +109,7 @@ pub enum Error {
     /// A job of the Bulk API was given up by Salesforce, or stopped by someone.
     #[cfg(feature = "bulk")]
     #[error("job {id} ended as {state:?}")]
+    #[non_exhaustive]
     JobFailed {
         /// The job.
         id: SalesforceId,
@@ -115,12 +122,14 @@ pub enum Error {
     /// another job, so that this is not [transient](Error::is_transient).
     #[cfg(feature = "bulk")]
     #[error("job {id} has not ended yet; it goes on, and can be asked for again by its id")]
+    #[non_exhaustive]
     JobUnfinished {
         /// The job.
         id: SalesforceId,
     },
     /// An external id value belongs to several records, so that none of them was read or written.
     #[error("the external id matches {} records; use one of their ids", candidates.len())]
+    #[non_exhaustive]
     MultipleChoices {
         /// The records that match.
         candidates: Vec<SalesforceId>,
@@ -143,6 +152,9 @@ pub enum Error {
     /// The store failed.
     #[error("the store of logins failed")]
     Store(#[from] StoreError),
+    /// An OAuth endpoint did not do what it was asked, in a login of your own making (see [`oauth`](crate::oauth)).
+    #[error(transparent)]
+    OAuth(#[from] OAuthError),
     /// Salesforce gives the app's service user no token: an administrator has to mend the app or the user.
     #[error("Salesforce gives the service user no token; its error says what an administrator has to change")]
     ServiceUser(#[source] Arc<OAuthError>),
@@ -200,6 +212,7 @@ impl Error {
                     || entries.iter().any(|entry| entry.code == "UNABLE_TO_LOCK_ROW")
             }
             Self::Http(error) => error.is_transient(),
+            Self::OAuth(error) => error.is_transient(),
             Self::Store(error) => matches!(error, StoreError::Unavailable(_)),
             _ => false,
         }
@@ -220,6 +233,9 @@ impl Error {
                 *retry_after
             }
             Self::Shed { .. } => Some(SHED_FOR),
+            Self::OAuth(error) if error.is_transient() && error.retry_after().is_some() => {
+                error.retry_after()
+            }
             _ => self.is_transient().then_some(ASK_AGAIN_AFTER),
         }
     }
@@ -247,7 +263,7 @@ macro_rules! from_invalid_part_of_a_request {
     )*};
 }
 
-from_invalid_part_of_a_request! { InvalidPath InvalidName InvalidId InvalidDate }
+from_invalid_part_of_a_request! { InvalidPath InvalidName InvalidId InvalidDate InvalidRevision }
 
 /// One reason that Salesforce gives for refusing a call.
 ///
@@ -310,6 +326,7 @@ pub enum InvalidAnswer {
     NextPage,
     /// A query's pages ended before all of its rows had come.
     #[error("the query's rows ended after {got} of {announced}; read it again from the start")]
+    #[non_exhaustive]
     Truncated {
         /// The rows that came.
         got: u64,
@@ -325,15 +342,18 @@ pub enum InvalidRequest {
     /// The path is refused.
     #[error(transparent)]
     Path(#[from] InvalidPath),
-    /// The name of an object or a field is none.
+    /// An invalid name of an object or a field.
     #[error(transparent)]
     Name(#[from] InvalidName),
-    /// The id of a record is none.
+    /// An invalid id of a record.
     #[error(transparent)]
     Id(#[from] InvalidId),
     /// A date or a time that Salesforce does not have.
     #[error(transparent)]
     Date(#[from] InvalidDate),
+    /// A revision that was not made by this crate.
+    #[error(transparent)]
+    Revision(#[from] InvalidRevision),
     /// The body cannot be written as JSON.
     #[error("the body cannot be written as JSON")]
     Body(#[source] serde_json::Error),
@@ -351,6 +371,7 @@ pub enum InvalidRequest {
     Header,
     /// More calls in one than Salesforce takes.
     #[error("one call holds {limit} of these at most; send several")]
+    #[non_exhaustive]
     TooManyCalls {
         /// What is accepted.
         limit: usize,
@@ -368,10 +389,11 @@ pub enum InvalidRequest {
     /// [`if_unchanged`](crate::SObjectHandle::if_unchanged).
     #[error("only `update` and `delete` of one record by its id can depend on its state (`if_unchanged`)")]
     Condition,
-    /// The query is longer than Salesforce accepts: 100,000 characters; tooling queries and plans have to fit into an URL.
+    /// The query is longer than Salesforce accepts: 100,000 characters; tooling queries and plans have to fit into a URL.
     #[error(
         "the query has {characters} characters; Salesforce accepts about {limit}; for a long IN list use `Query::bind_each`"
     )]
+    #[non_exhaustive]
     QueryTooLong {
         /// Its length.
         characters: usize,

@@ -21,6 +21,7 @@ pub enum Event {
     /// A login ended: logged out, or its grant was ended.
     LoggedOut(Who),
     /// An access token was renewed and stored.
+    #[non_exhaustive]
     Refreshed {
         /// Whose.
         who: Who,
@@ -30,6 +31,7 @@ pub enum Event {
     /// A token could not be renewed for now. The login is kept.
     RefreshFailed(Who),
     /// Salesforce no longer accepts the grant: its logins are over.
+    #[non_exhaustive]
     RefreshRefused {
         /// Whose.
         who: Who,

@@ -92,6 +92,7 @@ mod grant;
 mod http;
 mod id;
 pub mod oauth;
+mod return_to;
 mod secret;
 pub mod store;
 mod web;
@@ -113,7 +114,7 @@ pub use self::{
         Select, SplitQuery, Subrequest, ToRecordId, ToTarget, Tree, TreeError, TreeIds, TreeNode,
         TreeRefusal, Updated, Upserted, VersionInfo, children, soql,
     },
-    config::{ApiConfig, Config, ConfigError, Problem, Routes, ServiceConfig, SessionMode},
+    config::{ApiConfig, Config, ConfigError, Problem, Routes, ServiceUserConfig, SessionMode},
     error::{Error, ErrorEntry, InvalidAnswer, InvalidRequest, Result},
     events::{Event, Who},
     grant::{AppKey, GrantInfo, GrantKey, InvalidGrantKey, LoginInfo, Version},

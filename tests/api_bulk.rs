@@ -178,7 +178,7 @@ async fn a_job_that_fails_is_an_error_that_says_why() {
     let sf = world.connection().await;
     let wrong = [Ok::<_, std::io::Error>(Bytes::from_static(b"Name,Nonsense\ncanary,1\n"))];
     let error = sf.bulk("Account").insert_csv(stream::iter(wrong)).await.unwrap_err();
-    let Error::JobFailed { id, state: JobState::Failed, entries } = &error.source else {
+    let Error::JobFailed { id, state: JobState::Failed, entries, .. } = &error.source else {
         panic!("{error:?}")
     };
     assert_eq!((id, entries[0].code.as_str()), (&error.jobs[0].info().id, "InvalidBatch"));
@@ -198,7 +198,7 @@ async fn a_job_can_be_waited_for_later() {
     assert!(!jobs[0].info().state.is_final());
     let mut again = sf.ingest_job(&jobs[0].info().id).unwrap();
     let early = again.wait(Duration::from_millis(600)).await.unwrap_err();
-    assert!(matches!(&early, Error::JobUnfinished { id } if *id == jobs[0].info().id), "{early:?}");
+    assert!(matches!(&early, Error::JobUnfinished { id, .. } if *id == jobs[0].info().id), "{early:?}");
     assert_eq!(again.wait(Duration::from_secs(20)).await.unwrap().records_processed, 1);
     let impatient =
         sf.bulk("Account").patience(Duration::from_millis(100)).insert(stream::iter([account("x")]));

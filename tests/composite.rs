@@ -109,7 +109,7 @@ async fn a_call_that_is_refused_says_why_and_the_others_what_they_gave() {
         ((Some(400), "REQUIRED_FIELD_MISSING"), "Name")
     );
     let several = answers.get(&many).unwrap_err();
-    assert!(matches!(several, Error::MultipleChoices { candidates } if candidates.len() == 2));
+    assert!(matches!(several, Error::MultipleChoices { candidates, .. } if candidates.len() == 2));
     assert!(matches!(answers.get(&stale), Err(Error::Changed)));
     assert_eq!(code(&answers.get(&missing).unwrap_err()), (Some(404), "NOT_FOUND"));
     assert_eq!(code(&answers.get(&follows).unwrap_err()), (Some(400), "PROCESSING_HALTED"));
@@ -173,7 +173,7 @@ async fn a_text_that_looks_like_a_reference_is_not_sent() {
     }
     let sixth = calls.query(sf.query::<Value>("SELECT Id FROM Account"));
     assert!(
-        matches!(sixth, Err(Error::InvalidRequest(InvalidRequest::TooManyCalls { limit: 5 }))),
+        matches!(sixth, Err(Error::InvalidRequest(InvalidRequest::TooManyCalls { limit: 5, .. }))),
         "{sixth:?}"
     );
     for _ in 0..20 {
@@ -181,7 +181,7 @@ async fn a_text_that_looks_like_a_reference_is_not_sent() {
     }
     let more = calls.create("Account", &json!({ "Name": "x" }));
     assert!(
-        matches!(more, Err(Error::InvalidRequest(InvalidRequest::TooManyCalls { limit: 25 }))),
+        matches!(more, Err(Error::InvalidRequest(InvalidRequest::TooManyCalls { limit: 25, .. }))),
         "{more:?}"
     );
     assert!(world.org.requests().is_empty());
@@ -276,7 +276,7 @@ async fn each_graph_is_done_all_or_none() {
     };
     let many = sf.graphs((0..76).map(|_| one())).await;
     assert!(
-        matches!(many, Err(Error::InvalidRequest(InvalidRequest::TooManyCalls { limit: 75 }))),
+        matches!(many, Err(Error::InvalidRequest(InvalidRequest::TooManyCalls { limit: 75, .. }))),
         "{many:?}"
     );
     let full = || {
@@ -288,7 +288,7 @@ async fn each_graph_is_done_all_or_none() {
     };
     let many = sf.graphs([full(), full()]).await;
     assert!(
-        matches!(many, Err(Error::InvalidRequest(InvalidRequest::TooManyCalls { limit: 500 }))),
+        matches!(many, Err(Error::InvalidRequest(InvalidRequest::TooManyCalls { limit: 500, .. }))),
         "{many:?}"
     );
 }

@@ -51,7 +51,10 @@ async fn a_login_from_its_beginning_to_its_end() {
     world.org.expire_access_tokens();
     assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
     let events = heard.until(|event| matches!(event, Event::Refreshed { .. })).await;
-    assert_eq!(events, [Event::Refreshed { who, rotated: true }]);
+    assert!(
+        matches!(events[..], [Event::Refreshed { who: whose, rotated: true, .. }] if whose == who),
+        "{events:?}"
+    );
 
     world.org.expire_access_tokens();
     let fault = world.org.faults().refresh(Fault::Status(500));

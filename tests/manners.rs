@@ -58,7 +58,7 @@ async fn an_organization_that_hangs_takes_no_other_with_it() {
     let (answers, (found, took)) = tokio::join!(hundred, other);
     assert_eq!(found, 40);
     assert!(took < Duration::from_secs(1), "another organization waited {took:?}");
-    let busy = answers.iter().filter(|answer| matches!(answer, Err(Error::Busy { limit: 10 }))).count();
+    let busy = answers.iter().filter(|answer| matches!(answer, Err(Error::Busy { limit: 10, .. }))).count();
     assert_eq!(
         (busy, slow.requests().len()),
         (90, 10),
@@ -163,7 +163,10 @@ async fn optional_calls_are_left_out_when_the_allocation_runs_low() {
     count(&sf).await.unwrap();
     let before = org.requests().len();
     let error = count(&optional).await.unwrap_err();
-    assert!(matches!(&error, Error::Shed { usage } if usage.used == 6 && usage.allowed == 10), "{error:?}");
+    assert!(
+        matches!(&error, Error::Shed { usage, .. } if usage.used == 6 && usage.allowed == 10),
+        "{error:?}"
+    );
     assert_eq!(org.requests().len(), before, "nothing is sent");
     assert_eq!(error.status_code().as_u16(), 503);
     assert!(count(&sf).await.is_ok(), "the rest is for what cannot be left out");

@@ -67,7 +67,7 @@ async fn a_value_that_several_records_have_touches_none_and_names_them() {
         accounts.retrieve_by::<Value>("LegacyCode__c", "L-1", &[]).await.err(),
         accounts.delete_by("LegacyCode__c", "L-1").await.err(),
     ] {
-        let Some(Error::MultipleChoices { mut candidates }) = outcome else { panic!("{outcome:?}") };
+        let Some(Error::MultipleChoices { mut candidates, .. }) = outcome else { panic!("{outcome:?}") };
         candidates.sort();
         assert_eq!(candidates, ids);
     }

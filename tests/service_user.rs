@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use actix_salesforce::{
     Builder, Config, Connection, Error, Salesforce, Secret,
-    oauth::{App, LoginHost, OAuthError, PrivateKey, ServiceUser},
+    oauth::{LoginHost, OAuthApp, OAuthError, PrivateKey, ServiceUser},
 };
 use actix_web::{App as WebApp, HttpServer, Responder, ResponseError as _, get, web};
 use futures_util::future::join_all;
@@ -130,8 +130,8 @@ async fn what_only_an_administrator_can_mend_is_an_error_of_its_own_and_not_aske
 
     let no_user = ServiceUser::client_credentials(my_domain(&org));
     let wrong_host = ServiceUser::client_credentials(org.login_url().parse().unwrap());
-    let stranger = ServiceUser::client_credentials(my_domain(&org))
-        .app(App { client_id: "another".into(), client_secret: Some("x".into()) });
+    let stranger =
+        ServiceUser::client_credentials(my_domain(&org)).app(OAuthApp::new("another", Some("x".into())));
     let wrong_audience = jwt_user(&org, &right_key).audience("https://elsewhere.example");
     let host: LoginHost = org.login_url().parse().unwrap();
     let wrong_key = PrivateKey::from_pem(&key().0.into()).unwrap();
@@ -261,8 +261,7 @@ async fn neither_key_nor_secret_nor_token_is_printed() {
     let sf = salesforce.service_connection().await.unwrap();
     let token = org.live_access_tokens(&org.user(ROBOT)).remove(0);
     let (key, _) = key();
-    let user = jwt_user(&org, &key)
-        .app(App { client_id: "a".into(), client_secret: Some(Secret::new("canary-secret")) });
+    let user = jwt_user(&org, &key).app(OAuthApp::new("a", Some(Secret::new("canary-secret"))));
     let key_line = key.lines().nth(3).unwrap().to_owned();
     let printed = format!("{sf:?} {salesforce:?} {user:?} {:?}", salesforce.connection_as(&user).await);
     for secret in [token.as_str(), "canary-secret", key_line.as_str()] {

@@ -36,14 +36,10 @@ fn grant_key() -> GrantKey {
 fn records(browser: &str) -> (LoginKey, LoginRecord, GrantRecord) {
     let now = SystemTime::now();
     let end = now + Duration::from_secs(3600);
-    let login = LoginRecord { grant: grant_key(), created_at: now, seen_at: now, expires_at: end };
-    let grant = GrantRecord {
-        key: grant_key(),
-        version: Version { lineage: 1, revision: 0 },
-        sealed: Sealed::from_bytes(vec![0, 255, 39, 92, 10]),
-        updated_at: now,
-        expires_at: end,
-    };
+    let login = LoginRecord::new(grant_key(), now, end);
+    let (version, sealed) =
+        (Version { lineage: 1, revision: 0 }, Sealed::from_bytes(vec![0, 255, 39, 92, 10]));
+    let grant = GrantRecord::new(grant_key(), version, sealed, now, end);
     (LoginKey::of_id(&Secret::new(browser)), login, grant)
 }
 

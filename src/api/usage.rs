@@ -12,6 +12,7 @@ const FRESH: Duration = Duration::from_secs(60);
 ///
 /// Source: REST API Developer Guide, "Limit Info Header" (`Sforce-Limit-Info: api-usage=18/5000`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ApiUsage {
     /// Calls made.
     pub used: u32,

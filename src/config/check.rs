@@ -9,8 +9,8 @@ use crate::{
     Secret,
     api::ApiVersion,
     oauth::{LoginHost, Scopes, is_loopback},
+    return_to::ReturnTo,
     store::KeyRing,
-    web::return_to::ReturnTo,
 };
 
 impl Config {

@@ -10,7 +10,7 @@ pub(crate) use self::settings::{Paths, Settings};
 pub use self::{
     api::ApiConfig,
     problem::{ConfigError, Problem},
-    service::ServiceConfig,
+    service::ServiceUserConfig,
 };
 
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ pub struct Config {
     /// not at all.
     pub keep_alive_days: Option<u16>,
     /// The user that background jobs work as. `SALESFORCE_SERVICE_URL` and others.
-    pub service: Option<ServiceConfig>,
+    pub service: Option<ServiceUserConfig>,
     /// How each organization's API is treated.
     pub api: ApiConfig,
 }
@@ -179,7 +179,7 @@ impl Config {
         if let Some(scopes) = variable("SALESFORCE_SCOPES") {
             config.scopes = scopes;
         }
-        config.service = ServiceConfig::from_variables(variable);
+        config.service = ServiceUserConfig::from_variables(variable);
         config.api_version = variable("SALESFORCE_API_VERSION");
         config.keys = variable("SALESFORCE_KEYS").map(Secret::new);
         if let Some(store) = variable("SALESFORCE_STORE") {

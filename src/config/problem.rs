@@ -4,6 +4,7 @@ use std::fmt;
 
 /// A setting that is wrong, and how to mend it. Never contains the setting's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Problem {
     /// The environment variable, or the member of [`Config`](crate::Config) where there is none.
     pub setting: &'static str,

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::check::Check;
 use crate::{
     Secret,
-    oauth::{App, PrivateKey, ServiceUser},
+    oauth::{OAuthApp, PrivateKey, ServiceUser},
 };
 
 /// The user that background jobs work as. With a user name and a key tokens come by JWT bearer, without both by client
@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct ServiceConfig {
+pub struct ServiceUserConfig {
     /// Where its tokens come from: for client credentials a My Domain. `SALESFORCE_SERVICE_URL`.
     pub url: String,
     /// The name that the user logs in with. `SALESFORCE_SERVICE_USERNAME`.
@@ -26,7 +26,7 @@ pub struct ServiceConfig {
     pub client_secret: Option<Secret>,
 }
 
-impl ServiceConfig {
+impl ServiceUserConfig {
     pub(super) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         Some(Self {
             url: variable("SALESFORCE_SERVICE_URL")?,
@@ -40,10 +40,7 @@ impl ServiceConfig {
     /// `app_has_secret`: whether the app that people log in with has one.
     pub(super) fn check(&self, check: &mut Check, app_has_secret: bool) -> Option<ServiceUser> {
         let host = check.login_host("SALESFORCE_SERVICE_URL", &self.url)?;
-        let app = self
-            .client_id
-            .as_ref()
-            .map(|id| App { client_id: id.trim().to_owned(), client_secret: self.client_secret.clone() });
+        let app = self.client_id.as_ref().map(|id| OAuthApp::new(id.trim(), self.client_secret.clone()));
         if app.is_none() && self.client_secret.is_some() {
             check.problem(
                 "SALESFORCE_SERVICE_CLIENT_ID",

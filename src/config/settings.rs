@@ -9,8 +9,8 @@ use crate::{
     Secret,
     api::{ApiManners, ApiVersion},
     oauth::{LoginHost, Scopes, ServiceUser},
+    return_to::ReturnTo,
     store::KeyRing,
-    web::return_to::ReturnTo,
 };
 
 /// Settings that were checked.

@@ -18,7 +18,7 @@ use crate::{
     clock::Clock,
     events::Events,
     http::{HttpClient, Outbound},
-    oauth::{App, LoginHost, OAuthClient, TokenSet},
+    oauth::{LoginHost, OAuthApp, OAuthClient, TokenSet},
     store::{KeyRing, MemoryStore, Store},
 };
 
@@ -61,10 +61,10 @@ impl Fleet {
 
     fn around(org: FakeOrg, store: MemoryStore) -> Self {
         let origins = [org.login_url(), org.instance_url()].map(|url| url.parse().unwrap());
-        let app = App { client_id: org.client_id(), client_secret: Some(Secret::new(org.client_secret())) };
+        let app = OAuthApp::new(org.client_id(), Some(Secret::new(org.client_secret())));
         Self {
             host: org.login_url().parse().unwrap(),
-            oauth: OAuthClient::new(app, HttpClient::new(Arc::new(Outbound::new(origins))).unwrap()),
+            oauth: OAuthClient::with_http(app, HttpClient::new(Arc::new(Outbound::new(origins))).unwrap()),
             keys: KeyRing::generate().unwrap(),
             store: Arc::new(store),
             background: Background::start().unwrap(),

@@ -10,7 +10,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{
@@ -133,7 +133,7 @@ impl HttpClient {
             .pool_idle_timeout(Duration::from_secs(55))
             .tcp_keepalive(Duration::from_secs(60))
             .build()
-            .map_err(HttpError::SetUp)?;
+            .map_err(|error| HttpError::SetUp(error.into()))?;
         Ok(Self { client, outbound })
     }
 
@@ -191,13 +191,13 @@ pub enum HttpError {
     NotAllowed(#[from] NotAllowed),
     /// No connection could be made: the server did not get a byte of the request.
     #[error("Salesforce could not be reached")]
-    Connect(#[source] reqwest::Error),
+    Connect(#[source] Box<dyn StdError + Send + Sync>),
     /// The deadline passed. The server may have done what was asked.
     #[error("Salesforce did not answer in time")]
     Timeout,
     /// The connection broke after the request was sent. The server may have done what was asked.
     #[error("the connection to Salesforce broke before the answer was complete")]
-    LostAnswer(#[source] reqwest::Error),
+    LostAnswer(#[source] Box<dyn StdError + Send + Sync>),
     /// The answer's body is larger than what is read.
     #[error("the answer is larger than what is read")]
     TooLarge,
@@ -206,21 +206,21 @@ pub enum HttpError {
     Redirect(u16),
     /// The answer's body could not be decompressed.
     #[error("the answer could not be decompressed")]
-    Undecodable(#[source] reqwest::Error),
+    Undecodable(#[source] Box<dyn StdError + Send + Sync>),
     /// The HTTP client could not be made.
     #[error("the HTTP client could not be set up")]
-    SetUp(#[source] reqwest::Error),
+    SetUp(#[source] Box<dyn StdError + Send + Sync>),
 }
 
 impl HttpError {
     fn from_sending(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        if error.is_connect() { Self::Connect(error) } else { Self::LostAnswer(error) }
+        if error.is_connect() { Self::Connect(error.into()) } else { Self::LostAnswer(error.into()) }
     }
 
     fn from_reading(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        if is_bad_gzip(&error) { Self::Undecodable(error) } else { Self::LostAnswer(error) }
+        if is_bad_gzip(&error) { Self::Undecodable(error.into()) } else { Self::LostAnswer(error.into()) }
     }
 
     /// Whether the server certainly did not get the request.

@@ -1,5 +1,7 @@
 //! The authorization request (RFC 6749 section 4.1.1, RFC 7636; Salesforce Help "OAuth 2.0 Web Server Flow").
 
+use std::fmt;
+
 use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, RedirectUrl, Scope};
 use url::Url;
 
@@ -13,7 +15,7 @@ pub struct AuthorizeOptions {
     pub(super) scopes: Scopes,
     prompt: Vec<Prompt>,
     login_hint: Option<String>,
-    display: Option<Display>,
+    display: Option<DisplayMode>,
 }
 
 impl AuthorizeOptions {
@@ -35,7 +37,7 @@ impl AuthorizeOptions {
     }
 
     /// How Salesforce's pages look.
-    pub fn display(mut self, display: Display) -> Self {
+    pub fn display(mut self, display: DisplayMode) -> Self {
         self.display = Some(display);
         self
     }
@@ -56,7 +58,7 @@ pub enum Prompt {
 /// A prompt that Salesforce does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a prompt is login, consent or select_account")]
-pub struct UnknownPrompt;
+pub(crate) struct UnknownPrompt;
 
 impl Prompt {
     fn as_str(self) -> &'static str {
@@ -68,10 +70,7 @@ impl Prompt {
     }
 
     /// Prompts separated by spaces.
-    ///
-    /// # Errors
-    /// One that Salesforce does not know.
-    pub fn parse_list(text: &str) -> Result<Vec<Self>, UnknownPrompt> {
+    pub(crate) fn parse_list(text: &str) -> Result<Vec<Self>, UnknownPrompt> {
         text.split_whitespace()
             .map(|name| {
                 [Self::Login, Self::Consent, Self::SelectAccount]
@@ -86,7 +85,7 @@ impl Prompt {
 /// How Salesforce's pages look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Display {
+pub enum DisplayMode {
     /// A whole page.
     Page,
     /// A small window.
@@ -97,7 +96,7 @@ pub enum Display {
     Mobile,
 }
 
-impl Display {
+impl DisplayMode {
     fn as_str(self) -> &'static str {
         match self {
             Self::Page => "page",
@@ -109,7 +108,7 @@ impl Display {
 }
 
 /// An authorization request: where to send the browser, and what to remember until it comes back.
-#[derive(Debug)]
+#[non_exhaustive]
 pub struct Authorization {
     /// Send the browser here.
     pub url: Url,
@@ -119,6 +118,28 @@ pub struct Authorization {
     pub verifier: Secret,
     /// Comes back in the ID token; only with the scope `openid`.
     pub nonce: Option<Secret>,
+}
+
+impl Authorization {
+    /// Whether a callback's `state` is the one of this request. Compares in constant time, as [`Secret`]s always do.
+    #[must_use]
+    pub fn matches(&self, state: &Secret) -> bool {
+        self.state == *state
+    }
+}
+
+/// Without the URL's query, in which the state and the nonce stand in clear.
+impl fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        f.debug_struct("Authorization")
+            .field("url", &url.as_str())
+            .field("state", &self.state)
+            .field("verifier", &self.verifier)
+            .field("nonce", &self.nonce)
+            .finish()
+    }
 }
 
 impl OAuthClient {

@@ -12,15 +12,26 @@ use url::Url;
 use super::{
     AnswerFault, LoginHost, OAuthError, TokenSet, endpoint::Endpoint, jwks::KeyCache, tokens::TokenAnswer,
 };
-use crate::{Secret, http::HttpClient};
+use crate::{
+    Secret,
+    http::{HttpClient, HttpError, Outbound},
+};
 
 /// An external client app or connected app.
 #[derive(Debug, Clone)]
-pub struct App {
+#[non_exhaustive]
+pub struct OAuthApp {
     /// The consumer key.
     pub client_id: String,
     /// The consumer secret; a public client has none.
     pub client_secret: Option<Secret>,
+}
+
+impl OAuthApp {
+    /// An app by its consumer key and, unless it is a public client, its consumer secret.
+    pub fn new(client_id: impl Into<String>, client_secret: Option<Secret>) -> Self {
+        Self { client_id: client_id.into(), client_secret }
+    }
 }
 
 /// Speaks to Salesforce's OAuth endpoints in the name of one app. Cheap to clone; clones share the key cache.
@@ -32,7 +43,7 @@ pub struct OAuthClient {
 
 #[derive(Debug)]
 struct Shared {
-    app: App,
+    app: OAuthApp,
     keys: KeyCache,
 }
 
@@ -50,16 +61,41 @@ type TokenClient = oauth2::Client<
 >;
 
 impl OAuthClient {
-    pub(crate) fn new(app: App, http: HttpClient) -> Self {
+    /// A client that needs no store, no keys and no [`Salesforce`](crate::Salesforce): for a login of your own making.
+    /// Keep it: a client holds the connections and the cache of keys.
+    ///
+    /// It contacts Salesforce's own hosts (`login.salesforce.com`, `test.salesforce.com` and those that end in
+    /// `.my.salesforce.com` or `.my.site.com`) and `more_hosts`: login hosts and instances under a domain of your own, or
+    /// the fake org. Everything else is refused before a byte is sent.
+    ///
+    /// ```
+    /// use actix_salesforce::oauth::{AuthorizeOptions, LoginHost, OAuthApp, OAuthClient};
+    ///
+    /// let client = OAuthClient::new(OAuthApp::new("3MVG9…", Some("the consumer secret".into())), [])?;
+    /// let redirect_uri = "https://app.example/oauth2/callback".parse()?;
+    /// let options = AuthorizeOptions::new("api refresh_token".parse()?);
+    /// let authorization = client.authorize(&LoginHost::my_domain("acme")?, &redirect_uri, &options);
+    /// assert_eq!(authorization.url.host_str(), Some("acme.my.salesforce.com"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`HttpError::SetUp`]: the HTTP client cannot be made on this machine.
+    pub fn new(app: OAuthApp, more_hosts: impl IntoIterator<Item = LoginHost>) -> Result<Self, HttpError> {
+        let outbound = Outbound::new(more_hosts.into_iter().map(|host| host.as_url().clone()));
+        Ok(Self::with_http(app, HttpClient::new(Arc::new(outbound))?))
+    }
+
+    pub(crate) fn with_http(app: OAuthApp, http: HttpClient) -> Self {
         Self { shared: Arc::new(Shared { app, keys: KeyCache::default() }), http }
     }
 
     /// The same for another app.
-    pub(crate) fn with_app(&self, app: App) -> Self {
-        Self::new(app, self.http.clone())
+    pub(crate) fn with_app(&self, app: OAuthApp) -> Self {
+        Self::with_http(app, self.http.clone())
     }
 
-    pub(super) fn app(&self) -> &App {
+    pub(super) fn app(&self) -> &OAuthApp {
         &self.shared.app
     }
 
@@ -120,7 +156,7 @@ impl OAuthClient {
     fn token_client(&self, host: &LoginHost) -> TokenClient {
         let app = self.app();
         let client = oauth2::Client::new(ClientId::new(app.client_id.clone()))
-            // In the body, as Salesforce's samples do: never in an URL (RFC 6749 section 2.3.1).
+            // In the body, as Salesforce's samples do: never in a URL (RFC 6749 section 2.3.1).
             .set_auth_type(AuthType::RequestBody)
             .set_token_uri(TokenUrl::from_url(host.endpoint("/services/oauth2/token")));
         match &app.client_secret {

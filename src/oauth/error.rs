@@ -12,6 +12,7 @@ use crate::http::{Answer, HttpError};
 pub enum OAuthError {
     /// The server refused, with an error code (RFC 6749 section 5.2, and Salesforce's own).
     #[error("Salesforce refused: {code} (status {status})")]
+    #[non_exhaustive]
     Refused {
         /// The code, in lower snake case.
         code: String,
@@ -22,6 +23,7 @@ pub enum OAuthError {
     },
     /// The server answered with a status and nothing that explains it.
     #[error("Salesforce answered with status {status}")]
+    #[non_exhaustive]
     Status {
         /// The HTTP status.
         status: u16,

@@ -29,7 +29,7 @@ impl fmt::Debug for LoginHost {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidLoginHost {
-    /// Not an URL of the form `https://host[/site]`.
+    /// Not a URL of the form `https://host[/site]`.
     #[error("give a whole URL such as https://login.salesforce.com or https://yourcompany.my.salesforce.com")]
     Form,
     /// Not https, and not this machine.
@@ -45,11 +45,17 @@ pub enum InvalidLoginHost {
 
 impl LoginHost {
     /// `https://login.salesforce.com`: production and Developer Edition organizations.
+    ///
+    /// # Errors
+    /// None in fact: the address is a constant. It is a `Result` because every other way to a login host is one.
     pub fn production() -> Result<Self, InvalidLoginHost> {
         "https://login.salesforce.com".parse()
     }
 
     /// `https://test.salesforce.com`: sandboxes.
+    ///
+    /// # Errors
+    /// None in fact: the address is a constant. It is a `Result` because every other way to a login host is one.
     pub fn sandbox() -> Result<Self, InvalidLoginHost> {
         "https://test.salesforce.com".parse()
     }

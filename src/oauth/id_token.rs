@@ -72,7 +72,7 @@ pub enum IdTokenError {
     UnknownKey,
     /// The signature does not fit, or a claim is missing or of the wrong type.
     #[error("the ID token's signature or claims cannot be verified")]
-    Signature(#[source] jsonwebtoken::errors::Error),
+    Signature(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A claim that does not fit this login.
     #[error("the ID token's {0} does not fit this login")]
     Claim(&'static str),
@@ -112,7 +112,7 @@ impl OAuthClient {
         validation.validate_exp = false;
         validation.validate_aud = false;
         let claims = jsonwebtoken::decode::<IdClaims>(token, &key, &validation)
-            .map_err(IdTokenError::Signature)?
+            .map_err(|error| IdTokenError::Signature(error.into()))?
             .claims;
         check(&claims, &self.app().client_id, host, tokens, nonce, now)?;
         Ok(claims)

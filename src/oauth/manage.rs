@@ -10,7 +10,7 @@ use crate::{Secret, http::Request};
 /// Which kind of token is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum TokenKind {
+pub enum TokenTypeHint {
     /// An access token.
     Access,
     /// A refresh token.
@@ -66,11 +66,11 @@ impl OAuthClient {
         &self,
         host: &LoginHost,
         token: &Secret,
-        kind: TokenKind,
+        kind: TokenTypeHint,
     ) -> Result<Introspection, OAuthError> {
         let hint = match kind {
-            TokenKind::Access => "access_token",
-            TokenKind::Refresh => "refresh_token",
+            TokenTypeHint::Access => "access_token",
+            TokenTypeHint::Refresh => "refresh_token",
         };
         let app = self.app();
         let mut fields =

@@ -20,13 +20,13 @@ mod tokens;
 mod tests;
 
 pub use self::{
-    authorize::{Authorization, AuthorizeOptions, Display, Prompt, UnknownPrompt},
-    client::{App, OAuthClient},
+    authorize::{Authorization, AuthorizeOptions, DisplayMode, Prompt},
+    client::{OAuthApp, OAuthClient},
     error::{AnswerFault, OAuthError},
     host::{InvalidLoginHost, LoginHost},
     id_token::{IdClaims, IdTokenError},
     identity::{Identity, UserInfo},
-    manage::{Introspection, TokenKind},
+    manage::{Introspection, TokenTypeHint},
     scopes::{InvalidScopes, Scopes},
     service::{InvalidPrivateKey, PrivateKey, ServiceUser},
     tokens::{IdentityUrl, TokenSet},

@@ -18,7 +18,7 @@ use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
 use serde::Serialize;
 use url::Url;
 
-use super::{AnswerFault, App, LoginHost, OAuthClient, OAuthError, TokenSet, tokens::TokenAnswer};
+use super::{AnswerFault, LoginHost, OAuthApp, OAuthClient, OAuthError, TokenSet, tokens::TokenAnswer};
 use crate::{Secret, http::Request};
 
 /// Salesforce takes three minutes at most; less, so that clocks may differ by one.
@@ -33,7 +33,7 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 #[derive(Debug, Clone)]
 pub struct ServiceUser {
     pub(crate) host: LoginHost,
-    pub(crate) app: Option<App>,
+    pub(crate) app: Option<OAuthApp>,
     pub(crate) flow: Flow,
 }
 
@@ -68,7 +68,7 @@ impl ServiceUser {
 
     /// Another app than the one that people log in with.
     #[must_use]
-    pub fn app(mut self, app: App) -> Self {
+    pub fn app(mut self, app: OAuthApp) -> Self {
         self.app = Some(app);
         self
     }
@@ -190,7 +190,7 @@ impl OAuthClient {
     }
 
     /// Without `scope`, which Salesforce refuses here: the token has all scopes of the app.
-    fn client_credentials(&self, app: &App, url: Url) -> Request {
+    fn client_credentials(&self, app: &OAuthApp, url: Url) -> Request {
         let secret = app.client_secret.as_ref().map_or("", Secret::expose);
         let fields =
             [("grant_type", "client_credentials"), ("client_id", &app.client_id), ("client_secret", secret)];

@@ -36,6 +36,7 @@ pub struct TokenSet {
 
 /// An identity URL: `https://login.salesforce.com/id/<organization>/<user>`, with the ids in it checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IdentityUrl {
     /// The URL as it came.
     pub url: Url,

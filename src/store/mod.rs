@@ -20,17 +20,14 @@ mod seal;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 
+pub use self::memory::MemoryStore;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use self::sql::SqlStore;
-pub use self::{
-    memory::MemoryStore,
-    seal::{InvalidKeys, KeyRing},
-};
 pub(crate) use self::{
     open::{Location, OpenError},
-    seal::{Purpose, SealError},
+    seal::{KeyRing, Purpose, SealError},
 };
 
 use std::{
@@ -187,6 +184,7 @@ pub struct LeaseHolder(pub u128);
 
 /// One browser that may use a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoginRecord {
     /// The grant it uses.
     pub grant: GrantKey,
@@ -198,8 +196,16 @@ pub struct LoginRecord {
     pub expires_at: SystemTime,
 }
 
+impl LoginRecord {
+    /// A login that was not used since it began. A store that reads one back sets `seen_at` afterwards.
+    pub fn new(grant: GrantKey, created_at: SystemTime, expires_at: SystemTime) -> Self {
+        Self { grant, created_at, seen_at: created_at, expires_at }
+    }
+}
+
 /// A grant as a store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GrantRecord {
     /// Which grant.
     pub key: GrantKey,
@@ -211,6 +217,19 @@ pub struct GrantRecord {
     pub updated_at: SystemTime,
     /// From then on the grant is absent. At least as late as the last of its logins.
     pub expires_at: SystemTime,
+}
+
+impl GrantRecord {
+    /// A grant with these tokens.
+    pub fn new(
+        key: GrantKey,
+        version: Version,
+        sealed: Sealed,
+        updated_at: SystemTime,
+        expires_at: SystemTime,
+    ) -> Self {
+        Self { key, version, sealed, updated_at, expires_at }
+    }
 }
 
 /// Sealed bytes: useless without the key ring and outside their record.

@@ -46,7 +46,7 @@ impl Purpose {
 
 /// The keys that seal cookies and stored tokens: the newest seals, all of them open.
 #[derive(Clone)]
-pub struct KeyRing {
+pub(crate) struct KeyRing {
     keys: Vec<Key>,
 }
 
@@ -64,8 +64,7 @@ impl fmt::Debug for KeyRing {
 
 /// Why keys are refused. Names the key's position, never its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidKeys {
+pub(crate) enum InvalidKeys {
     /// There is none.
     #[error("give at least one key: 32 random bytes in base64 (openssl rand -base64 32)")]
     None,
@@ -83,10 +82,7 @@ pub enum InvalidKeys {
 impl KeyRing {
     /// Reads keys of 32 bytes in base64 (either alphabet, with or without padding), newest first, separated by commas or
     /// white space.
-    ///
-    /// # Errors
-    /// [`InvalidKeys`] for the first key that cannot be used.
-    pub fn from_base64(keys: &str) -> Result<Self, InvalidKeys> {
+    pub(crate) fn from_base64(keys: &str) -> Result<Self, InvalidKeys> {
         let keys = keys
             .split(|c: char| c == ',' || c.is_whitespace())
             .filter(|key| !key.is_empty())
@@ -97,10 +93,7 @@ impl KeyRing {
     }
 
     /// One fresh key.
-    ///
-    /// # Errors
-    /// When the system gives no random bytes.
-    pub fn generate() -> Result<Self, InvalidKeys> {
+    pub(crate) fn generate() -> Result<Self, InvalidKeys> {
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *bytes).map_err(|_| InvalidKeys::NoRandomness)?;
         Ok(Self { keys: vec![Key::new(bytes)] })

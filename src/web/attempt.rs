@@ -14,10 +14,11 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{cookie, return_to::ReturnTo};
+use super::cookie;
 use crate::{
     Secret,
     config::Settings,
+    return_to::ReturnTo,
     store::{Purpose, SealError},
 };
 

@@ -13,9 +13,10 @@ use super::{
     answer::{self, Wants},
     context::Worker,
     pages::{Action, Page},
-    return_to::ReturnTo,
 };
-use crate::{Error, InvalidRequest, grant::LogInError, store::SealError};
+use crate::{
+    Error, InvalidRequest, grant::LogInError, oauth::OAuthError, return_to::ReturnTo, store::SealError,
+};
 
 impl From<SealError> for Error {
     fn from(error: SealError) -> Self {
@@ -74,13 +75,20 @@ impl Answer {
                     | InvalidRequest::Method
                     | InvalidRequest::Header,
                 ) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong in this app."),
-                Error::NotMounted | Error::ServiceUser(_) | Error::NoServiceUser => {
+                // The code or the token of the request is no longer good.
+                Error::OAuth(error) if error.is_invalid_grant() => {
+                    (StatusCode::BAD_REQUEST, "refused", "Salesforce did not accept this request.")
+                }
+                Error::NotMounted
+                | Error::ServiceUser(_)
+                | Error::NoServiceUser
+                | Error::OAuth(OAuthError::NeedsMyDomain | OAuthError::Signing) => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "not_set_up", "This app is not set up correctly.")
                 }
                 Error::SessionRefused { .. } => {
                     (StatusCode::FORBIDDEN, "forbidden", "Salesforce does not allow its API to your user.")
                 }
-                // What is no id is the id of no record: most often the path of a link was mistyped.
+                // No record has an invalid id: most often the path of a link was mistyped.
                 Error::RowNotFound | Error::InvalidRequest(InvalidRequest::Id(_)) => {
                     (StatusCode::NOT_FOUND, "not_found", "There is no such record.")
                 }
@@ -229,7 +237,7 @@ impl Asked {
     }
 
     fn return_to(&self) -> Option<ReturnTo> {
-        ReturnTo::of_uri(self.here.as_ref()?)
+        ReturnTo::parse(self.here.as_ref()?.path_and_query()?.as_str())
     }
 }
 
@@ -272,4 +280,50 @@ fn own_page(address: &header::HeaderValue, worker: &Worker) -> Option<ReturnTo> 
     let rest =
         address.to_str().ok()?.strip_prefix(worker.settings().public_url.as_str().trim_end_matches('/'))?;
     ReturnTo::parse(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Result, Revision, SalesforceId, oauth::AnswerFault, soql::SoqlDate};
+
+    #[test]
+    fn a_text_of_a_request_needs_a_question_mark_and_no_more() {
+        fn revision(text: &str) -> Result<Revision> {
+            Ok(text.parse()?)
+        }
+        fn date(text: &str) -> Result<SoqlDate> {
+            Ok(text.parse()?)
+        }
+        fn id(text: &str) -> Result<SalesforceId> {
+            Ok(text.parse()?)
+        }
+        assert!(revision("\"v1\"").is_ok() && date("2026-11-26").is_ok() && id("001x00000012Q9P").is_ok());
+        assert_eq!(revision("yesterday").unwrap_err().status_code(), StatusCode::BAD_REQUEST);
+        assert_eq!(date("yesterday").unwrap_err().status_code(), StatusCode::BAD_REQUEST);
+        assert_eq!(id("yesterday").unwrap_err().status_code(), StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn an_error_of_an_oauth_endpoint_becomes_a_fitting_answer_too() {
+        let refused = |code: &str, busy| OAuthError::Refused { code: code.to_owned(), status: 400, busy };
+        let down = |retry_after| OAuthError::Status { status: 503, retry_after };
+        let minute = std::time::Duration::from_secs(60);
+        for (error, status, retry_after) in [
+            (refused("invalid_grant", false), 400, None),
+            (refused("invalid_grant", true), 503, Some("5")),
+            (refused("invalid_client", false), 502, None),
+            (down(None), 503, Some("5")),
+            (down(Some(minute)), 503, Some("60")),
+            (OAuthError::Status { status: 401, retry_after: Some(minute) }, 502, None),
+            (AnswerFault::InstanceUrl.into(), 502, None),
+            (OAuthError::NeedsMyDomain, 500, None),
+        ] {
+            let error = Error::from(error);
+            let response = error.error_response();
+            assert_eq!(response.status().as_u16(), status, "{error:?}");
+            let header = response.headers().get(header::RETRY_AFTER).map(|value| value.to_str().unwrap());
+            assert_eq!(header, retry_after, "{error:?}");
+        }
+    }
 }

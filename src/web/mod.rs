@@ -12,7 +12,6 @@ mod middleware;
 mod pages;
 mod protected;
 mod require;
-pub(crate) mod return_to;
 pub mod routes;
 mod rows;
 mod salesforce;

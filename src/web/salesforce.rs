@@ -18,7 +18,7 @@ use crate::{
         keep_alive,
     },
     http::{HttpClient, HttpError, Outbound},
-    oauth::{App, LoginHost, OAuthClient, ServiceUser, TokenSet},
+    oauth::{LoginHost, OAuthApp, OAuthClient, ServiceUser, TokenSet},
     store::{Location, OpenError, Store, Subject},
 };
 
@@ -507,11 +507,11 @@ fn start(
         .map(|host| host.as_url().clone());
     let outbound = Arc::new(Outbound::new(login_origins.chain(settings.allowed_origins.iter().cloned())));
     let http = HttpClient::new(Arc::clone(&outbound))?;
-    let app = App { client_id: settings.client_id.clone(), client_secret: settings.client_secret.clone() };
-    let oauth = OAuthClient::new(app.clone(), http.clone());
+    let app = OAuthApp::new(settings.client_id.clone(), settings.client_secret.clone());
+    let oauth = OAuthClient::with_http(app.clone(), http.clone());
     // The engine's connections live on the crate's own thread, those of callers on theirs. Were they one pool, the
     // engine would sometimes wait for a connection whose thread is waiting for the engine.
-    let engines_own = OAuthClient::new(app, HttpClient::new(Arc::clone(&outbound))?);
+    let engines_own = OAuthClient::with_http(app, HttpClient::new(Arc::clone(&outbound))?);
     let background = Background::start()?;
     let engine = Engine::new(EngineParts {
         app: AppKey::of_client_id(&settings.client_id),

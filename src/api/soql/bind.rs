@@ -23,6 +23,7 @@ pub enum BindError {
     Unused(String),
     /// A value that has no literal.
     #[error("the value of `:{name}` cannot be bound")]
+    #[non_exhaustive]
     Value {
         /// The placeholder's name.
         name: String,

@@ -27,7 +27,7 @@ use crate::{
     clock::Clock,
     grant::{AppKey, Engine, EngineParts, Lifetimes, Profile},
     http::{HttpClient, Outbound},
-    oauth::{App, IdentityUrl, OAuthClient, TokenSet},
+    oauth::{IdentityUrl, OAuthApp, OAuthClient, TokenSet},
     store::{KeyRing, MemoryStore},
 };
 
@@ -210,7 +210,7 @@ async fn connect_with<const N: usize>(
         app: AppKey::of_client_id(&client_id),
         store: Arc::new(MemoryStore::new()),
         keys: KeyRing::generate().unwrap(),
-        oauth: OAuthClient::new(App { client_id, client_secret: None }, http.clone()),
+        oauth: OAuthClient::with_http(OAuthApp::new(client_id, None), http.clone()),
         background: background.spawner(),
         clock: Clock::system(),
         events: crate::events::Events::default(),

@@ -17,8 +17,8 @@ const CANARY: &str = "canary-5f2b";
 
 fn client(origins: &[&Url]) -> OAuthClient {
     let outbound = Outbound::new(origins.iter().copied().cloned());
-    let app = App { client_id: "3MVG9.id".into(), client_secret: Some("test-consumer-secret".into()) };
-    OAuthClient::new(app, HttpClient::new(Arc::new(outbound)).unwrap())
+    let app = OAuthApp::new("3MVG9.id", Some("test-consumer-secret".into()));
+    OAuthClient::with_http(app, HttpClient::new(Arc::new(outbound)).unwrap())
 }
 
 fn host(server: &Scripted) -> LoginHost {
@@ -61,7 +61,7 @@ fn an_authorization_request_holds_what_it_must_and_nothing_else() {
     let options = AuthorizeOptions::new("api openid refresh_token".parse().unwrap())
         .prompt([Prompt::Login, Prompt::Consent])
         .login_hint("ada@example.com&prompt=none")
-        .display(Display::Popup);
+        .display(DisplayMode::Popup);
     let made = client(&[]).authorize(&host, &redirect_uri, &options);
     assert_eq!(made.url.origin(), host.as_url().origin());
     assert_eq!(made.url.path(), "/partners/services/oauth2/authorize");
@@ -102,6 +102,43 @@ fn every_authorization_request_is_made_of_fresh_random_values() {
             assert!(seen.insert(secret.expose().to_owned()));
         }
     }
+}
+
+#[test]
+fn an_authorization_request_prints_nothing_secret() {
+    let redirect_uri = Url::parse("https://app.example/auth/salesforce/callback").unwrap();
+    let options = AuthorizeOptions::new("openid".parse().unwrap());
+    let made = client(&[]).authorize(&LoginHost::production().unwrap(), &redirect_uri, &options);
+    let text = format!("{made:?} {made:#?}");
+    for secret in [&made.state, &made.verifier, made.nonce.as_ref().unwrap()] {
+        assert!(!text.contains(secret.expose()), "{text}");
+    }
+    assert!(text.contains("https://login.salesforce.com/services/oauth2/authorize"), "{text}");
+}
+
+#[test]
+fn only_its_own_state_matches_an_authorization_request() {
+    let redirect_uri = Url::parse("https://app.example/auth/salesforce/callback").unwrap();
+    let options = AuthorizeOptions::new("api".parse().unwrap());
+    let (host, client) = (LoginHost::production().unwrap(), client(&[]));
+    let made = client.authorize(&host, &redirect_uri, &options);
+    let other = client.authorize(&host, &redirect_uri, &options);
+    assert!(made.matches(&made.state.expose().into()));
+    for state in [other.state, made.state.expose()[1..].into(), made.verifier.clone(), "".into()] {
+        assert!(!made.matches(&state));
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_a_store_contacts_salesforce_and_the_hosts_that_it_was_given() {
+    let other = Scripted::stranger().await;
+    let server = Scripted::start(|_| Reply::json(400, r#"{"error":"invalid_grant"}"#)).await;
+    let app = OAuthApp::new("3MVG9.id", Some("test-consumer-secret".into()));
+    let client = OAuthClient::new(app, [host(&server)]).unwrap();
+    assert!(client.refresh(&host(&server), &"r".into()).await.unwrap_err().is_invalid_grant());
+    let refused = client.refresh(&host(&other), &"r".into()).await;
+    assert!(matches!(refused, Err(OAuthError::Http(HttpError::NotAllowed(_)))), "{refused:?}");
+    assert_eq!((server.seen().len(), other.seen().len()), (1, 0));
 }
 
 #[test]
@@ -294,7 +331,7 @@ async fn no_endpoint_follows_a_redirect() {
             client.exchange(&host, &callback, &token, &token).await.map(drop),
             client.refresh(&host, &token).await.map(drop),
             client.revoke(&server.origin, &token).await,
-            client.introspect(&host, &token, TokenKind::Refresh).await.map(drop),
+            client.introspect(&host, &token, TokenTypeHint::Refresh).await.map(drop),
             client.userinfo(&server.origin, &token).await.map(drop),
             client.identity(&server.origin, &identity, &token).await.map(drop),
         ] {

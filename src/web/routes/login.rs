@@ -8,7 +8,6 @@ use super::{
         attempt::{Attempt, landing},
         context::{self, Worker},
         error,
-        return_to::ReturnTo,
     },
     Refusal, keep_off_auth_routes,
     query::Query,
@@ -17,6 +16,7 @@ use crate::{
     Result,
     config::Settings,
     oauth::{AuthorizeOptions, LoginHost, Prompt},
+    return_to::ReturnTo,
 };
 
 /// Starts a login: seals an attempt into a cookie and answers 303 to the login host.

@@ -16,14 +16,13 @@ use super::{
         context::{self, Worker},
         error,
         pages::{Action, Page},
-        return_to::ReturnTo,
         session,
     },
     keep_off_auth_routes,
     login::add_cookie,
     query::Query,
 };
-use crate::{Result, config::SessionMode};
+use crate::{Result, config::SessionMode, return_to::ReturnTo};
 
 /// The largest form that is read.
 const MAX_FORM_BYTES: usize = 16 * 1024;

@@ -28,11 +28,11 @@ use super::{
     answer,
     context::Worker,
     pages::{Action, Page},
-    return_to::ReturnTo,
 };
 use crate::{
     config::{Paths, Settings},
     oauth::LoginHost,
+    return_to::ReturnTo,
 };
 
 /// One of the mounted routes.

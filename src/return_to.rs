@@ -36,11 +36,6 @@ impl ReturnTo {
         (target.0.len() <= MAX_BYTES && target.stays_on_origin()).then_some(target)
     }
 
-    /// The target in the request line of a request, not decoded.
-    pub(crate) fn of_uri(uri: &actix_web::http::Uri) -> Option<Self> {
-        Self::parse(uri.path_and_query()?.as_str())
-    }
-
     /// The value of a `Location` header. Checked again: what was stored or sealed is never trusted blindly.
     pub(crate) fn location(&self) -> &str {
         match Self::parse(&self.0) {
