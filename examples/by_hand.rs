@@ -12,14 +12,14 @@
 mod support;
 
 use actix_salesforce::{
-    OrgId, Salesforce, Secret, UserId,
+    Error, OrgId, Salesforce, Secret, UserId,
     oauth::{AuthorizeOptions, Scopes},
 };
 use actix_session::{Session, SessionMiddleware, storage::CookieSessionStore};
 use actix_web::{
     App, HttpResponse, HttpServer, Responder,
     cookie::Key,
-    error::{ErrorBadGateway, ErrorBadRequest, ErrorInternalServerError},
+    error::{ErrorBadRequest, ErrorInternalServerError},
     get, web,
 };
 
@@ -63,7 +63,7 @@ async fn callback(
         .oauth()
         .exchange(host, salesforce.redirect_uri(), &query.code, &verifier)
         .await
-        .map_err(ErrorBadGateway)?;
+        .map_err(Error::from)?;
     println!(
         "access token: {}",
         if tokens.access_token.expose().is_empty() { "missing" } else { "received" }

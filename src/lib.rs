@@ -38,13 +38,13 @@
 //!   In Salesforce, register `PUBLIC_URL/auth/salesforce/callback` as the callback URL.
 //! * **Wrap**: `.wrap(salesforce.clone())` mounts login, callback, logout and `me` (see [`routes`]) and brings an
 //!   actix-session session that holds an opaque id and nothing else. An app that has a session of its own keeps it with
-//!   [`SessionMode::App`].
+//!   [`SessionMode::App`]; it must be one of the same [`actix_session`].
 //! * **Protect**: asking for [`SalesforceConn`] or [`SalesforceUser`] protects a route, [`RequireLogin`] a scope;
 //!   [`MaybeSalesforceConn`] is for pages that are for everybody. A page navigation is sent to log in and comes back,
 //!   everything else gets 401; an outage gets 503 and logs nobody out.
 //! * **Use**: a [`Connection`] queries with bound values ([`soql`]) or for what a struct reads ([`SObject`]), reads and
-//!   writes records ([`SObjectHandle`]) and sends any other request ([`RawRequest`]). It is `Clone + Send + Sync` and knows its tokens by reference: hand it to a
-//!   background task, or get one there with [`Salesforce::connection_for`].
+//!   writes records ([`SObjectHandle`]) and sends any other request ([`RawRequest`]). It is `Clone + Send + Sync` and
+//!   knows its tokens by reference: hand it to a background task, or get one there with [`Salesforce::connection_for`].
 //! * **Errors**: `?` is enough; an [`Error`] becomes a response with the right status that tells no secret. The log tells
 //!   the rest.
 //! * **Stores**: logins live in a [`store::Store`]: memory, SQLite, Redis or Postgres, as `SALESFORCE_STORE` says, or one
@@ -128,6 +128,8 @@ pub use self::{
 };
 
 pub use actix_salesforce_derive::SObject;
+/// The actix-session that this crate links: the one to use with [`SessionMode::App`].
+pub use actix_session;
 
 #[doc(hidden)]
 pub mod __private {

@@ -22,7 +22,7 @@ impl Secret {
         Self(SecretString::from(text.into()))
     }
 
-    /// The text itself. Use it where it is needed and nowhere else: never in a log, an error or an URL.
+    /// The text itself. Use it where it is needed and nowhere else: never in a log, an error or a URL.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }

@@ -1,4 +1,4 @@
-//! Queries that need more than an URL: long texts, long lists, children beyond their first page; and what is said of them.
+//! Queries that need more than a URL: long texts, long lists, children beyond their first page; and what is said of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
@@ -21,7 +21,7 @@ async fn world(rows: u64, page: usize) -> World {
     World::around(org, |builder| builder).await
 }
 
-/// Beyond what an URL takes the text goes in a body; further pages are read as ever.
+/// Beyond what a URL takes the text goes in a body; further pages are read as ever.
 #[actix_web::test]
 async fn a_long_query_is_asked_in_a_body() {
     let world = world(450, 200).await;

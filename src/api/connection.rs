@@ -330,7 +330,7 @@ impl Connection {
     /// A request to any resource of the instance: the way to everything that has no method of its own.
     ///
     /// `path` is relative (`limits`, a resource of the connection's API version), begins with a slash
-    /// (`/services/apexrest/…`, any path of the instance) or is an URL of the instance. URLs elsewhere, dot segments
+    /// (`/services/apexrest/…`, any path of the instance) or is a URL of the instance. URLs elsewhere, dot segments
     /// and characters that must be percent-encoded are errors of [`RawRequest::send`]. `method` is a text or any HTTP
     /// library's method.
     ///

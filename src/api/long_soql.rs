@@ -1,4 +1,4 @@
-//! Queries that are too long for an URL go as the one part of a composite call. That counts as one call, too.
+//! Queries that are too long for a URL go as the one part of a composite call. That counts as one call, too.
 //!
 //! Source: Salesforce Knowledge 000386264, "Maximum number of rows returned by SOQL queries over the REST API": URI and
 //! headers may take 16,384 bytes together (414, 431); longer queries go into the body of a Composite request, and further
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{Connection, decode, path::ResourcePath, refusal, send::Call};
 use crate::{InvalidAnswer, Result};
 
-/// An URL's query above this goes into a body: half of what Salesforce takes, since it says of itself that the other half
+/// A URL's query above this goes into a body: half of what Salesforce takes, since it says of itself that the other half
 /// may be needed.
 pub(super) const LONG: usize = 8_192;
 /// The most that SOQL may have. Source: SOQL and SOSL Reference, "SOQL SELECT Syntax".

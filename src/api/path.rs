@@ -7,17 +7,17 @@ use url::{Url, form_urlencoded};
 
 use super::version::ApiVersion;
 
-/// A path or an URL that is refused. Never contains the text itself.
+/// A path or a URL that is refused. Never contains the text itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPath {
-    /// A character that does not belong in an URL, or a broken percent-encoding.
+    /// A character that does not belong in a URL, or a broken percent-encoding.
     #[error("the path has a character that must be percent-encoded")]
     Character,
     /// An empty segment, `.` or `..`, encoded or not: the path would name something else than it seems to.
     #[error("the path has an empty segment, a dot segment or an encoded control character")]
     Segment,
-    /// An URL of another origin than the grant's instance. The token goes nowhere else.
+    /// A URL of another origin than the grant's instance. The token goes nowhere else.
     #[error("the URL is not on this organization's instance")]
     Origin,
     /// An external id value that no path can carry.
@@ -38,7 +38,7 @@ impl ResourcePath {
         Self::checked(&format!("/services/data/v{version}/{resource}"))
     }
 
-    /// What a user wrote, in one of three forms: an URL of the instance, a path of the instance (with a leading
+    /// What a user wrote, in one of three forms: a URL of the instance, a path of the instance (with a leading
     /// slash), or a resource of the REST API (without one).
     pub(crate) fn parse(text: &str, version: ApiVersion, instance: &Url) -> Result<Self, InvalidPath> {
         let is_url =

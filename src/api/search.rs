@@ -117,7 +117,7 @@ impl Search {
     /// Searches.
     ///
     /// # Errors
-    /// A name that is none, before anything is sent; [`Error::Api`](crate::Error::Api) with `MALFORMED_SEARCH` when there is nothing to look
+    /// An invalid name, before anything is sent; [`Error::Api`](crate::Error::Api) with `MALFORMED_SEARCH` when there is nothing to look
     /// for: Salesforce wants two characters at least.
     pub async fn fetch(self) -> Result<Vec<Hit>> {
         #[derive(Serialize)]

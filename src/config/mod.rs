@@ -144,7 +144,9 @@ pub enum SessionMode {
     /// `actix_session::Session` too.
     #[default]
     Embedded,
-    /// The app's own `SessionMiddleware`, wrapped around (registered after) this middleware.
+    /// The app's own `SessionMiddleware`, wrapped around (registered after) this middleware. It must come from the
+    /// actix-session that this crate links, re-exported as [`actix_salesforce::actix_session`](crate::actix_session):
+    /// the session of another version is not seen.
     App,
 }
 

@@ -83,7 +83,8 @@ pub enum IdTokenError {
 
 impl OAuthClient {
     /// Verifies the ID token of a token answer: RS256 with a key of the login host, and `iss`, `aud`, `azp`, `exp`, `iat`,
-    /// `nbf`, `nonce`, `at_hash` and `sub` against this app and this answer. `nonce` is the one of the authorization request.
+    /// `nbf`, `nonce`, `at_hash` and `sub` against this app and this answer. `nonce` is the one of the
+    /// authorization request.
     ///
     /// The issuer may be the login host or the organization's own instance (which of the two a login host that redirects
     /// to a My Domain names is not documented).

@@ -28,7 +28,8 @@ pub struct TokenSet {
     pub scopes: Scopes,
     /// When, by Salesforce's clock.
     pub issued_at: Option<SystemTime>,
-    /// With the scope `openid`: who logged in, signed. Verify it with [`OAuthClient::verify_id_token`](super::OAuthClient::verify_id_token).
+    /// With the scope `openid`: who logged in, signed. Verify it with
+    /// [`OAuthClient::verify_id_token`](super::OAuthClient::verify_id_token).
     pub id_token: Option<Secret>,
     /// The Experience Cloud site, for users of one; absent when it is on no host that may be contacted.
     pub community_url: Option<Url>,

@@ -20,6 +20,9 @@ use crate::{Connection, Error, OrgId, Result, UserId, grant::GrantHandle, oauth:
 /// Nobody is logged in: a page navigation is sent to log in and comes back, everything else gets 401. Salesforce or the
 /// store is down: 503 with `Retry-After`. The middleware is missing: 500, and the log says what to add.
 ///
+/// `Option<SalesforceConn>` would be `None` for each of these: for pages that are for everybody take
+/// [`MaybeSalesforceConn`], which tells an outage from nobody.
+///
 /// ```
 /// use actix_salesforce::SalesforceConn;
 /// use actix_web::{get, Responder};
@@ -64,7 +67,8 @@ impl FromRequest for SalesforceConn {
 /// A connection if someone is logged in, for pages that are for everybody.
 ///
 /// # Errors
-/// An outage is an error here too, with 503: it must not look like "nobody is logged in".
+/// An outage is an error here too, with 503: it must not look like "nobody is logged in". (`Option<SalesforceConn>`, which
+/// actix makes of every extractor, is `None` in both cases: use this one instead.)
 #[derive(Debug, Clone)]
 pub struct MaybeSalesforceConn(Option<Connection>);
 

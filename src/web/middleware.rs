@@ -172,7 +172,8 @@ impl Fault {
             Self::NoSession => {
                 "no session: Salesforce was built with `session(SessionMode::App)`, but no SessionMiddleware is wrapped \
                  around it. Register yours after it: `.wrap(salesforce).wrap(session)` (the last one registered is \
-                 outermost), or leave the session to Salesforce"
+                 outermost), and take it from `actix_salesforce::actix_session`: the session of another version of \
+                 actix-session is not seen. Or leave the session to Salesforce"
             }
             Self::SameMount => {
                 "two different Salesforces, one inside the other, at the same place: their routes and logins cannot be told \

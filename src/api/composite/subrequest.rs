@@ -73,7 +73,7 @@ impl Subrequest<SalesforceId> {
     /// Creates a record; the answer is its id.
     ///
     /// # Errors
-    /// A name that is none, or a record that cannot be written as JSON.
+    /// An invalid name, or a record that cannot be written as JSON.
     pub fn create<R: Serialize + ?Sized>(object: &str, record: &R) -> Result<Self> {
         let object: ObjectName = object.parse()?;
         let parts = Parts::new("POST", format!("sobjects/{object}"), Some(value(record)?));
@@ -99,7 +99,7 @@ impl Subrequest<()> {
     /// Changes the fields of a record that `record` has.
     ///
     /// # Errors
-    /// As [`create`](Subrequest::create), and for an id that is none.
+    /// As [`create`](Subrequest::create), and for an invalid id.
     pub fn update<R: Serialize + ?Sized>(object: &str, id: impl ToTarget, record: &R) -> Result<Self> {
         let parts = Parts::new("PATCH", row(object, id.to_target()?)?, Some(value(record)?));
         Ok(Self { parts, read: |_| Ok(()) })
@@ -108,7 +108,7 @@ impl Subrequest<()> {
     /// Deletes a record.
     ///
     /// # Errors
-    /// A name or an id that is none.
+    /// An invalid name or id.
     pub fn delete(object: &str, id: impl ToTarget) -> Result<Self> {
         let parts = Parts::new("DELETE", row(object, id.to_target()?)?, None);
         Ok(Self { parts, read: |_| Ok(()) })
@@ -119,7 +119,7 @@ impl<T: DeserializeOwned> Subrequest<T> {
     /// Reads some fields of a record; all of them when none is named.
     ///
     /// # Errors
-    /// A name or an id that is none.
+    /// An invalid name or id.
     pub fn retrieve(object: &str, id: impl ToTarget, fields: &[&str]) -> Result<Self> {
         let mut resource = row(object, id.to_target()?)?;
         for field in fields {
@@ -136,7 +136,7 @@ impl<T: DeserializeOwned> Subrequest<T> {
     /// is sent to it.
     ///
     /// # Errors
-    /// A method that is none, or a resource that is no path.
+    /// An invalid method or path.
     pub fn request(method: &str, resource: &str, body: Option<Value>) -> Result<Self> {
         let known = ["GET", "POST", "PUT", "PATCH", "DELETE"];
         let method = known.into_iter().find(|known| known.eq_ignore_ascii_case(method));

@@ -119,7 +119,7 @@ impl Connection {
     /// Records of an object with their children, made in one call.
     ///
     /// # Errors
-    /// A name that is none.
+    /// An invalid name.
     pub fn tree(&self, object: &str) -> Result<Tree> {
         let object = object.parse()?;
         Ok(Tree { connection: self.clone(), object, nodes: Vec::new(), own: Arc::new(()) })
@@ -139,7 +139,7 @@ impl Tree {
     /// `object` what they are (`Contact`, `Invoice__c`).
     ///
     /// # Errors
-    /// As [`add`](Self::add); a name that is none, a parent of another tree.
+    /// As [`add`](Self::add); an invalid name, a parent of another tree.
     pub fn add_child<R: Serialize + ?Sized>(
         &mut self,
         parent: &TreeNode,

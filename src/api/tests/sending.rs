@@ -76,7 +76,7 @@ async fn a_call_follows_its_instance_when_a_refresh_moves_it() {
     let server =
         Server::start(move |seen| if seen.target == TOKEN { answer.clone().into() } else { expired() }).await;
     let (sf, _background) = connect_allowing(&server, [&moved]).await;
-    // An URL of the instance as it was when the call was made.
+    // A URL of the instance as it was when the call was made.
     sf.get(server.origin.join(LIMITS).unwrap()).send().await.unwrap();
     assert_eq!(server.lines(), [format!("GET {LIMITS}"), format!("POST {TOKEN}")]);
     assert_eq!(moved.lines(), [format!("GET {LIMITS}")]);

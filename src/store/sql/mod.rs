@@ -76,7 +76,7 @@ impl SqlStore {
     /// begin with `actix_salesforce_`. `?sslmode=verify-full` and the other parameters are those of sqlx.
     ///
     /// # Errors
-    /// The URL is none, Postgres does not answer within ten seconds, or a newer version of this crate has been there.
+    /// The URL is invalid, Postgres does not answer within ten seconds, or a newer version of this crate has been there.
     #[cfg(feature = "postgres")]
     pub async fn postgres(url: &str) -> Result<Self, StoreError> {
         let url = url.to_owned();
