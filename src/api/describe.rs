@@ -2,25 +2,15 @@
 //!
 //! Source: REST API Developer Guide, "sObject Describe", "Describe Global".
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+mod cache;
 
-use reqwest::{
-    StatusCode,
-    header::{HeaderValue, IF_MODIFIED_SINCE, LAST_MODIFIED},
-};
+use std::sync::Arc;
+
 use serde::Deserialize;
 
-use super::{ApiVersion, Connection, SObjectHandle, decode, path::ResourcePath, send::Call};
-use crate::{OrgId, Result, UserId};
-
-/// How long a description is used before Salesforce is asked whether it has changed.
-const FRESH: Duration = Duration::from_secs(5 * 60);
-/// How many descriptions are kept. One of a large object takes about a quarter of a mebibyte.
-const MAX_KEPT: usize = 200;
+pub(super) use self::cache::DescribeCache;
+use super::{Connection, SObjectHandle, decode};
+use crate::Result;
 
 /// One kind of object, as the list of all of them shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -149,7 +139,7 @@ pub struct ChildRelationship {
 }
 
 impl Connection {
-    /// All kinds of objects that the user may see.
+    /// All kinds of objects that the user may see. The list is kept as [`SObjectHandle::describe`] keeps an object.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -161,14 +151,13 @@ impl Connection {
     ///
     /// # Errors
     /// As [`RawRequest::send`](super::RawRequest::send).
-    pub async fn describe_global(&self) -> Result<Vec<ObjectSummary>> {
+    pub async fn describe_global(&self) -> Result<Arc<[ObjectSummary]>> {
         #[derive(Deserialize)]
         struct Global {
             sobjects: Vec<ObjectSummary>,
         }
-        let path = ResourcePath::versioned(self.api_version(), "sobjects")?;
-        let global: Global = decode::json(&self.send(Call::get(path)).await?.body)?;
-        Ok(global.sobjects)
+        let read = |body: &[u8]| Ok(decode::json::<Global>(body)?.sobjects.into());
+        self.shared().describes.lists.get(self, "sobjects", read).await
     }
 }
 
@@ -191,98 +180,8 @@ impl SObjectHandle {
     /// [`Error::Api`](crate::Error::Api) with status 404 when there is no such object, or none that the user may see.
     pub async fn describe(&self) -> Result<Arc<ObjectDescription>> {
         let connection = self.connection();
-        let object = self.name()?;
-        let key = Key {
-            org: connection.organization_id(),
-            user: connection.user_id(),
-            version: connection.api_version(),
-            object: object.to_ascii_lowercase(),
-        };
-        let cache = &connection.shared().describes;
-        let known = cache.get(&key);
-        if let Some(known) = known.as_ref().filter(|known| known.asked_at.elapsed() < FRESH) {
-            return Ok(Arc::clone(&known.description));
-        }
-        let resource = format!("sobjects/{object}/describe");
-        let mut call = Call::get(ResourcePath::versioned(connection.api_version(), &resource)?);
-        if let Some(date) = known.as_ref().and_then(|known| known.last_modified.clone()) {
-            call.headers.insert(IF_MODIFIED_SINCE, date);
-        }
-        let asked_at = Instant::now();
-        let answer = connection.send(call).await?;
-        let kept = match known {
-            Some(known) if answer.status == StatusCode::NOT_MODIFIED => Kept { asked_at, ..known },
-            _ => Kept {
-                description: Arc::new(decode::json(&answer.body)?),
-                last_modified: answer.headers.get(LAST_MODIFIED).cloned(),
-                asked_at,
-            },
-        };
-        let description = Arc::clone(&kept.description);
-        cache.keep(key, kept);
-        Ok(description)
-    }
-}
-
-/// Whose view of which object.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
-    org: OrgId,
-    user: UserId,
-    version: ApiVersion,
-    object: String,
-}
-
-#[derive(Debug, Clone)]
-struct Kept {
-    description: Arc<ObjectDescription>,
-    last_modified: Option<HeaderValue>,
-    asked_at: Instant,
-}
-
-/// Descriptions, at most [`MAX_KEPT`].
-#[derive(Debug, Default)]
-pub(super) struct DescribeCache(Mutex<HashMap<Key, Kept>>);
-
-impl DescribeCache {
-    fn get(&self, key: &Key) -> Option<Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
-    }
-
-    fn keep(&self, key: Key, kept: Kept) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MAX_KEPT && !all.contains_key(&key) {
-            let oldest = all.iter().min_by_key(|(_, kept)| kept.asked_at).map(|(key, _)| key.clone());
-            if let Some(oldest) = oldest {
-                all.remove(&oldest);
-            }
-        }
-        all.insert(key, kept);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cache_is_bounded_and_lets_the_oldest_go() {
-        let cache = DescribeCache::default();
-        let description: ObjectDescription =
-            serde_json::from_str(r#"{"name":"A","label":"A","fields":[],"unknown":1}"#).unwrap();
-        let description = Arc::new(description);
-        let key = |n: usize| Key {
-            org: "00D000000000001".parse().unwrap(),
-            user: "005000000000001".parse().unwrap(),
-            version: ApiVersion::CURRENT,
-            object: n.to_string(),
-        };
-        for n in 0..MAX_KEPT + 10 {
-            let kept =
-                Kept { description: Arc::clone(&description), last_modified: None, asked_at: Instant::now() };
-            cache.keep(key(n), kept);
-        }
-        assert!(cache.get(&key(9)).is_none() && cache.get(&key(10)).is_some());
-        assert_eq!(cache.0.lock().unwrap().len(), MAX_KEPT);
+        let resource = format!("sobjects/{}/describe", self.name()?);
+        let read = |body: &[u8]| Ok(Arc::new(decode::json(body)?));
+        connection.shared().describes.objects.get(connection, &resource, read).await
     }
 }
