@@ -111,7 +111,7 @@ pub use self::{
         Hit, InvalidApiVersion, InvalidCallOption, InvalidPath, InvalidRevision, Limit, ObjectDescription,
         ObjectSummary, Page, PicklistValue, Query, RawRequest, RawResponse, RecordError, Records, Reference,
         Referenced, Retry, Revision, SObject, SObjectHandle, SaveResult, SavedRecord, Search, SearchIn,
-        Select, SplitQuery, Subrequest, ToRecordId, ToTarget, Tree, TreeError, TreeIds, TreeNode,
+        Select, Sosl, SplitQuery, Subrequest, ToRecordId, ToTarget, Tree, TreeError, TreeIds, TreeNode,
         TreeRefusal, Updated, Upserted, VersionInfo, children, soql,
     },
     config::{ApiConfig, Config, ConfigError, Problem, Routes, ServiceUserConfig, SessionMode},

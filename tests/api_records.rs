@@ -175,6 +175,48 @@ async fn a_description_is_kept_and_asked_for_again_when_it_may_have_changed() {
 }
 
 #[actix_web::test]
+async fn the_list_of_objects_is_kept_for_five_minutes_and_then_sent_again_only_when_it_changed() {
+    let world = World::start().await;
+    let sf = world.connection().await;
+    let list = format!("/services/data/v{}/sobjects", sf.api_version());
+    let asked = || {
+        let requests = world.org.requests().into_iter().filter(|request| request.path == list);
+        requests
+            .map(|request| (request.status, request.header("if-modified-since").is_some()))
+            .collect::<Vec<_>>()
+    };
+
+    let fault = world.org.faults().path(&list, Fault::Status(500));
+    assert!(sf.describe_global().await.is_err());
+    fault.remove();
+    world.org.clear_requests();
+    let first = sf.describe_global().await.expect("errors are not kept");
+    for _ in 0..20 {
+        world.connection().await.describe_global().await.unwrap();
+    }
+    assert_eq!(asked(), [(Some(200), false)], "it is kept for all connections of the user");
+
+    for nth in 1..=2 {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(5 * 60)).await;
+        tokio::time::resume();
+        for _ in 0..3 {
+            assert_eq!(sf.describe_global().await.unwrap(), first);
+        }
+        assert_eq!(asked().len(), 1 + nth, "asked once for each five minutes");
+        assert_eq!(asked().last(), Some(&(Some(304), true)));
+    }
+    // The description of one object ends as the list does.
+    sf.sobject("Account").describe().await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(5 * 60)).await;
+    tokio::time::resume();
+    sf.sobject("Account").describe().await.unwrap();
+    let last = world.org.requests().pop().unwrap();
+    assert!(last.path.ends_with("/Account/describe") && last.status == Some(304), "{last:?}");
+}
+
+#[actix_web::test]
 async fn words_are_searched_as_they_are_typed() {
     let world = World::start().await;
     let sf = world.connection().await;
@@ -195,6 +237,54 @@ async fn words_are_searched_as_they_are_typed() {
         assert!(found.is_ok(), "{typed:?}: {found:?}");
     }
     assert!(sf.search("x").returning("Account(", &[]).fetch().await.is_err());
+}
+
+#[actix_web::test]
+async fn a_search_in_sosl_has_bound_terms_and_bound_conditions() {
+    let world = World::start().await;
+    let sf = world.connection().await;
+    let name = r#"Smith & "Sons" {AND} O'Hara? (50%*)"#;
+    let accounts = sf.sobject("Account");
+    accounts.create(&json!({ "Name": name, "Industry": "Energy" })).await.unwrap();
+    accounts.create(&json!({ "Name": format!("Young {name}"), "Industry": "Banking" })).await.unwrap();
+    accounts.create(&json!({ "Name": "Smith Brothers", "Industry": "Energy" })).await.unwrap();
+    let find = |text: &str| sf.sosl(text.to_owned());
+    let names = |hits: Vec<actix_salesforce::Hit>| {
+        hits.iter().map(|hit| hit.fields["Name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let all = "FIND {:term} IN NAME FIELDS RETURNING Account(Id, Name ORDER BY Name DESC)";
+    let hits = find(all).bind("term", name).fetch().await.unwrap();
+    assert!(hits.iter().all(|hit| hit.object == "Account" && hit.id.is_some()));
+    assert_eq!(names(hits), [format!("Young {name}"), name.to_owned()]);
+    let some =
+        "FIND {brothers OR :term} RETURNING Account(Name WHERE Industry IN :industries AND Name = :name)";
+    let hits = find(some).bind("term", name).bind("industries", ["Energy"]).bind("name", name).fetch().await;
+    assert_eq!(names(hits.unwrap()), [name]);
+
+    for typed in [
+        "} RETURNING User(Id)",
+        "smith OR northwind",
+        "NOT smith",
+        "north*",
+        "n?rthwind",
+        "\\",
+        "\"x",
+        "((((",
+    ] {
+        let hits = find(all).bind("term", typed).fetch().await.unwrap();
+        assert!(hits.is_empty(), "{typed:?} is one term that nothing has: {hits:?}");
+    }
+
+    world.org.clear_requests();
+    for (text, typed) in [(all, " "), ("FIND {:other}", "x"), ("SELECT :term", "x"), ("FIND {x:term}", "x")] {
+        let error = find(text).bind("term", typed).fetch().await.unwrap_err();
+        assert!(matches!(error, Error::Bind(_)), "{text} {error:?}");
+    }
+    let error = find(all).bind("term", "x".repeat(9_000)).fetch().await.unwrap_err();
+    assert!(matches!(error, Error::InvalidRequest(_)), "{error:?}");
+    assert!(world.org.requests().is_empty(), "nothing was sent");
+    let error = find("FIND {a OR} RETURNING Account(Id)").fetch().await.unwrap_err();
+    assert_eq!(error.status(), Some(400));
 }
 
 #[actix_web::test]

@@ -30,6 +30,7 @@ mod send;
 mod shared;
 mod sobject;
 pub mod soql;
+mod sosl;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,7 @@ pub use self::{
         AssignmentRule, Blob, BlobUpload, DuplicateRules, InvalidRevision, Revision, SObjectHandle,
         ToRecordId, Upserted,
     },
+    sosl::Sosl,
     split::SplitQuery,
     usage::ApiUsage,
     version::{ApiVersion, InvalidApiVersion},

@@ -65,7 +65,7 @@ pub struct Hit {
 
 impl Connection {
     /// Searches for words, as a person types them: `*` and `?` stand for other characters, `AND`, `OR` and quotation marks
-    /// mean nothing.
+    /// mean nothing. For conditions, an order or a search of several parts see [`sosl`](Self::sosl).
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -130,11 +130,6 @@ impl Search {
             #[serde(skip_serializing_if = "Option::is_none")]
             overall_limit: Option<u16>,
         }
-        #[derive(Deserialize)]
-        struct Found {
-            #[serde(rename = "searchRecords")]
-            records: Vec<Map<String, Value>>,
-        }
         if let Some(mistake) = self.mistake {
             return Err(mistake.into());
         }
@@ -147,12 +142,21 @@ impl Search {
         let path = ResourcePath::versioned(self.connection.api_version(), "parameterizedSearch")?;
         // A POST that reads.
         let call = Call::new(Method::POST, path).json(decode::body(&wanted)?).harmless();
-        let found: Found = decode::json(&self.connection.send(call).await?.body)?;
-        found.records.into_iter().map(Hit::read).collect()
+        Hit::read_all(&self.connection.send(call).await?.body)
     }
 }
 
 impl Hit {
+    pub(super) fn read_all(body: &[u8]) -> Result<Vec<Self>> {
+        #[derive(Deserialize)]
+        struct Found {
+            #[serde(rename = "searchRecords")]
+            records: Vec<Map<String, Value>>,
+        }
+        let found: Found = decode::json(body)?;
+        found.records.into_iter().map(Self::read).collect()
+    }
+
     fn read(mut fields: Map<String, Value>) -> Result<Self> {
         let object = fields
             .remove("attributes")

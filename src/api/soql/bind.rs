@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt::Write};
 
 use super::{
-    FieldName, ObjectName,
+    FieldName, ObjectName, SoslTerm,
     scan::{Piece, scan},
 };
 use crate::{OrgId, SalesforceId, UserId};
@@ -41,6 +41,9 @@ pub enum BindError {
     /// A string in the query's text has no end.
     #[error("a quoted string in the query has no end")]
     UnclosedString,
+    /// A search that does not begin as one.
+    #[error("a search begins with FIND {{…}}, and what is looked for stands between the braces")]
+    NotSosl,
 }
 
 /// A value that cannot be written as a SOQL literal.
@@ -57,6 +60,12 @@ pub enum InvalidValue {
     /// An infinite number, or none at all.
     #[error("the number is not finite")]
     NotFinite,
+    /// Something else than text, in the place of a search's term.
+    #[error("only text can be searched for")]
+    NotText,
+    /// A text without a word, in the place of a search's term: what that means is the program's to decide.
+    #[error("there is nothing to search for")]
+    EmptyTerm,
 }
 
 /// A finished SOQL literal. Made by the [`ToSoql`] of the types listed in the [module](super) only, so that no text can
@@ -114,6 +123,14 @@ pub trait ToSoql {
     /// # Errors
     /// When the value has no literal: an empty list, a number that is not finite.
     fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue>;
+
+    /// The value as a term of a search, for [`Connection::sosl`](crate::Connection::sosl). Texts have one.
+    ///
+    /// # Errors
+    /// When the value is no text, or one without a word.
+    fn to_term(&self) -> Result<SoslTerm, InvalidValue> {
+        Err(InvalidValue::NotText)
+    }
 }
 
 /// Writes a string literal: `write` gets the literal and the function that adds escaped text to it.
@@ -153,11 +170,19 @@ impl ToSoql for str {
     fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
         Ok(quoted(self))
     }
+
+    fn to_term(&self) -> Result<SoslTerm, InvalidValue> {
+        SoslTerm::of(self)
+    }
 }
 
 impl ToSoql for String {
     fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
         Ok(quoted(self))
+    }
+
+    fn to_term(&self) -> Result<SoslTerm, InvalidValue> {
+        SoslTerm::of(self)
     }
 }
 
@@ -165,11 +190,19 @@ impl ToSoql for Cow<'_, str> {
     fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
         Ok(quoted(self))
     }
+
+    fn to_term(&self) -> Result<SoslTerm, InvalidValue> {
+        SoslTerm::of(self)
+    }
 }
 
 impl<T: ToSoql + ?Sized> ToSoql for &T {
     fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
         T::to_soql(self)
+    }
+
+    fn to_term(&self) -> Result<SoslTerm, InvalidValue> {
+        T::to_term(self)
     }
 }
 
@@ -179,6 +212,10 @@ impl<T: ToSoql> ToSoql for Option<T> {
             Some(value) => value.to_soql(),
             None => Ok(SoqlLiteral::one("null".to_owned())),
         }
+    }
+
+    fn to_term(&self) -> Result<SoslTerm, InvalidValue> {
+        self.as_ref().map_or(Err(InvalidValue::EmptyTerm), T::to_term)
     }
 }
 
@@ -247,31 +284,46 @@ impl Binds {
     /// The query with its values in place.
     pub(crate) fn render(&self, soql: &str) -> Result<String, BindError> {
         let mut used = vec![false; self.0.len()];
-        for (index, (name, _)) in self.0.iter().enumerate() {
-            if self.0[..index].iter().any(|(other, _)| other == name) {
-                return Err(BindError::Twice(name.clone()));
-            }
-        }
         let mut query = String::with_capacity(soql.len() + 32 * self.0.len());
-        for piece in scan(soql)? {
-            match piece {
-                Piece::Text(text) => query.push_str(text),
-                Piece::Placeholder(wanted) => {
-                    let bound = self.0.iter().position(|(name, _)| name == wanted);
-                    let index = bound.ok_or_else(|| BindError::Unbound(wanted.to_owned()))?;
-                    used[index] = true;
-                    let literal = self.0[index].1.as_ref();
-                    let literal = literal
-                        .map_err(|source| BindError::Value { name: wanted.to_owned(), source: *source })?;
-                    query.push_str(literal.as_str());
-                }
-            }
-        }
+        let names = self.0.iter().map(|(name, _)| name.as_str());
+        fill(&mut query, &scan(soql)?, names, &mut used, |index| {
+            self.0[index].1.as_ref().map(SoqlLiteral::as_str)
+        })?;
         match used.iter().position(|used| !used) {
             Some(index) => Err(BindError::Unused(self.0[index].0.clone())),
             None => Ok(query),
         }
     }
+}
+
+/// Writes the pieces, each placeholder as the value bound to its name, and notes which values were used.
+pub(super) fn fill<'a>(
+    text: &mut String,
+    pieces: &[Piece<'_>],
+    names: impl Iterator<Item = &'a str> + Clone,
+    used: &mut [bool],
+    value: impl Fn(usize) -> Result<&'a str, &'a InvalidValue>,
+) -> Result<(), BindError> {
+    for (index, name) in names.clone().enumerate() {
+        if names.clone().take(index).any(|other| other == name) {
+            return Err(BindError::Twice(name.to_owned()));
+        }
+    }
+    for piece in pieces {
+        match *piece {
+            Piece::Text(piece) => text.push_str(piece),
+            Piece::Placeholder(wanted) => {
+                let index = names.clone().position(|name| name == wanted);
+                let index = index.ok_or_else(|| BindError::Unbound(wanted.to_owned()))?;
+                used[index] = true;
+                let value = value(index);
+                text.push_str(
+                    value.map_err(|source| BindError::Value { name: wanted.to_owned(), source: *source })?,
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

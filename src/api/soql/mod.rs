@@ -15,24 +15,31 @@
 //! | [`SoqlDate`], [`SoqlDateTime`], [`SoqlTime`], [`DateLiteral`] | `2026-01-31`, `2026-01-31T23:59:59.000Z`, `23:59:59.000Z`, `LAST_N_DAYS:30` |
 //! | [`FieldName`], [`ObjectName`] | the name, checked |
 //!
+//! In a search ([`Connection::sosl`](crate::Connection::sosl)) a text between the braces of `FIND {:term}` becomes one term:
+//! a word, or a phrase in quotation marks.
+//!
 //! Source: SOQL and SOSL Reference, "Quoted String Escape Sequences", "Date Formats and Date Literals".
 
 mod bind;
 mod date;
 mod like;
 mod scan;
+mod sosl;
 mod split;
+mod term;
 mod time;
 
 pub use self::{
     bind::{BindError, InvalidValue, SoqlLiteral, ToSoql},
     date::{DateLiteral, InvalidDate, SoqlDate, SoqlDateTime},
     like::Like,
+    term::SoslTerm,
     time::{InvalidTime, SoqlTime},
 };
 pub use super::name::{FieldName, InvalidName, ObjectName};
 
 pub(crate) use self::{
     bind::Binds,
+    sosl::SoslBinds,
     split::{Members, check as check_split},
 };

@@ -16,12 +16,25 @@ pub(super) enum Piece<'a> {
 /// A colon that digits follow belongs to a date literal or a time (`LAST_N_DAYS:30`, `23:59:59`). Any other colon
 /// outside a string begins a placeholder, and that stands alone: text that touches it would become part of the value.
 pub(super) fn scan(soql: &str) -> Result<Vec<Piece<'_>>, BindError> {
+    cut(soql, b'\'', touches)
+}
+
+/// Cuts what is between the braces of a search at its placeholders: phrases are in double quotes, a backslash takes the
+/// meaning of what follows, and a wildcard that touched a value would become part of its word.
+pub(super) fn scan_terms(terms: &str) -> Result<Vec<Piece<'_>>, BindError> {
+    cut(terms, b'"', |neighbour| touches(neighbour) || neighbour.is_some_and(|byte| b"*?".contains(&byte)))
+}
+
+fn cut(soql: &str, quote: u8, touches: impl Fn(Option<u8>) -> bool) -> Result<Vec<Piece<'_>>, BindError> {
     let mut pieces = Vec::new();
     let bytes = soql.as_bytes();
     let (mut start, mut at) = (0, 0);
     while let Some(&byte) = bytes.get(at) {
         match byte {
-            b'\'' => at = end_of_string(bytes, at + 1).ok_or(BindError::UnclosedString)?,
+            byte if byte == quote => {
+                at = end_of_string(bytes, at + 1, quote).ok_or(BindError::UnclosedString)?
+            }
+            b'\\' if quote == b'"' => at += 2,
             b':' if bytes.get(at + 1).is_some_and(u8::is_ascii_digit) && touches(before(bytes, at)) => {
                 at += 1
             }
@@ -59,11 +72,11 @@ fn touches(neighbour: Option<u8>) -> bool {
 }
 
 /// The position after the closing quote of the string whose text begins at `at`.
-fn end_of_string(bytes: &[u8], mut at: usize) -> Option<usize> {
+fn end_of_string(bytes: &[u8], mut at: usize, quote: u8) -> Option<usize> {
     loop {
         match bytes.get(at)? {
             b'\\' => at += 2,
-            b'\'' => return Some(at + 1),
+            byte if *byte == quote => return Some(at + 1),
             _ => at += 1,
         }
     }

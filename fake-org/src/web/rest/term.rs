@@ -73,7 +73,8 @@ fn tokens(text: &str) -> Vec<Token> {
     while let Some(c) = chars.next() {
         match c {
             '\\' => {
-                word.extend(chars.next());
+                // An escaped wildcard is a mark like others.
+                word.extend(chars.next().map(|c| if matches!(c, '*' | '?') { ' ' } else { c }));
                 plain = false;
             }
             '"' => {
@@ -244,6 +245,7 @@ mod tests {
             "ada@example.org",
             "\"northwind second\"",
             "northwind AND nothing",
+            "north\\*",
         ] {
             assert!(!finds(absent, text), "{absent}");
         }
