@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use actix_salesforce::{BulkRecords, ColumnDelimiter, Error, InvalidRequest, JobState};
+use actix_salesforce::{BulkRecords, ColumnDelimiter, Error, HttpError, InvalidRequest, JobState};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use salesforce_fake_org::{FakeOrg, Fault, Route};
@@ -315,6 +315,36 @@ async fn results_that_nobody_reads_are_not_fetched() {
 }
 
 /// Before version 58 there are no lists of pages.
+/// rows that come at a byte a second are not waited for until the next year.
+#[actix_web::test]
+async fn results_that_drip_are_cut_off() {
+    let world = World::start().await;
+    let sf = world.connection().await;
+    let mut job = sf.query::<Account>("SELECT Name, Phone FROM Account").start_bulk().await.unwrap();
+    job.wait(Duration::from_secs(60)).await.unwrap();
+    let results = format!("/services/data/v{}/jobs/query/{}/results", sf.api_version(), job.info().id);
+    world.org.faults().path(&results, Fault::Drip);
+    let mut rows = job.rows::<Account>();
+    let mut passed = 0;
+    let last = loop {
+        // A second of the fake org's is ten of the crate's.
+        tokio::select! {
+            row = rows.next() => match row {
+                Some(Ok(_)) => {}
+                last => break last,
+            },
+            () = tokio::time::sleep(Duration::from_millis(500)) => {
+                passed += 1;
+                assert!(passed < 30, "it is still read");
+                tokio::time::pause();
+                tokio::time::advance(Duration::from_secs(5)).await;
+                tokio::time::resume();
+            }
+        }
+    };
+    assert!(matches!(last, Some(Err(Error::Http(HttpError::TooSlow)))), "{last:?}");
+}
+
 #[actix_web::test]
 async fn an_older_version_reads_one_page_after_the_other() {
     let org = FakeOrg::builder().rows(60_000).start().await.unwrap();

@@ -5,6 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use actix_salesforce::{Error, HttpError};
 use salesforce_fake_org::{FakeOrg, Fault, Route};
 use support::{Client, World};
 
@@ -146,6 +147,34 @@ async fn a_bad_answer_is_an_error_and_nothing_more() {
     }
     let grown = resident_bytes().saturating_sub(before);
     assert!(grown < 160 * 1024 * 1024, "{} MiB, the fake org included", grown / 1024 / 1024);
+}
+
+/// an answer that drips ends with the deadline of the call, one that never ends with the cap; each says which it was.
+#[actix_web::test]
+async fn a_drip_and_an_endless_answer_to_a_call_end_with_a_typed_error() {
+    let world = World::start().await;
+    let sf = world.connection().await.with_deadline(Duration::from_secs(2));
+    let failure = async || {
+        let query = sf.query::<serde_json::Value>("SELECT Name FROM Account").fetch_all().await.map(drop::<Vec<_>>);
+        [query, sf.limits().await.map(drop), sf.describe_global().await.map(drop)]
+    };
+    for fault in [Fault::Drip, Fault::Endless] {
+        let drips = matches!(fault, Fault::Drip);
+        let fault = world.org.faults().api(fault);
+        let started = Instant::now();
+        for outcome in failure().await {
+            let Err(Error::Http(error)) = outcome else { panic!("drips {drips}: {outcome:?}") };
+            let expected = if drips {
+                matches!(error, HttpError::Timeout)
+            } else {
+                matches!(error, HttpError::TooLarge)
+            };
+            assert!(expected, "drips {drips}: {error:?}");
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+        fault.remove();
+    }
+    assert!(failure().await.iter().all(Result::is_ok), "the next call works");
 }
 
 /// the token endpoint, userinfo and key set are bounded too.

@@ -294,6 +294,51 @@ async fn a_file_that_is_refused_or_breaks_off_is_an_error() {
     assert_eq!(files.blob(id, "VersionData").await.unwrap().bytes(usize::MAX).await.unwrap().len(), 200_000);
 }
 
+/// Lets this much time pass for the crate at once.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+/// no single wait is long, and the file would take days.
+#[actix_web::test]
+async fn a_file_that_drips_is_cut_off_and_a_reader_who_pauses_is_not() {
+    let world = World::start().await;
+    let sf = world.connection().await;
+    let files = sf.sobject("ContentVersion");
+    let file = BlobUpload::new("VersionData", "x", vec![b'x'; 400_000]);
+    let id = files.create_with_blob(&json!({ "PathOnClient": "x" }), file).await.unwrap();
+
+    let mut paused = files.blob(id, "VersionData").await.unwrap();
+    let mut got = 0;
+    while let Some(piece) = paused.next().await {
+        got += piece.unwrap().len();
+        pass(Duration::from_secs(10 * 60)).await;
+    }
+    assert_eq!(got, 400_000);
+
+    world.org.faults().api(Fault::Drip);
+    let mut slow = files.blob(id, "VersionData").await.unwrap();
+    let (mut pieces, mut passed) = (0, 0);
+    let last = loop {
+        // A second of the fake org's is ten of the crate's.
+        tokio::select! {
+            piece = slow.next() => match piece {
+                Some(Ok(_)) => pieces += 1,
+                last => break last,
+            },
+            () = tokio::time::sleep(Duration::from_millis(500)) => {
+                passed += 1;
+                assert!(passed < 30, "it is still read after {pieces} bytes");
+                pass(Duration::from_secs(5)).await;
+            }
+        }
+    };
+    assert!(matches!(last, Some(Err(Error::Http(HttpError::TooSlow)))), "{last:?}");
+    assert!(pieces > 0);
+}
+
 #[actix_web::test]
 async fn what_was_used_changed_and_deleted_is_listed() {
     let world = World::start().await;

@@ -193,7 +193,7 @@ impl Connection {
 fn failure(error: &HttpError) -> Failure {
     match error {
         HttpError::Connect(_) => Failure::NeverSent,
-        HttpError::Timeout | HttpError::LostAnswer(_) => Failure::AnswerLost,
+        HttpError::Timeout | HttpError::TooSlow | HttpError::LostAnswer(_) => Failure::AnswerLost,
         _ => Failure::Final,
     }
 }

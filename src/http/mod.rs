@@ -60,7 +60,7 @@ pub(crate) struct Request {
     /// Instead of `body`.
     pub(crate) upload: Option<Upload>,
     /// Whether the body of a success is left to the caller to read. The deadline is then for its beginning, and for each
-    /// wait after that.
+    /// wait after that; what comes slower than a kibibyte a second is cut off.
     pub(crate) unread: bool,
 }
 
@@ -195,6 +195,9 @@ pub enum HttpError {
     /// The deadline passed. The server may have done what was asked.
     #[error("Salesforce did not answer in time")]
     Timeout,
+    /// The answer's body came so slowly that it would never end.
+    #[error("Salesforce sends its answer too slowly")]
+    TooSlow,
     /// The connection broke after the request was sent. The server may have done what was asked.
     #[error("the connection to Salesforce broke before the answer was complete")]
     LostAnswer(#[source] Box<dyn StdError + Send + Sync>),
@@ -230,7 +233,7 @@ impl HttpError {
 
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::Timeout | Self::LostAnswer(_))
+        matches!(self, Self::Connect(_) | Self::Timeout | Self::TooSlow | Self::LostAnswer(_))
     }
 }
 

@@ -65,8 +65,10 @@ impl<T: DeserializeOwned + Send + 'static> Query<T> {
     /// The rows, read by a job in Salesforce's background: for millions of them. Rows come as CSV, so that a parent's field
     /// is a column of its own (`#[serde(rename = "Owner.Name")]`), and empty is `None`.
     ///
-    /// Nothing is sent before the stream is polled first; the job may take two hours. See [`start_bulk`](Self::start_bulk)
-    /// for a job that outlives the stream, and [`QueryJob::rows`] for how it is read.
+    /// Nothing is sent before the stream is polled first; the job may take two hours. A stream that is dropped before its end
+    /// leaves its job at Salesforce, where it runs to its end and is forgotten after seven days. See
+    /// [`start_bulk`](Self::start_bulk) for a job that can be ended ([`QueryJob::abort`], [`QueryJob::delete`]) or outlives
+    /// the stream, and [`QueryJob::rows`] for how it is read.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }

@@ -95,8 +95,9 @@ impl BlobUpload {
 
 /// The bytes of a file, as they come, made by [`SObjectHandle::blob`]. It can go straight into the body of an answer.
 ///
-/// When the connection breaks before the end, or no byte comes for as long as the connection's deadline, the last item is
-/// an error.
+/// When the connection breaks before the end, no byte comes for as long as the connection's deadline, or less than a kibibyte
+/// a second over half a minute of waiting ([`HttpError::TooSlow`]), the last item is an error. Time in which nobody reads
+/// does not count.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct Blob {
