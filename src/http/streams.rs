@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::Stream;
 use reqwest::{Body, Response};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::HttpError;
 
