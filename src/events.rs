@@ -20,6 +20,9 @@ pub enum Event {
     LoggedIn(Who),
     /// A login ended: logged out, or its grant was ended.
     LoggedOut(Who),
+    /// The store did not take a logout. It is tried until it does, and told as [`LoggedOut`](Self::LoggedOut) then;
+    /// meanwhile the login is over in this process, but not in others.
+    LogoutPending,
     /// An access token was renewed and stored.
     #[non_exhaustive]
     Refreshed {
@@ -94,6 +97,7 @@ impl Event {
         match self {
             Self::LoggedIn(_) => "actix_salesforce_logins_total",
             Self::LoggedOut(_) => "actix_salesforce_logouts_total",
+            Self::LogoutPending => "actix_salesforce_logouts_pending_total",
             Self::Refreshed { .. } => "actix_salesforce_refreshes_total",
             Self::RefreshFailed(_) => "actix_salesforce_refresh_failures_total",
             Self::RefreshRefused { .. } => "actix_salesforce_refresh_refusals_total",

@@ -152,6 +152,50 @@ async fn a_logout_during_an_outage_takes_effect_when_the_store_is_back() {
     }
 }
 
+/// The store is back, and the logout has not reached it yet: this process knows better.
+#[actix_web::test]
+async fn a_logout_that_is_not_stored_yet_counts_in_this_process() {
+    let store = FailingStore::default();
+    let world = world(&store).await;
+    let (browser, other) = (world.logged_in().await, world.logged_in().await);
+    let stolen = browser.copy();
+    store.set(Mode::Fails);
+    let page = browser.submit(&world.url("/auth/salesforce/logout"), &world.app.url, &[]).await;
+    assert_eq!(page.status, 303, "{page:?}");
+    store.set(Mode::Works);
+    assert_eq!(stolen.fetch(&world.url("/user")).await.status, 401);
+    assert_eq!(other.fetch(&world.url("/user")).await.status, 200, "another login is not meant");
+}
+
+async fn until_nothing_is_live(world: &World, what: &str) {
+    let ada = world.org.user(ADA);
+    let started = Instant::now();
+    while !world.org.live_refresh_tokens(&ada).is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(10), "{what}: the tokens are revoked in the end");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_logout_whose_answer_is_lost_revokes_the_tokens_all_the_same() {
+    let store = FailingStore::default();
+    let world = world(&store).await;
+    let browser = world.logged_in().await;
+    store.set(Mode::LosesEnds);
+    let page = browser.submit(&world.url("/auth/salesforce/logout"), &world.app.url, &[]).await;
+    assert_eq!(page.status, 303, "{page:?}");
+    assert!(store.records().grants(Subject::All).await.unwrap().is_empty(), "it took effect");
+    store.set(Mode::Works);
+    until_nothing_is_live(&world, "one login").await;
+
+    let _browser = world.logged_in().await;
+    store.set(Mode::LosesEnds);
+    assert!(world.salesforce.revoke(Subject::All).await.is_err());
+    assert!(store.records().grants(Subject::All).await.unwrap().is_empty(), "it took effect");
+    store.set(Mode::Works);
+    until_nothing_is_live(&world, "everyone").await;
+}
+
 /// Two processes that share a store, as far as one test process can show it: two of everything but the store.
 #[actix_web::test]
 async fn two_instances_that_share_a_store_make_one_token_call() {

@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
-use std::{collections::HashSet, time::Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
+use actix_salesforce::store::Subject;
 use salesforce_fake_org::{FakeOrg, Fault, Route};
 use support::{ADA, Client, World, client::query, raw};
 use url::Url;
@@ -557,4 +561,53 @@ async fn a_scope_that_was_not_granted_is_not_assumed() {
     let scopes: Vec<_> =
         me["scopes"].as_array().unwrap().iter().map(|scope| scope.as_str().unwrap()).collect();
     assert!(scopes.len() == 2 && !scopes.contains(&"api"), "{scopes:?}");
+}
+
+/// Nobody could ever end a login that nobody has: it would keep the tokens alive when the person logs out elsewhere.
+#[actix_web::test]
+async fn a_browser_that_goes_away_meanwhile_leaves_no_login_behind() {
+    let world = World::start().await;
+    let browser = Client::new();
+    let callback = callback_of(&world, &browser).await;
+    world.org.faults().token_endpoint(Fault::Delay(Duration::from_millis(500)).once());
+    let target = format!("{}?{}", callback.path(), callback.query().unwrap());
+    raw::get_and_reset(&world.app.url, &target, &browser.cookie_line(), Duration::from_millis(100));
+    let ada = world.org.user(ADA);
+    let started = Instant::now();
+    while world.exchanges() == 0
+        || !world.salesforce.logins(Subject::All).await.unwrap().is_empty()
+        || !world.org.live_refresh_tokens(&ada).is_empty()
+    {
+        assert!(started.elapsed() < Duration::from_secs(10), "the login is undone, its tokens are revoked");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// An outage of the signing keys is no forgery.
+#[actix_web::test]
+async fn signing_keys_that_cannot_be_had_are_an_outage_and_a_short_one() {
+    let world = World::start().await;
+    let browser = Client::new();
+    let callback = callback_of(&world, &browser).await;
+    let keys = world.org.faults().at(Route::Jwks, Fault::Status(503));
+    let page = browser.open(callback.as_str()).await;
+    assert_eq!(page.status, 503, "{page:?}");
+    assert!(page.body.contains("Salesforce did not answer"), "{page:?}");
+    let started = Instant::now();
+    while !world.org.live_refresh_tokens(&world.org.user(ADA)).is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(10), "nobody has the tokens of that login");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    keys.remove();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.log_in(&browser).await;
+    assert!(is_logged_in(&world, &browser).await);
+}
+
+/// One hiccup costs nobody a login.
+#[actix_web::test]
+async fn signing_keys_are_asked_for_once_more() {
+    let world = World::start().await;
+    world.org.faults().at(Route::Jwks, Fault::ResetBeforeAnswer.once());
+    world.logged_in().await;
 }

@@ -201,6 +201,32 @@ async fn a_new_login_replaces_the_old_one_of_the_browser() {
     assert_eq!(browser.fetch(&world.url("/whoami")).await.body, bob.username());
 }
 
+/// One device of a person, from the operator's list.
+#[actix_web::test]
+async fn an_operator_ends_one_login() {
+    let world = World::start().await;
+    let everyone = actix_salesforce::store::Subject::All;
+    let one = world.logged_in().await;
+    let login = world.salesforce.logins(everyone).await.unwrap().remove(0);
+    let two = world.logged_in().await;
+    world.salesforce.end_login(&login).await.unwrap();
+    assert_eq!(one.fetch(&world.url("/user")).await.status, 401);
+    assert_eq!(two.fetch(&world.url("/user")).await.status, 200, "the other one stays");
+    world.salesforce.end_login(&login).await.unwrap();
+    let rest = world.salesforce.logins(everyone).await.unwrap();
+    assert_eq!(rest.len(), 1);
+    world.salesforce.end_login(&rest[0]).await.unwrap();
+    assert_eq!(two.fetch(&world.url("/user")).await.status, 401);
+    let live = || world.org.live_refresh_tokens(&world.org.user(support::ADA));
+    for _ in 0..100 {
+        if live().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the last one takes the tokens along: {:?}", live());
+}
+
 /// Mass revocation by an operator.
 #[actix_web::test]
 async fn an_operator_logs_everybody_out() {

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, Responder, post, routes, web};
 use crate::{form, html};
 
 pub(crate) fn configure(scope: &mut web::ServiceConfig) {
-    scope.service(overview).service(end_logins);
+    scope.service(overview).service(end_logins).service(end_login);
 }
 
 #[routes]
@@ -27,10 +27,11 @@ async fn overview(
     let mut rows = String::new();
     for login in salesforce.logins(mine).await? {
         rows.push_str(&format!(
-            "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
-            html::escape(&login.reference),
+            "<tr><td>{reference}</td><td>{}</td><td>{}</td><td><form method=\"post\" action=\"/admin/logins/{reference}/end\">\
+             <button class=\"danger\">End</button></form></td></tr>",
             ago(login.created_at),
-            ago(login.seen_at)
+            ago(login.seen_at),
+            reference = html::escape(&login.reference)
         ));
     }
     let refreshed = salesforce.grants(mine).await?;
@@ -40,7 +41,7 @@ async fn overview(
     });
     let body = format!(
         "<div class=\"card\"><p>API calls in 24 hours: <strong>{}</strong></p><p>Your token: {}</p></div>\
-         <div class=\"wide\"><table><tr><th>Login</th><th>Made</th><th>Last seen</th></tr>{rows}</table></div>\
+         <div class=\"wide\"><table><tr><th>Login</th><th>Made</th><th>Last seen</th><th></th></tr>{rows}</table></div>\
          <form method=\"post\" action=\"/admin/revoke\"><button class=\"danger\" id=\"revoke\">End all my logins</button></form>",
         html::escape(&usage),
         html::escape(&refreshed)
@@ -57,6 +58,22 @@ async fn end_logins(
     form::same_origin(&request, &salesforce)?;
     salesforce.revoke(Subject::User(user.organization_id, user.user_id)).await?;
     Ok(HttpResponse::SeeOther().insert_header(("location", "/")).finish())
+}
+
+/// One login. It is looked for among the user's own, so that nobody ends another's.
+#[post("/logins/{reference}/end")]
+async fn end_login(
+    request: HttpRequest,
+    reference: web::Path<String>,
+    salesforce: web::Data<Salesforce>,
+    user: SalesforceUser,
+) -> actix_web::Result<impl Responder> {
+    form::same_origin(&request, &salesforce)?;
+    let mine = salesforce.logins(Subject::User(user.organization_id, user.user_id)).await?;
+    if let Some(login) = mine.iter().find(|login| login.reference == *reference) {
+        salesforce.end_login(login).await?;
+    }
+    Ok(HttpResponse::SeeOther().insert_header(("location", "/admin/")).finish())
 }
 
 fn ago(time: std::time::SystemTime) -> String {

@@ -13,6 +13,7 @@ use super::{
     AppKey, GrantError, GrantKey, LiveGrant, Version,
     cell::{Cell, Step},
     hold,
+    logout::Endings,
     refresh::Refresh,
     service::ServiceGrant,
     touch::Touches,
@@ -63,6 +64,7 @@ pub(crate) struct Engine {
     pub(super) token_calls: Semaphore,
     pub(super) held_writes: Semaphore,
     pub(super) touches: Touches,
+    pub(super) endings: Endings,
     cells: Mutex<HashMap<GrantKey, Arc<Cell>>>,
     services: Mutex<HashMap<ServiceKey, Arc<ServiceGrant>>>,
 }
@@ -187,6 +189,7 @@ impl Engine {
             token_calls: Semaphore::new(MAX_TOKEN_CALLS),
             held_writes: Semaphore::new(MAX_HELD_WRITES),
             touches: Touches::default(),
+            endings: Endings::default(),
             cells: Mutex::default(),
             services: Mutex::default(),
         })

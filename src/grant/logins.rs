@@ -1,4 +1,4 @@
-//! Logging in and out: how browsers come to use a grant, and stop.
+//! Logging in: how browsers come to use a grant.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,11 +16,11 @@ use crate::{
     background::{Stopped, follow_up},
     events::Event,
     oauth::{AnswerFault, IdTokenError, LoginHost, OAuthError, TokenSet},
-    store::{EndedLogin, GrantRecord, LoginKey, LoginRecord, OnceKey, SealError, StoreError},
+    store::{EndedLogin, LoginKey, LoginRecord, OnceKey, SealError, StoreError},
 };
 
 /// How long to wait before each further try of something that happens behind a person's back.
-const LATER: [Duration; 4] =
+pub(super) const LATER: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(8), Duration::from_secs(30)];
 
 /// Why a login did not come about.
@@ -86,6 +86,39 @@ pub(crate) enum IdentityProblem {
 #[error("the system gave no random bytes")]
 struct NoRandomness;
 
+/// A login that no browser has yet. Whoever gives it to one [keeps](Self::keep) it; dropped before that it ends, since
+/// nobody else could ever end it.
+#[must_use]
+pub(crate) struct NewLogin {
+    id: Option<Secret>,
+    engine: Arc<Engine>,
+}
+
+impl NewLogin {
+    pub(crate) fn new(id: Secret, engine: Arc<Engine>) -> Self {
+        Self { id: Some(id), engine }
+    }
+
+    /// Its opaque id, with which it does not end by itself any more.
+    pub(crate) fn keep(mut self) -> Option<Secret> {
+        self.id.take()
+    }
+
+    /// Its opaque id.
+    pub(crate) fn id(&self) -> Option<&Secret> {
+        self.id.as_ref()
+    }
+}
+
+impl Drop for NewLogin {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            tracing::info!("a login that no browser took is undone");
+            self.engine.log_out_later(id);
+        }
+    }
+}
+
 impl Engine {
     /// Trades a code, verifies who logged in, and records the login. Gives its opaque id.
     pub(crate) async fn exchange(
@@ -121,7 +154,13 @@ impl Engine {
             Err(problem) => {
                 // Nobody will use these tokens.
                 self.revoke_tokens_later(tokens);
-                return Err(problem.into());
+                return Err(match problem {
+                    // An outage says nothing about the person.
+                    IdentityProblem::IdToken(IdTokenError::Keys(error)) if error.refusal().is_none() => {
+                        error.into()
+                    }
+                    problem => problem.into(),
+                });
             }
         };
         self.log_in(tokens, profile, host).await
@@ -260,11 +299,18 @@ impl Engine {
     /// The grant that the login with this id uses; `None` when there is no such login.
     pub(crate) async fn login(self: &Arc<Self>, id: &Secret) -> Result<Option<GrantHandle>, StoreError> {
         let key = LoginKey::of_id(id);
+        if self.endings.has(&key) {
+            return Ok(None);
+        }
         let asked_at = self.parts.clock.instant();
         let Some((login, grant)) = absent_if_corrupt(self.parts.store.login(key).await)? else {
             return Ok(None);
         };
         let Some(handle) = self.handle(&grant, asked_at) else { return Ok(None) };
+        // Again: a logout may have begun while the store was asked.
+        if self.endings.has(&key) {
+            return Ok(None);
+        }
         let now = self.parts.clock.now();
         let lifetimes = self.parts.lifetimes;
         let every = touch::interval(lifetimes);
@@ -281,80 +327,6 @@ impl Engine {
             });
         }
         Ok(Some(handle))
-    }
-
-    /// Ends the login with this id. When it was its grant's last, Salesforce is told afterwards; nobody waits for that.
-    ///
-    /// # Errors
-    /// The store did not take it. It is tried again in the background.
-    pub(crate) async fn log_out(self: &Arc<Self>, id: &Secret) -> Result<(), StoreError> {
-        let key = LoginKey::of_id(id);
-        let ended = self.end_login(key).await;
-        if ended.is_err() {
-            let engine = Arc::clone(self);
-            self.parts.background.spawn(async move {
-                for wait in LATER {
-                    if !engine.parts.background.pause(wait).await || engine.end_login(key).await.is_ok() {
-                        return;
-                    }
-                }
-                tracing::error!(login = ?key, "a logout could not be stored; the login ends when it expires");
-            });
-        }
-        ended
-    }
-
-    /// Ends a login without anyone waiting.
-    pub(crate) fn log_out_later(self: &Arc<Self>, id: Secret) {
-        let engine = Arc::clone(self);
-        self.parts.background.spawn(async move {
-            if let Err(error) = engine.log_out(&id).await {
-                tracing::warn!(%error, "a former login could not be ended yet");
-            }
-        });
-    }
-
-    async fn end_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
-        let span = info_span!("salesforce.logout", login = ?key, grant = Empty, outcome = Empty);
-        let ended = self.parts.store.end_login(key).instrument(span.clone()).await;
-        let _entered = span.enter();
-        let outcome = match &ended {
-            Ok(EndedLogin::Absent) => "absent",
-            Ok(EndedLogin::OthersRemain(_) | EndedLogin::Last(_)) => "ended",
-            Err(_) => "not stored",
-        };
-        span.record("outcome", outcome);
-        match ended? {
-            EndedLogin::Absent => {}
-            EndedLogin::OthersRemain(grant) => {
-                span.record("grant", display(grant));
-                tracing::info!(login = ?key, %grant, "logged out");
-                self.parts.events.tell(&Event::LoggedOut(grant.into()));
-            }
-            EndedLogin::Last(record) => {
-                span.record("grant", display(record.key));
-                tracing::info!(login = ?key, grant = %record.key, "logged out, the last login of its grant");
-                self.parts.events.tell(&Event::LoggedOut(record.key.into()));
-                self.forget(&record);
-            }
-        }
-        Ok(())
-    }
-
-    /// Forgets a grant that the store has ended, and has its newest tokens revoked.
-    pub(super) fn forget(&self, record: &GrantRecord) {
-        let cell = self.cell(record.key);
-        // What this process holds may be newer than what was stored.
-        let held = cell.current().filter(|live| live.version.is_after(record.version));
-        cell.end(Some(record.version.lineage), self.parts.clock.instant());
-        match held {
-            Some(live) => self.revoke_later(&live),
-            None => {
-                if let Ok(live) = LiveGrant::open(&self.parts.keys, record) {
-                    self.revoke_later(&live);
-                }
-            }
-        }
     }
 
     /// Whether this one-time value was not used before.

@@ -7,6 +7,7 @@ mod hold;
 pub(crate) mod keep_alive;
 mod live;
 mod logins;
+mod logout;
 mod machine;
 #[cfg(test)]
 mod model;
@@ -23,7 +24,7 @@ pub(crate) use self::{
     engine::{Engine, EngineParts, GrantHandle, Lifetimes},
     error::GrantError,
     live::{LiveGrant, Profile},
-    logins::LogInError,
+    logins::{LogInError, NewLogin},
 };
 
 use std::{fmt, str::FromStr};

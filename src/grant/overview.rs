@@ -2,12 +2,9 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use tracing::Instrument as _;
-
-use super::{Engine, GrantKey};
+use super::Engine;
 use crate::{
     OrgId, UserId,
-    events::Event,
     store::{GrantRecord, LoginKey, LoginRecord, StoreError, Subject},
 };
 
@@ -15,7 +12,10 @@ use crate::{
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LoginInfo {
-    /// A reference that the log uses too. Nobody can act with it.
+    /// Which one, for [`Salesforce::end_login`](crate::Salesforce::end_login). It is no credential: nobody can act as the person with
+    /// it.
+    pub key: LoginKey,
+    /// A short reference that the log uses too. Nobody can act with it.
     pub reference: String,
     /// The organization.
     pub organization_id: OrgId,
@@ -46,6 +46,7 @@ pub struct GrantInfo {
 impl LoginInfo {
     fn of((key, login): (LoginKey, LoginRecord)) -> Self {
         Self {
+            key,
             reference: format!("{key:?}"),
             organization_id: login.grant.org(),
             user_id: login.grant.user(),
@@ -80,19 +81,8 @@ impl Engine {
     pub(crate) async fn end_all(self: &Arc<Self>, of: Subject) -> Result<usize, StoreError> {
         let mut ended = 0;
         for grant in self.parts.store.grants(of).await? {
-            ended += usize::from(self.end(grant.key).await?);
+            ended += usize::from(self.end_grant(grant).await?);
         }
         Ok(ended)
-    }
-
-    async fn end(self: &Arc<Self>, key: GrantKey) -> Result<bool, StoreError> {
-        let span = tracing::info_span!("salesforce.revoke", grant = %key);
-        let ended = self.parts.store.end_grant(key, None).instrument(span.clone()).await?;
-        let _entered = span.enter();
-        let Some(record) = ended else { return Ok(false) };
-        tracing::info!(grant = %key, "a grant was ended with all of its logins");
-        self.parts.events.tell(&Event::LoggedOut(key.into()));
-        self.forget(&record);
-        Ok(true)
     }
 }

@@ -36,6 +36,12 @@ pub enum OAuthError {
     /// There is no answer.
     #[error(transparent)]
     Http(#[from] HttpError),
+    /// The login host's keys could not be fetched a moment ago. Nothing was sent.
+    #[error("the login host's keys could not be fetched a moment ago")]
+    CoolingDown {
+        /// How long to wait.
+        retry_after: Duration,
+    },
     /// Client credentials were asked for at a shared login host. Nothing was sent.
     #[error("client credentials are given at a My Domain only (https://yourcompany.my.salesforce.com)")]
     NeedsMyDomain,
@@ -110,6 +116,7 @@ impl OAuthError {
             Self::Http(error) => error.is_transient(),
             // HTML with status 200 is a maintenance page more often than not.
             Self::Answer(fault) => *fault == AnswerFault::Malformed,
+            Self::CoolingDown { .. } => true,
             Self::NeedsMyDomain | Self::Signing => false,
         }
     }
@@ -130,6 +137,7 @@ impl OAuthError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
+            Self::CoolingDown { retry_after } => Some(*retry_after),
             _ => None,
         }
     }

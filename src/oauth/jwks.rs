@@ -16,11 +16,15 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::{LoginHost, OAuthError};
+use super::{AnswerFault, LoginHost, OAuthError};
 use crate::http::{HttpClient, Request};
 
-/// A key that is not known is looked for at most once in so long; a failed fetch counts too.
+/// A key that is not known is looked for at most once in so long.
 const COOL_DOWN: Duration = Duration::from_secs(60);
+/// After a failed fetch there is none for so long: nothing is known about a key then, and people wait.
+const FAILED_COOL_DOWN: Duration = Duration::from_secs(2);
+/// A fetch that failed faster than this is repeated once.
+const FAST: Duration = Duration::from_secs(1);
 /// A shorter modulus is not accepted (NIST SP 800-131A).
 const MIN_MODULUS_BYTES: usize = 2048 / 8;
 
@@ -34,6 +38,8 @@ pub(super) struct KeyCache {
 struct Keys {
     by_id: HashMap<String, Arc<DecodingKey>>,
     fetched: Option<Instant>,
+    /// When a fetch failed, if none succeeded since.
+    failed: Option<Instant>,
 }
 
 impl fmt::Debug for KeyCache {
@@ -45,6 +51,9 @@ impl fmt::Debug for KeyCache {
 impl KeyCache {
     /// The key `kid` of this host, fetched if it is not known and none was fetched lately. Concurrent callers share one
     /// fetch; when it fails, the keys that were known stay.
+    ///
+    /// # Errors
+    /// The keys could not be fetched, now or a moment ago: whether there is such a key is not known.
     pub(super) async fn find(
         &self,
         http: &HttpClient,
@@ -61,32 +70,54 @@ impl KeyCache {
         if let Some(key) = keys.by_id.get(kid) {
             return Ok(Some(Arc::clone(key)));
         }
-        if keys.fetched.is_some_and(|fetched| now.saturating_duration_since(fetched) < COOL_DOWN) {
+        let age = |then: Option<Instant>| then.map(|then| now.saturating_duration_since(then));
+        if let Some(wait) = age(keys.failed).and_then(|age| FAILED_COOL_DOWN.checked_sub(age)) {
+            return Err(OAuthError::CoolingDown { retry_after: wait });
+        }
+        if age(keys.fetched).is_some_and(|age| age < COOL_DOWN) {
             return Ok(None);
         }
-        let answer = http.send(Request::get(url)).await;
-        // Only now: a fetch whose caller went away must not make everybody else wait for a key.
-        keys.fetched = Some(now);
-        let answer = answer?;
-        if answer.status.as_u16() != 200 {
-            return Err(OAuthError::of(&answer));
+        // What is noted is noted afterwards: a fetch whose caller went away must not make everybody else wait for a key.
+        let began = Instant::now();
+        let mut fresh = fetch(http, &url).await;
+        if fresh.is_err() && began.elapsed() < FAST {
+            fresh = fetch(http, &url).await;
         }
-        let fresh = read(&answer.body);
-        if !fresh.is_empty() {
-            keys.by_id = fresh;
+        match fresh {
+            Ok(fresh) => {
+                keys.fetched = Some(now);
+                keys.failed = None;
+                if !fresh.is_empty() {
+                    keys.by_id = fresh;
+                }
+                Ok(keys.by_id.get(kid).cloned())
+            }
+            Err(error) => {
+                // As of its end: whoever waited for it meanwhile does not begin another one.
+                keys.failed = now.checked_add(began.elapsed());
+                Err(error)
+            }
         }
-        Ok(keys.by_id.get(kid).cloned())
     }
 }
 
+async fn fetch(http: &HttpClient, url: &Url) -> Result<HashMap<String, Arc<DecodingKey>>, OAuthError> {
+    let answer = http.send(Request::get(url.clone())).await?;
+    if answer.status.as_u16() != 200 {
+        return Err(OAuthError::of(&answer));
+    }
+    Ok(read(&answer.body)?)
+}
+
 /// The usable keys of a set: RSA, long enough, for signatures; of two with the same id the first. Whatever else is in the
-/// set does not spoil it.
-fn read(body: &[u8]) -> HashMap<String, Arc<DecodingKey>> {
-    #[derive(Default, Deserialize)]
+/// set does not spoil it; but what is no set, or an empty one, is the answer of a server that has a bad day.
+fn read(body: &[u8]) -> Result<HashMap<String, Arc<DecodingKey>>, AnswerFault> {
+    #[derive(Deserialize)]
     struct Set {
         keys: Vec<serde_json::Value>,
     }
-    let set: Set = serde_json::from_slice(body).unwrap_or_default();
+    let set = serde_json::from_slice::<Set>(body).ok().filter(|set| !set.keys.is_empty());
+    let set = set.ok_or(AnswerFault::Malformed)?;
     let mut keys = HashMap::new();
     for jwk in set.keys.into_iter().take(64) {
         let Ok(jwk) = serde_json::from_value::<Jwk>(jwk) else { continue };
@@ -103,5 +134,5 @@ fn read(body: &[u8]) -> HashMap<String, Arc<DecodingKey>> {
             keys.insert(kid.clone(), Arc::new(key));
         }
     }
-    keys
+    Ok(keys)
 }

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use futures_util::FutureExt as _;
@@ -38,9 +38,11 @@ struct State {
     logins: HashMap<LoginKey, LoginRecord>,
     /// Logins that were ended, and until when that is remembered.
     ended: HashMap<LoginKey, SystemTime>,
-    once: HashMap<OnceKey, SystemTime>,
-    once_by_age: BTreeMap<(SystemTime, OnceKey), ()>,
-    leases: HashMap<GrantKey, (LeaseHolder, SystemTime)>,
+    /// These and leases end by monotonic time: they are as old as this process, and no change of the wall clock may
+    /// lengthen them.
+    once: HashMap<OnceKey, Instant>,
+    once_by_age: BTreeMap<(Instant, OnceKey), ()>,
+    leases: HashMap<GrantKey, (LeaseHolder, Instant)>,
     changes: u32,
 }
 
@@ -81,7 +83,10 @@ impl MemoryStore {
         run: impl FnOnce(&mut State, SystemTime) -> Result<T, StoreError>,
     ) -> StoreFuture<'_, T> {
         let now = self.clock.now();
-        let result = run(&mut self.lock(), now);
+        let mut state = self.lock();
+        state.sweep(now, self.clock.instant());
+        let result = run(&mut state, now);
+        drop(state);
         std::future::ready(result).boxed()
     }
 }
@@ -117,8 +122,7 @@ impl State {
     }
 
     /// Removes what has expired, once in a while.
-    fn sweep(&mut self, now: SystemTime) {
-        self.changes += 1;
+    fn sweep(&mut self, now: SystemTime, instant: Instant) {
         if self.changes < SWEEP_EVERY {
             return;
         }
@@ -127,9 +131,9 @@ impl State {
             self.logins.iter().filter(|(_, login)| login.expires_at <= now).map(|(key, _)| *key).collect();
         expired.iter().for_each(|key| self.remove_login(key));
         self.grants.retain(|_, granted| granted.record.expires_at > now);
-        self.leases.retain(|_, (_, until)| *until > now);
+        self.leases.retain(|_, (_, until)| *until > instant);
         self.ended.retain(|_, until| *until > now);
-        while self.once_by_age.first_key_value().is_some_and(|((until, _), ())| *until <= now) {
+        while self.once_by_age.first_key_value().is_some_and(|((until, _), ())| *until <= instant) {
             self.forget_oldest_once();
         }
     }
@@ -160,7 +164,7 @@ impl Store for MemoryStore {
             if state.login(&key, now).is_some() || state.ended.get(&key).is_some_and(|until| *until > now) {
                 return Err(StoreError::Exists);
             }
-            state.sweep(now);
+            state.changes += 1;
             state.remove_login(&key);
             let replaced = state.put(grant, now);
             if let Some(granted) = state.grants.get_mut(&login.grant) {
@@ -202,7 +206,7 @@ impl Store for MemoryStore {
 
     fn end_login(&self, key: LoginKey) -> StoreFuture<'_, EndedLogin> {
         self.with(|state, now| {
-            state.sweep(now);
+            state.changes += 1;
             state.ended.insert(key, now.checked_add(TOMBSTONE).unwrap_or(now));
             let Some(login) = state.login(&key, now).cloned() else {
                 state.remove_login(&key);
@@ -224,7 +228,7 @@ impl Store for MemoryStore {
 
     fn put_grant(&self, grant: GrantRecord) -> StoreFuture<'_, Option<GrantRecord>> {
         self.with(|state, now| {
-            state.sweep(now);
+            state.changes += 1;
             Ok(state.put(grant, now))
         })
     }
@@ -282,8 +286,9 @@ impl Store for MemoryStore {
     }
 
     fn consume(&self, once: OnceKey, lifetime: Duration) -> StoreFuture<'_, bool> {
-        self.with(|state, now| {
-            state.sweep(now);
+        let now = self.clock.instant();
+        self.with(move |state, _| {
+            state.changes += 1;
             let until = now.checked_add(lifetime).unwrap_or(now);
             if state.once.get(&once).is_some_and(|used_until| *used_until > now) {
                 return Ok(false);
@@ -300,8 +305,9 @@ impl Store for MemoryStore {
     }
 
     fn acquire_lease(&self, key: GrantKey, holder: LeaseHolder, lifetime: Duration) -> StoreFuture<'_, bool> {
-        self.with(|state, now| {
-            state.sweep(now);
+        let now = self.clock.instant();
+        self.with(move |state, _| {
+            state.changes += 1;
             if state.leases.get(&key).is_some_and(|(other, until)| *other != holder && *until > now) {
                 return Ok(false);
             }
@@ -317,5 +323,46 @@ impl Store for MemoryStore {
             }
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use super::*;
+    use crate::{Secret, grant::AppKey};
+
+    /// A wall clock that is set back an hour makes neither a lease nor a one-time value last an hour longer, nor forward
+    /// one end early.
+    #[tokio::test]
+    async fn leases_and_one_time_values_do_not_follow_the_wall_clock() {
+        const SHORT: Duration = Duration::from_millis(50);
+        let back = Arc::new(AtomicBool::new(false));
+        let is_back = Arc::clone(&back);
+        let store = MemoryStore::with_clock(Clock::manual(move || match is_back.load(Ordering::SeqCst) {
+            true => SystemTime::now() - Duration::from_secs(3_600),
+            false => SystemTime::now(),
+        }));
+        let key = GrantKey::new(
+            AppKey::of_client_id("app"),
+            "00D000000000001EAA".parse().unwrap(),
+            "005000000000001AAA".parse().unwrap(),
+        );
+        let once = OnceKey::of(&Secret::new("state"));
+        assert!(store.acquire_lease(key, LeaseHolder(1), SHORT).await.unwrap());
+        assert!(store.consume(once, SHORT).await.unwrap());
+        back.store(true, Ordering::SeqCst);
+        assert!(!store.acquire_lease(key, LeaseHolder(2), SHORT).await.unwrap());
+        assert!(!store.consume(once, SHORT).await.unwrap());
+        tokio::time::sleep(SHORT * 2).await;
+        assert!(store.acquire_lease(key, LeaseHolder(2), SHORT * 100).await.unwrap());
+        assert!(store.consume(once, SHORT * 100).await.unwrap());
+        back.store(false, Ordering::SeqCst);
+        assert!(!store.acquire_lease(key, LeaseHolder(3), SHORT).await.unwrap());
+        assert!(!store.consume(once, SHORT).await.unwrap());
     }
 }

@@ -14,8 +14,8 @@ use crate::{
     config::{Config, ConfigError, Problem, Routes, SessionMode, Settings},
     events::{Event, Events},
     grant::{
-        AppKey, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo, Profile,
-        keep_alive,
+        AppKey, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo, NewLogin,
+        Profile, keep_alive,
     },
     http::{HttpClient, HttpError, Outbound},
     oauth::{LoginHost, OAuthApp, OAuthClient, ServiceUser, TokenSet},
@@ -190,9 +190,19 @@ impl Salesforce {
     /// tokens revoked at Salesforce afterwards. Gives how many grants there were.
     ///
     /// # Errors
-    /// The store is down; what was ended until then stays ended.
+    /// The store is down; what was ended until then stays ended, and the grant that it failed at is tried again in the
+    /// background.
     pub async fn revoke(&self, of: Subject) -> Result<usize> {
         Ok(self.engine().end_all(of).await?)
+    }
+
+    /// Ends one login, as its own logout would; the others of the same person stay. When it was the last one, the tokens are
+    /// revoked at Salesforce afterwards. One that has ended already is no error.
+    ///
+    /// # Errors
+    /// The store is down. It is tried again in the background.
+    pub async fn end_login(&self, login: &LoginInfo) -> Result<()> {
+        Ok(self.engine().end_login(login.key).await?)
     }
 
     /// Whether a browser sent this request from a page of another origin than this app: by `Origin`, else by
@@ -237,19 +247,22 @@ impl Salesforce {
     }
 
     /// Trades a code and records the login. Runs where no request owns it: a browser that goes away in the middle must
-    /// not leave a code spent and its tokens lost.
+    /// not leave a code spent and its tokens lost. Nor a login that nobody has: one that is not kept ends.
     pub(crate) async fn finish_login(
         &self,
         host: LoginHost,
         code: Secret,
         verifier: Secret,
         nonce: Option<Secret>,
-    ) -> std::result::Result<Secret, LogInError> {
+    ) -> std::result::Result<NewLogin, LogInError> {
         let engine = Arc::clone(&self.inner.engine);
         let redirect_uri = self.inner.settings.redirect_uri.clone();
         self.inner
             .background
-            .run(async move { engine.exchange(&host, &redirect_uri, &code, &verifier, nonce.as_ref()).await })
+            .run(async move {
+                let id = engine.exchange(&host, &redirect_uri, &code, &verifier, nonce.as_ref()).await?;
+                Ok(NewLogin::new(id, engine))
+            })
             .await?
     }
 }

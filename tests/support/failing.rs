@@ -28,6 +28,8 @@ pub enum Mode {
     FailsToReplace,
     /// Every call takes effect, and fails.
     LosesAnswers,
+    /// What ends logins and grants takes effect, and fails; all else works.
+    LosesEnds,
 }
 
 /// Shared by all its clones.
@@ -47,13 +49,31 @@ impl FailingStore {
         &self.inner
     }
 
+    fn mode(&self) -> Mode {
+        *self.mode.lock().unwrap()
+    }
+
+    /// As [`guard`](Self::guard), for what ends something.
+    fn guard_end<'a, T: Send + 'a>(
+        &'a self,
+        call: impl FnOnce() -> StoreFuture<'a, T>,
+    ) -> StoreFuture<'a, T> {
+        if self.mode() != Mode::LosesEnds {
+            return self.guard(false, call);
+        }
+        let call = call();
+        Box::pin(async move {
+            call.await?;
+            failed().await
+        })
+    }
+
     fn guard<'a, T: Send + 'a>(
         &'a self,
         replaces: bool,
         call: impl FnOnce() -> StoreFuture<'a, T>,
     ) -> StoreFuture<'a, T> {
-        let mode = *self.mode.lock().unwrap();
-        match mode {
+        match self.mode() {
             Mode::Hangs => Box::pin(std::future::pending()),
             Mode::Slow(delay) => {
                 let call = call();
@@ -71,7 +91,7 @@ impl FailingStore {
                     failed().await
                 })
             }
-            Mode::Works | Mode::FailsToReplace => call(),
+            Mode::Works | Mode::FailsToReplace | Mode::LosesEnds => call(),
         }
     }
 }
@@ -104,7 +124,7 @@ impl Store for FailingStore {
     }
 
     fn end_login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, EndedLogin> {
-        self.guard(false, move || self.inner.end_login(key))
+        self.guard_end(move || self.inner.end_login(key))
     }
 
     fn put_grant<'a>(&'a self, grant: GrantRecord) -> StoreFuture<'a, Option<GrantRecord>> {
@@ -124,7 +144,7 @@ impl Store for FailingStore {
         key: GrantKey,
         expected: Option<Version>,
     ) -> StoreFuture<'a, Option<GrantRecord>> {
-        self.guard(false, move || self.inner.end_grant(key, expected))
+        self.guard_end(move || self.inner.end_grant(key, expected))
     }
 
     fn logins<'a>(&'a self, of: Subject) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>> {

@@ -399,8 +399,10 @@ async fn a_hundred_unknown_keys_cost_one_fetch() {
     assert_eq!(org.server.seen()[0].line, "GET /id/keys");
 }
 
+/// A fetch that fails says nothing about a key: it is repeated once, keeps the old keys, and is an error of its own for two
+/// seconds. Only keys that were got without the one looked for make it unknown.
 #[tokio::test]
-async fn a_fetch_that_fails_keeps_the_old_keys_and_waits_like_any_other() {
+async fn a_fetch_that_fails_is_no_answer_about_a_key() {
     let failures: [fn() -> Reply; 5] = [
         || Reply::json(503, "{}"),
         || Reply::json(200, "<html>"),
@@ -421,17 +423,22 @@ async fn a_fetch_that_fails_keeps_the_old_keys_and_waits_like_any_other() {
         let (host, start) = (host(&org.server), Instant::now());
         let find = async |kid: &'static str, after: u64| {
             let now = start + Duration::from_secs(after);
-            org.client.keys().find(org.client.http(), &host, kid, now).await.ok().flatten().is_some()
+            org.client.keys().find(org.client.http(), &host, kid, now).await.map(|key| key.is_some())
         };
-        assert!(find("210", 0).await);
+        assert!(find("210", 0).await.unwrap());
         *good.lock().unwrap() = false;
-        assert!(!find("211", 59).await);
+        assert!(!find("211", 59).await.unwrap());
         assert_eq!(org.fetches(), 1, "still cooling down");
-        assert!(!find("211", 60).await);
-        assert_eq!(org.fetches(), 2);
-        assert!(!find("211", 119).await);
-        assert_eq!(org.fetches(), 2, "a failure starts the wait too");
-        assert!(find("210", 119).await, "the old keys stay");
+        assert!(find("211", 60).await.is_err());
+        assert_eq!(org.fetches(), 3, "a failure is tried once more");
+        assert!(find("211", 61).await.unwrap_err().is_transient());
+        assert_eq!(org.fetches(), 3, "a failure starts a short wait");
+        assert!(find("210", 61).await.unwrap(), "the old keys stay");
+        *good.lock().unwrap() = true;
+        assert!(!find("211", 70).await.unwrap());
+        assert_eq!(org.fetches(), 4);
+        assert!(!find("211", 120).await.unwrap());
+        assert_eq!(org.fetches(), 4, "a key that is not there starts the long one");
     }
 }
 

@@ -98,8 +98,8 @@ async fn exchange(
         .salesforce()
         .finish_login(host.clone(), Secret::new(code), attempt.verifier.clone(), attempt.nonce.clone())
         .await;
-    let id = match logged_in {
-        Ok(id) => id,
+    let login = match logged_in {
+        Ok(login) => login,
         Err(LogInError::OAuth(error)) => return Ok(token_refused(worker, &error, try_again())),
         Err(LogInError::Identity(problem)) => {
             tracing::error!(error = %problem, "a login was refused: what Salesforce answered does not hold together");
@@ -110,9 +110,11 @@ async fn exchange(
     };
 
     let session = request.get_session();
-    if session::set_login_id(&session, &id, worker.member()).is_err() {
+    let taken = login.id().is_some_and(|id| session::set_login_id(&session, id, worker.member()).is_ok());
+    if !taken {
         return Err(Error::internal("the session did not take the login id"));
     }
+    login.keep();
     if let Some(old) = old {
         // The session's former login ends with its session id, whoever it was.
         worker.engine().log_out_later(old);
@@ -175,7 +177,7 @@ fn token_refused(worker: &Worker, error: &OAuthError, try_again: Option<String>)
     if let Some(code) = error.refusal() {
         return refused(worker, explain(code), try_again);
     }
-    tracing::error!(%error, "a login could not be finished: the token endpoint did not answer as it should");
+    tracing::error!(%error, "a login could not be finished: Salesforce did not answer as it should");
     let status = if error.is_transient() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_GATEWAY };
     let refusal = Refusal {
         status,
