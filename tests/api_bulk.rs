@@ -67,7 +67,7 @@ async fn refused_records_come_back_with_their_reasons() {
     let ids = all(jobs[0].successful::<Account>()).await.unwrap().into_iter().map(|row| row.id);
     let deleted = sf.bulk("Account").delete(stream::iter(ids.collect::<Vec<_>>())).await.unwrap();
     assert_eq!((deleted[0].info().records_processed, deleted[0].info().records_failed), (2, 0));
-    let again = sf.ingest_job(&deleted[0].info().id).unwrap();
+    let again = sf.ingest_job(deleted[0].info().id).unwrap();
     assert!(all(again.failed::<serde_json::Value>()).await.unwrap().is_empty());
     assert!(sf.ingest_job("../x").is_err());
 }
@@ -196,7 +196,7 @@ async fn a_job_can_be_waited_for_later() {
     let sf = world.connection().await;
     let jobs = sf.bulk("Account").without_waiting().insert(stream::iter([account("Later")])).await.unwrap();
     assert!(!jobs[0].info().state.is_final());
-    let mut again = sf.ingest_job(&jobs[0].info().id).unwrap();
+    let mut again = sf.ingest_job(jobs[0].info().id).unwrap();
     let early = again.wait(Duration::from_millis(600)).await.unwrap_err();
     assert!(matches!(&early, Error::JobUnfinished { id, .. } if *id == jobs[0].info().id), "{early:?}");
     let ended = again.wait(Duration::MAX).await.expect("for as long as it takes");
@@ -212,11 +212,11 @@ async fn a_job_can_be_waited_for_later() {
     let error = job.wait(Duration::from_secs(5)).await.unwrap_err();
     assert!(matches!(error, Error::JobFailed { state: JobState::Aborted, .. }), "{error:?}");
     let job = sf.query::<Account>("SELECT Name, Phone FROM Account").start_bulk().await.unwrap();
-    let mut job = sf.query_job(&job.info().id).unwrap();
+    let mut job = sf.query_job(job.info().id).unwrap();
     job.wait(Duration::from_secs(20)).await.unwrap();
     assert_eq!(all(job.rows::<Account>()).await.unwrap().len() as u64, job.info().records_processed);
     assert!(sf.query_job("../x").is_err());
-    let gone = sf.query_job(&job.info().id).unwrap();
+    let gone = sf.query_job(job.info().id).unwrap();
     job.delete().await.unwrap();
     assert_eq!(all(gone.rows::<Account>()).await.unwrap_err().status(), Some(404));
 }
