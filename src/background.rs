@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Span;
 
 /// How long the end of the program waits for work that is still running: a little longer than a refresh may take.
-const LAST_WAIT: Duration = Duration::from_secs(18);
+const LAST_WAIT: Duration = Duration::from_secs(22);
 
 /// Owns the thread. Dropping it waits, within bounds, for what is still running.
 pub(crate) struct Background {

@@ -196,7 +196,23 @@ async fn the_admin_page_shows_logins_and_ends_them() {
     assert_eq!(second.visit(&example.url("/whoami")).await.status, 200);
     let page = browser.visit(&example.url("/admin/")).await;
     assert!(page.body.contains(" of 15000</strong>"), "API use: {page:?}");
-    assert_eq!(page.body.matches("s ago</td><td>").count(), 2, "two browsers: {page:?}");
+    assert_eq!(page.body.matches("/end\"").count(), 2, "two browsers: {page:?}");
+    let third = Client::new();
+    third.visit(&example.url("/whoami")).await;
+    let page = browser.visit(&example.url("/admin/")).await;
+    let ends: Vec<_> =
+        page.body.split("action=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let ends: Vec<_> = ends.into_iter().filter(|path| path.ends_with("/end")).collect();
+    assert_eq!(ends.len(), 3);
+    let ended = browser.submit(&example.url(ends[0]), &example.url(""), &[]).await;
+    assert_eq!(ended.status, 303, "{ended:?}");
+    let mut over = 0;
+    for browser in [&browser, &second, &third] {
+        over += usize::from(browser.fetch(&example.url("/whoami")).await.status == 401);
+    }
+    assert_eq!(over, 1, "one login ended, and only that");
+    // Whoever it was logs in again.
+    browser.visit(&example.url("/whoami")).await;
     let revoked = browser.submit(&example.url("/admin/revoke"), &example.url(""), &[]).await;
     assert_eq!(revoked.status, 303, "{revoked:?}");
     for browser in [&browser, &second] {

@@ -74,7 +74,7 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     }
 
     /// The rows as CSV for people who open it in a spreadsheet: a text that such a program would take for a formula, because
-    /// it begins with `=`, `+`, `-`, `@`, a tab or a line break, has a `'` before it. Numbers stay numbers.
+    /// it begins with `=`, `+`, `-`, `@`, a tab or a line break, has a `'` before it. Numbers, those of telephones too, stay as they are.
     pub fn into_csv_for_spreadsheets(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
         self.table(true)
     }
@@ -83,7 +83,7 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
         let mut first = true;
         self.ready_chunks(ROWS).flat_map(move |rows| {
             let head = std::mem::take(&mut first);
-            let mut writer = csv::WriterBuilder::new().has_headers(head).from_writer(Vec::new());
+            let mut writer = csv_writer().has_headers(head).from_writer(Vec::new());
             let mut error = None;
             for row in rows {
                 let row = row.and_then(|row| writer.serialize(row).map_err(|_| InvalidRequest::Csv.into()));
@@ -113,20 +113,34 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     }
 }
 
+/// Lines end as RFC 4180, section 2, has it.
+fn csv_writer() -> csv::WriterBuilder {
+    let mut writer = csv::WriterBuilder::new();
+    writer.terminator(csv::Terminator::CRLF);
+    writer
+}
+
+/// Numbers, those of telephones too: a formula without a letter calls nothing.
+fn is_number(cell: &[u8]) -> bool {
+    let is_scientific = || std::str::from_utf8(cell).is_ok_and(|cell| cell.parse::<f64>().is_ok());
+    cell.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b' ' | b'(' | b')'))
+        || is_scientific()
+}
+
 /// Takes formulas out of a table. Source: OWASP, "CSV Injection".
 fn guard(table: &[u8]) -> Result<Vec<u8>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(table);
-    let mut writer = csv::Writer::from_writer(Vec::with_capacity(table.len() + 64));
+    let mut writer = csv_writer().from_writer(Vec::with_capacity(table.len() + 64));
     for row in reader.byte_records() {
         let row = row.map_err(|_| InvalidRequest::Csv)?;
         for cell in &row {
-            let is_text = || std::str::from_utf8(cell).is_ok_and(|cell| cell.parse::<f64>().is_err());
-            let written = match cell.first() {
-                Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n') if is_text() => {
-                    writer.write_field([b"'", cell].concat())
-                }
-                _ => writer.write_field(cell),
+            let is_formula = match cell.first() {
+                Some(b'=' | b'@' | b'\t' | b'\r' | b'\n') => true,
+                Some(b'+' | b'-') => !is_number(cell),
+                _ => false,
             };
+            let written =
+                if is_formula { writer.write_field([b"'", cell].concat()) } else { writer.write_field(cell) };
             written.map_err(|_| InvalidRequest::Csv)?;
         }
         writer.write_record(None::<&[u8]>).map_err(|_| InvalidRequest::Csv)?;
@@ -169,6 +183,9 @@ mod tests {
     fn no_cell_is_a_formula() {
         let table = "a,b\n=1+1,-5\n\"+1 (555) 0100\",@x\n\"=HYPERLINK(\"\"x\"\",1)\",1e9\n-1.5e3,\n";
         let guarded = String::from_utf8(guard(table.as_bytes()).unwrap()).unwrap();
-        assert_eq!(guarded, "a,b\n'=1+1,-5\n'+1 (555) 0100,'@x\n\"'=HYPERLINK(\"\"x\"\",1)\",1e9\n-1.5e3,\n");
+        assert_eq!(
+            guarded,
+            "a,b\r\n'=1+1,-5\r\n+1 (555) 0100,'@x\r\n\"'=HYPERLINK(\"\"x\"\",1)\",1e9\r\n-1.5e3,\r\n"
+        );
     }
 }

@@ -28,8 +28,9 @@ use crate::{
 };
 
 /// No token call begins later than so long after its refresh. Once begun it has its own time (`SHORT_DEADLINE`) and is
-/// heard to the end, whoever still waits: an answer that is not waited for is a token that is spent for nothing.
-const BEGINS_WITHIN: Duration = Duration::from_secs(5);
+/// heard to the end, whoever still waits: an answer that is not waited for is a token that is spent for nothing. Long enough
+/// to take over from a process that was killed: a lease and the grace of a note.
+const BEGINS_WITHIN: Duration = Duration::from_secs(9);
 /// How long a refresh looks whether another process comes to an end with the same.
 const WATCHES: Duration = Duration::from_secs(10);
 /// How long a lease lasts unless it is renewed. Renewed three times as often.

@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Records, Result};
 
-const CSV: &str = "text/csv; charset=utf-8; header=present";
+const CSV: &str = "text/csv; charset=utf-8";
 
 /// How rows are written into an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

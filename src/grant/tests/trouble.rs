@@ -20,7 +20,7 @@ async fn a_storm_of_refreshes_spends_no_token_for_nothing() {
         join_all(renewed).await
     };
     fleet.org.expire_access_tokens();
-    // One at a time, and the fifth would begin when whoever waits is about to give up.
+    // One at a time: the fifth begins just in time and is answered when ten seconds are over, a sixth would not be.
     let others = engine.token_calls.acquire_many(15).await.unwrap();
     let slow = fleet.org.faults().refresh(Rule::from(Fault::Slow).delay_after(Duration::from_millis(2_100)));
     let started = std::time::Instant::now();
@@ -34,7 +34,7 @@ async fn a_storm_of_refreshes_spends_no_token_for_nothing() {
         renewed.iter().filter(|renewed| renewed.is_ok()).count() as u64,
         "heard to the end"
     );
-    assert!((1..=4).contains(&slow.hits()), "{}", slow.hits());
+    assert!((1..=5).contains(&slow.hits()), "{}", slow.hits());
     slow.remove();
     drop(others);
     tokio::time::sleep(Duration::from_millis(2_500)).await;
