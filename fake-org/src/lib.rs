@@ -49,7 +49,3 @@ pub use data::schema::declare::{FieldSpec, ObjectSpec};
 pub use fault::{Fault, FaultHandle, Faults, RawBytes, Route, Rule};
 pub use log::{Host, Request};
 pub use org::{FakeOrg, Tokens};
-
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
