@@ -296,6 +296,15 @@ impl<T: DeserializeOwned> Query<T> {
     /// How Salesforce would run the query: plans with their costs, the cheapest first. Costs one call, and reads nothing.
     /// Source: REST API Developer Guide, "Query Performance Feedback".
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let plans = sf.query::<()>("SELECT Id FROM Account WHERE Name = :name").bind("name", "Acme").explain().await?;
+    /// println!("the cheapest costs {}", plans["plans"][0]["relativeCost"]);
+    /// # assert!(plans["plans"][0]["relativeCost"].is_number());
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`page`](Self::page).
     pub async fn explain(self) -> Result<serde_json::Value> {
