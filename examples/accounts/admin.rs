@@ -4,7 +4,10 @@
 use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser, store::Subject};
 use actix_web::{HttpRequest, HttpResponse, Responder, post, routes, web};
 
-use crate::{form, html};
+use crate::{
+    form,
+    html::{self, Who},
+};
 
 pub(crate) fn configure(scope: &mut web::ServiceConfig) {
     scope.service(overview).service(end_logins).service(end_login);
@@ -46,7 +49,7 @@ async fn overview(
         html::escape(&usage),
         html::escape(&refreshed)
     );
-    Ok(html::page("Admin", user.username.as_deref(), &body))
+    Ok(html::page("Admin", Who::of(&user), &body))
 }
 
 #[post("/revoke")]

@@ -1,5 +1,6 @@
 //! A page's frame, and escaping. An app of your own would use its template engine.
 
+use actix_salesforce::SalesforceUser;
 use actix_web::{HttpResponse, http::header};
 
 const STYLE: &str = include_str!("style.css");
@@ -13,17 +14,32 @@ pub(crate) fn escape(text: &str) -> String {
         .replace('\'', "&#39;")
 }
 
-/// A whole page. `body` is HTML; `who` is the name in the corner, `None` for a stranger.
-pub(crate) fn page(title: &str, who: Option<&str>, body: &str) -> HttpResponse {
+/// Whose page it is, for the corner.
+pub(crate) enum Who<'a> {
+    Person(&'a str),
+    Nobody,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl<'a> Who<'a> {
+    pub(crate) fn of(user: &'a SalesforceUser) -> Self {
+        Self::Person(user.username.as_deref().unwrap_or("someone"))
+    }
+}
+
+/// A whole page. `body` is HTML.
+pub(crate) fn page(title: &str, who: Who<'_>, body: &str) -> HttpResponse {
     let title = escape(title);
     let corner = match who {
-        Some(name) => format!(
+        Who::Person(name) => format!(
             "<span class=\"who\">{}</span>\
              <form method=\"post\" action=\"/auth/salesforce/logout\"><button class=\"quiet\" id=\"logout\">Log out</button></form>",
             escape(name)
         ),
-        None => "<a class=\"button\" id=\"login\" href=\"/auth/salesforce/login?return_to=/accounts\">Log in with Salesforce</a>"
+        Who::Nobody => "<a class=\"button\" id=\"login\" href=\"/auth/salesforce/login?return_to=/accounts\">Log in with Salesforce</a>"
             .to_owned(),
+        Who::Unknown => String::new(),
     };
     let instance = std::env::var("INSTANCE")
         .map_or_else(|_| String::new(), |name| format!("<footer class=\"soft\">{}</footer>", escape(&name)));

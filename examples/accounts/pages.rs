@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     form::{self, Fields},
-    html::{self, escape},
+    html::{self, Who, escape},
 };
 
 #[derive(Deserialize, Serialize)]
@@ -27,17 +27,32 @@ struct Account {
     industry: Option<String>,
 }
 
-/// Public: who is logged in, or a button to log in.
+const ABOUT: &str = "<p>See and change the accounts of your own Salesforce org. This app sees what you may see there, and nothing else.</p>";
+
+/// Public: who is logged in, or a button to log in. It is there for everybody also while the store is not: then the page
+/// says that it cannot tell who is logged in.
 pub(crate) async fn home(
-    sf: MaybeSalesforceConn,
+    sf: actix_salesforce::Result<MaybeSalesforceConn>,
     request: HttpRequest,
 ) -> actix_salesforce::Result<impl Responder> {
-    let Some(_) = sf.into_inner() else {
-        let text = "<div class=\"card\"><p>See and change the accounts of your own Salesforce org. This app sees what you may see there, \
-                    and nothing else.</p>\
-                    <p><a class=\"button\" href=\"/auth/salesforce/login?return_to=/accounts\">Log in with Salesforce</a></p></div>";
-        return Ok(html::page("Welcome", None, text));
+    let is_anybody = match sf {
+        Ok(sf) => sf.is_some(),
+        Err(error) if error.is_transient() => {
+            let text = format!(
+                "<div class=\"card\">{ABOUT}<p class=\"soft\">Just now it cannot be told who is logged in. Nobody is logged out \
+                 by that: load this page again in a moment.</p></div>"
+            );
+            return Ok(html::page("Welcome", Who::Unknown, &text));
+        }
+        Err(error) => return Err(error),
     };
+    if !is_anybody {
+        let text = format!(
+            "<div class=\"card\">{ABOUT}<p><a class=\"button\" href=\"/auth/salesforce/login?return_to=/accounts\">Log in with \
+             Salesforce</a></p></div>"
+        );
+        return Ok(html::page("Welcome", Who::Nobody, &text));
+    }
     let user = SalesforceUser::extract(&request).await?;
     let name = user.display_name.as_deref().or(user.username.as_deref()).unwrap_or("someone");
     let text = format!(
@@ -46,7 +61,7 @@ pub(crate) async fn home(
         escape(name),
         escape(&user.instance_url)
     );
-    Ok(html::page("Welcome", user.username.as_deref(), &text))
+    Ok(html::page("Welcome", Who::of(&user), &text))
 }
 
 #[derive(Serialize)]
@@ -122,7 +137,7 @@ pub(crate) async fn list(
          <label>Phone<input name=\"Phone\"></label><button id=\"create\">Create account</button></form>",
         escape(&name)
     );
-    Ok(html::page("Accounts", user.username.as_deref(), &body))
+    Ok(html::page("Accounts", Who::of(&user), &body))
 }
 
 /// One account.
@@ -153,7 +168,7 @@ pub(crate) async fn show(
         input("Industry", account.industry.as_deref()),
         id = account.id,
     );
-    Ok(html::page(&account.name, user.username.as_deref(), &body))
+    Ok(html::page(&account.name, Who::of(&user), &body))
 }
 
 pub(crate) async fn create(
@@ -202,8 +217,11 @@ pub(crate) async fn nothing(request: HttpRequest) -> HttpResponse {
     if !wants_html(&request) {
         return HttpResponse::NotFound().json(serde_json::json!({ "error": "not_found" }));
     }
-    let mut page =
-        html::page("Not found", None, "<div class=\"card\"><p>There is no page at this address.</p></div>");
+    let mut page = html::page(
+        "Not found",
+        Who::Nobody,
+        "<div class=\"card\"><p>There is no page at this address.</p></div>",
+    );
     *page.status_mut() = StatusCode::NOT_FOUND;
     page
 }

@@ -69,6 +69,23 @@ impl FromRequest for SalesforceConn {
 /// # Errors
 /// An outage is an error here too, with 503: it must not look like "nobody is logged in". (`Option<SalesforceConn>`, which
 /// actix makes of every extractor, is `None` in both cases: use this one instead.)
+///
+/// A page that is to be there during an outage too asks for the `Result`, and says what it does not know:
+///
+/// ```
+/// use actix_salesforce::{MaybeSalesforceConn, Result};
+/// use actix_web::{get, Responder};
+///
+/// #[get("/")]
+/// async fn home(sf: Result<MaybeSalesforceConn>) -> Result<impl Responder> {
+///     Ok(match sf {
+///         Ok(sf) if sf.is_some() => "Welcome back.",
+///         Ok(_) => "Welcome. You can log in.",
+///         Err(error) if error.is_transient() => "Welcome. Who is logged in cannot be told just now.",
+///         Err(error) => return Err(error),
+///     })
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct MaybeSalesforceConn(Option<Connection>);
 
@@ -95,11 +112,12 @@ impl FromRequest for MaybeSalesforceConn {
         let request = request.clone();
         async move {
             let worker = Worker::of(&request)?;
-            let grant = context::login(&worker, &request).await?;
-            if grant.is_some() {
+            let grant = context::login(&worker, &request).await;
+            // What a page says of an outage is for this browser and this moment too.
+            if !matches!(grant, Ok(None)) {
                 Protected::mark(&request);
             }
-            Ok(Self(grant.map(|grant| worker.connection(grant))))
+            Ok(Self(grant?.map(|grant| worker.connection(grant))))
         }
         .boxed_local()
     }
