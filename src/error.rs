@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 #[cfg(feature = "bulk")]
-use crate::JobState;
+use crate::bulk::JobState;
 use crate::{
     InvalidId, SalesforceId,
     api::{ApiUsage, BindError, Duplicates, InvalidName, InvalidPath, InvalidRevision, soql::InvalidDate},

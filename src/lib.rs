@@ -43,7 +43,8 @@
 //!   [`MaybeSalesforceConn`] is for pages that are for everybody. A page navigation is sent to log in and comes back,
 //!   everything else gets 401; an outage gets 503 and logs nobody out.
 //! * **Use**: a [`Connection`] queries with bound values ([`soql`]) or for what a struct reads ([`SObject`]), reads and
-//!   writes records ([`SObjectHandle`]) and sends any other request ([`RawRequest`]). It is `Clone + Send + Sync` and
+//!   writes records ([`SObjectHandle`]), many calls in one ([`composite`]) or millions of records ([`bulk`]), describes objects
+//!   ([`mod@describe`]) and sends any other request ([`RawRequest`]). It is `Clone + Send + Sync` and
 //!   knows its tokens by reference: hand it to a background task, or get one there with [`Salesforce::connection_for`].
 //! * **Errors**: `?` is enough; an [`Error`] becomes a response with the right status that tells no secret. The log tells
 //!   the rest.
@@ -98,21 +99,17 @@ pub mod store;
 mod web;
 
 #[cfg(feature = "bulk")]
-pub use self::api::{
-    Bulk, BulkRecords, ColumnDelimiter, IngestError, IngestJob, JobInfo, JobState, Loaded, QueryJob, Refused,
-};
+pub use self::api::bulk;
 #[cfg(feature = "test-util")]
 pub use self::web::test;
 pub use self::{
     api::{
-        ApiUsage, ApiVersion, AssignmentRule, Base64, Batch, BatchAnswers, Batched, Blob, BlobUpload,
-        CallOptions, ChildRelationship, Composite, CompositeAnswers, Connection, Cursor, Deleted,
-        DeletedRecord, DuplicateRecord, DuplicateRules, Duplicates, FieldDescription, Graph, GraphAnswers,
-        Hit, InvalidApiVersion, InvalidCallOption, InvalidPath, InvalidRevision, Limit, ObjectDescription,
-        ObjectSummary, Page, PicklistValue, Query, RawRequest, RawResponse, RecordError, Records, Reference,
-        Referenced, Retry, Revision, SObject, SObjectHandle, SaveResult, SavedRecord, Search, SearchIn,
-        Select, Sosl, SplitQuery, Subrequest, ToRecordId, ToTarget, Tree, TreeError, TreeIds, TreeNode,
-        TreeRefusal, Updated, Upserted, VersionInfo, children, soql,
+        ApiUsage, ApiVersion, AssignmentRule, Base64, Blob, BlobUpload, CallOptions, Connection, Cursor,
+        Deleted, DeletedRecord, DuplicateRecord, DuplicateRules, Duplicates, Hit, InvalidApiVersion,
+        InvalidCallOption, InvalidPath, InvalidRevision, Limit, Page, Query, RawRequest, RawResponse,
+        RecordError, Records, Retry, Revision, SObject, SObjectHandle, SaveResult, SavedRecord, Search,
+        SearchIn, Select, Sosl, SplitQuery, ToRecordId, Updated, Upserted, VersionInfo, children, composite,
+        describe, soql,
     },
     config::{ApiConfig, Config, ConfigError, Problem, Routes, ServiceUserConfig, SessionMode},
     error::{Error, ErrorEntry, InvalidAnswer, InvalidRequest, Result},

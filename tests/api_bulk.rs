@@ -5,7 +5,10 @@ mod support;
 
 use std::time::Duration;
 
-use actix_salesforce::{BulkRecords, ColumnDelimiter, Error, HttpError, InvalidRequest, JobState};
+use actix_salesforce::{
+    Error, HttpError, InvalidRequest,
+    bulk::{BulkRecords, ColumnDelimiter, JobState},
+};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use salesforce_fake_org::{FakeOrg, Fault, Route};

@@ -6,7 +6,8 @@ mod support;
 use std::time::Duration;
 
 use actix_salesforce::{
-    Connection, Error, Graph, InvalidRequest, Page, SObject, SalesforceId, Subrequest, TreeError,
+    Connection, Error, InvalidRequest, Page, SObject, SalesforceId,
+    composite::{Graph, Subrequest, TreeError},
 };
 use salesforce_fake_org::{Fault, Route};
 use serde::Deserialize;

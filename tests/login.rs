@@ -1,34 +1,19 @@
-//! The login flow: one attempt, one browser, one use.
+//! The login flow: one attempt, one browser, one use.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, time::Instant};
 
 use actix_salesforce::store::Subject;
-use salesforce_fake_org::{FakeOrg, Fault, Route};
-use support::{ADA, Client, World, client::query, raw};
+use salesforce_fake_org::FakeOrg;
+use support::{ADA, CALLBACK, Client, LOGIN, World, client::query, raw};
 use url::Url;
-
-const LOGIN: &str = "/auth/salesforce/login";
-const CALLBACK: &str = "/auth/salesforce/callback";
-
-/// The callback URL that Salesforce sends this browser to, not opened yet.
-async fn callback_of(world: &World, browser: &Client) -> Url {
-    browser.visit_until(&world.url("/whoami"), CALLBACK).await
-}
 
 fn with(url: &Url, name: &str, value: &str) -> Url {
     let pairs: Vec<_> = url.query_pairs().into_owned().filter(|(key, _)| key != name).collect();
     let mut url = url.clone();
     url.query_pairs_mut().clear().extend_pairs(pairs).append_pair(name, value);
     url
-}
-
-async fn is_logged_in(world: &World, browser: &Client) -> bool {
-    browser.fetch(&world.url("/user")).await.status == 200
 }
 
 ///
@@ -99,20 +84,20 @@ async fn only_known_parameters_are_passed_on() {
 async fn a_callback_of_another_browser_logs_nobody_in() {
     let world = World::start().await;
     let attacker = Client::new();
-    let callback = callback_of(&world, &attacker).await;
+    let callback = world.callback_of(&attacker).await;
 
     let clean = Client::new();
     assert_eq!(clean.open(callback.as_str()).await.status, 400);
     let busy = Client::new();
     busy.open(&world.url(LOGIN)).await;
     assert_eq!(busy.open(callback.as_str()).await.status, 400);
-    assert!(!is_logged_in(&world, &clean).await && !is_logged_in(&world, &busy).await);
+    assert!(!world.is_logged_in(&clean).await && !world.is_logged_in(&busy).await);
     assert_eq!(world.exchanges(), 0);
 
     let victim = world.logged_in().await;
     let page = victim.open(callback.as_str()).await;
     assert_eq!((page.status, page.header("location")), (303, "/"), "who is in already goes home");
-    assert!(is_logged_in(&world, &victim).await, "and stays in");
+    assert!(world.is_logged_in(&victim).await, "and stays in");
     assert_eq!(world.exchanges(), 1);
 }
 
@@ -174,7 +159,7 @@ async fn a_malformed_callback_is_refused_and_harms_nothing() {
     }
     let post = browser.submit(good.as_str(), &world.app.url, &[("code", &code), ("state", &state)]).await;
     assert_eq!((post.status, post.header("allow")), (405, "GET"), "R-19: no other response mode");
-    assert!(is_logged_in(&world, &browser).await);
+    assert!(world.is_logged_in(&browser).await);
     let landed = browser.open(good.as_str()).await;
     assert_eq!(
         (landed.status, landed.header("location")),
@@ -188,13 +173,13 @@ async fn a_malformed_callback_is_refused_and_harms_nothing() {
 async fn unknown_callback_parameters_are_ignored() {
     let world = World::start().await;
     let browser = Client::new();
-    let mut callback = callback_of(&world, &browser).await;
+    let mut callback = world.callback_of(&browser).await;
     callback
         .query_pairs_mut()
         .append_pair("sfdc_community_url", "https://evil.example")
         .append_pair("x", "y");
     assert_eq!(browser.open(callback.as_str()).await.status, 303);
-    assert!(is_logged_in(&world, &browser).await);
+    assert!(world.is_logged_in(&browser).await);
 }
 
 /// an issuer, when named, must be the one that was asked.
@@ -202,11 +187,11 @@ async fn unknown_callback_parameters_are_ignored() {
 async fn an_answer_in_the_name_of_another_issuer_is_refused() {
     let world = World::start().await;
     let browser = Client::new();
-    let callback = callback_of(&world, &browser).await;
+    let callback = world.callback_of(&browser).await;
     assert_eq!(browser.open(with(&callback, "iss", "https://evil.example").as_str()).await.status, 400);
     assert_eq!(world.exchanges(), 0);
     assert_eq!(browser.open(callback.as_str()).await.status, 400, "the attempt is used up");
-    let again = callback_of(&world, &browser).await;
+    let again = world.callback_of(&browser).await;
     let iss = world.org.login_url().trim_end_matches('/').to_owned();
     assert_eq!(browser.open(with(&again, "iss", &iss).as_str()).await.status, 303);
 }
@@ -216,7 +201,7 @@ async fn an_answer_in_the_name_of_another_issuer_is_refused() {
 async fn a_callback_is_used_once() {
     let world = World::start().await;
     let browser = Client::new();
-    let callback = callback_of(&world, &browser).await;
+    let callback = world.callback_of(&browser).await;
     let keeps_cookies = browser.copy();
     assert_eq!(browser.open(callback.as_str()).await.status, 303);
     let back_button = browser.open(callback.as_str()).await;
@@ -227,10 +212,10 @@ async fn a_callback_is_used_once() {
     );
     assert_eq!(keeps_cookies.open(callback.as_str()).await.status, 400, "the cookie alone is not enough");
     assert_eq!(world.exchanges(), 1);
-    assert!(is_logged_in(&world, &browser).await);
+    assert!(world.is_logged_in(&browser).await);
 
     let browser = Client::new();
-    let callback = callback_of(&world, &browser).await;
+    let callback = world.callback_of(&browser).await;
     let copies: Vec<_> = (0..6).map(|_| browser.copy()).collect();
     let pages = futures_util::future::join_all(copies.iter().map(|copy| copy.open(callback.as_str()))).await;
     assert_eq!(pages.iter().filter(|page| page.status == 303).count(), 1, "{pages:?}");
@@ -253,10 +238,10 @@ async fn parallel_tabs_each_land_on_their_own_page() {
     }
 
     let browser = Client::new();
-    let first = callback_of(&world, &browser).await;
+    let first = world.callback_of(&browser).await;
     let mut last = first.clone();
     for _ in 0..50 {
-        last = callback_of(&world, &browser).await;
+        last = world.callback_of(&browser).await;
         let open: Vec<_> = browser
             .cookies("127.0.0.1")
             .into_iter()
@@ -290,80 +275,13 @@ async fn no_cookie_is_too_large() {
 async fn codes_and_states_of_two_attempts_do_not_mix() {
     let world = World::start().await;
     let browser = Client::new();
-    let one = callback_of(&world, &browser).await;
-    let two = callback_of(&world, &browser).await;
+    let one = world.callback_of(&browser).await;
+    let two = world.callback_of(&browser).await;
     let mixed = with(&two, "code", &query(&one, "code").unwrap());
     let page = browser.open(mixed.as_str()).await;
     assert_eq!(page.status, 403, "{page:?}");
     assert!(page.body.contains("Try again"));
-    assert!(!is_logged_in(&world, &browser).await);
-}
-
-/// each refusal of Salesforce is explained, with its status and a way on, never a redirect by itself.
-#[actix_web::test]
-async fn a_refusal_is_explained() {
-    let world = World::start().await;
-    for (code, status, says) in [
-        ("access_denied", 403, "You did not allow access"),
-        ("access-denied", 403, "You did not allow access"),
-        ("OAUTH_APP_BLOCKED", 403, "Connected Apps OAuth Usage"),
-        ("invalid_app_access", 403, "administrator"),
-        ("invalid_client", 403, "install"),
-        ("OAUTH_APPROVAL_ERROR_GENERIC", 403, "not installed"),
-        ("inactive_user", 403, "deactivated"),
-        ("rate_limit_exceeded", 429, "Too many logins"),
-        ("invalid_scope", 400, "scope"),
-        ("server_error", 502, "problem"),
-        ("service_unavailable", 503, "not available"),
-        ("something_new", 400, "did not log you in"),
-    ] {
-        let browser = Client::new();
-        let callback = callback_of(&world, &browser).await;
-        let mut refused = callback.clone();
-        refused
-            .query_pairs_mut()
-            .clear()
-            .append_pair("error", code)
-            .append_pair("error_description", "<script>alert('x')</script>")
-            .append_pair("state", &query(&callback, "state").unwrap());
-        let page = browser.open(refused.as_str()).await;
-        assert_eq!(page.status, status, "{code}: {page:?}");
-        assert!(page.body.contains(says) && page.body.contains("Try again"), "{code}: {page:?}");
-        assert!(!page.body.contains("<script"), "{code}");
-        assert!(page.header("location").is_empty());
-        let used = browser.open(callback.as_str()).await;
-        assert_eq!(used.status, 400, "{code}: the attempt is used up");
-    }
-    assert_eq!(world.exchanges(), 0);
-}
-
-/// A-12 at the token endpoint, and R-03: no second try without PKCE.
-#[actix_web::test]
-async fn a_refusal_at_the_token_endpoint_is_explained_too() {
-    let world = World::start().await;
-    let oauth =
-        |error: &str| Fault::OauthError { error: error.to_owned(), description: "x".to_owned(), status: 400 };
-    for (fault, status) in [
-        (oauth("invalid_client"), 403),
-        (oauth("invalid_grant"), 403),
-        (oauth("invalid_request"), 400),
-        (Fault::Status(503), 503),
-        (Fault::Maintenance, 503),
-        (Fault::Garbage, 503),
-        (Fault::ResetBeforeAnswer, 503),
-    ] {
-        let name = format!("{fault:?}");
-        let browser = Client::new();
-        let callback = callback_of(&world, &browser).await;
-        let before = world.org.requests().iter().filter(|request| request.path.ends_with("/token")).count();
-        world.org.faults().token_endpoint(fault.once());
-        let page = browser.open(callback.as_str()).await;
-        assert_eq!(page.status, status, "{name}: {page:?}");
-        assert!(page.body.contains("Try again"), "{name}");
-        let calls = world.org.requests().iter().filter(|request| request.path.ends_with("/token")).count();
-        assert_eq!(calls - before, 1, "{name}: a code is sent once");
-        assert!(!is_logged_in(&world, &browser).await);
-    }
+    assert!(!world.is_logged_in(&browser).await);
 }
 
 /// the code goes to the host of its own attempt and to no other.
@@ -382,12 +300,12 @@ async fn two_login_hosts_are_kept_apart() {
     let state = query(&start, "state").unwrap();
 
     // A code of the other host in this attempt: it reaches this attempt's host only, and fails there.
-    let other = callback_of(&world, &browser).await;
+    let other = world.callback_of(&browser).await;
     let before = world.org.requests().len();
     let page = browser.open(with(&other, "state", &state).as_str()).await;
     assert!(page.status >= 400, "{page:?}");
     assert_eq!(world.org.requests().len(), before, "the other host was not asked");
-    assert!(!is_logged_in(&world, &browser).await);
+    assert!(!world.is_logged_in(&browser).await);
 
     for host in
         ["production", "login.salesforce.com.evil.example", "..@evil", "http://127.0.0.1:1", "sandbox%00"]
@@ -475,139 +393,7 @@ async fn login_starts_use_no_store() {
     for _ in 0..300 {
         Client::new().open(&world.url(LOGIN)).await;
     }
-    let all = actix_salesforce::store::Subject::All;
+    let all = Subject::All;
     assert!(world.salesforce.logins(all).await.unwrap().is_empty());
     assert!(world.salesforce.grants(all).await.unwrap().is_empty());
-}
-
-/// a token answer that does not hold together logs nobody in, and nothing is asked of a stranger.
-#[actix_web::test]
-async fn a_hostile_token_answer_logs_nobody_in() {
-    let world = World::start().await;
-    let stranger = FakeOrg::start().await.unwrap();
-    let json = |value| Fault::MergeJson(value);
-    let mut faults = vec![
-        json(serde_json::json!({ "access_token": "" })),
-        json(serde_json::json!({ "access_token": null })),
-        json(serde_json::json!({ "token_type": "mac" })),
-        json(serde_json::json!({ "instance_url": null })),
-        json(serde_json::json!({ "instance_url": 7 })),
-        json(serde_json::json!({ "instance_url": stranger.instance_url() })),
-        json(serde_json::json!({ "id": null })),
-        json(
-            serde_json::json!({ "id": format!("{}/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU", stranger.login_url()) }),
-        ),
-        json(serde_json::json!({ "signature": "AAAA" })),
-        json(serde_json::json!({ "issued_at": "1" })),
-        json(serde_json::json!({ "id_token": null })),
-        json(serde_json::json!({ "id_token": "a.b.c" })),
-    ];
-    for instance in [
-        "http://evil.example",
-        "https://evil.example",
-        "https://x.my.salesforce.com.evil.example",
-        "https://evilsalesforce.com",
-        "https://x.my.salesforce.com@evil.example",
-        "https://x.my.salesforce.com:8443",
-        "https://127.0.0.1",
-        "https://[::1]",
-        "https://169.254.169.254",
-        "https://x.my.salesforce.com/path?",
-        "https://x.my.salesforce.com#",
-        "",
-    ] {
-        faults.push(json(serde_json::json!({ "instance_url": instance })));
-    }
-    for fault in faults {
-        let name = format!("{fault:?}");
-        let browser = Client::new();
-        let callback = callback_of(&world, &browser).await;
-        world.org.faults().token_endpoint(fault.once());
-        let page = browser.open(callback.as_str()).await;
-        assert!((500..=503).contains(&page.status), "{name}: {page:?}");
-        assert!(!page.body.contains("evil") && !page.body.contains("00D"), "{name}");
-        assert!(!is_logged_in(&world, &browser).await, "{name}");
-    }
-    assert!(stranger.requests().is_empty(), "nobody else was asked: {:?}", stranger.requests());
-    assert!(world.salesforce.grants(actix_salesforce::store::Subject::All).await.unwrap().is_empty());
-}
-
-/// userinfo about someone else ends the login; an outage of it does not.
-#[actix_web::test]
-async fn userinfo_must_name_the_same_person() {
-    let world = World::start().await;
-    let browser = Client::new();
-    let callback = callback_of(&world, &browser).await;
-    let other = serde_json::json!({ "user_id": "005x00000012Q9PAAU" });
-    world.org.faults().at(Route::Userinfo, Fault::MergeJson(other).once());
-    assert_eq!(browser.open(callback.as_str()).await.status, 502);
-    assert!(!is_logged_in(&world, &browser).await);
-
-    let callback = callback_of(&world, &browser).await;
-    world.org.faults().at(Route::Userinfo, Fault::Status(503).once());
-    assert_eq!(browser.open(callback.as_str()).await.status, 303);
-    assert!(is_logged_in(&world, &browser).await);
-}
-
-/// what was not granted is not assumed.
-#[actix_web::test]
-async fn a_scope_that_was_not_granted_is_not_assumed() {
-    let world = World::start().await;
-    let browser = Client::new();
-    let callback = callback_of(&world, &browser).await;
-    world.org.faults().token_endpoint(Fault::MergeJson(serde_json::json!({ "scope": "openid id" })).once());
-    browser.open(callback.as_str()).await;
-    let me = browser.fetch(&world.url("/auth/salesforce/me")).await.json();
-    let scopes: Vec<_> =
-        me["scopes"].as_array().unwrap().iter().map(|scope| scope.as_str().unwrap()).collect();
-    assert!(scopes.len() == 2 && !scopes.contains(&"api"), "{scopes:?}");
-}
-
-/// Nobody could ever end a login that nobody has: it would keep the tokens alive when the person logs out elsewhere.
-#[actix_web::test]
-async fn a_browser_that_goes_away_meanwhile_leaves_no_login_behind() {
-    let world = World::start().await;
-    let browser = Client::new();
-    let callback = callback_of(&world, &browser).await;
-    world.org.faults().token_endpoint(Fault::Delay(Duration::from_millis(500)).once());
-    let target = format!("{}?{}", callback.path(), callback.query().unwrap());
-    raw::get_and_reset(&world.app.url, &target, &browser.cookie_line(), Duration::from_millis(100));
-    let ada = world.org.user(ADA);
-    let started = Instant::now();
-    while world.exchanges() == 0
-        || !world.salesforce.logins(Subject::All).await.unwrap().is_empty()
-        || !world.org.live_refresh_tokens(&ada).is_empty()
-    {
-        assert!(started.elapsed() < Duration::from_secs(10), "the login is undone, its tokens are revoked");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// An outage of the signing keys is no forgery.
-#[actix_web::test]
-async fn signing_keys_that_cannot_be_had_are_an_outage_and_a_short_one() {
-    let world = World::start().await;
-    let browser = Client::new();
-    let callback = callback_of(&world, &browser).await;
-    let keys = world.org.faults().at(Route::Jwks, Fault::Status(503));
-    let page = browser.open(callback.as_str()).await;
-    assert_eq!(page.status, 503, "{page:?}");
-    assert!(page.body.contains("Salesforce did not answer"), "{page:?}");
-    let started = Instant::now();
-    while !world.org.live_refresh_tokens(&world.org.user(ADA)).is_empty() {
-        assert!(started.elapsed() < Duration::from_secs(10), "nobody has the tokens of that login");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    keys.remove();
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    world.log_in(&browser).await;
-    assert!(is_logged_in(&world, &browser).await);
-}
-
-/// One hiccup costs nobody a login.
-#[actix_web::test]
-async fn signing_keys_are_asked_for_once_more() {
-    let world = World::start().await;
-    world.org.faults().at(Route::Jwks, Fault::ResetBeforeAnswer.once());
-    world.logged_in().await;
 }

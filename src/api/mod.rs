@@ -4,15 +4,15 @@ mod base64_field;
 mod body;
 mod breaker;
 #[cfg(feature = "bulk")]
-mod bulk;
+pub mod bulk;
 mod call_options;
 mod collections;
 mod columns;
-mod composite;
+pub mod composite;
 mod compress;
 mod connection;
 mod decode;
-mod describe;
+pub mod describe;
 mod duplicates;
 mod info;
 mod long_soql;
@@ -37,21 +37,12 @@ mod tests;
 mod usage;
 mod version;
 
-#[cfg(feature = "bulk")]
-pub use self::bulk::{
-    Bulk, BulkRecords, ColumnDelimiter, IngestError, IngestJob, JobInfo, JobState, Loaded, QueryJob, Refused,
-};
 pub use self::{
     base64_field::Base64,
     call_options::{CallOptions, InvalidCallOption},
     collections::{RecordError, SaveResult, SavedRecord},
     columns::{SObject, children},
-    composite::{
-        Batch, BatchAnswers, Batched, Composite, CompositeAnswers, Graph, GraphAnswers, Reference,
-        Referenced, Subrequest, ToTarget, Tree, TreeError, TreeIds, TreeNode, TreeRefusal,
-    },
     connection::Connection,
-    describe::{ChildRelationship, FieldDescription, ObjectDescription, ObjectSummary, PicklistValue},
     duplicates::{DuplicateRecord, Duplicates},
     info::{Deleted, DeletedRecord, Limit, Updated, VersionInfo},
     path::{Cursor, InvalidPath},

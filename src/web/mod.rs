@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 mod attempt;
+mod builder;
 mod context;
 mod cookie;
 mod error;
@@ -20,9 +21,10 @@ mod session;
 pub mod test;
 
 pub use self::{
+    builder::Builder,
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
     middleware::{Routed, SalesforceMiddleware},
     require::{RequireLogin, RequireLoginMiddleware},
     rows::RowsAs,
-    salesforce::{Builder, Salesforce},
+    salesforce::Salesforce,
 };

@@ -17,6 +17,7 @@ pub mod servers;
 
 use actix_salesforce::{Builder, Connection, Salesforce};
 use salesforce_fake_org::FakeOrg;
+use url::Url;
 
 pub use self::{
     app::{Server, reserve, serve},
@@ -25,6 +26,11 @@ pub use self::{
 
 /// The default user of the fake org.
 pub const ADA: &str = "ada@example.com";
+
+/// Where a login starts.
+pub const LOGIN: &str = "/auth/salesforce/login";
+/// Where Salesforce sends the browser back to.
+pub const CALLBACK: &str = "/auth/salesforce/callback";
 
 /// A fake org, and an app in front of it.
 pub struct World {
@@ -70,6 +76,16 @@ impl World {
     pub async fn log_in(&self, browser: &Client) {
         let page = browser.visit(&self.url("/whoami")).await;
         assert_eq!(page.status, 200, "the login works: {page:?}");
+    }
+
+    /// The callback URL that Salesforce sends this browser to, not opened yet.
+    pub async fn callback_of(&self, browser: &Client) -> Url {
+        browser.visit_until(&self.url("/whoami"), CALLBACK).await
+    }
+
+    /// Whether the app knows who this browser is.
+    pub async fn is_logged_in(&self, browser: &Client) -> bool {
+        browser.fetch(&self.url("/user")).await.status == 200
     }
 
     /// The connection of someone who logged in.

@@ -20,7 +20,7 @@ use crate::{
 /// ```
 /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
 /// # fake_org::connected(async |sf| {
-/// use actix_salesforce::Subrequest;
+/// use actix_salesforce::composite::Subrequest;
 /// use serde_json::{Value, json};
 ///
 /// let mut calls = sf.batch();

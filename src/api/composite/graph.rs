@@ -65,7 +65,7 @@ impl Connection {
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
-    /// use actix_salesforce::Graph;
+    /// use actix_salesforce::composite::Graph;
     /// use serde_json::json;
     ///
     /// let mut acme = Graph::new();

@@ -62,7 +62,7 @@ fn reading() -> impl Iterator<Item = (&'static str, Run)> {
             calls.send().await
         };
         "graph": sf => async move {
-            let mut graph = crate::Graph::new();
+            let mut graph = crate::composite::Graph::new();
             graph.create("A", &json!({}))?;
             sf.graphs([graph]).await
         };

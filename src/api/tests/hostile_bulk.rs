@@ -6,7 +6,10 @@ use super::{
     hostile::{ID, Row, answer, check},
     *,
 };
-use crate::{BulkRecords, Error, JobState};
+use crate::{
+    Error,
+    bulk::{BulkRecords, JobState},
+};
 
 const JOB: &str = "750D00000004SkGIAU";
 const CSV: &str = "Content-Type: text/csv\r\n";

@@ -1,0 +1,208 @@
+//! What Salesforce answers when a login is finished: refusals are explained, and an answer that does not hold together logs
+//! nobody in.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use actix_salesforce::store::Subject;
+use salesforce_fake_org::{FakeOrg, Fault, Route};
+use serde_json::json;
+use support::{ADA, Client, World, client::query, raw};
+
+/// each refusal of Salesforce is explained, with its status and a way on, never a redirect by itself.
+#[actix_web::test]
+async fn a_refusal_is_explained() {
+    let world = World::start().await;
+    for (code, status, says) in [
+        ("access_denied", 403, "You did not allow access"),
+        ("access-denied", 403, "You did not allow access"),
+        ("OAUTH_APP_BLOCKED", 403, "Connected Apps OAuth Usage"),
+        ("invalid_app_access", 403, "administrator"),
+        ("invalid_client", 403, "install"),
+        ("OAUTH_APPROVAL_ERROR_GENERIC", 403, "not installed"),
+        ("inactive_user", 403, "deactivated"),
+        ("rate_limit_exceeded", 429, "Too many logins"),
+        ("invalid_scope", 400, "scope"),
+        ("server_error", 502, "problem"),
+        ("service_unavailable", 503, "not available"),
+        ("something_new", 400, "did not log you in"),
+    ] {
+        let browser = Client::new();
+        let callback = world.callback_of(&browser).await;
+        let mut refused = callback.clone();
+        refused
+            .query_pairs_mut()
+            .clear()
+            .append_pair("error", code)
+            .append_pair("error_description", "<script>alert('x')</script>")
+            .append_pair("state", &query(&callback, "state").unwrap());
+        let page = browser.open(refused.as_str()).await;
+        assert_eq!(page.status, status, "{code}: {page:?}");
+        assert!(page.body.contains(says) && page.body.contains("Try again"), "{code}: {page:?}");
+        assert!(!page.body.contains("<script"), "{code}");
+        assert!(page.header("location").is_empty());
+        let used = browser.open(callback.as_str()).await;
+        assert_eq!(used.status, 400, "{code}: the attempt is used up");
+    }
+    assert_eq!(world.exchanges(), 0);
+}
+
+/// A-12 at the token endpoint, and R-03: no second try without PKCE.
+#[actix_web::test]
+async fn a_refusal_at_the_token_endpoint_is_explained_too() {
+    let world = World::start().await;
+    let oauth =
+        |error: &str| Fault::OauthError { error: error.to_owned(), description: "x".to_owned(), status: 400 };
+    for (fault, status) in [
+        (oauth("invalid_client"), 403),
+        (oauth("invalid_grant"), 403),
+        (oauth("invalid_request"), 400),
+        (Fault::Status(503), 503),
+        (Fault::Maintenance, 503),
+        (Fault::Garbage, 503),
+        (Fault::ResetBeforeAnswer, 503),
+    ] {
+        let name = format!("{fault:?}");
+        let browser = Client::new();
+        let callback = world.callback_of(&browser).await;
+        let before = world.org.requests().iter().filter(|request| request.path.ends_with("/token")).count();
+        world.org.faults().token_endpoint(fault.once());
+        let page = browser.open(callback.as_str()).await;
+        assert_eq!(page.status, status, "{name}: {page:?}");
+        assert!(page.body.contains("Try again"), "{name}");
+        let calls = world.org.requests().iter().filter(|request| request.path.ends_with("/token")).count();
+        assert_eq!(calls - before, 1, "{name}: a code is sent once");
+        assert!(!world.is_logged_in(&browser).await);
+    }
+}
+
+/// a token answer that does not hold together logs nobody in, and nothing is asked of a stranger.
+#[actix_web::test]
+async fn a_hostile_token_answer_logs_nobody_in() {
+    let world = World::start().await;
+    let stranger = FakeOrg::start().await.unwrap();
+    let merge = |value| Fault::MergeJson(value);
+    let mut faults = vec![
+        merge(json!({ "access_token": "" })),
+        merge(json!({ "access_token": null })),
+        merge(json!({ "token_type": "mac" })),
+        merge(json!({ "instance_url": null })),
+        merge(json!({ "instance_url": 7 })),
+        merge(json!({ "instance_url": stranger.instance_url() })),
+        merge(json!({ "id": null })),
+        merge(json!({ "id": format!("{}/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU", stranger.login_url()) })),
+        merge(json!({ "signature": "AAAA" })),
+        merge(json!({ "issued_at": "1" })),
+        merge(json!({ "id_token": null })),
+        merge(json!({ "id_token": "a.b.c" })),
+    ];
+    for instance in [
+        "http://evil.example",
+        "https://evil.example",
+        "https://x.my.salesforce.com.evil.example",
+        "https://evilsalesforce.com",
+        "https://x.my.salesforce.com@evil.example",
+        "https://x.my.salesforce.com:8443",
+        "https://127.0.0.1",
+        "https://[::1]",
+        "https://169.254.169.254",
+        "https://x.my.salesforce.com/path?",
+        "https://x.my.salesforce.com#",
+        "",
+    ] {
+        faults.push(merge(json!({ "instance_url": instance })));
+    }
+    for fault in faults {
+        let name = format!("{fault:?}");
+        let browser = Client::new();
+        let callback = world.callback_of(&browser).await;
+        world.org.faults().token_endpoint(fault.once());
+        let page = browser.open(callback.as_str()).await;
+        assert!((500..=503).contains(&page.status), "{name}: {page:?}");
+        assert!(!page.body.contains("evil") && !page.body.contains("00D"), "{name}");
+        assert!(!world.is_logged_in(&browser).await, "{name}");
+    }
+    assert!(stranger.requests().is_empty(), "nobody else was asked: {:?}", stranger.requests());
+    assert!(world.salesforce.grants(Subject::All).await.unwrap().is_empty());
+}
+
+/// userinfo about someone else ends the login; an outage of it does not.
+#[actix_web::test]
+async fn userinfo_must_name_the_same_person() {
+    let world = World::start().await;
+    let browser = Client::new();
+    let callback = world.callback_of(&browser).await;
+    let other = json!({ "user_id": "005x00000012Q9PAAU" });
+    world.org.faults().at(Route::Userinfo, Fault::MergeJson(other).once());
+    assert_eq!(browser.open(callback.as_str()).await.status, 502);
+    assert!(!world.is_logged_in(&browser).await);
+
+    let callback = world.callback_of(&browser).await;
+    world.org.faults().at(Route::Userinfo, Fault::Status(503).once());
+    assert_eq!(browser.open(callback.as_str()).await.status, 303);
+    assert!(world.is_logged_in(&browser).await);
+}
+
+/// what was not granted is not assumed.
+#[actix_web::test]
+async fn a_scope_that_was_not_granted_is_not_assumed() {
+    let world = World::start().await;
+    let browser = Client::new();
+    let callback = world.callback_of(&browser).await;
+    world.org.faults().token_endpoint(Fault::MergeJson(json!({ "scope": "openid id" })).once());
+    browser.open(callback.as_str()).await;
+    let me = browser.fetch(&world.url("/auth/salesforce/me")).await.json();
+    let scopes: Vec<_> =
+        me["scopes"].as_array().unwrap().iter().map(|scope| scope.as_str().unwrap()).collect();
+    assert!(scopes.len() == 2 && !scopes.contains(&"api"), "{scopes:?}");
+}
+
+/// Nobody could ever end a login that nobody has: it would keep the tokens alive when the person logs out elsewhere.
+#[actix_web::test]
+async fn a_browser_that_goes_away_meanwhile_leaves_no_login_behind() {
+    let world = World::start().await;
+    let browser = Client::new();
+    let callback = world.callback_of(&browser).await;
+    world.org.faults().token_endpoint(Fault::Delay(Duration::from_millis(500)).once());
+    let target = format!("{}?{}", callback.path(), callback.query().unwrap());
+    raw::get_and_reset(&world.app.url, &target, &browser.cookie_line(), Duration::from_millis(100));
+    let ada = world.org.user(ADA);
+    let started = Instant::now();
+    while world.exchanges() == 0
+        || !world.salesforce.logins(Subject::All).await.unwrap().is_empty()
+        || !world.org.live_refresh_tokens(&ada).is_empty()
+    {
+        assert!(started.elapsed() < Duration::from_secs(10), "the login is undone, its tokens are revoked");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// An outage of the signing keys is no forgery.
+#[actix_web::test]
+async fn signing_keys_that_cannot_be_had_are_an_outage_and_a_short_one() {
+    let world = World::start().await;
+    let browser = Client::new();
+    let callback = world.callback_of(&browser).await;
+    let keys = world.org.faults().at(Route::Jwks, Fault::Status(503));
+    let page = browser.open(callback.as_str()).await;
+    assert_eq!(page.status, 503, "{page:?}");
+    assert!(page.body.contains("Salesforce did not answer"), "{page:?}");
+    let started = Instant::now();
+    while !world.org.live_refresh_tokens(&world.org.user(ADA)).is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(10), "nobody has the tokens of that login");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    keys.remove();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.log_in(&browser).await;
+    assert!(world.is_logged_in(&browser).await);
+}
+
+/// One hiccup costs nobody a login.
+#[actix_web::test]
+async fn signing_keys_are_asked_for_once_more() {
+    let world = World::start().await;
+    world.org.faults().at(Route::Jwks, Fault::ResetBeforeAnswer.once());
+    world.logged_in().await;
+}
