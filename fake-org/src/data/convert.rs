@@ -47,6 +47,14 @@ pub(crate) fn from_json(field: &Field, value: &Json) -> Result<Sql, Refusal> {
             ),
         )
     };
+    // Numbers and checkboxes may come as texts, as in the REST API guide's sample of a tree; in XML they always do.
+    let read = match (field.kind, value) {
+        (Kind::Boolean | Kind::Int | Kind::Currency | Kind::Double, Json::String(text)) => {
+            serde_json::from_str(text).ok().filter(|read: &Json| read.is_number() || read.is_boolean())
+        }
+        _ => None,
+    };
+    let value = read.as_ref().unwrap_or(value);
     if value.is_null() {
         return Ok(if field.kind == Kind::Boolean { Sql::Integer(0) } else { Sql::Null });
     }

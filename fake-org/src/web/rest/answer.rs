@@ -5,7 +5,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
-use super::ask::Ask;
 use super::{LATEST, xml};
 use crate::data::{DataError, Refusal};
 use crate::web::reply::{self, Reply};
@@ -76,13 +75,13 @@ impl Answer {
         self
     }
 
-    /// JSON as XML, where the request asks for that.
-    pub(super) fn formatted(mut self, ask: &Ask<'_>) -> Self {
+    /// JSON as XML, where [`xml::is_wanted`].
+    pub(super) fn formatted(mut self, as_xml: bool) -> Self {
         if let Body::Json(value) = &self.body
-            && xml::is_wanted(ask.path_end, ask.header("accept"))
+            && as_xml
         {
             self.body =
-                Body::Bytes("application/xml;charset=UTF-8".into(), xml::document(ask, value).into_bytes());
+                Body::Bytes("application/xml;charset=UTF-8".into(), xml::document(value).into_bytes());
         }
         self
     }

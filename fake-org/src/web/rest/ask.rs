@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::multipart;
+use super::{multipart, xml};
 use crate::auth::users::User;
 use crate::data::{Record, Refusal, Writer};
 use crate::shared::Org;
@@ -23,8 +23,6 @@ pub(super) struct Ask<'a> {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     query: Vec<(String, String)>,
-    /// What the path said of the answer's format: `xml` of `….xml`.
-    pub(super) path_end: Option<&'static str>,
 }
 
 impl<'a> Ask<'a> {
@@ -50,17 +48,15 @@ impl<'a> Ask<'a> {
             parts.clear();
         }
         // A format at the end is cut off, also where it was meant as part of a key.
-        let mut path_end = None;
         if let Some(last) = parts.last_mut() {
-            for (suffix, format) in [(".json", "json"), (".xml", "xml"), (".inc", "inc")] {
+            for suffix in [".json", ".xml", ".inc"] {
                 if let Some(bare) = last.strip_suffix(suffix) {
                     *last = bare.to_owned();
-                    path_end = Some(format);
                 }
             }
         }
         let method = real_method(method, &query);
-        Self { org, user, version, method, path: parts, headers, body, query, path_end }
+        Self { org, user, version, method, path: parts, headers, body, query }
     }
 
     /// A request within this one, of the same person.
@@ -128,7 +124,7 @@ impl<'a> Ask<'a> {
     }
 
     /// The body as JSON.
-    pub(super) fn json(&self) -> Result<Value, Refusal> {
+    fn json(&self) -> Result<Value, Refusal> {
         let content_type = self.header("content-type");
         if content_type.is_some_and(|value| !value.to_ascii_lowercase().contains("json")) {
             return Err(Refusal::new(
@@ -145,21 +141,36 @@ impl<'a> Ask<'a> {
         })
     }
 
-    /// The JSON object in the body, or in the first part of it, with the files of the others.
+    /// A record or another object in the body: in JSON, in XML, or in the first of several parts, with the files of the
+    /// others.
     pub(super) fn record(&self) -> Result<Record, Refusal> {
-        if let Some(boundary) = self.header("content-type").and_then(multipart::boundary) {
+        let content_type = self.header("content-type");
+        if let Some(boundary) = content_type.and_then(multipart::boundary) {
             return multipart::record(&self.body, &boundary);
         }
-        match self.json()? {
-            Value::Object(record) => Ok(record),
-            other => Err(Refusal::bad(
-                "JSON_PARSER_ERROR",
-                format!(
-                    "Can not deserialize SObject out of {}",
-                    if other.is_array() { "START_ARRAY" } else { "VALUE" }
-                ),
-            )),
+        if content_type.is_some_and(xml::is_xml) {
+            return object(xml::read(&self.body)?);
         }
+        self.json_object()
+    }
+
+    /// The object in the body of a resource that knows JSON only, as the guide has it of composite requests and graphs,
+    /// and that of Bulk API 2.0 of jobs.
+    pub(super) fn json_object(&self) -> Result<Record, Refusal> {
+        object(self.json()?)
+    }
+}
+
+fn object(body: Value) -> Result<Record, Refusal> {
+    match body {
+        Value::Object(record) => Ok(record),
+        other => Err(Refusal::bad(
+            "JSON_PARSER_ERROR",
+            format!(
+                "Can not deserialize SObject out of {}",
+                if other.is_array() { "START_ARRAY" } else { "VALUE" }
+            ),
+        )),
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) const ROLLED_BACK: &str =
     "The transaction was rolled back since another operation in the same transaction failed.";
 
 pub(super) fn composite(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let body = ask.record()?;
+    let body = ask.json_object()?;
     let all_or_none = body.get("allOrNone").and_then(Value::as_bool).unwrap_or(false);
     let requests = requests(&body)?;
     if requests.len() > MOST || requests.iter().filter(|request| is_heavy(request)).count() > MOST_HEAVY {

@@ -16,7 +16,7 @@ pub(super) fn graph(ask: &Ask<'_>, data: &mut Inner) -> Result {
     if ask.version < 50 {
         return Err(Refusal::not_found().into());
     }
-    let body = ask.record()?;
+    let body = ask.json_object()?;
     let graphs = body.get("graphs").and_then(Value::as_array).cloned().unwrap_or_default();
     let mut parsed = Vec::new();
     for graph in &graphs {

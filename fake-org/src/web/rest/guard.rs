@@ -8,6 +8,7 @@ use super::answer::Answer;
 use super::ask::Ask;
 use super::bulk;
 use super::dispatch::dispatch;
+use super::xml;
 use crate::auth::users::User;
 use crate::data::Refusal;
 use crate::log::Host;
@@ -17,29 +18,19 @@ use crate::web::reply::Reply;
 
 /// `/services/data/vNN.0/…`.
 pub(super) async fn data(call: Call) -> Reply {
-    let target = call.uri.path_and_query().map_or("", |target| target.as_str());
-    let Some(rest) = target.strip_prefix("/services/data/") else {
-        return Answer::from(Refusal::not_found()).into_reply();
-    };
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (version, below) = rest.split_at(end);
-    let version = match version_number(version) {
-        Ok(version) => version,
-        Err(refusal) => return Answer::from(refusal).into_reply(),
-    };
-    let user = match authenticate(&call) {
-        Ok(user) => user,
-        Err(refusal) => return Answer::from(refusal).into_reply(),
+    let as_xml = xml::is_wanted(call.uri.path(), &call.headers);
+    let (version, below, user) = match admitted(&call) {
+        Ok(admitted) => admitted,
+        Err(refusal) => return Answer::from(refusal).formatted(as_xml).into_reply(),
     };
     let org = Arc::clone(&call.org);
-    let below = below.to_owned();
-    counted(&org, async {
+    counted(&org, as_xml, async {
         let org = Arc::clone(&call.org);
         let work = tokio::task::spawn_blocking(move || {
             let ask = Ask::new(&call.org, &user, version, call.method, &below, call.headers, call.body);
             org.data.with(|data| {
                 bulk::settle(&org, data);
-                let answer = dispatch(&ask, data).formatted(&ask);
+                let answer = dispatch(&ask, data).formatted(as_xml);
                 if ask.header("x-prettyprint") == Some("1") { answer.pretty() } else { answer }
             })
         });
@@ -49,12 +40,22 @@ pub(super) async fn data(call: Call) -> Reply {
     .await
 }
 
+/// The version, what is below it, and the person.
+fn admitted(call: &Call) -> Result<(u32, String, User), Refusal> {
+    let target = call.uri.path_and_query().map_or("", |target| target.as_str());
+    let rest = target.strip_prefix("/services/data/").ok_or_else(Refusal::not_found)?;
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (version, below) = rest.split_at(end);
+    let end = [".xml", ".json"].iter().find_map(|format| version.strip_suffix(format));
+    Ok((version_number(end.unwrap_or(version))?, below.to_owned(), authenticate(call)?))
+}
+
 /// Counts an API call and answers it, unless the limit is reached.
-pub(super) async fn counted(org: &Org, answer: impl Future<Output = Answer>) -> Reply {
+pub(super) async fn counted(org: &Org, as_xml: bool, answer: impl Future<Output = Answer>) -> Reply {
     let used = org.count_api_call();
     let limit = org.settings().api_limit;
     let answer = if used > limit {
-        Answer::error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+        Answer::error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.").formatted(as_xml)
     } else {
         answer.await
     };
@@ -103,11 +104,12 @@ pub(super) fn authenticate(call: &Call) -> Result<User, Refusal> {
 }
 
 /// Data calls belong on the instance. The status is unverified.
-pub(super) async fn url_not_reset() -> Reply {
+pub(super) async fn url_not_reset(call: Call) -> Reply {
     Answer::error(
         400,
         "URL_NOT_RESET",
         "Destination URL not reset. The URL returned from login must be set in the SforceService",
     )
+    .formatted(xml::is_wanted(call.uri.path(), &call.headers))
     .into_reply()
 }

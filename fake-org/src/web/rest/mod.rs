@@ -42,6 +42,8 @@ pub(crate) const LATEST: &str = "67.0";
 pub(crate) fn routes() -> Router<Arc<Org>> {
     Router::new()
         .route("/services/data", get(versions::versions))
+        .route("/services/data.xml", get(versions::versions))
+        .route("/services/data.json", get(versions::versions))
         .route("/services/data/{version}", any(guard::data))
         .route("/services/data/{version}/{*rest}", any(guard::data))
         .route("/services/apexrest/{*rest}", any(apex::answer))

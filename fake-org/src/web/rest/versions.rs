@@ -4,25 +4,30 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, Result};
 use super::ask::Ask;
+use super::xml;
 use crate::data::Inner;
+use crate::web::call::Call;
 use crate::web::oauth::id_url;
-use crate::web::reply::{self, Reply};
+use crate::web::reply::Reply;
 
 /// No authentication, not counted.
-pub(super) async fn versions() -> Reply {
-    let all: Vec<Value> = (31..=67)
-        .map(|n: u32| {
-            // Three releases a year: 66.0 is Spring '26.
-            let (season, year) = (["Spring", "Summer", "Winter"][(n % 3) as usize], 4 + (n + 1) / 3);
-            let year = if season == "Winter" { year } else { year - u32::from(n % 3 == 2) };
-            json!({
-                "label": format!("{season} '{year:02}"),
-                "url": format!("/services/data/v{n}.0"),
-                "version": format!("{n}.0"),
-            })
+pub(super) async fn versions(call: Call) -> Reply {
+    let as_xml = xml::is_wanted(call.uri.path(), &call.headers);
+    Answer::json(200, list()).formatted(as_xml).into_reply()
+}
+
+fn list() -> Value {
+    let versions = (31..=67).map(|n: u32| {
+        // Three releases a year: 66.0 is Spring '26.
+        let (season, year) = (["Spring", "Summer", "Winter"][(n % 3) as usize], 4 + (n + 1) / 3);
+        let year = if season == "Winter" { year } else { year - u32::from(n % 3 == 2) };
+        json!({
+            "label": format!("{season} '{year:02}"),
+            "url": format!("/services/data/v{n}.0"),
+            "version": format!("{n}.0"),
         })
-        .collect();
-    reply::json(200, &Value::Array(all))
+    });
+    versions.collect()
 }
 
 /// What there is in a version. Only what this emulator answers.
@@ -51,13 +56,12 @@ pub(super) fn resources(ask: &Ask<'_>, _: &mut Inner) -> Result {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn release_names_follow_the_calendar() {
-        let body = versions().await.into_body();
-        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-        let list: Vec<Value> = serde_json::from_slice(&bytes).unwrap_or_default();
+    #[test]
+    fn release_names_follow_the_calendar() {
+        let list = list();
         let label = |version: &str| {
-            list.iter().find(|item| item["version"] == version).map(|item| item["label"].clone())
+            let mut items = list.as_array().into_iter().flatten();
+            items.find(|item| item["version"] == version).map(|item| item["label"].clone())
         };
         assert_eq!(label("66.0"), Some(json!("Spring '26")));
         assert_eq!(label("67.0"), Some(json!("Summer '26")));

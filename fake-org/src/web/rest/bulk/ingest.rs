@@ -18,7 +18,7 @@ const MOST_IN_ONE_REQUEST: usize = 100_000;
 const OPERATIONS: [&str; 5] = ["insert", "update", "upsert", "delete", "hardDelete"];
 
 pub(in super::super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let body = ask.record()?;
+    let body = ask.json_object()?;
     let operation = choice(&body, "operation", &OPERATIONS, "")?;
     choice(&body, "contentType", &["CSV"], "CSV")?;
     let name = body.get("object").and_then(serde_json::Value::as_str).unwrap_or_default();
@@ -116,7 +116,7 @@ pub(in super::super) fn upload(ask: &Ask<'_>, _: &mut Inner) -> Result {
 /// `{"state":"UploadComplete"}` or `{"state":"Aborted"}`.
 pub(in super::super) fn change(ask: &Ask<'_>, _: &mut Inner) -> Result {
     let job = job(ask, true)?;
-    let body = ask.record()?;
+    let body = ask.json_object()?;
     let wanted = body.get("state").and_then(serde_json::Value::as_str).unwrap_or_default();
     let now = ask.now();
     let state = match (job.state, wanted) {

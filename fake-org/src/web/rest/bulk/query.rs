@@ -16,7 +16,7 @@ const PAGE: usize = 50_000;
 const PAGES: usize = 5;
 
 pub(in super::super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let body = ask.record()?;
+    let body = ask.json_object()?;
     let operation = choice(&body, "operation", &["query", "queryAll"], "")?;
     choice(&body, "contentType", &["CSV"], "CSV")?;
     let text = body.get("query").and_then(Value::as_str).unwrap_or_default();
@@ -64,7 +64,7 @@ pub(in super::super) fn show(ask: &Ask<'_>, _: &mut Inner) -> Result {
 
 pub(in super::super) fn change(ask: &Ask<'_>, _: &mut Inner) -> Result {
     let job = job(ask, false)?;
-    let body = ask.record()?;
+    let body = ask.json_object()?;
     if body.get("state") != Some(&json!("Aborted")) {
         return Err(wrong_state("a query job can only be aborted").into());
     }
