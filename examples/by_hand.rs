@@ -19,7 +19,7 @@ use actix_session::{Session, SessionMiddleware, storage::CookieSessionStore};
 use actix_web::{
     App, HttpResponse, HttpServer, Responder,
     cookie::Key,
-    error::{ErrorBadRequest, ErrorInternalServerError},
+    error::{ErrorBadRequest, ErrorInternalServerError, ErrorUnauthorized},
     get, web,
 };
 
@@ -72,22 +72,19 @@ async fn callback(
     println!("instance URL: {}", tokens.instance_url);
     println!("user id: {}", tokens.identity.user);
     println!("organization id: {}", tokens.identity.organization);
-    let (organization, user) = (tokens.identity.organization, tokens.identity.user);
+    let who = (tokens.identity.organization, tokens.identity.user);
     salesforce.keep(host, tokens).await?;
     session.renew();
-    Ok(HttpResponse::SeeOther()
-        .insert_header(("Location", format!("/accounts/{organization}/{user}")))
-        .finish())
+    session.insert("who", who)?;
+    Ok(web::Redirect::to("/accounts").see_other())
 }
 
-/// Later, perhaps much later and in a background job: the same connection from what was kept. (This demonstration does
-/// not ask who is asking; the middleware's extractor does.)
-#[get("/accounts/{organization}/{user}")]
-async fn accounts(
-    salesforce: web::Data<Salesforce>,
-    path: web::Path<(OrgId, UserId)>,
-) -> actix_salesforce::Result<impl Responder> {
-    let (organization, user) = path.into_inner();
+/// Later, perhaps much later: the same connection from what was kept, by the two ids that say whose it is. A background job
+/// gets it in the same way.
+#[get("/accounts")]
+async fn accounts(salesforce: web::Data<Salesforce>, session: Session) -> actix_web::Result<impl Responder> {
+    let who = session.get::<(OrgId, UserId)>("who").ok().flatten();
+    let (organization, user) = who.ok_or_else(|| ErrorUnauthorized("log in first, at /oauth2/auth"))?;
     let connection = salesforce.connection_for(organization, user).await?;
     let rows =
         connection.query::<serde_json::Value>("SELECT Id, Name FROM Account LIMIT 5").fetch_all().await?;
