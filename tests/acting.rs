@@ -10,7 +10,7 @@ use actix_salesforce::{
     test::{ActAsError, act_as},
 };
 use actix_web::{
-    App, HttpServer, Responder,
+    App, Responder,
     cookie::Key,
     get,
     http::{StatusCode, header},
@@ -19,7 +19,7 @@ use actix_web::{
 };
 use salesforce_fake_org::FakeOrg;
 use serde_json::json;
-use support::app::{reserve, routes, serve};
+use support::app::{listen, reserve, routes, serve};
 
 const ADA: &str = "ada@example.com";
 const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
@@ -71,12 +71,7 @@ async fn the_cookie_serves_a_real_client() {
     let (listener, url) = reserve();
     let served = salesforce.clone();
     let _server = serve(listener, move |listener| {
-        HttpServer::new(move || App::new().configure(routes).wrap(served.clone()))
-            .workers(2)
-            .disable_signals()
-            .listen(listener)
-            .unwrap()
-            .run()
+        listen!(listener, 2, move || App::new().configure(routes).wrap(served.clone()))
     });
     let ada = act_as(&salesforce, &org.issue_tokens(&org.user(ADA), "api")).await.unwrap();
     let cookie = ada.cookie().unwrap().stripped().encoded().to_string();

@@ -4,7 +4,7 @@ mod support;
 
 use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser};
 use actix_web::{
-    App, HttpResponse, HttpServer,
+    App, HttpResponse,
     body::MessageBody,
     dev::{self, ServiceRequest, ServiceResponse},
     guard,
@@ -16,7 +16,7 @@ use actix_web::{
     web,
 };
 use salesforce_fake_org::FakeOrg;
-use support::{ADA, Client, Server, reserve, serve, settings_for};
+use support::{ADA, Client, Server, app::listen, reserve, serve, settings_for};
 
 /// Runs an app that is given Salesforce, with Ada signed in at the org.
 async fn run(
@@ -51,7 +51,7 @@ async fn works(app: &Server) {
 #[actix_web::test]
 async fn compression_logging_and_headers_on_either_side() {
     let (_org, app) = run(|listener, salesforce| {
-        HttpServer::new(move || {
+        listen!(listener, 2, move || {
             App::new()
                 .route("/name", web::get().to(name))
                 .wrap(Compress::default())
@@ -61,11 +61,6 @@ async fn compression_logging_and_headers_on_either_side() {
                 .wrap(Condition::new(true, DefaultHeaders::new().add(("x-outer", "1"))))
                 .wrap(Logger::default())
         })
-        .workers(2)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
     })
     .await;
     works(&app).await;
@@ -74,17 +69,12 @@ async fn compression_logging_and_headers_on_either_side() {
 #[actix_web::test]
 async fn normalized_paths() {
     let (_org, app) = run(|listener, salesforce| {
-        HttpServer::new(move || {
+        listen!(listener, 2, move || {
             App::new()
                 .route("/name", web::get().to(name))
                 .wrap(salesforce.clone())
                 .wrap(NormalizePath::trim())
         })
-        .workers(2)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
     })
     .await;
     works(&app).await;
@@ -102,18 +92,13 @@ async fn error_pages_of_the_app() {
         Ok(ErrorHandlerResponse::Response(ServiceResponse::new(request, response.map_into_right_body())))
     }
     let (_org, app) = run(|listener, salesforce| {
-        HttpServer::new(move || {
+        listen!(listener, 2, move || {
             App::new().route("/name", web::get().to(name)).wrap(salesforce.clone()).wrap(
                 ErrorHandlers::new()
                     .handler(StatusCode::UNAUTHORIZED, page)
                     .handler(StatusCode::NOT_FOUND, page),
             )
         })
-        .workers(2)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
     })
     .await;
     works(&app).await;
@@ -126,7 +111,7 @@ async fn error_pages_of_the_app() {
 async fn every_way_to_mount_a_handler() {
     let (_org, app) =
         run(|listener, salesforce| {
-            HttpServer::new(move || {
+            listen!(listener, 2, move || {
                 App::new()
                     .service(web::scope("/outer").service(
                         web::scope("/inner").guard(guard::Header("x-inner", "yes")).service(
@@ -138,11 +123,6 @@ async fn every_way_to_mount_a_handler() {
                     .default_service(web::to(|| async { HttpResponse::NotFound().body("nothing here") }))
                     .wrap(salesforce.clone())
             })
-            .workers(2)
-            .disable_signals()
-            .listen(listener)
-            .unwrap()
-            .run()
         })
         .await;
     works(&app).await;
@@ -173,7 +153,7 @@ async fn a_middleware_that_asks_who_is_there() {
         next.call(request).await
     }
     let (_org, app) = run(|listener, salesforce| {
-        HttpServer::new(move || {
+        listen!(listener, 2, move || {
             App::new()
                 .service(
                     web::scope("/inner")
@@ -183,11 +163,6 @@ async fn a_middleware_that_asks_who_is_there() {
                 .route("/name", web::get().to(name))
                 .wrap(salesforce.clone())
         })
-        .workers(2)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
     })
     .await;
     let url = format!("{}/inner/plain?a=1", app.url);
@@ -222,7 +197,7 @@ async fn what_a_middleware_further_in_did_to_an_error_stays() {
         Ok(String::new())
     }
     let (_org, app) = run(|listener, salesforce| {
-        HttpServer::new(move || {
+        listen!(listener, 2, move || {
             App::new()
                 .route("/name", web::get().to(name))
                 .route("/unknown", web::get().to(unknown))
@@ -237,11 +212,6 @@ async fn what_a_middleware_further_in_did_to_an_error_stays() {
                 .wrap(DefaultHeaders::new().add(("x-request-id", "7")))
                 .wrap(salesforce.clone())
         })
-        .workers(2)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
     })
     .await;
     works(&app).await;
@@ -267,17 +237,12 @@ async fn an_upgraded_connection_is_protected_and_passed_through() {
         HttpResponse::SwitchingProtocols().upgrade("websocket").streaming(body)
     }
     let (_org, app) = run(|listener, salesforce| {
-        HttpServer::new(move || {
+        listen!(listener, 2, move || {
             App::new()
                 .route("/name", web::get().to(name))
                 .route("/echo", web::get().to(echo))
                 .wrap(salesforce.clone())
         })
-        .workers(2)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
     })
     .await;
     works(&app).await;

@@ -3,9 +3,9 @@
 mod support;
 
 use actix_salesforce::{RequireLogin, Salesforce};
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use reqwest::Method;
-use support::{Client, World, raw, reserve, serve, settings_for};
+use support::{Client, World, app::listen, raw, reserve, serve, settings_for};
 
 const HTML: (&str, &str) = ("accept", "text/html");
 
@@ -145,7 +145,7 @@ async fn rules_let_only_some_people_in() {
     let (listener, url) = reserve();
     let salesforce = settings_for(&world.org, &url).build().await.unwrap();
     let app = serve(listener, move |listener| {
-        HttpServer::new(move || {
+        listen!(listener, 2, move || {
             let nobody =
                 web::scope("/nobody").wrap(RequireLogin::new().allow_if(|user| user.username.is_none()));
             let ada = web::scope("/ada").wrap(
@@ -158,11 +158,6 @@ async fn rules_let_only_some_people_in() {
                 .service(ada.route("/x", web::get().to(|| async { "x" })))
                 .wrap(salesforce.clone())
         })
-        .workers(2)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
     });
     let browser = Client::new();
     assert_eq!(browser.visit(&format!("{}/ada/x", app.url)).await.body, "x");
@@ -186,40 +181,25 @@ async fn mounted(
 async fn it_works_wherever_it_is_wrapped() {
     let world = World::start().await;
     let scope = mounted(&world, "/app", |listener, salesforce| {
-        HttpServer::new(move || {
+        listen!(listener, 2, move || {
             App::new()
                 .route("/", web::get().to(|| async { "outside" }))
                 .service(web::scope("/app").configure(support::app::routes).wrap(salesforce.clone()))
         })
-        .workers(2)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
     })
     .await;
     let nested = mounted(&world, "/a/b", |listener, salesforce| {
-        HttpServer::new(move || {
+        listen!(listener, 2, move || {
             let inner = web::scope("/b").configure(support::app::routes).wrap(salesforce.clone());
             App::new().service(web::scope("/a").service(inner))
         })
-        .workers(2)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
     })
     .await;
     let twice = mounted(&world, "", |listener, salesforce| {
-        HttpServer::new(move || {
+        listen!(listener, 2, move || {
             let inner = web::scope("/x").configure(support::app::routes).wrap(salesforce.clone());
             App::new().service(inner).configure(support::app::routes).wrap(salesforce.clone())
         })
-        .workers(2)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
     })
     .await;
     for (server, prefix) in [(&scope, "/app"), (&nested, "/a/b"), (&twice, ""), (&twice, "/x")] {
@@ -252,17 +232,12 @@ async fn routes_can_be_moved_and_left_out() {
     routes.logout = None;
     let salesforce = settings_for(&world.org, &url).routes(routes).build().await.unwrap();
     let app = serve(listener, move |listener| {
-        HttpServer::new(move || {
+        listen!(listener, 2, move || {
             App::new()
                 .configure(support::app::routes)
                 .route("/i", web::get().to(actix_salesforce::routes::me))
                 .wrap(salesforce.clone())
         })
-        .workers(2)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
     });
     let browser = Client::new();
     assert!(browser.open(&format!("{}/user", app.url)).await.header("location").starts_with("/sso/start?"));

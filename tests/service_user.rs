@@ -9,11 +9,11 @@ use actix_salesforce::{
     Builder, Config, Connection, Error, Salesforce, Secret,
     oauth::{LoginHost, OAuthApp, OAuthError, PrivateKey, ServiceUser},
 };
-use actix_web::{App as WebApp, HttpServer, Responder, ResponseError as _, get, web};
+use actix_web::{App as WebApp, Responder, ResponseError as _, get, web};
 use futures_util::future::join_all;
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256};
 use salesforce_fake_org::{FakeOrg, Fault, PermittedUsers, Route};
-use support::{Client, reserve, serve};
+use support::{Client, app::listen, reserve, serve};
 
 const ROBOT: &str = "robot@example.com";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -304,12 +304,7 @@ async fn handlers_and_jobs_share_the_user() {
     let (listener, url) = reserve();
     let shared = salesforce.clone();
     let _server = serve(listener, move |listener| {
-        HttpServer::new(move || WebApp::new().app_data(web::Data::new(shared.clone())).service(counted))
-            .workers(4)
-            .disable_signals()
-            .listen(listener)
-            .unwrap()
-            .run()
+        listen!(listener, 4, move || WebApp::new().app_data(web::Data::new(shared.clone())).service(counted))
     });
     let browser = Client::new();
     let began = Instant::now();

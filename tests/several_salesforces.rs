@@ -5,9 +5,13 @@ mod support;
 use std::net::TcpListener;
 
 use actix_salesforce::{RequireLogin, Salesforce};
-use actix_web::{App, HttpServer, dev, web};
+use actix_web::{App, dev, web};
 use salesforce_fake_org::FakeOrg;
-use support::{ADA, Client, Server, app, reserve, serve, settings_for};
+use support::{
+    ADA, Client, Server,
+    app::{self, listen},
+    reserve, serve, settings_for,
+};
 
 const BEN: &str = "ben@example.com";
 const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
@@ -65,16 +69,11 @@ async fn both_work(server: &Server, mounts: [&str; 2]) {
 async fn two_orgs_side_by_side_each_keep_their_own_login() {
     let mounts = ["/one", "/two"];
     let (_one, _two, server) = run(mounts, |listener, first, second| {
-        HttpServer::new(move || {
+        listen!(listener, 2, move || {
             App::new()
                 .service(web::scope("/one").configure(app::routes).wrap(first.clone()))
                 .service(web::scope("/two").configure(app::routes).wrap(second.clone()))
         })
-        .workers(2)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
     })
     .await;
     both_work(&server, mounts).await;
@@ -85,17 +84,12 @@ async fn two_orgs_side_by_side_each_keep_their_own_login() {
 async fn two_orgs_one_inside_the_other_each_keep_their_own_login() {
     let mounts = ["", "/two"];
     let (_one, _two, server) = run(mounts, |listener, first, second| {
-        HttpServer::new(move || {
+        listen!(listener, 2, move || {
             App::new()
                 .service(web::scope("/two").configure(app::routes).wrap(second.clone()))
                 .configure(app::routes)
                 .wrap(first.clone())
         })
-        .workers(2)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
     })
     .await;
     both_work(&server, mounts).await;
@@ -105,7 +99,7 @@ async fn two_orgs_one_inside_the_other_each_keep_their_own_login() {
 #[actix_web::test]
 async fn a_login_at_one_org_is_none_at_the_other() {
     let (_one, _two, server) = run(["", "/two"], |listener, first, second| {
-        HttpServer::new(move || {
+        listen!(listener, 2, move || {
             App::new()
                 .service(web::scope("/two").configure(app::routes).wrap(second.clone()))
                 .configure(app::routes)
@@ -113,11 +107,6 @@ async fn a_login_at_one_org_is_none_at_the_other() {
                 .wrap(RequireLogin::new())
                 .wrap(first.clone())
         })
-        .workers(2)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run()
     })
     .await;
     let browser = Client::new();
@@ -132,12 +121,10 @@ async fn a_login_at_one_org_is_none_at_the_other() {
 async fn two_at_the_same_place_are_one_clear_error() {
     support::logs::capture();
     let (_one, _two, server) = run(["", ""], |listener, first, second| {
-        HttpServer::new(move || App::new().configure(app::routes).wrap(second.clone()).wrap(first.clone()))
-            .workers(2)
-            .disable_signals()
-            .listen(listener)
-            .unwrap()
-            .run()
+        listen!(listener, 2, move || App::new()
+            .configure(app::routes)
+            .wrap(second.clone())
+            .wrap(first.clone()))
     })
     .await;
     for path in ["/", "/user"] {

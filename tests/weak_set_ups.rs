@@ -6,8 +6,8 @@ use std::{net::TcpListener, time::Duration};
 
 use actix_salesforce::{Builder, Config, Routes, Salesforce, SalesforceConn, SessionMode};
 use actix_session::{SessionMiddleware, storage::CookieSessionStore};
-use actix_web::{App, HttpServer, Responder, cookie::Key, web};
-use support::{Client, Server, reserve, serve};
+use actix_web::{App, Responder, cookie::Key, web};
+use support::{Client, Server, app::listen, reserve, serve};
 
 const KEY: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
 
@@ -141,24 +141,20 @@ async fn two_sessions_are_one_clear_error_and_no_session_data_is_lost() {
     // The app's own session further out than ours.
     let outer = app(
         |listener, salesforce| {
-            HttpServer::new(move || App::new().configure(routes).wrap(salesforce.clone()).wrap(session()))
-                .workers(2)
-                .disable_signals()
-                .listen(listener)
-                .unwrap()
-                .run()
+            listen!(listener, 2, move || App::new()
+                .configure(routes)
+                .wrap(salesforce.clone())
+                .wrap(session()))
         },
         salesforce.clone(),
     );
     // And further in.
     let inner = app(
         |listener, salesforce| {
-            HttpServer::new(move || App::new().configure(routes).wrap(session()).wrap(salesforce.clone()))
-                .workers(2)
-                .disable_signals()
-                .listen(listener)
-                .unwrap()
-                .run()
+            listen!(listener, 2, move || App::new()
+                .configure(routes)
+                .wrap(session())
+                .wrap(salesforce.clone()))
         },
         salesforce,
     );
@@ -179,23 +175,16 @@ async fn no_session_or_the_wrong_order_is_one_clear_error() {
     let salesforce = good().session(SessionMode::App).build().await.unwrap();
     let none = app(
         |listener, salesforce| {
-            HttpServer::new(move || App::new().configure(routes).wrap(salesforce.clone()))
-                .workers(2)
-                .disable_signals()
-                .listen(listener)
-                .unwrap()
-                .run()
+            listen!(listener, 2, move || App::new().configure(routes).wrap(salesforce.clone()))
         },
         salesforce.clone(),
     );
     let wrong_order = app(
         |listener, salesforce| {
-            HttpServer::new(move || App::new().configure(routes).wrap(session()).wrap(salesforce.clone()))
-                .workers(2)
-                .disable_signals()
-                .listen(listener)
-                .unwrap()
-                .run()
+            listen!(listener, 2, move || App::new()
+                .configure(routes)
+                .wrap(session())
+                .wrap(salesforce.clone()))
         },
         salesforce,
     );
@@ -212,12 +201,10 @@ async fn the_right_order_with_the_apps_own_session_works_and_keeps_its_data() {
     let salesforce = good().session(SessionMode::App).build().await.unwrap();
     let server = app(
         |listener, salesforce| {
-            HttpServer::new(move || App::new().configure(routes).wrap(salesforce.clone()).wrap(session()))
-                .workers(2)
-                .disable_signals()
-                .listen(listener)
-                .unwrap()
-                .run()
+            listen!(listener, 2, move || App::new()
+                .configure(routes)
+                .wrap(salesforce.clone())
+                .wrap(session()))
         },
         salesforce,
     );
@@ -233,12 +220,7 @@ async fn the_session_that_the_middleware_brings_serves_the_app_too() {
     let salesforce = good().build().await.unwrap();
     let server = app(
         |listener, salesforce| {
-            HttpServer::new(move || App::new().configure(routes).wrap(salesforce.clone()))
-                .workers(2)
-                .disable_signals()
-                .listen(listener)
-                .unwrap()
-                .run()
+            listen!(listener, 2, move || App::new().configure(routes).wrap(salesforce.clone()))
         },
         salesforce,
     );
@@ -253,14 +235,7 @@ async fn a_handler_without_the_middleware_answers_500_and_the_log_says_what_to_a
     support::logs::capture();
     let salesforce = good().build().await.unwrap();
     let server = app(
-        |listener, _| {
-            HttpServer::new(|| App::new().route("/in", web::get().to(needs_login)))
-                .workers(1)
-                .disable_signals()
-                .listen(listener)
-                .unwrap()
-                .run()
-        },
+        |listener, _| listen!(listener, 1, || App::new().route("/in", web::get().to(needs_login))),
         salesforce,
     );
     let page = Client::new().open(&format!("{}/in", server.url)).await;

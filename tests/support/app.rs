@@ -34,8 +34,22 @@ pub fn reserve() -> (TcpListener, String) {
     (listener, url)
 }
 
-/// Runs the server that `make` builds on the reserved port, for example
-/// `serve(listener, |listener| HttpServer::new(…).workers(4).listen(listener).unwrap().run())`.
+/// An actix server on a reserved port: `listen!(listener, workers, || App::new())`. (A macro, since the type of an app that is
+/// wrapped cannot be written.)
+#[allow(unused_macros, reason = "each test file uses a part of it")]
+macro_rules! listen {
+    ($listener:expr, $workers:expr, $app:expr) => {
+        actix_web::HttpServer::new($app)
+            .workers($workers)
+            .disable_signals()
+            .listen($listener)
+            .expect("the port is ours")
+            .run()
+    };
+}
+pub(crate) use listen;
+
+/// Runs the server that `make` builds on the reserved port: `serve(listener, |listener| listen!(listener, 4, || App::new()))`.
 pub fn serve(
     listener: TcpListener,
     make: impl FnOnce(TcpListener) -> dev::Server + Send + 'static,
