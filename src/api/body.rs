@@ -22,28 +22,44 @@ enum Form {
 /// Bodies of answers, for actix's `HttpResponse::streaming`: rows go out as they come in, so that memory is needed for two
 /// pages, however many rows there are. An error ends the body without its proper end, so that nobody takes half for the
 /// whole: the client sees the connection break.
-///
-/// ```no_run
-/// # use serde::{Deserialize, Serialize};
-/// use actix_salesforce::SalesforceConn;
-/// use actix_web::{HttpResponse, Responder, get};
-///
-/// #[derive(Serialize, Deserialize)]
-/// struct Account { #[serde(rename = "Name")] name: String }
-///
-/// #[get("/accounts.ndjson")]
-/// async fn accounts(sf: SalesforceConn) -> impl Responder {
-///     let rows = sf.query::<Account>("SELECT Name FROM Account").fetch();
-///     HttpResponse::Ok().content_type("application/x-ndjson").streaming(rows.into_ndjson())
-/// }
-/// ```
 impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     /// The rows as JSON, one a line (`application/x-ndjson`).
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Serialize, Deserialize)] #[serde(rename_all = "PascalCase")]
+    /// # struct Account { name: String, phone: Option<String> }
+    /// use actix_web::{HttpResponse, body::to_bytes};
+    ///
+    /// let rows = sf.query::<Account>("SELECT Name, Phone FROM Account ORDER BY Name LIMIT 2").fetch();
+    /// let answer = HttpResponse::Ok().content_type("application/x-ndjson").streaming(rows.into_ndjson());
+    /// # let body = to_bytes(answer.into_body()).await.unwrap();
+    /// # assert!(body.starts_with(br#"{"Name":"100% Organic Markets","Phone":"+1"#) && body.ends_with(b"}\n"));
+    /// # assert_eq!(body.split(|byte| *byte == b'\n').count(), 3);
+    /// # Ok(()) });
+    /// ```
     pub fn into_ndjson(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
         self.written(Form::Lines)
     }
 
     /// The rows as one JSON array (`application/json`).
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Serialize, Deserialize)] #[serde(rename_all = "PascalCase")]
+    /// # struct Account { name: String, phone: Option<String> }
+    /// use actix_web::{HttpResponse, body::to_bytes};
+    ///
+    /// let rows = sf.query::<Account>("SELECT Name, Phone FROM Account LIMIT 2").fetch();
+    /// let answer = HttpResponse::Ok().content_type("application/json").streaming(rows.into_json_array());
+    /// # let body = to_bytes(answer.into_body()).await.unwrap();
+    /// # assert_eq!(serde_json::from_slice::<Vec<Account>>(&body).unwrap().len(), 2);
+    /// # Ok(()) });
+    /// ```
     pub fn into_json_array(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
         let body = self.written(Form::Array);
         // The end is written only if there was no error before it.
@@ -69,12 +85,43 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     ///
     /// Cells are written as they are, for programs. For people see
     /// [`into_csv_for_spreadsheets`](Self::into_csv_for_spreadsheets).
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Serialize, Deserialize)] #[serde(rename_all = "PascalCase")]
+    /// # struct Account { name: String, phone: Option<String> }
+    /// use actix_web::{HttpResponse, body::to_bytes};
+    ///
+    /// let rows = sf.query::<Account>("SELECT Name, Phone FROM Account WHERE Name LIKE 'Atlas%'").fetch();
+    /// let answer = HttpResponse::Ok().content_type("text/csv; charset=utf-8").streaming(rows.into_csv());
+    /// # let body = to_bytes(answer.into_body()).await.unwrap();
+    /// # assert_eq!(body, "Name,Phone\r\nAtlas Bridgeworks,+1 555 106 0006\r\n");
+    /// # Ok(()) });
+    /// ```
     pub fn into_csv(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
         self.table(false)
     }
 
     /// The rows as CSV for people who open it in a spreadsheet: a text that such a program would take for a formula, because
     /// it begins with `=`, `+`, `-`, `@`, a tab or a line break, has a `'` before it. Numbers, those of telephones too, stay as they are.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Serialize, Deserialize)] #[serde(rename_all = "PascalCase")]
+    /// # struct Account { name: String, phone: Option<String> }
+    /// # sf.sobject("Account").create(&serde_json::json!({ "Name": "=1+1", "Phone": "+49 30 1" })).await?;
+    /// use actix_web::{HttpResponse, body::to_bytes};
+    ///
+    /// let rows = sf.query::<Account>("SELECT Name, Phone FROM Account WHERE Name LIKE '=%'").fetch();
+    /// let answer = HttpResponse::Ok().content_type("text/csv; charset=utf-8").streaming(rows.into_csv_for_spreadsheets());
+    /// # let body = to_bytes(answer.into_body()).await.unwrap();
+    /// # assert_eq!(body, "Name,Phone\r\n'=1+1,+49 30 1\r\n");
+    /// # Ok(()) });
+    /// ```
     pub fn into_csv_for_spreadsheets(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
         self.table(true)
     }

@@ -226,14 +226,16 @@ impl Connection {
     /// Starts a SOQL query about what the organization's apps are made of, by the Tooling API: `ApexClass`,
     /// `EntityDefinition` and the like.
     ///
-    /// ```no_run
-    /// # async fn f(sf: &actix_salesforce::Connection) -> actix_salesforce::Result<()> {
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
     /// #[derive(serde::Deserialize)]
     /// #[serde(rename_all = "PascalCase")]
     /// struct Class { name: String, api_version: f64 }
     ///
     /// let classes: Vec<Class> = sf.tooling_query("SELECT Name, ApiVersion FROM ApexClass").fetch_all().await?;
-    /// # Ok(()) }
+    /// assert_eq!((&*classes[0].name, classes[0].api_version), ("Ship", 66.0));
+    /// # Ok(()) });
     /// ```
     pub fn tooling_query<T>(&self, soql: impl Into<String>) -> Query<T> {
         self.query(soql).tooling()
@@ -262,8 +264,9 @@ impl Connection {
     /// The rows of a page and of all that come after it, as a stream: for the children of a row, whose first page comes with
     /// it.
     ///
-    /// ```no_run
-    /// # async fn f(sf: &actix_salesforce::Connection) -> actix_salesforce::Result<()> {
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
     /// use actix_salesforce::Page;
     /// use futures_util::TryStreamExt;
     ///
@@ -280,8 +283,9 @@ impl Connection {
     ///     // However many there are.
     ///     let contacts: Vec<Contact> = sf.rows(account.contacts).try_collect().await?;
     ///     println!("{}: {}", account.name, contacts.len());
+    /// #   assert_eq!(contacts.len(), 2);
     /// }
-    /// # Ok(()) }
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors

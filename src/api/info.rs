@@ -134,6 +134,21 @@ impl SObjectHandle {
     /// The records of the object that the user saw last, newest first, with the fields that a list of them shows.
     /// Source: REST API Developer Guide, "sObject Basic Information".
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use serde_json::{Value, json};
+    /// # let id = sf.sobject("Account").update_recently_used().create(&json!({ "Name": "Acme" })).await?;
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Seen { id: actix_salesforce::SalesforceId, name: String }
+    ///
+    /// let seen: Vec<Seen> = sf.sobject("Account").recent().await?;
+    /// assert_eq!(seen[0].name, "Acme");
+    /// # assert_eq!(seen[0].id, id);
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`RawRequest::send`](super::RawRequest::send); status 404 when there is no such object.
     pub async fn recent<T: DeserializeOwned>(&self) -> Result<Vec<T>> {

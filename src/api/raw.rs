@@ -124,6 +124,23 @@ impl RawRequest {
 
     /// Sends the request.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use actix_salesforce::Error;
+    ///
+    /// let answer = sf.get("sobjects/Account/describe").send().await?;
+    /// let changed = answer.header("last-modified").unwrap_or_default();
+    /// let again = sf.get("sobjects/Account/describe").header("If-Modified-Since", changed).send().await?;
+    /// assert_eq!((answer.status(), again.status()), (200, 304));
+    ///
+    /// match sf.get("sobjects/Nonsense").send().await {
+    ///     Err(Error::Api { status, entries, .. }) => assert_eq!((status, &*entries[0].code), (404, "NOT_FOUND")),
+    ///     other => println!("{other:?}"),
+    /// }
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// [`Error::InvalidRequest`](crate::Error::InvalidRequest) before anything is sent;
     /// [`Error::LoginRequired`](crate::Error::LoginRequired) when the login is over;

@@ -116,6 +116,19 @@ impl Search {
 
     /// Searches.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use actix_salesforce::SearchIn;
+    ///
+    /// let hits = sf.search("aur*").within(SearchIn::Name).returning("Account", &["Id", "Name"]).limit(20).fetch().await?;
+    /// for hit in &hits {
+    ///     println!("{} {:?}: {}", hit.object, hit.id, hit.fields["Name"]);
+    /// }
+    /// assert_eq!(hits[0].fields["Name"], "Aurora Data Systems");
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// An invalid name, before anything is sent; [`Error::Api`](crate::Error::Api) with `MALFORMED_SEARCH` when there is nothing to look
     /// for: Salesforce wants two characters at least.

@@ -131,6 +131,17 @@ impl<T: SObject> Select<T> {
     /// How many rows there are. Costs one call, and reads none; [`limit`](Self::limit) counts no further, the order does
     /// not matter.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use actix_salesforce::{SObject, SalesforceId};
+    /// # #[derive(serde::Deserialize, SObject)] #[serde(rename_all = "PascalCase")]
+    /// # struct Account { id: SalesforceId, name: String }
+    /// let energy = sf.select::<Account>().filter("Industry = 'Energy'").count().await?;
+    /// assert!(energy > 0 && energy < sf.select::<Account>().count().await?);
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`Query::page`].
     pub async fn count(mut self) -> Result<u64>
@@ -148,6 +159,23 @@ impl<T: SObject> Select<T> {
 impl<T: SObject + DeserializeOwned> Select<T> {
     /// The rows as a stream: see [`Query::fetch`].
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use actix_salesforce::{SObject, SalesforceId};
+    /// # #[derive(serde::Deserialize, SObject)] #[serde(rename_all = "PascalCase")]
+    /// # struct Account { id: SalesforceId, name: String }
+    /// use futures_util::TryStreamExt;
+    ///
+    /// let mut accounts = sf.select::<Account>().order_by("Name DESC").fetch();
+    /// let last = accounts.try_next().await?;
+    /// # assert!(last.is_some());
+    /// while let Some(account) = accounts.try_next().await? {
+    ///     assert!(Some(&account.name) <= last.as_ref().map(|last| &last.name));
+    /// }
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`Query::fetch`].
     pub fn fetch(self) -> Records<T>
@@ -158,6 +186,17 @@ impl<T: SObject + DeserializeOwned> Select<T> {
     }
 
     /// All rows, in memory.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use actix_salesforce::{SObject, SalesforceId};
+    /// # #[derive(serde::Deserialize, SObject)] #[serde(rename_all = "PascalCase")]
+    /// # struct Account { id: SalesforceId, name: String }
+    /// let accounts = sf.select::<Account>().filter("Industry = :it").bind("it", "Energy").limit(3).fetch_all().await?;
+    /// assert_eq!(accounts.len(), 3);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`Query::fetch_all`].
@@ -170,6 +209,22 @@ impl<T: SObject + DeserializeOwned> Select<T> {
 
     /// The first row.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use actix_salesforce::{SObject, SalesforceId};
+    /// # #[derive(serde::Deserialize, SObject)] #[serde(rename_all = "PascalCase")]
+    /// # struct Account { id: SalesforceId, name: String }
+    /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
+    /// use actix_salesforce::Error;
+    ///
+    /// let account = sf.select::<Account>().filter("Id = :id").bind("id", id).fetch_one().await?;
+    /// assert_eq!(account.name, "Acme");
+    /// let nobody = sf.select::<Account>().filter("Name = 'Nobody'").fetch_one().await;
+    /// assert!(matches!(nobody, Err(Error::RowNotFound)));
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`Query::fetch_one`].
     pub async fn fetch_one(self) -> Result<T> {
@@ -178,6 +233,18 @@ impl<T: SObject + DeserializeOwned> Select<T> {
 
     /// The first row, if there is one.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use actix_salesforce::{SObject, SalesforceId};
+    /// # #[derive(serde::Deserialize, SObject)] #[serde(rename_all = "PascalCase")]
+    /// # struct Account { id: SalesforceId, name: String }
+    /// let typed = "O'Brien & Sons Shipyard";
+    /// let found = sf.select::<Account>().filter("Name = :name").bind("name", typed).fetch_optional().await?;
+    /// assert!(found.is_some_and(|account| account.name == typed));
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`Query::fetch_optional`].
     pub async fn fetch_optional(self) -> Result<Option<T>> {
@@ -185,6 +252,19 @@ impl<T: SObject + DeserializeOwned> Select<T> {
     }
 
     /// The first page.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use actix_salesforce::{SObject, SalesforceId};
+    /// # #[derive(serde::Deserialize, SObject)] #[serde(rename_all = "PascalCase")]
+    /// # struct Account { id: SalesforceId, name: String }
+    /// // One page for each request of a table with a "next" link.
+    /// let page = sf.select::<Account>().order_by("Name").batch_size(200).page().await?;
+    /// assert_eq!(page.total_size, Some(40));
+    /// assert!(page.next.is_none(), "40 are one page");
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`Query::page`].

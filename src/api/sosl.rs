@@ -54,6 +54,16 @@ impl Sosl {
 
     /// Searches. Salesforce gives 2,000 records at most.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let sosl = "FIND {:term} RETURNING Account(Id, Name), Contact(Id LIMIT 5)";
+    /// let hits = sf.sosl(sosl).bind("term", "Aurora").fetch().await?;
+    /// assert_eq!((hits.len(), &*hits[0].object), (1, "Account"));
+    /// assert_eq!(hits[0].fields["Name"], "Aurora Data Systems");
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// [`Error::Bind`](crate::Error::Bind) and [`InvalidRequest::QueryTooLong`], before anything is sent;
     /// [`Error::Api`](crate::Error::Api) with `MALFORMED_SEARCH` for a search that is none.

@@ -60,6 +60,25 @@ impl<T> Query<T> {
 impl<T: DeserializeOwned + Send + 'static> SplitQuery<T> {
     /// The rows, as [`Query::fetch`].
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Deserialize)] #[serde(rename_all = "PascalCase")] struct Account { name: String }
+    /// use futures_util::TryStreamExt;
+    ///
+    /// # let mut names: Vec<String> = (0..9_000).map(|n| format!("nobody's name {n}")).collect();
+    /// # names.extend(["Aurora Data Systems".into(), "Lumen Optics".into()]);
+    /// let query = sf.query::<Account>("SELECT Name FROM Account WHERE Name IN :names").bind_each("names", &names);
+    /// let mut rows = query.fetch();
+    /// let mut found = 0;
+    /// while let Some(account) = rows.try_next().await? {
+    ///     assert!(names.contains(&account.name));
+    ///     found += 1;
+    /// }
+    /// assert_eq!(found, 2);
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// Those of [`Query::fetch`], and [`BindError::NotInParts`].
     pub fn fetch(self) -> impl Stream<Item = Result<T>> + Send + Unpin + 'static {
@@ -68,6 +87,18 @@ impl<T: DeserializeOwned + Send + 'static> SplitQuery<T> {
     }
 
     /// All rows, in memory.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let mut keys: Vec<String> = (0..9_000).map(|n| format!("old system's key number {n}")).collect();
+    /// # keys.push("ACC-000007".into());
+    /// // The accounts of a list of another system's keys.
+    /// let soql = "SELECT Id, Name FROM Account WHERE ExternalKey__c IN :keys";
+    /// let accounts = sf.query::<serde_json::Value>(soql).bind_each("keys", &keys).fetch_all().await?;
+    /// # assert_eq!((accounts.len(), &accounts[0]["Name"]), (1, &"Atlas Bridgeworks".into()));
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`fetch`](Self::fetch).
@@ -97,6 +128,17 @@ async fn row<T: DeserializeOwned + Send + 'static>(
 
 impl<T> SplitQuery<T> {
     /// How many rows there are in all parts.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let mut keys: Vec<String> = (0..9_000).map(|n| format!("old system's key number {n}")).collect();
+    /// # keys.push("ACC-000007".into());
+    /// let soql = "SELECT COUNT() FROM Account WHERE ExternalKey__c IN :keys AND Active__c = TRUE";
+    /// let active = sf.query::<()>(soql).bind_each("keys", keys).count().await?;
+    /// # assert_eq!(active, 1);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`Query::count`], and [`BindError::NotInParts`].

@@ -27,18 +27,22 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     /// The first page is waited for, so that a query that Salesforce refuses is an error with its own status. A later error
     /// ends the body without its proper end: the client sees the connection break, and takes nothing for the whole.
     ///
-    /// ```no_run
-    /// # use serde::{Deserialize, Serialize};
-    /// use actix_salesforce::{Result, RowsAs, SalesforceConn};
-    /// use actix_web::{HttpResponse, get};
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use actix_salesforce::{Connection, Result, RowsAs};
+    /// use actix_web::HttpResponse;
     ///
-    /// #[derive(Serialize, Deserialize)]
+    /// #[derive(serde::Serialize, serde::Deserialize)]
     /// struct Account { #[serde(rename = "Name")] name: String }
     ///
-    /// #[get("/accounts.csv")]
-    /// async fn export(sf: SalesforceConn) -> Result<HttpResponse> {
+    /// // As a handler asks it, whose `SalesforceConn` is a `Connection`.
+    /// async fn export(sf: &Connection) -> Result<HttpResponse> {
     ///     sf.query::<Account>("SELECT Name FROM Account").fetch().respond(RowsAs::Csv).await
     /// }
+    /// # let body = actix_web::body::to_bytes(export(sf).await?.into_body()).await.unwrap();
+    /// # assert!(body.starts_with(b"Name\r\n") && body.iter().filter(|byte| **byte == b'\n').count() == 41);
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors

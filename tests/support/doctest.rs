@@ -2,7 +2,7 @@
 // `mod fake_org { include!(…); }` and `fake_org::connected(async |sf| {`, and ends with `Ok(()) });`.
 
 use actix_salesforce::{Connection, Result, Salesforce, oauth::ServiceUser};
-use salesforce_fake_org::FakeOrg;
+use salesforce_fake_org::{FakeOrg, Fault};
 
 /// Runs an example with a connection to an org of its own, which has its sample data.
 pub fn connected(example: impl AsyncFnOnce(&Connection) -> Result<()>) {
@@ -10,6 +10,10 @@ pub fn connected(example: impl AsyncFnOnce(&Connection) -> Result<()>) {
         let shipped = serde_json::json!({ "tracking": "1Z" });
         let org = FakeOrg::builder().execution_user("ada@example.com").apex("POST", "/ship", 200, shipped);
         let org = org.start().await.expect("the fake org starts");
+        // It has Apex classes, and no table of them.
+        let class = serde_json::json!({ "Name": "Ship", "ApiVersion": 66.0 });
+        let classes = serde_json::json!({ "totalSize": 1, "done": true, "records": [class] });
+        org.faults().path("/services/data/v66.0/tooling/query", Fault::Json(classes));
         let host = org.instance_url().parse().expect("a login host");
         let salesforce = Salesforce::builder()
             .client_id(org.client_id())

@@ -69,6 +69,21 @@ impl IngestJob {
 
     /// Asks how far the job is.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let csv = futures_util::stream::iter([Ok::<_, std::io::Error>("Name\nAcme\n".into())]);
+    /// # let id = sf.bulk("Account").insert_csv(csv).await?[0].info().id;
+    /// // By the id that was kept when the job was made: in a database perhaps, while another process asks.
+    /// let mut job = sf.ingest_job(id)?;
+    /// let info = job.refresh().await?;
+    /// if info.state.is_final() {
+    ///     println!("{} records, {} of them refused", info.records_processed, info.records_failed);
+    /// }
+    /// # assert_eq!((info.state, info.records_processed), (actix_salesforce::JobState::JobComplete, 1));
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`RawRequest::send`](crate::RawRequest::send).
     pub async fn refresh(&mut self) -> Result<&JobInfo> {
@@ -76,6 +91,23 @@ impl IngestJob {
     }
 
     /// Waits for the job's end, an hour at most say: asks after half a second, then less and less often.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Serialize)] struct Account { #[serde(rename = "Name")] name: String }
+    /// # let new = vec![Account { name: "Acme".into() }, Account { name: "Other".into() }];
+    /// use futures_util::stream;
+    /// use std::time::Duration;
+    ///
+    /// let jobs = sf.bulk("Account").without_waiting().insert(stream::iter(new)).await?;
+    /// // … what else there is to do …
+    /// for mut job in jobs {
+    ///     let ended = job.wait(Duration::from_secs(60)).await?;
+    ///     assert_eq!((ended.records_processed, ended.records_failed), (2, 0));
+    /// }
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// [`Error::JobFailed`] when Salesforce gave the job up (refused records are no such failure);
@@ -85,6 +117,23 @@ impl IngestJob {
     }
 
     /// The records that were loaded, as a stream that holds a few of them at a time.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Serialize)] struct Account { #[serde(rename = "Name")] name: String }
+    /// # #[derive(serde::Deserialize)] struct Named { #[serde(rename = "Name")] name: String }
+    /// # let new = vec![Account { name: "Acme".into() }];
+    /// # let jobs = sf.bulk("Account").insert(futures_util::stream::iter(new)).await?;
+    /// use futures_util::TryStreamExt;
+    ///
+    /// let mut loaded = jobs[0].successful::<Named>();
+    /// while let Some(row) = loaded.try_next().await? {
+    ///     println!("{} is {}", row.record.name, row.id);
+    /// #   assert!(row.created && row.record.name == "Acme");
+    /// }
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// The items are errors as those of [`RawRequest::send`](crate::RawRequest::send); [`Error::InvalidAnswer`] when a row
@@ -104,6 +153,24 @@ impl IngestJob {
 
     /// The records that were refused, with the reasons, as a stream.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Serialize)] struct Account { #[serde(rename = "Name")] name: String }
+    /// # #[derive(serde::Deserialize)] struct Named { #[serde(rename = "Name")] name: String }
+    /// # let new = vec![Account { name: "Acme".into() }, Account { name: "".into() }];
+    /// # let jobs = sf.bulk("Account").insert(futures_util::stream::iter(new)).await?;
+    /// use futures_util::TryStreamExt;
+    ///
+    /// let refused: Vec<_> = jobs[0].failed::<Named>().try_collect().await?;
+    /// assert_eq!(refused.len() as u64, jobs[0].info().records_failed);
+    /// for row in &refused {
+    ///     println!("{:?}: {}", row.record.name, row.error);
+    /// }
+    /// # assert!(refused[0].error.contains("REQUIRED_FIELD_MISSING"));
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`successful`](Self::successful).
     pub fn failed<T: DeserializeOwned + Send + 'static>(&self) -> BulkRecords<Refused<T>> {
@@ -121,6 +188,21 @@ impl IngestJob {
 
     /// The records that the job did not get to, as a stream.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Serialize)] struct Account { #[serde(rename = "Name")] name: String }
+    /// # #[derive(serde::Deserialize)] struct Named { #[serde(rename = "Name")] name: String }
+    /// # let new = vec![Account { name: "Acme".into() }];
+    /// # let jobs = sf.bulk("Account").insert(futures_util::stream::iter(new)).await?;
+    /// use futures_util::TryStreamExt;
+    ///
+    /// // Those of a job that was stopped or failed in the middle: they can be loaded again.
+    /// let left: Vec<Named> = jobs[0].unprocessed().try_collect().await?;
+    /// assert!(left.is_empty());
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`successful`](Self::successful).
     pub fn unprocessed<T: DeserializeOwned + Send + 'static>(&self) -> BulkRecords<T> {
@@ -129,6 +211,22 @@ impl IngestJob {
 
     /// Stops the job. What it has loaded stays.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Serialize)] struct Account { #[serde(rename = "Name")] name: String }
+    /// # let new = vec![Account { name: "Acme".into() }];
+    /// use actix_salesforce::{Error, JobState};
+    /// use std::time::Duration;
+    ///
+    /// let jobs = sf.bulk("Account").without_waiting().insert(futures_util::stream::iter(new)).await?;
+    /// let mut job = sf.ingest_job(jobs[0].info().id)?;
+    /// job.abort().await?;
+    /// assert_eq!(job.info().state, JobState::Aborted);
+    /// assert!(matches!(job.wait(Duration::from_secs(60)).await, Err(Error::JobFailed { .. })));
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`RawRequest::send`](crate::RawRequest::send).
     pub async fn abort(&mut self) -> Result<()> {
@@ -136,6 +234,20 @@ impl IngestJob {
     }
 
     /// Forgets the job and its results.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Serialize)] struct Account { #[serde(rename = "Name")] name: String }
+    /// # let new = vec![Account { name: "Acme".into() }];
+    /// for job in sf.bulk("Account").insert(futures_util::stream::iter(new)).await? {
+    ///     let id = job.info().id;
+    ///     job.delete().await?;
+    ///     let gone = sf.ingest_job(id)?.refresh().await.map(drop);
+    ///     assert_eq!(gone.unwrap_err().status(), Some(404));
+    /// }
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`RawRequest::send`](crate::RawRequest::send).

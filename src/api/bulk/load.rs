@@ -172,6 +172,22 @@ impl Bulk {
 
     /// Creates records.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use futures_util::stream;
+    ///
+    /// #[derive(serde::Serialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Account { name: String, phone: Option<String> }
+    ///
+    /// // Made while they are sent: no list of them is needed.
+    /// let new = (0..1_000).map(|n| Account { name: format!("Customer {n}"), phone: None });
+    /// let jobs = sf.bulk("Account").insert(stream::iter(new)).await?;
+    /// assert_eq!(jobs.iter().map(|job| job.info().records_processed).sum::<u64>(), 1_000);
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// [`IngestError`] with the jobs that were made until then: when a job could not be made, filled or finished
     /// ([`Error::JobFailed`], [`Error::JobUnfinished`]). Records that are refused are no error: see [`IngestJob::failed`].
@@ -184,6 +200,23 @@ impl Bulk {
 
     /// Changes records, each with its `Id`.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
+    /// use actix_salesforce::SalesforceId;
+    /// use futures_util::stream;
+    ///
+    /// #[derive(serde::Serialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Change { id: SalesforceId, phone: &'static str }
+    ///
+    /// let changes = stream::iter([Change { id, phone: "+49 30 1" }]);
+    /// let jobs = sf.bulk("Account").update(changes).await?;
+    /// assert_eq!(jobs[0].info().records_failed, 0);
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](Self::insert).
     pub async fn update<T: Serialize>(
@@ -194,6 +227,31 @@ impl Bulk {
     }
 
     /// Changes or creates records by an external id field, which is one of their columns.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Deserialize)] struct Named { #[serde(rename = "Name")] name: String }
+    /// use futures_util::{TryStreamExt, stream};
+    ///
+    /// #[derive(serde::Serialize)]
+    /// struct Account {
+    ///     #[serde(rename = "ExternalKey__c")]
+    ///     key: &'static str,
+    ///     #[serde(rename = "Name")]
+    ///     name: &'static str,
+    /// }
+    ///
+    /// let accounts = [Account { key: "A-1", name: "Acme" }, Account { key: "A-2", name: "Other" }];
+    /// for job in sf.bulk("Account").upsert("ExternalKey__c", stream::iter(accounts)).await? {
+    ///     let mut saved = job.successful::<Named>();
+    ///     while let Some(row) = saved.try_next().await? {
+    ///         println!("{} was {}", row.record.name, if row.created { "created" } else { "changed" });
+    /// #       assert!(row.created);
+    ///     }
+    /// }
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
@@ -207,6 +265,22 @@ impl Bulk {
 
     /// Deletes records.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use actix_salesforce::{SObject, SalesforceId};
+    /// use futures_util::stream;
+    ///
+    /// #[derive(serde::Deserialize, SObject)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Account { id: SalesforceId }
+    ///
+    /// let gone = sf.select::<Account>().filter("Industry = 'Media'").fetch_all().await?;
+    /// let jobs = sf.bulk("Account").delete(stream::iter(gone.into_iter().map(|row| row.id))).await?;
+    /// # assert!(jobs[0].info().records_processed > 0 && jobs[0].info().records_failed == 0);
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`insert`](Self::insert).
     pub async fn delete(self, ids: impl Stream<Item = SalesforceId>) -> Result<Vec<IngestJob>, IngestError> {
@@ -214,6 +288,15 @@ impl Bulk {
     }
 
     /// Deletes records past the recycle bin. The user needs the permission "Bulk API Hard Delete".
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
+    /// let jobs = sf.bulk("Account").hard_delete(futures_util::stream::iter([id])).await?;
+    /// assert_eq!((jobs[0].info().records_processed, jobs[0].info().records_failed), (1, 0));
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`insert`](Self::insert).
@@ -227,11 +310,15 @@ impl Bulk {
     /// Creates the records of CSV as it comes, a file's for example: names of fields in the first line, in UTF-8. It is cut
     /// between records into as many jobs as it needs, and held one job at a time.
     ///
-    /// ```no_run
-    /// # async fn f(sf: &actix_salesforce::Connection, upload: actix_web::web::Payload) -> actix_salesforce::Result<()> {
-    /// // Straight from a browser's upload, however large.
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let pieces = ["Name,Phone\nAcme,+49 3", "0 1\n\"Smith\nand Sons\",\n"];
+    /// # let upload = futures_util::stream::iter(pieces.map(|piece| Ok::<_, actix_web::error::PayloadError>(piece.into())));
+    /// // `upload` is a handler's `web::Payload`: straight from a browser, however large.
     /// let jobs = sf.bulk("Account").insert_csv(upload).await?;
-    /// # Ok(()) }
+    /// assert_eq!((jobs[0].info().records_processed, jobs[0].info().records_failed), (2, 0));
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors
@@ -245,6 +332,19 @@ impl Bulk {
 
     /// Changes records by CSV, one of whose columns is `Id`: see [`insert_csv`](Self::insert_csv).
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
+    /// # let csv = format!("Id,Phone\n{id},+49 30 1\n");
+    /// use futures_util::stream;
+    ///
+    /// let file = stream::iter([Ok::<_, std::io::Error>(csv.into())]);
+    /// let jobs = sf.bulk("Account").update_csv(file).await?;
+    /// assert_eq!(jobs[0].info().records_failed, 0);
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`insert_csv`](Self::insert_csv).
     pub async fn update_csv<E: Into<Source>>(
@@ -256,6 +356,20 @@ impl Bulk {
 
     /// Changes or creates records by CSV, one of whose columns is this external id field: see
     /// [`insert_csv`](Self::insert_csv).
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use actix_salesforce::ColumnDelimiter;
+    /// use futures_util::stream;
+    ///
+    /// // As a German spreadsheet writes it.
+    /// let file = stream::iter([Ok::<_, std::io::Error>("ExternalKey__c;Name\r\nA-1;Acme\r\n".into())]);
+    /// let bulk = sf.bulk("Account").delimiter(ColumnDelimiter::Semicolon);
+    /// let jobs = bulk.upsert_csv("ExternalKey__c", file).await?;
+    /// assert_eq!(jobs[0].info().records_processed, 1);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`insert_csv`](Self::insert_csv).

@@ -44,6 +44,20 @@ impl<T> Query<T> {
     /// Starts a job that runs the query. Queries with aggregates, `GROUP BY`, `OFFSET` or child subqueries are refused by
     /// Salesforce.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use std::time::Duration;
+    ///
+    /// let mut job = sf.query::<()>("SELECT Id FROM Account").start_bulk().await?;
+    /// // What another process, or this one after a restart, finds the job by.
+    /// let id = job.info().id;
+    /// # assert!(id.as_str().starts_with("750"));
+    /// job.wait(Duration::from_secs(60)).await?;
+    /// assert_eq!(job.info().records_processed, 40);
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`page`](Query::page).
     pub async fn start_bulk(self) -> Result<QueryJob> {
@@ -109,6 +123,16 @@ impl QueryJob {
 
     /// Asks how far the job is.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let id = sf.query::<()>("SELECT Id FROM Account").start_bulk().await?.info().id;
+    /// let mut job = sf.query_job(id)?;
+    /// println!("{:?}", job.refresh().await?.state);
+    /// assert_eq!(job.info().object.as_deref(), Some("Account"));
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`RawRequest::send`](crate::RawRequest::send).
     pub async fn refresh(&mut self) -> Result<&JobInfo> {
@@ -116,6 +140,23 @@ impl QueryJob {
     }
 
     /// Waits for the job's end: asks after half a second, then less and less often.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use actix_salesforce::Error;
+    /// use std::time::Duration;
+    ///
+    /// let mut job = sf.query::<()>("SELECT Id FROM Account").start_bulk().await?;
+    /// // Half of what a request may take; then the answer says where to ask again.
+    /// match job.wait(Duration::from_secs(30)).await {
+    ///     Ok(done) => println!("{} rows", done.records_processed),
+    ///     Err(Error::JobUnfinished { id, .. }) => println!("look again at /jobs/{id}"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # assert_eq!(job.info().records_processed, 40);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// [`Error::JobFailed`]; [`Error::JobUnfinished`] when patience ends first: the job goes on.
@@ -125,6 +166,24 @@ impl QueryJob {
 
     /// The rows of a job that has completed, in their order. When it is not known to have, it is asked once. Four pages are read side by side, each a little ahead of the reader:
     /// memory is needed for about eight mebibytes, however many rows there are.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # #[derive(serde::Deserialize)] #[serde(rename_all = "PascalCase")] struct Account { name: String }
+    /// use futures_util::TryStreamExt;
+    /// use std::time::Duration;
+    ///
+    /// let mut job = sf.query::<()>("SELECT Name FROM Account ORDER BY Name").start_bulk().await?;
+    /// job.wait(Duration::from_secs(60)).await?;
+    /// let mut rows = job.rows::<Account>();
+    /// let mut names = Vec::new();
+    /// while let Some(account) = rows.try_next().await? {
+    ///     names.push(account.name);
+    /// }
+    /// assert_eq!(names.len() as u64, job.info().records_processed);
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// The items are errors as those of [`RawRequest::send`](crate::RawRequest::send); [`Error::JobUnfinished`] and
@@ -160,6 +219,17 @@ impl QueryJob {
 
     /// Stops the job.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use actix_salesforce::JobState;
+    ///
+    /// let mut job = sf.query::<()>("SELECT Id FROM Account").start_bulk().await?;
+    /// job.abort().await?;
+    /// assert_eq!(job.info().state, JobState::Aborted);
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`RawRequest::send`](crate::RawRequest::send).
     pub async fn abort(&mut self) -> Result<()> {
@@ -167,6 +237,19 @@ impl QueryJob {
     }
 
     /// Forgets the job and its rows.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use std::time::Duration;
+    /// let mut job = sf.query::<()>("SELECT Id FROM Account").start_bulk().await?;
+    /// job.wait(Duration::from_secs(60)).await?;
+    /// let id = job.info().id;
+    /// job.delete().await?;
+    /// let gone = sf.query_job(id)?.refresh().await.map(drop);
+    /// assert_eq!(gone.unwrap_err().status(), Some(404));
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`RawRequest::send`](crate::RawRequest::send).

@@ -108,6 +108,20 @@ impl Batch {
     ///
     /// It is sent once when a call in it must not be done twice.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use serde_json::{Value, json};
+    ///
+    /// let mut calls = sf.batch().halt_on_error(true);
+    /// let wrong = calls.update("Account", "001000000000001AAA", &json!({ "Nonsense__c": 1 }))?;
+    /// let after = calls.query(sf.query::<Value>("SELECT Id FROM Account"))?;
+    /// let answers = calls.send().await?;
+    /// assert!(answers.get(&wrong).is_err());
+    /// assert_eq!(answers.get(&after).unwrap_err().entries()[0].code, "BATCH_PROCESSING_HALTED");
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`RawRequest::send`](crate::RawRequest::send).
     pub async fn send(self) -> Result<BatchAnswers> {

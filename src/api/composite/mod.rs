@@ -130,6 +130,23 @@ impl Composite {
     ///
     /// It is sent once when a call in it must not be done twice: when the answer is lost, it may have taken effect.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use serde_json::{Value, json};
+    ///
+    /// let mut calls = sf.composite();
+    /// let account = calls.upsert("Account", "ExternalKey__c", "A-17", &json!({ "Name": "Acme" }))?;
+    /// let contact = calls.create("Contact", &json!({ "AccountId": account.id() }))?;
+    /// let answers = calls.send().await?;
+    /// // Each call went its own way: this contact has no name.
+    /// assert!(answers.get(&account)?.created);
+    /// let refused = answers.get(&contact).unwrap_err();
+    /// assert_eq!(refused.entries()[0].code, "REQUIRED_FIELD_MISSING");
+    /// assert!(answers.check().is_err());
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`RawRequest::send`](super::RawRequest::send).
     pub async fn send(self) -> Result<CompositeAnswers> {

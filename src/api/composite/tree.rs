@@ -174,6 +174,26 @@ impl Tree {
     ///
     /// It is sent once: when the answer is lost, the records may exist.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use actix_salesforce::TreeError;
+    /// use serde_json::json;
+    ///
+    /// let mut tree = sf.tree("Account")?;
+    /// let acme = tree.add(&json!({ "Name": "Acme" }))?;
+    /// let nobody = tree.add_child(&acme, "Contacts", "Contact", &json!({ "FirstName": "Ada" }))?;
+    /// match tree.send().await {
+    ///     Ok(ids) => println!("made {}", ids.get(&acme)?),
+    ///     Err(TreeError::Refused(refused)) => {
+    ///         assert!(refused[0].node == nobody);
+    ///         assert_eq!(refused[0].entries[0].code, "REQUIRED_FIELD_MISSING");
+    ///     }
+    ///     Err(other) => return Err(other.into()),
+    /// }
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// [`TreeError::Refused`] says which records were refused, and why. `?` in a function that returns this crate's
     /// [`Result`] makes an [`Error`] of it that has the reasons of all of them.

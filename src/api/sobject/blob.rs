@@ -119,6 +119,22 @@ impl Blob {
 
     /// The whole file, if it has `max` bytes at most.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use actix_salesforce::BlobUpload;
+    /// # use serde_json::json;
+    /// # let file = BlobUpload::new("VersionData", "a.txt", "hello");
+    /// # let id = sf.sobject("ContentVersion").create_with_blob(&json!({ "PathOnClient": "a.txt" }), file).await?;
+    /// use actix_salesforce::{Error, HttpError};
+    ///
+    /// let note = sf.sobject("ContentVersion").blob(id, "VersionData").await?.bytes(64 * 1024).await?;
+    /// assert_eq!(note, "hello");
+    /// let large = sf.sobject("ContentVersion").blob(id, "VersionData").await?.bytes(4).await;
+    /// assert!(matches!(large, Err(Error::Http(HttpError::TooLarge))));
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// [`HttpError::TooLarge`] when it has more; otherwise those of the stream.
     pub async fn bytes(mut self, max: usize) -> Result<Bytes> {
@@ -145,15 +161,19 @@ impl SObjectHandle {
     /// Reads a file of a record as a stream: `Body` of an `Attachment` or a `Document`, `VersionData` of a
     /// `ContentVersion`.
     ///
-    /// ```no_run
-    /// use actix_salesforce::SalesforceConn;
-    /// use actix_web::{HttpResponse, get, web::Path};
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use actix_salesforce::BlobUpload;
+    /// # let new = BlobUpload::new("VersionData", "a.txt", "hello");
+    /// # let id = sf.sobject("ContentVersion").create_with_blob(&serde_json::json!({ "PathOnClient": "a" }), new).await?;
+    /// use actix_web::HttpResponse;
     ///
-    /// #[get("/files/{id}")]
-    /// async fn file(sf: SalesforceConn, id: Path<String>) -> actix_salesforce::Result<HttpResponse> {
-    ///     let file = sf.sobject("ContentVersion").blob(&*id, "VersionData").await?;
-    ///     Ok(HttpResponse::Ok().insert_header(("content-disposition", "attachment")).streaming(file))
-    /// }
+    /// // Straight into a handler's answer, however large.
+    /// let file = sf.sobject("ContentVersion").blob(id, "VersionData").await?;
+    /// let answer = HttpResponse::Ok().insert_header(("content-disposition", "attachment")).streaming(file);
+    /// # assert_eq!(actix_web::body::to_bytes(answer.into_body()).await.unwrap(), "hello");
+    /// # Ok(()) });
     /// ```
     ///
     /// # Errors
@@ -198,6 +218,20 @@ impl SObjectHandle {
     }
 
     /// Changes a record and its file. A `ContentVersion` cannot be changed: create another one of its document.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use actix_salesforce::BlobUpload;
+    /// # use serde_json::json;
+    /// # let account = sf.sobject("Account").create(&json!({ "Name": "Acme" })).await?;
+    /// # let record = json!({ "Name": "terms.txt", "ParentId": account });
+    /// # let id = sf.sobject("Attachment").create_with_blob(&record, BlobUpload::new("Body", "terms.txt", "old")).await?;
+    /// let new = BlobUpload::new("Body", "terms.txt", "as of 2026").content_type("text/plain");
+    /// sf.sobject("Attachment").update_with_blob(id, &json!({ "Description": "as agreed" }), new).await?;
+    /// # assert_eq!(sf.sobject("Attachment").blob(id, "Body").await?.bytes(99).await?, "as of 2026");
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`update`](Self::update) and [`create_with_blob`](Self::create_with_blob).

@@ -109,6 +109,22 @@ impl<'de> Deserialize<'de> for Revision {
 impl SObjectHandle {
     /// Reads a record, and in which state it is. Without `fields` all that the user may see are read.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let id = sf.sobject("Contact").create(&serde_json::json!({ "LastName": "Lovelace" })).await?;
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Contact { last_name: String }
+    ///
+    /// let (contact, revision) = sf.sobject("Contact").retrieve_revision::<Contact>(id, &["LastName"]).await?;
+    /// // For a form: comes back as text, and is checked.
+    /// let hidden = revision.to_string();
+    /// assert_eq!(hidden.parse::<actix_salesforce::Revision>()?, revision);
+    /// # assert_eq!(contact.last_name, "Lovelace");
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`retrieve`](Self::retrieve).
     pub async fn retrieve_revision<T: DeserializeOwned>(
@@ -121,6 +137,22 @@ impl SObjectHandle {
     }
 
     /// Reads a record if it is in another state than `known`; `None` when it is not.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
+    /// use serde_json::{Value, json};
+    ///
+    /// let account = sf.sobject("Account");
+    /// let (_, known) = account.retrieve_revision::<Value>(id, &["Name"]).await?;
+    /// assert!(account.retrieve_if_changed::<Value>(id, &["Name"], &known).await?.is_none());
+    ///
+    /// account.update(id, &json!({ "Name": "Acme & Sons" })).await?;
+    /// let changed = account.retrieve_if_changed::<Value>(id, &["Name"], &known).await?;
+    /// assert!(changed.is_some_and(|(record, revision)| record["Name"] == "Acme & Sons" && revision != known));
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`retrieve`](Self::retrieve).
