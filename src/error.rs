@@ -366,8 +366,10 @@ pub enum InvalidRequest {
     /// Not an HTTP method.
     #[error("this is not an HTTP method")]
     Method,
-    /// The header is malformed, or one that the connection sets itself.
-    #[error("this header is malformed, or one that only the connection itself may set")]
+    /// The header is malformed, or one that the connection sets itself; or a call of a batch has one.
+    #[error(
+        "this header is malformed, one that only the connection itself may set, or that of a call of a batch, which has none"
+    )]
     Header,
     /// More calls in one than Salesforce takes.
     #[error("one call holds {limit} of these at most; send several")]

@@ -54,8 +54,8 @@
 //! * **Spans**: with a `tracing` subscriber, `salesforce.refresh`, `salesforce.service_token`, `salesforce.login`,
 //!   `salesforce.logout` and `salesforce.revoke` (operators) at info level tell which grant it was about and, where it can
 //!   differ, what came of it (`outcome`); at debug level `salesforce.call` tells method, resource, status and retries of
-//!   an API call, and `salesforce.store` a call of a store that is not memory. None holds a token, a query, or the id or value of
-//!   a record. A request that has nothing to do with Salesforce makes none.
+//!   an API call, and `salesforce.store` a call of a store that is not memory. None holds a token, a query, or the id or
+//!   value of a record. A request that has nothing to do with Salesforce makes none.
 //! * **Beside others**: [`comparison`] lists what jsforce and cirrus do, and where it is here.
 //! * **By hand**: [`oauth`] is the protocol alone, for a login of your own making.
 //!
@@ -108,7 +108,7 @@ pub use self::{
         Deleted, DeletedRecord, DuplicateRecord, DuplicateRules, Duplicates, Hit, InvalidApiVersion,
         InvalidCallOption, InvalidPath, InvalidRevision, Limit, Page, Query, RawRequest, RawResponse,
         RecordError, Records, Retry, Revision, SObject, SObjectHandle, SaveResult, SavedRecord, Search,
-        SearchIn, Select, Sosl, SplitQuery, ToRecordId, Updated, Upserted, VersionInfo, children, composite,
+        SearchIn, Select, Sosl, SplitQuery, ToRecordId, Updated, VersionInfo, children, composite,
         describe, soql,
     },
     config::{ApiConfig, Config, ConfigError, Problem, Routes, ServiceUserConfig, SessionMode},

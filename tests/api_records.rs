@@ -237,6 +237,10 @@ async fn words_are_searched_as_they_are_typed() {
         assert!(found.is_ok(), "{typed:?}: {found:?}");
     }
     assert!(sf.search("x").returning("Account(", &[]).fetch().await.is_err());
+    for error in [sf.search("x").fetch().await, sf.sosl("FIND {x}").fetch().await] {
+        let error = error.unwrap_err();
+        assert_eq!((error.status(), &*error.entries()[0].code), (Some(400), "INVALID_SEARCH"), "{error:?}");
+    }
 }
 
 #[actix_web::test]
@@ -283,8 +287,8 @@ async fn a_search_in_sosl_has_bound_terms_and_bound_conditions() {
     let error = find(all).bind("term", "x".repeat(9_000)).fetch().await.unwrap_err();
     assert!(matches!(error, Error::InvalidRequest(_)), "{error:?}");
     assert!(world.org.requests().is_empty(), "nothing was sent");
-    let error = find("FIND {a OR} RETURNING Account(Id)").fetch().await.unwrap_err();
-    assert_eq!(error.status(), Some(400));
+    let error = find("FIND {smith OR} RETURNING Account(Id)").fetch().await.unwrap_err();
+    assert_eq!((error.status(), &*error.entries()[0].code), (Some(400), "MALFORMED_SEARCH"));
 }
 
 #[actix_web::test]

@@ -9,10 +9,10 @@ use actix_salesforce::{
     Connection, Error, InvalidRequest, Page, SObject, SalesforceId,
     composite::{Graph, Subrequest, TreeError},
 };
-use salesforce_fake_org::{Fault, Route};
+use salesforce_fake_org::{FakeOrg, Fault, Route};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use support::World;
+use support::{ADA, World};
 
 #[derive(Debug, Deserialize, SObject)]
 #[serde(rename_all = "PascalCase")]
@@ -97,8 +97,7 @@ async fn a_call_that_is_refused_says_why_and_the_others_what_they_gave() {
     let good = calls.create("Account", &json!({ "Name": "Kept" })).unwrap();
     let bad = calls.create("Account", &json!({})).unwrap();
     let many = calls.upsert("Account", "LegacyCode__c", "L-1", &json!({ "Name": "x" })).unwrap();
-    let stale =
-        Subrequest::update("Account", id, &json!({ "Phone": "2" })).unwrap().if_unchanged(&known).unwrap();
+    let stale = Subrequest::update("Account", id, &json!({ "Phone": "2" })).unwrap().if_unchanged(&known);
     let stale = calls.add(stale).unwrap();
     let missing = calls.retrieve::<Value>("Account", "001D000000IqhSL", &[]).unwrap();
     let follows = calls.create("Contact", &json!({ "LastName": "x", "AccountId": bad.id() })).unwrap();
@@ -186,6 +185,26 @@ async fn a_text_that_looks_like_a_reference_is_not_sent() {
         "{more:?}"
     );
     assert!(world.org.requests().is_empty());
+}
+
+/// What a query says beside its text is sent with it, or is an error where it cannot be.
+#[actix_web::test]
+async fn a_query_keeps_its_page_size_or_is_not_sent() {
+    let org = FakeOrg::builder().rows(450).start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let world = World::around(org, |builder| builder).await;
+    let sf = world.connection().await;
+    let query = || sf.query::<Value>("SELECT Id FROM Account").batch_size(200);
+    let mut calls = sf.composite();
+    let found = calls.query(query()).unwrap();
+    let page = calls.send().await.unwrap().get(&found).unwrap();
+    assert_eq!((page.records.len(), page.total_size), (200, Some(450)));
+    assert_eq!(sf.page::<Value>(&page.next.unwrap()).await.unwrap().records.len(), 200);
+    let mut graph = Graph::new();
+    let found = graph.query(query()).unwrap();
+    assert_eq!(sf.graphs([graph]).await.unwrap().get(&found).unwrap().records.len(), 200);
+    let refused = sf.batch().query(query()).unwrap_err();
+    assert!(matches!(refused, Error::InvalidRequest(InvalidRequest::Header)), "{refused:?}");
 }
 
 #[actix_web::test]

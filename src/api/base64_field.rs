@@ -5,13 +5,14 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// The bytes of a field of type Base64, `VersionData` of a file for example, where a record is written with them. (Salesforce
-/// answers with a path in such a field, from which [`SObjectHandle::blob`](super::SObjectHandle::blob) reads the bytes.)
+/// The bytes of a field of type Base64, `VersionData` of a file for example, where a record is written with them.
+/// (Salesforce answers with a path in such a field, from which [`SObjectHandle::blob`](super::SObjectHandle::blob) reads the
+/// bytes.)
 ///
 /// ```
 /// use actix_salesforce::Base64;
 ///
-/// let body = serde_json::json!({ "Title": "Notes", "PathOnClient": "notes.txt", "VersionData": Base64(b"hello".to_vec()) });
+/// let body = serde_json::json!({ "PathOnClient": "notes.txt", "VersionData": Base64(b"hello".to_vec()) });
 /// assert_eq!(body["VersionData"], "aGVsbG8=");
 /// assert_eq!(serde_json::from_value::<Base64>(body["VersionData"].clone())?.0, b"hello");
 /// # Ok::<(), serde_json::Error>(())

@@ -105,7 +105,8 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     }
 
     /// The rows as CSV for people who open it in a spreadsheet: a text that such a program would take for a formula, because
-    /// it begins with `=`, `+`, `-`, `@`, a tab or a line break, has a `'` before it. Numbers, those of telephones too, stay as they are.
+    /// it begins with `=`, `+`, `-`, `@`, a tab or a line break, has a `'` before it. Numbers, those of telephones too, stay
+    /// as they are.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    SObjectHandle, ToRecordId, decode,
+    SObjectHandle, SavedRecord, ToRecordId, decode,
     name::FieldName,
     path::ResourcePath,
     refusal::RawEntry,
@@ -24,16 +24,6 @@ const READ_CHUNK: usize = 2_000;
 
 /// What became of one record of many: its id, or why it was not saved.
 pub type SaveResult = std::result::Result<SavedRecord, RecordError>;
-
-/// A record that was saved or deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SavedRecord {
-    /// The record.
-    pub id: SalesforceId,
-    /// Whether it is new.
-    pub created: bool,
-}
 
 /// Why one record of many was not saved.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -160,7 +150,7 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// As [`update`](Self::update), for the first call; an id that is none.
+    /// As [`update`](Self::update), for the first call; a text that is no id.
     pub async fn update_many<I: ToRecordId, T: Serialize>(
         &self,
         records: impl IntoIterator<Item = (I, T)>,
@@ -214,7 +204,7 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// As [`delete`](Self::delete), for the first call; an id that is none.
+    /// As [`delete`](Self::delete), for the first call; a text that is no id.
     pub async fn delete_many<I: ToRecordId>(
         &self,
         ids: impl IntoIterator<Item = I>,

@@ -138,7 +138,8 @@ pub trait SObject {
     /// for.
     ///
     /// ```
-    /// # #[derive(serde::Deserialize, actix_salesforce::SObject)] #[serde(rename_all = "PascalCase")] struct Account { name: String }
+    /// # #[derive(serde::Deserialize, actix_salesforce::SObject)] #[serde(rename_all = "PascalCase")]
+    /// # struct Account { name: String }
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
     /// use actix_salesforce::SObject;

@@ -5,10 +5,17 @@
 //! pages may be read from `nextRecordsUrl` as ever. REST API Developer Guide, "Composite": Query and QueryAll are supported.
 
 use reqwest::Method;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::{Connection, decode, path::ResourcePath, refusal, send::Call};
+use super::{
+    Connection,
+    composite_body::{self, CompositeBody, SubAnswers, SubCall},
+    decode,
+    path::ResourcePath,
+    query::QUERY_OPTIONS,
+    send::Call,
+};
 use crate::{InvalidAnswer, Result};
 
 /// A URL's query above this goes into a body: half of what Salesforce takes, since it says of itself that the other half
@@ -17,56 +24,23 @@ pub(super) const LONG: usize = 8_192;
 /// The most that SOQL may have. Source: SOQL and SOSL Reference, "SOQL SELECT Syntax".
 pub(super) const MAX_CHARACTERS: usize = 100_000;
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Body<'a> {
-    composite_request: [Part<'a>; 1],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Part<'a> {
-    method: &'a str,
-    url: String,
-    reference_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    http_headers: Option<Headers<'a>>,
-}
-
-#[derive(Serialize)]
-struct Headers<'a> {
-    #[serde(rename = "Sforce-Query-Options")]
-    query_options: &'a str,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer<'a> {
-    #[serde(borrow)]
-    composite_response: Vec<PartAnswer<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PartAnswer<'a> {
-    #[serde(borrow)]
-    body: &'a RawValue,
-    http_status_code: u16,
-}
-
-/// The call that asks for `query`, a path with its SOQL, in its body. The path is percent-encoded, so that no value in it can
-/// be taken for a reference (`@{…}`).
+/// The call that asks for `query`, a path with its SOQL, in its body. The path is percent-encoded, so that no value in it
+/// can be taken for a reference (`@{…}`).
 pub(super) fn call(connection: &Connection, query: &ResourcePath, options: Option<&str>) -> Result<Call> {
-    let part = Part {
+    let http_headers =
+        options.map(|options| (QUERY_OPTIONS.to_owned(), options.into())).into_iter().collect();
+    let part = SubCall {
         method: "GET",
         url: query.to_string(),
-        reference_id: "query",
-        http_headers: options.map(|query_options| Headers { query_options }),
+        reference_id: "query".to_owned(),
+        body: None,
+        http_headers: &http_headers,
     };
+    let whole =
+        CompositeBody { all_or_none: false, collate_subrequests: None, composite_request: vec![part] };
     let path = ResourcePath::versioned(connection.api_version(), "composite")?;
-    let body = decode::body(&Body { composite_request: [part] })?;
     // A POST that reads.
-    Ok(Call::new(Method::POST, path).json(body).harmless())
+    Ok(Call::new(Method::POST, path).json(decode::body(&whole)?).harmless())
 }
 
 /// What is in the answer to `call`: the page itself, or the one part of a composite answer.
@@ -74,15 +48,12 @@ pub(super) fn read<T: DeserializeOwned>(is_long: bool, body: &[u8]) -> Result<T>
     if !is_long {
         return Ok(decode::json(body)?);
     }
-    let answer: Answer<'_> = decode::json(body)?;
+    // Borrowed: a page is large.
+    let answer: SubAnswers<&RawValue> = decode::json(body)?;
     let [part] = answer.composite_response.as_slice() else {
         return Err(
             InvalidAnswer::Unexpected("a composite answer without the one part that was asked for").into()
         );
     };
-    let page = part.body.get().as_bytes();
-    if part.http_status_code != 200 {
-        return Err(refusal::read(part.http_status_code, page, None).error);
-    }
-    Ok(decode::json(page)?)
+    composite_body::read(part.http_status_code, part.body.get().as_bytes(), |page| Ok(decode::json(page)?))
 }

@@ -9,6 +9,7 @@ mod call_options;
 mod collections;
 mod columns;
 pub mod composite;
+mod composite_body;
 mod compress;
 mod connection;
 mod decode;
@@ -24,6 +25,7 @@ mod raw;
 mod records;
 mod refusal;
 mod retry;
+mod saved;
 mod search;
 mod select;
 mod send;
@@ -40,7 +42,7 @@ mod version;
 pub use self::{
     base64_field::Base64,
     call_options::{CallOptions, InvalidCallOption},
-    collections::{RecordError, SaveResult, SavedRecord},
+    collections::{RecordError, SaveResult},
     columns::{SObject, children},
     connection::Connection,
     duplicates::{DuplicateRecord, Duplicates},
@@ -50,11 +52,12 @@ pub use self::{
     raw::{RawRequest, RawResponse},
     records::Records,
     retry::Retry,
+    saved::SavedRecord,
     search::{Hit, Search, SearchIn},
     select::Select,
     sobject::{
         AssignmentRule, Blob, BlobUpload, DuplicateRules, InvalidRevision, Revision, SObjectHandle,
-        ToRecordId, Upserted,
+        ToRecordId,
     },
     sosl::Sosl,
     split::SplitQuery,

@@ -20,6 +20,8 @@ use crate::{Error, InvalidAnswer, InvalidRequest, Result};
 /// The largest page that is read unless the query says otherwise.
 pub(crate) const MAX_PAGE_BYTES: usize = MAX_ANSWER;
 const TOOLING: &str = "tooling/query";
+/// Source: REST API Developer Guide, "Query Options Header".
+pub(super) const QUERY_OPTIONS: &str = "sforce-query-options";
 
 /// A SOQL query, made by [`Connection::query`].
 ///
@@ -134,7 +136,7 @@ impl<T> Query<T> {
         let soql = self.binds.render(&self.soql)?;
         let mut path = ResourcePath::versioned(self.connection.api_version(), self.resource)?;
         path.push_query("q", &soql);
-        let options = self.batch_size.map(|rows| format!("batchSize={rows}"));
+        let options = self.options();
         let mut call = if path.query_bytes() <= long_soql::LONG {
             Call::get(path)
         } else if soql.chars().count() <= long_soql::MAX_CHARACTERS && self.resource != TOOLING {
@@ -146,9 +148,14 @@ impl<T> Query<T> {
         call.max_bytes = self.max_page_bytes;
         if let Some(options) = options {
             let value = HeaderValue::try_from(options).map_err(Error::internal)?;
-            call.headers.insert("sforce-query-options", value);
+            call.headers.insert(QUERY_OPTIONS, value);
         }
         Ok(call)
+    }
+
+    /// The value of [`QUERY_OPTIONS`].
+    pub(super) fn options(&self) -> Option<String> {
+        self.batch_size.map(|rows| format!("batchSize={rows}"))
     }
 
     fn too_long(&self, soql: &str) -> Error {

@@ -71,7 +71,8 @@ impl Connection {
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
     /// # let typed = "aurora";
-    /// let hits = sf.search(typed).returning("Account", &["Id", "Name"]).returning("Contact", &["Id", "Email"]).fetch().await?;
+    /// let search = sf.search(typed).returning("Account", &["Id", "Name"]).returning("Contact", &["Id", "Email"]);
+    /// let hits = search.fetch().await?;
     /// # assert!(!hits.is_empty());
     /// # Ok(()) });
     /// ```
@@ -130,8 +131,8 @@ impl Search {
     /// ```
     ///
     /// # Errors
-    /// An invalid name, before anything is sent; [`Error::Api`](crate::Error::Api) with `MALFORMED_SEARCH` when there is nothing to look
-    /// for: Salesforce wants two characters at least.
+    /// An invalid name, before anything is sent; [`Error::Api`](crate::Error::Api) with `INVALID_SEARCH` when there is nothing
+    /// to look for: Salesforce wants two characters at least. (That REST has this code, as Apex has, is unverified.)
     pub async fn fetch(self) -> Result<Vec<Hit>> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]

@@ -51,9 +51,9 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A place that keeps grants and logins.
 ///
-/// Implementations never block the thread. An answer that takes more than 1.5 seconds (a listing: 11) is not waited for: it counts as
-/// [`StoreError::Unavailable`], and what was asked may still take effect. "Gone" and "expired" are the
-/// same thing: a record past its expiry is absent in every answer.
+/// Implementations never block the thread. An answer that takes more than 1.5 seconds (a listing: 11) is not waited for: it
+/// counts as [`StoreError::Unavailable`], and what was asked may still take effect. "Gone" and "expired" are the same thing: a
+/// record past its expiry is absent in every answer.
 ///
 /// What was asked in vain may still arrive late: a login whose end was asked for stays ended, even when its creation
 /// arrives after that.

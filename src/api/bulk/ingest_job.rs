@@ -80,7 +80,7 @@ impl IngestJob {
     /// if info.state.is_final() {
     ///     println!("{} records, {} of them refused", info.records_processed, info.records_failed);
     /// }
-    /// # assert_eq!((info.state, info.records_processed), (actix_salesforce::JobState::JobComplete, 1));
+    /// # assert_eq!((info.state, info.records_processed), (actix_salesforce::bulk::JobState::JobComplete, 1));
     /// # Ok(()) });
     /// ```
     ///
@@ -216,7 +216,7 @@ impl IngestJob {
     /// # fake_org::connected(async |sf| {
     /// # #[derive(serde::Serialize)] struct Account { #[serde(rename = "Name")] name: String }
     /// # let new = vec![Account { name: "Acme".into() }];
-    /// use actix_salesforce::{Error, JobState};
+    /// use actix_salesforce::{Error, bulk::JobState};
     /// use std::time::Duration;
     ///
     /// let jobs = sf.bulk("Account").without_waiting().insert(futures_util::stream::iter(new)).await?;

@@ -360,7 +360,7 @@ impl Bulk {
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
-    /// use actix_salesforce::ColumnDelimiter;
+    /// use actix_salesforce::bulk::ColumnDelimiter;
     /// use futures_util::stream;
     ///
     /// // As a German spreadsheet writes it.

@@ -79,8 +79,8 @@ impl<T: DeserializeOwned + Send + 'static> Query<T> {
     /// The rows, read by a job in Salesforce's background: for millions of them. Rows come as CSV, so that a parent's field
     /// is a column of its own (`#[serde(rename = "Owner.Name")]`), and empty is `None`.
     ///
-    /// Nothing is sent before the stream is polled first; the job may take two hours. A stream that is dropped before its end
-    /// leaves its job at Salesforce, where it runs to its end and is forgotten after seven days. See
+    /// Nothing is sent before the stream is polled first; the job may take two hours. A stream that is dropped before its
+    /// end leaves its job at Salesforce, where it runs to its end and is forgotten after seven days. See
     /// [`start_bulk`](Self::start_bulk) for a job that can be ended ([`QueryJob::abort`], [`QueryJob::delete`]) or outlives
     /// the stream, and [`QueryJob::rows`] for how it is read.
     ///
@@ -164,8 +164,9 @@ impl QueryJob {
         self.0.wait_until(end_of(patience)).await
     }
 
-    /// The rows of a job that has completed, in their order. When it is not known to have, it is asked once. Four pages are read side by side, each a little ahead of the reader:
-    /// memory is needed for about eight mebibytes, however many rows there are.
+    /// The rows of a job that has completed, in their order. When it is not known to have, it is asked once. Four pages are
+    /// read side by side, each a little ahead of the reader: memory is needed for about eight mebibytes, however many rows
+    /// there are.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -222,7 +223,7 @@ impl QueryJob {
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
-    /// use actix_salesforce::JobState;
+    /// use actix_salesforce::bulk::JobState;
     ///
     /// let mut job = sf.query::<()>("SELECT Id FROM Account").start_bulk().await?;
     /// job.abort().await?;
@@ -300,7 +301,7 @@ impl QueryJob {
         lists.try_flatten()
     }
 
-    /// An URL that an answer names: only one of this very job's is asked.
+    /// A URL that an answer names: only one of this very job's is asked.
     fn within(&self, url: &str) -> Result<ResourcePath> {
         let instance = self.0.connection.instance_url()?;
         // Job answers name paths without their first slash, too.

@@ -7,11 +7,11 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     MAX_CALLS, ToTarget, post,
-    subrequest::{Parts, Read, Subrequest, answer, calls},
+    subrequest::{Parts, Read, Subrequest, calls},
 };
 use crate::{
     InvalidAnswer, InvalidRequest, Result, SalesforceId,
-    api::{Connection, Page, Query, Upserted},
+    api::{Connection, Page, Query, SavedRecord, composite_body},
 };
 
 /// Up to 25 calls that are sent as one, made by [`Connection::batch`]. They are done one after the other and each on its
@@ -87,7 +87,8 @@ impl Batch {
     ///
     /// # Errors
     /// [`InvalidRequest::TooManyCalls`] above 25; [`InvalidRequest::Reference`] for a call that refers to another one and
-    /// [`InvalidRequest::Header`] for one with headers, which a batch has not.
+    /// [`InvalidRequest::Header`] for one with headers, which a batch has not: a query with a
+    /// [`batch_size`](Query::batch_size) is one.
     pub fn add<T>(&mut self, call: Subrequest<T>) -> Result<Batched<T>> {
         if self.calls.len() >= MAX_CALLS {
             return Err(InvalidRequest::TooManyCalls { limit: MAX_CALLS }.into());
@@ -173,6 +174,6 @@ impl BatchAnswers {
         let item = self.results.get(call.index).filter(|_| Arc::ptr_eq(&self.of, &call.of));
         let item = item.ok_or(InvalidAnswer::Unexpected("the call is one of another batch"))?;
         let body = item.result.as_ref().map_or("null", |body| body.get());
-        answer(item.status_code, body.as_bytes(), call.read)
+        composite_body::read(item.status_code, body.as_bytes(), call.read)
     }
 }

@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    SubAnswers, SubCall, ToTarget, check, get, post,
+    SubAnswers, SubCall, ToTarget, check, check_ids, get, post,
     reference::{Calls, Reference},
     sub_calls,
     subrequest::{Subrequest, calls},
 };
 use crate::{
     InvalidAnswer, InvalidRequest, Result, SalesforceId,
-    api::{Connection, Page, Query, Upserted},
+    api::{Connection, Page, Query, SavedRecord},
 };
 
 /// How many graphs go into one call, and how many calls they may have together.
@@ -20,6 +20,7 @@ const MAX_NODES: usize = 500;
 /// Up to 500 calls that are done all or none, and may use what earlier ones gave, in chains of 15 at most: see
 /// [`Connection::graphs`].
 #[derive(Debug)]
+#[must_use = "nothing is sent before it is given to `Connection::graphs`"]
 pub struct Graph(Calls);
 
 /// The answers of [`Connection::graphs`].
@@ -124,7 +125,7 @@ impl Connection {
             if answer.graph_id != graph.0.id()? {
                 return Err(InvalidAnswer::Unexpected("the answers do not fit the graphs").into());
             }
-            answer.graph_response.check(&graph.0)?;
+            check_ids(&answer.graph_response, &graph.0)?;
         }
         Ok(GraphAnswers(answer.graphs))
     }

@@ -10,8 +10,8 @@ mod subrequest;
 mod tree;
 
 use reqwest::Method;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value, value::RawValue};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 
 pub use self::{
     batch::{Batch, BatchAnswers, Batched},
@@ -20,11 +20,14 @@ pub use self::{
     subrequest::Subrequest,
     tree::{Tree, TreeError, TreeIds, TreeNode, TreeRefusal},
 };
-use self::{
-    reference::Calls,
-    subrequest::{answer, calls},
+use self::{reference::Calls, subrequest::calls};
+use super::{
+    ApiVersion, Connection, Page, Query, SavedRecord,
+    composite_body::{self, CompositeBody, SubCall},
+    decode,
+    path::ResourcePath,
+    send::Call,
 };
-use super::{ApiVersion, Connection, Page, Query, Upserted, decode, path::ResourcePath, send::Call};
 #[cfg(doc)]
 use crate::Error;
 use crate::{InvalidAnswer, InvalidRequest, Result, SalesforceId};
@@ -68,26 +71,9 @@ pub struct Composite {
 #[derive(Debug)]
 pub struct CompositeAnswers(Vec<SubAnswer>);
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SubAnswer {
-    body: Option<Box<RawValue>>,
-    http_status_code: u16,
-    reference_id: String,
-}
-
-/// One call, as a composite or a graph has it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SubCall<'a> {
-    method: &'static str,
-    url: String,
-    reference_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<&'a Value>,
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    http_headers: &'a Map<String, Value>,
-}
+/// Nothing or `null` where there is nothing to say.
+type SubAnswer = composite_body::SubAnswer<Option<Box<RawValue>>>;
+type SubAnswers = composite_body::SubAnswers<Option<Box<RawValue>>>;
 
 impl Connection {
     /// Several calls in one, which counts as one against the API limit.
@@ -150,25 +136,17 @@ impl Composite {
     /// # Errors
     /// As [`RawRequest::send`](super::RawRequest::send).
     pub async fn send(self) -> Result<CompositeAnswers> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Whole<'a> {
-            all_or_none: bool,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            collate_subrequests: Option<bool>,
-            composite_request: Vec<SubCall<'a>>,
-        }
         if self.calls.list.is_empty() {
             return Ok(CompositeAnswers(Vec::new()));
         }
-        let whole = Whole {
+        let whole = CompositeBody {
             all_or_none: self.all_or_none,
             collate_subrequests: self.collate,
             composite_request: sub_calls(&self.calls, self.connection.api_version())?,
         };
         let harmless = self.calls.list.iter().all(|call| call.harmless);
         let answer: SubAnswers = post(&self.connection, "composite", &whole, harmless).await?;
-        answer.check(&self.calls)?;
+        check_ids(&answer, &self.calls)?;
         Ok(CompositeAnswers(answer.composite_response))
     }
 }
@@ -197,22 +175,14 @@ async fn post<T: DeserializeOwned>(
     Ok(decode::json(&connection.send(call).await?.body)?)
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SubAnswers {
-    composite_response: Vec<SubAnswer>,
-}
-
-impl SubAnswers {
-    /// Whether there is one answer for each call.
-    fn check(&self, calls: &Calls) -> Result<()> {
-        let expected = calls.with_ids()?;
-        let expected = expected.iter().map(|(id, _)| id);
-        if self.composite_response.iter().map(|answer| &answer.reference_id).eq(expected) {
-            Ok(())
-        } else {
-            Err(InvalidAnswer::Unexpected("the answers do not fit the calls").into())
-        }
+/// Whether there is one answer for each call.
+fn check_ids(answers: &SubAnswers, calls: &Calls) -> Result<()> {
+    let expected = calls.with_ids()?;
+    let expected = expected.iter().map(|(id, _)| id);
+    if answers.composite_response.iter().map(|answer| &answer.reference_id).eq(expected) {
+        Ok(())
+    } else {
+        Err(InvalidAnswer::Unexpected("the answers do not fit the calls").into())
     }
 }
 
@@ -239,13 +209,13 @@ impl CompositeAnswers {
 fn get<T>(answers: &[SubAnswer], call: &Reference<T>) -> Result<T> {
     let answer = answers.iter().find(|answer| answer.reference_id == call.id);
     let answer = answer.ok_or(InvalidAnswer::Unexpected("the call is one of another composite"))?;
-    subrequest::answer(answer.http_status_code, answer.bytes(), call.read)
+    composite_body::read(answer.http_status_code, bytes(answer), call.read)
 }
 
 fn check(answers: &[SubAnswer]) -> Result<()> {
     let mut halted = None;
     for found in answers {
-        match answer(found.http_status_code, found.bytes(), |_| Ok(())) {
+        match composite_body::read(found.http_status_code, bytes(found), |_| Ok(())) {
             Ok(()) => {}
             Err(error) if error.entries().iter().any(|entry| entry.code == "PROCESSING_HALTED") => {
                 halted.get_or_insert(error);
@@ -256,8 +226,6 @@ fn check(answers: &[SubAnswer]) -> Result<()> {
     halted.map_or(Ok(()), Err)
 }
 
-impl SubAnswer {
-    fn bytes(&self) -> &[u8] {
-        self.body.as_ref().map_or("null", |body| body.get()).as_bytes()
-    }
+fn bytes(answer: &SubAnswer) -> &[u8] {
+    answer.body.as_ref().map_or("null", |body| body.get()).as_bytes()
 }

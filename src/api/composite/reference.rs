@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::subrequest::{Parts, Read, Subrequest};
-use crate::{Error, InvalidId, InvalidRequest, OrgId, Result, SalesforceId, ToRecordId, Upserted, UserId};
+use crate::{Error, InvalidId, InvalidRequest, OrgId, Result, SalesforceId, SavedRecord, ToRecordId, UserId};
 
 /// One of the calls of a composite or a graph: to use what it gives in later ones, and to find its answer.
 pub struct Reference<T> {
@@ -51,7 +51,7 @@ impl Reference<SalesforceId> {
     }
 }
 
-impl Reference<Upserted> {
+impl Reference<SavedRecord> {
     /// The id of the record that the call changes or creates: a value in a later call.
     pub fn id(&self) -> Referenced {
         self.member("id")
@@ -120,7 +120,7 @@ impl ToTarget for Reference<SalesforceId> {
     }
 }
 
-impl ToTarget for Reference<Upserted> {
+impl ToTarget for Reference<SavedRecord> {
     fn to_target(&self) -> Result<Target, InvalidId> {
         self.id().to_target()
     }

@@ -3,23 +3,24 @@
 use std::{fmt, str::FromStr};
 
 use reqwest::header::{HeaderName, HeaderValue};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::reference::{Target, ToTarget};
 use crate::{
-    InvalidAnswer, InvalidRequest, Result, SalesforceId,
+    InvalidRequest, Result, SalesforceId,
     api::{
-        ApiVersion, Page, Query, Revision, Upserted, decode,
+        ApiVersion, Page, Query, Revision, SavedRecord, decode,
         name::{FieldName, ObjectName},
         path::{ResourcePath, segment},
+        query::QUERY_OPTIONS,
         raw::OWN_HEADERS,
-        refusal,
     },
 };
 
 /// A call that goes into another one: a [`Composite`](super::Composite), a [`Graph`](super::Graph) or a
 /// [`Batch`](super::Batch). `T` is what its answer is read into.
+#[must_use = "nothing is sent before it is added to a composite, a graph or a batch, and that is sent"]
 pub struct Subrequest<T> {
     pub(super) parts: Parts,
     pub(super) read: Read<T>,
@@ -52,23 +53,6 @@ impl fmt::Debug for Parts {
     }
 }
 
-#[derive(Deserialize)]
-struct Saved {
-    id: SalesforceId,
-    success: bool,
-    #[serde(default)]
-    created: bool,
-}
-
-fn saved(body: &[u8]) -> Result<Saved> {
-    let saved: Saved = decode::json(body)?;
-    if saved.success {
-        Ok(saved)
-    } else {
-        Err(InvalidAnswer::Unexpected("a success that says it is none").into())
-    }
-}
-
 impl Subrequest<SalesforceId> {
     /// Creates a record; the answer is its id.
     ///
@@ -77,11 +61,11 @@ impl Subrequest<SalesforceId> {
     pub fn create<R: Serialize + ?Sized>(object: &str, record: &R) -> Result<Self> {
         let object: ObjectName = object.parse()?;
         let parts = Parts::new("POST", format!("sobjects/{object}"), Some(value(record)?));
-        Ok(Self { parts, read: |body| Ok(saved(body)?.id) })
+        Ok(Self { parts, read: |body| Ok(SavedRecord::read(body)?.id) })
     }
 }
 
-impl Subrequest<Upserted> {
+impl Subrequest<SavedRecord> {
     /// Changes or creates the record whose external id field has this value; the answer is its id, and whether it is new.
     ///
     /// # Errors
@@ -90,8 +74,7 @@ impl Subrequest<Upserted> {
         let (object, field) = (object.parse::<ObjectName>()?, field.parse::<FieldName>()?);
         let resource = format!("sobjects/{object}/{}/{}", field.as_str(), segment(key)?);
         let parts = Parts { harmless: true, ..Parts::new("PATCH", resource, Some(value(record)?)) };
-        let read = |body: &[u8]| saved(body).map(|saved| Upserted { id: saved.id, created: saved.created });
-        Ok(Self { parts, read })
+        Ok(Self { parts, read: |body| Ok(SavedRecord::read(body)?) })
     }
 }
 
@@ -154,12 +137,20 @@ impl<T: DeserializeOwned> Subrequest<Page<T>> {
     /// The first page of a query, with its bound values; the others are read with
     /// [`Connection::page`](crate::Connection::page).
     ///
+    /// The query's [`batch_size`](Query::batch_size) goes into a header, which a call of a batch cannot have. Its connection
+    /// and its [`max_page_bytes`](Query::max_page_bytes) count for nothing: all answers come as one, of 32 MiB at most, to the
+    /// connection of the whole.
+    ///
     /// # Errors
     /// [`Error::Bind`](crate::Error::Bind).
     pub fn query(query: impl Into<Query<T>>) -> Result<Self> {
-        let (_, soql, resource) = query.into().into_parts()?;
+        let query = query.into();
+        let options = query.options();
+        let (_, soql, resource) = query.into_parts()?;
         let encoded: String = url::form_urlencoded::byte_serialize(soql.as_bytes()).collect();
-        Self::read("GET", format!("{resource}?q={encoded}"), None)
+        let mut call = Self::read("GET", format!("{resource}?q={encoded}"), None)?;
+        call.parts.headers.extend(options.map(|options| (QUERY_OPTIONS.to_owned(), options.into())));
+        Ok(call)
     }
 }
 
@@ -180,12 +171,10 @@ impl<T> Subrequest<T> {
 
     /// Lets a change or a deletion do nothing to a record that is in another state than `known`:
     /// [`Error::Changed`](crate::Error::Changed).
-    ///
-    /// # Errors
-    /// Never, for a revision that a record was read with.
-    pub fn if_unchanged(self, known: &Revision) -> Result<Self> {
-        let name = if known.is_tag() { "If-Match" } else { "If-Unmodified-Since" };
-        self.header(name, &known.to_string())
+    pub fn if_unchanged(mut self, known: &Revision) -> Self {
+        let name = if known.is_tag() { "if-match" } else { "if-unmodified-since" };
+        self.parts.headers.insert(name.to_owned(), known.to_string().into());
+        self
     }
 }
 
@@ -208,11 +197,6 @@ fn row(object: &str, id: Target) -> Result<String> {
 
 fn value<R: Serialize + ?Sized>(record: &R) -> Result<Value> {
     serde_json::to_value(record).map_err(|error| InvalidRequest::Body(error).into())
-}
-
-/// What a call of several gave, or why it was refused.
-pub(super) fn answer<T>(status: u16, body: &[u8], read: Read<T>) -> Result<T> {
-    if (200..300).contains(&status) { read(body) } else { Err(refusal::read(status, body, None).error) }
 }
 
 /// The methods that all lists of calls have.
@@ -254,7 +238,7 @@ macro_rules! calls {
                 field: &str,
                 key: &str,
                 record: &R,
-            ) -> Result<$handle<Upserted>> {
+            ) -> Result<$handle<SavedRecord>> {
                 self.add(Subrequest::upsert(object, field, key, record)?)
             }
 

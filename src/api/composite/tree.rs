@@ -177,7 +177,7 @@ impl Tree {
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
-    /// use actix_salesforce::TreeError;
+    /// use actix_salesforce::composite::TreeError;
     /// use serde_json::json;
     ///
     /// let mut tree = sf.tree("Account")?;

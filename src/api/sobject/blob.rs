@@ -17,16 +17,17 @@ use reqwest::{
 };
 use serde::Serialize;
 
-use super::{SObjectHandle, ToRecordId, done, multipart, saved};
+use super::{SObjectHandle, ToRecordId, done, multipart};
 use crate::{
     InvalidAnswer, InvalidRequest, Result, SalesforceId,
-    api::{decode, name::FieldName, send::Call},
+    api::{SavedRecord, decode, name::FieldName, send::Call},
     http::{HttpError, Pieces, Unread, Upload},
 };
 
 /// A file that is to be sent with a record: `VersionData` of a `ContentVersion` (2 GB at most), `Body` of an
 /// `Attachment` or a `Document` (500 MB at most), or any other field for files.
 #[derive(Clone)]
+#[must_use = "nothing is sent before it is given to a call"]
 pub struct BlobUpload {
     pub(super) field: String,
     pub(super) filename: String,
@@ -86,7 +87,6 @@ impl BlobUpload {
     }
 
     /// What kind of file it is, `application/pdf` for example; `application/octet-stream` unless said otherwise.
-    #[must_use]
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = content_type.into();
         self
@@ -95,9 +95,9 @@ impl BlobUpload {
 
 /// The bytes of a file, as they come, made by [`SObjectHandle::blob`]. It can go straight into the body of an answer.
 ///
-/// When the connection breaks before the end, no byte comes for as long as the connection's deadline, or less than a kibibyte
-/// a second over half a minute of waiting ([`HttpError::TooSlow`]), the last item is an error. Time in which nobody reads
-/// does not count.
+/// When the connection breaks before the end, no byte comes for as long as the connection's deadline, or less than a
+/// kibibyte a second over half a minute of waiting ([`HttpError::TooSlow`]), the last item is an error. Time in which
+/// nobody reads does not count.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct Blob {
@@ -207,14 +207,15 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// As [`create`](Self::create); the name of the field or the content type is none.
+    /// As [`create`](Self::create); a text that is no name of a field, or no content type.
     pub async fn create_with_blob<T: Serialize + ?Sized>(
         &self,
         record: &T,
         file: BlobUpload,
     ) -> Result<SalesforceId> {
         let call = with_file(Call::new(Method::POST, self.path(&[])?), record, file)?;
-        Ok(saved(&self.connection.send(self.unconditional()?.with_options(call)).await?)?.id)
+        let answer = self.connection.send(self.unconditional()?.with_options(call)).await?;
+        Ok(SavedRecord::read(&answer.body)?.id)
     }
 
     /// Changes a record and its file. A `ContentVersion` cannot be changed: create another one of its document.

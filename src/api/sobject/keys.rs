@@ -3,27 +3,16 @@
 use reqwest::Method;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{SObjectHandle, done, saved};
+use super::{SObjectHandle, done};
 use crate::{
     Result, SalesforceId,
     api::{
-        decode,
+        SavedRecord, decode,
         name::FieldName,
         path::{ResourcePath, segment},
         send::Call,
     },
 };
-
-/// What an upsert did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Upserted {
-    /// The record.
-    pub id: SalesforceId,
-    /// Whether it is new. When the answer to a first try was lost and the upsert sent again, a new record counts as
-    /// found.
-    pub created: bool,
-}
 
 /// Records that are named by the value of an external id field instead of an id.
 ///
@@ -54,7 +43,7 @@ impl SObjectHandle {
         field: &str,
         value: &str,
         record: &T,
-    ) -> Result<Upserted> {
+    ) -> Result<SavedRecord> {
         self.save_by(self.by(field, value)?, record).await
     }
 
@@ -128,10 +117,10 @@ impl SObjectHandle {
         self.path(&[field.as_str(), &segment(value)?])
     }
 
-    async fn save_by<T: Serialize + ?Sized>(&self, path: ResourcePath, record: &T) -> Result<Upserted> {
+    async fn save_by<T: Serialize + ?Sized>(&self, path: ResourcePath, record: &T) -> Result<SavedRecord> {
         let call = Call::new(Method::PATCH, path).json(decode::body(record)?).harmless();
-        let saved = saved(&self.connection.send(self.unconditional()?.with_options(call)).await?)?;
-        Ok(Upserted { id: saved.id, created: saved.created })
+        let answer = self.connection.send(self.unconditional()?.with_options(call)).await?;
+        Ok(SavedRecord::read(&answer.body)?)
     }
 }
 

@@ -8,18 +8,17 @@ mod options;
 mod revision;
 
 use reqwest::{Method, StatusCode, header::HeaderMap};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 
 use self::keys::with_fields;
 pub use self::{
     blob::{Blob, BlobUpload},
     ids::ToRecordId,
-    keys::Upserted,
     options::{AssignmentRule, DuplicateRules},
     revision::{InvalidRevision, Revision},
 };
 use super::{
-    Connection, decode,
+    Connection, SavedRecord, decode,
     name::{InvalidName, ObjectName},
     path::ResourcePath,
     send::Call,
@@ -33,6 +32,7 @@ use crate::{InvalidAnswer, Result, SalesforceId, http::Answer};
 ///
 /// Source: REST API Developer Guide, "sObject Rows".
 #[derive(Debug, Clone)]
+#[must_use = "nothing is sent before one of its calls"]
 pub struct SObjectHandle {
     connection: Connection,
     name: Result<ObjectName, InvalidName>,
@@ -41,14 +41,6 @@ pub struct SObjectHandle {
     options: HeaderMap,
     /// In which state a record must be to be changed.
     condition: Option<Revision>,
-}
-
-#[derive(Deserialize)]
-struct Saved {
-    id: SalesforceId,
-    success: bool,
-    #[serde(default)]
-    created: bool,
 }
 
 impl SObjectHandle {
@@ -94,7 +86,8 @@ impl SObjectHandle {
     /// validation rules, …), with all reasons in [`Error::entries`](crate::Error::entries).
     pub async fn create<T: Serialize + ?Sized>(&self, record: &T) -> Result<SalesforceId> {
         let call = Call::new(Method::POST, self.path(&[])?).json(decode::body(record)?);
-        Ok(saved(&self.connection.send(self.unconditional()?.with_options(call)).await?)?.id)
+        let answer = self.connection.send(self.unconditional()?.with_options(call)).await?;
+        Ok(SavedRecord::read(&answer.body)?.id)
     }
 
     /// Reads a record with all the fields that the user may see.
@@ -195,11 +188,6 @@ impl SObjectHandle {
     async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
         Ok(decode::json(&self.connection.send(self.with_options(call)).await?.body)?)
     }
-}
-
-fn saved(answer: &Answer) -> Result<Saved, InvalidAnswer> {
-    let saved: Saved = decode::json(&answer.body)?;
-    if saved.success { Ok(saved) } else { Err(InvalidAnswer::Unexpected("a success that says it is none")) }
 }
 
 /// A change is answered with 204. Anything else comes from something in between, which changed nothing.

@@ -76,27 +76,23 @@ impl DuplicateRules {
 
 impl SObjectHandle {
     /// Whether the calls of many records save all of a chunk of 200, or none of it. Chunks do not know of each other.
-    #[must_use]
     pub fn all_or_none(mut self, all_or_none: bool) -> Self {
         self.all_or_none = all_or_none;
         self
     }
 
     /// What duplicate rules do about records that are saved (`Sforce-Duplicate-Rule-Header`).
-    #[must_use]
     pub fn duplicate_rules(self, rules: DuplicateRules) -> Self {
         self.option("sforce-duplicate-rule-header", rules.header())
     }
 
     /// Saves records that duplicate rules only warn of: short for [`DuplicateRules::allow_save`].
-    #[must_use]
     pub fn allow_duplicates(self) -> Self {
         self.duplicate_rules(DuplicateRules::default().allow_save(true))
     }
 
     /// Who becomes the owner of leads and cases that are saved (`Sforce-Auto-Assign`). Unless said otherwise, the active
     /// rule decides.
-    #[must_use]
     pub fn assignment_rule(self, rule: AssignmentRule) -> Self {
         let value = match rule {
             AssignmentRule::Active => HeaderValue::from_static("TRUE"),
@@ -111,7 +107,6 @@ impl SObjectHandle {
     }
 
     /// Puts records that are read or saved among those that the user used last (`Sforce-Mru`).
-    #[must_use]
     pub fn update_recently_used(self) -> Self {
         self.option("sforce-mru", HeaderValue::from_static("updateMru=true"))
     }

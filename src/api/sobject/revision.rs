@@ -173,7 +173,6 @@ impl SObjectHandle {
     ///
     /// Salesforce has no such condition for other writes: they are
     /// [`InvalidRequest::Condition`](crate::InvalidRequest::Condition) then, and nothing is sent.
-    #[must_use]
     pub fn if_unchanged(mut self, known: &Revision) -> Self {
         self.condition = Some(known.clone());
         self

@@ -12,7 +12,8 @@
 //! | `Option<T>` | the value, or `null` |
 //! | `&[T]`, `[T; N]`, `Vec<T>` | `('a','b')`, for `IN :names` |
 //! | [`Like`] | `'%50\% off%'` |
-//! | [`SoqlDate`], [`SoqlDateTime`], [`SoqlTime`], [`DateLiteral`] | `2026-01-31`, `2026-01-31T23:59:59.000Z`, `23:59:59.000Z`, `LAST_N_DAYS:30` |
+//! | [`SoqlDate`], [`DateLiteral`] | `2026-01-31`, `LAST_N_DAYS:30` |
+//! | [`SoqlDateTime`], [`SoqlTime`] | `2026-01-31T23:59:59.000Z`, `23:59:59.000Z` |
 //! | [`FieldName`], [`ObjectName`] | the name, checked |
 //!
 //! In a search ([`Connection::sosl`](crate::Connection::sosl)) a text between the braces of `FIND {:term}` becomes one term:

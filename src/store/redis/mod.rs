@@ -12,7 +12,8 @@
 //!
 //! Redis answers before it has told its replicas, and after a failover it may have forgotten the last moments: a login
 //! that was just made asks for another one, a token that was just renewed is written anew by the process that uses it as
-//! soon as it notices, and a logout of the last moment is the one thing that may have to be repeated. Where that matters, use Postgres.
+//! soon as it notices, and a logout of the last moment is the one thing that may have to be repeated. Where that matters,
+//! use Postgres.
 
 mod address;
 mod connection;
