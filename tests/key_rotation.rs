@@ -5,6 +5,7 @@ mod support;
 use salesforce_fake_org::FakeOrg;
 use support::{ADA, Client, failing::FailingStore};
 
+const BEN: &str = "ben@example.com";
 const OLD: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
 const NEW: &str = "xJ4uW8nQe2RfT6yLs0ZaPq9bVc3dMk5hGi7oEtBwYjU=";
 
@@ -21,15 +22,20 @@ async fn keys_rotate_without_logging_anyone_out() {
     let org = FakeOrg::start().await.unwrap();
     org.sign_in(&org.user(ADA));
     let (store, port) = (FailingStore::default(), support::free_port());
-    let (browser, idle) = (Client::new(), Client::new());
+    let (browser, idle, seldom) = (Client::new(), Client::new(), Client::new());
 
     let app = run(&org, &store, port, OLD).await;
     for browser in [&browser, &idle] {
         assert_eq!(browser.visit(&format!("{}/whoami", app.url)).await.status, 200);
     }
+    org.sign_in(&org.user(BEN));
+    assert_eq!(seldom.visit(&format!("{}/whoami", app.url)).await.body, BEN);
+    org.sign_in(&org.user(ADA));
     drop(app);
 
     let app = run(&org, &store, port, &format!("{NEW},{OLD}")).await;
+    let seldom = seldom.copy();
+    assert_eq!(seldom.fetch(&format!("{}/user", app.url)).await.set_cookies().len(), 1, "Ben's cookie too");
     let browser = browser.copy();
     let page = browser.fetch(&format!("{}/user", app.url)).await;
     assert_eq!(page.status, 200, "an old cookie still opens: {page:?}");
@@ -43,7 +49,7 @@ async fn keys_rotate_without_logging_anyone_out() {
     drop(app);
 
     let app = run(&org, &store, port, NEW).await;
-    let (browser, idle) = (browser.copy(), idle.copy());
+    let (browser, idle, seldom) = (browser.copy(), idle.copy(), seldom.copy());
     assert_eq!(
         browser.fetch(&format!("{}/names", app.url)).await.status,
         200,
@@ -55,6 +61,12 @@ async fn keys_rotate_without_logging_anyone_out() {
         "a cookie under a key that is gone"
     );
     assert_eq!(idle.visit(&format!("{}/whoami", app.url)).await.status, 200, "one more login, no error");
+    assert_eq!(
+        seldom.fetch(&format!("{}/user", app.url)).await.status,
+        401,
+        "Ben's cookie opens, but his tokens, which were not renewed meanwhile, are under a key that is gone"
+    );
+    assert_eq!(seldom.visit(&format!("{}/whoami", app.url)).await.status, 200, "one more login, no error");
     assert_eq!(org.refresh_reuse_count(), 0);
 }
 

@@ -226,16 +226,3 @@ async fn an_operator_ends_one_login() {
     }
     panic!("the last one takes the tokens along: {:?}", live());
 }
-
-/// Mass revocation by an operator.
-#[actix_web::test]
-async fn an_operator_logs_everybody_out() {
-    let world = World::start().await;
-    let (one, two) = (world.logged_in().await, world.logged_in().await);
-    let everyone = actix_salesforce::store::Subject::All;
-    assert_eq!(world.salesforce.logins(everyone).await.unwrap().len(), 2);
-    assert_eq!(world.salesforce.revoke(everyone).await.unwrap(), 1);
-    for browser in [one, two] {
-        assert_eq!(browser.fetch(&world.url("/user")).await.status, 401);
-    }
-}

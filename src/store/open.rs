@@ -117,8 +117,6 @@ mod tests {
                 "{text}"
             );
         }
-        #[cfg(not(feature = "redis"))]
-        assert!(matches!(Location::parse("rediss://h"), Err(OpenError::FeatureOff("redis"))));
         #[cfg(feature = "redis")]
         assert!(
             matches!(Location::parse("rediss://h"), Ok(Location::Redis(url)) if url.expose() == "rediss://h")
@@ -129,5 +127,23 @@ mod tests {
         }
         #[cfg(feature = "postgres")]
         assert!(matches!(Location::parse("postgresql://h/d"), Ok(Location::Postgres(_))));
+    }
+
+    #[test]
+    fn a_store_whose_feature_is_off_is_an_error_that_names_the_feature() {
+        for (text, feature, on) in [
+            ("rediss://h", "redis", cfg!(feature = "redis")),
+            ("redis+cluster://h,i", "redis", cfg!(feature = "redis")),
+            ("sqlite:logins.db", "sqlite", cfg!(feature = "sqlite")),
+            ("postgres://h/d", "postgres", cfg!(feature = "postgres")),
+        ] {
+            match Location::parse(text) {
+                Ok(_) => assert!(on, "{text}"),
+                Err(error) => {
+                    assert!(!on, "{text}: {error}");
+                    assert!(error.to_string().contains(&format!("feature `{feature}`")), "{error}");
+                }
+            }
+        }
     }
 }

@@ -1,0 +1,103 @@
+//! What an operator sees and ends: logins and grants of a user, of an organization, of everyone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use actix_salesforce::{OrgId, UserId, store::Subject};
+use salesforce_fake_org::{FakeOrg, User};
+use support::{ADA, CALLBACK, Client, LOGIN, World};
+
+const BEN: &str = "ben@example.com";
+
+/// An app with two login hosts, whose organizations have the same users (a sandbox and its original).
+async fn two_organizations() -> (World, FakeOrg) {
+    let (org, sandbox) = (FakeOrg::start().await.unwrap(), FakeOrg::start().await.unwrap());
+    let (login, instance) = (sandbox.login_url(), sandbox.instance_url());
+    let world =
+        World::around(org, |builder| builder.login_host("sandbox", login).allowed_origin(instance)).await;
+    (world, sandbox)
+}
+
+/// A browser in which this user of this organization has logged in.
+async fn logged_in(world: &World, org: &FakeOrg, host: &str, name: &str) -> Client {
+    org.sign_in(&org.user(name));
+    let browser = Client::new();
+    let start = world.url(&format!("{LOGIN}?return_to=/user{host}"));
+    let callback = browser.visit_until(&start, CALLBACK).await;
+    assert_eq!(browser.visit(callback.as_str()).await.json()["username"], name);
+    browser
+}
+
+fn ids(user: &User) -> (OrgId, UserId) {
+    (user.organization_id().parse().unwrap(), user.id().parse().unwrap())
+}
+
+async fn tokens_end(org: &FakeOrg, user: &User) {
+    let started = Instant::now();
+    while !org.live_refresh_tokens(user).is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(10), "the tokens are revoked at Salesforce");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[actix_web::test]
+async fn one_user_or_one_organization_is_logged_out_and_nobody_else() {
+    let (world, sandbox) = two_organizations().await;
+    let (ada, ben) = (world.org.user(ADA), world.org.user(BEN));
+    let copy = sandbox.user(ADA);
+    assert_eq!(
+        (ids(&copy).1, ids(&copy).0 == ids(&ada).0),
+        (ids(&ada).1, false),
+        "same user, another organization"
+    );
+    let ada_once = logged_in(&world, &world.org, "", ADA).await;
+    let ada_twice = logged_in(&world, &world.org, "", ADA).await;
+    let ben_here = logged_in(&world, &world.org, "", BEN).await;
+    let ada_there = logged_in(&world, &sandbox, "&host=sandbox", ADA).await;
+
+    let salesforce = &world.salesforce;
+    let one_user = |user: &User| Subject::User(ids(user).0, ids(user).1);
+    let whole = |user: &User| Subject::Org(ids(user).0);
+    for (of, logins, grants) in [
+        (one_user(&ada), 2, 1),
+        (one_user(&copy), 1, 1),
+        (whole(&ada), 3, 2),
+        (whole(&copy), 1, 1),
+        (Subject::All, 4, 3),
+    ] {
+        assert_eq!(salesforce.logins(of).await.unwrap().len(), logins, "{of:?}");
+        assert_eq!(salesforce.grants(of).await.unwrap().len(), grants, "{of:?}");
+    }
+    let state = async || {
+        let mut state = Vec::new();
+        for browser in [&ada_once, &ada_twice, &ben_here, &ada_there] {
+            state.push(browser.fetch(&world.url("/user")).await.status);
+        }
+        state
+    };
+
+    assert_eq!(salesforce.revoke(one_user(&ada)).await.unwrap(), 1);
+    assert_eq!(state().await, [401, 401, 200, 200]);
+    tokens_end(&world.org, &ada).await;
+    assert!(
+        !world.org.live_refresh_tokens(&ben).is_empty() && !sandbox.live_refresh_tokens(&copy).is_empty()
+    );
+
+    assert_eq!(salesforce.revoke(whole(&ada)).await.unwrap(), 1, "who is left of it");
+    assert_eq!(state().await, [401, 401, 401, 200]);
+    tokens_end(&world.org, &ben).await;
+    assert!(!sandbox.live_refresh_tokens(&copy).is_empty());
+}
+
+#[actix_web::test]
+async fn everyone_is_logged_out() {
+    let (world, sandbox) = two_organizations().await;
+    let here = logged_in(&world, &world.org, "", BEN).await;
+    let there = logged_in(&world, &sandbox, "&host=sandbox", ADA).await;
+    assert_eq!(world.salesforce.revoke(Subject::All).await.unwrap(), 2);
+    for browser in [here, there] {
+        assert_eq!(browser.fetch(&world.url("/user")).await.status, 401);
+    }
+    assert!(world.salesforce.logins(Subject::All).await.unwrap().is_empty());
+}
