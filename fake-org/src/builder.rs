@@ -123,7 +123,7 @@ impl Builder {
     /// A registered callback, matched character for character. May be given several times. Without any, every
     /// loopback URL is accepted.
     pub fn redirect_uri(mut self, uri: &str) -> Self {
-        self.app.redirect_uris.push(uri.to_owned());
+        self.settings.redirect_uris.push(uri.to_owned());
         self
     }
 
@@ -185,7 +185,7 @@ impl Builder {
 
     /// Lets the app leave out its secret (a public client). A secret that is sent is still checked.
     pub fn public_client(mut self) -> Self {
-        self.app.secret_required = false;
+        self.settings.secret_required = false;
         self
     }
 
@@ -197,7 +197,7 @@ impl Builder {
 
     /// The scopes assigned to the app, space separated.
     pub fn scopes(mut self, scopes: &str) -> Self {
-        self.app.scopes = crate::auth::scopes::Scopes::parse(scopes).words().to_vec();
+        self.settings.scopes = crate::auth::scopes::Scopes::parse(scopes).words().to_vec();
         self
     }
 

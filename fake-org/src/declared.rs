@@ -138,6 +138,7 @@ impl Declared {
             email: if spec.email.is_empty() { spec.username.clone() } else { spec.email.clone() },
             first_name: spec.first_name.clone(),
             last_name: spec.last_name.clone(),
+            guest: false,
         });
         made.collect()
     }

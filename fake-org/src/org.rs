@@ -150,7 +150,7 @@ impl FakeOrg {
         let scopes = Scopes::parse(scopes);
         // A user of another org is a stranger here: by name it is somebody of this one.
         let user = self.org.user_or_new(&user.username);
-        let issued = self.org.auth(|auth| auth.grant(now, &settings, &user.id, scopes.clone()));
+        let issued = self.org.auth(|auth| auth.grant(now, &settings, &user.id, scopes.clone(), true));
         let origins = self.org.origins();
         let issued = issued.map(|issued| self.org.with_own_token(issued));
         let answer = |issued| crate::web::token_answer(&self.org, issued, &origins.login);

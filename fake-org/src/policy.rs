@@ -23,9 +23,10 @@ impl Builder {
     ///
     /// When the text is no such certificate.
     pub fn certificate(mut self, pem: &str) -> Result<Self, StartError> {
-        let der = assertion::certificate(pem);
-        self.app.certificate =
-            Some(der.ok_or_else(|| StartError::Option("not an X.509 certificate in PEM".into()))?);
+        if assertion::certificate(pem).is_none() {
+            return Err(StartError::Option(assertion::NO_CERTIFICATE.into()));
+        }
+        self.settings.certificate = Some(pem.to_owned());
         Ok(self)
     }
 
@@ -50,13 +51,13 @@ impl Builder {
 
     /// The app's Single Logout URL, which the logout page of a My Domain loads.
     pub fn single_logout_url(mut self, url: &str) -> Self {
-        self.app.single_logout_url = Some(url.to_owned());
+        self.settings.single_logout_url = Some(url.to_owned());
         self
     }
 
     /// The page of the canvas app, which signed requests are posted to.
     pub fn canvas_url(mut self, url: &str) -> Self {
-        self.app.canvas_url = url.to_owned();
+        self.settings.canvas_url = url.to_owned();
         self
     }
 
@@ -64,7 +65,7 @@ impl Builder {
     /// the flow is off.
     pub fn exchange_token(mut self, subject_token: &str, username: &str) -> Self {
         let subject = Subject { token: subject_token.to_owned(), username: username.to_owned() };
-        self.app.exchange.get_or_insert_default().push(subject);
+        self.settings.exchange_tokens.get_or_insert_default().push(subject);
         self
     }
 }
@@ -117,5 +118,37 @@ impl FakeOrg {
     /// Changes how many logins a user may have in an hour before `rate_limit_exceeded`; 3,600 at Salesforce.
     pub fn set_login_limit(&self, logins: usize) {
         self.org.change_settings(|settings| settings.login_limit = logins);
+    }
+
+    /// Locks the org, or opens it again: nobody logs in or refreshes, `inactive_org`. Access tokens that are out stay
+    /// good (unverified).
+    pub fn set_org_locked(&self, locked: bool) {
+        self.org.change_settings(|settings| settings.org_locked = locked);
+    }
+
+    /// Whether logins must use the My Domain instead of the login host that all orgs share: those of people
+    /// (`canOnlyLoginWithMyDomainUrl`), and those without a browser (`doesApiLoginRequireOrgDomain`). Both are off at the
+    /// start.
+    pub fn set_my_domain_only(&self, people: bool, apis: bool) {
+        self.org.change_settings(|settings| {
+            settings.my_domain_login_only = people;
+            settings.my_domain_api_login_only = apis;
+        });
+    }
+
+    /// Whether the user-agent flow is allowed; it is at the start. Where it is not, authorize answers
+    /// `oauth_flow_disabled`.
+    pub fn set_user_agent_flow(&self, allowed: bool) {
+        self.org.change_settings(|settings| settings.user_agent_flow = allowed);
+    }
+
+    /// The one-time passwords that were sent to this address, newest last: a site's headless logins, registrations and
+    /// password resets send them.
+    #[must_use]
+    pub fn one_time_passwords(&self, address: &str) -> Vec<String> {
+        self.org.auth(|auth| {
+            let mine = auth.messages.iter().filter(|message| message.to.eq_ignore_ascii_case(address));
+            mine.map(|message| message.otp.clone()).collect()
+        })
     }
 }

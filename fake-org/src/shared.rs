@@ -1,17 +1,19 @@
 //! The running org: everything its hosts share.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::auth::app::App;
-use crate::auth::grants::Issued;
+use crate::auth::grants::{Family, Issued};
+use crate::auth::headless::Newcomer;
 use crate::auth::keys::Signer;
 use crate::auth::settings::{AccessTokens, Settings};
 use crate::auth::users::User;
 use crate::auth::{Auth, Counters};
 use crate::base::clock::{Clock, Millis, machine_now, millis};
 use crate::base::{lock, random};
-use crate::data::Data;
 use crate::data::seed::Sample;
+use crate::data::tokens::Token;
+use crate::data::{Data, DataError, Inner};
 use crate::declared::{Apex, Declared};
 use crate::fault::Faults;
 use crate::jobs::Jobs;
@@ -49,7 +51,7 @@ pub(crate) struct Org {
     pub(crate) app: App,
     pub(crate) auto_approve: bool,
     pub(crate) sample: Sample,
-    first_settings: Settings,
+    first_settings: Arc<Settings>,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     pub(crate) log: Log,
@@ -61,7 +63,7 @@ pub(crate) struct Org {
     pub(crate) apex: Vec<Apex>,
     declared: Declared,
     jobs: Mutex<Jobs>,
-    settings: Mutex<Settings>,
+    settings: Mutex<Arc<Settings>>,
     auth: Mutex<Auth>,
     signer: Mutex<Signer>,
     origins: Mutex<Origins>,
@@ -79,11 +81,12 @@ impl Org {
         declared: Declared,
     ) -> Result<Self, String> {
         let people = declared.people(organization_id);
+        let settings = Arc::new(settings);
         let org = Self {
             app,
             auto_approve,
             sample,
-            first_settings: settings.clone(),
+            first_settings: Arc::clone(&settings),
             clock: Clock::default(),
             faults: Faults::default(),
             log: Log::default(),
@@ -122,7 +125,7 @@ impl Org {
     pub(crate) fn reset(&self) -> Result<(), String> {
         self.faults.clear();
         self.clock.reset();
-        *lock(&self.settings) = self.first_settings.clone();
+        *lock(&self.settings) = Arc::clone(&self.first_settings);
         self.auth(|auth| {
             let in_flight = auth.counters.in_flight;
             let people = self.declared.people(&auth.organization_id);
@@ -152,12 +155,13 @@ impl Org {
         found.map(|apex| (apex.status, apex.body.clone()))
     }
 
-    pub(crate) fn settings(&self) -> Settings {
-        lock(&self.settings).clone()
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&lock(&self.settings))
     }
 
-    pub(crate) fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
-        change(&mut lock(&self.settings));
+    /// Changes settings, for whoever asks for them from now on.
+    pub(crate) fn change_settings<T>(&self, change: impl FnOnce(&mut Settings) -> T) -> T {
+        change(Arc::make_mut(&mut lock(&self.settings)))
     }
 
     pub(crate) fn origins(&self) -> Origins {
@@ -185,7 +189,10 @@ impl Org {
         let claims = serde_json::json!({
             "scp": issued.scopes.shuffled(),
             "aud": [domain],
-            "sub": format!("uid:{}", issued.user.id),
+            "sub": match &issued.visitor {
+                Some(visitor) => format!("uvid:{visitor}"),
+                None => format!("uid:{}", issued.user.id),
+            },
             "iss": domain,
             "client_id": self.app.client_id,
             "iat": at,
@@ -230,9 +237,48 @@ impl Org {
     pub(crate) fn user_or_new(&self, username: &str) -> User {
         let (user, new) = self.auth(|auth| auth.user_or_new(username));
         if new {
-            // A record that cannot be written leaves a user who can still sign in.
-            let _ = self.data.add_user(&user, self.clock.now());
+            self.record(&user);
         }
         user
+    }
+
+    /// The guest user of a site.
+    pub(crate) fn guest(&self, site: &str) -> User {
+        let (user, new) = self.auth(|auth| auth.guest(site));
+        if new {
+            self.record(&user);
+        }
+        user
+    }
+
+    /// The user that somebody who registered becomes; `None` when the name is taken.
+    pub(crate) fn register(&self, newcomer: &Newcomer) -> Option<User> {
+        let user = self.auth(|auth| auth.register(newcomer))?;
+        self.record(&user);
+        Some(user)
+    }
+
+    /// Makes the `OauthToken` records show the refresh tokens that work now.
+    pub(crate) fn show_tokens(&self, data: &mut Inner) -> Result<(), DataError> {
+        let app = &self.app.name;
+        let tokens: Vec<Token> = self.auth(|auth| {
+            let live = auth.families.iter().filter(|(_, family)| family.current.is_some());
+            let token = |(number, family): (&u64, &Family)| Token {
+                number: *number,
+                app: app.clone(),
+                delete_token: family.delete_token.clone(),
+                user_id: family.user_id.clone(),
+                born: family.born,
+                last_used: family.last_used,
+                uses: family.uses,
+            };
+            live.map(token).collect()
+        });
+        data.set_tokens(&tokens)
+    }
+
+    fn record(&self, user: &User) {
+        // A record that cannot be written leaves a user who can still sign in.
+        let _ = self.data.add_user(user, self.clock.now());
     }
 }

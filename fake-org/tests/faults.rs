@@ -68,6 +68,78 @@ async fn resets_are_resets() {
     assert_eq!(body(&bytes).len(), content_length(&bytes) / 2, "half of the body came through");
 }
 
+/// Whatever part of a head came, it is no answer: nothing that a client could take for one.
+#[tokio::test]
+async fn a_head_can_be_cut_in_the_status_line_and_in_the_fields() {
+    let (bytes, end) = struck(Fault::ResetMidStatus).await;
+    assert_eq!((bytes.as_slice(), end), (&b"HTTP/1.1 2"[..], Err(ErrorKind::ConnectionReset)));
+    let (bytes, end) = struck(Fault::ResetMidHead).await;
+    assert_eq!(end, Err(ErrorKind::ConnectionReset));
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.len() > 20, "{text}");
+    assert!(!text.contains("\r\n\r\n"), "{text}");
+}
+
+/// The call was carried out all the same, and a connection that was kept meets the cut as a new one does.
+#[tokio::test]
+async fn a_cut_head_is_of_a_call_that_was_carried_out() {
+    let org = FakeOrg::start().await.unwrap();
+    let token = org.issue_tokens(&org.user(ADA), ALL).refresh_token.unwrap();
+    let kept = support::http();
+    let keys = || kept.get(format!("{}/id/keys", org.login_url())).send();
+    keys().await.unwrap().bytes().await.unwrap();
+    for fault in [Fault::ResetMidStatus, Fault::ResetMidHead] {
+        org.faults().at(Route::Jwks, fault.once());
+        assert!(keys().await.is_err());
+        keys().await.unwrap().bytes().await.unwrap();
+    }
+    org.faults().refresh(Fault::ResetMidHead.once());
+    let url = format!("{}/services/oauth2/token", org.login_url());
+    let (id, secret) = (org.client_id(), org.client_secret());
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", token.as_str()),
+        ("client_id", &id),
+        ("client_secret", &secret),
+    ];
+    assert!(support::http().post(url).form(&form).send().await.is_err());
+    assert_ne!(org.live_refresh_tokens(&org.user(ADA)), [token], "the token was rotated");
+    assert_eq!(org.live_refresh_tokens(&org.user(ADA)).len(), 1);
+}
+
+/// A server whose clock is off says so in every answer.
+#[tokio::test]
+async fn a_clock_can_be_off() {
+    let now = || std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let date = |bytes: &[u8]| {
+        let head = head(bytes);
+        let text = head.split("\r\ndate: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+        // As the head was lowered: day and month begin with a capital, the zone is one.
+        let text: String = text
+            .split(' ')
+            .map(|word| {
+                if word == "gmt" {
+                    return "GMT ".into();
+                }
+                let (first, rest) = word.split_at(1);
+                format!("{}{rest} ", first.to_uppercase())
+            })
+            .collect();
+        httpdate::parse_http_date(text.trim())
+            .unwrap()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_secs()
+    };
+    for skew in [-3_600_i64, 3_600, 86_400 * 400] {
+        let (bytes, _) = struck(Fault::DateSkew(skew)).await;
+        let told = date(&bytes).checked_add_signed(-skew).unwrap();
+        assert!(told.abs_diff(now()) < 5, "{skew}: {told}");
+        assert_eq!(head(&bytes).matches("\r\ndate: ").count(), 1);
+        assert!(serde_json::from_slice::<serde_json::Value>(body(&bytes)).is_ok(), "the answer is genuine");
+    }
+}
+
 #[tokio::test]
 async fn a_reset_after_the_body_comes_after_all_of_it() {
     let (bytes, end) = struck(Fault::ResetAfterBody).await;

@@ -125,6 +125,41 @@ async fn canvas_requests_are_signed() {
     assert_eq!(support::attribute(&page.body, "<form", "action"), "http://127.0.0.1:9/canvas");
 }
 
+/// Section 6: an app that people allow themselves is shown to who has not yet with a notice in its address, and with a
+/// signed request afterwards.
+#[tokio::test]
+async fn a_canvas_app_asks_for_approval_first() {
+    let canvas = "http://127.0.0.1:9/canvas?tab=1#part";
+    let org = FakeOrg::builder().canvas_url(canvas).start().await.unwrap();
+    let page = async || send(http().get(format!("{}/canvas?username={ADA}", org.instance_url()))).await;
+    let asked = page().await;
+    assert!(!asked.body.contains("signed_request"), "{}", asked.body);
+    let frame = url::Url::parse(&support::attribute(&asked.body, "<iframe", "src")).unwrap();
+    assert!(frame.as_str().starts_with("http://127.0.0.1:9/canvas?tab=1&"), "{frame}");
+    assert_eq!(frame.fragment(), None, "what is behind the # is dropped");
+    let param =
+        |name: &str| frame.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    assert_eq!(param("_sfdc_canvas_auth").as_deref(), Some("user_approval_required"));
+    assert_eq!(param("loginUrl"), Some(org.instance_url()));
+    assert!(org.live_access_tokens(&org.user(ADA)).is_empty(), "nothing was given");
+
+    // The app sends the person through OAuth and reloads the frame.
+    let browser = Browser::default();
+    let login = browser.get(&authorize_url(&org, &[])).await;
+    let consent = browser.log_in(&org, &login, ADA, "fake-org-1").await;
+    browser.press(&org, &consent, "oaapprove").await;
+    let shown = page().await;
+    assert_eq!(support::attribute(&shown.body, "<form", "action"), "http://127.0.0.1:9/canvas?tab=1");
+    org.revoke_all();
+    assert!(page().await.body.contains("user_approval_required"), "asked again after a revocation");
+
+    // Where an admin decides, nobody is asked.
+    org.set_permitted_users(salesforce_fake_org::PermittedUsers::AdminApproved(vec![ADA.into()]));
+    assert!(page().await.body.contains("signed_request"));
+    let ben = send(http().get(format!("{}/canvas?username=ben@example.com", org.instance_url()))).await;
+    assert_eq!(ben.status, 403);
+}
+
 /// Section 1.2: the verifier belongs to the challenge; the echo shows what came to it.
 #[tokio::test]
 async fn helpers_of_the_web_server_flow() {

@@ -24,8 +24,11 @@ async fn clients_that_trust_its_authority_are_served_and_others_are_not() {
     assert_eq!(http.get(format!("{localhost}/id/keys")).send().await.unwrap().status(), 200);
     let stranger = Client::builder().no_proxy().build().unwrap();
     assert!(stranger.get(format!("{}/id/keys", org.login_url())).send().await.is_err());
-    org.faults().at(Route::Jwks, Fault::ResetBeforeAnswer);
-    assert!(http.get(format!("{}/id/keys", org.login_url())).send().await.is_err(), "faults strike here too");
+    for fault in [Fault::ResetBeforeAnswer, Fault::ResetMidStatus, Fault::ResetMidHead] {
+        org.faults().at(Route::Jwks, fault.clone().once());
+        let answer = http.get(format!("{}/id/keys", org.login_url())).send().await;
+        assert!(answer.is_err(), "{fault:?} strikes here too");
+    }
     assert_eq!(FakeOrg::start().await.unwrap().ca_pem(), None);
 }
 

@@ -8,6 +8,9 @@ use serde_json::Value;
 use webpki::EndEntityCert;
 use webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA256;
 
+/// What is wrong with a text that is none.
+pub(crate) const NO_CERTIFICATE: &str = "not an X.509 certificate in PEM";
+
 /// DER of a PEM certificate that can be uploaded to an app: X.509 version 3 with an RSA key.
 pub(crate) fn certificate(pem: &str) -> Option<Vec<u8>> {
     let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
@@ -15,8 +18,8 @@ pub(crate) fn certificate(pem: &str) -> Option<Vec<u8>> {
     Some(der.to_vec())
 }
 
-/// The claims of a JWS that the certificate's key signed with RS256; `None` for everything else.
-pub(crate) fn claims(certificate: &[u8], jws: &str) -> Option<Value> {
+/// The claims of a JWS that the key of this certificate (PEM) signed with RS256; `None` for everything else.
+pub(crate) fn claims(pem: &str, jws: &str) -> Option<Value> {
     let (message, signature) = jws.rsplit_once('.')?;
     let (header, claims) = message.split_once('.')?;
     let part = |text: &str| -> Option<Value> {
@@ -25,7 +28,7 @@ pub(crate) fn claims(certificate: &[u8], jws: &str) -> Option<Value> {
     if part(header)?.get("alg")? != "RS256" {
         return None;
     }
-    let der = CertificateDer::from(certificate);
+    let der = CertificateDer::from(certificate(pem)?);
     let signature = URL_SAFE_NO_PAD.decode(signature.trim_end_matches('=')).ok()?;
     EndEntityCert::try_from(&der)
         .ok()?

@@ -13,9 +13,15 @@ const HOUR: Millis = 3_600_000;
 const OTP_LIFE: Millis = 60_000;
 
 impl Auth {
-    /// The person the login cookie stands for.
-    pub(crate) fn browser_user(&self, cookie: Option<&str>) -> Option<&User> {
-        let user_id = self.browsers.get(cookie?)?;
+    /// The person the login cookie stands for. An access token for the web is a session of a browser too: that is
+    /// how a hybrid app bridges one (H: OAuth 2.0 Hybrid App Flow Cookie Management).
+    pub(crate) fn browser_user(&self, now: Millis, cookie: Option<&str>) -> Option<&User> {
+        let cookie = cookie?;
+        let bridged = || {
+            let session = self.live_session(now, cookie).filter(|session| session.scopes.web());
+            session.map(|session| &session.user_id)
+        };
+        let user_id = self.browsers.get(cookie).or_else(bridged)?;
         self.user(user_id).filter(|user| self.is_active(&user.id))
     }
 
@@ -27,7 +33,11 @@ impl Auth {
 
     /// Who that is; else what the login form says.
     pub(crate) fn check_password(&self, username: &str, password: &str) -> Result<&User, &'static str> {
-        let user = self.user_by_name(username).filter(|_| password == PASSWORD);
+        let right = |user: &&User| {
+            let own = self.passwords.get(&user.id).map_or(PASSWORD, String::as_str);
+            !user.guest && password == own
+        };
+        let user = self.user_by_name(username).filter(right);
         let Some(user) = user else {
             return Err("Please check your username and password. If you still can't log in, \
                         contact your Salesforce administrator.");
@@ -66,6 +76,11 @@ impl Auth {
 
     pub(crate) fn has_consented(&self, user_id: &str, scopes: &Scopes) -> bool {
         self.consents.get(user_id).is_some_and(|allowed| scopes.within(allowed))
+    }
+
+    /// Whether that user allowed the app anything.
+    pub(crate) fn has_approved(&self, user_id: &str) -> bool {
+        self.consents.contains_key(user_id) || self.approved.contains_key(user_id)
     }
 
     pub(crate) fn remember_consent(&mut self, user_id: &str, scopes: Scopes) {

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::app::App;
 use super::assertion;
 use super::error::OauthError;
+use super::settings::Settings;
 use crate::base::clock::Millis;
 
 /// Client id and secret as sent, in the body or as `Authorization: Basic`; or an assertion in their place.
@@ -43,16 +44,22 @@ impl Credentials {
 
     /// The secret is validated whenever it is sent, also where it is optional. `audiences`: what an assertion may
     /// be made out to.
-    pub(crate) fn check(&self, now: Millis, app: &App, audiences: &[String]) -> Result<(), OauthError> {
+    pub(crate) fn check(
+        &self,
+        now: Millis,
+        settings: &Settings,
+        app: &App,
+        audiences: &[String],
+    ) -> Result<(), OauthError> {
         if let Some(assertion) = &self.assertion {
-            return check_assertion(now, app, audiences, assertion);
+            return check_assertion(now, settings, app, audiences, assertion);
         }
         if self.id.as_deref() != Some(app.client_id.as_str()) {
             return Err(OauthError::unknown_client());
         }
         match self.secret.as_deref() {
             Some(secret) if secret == app.client_secret => Ok(()),
-            None if !app.secret_required => Ok(()),
+            None if !settings.secret_required => Ok(()),
             _ => Err(OauthError::bad_secret()),
         }
     }
@@ -64,8 +71,14 @@ impl Credentials {
 }
 
 /// `private_key_jwt`: the app is issuer and subject, and the key is its certificate's.
-fn check_assertion(now: Millis, app: &App, audiences: &[String], assertion: &str) -> Result<(), OauthError> {
-    let claims = app.certificate.as_deref().and_then(|cert| assertion::claims(cert, assertion));
+fn check_assertion(
+    now: Millis,
+    settings: &Settings,
+    app: &App,
+    audiences: &[String],
+    assertion: &str,
+) -> Result<(), OauthError> {
+    let claims = settings.certificate.as_deref().and_then(|pem| assertion::claims(pem, assertion));
     let good = claims.is_some_and(|claims| {
         claims["iss"] == app.client_id.as_str()
             && claims["sub"] == app.client_id.as_str()

@@ -44,6 +44,20 @@ impl OauthError {
         Self::new("invalid_scope", "the requested scope is invalid, unknown, or malformed")
     }
 
+    /// Every wrong `Uvid-Hint` is answered so, a missing one too (live-checked notes of a storefront).
+    pub(crate) fn wrong_visitor() -> Self {
+        Self::new("invalid_request", "uvid invalid")
+    }
+
+    pub(crate) fn locked_org() -> Self {
+        Self::new("inactive_org", "organization is locked, closed, or suspended")
+    }
+
+    /// The text that client credentials get on a shared login host.
+    pub(crate) fn wrong_domain() -> Self {
+        Self::invalid_grant("request not supported on this domain")
+    }
+
     pub(crate) fn inactive_user() -> Self {
         Self::new("inactive_user", "user is inactive")
     }

@@ -17,15 +17,23 @@ const CODE_LIFE: Duration = Duration::from_secs(15 * 60);
 /// Live refresh tokens per user and app; the next approval removes the oldest.
 const APPROVALS: usize = 5;
 
-/// An authorization code, kept after use so that a second use is recognised.
+/// What an authorize request asked for, and whose answer to it a code is.
 #[derive(Clone, Debug)]
-pub(crate) struct Code {
+pub(crate) struct Asked {
     pub(crate) user_id: String,
     pub(crate) redirect_uri: String,
     pub(crate) challenge: Option<String>,
     pub(crate) scopes: Scopes,
     pub(crate) nonce: Option<String>,
-    pub(crate) issued: Millis,
+    /// The visitor (UVID) of a guest user's request.
+    pub(crate) visitor: Option<String>,
+}
+
+/// An authorization code, kept after use so that a second use is recognised.
+#[derive(Clone, Debug)]
+pub(crate) struct Code {
+    asked: Asked,
+    issued: Millis,
     used: bool,
     family: Option<u64>,
     pub(super) access_token: Option<String>,
@@ -38,8 +46,14 @@ pub(crate) struct Family {
     pub(crate) scopes: Scopes,
     pub(crate) born: Millis,
     pub(crate) last_used: Millis,
+    /// How often it gave an access token, the first one counted.
+    pub(crate) uses: u64,
     /// The one refresh token that works; `None` when the family is dead.
     pub(crate) current: Option<String>,
+    /// The visitor (UVID) of a guest user's tokens.
+    pub(crate) visitor: Option<String>,
+    /// `DeleteToken` of the `OauthToken` record: revokes and does nothing else.
+    pub(crate) delete_token: String,
     /// Tokens that rotation replaced.
     pub(crate) spent: BTreeSet<String>,
 }
@@ -52,34 +66,24 @@ pub(crate) struct Issued {
     pub(crate) refresh_token: Option<String>,
     pub(crate) scopes: Scopes,
     pub(crate) nonce: Option<String>,
+    /// The visitor (UVID) of a guest user's tokens.
+    pub(crate) visitor: Option<String>,
     pub(crate) at: Millis,
 }
 
+/// What a code is presented with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Presented<'a> {
+    pub(crate) redirect_uri: Option<&'a str>,
+    pub(crate) verifier: Option<&'a str>,
+    pub(crate) visitor: Option<&'a str>,
+}
+
 impl Auth {
-    pub(crate) fn issue_code(
-        &mut self,
-        now: Millis,
-        user_id: &str,
-        redirect_uri: &str,
-        challenge: Option<String>,
-        scopes: Scopes,
-        nonce: Option<String>,
-    ) -> String {
+    pub(crate) fn issue_code(&mut self, now: Millis, asked: Asked) -> String {
         let code = format!("aPrx{}==", random::opaque(74));
-        self.codes.insert(
-            code.clone(),
-            Code {
-                user_id: user_id.to_owned(),
-                redirect_uri: redirect_uri.to_owned(),
-                challenge,
-                scopes,
-                nonce,
-                issued: now,
-                used: false,
-                family: None,
-                access_token: None,
-            },
-        );
+        let made = Code { asked, issued: now, used: false, family: None, access_token: None };
+        self.codes.insert(code.clone(), made);
         code
     }
 
@@ -89,8 +93,7 @@ impl Auth {
         now: Millis,
         settings: &Settings,
         code: &str,
-        redirect_uri: Option<&str>,
-        verifier: Option<&str>,
+        with: Presented<'_>,
     ) -> Result<Issued, OauthError> {
         let known = self.codes.get(code).ok_or_else(OauthError::dead_code)?.clone();
         if known.used {
@@ -107,24 +110,32 @@ impl Auth {
         if now >= known.issued.saturating_add(millis(CODE_LIFE)) {
             return Err(OauthError::dead_code());
         }
-        if redirect_uri != Some(known.redirect_uri.as_str()) {
+        let asked = known.asked;
+        if with.redirect_uri != Some(asked.redirect_uri.as_str()) {
             return Err(OauthError::redirect_mismatch());
         }
-        if let Some(challenge) = &known.challenge
-            && !verifier.is_some_and(|verifier| pkce::matches(challenge, verifier))
+        if asked.visitor.as_deref() != with.visitor {
+            return Err(OauthError::wrong_visitor());
+        }
+        if let Some(challenge) = &asked.challenge
+            && !with.verifier.is_some_and(|verifier| pkce::matches(challenge, verifier))
         {
             return Err(OauthError::invalid_grant("invalid code verifier"));
         }
-        if !self.is_active(&known.user_id) {
+        if !self.is_active(&asked.user_id) {
             return Err(OauthError::inactive_user());
         }
         if settings.ip_restricted {
             return Err(OauthError::ip_restricted());
         }
-        self.count_login(now, settings, &known.user_id)?;
-        let mut issued = self.grant(now, settings, &known.user_id, known.scopes)?;
-        issued.nonce = known.nonce;
+        self.count_login(now, settings, &asked.user_id)?;
+        let mut issued = self.grant(now, settings, &asked.user_id, asked.scopes, true)?;
+        issued.nonce = asked.nonce;
         let family = issued.refresh_token.as_ref().and_then(|token| self.refresh_tokens.get(token).copied());
+        if let Some(family) = family.and_then(|number| self.families.get_mut(&number)) {
+            family.visitor.clone_from(&asked.visitor);
+        }
+        self.stand_for(&mut issued, asked.visitor);
         if let Some(code) = self.codes.get_mut(code) {
             code.used = true;
             code.family = family;
@@ -133,18 +144,19 @@ impl Auth {
         Ok(issued)
     }
 
-    /// A new approval: an access token, and a refresh token when that scope is granted.
+    /// A new approval: an access token, and a refresh token when that scope is granted and one may be `kept`.
     pub(crate) fn grant(
         &mut self,
         now: Millis,
         settings: &Settings,
         user_id: &str,
         scopes: Scopes,
+        kept: bool,
     ) -> Result<Issued, OauthError> {
         let user = self.user(user_id).ok_or_else(OauthError::inactive_user)?.clone();
         let before = self.approved.entry(user_id.to_owned()).or_default();
         *before = before.and(&scopes);
-        let (family, refresh_token) = if scopes.refresh_token() {
+        let (family, refresh_token) = if kept && scopes.refresh_token() {
             self.make_room(user_id);
             let family = self.next_family;
             self.next_family += 1;
@@ -156,7 +168,10 @@ impl Auth {
                     scopes: scopes.clone(),
                     born: now,
                     last_used: now,
+                    uses: 1,
                     current: Some(token.clone()),
+                    visitor: None,
+                    delete_token: random::plain(40),
                     spent: BTreeSet::new(),
                 },
             );
@@ -165,7 +180,7 @@ impl Auth {
             (None, None)
         };
         let access_token = self.open_session(now, settings, user_id, &scopes, family);
-        Ok(Issued { user, access_token, refresh_token, scopes, nonce: None, at: now })
+        Ok(Issued { user, access_token, refresh_token, scopes, nonce: None, visitor: None, at: now })
     }
 
     /// `grant_type=refresh_token`. With rotation the old token dies at once; an old one presented again takes
@@ -206,32 +221,55 @@ impl Auth {
         let replacement = settings.rotation.then(|| self.new_refresh_token(number));
         if let Some(family) = self.families.get_mut(&number) {
             family.last_used = now;
+            family.uses += 1;
             if let Some(new) = &replacement {
                 family.spent.insert(token.to_owned());
                 family.current = Some(new.clone());
             }
         }
         let access_token = self.open_session(now, settings, &user.id, &family.scopes, Some(number));
-        Ok(Issued {
+        let mut issued = Issued {
             user,
             access_token,
             refresh_token: replacement,
             scopes: family.scopes,
             nonce: None,
+            visitor: None,
             at: now,
-        })
+        };
+        self.stand_for(&mut issued, family.visitor);
+        Ok(issued)
     }
 
-    /// Revokes an access token (only itself) or a refresh token (and every access token from it). `false`: not
-    /// a live token.
+    /// Makes a guest user's token stand for a visitor.
+    fn stand_for(&mut self, issued: &mut Issued, visitor: Option<String>) {
+        if let Some(session) = self.sessions.get_mut(&issued.access_token) {
+            session.visitor.clone_from(&visitor);
+        }
+        issued.visitor = visitor;
+    }
+
+    /// Revokes an access token (only itself), or a refresh token or its `DeleteToken` (and every access token from
+    /// it). `false`: not a live token.
     pub(crate) fn revoke(&mut self, now: Millis, token: &str) -> bool {
-        if let Some(session) = self.sessions.get_mut(token) {
-            let live = session.is_live(now);
-            session.ended = true;
+        if self.sessions.contains_key(token) {
+            let live = self.live_session(now, token).is_some();
+            self.end_sessions(|session| session.parent.as_deref() == Some(token));
+            if let Some(session) = self.sessions.get_mut(token) {
+                session.ended = true;
+            }
             return live;
         }
-        let family = self.refresh_tokens.get(token).copied();
-        match family.filter(|n| self.families.get(n).is_some_and(|f| f.current.as_deref() == Some(token))) {
+        let number = self.refresh_tokens.get(token).copied();
+        let number = number.or_else(|| {
+            let named = self.families.iter().find(|(_, family)| family.delete_token == token);
+            named.map(|(number, _)| *number)
+        });
+        let live = |family: &Family| match family.current.as_deref() {
+            Some(current) => current == token || family.delete_token == token,
+            None => false,
+        };
+        match number.filter(|number| self.families.get(number).is_some_and(live)) {
             Some(number) => {
                 self.kill_family(number);
                 true

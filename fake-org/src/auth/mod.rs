@@ -7,12 +7,14 @@ pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod error;
 pub(crate) mod grants;
+pub(crate) mod headless;
 pub(crate) mod keys;
 pub(crate) mod pkce;
 pub(crate) mod scopes;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod unattended;
+pub(crate) mod user_agent;
 pub(crate) mod users;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -31,6 +33,12 @@ pub(crate) struct Auth {
     browsers: HashMap<String, String>,
     /// One-time password → user id, and when it ends.
     otps: HashMap<String, (String, crate::base::clock::Millis)>,
+    /// User id → the password of those who have one of their own.
+    passwords: HashMap<String, String>,
+    /// Identifier → the one-time password that was sent.
+    challenges: HashMap<String, headless::Challenge>,
+    /// What would have been sent by e-mail or SMS, newest last.
+    pub(crate) messages: Vec<headless::Message>,
     /// User id → scopes that user allowed the app.
     consents: HashMap<String, scopes::Scopes>,
     /// User id → scopes that user's tokens ever had: the approvals that the JWT bearer flow builds on.
@@ -72,6 +80,9 @@ impl Auth {
             signed_in: None,
             browsers: HashMap::new(),
             otps: HashMap::new(),
+            passwords: HashMap::new(),
+            challenges: HashMap::new(),
+            messages: Vec::new(),
             consents: HashMap::new(),
             approved: HashMap::new(),
             logins: HashMap::new(),

@@ -13,6 +13,10 @@ use std::time::Duration;
 pub(crate) struct Session {
     pub(crate) user_id: String,
     pub(crate) family: Option<u64>,
+    /// The access token that a hybrid app's session for a domain came with, and ends with.
+    pub(crate) parent: Option<String>,
+    /// The visitor (UVID) that a guest user's token stands for.
+    pub(crate) visitor: Option<String>,
     pub(crate) scopes: Scopes,
     pub(crate) issued: Millis,
     pub(crate) last_used: Millis,
@@ -56,6 +60,8 @@ impl Auth {
             Session {
                 user_id: user_id.to_owned(),
                 family,
+                parent: None,
+                visitor: None,
                 scopes: scopes.clone(),
                 issued: now,
                 last_used: now,
@@ -80,13 +86,21 @@ impl Auth {
     /// The live session of a token, its inactivity timer restarted. Each use resets it (SOAP guide; whether
     /// Salesforce does so only after half of the window is unverified).
     pub(crate) fn use_session(&mut self, now: Millis, token: &str) -> Option<(User, Session)> {
-        let session = self.sessions.get_mut(token).filter(|session| session.is_live(now))?;
+        self.live_session(now, token)?;
+        let session = self.sessions.get_mut(token)?;
         if session.slides {
             session.last_used = now;
         }
         let session = session.clone();
         let user = self.user(&session.user_id).filter(|user| self.is_active(&user.id))?.clone();
         Some((user, session))
+    }
+
+    /// The session of a token that works, without using it.
+    pub(crate) fn live_session(&self, now: Millis, token: &str) -> Option<&Session> {
+        let session = self.sessions.get(token).filter(|session| session.is_live(now))?;
+        let parent = session.parent.as_ref().map(|parent| self.sessions.get(parent));
+        parent.is_none_or(|parent| parent.is_some_and(|parent| parent.is_live(now))).then_some(session)
     }
 
     pub(crate) fn end_sessions(&mut self, which: impl Fn(&Session) -> bool) {

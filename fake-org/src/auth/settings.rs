@@ -1,9 +1,17 @@
-//! What an org admin would have switched on: policies of the app and the org.
+//! What an org admin would have switched on: policies of the app and the org. As JSON, what `/fake/policy` shows.
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::app::Subject;
+use crate::base::duration::{millis, seconds};
+
 /// How long a refresh token lives. Set by the org admin, invisible to the app until a refresh fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// In JSON `"until_revoked"`, `"never"`, `{"idle_seconds":3600}` or `{"lifetime_seconds":86400}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RefreshPolicy {
     /// Until it is revoked. Salesforce's default (`Infinite`).
@@ -11,13 +19,16 @@ pub enum RefreshPolicy {
     /// Never works (`Zero`).
     Never,
     /// Dies when it was not used for this long (`SpecificInactivity`); each use starts anew.
+    #[serde(rename = "idle_seconds", with = "seconds")]
     Idle(Duration),
     /// Dies this long after the login (`SpecificLifetime`). Rotation does not extend it (unverified).
+    #[serde(rename = "lifetime_seconds", with = "seconds")]
     Lifetime(Duration),
 }
 
 /// What happens to a refresh while another one with the same refresh token is being worked on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ParallelRefresh {
     /// It is handled as if it had come later.
@@ -32,7 +43,10 @@ pub enum ParallelRefresh {
 }
 
 /// Who may use the app ("Permitted Users").
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// In JSON `"self_authorize"` or `{"admin_approved":["ada@example.com"]}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PermittedUsers {
     /// Everyone, after allowing the app on the consent page. Salesforce's default for a new app.
@@ -44,18 +58,23 @@ pub enum PermittedUsers {
 }
 
 /// What access tokens look like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// In JSON `"opaque"` or `{"jwt_seconds":900}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AccessTokens {
     /// Session ids, `00D…!…`, which live on while they are used.
     #[default]
     Opaque,
     /// JWT-based access tokens of this lifetime, which no use extends.
+    #[serde(rename = "jwt_seconds", with = "seconds")]
     Jwt(Duration),
 }
 
 /// Whether the org lets the app in at all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AppState {
     /// It is installed.
@@ -70,17 +89,27 @@ pub enum AppState {
     Failing,
 }
 
-/// The switches that can change while the org runs.
-#[derive(Clone, Debug)]
+/// The switches that can change while the org runs, by the names they have in JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a checkbox of an org's Setup")]
 pub(crate) struct Settings {
     pub(crate) rotation: bool,
     pub(crate) refresh_policy: RefreshPolicy,
     /// "Limit the idle refresh token TTL" of the app's developer: over the admin's policy.
+    #[serde(rename = "idle_ttl_limit_seconds", with = "seconds::or_none")]
     pub(crate) idle_ttl_limit: Option<Duration>,
+    #[serde(rename = "session_ttl_seconds", with = "seconds")]
     pub(crate) session_ttl: Duration,
     pub(crate) access_tokens: AccessTokens,
     pub(crate) permitted_users: PermittedUsers,
     pub(crate) app_state: AppState,
+    /// The org is locked, closed or suspended: nobody logs in.
+    pub(crate) org_locked: bool,
+    /// `canOnlyLoginWithMyDomainUrl`: the shared login host takes no login form.
+    pub(crate) my_domain_login_only: bool,
+    /// `doesApiLoginRequireOrgDomain`: the shared login host takes no login without a browser.
+    pub(crate) my_domain_api_login_only: bool,
     /// The username that client credentials run as.
     pub(crate) execution_user: Option<String>,
     /// Callers' addresses are outside the app's allowlist for refresh tokens.
@@ -89,12 +118,31 @@ pub(crate) struct Settings {
     pub(crate) login_limit: usize,
     pub(crate) parallel_refresh: ParallelRefresh,
     pub(crate) pkce_required: bool,
+    /// The user-agent flow is not blocked ("Allow OAuth User-Agent Flows").
+    pub(crate) user_agent_flow: bool,
+    /// `isCodeCredPostOnly`: headless logins send username and password in the body.
+    pub(crate) code_credentials_post_only: bool,
+    /// `isConsumerSecretOptional` the other way round.
+    pub(crate) secret_required: bool,
+    /// The scopes assigned to the app.
+    pub(crate) scopes: Vec<String>,
+    /// The registered callbacks. Empty: any loopback URL.
+    pub(crate) redirect_uris: Vec<String>,
+    /// PEM of the uploaded certificate, whose key signs the app's assertions.
+    pub(crate) certificate: Option<String>,
+    /// What the Apex token exchange handler knows; `None`: the flow is off.
+    pub(crate) exchange_tokens: Option<Vec<Subject>>,
+    /// The registered Single Logout URL.
+    pub(crate) single_logout_url: Option<String>,
+    /// The page that a canvas app is.
+    pub(crate) canvas_url: String,
     pub(crate) page_size: usize,
     /// Answers are compressed for those who ask.
     pub(crate) compress: bool,
     /// The answers of `/limits` and `Sforce-Limit-Info`.
     pub(crate) api_limit: u64,
     /// How long a bulk job takes.
+    #[serde(rename = "bulk_delay_ms", with = "millis")]
     pub(crate) bulk_delay: Duration,
 }
 
@@ -108,15 +156,46 @@ impl Default for Settings {
             access_tokens: AccessTokens::Opaque,
             permitted_users: PermittedUsers::SelfAuthorize,
             app_state: AppState::Installed,
+            org_locked: false,
+            my_domain_login_only: false,
+            my_domain_api_login_only: false,
             execution_user: None,
             ip_restricted: false,
             login_limit: 3_600,
             parallel_refresh: ParallelRefresh::Allowed,
             pkce_required: true,
+            user_agent_flow: true,
+            code_credentials_post_only: false,
+            secret_required: true,
+            scopes: ["api", "id", "openid", "profile", "email", "address", "phone", "refresh_token", "web"]
+                .map(String::from)
+                .to_vec(),
+            redirect_uris: Vec::new(),
+            certificate: None,
+            exchange_tokens: None,
+            single_logout_url: None,
+            canvas_url: "http://127.0.0.1:8080/canvas".into(),
             page_size: 2_000,
             compress: false,
             api_limit: 15_000,
             bulk_delay: Duration::from_millis(300),
         }
+    }
+}
+
+impl Settings {
+    /// Registered callbacks match character for character; with none registered, any loopback URL will do.
+    pub(crate) fn accepts_redirect(&self, uri: &str) -> bool {
+        if !self.redirect_uris.is_empty() {
+            return self.redirect_uris.iter().any(|known| known == uri);
+        }
+        let Ok(url) = url::Url::parse(uri) else { return false };
+        let loopback = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        };
+        loopback && matches!(url.scheme(), "http" | "https") && url.fragment().is_none()
     }
 }

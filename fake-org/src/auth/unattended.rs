@@ -20,13 +20,12 @@ impl Auth {
         &mut self,
         now: Millis,
         settings: &Settings,
-        app: &App,
     ) -> Result<Issued, OauthError> {
         let Some(user) = settings.execution_user.as_deref().and_then(|name| self.user_by_name(name)) else {
             return Err(OauthError::invalid_grant("no client credentials user enabled"));
         };
         let user = user.clone();
-        let scopes = Scopes::all(&app.scopes).without_refresh_token();
+        let scopes = Scopes::all(&settings.scopes).without_refresh_token();
         // Since Winter '26 `full` alone does not count.
         if scopes.words().iter().all(|scope| scope == "full") {
             return Err(OauthError::invalid_grant("no valid scopes defined"));
@@ -46,10 +45,10 @@ impl Auth {
         assertion: &str,
     ) -> Result<Issued, OauthError> {
         let invalid = || OauthError::invalid_grant("invalid assertion");
-        let claims = app
+        let claims = settings
             .certificate
             .as_deref()
-            .and_then(|cert| assertion::claims(cert, assertion))
+            .and_then(|pem| assertion::claims(pem, assertion))
             .ok_or_else(invalid)?;
         if claims["iss"] != app.client_id.as_str() {
             return Err(OauthError::unknown_client());
@@ -66,7 +65,7 @@ impl Auth {
         let scopes = match &settings.permitted_users {
             PermittedUsers::AdminApproved(_) => {
                 self.may_use_app(settings, &user).map_err(|_| OauthError::not_approved())?;
-                Scopes::all(&app.scopes)
+                Scopes::all(&settings.scopes)
             }
             PermittedUsers::SelfAuthorize => {
                 self.approved.get(&user.id).cloned().ok_or_else(OauthError::not_approved)?
@@ -86,16 +85,15 @@ impl Auth {
         &mut self,
         now: Millis,
         settings: &Settings,
-        app: &App,
         subject: &str,
     ) -> Result<Issued, OauthError> {
-        let known = app.exchange.iter().flatten().find(|known| known.token == subject);
+        let known = settings.exchange_tokens.iter().flatten().find(|known| known.token == subject);
         let user = known.and_then(|known| self.user_by_name(&known.username)).cloned();
         let Some(user) = user else {
             return Err(OauthError::invalid_grant("Token handler validation failed"));
         };
         self.may_use_app(settings, &user)?;
-        self.unattended(now, settings, user, Scopes::all(&app.scopes).without_refresh_token())
+        self.unattended(now, settings, user, Scopes::all(&settings.scopes).without_refresh_token())
     }
 
     /// Whether an admin lets this user use the app.
@@ -122,6 +120,6 @@ impl Auth {
         }
         self.count_login(now, settings, &user.id)?;
         let access_token = self.open_session(now, settings, &user.id, &scopes, None);
-        Ok(Issued { user, access_token, refresh_token: None, scopes, nonce: None, at: now })
+        Ok(Issued { user, access_token, refresh_token: None, scopes, nonce: None, visitor: None, at: now })
     }
 }

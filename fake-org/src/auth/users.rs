@@ -15,6 +15,8 @@ pub struct User {
     pub(crate) email: String,
     pub(crate) first_name: String,
     pub(crate) last_name: String,
+    /// The guest user of a site: nobody who could log in.
+    pub(crate) guest: bool,
 }
 
 impl User {
@@ -48,10 +50,16 @@ impl User {
         format!("{} {}", self.first_name, self.last_name).trim().to_owned()
     }
 
-    /// The password, the same for all users of a fake org.
+    /// The password all users of a fake org start with. One who registers at a site or resets it there
+    /// has another.
     #[must_use]
     pub fn password(&self) -> &str {
         PASSWORD
+    }
+
+    /// `user_type` of identity and userinfo.
+    pub(crate) fn kind(&self) -> &'static str {
+        if self.guest { "GUEST" } else { "STANDARD" }
     }
 }
 
@@ -73,6 +81,7 @@ pub(crate) fn sample(organization_id: &str) -> Vec<User> {
         email: (*email).to_owned(),
         first_name: (*first).to_owned(),
         last_name: (*last).to_owned(),
+        guest: false,
     })
     .collect()
 }
@@ -89,5 +98,6 @@ pub(crate) fn invented(organization_id: &str, username: &str, n: u64) -> User {
         email: if username.contains('@') { username.to_owned() } else { format!("{username}@example.com") },
         first_name,
         last_name: "Example".into(),
+        guest: false,
     }
 }

@@ -1,6 +1,7 @@
 //! What everything stands on: time, ids, randomness. Knows nothing of Salesforce's protocol.
 
 pub(crate) mod clock;
+pub(crate) mod duration;
 pub(crate) mod ids;
 pub(crate) mod random;
 

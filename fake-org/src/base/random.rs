@@ -12,6 +12,11 @@ pub(crate) fn plain(n: usize) -> String {
     bytes(n).into_iter().map(|b| ALPHABET.get(usize::from(b % 62)).map_or('A', |c| char::from(*c))).collect()
 }
 
+/// `n` random digits.
+pub(crate) fn digits(n: usize) -> String {
+    bytes(n).into_iter().map(|b| char::from(b'0' + b % 10)).collect()
+}
+
 /// The items in random order.
 pub(crate) fn shuffled<T>(items: Vec<T>) -> Vec<T> {
     let keys = bytes(items.len());

@@ -8,6 +8,7 @@ mod rules;
 mod samples;
 pub(crate) mod schema;
 pub(crate) mod seed;
+pub(crate) mod tokens;
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -105,7 +105,7 @@ fn insert(inner: &mut Inner, name: &'static str, row: Row) -> Result<(), DataErr
     insert_row(inner, object, row)
 }
 
-fn insert_row(inner: &mut Inner, object: &Object, row: Row) -> Result<(), DataError> {
+pub(super) fn insert_row(inner: &mut Inner, object: &Object, row: Row) -> Result<(), DataError> {
     let columns =
         row.into_iter().filter_map(|(name, value)| object.field(name).map(|field| (field, value))).collect();
     inner.insert(object, columns)

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::value::RawBytes;
+use crate::base::duration::millis;
 
 /// A class of calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +63,10 @@ pub enum Fault {
     ResetBeforeRead,
     /// Instead: the whole request is read, then the connection is reset without a byte of answer.
     ResetBeforeAnswer,
+    /// Genuine: the connection is reset inside the status line.
+    ResetMidStatus,
+    /// Genuine: the connection is reset inside the header fields.
+    ResetMidHead,
     /// Genuine: head and half of the body are sent, then the connection is reset.
     ResetMidBody,
     /// Genuine: the change is made, then the connection is reset without a byte of answer.
@@ -108,6 +113,8 @@ pub enum Fault {
     },
     /// Instead: a JSON text nested 200,000 deep.
     DeepJson,
+    /// Genuine, with a `Date` that is so many seconds ahead of the machine's clock; behind it when negative.
+    DateSkew(i64),
     /// Genuine, with so many more header fields.
     ManyHeaders(usize),
     /// Instead: this status with `Retry-After`.
@@ -262,17 +269,5 @@ impl Rule {
         self.delay_after_ms = after;
         self.delay_after_status = Some(status);
         self
-    }
-}
-
-mod millis {
-    use super::{Deserialize, Deserializer, Duration, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        u64::try_from(value.as_millis()).unwrap_or(u64::MAX).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        u64::deserialize(deserializer).map(Duration::from_millis)
     }
 }

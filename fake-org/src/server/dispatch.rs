@@ -2,7 +2,6 @@
 
 use std::io::{self, Read as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -17,6 +16,7 @@ use hyper::body::Incoming;
 use tower::ServiceExt as _;
 
 use super::compress;
+use super::cut::Cut;
 use super::route;
 use super::spoil::{Outcome, instead, spoil};
 use crate::fault::registry::Target;
@@ -49,20 +49,20 @@ impl Hosts {
         self: Arc<Self>,
         host: Host,
         request: Request<Incoming>,
-        cut: Arc<AtomicBool>,
+        cut: Arc<Cut>,
     ) -> Result<Response<Body>, io::Error> {
         let order = Arc::clone(&cut);
         match tokio::spawn(async move { self.run(host, request, &order).await }).await {
             Ok(Outcome::Answer(answer)) => Ok(answer),
             Ok(Outcome::Cut) => {
-                cut.store(true, Ordering::SeqCst);
+                cut.reset();
                 Err(io::Error::new(io::ErrorKind::ConnectionReset, "reset on order"))
             }
             Err(failed) => Err(io::Error::other(failed)),
         }
     }
 
-    async fn run(&self, host: Host, request: Request<Incoming>, cut: &Arc<AtomicBool>) -> Outcome {
+    async fn run(&self, host: Host, request: Request<Incoming>, cut: &Arc<Cut>) -> Outcome {
         let (mut parts, body) = request.into_parts();
         let logged = entry(host, &parts, self.org.clock.now());
         self.enter_site(host, &mut parts);
@@ -102,10 +102,11 @@ impl Hosts {
                 self.org.faults.need_body().then(|| self.org.faults.strike(&target(grant_type))).flatten()
             });
             self.note(number, rule.as_ref());
-            let refreshing = (route == Some(Route::Token) && grant_type == Some("refresh_token"))
-                .then(|| form.iter().find(|(key, _)| key == "refresh_token"))
-                .flatten()
-                .map(|(_, token)| Refreshing::new(&self.org, token));
+            let refreshing = (route == Some(Route::Token)
+                && matches!(grant_type, Some("refresh_token" | "hybrid_refresh")))
+            .then(|| form.iter().find(|(key, _)| key == "refresh_token"))
+            .flatten()
+            .map(|(_, token)| Refreshing::new(&self.org, token));
             let parallel = refreshing.as_ref().is_some_and(|refreshing| !refreshing.first);
             self.carry_out(host, parts, body, route.as_ref(), rule, parallel, cut).await
         };
@@ -138,7 +139,7 @@ impl Hosts {
         route: Option<&Route>,
         rule: Option<Rule>,
         parallel: bool,
-        cut: &Arc<AtomicBool>,
+        cut: &Arc<Cut>,
     ) -> Outcome {
         self.delayed(rule.as_ref()).await;
         let fault = rule.as_ref().map(|rule| &rule.fault);

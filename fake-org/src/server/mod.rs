@@ -2,6 +2,7 @@
 
 mod body;
 mod compress;
+mod cut;
 mod dispatch;
 mod route;
 mod socket;
@@ -10,7 +11,6 @@ pub(crate) mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
 use hyper::server::conn::http1;
@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::log::Host;
 use crate::shared::Org;
+use cut::{Cut, HeadCut};
 use dispatch::Hosts;
 use socket::Socket;
 
@@ -101,7 +102,7 @@ async fn accept(hosts: Arc<Hosts>, listener: tokio::net::TcpListener, host: Host
         let hosts = Arc::clone(&hosts);
         let tls = tls.clone();
         tokio::spawn(async move {
-            let cut = Arc::new(AtomicBool::new(false));
+            let cut = Arc::new(Cut::default());
             let socket = Socket::new(stream, Arc::clone(&cut));
             match tls {
                 None => connection(hosts, host, socket, cut).await,
@@ -120,8 +121,9 @@ async fn connection(
     hosts: Arc<Hosts>,
     host: Host,
     socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    cut: Arc<AtomicBool>,
+    cut: Arc<Cut>,
 ) {
+    let socket = HeadCut::new(socket, Arc::clone(&cut));
     let service = service_fn(move |request| Arc::clone(&hosts).answer(host, request, Arc::clone(&cut)));
     // A connection that ends in an error ended as it should: cut, or left by the client.
     let _ =

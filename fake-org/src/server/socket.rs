@@ -3,27 +3,28 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Once `cut` is set, closing the connection sends RST instead of FIN.
+use super::cut::Cut;
+
+/// Once `cut` orders a reset, closing the connection sends RST instead of FIN.
 pub(super) struct Socket {
     stream: TcpStream,
-    cut: Arc<AtomicBool>,
+    cut: Arc<Cut>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, cut: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(stream: TcpStream, cut: Arc<Cut>) -> Self {
         Self { stream, cut }
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.cut.load(Ordering::SeqCst) {
+        if self.cut.is_reset() {
             // A linger time of zero makes close() drop what is unsent and reset the connection.
             let _ = self.stream.set_zero_linger();
         }
@@ -50,7 +51,7 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.cut.load(Ordering::SeqCst) {
+        if self.cut.is_reset() {
             // No FIN before the reset.
             return Poll::Ready(Ok(()));
         }

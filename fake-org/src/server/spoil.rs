@@ -1,15 +1,19 @@
 //! Carrying out faults: answers given instead of the genuine one, and genuine answers spoilt.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::body::Body;
-use axum::http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER,
+};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::body;
+use super::cut::{Cut, Place};
+use crate::base::clock::machine_now;
 use crate::fault::{Fault, Route};
 
 /// What becomes of a call.
@@ -35,6 +39,8 @@ pub(super) fn instead(fault: &Fault, route: Option<&Route>) -> Option<Outcome> {
     Some(Outcome::Answer(match fault {
         Fault::Slow
         | Fault::Delay(_)
+        | Fault::ResetMidStatus
+        | Fault::ResetMidHead
         | Fault::ResetMidBody
         | Fault::ResetAfterBody
         | Fault::LoseAnswer
@@ -42,6 +48,7 @@ pub(super) fn instead(fault: &Fault, route: Option<&Route>) -> Option<Outcome> {
         | Fault::Truncated
         | Fault::Drip
         | Fault::MergeJson(_)
+        | Fault::DateSkew(_)
         | Fault::ManyHeaders(_) => return None,
         Fault::ResetBeforeRead | Fault::ResetBeforeAnswer => return Some(Outcome::Cut),
         Fault::Status(status) => of(*status, json, error_body(*status, route).to_string()),
@@ -82,12 +89,20 @@ pub(super) fn instead(fault: &Fault, route: Option<&Route>) -> Option<Outcome> {
 }
 
 /// Spoils a genuine answer, whose body is known.
-pub(super) fn spoil(fault: &Fault, answer: Response<Bytes>, cut: &Arc<AtomicBool>) -> Outcome {
+pub(super) fn spoil(fault: &Fault, answer: Response<Bytes>, cut: &Arc<Cut>) -> Outcome {
     let (mut parts, bytes) = answer.into_parts();
     let half = bytes.slice(..bytes.len() / 2);
     let whole_length = bytes.len();
     let body = match fault {
         Fault::LoseAnswer => return Outcome::Cut,
+        Fault::ResetMidStatus => {
+            cut.in_head(Place::StatusLine);
+            Body::from(bytes)
+        }
+        Fault::ResetMidHead => {
+            cut.in_head(Place::Fields);
+            Body::from(bytes)
+        }
         Fault::ResetMidBody => body::broken_off(half, Some(Arc::clone(cut))),
         Fault::ResetAfterBody => {
             parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -109,6 +124,12 @@ pub(super) fn spoil(fault: &Fault, answer: Response<Bytes>, cut: &Arc<AtomicBool
                 Err(_) => Body::from(bytes),
             };
             return Outcome::Answer(Response::from_parts(parts, body));
+        }
+        Fault::DateSkew(seconds) => {
+            if let Ok(date) = HeaderValue::from_str(&date(*seconds)) {
+                parts.headers.insert(DATE, date);
+            }
+            Body::from(bytes)
         }
         Fault::ManyHeaders(n) => {
             for i in 0..*n {
@@ -147,6 +168,13 @@ fn merge(value: &mut Value, over: &Value) {
         }
         (value, over) => *value = over.clone(),
     }
+}
+
+/// A `Date` so many seconds from now, within the years that the format has.
+fn date(ahead: i64) -> String {
+    const LAST: i64 = 253_402_300_799;
+    let at = (machine_now() / 1_000).saturating_add(ahead).clamp(0, LAST);
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(at.unsigned_abs()))
 }
 
 fn of(status: u16, content_type: &str, body: impl Into<Body>) -> Response<Body> {
@@ -201,6 +229,14 @@ const MAINTENANCE: &str = "<!DOCTYPE html>\n<html><head><title>Down for maintena
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_of_any_skew_is_one() {
+        for ahead in [i64::MIN, -7_200, 0, 7_200, i64::MAX] {
+            assert!(httpdate::parse_http_date(&date(ahead)).is_ok(), "{ahead}");
+        }
+        assert_eq!(date(i64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
+    }
 
     #[test]
     fn merging_overrides_adds_and_removes() {

@@ -75,6 +75,11 @@ impl Call {
         bearer(&self.headers)
     }
 
+    /// A header that is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
         let all = self.headers.get_all(COOKIE);
         all.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';')).find_map(

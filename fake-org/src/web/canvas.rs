@@ -14,6 +14,7 @@ use super::call::Call;
 use super::pages;
 use super::reply::{self, Reply};
 use crate::auth::scopes::Scopes;
+use crate::auth::settings::PermittedUsers;
 use crate::auth::users::User;
 use crate::base::ids;
 use crate::shared::Org;
@@ -22,13 +23,29 @@ pub(super) fn routes() -> Router<Arc<Org>> {
     Router::new().route("/canvas", get(show))
 }
 
-/// `/canvas?username=…`: a page that posts the signed request into a frame, as Salesforce does.
+/// `/canvas?username=…`: a page that posts the signed request into a frame, as Salesforce does. Somebody who must allow
+/// the app first is shown its page with a notice instead; the app sends that person through OAuth and reloads the frame.
 async fn show(call: Call) -> Reply {
     let name = call.param("username").unwrap_or_default();
     let Some(user) = call.org.auth(|auth| auth.user_by_name(name).cloned()) else {
         return reply::word(404, "expected ?username=");
     };
-    pages::canvas::show(&call.org.app.canvas_url, &signed_request(&call.org, &user))
+    let settings = call.org.settings();
+    // What is behind a `#` in the canvas URL is dropped.
+    let canvas_url = settings.canvas_url.split('#').next().unwrap_or_default();
+    if call.org.auth(|auth| auth.may_use_app(&settings, &user)).is_err() {
+        // The text is unverified.
+        return reply::word(403, "You are not authorized to use this app.");
+    }
+    let asks_first = settings.permitted_users == PermittedUsers::SelfAuthorize;
+    if asks_first && !call.org.auth(|auth| auth.has_approved(&user.id)) {
+        let instance = call.org.origins().current_instance().to_owned();
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("loginUrl", &instance).append_pair("_sfdc_canvas_auth", "user_approval_required");
+        let joint = if canvas_url.contains('?') { '&' } else { '?' };
+        return pages::canvas::ask(&format!("{canvas_url}{joint}{}", query.finish()));
+    }
+    pages::canvas::show(canvas_url, &signed_request(&call.org, &user))
 }
 
 /// `<signature>.<payload>`, both base64 with its standard alphabet; the signature is over the encoded payload.
@@ -51,8 +68,8 @@ fn sign(secret: &str, payload: &str) -> String {
 fn request(org: &Org, user: &User) -> Value {
     let now = org.clock.now();
     let settings = org.settings();
-    let scopes = Scopes::all(&org.app.scopes);
-    let granted = org.auth(|auth| auth.grant(now, &settings, &user.id, scopes));
+    let scopes = Scopes::all(&settings.scopes);
+    let granted = org.auth(|auth| auth.grant(now, &settings, &user.id, scopes, true));
     let (token, refresh_token) = granted.map_or((None, None), |issued| {
         let issued = org.with_own_token(issued);
         (Some(issued.access_token), issued.refresh_token)
@@ -93,7 +110,7 @@ fn context(org: &Org, user: &User, instance: &str) -> Value {
             "namespacePrefix": null, "currencyIsoCode": "USD",
         },
         "application": {
-            "applicationId": ids::make("06P", 1), "name": org.app.name, "canvasUrl": org.app.canvas_url,
+            "applicationId": ids::make("06P", 1), "name": org.app.name, "canvasUrl": org.settings().canvas_url,
             "developerName": "Example_App", "version": "1.0", "authType": "SIGNED_REQUEST",
             "referenceId": ids::make("09H", 1), "options": [], "namespace": "", "isInstalledPersonalApp": false,
             "samlInitiationMethod": "None",

@@ -1,11 +1,21 @@
 //! JSON, XML or a form: the OAuth and identity endpoints write all three.
 
+use axum::http::StatusCode;
 use axum::http::header::ACCEPT;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::call::Call;
 use super::pages::escape;
 use super::reply::{self, Reply};
+use crate::auth::error::OauthError;
+
+/// An error in the format that was asked for (jsforce reads revoke's as a form; elsewhere it was seen as JSON).
+pub(crate) fn formatted_error(call: &Call, error: &OauthError) -> Reply {
+    let members = json!({ "error": error.error, "error_description": error.description });
+    let mut reply = formatted(call, "OAuth", members.as_object().unwrap_or(&Map::new()));
+    *reply.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+    reply::no_store(reply)
+}
 
 /// The members in the format of the parameter `format`, else of `Accept`, else as JSON. With `callback`, JSON
 /// becomes a script (JSONP).

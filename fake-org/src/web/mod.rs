@@ -25,6 +25,7 @@ pub(crate) fn login_host(org: &Arc<Org>) -> Router {
         .route("/", get(pages::home::show))
         .merge(oauth::endpoints())
         .merge(oauth::login_pages())
+        .merge(oauth::site())
         .merge(control::routes())
         .merge(rest::wrong_host())
         .fallback(pages::stop::no_longer_exists)

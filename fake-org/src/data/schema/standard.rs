@@ -80,6 +80,11 @@ pub(super) static OBJECTS: &[Object] = &[
         ..object("PermissionSetAssignment", "Permission Set Assignments", "0Pa", "Id", ASSIGNMENT)
     },
     Object { read_only: true, ..object("Organization", "Organizations", "00D", "Name", ORGANIZATION) },
+    Object {
+        label: "OAuth Token",
+        read_only: true,
+        ..object("OauthToken", "OAuth Tokens", "0CQ", "AppName", OAUTH_TOKEN)
+    },
 ];
 
 static ACCOUNT: &[Field] = &[
@@ -367,5 +372,18 @@ static ORGANIZATION: &[Field] = &[
     system("LanguageLocaleKey", "Language", Kind::Picklist),
     CREATED,
     MODIFIED,
+    STAMP,
+];
+
+// What people allowed the app: the refresh tokens that work, as `data/tokens.rs` writes them.
+static OAUTH_TOKEN: &[Field] = &[
+    id("OAuth Token ID"),
+    DELETED,
+    system("AppName", "App Name", Kind::Text(255)),
+    system("DeleteToken", "Delete Token", Kind::Text(255)),
+    system("UserId", "User ID", Kind::Reference("User", "User")),
+    system("LastUsedDate", "Last Used Date", Kind::DateTime),
+    system("UseCount", "Use Count", Kind::Int),
+    CREATED,
     STAMP,
 ];

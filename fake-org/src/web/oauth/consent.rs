@@ -14,12 +14,13 @@ pub(super) async fn submit(call: Call) -> Reply {
         Err(problem) => return problem.reply(),
     };
     let cookie = call.cookie(&COOKIE.name(&call));
-    let Some(user) = call.org.auth(|auth| auth.browser_user(cookie).cloned()) else {
+    let now = call.org.clock.now();
+    let Some(user) = call.org.auth(|auth| auth.browser_user(now, cookie).cloned()) else {
         return pages::login::show(&call.org, &request, None);
     };
     if call.form_param("save").is_none() {
         return request.deny(OauthError::new("access_denied", "end-user denied authorization")).reply();
     }
     call.org.auth(|auth| auth.remember_consent(&user.id, request.scopes.clone()));
-    finish(&call.org, &request, &user)
+    finish(&call, &request, &user, None).await
 }

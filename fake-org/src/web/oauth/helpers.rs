@@ -6,6 +6,7 @@ use crate::auth::error::OauthError;
 use crate::auth::pkce;
 use crate::base::random;
 use crate::web::call::Call;
+use crate::web::pages;
 use crate::web::reply::{self, Reply};
 
 /// `/services/oauth2/pkce/generator`: a verifier with its challenge. The members' names are unverified.
@@ -37,11 +38,17 @@ pub(super) async fn auth_configuration(call: Call) -> Reply {
     reply::everywhere(reply::json(200, &body))
 }
 
-/// `/services/oauth2/register`: dynamic client registration, which an org must switch on; this one has not. Status
-/// and text are unverified.
+/// `/services/oauth2/register`: dynamic client registration. It needs the initial access token of an app that may
+/// register others (H: Generate an Initial Access Token), and no app here has one; what it would make, a connected app,
+/// no org makes any more since Spring '26. 401 and `invalid_client` are what a live host was seen to answer strangers;
+/// the text is unverified.
 pub(super) async fn register() -> Reply {
-    let text = "dynamic client registration is not enabled";
-    reply::oauth_error(&OauthError::new("registration_error", text))
+    reply::oauth_error(&OauthError { status: 401, ..OauthError::bad_secret() })
+}
+
+/// `/services/oauth2/success`: where apps go that have no callback of their own. Its text is unverified.
+pub(super) async fn success() -> Reply {
+    pages::stop::success()
 }
 
 /// `/services/Soap/…`: `login()` is off in a current org, and nothing else of SOAP is here. The text is the one that

@@ -56,7 +56,7 @@ pub(super) async fn identity(Path((org_id, user_id)): Path<(String, String)>, ca
         "status": { "created_date": null, "body": null },
         "urls": urls(instance, &user, version),
         "active": active,
-        "user_type": "STANDARD",
+        "user_type": user.kind(),
         "language": "en_US",
         "locale": "en_US",
         "utcOffset": UTC_OFFSET,

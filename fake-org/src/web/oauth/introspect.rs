@@ -13,7 +13,9 @@ pub(super) async fn introspect(call: Call) -> Reply {
     let basic = call.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let client = Credentials::read(basic, |name| call.form_param(name));
     let now = call.org.clock.now();
-    if let Err(mut error) = client.and_then(|client| client.check(now, &call.org.app, &audiences(&call))) {
+    let (settings, audiences) = (call.org.settings(), audiences(&call));
+    let checked = client.and_then(|client| client.check(now, &settings, &call.org.app, &audiences));
+    if let Err(mut error) = checked {
         // 401 is documented, the body's shape is not (unverified).
         error.status = 401;
         error.error = "invalid_client".into();
@@ -30,7 +32,7 @@ fn describe(call: &Call, token: &str) -> Option<Value> {
     let now = call.org.clock.now();
     let origin = call.origin();
     call.org.auth(|auth| {
-        if let Some(session) = auth.sessions.get(token).filter(|session| session.is_live(now)) {
+        if let Some(session) = auth.live_session(now, token) {
             let user = auth.user(&session.user_id)?;
             return Some(json!({
                 "active": true,

@@ -1,6 +1,7 @@
 //! The login form's other side, and the browser session it makes.
 
 use super::authorize::finish;
+use super::refusal::at_shared_host;
 use super::request::AuthorizeRequest;
 use crate::web::call::Call;
 use crate::web::pages;
@@ -30,13 +31,20 @@ pub(super) async fn submit(call: Call) -> Reply {
         Err(problem) => return problem.reply(),
     };
     let username = call.form_param("username").unwrap_or_default();
+    if at_shared_host(&call) && call.org.settings().my_domain_login_only {
+        // The sentence is unverified.
+        let sentence =
+            "Your company requires you to log in at its own domain. Contact your Salesforce administrator.";
+        return pages::login::show(&call.org, &request, Some((username, sentence)));
+    }
     let password = call.form_param("pw").unwrap_or_default();
     match call.org.auth(|auth| auth.browser_login(username, password)) {
         Err(sentence) => pages::login::show(&call.org, &request, Some((username, sentence))),
         Ok(cookie) => {
-            let user = call.org.auth(|auth| auth.browser_user(Some(&cookie)).cloned());
+            let now = call.org.clock.now();
+            let user = call.org.auth(|auth| auth.browser_user(now, Some(&cookie)).cloned());
             let reply = match user {
-                Some(user) if call.org.auto_approve => finish(&call.org, &request, &user),
+                Some(user) if call.org.auto_approve => finish(&call, &request, &user, None).await,
                 _ => redirect(
                     303,
                     &format!("{}/services/oauth2/authorize?{}", request.site, request.after_login()),

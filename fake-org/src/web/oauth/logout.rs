@@ -13,7 +13,7 @@ pub(super) async fn logout(call: Call) -> Reply {
 /// `/services/auth/idp/oidc/logout`: ends the session and loads the app's Single Logout URL in the same browser. Where
 /// the browser goes after it is the org's setting; `post_logout_redirect_uri` is not supported (H: OIDC SLO).
 pub(super) async fn single_logout(call: Call) -> Reply {
-    let url = end(&call).then(|| call.org.app.single_logout_url.clone()).flatten();
+    let url = end(&call).then(|| call.org.settings().single_logout_url.clone()).flatten();
     let mut reply = pages::logout::show(url.as_deref());
     for name in names(&call) {
         reply = with_cookie(reply, &expired_cookie(&name));
@@ -24,11 +24,11 @@ pub(super) async fn single_logout(call: Call) -> Reply {
 /// Whether there was a session. One on any of the org's hosts is one of the browser, which shares cookies between
 /// ports.
 fn end(call: &Call) -> bool {
-    let mut was = false;
+    let (mut was, now) = (false, call.org.clock.now());
     for name in names(call) {
         let cookie = call.cookie(&name);
         call.org.auth(|auth| {
-            was |= auth.browser_user(cookie).is_some();
+            was |= auth.browser_user(now, cookie).is_some();
             auth.browser_logout(cookie);
         });
     }

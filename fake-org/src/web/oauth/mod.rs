@@ -6,12 +6,15 @@ mod consent;
 mod discovery;
 mod front_door;
 mod headless;
+mod headless_init;
 mod helpers;
+mod hybrid;
 mod identity;
 mod introspect;
 mod login;
 mod logout;
 mod person;
+mod refusal;
 mod request;
 mod revoke;
 mod token;
@@ -38,6 +41,7 @@ pub(crate) fn endpoints() -> Router<Arc<Org>> {
         .route("/services/oauth2/pkce/generator", get(helpers::pkce_pair))
         .route("/services/oauth2/register", post(helpers::register))
         .route("/services/oauth2/echo", get(helpers::echo))
+        .route(request::SUCCESS, get(helpers::success))
         .route("/services/Soap/{*rest}", post(helpers::soap))
         .route("/.well-known/auth-configuration", get(helpers::auth_configuration))
         .route("/.well-known/openid-configuration", get(discovery::configuration))
@@ -51,6 +55,14 @@ pub(crate) fn login_pages() -> Router<Arc<Org>> {
         .route("/login", post(login::submit))
         .route("/consent", post(consent::submit))
         .route("/secur/logout.jsp", get(logout::logout))
+}
+
+/// What only a site has. It shares the login host's port, and its handlers look where the call came in.
+pub(crate) fn site() -> Router<Arc<Org>> {
+    Router::new()
+        .route("/services/auth/headless/init/registration", post(headless_init::registration))
+        .route("/services/auth/headless/init/passwordless/login", post(headless_init::passwordless_login))
+        .route("/services/auth/headless/forgot_password", post(headless_init::forgot_password))
 }
 
 /// What only a My Domain has.

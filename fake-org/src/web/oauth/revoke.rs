@@ -2,7 +2,7 @@
 
 use crate::auth::error::OauthError;
 use crate::web::call::Call;
-use crate::web::format::script_function;
+use crate::web::format::{formatted_error, script_function};
 use crate::web::reply::{self, Reply};
 
 pub(super) async fn revoke(call: Call) -> Reply {
@@ -10,7 +10,7 @@ pub(super) async fn revoke(call: Call) -> Reply {
     let done = call.param("token").is_some_and(|token| call.org.auth(|auth| auth.revoke(now, token)));
     if !done {
         // Unlike RFC 7009, a token that is unknown or already revoked is an error.
-        return reply::oauth_error(&OauthError::new("invalid_token", "invalid token"));
+        return formatted_error(&call, &OauthError::new("invalid_token", "invalid token"));
     }
     match script_function(&call) {
         Some(function) => reply::of(200, "text/javascript;charset=UTF-8", format!("{function}({{}});")),

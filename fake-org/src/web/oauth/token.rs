@@ -4,14 +4,16 @@ use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 
 use super::answer::{community, token_answer};
+use super::hybrid;
+use super::refusal::{at_shared_host, not_let_in};
 use crate::auth::client::Credentials;
 use crate::auth::error::OauthError;
-use crate::auth::grants::Issued;
-use crate::auth::settings::{AppState, ParallelRefresh, Settings};
+use crate::auth::grants::{Issued, Presented};
+use crate::auth::settings::{ParallelRefresh, Settings};
 use crate::base::clock::Millis;
 use crate::log::Host;
 use crate::web::call::Call;
-use crate::web::format::formatted;
+use crate::web::format::{formatted, formatted_error};
 use crate::web::reply::{self, Reply};
 
 pub(super) async fn token(call: Call) -> Reply {
@@ -27,19 +29,25 @@ pub(super) async fn token(call: Call) -> Reply {
             for (name, value) in community(&call.org, &call.site) {
                 answer.insert(name, value.into());
             }
-            if call.form_param("grant_type") == Some(JWT_BEARER) {
-                // The documented sample has neither.
-                answer.shift_remove("signature");
-                answer.shift_remove("issued_at");
-            }
-            if call.form_param("grant_type") == Some(TOKEN_EXCHANGE) {
-                // RFC 8693 section 2.2.1; Salesforce's own sample is not at hand (unverified).
-                let kind = "urn:ietf:params:oauth:token-type:access_token";
-                answer.insert("issued_token_type".into(), kind.into());
+            match call.form_param("grant_type") {
+                Some(JWT_BEARER) => {
+                    // The documented sample has neither.
+                    answer.shift_remove("signature");
+                    answer.shift_remove("issued_at");
+                }
+                Some(TOKEN_EXCHANGE) => {
+                    // RFC 8693 section 2.2.1; Salesforce's own sample is not at hand (unverified).
+                    let kind = "urn:ietf:params:oauth:token-type:access_token";
+                    answer.insert("issued_token_type".into(), kind.into());
+                }
+                Some("hybrid_auth_code" | "hybrid_refresh") => {
+                    answer.extend(hybrid::members(&call.org, &issued));
+                }
+                _ => {}
             }
             reply::no_store(formatted(&call, "OAuth", &answer))
         }
-        Err(error) => reply::oauth_error(&error),
+        Err(error) => formatted_error(&call, &error),
     });
     work.await.unwrap_or_else(|_| reply::empty(500))
 }
@@ -55,12 +63,19 @@ fn issue(call: &Call) -> Result<Issued, OauthError> {
         // (forcedotcom/code-builder-feedback issue 263).
         return Err(OauthError::invalid_grant("device flow is not enabled for the app"));
     }
-    if let Some(refusal) = not_let_in(call.org.settings().app_state) {
-        return Err(refusal);
-    }
     let now = call.org.clock.now();
     let settings = call.org.settings();
     let app = &call.org.app;
+    if let Some(refusal) = not_let_in(&settings) {
+        return Err(refusal);
+    }
+    if settings.my_domain_api_login_only
+        && at_shared_host(call)
+        && matches!(grant_type, JWT_BEARER | TOKEN_EXCHANGE | "password" | "client_credentials")
+    {
+        // Which words that login gets is unverified.
+        return Err(OauthError::wrong_domain());
+    }
     match grant_type {
         // The assertion says who the app is.
         JWT_BEARER => {
@@ -71,13 +86,14 @@ fn issue(call: &Call) -> Result<Issued, OauthError> {
         // No identity provider is set up for SAML.
         SAML_BEARER => Err(OauthError::invalid_grant("invalid assertion")),
         "assertion" => Err(OauthError::new("invalid_assertion_type", "assertion type not supported")),
-        "authorization_code" | "refresh_token" | "client_credentials" | "password" | TOKEN_EXCHANGE => {
+        "authorization_code" | "hybrid_auth_code" | "refresh_token" | "hybrid_refresh"
+        | "client_credentials" | "password" | TOKEN_EXCHANGE => {
             let basic = call.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
             let client = Credentials::read(basic, |name| call.form_param(name))?;
-            client.check(now, app, &audiences(call))?;
+            client.check(now, &settings, app, &audiences(call))?;
             match grant_type {
-                "authorization_code" => code(call, now, &settings),
-                "refresh_token" => refresh(call, now, &settings),
+                "authorization_code" | "hybrid_auth_code" => code(call, now, &settings),
+                "refresh_token" | "hybrid_refresh" => refresh(call, now, &settings),
                 "client_credentials" => client_credentials(call, now, &settings, &client),
                 // Off by default in every org made since Summer '23.
                 "password" => Err(OauthError::invalid_grant("authentication failure")),
@@ -90,8 +106,12 @@ fn issue(call: &Call) -> Result<Issued, OauthError> {
 
 fn code(call: &Call, now: Millis, settings: &Settings) -> Result<Issued, OauthError> {
     let Some(code) = call.form_param("code") else { return Err(missing("code")) };
-    let (redirect_uri, verifier) = (call.form_param("redirect_uri"), call.form_param("code_verifier"));
-    call.org.auth(|auth| auth.exchange(now, settings, code, redirect_uri, verifier))
+    let with = Presented {
+        redirect_uri: call.form_param("redirect_uri"),
+        verifier: call.form_param("code_verifier"),
+        visitor: call.header("uvid-hint"),
+    };
+    call.org.auth(|auth| auth.exchange(now, settings, code, with))
 }
 
 fn refresh(call: &Call, now: Millis, settings: &Settings) -> Result<Issued, OauthError> {
@@ -111,7 +131,7 @@ fn client_credentials(
     client: &Credentials,
 ) -> Result<Issued, OauthError> {
     if call.host == Host::Login {
-        return Err(OauthError::invalid_grant("request not supported on this domain"));
+        return Err(OauthError::wrong_domain());
     }
     if call.form_param("scope").is_some() {
         return Err(OauthError::new("invalid_request", "scope parameter not supported"));
@@ -119,11 +139,11 @@ fn client_credentials(
     if !client.are_proven() {
         return Err(OauthError::bad_secret());
     }
-    call.org.auth(|auth| auth.client_credentials(now, settings, &call.org.app))
+    call.org.auth(|auth| auth.client_credentials(now, settings))
 }
 
 fn exchange_token(call: &Call, now: Millis, settings: &Settings) -> Result<Issued, OauthError> {
-    if call.org.app.exchange.is_none() {
+    if settings.exchange_tokens.is_none() {
         return Err(OauthError::flow_off());
     }
     let Some(subject) = call.form_param("subject_token") else { return Err(missing("subject_token")) };
@@ -135,7 +155,7 @@ fn exchange_token(call: &Call, now: Millis, settings: &Settings) -> Result<Issue
         // The text is unverified.
         return Err(OauthError::new("invalid_request", "invalid subject_token_type"));
     }
-    call.org.auth(|auth| auth.token_exchange(now, settings, &call.org.app, subject))
+    call.org.auth(|auth| auth.token_exchange(now, settings, subject))
 }
 
 /// What an assertion may be made out to: the hosts, their token endpoints, and the names that Salesforce's own
@@ -150,15 +170,6 @@ pub(super) fn audiences(call: &Call) -> Vec<String> {
         "https://test.salesforce.com".into(),
     ];
     hosts.into_iter().flat_map(|host| [format!("{host}/services/oauth2/token"), host]).collect()
-}
-
-/// Why the org does not let the app in.
-pub(super) fn not_let_in(state: AppState) -> Option<OauthError> {
-    match state {
-        AppState::Installed | AppState::Failing => None,
-        AppState::Uninstalled => Some(OauthError::new("invalid_client", "app must be installed into org")),
-        AppState::Blocked => Some(OauthError::new("OAUTH_APP_BLOCKED", "this app is blocked by admin")),
-    }
 }
 
 /// The text is unverified.

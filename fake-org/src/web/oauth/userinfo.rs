@@ -37,7 +37,7 @@ pub(super) async fn userinfo(call: Call) -> Reply {
         "phone_number_verified": false,
         "urls": urls(instance, &user, None),
         "active": true,
-        "user_type": "STANDARD",
+        "user_type": user.kind(),
         "language": "en_US",
         "locale": "en_US",
         "utcOffset": UTC_OFFSET,

@@ -15,3 +15,13 @@ pub(crate) fn show(canvas_url: &str, signed_request: &str) -> Reply {
     );
     html(200, layout("Canvas app", "wide", &content))
 }
+
+/// Shows the app's page, whose address says that the person must allow the app first.
+pub(crate) fn ask(url: &str) -> Reply {
+    let content = format!(
+        "<main><h1>Canvas app</h1>\
+         <iframe name=\"canvas\" title=\"Canvas app\" src=\"{}\" width=\"800\" height=\"900\"></iframe></main>",
+        escape(url),
+    );
+    html(200, layout("Canvas app", "wide", &content))
+}

@@ -42,7 +42,7 @@ pub(crate) fn show(org: &Org, request: &AuthorizeRequest, user: &User) -> Reply 
         user = escape(&user.username),
         site = escape(&request.site),
         query = escape(&request.query),
-        callback = escape(&request.redirect_uri),
+        callback = escape(&request.callback.redirect_uri),
     );
     html(200, layout("Allow access?", if request.popup { "narrow popup" } else { "narrow" }, &content))
 }

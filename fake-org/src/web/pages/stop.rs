@@ -18,6 +18,15 @@ pub(crate) fn oauth_error(error: &OauthError) -> Reply {
     html(400, layout("OAuth Error", "narrow", &content))
 }
 
+/// Where the user-agent flow ends for apps without a callback: the answer is in the address.
+pub(crate) fn success() -> Reply {
+    let content = format!(
+        "<main>{EMBLEM}<div class=\"card\"><h1>Access allowed</h1>\
+         <p>You can go back to the app now.</p></div></main>"
+    );
+    html(200, layout("Access allowed", "narrow", &content))
+}
+
 /// Unknown paths outside the APIs.
 pub(crate) async fn no_longer_exists() -> Reply {
     let content = format!(

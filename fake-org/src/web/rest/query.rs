@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Result};
 use super::ask::Ask;
+use crate::data::tokens::OAUTH_TOKEN;
 use crate::data::{Inner, Refusal};
 use crate::soql::{self, Pages, Plan, RowPlan, Scope};
 
@@ -15,13 +16,16 @@ pub(super) fn query_all(ask: &Ask<'_>, data: &mut Inner) -> Result {
     start(ask, data, Scope::All)
 }
 
-fn start(ask: &Ask<'_>, data: &Inner, scope: Scope) -> Result {
+fn start(ask: &Ask<'_>, data: &mut Inner, scope: Scope) -> Result {
     if let Some(text) = ask.param("explain") {
         return Ok(Answer::json(200, soql::explain(text, ask.asker(scope), data)?));
     }
     let Some(text) = ask.param("q") else {
         return Err(Refusal::bad("MALFORMED_QUERY", "SOQL statement may not be empty").into());
     };
+    if text.to_ascii_lowercase().contains(&OAUTH_TOKEN.to_ascii_lowercase()) {
+        ask.org.show_tokens(data)?;
+    }
     if ask.param("columns") == Some("true") {
         // A wrong query is one here too.
         soql::compile(text, ask.asker(scope), &data.schema)?;

@@ -1,5 +1,7 @@
 //! `/fake/…`: what a test in any language needs to drive the org.
 
+mod policy;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -30,6 +32,8 @@ pub(super) fn routes() -> Router<Arc<Org>> {
         .route("/fake/move-instance", post(move_instance))
         .route("/fake/rotate-signing-key", post(rotate))
         .route("/fake/lock-rows", post(lock_rows))
+        .route("/fake/policy", get(policy::show).post(policy::change))
+        .route("/fake/messages", get(messages))
 }
 
 fn done() -> Reply {
@@ -182,6 +186,20 @@ async fn lock_rows(call: Call) -> Reply {
     let Some(ids) = ids else { return wrong("expected {\"ids\":[…]}") };
     call.org.lock_rows(&ids.iter().filter_map(Value::as_str).collect::<Vec<_>>());
     done()
+}
+
+/// The one-time passwords that would have been sent by e-mail or SMS, newest last.
+async fn messages(call: Call) -> Reply {
+    let list: Vec<Value> = call.org.auth(|auth| {
+        let messages = auth.messages.iter().map(|message| {
+            json!({
+                "to": message.to, "via": message.via.name(), "purpose": message.purpose, "otp": message.otp,
+                "time": zulu(message.at),
+            })
+        });
+        messages.collect()
+    });
+    reply::json(200, &list.into())
 }
 
 fn object(call: &Call) -> Option<serde_json::Map<String, Value>> {
