@@ -6,10 +6,13 @@ use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 use crate::bulk::JobState;
 use crate::{
     InvalidId, SalesforceId,
-    api::{ApiUsage, BindError, Duplicates, InvalidName, InvalidPath, InvalidRevision, soql::InvalidDate},
+    api::{
+        ApiUsage, BindError, Duplicates, InvalidCallOption, InvalidName, InvalidPath, InvalidRevision,
+        soql::{InvalidDate, InvalidTime},
+    },
     grant::GrantError,
     http::HttpError,
-    oauth::OAuthError,
+    oauth::{IdTokenError, InvalidScopes, OAuthError},
     store::StoreError,
 };
 
@@ -155,6 +158,9 @@ pub enum Error {
     /// An OAuth endpoint did not do what it was asked, in a login of your own making (see [`oauth`](crate::oauth)).
     #[error(transparent)]
     OAuth(#[from] OAuthError),
+    /// An ID token does not say who logged in, in a login of your own making.
+    #[error(transparent)]
+    IdToken(IdTokenError),
     /// Salesforce gives the app's service user no token: an administrator has to mend the app or the user.
     #[error("Salesforce gives the service user no token; its error says what an administrator has to change")]
     ServiceUser(#[source] Arc<OAuthError>),
@@ -263,7 +269,19 @@ macro_rules! from_invalid_part_of_a_request {
     )*};
 }
 
-from_invalid_part_of_a_request! { InvalidPath InvalidName InvalidId InvalidDate InvalidRevision }
+from_invalid_part_of_a_request! {
+    InvalidPath InvalidName InvalidId InvalidDate InvalidTime InvalidRevision InvalidCallOption InvalidScopes
+}
+
+impl From<IdTokenError> for Error {
+    fn from(error: IdTokenError) -> Self {
+        match error {
+            // No word about the token.
+            IdTokenError::Keys(error) => Self::OAuth(error),
+            error => Self::IdToken(error),
+        }
+    }
+}
 
 /// One reason that Salesforce gives for refusing a call.
 ///
@@ -348,12 +366,21 @@ pub enum InvalidRequest {
     /// An invalid id of a record.
     #[error(transparent)]
     Id(#[from] InvalidId),
-    /// A date or a time that Salesforce does not have.
+    /// A date, or a date and time, that Salesforce does not have.
     #[error(transparent)]
     Date(#[from] InvalidDate),
+    /// A time of day that Salesforce does not have.
+    #[error(transparent)]
+    Time(#[from] InvalidTime),
     /// A revision that was not made by this crate.
     #[error(transparent)]
     Revision(#[from] InvalidRevision),
+    /// A call option that cannot be sent in a header.
+    #[error(transparent)]
+    CallOption(#[from] InvalidCallOption),
+    /// Scopes that cannot be asked for.
+    #[error(transparent)]
+    Scopes(#[from] InvalidScopes),
     /// The body cannot be written as JSON.
     #[error("the body cannot be written as JSON")]
     Body(#[source] serde_json::Error),
@@ -402,4 +429,47 @@ pub enum InvalidRequest {
         /// What is accepted.
         limit: usize,
     },
+}
+
+/// An error and what caused it, in one line.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn StdError + 'a));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the README promises of `?` in a handler.
+    #[test]
+    fn every_error_of_a_part_becomes_this_one() {
+        fn of<T: std::str::FromStr>(text: &str) -> Error
+        where
+            Error: From<T::Err>,
+        {
+            text.parse::<T>().err().map_or(Error::RowNotFound, Error::from)
+        }
+        for error in [
+            of::<SalesforceId>("x"),
+            of::<crate::api::soql::SoqlDate>("x"),
+            of::<crate::api::soql::SoqlDateTime>("x"),
+            of::<crate::api::soql::SoqlTime>("x"),
+            of::<crate::oauth::Scopes>("\""),
+        ] {
+            assert!(matches!(error, Error::InvalidRequest(_)), "{error:?}");
+        }
+        assert!(matches!(Error::from(IdTokenError::Missing), Error::IdToken(_)));
+        let keys = IdTokenError::Keys(HttpError::Timeout.into());
+        assert!(Error::from(keys).is_transient(), "an outage says nothing about the token");
+    }
 }

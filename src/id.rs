@@ -25,6 +25,7 @@ pub enum InvalidId {
     Checksum,
     /// An id of another kind of record than the one asked for.
     #[error("an id that begins with {expected} is needed here")]
+    #[non_exhaustive]
     Prefix {
         /// The three characters that ids of the needed kind begin with.
         expected: &'static str,

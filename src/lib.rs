@@ -31,7 +31,7 @@
 //! }
 //! ```
 //!
-//! # The way through
+//! # Overview
 //!
 //! * **Set up**: [`Salesforce::from_env`] reads the environment, [`Salesforce::builder`] takes settings in code, and
 //!   [`Config`] comes from a settings file. A weak set-up does not start: [`ConfigError`] names each mistake and its fix.
@@ -71,7 +71,7 @@
 //! | feature | what |
 //! |---|---|
 //! | `sqlite` | `SALESFORCE_STORE=sqlite:PATH`: one machine, survives a restart |
-//! | `redis` | `redis://…`, `rediss://…`: several processes |
+//! | `redis` | `redis://…`, `redis+sentinel://…`, `redis+cluster://…`, each with `rediss` for TLS: several processes |
 //! | `postgres` | `postgres://…`: several processes, durable |
 //! | `bulk` | Bulk API 2.0: [`Connection::bulk`] and [`Query::fetch_bulk`] |
 //! | `metrics` | counts each [`Event`] through the `metrics` facade |

@@ -126,7 +126,15 @@ async fn a_store_that_fails_and_comes_back() {
     for _ in 0..5 {
         assert_eq!(browser.fetch(&world.url("/names")).await.status, 503);
     }
+    // A store that answers some calls only is not up and down all the time.
+    for _ in 0..3 {
+        for (mode, status) in [(Mode::Works, 200), (Mode::Fails, 503)] {
+            store.set(mode);
+            assert_eq!(browser.fetch(&world.url("/names")).await.status, status);
+        }
+    }
     store.set(Mode::Works);
+    tokio::time::sleep(Duration::from_millis(5_100)).await;
     assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
     let events = heard.until(|event| *event == Event::StoreUp).await;
     let told = |wanted: &Event| events.iter().filter(|event| *event == wanted).count();

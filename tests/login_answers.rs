@@ -6,6 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use actix_salesforce::store::Subject;
+use futures_util::future::join_all;
 use salesforce_fake_org::{FakeOrg, Fault, Route};
 use serde_json::json;
 use support::{ADA, Client, World, client::query, raw};
@@ -176,6 +177,24 @@ async fn a_browser_that_goes_away_meanwhile_leaves_no_login_behind() {
         assert!(started.elapsed() < Duration::from_secs(10), "the login is undone, its tokens are revoked");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Strangers who call back without end, or everybody at once in the morning: so many codes are traded in at a time, a few
+/// seconds are waited for a turn, and who gets none is told to try again.
+#[actix_web::test]
+async fn logins_are_finished_so_many_at_a_time() {
+    let world = World::start().await;
+    let browsers: Vec<_> = (0..40).map(|_| Client::new()).collect();
+    let callbacks = join_all(browsers.iter().map(|browser| world.callback_of(browser))).await;
+    world.org.faults().token_endpoint(Fault::Delay(Duration::from_secs(7)));
+    let opened = browsers.iter().zip(&callbacks).map(|(browser, callback)| browser.open(callback.as_str()));
+    let pages = join_all(opened).await;
+    assert_eq!(pages.iter().filter(|page| page.status == 303).count(), 32, "{pages:?}");
+    for page in pages.iter().filter(|page| page.status != 303) {
+        assert_eq!((page.status, page.header("retry-after")), (503, "5"), "{page:?}");
+        assert!(page.body.contains("Too many people") && page.body.contains("Try again"), "{page:?}");
+    }
+    assert_eq!(world.org.tokens_in_flight_max(), 32);
 }
 
 /// An outage of the signing keys is no forgery.

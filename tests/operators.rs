@@ -5,7 +5,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use actix_salesforce::{OrgId, UserId, store::Subject};
-use salesforce_fake_org::{FakeOrg, User};
+use salesforce_fake_org::{FakeOrg, Fault, Route, User};
 use support::{ADA, CALLBACK, Client, LOGIN, World};
 
 const BEN: &str = "ben@example.com";
@@ -88,6 +88,32 @@ async fn one_user_or_one_organization_is_logged_out_and_nobody_else() {
     assert_eq!(state().await, [401, 401, 401, 200]);
     tokens_end(&world.org, &ben).await;
     assert!(!sandbox.live_refresh_tokens(&copy).is_empty());
+}
+
+/// Logging everybody out is no storm at Salesforce.
+#[actix_web::test]
+async fn tokens_are_revoked_so_many_at_a_time() {
+    let people: Vec<_> = (0..40).map(|n| format!("person{n}@example.com")).collect();
+    let declared =
+        people.iter().fold(FakeOrg::builder(), |builder, name| builder.person(name, "A", "Person"));
+    let world = World::around(declared.start().await.unwrap(), |builder| builder).await;
+    let host = world.salesforce.login_host();
+    for name in &people {
+        let tokens = world.org.issue_tokens(&world.org.user(name), "api refresh_token");
+        let refresh_token = tokens.refresh_token.as_deref().unwrap().into();
+        let tokens = world.salesforce.oauth().refresh(host, &refresh_token).await.unwrap();
+        let _ = world.salesforce.keep(host, tokens).await.unwrap();
+    }
+    world.org.clear_requests();
+    world.org.faults().at(Route::Revoke, Fault::Delay(Duration::from_millis(1_500)));
+    assert_eq!(world.salesforce.revoke(Subject::All).await.unwrap(), people.len());
+    let asked = || world.org.requests().iter().filter(|request| request.path.ends_with("/revoke")).count();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(asked(), 16);
+    for name in &people {
+        tokens_end(&world.org, &world.org.user(name)).await;
+    }
+    assert_eq!(asked(), people.len());
 }
 
 #[actix_web::test]

@@ -58,6 +58,10 @@ async fn each_weak_setting_is_named_with_its_fix_and_not_its_value() {
         (good().allowed_origin("https://*.example"), "SALESFORCE_ALLOWED_ORIGINS"),
         (good().allowed_origin("http://example.com"), "SALESFORCE_ALLOWED_ORIGINS"),
         (good().after_login("https://evil.example/"), "after_login"),
+        (good().lifetimes(Duration::ZERO, Duration::from_secs(60)), "idle_lifetime_seconds"),
+        (good().lifetimes(Duration::from_secs(60), Duration::from_secs(59)), "idle_lifetime_seconds"),
+        (good().lifetimes(Duration::from_secs(60), Duration::MAX), "absolute_lifetime_seconds"),
+        (good().keep_alive_days(0), "keep_alive_days"),
         (routes(|routes| routes.callback = None), "routes.redirect_uri"),
         (
             routes(|routes| routes.redirect_uri = Some("http://127.0.0.1:8080/elsewhere".into())),

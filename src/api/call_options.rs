@@ -23,6 +23,7 @@ pub struct CallOptions {
 /// A name that cannot stand in the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a client's name and a namespace consist of 1 to 80 letters, digits and -._/")]
+#[non_exhaustive]
 pub struct InvalidCallOption;
 
 impl CallOptions {

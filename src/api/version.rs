@@ -19,6 +19,7 @@ pub struct ApiVersion(u16);
 /// A text that is no API version, or one that is too old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an API version looks like 66.0; the oldest one supported is 46.0")]
+#[non_exhaustive]
 pub struct InvalidApiVersion;
 
 impl ApiVersion {

@@ -22,7 +22,7 @@ pub struct ApiConfig {
     /// Calls of [optional](crate::Connection::optional) connections are refused once so much of the organization's daily
     /// allocation is used, in percent; 80 unless said otherwise.
     pub optional_until_percent: u8,
-    /// What this app calls itself towards Salesforce (`client` in `Sforce-Call-Options`): letters, digits and `-._/`, up to
+    /// The client name this app sends to Salesforce (`client` in `Sforce-Call-Options`): letters, digits and `-._/`, up to
     /// 80.
     pub client_name: Option<String>,
 }

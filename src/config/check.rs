@@ -13,6 +13,9 @@ use crate::{
     store::KeyRing,
 };
 
+/// Longer than anyone means, and far from where times end.
+const LONGEST_LOGIN: u64 = 10 * 365 * 24 * 60 * 60;
+
 impl Config {
     /// Checks everything; `durable_store` says that the store outlives the process, which asks for lasting keys.
     pub(crate) fn check(self, durable_store: bool) -> Result<Settings, ConfigError> {
@@ -72,6 +75,15 @@ impl Config {
         let after_logout = check.landing("after_logout", &self.after_logout);
         if self.idle_lifetime_seconds == 0 || self.absolute_lifetime_seconds < self.idle_lifetime_seconds {
             check.problem("idle_lifetime_seconds", "must be above 0 and not above absolute_lifetime_seconds");
+        }
+        if self.absolute_lifetime_seconds > LONGEST_LOGIN {
+            check.problem("absolute_lifetime_seconds", "must not be above ten years (315,360,000 seconds)");
+        }
+        if self.keep_alive_days == Some(0) {
+            check.problem(
+                "keep_alive_days",
+                "must be above 0; leave it out to renew nothing before it is needed",
+            );
         }
 
         let has_secret = self.client_secret.is_some();

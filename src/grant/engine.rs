@@ -28,6 +28,10 @@ use crate::{
 
 /// How many token calls this process has under way at most, however many users' tokens expire at once.
 const MAX_TOKEN_CALLS: usize = 16;
+/// How many codes are traded in at a time: whoever calls back without end takes nothing from those who are logged in.
+const MAX_LOGINS: usize = 32;
+/// How many tokens are revoked at a time, when everybody is logged out at once.
+const MAX_REVOCATIONS: usize = 16;
 /// How many held tokens this process tries to store at a time: a store that is back is not stormed.
 const MAX_HELD_WRITES: usize = 16;
 /// So many grants are kept in memory before those that nobody uses are let go.
@@ -62,6 +66,8 @@ pub(crate) struct Engine {
     /// This process, to others.
     pub(super) id: LeaseHolder,
     pub(super) token_calls: Semaphore,
+    pub(super) logins: Semaphore,
+    pub(super) revocations: Arc<Semaphore>,
     pub(super) held_writes: Semaphore,
     pub(super) touches: Touches,
     pub(super) endings: Endings,
@@ -187,6 +193,8 @@ impl Engine {
             parts,
             id: random_holder(),
             token_calls: Semaphore::new(MAX_TOKEN_CALLS),
+            logins: Semaphore::new(MAX_LOGINS),
+            revocations: Arc::new(Semaphore::new(MAX_REVOCATIONS)),
             held_writes: Semaphore::new(MAX_HELD_WRITES),
             touches: Touches::default(),
             endings: Endings::default(),

@@ -23,10 +23,16 @@ use crate::{
 pub(super) const LATER: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(8), Duration::from_secs(30)];
 
+/// How long a login waits for others that are being finished.
+const TURN: Duration = Duration::from_secs(5);
+
 /// Why a login did not come about.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum LogInError {
+    /// Too many are being finished at this moment. Nothing was sent.
+    #[error("too many logins are being finished at this moment")]
+    Crowded,
     /// The token endpoint gave no tokens.
     #[error(transparent)]
     OAuth(#[from] OAuthError),
@@ -45,6 +51,7 @@ impl LogInError {
     /// In a word, for the log.
     fn outcome(&self) -> &'static str {
         match self {
+            Self::Crowded => "too many at once",
             Self::OAuth(_) => "no tokens",
             Self::Identity(_) => "not confirmed",
             Self::Store(_) => "not stored",
@@ -132,6 +139,8 @@ impl Engine {
         let span = info_span!(parent: None, "salesforce.login", host = ?host, grant = Empty, outcome = Empty);
         let span = follow_up(span);
         let exchange = async {
+            let turn = tokio::time::timeout(TURN, self.logins.acquire()).await;
+            let Ok(Ok(_turn)) = turn else { return Err(LogInError::Crowded) };
             let tokens = self.oauth().exchange(host, redirect_uri, code, verifier).await?;
             let key = GrantKey::new(self.parts.app, tokens.identity.organization, tokens.identity.user);
             span.record("grant", display(key));
@@ -346,11 +355,14 @@ impl Engine {
 
     fn revoke_token_later(&self, origin: Url, token: Secret) {
         let (oauth, background) = (self.parts.oauth.clone(), self.parts.background.clone());
-        let events = self.parts.events.clone();
+        let (events, turns) = (self.parts.events.clone(), Arc::clone(&self.revocations));
         self.parts.background.spawn(async move {
             let mut waits = LATER.into_iter();
             loop {
-                match oauth.revoke(&origin, &token).await {
+                let turn = turns.acquire().await;
+                let revoked = oauth.revoke(&origin, &token).await;
+                drop(turn);
+                match revoked {
                     Ok(()) => return events.tell(&Event::Revoked),
                     Err(error) => tracing::warn!(%error, "a token could not be revoked yet"),
                 }

@@ -19,6 +19,7 @@ pub(crate) struct Outbound {
 #[error(
     "an address outside of Salesforce was refused; if it is meant, add its origin to SALESFORCE_ALLOWED_ORIGINS"
 )]
+#[non_exhaustive]
 pub struct NotAllowed;
 
 impl Outbound {

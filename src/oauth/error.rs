@@ -38,6 +38,7 @@ pub enum OAuthError {
     Http(#[from] HttpError),
     /// The login host's keys could not be fetched a moment ago. Nothing was sent.
     #[error("the login host's keys could not be fetched a moment ago")]
+    #[non_exhaustive]
     CoolingDown {
         /// How long to wait.
         retry_after: Duration,

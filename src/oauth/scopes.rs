@@ -21,6 +21,7 @@ pub struct Scopes(Vec<String>);
 /// A text that holds characters which no scope name has (RFC 6749 section 3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("scope names consist of printable ASCII characters without \" and \\, separated by spaces")]
+#[non_exhaustive]
 pub struct InvalidScopes;
 
 impl Scopes {

@@ -97,6 +97,7 @@ impl fmt::Debug for PrivateKey {
 #[error(
     "give an RSA private key of 2048 bits or more as PEM (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY), not encrypted"
 )]
+#[non_exhaustive]
 pub struct InvalidPrivateKey;
 
 impl PrivateKey {

@@ -4,12 +4,13 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
 };
 
+use tokio::time::Instant;
 use tracing::{Instrument as _, debug_span};
 
 use super::{
@@ -17,6 +18,7 @@ use super::{
     Subject, Swap,
 };
 use crate::{
+    error::Chain,
     events::{Event, Events},
     grant::{GrantKey, Version},
 };
@@ -27,11 +29,17 @@ const DEADLINE: Duration = Duration::from_millis(1_500);
 /// must not fail for their number.
 const LISTING: Duration = Duration::from_secs(11);
 
+/// A store that fails at some calls only (a Redis that is full reads and does not write) is down until none has failed for
+/// so long: or else it would be told of at every call.
+const QUIET: Duration = Duration::from_secs(5);
+
 /// A store whose calls end in time.
 pub(crate) struct Guarded {
     store: Arc<dyn Store>,
     events: Events,
     down: AtomicBool,
+    /// Looked at only while the store is down.
+    failed_at: Mutex<Option<Instant>>,
 }
 
 /// The store did not answer.
@@ -41,7 +49,7 @@ struct NoAnswer(Duration);
 
 impl Guarded {
     pub(crate) fn new(store: Arc<dyn Store>, events: Events) -> Self {
-        Self { store, events, down: AtomicBool::new(false) }
+        Self { store, events, down: AtomicBool::new(false), failed_at: Mutex::new(None) }
     }
 
     fn call<'a, T: 'a>(&'a self, name: &'static str, call: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
@@ -60,20 +68,28 @@ impl Guarded {
                 Ok(answer) => answer,
                 Err(_) => Err(StoreError::Unavailable(NoAnswer(deadline).into())),
             };
-            let down = matches!(answer, Err(StoreError::Unavailable(_)));
-            if self.down.load(Ordering::Relaxed) != down && self.down.swap(down, Ordering::Relaxed) != down {
-                self.tell(down);
+            match &answer {
+                Err(error @ StoreError::Unavailable(_)) => self.failed(error),
+                _ if self.down.load(Ordering::Relaxed) => self.answered(),
+                _ => {}
             }
             answer
         };
         Box::pin(guarded.instrument(span))
     }
 
-    fn tell(&self, down: bool) {
-        if down {
-            tracing::error!(store = ?self.store, "the store does not answer");
+    fn failed(&self, error: &StoreError) {
+        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        if !self.down.swap(true, Ordering::Relaxed) {
+            tracing::error!(store = ?self.store, error = %Chain(error), "the store does not answer");
             self.events.tell(&Event::StoreDown);
-        } else {
+        }
+    }
+
+    fn answered(&self) {
+        let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let quiet = failed_at.is_none_or(|at| at.elapsed() >= QUIET);
+        if quiet && self.down.swap(false, Ordering::Relaxed) {
             tracing::info!(store = ?self.store, "the store answers again");
             self.events.tell(&Event::StoreUp);
         }

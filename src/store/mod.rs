@@ -269,6 +269,7 @@ pub enum Subject {
 /// What [`Store::end_login`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub enum EndedLogin {
     /// There was no such login.
     Absent,
@@ -281,6 +282,7 @@ pub enum EndedLogin {
 /// What [`Store::replace_grant`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub enum Swap {
     /// The new record is stored.
     Done,

@@ -12,7 +12,8 @@ use crate::{
     store::{Location, OpenError, Store},
 };
 
-/// Settings in code. Each setter has the name and default of its member in [`Config`].
+/// Settings in code. Each setter sets a member of [`Config`], whose default it has; what cannot be in a file (a store of your
+/// own, a listener) is set here only.
 #[must_use = "nothing happens before build()"]
 pub struct Builder {
     config: Config,
@@ -90,7 +91,7 @@ impl Builder {
         self
     }
 
-    /// Where grants and logins live: `memory:`, `sqlite:PATH`, `redis://…`, `rediss://…` or `postgres://…`.
+    /// Where grants and logins live, as [`Config::store`] has it: `sqlite:PATH`, `redis://…`, `postgres://…` and others.
     pub fn store_at(mut self, address: impl Into<Secret>) -> Self {
         self.config.store = address.into();
         self
@@ -157,14 +158,14 @@ impl Builder {
         self
     }
 
-    /// How long a login lasts unused, and at most.
+    /// How long a login lasts without use, and how long at most.
     pub fn lifetimes(mut self, idle: Duration, absolute: Duration) -> Self {
         self.config.idle_lifetime_seconds = idle.as_secs();
         self.config.absolute_lifetime_seconds = absolute.as_secs();
         self
     }
 
-    /// Renews grants that were not used for so many days, for apps whose refresh token policy ends unused tokens.
+    /// Renews grants that have gone unused for this many days, for apps whose refresh token policy expires unused tokens.
     pub fn keep_alive_days(mut self, days: u16) -> Self {
         self.config.keep_alive_days = Some(days);
         self
@@ -190,14 +191,14 @@ impl Builder {
         self
     }
 
-    /// What this app calls itself towards Salesforce.
+    /// The client name this app sends to Salesforce.
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
         self.config.api.client_name = Some(name.into());
         self
     }
 
-    /// Has `listener` told of every [`Event`], once it is certain. It runs on the crate's own thread or a worker's, and
-    /// everything waits for it: hand long work on, for example through a channel.
+    /// Calls `listener` with every [`Event`] once it is certain. The call is synchronous, on the crate's own thread or a
+    /// worker's: send long work through a channel.
     ///
     /// ```
     /// # use actix_salesforce::{Event, Salesforce};

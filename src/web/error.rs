@@ -1,7 +1,5 @@
 //! How an [`Error`] becomes an answer.
 
-use std::fmt;
-
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
     http::{Method, StatusCode, Uri, header},
@@ -15,7 +13,8 @@ use super::{
     pages::{Action, Page},
 };
 use crate::{
-    Error, InvalidRequest, grant::LogInError, oauth::OAuthError, return_to::ReturnTo, store::SealError,
+    Error, InvalidRequest, error::Chain, grant::LogInError, oauth::OAuthError, return_to::ReturnTo,
+    store::SealError,
 };
 
 impl From<SealError> for Error {
@@ -73,7 +72,9 @@ impl Answer {
                     | InvalidRequest::Condition
                     | InvalidRequest::Csv
                     | InvalidRequest::Method
-                    | InvalidRequest::Header,
+                    | InvalidRequest::Header
+                    | InvalidRequest::CallOption(_)
+                    | InvalidRequest::Scopes(_),
                 ) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong in this app."),
                 // The code or the token of the request is no longer good.
                 Error::OAuth(error) if error.is_invalid_grant() => {
@@ -238,21 +239,6 @@ impl Asked {
 
     fn return_to(&self) -> Option<ReturnTo> {
         ReturnTo::parse(self.here.as_ref()?.path_and_query()?.as_str())
-    }
-}
-
-/// An error and what caused it, in one line.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut next = self.0.source();
-        while let Some(cause) = next {
-            write!(f, ": {cause}")?;
-            next = cause.source();
-        }
-        Ok(())
     }
 }
 

@@ -47,6 +47,7 @@ pub struct Revision(String);
 /// A text that is no [`Revision`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a revision: neither an entity tag in quotes nor a date such as `Sun, 06 Nov 1994 08:49:37 GMT`")]
+#[non_exhaustive]
 pub struct InvalidRevision;
 
 impl Revision {

@@ -15,6 +15,7 @@ const MILLIS_PER_DAY: i64 = 86_400_000;
 /// A text, or numbers, that are no date Salesforce knows: the calendar's days from the year 1700 to 4000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a date of the years 1700 to 4000 in the form 2026-01-31 or 2026-01-31T23:59:59Z")]
+#[non_exhaustive]
 pub struct InvalidDate;
 
 /// A day, for fields of type Date. Written `2026-01-31`, in queries and in JSON.

@@ -9,6 +9,7 @@ use super::bind::{InvalidValue, SoqlLiteral, ToSoql};
 /// A text, or numbers, that are no time of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a time of day in the form 23:59:59.000Z")]
+#[non_exhaustive]
 pub struct InvalidTime;
 
 /// A time of day, for fields of type Time, to the millisecond. Written `23:59:59.000Z`, in queries and in JSON: Salesforce

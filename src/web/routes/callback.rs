@@ -101,6 +101,7 @@ async fn exchange(
     let login = match logged_in {
         Ok(login) => login,
         Err(LogInError::OAuth(error)) => return Ok(token_refused(worker, &error, try_again())),
+        Err(LogInError::Crowded) => return Ok(crowded(worker, try_again())),
         Err(LogInError::Identity(problem)) => {
             tracing::error!(error = %problem, "a login was refused: what Salesforce answered does not hold together");
             return Ok(untrusted(worker, try_again()));
@@ -194,6 +195,21 @@ fn token_refused(worker: &Worker, error: &OAuthError, try_again: Option<String>)
         let seconds = error.retry_after().map_or(2, |after| after.as_secs().max(1));
         response.headers_mut().insert(actix_web::http::header::RETRY_AFTER, seconds.into());
     }
+    response
+}
+
+/// Too many logins at once.
+fn crowded(worker: &Worker, try_again: Option<String>) -> HttpResponse {
+    tracing::warn!("a login could not be finished: too many are being finished at this moment");
+    let refusal = Refusal {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "Too many people are logging in",
+        text: vec!["Your login could not be finished. Please try again in a moment.".to_owned()],
+        code: None,
+        try_again,
+    };
+    let mut response = refusal.page(worker);
+    response.headers_mut().insert(actix_web::http::header::RETRY_AFTER, 5.into());
     response
 }
 
