@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use crate::auth::app::Subject;
 use crate::auth::assertion;
 use crate::auth::settings::{AccessTokens, AppState, PermittedUsers};
@@ -10,6 +12,16 @@ use crate::builder::{Builder, StartError};
 use crate::org::FakeOrg;
 
 impl Builder {
+    /// Settings by the names that `/fake/policy` has for them; the README lists them.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting that there is not, or whose value means nothing.
+    pub fn policy(mut self, changes: &Value) -> Result<Self, StartError> {
+        self.settings = self.settings.with(members(changes)?).map_err(StartError::Option)?;
+        Ok(self)
+    }
+
     /// Whom client credentials run as. Without one they answer `no client credentials user enabled`.
     pub fn execution_user(mut self, username: &str) -> Self {
         self.settings.execution_user = Some(username.to_owned());
@@ -70,7 +82,38 @@ impl Builder {
     }
 }
 
+fn members(changes: &Value) -> Result<Map<String, Value>, StartError> {
+    let members = changes.as_object().cloned();
+    members.ok_or_else(|| StartError::Option("expected an object of settings".into()))
+}
+
 impl FakeOrg {
+    /// Changes settings by the names that `/fake/policy` has for them; the README lists them. Either all of these change
+    /// or none.
+    ///
+    /// ```
+    /// # async fn test() -> Result<(), salesforce_fake_org::StartError> {
+    /// let org = salesforce_fake_org::FakeOrg::start().await?;
+    /// org.set_policy(&serde_json::json!({ "rotation": false, "session_ttl_seconds": 900 }))?;
+    /// assert!(org.set_policy(&serde_json::json!({ "rotatoin": true })).is_err());
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(test()).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Names the setting that there is not, or whose value means nothing.
+    pub fn set_policy(&self, changes: &Value) -> Result<(), StartError> {
+        let changes = members(changes)?;
+        self.org
+            .change_settings(|settings| {
+                *settings = settings.with(changes)?;
+                Ok::<_, String>(())
+            })
+            .map_err(StartError::Option)
+    }
+
     /// What Salesforce posts to a canvas app as `signed_request` for this user: signed with the app's secret, with an
     /// access token of the user's in it (CANVAS). Counts as an approval.
     #[must_use]

@@ -107,6 +107,24 @@ async fn a_cut_head_is_of_a_call_that_was_carried_out() {
     assert_eq!(org.live_refresh_tokens(&org.user(ADA)).len(), 1);
 }
 
+/// A browser that goes to the callback twice, as one does that restores a tab: the code is the same both times.
+#[tokio::test]
+async fn a_callback_can_be_duplicated() {
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    org.faults().at(Route::Authorize, Fault::DuplicateCallback.once());
+    let browser = support::Browser::default();
+    let page = browser.get(&support::authorize_url(&org, &[])).await;
+    assert_eq!((page.status, page.header("location")), (200, ""));
+    let first = support::attribute(&page.body, "<iframe", "src");
+    let second = support::attribute(&page.body, "<meta", "content");
+    assert_eq!(second, format!("1;url={first}"));
+    let url = url::Url::parse(&first).unwrap();
+    let code = url.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
+    assert_eq!(support::exchange(&org, &code).await.status, 200);
+    assert_eq!(browser.get(&support::authorize_url(&org, &[])).await.status, 302, "once is once");
+}
+
 /// A server whose clock is off says so in every answer.
 #[tokio::test]
 async fn a_clock_can_be_off() {

@@ -153,6 +153,15 @@ async fn a_canvas_app_asks_for_approval_first() {
     org.revoke_all();
     assert!(page().await.body.contains("user_approval_required"), "asked again after a revocation");
 
+    // An app that starts OAuth by itself gets the place to log in at, and never a signed request.
+    let policy = http().post(format!("{}/fake/policy", org.login_url()));
+    send(policy.json(&serde_json::json!({ "canvas_oauth": true }))).await;
+    let frame = url::Url::parse(&support::attribute(&page().await.body, "<iframe", "src")).unwrap();
+    let names: Vec<_> = frame.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    assert_eq!(names, ["tab", "loginUrl"]);
+    let policy = http().post(format!("{}/fake/policy", org.login_url()));
+    send(policy.json(&serde_json::json!({ "canvas_oauth": false }))).await;
+
     // Where an admin decides, nobody is asked.
     org.set_permitted_users(salesforce_fake_org::PermittedUsers::AdminApproved(vec![ADA.into()]));
     assert!(page().await.body.contains("signed_request"));

@@ -203,6 +203,13 @@ async fn guests_stand_for_a_visitor() {
     let identity = userinfo(&org, answer["access_token"].as_str().unwrap()).await.json();
     assert_eq!(identity["user_type"], "GUEST");
 
+    // Only internal users have an identity to show to others.
+    let ada = org.issue_tokens(&org.user(ADA), "api id").access_token;
+    let other =
+        send(http().get(answer["id"].as_str().unwrap().replace(&site, &org.login_url())).bearer_auth(ada))
+            .await;
+    assert_eq!((other.status, other.body.as_str()), (404, "No_Access"));
+
     // In a JWT the visitor shows, and the JWT names the visitor the next time. In the body it is a hint as well.
     org.set_access_tokens(AccessTokens::Jwt(Duration::from_secs(600)));
     let back = send(authorize(&org, &site, "guest", &[("uvid_hint", &hint)])).await;

@@ -87,6 +87,7 @@ async fn untrusted_requests_end_on_a_page() {
         ),
         ("client_id", "", "error=invalid_client_id"),
         ("redirect_uri", "", "error=redirect_uri_missing"),
+        ("redirect_uri", "urn:ietf:wg:oauth:2.0:oob", "error_description=out-of-band not supported"),
         ("redirect_uri", "http://127.0.0.1:9/callback/", "error=redirect_uri_mismatch"),
         ("redirect_uri", "http://127.0.0.1:9/Callback", "error=redirect_uri_mismatch"),
         ("redirect_uri", "http://127.0.0.1:9/callback?a=b", "error=redirect_uri_mismatch"),

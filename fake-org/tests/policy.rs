@@ -70,12 +70,16 @@ async fn every_setting_changes_alone() {
         "user_agent_flow": false,
         "code_credentials_post_only": true,
         "secret_required": false,
+        "refresh_secret_required": false,
         "scopes": ["api"],
         "redirect_uris": [CALLBACK],
         "certificate": null,
         "exchange_tokens": [{ "token": "theirs", "username": ADA }],
         "single_logout_url": "https://app.example.com/slo",
         "canvas_url": "https://app.example.com/canvas",
+        "canvas_oauth": true,
+        "cors_origins": ["https://spa.example.com"],
+        "cors_for_oauth": true,
         "page_size": 5,
         "compress": true,
         "api_limit": 9,
@@ -135,6 +139,29 @@ async fn a_wrong_setting_is_named_and_changes_nothing() {
         assert!(error.contains(named), "{policy}: {error}");
         assert_eq!(show(&org).await, before, "{policy}");
     }
+}
+
+/// In Rust they have the same names, before the start and after it; a reset goes back to what the builder had.
+#[tokio::test]
+async fn settings_have_their_names_in_rust_too() {
+    let builder = FakeOrg::builder().policy(&json!({ "rotation": false, "login_limit": 9 })).unwrap();
+    let org = builder.start().await.unwrap();
+    org.set_policy(&json!({ "rotation": true, "canvas_url": "https://app.example.com/" })).unwrap();
+    let policy = show(&org).await;
+    assert_eq!((&policy["rotation"], &policy["login_limit"]), (&json!(true), &json!(9)));
+    assert_eq!(policy["canvas_url"], "https://app.example.com/");
+    for (wrong, named) in [
+        (json!({ "rotatoin": true }), "rotatoin"),
+        (json!([]), "object"),
+        (json!({ "page_size": 0 }), "page_size"),
+    ] {
+        let told = org.set_policy(&wrong).unwrap_err().to_string();
+        assert!(told.contains(named), "{told}");
+        assert!(FakeOrg::builder().policy(&wrong).is_err(), "{wrong}");
+    }
+    assert_eq!(show(&org).await, policy);
+    org.reset().unwrap();
+    assert_eq!(show(&org).await["rotation"], false);
 }
 
 /// They do what the handle's methods do: a sample of each kind, seen from outside.
@@ -235,4 +262,61 @@ async fn the_shared_login_host_can_be_closed() {
     assert!(!by_form(&org.login_url()).await);
     assert!(by_form(&domain).await);
     assert!(by_form(&site).await);
+}
+
+/// Section 3.1: `isSecretRequiredForRefreshToken`; a secret that is sent is validated all the same.
+#[tokio::test]
+async fn a_refresh_may_need_no_secret() {
+    let org = FakeOrg::start().await.unwrap();
+    org.set_rotation(false);
+    let token = org.issue_tokens(&org.user(ADA), ALL).refresh_token.unwrap();
+    let ask = async |grant_type: &str, secret: &str| {
+        let fields =
+            [("grant_type", grant_type), ("refresh_token", &token), ("client_secret", secret), ("code", "x")];
+        support::token(&org, &fields).await
+    };
+    let refused = ("invalid_client".to_owned(), "invalid client credentials".to_owned());
+    assert_eq!(ask("refresh_token", "").await.error(), refused);
+    set(&org, json!({ "refresh_secret_required": false })).await;
+    assert_eq!(ask("refresh_token", "").await.status, 200);
+    assert_eq!(ask("refresh_token", "wrong").await.error(), refused);
+    assert_eq!(ask("authorization_code", "").await.error(), refused, "only a refresh");
+}
+
+/// Section 1.2 and Help, "CORS for OAuth Endpoints": who may read what from a page of another origin.
+#[tokio::test]
+async fn pages_of_allowed_origins_may_read() {
+    let spa = "https://spa.example.com";
+    let org = FakeOrg::builder().site("portal").start().await.unwrap();
+    let api = Api::of(&org);
+    let readable = async |url: String, origin: &str| {
+        let answer = send(http().get(url).header("origin", origin).bearer_auth(&api.token)).await;
+        answer.header("access-control-allow-origin").to_owned()
+    };
+    let (login, domain, site) = (org.login_url(), org.instance_url(), org.site_url().unwrap());
+    let userinfo = format!("{domain}/services/oauth2/userinfo");
+    let data = format!("{domain}/services/data/v66.0/limits");
+    let pair = |host: &str| format!("{host}/services/oauth2/pkce/generator");
+    for url in [userinfo.clone(), data.clone(), pair(&domain)] {
+        assert_eq!(readable(url, spa).await, "", "nobody at the start");
+    }
+    assert_eq!(readable(format!("{login}/id/keys"), spa).await, "*");
+    set(&org, json!({ "cors_origins": [spa] })).await;
+    for url in [userinfo.clone(), data.clone()] {
+        assert_eq!(readable(url.clone(), spa).await, spa);
+        assert_eq!(readable(url, "https://spa.example.com.evil.example").await, "");
+    }
+    assert_eq!(readable(pair(&domain), spa).await, "");
+    set(&org, json!({ "cors_for_oauth": true })).await;
+    assert_eq!(readable(pair(&domain), spa).await, spa);
+    assert_eq!(readable(pair(&site), spa).await, spa);
+    assert_eq!(readable(pair(&login), spa).await, "", "not at the shared login host");
+
+    let ask = http().request(reqwest::Method::OPTIONS, &data).header("origin", spa);
+    let ask = ask.header("access-control-request-method", "PATCH");
+    let answer = send(ask.header("access-control-request-headers", "authorization,content-type")).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.header("access-control-allow-methods").contains("PATCH"), "{answer:?}");
+    assert_eq!(answer.header("access-control-allow-headers"), "authorization,content-type");
+    assert_eq!((answer.header("access-control-allow-origin"), answer.header("vary")), (spa, "Origin"));
 }

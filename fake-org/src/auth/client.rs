@@ -42,13 +42,14 @@ impl Credentials {
         Ok(Self { id: Some(form_decoded(user)), secret, assertion: None })
     }
 
-    /// The secret is validated whenever it is sent, also where it is optional. `audiences`: what an assertion may
+    /// The secret is validated whenever it is sent, also where it is not `required`. `audiences`: what an assertion may
     /// be made out to.
     pub(crate) fn check(
         &self,
         now: Millis,
         settings: &Settings,
         app: &App,
+        required: bool,
         audiences: &[String],
     ) -> Result<(), OauthError> {
         if let Some(assertion) = &self.assertion {
@@ -59,7 +60,7 @@ impl Credentials {
         }
         match self.secret.as_deref() {
             Some(secret) if secret == app.client_secret => Ok(()),
-            None if !settings.secret_required => Ok(()),
+            None if !required => Ok(()),
             _ => Err(OauthError::bad_secret()),
         }
     }

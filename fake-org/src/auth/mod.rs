@@ -10,6 +10,7 @@ pub(crate) mod grants;
 pub(crate) mod headless;
 pub(crate) mod keys;
 pub(crate) mod pkce;
+pub(crate) mod policy;
 pub(crate) mod scopes;
 pub(crate) mod sessions;
 pub(crate) mod settings;

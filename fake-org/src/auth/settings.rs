@@ -124,6 +124,8 @@ pub(crate) struct Settings {
     pub(crate) code_credentials_post_only: bool,
     /// `isConsumerSecretOptional` the other way round.
     pub(crate) secret_required: bool,
+    /// `isSecretRequiredForRefreshToken`.
+    pub(crate) refresh_secret_required: bool,
     /// The scopes assigned to the app.
     pub(crate) scopes: Vec<String>,
     /// The registered callbacks. Empty: any loopback URL.
@@ -136,6 +138,12 @@ pub(crate) struct Settings {
     pub(crate) single_logout_url: Option<String>,
     /// The page that a canvas app is.
     pub(crate) canvas_url: String,
+    /// The canvas app is given no signed request: it starts OAuth by itself ("OAuth Webflow (GET)").
+    pub(crate) canvas_oauth: bool,
+    /// The origins on the org's CORS allowlist.
+    pub(crate) cors_origins: Vec<String>,
+    /// "Enable CORS for OAuth endpoints".
+    pub(crate) cors_for_oauth: bool,
     pub(crate) page_size: usize,
     /// Answers are compressed for those who ask.
     pub(crate) compress: bool,
@@ -167,6 +175,7 @@ impl Default for Settings {
             user_agent_flow: true,
             code_credentials_post_only: false,
             secret_required: true,
+            refresh_secret_required: true,
             scopes: ["api", "id", "openid", "profile", "email", "address", "phone", "refresh_token", "web"]
                 .map(String::from)
                 .to_vec(),
@@ -175,6 +184,9 @@ impl Default for Settings {
             exchange_tokens: None,
             single_logout_url: None,
             canvas_url: "http://127.0.0.1:8080/canvas".into(),
+            canvas_oauth: false,
+            cors_origins: Vec::new(),
+            cors_for_oauth: false,
             page_size: 2_000,
             compress: false,
             api_limit: 15_000,

@@ -115,6 +115,9 @@ pub enum Fault {
     DeepJson,
     /// Genuine, with a `Date` that is so many seconds ahead of the machine's clock; behind it when negative.
     DateSkew(i64),
+    /// Genuine, but a redirect is followed twice: a page goes to its `Location` in a frame and then as a whole. Other
+    /// answers are left as they are.
+    DuplicateCallback,
     /// Genuine, with so many more header fields.
     ManyHeaders(usize),
     /// Instead: this status with `Retry-After`.

@@ -24,6 +24,7 @@ use crate::fault::{Fault, Route, Rule};
 use crate::log::{self, Host};
 use crate::shared::Org;
 use crate::web;
+use crate::web::cors::Cors;
 
 /// The hosts' handlers.
 pub(super) struct Hosts {
@@ -180,10 +181,17 @@ impl Hosts {
         {
             parts.uri = uri;
         }
+        let cors = Cors::of(&self.org.settings(), host, &parts);
+        if let Some(answer) = cors.as_ref().and_then(Cors::preflight) {
+            return answer;
+        }
         parts.extensions.insert(host);
         let router = if host == Host::Login { &self.login } else { &self.instance };
         match router.clone().oneshot(Request::from_parts(parts, Body::from(body))).await {
-            Ok(answer) => answer,
+            Ok(answer) => match cors {
+                Some(cors) => cors.allow(answer),
+                None => answer,
+            },
             Err(never) => match never {},
         }
     }

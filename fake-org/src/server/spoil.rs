@@ -49,6 +49,7 @@ pub(super) fn instead(fault: &Fault, route: Option<&Route>) -> Option<Outcome> {
         | Fault::Drip
         | Fault::MergeJson(_)
         | Fault::DateSkew(_)
+        | Fault::DuplicateCallback
         | Fault::ManyHeaders(_) => return None,
         Fault::ResetBeforeRead | Fault::ResetBeforeAnswer => return Some(Outcome::Cut),
         Fault::Status(status) => of(*status, json, error_body(*status, route).to_string()),
@@ -131,6 +132,12 @@ pub(super) fn spoil(fault: &Fault, answer: Response<Bytes>, cut: &Arc<Cut>) -> O
             }
             Body::from(bytes)
         }
+        Fault::DuplicateCallback => {
+            if let Some(page) = parts.headers.get(LOCATION).and_then(|to| to.to_str().ok()).map(twice) {
+                return Outcome::Answer(page);
+            }
+            Body::from(bytes)
+        }
         Fault::ManyHeaders(n) => {
             for i in 0..*n {
                 if let Ok(name) = HeaderName::try_from(format!("x-fake-{i}")) {
@@ -168,6 +175,16 @@ fn merge(value: &mut Value, over: &Value) {
         }
         (value, over) => *value = over.clone(),
     }
+}
+
+/// A page that goes to an address twice.
+fn twice(location: &str) -> Response<Body> {
+    let to = location.replace('&', "&amp;").replace('"', "&quot;");
+    let page = format!(
+        "<!DOCTYPE html><html><head><meta http-equiv=\"refresh\" content=\"1;url={to}\"></head>\
+         <body><iframe src=\"{to}\" title=\"The first time\"></iframe></body></html>"
+    );
+    of(200, "text/html;charset=UTF-8", page)
 }
 
 /// A `Date` so many seconds from now, within the years that the format has.

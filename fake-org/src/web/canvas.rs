@@ -25,6 +25,7 @@ pub(super) fn routes() -> Router<Arc<Org>> {
 
 /// `/canvas?username=…`: a page that posts the signed request into a frame, as Salesforce does. Somebody who must allow
 /// the app first is shown its page with a notice instead; the app sends that person through OAuth and reloads the frame.
+/// An app whose access method is OAuth never gets more than the place to log in at.
 async fn show(call: Call) -> Reply {
     let name = call.param("username").unwrap_or_default();
     let Some(user) = call.org.auth(|auth| auth.user_by_name(name).cloned()) else {
@@ -38,10 +39,13 @@ async fn show(call: Call) -> Reply {
         return reply::word(403, "You are not authorized to use this app.");
     }
     let asks_first = settings.permitted_users == PermittedUsers::SelfAuthorize;
-    if asks_first && !call.org.auth(|auth| auth.has_approved(&user.id)) {
-        let instance = call.org.origins().current_instance().to_owned();
+    let asks_first = asks_first && !call.org.auth(|auth| auth.has_approved(&user.id));
+    if settings.canvas_oauth || asks_first {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.append_pair("loginUrl", &instance).append_pair("_sfdc_canvas_auth", "user_approval_required");
+        if !settings.canvas_oauth {
+            query.append_pair("_sfdc_canvas_auth", "user_approval_required");
+        }
+        query.append_pair("loginUrl", call.org.origins().current_instance());
         let joint = if canvas_url.contains('?') { '&' } else { '?' };
         return pages::canvas::ask(&format!("{canvas_url}{joint}{}", query.finish()));
     }
@@ -111,7 +115,7 @@ fn context(org: &Org, user: &User, instance: &str) -> Value {
         },
         "application": {
             "applicationId": ids::make("06P", 1), "name": org.app.name, "canvasUrl": org.settings().canvas_url,
-            "developerName": "Example_App", "version": "1.0", "authType": "SIGNED_REQUEST",
+            "developerName": "Example_App", "version": "1.0", "authType": if org.settings().canvas_oauth { "OAUTH" } else { "SIGNED_REQUEST" },
             "referenceId": ids::make("09H", 1), "options": [], "namespace": "", "isInstalledPersonalApp": false,
             "samlInitiationMethod": "None",
         },

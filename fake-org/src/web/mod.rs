@@ -3,6 +3,7 @@
 pub(crate) mod call;
 mod canvas;
 mod control;
+pub(crate) mod cors;
 mod format;
 mod oauth;
 mod pages;

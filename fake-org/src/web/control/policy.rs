@@ -5,8 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::call::Call;
 use super::super::reply::{self, Reply};
 use super::wrong;
-use crate::auth::assertion;
-use crate::auth::settings::{AccessTokens, RefreshPolicy, Settings};
+use crate::auth::settings::Settings;
 
 /// All of them.
 pub(super) async fn show(call: Call) -> Reply {
@@ -20,7 +19,7 @@ pub(super) async fn change(call: Call) -> Reply {
         Err(error) => return wrong(&format!("expected an object of settings: {error}")),
     };
     let changed = call.org.change_settings(|settings| {
-        *settings = with(settings, body)?;
+        *settings = settings.with(body)?;
         Ok::<_, String>(settings.clone())
     });
     match changed {
@@ -34,52 +33,4 @@ fn shown(settings: &Settings) -> Reply {
         Ok(policy) => reply::json(200, &policy),
         Err(error) => reply::json(500, &json!({ "ok": false, "error": error.to_string() })),
     }
-}
-
-/// The settings with these over them, member by member, so that what is wrong can be named.
-fn with(settings: &Settings, body: Map<String, Value>) -> Result<Settings, String> {
-    let mut settings = settings.clone();
-    for (name, value) in body {
-        let mut all = serde_json::to_value(&settings).map_err(|error| error.to_string())?;
-        let Some(member) = all.get_mut(&name) else {
-            return Err(format!("there is no setting `{name}`"));
-        };
-        *member = value;
-        settings = serde_json::from_value(all).map_err(|error| format!("{name}: {error}"))?;
-    }
-    check(&settings)?;
-    Ok(settings)
-}
-
-/// What no type says.
-fn check(settings: &Settings) -> Result<(), String> {
-    let positive = [
-        ("session_ttl_seconds", settings.session_ttl.is_zero()),
-        ("idle_ttl_limit_seconds", settings.idle_ttl_limit.is_some_and(|limit| limit.is_zero())),
-        ("access_tokens", settings.access_tokens == AccessTokens::Jwt(std::time::Duration::ZERO)),
-        (
-            "refresh_policy",
-            matches!(settings.refresh_policy, RefreshPolicy::Idle(d) | RefreshPolicy::Lifetime(d) if d.is_zero()),
-        ),
-        ("page_size", settings.page_size == 0),
-    ];
-    if let Some((name, _)) = positive.iter().find(|(_, zero)| *zero) {
-        return Err(format!("{name}: must be more than 0"));
-    }
-    if settings.certificate.as_deref().is_some_and(|pem| assertion::certificate(pem).is_none()) {
-        return Err(format!("certificate: {}", assertion::NO_CERTIFICATE));
-    }
-    let urls = [
-        ("canvas_url", Some(&settings.canvas_url)),
-        ("single_logout_url", settings.single_logout_url.as_ref()),
-    ];
-    for (name, url) in urls {
-        if url.is_some_and(|url| url::Url::parse(url).is_err()) {
-            return Err(format!("{name}: not a URL"));
-        }
-    }
-    if let Some(uri) = settings.redirect_uris.iter().find(|uri| url::Url::parse(uri).is_err()) {
-        return Err(format!("redirect_uris: `{uri}` is not a URL"));
-    }
-    Ok(())
 }

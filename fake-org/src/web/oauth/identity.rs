@@ -21,10 +21,10 @@ pub(super) async fn identity(Path((org_id, user_id)): Path<(String, String)>, ca
     if org_id != me.organization_id {
         return reply::word(403, "Wrong_Org");
     }
-    // Someone else's identity needs `api` or `full`.
+    // Someone else's identity needs `api` or `full`, and only internal users have one to show.
     let other = user_id != me.id;
     let user = call.org.auth(|auth| auth.user(&user_id).cloned());
-    let Some(user) = user.filter(|_| !other || session.scopes.api()) else {
+    let Some(user) = user.filter(|user| !other || (session.scopes.api() && !user.guest)) else {
         return reply::word(404, if other { "No_Access" } else { "Bad_Id" });
     };
     let active = call.org.auth(|auth| auth.is_active(&user.id));

@@ -14,7 +14,8 @@ pub(super) async fn introspect(call: Call) -> Reply {
     let client = Credentials::read(basic, |name| call.form_param(name));
     let now = call.org.clock.now();
     let (settings, audiences) = (call.org.settings(), audiences(&call));
-    let checked = client.and_then(|client| client.check(now, &settings, &call.org.app, &audiences));
+    let checked = client
+        .and_then(|client| client.check(now, &settings, &call.org.app, settings.secret_required, &audiences));
     if let Err(mut error) = checked {
         // 401 is documented, the body's shape is not (unverified).
         error.status = 401;

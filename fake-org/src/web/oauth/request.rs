@@ -108,6 +108,9 @@ impl AuthorizeRequest {
         let Some(redirect_uri) = get("redirect_uri") else {
             return Err(Problem::Page(OauthError::new("redirect_uri_missing", "redirect_uri not provided")));
         };
+        if redirect_uri.starts_with("urn:ietf:wg:oauth:2.0:oob") {
+            return Err(Problem::Page(OauthError::new("invalid_request", "out-of-band not supported")));
+        }
         if !settings.accepts_redirect(&redirect_uri) {
             return Err(Problem::Page(OauthError::redirect_mismatch()));
         }

@@ -90,7 +90,9 @@ fn issue(call: &Call) -> Result<Issued, OauthError> {
         | "client_credentials" | "password" | TOKEN_EXCHANGE => {
             let basic = call.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
             let client = Credentials::read(basic, |name| call.form_param(name))?;
-            client.check(now, &settings, app, &audiences(call))?;
+            let refreshes = matches!(grant_type, "refresh_token" | "hybrid_refresh");
+            let required = settings.secret_required && (settings.refresh_secret_required || !refreshes);
+            client.check(now, &settings, app, required, &audiences(call))?;
             match grant_type {
                 "authorization_code" | "hybrid_auth_code" => code(call, now, &settings),
                 "refresh_token" | "hybrid_refresh" => refresh(call, now, &settings),
