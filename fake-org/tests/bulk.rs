@@ -64,6 +64,7 @@ async fn a_job_goes_from_state_to_state() {
     assert_eq!(api.patch(&path, json!({ "state": "Aborted" })).await.json()["state"], "Aborted");
     org.advance(DELAY * 2);
     assert!(api.records("SELECT Id FROM Account WHERE Name = 'Aborted'").await.is_empty());
+    assert_eq!(api.get(&format!("{path}/unprocessedrecords")).await.body, "\"Name\"\n\"Aborted\"\n");
 }
 
 /// Section 7.8: upsert by external id, parents by theirs, `#N/A` for null, delete.
@@ -91,6 +92,14 @@ async fn jobs_change_and_delete() {
     let failed = api.get(&format!("{path}/failedResults")).await.body;
     assert!(failed.lines().nth(1).unwrap().contains("003Fk0000zzzzzz"), "{failed}");
     assert!(api.records("SELECT Id FROM Contact WHERE LastName = 'Bulky'").await.is_empty());
+    let all = "/queryAll?q=SELECT+Id+FROM+Contact+WHERE+LastName+=+'Bulky'";
+    assert_eq!(api.get(all).await.json()["totalSize"], 1, "it is in the recycle bin");
+
+    let contact = &api.records("SELECT Id FROM Contact LIMIT 1").await[0]["Id"];
+    let data = format!("Id\n{}\n", contact.as_str().unwrap());
+    loaded(&org, &api, json!({ "object": "Contact", "operation": "hardDelete" }), &data).await;
+    let all = format!("/queryAll?q=SELECT+Id+FROM+Contact+WHERE+Id+=+'{}'", contact.as_str().unwrap());
+    assert_eq!(api.get(&all).await.json()["totalSize"], 0, "it is nowhere");
 }
 
 /// Section 7.8: line endings and delimiters are what the job said.

@@ -46,6 +46,36 @@ async fn a_custom_object_is_queried_written_and_described_as_any_other() {
     assert_eq!(api.records("SELECT Id FROM Invoice__c").await.len(), 2, "back to what was declared");
 }
 
+/// A time of day has no zone, and is compared as what it is.
+#[tokio::test]
+async fn a_field_can_be_a_time_of_day() {
+    let shift = ObjectSpec::new("Shift__c").field(FieldSpec::new("Begins__c", "time"));
+    let rows = ["06:00:00.000Z", "14:30:00Z"].map(|time| json!({ "Name": time, "Begins__c": time }));
+    let org = FakeOrg::builder().object(shift).records("Shift__c", &rows).start().await.unwrap();
+    let api = Api::of(&org);
+    let late = api
+        .records("SELECT Begins__c FROM Shift__c WHERE Begins__c > 06:00:00.000Z AND Begins__c < 23:59:59z")
+        .await;
+    assert_eq!(late.len(), 1, "{late:?}");
+    assert_eq!(late[0]["Begins__c"], "14:30:00.000Z");
+    for wrong in ["24:00:00Z", "06:00:00", "06:00:00+01:00", "six", ""] {
+        let refused = api.post("/sobjects/Shift__c", json!({ "Begins__c": wrong })).await;
+        assert_eq!(refused.error().0, "JSON_PARSER_ERROR", "{wrong}");
+    }
+    for (wrong, code) in [
+        ("'06:00:00.000Z'", "INVALID_FIELD"),
+        ("2026-01-31", "INVALID_FIELD"),
+        ("24:00:00Z", "MALFORMED_QUERY"),
+    ] {
+        let soql = format!("/query?q=SELECT+Id+FROM+Shift__c+WHERE+Begins__c+=+{wrong}");
+        assert_eq!(api.get(&soql).await.error().0, code, "{wrong}");
+    }
+    let described = api.get("/sobjects/Shift__c/describe").await.json();
+    let field =
+        described["fields"].as_array().unwrap().iter().find(|field| field["name"] == "Begins__c").unwrap();
+    assert_eq!((&field["type"], &field["soapType"]), (&json!("time"), &json!("xsd:time")));
+}
+
 #[tokio::test]
 async fn rules_refuse_what_they_should() {
     let org = FakeOrg::builder()

@@ -71,6 +71,10 @@ pub(crate) fn from_json(field: &Field, value: &Json) -> Result<Sql, Refusal> {
             let text = value.as_str().ok_or_else(|| wrong("datetime"))?;
             parse_datetime(text).map(Sql::Text).ok_or_else(|| wrong("datetime"))
         }
+        Kind::Time => {
+            let text = value.as_str().ok_or_else(|| wrong("time"))?;
+            parse_time(text).map(Sql::Text).ok_or_else(|| wrong("time"))
+        }
         Kind::Id | Kind::Reference(..) => {
             let text = value.as_str().ok_or_else(|| wrong("reference"))?;
             let id = ids::normalize(text).ok_or_else(|| {
@@ -169,6 +173,13 @@ pub(crate) fn parse_datetime(text: &str) -> Option<String> {
     let at = date.with_hms_milli(hour, minute, second, milli).ok()?.assume_utc();
     let millis = i64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok()? - minutes * 60_000;
     parts.next().is_none().then(|| crate::base::clock::datetime(millis))
+}
+
+/// A time of day as it is stored and shown, `09:30:00.000Z`: it has no zone, in spite of the `Z`.
+pub(crate) fn parse_time(text: &str) -> Option<String> {
+    let clock = text.strip_suffix('Z').filter(|clock| !clock.contains(['+', '-']))?;
+    let moment = parse_datetime(&format!("1970-01-01T{clock}Z"))?;
+    Some(format!("{}Z", moment.get(11..23)?))
 }
 
 #[cfg(test)]

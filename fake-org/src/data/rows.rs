@@ -190,6 +190,13 @@ impl Inner {
         Ok(())
     }
 
+    /// Takes a deleted record out of the recycle bin, for good.
+    pub(crate) fn purge(&mut self, object: &Object, id: &str) -> Result<(), DataError> {
+        let sql = format!("DELETE FROM \"{}\" WHERE Id = ?1 AND IsDeleted = 1", object.name);
+        self.sqlite.prepare_cached(&sql)?.execute([checked_id(object, id)?])?;
+        Ok(())
+    }
+
     /// Writes a row as it is.
     pub(super) fn insert(&mut self, object: &Object, columns: Columns) -> Result<(), DataError> {
         let names: Vec<String> = columns.iter().map(|(field, _)| format!("\"{}\"", field.name)).collect();

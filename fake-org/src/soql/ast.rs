@@ -125,6 +125,8 @@ pub(super) enum Literal {
     Date(String),
     /// UTC, in stored form.
     DateTime(String),
+    /// `09:30:00.000Z`.
+    Time(String),
     Relative(DateLiteral),
 }
 

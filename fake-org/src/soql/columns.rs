@@ -125,6 +125,7 @@ fn apex_type(kind: Kind) -> &'static str {
         Kind::Currency => "Decimal",
         Kind::Date => "Date",
         Kind::DateTime => "Datetime",
+        Kind::Time => "Time",
         Kind::Base64 => "Blob",
         _ => "String",
     }

@@ -13,7 +13,7 @@ use super::term::{Term, term};
 use super::{Context, error};
 use crate::base::ids;
 use crate::data::schema::Kind;
-use crate::data::{Refusal, parse_date, parse_datetime};
+use crate::data::{Refusal, parse_date, parse_datetime, parse_time};
 
 pub(super) struct Filter<'a> {
     cx: &'a Context<'a>,
@@ -330,6 +330,9 @@ impl<'a> Filter<'a> {
                 .filter(|_| is_in_range(text))
                 .map(|_| Sql::Text(text.clone()))
                 .ok_or_else(|| self.no_date(literal.offset)),
+            (Kind::Time, Literal::Time(text)) => {
+                parse_time(text).map(Sql::Text).ok_or_else(|| self.no_date(literal.offset))
+            }
             _ => Err(wrong()),
         }
     }
@@ -359,6 +362,7 @@ impl<'a> Filter<'a> {
             Kind::Currency | Kind::Double => ("double", "should not be enclosed in quotes"),
             Kind::Date => ("date", "should not be enclosed in quotes"),
             Kind::DateTime => ("dateTime", "should not be enclosed in quotes"),
+            Kind::Time => ("time", "should not be enclosed in quotes"),
             Kind::Id | Kind::Reference(..) => ("reference", "should be enclosed in quotes"),
             _ => ("string", "should be enclosed in quotes"),
         };

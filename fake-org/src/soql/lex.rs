@@ -21,6 +21,8 @@ pub(super) enum Kind {
     Date(String),
     /// `2026-01-31T00:00:00Z`.
     DateTime(String),
+    /// `09:30:00.000Z`.
+    Time(String),
     /// `(`, `<=` and so on.
     Symbol(&'static str),
 }
@@ -75,7 +77,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Refusal> {
 type Input<'t> = LocatingSlice<&'t str>;
 
 fn kind(input: &mut Input<'_>) -> ModalResult<Kind> {
-    alt((word, quoted, moment, number, symbol)).parse_next(input)
+    alt((word, quoted, moment, time, number, symbol)).parse_next(input)
 }
 
 fn word(input: &mut Input<'_>) -> ModalResult<Kind> {
@@ -121,6 +123,15 @@ fn moment(input: &mut Input<'_>) -> ModalResult<Kind> {
                 Kind::DateTime(text.to_ascii_uppercase())
             }
         })
+        .parse_next(input)
+}
+
+/// A time of day.
+fn time(input: &mut Input<'_>) -> ModalResult<Kind> {
+    let digits = |n: usize| take_while(n..=n, |c: char| c.is_ascii_digit());
+    (digits(2), ':', digits(2), ':', digits(2), opt(('.', digit1)), one_of(['Z', 'z']))
+        .take()
+        .map(|text: &str| Kind::Time(text.to_ascii_uppercase()))
         .parse_next(input)
 }
 

@@ -254,6 +254,7 @@ fn literal(input: &mut Input<'_>) -> ModalResult<At<Literal>> {
             },
             Kind::Date(text) => Literal::Date(text.clone()),
             Kind::DateTime(text) => Literal::DateTime(text.clone()),
+            Kind::Time(text) => Literal::Time(text.clone()),
             Kind::Word(word) if word.eq_ignore_ascii_case("TRUE") => Literal::Boolean(true),
             Kind::Word(word) if word.eq_ignore_ascii_case("FALSE") => Literal::Boolean(false),
             Kind::Word(word) if word.eq_ignore_ascii_case("NULL") => Literal::Null,

@@ -37,7 +37,7 @@ pub struct FieldSpec {
     #[serde(default)]
     pub label: String,
     /// `string` (default), `textarea`, `email`, `phone`, `url`, `picklist`, `multipicklist`, `boolean`, `int`,
-    /// `double`, `currency`, `date`, `datetime`, `base64` or `reference`, as describe names them.
+    /// `double`, `currency`, `date`, `datetime`, `time`, `base64` or `reference`, as describe names them.
     #[serde(default, rename = "type")]
     pub kind: String,
     /// The most characters of a `string` or `textarea`; 255 when left out.
@@ -185,6 +185,7 @@ fn field(spec: &FieldSpec) -> Result<Field, String> {
         "currency" => Kind::Currency,
         "date" => Kind::Date,
         "datetime" => Kind::DateTime,
+        "time" => Kind::Time,
         "base64" => Kind::Base64,
         "reference" => {
             let relationship = match spec.name.strip_suffix("__c") {

@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     Currency,
     Date,
     DateTime,
+    Time,
     /// Bytes, which JSON shows as the path that they are read from.
     Base64,
     /// A lookup: the object it points to and the name of the relationship.
@@ -35,7 +36,7 @@ impl Kind {
             Self::Currency | Self::Double => "REAL",
             Self::Base64 => "BLOB",
             // Salesforce compares text without regard to case, ids with.
-            Self::Id | Self::Reference(..) | Self::Date | Self::DateTime => "TEXT",
+            Self::Id | Self::Reference(..) | Self::Date | Self::DateTime | Self::Time => "TEXT",
             _ => "TEXT COLLATE NOCASE",
         }
     }
@@ -99,6 +100,7 @@ impl Kind {
             Self::Currency => "currency",
             Self::Date => "date",
             Self::DateTime => "datetime",
+            Self::Time => "time",
             Self::Base64 => "base64",
             Self::Reference(..) => "reference",
         }

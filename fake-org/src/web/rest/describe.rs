@@ -146,6 +146,7 @@ fn soap_type(kind: Kind) -> (&'static str, usize) {
         Kind::Double | Kind::Currency => ("xsd:double", 0),
         Kind::Date => ("xsd:date", 0),
         Kind::DateTime => ("xsd:dateTime", 0),
+        Kind::Time => ("xsd:time", 0),
         Kind::Base64 => ("xsd:base64Binary", 0),
     }
 }

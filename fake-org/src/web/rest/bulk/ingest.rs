@@ -133,6 +133,9 @@ pub(in super::super) fn change(ask: &Ask<'_>, _: &mut Inner) -> Result {
     let changed = ask.org.jobs(|jobs| {
         let job = jobs.find(&job.id, true)?;
         job.enter(state, now);
+        if state == State::Aborted {
+            super::load::leave(job);
+        }
         Some(job.clone())
     });
     let changed = changed.ok_or_else(Refusal::not_found)?;

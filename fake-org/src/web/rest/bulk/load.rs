@@ -29,9 +29,16 @@ pub(super) fn load(org: &Org, data: &mut Inner, job: &mut Job) -> Result<()> {
     let (header, rows) = csv::read(&bytes, &job.column_delimiter).map_err(|error| {
         Refusal::bad("InvalidBatch", format!("InvalidBatch : Failed to parse CSV: {error}"))
     })?;
-    let columns: Vec<Column> =
-        header.iter().map(|name| column(data, object, name)).collect::<std::result::Result<_, _>>()?;
+    let columns: std::result::Result<Vec<Column>, _> =
+        header.iter().map(|name| column(data, object, name)).collect();
     ingest.header = header;
+    let columns = match columns {
+        Ok(columns) => columns,
+        Err(unknown) => {
+            ingest.unprocessed = rows;
+            return Err(unknown.into());
+        }
+    };
     let ask = Ask::new(
         org,
         &user,
@@ -56,6 +63,15 @@ pub(super) fn load(org: &Org, data: &mut Inner, job: &mut Job) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What was uploaded for a job that ends before its turn is not processed.
+pub(super) fn leave(job: &mut Job) {
+    let Work::Ingest(ingest) = &mut job.work else { return };
+    let data = ingest.data.take().unwrap_or_default();
+    if let Ok((header, rows)) = csv::read(&data, &job.column_delimiter) {
+        (ingest.header, ingest.unprocessed) = (header, rows);
+    }
 }
 
 /// What a column of the upload fills.
@@ -133,6 +149,9 @@ fn write(
         _ => {
             let id = take(&mut record, "Id").ok_or_else(missing)?;
             data.delete(object, &id, ask.writer())?;
+            if operation == "hardDelete" {
+                data.purge(object, &id)?;
+            }
             Ok((id, false))
         }
     }
