@@ -5,6 +5,9 @@
 //! is a process of its own that reads all records twice, so that there is a cold figure and a warm one; memory is the
 //! growth of the process from before the first record to its peak.
 //!
+//! Ends with a verdict on the medians of this very run, and with exit status 1 when this crate is less than four times as fast
+//! as jsforce, cold or warm, or grows by more than 32 MiB.
+//!
 //! Needs curl, node and npm. `ROUNDS=3` makes it shorter.
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +25,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitCode, Stdio},
     time::{Duration, Instant},
 };
 
@@ -44,11 +47,18 @@ struct Report {
 /// One measured run: seconds cold and warm, of processors, MiB of growth.
 type Figures = [f64; 4];
 
-fn main() {
+/// How many times as long jsforce must take at least.
+const TIMES: f64 = 4.0;
+/// MiB that this crate may grow by.
+const GROWTH: f64 = 32.0;
+
+fn main() -> ExitCode {
     if let Ok(origin) = std::env::var("QUERY_BENCH_ORIGIN") {
-        return client::run(&origin);
+        client::run(&origin);
+        return ExitCode::SUCCESS;
     }
-    let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(7);
+    let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(7).max(1);
+    let mut verdicts = Vec::new();
     let folder = Folder::new();
     install_jsforce(&folder.0);
     for gzip in [false, true] {
@@ -66,8 +76,32 @@ fn main() {
                 }
             }
         }
-        print(gzip, server.bytes(), rounds, figures);
+        let form = if gzip { "gzip" } else { "plain" };
+        println!(
+            "\n{form}: {} MB on the wire, {rounds} rounds; min / median / max",
+            server.bytes() / 1_000_000
+        );
+        let [_, ours, theirs] = print(figures);
+        verdicts.push(verdict(form, ours, theirs));
     }
+    println!();
+    for (_, says) in &verdicts {
+        println!("{says}");
+    }
+    if verdicts.iter().all(|(good, _)| *good) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether the medians are what is promised, and in words.
+fn verdict(form: &str, ours: Figures, theirs: Figures) -> (bool, String) {
+    let [cold, warm, cpu, _] = std::array::from_fn(|column| theirs[column] / ours[column]);
+    let grown = ours[3];
+    let good = cold >= TIMES && warm >= TIMES && grown <= GROWTH;
+    let word = if good { "kept" } else { "BROKEN" };
+    let says = format!(
+        "{form}: {word}: {cold:.1} times as fast as jsforce cold, {warm:.1} warm (promised: {TIMES}), {cpu:.1} in CPU time; \
+         grows by {grown:.1} MiB (promised: {GROWTH} at most)"
+    );
+    (good, says)
 }
 
 fn curl(server: &Server) -> Figures {
@@ -121,9 +155,8 @@ fn mib(kib: u64) -> f64 {
     kib as f64 / 1024.0
 }
 
-fn print(gzip: bool, bytes: usize, rounds: usize, figures: BTreeMap<&str, Vec<Figures>>) {
-    let form = if gzip { "gzip" } else { "plain" };
-    println!("\n{form}: {} MB on the wire, {rounds} rounds; min / median / max", bytes / 1_000_000);
+/// Prints the table, and gives the medians of each of the three.
+fn print(figures: BTreeMap<&str, Vec<Figures>>) -> [Figures; 3] {
     print!("{:<20} {:>23} {:>23} {:>23}", "", "s, cold", "s, warm", "CPU s, both");
     println!(" {:>23}", "memory growth, MiB");
     let mut medians = Vec::new();
@@ -141,11 +174,9 @@ fn print(gzip: bool, bytes: usize, rounds: usize, figures: BTreeMap<&str, Vec<Fi
             format!(" {:>23}", if min.is_nan() { "-" } else { &text })
         });
         println!("{:<20}{}", &name[2..], cells.collect::<String>());
-        medians.push((columns[0].1, columns[1].1, columns[2].1));
+        medians.push(std::array::from_fn(|column| columns[column].1));
     }
-    let (ours, theirs) = (medians[1], medians[2]);
-    let times = [theirs.0 / ours.0, theirs.1 / ours.1, theirs.2 / ours.2].map(|times| format!("{times:.1}"));
-    println!("jsforce takes {} times as long cold, {} warm, {} in CPU time", times[0], times[1], times[2]);
+    medians.try_into().expect("three were measured")
 }
 
 /// The version that the fake org is tested with, too.
