@@ -220,6 +220,8 @@ async fn the_list_of_objects_is_kept_for_five_minutes_and_then_sent_again_only_w
 async fn words_are_searched_as_they_are_typed() {
     let world = World::start().await;
     let sf = world.connection().await;
+    let new = (0..3).map(|n| json!({ "Name": format!("Aurora {n}") }));
+    assert!(sf.sobject("Account").create_many(new).await.unwrap().iter().all(Result::is_ok));
     let hits = sf
         .search("Aurora")
         .returning("Account", &["Id", "Name"])
@@ -231,6 +233,14 @@ async fn words_are_searched_as_they_are_typed() {
     for hit in &hits {
         assert!(hit.object == "Account" && hit.id.is_some(), "{hit:?}");
         assert!(hit.fields["Name"].as_str().unwrap().contains("Aurora"));
+    }
+    assert!(hits.len() > 2, "{} hits", hits.len());
+    for (limit, found) in [(2, 2), (2_000, hits.len()), (u16::MAX, hits.len())] {
+        world.org.clear_requests();
+        let search = sf.search("Aurora").returning("Account", &["Id"]).within(SearchIn::Name).limit(limit);
+        assert_eq!(search.fetch().await.unwrap().len(), found, "{limit}");
+        let sent: Value = serde_json::from_str(&world.org.requests()[0].body).unwrap();
+        assert_eq!(sent["overallLimit"], limit.min(2_000));
     }
     for typed in ["} RETURNING User(Id)", "a' OR 'b", "((((qxz", "\\qxz", "\"qxz", "AND OR NOT"] {
         let found = sf.search(typed).returning("Account", &["Id"]).fetch().await;
@@ -323,6 +333,13 @@ async fn options_are_sent_as_headers() {
         assert_eq!(request.header("sforce-duplicate-rule-header"), Some("allowSave=true"));
         assert_eq!(request.header("sforce-auto-assign"), Some("FALSE"));
         assert_eq!(request.header("sforce-mru"), Some("updateMru=true"));
+    }
+    let rule = "01QD0000000EqAn".parse().unwrap();
+    for (rule, sent) in [(AssignmentRule::Active, "TRUE"), (AssignmentRule::Id(rule), "01QD0000000EqAnMAK")] {
+        world.org.clear_requests();
+        let leads = sf.sobject("Lead").assignment_rule(rule);
+        leads.create(&json!({ "LastName": "Moss", "Company": "Acme" })).await.unwrap();
+        assert_eq!(world.org.requests()[0].header("sforce-auto-assign"), Some(sent));
     }
 }
 

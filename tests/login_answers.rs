@@ -9,7 +9,7 @@ use actix_salesforce::store::Subject;
 use futures_util::future::join_all;
 use salesforce_fake_org::{FakeOrg, Fault, Route};
 use serde_json::json;
-use support::{ADA, Client, World, client::query, raw};
+use support::{ADA, Client, World, client::query, hostile, raw};
 
 /// each refusal of Salesforce is explained, with its status and a way on, never a redirect by itself.
 #[actix_web::test]
@@ -83,42 +83,17 @@ async fn a_refusal_at_the_token_endpoint_is_explained_too() {
 async fn a_hostile_token_answer_logs_nobody_in() {
     let world = World::start().await;
     let stranger = FakeOrg::start().await.unwrap();
-    let merge = |value| Fault::MergeJson(value);
-    let mut faults = vec![
-        merge(json!({ "access_token": "" })),
-        merge(json!({ "access_token": null })),
-        merge(json!({ "token_type": "mac" })),
-        merge(json!({ "instance_url": null })),
-        merge(json!({ "instance_url": 7 })),
-        merge(json!({ "instance_url": stranger.instance_url() })),
-        merge(json!({ "id": null })),
-        merge(json!({ "id": format!("{}/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU", stranger.login_url()) })),
-        merge(json!({ "signature": "AAAA" })),
-        merge(json!({ "issued_at": "1" })),
-        merge(json!({ "id_token": null })),
-        merge(json!({ "id_token": "a.b.c" })),
-    ];
-    for instance in [
-        "http://evil.example",
-        "https://evil.example",
-        "https://x.my.salesforce.com.evil.example",
-        "https://evilsalesforce.com",
-        "https://x.my.salesforce.com@evil.example",
-        "https://x.my.salesforce.com:8443",
-        "https://127.0.0.1",
-        "https://[::1]",
-        "https://169.254.169.254",
-        "https://x.my.salesforce.com/path?",
-        "https://x.my.salesforce.com#",
-        "",
-    ] {
-        faults.push(merge(json!({ "instance_url": instance })));
-    }
-    for fault in faults {
-        let name = format!("{fault:?}");
+    let mut answers = hostile::token_answers(&stranger.instance_url());
+    answers.extend([
+        json!({ "id": format!("{}/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU", stranger.login_url()) }),
+        json!({ "id_token": null }),
+        json!({ "id_token": "a.b.c" }),
+    ]);
+    for answer in answers {
+        let name: String = answer.to_string().chars().take(100).collect();
         let browser = Client::new();
         let callback = world.callback_of(&browser).await;
-        world.org.faults().token_endpoint(fault.once());
+        world.org.faults().token_endpoint(Fault::MergeJson(answer).once());
         let page = browser.open(callback.as_str()).await;
         assert!((500..=503).contains(&page.status), "{name}: {page:?}");
         assert!(!page.body.contains("evil") && !page.body.contains("00D"), "{name}");

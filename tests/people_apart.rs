@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use salesforce_fake_org::{FakeOrg, Fault};
+use serde_json::json;
 use support::{Client, World};
+
+const DESCRIBE: &str = "/services/data/v66.0/sobjects/Account/describe";
 
 #[actix_web::test]
 async fn people_stay_apart_through_expiry() {
@@ -34,6 +37,36 @@ async fn people_stay_apart_through_expiry() {
     assert_eq!(world.org.refresh_reuse_count(), 0);
 }
 
+/// A description is what one user may see of an object: nobody is given another's, and each is asked for once.
+#[actix_web::test]
+async fn descriptions_are_each_persons_own() {
+    let world = World::start().await;
+    let mut people = Vec::new();
+    for user in world.org.users() {
+        world.org.sign_in(&user);
+        let sf = world.connection().await;
+        world.org.faults().path(DESCRIBE, Fault::MergeJson(json!({ "label": user.username() })).once());
+        assert_eq!(sf.sobject("Account").describe().await.unwrap().summary.label, user.username());
+        // In another browser.
+        people.extend([
+            (user.username().to_owned(), sf),
+            (user.username().to_owned(), world.connection().await),
+        ]);
+    }
+    assert!(people.len() >= 6);
+    world.org.clear_requests();
+    for _ in 0..8 {
+        world.org.expire_access_tokens();
+        join_all(people.iter().map(async |(name, sf)| {
+            let account = sf.sobject("Account");
+            let (described, identity) = tokio::join!(account.describe(), sf.identity());
+            assert_eq!((&described.unwrap().summary.label, &identity.unwrap().username), (name, name));
+        }))
+        .await;
+    }
+    assert!(!world.org.requests().iter().any(|request| request.path == DESCRIBE));
+}
+
 /// The same user id in two organizations (a sandbox copy keeps record ids) is two people.
 #[actix_web::test]
 async fn the_same_user_of_two_organizations_is_two_people() {
@@ -51,6 +84,14 @@ async fn the_same_user_of_two_organizations_is_two_people() {
     assert_eq!(one["user_id"], two["user_id"]);
     assert_ne!(one["organization_id"], two["organization_id"]);
     assert_ne!(one["instance_url"], two["instance_url"]);
+    assert_eq!(one["user_id"], two["user_id"]);
+    for (person, org, label) in [(&one, &world.org, "Original"), (&two, &sandbox, "Copy")] {
+        org.faults().path(DESCRIBE, Fault::MergeJson(json!({ "label": label })).once());
+        let id = |name: &str| person[name].as_str().unwrap();
+        let (organization, user) = (id("organization_id").parse().unwrap(), id("user_id").parse().unwrap());
+        let sf = world.salesforce.connection_for(organization, user).await.unwrap();
+        assert_eq!(sf.sobject("Account").describe().await.unwrap().summary.label, label);
+    }
     let grants = world.salesforce.grants(actix_salesforce::store::Subject::All).await.unwrap();
     assert_eq!(grants.len(), 2);
 }

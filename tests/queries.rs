@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
-use actix_salesforce::{Error, InvalidRequest, Page, soql::BindError};
+use actix_salesforce::{
+    Cursor, Error, InvalidRequest, Page,
+    soql::{BindError, DateLiteral, SoqlDate, SoqlDateTime, SoqlTime},
+};
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use salesforce_fake_org::{FakeOrg, Fault};
-use serde::Deserialize;
+use salesforce_fake_org::{FakeOrg, Fault, FieldSpec, ObjectSpec};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use support::{ADA, World};
 
@@ -198,6 +201,64 @@ async fn children_are_followed_beyond_their_first_page() {
     assert!(sf.rows(short).try_collect::<Vec<_>>().await.is_err());
 }
 
+/// A page at a time, its place kept as text in between, as a web page would keep it.
+#[actix_web::test]
+async fn pages_are_turned_by_their_cursors() {
+    let world = world(450, 200).await;
+    let sf = world.connection().await;
+    let all: Vec<Account> = sf.query("SELECT Name FROM Account ORDER BY Name").fetch_all().await.unwrap();
+    let mut page: Page<Account> = sf.query("SELECT Name FROM Account ORDER BY Name").page().await.unwrap();
+    let (mut sizes, mut turned) = (vec![page.records.len()], page.records);
+    while let Some(next) = page.next {
+        let cursor: Cursor = next.to_string().parse().unwrap();
+        page = sf.page(&cursor).await.unwrap();
+        assert_eq!(page.total_size, Some(450));
+        sizes.push(page.records.len());
+        turned.append(&mut page.records);
+    }
+    assert_eq!((sizes, turned), (vec![200, 200, 50], all));
+
+    let page: Page<Account> = sf.query("SELECT Name FROM Account").page().await.unwrap();
+    let next = page.next.unwrap();
+    world.org.expire_access_tokens();
+    assert_eq!(
+        sf.page::<Account>(&next).await.unwrap().records.len(),
+        200,
+        "the same cursor after a refresh"
+    );
+    world.org.close_cursors();
+    let gone = sf.page::<Account>(&next).await.unwrap_err();
+    assert_eq!((gone.status(), gone.entries()[0].code.as_str()), (Some(400), "INVALID_QUERY_LOCATOR"));
+}
+
+/// Plans, the cheapest first, and no row is read.
+#[actix_web::test]
+async fn a_query_is_explained() {
+    let world = world(450, 200).await;
+    let sf = world.connection().await;
+    let query = |soql: &str| sf.query::<()>(soql).bind("name", "it's");
+    world.org.clear_requests();
+    let plans = query("SELECT Id FROM Account WHERE Name = :name").explain().await.unwrap();
+    let plans = plans["plans"].as_array().unwrap();
+    let costs: Vec<_> = plans.iter().map(|plan| plan["relativeCost"].as_f64().unwrap()).collect();
+    assert!(costs.len() == 2 && costs.is_sorted(), "{costs:?}");
+    assert_eq!((&plans[0]["leadingOperationType"], &plans[0]["cardinality"]), (&json!("Index"), &json!(0)));
+    assert_eq!(
+        (&plans[1]["leadingOperationType"], &plans[1]["sobjectCardinality"]),
+        (&json!("TableScan"), &json!(450))
+    );
+    let asked = world.org.requests();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].path, "/services/data/v66.0/query");
+    assert_eq!(asked[0].param("explain").as_deref(), Some(r"SELECT Id FROM Account WHERE Name = 'it\'s'"));
+    assert_eq!(asked[0].param("q"), None);
+
+    let refused = query("SELECT Nonsense FROM Account WHERE Name = :name").explain().await.unwrap_err();
+    assert_eq!((refused.status(), refused.entries()[0].code.as_str()), (Some(400), "INVALID_FIELD"));
+    world.org.faults().query(Fault::LoseAnswer.once());
+    assert!(query("SELECT Id FROM Account WHERE Name = :name").explain().await.is_ok(), "it is a read");
+}
+
 #[actix_web::test]
 async fn rows_are_counted() {
     let world = World::start().await;
@@ -252,7 +313,83 @@ async fn tooling_queries_go_to_the_tooling_api() {
     let classes: Vec<Account> = sf.tooling_query("SELECT Name FROM ApexClass").fetch_all().await.unwrap();
     assert_eq!(classes, [Account { name: "Ship".into() }]);
     world.org.faults().clear();
+    // Users are objects of both APIs. Several pages, with a bound value.
+    world.org.set_page_size(1);
+    world.org.clear_requests();
+    let query = || {
+        sf.tooling_query::<Account>("SELECT Name FROM User WHERE Name != :name ORDER BY Name")
+            .bind("name", "it's")
+    };
+    let users = query().fetch_all().await.unwrap();
+    assert!(users.len() > 1 && users.is_sorted(), "{users:?}");
+    assert_eq!(query().count().await.unwrap(), users.len() as u64);
+    let asked = world.org.requests();
+    assert_eq!(asked[0].path, "/services/data/v66.0/tooling/query");
+    assert_eq!(
+        asked[0].param("q").as_deref(),
+        Some(r"SELECT Name FROM User WHERE Name != 'it\'s' ORDER BY Name")
+    );
     let error = sf.tooling_query::<Account>("SELECT Name FROM Nonsense").fetch_all().await.unwrap_err();
     assert_eq!(error.entries()[0].code, "INVALID_TYPE");
     assert!(world.org.requests().pop().unwrap().path.ends_with("/tooling/query"));
+}
+
+/// Days, moments, times of day and ranges: written, found by their bound values, and read back.
+#[actix_web::test]
+async fn dates_and_times_are_written_bound_and_read() {
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+    struct Shift {
+        #[serde(rename = "Day__c")]
+        day: SoqlDate,
+        #[serde(rename = "Booked__c")]
+        booked: SoqlDateTime,
+        #[serde(rename = "Begins__c")]
+        begins: SoqlTime,
+    }
+    let fields = [("Day__c", "date"), ("Booked__c", "datetime"), ("Begins__c", "time")];
+    let object = fields
+        .iter()
+        .fold(ObjectSpec::new("Shift__c"), |object, (name, kind)| object.field(FieldSpec::new(name, kind)));
+    let org = FakeOrg::builder().object(object).start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let world = World::around(org, |builder| builder).await;
+    let sf = world.connection().await;
+    let now = SoqlDateTime::try_from(world.org.now()).unwrap();
+    let early = Shift {
+        day: SoqlDate::new(2024, 2, 29).unwrap(),
+        booked: "2023-12-31T23:59:59.999Z".parse().unwrap(),
+        begins: SoqlTime::new(6, 0, 0, 0).unwrap(),
+    };
+    let late = Shift {
+        day: now.to_string()[..10].parse().unwrap(),
+        booked: now,
+        begins: SoqlTime::new(23, 59, 59, 999).unwrap(),
+    };
+    for shift in [early, late] {
+        sf.sobject("Shift__c").create(&shift).await.unwrap();
+    }
+    let select = |condition: &str| {
+        sf.query::<Shift>(format!(
+            "SELECT Day__c, Booked__c, Begins__c FROM Shift__c WHERE {condition} ORDER BY Day__c"
+        ))
+    };
+    for (found, query) in [
+        (vec![early], select("Day__c = :v").bind("v", early.day)),
+        (vec![late], select("Day__c > :v").bind("v", early.day)),
+        (vec![early, late], select("Day__c IN :v").bind("v", [early.day, late.day])),
+        (vec![early], select("Booked__c = :v").bind("v", early.booked)),
+        (vec![late], select("Booked__c > :v").bind("v", early.booked)),
+        (vec![early], select("Begins__c = :v").bind("v", early.begins)),
+        (vec![late], select("Begins__c > :v").bind("v", early.begins)),
+        (vec![late], select("Day__c >= :v").bind("v", DateLiteral::LastNDays(2))),
+        (vec![early], select("Booked__c < :v").bind("v", DateLiteral::NDaysAgo(2))),
+        (vec![], select("Day__c > :v").bind("v", DateLiteral::Tomorrow)),
+    ] {
+        let asked = format!("{query:?}");
+        let rows = query
+            .fetch_all()
+            .await
+            .unwrap_or_else(|error| panic!("{asked}: {error:?} {:?}", error.entries()));
+        assert_eq!(rows, found, "{asked}");
+    }
 }

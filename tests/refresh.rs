@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use salesforce_fake_org::{FakeOrg, Fault};
-use support::{Client, Page, World, raw};
+use serde_json::json;
+use support::{Client, Page, World, hostile, raw};
 
 /// So many requests at once, over as many connections.
 async fn crowd(world: &World, browser: &Client, n: usize) -> Vec<Page> {
@@ -285,30 +286,36 @@ async fn a_token_endpoint_that_hangs_releases_everyone() {
 /// F-11: garbage in a 200 overwrites nothing. (The old token was spent by then: the next try ends the login cleanly.)
 #[actix_web::test]
 async fn a_hostile_refresh_answer_overwrites_nothing() {
-    for merged in [
-        serde_json::json!({ "instance_url": "https://evil.example" }),
-        serde_json::json!({ "access_token": null }),
-        serde_json::json!({ "token_type": "mac" }),
-        serde_json::json!({ "signature": "AAAA" }),
-    ] {
-        let world = World::start().await;
-        let browser = world.logged_in().await;
-        world.org.expire_access_tokens();
-        // Instead of the genuine answer, so that the token is not spent: only the answer is at fault.
-        let genuine = serde_json::json!({
-            "access_token": "00Dx0000000BV7z!x", "token_type": "Bearer", "instance_url": world.org.instance_url(),
-            "id": "https://login.salesforce.com/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU",
-        });
-        let mut answer = genuine.clone();
-        for (name, value) in merged.as_object().unwrap() {
-            answer[name] = value.clone();
-        }
-        let fault = world.org.faults().refresh(Fault::Json(answer));
-        assert_eq!(browser.fetch(&world.url("/names")).await.status, 503, "{merged}");
-        fault.remove();
-        tokio::time::sleep(Duration::from_millis(2600)).await;
-        assert_eq!(browser.fetch(&world.url("/names")).await.status, 200, "{merged}");
+    let world = World::start().await;
+    let stranger = FakeOrg::start().await.unwrap();
+    let mut cases = hostile::token_answers(&stranger.instance_url());
+    // Nothing put over the genuine answer: it is the values that are refused, not the test's answers.
+    cases.push(json!({}));
+    let mut people = Vec::new();
+    for (n, hostile) in cases.into_iter().enumerate() {
+        let user = world.org.user(&format!("person{n}@example.com"));
+        world.org.sign_in(&user);
+        people.push((user, world.logged_in().await, hostile));
     }
+    world.org.expire_access_tokens();
+    for (user, browser, hostile) in &people {
+        let name: String = hostile.to_string().chars().take(100).collect();
+        // Instead of the genuine answer, so that the token is not spent: only the answer is at fault.
+        let mut answer = serde_json::to_value(world.org.issue_tokens(user, "api refresh_token")).unwrap();
+        for (member, value) in hostile.as_object().unwrap() {
+            answer[member] = value.clone();
+        }
+        answer.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        let fault = world.org.faults().refresh(Fault::Json(answer));
+        let status = browser.fetch(&world.url("/names")).await.status;
+        assert_eq!(status, if *hostile == json!({}) { 200 } else { 503 }, "{name}");
+        fault.remove();
+    }
+    tokio::time::sleep(Duration::from_millis(2600)).await;
+    for (_, browser, hostile) in &people {
+        assert_eq!(browser.fetch(&world.url("/names")).await.status, 200, "{hostile}");
+    }
+    assert!(stranger.requests().is_empty(), "nobody else was asked: {:?}", stranger.requests());
 }
 
 /// a refresh answer about someone else is not taken over, and ends the login, as such an ID token does.

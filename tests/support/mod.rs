@@ -9,6 +9,7 @@ pub mod browser;
 pub mod client;
 pub mod example;
 pub mod failing;
+pub mod hostile;
 pub mod logs;
 pub mod pages;
 pub mod proxy;

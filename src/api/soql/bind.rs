@@ -331,7 +331,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{api::tests::text::any_text, soql::Like};
+    use crate::{
+        api::tests::text::any_text,
+        soql::{DateLiteral, Like, SoqlDate, SoqlDateTime, SoqlTime},
+    };
 
     fn render<T: ToSoql + ?Sized>(soql: &str, value: &T) -> Result<String, BindError> {
         let mut binds = Binds::default();
@@ -486,6 +489,7 @@ mod tests {
     #[test]
     fn each_type_has_its_literal() {
         let id: SalesforceId = "001D000000IqhSL".parse().unwrap();
+        let moment: SoqlDateTime = "2015-08-20T13:50:05+02:00".parse().unwrap();
         for (literal, expected) in [
             (render(":v", &-5), "-5"),
             (render(":v", &u64::MAX), "18446744073709551615"),
@@ -498,6 +502,12 @@ mod tests {
             (render(":v", &Like::starts_with("50%_")), r"'50\%\_%'"),
             (render(":v", &Like::raw("a%'")), r"'a%\''"),
             (render(":v", &"Owner.Name".parse::<FieldName>().unwrap()), "Owner.Name"),
+            (render(":v", &SoqlDate::new(2024, 2, 29).unwrap()), "2024-02-29"),
+            (render(":v", &moment), "2015-08-20T11:50:05.000Z"),
+            (render(":v", &SoqlTime::new(9, 30, 0, 5).unwrap()), "09:30:00.005Z"),
+            (render(":v", &DateLiteral::LastNDays(30)), "LAST_N_DAYS:30"),
+            (render(":v", &[DateLiteral::Today, DateLiteral::Tomorrow]), "(TODAY,TOMORROW)"),
+            (render(":v", &Some(moment)), "2015-08-20T11:50:05.000Z"),
         ] {
             assert_eq!(literal.as_deref(), Ok(expected));
         }

@@ -365,12 +365,41 @@ mod tests {
         }
     }
 
+    /// From a text with escapes too, which serde cannot lend, and from nothing but a date.
+    #[test]
+    fn what_is_no_date_in_json_is_an_error() {
+        let day = SoqlDate::new(2026, 1, 31).unwrap();
+        assert_eq!(serde_json::from_str::<SoqlDate>(r#""2026\u002d01-31""#).unwrap(), day);
+        assert_eq!(serde_json::from_str::<Option<SoqlDate>>("null").unwrap(), None);
+        for json in [r#""2026-02-30""#, r#""""#, "20260131", "null", "[]", r#""2026-01-31T00:00:00Z""#] {
+            assert!(serde_json::from_str::<SoqlDate>(json).is_err(), "{json}");
+        }
+        for json in [r#""2026-01-31""#, r#""""#, "1769817600", "null", "{}"] {
+            assert!(serde_json::from_str::<SoqlDateTime>(json).is_err(), "{json}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_moment_reads_back_equal(millis in -8_520_336_000_000_i64..64_092_211_199_999) {
             let moment = SoqlDateTime::from_millis(millis).unwrap();
             prop_assert_eq!(moment.to_string().parse(), Ok(moment));
             prop_assert_eq!(SoqlDateTime::try_from(SystemTime::from(moment)), Ok(moment));
+        }
+
+        /// In both directions, and from the form that Salesforce writes.
+        #[test]
+        fn days_and_moments_go_through_json(millis in -8_520_336_000_000_i64..64_092_211_199_999) {
+            let moment = SoqlDateTime::from_millis(millis).unwrap();
+            let json = serde_json::to_string(&moment).unwrap();
+            prop_assert_eq!(&json, &format!("\"{moment}\""));
+            prop_assert_eq!(serde_json::from_str::<SoqlDateTime>(&json).unwrap(), moment);
+            let of_salesforce = json.replace('Z', "+0000");
+            prop_assert_eq!(serde_json::from_str::<SoqlDateTime>(&of_salesforce).unwrap(), moment);
+
+            let json = serde_json::to_string(&moment.date).unwrap();
+            prop_assert_eq!(&json, &format!("\"{}\"", moment.date));
+            prop_assert_eq!(serde_json::from_str::<SoqlDate>(&json).unwrap(), moment.date);
         }
 
         #[test]

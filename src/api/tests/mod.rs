@@ -1,5 +1,6 @@
 //! The API layer over real sockets: a scripted organization, and the real refresh engine.
 
+mod describe;
 mod hostile;
 #[cfg(feature = "bulk")]
 mod hostile_bulk;
@@ -202,6 +203,17 @@ async fn connect_with<const N: usize>(
     others: [&Server; N],
     version: ApiVersion,
 ) -> (Connection, Background) {
+    let (connections, background) = connect_each(server, others, &[(ORG, USER)], &[version]).await;
+    (connections.into_iter().next().unwrap(), background)
+}
+
+/// Connections of one app: of each of these users in each of these versions.
+async fn connect_each<const N: usize>(
+    server: &Server,
+    others: [&Server; N],
+    users: &[(&str, &str)],
+    versions: &[ApiVersion],
+) -> (Vec<Connection>, Background) {
     let origins = others.iter().map(|other| other.origin.clone()).chain([server.origin.clone()]);
     let http = HttpClient::new(Arc::new(Outbound::new(origins))).unwrap();
     let background = Background::start().unwrap();
@@ -216,23 +228,31 @@ async fn connect_with<const N: usize>(
         events: crate::events::Events::default(),
         lifetimes: Lifetimes { idle: Duration::from_secs(60), absolute: Duration::from_secs(60) },
     });
-    let tokens = TokenSet {
-        access_token: Secret::new("old-canary-token"),
-        refresh_token: Some(Secret::new("refresh-canary-token")),
-        instance_url: server.origin.clone(),
-        identity: IdentityUrl::parse(&format!("{}id/{ORG}/{USER}", server.origin)).unwrap(),
-        scopes: "api refresh_token".parse().unwrap(),
-        issued_at: None,
-        id_token: None,
-        community_url: None,
-    };
     let manners = ApiManners {
         concurrent_calls: 8,
         queue: Duration::from_secs(5),
         optional_until_percent: 80,
         call_options: Default::default(),
     };
+    let shared = Arc::new(ApiShared::new(manners));
     let host = server.origin.as_str().parse().unwrap();
-    let grant = engine.save(tokens, Profile::default(), &host).await.unwrap();
-    (Connection::new(grant, http, version, Arc::new(ApiShared::new(manners))), background)
+    let mut connections = Vec::new();
+    for (org, user) in users {
+        let tokens = TokenSet {
+            access_token: Secret::new("old-canary-token"),
+            refresh_token: Some(Secret::new("refresh-canary-token")),
+            instance_url: server.origin.clone(),
+            identity: IdentityUrl::parse(&format!("{}id/{org}/{user}", server.origin)).unwrap(),
+            scopes: "api refresh_token".parse().unwrap(),
+            issued_at: None,
+            id_token: None,
+            community_url: None,
+        };
+        let grant = engine.save(tokens, Profile::default(), &host).await.unwrap();
+        let connect = |version: &ApiVersion| {
+            Connection::new(grant.clone(), http.clone(), *version, Arc::clone(&shared))
+        };
+        connections.extend(versions.iter().map(connect));
+    }
+    (connections, background)
 }
