@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use actix_salesforce::{
-    Error, HttpError, InvalidRequest,
+    Error, HttpError, InvalidRequest, Retry,
     bulk::{BulkRecords, ColumnDelimiter, JobState},
 };
 use bytes::Bytes;
@@ -358,4 +358,21 @@ async fn an_older_version_reads_one_page_after_the_other() {
     let rows = sf.query::<Account>("SELECT Name, Phone FROM Account").fetch_bulk();
     assert_eq!(all(rows).await.unwrap().len(), 60_000);
     assert_eq!(world.org.requests().iter().filter(|request| request.path.ends_with("/results")).count(), 2);
+}
+
+/// A job takes minutes or hours; one answer that is lost on the way does not end the wait.
+#[actix_web::test]
+async fn a_wait_outlives_an_outage() {
+    let org = FakeOrg::builder().bulk_delay(Duration::from_secs(2)).start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let world = World::around(org, |builder| builder).await;
+    let sf = world.connection().await.with_retry(Retry::none());
+    let mut jobs =
+        sf.bulk("Account").without_waiting().insert(stream::iter([account("Later")])).await.unwrap();
+    let job = format!("/services/data/v{}/jobs/ingest/{}", sf.api_version(), jobs[0].info().id);
+    let lost = world.org.faults().path(&job, Fault::ResetBeforeAnswer.once());
+    let busy = world.org.faults().path(&job, Fault::RetryAfter { status: 503, seconds: 1 }.once());
+    let ended = jobs[0].wait(Duration::from_secs(20)).await.expect("it goes on");
+    assert_eq!(ended.records_processed, 1);
+    assert_eq!((lost.hits(), busy.hits()), (1, 1));
 }

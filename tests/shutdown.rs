@@ -143,3 +143,27 @@ async fn workers_that_do_not_stop_lose_nothing() {
     ])
     .await;
 }
+
+/// A token endpoint that never answers does not hold a deploy up for longer than a refresh may take.
+#[actix_web::test]
+async fn the_end_is_waited_for_within_bounds() {
+    let folder = Folder::new("bounded");
+    let store = format!("sqlite:{}", folder.path().join("logins.db").display());
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let mut app = program(&org, "ordinary", &store, free_port()).await;
+    let browser = Client::new();
+    assert_eq!(browser.visit(&app.url("/accounts")).await.status, 200);
+    org.expire_access_tokens();
+    org.faults().refresh(Fault::Delay(Duration::from_secs(120)));
+    let open = raw::begin(&app.url(""), "/accounts", &browser.cookie_line());
+    while org.token_calls("refresh_token") == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let started = Instant::now();
+    let status = app.end("INT").await;
+    drop(open);
+    assert!(status.success(), "{status}");
+    assert!(started.elapsed() < Duration::from_secs(24), "{:?}", started.elapsed());
+    assert!(started.elapsed() > Duration::from_secs(2), "it was waited for: {:?}", started.elapsed());
+}

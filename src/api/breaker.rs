@@ -58,11 +58,11 @@ impl Breaker {
         }
     }
 
-    /// A call was refused because of the limit.
-    pub(super) fn reached(&mut self, limit: Limit, now: Instant) {
+    /// A call was refused because of the limit. Gives how long nobody asks.
+    pub(super) fn reached(&mut self, limit: Limit, now: Instant) -> Duration {
         let trips = match self.0 {
             // Calls that were under way when the first one was refused: one trip.
-            Phase::Open { until, .. } if now < until => return,
+            Phase::Open { until, .. } if now < until => return until - now,
             Phase::Closed => 0,
             Phase::Open { trips, .. } | Phase::Trying { trips, .. } => trips + 1,
         };
@@ -72,6 +72,7 @@ impl Breaker {
         };
         let pause = first.saturating_mul(1 << trips.min(16)).min(LONGEST);
         self.0 = Phase::Open { until: now.checked_add(pause).unwrap_or(now), trips };
+        pause
     }
 
     /// A call was answered otherwise.
@@ -118,8 +119,8 @@ mod tests {
             let mut breaker = Breaker::default();
             for (event, seconds) in events {
                 match event {
-                    0 => breaker.reached(Limit::Daily, now),
-                    1 => breaker.reached(Limit::Burst, now),
+                    0 => drop(breaker.reached(Limit::Daily, now)),
+                    1 => drop(breaker.reached(Limit::Burst, now)),
                     2 => breaker.passed(),
                     _ => if let Err(wait) = breaker.admit(now) {
                         prop_assert!(wait > Duration::ZERO && wait <= LONGEST);

@@ -74,10 +74,12 @@ impl Org {
         })
     }
 
-    /// What came of a call.
-    pub(super) fn note(&self, refused: Option<&Error>) {
+    /// What came of a call. A refusal at the limit learns for how long no further call is sent.
+    pub(super) fn note(&self, refused: Option<&mut Error>) {
         let reached = match refused {
-            Some(Error::LimitExceeded { status, entries, .. }) => Some((*status, entries)),
+            Some(Error::LimitExceeded { status, entries, retry_after }) => {
+                Some((*status, entries, retry_after))
+            }
             _ => None,
         };
         if reached.is_none() && !self.is_paused.load(Ordering::Relaxed) {
@@ -85,10 +87,11 @@ impl Org {
         }
         let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
         match reached {
-            Some((status, entries)) => {
+            Some((status, entries, retry_after)) => {
                 let is_daily = entries.iter().any(|entry| entry.message.contains("TotalRequests"));
                 let limit = if is_daily { Limit::Daily } else { Limit::Burst };
-                paused.breaker.reached(limit, Instant::now());
+                let pause = paused.breaker.reached(limit, Instant::now());
+                *retry_after = (*retry_after).max(Some(pause));
                 paused.said = (status, entries.clone());
             }
             None => paused.breaker.passed(),

@@ -127,8 +127,9 @@ impl Connection {
                     return Ok(answer);
                 }
                 Ok(answer) => {
-                    let refusal = refusal::read(answer.status.as_u16(), &answer.body, answer.retry_after());
-                    self.org().note(Some(&refusal.error));
+                    let mut refusal =
+                        refusal::read(answer.status.as_u16(), &answer.body, answer.retry_after());
+                    self.org().note(Some(&mut refusal.error));
                     match refusal.kind {
                         Kind::TokenExpired if !refreshed => {
                             refreshed = true;

@@ -104,13 +104,13 @@ impl Example {
     /// Asks it to end with this signal, and waits until it has.
     pub async fn end(&mut self, signal: &str) -> ExitStatus {
         self.signal(signal);
-        for _ in 0..300 {
+        for _ in 0..600 {
             if let Some(status) = self.process.try_wait().expect("a process") {
                 return status;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("it did not end within 15 s of SIG{signal}");
+        panic!("it did not end within 30 s of SIG{signal}");
     }
 
     /// Sends it a signal: `STOP` and `CONT` freeze and thaw it.

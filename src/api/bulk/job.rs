@@ -64,7 +64,15 @@ impl Job {
             }
             tokio::time::sleep(wait).await;
             asked += 1;
-            self.refresh().await?;
+            match self.refresh().await {
+                // The job goes on meanwhile: what was waited for so long is not given up for one answer.
+                Err(error) if error.is_transient() => {
+                    tracing::debug!(job = %self.info.id, %error, "a job could not be asked for; trying on");
+                    let pause = Instant::now() + error.retry_after().unwrap_or_default();
+                    tokio::time::sleep_until(pause.min(until)).await;
+                }
+                refreshed => drop(refreshed?),
+            }
         }
         self.completed()
     }
