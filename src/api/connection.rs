@@ -94,7 +94,8 @@ impl Connection {
         Self { shared: Arc::new(Shared { grant, http, version, org, of_app }), options }
     }
 
-    /// The same connection, whose calls may take this long each; 60 seconds unless said otherwise. Salesforce itself
+    /// The same connection, with this deadline for each try of a call; retries and the wait for a turn come on top. 60 seconds
+    /// by default. Salesforce itself
     /// works on a query for at most 10 minutes.
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
@@ -127,7 +128,7 @@ impl Connection {
         Self { options: Options { optional: true, ..self.options.clone() }, ..self.clone() }
     }
 
-    /// The same connection, which says this of itself with each call.
+    /// The same connection, sending these call options with every call.
     #[must_use]
     pub fn with_call_options(&self, call_options: &CallOptions) -> Self {
         let call_options = call_options.header();

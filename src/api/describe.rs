@@ -118,7 +118,7 @@ pub struct PicklistValue {
     /// Whether it may still be chosen.
     #[serde(default)]
     pub active: bool,
-    /// Whether it is chosen unless said otherwise.
+    /// Whether it is chosen by default.
     #[serde(default)]
     pub default_value: bool,
 }

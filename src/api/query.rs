@@ -125,7 +125,7 @@ impl<T> Query<T> {
         self
     }
 
-    /// The largest page that is read, in bytes after decompression; 32 MiB unless said otherwise. Two pages are in
+    /// The largest page that is read, in bytes after decompression; 32 MiB by default. Two pages are in
     /// memory at a time.
     pub fn max_page_bytes(mut self, bytes: usize) -> Self {
         self.max_page_bytes = bytes;

@@ -108,7 +108,7 @@ impl RawRequest {
 
     /// Whether the request may take effect twice without harm, so that it is sent again when its answer is lost.
     ///
-    /// What is said here goes before what the connection's [`Retry::idempotent`](super::Retry::idempotent) says. Where
+    /// This overrides the connection's [`Retry::idempotent`](super::Retry::idempotent). Where
     /// neither says anything it is so for GET, HEAD, PUT and DELETE, and not for POST and PATCH. The resource that runs Apex
     /// code is never sent again unless it is said here. A DELETE that was sent again and finds nothing has succeeded.
     pub fn idempotent(mut self, idempotent: bool) -> Self {
@@ -116,7 +116,7 @@ impl RawRequest {
         self
     }
 
-    /// The largest answer that is read, in bytes after decompression; 32 MiB unless said otherwise.
+    /// The largest answer that is read, in bytes after decompression; 32 MiB by default.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self

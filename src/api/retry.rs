@@ -75,32 +75,32 @@ impl Retry {
         Self { retries: 0, ..Self::default() }
     }
 
-    /// How many tries there are after the first; 3 unless said otherwise.
+    /// How many tries there are after the first; 3 by default.
     pub fn retries(self, retries: u32) -> Self {
         Self { retries, ..self }
     }
 
     /// The wait before the first retry, of which at least half is kept; doubled for each further one. 200 milliseconds
-    /// unless said otherwise.
+    /// by default.
     pub fn first_wait(self, first_wait: Duration) -> Self {
         Self { first_wait, ..self }
     }
 
-    /// The longest wait, 5 seconds unless said otherwise. When Salesforce asks for more (`Retry-After`), the caller hears
+    /// The longest wait, 5 seconds by default. When Salesforce asks for more (`Retry-After`), the caller hears
     /// of it at once.
     pub fn longest_wait(self, longest_wait: Duration) -> Self {
         Self { longest_wait, ..self }
     }
 
-    /// No retry begins later than this after the call began; 20 seconds unless said otherwise.
+    /// No retry begins later than this after the call began; 20 seconds by default.
     pub fn budget(self, budget: Duration) -> Self {
         Self { budget, ..self }
     }
 
     /// Whether the calls may take effect twice without harm: `true` for changes that set values and creations that a
-    /// duplicate rule guards, `false` for reads that are better not repeated. Unsaid, each call knows for itself.
+    /// duplicate rule guards, `false` for reads that are better not repeated. If unset, each call decides for itself.
     ///
-    /// What a request says of itself ([`RawRequest::idempotent`](super::RawRequest::idempotent)) goes before this. The data
+    /// What a request says of itself ([`RawRequest::idempotent`](super::RawRequest::idempotent)) overrides this. The data
     /// of a bulk job, `delete_many` and Apex code are never sent again because of it.
     pub fn idempotent(self, idempotent: bool) -> Self {
         Self { idempotent: Some(idempotent), ..self }

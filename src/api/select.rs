@@ -78,13 +78,13 @@ impl<T: SObject> Select<T> {
         self
     }
 
-    /// So many rows at most.
+    /// At most this many rows.
     pub fn limit(mut self, rows: u32) -> Self {
         self.limit = Some(rows);
         self
     }
 
-    /// Passes over so many rows: 2,000 at most. Pages of a long list are better read with [`page`](Self::page).
+    /// Skips this many rows, 2,000 at most. Pages of a long list are better read with [`page`](Self::page).
     pub fn offset(mut self, rows: u32) -> Self {
         self.offset = Some(rows);
         self

@@ -12,15 +12,15 @@ use crate::api::{ApiManners, CallOptions};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ApiConfig {
-    /// How many calls to one organization this process has under way at most; 64 unless said otherwise. Calls beyond that
+    /// How many calls to one organization this process has under way at most; 64 by default. Calls beyond that
     /// wait, and calls to other organizations do not. (Salesforce itself lets 25 calls run that take longer than 20
     /// seconds.)
     pub concurrent_calls: usize,
     /// How long a call waits for its turn, in milliseconds, before it fails with [`Error::Busy`](crate::Error::Busy);
-    /// 5,000 unless said otherwise.
+    /// 5,000 by default.
     pub queue_milliseconds: u64,
     /// Calls of [optional](crate::Connection::optional) connections are refused once so much of the organization's daily
-    /// allocation is used, in percent; 80 unless said otherwise.
+    /// allocation is used, in percent; 80 by default.
     pub optional_until_percent: u8,
     /// The client name this app sends to Salesforce (`client` in `Sforce-Call-Options`): letters, digits and `-._/`, up to
     /// 80.

@@ -55,8 +55,8 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 /// counts as [`StoreError::Unavailable`], and what was asked may still take effect. "Gone" and "expired" are the same thing: a
 /// record past its expiry is absent in every answer.
 ///
-/// What was asked in vain may still arrive late: a login whose end was asked for stays ended, even when its creation
-/// arrives after that.
+/// A call that was reported as failed may still take effect later. A login that was asked to end stays ended, even if its
+/// delayed creation arrives afterwards.
 pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Records a login and the grant it uses, in one step.
     ///

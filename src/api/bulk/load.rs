@@ -137,13 +137,13 @@ struct NewJob<'a> {
 /// They are gathered until they fill a job, which is then sent; so much memory is needed, and no more. The calls end when
 /// all jobs have ended, or patience has. Data goes out as it is: the Bulk API documents compression for answers only.
 impl Bulk {
-    /// How many bytes of CSV go into one job: 16 MiB unless said otherwise, 100 MB at most.
+    /// How many bytes of CSV go into one job: 16 MiB by default, 100 MB at most.
     pub fn job_bytes(mut self, bytes: usize) -> Self {
         self.job_bytes = bytes.clamp(1, MAX_JOB_BYTES);
         self
     }
 
-    /// How long to wait for the jobs' end, an hour unless said otherwise. After that the call fails with
+    /// How long to wait for the jobs' end, an hour by default. After that the call fails with
     /// [`Error::JobUnfinished`], and the jobs go on.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
@@ -158,7 +158,7 @@ impl Bulk {
     }
 
     /// What stands between the columns of CSV that is loaded as it is ([`insert_csv`](Self::insert_csv) and others); a comma
-    /// unless said otherwise. Structs are written with commas.
+    /// by default. Structs are written with commas.
     pub fn delimiter(mut self, delimiter: ColumnDelimiter) -> Self {
         self.delimiter = delimiter;
         self

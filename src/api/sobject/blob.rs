@@ -86,7 +86,7 @@ impl BlobUpload {
         }
     }
 
-    /// What kind of file it is, `application/pdf` for example; `application/octet-stream` unless said otherwise.
+    /// What kind of file it is, `application/pdf` for example; `application/octet-stream` by default.
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = content_type.into();
         self

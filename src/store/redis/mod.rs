@@ -78,7 +78,7 @@ impl RedisStore {
     /// server takes over.
     ///
     /// # Errors
-    /// The URL is none, or Redis does not answer within five seconds.
+    /// The URL is invalid, or Redis does not answer within five seconds.
     pub async fn connect(url: &str, prefix: &str) -> Result<Self, StoreError> {
         let address = Address::parse(url, prefix).map_err(|error| StoreError::Unavailable(error.into()))?;
         if address.is_tls() {
