@@ -18,7 +18,8 @@ const MOST_IN_ONE_REQUEST: usize = 100_000;
 const OPERATIONS: [&str; 5] = ["insert", "update", "upsert", "delete", "hardDelete"];
 
 pub(in super::super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let body = ask.json_object()?;
+    // In parts, the first of them is the job.
+    let body = if in_parts(ask) { ask.record()? } else { ask.json_object()? };
     let operation = choice(&body, "operation", &OPERATIONS, "")?;
     choice(&body, "contentType", &["CSV"], "CSV")?;
     let name = body.get("object").and_then(serde_json::Value::as_str).unwrap_or_default();
@@ -53,10 +54,14 @@ pub(in super::super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
     Ok(Answer::json(200, shown(ask, &job, false)))
 }
 
+fn in_parts(ask: &Ask<'_>) -> bool {
+    ask.header("content-type").is_some_and(|kind| kind.starts_with("multipart/"))
+}
+
 /// The data of a job that was made in one request, with the job in one part of its body and the data in the other.
 fn small(ask: &Ask<'_>, body: &Record) -> Result<Option<Vec<u8>>> {
-    let in_parts = ask.header("content-type").is_some_and(|kind| kind.starts_with("multipart/"));
-    let Some(text) = body.get("content").and_then(serde_json::Value::as_str).filter(|_| in_parts) else {
+    let text = body.get("content").and_then(serde_json::Value::as_str).filter(|_| in_parts(ask));
+    let Some(text) = text else {
         return Ok(None);
     };
     let bytes = STANDARD.decode(text).unwrap_or_default();
