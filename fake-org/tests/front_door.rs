@@ -97,9 +97,16 @@ async fn single_logout_loads_the_apps_page() {
     assert_eq!(page.header("refresh"), "10;url=/");
     let again = browser.get(&authorize_url(&org, &[])).await;
     assert!(again.body.contains("id=\"username\""), "logged out");
+    // A site has it too; the login host that all orgs share has not.
+    let org = FakeOrg::builder().site("portal").single_logout_url(app).start().await.unwrap();
+    let path = "/services/auth/idp/oidc/logout";
+    let login = browser.get(&authorize_url(&org, &[])).await;
+    browser.log_in(&org, &login, ADA, "fake-org-1").await;
+    assert_eq!(browser.get(&format!("{}{path}", org.login_url())).await.status, 404);
+    assert!(browser.get(&format!("{}{path}", org.site_url().unwrap())).await.body.contains("<iframe"));
     // The tokens of the app are none of it.
     let token = org.issue_tokens(&org.user(ADA), ALL).access_token;
-    browser.get(&url).await;
+    browser.get(&format!("{}{path}", org.instance_url())).await;
     assert_eq!(userinfo(&org, &token).await.status, 200);
 }
 
@@ -150,17 +157,15 @@ async fn a_canvas_app_asks_for_approval_first() {
     browser.press(&org, &consent, "oaapprove").await;
     let shown = page().await;
     assert_eq!(support::attribute(&shown.body, "<form", "action"), "http://127.0.0.1:9/canvas?tab=1");
-    org.revoke_all();
-    assert!(page().await.body.contains("user_approval_required"), "asked again after a revocation");
-
     // An app that starts OAuth by itself gets the place to log in at, and never a signed request.
-    let policy = http().post(format!("{}/fake/policy", org.login_url()));
-    send(policy.json(&serde_json::json!({ "canvas_oauth": true }))).await;
+    org.set_policy(&serde_json::json!({ "canvas_oauth": true })).unwrap();
     let frame = url::Url::parse(&support::attribute(&page().await.body, "<iframe", "src")).unwrap();
     let names: Vec<_> = frame.query_pairs().map(|(name, _)| name.into_owned()).collect();
     assert_eq!(names, ["tab", "loginUrl"]);
-    let policy = http().post(format!("{}/fake/policy", org.login_url()));
-    send(policy.json(&serde_json::json!({ "canvas_oauth": false }))).await;
+    org.set_policy(&serde_json::json!({ "canvas_oauth": false })).unwrap();
+
+    org.revoke_all();
+    assert!(page().await.body.contains("user_approval_required"), "asked again after a revocation");
 
     // Where an admin decides, nobody is asked.
     org.set_permitted_users(salesforce_fake_org::PermittedUsers::AdminApproved(vec![ADA.into()]));

@@ -132,6 +132,7 @@ async fn jwt_bearer_checks_every_claim() {
         .certificate(&pem)
         .unwrap()
         .permitted_users(PermittedUsers::AdminApproved(vec![ADA.into()]))
+        .site("portal")
         .start()
         .await
         .unwrap();
@@ -140,7 +141,8 @@ async fn jwt_bearer_checks_every_claim() {
         claims[name] = value;
         sign(&key, &claims)
     };
-    for aud in ["https://login.salesforce.com", "https://test.salesforce.com", &org.instance_url()] {
+    let site = org.site_url().unwrap();
+    for aud in ["https://login.salesforce.com", "https://test.salesforce.com", &org.instance_url(), &site] {
         assert_eq!(bearer(&org, &with("aud", json!(aud))).await.status, 200, "{aud}");
     }
     for (assertion, error, description) in [

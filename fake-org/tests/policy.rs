@@ -311,6 +311,7 @@ async fn pages_of_allowed_origins_may_read() {
     assert_eq!(readable(pair(&domain), spa).await, spa);
     assert_eq!(readable(pair(&site), spa).await, spa);
     assert_eq!(readable(pair(&login), spa).await, "", "not at the shared login host");
+    assert_eq!(readable(pair(&domain), "https://other.example.com").await, "");
 
     let ask = http().request(reqwest::Method::OPTIONS, &data).header("origin", spa);
     let ask = ask.header("access-control-request-method", "PATCH");

@@ -37,10 +37,11 @@ fn urls() -> Value {
     URLS.iter().map(|name| ((*name).to_owned(), json!("https://…"))).collect::<serde_json::Map<_, _>>().into()
 }
 
-/// Section 1.3: captured from the live login host; the three members of a My Domain from forcedotcom/postman-salesforce-apis.
+/// Section 1.3: captured from the live login host; the three members of a My Domain from forcedotcom/postman-salesforce-apis,
+/// and of sites from live captures of several.
 #[tokio::test]
 async fn openid_configuration() {
-    let org = FakeOrg::start().await.unwrap();
+    let org = FakeOrg::builder().site("portal").start().await.unwrap();
     let sample = json!({
         "issuer": "", "authorization_endpoint": "", "token_endpoint": "", "revocation_endpoint": "",
         "userinfo_endpoint": "", "jwks_uri": "", "registration_endpoint": "", "introspection_endpoint": "",
@@ -55,6 +56,7 @@ async fn openid_configuration() {
     domain["frontchannel_logout_supported"] = json!(true);
     domain["frontchannel_logout_session_supported"] = json!(true);
     same_shape(&send(http().get(url(org.instance_url()))).await.json(), &domain);
+    same_shape(&send(http().get(url(org.site_url().unwrap()))).await.json(), &domain);
 }
 
 /// Section 1.5: Help, "Identity URLs", and the Mobile SDK's reader of it.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::refusal::at_shared_host;
 use crate::log::Host;
 use crate::web::call::Call;
 use crate::web::reply::{self, Reply};
@@ -40,7 +41,7 @@ pub(super) async fn configuration(call: Call) -> Reply {
             "user_type", "zoneinfo"
         ],
     });
-    if call.host != Host::Login {
+    if !at_shared_host(&call) {
         body["end_session_endpoint"] = json!(format!("{origin}/services/auth/idp/oidc/logout"));
         body["frontchannel_logout_supported"] = json!(true);
         body["frontchannel_logout_session_supported"] = json!(true);

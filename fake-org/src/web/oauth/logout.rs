@@ -1,6 +1,7 @@
 //! Ending a browser session: `logout.jsp`, and OpenID Connect single logout.
 
 use super::login::{COOKIE, expired_cookie};
+use super::refusal::at_shared_host;
 use crate::web::call::Call;
 use crate::web::pages;
 use crate::web::reply::{self, Reply, with_cookie};
@@ -13,6 +14,9 @@ pub(super) async fn logout(call: Call) -> Reply {
 /// `/services/auth/idp/oidc/logout`: ends the session and loads the app's Single Logout URL in the same browser. Where
 /// the browser goes after it is the org's setting; `post_logout_redirect_uri` is not supported (H: OIDC SLO).
 pub(super) async fn single_logout(call: Call) -> Reply {
+    if at_shared_host(&call) {
+        return pages::stop::no_longer_exists().await;
+    }
     let url = end(&call).then(|| call.org.settings().single_logout_url.clone()).flatten();
     let mut reply = pages::logout::show(url.as_deref());
     for name in names(&call) {

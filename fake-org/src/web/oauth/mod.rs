@@ -55,6 +55,7 @@ pub(crate) fn login_pages() -> Router<Arc<Org>> {
         .route("/login", post(login::submit))
         .route("/consent", post(consent::submit))
         .route("/secur/logout.jsp", get(logout::logout))
+        .route("/services/auth/idp/oidc/logout", get(logout::single_logout))
 }
 
 /// What only a site has. It shares the login host's port, and its handlers look where the call came in.
@@ -73,5 +74,4 @@ pub(crate) fn my_domain() -> Router<Arc<Org>> {
             get(front_door::single_access).post(front_door::single_access),
         )
         .route("/secur/frontdoor.jsp", get(front_door::front_door).post(front_door::front_door))
-        .route("/services/auth/idp/oidc/logout", get(logout::single_logout))
 }

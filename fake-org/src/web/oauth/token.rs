@@ -160,10 +160,11 @@ fn exchange_token(call: &Call, now: Millis, settings: &Settings) -> Result<Issue
     call.org.auth(|auth| auth.token_exchange(now, settings, subject))
 }
 
-/// What an assertion may be made out to: the hosts, their token endpoints, and the names that Salesforce's own
-/// login hosts have, which every org accepts. That My Domain is accepted is unverified.
+/// What an assertion may be made out to: the hosts and the site, their token endpoints, and the names that Salesforce's
+/// own login hosts have, which every org accepts. That My Domain is accepted is unverified.
 pub(super) fn audiences(call: &Call) -> Vec<String> {
     let origins = call.org.origins();
+    let site = call.org.app.site.as_ref().map(|site| format!("{}{site}", origins.login));
     let hosts = [
         origins.login,
         origins.instance,
@@ -171,7 +172,7 @@ pub(super) fn audiences(call: &Call) -> Vec<String> {
         "https://login.salesforce.com".into(),
         "https://test.salesforce.com".into(),
     ];
-    hosts.into_iter().flat_map(|host| [format!("{host}/services/oauth2/token"), host]).collect()
+    hosts.into_iter().chain(site).flat_map(|host| [format!("{host}/services/oauth2/token"), host]).collect()
 }
 
 /// The text is unverified.
