@@ -92,6 +92,8 @@ mod events;
 mod grant;
 mod http;
 mod id;
+#[cfg(test)]
+mod logged;
 pub mod oauth;
 mod return_to;
 mod secret;

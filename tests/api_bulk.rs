@@ -6,14 +6,15 @@ mod support;
 use std::time::Duration;
 
 use actix_salesforce::{
-    Error, HttpError, InvalidRequest, Retry,
+    Error, HttpError, InvalidRequest, Retry, SalesforceConn,
     bulk::{BulkRecords, ColumnDelimiter, JobState},
 };
+use actix_web::{App, Responder, get, web::Path};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use salesforce_fake_org::{FakeOrg, Fault, Route};
 use serde::{Deserialize, Serialize};
-use support::{ADA, World};
+use support::{ADA, Client, World, app::listen, reserve, serve, settings_for};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -224,6 +225,44 @@ async fn a_job_can_be_waited_for_later() {
     assert_eq!(all(gone.rows::<Account>()).await.unwrap_err().status(), Some(404));
 }
 
+#[get("/load/{field}")]
+async fn load(sf: SalesforceConn, field: Path<String>) -> Result<impl Responder, Error> {
+    let csv = format!("{field}\ncanary\n");
+    let csv = stream::iter([Ok::<_, std::io::Error>(Bytes::from(csv))]);
+    let jobs = sf.bulk("Account").patience(Duration::from_secs(1)).insert_csv(csv).await?;
+    Ok(jobs[0].info().records_processed.to_string())
+}
+
+/// What became of a job reaches whoever waits for it: it was given up, or goes on.
+#[actix_web::test]
+async fn a_job_that_failed_and_one_that_goes_on_are_answers_of_their_own() {
+    for (field, delay, status, says) in [
+        ("Name", Duration::ZERO, 200, "1"),
+        ("Nonsense", Duration::ZERO, 422, "job_failed"),
+        ("Name", Duration::from_secs(60), 504, "job_unfinished"),
+    ] {
+        let org = FakeOrg::builder().bulk_delay(delay).start().await.unwrap();
+        org.sign_in(&org.user(ADA));
+        let (listener, url) = reserve();
+        let salesforce = settings_for(&org, &url).build().await.unwrap();
+        let _app = serve(listener, move |listener| {
+            listen!(listener, 2, move || App::new().service(load).wrap(salesforce.clone()))
+        });
+        let page = Client::new().visit(&format!("{url}/load/{field}")).await;
+        assert_eq!(page.status, status, "{page:?}");
+        let browser = Client::new();
+        browser.visit(&format!("{url}/load/Name")).await;
+        let answer = browser.fetch(&format!("{url}/load/{field}")).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert!(answer.body.contains(says), "{answer:?}");
+        assert!(!answer.body.contains("canary") && !answer.body.contains("Nonsense"), "{answer:?}");
+        assert!(
+            answer.headers.iter().all(|(name, _)| name != "retry-after"),
+            "the same again is another job"
+        );
+    }
+}
+
 /// Many pages side by side, in their order, and not further ahead than a few.
 #[actix_web::test]
 async fn pages_of_a_query_are_read_side_by_side_in_their_order() {
@@ -318,7 +357,6 @@ async fn results_that_nobody_reads_are_not_fetched() {
     assert!(matches!(all(jobs[0].failed::<Account>()).await, Err(Error::InvalidAnswer(_))));
 }
 
-/// Before version 58 there are no lists of pages.
 /// rows that come at a byte a second are not waited for until the next year.
 #[actix_web::test]
 async fn results_that_drip_are_cut_off() {
@@ -349,6 +387,7 @@ async fn results_that_drip_are_cut_off() {
     assert!(matches!(last, Some(Err(Error::Http(HttpError::TooSlow)))), "{last:?}");
 }
 
+/// Before version 58 there are no lists of pages.
 #[actix_web::test]
 async fn an_older_version_reads_one_page_after_the_other() {
     let org = FakeOrg::builder().rows(60_000).start().await.unwrap();

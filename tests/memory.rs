@@ -1,4 +1,4 @@
-//! Promise 9, measured: the app in a process of its own, its memory as the system counts it (F-32).
+//! Promise 9, measured: the app in a process of its own, its memory as the system counts it (F-32, A-33).
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
@@ -35,6 +35,59 @@ async fn a_million_rows_to_a_slow_client_cost_little_memory() {
     // The most it ever was, which the system keeps.
     let grown = resident(id, "VmHWM:").saturating_sub(before);
     assert!(grown < 32 * MIB, "{} MiB", grown / MIB);
+}
+
+/// Whatever Salesforce answers, and to whichever call: it costs little memory, and only the person who asked notices.
+#[actix_web::test]
+async fn bombs_and_endless_answers_cost_little_memory() {
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let app = Example::start("accounts", &org).await;
+    let (browser, other) = (Client::new(), Client::new());
+    for person in [&browser, &other] {
+        assert_eq!(person.visit(&app.url("/whoami")).await.status, 200);
+    }
+    assert_eq!(browser.fetch(&app.url("/accounts")).await.status, 200);
+    let before = resident(app.id(), "VmRSS:");
+    // One text, where a record should be.
+    let long = format!("{{\"totalSize\":1,\"done\":true,\"records\":[\"{}\"]}}", "x".repeat(24 << 20));
+    let faults = [
+        Fault::GzipBomb(300 * MIB),
+        Fault::Endless,
+        Fault::DeepJson,
+        Fault::ManyHeaders(10_000),
+        Fault::RawBody {
+            status: 200,
+            content_type: "application/json".into(),
+            body: long.into_bytes().into(),
+        },
+    ];
+    for fault in &faults {
+        let name = format!("{fault:?}");
+        let name = &name[..name.len().min(40)];
+        let rule = org.faults().query(fault.clone());
+        let page = browser.fetch(&app.url("/accounts")).await;
+        assert!([502, 503].contains(&page.status) && page.body.len() < 4_000, "{name}: {}", page.status);
+        assert_eq!(other.fetch(&app.url("/whoami")).await.status, 200, "{name}");
+        rule.remove();
+    }
+    // The token endpoint: the login stays, and is renewed when it answers well.
+    org.expire_access_tokens();
+    for fault in faults {
+        // That one carries a token that was renewed, which would be lost.
+        if matches!(fault, Fault::ManyHeaders(_)) {
+            continue;
+        }
+        let rule = org.faults().at(Route::Token, fault);
+        let page = browser.fetch(&app.url("/accounts")).await;
+        rule.remove();
+        assert_eq!(page.status, 503, "{page:?}");
+        // Salesforce is left alone for a moment after a failure.
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+    }
+    assert_eq!(browser.fetch(&app.url("/accounts")).await.status, 200);
+    let grown = resident(app.id(), "VmHWM:").saturating_sub(before);
+    assert!(grown < 64 * MIB, "{} MiB", grown / MIB);
 }
 
 /// Reads the export, and gives the number of its rows.

@@ -264,7 +264,7 @@ impl SObjectHandle {
             let path = self.collection(&format!("/{}", self.name()?))?;
             // A POST that reads.
             let call = Call::new(Method::POST, path).json(body).harmless();
-            let some: Vec<Option<T>> = decode::json(&self.connection().send(call).await?.body)?;
+            let some: Vec<Option<T>> = decode::answer(&self.connection().send(call).await?)?;
             if some.len() != ids.len() {
                 return Err(InvalidAnswer::Unexpected("another number of records than was asked for").into());
             }
@@ -342,7 +342,7 @@ impl SObjectHandle {
     }
 
     async fn items(&self, call: Call, expected: usize, new: bool) -> Result<Vec<SaveResult>> {
-        let items: Vec<Item> = decode::json(&self.connection().send(call).await?.body)?;
+        let items: Vec<Item> = decode::answer(&self.connection().send(call).await?)?;
         if items.len() != expected {
             return Err(InvalidAnswer::Unexpected("another number of results than of records").into());
         }

@@ -198,7 +198,7 @@ impl Connection {
         let path = format!("/id/{}/{}", self.organization_id(), self.user_id());
         let path = ResourcePath::parse(&path, self.shared.version, &self.instance_url()?)?;
         let answer = self.send(Call::get(path)).await?;
-        Ok(decode::json(&answer.body)?)
+        Ok(decode::answer(&answer)?)
     }
 
     /// Starts a SOQL query, whose rows are read into `T`.

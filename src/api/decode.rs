@@ -1,13 +1,35 @@
 //! JSON out of answers and into requests.
 
+use std::fmt::{self, Write as _};
+
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use reqwest::header::CONTENT_TYPE;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 
 use super::columns::MORE_CHILDREN;
-use crate::{InvalidAnswer, InvalidRequest};
+use crate::{InvalidAnswer, InvalidRequest, http::Answer};
 
 const NOT_UTF8: &str = "the body is not JSON in UTF-8";
+const NOT_JSON: &str = "the answer says that it is something else than JSON";
+
+/// Reads an answer into its type.
+pub(crate) fn answer<T: DeserializeOwned>(answer: &Answer) -> Result<T, InvalidAnswer> {
+    json(json_of(answer)?)
+}
+
+/// The body of an answer that does not say that it is something else than JSON: such a one comes from something in between,
+/// whatever it looks like. Salesforce says what each answer is; one that does not say it is read all the same.
+pub(crate) fn json_of(answer: &Answer) -> Result<&[u8], InvalidAnswer> {
+    let said = answer.headers.get(CONTENT_TYPE).map(|said| said.to_str().unwrap_or_default());
+    let kind = said.and_then(|said| said.split(';').next()).map(str::trim);
+    match kind {
+        Some(kind) if !kind.eq_ignore_ascii_case("application/json") => {
+            Err(InvalidAnswer::Unexpected(NOT_JSON))
+        }
+        _ => Ok(&answer.body),
+    }
+}
 
 /// Reads a body straight into its type; nesting deeper than 128 is refused by the parser.
 pub(crate) fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidAnswer> {
@@ -27,7 +49,7 @@ fn describe(error: &serde_json::Error) -> String {
         Category::Syntax => "the body is not JSON".to_owned(),
         Category::Eof => "the body ends too early".to_owned(),
         Category::Io | Category::Data => {
-            let message = error.to_string();
+            let message = Ends::of(error);
             // "invalid type: string \"Ada\", expected u32 at line 1 column 9": the kind, and what comes last.
             let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
             let expected =
@@ -47,6 +69,44 @@ fn describe(error: &serde_json::Error) -> String {
         }
     };
     format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
+/// A message without its middle: it repeats the value that it is about, however long that is.
+#[derive(Default)]
+struct Ends(String);
+
+impl Ends {
+    /// Of this many bytes at least, where there are more.
+    const KEPT: usize = 500;
+
+    fn of(error: &serde_json::Error) -> String {
+        let mut ends = Self::default();
+        // Nothing here fails.
+        let _ = write!(ends, "{error}");
+        ends.0
+    }
+}
+
+impl fmt::Write for Ends {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let (start, end) = (
+            text.floor_char_boundary(Self::KEPT),
+            text.ceil_char_boundary(text.len().saturating_sub(Self::KEPT)),
+        );
+        if end <= start {
+            self.0.push_str(text);
+        } else {
+            self.0.extend([&text[..start], &text[end..]]);
+        }
+        if self.0.len() > 4 * Self::KEPT {
+            let (start, end) = (
+                self.0.floor_char_boundary(Self::KEPT),
+                self.0.ceil_char_boundary(self.0.len() - Self::KEPT),
+            );
+            self.0.replace_range(start..end, "");
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -84,6 +144,15 @@ mod tests {
             let error = error.trim_start_matches("the answer cannot be read: ");
             assert!(error.starts_with(says), "{error}");
             assert!(!error.contains("canary") && !error.contains("123456"), "{error}");
+        }
+        for value in
+            ["canary, expected canary ".repeat(100_000), "é\"\n".repeat(100_000), "\u{1F600}".repeat(300_000)]
+        {
+            let body = serde_json::to_string(&value).unwrap();
+            let column = body.chars().map(char::len_utf8).sum::<usize>();
+            let error = json::<Row>(body.as_bytes()).unwrap_err().to_string();
+            let says = format!("found string where struct Row is expected (line 1, column {column})");
+            assert!(error.ends_with(&says), "{error}");
         }
         let deep = "[".repeat(200);
         assert!(

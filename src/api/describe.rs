@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 pub(super) use self::cache::DescribeCache;
 use super::{Connection, SObjectHandle, decode};
-use crate::Result;
+use crate::{Result, http::Answer};
 
 /// One kind of object, as the list of all of them shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -156,7 +156,7 @@ impl Connection {
         struct Global {
             sobjects: Vec<ObjectSummary>,
         }
-        let read = |body: &[u8]| Ok(decode::json::<Global>(body)?.sobjects.into());
+        let read = |answer: &Answer| Ok(decode::answer::<Global>(answer)?.sobjects.into());
         self.shared().describes.lists.get(self, "sobjects", read).await
     }
 }
@@ -181,7 +181,7 @@ impl SObjectHandle {
     pub async fn describe(&self) -> Result<Arc<ObjectDescription>> {
         let connection = self.connection();
         let resource = format!("sobjects/{}/describe", self.name()?);
-        let read = |body: &[u8]| Ok(Arc::new(decode::json(body)?));
+        let read = |answer: &Answer| Ok(Arc::new(decode::answer(answer)?));
         connection.shared().describes.objects.get(connection, &resource, read).await
     }
 }

@@ -126,7 +126,7 @@ impl Connection {
     }
 
     pub(super) async fn read<T: DeserializeOwned>(&self, path: ResourcePath) -> Result<T> {
-        Ok(decode::json(&self.send(Call::get(path)).await?.body)?)
+        Ok(decode::answer(&self.send(Call::get(path)).await?)?)
     }
 }
 

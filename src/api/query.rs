@@ -10,7 +10,7 @@ use serde::{
 };
 
 use super::{
-    Connection, Cursor, Records, long_soql,
+    Connection, Cursor, Records, decode, long_soql,
     path::ResourcePath,
     send::{Call, MAX_ANSWER},
     soql::{BindError, Binds, SoqlLiteral, ToSoql},
@@ -322,7 +322,12 @@ impl<T: DeserializeOwned> Query<T> {
         if path.query_bytes() > 2 * long_soql::LONG - 1_024 {
             return Err(self.too_long(&soql));
         }
-        self.connection.read(path).await
+        let plans: serde_json::Value = self.connection.read(path).await?;
+        if plans["plans"].is_array() {
+            Ok(plans)
+        } else {
+            Err(InvalidAnswer::Unexpected("an answer without the plans of a query").into())
+        }
     }
 
     /// The first page; the others are read with [`Connection::page`].
@@ -351,7 +356,7 @@ pub(super) async fn page<T: DeserializeOwned>(connection: &Connection, call: Cal
     // Pages are read with GET; only a long query is not.
     let is_long = call.method == Method::POST;
     let answer = connection.send(call).await?;
-    let page: RawPage<T> = long_soql::read(is_long, &answer.body)?;
+    let page: RawPage<T> = long_soql::read(is_long, decode::json_of(&answer)?)?;
     Ok(Page::try_from(page)?)
 }
 

@@ -205,7 +205,7 @@ impl RawResponse {
         &self.0.body
     }
 
-    /// The body, read as JSON.
+    /// The body, read as JSON, whatever its content type.
     ///
     /// # Errors
     /// [`Error::InvalidAnswer`](crate::Error::InvalidAnswer) when it is no JSON or does not fit `T`. The error says

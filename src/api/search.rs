@@ -12,7 +12,7 @@ use super::{
     path::ResourcePath,
     send::Call,
 };
-use crate::{InvalidAnswer, Result, SalesforceId};
+use crate::{InvalidAnswer, Result, SalesforceId, http::Answer};
 
 /// Where to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -156,18 +156,18 @@ impl Search {
         let path = ResourcePath::versioned(self.connection.api_version(), "parameterizedSearch")?;
         // A POST that reads.
         let call = Call::new(Method::POST, path).json(decode::body(&wanted)?).harmless();
-        Hit::read_all(&self.connection.send(call).await?.body)
+        Hit::read_all(&self.connection.send(call).await?)
     }
 }
 
 impl Hit {
-    pub(super) fn read_all(body: &[u8]) -> Result<Vec<Self>> {
+    pub(super) fn read_all(answer: &Answer) -> Result<Vec<Self>> {
         #[derive(Deserialize)]
         struct Found {
             #[serde(rename = "searchRecords")]
             records: Vec<Map<String, Value>>,
         }
-        let found: Found = decode::json(body)?;
+        let found: Found = decode::answer(answer)?;
         found.records.into_iter().map(Self::read).collect()
     }
 

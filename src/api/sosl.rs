@@ -75,6 +75,6 @@ impl Sosl {
         if path.query_bytes() > LONG {
             return Err(InvalidRequest::QueryTooLong { characters: sosl.chars().count(), limit: LONG }.into());
         }
-        Hit::read_all(&self.connection.send(Call::get(path)).await?.body)
+        Hit::read_all(&self.connection.send(Call::get(path)).await?)
     }
 }

@@ -169,7 +169,8 @@ impl Asked {
             return self.login_required();
         }
         match Answer::of(error).status {
-            StatusCode::SERVICE_UNAVAILABLE => {
+            // A job of the Bulk API that takes longer is no mistake of the app's either.
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
                 tracing::warn!(route, error = %Chain(error), "a request could not be served for now");
             }
             status if status.is_server_error() => {
@@ -310,6 +311,49 @@ mod tests {
             assert_eq!(response.status().as_u16(), status, "{error:?}");
             let header = response.headers().get(header::RETRY_AFTER).map(|value| value.to_str().unwrap());
             assert_eq!(header, retry_after, "{error:?}");
+        }
+    }
+
+    /// The client learns what became of the job, and nothing of what Salesforce said about the data; the log has the rest.
+    #[cfg(feature = "bulk")]
+    #[actix_web::test]
+    async fn a_job_that_failed_is_not_one_that_goes_on() {
+        use crate::{ErrorEntry, bulk::JobState};
+        use actix_web::{body::to_bytes, test::TestRequest};
+
+        let id: SalesforceId = "750D00000004SkGIAU".parse().unwrap();
+        let entry = ErrorEntry {
+            code: "InvalidBatch".to_owned(),
+            message: "InvalidBatch : Field name not found : canary".to_owned(),
+            fields: Vec::new(),
+            duplicates: None,
+            reference: None,
+        };
+        let failed = || Error::JobFailed { id, state: JobState::Failed, entries: vec![entry.clone()] };
+        let stopped = || Error::JobFailed { id, state: JobState::Aborted, entries: Vec::new() };
+        for (error, status, code, level) in [
+            (failed(), 422, "job_failed", "DEBUG"),
+            (stopped(), 422, "job_failed", "DEBUG"),
+            (Error::JobUnfinished { id }, 504, "job_unfinished", " WARN"),
+        ] {
+            assert!(!error.is_transient() && error.retry_after().is_none(), "the call again is another job");
+            let request = TestRequest::default().to_http_request();
+            let (response, log) = crate::logged::logged(|| answer(&error, &request));
+            assert_eq!(response.status().as_u16(), status, "{error:?}");
+            assert!(response.headers().get(header::RETRY_AFTER).is_none(), "{error:?}");
+            let body: serde_json::Value =
+                serde_json::from_slice(&to_bytes(response.into_body()).await.unwrap()).unwrap();
+            assert_eq!(body["error"], code);
+            assert!(!body.to_string().contains("canary") && !body.to_string().contains("750D"), "{body}");
+            assert_eq!(log.lines().count(), 1, "{log}");
+            assert!(log.contains(level) && log.contains(id.as_str()) && !log.contains("canary"), "{log}");
+
+            let page = TestRequest::default().insert_header(("accept", "text/html")).to_http_request();
+            let response = answer(&error, &page);
+            assert_eq!(response.status().as_u16(), status, "{error:?}");
+            let page = to_bytes(response.into_body()).await.unwrap();
+            let page = String::from_utf8(page.to_vec()).unwrap();
+            assert!(page.contains("That did not work") && !page.contains("canary"), "{page}");
         }
     }
 }

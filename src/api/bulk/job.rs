@@ -46,7 +46,7 @@ impl Job {
         }
         let body = decode::body(&State { state })?;
         let call = Call::new(Method::PATCH, self.path("")?).json(body);
-        let info = decode::json(&self.connection.send(call).await?.body)?;
+        let info = decode::answer(&self.connection.send(call).await?)?;
         self.learn(info).map(drop)
     }
 

@@ -59,7 +59,8 @@ pub enum ColumnDelimiter {
 #[error("not all records could be loaded; {} jobs were made", jobs.len())]
 #[non_exhaustive]
 pub struct IngestError {
-    /// The jobs that were made and filled.
+    /// The jobs that were made. The last of them may not have got its data: it was then stopped, if Salesforce could be
+    /// reached.
     pub jobs: Vec<IngestJob>,
     /// What went wrong, with one of them or the one after them.
     #[source]
@@ -397,11 +398,11 @@ impl Bulk {
                 chunk.add(&record)?;
                 if chunk.is_full() {
                     let full = std::mem::replace(&mut chunk, Chunk::new(self.job_bytes));
-                    jobs.push(self.send(&new, full.finish()?).await?);
+                    self.send(&new, full.finish()?, &mut jobs).await?;
                 }
             }
             if !chunk.is_empty() {
-                jobs.push(self.send(&new, chunk.finish()?).await?);
+                self.send(&new, chunk.finish()?, &mut jobs).await?;
             }
             Ok(())
         };
@@ -456,7 +457,7 @@ impl Bulk {
                     continue;
                 };
                 if !data.is_empty() && (record.is_empty() || data.len() + record.len() > self.job_bytes) {
-                    jobs.push(self.send(&new, data.split().freeze()).await?);
+                    self.send(&new, data.split().freeze(), jobs).await?;
                 }
                 if record.is_empty() {
                     break;
@@ -511,18 +512,20 @@ impl Bulk {
         }
     }
 
-    async fn send(&self, new: &NewJob<'_>, data: Bytes) -> Result<IngestJob> {
+    /// Makes a job and fills it. One that could not be filled is among the jobs, too: it may have its data all the same, when
+    /// only an answer was lost.
+    async fn send(&self, new: &NewJob<'_>, data: Bytes, jobs: &mut Vec<IngestJob>) -> Result<()> {
         let path = ResourcePath::versioned(self.connection.api_version(), "jobs/ingest")?;
         let call = Call::new(Method::POST, path).json(decode::body(new)?);
-        let info = decode::json(&self.connection.send(call).await?.body)?;
+        let info = decode::answer(&self.connection.send(call).await?)?;
         let mut job = IngestJob::new(self.connection.clone(), info);
-        if let Err(error) = job.fill(data).await {
-            // Nobody will fill it.
-            if let Err(error) = job.0.set_state("Aborted").await {
-                tracing::warn!(job = %job.info().id, %error, "a job without data could not be stopped");
-            }
-            return Err(error);
+        let filled = job.fill(data).await;
+        if filled.is_err()
+            && let Err(error) = job.0.set_state("Aborted").await
+        {
+            tracing::warn!(job = %job.info().id, %error, "a job without data could not be stopped");
         }
-        Ok(job)
+        jobs.push(job);
+        filled
     }
 }

@@ -70,7 +70,7 @@ impl<T> Query<T> {
         let body = decode::body(&NewJob { operation, query: &soql })?;
         let path = ResourcePath::versioned(connection.api_version(), "jobs/query")?;
         let call = Call::new(Method::POST, path).json(body);
-        let info = decode::json(&connection.send(call).await?.body)?;
+        let info = decode::answer(&connection.send(call).await?)?;
         Ok(QueryJob::new(connection, info))
     }
 }
@@ -226,8 +226,11 @@ impl QueryJob {
     /// use actix_salesforce::bulk::JobState;
     ///
     /// let mut job = sf.query::<()>("SELECT Id FROM Account").start_bulk().await?;
-    /// job.abort().await?;
-    /// assert_eq!(job.info().state, JobState::Aborted);
+    /// match job.abort().await {
+    ///     Ok(()) => assert_eq!(job.info().state, JobState::Aborted),
+    ///     // It was faster.
+    ///     Err(error) => assert_eq!(error.entries()[0].code, "INVALIDJOBSTATE"),
+    /// }
     /// # Ok(()) });
     /// ```
     ///

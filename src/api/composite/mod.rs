@@ -172,7 +172,7 @@ async fn post<T: DeserializeOwned>(
     let path = ResourcePath::versioned(connection.api_version(), resource)?;
     let call = Call::new(Method::POST, path).json(decode::body(body)?);
     let call = if harmless { call.harmless() } else { call };
-    Ok(decode::json(&connection.send(call).await?.body)?)
+    Ok(decode::answer(&connection.send(call).await?)?)
 }
 
 /// Whether there is one answer for each call.

@@ -17,6 +17,7 @@ use super::{ObjectDescription, ObjectSummary};
 use crate::{
     OrgId, Result, UserId,
     api::{ApiVersion, Connection, path::ResourcePath, send::Call},
+    http::Answer,
 };
 
 /// How long a description is used before Salesforce is asked whether it has changed.
@@ -76,7 +77,7 @@ impl<T: ?Sized> Kept<T> {
         &self,
         connection: &Connection,
         resource: &str,
-        read: impl FnOnce(&[u8]) -> Result<Arc<T>>,
+        read: impl FnOnce(&Answer) -> Result<Arc<T>>,
     ) -> Result<Arc<T>> {
         let key = Key {
             org: connection.organization_id(),
@@ -97,7 +98,7 @@ impl<T: ?Sized> Kept<T> {
         let entry = match known {
             Some(known) if answer.status == StatusCode::NOT_MODIFIED => Entry { asked_at, ..known },
             _ => Entry {
-                description: read(&answer.body)?,
+                description: read(&answer)?,
                 last_modified: answer.headers.get(LAST_MODIFIED).cloned(),
                 asked_at,
             },

@@ -215,7 +215,7 @@ impl SObjectHandle {
     ) -> Result<SalesforceId> {
         let call = with_file(Call::new(Method::POST, self.path(&[])?), record, file)?;
         let answer = self.connection.send(self.unconditional()?.with_options(call)).await?;
-        Ok(SavedRecord::read(&answer.body)?.id)
+        Ok(SavedRecord::read(decode::json_of(&answer)?)?.id)
     }
 
     /// Changes a record and its file. A `ContentVersion` cannot be changed: create another one of its document.

@@ -120,7 +120,7 @@ impl SObjectHandle {
     async fn save_by<T: Serialize + ?Sized>(&self, path: ResourcePath, record: &T) -> Result<SavedRecord> {
         let call = Call::new(Method::PATCH, path).json(decode::body(record)?).harmless();
         let answer = self.connection.send(self.unconditional()?.with_options(call)).await?;
-        Ok(SavedRecord::read(&answer.body)?)
+        Ok(SavedRecord::read(decode::json_of(&answer)?)?)
     }
 }
 

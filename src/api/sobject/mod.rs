@@ -87,7 +87,7 @@ impl SObjectHandle {
     pub async fn create<T: Serialize + ?Sized>(&self, record: &T) -> Result<SalesforceId> {
         let call = Call::new(Method::POST, self.path(&[])?).json(decode::body(record)?);
         let answer = self.connection.send(self.unconditional()?.with_options(call)).await?;
-        Ok(SavedRecord::read(&answer.body)?.id)
+        Ok(SavedRecord::read(decode::json_of(&answer)?)?.id)
     }
 
     /// Reads a record with all the fields that the user may see.
@@ -186,7 +186,7 @@ impl SObjectHandle {
     }
 
     async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
-        Ok(decode::json(&self.connection.send(self.with_options(call)).await?.body)?)
+        Ok(decode::answer(&self.connection.send(self.with_options(call)).await?)?)
     }
 }
 

@@ -193,7 +193,7 @@ impl SObjectHandle {
 }
 
 fn read<T: DeserializeOwned>(answer: &Answer) -> Result<(T, Revision)> {
-    Ok((decode::json(&answer.body)?, Revision::of(&answer.headers)?))
+    Ok((decode::answer(answer)?, Revision::of(&answer.headers)?))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub(super) struct Row {
 }
 
 type Outcome = Pin<Box<dyn Future<Output = crate::Result<()>> + Send>>;
-type Run = fn(Connection) -> Outcome;
+pub(super) type Run = fn(Connection) -> Outcome;
 
 macro_rules! calls {
     ($($name:literal: $sf:ident => $call:expr;)*) => {
@@ -27,15 +27,24 @@ macro_rules! calls {
     };
 }
 
+#[cfg(feature = "bulk")]
+pub(super) use calls;
+
 /// Every call that reads its answer.
 fn reading() -> impl Iterator<Item = (&'static str, Run)> {
     let calls = calls! {
         "query": sf => sf.query::<Row>("SELECT Name FROM A").fetch_all();
         "one row": sf => sf.query::<Row>("SELECT Name FROM A").fetch_one();
+        "one row, perhaps": sf => sf.query::<Row>("SELECT Name FROM A").fetch_optional();
+        "count": sf => sf.query::<()>("SELECT COUNT() FROM A").count();
+        "explain": sf => sf.query::<()>("SELECT Name FROM A").explain();
+        "in parts": sf => sf.query::<Row>("SELECT Name FROM A WHERE N IN :n").bind_each("n", ["x"]).fetch_all();
+        "count in parts": sf => sf.query::<()>("SELECT COUNT() FROM A WHERE N IN :n").bind_each("n", ["x"]).count();
         "first page": sf => sf.query::<Row>("SELECT Name FROM A").page();
         "a page": sf => async move { sf.page::<Row>(&format!("{}-2", CURSOR).parse()?).await };
         "create": sf => async move { sf.sobject("A").create(&json!({})).await };
         "retrieve": sf => async move { sf.sobject("A").retrieve::<Row>(ID).await };
+        "retrieve fields": sf => async move { sf.sobject("A").retrieve_fields::<Row>(ID, &["Name"]).await };
         "upsert": sf => async move { sf.sobject("A").upsert("E__c", "x", &json!({})).await };
         "create many": sf => async move { sf.sobject("A").create_many([json!({})]).await };
         "update many": sf => async move { sf.sobject("A").update_many([(ID, json!({}))]).await };
@@ -51,6 +60,7 @@ fn reading() -> impl Iterator<Item = (&'static str, Run)> {
         "versions": sf => async move { sf.versions().await };
         "identity": sf => async move { sf.identity().await };
         "search": sf => sf.search("acme").fetch();
+        "search in SOSL": sf => sf.sosl("FIND {acme}").fetch();
         "composite": sf => async move {
             let mut calls = sf.composite();
             calls.create("A", &json!({}))?;
@@ -73,6 +83,9 @@ fn reading() -> impl Iterator<Item = (&'static str, Run)> {
         };
         "read by external id": sf => async move { sf.sobject("A").retrieve_by::<Row>("B__c", "x", &[]).await };
         "read with its revision": sf => async move { sf.sobject("A").retrieve_revision::<Row>(ID, &[]).await };
+        "read if it changed": sf => async move {
+            sf.sobject("A").retrieve_if_changed::<Row>(ID, &[], &"\"x\"".parse()?).await
+        };
         "update by external id": sf => async move { sf.sobject("A").update_by("B__c", "x", &json!({})).await };
         "recent of one kind": sf => async move { sf.sobject("A").recent::<Row>().await };
         "create with a file": sf => async move {
@@ -90,6 +103,10 @@ fn silent() -> impl Iterator<Item = (&'static str, Run)> {
         "update": sf => async move { sf.sobject("A").update(ID, &json!({})).await };
         "delete by external id": sf => async move { sf.sobject("A").delete_by("B__c", "x").await };
         "delete": sf => async move { sf.sobject("A").delete(ID).await };
+        "update with a file": sf => async move {
+            let file = crate::BlobUpload::new("Body", "x", "x");
+            sf.sobject("A").update_with_blob(ID, &json!({}), file).await
+        };
     };
     calls.into_iter()
 }
@@ -137,6 +154,12 @@ impl Org {
     }
 }
 
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
 /// No part of an answer is in what is printed of an error.
 pub(super) fn check(name: &str, what: &str, error: &Error) {
     let printed = format!("{error} {error:?}");
@@ -153,6 +176,7 @@ async fn a_success_that_is_none_is_an_error_of_its_own() {
     let bodies: Vec<(&str, u16, &str, Vec<u8>)> = vec![
         ("a page", 200, "Content-Type: text/html\r\n", b"<html><body>canary</body></html>".to_vec()),
         ("a word", 200, "Content-Type: text/plain\r\n", b"canary".to_vec()),
+        ("XML", 200, "Content-Type: application/xml\r\n", b"<Account>canary</Account>".to_vec()),
         ("nothing", 200, AS_JSON, Vec::new()),
         ("no content", 204, "", Vec::new()),
         ("not modified", 304, "", Vec::new()),
@@ -178,6 +202,9 @@ async fn a_success_that_is_none_is_an_error_of_its_own() {
     let org = Org::start().await;
     for (what, status, headers, body) in bodies {
         for (name, run) in reading().chain(silent().filter(|_| status != 204)) {
+            if (name, status) == ("read if it changed", 304) {
+                continue;
+            }
             let error = org.outcome(run, answer(status, headers, &body)).await;
             let error = error.expect_err(&format!("{name}: {what}"));
             assert!(matches!(error, Error::InvalidAnswer(_)), "{name}, {what}: {error:?}");
@@ -233,11 +260,6 @@ async fn no_call_follows_a_redirect() {
 
 #[tokio::test]
 async fn what_cannot_be_decompressed_is_an_error_and_a_bomb_stops_at_the_cap() {
-    let gzip = |bytes: &[u8]| {
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-        gzip.write_all(bytes).unwrap();
-        gzip.finish().unwrap()
-    };
     // 40 MiB in 40 KiB.
     let bomb = gzip(&vec![b' '; 40 << 20]);
     let mut broken = gzip(br#"{"Name":"canary"}"#);
@@ -298,6 +320,57 @@ async fn a_page_that_says_two_things_is_refused() {
             check(name, body, &error);
         }
     }
+}
+
+/// What says that it is no JSON comes from something in between, even if it could be read.
+#[tokio::test]
+async fn json_that_says_it_is_something_else_is_refused() {
+    let org = Org::start().await;
+    let by_name = |name: &str| reading().find(|(found, _)| *found == name).unwrap().1;
+    for (name, body) in [
+        ("query", r#"{"totalSize":0,"done":true,"records":[]}"#),
+        ("create", r#"{"id":"001D000000IqhSLIAZ","success":true,"errors":[]}"#),
+        ("create with a file", r#"{"id":"001D000000IqhSLIAZ","success":true,"errors":[]}"#),
+        ("upsert", r#"{"id":"001D000000IqhSLIAZ","success":true,"errors":[],"created":true}"#),
+        ("create many", r#"[{"id":"001D000000IqhSLIAZ","success":true,"errors":[]}]"#),
+        ("retrieve", r#"{"Name":"canary"}"#),
+        ("retrieve many", r#"[{"Name":"canary"}]"#),
+        ("limits", "{}"),
+        ("versions", "[]"),
+        ("describe global", r#"{"sobjects":[]}"#),
+        ("search", r#"{"searchRecords":[]}"#),
+    ] {
+        for good in ["application/json", "Application/JSON ; charset=UTF-8"] {
+            let headers = format!("Content-Type: {good}\r\n");
+            org.outcome(by_name(name), answer(200, &headers, body)).await.expect(name);
+        }
+        if name != "describe global" {
+            org.outcome(by_name(name), answer(200, "", body)).await.expect("it does not say what it is");
+        }
+        for other in
+            ["text/plain", "text/html", "text/plain;charset=UTF-8", "application/jsonp", "\u{e9}", ""]
+        {
+            // What was read before is kept.
+            let fresh = Org::start().await;
+            let headers = format!("Content-Type: {other}\r\n");
+            let error = fresh.outcome(by_name(name), answer(200, &headers, body)).await.expect_err(other);
+            assert!(matches!(error, Error::InvalidAnswer(InvalidAnswer::Unexpected(_))), "{name}: {error:?}");
+            check(name, other, &error);
+        }
+    }
+    // An Apex class answers as it likes, and its caller knows how.
+    *org.answer.lock().unwrap() = answer(200, "Content-Type: text/plain\r\n", "[7]");
+    assert_eq!(org.sf.apex_rest("GET", "x").send().await.unwrap().json::<Vec<u8>>().unwrap(), [7]);
+}
+
+/// Where a row is read into any JSON, a member that is there twice is what was said last: nothing of this crate depends on it.
+#[tokio::test]
+async fn a_member_that_is_there_twice_counts_once_in_a_row_of_any_shape() {
+    let org = Org::start().await;
+    let body = r#"{"totalSize":1,"done":true,"records":[{"Name":"first","Name":"last"}]}"#;
+    *org.answer.lock().unwrap() = answer(200, AS_JSON, body);
+    let rows = org.sf.query::<Value>("SELECT Name FROM A").fetch_all().await.unwrap();
+    assert_eq!(rows, [json!({"Name": "last"})]);
 }
 
 /// Pages that lead to themselves for ever are left, and what they had is not taken for the whole.

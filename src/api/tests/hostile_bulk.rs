@@ -11,10 +11,10 @@ use crate::{
     bulk::{BulkRecords, JobState},
 };
 
-const JOB: &str = "750D00000004SkGIAU";
-const CSV: &str = "Content-Type: text/csv\r\n";
+pub(super) const JOB: &str = "750D00000004SkGIAU";
+pub(super) const CSV: &str = "Content-Type: text/csv\r\n";
 
-fn job(id: &str) -> Value {
+pub(super) fn job(id: &str) -> Value {
     json!({"id": id, "state": "JobComplete", "numberRecordsProcessed": 0, "numberRecordsFailed": 0})
 }
 
@@ -31,7 +31,7 @@ async fn pages_are(page: Vec<u8>) -> Server {
     .await
 }
 
-async fn all<T>(rows: BulkRecords<T>) -> crate::Result<usize> {
+pub(super) async fn all<T>(rows: BulkRecords<T>) -> crate::Result<usize> {
     rows.try_fold(0, |n, _| async move { Ok(n + 1) }).await
 }
 

@@ -4,6 +4,8 @@ mod describe;
 mod hostile;
 #[cfg(feature = "bulk")]
 mod hostile_bulk;
+#[cfg(feature = "bulk")]
+mod hostile_jobs;
 mod pages;
 mod records;
 mod sending;
