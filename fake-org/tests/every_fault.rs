@@ -3,9 +3,9 @@
 
 mod support;
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use salesforce_fake_org::FakeOrg;
 use serde_json::{Value, json};
@@ -32,8 +32,40 @@ enum Seen {
     ResetInFields,
 }
 
+/// How the connection was found after the answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    Closed,
+    Reset,
+    /// More may come, or has come than is looked at.
+    Open,
+}
+
+/// An answer, as far as it comes within a moment.
+#[derive(Debug)]
+struct Answer {
+    seen: Seen,
+    head: String,
+    body: Vec<u8>,
+    end: End,
+    took: Duration,
+}
+
+impl Answer {
+    fn field(&self, name: &str) -> Option<&str> {
+        let fields = self.head.lines().filter_map(|line| line.split_once(": "));
+        fields.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+    }
+
+    /// What the head says of the body's length.
+    fn length(&self) -> Option<usize> {
+        self.field("content-length")?.parse().ok()
+    }
+}
+
 /// A request and what of its answer comes within a moment.
-fn exchange(address: &str, request: &str) -> Seen {
+fn exchange(address: &str, request: &str) -> Answer {
+    let begun = Instant::now();
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     // A server that resets before it reads may do so while this is written.
@@ -45,17 +77,68 @@ fn exchange(address: &str, request: &str) -> Seen {
             Ok(0) => panic!("closed without an answer"),
             Ok(_) => head.push(byte[0]),
             Err(error) => {
-                assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
-                let line_ends = head.windows(2).any(|pair| pair == b"\r\n");
-                return match (head.is_empty(), line_ends) {
+                assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
+                let seen = match (head.is_empty(), head.windows(2).any(|pair| pair == b"\r\n")) {
                     (true, _) => Seen::Reset,
                     (false, false) => Seen::ResetInStatusLine,
                     (false, true) => Seen::ResetInFields,
                 };
+                let head = String::from_utf8(head).unwrap();
+                return Answer { seen, head, body: Vec::new(), end: End::Reset, took: begun.elapsed() };
             }
         }
     }
-    Seen::Status(std::str::from_utf8(&head).unwrap().split(' ').nth(1).unwrap().parse().unwrap())
+    let took = begun.elapsed();
+    let head = String::from_utf8(head).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
+    let (mut body, mut buffer) = (Vec::new(), [0; 8192]);
+    let end = loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => break End::Closed,
+            Ok(n) => body.extend_from_slice(&buffer[..n]),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => break End::Reset,
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+                break End::Open;
+            }
+        }
+        if body.len() > 1 << 18 {
+            break End::Open;
+        }
+    };
+    let seen = Seen::Status(head.split(' ').nth(1).unwrap().parse().unwrap());
+    Answer { seen, head, body, end, took }
+}
+
+/// What of a genuine answer a fault must have spoilt, beyond the status.
+fn assert_spoilt(fault: &Value, genuine: &Answer, answer: &Answer) {
+    let (length, got, end) = (answer.length(), answer.body.len(), answer.end);
+    let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
+    match name(fault).as_str() {
+        "reset_mid_body" => assert_eq!((Some(got), end), (length.map(|all| all / 2), End::Reset)),
+        "short_body" => assert_eq!((Some(got), end), (length.map(|all| all / 2), End::Closed)),
+        "reset_after_body" => assert_eq!((Some(got), end), (length, End::Reset)),
+        "truncated" => {
+            assert_eq!((Some(got), end), (length, End::Closed), "complete as HTTP");
+            assert!(got < genuine.body.len() * 2 / 3, "{got} of {}", genuine.body.len());
+        }
+        "drip" => assert!(got < 3 && end == End::Open && length > Some(3), "{got} {end:?} {length:?}"),
+        "delay" => assert!(answer.took >= Duration::from_millis(250), "{:?}", answer.took),
+        "many_headers" => assert!(answer.field("x-fake-299").is_some()),
+        "merge_json" => match json(&genuine.body) {
+            None => assert_eq!(answer.body, genuine.body, "no JSON, nothing to merge into"),
+            Some(_) => assert_eq!(json(&answer.body).unwrap()["instance_url"], "https://evil.example"),
+        },
+        "date_skew" => {
+            let date = |answer: &Answer| httpdate::parse_http_date(answer.field("date").unwrap()).unwrap();
+            let behind = date(genuine).duration_since(date(answer)).unwrap().as_secs();
+            assert!((3_000..=3_600).contains(&behind), "{behind}");
+        }
+        // Nothing of its own, or only where there is a redirect.
+        "slow" | "duplicate_callback" => assert_eq!(end, End::Closed),
+        // Answers given instead: the status says it, and `faults.rs` the rest.
+        _ => {}
+    }
 }
 
 /// What a fault must look like where the genuine answer has this status.
@@ -135,17 +218,21 @@ async fn every_documented_fault_strikes_on_every_route() {
             let (address, request) = (address.clone(), request.clone());
             tokio::task::spawn_blocking(move || exchange(&address, &request)).await.unwrap()
         };
-        let Seen::Status(genuine) = ask().await else { panic!("{line}: no genuine answer") };
+        let plain = ask().await;
+        let Seen::Status(genuine) = plain.seen else { panic!("{line}: no genuine answer") };
+        assert!(plain.body.len() > 3, "{line}: a body to spoil");
         for fault in &faults {
             let rule = json!({ "route": route, "fault": fault, "times": 1 });
             let armed = send(arm.try_clone().unwrap().json(&rule)).await;
             assert_eq!(armed.status, 200, "{rule}: {}", armed.body);
             org.clear_requests();
-            assert_eq!(ask().await, expected(fault, genuine), "{rule}");
+            let answer = ask().await;
+            assert_eq!(answer.seen, expected(fault, genuine), "{rule}");
+            assert_spoilt(fault, &plain, &answer);
             assert_eq!(org.requests()[0].fault.as_deref(), Some(name(fault).as_str()), "{rule}");
             assert!(org.faults().armed().is_empty(), "{rule}: used up");
         }
-        assert_eq!(ask().await, Seen::Status(genuine), "{line}: unharmed afterwards");
+        assert_eq!(ask().await.seen, Seen::Status(genuine), "{line}: unharmed afterwards");
     }
 }
 
