@@ -47,8 +47,13 @@ async function main() {
   assert.ok((await accounts.update({ Id: made.id, Name: 'Core 2' })).success);
   assert.equal((await accounts.retrieve(made.id)).Name, 'Core 2');
   assert.ok((await accounts.upsert({ ExternalKey__c: 'CORE', Name: 'Upserted' }, 'ExternalKey__c')).created);
+  assert.equal((await accounts.upsert({ ExternalKey__c: 'CORE', Name: 'Again' }, 'ExternalKey__c')).created, false);
   const many = await accounts.create([{ Name: 'a' }, {}, { Name: 'b' }]);
   assert.deepEqual(many.map((saved) => saved.success), [true, false, true]);
+  const renamed = await accounts.update([many[0], many[2]].map(({ id }) => ({ Id: id, Name: 'c' })));
+  assert.ok(renamed.every((saved) => saved.success));
+  const keyed = [1, 2].map((n) => ({ ExternalKey__c: `CORE-${n}`, Name: 'many' }));
+  assert.ok((await accounts.upsert(keyed, 'ExternalKey__c')).every((saved) => saved.created));
   assert.ok((await accounts.delete([made.id, many[0].id, many[2].id])).every((deleted) => deleted.success));
   await assert.rejects(accounts.retrieve(made.id), (error) => ['NOT_FOUND', 'ENTITY_IS_DELETED'].includes(error.errorCode));
   assert.ok((await conn.describe('Account')).fields.some((field) => field.name === 'Name'));

@@ -83,6 +83,12 @@ records = [{"attributes": {"type": "Account"}, "Name": name} for name in ("a", "
 saved = sf.restful("composite/sobjects", method="POST", json={"allOrNone": False, "records": records})
 assert [item["success"] for item in saved] == [True, False, True]
 assert saved[1]["errors"][0]["statusCode"] == "REQUIRED_FIELD_MISSING"
+ids = [saved[0]["id"], saved[2]["id"]]
+records = [{"attributes": {"type": "Account"}, "id": id, "Name": "c"} for id in ids]
+assert all(item["success"] for item in sf.restful("composite/sobjects", method="PATCH", json={"records": records}))
+read = sf.restful("composite/sobjects/Account", params={"ids": ",".join(ids), "fields": "Name"})
+assert [item["Name"] for item in read] == ["c", "c"]
+assert all(item["success"] for item in sf.restful("composite/sobjects", method="DELETE", params={"ids": ",".join(ids)}))
 path = "/services/data/v66.0/sobjects/Account"
 parts = [
     {"method": "POST", "url": path, "referenceId": "new", "body": {"Name": "together"}},

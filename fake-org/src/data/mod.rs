@@ -3,6 +3,7 @@
 mod convert;
 pub(crate) mod csv;
 mod error;
+mod files;
 mod rows;
 mod rules;
 mod samples;

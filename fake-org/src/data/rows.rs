@@ -19,7 +19,7 @@ pub(crate) struct Writer<'a> {
     pub(crate) allow_duplicates: bool,
 }
 
-type Columns = Vec<(&'static Field, Sql)>;
+pub(super) type Columns = Vec<(&'static Field, Sql)>;
 
 impl Inner {
     /// The record with these fields; an error when it is not there.
@@ -125,6 +125,9 @@ impl Inner {
         derive(object, &mut columns, None);
         measure(object, &mut columns);
         self.all_or_none(|data| {
+            if object.name == "ContentVersion" {
+                data.publish(&mut columns)?;
+            }
             data.insert(object, columns)?;
             data.check_rules(object, &id, by.allow_duplicates)?;
             Ok(((), true))
@@ -327,7 +330,7 @@ pub(crate) fn checked_id(object: &Object, id: &str) -> Result<String, Refusal> {
 }
 
 /// Sets a column, when the object has it.
-fn put(object: &Object, columns: &mut Columns, name: &str, value: Sql) {
+pub(super) fn put(object: &Object, columns: &mut Columns, name: &str, value: Sql) {
     if let Some(field) = object.fields.iter().find(|field| field.name == name) {
         columns.retain(|(known, _)| known.name != name);
         columns.push((field, value));
@@ -346,6 +349,14 @@ fn derive(object: &Object, columns: &mut Columns, before: Option<&Record>) {
     if matches!(object.name, "Contact" | "Lead" | "User") {
         let name = format!("{} {}", text("FirstName"), text("LastName"));
         put(object, columns, "Name", Sql::Text(name.trim().to_owned()));
+    } else if object.name == "ContentVersion" {
+        let path = text("PathOnClient");
+        let file = path.rsplit(['/', '\\']).next().unwrap_or_default();
+        let (stem, extension) = file.rsplit_once('.').unwrap_or((file, ""));
+        if text("Title").is_empty() {
+            put(object, columns, "Title", Sql::Text(stem.to_owned()));
+        }
+        put(object, columns, "FileExtension", Sql::Text(extension.to_owned()));
     } else if object.name == "Opportunity" {
         let stage = text("StageName");
         put(object, columns, "IsClosed", Sql::Integer(i64::from(stage.starts_with("Closed"))));

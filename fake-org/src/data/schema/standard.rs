@@ -69,6 +69,11 @@ pub(super) static OBJECTS: &[Object] = &[
         label: "Content Version",
         ..object("ContentVersion", "Content Versions", "068", "Title", CONTENT_VERSION)
     },
+    Object {
+        label: "Content Document",
+        read_only: true,
+        ..object("ContentDocument", "Content Documents", "069", "Title", CONTENT_DOCUMENT)
+    },
     object("User", "Users", "005", "Name", USER),
     Object { read_only: true, ..object("Profile", "Profiles", "00e", "Name", PROFILE) },
     Object {
@@ -261,8 +266,8 @@ static PROJECT: &[Field] = &[
     STAMP,
 ];
 
-// The three that hold files. `ParentId` points to many objects in Salesforce, here to accounts only; folders and
-// content documents are left out.
+// The three that hold files, and what the versions of a file are of. `ParentId` points to many objects in Salesforce,
+// here to accounts only; folders and links from records to documents are left out.
 static ATTACHMENT: &[Field] = &[
     id("Attachment ID"),
     DELETED,
@@ -300,11 +305,33 @@ static DOCUMENT: &[Field] = &[
 static CONTENT_VERSION: &[Field] = &[
     id("ContentVersion ID"),
     DELETED,
+    field("ContentDocumentId", "ContentDocument ID", Kind::Reference("ContentDocument", "ContentDocument"))
+        .children("ContentVersions"),
     field("Title", "Title", Kind::Text(255)),
     required("PathOnClient", "Path On Client", Kind::Text(500)),
+    system("FileExtension", "File Extension", Kind::Text(40)),
     required("VersionData", "Version Data", Kind::Base64),
     system("ContentSize", "Size", Kind::Int),
     field("Description", "Description", Kind::TextArea(1_000)),
+    OWNER,
+    CREATED,
+    CREATOR,
+    MODIFIED,
+    MODIFIER,
+    STAMP,
+];
+
+static CONTENT_DOCUMENT: &[Field] = &[
+    id("ContentDocument ID"),
+    DELETED,
+    system("Title", "Title", Kind::Text(255)),
+    system("FileExtension", "File Extension", Kind::Text(40)),
+    system("ContentSize", "Size", Kind::Int),
+    system(
+        "LatestPublishedVersionId",
+        "Latest Published Version ID",
+        Kind::Reference("ContentVersion", "LatestPublishedVersion"),
+    ),
     OWNER,
     CREATED,
     CREATOR,

@@ -141,22 +141,20 @@ impl<'a> Ask<'a> {
         })
     }
 
-    /// A record or another object in the body: in JSON, in XML, or in the first of several parts, with the files of the
-    /// others.
+    /// A record or another object in the body, in JSON or XML.
     pub(super) fn record(&self) -> Result<Record, Refusal> {
-        let content_type = self.header("content-type");
-        if let Some(boundary) = content_type.and_then(multipart::boundary) {
-            return multipart::record(&self.body, &boundary);
-        }
-        if content_type.is_some_and(xml::is_xml) {
+        if self.header("content-type").is_some_and(xml::is_xml) {
             return object(xml::read(&self.body)?);
         }
         self.json_object()
     }
 
-    /// The object in the body of a resource that knows JSON only, as the guide has it of composite requests and graphs,
-    /// and that of Bulk API 2.0 of jobs.
+    /// The JSON object in the body, or in the one of several parts that is no file, with the files of the others. For
+    /// resources that know no XML: composite requests and graphs, as the guide has it, and jobs of Bulk API 2.0.
     pub(super) fn json_object(&self) -> Result<Record, Refusal> {
+        if let Some(boundary) = self.header("content-type").and_then(multipart::boundary) {
+            return multipart::record(&self.body, &boundary);
+        }
         object(self.json()?)
     }
 }

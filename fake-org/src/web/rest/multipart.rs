@@ -1,4 +1,5 @@
-//! Bodies of a record and its files: the record as JSON in the first part, each file in a part named after its field.
+//! Bodies of a record and its files: the record as JSON in the part that is no file, first in the REST guide and last in
+//! Salesforce's own CLI, each file in a part named after its field.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -18,19 +19,22 @@ pub(super) fn boundary(content_type: &str) -> Option<String> {
 /// The record with its files as base64, the form that they have in a body of JSON alone.
 pub(super) fn record(body: &[u8], boundary: &str) -> Result<Record, Refusal> {
     let parts = parts(body, boundary).ok_or_else(|| malformed("the parts cannot be told apart"))?;
-    let mut parts = parts.into_iter();
-    let (_, first) = parts.next().ok_or_else(|| malformed("there is no part"))?;
-    let Ok(Value::Object(mut record)) = serde_json::from_slice(first) else {
-        return Err(malformed("the first part is no JSON object"));
-    };
+    let mut record = None;
+    let mut files = Vec::new();
     for (head, bytes) in parts {
         let disposition = header(head, "content-disposition").unwrap_or_default();
         let name = parameter(disposition, "name").ok_or_else(|| malformed("a part has no name"))?;
-        if parameter(disposition, "filename").is_none() {
+        if parameter(disposition, "filename").is_some() {
+            files.push((name, json!(BASE64.encode(bytes))));
+        } else if record.replace(bytes).is_some() {
             return Err(malformed("a file has no filename"));
         }
-        record.insert(name, json!(BASE64.encode(bytes)));
     }
+    let record = record.ok_or_else(|| malformed("there is no part without a filename"))?;
+    let Ok(Value::Object(mut record)) = serde_json::from_slice(record) else {
+        return Err(malformed("the part without a filename is no JSON object"));
+    };
+    record.extend(files);
     Ok(record)
 }
 

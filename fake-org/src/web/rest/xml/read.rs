@@ -1,6 +1,6 @@
 //! Bodies in XML → what the same body is in JSON.
 //!
-//! Elements become members, texts stay texts, an element without content or with `xsi:nil` is null, and XML attributes
+//! Elements become members, texts stay texts, an element without content (as with `xsi:nil`) is null, and XML attributes
 //! become `attributes`. So the guide's samples of "sObject Tree Request Body" read alike in both formats; the form of
 //! `<batch>` is that which Apache Camel sends.
 
@@ -11,8 +11,6 @@ use crate::data::Refusal;
 
 /// Elements deeper than this are refused, before recursion could hurt.
 const DEPTH: usize = 32;
-
-const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 /// The content of the root element, whatever its name: `<Account>…</Account>` is a record.
 pub(in super::super) fn read(body: &[u8]) -> Result<Value, Refusal> {
@@ -32,9 +30,6 @@ fn refused(error: &dyn std::fmt::Display) -> Refusal {
 
 fn value(node: Node<'_, '_>, depth: usize) -> Result<Value, Refusal> {
     let Some(depth) = depth.checked_sub(1) else { return Err(refused(&"nested too deeply")) };
-    if node.attribute((INSTANCE, "nil")) == Some("true") {
-        return Ok(Value::Null);
-    }
     let text: String = node.children().filter(Node::is_text).filter_map(|child| child.text()).collect();
     if !node.children().any(|child| child.is_element()) && !text.is_empty() {
         return Ok(text.into());
