@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::io::Read as _;
 use std::time::Duration;
 
-use salesforce_fake_org::FakeOrg;
+use salesforce_fake_org::{FakeOrg, Fault, Route};
 use serde_json::{Value, json};
 use support::{ADA, ALL, Api, send};
 
@@ -161,7 +161,7 @@ async fn a_query_tells_its_columns() {
 /// Section 7.10: compressed for those who ask, and the entity tag says so.
 #[tokio::test]
 async fn answers_are_compressed_where_asked_for() {
-    let org = FakeOrg::builder().compress(true).start().await.unwrap();
+    let org = FakeOrg::start().await.unwrap();
     let api = Api::of(&org);
     let id = api.records("SELECT Id FROM Account LIMIT 1").await[0]["Id"].as_str().unwrap().to_owned();
     let ask = async |path: &str, accept: &str| {
@@ -184,9 +184,16 @@ async fn answers_are_compressed_where_asked_for() {
     // The tag of the compressed answer is good for a condition.
     let unchanged = api.http.get(api.url(&path)).bearer_auth(&api.token).header("if-none-match", packed_tag);
     assert_eq!(send(unchanged).await.status, 304);
-    assert!(
-        ask("/query?q=SELECT+COUNT()+FROM+Account", "gzip").await.headers().get("content-encoding").is_none()
-    );
+    let is_packed = async |path: &str| ask(path, "gzip").await.headers().contains_key("content-encoding");
+    assert!(!is_packed("/query?q=SELECT+COUNT()+FROM+Account").await, "too short");
+    // What a fault spoils can be read.
+    assert!(is_packed("/limits").await);
+    org.faults().at(Route::Api, Fault::Truncated.times(1));
+    assert!(!is_packed("/limits").await);
+    let plain = FakeOrg::builder().compress(false).start().await.unwrap();
+    let request = api.http.get(format!("{}/services/oauth2/authorize", plain.login_url()));
+    let page = request.header("accept-encoding", "gzip").send().await.unwrap();
+    assert!(!page.headers().contains_key("content-encoding"));
 }
 
 /// Section 7.2, and simple-salesforce issue 311: children that are more than a page have a `nextRecordsUrl` of their own.

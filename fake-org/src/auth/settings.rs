@@ -188,7 +188,7 @@ impl Default for Settings {
             cors_origins: Vec::new(),
             cors_for_oauth: false,
             page_size: 2_000,
-            compress: false,
+            compress: true,
             api_limit: 15_000,
             bulk_delay: Duration::from_millis(300),
         }

@@ -58,9 +58,9 @@ struct Args {
     /// Hand out JWT-based access tokens that live this many seconds, instead of opaque ones.
     #[arg(long)]
     jwt_access_tokens: Option<u64>,
-    /// Compress answers for clients that accept gzip.
+    /// Answer as it is, also those who accept gzip.
     #[arg(long)]
-    compress: bool,
+    no_compress: bool,
     /// Serve an Experience Cloud site of this name, below the login host.
     #[arg(long)]
     site: Option<String>,
@@ -85,7 +85,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         .host(&args.host)
         .port(args.port)
         .tls(args.tls)
-        .compress(args.compress)
+        .compress(!args.no_compress)
         .auto_approve(args.auto_approve)
         .rotation(!args.no_rotation)
         .rows(args.rows)

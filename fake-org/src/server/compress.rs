@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use axum::body::Body;
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, ETAG};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderValue, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -24,16 +24,29 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.split(',').any(named))
 }
 
-/// The answer with its body compressed, when it is long enough. Its entity tag then says so too (`"…--gzip"`).
+/// Files are sent as they are.
+fn is_text(headers: &HeaderMap) -> bool {
+    const TEXTS: [&str; 4] =
+        ["text/", "application/json", "application/xml", "application/x-www-form-urlencoded"];
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    TEXTS.iter().any(|text| kind.starts_with(text))
+}
+
+/// The answer with its body compressed, when it is a text that is long enough. Its entity tag then says so too (`"…--gzip"`).
 pub(super) async fn compressed(answer: Response<Body>) -> Response<Body> {
     let (mut parts, body) = answer.into_parts();
     let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    if bytes.len() < LEAST || parts.headers.contains_key(CONTENT_ENCODING) {
+    if bytes.len() < LEAST || !is_text(&parts.headers) || parts.headers.contains_key(CONTENT_ENCODING) {
         return Response::from_parts(parts, Body::from(bytes));
     }
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let plain = bytes.clone();
+    // A page of records takes a while, in which others are answered.
+    let packed = tokio::task::spawn_blocking(move || {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&plain).and_then(|()| encoder.finish())
+    });
     // Writing to memory does not fail.
-    let Ok(packed) = encoder.write_all(&bytes).and_then(|()| encoder.finish()) else {
+    let Ok(Ok(packed)) = packed.await else {
         return Response::from_parts(parts, Body::from(bytes));
     };
     parts.headers.remove(CONTENT_LENGTH);

@@ -154,7 +154,7 @@ impl Hosts {
         if parallel {
             parts.extensions.insert(web::call::Parallel);
         }
-        let packs = self.org.settings().compress && compress::is_wanted(&parts.headers);
+        let packs = fault.is_none() && self.org.settings().compress && compress::is_wanted(&parts.headers);
         let mut answer = self.handle(host, parts, body).await;
         if packs {
             answer = compress::compressed(answer).await;
