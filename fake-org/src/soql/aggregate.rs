@@ -103,11 +103,22 @@ pub(super) fn compile(
     let params = having.params;
     // Ordering is by columns of the union of all totals: those shown, and more for what is not.
     let mut hidden: Vec<Shown> = Vec::new();
-    let mut order = order(cx, &query.order, &mut tables, |term| {
-        must_be_grouped(cx, &groups, term)?;
-        hidden.push(Shown::of(&groups, term));
+    let mut order = order(cx, &query.order, &mut tables, |tables, expr| {
+        let term = match grouping(cx, tables, &groups, expr)? {
+            Some((term, group)) => {
+                hidden.push(Shown::Grouping(group));
+                term
+            }
+            None => {
+                let term = term(cx, tables, expr)?;
+                must_be_grouped(cx, &groups, &term)?;
+                hidden.push(Shown::of(&groups, &term));
+                term
+            }
+        };
         let collation = if term.kind.is_text() { " COLLATE NOCASE" } else { "" };
-        Ok(format!("o{}{collation}", hidden.len() - 1))
+        let sql = format!("o{}{collation}", hidden.len() - 1);
+        Ok((term, sql))
     })?;
     // Equal groups keep one order.
     for (number, group) in groups.iter().enumerate() {

@@ -4,13 +4,13 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value as Sql;
 
 use super::aggregate::{self, AggregatePlan};
-use super::ast::{Order, Path, Query, Select};
+use super::ast::{Expr, Order, Path, Query, Select};
 use super::bind::Tables;
 use super::filter::Filter;
 use super::record::RowPlan;
 use super::term::{Term, term};
 use super::{Context, Scope, error, select};
-use crate::data::schema::{Field, Object};
+use crate::data::schema::{Field, Kind, Object};
 use crate::data::{DataError, Inner, Refusal};
 
 /// Fields that ORDER BY takes (SOQL: ORDER BY). The error's words are unverified.
@@ -105,9 +105,13 @@ fn tail(
     if let Some(lookup) = parent {
         wheres.push(format!("t0.\"{}\" = ?{}", lookup.name, params.len() + 1));
     }
-    let mut order = order(cx, &query.order, tables, |term| match term.aggregate {
-        true => Err(error::unexpected(cx.text, term.offset, &term.name)),
-        false => Ok(term.sql.clone()),
+    let mut order = order(cx, &query.order, tables, |tables, expr| {
+        let term = term(cx, tables, expr)?;
+        if term.aggregate {
+            return Err(error::unexpected(cx.text, term.offset, &term.name));
+        }
+        let sql = term.sql.clone();
+        Ok((term, sql))
     })?;
     // Equal rows keep one order over all pages.
     order.push("t0.rowid".into());
@@ -158,19 +162,19 @@ fn using(cx: &Context<'_>, scope: &Path, root: &'static Object) -> Result<Option
     }
 }
 
-/// The parts of `ORDER BY`; `sql` says what a term is there, or refuses it.
+/// The parts of `ORDER BY`; `sql` says what an expression is and stands for there, or refuses it.
 pub(super) fn order(
     cx: &Context<'_>,
     list: &[Order],
     tables: &mut Tables,
-    mut sql: impl FnMut(&Term) -> Result<String, Refusal>,
+    mut sql: impl FnMut(&mut Tables, &Expr) -> Result<(Term, String), Refusal>,
 ) -> Result<Vec<String>, Refusal> {
     if list.len() > ORDERS {
         return Err(Refusal::bad("MALFORMED_QUERY", format!("ORDER BY takes at most {ORDERS} fields")));
     }
     let mut parts = Vec::new();
     for order in list {
-        let term = term(cx, tables, &order.expr)?;
+        let (term, sql) = sql(tables, &order.expr)?;
         if term.formatted {
             return Err(error::unexpected(cx.text, term.offset, &term.name));
         }
@@ -180,9 +184,24 @@ pub(super) fn order(
         }
         let direction = if order.descending { "DESC" } else { "ASC" };
         let nulls = if order.nulls_last == Some(true) { "LAST" } else { "FIRST" };
-        parts.push(format!("{} {direction} NULLS {nulls}", sql(&term)?));
+        if let Some(place) = place_in_picklist(&term, &sql) {
+            parts.push(format!("{place} {direction} NULLS {nulls}"));
+        }
+        parts.push(format!("{sql} {direction} NULLS {nulls}"));
     }
     Ok(parts)
+}
+
+/// Picklists are sorted by the order of their values, not by the alphabet (SOQL: ORDER BY); what is no value of theirs
+/// comes after them (unverified).
+fn place_in_picklist(term: &Term, sql: &str) -> Option<String> {
+    let field = term.column.as_ref().filter(|_| !term.is_call && term.kind == Kind::Picklist)?.field;
+    let values = field.values.iter().zip(0..);
+    let places: String = values
+        .map(|(value, place)| format!(" WHEN {sql} = '{}' THEN {place}", value.replace('\'', "''")))
+        .collect();
+    (!places.is_empty())
+        .then(|| format!("CASE WHEN {sql} IS NULL THEN NULL{places} ELSE {} END", field.values.len()))
 }
 
 pub(super) fn limits(query: &Query) -> Result<String, Refusal> {

@@ -3,6 +3,7 @@
 
 mod constructs;
 mod fuzz;
+mod order;
 
 use super::*;
 use crate::auth::users;

@@ -1,9 +1,11 @@
-//! `/search?q=FIND {term} IN ALL FIELDS RETURNING Account(Id, Name), Contact LIMIT 20`.
+//! `/search?q=FIND {term} IN ALL FIELDS RETURNING Account(Id, Name), Contact WITH HIGHLIGHT LIMIT 20`.
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Result};
+use super::answer::{Answer, Body, Result};
 use super::ask::Ask;
+use super::ending::Ending;
+use super::highlight;
 use super::sosl::{self, In, Returning};
 use crate::data::{Inner, Refusal};
 
@@ -21,56 +23,55 @@ pub(super) fn search(ask: &Ask<'_>, data: &mut Inner) -> Result {
     if term.trim().is_empty() {
         return Err(no_term().into());
     }
+    let (rest, ending) = split_before_word(rest, &["LIMIT", "UPDATE", "WITH"]);
+    let ending = Ending::parse(ending, ask.version)?;
     let (head, returning) = split_word(rest, "RETURNING");
-    // Without RETURNING what ends the search follows IN.
-    let (head, early) = match returning {
-        Some(_) => (head, ""),
-        None => split_before_word(head, &["LIMIT", "UPDATE", "WITH"]),
-    };
     let place = match strip_word(head.trim(), "IN") {
         Some(place) => In::parse(place).filter(|_| ends_in_fields(place)).ok_or_else(|| malformed(place))?,
         None if head.trim().is_empty() => In::All,
         None => return Err(malformed(head.trim()).into()),
     };
-    let mut limit = limit_of(early)?;
-    let mut list = Vec::new();
-    let parts = returning.map(split_top_level).unwrap_or_default();
-    for (i, part) in parts.iter().enumerate() {
-        let (object, tail) = split_after_object(part);
-        if i + 1 < parts.len() && !tail.trim().is_empty() {
-            return Err(malformed(tail.trim()).into());
-        }
-        limit = limit_of(tail)?;
-        list.push(returning_of(object).ok_or_else(|| malformed(part))?);
-    }
-    if returning.is_none() {
-        list = everywhere(data);
-    }
-    let limit = limit.unwrap_or(MOST);
+    let list = match returning.map(split_top_level) {
+        Some(parts) => parts
+            .into_iter()
+            .map(|part| returning_of(part).ok_or_else(|| malformed(part)))
+            .collect::<std::result::Result<_, _>>()?,
+        None => everywhere(data),
+    };
+    let limit = ending.limit.unwrap_or(MOST).min(MOST);
     let term = sosl::term(term)?;
     let mut found = Vec::new();
     for returning in &list {
-        let left = limit.min(MOST).saturating_sub(found.len());
-        found.extend(sosl::find(ask, data, &term, place, returning, left)?);
+        let left = limit.saturating_sub(found.len());
+        let mut records = sosl::find(ask, data, &term, place, returning, left)?;
+        if let Some(object) = data.schema.object(&returning.object) {
+            ending.check(object)?;
+            if ending.highlight {
+                highlight::add(&term, object, &mut records);
+            }
+        }
+        found.extend(records);
     }
-    Ok(records(ask, found))
+    let mut answer = records(ask, found);
+    if let Body::Json(Value::Object(body)) = &mut answer.body
+        && ending.labels
+    {
+        body.insert("metadata".into(), labels(data, &list));
+    }
+    Ok(answer)
 }
 
-/// What stands after the last object: `LIMIT 20`, `UPDATE VIEWSTAT`.
-fn limit_of(text: &str) -> std::result::Result<Option<usize>, Refusal> {
-    let malformed = |at: &str| Refusal::bad("MALFORMED_SEARCH", format!("unexpected token: {at}"));
-    let mut limit = None;
-    let mut words = text.split_whitespace();
-    while let Some(word) = words.next() {
-        let value = words.next().unwrap_or_default();
-        match word.to_ascii_uppercase().as_str() {
-            "LIMIT" if limit.is_none() => limit = Some(value.parse().map_err(|_| malformed(value))?),
-            "UPDATE" if ["TRACKING", "VIEWSTAT"].contains(&value.to_ascii_uppercase().as_str()) => {}
-            "WITH" => return Err(Refusal::not_emulated("MALFORMED_SEARCH", "WITH")),
-            _ => return Err(malformed(word)),
-        }
-    }
-    Ok(limit)
+/// The labels of the fields shown (`WITH METADATA = 'LABELS'`); the members are those of SOAP API's `SearchResultsMetadata`,
+/// the name of the whole is unverified.
+fn labels(data: &Inner, list: &[Returning]) -> Value {
+    let of = |returning: &Returning| {
+        let object = data.schema.object(&returning.object)?;
+        let fields = returning.fields.split(',').filter_map(|name| object.field(name.trim()));
+        let fields: Vec<Value> =
+            fields.map(|field| json!({ "name": field.name, "label": field.label })).collect();
+        Some(json!({ "entityName": object.name, "fieldMetadata": fields }))
+    };
+    json!({ "entityMetadata": list.iter().filter_map(of).collect::<Vec<_>>() })
 }
 
 fn ends_in_fields(place: &str) -> bool {
@@ -101,7 +102,10 @@ pub(super) fn plain(object: &str, fields: &str) -> Returning {
 fn returning_of(text: &str) -> Option<Returning> {
     let text = text.trim();
     let (object, inner) = match text.split_once('(') {
-        Some((object, inner)) => (object.trim(), Some(inner.strip_suffix(')')?)),
+        // The parenthesis that ends the text is the one that was opened first.
+        Some((object, inner)) => {
+            (object.trim(), Some(inner.strip_suffix(')').filter(|inner| is_balanced(inner))?))
+        }
         None => (text, None),
     };
     if object.is_empty() || object.contains(char::is_whitespace) {
@@ -125,6 +129,22 @@ fn returning_of(text: &str) -> Option<Returning> {
         filter: filter.unwrap_or_default().trim().to_owned(),
         tail,
     })
+}
+
+/// Whether no parenthesis closes before it was opened, outside of quotes.
+fn is_balanced(text: &str) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for c in text.chars() {
+        match c {
+            '(' if !quoted => depth += 1,
+            ')' if !quoted && depth == 0 => return false,
+            ')' if !quoted => depth -= 1,
+            '\'' if !escaped => quoted = !quoted,
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    true
 }
 
 /// The text before the closing brace, and after it; `\}` does not close.
@@ -182,13 +202,19 @@ fn split_top_level(text: &str) -> Vec<&str> {
     parts.map(str::trim).collect()
 }
 
-/// `Account(Id) LIMIT 5` is `Account(Id)` and ` LIMIT 5`.
-fn split_after_object(text: &str) -> (&str, &str) {
-    if !text.contains('(') {
-        return text.split_at(text.find(char::is_whitespace).unwrap_or(text.len()));
-    }
+/// The text before the first of these words outside of parentheses and quotes, and from it on.
+fn split_before_word<'a>(text: &'a str, words: &[&str]) -> (&'a str, &'a str) {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    let end = text.char_indices().find(|&(_, c)| {
+    let mut word_may_begin = true;
+    for (i, c) in text.char_indices() {
+        let rest = text.get(i..).unwrap_or_default();
+        if depth == 0
+            && !quoted
+            && word_may_begin
+            && words.iter().any(|word| strip_word(rest, word).is_some())
+        {
+            return text.split_at(i);
+        }
         match c {
             '(' if !quoted => depth += 1,
             ')' if !quoted => depth = depth.saturating_sub(1),
@@ -196,13 +222,7 @@ fn split_after_object(text: &str) -> (&str, &str) {
             _ => {}
         }
         escaped = c == '\\' && !escaped;
-        c == ')' && depth == 0 && !quoted
-    });
-    text.split_at(end.map_or(text.len(), |(at, _)| at + 1))
-}
-
-/// The text before the first of these words, and from it on.
-fn split_before_word<'a>(text: &'a str, words: &[&str]) -> (&'a str, &'a str) {
-    let ends = words.iter().map(|word| split_word(text, word).0.len());
-    text.split_at(ends.min().unwrap_or(text.len()))
+        word_may_begin = c.is_whitespace() || c == ')';
+    }
+    (text, "")
 }
