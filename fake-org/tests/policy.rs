@@ -81,7 +81,7 @@ async fn every_setting_changes_alone() {
         "cors_origins": ["https://spa.example.com"],
         "cors_for_oauth": true,
         "page_size": 5,
-        "compress": true,
+        "compress": false,
         "api_limit": 9,
         "bulk_delay_ms": 0,
     });
