@@ -45,6 +45,13 @@ const fn id(label: &'static str) -> Field {
     system("Id", label, Kind::Id)
 }
 
+/// The fields of an object: the id with this label, these, and who made and changed it when.
+macro_rules! record {
+    ($id:literal, $($field:expr),+ $(,)?) => {
+        &[id($id), DELETED, $($field),+, CREATED, CREATOR, MODIFIED, MODIFIER, STAMP]
+    };
+}
+
 const fn object(
     name: &'static str,
     plural: &'static str,
@@ -92,9 +99,8 @@ pub(super) static OBJECTS: &[Object] = &[
     },
 ];
 
-static ACCOUNT: &[Field] = &[
-    id("Account ID"),
-    DELETED,
+static ACCOUNT: &[Field] = record![
+    "Account ID",
     required("Name", "Account Name", Kind::Text(255)),
     field("Type", "Account Type", Kind::Picklist).values(&["Customer", "Prospect", "Partner", "Other"]),
     field("Phone", "Account Phone", Kind::Phone),
@@ -120,16 +126,10 @@ static ACCOUNT: &[Field] = &[
     key("ExternalKey__c", "External Key"),
     loose_key("LegacyCode__c", "Legacy Code"),
     field("Active__c", "Active", Kind::Boolean),
-    CREATED,
-    CREATOR,
-    MODIFIED,
-    MODIFIER,
-    STAMP,
 ];
 
-static CONTACT: &[Field] = &[
-    id("Contact ID"),
-    DELETED,
+static CONTACT: &[Field] = record![
+    "Contact ID",
     field("AccountId", "Account ID", Kind::Reference("Account", "Account")).children("Contacts"),
     required("LastName", "Last Name", Kind::Text(80)),
     field("FirstName", "First Name", Kind::Text(40)),
@@ -142,16 +142,10 @@ static CONTACT: &[Field] = &[
     field("Description", "Contact Description", Kind::TextArea(32_000)),
     OWNER,
     key("ExternalKey__c", "External Key"),
-    CREATED,
-    CREATOR,
-    MODIFIED,
-    MODIFIER,
-    STAMP,
 ];
 
-static OPPORTUNITY: &[Field] = &[
-    id("Opportunity ID"),
-    DELETED,
+static OPPORTUNITY: &[Field] = record![
+    "Opportunity ID",
     field("AccountId", "Account ID", Kind::Reference("Account", "Account")).children("Opportunities"),
     required("Name", "Name", Kind::Text(120)),
     required("StageName", "Stage", Kind::Picklist).values(&[
@@ -170,16 +164,10 @@ static OPPORTUNITY: &[Field] = &[
     field("Description", "Description", Kind::TextArea(32_000)),
     OWNER,
     key("ExternalKey__c", "External Key"),
-    CREATED,
-    CREATOR,
-    MODIFIED,
-    MODIFIER,
-    STAMP,
 ];
 
-static LEAD: &[Field] = &[
-    id("Lead ID"),
-    DELETED,
+static LEAD: &[Field] = record![
+    "Lead ID",
     required("LastName", "Last Name", Kind::Text(80)),
     field("FirstName", "First Name", Kind::Text(40)),
     system("Name", "Full Name", Kind::Text(121)),
@@ -197,16 +185,10 @@ static LEAD: &[Field] = &[
         .or("Open - Not Contacted"),
     system("IsConverted", "Converted", Kind::Boolean),
     OWNER,
-    CREATED,
-    CREATOR,
-    MODIFIED,
-    MODIFIER,
-    STAMP,
 ];
 
-static CASE: &[Field] = &[
-    id("Case ID"),
-    DELETED,
+static CASE: &[Field] = record![
+    "Case ID",
     system("CaseNumber", "Case Number", Kind::Text(30)),
     field("Subject", "Subject", Kind::Text(255)),
     field("Description", "Description", Kind::TextArea(32_000)),
@@ -217,17 +199,11 @@ static CASE: &[Field] = &[
     field("ContactId", "Contact ID", Kind::Reference("Contact", "Contact")).children("Cases"),
     system("IsClosed", "Closed", Kind::Boolean),
     OWNER,
-    CREATED,
-    CREATOR,
-    MODIFIED,
-    MODIFIER,
-    STAMP,
 ];
 
 // `WhatId` and `WhoId` point to many objects in Salesforce; here to accounts and contacts only.
-static TASK: &[Field] = &[
-    id("Activity ID"),
-    DELETED,
+static TASK: &[Field] = record![
+    "Activity ID",
     field("Subject", "Subject", Kind::Text(255)),
     field("ActivityDate", "Due Date Only", Kind::Date),
     required("Status", "Status", Kind::Picklist)
@@ -239,16 +215,10 @@ static TASK: &[Field] = &[
     field("WhoId", "Name ID", Kind::Reference("Contact", "Who")).children("Tasks"),
     system("IsClosed", "Closed", Kind::Boolean),
     OWNER,
-    CREATED,
-    CREATOR,
-    MODIFIED,
-    MODIFIER,
-    STAMP,
 ];
 
-static PROJECT: &[Field] = &[
-    id("Record ID"),
-    DELETED,
+static PROJECT: &[Field] = record![
+    "Record ID",
     required("Name", "Project Name", Kind::Text(80)),
     key("Code__c", "Code"),
     field("Account__c", "Account", Kind::Reference("Account", "Account__r")).children("Projects__r"),
@@ -259,18 +229,12 @@ static PROJECT: &[Field] = &[
     field("Tags__c", "Tags", Kind::MultiPicklist).values(&["Urgent", "Internal", "Billable"]),
     field("Notes__c", "Notes", Kind::TextArea(32_768)),
     OWNER,
-    CREATED,
-    CREATOR,
-    MODIFIED,
-    MODIFIER,
-    STAMP,
 ];
 
 // The three that hold files, and what the versions of a file are of. `ParentId` points to many objects in Salesforce,
 // here to accounts only; folders and links from records to documents are left out.
-static ATTACHMENT: &[Field] = &[
-    id("Attachment ID"),
-    DELETED,
+static ATTACHMENT: &[Field] = record![
+    "Attachment ID",
     required("ParentId", "Parent ID", Kind::Reference("Account", "Parent")).children("Attachments"),
     required("Name", "File Name", Kind::Text(255)),
     field("ContentType", "Content Type", Kind::Text(120)),
@@ -278,16 +242,10 @@ static ATTACHMENT: &[Field] = &[
     system("BodyLength", "Body Length", Kind::Int),
     field("Description", "Description", Kind::Text(500)),
     OWNER,
-    CREATED,
-    CREATOR,
-    MODIFIED,
-    MODIFIER,
-    STAMP,
 ];
 
-static DOCUMENT: &[Field] = &[
-    id("Document ID"),
-    DELETED,
+static DOCUMENT: &[Field] = record![
+    "Document ID",
     required("Name", "Document Name", Kind::Text(255)),
     field("Type", "File Extension", Kind::Text(40)),
     field("ContentType", "MIME Type", Kind::Text(120)),
@@ -295,16 +253,10 @@ static DOCUMENT: &[Field] = &[
     system("BodyLength", "Body Length", Kind::Int),
     field("Description", "Description", Kind::Text(255)),
     field("Keywords", "Keywords", Kind::Text(255)),
-    CREATED,
-    CREATOR,
-    MODIFIED,
-    MODIFIER,
-    STAMP,
 ];
 
-static CONTENT_VERSION: &[Field] = &[
-    id("ContentVersion ID"),
-    DELETED,
+static CONTENT_VERSION: &[Field] = record![
+    "ContentVersion ID",
     field("ContentDocumentId", "ContentDocument ID", Kind::Reference("ContentDocument", "ContentDocument"))
         .children("ContentVersions"),
     field("Title", "Title", Kind::Text(255)),
@@ -314,16 +266,10 @@ static CONTENT_VERSION: &[Field] = &[
     system("ContentSize", "Size", Kind::Int),
     field("Description", "Description", Kind::TextArea(1_000)),
     OWNER,
-    CREATED,
-    CREATOR,
-    MODIFIED,
-    MODIFIER,
-    STAMP,
 ];
 
-static CONTENT_DOCUMENT: &[Field] = &[
-    id("ContentDocument ID"),
-    DELETED,
+static CONTENT_DOCUMENT: &[Field] = record![
+    "ContentDocument ID",
     system("Title", "Title", Kind::Text(255)),
     system("FileExtension", "File Extension", Kind::Text(40)),
     system("ContentSize", "Size", Kind::Int),
@@ -333,11 +279,6 @@ static CONTENT_DOCUMENT: &[Field] = &[
         Kind::Reference("ContentVersion", "LatestPublishedVersion"),
     ),
     OWNER,
-    CREATED,
-    CREATOR,
-    MODIFIED,
-    MODIFIER,
-    STAMP,
 ];
 
 static USER: &[Field] = &[
@@ -361,19 +302,13 @@ static PROFILE: &[Field] =
     &[id("Profile ID"), DELETED, system("Name", "Name", Kind::Text(255)), CREATED, MODIFIED, STAMP];
 
 // Permission sets are records that an app can ask about. They grant nothing: everyone may do everything here.
-static PERMISSION_SET: &[Field] = &[
-    id("Permission Set ID"),
-    DELETED,
+static PERMISSION_SET: &[Field] = record![
+    "Permission Set ID",
     required("Name", "Permission Set Name", Kind::Text(80)),
     required("Label", "Permission Set Label", Kind::Text(80)),
     field("Description", "Description", Kind::Text(255)),
     system("IsCustom", "Is Custom", Kind::Boolean),
     system("IsOwnedByProfile", "Is Owned By Profile", Kind::Boolean),
-    CREATED,
-    CREATOR,
-    MODIFIED,
-    MODIFIER,
-    STAMP,
 ];
 
 static ASSIGNMENT: &[Field] = &[

@@ -131,20 +131,37 @@ fn returning_of(text: &str) -> Option<Returning> {
     })
 }
 
-/// Whether no parenthesis closes before it was opened, outside of quotes.
-fn is_balanced(text: &str) -> bool {
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    for c in text.chars() {
+/// Where in a text one is: how deep in parentheses, and whether in quotes.
+#[derive(Debug, Default)]
+struct Place {
+    depth: usize,
+    quoted: bool,
+    escaped: bool,
+}
+
+impl Place {
+    /// Goes on by one character; `false`: it closes what was not opened.
+    fn pass(&mut self, c: char) -> bool {
+        let closes_nothing = c == ')' && self.is_outside();
         match c {
-            '(' if !quoted => depth += 1,
-            ')' if !quoted && depth == 0 => return false,
-            ')' if !quoted => depth -= 1,
-            '\'' if !escaped => quoted = !quoted,
+            '(' if !self.quoted => self.depth += 1,
+            ')' if !self.quoted => self.depth = self.depth.saturating_sub(1),
+            '\'' if !self.escaped => self.quoted = !self.quoted,
             _ => {}
         }
-        escaped = c == '\\' && !escaped;
+        self.escaped = c == '\\' && !self.escaped;
+        !closes_nothing
     }
-    true
+
+    fn is_outside(&self) -> bool {
+        self.depth == 0 && !self.quoted
+    }
+}
+
+/// Whether no parenthesis closes before it was opened, outside of quotes.
+fn is_balanced(text: &str) -> bool {
+    let mut place = Place::default();
+    text.chars().all(|c| place.pass(c))
 }
 
 /// The text before the closing brace, and after it; `\}` does not close.
@@ -188,40 +205,24 @@ fn split_word<'a>(text: &'a str, word: &str) -> (&'a str, Option<&'a str>) {
 
 /// Splits at commas outside of parentheses and quotes.
 fn split_top_level(text: &str) -> Vec<&str> {
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    let mut place = Place::default();
     let parts = text.split(|c: char| {
-        match c {
-            '(' if !quoted => depth += 1,
-            ')' if !quoted => depth = depth.saturating_sub(1),
-            '\'' if !escaped => quoted = !quoted,
-            _ => {}
-        }
-        escaped = c == '\\' && !escaped;
-        c == ',' && depth == 0 && !quoted
+        place.pass(c);
+        c == ',' && place.is_outside()
     });
     parts.map(str::trim).collect()
 }
 
 /// The text before the first of these words outside of parentheses and quotes, and from it on.
 fn split_before_word<'a>(text: &'a str, words: &[&str]) -> (&'a str, &'a str) {
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    let mut place = Place::default();
     let mut word_may_begin = true;
     for (i, c) in text.char_indices() {
         let rest = text.get(i..).unwrap_or_default();
-        if depth == 0
-            && !quoted
-            && word_may_begin
-            && words.iter().any(|word| strip_word(rest, word).is_some())
-        {
+        if word_may_begin && place.is_outside() && words.iter().any(|word| strip_word(rest, word).is_some()) {
             return text.split_at(i);
         }
-        match c {
-            '(' if !quoted => depth += 1,
-            ')' if !quoted => depth = depth.saturating_sub(1),
-            '\'' if !escaped => quoted = !quoted,
-            _ => {}
-        }
-        escaped = c == '\\' && !escaped;
+        place.pass(c);
         word_may_begin = c.is_whitespace() || c == ')';
     }
     (text, "")
