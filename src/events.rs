@@ -83,6 +83,7 @@ impl Event {
     /// |---|---|
     /// | `LoggedIn` | `actix_salesforce_logins_total` |
     /// | `LoggedOut` | `actix_salesforce_logouts_total` |
+    /// | `LogoutPending` | `actix_salesforce_logouts_pending_total` |
     /// | `Refreshed` | `actix_salesforce_refreshes_total` |
     /// | `RefreshFailed` | `actix_salesforce_refresh_failures_total` |
     /// | `RefreshRefused` | `actix_salesforce_refresh_refusals_total` |
@@ -139,6 +140,48 @@ impl Events {
             if panic::catch_unwind(AssertUnwindSafe(|| listener(event))).is_err() {
                 tracing::error!("the listener for Salesforce events panicked");
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_kind_has_a_counter_of_its_own_which_the_docs_name() {
+        let who = Who {
+            organization_id: "00D000000000001EAA".parse().unwrap(),
+            user_id: "005000000000001AAA".parse().unwrap(),
+        };
+        let all = [
+            Event::LoggedIn(who),
+            Event::LoggedOut(who),
+            Event::LogoutPending,
+            Event::Refreshed { who, rotated: true },
+            Event::RefreshFailed(who),
+            Event::RefreshRefused { who, after_lost_answer: false },
+            Event::ReuseSuspected(who),
+            Event::TokenHeld(who),
+            Event::HeldTokenStored(who),
+            Event::Revoked,
+            Event::RevocationFailed,
+            Event::StoreDown,
+            Event::StoreUp,
+        ];
+        let counters: BTreeSet<&str> = all.iter().map(Event::counter).collect();
+        assert_eq!(counters.len(), all.len());
+        let rows: Vec<&str> = include_str!("events.rs")
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("/// | `"))
+            .collect();
+        assert_eq!(rows.len(), all.len(), "a kind of event that is not in the table, or not in this test");
+        for event in &all {
+            let debug = format!("{event:?}");
+            let name: String = debug.chars().take_while(char::is_ascii_alphabetic).collect();
+            assert!(rows.contains(&format!("{name}` | `{}` |", event.counter()).as_str()), "{name}");
         }
     }
 }

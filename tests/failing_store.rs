@@ -3,9 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
-use actix_salesforce::store::{Store as _, Subject};
+use actix_salesforce::{
+    Event,
+    store::{Store as _, Subject},
+};
 use salesforce_fake_org::FakeOrg;
 use support::{
     ADA, Client, World,
@@ -137,12 +143,25 @@ async fn a_store_that_fell_back_to_an_older_state_is_brought_up_to_date() {
 #[actix_web::test]
 async fn a_logout_during_an_outage_takes_effect_when_the_store_is_back() {
     let store = FailingStore::default();
-    let world = world(&store).await;
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let (kept, listener) = (store.clone(), Arc::clone(&heard));
+    let world = World::with(|builder| {
+        let listener = move |event: &Event| listener.lock().unwrap().push(event.clone());
+        builder.keys(KEYS).store(kept).on_event(listener)
+    })
+    .await;
     let browser = world.logged_in().await;
     let stolen = browser.copy();
     store.set(Mode::Fails);
     let page = browser.submit(&world.url("/auth/salesforce/logout"), &world.app.url, &[]).await;
     assert_eq!(page.status, 303, "the browser is logged out in any case: {page:?}");
+    // Pending now, and over once it is stored: each is told, and counted, once.
+    let told = || {
+        let heard = heard.lock().unwrap();
+        let logout = heard.iter().filter(|event| matches!(event, Event::LogoutPending | Event::LoggedOut(_)));
+        logout.map(Event::counter).collect::<Vec<_>>()
+    };
+    assert_eq!(told(), ["actix_salesforce_logouts_pending_total"]);
     store.set(Mode::Works);
     assert_eq!(browser.fetch(&world.url("/user")).await.status, 401);
     let started = Instant::now();
@@ -150,6 +169,10 @@ async fn a_logout_during_an_outage_takes_effect_when_the_store_is_back() {
         assert!(started.elapsed() < Duration::from_secs(10), "the login ends in the store too");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    while told().len() < 2 && started.elapsed() < Duration::from_secs(10) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(told(), ["actix_salesforce_logouts_pending_total", "actix_salesforce_logouts_total"]);
 }
 
 /// The store is back, and the logout has not reached it yet: this process knows better.

@@ -407,22 +407,23 @@ async fn a_request_is_replayed_on_the_current_instance() {
     assert_eq!(world.refreshes(), 1);
 }
 
-/// F-34: 100 people at once, bounded concurrency at the token endpoint.
+/// F-34: 60 people at once, bounded concurrency at the token endpoint.
 #[actix_web::test]
 async fn many_people_refresh_at_once_within_bounds() {
     let world = World::start().await;
     let mut browsers = Vec::new();
-    for user in world.org.users() {
-        world.org.sign_in(&user);
+    for n in 0..60 {
+        world.org.sign_in(&world.org.user(&format!("person{n}@example.com")));
         browsers.push(world.logged_in().await);
     }
-    world.org.faults().refresh(Fault::Delay(Duration::from_millis(100)));
+    world.org.faults().refresh(Fault::Delay(Duration::from_millis(300)));
     world.org.expire_access_tokens();
     let url = world.url("/names");
     let pages = join_all(browsers.iter().map(|browser| browser.fetch(&url))).await;
     assert!(pages.iter().all(|page| page.status == 200), "{pages:?}");
     assert_eq!(world.refreshes(), browsers.len() as u64, "one each");
-    assert!(world.org.tokens_in_flight_max() <= 16);
+    let at_once = world.org.tokens_in_flight_max();
+    assert!((2..=16).contains(&at_once), "{at_once} at a time");
 }
 
 /// F-36: any worker serves any login.

@@ -23,8 +23,17 @@ const AT_ONCE: usize = 4;
 
 /// Looks now and then, until the program ends.
 pub(crate) async fn run(engine: Weak<Engine>, background: Spawner, unused_for: Duration) {
+    run_every(LOOK_EVERY, engine, background, unused_for).await;
+}
+
+pub(super) async fn run_every(
+    time: Duration,
+    engine: Weak<Engine>,
+    background: Spawner,
+    unused_for: Duration,
+) {
     // Processes that were started together do not look together; the lease keeps them apart anyway.
-    while background.pause(jittered(LOOK_EVERY)).await {
+    while background.pause(jittered(time, random())).await {
         let Some(engine) = engine.upgrade() else { return };
         engine.keep_alive(unused_for).await;
     }
@@ -55,10 +64,27 @@ impl Engine {
     }
 }
 
-/// Up to a tenth more or less.
-fn jittered(time: Duration) -> Duration {
+/// Without randomness all processes look together, which does no harm.
+fn random() -> u8 {
     let mut random = [0; 1];
-    // Without randomness all processes look together, which does no harm.
     let _ = getrandom::fill(&mut random);
-    time * 9 / 10 + time / 5 * u32::from(random[0]) / 255
+    random[0]
+}
+
+/// Up to a tenth more or less.
+fn jittered(time: Duration, random: u8) -> Duration {
+    time * 9 / 10 + time / 5 * u32::from(random) / 255
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_are_spread_over_a_tenth_more_or_less() {
+        let at = |random| jittered(LOOK_EVERY, random);
+        assert_eq!((at(0), at(255)), (LOOK_EVERY * 9 / 10, LOOK_EVERY * 11 / 10));
+        assert!((1..=255).all(|random| at(random - 1) < at(random)), "each random number is another time");
+        assert!((0..100).any(|_| random() != random()), "and they differ");
+    }
 }

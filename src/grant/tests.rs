@@ -16,12 +16,14 @@ use crate::{
     Secret,
     background::Background,
     clock::Clock,
-    events::Events,
+    events::{Event, Events},
     http::{HttpClient, Outbound},
     oauth::{LoginHost, OAuthApp, OAuthClient, TokenSet},
     store::{KeyRing, MemoryStore, Store},
 };
 
+mod keep_alive;
+mod overtaken;
 mod trouble;
 
 const DAY: i64 = 24 * 60 * 60;
@@ -52,6 +54,8 @@ struct Fleet {
     keys: KeyRing,
     store: Arc<MemoryStore>,
     background: Background,
+    /// What the processes told.
+    heard: Arc<Mutex<Vec<Event>>>,
 }
 
 impl Fleet {
@@ -68,12 +72,14 @@ impl Fleet {
             keys: KeyRing::generate().unwrap(),
             store: Arc::new(store),
             background: Background::start().unwrap(),
+            heard: Arc::default(),
             org,
         }
     }
 
     /// One process, with a clock of its own.
     fn process(&self, clock: Clock) -> Arc<Engine> {
+        let heard = Arc::clone(&self.heard);
         Engine::new(EngineParts {
             app: AppKey::of_client_id(&self.org.client_id()),
             store: self.store.clone(),
@@ -81,7 +87,7 @@ impl Fleet {
             oauth: self.oauth.clone(),
             background: self.background.spawner(),
             clock,
-            events: Events::default(),
+            events: Events::to(move |event| heard.lock().unwrap().push(event.clone())),
             lifetimes: Lifetimes {
                 idle: Duration::from_secs(DAY as u64),
                 absolute: Duration::from_secs(30 * DAY as u64),
@@ -105,6 +111,24 @@ impl Fleet {
 
     fn ada(&self) -> User {
         self.org.user("ada@example.com")
+    }
+
+    /// So many people, besides the sample users.
+    fn crowd(&self, people: usize) -> Vec<User> {
+        (0..people).map(|n| self.org.user(&format!("person{n}@example.com"))).collect()
+    }
+
+    /// Waits for the next event, whatever it is.
+    async fn next_event(&self) -> Event {
+        for _ in 0..200 {
+            let mut heard = self.heard.lock().unwrap();
+            if !heard.is_empty() {
+                return heard.remove(0);
+            }
+            drop(heard);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("nothing was told");
     }
 }
 
@@ -267,28 +291,4 @@ async fn what_was_read_before_a_logout_revives_nothing() {
     assert!(matches!(grant.current(), Err(GrantError::LoginOver)));
     let again = fleet.log_in(&engine, &fleet.ada()).await;
     assert!(engine.login(&again).await.unwrap().is_some_and(|grant| grant.current().is_ok()));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn grants_that_nobody_uses_are_kept_alive() {
-    let wall = WallClock::default();
-    let fleet = Fleet::start(MemoryStore::with_clock(wall.clock())).await;
-    let (one, two) = (fleet.process(wall.clock()), fleet.process(wall.clock()));
-    for user in fleet.org.users() {
-        let tokens = fleet.tokens(&user).await;
-        one.save(tokens, Profile::default(), &fleet.host).await.unwrap();
-    }
-    let before = fleet.org.token_calls("refresh_token");
-    let people = fleet.org.users().len() as u64;
-    let ten_days = Duration::from_secs(10 * DAY as u64);
-    wall.set(9 * DAY);
-    one.keep_alive(ten_days).await;
-    assert_eq!(fleet.org.token_calls("refresh_token"), before, "none is that old");
-    wall.set(11 * DAY);
-    futures_util::join!(one.keep_alive(ten_days), two.keep_alive(ten_days));
-    assert_eq!(fleet.org.token_calls("refresh_token"), before + people, "once each, over all processes");
-    assert!(fleet.org.tokens_in_flight_max() <= 8);
-    wall.set(35 * DAY);
-    assert_eq!(fleet.store.grants(crate::store::Subject::All).await.unwrap().len() as u64, people);
-    assert_eq!(fleet.org.refresh_reuse_count(), 0);
 }
