@@ -55,13 +55,13 @@ fn picklists_are_sorted_by_the_order_of_their_values() {
 #[test]
 fn totals_are_sorted_by_what_they_are_totals_of() {
     let data = data();
-    let soql = "SELECT Type, GROUPING(Type) g, COUNT(Id) n FROM Account GROUP BY ROLLUP(Type) ORDER BY GROUPING(Type) DESC, Type";
+    let soql = "SELECT Type, GROUPING(Type) g, COUNT(Id) n FROM Account GROUP BY ROLLUP(Type) ORDER BY GROUPING(Type), Type";
     let found = rows(&data, soql);
     let shown: Vec<(&Value, &Value)> = found.iter().map(|row| (&row["g"], &row["Type"])).collect();
     let (zero, one) = (json!(0), json!(1));
     let (customer, prospect, partner) = (json!("Customer"), json!("Prospect"), json!("Partner"));
-    assert_eq!(shown, [(&one, &Value::Null), (&zero, &customer), (&zero, &prospect), (&zero, &partner)]);
-    assert_eq!(found[0]["n"], 40);
+    assert_eq!(shown, [(&zero, &customer), (&zero, &prospect), (&zero, &partner), (&one, &Value::Null)]);
+    assert_eq!(found[3]["n"], 40);
     let (code, message) =
         refused("SELECT Type FROM Account GROUP BY ROLLUP(Type) ORDER BY GROUPING(Industry)");
     assert_eq!(code, "MALFORMED_QUERY");
