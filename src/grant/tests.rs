@@ -121,11 +121,13 @@ impl Fleet {
     /// Waits for the next event, whatever it is.
     async fn next_event(&self) -> Event {
         for _ in 0..200 {
-            let mut heard = self.heard.lock().unwrap();
-            if !heard.is_empty() {
-                return heard.remove(0);
+            let next = {
+                let mut heard = self.heard.lock().unwrap();
+                (!heard.is_empty()).then(|| heard.remove(0))
+            };
+            if let Some(event) = next {
+                return event;
             }
-            drop(heard);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("nothing was told");
