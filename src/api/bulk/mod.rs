@@ -4,6 +4,7 @@
 
 mod csv;
 mod cut;
+mod fill;
 mod ingest_job;
 mod job;
 mod load;
