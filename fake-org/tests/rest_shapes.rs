@@ -35,6 +35,20 @@ async fn query_results() {
     same_shape(&api.query(soql).await.json(), &json!({ "totalSize": 1, "done": true, "records": [record] }));
 }
 
+/// Section 7.7: REST API guide, "Limits": two numbers each, of which some hold more such members.
+#[tokio::test]
+async fn limits() {
+    let (_org, api) = org().await;
+    let all = api.get("/limits").await.json();
+    let pair = json!({ "Max": 1, "Remaining": 1 });
+    for (name, limit) in all.as_object().unwrap() {
+        let mut nested = pair.clone();
+        nested["CreateCustom"] = pair.clone();
+        same_shape(limit, if name == "PermissionSets" { &nested } else { &pair });
+    }
+    assert!(all["DailyApiRequests"].is_object() && all["PermissionSets"].is_object());
+}
+
 /// Section 7.4: REST API guide, "sObject Rows by External ID": several matches are an array of paths, no error.
 #[tokio::test]
 async fn several_choices() {
@@ -140,6 +154,9 @@ async fn collections() {
     assert_eq!(answer.status, 200, "always");
     same_shape(&answer.json()[0], &saved);
     same_shape(&answer.json()[1], &refused);
+    let body = json!({ "allOrNone": true, "records": [record("a"), record("")] });
+    let undone = api.post("/composite/sobjects", body).await.json();
+    undone.as_array().unwrap().iter().for_each(|item| same_shape(item, &refused));
     let keyed = json!({ "attributes": { "type": "Account" }, "Name": "k", "ExternalKey__c": "K" });
     let body = json!({ "allOrNone": false, "records": [keyed] });
     let upserted = api.patch("/composite/sobjects/Account/ExternalKey__c", body).await.json();
