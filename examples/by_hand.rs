@@ -100,9 +100,10 @@ async fn home() -> impl Responder {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let support::Setup { salesforce, bind, workers, _org } = support::set_up().await?;
     let key = Key::generate();
+    let is_https = salesforce.redirect_uri().scheme() == "https";
     HttpServer::new(move || {
         let session =
-            SessionMiddleware::builder(CookieSessionStore::default(), key.clone()).cookie_secure(false);
+            SessionMiddleware::builder(CookieSessionStore::default(), key.clone()).cookie_secure(is_https);
         App::new()
             .app_data(web::Data::new(salesforce.clone()))
             .wrap(session.build())

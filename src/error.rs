@@ -208,6 +208,9 @@ impl Error {
     }
 
     /// Whether the same call may succeed later, with nothing changed.
+    ///
+    /// This is no licence to repeat a write: one whose answer was lost ([`Error::Http`], unless
+    /// [`HttpError::never_sent`]), or that a gateway answered with 502 or 504, may have taken effect already.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unavailable { .. } | Self::LimitExceeded { .. } | Self::Busy { .. } | Self::Shed { .. } => {

@@ -157,6 +157,15 @@ async fn what_goes_wrong_is_a_page_for_people_and_json_for_scripts() {
 }
 
 #[actix_web::test]
+async fn a_page_that_is_not_there_knows_whose_it_is() {
+    let (_org, example, browser) = start().await;
+    for (browser, corner) in [(&browser, "id=\"logout\""), (&Client::new(), "id=\"login\"")] {
+        let page = browser.open(&example.url("/nothing")).await;
+        assert!(page.status == 404 && page.body.contains(corner), "{page:?}");
+    }
+}
+
+#[actix_web::test]
 async fn a_post_from_another_origin_changes_nothing() {
     let (org, example, browser) = start().await;
     org.clear_requests();

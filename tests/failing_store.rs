@@ -9,12 +9,14 @@ use std::{
 };
 
 use actix_salesforce::{
-    Event,
+    Event, SalesforceUser,
     store::{Store as _, Subject},
 };
+use actix_web::{App, FromRequest as _, HttpRequest, ResponseError as _, web};
 use salesforce_fake_org::FakeOrg;
 use support::{
     ADA, Client, World,
+    app::listen,
     failing::{FailingStore, Mode},
 };
 
@@ -58,6 +60,51 @@ async fn a_store_that_is_down_costs_protected_pages_a_503_and_nothing_else() {
     assert_eq!(world.exchanges(), 1);
 }
 
+/// However many extractors a request asks for.
+#[actix_web::test]
+async fn a_request_asks_the_store_once_whatever_comes_of_it() {
+    let store = FailingStore::default();
+    let (listener, url) = support::reserve();
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let settings = support::settings_for(&org, &url).keys(KEYS).store(store.clone());
+    let salesforce = settings.build().await.unwrap();
+    let app = support::serve(listener, {
+        let salesforce = salesforce.clone();
+        move |listener| {
+            listen!(listener, 1, move || App::new()
+                .configure(support::app::routes)
+                .route("/thrice", web::get().to(thrice))
+                .wrap(salesforce.clone()))
+        }
+    });
+    let browser = Client::new();
+    assert_eq!(browser.visit(&format!("{}/user", app.url)).await.status, 200);
+    let thrice = format!("{}/thrice", app.url);
+    store.set(Mode::Hangs);
+    let started = Instant::now();
+    assert_eq!(browser.fetch(&thrice).await.body, "[503, 503, 503]");
+    assert!(started.elapsed() < Duration::from_secs(2), "one wait: {:?}", started.elapsed());
+    store.set(Mode::Works);
+    assert_eq!(browser.fetch(&thrice).await.body, "[200, 200, 200]");
+    salesforce.revoke(Subject::All).await.unwrap();
+    // Slow enough to show how often it is asked.
+    store.set(Mode::Slow(Duration::from_millis(400)));
+    let started = Instant::now();
+    assert_eq!(browser.fetch(&thrice).await.body, "[401, 401, 401]");
+    assert!(started.elapsed() < Duration::from_millis(800), "one question: {:?}", started.elapsed());
+}
+
+/// Asks for three extractors, one after the other.
+async fn thrice(request: HttpRequest) -> String {
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        let user = SalesforceUser::extract(&request).await;
+        statuses.push(user.map_or_else(|error| error.status_code().as_u16(), |_| 200));
+    }
+    format!("{statuses:?}")
+}
+
 /// Whoever logs everyone out at once must not fail for their number.
 #[actix_web::test]
 async fn a_long_listing_is_waited_for_and_a_page_is_not() {
@@ -74,7 +121,7 @@ async fn a_long_listing_is_waited_for_and_a_page_is_not() {
 async fn a_login_that_is_not_stored_leaves_no_cookie_and_no_approval() {
     let store = FailingStore::default();
     let world = world(&store).await;
-    for mode in [Mode::Fails, Mode::Hangs, Mode::LosesAnswers] {
+    for mode in [Mode::Fails, Mode::Hangs, Mode::LosesAnswers, Mode::FailsToCreate] {
         let browser = Client::new();
         let callback = browser
             .visit_until(&world.url("/auth/salesforce/login?return_to=/user"), "/auth/salesforce/callback")
@@ -84,9 +131,16 @@ async fn a_login_that_is_not_stored_leaves_no_cookie_and_no_approval() {
         let page = browser.open(callback.as_str()).await;
         assert_eq!(page.status, 503, "{mode:?}: {page:?}");
         assert!(browser.cookies("127.0.0.1").len() <= before, "no session: {page:?}");
+        assert!(page.body.contains("Your login could not be finished"), "{mode:?}: {page:?}");
+        assert!(!page.body.contains("logged out") && !page.body.contains("still logged in"), "{page:?}");
+        assert!(!page.header("retry-after").is_empty(), "{mode:?}: {page:?}");
         store.set(Mode::Works);
         assert_eq!(browser.fetch(&world.url("/user")).await.status, 401);
-        world.log_in(&browser).await;
+        // The code and the attempt are spent, so that the way on is a new login.
+        let again = page.body.split("href=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        assert_eq!(again, "/auth/salesforce/login?return_to=%2Fuser", "{mode:?}: {page:?}");
+        let page = browser.visit(&world.url(again)).await;
+        assert_eq!((page.status, page.url.path()), (200, "/user"), "{mode:?}: {page:?}");
     }
     for _ in 0..100 {
         if world.org.live_refresh_tokens(&world.org.user(ADA)).len() == 1 {

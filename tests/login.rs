@@ -359,7 +359,10 @@ async fn a_prefetch_and_other_methods_start_no_login() {
     let browser = Client::new();
     let headers = [("sec-purpose", "prefetch;prerender"), ("accept", "text/html")];
     let page = browser.send(reqwest::Method::GET, &world.url(LOGIN), &headers, None).await;
-    assert_eq!((page.status, page.set_cookies().len()), (204, 0));
+    // Browsers keep a prefetched 2xx for the click that follows.
+    assert_eq!((page.status, &*page.body, page.set_cookies().len()), (503, "", 0));
+    assert_eq!((page.header("vary"), page.header("cache-control")), ("Sec-Purpose", "no-store"));
+    assert_eq!(browser.open(&world.url(LOGIN)).await.status, 303, "the click itself");
     for method in
         [reqwest::Method::HEAD, reqwest::Method::POST, reqwest::Method::DELETE, reqwest::Method::PUT]
     {

@@ -161,7 +161,10 @@ async fn rules_let_only_some_people_in() {
     });
     let browser = Client::new();
     assert_eq!(browser.visit(&format!("{}/ada/x", app.url)).await.body, "x");
-    assert_eq!(browser.open(&format!("{}/nobody/x", app.url)).await.status, 403);
+    let page = browser.open(&format!("{}/nobody/x", app.url)).await;
+    assert_eq!((page.status, page.header("content-type")), (403, "text/html; charset=utf-8"), "{page:?}");
+    let page = browser.fetch(&format!("{}/nobody/x", app.url)).await;
+    assert_eq!((page.status, &page.json()["error"]), (403, &"forbidden".into()));
     assert_eq!(Client::new().fetch(&format!("{}/nobody/x", app.url)).await.status, 401);
 }
 

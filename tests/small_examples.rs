@@ -38,3 +38,21 @@ async fn a_login_by_hand_is_bound_to_its_browser_and_found_again() {
     assert_eq!(org.token_calls("refresh_token"), 1);
     assert_eq!(Client::new().fetch(&example.url("/accounts")).await.status, 401);
 }
+
+/// The public URL decides, as with the middleware's own cookies.
+#[actix_web::test]
+async fn a_login_by_hand_keeps_its_session_to_https_where_the_app_is_served_over_it() {
+    let org = FakeOrg::start().await.unwrap();
+    for (public_url, is_secure) in [("https://app.example", true), ("http://127.0.0.1:8080", false)] {
+        let port = support::free_port();
+        let bind = format!("127.0.0.1:{port}");
+        let variables = [
+            ("SALESFORCE_PUBLIC_URL", public_url),
+            ("SALESFORCE_KEYS", "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk="),
+            ("BIND", bind.as_str()),
+        ];
+        let example = Example::with("127.0.0.1", port, "by_hand", &org, &variables).await;
+        let cookies = Client::new().open(&example.url("/oauth2/auth")).await.set_cookies();
+        assert_eq!((cookies.len(), cookies[0].contains("; Secure")), (1, is_secure), "{cookies:?}");
+    }
+}

@@ -4,10 +4,11 @@ mod support;
 
 use std::{net::TcpListener, time::Duration};
 
-use actix_salesforce::{Builder, Config, Routes, Salesforce, SalesforceConn, SessionMode};
+use actix_salesforce::{Builder, Config, RequireLogin, Routes, Salesforce, SalesforceConn, SessionMode};
 use actix_session::{SessionMiddleware, storage::CookieSessionStore};
 use actix_web::{App, Responder, cookie::Key, web};
-use support::{Client, Server, app::listen, reserve, serve};
+use salesforce_fake_org::FakeOrg;
+use support::{ADA, Client, Server, app::listen, reserve, serve, settings_for};
 
 const KEY: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
 
@@ -173,6 +174,82 @@ async fn two_sessions_are_one_clear_error_and_no_session_data_is_lost() {
     assert!(support::logs::text().contains("two sessions"), "the log says what to change");
 }
 
+/// A session on a scope within shows itself only to who goes there.
+#[actix_web::test]
+async fn a_second_session_on_a_scope_is_one_clear_error_and_costs_no_login() {
+    support::logs::capture();
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let (listener, url) = reserve();
+    let salesforce = settings_for(&org, &url).build().await.unwrap();
+    let good = support::app::standard(listener, 1, salesforce.clone());
+    for (path, visits_first) in [("/shop/hello", true), ("/shop/look", true), ("/shop/hello", false)] {
+        let browser = Client::new();
+        assert_eq!(browser.visit(&format!("{}/user", good.url)).await.status, 200);
+        let cookies = browser.cookies("127.0.0.1");
+        let shop = app(
+            |listener, salesforce| {
+                listen!(listener, 1, move || {
+                    let look = web::get().to(|_: actix_session::Session| async { "look" });
+                    let shop = web::scope("/shop").configure(routes).route("/look", look).wrap(session());
+                    App::new().configure(support::app::routes).service(shop).wrap(salesforce.clone())
+                })
+            },
+            salesforce.clone(),
+        );
+        if visits_first {
+            assert_eq!(browser.open(&format!("{}/user", shop.url)).await.status, 200);
+            let stranger = Client::new();
+            for count in 1..=2 {
+                let page = stranger.open(&format!("{}/shop/hello", shop.url)).await;
+                assert_eq!(page.body, count.to_string(), "who has no login has none to lose");
+            }
+        }
+        for path in [path, "/user"] {
+            let page = browser.open(&format!("{}{path}", shop.url)).await;
+            assert_eq!((page.status, &*page.body), (500, ""), "{path}: {page:?}");
+            assert!(page.set_cookies().is_empty(), "{path}: {page:?}");
+        }
+        assert_eq!(browser.cookies("127.0.0.1"), cookies);
+        assert_eq!(browser.fetch(&format!("{}/user", good.url)).await.status, 200, "still logged in");
+    }
+    assert!(support::logs::text().contains("two sessions"), "the log says what to change");
+}
+
+/// The session that the middleware brings is the app's to use, and to empty.
+#[actix_web::test]
+async fn an_app_may_empty_the_session() {
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let (listener, url) = reserve();
+    let salesforce = settings_for(&org, &url).build().await.unwrap();
+    let server = serve(listener, move |listener| {
+        listen!(listener, 1, move || {
+            let clear = |session: actix_session::Session| async move {
+                session.clear();
+                "cleared"
+            };
+            let purge = |session: actix_session::Session| async move {
+                session.purge();
+                "purged"
+            };
+            App::new()
+                .configure(support::app::routes)
+                .route("/clear", web::get().to(clear))
+                .route("/purge", web::get().to(purge))
+                .wrap(salesforce.clone())
+        })
+    });
+    for (path, body) in [("/clear", "cleared"), ("/purge", "purged")] {
+        let browser = Client::new();
+        let url = format!("{}{path}", server.url);
+        assert_eq!(browser.open(&url).await.body, body, "a stranger");
+        assert_eq!(browser.visit(&format!("{}/user", server.url)).await.status, 200);
+        assert_eq!(browser.open(&url).await.body, body, "somebody");
+        assert_eq!(browser.fetch(&format!("{}/user", server.url)).await.status, 401, "and is logged out");
+    }
+}
+
 #[actix_web::test]
 async fn no_session_or_the_wrong_order_is_one_clear_error() {
     support::logs::capture();
@@ -245,6 +322,24 @@ async fn a_handler_without_the_middleware_answers_500_and_the_log_says_what_to_a
     let page = Client::new().open(&format!("{}/in", server.url)).await;
     assert_eq!(page.status, 500, "{page:?}");
     assert!(support::logs::text().contains(".wrap(salesforce.clone())"));
+}
+
+#[actix_web::test]
+async fn require_login_outside_of_salesforce_answers_500_and_the_log_says_which_order_works() {
+    support::logs::capture();
+    let salesforce = good().build().await.unwrap();
+    let server = app(
+        |listener, salesforce| {
+            listen!(listener, 1, move || {
+                App::new().configure(routes).wrap(salesforce.clone()).wrap(RequireLogin::new())
+            })
+        },
+        salesforce,
+    );
+    let page = Client::new().open(&format!("{}/hello", server.url)).await;
+    assert_eq!(page.status, 500, "{page:?}");
+    let said = support::logs::text();
+    assert!(said.contains("`.wrap(RequireLogin::new()).wrap(salesforce)`; the last one"), "{said}");
 }
 
 #[actix_web::test]

@@ -212,16 +212,21 @@ pub(crate) async fn delete(
     Ok(done(!wants_html(&request), "/accounts"))
 }
 
-/// Whatever else is asked for.
-pub(crate) async fn nothing(request: HttpRequest) -> HttpResponse {
+/// Whatever else is asked for, by whoever it is.
+pub(crate) async fn nothing(
+    user: actix_salesforce::Result<SalesforceUser>,
+    request: HttpRequest,
+) -> HttpResponse {
     if !wants_html(&request) {
         return HttpResponse::NotFound().json(serde_json::json!({ "error": "not_found" }));
     }
-    let mut page = html::page(
-        "Not found",
-        Who::Nobody,
-        "<div class=\"card\"><p>There is no page at this address.</p></div>",
-    );
+    let who = match &user {
+        Ok(user) => Who::of(user),
+        Err(error) if error.needs_login() => Who::Nobody,
+        Err(_) => Who::Unknown,
+    };
+    let text = "<div class=\"card\"><p>There is no page at this address.</p></div>";
+    let mut page = html::page("Not found", who, text);
     *page.status_mut() = StatusCode::NOT_FOUND;
     page
 }

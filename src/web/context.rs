@@ -1,6 +1,6 @@
 //! What belongs to one worker, and what belongs to one request.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use actix_session::SessionExt as _;
 use actix_web::{HttpMessage as _, HttpRequest};
@@ -12,6 +12,7 @@ use crate::{
     config::Settings,
     grant::{Engine, GrantHandle},
     http::HttpClient,
+    store::StoreError,
 };
 
 /// One worker's share: the common handle, and an HTTP client of its own (one client for all workers would make each
@@ -40,7 +41,8 @@ impl Worker {
                 target: "actix_salesforce",
                 path = %request.path().escape_debug(),
                 "a handler asks for Salesforce, but the middleware is not there: add `.wrap(salesforce.clone())` to the \
-                 App or to a scope around this route"
+                 App or to a scope around this route. If `RequireLogin` asks: register it before Salesforce, \
+                 `.wrap(RequireLogin::new()).wrap(salesforce)`; the last one registered is outermost"
             );
             Error::NotMounted
         })
@@ -58,7 +60,7 @@ impl Worker {
         &self.0.member
     }
 
-    pub(crate) fn engine(&self) -> &std::sync::Arc<Engine> {
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
         self.0.salesforce.engine()
     }
 
@@ -74,20 +76,32 @@ pub(crate) fn login_id(worker: &Worker, request: &HttpRequest) -> Option<Secret>
 }
 
 /// Who sent this request, as one Salesforce knows them. An app may wrap several, one inside the other. The first extractor
-/// asks the store, the others, which run beside it, wait.
+/// asks the store, the others, which run beside it or after it, get the same answer, whatever it is.
 #[derive(Clone)]
-struct LookUp {
+struct LookUp(Rc<LookedUp>);
+
+struct LookedUp {
     to: Salesforce,
-    grant: Rc<OnceCell<GrantHandle>>,
+    id: Secret,
+    found: OnceCell<Result<Option<GrantHandle>, Outage>>,
 }
 
+/// The store could not be asked.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(transparent)]
+struct Outage(Arc<dyn std::error::Error + Send + Sync>);
+
 impl LookUp {
-    fn of(worker: &Worker, request: &HttpRequest) -> Self {
+    fn of(worker: &Worker, request: &HttpRequest, id: Secret) -> Self {
         let mut extensions = request.extensions_mut();
-        if let Some(known) = extensions.get::<Self>().filter(|known| known.to.is_same(worker.salesforce())) {
+        if let Some(known) = extensions.get::<Self>()
+            && known.0.to.is_same(worker.salesforce())
+            && known.0.id == id
+        {
             return known.clone();
         }
-        let look_up = Self { to: worker.salesforce().clone(), grant: Rc::default() };
+        let to = worker.salesforce().clone();
+        let look_up = Self(Rc::new(LookedUp { to, id, found: OnceCell::new() }));
         extensions.insert(look_up.clone());
         look_up
     }
@@ -96,15 +110,14 @@ impl LookUp {
 /// The grant of whoever sent this request; `None` when nobody is logged in. The store is asked once per request.
 pub(crate) async fn login(worker: &Worker, request: &HttpRequest) -> Result<Option<GrantHandle>> {
     let Some(id) = login_id(worker, request) else { return Ok(None) };
-    let ask = async {
-        match worker.engine().login(&id).await {
-            Ok(grant) => grant.ok_or(None),
-            Err(error) => Err(Some(Error::from(error))),
-        }
+    let LookUp(look_up) = LookUp::of(worker, request, id);
+    let ask = async || match worker.engine().login(&look_up.id).await {
+        Ok(found) => Ok(Ok(found)),
+        Err(StoreError::Unavailable(source)) => Ok(Err(Outage(source.into()))),
+        Err(error) => Err(error),
     };
-    match LookUp::of(worker, request).grant.get_or_try_init(|| ask).await {
-        Ok(grant) => Ok(Some(grant.clone())),
-        Err(None) => Ok(None),
-        Err(Some(error)) => Err(error),
+    match look_up.found.get_or_try_init(ask).await? {
+        Ok(found) => Ok(found.clone()),
+        Err(outage) => Err(StoreError::Unavailable(outage.clone().into()).into()),
     }
 }

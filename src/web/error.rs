@@ -39,10 +39,7 @@ impl ResponseError for Error {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let Answer { status, code, message } = Answer::of(self);
-        let mut response = answer::error_json(status, code, message);
-        add_retry_after(self, &mut response);
-        response
+        Answer::of(self).json(self)
     }
 }
 
@@ -57,11 +54,7 @@ impl Answer {
         let (status, code, message) = if error.needs_login() {
             (StatusCode::UNAUTHORIZED, "login_required", "Log in with Salesforce first.")
         } else if error.retry_after().is_some() || error.is_transient() {
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "Salesforce cannot be reached right now. Try again soon.",
-            )
+            (StatusCode::SERVICE_UNAVAILABLE, "unavailable", Self::not_now(error))
         } else {
             match error {
                 Error::Internal(_)
@@ -87,7 +80,7 @@ impl Answer {
                     (StatusCode::INTERNAL_SERVER_ERROR, "not_set_up", "This app is not set up correctly.")
                 }
                 Error::SessionRefused { .. } => {
-                    (StatusCode::FORBIDDEN, "forbidden", "Salesforce does not allow its API to your user.")
+                    (StatusCode::FORBIDDEN, "forbidden", "Your Salesforce user may not use the API.")
                 }
                 // No record has an invalid id: most often the path of a link was mistyped.
                 Error::RowNotFound | Error::InvalidRequest(InvalidRequest::Id(_)) => {
@@ -97,7 +90,7 @@ impl Answer {
                     (StatusCode::BAD_REQUEST, "invalid", "This request cannot be passed on to Salesforce.")
                 }
                 Error::MultipleChoices { .. } => {
-                    (StatusCode::CONFLICT, "multiple_choices", "Several records match; only one may.")
+                    (StatusCode::CONFLICT, "multiple_choices", "Several records match where only one should.")
                 }
                 #[cfg(feature = "bulk")]
                 Error::JobFailed { .. } => {
@@ -109,24 +102,77 @@ impl Answer {
                     "job_unfinished",
                     "Salesforce is still working on this. Look again later.",
                 ),
-                Error::Changed => {
-                    (StatusCode::CONFLICT, "changed", "Somebody else changed this meanwhile. Load it again.")
-                }
+                Error::Changed => (
+                    StatusCode::CONFLICT,
+                    "changed",
+                    "Someone else has changed this in the meantime. Reload it.",
+                ),
                 _ => match error.status() {
                     Some(404) => (StatusCode::NOT_FOUND, "not_found", "There is no such record."),
-                    Some(403) => {
-                        (StatusCode::FORBIDDEN, "forbidden", "Salesforce does not allow this to your user.")
-                    }
+                    Some(403) => (
+                        StatusCode::FORBIDDEN,
+                        "forbidden",
+                        "Your Salesforce user is not allowed to do this.",
+                    ),
                     Some(400..=499) => {
                         (StatusCode::BAD_REQUEST, "refused", "Salesforce did not accept this request.")
                     }
-                    _ => {
-                        (StatusCode::BAD_GATEWAY, "bad_gateway", "Salesforce answered something unexpected.")
-                    }
+                    _ => (StatusCode::BAD_GATEWAY, "bad_gateway", "Salesforce sent an unexpected answer."),
                 },
             }
         };
         Self { status, code, message }
+    }
+
+    /// The answer to a request with a method of this kind.
+    fn to(error: &Error, is_safe: bool) -> Self {
+        if is_safe || !may_have_taken_effect(error) {
+            return Self::of(error);
+        }
+        Self {
+            status: StatusCode::GATEWAY_TIMEOUT,
+            code: UNCONFIRMED,
+            message: "Salesforce did not confirm this. It may have been saved; check before you try again.",
+        }
+    }
+
+    /// What to say about something that may work later.
+    fn not_now(error: &Error) -> &'static str {
+        match error {
+            Error::LimitExceeded { .. } => {
+                "Your organization has reached its limit of Salesforce API calls. Try again later."
+            }
+            Error::Shed { .. } => {
+                "Your organization has used most of its Salesforce API calls of the day. Try again later."
+            }
+            Error::Busy { .. } => "Too many requests are waiting for Salesforce. Try again soon.",
+            Error::Api { entries, .. } if entries.iter().any(|entry| entry.code == "UNABLE_TO_LOCK_ROW") => {
+                "Someone else is changing this right now. Try again soon."
+            }
+            Error::Http(_) | Error::Api { .. } | Error::OAuth(_) => {
+                "Salesforce cannot be reached right now. Try again soon."
+            }
+            // The store, or a token that cannot be renewed.
+            _ => "This cannot be done right now. Try again soon.",
+        }
+    }
+
+    fn json(&self, error: &Error) -> HttpResponse {
+        let mut response = answer::error_json(self.status, self.code, self.message);
+        add_retry_after(error, &mut response);
+        response
+    }
+}
+
+/// The code of an answer to a write whose own answer was lost.
+const UNCONFIRMED: &str = "unconfirmed";
+
+/// Whether a call was sent and its outcome is not known: no answer came, or one of a gateway that got none itself.
+fn may_have_taken_effect(error: &Error) -> bool {
+    match error {
+        Error::Http(error) => !error.never_sent(),
+        Error::Api { status, .. } => matches!(status, 502 | 504),
+        _ => false,
     }
 }
 
@@ -138,14 +184,16 @@ pub(crate) fn answer(error: &Error, request: &HttpRequest) -> HttpResponse {
 /// What the answer to an error depends on. It is taken from a request before that is handled: an error of a middleware
 /// comes without its request, and nobody may keep a request while it is routed.
 #[derive(Debug)]
-pub struct Asked {
+pub(crate) struct Asked {
     worker: Option<Worker>,
     /// What the request can use, by its headers.
     wants: Wants,
+    /// Whether its method changes nothing (RFC 9110 section 9.2.1).
+    is_safe: bool,
     /// Where the browser can go back to: only what a GET asked for.
     here: Option<Uri>,
-    /// The page that htmx sent the request from.
-    htmx_page: Option<header::HeaderValue>,
+    /// The page that a form or htmx sent the request from.
+    page: Option<header::HeaderValue>,
 }
 
 impl Asked {
@@ -155,10 +203,12 @@ impl Asked {
         Self {
             worker: request.app_data::<Worker>().cloned(),
             here: (wants == Wants::Navigation && is_get).then(|| request.uri().clone()),
-            htmx_page: match wants {
+            page: match wants {
                 Wants::Htmx => request.headers().get("hx-current-url").cloned(),
+                Wants::Navigation if !is_get => request.headers().get(header::REFERER).cloned(),
                 _ => None,
             },
+            is_safe: request.method().is_safe(),
             wants,
         }
     }
@@ -168,8 +218,9 @@ impl Asked {
         if error.needs_login() {
             return self.login_required();
         }
-        match Answer::of(error).status {
-            // A job of the Bulk API that takes longer is no mistake of the app's either.
+        let answer = Answer::to(error, self.is_safe);
+        match answer.status {
+            // Neither a lost answer nor a job of the Bulk API that takes longer is a mistake of the app's.
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
                 tracing::warn!(route, error = %Chain(error), "a request could not be served for now");
             }
@@ -179,20 +230,18 @@ impl Asked {
             _ => tracing::debug!(route, error = %Chain(error), "a request was refused"),
         }
         if self.wants != Wants::Navigation {
-            return error.error_response();
+            return answer.json(error);
         }
-        let Answer { status, message, .. } = Answer::of(error);
+        let Answer { status, code, message } = answer;
         let (title, more) = match status {
-            StatusCode::SERVICE_UNAVAILABLE => (
-                "Salesforce is not available right now",
-                Some("You are still logged in, and nothing was lost."),
-            ),
+            StatusCode::SERVICE_UNAVAILABLE => ("Not available right now", Some("You were not logged out.")),
+            StatusCode::GATEWAY_TIMEOUT if code == UNCONFIRMED => ("This may not have been saved", None),
             StatusCode::NOT_FOUND => {
-                ("Not found", Some("It may have been deleted, or the address is not complete."))
+                ("Not found", Some("It may have been deleted, or the address is incomplete."))
             }
             StatusCode::FORBIDDEN => (
                 "Salesforce does not allow this",
-                Some("A Salesforce administrator can change what you may do."),
+                Some("A Salesforce administrator can change your permissions."),
             ),
             StatusCode::BAD_REQUEST => {
                 ("That did not work", Some("Go back, check what you entered, and try again."))
@@ -204,7 +253,7 @@ impl Asked {
         let again = status.is_server_error().then(|| self.return_to()).flatten();
         let again = again.map(|here| Action::Link { label: "Try again", href: here.as_str().to_owned() });
         let home = self.worker.as_ref().map(|worker| Action::Link {
-            label: "To the start page",
+            label: "Go to the start page",
             href: worker.settings().after_login.as_str().to_owned(),
         });
         let actions = again.into_iter().chain(home).collect();
@@ -213,7 +262,8 @@ impl Asked {
         response
     }
 
-    /// A navigation is sent to log in and comes back to where it was; everything else gets 401.
+    /// A link is sent to log in and comes back to where it was; a form gets a page that leads there, as what was entered
+    /// would be lost on the way; everything else gets 401 and JSON.
     fn login_required(&self) -> HttpResponse {
         let Some(worker) = &self.worker else { return Error::NotMounted.error_response() };
         let paths = &worker.settings().paths;
@@ -222,8 +272,20 @@ impl Asked {
             (Wants::Navigation, Some(login)) if self.here.is_some() => {
                 answer::see_other(&with_return_to(&login, self.return_to().as_ref()))
             }
+            (Wants::Navigation, login) => {
+                let href = login.map(|login| with_return_to(&login, self.page(worker).as_ref()));
+                let form = (!self.is_safe).then_some("Log in, then send the form again.");
+                let text = std::iter::once("You have to be logged in for this.").chain(form);
+                let page = Page {
+                    title: "You are not logged in",
+                    text: text.map(str::to_owned).collect(),
+                    code: None,
+                    actions: href.map(|href| Action::Link { label: "Log in", href }).into_iter().collect(),
+                };
+                answer::page(StatusCode::UNAUTHORIZED, &page)
+            }
             (Wants::Htmx, Some(login)) => {
-                let target = self.htmx_page.as_ref().and_then(|page| own_page(page, worker));
+                let target = self.page(worker);
                 let mut response = Error::LoginRequired.error_response();
                 if let Ok(location) = header::HeaderValue::from_str(&with_return_to(&login, target.as_ref()))
                 {
@@ -241,9 +303,13 @@ impl Asked {
     fn return_to(&self) -> Option<ReturnTo> {
         ReturnTo::parse(self.here.as_ref()?.path_and_query()?.as_str())
     }
+
+    fn page(&self, worker: &Worker) -> Option<ReturnTo> {
+        own_page(self.page.as_ref()?, worker)
+    }
 }
 
-fn add_retry_after(error: &Error, response: &mut HttpResponse) {
+pub(crate) fn add_retry_after(error: &Error, response: &mut HttpResponse) {
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         let seconds = error.retry_after().map_or(2, |after| after.as_secs().max(1));
         response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));

@@ -22,8 +22,7 @@ const APP_POLICY: &str = "A Salesforce administrator can change this in Setup un
      (or \"Manage Connected Apps\"): open this app's OAuth policies, and assign you a permitted profile or permission set.";
 const DEVELOPER: &str = "This is a mistake in how this app is set up. Please tell the people who run it; its settings \
      are in Salesforce Setup under \"External Client App Manager\".";
-const LATER: &str =
-    "Nothing was changed. Please wait a moment and try again; Salesforce's state is shown on its trust site.";
+const LATER: &str = "Nothing was changed. Please wait a moment and try again; Salesforce's status is shown on its trust site.";
 const USER_ADMIN: &str = "A Salesforce administrator can change this in Setup under \"Users\".";
 
 const fn entry(
@@ -41,7 +40,7 @@ const KNOWN: &[Explanation] = &[
         "access_denied",
         StatusCode::FORBIDDEN,
         "You did not allow access",
-        "On Salesforce's page the answer was \"Deny\", so you were not logged in.",
+        "\"Deny\" was chosen on Salesforce's page, so you were not logged in.",
         "Try again and choose \"Allow\" if you want to use this app.",
     ),
     entry(
@@ -62,7 +61,7 @@ const KNOWN: &[Explanation] = &[
         "fail_close_app_blocked",
         StatusCode::FORBIDDEN,
         "This app is blocked in your organization",
-        "Your Salesforce organization blocks apps that it cannot check, this one among them.",
+        "Your Salesforce organization blocks apps that it cannot check, including this one.",
         ADMIN_USAGE,
     ),
     entry(
@@ -76,7 +75,7 @@ const KNOWN: &[Explanation] = &[
         "invalid_app_access",
         StatusCode::FORBIDDEN,
         "You may not use this app yet",
-        "Your Salesforce organization lets only people use this app whom an administrator approved.",
+        "Your Salesforce organization lets people use this app only after an administrator has approved them.",
         APP_POLICY,
     ),
     entry(
@@ -119,7 +118,7 @@ const KNOWN: &[Explanation] = &[
         StatusCode::FORBIDDEN,
         "Salesforce did not let you in",
         "Salesforce gives no reason. Usual ones: the app is not installed in your organization, asks for more than it \
-         was given, or your user is for integrations only.",
+         was granted, or your user is for integrations only.",
         ADMIN_USAGE,
     ),
     entry(
@@ -168,8 +167,8 @@ const KNOWN: &[Explanation] = &[
         "invalid_grant",
         StatusCode::FORBIDDEN,
         "Salesforce did not accept this login",
-        "The login took too long, was used before, or comes from an address or at an hour that your profile does not allow.",
-        "Try again. If it stays, an administrator can look at your user's \"Login History\" in Salesforce Setup.",
+        "The login took too long, was used before, or came from an address or at an hour that your profile does not allow.",
+        "Try again. If the problem persists, an administrator can look at your user's \"Login History\" in Salesforce Setup.",
     ),
     entry(
         "rate_limit_exceeded",
@@ -183,7 +182,7 @@ const KNOWN: &[Explanation] = &[
         StatusCode::FORBIDDEN,
         "Salesforce could not log you in",
         "Salesforce could not log you in.",
-        "Try again. If it stays, an administrator can look at your user's \"Login History\" in Salesforce Setup.",
+        "Try again. If the problem persists, an administrator can look at your user's \"Login History\" in Salesforce Setup.",
     ),
     entry(
         "immediate_unsuccessful",
@@ -196,7 +195,7 @@ const KNOWN: &[Explanation] = &[
         "invalid_scope",
         StatusCode::BAD_REQUEST,
         "This app asks for more than it may have",
-        "This app asks for a scope that it was not given in Salesforce.",
+        "This app asks for a scope that it was not granted in Salesforce.",
         DEVELOPER,
     ),
     entry(
@@ -210,7 +209,7 @@ const KNOWN: &[Explanation] = &[
         "invalid_client_id",
         StatusCode::BAD_REQUEST,
         "Salesforce does not know this app",
-        "Salesforce does not know this app. A new app takes some minutes until it is known, and each app belongs to a \
+        "Salesforce does not know this app. A new app takes a few minutes to become known, and each app belongs to a \
          login host.",
         DEVELOPER,
     ),
@@ -277,7 +276,7 @@ const UNKNOWN: Explanation = Explanation {
     status: StatusCode::BAD_REQUEST,
     title: "Salesforce did not log you in",
     what: "Salesforce refused this login for a reason that this app does not know.",
-    mend: "Try again. If it stays, an administrator can look at your user's \"Login History\" in Salesforce Setup.",
+    mend: "Try again. If the problem persists, an administrator can look at your user's \"Login History\" in Salesforce Setup.",
 };
 
 /// What to say about an error code of the authorization or token endpoint.

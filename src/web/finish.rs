@@ -54,7 +54,9 @@ fn better_answer<B: MessageBody>(response: &ServiceResponse<B>, asked: &Asked) -
     }
     let mut answer = asked.answer(error, response.request().match_pattern().as_deref());
     // What was added on the way stays, except what describes the former body.
-    for name in headers.keys().filter(|name| !DESCRIBE_BODY.contains(name)) {
+    let was_added =
+        |name: &&HeaderName| !DESCRIBE_BODY.contains(name) && !plain.headers().contains_key(*name);
+    for name in headers.keys().filter(was_added) {
         if !answer.headers().contains_key(name) {
             for value in headers.get_all(name) {
                 answer.headers_mut().append(name.clone(), value.clone());

@@ -162,6 +162,13 @@ enum Fault {
 }
 
 impl Fault {
+    /// Has the worker answer with 500 from now on, and tells once what to change.
+    fn report(self, at: &Cell<Option<Self>>) {
+        if at.replace(Some(self)).is_none() {
+            tracing::error!(target: "actix_salesforce", "{}", self.fix());
+        }
+    }
+
     fn fix(self) -> &'static str {
         match self {
             Self::TwoSessions => {
@@ -191,8 +198,10 @@ pub struct Routed<S> {
     /// What extractors find: the worker's handle, prepared once.
     data: Rc<Extensions>,
     fault: Rc<Cell<Option<Fault>>>,
-    /// Whether it is still to be seen that no other session sits further in.
-    watch: Rc<Cell<bool>>,
+    /// Whether the session is the one that Salesforce brings.
+    embedded: bool,
+    /// Whether a request went further in.
+    begun: Rc<Cell<bool>>,
 }
 
 impl<S> Clone for Routed<S> {
@@ -202,13 +211,14 @@ impl<S> Clone for Routed<S> {
             worker: self.worker.clone(),
             data: Rc::clone(&self.data),
             fault: Rc::clone(&self.fault),
-            watch: Rc::clone(&self.watch),
+            embedded: self.embedded,
+            begun: Rc::clone(&self.begun),
         }
     }
 }
 
 impl<S> Routed<S> {
-    fn new(service: S, worker: Worker, watch: bool) -> Self {
+    fn new(service: S, worker: Worker, embedded: bool) -> Self {
         let mut data = Extensions::new();
         data.insert(worker.clone());
         Self {
@@ -216,19 +226,52 @@ impl<S> Routed<S> {
             worker,
             data: Rc::new(data),
             fault: Rc::new(Cell::new(None)),
-            watch: Rc::new(Cell::new(watch)),
+            embedded,
+            begun: Rc::new(Cell::new(false)),
         }
     }
 
     fn report(&self, fault: Fault) {
-        self.fault.set(Some(fault));
-        tracing::error!(target: "actix_salesforce", "{}", fault.fix());
+        fault.report(&self.fault);
+    }
+
+    /// What is to be known of a request when its answer is there.
+    fn begin(&self, request: &ServiceRequest) -> Begun {
+        let watched = self.embedded && {
+            // The first request shows a second session even if it brings no session of its own.
+            if !self.begun.replace(true) {
+                session::hold(request);
+            }
+            session::is_held(request.request())
+        };
+        Begun { asked: Asked::of(request.request()), fault: watched.then(|| Rc::clone(&self.fault)) }
     }
 }
 
-/// The handler's answer, and beside it what its request asked for.
-type Answered<F> = Join<F, Ready<Asked>>;
-type Finish<B> = fn((Result<ServiceResponse<B>, Error>, Asked)) -> Outcome<B>;
+/// What is known of a request when its answer is there: what it asked for, and where to report that a second session took
+/// away what its session held.
+#[derive(Debug)]
+pub struct Begun {
+    asked: Asked,
+    fault: Option<Rc<Cell<Option<Fault>>>>,
+}
+
+/// The handler's answer, and beside it what its request was like.
+type Answered<F> = Join<F, Ready<Begun>>;
+type Finish<B> = fn((Result<ServiceResponse<B>, Error>, Begun)) -> Outcome<B>;
+
+fn end<B: MessageBody + 'static>((outcome, begun): (Result<ServiceResponse<B>, Error>, Begun)) -> Outcome<B> {
+    match (outcome, begun.fault) {
+        (Ok(response), Some(fault)) if !session::is_held(response.request()) => {
+            Fault::TwoSessions.report(&fault);
+            // What is left of ours must not go to the browser: it would log the person out.
+            session::leave_alone(response.request());
+            let error = answer::builder(StatusCode::INTERNAL_SERVER_ERROR).finish();
+            Ok(response.into_response(error).map_into_right_body())
+        }
+        (outcome, _) => finish((outcome, begun.asked)),
+    }
+}
 
 impl<S, B> Service<ServiceRequest> for Routed<S>
 where
@@ -270,40 +313,12 @@ where
                 }
                 Err(allow) => now(answer::method_not_allowed(allow), request),
             },
-            None if self.watch.get() => self.call_watched(request),
             None => {
-                let asked = Asked::of(request.request());
-                let answered = future::join(self.service.call(request), ready(asked));
-                Either::Right(answered.map(finish::<B> as Finish<B>))
+                let begun = self.begin(&request);
+                let answered = future::join(self.service.call(request), ready(begun));
+                Either::Right(answered.map(end::<B> as Finish<B>))
             }
         }
-    }
-}
-
-impl<S, B> Routed<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
-    S::Future: 'static,
-    B: MessageBody + 'static,
-{
-    /// The first request of a worker: a second session further in shows itself by what it does to ours.
-    fn call_watched(&self, request: ServiceRequest) -> <Self as Service<ServiceRequest>>::Future {
-        let canary = session::Canary::place(&request);
-        let this = self.clone();
-        let asked = Asked::of(request.request());
-        let watched = self.service.call(request).map(move |outcome| {
-            this.watch.set(false);
-            match outcome {
-                Ok(response) if canary.is_gone(response.request()) => {
-                    this.report(Fault::TwoSessions);
-                    let response =
-                        response.into_response(answer::builder(StatusCode::INTERNAL_SERVER_ERROR).finish());
-                    Ok(response.map_into_right_body())
-                }
-                outcome => finish((outcome, asked)),
-            }
-        });
-        Either::Left(Either::Right(watched.boxed_local()))
     }
 }
 

@@ -9,22 +9,31 @@ use std::{
 };
 
 use actix_web::{
-    Error,
+    Error, HttpRequest, HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
     http::StatusCode,
 };
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 
-use super::{answer, error, extract};
+use super::{
+    answer::{self, Wants},
+    error, extract,
+    pages::Page,
+};
 use crate::SalesforceUser;
 
 type Rule = dyn Fn(&SalesforceUser) -> bool + Send + Sync;
 
-/// Protects everything below a scope or an app: whoever is not logged in is answered as
-/// [`SalesforceConn`](crate::SalesforceConn) answers, also for paths that do not exist.
+/// Protects everything below a scope or an app. A request without a login is answered as
+/// [`SalesforceConn`](crate::SalesforceConn) answers it, even for a path that does not exist.
 ///
-/// Wrap it inside (register it before) [`Salesforce`](crate::Salesforce). What is open is decided on the path that
+/// Wrap it inside (register it before) [`Salesforce`](crate::Salesforce): `.wrap(RequireLogin::new()).wrap(salesforce)`.
+///
+/// A CORS preflight carries no cookie and is answered 401 here. Wrap `Cors` outermost (register it last, after
+/// `Salesforce`): it then answers preflights itself, and its headers are on the 401 and 503 too.
+///
+/// What is open is decided on the path that
 /// routing sees, decoded and relative to where this is wrapped, so that no other spelling of a path opens another
 /// route.
 ///
@@ -59,7 +68,7 @@ impl RequireLogin {
         self
     }
 
-    /// Lets only people in for whom `rule` says yes; the others get 403. Several rules must all say yes.
+    /// Admits only users for whom `rule` returns `true`; others get 403. With several rules, all must return `true`.
     #[must_use]
     pub fn allow_if(mut self, rule: impl Fn(&SalesforceUser) -> bool + Send + Sync + 'static) -> Self {
         self.rules.push(Arc::new(rule));
@@ -124,11 +133,7 @@ where
             }
             let refused = match decide(&require, request.request()).await {
                 Ok(true) => return Ok(service.call(request).await?.map_into_left_body()),
-                Ok(false) => answer::error_json(
-                    StatusCode::FORBIDDEN,
-                    "forbidden",
-                    "You are logged in, but this is not open to you.",
-                ),
+                Ok(false) => not_admitted(request.request()),
                 Err(error) => error::answer(&error, request.request()),
             };
             Ok(request.into_response(refused).map_into_right_body())
@@ -137,8 +142,20 @@ where
     }
 }
 
+fn not_admitted(request: &HttpRequest) -> HttpResponse {
+    const TEXT: &str = "You are logged in, but you are not allowed to use this.";
+    let status = StatusCode::FORBIDDEN;
+    match Wants::of(request.headers()) {
+        Wants::Navigation => {
+            let text = vec![TEXT.to_owned()];
+            answer::page(status, &Page { title: "Not allowed", text, code: None, actions: Vec::new() })
+        }
+        _ => answer::error_json(status, "forbidden", TEXT),
+    }
+}
+
 /// Whether the person may pass; an error when nobody is logged in or that cannot be told.
-async fn decide(require: &RequireLogin, request: &actix_web::HttpRequest) -> crate::Result<bool> {
+async fn decide(require: &RequireLogin, request: &HttpRequest) -> crate::Result<bool> {
     let (_, grant) = extract::required(request).await?;
     if require.rules.is_empty() {
         return Ok(true);

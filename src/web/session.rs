@@ -140,36 +140,34 @@ pub(crate) fn is_prepared(request: &mut ServiceRequest) -> bool {
     request.extensions_mut().extend(real);
     let prepared = marked && !request.get_session().contains_key(MARK);
     if !prepared {
-        // An untouched session takes the place of the marked one.
-        let mut rest = mem::take(&mut *request.extensions_mut());
-        let _untouched = request.get_session();
-        rest.extend(mem::take(&mut *request.extensions_mut()));
-        *request.extensions_mut() = rest;
+        leave_alone(request.request());
     }
     prepared
 }
 
-/// Watches over one request whether a second `SessionMiddleware` further in takes the session's state away.
+/// Whether the session's map has an allocation.
 ///
-/// On its way out such a middleware takes the state and saves it as its own, leaving an empty map *without* allocation
-/// behind, which nothing else does: clearing and purging keep the allocation.
-#[derive(Debug)]
-pub(crate) struct Canary;
+/// A second `SessionMiddleware` further in loads its state into ours; on its way out it takes all of it and saves it as its
+/// own, leaving an empty map *without* allocation behind. Nothing else does that: clearing and purging keep the allocation.
+/// So what was held when a request went in, and is not when its answer comes out, was taken away.
+pub(crate) fn is_held(request: &HttpRequest) -> bool {
+    request.get_session().entries().capacity() > 0
+}
 
-impl Canary {
-    /// Makes sure that the session's map has an allocation to lose.
-    pub(crate) fn place(request: &ServiceRequest) -> Self {
-        let session = request.get_session();
-        if session.entries().capacity() == 0 {
-            // The entry itself goes at once, so that no handler meets it.
-            let _ = session.insert(MEMBER, "canary");
-            session.remove(MEMBER);
-        }
-        Self
+/// Makes sure that the session's map has an allocation to lose.
+pub(crate) fn hold(request: &ServiceRequest) {
+    let session = request.get_session();
+    if session.entries().capacity() == 0 {
+        // The entry itself goes at once, so that no handler meets it.
+        let _ = session.insert(MEMBER, "canary");
+        session.remove(MEMBER);
     }
+}
 
-    /// Whether another middleware took the state.
-    pub(crate) fn is_gone(&self, request: &HttpRequest) -> bool {
-        request.get_session().entries().capacity() == 0
-    }
+/// Has the session's middleware leave the browser's cookie as it is: an untouched session takes the place of this one.
+pub(crate) fn leave_alone(request: &HttpRequest) {
+    let mut rest = mem::take(&mut *request.extensions_mut());
+    let _untouched = request.get_session();
+    rest.extend(mem::take(&mut *request.extensions_mut()));
+    *request.extensions_mut() = rest;
 }

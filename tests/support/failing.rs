@@ -24,6 +24,8 @@ pub enum Mode {
     Hangs,
     /// Every call is answered, so much later.
     Slow(Duration),
+    /// New logins are not taken; all else works.
+    FailsToCreate,
     /// Renewed tokens are not taken; all else works.
     FailsToReplace,
     /// Every call takes effect, and fails.
@@ -91,7 +93,7 @@ impl FailingStore {
                     failed().await
                 })
             }
-            Mode::Works | Mode::FailsToReplace | Mode::LosesEnds => call(),
+            Mode::Works | Mode::FailsToCreate | Mode::FailsToReplace | Mode::LosesEnds => call(),
         }
     }
 }
@@ -107,6 +109,9 @@ impl Store for FailingStore {
         login: LoginRecord,
         grant: GrantRecord,
     ) -> StoreFuture<'a, Option<GrantRecord>> {
+        if self.mode() == Mode::FailsToCreate {
+            return Box::pin(failed());
+        }
         self.guard(false, move || self.inner.create_login(key, login, grant))
     }
 

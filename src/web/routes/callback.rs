@@ -1,7 +1,7 @@
 //! The callback route: where Salesforce sends the browser back to.
 
 use actix_session::SessionExt as _;
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, http::StatusCode};
 
 use super::{
     super::{
@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     Error, Result, Secret,
+    error::Chain,
     grant::LogInError,
     oauth::{LoginHost, OAuthError},
 };
@@ -60,12 +61,15 @@ async fn finish(request: &HttpRequest) -> Result<HttpResponse> {
     let Some(attempt) = found.filter(|attempt| !attempt.has_expired(now)) else {
         return not_ours(&worker, request, &answer).await;
     };
-    let fresh = worker.engine().consume(&attempt.state, attempt::LIFETIME * 2).await?;
+    let Ok(host) = attempt.host.parse::<LoginHost>() else { return Ok(malformed(&worker)) };
+    // From here on the attempt and its code may be spent: only a new login helps.
+    let failed = |error| not_kept(&worker, &error, login_again(settings, &host, &attempt.return_to));
+    let fresh = match worker.engine().consume(&attempt.state, attempt::LIFETIME * 2).await {
+        Ok(fresh) => fresh,
+        Err(error) => return Ok(failed(error.into())),
+    };
     let mut response = match fresh {
-        true => match attempt.host.parse::<LoginHost>() {
-            Ok(host) => exchange(&worker, request, &answer, &attempt, &host).await?,
-            Err(_) => malformed(&worker),
-        },
+        true => exchange(&worker, request, &answer, &attempt, &host).await.unwrap_or_else(failed),
         false => not_ours(&worker, request, &answer).await?,
     };
     // Used up, whatever came of it.
@@ -137,8 +141,8 @@ async fn not_ours(worker: &Worker, request: &HttpRequest, answer: &Answer<'_>) -
         status: StatusCode::BAD_REQUEST,
         title: "This login cannot be finished",
         text: vec![
-            "It was not begun in this browser, was finished before, or took longer than ten minutes.".to_owned(),
-            "Begin again. If you come back to this page, your browser does not keep this site's cookies: allow them, or \
+            "It was not started in this browser, was finished before, or took longer than ten minutes.".to_owned(),
+            "Start again. If you end up here again, your browser does not keep this site's cookies: allow them, or \
              try another browser."
                 .to_owned(),
         ],
@@ -153,7 +157,7 @@ fn malformed(worker: &Worker) -> HttpResponse {
     let refusal = Refusal {
         status: StatusCode::BAD_REQUEST,
         title: "Salesforce's answer could not be read",
-        text: vec!["It is not complete, or was changed on its way. You were not logged in.".to_owned()],
+        text: vec!["It is incomplete or was altered on the way. You were not logged in.".to_owned()],
         code: None,
         try_again: worker.settings().paths.login.as_deref().map(|login| worker.settings().paths.full(login)),
     };
@@ -198,6 +202,28 @@ fn token_refused(worker: &Worker, error: &OAuthError, try_again: Option<String>)
     response
 }
 
+/// This app could not take or store the login.
+fn not_kept(worker: &Worker, error: &Error, try_again: Option<String>) -> HttpResponse {
+    tracing::error!(error = %Chain(error), "a login could not be finished");
+    let status = error.status_code();
+    let more = match status {
+        StatusCode::SERVICE_UNAVAILABLE => "Please try again in a moment.",
+        _ => {
+            "Try again. If the problem persists, please tell the people who run this app; its log says more."
+        }
+    };
+    let refusal = Refusal {
+        status,
+        title: "Your login could not be finished",
+        text: vec!["This app could not save your login.".to_owned(), more.to_owned()],
+        code: None,
+        try_again,
+    };
+    let mut response = refusal.page(worker);
+    error::add_retry_after(error, &mut response);
+    response
+}
+
 /// Too many logins at once.
 fn crowded(worker: &Worker, try_again: Option<String>) -> HttpResponse {
     tracing::warn!("a login could not be finished: too many are being finished at this moment");
@@ -218,9 +244,9 @@ fn untrusted(worker: &Worker, try_again: Option<String>) -> HttpResponse {
         status: StatusCode::BAD_GATEWAY,
         title: "This login could not be confirmed",
         text: vec![
-            "What Salesforce answered about who you are does not hold together, so you were not logged in."
+            "What Salesforce said about who you are is contradictory, so you were not logged in.".to_owned(),
+            "Try again. If the problem persists, please tell the people who run this app; its log says more."
                 .to_owned(),
-            "Try again. If it stays, please tell the people who run this app; its log says more.".to_owned(),
         ],
         code: None,
         try_again,

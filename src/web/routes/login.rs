@@ -1,6 +1,9 @@
 //! The login route: makes an attempt and sends the browser to Salesforce.
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{StatusCode, header},
+};
 
 use super::{
     super::{
@@ -34,10 +37,12 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse> {
     let worker = Worker::of(request)?;
     let settings = worker.settings();
     if answer::is_prefetch(request.headers()) {
-        return Ok(answer::builder(StatusCode::NO_CONTENT).finish());
+        // A browser would keep any 2xx for the click that follows, and the click would lead nowhere.
+        let mut response = answer::builder(StatusCode::SERVICE_UNAVAILABLE);
+        return Ok(response.insert_header((header::VARY, "Sec-Purpose")).finish());
     }
     let Ok(query) = Query::parse(request.query_string()) else {
-        return Ok(bad_request(&worker, "This link is not complete, or was changed on its way."));
+        return Ok(bad_request(&worker, "This link is incomplete or was altered."));
     };
     // A target that is refused must not keep anyone from logging in: it is replaced.
     let return_to = query
@@ -47,7 +52,7 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse> {
         .unwrap_or_else(|| settings.after_login.clone());
 
     let Ok(Some(host)) = query.one("host", 255).map(|host| find_host(settings, host)) else {
-        return Ok(bad_request(&worker, "This app does not offer that place to log in."));
+        return Ok(bad_request(&worker, "This app does not offer that way to log in."));
     };
     let options = match (query.one("prompt", 64), query.one("login_hint", 256)) {
         (Ok(prompt), Ok(login_hint)) => prompt
@@ -132,10 +137,10 @@ fn loop_page(worker: &Worker, settings: &Settings, host: &LoginHost, return_to: 
         status: StatusCode::BAD_REQUEST,
         title: "You were logged in, but it did not last",
         text: vec![
-            "Salesforce let you in several times in a row, and each time the login was gone at once.".to_owned(),
+            "Salesforce let you in several times in a row, and each time the login was lost immediately.".to_owned(),
             "Usually the browser does not keep this site's cookies: allow them, leave private mode, or try another \
-             browser. If that does not help, your Salesforce user may not be allowed to use its API; an administrator \
-             can tell."
+             browser. If that does not help, your Salesforce user may not be allowed to use the API; ask \
+             an administrator."
                 .to_owned(),
         ],
         code: None,

@@ -138,11 +138,11 @@ fn foreign(worker: &Worker, request: &HttpRequest) -> HttpResponse {
         Wants::Navigation => answer::page(
             StatusCode::FORBIDDEN,
             &Page {
-                title: "You are still logged in",
+                title: "You were not logged out",
                 text: vec![TEXT.to_owned()],
                 code: None,
                 actions: vec![Action::Link {
-                    label: "To the start page",
+                    label: "Go to the start page",
                     href: worker.settings().after_login.as_str().to_owned(),
                 }],
             },

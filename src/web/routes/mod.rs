@@ -1,6 +1,10 @@
 //! The auth routes as functions, one file each.
 //!
-//! The middleware calls them for the paths of [`Routes`](crate::Routes). A route that is left out there can be mounted
+//! The middleware calls them for the paths of [`Routes`](crate::Routes). Methods that a route does not take are answered
+//! 405, OPTIONS among them: wrap `Cors` outermost (register it last, after [`Salesforce`](crate::Salesforce)), and it
+//! answers preflights itself.
+//!
+//! A route that is left out there can be mounted
 //! by hand, below the middleware:
 //!
 //! ```
@@ -92,7 +96,7 @@ impl Refusal<'_> {
             actions.push(Action::Link { label: "Try again", href });
         }
         let home = worker.settings().after_logout.as_str().to_owned();
-        actions.push(Action::Link { label: "To the start page", href: home });
+        actions.push(Action::Link { label: "Go to the start page", href: home });
         let page = Page { title: self.title, text: self.text, code: self.code, actions };
         answer::page(self.status, &page)
     }
