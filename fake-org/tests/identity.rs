@@ -39,6 +39,31 @@ async fn verified(org: &FakeOrg, jws: &str) -> Option<bool> {
     Some(public.verify(&RSA_PKCS1_2048_8192_SHA256, message.as_bytes(), &signature).is_ok())
 }
 
+/// Section 1.5: members that an app and an admin add.
+#[tokio::test]
+async fn an_identity_shows_what_was_set_up() {
+    let policy = json!({
+        "custom_permissions": ["Export"],
+        "custom_attributes": { "team": "north" },
+        "mobile_policy": { "screen_lock": 10, "pin_length": 4 },
+    });
+    let org = FakeOrg::start().await.unwrap();
+    let ada = org.user(ADA);
+    let path = format!("/id/{}/{}", ada.organization_id(), ada.id());
+    let show = async |scopes: &str| {
+        get(&org, &path, Some(&org.issue_tokens(&ada, scopes).access_token)).await.json()
+    };
+    let plain = show("api custom_permissions").await;
+    assert_eq!(plain["custom_permissions"], json!({}));
+    assert_eq!((plain.get("custom_attributes"), plain.get("mobile_policy")), (None, None));
+    org.set_policy(&policy).unwrap();
+    let shown = show("api custom_permissions").await;
+    assert_eq!(shown["custom_permissions"], json!({ "Export": true }));
+    assert_eq!(shown["custom_attributes"], policy["custom_attributes"]);
+    assert_eq!(shown["mobile_policy"], policy["mobile_policy"]);
+    assert_eq!(show("api").await.get("custom_permissions"), None, "only for the scope");
+}
+
 /// Sections 1.5 and 4.3: 403 and a bare word, neither 401 nor JSON.
 #[tokio::test]
 async fn dead_tokens_get_a_bare_word() {

@@ -15,6 +15,13 @@ async fn people_log_in_at_a_site() {
     let configuration = send(http().get(format!("{site}/.well-known/openid-configuration"))).await.json();
     assert_eq!(configuration["issuer"], site);
     assert_eq!(configuration["token_endpoint"], format!("{site}/services/oauth2/token"));
+    let of_lwr = format!("{site}vforcesite/.well-known/openid-configuration");
+    assert_eq!(send(http().get(of_lwr)).await.json(), configuration);
+    assert_eq!(
+        send(http().get(format!("{site}vforcesite/id/keys"))).await.status,
+        404,
+        "nothing else is there"
+    );
 
     let browser = Browser::default();
     let page = browser.get(&authorize_url(&org, &[]).replace(&org.login_url(), &site)).await;

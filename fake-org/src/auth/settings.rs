@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::app::Subject;
 use crate::base::duration::{millis, seconds};
@@ -89,6 +90,15 @@ pub enum AppState {
     Failing,
 }
 
+/// What an app asks of the phones that it runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MobilePolicy {
+    /// After so many minutes.
+    pub(crate) screen_lock: u32,
+    pub(crate) pin_length: u32,
+}
+
 /// The switches that can change while the org runs, by the names they have in JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -134,6 +144,12 @@ pub(crate) struct Settings {
     pub(crate) certificate: Option<String>,
     /// What the Apex token exchange handler knows; `None`: the flow is off.
     pub(crate) exchange_tokens: Option<Vec<Subject>>,
+    /// The custom permissions that everyone has, for tokens with the scope of that name.
+    pub(crate) custom_permissions: Vec<String>,
+    /// The app's custom attributes, as the identity shows them.
+    pub(crate) custom_attributes: Map<String, Value>,
+    /// The app's policy for phones.
+    pub(crate) mobile_policy: Option<MobilePolicy>,
     /// The registered Single Logout URL.
     pub(crate) single_logout_url: Option<String>,
     /// The page that a canvas app is.
@@ -182,6 +198,9 @@ impl Default for Settings {
             redirect_uris: Vec::new(),
             certificate: None,
             exchange_tokens: None,
+            custom_permissions: Vec::new(),
+            custom_attributes: Map::new(),
+            mobile_policy: None,
             single_logout_url: None,
             canvas_url: "http://127.0.0.1:8080/canvas".into(),
             canvas_oauth: false,

@@ -124,7 +124,11 @@ impl Hosts {
     fn enter_site(&self, host: Host, parts: &mut Parts) {
         let Some(site) = self.org.app.site.as_ref().filter(|_| host == Host::Login) else { return };
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-        let inner = target.strip_prefix(site.as_str()).filter(|rest| rest.starts_with('/'));
+        let below = target.strip_prefix(site.as_str());
+        // Where a site of Lightning Web Runtime has its configuration (made after Winter '23).
+        let of_lwr = below.and_then(|rest| rest.strip_prefix("vforcesite"));
+        let of_lwr = of_lwr.filter(|rest| rest.starts_with("/.well-known/openid-configuration"));
+        let inner = of_lwr.or(below).filter(|rest| rest.starts_with('/'));
         if let Some(uri) = inner.and_then(|rest| rest.parse().ok()) {
             parts.uri = uri;
             parts.extensions.insert(web::call::Site(site.clone()));

@@ -1,7 +1,7 @@
 //! `GET /id/<organization>/<user>`.
 
 use axum::extract::Path;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::id_url;
 use super::person::{UTC_OFFSET, caller, photos, urls};
@@ -63,6 +63,17 @@ pub(super) async fn identity(Path((org_id, user_id)): Path<(String, String)>, ca
         "last_modified_date": clock::zulu(now - 400 * 86_400_000),
         "is_app_installed": true,
     });
-    let members = body.as_object().cloned().unwrap_or_default();
+    let mut members = body.as_object().cloned().unwrap_or_default();
+    let settings = call.org.settings();
+    if session.scopes.has("custom_permissions") {
+        let granted = settings.custom_permissions.iter().map(|name| (name.clone(), Value::Bool(true)));
+        members.insert("custom_permissions".into(), Value::Object(granted.collect()));
+    }
+    if !settings.custom_attributes.is_empty() {
+        members.insert("custom_attributes".into(), Value::Object(settings.custom_attributes.clone()));
+    }
+    if let Some(policy) = settings.mobile_policy {
+        members.insert("mobile_policy".into(), json!(policy));
+    }
     reply::no_store(formatted(&call, "user", &members))
 }
