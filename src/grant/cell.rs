@@ -174,7 +174,7 @@ impl Cell {
         }
     }
 
-    /// The refresh token of this version was sent, and no answer came.
+    /// The refresh token of this version was sent, here or in another process, and no answer came.
     pub(super) fn answer_lost(&self, version: Version) {
         self.lock().lost = Some(version);
     }

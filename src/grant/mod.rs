@@ -14,6 +14,7 @@ mod model;
 mod note;
 mod overview;
 mod refresh;
+mod retry;
 mod service;
 #[cfg(test)]
 mod tests;

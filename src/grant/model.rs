@@ -1,27 +1,28 @@
 //! A model check of the refresh: every interleaving of two processes, a store with leases and notes, and a Salesforce that
-//! rotates tokens, up to a bound on what goes wrong. The decisions are the real ones ([`Machine`], [`Stored`]); the I/O
-//! between them is the model's, step by step as `refresh.rs`, `note.rs` and `hold.rs` do it.
+//! rotates tokens, up to a bound on what goes wrong. The decisions are the real ones ([`Machine`], [`Stored`],
+//! [`after_failure`]); the I/O between them is the model's, step by step as `refresh.rs`, `note.rs` and `hold.rs` do it.
 //!
 //! It looks at all of them, not at some: that is why it is here, and not a run of random schedules. That it would find a
 //! mistake is tested too, with mistakes. (Nor `loom` or `shuttle` on `cell.rs`: each of its methods takes its lock once,
 //! never across an await, so that threads interleave between its calls only, which is what this does. Its `watch` channel is
 //! tokio's, which is checked there.)
 
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::{
     Version,
     machine::{Machine, Need, Outcome, Stored},
+    retry::{COOL_DOWN, Failure, Next, Tries, after_failure},
 };
 
+mod mishaps;
 mod mistakes;
+mod runs;
 
 use mistakes::Mistake;
 
-const COOL_DOWN: Duration = Duration::from_secs(2);
+/// How much time each refresh has left: enough.
+const LEFT: Duration = Duration::from_secs(9);
 const LINEAGE: u64 = 7;
 const REVISIONS: usize = 8;
 
@@ -39,8 +40,10 @@ enum Task {
     Note(Version),
     /// It reads what is stored.
     Read(Version),
-    /// It asks Salesforce; `true`: after an answer was lost, in this refresh or an earlier one.
-    Ask(Version, bool),
+    /// It asks Salesforce, after these tries.
+    Ask(Version, Tries),
+    /// It is to ask again, and first reads what is stored.
+    LookAgain(Version, Tries),
     /// Salesforce refused the token.
     Refused(Version),
     /// Salesforce gave new tokens, which are to be stored.
@@ -60,7 +63,7 @@ struct Process {
     releasing: Vec<u8>,
     /// Versions from which a new one was made that is not stored yet.
     held: Vec<Version>,
-    /// The version that was sent, and no answer came.
+    /// The version whose token is in doubt, as far as is known here.
     lost: Option<Version>,
     /// How often it was started.
     life: u8,
@@ -78,13 +81,36 @@ impl Process {
         Self { machine, task: Task::Idle, holder, releasing, held, lost: None, life, logged_out: false }
     }
 
-    /// Whether a new token for this version may still come from here.
+    /// Whether what comes of this version's token, a new one or the end, may still come from here.
     fn is_at(&self, version: Version) -> bool {
         // One that reads may ask next.
-        let asks =
-            [Task::Read(version), Task::Ask(version, false), Task::Ask(version, true), Task::Write(version)];
-        asks.contains(&self.task) || self.held.contains(&version)
+        let asks = match self.task {
+            Task::Read(from)
+            | Task::Ask(from, _)
+            | Task::LookAgain(from, _)
+            | Task::Refused(from)
+            | Task::Write(from) => from == version,
+            _ => false,
+        };
+        asks || self.held.contains(&version)
     }
+}
+
+/// How a step goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Well,
+    Badly,
+    /// Salesforce does what it is asked for, and its answer is lost.
+    Unanswered,
+}
+
+/// What stands in the note on a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Noted {
+    /// This process, in this one of its lives, is about to send the token.
+    By(usize, u8),
+    InDoubt,
 }
 
 /// How much may still go wrong.
@@ -104,6 +130,8 @@ struct Budget {
     /// A refresh ends in the middle, its process goes on.
     cancellations: u8,
     crashes: u8,
+    /// The store falls back to the state before the last write, as after a failover. Leases and notes are gone too.
+    fall_backs: u8,
     clock: u8,
 }
 
@@ -112,17 +140,26 @@ struct World {
     processes: [Process; 2],
     stored: Option<Version>,
     lease: Option<(usize, u8)>,
-    /// By revision: which process, in which of its lives, was about to send the token.
-    notes: [Option<(usize, u8)>; REVISIONS],
+    /// By revision.
+    notes: [Option<Noted>; REVISIONS],
+    /// By revision: who sent a token in doubt, and until when it is nobody else's turn.
+    turns: [Option<(usize, Instant)>; REVISIONS],
     /// The revision whose refresh token is good; `None`: Salesforce has ended the family.
     good: Option<u64>,
-    /// A spent token was presented.
-    reused: bool,
+    /// The newest revision that Salesforce gave out.
+    newest: u64,
     logged_out: bool,
     now: Instant,
     budget: Budget,
-    /// Something happened after which a token may have been spent without anyone knowing.
-    excused: bool,
+    /// By revision: how often its token was sent and dealt with since the clock last moved, which it does by a cool-down.
+    sent_now: [u8; REVISIONS],
+    /// By revision: how often its token was sent when it was no longer good.
+    sent_spent: [u8; REVISIONS],
+    /// By revision: how often something happened after which its token may be spent without everybody knowing. Each allows
+    /// for one such call, and no more.
+    mishaps: [u8; REVISIONS],
+    /// Those of them that are not lost answers.
+    blind: [u8; REVISIONS],
     mistake: Option<Mistake>,
 }
 
@@ -136,12 +173,16 @@ impl World {
             stored: Some(version(0)),
             lease: None,
             notes: [None; REVISIONS],
+            turns: [None; REVISIONS],
             good: Some(0),
-            reused: false,
+            newest: 0,
             logged_out: false,
             now: Instant::now(),
             budget,
-            excused: false,
+            sent_now: [0; REVISIONS],
+            sent_spent: [0; REVISIONS],
+            mishaps: [0; REVISIONS],
+            blind: [0; REVISIONS],
             mistake,
         }
     }
@@ -161,8 +202,10 @@ impl World {
         };
         for p in [0, 1] {
             with(&|world| world.need(p));
-            with(&|world| world.step(p, false));
-            with(&|world| world.step(p, true));
+            for how in [How::Well, How::Badly, How::Unanswered] {
+                with(&|world| world.step(p, how));
+            }
+            with(&|world| world.repair(p));
             with(&|world| world.store_held(p));
             with(&|world| world.release(p));
             with(&|world| world.log_out(p));
@@ -170,9 +213,11 @@ impl World {
             with(&|world| world.crash(p));
         }
         with(&Self::lease_ends);
-        with(&|world| spend(&mut world.budget.lost_leases) && world.lease.take().is_some());
+        with(&Self::fall_back);
+        with(&Self::lose_lease);
         with(&|world| {
             world.now += COOL_DOWN;
+            world.sent_now = [0; REVISIONS];
             spend(&mut world.budget.clock)
         });
         worlds
@@ -195,7 +240,11 @@ impl World {
         true
     }
 
-    fn step(&mut self, p: usize, goes_wrong: bool) -> bool {
+    fn step(&mut self, p: usize, how: How) -> bool {
+        let goes_wrong = how != How::Well;
+        if how == How::Unanswered && !matches!(self.processes[p].task, Task::Ask(..)) {
+            return false;
+        }
         let me = (p, self.processes[p].holder);
         let next = match self.processes[p].task {
             Task::Lease(from) if self.has(Mistake::NoLease) => Task::Note(from),
@@ -214,7 +263,11 @@ impl World {
                 seen => Task::Publish(from, self.outcome(seen)),
             },
             Task::Note(from) => return self.note(p, from, goes_wrong),
-            Task::Ask(from, again) => return self.ask(p, from, again, goes_wrong),
+            Task::Ask(from, tries) => return self.ask(p, from, tries, how),
+            Task::LookAgain(from, tries) => match Stored::seen_from(from, self.stored) {
+                Stored::Ours => Task::Ask(from, tries),
+                seen => Task::Publish(from, self.outcome(seen)),
+            },
             Task::Refused(from) => match Stored::seen_from(from, self.stored) {
                 Stored::Theirs => Task::Publish(from, self.outcome(Stored::Theirs)),
                 Stored::Gone | Stored::Ours => {
@@ -255,64 +308,121 @@ impl World {
 
     fn remove_note(&mut self, p: usize, from: Version) {
         let note = &mut self.notes[slot(from)];
-        if *note == Some((p, self.processes[p].life)) {
+        if *note == Some(Noted::By(p, self.processes[p].life)) {
             *note = None;
         }
     }
 
-    fn note(&mut self, p: usize, from: Version, impatient: bool) -> bool {
-        let me = (p, self.processes[p].life);
-        let note = &mut self.notes[slot(from)];
-        if let Some((owner, life)) = *note
-            && (owner, life) != me
-            && !matches!(self.mistake, Some(Mistake::NoNote | Mistake::NoLease))
-        {
-            let lives = self.processes[owner].life == life && self.processes[owner].is_at(from);
-            let patient = !(impatient && spend(&mut self.budget.impatience) && excuse(&mut self.excused));
-            if lives && patient {
-                return false;
-            }
-        } else if impatient {
+    /// Whether it is this process's turn to send a token in doubt.
+    fn take_turn(&mut self, p: usize, from: Version) -> bool {
+        let (now, turn) = (self.now, &mut self.turns[slot(from)]);
+        if turn.is_some_and(|(other, until)| other != p && until > now) {
             return false;
-        } else {
-            *note = Some(me);
+        }
+        *turn = Some((p, now + COOL_DOWN));
+        true
+    }
+
+    fn note(&mut self, p: usize, from: Version, impatient: bool) -> bool {
+        let me = Noted::By(p, self.processes[p].life);
+        let noted = self.notes[slot(from)];
+        if impatient && !matches!(noted, Some(Noted::By(..))) {
+            return false;
+        }
+        match noted {
+            Some(Noted::By(owner, life))
+                if noted != Some(me) && !matches!(self.mistake, Some(Mistake::NoNote | Mistake::NoLease)) =>
+            {
+                let lives = self.processes[owner].life == life && self.processes[owner].is_at(from);
+                if impatient {
+                    if !lives || !spend(&mut self.budget.impatience) {
+                        return false;
+                    }
+                    self.mishap(from);
+                } else if lives {
+                    return false;
+                }
+                self.processes[p].lost = Some(from);
+            }
+            Some(Noted::InDoubt) if !self.has(Mistake::ForgetsDoubt) => {
+                if !self.take_turn(p, from) {
+                    let outcome = match Stored::seen_from(from, self.stored) {
+                        Stored::Ours => Outcome::Failed { again_in: COOL_DOWN },
+                        seen => self.outcome(seen),
+                    };
+                    self.processes[p].task = Task::Publish(from, outcome);
+                    return true;
+                }
+                self.notes[slot(from)] = Some(me);
+                self.processes[p].lost = Some(from);
+            }
+            _ if impatient => return false,
+            _ => self.notes[slot(from)] = Some(me),
         }
         self.processes[p].task = Task::Read(from);
         true
     }
 
     fn first_ask(&self, p: usize, from: Version) -> Task {
-        Task::Ask(from, self.processes[p].lost == Some(from))
+        Task::Ask(from, Tries::none(self.processes[p].lost == Some(from)))
+    }
+
+    /// The token of this version may be spent from here on without everybody knowing.
+    fn mishap(&mut self, of: Version) {
+        self.mishaps[slot(of)] += 1;
+        self.blind[slot(of)] += 1;
     }
 
     /// The token endpoint.
-    fn ask(&mut self, p: usize, from: Version, again: bool, goes_wrong: bool) -> bool {
-        if goes_wrong && spend(&mut self.budget.failures) {
-            self.remove_note(p, from);
-            self.processes[p].task = Task::Publish(from, Outcome::Failed { again_in: COOL_DOWN });
-            return true;
-        }
+    fn ask(&mut self, p: usize, from: Version, tries: Tries, how: How) -> bool {
         let good = self.good == Some(from.revision);
-        if good {
-            self.good = Some(from.revision + 1);
-        } else if self.good.is_some() {
-            self.reused = true;
-            self.good = None;
+        let budget = match how {
+            How::Well => &mut 1,
+            How::Badly => &mut self.budget.failures,
+            How::Unanswered => &mut self.budget.lost_answers,
+        };
+        if !spend(budget) {
+            return false;
         }
-        self.processes[p].task = match (goes_wrong, good) {
-            (true, _) if !spend(&mut self.budget.lost_answers) => return false,
-            (true, _) => {
-                excuse(&mut self.excused);
-                self.processes[p].lost = Some(from);
-                if again {
-                    self.remove_note(p, from);
-                    Task::Publish(from, Outcome::Failed { again_in: COOL_DOWN })
-                } else {
-                    Task::Ask(from, true)
-                }
+        if how != How::Badly {
+            self.sent_now[slot(from)] += 1;
+            if good {
+                self.newest = from.revision + 1;
+                self.good = Some(self.newest);
+            } else {
+                self.sent_spent[slot(from)] += 1;
+                self.good = None;
             }
-            (false, true) => Task::Write(from),
-            (false, false) => Task::Refused(from),
+        }
+        let failure = match how {
+            How::Badly => Failure::NotNow,
+            How::Unanswered => Failure::Lost,
+            How::Well if good => {
+                self.processes[p].task = Task::Write(from);
+                return true;
+            }
+            How::Well => Failure::Refused,
+        };
+        if failure.leaves_doubt() {
+            self.mishaps[slot(from)] += 1;
+            self.processes[p].lost = Some(from);
+        }
+        let tries = if self.has(Mistake::AsksOnAndOn) { Tries::none(false) } else { tries };
+        self.processes[p].task = match after_failure(failure, tries, Duration::ZERO, LEFT) {
+            Next::End { .. } => Task::Refused(from),
+            Next::Again { tries, .. } => Task::LookAgain(from, tries),
+            Next::GiveUp { again_in } => {
+                let me = Some(Noted::By(p, self.processes[p].life));
+                if self.processes[p].lost != Some(from) {
+                    self.remove_note(p, from);
+                } else {
+                    self.take_turn(p, from);
+                    if [None, me].contains(&self.notes[slot(from)]) {
+                        self.notes[slot(from)] = Some(Noted::InDoubt);
+                    }
+                }
+                Task::Publish(from, Outcome::Failed { again_in })
+            }
         };
         true
     }
@@ -391,39 +501,6 @@ impl World {
         true
     }
 
-    /// A refresh ends in the middle, as by a panic. Its lease stays behind.
-    fn cancel(&mut self, p: usize) -> bool {
-        let process = &mut self.processes[p];
-        let (Task::Lease(from)
-        | Task::Read(from)
-        | Task::Note(from)
-        | Task::Ask(from, _)
-        | Task::Write(from)) = process.task
-        else {
-            return false;
-        };
-        if !spend(&mut self.budget.cancellations) {
-            return false;
-        }
-        if process.is_at(from) {
-            excuse(&mut self.excused);
-        }
-        process.machine.finished(from, Outcome::Failed { again_in: COOL_DOWN }, self.now);
-        process.task = Task::Idle;
-        self.remove_note(p, from);
-        true
-    }
-
-    /// The process dies and starts again.
-    fn crash(&mut self, p: usize) -> bool {
-        if !spend(&mut self.budget.crashes) {
-            return false;
-        }
-        let Process { holder, life, .. } = self.processes[p];
-        self.processes[p] = Process::new(self.stored, holder, life + 1);
-        excuse(&mut self.excused)
-    }
-
     /// A lease that nobody renews any more ends.
     fn lease_ends(&mut self) -> bool {
         let is_left = |(p, holder): (usize, u8)| !self.needs_lease(p, holder);
@@ -440,9 +517,21 @@ impl World {
     fn check(&self) -> Checked {
         let promise =
             |holds: bool, promise: &str| if holds { Ok(()) } else { Err(format!("{promise}: {self:?}")) };
-        if !self.excused {
-            promise(!self.reused, "a spent token is never sent again")?;
-            let asks = |process: &&Process| matches!(process.task, Task::Ask(..) | Task::Write(_));
+        for revision in 0..REVISIONS {
+            // The newest ends with its family, and whoever has it finds out by sending it.
+            let ended = u8::from(self.good.is_none() && self.newest == revision as u64);
+            let allowed = self.mishaps[revision] + ended;
+            promise(
+                self.sent_spent[revision] <= allowed,
+                "a spent token is never sent again, but once for each mishap",
+            )?;
+            let allowed = 2 + self.blind[revision];
+            promise(self.sent_now[revision] <= allowed, "a token in doubt is sent once more a cool-down")?;
+        }
+        if self.mishaps == [0; REVISIONS] {
+            let asks = |process: &&Process| {
+                matches!(process.task, Task::Ask(..) | Task::LookAgain(..) | Task::Write(_))
+            };
             let asking = self.processes.iter().filter(asks).count();
             promise(asking <= 1, "one refresh at a time over all processes")?;
             promise(self.good.is_some(), "nobody is logged out by our doing")?;
@@ -466,8 +555,9 @@ impl World {
     /// Whoever is under way can go on, without any further mishap.
     fn goes_on(&self) -> bool {
         let can = |change: &dyn Fn(&mut Self) -> bool| change(&mut self.clone());
-        let some =
-            |p| can(&|world| world.step(p, false)) || can(&|world| world.store_held(p) || world.release(p));
+        let some = |p| {
+            can(&|world| world.step(p, How::Well)) || can(&|world| world.store_held(p) || world.release(p))
+        };
         some(0) || some(1) || can(&Self::lease_ends)
     }
 }
@@ -480,75 +570,4 @@ fn spend(budget: &mut u8) -> bool {
     let some = *budget > 0;
     *budget = budget.saturating_sub(1);
     some
-}
-
-fn excuse(excused: &mut bool) -> bool {
-    *excused = true;
-    true
-}
-
-/// Visits every world, and gives how many there are, or the first promise that one of them breaks.
-fn explore(budget: Budget, mistake: Option<Mistake>) -> Result<usize, String> {
-    let start = World::new(budget, mistake);
-    let mut seen = HashSet::from([start.clone()]);
-    let mut open = vec![start];
-    while let Some(world) = open.pop() {
-        world.check()?;
-        if !world.is_quiet() && !world.goes_on() {
-            return Err(format!("nobody is left waiting: {world:?}"));
-        }
-        for next in world.next() {
-            if let (Some(before), Some(after)) = (world.stored, next.stored)
-                && before.is_after(after)
-            {
-                return Err(format!("what is stored never goes back: {next:?}"));
-            }
-            if seen.insert(next.clone()) {
-                open.push(next);
-            }
-        }
-    }
-    Ok(seen.len())
-}
-
-const CALM: Budget = Budget {
-    needs: 4,
-    logouts: 0,
-    failures: 0,
-    lost_answers: 0,
-    lost_leases: 0,
-    failed_writes: 0,
-    impatience: 0,
-    cancellations: 0,
-    crashes: 0,
-    clock: 0,
-};
-
-#[test]
-fn two_processes_never_spend_a_token_twice() {
-    assert!(explore(Budget { needs: 5, failures: 1, clock: 1, ..CALM }, None).unwrap() > 1_000);
-}
-
-/// A store that goes away for longer than a lease lasts.
-#[test]
-fn an_outage_of_the_store_spends_no_token_twice() {
-    assert!(explore(Budget { failed_writes: 2, lost_leases: 2, ..CALM }, None).unwrap() > 10_000);
-}
-
-#[test]
-fn a_logout_at_any_moment_is_final() {
-    assert!(explore(Budget { logouts: 1, failures: 1, failed_writes: 1, ..CALM }, None).unwrap() > 1_000);
-}
-
-#[test]
-fn mishaps_at_any_moment_leave_nobody_waiting_and_revive_nothing() {
-    let mishaps = Budget { needs: 3, logouts: 1, lost_leases: 1, clock: 1, ..CALM };
-    for mishap in [
-        Budget { failures: 1, lost_answers: 1, ..mishaps },
-        Budget { crashes: 1, lost_answers: 1, ..mishaps },
-        Budget { cancellations: 1, failed_writes: 1, ..mishaps },
-        Budget { failed_writes: 1, impatience: 1, crashes: 1, ..mishaps },
-    ] {
-        assert!(explore(mishap, None).unwrap() > 10_000, "{mishap:?}");
-    }
 }

@@ -5,15 +5,21 @@
 //! the lease over would then send the old token, which is spent, and Salesforce would end everything. The note lasts
 //! longer than the lease: whoever finds one that another process left gives that process a moment to store what it has.
 //!
-//! A note is a lease too, under a name that only the one version of the grant has.
+//! A note is a lease too, under a name that only the one version of the grant has. When a token was sent and no answer
+//! came, the note stays, in nobody's name: the token is in doubt, and [`retry`](super::retry) says how often it may be sent
+//! then. Nobody has to wait for such a note, but for their turn, which is one more lease. It lasts as long as any note; after
+//! that only the processes that met the doubt remember it.
 
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 
-use super::{Engine, GrantKey, Version};
-use crate::{grant::AppKey, store::StoreError};
+use super::{Engine, GrantKey, Version, retry::COOL_DOWN};
+use crate::{
+    grant::AppKey,
+    store::{LeaseHolder, StoreError},
+};
 
 /// How long a note lasts: longer than most outages of a store.
 const LIFETIME: Duration = Duration::from_secs(600);
@@ -30,13 +36,29 @@ pub(super) enum Note {
     /// Another process was about to send the token, and neither stored an answer nor gave up within the time it was
     /// given. It may have died; whether the token is spent nobody knows.
     Theirs,
+    /// The token was sent, here or elsewhere, and no answer came. It may be sent now, once.
+    InDoubt,
+    /// Likewise, and a moment ago: it is not sent now.
+    NotNow,
 }
+
+/// In whose name a note stands whose token is in doubt.
+const NOBODY: LeaseHolder = LeaseHolder(1);
 
 /// Writes the note on the token of this version.
 pub(super) async fn write(engine: &Engine, key: GrantKey, version: Version) -> Result<Note, StoreError> {
-    let name = name(key, version);
+    let (name, store) = (name(SENT, key, version), &engine.parts.store);
     let mut left = GRACE;
-    while !engine.parts.store.acquire_lease(name, engine.id, LIFETIME).await? {
+    while !store.acquire_lease(name, engine.id, LIFETIME).await? {
+        // (Or the other note was taken back just now. To call that a doubt errs on the safe side.)
+        if store.acquire_lease(name, NOBODY, LIFETIME).await? {
+            if !take_turn(engine, key, version).await? {
+                return Ok(Note::NotNow);
+            }
+            store.release_lease(name, NOBODY).await?;
+            store.acquire_lease(name, engine.id, LIFETIME).await?;
+            return Ok(Note::InDoubt);
+        }
         if left.is_zero() {
             return Ok(Note::Theirs);
         }
@@ -48,12 +70,33 @@ pub(super) async fn write(engine: &Engine, key: GrantKey, version: Version) -> R
 
 /// Takes the note back: the token was not spent, or what came of it is stored.
 pub(super) async fn remove(engine: &Engine, key: GrantKey, version: Version) -> Result<(), StoreError> {
-    engine.parts.store.release_lease(name(key, version), engine.id).await
+    engine.parts.store.release_lease(name(SENT, key, version), engine.id).await
 }
 
-fn name(key: GrantKey, version: Version) -> GrantKey {
+/// The token was sent and no answer came: whoever is next is to know, in whatever process.
+pub(super) async fn leave_in_doubt(
+    engine: &Engine,
+    key: GrantKey,
+    version: Version,
+) -> Result<(), StoreError> {
+    // First, so that nobody finds the note and their turn.
+    take_turn(engine, key, version).await?;
+    remove(engine, key, version).await?;
+    engine.parts.store.acquire_lease(name(SENT, key, version), NOBODY, LIFETIME).await?;
+    Ok(())
+}
+
+/// Whether no other process sent the token in doubt a moment ago. (What this process did its cool-down knows.)
+async fn take_turn(engine: &Engine, key: GrantKey, version: Version) -> Result<bool, StoreError> {
+    engine.parts.store.acquire_lease(name(TURN, key, version), engine.id, COOL_DOWN).await
+}
+
+const SENT: &[u8] = b"refresh token sent";
+const TURN: &[u8] = b"refresh token in doubt sent";
+
+fn name(what: &[u8], key: GrantKey, version: Version) -> GrantKey {
     let mut digest = Sha256::new();
-    digest.update(b"refresh token sent");
+    digest.update(what);
     digest.update(key.app().as_bytes());
     digest.update(version.lineage.to_be_bytes());
     digest.update(version.revision.to_be_bytes());

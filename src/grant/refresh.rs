@@ -17,13 +17,14 @@ use super::{
     cell::{Cell, Renewed},
     engine::random_holder,
     hold,
-    machine::{LONGEST_WAIT, Stored},
+    machine::Stored,
     note::{self, Note},
+    retry::{COOL_DOWN, Failure, Next, Tries, after_failure},
 };
 use crate::{
     background::follow_up,
     events::Event,
-    oauth::{OAuthError, TokenSet},
+    oauth::TokenSet,
     store::{GrantRecord, LeaseHolder, StoreError, Swap},
 };
 
@@ -37,10 +38,6 @@ const WATCHES: Duration = Duration::from_secs(10);
 const LEASE: Duration = Duration::from_secs(5);
 /// How often one who waits for another process looks again.
 const POLL: Duration = Duration::from_millis(100);
-/// How often an answered failure is tried again within one refresh.
-const MAX_RETRIES: u32 = 2;
-/// After a failure everybody waits so long.
-const COOL_DOWN: Duration = Duration::from_secs(2);
 
 pub(super) struct Refresh {
     engine: Arc<Engine>,
@@ -79,6 +76,11 @@ enum Done {
 #[derive(Debug, thiserror::Error)]
 #[error("too many tokens are being renewed at once: there was no time left for this one")]
 struct NoTimeLeft;
+
+/// A call with this token had no answer, and it is not the time for another.
+#[derive(Debug, thiserror::Error)]
+#[error("the token endpoint did not answer a moment ago, and the token may be spent: it is sent again later")]
+struct InDoubt;
 
 /// Another process holds the lease and does not come to an end.
 #[derive(Debug, thiserror::Error)]
@@ -243,23 +245,41 @@ impl Refresh {
         // Before the note: it says that the token is about to be sent.
         let _permit = tokio::time::timeout(self.left(), self.engine.token_calls.acquire()).await;
         if self.left().is_zero() {
-            // Too late to send anything; but whoever was waited for may have left something to use.
-            let moved = self.moved().await?.map(Done::Stored);
-            return moved.ok_or_else(|| GrantError::unavailable(COOL_DOWN, NoTimeLeft));
+            return self.nothing_sent(NoTimeLeft).await;
         }
         let (key, version) = (self.from.key, self.from.version);
-        let note = note::write(&self.engine, key, version).await.map_err(unavailable)?;
-        if note == Note::Theirs {
-            tracing::warn!(grant = %key, revision = version.revision, "another process began to renew this token and did not end");
+        match note::write(&self.engine, key, version).await.map_err(unavailable)? {
+            Note::Ours => {}
+            Note::NotNow => return self.nothing_sent(InDoubt).await,
+            Note::InDoubt => self.cell.answer_lost(version),
+            Note::Theirs => {
+                tracing::warn!(grant = %key, revision = version.revision, "another process began to renew this token and did not end");
+                self.cell.answer_lost(version);
+            }
         }
-        let done = self.under_note(note).await;
-        if !matches!(done, Ok(Done::Held(..))) {
-            self.remove_note().await;
+        let done = self.under_note().await;
+        match &done {
+            Ok(Done::Held(..)) => {}
+            Err(GrantError::Unavailable { .. }) if self.cell.was_answer_lost(version) => {
+                if let Err(error) = note::leave_in_doubt(&self.engine, key, version).await {
+                    tracing::debug!(grant = %key, %error, "other processes are not told that a token is in doubt");
+                }
+            }
+            _ => self.remove_note().await,
         }
         done
     }
 
-    async fn under_note(&self, note: Note) -> Result<Done, GrantError> {
+    /// It is not the time to send anything; but whoever was waited for may have left something to use.
+    async fn nothing_sent(
+        &self,
+        why: impl std::error::Error + Send + Sync + 'static,
+    ) -> Result<Done, GrantError> {
+        let moved = self.moved().await?.map(Done::Stored);
+        moved.ok_or_else(|| GrantError::unavailable(COOL_DOWN, why))
+    }
+
+    async fn under_note(&self) -> Result<Done, GrantError> {
         // After the note and not before it: the lease may have been lost meanwhile, and someone else have come and gone.
         if let Some(moved) = self.moved().await? {
             return Ok(Done::Stored(moved));
@@ -269,9 +289,7 @@ impl Refresh {
             Answer::Moved(moved) => Ok(Done::Stored(*moved)),
             Answer::Failed(error) => Err(error),
             Answer::Contradicts(tokens) => self.contradicted(*tokens).await.map(Done::Stored),
-            Answer::Refused { after_lost_answer } => {
-                self.refused(after_lost_answer || note == Note::Theirs).await.map(Done::Stored)
-            }
+            Answer::Refused { after_lost_answer } => self.refused(after_lost_answer).await.map(Done::Stored),
         }
     }
 
@@ -314,9 +332,8 @@ impl Refresh {
         let Some(refresh_token) = &self.from.refresh_token else {
             return Answer::Refused { after_lost_answer: false };
         };
-        let mut retries = 0;
         let version = self.from.version;
-        let mut lost = self.cell.was_answer_lost(version);
+        let mut tries = Tries::none(self.cell.was_answer_lost(version));
         loop {
             if self.left().is_zero() {
                 return Answer::Failed(GrantError::unavailable(COOL_DOWN, NoTimeLeft));
@@ -328,24 +345,21 @@ impl Refresh {
                 Ok(tokens) => return Answer::Tokens(Box::new(tokens)),
                 Err(error) => error,
             };
-            if error.is_invalid_grant() {
-                return Answer::Refused { after_lost_answer: lost };
-            }
-            let wait = error.retry_after().unwrap_or_else(|| backoff(retries));
-            // The token may be spent after a lost answer: one more try with it at most, and not when someone else has
-            // moved the grant. An unreadable success is not repeated at all.
-            let lost_now = error.is_answer_lost();
-            let again =
-                error.is_transient() && retries < MAX_RETRIES && !(lost_now && lost) && wait < self.left();
-            if lost_now {
+            let failure = Failure::of(&error);
+            if failure.leaves_doubt() {
                 self.cell.answer_lost(version);
             }
-            if !again || (lost_now && matches!(error, OAuthError::Answer(_))) {
-                return Answer::Failed(GrantError::unavailable(wait.clamp(COOL_DOWN, LONGEST_WAIT), error));
+            let wait = error.retry_after().unwrap_or_else(|| backoff(tries.retries().into()));
+            match after_failure(failure, tries, wait, self.left()) {
+                Next::End { after_lost_answer } => return Answer::Refused { after_lost_answer },
+                Next::GiveUp { again_in } => {
+                    return Answer::Failed(GrantError::unavailable(again_in, error));
+                }
+                Next::Again { wait, tries: now } => {
+                    tries = now;
+                    sleep(wait).await;
+                }
             }
-            lost |= lost_now;
-            retries += 1;
-            sleep(wait).await;
             match self.moved().await {
                 Ok(None) => {}
                 Ok(Some(moved)) => return Answer::Moved(Box::new(moved)),

@@ -1,6 +1,9 @@
 //! Mistakes that the model check must find.
 
-use super::{Budget, CALM, explore};
+use super::{
+    Budget,
+    runs::{CALM, explore},
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Mistake {
@@ -14,6 +17,10 @@ pub(super) enum Mistake {
     HoldsWithoutALease,
     /// What is stored is overwritten, whatever it is.
     BlindWrite,
+    /// A call without an answer is repeated as one that was answered.
+    AsksOnAndOn,
+    /// A note that a token is in doubt is not heeded.
+    ForgetsDoubt,
     /// What came of a refresh is used, whatever came in between.
     PublishesBlindly,
 }
@@ -27,6 +34,8 @@ fn the_model_check_finds_mistakes() {
         (Mistake::NoSecondLook, CALM, "a spent token"),
         (Mistake::NoNote, outage, "a spent token"),
         (Mistake::HoldsWithoutALease, outage, "a spent token"),
+        (Mistake::AsksOnAndOn, Budget { lost_answers: 3, ..CALM }, "a token in doubt"),
+        (Mistake::ForgetsDoubt, Budget { lost_answers: 2, ..CALM }, "a token in doubt"),
         (Mistake::BlindWrite, logout, "what was logged out"),
         (Mistake::PublishesBlindly, logout, "where somebody logged out"),
     ] {

@@ -74,3 +74,40 @@ async fn a_token_that_could_not_be_revoked_is_told() {
     assert_eq!(fleet.next_event().await, Event::RevocationFailed);
     assert_eq!(*fleet.heard.lock().unwrap(), [], "once");
 }
+
+/// F-08 and F-12: an outage keeps the login, and a token that may be spent is not sent on and on, by however many processes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_in_doubt_is_sent_once_a_cool_down_over_all_processes() {
+    let fleet = Fleet::start(MemoryStore::new()).await;
+    let (one, two) = (fleet.process(Clock::system()), fleet.process(Clock::system()));
+    let id = fleet.log_in(&one, &fleet.ada()).await;
+    let here = one.login(&id).await.unwrap().unwrap();
+    let there = two.login(&id).await.unwrap().unwrap();
+    let used = here.current().unwrap().version;
+    let gateway = fleet.org.faults().refresh(Fault::Status(502));
+    let cool_down = || tokio::time::sleep(Duration::from_millis(2_200));
+    let fails = async |grant: &GrantHandle, calls: u64| {
+        let renewed = grant.refresh(used).await;
+        assert!(matches!(renewed, Err(GrantError::Unavailable { .. })), "{renewed:?}");
+        assert_eq!(gateway.hits(), calls);
+    };
+    fails(&here, 2).await;
+    fails(&there, 2).await;
+    cool_down().await;
+    fails(&there, 3).await;
+    fails(&here, 3).await;
+    cool_down().await;
+    let (first, second) = futures_util::join!(here.refresh(used), there.refresh(used));
+    assert!(first.is_err() && second.is_err());
+    assert_eq!(gateway.hits(), 4, "one of them");
+    gateway.remove();
+    cool_down().await;
+    let renewed = here.refresh(used).await.unwrap();
+    assert_eq!(there.refresh(used).await.unwrap().version, renewed.version);
+    assert_eq!(fleet.org.refresh_reuse_count(), 0);
+    // What is renewed is in no doubt: two calls again.
+    let before = fleet.org.token_calls("refresh_token");
+    fleet.org.faults().refresh(Fault::Status(502).times(1));
+    assert!(there.refresh(renewed.version).await.is_ok());
+    assert_eq!(fleet.org.token_calls("refresh_token"), before + 2);
+}
