@@ -1,7 +1,6 @@
 //! The engine: all grants of this process, over the store that all processes share.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -13,6 +12,7 @@ use super::{
     AppKey, GrantError, GrantKey, LiveGrant, Version,
     cell::{Cell, Step},
     hold,
+    kept::Kept,
     logout::Endings,
     refresh::Refresh,
     service::ServiceGrant,
@@ -34,8 +34,6 @@ const MAX_LOGINS: usize = 32;
 const MAX_REVOCATIONS: usize = 16;
 /// How many held tokens this process tries to store at a time: a store that is back is not stormed.
 const MAX_HELD_WRITES: usize = 16;
-/// So many grants are kept in memory before those that nobody uses are let go.
-const SWEEP_ABOVE: usize = 1_024;
 /// Nobody waits longer for a refresh. It may take longer still: what was sent is heard to its end.
 const MAX_WAIT: Duration = Duration::from_secs(12);
 
@@ -71,8 +69,8 @@ pub(crate) struct Engine {
     pub(super) held_writes: Semaphore,
     pub(super) touches: Touches,
     pub(super) endings: Endings,
-    cells: Mutex<HashMap<GrantKey, Arc<Cell>>>,
-    services: Mutex<HashMap<ServiceKey, Arc<ServiceGrant>>>,
+    cells: Mutex<Kept<GrantKey, Arc<Cell>>>,
+    services: Mutex<Kept<ServiceKey, Arc<ServiceGrant>>>,
 }
 
 /// Names a service user: which app, at which host, and as whom.
@@ -255,11 +253,12 @@ impl Engine {
             username: user.username().map(str::to_owned),
         };
         let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
-        if services.len() >= SWEEP_ABOVE && services.len() == services.capacity() {
-            services.retain(|_, grant| Arc::strong_count(grant) > 1);
+        if let Some(grant) = services.get(&key) {
+            return Arc::clone(grant);
         }
-        let grant = services.entry(key).or_insert_with(|| ServiceGrant::new(self, user.clone()));
-        Arc::clone(grant)
+        let grant = ServiceGrant::new(self, user.clone());
+        services.insert(key, Arc::clone(&grant), |grant| Arc::strong_count(grant) > 1);
+        grant
     }
 
     /// The cell of `key`, made if there is none.
@@ -268,13 +267,10 @@ impl Engine {
         if let Some(cell) = cells.get(&key) {
             return Arc::clone(cell);
         }
-        if cells.len() >= SWEEP_ABOVE && cells.len() == cells.capacity() {
-            // About to grow: first let go of what nobody holds. What is stored is found again.
-            let now = self.parts.clock.instant();
-            cells.retain(|_, cell| Arc::strong_count(cell) > 1 || !cell.is_quiet(now));
-        }
         let cell = Arc::new(Cell::new(key));
-        cells.insert(key, Arc::clone(&cell));
+        // What nobody holds can go: what is stored is found again.
+        let now = self.parts.clock.instant();
+        cells.insert(key, Arc::clone(&cell), |cell| Arc::strong_count(cell) > 1 || !cell.is_quiet(now));
         cell
     }
 }

@@ -5,6 +5,7 @@ mod engine;
 mod error;
 mod hold;
 pub(crate) mod keep_alive;
+mod kept;
 mod live;
 mod logins;
 mod logout;

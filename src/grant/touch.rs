@@ -1,22 +1,19 @@
 //! Noting that logins are used, on a coarse clock: not with every request, and of many that come at once only for one.
 
 use std::{
-    collections::HashMap,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
-use super::Lifetimes;
+use super::{Lifetimes, kept::Kept};
 use crate::store::LoginKey;
 
 /// A login's last use is noted at most this often.
 const AT_MOST_EVERY: Duration = Duration::from_secs(60);
-/// So many notes are remembered before old ones are let go.
-const SWEEP_ABOVE: usize = 1_024;
 
 /// Which last use of a login this process has replaced by a later one, and when.
 #[derive(Debug, Default)]
-pub(super) struct Touches(Mutex<HashMap<LoginKey, (SystemTime, Instant)>>);
+pub(super) struct Touches(Mutex<Kept<LoginKey, (SystemTime, Instant)>>);
 
 /// How old the note of a login's last use may get.
 pub(super) fn interval(lifetimes: Lifetimes) -> Duration {
@@ -38,10 +35,7 @@ impl Touches {
         if touches.get(&key).is_some_and(|(seen, at)| *seen == seen_at && is_recent(at)) {
             return false;
         }
-        if touches.len() >= SWEEP_ABOVE && touches.len() == touches.capacity() {
-            touches.retain(|_, (_, at)| is_recent(at));
-        }
-        touches.insert(key, (seen_at, now));
+        touches.insert(key, (seen_at, now), |(_, at)| is_recent(at));
         true
     }
 }
@@ -62,11 +56,6 @@ mod tests {
         }
         assert!(touches.is_due(key(0), seen + minute, minute, start + 3 * minute), "a later use");
         assert!(touches.is_due(key(1), seen, minute, start), "another login");
-        for n in 0..100_000 {
-            touches.is_due(key(n), seen, minute, start + minute * u32::try_from(n / 100).unwrap());
-        }
-        let remembered = touches.0.lock().unwrap().len();
-        assert!(remembered <= 2 * SWEEP_ABOVE, "{remembered} are remembered");
     }
 
     #[test]
