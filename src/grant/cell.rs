@@ -107,6 +107,15 @@ impl Cell {
         }
     }
 
+    /// Takes over what is stored in place of what is here under the same version: another process made it from the same
+    /// token, and everybody is to use the same.
+    pub(super) fn replace(&self, stored: LiveGrant) {
+        let mut state = self.lock();
+        if state.live.as_ref().is_some_and(|live| live.version == stored.version) {
+            state.live = Some(Arc::new(stored));
+        }
+    }
+
     /// Whether the stored version is already here, or something newer than it.
     pub(super) fn knows(&self, version: Version) -> bool {
         let state = self.lock();

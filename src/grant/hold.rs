@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{Engine, LiveGrant, Version, cell::Cell, machine::Stored};
+use super::{Engine, LiveGrant, Version, cell::Cell};
 use crate::{
     events::Event,
     store::{GrantRecord, StoreError, Swap},
@@ -21,10 +21,7 @@ pub(super) async fn write(engine: &Engine, from: Version, record: &GrantRecord) 
     loop {
         match engine.parts.store.replace_grant(expected, record.clone()).await? {
             // Each turn needs someone else's write in between, so that this ends.
-            Swap::Moved(stored)
-                if stored.version != expected
-                    && Stored::seen_from(record.version, Some(stored.version)) == Stored::Ours =>
-            {
+            Swap::Moved(stored) if stored.version != expected && record.version.is_after(stored.version) => {
                 expected = stored.version;
             }
             swap => return Ok(swap),
@@ -63,8 +60,10 @@ pub(super) async fn until_stored<F: Future<Output = ()>>(
                 return;
             }
             Ok(Swap::Moved(stored)) => {
-                if let Ok(live) = LiveGrant::open(&engine.parts.keys, &stored) {
-                    cell.adopt(live, asked_at);
+                match LiveGrant::open(&engine.parts.keys, &stored) {
+                    Ok(theirs) if theirs.version == record.version => cell.replace(theirs),
+                    Ok(theirs) => cell.adopt(theirs, asked_at),
+                    Err(_) => {}
                 }
                 return;
             }

@@ -75,7 +75,7 @@ enum Done {
 /// Other refreshes, here or in another process, took the time in which this one could have begun.
 #[derive(Debug, thiserror::Error)]
 #[error("too many tokens are being renewed at once: there was no time left for this one")]
-struct NoTimeLeft;
+pub(super) struct NoTimeLeft;
 
 /// A call with this token had no answer, and it is not the time for another.
 #[derive(Debug, thiserror::Error)]
@@ -404,7 +404,8 @@ impl Refresh {
                     Ok(theirs) => theirs,
                     Err(_) => &self.from,
                 };
-                if next.refresh_token != known.refresh_token {
+                // (Nor one that was made from the same token as theirs: to revoke it may end both.)
+                if next.refresh_token != known.refresh_token && stored.version != next.version {
                     self.engine.revoke_later(&next);
                 }
                 theirs.map(Done::Stored).map_err(|_| GrantError::LoginOver)

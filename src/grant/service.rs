@@ -17,7 +17,7 @@ use super::{
     cell::{Renewed, Waiting},
     engine::outcome,
     machine::{LONGEST_WAIT, Machine, Need, Outcome},
-    refresh::backoff,
+    refresh::{NoTimeLeft, backoff},
 };
 use crate::{
     OrgId,
@@ -26,7 +26,7 @@ use crate::{
     oauth::{OAuthClient, OAuthError, ServiceUser, TokenSet},
 };
 
-/// What getting a token may take altogether.
+/// What getting a token may take altogether, with the wait for others who get theirs.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How often an answered failure is tried again within that.
 const MAX_RETRIES: u32 = 2;
@@ -217,8 +217,11 @@ impl Ask {
     /// Asking twice does no harm: a token that nobody learns of is one more session, which ends by itself.
     async fn tokens(&self) -> Result<TokenSet, GrantError> {
         let engine = &self.engine;
-        let _permit = engine.token_calls.acquire().await;
         let deadline = engine.parts.clock.instant() + DEADLINE;
+        // The semaphore is never closed.
+        let Ok(_permit) = tokio::time::timeout(DEADLINE, engine.token_calls.acquire()).await else {
+            return Err(GrantError::unavailable(COOL_DOWN, NoTimeLeft));
+        };
         let mut retries = 0;
         loop {
             let left = deadline.saturating_duration_since(engine.parts.clock.instant());

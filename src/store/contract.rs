@@ -213,6 +213,15 @@ async fn a_swap_has_one_winner(store: &dyn Store) -> Checked {
     let Some(winner) = winner else { return Err(Violation::Broken(PROMISE)) };
     let repeated = must(store.replace_grant(first, grant(sample.grant, winner)).await, PROMISE)?;
     expect(repeated == Swap::Done, "a swap that took effect may be repeated")?;
+    let same_version =
+        GrantRecord { sealed: Sealed::from_bytes(b"other".to_vec()), ..grant(sample.grant, winner) };
+    for expected in [first, winner] {
+        let rival = must(store.replace_grant(expected, same_version.clone()).await, PROMISE)?;
+        expect(
+            matches!(rival, Swap::Moved(stored) if stored.sealed == grant(sample.grant, winner).sealed),
+            "other tokens under the version that is stored are someone else's, and do not replace it",
+        )?;
+    }
     let stale = must(store.replace_grant(first, grant(sample.grant, version()?)).await, PROMISE)?;
     expect(matches!(stale, Swap::Moved(_)), "a version that was replaced cannot be replaced again")
 }

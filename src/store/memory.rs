@@ -242,10 +242,10 @@ impl Store for MemoryStore {
             let Some(stored) = state.grant(&next.key, now).map(|granted| &granted.record) else {
                 return Ok(Swap::Gone);
             };
-            if stored.version == next.version {
+            if stored.version == next.version && stored.sealed == next.sealed {
                 return Ok(Swap::Done);
             }
-            if stored.version != expected {
+            if stored.version != expected || stored.version == next.version {
                 return Ok(Swap::Moved(stored.clone()));
             }
             let expires_at = stored.expires_at.max(next.expires_at);

@@ -98,8 +98,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Puts `next` in place of the grant of the same key, if that one still has the version `expected`.
     ///
-    /// Repeating a swap that took effect (same `next.version` already stored) answers [`Swap::Done`], so that a
-    /// caller who lost the answer may ask again.
+    /// Repeating a swap that took effect (the same `next.version` with the same `next.sealed` is stored already) answers
+    /// [`Swap::Done`], so that a caller who lost the answer may ask again. The same version with other bytes is someone else's
+    /// and stays: [`Swap::Moved`].
     fn replace_grant<'a>(&'a self, expected: Version, next: GrantRecord) -> StoreFuture<'a, Swap>;
 
     /// Ends a grant and all its logins in one step, if it still has the version `expected` (`None`: whatever its

@@ -258,8 +258,12 @@ impl Store for SqlStore {
             step.lock(&id).await?;
             let other = match current(&mut step, &id).await? {
                 None => Some(Swap::Gone),
-                Some(stored) if stored.version == next.version => Some(Swap::Done),
-                Some(stored) if stored.version != expected => Some(Swap::Moved(stored)),
+                Some(stored) if stored.version == next.version && stored.sealed == next.sealed => {
+                    Some(Swap::Done)
+                }
+                Some(stored) if stored.version != expected || stored.version == next.version => {
+                    Some(Swap::Moved(stored))
+                }
                 Some(_) => None,
             };
             if let Some(other) = other {
