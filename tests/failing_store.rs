@@ -183,15 +183,32 @@ async fn a_store_that_fell_back_to_an_older_state_is_brought_up_to_date() {
     let old = store.records().grants(Subject::All).await.unwrap().remove(0);
     world.org.expire_access_tokens();
     assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
-    store.records().put_grant(old).await.unwrap();
+    let stored = async || store.records().grants(Subject::All).await.unwrap()[0].version.revision;
+    let until_stored = async |revision| {
+        let started = Instant::now();
+        while stored().await != revision {
+            assert!(started.elapsed() < Duration::from_secs(10), "revision {revision} is stored");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    store.records().put_grant(old.clone()).await.unwrap();
+    assert_eq!(browser.fetch(&world.url("/user")).await.status, 200);
+    until_stored(1).await;
+    store.records().put_grant(old.clone()).await.unwrap();
     for round in 2..=3 {
         assert_eq!(browser.fetch(&world.url("/names")).await.status, 200, "what is in memory is newer");
         world.org.expire_access_tokens();
         assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
-        let stored = store.records().grants(Subject::All).await.unwrap().remove(0);
-        assert_eq!(stored.version.revision, round);
+        assert_eq!(stored().await, round);
     }
-    assert_eq!((world.refreshes(), world.org.refresh_reuse_count()), (3, 0));
+    // While a new token waits for the store.
+    store.set(Mode::FailsToReplace);
+    world.org.expire_access_tokens();
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
+    store.records().put_grant(old).await.unwrap();
+    store.set(Mode::Works);
+    until_stored(4).await;
+    assert_eq!((world.refreshes(), world.org.refresh_reuse_count()), (4, 0));
 }
 
 #[actix_web::test]
@@ -239,9 +256,57 @@ async fn a_logout_that_is_not_stored_yet_counts_in_this_process() {
     store.set(Mode::Fails);
     let page = browser.submit(&world.url("/auth/salesforce/logout"), &world.app.url, &[]).await;
     assert_eq!(page.status, 303, "{page:?}");
+    assert_eq!(stolen.fetch(&world.url("/user")).await.status, 401, "no store is needed to know that");
     store.set(Mode::Works);
     assert_eq!(stolen.fetch(&world.url("/user")).await.status, 401);
     assert_eq!(other.fetch(&world.url("/user")).await.status, 200, "another login is not meant");
+}
+
+/// The login was there when the store was asked for it, and is on its way to its end when the answer comes.
+#[actix_web::test]
+async fn a_logout_that_begins_while_a_request_looks_its_login_up_counts() {
+    let store = FailingStore::default();
+    let world = world(&store).await;
+    let browser = world.logged_in().await;
+    let stolen = browser.copy();
+    store.set(Mode::Slow(Duration::from_millis(600)));
+    let (url, logout) = (world.url("/user"), world.url("/auth/salesforce/logout"));
+    let (page, ended) = futures_util::join!(stolen.fetch(&url), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        browser.submit(&logout, &world.app.url, &[]).await
+    });
+    assert_eq!((page.status, ended.status), (401, 303), "{page:?}");
+}
+
+/// Everyone is logged out in the end, also those who come after the one at whom the store failed.
+#[actix_web::test]
+async fn a_store_that_fails_while_everyone_is_logged_out_spares_nobody() {
+    let store = FailingStore::default();
+    let world = world(&store).await;
+    let mut browsers = vec![world.logged_in().await];
+    for user in world.org.users().iter().filter(|user| user.username() != ADA).take(2) {
+        world.org.sign_in(user);
+        let browser = Client::new();
+        assert_eq!(browser.visit(&world.url("/whoami")).await.body, user.username());
+        browsers.push(browser);
+    }
+    store.set(Mode::LosesEnds);
+    assert!(world.salesforce.revoke(Subject::All).await.is_err());
+    store.set(Mode::Works);
+    let started = Instant::now();
+    while !store.records().grants(Subject::All).await.unwrap().is_empty() {
+        assert!(started.elapsed() < Duration::from_secs(10), "the rest is ended in the background");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for browser in browsers {
+        assert_eq!(browser.fetch(&world.url("/user")).await.status, 401);
+    }
+    for user in world.org.users() {
+        while !world.org.live_refresh_tokens(&user).is_empty() {
+            assert!(started.elapsed() < Duration::from_secs(10), "{}: and revoked", user.username());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
 }
 
 async fn until_nothing_is_live(world: &World, what: &str) {
@@ -284,7 +349,7 @@ async fn two_instances_that_share_a_store_make_one_token_call() {
     let other = support::settings_for(&one.org, &url).keys(KEYS).store(store.clone()).build().await.unwrap();
     let other = support::app::standard(listener, 4, other);
     let browser = one.logged_in().await;
-    for (round, delay) in [0, 0, 300, 1_000].into_iter().enumerate() {
+    for (round, delay) in [0, 300, 3_500].into_iter().enumerate() {
         one.org.faults().clear();
         if delay > 0 {
             one.org.faults().refresh(salesforce_fake_org::Fault::Delay(Duration::from_millis(delay)));

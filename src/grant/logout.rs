@@ -204,22 +204,31 @@ impl Engine {
                 Ok(true)
             }
             Err(error) => {
-                let engine = Arc::clone(self);
-                self.parts.background.spawn(async move {
-                    for wait in waits() {
-                        if !engine.parts.background.pause(wait).await {
-                            return tracing::error!(grant = %listed.key, "the program ends before the end of a grant was stored");
-                        }
-                        // The semaphore is never closed.
-                        let _permit = engine.endings.writes.acquire().await;
-                        if engine.end_listed_grant(&listed).await.is_ok() {
-                            return engine.ended_grant(listed.key);
-                        }
-                    }
-                });
+                self.end_grant_later(listed);
                 Err(error)
             }
         }
+    }
+
+    /// Ends a grant without anyone waiting, however long it takes.
+    pub(super) fn end_grant_later(self: &Arc<Self>, listed: GrantRecord) {
+        let engine = Arc::clone(self);
+        self.parts.background.spawn(async move {
+            for wait in waits() {
+                if !engine.parts.background.pause(wait).await {
+                    return tracing::error!(grant = %listed.key, "the program ends before the end of a grant was stored");
+                }
+                // The semaphore is never closed.
+                let _permit = engine.endings.writes.acquire().await;
+                match engine.end_listed_grant(&listed).await {
+                    Ok(()) => return engine.ended_grant(listed.key),
+                    Err(error @ StoreError::Corrupt(_)) => {
+                        return tracing::error!(grant = %listed.key, %error, "a grant cannot be ended; it counts as absent");
+                    }
+                    Err(_) => {}
+                }
+            }
+        });
     }
 
     /// Ends a grant whose end was asked for before, but not one that the person has come to use since.

@@ -78,11 +78,23 @@ impl Engine {
     }
 
     /// Ends all grants of `of` with all their logins, and has them revoked. Gives how many there were.
+    ///
+    /// # Errors
+    /// The first that the store failed with. What it did not take is tried again in the background; so is all that comes
+    /// after an outage, which nobody waits for once for each grant.
     pub(crate) async fn end_all(self: &Arc<Self>, of: Subject) -> Result<usize, StoreError> {
         let mut ended = 0;
+        let mut failed = None;
         for grant in self.parts.store.grants(of).await? {
-            ended += usize::from(self.end_grant(grant).await?);
+            if matches!(failed, Some(StoreError::Unavailable(_))) {
+                self.end_grant_later(grant);
+                continue;
+            }
+            match self.end_grant(grant).await {
+                Ok(was_there) => ended += usize::from(was_there),
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        Ok(ended)
+        failed.map_or(Ok(ended), Err)
     }
 }

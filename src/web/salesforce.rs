@@ -190,8 +190,8 @@ impl Salesforce {
     /// tokens revoked at Salesforce afterwards. Gives how many grants there were.
     ///
     /// # Errors
-    /// The store is down; what was ended until then stays ended, and the grant that it failed at is tried again in the
-    /// background.
+    /// The store is down, or went down meanwhile. What was ended until then stays ended; the rest is tried in the background
+    /// until the store takes it, or the program ends.
     pub async fn revoke(&self, of: Subject) -> Result<usize> {
         Ok(self.engine().end_all(of).await?)
     }
