@@ -340,6 +340,40 @@ async fn expired_rows_are_swept_out_of_databases() {
     assert!(left.iter().all(|left| *left <= 250), "{left:?} of 1000 are left");
 }
 
+/// Whoever waits for rows of others while holding some may end up in a circle. The sweep passes over what somebody else is
+/// changing, and comes back to it another time.
+#[tokio::test]
+async fn a_sweep_waits_for_nobody() {
+    let postgres = Postgres::start();
+    let store = SqlStore::postgres(&postgres.url()).await.unwrap();
+    // (It sweeps with every 200th change.)
+    let consume = async |from: u32, count: u32, lifetime| {
+        for n in from..from + count {
+            assert!(store.consume(OnceKey::of(&Secret::new(format!("value {n}"))), lifetime).await.unwrap());
+        }
+    };
+    let mut other = <sqlx::PgConnection as sqlx::Connection>::connect(&postgres.url()).await.unwrap();
+    let mut counter = <sqlx::PgConnection as sqlx::Connection>::connect(&postgres.url()).await.unwrap();
+    let mut until_left = async |left: i64| {
+        let count = "SELECT count(*) FROM actix_salesforce_once \
+                     WHERE expires <= extract(epoch FROM clock_timestamp()) * 1000";
+        let began = Instant::now();
+        while sqlx::query_scalar::<_, i64>(count).fetch_one(&mut counter).await.unwrap() != left {
+            assert!(began.elapsed() < Duration::from_secs(5), "{left} should be left");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    consume(0, 150, Duration::from_millis(1)).await;
+    until_left(150).await;
+    let lock = "BEGIN; SELECT 1 FROM actix_salesforce_once ORDER BY once_key LIMIT 1 FOR UPDATE";
+    sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
+    consume(1_000, 200, Duration::from_secs(60)).await;
+    until_left(1).await;
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    consume(2_000, 200, Duration::from_secs(60)).await;
+    until_left(0).await;
+}
+
 /// A password in a store's address is in no error and in no `Debug`.
 #[tokio::test]
 async fn the_password_of_a_store_is_not_told() {

@@ -19,20 +19,21 @@ macro_rules! grant_columns {
 }
 pub(super) use grant_columns;
 
-/// Removes some of what has expired; each statement takes a few milliseconds at most. The condition stands outside too:
-/// Postgres asks it again about a row that somebody else is just writing anew.
+/// Removes some of what has expired; each statement takes a few milliseconds at most. It waits for no row that somebody else
+/// is about to change, so that nobody can end up waiting for each other: whoever changes several rows takes them in an order
+/// of their own. The condition stands outside too: Postgres asks it again about a row that was just written anew.
 pub(super) async fn sweep(database: &Database) {
-    for statement in [
-        "DELETE FROM actix_salesforce_logins WHERE expires <= {now} AND login_key IN \
-         (SELECT login_key FROM actix_salesforce_logins WHERE expires <= {now} LIMIT 1000)",
-        "DELETE FROM actix_salesforce_grants WHERE expires <= {now} AND grant_key IN \
-         (SELECT grant_key FROM actix_salesforce_grants WHERE expires <= {now} LIMIT 1000)",
-        "DELETE FROM actix_salesforce_once WHERE expires <= {now} AND once_key IN \
-         (SELECT once_key FROM actix_salesforce_once WHERE expires <= {now} LIMIT 1000)",
-        "DELETE FROM actix_salesforce_leases WHERE expires <= {now} AND grant_key IN \
-         (SELECT grant_key FROM actix_salesforce_leases WHERE expires <= {now} LIMIT 1000)",
+    for (table, key) in [
+        ("actix_salesforce_logins", "login_key"),
+        ("actix_salesforce_grants", "grant_key"),
+        ("actix_salesforce_once", "once_key"),
+        ("actix_salesforce_leases", "grant_key"),
     ] {
-        if let Err(error) = database.run(statement, []).await {
+        let statement = format!(
+            "WITH gone AS MATERIALIZED (SELECT {key} FROM {table} WHERE expires <= {{now}} LIMIT 1000 {{skip locked}}) \
+             DELETE FROM {table} WHERE expires <= {{now}} AND {key} IN (SELECT {key} FROM gone)"
+        );
+        if let Err(error) = database.run(&statement, []).await {
             tracing::warn!(%error, "expired records could not be swept out");
             return;
         }

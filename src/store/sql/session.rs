@@ -121,16 +121,20 @@ impl Row {
 }
 
 impl Connection {
-    /// Puts in what differs: the database's own clock in milliseconds since 1970, since machines' clocks may differ, and
-    /// the type of sealed bytes.
+    /// Puts in what differs: the database's own clock in milliseconds since 1970, since machines' clocks may differ, the
+    /// type of sealed bytes, and how to pass over rows that somebody else is changing (SQLite has one writer).
     fn sql(&self, statement: &str) -> String {
-        let (now, bytes) = match self {
+        let (now, bytes, skip_locked) = match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => ("CAST(unixepoch('subsec') * 1000 AS INTEGER)", "BLOB"),
+            Self::Sqlite(_) => ("CAST(unixepoch('subsec') * 1000 AS INTEGER)", "BLOB", ""),
             #[cfg(feature = "postgres")]
-            Self::Postgres(_) => ("CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)", "BYTEA"),
+            Self::Postgres(_) => (
+                "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+                "BYTEA",
+                "FOR UPDATE SKIP LOCKED",
+            ),
         };
-        statement.replace("{now}", now).replace("{bytes}", bytes)
+        statement.replace("{now}", now).replace("{bytes}", bytes).replace("{skip locked}", skip_locked)
     }
 }
 
