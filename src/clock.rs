@@ -5,6 +5,10 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+/// By how many seconds the machine's clock is wrong on purpose: see `test::skew_clock`.
+#[cfg(feature = "test-util")]
+pub(crate) static SKEW: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(0);
+
 /// What time it is.
 #[derive(Clone)]
 pub(crate) struct Clock(Source);
@@ -31,7 +35,7 @@ impl Clock {
     /// Wall time.
     pub(crate) fn now(&self) -> SystemTime {
         match &self.0 {
-            Source::System => SystemTime::now(),
+            Source::System => system_time(),
             #[cfg(test)]
             Source::Manual(now) => now(),
         }
@@ -41,6 +45,19 @@ impl Clock {
     pub(crate) fn instant(&self) -> Instant {
         Instant::now()
     }
+}
+
+fn system_time() -> SystemTime {
+    let now = SystemTime::now();
+    #[cfg(feature = "test-util")]
+    {
+        let seconds = SKEW.load(std::sync::atomic::Ordering::Relaxed);
+        let skew = std::time::Duration::from_secs(seconds.unsigned_abs());
+        let skewed = if seconds < 0 { now.checked_sub(skew) } else { now.checked_add(skew) };
+        skewed.unwrap_or(now)
+    }
+    #[cfg(not(feature = "test-util"))]
+    now
 }
 
 impl fmt::Debug for Clock {

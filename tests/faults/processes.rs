@@ -6,15 +6,17 @@ use futures_util::future::join_all;
 use salesforce_fake_org::Fault;
 
 use crate::{
-    fleet::{Fleet, Kind, Server, all},
+    fleet::{Fleet, Kind, Server, all, eventually},
     on_redis_and_postgres,
     store::sql,
-    support::{ADA, raw},
+    support::{ADA, Client, raw},
 };
 
 on_redis_and_postgres!(
     f_15_fifty_requests_on_an_expired_token_make_one_token_call,
     f_16_two_processes_make_one_token_call_however_slow_it_is,
+    f_16_processes_whose_clocks_differ_make_one_token_call,
+    f_20_a_clock_that_jumps_costs_nothing_but_logins_that_are_over,
     f_21_a_client_that_is_reset_loses_no_token,
     f_22_a_handler_that_gives_up_loses_no_token,
     f_23_a_handler_that_panics_harms_nobody_who_waits,
@@ -47,6 +49,61 @@ async fn f_16_two_processes_make_one_token_call_however_slow_it_is(kind: Kind) {
         all(&fleet.crowd(&browser, 50).await, 200);
         fleet.check_tokens(round);
     }
+}
+
+/// Instances of the program whose clock can be set wrong.
+async fn with_clocks<const N: usize>(kind: Kind, seconds: [i64; N]) -> Fleet {
+    let mut fleet = Fleet::start(kind, 0).await;
+    for (instance, seconds) in seconds.into_iter().enumerate() {
+        fleet.join("endings", fleet.server.port()).await;
+        set_clock(&fleet, instance, seconds).await;
+    }
+    fleet
+}
+
+async fn set_clock(fleet: &Fleet, instance: usize, seconds: i64) {
+    let page = Client::new().fetch(&fleet.url(instance, &format!("/clock/{seconds}"))).await;
+    assert_eq!(page.body, "done");
+}
+
+/// (A machine whose clock is wrong by more than an ID token allows logs nobody in. It serves those who are logged in.)
+async fn f_16_processes_whose_clocks_differ_make_one_token_call(kind: Kind) {
+    let fleet = with_clocks(kind, [0, -600, 600]).await;
+    let browser = Client::new();
+    let mut refreshes = 0;
+    for _ in 0..3 {
+        // A login of the same person that is known everywhere is followed by a newer one.
+        let login = fleet.url(0, "/auth/salesforce/login?return_to=/accounts");
+        assert_eq!(browser.visit(&login).await.status, 200);
+        all(&fleet.crowd(&browser, 6).await, 200);
+        for _ in 0..2 {
+            fleet.org.expire_access_tokens();
+            all(&fleet.crowd(&browser, 48).await, 200);
+            refreshes += 1;
+            fleet.check_tokens(refreshes);
+        }
+    }
+}
+
+async fn f_20_a_clock_that_jumps_costs_nothing_but_logins_that_are_over(kind: Kind) {
+    const HOUR: i64 = 3_600;
+    const TEN_YEARS: i64 = 10 * 365 * 24 * HOUR;
+    let fleet = with_clocks(kind, [0, 0]).await;
+    let browser = fleet.logged_in().await;
+    for (refreshes, jump) in (1..).zip([HOUR, -HOUR, -TEN_YEARS, 0]) {
+        set_clock(&fleet, 0, jump).await;
+        all(&fleet.crowd(&browser, 10).await, 200);
+        fleet.check_tokens(refreshes - 1);
+        fleet.org.expire_access_tokens();
+        all(&fleet.crowd(&browser, 10).await, 200);
+        fleet.check_tokens(refreshes);
+    }
+    set_clock(&fleet, 0, TEN_YEARS).await;
+    let url = fleet.url(0, "/accounts");
+    eventually("ten years on it is over", async || browser.fetch(&url).await.status == 401).await;
+    let there = browser.fetch(&fleet.url(1, "/accounts")).await;
+    assert_eq!(there.status, 401, "everywhere: {there:?}");
+    fleet.check_tokens(4);
 }
 
 /// Sends a request to the instance and resets its connection after a while.

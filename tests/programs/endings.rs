@@ -1,11 +1,14 @@
-//! A program for tests: the README's app, with handlers that misbehave, ended in each way that an app may choose. `ENDING`
-//! says which; as the README has it unless it is set.
+//! A program for tests: the README's app, with handlers that misbehave, ended in each way that an app may choose, on a machine
+//! whose clock may be wrong. `ENDING` says which; as the README has it unless it is set.
 #![allow(clippy::unwrap_used, reason = "a program for tests")]
 
 use std::time::Duration;
 
-use actix_salesforce::{Salesforce, SalesforceConn};
-use actix_web::{App, HttpServer, Responder, get, web::Json};
+use actix_salesforce::{Salesforce, SalesforceConn, test::skew_clock};
+use actix_web::{
+    App, HttpServer, Responder, get,
+    web::{Json, Path},
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[get("/accounts")]
@@ -47,6 +50,13 @@ async fn stubborn() -> impl Responder {
     "done"
 }
 
+/// Sets the clock wrong.
+#[get("/clock/{seconds}")]
+async fn clock(seconds: Path<i64>) -> &'static str {
+    skew_clock(*seconds);
+    "done"
+}
+
 async fn run(ending: &str) -> Result<(), Box<dyn std::error::Error>> {
     let salesforce = Salesforce::from_env().await?;
     let bind = std::env::var("BIND")?;
@@ -57,6 +67,7 @@ async fn run(ending: &str) -> Result<(), Box<dyn std::error::Error>> {
             .service(impatient)
             .service(panics)
             .service(stubborn)
+            .service(clock)
     })
     .workers(2)
     .bind(bind)?;
