@@ -5,7 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use actix_salesforce::store::Subject;
+use actix_salesforce::{Event, store::Subject};
 use futures_util::future::join_all;
 use salesforce_fake_org::{FakeOrg, Fault, Route};
 use serde_json::json;
@@ -137,21 +137,30 @@ async fn a_scope_that_was_not_granted_is_not_assumed() {
 /// Nobody could ever end a login that nobody has: it would keep the tokens alive when the person logs out elsewhere.
 #[actix_web::test]
 async fn a_browser_that_goes_away_meanwhile_leaves_no_login_behind() {
-    let world = World::start().await;
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let world = World::with(|builder| {
+        builder.on_event(move |event| {
+            let _ = told.send(event.clone());
+        })
+    })
+    .await;
     let browser = Client::new();
     let callback = world.callback_of(&browser).await;
     world.org.faults().token_endpoint(Fault::Delay(Duration::from_millis(500)).once());
     let target = format!("{}?{}", callback.path(), callback.query().unwrap());
     raw::get_and_reset(&world.app.url, &target, &browser.cookie_line(), Duration::from_millis(100));
-    let ada = world.org.user(ADA);
-    let started = Instant::now();
-    while world.exchanges() == 0
-        || !world.salesforce.logins(Subject::All).await.unwrap().is_empty()
-        || !world.org.live_refresh_tokens(&ada).is_empty()
-    {
-        assert!(started.elapsed() < Duration::from_secs(10), "the login is undone, its tokens are revoked");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    for what in ["logged in", "logged out again", "revoked"] {
+        let event = tokio::time::timeout(Duration::from_secs(10), heard.recv()).await;
+        let event = event.unwrap_or_else(|_| panic!("the login is {what}")).unwrap();
+        let is_it = match what {
+            "logged in" => matches!(event, Event::LoggedIn(_)),
+            "revoked" => event == Event::Revoked,
+            _ => matches!(event, Event::LoggedOut(_)),
+        };
+        assert!(is_it, "{what}: {event:?}");
     }
+    assert!(world.salesforce.logins(Subject::All).await.unwrap().is_empty());
+    assert!(world.org.live_refresh_tokens(&world.org.user(ADA)).is_empty());
 }
 
 /// Strangers who call back without end, or everybody at once in the morning: so many codes are traded in at a time, a few

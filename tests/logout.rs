@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use salesforce_fake_org::{Fault, Route};
+use salesforce_fake_org::{Fault, Route, Rule};
 use support::{Client, World};
 
 const LOGOUT: &str = "/auth/salesforce/logout";
@@ -184,6 +184,27 @@ async fn a_refresh_under_way_does_not_revive_a_login() {
         assert!(left.is_empty(), "round {round}: the newest token was revoked");
     }
     assert_eq!(world.org.refresh_reuse_count(), 0);
+}
+
+/// The tokens that a refresh brings after a logout are nobody's. Salesforce may know nothing of them yet when it is told of
+/// the logout.
+#[actix_web::test]
+async fn what_a_refresh_brings_after_the_logout_is_revoked() {
+    let world = World::start().await;
+    let browser = world.logged_in().await;
+    world.org.expire_access_tokens();
+    world.org.faults().refresh(Rule::from(Fault::Slow).delay_after(Duration::from_millis(600)));
+    // What is told of the logout goes nowhere.
+    let told = world.org.faults().at(Route::Revoke, Fault::Json(serde_json::json!({})).once());
+    let (url, under_way) = (world.url("/names"), browser.copy());
+    let (page, logout) = futures_util::join!(under_way.fetch(&url), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        log_out(&world, &browser).await
+    });
+    assert_eq!((page.status, logout.status), (401, 303), "{page:?}");
+    assert_eq!(wait_for_revocations(&world, 2).await.len(), 2);
+    assert_eq!(told.hits(), 1);
+    assert!(world.org.live_refresh_tokens(&world.org.user(support::ADA)).is_empty());
 }
 
 /// a new login ends the old one of the same browser, whoever it was.

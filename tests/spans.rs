@@ -10,9 +10,17 @@ use std::{
     time::Duration,
 };
 
-use salesforce_fake_org::{Fault, Route};
+use actix_salesforce::{
+    oauth::{OAuthApp, ServiceUser},
+    store::Subject,
+};
+use salesforce_fake_org::{FakeOrg, Fault, Route};
 use serde_json::{Value, json};
-use support::{Client, World, failing::FailingStore};
+use support::{
+    ADA, Client, World,
+    failing::{FailingStore, Mode},
+    settings_for,
+};
 use tracing::{
     Instrument as _, Level, Subscriber,
     field::{Field, Visit},
@@ -213,6 +221,83 @@ async fn spans_tell_what_came_of_it_and_nothing_of_what_is_in_records() {
     assert_eq!((logout.names(), logout.level), (vec!["grant", "login", "outcome"], Level::INFO));
     assert!(logout.is("grant", &grant));
 
+    when_the_store_fails(&spans).await;
+    when_tokens_are_given_by_other_means(&spans).await;
+
     let told = format!("{:?}", spans.ours());
     assert!(!told.contains("canary"), "values are nobody's business: {told}");
+}
+
+async fn when_the_store_fails(spans: &Spans) {
+    let store = FailingStore::default();
+    let world = World::with(|builder| builder.keys(KEYS).store(store.clone())).await;
+    let browser = world.logged_in().await;
+    store.set(Mode::FailsToReplace);
+    world.org.expire_access_tokens();
+    assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
+    spans.with_outcome("salesforce.refresh", "held").await;
+    store.set(Mode::LosesEnds);
+    browser.submit(&world.url("/auth/salesforce/logout"), &world.app.url, &[]).await;
+    spans.with_outcome("salesforce.logout", "not stored").await;
+    store.set(Mode::Works);
+
+    // The store is asked after the tokens came.
+    let browser = Client::new();
+    let callback = async || {
+        let login = world.url("/auth/salesforce/login");
+        browser.visit_until(&login, "/auth/salesforce/callback").await.to_string()
+    };
+    let url = callback().await;
+    let slow = world.org.faults().token_endpoint(Fault::Delay(Duration::from_millis(500)));
+    let (page, ()) = futures_util::join!(browser.open(&url), async {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        store.set(Mode::Fails);
+    });
+    assert_eq!(page.status, 503, "{page:?}");
+    spans.with_outcome("salesforce.login", "not stored").await;
+    slow.remove();
+    store.set(Mode::Works);
+
+    let somebody_else = Fault::MergeJson(json!({ "user_id": "005x00000012Q9PAAU" }));
+    let url = callback().await;
+    world.org.faults().at(Route::Userinfo, somebody_else.once());
+    assert_eq!(browser.open(&url).await.status, 502);
+    let login = spans.with_outcome("salesforce.login", "not confirmed").await;
+    assert_eq!(login.names(), ["grant", "host", "outcome"]);
+
+    world.log_in(&browser).await;
+    assert_eq!(world.salesforce.revoke(Subject::All).await.unwrap(), 1);
+    let revoke = spans.ours().into_iter().rfind(|span| span.name == "salesforce.revoke").unwrap();
+    assert_eq!((revoke.names(), revoke.level), (vec!["grant"], Level::INFO));
+    assert!(revoke.fields["grant"].contains(&format!(":{}:", world.org.organization_id())), "{revoke:?}");
+}
+
+/// By a service user, and by an app's own hand; and when their `Salesforce` is gone.
+async fn when_tokens_are_given_by_other_means(spans: &Spans) {
+    let org = FakeOrg::builder().execution_user(ADA).start().await.unwrap();
+    let url = "http://127.0.0.1:8080";
+    let user = ServiceUser::client_credentials(org.instance_url().parse().unwrap());
+    let salesforce = settings_for(&org, url).service_user(user.clone()).build().await.unwrap();
+    let outage = org.faults().at(Route::Token, Fault::Status(503));
+    salesforce.service_connection().await.unwrap_err();
+    let token = spans.with_outcome("salesforce.service_token", "unavailable").await;
+    assert_eq!((token.names(), token.level), (vec!["host", "outcome", "revision"], Level::INFO));
+    outage.remove();
+    let refused = user.app(OAuthApp::new("secret-canary", Some("secret-canary".into())));
+    salesforce.connection_as(&refused).await.unwrap_err();
+    spans.with_outcome("salesforce.service_token", "refused").await;
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    let service = salesforce.service_connection().await.unwrap();
+    spans.with_outcome("salesforce.service_token", "renewed").await;
+
+    let host = org.login_url().parse().unwrap();
+    let issued = org.issue_tokens(&org.user(ADA), "api refresh_token").refresh_token.unwrap();
+    let tokens = salesforce.oauth().refresh(&host, &issued.into()).await.unwrap();
+    let person = salesforce.keep(&host, tokens).await.unwrap();
+    org.expire_access_tokens();
+    drop(salesforce);
+    for (connection, span) in [(service, "salesforce.service_token"), (person, "salesforce.refresh")] {
+        connection.limits().await.unwrap_err();
+        spans.with_outcome(span, "cut off").await;
+    }
 }
