@@ -79,8 +79,8 @@ async fn callback(
     Ok(web::Redirect::to("/accounts").see_other())
 }
 
-/// Later, perhaps much later: the same connection from what was kept, by the two ids that say whose it is. A background job
-/// gets it in the same way.
+/// Later, perhaps much later: the same connection from what was kept, by the two ids that say whose it is. A background
+/// job gets it in the same way.
 #[get("/accounts")]
 async fn accounts(salesforce: web::Data<Salesforce>, session: Session) -> actix_web::Result<impl Responder> {
     let who = session.get::<(OrgId, UserId)>("who").ok().flatten();

@@ -3,9 +3,9 @@
 //! A refresh that rotated a token must be stored even when the client that caused it went away and its worker stops, so
 //! it runs neither in the request's future nor on the worker's runtime.
 //!
-//! The end of the program waits for it in two ways. Dropping the last handle does; but a server that was stopped without
-//! grace leaves workers behind that still have theirs, or drop the last one while `main` returns, which ends the process
-//! under it. So the end of the main thread waits too.
+//! The end of the program waits for it in two ways. Dropping the last handle does; but a server that was stopped
+//! without grace leaves workers behind that still have theirs, or drop the last one while `main` returns, which ends
+//! the process under it. So the end of the main thread waits too.
 
 use std::{
     cell::RefCell,

@@ -101,8 +101,8 @@ pub enum Error {
         /// How many may be under way: see [`Builder::concurrent_calls`](crate::Builder::concurrent_calls).
         limit: usize,
     },
-    /// The call of an [optional](crate::Connection::optional) connection was not sent: the organization has used most of
-    /// its API calls of the day.
+    /// The call of an [optional](crate::Connection::optional) connection was not sent: the organization has used most
+    /// of its API calls of the day.
     #[error("{} of {} API calls are used up: optional calls are not made", usage.used, usage.allowed)]
     #[non_exhaustive]
     Shed {
@@ -121,8 +121,8 @@ pub enum Error {
         /// What Salesforce said of it.
         entries: Vec<ErrorEntry>,
     },
-    /// A job of the Bulk API did not end in the time that there was for it. It goes on: the same call made again would make
-    /// another job, so that this is not [transient](Error::is_transient).
+    /// A job of the Bulk API did not end in the time that there was for it. It goes on: the same call made again would
+    /// make another job, so that this is not [transient](Error::is_transient).
     #[cfg(feature = "bulk")]
     #[error("job {id} has not ended yet; it goes on, and can be asked for again by its id")]
     #[non_exhaustive]
@@ -288,8 +288,8 @@ impl From<IdTokenError> for Error {
 
 /// One reason that Salesforce gives for refusing a call.
 ///
-/// `Debug` leaves the message out: it often repeats the data that was sent.
-/// Source: REST API Developer Guide, "Status Codes and Error Responses".
+/// `Debug` leaves the message out: it often repeats the data that was sent. Source: REST API Developer Guide, "Status
+/// Codes and Error Responses".
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ErrorEntry {
@@ -341,8 +341,8 @@ pub enum InvalidAnswer {
     /// The answer is JSON where none is expected, or the other way round, or a status that the call does not have.
     #[error("unexpected answer: {0}")]
     Unexpected(&'static str),
-    /// The address of the next page is not one of this organization's `/services/data/` paths, or that of the page itself.
-    /// It was not asked.
+    /// The address of the next page is not one of this organization's `/services/data/` paths, or that of the page
+    /// itself. It was not asked.
     #[error("the address of the next page is not a path of this API, or that of the page itself")]
     NextPage,
     /// A query's pages ended before all of its rows had come.
@@ -387,7 +387,8 @@ pub enum InvalidRequest {
     /// The body cannot be written as JSON.
     #[error("the body cannot be written as JSON")]
     Body(#[source] serde_json::Error),
-    /// A record cannot be a row of CSV: it is no struct or map of plain values, or has other fields than the one before.
+    /// A record cannot be a row of CSV: it is no struct or map of plain values, or has other fields than the one
+    /// before.
     #[error("the record cannot be written as a row of CSV")]
     Csv,
     /// What is to be loaded could not be read where it comes from.
@@ -421,7 +422,8 @@ pub enum InvalidRequest {
     /// [`if_unchanged`](crate::SObjectHandle::if_unchanged).
     #[error("only `update` and `delete` of one record by its id can depend on its state (`if_unchanged`)")]
     Condition,
-    /// The query is longer than Salesforce accepts: 100,000 characters; tooling queries and plans have to fit into a URL.
+    /// The query is longer than Salesforce accepts: 100,000 characters; tooling queries and plans have to fit into a
+    /// URL.
     #[error(
         "the query has {characters} characters; Salesforce accepts about {limit}; for a long IN list use `Query::bind_each`"
     )]

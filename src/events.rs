@@ -45,7 +45,8 @@ pub enum Event {
     /// A refresh token was refused that someone else had used meanwhile, in spite of the lease: with rotation on,
     /// Salesforce takes that for theft. Look for processes that share the app but not the store.
     ReuseSuspected(Who),
-    /// A renewed token could not be stored. It is used meanwhile, and lost if the process ends before the store is back.
+    /// A renewed token could not be stored. It is used meanwhile, and lost if the process ends before the store is
+    /// back.
     TokenHeld(Who),
     /// A token that was held is stored now.
     HeldTokenStored(Who),

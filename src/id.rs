@@ -1,8 +1,7 @@
 //! Salesforce record ids, checked and folded to one form.
 //!
-//! An id comes in 15 characters (case-sensitive) or 18 (three check characters appended). Both name the same
-//! record, so ids are kept and compared in the 18-character form only.
-//! Source: SOAP API Developer Guide, "ID Field Type".
+//! An id comes in 15 characters (case-sensitive) or 18 (three check characters appended). Both name the same record, so
+//! ids are kept and compared in the 18-character form only. Source: SOAP API Developer Guide, "ID Field Type".
 
 use std::{fmt, str::FromStr};
 

@@ -1,5 +1,5 @@
-//! Promise 8: whatever a user types is a value and nothing else, as an independent reader of SOQL and of paths
-//! understands it.
+//! Promise 8: whatever a user types is a value and nothing else, as an independent reader of SOQL and of
+//! paths understands it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
 use std::collections::BTreeMap;

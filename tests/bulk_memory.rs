@@ -1,5 +1,5 @@
-//! Promise 9 for loading: a stream of any length needs memory for one job. The only test of its file, since it measures the
-//! process that it runs in.
+//! Promise 9 for loading: a stream of any length needs memory for one job. The only test of its file, since it measures
+//! the process that it runs in.
 #![cfg(all(feature = "bulk", target_os = "linux"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 

@@ -304,7 +304,8 @@ async fn four_pages_are_read_side_by_side_and_no_more() {
     job.wait(Duration::from_secs(60)).await.unwrap();
     let (pages, results) =
         (format!("{QUERY}/{}/resultPages", job.info().id), format!("{QUERY}/{}/results", job.info().id));
-    // Pages of a hundred rows, where Salesforce would choose larger ones: the first list only says where lists of such are.
+    // Pages of a hundred rows, where Salesforce would choose larger ones: the first list only says where lists of such
+    // are.
     let lists = || {
         let first =
             json!({ "resultPages": [], "nextRecordsUrl": format!("{pages}?maxRecords=100"), "done": false });

@@ -1,7 +1,7 @@
 //! Promises 1 and 2 over real processes that share a real store (F-16, F-24, F-25).
 //!
-//! `FLEET_ROUNDS=10 cargo test --all-features --test fleet one_token_call -- --nocapture` runs the slow rounds ten times too,
-//! which takes two minutes a store, and prints how long they took.
+//! `FLEET_ROUNDS=10 cargo test --all-features --test fleet one_token_call -- --nocapture` runs the slow rounds ten
+//! times too, which takes two minutes a store, and prints how long they took.
 #![cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 #![allow(clippy::print_stderr, reason = "figures")]
@@ -89,8 +89,8 @@ async fn two_processes_on_postgres_make_one_token_call_per_expiry() {
     one_call_per_expiry(&postgres.url()).await;
 }
 
-/// F-25: the process that refreshes is killed. Its call goes on at Salesforce, so the token may be spent: then one login
-/// is asked for, and there is no error and no storm.
+/// F-25: the process that refreshes is killed. Its call goes on at Salesforce, so the token may be spent: then one
+/// login is asked for, and there is no error and no storm.
 #[actix_web::test]
 async fn a_leader_that_is_killed_costs_one_more_call_at_most() {
     let redis = Redis::start();

@@ -1,5 +1,5 @@
-//! What Salesforce answers when a login is finished: refusals are explained, and an answer that does not hold together logs
-//! nobody in.
+//! What Salesforce answers when a login is finished: refusals are explained, and an answer that does not hold together
+//! logs nobody in.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 
@@ -163,8 +163,8 @@ async fn a_browser_that_goes_away_meanwhile_leaves_no_login_behind() {
     assert!(world.org.live_refresh_tokens(&world.org.user(ADA)).is_empty());
 }
 
-/// Strangers who call back without end, or everybody at once in the morning: so many codes are traded in at a time, a few
-/// seconds are waited for a turn, and who gets none is told to try again.
+/// Strangers who call back without end, or everybody at once in the morning: so many codes are traded in at a time, a
+/// few seconds are waited for a turn, and who gets none is told to try again.
 #[actix_web::test]
 async fn logins_are_finished_so_many_at_a_time() {
     let world = World::start().await;

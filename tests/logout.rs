@@ -186,8 +186,8 @@ async fn a_refresh_under_way_does_not_revive_a_login() {
     assert_eq!(world.org.refresh_reuse_count(), 0);
 }
 
-/// The tokens that a refresh brings after a logout are nobody's. Salesforce may know nothing of them yet when it is told of
-/// the logout.
+/// The tokens that a refresh brings after a logout are nobody's. Salesforce may know nothing of them yet when it is
+/// told of the logout.
 #[actix_web::test]
 async fn what_a_refresh_brings_after_the_logout_is_revoked() {
     let world = World::start().await;

@@ -1,5 +1,5 @@
-//! Promise 3 under fire: a logout among requests and refreshes that are under way, 100 rounds in each store with times that
-//! a seed decides. `LOGOUT_SEED` repeats a run; the seed is printed.
+//! Promise 3 under fire: a logout among requests and refreshes that are under way, 100 rounds in each store with times
+//! that a seed decides. `LOGOUT_SEED` repeats a run; the seed is printed.
 #![cfg(feature = "redis")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 #![allow(clippy::print_stderr, reason = "the seed")]

@@ -1,5 +1,5 @@
-//! How the connection treats an organization: so many calls at a time, a pause at its limit, optional work left out, and
-//! what is said with each call (F-29, F-33; ).
+//! How the connection treats an organization: so many calls at a time, a pause at its limit, optional work left out,
+//! and what is said with each call (F-29, F-33; ).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 

@@ -103,7 +103,8 @@ async fn no_redirect_is_followed() {
     assert!(stranger.requests().is_empty(), "{:?}", stranger.requests());
 }
 
-/// bombs and wrong answers are errors of their own, while others work. (How much memory they cost: `memory.rs`.)
+/// bombs and wrong answers are errors of their own, while others work. (How much memory they cost:
+/// `memory.rs`.)
 #[actix_web::test]
 async fn a_bad_answer_is_an_error_and_nothing_more() {
     let world = World::start().await;
@@ -141,7 +142,8 @@ async fn a_bad_answer_is_an_error_and_nothing_more() {
     }
 }
 
-/// an answer that drips ends with the deadline of the call, one that never ends with the cap; each says which it was.
+/// an answer that drips ends with the deadline of the call, one that never ends with the cap; each says which it
+/// was.
 #[actix_web::test]
 async fn a_drip_and_an_endless_answer_to_a_call_end_with_a_typed_error() {
     let world = World::start().await;

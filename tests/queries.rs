@@ -1,4 +1,5 @@
-//! Queries that need more than a URL: long texts, long lists, children beyond their first page; and what is said of them.
+//! Queries that need more than a URL: long texts, long lists, children beyond their first page; and what is said of
+//! them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 

@@ -1,5 +1,5 @@
-//! Single records over HTTP: by id and by external id, only if they did not change, with their files, and what Salesforce
-//! says when it refuses.
+//! Single records over HTTP: by id and by external id, only if they did not change, with their files, and what
+//! Salesforce says when it refuses.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 

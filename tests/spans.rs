@@ -1,5 +1,5 @@
-//! What `tracing` is told: spans around refreshes, logins, logouts, API calls and calls of the store, which say what came of
-//! them and hold nothing that is secret or belongs in a record.
+//! What `tracing` is told: spans around refreshes, logins, logouts, API calls and calls of the store, which say what
+//! came of them and hold nothing that is secret or belongs in a record.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 mod support;
 

@@ -340,8 +340,8 @@ async fn expired_rows_are_swept_out_of_databases() {
     assert!(left.iter().all(|left| *left <= 250), "{left:?} of 1000 are left");
 }
 
-/// Whoever waits for rows of others while holding some may end up in a circle. The sweep passes over what somebody else is
-/// changing, and comes back to it another time.
+/// Whoever waits for rows of others while holding some may end up in a circle. The sweep passes over what somebody else
+/// is changing, and comes back to it another time.
 #[tokio::test]
 async fn a_sweep_waits_for_nobody() {
     let postgres = Postgres::start();

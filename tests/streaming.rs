@@ -100,8 +100,8 @@ async fn an_error_in_the_middle_breaks_the_answer() {
     assert!(answer.contains("200 OK") && !answer.contains("0\r\n\r\n") && !answer.trim_end().ends_with(']'));
 }
 
-/// F-31. The client reads one page and stops, then goes. What it did not read fits neither into the sockets nor into the
-/// app, so that the app must not have fetched it.
+/// F-31. The client reads one page and stops, then goes. What it did not read fits neither into the sockets nor into
+/// the app, so that the app must not have fetched it.
 #[actix_web::test]
 async fn a_client_that_leaves_after_one_page_costs_two_more_at_most() {
     let source = Pages::start(100, 2_000);

@@ -29,8 +29,8 @@ struct Account {
 
 const ABOUT: &str = "<p>See and change the accounts of your own Salesforce org. This app sees what you may see there, and nothing else.</p>";
 
-/// Public: who is logged in, or a button to log in. It is there for everybody also while the store is not: then the page
-/// says that it cannot tell who is logged in.
+/// Public: who is logged in, or a button to log in. It is there for everybody also while the store is not: then the
+/// page says that it cannot tell who is logged in.
 pub(crate) async fn home(
     sf: actix_salesforce::Result<MaybeSalesforceConn>,
     request: HttpRequest,

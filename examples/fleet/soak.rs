@@ -1,5 +1,5 @@
-//! A soak: 50 people on two instances of `accounts` that share one Redis, while faults come and go. Not part of the tests;
-//! it runs for as long as it is told, and then says whether what must hold held.
+//! A soak: 50 people on two instances of `accounts` that share one Redis, while faults come and go. Not part of the
+//! tests; it runs for as long as it is told, and then says whether what must hold held.
 //!
 //! `cargo build --all-features --example accounts && cargo run --all-features --example soak -- MINUTES SEED`
 #![allow(
@@ -44,8 +44,8 @@ impl Random {
     }
 }
 
-/// A request renews its token once. When that one has expired too before it is used, Salesforce refuses a token that it gave
-/// just now, which looks as if the person may not use its API: 403, so soon after the tokens expired.
+/// A request renews its token once. When that one has expired too before it is used, Salesforce refuses a token that it
+/// gave just now, which looks as if the person may not use its API: 403, so soon after the tokens expired.
 const EXPIRED_ON_THE_WAY: Duration = Duration::from_secs(1);
 
 /// What was seen, and whether something is going wrong on purpose.

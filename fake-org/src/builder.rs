@@ -151,8 +151,8 @@ impl Builder {
         self
     }
 
-    /// Compresses answers for clients that accept gzip, as Salesforce does; on by default. An answer that a fault strikes
-    /// is not compressed: what is cut or changed in it can be read.
+    /// Compresses answers for clients that accept gzip, as Salesforce does; on by default. An answer that a fault
+    /// strikes is not compressed: what is cut or changed in it can be read.
     pub fn compress(mut self, on: bool) -> Self {
         self.settings.compress = on;
         self

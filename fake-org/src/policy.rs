@@ -88,8 +88,8 @@ fn members(changes: &Value) -> Result<Map<String, Value>, StartError> {
 }
 
 impl FakeOrg {
-    /// Changes settings by the names that `/fake/policy` has for them; the README lists them. Either all of these change
-    /// or none.
+    /// Changes settings by the names that `/fake/policy` has for them; the README lists them. Either all of these
+    /// change or none.
     ///
     /// ```
     /// # async fn test() -> Result<(), salesforce_fake_org::StartError> {
@@ -170,8 +170,8 @@ impl FakeOrg {
     }
 
     /// Whether logins must use the My Domain instead of the login host that all orgs share: those of people
-    /// (`canOnlyLoginWithMyDomainUrl`), and those without a browser (`doesApiLoginRequireOrgDomain`). Both are off at the
-    /// start.
+    /// (`canOnlyLoginWithMyDomainUrl`), and those without a browser (`doesApiLoginRequireOrgDomain`). Both are off at
+    /// the start.
     pub fn set_my_domain_only(&self, people: bool, apis: bool) {
         self.org.change_settings(|settings| {
             settings.my_domain_login_only = people;

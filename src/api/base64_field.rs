@@ -6,8 +6,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The bytes of a field of type Base64, `VersionData` of a file for example, where a record is written with them.
-/// (Salesforce answers with a path in such a field, from which [`SObjectHandle::blob`](super::SObjectHandle::blob) reads the
-/// bytes.)
+/// (Salesforce answers with a path in such a field, from which [`SObjectHandle::blob`](super::SObjectHandle::blob)
+/// reads the bytes.)
 ///
 /// ```
 /// use actix_salesforce::Base64;

@@ -19,9 +19,9 @@ enum Form {
     Array,
 }
 
-/// Bodies of answers, for actix's `HttpResponse::streaming`: rows go out as they come in, so that memory is needed for two
-/// pages, however many rows there are. An error ends the body without its proper end, so that nobody takes half for the
-/// whole: the client sees the connection break.
+/// Bodies of answers, for actix's `HttpResponse::streaming`: rows go out as they come in, so that memory is needed for
+/// two pages, however many rows there are. An error ends the body without its proper end, so that nobody takes half for
+/// the whole: the client sees the connection break.
 impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     /// The rows as JSON, one a line (`application/x-ndjson`).
     ///
@@ -104,9 +104,9 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
         self.table(false)
     }
 
-    /// The rows as CSV for people who open it in a spreadsheet: a text that such a program would take for a formula, because
-    /// it begins with `=`, `+`, `-`, `@`, a tab or a line break, has a `'` before it. Numbers, those of telephones too, stay
-    /// as they are.
+    /// The rows as CSV for people who open it in a spreadsheet: a text that such a program would take for a formula,
+    /// because it begins with `=`, `+`, `-`, `@`, a tab or a line break, has a `'` before it. Numbers, those of
+    /// telephones too, stay as they are.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }

@@ -1,7 +1,7 @@
 //! When an organization that reached its API limit is asked again. A pure decision.
 //!
-//! A call beyond the limit is refused and counts all the same, so that asking on prolongs the outage: for a while nobody
-//! asks, then one call tries.
+//! A call beyond the limit is refused and counts all the same, so that asking on prolongs the outage: for a while
+//! nobody asks, then one call tries.
 
 use std::time::{Duration, Instant};
 

@@ -104,12 +104,12 @@ impl Item {
     }
 }
 
-/// Many records at once, in chunks of 200. There is one result for each record, in their order; one record that is refused
-/// does not keep the others out, unless [`all_or_none`](SObjectHandle::all_or_none) says so.
+/// Many records at once, in chunks of 200. There is one result for each record, in their order; one record that is
+/// refused does not keep the others out, unless [`all_or_none`](SObjectHandle::all_or_none) says so.
 ///
-/// When a call fails in the middle, the results say so for its records and for those after it: what was saved before is not
-/// forgotten. Only when the very first call fails is that the error of the whole. Records that Salesforce refuses because
-/// their row is locked are sent again as the connection's [`Retry`](super::Retry) says, without the others.
+/// When a call fails in the middle, the results say so for its records and for those after it: what was saved before is
+/// not forgotten. Only when the very first call fails is that the error of the whole. Records that Salesforce refuses
+/// because their row is locked are sent again as the connection's [`Retry`](super::Retry) says, without the others.
 impl SObjectHandle {
     /// Creates records.
     ///
@@ -229,8 +229,8 @@ impl SObjectHandle {
         Ok(results.complete(ids.len()))
     }
 
-    /// Reads some fields of many records, in chunks of 2,000; `None` for a record that is not there, or that the user may
-    /// not see.
+    /// Reads some fields of many records, in chunks of 2,000; `None` for a record that is not there, or that the user
+    /// may not see.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }

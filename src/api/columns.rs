@@ -55,11 +55,11 @@ const MOST_CHILDREN: usize = 4;
 /// * **The object** is called as the struct is, unless `#[sobject(name = "Invoice__c")]` says otherwise.
 /// * **The fields** are what serde reads: `rename`, `rename_all` and `skip` mean the same here. A name that Salesforce
 ///   cannot have is an error of the compiler.
-/// * **A parent** is a struct that derives `SObject`, an `Option` of one where there may be none. The field is called as
-///   the relationship is: `Account` for `AccountId`, `Account__r` for `Account__c`.
-/// * **Children** are a [`Page`] of structs that derive `SObject`, or a `Vec` read with [`children`]. The field is called
-///   as the relationship is: `Contacts`, `Invoices__r`. `filter`, `order_by` and `limit` say which; they may have
-///   placeholders, which are bound to the query as any other.
+/// * **A parent** is a struct that derives `SObject`, an `Option` of one where there may be none. The field is called
+///   as the relationship is: `Account` for `AccountId`, `Account__r` for `Account__c`.
+/// * **Children** are a [`Page`] of structs that derive `SObject`, or a `Vec` read with [`children`]. The field is
+///   called as the relationship is: `Contacts`, `Invoices__r`. `filter`, `order_by` and `limit` say which; they may
+///   have placeholders, which are bound to the query as any other.
 /// * **Everything else** is a plain field. Types of your own, or of other crates, are marked: `#[sobject(value)]`.
 /// * `#[serde(flatten)]` adds the fields of another struct that derives `SObject`.
 ///
@@ -134,8 +134,8 @@ pub trait SObject {
     #[doc(hidden)]
     fn columns(columns: &mut Columns);
 
-    /// `SELECT … FROM …` with the struct's fields, to put conditions behind that [`Select`](super::Select) has no method
-    /// for.
+    /// `SELECT … FROM …` with the struct's fields, to put conditions behind that [`Select`](super::Select) has no
+    /// method for.
     ///
     /// ```
     /// # #[derive(serde::Deserialize, actix_salesforce::SObject)] #[serde(rename_all = "PascalCase")]

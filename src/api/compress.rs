@@ -1,7 +1,7 @@
 //! Large bodies go out compressed.
 //!
-//! Source: REST API Developer Guide, "Using Compression": requests may be compressed with gzip. Bulk API 2.0 documents it
-//! for answers only, so that CSV goes out as it is.
+//! Source: REST API Developer Guide, "Using Compression": requests may be compressed with gzip. Bulk API 2.0 documents
+//! it for answers only, so that CSV goes out as it is.
 
 use std::io::Write as _;
 

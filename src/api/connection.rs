@@ -28,8 +28,8 @@ use crate::{
 /// again, and so does every other connection of the same grant. It can be cloned and handed to a background task; the
 /// clones are one connection.
 ///
-/// Its [`Salesforce`](crate::Salesforce) renews the tokens and is to be kept for as long as the connection is used. Without
-/// it the tokens that are there are used until they expire; then calls fail with
+/// Its [`Salesforce`](crate::Salesforce) renews the tokens and is to be kept for as long as the connection is used.
+/// Without it the tokens that are there are used until they expire; then calls fail with
 /// [`Error::Unavailable`](crate::Error::Unavailable).
 ///
 /// ```
@@ -94,9 +94,8 @@ impl Connection {
         Self { shared: Arc::new(Shared { grant, http, version, org, of_app }), options }
     }
 
-    /// The same connection, with this deadline for each try of a call; retries and the wait for a turn come on top. 60 seconds
-    /// by default. Salesforce itself
-    /// works on a query for at most 10 minutes.
+    /// The same connection, with this deadline for each try of a call; retries and the wait for a turn come on top. 60
+    /// seconds by default. Salesforce itself works on a query for at most 10 minutes.
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Self {
         Self { options: Options { deadline, ..self.options.clone() }, ..self.clone() }
@@ -120,8 +119,8 @@ impl Connection {
         Self { options: Options { retry, ..self.options.clone() }, ..self.clone() }
     }
 
-    /// The same connection for work that can be left out: once the organization has used most of its daily API calls (see
-    /// [`Builder::optional_until_percent`](crate::Builder::optional_until_percent)), its calls fail with
+    /// The same connection for work that can be left out: once the organization has used most of its daily API calls
+    /// (see [`Builder::optional_until_percent`](crate::Builder::optional_until_percent)), its calls fail with
     /// [`Error::Shed`](crate::Error::Shed) and are not sent, so that the rest is left for work that cannot.
     #[must_use]
     pub fn optional(&self) -> Self {
@@ -262,8 +261,8 @@ impl Connection {
         query::page(self, query::next_call(cursor.clone(), query::MAX_PAGE_BYTES)).await
     }
 
-    /// The rows of a page and of all that come after it, as a stream: for the children of a row, whose first page comes with
-    /// it.
+    /// The rows of a page and of all that come after it, as a stream: for the children of a row, whose first page comes
+    /// with it.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }

@@ -18,8 +18,8 @@ pub(crate) fn answer<T: DeserializeOwned>(answer: &Answer) -> Result<T, InvalidA
     json(json_of(answer)?)
 }
 
-/// The body of an answer that does not say that it is something else than JSON: such a one comes from something in between,
-/// whatever it looks like. Salesforce says what each answer is; one that does not say it is read all the same.
+/// The body of an answer that does not say that it is something else than JSON: such a one comes from something in
+/// between, whatever it looks like. Salesforce says what each answer is; one that does not say it is read all the same.
 pub(crate) fn json_of(answer: &Answer) -> Result<&[u8], InvalidAnswer> {
     let said = answer.headers.get(CONTENT_TYPE).map(|said| said.to_str().unwrap_or_default());
     let kind = said.and_then(|said| said.split(';').next()).map(str::trim);

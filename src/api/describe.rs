@@ -164,8 +164,8 @@ impl Connection {
 impl SObjectHandle {
     /// The object with its fields, as the user may see them.
     ///
-    /// It is kept for five minutes for all connections of the user, and then asked for only if it has changed. Errors are
-    /// not kept.
+    /// It is kept for five minutes for all connections of the user, and then asked for only if it has changed. Errors
+    /// are not kept.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }

@@ -34,8 +34,8 @@ pub struct DuplicateRecord {
     pub object: String,
     /// The record.
     pub id: SalesforceId,
-    /// Its fields, where [`DuplicateRules::include_record_details`](crate::DuplicateRules::include_record_details) asked
-    /// for them; `Id` otherwise.
+    /// Its fields, where [`DuplicateRules::include_record_details`](crate::DuplicateRules::include_record_details)
+    /// asked for them; `Id` otherwise.
     pub fields: Map<String, Value>,
 }
 

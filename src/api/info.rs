@@ -72,8 +72,8 @@ pub struct DeletedRecord {
 }
 
 impl Connection {
-    /// The organization's limits by name, for example `DailyApiRequests`. Right to about five minutes. The user needs the
-    /// permission "View Setup and Configuration".
+    /// The organization's limits by name, for example `DailyApiRequests`. Right to about five minutes. The user needs
+    /// the permission "View Setup and Configuration".
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -183,8 +183,8 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Api`](crate::Error::Api) when the time is too long ago (`INVALID_REPLICATION_DATE`) or there are more than
-    /// 600,000 records (`EXCEEDED_ID_LIMIT`).
+    /// [`Error::Api`](crate::Error::Api) when the time is too long ago (`INVALID_REPLICATION_DATE`) or there are more
+    /// than 600,000 records (`EXCEEDED_ID_LIMIT`).
     pub async fn updated(&self, start: SoqlDateTime, end: SoqlDateTime) -> Result<Updated> {
         self.replication("updated", start, end).await
     }

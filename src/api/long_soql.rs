@@ -1,8 +1,9 @@
 //! Queries that are too long for a URL go as the one part of a composite call. That counts as one call, too.
 //!
 //! Source: Salesforce Knowledge 000386264, "Maximum number of rows returned by SOQL queries over the REST API": URI and
-//! headers may take 16,384 bytes together (414, 431); longer queries go into the body of a Composite request, and further
-//! pages may be read from `nextRecordsUrl` as ever. REST API Developer Guide, "Composite": Query and QueryAll are supported.
+//! headers may take 16,384 bytes together (414, 431); longer queries go into the body of a Composite request, and
+//! further pages may be read from `nextRecordsUrl` as ever. REST API Developer Guide, "Composite": Query and QueryAll
+//! are supported.
 
 use reqwest::Method;
 use serde::de::DeserializeOwned;
@@ -18,14 +19,14 @@ use super::{
 };
 use crate::{InvalidAnswer, Result};
 
-/// A URL's query above this goes into a body: half of what Salesforce takes, since it says of itself that the other half
-/// may be needed.
+/// A URL's query above this goes into a body: half of what Salesforce takes, since it says of itself that the other
+/// half may be needed.
 pub(super) const LONG: usize = 8_192;
 /// The most that SOQL may have. Source: SOQL and SOSL Reference, "SOQL SELECT Syntax".
 pub(super) const MAX_CHARACTERS: usize = 100_000;
 
-/// The call that asks for `query`, a path with its SOQL, in its body. The path is percent-encoded, so that no value in it
-/// can be taken for a reference (`@{…}`).
+/// The call that asks for `query`, a path with its SOQL, in its body. The path is percent-encoded, so that no value in
+/// it can be taken for a reference (`@{…}`).
 pub(super) fn call(connection: &Connection, query: &ResourcePath, options: Option<&str>) -> Result<Call> {
     let http_headers =
         options.map(|options| (QUERY_OPTIONS.to_owned(), options.into())).into_iter().collect();

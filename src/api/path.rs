@@ -111,8 +111,8 @@ impl ResourcePath {
         self.path.starts_with(&other.path)
     }
 
-    /// Which resource this is, for the log: what Salesforce calls it, the name of an object, and `{}` for all that a caller
-    /// put in. Never the query.
+    /// Which resource this is, for the log: what Salesforce calls it, the name of an object, and `{}` for all that a
+    /// caller put in. Never the query.
     pub(crate) fn resource(&self) -> Resource<'_> {
         Resource(&self.path)
     }
@@ -132,8 +132,8 @@ impl fmt::Display for ResourcePath {
 /// See [`ResourcePath::resource`].
 pub(crate) struct Resource<'a>(&'a str);
 
-/// The words of Salesforce's own paths (REST API, Bulk API 2.0 and Apex REST developer guides). What is not among them may
-/// be a value.
+/// The words of Salesforce's own paths (REST API, Bulk API 2.0 and Apex REST developer guides). What is not among them
+/// may be a value.
 const WORDS: &[&str] = &[
     "actions",
     "analytics",

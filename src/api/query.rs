@@ -300,8 +300,8 @@ impl<T: DeserializeOwned> Query<T> {
         }
     }
 
-    /// How Salesforce would run the query: plans with their costs, the cheapest first. Costs one call, and reads nothing.
-    /// Source: REST API Developer Guide, "Query Performance Feedback".
+    /// How Salesforce would run the query: plans with their costs, the cheapest first. Costs one call, and reads
+    /// nothing. Source: REST API Developer Guide, "Query Performance Feedback".
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }

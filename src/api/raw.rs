@@ -108,9 +108,9 @@ impl RawRequest {
 
     /// Whether the request may take effect twice without harm, so that it is sent again when its answer is lost.
     ///
-    /// This overrides the connection's [`Retry::idempotent`](super::Retry::idempotent). Where
-    /// neither says anything it is so for GET, HEAD, PUT and DELETE, and not for POST and PATCH. The resource that runs Apex
-    /// code is never sent again unless it is said here. A DELETE that was sent again and finds nothing has succeeded.
+    /// This overrides the connection's [`Retry::idempotent`](super::Retry::idempotent). Where neither says anything it
+    /// is so for GET, HEAD, PUT and DELETE, and not for POST and PATCH. The resource that runs Apex code is never sent
+    /// again unless it is said here. A DELETE that was sent again and finds nothing has succeeded.
     pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = Some(idempotent);
         self

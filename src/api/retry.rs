@@ -100,8 +100,8 @@ impl Retry {
     /// Whether the calls may take effect twice without harm: `true` for changes that set values and creations that a
     /// duplicate rule guards, `false` for reads that are better not repeated. If unset, each call decides for itself.
     ///
-    /// What a request says of itself ([`RawRequest::idempotent`](super::RawRequest::idempotent)) overrides this. The data
-    /// of a bulk job, `delete_many` and Apex code are never sent again because of it.
+    /// What a request says of itself ([`RawRequest::idempotent`](super::RawRequest::idempotent)) overrides this. The
+    /// data of a bulk job, `delete_many` and Apex code are never sent again because of it.
     pub fn idempotent(self, idempotent: bool) -> Self {
         Self { idempotent: Some(idempotent), ..self }
     }

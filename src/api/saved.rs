@@ -13,8 +13,8 @@ use crate::{InvalidAnswer, SalesforceId};
 pub struct SavedRecord {
     /// The record.
     pub id: SalesforceId,
-    /// Whether it is new. When the answer to a first try of an upsert was lost and the upsert sent again, a new record counts
-    /// as found.
+    /// Whether it is new. When the answer to a first try of an upsert was lost and the upsert sent again, a new record
+    /// counts as found.
     pub created: bool,
 }
 

@@ -64,8 +64,8 @@ pub struct Hit {
 }
 
 impl Connection {
-    /// Searches for words, as a person types them: `*` and `?` stand for other characters, `AND`, `OR` and quotation marks
-    /// mean nothing. For conditions, an order or a search of several parts see [`sosl`](Self::sosl).
+    /// Searches for words, as a person types them: `*` and `?` stand for other characters, `AND`, `OR` and quotation
+    /// marks mean nothing. For conditions, an order or a search of several parts see [`sosl`](Self::sosl).
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -95,8 +95,8 @@ impl Search {
         self
     }
 
-    /// Looks for this kind of object, and gives these of its fields. May be said several times; without it, all kinds are
-    /// looked for, and only ids given.
+    /// Looks for this kind of object, and gives these of its fields. May be said several times; without it, all kinds
+    /// are looked for, and only ids given.
     pub fn returning(mut self, object: &str, fields: &[&str]) -> Self {
         let checked = object.parse::<ObjectName>().map(drop);
         let checked =
@@ -131,8 +131,9 @@ impl Search {
     /// ```
     ///
     /// # Errors
-    /// An invalid name, before anything is sent; [`Error::Api`](crate::Error::Api) with `INVALID_SEARCH` when there is nothing
-    /// to look for: Salesforce wants two characters at least. (That REST has this code, as Apex has, is unverified.)
+    /// An invalid name, before anything is sent; [`Error::Api`](crate::Error::Api) with `INVALID_SEARCH` when there is
+    /// nothing to look for: Salesforce wants two characters at least. (That REST has this code, as Apex has, is
+    /// unverified.)
     pub async fn fetch(self) -> Result<Vec<Hit>> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]

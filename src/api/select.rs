@@ -71,8 +71,9 @@ impl<T: SObject> Select<T> {
         self
     }
 
-    /// The order: a field, or several, with `DESC` and `NULLS LAST` behind them if need be. A further call adds what decides
-    /// among equals. A placeholder takes a field that the user chose: see [`FieldName`](super::soql::FieldName).
+    /// The order: a field, or several, with `DESC` and `NULLS LAST` behind them if need be. A further call adds what
+    /// decides among equals. A placeholder takes a field that the user chose: see
+    /// [`FieldName`](super::soql::FieldName).
     pub fn order_by(mut self, fields: &'static str) -> Self {
         self.order.push(fields);
         self
@@ -128,8 +129,8 @@ impl<T: SObject> Select<T> {
         soql
     }
 
-    /// How many rows there are. Costs one call, and reads none; [`limit`](Self::limit) counts no further, the order does
-    /// not matter.
+    /// How many rows there are. Costs one call, and reads none; [`limit`](Self::limit) counts no further, the order
+    /// does not matter.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }

@@ -24,8 +24,8 @@ impl Connection {
     /// A search in SOSL, with bound values: between the braces a text becomes one term, behind them a value becomes a
     /// literal as in [`query`](Self::query).
     ///
-    /// A term is looked for as it is: wildcards in it mean nothing, and none may touch it. [`search`](Self::search) takes
-    /// what people type with wildcards.
+    /// A term is looked for as it is: wildcards in it mean nothing, and none may touch it. [`search`](Self::search)
+    /// takes what people type with wildcards.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -66,8 +66,8 @@ impl Sosl {
     ///
     /// # Errors
     /// [`Error::Bind`](crate::Error::Bind) and [`InvalidRequest::QueryTooLong`], before anything is sent;
-    /// [`Error::Api`](crate::Error::Api) with `MALFORMED_SEARCH` when the text is not SOSL, and with `INVALID_SEARCH` when a
-    /// term is too short, as in [`Search::fetch`](super::Search::fetch).
+    /// [`Error::Api`](crate::Error::Api) with `MALFORMED_SEARCH` when the text is not SOSL, and with `INVALID_SEARCH`
+    /// when a term is too short, as in [`Search::fetch`](super::Search::fetch).
     pub async fn fetch(self) -> Result<Vec<Hit>> {
         let sosl = self.binds.render(&self.text)?;
         let mut path = ResourcePath::versioned(self.connection.api_version(), "search")?;

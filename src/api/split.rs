@@ -20,12 +20,12 @@ pub struct SplitQuery<T> {
 }
 
 impl<T> Query<T> {
-    /// Puts a list of any length in the place of `:name`: the query is asked several times, each time with as many of the
-    /// values as fit, and its rows come one after the other.
+    /// Puts a list of any length in the place of `:name`: the query is asked several times, each time with as many of
+    /// the values as fit, and its rows come one after the other.
     ///
     /// That the rows are those of one query with the whole list is checked: the list stands as `Field IN :name` in the
-    /// outermost `WHERE` beside other conditions that must all hold, and nothing is said about the rows as a whole (`ORDER
-    /// BY`, `LIMIT`, aggregates). Values that are there twice count once. For lists of up to about 4,000 ids,
+    /// outermost `WHERE` beside other conditions that must all hold, and nothing is said about the rows as a whole
+    /// (`ORDER BY`, `LIMIT`, aggregates). Values that are there twice count once. For lists of up to about 4,000 ids,
     /// [`bind`](Self::bind) is enough, and knows no such rules.
     ///
     /// ```

@@ -62,8 +62,8 @@ impl LatestUsage {
         (usage.allowed > 0).then_some(usage)
     }
 
-    /// The usage, if it is above so much of the allocation and was told within the last minute. An older one says nothing
-    /// about now: a call must find out.
+    /// The usage, if it is above so much of the allocation and was told within the last minute. An older one says
+    /// nothing about now: a call must find out.
     pub(crate) fn above(&self, percent: u8) -> Option<ApiUsage> {
         let usage = self.get().filter(|usage| usage.is_above(percent))?;
         let told_at = Duration::from_millis(self.told_at.load(Ordering::Relaxed));

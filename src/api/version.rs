@@ -25,12 +25,12 @@ pub struct InvalidApiVersion;
 impl ApiVersion {
     /// The version that this release of the crate was written against: 66.0, Spring '26.
     pub const CURRENT: Self = Self(66);
-    /// The first one that lists the pages of a bulk query's rows.
-    /// Source: Bulk API 2.0 Developer Guide, "Get Parallel Results for a Query Job".
+    /// The first one that lists the pages of a bulk query's rows. Source: Bulk API 2.0 Developer Guide, "Get Parallel
+    /// Results for a Query Job".
     #[cfg(feature = "bulk")]
     pub(super) const LISTS_PAGES: Self = Self(58);
-    /// Older versions answer an upsert without the record's id.
-    /// Source: REST API Developer Guide, "Insert or Update (Upsert) a Record Using an External ID".
+    /// Older versions answer an upsert without the record's id. Source: REST API Developer Guide, "Insert or Update
+    /// (Upsert) a Record Using an External ID".
     const OLDEST: u16 = 46;
 }
 

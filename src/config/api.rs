@@ -19,11 +19,11 @@ pub struct ApiConfig {
     /// How long a call waits for its turn, in milliseconds, before it fails with [`Error::Busy`](crate::Error::Busy);
     /// 5,000 by default.
     pub queue_milliseconds: u64,
-    /// Calls of [optional](crate::Connection::optional) connections are refused once so much of the organization's daily
-    /// allocation is used, in percent; 80 by default.
+    /// Calls of [optional](crate::Connection::optional) connections are refused once so much of the organization's
+    /// daily allocation is used, in percent; 80 by default.
     pub optional_until_percent: u8,
-    /// The client name this app sends to Salesforce (`client` in `Sforce-Call-Options`): letters, digits and `-._/`, up to
-    /// 80.
+    /// The client name this app sends to Salesforce (`client` in `Sforce-Call-Options`): letters, digits and `-._/`, up
+    /// to 80.
     pub client_name: Option<String>,
 }
 

@@ -45,9 +45,9 @@ pub struct Config {
     pub api_version: Option<String>,
     /// Base64 keys of 32 bytes, newest first, separated by commas or spaces. `SALESFORCE_KEYS`.
     pub keys: Option<Secret>,
-    /// Where grants and logins live: `memory:`, `sqlite:PATH`, `redis://…`, `redis+sentinel://…`, `redis+cluster://…` (with
-    /// `rediss` for TLS) or `postgres://…`; secret, since it may hold a password. A server that does not answer at the start is an error after a few seconds.
-    /// `SALESFORCE_STORE`.
+    /// Where grants and logins live: `memory:`, `sqlite:PATH`, `redis://…`, `redis+sentinel://…`, `redis+cluster://…`
+    /// (with `rediss` for TLS) or `postgres://…`; secret, since it may hold a password. A server that does not answer
+    /// at the start is an error after a few seconds. `SALESFORCE_STORE`.
     pub store: Secret,
     /// Extra origins that may be contacted (tests, proxies). `SALESFORCE_ALLOWED_ORIGINS`, space separated.
     pub allowed_origins: Vec<String>,
@@ -63,8 +63,8 @@ pub struct Config {
     pub idle_lifetime_seconds: u64,
     /// A login ends this many seconds after it was made, whether or not it is used; ten years at most.
     pub absolute_lifetime_seconds: u64,
-    /// Renews grants that have gone unused for this many days, for apps whose refresh token policy expires unused tokens.
-    /// Absent: not at all.
+    /// Renews grants that have gone unused for this many days, for apps whose refresh token policy expires unused
+    /// tokens. Absent: not at all.
     pub keep_alive_days: Option<u16>,
     /// The user that background jobs work as. `SALESFORCE_SERVICE_URL` and others.
     pub service: Option<ServiceUserConfig>,

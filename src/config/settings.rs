@@ -44,7 +44,8 @@ impl Settings {
         self.public_url.scheme() == "https"
     }
 
-    /// `name`, told apart from that of another Salesforce in the same app: by where this one is mounted. Good for cookies.
+    /// `name`, told apart from that of another Salesforce in the same app: by where this one is mounted. Good for
+    /// cookies.
     pub(crate) fn own(&self, name: &str) -> String {
         // `/` becomes `.`, and `.` is doubled; an empty segment, which would be ambiguous, is no part of a mount.
         format!("{name}{}", self.paths.mount.replace('.', "..").replace('/', "."))

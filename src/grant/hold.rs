@@ -14,8 +14,8 @@ use crate::{
 /// The longest wait before another try: well within the [grace](super::note::GRACE) that other processes give.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// Puts a renewed grant in place of the version it was made from, or of one further behind: a store that fell back to an
-/// older state, or that could not take the version in between, holds tokens that are spent.
+/// Puts a renewed grant in place of the version it was made from, or of one further behind: a store that fell back to
+/// an older state, or that could not take the version in between, holds tokens that are spent.
 pub(super) async fn write(engine: &Engine, from: Version, record: &GrantRecord) -> Result<Swap, StoreError> {
     let mut expected = from;
     loop {
@@ -29,7 +29,8 @@ pub(super) async fn write(engine: &Engine, from: Version, record: &GrantRecord) 
     }
 }
 
-/// Tries to store a renewed grant until it is stored or no longer wanted. `keep_lease` is called before each further try.
+/// Tries to store a renewed grant until it is stored or no longer wanted. `keep_lease` is called before each further
+/// try.
 pub(super) async fn until_stored<F: Future<Output = ()>>(
     engine: &Arc<Engine>,
     cell: &Cell,

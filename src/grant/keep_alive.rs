@@ -40,8 +40,8 @@ pub(super) async fn run_every(
 }
 
 impl Engine {
-    /// Renews the grants whose tokens are older than `unused_for`. A grant that Salesforce has ended meanwhile ends here
-    /// too.
+    /// Renews the grants whose tokens are older than `unused_for`. A grant that Salesforce has ended meanwhile ends
+    /// here too.
     pub(crate) async fn keep_alive(self: &Arc<Self>, unused_for: Duration) {
         let asked_at = self.parts.clock.instant();
         let grants = match self.parts.store.grants(Subject::All).await {

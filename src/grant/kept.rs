@@ -5,8 +5,8 @@ use std::{collections::HashMap, hash::Hash};
 /// So much is kept before it is looked what nobody needs.
 const SWEEP_ABOVE: usize = 1_024;
 
-/// A map that holds at most [`SWEEP_ABOVE`] entries, or twice as many as were needed when it was last looked through. So each
-/// insertion costs little, however many are kept.
+/// A map that holds at most [`SWEEP_ABOVE`] entries, or twice as many as were needed when it was last looked through.
+/// So each insertion costs little, however many are kept.
 #[derive(Debug)]
 pub(super) struct Kept<K, V> {
     entries: HashMap<K, V>,

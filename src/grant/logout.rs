@@ -69,8 +69,8 @@ struct Ending {
     unsure: bool,
 }
 
-/// Goes on behind everybody's back with an ending that is dropped before it is done: its request was cut off, or the store
-/// did not take it.
+/// Goes on behind everybody's back with an ending that is dropped before it is done: its request was cut off, or the
+/// store did not take it.
 struct GoOn {
     engine: Arc<Engine>,
     ending: Option<Ending>,

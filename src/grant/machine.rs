@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::Version;
 
-/// Whatever the token endpoint asks for, a login is not kept waiting longer: the person cannot help themselves meanwhile,
-/// and a figure that is out of all measure is a mistake more often than not.
+/// Whatever the token endpoint asks for, a login is not kept waiting longer: the person cannot help themselves
+/// meanwhile, and a figure that is out of all measure is a mistake more often than not.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What is going on with one grant's tokens.
@@ -58,8 +58,8 @@ pub(super) enum Outcome {
 pub(super) enum Stored {
     /// Nothing: the login was ended.
     Gone,
-    /// The version that is to be refreshed, or one before it: a store that fell back to an older state of the same login
-    /// is behind, not ahead.
+    /// The version that is to be refreshed, or one before it: a store that fell back to an older state of the same
+    /// login is behind, not ahead.
     Ours,
     /// Someone else's: their refresh, or another login.
     Theirs,

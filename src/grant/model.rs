@@ -1,11 +1,12 @@
-//! A model check of the refresh: every interleaving of two processes, a store with leases and notes, and a Salesforce that
-//! rotates tokens, up to a bound on what goes wrong. The decisions are the real ones ([`Machine`], [`Stored`],
-//! [`after_failure`]); the I/O between them is the model's, step by step as `refresh.rs`, `note.rs` and `hold.rs` do it.
+//! A model check of the refresh: every interleaving of two processes, a store with leases and notes, and a Salesforce
+//! that rotates tokens, up to a bound on what goes wrong. The decisions are the real ones ([`Machine`], [`Stored`],
+//! [`after_failure`]); the I/O between them is the model's, step by step as `refresh.rs`, `note.rs` and `hold.rs` do
+//! it.
 //!
-//! It looks at all of them, not at some: that is why it is here, and not a run of random schedules. That it would find a
-//! mistake is tested too, with mistakes. (Nor `loom` or `shuttle` on `cell.rs`: each of its methods takes its lock once,
-//! never across an await, so that threads interleave between its calls only, which is what this does. Its `watch` channel is
-//! tokio's, which is checked there.)
+//! It looks at all of them, not at some: that is why it is here, and not a run of random schedules. That it would find
+//! a mistake is tested too, with mistakes. (Nor `loom` or `shuttle` on `cell.rs`: each of its methods takes its lock
+//! once, never across an await, so that threads interleave between its calls only, which is what this does. Its `watch`
+//! channel is tokio's, which is checked there.)
 
 use std::time::{Duration, Instant};
 
@@ -151,12 +152,13 @@ struct World {
     logged_out: bool,
     now: Instant,
     budget: Budget,
-    /// By revision: how often its token was sent and dealt with since the clock last moved, which it does by a cool-down.
+    /// By revision: how often its token was sent and dealt with since the clock last moved, which it does by a
+    /// cool-down.
     sent_now: [u8; REVISIONS],
     /// By revision: how often its token was sent when it was no longer good.
     sent_spent: [u8; REVISIONS],
-    /// By revision: how often something happened after which its token may be spent without everybody knowing. Each allows
-    /// for one such call, and no more.
+    /// By revision: how often something happened after which its token may be spent without everybody knowing. Each
+    /// allows for one such call, and no more.
     mishaps: [u8; REVISIONS],
     /// Those of them that are not lost answers.
     blind: [u8; REVISIONS],

@@ -1,14 +1,15 @@
 //! A note in the store that a refresh token is about to be sent.
 //!
 //! A lease ends by itself, so that a process that dies keeps nobody waiting. But a process that lives may be unable to
-//! renew it, when the store is away for a while, and come back with a renewed token that is not stored yet. Whoever takes
-//! the lease over would then send the old token, which is spent, and Salesforce would end everything. The note lasts
-//! longer than the lease: whoever finds one that another process left gives that process a moment to store what it has.
+//! renew it, when the store is away for a while, and come back with a renewed token that is not stored yet. Whoever
+//! takes the lease over would then send the old token, which is spent, and Salesforce would end everything. The note
+//! lasts longer than the lease: whoever finds one that another process left gives that process a moment to store what
+//! it has.
 //!
 //! A note is a lease too, under a name that only the one version of the grant has. When a token was sent and no answer
-//! came, the note stays, in nobody's name: the token is in doubt, and [`retry`](super::retry) says how often it may be sent
-//! then. Nobody has to wait for such a note, but for their turn, which is one more lease. It lasts as long as any note; after
-//! that only the processes that met the doubt remember it.
+//! came, the note stays, in nobody's name: the token is in doubt, and [`retry`](super::retry) says how often it may be
+//! sent then. Nobody has to wait for such a note, but for their turn, which is one more lease. It lasts as long as any
+//! note; after that only the processes that met the doubt remember it.
 
 use std::time::Duration;
 

@@ -12,8 +12,8 @@ use crate::{
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LoginInfo {
-    /// Which one, for [`Salesforce::end_login`](crate::Salesforce::end_login). It is no credential: nobody can act as the person with
-    /// it.
+    /// Which one, for [`Salesforce::end_login`](crate::Salesforce::end_login). It is no credential: nobody can act as
+    /// the person with it.
     pub key: LoginKey,
     /// A short reference that the log uses too. Nobody can act with it.
     pub reference: String,
@@ -80,8 +80,8 @@ impl Engine {
     /// Ends all grants of `of` with all their logins, and has them revoked. Gives how many there were.
     ///
     /// # Errors
-    /// The first that the store failed with. What it did not take is tried again in the background; so is all that comes
-    /// after an outage, which nobody waits for once for each grant.
+    /// The first that the store failed with. What it did not take is tried again in the background; so is all that
+    /// comes after an outage, which nobody waits for once for each grant.
     pub(crate) async fn end_all(self: &Arc<Self>, of: Subject) -> Result<usize, StoreError> {
         let mut ended = 0;
         let mut failed = None;

@@ -29,8 +29,8 @@ use crate::{
 };
 
 /// No token call begins later than so long after its refresh. Once begun it has its own time (`SHORT_DEADLINE`) and is
-/// heard to the end, whoever still waits: an answer that is not waited for is a token that is spent for nothing. Long enough
-/// to take over from a process that was killed: a lease and the grace of a note.
+/// heard to the end, whoever still waits: an answer that is not waited for is a token that is spent for nothing. Long
+/// enough to take over from a process that was killed: a lease and the grace of a note.
 const BEGINS_WITHIN: Duration = Duration::from_secs(9);
 /// How long a refresh looks whether another process comes to an end with the same.
 const WATCHES: Duration = Duration::from_secs(10);
@@ -280,7 +280,8 @@ impl Refresh {
     }
 
     async fn under_note(&self) -> Result<Done, GrantError> {
-        // After the note and not before it: the lease may have been lost meanwhile, and someone else have come and gone.
+        // After the note and not before it: the lease may have been lost meanwhile, and someone else have come and
+        // gone.
         if let Some(moved) = self.moved().await? {
             return Ok(Done::Stored(moved));
         }
@@ -307,9 +308,10 @@ impl Refresh {
         Err(GrantError::LoginOver)
     }
 
-    /// An answer that is about someone else, by its identity or by its ID token, is never used, and ends the login. To keep
-    /// the login would be no kindness: its refresh token is as good as spent, so that every later try would fail too, and the
-    /// person could not even log in anew. And whoever may be confused with somebody else must not go on as anybody.
+    /// An answer that is about someone else, by its identity or by its ID token, is never used, and ends the login. To
+    /// keep the login would be no kindness: its refresh token is as good as spent, so that every later try would fail
+    /// too, and the person could not even log in anew. And whoever may be confused with somebody else must not go on as
+    /// anybody.
     async fn contradicted(&self, tokens: TokenSet) -> Result<LiveGrant, GrantError> {
         tracing::error!(grant = %self.from.key, "a refresh answer is about someone else; the login ends");
         self.engine.revoke_tokens_later(tokens);

@@ -85,8 +85,8 @@ pub(super) enum Next {
     GiveUp { again_in: Duration },
 }
 
-/// Decides after a failure. `wait` is how long the token endpoint asks to wait, or the usual time; `left` how much longer
-/// this refresh may begin a call.
+/// Decides after a failure. `wait` is how long the token endpoint asks to wait, or the usual time; `left` how much
+/// longer this refresh may begin a call.
 pub(super) fn after_failure(failure: Failure, tries: Tries, wait: Duration, left: Duration) -> Next {
     let may_ask = match failure {
         Failure::Refused => return Next::End { after_lost_answer: tries.in_doubt },

@@ -1,8 +1,8 @@
 //! The tokens of a service user: kept in memory, asked for anew when Salesforce refuses them.
 //!
-//! Nothing rotates here, so that no store and no lease is needed: each process has a token of its own. What is shared with
-//! the grants of people is that one token call runs at a time, in a task that no request owns, and that a failure is not
-//! tried again at once.
+//! Nothing rotates here, so that no store and no lease is needed: each process has a token of its own. What is shared
+//! with the grants of people is that one token call runs at a time, in a task that no request owns, and that a failure
+//! is not tried again at once.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -34,8 +34,8 @@ const MAX_RETRIES: u32 = 2;
 const COOL_DOWN: Duration = Duration::from_secs(2);
 /// After a refusal, which only a person can mend: so long.
 const REFUSED_FOR: Duration = Duration::from_secs(30);
-/// A renewed token that is refused so soon after it was given is not replaced: the next one would fare no better, and a user may
-/// log in 3,600 times an hour only.
+/// A renewed token that is refused so soon after it was given is not replaced: the next one would fare no better, and a
+/// user may log in 3,600 times an hour only.
 const JUST_GIVEN: Duration = Duration::from_secs(5);
 
 /// A service user and its token.
@@ -243,8 +243,8 @@ impl Ask {
         }
     }
 
-    /// The user may be another than before: an administrator can have changed whom the app runs as. The organization may
-    /// not.
+    /// The user may be another than before: an administrator can have changed whom the app runs as. The organization
+    /// may not.
     fn take(&self, tokens: TokenSet) -> Result<LiveGrant, GrantError> {
         let grant = &self.grant;
         let organization = tokens.identity.organization;

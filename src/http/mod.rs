@@ -59,8 +59,8 @@ pub(crate) struct Request {
     pub(crate) max_bytes: usize,
     /// Instead of `body`.
     pub(crate) upload: Option<Upload>,
-    /// Whether the body of a success is left to the caller to read. The deadline is then for its beginning, and for each
-    /// wait after that; what comes slower than a kibibyte a second is cut off.
+    /// Whether the body of a success is left to the caller to read. The deadline is then for its beginning, and for
+    /// each wait after that; what comes slower than a kibibyte a second is cut off.
     pub(crate) unread: bool,
 }
 
@@ -110,8 +110,8 @@ impl fmt::Debug for Answer {
 }
 
 impl Answer {
-    /// How long the server asks to wait (RFC 9110 section 10.2.3; the form in seconds only), a day at most: nobody waits
-    /// longer for anything here, and times can be reckoned with.
+    /// How long the server asks to wait (RFC 9110 section 10.2.3; the form in seconds only), a day at most: nobody
+    /// waits longer for anything here, and times can be reckoned with.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
         if seconds.is_empty() || !seconds.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -41,8 +41,8 @@ impl Upload {
     }
 }
 
-/// Holds a stream to the length that was announced. One that is longer would be cut in silence, and what follows it taken
-/// for something else.
+/// Holds a stream to the length that was announced. One that is longer would be cut in silence, and what follows it
+/// taken for something else.
 struct Measured {
     pieces: Pieces,
     left: u64,
@@ -70,8 +70,8 @@ impl Stream for Measured {
     }
 }
 
-/// How much must come while it is waited for: [`LEAST`] bytes in each [`WINDOW`] of waiting, after decompression. That is
-/// a kibibyte a second. A server that sends less never ends, one byte in time after the other.
+/// How much must come while it is waited for: [`LEAST`] bytes in each [`WINDOW`] of waiting, after decompression. That
+/// is a kibibyte a second. A server that sends less never ends, one byte in time after the other.
 const WINDOW: Duration = Duration::from_secs(30);
 const LEAST: usize = 30 * 1024;
 
@@ -141,8 +141,8 @@ impl Stream for Unread {
     }
 }
 
-/// A wait for the server. It ends when the server sends something, not when somebody looks: a reader who takes his time is
-/// no slow server.
+/// A wait for the server. It ends when the server sends something, not when somebody looks: a reader who takes his time
+/// is no slow server.
 struct Wait(Arc<Woken>);
 
 struct Woken {

@@ -65,8 +65,8 @@ impl OAuthClient {
     /// Keep it: a client holds the connections and the cache of keys.
     ///
     /// It contacts Salesforce's own hosts (`login.salesforce.com`, `test.salesforce.com` and those that end in
-    /// `.my.salesforce.com` or `.my.site.com`) and `more_hosts`: login hosts and instances under a domain of your own, or
-    /// the fake org. Everything else is refused before a byte is sent.
+    /// `.my.salesforce.com` or `.my.site.com`) and `more_hosts`: login hosts and instances under a domain of your own,
+    /// or the fake org. Everything else is refused before a byte is sent.
     ///
     /// ```
     /// use actix_salesforce::oauth::{AuthorizeOptions, LoginHost, OAuthApp, OAuthClient};

@@ -174,8 +174,8 @@ struct Refusal {
 }
 
 impl Refusal {
-    /// The url-encoded form, in which the revocation endpoint was seen to answer. Nothing else may be in the body: links
-    /// in a page have such pairs too.
+    /// The url-encoded form, in which the revocation endpoint was seen to answer. Nothing else may be in the body:
+    /// links in a page have such pairs too.
     fn from_form(body: &[u8]) -> Option<Self> {
         let (mut error, mut error_description) = (None, None);
         for (name, value) in url::form_urlencoded::parse(body) {

@@ -82,12 +82,12 @@ pub enum IdTokenError {
 }
 
 impl OAuthClient {
-    /// Verifies the ID token of a token answer: RS256 with a key of the login host, and `iss`, `aud`, `azp`, `exp`, `iat`,
-    /// `nbf`, `nonce`, `at_hash` and `sub` against this app and this answer. `nonce` is the one of the
+    /// Verifies the ID token of a token answer: RS256 with a key of the login host, and `iss`, `aud`, `azp`, `exp`,
+    /// `iat`, `nbf`, `nonce`, `at_hash` and `sub` against this app and this answer. `nonce` is the one of the
     /// authorization request.
     ///
-    /// The issuer may be the login host or the organization's own instance (which of the two a login host that redirects
-    /// to a My Domain names is not documented).
+    /// The issuer may be the login host or the organization's own instance (which of the two a login host that
+    /// redirects to a My Domain names is not documented).
     ///
     /// # Errors
     /// [`IdTokenError`]: the login must not go on.
@@ -121,11 +121,11 @@ impl OAuthClient {
 }
 
 impl TokenSet {
-    /// Whether the ID token of a refresh answer, if one came, is about another person than the answer itself, or made by
-    /// another issuer than the login's (OpenID Connect Core section 12.2).
+    /// Whether the ID token of a refresh answer, if one came, is about another person than the answer itself, or made
+    /// by another issuer than the login's (OpenID Connect Core section 12.2).
     ///
-    /// Its signature is not looked at: it came straight from the token endpoint (section 3.1.3.7, number 6), and nothing
-    /// else of it is used. One that cannot be read says nothing.
+    /// Its signature is not looked at: it came straight from the token endpoint (section 3.1.3.7, number 6), and
+    /// nothing else of it is used. One that cannot be read says nothing.
     pub(crate) fn id_token_contradicts(&self, host: &LoginHost) -> bool {
         #[derive(Deserialize)]
         struct Claims {

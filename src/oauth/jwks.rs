@@ -77,7 +77,8 @@ impl KeyCache {
         if age(keys.fetched).is_some_and(|age| age < COOL_DOWN) {
             return Ok(None);
         }
-        // What is noted is noted afterwards: a fetch whose caller went away must not make everybody else wait for a key.
+        // What is noted is noted afterwards: a fetch whose caller went away must not make everybody else wait for a
+        // key.
         let began = Instant::now();
         let mut fresh = fetch(http, &url).await;
         if fresh.is_err() && began.elapsed() < FAST {
@@ -109,8 +110,8 @@ async fn fetch(http: &HttpClient, url: &Url) -> Result<HashMap<String, Arc<Decod
     Ok(read(&answer.body)?)
 }
 
-/// The usable keys of a set: RSA, long enough, for signatures; of two with the same id the first. Whatever else is in the
-/// set does not spoil it; but what is no set, or an empty one, is the answer of a server that has a bad day.
+/// The usable keys of a set: RSA, long enough, for signatures; of two with the same id the first. Whatever else is in
+/// the set does not spoil it; but what is no set, or an empty one, is the answer of a server that has a bad day.
 fn read(body: &[u8]) -> Result<HashMap<String, Arc<DecodingKey>>, AnswerFault> {
     #[derive(Deserialize)]
     struct Set {

@@ -1,9 +1,9 @@
 //! Salesforce's OAuth 2.0, without state and without a store.
 //!
 //! jsforce's recipe by hand: one [`OAuthClient`] makes authorization URLs ([`OAuthClient::authorize`]) and trades the
-//! codes that come back ([`OAuthClient::exchange`]) for a [`TokenSet`]. Make the client with [`OAuthClient::new`], or take
-//! the one of a [`Salesforce`](crate::Salesforce::oauth), which can also keep the tokens and re-establish a connection
-//! later: `examples/by_hand.rs` is a whole app.
+//! codes that come back ([`OAuthClient::exchange`]) for a [`TokenSet`]. Make the client with [`OAuthClient::new`], or
+//! take the one of a [`Salesforce`](crate::Salesforce::oauth), which can also keep the tokens and re-establish a
+//! connection later: `examples/by_hand.rs` is a whole app.
 
 mod authorize;
 mod client;

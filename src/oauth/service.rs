@@ -101,8 +101,8 @@ impl fmt::Debug for PrivateKey {
 pub struct InvalidPrivateKey;
 
 impl PrivateKey {
-    /// Reads a key as `openssl req -x509 -newkey rsa:2048 -nodes` writes it: PKCS #8 or PKCS #1, in PEM. Line breaks may
-    /// also be written `\n`, as environment variables often have them.
+    /// Reads a key as `openssl req -x509 -newkey rsa:2048 -nodes` writes it: PKCS #8 or PKCS #1, in PEM. Line breaks
+    /// may also be written `\n`, as environment variables often have them.
     ///
     /// # Errors
     /// When the text is no such key.
@@ -152,8 +152,8 @@ fn audience_of(host: &LoginHost) -> &str {
 }
 
 impl OAuthClient {
-    /// Tokens for a service user, by whichever flow it names. They come without a refresh token: when the access token is
-    /// no longer good, ask again.
+    /// Tokens for a service user, by whichever flow it names. They come without a refresh token: when the access token
+    /// is no longer good, ask again.
     ///
     /// They are asked for in the name of this client's app; `now` is what the assertion's lifetime is counted from.
     ///

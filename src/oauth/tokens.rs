@@ -96,7 +96,8 @@ impl Millis {
 pub(super) type TokenAnswer = StandardTokenResponse<Extra, BasicTokenType>;
 
 impl TokenSet {
-    /// Checks an answer: Bearer, a token, Salesforce's own URLs, and the signature when there is a secret to check with.
+    /// Checks an answer: Bearer, a token, Salesforce's own URLs, and the signature when there is a secret to check
+    /// with.
     pub(super) fn check(
         answer: &TokenAnswer,
         host: &LoginHost,
@@ -144,8 +145,8 @@ impl TokenSet {
     }
 }
 
-/// `base64(HMAC-SHA256(client secret, id + issued_at))`, compared in constant time (Salesforce Help "OAuth 2.0 Web Server
-/// Flow").
+/// `base64(HMAC-SHA256(client secret, id + issued_at))`, compared in constant time (Salesforce Help "OAuth 2.0 Web
+/// Server Flow").
 fn verify_signature(secret: &Secret, id: &str, issued_at: &str, signature: &str) -> Result<(), AnswerFault> {
     let signature = STANDARD.decode(signature).map_err(|_| AnswerFault::Signature)?;
     let mut mac =

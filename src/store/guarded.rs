@@ -29,8 +29,8 @@ const DEADLINE: Duration = Duration::from_millis(1_500);
 /// must not fail for their number.
 const LISTING: Duration = Duration::from_secs(11);
 
-/// A store that fails at some calls only (a Redis that is full reads and does not write) is down until none has failed for
-/// so long: or else it would be told of at every call.
+/// A store that fails at some calls only (a Redis that is full reads and does not write) is down until none has failed
+/// for so long: or else it would be told of at every call.
 const QUIET: Duration = Duration::from_secs(5);
 
 /// A store whose calls end in time.

@@ -1,9 +1,9 @@
 //! Where a store's connections live.
 //!
-//! actix gives each worker a runtime of its own, and ends them at shutdown. A connection belongs to the runtime that made
-//! it, so one made by a worker would die with it, and one made by `main` would stand still while `main` waits for the
-//! last refresh. So a store with connections keeps a thread of its own for them. A call runs to its end there even when
-//! its caller goes away: nothing is left half said on a connection that others use.
+//! actix gives each worker a runtime of its own, and ends them at shutdown. A connection belongs to the runtime that
+//! made it, so one made by a worker would die with it, and one made by `main` would stand still while `main` waits for
+//! the last refresh. So a store with connections keeps a thread of its own for them. A call runs to its end there even
+//! when its caller goes away: nothing is left half said on a connection that others use.
 
 use std::time::Duration;
 

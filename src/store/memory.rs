@@ -336,8 +336,8 @@ mod tests {
     use super::*;
     use crate::{Secret, grant::AppKey};
 
-    /// A wall clock that is set back an hour makes neither a lease nor a one-time value last an hour longer, nor forward
-    /// one end early.
+    /// A wall clock that is set back an hour makes neither a lease nor a one-time value last an hour longer, nor
+    /// forward one end early.
     #[tokio::test]
     async fn leases_and_one_time_values_do_not_follow_the_wall_clock() {
         const SHORT: Duration = Duration::from_millis(50);

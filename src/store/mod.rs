@@ -51,12 +51,12 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A place that keeps grants and logins.
 ///
-/// Implementations never block the thread. An answer that takes more than 1.5 seconds (a listing: 11) is not waited for: it
-/// counts as [`StoreError::Unavailable`], and what was asked may still take effect. "Gone" and "expired" are the same thing: a
-/// record past its expiry is absent in every answer.
+/// Implementations never block the thread. An answer that takes more than 1.5 seconds (a listing: 11) is not waited
+/// for: it counts as [`StoreError::Unavailable`], and what was asked may still take effect. "Gone" and "expired" are
+/// the same thing: a record past its expiry is absent in every answer.
 ///
-/// A call that was reported as failed may still take effect later. A login that was asked to end stays ended, even if its
-/// delayed creation arrives afterwards.
+/// A call that was reported as failed may still take effect later. A login that was asked to end stays ended, even if
+/// its delayed creation arrives afterwards.
 pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Records a login and the grant it uses, in one step.
     ///
@@ -98,9 +98,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Puts `next` in place of the grant of the same key, if that one still has the version `expected`.
     ///
-    /// Repeating a swap that took effect (the same `next.version` with the same `next.sealed` is stored already) answers
-    /// [`Swap::Done`], so that a caller who lost the answer may ask again. The same version with other bytes is someone else's
-    /// and stays: [`Swap::Moved`].
+    /// Repeating a swap that took effect (the same `next.version` with the same `next.sealed` is stored already)
+    /// answers [`Swap::Done`], so that a caller who lost the answer may ask again. The same version with other bytes is
+    /// someone else's and stays: [`Swap::Moved`].
     fn replace_grant<'a>(&'a self, expected: Version, next: GrantRecord) -> StoreFuture<'a, Swap>;
 
     /// Ends a grant and all its logins in one step, if it still has the version `expected` (`None`: whatever its

@@ -80,8 +80,8 @@ pub(crate) enum InvalidKeys {
 }
 
 impl KeyRing {
-    /// Reads keys of 32 bytes in base64 (either alphabet, with or without padding), newest first, separated by commas or
-    /// white space.
+    /// Reads keys of 32 bytes in base64 (either alphabet, with or without padding), newest first, separated by commas
+    /// or white space.
     pub(crate) fn from_base64(keys: &str) -> Result<Self, InvalidKeys> {
         let keys = keys
             .split(|c: char| c == ',' || c.is_whitespace())

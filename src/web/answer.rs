@@ -59,8 +59,8 @@ pub(crate) enum Wants {
 }
 
 impl Wants {
-    /// Fetch metadata first (a browser sends it, a script cannot forge it), then `Accept`. Whatever the method: only a GET
-    /// can be sent to log in and come back, but who sends a form looks at a page, too.
+    /// Fetch metadata first (a browser sends it, a script cannot forge it), then `Accept`. Whatever the method: only a
+    /// GET can be sent to log in and come back, but who sends a form looks at a page, too.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let get = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         if get(HeaderName::from_static("hx-request")) == Some("true") {

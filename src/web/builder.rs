@@ -12,8 +12,8 @@ use crate::{
     store::{Location, OpenError, Store},
 };
 
-/// Settings in code. Each setter sets a member of [`Config`], whose default it has; what cannot be in a file (a store of your
-/// own, a listener) is set here only.
+/// Settings in code. Each setter sets a member of [`Config`], whose default it has; what cannot be in a file (a store
+/// of your own, a listener) is set here only.
 #[must_use = "nothing happens before build()"]
 pub struct Builder {
     config: Config,
@@ -91,7 +91,8 @@ impl Builder {
         self
     }
 
-    /// Where grants and logins live, as [`Config::store`] has it: `sqlite:PATH`, `redis://…`, `postgres://…` and others.
+    /// Where grants and logins live, as [`Config::store`] has it: `sqlite:PATH`, `redis://…`, `postgres://…` and
+    /// others.
     pub fn store_at(mut self, address: impl Into<Secret>) -> Self {
         self.config.store = address.into();
         self
@@ -122,9 +123,9 @@ impl Builder {
 
     /// The path of the scope that the middleware is wrapped on.
     ///
-    /// An app may wrap several, for several orgs or apps in Salesforce, each on a scope of its own: side by side, or one
-    /// inside the other. The mount tells their cookies and logins apart, and a handler gets the connection of the innermost
-    /// one around it.
+    /// An app may wrap several, for several orgs or apps in Salesforce, each on a scope of its own: side by side, or
+    /// one inside the other. The mount tells their cookies and logins apart, and a handler gets the connection of the
+    /// innermost one around it.
     ///
     /// ```
     /// use actix_salesforce::Salesforce;
@@ -165,7 +166,8 @@ impl Builder {
         self
     }
 
-    /// Renews grants that have gone unused for this many days, for apps whose refresh token policy expires unused tokens.
+    /// Renews grants that have gone unused for this many days, for apps whose refresh token policy expires unused
+    /// tokens.
     pub fn keep_alive_days(mut self, days: u16) -> Self {
         self.config.keep_alive_days = Some(days);
         self
@@ -197,8 +199,8 @@ impl Builder {
         self
     }
 
-    /// Calls `listener` with every [`Event`] once it is certain. The call is synchronous, on the crate's own thread or a
-    /// worker's: send long work through a channel.
+    /// Calls `listener` with every [`Event`] once it is certain. The call is synchronous, on the crate's own thread or
+    /// a worker's: send long work through a channel.
     ///
     /// ```
     /// # use actix_salesforce::{Event, Salesforce};

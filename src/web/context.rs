@@ -75,8 +75,8 @@ pub(crate) fn login_id(worker: &Worker, request: &HttpRequest) -> Option<Secret>
     session::login_id(&request.get_session(), worker.member())
 }
 
-/// Who sent this request, as one Salesforce knows them. An app may wrap several, one inside the other. The first extractor
-/// asks the store, the others, which run beside it or after it, get the same answer, whatever it is.
+/// Who sent this request, as one Salesforce knows them. An app may wrap several, one inside the other. The first
+/// extractor asks the store, the others, which run beside it or after it, get the same answer, whatever it is.
 #[derive(Clone)]
 struct LookUp(Rc<LookedUp>);
 

@@ -262,8 +262,8 @@ impl Asked {
         response
     }
 
-    /// A link is sent to log in and comes back to where it was; a form gets a page that leads there, as what was entered
-    /// would be lost on the way; everything else gets 401 and JSON.
+    /// A link is sent to log in and comes back to where it was; a form gets a page that leads there, as what was
+    /// entered would be lost on the way; everything else gets 401 and JSON.
     fn login_required(&self) -> HttpResponse {
         let Some(worker) = &self.worker else { return Error::NotMounted.error_response() };
         let paths = &worker.settings().paths;
@@ -380,7 +380,8 @@ mod tests {
         }
     }
 
-    /// The client learns what became of the job, and nothing of what Salesforce said about the data; the log has the rest.
+    /// The client learns what became of the job, and nothing of what Salesforce said about the data; the log has the
+    /// rest.
     #[cfg(feature = "bulk")]
     #[actix_web::test]
     async fn a_job_that_failed_is_not_one_that_goes_on() {

@@ -67,8 +67,8 @@ impl FromRequest for SalesforceConn {
 /// A connection if someone is logged in, for pages that are for everybody.
 ///
 /// # Errors
-/// An outage is an error here too, with 503: it must not look like "nobody is logged in". (`Option<SalesforceConn>`, which
-/// actix makes of every extractor, is `None` in both cases: use this one instead.)
+/// An outage is an error here too, with 503: it must not look like "nobody is logged in". (`Option<SalesforceConn>`,
+/// which actix makes of every extractor, is `None` in both cases: use this one instead.)
 ///
 /// A page that is to be there during an outage too asks for the `Result`, and says what it does not know:
 ///

@@ -12,8 +12,8 @@ use super::{error::Asked, protected::Protected, session};
 
 pub(crate) type Outcome<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
-/// Our errors become the answer that the request can use, and what was made for a logged-in person, or brings a session's
-/// cookie, is not cached.
+/// Our errors become the answer that the request can use, and what was made for a logged-in person, or brings a
+/// session's cookie, is not cached.
 pub(crate) fn finish<B: MessageBody + 'static>(
     (outcome, asked): (Result<ServiceResponse<B>, Error>, Asked),
 ) -> Outcome<B> {

@@ -248,8 +248,8 @@ impl<S> Routed<S> {
     }
 }
 
-/// What is known of a request when its answer is there: what it asked for, and where to report that a second session took
-/// away what its session held.
+/// What is known of a request when its answer is there: what it asked for, and where to report that a second session
+/// took away what its session held.
 #[derive(Debug)]
 pub struct Begun {
     asked: Asked,

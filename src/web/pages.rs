@@ -42,8 +42,8 @@ font-weight:600;text-decoration:none;cursor:pointer;color:var(--main);background
 
 /// No script, no resource, no frame; the one style sheet of the pages by its hash.
 ///
-/// Without `form-action`: browsers hold it against every redirect that follows a form, and from our logout form the way may
-/// lead over a protected page to Salesforce's login.
+/// Without `form-action`: browsers hold it against every redirect that follows a form, and from our logout form the way
+/// may lead over a protected page to Salesforce's login.
 pub(crate) fn content_security_policy() -> &'static str {
     static POLICY: LazyLock<String> = LazyLock::new(|| {
         let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));

@@ -28,14 +28,14 @@ type Rule = dyn Fn(&SalesforceUser) -> bool + Send + Sync;
 /// Protects everything below a scope or an app. A request without a login is answered as
 /// [`SalesforceConn`](crate::SalesforceConn) answers it, even for a path that does not exist.
 ///
-/// Wrap it inside (register it before) [`Salesforce`](crate::Salesforce): `.wrap(RequireLogin::new()).wrap(salesforce)`.
+/// Wrap it inside (register it before) [`Salesforce`](crate::Salesforce):
+/// `.wrap(RequireLogin::new()).wrap(salesforce)`.
 ///
 /// A CORS preflight carries no cookie and is answered 401 here. Wrap `Cors` outermost (register it last, after
 /// `Salesforce`): it then answers preflights itself, and its headers are on the 401 and 503 too.
 ///
-/// What is open is decided on the path that
-/// routing sees, decoded and relative to where this is wrapped, so that no other spelling of a path opens another
-/// route.
+/// What is open is decided on the path that routing sees, decoded and relative to where this is wrapped, so that no
+/// other spelling of a path opens another route.
 ///
 /// ```
 /// use actix_salesforce::RequireLogin;

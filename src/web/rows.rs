@@ -24,8 +24,9 @@ pub enum RowsAs {
 impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     /// An answer with all rows, sent while they are read: memory is needed for two pages, however many rows there are.
     ///
-    /// The first page is waited for, so that a query that Salesforce refuses is an error with its own status. A later error
-    /// ends the body without its proper end: the client sees the connection break, and takes nothing for the whole.
+    /// The first page is waited for, so that a query that Salesforce refuses is an error with its own status. A later
+    /// error ends the body without its proper end: the client sees the connection break, and takes nothing for the
+    /// whole.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }

@@ -121,8 +121,8 @@ impl Salesforce {
         grant.map(|grant| self.connection(grant)).ok_or(Error::LoginRequired)
     }
 
-    /// A connection of the app's own service user, for work that no person asked for. It is the same [`Connection`] that
-    /// handlers get: one function can serve both.
+    /// A connection of the app's own service user, for work that no person asked for. It is the same [`Connection`]
+    /// that handlers get: one function can serve both.
     ///
     /// The first call gets a token; all connections of the user share it, and the call that finds it expired gets a new
     /// one. No login, no store and no refresh token is involved.
@@ -153,15 +153,15 @@ impl Salesforce {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NoServiceUser`] when none is set; [`Error::ServiceUser`] when Salesforce refuses it a token, which only an
-    /// administrator can mend; [`Error::Unavailable`] when Salesforce cannot be reached.
+    /// [`Error::NoServiceUser`] when none is set; [`Error::ServiceUser`] when Salesforce refuses it a token, which only
+    /// an administrator can mend; [`Error::Unavailable`] when Salesforce cannot be reached.
     pub async fn service_connection(&self) -> Result<Connection> {
         let user = self.inner.settings.service.as_ref().ok_or(Error::NoServiceUser)?;
         self.connection_as(user).await
     }
 
-    /// A connection of any service user, for apps that have several. Connections of the same app, host and user name share
-    /// one token.
+    /// A connection of any service user, for apps that have several. Connections of the same app, host and user name
+    /// share one token.
     ///
     /// # Errors
     /// As [`service_connection`](Self::service_connection). A host that is neither Salesforce's nor one of the settings
@@ -190,14 +190,14 @@ impl Salesforce {
     /// tokens revoked at Salesforce afterwards. Gives how many grants there were.
     ///
     /// # Errors
-    /// The store is down, or went down meanwhile. What was ended until then stays ended; the rest is tried in the background
-    /// until the store takes it, or the program ends.
+    /// The store is down, or went down meanwhile. What was ended until then stays ended; the rest is tried in the
+    /// background until the store takes it, or the program ends.
     pub async fn revoke(&self, of: Subject) -> Result<usize> {
         Ok(self.engine().end_all(of).await?)
     }
 
-    /// Ends one login, as its own logout would; the others of the same person stay. When it was the last one, the tokens are
-    /// revoked at Salesforce afterwards. One that has ended already is no error.
+    /// Ends one login, as its own logout would; the others of the same person stay. When it was the last one, the
+    /// tokens are revoked at Salesforce afterwards. One that has ended already is no error.
     ///
     /// # Errors
     /// The store is down. It is tried again in the background.

@@ -147,9 +147,9 @@ pub(crate) fn is_prepared(request: &mut ServiceRequest) -> bool {
 
 /// Whether the session's map has an allocation.
 ///
-/// A second `SessionMiddleware` further in loads its state into ours; on its way out it takes all of it and saves it as its
-/// own, leaving an empty map *without* allocation behind. Nothing else does that: clearing and purging keep the allocation.
-/// So what was held when a request went in, and is not when its answer comes out, was taken away.
+/// A second `SessionMiddleware` further in loads its state into ours; on its way out it takes all of it and saves it as
+/// its own, leaving an empty map *without* allocation behind. Nothing else does that: clearing and purging keep the
+/// allocation. So what was held when a request went in, and is not when its answer comes out, was taken away.
 pub(crate) fn is_held(request: &HttpRequest) -> bool {
     request.get_session().entries().capacity() > 0
 }

@@ -54,8 +54,8 @@ pub enum ActAsError {
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// From now on the wall clock of this process is wrong by so many seconds, as far as this crate looks at it: for tests of
-/// machines whose clocks differ or jump. Durations are measured by a clock that nothing moves.
+/// From now on the wall clock of this process is wrong by so many seconds, as far as this crate looks at it: for tests
+/// of machines whose clocks differ or jump. Durations are measured by a clock that nothing moves.
 pub fn skew_clock(seconds: i64) {
     crate::clock::SKEW.store(seconds, std::sync::atomic::Ordering::Relaxed);
 }

@@ -65,8 +65,8 @@ pub fn address(kind: Kind, port: u16) -> String {
     }
 }
 
-/// A fake org in which Ada is signed in, a store, and instances of a program. To a browser they are one host, so that it
-/// is logged in at all of them.
+/// A fake org in which Ada is signed in, a store, and instances of a program. To a browser they are one host, so that
+/// it is logged in at all of them.
 pub struct Fleet {
     pub kind: Kind,
     pub org: FakeOrg,

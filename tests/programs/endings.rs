@@ -1,5 +1,5 @@
-//! A program for tests: the README's app, with handlers that misbehave, ended in each way that an app may choose, on a machine
-//! whose clock may be wrong. `ENDING` says which; as the README has it unless it is set.
+//! A program for tests: the README's app, with handlers that misbehave, ended in each way that an app may choose, on a
+//! machine whose clock may be wrong. `ENDING` says which; as the README has it unless it is set.
 #![allow(clippy::unwrap_used, reason = "a program for tests")]
 
 use std::time::Duration;

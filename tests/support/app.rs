@@ -34,8 +34,8 @@ pub fn reserve() -> (TcpListener, String) {
     (listener, url)
 }
 
-/// An actix server on a reserved port: `listen!(listener, workers, || App::new())`. (A macro, since the type of an app that is
-/// wrapped cannot be written.)
+/// An actix server on a reserved port: `listen!(listener, workers, || App::new())`. (A macro, since the type of an app
+/// that is wrapped cannot be written.)
 #[allow(unused_macros, reason = "each test file uses a part of it")]
 macro_rules! listen {
     ($listener:expr, $workers:expr, $app:expr) => {
@@ -49,7 +49,8 @@ macro_rules! listen {
 }
 pub(crate) use listen;
 
-/// Runs the server that `make` builds on the reserved port: `serve(listener, |listener| listen!(listener, 4, || App::new()))`.
+/// Runs the server that `make` builds on the reserved port: `serve(listener, |listener| listen!(listener, 4, ||
+/// App::new()))`.
 pub fn serve(
     listener: TcpListener,
     make: impl FnOnce(TcpListener) -> dev::Server + Send + 'static,

@@ -22,7 +22,8 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Pages of this many rows, all alike. Each row has one `~` in its name, to be counted by. The threads end with the process.
+    /// Pages of this many rows, all alike. Each row has one `~` in its name, to be counted by. The threads end with the
+    /// process.
     pub fn start(pages: usize, rows: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));

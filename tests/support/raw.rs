@@ -67,8 +67,8 @@ pub fn status(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
-/// Sends a GET and cuts the connection with a reset after `delay`, before the answer. A plain close would prove nothing:
-/// actix lets a handler finish then.
+/// Sends a GET and cuts the connection with a reset after `delay`, before the answer. A plain close would prove
+/// nothing: actix lets a handler finish then.
 pub fn get_and_reset(url: &str, target: &str, cookie: &str, delay: Duration) {
     let mut stream = connect(url);
     let host = stream.peer_addr().unwrap();

@@ -26,8 +26,8 @@ fn kid(place: usize) -> String {
     (200 + place).to_string()
 }
 
-/// The keys of one org: place 0 is published, signs access tokens and never id tokens; the current one is `1 + generation`, its
-/// predecessor stays published.
+/// The keys of one org: place 0 is published, signs access tokens and never id tokens; the current one is `1 +
+/// generation`, its predecessor stays published.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Signer {
     pub(crate) generation: usize,

@@ -32,7 +32,8 @@ fn is_text(headers: &HeaderMap) -> bool {
     TEXTS.iter().any(|text| kind.starts_with(text))
 }
 
-/// The answer with its body compressed, when it is a text that is long enough. Its entity tag then says so too (`"…--gzip"`).
+/// The answer with its body compressed, when it is a text that is long enough. Its entity tag then says so too
+/// (`"…--gzip"`).
 pub(super) async fn compressed(answer: Response<Body>) -> Response<Body> {
     let (mut parts, body) = answer.into_parts();
     let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();

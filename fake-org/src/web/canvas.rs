@@ -24,8 +24,8 @@ pub(super) fn routes() -> Router<Arc<Org>> {
 }
 
 /// `/canvas?username=…`: a page that posts the signed request into a frame, as Salesforce does. Somebody who must allow
-/// the app first is shown its page with a notice instead; the app sends that person through OAuth and reloads the frame.
-/// An app whose access method is OAuth never gets more than the place to log in at.
+/// the app first is shown its page with a notice instead; the app sends that person through OAuth and reloads the
+/// frame. An app whose access method is OAuth never gets more than the place to log in at.
 async fn show(call: Call) -> Reply {
     let name = call.param("username").unwrap_or_default();
     let Some(user) = call.org.auth(|auth| auth.user_by_name(name).cloned()) else {

@@ -50,8 +50,8 @@ pub(super) fn one<T: DeserializeOwned>(
     record.deserialize(Some(head))
 }
 
-/// A row, read as two things. (Not by flattening one into the other: serde then guesses at types, and a name of digits is
-/// no text any more.)
+/// A row, read as two things. (Not by flattening one into the other: serde then guesses at types, and a name of digits
+/// is no text any more.)
 pub(super) fn two<M: DeserializeOwned, T: DeserializeOwned>(
     record: &StringRecord,
     head: &StringRecord,

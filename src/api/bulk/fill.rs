@@ -164,8 +164,8 @@ impl Bulk {
         }
     }
 
-    /// Makes a job and fills it. One that could not be filled is among the jobs, too: it may have its data all the same, when
-    /// only an answer was lost.
+    /// Makes a job and fills it. One that could not be filled is among the jobs, too: it may have its data all the
+    /// same, when only an answer was lost.
     async fn send(&self, new: &NewJob<'_>, data: Bytes, jobs: &mut Vec<IngestJob>) -> Result<()> {
         let path = ResourcePath::versioned(self.connection.api_version(), "jobs/ingest")?;
         let call = Call::new(Method::POST, path).json(decode::body(new)?);

@@ -136,8 +136,8 @@ impl IngestJob {
     /// ```
     ///
     /// # Errors
-    /// The items are errors as those of [`RawRequest::send`](crate::RawRequest::send); [`Error::InvalidAnswer`] when a row
-    /// does not fit `T`, or fewer rows come than the job has loaded.
+    /// The items are errors as those of [`RawRequest::send`](crate::RawRequest::send); [`Error::InvalidAnswer`] when a
+    /// row does not fit `T`, or fewer rows come than the job has loaded.
     pub fn successful<T: DeserializeOwned + Send + 'static>(&self) -> BulkRecords<Loaded<T>> {
         #[derive(Deserialize)]
         struct About {

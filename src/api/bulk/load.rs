@@ -109,8 +109,9 @@ struct Row {
 /// Records are any type that serde can write as a flat row: field names are the columns, `None` is an empty cell, which
 /// leaves a field as it is (`#N/A` empties it).
 ///
-/// They are gathered until they fill a job, which is then sent; so much memory is needed, and no more. The calls end when
-/// all jobs have ended, or patience has. Data goes out as it is: the Bulk API documents compression for answers only.
+/// They are gathered until they fill a job, which is then sent; so much memory is needed, and no more. The calls end
+/// when all jobs have ended, or patience has. Data goes out as it is: the Bulk API documents compression for answers
+/// only.
 impl Bulk {
     /// How many bytes of CSV go into one job: 16 MiB by default, 100 MB at most.
     pub fn job_bytes(mut self, bytes: usize) -> Self {
@@ -125,15 +126,15 @@ impl Bulk {
         self
     }
 
-    /// Gives the jobs back as soon as they are filled. [`IngestJob::wait`] waits for one later, in another process perhaps:
-    /// see [`Connection::ingest_job`].
+    /// Gives the jobs back as soon as they are filled. [`IngestJob::wait`] waits for one later, in another process
+    /// perhaps: see [`Connection::ingest_job`].
     pub fn without_waiting(mut self) -> Self {
         self.patience = None;
         self
     }
 
-    /// What stands between the columns of CSV that is loaded as it is ([`insert_csv`](Self::insert_csv) and others); a comma
-    /// by default. Structs are written with commas.
+    /// What stands between the columns of CSV that is loaded as it is ([`insert_csv`](Self::insert_csv) and others); a
+    /// comma by default. Structs are written with commas.
     pub fn delimiter(mut self, delimiter: ColumnDelimiter) -> Self {
         self.delimiter = delimiter;
         self
@@ -165,7 +166,8 @@ impl Bulk {
     ///
     /// # Errors
     /// [`IngestError`] with the jobs that were made until then: when a job could not be made, filled or finished
-    /// ([`Error::JobFailed`], [`Error::JobUnfinished`]). Records that are refused are no error: see [`IngestJob::failed`].
+    /// ([`Error::JobFailed`], [`Error::JobUnfinished`]). Records that are refused are no error: see
+    /// [`IngestJob::failed`].
     pub async fn insert<T: Serialize>(
         self,
         records: impl Stream<Item = T>,
@@ -282,8 +284,8 @@ impl Bulk {
         self.load("hardDelete", None, ids.map(|id| Row { id })).await
     }
 
-    /// Creates the records of CSV as it comes, a file's for example: names of fields in the first line, in UTF-8. It is cut
-    /// between records into as many jobs as it needs, and held one job at a time.
+    /// Creates the records of CSV as it comes, a file's for example: names of fields in the first line, in UTF-8. It is
+    /// cut between records into as many jobs as it needs, and held one job at a time.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -297,7 +299,8 @@ impl Bulk {
     /// ```
     ///
     /// # Errors
-    /// As [`insert`](Self::insert), and [`InvalidRequest::Source`](crate::InvalidRequest::Source) when `csv` gives an error.
+    /// As [`insert`](Self::insert), and [`InvalidRequest::Source`](crate::InvalidRequest::Source) when `csv` gives an
+    /// error.
     pub async fn insert_csv<E: Into<Source>>(
         self,
         csv: impl Stream<Item = Result<Bytes, E>>,

@@ -41,8 +41,8 @@ impl Connection {
 }
 
 impl<T> Query<T> {
-    /// Starts a job that runs the query. Queries with aggregates, `GROUP BY`, `OFFSET` or child subqueries are refused by
-    /// Salesforce.
+    /// Starts a job that runs the query. Queries with aggregates, `GROUP BY`, `OFFSET` or child subqueries are refused
+    /// by Salesforce.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -76,13 +76,13 @@ impl<T> Query<T> {
 }
 
 impl<T: DeserializeOwned + Send + 'static> Query<T> {
-    /// The rows, read by a job in Salesforce's background: for millions of them. Rows come as CSV, so that a parent's field
-    /// is a column of its own (`#[serde(rename = "Owner.Name")]`), and empty is `None`.
+    /// The rows, read by a job in Salesforce's background: for millions of them. Rows come as CSV, so that a parent's
+    /// field is a column of its own (`#[serde(rename = "Owner.Name")]`), and empty is `None`.
     ///
-    /// Nothing is sent before the stream is polled first; the job may take two hours. A stream that is dropped before its
-    /// end leaves its job at Salesforce, where it runs to its end and is forgotten after seven days. See
-    /// [`start_bulk`](Self::start_bulk) for a job that can be ended ([`QueryJob::abort`], [`QueryJob::delete`]) or outlives
-    /// the stream, and [`QueryJob::rows`] for how it is read.
+    /// Nothing is sent before the stream is polled first; the job may take two hours. A stream that is dropped before
+    /// its end leaves its job at Salesforce, where it runs to its end and is forgotten after seven days. See
+    /// [`start_bulk`](Self::start_bulk) for a job that can be ended ([`QueryJob::abort`], [`QueryJob::delete`]) or
+    /// outlives the stream, and [`QueryJob::rows`] for how it is read.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -164,9 +164,9 @@ impl QueryJob {
         self.0.wait_until(end_of(patience)).await
     }
 
-    /// The rows of a job that has completed, in their order. When it is not known to have, it is asked once. Four pages are
-    /// read side by side, each a little ahead of the reader: memory is needed for about eight mebibytes, however many rows
-    /// there are.
+    /// The rows of a job that has completed, in their order. When it is not known to have, it is asked once. Four pages
+    /// are read side by side, each a little ahead of the reader: memory is needed for about eight mebibytes, however
+    /// many rows there are.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -188,8 +188,8 @@ impl QueryJob {
     ///
     /// # Errors
     /// The items are errors as those of [`RawRequest::send`](crate::RawRequest::send); [`Error::JobUnfinished`] and
-    /// [`Error::JobFailed`] when there are no rows (yet); [`Error::InvalidAnswer`] when a row does not fit `T` or rows are
-    /// missing.
+    /// [`Error::JobFailed`] when there are no rows (yet); [`Error::InvalidAnswer`] when a row does not fit `T` or rows
+    /// are missing.
     pub fn rows<T: DeserializeOwned + Send + 'static>(&self) -> BulkRecords<T> {
         let mut job = self.clone();
         let rows = async move {
@@ -261,8 +261,8 @@ impl QueryJob {
         self.0.delete().await
     }
 
-    /// The pages that Salesforce lists, up to five at a time. Source: Bulk API 2.0 Developer Guide, "Get Parallel Results
-    /// for a Query Job".
+    /// The pages that Salesforce lists, up to five at a time. Source: Bulk API 2.0 Developer Guide, "Get Parallel
+    /// Results for a Query Job".
     fn pages(self) -> impl Stream<Item = Result<Call>> + Send + 'static {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

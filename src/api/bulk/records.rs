@@ -136,8 +136,9 @@ async fn fill(connection: &Connection, mut call: Call, sender: &mpsc::Sender<Res
     Ok(())
 }
 
-/// How many rows an answer says that it has. A success that is no CSV comes from something in between, and would look like a
-/// page without rows. (Only what is known not to be CSV is refused by its type: it is not documented for each answer.)
+/// How many rows an answer says that it has. A success that is no CSV comes from something in between, and would look
+/// like a page without rows. (Only what is known not to be CSV is refused by its type: it is not documented for each
+/// answer.)
 pub(super) fn about(answer: &Answer) -> Result<Option<u64>, InvalidAnswer> {
     let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or_default().to_ascii_lowercase();

@@ -14,8 +14,8 @@ use crate::{
     api::{Connection, Page, Query, SavedRecord, composite_body},
 };
 
-/// Up to 25 calls that are sent as one, made by [`Connection::batch`]. They are done one after the other and each on its
-/// own; each counts against the API limit.
+/// Up to 25 calls that are sent as one, made by [`Connection::batch`]. They are done one after the other and each on
+/// its own; each counts against the API limit.
 ///
 /// ```
 /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -86,8 +86,8 @@ impl Batch {
     /// Adds a call.
     ///
     /// # Errors
-    /// [`InvalidRequest::TooManyCalls`] above 25; [`InvalidRequest::Reference`] for a call that refers to another one and
-    /// [`InvalidRequest::Header`] for one with headers, which a batch has not: a query with a
+    /// [`InvalidRequest::TooManyCalls`] above 25; [`InvalidRequest::Reference`] for a call that refers to another one
+    /// and [`InvalidRequest::Header`] for one with headers, which a batch has not: a query with a
     /// [`batch_size`](Query::batch_size) is one.
     pub fn add<T>(&mut self, call: Subrequest<T>) -> Result<Batched<T>> {
         if self.calls.len() >= MAX_CALLS {
@@ -104,8 +104,8 @@ impl Batch {
         Ok(Batched { index, read: call.read, of: Arc::clone(&self.own) })
     }
 
-    /// Sends all of them. The answers say how each went; this is an error only when the whole was refused. Nothing is sent
-    /// when there is no call.
+    /// Sends all of them. The answers say how each went; this is an error only when the whole was refused. Nothing is
+    /// sent when there is no call.
     ///
     /// It is sent once when a call in it must not be done twice.
     ///
@@ -168,8 +168,8 @@ impl BatchAnswers {
     ///
     /// # Errors
     /// What Salesforce said when it refused the call, as if it had been sent alone, or left it out
-    /// (`BATCH_PROCESSING_HALTED`); [`Error::InvalidAnswer`](crate::Error::InvalidAnswer) when it does not fit `T`, or the
-    /// call is one of another batch.
+    /// (`BATCH_PROCESSING_HALTED`); [`Error::InvalidAnswer`](crate::Error::InvalidAnswer) when it does not fit `T`, or
+    /// the call is one of another batch.
     pub fn get<T>(&self, call: &Batched<T>) -> Result<T> {
         let item = self.results.get(call.index).filter(|_| Arc::ptr_eq(&self.of, &call.of));
         let item = item.ok_or(InvalidAnswer::Unexpected("the call is one of another batch"))?;

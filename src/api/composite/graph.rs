@@ -52,16 +52,16 @@ impl Graph {
     /// Adds a call.
     ///
     /// # Errors
-    /// [`InvalidRequest::TooManyCalls`] above 500; [`InvalidRequest::Reference`] for a reference to no earlier call of this
-    /// graph.
+    /// [`InvalidRequest::TooManyCalls`] above 500; [`InvalidRequest::Reference`] for a reference to no earlier call of
+    /// this graph.
     pub fn add<T>(&mut self, call: Subrequest<T>) -> Result<Reference<T>> {
         self.0.add(call, MAX_NODES)
     }
 }
 
 impl Connection {
-    /// Sends graphs of calls: each is done all or none, whatever becomes of the others. They are up to 75, with 500 calls
-    /// together, and count as one against the API limit. Needs API version 50.0.
+    /// Sends graphs of calls: each is done all or none, whatever becomes of the others. They are up to 75, with 500
+    /// calls together, and count as one against the API limit. Needs API version 50.0.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -142,8 +142,8 @@ impl GraphAnswers {
         get(graph.map_or(&[], |graph| &graph.graph_response.composite_response), call)
     }
 
-    /// How each graph went, in the order of those that had calls: done, or what Salesforce said about the first call that
-    /// was refused for a reason of its own.
+    /// How each graph went, in the order of those that had calls: done, or what Salesforce said about the first call
+    /// that was refused for a reason of its own.
     pub fn outcomes(&self) -> impl Iterator<Item = Result<()>> {
         self.0.iter().map(|graph| {
             check(&graph.graph_response.composite_response)?;

@@ -1,5 +1,5 @@
-//! Several calls in one: a composite, whose later calls use what earlier ones gave; graphs of such; a batch of calls that
-//! know nothing of each other; a tree of records.
+//! Several calls in one: a composite, whose later calls use what earlier ones gave; graphs of such; a batch of calls
+//! that know nothing of each other; a tree of records.
 //!
 //! Source: REST API Developer Guide, "Composite", "Composite Graph", "Composite Batch", "sObject Tree".
 
@@ -55,9 +55,9 @@ const MAX_HEAVY: usize = 5;
 /// # Ok(()) });
 /// ```
 ///
-/// Salesforce takes `@{` in any text of a record for a reference and has no way to write it otherwise. A record that has
-/// it, and not from [`Reference::id`] or [`Reference::field`], is an error: what a user typed never reaches what another
-/// call gave.
+/// Salesforce takes `@{` in any text of a record for a reference and has no way to write it otherwise. A record that
+/// has it, and not from [`Reference::id`] or [`Reference::field`], is an error: what a user typed never reaches what
+/// another call gave.
 #[derive(Debug)]
 #[must_use = "nothing is sent before `send` is called"]
 pub struct Composite {
@@ -111,8 +111,8 @@ impl Composite {
         self.calls.add(call, MAX_CALLS)
     }
 
-    /// Sends all of them. The answers say how each went; this is an error only when the whole was refused. Nothing is sent
-    /// when there is no call.
+    /// Sends all of them. The answers say how each went; this is an error only when the whole was refused. Nothing is
+    /// sent when there is no call.
     ///
     /// It is sent once when a call in it must not be done twice: when the answer is lost, it may have taken effect.
     ///
@@ -187,12 +187,13 @@ fn check_ids(answers: &SubAnswers, calls: &Calls) -> Result<()> {
 }
 
 impl CompositeAnswers {
-    /// What a call gave: the id of a record that was created, what an upsert did, what was read; nothing for a change or a
-    /// deletion that was done.
+    /// What a call gave: the id of a record that was created, what an upsert did, what was read; nothing for a change
+    /// or a deletion that was done.
     ///
     /// # Errors
     /// What Salesforce said when it refused the call, as if it had been sent alone, or took it back with another one
-    /// (`PROCESSING_HALTED`); [`Error::InvalidAnswer`] when it does not fit `T`, or the call is one of another composite.
+    /// (`PROCESSING_HALTED`); [`Error::InvalidAnswer`] when it does not fit `T`, or the call is one of another
+    /// composite.
     pub fn get<T>(&self, call: &Reference<T>) -> Result<T> {
         get(&self.0, call)
     }
@@ -200,7 +201,8 @@ impl CompositeAnswers {
     /// Whether all calls were done.
     ///
     /// # Errors
-    /// What Salesforce said about the first one that was refused for a reason of its own, and not because of another one.
+    /// What Salesforce said about the first one that was refused for a reason of its own, and not because of another
+    /// one.
     pub fn check(&self) -> Result<()> {
         check(&self.0)
     }

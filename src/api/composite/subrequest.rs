@@ -66,7 +66,8 @@ impl Subrequest<SalesforceId> {
 }
 
 impl Subrequest<SavedRecord> {
-    /// Changes or creates the record whose external id field has this value; the answer is its id, and whether it is new.
+    /// Changes or creates the record whose external id field has this value; the answer is its id, and whether it is
+    /// new.
     ///
     /// # Errors
     /// As [`create`](Subrequest::create), and for a value that no path can carry.
@@ -115,8 +116,8 @@ impl<T: DeserializeOwned> Subrequest<T> {
         Self::read("GET", resource, None)
     }
 
-    /// Anything else: a resource below the API version, such as `limits` or `composite/sobjects`, percent-encoded, and what
-    /// is sent to it.
+    /// Anything else: a resource below the API version, such as `limits` or `composite/sobjects`, percent-encoded, and
+    /// what is sent to it.
     ///
     /// # Errors
     /// An invalid method or path.
@@ -137,9 +138,9 @@ impl<T: DeserializeOwned> Subrequest<Page<T>> {
     /// The first page of a query, with its bound values; the others are read with
     /// [`Connection::page`](crate::Connection::page).
     ///
-    /// The query's [`batch_size`](Query::batch_size) goes into a header, which a call of a batch cannot have. Its connection
-    /// and its [`max_page_bytes`](Query::max_page_bytes) count for nothing: all answers come as one, of 32 MiB at most, to the
-    /// connection of the whole.
+    /// The query's [`batch_size`](Query::batch_size) goes into a header, which a call of a batch cannot have. Its
+    /// connection and its [`max_page_bytes`](Query::max_page_bytes) count for nothing: all answers come as one, of 32
+    /// MiB at most, to the connection of the whole.
     ///
     /// # Errors
     /// [`Error::Bind`](crate::Error::Bind).

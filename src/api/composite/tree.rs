@@ -17,8 +17,8 @@ use crate::{
 /// How many records go into one call.
 const MAX_RECORDS: usize = 200;
 
-/// Up to 200 records of one object with their children, all made or none, made by [`Connection::tree`]. Up to five levels
-/// and five kinds of objects; children that have no place in a tree are made with a [`Graph`](super::Graph).
+/// Up to 200 records of one object with their children, all made or none, made by [`Connection::tree`]. Up to five
+/// levels and five kinds of objects; children that have no place in a tree are made with a [`Graph`](super::Graph).
 ///
 /// ```
 /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -135,8 +135,8 @@ impl Tree {
         self.push(self.object.clone(), None, record)
     }
 
-    /// Adds a child of an earlier record. `relationship` is what the parent calls its children (`Contacts`, `Invoices__r`),
-    /// `object` what they are (`Contact`, `Invoice__c`).
+    /// Adds a child of an earlier record. `relationship` is what the parent calls its children (`Contacts`,
+    /// `Invoices__r`), `object` what they are (`Contact`, `Invoice__c`).
     ///
     /// # Errors
     /// As [`add`](Self::add); an invalid name, a parent of another tree.

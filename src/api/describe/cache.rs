@@ -22,7 +22,8 @@ use crate::{
 
 /// How long a description is used before Salesforce is asked whether it has changed.
 const FRESH: Duration = Duration::from_secs(5 * 60);
-/// How many descriptions of each sort are kept. One of a large object takes about a quarter of a mebibyte, as does a list.
+/// How many descriptions of each sort are kept. One of a large object takes about a quarter of a mebibyte, as does a
+/// list.
 const MAX_KEPT: usize = 200;
 
 /// What the connections of an app know of objects.

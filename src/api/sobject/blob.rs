@@ -58,8 +58,8 @@ impl BlobUpload {
     }
 
     /// A file that is read while it is sent, so that memory is needed for a piece of it only. `open` begins from its
-    /// start each time: the call is sent again when the token turns out to be expired. `length` is in bytes; a stream of
-    /// another length is an error of the call.
+    /// start each time: the call is sent again when the token turns out to be expired. `length` is in bytes; a stream
+    /// of another length is an error of the call.
     ///
     /// ```
     /// use actix_salesforce::BlobUpload;
@@ -106,8 +106,8 @@ pub struct Blob {
 }
 
 impl Blob {
-    /// What kind of file Salesforce says it is. Whoever uploaded the file may have said so: a page that shows it to others
-    /// sends `Content-Disposition: attachment` and `X-Content-Type-Options: nosniff` with it.
+    /// What kind of file Salesforce says it is. Whoever uploaded the file may have said so: a page that shows it to
+    /// others sends `Content-Disposition: attachment` and `X-Content-Type-Options: nosniff` with it.
     pub fn content_type(&self) -> Option<&str> {
         self.headers.get(CONTENT_TYPE)?.to_str().ok()
     }

@@ -143,8 +143,8 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// As [`create`](Self::create), and status 404 when there is no such record; [`Error::Changed`](crate::Error::Changed)
-    /// when [`if_unchanged`](Self::if_unchanged) says so.
+    /// As [`create`](Self::create), and status 404 when there is no such record;
+    /// [`Error::Changed`](crate::Error::Changed) when [`if_unchanged`](Self::if_unchanged) says so.
     pub async fn update<T: Serialize + ?Sized>(&self, id: impl ToRecordId, record: &T) -> Result<()> {
         let call = Call::new(Method::PATCH, self.record(id)?).json(decode::body(record)?);
         done(&self.connection.send(self.with_condition(call)).await?)

@@ -91,8 +91,8 @@ impl SObjectHandle {
         self.duplicate_rules(DuplicateRules::default().allow_save(true))
     }
 
-    /// Who becomes the owner of leads and cases that are saved (`Sforce-Auto-Assign`). Unless said otherwise, the active
-    /// rule decides.
+    /// Who becomes the owner of leads and cases that are saved (`Sforce-Auto-Assign`). Unless said otherwise, the
+    /// active rule decides.
     pub fn assignment_rule(self, rule: AssignmentRule) -> Self {
         let value = match rule {
             AssignmentRule::Active => HeaderValue::from_static("TRUE"),

@@ -169,8 +169,8 @@ impl SObjectHandle {
         if answer.status == StatusCode::NOT_MODIFIED { Ok(None) } else { read(&answer).map(Some) }
     }
 
-    /// Lets [`update`](Self::update), [`update_with_blob`](Self::update_with_blob) and [`delete`](Self::delete) do nothing
-    /// to a record that is in another state than `known`: [`Error::Changed`](crate::Error::Changed).
+    /// Lets [`update`](Self::update), [`update_with_blob`](Self::update_with_blob) and [`delete`](Self::delete) do
+    /// nothing to a record that is in another state than `known`: [`Error::Changed`](crate::Error::Changed).
     ///
     /// Salesforce has no such condition for other writes: they are
     /// [`InvalidRequest::Condition`](crate::InvalidRequest::Condition) then, and nothing is sent.

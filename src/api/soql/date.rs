@@ -241,8 +241,8 @@ macro_rules! date_literals {
         /// A range of time relative to now, in the user's time zone, as Salesforce evaluates it.
         ///
         /// `LastNDays(n)` begins at midnight n days ago and includes today; `NextNDays` begins tomorrow; the ranges of
-        /// weeks, months, quarters and years exclude the current one.
-        /// Source: SOQL and SOSL Reference, "Date Formats and Date Literals".
+        /// weeks, months, quarters and years exclude the current one. Source: SOQL and SOSL Reference, "Date Formats
+        /// and Date Literals".
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum DateLiteral {

@@ -16,8 +16,8 @@
 //! | [`SoqlDateTime`], [`SoqlTime`] | `2026-01-31T23:59:59.000Z`, `23:59:59.000Z` |
 //! | [`FieldName`], [`ObjectName`] | the name, checked |
 //!
-//! In a search ([`Connection::sosl`](crate::Connection::sosl)) a text between the braces of `FIND {:term}` becomes one term:
-//! a word, or a phrase in quotation marks.
+//! In a search ([`Connection::sosl`](crate::Connection::sosl)) a text between the braces of `FIND {:term}` becomes one
+//! term: a word, or a phrase in quotation marks.
 //!
 //! Source: SOQL and SOSL Reference, "Quoted String Escape Sequences", "Date Formats and Date Literals".
 

@@ -53,8 +53,8 @@ fn close(mut list: String) -> String {
     list
 }
 
-/// Whether the rows for a list are those for its parts together, each once: the condition on the list and all others must
-/// hold, and nothing is said about the rows as a whole.
+/// Whether the rows for a list are those for its parts together, each once: the condition on the list and all others
+/// must hold, and nothing is said about the rows as a whole.
 pub(crate) fn check(soql: &str, name: &str) -> Result<(), BindError> {
     let refuse = |why| Err(BindError::NotInParts(why));
     let mut depth = 0_usize;

@@ -12,9 +12,9 @@ use super::bind::{InvalidValue, SoqlLiteral, ToSoql};
 #[non_exhaustive]
 pub struct InvalidTime;
 
-/// A time of day, for fields of type Time, to the millisecond. Written `23:59:59.000Z`, in queries and in JSON: Salesforce
-/// gives it without a time zone, in spite of the `Z`.
-/// Source: REST API Developer Guide, "Valid Date and DateTime Formats".
+/// A time of day, for fields of type Time, to the millisecond. Written `23:59:59.000Z`, in queries and in JSON:
+/// Salesforce gives it without a time zone, in spite of the `Z`. Source: REST API Developer Guide, "Valid Date and
+/// DateTime Formats".
 ///
 /// ```
 /// use actix_salesforce::soql::SoqlTime;

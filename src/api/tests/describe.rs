@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// What a user may see differs from user to user, and what there is from organization to organization and version to version:
-/// eight views, none of which is taken for another.
+/// What a user may see differs from user to user, and what there is from organization to organization and version to
+/// version: eight views, none of which is taken for another.
 #[tokio::test]
 async fn each_organization_user_and_version_has_descriptions_of_its_own() {
     let server = Server::start(|seen| {

@@ -1,5 +1,5 @@
-//! Wrong and hostile answers to every call: an error of its own, in bounded time and memory, which
-//! repeats nothing of the answer.
+//! Wrong and hostile answers to every call: an error of its own, in bounded time and memory,
+//! which repeats nothing of the answer.
 
 use std::{io::Write as _, pin::Pin};
 
@@ -363,7 +363,8 @@ async fn json_that_says_it_is_something_else_is_refused() {
     assert_eq!(org.sf.apex_rest("GET", "x").send().await.unwrap().json::<Vec<u8>>().unwrap(), [7]);
 }
 
-/// Where a row is read into any JSON, a member that is there twice is what was said last: nothing of this crate depends on it.
+/// Where a row is read into any JSON, a member that is there twice is what was said last: nothing of this crate depends
+/// on it.
 #[tokio::test]
 async fn a_member_that_is_there_twice_counts_once_in_a_row_of_any_shape() {
     let org = Org::start().await;

@@ -3,8 +3,8 @@
 use super::{COOL_DOWN, Noted, Outcome, Process, REVISIONS, Task, Version, World, slot, spend, version};
 
 impl World {
-    /// A failover to a replica that lagged behind. (What ended stays ended here: a logout that the replica did not hear of
-    /// is another matter.)
+    /// A failover to a replica that lagged behind. (What ended stays ended here: a logout that the replica did not hear
+    /// of is another matter.)
     pub(super) fn fall_back(&mut self) -> bool {
         let Some(stored) = self.stored.filter(|stored| stored.revision > 0) else { return false };
         if !spend(&mut self.budget.fall_backs) {

@@ -79,8 +79,8 @@ fn a_token_in_doubt_is_sent_once_for_each_answer_that_was_lost() {
     assert!(explore(outage, None).unwrap() > 1_000);
 }
 
-/// F-07: whoever read the older state sends its token once, and the login ends; or someone who knows better mends the store
-/// before. Nothing goes round in circles.
+/// F-07: whoever read the older state sends its token once, and the login ends; or someone who knows better mends the
+/// store before. Nothing goes round in circles.
 #[test]
 fn a_store_that_falls_back_costs_one_login_at_most() {
     for more in

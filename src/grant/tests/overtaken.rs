@@ -75,7 +75,8 @@ async fn a_token_that_could_not_be_revoked_is_told() {
     assert_eq!(*fleet.heard.lock().unwrap(), [], "once");
 }
 
-/// F-08 and F-12: an outage keeps the login, and a token that may be spent is not sent on and on, by however many processes.
+/// F-08 and F-12: an outage keeps the login, and a token that may be spent is not sent on and on, by however many
+/// processes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_in_doubt_is_sent_once_a_cool_down_over_all_processes() {
     let fleet = Fleet::start(MemoryStore::new()).await;

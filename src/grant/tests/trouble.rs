@@ -5,8 +5,8 @@ use salesforce_fake_org::{Fault, Rule};
 use super::*;
 use crate::oauth::ServiceUser;
 
-/// F-34 and F-12: more tokens expire at once than a slow token endpoint takes in time. Whoever does not get their turn has
-/// not sent their token.
+/// F-34 and F-12: more tokens expire at once than a slow token endpoint takes in time. Whoever does not get their turn
+/// has not sent their token.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_refreshes_spends_no_token_for_nothing() {
     let fleet = Fleet::start(MemoryStore::new()).await;
@@ -50,8 +50,8 @@ async fn a_storm_of_refreshes_spends_no_token_for_nothing() {
     assert_eq!(fleet.org.refresh_reuse_count(), 0);
 }
 
-/// A process that was stopped (a laptop that slept) comes back with the answer of a refresh that others overtook long ago.
-/// Without rotation what they use has the same refresh token.
+/// A process that was stopped (a laptop that slept) comes back with the answer of a refresh that others overtook long
+/// ago. Without rotation what they use has the same refresh token.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_comes_too_late_takes_nobodys_token_away() {
     for rotation in [false, true] {
@@ -129,8 +129,8 @@ async fn of_two_answers_to_one_token_everybody_uses_the_stored_one() {
     assert_eq!(grant.current().unwrap().access_token.expose(), "theirs");
 }
 
-/// A token is not sent when nobody waits for the answer any more: neither by who did not get their turn, nor by who gave
-/// another process time that died.
+/// A token is not sent when nobody waits for the answer any more: neither by who did not get their turn, nor by who
+/// gave another process time that died.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refresh_without_time_left_sends_nothing_and_waits_for_nobody() {
     let fleet = Fleet::start(MemoryStore::new()).await;

@@ -399,8 +399,8 @@ async fn a_hundred_unknown_keys_cost_one_fetch() {
     assert_eq!(org.server.seen()[0].line, "GET /id/keys");
 }
 
-/// A fetch that fails says nothing about a key: it is repeated once, keeps the old keys, and is an error of its own for two
-/// seconds. Only keys that were got without the one looked for make it unknown.
+/// A fetch that fails says nothing about a key: it is repeated once, keeps the old keys, and is an error of its own for
+/// two seconds. Only keys that were got without the one looked for make it unknown.
 #[tokio::test]
 async fn a_fetch_that_fails_is_no_answer_about_a_key() {
     let failures: [fn() -> Reply; 5] = [

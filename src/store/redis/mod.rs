@@ -1,19 +1,19 @@
 //! Grants and logins in Redis (feature `redis`): for apps of several processes.
 //!
-//! Needs Redis 6.2 or newer, or Valkey: one server, a primary that Sentinel watches, or a Cluster. A cluster keeps the store
-//! available when a server dies, and does not spread it: an operation touches the keys of a login and of its grant in one
-//! step, so that all keys have one hash tag and live on one of the servers. That is far more than enough for the logins
-//! of an app.
+//! Needs Redis 6.2 or newer, or Valkey: one server, a primary that Sentinel watches, or a Cluster. A cluster keeps the
+//! store available when a server dies, and does not spread it: an operation touches the keys of a login and of its
+//! grant in one step, so that all keys have one hash tag and live on one of the servers. That is far more than enough
+//! for the logins of an app.
 //!
-//! Each operation is one script. Every key has a lifetime, set from durations, so that neither the clocks of the machines
-//! nor that of Redis have to agree. A login's key is the hash of what the browser holds, so that nobody can act with what
-//! they read here, and tokens are sealed. A logout removes the grant, and a refresh that is under way replaces only the
-//! very version that it started from: what is gone stays gone.
+//! Each operation is one script. Every key has a lifetime, set from durations, so that neither the clocks of the
+//! machines nor that of Redis have to agree. A login's key is the hash of what the browser holds, so that nobody can
+//! act with what they read here, and tokens are sealed. A logout removes the grant, and a refresh that is under way
+//! replaces only the very version that it started from: what is gone stays gone.
 //!
 //! Redis answers before it has told its replicas, and after a failover it may have forgotten the last moments: a login
-//! that was just made asks for another one, a token that was just renewed is written anew by the process that uses it as
-//! soon as it notices, and a logout of the last moment is the one thing that may have to be repeated. Where that matters,
-//! use Postgres.
+//! that was just made asks for another one, a token that was just renewed is written anew by the process that uses it
+//! as soon as it notices, and a logout of the last moment is the one thing that may have to be repeated. Where that
+//! matters, use Postgres.
 
 mod address;
 mod connection;
@@ -66,16 +66,16 @@ impl RedisStore {
     /// Connects to one of
     ///
     /// - `redis://[user:password@]host[:port][/database]`,
-    /// - `redis+sentinel://[user:password@]sentinel[:port],…/name[/database]`: the primary of that name, whichever server
-    ///   that is (user, password and database are the primary's; `?sentinel_user=` and `&sentinel_password=` those of
-    ///   the sentinels),
+    /// - `redis+sentinel://[user:password@]sentinel[:port],…/name[/database]`: the primary of that name, whichever
+    ///   server that is (user, password and database are the primary's; `?sentinel_user=` and `&sentinel_password=`
+    ///   those of the sentinels),
     /// - `redis+cluster://[user:password@]host[:port],…`: some of the servers of a cluster,
     ///
-    /// each with `rediss` for TLS, to the sentinels too. `prefix` stands before every key, so that several apps can share
-    /// a Redis; `?prefix=` in the URL goes before it. In a cluster it becomes a hash tag, unless it holds one.
+    /// each with `rediss` for TLS, to the sentinels too. `prefix` stands before every key, so that several apps can
+    /// share a Redis; `?prefix=` in the URL goes before it. In a cluster it becomes a hash tag, unless it holds one.
     ///
-    /// From then on it reconnects by itself: when the connection breaks, when nothing comes back on it, and when another
-    /// server takes over.
+    /// From then on it reconnects by itself: when the connection breaks, when nothing comes back on it, and when
+    /// another server takes over.
     ///
     /// # Errors
     /// The URL is invalid, or Redis does not answer within five seconds.

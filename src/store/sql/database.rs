@@ -1,7 +1,7 @@
 //! SQLite and Postgres behind one small surface: begin, run, read rows.
 //!
-//! The statements are the same for both (`$1` is a placeholder in either); what differs is the clock, the lock, and how a
-//! database is opened, which is told here, and how it is talked to, which is told in `session`.
+//! The statements are the same for both (`$1` is a placeholder in either); what differs is the clock, the lock, and how
+//! a database is opened, which is told here, and how it is talked to, which is told in `session`.
 
 use std::time::Duration;
 
@@ -111,7 +111,8 @@ impl Database {
         }
     }
 
-    /// Begins a step. On SQLite it has the right to write from the start, so that it cannot fail half-way for lack of it.
+    /// Begins a step. On SQLite it has the right to write from the start, so that it cannot fail half-way for lack of
+    /// it.
     pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
         Transaction::begin(self.writer().await?).await
     }

@@ -1,10 +1,10 @@
 //! Grants and logins in SQLite or Postgres (features `sqlite` and `postgres`).
 //!
-//! A SQLite file is what one machine needs to keep everyone logged in over a restart. Postgres is the durable choice for
-//! many: what it has confirmed it does not forget.
+//! A SQLite file is what one machine needs to keep everyone logged in over a restart. Postgres is the durable choice
+//! for many: what it has confirmed it does not forget.
 //!
-//! Each operation is one transaction. Whatever changes a grant takes its lock first. Times are those of the database, so
-//! that the clocks of the machines need not agree. What has expired is absent, and swept out a little at a time. A
+//! Each operation is one transaction. Whatever changes a grant takes its lock first. Times are those of the database,
+//! so that the clocks of the machines need not agree. What has expired is absent, and swept out a little at a time. A
 //! login's key is the hash of what the browser holds, and tokens are sealed.
 
 mod database;
@@ -72,11 +72,12 @@ impl SqlStore {
         Self::open(async move { Database::open_sqlite(&path).await }).await
     }
 
-    /// Connects to `postgres://[user:password@]host[:port]/database`, and makes its tables when there are none. They all
-    /// begin with `actix_salesforce_`. `?sslmode=verify-full` and the other parameters are those of sqlx.
+    /// Connects to `postgres://[user:password@]host[:port]/database`, and makes its tables when there are none. They
+    /// all begin with `actix_salesforce_`. `?sslmode=verify-full` and the other parameters are those of sqlx.
     ///
     /// # Errors
-    /// The URL is invalid, Postgres does not answer within ten seconds, or a newer version of this crate has been there.
+    /// The URL is invalid, Postgres does not answer within ten seconds, or a newer version of this crate has been
+    /// there.
     #[cfg(feature = "postgres")]
     pub async fn postgres(url: &str) -> Result<Self, StoreError> {
         let url = url.to_owned();

@@ -19,9 +19,10 @@ macro_rules! grant_columns {
 }
 pub(super) use grant_columns;
 
-/// Removes some of what has expired; each statement takes a few milliseconds at most. It waits for no row that somebody else
-/// is about to change, so that nobody can end up waiting for each other: whoever changes several rows takes them in an order
-/// of their own. The condition stands outside too: Postgres asks it again about a row that was just written anew.
+/// Removes some of what has expired; each statement takes a few milliseconds at most. It waits for no row that somebody
+/// else is about to change, so that nobody can end up waiting for each other: whoever changes several rows takes them
+/// in an order of their own. The condition stands outside too: Postgres asks it again about a row that was just written
+/// anew.
 pub(super) async fn sweep(database: &Database) {
     for (table, key) in [
         ("actix_salesforce_logins", "login_key"),

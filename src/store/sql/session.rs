@@ -5,13 +5,14 @@ use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _, pool::PoolConnection};
 use super::super::{StoreError, fields::corrupt};
 
 /// When the way to a client falls silent, the server must not keep the locks of its unfinished step: the limits are a
-/// little longer than any step takes. They end with the step, since a pooler may lend the connection to another program.
+/// little longer than any step takes. They end with the step, since a pooler may lend the connection to another
+/// program.
 #[cfg(feature = "postgres")]
 const BEGIN_POSTGRES: &str = "BEGIN; SET LOCAL statement_timeout = 2000; \
                               SET LOCAL idle_in_transaction_session_timeout = 2000";
 
-/// A borrowed connection. When a call on it is given up half-way, nobody knows what is going on there: it is closed then,
-/// and its place in the pool is free at once.
+/// A borrowed connection. When a call on it is given up half-way, nobody knows what is going on there: it is closed
+/// then, and its place in the pool is free at once.
 pub(super) struct Borrowed {
     connection: Option<Connection>,
     in_the_middle: bool,
@@ -121,8 +122,8 @@ impl Row {
 }
 
 impl Connection {
-    /// Puts in what differs: the database's own clock in milliseconds since 1970, since machines' clocks may differ, the
-    /// type of sealed bytes, and how to pass over rows that somebody else is changing (SQLite has one writer).
+    /// Puts in what differs: the database's own clock in milliseconds since 1970, since machines' clocks may differ,
+    /// the type of sealed bytes, and how to pass over rows that somebody else is changing (SQLite has one writer).
     fn sql(&self, statement: &str) -> String {
         let (now, bytes, skip_locked) = match self {
             #[cfg(feature = "sqlite")]

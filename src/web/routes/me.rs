@@ -5,8 +5,8 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use super::super::{answer, error, extract};
 use crate::{Result, SalesforceUser};
 
-/// Who is logged in, as JSON: `organization_id`, `user_id`, `username`, `display_name`, `instance_url`, `scopes`. 401 when
-/// nobody is. No call to Salesforce, and never a token.
+/// Who is logged in, as JSON: `organization_id`, `user_id`, `username`, `display_name`, `instance_url`, `scopes`. 401
+/// when nobody is. No call to Salesforce, and never a token.
 pub async fn me(request: HttpRequest) -> HttpResponse {
     match user(&request).await {
         Ok(user) => answer::builder(StatusCode::OK).json(user),

@@ -1,11 +1,10 @@
 //! The auth routes as functions, one file each.
 //!
-//! The middleware calls them for the paths of [`Routes`](crate::Routes). Methods that a route does not take are answered
-//! 405, OPTIONS among them: wrap `Cors` outermost (register it last, after [`Salesforce`](crate::Salesforce)), and it
-//! answers preflights itself.
+//! The middleware calls them for the paths of [`Routes`](crate::Routes). Methods that a route does not take are
+//! answered 405, OPTIONS among them: wrap `Cors` outermost (register it last, after [`Salesforce`](crate::Salesforce)),
+//! and it answers preflights itself.
 //!
-//! A route that is left out there can be mounted
-//! by hand, below the middleware:
+//! A route that is left out there can be mounted by hand, below the middleware:
 //!
 //! ```
 //! use actix_salesforce::routes;

@@ -1,5 +1,5 @@
-//! Bodies of a record and its files: the record as JSON in the part that is no file, first in the REST guide and last in
-//! Salesforce's own CLI, each file in a part named after its field.
+//! Bodies of a record and its files: the record as JSON in the part that is no file, first in the REST guide and last
+//! in Salesforce's own CLI, each file in a part named after its field.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

@@ -61,8 +61,8 @@ pub(super) fn search(ask: &Ask<'_>, data: &mut Inner) -> Result {
     Ok(answer)
 }
 
-/// The labels of the fields shown (`WITH METADATA = 'LABELS'`); the members are those of SOAP API's `SearchResultsMetadata`,
-/// the name of the whole is unverified.
+/// The labels of the fields shown (`WITH METADATA = 'LABELS'`); the members are those of SOAP API's
+/// `SearchResultsMetadata`, the name of the whole is unverified.
 fn labels(data: &Inner, list: &[Returning]) -> Value {
     let of = |returning: &Returning| {
         let object = data.schema.object(&returning.object)?;

@@ -1,8 +1,8 @@
 //! Bodies in XML → what the same body is in JSON.
 //!
-//! Elements become members, texts stay texts, an element without content (as with `xsi:nil`) is null, and XML attributes
-//! become `attributes`. So the guide's samples of "sObject Tree Request Body" read alike in both formats; the form of
-//! `<batch>` is that which Apache Camel sends.
+//! Elements become members, texts stay texts, an element without content (as with `xsi:nil`) is null, and XML
+//! attributes become `attributes`. So the guide's samples of "sObject Tree Request Body" read alike in both formats;
+//! the form of `<batch>` is that which Apache Camel sends.
 
 use roxmltree::{Document, Node};
 use serde_json::{Map, Value};

@@ -1,9 +1,9 @@
 //! Answers as XML.
 //!
 //! Members become elements in their order, lists become elements that repeat, and a record's `attributes` become XML
-//! attributes. The roots `QueryResult`, `Result`, `Versions` and the object's name are those of the guide's older samples,
-//! `Errors` is that of captured errors, `SObjectTreeResponse` that of "sObject Tree Response Body", `batchResults` that
-//! which Apache Camel reads; those of other answers are unverified.
+//! attributes. The roots `QueryResult`, `Result`, `Versions` and the object's name are those of the guide's older
+//! samples, `Errors` is that of captured errors, `SObjectTreeResponse` that of "sObject Tree Response Body",
+//! `batchResults` that which Apache Camel reads; those of other answers are unverified.
 
 use serde_json::{Map, Value};
 
@@ -56,8 +56,8 @@ fn list_names(items: &[Value]) -> (&'static str, &'static str) {
     }
 }
 
-/// The answers to a tree and to a batch. Those of a tree have their members in the order of the alphabet; those of a batch
-/// stand in elements of their own, each with the root that it would have alone.
+/// The answers to a tree and to a batch. Those of a tree have their members in the order of the alphabet; those of a
+/// batch stand in elements of their own, each with the root that it would have alone.
 fn several(out: &mut String, value: &Value) {
     let results = value["results"].as_array().map_or(&[][..], Vec::as_slice);
     let is_batch = results.iter().all(|item| item.get("referenceId").is_none());
