@@ -10,7 +10,7 @@ use crate::support::{
     example::Example,
     free_port,
     proxy::Proxy,
-    servers::{Postgres, Redis},
+    servers::{Folder, Postgres, Redis},
 };
 
 const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
@@ -20,11 +20,19 @@ const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
 pub enum Kind {
     Redis,
     Postgres,
+    Sqlite,
 }
 
 pub enum Server {
     Redis(Redis),
     Postgres(Postgres),
+    /// None: a file in this folder.
+    File(Folder),
+}
+
+/// For rows that are about a server.
+pub fn no_server() -> ! {
+    panic!("a file has no server")
 }
 
 impl Server {
@@ -32,6 +40,7 @@ impl Server {
         match kind {
             Kind::Redis => Self::Redis(Redis::start()),
             Kind::Postgres => Self::Postgres(Postgres::start()),
+            Kind::Sqlite => Self::File(Folder::new("faults")),
         }
     }
 
@@ -39,6 +48,7 @@ impl Server {
         match self {
             Self::Redis(redis) => redis.port,
             Self::Postgres(postgres) => postgres.port,
+            Self::File(_) => no_server(),
         }
     }
 
@@ -46,6 +56,7 @@ impl Server {
         match self {
             Self::Redis(redis) => redis.freeze(),
             Self::Postgres(postgres) => postgres.freeze(),
+            Self::File(_) => no_server(),
         }
     }
 
@@ -53,15 +64,17 @@ impl Server {
         match self {
             Self::Redis(redis) => redis.thaw(),
             Self::Postgres(postgres) => postgres.thaw(),
+            Self::File(_) => no_server(),
         }
     }
 }
 
-/// The address of a store of this kind at this port.
+/// The address of a server of this kind at this port.
 pub fn address(kind: Kind, port: u16) -> String {
     match kind {
         Kind::Redis => format!("redis://127.0.0.1:{port}"),
         Kind::Postgres => format!("postgres://postgres@127.0.0.1:{port}/postgres?sslmode=disable"),
+        Kind::Sqlite => no_server(),
     }
 }
 
@@ -80,21 +93,30 @@ impl Fleet {
         org.sign_in(&org.user(ADA));
         let mut fleet = Self { kind, org, server: Server::start(kind), instances: Vec::new() };
         for _ in 0..instances {
-            fleet.join("accounts", fleet.server.port()).await;
+            fleet.join("accounts").await;
         }
         fleet
     }
 
-    /// Starts one more instance of `program`, which finds the store at this port: its own, or a proxy's.
-    pub async fn join(&mut self, program: &str, store: u16) {
-        let (port, store) = (free_port(), address(self.kind, store));
+    /// The address of the store itself.
+    pub fn store(&self) -> String {
+        match &self.server {
+            Server::File(folder) => format!("sqlite:{}", folder.path().join("logins.db").display()),
+            server => address(self.kind, server.port()),
+        }
+    }
+
+    /// Starts one more instance of `program`.
+    pub async fn join(&mut self, program: &str) {
+        self.join_at(program, &self.store()).await;
+    }
+
+    /// The same, where the store is found at another address, a proxy's for example.
+    pub async fn join_at(&mut self, program: &str, store: &str) {
+        let port = free_port();
         let bind = format!("127.0.0.1:{port}");
-        let more = [
-            ("SALESFORCE_STORE", store.as_str()),
-            ("SALESFORCE_KEYS", KEYS),
-            ("BIND", &bind),
-            ("WORKERS", "4"),
-        ];
+        let more =
+            [("SALESFORCE_STORE", store), ("SALESFORCE_KEYS", KEYS), ("BIND", &bind), ("WORKERS", "4")];
         let instance = Example::with("127.0.0.1", port, program, &self.org, &more).await;
         self.instances.push(instance);
     }

@@ -1,5 +1,5 @@
-//! The fault matrix over real processes and real servers: one test per row, named after it, on Redis and on PostgreSQL.
-//! `tests/README.md` says where the same rows are tested more finely.
+//! The fault matrix over real processes and real stores: one test per row, named after it, on Redis, on PostgreSQL, and on
+//! a SQLite file where the row is not about a server. `tests/README.md` says where the same rows are tested more finely.
 #![cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 #![allow(unreachable_pub, reason = "modules of one test")]
@@ -12,22 +12,33 @@ mod store;
 mod support;
 mod token_endpoint;
 
-/// Each row as two tests, `row::on_redis` and `row::on_postgres`.
+/// A row as one test for each kind of store.
+macro_rules! row {
+    ($row:ident: $($name:ident = $kind:ident),*) => {
+        mod $row {
+            $(
+                #[actix_web::test]
+                async fn $name() {
+                    super::$row(crate::fleet::Kind::$kind).await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use row;
+
+/// Rows about a server.
 macro_rules! on_redis_and_postgres {
     ($($row:ident),* $(,)?) => {$(
-        mod $row {
-            use crate::fleet::Kind;
-
-            #[actix_web::test]
-            async fn on_redis() {
-                super::$row(Kind::Redis).await;
-            }
-
-            #[actix_web::test]
-            async fn on_postgres() {
-                super::$row(Kind::Postgres).await;
-            }
-        }
+        $crate::row!($row: on_redis = Redis, on_postgres = Postgres);
     )*};
 }
 pub(crate) use on_redis_and_postgres;
+
+/// Rows about any store.
+macro_rules! on_each_store {
+    ($($row:ident),* $(,)?) => {$(
+        $crate::row!($row: on_redis = Redis, on_postgres = Postgres, on_a_file = Sqlite);
+    )*};
+}
+pub(crate) use on_each_store;

@@ -7,11 +7,11 @@ use salesforce_fake_org::Fault;
 
 use crate::{
     fleet::{Fleet, Kind, all},
-    on_redis_and_postgres,
+    on_each_store,
     support::{ADA, Client},
 };
 
-on_redis_and_postgres!(
+on_each_store!(
     f_34_many_people_refresh_at_once_within_bounds,
     f_35_a_grant_that_was_pushed_out_asks_to_log_in_again,
     f_36_any_worker_of_any_process_serves_any_login,

@@ -7,12 +7,12 @@ use salesforce_fake_org::Fault;
 
 use crate::{
     fleet::{Fleet, Kind, Server, all, eventually},
-    on_redis_and_postgres,
+    on_each_store,
     store::sql,
     support::{ADA, Client, raw},
 };
 
-on_redis_and_postgres!(
+on_each_store!(
     f_15_fifty_requests_on_an_expired_token_make_one_token_call,
     f_16_two_processes_make_one_token_call_however_slow_it_is,
     f_16_processes_whose_clocks_differ_make_one_token_call,
@@ -55,7 +55,7 @@ async fn f_16_two_processes_make_one_token_call_however_slow_it_is(kind: Kind) {
 async fn with_clocks<const N: usize>(kind: Kind, seconds: [i64; N]) -> Fleet {
     let mut fleet = Fleet::start(kind, 0).await;
     for (instance, seconds) in seconds.into_iter().enumerate() {
-        fleet.join("endings", fleet.server.port()).await;
+        fleet.join("endings").await;
         set_clock(&fleet, instance, seconds).await;
     }
     fleet
@@ -135,7 +135,7 @@ async fn f_21_a_client_that_is_reset_loses_no_token(kind: Kind) {
 
 async fn f_22_a_handler_that_gives_up_loses_no_token(kind: Kind) {
     let mut fleet = Fleet::start(kind, 0).await;
-    fleet.join("endings", fleet.server.port()).await;
+    fleet.join("endings").await;
     let browser = fleet.logged_in().await;
     fleet.org.faults().refresh(Fault::Delay(Duration::from_secs(1)));
     fleet.org.expire_access_tokens();
@@ -147,7 +147,7 @@ async fn f_22_a_handler_that_gives_up_loses_no_token(kind: Kind) {
 
 async fn f_23_a_handler_that_panics_harms_nobody_who_waits(kind: Kind) {
     let mut fleet = Fleet::start(kind, 0).await;
-    fleet.join("endings", fleet.server.port()).await;
+    fleet.join("endings").await;
     let browser = fleet.logged_in().await;
     fleet.org.faults().refresh(Fault::Delay(Duration::from_secs(1)));
     for round in 1..=2 {
@@ -217,8 +217,12 @@ async fn f_26_a_record_of_a_newer_version_is_absent_and_stays(kind: Kind) {
         Server::Postgres(_) => {
             sql(&fleet, "UPDATE actix_salesforce_grants SET sealed = set_byte(sealed, 0, 2)").await;
         }
+        Server::File(_) => {
+            let change = "UPDATE actix_salesforce_grants SET sealed = unhex('02' || substr(hex(sealed), 3))";
+            sql(&fleet, change).await;
+        }
     }
-    fleet.join("accounts", fleet.server.port()).await;
+    fleet.join("accounts").await;
     assert_eq!(browser.fetch(&fleet.url(1, "/accounts")).await.status, 401, "absent, and no error");
     // The newer version still finds it: put back what was there.
     match &fleet.server {
@@ -230,6 +234,10 @@ async fn f_26_a_record_of_a_newer_version_is_absent_and_stays(kind: Kind) {
         }
         Server::Postgres(_) => {
             sql(&fleet, "UPDATE actix_salesforce_grants SET sealed = set_byte(sealed, 0, 1)").await;
+        }
+        Server::File(_) => {
+            let change = "UPDATE actix_salesforce_grants SET sealed = unhex('01' || substr(hex(sealed), 3))";
+            sql(&fleet, change).await;
         }
     }
     let kept = fleet.org.live_refresh_tokens(&fleet.org.user(ADA)).len();

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use salesforce_fake_org::{FakeOrg, Fault};
+use sqlx::Connection as _;
 
 use crate::{
-    fleet::{Fleet, Kind, Server, address, all, eventually},
-    on_redis_and_postgres,
+    fleet::{Fleet, Kind, Server, address, all, eventually, no_server},
+    on_each_store, on_redis_and_postgres,
     support::{Client, example::Example, free_port},
 };
 
@@ -15,16 +16,17 @@ on_redis_and_postgres!(
     f_01_a_store_that_is_down_at_the_start_is_a_clear_error,
     f_02_a_store_that_goes_away_costs_503s_and_comes_back_without_a_restart,
     f_03_a_slow_store_is_waited_for_within_its_deadline,
-    f_04_a_broken_record_is_absent_and_harms_nobody_else,
     f_05_a_store_that_takes_nothing_logs_nobody_in_and_nobody_out,
     f_07_a_store_that_fell_back_to_an_older_state_is_brought_up_to_date,
 );
+on_each_store!(f_04_a_broken_record_is_absent_and_harms_nobody_else);
 
 async fn f_01_a_store_that_is_down_at_the_start_is_a_clear_error(kind: Kind) {
     let org = FakeOrg::start().await.unwrap();
     let address = match kind {
         Kind::Redis => format!("redis://app:hunter2@127.0.0.1:{}", free_port()),
         Kind::Postgres => format!("postgres://app:hunter2@127.0.0.1:{}/db", free_port()),
+        Kind::Sqlite => no_server(),
     };
     let keys = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
     let started = Instant::now();
@@ -48,6 +50,7 @@ async fn f_02_a_store_that_goes_away_costs_503s_and_comes_back_without_a_restart
                 redis.stop();
             }
             Server::Postgres(postgres) => postgres.stop(),
+            Server::File(_) => no_server(),
         }
         let url = fleet.url(0, "/whoami");
         let asks = (0..20).map(async |_| {
@@ -76,6 +79,7 @@ async fn f_02_a_store_that_goes_away_costs_503s_and_comes_back_without_a_restart
             server if !gone => server.thaw(),
             Server::Redis(redis) => redis.start_again(),
             Server::Postgres(postgres) => postgres.start_again(),
+            Server::File(_) => no_server(),
         }
         eventually("it recovers without a restart", async || browser.fetch(&url).await.status == 200).await;
         assert_eq!(browser.cookies("127.0.0.1"), cookies, "the login is the same");
@@ -86,7 +90,7 @@ async fn f_02_a_store_that_goes_away_costs_503s_and_comes_back_without_a_restart
 async fn f_03_a_slow_store_is_waited_for_within_its_deadline(kind: Kind) {
     let mut fleet = Fleet::start(kind, 0).await;
     let proxy = fleet.proxy().await;
-    fleet.join("accounts", proxy.port).await;
+    fleet.join_at("accounts", &address(fleet.kind, proxy.port)).await;
     let browser = fleet.logged_in().await;
     // Slow, and in time: the expired token is renewed once, whoever waits.
     proxy.delay(Duration::from_millis(if kind == Kind::Redis { 150 } else { 30 }));
@@ -148,11 +152,12 @@ async fn f_04_a_broken_record_is_absent_and_harms_nobody_else(kind: Kind) {
                     }
                 }
             }
-            Server::Postgres(_) => {
+            Server::Postgres(_) | Server::File(_) => {
                 let table = "actix_salesforce_grants";
+                let bytes = if kind == Kind::Sqlite { "x'" } else { "'\\x" };
                 let change = match damage {
-                    "half" => "sealed = ''".to_owned(),
-                    "garbage" => "sealed = '\\x0167617262616765'".to_owned(),
+                    "half" => format!("sealed = {bytes}'"),
+                    "garbage" => format!("sealed = {bytes}0167617262616765'"),
                     "type" => "version = 'one'".to_owned(),
                     _ => format!("sealed = (SELECT sealed FROM {table} WHERE person <> '{ada_id}')"),
                 };
@@ -161,7 +166,7 @@ async fn f_04_a_broken_record_is_absent_and_harms_nobody_else(kind: Kind) {
         }
         // A process that holds nothing in memory.
         fleet.instances.clear();
-        fleet.join("accounts", fleet.server.port()).await;
+        fleet.join("accounts").await;
         for _ in 0..3 {
             let page = ada.fetch(&fleet.url(0, "/accounts")).await;
             assert_eq!(page.status, 401, "{damage}: absent, and no error: {page:?}");
@@ -171,11 +176,16 @@ async fn f_04_a_broken_record_is_absent_and_harms_nobody_else(kind: Kind) {
     }
 }
 
-/// Runs statements on the server, if it is PostgreSQL.
+/// Runs statements on PostgreSQL, or on the file.
 pub async fn sql(fleet: &Fleet, statements: &str) {
-    let url = address(Kind::Postgres, fleet.server.port());
-    let mut connection = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.unwrap();
-    sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(&mut connection).await.unwrap();
+    let (url, statements) = (fleet.store(), sqlx::raw_sql(sqlx::AssertSqlSafe(statements.to_owned())));
+    if fleet.kind == Kind::Sqlite {
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        statements.execute(&mut connection).await.unwrap();
+    } else {
+        let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+        statements.execute(&mut connection).await.unwrap();
+    }
 }
 
 async fn f_05_a_store_that_takes_nothing_logs_nobody_in_and_nobody_out(kind: Kind) {
@@ -196,6 +206,7 @@ async fn f_05_a_store_that_takes_nothing_logs_nobody_in_and_nobody_out(kind: Kin
             sql(&fleet, "SELECT pg_reload_conf()").await;
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
+        Server::File(_) => no_server(),
     }
     let page = late.open(callback.as_str()).await;
     assert_eq!(page.status, 503, "{page:?}");
@@ -210,11 +221,12 @@ async fn f_05_a_store_that_takes_nothing_logs_nobody_in_and_nobody_out(kind: Kin
         Server::Postgres(_) => {
             let url =
                 address(kind, fleet.server.port()) + "&options=-c%20default_transaction_read_only%3Doff";
-            let mut admin = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.unwrap();
+            let mut admin = sqlx::PgConnection::connect(&url).await.unwrap();
             for change in ["ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()"] {
                 sqlx::raw_sql(change).execute(&mut admin).await.unwrap();
             }
         }
+        Server::File(_) => no_server(),
     }
     let url = fleet.url(0, "/accounts");
     eventually("it recovers", async || browser.fetch(&url).await.status == 200).await;
@@ -222,7 +234,7 @@ async fn f_05_a_store_that_takes_nothing_logs_nobody_in_and_nobody_out(kind: Kin
     // What a store evicts is absent.
     match &fleet.server {
         Server::Redis(redis) => drop(redis.cli(&["FLUSHALL"])),
-        Server::Postgres(_) => sql(&fleet, "DELETE FROM actix_salesforce_grants").await,
+        Server::Postgres(_) | Server::File(_) => sql(&fleet, "DELETE FROM actix_salesforce_grants").await,
     }
     assert_eq!(browser.fetch(&url).await.status, 401);
     fleet.log_in(&browser).await;
@@ -233,7 +245,7 @@ async fn f_05_a_store_that_takes_nothing_logs_nobody_in_and_nobody_out(kind: Kin
 async fn f_06_a_write_whose_answer_is_lost_counts_once() {
     let mut fleet = Fleet::start(Kind::Redis, 1).await;
     let proxy = fleet.proxy().await;
-    fleet.join("accounts", proxy.port).await;
+    fleet.join_at("accounts", &address(fleet.kind, proxy.port)).await;
     let browser = fleet.logged_in().await;
     // Once undisturbed, so that Redis knows the scripts.
     fleet.org.expire_access_tokens();
@@ -280,6 +292,7 @@ async fn f_07_a_store_that_fell_back_to_an_older_state_is_brought_up_to_date(kin
                 )
                 .await;
             }
+            Server::File(_) => no_server(),
         }
         fleet.org.expire_access_tokens();
         assert_eq!(browser.fetch(&fleet.url(0, "/accounts")).await.status, 200);
@@ -295,13 +308,14 @@ async fn f_07_a_store_that_fell_back_to_an_older_state_is_brought_up_to_date(kin
                 )
                 .await;
             }
+            Server::File(_) => no_server(),
         }
         assert_eq!(browser.fetch(&fleet.url(0, "/accounts")).await.status, 200);
         tokio::time::sleep(Duration::from_millis(500)).await;
         fleet.check_tokens(round);
     }
     // A process that starts now has nothing but the store: it must not find a token there that is spent.
-    fleet.join("accounts", fleet.server.port()).await;
+    fleet.join("accounts").await;
     assert_eq!(browser.fetch(&fleet.url(1, "/accounts")).await.status, 200);
     fleet.check_tokens(3);
     fleet.org.expire_access_tokens();

@@ -6,21 +6,23 @@ use futures_util::future::join_all;
 use salesforce_fake_org::{Fault, Rule};
 
 use crate::{
-    fleet::{Fleet, Kind, all, eventually},
-    on_redis_and_postgres,
+    fleet::{Fleet, Kind, address, all, eventually},
+    on_each_store, on_redis_and_postgres,
 };
 
-on_redis_and_postgres!(
+on_each_store!(
     f_08_an_outage_of_the_token_endpoint_keeps_the_login,
     f_09_the_time_that_the_token_endpoint_asks_for_is_kept,
     f_10_a_token_endpoint_that_hangs_releases_everyone,
     f_11_garbage_overwrites_nothing,
     f_12_a_lost_answer_costs_one_login_at_most,
-    f_13_a_crash_with_the_new_token_in_hand_costs_one_login_at_most,
-    f_14_a_token_that_cannot_be_stored_is_held_and_the_old_one_never_sent_again,
     f_17_late_refusals_use_the_new_token,
     f_18_a_refusal_of_a_fresh_token_is_no_loop,
     f_19_a_revoked_grant_ends_the_login_with_one_token_call,
+);
+on_redis_and_postgres!(
+    f_13_a_crash_with_the_new_token_in_hand_costs_one_login_at_most,
+    f_14_a_token_that_cannot_be_stored_is_held_and_the_old_one_never_sent_again,
 );
 
 /// A little more than everybody waits after a failure.
@@ -129,7 +131,7 @@ async fn f_12_a_lost_answer_costs_one_login_at_most(kind: Kind) {
 async fn f_13_a_crash_with_the_new_token_in_hand_costs_one_login_at_most(kind: Kind) {
     let mut fleet = Fleet::start(kind, 1).await;
     let proxy = fleet.proxy().await;
-    fleet.join("accounts", proxy.port).await;
+    fleet.join_at("accounts", &address(fleet.kind, proxy.port)).await;
     let browser = fleet.logged_in().await;
     assert_eq!(browser.fetch(&fleet.url(1, "/accounts")).await.status, 200);
     fleet.org.expire_access_tokens();
