@@ -18,6 +18,7 @@ on_redis_and_postgres!(
     f_03_a_slow_store_is_waited_for_within_its_deadline,
     f_05_a_store_that_takes_nothing_logs_nobody_in_and_nobody_out,
     f_07_a_store_that_fell_back_to_an_older_state_is_brought_up_to_date,
+    f_07_a_token_that_only_the_lost_state_knew_costs_one_login,
 );
 on_each_store!(f_04_a_broken_record_is_absent_and_harms_nobody_else);
 
@@ -275,41 +276,44 @@ async fn f_06_a_write_whose_answer_is_lost_counts_once() {
     fleet.check_tokens(3);
 }
 
+/// Keeps what the store holds, as a replica does that hears of nothing from now on.
+async fn keep_state(fleet: &Fleet) {
+    match &fleet.server {
+        Server::Redis(redis) => drop(redis.cli(&["COPY", &grant_of(fleet), "backup", "REPLACE"])),
+        Server::Postgres(_) => {
+            let copy =
+                "DROP TABLE IF EXISTS backup; CREATE TABLE backup AS SELECT * FROM actix_salesforce_grants";
+            sql(fleet, copy).await;
+        }
+        Server::File(_) => no_server(),
+    }
+}
+
+/// A failover to that replica.
+async fn fall_back(fleet: &Fleet) {
+    match &fleet.server {
+        Server::Redis(redis) => drop(redis.cli(&["COPY", "backup", &grant_of(fleet), "REPLACE"])),
+        Server::Postgres(_) => {
+            sql(
+                fleet,
+                "UPDATE actix_salesforce_grants g SET version = b.version, sealed = b.sealed, updated = b.updated \
+                 FROM backup b WHERE g.grant_key = b.grant_key",
+            )
+            .await;
+        }
+        Server::File(_) => no_server(),
+    }
+}
+
 async fn f_07_a_store_that_fell_back_to_an_older_state_is_brought_up_to_date(kind: Kind) {
     let mut fleet = Fleet::start(kind, 1).await;
     let browser = fleet.logged_in().await;
     for round in 1..=3 {
-        match &fleet.server {
-            Server::Redis(redis) => {
-                let grant = grant_of(&fleet);
-                redis.cli(&["COPY", &grant, "backup", "REPLACE"]);
-            }
-            Server::Postgres(_) => {
-                let table = "actix_salesforce_grants";
-                sql(
-                    &fleet,
-                    &format!("DROP TABLE IF EXISTS backup; CREATE TABLE backup AS SELECT * FROM {table}"),
-                )
-                .await;
-            }
-            Server::File(_) => no_server(),
-        }
+        keep_state(&fleet).await;
         fleet.org.expire_access_tokens();
         assert_eq!(browser.fetch(&fleet.url(0, "/accounts")).await.status, 200);
         fleet.check_tokens(round);
-        // A failover to a replica that had not heard of the newest token.
-        match &fleet.server {
-            Server::Redis(redis) => drop(redis.cli(&["COPY", "backup", &grant_of(&fleet), "REPLACE"])),
-            Server::Postgres(_) => {
-                sql(
-                    &fleet,
-                    "UPDATE actix_salesforce_grants g SET version = b.version, sealed = b.sealed, updated = b.updated \
-                     FROM backup b WHERE g.grant_key = b.grant_key",
-                )
-                .await;
-            }
-            Server::File(_) => no_server(),
-        }
+        fall_back(&fleet).await;
         assert_eq!(browser.fetch(&fleet.url(0, "/accounts")).await.status, 200);
         tokio::time::sleep(Duration::from_millis(500)).await;
         fleet.check_tokens(round);
@@ -321,6 +325,27 @@ async fn f_07_a_store_that_fell_back_to_an_older_state_is_brought_up_to_date(kin
     fleet.org.expire_access_tokens();
     assert_eq!(browser.fetch(&fleet.url(1, "/accounts")).await.status, 200);
     fleet.check_tokens(4);
+}
+
+/// Nothing that is left knows of the newest token: the spent one is sent once, and then the person logs in once.
+async fn f_07_a_token_that_only_the_lost_state_knew_costs_one_login(kind: Kind) {
+    let mut fleet = Fleet::start(kind, 2).await;
+    let browser = fleet.logged_in().await;
+    all(&fleet.crowd(&browser, 4).await, 200);
+    keep_state(&fleet).await;
+    fleet.org.expire_access_tokens();
+    assert_eq!(browser.fetch(&fleet.url(0, "/accounts")).await.status, 200);
+    // The process that has it goes with the server that it was stored on.
+    fleet.instances[0].kill();
+    fall_back(&fleet).await;
+    let url = fleet.url(1, "/accounts");
+    let pages = join_all((0..10).map(|_| browser.fetch(&url))).await;
+    all(&pages, 401);
+    assert_eq!((fleet.refreshes(), fleet.org.refresh_reuse_count()), (2, 1), "sent once, and never again");
+    assert_eq!(browser.visit(&url).await.status, 200, "one login");
+    fleet.org.expire_access_tokens();
+    assert_eq!(browser.fetch(&url).await.status, 200, "which lasts");
+    assert_eq!((fleet.refreshes(), fleet.org.refresh_reuse_count()), (3, 1));
 }
 
 fn grant_of(fleet: &Fleet) -> String {
