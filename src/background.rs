@@ -168,6 +168,11 @@ impl Spawner {
     }
 
     /// Whether the thread is ending, or has ended: new work may not run any more.
+    /// The runtime of the background thread.
+    pub(crate) fn runtime(&self) -> runtime::Handle {
+        self.handle.clone()
+    }
+
     pub(crate) fn is_ending(&self) -> bool {
         self.ending.is_cancelled()
     }

@@ -6,7 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use crate::{OrgId, UserId, grant::GrantKey};
+use crate::grant::GrantKey;
+use salesforce_connection::UserRef;
 
 /// Something that happened, told once it is certain: what an audit log, an alarm or a counter wants to know.
 ///
@@ -17,9 +18,9 @@ use crate::{OrgId, UserId, grant::GrantKey};
 #[non_exhaustive]
 pub enum Event {
     /// A person logged in, and the login is stored.
-    LoggedIn(Who),
+    LoggedIn(UserRef),
     /// A login ended: logged out, or its grant was ended.
-    LoggedOut(Who),
+    LoggedOut(UserRef),
     /// The store did not take a logout. It is tried until it does, and told as [`LoggedOut`](Self::LoggedOut) then;
     /// meanwhile the login is over in this process, but not in others.
     LogoutPending,
@@ -27,29 +28,29 @@ pub enum Event {
     #[non_exhaustive]
     Refreshed {
         /// Whose.
-        who: Who,
+        who: UserRef,
         /// Whether Salesforce replaced the refresh token too.
         rotated: bool,
     },
     /// A token could not be renewed for now. The login is kept.
-    RefreshFailed(Who),
+    RefreshFailed(UserRef),
     /// Salesforce no longer accepts the grant: its logins are over.
     #[non_exhaustive]
     RefreshRefused {
         /// Whose.
-        who: Who,
+        who: UserRef,
         /// Whether an answer of the token endpoint was lost just before. Then the refresh token may have been replaced
         /// without anyone learning the new one.
         after_lost_answer: bool,
     },
     /// A refresh token was refused that someone else had used meanwhile, in spite of the lease: with rotation on,
     /// Salesforce takes that for theft. Look for processes that share the app but not the store.
-    ReuseSuspected(Who),
+    ReuseSuspected(UserRef),
     /// A renewed token could not be stored. It is used meanwhile, and lost if the process ends before the store is
     /// back.
-    TokenHeld(Who),
+    TokenHeld(UserRef),
     /// A token that was held is stored now.
-    HeldTokenStored(Who),
+    HeldTokenStored(UserRef),
     /// A token was revoked at Salesforce.
     Revoked,
     /// A token could not be revoked at Salesforce, and is not tried again.
@@ -60,19 +61,9 @@ pub enum Event {
     StoreUp,
 }
 
-/// Whom an event is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Who {
-    /// The organization.
-    pub organization_id: OrgId,
-    /// The user in it.
-    pub user_id: UserId,
-}
-
-impl From<GrantKey> for Who {
+impl From<GrantKey> for UserRef {
     fn from(key: GrantKey) -> Self {
-        Self { organization_id: key.org(), user_id: key.user() }
+        Self::new(key.org(), key.user())
     }
 }
 
@@ -116,7 +107,7 @@ impl Event {
 
 type Listener = dyn Fn(&Event) + Send + Sync;
 
-/// Who wants to know.
+/// UserRef wants to know.
 #[derive(Clone, Default)]
 pub(crate) struct Events {
     listener: Option<Arc<Listener>>,
@@ -153,7 +144,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_a_counter_of_its_own_which_the_docs_name() {
-        let who = Who {
+        let who = UserRef {
             organization_id: "00D000000000001EAA".parse().unwrap(),
             user_id: "005000000000001AAA".parse().unwrap(),
         };

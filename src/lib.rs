@@ -83,56 +83,43 @@
 #[doc = include_str!("comparison.md")]
 pub mod comparison {}
 
-mod api;
 mod background;
 mod clock;
 mod config;
-mod error;
+mod error_chain;
 mod events;
 mod grant;
-mod http;
-mod id;
 #[cfg(test)]
 mod logged;
-pub mod oauth;
 mod return_to;
-mod secret;
 pub mod store;
 mod web;
 
-#[cfg(feature = "bulk")]
-pub use self::api::bulk;
 #[cfg(feature = "test-util")]
 pub use self::web::test;
 pub use self::{
-    api::{
-        ApiUsage, ApiVersion, AssignmentRule, Base64, Blob, BlobUpload, CallOptions, Connection, Cursor,
-        Deleted, DeletedRecord, DuplicateRecord, DuplicateRules, Duplicates, Hit, InvalidApiVersion,
-        InvalidCallOption, InvalidPath, InvalidRevision, Limit, Page, Query, RawRequest, RawResponse,
-        RecordError, Records, Retry, Revision, SObject, SObjectHandle, SaveResult, SavedRecord, Search,
-        SearchIn, Select, Sosl, SplitQuery, ToRecordId, Updated, VersionInfo, children, composite, describe,
-        soql,
-    },
     config::{ApiConfig, Config, ConfigError, Problem, Routes, ServiceUserConfig, SessionMode},
-    error::{Error, ErrorEntry, InvalidAnswer, InvalidRequest, Result},
-    events::{Event, Who},
+    events::Event,
     grant::{AppKey, GrantInfo, GrantKey, InvalidGrantKey, LoginInfo, Version},
-    http::{HttpError, NotAllowed},
-    id::{InvalidId, OrgId, SalesforceId, UserId},
-    secret::Secret,
     web::{
-        Builder, MaybeSalesforceConn, RequireLogin, RequireLoginMiddleware, Routed, RowsAs, Salesforce,
+        Builder, MaybeSalesforceConn, RequireLogin, RequireLoginMiddleware, Routed, Salesforce,
         SalesforceConn, SalesforceMiddleware, SalesforceUser, routes,
     },
 };
+#[cfg(feature = "bulk")]
+pub use salesforce_connection::bulk;
+pub use salesforce_connection::{
+    ApiVersion, Connection, Error, InvalidApiVersion, InvalidId, OrgId, Page, Query, Records, Result,
+    SObject, SalesforceId, Secret, UserId, UserRef, actix::ExportFormat, composite, describe, error, http,
+    oauth, org, query, records, request, search, soql, token,
+};
 
-pub use actix_salesforce_derive::SObject;
 /// The actix-session that this crate links: the one to use with [`SessionMode::App`].
 pub use actix_session;
 
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::api::derive::*;
+    pub use salesforce_connection::__private::*;
 }
 
 #[cfg(doctest)]

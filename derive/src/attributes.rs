@@ -57,9 +57,8 @@ impl Clauses {
 }
 
 impl Container {
-    pub(crate) fn read(attributes: &[Attribute]) -> Result<Self> {
-        let mut container =
-            Self { rule: Rule::None, name: None, krate: syn::parse_quote!(::actix_salesforce) };
+    pub(crate) fn read(attributes: &[Attribute], default_crate: Path) -> Result<Self> {
+        let mut container = Self { rule: Rule::None, name: None, krate: default_crate };
         for attribute in attributes {
             if attribute.path().is_ident("serde") {
                 attribute.parse_nested_meta(|meta| container.serde(&meta))?;

@@ -19,7 +19,7 @@ struct Column<'a> {
     said: attributes::Field,
 }
 
-pub(crate) fn sobject(input: &DeriveInput) -> Result<TokenStream> {
+pub(crate) fn sobject(input: &DeriveInput, default_crate: Path) -> Result<TokenStream> {
     let fields = match &input.data {
         Data::Struct(data) => &data.fields,
         Data::Enum(_) | Data::Union(_) => {
@@ -32,24 +32,24 @@ pub(crate) fn sobject(input: &DeriveInput) -> Result<TokenStream> {
     let Fields::Named(fields) = fields else {
         return Err(Error::new_spanned(&input.ident, "an SObject is a struct with named fields"));
     };
-    let container = Container::read(&input.attrs)?;
+    let container = Container::read(&input.attrs, default_crate)?;
     let mut columns = Vec::new();
-    let mut mistakes: Option<Error> = None;
+    let mut errors: Option<Error> = None;
     for field in &fields.named {
         match column(field, &container) {
             Ok(column) => columns.extend(column),
-            Err(mistake) => add(&mut mistakes, mistake),
+            Err(error) => add(&mut errors, error),
         }
     }
     for (index, column) in columns.iter().enumerate() {
         let same = |other: &Column<'_>| !other.said.flatten && other.name.eq_ignore_ascii_case(&column.name);
         if !column.said.flatten && columns[..index].iter().any(same) {
             let text = format!("two fields read `{}`, which Salesforce refuses to give twice", column.name);
-            add(&mut mistakes, Error::new_spanned(&column.field.ident, text));
+            add(&mut errors, Error::new_spanned(&column.field.ident, text));
         }
     }
-    if let Some(mistakes) = mistakes {
-        return Err(mistakes);
+    if let Some(errors) = errors {
+        return Err(errors);
     }
     if columns.is_empty() {
         return Err(Error::new_spanned(
@@ -60,10 +60,10 @@ pub(crate) fn sobject(input: &DeriveInput) -> Result<TokenStream> {
     implementation(input, &container, &columns)
 }
 
-fn add(mistakes: &mut Option<Error>, mistake: Error) {
-    match mistakes {
-        Some(mistakes) => mistakes.combine(mistake),
-        None => *mistakes = Some(mistake),
+fn add(errors: &mut Option<Error>, error: Error) {
+    match errors {
+        Some(errors) => errors.combine(error),
+        None => *errors = Some(error),
     }
 }
 
@@ -89,11 +89,13 @@ fn column<'a>(field: &'a Field, container: &Container) -> Result<Option<Column<'
         return Err(Error::new_spanned(ident, text));
     }
     if !said.value && !said.custom && is_vec(&field.ty) {
-        return Err(Error::new_spanned(
-            &field.ty,
+        let path = container.krate.to_token_stream().to_string().replace(' ', "");
+        let path = path.trim_start_matches("::");
+        let text = format!(
             "children come as a page: read them into `Page<…>`, or into a `Vec` with \
-             `#[serde(deserialize_with = \"actix_salesforce::children\")]`",
-        ));
+             `#[serde(deserialize_with = \"{path}::serde_helpers::child_records\")]`"
+        );
+        return Err(Error::new_spanned(&field.ty, text));
     }
     Ok(Some(Column { field, name, said }))
 }
@@ -215,17 +217,15 @@ fn relation(column: &Column<'_>, private: &TokenStream) -> TokenStream {
 mod tests {
     use super::*;
 
-    fn mistakes(input: DeriveInput) -> String {
-        match sobject(&input) {
+    fn errors(input: DeriveInput) -> String {
+        match sobject(&input, syn::parse_quote!(::actix_salesforce)) {
             Ok(_) => String::new(),
-            Err(mistakes) => {
-                mistakes.into_iter().map(|mistake| mistake.to_string()).collect::<Vec<_>>().join("\n")
-            }
+            Err(errors) => errors.into_iter().map(|error| error.to_string()).collect::<Vec<_>>().join("\n"),
         }
     }
 
     fn expanded(input: DeriveInput) -> String {
-        sobject(&input)
+        sobject(&input, syn::parse_quote!(::actix_salesforce))
             .map(|tokens| tokens.to_string().replace(' ', ""))
             .unwrap_or_else(|error| error.to_string())
     }
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn what_is_no_struct_of_named_fields_is_refused() {
         assert!(
-            mistakes(syn::parse_quote!(
+            errors(syn::parse_quote!(
                 enum Rating {
                     Hot,
                 }
@@ -241,19 +241,19 @@ mod tests {
             .contains("#[sobject(value)]")
         );
         assert!(
-            mistakes(syn::parse_quote!(
+            errors(syn::parse_quote!(
                 struct Account(String);
             ))
             .contains("named fields")
         );
         assert!(
-            mistakes(syn::parse_quote!(
+            errors(syn::parse_quote!(
                 struct Account;
             ))
             .contains("named fields")
         );
         assert!(
-            mistakes(syn::parse_quote!(
+            errors(syn::parse_quote!(
                 struct Account {
                     #[serde(skip)]
                     Name: String,
@@ -265,21 +265,21 @@ mod tests {
 
     #[test]
     fn a_name_that_salesforce_does_not_have_is_explained() {
-        let lower = mistakes(syn::parse_quote!(
+        let lower = errors(syn::parse_quote!(
             struct Account {
                 name: String,
             }
         ));
         assert!(lower.contains("no field `name`") && lower.contains("PascalCase"), "{lower}");
-        let kebab = mistakes(syn::parse_quote! {
+        let kebab = errors(syn::parse_quote! {
             #[serde(rename_all = "kebab-case")] struct Account { annual_revenue: f64 }
         });
         assert!(kebab.contains("`annual-revenue` is not the API name"), "{kebab}");
-        let injected = mistakes(syn::parse_quote! {
+        let injected = errors(syn::parse_quote! {
             struct Account { #[serde(rename = "Name FROM User")] name: String }
         });
         assert!(injected.contains("is not the API name"), "{injected}");
-        let object = mistakes(syn::parse_quote!(
+        let object = errors(syn::parse_quote!(
             #[sobject(name = "Account WHERE")]
             struct A {
                 Name: String,
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told_at_once() {
-        let all = mistakes(syn::parse_quote! {
+        let all = errors(syn::parse_quote! {
             struct Account {
                 name: String,
                 #[serde(rename = "Phone")] phone: String,
@@ -299,9 +299,12 @@ mod tests {
                 #[sobject(rename = "X")] x: String,
             }
         });
-        for part in
-            ["no field `name`", "two fields read `PHONE`", "actix_salesforce::children", "serde(rename"]
-        {
+        for part in [
+            "no field `name`",
+            "two fields read `PHONE`",
+            "actix_salesforce::serde_helpers::child_records",
+            "serde(rename",
+        ] {
             assert!(all.contains(part), "{part}: {all}");
         }
     }
@@ -314,7 +317,7 @@ mod tests {
             (quote!(#[serde(default, try_from = "Other")]), "another type"),
             (quote!(#[serde(transparent)]), "another type"),
         ] {
-            let found = mistakes(syn::parse_quote!(#attribute struct Account { Name: String }));
+            let found = errors(syn::parse_quote!(#attribute struct Account { Name: String }));
             assert!(found.contains(says), "{found}");
         }
     }

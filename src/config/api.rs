@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::check::Check;
-use crate::api::{ApiManners, CallOptions};
+use salesforce_connection::{Client, ClientBuilder, request::CallOptions};
 
 /// How the app treats each organization's API.
 #[derive(Debug, Clone, Deserialize)]
@@ -16,12 +16,12 @@ pub struct ApiConfig {
     /// wait, and calls to other organizations do not. (Salesforce itself lets 25 calls run that take longer than 20
     /// seconds.)
     pub concurrent_calls: usize,
-    /// How long a call waits for its turn, in milliseconds, before it fails with [`Error::Busy`](crate::Error::Busy);
+    /// How long a call waits for its turn, in milliseconds, before it fails with [`Error::ConcurrencyLimit`](crate::Error::ConcurrencyLimit);
     /// 5,000 by default.
     pub queue_milliseconds: u64,
-    /// Calls of [optional](crate::Connection::optional) connections are refused once so much of the organization's
+    /// Calls of [optional](crate::Connection::with_low_priority) connections are refused once so much of the organization's
     /// daily allocation is used, in percent; 80 by default.
-    pub optional_until_percent: u8,
+    pub low_priority_quota_percent: u8,
     /// The client name this app sends to Salesforce (`client` in `Sforce-Call-Options`): letters, digits and `-._/`, up
     /// to 80.
     pub client_name: Option<String>,
@@ -32,19 +32,19 @@ impl Default for ApiConfig {
         Self {
             concurrent_calls: 64,
             queue_milliseconds: 5_000,
-            optional_until_percent: 80,
+            low_priority_quota_percent: 80,
             client_name: None,
         }
     }
 }
 
 impl ApiConfig {
-    pub(super) fn check(&self, check: &mut Check) -> ApiManners {
+    pub(super) fn check(&self, check: &mut Check) -> ClientBuilder {
         if self.concurrent_calls == 0 {
             check.problem("api.concurrent_calls", "must be above 0");
         }
-        if self.optional_until_percent > 100 {
-            check.problem("api.optional_until_percent", "must be a percentage");
+        if self.low_priority_quota_percent > 100 {
+            check.problem("api.low_priority_quota_percent", "must be a percentage");
         }
         let call_options = match &self.client_name {
             None => CallOptions::default(),
@@ -53,11 +53,10 @@ impl ApiConfig {
                 CallOptions::default()
             }),
         };
-        ApiManners {
-            concurrent_calls: self.concurrent_calls,
-            queue: Duration::from_millis(self.queue_milliseconds),
-            optional_until_percent: self.optional_until_percent,
-            call_options,
-        }
+        Client::builder()
+            .max_concurrent_requests(self.concurrent_calls)
+            .acquire_timeout(Duration::from_millis(self.queue_milliseconds))
+            .low_priority_quota_percent(self.low_priority_quota_percent)
+            .call_options(call_options)
     }
 }

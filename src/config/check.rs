@@ -5,12 +5,11 @@ use std::time::Duration;
 use url::Url;
 
 use super::{Config, ConfigError, Problem, Routes, Settings, settings::Paths};
-use crate::{
-    Secret,
-    api::ApiVersion,
-    oauth::{LoginHost, Scopes, is_loopback},
-    return_to::ReturnTo,
-    store::KeyRing,
+use crate::{return_to::ReturnTo, store::KeyRing};
+use salesforce_connection::{
+    ApiVersion, Secret,
+    http::is_loopback,
+    oauth::{LoginHost, Scopes},
 };
 
 /// Longer than anyone means, and far from where times end.

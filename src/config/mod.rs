@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::Secret;
+use salesforce_connection::Secret;
 
 /// The settings of [`Salesforce`](crate::Salesforce), as an app's settings file or environment gives them.
 ///
@@ -115,7 +115,7 @@ pub struct Routes {
     pub callback: Option<String>,
     /// Ends a login.
     pub logout: Option<String>,
-    /// Who is logged in, as JSON.
+    /// UserRef is logged in, as JSON.
     pub me: Option<String>,
     /// The full redirect URI registered with the app, needed only when `callback` is `None`.
     pub redirect_uri: Option<String>,

@@ -3,9 +3,10 @@
 use serde::Deserialize;
 
 use super::check::Check;
-use crate::{
+use salesforce_connection::{
     Secret,
-    oauth::{OAuthApp, PrivateKey, ServiceUser},
+    oauth::OAuthApp,
+    token::{PrivateKey, ServiceUser},
 };
 
 /// The user that background jobs work as. With a user name and a key tokens come by JWT bearer, without both by client

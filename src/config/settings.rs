@@ -5,12 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use url::Url;
 
 use super::SessionMode;
-use crate::{
-    Secret,
-    api::{ApiManners, ApiVersion},
-    oauth::{LoginHost, Scopes, ServiceUser},
-    return_to::ReturnTo,
-    store::KeyRing,
+use crate::{return_to::ReturnTo, store::KeyRing};
+use salesforce_connection::{
+    ApiVersion, ClientBuilder, Secret,
+    oauth::{LoginHost, Scopes},
+    token::ServiceUser,
 };
 
 /// Settings that were checked.
@@ -35,7 +34,7 @@ pub(crate) struct Settings {
     pub(crate) absolute_lifetime: Duration,
     pub(crate) keep_alive: Option<Duration>,
     pub(crate) service: Option<ServiceUser>,
-    pub(crate) api: ApiManners,
+    pub(crate) api: ClientBuilder,
 }
 
 impl Settings {

@@ -162,7 +162,7 @@ impl Cell {
             Ok(live) => Outcome::Moved(live.version),
             Err(GrantError::Unavailable { retry_after, .. }) => Outcome::Failed { again_in: *retry_after },
             // (A grant of a person is never one of a service user.)
-            Err(GrantError::LoginOver | GrantError::ServiceRefused(_)) => Outcome::Over,
+            Err(GrantError::LoginOver) => Outcome::Over,
         };
         let counts = state.machine.finished(from, outcome, now);
         match renewed {

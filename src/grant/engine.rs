@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use super::{
@@ -13,17 +14,21 @@ use super::{
     cell::{Cell, Step},
     hold,
     kept::Kept,
+    live::version_of,
     logout::Endings,
     refresh::Refresh,
-    service::ServiceGrant,
     touch::Touches,
 };
 use crate::{
     background::{Spawner, Stopped},
     clock::Clock,
-    events::Events,
-    oauth::{LoginHost, OAuthClient, ServiceUser},
+    events::{Event, Events},
     store::{GrantRecord, KeyRing, LeaseHolder, Store, StoreError},
+};
+use salesforce_connection::{
+    UserRef,
+    oauth::{LoginHost, OAuthClient},
+    token::{AccessToken, ServiceTokenEvent, ServiceTokenSource, ServiceUser, TokenError, TokenSource},
 };
 
 /// How many token calls this process has under way at most, however many users' tokens expire at once.
@@ -63,14 +68,14 @@ pub(crate) struct Engine {
     pub(super) parts: EngineParts,
     /// This process, to others.
     pub(super) id: LeaseHolder,
-    pub(super) token_calls: Semaphore,
+    pub(super) token_calls: Arc<Semaphore>,
     pub(super) logins: Semaphore,
     pub(super) revocations: Arc<Semaphore>,
     pub(super) held_writes: Semaphore,
     pub(super) touches: Touches,
     pub(super) endings: Endings,
     cells: Mutex<Kept<GrantKey, Arc<Cell>>>,
-    services: Mutex<Kept<ServiceKey, Arc<ServiceGrant>>>,
+    services: Mutex<Kept<ServiceKey, ServiceTokenSource>>,
 }
 
 /// Names a service user: which app, at which host, and as whom.
@@ -94,20 +99,9 @@ struct NoOutcome;
 
 /// One grant as a connection holds it: by reference, so that it always uses the current tokens.
 #[derive(Clone)]
-pub(crate) struct GrantHandle(Holder);
-
-#[derive(Clone)]
-enum Holder {
-    Person {
-        cell: Arc<Cell>,
-        engine: Arc<Engine>,
-    },
-    /// With the token it began with.
-    Service {
-        grant: Arc<ServiceGrant>,
-        engine: Arc<Engine>,
-        first: Arc<LiveGrant>,
-    },
+pub(crate) struct GrantHandle {
+    cell: Arc<Cell>,
+    engine: Arc<Engine>,
 }
 
 impl fmt::Debug for GrantHandle {
@@ -117,33 +111,20 @@ impl fmt::Debug for GrantHandle {
 }
 
 impl GrantHandle {
-    fn person(cell: Arc<Cell>, engine: Arc<Engine>) -> Self {
-        Self(Holder::Person { cell, engine })
-    }
-
     /// Which grant.
     pub(crate) fn key(&self) -> GrantKey {
-        match &self.0 {
-            Holder::Person { cell, .. } => cell.key(),
-            Holder::Service { grant, first, .. } => grant.current().map_or(first.key, |live| live.key),
-        }
+        self.cell.key()
     }
 
     /// The tokens to use now.
     pub(crate) fn current(&self) -> Result<Arc<LiveGrant>, GrantError> {
-        match &self.0 {
-            Holder::Person { cell, .. } => cell.current().ok_or(GrantError::LoginOver),
-            Holder::Service { grant, first, .. } => Ok(grant.current().unwrap_or_else(|| Arc::clone(first))),
-        }
+        self.cell.current().ok_or(GrantError::LoginOver)
     }
 
     /// The tokens to use after those of version `used` were refused. At most one refresh is on its way; dropping this
     /// future does not end it.
-    pub(crate) async fn refresh(&self, used: Version) -> Result<Arc<LiveGrant>, GrantError> {
-        let (cell, engine) = match &self.0 {
-            Holder::Person { cell, engine } => (cell, engine),
-            Holder::Service { grant, engine, .. } => return grant.renew(engine, used).await,
-        };
+    pub(crate) async fn renew(&self, used: Version) -> Result<Arc<LiveGrant>, GrantError> {
+        let (cell, engine) = (&self.cell, &self.engine);
         let mut waiting = match cell.need(used, engine.parts.clock.instant()) {
             Step::Use(live) => return Ok(live),
             Step::Fail(GrantError::Unavailable { retry_after, .. })
@@ -161,21 +142,34 @@ impl GrantHandle {
         };
         outcome(&mut waiting).await
     }
+}
 
-    /// Whether the login is over, asked after even a fresh token was refused: a logout revokes it, here or in another
-    /// process, which a refusal does not tell from a policy.
-    pub(crate) async fn is_over(&self) -> bool {
-        match &self.0 {
-            Holder::Service { .. } => false,
-            Holder::Person { cell, engine } => {
-                // A store that does not answer does not say so.
-                cell.current().is_none() || engine.grant(cell.key()).await.is_ok_and(|grant| grant.is_none())
-            }
-        }
+impl TokenSource for GrantHandle {
+    fn user(&self) -> UserRef {
+        UserRef::new(self.key().org(), self.key().user())
+    }
+
+    fn token(&self) -> Result<Arc<AccessToken>, TokenError> {
+        Ok(Arc::clone(&self.current()?.access))
+    }
+
+    fn refresh<'a>(
+        &'a self,
+        rejected: &'a AccessToken,
+    ) -> BoxFuture<'a, Result<Arc<AccessToken>, TokenError>> {
+        Box::pin(async { Ok(Arc::clone(&self.renew(version_of(rejected)).await?.access)) })
+    }
+
+    fn is_revoked(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async {
+            // A store that does not answer does not say so.
+            self.cell.current().is_none()
+                || self.engine.grant(self.key()).await.is_ok_and(|grant| grant.is_none())
+        })
     }
 }
 
-pub(super) async fn outcome(waiting: &mut super::cell::Waiting) -> super::cell::Renewed {
+async fn outcome(waiting: &mut super::cell::Waiting) -> super::cell::Renewed {
     match tokio::time::timeout(MAX_WAIT, waiting.wait_for(Option::is_some)).await {
         Ok(Ok(outcome)) => match &*outcome {
             Some(outcome) => outcome.clone(),
@@ -190,7 +184,7 @@ impl Engine {
         Arc::new(Self {
             parts,
             id: random_holder(),
-            token_calls: Semaphore::new(MAX_TOKEN_CALLS),
+            token_calls: Arc::new(Semaphore::new(MAX_TOKEN_CALLS)),
             logins: Semaphore::new(MAX_LOGINS),
             revocations: Arc::new(Semaphore::new(MAX_REVOCATIONS)),
             held_writes: Semaphore::new(MAX_HELD_WRITES),
@@ -229,36 +223,54 @@ impl Engine {
             let repair = hold::repair(Arc::clone(self), Arc::clone(&cell), live, record.clone());
             self.parts.background.spawn(repair);
         }
-        Some(GrantHandle::person(cell, Arc::clone(self)))
+        Some(GrantHandle { cell, engine: Arc::clone(self) })
     }
 
     /// A handle on a grant that was just made.
     pub(super) fn handle_of(self: &Arc<Self>, live: LiveGrant) -> GrantHandle {
         let cell = self.cell(live.key);
         cell.adopt(live, self.parts.clock.instant());
-        GrantHandle::person(cell, Arc::clone(self))
+        GrantHandle { cell, engine: Arc::clone(self) }
     }
 
-    /// The handle of a service user, whose token is got first if there is none yet.
-    pub(crate) async fn service(self: &Arc<Self>, user: &ServiceUser) -> Result<GrantHandle, GrantError> {
-        let grant = self.service_grant(user);
-        let first = grant.token(self).await?;
-        Ok(GrantHandle(Holder::Service { grant, engine: Arc::clone(self), first }))
+    /// The token source of a service user, whose token is got first if there is none yet.
+    pub(crate) async fn service(
+        self: &Arc<Self>,
+        user: &ServiceUser,
+    ) -> Result<Arc<dyn TokenSource>, TokenError> {
+        self.service_tokens(user).connect().await
     }
 
-    fn service_grant(self: &Arc<Self>, user: &ServiceUser) -> Arc<ServiceGrant> {
+    fn service_tokens(self: &Arc<Self>, user: &ServiceUser) -> ServiceTokenSource {
         let key = ServiceKey {
-            app: user.app.as_ref().map(|app| app.client_id.clone()),
-            host: user.host.clone(),
+            app: user.app_override().map(|app| app.client_id.clone()),
+            host: user.host().clone(),
             username: user.username().map(str::to_owned),
         };
         let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(grant) = services.get(&key) {
-            return Arc::clone(grant);
+            return grant.clone();
         }
-        let grant = ServiceGrant::new(self, user.clone());
-        services.insert(key, Arc::clone(&grant), |grant| Arc::strong_count(grant) > 1);
+        let grant = self.new_service_tokens(user);
+        services.insert(key, grant.clone(), ServiceTokenSource::is_in_use);
         grant
+    }
+
+    fn new_service_tokens(&self, user: &ServiceUser) -> ServiceTokenSource {
+        let (clock, events) = (self.parts.clock.clone(), self.parts.events.clone());
+        ServiceTokenSource::builder(self.oauth().clone(), user.clone())
+            .runtime(self.parts.background.runtime())
+            .permits(Arc::clone(&self.token_calls))
+            .clock(move || clock.now())
+            .on_event(move |event| {
+                let event = match event {
+                    ServiceTokenEvent::Refreshed(user) => Event::Refreshed { who: user, rotated: false },
+                    ServiceTokenEvent::RefreshFailed(user) => Event::RefreshFailed(user),
+                    _ => return,
+                };
+                events.tell(&event);
+            })
+            .build()
     }
 
     /// The cell of `key`, made if there is none.

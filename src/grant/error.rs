@@ -2,10 +2,8 @@
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
-use crate::{
-    background::{Spawner, Stopped},
-    oauth::OAuthError,
-};
+use crate::background::{Spawner, Stopped};
+use salesforce_connection::{Error, token::TokenError};
 
 /// Why there is no usable token.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -23,9 +21,6 @@ pub(crate) enum GrantError {
         #[source]
         source: Arc<dyn StdError + Send + Sync>,
     },
-    /// Salesforce gives the service user no token. Only a person can mend that.
-    #[error("Salesforce gives the service user no token")]
-    ServiceRefused(#[source] Arc<OAuthError>),
 }
 
 /// The last refresh failed a moment ago.
@@ -49,5 +44,20 @@ impl GrantError {
 
     pub(super) fn cooling_down(retry_after: Duration) -> Self {
         Self::unavailable(retry_after, CoolingDown)
+    }
+}
+
+impl From<GrantError> for TokenError {
+    fn from(error: GrantError) -> Self {
+        match error {
+            GrantError::LoginOver => Self::LoginRequired,
+            GrantError::Unavailable { retry_after, source } => Self::Unavailable { retry_after, source },
+        }
+    }
+}
+
+impl From<GrantError> for Error {
+    fn from(error: GrantError) -> Self {
+        TokenError::from(error).into()
     }
 }

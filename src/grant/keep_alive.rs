@@ -55,7 +55,7 @@ impl Engine {
         };
         let renewals = grants.into_iter().filter(old).map(|grant| async move {
             let Some(handle) = self.handle(&grant, asked_at) else { return };
-            match handle.refresh(grant.version).await {
+            match handle.renew(grant.version).await {
                 Ok(_) => tracing::debug!(grant = %grant.key, "kept alive"),
                 Err(error) => tracing::warn!(grant = %grant.key, %error, "a grant could not be kept alive"),
             }

@@ -1,17 +1,17 @@
 //! A grant as it is used: opened, with its header made once.
 
-use std::{fmt, time::SystemTime};
+use std::{fmt, sync::Arc, time::SystemTime};
 
-use reqwest::header::HeaderValue;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{GrantKey, Version};
-use crate::{
+use crate::store::{GrantRecord, KeyRing, Purpose, SealError, Sealed};
+use salesforce_connection::{
     Secret,
-    oauth::{AnswerFault, LoginHost, Scopes, TokenSet, bearer},
-    store::{GrantRecord, KeyRing, Purpose, SealError, Sealed},
+    oauth::{InvalidTokenResponse, LoginHost, Scopes, TokenResponse},
+    token::{AccessToken, Generation},
 };
 
 /// The tokens of one version of a grant. Shared, never copied: a request clones the `Arc` around it.
@@ -19,13 +19,11 @@ pub(crate) struct LiveGrant {
     pub(crate) key: GrantKey,
     pub(crate) version: Version,
     pub(crate) access_token: Secret,
-    /// `Bearer …`, made once and marked sensitive. Cloning it copies no bytes.
-    pub(crate) bearer: HeaderValue,
+    /// What requests use: header, instance and scopes.
+    pub(crate) access: Arc<AccessToken>,
     pub(crate) refresh_token: Option<Secret>,
-    pub(crate) instance_url: Url,
     pub(crate) identity_url: Url,
     pub(crate) host: LoginHost,
-    pub(crate) scopes: Scopes,
     pub(crate) profile: Profile,
     pub(crate) updated_at: SystemTime,
 }
@@ -68,28 +66,30 @@ impl LiveGrant {
     pub(crate) fn new(
         key: GrantKey,
         version: Version,
-        tokens: TokenSet,
+        tokens: TokenResponse,
         host: LoginHost,
         profile: Profile,
         updated_at: SystemTime,
-    ) -> Result<Self, AnswerFault> {
+    ) -> Result<Self, InvalidTokenResponse> {
         Ok(Self {
             key,
             version,
-            bearer: bearer(&tokens.access_token)?,
+            access: access(&tokens.access_token, tokens.instance_url, tokens.scopes, version)?,
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
-            instance_url: tokens.instance_url,
             identity_url: tokens.identity.url,
             host,
-            scopes: tokens.scopes,
             profile,
             updated_at,
         })
     }
 
     /// The grant after a refresh. Without a new refresh token the old one stays (RFC 6749 section 6).
-    pub(crate) fn renewed(&self, tokens: TokenSet, now: SystemTime) -> Result<Self, AnswerFault> {
+    pub(crate) fn renewed(
+        &self,
+        tokens: TokenResponse,
+        now: SystemTime,
+    ) -> Result<Self, InvalidTokenResponse> {
         let mut next =
             Self::new(self.key, self.version.next(), tokens, self.host.clone(), self.profile.clone(), now)?;
         if next.refresh_token.is_none() {
@@ -102,10 +102,10 @@ impl LiveGrant {
         let content = Content {
             access_token: self.access_token.expose(),
             refresh_token: self.refresh_token.as_ref().map(Secret::expose),
-            instance_url: self.instance_url.as_str(),
+            instance_url: self.access.instance_url().as_str(),
             identity_url: self.identity_url.as_str(),
             host: self.host.as_url().as_str(),
-            scopes: self.scopes.clone(),
+            scopes: self.access.scopes().clone(),
             profile: self.profile.clone(),
         };
         let plain = Zeroizing::new(serde_json::to_vec(&content).map_err(|_| SealError)?);
@@ -128,17 +128,38 @@ impl LiveGrant {
         Ok(Self {
             key: record.key,
             version: record.version,
-            bearer: bearer(&access_token).map_err(|_| UnreadableGrant)?,
+            access: access(
+                &access_token,
+                content.instance_url.parse().map_err(|_| UnreadableGrant)?,
+                content.scopes,
+                record.version,
+            )
+            .map_err(|_| UnreadableGrant)?,
             access_token,
             refresh_token: content.refresh_token.map(Secret::new),
-            instance_url: content.instance_url.parse().map_err(|_| UnreadableGrant)?,
             identity_url: content.identity_url.parse().map_err(|_| UnreadableGrant)?,
             host: content.host.parse().map_err(|_| UnreadableGrant)?,
-            scopes: content.scopes,
             profile: content.profile,
             updated_at: record.updated_at,
         })
     }
+}
+
+/// The token of this version, as requests use it.
+fn access(
+    token: &Secret,
+    instance_url: Url,
+    scopes: Scopes,
+    version: Version,
+) -> Result<Arc<AccessToken>, InvalidTokenResponse> {
+    let generation = Generation(u128::from(version.lineage) << 64 | u128::from(version.revision));
+    Ok(Arc::new(AccessToken::new(token, instance_url, scopes)?.with_generation(generation)))
+}
+
+/// Returns the version whose token this is.
+pub(super) fn version_of(token: &AccessToken) -> Version {
+    let Generation(generation) = token.generation();
+    Version { lineage: (generation >> 64) as u64, revision: generation as u64 }
 }
 
 /// What the sealed bytes are bound to: moved to another record, or to another version of the same, they do not open.

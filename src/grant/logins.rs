@@ -12,11 +12,13 @@ use url::Url;
 
 use super::{Engine, GrantHandle, GrantKey, LiveGrant, Profile, Version, engine::absent_if_corrupt, touch};
 use crate::{
-    Secret,
     background::{Stopped, follow_up},
     events::Event,
-    oauth::{AnswerFault, IdTokenError, LoginHost, OAuthError, TokenSet},
     store::{EndedLogin, LoginKey, LoginRecord, OnceKey, SealError, StoreError},
+};
+use salesforce_connection::{
+    Secret,
+    oauth::{IdTokenError, InvalidTokenResponse, LoginHost, OAuthError, TokenResponse},
 };
 
 /// How long to wait before each further try of something that happens behind a person's back.
@@ -72,8 +74,8 @@ impl From<Stopped> for LogInError {
     }
 }
 
-impl From<AnswerFault> for LogInError {
-    fn from(fault: AnswerFault) -> Self {
+impl From<InvalidTokenResponse> for LogInError {
+    fn from(fault: InvalidTokenResponse) -> Self {
         Self::OAuth(fault.into())
     }
 }
@@ -154,7 +156,7 @@ impl Engine {
     /// Verifies who these tokens are of, and records the login. Gives its opaque id.
     pub(crate) async fn admit(
         self: &Arc<Self>,
-        tokens: TokenSet,
+        tokens: TokenResponse,
         host: &LoginHost,
         nonce: Option<&Secret>,
     ) -> Result<Secret, LogInError> {
@@ -179,7 +181,7 @@ impl Engine {
     async fn identify(
         &self,
         host: &LoginHost,
-        tokens: &TokenSet,
+        tokens: &TokenResponse,
         nonce: Option<&Secret>,
     ) -> Result<Profile, IdentityProblem> {
         let mut profile = Profile::default();
@@ -207,7 +209,7 @@ impl Engine {
 
     pub(super) async fn log_in(
         self: &Arc<Self>,
-        tokens: TokenSet,
+        tokens: TokenResponse,
         profile: Profile,
         host: &LoginHost,
     ) -> Result<Secret, LogInError> {
@@ -283,7 +285,7 @@ impl Engine {
     /// Keeps tokens without a login.
     pub(crate) async fn save(
         self: &Arc<Self>,
-        tokens: TokenSet,
+        tokens: TokenResponse,
         profile: Profile,
         host: &LoginHost,
     ) -> Result<GrantHandle, LogInError> {
@@ -296,7 +298,7 @@ impl Engine {
 
     fn first_version(
         &self,
-        tokens: TokenSet,
+        tokens: TokenResponse,
         profile: Profile,
         host: &LoginHost,
     ) -> Result<LiveGrant, LogInError> {
@@ -346,10 +348,10 @@ impl Engine {
     /// Revokes a grant's tokens at Salesforce, with a few tries (RFC 7009 section 2.2.1), without anyone waiting.
     pub(super) fn revoke_later(&self, live: &LiveGrant) {
         let token = live.refresh_token.clone().unwrap_or_else(|| live.access_token.clone());
-        self.revoke_token_later(live.instance_url.clone(), token);
+        self.revoke_token_later(live.access.instance_url().clone(), token);
     }
 
-    pub(super) fn revoke_tokens_later(&self, tokens: TokenSet) {
+    pub(super) fn revoke_tokens_later(&self, tokens: TokenResponse) {
         self.revoke_token_later(tokens.instance_url, tokens.refresh_token.unwrap_or(tokens.access_token));
     }
 

@@ -16,10 +16,10 @@ use tracing::{
 
 use super::{Engine, GrantKey, LiveGrant, engine::absent_if_corrupt, logins::LATER};
 use crate::{
-    Secret,
     events::Event,
     store::{EndedLogin, GrantRecord, LoginKey, StoreError},
 };
+use salesforce_connection::Secret;
 
 /// The longest wait before another try to store a logout: until then other processes know nothing of it.
 const MAX_WAIT: Duration = Duration::from_secs(5);

@@ -16,7 +16,6 @@ mod note;
 mod overview;
 mod refresh;
 mod retry;
-mod service;
 #[cfg(test)]
 mod tests;
 mod touch;
@@ -34,7 +33,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{InvalidId, OrgId, UserId};
+use salesforce_connection::{InvalidId, OrgId, UserId};
 
 /// Names a grant: which app, which organization, which user. Never an e-mail address or a user name, which change
 /// hands.

@@ -3,10 +3,8 @@
 use std::{sync::Arc, time::SystemTime};
 
 use super::Engine;
-use crate::{
-    OrgId, UserId,
-    store::{GrantRecord, LoginKey, LoginRecord, StoreError, Subject},
-};
+use crate::store::{GrantRecord, LoginKey, LoginRecord, StoreError, Subject};
+use salesforce_connection::{OrgId, UserId};
 
 /// One browser that is logged in.
 #[derive(Debug, Clone)]

@@ -24,9 +24,9 @@ use super::{
 use crate::{
     background::follow_up,
     events::Event,
-    oauth::TokenSet,
     store::{GrantRecord, LeaseHolder, StoreError, Swap},
 };
+use salesforce_connection::{UserRef, oauth::TokenResponse};
 
 /// No token call begins later than so long after its refresh. Once begun it has its own time (`SHORT_DEADLINE`) and is
 /// heard to the end, whoever still waits: an answer that is not waited for is a token that is spent for nothing. Long
@@ -53,14 +53,14 @@ pub(super) struct Refresh {
 
 /// What the token endpoint came to.
 enum Answer {
-    Tokens(Box<TokenSet>),
+    Tokens(Box<TokenResponse>),
     /// Someone else moved the grant meanwhile.
     Moved(Box<LiveGrant>),
     Refused {
         after_lost_answer: bool,
     },
     /// The answer is about someone else.
-    Contradicts(Box<TokenSet>),
+    Contradicts(Box<TokenResponse>),
     Failed(GrantError),
 }
 
@@ -164,7 +164,7 @@ impl Refresh {
                 self.span.record("outcome", "renewed");
                 tracing::info!(grant = %live.key, revision = live.version.revision, "token renewed");
             }
-            Err(GrantError::LoginOver | GrantError::ServiceRefused(_)) => {
+            Err(GrantError::LoginOver) => {
                 self.span.record("outcome", "over");
                 tracing::warn!(grant = %self.from.key, "the grant is no longer good");
             }
@@ -312,7 +312,7 @@ impl Refresh {
     /// keep the login would be no kindness: its refresh token is as good as spent, so that every later try would fail
     /// too, and the person could not even log in anew. And whoever may be confused with somebody else must not go on as
     /// anybody.
-    async fn contradicted(&self, tokens: TokenSet) -> Result<LiveGrant, GrantError> {
+    async fn contradicted(&self, tokens: TokenResponse) -> Result<LiveGrant, GrantError> {
         tracing::error!(grant = %self.from.key, "a refresh answer is about someone else; the login ends");
         self.engine.revoke_tokens_later(tokens);
         // Someone else moved the grant: what they have is another matter, and may share this refresh token.
@@ -370,15 +370,12 @@ impl Refresh {
         }
     }
 
-    fn is_contradicted_by(&self, tokens: &TokenSet) -> bool {
-        let (organization, user) = (self.from.key.org(), self.from.key.user());
-        tokens.identity.organization != organization
-            || tokens.identity.user != user
-            || tokens.id_token_contradicts(&self.from.host)
+    fn is_contradicted_by(&self, tokens: &TokenResponse) -> bool {
+        !tokens.is_for(&UserRef::new(self.from.key.org(), self.from.key.user()), &self.from.host)
     }
 
     /// Writes the new tokens under the version they replace.
-    async fn store(&self, tokens: TokenSet) -> Result<Done, GrantError> {
+    async fn store(&self, tokens: TokenResponse) -> Result<Done, GrantError> {
         let now = self.engine.parts.clock.now();
         let next =
             self.from.renewed(tokens, now).map_err(|fault| GrantError::unavailable(COOL_DOWN, fault))?;

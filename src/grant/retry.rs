@@ -16,7 +16,7 @@
 use std::time::Duration;
 
 use super::machine::LONGEST_WAIT;
-use crate::oauth::{OAuthError, OAuthError::Answer};
+use salesforce_connection::oauth::OAuthError;
 
 /// How often a failure is tried again within one refresh.
 const MAX_RETRIES: u8 = 2;
@@ -42,9 +42,9 @@ impl Failure {
     pub(super) fn of(error: &OAuthError) -> Self {
         match error {
             error if error.is_invalid_grant() => Self::Refused,
-            Answer(_) => Self::Unreadable,
-            error if error.is_answer_lost() && error.is_transient() => Self::Lost,
-            error if error.is_answer_lost() => Self::Unreadable,
+            OAuthError::InvalidResponse(_) => Self::Unreadable,
+            error if error.is_response_lost() && error.is_transient() => Self::Lost,
+            error if error.is_response_lost() => Self::Unreadable,
             error if error.is_transient() => Self::NotNow,
             _ => Self::Lasting,
         }

@@ -13,13 +13,15 @@ use salesforce_fake_org::{FakeOrg, User};
 
 use super::*;
 use crate::{
-    Secret,
     background::Background,
     clock::Clock,
     events::{Event, Events},
-    http::{HttpClient, Outbound},
-    oauth::{LoginHost, OAuthApp, OAuthClient, TokenSet},
     store::{KeyRing, MemoryStore, Store},
+};
+use salesforce_connection::{
+    Secret,
+    http::{HttpClient, Outbound},
+    oauth::{LoginHost, OAuthApp, OAuthClient, TokenResponse},
 };
 
 mod keep_alive;
@@ -96,7 +98,7 @@ impl Fleet {
     }
 
     /// What the token endpoint gives at a login.
-    async fn tokens(&self, user: &User) -> TokenSet {
+    async fn tokens(&self, user: &User) -> TokenResponse {
         let issued = self.org.issue_tokens(user, "api refresh_token");
         let refresh_token = Secret::new(issued.refresh_token.unwrap());
         let mut tokens = self.oauth.refresh(&self.host, &refresh_token).await.unwrap();

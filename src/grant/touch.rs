@@ -43,7 +43,7 @@ impl Touches {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Secret;
+    use salesforce_connection::Secret;
 
     #[test]
     fn of_many_at_once_one_notes_the_use() {

@@ -20,10 +20,8 @@ use super::{
     EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Sealed, Store, StoreError, Subject,
     Swap,
 };
-use crate::{
-    OrgId, Secret, UserId,
-    grant::{AppKey, GrantKey, Version},
-};
+use crate::grant::{AppKey, GrantKey, Version};
+use salesforce_connection::{OrgId, Secret, UserId};
 
 /// A promise that a store broke.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use super::{
     Subject, Swap,
 };
 use crate::{
-    error::Chain,
+    error_chain::Chain,
     events::{Event, Events},
     grant::{GrantKey, Version},
 };

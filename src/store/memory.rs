@@ -334,7 +334,8 @@ mod tests {
     };
 
     use super::*;
-    use crate::{Secret, grant::AppKey};
+    use crate::grant::AppKey;
+    use salesforce_connection::Secret;
 
     /// A wall clock that is set back an hour makes neither a lease nor a one-time value last an hour longer, nor
     /// forward one end early.

@@ -38,10 +38,8 @@ use std::{
 use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
 
-use crate::{
-    OrgId, Secret, UserId,
-    grant::{GrantKey, Version},
-};
+use crate::grant::{GrantKey, Version};
+use salesforce_connection::{OrgId, Secret, UserId};
 
 /// How long what was ended is remembered: longer than any command may be on its way.
 const TOMBSTONE: Duration = Duration::from_secs(600);
@@ -179,7 +177,7 @@ impl OnceKey {
     }
 }
 
-/// Who holds a lease: a random number per attempt to refresh.
+/// UserRef holds a lease: a random number per attempt to refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LeaseHolder(pub u128);
 
@@ -306,4 +304,11 @@ pub enum StoreError {
     /// The store answered something that is no record. The record counts as absent.
     #[error("the store holds something that cannot be read")]
     Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<StoreError> for salesforce_connection::Error {
+    fn from(error: StoreError) -> Self {
+        let is_transient = matches!(error, StoreError::Unavailable(_));
+        Self::store(error, is_transient)
+    }
 }

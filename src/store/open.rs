@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{MemoryStore, Store, guarded::Guarded};
-#[cfg(any(feature = "redis", feature = "postgres"))]
-use crate::Secret;
 use crate::{clock::Clock, events::Events};
+#[cfg(any(feature = "redis", feature = "postgres"))]
+use salesforce_connection::Secret;
 
 /// Which store.
 #[derive(Debug)]

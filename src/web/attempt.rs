@@ -16,11 +16,11 @@ use sha2::{Digest, Sha256};
 
 use super::cookie;
 use crate::{
-    Secret,
     config::Settings,
     return_to::ReturnTo,
     store::{Purpose, SealError},
 };
+use salesforce_connection::Secret;
 
 /// How long a person may take to log in.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(10 * 60);

@@ -4,13 +4,12 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{Salesforce, salesforce::start};
 use crate::{
-    Secret,
     clock::Clock,
     config::{Config, ConfigError, Problem, Routes, SessionMode, Settings},
     events::{Event, Events},
-    oauth::ServiceUser,
     store::{Location, OpenError, Store},
 };
+use salesforce_connection::{Secret, token::ServiceUser};
 
 /// Settings in code. Each setter sets a member of [`Config`], whose default it has; what cannot be in a file (a store
 /// of your own, a listener) is set here only.
@@ -186,10 +185,10 @@ impl Builder {
         self
     }
 
-    /// How much of an organization's daily calls may be used before those of [optional](crate::Connection::optional)
+    /// How much of an organization's daily calls may be used before those of [optional](crate::Connection::with_low_priority)
     /// connections are refused, in percent.
-    pub fn optional_until_percent(mut self, percent: u8) -> Self {
-        self.config.api.optional_until_percent = percent;
+    pub fn low_priority_quota_percent(mut self, percent: u8) -> Self {
+        self.config.api.low_priority_quota_percent = percent;
         self
     }
 

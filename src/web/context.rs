@@ -8,12 +8,12 @@ use tokio::sync::OnceCell;
 
 use super::session;
 use crate::{
-    Connection, Error, Result, Salesforce, Secret,
+    Salesforce,
     config::Settings,
     grant::{Engine, GrantHandle},
-    http::HttpClient,
     store::StoreError,
 };
+use salesforce_connection::{Client, Connection, Error, Result, Secret};
 
 /// One worker's share: the common handle, and an HTTP client of its own (one client for all workers would make each
 /// wait for the others).
@@ -23,15 +23,15 @@ pub(crate) struct Worker(Rc<Parts>);
 #[derive(Debug)]
 struct Parts {
     salesforce: Salesforce,
-    http: HttpClient,
+    client: Client,
     /// The session member that holds the login id.
     member: String,
 }
 
 impl Worker {
-    pub(crate) fn new(salesforce: Salesforce, http: HttpClient) -> Self {
+    pub(crate) fn new(salesforce: Salesforce, client: Client) -> Self {
         let member = session::member(salesforce.settings());
-        Self(Rc::new(Parts { salesforce, http, member }))
+        Self(Rc::new(Parts { salesforce, client, member }))
     }
 
     /// The worker that handles this request; an error when the middleware is not there.
@@ -44,7 +44,7 @@ impl Worker {
                  App or to a scope around this route. If `RequireLogin` asks: register it before Salesforce, \
                  `.wrap(RequireLogin::new()).wrap(salesforce)`; the last one registered is outermost"
             );
-            Error::NotMounted
+            Error::MiddlewareMissing
         })
     }
 
@@ -65,8 +65,7 @@ impl Worker {
     }
 
     pub(crate) fn connection(&self, grant: GrantHandle) -> Connection {
-        let shared = self.0.salesforce.api_shared();
-        Connection::new(grant, self.0.http.clone(), self.settings().api_version, shared)
+        Connection::new(&self.0.client, Arc::new(grant))
     }
 }
 
@@ -75,7 +74,7 @@ pub(crate) fn login_id(worker: &Worker, request: &HttpRequest) -> Option<Secret>
     session::login_id(&request.get_session(), worker.member())
 }
 
-/// Who sent this request, as one Salesforce knows them. An app may wrap several, one inside the other. The first
+/// UserRef sent this request, as one Salesforce knows them. An app may wrap several, one inside the other. The first
 /// extractor asks the store, the others, which run beside it or after it, get the same answer, whatever it is.
 #[derive(Clone)]
 struct LookUp(Rc<LookedUp>);

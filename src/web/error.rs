@@ -12,10 +12,8 @@ use super::{
     context::Worker,
     pages::{Action, Page},
 };
-use crate::{
-    Error, InvalidRequest, error::Chain, grant::LogInError, oauth::OAuthError, return_to::ReturnTo,
-    store::SealError,
-};
+use crate::{error_chain::Chain, grant::LogInError, return_to::ReturnTo, store::SealError};
+use salesforce_connection::{Error, error::InvalidRequest, oauth::OAuthError};
 
 impl From<SealError> for Error {
     fn from(error: SealError) -> Self {
@@ -29,17 +27,6 @@ impl From<LogInError> for Error {
             LogInError::Store(error) => error.into(),
             error => Self::internal(error),
         }
-    }
-}
-
-/// The answer when no middleware is there to give a better one: a status and JSON that name nothing secret.
-impl ResponseError for Error {
-    fn status_code(&self) -> StatusCode {
-        Answer::of(self).status
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        Answer::of(self).json(self)
     }
 }
 
@@ -73,13 +60,13 @@ impl Answer {
                 Error::OAuth(error) if error.is_invalid_grant() => {
                     (StatusCode::BAD_REQUEST, "refused", "Salesforce did not accept this request.")
                 }
-                Error::NotMounted
+                Error::MiddlewareMissing
                 | Error::ServiceUser(_)
                 | Error::NoServiceUser
                 | Error::OAuth(OAuthError::NeedsMyDomain | OAuthError::Signing) => {
                     (StatusCode::INTERNAL_SERVER_ERROR, "not_set_up", "This app is not set up correctly.")
                 }
-                Error::SessionRefused { .. } => {
+                Error::ApiAccessDenied { .. } => {
                     (StatusCode::FORBIDDEN, "forbidden", "Your Salesforce user may not use the API.")
                 }
                 // No record has an invalid id: most often the path of a link was mistyped.
@@ -97,12 +84,12 @@ impl Answer {
                     (StatusCode::UNPROCESSABLE_ENTITY, "job_failed", "Salesforce could not finish this job.")
                 }
                 #[cfg(feature = "bulk")]
-                Error::JobUnfinished { .. } => (
+                Error::JobTimedOut { .. } => (
                     StatusCode::GATEWAY_TIMEOUT,
                     "job_unfinished",
                     "Salesforce is still working on this. Look again later.",
                 ),
-                Error::Changed => (
+                Error::PreconditionFailed => (
                     StatusCode::CONFLICT,
                     "changed",
                     "Someone else has changed this in the meantime. Reload it.",
@@ -142,11 +129,11 @@ impl Answer {
             Error::LimitExceeded { .. } => {
                 "Your organization has reached its limit of Salesforce API calls. Try again later."
             }
-            Error::Shed { .. } => {
+            Error::QuotaReserved { .. } => {
                 "Your organization has used most of its Salesforce API calls of the day. Try again later."
             }
-            Error::Busy { .. } => "Too many requests are waiting for Salesforce. Try again soon.",
-            Error::Api { entries, .. } if entries.iter().any(|entry| entry.code == "UNABLE_TO_LOCK_ROW") => {
+            Error::ConcurrencyLimit { .. } => "Too many requests are waiting for Salesforce. Try again soon.",
+            Error::Api { errors, .. } if errors.iter().any(|entry| entry.code == "UNABLE_TO_LOCK_ROW") => {
                 "Someone else is changing this right now. Try again soon."
             }
             Error::Http(_) | Error::Api { .. } | Error::OAuth(_) => {
@@ -170,7 +157,7 @@ const UNCONFIRMED: &str = "unconfirmed";
 /// Whether a call was sent and its outcome is not known: no answer came, or one of a gateway that got none itself.
 fn may_have_taken_effect(error: &Error) -> bool {
     match error {
-        Error::Http(error) => !error.never_sent(),
+        Error::Http(error) => !error.was_not_sent(),
         Error::Api { status, .. } => matches!(status, 502 | 504),
         _ => false,
     }
@@ -265,7 +252,7 @@ impl Asked {
     /// A link is sent to log in and comes back to where it was; a form gets a page that leads there, as what was
     /// entered would be lost on the way; everything else gets 401 and JSON.
     fn login_required(&self) -> HttpResponse {
-        let Some(worker) = &self.worker else { return Error::NotMounted.error_response() };
+        let Some(worker) = &self.worker else { return Error::MiddlewareMissing.error_response() };
         let paths = &worker.settings().paths;
         let login = paths.login.as_deref().map(|login| paths.full(login));
         match (self.wants, login) {
@@ -338,11 +325,13 @@ fn own_page(address: &header::HeaderValue, worker: &Worker) -> Option<ReturnTo> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Result, Revision, SalesforceId, oauth::AnswerFault, soql::SoqlDate};
+    use salesforce_connection::{
+        Result, SalesforceId, oauth::InvalidTokenResponse, records::RecordEtag, soql::SoqlDate,
+    };
 
     #[test]
     fn a_text_of_a_request_needs_a_question_mark_and_no_more() {
-        fn revision(text: &str) -> Result<Revision> {
+        fn revision(text: &str) -> Result<RecordEtag> {
             Ok(text.parse()?)
         }
         fn date(text: &str) -> Result<SoqlDate> {
@@ -369,7 +358,7 @@ mod tests {
             (down(None), 503, Some("5")),
             (down(Some(minute)), 503, Some("60")),
             (OAuthError::Status { status: 401, retry_after: Some(minute) }, 502, None),
-            (AnswerFault::InstanceUrl.into(), 502, None),
+            (InvalidTokenResponse::InstanceUrl.into(), 502, None),
             (OAuthError::NeedsMyDomain, 500, None),
         ] {
             let error = Error::from(error);
@@ -385,23 +374,23 @@ mod tests {
     #[cfg(feature = "bulk")]
     #[actix_web::test]
     async fn a_job_that_failed_is_not_one_that_goes_on() {
-        use crate::{ErrorEntry, bulk::JobState};
         use actix_web::{body::to_bytes, test::TestRequest};
+        use salesforce_connection::{bulk::JobState, error::ApiError};
 
         let id: SalesforceId = "750D00000004SkGIAU".parse().unwrap();
-        let entry = ErrorEntry {
+        let entry = ApiError {
             code: "InvalidBatch".to_owned(),
             message: "InvalidBatch : Field name not found : canary".to_owned(),
             fields: Vec::new(),
             duplicates: None,
             reference: None,
         };
-        let failed = || Error::JobFailed { id, state: JobState::Failed, entries: vec![entry.clone()] };
-        let stopped = || Error::JobFailed { id, state: JobState::Aborted, entries: Vec::new() };
+        let failed = || Error::JobFailed { id, state: JobState::Failed, errors: vec![entry.clone()] };
+        let stopped = || Error::JobFailed { id, state: JobState::Aborted, errors: Vec::new() };
         for (error, status, code, level) in [
             (failed(), 422, "job_failed", "DEBUG"),
             (stopped(), 422, "job_failed", "DEBUG"),
-            (Error::JobUnfinished { id }, 504, "job_unfinished", " WARN"),
+            (Error::JobTimedOut { id }, 504, "job_unfinished", " WARN"),
         ] {
             assert!(!error.is_transient() && error.retry_after().is_none(), "the call again is another job");
             let request = TestRequest::default().to_http_request();

@@ -10,7 +10,8 @@ use super::{
     context::{self, Worker},
     protected::Protected,
 };
-use crate::{Connection, Error, OrgId, Result, UserId, grant::GrantHandle, oauth::Scopes};
+use crate::grant::GrantHandle;
+use salesforce_connection::{Connection, Error, OrgId, Result, UserId, oauth::Scopes};
 
 /// An authenticated connection to the organization of whoever sent the request. Asking for it protects the route.
 ///
@@ -81,7 +82,7 @@ impl FromRequest for SalesforceConn {
 ///     Ok(match sf {
 ///         Ok(sf) if sf.is_some() => "Welcome back.",
 ///         Ok(_) => "Welcome. You can log in.",
-///         Err(error) if error.is_transient() => "Welcome. Who is logged in cannot be told just now.",
+///         Err(error) if error.is_transient() => "Welcome. UserRef is logged in cannot be told just now.",
 ///         Err(error) => return Err(error),
 ///     })
 /// }
@@ -123,7 +124,7 @@ impl FromRequest for MaybeSalesforceConn {
     }
 }
 
-/// Who is logged in, without a call to Salesforce. Asking for it protects the route like [`SalesforceConn`].
+/// UserRef is logged in, without a call to Salesforce. Asking for it protects the route like [`SalesforceConn`].
 ///
 /// The ids name the person; user name and display name are for people to read, as they were at the login.
 #[derive(Debug, Clone, Serialize)]
@@ -151,8 +152,8 @@ impl SalesforceUser {
             user_id: live.key.user(),
             username: live.profile.username.clone(),
             display_name: live.profile.display_name.clone(),
-            instance_url: live.instance_url.as_str().trim_end_matches('/').to_owned(),
-            scopes: live.scopes.clone(),
+            instance_url: live.access.instance_url().as_str().trim_end_matches('/').to_owned(),
+            scopes: live.access.scopes().clone(),
         })
     }
 }

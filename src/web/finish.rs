@@ -32,7 +32,7 @@ pub(crate) fn finish<B: MessageBody + 'static>(
 /// One of our errors that a middleware further in gave, for example one of `from_fn` that asks for an extractor. It has
 /// lost its request, so what it is answered with goes along.
 fn of_other_middleware(error: Error, asked: &Asked) -> Error {
-    let answer = error.as_error::<crate::Error>().map(|error| asked.answer(error, None));
+    let answer = error.as_error::<salesforce_connection::Error>().map(|error| asked.answer(error, None));
     match answer {
         Some(answer) => InternalError::from_response(error, answer).into(),
         None => error,
@@ -42,7 +42,7 @@ fn of_other_middleware(error: Error, asked: &Asked) -> Error {
 /// What to answer instead of the plain JSON of one of our errors; `None` when it is none, or when the app answers such
 /// errors itself.
 fn better_answer<B: MessageBody>(response: &ServiceResponse<B>, asked: &Asked) -> Option<HttpResponse> {
-    let error = response.response().error()?.as_error::<crate::Error>()?;
+    let error = response.response().error()?.as_error::<salesforce_connection::Error>()?;
     let headers = response.headers();
     let plain = error.error_response();
     // Compressed, a body has another size; that it is still JSON has to do then.

@@ -14,7 +14,6 @@ mod pages;
 mod protected;
 mod require;
 pub mod routes;
-mod rows;
 mod salesforce;
 mod session;
 #[cfg(feature = "test-util")]
@@ -25,6 +24,5 @@ pub use self::{
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
     middleware::{Routed, SalesforceMiddleware},
     require::{RequireLogin, RequireLoginMiddleware},
-    rows::RowsAs,
     salesforce::Salesforce,
 };

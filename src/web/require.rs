@@ -155,7 +155,7 @@ fn not_admitted(request: &HttpRequest) -> HttpResponse {
 }
 
 /// Whether the person may pass; an error when nobody is logged in or that cannot be told.
-async fn decide(require: &RequireLogin, request: &HttpRequest) -> crate::Result<bool> {
+async fn decide(require: &RequireLogin, request: &HttpRequest) -> salesforce_connection::Result<bool> {
     let (_, grant) = extract::required(request).await?;
     if require.rules.is_empty() {
         return Ok(true);

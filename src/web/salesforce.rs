@@ -7,8 +7,6 @@ use url::Url;
 
 use super::{Builder, context::Worker};
 use crate::{
-    Connection, Error, OrgId, Result, Secret, UserId,
-    api::ApiShared,
     background::Background,
     clock::Clock,
     config::{Config, ConfigError, Settings},
@@ -17,9 +15,13 @@ use crate::{
         AppKey, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo, NewLogin,
         Profile, keep_alive,
     },
-    http::{HttpClient, HttpError, Outbound},
-    oauth::{LoginHost, OAuthApp, OAuthClient, ServiceUser, TokenSet},
     store::{Store, Subject},
+};
+use salesforce_connection::{
+    Client, Connection, Error, OrgId, Result, Secret, UserId,
+    http::{AllowedHosts, HttpError},
+    oauth::{LoginHost, OAuthApp, OAuthClient, TokenResponse},
+    token::{ServiceUser, TokenSource},
 };
 
 /// Salesforce for an actix app: middleware, and handle on everything behind it. Cheap to clone.
@@ -46,10 +48,8 @@ pub struct Salesforce {
 
 struct Inner {
     settings: Settings,
-    outbound: Arc<Outbound>,
     oauth: OAuthClient,
-    http: HttpClient,
-    api: Arc<ApiShared>,
+    client: Client,
     engine: Arc<Engine>,
     background: Background,
     clock: Clock,
@@ -106,7 +106,7 @@ impl Salesforce {
     ///
     /// # Errors
     /// The store did not take them.
-    pub async fn keep(&self, host: &LoginHost, tokens: TokenSet) -> Result<Connection> {
+    pub async fn keep(&self, host: &LoginHost, tokens: TokenResponse) -> Result<Connection> {
         let grant = self.engine().save(tokens, Profile::default(), host).await?;
         Ok(self.connection(grant))
     }
@@ -167,10 +167,10 @@ impl Salesforce {
     /// As [`service_connection`](Self::service_connection). A host that is neither Salesforce's nor one of the settings
     /// is refused: name it as an allowed origin.
     pub async fn connection_as(&self, user: &ServiceUser) -> Result<Connection> {
-        Ok(self.connection(self.engine().service(user).await?))
+        Ok(self.connect(self.engine().service(user).await?))
     }
 
-    /// Who is logged in: the logins of a user, of an organization, or all.
+    /// UserRef is logged in: the logins of a user, of an organization, or all.
     ///
     /// # Errors
     /// The store is down.
@@ -215,12 +215,11 @@ impl Salesforce {
     }
 
     fn connection(&self, grant: crate::grant::GrantHandle) -> Connection {
-        let version = self.inner.settings.api_version;
-        Connection::new(grant, self.inner.http.clone(), version, self.api_shared())
+        self.connect(Arc::new(grant))
     }
 
-    pub(crate) fn api_shared(&self) -> Arc<ApiShared> {
-        Arc::clone(&self.inner.api)
+    fn connect(&self, source: Arc<dyn TokenSource>) -> Connection {
+        Connection::new(&self.inner.client, source)
     }
 
     /// Whether both are handles on the same thing.
@@ -242,8 +241,7 @@ impl Salesforce {
 
     /// One worker's share.
     pub(crate) fn worker(&self) -> std::result::Result<Worker, HttpError> {
-        let http = HttpClient::new(Arc::clone(&self.inner.outbound))?;
-        Ok(Worker::new(self.clone(), http))
+        Ok(Worker::new(self.clone(), self.inner.client.with_separate_pool()?))
     }
 
     /// Trades a code and records the login. Runs where no request owns it: a browser that goes away in the middle must
@@ -273,7 +271,7 @@ impl Salesforce {
     pub(crate) async fn admit(
         &self,
         host: LoginHost,
-        tokens: TokenSet,
+        tokens: TokenResponse,
     ) -> std::result::Result<Secret, LogInError> {
         let engine = Arc::clone(&self.inner.engine);
         self.inner.background.run(async move { engine.admit(tokens, &host, None).await }).await?
@@ -289,15 +287,16 @@ pub(super) fn start(
 ) -> std::result::Result<Salesforce, Box<dyn std::error::Error + Send + Sync>> {
     let login_origins = std::iter::once(&settings.default_host)
         .chain(settings.hosts.values())
-        .chain(settings.service.iter().map(|user| &user.host))
+        .chain(settings.service.iter().map(ServiceUser::host))
         .map(|host| host.as_url().clone());
-    let outbound = Arc::new(Outbound::new(login_origins.chain(settings.allowed_origins.iter().cloned())));
-    let http = HttpClient::new(Arc::clone(&outbound))?;
+    let allowed_hosts = AllowedHosts::new(login_origins.chain(settings.allowed_origins.iter().cloned()));
+    let client =
+        settings.api.clone().allowed_hosts(allowed_hosts).api_version(settings.api_version).build()?;
     let app = OAuthApp::new(settings.client_id.clone(), settings.client_secret.clone());
-    let oauth = OAuthClient::with_http(app.clone(), http.clone());
+    let oauth = OAuthClient::with_client(app.clone(), &client);
     // The engine's connections live on the crate's own thread, those of callers on theirs. Were they one pool, the
     // engine would sometimes wait for a connection whose thread is waiting for the engine.
-    let engines_own = OAuthClient::with_http(app, HttpClient::new(Arc::clone(&outbound))?);
+    let engines_own = OAuthClient::with_client(app, &client.with_separate_pool()?);
     let background = Background::start()?;
     let engine = Engine::new(EngineParts {
         app: AppKey::of_client_id(&settings.client_id),
@@ -313,7 +312,6 @@ pub(super) fn start(
         let spawner = background.spawner();
         spawner.spawn(keep_alive::run(Arc::downgrade(&engine), spawner.clone(), unused_for));
     }
-    let api = Arc::new(ApiShared::new(settings.api.clone()));
-    let inner = Inner { settings, outbound, oauth, http, api, engine, background, clock };
+    let inner = Inner { settings, oauth, client, engine, background, clock };
     Ok(Salesforce { inner: Arc::new(inner) })
 }

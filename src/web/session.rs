@@ -15,7 +15,8 @@ use actix_web::{
 };
 
 use super::cookie;
-use crate::{Secret, config::Settings};
+use crate::config::Settings;
+use salesforce_connection::Secret;
 
 /// What the names of the session members that hold login ids begin with.
 const MEMBER: &str = "salesforce.login";

@@ -40,7 +40,8 @@ use actix_web::{
 use serde::Serialize;
 
 use super::{Salesforce, session};
-use crate::{Connection, Secret, config::SessionMode, oauth::is_loopback};
+use crate::config::SessionMode;
+use salesforce_connection::{Connection, Secret, http::is_loopback};
 
 /// Why nobody was logged in.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use salesforce_fake_org::{Fault, Rule};
 
 use super::*;
-use crate::oauth::ServiceUser;
+use salesforce_connection::token::ServiceUser;
 
 /// F-34 and F-12: more tokens expire at once than a slow token endpoint takes in time. Whoever does not get their turn
 /// has not sent their token.

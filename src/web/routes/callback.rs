@@ -17,10 +17,9 @@ use super::{
     login_again,
     query::Query,
 };
-use crate::{
+use crate::{error_chain::Chain, grant::LogInError};
+use salesforce_connection::{
     Error, Result, Secret,
-    error::Chain,
-    grant::LogInError,
     oauth::{LoginHost, OAuthError},
 };
 

@@ -15,11 +15,10 @@ use super::{
     Refusal, keep_off_auth_routes,
     query::Query,
 };
-use crate::{
+use crate::{config::Settings, return_to::ReturnTo};
+use salesforce_connection::{
     Result,
-    config::Settings,
     oauth::{AuthorizeOptions, LoginHost, Prompt},
-    return_to::ReturnTo,
 };
 
 /// Starts a login: seals an attempt into a cookie and answers 303 to the login host.

@@ -22,7 +22,8 @@ use super::{
     login::add_cookie,
     query::Query,
 };
-use crate::{Result, config::SessionMode, return_to::ReturnTo};
+use crate::{config::SessionMode, return_to::ReturnTo};
+use salesforce_connection::Result;
 
 /// The largest form that is read.
 const MAX_FORM_BYTES: usize = 16 * 1024;

@@ -1,11 +1,12 @@
-//! Who is logged in, for scripts of the app's own pages.
+//! UserRef is logged in, for scripts of the app's own pages.
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 
 use super::super::{answer, error, extract};
-use crate::{Result, SalesforceUser};
+use crate::SalesforceUser;
+use salesforce_connection::Result;
 
-/// Who is logged in, as JSON: `organization_id`, `user_id`, `username`, `display_name`, `instance_url`, `scopes`. 401
+/// UserRef is logged in, as JSON: `organization_id`, `user_id`, `username`, `display_name`, `instance_url`, `scopes`. 401
 /// when nobody is. No call to Salesforce, and never a token.
 pub async fn me(request: HttpRequest) -> HttpResponse {
     match user(&request).await {

@@ -34,9 +34,9 @@ use super::{
 };
 use crate::{
     config::{Paths, Settings},
-    oauth::LoginHost,
     return_to::ReturnTo,
 };
+use salesforce_connection::oauth::LoginHost;
 
 /// One of the mounted routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

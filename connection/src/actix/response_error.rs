@@ -1,0 +1,87 @@
+//! [`Error`] as a response of an actix app.
+
+use actix_web::{HttpResponse, ResponseError, http::StatusCode, http::header};
+
+use crate::{
+    error::{Error, InvalidRequest},
+    oauth::error::OAuthError,
+};
+
+impl Error {
+    /// The machine-readable code of JSON error responses, for example `login_required`.
+    pub fn code(&self) -> &'static str {
+        status_and_code(self).1
+    }
+}
+
+/// Status, `Retry-After` and `{"error": code, "message": …}`, without a detail. The Salesforce middleware replaces it by a
+/// page or by a message for people.
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        status_and_code(self).0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let (status, code) = status_and_code(self);
+        let message = status.canonical_reason().unwrap_or_default();
+        let mut response = HttpResponse::build(status);
+        response
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .insert_header((header::REFERRER_POLICY, "no-referrer"))
+            .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = self.retry_after().map_or(2, |after| after.as_secs().max(1));
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        response.json(serde_json::json!({ "error": code, "message": message }))
+    }
+}
+
+fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
+    if error.needs_login() {
+        return (StatusCode::UNAUTHORIZED, "login_required");
+    }
+    if error.retry_after().is_some() || error.is_transient() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "unavailable");
+    }
+    match error {
+        Error::Internal(_)
+        | Error::Bind(_)
+        | Error::InvalidRequest(
+            InvalidRequest::Body(_)
+            | InvalidRequest::Record
+            | InvalidRequest::Condition
+            | InvalidRequest::Csv
+            | InvalidRequest::Method
+            | InvalidRequest::Header
+            | InvalidRequest::CallOption(_)
+            | InvalidRequest::Scopes(_),
+        ) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        // The code or the token of the request was revoked.
+        Error::OAuth(error) if error.is_invalid_grant() => (StatusCode::BAD_REQUEST, "refused"),
+        Error::MiddlewareMissing
+        | Error::ServiceUser(_)
+        | Error::NoServiceUser
+        | Error::OAuth(OAuthError::NeedsMyDomain | OAuthError::Signing) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "not_set_up")
+        }
+        Error::ApiAccessDenied { .. } => (StatusCode::FORBIDDEN, "forbidden"),
+        // No record has an invalid id: most often the path of a link was mistyped.
+        Error::RowNotFound | Error::InvalidRequest(InvalidRequest::Id(_)) => {
+            (StatusCode::NOT_FOUND, "not_found")
+        }
+        Error::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid"),
+        Error::MultipleChoices { .. } => (StatusCode::CONFLICT, "multiple_choices"),
+        #[cfg(feature = "bulk")]
+        Error::JobFailed { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "job_failed"),
+        #[cfg(feature = "bulk")]
+        Error::JobTimedOut { .. } => (StatusCode::GATEWAY_TIMEOUT, "job_unfinished"),
+        Error::PreconditionFailed => (StatusCode::CONFLICT, "changed"),
+        _ => match error.status() {
+            Some(404) => (StatusCode::NOT_FOUND, "not_found"),
+            Some(403) => (StatusCode::FORBIDDEN, "forbidden"),
+            Some(400..=499) => (StatusCode::BAD_REQUEST, "refused"),
+            _ => (StatusCode::BAD_GATEWAY, "bad_gateway"),
+        },
+    }
+}

@@ -1,0 +1,186 @@
+//! What the connections of one app share: the HTTP client, the limits per org, the describe cache.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    describe::cache::DescribeCache,
+    http::{allowed_hosts::AllowedHosts, client::HttpClient, error::HttpError},
+    id::OrgId,
+    request::{call_options::CallOptions, concurrency::OrgState},
+    version::ApiVersion,
+};
+
+/// Number of orgs at which the state of those without a connection is dropped.
+const SWEEP_ABOVE: usize = 1_024;
+
+/// Sends the requests of an app's connections. Cheap to clone.
+///
+/// Clones share one connection pool, the limits of each org and the describe cache. All
+/// [`Connection`](crate::Connection)s of a program should come from one client.
+///
+/// ```
+/// use salesforce_connection::Client;
+///
+/// let client = Client::builder().max_concurrent_requests(16).build()?;
+/// # Ok::<(), salesforce_connection::http::HttpError>(())
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    http: HttpClient,
+    shared: Arc<Shared>,
+}
+
+/// Limits of the requests to each org.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestLimits {
+    pub(crate) max_concurrent: usize,
+    pub(crate) acquire_timeout: Duration,
+    pub(crate) low_priority_quota_percent: u8,
+    pub(crate) call_options: CallOptions,
+}
+
+#[derive(Debug)]
+struct Shared {
+    version: ApiVersion,
+    limits: RequestLimits,
+    orgs: Mutex<HashMap<OrgId, Arc<OrgState>>>,
+    describes: DescribeCache,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("api_version", &self.shared.version).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Starts a client with the default settings.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Returns a client that shares limits and caches with this one but has a separate connection pool.
+    ///
+    /// For programs with several single-threaded runtimes, such as the workers of an actix server: a pooled HTTP
+    /// connection is driven by the runtime that opened it.
+    ///
+    /// # Errors
+    /// [`HttpError::Build`] if the HTTP client cannot be created on this machine.
+    pub fn with_separate_pool(&self) -> Result<Self, HttpError> {
+        let http = HttpClient::new(Arc::clone(self.http.allowed_hosts()))?;
+        Ok(Self { http, shared: Arc::clone(&self.shared) })
+    }
+
+    /// The REST API version of relative paths.
+    pub fn api_version(&self) -> ApiVersion {
+        self.shared.version
+    }
+
+    pub(crate) fn http(&self) -> &HttpClient {
+        &self.http
+    }
+
+    pub(crate) fn limits(&self) -> &RequestLimits {
+        &self.shared.limits
+    }
+
+    pub(crate) fn describes(&self) -> &DescribeCache {
+        &self.shared.describes
+    }
+
+    /// Returns what the connections to an org share.
+    pub(crate) fn org(&self, id: OrgId) -> Arc<OrgState> {
+        let mut all = self.shared.orgs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(org) = all.get(&id) {
+            return Arc::clone(org);
+        }
+        if all.len() >= SWEEP_ABOVE {
+            all.retain(|_, org| Arc::strong_count(org) > 1);
+        }
+        let limits = &self.shared.limits;
+        let org = Arc::new(OrgState::new(limits.max_concurrent, limits.acquire_timeout));
+        all.insert(id, Arc::clone(&org));
+        org
+    }
+}
+
+/// Configures a [`Client`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing is created before build()"]
+pub struct ClientBuilder {
+    allowed_hosts: AllowedHosts,
+    version: ApiVersion,
+    limits: RequestLimits,
+}
+
+impl Default for ClientBuilder {
+    fn default() -> Self {
+        Self {
+            allowed_hosts: AllowedHosts::default(),
+            version: ApiVersion::CURRENT,
+            limits: RequestLimits {
+                max_concurrent: 64,
+                acquire_timeout: Duration::from_secs(5),
+                low_priority_quota_percent: 80,
+                call_options: CallOptions::default(),
+            },
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// The hosts that may be contacted. Default: Salesforce's own domains.
+    pub fn allowed_hosts(mut self, hosts: AllowedHosts) -> Self {
+        self.allowed_hosts = hosts;
+        self
+    }
+
+    /// The REST API version of relative paths. Default: [`ApiVersion::CURRENT`].
+    pub fn api_version(mut self, version: ApiVersion) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Number of requests to one org that run at a time; more wait. At least 1. Default: 64. (Salesforce allows 25
+    /// requests that take longer than 20 seconds.)
+    pub fn max_concurrent_requests(mut self, limit: usize) -> Self {
+        self.limits.max_concurrent = limit.max(1);
+        self
+    }
+
+    /// How long a request waits for its turn before it fails with
+    /// [`Error::ConcurrencyLimit`](crate::Error::ConcurrencyLimit). Default: 5 seconds.
+    pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.acquire_timeout = timeout;
+        self
+    }
+
+    /// Share of an org's daily API requests, in percent, above which requests of
+    /// [low-priority](crate::Connection::with_low_priority) connections fail. Default: 80.
+    pub fn low_priority_quota_percent(mut self, percent: u8) -> Self {
+        self.limits.low_priority_quota_percent = percent;
+        self
+    }
+
+    /// Call options of every request. Default: none.
+    pub fn call_options(mut self, call_options: CallOptions) -> Self {
+        self.limits.call_options = call_options;
+        self
+    }
+
+    /// Creates the client.
+    ///
+    /// # Errors
+    /// [`HttpError::Build`] if the HTTP client cannot be created on this machine.
+    pub fn build(self) -> Result<Client, HttpError> {
+        let http = HttpClient::new(Arc::new(self.allowed_hosts))?;
+        let (version, limits) = (self.version, self.limits);
+        let shared = Shared { version, limits, orgs: Mutex::default(), describes: DescribeCache::default() };
+        Ok(Client { http, shared: Arc::new(shared) })
+    }
+}

@@ -1,0 +1,185 @@
+//! Whom the crate may contact.
+
+use url::{Host, Origin, Url};
+
+/// The shared login hosts.
+const LOGIN_HOSTS: [&str; 2] = ["login.salesforce.com", "test.salesforce.com"];
+/// What the hosts of one organization or site end in (Salesforce Help "My Domain URL formats"). Not all of
+/// `salesforce.com`: other hosts there are no instances, and a token has no business on them.
+const INSTANCE_SUFFIXES: [&str; 2] = [".my.salesforce.com", ".my.site.com"];
+
+/// The allow-list: Salesforce's domains over https, and the origins that the app's settings name.
+///
+/// The default allows Salesforce's own domains only.
+#[derive(Debug, Clone, Default)]
+pub struct AllowedHosts {
+    extra: Vec<Origin>,
+}
+
+/// A target that is not on the allow-list. Does not repeat it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "an address outside of Salesforce was refused; if it is meant, add its origin to SALESFORCE_ALLOWED_ORIGINS"
+)]
+#[non_exhaustive]
+pub struct HostNotAllowed;
+
+impl AllowedHosts {
+    /// Allows `origins` beside Salesforce's own domains. Paths of the URLs have no effect.
+    pub fn new(origins: impl IntoIterator<Item = Url>) -> Self {
+        Self { extra: origins.into_iter().map(|url| url.origin()).collect() }
+    }
+
+    /// Checks whether a request to `url` may be sent.
+    ///
+    /// # Errors
+    /// [`HostNotAllowed`] if its origin is not allowed or the URL carries credentials.
+    pub fn check(&self, url: &Url) -> Result<(), HostNotAllowed> {
+        let plain = url.username().is_empty() && url.password().is_none();
+        if plain && (self.extra.contains(&url.origin()) || is_salesforce(url)) {
+            Ok(())
+        } else {
+            Err(HostNotAllowed)
+        }
+    }
+
+    /// The origin in an `instance_url` of an answer, without the trailing slash that old samples have.
+    pub(crate) fn instance_url(&self, text: &str) -> Result<Url, HostNotAllowed> {
+        let url = self.site_url(text)?;
+        if url.path() == "/" { Ok(url) } else { Err(HostNotAllowed) }
+    }
+
+    /// The address of a site in an answer: an origin, and a path perhaps.
+    pub(crate) fn site_url(&self, text: &str) -> Result<Url, HostNotAllowed> {
+        let bare = text.len() <= 512
+            && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\@".contains(&byte));
+        if !bare {
+            return Err(HostNotAllowed);
+        }
+        let url = Url::parse(text).map_err(|_| HostNotAllowed)?;
+        self.check(&url)?;
+        Ok(url)
+    }
+}
+
+/// https, a host of Salesforce's, the default port. Punycode labels are never Salesforce's.
+fn is_salesforce(url: &Url) -> bool {
+    let Some(Host::Domain(host)) = url.host() else { return false };
+    url.scheme() == "https"
+        && url.port().is_none()
+        && !host.split('.').any(|label| label.starts_with("xn--") || label.is_empty())
+        && (LOGIN_HOSTS.contains(&host) || INSTANCE_SUFFIXES.iter().any(|suffix| host.ends_with(suffix)))
+}
+
+/// Returns whether a URL can only mean this machine: a loopback address (RFC 8252 section 8.3) or `localhost`.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed_hosts() -> AllowedHosts {
+        AllowedHosts::new([Url::parse("http://127.0.0.1:8100").unwrap()])
+    }
+
+    #[test]
+    fn salesforce_and_what_is_configured_may_be_contacted() {
+        for text in [
+            "https://acme.my.salesforce.com",
+            "https://acme.my.salesforce.com/",
+            "HTTPS://ACME.MY.SALESFORCE.COM",
+            "https://acme--dev.sandbox.my.salesforce.com",
+            "https://acme.my.site.com",
+            "https://acme.my.salesforce.com:443",
+            "https://login.salesforce.com",
+            "https://test.salesforce.com",
+            "http://127.0.0.1:8100",
+        ] {
+            assert!(allowed_hosts().instance_url(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_else_may_be_contacted() {
+        for text in [
+            "",
+            "http://evil.example",
+            "https://evil.example",
+            "http://acme.my.salesforce.com",
+            "https://x.my.salesforce.com.evil.example",
+            "https://evilsalesforce.com",
+            "https://x.my.salesforce.com@evil.example",
+            "https://user@x.my.salesforce.com",
+            "https://x.my.salesforce.com:8443",
+            "https://127.0.0.1",
+            "https://[::1]",
+            "https://169.254.169.254",
+            "https://x.my.salesforce.com/path?",
+            "https://x.my.salesforce.com#",
+            "https://x.my.salesforce.com?",
+            "https://x.my.salesforce.com.",
+            "https://my.salesforce.com",
+            "https://.my.salesforce.com",
+            "https://my.site.com",
+            "https://salesforce.com",
+            "https://help.salesforce.com",
+            "https://xmy.salesforce.com",
+            "https://acme.lightning.force.com",
+            "https://acme.my.salesforce-setup.com",
+            "https://x.my.salesforce.com:0",
+            "https://x%00.my.salesforce.com",
+            "https://evil.example%2f.my.salesforce.com",
+            "https://evil.example/.my.salesforce.com",
+            "https://0x7f.1",
+            "https://2130706433",
+            " https://x.my.salesforce.com",
+            "https://x.my.salesforce.com/\n",
+            "https://xn--slesforce-46a.my.salesforce.com",
+            "https://x.my.\u{ff53}alesforce.com",
+            "https:\\\\x.my.salesforce.com",
+            "//x.my.salesforce.com",
+            "http://127.0.0.1:8101",
+            "http://localhost:8100",
+            "file:///etc/passwd",
+        ] {
+            assert!(allowed_hosts().instance_url(text).is_err(), "{text}");
+        }
+        assert!(
+            allowed_hosts()
+                .instance_url(&format!("https://{}.my.salesforce.com", "a".repeat(65_536)))
+                .is_err()
+        );
+    }
+
+    proptest::proptest! {
+        /// Built from the pieces that confuse URL parsers most.
+        #[test]
+        fn whatever_is_accepted_is_a_bare_origin_of_salesforce(
+            pieces in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "https", "http", ":", "//", "/", "\\", "@", ".", "..", "?", "#", "%2e", "%00", "xn--", ":443", ":8443",
+                    "evil.example", "acme", "my", "salesforce.com", ".my.salesforce.com", "login.salesforce.com",
+                    "127.0.0.1", "[::1]", " ", "\t", "\u{ff0e}", "\u{3002}", "\u{e4}",
+                ]),
+                0..9,
+            )
+        ) {
+            for text in [pieces.concat(), format!("https://{}", pieces.concat())] {
+                if let Ok(url) = allowed_hosts().instance_url(&text) {
+                    let host = url.host_str().unwrap_or_default();
+                    let known = LOGIN_HOSTS.contains(&host)
+                        || (host.len() > 18 && host.ends_with(".my.salesforce.com"))
+                        || host.ends_with(".my.site.com");
+                    proptest::prop_assert!(known && url.as_str() == format!("https://{host}/"), "{text:?} gave {url}");
+                }
+            }
+        }
+    }
+}

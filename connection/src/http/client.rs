@@ -1,0 +1,94 @@
+//! The one outbound client: every request to Salesforce goes through it.
+//!
+//! It contacts allowed origins only, follows no redirect, sends no cookie, and bounds time and bytes (counted after
+//! decompression).
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::{Client, header::CONTENT_LENGTH};
+
+use crate::http::{
+    allowed_hosts::AllowedHosts, error::HttpError, request::Request, response::Answer, streaming_body::Unread,
+};
+
+/// The largest answer that is no API page: tokens, identity, keys.
+pub(crate) const SMALL_ANSWER: usize = 1024 * 1024;
+/// How long a token or identity call may take altogether.
+pub(crate) const SHORT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// So much memory is taken at once for an answer that announces its length: a page, and no more.
+const TRUSTED_LENGTH: usize = 2 * 1024 * 1024;
+
+/// A connection pool and the rules for whom it may contact. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct HttpClient {
+    client: Client,
+    allowed_hosts: Arc<AllowedHosts>,
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").finish_non_exhaustive()
+    }
+}
+
+impl HttpClient {
+    pub(crate) fn new(allowed_hosts: Arc<AllowedHosts>) -> Result<Self, HttpError> {
+        let client = Client::builder()
+            .user_agent(concat!("salesforce-connection/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(Duration::from_secs(5))
+            .pool_idle_timeout(Duration::from_secs(55))
+            .tcp_keepalive(Duration::from_secs(60))
+            .build()
+            .map_err(|error| HttpError::Build(error.into()))?;
+        Ok(Self { client, allowed_hosts })
+    }
+
+    /// The hosts that this client may contact.
+    pub(crate) fn allowed_hosts(&self) -> &Arc<AllowedHosts> {
+        &self.allowed_hosts
+    }
+
+    /// Sends one request and reads the whole answer.
+    pub(crate) async fn send(&self, request: Request) -> Result<Answer, HttpError> {
+        self.allowed_hosts.check(&request.url)?;
+        let Request { method, url, headers, body, deadline, max_bytes, upload, unread } = request;
+        let exchange = async {
+            let request = self.client.request(method, url).headers(headers);
+            let request = match upload {
+                None => request.body(body),
+                Some(upload) => request.header(CONTENT_LENGTH, upload.length).body(upload.body()),
+            };
+            let sent = request.send().await;
+            let mut response = sent.map_err(HttpError::from_sending)?;
+            let status = response.status();
+            if status.is_redirection() && response.headers().contains_key(reqwest::header::LOCATION) {
+                return Err(HttpError::Redirect(status.as_u16()));
+            }
+            if unread && status.is_success() {
+                let headers = response.headers().clone();
+                let unread = Some(Unread::new(response, deadline));
+                return Ok(Answer { status, headers, body: Bytes::new(), unread });
+            }
+            let length = response.content_length();
+            if length.is_some_and(|length| length > max_bytes as u64) {
+                return Err(HttpError::TooLarge);
+            }
+            let announced = length.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+            let mut bytes = BytesMut::with_capacity(announced.min(TRUSTED_LENGTH));
+            while let Some(chunk) = response.chunk().await.map_err(HttpError::from_reading)? {
+                if bytes.len() + chunk.len() > max_bytes {
+                    return Err(HttpError::TooLarge);
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            let headers = std::mem::take(response.headers_mut());
+            Ok(Answer { status, headers, body: bytes.freeze(), unread: None })
+        };
+        tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(HttpError::Timeout))
+    }
+}

@@ -1,0 +1,17 @@
+//! The outbound HTTP client: which hosts it may contact, its responses and its errors.
+
+pub(crate) mod allowed_hosts;
+pub(crate) mod client;
+pub(crate) mod error;
+pub(crate) mod request;
+pub(crate) mod response;
+#[cfg(test)]
+pub(crate) mod scripted;
+pub(crate) mod streaming_body;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    allowed_hosts::{AllowedHosts, HostNotAllowed, is_loopback},
+    error::HttpError,
+};

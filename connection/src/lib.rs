@@ -1,0 +1,78 @@
+//! The Salesforce REST API for Rust programs: queries, records, bulk jobs and OAuth, without a web framework.
+//!
+//! A [`Connection`] sends requests as one user of one org. It gets its access token from a
+//! [`TokenSource`](token::TokenSource): a fixed token, a service user (client credentials or JWT bearer), or a source of
+//! the program's own. The crate `actix-salesforce` adds logins of users to it.
+//!
+//! ```no_run
+//! use salesforce_connection::{
+//!     Client, Connection,
+//!     oauth::{LoginHost, OAuthApp, OAuthClient},
+//!     token::{ServiceTokenSource, ServiceUser},
+//! };
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::builder().build()?;
+//! let oauth = OAuthClient::with_client(OAuthApp::new("3MVG9…", Some("the consumer secret".into())), &client);
+//! let user = ServiceUser::client_credentials(LoginHost::my_domain("acme")?);
+//! let source = ServiceTokenSource::builder(oauth, user).build().connect().await?;
+//! let sf = Connection::new(&client, source);
+//! println!("{}", sf.query::<()>("SELECT COUNT() FROM Account").count().await?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | what |
+//! |---|---|
+//! | `bulk` | Bulk API 2.0: [`Connection::bulk`] and [`Query::fetch_bulk`] |
+//! | `actix-web` | `actix_web::ResponseError` for [`Error`]; set by `actix-salesforce` |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "actix-web")]
+pub mod actix;
+#[cfg(feature = "bulk")]
+pub mod bulk;
+mod client;
+pub mod composite;
+mod connection;
+pub mod describe;
+pub mod error;
+pub mod http;
+mod id;
+mod name;
+pub mod oauth;
+pub mod org;
+pub mod query;
+mod random;
+pub mod records;
+pub mod request;
+pub mod search;
+mod secret;
+pub mod serde_helpers;
+#[cfg(test)]
+mod test_log;
+#[cfg(test)]
+mod tests;
+pub mod token;
+mod user_ref;
+mod version;
+
+pub use self::{
+    client::{Client, ClientBuilder},
+    connection::Connection,
+    error::{Error, Result},
+    id::{InvalidId, OrgId, SalesforceId, UserId},
+    query::{Page, Query, projection::SObject, records::Records, soql},
+    secret::Secret,
+    user_ref::UserRef,
+    version::{ApiVersion, InvalidApiVersion},
+};
+pub use salesforce_connection_derive::ConnectionSObject as SObject;
+
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::query::projection::{Column, Columns, Shape, check};
+}

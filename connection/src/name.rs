@@ -1,0 +1,153 @@
+//! Names of objects and fields, checked: they go into paths and queries as they are and cannot be escaped.
+
+use std::{fmt, str::FromStr};
+
+/// Words that mean something in a condition. No field is called so; one that were could turn a condition around.
+const KEYWORDS: [&str; 16] = [
+    "AND", "OR", "NOT", "NULL", "TRUE", "FALSE", "SELECT", "FROM", "WHERE", "LIKE", "IN", "INCLUDES",
+    "EXCLUDES", "HAVING", "WITH", "USING",
+];
+const MAX_BYTES: usize = 255;
+
+/// A text that is not the API name of an object or of a field. Never contains the text itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not an API name of {0}: it consists of letters, digits and single underscores, begins with a letter, and may \
+     have a namespace in front and a suffix such as `__c` behind"
+)]
+pub struct InvalidName(&'static str);
+
+/// The API name of an object, for example `Account` or `acme__Invoice__c`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ObjectName(String);
+
+/// The API name of a field, for example `Name`, `Total__c` or, across relationships, `Owner.Name`.
+///
+/// It can be bound where a query needs a field, for example to let the user choose the order:
+///
+/// ```
+/// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+/// # fake_org::connected(async |sf| {
+/// # let chosen = "Name";
+/// use salesforce_connection::soql::FieldName;
+///
+/// let order: FieldName = chosen.parse()?;
+/// let rows: Vec<serde_json::Value> =
+///     sf.query("SELECT Id, Name FROM Account ORDER BY :order LIMIT 10").bind("order", order).fetch_all().await?;
+/// # assert_eq!(rows.len(), 10);
+/// # Ok(()) });
+/// ```
+///
+/// Any field passes, also one that the page does not show: compare with a list where that matters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FieldName(String);
+
+/// One name: up to four pieces joined by `__`, each of letters and digits with single underscores inside.
+fn is_api_name(text: &str) -> bool {
+    let piece_is_fine = |piece: &str| {
+        !piece.is_empty()
+            && piece.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && !piece.starts_with('_')
+            && !piece.ends_with('_')
+    };
+    text.len() <= MAX_BYTES
+        && text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.split("__").count() <= 4
+        && text.split("__").all(piece_is_fine)
+}
+
+impl FromStr for ObjectName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        if is_api_name(text) { Ok(Self(text.to_owned())) } else { Err(InvalidName("an object")) }
+    }
+}
+
+impl FromStr for FieldName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let is_keyword = KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(text));
+        // Salesforce follows at most five relationships.
+        if !is_keyword && text.split('.').count() <= 6 && text.split('.').all(is_api_name) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidName("a field"))
+        }
+    }
+}
+
+macro_rules! name {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// The name as it was given.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+name! { ObjectName FieldName }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn api_names_pass() {
+        for name in ["Account", "acme__Invoice__c", "A_b_1__c", "Order", "Group", "Account__ChangeEvent"] {
+            assert!(name.parse::<ObjectName>().is_ok(), "{name}");
+        }
+        for name in
+            ["Name", "Owner.Name", "Parent__r.Owner.Total_2__c", "acme__Place__Latitude__s", "Group.Name"]
+        {
+            assert!(name.parse::<FieldName>().is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_could_be_more_than_a_name_is_refused() {
+        for name in [
+            "",
+            ".",
+            "..",
+            "../Account",
+            "Account/describe",
+            "Account?",
+            "Account#",
+            "Account;",
+            "Account%00",
+            "%2e%2e",
+            "\u{ff0e}\u{ff0e}",
+            "1Account",
+            "_Account",
+            "Account_",
+            "A___c",
+            "A__",
+            "A__b__c__d__e",
+            "Account Name",
+            "Näme",
+            "Account\r\n",
+            "Owner..Name",
+            ".Name",
+            "a.b.c.d.e.f.g",
+            "null",
+            "OR",
+            "Name DESC",
+            &"a".repeat(256),
+        ] {
+            assert!(name.parse::<FieldName>().is_err(), "{name:?}");
+            if !["null", "OR"].contains(&name) {
+                assert!(name.parse::<ObjectName>().is_err(), "{name:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The authorization request (RFC 6749 section 4.1.1, RFC 7636; Salesforce Help "OAuth 2.0 Web Server Flow").
+
+use std::fmt;
+
+use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, RedirectUrl, Scope};
+use url::Url;
+
+use crate::{
+    oauth::{client::OAuthClient, login_host::LoginHost, scopes::Scopes},
+    secret::Secret,
+};
+
+/// What to ask for. Only these parameters are ever sent.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct AuthorizeOptions {
+    pub(crate) scopes: Scopes,
+    prompt: Vec<Prompt>,
+    login_hint: Option<String>,
+    display: Option<DisplayMode>,
+}
+
+impl AuthorizeOptions {
+    /// Asks for these scopes, and for nothing else in particular.
+    pub fn new(scopes: Scopes) -> Self {
+        Self { scopes, prompt: Vec::new(), login_hint: None, display: None }
+    }
+
+    /// Makes Salesforce ask again, even when the person is logged in there.
+    pub fn prompt(mut self, prompt: impl IntoIterator<Item = Prompt>) -> Self {
+        self.prompt = prompt.into_iter().collect();
+        self
+    }
+
+    /// The user name to fill in on Salesforce's page.
+    pub fn login_hint(mut self, username: impl Into<String>) -> Self {
+        self.login_hint = Some(username.into());
+        self
+    }
+
+    /// How Salesforce's pages look.
+    pub fn display(mut self, display: DisplayMode) -> Self {
+        self.display = Some(display);
+        self
+    }
+}
+
+/// What Salesforce asks for again (OpenID Connect Core section 3.1.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Prompt {
+    /// User name and password.
+    Login,
+    /// Whether the app may.
+    Consent,
+    /// Which account to use.
+    SelectAccount,
+}
+
+/// A prompt that Salesforce does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a prompt is login, consent or select_account")]
+pub struct UnknownPrompt;
+
+impl Prompt {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Consent => "consent",
+            Self::SelectAccount => "select_account",
+        }
+    }
+
+    /// Parses prompts separated by spaces.
+    ///
+    /// # Errors
+    /// [`UnknownPrompt`] for any other text.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, UnknownPrompt> {
+        text.split_whitespace()
+            .map(|name| {
+                [Self::Login, Self::Consent, Self::SelectAccount]
+                    .into_iter()
+                    .find(|prompt| prompt.as_str() == name)
+                    .ok_or(UnknownPrompt)
+            })
+            .collect()
+    }
+}
+
+/// How Salesforce's pages look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DisplayMode {
+    /// A whole page.
+    Page,
+    /// A small window.
+    Popup,
+    /// A touch device.
+    Touch,
+    /// A phone.
+    Mobile,
+}
+
+impl DisplayMode {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Popup => "popup",
+            Self::Touch => "touch",
+            Self::Mobile => "mobile",
+        }
+    }
+}
+
+/// An authorization request: where to send the browser, and what to remember until it comes back.
+#[non_exhaustive]
+pub struct AuthorizationRequest {
+    /// Send the browser here.
+    pub url: Url,
+    /// Comes back in the callback; must be compared, and be bound to the browser (RFC 9700 section 4.7). 256 bits.
+    pub state: Secret,
+    /// Goes along with the code (RFC 7636 section 4.1). 256 bits, 43 characters.
+    pub verifier: Secret,
+    /// Comes back in the ID token; only with the scope `openid`.
+    pub nonce: Option<Secret>,
+}
+
+impl AuthorizationRequest {
+    /// Whether a callback's `state` is the one of this request. Compares in constant time, as [`Secret`]s always do.
+    #[must_use]
+    pub fn matches(&self, state: &Secret) -> bool {
+        self.state == *state
+    }
+}
+
+/// Without the URL's query, in which the state and the nonce stand in clear.
+impl fmt::Debug for AuthorizationRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        f.debug_struct("AuthorizationRequest")
+            .field("url", &url.as_str())
+            .field("state", &self.state)
+            .field("verifier", &self.verifier)
+            .field("nonce", &self.nonce)
+            .finish()
+    }
+}
+
+impl OAuthClient {
+    /// Makes an authorization request: `response_type=code`, a fresh state, PKCE with S256, and a nonce with `openid`.
+    pub fn authorize(
+        &self,
+        host: &LoginHost,
+        redirect_uri: &Url,
+        options: &AuthorizeOptions,
+    ) -> AuthorizationRequest {
+        let client = oauth2::basic::BasicClient::new(ClientId::new(self.app().client_id.clone()))
+            .set_auth_uri(AuthUrl::from_url(host.endpoint("/services/oauth2/authorize")))
+            .set_redirect_uri(RedirectUrl::from_url(redirect_uri.clone()));
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let nonce = options.scopes.contains("openid").then(|| CsrfToken::new_random_len(32).into_secret());
+        let mut request = client
+            .authorize_url(|| CsrfToken::new_random_len(32))
+            .set_pkce_challenge(challenge)
+            .add_scopes(options.scopes.iter().map(|scope| Scope::new(scope.to_owned())));
+        if let Some(nonce) = &nonce {
+            request = request.add_extra_param("nonce", nonce.clone());
+        }
+        if !options.prompt.is_empty() {
+            let prompt: Vec<_> = options.prompt.iter().map(|prompt| prompt.as_str()).collect();
+            request = request.add_extra_param("prompt", prompt.join(" "));
+        }
+        if let Some(hint) = &options.login_hint {
+            request = request.add_extra_param("login_hint", hint.clone());
+        }
+        if let Some(display) = options.display {
+            request = request.add_extra_param("display", display.as_str());
+        }
+        let (url, state) = request.url();
+        AuthorizationRequest {
+            url,
+            state: Secret::new(state.into_secret()),
+            verifier: Secret::new(verifier.into_secret()),
+            nonce: nonce.map(Secret::new),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! ID tokens (OpenID Connect Core section 3.1.3.7; Salesforce Help "OpenID Token").
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, Validation};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    oauth::{
+        client::OAuthClient,
+        error::OAuthError,
+        login_host::LoginHost,
+        token_response::{IdentityUrl, TokenResponse},
+    },
+    secret::Secret,
+    user_ref::UserRef,
+};
+
+/// How far clocks may differ, in seconds.
+const LEEWAY: u64 = 90;
+/// A token that is good for longer is none of Salesforce's: an app can set 12 hours at most.
+const MAX_LIFETIME: u64 = 24 * 3600;
+/// A longer token is not read.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// What a verified ID token says.
+#[derive(Debug, Clone, Deserialize)]
+#[non_exhaustive]
+pub struct IdTokenClaims {
+    /// Who made it.
+    pub iss: String,
+    /// Who it is about: an identity URL.
+    pub sub: String,
+    /// Whom it is for.
+    aud: Audience,
+    azp: Option<String>,
+    /// When it ends, in seconds since 1970.
+    pub exp: u64,
+    /// When it was made, in seconds since 1970.
+    pub iat: u64,
+    nbf: Option<u64>,
+    nonce: Option<Secret>,
+    at_hash: Option<String>,
+    /// The user name, if the app is set up to include it.
+    pub preferred_username: Option<String>,
+    /// The full name, if the app is set up to include it.
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Audience {
+    fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// Why an ID token is not accepted. Contains nothing of the token.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdTokenError {
+    /// The answer holds none although `openid` was granted.
+    #[error("the answer holds no ID token although openid was granted")]
+    Missing,
+    /// Not a signed token of the only kind that is accepted: RS256 with a key id and nothing critical.
+    #[error("the ID token is not of the form that is accepted (RS256, a key id, no extensions)")]
+    Form,
+    /// Signed with a key that the login host does not publish.
+    #[error("the ID token's key is not one of the login host's")]
+    UnknownKey,
+    /// The signature does not fit, or a claim is missing or of the wrong type.
+    #[error("the ID token's signature or claims cannot be verified")]
+    Signature(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A claim that does not fit this login.
+    #[error("the ID token's {0} does not fit this login")]
+    Claim(&'static str),
+    /// The keys could not be fetched.
+    #[error("the login host's keys could not be fetched")]
+    Keys(#[source] OAuthError),
+}
+
+impl OAuthClient {
+    /// Verifies the ID token of a token answer: RS256 with a key of the login host, and `iss`, `aud`, `azp`, `exp`,
+    /// `iat`, `nbf`, `nonce`, `at_hash` and `sub` against this app and this answer. `nonce` is the one of the
+    /// authorization request.
+    ///
+    /// The issuer may be the login host or the organization's own instance (which of the two a login host that
+    /// redirects to a My Domain names is not documented).
+    ///
+    /// # Errors
+    /// [`IdTokenError`]: the login must not go on.
+    pub async fn verify_id_token(
+        &self,
+        host: &LoginHost,
+        tokens: &TokenResponse,
+        nonce: Option<&Secret>,
+        now: SystemTime,
+    ) -> Result<IdTokenClaims, IdTokenError> {
+        let token = tokens.id_token.as_ref().ok_or(IdTokenError::Missing)?.expose();
+        let kid = key_id(token)?;
+        let key = self
+            .keys()
+            .find(self.http(), host, &kid, Instant::now())
+            .await
+            .map_err(IdTokenError::Keys)?
+            .ok_or(IdTokenError::UnknownKey)?;
+
+        let mut validation = Validation::new(Algorithm::RS256);
+        validation.set_required_spec_claims(&["exp", "iss", "sub", "aud"]);
+        // Checked below, with the time that is given and against exactly what this login expects.
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        let claims = jsonwebtoken::decode::<IdTokenClaims>(token, &key, &validation)
+            .map_err(|error| IdTokenError::Signature(error.into()))?
+            .claims;
+        check(&claims, &self.app().client_id, host, tokens, nonce, now)?;
+        Ok(claims)
+    }
+}
+
+impl TokenResponse {
+    /// Returns whether the response belongs to `user`: by its identity URL and, if an ID token came with it, by that.
+    ///
+    /// A refresh must not change the user (OpenID Connect Core section 12.2).
+    pub fn is_for(&self, user: &UserRef, host: &LoginHost) -> bool {
+        self.identity.organization == user.organization_id
+            && self.identity.user == user.user_id
+            && !self.id_token_contradicts(host)
+    }
+
+    /// Whether the ID token of a refresh answer, if one came, is about another person than the answer itself, or made
+    /// by another issuer than the login's (OpenID Connect Core section 12.2).
+    ///
+    /// Its signature is not looked at: it came straight from the token endpoint (section 3.1.3.7, number 6), and
+    /// nothing else of it is used. One that cannot be read says nothing.
+    fn id_token_contradicts(&self, host: &LoginHost) -> bool {
+        #[derive(Deserialize)]
+        struct Claims {
+            iss: String,
+            sub: String,
+        }
+        let token = self.id_token.as_ref().map(Secret::expose).filter(|token| token.len() <= MAX_BYTES);
+        let claims = token.and_then(|token| URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok());
+        let claims = claims.and_then(|claims| serde_json::from_slice::<Claims>(&claims).ok());
+        claims.is_some_and(|claims| {
+            !is_issuer(&claims.iss, host, self) || !is_subject(&claims.sub, &self.identity)
+        })
+    }
+}
+
+/// The login host, or the organization's own instance.
+fn is_issuer(iss: &str, host: &LoginHost, tokens: &TokenResponse) -> bool {
+    iss == host.issuer() || iss == tokens.instance_url.as_str().trim_end_matches('/')
+}
+
+fn is_subject(sub: &str, identity: &IdentityUrl) -> bool {
+    IdentityUrl::parse(sub)
+        .is_some_and(|sub| sub.organization == identity.organization && sub.user == identity.user)
+}
+
+/// The key id in the header. Keys that the header brings along or points to are never used.
+fn key_id(token: &str) -> Result<String, IdTokenError> {
+    #[derive(Deserialize)]
+    struct Header {
+        alg: String,
+        kid: Option<String>,
+        crit: Option<serde::de::IgnoredAny>,
+    }
+    let mut parts = token.split('.');
+    let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(IdTokenError::Form);
+    };
+    if token.len() > MAX_BYTES {
+        return Err(IdTokenError::Form);
+    }
+    let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| IdTokenError::Form)?;
+    let header: Header = serde_json::from_slice(&header).map_err(|_| IdTokenError::Form)?;
+    match header {
+        Header { alg, kid: Some(kid), crit: None } if alg == "RS256" && kid.len() <= 128 => Ok(kid),
+        _ => Err(IdTokenError::Form),
+    }
+}
+
+fn check(
+    claims: &IdTokenClaims,
+    client_id: &str,
+    host: &LoginHost,
+    tokens: &TokenResponse,
+    nonce: Option<&Secret>,
+    now: SystemTime,
+) -> Result<(), IdTokenError> {
+    let fail = |claim| Err(IdTokenError::Claim(claim));
+    let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    if !is_issuer(&claims.iss, host, tokens) {
+        return fail("issuer");
+    }
+    let audience = claims.aud.as_slice();
+    let others = audience.iter().any(|name| name != client_id);
+    if !audience.iter().any(|name| name == client_id) || (others && claims.azp.is_none()) {
+        return fail("audience");
+    }
+    if claims.azp.as_deref().is_some_and(|azp| azp != client_id) {
+        return fail("authorized party");
+    }
+    if claims.exp.saturating_add(LEEWAY) <= now || claims.exp > now.saturating_add(MAX_LIFETIME) {
+        return fail("expiry");
+    }
+    if claims.nbf.is_some_and(|nbf| nbf > now.saturating_add(LEEWAY)) {
+        return fail("start");
+    }
+    if claims.iat > now.saturating_add(LEEWAY) || claims.iat > claims.exp {
+        return fail("time of issue");
+    }
+    // `Secret` compares in constant time.
+    if nonce.is_some() && claims.nonce.as_ref() != nonce {
+        return fail("nonce");
+    }
+    if let Some(at_hash) = &claims.at_hash {
+        let digest = Sha256::digest(tokens.access_token.expose().as_bytes());
+        if *at_hash != URL_SAFE_NO_PAD.encode(&digest[..16]) {
+            return fail("access token hash");
+        }
+    }
+    if is_subject(&claims.sub, &tokens.identity) { Ok(()) } else { fail("subject") }
+}

@@ -1,0 +1,440 @@
+mod id_token;
+
+use std::{collections::HashMap, sync::Arc};
+
+use url::Url;
+
+use crate::oauth::*;
+use crate::{
+    http::{
+        allowed_hosts::AllowedHosts,
+        client::HttpClient,
+        error::HttpError,
+        scripted::{Reply, Scripted, Then},
+    },
+    secret::Secret,
+};
+
+const CANARY: &str = "canary-5f2b";
+
+fn client(origins: &[&Url]) -> OAuthClient {
+    let outbound = AllowedHosts::new(origins.iter().copied().cloned());
+    let app = OAuthApp::new("3MVG9.id", Some("test-consumer-secret".into()));
+    OAuthClient::with_http(app, HttpClient::new(Arc::new(outbound)).unwrap())
+}
+
+fn host(server: &Scripted) -> LoginHost {
+    server.origin.as_str().parse().unwrap()
+}
+
+fn token_answer(origin: &Url) -> serde_json::Value {
+    serde_json::json!({
+        "access_token": "00Dx0000000BV7z!AR8AQ._", "refresh_token": "5Aep861", "token_type": "Bearer",
+        "scope": "refresh_token api", "instance_url": origin.as_str().trim_end_matches('/'),
+        "id": format!("{origin}id/00Dx0000000BV7zEAG/005x00000012Q9PAAU"), "issued_at": "1278448384422",
+    })
+}
+
+/// What a refresh comes to when the token endpoint says this.
+async fn refresh(reply: impl Fn(&Url) -> Reply + Send + Sync + 'static) -> Result<TokenResponse, OAuthError> {
+    let server = Scripted::start(move |seen| {
+        let host = seen.head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+        reply(&Url::parse(&format!("http://{host}")).unwrap())
+    })
+    .await;
+    let result = client(&[&server.origin]).refresh(&host(&server), &CANARY.into()).await;
+    assert_eq!(server.seen().len(), 1, "no call is repeated");
+    if let Err(error) = &result {
+        let mut text = format!("{error} {error:?}");
+        let mut source = std::error::Error::source(error);
+        while let Some(inner) = source {
+            text += &format!(" {inner} {inner:?}");
+            source = inner.source();
+        }
+        assert!(!text.contains("canary"), "{text}");
+    }
+    result
+}
+
+#[test]
+fn an_authorization_request_holds_what_it_must_and_nothing_else() {
+    let host: LoginHost = "https://acme.my.site.com/partners".parse().unwrap();
+    let redirect_uri = Url::parse("https://app.example/auth/salesforce/callback").unwrap();
+    let options = AuthorizeOptions::new("api openid refresh_token".parse().unwrap())
+        .prompt([Prompt::Login, Prompt::Consent])
+        .login_hint("ada@example.com&prompt=none")
+        .display(DisplayMode::Popup);
+    let made = client(&[]).authorize(&host, &redirect_uri, &options);
+    assert_eq!(made.url.origin(), host.as_url().origin());
+    assert_eq!(made.url.path(), "/partners/services/oauth2/authorize");
+
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use sha2::Digest as _;
+    let challenge = URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(made.verifier.expose()));
+    let mut pairs: Vec<(String, String)> = made.url.query_pairs().into_owned().collect();
+    pairs.sort();
+    let nonce = made.nonce.unwrap();
+    let expected = [
+        ("client_id", "3MVG9.id"),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+        ("display", "popup"),
+        ("login_hint", "ada@example.com&prompt=none"),
+        ("nonce", nonce.expose()),
+        ("prompt", "login consent"),
+        ("redirect_uri", "https://app.example/auth/salesforce/callback"),
+        ("response_type", "code"),
+        ("scope", "api openid refresh_token"),
+        ("state", made.state.expose()),
+    ];
+    assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert!(!made.url.as_str().contains("test-consumer-secret"));
+}
+
+#[test]
+fn every_authorization_request_is_made_of_fresh_random_values() {
+    let (host, client) = (LoginHost::production().unwrap(), client(&[]));
+    let redirect_uri = Url::parse("http://127.0.0.1:8080/callback").unwrap();
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..200 {
+        let made = client.authorize(&host, &redirect_uri, &AuthorizeOptions::new("openid".parse().unwrap()));
+        for secret in [made.state, made.verifier, made.nonce.unwrap()] {
+            // 43 characters of base64url are 256 bits.
+            assert_eq!(secret.expose().len(), 43);
+            assert!(seen.insert(secret.expose().to_owned()));
+        }
+    }
+}
+
+#[test]
+fn an_authorization_request_prints_nothing_secret() {
+    let redirect_uri = Url::parse("https://app.example/auth/salesforce/callback").unwrap();
+    let options = AuthorizeOptions::new("openid".parse().unwrap());
+    let made = client(&[]).authorize(&LoginHost::production().unwrap(), &redirect_uri, &options);
+    let text = format!("{made:?} {made:#?}");
+    for secret in [&made.state, &made.verifier, made.nonce.as_ref().unwrap()] {
+        assert!(!text.contains(secret.expose()), "{text}");
+    }
+    assert!(text.contains("https://login.salesforce.com/services/oauth2/authorize"), "{text}");
+}
+
+#[test]
+fn only_its_own_state_matches_an_authorization_request() {
+    let redirect_uri = Url::parse("https://app.example/auth/salesforce/callback").unwrap();
+    let options = AuthorizeOptions::new("api".parse().unwrap());
+    let (host, client) = (LoginHost::production().unwrap(), client(&[]));
+    let made = client.authorize(&host, &redirect_uri, &options);
+    let other = client.authorize(&host, &redirect_uri, &options);
+    assert!(made.matches(&made.state.expose().into()));
+    for state in [other.state, made.state.expose()[1..].into(), made.verifier.clone(), "".into()] {
+        assert!(!made.matches(&state));
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_a_store_contacts_salesforce_and_the_hosts_that_it_was_given() {
+    let other = Scripted::stranger().await;
+    let server = Scripted::start(|_| Reply::json(400, r#"{"error":"invalid_grant"}"#)).await;
+    let app = OAuthApp::new("3MVG9.id", Some("test-consumer-secret".into()));
+    let client = OAuthClient::new(app, [host(&server)]).unwrap();
+    assert!(client.refresh(&host(&server), &"r".into()).await.unwrap_err().is_invalid_grant());
+    let refused = client.refresh(&host(&other), &"r".into()).await;
+    assert!(matches!(refused, Err(OAuthError::Http(HttpError::HostNotAllowed(_)))), "{refused:?}");
+    assert_eq!((server.seen().len(), other.seen().len()), (1, 0));
+}
+
+#[test]
+fn there_is_a_nonce_only_when_there_will_be_an_id_token() {
+    let redirect_uri = Url::parse("http://127.0.0.1:8080/callback").unwrap();
+    let options = AuthorizeOptions::new("api full".parse().unwrap());
+    let made = client(&[]).authorize(&LoginHost::production().unwrap(), &redirect_uri, &options);
+    assert!(made.nonce.is_none() && !made.url.as_str().contains("nonce"));
+}
+
+#[tokio::test]
+async fn a_code_goes_to_its_own_host_once_and_with_everything_that_belongs_to_it() {
+    let other = Scripted::stranger().await;
+    let server = Scripted::start(|_| Reply::json(400, r#"{"error":"invalid_grant"}"#)).await;
+    let redirect_uri = Url::parse("http://127.0.0.1:8080/callback").unwrap();
+    let code = Secret::new("aPrx/+a==");
+    let client = client(&[&server.origin, &other.origin]);
+    let error = client.exchange(&host(&server), &redirect_uri, &code, &"v".repeat(43).as_str().into()).await;
+    assert!(error.unwrap_err().is_invalid_grant());
+    let seen = server.seen();
+    assert_eq!((seen.len(), other.seen().len()), (1, 0));
+    assert_eq!(seen[0].line, "POST /services/oauth2/token");
+    let form: HashMap<_, _> = url::form_urlencoded::parse(seen[0].body.as_bytes()).into_owned().collect();
+    assert_eq!(form["grant_type"], "authorization_code");
+    assert_eq!(form["code"], "aPrx/+a==");
+    assert_eq!(form["redirect_uri"], redirect_uri.as_str());
+    assert_eq!(form["code_verifier"].len(), 43);
+    assert_eq!(form["client_id"], "3MVG9.id");
+    assert_eq!(form["client_secret"], "test-consumer-secret");
+    assert_eq!(form.len(), 6);
+    assert!(!seen[0].head.to_ascii_lowercase().contains("authorization:"));
+}
+
+#[tokio::test]
+async fn a_good_answer_is_good() {
+    let tokens = refresh(|origin| Reply::json(200, token_answer(origin).to_string())).await.unwrap();
+    assert_eq!(tokens.refresh_token, Some("5Aep861".into()));
+}
+
+#[tokio::test]
+async fn wrong_content_is_an_error_of_its_own_and_may_have_spent_the_token() {
+    let html = "Content-Type: text/html\r\n";
+    let json = "Content-Type: application/json\r\n";
+    type Make = fn(String) -> Vec<u8>;
+    let cases: [(&str, &'static str, Make); 12] = [
+        ("HTML", html, |_| format!("<html>{CANARY}</html>").into()),
+        ("JSON as text", "Content-Type: text/plain\r\n", String::into_bytes),
+        ("HTML as JSON", json, |_| format!("<html>{CANARY}</html>").into()),
+        ("truncated", json, |text| text.as_bytes()[..text.len() - 1].to_vec()),
+        ("with something after it", json, |text| format!("{text}{CANARY}").into()),
+        ("BOM", json, |text| format!("\u{feff}{text}").into()),
+        ("UTF-16", json, |text| text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
+        ("empty", json, |_| Vec::new()),
+        ("array", json, |text| format!("[{text}]").into()),
+        ("deep", json, |text| {
+            text.replacen('{', &format!("{{\"x\":{}{},", "[".repeat(200), "]".repeat(200)), 1).into()
+        }),
+        ("a member twice", json, |text| text.replacen('{', "{\"access_token\":\"canary\",", 1).into()),
+        ("another twice", json, |text| {
+            text.replacen('{', "{\"instance_url\":\"https://a.my.salesforce.com\",", 1).into()
+        }),
+    ];
+    for (name, headers, make) in cases {
+        let result = refresh(move |origin| Reply::new(200, headers, make(token_answer(origin).to_string())));
+        let error = result.await.expect_err(name);
+        assert!(
+            matches!(error, OAuthError::InvalidResponse(InvalidTokenResponse::Malformed)),
+            "{name}: {error:?}"
+        );
+        assert!(error.is_response_lost() && !error.is_invalid_grant(), "{name}");
+    }
+    let no_content = refresh(|_| Reply(b"HTTP/1.1 204 X\r\n\r\n".to_vec(), Then::Close)).await.unwrap_err();
+    assert!(
+        matches!(no_content, OAuthError::InvalidResponse(InvalidTokenResponse::Malformed)),
+        "{no_content:?}"
+    );
+}
+
+#[tokio::test]
+async fn hostile_addresses_in_an_answer_are_refused_and_never_contacted() {
+    let stranger = Scripted::stranger().await;
+    let foreign = stranger.origin.as_str().trim_end_matches('/').to_owned();
+    let cases = [
+        ("instance_url", foreign.clone(), InvalidTokenResponse::InstanceUrl),
+        (
+            "instance_url",
+            "https://login.salesforce.com.evil.example".into(),
+            InvalidTokenResponse::InstanceUrl,
+        ),
+        ("id", format!("{foreign}/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU"), InvalidTokenResponse::Identity),
+    ];
+    for (member, value, fault) in cases {
+        let result = refresh(move |origin| {
+            let mut answer = token_answer(origin);
+            answer[member] = value.clone().into();
+            Reply::json(200, answer.to_string())
+        })
+        .await;
+        assert!(
+            matches!(result, Err(OAuthError::InvalidResponse(named)) if named == fault),
+            "{member}: {result:?}"
+        );
+    }
+    for site in [format!("{}site", stranger.origin), "javascript:alert(1)".into()] {
+        let tokens = refresh(move |origin| {
+            let mut answer = token_answer(origin);
+            answer["sfdc_community_url"] = site.clone().into();
+            Reply::json(200, answer.to_string())
+        })
+        .await;
+        assert_eq!(tokens.unwrap().community_url, None);
+    }
+    let user_info = refresh(|origin| {
+        let mut answer = token_answer(origin);
+        answer["id"] = answer["id"].as_str().unwrap().replace("http://", "http://canary@").into();
+        Reply::json(200, answer.to_string())
+    })
+    .await;
+    assert!(
+        matches!(user_info, Err(OAuthError::InvalidResponse(InvalidTokenResponse::Identity))),
+        "{user_info:?}"
+    );
+    assert!(stranger.seen().is_empty());
+}
+
+#[tokio::test]
+async fn only_a_refusal_in_so_many_words_ends_a_login() {
+    let refused = |status, body: &'static str| refresh(move |_| Reply::json(status, body));
+    let expired = r#"{"error":"invalid_grant","error_description":"expired access/refresh token canary"}"#;
+    for status in [400, 401, 403] {
+        assert!(refused(status, expired).await.unwrap_err().is_invalid_grant());
+    }
+    assert!(refused(400, r#"{"error":"INVALID-GRANT"}"#).await.unwrap_err().is_invalid_grant());
+
+    // Whatever a server says while it is down or overloaded, it is not about the token.
+    for status in [429, 500, 502, 503, 504] {
+        let error = refused(status, expired).await.unwrap_err();
+        assert!(error.is_transient() && !error.is_invalid_grant(), "{status}: {error:?}");
+    }
+    let busy = r#"{"error":"invalid_grant","error_description":"Token request is already being processed"}"#;
+    let error = refused(400, busy).await.unwrap_err();
+    assert!(error.is_busy() && error.is_transient() && !error.is_invalid_grant());
+    assert!(!error.is_response_lost());
+
+    for page in [
+        "<html><a href=\"/x?a=b&error=invalid_grant&c=d\">maintenance</a></html>",
+        "invalid_grant and some more text",
+        "[]",
+        r#"{"error":{"error":"invalid_grant"}}"#,
+        "error=invalid_grant&error=other",
+    ] {
+        let error = refresh(move |_| Reply::new(400, "", page)).await.unwrap_err();
+        assert!(!error.is_invalid_grant(), "{page}: {error:?}");
+    }
+    for (body, code) in [
+        (r#"{"error":"invalid_client","error_description":"canary"}"#, "invalid_client"),
+        (r#"{"error":"Bad\r\n<Code>_É"}"#, "badcode_"),
+    ] {
+        let error = refused(400, body).await.unwrap_err();
+        assert_eq!(error.refusal(), Some(code));
+        assert!(!error.is_transient() && !error.is_invalid_grant());
+    }
+}
+
+#[tokio::test]
+async fn the_time_that_a_token_endpoint_asks_for_is_kept() {
+    for body in ["<html>", r#"{"error":"service_unavailable"}"#] {
+        let error = refresh(move |_| Reply::new(503, "Retry-After: 17\r\n", body)).await.unwrap_err();
+        assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(17)), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_says_so_and_one_that_was_never_asked_for_does_not() {
+    let reset = refresh(|_| Reply(Vec::new(), Then::Reset)).await.unwrap_err();
+    assert!(reset.is_response_lost() && reset.is_transient(), "{reset:?}");
+    let answer = r#"{"access_token":"#;
+    let cut = refresh(move |_| {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n";
+        Reply([head, answer].concat().into(), Then::Reset)
+    })
+    .await
+    .unwrap_err();
+    assert!(cut.is_response_lost() && cut.is_transient(), "{cut:?}");
+
+    let gone = Scripted::stranger().await;
+    let (origin, host) = (gone.origin.clone(), host(&gone));
+    drop(gone);
+    tokio::task::yield_now().await;
+    let error = client(&[&origin]).refresh(&host, &CANARY.into()).await.unwrap_err();
+    assert!(matches!(error, OAuthError::Http(HttpError::Connect(_))), "{error:?}");
+    assert!(!error.is_response_lost() && error.is_transient());
+}
+
+#[tokio::test]
+async fn no_endpoint_follows_a_redirect() {
+    let stranger = Scripted::stranger().await;
+    for status in [301, 302, 303, 307, 308] {
+        let location = format!("Location: {}?{CANARY}\r\n", stranger.origin);
+        let server = Scripted::start(move |_| Reply::new(status, &location, "")).await;
+        let (client, host) = (client(&[&server.origin, &stranger.origin]), host(&server));
+        let token = Secret::new("canary");
+        let identity = IdentityUrl::parse(token_answer(&server.origin)["id"].as_str().unwrap()).unwrap();
+        let callback = Url::parse("http://127.0.0.1/callback").unwrap();
+        for result in [
+            client.exchange(&host, &callback, &token, &token).await.map(drop),
+            client.refresh(&host, &token).await.map(drop),
+            client.revoke(&server.origin, &token).await,
+            client.introspect(&host, &token, TokenTypeHint::Refresh).await.map(drop),
+            client.userinfo(&server.origin, &token).await.map(drop),
+            client.identity(&server.origin, &identity, &token).await.map(drop),
+        ] {
+            let error = result.unwrap_err();
+            assert!(matches!(&error, OAuthError::Http(HttpError::Redirect(named)) if *named == status));
+            assert!(!format!("{error} {error:?}").contains("canary"));
+        }
+    }
+    assert!(stranger.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_known_any_more_counts_as_revoked() {
+    for (status, body, done) in [
+        (200, "", true),
+        (400, "error=unsupported_token_type&error_description=this+token+type+is+not+supported", true),
+        (400, r#"{"error":"invalid_token"}"#, true),
+        (400, "Access Declined", false),
+        (503, "", false),
+        (503, r#"{"error":"invalid_token"}"#, false),
+    ] {
+        let server = Scripted::start(move |_| Reply::new(status, "", body)).await;
+        let result = client(&[&server.origin]).revoke(&server.origin, &"a+/=b".into()).await;
+        assert_eq!(result.is_ok(), done, "{status} {body}: {result:?}");
+        let seen = server.seen();
+        assert_eq!(seen[0].line, "POST /services/oauth2/revoke");
+        assert_eq!(seen[0].body, "token=a%2B%2F%3Db");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_token_is_told_from_a_bad_day() {
+    for (status, body, bad) in [
+        (403, "Bad_OAuth_Token", true),
+        (403, "Bad_OAuth_Token\r\n", true),
+        (401, "", true),
+        (403, "Missing_OAuth_Token", false),
+        (403, "<html>maintenance</html>", false),
+        (503, "Bad_OAuth_Token", false),
+    ] {
+        let server = Scripted::start(move |_| Reply::new(status, "Content-Type: text/html\r\n", body)).await;
+        let client = client(&[&server.origin]);
+        let identity = IdentityUrl::parse(token_answer(&server.origin)["id"].as_str().unwrap()).unwrap();
+        let token = Secret::new("00D!canary");
+        let asked = client.identity(&server.origin, &identity, &token).await.unwrap_err();
+        assert_eq!(asked.is_bad_token(), bad, "{status} {body}: {asked:?}");
+        let asked = client.userinfo(&server.origin, &token).await.unwrap_err();
+        assert_eq!(asked.is_bad_token(), bad, "{status} {body}: {asked:?}");
+        for seen in server.seen() {
+            assert!(!seen.line.contains("canary") && seen.head.contains("authorization: Bearer 00D!canary"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_identity_of_someone_else_is_refused() {
+    let server = Scripted::start(|_| {
+        Reply::json(
+            200,
+            r#"{"id":"x","user_id":"005x00000012Q9QAAU","organization_id":"00Dx0000000BV7zEAG","username":"eve"}"#,
+        )
+    })
+    .await;
+    let identity = IdentityUrl::parse(token_answer(&server.origin)["id"].as_str().unwrap()).unwrap();
+    let asked = client(&[&server.origin]).identity(&server.origin, &identity, &CANARY.into()).await;
+    assert!(matches!(asked, Err(OAuthError::InvalidResponse(InvalidTokenResponse::Identity))), "{asked:?}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_body_breaks_the_reading_of_a_refusal_or_gets_into_it(
+        status in 200_u16..600,
+        body in proptest::prelude::any::<Vec<u8>>(),
+        code in ".*",
+    ) {
+        use crate::http::response::Answer;
+        let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("error", &code).finish();
+        let json = serde_json::json!({ "error": code }).to_string();
+        for body in [body, code.into_bytes(), form.into(), json.into()] {
+            let status = reqwest::StatusCode::from_u16(status).unwrap();
+            let error = OAuthError::of(&Answer { status, headers: Default::default(), body: body.into(), unread: None });
+            if let Some(code) = error.refusal() {
+                let clean = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+                proptest::prop_assert!(!code.is_empty() && code.len() <= 64 && code.bytes().all(clean));
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Token answers (RFC 6749 section 5.1; Salesforce Help "OAuth 2.0 Web Server Flow").
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hmac::{Hmac, Mac};
+use oauth2::{ExtraTokenFields, StandardTokenResponse, TokenResponse as _, basic::BasicTokenType};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use url::Url;
+
+use crate::{
+    http::allowed_hosts::AllowedHosts,
+    id::{OrgId, UserId},
+    oauth::{error::InvalidTokenResponse, login_host::LoginHost, scopes::Scopes},
+    secret::Secret,
+};
+
+/// What Salesforce gives for a code or a refresh token, checked.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TokenResponse {
+    /// Goes into the `Authorization` header, and nowhere else.
+    pub access_token: Secret,
+    /// Absent unless the scope was granted; in a refresh answer, absent means: keep the old one.
+    pub refresh_token: Option<Secret>,
+    /// The only base for data calls. May change with a refresh.
+    pub instance_url: Url,
+    /// Who this is.
+    pub identity: IdentityUrl,
+    /// What was granted, as the answer says it; nothing is filled in from the request.
+    pub scopes: Scopes,
+    /// When, by Salesforce's clock.
+    pub issued_at: Option<SystemTime>,
+    /// With the scope `openid`: who logged in, signed. Verify it with
+    /// [`OAuthClient::verify_id_token`](crate::oauth::client::OAuthClient::verify_id_token).
+    pub id_token: Option<Secret>,
+    /// The Experience Cloud site, for users of one; absent when it is on no host that may be contacted.
+    pub community_url: Option<Url>,
+}
+
+/// An identity URL: `https://login.salesforce.com/id/<organization>/<user>`, with the ids in it checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IdentityUrl {
+    /// The URL as it came.
+    pub url: Url,
+    /// The organization.
+    pub organization: OrgId,
+    /// The user.
+    pub user: UserId,
+}
+
+impl IdentityUrl {
+    /// Reads the ids out of an identity URL. The host is not checked here.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
+        let plain = url.username().is_empty() && url.password().is_none();
+        if !plain || url.query().is_some() || url.fragment().is_some() || text.len() > 512 {
+            return None;
+        }
+        let mut segments = url.path().rsplit('/');
+        let user = segments.next()?.parse().ok()?;
+        let organization = segments.next()?.parse().ok()?;
+        (segments.next() == Some("id")).then_some(Self { organization, user, url })
+    }
+}
+
+/// Salesforce's members of a token answer beyond RFC 6749's. Unknown ones are ignored.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Extra {
+    instance_url: Option<String>,
+    id: Option<String>,
+    issued_at: Option<Millis>,
+    signature: Option<String>,
+    #[serde(skip_serializing)]
+    id_token: Option<Secret>,
+    sfdc_community_url: Option<String>,
+}
+
+impl ExtraTokenFields for Extra {}
+
+/// Milliseconds since 1970, as a string or as a number.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+enum Millis {
+    Text(String),
+    Number(u64),
+}
+
+impl Millis {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
+pub(crate) type TokenAnswer = StandardTokenResponse<Extra, BasicTokenType>;
+
+impl TokenResponse {
+    /// Checks an answer: Bearer, a token, Salesforce's own URLs, and the signature when there is a secret to check
+    /// with.
+    pub(crate) fn check(
+        answer: &TokenAnswer,
+        host: &LoginHost,
+        allowed_hosts: &AllowedHosts,
+        client_secret: Option<&Secret>,
+    ) -> Result<Self, InvalidTokenResponse> {
+        let extra = answer.extra_fields();
+        if *answer.token_type() != BasicTokenType::Bearer {
+            return Err(InvalidTokenResponse::TokenType);
+        }
+        let access_token = Secret::new(answer.access_token().secret().as_str());
+        let printable = access_token.expose().bytes().all(|byte| byte.is_ascii_graphic());
+        if access_token.is_empty() || !printable {
+            return Err(InvalidTokenResponse::NoToken);
+        }
+        let instance_url = extra
+            .instance_url
+            .as_deref()
+            .and_then(|text| allowed_hosts.instance_url(text).ok())
+            .ok_or(InvalidTokenResponse::InstanceUrl)?;
+        let id = extra.id.as_deref().ok_or(InvalidTokenResponse::Identity)?;
+        let identity = IdentityUrl::parse(id).ok_or(InvalidTokenResponse::Identity)?;
+        if identity.url.origin() != host.as_url().origin() && allowed_hosts.check(&identity.url).is_err() {
+            return Err(InvalidTokenResponse::Identity);
+        }
+        if let (Some(secret), Some(signature)) = (client_secret, &extra.signature) {
+            let issued_at = extra.issued_at.as_ref().map(Millis::text).unwrap_or_default();
+            verify_signature(secret, id, &issued_at, signature)?;
+        }
+        let scopes = answer.scopes().map(Vec::as_slice).unwrap_or_default();
+        let issued_at = extra.issued_at.as_ref().and_then(|millis| millis.text().parse().ok());
+        Ok(Self {
+            access_token,
+            refresh_token: answer
+                .refresh_token()
+                .map(|token| token.secret().as_str().into())
+                .filter(|t: &Secret| !t.is_empty()),
+            instance_url,
+            identity,
+            scopes: Scopes::from_names(scopes.iter().map(|scope| scope.as_str())).unwrap_or_default(),
+            issued_at: issued_at.and_then(|millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis))),
+            id_token: extra.id_token.clone(),
+            community_url: extra
+                .sfdc_community_url
+                .as_deref()
+                .and_then(|text| allowed_hosts.site_url(text).ok()),
+        })
+    }
+}
+
+/// `base64(HMAC-SHA256(client secret, id + issued_at))`, compared in constant time (Salesforce Help "OAuth 2.0 Web
+/// Server Flow").
+fn verify_signature(
+    secret: &Secret,
+    id: &str,
+    issued_at: &str,
+    signature: &str,
+) -> Result<(), InvalidTokenResponse> {
+    let signature = STANDARD.decode(signature).map_err(|_| InvalidTokenResponse::Signature)?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
+        .map_err(|_| InvalidTokenResponse::Signature)?;
+    mac.update(id.as_bytes());
+    mac.update(issued_at.as_bytes());
+    mac.verify_slice(&signature).map_err(|_| InvalidTokenResponse::Signature)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "https://login.salesforce.com/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU";
+
+    fn check(json: &str) -> Result<TokenResponse, InvalidTokenResponse> {
+        let host = LoginHost::production().unwrap();
+        let answer: TokenAnswer = serde_json::from_str(json).map_err(|_| InvalidTokenResponse::Malformed)?;
+        TokenResponse::check(&answer, &host, &AllowedHosts::new([]), Some(&"test-consumer-secret".into()))
+    }
+
+    fn answer(change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) -> String {
+        let mut json = serde_json::json!({
+            "access_token": "00Dx0000000BV7z!AR8AQ", "refresh_token": "5Aep861", "scope": "refresh_token openid api id",
+            "signature": "NTSUjT+9OY7XrNINiQ95b+vc3ZUw2n80UXK2y1dv0Kc=", "instance_url": "https://acme.my.salesforce.com",
+            "id": ID, "token_type": "Bearer", "issued_at": "1278448384422", "something_new": {"a": [1]},
+        });
+        change(json.as_object_mut().unwrap());
+        json.to_string()
+    }
+
+    #[test]
+    fn an_answer_without_expiry_and_with_unknown_members_is_fine() {
+        let tokens = check(&answer(|_| {})).unwrap();
+        assert_eq!(tokens.identity.user.as_str(), "005x00000012Q9PAAU");
+        assert_eq!(tokens.issued_at, Some(UNIX_EPOCH + Duration::from_millis(1_278_448_384_422)));
+        assert!(tokens.scopes.contains("api"));
+        assert!(
+            check(&answer(|json| drop(json.insert("issued_at".into(), 1_278_448_384_422_u64.into()))))
+                .is_ok()
+        );
+        assert!(check(&answer(|json| drop(json.insert("token_type".into(), "bearer".into())))).is_ok());
+        let slash = check(&answer(|json| {
+            drop(json.insert("instance_url".into(), "https://acme.my.salesforce.com/".into()))
+        }));
+        assert_eq!(slash.unwrap().instance_url, tokens.instance_url);
+    }
+
+    #[test]
+    fn a_scope_that_was_not_granted_is_not_filled_in() {
+        assert!(check(&answer(|json| drop(json.remove("scope")))).unwrap().scopes.is_empty());
+    }
+
+    #[test]
+    fn a_refresh_answer_without_a_refresh_token_says_so() {
+        assert!(check(&answer(|json| drop(json.remove("refresh_token")))).unwrap().refresh_token.is_none());
+    }
+
+    #[test]
+    fn an_answer_that_does_not_hold_together_is_refused() {
+        use InvalidTokenResponse::*;
+        for (member, value, fault) in [
+            ("access_token", "", NoToken),
+            ("access_token", "a\nb", NoToken),
+            ("token_type", "mac", TokenType),
+            ("instance_url", "https://evil.example", InstanceUrl),
+            ("instance_url", "", InstanceUrl),
+            ("id", "https://evil.example/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU", Identity),
+            ("id", "https://login.salesforce.com/id/00Dx0000000BV7zEAG/00Dx0000000BV7zEAG", Identity),
+            ("signature", "NTSUjT+9OY7XrNINiQ95b+vc3ZUw2n80UXK2y1dv0Kd=", Signature),
+            ("signature", "not base64", Signature),
+            ("issued_at", "1278448384423", Signature),
+        ] {
+            let json = answer(|json| drop(json.insert(member.into(), value.into())));
+            assert_eq!(check(&json).err(), Some(fault), "{member}");
+        }
+        let twice = answer(|_| {}).replacen('{', "{\"access_token\":\"other\",", 1);
+        assert_eq!(check(&twice).err(), Some(Malformed), "a member that comes twice");
+    }
+
+    #[test]
+    fn no_token_is_printed() {
+        let printed = format!(
+            "{:?}",
+            check(&answer(|json| drop(json.insert("id_token".into(), "canary".into())))).unwrap()
+        );
+        assert!(
+            !printed.contains("AR8AQ") && !printed.contains("5Aep") && !printed.contains("canary"),
+            "{printed}"
+        );
+    }
+}

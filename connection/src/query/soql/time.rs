@@ -1,0 +1,133 @@
+//! Times of day, for fields of type Time.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::query::soql::bind::{InvalidValue, SoqlLiteral, ToSoql};
+
+/// A text, or numbers, that are no time of day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a time of day in the form 23:59:59.000Z")]
+#[non_exhaustive]
+pub struct InvalidTime;
+
+/// A time of day, for fields of type Time, to the millisecond. Written `23:59:59.000Z`, in queries and in JSON:
+/// Salesforce gives it without a time zone, in spite of the `Z`. Source: REST API Developer Guide, "Valid Date and
+/// DateTime Formats".
+///
+/// ```
+/// use salesforce_connection::soql::SoqlTime;
+///
+/// assert_eq!(SoqlTime::new(9, 30, 0, 0)?, "09:30:00.000Z".parse()?);
+/// assert!(SoqlTime::new(24, 0, 0, 0).is_err());
+/// # Ok::<(), salesforce_connection::soql::InvalidTime>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SoqlTime {
+    millis: u32,
+}
+
+impl SoqlTime {
+    /// The time with these numbers.
+    ///
+    /// # Errors
+    /// When there is no such time.
+    pub fn new(hour: u8, minute: u8, second: u8, millisecond: u16) -> Result<Self, InvalidTime> {
+        if hour > 23 || minute > 59 || second > 59 || millisecond > 999 {
+            return Err(InvalidTime);
+        }
+        let seconds = (u32::from(hour) * 60 + u32::from(minute)) * 60 + u32::from(second);
+        Ok(Self { millis: seconds * 1_000 + u32::from(millisecond) })
+    }
+
+    /// Milliseconds since midnight.
+    pub fn since_midnight(self) -> u32 {
+        self.millis
+    }
+}
+
+impl FromStr for SoqlTime {
+    type Err = InvalidTime;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        let text = text.strip_suffix('Z').unwrap_or(text);
+        let (clock, fraction) = text.split_once('.').unwrap_or((text, "0"));
+        let is_number = |part: &str, length: std::ops::RangeInclusive<usize>| {
+            length.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        let parts: Vec<&str> = clock.split(':').collect();
+        let [hour, minute, second] = parts.as_slice() else { return Err(InvalidTime) };
+        let numbers = [hour, minute, second];
+        if !numbers.iter().all(|part| is_number(part, 2..=2)) || !is_number(fraction, 1..=9) {
+            return Err(InvalidTime);
+        }
+        let number = |part: &str| part.parse().map_err(|_| InvalidTime);
+        // The first three digits of the fraction.
+        let millis = fraction.bytes().chain(*b"00").take(3);
+        let millis = millis.fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+        Self::new(number(hour)?, number(minute)?, number(second)?, millis)
+    }
+}
+
+impl fmt::Display for SoqlTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, millis) = (self.millis / 1_000, self.millis % 1_000);
+        let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+        write!(f, "{hours:02}:{minutes:02}:{seconds:02}.{millis:03}Z")
+    }
+}
+
+impl ToSoql for SoqlTime {
+    fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
+        Ok(SoqlLiteral::one(self.to_string()))
+    }
+}
+
+impl Serialize for SoqlTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SoqlTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "9:30:00Z",
+            "24:00:00.000Z",
+            "23:60:00Z",
+            "23:59:60Z",
+            "23:59",
+            "23:59:59.Z",
+            "+1:00:00Z",
+            "09:30:00+00:00",
+        ] {
+            assert_eq!(text.parse::<SoqlTime>(), Err(InvalidTime), "{text}");
+        }
+        assert_eq!("09:30:05.5Z".parse(), SoqlTime::new(9, 30, 5, 500));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back_equal(hour in 0..24_u8, minute in 0..60_u8, second in 0..60_u8, milli in 0..1_000_u16) {
+            let time = SoqlTime::new(hour, minute, second, milli).unwrap();
+            prop_assert_eq!(time.to_string().parse(), Ok(time));
+            let json = serde_json::to_string(&time).unwrap();
+            prop_assert_eq!(serde_json::from_str::<SoqlTime>(&json).unwrap(), time);
+        }
+    }
+}

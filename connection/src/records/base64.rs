@@ -1,0 +1,41 @@
+//! Bytes in a field.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// The bytes of a field of type Base64, `VersionData` of a file for example, where a record is written with them.
+/// (Salesforce answers with a path in such a field, from which [`SObjectHandle::blob`](crate::records::SObjectHandle::blob)
+/// reads the bytes.)
+///
+/// ```
+/// use salesforce_connection::Base64;
+///
+/// let body = serde_json::json!({ "PathOnClient": "notes.txt", "VersionData": Base64(b"hello".to_vec()) });
+/// assert_eq!(body["VersionData"], "aGVsbG8=");
+/// assert_eq!(serde_json::from_value::<Base64>(body["VersionData"].clone())?.0, b"hello");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Base64(pub Vec<u8>);
+
+/// How many bytes there are, and not which.
+impl fmt::Debug for Base64 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Base64({} bytes)", self.0.len())
+    }
+}
+
+impl Serialize for Base64 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&base64::display::Base64Display::new(&self.0, &STANDARD))
+    }
+}
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        STANDARD.decode(text.as_bytes()).map(Self).map_err(|_| de::Error::custom("not base64"))
+    }
+}

@@ -1,0 +1,170 @@
+//! JSON out of answers and into requests.
+
+use std::fmt::{self, Write as _};
+
+use bytes::Bytes;
+use reqwest::header::CONTENT_TYPE;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::error::Category;
+
+use crate::{
+    error::{InvalidRequest, InvalidResponse},
+    http::response::Answer,
+};
+
+/// What the error says when there are more children than one page holds.
+pub(crate) const MORE_CHILDREN: &str = "a row has more children than one page holds: read them into a `Page`";
+
+const NOT_UTF8: &str = "the body is not JSON in UTF-8";
+const NOT_JSON: &str = "the answer says that it is something else than JSON";
+
+/// Reads an answer into its type.
+pub(crate) fn answer<T: DeserializeOwned>(answer: &Answer) -> Result<T, InvalidResponse> {
+    json(json_of(answer)?)
+}
+
+/// The body of an answer that does not say that it is something else than JSON: such a one comes from something in
+/// between, whatever it looks like. Salesforce says what each answer is; one that does not say it is read all the same.
+pub(crate) fn json_of(answer: &Answer) -> Result<&[u8], InvalidResponse> {
+    let said = answer.headers.get(CONTENT_TYPE).map(|said| said.to_str().unwrap_or_default());
+    let kind = said.and_then(|said| said.split(';').next()).map(str::trim);
+    match kind {
+        Some(kind) if !kind.eq_ignore_ascii_case("application/json") => {
+            Err(InvalidResponse::Unexpected(NOT_JSON))
+        }
+        _ => Ok(&answer.body),
+    }
+}
+
+/// Reads a body straight into its type; nesting deeper than 128 is refused by the parser.
+pub(crate) fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidResponse> {
+    // Checked once: the parser would do it for each string, at several times the cost.
+    let text = std::str::from_utf8(body).map_err(|_| InvalidResponse::Json(NOT_UTF8.to_owned()))?;
+    serde_json::from_str(text).map_err(|error| InvalidResponse::Json(describe(&error)))
+}
+
+/// Writes a body.
+pub(crate) fn body<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, InvalidRequest> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(InvalidRequest::Body)
+}
+
+/// What is wrong, and where, without the values that serde puts into its messages: they are people's data.
+fn describe(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Syntax => "the body is not JSON".to_owned(),
+        Category::Eof => "the body ends too early".to_owned(),
+        Category::Io | Category::Data => {
+            let message = Ends::of(error);
+            // "invalid type: string \"Ada\", expected u32 at line 1 column 9": the kind, and what comes last.
+            let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
+            let expected =
+                expected.and_then(|expected| expected.rsplit_once(" at line ")).map(|(text, _)| text);
+            let found =
+                message.strip_prefix("invalid type: ").and_then(|found| found.split([' ', ',']).next());
+            match (found, expected) {
+                (Some(found), Some(expected)) => format!("found {found} where {expected} is expected"),
+                (None, Some(expected)) => format!("found a value where {expected} is expected"),
+                // The field's name is the program's own.
+                _ if message.starts_with("missing field `") => {
+                    message.rsplit_once(" at line ").map_or(message.clone(), |(text, _)| text.to_owned())
+                }
+                _ if message.starts_with(MORE_CHILDREN) => MORE_CHILDREN.to_owned(),
+                _ => "a value does not fit the type it is read into".to_owned(),
+            }
+        }
+    };
+    format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
+/// A message without its middle: it repeats the value that it is about, however long that is.
+#[derive(Default)]
+struct Ends(String);
+
+impl Ends {
+    /// Of this many bytes at least, where there are more.
+    const KEPT: usize = 500;
+
+    fn of(error: &serde_json::Error) -> String {
+        let mut ends = Self::default();
+        // Nothing here fails.
+        let _ = write!(ends, "{error}");
+        ends.0
+    }
+}
+
+impl fmt::Write for Ends {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let (start, end) = (
+            text.floor_char_boundary(Self::KEPT),
+            text.ceil_char_boundary(text.len().saturating_sub(Self::KEPT)),
+        );
+        if end <= start {
+            self.0.push_str(text);
+        } else {
+            self.0.extend([&text[..start], &text[end..]]);
+        }
+        if self.0.len() > 4 * Self::KEPT {
+            let (start, end) = (
+                self.0.floor_char_boundary(Self::KEPT),
+                self.0.ceil_char_boundary(self.0.len() - Self::KEPT),
+            );
+            self.0.replace_range(start..end, "");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde only")]
+    struct Row {
+        #[serde(rename = "Name")]
+        name: String,
+        kind: Option<Kind>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    enum Kind {
+        Hot,
+    }
+
+    #[test]
+    fn a_reading_error_says_what_is_wrong_and_repeats_no_value() {
+        for (body, says) in [
+            (r#"{"Nam":"canary"}"#, "missing field `Name` (line 1, column 16)"),
+            (r#"{"Name":123456}"#, "found integer where a string is expected (line 1, column 14)"),
+            (r#""canary, expected canary""#, "found string where struct Row is expected (line 1, column 25)"),
+            (r#"{"Name":"x","kind":"canary"}"#, "found a value where `Hot` is expected (line 1, column 27)"),
+            (
+                r#"{"Name":"x","Name":"canary"}"#,
+                "a value does not fit the type it is read into (line 1, column 18)",
+            ),
+            ("<html>canary", "the body is not JSON (line 1, column 1)"),
+            ("", "the body ends too early (line 1, column 0)"),
+        ] {
+            let error = json::<Row>(body.as_bytes()).unwrap_err().to_string();
+            let error = error.trim_start_matches("the answer cannot be read: ");
+            assert!(error.starts_with(says), "{error}");
+            assert!(!error.contains("canary") && !error.contains("123456"), "{error}");
+        }
+        for value in
+            ["canary, expected canary ".repeat(100_000), "é\"\n".repeat(100_000), "\u{1F600}".repeat(300_000)]
+        {
+            let body = serde_json::to_string(&value).unwrap();
+            let column = body.chars().map(char::len_utf8).sum::<usize>();
+            let error = json::<Row>(body.as_bytes()).unwrap_err().to_string();
+            let says = format!("found string where struct Row is expected (line 1, column {column})");
+            assert!(error.ends_with(&says), "{error}");
+        }
+        let deep = "[".repeat(200);
+        assert!(
+            json::<serde_json::Value>(deep.as_bytes())
+                .unwrap_err()
+                .to_string()
+                .contains("the body is not JSON")
+        );
+    }
+}

@@ -1,0 +1,330 @@
+//! What an answer of Salesforce that is no success means.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::{
+    error::{ApiError, Error},
+    id::SalesforceId,
+    records::duplicates::Duplicates,
+    request::retry::Failure,
+};
+
+/// How many errors of an error are kept, and how many bytes of each text: an answer can be as large as it likes.
+const MAX_ENTRIES: usize = 200;
+const MAX_TEXT: usize = 2000;
+
+/// An answer that says no.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) kind: Kind,
+    pub(crate) error: Error,
+}
+
+/// What can be done about a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The access token is used up: refresh it, and send the call once more.
+    TokenExpired,
+    /// Send again or not, as the retry policy decides.
+    Retry(Failure),
+    /// The record is not there (any more).
+    NotFound,
+}
+
+/// Reads an answer with a status other than 2xx.
+pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> Refusal {
+    if status == 300 {
+        return Refusal {
+            kind: Kind::Retry(Failure::Final),
+            error: Error::MultipleChoices { candidates: candidates(body) },
+        };
+    }
+    let errors = errors(body);
+    let has = |code: &str| errors.iter().any(|entry| entry.code == code);
+    let says = |text: &str| errors.iter().any(|entry| entry.message.contains(text));
+
+    // The edge's answer to a burst of parallel calls; no error array.
+    let burst = status == 400 && errors.is_empty() && contains(body, "Access Declined");
+    if has("REQUEST_LIMIT_EXCEEDED") || burst {
+        let error = Error::LimitExceeded { status, errors, retry_after };
+        return Refusal { kind: Kind::Retry(Failure::Final), error };
+    }
+    let never_for_this_session = match status {
+        401 => {
+            says("not valid for use with the REST API")
+                || contains(body, "Connected app is not attached to Agent")
+                || says("INVALID_HEADER_TYPE")
+        }
+        403 => [
+            "API_DISABLED_FOR_ORG",
+            "API_CURRENTLY_DISABLED",
+            "RESTAPINOTENABLED",
+            "CLIENT_NOT_ACCESSIBLE_FOR_USER",
+        ]
+        .into_iter()
+        .any(has),
+        _ => false,
+    };
+    if never_for_this_session {
+        return Refusal {
+            kind: Kind::Retry(Failure::Final),
+            error: Error::ApiAccessDenied { status, errors },
+        };
+    }
+    // Apex classes may answer 401 for reasons of their own; a refresh is spent on Salesforce's words only. They are
+    // looked for in the text, because the same words come as JSON, as XML and, on identity URLs, as bare text.
+    let expired = match status {
+        401 => contains(body, "INVALID_SESSION_ID") || contains(body, "INVALID_AUTH_HEADER"),
+        403 => errors.is_empty() && contains(body, "Bad_OAuth_Token"),
+        _ => false,
+    };
+    if expired {
+        // What the caller sees when a new token is refused just the same.
+        return Refusal { kind: Kind::TokenExpired, error: Error::ApiAccessDenied { status, errors } };
+    }
+    // The same status tells that a batch was halted before a call's turn.
+    if status == 412 && !has("BATCH_PROCESSING_HALTED") {
+        return Refusal { kind: Kind::Retry(Failure::Final), error: Error::PreconditionFailed };
+    }
+    let kind = match status {
+        404 => Kind::NotFound,
+        429 | 502 | 503 | 504 => Kind::Retry(Failure::Busy { retry_after }),
+        _ if has("UNABLE_TO_LOCK_ROW") => Kind::Retry(Failure::RowLocked),
+        _ => Kind::Retry(Failure::Final),
+    };
+    Refusal { kind, error: Error::Api { status, errors, retry_after } }
+}
+
+/// Whether the beginning of the body contains `text`.
+fn contains(body: &[u8], text: &str) -> bool {
+    let beginning = &body[..body.len().min(4096)];
+    beginning.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// The names that the different parts of the API give to the same three things.
+#[derive(Deserialize)]
+pub(crate) struct RawEntry {
+    #[serde(alias = "statusCode", alias = "error", default)]
+    #[serde(rename = "errorCode")]
+    code: String,
+    #[serde(alias = "error_description", default)]
+    message: String,
+    #[serde(default)]
+    fields: Option<Vec<String>>,
+    #[serde(default, rename = "duplicateResult")]
+    duplicates: Option<serde_json::Value>,
+}
+
+/// The answer to a tree that was refused.
+#[derive(Deserialize)]
+struct RawTree {
+    results: Vec<RawNode>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawNode {
+    reference_id: String,
+    #[serde(default)]
+    errors: Vec<RawEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawEntries {
+    Many(Vec<RawEntry>),
+    Tree(RawTree),
+    One(RawEntry),
+}
+
+fn errors(body: &[u8]) -> Vec<ApiError> {
+    let raw = match serde_json::from_slice(body) {
+        Ok(RawEntries::Many(errors)) => errors,
+        Ok(RawEntries::Tree(tree)) => return nodes(tree),
+        Ok(RawEntries::One(entry)) => vec![entry],
+        Err(_) => return Vec::new(),
+    };
+    let errors = raw.into_iter().filter(|entry| !(entry.code.is_empty() && entry.message.is_empty()));
+    errors.take(MAX_ENTRIES).map(ApiError::from).collect()
+}
+
+fn nodes(tree: RawTree) -> Vec<ApiError> {
+    let of_node = |node: RawNode| {
+        node.errors.into_iter().map(move |entry| {
+            let reference = Some(word(node.reference_id.clone(), ""));
+            ApiError { reference, ..entry.into() }
+        })
+    };
+    tree.results.into_iter().flat_map(of_node).take(MAX_ENTRIES).collect()
+}
+
+impl From<RawEntry> for ApiError {
+    fn from(entry: RawEntry) -> Self {
+        let fields = entry.fields.unwrap_or_default().into_iter().take(MAX_ENTRIES);
+        Self {
+            code: word(entry.code, ""),
+            message: text(entry.message),
+            fields: fields.map(|field| word(field, ".")).collect(),
+            duplicates: entry.duplicates.and_then(Duplicates::read),
+            reference: None,
+        }
+    }
+}
+
+/// A code or the name of a field. They are printed in errors and logs, so that nothing else may hide in them.
+fn word(mut word: String, extra: &str) -> String {
+    word.retain(|character| {
+        character.is_ascii_alphanumeric() || character == '_' || extra.contains(character)
+    });
+    word.truncate(100);
+    word
+}
+
+fn text(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_TEXT));
+    text
+}
+
+/// The ids at the ends of the paths of a 300 answer: `["/services/data/v66.0/sobjects/Account/001…", …]`.
+fn candidates(body: &[u8]) -> Vec<SalesforceId> {
+    let paths: Vec<String> = serde_json::from_slice(body).unwrap_or_default();
+    let ids = paths.iter().filter_map(|path| path.rsplit('/').next()?.parse().ok());
+    ids.take(MAX_ENTRIES).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(status: u16, body: &str) -> Kind {
+        read(status, body.as_bytes(), None).kind
+    }
+
+    fn array(code: &str, message: &str) -> String {
+        format!(r#"[{{"message":"{message}","errorCode":"{code}"}}]"#)
+    }
+
+    // Protocol reference 7.12, line by line.
+    #[test]
+    fn a_refresh_is_spent_only_where_it_can_help() {
+        let expired = array("INVALID_SESSION_ID", "Session expired or invalid");
+        for (status, body) in [
+            (401, expired.as_str()),
+            (401, r#"[{"errorCode":"INVALID_AUTH_HEADER","message":"INVALID_JWT_FORMAT"}]"#),
+            (401, "<Errors><Error><errorCode>INVALID_SESSION_ID</errorCode></Error></Errors>"),
+            (403, "Bad_OAuth_Token"),
+            (403, "<html>Bad_OAuth_Token</html>"),
+        ] {
+            assert_eq!(kind(status, body), Kind::TokenExpired, "{status} {body}");
+        }
+        let wrong_kind = array("INVALID_SESSION_ID", "This session is not valid for use with the REST API");
+        for (status, body) in [
+            (401, wrong_kind.as_str()),
+            (401, "Connected app is not attached to Agent"),
+            (
+                401,
+                r#"[{"errorCode":"INVALID_SESSION_ID","message":"Connected app is not attached to Agent"}]"#,
+            ),
+            (401, r#"[{"errorCode":"INVALID_AUTH_HEADER","message":"INVALID_HEADER_TYPE"}]"#),
+            (401, r#"{"reason":"an Apex class said no"}"#),
+            (401, ""),
+            (403, r#"[{"errorCode":"API_DISABLED_FOR_ORG","message":"x"}]"#),
+            (403, r#"[{"errorCode":"API_CURRENTLY_DISABLED","message":"x"}]"#),
+            (403, r#"[{"errorCode":"INSUFFICIENT_ACCESS","message":"Bad_OAuth_Token"}]"#),
+            (404, "Bad_Id"),
+            (400, &expired),
+        ] {
+            assert_ne!(kind(status, body), Kind::TokenExpired, "{status} {body}");
+        }
+        assert!(matches!(
+            read(401, wrong_kind.as_bytes(), None).error,
+            Error::ApiAccessDenied { status: 401, .. }
+        ));
+    }
+
+    #[test]
+    fn the_api_limit_is_an_error_of_its_own_and_final() {
+        let body = array("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
+        for (status, body) in [(403, body.as_str()), (503, &body), (400, "Access Declined")] {
+            let refusal = read(status, body.as_bytes(), None);
+            assert_eq!(refusal.kind, Kind::Retry(Failure::Final), "{body}");
+            assert!(matches!(refusal.error, Error::LimitExceeded { .. }) && refusal.error.is_transient());
+        }
+    }
+
+    #[test]
+    fn every_shape_of_error_body_is_read() {
+        let long = format!(r#"[{{"errorCode":"{}","message":"{}"}}]"#, "X".repeat(9999), "ä".repeat(9999));
+        for (body, codes) in [
+            (
+                r#"[{"message":"m","errorCode":"A","fields":["F"]},{"message":"m","errorCode":"B"}]"#,
+                vec!["A", "B"],
+            ),
+            (r#"[{"message":"m","statusCode":"A","fields":null}]"#, vec!["A"]),
+            (r#"{"error":"invalid_grant","error_description":"m"}"#, vec!["invalid_grant"]),
+            (r#"{"errorCode":"A","message":"m"}"#, vec!["A"]),
+            (r#"[{"errorCode":"A <script>\r\n","message":"m"}]"#, vec!["Ascript"]),
+            ("<html>down</html>", vec![]),
+            ("[]", vec![]),
+            ("{}", vec![]),
+            ("[[[[", vec![]),
+            ("", vec![]),
+            (&long, vec![&"X".repeat(100)]),
+        ] {
+            let error = read(400, body.as_bytes(), None).error;
+            assert_eq!(error.status(), Some(400));
+            let found: Vec<_> = error.api_errors().iter().map(|entry| entry.code.as_str()).collect();
+            assert_eq!(found, codes, "{body:.80}");
+            assert!(error.api_errors().iter().all(|entry| entry.message.len() <= MAX_TEXT));
+        }
+    }
+
+    #[test]
+    fn several_matches_of_an_external_id_are_named() {
+        let body = br#"["/services/data/v66.0/sobjects/Account/001D000000IqhSL","/services/data/x"]"#;
+        let Error::MultipleChoices { candidates } = read(300, body, None).error else { panic!() };
+        assert_eq!(candidates, ["001D000000IqhSL".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_refused_duplicate_names_the_others_and_prints_none_of_their_fields() {
+        let body = br#"[{"duplicateResult":{"allowSave":true,"duplicateRule":"Rule","matchResults":[{"matchRecords":[
+            {"matchConfidence":100.0,"record":{"attributes":{"type":"Contact"},"Id":"003D000000QV9n2","Name":"canary"}},
+            {"record":{"Name":"no id"}}]},{}]},"errorCode":"DUPLICATES_DETECTED","message":"Use one of these records?"}]"#;
+        let error = read(400, body, None).error;
+        let found = error.api_errors()[0].duplicates.as_ref().unwrap();
+        assert!(found.rule == "Rule" && found.allow_save);
+        assert_eq!((found.records.len(), found.records[0].object.as_str()), (1, "Contact"));
+        assert_eq!(found.records[0].id, "003D000000QV9n2".parse().unwrap());
+        assert_eq!(found.records[0].fields["Name"], "canary");
+        assert!(!format!("{error:?} {found:?}").contains("canary"));
+        let odd = br#"[{"errorCode":"DUPLICATES_DETECTED","message":"m","duplicateResult":[1]}]"#;
+        assert_eq!(read(400, odd, None).error.api_errors()[0].code, "DUPLICATES_DETECTED");
+    }
+
+    #[test]
+    fn a_record_that_changed_meanwhile_is_an_error_of_its_own() {
+        for body in ["", "[]", r#"[{"errorCode":"PRECONDITION_FAILED","message":"m"}]"#] {
+            assert!(matches!(read(412, body.as_bytes(), None).error, Error::PreconditionFailed), "{body}");
+        }
+        let halted = array("BATCH_PROCESSING_HALTED", "m");
+        assert!(matches!(read(412, halted.as_bytes(), None).error, Error::Api { status: 412, .. }));
+    }
+
+    #[test]
+    fn an_error_prints_neither_messages_nor_bodies() {
+        for body in
+            [array("STRING_TOO_LONG", "canary"), "canary".to_owned(), r#"{"canary":"canary"}"#.to_owned()]
+        {
+            let error = read(400, body.as_bytes(), None).error;
+            assert!(!format!("{error} {error:?} {error:#?}").contains("canary"), "{error:?}");
+        }
+        let body = br#"[{"errorCode":"REQUIRED_FIELD_MISSING","message":"m","fields":["LastName"]}]"#;
+        assert_eq!(
+            read(400, body, None).error.to_string(),
+            "Salesforce refused the call (status 400 REQUIRED_FIELD_MISSING on LastName)"
+        );
+    }
+}

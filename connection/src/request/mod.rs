@@ -1,0 +1,21 @@
+//! How a request is sent: token, refresh, retries, limits.
+
+pub(crate) mod call_options;
+pub(crate) mod circuit_breaker;
+pub(crate) mod compress;
+pub(crate) mod concurrency;
+pub(crate) mod decode;
+pub(crate) mod error_response;
+pub(crate) mod path;
+pub(crate) mod raw;
+pub(crate) mod retry;
+pub(crate) mod send;
+pub(crate) mod usage;
+
+pub use self::{
+    call_options::{CallOptions, InvalidCallOption},
+    path::InvalidPath,
+    raw::{RawRequest, RawResponse},
+    retry::Retry,
+    usage::ApiUsage,
+};

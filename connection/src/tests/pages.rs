@@ -1,0 +1,216 @@
+//! Queries over several pages.
+
+use futures_util::{StreamExt, TryStreamExt};
+use serde::Deserialize;
+
+use crate::tests::*;
+use crate::{
+    error::{Error, InvalidRequest, InvalidResponse},
+    query::{
+        Page,
+        soql::{bind::BindError, like::Like},
+    },
+};
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Row {
+    #[serde(rename = "N")]
+    n: usize,
+}
+
+const QUERY: &str = "/services/data/v66.0/query";
+const SOQL: &str = "SELECT N FROM A";
+
+fn page(rows: std::ops::Range<usize>, total: usize, next: Option<&str>) -> Value {
+    let records: Vec<_> = rows.map(|n| json!({"attributes": {"type": "A"}, "N": n})).collect();
+    let mut page = json!({"totalSize": total, "done": next.is_none(), "records": records});
+    if let Some(next) = next {
+        page["nextRecordsUrl"] = next.into();
+    }
+    page
+}
+
+/// `pages` pages of ten rows.
+async fn paged(pages: usize) -> Server {
+    Server::start(move |seen| {
+        let number = seen.target.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        let next = (number + 1 < pages).then(|| format!("{QUERY}/01gD0000002HU6KIAW-{}", number + 1));
+        page(number * 10..number * 10 + 10, pages * 10, next.as_deref()).into()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_query_gives_all_rows_of_all_pages_in_order() {
+    let server = paged(3).await;
+    let sf = connect(&server);
+    let rows: Vec<Row> = sf.query(SOQL).fetch_all().await.unwrap();
+    assert_eq!(rows, (0..30).map(|n| Row { n }).collect::<Vec<_>>());
+    assert_eq!(server.count("GET"), 3);
+}
+
+#[tokio::test]
+async fn a_query_is_sent_with_its_values_as_literals() {
+    let server = paged(1).await;
+    let sf = connect(&server);
+    let query =
+        sf.query::<Row>("SELECT N FROM A WHERE X LIKE :x AND Y IN :y").include_deleted().batch_size(1);
+    query.bind("x", Like::contains("50%' OR")).bind("y", ["+", "é&"]).fetch_all().await.unwrap();
+    let seen = server.seen();
+    assert_eq!(seen[0].soql().unwrap(), r"SELECT N FROM A WHERE X LIKE '%50\%\' OR%' AND Y IN ('+','é&')");
+    assert!(seen[0].target.starts_with("/services/data/v66.0/queryAll?q="));
+    assert_eq!(seen[0].header("sforce-query-options"), Some("batchSize=200"));
+}
+
+#[tokio::test]
+async fn a_query_that_does_not_fit_its_values_or_the_url_is_not_sent() {
+    let server = paged(1).await;
+    let sf = connect(&server);
+    let error = sf.query::<Row>("X = :x").fetch_all().await.unwrap_err();
+    assert!(matches!(error, Error::Bind(BindError::Unbound(_))), "{error}");
+    let error = sf.query::<Row>("X IN :x").bind("x", Vec::<i32>::new()).fetch_one().await.unwrap_err();
+    assert!(matches!(error, Error::Bind(BindError::Value { .. })), "{error}");
+    let ids = vec!["001D000000IqhSLIAZ"; 5000];
+    let error = sf.query::<Row>("X IN :x").bind("x", ids).page().await.unwrap_err();
+    assert!(matches!(error, Error::InvalidRequest(InvalidRequest::QueryTooLong { .. })), "{error}");
+    assert!(server.lines().is_empty());
+}
+
+#[tokio::test]
+async fn the_next_page_is_fetched_while_this_one_is_read_and_no_further() {
+    let server = paged(100).await;
+    let sf = connect(&server);
+    let mut rows = sf.query::<Row>(SOQL).fetch();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.count("GET"), 0, "nothing is sent before the first poll");
+    assert_eq!(rows.try_next().await.unwrap(), Some(Row { n: 0 }));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(server.count("GET"), 2);
+    for _ in 0..10 {
+        rows.try_next().await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(server.count("GET"), 3);
+    drop(rows);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(server.count("GET"), 3, "a dropped stream stops");
+}
+
+#[tokio::test]
+async fn a_dropped_stream_gives_up_the_page_it_was_fetching() {
+    let server = Server::start(|_| Reply::Hangup).await;
+    let sf = connect(&server);
+    let mut rows = sf.query::<Row>(SOQL).fetch();
+    assert!(tokio::time::timeout(Duration::from_millis(50), rows.try_next()).await.is_err());
+    drop(rows);
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(server.count("GET"), 1, "no retry for nobody");
+}
+
+// A-27 of the threat catalogue.
+#[tokio::test]
+async fn a_next_page_elsewhere_is_an_error_and_never_asked() {
+    let evil = Server::start(|_| page(0..1, 1, None).into()).await;
+    let authority = evil.origin.authority();
+    for next in [
+        evil.origin.join(QUERY).unwrap().to_string(),
+        format!("//{authority}{QUERY}"),
+        format!("@{authority}{QUERY}"),
+        ".evil.example".to_owned(),
+        ":443@evil.example".to_owned(),
+        "\\\\evil.example".to_owned(),
+        "/\\evil.example".to_owned(),
+        "/services/../../x".to_owned(),
+        format!("{QUERY}/..%2f.."),
+        format!("{QUERY}/01g\r\nX: y"),
+        "/services/apexrest/x".to_owned(),
+        String::new(),
+    ] {
+        let server = Server::start(move |_| page(0..1, 2, Some(&next)).into()).await;
+        let sf = connect_allowing(&server, [&evil]);
+        let error = sf.query::<Row>(SOQL).fetch_all().await.unwrap_err();
+        assert!(matches!(error, Error::InvalidResponse(InvalidResponse::NextPage)), "{error}");
+        assert_eq!(server.count("GET"), 1);
+    }
+    assert!(evil.lines().is_empty());
+}
+
+#[tokio::test]
+async fn a_query_is_never_short_in_silence() {
+    let next = format!("{QUERY}/01gD0000002HU6KIAW-1");
+    for (second, says) in [
+        (refused(400, "INVALID_QUERY_LOCATOR", "invalid query locator"), "INVALID_QUERY_LOCATOR"),
+        (page(2..3, 5, None).into(), "ended after 3 of 5"),
+        (json!({"totalSize": 5, "done": false, "records": []}).into(), "not where they are"),
+        (json!({"totalSize": 5, "done": true}).into(), "missing field `records`"),
+        (Reply::Answer(200, "<html>".into()), "not JSON"),
+        (Reply::Answer(200, String::new()), "ends too early"),
+    ] {
+        let (next, second) = (next.clone(), Mutex::new(Some(second)));
+        let server = Server::start(move |seen| match seen.target.contains("01g") {
+            true => second.lock().unwrap().take().unwrap(),
+            false => page(0..2, 5, Some(&next)).into(),
+        })
+        .await;
+        let sf = connect(&server);
+        let items: Vec<_> = sf.query::<Row>(SOQL).fetch().collect().await;
+        let error = items.last().unwrap().as_ref().unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(items[..2].iter().all(Result::is_ok) && items[2..items.len() - 1].iter().all(Result::is_ok));
+    }
+}
+
+#[tokio::test]
+async fn one_row_is_one_row() {
+    let server = Server::start(|seen| match seen.soql().unwrap().as_str() {
+        "none" => page(0..0, 0, None).into(),
+        _ => page(4..9, 5, None).into(),
+    })
+    .await;
+    let sf = connect(&server);
+    assert_eq!(sf.query::<Row>("some").fetch_one().await.unwrap(), Row { n: 4 });
+    assert_eq!(sf.query::<Row>("none").fetch_optional().await.unwrap(), None);
+    assert!(matches!(sf.query::<Row>("none").fetch_one().await, Err(Error::RowNotFound)));
+}
+
+#[tokio::test]
+async fn pages_can_be_turned_one_by_one() {
+    let server = paged(2).await;
+    let sf = connect(&server);
+    let first: Page<Row> = sf.query(SOQL).page().await.unwrap();
+    assert_eq!((first.records.len(), first.total_size), (10, Some(20)));
+    let link = first.next.unwrap().to_string();
+    let second: Page<Row> = sf.page(&link.parse().unwrap()).await.unwrap();
+    assert_eq!((second.records[0].n, second.next), (10, None));
+}
+
+#[tokio::test]
+async fn counts_and_children_are_pages_too() {
+    #[derive(Debug, Deserialize)]
+    struct Parent {
+        children: Option<Page<Row>>,
+    }
+    let server = Server::start(|seen| match seen.soql().unwrap().starts_with("select") {
+        true => json!({"totalSize": 7, "done": true, "records": []}).into(),
+        false => {
+            let children = page(0..1, 2, Some("/services/data/v66.0/query/01gD-1"));
+            json!({"totalSize": 2, "done": true, "records": [{"children": null}, {"children": children}]})
+                .into()
+        }
+    })
+    .await;
+    let sf = connect(&server);
+    let count = sf.query::<Row>("select count( ) from A").page().await.unwrap();
+    assert_eq!(count.total_size, Some(7));
+    let parents: Vec<Parent> = sf.query("SELECT (SELECT N FROM Bs) FROM A").fetch_all().await.unwrap();
+    assert!(parents[0].children.is_none());
+    assert!(parents[1].children.as_ref().unwrap().next.is_some());
+}
+
+#[tokio::test]
+async fn a_page_larger_than_allowed_is_an_error() {
+    let server = paged(1).await;
+    let sf = connect(&server);
+    let error = sf.query::<Row>(SOQL).max_page_bytes(100).fetch_all().await.unwrap_err();
+    assert!(matches!(error, Error::Http(crate::http::error::HttpError::TooLarge)), "{error}");
+}

@@ -1,0 +1,81 @@
+//! The access token as requests use it.
+
+use std::fmt;
+
+use reqwest::header::HeaderValue;
+use url::Url;
+
+use crate::{
+    oauth::{error::InvalidTokenResponse, scopes::Scopes},
+    secret::Secret,
+};
+
+/// An access token with the instance it belongs to. Sources share it in an `Arc`; a request copies no token.
+///
+/// `Debug` does not show the token.
+#[derive(Clone)]
+pub struct AccessToken {
+    /// `Bearer …`, marked sensitive. A clone copies no bytes.
+    authorization: HeaderValue,
+    instance_url: Url,
+    scopes: Scopes,
+    generation: Generation,
+}
+
+/// Tells the tokens of one [`TokenSource`](super::TokenSource) apart. Opaque: only the source gives it a meaning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Generation(pub u128);
+
+impl AccessToken {
+    /// Creates a token for requests to `instance_url`.
+    ///
+    /// # Errors
+    /// [`InvalidTokenResponse::NoToken`] if the token cannot stand in an HTTP header.
+    pub fn new(token: &Secret, instance_url: Url, scopes: Scopes) -> Result<Self, InvalidTokenResponse> {
+        let authorization = bearer(token)?;
+        Ok(Self { authorization, instance_url, scopes, generation: Generation::default() })
+    }
+
+    /// Sets the generation, by which the source recognizes this token. Default: 0.
+    #[must_use]
+    pub fn with_generation(mut self, generation: Generation) -> Self {
+        self.generation = generation;
+        self
+    }
+
+    /// The instance that the token belongs to: the only host that it is sent to.
+    pub fn instance_url(&self) -> &Url {
+        &self.instance_url
+    }
+
+    /// The scopes that were granted.
+    pub fn scopes(&self) -> &Scopes {
+        &self.scopes
+    }
+
+    /// The generation that the source gave it.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    pub(crate) fn authorization(&self) -> &HeaderValue {
+        &self.authorization
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken")
+            .field("instance_url", &self.instance_url.as_str())
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns an `Authorization` header that logs and `Debug` do not show.
+pub(crate) fn bearer(token: &Secret) -> Result<HeaderValue, InvalidTokenResponse> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+        .map_err(|_| InvalidTokenResponse::NoToken)?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,82 @@
+//! The version of the REST API that a connection speaks.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, de};
+
+/// A version of the Salesforce REST API, `66.0` for example.
+///
+/// ```
+/// use salesforce_connection::ApiVersion;
+///
+/// assert_eq!("v66.0".parse::<ApiVersion>()?, "66".parse()?);
+/// assert_eq!(ApiVersion::default().to_string(), "66.0");
+/// # Ok::<(), salesforce_connection::InvalidApiVersion>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ApiVersion(u16);
+
+/// A text that is no API version, or one that is too old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an API version looks like 66.0; the oldest one supported is 46.0")]
+#[non_exhaustive]
+pub struct InvalidApiVersion;
+
+impl ApiVersion {
+    /// The version that this release of the crate was written against: 66.0, Spring '26.
+    pub const CURRENT: Self = Self(66);
+    /// The first one that lists the pages of a bulk query's rows. Source: Bulk API 2.0 Developer Guide, "Get Parallel
+    /// Results for a Query Job".
+    #[cfg(feature = "bulk")]
+    pub(crate) const LISTS_PAGES: Self = Self(58);
+    /// Older versions answer an upsert without the record's id. Source: REST API Developer Guide, "Insert or Update
+    /// (Upsert) a Record Using an External ID".
+    const OLDEST: u16 = 46;
+}
+
+impl Default for ApiVersion {
+    fn default() -> Self {
+        Self::CURRENT
+    }
+}
+
+impl FromStr for ApiVersion {
+    type Err = InvalidApiVersion;
+
+    fn from_str(text: &str) -> Result<Self, InvalidApiVersion> {
+        let number = text.strip_prefix('v').unwrap_or(text);
+        let number = number.strip_suffix(".0").unwrap_or(number);
+        if number.len() > 3 || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(InvalidApiVersion);
+        }
+        match number.parse() {
+            Ok(number) if number >= Self::OLDEST => Ok(Self(number)),
+            _ => Err(InvalidApiVersion),
+        }
+    }
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.0", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ApiVersion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_no_supported_version_is_refused() {
+        for text in ["", "v", "45.0", "66.1", "66.0.0", "+66", "66/../..", "9999", "66.0 "] {
+            assert_eq!(text.parse::<ApiVersion>(), Err(InvalidApiVersion), "{text}");
+        }
+    }
+}

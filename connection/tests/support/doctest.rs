@@ -1,0 +1,32 @@
+// What the examples in the documentation run against. An example takes this file in with two hidden lines,
+// `mod fake_org { include!(…); }` and `fake_org::connected(async |sf| {`, and ends with `Ok(()) });`.
+
+use salesforce_connection::{
+    Client, Connection, Result,
+    http::AllowedHosts,
+    oauth::{LoginHost, OAuthApp, OAuthClient},
+    token::{ServiceTokenSource, ServiceUser},
+};
+use salesforce_fake_org::{FakeOrg, Fault};
+
+/// Runs an example with a connection to an org of its own, which has its sample data.
+pub fn connected(example: impl AsyncFnOnce(&Connection) -> Result<()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let shipped = serde_json::json!({ "tracking": "1Z" });
+        let org = FakeOrg::builder().execution_user("ada@example.com").apex("POST", "/ship", 200, shipped);
+        let org = org.start().await.expect("the fake org starts");
+        // It has Apex classes, and no table of them.
+        let class = serde_json::json!({ "Name": "Ship", "ApiVersion": 66.0 });
+        let classes = serde_json::json!({ "totalSize": 1, "done": true, "records": [class] });
+        org.faults().path("/services/data/v66.0/tooling/query", Fault::Json(classes));
+        let host: LoginHost = org.instance_url().parse().expect("a login host");
+        let hosts = AllowedHosts::new([host.as_url().clone()]);
+        let client = Client::builder().allowed_hosts(hosts).build().expect("a client");
+        let app = OAuthApp::new(org.client_id(), Some(org.client_secret().into()));
+        let oauth = OAuthClient::with_client(app, &client);
+        let user = ServiceUser::client_credentials(host);
+        let source = ServiceTokenSource::builder(oauth, user).build().connect().await.expect("a token");
+        example(&Connection::new(&client, source)).await.expect("the example works");
+    });
+}
