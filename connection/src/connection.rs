@@ -21,7 +21,7 @@ use crate::{
         path::{Cursor, ResourcePath},
         raw::RawRequest,
         retry::Retry,
-        send::{CALL_DEADLINE, Call},
+        send::{ApiRequest, REQUEST_TIMEOUT},
         usage::ApiUsage,
     },
     token::TokenSource,
@@ -89,7 +89,7 @@ impl Connection {
         let user = source.user();
         let options = Options {
             version: client.api_version(),
-            deadline: CALL_DEADLINE,
+            deadline: REQUEST_TIMEOUT,
             retry: Retry::default(),
             optional: false,
             call_options: client.limits().call_options.header(),
@@ -206,7 +206,7 @@ impl Connection {
         // On the instance: the identity URL itself names the login host, where the token does not belong.
         let path = format!("/id/{}/{}", self.organization_id(), self.user_id());
         let path = ResourcePath::parse(&path, self.api_version(), &self.instance_url()?)?;
-        let answer = self.send(Call::get(path)).await?;
+        let answer = self.send(ApiRequest::get(path)).await?;
         Ok(decode::answer(&answer)?)
     }
 

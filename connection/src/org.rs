@@ -9,7 +9,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use crate::{
     connection::Connection,
     error::Result,
-    request::{decode, path::ResourcePath, send::Call},
+    request::{decode, path::ResourcePath, send::ApiRequest},
 };
 
 /// One limit of the organization.
@@ -90,6 +90,6 @@ impl Connection {
     }
 
     pub(crate) async fn read<T: DeserializeOwned>(&self, path: ResourcePath) -> Result<T> {
-        Ok(decode::answer(&self.send(Call::get(path)).await?)?)
+        Ok(decode::answer(&self.send(ApiRequest::get(path)).await?)?)
     }
 }

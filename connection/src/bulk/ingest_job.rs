@@ -20,7 +20,7 @@ use crate::{
     error::{Error, Result},
     id::SalesforceId,
     records::record_id::ToRecordId,
-    request::send::Call,
+    request::send::ApiRequest,
 };
 
 const CSV: HeaderValue = HeaderValue::from_static("text/csv");
@@ -268,7 +268,7 @@ impl IngestJob {
 
     pub(crate) async fn fill(&mut self, data: Bytes) -> Result<()> {
         // A job takes data once: it is not sent again when the answer is lost.
-        let mut call = Call::new(Method::PUT, self.0.path("/batches")?).never_again();
+        let mut call = ApiRequest::new(Method::PUT, self.0.path("/batches")?).no_retry();
         call.headers.insert(CONTENT_TYPE, CSV);
         call.body = data;
         self.0.connection.send(call).await?;
@@ -282,7 +282,7 @@ impl IngestJob {
         expected: Option<u64>,
         row: fn(&::csv::StringRecord, &::csv::StringRecord) -> Result<T, ::csv::Error>,
     ) -> impl Stream<Item = Result<T>> + Send + 'static {
-        let call = self.0.path(which).map(Call::get).map(|mut call| {
+        let call = self.0.path(which).map(ApiRequest::get).map(|mut call| {
             call.headers.insert(ACCEPT, CSV);
             call
         });

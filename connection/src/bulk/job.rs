@@ -11,7 +11,7 @@ use crate::{
     connection::Connection,
     error::{ApiError, Error, InvalidResponse, Result},
     id::SalesforceId,
-    request::{decode, path::ResourcePath, send::Call},
+    request::{decode, path::ResourcePath, send::ApiRequest},
 };
 
 /// Longer than anybody waits, and not so long that there is no such time.
@@ -47,13 +47,13 @@ impl Job {
             state: &'a str,
         }
         let body = decode::body(&State { state })?;
-        let call = Call::new(Method::PATCH, self.path("")?).json(body);
+        let call = ApiRequest::new(Method::PATCH, self.path("")?).json(body);
         let info = decode::answer(&self.connection.send(call).await?)?;
         self.learn(info).map(drop)
     }
 
     pub(crate) async fn delete(self) -> Result<()> {
-        self.connection.send(Call::new(Method::DELETE, self.path("")?)).await.map(drop)
+        self.connection.send(ApiRequest::new(Method::DELETE, self.path("")?)).await.map(drop)
     }
 
     /// Waits until it has completed.

@@ -19,7 +19,7 @@ use crate::{
     error::{Error, InvalidResponse, Result},
     query::Query,
     records::record_id::ToRecordId,
-    request::{decode, path::ResourcePath, send::Call},
+    request::{decode, path::ResourcePath, send::ApiRequest},
     version::ApiVersion,
 };
 
@@ -73,7 +73,7 @@ impl<T> Query<T> {
         let (connection, soql, operation) = self.into_parts()?;
         let body = decode::body(&NewJob { operation, query: &soql })?;
         let path = ResourcePath::versioned(connection.api_version(), "jobs/query")?;
-        let call = Call::new(Method::POST, path).json(body);
+        let call = ApiRequest::new(Method::POST, path).json(body);
         let info = decode::answer(&connection.send(call).await?)?;
         Ok(QueryJob::new(connection, info))
     }
@@ -267,7 +267,7 @@ impl QueryJob {
 
     /// The pages that Salesforce lists, up to five at a time. Source: Bulk API 2.0 Developer Guide, "Get Parallel
     /// Results for a Query Job".
-    fn pages(self) -> impl Stream<Item = Result<Call>> + Send + 'static {
+    fn pages(self) -> impl Stream<Item = Result<ApiRequest>> + Send + 'static {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Listed {
@@ -297,7 +297,7 @@ impl QueryJob {
                     }
                     None => None,
                 };
-                let pages: Result<Vec<Call>> = listed
+                let pages: Result<Vec<ApiRequest>> = listed
                     .result_pages
                     .iter()
                     .map(|page| Ok(csv_call(job.within(&page.result_url)?)))
@@ -361,8 +361,8 @@ impl QueryJob {
     }
 }
 
-fn csv_call(path: ResourcePath) -> Call {
-    let mut call = Call::get(path);
+fn csv_call(path: ResourcePath) -> ApiRequest {
+    let mut call = ApiRequest::get(path);
     call.headers.insert(ACCEPT, HeaderValue::from_static("text/csv"));
     call
 }

@@ -17,8 +17,8 @@ use crate::{
     bulk::{csv, csv_split::Cutter},
     connection::Connection,
     error::{Error, InvalidResponse, Result},
-    http::response::Answer,
-    request::send::Call,
+    http::response::Response,
+    request::send::ApiRequest,
 };
 
 /// How many pieces of a page are here before anyone reads them: with what a connection holds, about two mebibytes.
@@ -88,7 +88,7 @@ impl Drop for Page {
 
 impl Page {
     /// Asks for the page now.
-    pub(crate) fn open(connection: &Connection, call: Call) -> Result<Self> {
+    pub(crate) fn open(connection: &Connection, call: ApiRequest) -> Result<Self> {
         let (sender, pieces) = mpsc::channel(AHEAD);
         let connection = connection.clone();
         let runtime = Handle::try_current().map_err(Error::internal)?;
@@ -123,7 +123,11 @@ impl Page {
     }
 }
 
-async fn fill(connection: &Connection, mut call: Call, sender: &mpsc::Sender<Result<Piece>>) -> Result<()> {
+async fn fill(
+    connection: &Connection,
+    mut call: ApiRequest,
+    sender: &mpsc::Sender<Result<Piece>>,
+) -> Result<()> {
     call.unread = true;
     let answer = connection.send(call).await?;
     let announced = about(&answer)?;
@@ -144,7 +148,7 @@ async fn fill(connection: &Connection, mut call: Call, sender: &mpsc::Sender<Res
 /// How many rows an answer says that it has. A success that is no CSV comes from something in between, and would look
 /// like a page without rows. (Only what is known not to be CSV is refused by its type: it is not documented for each
 /// answer.)
-pub(crate) fn about(answer: &Answer) -> Result<Option<u64>, InvalidResponse> {
+pub(crate) fn about(answer: &Response) -> Result<Option<u64>, InvalidResponse> {
     let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or_default().to_ascii_lowercase();
     let other = ["html", "json", "xml", "text/plain"].iter().any(|other| content_type.contains(other));

@@ -16,7 +16,7 @@ use crate::{
     error::{InvalidRequest, Result},
     id::SalesforceId,
     name::{FieldName, ObjectName},
-    request::{decode, path::ResourcePath, send::Call},
+    request::{decode, path::ResourcePath, send::ApiRequest},
 };
 
 /// Why CSV that is to be loaded could not be read.
@@ -171,7 +171,7 @@ impl Bulk {
     /// same, when only an answer was lost.
     async fn send(&self, new: &NewJob<'_>, data: Bytes, jobs: &mut Vec<IngestJob>) -> Result<()> {
         let path = ResourcePath::versioned(self.connection.api_version(), "jobs/ingest")?;
-        let call = Call::new(Method::POST, path).json(decode::body(new)?);
+        let call = ApiRequest::new(Method::POST, path).json(decode::body(new)?);
         let info = decode::answer(&self.connection.send(call).await?)?;
         let mut job = IngestJob::new(self.connection.clone(), info);
         let filled = job.fill(data).await;

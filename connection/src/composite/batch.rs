@@ -145,7 +145,7 @@ impl Batch {
             rich_input: Option<&'a Value>,
         }
         #[derive(Deserialize)]
-        struct Answer {
+        struct Response {
             results: Vec<Item>,
         }
         if self.calls.is_empty() {
@@ -159,7 +159,7 @@ impl Batch {
         });
         let whole = Whole { halt_on_error: self.halt_on_error, batch_requests: calls.collect() };
         let harmless = self.calls.iter().all(|call| call.harmless);
-        let Answer { results } = post(&self.connection, "composite/batch", &whole, harmless).await?;
+        let Response { results } = post(&self.connection, "composite/batch", &whole, harmless).await?;
         if results.len() != self.calls.len() {
             return Err(InvalidResponse::Unexpected("the answers do not fit the calls").into());
         }

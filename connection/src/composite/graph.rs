@@ -102,7 +102,7 @@ impl Connection {
             composite_request: Vec<SubCall<'a>>,
         }
         #[derive(Deserialize)]
-        struct Answer {
+        struct Response {
             graphs: Vec<GraphAnswer>,
         }
         let graphs: Vec<Graph> = graphs.into_iter().filter(|graph| !graph.0.list.is_empty()).collect();
@@ -120,7 +120,7 @@ impl Connection {
         });
         let whole = Whole { graphs: all.collect::<Result<_>>()? };
         let harmless = graphs.iter().flat_map(|graph| &graph.0.list).all(|call| call.harmless);
-        let answer: Answer = post(self, "composite/graph", &whole, harmless).await?;
+        let answer: Response = post(self, "composite/graph", &whole, harmless).await?;
         if answer.graphs.len() != graphs.len() {
             return Err(InvalidResponse::Unexpected("the answers do not fit the graphs").into());
         }

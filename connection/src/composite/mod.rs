@@ -32,7 +32,7 @@ use crate::{
     connection::Connection,
     query::{Page, Query},
     records::save_result::SavedRecord,
-    request::{decode, path::ResourcePath, send::Call},
+    request::{decode, path::ResourcePath, send::ApiRequest},
     version::ApiVersion,
 };
 use crate::{
@@ -178,8 +178,8 @@ async fn post<T: DeserializeOwned>(
     harmless: bool,
 ) -> Result<T> {
     let path = ResourcePath::versioned(connection.api_version(), resource)?;
-    let call = Call::new(Method::POST, path).json(decode::body(body)?);
-    let call = if harmless { call.harmless() } else { call };
+    let call = ApiRequest::new(Method::POST, path).json(decode::body(body)?);
+    let call = if harmless { call.idempotent() } else { call };
     Ok(decode::answer(&connection.send(call).await?)?)
 }
 

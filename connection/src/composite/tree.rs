@@ -204,7 +204,7 @@ impl Tree {
             id: SalesforceId,
         }
         #[derive(Deserialize)]
-        struct Answer {
+        struct Response {
             results: Vec<Made>,
         }
         let (own, count) = (Arc::clone(&self.own), self.nodes.len());
@@ -213,7 +213,7 @@ impl Tree {
         }
         let (connection, resource) = (self.connection.clone(), format!("composite/tree/{}", self.object));
         let body = json!({ "records": self.into_records() });
-        let answer: Answer =
+        let answer: Response =
             post(&connection, &resource, &body, false).await.map_err(|error| refused(error, &own))?;
         let mut ids = vec![None; count];
         for made in answer.results {

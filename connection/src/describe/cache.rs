@@ -17,9 +17,9 @@ use crate::{
     connection::Connection,
     describe::{ObjectDescription, ObjectSummary},
     error::Result,
-    http::response::Answer,
+    http::response::Response,
     id::{OrgId, UserId},
-    request::{path::ResourcePath, send::Call},
+    request::{path::ResourcePath, send::ApiRequest},
     version::ApiVersion,
 };
 
@@ -81,7 +81,7 @@ impl<T: ?Sized> Kept<T> {
         &self,
         connection: &Connection,
         resource: &str,
-        read: impl FnOnce(&Answer) -> Result<Arc<T>>,
+        read: impl FnOnce(&Response) -> Result<Arc<T>>,
     ) -> Result<Arc<T>> {
         let key = Key {
             org: connection.organization_id(),
@@ -93,7 +93,7 @@ impl<T: ?Sized> Kept<T> {
         if let Some(known) = known.as_ref().filter(|known| known.asked_at.elapsed() < FRESH) {
             return Ok(Arc::clone(&known.description));
         }
-        let mut call = Call::get(ResourcePath::versioned(connection.api_version(), resource)?);
+        let mut call = ApiRequest::get(ResourcePath::versioned(connection.api_version(), resource)?);
         if let Some(date) = known.as_ref().and_then(|known| known.last_modified.clone()) {
             call.headers.insert(IF_MODIFIED_SINCE, date);
         }

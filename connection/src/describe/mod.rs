@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::{
-    connection::Connection, error::Result, http::response::Answer, records::SObjectHandle, request::decode,
+    connection::Connection, error::Result, http::response::Response, records::SObjectHandle, request::decode,
 };
 
 /// One kind of object, as the list of all of them shows it.
@@ -156,7 +156,7 @@ impl Connection {
         struct Global {
             sobjects: Vec<ObjectSummary>,
         }
-        let read = |answer: &Answer| Ok(decode::answer::<Global>(answer)?.sobjects.into());
+        let read = |answer: &Response| Ok(decode::answer::<Global>(answer)?.sobjects.into());
         self.client().describes().lists.get(self, "sobjects", read).await
     }
 }
@@ -181,7 +181,7 @@ impl SObjectHandle {
     pub async fn describe(&self) -> Result<Arc<ObjectDescription>> {
         let connection = self.connection();
         let resource = format!("sobjects/{}/describe", self.name()?);
-        let read = |answer: &Answer| Ok(Arc::new(decode::answer(answer)?));
+        let read = |answer: &Response| Ok(Arc::new(decode::answer(answer)?));
         connection.client().describes().objects.get(connection, &resource, read).await
     }
 }

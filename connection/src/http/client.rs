@@ -9,13 +9,14 @@ use bytes::{Bytes, BytesMut};
 use reqwest::{Client, header::CONTENT_LENGTH};
 
 use crate::http::{
-    allowed_hosts::AllowedHosts, error::HttpError, request::Request, response::Answer, streaming_body::Unread,
+    allowed_hosts::AllowedHosts, error::HttpError, request::Request, response::Response,
+    streaming_body::StreamingBody,
 };
 
 /// The largest answer that is no API page: tokens, identity, keys.
-pub(crate) const SMALL_ANSWER: usize = 1024 * 1024;
+pub(crate) const MAX_SMALL_RESPONSE_BYTES: usize = 1024 * 1024;
 /// How long a token or identity call may take altogether.
-pub(crate) const SHORT_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const SHORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// So much memory is taken at once for an answer that announces its length: a page, and no more.
 const TRUSTED_LENGTH: usize = 2 * 1024 * 1024;
@@ -54,7 +55,7 @@ impl HttpClient {
     }
 
     /// Sends one request and reads the whole answer.
-    pub(crate) async fn send(&self, request: Request) -> Result<Answer, HttpError> {
+    pub(crate) async fn send(&self, request: Request) -> Result<Response, HttpError> {
         self.allowed_hosts.check(&request.url)?;
         let Request { method, url, headers, body, deadline, max_bytes, upload, unread } = request;
         let exchange = async {
@@ -71,8 +72,8 @@ impl HttpClient {
             }
             if unread && status.is_success() {
                 let headers = response.headers().clone();
-                let unread = Some(Unread::new(response, deadline));
-                return Ok(Answer { status, headers, body: Bytes::new(), unread });
+                let unread = Some(StreamingBody::new(response, deadline));
+                return Ok(Response { status, headers, body: Bytes::new(), unread });
             }
             let length = response.content_length();
             if length.is_some_and(|length| length > max_bytes as u64) {
@@ -87,7 +88,7 @@ impl HttpClient {
                 bytes.extend_from_slice(&chunk);
             }
             let headers = std::mem::take(response.headers_mut());
-            Ok(Answer { status, headers, body: bytes.freeze(), unread: None })
+            Ok(Response { status, headers, body: bytes.freeze(), unread: None })
         };
         tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(HttpError::Timeout))
     }

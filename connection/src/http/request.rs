@@ -10,7 +10,7 @@ use reqwest::{
 use url::{Url, form_urlencoded};
 
 use crate::http::{
-    client::{SHORT_DEADLINE, SMALL_ANSWER},
+    client::{MAX_SMALL_RESPONSE_BYTES, SHORT_TIMEOUT},
     streaming_body::Upload,
 };
 
@@ -40,8 +40,8 @@ impl Request {
             url,
             headers,
             body: Bytes::new(),
-            deadline: SHORT_DEADLINE,
-            max_bytes: SMALL_ANSWER,
+            deadline: SHORT_TIMEOUT,
+            max_bytes: MAX_SMALL_RESPONSE_BYTES,
             upload: None,
             unread: false,
         }

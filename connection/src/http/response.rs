@@ -8,31 +8,31 @@ use reqwest::{
     header::{HeaderMap, RETRY_AFTER},
 };
 
-use crate::http::streaming_body::Unread;
+use crate::http::streaming_body::StreamingBody;
 
-/// See [`Answer::retry_after`].
+/// See [`Response::retry_after`].
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A whole answer with any status but a redirect.
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     /// The body, where it was not read.
-    pub(crate) unread: Option<Unread>,
+    pub(crate) unread: Option<StreamingBody>,
 }
 
 /// Without the body, which may hold tokens.
-impl fmt::Debug for Answer {
+impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
+        f.debug_struct("Response")
             .field("status", &self.status)
             .field("bytes", &self.body.len())
             .finish_non_exhaustive()
     }
 }
 
-impl Answer {
+impl Response {
     /// How long the server asks to wait (RFC 9110 section 10.2.3; the form in seconds only), a day at most: nobody
     /// waits longer for anything here, and times can be reckoned with.
     pub(crate) fn retry_after(&self) -> Option<Duration> {

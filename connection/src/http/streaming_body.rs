@@ -19,10 +19,10 @@ use crate::http::error::HttpError;
 #[derive(Clone)]
 pub(crate) struct Upload {
     pub(crate) length: u64,
-    pub(crate) open: Arc<dyn Fn() -> Pieces + Send + Sync>,
+    pub(crate) open: Arc<dyn Fn() -> ByteStream + Send + Sync>,
 }
 
-pub(crate) type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+pub(crate) type ByteStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,7 +36,7 @@ impl Upload {
     }
 
     /// The stream from its start, held to its length.
-    pub(crate) fn pieces(&self) -> Pieces {
+    pub(crate) fn pieces(&self) -> ByteStream {
         Box::pin(Measured { pieces: (self.open)(), left: self.length })
     }
 }
@@ -44,7 +44,7 @@ impl Upload {
 /// Holds a stream to the length that was announced. One that is longer would be cut in silence, and what follows it
 /// taken for something else.
 struct Measured {
-    pieces: Pieces,
+    pieces: ByteStream,
     left: u64,
 }
 
@@ -70,13 +70,13 @@ impl Stream for Measured {
     }
 }
 
-/// How much must come while it is waited for: [`LEAST`] bytes in each [`WINDOW`] of waiting, after decompression. That
+/// How much must come while it is waited for: [`MIN_BYTES_PER_WINDOW`] bytes in each [`WINDOW`] of waiting, after decompression. That
 /// is a kibibyte a second. A server that sends less never ends, one byte in time after the other.
 const WINDOW: Duration = Duration::from_secs(30);
-const LEAST: usize = 30 * 1024;
+const MIN_BYTES_PER_WINDOW: usize = 30 * 1024;
 
 /// The body of an answer that nobody has read yet.
-pub(crate) struct Unread {
+pub(crate) struct StreamingBody {
     pieces: Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>,
     /// How long no byte may come while one is waited for.
     silence: Duration,
@@ -88,13 +88,13 @@ pub(crate) struct Unread {
     came: usize,
 }
 
-impl fmt::Debug for Unread {
+impl fmt::Debug for StreamingBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unread").finish_non_exhaustive()
+        f.debug_struct("StreamingBody").finish_non_exhaustive()
     }
 }
 
-impl Unread {
+impl StreamingBody {
     pub(crate) fn new(response: Response, silence: Duration) -> Self {
         Self::of(response.bytes_stream(), silence)
     }
@@ -110,13 +110,13 @@ impl Unread {
         if self.waited < WINDOW {
             return false;
         }
-        let is_too_slow = self.came < LEAST;
+        let is_too_slow = self.came < MIN_BYTES_PER_WINDOW;
         (self.waited, self.came) = (Duration::ZERO, 0);
         is_too_slow
     }
 }
 
-impl Stream for Unread {
+impl Stream for StreamingBody {
     type Item = Result<Bytes, HttpError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -183,7 +183,7 @@ mod tests {
     const SILENCE: Duration = Duration::from_secs(30);
 
     /// Sends pieces of this size, one in each interval.
-    fn server(size: usize, interval: Duration) -> Unread {
+    fn server(size: usize, interval: Duration) -> StreamingBody {
         let (sender, receiver) = tokio::sync::mpsc::channel(4);
         tokio::spawn(async move {
             loop {
@@ -196,11 +196,11 @@ mod tests {
         let pieces = stream::unfold(receiver, |mut receiver| async {
             receiver.recv().await.map(|piece| (piece, receiver))
         });
-        Unread::of(pieces, SILENCE)
+        StreamingBody::of(pieces, SILENCE)
     }
 
     /// How long it is read before it ends, an hour at most.
-    async fn read(mut body: Unread, pause: Duration) -> Result<(), (HttpError, Duration)> {
+    async fn read(mut body: StreamingBody, pause: Duration) -> Result<(), (HttpError, Duration)> {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(60 * 60) {
             if let Err(error) = body.next().await.unwrap() {

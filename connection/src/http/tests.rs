@@ -7,7 +7,7 @@ use crate::http::{
     client::HttpClient,
     error::HttpError,
     request::Request,
-    response::Answer,
+    response::Response,
     scripted::{Reply, Scripted, Then},
 };
 
@@ -15,14 +15,14 @@ fn client(origins: &[&Url]) -> HttpClient {
     HttpClient::new(Arc::new(AllowedHosts::new(origins.iter().copied().cloned()))).unwrap()
 }
 
-async fn ask(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Result<Answer, HttpError> {
+async fn ask(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Result<Response, HttpError> {
     ask_within(Duration::from_secs(10), reply).await
 }
 
 async fn ask_within(
     deadline: Duration,
     reply: impl Fn() -> Reply + Send + Sync + 'static,
-) -> Result<Answer, HttpError> {
+) -> Result<Response, HttpError> {
     let server = Scripted::start(move |_| reply()).await;
     let mut request = Request::get(server.origin.clone());
     request.deadline = deadline;

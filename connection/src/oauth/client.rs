@@ -17,7 +17,7 @@ use crate::{
         error::{InvalidTokenResponse, OAuthError},
         jwks::KeyCache,
         login_host::LoginHost,
-        token_response::{TokenAnswer, TokenResponse},
+        token_response::{TokenResponse, TokenResponseBody},
     },
     secret::Secret,
 };
@@ -54,7 +54,7 @@ struct Shared {
 
 type TokenClient = oauth2::Client<
     BasicErrorResponse,
-    TokenAnswer,
+    TokenResponseBody,
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
@@ -166,7 +166,7 @@ impl OAuthClient {
     #[cfg(feature = "test-util")]
     #[doc(hidden)]
     pub fn accept(&self, host: &LoginHost, answer: &[u8]) -> Result<TokenResponse, OAuthError> {
-        let answer: TokenAnswer =
+        let answer: TokenResponseBody =
             serde_json::from_slice(answer).map_err(|_| InvalidTokenResponse::Malformed)?;
         self.check(Ok(answer), host)
     }
@@ -185,7 +185,7 @@ impl OAuthClient {
 
     fn check(
         &self,
-        answer: Result<TokenAnswer, RequestTokenError<OAuthError, BasicErrorResponse>>,
+        answer: Result<TokenResponseBody, RequestTokenError<OAuthError, BasicErrorResponse>>,
         host: &LoginHost,
     ) -> Result<TokenResponse, OAuthError> {
         let answer = answer.map_err(|error| match error {

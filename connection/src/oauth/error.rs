@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::http::{error::HttpError, response::Answer};
+use crate::http::{error::HttpError, response::Response};
 
 /// Why an OAuth endpoint did not do what it was asked. Never contains a token, a code, a body or a description.
 #[derive(Debug, thiserror::Error)]
@@ -145,14 +145,15 @@ impl OAuthError {
 
     /// What an answer that is not a success says. A server that is down or overloaded says nothing about a token,
     /// whatever its body looks like.
-    pub(crate) fn of(answer: &Answer) -> Self {
+    pub(crate) fn of(answer: &Response) -> Self {
         let status = answer.status.as_u16();
         let unexplained = Self::Status { status, retry_after: answer.retry_after() };
         if status >= 500 || status == 429 {
             return unexplained;
         }
-        let body =
-            serde_json::from_slice::<Refusal>(&answer.body).ok().or_else(|| Refusal::from_form(&answer.body));
+        let body = serde_json::from_slice::<ErrorResponse>(&answer.body)
+            .ok()
+            .or_else(|| ErrorResponse::from_form(&answer.body));
         let code = match &body {
             Some(body) => clean(&body.error),
             None => clean(bare_word(&answer.body).unwrap_or_default()),
@@ -168,12 +169,12 @@ impl OAuthError {
 }
 
 #[derive(Deserialize)]
-struct Refusal {
+struct ErrorResponse {
     error: String,
     error_description: Option<String>,
 }
 
-impl Refusal {
+impl ErrorResponse {
     /// The url-encoded form, in which the revocation endpoint was seen to answer. Nothing else may be in the body:
     /// links in a page have such pairs too.
     fn from_form(body: &[u8]) -> Option<Self> {

@@ -97,13 +97,13 @@ impl Millis {
     }
 }
 
-pub(crate) type TokenAnswer = StandardTokenResponse<Extra, BasicTokenType>;
+pub(crate) type TokenResponseBody = StandardTokenResponse<Extra, BasicTokenType>;
 
 impl TokenResponse {
     /// Checks an answer: Bearer, a token, Salesforce's own URLs, and the signature when there is a secret to check
     /// with.
     pub(crate) fn check(
-        answer: &TokenAnswer,
+        answer: &TokenResponseBody,
         host: &LoginHost,
         allowed_hosts: &AllowedHosts,
         client_secret: Option<&Secret>,
@@ -176,7 +176,8 @@ mod tests {
 
     fn check(json: &str) -> Result<TokenResponse, InvalidTokenResponse> {
         let host = LoginHost::production().unwrap();
-        let answer: TokenAnswer = serde_json::from_str(json).map_err(|_| InvalidTokenResponse::Malformed)?;
+        let answer: TokenResponseBody =
+            serde_json::from_str(json).map_err(|_| InvalidTokenResponse::Malformed)?;
         TokenResponse::check(&answer, &host, &AllowedHosts::new([]), Some(&"test-consumer-secret".into()))
     }
 

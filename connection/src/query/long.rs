@@ -14,7 +14,7 @@ use crate::{
     connection::Connection,
     error::{InvalidResponse, Result},
     query::QUERY_OPTIONS,
-    request::{decode, path::ResourcePath, send::Call},
+    request::{decode, path::ResourcePath, send::ApiRequest},
 };
 
 /// A URL's query above this goes into a body: half of what Salesforce takes, since it says of itself that the other
@@ -25,7 +25,11 @@ pub(crate) const MAX_CHARACTERS: usize = 100_000;
 
 /// The call that asks for `query`, a path with its SOQL, in its body. The path is percent-encoded, so that no value in
 /// it can be taken for a reference (`@{…}`).
-pub(crate) fn call(connection: &Connection, query: &ResourcePath, options: Option<&str>) -> Result<Call> {
+pub(crate) fn call(
+    connection: &Connection,
+    query: &ResourcePath,
+    options: Option<&str>,
+) -> Result<ApiRequest> {
     let http_headers =
         options.map(|options| (QUERY_OPTIONS.to_owned(), options.into())).into_iter().collect();
     let part = SubCall {
@@ -39,7 +43,7 @@ pub(crate) fn call(connection: &Connection, query: &ResourcePath, options: Optio
         CompositeBody { all_or_none: false, collate_subrequests: None, composite_request: vec![part] };
     let path = ResourcePath::versioned(connection.api_version(), "composite")?;
     // A POST that reads.
-    Ok(Call::new(Method::POST, path).json(decode::body(&whole)?).harmless())
+    Ok(ApiRequest::new(Method::POST, path).json(decode::body(&whole)?).idempotent())
 }
 
 /// What is in the answer to `call`: the page itself, or the one part of a composite answer.

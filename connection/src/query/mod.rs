@@ -30,12 +30,12 @@ use crate::{
     request::{
         decode,
         path::ResourcePath,
-        send::{Call, MAX_ANSWER},
+        send::{ApiRequest, MAX_RESPONSE_BYTES},
     },
 };
 
 /// The largest page that is read unless the query says otherwise.
-pub(crate) const MAX_PAGE_BYTES: usize = MAX_ANSWER;
+pub(crate) const MAX_PAGE_BYTES: usize = MAX_RESPONSE_BYTES;
 const TOOLING: &str = "tooling/query";
 /// Source: REST API Developer Guide, "Query Options Header".
 pub(crate) const QUERY_OPTIONS: &str = "sforce-query-options";
@@ -149,13 +149,13 @@ impl<T> Query<T> {
         self
     }
 
-    fn call(&self) -> Result<Call> {
+    fn call(&self) -> Result<ApiRequest> {
         let soql = self.binds.render(&self.soql)?;
         let mut path = ResourcePath::versioned(self.connection.api_version(), self.resource)?;
         path.push_query("q", &soql);
         let options = self.options();
         let mut call = if path.query_bytes() <= long::LONG {
-            Call::get(path)
+            ApiRequest::get(path)
         } else if soql.chars().count() <= long::MAX_CHARACTERS && self.resource != TOOLING {
             long::call(&self.connection, &path, options.as_deref())?
         } else {
@@ -369,7 +369,7 @@ impl<T: DeserializeOwned> Query<T> {
 }
 
 /// Asks for one page.
-pub(crate) async fn page<T: DeserializeOwned>(connection: &Connection, call: Call) -> Result<Page<T>> {
+pub(crate) async fn page<T: DeserializeOwned>(connection: &Connection, call: ApiRequest) -> Result<Page<T>> {
     // Pages are read with GET; only a long query is not.
     let is_long = call.method == Method::POST;
     let answer = connection.send(call).await?;
@@ -377,8 +377,8 @@ pub(crate) async fn page<T: DeserializeOwned>(connection: &Connection, call: Cal
     Ok(Page::try_from(page)?)
 }
 
-pub(crate) fn next_call(cursor: Cursor, max_bytes: usize) -> Call {
-    Call { max_bytes, ..Call::get(cursor.into_path()) }
+pub(crate) fn next_call(cursor: Cursor, max_bytes: usize) -> ApiRequest {
+    ApiRequest { max_bytes, ..ApiRequest::get(cursor.into_path()) }
 }
 
 /// Some of the rows of a query.

@@ -16,7 +16,7 @@ use crate::{
     connection::Connection,
     error::{Error, Result},
     query::{self, Page, Progress},
-    request::send::Call,
+    request::send::ApiRequest,
 };
 
 /// The stream of a query's rows, made by [`Query::fetch`](crate::query::Query::fetch).
@@ -31,7 +31,7 @@ pub struct Records<T> {
 
 /// What comes after the rows that are here.
 enum After<T> {
-    Ask(Box<Call>),
+    Ask(Box<ApiRequest>),
     /// A page that came with something else.
     Take(Box<Page<T>>),
     Asked(Ahead<T>),
@@ -61,7 +61,7 @@ impl<T> Unpin for Records<T> {}
 impl<T: DeserializeOwned + Send + 'static> Records<T> {
     pub(crate) fn new(
         connection: Connection,
-        first: Result<Call>,
+        first: Result<ApiRequest>,
         max_page_bytes: usize,
         progress: Progress,
     ) -> Self {
@@ -88,7 +88,7 @@ impl<T: DeserializeOwned + Send + 'static> Records<T> {
         Ok(self)
     }
 
-    fn ask(&self, call: Call) -> After<T> {
+    fn ask(&self, call: ApiRequest) -> After<T> {
         let connection = self.connection.clone();
         match Handle::try_current() {
             Ok(runtime) => {

@@ -21,12 +21,12 @@ use crate::{
     error::{InvalidRequest, InvalidResponse, Result},
     http::{
         error::HttpError,
-        streaming_body::{Pieces, Unread, Upload},
+        streaming_body::{ByteStream, StreamingBody, Upload},
     },
     id::SalesforceId,
     name::FieldName,
     records::{SObjectHandle, done, multipart, record_id::ToRecordId, save_result::SavedRecord},
-    request::{decode, send::Call},
+    request::{decode, send::ApiRequest},
 };
 
 /// A file that is to be sent with a record: `VersionData` of a `ContentVersion` (2 GB at most), `Body` of an
@@ -82,7 +82,7 @@ impl BlobUpload {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + 'static,
     {
-        let open = Arc::new(move || Box::pin(open()) as Pieces);
+        let open = Arc::new(move || Box::pin(open()) as ByteStream);
         Self {
             field: field.into(),
             filename: filename.into(),
@@ -107,7 +107,7 @@ impl BlobUpload {
 #[must_use = "streams do nothing unless polled"]
 pub struct Blob {
     headers: HeaderMap,
-    bytes: Unread,
+    bytes: StreamingBody,
 }
 
 impl Blob {
@@ -185,7 +185,7 @@ impl SObjectHandle {
     /// [`Error::Api`](crate::error::Error::Api) with status 404 when there is no such record or it has no file.
     pub async fn blob(&self, id: impl ToRecordId, field: &str) -> Result<Blob> {
         let (id, field) = (id.to_record_id()?, field.parse::<FieldName>()?);
-        let mut call = Call::get(self.path(&[id.as_str(), field.as_str()])?);
+        let mut call = ApiRequest::get(self.path(&[id.as_str(), field.as_str()])?);
         call.headers.remove(reqwest::header::ACCEPT);
         call.unread = true;
         let answer = self.connection.send(self.with_options(call)).await?;
@@ -218,7 +218,7 @@ impl SObjectHandle {
         record: &T,
         file: BlobUpload,
     ) -> Result<SalesforceId> {
-        let call = with_file(Call::new(Method::POST, self.path(&[])?), record, file)?;
+        let call = with_file(ApiRequest::new(Method::POST, self.path(&[])?), record, file)?;
         let answer = self.connection.send(self.unconditional()?.with_options(call)).await?;
         Ok(SavedRecord::read(decode::json_of(&answer)?)?.id)
     }
@@ -247,12 +247,16 @@ impl SObjectHandle {
         record: &T,
         file: BlobUpload,
     ) -> Result<()> {
-        let call = with_file(Call::new(Method::PATCH, self.record(id)?), record, file)?;
+        let call = with_file(ApiRequest::new(Method::PATCH, self.record(id)?), record, file)?;
         done(&self.connection.send(self.with_condition(call)).await?)
     }
 }
 
-fn with_file<T: Serialize + ?Sized>(mut call: Call, record: &T, file: BlobUpload) -> Result<Call> {
+fn with_file<T: Serialize + ?Sized>(
+    mut call: ApiRequest,
+    record: &T,
+    file: BlobUpload,
+) -> Result<ApiRequest> {
     file.field.parse::<FieldName>()?;
     HeaderValue::from_str(&file.content_type).map_err(|_| InvalidRequest::Header)?;
     let (content_type, body) = multipart::body(decode::body(record)?, file)?;

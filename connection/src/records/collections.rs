@@ -17,8 +17,8 @@ use crate::{
         decode,
         error_response::RawEntry,
         path::ResourcePath,
-        retry::{Failure, Replay},
-        send::Call,
+        retry::{Failure, Idempotency},
+        send::ApiRequest,
     },
 };
 
@@ -223,7 +223,7 @@ impl SObjectHandle {
             path.push_query("ids", &list.join(","));
             path.push_query("allOrNone", all_or_none);
             // Sent again, those that are gone already would look like refused ones.
-            Ok(self.with_options(Call::new(Method::DELETE, path).never_again()))
+            Ok(self.with_options(ApiRequest::new(Method::DELETE, path).no_retry()))
         };
         let mut results = Results::default();
         for chunk in ids.chunks(CHUNK) {
@@ -268,7 +268,7 @@ impl SObjectHandle {
             let body = decode::body(&Wanted { ids, fields })?;
             let path = self.collection(&format!("/{}", self.name()?))?;
             // A POST that reads.
-            let call = Call::new(Method::POST, path).json(body).harmless();
+            let call = ApiRequest::new(Method::POST, path).json(body).idempotent();
             let some: Vec<Option<T>> = decode::answer(&self.connection().send(call).await?)?;
             if some.len() != ids.len() {
                 return Err(
@@ -300,8 +300,8 @@ impl SObjectHandle {
         self.unconditional()?;
         let call = |records: &[&T]| {
             let body = decode::body(&Batch { all_or_none: self.is_all_or_none(), records })?;
-            let call = self.with_options(Call::new(method.clone(), path.clone()).json(body));
-            Ok(if harmless { call.harmless() } else { call })
+            let call = self.with_options(ApiRequest::new(method.clone(), path.clone()).json(body));
+            Ok(if harmless { call.idempotent() } else { call })
         };
         let mut results = Results::default();
         for chunk in records.chunks(CHUNK) {
@@ -318,7 +318,7 @@ impl SObjectHandle {
         &self,
         records: &[T],
         new: bool,
-        call: impl Fn(&[&T]) -> Result<Call>,
+        call: impl Fn(&[&T]) -> Result<ApiRequest>,
     ) -> Result<Vec<SaveResult>> {
         let all: Vec<_> = records.iter().collect();
         let began = Instant::now();
@@ -330,7 +330,7 @@ impl SObjectHandle {
             }
             let retry = self.connection().retry();
             let (locking, spent) = (Failure::RowLocked, began.elapsed());
-            let wait = retry.wait(Replay::Harmful, locking, retries, spent, random::fraction());
+            let wait = retry.wait(Idempotency::Unsafe, locking, retries, spent, random::fraction());
             let Some(wait) = wait else { break };
             tokio::time::sleep(wait).await;
             let some: Vec<_> = locked.iter().map(|at| &records[*at]).collect();
@@ -348,7 +348,7 @@ impl SObjectHandle {
         Ok(results)
     }
 
-    async fn items(&self, call: Call, expected: usize, new: bool) -> Result<Vec<SaveResult>> {
+    async fn items(&self, call: ApiRequest, expected: usize, new: bool) -> Result<Vec<SaveResult>> {
         let items: Vec<Item> = decode::answer(&self.connection().send(call).await?)?;
         if items.len() != expected {
             return Err(InvalidResponse::Unexpected("another number of results than of records").into());

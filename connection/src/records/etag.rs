@@ -13,9 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::Deserializ
 
 use crate::{
     error::{InvalidRequest, InvalidResponse, Result},
-    http::response::Answer,
+    http::response::Response,
     records::{SObjectHandle, external_id::with_fields, record_id::ToRecordId},
-    request::{decode, send::Call},
+    request::{decode, send::ApiRequest},
 };
 
 /// In which state a record was read: its `ETag`, which Salesforce has for accounts only, or else the time of its last
@@ -133,7 +133,7 @@ impl SObjectHandle {
         id: impl ToRecordId,
         fields: &[&str],
     ) -> Result<(T, RecordEtag)> {
-        let call = Call::get(with_fields(self.record(id)?, fields)?);
+        let call = ApiRequest::get(with_fields(self.record(id)?, fields)?);
         read(&self.connection.send(self.with_options(call)).await?)
     }
 
@@ -163,7 +163,7 @@ impl SObjectHandle {
         fields: &[&str],
         known: &RecordEtag,
     ) -> Result<Option<(T, RecordEtag)>> {
-        let mut call = self.with_options(Call::get(with_fields(self.record(id)?, fields)?));
+        let mut call = self.with_options(ApiRequest::get(with_fields(self.record(id)?, fields)?));
         call.headers.extend(known.header(IF_NONE_MATCH, IF_MODIFIED_SINCE));
         let answer = self.connection.send(call).await?;
         if answer.status == StatusCode::NOT_MODIFIED { Ok(None) } else { read(&answer).map(Some) }
@@ -185,14 +185,14 @@ impl SObjectHandle {
     }
 
     /// For calls that change one record by its id.
-    pub(crate) fn with_condition(&self, mut call: Call) -> Call {
+    pub(crate) fn with_condition(&self, mut call: ApiRequest) -> ApiRequest {
         let condition = self.condition.as_ref();
         call.headers.extend(condition.and_then(|known| known.header(IF_MATCH, IF_UNMODIFIED_SINCE)));
         self.with_options(call)
     }
 }
 
-fn read<T: DeserializeOwned>(answer: &Answer) -> Result<(T, RecordEtag)> {
+fn read<T: DeserializeOwned>(answer: &Response) -> Result<(T, RecordEtag)> {
     Ok((decode::answer(answer)?, RecordEtag::of(&answer.headers)?))
 }
 

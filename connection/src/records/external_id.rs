@@ -11,7 +11,7 @@ use crate::{
     request::{
         decode,
         path::{ResourcePath, segment},
-        send::Call,
+        send::ApiRequest,
     },
 };
 
@@ -93,7 +93,7 @@ impl SObjectHandle {
         fields: &[&str],
     ) -> Result<T> {
         let path = with_fields(self.by(field, value)?, fields)?;
-        self.read(Call::get(path)).await
+        self.read(ApiRequest::get(path)).await
     }
 
     /// Deletes the record whose external id field has this value.
@@ -109,7 +109,7 @@ impl SObjectHandle {
     /// # Errors
     /// As [`retrieve_by`](Self::retrieve_by), and `DELETE_FAILED` when the record is in use.
     pub async fn delete_by(&self, field: &str, value: &str) -> Result<()> {
-        let call = Call::new(Method::DELETE, self.by(field, value)?);
+        let call = ApiRequest::new(Method::DELETE, self.by(field, value)?);
         done(&self.connection.send(self.unconditional()?.with_options(call)).await?)
     }
 
@@ -119,7 +119,7 @@ impl SObjectHandle {
     }
 
     async fn save_by<T: Serialize + ?Sized>(&self, path: ResourcePath, record: &T) -> Result<SavedRecord> {
-        let call = Call::new(Method::PATCH, path).json(decode::body(record)?).harmless();
+        let call = ApiRequest::new(Method::PATCH, path).json(decode::body(record)?).idempotent();
         let answer = self.connection.send(self.unconditional()?.with_options(call)).await?;
         Ok(SavedRecord::read(decode::json_of(&answer)?)?)
     }

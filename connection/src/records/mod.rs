@@ -30,10 +30,10 @@ use crate::records::external_id::with_fields;
 use crate::{
     connection::Connection,
     error::{InvalidResponse, Result},
-    http::response::Answer,
+    http::response::Response,
     id::SalesforceId,
     name::{InvalidName, ObjectName},
-    request::{decode, path::ResourcePath, send::Call},
+    request::{decode, path::ResourcePath, send::ApiRequest},
 };
 
 /// The records of one kind of object, made by [`Connection::sobject`].
@@ -68,7 +68,7 @@ impl SObjectHandle {
         &self.connection
     }
 
-    pub(crate) fn with_options(&self, mut call: Call) -> Call {
+    pub(crate) fn with_options(&self, mut call: ApiRequest) -> ApiRequest {
         call.headers.extend(self.options.clone());
         call
     }
@@ -96,7 +96,7 @@ impl SObjectHandle {
     /// [`Error::Api`](crate::error::Error::Api) when Salesforce refuses it (`REQUIRED_FIELD_MISSING`, `DUPLICATES_DETECTED`,
     /// validation rules, …), with all reasons in [`Error::api_errors`](crate::error::Error::api_errors).
     pub async fn create<T: Serialize + ?Sized>(&self, record: &T) -> Result<SalesforceId> {
-        let call = Call::new(Method::POST, self.path(&[])?).json(decode::body(record)?);
+        let call = ApiRequest::new(Method::POST, self.path(&[])?).json(decode::body(record)?);
         let answer = self.connection.send(self.unconditional()?.with_options(call)).await?;
         Ok(SavedRecord::read(decode::json_of(&answer)?)?.id)
     }
@@ -119,7 +119,7 @@ impl SObjectHandle {
     /// # Errors
     /// [`Error::Api`](crate::error::Error::Api) with status 404 when there is no such record, or none that the user may see.
     pub async fn retrieve<T: DeserializeOwned>(&self, id: impl ToRecordId) -> Result<T> {
-        self.read(Call::get(self.record(id)?)).await
+        self.read(ApiRequest::get(self.record(id)?)).await
     }
 
     /// Reads some fields of a record; all of them when none is named.
@@ -140,7 +140,7 @@ impl SObjectHandle {
         id: impl ToRecordId,
         fields: &[&str],
     ) -> Result<T> {
-        self.read(Call::get(with_fields(self.record(id)?, fields)?)).await
+        self.read(ApiRequest::get(with_fields(self.record(id)?, fields)?)).await
     }
 
     /// Changes the fields of a record that `record` has; the others stay.
@@ -157,7 +157,7 @@ impl SObjectHandle {
     /// As [`create`](Self::create), and status 404 when there is no such record;
     /// [`Error::PreconditionFailed`](crate::error::Error::PreconditionFailed) when [`if_match`](Self::if_match) says so.
     pub async fn update<T: Serialize + ?Sized>(&self, id: impl ToRecordId, record: &T) -> Result<()> {
-        let call = Call::new(Method::PATCH, self.record(id)?).json(decode::body(record)?);
+        let call = ApiRequest::new(Method::PATCH, self.record(id)?).json(decode::body(record)?);
         done(&self.connection.send(self.with_condition(call)).await?)
     }
 
@@ -177,7 +177,7 @@ impl SObjectHandle {
     /// [`Error::Api`](crate::error::Error::Api): status 404 when there was no such record, `DELETE_FAILED` when it is in use;
     /// [`Error::PreconditionFailed`](crate::error::Error::PreconditionFailed) when [`if_match`](Self::if_match) says so.
     pub async fn delete(&self, id: impl ToRecordId) -> Result<()> {
-        let call = Call::new(Method::DELETE, self.record(id)?);
+        let call = ApiRequest::new(Method::DELETE, self.record(id)?);
         done(&self.connection.send(self.with_condition(call)).await?)
     }
 
@@ -196,13 +196,13 @@ impl SObjectHandle {
         Ok(ResourcePath::versioned(self.connection.api_version(), &resource)?)
     }
 
-    async fn read<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
+    async fn read<T: DeserializeOwned>(&self, call: ApiRequest) -> Result<T> {
         Ok(decode::answer(&self.connection.send(self.with_options(call)).await?)?)
     }
 }
 
 /// A change is answered with 204. Anything else comes from something in between, which changed nothing.
-fn done(answer: &Answer) -> Result<()> {
+fn done(answer: &Response) -> Result<()> {
     if answer.status == StatusCode::NO_CONTENT {
         Ok(())
     } else {

@@ -23,7 +23,7 @@ pub(crate) enum Limit {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Breaker(Phase);
+pub(crate) struct CircuitBreaker(Phase);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Phase {
@@ -34,13 +34,13 @@ enum Phase {
         trips: u32,
     },
     /// One call tries.
-    Trying {
+    HalfOpen {
         since: Instant,
         trips: u32,
     },
 }
 
-impl Breaker {
+impl CircuitBreaker {
     pub(crate) fn is_closed(self) -> bool {
         self.0 == Phase::Closed
     }
@@ -50,21 +50,21 @@ impl Breaker {
         match self.0 {
             Phase::Closed => Ok(()),
             Phase::Open { until, .. } if now < until => Err(until - now),
-            Phase::Trying { since, .. } if now.saturating_duration_since(since) < TRY_LASTS => Err(BURST),
-            Phase::Open { trips, .. } | Phase::Trying { trips, .. } => {
-                self.0 = Phase::Trying { since: now, trips };
+            Phase::HalfOpen { since, .. } if now.saturating_duration_since(since) < TRY_LASTS => Err(BURST),
+            Phase::Open { trips, .. } | Phase::HalfOpen { trips, .. } => {
+                self.0 = Phase::HalfOpen { since: now, trips };
                 Ok(())
             }
         }
     }
 
     /// A call was refused because of the limit. Gives how long nobody asks.
-    pub(crate) fn reached(&mut self, limit: Limit, now: Instant) -> Duration {
+    pub(crate) fn on_limit(&mut self, limit: Limit, now: Instant) -> Duration {
         let trips = match self.0 {
             // Calls that were under way when the first one was refused: one trip.
             Phase::Open { until, .. } if now < until => return until - now,
             Phase::Closed => 0,
-            Phase::Open { trips, .. } | Phase::Trying { trips, .. } => trips + 1,
+            Phase::Open { trips, .. } | Phase::HalfOpen { trips, .. } => trips + 1,
         };
         let first = match limit {
             Limit::Daily => DAILY,
@@ -76,8 +76,8 @@ impl Breaker {
     }
 
     /// A call was answered otherwise.
-    pub(crate) fn passed(&mut self) {
-        if matches!(self.0, Phase::Trying { .. }) {
+    pub(crate) fn on_success(&mut self) {
+        if matches!(self.0, Phase::HalfOpen { .. }) {
             self.0 = Phase::Closed;
         }
     }
@@ -94,21 +94,21 @@ mod tests {
     #[test]
     fn after_the_limit_nobody_asks_for_a_while_and_then_one_tries() {
         let start = Instant::now();
-        let mut breaker = Breaker::default();
+        let mut breaker = CircuitBreaker::default();
         assert!(breaker.admit(start).is_ok());
-        breaker.reached(Limit::Daily, start);
+        breaker.on_limit(Limit::Daily, start);
         // Late answers of calls that were under way change nothing.
-        breaker.reached(Limit::Daily, start + SECOND);
-        breaker.passed();
+        breaker.on_limit(Limit::Daily, start + SECOND);
+        breaker.on_success();
         assert_eq!(breaker.admit(start + SECOND), Err(14 * SECOND));
         assert!(breaker.admit(start + 15 * SECOND).is_ok());
         assert!(breaker.admit(start + 15 * SECOND).is_err(), "one at a time");
-        breaker.reached(Limit::Daily, start + 16 * SECOND);
+        breaker.on_limit(Limit::Daily, start + 16 * SECOND);
         assert_eq!(breaker.admit(start + 16 * SECOND), Err(30 * SECOND), "twice as long");
         assert!(breaker.admit(start + 46 * SECOND).is_ok());
-        breaker.passed();
+        breaker.on_success();
         assert!(breaker.is_closed() && breaker.admit(start + 46 * SECOND).is_ok());
-        breaker.reached(Limit::Burst, start);
+        breaker.on_limit(Limit::Burst, start);
         assert_eq!(breaker.admit(start), Err(SECOND), "it begins anew");
     }
 
@@ -116,12 +116,12 @@ mod tests {
         #[test]
         fn it_always_opens_again(events in prop::collection::vec((0..4_u8, 0..400_u64), 0..60)) {
             let mut now = Instant::now();
-            let mut breaker = Breaker::default();
+            let mut breaker = CircuitBreaker::default();
             for (event, seconds) in events {
                 match event {
-                    0 => drop(breaker.reached(Limit::Daily, now)),
-                    1 => drop(breaker.reached(Limit::Burst, now)),
-                    2 => breaker.passed(),
+                    0 => drop(breaker.on_limit(Limit::Daily, now)),
+                    1 => drop(breaker.on_limit(Limit::Burst, now)),
+                    2 => breaker.on_success(),
                     _ => if let Err(wait) = breaker.admit(now) {
                         prop_assert!(wait > Duration::ZERO && wait <= LONGEST);
                     },

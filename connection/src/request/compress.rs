@@ -9,7 +9,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 
-use crate::request::send::Call;
+use crate::request::send::ApiRequest;
 
 /// Below this, a body goes out in a few packets anyway.
 const WORTH_IT: usize = 16 * 1024;
@@ -17,7 +17,7 @@ const WORTH_IT: usize = 16 * 1024;
 const SHORT: usize = 256 * 1024;
 
 /// The call with its body compressed, if it is JSON that is large enough.
-pub(crate) async fn call(mut call: Call) -> Call {
+pub(crate) async fn call(mut call: ApiRequest) -> ApiRequest {
     let is_json = call.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     if call.body.len() < WORTH_IT || !is_json || call.headers.contains_key(CONTENT_ENCODING) {
         return call;

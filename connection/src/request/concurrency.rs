@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 use crate::{
     error::{ApiError, Error},
     request::{
-        circuit_breaker::{Breaker, Limit},
+        circuit_breaker::{CircuitBreaker, Limit},
         usage::LatestUsage,
     },
 };
@@ -31,9 +31,9 @@ pub(crate) struct OrgState {
 
 #[derive(Debug, Default)]
 struct Paused {
-    breaker: Breaker,
-    /// What Salesforce said when the limit was reached.
-    said: (u16, Vec<ApiError>),
+    breaker: CircuitBreaker,
+    /// What Salesforce last_rejection when the limit was reached.
+    last_rejection: (u16, Vec<ApiError>),
 }
 
 impl OrgState {
@@ -49,7 +49,7 @@ impl OrgState {
     }
 
     /// Waits until a call may be sent. The permit is the call's while it is under way.
-    pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, Error> {
+    pub(crate) async fn acquire(&self) -> Result<SemaphorePermit<'_>, Error> {
         let permit = match self.calls.try_acquire() {
             Ok(permit) => permit,
             Err(TryAcquireError::Closed) => return Err(Error::internal(TryAcquireError::Closed)),
@@ -60,24 +60,24 @@ impl OrgState {
                 }
             }
         };
-        self.admit()?;
+        self.check_breaker()?;
         Ok(permit)
     }
 
-    fn admit(&self) -> Result<(), Error> {
+    fn check_breaker(&self) -> Result<(), Error> {
         if !self.is_paused.load(Ordering::Relaxed) {
             return Ok(());
         }
         let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
         paused.breaker.admit(Instant::now()).map_err(|wait| Error::LimitExceeded {
-            status: paused.said.0,
-            errors: paused.said.1.clone(),
+            status: paused.last_rejection.0,
+            errors: paused.last_rejection.1.clone(),
             retry_after: Some(wait),
         })
     }
 
     /// What came of a call. A refusal at the limit learns for how long no further call is sent.
-    pub(crate) fn note(&self, refused: Option<&mut Error>) {
+    pub(crate) fn record_outcome(&self, refused: Option<&mut Error>) {
         let reached = match refused {
             Some(Error::LimitExceeded { status, errors, retry_after }) => {
                 Some((*status, errors, retry_after))
@@ -92,11 +92,11 @@ impl OrgState {
             Some((status, errors, retry_after)) => {
                 let is_daily = errors.iter().any(|entry| entry.message.contains("TotalRequests"));
                 let limit = if is_daily { Limit::Daily } else { Limit::Burst };
-                let pause = paused.breaker.reached(limit, Instant::now());
+                let pause = paused.breaker.on_limit(limit, Instant::now());
                 *retry_after = (*retry_after).max(Some(pause));
-                paused.said = (status, errors.clone());
+                paused.last_rejection = (status, errors.clone());
             }
-            None => paused.breaker.passed(),
+            None => paused.breaker.on_success(),
         }
         self.is_paused.store(!paused.breaker.is_closed(), Ordering::Relaxed);
     }

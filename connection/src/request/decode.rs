@@ -9,7 +9,7 @@ use serde_json::error::Category;
 
 use crate::{
     error::{InvalidRequest, InvalidResponse},
-    http::response::Answer,
+    http::response::Response,
 };
 
 /// What the error says when there are more children than one page holds.
@@ -19,13 +19,13 @@ const NOT_UTF8: &str = "the body is not JSON in UTF-8";
 const NOT_JSON: &str = "the answer says that it is something else than JSON";
 
 /// Reads an answer into its type.
-pub(crate) fn answer<T: DeserializeOwned>(answer: &Answer) -> Result<T, InvalidResponse> {
+pub(crate) fn answer<T: DeserializeOwned>(answer: &Response) -> Result<T, InvalidResponse> {
     json(json_of(answer)?)
 }
 
 /// The body of an answer that does not say that it is something else than JSON: such a one comes from something in
 /// between, whatever it looks like. Salesforce says what each answer is; one that does not say it is read all the same.
-pub(crate) fn json_of(answer: &Answer) -> Result<&[u8], InvalidResponse> {
+pub(crate) fn json_of(answer: &Response) -> Result<&[u8], InvalidResponse> {
     let said = answer.headers.get(CONTENT_TYPE).map(|said| said.to_str().unwrap_or_default());
     let kind = said.and_then(|said| said.split(';').next()).map(str::trim);
     match kind {

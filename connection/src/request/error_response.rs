@@ -17,14 +17,14 @@ const MAX_TEXT: usize = 2000;
 
 /// An answer that says no.
 #[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) kind: Kind,
+pub(crate) struct ErrorResponse {
+    pub(crate) kind: ErrorClass,
     pub(crate) error: Error,
 }
 
 /// What can be done about a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ErrorClass {
     /// The access token is used up: refresh it, and send the call once more.
     TokenExpired,
     /// Send again or not, as the retry policy decides.
@@ -34,10 +34,10 @@ pub(crate) enum Kind {
 }
 
 /// Reads an answer with a status other than 2xx.
-pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> Refusal {
+pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> ErrorResponse {
     if status == 300 {
-        return Refusal {
-            kind: Kind::Retry(Failure::Final),
+        return ErrorResponse {
+            kind: ErrorClass::Retry(Failure::Final),
             error: Error::MultipleChoices { candidates: candidates(body) },
         };
     }
@@ -49,7 +49,7 @@ pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> R
     let burst = status == 400 && errors.is_empty() && contains(body, "Access Declined");
     if has("REQUEST_LIMIT_EXCEEDED") || burst {
         let error = Error::LimitExceeded { status, errors, retry_after };
-        return Refusal { kind: Kind::Retry(Failure::Final), error };
+        return ErrorResponse { kind: ErrorClass::Retry(Failure::Final), error };
     }
     let never_for_this_session = match status {
         401 => {
@@ -68,8 +68,8 @@ pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> R
         _ => false,
     };
     if never_for_this_session {
-        return Refusal {
-            kind: Kind::Retry(Failure::Final),
+        return ErrorResponse {
+            kind: ErrorClass::Retry(Failure::Final),
             error: Error::ApiAccessDenied { status, errors },
         };
     }
@@ -82,19 +82,22 @@ pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> R
     };
     if expired {
         // What the caller sees when a new token is refused just the same.
-        return Refusal { kind: Kind::TokenExpired, error: Error::ApiAccessDenied { status, errors } };
+        return ErrorResponse {
+            kind: ErrorClass::TokenExpired,
+            error: Error::ApiAccessDenied { status, errors },
+        };
     }
     // The same status tells that a batch was halted before a call's turn.
     if status == 412 && !has("BATCH_PROCESSING_HALTED") {
-        return Refusal { kind: Kind::Retry(Failure::Final), error: Error::PreconditionFailed };
+        return ErrorResponse { kind: ErrorClass::Retry(Failure::Final), error: Error::PreconditionFailed };
     }
     let kind = match status {
-        404 => Kind::NotFound,
-        429 | 502 | 503 | 504 => Kind::Retry(Failure::Busy { retry_after }),
-        _ if has("UNABLE_TO_LOCK_ROW") => Kind::Retry(Failure::RowLocked),
-        _ => Kind::Retry(Failure::Final),
+        404 => ErrorClass::NotFound,
+        429 | 502 | 503 | 504 => ErrorClass::Retry(Failure::Busy { retry_after }),
+        _ if has("UNABLE_TO_LOCK_ROW") => ErrorClass::Retry(Failure::RowLocked),
+        _ => ErrorClass::Retry(Failure::Final),
     };
-    Refusal { kind, error: Error::Api { status, errors, retry_after } }
+    ErrorResponse { kind, error: Error::Api { status, errors, retry_after } }
 }
 
 /// Whether the beginning of the body contains `text`.
@@ -198,7 +201,7 @@ fn candidates(body: &[u8]) -> Vec<SalesforceId> {
 mod tests {
     use super::*;
 
-    fn kind(status: u16, body: &str) -> Kind {
+    fn kind(status: u16, body: &str) -> ErrorClass {
         read(status, body.as_bytes(), None).kind
     }
 
@@ -217,7 +220,7 @@ mod tests {
             (403, "Bad_OAuth_Token"),
             (403, "<html>Bad_OAuth_Token</html>"),
         ] {
-            assert_eq!(kind(status, body), Kind::TokenExpired, "{status} {body}");
+            assert_eq!(kind(status, body), ErrorClass::TokenExpired, "{status} {body}");
         }
         let wrong_kind = array("INVALID_SESSION_ID", "This session is not valid for use with the REST API");
         for (status, body) in [
@@ -236,7 +239,7 @@ mod tests {
             (404, "Bad_Id"),
             (400, &expired),
         ] {
-            assert_ne!(kind(status, body), Kind::TokenExpired, "{status} {body}");
+            assert_ne!(kind(status, body), ErrorClass::TokenExpired, "{status} {body}");
         }
         assert!(matches!(
             read(401, wrong_kind.as_bytes(), None).error,
@@ -249,7 +252,7 @@ mod tests {
         let body = array("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
         for (status, body) in [(403, body.as_str()), (503, &body), (400, "Access Declined")] {
             let refusal = read(status, body.as_bytes(), None);
-            assert_eq!(refusal.kind, Kind::Retry(Failure::Final), "{body}");
+            assert_eq!(refusal.kind, ErrorClass::Retry(Failure::Final), "{body}");
             assert!(matches!(refusal.error, Error::LimitExceeded { .. }) && refusal.error.is_transient());
         }
     }

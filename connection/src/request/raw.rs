@@ -12,12 +12,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     connection::Connection,
     error::{InvalidRequest, Result},
-    http::response::Answer,
+    http::response::Response,
     request::{
         decode,
         path::ResourcePath,
-        retry::Replay,
-        send::{Call, MAX_ANSWER},
+        retry::Idempotency,
+        send::{ApiRequest, MAX_RESPONSE_BYTES},
     },
 };
 
@@ -69,7 +69,7 @@ impl RawRequest {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             idempotent: None,
-            max_bytes: MAX_ANSWER,
+            max_bytes: MAX_RESPONSE_BYTES,
             mistake: None,
         }
     }
@@ -158,7 +158,7 @@ impl RawRequest {
         Ok(RawResponse(connection.send(call).await?))
     }
 
-    fn into_call(self) -> Result<(Connection, Call)> {
+    fn into_call(self) -> Result<(Connection, ApiRequest)> {
         if let Some(mistake) = self.mistake {
             return Err(mistake.into());
         }
@@ -172,16 +172,16 @@ impl RawRequest {
         if matches!(method, Method::CONNECT | Method::TRACE) {
             return Err(InvalidRequest::Method.into());
         }
-        let mut call = Call::new(method, path);
+        let mut call = ApiRequest::new(method, path);
         call.headers.extend(self.headers);
         call.body = self.body;
         call.max_bytes = self.max_bytes;
         let runs_code = self.path.to_ascii_lowercase().contains("executeanonymous");
-        call.replay = match self.idempotent {
-            Some(true) => Replay::Always,
-            Some(false) => Replay::Never,
-            None if runs_code => Replay::Never,
-            None => call.replay,
+        call.idempotency = match self.idempotent {
+            Some(true) => Idempotency::Forced,
+            Some(false) => Idempotency::NoRetry,
+            None if runs_code => Idempotency::NoRetry,
+            None => call.idempotency,
         };
         Ok((self.connection, call))
     }
@@ -191,7 +191,7 @@ impl RawRequest {
 ///
 /// `Debug` leaves the body out.
 #[derive(Debug)]
-pub struct RawResponse(Answer);
+pub struct RawResponse(Response);
 
 impl RawResponse {
     /// The HTTP status.

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 /// Whether a call may take effect twice without harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Replay {
+pub(crate) enum Idempotency {
     /// Reads, upserts by external id, deletions of a known id, and what the caller marked so.
-    Harmless,
+    Idempotent,
     /// A second create makes a second record.
-    Harmful,
+    Unsafe,
     /// So it was said of this very call, whatever the connection says.
-    Always,
+    Forced,
     /// Not so for this very call, whatever the connection says.
-    Never,
+    NoRetry,
 }
 
 /// How a try failed, as far as trying again is concerned.
@@ -106,13 +106,13 @@ impl Retry {
         Self { idempotent: Some(idempotent), ..self }
     }
 
-    /// Whether a call that says `replay` of itself may take effect twice.
-    fn may_repeat(&self, replay: Replay) -> bool {
-        match replay {
-            Replay::Always => true,
-            Replay::Never => false,
-            Replay::Harmless => self.idempotent.unwrap_or(true),
-            Replay::Harmful => self.idempotent.unwrap_or(false),
+    /// Whether a call that says `idempotency` of itself may take effect twice.
+    fn may_repeat(&self, idempotency: Idempotency) -> bool {
+        match idempotency {
+            Idempotency::Forced => true,
+            Idempotency::NoRetry => false,
+            Idempotency::Idempotent => self.idempotent.unwrap_or(true),
+            Idempotency::Unsafe => self.idempotent.unwrap_or(false),
         }
     }
 
@@ -122,13 +122,13 @@ impl Retry {
     /// that spreads callers who failed together.
     pub(crate) fn wait(
         &self,
-        replay: Replay,
+        idempotency: Idempotency,
         failure: Failure,
         done: u32,
         spent: Duration,
         jitter: f64,
     ) -> Option<Duration> {
-        let asked = match (failure, self.may_repeat(replay)) {
+        let asked = match (failure, self.may_repeat(idempotency)) {
             (Failure::NeverSent | Failure::RowLocked, _) | (Failure::AnswerLost, true) => Duration::ZERO,
             (Failure::Busy { retry_after }, true) => retry_after.unwrap_or_default(),
             (Failure::Final, _) | (_, false) => return None,
@@ -154,8 +154,8 @@ mod tests {
 
     const BUSY: Failure = Failure::Busy { retry_after: None };
 
-    fn retried(replay: Replay, failure: Failure) -> bool {
-        Retry::default().wait(replay, failure, 0, Duration::ZERO, 0.5).is_some()
+    fn retried(idempotency: Idempotency, failure: Failure) -> bool {
+        Retry::default().wait(idempotency, failure, 0, Duration::ZERO, 0.5).is_some()
     }
 
     // The idempotency table of the requirements, line by line.
@@ -168,8 +168,8 @@ mod tests {
             (Failure::RowLocked, true, true),
             (Failure::Final, false, false),
         ] {
-            assert_eq!(retried(Replay::Harmless, failure), harmless, "{failure:?}");
-            assert_eq!(retried(Replay::Harmful, failure), harmful, "{failure:?}");
+            assert_eq!(retried(Idempotency::Idempotent, failure), harmless, "{failure:?}");
+            assert_eq!(retried(Idempotency::Unsafe, failure), harmful, "{failure:?}");
         }
     }
 
@@ -179,12 +179,13 @@ mod tests {
             [(None, true, false), (Some(true), true, true), (Some(false), false, false)]
         {
             let retry = Retry { idempotent, ..Retry::default() };
-            let again = |replay| retry.wait(replay, Failure::AnswerLost, 0, Duration::ZERO, 0.5).is_some();
-            assert_eq!((again(Replay::Harmless), again(Replay::Harmful)), (harmless, harmful));
-            assert_eq!((again(Replay::Always), again(Replay::Never)), (true, false));
-            assert!(retry.wait(Replay::Harmless, Failure::Final, 0, Duration::ZERO, 0.5).is_none());
+            let again =
+                |idempotency| retry.wait(idempotency, Failure::AnswerLost, 0, Duration::ZERO, 0.5).is_some();
+            assert_eq!((again(Idempotency::Idempotent), again(Idempotency::Unsafe)), (harmless, harmful));
+            assert_eq!((again(Idempotency::Forced), again(Idempotency::NoRetry)), (true, false));
+            assert!(retry.wait(Idempotency::Idempotent, Failure::Final, 0, Duration::ZERO, 0.5).is_none());
         }
-        assert_eq!(Retry::none().wait(Replay::Harmless, BUSY, 0, Duration::ZERO, 0.5), None);
+        assert_eq!(Retry::none().wait(Idempotency::Idempotent, BUSY, 0, Duration::ZERO, 0.5), None);
     }
 
     #[test]
@@ -192,7 +193,7 @@ mod tests {
         let policy = Retry::default();
         let wait = |seconds| {
             let failure = Failure::Busy { retry_after: Some(Duration::from_secs(seconds)) };
-            policy.wait(Replay::Harmless, failure, 0, Duration::ZERO, 1.0)
+            policy.wait(Idempotency::Idempotent, failure, 0, Duration::ZERO, 1.0)
         };
         assert_eq!(wait(0), Some(policy.initial_backoff));
         assert_eq!(wait(5), Some(Duration::from_secs(5)));
@@ -205,7 +206,7 @@ mod tests {
             .initial_backoff(Duration::MAX)
             .max_backoff(Duration::MAX)
             .retry_timeout(Duration::MAX);
-        assert!(endless.wait(Replay::Harmless, BUSY, 2, Duration::ZERO, 1.0).is_some());
+        assert!(endless.wait(Idempotency::Idempotent, BUSY, 2, Duration::ZERO, 1.0).is_some());
     }
 
     proptest! {
@@ -213,7 +214,7 @@ mod tests {
         fn retries_end(done in 0_u32..100, spent in 0_u64..100, jitter in any::<f64>()) {
             let policy = Retry::default();
             let spent = Duration::from_secs(spent);
-            if let Some(wait) = policy.wait(Replay::Harmless, BUSY, done, spent, jitter) {
+            if let Some(wait) = policy.wait(Idempotency::Idempotent, BUSY, done, spent, jitter) {
                 prop_assert!(done < policy.retries);
                 prop_assert!(spent + wait <= policy.budget);
                 prop_assert!(wait >= policy.initial_backoff / 2 && wait <= policy.max_backoff);

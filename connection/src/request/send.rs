@@ -13,34 +13,34 @@ use tracing::{Instrument as _, Span, debug_span, field::Empty};
 use crate::{
     connection::Connection,
     error::{Error, Result},
-    http::{error::HttpError, request::Request, response::Answer, streaming_body::Upload},
+    http::{error::HttpError, request::Request, response::Response, streaming_body::Upload},
     random,
     request::{
         compress,
-        error_response::{self, Kind},
+        error_response::{self, ErrorClass},
         path::ResourcePath,
-        retry::{Failure, Replay},
+        retry::{Failure, Idempotency},
         usage::ApiUsage,
     },
     token::AccessToken,
 };
 
 /// How long one call may take unless the connection says otherwise.
-pub(crate) const CALL_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// The largest answer that is read unless the call says otherwise.
-pub(crate) const MAX_ANSWER: usize = 32 * 1024 * 1024;
+pub(crate) const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
 
 const CALL_OPTIONS: HeaderName = HeaderName::from_static("sforce-call-options");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A call to the API, independent of the token and the instance it will be sent with.
 #[derive(Debug, Clone)]
-pub(crate) struct Call {
+pub(crate) struct ApiRequest {
     pub(crate) method: Method,
     pub(crate) path: ResourcePath,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    pub(crate) replay: Replay,
+    pub(crate) idempotency: Idempotency,
     pub(crate) max_bytes: usize,
     /// Instead of `body`.
     pub(crate) upload: Option<Upload>,
@@ -48,19 +48,19 @@ pub(crate) struct Call {
     pub(crate) unread: bool,
 }
 
-impl Call {
+impl ApiRequest {
     pub(crate) fn new(method: Method, path: ResourcePath) -> Self {
         // RFC 9110, section 9.2.2.
         let idempotent = matches!(method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE);
-        let replay = if idempotent { Replay::Harmless } else { Replay::Harmful };
+        let idempotency = if idempotent { Idempotency::Idempotent } else { Idempotency::Unsafe };
         let headers = HeaderMap::from_iter([(ACCEPT, JSON)]);
         Self {
             method,
             path,
             headers,
             body: Bytes::new(),
-            replay,
-            max_bytes: MAX_ANSWER,
+            idempotency,
+            max_bytes: MAX_RESPONSE_BYTES,
             upload: None,
             unread: false,
         }
@@ -77,13 +77,13 @@ impl Call {
     }
 
     /// Whatever the connection says.
-    pub(crate) fn never_again(mut self) -> Self {
-        self.replay = Replay::Never;
+    pub(crate) fn no_retry(mut self) -> Self {
+        self.idempotency = Idempotency::NoRetry;
         self
     }
 
-    pub(crate) fn harmless(mut self) -> Self {
-        self.replay = Replay::Harmless;
+    pub(crate) fn idempotent(mut self) -> Self {
+        self.idempotency = Idempotency::Idempotent;
         self
     }
 }
@@ -93,7 +93,7 @@ impl Connection {
     ///
     /// An expired token is refreshed at most once, and the call then sent once more: Salesforce had refused it before
     /// doing anything. Other failures are retried as the connection's [`Retry`](crate::request::retry::Retry) says.
-    pub(crate) fn send(&self, call: Call) -> impl Future<Output = Result<Answer>> {
+    pub(crate) fn send(&self, call: ApiRequest) -> impl Future<Output = Result<Response>> {
         // Which resource, and nothing that a caller put in: no id, value, query or body.
         let span = debug_span!(
             "salesforce.call",
@@ -106,7 +106,7 @@ impl Connection {
         self.send_within(span.clone(), call).instrument(span)
     }
 
-    async fn send_within(&self, span: Span, call: Call) -> Result<Answer> {
+    async fn send_within(&self, span: Span, call: ApiRequest) -> Result<Response> {
         if self.is_optional()
             && let Some(usage) = self.org().usage.above(self.client().limits().low_priority_quota_percent)
         {
@@ -126,33 +126,34 @@ impl Connection {
             span.record("retries", retries);
             let (failure, error) = match outcome {
                 Ok(answer) if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED => {
-                    self.org().note(None);
+                    self.org().record_outcome(None);
                     return Ok(answer);
                 }
                 Ok(answer) => {
                     let mut refusal =
                         error_response::read(answer.status.as_u16(), &answer.body, answer.retry_after());
-                    self.org().note(Some(&mut refusal.error));
+                    self.org().record_outcome(Some(&mut refusal.error));
                     match refusal.kind {
-                        Kind::TokenExpired if !refreshed => {
+                        ErrorClass::TokenExpired if !refreshed => {
                             refreshed = true;
                             token = self.token_source().refresh(&token).await?;
                             continue;
                         }
                         // An earlier try, whose answer was lost, had deleted it.
-                        Kind::NotFound if maybe_done && call.method == Method::DELETE => {
-                            return Ok(Answer { status: StatusCode::NO_CONTENT, ..answer });
+                        ErrorClass::NotFound if maybe_done && call.method == Method::DELETE => {
+                            return Ok(Response { status: StatusCode::NO_CONTENT, ..answer });
                         }
-                        Kind::TokenExpired if self.token_source().is_revoked().await => {
+                        ErrorClass::TokenExpired if self.token_source().is_revoked().await => {
                             return Err(Error::LoginRequired);
                         }
-                        Kind::TokenExpired | Kind::NotFound => return Err(refusal.error),
-                        Kind::Retry(failure) => (failure, refusal.error),
+                        ErrorClass::TokenExpired | ErrorClass::NotFound => return Err(refusal.error),
+                        ErrorClass::Retry(failure) => (failure, refusal.error),
                     }
                 }
                 Err(error) => (failure(&error), Error::Http(error)),
             };
-            let wait = self.retry().wait(call.replay, failure, retries, began.elapsed(), random::fraction());
+            let wait =
+                self.retry().wait(call.idempotency, failure, retries, began.elapsed(), random::fraction());
             let Some(wait) = wait else { return Err(error) };
             tracing::debug!(user = %self.user(), method = %call.method, ?failure, ?wait, "asking Salesforce again");
             maybe_done |= matches!(failure, Failure::AnswerLost | Failure::Busy { .. });
@@ -164,7 +165,7 @@ impl Connection {
     }
 
     /// One try, on the grant's own instance and nowhere else.
-    async fn exchange(&self, call: &Call, token: &AccessToken) -> Result<Result<Answer, HttpError>> {
+    async fn exchange(&self, call: &ApiRequest, token: &AccessToken) -> Result<Result<Response, HttpError>> {
         let url = call.path.on(token.instance_url())?;
         let mut headers = call.headers.clone();
         headers.insert(AUTHORIZATION, token.authorization().clone());
@@ -181,9 +182,9 @@ impl Connection {
             upload: call.upload.clone(),
             unread: call.unread,
         };
-        let turn = self.org().turn().await?;
+        let permit = self.org().acquire().await?;
         let outcome = self.http().send(request).await;
-        drop(turn);
+        drop(permit);
         if let Ok(answer) = &outcome {
             let usage = answer.headers.get("sforce-limit-info").and_then(|value| value.to_str().ok());
             if let Some(usage) = usage.and_then(ApiUsage::parse) {

@@ -15,10 +15,10 @@ use serde_json::{Map, Value};
 use crate::{
     connection::Connection,
     error::{InvalidResponse, Result},
-    http::response::Answer,
+    http::response::Response,
     id::SalesforceId,
     name::{FieldName, InvalidName, ObjectName},
-    request::{decode, path::ResourcePath, send::Call},
+    request::{decode, path::ResourcePath, send::ApiRequest},
 };
 
 /// Where to look.
@@ -163,13 +163,13 @@ impl Search {
         };
         let path = ResourcePath::versioned(self.connection.api_version(), "parameterizedSearch")?;
         // A POST that reads.
-        let call = Call::new(Method::POST, path).json(decode::body(&wanted)?).harmless();
+        let call = ApiRequest::new(Method::POST, path).json(decode::body(&wanted)?).idempotent();
         Record::read_all(&self.connection.send(call).await?)
     }
 }
 
 impl Record {
-    pub(crate) fn read_all(answer: &Answer) -> Result<Vec<Self>> {
+    pub(crate) fn read_all(answer: &Response) -> Result<Vec<Self>> {
         #[derive(Deserialize)]
         struct Found {
             #[serde(rename = "searchRecords")]

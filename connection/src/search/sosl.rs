@@ -6,7 +6,7 @@ use crate::{
     connection::Connection,
     error::{InvalidRequest, Result},
     query::{long::LONG, soql::bind::ToSoql},
-    request::{path::ResourcePath, send::Call},
+    request::{path::ResourcePath, send::ApiRequest},
     search::{Record, bind::SoslBinds},
 };
 
@@ -74,6 +74,6 @@ impl Sosl {
         if path.query_bytes() > LONG {
             return Err(InvalidRequest::QueryTooLong { characters: sosl.chars().count(), limit: LONG }.into());
         }
-        Record::read_all(&self.connection.send(Call::get(path)).await?)
+        Record::read_all(&self.connection.send(ApiRequest::get(path)).await?)
     }
 }

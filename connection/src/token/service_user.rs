@@ -24,7 +24,7 @@ use crate::{
         client::{OAuthApp, OAuthClient},
         error::{InvalidTokenResponse, OAuthError},
         login_host::LoginHost,
-        token_response::{TokenAnswer, TokenResponse},
+        token_response::{TokenResponse, TokenResponseBody},
     },
     secret::Secret,
 };
@@ -208,7 +208,7 @@ impl OAuthClient {
         if !answer.status.is_success() {
             return Err(OAuthError::of(&answer));
         }
-        let tokens: TokenAnswer =
+        let tokens: TokenResponseBody =
             serde_json::from_slice(&answer.body).map_err(|_| InvalidTokenResponse::Malformed)?;
         Ok(TokenResponse::check(
             &tokens,

@@ -425,12 +425,12 @@ proptest::proptest! {
         body in proptest::prelude::any::<Vec<u8>>(),
         code in ".*",
     ) {
-        use crate::http::response::Answer;
+        use crate::http::response::Response;
         let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("error", &code).finish();
         let json = serde_json::json!({ "error": code }).to_string();
         for body in [body, code.into_bytes(), form.into(), json.into()] {
             let status = reqwest::StatusCode::from_u16(status).unwrap();
-            let error = OAuthError::of(&Answer { status, headers: Default::default(), body: body.into(), unread: None });
+            let error = OAuthError::of(&Response { status, headers: Default::default(), body: body.into(), unread: None });
             if let Some(code) = error.refusal() {
                 let clean = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
                 proptest::prop_assert!(!code.is_empty() && code.len() <= 64 && code.bytes().all(clean));
