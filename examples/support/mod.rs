@@ -1,11 +1,11 @@
 //! What the examples share: settings from the environment, or a fake org when there are none.
 
-#![allow(unreachable_pub, reason = "a module of several examples")]
+#![allow(unreachable_pub, dead_code, reason = "a module of several examples, which use parts of it")]
 #![allow(clippy::print_stdout, reason = "this is how an example greets")]
 
 use std::{error::Error, fmt, net::TcpListener, num::NonZeroUsize};
 
-use actix_salesforce::{Config, Salesforce};
+use actix_salesforce::{Builder, Config, Salesforce};
 use salesforce_fake_org::FakeOrg;
 
 /// What an example needs to run.
@@ -21,23 +21,18 @@ pub struct Setup {
 
 /// Uses the org that the environment names. Without `SALESFORCE_CLIENT_ID` it starts a fake one in this process.
 pub async fn set_up() -> Result<Setup, Box<dyn Error>> {
-    tracing_subscriber::fmt()
-        .with_env_filter(std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))
-        .with_writer(std::io::stderr)
-        .init();
-    let mut config = Config::from_env();
+    set_up_with(Config::from_env(), |builder| builder).await
+}
+
+/// As [`set_up`], with other settings, and more of them in code.
+pub async fn set_up_with(
+    config: Config,
+    more: impl FnOnce(Builder) -> Builder,
+) -> Result<Setup, Box<dyn Error>> {
+    start_logging();
+    let (config, org) = with_org(config).await?;
     let public_url = config.public_url.clone();
-    let org = if config.client_id.is_empty() {
-        let org = FakeOrg::start().await?;
-        config.client_id = org.client_id().to_owned();
-        config.client_secret = Some(org.client_secret().to_owned().into());
-        config.login_url = org.login_url().to_owned();
-        config.allowed_origins.push(org.instance_url().to_owned());
-        Some(org)
-    } else {
-        None
-    };
-    let salesforce = Salesforce::from_config(config).await?;
+    let salesforce = more(Builder::from(config)).build().await?;
     let bind = match std::env::var("BIND") {
         Ok(bind) => bind,
         Err(_) => authority(&public_url)?,
@@ -65,6 +60,28 @@ pub async fn set_up() -> Result<Setup, Box<dyn Error>> {
         println!("Open {public_url}");
     }
     Ok(Setup { salesforce, bind, workers, _org: org })
+}
+
+/// Settings without a client id get those of a fake org that starts here, whose service user is Ada.
+pub async fn with_org(mut config: Config) -> Result<(Config, Option<FakeOrg>), Box<dyn Error>> {
+    if !config.client_id.is_empty() {
+        return Ok((config, None));
+    }
+    let org = FakeOrg::builder().execution_user("ada@example.com").start().await?;
+    config.client_id = org.client_id();
+    config.client_secret = Some(org.client_secret().into());
+    config.login_url = org.login_url();
+    config.allowed_origins.push(org.instance_url());
+    config.service.get_or_insert_default().url = org.instance_url();
+    Ok((config, Some(org)))
+}
+
+/// What `RUST_LOG` asks for, `info` without it, on standard error.
+pub fn start_logging() {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // The second set-up of one program finds it there.
+    let _ = subscriber.try_init();
 }
 
 /// What keeps an example from starting, in words. A `main` that fails prints the `Debug` form.
