@@ -1,87 +1,6 @@
-//! Salesforce login, protected routes and an authenticated connection for Actix Web.
-//!
-//! Wrap the app once, ask for [`SalesforceConn`] in a handler: the person in front of the browser is logged in, the
-//! route is protected, and the handler holds a live connection to *their* organization that keeps itself alive.
-//!
-//! ```no_run
-//! use actix_salesforce::{Salesforce, SalesforceConn};
-//! use actix_web::{App, HttpServer, Responder, get, web::Json};
-//!
-//! #[derive(serde::Deserialize, serde::Serialize)]
-//! struct Account {
-//!     #[serde(rename = "Id")]
-//!     id: String,
-//!     #[serde(rename = "Name")]
-//!     name: String,
-//! }
-//!
-//! #[get("/accounts")]
-//! async fn accounts(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
-//!     Ok(Json(sf.query::<Account>("SELECT Id, Name FROM Account LIMIT 10").fetch_all().await?))
-//! }
-//!
-//! #[actix_web::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let salesforce = Salesforce::from_env().await?;
-//!     HttpServer::new(move || App::new().wrap(salesforce.clone()).service(accounts))
-//!         .bind(("127.0.0.1", 8080))?
-//!         .run()
-//!         .await?;
-//!     Ok(())
-//! }
-//! ```
-//!
-//! # Overview
-//!
-//! * **Set up**: [`Salesforce::from_env`] reads the environment, [`Salesforce::builder`] takes settings in code, and
-//!   [`Config`] comes from a settings file. A weak set-up does not start: [`ConfigError`] names each mistake and its
-//!   fix. In Salesforce, register `PUBLIC_URL/auth/salesforce/callback` as the callback URL.
-//! * **Wrap**: `.wrap(salesforce.clone())` mounts login, callback, logout and `me` (see [`routes`]) and brings an
-//!   actix-session session that holds an opaque id and nothing else. An app that has a session of its own keeps it with
-//!   [`SessionMode::App`]; it must be one of the same [`actix_session`].
-//! * **Protect**: asking for [`SalesforceConn`] or [`SalesforceUser`] protects a route, [`RequireLogin`] a scope;
-//!   [`MaybeSalesforceConn`] is for pages that are for everybody. A page navigation is sent to log in and comes back,
-//!   everything else gets 401; an outage gets 503 and logs nobody out.
-//! * **Use**: a [`Connection`] queries with bound values ([`soql`]) or for what a struct reads ([`SObject`]), reads and
-//!   writes records ([`SObjectHandle`]), many calls in one ([`composite`]) or millions of records ([`bulk`]), describes
-//!   objects ([`mod@describe`]) and sends any other request ([`RawRequest`]). It is `Clone + Send + Sync` and knows its
-//!   tokens by reference: hand it to a background task, or get one there with [`Salesforce::connection_for`].
-//! * **Errors**: `?` is enough; an [`Error`] becomes a response with the right status that tells no secret. The log
-//!   tells the rest.
-//! * **Stores**: logins live in a [`store::Store`]: memory, SQLite, Redis or Postgres, as `SALESFORCE_STORE` says, or
-//!   one of your own.
-//! * **Events**: [`Builder::on_event`] tells what happened: logins, refreshes, refusals, a store that is down.
-//! * **Spans**: with a `tracing` subscriber, `salesforce.refresh`, `salesforce.service_token`, `salesforce.login`,
-//!   `salesforce.logout` and `salesforce.revoke` (operators) at info level tell which grant it was about and, where it
-//!   can differ, what came of it (`outcome`); at debug level `salesforce.call` tells method, resource, status and
-//!   retries of an API call, and `salesforce.store` a call of a store that is not memory. None holds a token, a query,
-//!   or the id or value of a record. A request that has nothing to do with Salesforce makes none.
-//! * **Beside others**: [`comparison`] lists what jsforce and cirrus do, and where it is here.
-//! * **By hand**: [`oauth`] is the protocol alone, for a login of your own making.
-//!
-//! # How a login is kept alive
-//!
-//! Salesforce does not say when an access token expires, and may replace the refresh token at every use; a spent one
-//! that is seen again ends the login. So a refused token is the signal, one refresh per grant runs at a time, in a task
-//! that no request owns and under a lease in the store; its outcome is stored before anyone uses it, and every request
-//! that waited is sent once more. Only Salesforce's word that the grant is no longer good ends a login.
-//!
-//! # Features
-//!
-//! | feature | what |
-//! |---|---|
-//! | `sqlite` | `SALESFORCE_STORE=sqlite:PATH`: one machine, survives a restart |
-//! | `redis` | `redis://…`, `redis+sentinel://…`, `redis+cluster://…`, each with `rediss` for TLS: several processes |
-//! | `postgres` | `postgres://…`: several processes, durable |
-//! | `bulk` | Bulk API 2.0: [`Connection::bulk`] and [`Query::fetch_bulk`] |
-//! | `metrics` | counts each [`Event`] through the `metrics` facade |
-//! | `test-util` | for tests: people who are logged in ([`mod@test`]); the suite that stores must pass, `store::contract` |
-
+#![doc = include_str!("../docs/rustdoc-links.md")]
+#![doc = include_str!("../docs/crate.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-
-#[cfg(doc)]
-#[doc = include_str!("comparison.md")]
-pub mod comparison {}
 
 mod background;
 mod clock;
@@ -89,6 +8,8 @@ mod config;
 mod error_chain;
 mod events;
 mod grant;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 #[cfg(test)]
 mod logged;
 mod return_to;
