@@ -95,7 +95,7 @@ mod id;
 #[cfg(test)]
 mod logged;
 pub mod oauth;
-mod return_to;
+mod response_error;
 mod secret;
 pub mod store;
 mod web;
@@ -121,8 +121,8 @@ pub use self::{
     id::{InvalidId, OrgId, SalesforceId, UserId},
     secret::Secret,
     web::{
-        Builder, MaybeSalesforceConn, RequireLogin, RequireLoginMiddleware, Routed, RowsAs, Salesforce,
-        SalesforceConn, SalesforceMiddleware, SalesforceUser, routes,
+        Builder, ExportFormat, MaybeSalesforceConn, RecordsExt, RequireLogin, RequireLoginMiddleware, Routed,
+        Salesforce, SalesforceConn, SalesforceMiddleware, SalesforceUser, pages, routes,
     },
 };
 

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Config, ConfigError, Problem, Routes, Settings, settings::Paths};
+use super::{Config, ConfigError, Problem, ReturnTo, Routes, Settings, settings::Paths};
 use crate::{
     Secret,
     api::ApiVersion,
     oauth::{LoginHost, Scopes, is_loopback},
-    return_to::ReturnTo,
     store::KeyRing,
 };
 

@@ -3,14 +3,18 @@
 mod api;
 mod check;
 mod problem;
+mod return_to;
 mod service;
 mod settings;
 
-pub(crate) use self::settings::{Paths, Settings};
 pub use self::{
     api::ApiConfig,
     problem::{ConfigError, Problem},
     service::ServiceUserConfig,
+};
+pub(crate) use self::{
+    return_to::ReturnTo,
+    settings::{Paths, Settings},
 };
 
 use std::collections::BTreeMap;

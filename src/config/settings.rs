@@ -4,12 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use url::Url;
 
-use super::SessionMode;
+use super::{ReturnTo, SessionMode};
 use crate::{
     Secret,
     api::{ApiManners, ApiVersion},
     oauth::{LoginHost, Scopes, ServiceUser},
-    return_to::ReturnTo,
     store::KeyRing,
 };
 

@@ -60,6 +60,15 @@ impl LogInError {
     }
 }
 
+impl From<LogInError> for crate::Error {
+    fn from(error: LogInError) -> Self {
+        match error {
+            LogInError::Store(error) => error.into(),
+            error => Self::internal(error),
+        }
+    }
+}
+
 impl From<SealError> for LogInError {
     fn from(error: SealError) -> Self {
         Self::Internal(error.into())

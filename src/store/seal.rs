@@ -191,6 +191,12 @@ fn associated_data(purpose: Purpose, bound_to: &[u8]) -> Vec<u8> {
 #[error("something could not be sealed: the system gave no random bytes")]
 pub(crate) struct SealError;
 
+impl From<SealError> for crate::Error {
+    fn from(error: SealError) -> Self {
+        Self::internal(error)
+    }
+}
+
 /// Something does not open: another key, another place, or tampered with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("sealed bytes do not open: their key is gone, they were moved, or tampered with")]

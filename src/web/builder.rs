@@ -2,7 +2,11 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Salesforce, salesforce::start};
+use super::{
+    Salesforce,
+    pages::{LoginPage, LoginPages, PageContent},
+    salesforce::start,
+};
 use crate::{
     Secret,
     clock::Clock,
@@ -21,6 +25,7 @@ pub struct Builder {
     service: Option<ServiceUser>,
     events: Events,
     clock: Clock,
+    pages: LoginPages,
 }
 
 impl fmt::Debug for Builder {
@@ -32,7 +37,14 @@ impl fmt::Debug for Builder {
 /// Settings of an app's own file or environment, to which code adds the rest: a store, a listener.
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
-        Self { config, store: None, service: None, events: Events::default(), clock: Clock::system() }
+        Self {
+            config,
+            store: None,
+            service: None,
+            events: Events::default(),
+            clock: Clock::system(),
+            pages: LoginPages::default(),
+        }
     }
 }
 
@@ -214,12 +226,25 @@ impl Builder {
         self
     }
 
+    /// Translates the pages that users see, or replaces them by pages of the app's own design. Default: the pages of this
+    /// crate, in English.
+    ///
+    /// `render` is called for each page before it is sent, on a worker's thread: it must not block. The module
+    /// [`pages`](crate::pages) tells what it receives and what it can return.
+    pub fn login_pages<C: Into<PageContent>>(
+        mut self,
+        render: impl Fn(&LoginPage) -> C + Send + Sync + 'static,
+    ) -> Self {
+        self.pages = LoginPages::new(render);
+        self
+    }
+
     /// Checks everything and starts.
     ///
     /// # Errors
     /// All settings that are missing or wrong at once, each with its fix.
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
-        let Self { config, store, service, events, clock } = self;
+        let Self { config, store, service, events, clock, pages } = self;
         let problem = |error: OpenError| Problem { setting: "SALESFORCE_STORE", fix: error.to_string() };
         let location =
             store.map_or_else(|| Location::parse(config.store.expose()), |store| Ok(Location::Given(store)));
@@ -234,7 +259,7 @@ impl Builder {
         };
         let opened = location.open(&clock, &events).await;
         let store = opened.map_err(|error| ConfigError::new(vec![problem(error)]))?;
-        start(settings, store, events, clock).map_err(|error| {
+        start(settings, store, events, clock, pages).map_err(|error| {
             ConfigError::new(vec![Problem {
                 setting: "this machine",
                 fix: format!("could not be used: {error}"),

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     context::{self, Worker},
-    protected::Protected,
+    no_store::NoStore,
 };
 use crate::{Connection, Error, OrgId, Result, UserId, grant::GrantHandle, oauth::Scopes};
 
@@ -115,7 +115,7 @@ impl FromRequest for MaybeSalesforceConn {
             let grant = context::login(&worker, &request).await;
             // What a page says of an outage is for this browser and this moment too.
             if !matches!(grant, Ok(None)) {
-                Protected::mark(&request);
+                NoStore::mark(&request);
             }
             Ok(Self(grant?.map(|grant| worker.connection(grant))))
         }
@@ -170,7 +170,7 @@ impl FromRequest for SalesforceUser {
 /// The worker and the grant of a request that must come from someone who is logged in.
 pub(crate) async fn required(request: &HttpRequest) -> Result<(Worker, GrantHandle)> {
     let worker = Worker::of(request)?;
-    Protected::mark(request);
+    NoStore::mark(request);
     let grant = context::login(&worker, request).await?.ok_or(Error::LoginRequired)?;
     Ok((worker, grant))
 }

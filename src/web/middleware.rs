@@ -26,11 +26,10 @@ use futures_util::{
 };
 
 use super::{
-    answer,
     context::Worker,
-    error::Asked,
-    finish::{Outcome, finish},
-    routes, session,
+    error_rewrite::{Outcome, finish},
+    request_info::RequestInfo,
+    response, routes, session,
 };
 use crate::{Salesforce, config::SessionMode};
 
@@ -244,7 +243,7 @@ impl<S> Routed<S> {
             }
             session::is_held(request.request())
         };
-        Begun { asked: Asked::of(request.request()), fault: watched.then(|| Rc::clone(&self.fault)) }
+        Begun { asked: RequestInfo::of(request.request()), fault: watched.then(|| Rc::clone(&self.fault)) }
     }
 }
 
@@ -252,7 +251,7 @@ impl<S> Routed<S> {
 /// took away what its session held.
 #[derive(Debug)]
 pub struct Begun {
-    asked: Asked,
+    asked: RequestInfo,
     fault: Option<Rc<Cell<Option<Fault>>>>,
 }
 
@@ -266,7 +265,7 @@ fn end<B: MessageBody + 'static>((outcome, begun): (Result<ServiceResponse<B>, E
             Fault::TwoSessions.report(&fault);
             // What is left of ours must not go to the browser: it would log the person out.
             session::leave_alone(response.request());
-            let error = answer::builder(StatusCode::INTERNAL_SERVER_ERROR).finish();
+            let error = response::builder(StatusCode::INTERNAL_SERVER_ERROR).finish();
             Ok(response.into_response(error).map_into_right_body())
         }
         (outcome, _) => finish((outcome, begun.asked)),
@@ -295,7 +294,7 @@ where
             Either::Left(Either::Left(ready(Ok(request.into_response(response.map_into_right_body())))))
         };
         if self.fault.get().is_some() {
-            return now(answer::builder(StatusCode::INTERNAL_SERVER_ERROR).finish(), request);
+            return now(response::builder(StatusCode::INTERNAL_SERVER_ERROR).finish(), request);
         }
         session::finish_resealing(request.request(), self.worker.member());
         let route = routes::Route::find(&self.worker.settings().paths, request.match_info().unprocessed());
@@ -311,7 +310,7 @@ where
                     };
                     Either::Left(Either::Right(answered.boxed_local()))
                 }
-                Err(allow) => now(answer::method_not_allowed(allow), request),
+                Err(allow) => now(response::method_not_allowed(allow), request),
             },
             None => {
                 let begun = self.begin(&request);

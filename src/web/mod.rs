@@ -1,30 +1,31 @@
 //! Everything that knows actix: the middleware, its routes and pages, the extractors.
 
-pub(crate) mod answer;
-mod attempt;
 mod builder;
 mod context;
 mod cookie;
 mod error;
-mod explain;
+mod error_rewrite;
+mod export;
 mod extract;
-mod finish;
+pub mod login;
 mod middleware;
-mod pages;
-mod protected;
+mod no_store;
+pub mod pages;
+mod request_info;
 mod require;
-pub mod routes;
-mod rows;
+mod response;
 mod salesforce;
 mod session;
 #[cfg(feature = "test-util")]
 pub mod test;
 
+/// The public name of the module.
+pub use self::login as routes;
 pub use self::{
     builder::Builder,
+    export::{ExportFormat, RecordsExt},
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
     middleware::{Routed, SalesforceMiddleware},
     require::{RequireLogin, RequireLoginMiddleware},
-    rows::RowsAs,
     salesforce::Salesforce,
 };

@@ -9,17 +9,16 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpRequest, HttpResponse,
+    Error, HttpRequest,
     body::{EitherBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
-    http::StatusCode,
 };
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 
 use super::{
-    answer::{self, Wants},
     error, extract,
-    pages::Page,
+    pages::{PageKind, Reply},
+    request_info::RequestInfo,
 };
 use crate::SalesforceUser;
 
@@ -133,24 +132,14 @@ where
             }
             let refused = match decide(&require, request.request()).await {
                 Ok(true) => return Ok(service.call(request).await?.map_into_left_body()),
-                Ok(false) => not_admitted(request.request()),
-                Err(error) => error::answer(&error, request.request()),
+                Ok(false) => {
+                    Reply::new(PageKind::NotAllowed).page_or_json(&RequestInfo::of(request.request()))
+                }
+                Err(error) => error::response(&error, request.request()),
             };
             Ok(request.into_response(refused).map_into_right_body())
         }
         .boxed_local()
-    }
-}
-
-fn not_admitted(request: &HttpRequest) -> HttpResponse {
-    const TEXT: &str = "You are logged in, but you are not allowed to use this.";
-    let status = StatusCode::FORBIDDEN;
-    match Wants::of(request.headers()) {
-        Wants::Navigation => {
-            let text = vec![TEXT.to_owned()];
-            answer::page(status, &Page { title: "Not allowed", text, code: None, actions: Vec::new() })
-        }
-        _ => answer::error_json(status, "forbidden", TEXT),
     }
 }
 

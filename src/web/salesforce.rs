@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::SystemTime};
 use actix_web::HttpRequest;
 use url::Url;
 
-use super::{Builder, context::Worker};
+use super::{Builder, context::Worker, pages::LoginPages};
 use crate::{
     Connection, Error, OrgId, Result, Secret, UserId,
     api::ApiShared,
@@ -53,6 +53,7 @@ struct Inner {
     engine: Arc<Engine>,
     background: Background,
     clock: Clock,
+    pages: LoginPages,
 }
 
 impl fmt::Debug for Salesforce {
@@ -236,6 +237,11 @@ impl Salesforce {
         &self.inner.engine
     }
 
+    /// The app's function for pages.
+    pub(crate) fn login_pages(&self) -> &LoginPages {
+        &self.inner.pages
+    }
+
     pub(crate) fn now(&self) -> SystemTime {
         self.inner.clock.now()
     }
@@ -286,6 +292,7 @@ pub(super) fn start(
     store: Arc<dyn Store>,
     events: Events,
     clock: Clock,
+    pages: LoginPages,
 ) -> std::result::Result<Salesforce, Box<dyn std::error::Error + Send + Sync>> {
     let login_origins = std::iter::once(&settings.default_host)
         .chain(settings.hosts.values())
@@ -314,6 +321,6 @@ pub(super) fn start(
         spawner.spawn(keep_alive::run(Arc::downgrade(&engine), spawner.clone(), unused_for));
     }
     let api = Arc::new(ApiShared::new(settings.api.clone()));
-    let inner = Inner { settings, outbound, oauth, http, api, engine, background, clock };
+    let inner = Inner { settings, outbound, oauth, http, api, engine, background, clock, pages };
     Ok(Salesforce { inner: Arc::new(inner) })
 }

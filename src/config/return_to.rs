@@ -1,14 +1,15 @@
 //! Return targets: where a browser goes after login or logout. Always a path of this app.
 //!
-//! The verdict is given on the raw bytes by a small allow-grammar, before any URL parser sees them, because parsers
-//! differ from browsers and from each other in what they make of `/\`, `//`, control characters and dot segments. A
-//! parser gives a second opinion; who is in doubt refuses, and the caller falls back to its default page.
+//! A small grammar decides on the raw bytes which targets are allowed. URL parsers come second, because they differ from
+//! browsers and from each other in how they read `/\`, `//`, control characters and dot segments. A target has to pass
+//! both; otherwise the caller uses its default page.
 
 use std::fmt;
 
 use url::Url;
 
-/// The longest target that is remembered, in bytes after percent-encoding. It has to fit into a cookie.
+/// Largest target in bytes, after percent-encoding. Sealed with the rest of a pending login it has to fit into a cookie,
+/// for which browsers allow 4096 bytes (RFC 6265 section 6.1).
 const MAX_BYTES: usize = 2048;
 
 /// A same-origin absolute path with an optional query, ready to be emitted: ASCII, percent-encoded.
@@ -16,7 +17,8 @@ const MAX_BYTES: usize = 2048;
 pub(crate) struct ReturnTo(String);
 
 impl ReturnTo {
-    /// The target in `text` (decoded once from its form or query encoding), or `None` when it could lead elsewhere.
+    /// Returns the target in `text`, which is decoded once from its form or query encoding. `None` if it could lead to
+    /// another origin.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         if bytes.first() != Some(&b'/') || bytes.len() > MAX_BYTES {
@@ -36,7 +38,7 @@ impl ReturnTo {
         (target.0.len() <= MAX_BYTES && target.stays_on_origin()).then_some(target)
     }
 
-    /// The value of a `Location` header. Checked again: what was stored or sealed is never trusted blindly.
+    /// Returns the value of a `Location` header. Checks the target again, because it may come from a cookie.
     pub(crate) fn location(&self) -> &str {
         match Self::parse(&self.0) {
             Some(_) => &self.0,
@@ -44,7 +46,7 @@ impl ReturnTo {
         }
     }
 
-    /// The path, without the query.
+    /// Returns the path without the query.
     pub(crate) fn path(&self) -> &str {
         self.0.split(['?', '#']).next().unwrap_or_default()
     }
@@ -53,7 +55,7 @@ impl ReturnTo {
         &self.0
     }
 
-    /// The second opinion: resolved against an origin as a browser would, it must stay there.
+    /// Whether a URL parser, too, resolves the target to the origin it is relative to.
     fn stays_on_origin(&self) -> bool {
         let Ok(base) = Url::parse("https://app.invalid/") else { return false };
         base.join(&self.0).is_ok_and(|url| url.origin() == base.origin() && !url.path().starts_with("//"))
@@ -72,7 +74,7 @@ fn is_dot_segment(segment: &str) -> bool {
     plain == "." || plain == ".."
 }
 
-/// Percent-encodes what may not stand in a `Location` header as it is. Escapes that are there already stay.
+/// Percent-encodes characters that a `Location` header cannot hold. Existing escapes stay.
 fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_lead_elsewhere_is_refused() {
+    fn a_target_that_could_lead_to_another_origin_is_rejected() {
         for text in [
             "",
             "records",
@@ -164,7 +166,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn whatever_is_allowed_stays_on_the_origin_and_is_allowed_again(text in "(?s)[/\\\\.%a-z2eEfF@:?#\t\n \u{a0}]{0,24}") {
+        fn an_allowed_target_stays_on_the_origin_and_is_allowed_again(text in "(?s)[/\\\\.%a-z2eEfF@:?#\t\n \u{a0}]{0,24}") {
             if let Some(target) = ReturnTo::parse(&text) {
                 let base = Url::parse("https://app.example/auth/callback").unwrap();
                 let landed = base.join(target.location()).unwrap();

@@ -1,4 +1,6 @@
-//! The answers of the middleware itself, each with the headers that a login page needs.
+//! The responses of the middleware itself, each with the headers that a login page needs.
+
+use std::time::Duration;
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder,
@@ -9,7 +11,7 @@ use actix_web::{
 };
 use serde_json::json;
 
-use super::{pages, pages::Page};
+use super::pages::{self, PageKind};
 
 /// Not cached, not framed, not sniffed, no referrer (RFC 9700 sections 4.2 and 4.16).
 pub(crate) fn builder(status: StatusCode) -> HttpResponseBuilder {
@@ -19,23 +21,16 @@ pub(crate) fn builder(status: StatusCode) -> HttpResponseBuilder {
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((header::X_FRAME_OPTIONS, "DENY"))
-        .insert_header((header::CONTENT_SECURITY_POLICY, pages::content_security_policy()));
+        .insert_header((header::CONTENT_SECURITY_POLICY, pages::default_policy()));
     builder
 }
 
+/// Redirects by 303 (RFC 9110 section 15.4.4), so that the browser sends a GET.
 pub(crate) fn see_other(location: &str) -> HttpResponse {
-    redirect(StatusCode::SEE_OTHER, location)
-}
-
-fn redirect(status: StatusCode, location: &str) -> HttpResponse {
     match HeaderValue::from_str(location) {
-        Ok(location) => builder(status).insert_header((header::LOCATION, location)).finish(),
+        Ok(location) => builder(StatusCode::SEE_OTHER).insert_header((header::LOCATION, location)).finish(),
         Err(_) => builder(StatusCode::INTERNAL_SERVER_ERROR).finish(),
     }
-}
-
-pub(crate) fn page(status: StatusCode, page: &Page<'_>) -> HttpResponse {
-    builder(status).content_type("text/html; charset=utf-8").body(page.render())
 }
 
 pub(crate) fn method_not_allowed(allow: &'static str) -> HttpResponse {
@@ -43,14 +38,23 @@ pub(crate) fn method_not_allowed(allow: &'static str) -> HttpResponse {
 }
 
 /// An error for a program: `{"error": …, "message": …}`.
-pub(crate) fn error_json(status: StatusCode, error: &str, message: &str) -> HttpResponse {
-    builder(status).json(json!({ "error": error, "message": message }))
+pub(super) fn error_json(kind: &PageKind) -> HttpResponse {
+    let mut builder = builder(kind.status());
+    if let Some(after) = kind.retry_after() {
+        builder.insert_header(retry_after(after));
+    }
+    builder.json(json!({ "error": kind.code(), "message": pages::json_message(kind) }))
 }
 
-/// What kind of answer a request can use.
+/// Whole seconds, at least one.
+pub(super) fn retry_after(after: Duration) -> (HeaderName, HeaderValue) {
+    (header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)))
+}
+
+/// What kind of response the client of a request can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wants {
-    /// A person waits in front of a browser window: pages and redirects.
+pub(crate) enum ResponseFormat {
+    /// A browser window: pages and redirects.
     Navigation,
     /// htmx: it follows `HX-Redirect`, not a redirect.
     Htmx,
@@ -58,9 +62,9 @@ pub(crate) enum Wants {
     Json,
 }
 
-impl Wants {
-    /// Fetch metadata first (a browser sends it, a script cannot forge it), then `Accept`. Whatever the method: only a
-    /// GET can be sent to log in and come back, but who sends a form looks at a page, too.
+impl ResponseFormat {
+    /// Reads fetch metadata first (browsers send it, scripts cannot forge it), then `Accept`. The method is irrelevant:
+    /// a user who sends a form sees the response in a window, too.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let get = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         if get(HeaderName::from_static("hx-request")) == Some("true") {
@@ -80,7 +84,7 @@ impl Wants {
     }
 }
 
-/// Whether a browser only loads the page in case it is wanted later. Nothing may be started for such a request.
+/// Whether a browser loads the page only in case the user wants it later. Such a request must not start anything.
 pub(crate) fn is_prefetch(headers: &HeaderMap) -> bool {
     ["sec-purpose", "purpose", "x-moz"].into_iter().any(|name| {
         headers
@@ -94,7 +98,7 @@ pub(crate) fn is_prefetch(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
-    fn wants(headers: &[(&str, &str)]) -> Wants {
+    fn format(headers: &[(&str, &str)]) -> ResponseFormat {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(
@@ -102,12 +106,12 @@ mod tests {
                 HeaderValue::from_str(value).unwrap(),
             );
         }
-        Wants::of(&map)
+        ResponseFormat::of(&map)
     }
 
     #[test]
-    fn a_navigation_is_told_from_what_scripts_and_programs_send() {
-        use Wants::*;
+    fn a_navigation_is_distinguished_from_requests_of_scripts_and_programs() {
+        use ResponseFormat::*;
         let html = ("accept", "text/html,application/xhtml+xml");
         for (headers, expected) in [
             (vec![html], Navigation),
@@ -119,7 +123,7 @@ mod tests {
             (vec![], Json),
             (vec![html, ("hx-request", "true")], Htmx),
         ] {
-            assert_eq!(wants(&headers), expected, "{headers:?}");
+            assert_eq!(format(&headers), expected, "{headers:?}");
         }
     }
 }

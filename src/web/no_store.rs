@@ -1,12 +1,12 @@
-//! Marks requests whose answers no cache may keep.
+//! Marks requests whose responses must not be cached.
 
 use actix_web::{HttpMessage as _, HttpRequest};
 
-/// Marks a request whose answer is for a logged-in person.
+/// Marks a request whose response is for a logged-in user: it gets `Cache-Control: no-store`.
 #[derive(Debug)]
-pub(crate) struct Protected;
+pub(crate) struct NoStore;
 
-impl Protected {
+impl NoStore {
     pub(crate) fn mark(request: &HttpRequest) {
         request.extensions_mut().insert(Self);
     }

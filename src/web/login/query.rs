@@ -1,20 +1,20 @@
-//! A query string, read strictly.
+//! A strict reader of query strings.
 
 use url::form_urlencoded;
 
-/// Why a query string is refused. Nothing of it is repeated.
+/// The query string is invalid. Repeats nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadQuery;
 
-/// The longest query string that is read.
+/// Largest query string in bytes. A callback of Salesforce has about 2 KiB.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// The members of a query string, decoded once.
+/// The parameters of a query string, decoded once.
 #[derive(Debug)]
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Refuses what is too long.
+    /// Fails for a string that is too long.
     pub(super) fn parse(raw: &str) -> Result<Self, BadQuery> {
         if raw.len() > MAX_BYTES {
             return Err(BadQuery);
@@ -23,8 +23,8 @@ impl Query {
         Ok(Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()))
     }
 
-    /// The member `name`, `None` when absent or empty. Twice is an error (RFC 6749 section 3.1), and so is a value of
-    /// more than `max` bytes, of bytes that are not UTF-8, or with control characters.
+    /// Returns the parameter `name`, `None` if it is missing or empty. Fails if it comes twice (RFC 6749 section 3.1), has
+    /// more than `max` bytes, invalid UTF-8 or control characters.
     pub(super) fn one(&self, name: &str, max: usize) -> Result<Option<&str>, BadQuery> {
         let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
         match (values.next(), values.next()) {
@@ -34,14 +34,14 @@ impl Query {
         }
     }
 
-    /// The first member `name`, whatever else there is; `None` when it is malformed.
+    /// Returns the first parameter `name`, even if there are several. `None` if it is missing or malformed.
     pub(super) fn first(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str()).filter(|value| is_clean(value))
     }
 }
 
-/// Neither control characters nor traces of bytes that are not UTF-8.
+/// Whether the text has no control character and no trace of invalid UTF-8.
 fn is_clean(text: &str) -> bool {
     !text.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER)
 }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_given_twice_or_malformed_is_refused() {
+    fn a_repeated_or_malformed_parameter_is_rejected() {
         let query = Query::parse("code=a%3D%3D&x=1&x=2&empty=").unwrap();
         assert_eq!(query.one("code", 10), Ok(Some("a==")), "decoded exactly once");
         assert_eq!(query.one("code", 2), Err(BadQuery));
