@@ -1,11 +1,12 @@
 //! What the examples share: settings from the environment, or a fake org when there are none.
 
 #![allow(unreachable_pub, reason = "a module of several examples")]
+#![allow(dead_code, reason = "each example uses a part")]
 #![allow(clippy::print_stdout, reason = "this is how an example greets")]
 
 use std::{error::Error, fmt, net::TcpListener, num::NonZeroUsize};
 
-use actix_salesforce::{Config, Salesforce};
+use actix_salesforce::{Builder, Config, Salesforce};
 use salesforce_fake_org::FakeOrg;
 
 /// What an example needs to run.
@@ -21,6 +22,11 @@ pub struct Setup {
 
 /// Uses the org that the environment names. Without `SALESFORCE_CLIENT_ID` it starts a fake one in this process.
 pub async fn set_up() -> Result<Setup, Box<dyn Error>> {
+    set_up_with(|builder| builder).await
+}
+
+/// The same, with settings in code.
+pub async fn set_up_with(settings: impl FnOnce(Builder) -> Builder) -> Result<Setup, Box<dyn Error>> {
     tracing_subscriber::fmt()
         .with_env_filter(std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()))
         .with_writer(std::io::stderr)
@@ -37,7 +43,7 @@ pub async fn set_up() -> Result<Setup, Box<dyn Error>> {
     } else {
         None
     };
-    let salesforce = Salesforce::from_config(config).await?;
+    let salesforce = settings(Builder::from(config)).build().await?;
     let bind = match std::env::var("BIND") {
         Ok(bind) => bind,
         Err(_) => authority(&public_url)?,
