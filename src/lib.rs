@@ -42,6 +42,7 @@
 //! * **Protect**: asking for [`SalesforceConn`] or [`SalesforceUser`] protects a route, [`RequireLogin`] a scope;
 //!   [`MaybeSalesforceConn`] is for pages that are for everybody. A page navigation is sent to log in and comes back,
 //!   everything else gets 401; an outage gets 503 and logs nobody out.
+//! * **Pages**: [`Builder::login_pages`] translates the pages that users see, or replaces them (see [`pages`]).
 //! * **Use**: a [`Connection`] queries with bound values ([`soql`]) or for what a struct reads ([`SObject`]), reads and
 //!   writes records ([`SObjectHandle`]), many calls in one ([`composite`]) or millions of records ([`bulk`]), describes
 //!   objects ([`mod@describe`]) and sends any other request ([`RawRequest`]). It is `Clone + Send + Sync` and knows its

@@ -1,15 +1,15 @@
 //! Return targets: where a browser goes after login or logout. Always a path of this app.
 //!
-//! A small grammar decides on the raw bytes which targets are allowed. URL parsers come second, because they differ from
-//! browsers and from each other in how they read `/\`, `//`, control characters and dot segments. A target has to pass
-//! both; otherwise the caller uses its default page.
+//! A small grammar decides on the raw bytes which targets are allowed. URL parsers come second, because they differ
+//! from browsers and from each other in how they read `/\`, `//`, control characters and dot segments. A target has to
+//! pass both; otherwise the caller uses its default page.
 
 use std::fmt;
 
 use url::Url;
 
-/// Largest target in bytes, after percent-encoding. Sealed with the rest of a pending login it has to fit into a cookie,
-/// for which browsers allow 4096 bytes (RFC 6265 section 6.1).
+/// Largest target in bytes, after percent-encoding. Sealed with the rest of a pending login it has to fit into a
+/// cookie, for which browsers allow 4096 bytes (RFC 6265 section 6.1).
 const MAX_BYTES: usize = 2048;
 
 /// A same-origin absolute path with an optional query, ready to be emitted: ASCII, percent-encoded.

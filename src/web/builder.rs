@@ -226,11 +226,11 @@ impl Builder {
         self
     }
 
-    /// Translates the pages that users see, or replaces them by pages of the app's own design. Default: the pages of this
-    /// crate, in English.
+    /// Translates the pages that users see, or replaces them by pages of the app's own design. Default: the pages of
+    /// this crate, in English.
     ///
     /// `render` is called for each page before it is sent, on a worker's thread: it must not block. The module
-    /// [`pages`](crate::pages) tells what it receives and what it can return.
+    /// [`pages`](crate::pages) describes its parameter and its return value.
     pub fn login_pages<C: Into<PageContent>>(
         mut self,
         render: impl Fn(&LoginPage) -> C + Send + Sync + 'static,

@@ -29,8 +29,8 @@ pub(crate) fn finish<B: MessageBody + 'static>(
     Ok(response.map_into_left_body())
 }
 
-/// Adds the better response to one of our errors that an inner middleware returned, for example one of `from_fn` with an
-/// extractor as a parameter. Such an error has no request any more.
+/// Adds the better response to one of our errors that an inner middleware returned, for example one of `from_fn` with
+/// an extractor as a parameter. Such an error has no request any more.
 fn with_response(error: Error, info: &RequestInfo) -> Error {
     let response = error.as_error::<crate::Error>().map(|error| info.error_response(error, None));
     match response {

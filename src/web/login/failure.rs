@@ -38,7 +38,7 @@ pub enum LoginFailure {
     #[non_exhaustive]
     Denied {
         /// Salesforce's error code in lower snake case, for example `access_denied`. `None` for codes that this crate
-        /// does not know, because anyone can write them into a link.
+        /// does not know: any site can put them into a link to the callback.
         code: Option<&'static str>,
     },
     /// The token endpoint did not respond, or sent an invalid response.
@@ -122,7 +122,7 @@ impl LoginFailure {
     pub(crate) fn log(&self, cause: Option<&(dyn StdError + 'static)>) {
         let error = cause.map(|cause| tracing::field::display(Chain(cause)));
         match self {
-            // Anyone can write such a link.
+            // Any site can put up such a link, so that a warning would only fill the log.
             Self::InvalidLink(link) => tracing::debug!(reason = ?link, "login link rejected"),
             Self::MalformedCallback => tracing::warn!(error, "login callback rejected: malformed"),
             Self::UnknownState => {

@@ -1,8 +1,9 @@
 //! Pending logins: started and not completed yet, one sealed cookie each.
 //!
 //! The browser stores the pending login, sealed, so that unauthenticated requests cost the server no memory and the
-//! callback is bound to the browser that started the login (RFC 9700 section 4.7). The cookie's name is derived from the
-//! state, so that parallel tabs do not overwrite each other. The callback records in the store that the state is used.
+//! callback is bound to the browser that started the login (RFC 9700 section 4.7). The cookie's name is derived from
+//! the state, so that parallel tabs do not overwrite each other. The callback records in the store that the state is
+//! used.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,8 +26,8 @@ use crate::{
 pub(super) const LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// Number of pending logins per browser. Older ones are evicted.
 const MAX_OPEN: usize = 8;
-/// Size in bytes of all pending logins in the `Cookie` header. Must stay below what servers accept as a header: actix-web
-/// 128 KiB, common proxies 8 to 32 KiB per header line.
+/// Size in bytes of all pending logins in the `Cookie` header. Must stay below what a server accepts as the head of a
+/// request: 128 KiB with actix-web, less with most proxies.
 const MAX_TOTAL_BYTES: usize = 8 * 1024;
 const NAME: &str = "sf-login-";
 

@@ -23,8 +23,8 @@ impl Query {
         Ok(Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()))
     }
 
-    /// Returns the parameter `name`, `None` if it is missing or empty. Fails if it comes twice (RFC 6749 section 3.1), has
-    /// more than `max` bytes, invalid UTF-8 or control characters.
+    /// Returns the parameter `name`, `None` if it is missing or empty. Fails if it comes twice (RFC 6749 section 3.1),
+    /// has more than `max` bytes, invalid UTF-8 or control characters.
     pub(super) fn one(&self, name: &str, max: usize) -> Result<Option<&str>, BadQuery> {
         let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
         match (values.next(), values.next()) {

@@ -327,7 +327,7 @@ explanations! {
         DEVELOPER;
     SERVER_ERROR:
         "Salesforce had a problem",
-        "Salesforce reports a problem of its own.",
+        "Salesforce reports an internal problem.",
         LATER;
     SERVICE_UNAVAILABLE:
         "Salesforce is not available",

@@ -36,7 +36,7 @@
 //! # let _ = builder;
 //! ```
 //!
-//! The example `german_pages` shows a design of its own.
+//! The example `german_pages` shows pages of an app's own design.
 //!
 //! Status, `Retry-After` and the security headers are the same for each content. Programs and scripts get JSON instead
 //! of a page: its member `error` is [`PageKind::code`], which a front end can translate; its member `message` is

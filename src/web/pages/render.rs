@@ -58,8 +58,8 @@ fn source_of(style: &str) -> String {
 /// # Content security policy
 /// The page is sent with `default-src 'none'; base-uri 'none'; frame-ancestors 'none'`, and with the hash of each style
 /// sheet that was added by [`style`](Self::style): the browser runs no script, loads nothing, and applies no other
-/// style sheet and no `style` attribute. So a mistake in the page cannot become an attack on the login. Where the design needs more, for
-/// example a logo, [`allow`](Self::allow) adds a directive. The header `X-Frame-Options: DENY` is always sent.
+/// style sheet and no `style` attribute, even if a text were not escaped. Where the design needs more, for example a
+/// logo, [`allow`](Self::allow) adds a directive. The header `X-Frame-Options: DENY` is always sent.
 ///
 /// ```
 /// use actix_salesforce::{Salesforce, pages::HtmlPage};
