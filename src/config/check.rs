@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::{Config, ConfigError, Problem, Routes, Settings, settings::Paths};
@@ -68,6 +69,12 @@ impl Config {
         let loopback = public_url.as_ref().is_some_and(is_loopback);
         let keys = check.keys(self.keys.as_ref(), loopback, durable_store);
         let paths = check.paths(&self.routes);
+        let cookie_stem = check.cookie_stem(
+            self.cookie_name.as_deref(),
+            &client_id,
+            public_url.as_ref().map_or("", Url::as_str),
+            &paths.mount,
+        );
         let redirect_uri = public_url
             .as_ref()
             .and_then(|public| check.redirect_uri(public, &paths, self.routes.redirect_uri.as_deref()));
@@ -114,6 +121,7 @@ impl Config {
                 allowed_origins,
                 paths,
                 session: self.session,
+                cookie_stem,
                 after_login,
                 after_logout,
                 idle_lifetime: Duration::from_secs(self.idle_lifetime_seconds),
@@ -225,6 +233,26 @@ impl Check {
         None
     }
 
+    /// Returns what the names of our cookies begin with, which tells this app's from those of others on its host.
+    fn cookie_stem(&mut self, given: Option<&str>, client_id: &str, public_url: &str, mount: &str) -> String {
+        /// So that with prefix, mount and kind a name stays below 70 of a cookie's 4,096 bytes.
+        const LONGEST: usize = 40;
+
+        let Some(stem) = given.map(str::trim) else {
+            return format!("salesforce-{}", short_hash(&[client_id, public_url, mount]));
+        };
+        let plain = stem.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        // Browsers give names that begin with `__Host-` or `__Secure-` a meaning.
+        if !plain || stem.is_empty() || stem.len() > LONGEST || stem.starts_with("__") {
+            self.problem(
+                "SALESFORCE_COOKIE_NAME",
+                "use 1 to 40 letters, digits, - and _, without __ in front, or leave it out",
+            );
+        }
+        // Two Salesforces in one app have one environment; their mounts tell them apart.
+        if mount.is_empty() { stem.to_owned() } else { format!("{stem}.{}", short_hash(&[mount])) }
+    }
+
     fn paths(&mut self, routes: &Routes) -> Paths {
         let fix = "paths are empty or begin with one /, do not end with one, and consist of letters, digits and -._~/";
         if !is_plain_path(&routes.mount) {
@@ -290,6 +318,12 @@ impl Check {
         }
         target
     }
+}
+
+/// Returns eight hex digits that these texts decide.
+fn short_hash(texts: &[&str]) -> String {
+    let digest = Sha256::digest(texts.join("\0"));
+    digest[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn is_bare_origin(url: &Url) -> bool {

@@ -53,8 +53,13 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Where the auth routes are.
     pub routes: Routes,
-    /// Whose session holds the login id.
+    /// Whose session handlers get.
     pub session: SessionMode,
+    /// What the names of all of this crate's cookies begin with: letters, digits, `-` and `_`, 40 at most. On https
+    /// `__Host-` stands in front, and `Path` is always `/`. Absent: `salesforce-` and eight hex digits that the client
+    /// id, the public URL (with its port) and the mount decide, so that apps on one host do not log each other out. Set
+    /// it where several addresses share their logins. `SALESFORCE_COOKIE_NAME`.
+    pub cookie_name: Option<String>,
     /// Where a login without a (good) return target lands: a path of this app.
     pub after_login: String,
     /// Where a logout without a (good) return target lands: a path of this app.
@@ -88,6 +93,7 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             routes: Routes::default(),
             session: SessionMode::default(),
+            cookie_name: None,
             after_login: "/".to_owned(),
             after_logout: "/".to_owned(),
             idle_lifetime_seconds: 24 * 60 * 60,
@@ -135,16 +141,19 @@ impl Default for Routes {
     }
 }
 
-/// Whose actix-session session holds the opaque login id.
+/// Whose actix-session session handlers get.
+///
+/// A login is in neither: it has a sealed cookie that no handler can overwrite. The session is renewed when a user logs
+/// in or out (OWASP ASVS 7.2.4).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SessionMode {
-    /// One that the middleware brings: an encrypted cookie of its own, which handlers can use through
-    /// `actix_session::Session` too.
+    /// One that the middleware brings: an encrypted cookie, which handlers use through `actix_session::Session`. It
+    /// holds some 2,800 bytes; a change that makes it larger is logged as an error and not stored.
     #[default]
     Embedded,
-    /// The app's own `SessionMiddleware`, wrapped around (registered after) this middleware. It must come from the
+    /// The app's `SessionMiddleware`, wrapped around (registered after) this middleware. It must come from the
     /// actix-session that this crate links, re-exported as [`actix_salesforce::actix_session`](crate::actix_session):
     /// the session of another version is not seen.
     App,
@@ -184,6 +193,7 @@ impl Config {
         config.service = ServiceUserConfig::from_variables(variable);
         config.api_version = variable("SALESFORCE_API_VERSION");
         config.keys = variable("SALESFORCE_KEYS").map(Secret::new);
+        config.cookie_name = variable("SALESFORCE_COOKIE_NAME");
         if let Some(store) = variable("SALESFORCE_STORE") {
             config.store = Secret::new(store);
         }

@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) allowed_origins: Vec<Url>,
     pub(crate) paths: Paths,
     pub(crate) session: SessionMode,
+    /// What the names of all of our cookies begin with.
+    pub(crate) cookie_stem: String,
     pub(crate) after_login: ReturnTo,
     pub(crate) after_logout: ReturnTo,
     pub(crate) idle_lifetime: Duration,
@@ -44,11 +46,13 @@ impl Settings {
         self.public_url.scheme() == "https"
     }
 
-    /// `name`, told apart from that of another Salesforce in the same app: by where this one is mounted. Good for
-    /// cookies.
-    pub(crate) fn own(&self, name: &str) -> String {
-        // `/` becomes `.`, and `.` is doubled; an empty segment, which would be ambiguous, is no part of a mount.
-        format!("{name}{}", self.paths.mount.replace('.', "..").replace('/', "."))
+    /// Returns the name of a cookie of ours: the stem, `kind` behind it and, on https, `__Host-` in front.
+    ///
+    /// No stem holds a `.`, so a kind that begins with one keeps the cookies of all apps on a host apart. Without https
+    /// there is no prefix: some browsers drop such cookies on http loopback.
+    pub(crate) fn scoped_name(&self, kind: &str) -> String {
+        let prefix = if self.is_https() { "__Host-" } else { "" };
+        format!("{prefix}{}{kind}", self.cookie_stem)
     }
 }
 

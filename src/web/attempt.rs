@@ -14,7 +14,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::cookie;
+use super::session::{cookie, cookie_header};
 use crate::{
     Secret,
     config::Settings,
@@ -28,7 +28,7 @@ pub(crate) const LIFETIME: Duration = Duration::from_secs(10 * 60);
 const MAX_OPEN: usize = 8;
 /// How many bytes all open attempts may take in the `Cookie` header.
 const MAX_TOTAL_BYTES: usize = 8 * 1024;
-const NAME: &str = "sf-login-";
+const NAME: &str = ".attempt.";
 
 /// One login on its way.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Attempt {
     /// The attempt with this state that the browser brought, if it is one of ours. It may have expired.
     pub(crate) fn find(settings: &Settings, request: &HeaderMap, state: &str) -> Option<Self> {
         let name = cookie_name(settings, state);
-        let attempt = open(settings, &name, cookie::only(request, &name)?)?;
+        let attempt = open(settings, &name, cookie_header::only(request, &name)?)?;
         // The name is made from a hash of the state; the state itself is compared too, in constant time.
         (attempt.state == Secret::new(state)).then_some(attempt)
     }
@@ -107,7 +107,7 @@ impl Attempt {
 
 fn cookie_name(settings: &Settings, state: &str) -> String {
     let id = URL_SAFE_NO_PAD.encode(&Sha256::digest(state.as_bytes())[..12]);
-    cookie::name(settings, &format!("{NAME}{id}"))
+    settings.scoped_name(&format!("{NAME}{id}"))
 }
 
 fn open(settings: &Settings, name: &str, value: &str) -> Option<Attempt> {
@@ -127,8 +127,8 @@ fn open(settings: &Settings, name: &str, value: &str) -> Option<Attempt> {
 
 /// Removes open attempts, oldest first (unreadable ones before all), until one more of `new_bytes` fits.
 fn evict(settings: &Settings, request: &HeaderMap, new_bytes: usize) -> Vec<Cookie<'static>> {
-    let prefix = cookie::name(settings, NAME);
-    let mut open_ones: Vec<(SystemTime, String, usize)> = cookie::all(request)
+    let prefix = settings.scoped_name(NAME);
+    let mut open_ones: Vec<(SystemTime, String, usize)> = cookie_header::all(request)
         .filter(|(name, _)| name.starts_with(prefix.as_bytes()))
         .filter_map(|(name, value)| {
             let name = std::str::from_utf8(name).ok()?;
@@ -160,11 +160,12 @@ fn millis(time: SystemTime) -> u64 {
 /// The loop breaker: a short-lived sealed cookie that counts logins finished in quick succession.
 ///
 /// A browser that loses the session cookie would be sent to log in again and again, without a page to stop at. Each
-/// callback counts one up; a login that begins right after the third ends in an explanation.
+/// callback counts one up; a login that begins right after the third ends in an explanation. The cookie also names the
+/// login that was made, so that one that never came back can be ended.
 pub(crate) mod landing {
     use super::*;
 
-    const NAME: &str = "sf-landed";
+    const NAME: &str = ".landed";
     const LIFETIME: Duration = Duration::from_secs(20);
     /// So many logins in a row, each within `LIFETIME` of the last, are a loop.
     pub(crate) const TOO_MANY: u32 = 3;
@@ -173,31 +174,30 @@ pub(crate) mod landing {
     pub(crate) fn cookie(
         settings: &Settings,
         count: u32,
+        login: &Secret,
         now: SystemTime,
     ) -> Result<Cookie<'static>, SealError> {
-        let name = cookie::name(settings, &settings.own(NAME));
-        let plain = format!("{count} {}", millis(now));
+        let name = settings.scoped_name(NAME);
+        let plain = format!("{count} {} {}", millis(now), login.expose());
         let sealed = settings.keys.seal(Purpose::Landing, name.as_bytes(), plain.as_bytes())?;
         let lifetime = time::Duration::seconds(LIFETIME.as_secs().cast_signed());
         Ok(cookie::make(settings, name, URL_SAFE_NO_PAD.encode(sealed), lifetime))
     }
 
-    /// How many logins were finished in a row until now.
-    pub(crate) fn count(settings: &Settings, request: &HeaderMap, now: SystemTime) -> u32 {
-        read(settings, request, now).unwrap_or(0)
+    /// Returns how many logins were finished in a row until now, and the last of them.
+    pub(crate) fn read(settings: &Settings, request: &HeaderMap, now: SystemTime) -> Option<(u32, Secret)> {
+        let name = settings.scoped_name(NAME);
+        let sealed = URL_SAFE_NO_PAD.decode(cookie_header::only(request, &name)?).ok()?;
+        let plain = settings.keys.open(Purpose::Landing, name.as_bytes(), &sealed).ok()?;
+        let mut members = std::str::from_utf8(&plain).ok()?.splitn(3, ' ');
+        let count = members.next()?.parse().ok()?;
+        let at: u64 = members.next()?.parse().ok()?;
+        let login = Secret::from(members.next()?);
+        (u128::from(millis(now).saturating_sub(at)) <= LIFETIME.as_millis()).then_some((count, login))
     }
 
     /// The cookie that ends the count.
     pub(crate) fn removal(settings: &Settings) -> Cookie<'static> {
-        cookie::removal(settings, cookie::name(settings, &settings.own(NAME)))
-    }
-
-    fn read(settings: &Settings, request: &HeaderMap, now: SystemTime) -> Option<u32> {
-        let name = cookie::name(settings, &settings.own(NAME));
-        let sealed = URL_SAFE_NO_PAD.decode(cookie::only(request, &name)?).ok()?;
-        let plain = settings.keys.open(Purpose::Landing, name.as_bytes(), &sealed).ok()?;
-        let (count, at) = std::str::from_utf8(&plain).ok()?.split_once(' ')?;
-        let at: u64 = at.parse().ok()?;
-        (u128::from(millis(now).saturating_sub(at)) <= LIFETIME.as_millis()).then(|| count.parse().ok())?
+        cookie::removal(settings, settings.scoped_name(NAME))
     }
 }

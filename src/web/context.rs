@@ -1,47 +1,52 @@
-//! What belongs to one worker, and what belongs to one request.
+//! What belongs to one worker, and the login of one request.
 
-use std::{rc::Rc, sync::Arc};
+use std::{cell::Cell, rc::Rc, sync::Arc};
 
-use actix_session::SessionExt as _;
-use actix_web::{HttpMessage as _, HttpRequest};
+use actix_web::{HttpMessage as _, HttpRequest, cookie::Cookie};
 use tokio::sync::OnceCell;
 
-use super::session;
+use super::session::LoginCookie;
 use crate::{
-    Connection, Error, Result, Salesforce, Secret,
+    Connection, Error, Result, Secret,
     config::Settings,
     grant::{Engine, GrantHandle},
-    http::HttpClient,
-    store::StoreError,
+    http::{HttpClient, HttpError},
+    salesforce::Salesforce,
+    store::{SealError, StoreError},
 };
 
-/// One worker's share: the common handle, and an HTTP client of its own (one client for all workers would make each
-/// wait for the others).
+/// What one worker holds: the shared handle, and a separate HTTP client (one for all workers would make each wait for
+/// the others).
 #[derive(Debug, Clone)]
-pub(crate) struct Worker(Rc<Parts>);
+pub(crate) struct Worker(Rc<Inner>);
 
 #[derive(Debug)]
-struct Parts {
+struct Inner {
     salesforce: Salesforce,
     http: HttpClient,
-    /// The session member that holds the login id.
-    member: String,
+    login_cookie: LoginCookie,
+    /// Whether another Salesforce is wrapped further out: it brings the session for both. The first request shows it.
+    nested: Cell<bool>,
 }
 
 impl Worker {
-    pub(crate) fn new(salesforce: Salesforce, http: HttpClient) -> Self {
-        let member = session::member(salesforce.settings());
-        Self(Rc::new(Parts { salesforce, http, member }))
+    pub(crate) fn new(salesforce: Salesforce) -> Result<Self, HttpError> {
+        let http = salesforce.new_http_client()?;
+        let login_cookie = LoginCookie::new(salesforce.settings());
+        Ok(Self(Rc::new(Inner { salesforce, http, login_cookie, nested: Cell::new(false) })))
     }
 
-    /// The worker that handles this request; an error when the middleware is not there.
+    /// Returns the worker that handles this request.
+    ///
+    /// # Errors
+    /// The middleware is missing.
     pub(crate) fn of(request: &HttpRequest) -> Result<Self> {
         request.app_data::<Self>().cloned().ok_or_else(|| {
             tracing::error!(
                 target: "actix_salesforce",
                 path = %request.path().escape_debug(),
-                "a handler asks for Salesforce, but the middleware is not there: add `.wrap(salesforce.clone())` to the \
-                 App or to a scope around this route. If `RequireLogin` asks: register it before Salesforce, \
+                "a handler uses Salesforce, but the middleware is missing. Add `.wrap(salesforce.clone())` to the \
+                 App or to a scope around this route. If `RequireLogin` uses it: register it before Salesforce, \
                  `.wrap(RequireLogin::new()).wrap(salesforce)`; the last one registered is outermost"
             );
             Error::NotMounted
@@ -56,10 +61,6 @@ impl Worker {
         self.0.salesforce.settings()
     }
 
-    pub(crate) fn member(&self) -> &str {
-        &self.0.member
-    }
-
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         self.0.salesforce.engine()
     }
@@ -68,56 +69,83 @@ impl Worker {
         let shared = self.0.salesforce.api_shared();
         Connection::new(grant, self.0.http.clone(), self.settings().api_version, shared)
     }
+
+    pub(crate) fn is_nested(&self) -> bool {
+        self.0.nested.get()
+    }
+
+    pub(crate) fn set_nested(&self) {
+        self.0.nested.set(true);
+    }
+
+    /// Returns the cookie that gives the browser this login.
+    pub(crate) fn login_cookie(&self, id: &Secret) -> Result<Cookie<'static>, SealError> {
+        self.0.login_cookie.make(self.settings(), id)
+    }
+
+    /// Returns the cookie that takes the login from the browser.
+    pub(crate) fn login_removal(&self) -> Cookie<'static> {
+        self.0.login_cookie.removal(self.settings())
+    }
+
+    /// Returns whether the login that the browser sent is sealed under an older key.
+    pub(crate) fn has_stale_login(&self, request: &HttpRequest) -> bool {
+        self.0.login_cookie.is_stale(self.settings(), request.headers())
+    }
+
+    /// Returns the opaque id of the login that the browser sent. The login may have ended.
+    pub(crate) fn login_id(&self, request: &HttpRequest) -> Option<Secret> {
+        CachedLogin::of(self, request).map(|login| login.0.id.clone())
+    }
+
+    /// Returns the grant of the logged-in user; `None` if the request has no valid login. Asks the store once per
+    /// request.
+    ///
+    /// # Errors
+    /// The store is down.
+    pub(crate) async fn login(&self, request: &HttpRequest) -> Result<Option<GrantHandle>> {
+        let Some(CachedLogin(login)) = CachedLogin::of(self, request) else { return Ok(None) };
+        let load = async || match self.engine().login(&login.id).await {
+            Ok(grant) => Ok(Ok(grant)),
+            Err(StoreError::Unavailable(source)) => Ok(Err(Outage(source.into()))),
+            Err(error) => Err(error),
+        };
+        match login.grant.get_or_try_init(load).await? {
+            Ok(grant) => Ok(grant.clone()),
+            Err(outage) => Err(StoreError::Unavailable(outage.clone().into()).into()),
+        }
+    }
 }
 
-/// The opaque id of the login in this request's session.
-pub(crate) fn login_id(worker: &Worker, request: &HttpRequest) -> Option<Secret> {
-    session::login_id(&request.get_session(), worker.member())
-}
-
-/// Who sent this request, as one Salesforce knows them. An app may wrap several, one inside the other. The first
-/// extractor asks the store, the others, which run beside it or after it, get the same answer, whatever it is.
+/// The login of a request as one Salesforce knows it. An app may wrap several, one inside the other.
+///
+/// The first extractor opens the cookie and asks the store. The others, which run beside or after it, get the same
+/// result, an outage included.
 #[derive(Clone)]
-struct LookUp(Rc<LookedUp>);
+struct CachedLogin(Rc<Login>);
 
-struct LookedUp {
-    to: Salesforce,
+struct Login {
+    salesforce: Salesforce,
     id: Secret,
-    found: OnceCell<Result<Option<GrantHandle>, Outage>>,
+    grant: OnceCell<Result<Option<GrantHandle>, Outage>>,
 }
 
-/// The store could not be asked.
+impl CachedLogin {
+    fn of(worker: &Worker, request: &HttpRequest) -> Option<Self> {
+        if let Some(known) = request.extensions().get::<Self>()
+            && known.0.salesforce.is_same(worker.salesforce())
+        {
+            return Some(known.clone());
+        }
+        let id = worker.0.login_cookie.read(worker.settings(), request.headers())?;
+        let salesforce = worker.salesforce().clone();
+        let login = Self(Rc::new(Login { salesforce, id, grant: OnceCell::new() }));
+        request.extensions_mut().insert(login.clone());
+        Some(login)
+    }
+}
+
+/// The store was down when the login was looked up.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(transparent)]
 struct Outage(Arc<dyn std::error::Error + Send + Sync>);
-
-impl LookUp {
-    fn of(worker: &Worker, request: &HttpRequest, id: Secret) -> Self {
-        let mut extensions = request.extensions_mut();
-        if let Some(known) = extensions.get::<Self>()
-            && known.0.to.is_same(worker.salesforce())
-            && known.0.id == id
-        {
-            return known.clone();
-        }
-        let to = worker.salesforce().clone();
-        let look_up = Self(Rc::new(LookedUp { to, id, found: OnceCell::new() }));
-        extensions.insert(look_up.clone());
-        look_up
-    }
-}
-
-/// The grant of whoever sent this request; `None` when nobody is logged in. The store is asked once per request.
-pub(crate) async fn login(worker: &Worker, request: &HttpRequest) -> Result<Option<GrantHandle>> {
-    let Some(id) = login_id(worker, request) else { return Ok(None) };
-    let LookUp(look_up) = LookUp::of(worker, request, id);
-    let ask = async || match worker.engine().login(&look_up.id).await {
-        Ok(found) => Ok(Ok(found)),
-        Err(StoreError::Unavailable(source)) => Ok(Err(Outage(source.into()))),
-        Err(error) => Err(error),
-    };
-    match look_up.found.get_or_try_init(ask).await? {
-        Ok(found) => Ok(found.clone()),
-        Err(outage) => Err(StoreError::Unavailable(outage.clone().into()).into()),
-    }
-}

@@ -6,10 +6,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use serde::Serialize;
 
-use super::{
-    context::{self, Worker},
-    protected::Protected,
-};
+use super::{context::Worker, protected::Protected};
 use crate::{Connection, Error, OrgId, Result, UserId, grant::GrantHandle, oauth::Scopes};
 
 /// An authenticated connection to the organization of whoever sent the request. Asking for it protects the route.
@@ -112,7 +109,7 @@ impl FromRequest for MaybeSalesforceConn {
         let request = request.clone();
         async move {
             let worker = Worker::of(&request)?;
-            let grant = context::login(&worker, &request).await;
+            let grant = worker.login(&request).await;
             // What a page says of an outage is for this browser and this moment too.
             if !matches!(grant, Ok(None)) {
                 Protected::mark(&request);
@@ -171,6 +168,6 @@ impl FromRequest for SalesforceUser {
 pub(crate) async fn required(request: &HttpRequest) -> Result<(Worker, GrantHandle)> {
     let worker = Worker::of(request)?;
     Protected::mark(request);
-    let grant = context::login(&worker, request).await?.ok_or(Error::LoginRequired)?;
+    let grant = worker.login(request).await?.ok_or(Error::LoginRequired)?;
     Ok((worker, grant))
 }

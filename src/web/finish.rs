@@ -5,26 +5,20 @@ use actix_web::{
     body::{EitherBody, MessageBody},
     dev::ServiceResponse,
     error::InternalError,
-    http::header::{self, HeaderName, HeaderValue},
+    http::header::{self, HeaderName},
 };
 
-use super::{error::Asked, protected::Protected, session};
+use super::error::Asked;
 
 pub(crate) type Outcome<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
-/// Our errors become the answer that the request can use, and what was made for a logged-in person, or brings a
-/// session's cookie, is not cached.
+/// Our errors become the answer that the request can use.
 pub(crate) fn finish<B: MessageBody + 'static>(
     (outcome, asked): (Result<ServiceResponse<B>, Error>, Asked),
 ) -> Outcome<B> {
-    let mut response = outcome.map_err(|error| of_other_middleware(error, &asked))?;
+    let response = outcome.map_err(|error| of_other_middleware(error, &asked))?;
     if let Some(answer) = better_answer(&response, &asked) {
         return Ok(response.into_response(answer).map_into_right_body());
-    }
-    let private = Protected::is_marked(response.request()) || session::brings_cookie(response.request());
-    let headers = response.headers_mut();
-    if private && !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     Ok(response.map_into_left_body())
 }

@@ -2,29 +2,25 @@
 
 pub(crate) mod answer;
 mod attempt;
-mod builder;
 mod context;
-mod cookie;
 mod error;
 mod explain;
 mod extract;
 mod finish;
+mod handle;
 mod middleware;
 mod pages;
 mod protected;
 mod require;
 pub mod routes;
 mod rows;
-mod salesforce;
 mod session;
 #[cfg(feature = "test-util")]
 pub mod test;
 
 pub use self::{
-    builder::Builder,
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
-    middleware::{Routed, SalesforceMiddleware},
+    middleware::SalesforceMiddleware,
     require::{RequireLogin, RequireLoginMiddleware},
     rows::RowsAs,
-    salesforce::Salesforce,
 };

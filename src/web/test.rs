@@ -27,20 +27,11 @@
 //! Keep the feature out of what is deployed: name it under `[dev-dependencies]` only. Should it get there all the same,
 //! [`act_as`] still logs nobody in: it refuses every login host that is not on this machine.
 
-use std::cell::RefCell;
-
-use actix_session::{Session, SessionExt as _};
-use actix_web::{
-    HttpResponse,
-    cookie::Cookie,
-    dev::{Service as _, ServiceRequest, Transform as _, fn_service},
-    http::header,
-    test::TestRequest,
-};
+use actix_web::{cookie::Cookie, http::header, test::TestRequest};
 use serde::Serialize;
 
-use super::{Salesforce, session};
-use crate::{Connection, Secret, config::SessionMode, oauth::is_loopback};
+use super::session::LoginCookie;
+use crate::{Connection, oauth::is_loopback, salesforce::Salesforce};
 
 /// Why nobody was logged in.
 #[derive(Debug, thiserror::Error)]
@@ -82,54 +73,23 @@ pub async fn act_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Result<
     let (organization, user) = (tokens.identity.organization, tokens.identity.user);
     let login = salesforce.admit(host.clone(), tokens).await.map_err(refused)?;
     let connection = salesforce.connection_for(organization, user).await.map_err(refused)?;
-    let cookie = match settings.session {
-        SessionMode::Embedded => Some(seal(salesforce, &login).await.map_err(refused)?),
-        SessionMode::App => None,
-    };
+    let cookie = LoginCookie::new(settings).make(settings, &login).map_err(refused)?;
     let origin = settings.public_url.origin().ascii_serialization();
-    Ok(SignedIn { login, cookie, connection, origin, member: session::member(settings) })
-}
-
-/// The session cookie of a login, made by the very middleware that will read it.
-async fn seal(salesforce: &Salesforce, login: &Secret) -> Result<Cookie<'static>, String> {
-    let cookie = session::SessionCookie::new(salesforce.settings());
-    let login = RefCell::new(Some(login.clone()));
-    let member = session::member(salesforce.settings());
-    let service = fn_service(move |request: ServiceRequest| {
-        let stored = match login.take() {
-            Some(login) => {
-                session::set_login_id(&request.get_session(), &login, &member).map_err(actix_web::Error::from)
-            }
-            None => Ok(()),
-        };
-        std::future::ready(stored.map(|()| request.into_response(HttpResponse::Ok().finish())))
-    });
-    let middleware = session::embedded(salesforce.settings(), &cookie);
-    let service = middleware.new_transform(service).await.map_err(|()| "the session could not be made")?;
-    let answer =
-        service.call(TestRequest::default().to_srv_request()).await.map_err(|error| error.to_string())?;
-    let sealed = answer.response().cookies().next().map(Cookie::into_owned);
-    sealed.ok_or_else(|| "the session gave no cookie".to_owned())
+    Ok(SignedIn { cookie, connection, origin })
 }
 
 /// Somebody who is logged in: makes requests in that person's name.
 #[derive(Debug)]
 pub struct SignedIn {
-    login: Secret,
-    cookie: Option<Cookie<'static>>,
+    cookie: Cookie<'static>,
     connection: Connection,
     origin: String,
-    /// The session member that holds the login id.
-    member: String,
 }
 
 impl SignedIn {
     /// A request of this person's browser, to refine: `ada.request().uri("/accounts").insert_header(…)`.
     pub fn request(&self) -> TestRequest {
-        match &self.cookie {
-            Some(cookie) => TestRequest::default().cookie(cookie.clone()),
-            None => TestRequest::default(),
-        }
+        TestRequest::default().cookie(self.cookie.clone())
     }
 
     /// A GET, as a link of the app makes it.
@@ -143,19 +103,9 @@ impl SignedIn {
         request.insert_header((header::ORIGIN, self.origin.as_str()))
     }
 
-    /// The session cookie, for a client that speaks to a running server. `None` with
-    /// [`SessionMode::App`], where the app's own session makes the cookie: see [`sign_in`](Self::sign_in).
-    pub fn cookie(&self) -> Option<&Cookie<'static>> {
-        self.cookie.as_ref()
-    }
-
-    /// Puts the login into a session of the app's own ([`SessionMode::App`]): call it in a
-    /// route that only the test mounts, and use the cookie of that route's answer.
-    ///
-    /// # Errors
-    /// The session did not take it.
-    pub fn sign_in(&self, session: &Session) -> Result<(), actix_session::SessionInsertError> {
-        session::set_login_id(session, &self.login, &self.member)
+    /// Returns the login's cookie, for a client that speaks to a running server.
+    pub fn cookie(&self) -> &Cookie<'static> {
+        &self.cookie
     }
 
     /// The connection that this person's requests get.

@@ -7,10 +7,9 @@ use super::{
     super::{
         answer,
         attempt::{self, Attempt, landing},
-        context::{self, Worker},
+        context::Worker,
         error,
         explain::{Explanation, explain},
-        session,
     },
     Refusal,
     login::add_cookie,
@@ -97,7 +96,7 @@ async fn exchange(
     }
     let Some(code) = answer.code else { return Ok(malformed(worker)) };
 
-    let old = context::login_id(worker, request);
+    let old = worker.login_id(request);
     let logged_in = worker
         .salesforce()
         .finish_login(host.clone(), Secret::new(code), attempt.verifier.clone(), attempt.nonce.clone())
@@ -114,26 +113,28 @@ async fn exchange(
         Err(LogInError::Internal(error)) => return Err(Error::internal(error)),
     };
 
-    let session = request.get_session();
-    let taken = login.id().is_some_and(|id| session::set_login_id(&session, id, worker.member()).is_ok());
-    if !taken {
-        return Err(Error::internal("the session did not take the login id"));
-    }
+    let Some(id) = login.id().cloned() else { return Err(Error::internal("the login is gone")) };
+    let landings = attempt.landings.saturating_add(1);
+    let cookies =
+        [worker.login_cookie(&id)?, landing::cookie(settings, landings, &id, worker.salesforce().now())?];
+    // The app's session gets another id, so that one from before the login is worth nothing after it (ASVS 7.2.4).
+    request.get_session().renew();
     login.keep();
     if let Some(old) = old {
-        // The session's former login ends with its session id, whoever it was.
+        // The browser's former login ends, whoever's it was.
         worker.engine().log_out_later(old);
     }
     let mut response = answer::see_other(attempt.return_to.location());
-    let landings = attempt.landings.saturating_add(1);
-    add_cookie(&mut response, &landing::cookie(settings, landings, worker.salesforce().now())?);
+    for cookie in &cookies {
+        add_cookie(&mut response, cookie);
+    }
     Ok(response)
 }
 
 /// There is no open attempt with this state in this browser: never begun here, answered before, or too old.
 async fn not_ours(worker: &Worker, request: &HttpRequest, answer: &Answer<'_>) -> Result<HttpResponse> {
     // The back button after a login: nothing to do, the person is in.
-    if answer.error.is_none() && answer.code.is_some() && context::login(worker, request).await?.is_some() {
+    if answer.error.is_none() && answer.code.is_some() && worker.login(request).await?.is_some() {
         return Ok(answer::see_other(worker.settings().after_login.location()));
     }
     tracing::warn!("a callback came without an open login of its browser; refused");

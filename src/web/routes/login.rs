@@ -9,7 +9,7 @@ use super::{
     super::{
         answer,
         attempt::{Attempt, landing},
-        context::{self, Worker},
+        context::Worker,
         error,
     },
     Refusal, keep_off_auth_routes,
@@ -67,10 +67,14 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse> {
     };
 
     let now = worker.salesforce().now();
-    let mut landings = landing::count(settings, request.headers(), now);
-    if landings > 0 && context::login(&worker, request).await?.is_some() {
-        // The last login holds: this is a person who logs in once more, not a loop.
-        landings = 0;
+    let mut landings = 0;
+    if let Some((count, made)) = landing::read(settings, request.headers(), now)
+        // Where the last login holds, a user logs in once more: that is no loop.
+        && worker.login(request).await?.is_none()
+    {
+        landings = count;
+        // The browser brought back the cookie beside it, and not the login's: no request can use that login.
+        worker.engine().log_out_later(made);
     }
     if landings >= landing::TOO_MANY {
         return Ok(loop_page(&worker, settings, &host, &return_to));

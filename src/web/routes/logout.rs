@@ -13,10 +13,9 @@ use super::{
     super::{
         answer::{self, Wants},
         attempt::landing,
-        context::{self, Worker},
+        context::Worker,
         error,
         pages::{Action, Page},
-        session,
     },
     keep_off_auth_routes,
     login::add_cookie,
@@ -50,11 +49,12 @@ async fn answer(request: &HttpRequest, payload: web::Payload) -> Result<HttpResp
         tracing::warn!("a logout from another origin was refused");
         return Ok(foreign(&worker, request));
     }
-    let id = context::login_id(&worker, request);
+    let id = worker.login_id(request);
     let session = request.get_session();
     match settings.session {
-        SessionMode::Embedded if !session::is_shared(&session, worker.member()) => session.purge(),
-        _ => session::forget_login(&session, worker.member()),
+        // A session that another Salesforce further out brings is also for users of that one.
+        SessionMode::Embedded if !worker.is_nested() => session.purge(),
+        _ => session.renew(),
     }
     if let Some(id) = id {
         // When the store is down the engine goes on trying; the browser has forgotten the login already.
@@ -77,6 +77,7 @@ async fn answer(request: &HttpRequest, payload: web::Payload) -> Result<HttpResp
         }
         Wants::Json => answer::see_other(target.location()),
     };
+    add_cookie(&mut response, &worker.login_removal());
     add_cookie(&mut response, &landing::removal(settings));
     Ok(response)
 }
@@ -104,7 +105,7 @@ fn is_same_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether a request that changes something comes from a page of another origin.
+/// Returns whether a browser sent this request from a page of another origin.
 pub(crate) fn is_cross_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
     let tells = headers.contains_key("origin") || headers.contains_key("sec-fetch-site");
     tells && !is_same_origin(public_url, headers)

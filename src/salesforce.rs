@@ -2,14 +2,13 @@
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use actix_web::HttpRequest;
 use url::Url;
 
-use super::{Builder, context::Worker};
 use crate::{
     Connection, Error, OrgId, Result, Secret, UserId,
     api::ApiShared,
     background::Background,
+    builder::Builder,
     clock::Clock,
     config::{Config, ConfigError, Settings},
     events::Events,
@@ -205,13 +204,25 @@ impl Salesforce {
         Ok(self.engine().end_login(login.key).await?)
     }
 
-    /// Whether a browser sent this request from a page of another origin than this app: by `Origin`, else by
-    /// `Sec-Fetch-Site`. For handlers that change something, which must refuse it (cross-site request forgery).
+    /// Waits until refreshes, token writes and logouts that are under way are stored, 22 seconds at most.
     ///
-    /// Browsers send one of the two with every POST. A request with neither comes from a program, whose user means it.
-    /// (The logout route is stricter: it wants to see one of them.)
-    pub fn is_cross_origin(&self, request: &HttpRequest) -> bool {
-        super::routes::is_cross_origin(&self.settings().public_url, request.headers())
+    /// Call it at the end of `main`, after the server has stopped. It covers the clones of this handle too: what is
+    /// begun after it fails. A program that ends without it waits as long when the last handle is dropped and when the
+    /// main thread ends, but blocks the thread meanwhile.
+    ///
+    /// ```no_run
+    /// # use actix_salesforce::Salesforce;
+    /// # use actix_web::{App, HttpServer};
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let salesforce = Salesforce::from_env().await?;
+    /// let wrapped = salesforce.clone();
+    /// HttpServer::new(move || App::new().wrap(wrapped.clone())).bind(("127.0.0.1", 8080))?.run().await?;
+    /// salesforce.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn shutdown(self) {
+        self.inner.background.finish().await;
     }
 
     fn connection(&self, grant: crate::grant::GrantHandle) -> Connection {
@@ -240,10 +251,9 @@ impl Salesforce {
         self.inner.clock.now()
     }
 
-    /// One worker's share.
-    pub(crate) fn worker(&self) -> std::result::Result<Worker, HttpError> {
-        let http = HttpClient::new(Arc::clone(&self.inner.outbound))?;
-        Ok(Worker::new(self.clone(), http))
+    /// Returns a separate HTTP client with the same rules.
+    pub(crate) fn new_http_client(&self) -> std::result::Result<HttpClient, HttpError> {
+        HttpClient::new(Arc::clone(&self.inner.outbound))
     }
 
     /// Trades a code and records the login. Runs where no request owns it: a browser that goes away in the middle must
@@ -281,7 +291,7 @@ impl Salesforce {
 }
 
 /// Puts the parts together for checked settings.
-pub(super) fn start(
+pub(crate) fn start(
     settings: Settings,
     store: Arc<dyn Store>,
     events: Events,

@@ -2,13 +2,13 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Salesforce, salesforce::start};
 use crate::{
     Secret,
     clock::Clock,
     config::{Config, ConfigError, Problem, Routes, SessionMode, Settings},
     events::{Event, Events},
     oauth::ServiceUser,
+    salesforce::{Salesforce, start},
     store::{Location, OpenError, Store},
 };
 
@@ -141,7 +141,14 @@ impl Builder {
         self
     }
 
-    /// Whose session holds the login id.
+    /// What the names of all of this crate's cookies begin with, see [`Config::cookie_name`]. Default: a name that the
+    /// client id, the public URL and the mount decide.
+    pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.config.cookie_name = Some(name.into());
+        self
+    }
+
+    /// Whose session handlers get. Default: one that the middleware brings.
     pub fn session(mut self, mode: SessionMode) -> Self {
         self.config.session = mode;
         self
