@@ -79,7 +79,7 @@ async fn app(mode: SessionMode) -> (FakeOrg, Salesforce, Server) {
 
 const MODES: [SessionMode; 2] = [SessionMode::Embedded, SessionMode::App];
 
-/// W-24: a response that was begun before the login writes the session after it.
+/// A response that was begun before the login writes the session after it.
 #[actix_web::test]
 async fn a_slow_response_that_writes_the_session_takes_no_login_away() {
     for mode in MODES {
@@ -102,7 +102,7 @@ async fn a_slow_response_that_writes_the_session_takes_no_login_away() {
     }
 }
 
-/// W-24, the other way round: a slow response brings back no login that was logged out.
+/// The other way round: a slow response brings back no login that was logged out.
 #[actix_web::test]
 async fn a_slow_response_revives_no_login() {
     for mode in MODES {
@@ -121,7 +121,7 @@ async fn a_slow_response_revives_no_login() {
     }
 }
 
-/// W-22: browsers know no ports. Two apps on one host do not log each other out, nor end each other's attempts.
+/// Browsers know no ports. Two apps on one host do not log each other out, nor end each other's attempts.
 #[actix_web::test]
 async fn two_apps_on_one_host_leave_each_other_alone() {
     let (one, two) = (World::start().await, World::start().await);
@@ -154,7 +154,25 @@ async fn the_cookies_have_the_name_that_was_set() {
     assert!(names.iter().all(|name| name == "my_app" || name.starts_with("my_app.")), "{names:?}");
 }
 
-/// S-03: a cookie that another port or subdomain planted and that is not UTF-8 hides only itself.
+/// A-17 for the login: another one that a sibling subdomain planted is never used, and two exact ones count as none.
+#[actix_web::test]
+async fn a_planted_login_is_never_used() {
+    let world = World::start().await;
+    let (attacker, browser) = (world.logged_in().await, world.logged_in().await);
+    let (name, planted) = attacker.own_cookie("").unwrap();
+    let own = browser.own_cookie("").unwrap().1;
+    let status = |cookies: String| {
+        raw::status(&raw::get(&world.app.url, "/user", format!("Cookie: {cookies}\r\n").as_bytes()))
+    };
+    assert_eq!(status(format!("{name}={own}")), 200);
+    for spelling in [name.replacen('-', "%2D", 1), format!("\u{a0}{name}"), format!("{name}x")] {
+        assert_eq!(status(format!("{spelling}={planted}")), 401, "{spelling}");
+        assert_eq!(status(format!("{spelling}={planted}; {name}={own}")), 200, "{spelling}");
+    }
+    assert_eq!(status(format!("{name}={planted}; {name}={own}")), 401, "twice");
+}
+
+/// A cookie that another port or subdomain planted and that is not UTF-8 hides only itself.
 #[actix_web::test]
 async fn an_unreadable_cookie_hides_no_other() {
     for mode in MODES {
@@ -180,7 +198,7 @@ async fn an_unreadable_cookie_hides_no_other() {
     }
 }
 
-/// S-15: where keys rotate, assets for everyone stay cacheable; a page brings the new cookie, once, and is not cached.
+/// Where keys rotate, assets for everyone stay cacheable; a page brings the new cookie, once, and is not cached.
 #[actix_web::test]
 async fn a_login_is_sealed_again_only_where_no_cache_is_in_the_way() {
     let org = FakeOrg::start().await.unwrap();
@@ -249,7 +267,7 @@ async fn sealing_again_never_overwrites_a_newer_login() {
     assert_eq!(browser.fetch(&at("/user")).await.status, 200);
 }
 
-/// S-15: a response that brings our cookie is never for shared caches, whatever the handler said.
+/// A response that brings our cookie is never for shared caches, whatever the handler said.
 #[actix_web::test]
 async fn no_response_with_our_cookie_is_public() {
     let (_org, _, server) = app(SessionMode::Embedded).await;
