@@ -9,8 +9,8 @@ use url::form_urlencoded;
 
 use super::{
     answer::{self, Wants},
-    context::Worker,
     pages::{Action, Page},
+    worker::WorkerState,
 };
 use crate::{
     Error, InvalidRequest, error::Chain, grant::LogInError, oauth::OAuthError, return_to::ReturnTo,
@@ -185,7 +185,7 @@ pub(crate) fn answer(error: &Error, request: &HttpRequest) -> HttpResponse {
 /// comes without its request, and nobody may keep a request while it is routed.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    worker: Option<Worker>,
+    worker: Option<WorkerState>,
     /// What the request can use, by its headers.
     wants: Wants,
     /// Whether its method changes nothing (RFC 9110 section 9.2.1).
@@ -201,7 +201,7 @@ impl Asked {
         let wants = Wants::of(request.headers());
         let is_get = *request.method() == Method::GET || *request.method() == Method::HEAD;
         Self {
-            worker: request.app_data::<Worker>().cloned(),
+            worker: request.app_data::<WorkerState>().cloned(),
             here: (wants == Wants::Navigation && is_get).then(|| request.uri().clone()),
             page: match wants {
                 Wants::Htmx => request.headers().get("hx-current-url").cloned(),
@@ -304,7 +304,7 @@ impl Asked {
         ReturnTo::parse(self.here.as_ref()?.path_and_query()?.as_str())
     }
 
-    fn page(&self, worker: &Worker) -> Option<ReturnTo> {
+    fn page(&self, worker: &WorkerState) -> Option<ReturnTo> {
         own_page(self.page.as_ref()?, worker)
     }
 }
@@ -329,7 +329,7 @@ fn with_return_to(login: &str, target: Option<&ReturnTo>) -> String {
 }
 
 /// The path of a page's address, if it is one of ours.
-fn own_page(address: &header::HeaderValue, worker: &Worker) -> Option<ReturnTo> {
+fn own_page(address: &header::HeaderValue, worker: &WorkerState) -> Option<ReturnTo> {
     let rest =
         address.to_str().ok()?.strip_prefix(worker.settings().public_url.as_str().trim_end_matches('/'))?;
     ReturnTo::parse(rest)

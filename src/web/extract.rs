@@ -6,7 +6,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use serde::Serialize;
 
-use super::{context::Worker, protected::Protected};
+use super::{protected::Protected, worker::WorkerState};
 use crate::{Connection, Error, OrgId, Result, UserId, grant::GrantHandle, oauth::Scopes};
 
 /// An authenticated connection to the organization of whoever sent the request. Asking for it protects the route.
@@ -108,7 +108,7 @@ impl FromRequest for MaybeSalesforceConn {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         async move {
-            let worker = Worker::of(&request)?;
+            let worker = WorkerState::of(&request)?;
             let grant = worker.login(&request).await;
             // What a page says of an outage is for this browser and this moment too.
             if !matches!(grant, Ok(None)) {
@@ -165,8 +165,8 @@ impl FromRequest for SalesforceUser {
 }
 
 /// The worker and the grant of a request that must come from someone who is logged in.
-pub(crate) async fn required(request: &HttpRequest) -> Result<(Worker, GrantHandle)> {
-    let worker = Worker::of(request)?;
+pub(crate) async fn required(request: &HttpRequest) -> Result<(WorkerState, GrantHandle)> {
+    let worker = WorkerState::of(request)?;
     Protected::mark(request);
     let grant = worker.login(request).await?.ok_or(Error::LoginRequired)?;
     Ok((worker, grant))

@@ -4,7 +4,7 @@ use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
-use super::{context::Worker, routes};
+use super::{routes, worker::WorkerState};
 use crate::{Error, Result, salesforce::Salesforce};
 
 /// The handle of the middleware around the route, for handlers that list logins, use the service user or check where a
@@ -32,7 +32,7 @@ impl FromRequest for Salesforce {
     type Future = Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Worker::of(request).map(|worker| worker.salesforce().clone()))
+        ready(WorkerState::of(request).map(|worker| worker.salesforce().clone()))
     }
 }
 

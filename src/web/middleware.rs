@@ -26,11 +26,11 @@ use futures_util::{
 
 use super::{
     answer,
-    context::Worker,
     error::Asked,
     finish::{Outcome, finish},
     routes,
     session::{self, SessionCookie, app_session},
+    worker::WorkerState,
 };
 use crate::{config::SessionMode, salesforce::Salesforce};
 
@@ -49,7 +49,7 @@ where
     fn new_transform(&self, service: S) -> Self::Future {
         let salesforce = self.clone();
         async move {
-            let worker = Worker::new(salesforce).map_err(|error| {
+            let worker = WorkerState::new(salesforce).map_err(|error| {
                 tracing::error!(%error, "a worker could not make its HTTP client");
             })?;
             let settings = worker.settings();
@@ -112,7 +112,7 @@ where
     }
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let outer = request.app_data::<Worker>();
+        let outer = request.app_data::<WorkerState>();
         let nested = outer.is_some();
         if !self.checked.get() {
             self.checked.set(true);
@@ -131,7 +131,7 @@ where
 }
 
 impl<S, B> SalesforceMiddleware<S, B> {
-    fn check(&self, request: &mut ServiceRequest, outer: Option<&Worker>) {
+    fn check(&self, request: &mut ServiceRequest, outer: Option<&WorkerState>) {
         let own = &self.routes.worker;
         let error = match outer {
             // The same one further out: what it found holds here too.
@@ -212,7 +212,7 @@ impl FoundError {
 #[derive(Debug)]
 struct AuthRoutes<S> {
     service: Rc<S>,
-    worker: Worker,
+    worker: WorkerState,
     /// What extractors find: the worker, prepared once.
     data: Rc<Extensions>,
     error: FoundError,
@@ -236,7 +236,7 @@ impl<S> Clone for AuthRoutes<S> {
 }
 
 impl<S> AuthRoutes<S> {
-    fn new(service: S, worker: Worker, is_embedded: bool) -> Self {
+    fn new(service: S, worker: WorkerState, is_embedded: bool) -> Self {
         let mut data = Extensions::new();
         data.insert(worker.clone());
         Self {
@@ -297,7 +297,7 @@ fn outbound<B: MessageBody + 'static>(
 ///
 /// It may have ended while the request was handled. A login that replaced it must not be overwritten, so the store is
 /// asked once more.
-async fn reseal_login<B>(worker: &Worker, response: &mut ServiceResponse<EitherBody<B>>) {
+async fn reseal_login<B>(worker: &WorkerState, response: &mut ServiceResponse<EitherBody<B>>) {
     if !session::may_reseal(response.request()) {
         return;
     }

@@ -2,7 +2,6 @@
 
 pub(crate) mod answer;
 mod attempt;
-mod context;
 mod error;
 mod explain;
 mod extract;
@@ -17,6 +16,7 @@ mod rows;
 mod session;
 #[cfg(feature = "test-util")]
 pub mod test;
+mod worker;
 
 pub use self::{
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},

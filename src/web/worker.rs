@@ -18,7 +18,7 @@ use crate::{
 /// What one worker holds: the shared handle, and a separate HTTP client (one for all workers would make each wait for
 /// the others).
 #[derive(Debug, Clone)]
-pub(crate) struct Worker(Rc<Inner>);
+pub(crate) struct WorkerState(Rc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -29,7 +29,7 @@ struct Inner {
     nested: Cell<bool>,
 }
 
-impl Worker {
+impl WorkerState {
     pub(crate) fn new(salesforce: Salesforce) -> Result<Self, HttpError> {
         let http = salesforce.new_http_client()?;
         let login_cookie = LoginCookie::new(salesforce.settings());
@@ -131,7 +131,7 @@ struct Login {
 }
 
 impl CachedLogin {
-    fn of(worker: &Worker, request: &HttpRequest) -> Option<Self> {
+    fn of(worker: &WorkerState, request: &HttpRequest) -> Option<Self> {
         if let Some(known) = request.extensions().get::<Self>()
             && known.0.salesforce.is_same(worker.salesforce())
         {

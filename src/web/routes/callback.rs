@@ -7,9 +7,9 @@ use super::{
     super::{
         answer,
         attempt::{self, Attempt, landing},
-        context::Worker,
         error,
         explain::{Explanation, explain},
+        worker::WorkerState,
     },
     Refusal,
     login::add_cookie,
@@ -44,7 +44,7 @@ struct Answer<'a> {
 }
 
 async fn finish(request: &HttpRequest) -> Result<HttpResponse> {
-    let worker = Worker::of(request)?;
+    let worker = WorkerState::of(request)?;
     let settings = worker.settings();
     let Ok(query) = Query::parse(request.query_string()) else { return Ok(malformed(&worker)) };
     let one = |name, max| query.one(name, max);
@@ -77,7 +77,7 @@ async fn finish(request: &HttpRequest) -> Result<HttpResponse> {
 }
 
 async fn exchange(
-    worker: &Worker,
+    worker: &WorkerState,
     request: &HttpRequest,
     answer: &Answer<'_>,
     attempt: &Attempt,
@@ -132,7 +132,7 @@ async fn exchange(
 }
 
 /// There is no open attempt with this state in this browser: never begun here, answered before, or too old.
-async fn not_ours(worker: &Worker, request: &HttpRequest, answer: &Answer<'_>) -> Result<HttpResponse> {
+async fn not_ours(worker: &WorkerState, request: &HttpRequest, answer: &Answer<'_>) -> Result<HttpResponse> {
     // The back button after a login: nothing to do, the person is in.
     if answer.error.is_none() && answer.code.is_some() && worker.login(request).await?.is_some() {
         return Ok(answer::see_other(worker.settings().after_login.location()));
@@ -153,7 +153,7 @@ async fn not_ours(worker: &Worker, request: &HttpRequest, answer: &Answer<'_>) -
     Ok(refusal.page(worker))
 }
 
-fn malformed(worker: &Worker) -> HttpResponse {
+fn malformed(worker: &WorkerState) -> HttpResponse {
     tracing::warn!("a malformed callback was refused");
     let refusal = Refusal {
         status: StatusCode::BAD_REQUEST,
@@ -166,7 +166,7 @@ fn malformed(worker: &Worker) -> HttpResponse {
 }
 
 /// Salesforce said no, with a code.
-fn refused(worker: &Worker, explanation: Explanation, try_again: Option<String>) -> HttpResponse {
+fn refused(worker: &WorkerState, explanation: Explanation, try_again: Option<String>) -> HttpResponse {
     tracing::warn!(code = explanation.code.unwrap_or("unknown"), "Salesforce refused a login");
     let refusal = Refusal {
         status: explanation.status,
@@ -179,7 +179,7 @@ fn refused(worker: &Worker, explanation: Explanation, try_again: Option<String>)
 }
 
 /// The token endpoint did not give tokens.
-fn token_refused(worker: &Worker, error: &OAuthError, try_again: Option<String>) -> HttpResponse {
+fn token_refused(worker: &WorkerState, error: &OAuthError, try_again: Option<String>) -> HttpResponse {
     if let Some(code) = error.refusal() {
         return refused(worker, explain(code), try_again);
     }
@@ -204,7 +204,7 @@ fn token_refused(worker: &Worker, error: &OAuthError, try_again: Option<String>)
 }
 
 /// This app could not take or store the login.
-fn not_kept(worker: &Worker, error: &Error, try_again: Option<String>) -> HttpResponse {
+fn not_kept(worker: &WorkerState, error: &Error, try_again: Option<String>) -> HttpResponse {
     tracing::error!(error = %Chain(error), "a login could not be finished");
     let status = error.status_code();
     let more = match status {
@@ -226,7 +226,7 @@ fn not_kept(worker: &Worker, error: &Error, try_again: Option<String>) -> HttpRe
 }
 
 /// Too many logins at once.
-fn crowded(worker: &Worker, try_again: Option<String>) -> HttpResponse {
+fn crowded(worker: &WorkerState, try_again: Option<String>) -> HttpResponse {
     tracing::warn!("a login could not be finished: too many are being finished at this moment");
     let refusal = Refusal {
         status: StatusCode::SERVICE_UNAVAILABLE,
@@ -240,7 +240,7 @@ fn crowded(worker: &Worker, try_again: Option<String>) -> HttpResponse {
     response
 }
 
-fn untrusted(worker: &Worker, try_again: Option<String>) -> HttpResponse {
+fn untrusted(worker: &WorkerState, try_again: Option<String>) -> HttpResponse {
     let refusal = Refusal {
         status: StatusCode::BAD_GATEWAY,
         title: "This login could not be confirmed",

@@ -9,8 +9,8 @@ use super::{
     super::{
         answer,
         attempt::{Attempt, landing},
-        context::Worker,
         error,
+        worker::WorkerState,
     },
     Refusal, keep_off_auth_routes,
     query::Query,
@@ -34,7 +34,7 @@ pub async fn login(request: HttpRequest) -> HttpResponse {
 }
 
 async fn start(request: &HttpRequest) -> Result<HttpResponse> {
-    let worker = Worker::of(request)?;
+    let worker = WorkerState::of(request)?;
     let settings = worker.settings();
     if answer::is_prefetch(request.headers()) {
         // A browser would keep any 2xx for the click that follows, and the click would lead nowhere.
@@ -122,7 +122,7 @@ fn find_host(settings: &Settings, name: Option<&str>) -> Option<LoginHost> {
     my_domain.then(|| LoginHost::my_domain(name).ok()).flatten()
 }
 
-fn bad_request(worker: &Worker, text: &str) -> HttpResponse {
+fn bad_request(worker: &WorkerState, text: &str) -> HttpResponse {
     let refusal = Refusal {
         status: StatusCode::BAD_REQUEST,
         title: "This login link does not work",
@@ -133,7 +133,12 @@ fn bad_request(worker: &Worker, text: &str) -> HttpResponse {
     refusal.page(worker)
 }
 
-fn loop_page(worker: &Worker, settings: &Settings, host: &LoginHost, return_to: &ReturnTo) -> HttpResponse {
+fn loop_page(
+    worker: &WorkerState,
+    settings: &Settings,
+    host: &LoginHost,
+    return_to: &ReturnTo,
+) -> HttpResponse {
     tracing::warn!(
         "a browser logged in several times in a row and kept no session: cookies blocked or too large?"
     );

@@ -13,9 +13,9 @@ use super::{
     super::{
         answer::{self, Wants},
         attempt::landing,
-        context::Worker,
         error,
         pages::{Action, Page},
+        worker::WorkerState,
     },
     keep_off_auth_routes,
     login::add_cookie,
@@ -40,7 +40,7 @@ pub async fn logout(request: HttpRequest, payload: web::Payload) -> HttpResponse
 }
 
 async fn answer(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse> {
-    let worker = Worker::of(request)?;
+    let worker = WorkerState::of(request)?;
     let settings = worker.settings();
     if *request.method() != Method::POST {
         return Ok(confirm(&worker, target(&worker, request.query_string())));
@@ -82,7 +82,7 @@ async fn answer(request: &HttpRequest, payload: web::Payload) -> Result<HttpResp
     Ok(response)
 }
 
-fn target(worker: &Worker, form: &str) -> Option<ReturnTo> {
+fn target(worker: &WorkerState, form: &str) -> Option<ReturnTo> {
     let query = Query::parse(form).ok()?;
     keep_off_auth_routes(worker.settings(), ReturnTo::parse(query.first("return_to")?)?)
 }
@@ -111,7 +111,7 @@ pub(crate) fn is_cross_origin(public_url: &url::Url, headers: &HeaderMap) -> boo
     tells && !is_same_origin(public_url, headers)
 }
 
-fn confirm(worker: &Worker, target: Option<ReturnTo>) -> HttpResponse {
+fn confirm(worker: &WorkerState, target: Option<ReturnTo>) -> HttpResponse {
     let settings = worker.settings();
     let action =
         settings.paths.logout.as_deref().map(|logout| settings.paths.full(logout)).unwrap_or_default();
@@ -133,7 +133,7 @@ fn confirm(worker: &Worker, target: Option<ReturnTo>) -> HttpResponse {
     )
 }
 
-fn foreign(worker: &Worker, request: &HttpRequest) -> HttpResponse {
+fn foreign(worker: &WorkerState, request: &HttpRequest) -> HttpResponse {
     const TEXT: &str = "This request did not come from a page of this app, so nothing was done.";
     match Wants::of(request.headers()) {
         Wants::Navigation => answer::page(

@@ -29,8 +29,8 @@ use url::form_urlencoded;
 
 use super::{
     answer,
-    context::Worker,
     pages::{Action, Page},
+    worker::WorkerState,
 };
 use crate::{
     config::{Paths, Settings},
@@ -89,7 +89,7 @@ struct Refusal<'a> {
 }
 
 impl Refusal<'_> {
-    fn page(self, worker: &Worker) -> HttpResponse {
+    fn page(self, worker: &WorkerState) -> HttpResponse {
         let mut actions = Vec::with_capacity(2);
         if let Some(href) = self.try_again {
             actions.push(Action::Link { label: "Try again", href });
