@@ -1,11 +1,11 @@
-//! Where work runs that no request may end: a thread of its own, tracked.
+//! A separate thread for work that no request may end.
 //!
-//! A refresh that rotated a token must be stored even when the client that caused it went away and its worker stops, so
+//! A refresh that rotated a token must be stored even if the client that caused it disconnects and its worker stops, so
 //! it runs neither in the request's future nor on the worker's runtime.
 //!
-//! The end of the program waits for it in two ways. Dropping the last handle does; but a server that was stopped
-//! without grace leaves workers behind that still have theirs, or drop the last one while `main` returns, which ends
-//! the process under it. So the end of the main thread waits too.
+//! The end of the program waits for it: on `shutdown`, when the last handle is dropped, and when the main thread ends. The
+//! last is needed because a server that was stopped without grace leaves workers that still hold theirs, or that drop the
+//! last one while `main` returns, which ends the process under it.
 
 use std::{
     cell::RefCell,

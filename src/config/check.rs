@@ -1,4 +1,4 @@
-//! What makes a set-up too weak to start.
+//! Checks the settings: an incomplete or weak set-up does not start.
 
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ use crate::{
     store::KeyRing,
 };
 
-/// Longer than anyone means, and far from where times end.
+/// The longest lifetime of a login, in seconds: ten years. More is a typing mistake, and must stay far below where
+/// `SystemTime` overflows.
 const LONGEST_LOGIN: u64 = 10 * 365 * 24 * 60 * 60;
 
 impl Config {
-    /// Checks everything; `durable_store` says that the store outlives the process, which asks for lasting keys.
+    /// Checks all settings. `durable_store`: the store outlives the process, so the keys must too.
     pub(crate) fn check(self, durable_store: bool) -> Result<Settings, ConfigError> {
         let mut check = Check { problems: Vec::new() };
 
@@ -89,7 +90,7 @@ impl Config {
         if self.keep_alive_days == Some(0) {
             check.problem(
                 "keep_alive_days",
-                "must be above 0; leave it out to renew nothing before it is needed",
+                "must be above 0; leave it out to refresh grants only when they are used",
             );
         }
 
@@ -221,7 +222,7 @@ impl Check {
             None if loopback => match KeyRing::generate() {
                 Ok(ring) => {
                     tracing::warn!(
-                        "SALESFORCE_KEYS is not set: keys were made for this run, a restart logs everyone out"
+                        "SALESFORCE_KEYS is not set: keys were made for this run. A restart logs all users out"
                     );
                     return Some(ring);
                 }
@@ -233,7 +234,7 @@ impl Check {
         None
     }
 
-    /// Returns what the names of our cookies begin with, which tells this app's from those of others on its host.
+    /// Returns what the names of our cookies begin with: different for each app on a host.
     fn cookie_stem(&mut self, given: Option<&str>, client_id: &str, public_url: &str, mount: &str) -> String {
         /// So that with prefix, mount and kind a name stays below 70 of a cookie's 4,096 bytes.
         const LONGEST: usize = 40;

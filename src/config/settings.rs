@@ -1,4 +1,4 @@
-//! Settings that were checked.
+//! Checked settings.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     store::KeyRing,
 };
 
-/// Settings that were checked.
+/// Checked settings.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) client_id: String,
@@ -41,7 +41,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Whether browsers reach the app over https: decides cookie names and flags.
+    /// Returns whether browsers reach the app over https, which decides cookie names and flags.
     pub(crate) fn is_https(&self) -> bool {
         self.public_url.scheme() == "https"
     }
@@ -67,7 +67,7 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// The path a browser asks for.
+    /// Returns the path that browsers request.
     pub(crate) fn full(&self, path: &str) -> String {
         format!("{}{path}", self.mount)
     }

@@ -10,7 +10,8 @@ use crate::{Error, Result, salesforce::Salesforce};
 /// The handle of the middleware around the route, for handlers that list logins, use the service user or check where a
 /// request comes from. No `web::Data` is needed. Where several are wrapped, it is the innermost.
 ///
-/// The route stays open: [`SalesforceConn`](crate::SalesforceConn) and [`RequireLogin`](crate::RequireLogin) protect one.
+/// The route stays open: [`SalesforceConn`](crate::SalesforceConn) and [`RequireLogin`](crate::RequireLogin) protect
+/// one.
 ///
 /// # Errors
 /// The middleware is missing: 500, and the log says what to add.

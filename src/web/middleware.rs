@@ -1,8 +1,8 @@
 //! The middleware: mounts the auth routes, brings or finds the session, and lets extractors find their worker.
 //!
 //! Three services, outermost first: [`SalesforceMiddleware`] prepares the request for the session, actix-session's
-//! service loads and saves it (only in [`SessionMode::Embedded`]), and [`AuthRoutes`] answers the auth routes and passes
-//! everything else on.
+//! service loads and saves it (only in [`SessionMode::Embedded`]), and [`AuthRoutes`] answers the auth routes and
+//! passes everything else on.
 
 use std::{
     cell::Cell,
@@ -76,18 +76,19 @@ pub struct SalesforceMiddleware<S, B> {
     checked: Cell<bool>,
 }
 
-/// The session that the middleware brings, around [`AuthRoutes`].
+/// The session that the middleware brings.
 struct Session<B> {
     cookie: SessionCookie,
-    service: Box<
-        dyn Service<
-                ServiceRequest,
-                Response = ServiceResponse<EitherBody<B>>,
-                Error = Error,
-                Future = LocalBoxFuture<'static, Outcome<B>>,
-            >,
-    >,
+    service: Box<SessionService<B>>,
 }
+
+/// actix-session's service around [`AuthRoutes`]. Its futures are boxed already.
+type SessionService<B> = dyn Service<
+        ServiceRequest,
+        Response = ServiceResponse<EitherBody<B>>,
+        Error = Error,
+        Future = LocalBoxFuture<'static, Outcome<B>>,
+    >;
 
 impl<S, B> fmt::Debug for SalesforceMiddleware<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,4 @@
-//! For tests of apps: people who are logged in, without a browser and without the pages in between (feature
-//! `test-util`).
+//! For tests of apps: requests of logged-in users, without a browser and a login page (feature `test-util`).
 //!
 //! ```
 //! use actix_salesforce::{Config, Salesforce, SalesforceUser, test::act_as};
@@ -24,8 +23,8 @@
 //! # }
 //! ```
 //!
-//! Keep the feature out of what is deployed: name it under `[dev-dependencies]` only. Should it get there all the same,
-//! [`act_as`] still logs nobody in: it refuses every login host that is not on this machine.
+//! Keep the feature out of deployments: name it under `[dev-dependencies]` only. As a safeguard [`act_as`] fails unless
+//! the login host is on this machine.
 
 use actix_web::{cookie::Cookie, http::header, test::TestRequest};
 use serde::Serialize;
@@ -33,20 +32,21 @@ use serde::Serialize;
 use super::session::LoginCookie;
 use crate::{Connection, oauth::is_loopback, salesforce::Salesforce};
 
-/// Why nobody was logged in.
+/// Why a test user was not logged in.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ActAsError {
     /// The login host is not on this machine, so this is no test.
-    #[error("act_as is for tests: it wants a login host on loopback, such as a fake org's")]
+    #[error("act_as is for tests: the login host must be on loopback, such as a fake org's")]
     NotATest,
-    /// The tokens do not hold together, or the org or the store did not take them.
+    /// The tokens are invalid, or the org or the store refused them.
     #[error("the tokens were not accepted: {0}")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// From now on the wall clock of this process is wrong by so many seconds, as far as this crate looks at it: for tests
-/// of machines whose clocks differ or jump. Durations are measured by a clock that nothing moves.
+/// Shifts the wall clock that this crate reads by this many seconds, in the whole process.
+///
+/// For tests of machines whose clocks differ or jump. Durations are measured by a monotonic clock and are not affected.
 pub fn skew_clock(seconds: i64) {
     crate::clock::SKEW.store(seconds, std::sync::atomic::Ordering::Relaxed);
 }
@@ -55,13 +55,13 @@ fn refused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ActAsE
     ActAsError::Refused(error.into())
 }
 
-/// Logs somebody in as the callback route would, with tokens that a test already has.
+/// Logs a user in as the callback route would, with tokens that a test already has.
 ///
-/// `tokens` is what the token endpoint answers, as JSON: `FakeOrg::issue_tokens` gives it, and so does
-/// `serde_json::json!({…})`. It is checked as every other answer is, and asks the org who the person is when it can.
+/// `tokens` is a response of the token endpoint as JSON, from `FakeOrg::issue_tokens` or `serde_json::json!({…})`. It
+/// is verified as every token response, including a userinfo request if the scopes allow one.
 ///
 /// # Errors
-/// [`ActAsError::NotATest`] unless the app's login host is on this machine; else what is wrong with the tokens.
+/// [`ActAsError::NotATest`] unless the app's login host is on this machine; otherwise why the tokens were refused.
 pub async fn act_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Result<SignedIn, ActAsError> {
     let settings = salesforce.settings();
     let host = &settings.default_host;
@@ -78,7 +78,7 @@ pub async fn act_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Result<
     Ok(SignedIn { cookie, connection, origin })
 }
 
-/// Somebody who is logged in: makes requests in that person's name.
+/// A logged-in user: makes requests with the login's cookie.
 #[derive(Debug)]
 pub struct SignedIn {
     cookie: Cookie<'static>,
@@ -87,17 +87,17 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    /// A request of this person's browser, to refine: `ada.request().uri("/accounts").insert_header(…)`.
+    /// Returns a request of this user's browser, to refine: `ada.request().uri("/accounts").insert_header(…)`.
     pub fn request(&self) -> TestRequest {
         TestRequest::default().cookie(self.cookie.clone())
     }
 
-    /// A GET, as a link of the app makes it.
+    /// Returns a GET, as a link of the app sends it.
     pub fn get(&self, uri: &str) -> TestRequest {
         self.request().uri(uri)
     }
 
-    /// A POST, as a form of the app makes it: with the app's `Origin`.
+    /// Returns a POST, as a form of the app sends it: with the app's `Origin`.
     pub fn post(&self, uri: &str) -> TestRequest {
         let request = self.request().method(actix_web::http::Method::POST).uri(uri);
         request.insert_header((header::ORIGIN, self.origin.as_str()))
@@ -108,7 +108,7 @@ impl SignedIn {
         &self.cookie
     }
 
-    /// The connection that this person's requests get.
+    /// Returns the connection that handlers get for this user.
     pub fn connection(&self) -> &Connection {
         &self.connection
     }

@@ -101,7 +101,7 @@ pub(crate) fn drop_if_too_large(request: &HttpRequest) {
             limit = MAX_JSON_BYTES,
             route = request.match_pattern(),
             "session not stored: its data do not fit into a cookie of 4,096 bytes. The session stays as it was before this \
-             request. Put less into it, or wrap a session with a store of its own around Salesforce (SessionMode::App)"
+             request. Put less into it, or wrap a session with a separate store around Salesforce (SessionMode::App)"
         );
         replace_with_untouched(request);
     }
