@@ -1,11 +1,11 @@
-//! Where work runs that no request may end: a thread of its own, tracked.
+//! A separate thread for work that no request may end.
 //!
-//! A refresh that rotated a token must be stored even when the client that caused it went away and its worker stops, so
+//! A refresh that rotated a token must be stored even if the client that caused it disconnects and its worker stops, so
 //! it runs neither in the request's future nor on the worker's runtime.
 //!
-//! The end of the program waits for it in two ways. Dropping the last handle does; but a server that was stopped
-//! without grace leaves workers behind that still have theirs, or drop the last one while `main` returns, which ends
-//! the process under it. So the end of the main thread waits too.
+//! The end of the program waits for it: on `shutdown`, when the last handle is dropped, and when the main thread ends. The
+//! last is needed because a server that was stopped without grace leaves workers that still hold theirs, or that drop the
+//! last one while `main` returns, which ends the process under it.
 
 use std::{
     cell::RefCell,
@@ -26,6 +26,8 @@ const LAST_WAIT: Duration = Duration::from_secs(22);
 pub(crate) struct Background {
     spawner: Spawner,
     end: Arc<End>,
+    /// Cancelled when the thread has ended.
+    ended: CancellationToken,
 }
 
 /// Ends the thread.
@@ -67,7 +69,10 @@ impl Background {
         let running = tracker.clone();
         let ending = CancellationToken::new();
         let end = ending.clone();
+        let ended = CancellationToken::new();
+        let at_end = ended.clone().drop_guard();
         let thread = thread::Builder::new().name("actix-salesforce".to_owned()).spawn(move || {
+            let _at_end = at_end;
             runtime.block_on(async move {
                 end.cancelled().await;
                 running.close();
@@ -81,11 +86,17 @@ impl Background {
         })?;
         let end = Arc::new(End { ending: ending.clone(), thread: Mutex::new(Some(thread)) });
         AtExit::add(&end);
-        Ok(Self { spawner: Spawner { handle, tracker, ending }, end })
+        Ok(Self { spawner: Spawner { handle, tracker, ending }, end, ended })
     }
 
     pub(crate) fn spawner(&self) -> Spawner {
         self.spawner.clone()
+    }
+
+    /// Asks the thread to end and waits until it has, LAST_WAIT at most, without blocking the caller's thread.
+    pub(crate) async fn finish(&self) {
+        self.end.ending.cancel();
+        self.ended.cancelled().await;
     }
 
     /// Runs work to its end even when the caller is dropped, and gives its result.
@@ -200,6 +211,21 @@ mod tests {
         });
         drop(background);
         assert!(done.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test]
+    async fn finishing_waits_for_running_work_and_takes_no_more() {
+        let background = Background::start().unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&done);
+        background.spawner().spawn(async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            flag.store(true, Ordering::SeqCst);
+        });
+        background.finish().await;
+        assert!(done.load(Ordering::SeqCst));
+        assert!(background.run(async {}).await.is_err());
+        background.finish().await;
     }
 
     #[tokio::test]

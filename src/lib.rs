@@ -36,9 +36,9 @@
 //! * **Set up**: [`Salesforce::from_env`] reads the environment, [`Salesforce::builder`] takes settings in code, and
 //!   [`Config`] comes from a settings file. A weak set-up does not start: [`ConfigError`] names each mistake and its
 //!   fix. In Salesforce, register `PUBLIC_URL/auth/salesforce/callback` as the callback URL.
-//! * **Wrap**: `.wrap(salesforce.clone())` mounts login, callback, logout and `me` (see [`routes`]) and brings an
-//!   actix-session session that holds an opaque id and nothing else. An app that has a session of its own keeps it with
-//!   [`SessionMode::App`]; it must be one of the same [`actix_session`].
+//! * **Wrap**: `.wrap(salesforce.clone())` mounts login, callback, logout and `me` (see [`routes`]). A login is a sealed
+//!   cookie that holds an opaque id; beside it handlers get an actix-session session. An app that wraps its own session
+//!   keeps it with [`SessionMode::App`]; it must be one of the same [`actix_session`].
 //! * **Protect**: asking for [`SalesforceConn`] or [`SalesforceUser`] protects a route, [`RequireLogin`] a scope;
 //!   [`MaybeSalesforceConn`] is for pages that are for everybody. A page navigation is sent to log in and comes back,
 //!   everything else gets 401; an outage gets 503 and logs nobody out.
@@ -86,6 +86,7 @@ pub mod comparison {}
 
 mod api;
 mod background;
+mod builder;
 mod clock;
 mod config;
 mod error;
@@ -97,6 +98,8 @@ mod id;
 mod logged;
 pub mod oauth;
 mod response_error;
+mod return_to;
+mod salesforce;
 mod secret;
 pub mod store;
 mod web;
@@ -114,12 +117,14 @@ pub use self::{
         SearchIn, Select, Sosl, SplitQuery, ToRecordId, Updated, VersionInfo, children, composite, describe,
         soql,
     },
+    builder::Builder,
     config::{ApiConfig, Config, ConfigError, Problem, Routes, ServiceUserConfig, SessionMode},
     error::{Error, ErrorEntry, InvalidAnswer, InvalidRequest, Result},
     events::{Event, Who},
     grant::{AppKey, GrantInfo, GrantKey, InvalidGrantKey, LoginInfo, Version},
     http::{HttpError, NotAllowed},
     id::{InvalidId, OrgId, SalesforceId, UserId},
+    salesforce::Salesforce,
     secret::Secret,
     web::{
         Builder, ExportFormat, MaybeSalesforceConn, RecordsExt, RequireLogin, RequireLoginMiddleware, Routed,

@@ -1,20 +1,20 @@
-//! What is wrong with a configuration.
+//! Errors of a configuration.
 
 use std::fmt;
 
-/// A setting that is wrong, and how to mend it. Never contains the setting's value.
+/// An invalid setting and how to fix it. Never contains the setting's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
-    /// The environment variable, or the member of [`Config`](crate::Config) where there is none.
+    /// The environment variable, or the field of [`Config`](crate::Config) if it has none.
     pub setting: &'static str,
-    /// What is wrong and what to do.
+    /// What is invalid and what to do.
     pub fix: String,
 }
 
-/// Everything that is wrong with a configuration. The app does not start with it.
+/// All mistakes of a configuration.
 ///
-/// `Debug` reads like `Display`: it is what a `main` that ends in this error prints.
+/// `Debug` prints the same as `Display`, because a `main` that returns this error prints `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<Problem>,
@@ -30,7 +30,7 @@ impl ConfigError {
         self
     }
 
-    /// Each wrong setting with its fix.
+    /// Returns each invalid setting with its fix.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }

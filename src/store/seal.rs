@@ -28,6 +28,8 @@ const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
 pub(crate) enum Purpose {
     /// A grant's tokens in the store.
     Grant,
+    /// The cookie of a login.
+    Login,
     /// The cookie of a login on its way.
     Attempt,
     /// The cookie that breaks login loops.
@@ -38,6 +40,7 @@ impl Purpose {
     fn label(self) -> &'static str {
         match self {
             Self::Grant => "actix-salesforce grant",
+            Self::Login => "actix-salesforce login",
             Self::Attempt => "actix-salesforce attempt",
             Self::Landing => "actix-salesforce landing",
         }
@@ -138,6 +141,17 @@ impl KeyRing {
             })
             .map(Zeroizing::new)
             .ok_or(Unopened)
+    }
+
+    /// Returns whether there are keys besides the newest, which is so while keys rotate.
+    pub(crate) fn has_older(&self) -> bool {
+        self.keys.len() > 1
+    }
+
+    /// Returns whether these bytes name the newest key as theirs. They may still not open.
+    pub(crate) fn is_under_newest(&self, sealed: &[u8]) -> bool {
+        let id = sealed.get(1..1 + KEY_ID_BYTES);
+        id.is_some() && self.keys.first().map(|key| &key.id[..]) == id
     }
 
     /// The keys of actix-session's cookie, one derived from each key of the ring, newest first.

@@ -1,30 +1,24 @@
-//! The last step of each response: better responses for our errors, and `no-store`.
+//! Better responses for our errors.
 
 use actix_web::{
     Error, HttpResponse, ResponseError as _,
     body::{EitherBody, MessageBody},
     dev::ServiceResponse,
     error::InternalError,
-    http::header::{self, HeaderName, HeaderValue},
+    http::header::{self, HeaderName},
 };
 
-use super::{no_store::NoStore, request_info::RequestInfo, session};
+use super::request_info::RequestInfo;
 
 pub(crate) type Outcome<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
-/// Replaces responses to our errors by a page, a redirect or JSON with a text, and forbids caches to store a response
-/// for a logged-in user, or one with a session cookie.
+/// Replaces responses to our errors by a page, a redirect or JSON with a text.
 pub(crate) fn finish<B: MessageBody + 'static>(
     (outcome, info): (Result<ServiceResponse<B>, Error>, RequestInfo),
 ) -> Outcome<B> {
-    let mut response = outcome.map_err(|error| with_response(error, &info))?;
+    let response = outcome.map_err(|error| with_response(error, &info))?;
     if let Some(better) = better_response(&response, &info) {
         return Ok(response.into_response(better).map_into_right_body());
-    }
-    let private = NoStore::is_marked(response.request()) || session::brings_cookie(response.request());
-    let headers = response.headers_mut();
-    if private && !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     Ok(response.map_into_left_body())
 }

@@ -5,7 +5,7 @@ use actix_web::{
     http::{Method, Uri, header},
 };
 
-use super::{context::Worker, pages::LoginPages, response::ResponseFormat};
+use super::{pages::LoginPages, response::ResponseFormat, worker::WorkerState};
 use crate::config::ReturnTo;
 
 /// What the response to a request depends on.
@@ -14,7 +14,7 @@ use crate::config::ReturnTo;
 /// not be held while it is routed.
 #[derive(Debug)]
 pub(crate) struct RequestInfo {
-    pub(super) worker: Option<Worker>,
+    pub(super) worker: Option<WorkerState>,
     format: ResponseFormat,
     /// Whether the method changes nothing (RFC 9110 section 9.2.1).
     pub(super) is_safe: bool,
@@ -31,7 +31,7 @@ impl RequestInfo {
         let format = ResponseFormat::of(headers);
         let is_get = *request.method() == Method::GET || *request.method() == Method::HEAD;
         Self {
-            worker: request.app_data::<Worker>().cloned(),
+            worker: request.app_data::<WorkerState>().cloned(),
             target: (format == ResponseFormat::Navigation && is_get).then(|| request.uri().clone()),
             page: match format {
                 ResponseFormat::Htmx => headers.get("hx-current-url").cloned(),

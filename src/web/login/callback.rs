@@ -16,8 +16,8 @@ use crate::{
     grant::LogInError,
     oauth::{LoginHost, OAuthError},
     web::{
-        context::{self, Worker},
-        pages, response, session,
+        pages, response,
+        worker::WorkerState,
     },
 };
 
@@ -51,7 +51,7 @@ impl<'a> Parameters<'a> {
 }
 
 async fn complete(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
-    let worker = Worker::of(request)?;
+    let worker = WorkerState::of(request)?;
     let settings = worker.settings();
     let query = Query::parse(request.query_string()).map_err(|_| LoginFailure::MalformedCallback)?;
     let parameters = Parameters::of(&query)?;
@@ -90,7 +90,7 @@ async fn complete(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
 struct OtherIssuer;
 
 async fn exchange(
-    worker: &Worker,
+    worker: &WorkerState,
     request: &HttpRequest,
     parameters: &Parameters<'_>,
     pending: &PendingLogin,
@@ -107,42 +107,46 @@ async fn exchange(
     }
     let Some(code) = parameters.code else { return Err(LoginFailure::MalformedCallback.into()) };
 
-    let old = context::login_id(worker, request);
+    let old = worker.login_id(request);
     let login = worker
         .salesforce()
         .finish_login(host.clone(), Secret::new(code), pending.verifier.clone(), pending.nonce.clone())
         .await
         .map_err(|error| retry(error.into()))?;
 
-    let session = request.get_session();
-    let taken = login.id().is_some_and(|id| session::set_login_id(&session, id, worker.member()).is_ok());
-    if !taken {
-        let error = Error::internal("the session did not take the login id");
-        return Err(retry(FailedLogin::not_stored(error)).into());
-    }
+    let not_stored = |error| retry(FailedLogin::not_stored(error));
+    let Some(id) = login.id().cloned() else {
+        return Err(not_stored(Error::internal("the login has ended")).into());
+    };
+    let cookies = [
+        worker.login_cookie(&id).map_err(|error| retry(FailedLogin::not_stored(error)))?,
+        LoopGuard::after_login(pending.completed_before, &id)
+            .cookie(settings, worker.salesforce().now())
+            .map_err(|error| retry(FailedLogin::not_stored(error)))?,
+    ];
+    // The app's session gets a new id, so that an id from before the login is worth nothing after it (ASVS 7.2.4).
+    request.get_session().renew();
     login.keep();
     if let Some(old) = old {
-        // The session's former login ends with its session id, even if it belongs to the same user.
+        // The browser's former login ends, even if it belongs to the same user.
         worker.engine().log_out_later(old);
     }
     let mut response = response::see_other(pending.return_to.location());
-    let guard = LoopGuard::of(pending.completed_before).after_login();
-    let cookie = guard
-        .cookie(settings, worker.salesforce().now())
-        .map_err(|error| retry(FailedLogin::not_stored(error)))?;
-    add_cookie(&mut response, &cookie);
+    for cookie in &cookies {
+        add_cookie(&mut response, cookie);
+    }
     Ok(response)
 }
 
 /// The browser has no open pending login with this state: it did not start here, is used, or has expired.
 async fn unknown_state(
-    worker: &Worker,
+    worker: &WorkerState,
     request: &HttpRequest,
     parameters: &Parameters<'_>,
 ) -> Result<HttpResponse, LoginError> {
     // The back button after a login: the user is logged in already.
     let has_code = parameters.error.is_none() && parameters.code.is_some();
-    if has_code && context::login(worker, request).await?.is_some() {
+    if has_code && worker.login(request).await?.is_some() {
         return Ok(response::see_other(worker.settings().after_login.location()));
     }
     Err(LoginFailure::UnknownState.into())

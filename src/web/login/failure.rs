@@ -9,10 +9,10 @@ use crate::{
     Error,
     error::Chain,
     web::{
-        context::Worker,
         error,
         pages::{self, Action, ActionKind, PageKind, Reply},
         request_info::RequestInfo,
+        worker::WorkerState,
     },
 };
 
@@ -182,7 +182,7 @@ impl FailedLogin {
 
     fn into_response(self, request: &HttpRequest) -> HttpResponse {
         let info = RequestInfo::of(request);
-        let settings = info.worker.as_ref().map(Worker::settings);
+        let settings = info.worker.as_ref().map(WorkerState::settings);
         let start = || {
             let paths = &settings?.paths;
             Some(paths.full(paths.login.as_deref()?))

@@ -14,12 +14,11 @@ use crate::{
     Result,
     config::{ReturnTo, SessionMode},
     web::{
-        context::{self, Worker},
         error,
         pages::{Action, ActionKind, PageKind, Reply},
         request_info::RequestInfo,
         response::{self, ResponseFormat},
-        session,
+        worker::WorkerState,
     },
 };
 
@@ -41,7 +40,7 @@ pub async fn logout(request: HttpRequest, payload: web::Payload) -> HttpResponse
 }
 
 async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse> {
-    let worker = Worker::of(request)?;
+    let worker = WorkerState::of(request)?;
     let settings = worker.settings();
     if *request.method() != Method::POST {
         return Ok(confirm(&worker, request));
@@ -49,11 +48,12 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
     if !is_same_origin(&settings.public_url, request.headers()) {
         return Ok(cross_origin(&worker, request));
     }
-    let id = context::login_id(&worker, request);
+    let id = worker.login_id(request);
     let session = request.get_session();
     match settings.session {
-        SessionMode::Embedded if !session::is_shared(&session, worker.member()) => session.purge(),
-        _ => session::forget_login(&session, worker.member()),
+        // A session that another Salesforce further out brings also serves users of that one.
+        SessionMode::Embedded if !worker.is_nested() => session.purge(),
+        _ => session.renew(),
     }
     if let Some(id) = id {
         // During an outage of the store the engine tries again; the browser has lost its cookie already.
@@ -75,11 +75,12 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
             response::builder(StatusCode::OK).insert_header(("hx-redirect", target.location())).finish()
         }
     };
+    add_cookie(&mut response, &worker.login_removal());
     add_cookie(&mut response, &LoopGuard::removal(settings));
     Ok(response)
 }
 
-fn target(worker: &Worker, form: &str) -> Option<ReturnTo> {
+fn target(worker: &WorkerState, form: &str) -> Option<ReturnTo> {
     let query = Query::parse(form).ok()?;
     not_an_auth_route(worker.settings(), ReturnTo::parse(query.first("return_to")?)?)
 }
@@ -108,7 +109,7 @@ pub(crate) fn is_cross_origin(public_url: &url::Url, headers: &HeaderMap) -> boo
     comes_from_browser && !is_same_origin(public_url, headers)
 }
 
-fn confirm(worker: &Worker, request: &HttpRequest) -> HttpResponse {
+fn confirm(worker: &WorkerState, request: &HttpRequest) -> HttpResponse {
     let settings = worker.settings();
     let logout = settings.paths.logout.as_deref().map(|logout| settings.paths.full(logout));
     let target = target(worker, request.query_string());
@@ -121,7 +122,7 @@ fn confirm(worker: &Worker, request: &HttpRequest) -> HttpResponse {
         .page(&RequestInfo::of(request))
 }
 
-fn cross_origin(worker: &Worker, request: &HttpRequest) -> HttpResponse {
+fn cross_origin(worker: &WorkerState, request: &HttpRequest) -> HttpResponse {
     let home = Action::link(ActionKind::StartPage, worker.settings().after_login.as_str());
     Reply::new(PageKind::CrossOriginLogout).actions([home]).page_or_json(&RequestInfo::of(request))
 }

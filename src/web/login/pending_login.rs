@@ -19,7 +19,7 @@ use crate::{
     Secret,
     config::{ReturnTo, Settings},
     store::{Purpose, SealError},
-    web::cookie,
+    web::session::{cookie, cookie_header},
 };
 
 /// Longest time from the start of a login to its callback: enough for a user to find a second factor.
@@ -29,7 +29,7 @@ const MAX_OPEN: usize = 8;
 /// Size in bytes of all pending logins in the `Cookie` header. Must stay below what a server accepts as the head of a
 /// request: 128 KiB with actix-web, less with most proxies.
 const MAX_TOTAL_BYTES: usize = 8 * 1024;
-const NAME: &str = "sf-login-";
+const NAME: &str = ".attempt.";
 
 /// A login that started and has not completed yet.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl PendingLogin {
     /// Returns the browser's pending login with this state, if its seal is valid. It may have expired.
     pub(super) fn find(settings: &Settings, request: &HeaderMap, state: &str) -> Option<Self> {
         let name = cookie_name(settings, state);
-        let pending = open(settings, &name, cookie::only(request, &name)?)?;
+        let pending = open(settings, &name, cookie_header::only(request, &name)?)?;
         // The name is made from a hash of the state; the state itself is compared too, in constant time.
         (pending.state == Secret::new(state)).then_some(pending)
     }
@@ -108,7 +108,7 @@ impl PendingLogin {
 
 fn cookie_name(settings: &Settings, state: &str) -> String {
     let id = URL_SAFE_NO_PAD.encode(&Sha256::digest(state.as_bytes())[..12]);
-    cookie::name(settings, &format!("{NAME}{id}"))
+    settings.scoped_name(&format!("{NAME}{id}"))
 }
 
 fn open(settings: &Settings, name: &str, value: &str) -> Option<PendingLogin> {
@@ -128,8 +128,8 @@ fn open(settings: &Settings, name: &str, value: &str) -> Option<PendingLogin> {
 
 /// Returns removals of pending logins, invalid ones first, then the oldest, until one more of `new_bytes` fits.
 fn evict(settings: &Settings, request: &HeaderMap, new_bytes: usize) -> Vec<Cookie<'static>> {
-    let prefix = cookie::name(settings, NAME);
-    let mut pending: Vec<(SystemTime, String, usize)> = cookie::all(request)
+    let prefix = settings.scoped_name(NAME);
+    let mut pending: Vec<(SystemTime, String, usize)> = cookie_header::all(request)
         .filter(|(name, _)| name.starts_with(prefix.as_bytes()))
         .filter_map(|(name, value)| {
             let name = std::str::from_utf8(name).ok()?;

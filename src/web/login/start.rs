@@ -8,7 +8,7 @@ use actix_web::{
 use super::{
     add_cookie,
     failure::{FailedLogin, InvalidLink, LoginError, LoginFailure},
-    loop_guard::LoopGuard,
+    loop_guard::{self, LoopGuard},
     not_an_auth_route,
     pending_login::PendingLogin,
     query::Query,
@@ -19,8 +19,8 @@ use crate::{
     config::{ReturnTo, Settings},
     oauth::{AuthorizeOptions, LoginHost, Prompt},
     web::{
-        context::{self, Worker},
         response,
+        worker::WorkerState,
     },
 };
 
@@ -33,7 +33,7 @@ pub async fn login(request: HttpRequest) -> HttpResponse {
 }
 
 async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
-    let worker = Worker::of(request)?;
+    let worker = WorkerState::of(request)?;
     let settings = worker.settings();
     if response::is_prefetch(request.headers()) {
         // A browser stores any 2xx for the click that follows, and the click would lead nowhere.
@@ -53,12 +53,16 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
     let options = options(settings, &query).ok_or(invalid(InvalidLink::Options))?;
 
     let now = worker.salesforce().now();
-    let mut guard = LoopGuard::read(settings, request.headers(), now);
-    if guard.completed() > 0 && context::login(&worker, request).await?.is_some() {
-        // The last login is still there: a user who logs in once more, not a loop.
-        guard = LoopGuard::of(0);
+    let mut completed_before = 0;
+    if let Some(guard) = LoopGuard::read(settings, request.headers(), now)
+        // While the last login is valid, the user logs in once more: that is no loop.
+        && worker.login(request).await?.is_none()
+    {
+        completed_before = guard.completed;
+        // The browser returned the guard's cookie without the login's: no request can use that login.
+        worker.engine().log_out_later(guard.login);
     }
-    if guard.is_loop() {
+    if loop_guard::is_loop(completed_before) {
         let link = retry_link(settings, &host, &return_to);
         let failed = FailedLogin::from(LoginFailure::LoginLoop).retry_at(link);
         return Err(LoginError::from(failed).with_cookie(LoopGuard::removal(settings)));
@@ -72,7 +76,7 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         host: host.as_url().to_string(),
         return_to,
         started_at: now,
-        completed_before: guard.completed(),
+        completed_before,
     };
     let mut response = response::see_other(authorization.url.as_str());
     for cookie in pending.cookies(settings, request.headers()).map_err(Error::from)? {

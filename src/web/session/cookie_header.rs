@@ -1,46 +1,16 @@
-//! Cookies, read from the raw `Cookie` header and written with fixed attributes.
+//! Cookies as the browser sent them: the raw `Cookie` header.
 //!
 //! actix-web's cookie parser decodes percent escapes and trims Unicode white space in *names*: a cookie called
 //! `%5F%5FHost-x`, which a sibling subdomain can plant, then passes for `__Host-x`, and the prefix protects nothing.
-//! So names are compared byte for byte here, and a name that comes twice counts as none.
+//! It also gives up at the first byte that is not UTF-8, so that one cookie of another port or subdomain hides all
+//! others. Here names are compared byte for byte, a name that comes twice counts as missing, and an unreadable cookie
+//! hides only itself.
 
 use std::borrow::Cow;
 
-use actix_web::{
-    cookie::{Cookie, SameSite, time},
-    http::header::{self, HeaderMap, HeaderValue},
-};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
-use crate::config::Settings;
-
-/// The name of a cookie of ours: with the `__Host-` prefix where the public URL is https, without on http loopback
-/// (where some browsers drop such cookies).
-pub(crate) fn name(settings: &Settings, name: &str) -> String {
-    if settings.is_https() { format!("__Host-{name}") } else { name.to_owned() }
-}
-
-/// A cookie with the attributes that all of ours have.
-pub(crate) fn make(
-    settings: &Settings,
-    name: String,
-    value: String,
-    lifetime: time::Duration,
-) -> Cookie<'static> {
-    Cookie::build(name, value)
-        .path("/")
-        .http_only(true)
-        .same_site(SameSite::Lax)
-        .secure(settings.is_https())
-        .max_age(lifetime)
-        .finish()
-}
-
-/// The cookie that removes `name`, with the same attributes.
-pub(crate) fn removal(settings: &Settings, name: String) -> Cookie<'static> {
-    make(settings, name, String::new(), time::Duration::ZERO)
-}
-
-/// Every `name=value` of all `Cookie` headers, as the bytes that came.
+/// Returns every `name=value` of all `Cookie` headers, as the bytes that came.
 pub(crate) fn all(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     headers.get_all(header::COOKIE).flat_map(|value| pairs(value.as_bytes()))
 }
@@ -53,7 +23,7 @@ fn pairs(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// The value of the one cookie with exactly this name; `None` when there is none, or more than one.
+/// Returns the value of the one cookie with exactly this name; `None` if it is missing, sent twice or not UTF-8.
 pub(crate) fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = all(headers).filter(|(key, _)| *key == name.as_bytes());
     let (_, value) = values.next()?;
@@ -63,29 +33,35 @@ pub(crate) fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     std::str::from_utf8(value).ok()
 }
 
-/// Takes look-alikes of the cookie `name` out of the request before a lenient parser sees them, and the cookie
-/// itself too when it comes more than once.
-pub(crate) fn drop_lookalikes(headers: &mut HeaderMap, name: &str) {
+/// Removes what a lenient parser must not see: cookies that are not UTF-8, look-alikes of the cookie `name`, and the
+/// cookie itself if it came more than once.
+pub(crate) fn clean(headers: &mut HeaderMap, name: &str) {
     let suspicious = |byte: &u8| *byte == b'%' || !byte.is_ascii();
     let exact = all(headers).filter(|(key, _)| *key == name.as_bytes()).count();
     let odd = headers.get_all(header::COOKIE).any(|value| value.as_bytes().iter().any(suspicious));
-    if exact <= 1 && !(odd && all(headers).any(|(key, _)| is_lookalike(key, name))) {
+    if exact <= 1 && !odd {
         return;
     }
-    let kept = all(headers)
-        .filter(|(key, _)| !is_lookalike(key, name) && (exact <= 1 || *key != name.as_bytes()))
-        .map(|(key, value)| [key, b"=", value].concat())
-        .collect::<Vec<_>>()
-        .join(&b"; "[..]);
+    let is_good = |(key, value): &(&[u8], &[u8])| {
+        let is_readable = std::str::from_utf8(key).is_ok() && std::str::from_utf8(value).is_ok();
+        is_readable && !is_lookalike(key, name) && (exact <= 1 || *key != name.as_bytes())
+    };
+    // A piece without `=` is no cookie to any parser. It has to go only if its bytes would hide the others.
+    let all_utf8 = headers.get_all(header::COOKIE).all(|value| std::str::from_utf8(value.as_bytes()).is_ok());
+    if all_utf8 && all(headers).all(|pair| is_good(&pair)) {
+        return;
+    }
+    let good = all(headers).filter(is_good).map(|(key, value)| [key, b"=", value].concat());
+    let good = good.collect::<Vec<_>>().join(&b"; "[..]);
     headers.remove(header::COOKIE);
-    if let Ok(kept) = HeaderValue::from_bytes(&kept)
-        && !kept.is_empty()
+    if let Ok(good) = HeaderValue::from_bytes(&good)
+        && !good.is_empty()
     {
-        headers.insert(header::COOKIE, kept);
+        headers.insert(header::COOKIE, good);
     }
 }
 
-/// Puts `value` in place of the value of the one cookie `name`.
+/// Replaces the value of the cookie `name`.
 pub(crate) fn replace(headers: &mut HeaderMap, name: &str, value: &str) {
     let changed = all(headers)
         .map(|(key, old)| {
@@ -99,7 +75,7 @@ pub(crate) fn replace(headers: &mut HeaderMap, name: &str, value: &str) {
     }
 }
 
-/// Whether `key` is not `name` but a lenient parser takes it for it.
+/// Returns whether a lenient parser takes `key` for `name` although it differs.
 fn is_lookalike(key: &[u8], name: &str) -> bool {
     if key == name.as_bytes() {
         return false;
@@ -143,7 +119,7 @@ mod tests {
 
     fn left(cookie: &[u8]) -> Vec<u8> {
         let mut headers = headers(cookie);
-        drop_lookalikes(&mut headers, "__Host-sid");
+        clean(&mut headers, "__Host-sid");
         headers.get(header::COOKIE).map(|value| value.as_bytes().to_vec()).unwrap_or_default()
     }
 
@@ -169,6 +145,21 @@ mod tests {
             ] {
                 assert_eq!(left(cookie.as_bytes()), kept.as_bytes(), "{cookie}");
             }
+        }
+    }
+
+    #[test]
+    fn an_unreadable_cookie_hides_only_itself() {
+        for (cookie, kept) in [
+            (&b"a=\xff; __Host-sid=good"[..], &b"__Host-sid=good"[..]),
+            (b"__Host-sid=good; \xc3=1; b=2", b"__Host-sid=good; b=2"),
+            (b"\xff; __Host-sid=good", b"__Host-sid=good"),
+            (b"__Host-sid=\xff", b""),
+            ("a=\u{e4}; __Host-sid=good".as_bytes(), "a=\u{e4}; __Host-sid=good".as_bytes()),
+        ] {
+            assert_eq!(left(cookie), kept, "{cookie:?}");
+            let is_sent = kept.windows(4).any(|bytes| bytes == b"good");
+            assert_eq!(only(&headers(cookie), "__Host-sid"), is_sent.then_some("good"), "{cookie:?}");
         }
     }
 

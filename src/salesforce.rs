@@ -1,15 +1,14 @@
-//! [`Salesforce`]: the one value that an app makes.
+//! [`Salesforce`]: the one value that an app creates.
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
-use actix_web::HttpRequest;
 use url::Url;
 
-use super::{Builder, context::Worker, pages::LoginPages};
 use crate::{
     Connection, Error, OrgId, Result, Secret, UserId,
     api::ApiShared,
     background::Background,
+    builder::Builder,
     clock::Clock,
     config::{Config, ConfigError, Settings},
     events::Events,
@@ -20,11 +19,12 @@ use crate::{
     http::{HttpClient, HttpError, Outbound},
     oauth::{LoginHost, OAuthApp, OAuthClient, ServiceUser, TokenSet},
     store::{Store, Subject},
+    web::pages::LoginPages,
 };
 
-/// Salesforce for an actix app: middleware, and handle on everything behind it. Cheap to clone.
+/// Salesforce for an actix app: the middleware, and the handle on everything behind it. Cheap to clone.
 ///
-/// Make it once, before `HttpServer::new`, and clone it into each worker:
+/// Create it once, before `HttpServer::new`, and clone it into each worker:
 ///
 /// ```no_run
 /// use actix_salesforce::Salesforce;
@@ -69,12 +69,12 @@ impl Salesforce {
     /// Starts from the `SALESFORCE_…` environment variables (see [`Config`]).
     ///
     /// # Errors
-    /// All settings that are missing or wrong at once, each with its fix.
+    /// Lists all missing and invalid settings, each with its fix.
     pub async fn from_env() -> std::result::Result<Self, ConfigError> {
         Self::from_config(Config::from_env()).await
     }
 
-    /// Starts from settings that the app read itself.
+    /// Starts from settings that the app has read itself.
     ///
     /// # Errors
     /// As [`from_env`](Self::from_env).
@@ -87,46 +87,49 @@ impl Salesforce {
         Builder::from(Config::default())
     }
 
-    /// The OAuth client of this app, for flows that are written by hand.
+    /// Returns the OAuth client of this app, for flows written by hand.
     pub fn oauth(&self) -> &OAuthClient {
         &self.inner.oauth
     }
 
-    /// The redirect URI that logins use: the public URL and the callback's path.
+    /// Returns the redirect URI of logins: the public URL with the callback's path.
     pub fn redirect_uri(&self) -> &Url {
         &self.inner.settings.redirect_uri
     }
 
-    /// The login host that is used when none is named.
+    /// Returns the default login host.
     pub fn login_host(&self) -> &LoginHost {
         &self.inner.settings.default_host
     }
 
-    /// Keeps tokens that were obtained by hand, and gives the connection that uses them. From then on they are renewed
-    /// as needed, and [`connection_for`](Self::connection_for) finds them.
+    /// Stores tokens from a flow written by hand, and returns the connection that uses them.
+    ///
+    /// From then on they are refreshed as needed, and [`connection_for`](Self::connection_for) finds them.
     ///
     /// # Errors
-    /// The store did not take them.
+    /// The store is down.
     pub async fn keep(&self, host: &LoginHost, tokens: TokenSet) -> Result<Connection> {
         let grant = self.engine().save(tokens, Profile::default(), host).await?;
         Ok(self.connection(grant))
     }
 
-    /// The connection of a user who logged in, or whose tokens were [kept](Self::keep), for work outside of a request.
+    /// Returns the connection of a user, for work outside of a request.
+    ///
+    /// The user has logged in, or their tokens were [stored](Self::keep).
     ///
     /// # Errors
-    /// [`Error::LoginRequired`] when there is no grant of this user, [`Error::is_transient`] when the store is down.
+    /// [`Error::LoginRequired`] if the store has no grant of this user; [`Error::is_transient`] if the store is down.
     pub async fn connection_for(&self, organization: OrgId, user: UserId) -> Result<Connection> {
         let app = AppKey::of_client_id(&self.inner.settings.client_id);
         let grant = self.engine().grant(GrantKey::new(app, organization, user)).await?;
         grant.map(|grant| self.connection(grant)).ok_or(Error::LoginRequired)
     }
 
-    /// A connection of the app's own service user, for work that no person asked for. It is the same [`Connection`]
-    /// that handlers get: one function can serve both.
+    /// Returns a connection of the app's service user, for work that no user asked for.
     ///
-    /// The first call gets a token; all connections of the user share it, and the call that finds it expired gets a new
-    /// one. No login, no store and no refresh token is involved.
+    /// It is the same [`Connection`] that handlers get, so one function can serve both. The first request fetches a
+    /// token; all connections of the service user share it and fetch a new one once it has expired. No login, no store
+    /// and no refresh token is involved.
     ///
     /// ```
     /// # use salesforce_fake_org::FakeOrg;
@@ -154,24 +157,25 @@ impl Salesforce {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NoServiceUser`] when none is set; [`Error::ServiceUser`] when Salesforce refuses it a token, which only
-    /// an administrator can mend; [`Error::Unavailable`] when Salesforce cannot be reached.
+    /// [`Error::NoServiceUser`] if none is set; [`Error::ServiceUser`] if Salesforce refuses it a token, which only an
+    /// administrator can fix; [`Error::Unavailable`] if Salesforce cannot be reached.
     pub async fn service_connection(&self) -> Result<Connection> {
         let user = self.inner.settings.service.as_ref().ok_or(Error::NoServiceUser)?;
         self.connection_as(user).await
     }
 
-    /// A connection of any service user, for apps that have several. Connections of the same app, host and user name
-    /// share one token.
+    /// Returns a connection of any service user, for apps that have several.
+    ///
+    /// Connections of the same app, host and user name share one token.
     ///
     /// # Errors
-    /// As [`service_connection`](Self::service_connection). A host that is neither Salesforce's nor one of the settings
-    /// is refused: name it as an allowed origin.
+    /// As [`service_connection`](Self::service_connection). A host other than Salesforce's and those of the settings is
+    /// refused: add it as an allowed origin.
     pub async fn connection_as(&self, user: &ServiceUser) -> Result<Connection> {
         Ok(self.connection(self.engine().service(user).await?))
     }
 
-    /// Who is logged in: the logins of a user, of an organization, or all.
+    /// Lists the logins of a user, of an org, or all.
     ///
     /// # Errors
     /// The store is down.
@@ -179,7 +183,7 @@ impl Salesforce {
         Ok(self.engine().list_logins(of).await?)
     }
 
-    /// The grants of a user, of an organization, or all.
+    /// Lists the grants of a user, of an org, or all.
     ///
     /// # Errors
     /// The store is down.
@@ -187,32 +191,46 @@ impl Salesforce {
         Ok(self.engine().list_grants(of).await?)
     }
 
-    /// Logs a user, an organization or everyone out everywhere: ends the grants with all of their logins, and has the
-    /// tokens revoked at Salesforce afterwards. Gives how many grants there were.
+    /// Logs a user, an org or all users out everywhere, and returns how many grants there were.
+    ///
+    /// Ends the grants with all of their logins, then revokes the tokens at Salesforce in the background.
     ///
     /// # Errors
-    /// The store is down, or went down meanwhile. What was ended until then stays ended; the rest is tried in the
-    /// background until the store takes it, or the program ends.
+    /// The store is down, or went down meanwhile. Grants ended until then stay ended; the rest is retried in the
+    /// background until it is stored or the program ends.
     pub async fn revoke(&self, of: Subject) -> Result<usize> {
         Ok(self.engine().end_all(of).await?)
     }
 
-    /// Ends one login, as its own logout would; the others of the same person stay. When it was the last one, the
-    /// tokens are revoked at Salesforce afterwards. One that has ended already is no error.
+    /// Ends one login as its logout would; other logins of the same user stay. Does nothing if it has ended already.
+    ///
+    /// After the last login of a user the tokens are revoked at Salesforce in the background.
     ///
     /// # Errors
-    /// The store is down. It is tried again in the background.
+    /// The store is down. The logout is retried in the background.
     pub async fn end_login(&self, login: &LoginInfo) -> Result<()> {
         Ok(self.engine().end_login(login.key).await?)
     }
 
-    /// Whether a browser sent this request from a page of another origin than this app: by `Origin`, else by
-    /// `Sec-Fetch-Site`. For handlers that change something, which must refuse it (cross-site request forgery).
+    /// Waits until refreshes, token writes and logouts that are under way are stored, 22 seconds at most.
     ///
-    /// Browsers send one of the two with every POST. A request with neither comes from a program, whose user means it.
-    /// (The logout route is stricter: it wants to see one of them.)
-    pub fn is_cross_origin(&self, request: &HttpRequest) -> bool {
-        super::routes::is_cross_origin(&self.settings().public_url, request.headers())
+    /// Call it at the end of `main`, after the server has stopped. It covers the clones of this handle too: what is
+    /// begun after it fails. A program that ends without it waits as long when the last handle is dropped and when the
+    /// main thread ends, but blocks the thread meanwhile.
+    ///
+    /// ```no_run
+    /// # use actix_salesforce::Salesforce;
+    /// # use actix_web::{App, HttpServer};
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let salesforce = Salesforce::from_env().await?;
+    /// let wrapped = salesforce.clone();
+    /// HttpServer::new(move || App::new().wrap(wrapped.clone())).bind(("127.0.0.1", 8080))?.run().await?;
+    /// salesforce.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn shutdown(self) {
+        self.inner.background.finish().await;
     }
 
     fn connection(&self, grant: crate::grant::GrantHandle) -> Connection {
@@ -224,7 +242,7 @@ impl Salesforce {
         Arc::clone(&self.inner.api)
     }
 
-    /// Whether both are handles on the same thing.
+    /// Returns whether both are clones of one handle.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
@@ -246,14 +264,15 @@ impl Salesforce {
         self.inner.clock.now()
     }
 
-    /// One worker's share.
-    pub(crate) fn worker(&self) -> std::result::Result<Worker, HttpError> {
-        let http = HttpClient::new(Arc::clone(&self.inner.outbound))?;
-        Ok(Worker::new(self.clone(), http))
+    /// Returns a separate HTTP client with the same rules.
+    pub(crate) fn new_http_client(&self) -> std::result::Result<HttpClient, HttpError> {
+        HttpClient::new(Arc::clone(&self.inner.outbound))
     }
 
-    /// Trades a code and records the login. Runs where no request owns it: a browser that goes away in the middle must
-    /// not leave a code spent and its tokens lost. Nor a login that nobody has: one that is not kept ends.
+    /// Exchanges a code and stores the login, in a task that no request owns.
+    ///
+    /// A browser that disconnects meanwhile must not leave a used code and lost tokens. If the login's cookie is not
+    /// delivered, the login is deleted.
     pub(crate) async fn finish_login(
         &self,
         host: LoginHost,
@@ -275,7 +294,7 @@ impl Salesforce {
 
 #[cfg(feature = "test-util")]
 impl Salesforce {
-    /// Records a login with tokens that a test brings; as [`finish_login`](Self::finish_login) otherwise.
+    /// Stores a login with tokens that a test brings, otherwise as [`finish_login`](Self::finish_login).
     pub(crate) async fn admit(
         &self,
         host: LoginHost,
@@ -286,8 +305,8 @@ impl Salesforce {
     }
 }
 
-/// Puts the parts together for checked settings.
-pub(super) fn start(
+/// Creates the handle from checked settings.
+pub(crate) fn start(
     settings: Settings,
     store: Arc<dyn Store>,
     events: Events,
@@ -302,8 +321,8 @@ pub(super) fn start(
     let http = HttpClient::new(Arc::clone(&outbound))?;
     let app = OAuthApp::new(settings.client_id.clone(), settings.client_secret.clone());
     let oauth = OAuthClient::with_http(app.clone(), http.clone());
-    // The engine's connections live on the crate's own thread, those of callers on theirs. Were they one pool, the
-    // engine would sometimes wait for a connection whose thread is waiting for the engine.
+    // The engine's HTTP connections live on the crate's thread, those of callers on theirs. In one pool the engine
+    // would sometimes wait for a connection whose thread is waiting for the engine.
     let engines_own = OAuthClient::with_http(app, HttpClient::new(Arc::clone(&outbound))?);
     let background = Background::start()?;
     let engine = Engine::new(EngineParts {

@@ -1,23 +1,20 @@
-//! [`Builder`]: settings in code, and the start from them.
+//! [`Builder`]: settings in code.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{
-    Salesforce,
-    pages::{LoginPage, LoginPages, PageContent},
-    salesforce::start,
-};
 use crate::{
     Secret,
     clock::Clock,
     config::{Config, ConfigError, Problem, Routes, SessionMode, Settings},
     events::{Event, Events},
     oauth::ServiceUser,
+    salesforce::{Salesforce, start},
     store::{Location, OpenError, Store},
+    web::pages::{LoginPage, LoginPages, PageContent},
 };
 
-/// Settings in code. Each setter sets a member of [`Config`], whose default it has; what cannot be in a file (a store
-/// of your own, a listener) is set here only.
+/// Settings in code. Each setter sets a field of [`Config`] and has its default. Only what cannot stand in a file (a
+/// custom store, an event listener) is set here alone.
 #[must_use = "nothing happens before build()"]
 pub struct Builder {
     config: Config,
@@ -34,7 +31,7 @@ impl fmt::Debug for Builder {
     }
 }
 
-/// Settings of an app's own file or environment, to which code adds the rest: a store, a listener.
+/// Adds settings in code to those that an app has read from its file or environment.
 impl From<Config> for Builder {
     fn from(config: Config) -> Self {
         Self {
@@ -49,94 +46,96 @@ impl From<Config> for Builder {
 }
 
 impl Builder {
-    /// The consumer key.
+    /// Sets the consumer key of the external client app. Required.
     pub fn client_id(mut self, id: impl Into<String>) -> Self {
         self.config.client_id = id.into();
         self
     }
 
-    /// The consumer secret. Leave it out for a public client.
+    /// Sets the consumer secret. Default: none, for a public client.
     pub fn client_secret(mut self, secret: impl Into<Secret>) -> Self {
         self.config.client_secret = Some(secret.into());
         self
     }
 
-    /// Where people log in: production, sandbox, a My Domain or an Experience Cloud site.
+    /// Sets where users log in: production, sandbox, a My Domain or an Experience Cloud site. Default:
+    /// `https://login.salesforce.com`.
     pub fn login_url(mut self, url: impl Into<String>) -> Self {
         self.config.login_url = url.into();
         self
     }
 
-    /// One more login host, which `?host=NAME` of the login route chooses.
+    /// Adds a login host, which `?host=NAME` of the login route chooses. Default: none.
     pub fn login_host(mut self, name: impl Into<String>, url: impl Into<String>) -> Self {
         self.config.login_hosts.insert(name.into(), url.into());
         self
     }
 
-    /// Lets `?host=` of the login route name any `….my.salesforce.com`.
+    /// Lets `?host=` of the login route name any `….my.salesforce.com`. Default: `false`.
     pub fn allow_my_domain(mut self, allow: bool) -> Self {
         self.config.allow_my_domain = allow;
         self
     }
 
-    /// The origin of this app as browsers see it.
+    /// Sets the origin of this app as browsers see it. Default: `http://127.0.0.1:8080`.
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.config.public_url = url.into();
         self
     }
 
-    /// The scopes to ask for, space separated.
+    /// Sets the scopes to request, separated by spaces. Default: `api openid refresh_token`.
     pub fn scopes(mut self, scopes: impl Into<String>) -> Self {
         self.config.scopes = scopes.into();
         self
     }
 
-    /// The REST API version, for example `66.0`.
+    /// Sets the REST API version, for example `66.0`. Default: [`ApiVersion`](crate::ApiVersion)'s.
     pub fn api_version(mut self, version: impl Into<String>) -> Self {
         self.config.api_version = Some(version.into());
         self
     }
 
-    /// Base64 keys of 32 bytes, newest first.
+    /// Sets the keys that seal cookies and stored tokens: 32 bytes each in base64, newest first, separated by commas or
+    /// spaces. Default: keys made at start for a loopback public URL with the memory store; otherwise required.
     pub fn keys(mut self, keys: impl Into<Secret>) -> Self {
         self.config.keys = Some(keys.into());
         self
     }
 
-    /// Where grants and logins live, as [`Config::store`] has it: `sqlite:PATH`, `redis://…`, `postgres://…` and
-    /// others.
+    /// Sets where grants and logins are stored, by a URL: `sqlite:PATH`, `redis://…`, `postgres://…` and others (see
+    /// [`Config::store`]). Default: `memory:`.
     pub fn store_at(mut self, address: impl Into<Secret>) -> Self {
         self.config.store = address.into();
         self
     }
 
-    /// A store of the app's own. It counts as one that outlives the process, so it needs [`keys`](Self::keys).
+    /// Sets a custom store. It is taken to outlive the process, so it needs [`keys`](Self::keys).
     pub fn store(self, store: impl Store) -> Self {
         self.shared_store(Arc::new(store))
     }
 
-    /// A store that something else uses too, as [`store`](Self::store).
+    /// Sets a custom store that is shared with other code, as [`store`](Self::store).
     pub fn shared_store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
         self
     }
 
-    /// One more origin that may be contacted.
+    /// Adds an origin that may be contacted (tests, proxies). Default: Salesforce's hosts and the login hosts only.
     pub fn allowed_origin(mut self, origin: impl Into<String>) -> Self {
         self.config.allowed_origins.push(origin.into());
         self
     }
 
-    /// Where the auth routes are.
+    /// Sets the paths of the auth routes. Default: below `/auth/salesforce`.
     pub fn routes(mut self, routes: Routes) -> Self {
         self.config.routes = routes;
         self
     }
 
-    /// The path of the scope that the middleware is wrapped on.
+    /// Sets the path of the scope that the middleware is wrapped on. Default: empty, for the `App` itself.
     ///
-    /// An app may wrap several, for several orgs or apps in Salesforce, each on a scope of its own: side by side, or
-    /// one inside the other. The mount tells their cookies and logins apart, and a handler gets the connection of the
+    /// An app may wrap several, for several orgs or apps in Salesforce, each on a separate scope: side by side, or one
+    /// inside the other. The mount tells their cookies and logins apart, and a handler gets the connection of the
     /// innermost one around it.
     ///
     /// ```
@@ -153,66 +152,75 @@ impl Builder {
         self
     }
 
-    /// Whose session holds the login id.
+    /// Sets what the names of all of this crate's cookies begin with, see [`Config::cookie_name`]. Default:
+    /// `salesforce-` and eight hex digits that the client id, the public URL and the mount decide.
+    pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.config.cookie_name = Some(name.into());
+        self
+    }
+
+    /// Sets whose session handlers get. Default: [`SessionMode::Embedded`].
     pub fn session(mut self, mode: SessionMode) -> Self {
         self.config.session = mode;
         self
     }
 
-    /// Where a login without a return target lands.
+    /// Sets where to redirect after a login whose request gave no valid `return_to`. Default: `/`.
     pub fn after_login(mut self, path: impl Into<String>) -> Self {
         self.config.after_login = path.into();
         self
     }
 
-    /// Where a logout without a return target lands.
+    /// Sets where to redirect after a logout whose request gave no valid `return_to`. Default: `/`.
     pub fn after_logout(mut self, path: impl Into<String>) -> Self {
         self.config.after_logout = path.into();
         self
     }
 
-    /// How long a login lasts without use, and how long at most.
+    /// Sets how long a login lasts without use, and how long at most. Default: 24 hours and 30 days.
     pub fn lifetimes(mut self, idle: Duration, absolute: Duration) -> Self {
         self.config.idle_lifetime_seconds = idle.as_secs();
         self.config.absolute_lifetime_seconds = absolute.as_secs();
         self
     }
 
-    /// Renews grants that have gone unused for this many days, for apps whose refresh token policy expires unused
-    /// tokens.
+    /// Refreshes grants that have been unused for this many days, for apps whose refresh token policy expires unused
+    /// tokens. Default: never.
     pub fn keep_alive_days(mut self, days: u16) -> Self {
         self.config.keep_alive_days = Some(days);
         self
     }
 
-    /// The user that background jobs work as: see [`Salesforce::service_connection`].
+    /// Sets the user that background jobs work as: see [`Salesforce::service_connection`]. Default: none.
     pub fn service_user(mut self, user: ServiceUser) -> Self {
         self.service = Some(user);
         self
     }
 
-    /// How many calls to one organization may be under way in this process, and how long others wait for their turn.
+    /// Sets how many requests to one org this process sends concurrently, and how long further ones wait. Default: 64
+    /// and 5 seconds.
     pub fn concurrent_calls(mut self, limit: usize, queue: Duration) -> Self {
         self.config.api.concurrent_calls = limit;
         self.config.api.queue_milliseconds = u64::try_from(queue.as_millis()).unwrap_or(u64::MAX);
         self
     }
 
-    /// How much of an organization's daily calls may be used before those of [optional](crate::Connection::optional)
-    /// connections are refused, in percent.
+    /// Sets how much of an org's daily API requests may be used before those of
+    /// [optional](crate::Connection::optional) connections are refused, in percent. Default: 80.
     pub fn optional_until_percent(mut self, percent: u8) -> Self {
         self.config.api.optional_until_percent = percent;
         self
     }
 
-    /// The client name this app sends to Salesforce.
+    /// Sets the client name that this app sends to Salesforce. Default: none.
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
         self.config.api.client_name = Some(name.into());
         self
     }
 
-    /// Calls `listener` with every [`Event`] once it is certain. The call is synchronous, on the crate's own thread or
-    /// a worker's: send long work through a channel.
+    /// Calls `listener` with every [`Event`] once it is certain. Default: no listener.
+    ///
+    /// The call is synchronous, on the crate's thread or a worker's: send long work through a channel.
     ///
     /// ```
     /// # use actix_salesforce::{Event, Salesforce};
@@ -239,10 +247,10 @@ impl Builder {
         self
     }
 
-    /// Checks everything and starts.
+    /// Checks all settings, opens the store and starts.
     ///
     /// # Errors
-    /// All settings that are missing or wrong at once, each with its fix.
+    /// Lists all missing and invalid settings, each with its fix.
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
         let Self { config, store, service, events, clock, pages } = self;
         let problem = |error: OpenError| Problem { setting: "SALESFORCE_STORE", fix: error.to_string() };
