@@ -4,7 +4,7 @@ mod support;
 
 use std::{collections::HashSet, time::Instant};
 
-use actix_salesforce::store::Subject;
+use actix_salesforce::store::GrantFilter;
 use salesforce_fake_org::FakeOrg;
 use support::{ADA, CALLBACK, Client, LOGIN, World, client::query, raw};
 use url::Url;
@@ -396,7 +396,7 @@ async fn login_starts_use_no_store() {
     for _ in 0..300 {
         Client::new().open(&world.url(LOGIN)).await;
     }
-    let all = Subject::All;
+    let all = GrantFilter::All;
     assert!(world.salesforce.logins(all).await.unwrap().is_empty());
     assert!(world.salesforce.grants(all).await.unwrap().is_empty());
 }

@@ -1,4 +1,4 @@
-//! How the app treats each organization's API.
+//! Limits of requests to each organization's API.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use serde::Deserialize;
 use super::check::Check;
 use crate::api::{ApiManners, CallOptions};
 
-/// How the app treats each organization's API.
+/// Limits of requests to each organization's API.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ApiConfig {
-    /// How many calls to one organization this process has under way at most; 64 by default. Calls beyond that
-    /// wait, and calls to other organizations do not. (Salesforce itself lets 25 calls run that take longer than 20
-    /// seconds.)
+    /// Maximum number of concurrent requests of this process to one organization. Default: 64. Further requests wait;
+    /// requests to other organizations do not. (Salesforce limits concurrent requests that take longer than 20 seconds to
+    /// 25 per production organization.)
     pub concurrent_calls: usize,
-    /// How long a call waits for its turn, in milliseconds, before it fails with [`Error::Busy`](crate::Error::Busy);
-    /// 5,000 by default.
+    /// How long a request waits for that limit, in milliseconds, before it fails with
+    /// [`Error::Busy`](crate::Error::Busy). Default: 5,000.
     pub queue_milliseconds: u64,
-    /// Calls of [optional](crate::Connection::optional) connections are refused once so much of the organization's
-    /// daily allocation is used, in percent; 80 by default.
+    /// Requests of [optional](crate::Connection::optional) connections fail if more than this percentage of the
+    /// organization's daily API requests is used. Default: 80.
     pub optional_until_percent: u8,
-    /// The client name this app sends to Salesforce (`client` in `Sforce-Call-Options`): letters, digits and `-._/`, up
-    /// to 80.
+    /// The client name that this app sends to Salesforce (`client` in `Sforce-Call-Options`): letters, digits and `-._/`, up
+    /// to 80 characters. Default: none.
     pub client_name: Option<String>,
 }
 

@@ -1,23 +1,23 @@
-//! What makes a set-up too weak to start.
+//! Checks a configuration: rejects invalid and insecure settings.
 
 use std::time::Duration;
 
 use url::Url;
 
-use super::{Config, ConfigError, Problem, Routes, Settings, settings::Paths};
+use super::{Config, ConfigError, ConfigProblem, RoutePaths, Settings, settings::Paths};
 use crate::{
     Secret,
     api::ApiVersion,
+    base::seal::KeyRing,
     oauth::{LoginHost, Scopes, is_loopback},
     return_to::ReturnTo,
-    store::KeyRing,
 };
 
-/// Longer than anyone means, and far from where times end.
-const LONGEST_LOGIN: u64 = 10 * 365 * 24 * 60 * 60;
+/// Maximum lifetime of a login, in seconds. Longer than any useful one, and short enough that times cannot overflow.
+const MAX_LOGIN_LIFETIME: u64 = 10 * 365 * 24 * 60 * 60;
 
 impl Config {
-    /// Checks everything; `durable_store` says that the store outlives the process, which asks for lasting keys.
+    /// Checks all settings. `durable_store`: the records outlive the process, so the keys must do so too.
     pub(crate) fn check(self, durable_store: bool) -> Result<Settings, ConfigError> {
         let mut check = Check { problems: Vec::new() };
 
@@ -71,12 +71,12 @@ impl Config {
         let redirect_uri = public_url
             .as_ref()
             .and_then(|public| check.redirect_uri(public, &paths, self.routes.redirect_uri.as_deref()));
-        let after_login = check.landing("after_login", &self.after_login);
-        let after_logout = check.landing("after_logout", &self.after_logout);
+        let after_login = check.redirect_target("after_login", &self.after_login);
+        let after_logout = check.redirect_target("after_logout", &self.after_logout);
         if self.idle_lifetime_seconds == 0 || self.absolute_lifetime_seconds < self.idle_lifetime_seconds {
             check.problem("idle_lifetime_seconds", "must be above 0 and not above absolute_lifetime_seconds");
         }
-        if self.absolute_lifetime_seconds > LONGEST_LOGIN {
+        if self.absolute_lifetime_seconds > MAX_LOGIN_LIFETIME {
             check.problem("absolute_lifetime_seconds", "must not be above ten years (315,360,000 seconds)");
         }
         if self.keep_alive_days == Some(0) {
@@ -130,12 +130,12 @@ impl Config {
 }
 
 pub(super) struct Check {
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
 }
 
 impl Check {
-    pub(super) fn problem(&mut self, setting: &'static str, fix: impl Into<String>) {
-        self.problems.push(Problem { setting, fix: fix.into() });
+    pub(super) fn problem(&mut self, setting: &'static str, hint: impl Into<String>) {
+        self.problems.push(ConfigProblem { setting, hint: hint.into() });
     }
 
     fn client_secret(&mut self, secret: &Secret) {
@@ -206,14 +206,14 @@ impl Check {
                 Err(error) => error.to_string(),
             },
             None if durable_store => {
-                "this store outlives the process and needs lasting keys: set it to 32 random bytes in base64 \
+                "required, because the records of this store outlive the process. Set it to 32 random bytes in base64 \
                  (openssl rand -base64 32)"
                     .to_owned()
             }
             None if loopback => match KeyRing::generate() {
                 Ok(ring) => {
                     tracing::warn!(
-                        "SALESFORCE_KEYS is not set: keys were made for this run, a restart logs everyone out"
+                        "SALESFORCE_KEYS is not set: using temporary keys; all users are logged out at the next restart"
                     );
                     return Some(ring);
                 }
@@ -225,7 +225,7 @@ impl Check {
         None
     }
 
-    fn paths(&mut self, routes: &Routes) -> Paths {
+    fn paths(&mut self, routes: &RoutePaths) -> Paths {
         let fix = "paths are empty or begin with one /, do not end with one, and consist of letters, digits and -._~/";
         if !is_plain_path(&routes.mount) {
             self.problem("routes.mount", fix);
@@ -283,7 +283,7 @@ impl Check {
         }
     }
 
-    fn landing(&mut self, setting: &'static str, text: &str) -> Option<ReturnTo> {
+    fn redirect_target(&mut self, setting: &'static str, text: &str) -> Option<ReturnTo> {
         let target = ReturnTo::parse(text);
         if target.is_none() {
             self.problem(setting, "must be a path of this app that begins with one /");

@@ -1,4 +1,4 @@
-//! Settings: what an app may set, where it comes from, and what makes a set-up too weak to start.
+//! The settings of an app: where they come from, and the check that rejects invalid and insecure ones.
 
 mod api;
 mod check;
@@ -9,7 +9,7 @@ mod settings;
 pub(crate) use self::settings::{Paths, Settings};
 pub use self::{
     api::ApiConfig,
-    problem::{ConfigError, Problem},
+    problem::{ConfigError, ConfigProblem},
     service::ServiceUserConfig,
 };
 
@@ -19,56 +19,57 @@ use serde::Deserialize;
 
 use crate::Secret;
 
-/// The settings of [`Salesforce`](crate::Salesforce), as an app's settings file or environment gives them.
+/// The settings of [`Salesforce`](crate::Salesforce), from a settings file or the environment.
 ///
-/// Nothing is checked before [`Salesforce::from_config`](crate::Salesforce::from_config), which reports all mistakes
-/// at once. Unknown members are refused.
+/// They are checked by [`Salesforce::from_config`](crate::Salesforce::from_config), which reports all problems at once.
+/// Deserializing fails for unknown members.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
     /// The consumer key of the external client app or connected app. `SALESFORCE_CLIENT_ID`.
     pub client_id: String,
-    /// Its consumer secret; absent for a public client. `SALESFORCE_CLIENT_SECRET`.
+    /// The consumer secret of that app; absent for a public client. `SALESFORCE_CLIENT_SECRET`.
     pub client_secret: Option<Secret>,
-    /// Where people log in unless they choose another of `login_hosts`. `SALESFORCE_LOGIN_URL`.
+    /// Where users log in, unless the login request names one of `login_hosts`. Default: `https://login.salesforce.com`. `SALESFORCE_LOGIN_URL`.
     pub login_url: String,
-    /// Further login hosts by the name that `?host=` of the login route takes.
+    /// Further login hosts, by the name that `?host=` of the login route accepts. Default: none.
     pub login_hosts: BTreeMap<String, String>,
-    /// Whether `?host=` of the login route also takes any `….my.salesforce.com` host.
+    /// Whether `?host=` of the login route also accepts any `….my.salesforce.com` host. Default: no.
     pub allow_my_domain: bool,
-    /// The origin of this app as browsers see it. `SALESFORCE_PUBLIC_URL`.
+    /// The origin of this app as browsers see it. Default: `http://127.0.0.1:8080`. `SALESFORCE_PUBLIC_URL`.
     pub public_url: String,
-    /// The scopes to ask for, space separated. `SALESFORCE_SCOPES`.
+    /// The scopes to request, separated by spaces. Default: `api openid refresh_token`. `SALESFORCE_SCOPES`.
     pub scopes: String,
     /// The REST API version, for example `66.0`. `SALESFORCE_API_VERSION`.
     pub api_version: Option<String>,
     /// Base64 keys of 32 bytes, newest first, separated by commas or spaces. `SALESFORCE_KEYS`.
     pub keys: Option<Secret>,
-    /// Where grants and logins live: `memory:`, `sqlite:PATH`, `redis://…`, `redis+sentinel://…`, `redis+cluster://…`
-    /// (with `rediss` for TLS) or `postgres://…`; secret, since it may hold a password. A server that does not answer
-    /// at the start is an error after a few seconds. `SALESFORCE_STORE`.
+    /// Where grants and logins are stored: `memory:` (the default), `sqlite:PATH`, `redis://…`, `redis+sentinel://…`, `redis+cluster://…`
+    /// (with `rediss` for TLS) or `postgres://…`. A secret, because it may contain a password. If the server does not
+    /// respond at the start, that is an error after a few seconds. `SALESFORCE_STORE`.
     pub store: Secret,
     /// Extra origins that may be contacted (tests, proxies). `SALESFORCE_ALLOWED_ORIGINS`, space separated.
     pub allowed_origins: Vec<String>,
-    /// Where the auth routes are.
-    pub routes: Routes,
-    /// Whose session holds the login id.
+    /// The paths of the auth routes.
+    pub routes: RoutePaths,
+    /// Which session holds the login id. Default: one that this crate adds.
     pub session: SessionMode,
-    /// Where a login without a (good) return target lands: a path of this app.
+    /// Where to redirect after login if the request gave no valid `return_to`: a path of this app. Default: `/`.
     pub after_login: String,
-    /// Where a logout without a (good) return target lands: a path of this app.
+    /// Where to redirect after logout if the request gave no valid `return_to`: a path of this app. Default: `/`.
     pub after_logout: String,
-    /// A login ends after this many seconds without use.
+    /// A login ends after this many seconds without use. Default: 86,400 (a day).
     pub idle_lifetime_seconds: u64,
-    /// A login ends this many seconds after it was made, whether or not it is used; ten years at most.
+    /// A login ends this many seconds after it was created, even if it is used. Default: 2,592,000 (30 days); maximum: ten
+    /// years.
     pub absolute_lifetime_seconds: u64,
-    /// Renews grants that have gone unused for this many days, for apps whose refresh token policy expires unused
-    /// tokens. Absent: not at all.
+    /// Renews grants that were unused for this many days, for apps whose refresh token policy expires unused tokens.
+    /// Default: absent, no grant is renewed before it is used.
     pub keep_alive_days: Option<u16>,
-    /// The user that background jobs work as. `SALESFORCE_SERVICE_URL` and others.
+    /// The user of background jobs. Default: none. `SALESFORCE_SERVICE_URL` and others.
     pub service: Option<ServiceUserConfig>,
-    /// How each organization's API is treated.
+    /// Limits of requests to each organization's API.
     pub api: ApiConfig,
 }
 
@@ -86,7 +87,7 @@ impl Default for Config {
             keys: None,
             store: Secret::new("memory:"),
             allowed_origins: Vec::new(),
-            routes: Routes::default(),
+            routes: RoutePaths::default(),
             session: SessionMode::default(),
             after_login: "/".to_owned(),
             after_logout: "/".to_owned(),
@@ -99,29 +100,29 @@ impl Default for Config {
     }
 }
 
-/// Where the auth routes are. A route that is `None` is not mounted; call its function by hand
-/// (see [`routes`](crate::routes)).
+/// The paths of the auth routes. A route that is `None` is not mounted: the app mounts its function itself (see
+/// [`routes`](crate::routes)).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Routes {
-    /// The path of the scope that the middleware is wrapped on; empty when it is wrapped on the `App`.
+pub struct RoutePaths {
+    /// The path of the scope that the middleware wraps; empty if it wraps the `App`. Default: empty.
     pub mount: String,
-    /// What the paths of all four routes begin with.
+    /// The prefix of all four routes. Default: `/auth/salesforce`.
     pub prefix: String,
-    /// Starts a login.
+    /// Starts a login. Default: `/login`.
     pub login: Option<String>,
-    /// Where Salesforce sends the browser back to.
+    /// Receives the browser from Salesforce. Default: `/callback`.
     pub callback: Option<String>,
-    /// Ends a login.
+    /// Ends a login. Default: `/logout`.
     pub logout: Option<String>,
-    /// Who is logged in, as JSON.
+    /// Returns the user as JSON. Default: `/me`.
     pub me: Option<String>,
-    /// The full redirect URI registered with the app, needed only when `callback` is `None`.
+    /// The full redirect URI that is registered with the app. Needed only if `callback` is `None`.
     pub redirect_uri: Option<String>,
 }
 
-impl Default for Routes {
+impl Default for RoutePaths {
     fn default() -> Self {
         Self {
             mount: String::new(),
@@ -135,28 +136,28 @@ impl Default for Routes {
     }
 }
 
-/// Whose actix-session session holds the opaque login id.
+/// Which actix-session session holds the opaque login id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SessionMode {
-    /// One that the middleware brings: an encrypted cookie of its own, which handlers can use through
-    /// `actix_session::Session` too.
+    /// A session that the middleware adds: an encrypted cookie, which handlers can use through `actix_session::Session`
+    /// too.
     #[default]
     Embedded,
-    /// The app's own `SessionMiddleware`, wrapped around (registered after) this middleware. It must come from the
-    /// actix-session that this crate links, re-exported as [`actix_salesforce::actix_session`](crate::actix_session):
-    /// the session of another version is not seen.
+    /// The app's `SessionMiddleware`, wrapped around (registered after) this middleware. It must come from the
+    /// actix-session that this crate links, re-exported as [`actix_salesforce::actix_session`](crate::actix_session): the
+    /// session of another version is invisible to this crate.
     App,
 }
 
 impl Config {
-    /// Reads the `SALESFORCE_…` variables of this process.
+    /// Reads the `SALESFORCE_…` environment variables of this process.
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var(name).ok())
     }
 
-    /// Reads the same variables from somewhere else. Empty ones count as absent.
+    /// Reads the same variables from another source. Empty ones count as absent.
     ///
     /// ```
     /// use actix_salesforce::Config;

@@ -8,21 +8,21 @@ use crate::{
     oauth::{OAuthApp, PrivateKey, ServiceUser},
 };
 
-/// The user that background jobs work as. With a user name and a key tokens come by JWT bearer, without both by client
-/// credentials.
+/// The user of background jobs. With `username` and `key` its tokens come by the JWT bearer flow, without both by the
+/// client credentials flow.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ServiceUserConfig {
-    /// Where its tokens come from: for client credentials a My Domain. `SALESFORCE_SERVICE_URL`.
+    /// The login host of its tokens. The client credentials flow needs a My Domain. `SALESFORCE_SERVICE_URL`.
     pub url: String,
-    /// The name that the user logs in with. `SALESFORCE_SERVICE_USERNAME`.
+    /// The user name in Salesforce. `SALESFORCE_SERVICE_USERNAME`.
     pub username: Option<String>,
-    /// The private key, in PEM, whose certificate was uploaded to the app. `SALESFORCE_SERVICE_KEY`.
+    /// The private key in PEM whose certificate was uploaded to the app. `SALESFORCE_SERVICE_KEY`.
     pub key: Option<Secret>,
-    /// The consumer key of another app than the one that people log in with. `SALESFORCE_SERVICE_CLIENT_ID`.
+    /// The consumer key of the app, if it is not the one of the login. `SALESFORCE_SERVICE_CLIENT_ID`.
     pub client_id: Option<String>,
-    /// That app's consumer secret. `SALESFORCE_SERVICE_CLIENT_SECRET`.
+    /// The consumer secret of that app. `SALESFORCE_SERVICE_CLIENT_SECRET`.
     pub client_secret: Option<Secret>,
 }
 
@@ -37,7 +37,7 @@ impl ServiceUserConfig {
         })
     }
 
-    /// `app_has_secret`: whether the app that people log in with has one.
+    /// Checks the settings. `app_has_secret`: the app of the login has a consumer secret.
     pub(super) fn check(&self, check: &mut Check, app_has_secret: bool) -> Option<ServiceUser> {
         let host = check.login_host("SALESFORCE_SERVICE_URL", &self.url)?;
         let app = self.client_id.as_ref().map(|id| OAuthApp::new(id.trim(), self.client_secret.clone()));

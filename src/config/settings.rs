@@ -1,4 +1,4 @@
-//! Settings that were checked.
+//! [`Settings`]: checked settings.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,12 +8,12 @@ use super::SessionMode;
 use crate::{
     Secret,
     api::{ApiManners, ApiVersion},
+    base::seal::KeyRing,
     oauth::{LoginHost, Scopes, ServiceUser},
     return_to::ReturnTo,
-    store::KeyRing,
 };
 
-/// Settings that were checked.
+/// Checked settings.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) client_id: String,
@@ -39,20 +39,20 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Whether browsers reach the app over https: decides cookie names and flags.
+    /// Returns true if browsers reach the app over https. Decides the names and flags of cookies.
     pub(crate) fn is_https(&self) -> bool {
         self.public_url.scheme() == "https"
     }
 
-    /// `name`, told apart from that of another Salesforce in the same app: by where this one is mounted. Good for
-    /// cookies.
-    pub(crate) fn own(&self, name: &str) -> String {
-        // `/` becomes `.`, and `.` is doubled; an empty segment, which would be ambiguous, is no part of a mount.
+    /// Returns `name` with a suffix for the mount path, so that several `Salesforce` in one app have separate cookies. The
+    /// result is a valid cookie name if `name` is one.
+    pub(crate) fn scoped_name(&self, name: &str) -> String {
+        // `/` becomes `.`, and `.` is doubled. That is unambiguous, because a mount path has no empty segments.
         format!("{name}{}", self.paths.mount.replace('.', "..").replace('/', "."))
     }
 }
 
-/// The mounted routes' paths, relative to `mount`.
+/// The paths of the mounted routes, relative to `mount`.
 #[derive(Debug, Clone)]
 pub(crate) struct Paths {
     pub(crate) mount: String,
@@ -63,11 +63,12 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// The path a browser asks for.
+    /// Returns the path of a route from the root of the app.
     pub(crate) fn full(&self, path: &str) -> String {
         format!("{}{path}", self.mount)
     }
 
+    /// Returns the paths of all mounted routes.
     pub(crate) fn mounted(&self) -> impl Iterator<Item = &str> {
         [&self.login, &self.callback, &self.logout, &self.me].into_iter().flatten().map(String::as_str)
     }

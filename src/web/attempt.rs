@@ -17,9 +17,9 @@ use sha2::{Digest, Sha256};
 use super::cookie;
 use crate::{
     Secret,
+    base::seal::{Purpose, SealError},
     config::Settings,
     return_to::ReturnTo,
-    store::{Purpose, SealError},
 };
 
 /// How long a person may take to log in.
@@ -175,7 +175,7 @@ pub(crate) mod landing {
         count: u32,
         now: SystemTime,
     ) -> Result<Cookie<'static>, SealError> {
-        let name = cookie::name(settings, &settings.own(NAME));
+        let name = cookie::name(settings, &settings.scoped_name(NAME));
         let plain = format!("{count} {}", millis(now));
         let sealed = settings.keys.seal(Purpose::Landing, name.as_bytes(), plain.as_bytes())?;
         let lifetime = time::Duration::seconds(LIFETIME.as_secs().cast_signed());
@@ -189,11 +189,11 @@ pub(crate) mod landing {
 
     /// The cookie that ends the count.
     pub(crate) fn removal(settings: &Settings) -> Cookie<'static> {
-        cookie::removal(settings, cookie::name(settings, &settings.own(NAME)))
+        cookie::removal(settings, cookie::name(settings, &settings.scoped_name(NAME)))
     }
 
     fn read(settings: &Settings, request: &HeaderMap, now: SystemTime) -> Option<u32> {
-        let name = cookie::name(settings, &settings.own(NAME));
+        let name = cookie::name(settings, &settings.scoped_name(NAME));
         let sealed = URL_SAFE_NO_PAD.decode(cookie::only(request, &name)?).ok()?;
         let plain = settings.keys.open(Purpose::Landing, name.as_bytes(), &sealed).ok()?;
         let (count, at) = std::str::from_utf8(&plain).ok()?.split_once(' ')?;

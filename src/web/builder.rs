@@ -5,11 +5,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{Salesforce, salesforce::start};
 use crate::{
     Secret,
-    clock::Clock,
-    config::{Config, ConfigError, Problem, Routes, SessionMode, Settings},
-    events::{Event, Events},
+    base::clock::Clock,
+    config::{Config, ConfigError, ConfigProblem, RoutePaths, SessionMode, Settings},
+    grants::{AuthEvent, Events, Timing},
     oauth::ServiceUser,
-    store::{Location, OpenError, Store},
+    store::{OpenError, Store, StoreUrl},
 };
 
 /// Settings in code. Each setter sets a member of [`Config`], whose default it has; what cannot be in a file (a store
@@ -116,7 +116,7 @@ impl Builder {
     }
 
     /// Where the auth routes are.
-    pub fn routes(mut self, routes: Routes) -> Self {
+    pub fn routes(mut self, routes: RoutePaths) -> Self {
         self.config.routes = routes;
         self
     }
@@ -199,17 +199,17 @@ impl Builder {
         self
     }
 
-    /// Calls `listener` with every [`Event`] once it is certain. The call is synchronous, on the crate's own thread or
+    /// Calls `listener` with every [`AuthEvent`] once it is certain. The call is synchronous, on the crate's own thread or
     /// a worker's: send long work through a channel.
     ///
     /// ```
-    /// # use actix_salesforce::{Event, Salesforce};
+    /// # use actix_salesforce::{AuthEvent, Salesforce};
     /// let builder = Salesforce::builder().on_event(|event| match event {
-    ///     Event::ReuseSuspected(who) => eprintln!("alarm: {who:?}"),
+    ///     AuthEvent::ReuseSuspected(who) => eprintln!("alarm: {who:?}"),
     ///     _ => {}
     /// });
     /// ```
-    pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+    pub fn on_event(mut self, listener: impl Fn(&AuthEvent) + Send + Sync + 'static) -> Self {
         self.events = Events::to(listener);
         self
     }
@@ -220,10 +220,11 @@ impl Builder {
     /// All settings that are missing or wrong at once, each with its fix.
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
         let Self { config, store, service, events, clock } = self;
-        let problem = |error: OpenError| Problem { setting: "SALESFORCE_STORE", fix: error.to_string() };
+        let problem =
+            |error: OpenError| ConfigProblem { setting: "SALESFORCE_STORE", hint: error.to_string() };
         let location =
-            store.map_or_else(|| Location::parse(config.store.expose()), |store| Ok(Location::Given(store)));
-        let checked = config.check(location.as_ref().is_ok_and(Location::is_durable));
+            store.map_or_else(|| StoreUrl::parse(config.store.expose()), |store| Ok(StoreUrl::Given(store)));
+        let checked = config.check(location.as_ref().is_ok_and(StoreUrl::is_durable));
         let (settings, location) = match (checked, location.map_err(problem)) {
             (Ok(settings), Ok(location)) => {
                 (Settings { service: service.or(settings.service), ..settings }, location)
@@ -232,12 +233,12 @@ impl Builder {
             (Err(error), Err(problem)) => return Err(error.and(problem)),
             (Err(error), Ok(_)) => return Err(error),
         };
-        let opened = location.open(&clock, &events).await;
+        let opened = location.open(&clock, Timing::of_process().store(), events.clone()).await;
         let store = opened.map_err(|error| ConfigError::new(vec![problem(error)]))?;
         start(settings, store, events, clock).map_err(|error| {
-            ConfigError::new(vec![Problem {
+            ConfigError::new(vec![ConfigProblem {
                 setting: "this machine",
-                fix: format!("could not be used: {error}"),
+                hint: format!("could not be used: {error}"),
             }])
         })
     }

@@ -10,7 +10,7 @@ use super::session;
 use crate::{
     Connection, Error, Result, Salesforce, Secret,
     config::Settings,
-    grant::{Engine, GrantHandle},
+    grants::{GrantHandle, GrantManager},
     http::HttpClient,
     store::StoreError,
 };
@@ -60,7 +60,7 @@ impl Worker {
         &self.0.member
     }
 
-    pub(crate) fn engine(&self) -> &Arc<Engine> {
+    pub(crate) fn engine(&self) -> &Arc<GrantManager> {
         self.0.salesforce.engine()
     }
 

@@ -13,8 +13,8 @@ use super::{
     pages::{Action, Page},
 };
 use crate::{
-    Error, InvalidRequest, error::Chain, grant::LogInError, oauth::OAuthError, return_to::ReturnTo,
-    store::SealError,
+    Error, InvalidRequest, base::seal::SealError, error::Chain, grants::LogInError, oauth::OAuthError,
+    return_to::ReturnTo,
 };
 
 impl From<SealError> for Error {
@@ -405,7 +405,7 @@ mod tests {
         ] {
             assert!(!error.is_transient() && error.retry_after().is_none(), "the call again is another job");
             let request = TestRequest::default().to_http_request();
-            let (response, log) = crate::logged::logged(|| answer(&error, &request));
+            let (response, log) = crate::base::test_log::logged(|| answer(&error, &request));
             assert_eq!(response.status().as_u16(), status, "{error:?}");
             assert!(response.headers().get(header::RETRY_AFTER).is_none(), "{error:?}");
             let body: serde_json::Value =

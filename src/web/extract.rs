@@ -10,7 +10,7 @@ use super::{
     context::{self, Worker},
     protected::Protected,
 };
-use crate::{Connection, Error, OrgId, Result, UserId, grant::GrantHandle, oauth::Scopes};
+use crate::{Connection, Error, OrgId, Result, UserId, grants::GrantHandle, oauth::Scopes};
 
 /// An authenticated connection to the organization of whoever sent the request. Asking for it protects the route.
 ///
@@ -147,8 +147,8 @@ impl SalesforceUser {
     pub(crate) fn of(grant: &GrantHandle) -> Result<Self> {
         let live = grant.current()?;
         Ok(Self {
-            organization_id: live.key.org(),
-            user_id: live.key.user(),
+            organization_id: live.key.user().organization_id,
+            user_id: live.key.user().user_id,
             username: live.profile.username.clone(),
             display_name: live.profile.display_name.clone(),
             instance_url: live.instance_url.as_str().trim_end_matches('/').to_owned(),

@@ -9,17 +9,16 @@ use super::{Builder, context::Worker};
 use crate::{
     Connection, Error, OrgId, Result, Secret, UserId,
     api::ApiShared,
-    background::Background,
-    clock::Clock,
+    base::{background::BackgroundRuntime, clock::Clock},
     config::{Config, ConfigError, Settings},
-    events::Events,
-    grant::{
-        AppKey, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo, NewLogin,
-        Profile, keep_alive,
+    grants::{
+        Events, GrantInfo, GrantManager, GrantManagerConfig, Lifetimes, LogInError, LoginInfo, NewLogin,
+        Profile, Timing, keep_alive,
     },
     http::{HttpClient, HttpError, Outbound},
     oauth::{LoginHost, OAuthApp, OAuthClient, ServiceUser, TokenSet},
-    store::{Store, Subject},
+    store::{AppKey, GrantFilter, GrantKey, Store},
+    user_ref::UserRef,
 };
 
 /// Salesforce for an actix app: middleware, and handle on everything behind it. Cheap to clone.
@@ -50,8 +49,8 @@ struct Inner {
     oauth: OAuthClient,
     http: HttpClient,
     api: Arc<ApiShared>,
-    engine: Arc<Engine>,
-    background: Background,
+    engine: Arc<GrantManager>,
+    background: BackgroundRuntime,
     clock: Clock,
 }
 
@@ -116,8 +115,8 @@ impl Salesforce {
     /// # Errors
     /// [`Error::LoginRequired`] when there is no grant of this user, [`Error::is_transient`] when the store is down.
     pub async fn connection_for(&self, organization: OrgId, user: UserId) -> Result<Connection> {
-        let app = AppKey::of_client_id(&self.inner.settings.client_id);
-        let grant = self.engine().grant(GrantKey::new(app, organization, user)).await?;
+        let app = AppKey::from_client_id(&self.inner.settings.client_id);
+        let grant = self.engine().grant(GrantKey::new(app, UserRef::new(organization, user))).await?;
         grant.map(|grant| self.connection(grant)).ok_or(Error::LoginRequired)
     }
 
@@ -174,7 +173,7 @@ impl Salesforce {
     ///
     /// # Errors
     /// The store is down.
-    pub async fn logins(&self, of: Subject) -> Result<Vec<LoginInfo>> {
+    pub async fn logins(&self, of: GrantFilter) -> Result<Vec<LoginInfo>> {
         Ok(self.engine().list_logins(of).await?)
     }
 
@@ -182,7 +181,7 @@ impl Salesforce {
     ///
     /// # Errors
     /// The store is down.
-    pub async fn grants(&self, of: Subject) -> Result<Vec<GrantInfo>> {
+    pub async fn grants(&self, of: GrantFilter) -> Result<Vec<GrantInfo>> {
         Ok(self.engine().list_grants(of).await?)
     }
 
@@ -192,8 +191,8 @@ impl Salesforce {
     /// # Errors
     /// The store is down, or went down meanwhile. What was ended until then stays ended; the rest is tried in the
     /// background until the store takes it, or the program ends.
-    pub async fn revoke(&self, of: Subject) -> Result<usize> {
-        Ok(self.engine().end_all(of).await?)
+    pub async fn revoke(&self, of: GrantFilter) -> Result<usize> {
+        Ok(self.engine().revoke_matching(of).await?)
     }
 
     /// Ends one login, as its own logout would; the others of the same person stay. When it was the last one, the
@@ -214,7 +213,7 @@ impl Salesforce {
         super::routes::is_cross_origin(&self.settings().public_url, request.headers())
     }
 
-    fn connection(&self, grant: crate::grant::GrantHandle) -> Connection {
+    fn connection(&self, grant: crate::grants::GrantHandle) -> Connection {
         let version = self.inner.settings.api_version;
         Connection::new(grant, self.inner.http.clone(), version, self.api_shared())
     }
@@ -232,7 +231,7 @@ impl Salesforce {
         &self.inner.settings
     }
 
-    pub(crate) fn engine(&self) -> &Arc<Engine> {
+    pub(crate) fn engine(&self) -> &Arc<GrantManager> {
         &self.inner.engine
     }
 
@@ -276,7 +275,7 @@ impl Salesforce {
         tokens: TokenSet,
     ) -> std::result::Result<Secret, LogInError> {
         let engine = Arc::clone(&self.inner.engine);
-        self.inner.background.run(async move { engine.admit(tokens, &host, None).await }).await?
+        self.inner.background.run(async move { engine.complete_login(tokens, &host, None).await }).await?
     }
 }
 
@@ -298,9 +297,10 @@ pub(super) fn start(
     // The engine's connections live on the crate's own thread, those of callers on theirs. Were they one pool, the
     // engine would sometimes wait for a connection whose thread is waiting for the engine.
     let engines_own = OAuthClient::with_http(app, HttpClient::new(Arc::clone(&outbound))?);
-    let background = Background::start()?;
-    let engine = Engine::new(EngineParts {
-        app: AppKey::of_client_id(&settings.client_id),
+    let timing = Timing::of_process();
+    let background = BackgroundRuntime::start_within(timing.shutdown)?;
+    let engine = GrantManager::new(GrantManagerConfig {
+        app: AppKey::from_client_id(&settings.client_id),
         store,
         keys: settings.keys.clone(),
         oauth: engines_own,
@@ -308,6 +308,7 @@ pub(super) fn start(
         clock: clock.clone(),
         events,
         lifetimes: Lifetimes { idle: settings.idle_lifetime, absolute: settings.absolute_lifetime },
+        timing,
     });
     if let Some(unused_for) = settings.keep_alive {
         let spawner = background.spawner();

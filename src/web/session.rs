@@ -35,7 +35,7 @@ impl SessionCookie {
         let mut keys = settings.keys.session_keys().map(|key| Key::from(&*key));
         // A ring holds at least one key.
         let key = keys.next().unwrap_or_else(Key::generate);
-        Self { name: cookie::name(settings, &settings.own("salesforce")), key, older: keys.collect() }
+        Self { name: cookie::name(settings, &settings.scoped_name("salesforce")), key, older: keys.collect() }
     }
 
     /// Prepares the request's `Cookie` header for actix-session, which reads names leniently and knows one key only.
@@ -65,7 +65,7 @@ impl SessionCookie {
 
 /// The session member that holds this Salesforce's login id.
 pub(crate) fn member(settings: &Settings) -> String {
-    settings.own(MEMBER)
+    settings.scoped_name(MEMBER)
 }
 
 /// Has a session that came under an older key written anew.

@@ -57,7 +57,7 @@ pub enum ActAsError {
 /// From now on the wall clock of this process is wrong by so many seconds, as far as this crate looks at it: for tests
 /// of machines whose clocks differ or jump. Durations are measured by a clock that nothing moves.
 pub fn skew_clock(seconds: i64) {
-    crate::clock::SKEW.store(seconds, std::sync::atomic::Ordering::Relaxed);
+    crate::base::clock::SKEW.store(seconds, std::sync::atomic::Ordering::Relaxed);
 }
 
 fn refused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ActAsError {

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     Error, Result, Secret,
     error::Chain,
-    grant::LogInError,
+    grants::LogInError,
     oauth::{LoginHost, OAuthError},
 };
 
@@ -105,7 +105,7 @@ async fn exchange(
     let login = match logged_in {
         Ok(login) => login,
         Err(LogInError::OAuth(error)) => return Ok(token_refused(worker, &error, try_again())),
-        Err(LogInError::Crowded) => return Ok(crowded(worker, try_again())),
+        Err(LogInError::TooManyLogins) => return Ok(crowded(worker, try_again())),
         Err(LogInError::Identity(problem)) => {
             tracing::error!(error = %problem, "a login was refused: what Salesforce answered does not hold together");
             return Ok(untrusted(worker, try_again()));

@@ -1,6 +1,6 @@
 //! The auth routes as functions, one file each.
 //!
-//! The middleware calls them for the paths of [`Routes`](crate::Routes). Methods that a route does not take are
+//! The middleware calls them for the paths of [`RoutePaths`](crate::RoutePaths). Methods that a route does not take are
 //! answered 405, OPTIONS among them: wrap `Cors` outermost (register it last, after [`Salesforce`](crate::Salesforce)),
 //! and it answers preflights itself.
 //!
