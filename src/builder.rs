@@ -4,12 +4,12 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     Secret,
-    clock::Clock,
-    config::{Config, ConfigError, Problem, Routes, SessionMode, Settings},
-    events::{Event, Events},
+    base::clock::Clock,
+    config::{Config, ConfigError, ConfigProblem, RoutePaths, SessionMode, Settings},
+    grants::{AuthEvent, Events, Timing},
     oauth::ServiceUser,
     salesforce::{Salesforce, start},
-    store::{Location, OpenError, Store},
+    store::{OpenError, Store, StoreUrl},
     web::pages::{LoginPage, LoginPages, PageContent},
 };
 
@@ -127,7 +127,7 @@ impl Builder {
     }
 
     /// Sets the paths of the auth routes. Default: below `/auth/salesforce`.
-    pub fn routes(mut self, routes: Routes) -> Self {
+    pub fn routes(mut self, routes: RoutePaths) -> Self {
         self.config.routes = routes;
         self
     }
@@ -218,18 +218,18 @@ impl Builder {
         self
     }
 
-    /// Calls `listener` with every [`Event`] once it is certain. Default: no listener.
+    /// Calls `listener` with every [`AuthEvent`] once it is certain. Default: no listener.
     ///
     /// The call is synchronous, on the crate's thread or a worker's: send long work through a channel.
     ///
     /// ```
-    /// # use actix_salesforce::{Event, Salesforce};
+    /// # use actix_salesforce::{AuthEvent, Salesforce};
     /// let builder = Salesforce::builder().on_event(|event| match event {
-    ///     Event::ReuseSuspected(who) => eprintln!("alarm: {who:?}"),
+    ///     AuthEvent::ReuseSuspected(who) => eprintln!("alarm: {who:?}"),
     ///     _ => {}
     /// });
     /// ```
-    pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+    pub fn on_event(mut self, listener: impl Fn(&AuthEvent) + Send + Sync + 'static) -> Self {
         self.events = Events::to(listener);
         self
     }
@@ -253,10 +253,10 @@ impl Builder {
     /// Lists all missing and invalid settings, each with its fix.
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
         let Self { config, store, service, events, clock, pages } = self;
-        let problem = |error: OpenError| Problem { setting: "SALESFORCE_STORE", fix: error.to_string() };
+        let problem = |error: OpenError| ConfigProblem { setting: "SALESFORCE_STORE", hint: error.to_string() };
         let location =
-            store.map_or_else(|| Location::parse(config.store.expose()), |store| Ok(Location::Given(store)));
-        let checked = config.check(location.as_ref().is_ok_and(Location::is_durable));
+            store.map_or_else(|| StoreUrl::parse(config.store.expose()), |store| Ok(StoreUrl::Given(store)));
+        let checked = config.check(location.as_ref().is_ok_and(StoreUrl::is_durable));
         let (settings, location) = match (checked, location.map_err(problem)) {
             (Ok(settings), Ok(location)) => {
                 (Settings { service: service.or(settings.service), ..settings }, location)
@@ -265,12 +265,12 @@ impl Builder {
             (Err(error), Err(problem)) => return Err(error.and(problem)),
             (Err(error), Ok(_)) => return Err(error),
         };
-        let opened = location.open(&clock, &events).await;
+        let opened = location.open(&clock, Timing::of_process().store(), events.clone()).await;
         let store = opened.map_err(|error| ConfigError::new(vec![problem(error)]))?;
         start(settings, store, events, clock, pages).map_err(|error| {
-            ConfigError::new(vec![Problem {
+            ConfigError::new(vec![ConfigProblem {
                 setting: "this machine",
-                fix: format!("could not be used: {error}"),
+                hint: format!("could not be used: {error}"),
             }])
         })
     }

@@ -10,7 +10,7 @@ use crate::{
         ApiUsage, BindError, Duplicates, InvalidCallOption, InvalidName, InvalidPath, InvalidRevision,
         soql::{InvalidDate, InvalidTime},
     },
-    grant::GrantError,
+    grants::GrantError,
     http::HttpError,
     oauth::{IdTokenError, InvalidScopes, OAuthError},
     store::StoreError,

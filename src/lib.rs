@@ -75,7 +75,7 @@
 //! | `redis` | `redis://…`, `redis+sentinel://…`, `redis+cluster://…`, each with `rediss` for TLS: several processes |
 //! | `postgres` | `postgres://…`: several processes, durable |
 //! | `bulk` | Bulk API 2.0: [`Connection::bulk`] and [`Query::fetch_bulk`] |
-//! | `metrics` | counts each [`Event`] through the `metrics` facade |
+//! | `metrics` | counts each [`AuthEvent`] through the `metrics` facade |
 //! | `test-util` | for tests: people who are logged in ([`mod@test`]); the suite that stores must pass, `store::contract` |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -85,27 +85,26 @@
 pub mod comparison {}
 
 mod api;
-mod background;
-mod builder;
-mod clock;
+mod base;
 mod config;
 mod error;
-mod events;
-mod grant;
+mod grants;
 mod http;
 mod id;
-#[cfg(test)]
-mod logged;
 pub mod oauth;
 mod response_error;
 mod return_to;
 mod salesforce;
 mod secret;
 pub mod store;
+mod user_ref;
 mod web;
 
 #[cfg(feature = "bulk")]
 pub use self::api::bulk;
+#[cfg(feature = "test-util")]
+#[doc(hidden)]
+pub use self::grants::Timing;
 #[cfg(feature = "test-util")]
 pub use self::web::test;
 pub use self::{
@@ -117,15 +116,17 @@ pub use self::{
         SearchIn, Select, Sosl, SplitQuery, ToRecordId, Updated, VersionInfo, children, composite, describe,
         soql,
     },
-    builder::Builder,
-    config::{ApiConfig, Config, ConfigError, Problem, Routes, ServiceUserConfig, SessionMode},
+    config::{ApiConfig, Config, ConfigError, ConfigProblem, RoutePaths, ServiceUserConfig, SessionMode},
     error::{Error, ErrorEntry, InvalidAnswer, InvalidRequest, Result},
-    events::{Event, Who},
-    grant::{AppKey, GrantInfo, GrantKey, InvalidGrantKey, LoginInfo, Version},
+    grants::{
+        AuthEvent, GrantInfo, Health, KeyHealth, LoginInfo, OutageKind, PendingWork, StoreHealth,
+        StoreStatus, TokenOutage,
+    },
     http::{HttpError, NotAllowed},
     id::{InvalidId, OrgId, SalesforceId, UserId},
     salesforce::Salesforce,
     secret::Secret,
+    user_ref::UserRef,
     web::{
         Builder, ExportFormat, MaybeSalesforceConn, RecordsExt, RequireLogin, RequireLoginMiddleware, Routed,
         Salesforce, SalesforceConn, SalesforceMiddleware, SalesforceUser, pages, routes,

@@ -7,18 +7,17 @@ use url::Url;
 use crate::{
     Connection, Error, OrgId, Result, Secret, UserId,
     api::ApiShared,
-    background::Background,
+    base::{background::BackgroundRuntime, clock::Clock},
     builder::Builder,
-    clock::Clock,
     config::{Config, ConfigError, Settings},
-    events::Events,
-    grant::{
-        AppKey, Engine, EngineParts, GrantInfo, GrantKey, Lifetimes, LogInError, LoginInfo, NewLogin,
-        Profile, keep_alive,
+    grants::{
+        Events, GrantInfo, GrantManager, GrantManagerConfig, Lifetimes, LogInError, LoginInfo, NewLogin,
+        Profile, Timing, keep_alive,
     },
     http::{HttpClient, HttpError, Outbound},
     oauth::{LoginHost, OAuthApp, OAuthClient, ServiceUser, TokenSet},
-    store::{Store, Subject},
+    store::{AppKey, GrantFilter, GrantKey, Store},
+    user_ref::UserRef,
     web::pages::LoginPages,
 };
 
@@ -50,8 +49,8 @@ struct Inner {
     oauth: OAuthClient,
     http: HttpClient,
     api: Arc<ApiShared>,
-    engine: Arc<Engine>,
-    background: Background,
+    engine: Arc<GrantManager>,
+    background: BackgroundRuntime,
     clock: Clock,
     pages: LoginPages,
 }
@@ -120,8 +119,8 @@ impl Salesforce {
     /// # Errors
     /// [`Error::LoginRequired`] if the store has no grant of this user; [`Error::is_transient`] if the store is down.
     pub async fn connection_for(&self, organization: OrgId, user: UserId) -> Result<Connection> {
-        let app = AppKey::of_client_id(&self.inner.settings.client_id);
-        let grant = self.engine().grant(GrantKey::new(app, organization, user)).await?;
+        let app = AppKey::from_client_id(&self.inner.settings.client_id);
+        let grant = self.engine().grant(GrantKey::new(app, UserRef::new(organization, user))).await?;
         grant.map(|grant| self.connection(grant)).ok_or(Error::LoginRequired)
     }
 
@@ -179,7 +178,7 @@ impl Salesforce {
     ///
     /// # Errors
     /// The store is down.
-    pub async fn logins(&self, of: Subject) -> Result<Vec<LoginInfo>> {
+    pub async fn logins(&self, of: GrantFilter) -> Result<Vec<LoginInfo>> {
         Ok(self.engine().list_logins(of).await?)
     }
 
@@ -187,7 +186,7 @@ impl Salesforce {
     ///
     /// # Errors
     /// The store is down.
-    pub async fn grants(&self, of: Subject) -> Result<Vec<GrantInfo>> {
+    pub async fn grants(&self, of: GrantFilter) -> Result<Vec<GrantInfo>> {
         Ok(self.engine().list_grants(of).await?)
     }
 
@@ -198,8 +197,8 @@ impl Salesforce {
     /// # Errors
     /// The store is down, or went down meanwhile. Grants ended until then stay ended; the rest is retried in the
     /// background until it is stored or the program ends.
-    pub async fn revoke(&self, of: Subject) -> Result<usize> {
-        Ok(self.engine().end_all(of).await?)
+    pub async fn revoke(&self, of: GrantFilter) -> Result<usize> {
+        Ok(self.engine().revoke_matching(of).await?)
     }
 
     /// Ends one login as its logout would; other logins of the same user stay. Does nothing if it has ended already.
@@ -233,7 +232,7 @@ impl Salesforce {
         self.inner.background.finish().await;
     }
 
-    fn connection(&self, grant: crate::grant::GrantHandle) -> Connection {
+    fn connection(&self, grant: crate::grants::GrantHandle) -> Connection {
         let version = self.inner.settings.api_version;
         Connection::new(grant, self.inner.http.clone(), version, self.api_shared())
     }
@@ -251,7 +250,7 @@ impl Salesforce {
         &self.inner.settings
     }
 
-    pub(crate) fn engine(&self) -> &Arc<Engine> {
+    pub(crate) fn engine(&self) -> &Arc<GrantManager> {
         &self.inner.engine
     }
 
@@ -301,7 +300,7 @@ impl Salesforce {
         tokens: TokenSet,
     ) -> std::result::Result<Secret, LogInError> {
         let engine = Arc::clone(&self.inner.engine);
-        self.inner.background.run(async move { engine.admit(tokens, &host, None).await }).await?
+        self.inner.background.run(async move { engine.complete_login(tokens, &host, None).await }).await?
     }
 }
 
@@ -324,9 +323,10 @@ pub(crate) fn start(
     // The engine's HTTP connections live on the crate's thread, those of callers on theirs. In one pool the engine
     // would sometimes wait for a connection whose thread is waiting for the engine.
     let engines_own = OAuthClient::with_http(app, HttpClient::new(Arc::clone(&outbound))?);
-    let background = Background::start()?;
-    let engine = Engine::new(EngineParts {
-        app: AppKey::of_client_id(&settings.client_id),
+    let timing = Timing::of_process();
+    let background = BackgroundRuntime::start_within(timing.shutdown)?;
+    let engine = GrantManager::new(GrantManagerConfig {
+        app: AppKey::from_client_id(&settings.client_id),
         store,
         keys: settings.keys.clone(),
         oauth: engines_own,
@@ -334,6 +334,7 @@ pub(crate) fn start(
         clock: clock.clone(),
         events,
         lifetimes: Lifetimes { idle: settings.idle_lifetime, absolute: settings.absolute_lifetime },
+        timing,
     });
     if let Some(unused_for) = settings.keep_alive {
         let spawner = background.spawner();

@@ -6,7 +6,7 @@ mod support;
 
 use actix_salesforce::{
     Config, Salesforce, SessionMode,
-    store::Subject,
+    store::GrantFilter,
     test::{ActAsError, act_as},
 };
 use actix_web::{
@@ -37,7 +37,7 @@ async fn the_person_is_logged_in_as_by_the_callback() {
     let me = call_and_read_body(&app, ada.get("/auth/salesforce/me").to_request()).await;
     let me: serde_json::Value = serde_json::from_slice(&me).unwrap();
     assert_eq!((&me["username"], &me["user_id"]), (&json!(ADA), &json!(org.user(ADA).id())));
-    assert_eq!(salesforce.logins(Subject::All).await.unwrap().len(), 1);
+    assert_eq!(salesforce.logins(GrantFilter::All).await.unwrap().len(), 1);
     assert_eq!(ada.connection().identity().await.unwrap().username, ADA);
 
     // It is a login like any other: it renews, and it ends.
@@ -114,7 +114,7 @@ async fn a_real_login_host_logs_nobody_in() {
     let salesforce = Salesforce::builder().client_id("3MVG9").build().await.unwrap();
     let tokens = org.issue_tokens(&org.user(ADA), "api");
     assert!(matches!(act_as(&salesforce, &tokens).await, Err(ActAsError::NotATest)));
-    assert!(salesforce.logins(Subject::All).await.unwrap().is_empty());
+    assert!(salesforce.logins(GrantFilter::All).await.unwrap().is_empty());
 }
 
 /// What is no token answer, or was changed on its way, logs nobody in, and is not repeated in the error.
@@ -138,5 +138,5 @@ async fn wrong_tokens_log_nobody_in() {
         assert!(!told.contains("canary") && !told.contains("evil.example"), "{told}");
     }
     assert!(act_as(&salesforce, &json!([])).await.is_err());
-    assert!(salesforce.logins(Subject::All).await.unwrap().is_empty());
+    assert!(salesforce.logins(GrantFilter::All).await.unwrap().is_empty());
 }

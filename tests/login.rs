@@ -4,7 +4,7 @@ mod support;
 
 use std::{collections::HashSet, time::Instant};
 
-use actix_salesforce::store::Subject;
+use actix_salesforce::store::GrantFilter;
 use salesforce_fake_org::FakeOrg;
 use support::{ADA, CALLBACK, Client, LOGIN, World, client::query, raw};
 use url::Url;
@@ -351,7 +351,7 @@ async fn a_browser_that_loses_the_session_ends_at_an_explanation() {
     assert!((2..=3).contains(&world.exchanges()));
     // The browser never brought them back, so no request could use or end them.
     for _ in 0..100 {
-        if world.salesforce.logins(actix_salesforce::store::Subject::All).await.unwrap().is_empty() {
+        if world.salesforce.logins(actix_salesforce::store::GrantFilter::All).await.unwrap().is_empty() {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -403,7 +403,7 @@ async fn login_starts_use_no_store() {
     for _ in 0..300 {
         Client::new().open(&world.url(LOGIN)).await;
     }
-    let all = Subject::All;
+    let all = GrantFilter::All;
     assert!(world.salesforce.logins(all).await.unwrap().is_empty());
     assert!(world.salesforce.grants(all).await.unwrap().is_empty());
 }

@@ -318,7 +318,7 @@ async fn other_cookies_under_these_names_are_no_login() {
 #[actix_web::test]
 async fn a_handler_asks_for_the_handle() {
     async fn count(salesforce: Salesforce) -> actix_salesforce::Result<String> {
-        Ok(salesforce.logins(actix_salesforce::store::Subject::All).await?.len().to_string())
+        Ok(salesforce.logins(actix_salesforce::store::GrantFilter::All).await?.len().to_string())
     }
     let org = FakeOrg::start().await.unwrap();
     org.sign_in(&org.user(ADA));

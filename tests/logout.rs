@@ -227,7 +227,7 @@ async fn a_new_login_replaces_the_old_one_of_the_browser() {
 #[actix_web::test]
 async fn an_operator_ends_one_login() {
     let world = World::start().await;
-    let everyone = actix_salesforce::store::Subject::All;
+    let everyone = actix_salesforce::store::GrantFilter::All;
     let one = world.logged_in().await;
     let login = world.salesforce.logins(everyone).await.unwrap().remove(0);
     let two = world.logged_in().await;

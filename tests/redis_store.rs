@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_salesforce::store::{RedisStore, Store, StoreError, Subject, contract};
+use actix_salesforce::store::{GrantFilter, RedisStore, Store, StoreError, contract};
 use support::{ADA, World, servers::Redis};
 
 const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
@@ -156,8 +156,8 @@ async fn two_processes_share_it() {
     let world = world(&redis).await;
     let other = connect(&redis).await;
     let browser = world.logged_in().await;
-    assert_eq!(other.logins(Subject::All).await.unwrap().len(), 1);
-    let grants = other.grants(Subject::All).await.unwrap();
-    other.end_grant(grants[0].key, None).await.unwrap();
+    assert_eq!(other.list_logins(GrantFilter::All).await.unwrap().len(), 1);
+    let grants = other.list_grants(GrantFilter::All).await.unwrap();
+    other.delete_grant(grants[0].key, None).await.unwrap();
     assert_eq!(browser.fetch(&world.url("/user")).await.status, 401);
 }

@@ -4,7 +4,7 @@ mod support;
 
 use std::{net::TcpListener, time::Duration};
 
-use actix_salesforce::{Builder, Config, RequireLogin, Routes, Salesforce, SalesforceConn, SessionMode};
+use actix_salesforce::{Builder, Config, RequireLogin, RoutePaths, Salesforce, SalesforceConn, SessionMode};
 use actix_session::{SessionMiddleware, storage::CookieSessionStore};
 use actix_web::{App, Responder, cookie::Key, web};
 use salesforce_fake_org::FakeOrg;
@@ -20,7 +20,7 @@ fn good() -> Builder {
 async fn refused(builder: Builder) -> (Vec<&'static str>, String) {
     let error = builder.build().await.expect_err("a weak set-up starts");
     let settings = error.problems().iter().map(|problem| problem.setting).collect();
-    assert!(error.problems().iter().all(|problem| problem.fix.len() > 15), "each has its fix: {error}");
+    assert!(error.problems().iter().all(|problem| problem.hint.len() > 15), "each has its fix: {error}");
     (settings, error.to_string())
 }
 
@@ -33,8 +33,8 @@ async fn a_good_set_up_starts() {
 #[actix_web::test]
 async fn each_weak_setting_is_named_with_its_fix_and_not_its_value() {
     let canary = "canary-value-7731";
-    let routes = |change: fn(&mut Routes)| {
-        let mut routes = Routes::default();
+    let routes = |change: fn(&mut RoutePaths)| {
+        let mut routes = RoutePaths::default();
         change(&mut routes);
         good().routes(routes)
     };

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     OrgId, Result, UserId,
-    grant::GrantHandle,
+    grants::GrantHandle,
     http::HttpClient,
     oauth::{Identity, Scopes},
 };
@@ -84,7 +84,7 @@ impl Connection {
         version: ApiVersion,
         of_app: Arc<ApiShared>,
     ) -> Self {
-        let org = of_app.org(grant.key().org());
+        let org = of_app.org(grant.key().user().organization_id);
         let options = Options {
             deadline: CALL_DEADLINE,
             retry: Retry::default(),
@@ -136,12 +136,12 @@ impl Connection {
 
     /// The organization whose data this connection opens.
     pub fn organization_id(&self) -> OrgId {
-        self.shared.grant.key().org()
+        self.shared.grant.key().user().organization_id
     }
 
     /// The user this connection acts for.
     pub fn user_id(&self) -> UserId {
-        self.shared.grant.key().user()
+        self.shared.grant.key().user().user_id
     }
 
     /// The version of the REST API that relative paths mean.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    grant::LiveGrant,
+    grants::GrantTokens,
     http::{Answer, HttpError, Request, Upload},
 };
 
@@ -161,7 +161,7 @@ impl Connection {
     }
 
     /// One try, on the grant's own instance and nowhere else.
-    async fn exchange(&self, call: &Call, grant: &LiveGrant) -> Result<Result<Answer, HttpError>> {
+    async fn exchange(&self, call: &Call, grant: &GrantTokens) -> Result<Result<Answer, HttpError>> {
         let url = call.path.on(&grant.instance_url)?;
         let mut headers = call.headers.clone();
         headers.insert(AUTHORIZATION, grant.bearer.clone());

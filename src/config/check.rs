@@ -5,12 +5,12 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::{Config, ConfigError, Problem, ReturnTo, Routes, Settings, settings::Paths};
+use super::{Config, ConfigError, ConfigProblem, ReturnTo, RoutePaths, Settings, settings::Paths};
 use crate::{
     Secret,
     api::ApiVersion,
+    base::seal::KeyRing,
     oauth::{LoginHost, Scopes, is_loopback},
-    store::KeyRing,
 };
 
 /// The longest lifetime of a login, in seconds: ten years. More is a typing mistake, and must stay far below where
@@ -78,12 +78,12 @@ impl Config {
         let redirect_uri = public_url
             .as_ref()
             .and_then(|public| check.redirect_uri(public, &paths, self.routes.redirect_uri.as_deref()));
-        let after_login = check.landing("after_login", &self.after_login);
-        let after_logout = check.landing("after_logout", &self.after_logout);
+        let after_login = check.redirect_target("after_login", &self.after_login);
+        let after_logout = check.redirect_target("after_logout", &self.after_logout);
         if self.idle_lifetime_seconds == 0 || self.absolute_lifetime_seconds < self.idle_lifetime_seconds {
             check.problem("idle_lifetime_seconds", "must be above 0 and not above absolute_lifetime_seconds");
         }
-        if self.absolute_lifetime_seconds > LONGEST_LOGIN {
+        if self.absolute_lifetime_seconds > MAX_LOGIN_LIFETIME {
             check.problem("absolute_lifetime_seconds", "must not be above ten years (315,360,000 seconds)");
         }
         if self.keep_alive_days == Some(0) {
@@ -138,12 +138,12 @@ impl Config {
 }
 
 pub(super) struct Check {
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
 }
 
 impl Check {
-    pub(super) fn problem(&mut self, setting: &'static str, fix: impl Into<String>) {
-        self.problems.push(Problem { setting, fix: fix.into() });
+    pub(super) fn problem(&mut self, setting: &'static str, hint: impl Into<String>) {
+        self.problems.push(ConfigProblem { setting, hint: hint.into() });
     }
 
     fn client_secret(&mut self, secret: &Secret) {
@@ -214,7 +214,7 @@ impl Check {
                 Err(error) => error.to_string(),
             },
             None if durable_store => {
-                "this store outlives the process and needs lasting keys: set it to 32 random bytes in base64 \
+                "required, because the records of this store outlive the process. Set it to 32 random bytes in base64 \
                  (openssl rand -base64 32)"
                     .to_owned()
             }
@@ -253,7 +253,7 @@ impl Check {
         if mount.is_empty() { stem.to_owned() } else { format!("{stem}.{}", short_hash(&[mount])) }
     }
 
-    fn paths(&mut self, routes: &Routes) -> Paths {
+    fn paths(&mut self, routes: &RoutePaths) -> Paths {
         let fix = "paths are empty or begin with one /, do not end with one, and consist of letters, digits and -._~/";
         if !is_plain_path(&routes.mount) {
             self.problem("routes.mount", fix);
@@ -311,7 +311,7 @@ impl Check {
         }
     }
 
-    fn landing(&mut self, setting: &'static str, text: &str) -> Option<ReturnTo> {
+    fn redirect_target(&mut self, setting: &'static str, text: &str) -> Option<ReturnTo> {
         let target = ReturnTo::parse(text);
         if target.is_none() {
             self.problem(setting, "must be a path of this app that begins with one /");

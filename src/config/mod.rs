@@ -9,7 +9,7 @@ mod settings;
 
 pub use self::{
     api::ApiConfig,
-    problem::{ConfigError, Problem},
+    problem::{ConfigError, ConfigProblem},
     service::ServiceUserConfig,
 };
 pub(crate) use self::{
@@ -23,7 +23,7 @@ use serde::Deserialize;
 
 use crate::Secret;
 
-/// The settings of [`Salesforce`](crate::Salesforce), as an app's settings file or environment gives them.
+/// The settings of [`Salesforce`](crate::Salesforce), from a settings file or the environment.
 ///
 /// [`Salesforce::from_config`](crate::Salesforce::from_config) checks them and reports all mistakes at once.
 /// Deserializing fails on unknown fields.
@@ -33,7 +33,7 @@ use crate::Secret;
 pub struct Config {
     /// The consumer key of the external client app or connected app. `SALESFORCE_CLIENT_ID`.
     pub client_id: String,
-    /// Its consumer secret; absent for a public client. `SALESFORCE_CLIENT_SECRET`.
+    /// The consumer secret of that app; absent for a public client. `SALESFORCE_CLIENT_SECRET`.
     pub client_secret: Option<Secret>,
     /// Where users log in unless the login route's `?host=` names another host. Default:
     /// `https://login.salesforce.com`. `SALESFORCE_LOGIN_URL`.
@@ -59,7 +59,7 @@ pub struct Config {
     /// spaces.
     pub allowed_origins: Vec<String>,
     /// Where the auth routes are.
-    pub routes: Routes,
+    pub routes: RoutePaths,
     /// Whose session handlers get.
     pub session: SessionMode,
     /// What the names of all of this crate's cookies begin with: letters, digits, `-` and `_`, 40 at most. On https
@@ -79,7 +79,7 @@ pub struct Config {
     /// Refreshes grants that have been unused for this many days, for apps whose refresh token policy expires unused
     /// tokens. Absent: never.
     pub keep_alive_days: Option<u16>,
-    /// The user that background jobs work as. `SALESFORCE_SERVICE_URL` and others.
+    /// The user of background jobs. Default: none. `SALESFORCE_SERVICE_URL` and others.
     pub service: Option<ServiceUserConfig>,
     /// Limits of the requests to each org's API.
     pub api: ApiConfig,
@@ -99,7 +99,7 @@ impl Default for Config {
             keys: None,
             store: Secret::new("memory:"),
             allowed_origins: Vec::new(),
-            routes: Routes::default(),
+            routes: RoutePaths::default(),
             session: SessionMode::default(),
             cookie_name: None,
             after_login: "/".to_owned(),
@@ -118,7 +118,7 @@ impl Default for Config {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Routes {
+pub struct RoutePaths {
     /// The path of the scope that the middleware is wrapped on. Default: empty, for the `App` itself.
     pub mount: String,
     /// What the paths of all four routes begin with. Default: `/auth/salesforce`.
@@ -135,7 +135,7 @@ pub struct Routes {
     pub redirect_uri: Option<String>,
 }
 
-impl Default for Routes {
+impl Default for RoutePaths {
     fn default() -> Self {
         Self {
             mount: String::new(),
@@ -168,7 +168,7 @@ pub enum SessionMode {
 }
 
 impl Config {
-    /// Reads the `SALESFORCE_…` variables of this process.
+    /// Reads the `SALESFORCE_…` environment variables of this process.
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var(name).ok())
     }

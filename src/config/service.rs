@@ -13,15 +13,15 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ServiceUserConfig {
-    /// Where its tokens come from: for client credentials a My Domain. `SALESFORCE_SERVICE_URL`.
+    /// The login host of its tokens. The client credentials flow needs a My Domain. `SALESFORCE_SERVICE_URL`.
     pub url: String,
-    /// The name that the user logs in with. `SALESFORCE_SERVICE_USERNAME`.
+    /// The user name in Salesforce. `SALESFORCE_SERVICE_USERNAME`.
     pub username: Option<String>,
-    /// The private key, in PEM, whose certificate was uploaded to the app. `SALESFORCE_SERVICE_KEY`.
+    /// The private key in PEM whose certificate was uploaded to the app. `SALESFORCE_SERVICE_KEY`.
     pub key: Option<Secret>,
     /// The consumer key, if the service user has another app than logins. `SALESFORCE_SERVICE_CLIENT_ID`.
     pub client_id: Option<String>,
-    /// That app's consumer secret. `SALESFORCE_SERVICE_CLIENT_SECRET`.
+    /// The consumer secret of that app. `SALESFORCE_SERVICE_CLIENT_SECRET`.
     pub client_secret: Option<Secret>,
 }
 

@@ -8,8 +8,8 @@ use super::{ReturnTo, SessionMode};
 use crate::{
     Secret,
     api::{ApiManners, ApiVersion},
+    base::seal::KeyRing,
     oauth::{LoginHost, Scopes, ServiceUser},
-    store::KeyRing,
 };
 
 /// Checked settings.
@@ -55,7 +55,7 @@ impl Settings {
     }
 }
 
-/// The mounted routes' paths, relative to `mount`.
+/// The paths of the mounted routes, relative to `mount`.
 #[derive(Debug, Clone)]
 pub(crate) struct Paths {
     pub(crate) mount: String,
@@ -71,6 +71,7 @@ impl Paths {
         format!("{}{path}", self.mount)
     }
 
+    /// Returns the paths of all mounted routes.
     pub(crate) fn mounted(&self) -> impl Iterator<Item = &str> {
         [&self.login, &self.callback, &self.logout, &self.me].into_iter().flatten().map(String::as_str)
     }

@@ -164,7 +164,7 @@ mod tests {
                 "the same request again makes another job"
             );
             let request = TestRequest::default().to_http_request();
-            let (sent, log) = crate::logged::logged(|| response(&error, &request));
+            let (sent, log) = crate::base::test_log::logged(|| response(&error, &request));
             assert_eq!(sent.status().as_u16(), status, "{error:?}");
             assert!(sent.headers().get("retry-after").is_none(), "{error:?}");
             let body: serde_json::Value =

@@ -7,7 +7,7 @@ use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use serde::Serialize;
 
 use super::{no_store::NoStore, worker::WorkerState};
-use crate::{Connection, Error, OrgId, Result, UserId, grant::GrantHandle, oauth::Scopes};
+use crate::{Connection, Error, OrgId, Result, UserId, grants::GrantHandle, oauth::Scopes};
 
 /// An authenticated connection to the org of the logged-in user. A handler that takes it is protected.
 ///
@@ -145,8 +145,8 @@ impl SalesforceUser {
     pub(crate) fn of(grant: &GrantHandle) -> Result<Self> {
         let live = grant.current()?;
         Ok(Self {
-            organization_id: live.key.org(),
-            user_id: live.key.user(),
+            organization_id: live.key.user().organization_id,
+            user_id: live.key.user().user_id,
             username: live.profile.username.clone(),
             display_name: live.profile.display_name.clone(),
             instance_url: live.instance_url.as_str().trim_end_matches('/').to_owned(),

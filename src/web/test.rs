@@ -48,7 +48,7 @@ pub enum ActAsError {
 ///
 /// For tests of machines whose clocks differ or jump. Durations are measured by a monotonic clock and are not affected.
 pub fn skew_clock(seconds: i64) {
-    crate::clock::SKEW.store(seconds, std::sync::atomic::Ordering::Relaxed);
+    crate::base::clock::SKEW.store(seconds, std::sync::atomic::Ordering::Relaxed);
 }
 
 fn refused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ActAsError {

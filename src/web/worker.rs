@@ -9,7 +9,7 @@ use super::session::LoginCookie;
 use crate::{
     Connection, Error, Result, Secret,
     config::Settings,
-    grant::{Engine, GrantHandle},
+    grants::{GrantManager, GrantHandle},
     http::{HttpClient, HttpError},
     salesforce::Salesforce,
     store::{SealError, StoreError},
@@ -61,7 +61,7 @@ impl WorkerState {
         self.0.salesforce.settings()
     }
 
-    pub(crate) fn engine(&self) -> &Arc<Engine> {
+    pub(crate) fn engine(&self) -> &Arc<GrantManager> {
         self.0.salesforce.engine()
     }
 

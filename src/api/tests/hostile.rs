@@ -135,7 +135,7 @@ const AS_JSON: &str = "Content-Type: application/json;charset=UTF-8\r\n";
 struct Org {
     answer: Arc<Mutex<Vec<u8>>>,
     sf: Connection,
-    _background: Background,
+    _background: BackgroundRuntime,
 }
 
 impl Org {

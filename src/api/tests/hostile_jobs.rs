@@ -42,7 +42,7 @@ struct Jobs {
     server: Server,
     bad: Bad,
     sf: Connection,
-    _background: Background,
+    _background: BackgroundRuntime,
 }
 
 /// Which request is answered how.
@@ -224,7 +224,7 @@ async fn a_job_that_may_have_its_data_is_not_forgotten() {
         assert_eq!(error.jobs.iter().map(|job| job.info().id.as_str()).collect::<Vec<_>>(), [JOB], "{step}");
         assert!(jobs.server.seen().last().unwrap().body.contains("Aborted"), "{step}");
         // An app that keeps the error only finds the job in its log.
-        let (error, log) = crate::logged::logged(|| Error::from(error));
+        let (error, log) = crate::base::test_log::logged(|| Error::from(error));
         assert!(matches!(error, Error::Http(HttpError::LostAnswer(_))), "{step}: {error:?}");
         assert!(log.contains(" WARN") && log.contains(JOB) && log.lines().count() == 1, "{log}");
     }

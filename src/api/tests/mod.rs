@@ -26,12 +26,11 @@ use url::Url;
 use super::{ApiManners, ApiShared, ApiVersion, Connection};
 use crate::{
     Secret,
-    background::Background,
-    clock::Clock,
-    grant::{AppKey, Engine, EngineParts, Lifetimes, Profile},
+    base::{background::BackgroundRuntime, clock::Clock, seal::KeyRing},
+    grants::{GrantManager, GrantManagerConfig, Lifetimes, Profile},
     http::{HttpClient, Outbound},
     oauth::{IdentityUrl, OAuthApp, OAuthClient, TokenSet},
-    store::{KeyRing, MemoryStore},
+    store::{AppKey, MemoryStore},
 };
 
 const ORG: &str = "00Dx0000000BV7zEAG";
@@ -192,11 +191,14 @@ async fn serve(
 }
 
 /// A connection whose token is [`OLD`], to a server that is login host and instance.
-async fn connect(server: &Server) -> (Connection, Background) {
+async fn connect(server: &Server) -> (Connection, BackgroundRuntime) {
     connect_allowing(server, []).await
 }
 
-async fn connect_allowing<const N: usize>(server: &Server, others: [&Server; N]) -> (Connection, Background) {
+async fn connect_allowing<const N: usize>(
+    server: &Server,
+    others: [&Server; N],
+) -> (Connection, BackgroundRuntime) {
     connect_with(server, others, ApiVersion::CURRENT).await
 }
 
@@ -204,7 +206,7 @@ async fn connect_with<const N: usize>(
     server: &Server,
     others: [&Server; N],
     version: ApiVersion,
-) -> (Connection, Background) {
+) -> (Connection, BackgroundRuntime) {
     let (connections, background) = connect_each(server, others, &[(ORG, USER)], &[version]).await;
     (connections.into_iter().next().unwrap(), background)
 }
@@ -215,20 +217,21 @@ async fn connect_each<const N: usize>(
     others: [&Server; N],
     users: &[(&str, &str)],
     versions: &[ApiVersion],
-) -> (Vec<Connection>, Background) {
+) -> (Vec<Connection>, BackgroundRuntime) {
     let origins = others.iter().map(|other| other.origin.clone()).chain([server.origin.clone()]);
     let http = HttpClient::new(Arc::new(Outbound::new(origins))).unwrap();
-    let background = Background::start().unwrap();
+    let background = BackgroundRuntime::start().unwrap();
     let client_id = "test".to_owned();
-    let engine = Engine::new(EngineParts {
-        app: AppKey::of_client_id(&client_id),
+    let engine = GrantManager::new(GrantManagerConfig {
+        app: AppKey::from_client_id(&client_id),
         store: Arc::new(MemoryStore::new()),
         keys: KeyRing::generate().unwrap(),
         oauth: OAuthClient::with_http(OAuthApp::new(client_id, None), http.clone()),
         background: background.spawner(),
         clock: Clock::system(),
-        events: crate::events::Events::default(),
+        events: Default::default(),
         lifetimes: Lifetimes { idle: Duration::from_secs(60), absolute: Duration::from_secs(60) },
+        timing: Default::default(),
     });
     let manners = ApiManners {
         concurrent_calls: 8,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Error, Secret,
-    grant::LogInError,
+    grants::LogInError,
     oauth::{LoginHost, OAuthError},
     web::{
         pages, response,
@@ -160,7 +160,7 @@ impl From<LogInError> for FailedLogin {
     fn from(error: LogInError) -> Self {
         match error {
             LogInError::OAuth(error) => error.into(),
-            LogInError::Crowded => LoginFailure::TooManyLogins.into(),
+            LogInError::TooManyLogins => LoginFailure::TooManyLogins.into(),
             LogInError::Identity(problem) => Self::from(LoginFailure::IdentityMismatch).because(problem),
             error @ (LogInError::Store(_) | LogInError::Internal(_)) => Self::not_stored(error),
         }

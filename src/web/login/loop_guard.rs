@@ -15,7 +15,7 @@ use super::pending_login::millis;
 use crate::{
     Secret,
     config::Settings,
-    store::{Purpose, SealError},
+    base::seal::{Purpose, SealError},
     web::session::{cookie, cookie_header},
 };
 

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Secret,
     config::{ReturnTo, Settings},
-    store::{Purpose, SealError},
+    base::seal::{Purpose, SealError},
     web::session::{cookie, cookie_header},
 };
 

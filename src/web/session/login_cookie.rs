@@ -10,7 +10,7 @@ use super::{cookie, cookie_header};
 use crate::{
     Secret,
     config::Settings,
-    store::{Purpose, SealError},
+    base::seal::{Purpose, SealError},
 };
 
 /// The login cookie of one Salesforce.
