@@ -2,29 +2,29 @@
 #![doc = include_str!("../docs/crate.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod background;
-mod clock;
-mod config;
-mod error_chain;
-mod events;
-mod grant;
+mod base;
+mod builder;
+pub mod config;
+mod grants;
 #[cfg(any(doc, doctest))]
 pub mod guide;
-#[cfg(test)]
-mod logged;
-mod return_to;
+mod salesforce;
 pub mod store;
 mod web;
 
 #[cfg(feature = "test-util")]
 pub use self::web::test;
 pub use self::{
-    config::{ApiConfig, Config, ConfigError, Problem, Routes, ServiceUserConfig, SessionMode},
-    events::Event,
-    grant::{AppKey, GrantInfo, GrantKey, InvalidGrantKey, LoginInfo, Version},
+    builder::Builder,
+    config::{ApiConfig, Config, ConfigError, ConfigProblem, RoutePaths, ServiceUserConfig, SessionMode},
+    grants::{
+        AuthEvent, GrantInfo, Health, KeyHealth, LoginInfo, OutageKind, PendingWork, StoreHealth,
+        StoreStatus, TokenOutage,
+    },
+    salesforce::Salesforce,
     web::{
-        Builder, MaybeSalesforceConn, RequireLogin, RequireLoginMiddleware, Routed, Salesforce,
-        SalesforceConn, SalesforceMiddleware, SalesforceUser, routes,
+        MaybeSalesforceConn, RequireLogin, RequireLoginMiddleware, SalesforceConn, SalesforceMiddleware,
+        SalesforceUser, pages, routes,
     },
 };
 #[cfg(feature = "bulk")]
@@ -32,7 +32,7 @@ pub use salesforce_connection::bulk;
 pub use salesforce_connection::{
     ApiVersion, Connection, Error, InvalidApiVersion, InvalidId, OrgId, Page, Query, Records, Result,
     SObject, SalesforceId, Secret, UserId, UserRef, actix::ExportFormat, composite, describe, error, http,
-    oauth, org, query, records, request, search, soql, token,
+    oauth, org, query, records, request, search, serde_helpers, soql, token,
 };
 
 /// The actix-session that this crate links: the one to use with [`SessionMode::App`].

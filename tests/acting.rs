@@ -6,16 +6,14 @@ mod support;
 
 use actix_salesforce::{
     Config, Salesforce, SessionMode,
-    store::Subject,
+    store::GrantFilter,
     test::{ActAsError, act_as},
 };
 use actix_web::{
-    App, Responder,
+    App,
     cookie::Key,
-    get,
-    http::{StatusCode, header},
-    test::{TestRequest, call_and_read_body, call_service, init_service},
-    web,
+    http::StatusCode,
+    test::{call_and_read_body, call_service, init_service},
 };
 use salesforce_fake_org::FakeOrg;
 use serde_json::json;
@@ -39,7 +37,7 @@ async fn the_person_is_logged_in_as_by_the_callback() {
     let me = call_and_read_body(&app, ada.get("/auth/salesforce/me").to_request()).await;
     let me: serde_json::Value = serde_json::from_slice(&me).unwrap();
     assert_eq!((&me["username"], &me["user_id"]), (&json!(ADA), &json!(org.user(ADA).id())));
-    assert_eq!(salesforce.logins(Subject::All).await.unwrap().len(), 1);
+    assert_eq!(salesforce.logins(GrantFilter::All).await.unwrap().len(), 1);
     assert_eq!(ada.connection().identity().await.unwrap().username, ADA);
 
     // It is a login like any other: it renews, and it ends.
@@ -74,39 +72,25 @@ async fn the_cookie_serves_a_real_client() {
         listen!(listener, 2, move || App::new().configure(routes).wrap(served.clone()))
     });
     let ada = act_as(&salesforce, &org.issue_tokens(&org.user(ADA), "api")).await.unwrap();
-    let cookie = ada.cookie().unwrap().stripped().encoded().to_string();
+    let cookie = ada.cookie().stripped().encoded().to_string();
     let answer = reqwest::Client::new().get(format!("{url}/whoami")).header("cookie", cookie).send().await;
     assert_eq!(answer.unwrap().text().await.unwrap(), ADA);
 }
 
-/// An app with a session of its own puts the login there.
+/// An app that brings its own session needs nothing else: the login has a cookie beside it.
 #[actix_web::test]
-async fn an_app_with_its_own_session_signs_in_through_it() {
+async fn an_app_with_its_own_session_is_no_different() {
     let org = FakeOrg::start().await.unwrap();
     let mut config = Config::from_variables(|name| org.variable(name));
     config.session = SessionMode::App;
     let salesforce = Salesforce::from_config(config).await.unwrap();
     let ada = act_as(&salesforce, &org.issue_tokens(&org.user(ADA), "api")).await.unwrap();
-    assert!(ada.cookie().is_none());
-
-    #[get("/test/sign-in")]
-    async fn sign_in(
-        session: actix_session::Session,
-        who: web::Data<actix_salesforce::test::SignedIn>,
-    ) -> impl Responder {
-        who.sign_in(&session).map(|()| "in").map_err(actix_web::Error::from)
-    }
     let session = actix_session::SessionMiddleware::new(
         actix_session::storage::CookieSessionStore::default(),
         Key::generate(),
     );
-    let app = App::new().app_data(web::Data::new(ada)).configure(routes).service(sign_in);
-    let app = init_service(app.wrap(salesforce).wrap(session)).await;
-    let signed_in = call_service(&app, TestRequest::get().uri("/test/sign-in").to_request()).await;
-    let cookie = signed_in.headers().get(header::SET_COOKIE).unwrap().to_str().unwrap();
-    let cookie = cookie.split(';').next().unwrap().to_owned();
-    let request = TestRequest::get().uri("/whoami").insert_header((header::COOKIE, cookie)).to_request();
-    assert_eq!(call_and_read_body(&app, request).await, ADA);
+    let app = init_service(App::new().configure(routes).wrap(salesforce).wrap(session)).await;
+    assert_eq!(call_and_read_body(&app, ada.get("/whoami").to_request()).await, ADA);
 }
 
 /// Behind https the cookie has its `__Host-` name.
@@ -118,7 +102,7 @@ async fn behind_https_too() {
     config.keys = Some(KEYS.into());
     let salesforce = Salesforce::from_config(config).await.unwrap();
     let ada = act_as(&salesforce, &org.issue_tokens(&org.user(ADA), "api")).await.unwrap();
-    assert!(ada.cookie().unwrap().name().starts_with("__Host-"));
+    assert!(ada.cookie().name().starts_with("__Host-"));
     let app = init_service(App::new().configure(routes).wrap(salesforce)).await;
     assert_eq!(call_and_read_body(&app, ada.get("/whoami").to_request()).await, ADA);
 }
@@ -130,7 +114,7 @@ async fn a_real_login_host_logs_nobody_in() {
     let salesforce = Salesforce::builder().client_id("3MVG9").build().await.unwrap();
     let tokens = org.issue_tokens(&org.user(ADA), "api");
     assert!(matches!(act_as(&salesforce, &tokens).await, Err(ActAsError::NotATest)));
-    assert!(salesforce.logins(Subject::All).await.unwrap().is_empty());
+    assert!(salesforce.logins(GrantFilter::All).await.unwrap().is_empty());
 }
 
 /// What is no token answer, or was changed on its way, logs nobody in, and is not repeated in the error.
@@ -154,5 +138,5 @@ async fn wrong_tokens_log_nobody_in() {
         assert!(!told.contains("canary") && !told.contains("evil.example"), "{told}");
     }
     assert!(act_as(&salesforce, &json!([])).await.is_err());
-    assert!(salesforce.logins(Subject::All).await.unwrap().is_empty());
+    assert!(salesforce.logins(GrantFilter::All).await.unwrap().is_empty());
 }

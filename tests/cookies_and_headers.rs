@@ -94,33 +94,30 @@ async fn a_planted_cookie_never_passes_for_the_session() {
     let world = https_world().await;
     let attacker = Client::new();
     attacker.open(&world.url("/session")).await;
-    let planted = attacker.cookies("127.0.0.1")["__Host-salesforce"].clone();
+    let (session, planted) = attacker.own_cookie(".session").unwrap();
+    let unprefixed = session.strip_prefix("__Host-").unwrap();
     let browser = Client::new();
     for _ in 0..4 {
         browser.open(&world.url("/session")).await;
     }
-    let own = browser.cookies("127.0.0.1")["__Host-salesforce"].clone();
+    let own = browser.own_cookie(".session").unwrap().1;
     let count = |cookies: Vec<u8>| {
         let answer = raw::get(&world.app.url, "/session", &[b"Cookie: ", &cookies[..], b"\r\n"].concat());
         answer.rsplit("\r\n\r\n").next().unwrap().to_owned()
     };
-    assert_eq!(count(format!("__Host-salesforce={own}").into()), "5");
+    assert_eq!(count(format!("{session}={own}").into()), "5");
     for name in [
-        "%5F%5FHost-salesforce",
-        "__%48ost-salesforce",
-        "\u{a0}__Host-salesforce",
-        "\u{2000}__Host-salesforce",
+        format!("%5F%5FHost-{unprefixed}"),
+        format!("__%48ost-{unprefixed}"),
+        format!("\u{a0}{session}"),
+        format!("\u{2000}{session}"),
     ] {
         assert_eq!(count(format!("{name}={planted}").into()), "1", "{name} alone");
-        assert_eq!(count(format!("{name}={planted}; __Host-salesforce={own}").into()), "5", "{name} first");
-        assert_eq!(count(format!("__Host-salesforce={own}; {name}={planted}").into()), "5", "{name} last");
+        assert_eq!(count(format!("{name}={planted}; {session}={own}").into()), "5", "{name} first");
+        assert_eq!(count(format!("{session}={own}; {name}={planted}").into()), "5", "{name} last");
     }
-    assert_eq!(count(format!("__Host-salesforce={planted}; __Host-salesforce={own}").into()), "1", "twice");
-    assert_eq!(
-        count(format!("x=\"a; __Host-salesforce={planted}\"; __Host-salesforce={own}").into()),
-        "1",
-        "smuggled"
-    );
+    assert_eq!(count(format!("{session}={planted}; {session}={own}").into()), "1", "twice");
+    assert_eq!(count(format!("x=\"a; {session}={planted}\"; {session}={own}").into()), "1", "smuggled");
 }
 
 /// A-17 for the cookies of logins on their way.
@@ -129,8 +126,7 @@ async fn a_planted_login_cookie_is_never_used() {
     let world = World::start().await;
     let browser = Client::new();
     let callback = browser.visit_until(&world.url("/whoami"), "/auth/salesforce/callback").await;
-    let (name, value) =
-        browser.cookies("127.0.0.1").into_iter().find(|(name, _)| name.starts_with("sf-login-")).unwrap();
+    let (name, value) = browser.own_cookie(".attempt.").unwrap();
     let target = format!("{}?{}", callback.path(), callback.query().unwrap());
     let dashed = name.replacen('-', "%2D", 1);
     for cookies in [
@@ -152,7 +148,7 @@ async fn a_planted_login_cookie_is_never_used() {
 async fn a_tampered_cookie_is_no_login_and_no_error() {
     let world = World::start().await;
     let browser = world.logged_in().await;
-    let good = browser.cookies("127.0.0.1")["salesforce"].clone();
+    let (login, good) = browser.own_cookie("").unwrap();
     let starts = Client::new();
     starts.open(&world.url("/auth/salesforce/login")).await;
     let attempt = starts.cookies("127.0.0.1").into_values().next().unwrap();
@@ -166,14 +162,13 @@ async fn a_tampered_cookie_is_no_login_and_no_error() {
     }
     for value in values {
         let jar = Client::new();
-        jar.set_cookie("127.0.0.1", "salesforce", &value);
+        jar.set_cookie("127.0.0.1", &login, &value);
         assert_eq!(jar.fetch(&world.url("/user")).await.status, 401, "{value}");
     }
     // The session cookie in place of a login on its way, byte flips of that one.
     let flow = Client::new();
     let callback = flow.visit_until(&world.url("/whoami"), "/auth/salesforce/callback").await;
-    let (name, value) =
-        flow.cookies("127.0.0.1").into_iter().find(|(name, _)| name.starts_with("sf-login-")).unwrap();
+    let (name, value) = flow.own_cookie(".attempt.").unwrap();
     let mut values = vec![good, attempt, String::new()];
     for position in (0..value.len()).step_by(17) {
         let mut bytes = value.clone().into_bytes();
@@ -196,7 +191,7 @@ async fn the_session_is_renewed_at_login() {
     browser.open(&world.url("/session")).await;
     let before = browser.copy();
     world.log_in(&browser).await;
-    assert_ne!(before.cookies("127.0.0.1")["salesforce"], browser.cookies("127.0.0.1")["salesforce"]);
+    assert_ne!(before.own_cookie(".session").unwrap(), browser.own_cookie(".session").unwrap());
     assert_eq!(before.fetch(&world.url("/user")).await.status, 401);
     assert_eq!(browser.open(&world.url("/session")).await.body, "2", "the app's own data stay");
 }

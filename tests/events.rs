@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use actix_salesforce::Event;
+use actix_salesforce::AuthEvent;
 use salesforce_fake_org::Fault;
 use support::{
     World,
@@ -17,16 +17,16 @@ use support::{
 const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
 
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<Event>>>);
+struct Heard(Arc<Mutex<Vec<AuthEvent>>>);
 
 impl Heard {
-    fn listener(&self) -> impl Fn(&Event) + Send + Sync + 'static {
+    fn listener(&self) -> impl Fn(&AuthEvent) + Send + Sync + 'static {
         let heard = self.clone();
         move |event| heard.0.lock().unwrap().push(event.clone())
     }
 
     /// Waits for an event, and gives all that were heard until then.
-    async fn until(&self, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
+    async fn until(&self, wanted: impl Fn(&AuthEvent) -> bool) -> Vec<AuthEvent> {
         for _ in 0..200 {
             if self.0.lock().unwrap().iter().any(&wanted) {
                 return std::mem::take(&mut self.0.lock().unwrap());
@@ -42,17 +42,17 @@ async fn a_login_from_its_beginning_to_its_end() {
     let heard = Heard::default();
     let world = World::with(|builder| builder.on_event(heard.listener())).await;
     let browser = world.logged_in().await;
-    let who = match heard.until(|event| matches!(event, Event::LoggedIn(_))).await.as_slice() {
-        [Event::LoggedIn(who)] => *who,
+    let who = match heard.until(|event| matches!(event, AuthEvent::LoggedIn { .. })).await.as_slice() {
+        [AuthEvent::LoggedIn { user: who, .. }] => *who,
         events => panic!("{events:?}"),
     };
     assert_eq!(who.organization_id.to_string(), world.org.organization_id());
 
     world.org.expire_access_tokens();
     assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
-    let events = heard.until(|event| matches!(event, Event::Refreshed { .. })).await;
+    let events = heard.until(|event| matches!(event, AuthEvent::Refreshed { .. })).await;
     assert!(
-        matches!(events[..], [Event::Refreshed { who: whose, rotated: true, .. }] if whose == who),
+        matches!(events[..], [AuthEvent::Refreshed { user: whose, rotated: true, .. }] if whose == who),
         "{events:?}"
     );
 
@@ -60,15 +60,18 @@ async fn a_login_from_its_beginning_to_its_end() {
     let fault = world.org.faults().refresh(Fault::Status(500));
     assert_eq!(browser.fetch(&world.url("/names")).await.status, 503);
     assert_eq!(
-        heard.until(|event| matches!(event, Event::RefreshFailed(_))).await,
-        [Event::RefreshFailed(who)]
+        heard.until(|event| matches!(event, AuthEvent::RefreshFailed(_))).await,
+        [AuthEvent::RefreshFailed(who)]
     );
     fault.remove();
 
     let logout = world.url("/auth/salesforce/logout");
     assert_eq!(browser.submit(&logout, &world.app.url, &[]).await.status, 303);
-    let events = heard.until(|event| *event == Event::Revoked).await;
-    assert_eq!(events, [Event::LoggedOut(who), Event::Revoked]);
+    let events = heard.until(|event| *event == AuthEvent::TokenRevoked).await;
+    assert!(
+        matches!(events[..], [AuthEvent::LoggedOut { user, .. }, AuthEvent::TokenRevoked] if user == who),
+        "{events:?}"
+    );
 }
 
 #[actix_web::test]
@@ -80,9 +83,9 @@ async fn a_grant_that_salesforce_ended() {
     let browser = world.logged_in().await;
     world.org.revoke_all();
     assert_eq!(browser.fetch(&world.url("/names")).await.status, 401);
-    let events = heard.until(|event| matches!(event, Event::RefreshRefused { .. })).await;
+    let events = heard.until(|event| matches!(event, AuthEvent::GrantRevoked { .. })).await;
     assert!(
-        matches!(events.last(), Some(Event::RefreshRefused { after_lost_answer: false, .. })),
+        matches!(events.last(), Some(AuthEvent::GrantRevoked { response_was_lost: false, .. })),
         "{events:?}"
     );
 }
@@ -108,9 +111,10 @@ async fn a_refusal_after_an_answer_was_lost() {
             tokio::time::sleep(Duration::from_millis(2_500)).await;
         }
         assert_eq!(browser.fetch(&world.url("/names")).await.status, 401);
-        let events = heard.until(|event| matches!(event, Event::RefreshRefused { .. })).await;
-        let told =
-            events.iter().any(|event| matches!(event, Event::RefreshRefused { after_lost_answer: true, .. }));
+        let events = heard.until(|event| matches!(event, AuthEvent::GrantRevoked { .. })).await;
+        let told = events
+            .iter()
+            .any(|event| matches!(event, AuthEvent::GrantRevoked { response_was_lost: true, .. }));
         assert!(told, "{events:?}");
     }
 }
@@ -136,10 +140,10 @@ async fn a_store_that_fails_and_comes_back() {
     store.set(Mode::Works);
     tokio::time::sleep(Duration::from_millis(5_100)).await;
     assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
-    let events = heard.until(|event| *event == Event::StoreUp).await;
-    let told = |wanted: &Event| events.iter().filter(|event| *event == wanted).count();
+    let events = heard.until(|event| *event == AuthEvent::StoreRecovered).await;
+    let told = |wanted: &AuthEvent| events.iter().filter(|event| *event == wanted).count();
     assert_eq!(
-        (told(&Event::StoreDown), told(&Event::StoreUp)),
+        (told(&AuthEvent::StoreUnavailable), told(&AuthEvent::StoreRecovered)),
         (1, 1),
         "the change is told, not every call"
     );
@@ -147,9 +151,9 @@ async fn a_store_that_fails_and_comes_back() {
     store.set(Mode::FailsToReplace);
     world.org.expire_access_tokens();
     assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
-    heard.until(|event| matches!(event, Event::TokenHeld(_))).await;
+    heard.until(|event| matches!(event, AuthEvent::TokenWritePending(_))).await;
     store.set(Mode::Works);
-    heard.until(|event| matches!(event, Event::HeldTokenStored(_))).await;
+    heard.until(|event| matches!(event, AuthEvent::TokenWriteRecovered(_))).await;
 }
 
 /// A listener's mistake is its own.

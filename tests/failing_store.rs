@@ -9,8 +9,8 @@ use std::{
 };
 
 use actix_salesforce::{
-    Event, SalesforceUser,
-    store::{Store as _, Subject},
+    AuthEvent, SalesforceUser,
+    store::{GrantFilter, Store as _},
 };
 use actix_web::{App, FromRequest as _, HttpRequest, ResponseError as _, web};
 use salesforce_fake_org::FakeOrg;
@@ -87,7 +87,7 @@ async fn a_request_asks_the_store_once_whatever_comes_of_it() {
     assert!(started.elapsed() < Duration::from_secs(2), "one wait: {:?}", started.elapsed());
     store.set(Mode::Works);
     assert_eq!(browser.fetch(&thrice).await.body, "[200, 200, 200]");
-    salesforce.revoke(Subject::All).await.unwrap();
+    salesforce.revoke(GrantFilter::All).await.unwrap();
     // Slow enough to show how often it is asked.
     store.set(Mode::Slow(Duration::from_millis(400)));
     let started = Instant::now();
@@ -112,8 +112,8 @@ async fn a_long_listing_is_waited_for_and_a_page_is_not() {
     let world = world(&store).await;
     let browser = world.logged_in().await;
     store.set(Mode::Slow(Duration::from_millis(2_500)));
-    assert_eq!(world.salesforce.grants(Subject::All).await.unwrap().len(), 1);
-    assert_eq!(world.salesforce.logins(Subject::All).await.unwrap().len(), 1);
+    assert_eq!(world.salesforce.grants(GrantFilter::All).await.unwrap().len(), 1);
+    assert_eq!(world.salesforce.logins(GrantFilter::All).await.unwrap().len(), 1);
     assert_eq!(browser.fetch(&world.url("/user")).await.status, 503);
 }
 
@@ -156,7 +156,7 @@ async fn a_rotated_token_that_cannot_be_stored_is_held_used_and_stored_later() {
     let store = FailingStore::default();
     let world = world(&store).await;
     let browser = world.logged_in().await;
-    let stored = async || store.records().grants(Subject::All).await.unwrap()[0].version.revision;
+    let stored = async || store.records().list_grants(GrantFilter::All).await.unwrap()[0].version.revision;
     store.set(Mode::FailsToReplace);
     for round in 1..=3 {
         world.org.expire_access_tokens();
@@ -180,10 +180,10 @@ async fn a_store_that_fell_back_to_an_older_state_is_brought_up_to_date() {
     let store = FailingStore::default();
     let world = world(&store).await;
     let browser = world.logged_in().await;
-    let old = store.records().grants(Subject::All).await.unwrap().remove(0);
+    let old = store.records().list_grants(GrantFilter::All).await.unwrap().remove(0);
     world.org.expire_access_tokens();
     assert_eq!(browser.fetch(&world.url("/names")).await.status, 200);
-    let stored = async || store.records().grants(Subject::All).await.unwrap()[0].version.revision;
+    let stored = async || store.records().list_grants(GrantFilter::All).await.unwrap()[0].version.revision;
     let until_stored = async |revision| {
         let started = Instant::now();
         while stored().await != revision {
@@ -217,7 +217,7 @@ async fn a_logout_during_an_outage_takes_effect_when_the_store_is_back() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let (kept, listener) = (store.clone(), Arc::clone(&heard));
     let world = World::with(|builder| {
-        let listener = move |event: &Event| listener.lock().unwrap().push(event.clone());
+        let listener = move |event: &AuthEvent| listener.lock().unwrap().push(event.clone());
         builder.keys(KEYS).store(kept).on_event(listener)
     })
     .await;
@@ -229,10 +229,12 @@ async fn a_logout_during_an_outage_takes_effect_when_the_store_is_back() {
     // Pending now, and over once it is stored: each is told, and counted, once.
     let told = || {
         let heard = heard.lock().unwrap();
-        let logout = heard.iter().filter(|event| matches!(event, Event::LogoutPending | Event::LoggedOut(_)));
-        logout.map(Event::counter).collect::<Vec<_>>()
+        let logout = heard
+            .iter()
+            .filter(|event| matches!(event, AuthEvent::LogoutNotStored | AuthEvent::LoggedOut { .. }));
+        logout.map(AuthEvent::counter).collect::<Vec<_>>()
     };
-    assert_eq!(told(), ["actix_salesforce_logouts_pending_total"]);
+    assert_eq!(told(), ["actix_salesforce_logouts_not_stored_total"]);
     store.set(Mode::Works);
     assert_eq!(browser.fetch(&world.url("/user")).await.status, 401);
     let started = Instant::now();
@@ -243,7 +245,7 @@ async fn a_logout_during_an_outage_takes_effect_when_the_store_is_back() {
     while told().len() < 2 && started.elapsed() < Duration::from_secs(10) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(told(), ["actix_salesforce_logouts_pending_total", "actix_salesforce_logouts_total"]);
+    assert_eq!(told(), ["actix_salesforce_logouts_not_stored_total", "actix_salesforce_logouts_total"]);
 }
 
 /// The store is back, and the logout has not reached it yet: this process knows better.
@@ -291,10 +293,10 @@ async fn a_store_that_fails_while_everyone_is_logged_out_spares_nobody() {
         browsers.push(browser);
     }
     store.set(Mode::LosesEnds);
-    assert!(world.salesforce.revoke(Subject::All).await.is_err());
+    assert!(world.salesforce.revoke(GrantFilter::All).await.is_err());
     store.set(Mode::Works);
     let started = Instant::now();
-    while !store.records().grants(Subject::All).await.unwrap().is_empty() {
+    while !store.records().list_grants(GrantFilter::All).await.unwrap().is_empty() {
         assert!(started.elapsed() < Duration::from_secs(10), "the rest is ended in the background");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -326,14 +328,14 @@ async fn a_logout_whose_answer_is_lost_revokes_the_tokens_all_the_same() {
     store.set(Mode::LosesEnds);
     let page = browser.submit(&world.url("/auth/salesforce/logout"), &world.app.url, &[]).await;
     assert_eq!(page.status, 303, "{page:?}");
-    assert!(store.records().grants(Subject::All).await.unwrap().is_empty(), "it took effect");
+    assert!(store.records().list_grants(GrantFilter::All).await.unwrap().is_empty(), "it took effect");
     store.set(Mode::Works);
     until_nothing_is_live(&world, "one login").await;
 
     let _browser = world.logged_in().await;
     store.set(Mode::LosesEnds);
-    assert!(world.salesforce.revoke(Subject::All).await.is_err());
-    assert!(store.records().grants(Subject::All).await.unwrap().is_empty(), "it took effect");
+    assert!(world.salesforce.revoke(GrantFilter::All).await.is_err());
+    assert!(store.records().list_grants(GrantFilter::All).await.unwrap().is_empty(), "it took effect");
     store.set(Mode::Works);
     until_nothing_is_live(&world, "everyone").await;
 }

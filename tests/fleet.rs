@@ -26,9 +26,15 @@ async fn org() -> FakeOrg {
     org
 }
 
-/// One instance of the accounts app. Cookies know no ports, so that a browser is logged in at all instances.
+/// One instance of the accounts app. Cookies know no ports, and all instances have one name for them, so that a
+/// browser is logged in at all.
 async fn instance(org: &FakeOrg, store: &str, port: u16) -> Example {
-    let more = [("SALESFORCE_STORE", store), ("SALESFORCE_KEYS", KEYS), ("WORKERS", "2")];
+    let more = [
+        ("SALESFORCE_STORE", store),
+        ("SALESFORCE_KEYS", KEYS),
+        ("SALESFORCE_COOKIE_NAME", "salesforce-fleet"),
+        ("WORKERS", "2"),
+    ];
     Example::with("127.0.0.1", port, "accounts", org, &more).await
 }
 

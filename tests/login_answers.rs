@@ -5,7 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use actix_salesforce::{Event, store::Subject};
+use actix_salesforce::{AuthEvent, store::GrantFilter};
 use futures_util::future::join_all;
 use salesforce_fake_org::{FakeOrg, Fault, Route};
 use serde_json::json;
@@ -100,7 +100,7 @@ async fn a_hostile_token_answer_logs_nobody_in() {
         assert!(!world.is_logged_in(&browser).await, "{name}");
     }
     assert!(stranger.requests().is_empty(), "nobody else was asked: {:?}", stranger.requests());
-    assert!(world.salesforce.grants(Subject::All).await.unwrap().is_empty());
+    assert!(world.salesforce.grants(GrantFilter::All).await.unwrap().is_empty());
 }
 
 /// userinfo about someone else ends the login; an outage of it does not.
@@ -153,13 +153,13 @@ async fn a_browser_that_goes_away_meanwhile_leaves_no_login_behind() {
         let event = tokio::time::timeout(Duration::from_secs(10), heard.recv()).await;
         let event = event.unwrap_or_else(|_| panic!("the login is {what}")).unwrap();
         let is_it = match what {
-            "logged in" => matches!(event, Event::LoggedIn(_)),
-            "revoked" => event == Event::Revoked,
-            _ => matches!(event, Event::LoggedOut(_)),
+            "logged in" => matches!(event, AuthEvent::LoggedIn { .. }),
+            "revoked" => event == AuthEvent::TokenRevoked,
+            _ => matches!(event, AuthEvent::LoggedOut { .. }),
         };
         assert!(is_it, "{what}: {event:?}");
     }
-    assert!(world.salesforce.logins(Subject::All).await.unwrap().is_empty());
+    assert!(world.salesforce.logins(GrantFilter::All).await.unwrap().is_empty());
     assert!(world.org.live_refresh_tokens(&world.org.user(ADA)).is_empty());
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use actix_salesforce::store::{MemoryStore, RedisStore, Store, Subject};
+use actix_salesforce::store::{GrantFilter, MemoryStore, RedisStore, Store};
 use futures_util::future::{join_all, join3};
 use salesforce_fake_org::Fault;
 use support::{ADA, World, servers::Redis};
@@ -54,8 +54,8 @@ async fn never_revives(store: Arc<dyn Store>) {
         }));
         let touches = async {
             // A background job that uses the grant until it is gone.
-            let ada = store.grants(Subject::All).await.unwrap();
-            let key = ada.first().map(|grant| (grant.key.org(), grant.key.user()));
+            let ada = store.list_grants(GrantFilter::All).await.unwrap();
+            let key = ada.first().map(|grant| (grant.key.user().organization_id, grant.key.user().user_id));
             let (org, user) = key.expect("somebody is logged in");
             if let Ok(connection) = world.salesforce.connection_for(org, user).await {
                 let _ = connection.identity().await;
@@ -74,8 +74,8 @@ async fn never_revives(store: Arc<dyn Store>) {
             let page = jar.fetch(&names).await;
             assert_eq!(page.status, 401, "round {round}: it came back: {page:?}");
         }
-        assert!(store.logins(Subject::All).await.unwrap().is_empty(), "round {round}");
-        assert!(store.grants(Subject::All).await.unwrap().is_empty(), "round {round}");
+        assert!(store.list_logins(GrantFilter::All).await.unwrap().is_empty(), "round {round}");
+        assert!(store.list_grants(GrantFilter::All).await.unwrap().is_empty(), "round {round}");
     }
     // Whatever tokens the refreshes still brought in are given back.
     for _ in 0..100 {

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use actix_salesforce::Event;
+use actix_salesforce::AuthEvent;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use salesforce_fake_org::Fault;
 use support::World;
@@ -54,7 +54,7 @@ async fn each_event_is_counted_once_under_its_name_and_without_labels() {
     let heard = Arc::new(Mutex::new(BTreeMap::<String, u64>::new()));
     let listener = Arc::clone(&heard);
     let world = World::with(|builder| {
-        builder.on_event(move |event: &Event| {
+        builder.on_event(move |event: &AuthEvent| {
             *listener.lock().unwrap().entry(event.counter().to_owned()).or_default() += 1;
         })
     })
@@ -71,7 +71,7 @@ async fn each_event_is_counted_once_under_its_name_and_without_labels() {
         browser.submit(&world.url("/auth/salesforce/logout"), &world.app.url, &[]).await;
     }
     let expected = BTreeMap::from(
-        ["logins", "logouts", "refreshes", "refresh_failures", "revocations"]
+        ["logins", "logouts", "refreshes", "refresh_failures", "tokens_revoked"]
             .map(|name| (format!("actix_salesforce_{name}_total"), 2)),
     );
     // The last is told once Salesforce has answered.

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use actix_salesforce::{OrgId, UserId, store::Subject};
+use actix_salesforce::{OrgId, UserId, UserRef, store::GrantFilter};
 use salesforce_fake_org::{FakeOrg, Fault, Route, User};
 use support::{ADA, CALLBACK, Client, LOGIN, World};
 
@@ -57,14 +57,14 @@ async fn one_user_or_one_organization_is_logged_out_and_nobody_else() {
     let ada_there = logged_in(&world, &sandbox, "&host=sandbox", ADA).await;
 
     let salesforce = &world.salesforce;
-    let one_user = |user: &User| Subject::User(ids(user).0, ids(user).1);
-    let whole = |user: &User| Subject::Org(ids(user).0);
+    let one_user = |user: &User| GrantFilter::User(UserRef::new(ids(user).0, ids(user).1));
+    let whole = |user: &User| GrantFilter::Org(ids(user).0);
     for (of, logins, grants) in [
         (one_user(&ada), 2, 1),
         (one_user(&copy), 1, 1),
         (whole(&ada), 3, 2),
         (whole(&copy), 1, 1),
-        (Subject::All, 4, 3),
+        (GrantFilter::All, 4, 3),
     ] {
         assert_eq!(salesforce.logins(of).await.unwrap().len(), logins, "{of:?}");
         assert_eq!(salesforce.grants(of).await.unwrap().len(), grants, "{of:?}");
@@ -106,7 +106,7 @@ async fn tokens_are_revoked_so_many_at_a_time() {
     }
     world.org.clear_requests();
     world.org.faults().at(Route::Revoke, Fault::Delay(Duration::from_millis(1_500)));
-    assert_eq!(world.salesforce.revoke(Subject::All).await.unwrap(), people.len());
+    assert_eq!(world.salesforce.revoke(GrantFilter::All).await.unwrap(), people.len());
     let asked = || world.org.requests().iter().filter(|request| request.path.ends_with("/revoke")).count();
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(asked(), 16);
@@ -121,9 +121,9 @@ async fn everyone_is_logged_out() {
     let (world, sandbox) = two_organizations().await;
     let here = logged_in(&world, &world.org, "", BEN).await;
     let there = logged_in(&world, &sandbox, "&host=sandbox", ADA).await;
-    assert_eq!(world.salesforce.revoke(Subject::All).await.unwrap(), 2);
+    assert_eq!(world.salesforce.revoke(GrantFilter::All).await.unwrap(), 2);
     for browser in [here, there] {
         assert_eq!(browser.fetch(&world.url("/user")).await.status, 401);
     }
-    assert!(world.salesforce.logins(Subject::All).await.unwrap().is_empty());
+    assert!(world.salesforce.logins(GrantFilter::All).await.unwrap().is_empty());
 }

@@ -92,6 +92,6 @@ async fn the_same_user_of_two_organizations_is_two_people() {
         let sf = world.salesforce.connection_for(organization, user).await.unwrap();
         assert_eq!(sf.sobject("Account").describe().await.unwrap().summary.label, label);
     }
-    let grants = world.salesforce.grants(actix_salesforce::store::Subject::All).await.unwrap();
+    let grants = world.salesforce.grants(actix_salesforce::store::GrantFilter::All).await.unwrap();
     assert_eq!(grants.len(), 2);
 }

@@ -228,7 +228,7 @@ async fn it_works_wherever_it_is_wrapped() {
 async fn routes_can_be_moved_and_left_out() {
     let world = World::start().await;
     let (listener, url) = reserve();
-    let mut routes = actix_salesforce::Routes::default();
+    let mut routes = actix_salesforce::RoutePaths::default();
     routes.prefix = "/sso".to_owned();
     routes.login = Some("/start".to_owned());
     routes.me = None;

@@ -122,7 +122,7 @@ async fn secrets_show_up_nowhere() {
     let printed = format!(
         "{:?} {:?}",
         world.salesforce,
-        world.salesforce.logins(actix_salesforce::store::Subject::All).await
+        world.salesforce.logins(actix_salesforce::store::GrantFilter::All).await
     );
     assert_hidden(&secrets, &printed, "Debug");
 }
@@ -130,7 +130,7 @@ async fn secrets_show_up_nowhere() {
 /// what lies in a store is sealed, and keyed by hashes.
 #[actix_web::test]
 async fn the_store_holds_nothing_usable() {
-    use actix_salesforce::store::{MemoryStore, Store as _, Subject};
+    use actix_salesforce::store::{GrantFilter, MemoryStore, Store as _};
     let store = std::sync::Arc::new(MemoryStore::new());
     let shared = std::sync::Arc::clone(&store);
     let world = World::with(|builder| {
@@ -140,13 +140,13 @@ async fn the_store_holds_nothing_usable() {
     let browser = world.logged_in().await;
     browser.fetch(&world.url("/names")).await;
     let secrets = secrets(&world);
-    let cookie = browser.cookies("127.0.0.1")["salesforce"].clone();
-    for grant in store.grants(Subject::All).await.unwrap() {
+    let cookie = browser.own_cookie("").unwrap().1;
+    for grant in store.list_grants(GrantFilter::All).await.unwrap() {
         let sealed = String::from_utf8_lossy(grant.sealed.as_bytes()).into_owned();
         assert_hidden(&secrets, &sealed, "a sealed record");
         assert!(!sealed.contains("instance") && !sealed.contains("http"), "all of it is sealed");
     }
-    for (key, _) in store.logins(Subject::All).await.unwrap() {
+    for (key, _) in store.list_logins(GrantFilter::All).await.unwrap() {
         assert!(!cookie.contains(&URL_SAFE_NO_PAD.encode(key.as_bytes())));
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use actix_salesforce::{
     oauth::{OAuthApp, ServiceUser},
-    store::Subject,
+    store::GrantFilter,
 };
 use salesforce_fake_org::{FakeOrg, Fault, Route};
 use serde_json::{Value, json};
@@ -266,7 +266,7 @@ async fn when_the_store_fails(spans: &Spans) {
     assert_eq!(login.names(), ["grant", "host", "outcome"]);
 
     world.log_in(&browser).await;
-    assert_eq!(world.salesforce.revoke(Subject::All).await.unwrap(), 1);
+    assert_eq!(world.salesforce.revoke(GrantFilter::All).await.unwrap(), 1);
     let revoke = spans.ours().into_iter().rfind(|span| span.name == "salesforce.revoke").unwrap();
     assert_eq!((revoke.names(), revoke.level), (vec!["grant"], Level::INFO));
     assert!(revoke.fields["grant"].contains(&format!(":{}:", world.org.organization_id())), "{revoke:?}");

@@ -5,7 +5,7 @@ mod support;
 
 use std::sync::Arc;
 
-use actix_salesforce::store::{SqlStore, Store, Subject, contract};
+use actix_salesforce::store::{GrantFilter, SqlStore, Store, contract};
 use support::{
     ADA, World,
     servers::{Folder, Postgres},
@@ -37,7 +37,7 @@ async fn the_tables_are_made_once() {
     let servers = futures_util::future::join_all((0..6).map(|_| SqlStore::postgres(&url)));
     let (files, servers) = futures_util::join!(files, servers);
     for store in files.into_iter().chain(servers) {
-        store.unwrap().grants(Subject::All).await.unwrap();
+        store.unwrap().list_grants(GrantFilter::All).await.unwrap();
     }
 }
 

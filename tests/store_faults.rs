@@ -12,10 +12,11 @@ use std::{
 };
 
 use actix_salesforce::{
-    AppKey, GrantKey, Salesforce, Secret, Version,
+    Salesforce, Secret, UserRef,
     store::{
-        EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, RedisStore, Sealed, SqlStore,
-        Store, StoreError, StoreFuture, Subject, Swap, contract,
+        AppKey, DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName,
+        LoginKey, LoginRecord, OneTimeKey, RedisStore, Sealed, SqlStore, Store, StoreError, StoreFuture,
+        SwapOutcome, contract,
     },
 };
 use futures_util::future::join_all;
@@ -30,7 +31,7 @@ const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
 
 fn grant_key() -> GrantKey {
     let (org, user) = ("00Dx0000000BV7z".parse().unwrap(), "005x00000012Q9P".parse().unwrap());
-    GrantKey::new(AppKey::of_client_id("faults"), org, user)
+    GrantKey::new(AppKey::from_client_id("faults"), UserRef::new(org, user))
 }
 
 fn records(browser: &str) -> (LoginKey, LoginRecord, GrantRecord) {
@@ -38,34 +39,34 @@ fn records(browser: &str) -> (LoginKey, LoginRecord, GrantRecord) {
     let end = now + Duration::from_secs(3600);
     let login = LoginRecord::new(grant_key(), now, end);
     let (version, sealed) =
-        (Version { lineage: 1, revision: 0 }, Sealed::from_bytes(vec![0, 255, 39, 92, 10]));
+        (GrantVersion { epoch: 1, revision: 0 }, Sealed::from_bytes(vec![0, 255, 39, 92, 10]));
     let grant = GrantRecord::new(grant_key(), version, sealed, now, end);
-    (LoginKey::of_id(&Secret::new(browser)), login, grant)
+    (LoginKey::from_session_id(&Secret::new(browser)), login, grant)
 }
 
 /// Every connection that the store has falls silent. That may cost the calls that meet them their second, and no more.
 async fn recovers_from_silence(store: &dyn Store, proxy: &Proxy) {
     for _ in 0..2 {
         // As many connections as the store cares to make, so that each of them is a silent one afterwards.
-        for read in join_all((0..32).map(|_| store.grant(grant_key()))).await {
+        for read in join_all((0..32).map(|_| store.load_grant(grant_key()))).await {
             read.unwrap();
         }
         tokio::time::sleep(Duration::from_millis(1_200)).await;
         proxy.silence();
         let began = Instant::now();
-        while store.grant(grant_key()).await.is_err() {
+        while store.load_grant(grant_key()).await.is_err() {
             assert!(began.elapsed() < Duration::from_secs(4), "it makes a new connection");
         }
-        for read in join_all((0..32).map(|_| store.grant(grant_key()))).await {
+        for read in join_all((0..32).map(|_| store.load_grant(grant_key()))).await {
             read.unwrap();
         }
     }
     // In the middle of calls too, all connections at once.
-    let calls = join_all((0..32).map(|_| store.grant(grant_key())));
+    let calls = join_all((0..32).map(|_| store.load_grant(grant_key())));
     proxy.silence();
     calls.await;
     let began = Instant::now();
-    while store.grant(grant_key()).await.is_err() {
+    while store.load_grant(grant_key()).await.is_err() {
         assert!(began.elapsed() < Duration::from_secs(4), "it makes a new connection");
     }
 }
@@ -127,7 +128,7 @@ async fn a_postgres_role_without_the_right_to_create_is_enough_afterwards() {
     let restricted = SqlStore::postgres(&url).await.unwrap();
     let (key, login, grant) = records("a browser");
     restricted.create_login(key, login, grant).await.unwrap();
-    assert!(store.login(key).await.unwrap().is_some());
+    assert!(store.load_login(key).await.unwrap().is_some());
 }
 
 /// Nobody asked while Redis was started anew: who asks first does not notice.
@@ -135,10 +136,10 @@ async fn a_postgres_role_without_the_right_to_create_is_enough_afterwards() {
 async fn a_redis_that_was_started_anew_costs_no_read() {
     let redis = Redis::start();
     let store = RedisStore::connect(&redis.url(), "test:").await.unwrap();
-    assert!(store.grant(grant_key()).await.unwrap().is_none());
+    assert!(store.load_grant(grant_key()).await.unwrap().is_none());
     let port = redis.kill();
     let _redis = Redis::on(port, &[]);
-    assert!(store.grant(grant_key()).await.unwrap().is_none());
+    assert!(store.load_grant(grant_key()).await.unwrap().is_none());
 }
 
 /// Another process writes for long: whoever writes here gives up in time, and whoever reads does not notice.
@@ -160,7 +161,7 @@ async fn a_sqlite_file_that_somebody_locks_can_be_read() {
     let reads = async {
         for _ in 0..20 {
             let began = Instant::now();
-            assert!(store.login(key).await.unwrap().is_some(), "reading goes on");
+            assert!(store.load_login(key).await.unwrap().is_some(), "reading goes on");
             assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -169,7 +170,7 @@ async fn a_sqlite_file_that_somebody_locks_can_be_read() {
     assert!(matches!(written, Err(StoreError::Unavailable(_))), "{written:?}");
     assert!(began.elapsed() < Duration::from_millis(1_300), "{:?}", began.elapsed());
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
-    assert!(store.login(late).await.unwrap().is_none(), "what failed has left nothing behind");
+    assert!(store.load_login(late).await.unwrap().is_none(), "what failed has left nothing behind");
     store.create_login(late, login, grant).await.unwrap();
 }
 
@@ -200,23 +201,23 @@ async fn strange_records_in_redis_are_absent_and_in_nobodys_way() {
                 }
             }
         }
-        let found = store.login(key).await;
+        let found = store.load_login(key).await;
         assert!(matches!(found, Ok(None) | Err(StoreError::Corrupt(_))), "{round}: {found:?}");
-        let found = store.grant(grant_key()).await;
+        let found = store.load_grant(grant_key()).await;
         assert!(matches!(found, Ok(None) | Err(StoreError::Corrupt(_))), "{round}: {found:?}");
-        for of in [Subject::All, Subject::Org(grant_key().org())] {
-            assert!(store.logins(of).await.is_ok_and(|found| found.is_empty()), "{round}");
-            assert!(store.grants(of).await.is_ok_and(|found| found.is_empty()), "{round}");
+        for of in [GrantFilter::All, GrantFilter::Org(grant_key().user().organization_id)] {
+            assert!(store.list_logins(of).await.is_ok_and(|found| found.is_empty()), "{round}");
+            assert!(store.list_grants(of).await.is_ok_and(|found| found.is_empty()), "{round}");
         }
         // The person logs in again, over all of it.
         let (fresh, ..) = records(round);
         store.create_login(fresh, login.clone(), grant.clone()).await.unwrap();
-        assert!(store.login(fresh).await.unwrap().is_some(), "{round}");
+        assert!(store.load_login(fresh).await.unwrap().is_some(), "{round}");
         assert!(matches!(
-            store.end_login(fresh).await.unwrap(),
-            EndedLogin::Last(_) | EndedLogin::OthersRemain(_)
+            store.delete_login(fresh).await.unwrap(),
+            DeletedLogin::GrantDeleted(_) | DeletedLogin::GrantKept(_)
         ));
-        store.end_grant(grant_key(), None).await.unwrap();
+        store.delete_grant(grant_key(), None).await.unwrap();
         redis.cli(&["FLUSHALL"]);
     }
 }
@@ -240,41 +241,54 @@ impl Store for Both {
     ) -> StoreFuture<'_, Option<GrantRecord>> {
         self.next().create_login(key, login, grant)
     }
-    fn login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
-        self.next().login(key)
+    fn load_login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
+        self.next().load_login(key)
     }
     fn touch_login(&self, key: LoginKey, seen: SystemTime, expires: SystemTime) -> StoreFuture<'_, bool> {
         self.next().touch_login(key, seen, expires)
     }
-    fn end_login(&self, key: LoginKey) -> StoreFuture<'_, EndedLogin> {
-        self.next().end_login(key)
+    fn delete_login(&self, key: LoginKey) -> StoreFuture<'_, DeletedLogin> {
+        self.next().delete_login(key)
     }
     fn put_grant(&self, grant: GrantRecord) -> StoreFuture<'_, Option<GrantRecord>> {
         self.next().put_grant(grant)
     }
-    fn grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
-        self.next().grant(key)
+    fn load_grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
+        self.next().load_grant(key)
     }
-    fn replace_grant(&self, expected: Version, next: GrantRecord) -> StoreFuture<'_, Swap> {
-        self.next().replace_grant(expected, next)
+    fn compare_and_swap_grant(
+        &self,
+        expected: GrantVersion,
+        next: GrantRecord,
+    ) -> StoreFuture<'_, SwapOutcome> {
+        self.next().compare_and_swap_grant(expected, next)
     }
-    fn end_grant(&self, key: GrantKey, expected: Option<Version>) -> StoreFuture<'_, Option<GrantRecord>> {
-        self.next().end_grant(key, expected)
+    fn delete_grant(
+        &self,
+        key: GrantKey,
+        expected: Option<GrantVersion>,
+    ) -> StoreFuture<'_, Option<GrantRecord>> {
+        self.next().delete_grant(key, expected)
     }
-    fn logins(&self, of: Subject) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
-        self.next().logins(of)
+    fn list_logins(&self, of: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
+        self.next().list_logins(of)
     }
-    fn grants(&self, of: Subject) -> StoreFuture<'_, Vec<GrantRecord>> {
-        self.next().grants(of)
+    fn list_grants(&self, of: GrantFilter) -> StoreFuture<'_, Vec<GrantRecord>> {
+        self.next().list_grants(of)
     }
-    fn consume(&self, once: OnceKey, lifetime: Duration) -> StoreFuture<'_, bool> {
-        self.next().consume(once, lifetime)
+    fn consume_once(&self, once: OneTimeKey, lifetime: Duration) -> StoreFuture<'_, bool> {
+        self.next().consume_once(once, lifetime)
     }
-    fn acquire_lease(&self, key: GrantKey, holder: LeaseHolder, lifetime: Duration) -> StoreFuture<'_, bool> {
-        self.next().acquire_lease(key, holder, lifetime)
+    fn acquire_lease(
+        &self,
+        name: LeaseName,
+        holder: LeaseHolder,
+        lifetime: Duration,
+    ) -> StoreFuture<'_, bool> {
+        self.next().acquire_lease(name, holder, lifetime)
     }
-    fn release_lease(&self, key: GrantKey, holder: LeaseHolder) -> StoreFuture<'_, ()> {
-        self.next().release_lease(key, holder)
+    fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> StoreFuture<'_, ()> {
+        self.next().release_lease(name, holder)
     }
 }
 
@@ -321,10 +335,10 @@ async fn expired_rows_are_swept_out_of_databases() {
         let (key, login, grant) = records("a browser");
         store.create_login(key, login, grant).await.unwrap();
         for n in 0..1_000 {
-            let once = OnceKey::of(&Secret::new(format!("value {n}")));
-            assert!(store.consume(once, Duration::from_millis(1)).await.unwrap());
+            let once = OneTimeKey::from_secret(&Secret::new(format!("value {n}")));
+            assert!(store.consume_once(once, Duration::from_millis(1)).await.unwrap());
         }
-        assert!(store.login(key).await.unwrap().is_some(), "what lives stays");
+        assert!(store.load_login(key).await.unwrap().is_some(), "what lives stays");
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     let count = "SELECT count(*) FROM actix_salesforce_once";
@@ -349,7 +363,12 @@ async fn a_sweep_waits_for_nobody() {
     // (It sweeps with every 200th change.)
     let consume = async |from: u32, count: u32, lifetime| {
         for n in from..from + count {
-            assert!(store.consume(OnceKey::of(&Secret::new(format!("value {n}"))), lifetime).await.unwrap());
+            assert!(
+                store
+                    .consume_once(OneTimeKey::from_secret(&Secret::new(format!("value {n}"))), lifetime)
+                    .await
+                    .unwrap()
+            );
         }
     };
     let mut other = <sqlx::PgConnection as sqlx::Connection>::connect(&postgres.url()).await.unwrap();
@@ -380,9 +399,9 @@ async fn the_password_of_a_store_is_not_told() {
     for (address, why) in [
         ("redis://:hunter2@127.0.0.1:1", "refused"),
         ("rediss://:hunter2@127.0.0.1:1/?prefix=%20", "prefix"),
-        ("rediss://:hunter2@127.0.0.1:1/#insecure", "give redis://"),
+        ("rediss://:hunter2@127.0.0.1:1/#insecure", "Use redis://"),
         ("postgres://app:hunter2@127.0.0.1:1/db", "refused"),
-        ("postgres://app:hunter2@[", "could not be opened"),
+        ("postgres://app:hunter2@[", "opening the store failed"),
         ("mysql://app:hunter2@127.0.0.1/db", "give memory:"),
     ] {
         let builder = Salesforce::builder().client_id("3MVG9client").keys(KEYS).store_at(address);

@@ -1,7 +1,7 @@
 //! For whoever runs the app: who is logged in, and how much of the org's API is used. Everything here is below
 //! `RequireLogin`.
 
-use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser, store::Subject};
+use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser, store::GrantFilter};
 use actix_web::{HttpRequest, HttpResponse, Responder, post, routes, web};
 
 use crate::{
@@ -26,19 +26,19 @@ async fn overview(
     let usage = sf
         .api_usage()
         .map_or_else(|| "not told".to_owned(), |usage| format!("{} of {}", usage.used, usage.allowed));
-    let mine = Subject::User(user.organization_id, user.user_id);
+    let mine = GrantFilter::User(actix_salesforce::UserRef::new(user.organization_id, user.user_id));
     let mut rows = String::new();
     for login in salesforce.logins(mine).await? {
         rows.push_str(&format!(
             "<tr><td>{reference}</td><td>{}</td><td>{}</td><td><form method=\"post\" action=\"/admin/logins/{reference}/end\">\
              <button class=\"danger\">End</button></form></td></tr>",
             ago(login.created_at),
-            ago(login.seen_at),
-            reference = html::escape(&login.reference)
+            ago(login.last_used_at),
+            reference = html::escape(&login.log_id)
         ));
     }
     let refreshed = salesforce.grants(mine).await?;
-    let refreshed = refreshed.first().map_or_else(String::new, |grant| match grant.renewals {
+    let refreshed = refreshed.first().map_or_else(String::new, |grant| match grant.refresh_count {
         0 => format!("got {}, not renewed yet", ago(grant.updated_at)),
         times => format!("renewed {times} times, last {}", ago(grant.updated_at)),
     });
@@ -59,7 +59,9 @@ async fn end_logins(
     user: SalesforceUser,
 ) -> actix_web::Result<impl Responder> {
     form::same_origin(&request, &salesforce)?;
-    salesforce.revoke(Subject::User(user.organization_id, user.user_id)).await?;
+    salesforce
+        .revoke(GrantFilter::User(actix_salesforce::UserRef::new(user.organization_id, user.user_id)))
+        .await?;
     Ok(HttpResponse::SeeOther().insert_header(("location", "/")).finish())
 }
 
@@ -72,8 +74,10 @@ async fn end_login(
     user: SalesforceUser,
 ) -> actix_web::Result<impl Responder> {
     form::same_origin(&request, &salesforce)?;
-    let mine = salesforce.logins(Subject::User(user.organization_id, user.user_id)).await?;
-    if let Some(login) = mine.iter().find(|login| login.reference == *reference) {
+    let mine = salesforce
+        .logins(GrantFilter::User(actix_salesforce::UserRef::new(user.organization_id, user.user_id)))
+        .await?;
+    if let Some(login) = mine.iter().find(|login| login.log_id == *reference) {
         salesforce.end_login(login).await?;
     }
     Ok(HttpResponse::SeeOther().insert_header(("location", "/admin/")).finish())

@@ -1,6 +1,6 @@
 //! Every account as CSV, streamed: one page of records in memory at a time.
 
-use actix_salesforce::{Result, RowsAs, SalesforceConn};
+use actix_salesforce::{ExportFormat, RecordsExt as _, Result, SalesforceConn};
 use actix_web::{
     HttpResponse,
     http::header::{CONTENT_DISPOSITION, HeaderValue},
@@ -18,7 +18,7 @@ struct Row {
 
 pub(crate) async fn csv(sf: SalesforceConn) -> Result<HttpResponse> {
     let rows = sf.query::<Row>("SELECT Id, Name, Phone, Industry FROM Account ORDER BY Name").fetch();
-    let mut answer = rows.respond(RowsAs::CsvForSpreadsheets).await?;
+    let mut answer = rows.into_response(ExportFormat::CsvForSpreadsheets).await?;
     let name = HeaderValue::from_static("attachment; filename=\"accounts.csv\"");
     answer.headers_mut().insert(CONTENT_DISPOSITION, name);
     Ok(answer)

@@ -1,4 +1,4 @@
-//! How the app treats each organization's API.
+//! Limits of the requests to each org's API.
 
 use std::time::Duration;
 
@@ -7,23 +7,22 @@ use serde::Deserialize;
 use super::check::Check;
 use salesforce_connection::{Client, ClientBuilder, request::CallOptions};
 
-/// How the app treats each organization's API.
+/// Limits of the requests to each org's API.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ApiConfig {
-    /// How many calls to one organization this process has under way at most; 64 by default. Calls beyond that
-    /// wait, and calls to other organizations do not. (Salesforce itself lets 25 calls run that take longer than 20
-    /// seconds.)
+    /// How many requests to one org this process sends concurrently. Further ones wait; requests to other orgs do not.
+    /// Default: 64. (Salesforce itself allows 25 concurrent requests that take longer than 20 seconds.)
     pub concurrent_calls: usize,
-    /// How long a call waits for its turn, in milliseconds, before it fails with [`Error::ConcurrencyLimit`](crate::Error::ConcurrencyLimit);
-    /// 5,000 by default.
+    /// How long a request waits for one of those places, in milliseconds, before it fails with
+    /// [`Error::ConcurrencyLimit`](crate::Error::ConcurrencyLimit). Default: 5,000.
     pub queue_milliseconds: u64,
-    /// Calls of [optional](crate::Connection::with_low_priority) connections are refused once so much of the organization's
-    /// daily allocation is used, in percent; 80 by default.
+    /// Requests of [optional](crate::Connection::with_low_priority) connections are refused once this much of the org's daily
+    /// allocation is used, in percent. Default: 80.
     pub low_priority_quota_percent: u8,
-    /// The client name this app sends to Salesforce (`client` in `Sforce-Call-Options`): letters, digits and `-._/`, up
-    /// to 80.
+    /// The client name that this app sends to Salesforce (`client` in `Sforce-Call-Options`): up to 80 letters, digits
+    /// and `-._/`. Default: none.
     pub client_name: Option<String>,
 }
 

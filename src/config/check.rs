@@ -1,22 +1,24 @@
-//! What makes a set-up too weak to start.
+//! Checks the settings: an incomplete or weak set-up does not start.
 
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::{Config, ConfigError, Problem, Routes, Settings, settings::Paths};
-use crate::{return_to::ReturnTo, store::KeyRing};
+use super::{Config, ConfigError, ConfigProblem, ReturnTo, RoutePaths, Settings, settings::Paths};
+use crate::base::seal::KeyRing;
 use salesforce_connection::{
     ApiVersion, Secret,
     http::is_loopback,
     oauth::{LoginHost, Scopes},
 };
 
-/// Longer than anyone means, and far from where times end.
+/// The longest lifetime of a login, in seconds: ten years. More is a typing mistake, and must stay far below where
+/// `SystemTime` overflows.
 const LONGEST_LOGIN: u64 = 10 * 365 * 24 * 60 * 60;
 
 impl Config {
-    /// Checks everything; `durable_store` says that the store outlives the process, which asks for lasting keys.
+    /// Checks all settings. `durable_store`: the store outlives the process, so the keys must too.
     pub(crate) fn check(self, durable_store: bool) -> Result<Settings, ConfigError> {
         let mut check = Check { problems: Vec::new() };
 
@@ -67,11 +69,17 @@ impl Config {
         let loopback = public_url.as_ref().is_some_and(is_loopback);
         let keys = check.keys(self.keys.as_ref(), loopback, durable_store);
         let paths = check.paths(&self.routes);
+        let cookie_stem = check.cookie_stem(
+            self.cookie_name.as_deref(),
+            &client_id,
+            public_url.as_ref().map_or("", Url::as_str),
+            &paths.mount,
+        );
         let redirect_uri = public_url
             .as_ref()
             .and_then(|public| check.redirect_uri(public, &paths, self.routes.redirect_uri.as_deref()));
-        let after_login = check.landing("after_login", &self.after_login);
-        let after_logout = check.landing("after_logout", &self.after_logout);
+        let after_login = check.redirect_target("after_login", &self.after_login);
+        let after_logout = check.redirect_target("after_logout", &self.after_logout);
         if self.idle_lifetime_seconds == 0 || self.absolute_lifetime_seconds < self.idle_lifetime_seconds {
             check.problem("idle_lifetime_seconds", "must be above 0 and not above absolute_lifetime_seconds");
         }
@@ -81,7 +89,7 @@ impl Config {
         if self.keep_alive_days == Some(0) {
             check.problem(
                 "keep_alive_days",
-                "must be above 0; leave it out to renew nothing before it is needed",
+                "must be above 0; leave it out to refresh grants only when they are used",
             );
         }
 
@@ -113,6 +121,7 @@ impl Config {
                 allowed_origins,
                 paths,
                 session: self.session,
+                cookie_stem,
                 after_login,
                 after_logout,
                 idle_lifetime: Duration::from_secs(self.idle_lifetime_seconds),
@@ -129,12 +138,12 @@ impl Config {
 }
 
 pub(super) struct Check {
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
 }
 
 impl Check {
-    pub(super) fn problem(&mut self, setting: &'static str, fix: impl Into<String>) {
-        self.problems.push(Problem { setting, fix: fix.into() });
+    pub(super) fn problem(&mut self, setting: &'static str, hint: impl Into<String>) {
+        self.problems.push(ConfigProblem { setting, hint: hint.into() });
     }
 
     fn client_secret(&mut self, secret: &Secret) {
@@ -205,14 +214,14 @@ impl Check {
                 Err(error) => error.to_string(),
             },
             None if durable_store => {
-                "this store outlives the process and needs lasting keys: set it to 32 random bytes in base64 \
+                "required, because the records of this store outlive the process. Set it to 32 random bytes in base64 \
                  (openssl rand -base64 32)"
                     .to_owned()
             }
             None if loopback => match KeyRing::generate() {
                 Ok(ring) => {
                     tracing::warn!(
-                        "SALESFORCE_KEYS is not set: keys were made for this run, a restart logs everyone out"
+                        "SALESFORCE_KEYS is not set: keys were made for this run. A restart logs all users out"
                     );
                     return Some(ring);
                 }
@@ -224,7 +233,27 @@ impl Check {
         None
     }
 
-    fn paths(&mut self, routes: &Routes) -> Paths {
+    /// Returns what the names of our cookies begin with: different for each app on a host.
+    fn cookie_stem(&mut self, given: Option<&str>, client_id: &str, public_url: &str, mount: &str) -> String {
+        /// So that with prefix, mount and kind a name stays below 70 of a cookie's 4,096 bytes.
+        const LONGEST: usize = 40;
+
+        let Some(stem) = given.map(str::trim) else {
+            return format!("salesforce-{}", short_hash(&[client_id, public_url, mount]));
+        };
+        let plain = stem.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        // Browsers give names that begin with `__Host-` or `__Secure-` a meaning.
+        if !plain || stem.is_empty() || stem.len() > LONGEST || stem.starts_with("__") {
+            self.problem(
+                "SALESFORCE_COOKIE_NAME",
+                "use 1 to 40 letters, digits, - and _, without __ in front, or leave it out",
+            );
+        }
+        // Two Salesforces in one app have one environment; their mounts tell them apart.
+        if mount.is_empty() { stem.to_owned() } else { format!("{stem}.{}", short_hash(&[mount])) }
+    }
+
+    fn paths(&mut self, routes: &RoutePaths) -> Paths {
         let fix = "paths are empty or begin with one /, do not end with one, and consist of letters, digits and -._~/";
         if !is_plain_path(&routes.mount) {
             self.problem("routes.mount", fix);
@@ -282,13 +311,19 @@ impl Check {
         }
     }
 
-    fn landing(&mut self, setting: &'static str, text: &str) -> Option<ReturnTo> {
+    fn redirect_target(&mut self, setting: &'static str, text: &str) -> Option<ReturnTo> {
         let target = ReturnTo::parse(text);
         if target.is_none() {
             self.problem(setting, "must be a path of this app that begins with one /");
         }
         target
     }
+}
+
+/// Returns eight hex digits that these texts decide.
+fn short_hash(texts: &[&str]) -> String {
+    let digest = Sha256::digest(texts.join("\0"));
+    digest[..4].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn is_bare_origin(url: &Url) -> bool {

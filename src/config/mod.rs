@@ -1,16 +1,20 @@
-//! Settings: what an app may set, where it comes from, and what makes a set-up too weak to start.
+//! Settings: what an app may set, where it comes from, and which combinations are refused.
 
 mod api;
 mod check;
 mod problem;
+mod return_to;
 mod service;
 mod settings;
 
-pub(crate) use self::settings::{Paths, Settings};
 pub use self::{
     api::ApiConfig,
-    problem::{ConfigError, Problem},
+    problem::{ConfigError, ConfigProblem},
     service::ServiceUserConfig,
+};
+pub(crate) use self::{
+    return_to::ReturnTo,
+    settings::{Paths, Settings},
 };
 
 use std::collections::BTreeMap;
@@ -19,56 +23,65 @@ use serde::Deserialize;
 
 use salesforce_connection::Secret;
 
-/// The settings of [`Salesforce`](crate::Salesforce), as an app's settings file or environment gives them.
+/// The settings of [`Salesforce`](crate::Salesforce), from a settings file or the environment.
 ///
-/// Nothing is checked before [`Salesforce::from_config`](crate::Salesforce::from_config), which reports all mistakes
-/// at once. Unknown members are refused.
+/// [`Salesforce::from_config`](crate::Salesforce::from_config) checks them and reports all mistakes at once.
+/// Deserializing fails on unknown fields.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Config {
     /// The consumer key of the external client app or connected app. `SALESFORCE_CLIENT_ID`.
     pub client_id: String,
-    /// Its consumer secret; absent for a public client. `SALESFORCE_CLIENT_SECRET`.
+    /// The consumer secret of that app; absent for a public client. `SALESFORCE_CLIENT_SECRET`.
     pub client_secret: Option<Secret>,
-    /// Where people log in unless they choose another of `login_hosts`. `SALESFORCE_LOGIN_URL`.
+    /// Where users log in unless the login route's `?host=` names another host. Default:
+    /// `https://login.salesforce.com`. `SALESFORCE_LOGIN_URL`.
     pub login_url: String,
-    /// Further login hosts by the name that `?host=` of the login route takes.
+    /// Further login hosts by the name that `?host=` of the login route takes. Default: none.
     pub login_hosts: BTreeMap<String, String>,
-    /// Whether `?host=` of the login route also takes any `….my.salesforce.com` host.
+    /// Whether `?host=` of the login route also takes any `….my.salesforce.com` host. Default: `false`.
     pub allow_my_domain: bool,
-    /// The origin of this app as browsers see it. `SALESFORCE_PUBLIC_URL`.
+    /// The origin of this app as browsers see it. Default: `http://127.0.0.1:8080`. `SALESFORCE_PUBLIC_URL`.
     pub public_url: String,
-    /// The scopes to ask for, space separated. `SALESFORCE_SCOPES`.
+    /// The scopes to request, separated by spaces. Default: `api openid refresh_token`. `SALESFORCE_SCOPES`.
     pub scopes: String,
     /// The REST API version, for example `66.0`. `SALESFORCE_API_VERSION`.
     pub api_version: Option<String>,
-    /// Base64 keys of 32 bytes, newest first, separated by commas or spaces. `SALESFORCE_KEYS`.
+    /// The keys that seal cookies and stored tokens: 32 bytes each in base64, newest first, separated by commas or
+    /// spaces. Absent: made at start for a loopback public URL with `memory:`, otherwise an error. `SALESFORCE_KEYS`.
     pub keys: Option<Secret>,
-    /// Where grants and logins live: `memory:`, `sqlite:PATH`, `redis://…`, `redis+sentinel://…`, `redis+cluster://…`
-    /// (with `rediss` for TLS) or `postgres://…`; secret, since it may hold a password. A server that does not answer
-    /// at the start is an error after a few seconds. `SALESFORCE_STORE`.
+    /// Where grants and logins are stored: `memory:` (the default), `sqlite:PATH`, `redis://…`, `redis+sentinel://…`,
+    /// `redis+cluster://…` (with `rediss` for TLS) or `postgres://…`; secret, since it may hold a password. A server
+    /// that does not respond at the start is an error after a few seconds. `SALESFORCE_STORE`.
     pub store: Secret,
-    /// Extra origins that may be contacted (tests, proxies). `SALESFORCE_ALLOWED_ORIGINS`, space separated.
+    /// Extra origins that may be contacted (tests, proxies). Default: none. `SALESFORCE_ALLOWED_ORIGINS`, separated by
+    /// spaces.
     pub allowed_origins: Vec<String>,
     /// Where the auth routes are.
-    pub routes: Routes,
-    /// Whose session holds the login id.
+    pub routes: RoutePaths,
+    /// Whose session handlers get.
     pub session: SessionMode,
-    /// Where a login without a (good) return target lands: a path of this app.
+    /// What the names of all of this crate's cookies begin with: letters, digits, `-` and `_`, 40 at most. On https
+    /// `__Host-` stands in front, and `Path` is always `/`. Absent: `salesforce-` and eight hex digits that the client
+    /// id, the public URL (with its port) and the mount decide, so that apps on one host do not log each other out. Set
+    /// it where several addresses share their logins. `SALESFORCE_COOKIE_NAME`.
+    pub cookie_name: Option<String>,
+    /// Where to redirect after a login whose request gave no valid `return_to`: a path of this app. Default: `/`.
     pub after_login: String,
-    /// Where a logout without a (good) return target lands: a path of this app.
+    /// Where to redirect after a logout whose request gave no valid `return_to`: a path of this app. Default: `/`.
     pub after_logout: String,
-    /// A login ends after this many seconds without use.
+    /// A login ends after this many seconds without use. Default: 86,400 (24 hours).
     pub idle_lifetime_seconds: u64,
-    /// A login ends this many seconds after it was made, whether or not it is used; ten years at most.
+    /// A login ends this many seconds after it was made, even if it is used; ten years at most. Default: 2,592,000 (30
+    /// days).
     pub absolute_lifetime_seconds: u64,
-    /// Renews grants that have gone unused for this many days, for apps whose refresh token policy expires unused
-    /// tokens. Absent: not at all.
+    /// Refreshes grants that have been unused for this many days, for apps whose refresh token policy expires unused
+    /// tokens. Absent: never.
     pub keep_alive_days: Option<u16>,
-    /// The user that background jobs work as. `SALESFORCE_SERVICE_URL` and others.
+    /// The user of background jobs. Default: none. `SALESFORCE_SERVICE_URL` and others.
     pub service: Option<ServiceUserConfig>,
-    /// How each organization's API is treated.
+    /// Limits of the requests to each org's API.
     pub api: ApiConfig,
 }
 
@@ -86,8 +99,9 @@ impl Default for Config {
             keys: None,
             store: Secret::new("memory:"),
             allowed_origins: Vec::new(),
-            routes: Routes::default(),
+            routes: RoutePaths::default(),
             session: SessionMode::default(),
+            cookie_name: None,
             after_login: "/".to_owned(),
             after_logout: "/".to_owned(),
             idle_lifetime_seconds: 24 * 60 * 60,
@@ -99,29 +113,29 @@ impl Default for Config {
     }
 }
 
-/// Where the auth routes are. A route that is `None` is not mounted; call its function by hand
-/// (see [`routes`](crate::routes)).
+/// The paths of the auth routes. A route that is `None` is not mounted; its function can be mounted by hand (see
+/// [`routes`](crate::routes)).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Routes {
-    /// The path of the scope that the middleware is wrapped on; empty when it is wrapped on the `App`.
+pub struct RoutePaths {
+    /// The path of the scope that the middleware is wrapped on. Default: empty, for the `App` itself.
     pub mount: String,
-    /// What the paths of all four routes begin with.
+    /// What the paths of all four routes begin with. Default: `/auth/salesforce`.
     pub prefix: String,
-    /// Starts a login.
+    /// Starts a login. Default: `/login`.
     pub login: Option<String>,
-    /// Where Salesforce sends the browser back to.
+    /// Where Salesforce sends the browser back to. Default: `/callback`.
     pub callback: Option<String>,
-    /// Ends a login.
+    /// Ends a login. Default: `/logout`.
     pub logout: Option<String>,
-    /// UserRef is logged in, as JSON.
+    /// Returns the logged-in user as JSON. Default: `/me`.
     pub me: Option<String>,
-    /// The full redirect URI registered with the app, needed only when `callback` is `None`.
+    /// The full redirect URI registered with the app. Needed only if `callback` is `None`.
     pub redirect_uri: Option<String>,
 }
 
-impl Default for Routes {
+impl Default for RoutePaths {
     fn default() -> Self {
         Self {
             mount: String::new(),
@@ -135,28 +149,31 @@ impl Default for Routes {
     }
 }
 
-/// Whose actix-session session holds the opaque login id.
+/// Whose actix-session session handlers get.
+///
+/// A login is in neither: it has a sealed cookie that no handler can overwrite. The session is renewed when a user logs
+/// in or out (OWASP ASVS 7.2.4).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SessionMode {
-    /// One that the middleware brings: an encrypted cookie of its own, which handlers can use through
-    /// `actix_session::Session` too.
+    /// One that the middleware brings: an encrypted cookie, which handlers use through `actix_session::Session`. It
+    /// holds some 2,800 bytes; a change that makes it larger is logged as an error and not stored.
     #[default]
     Embedded,
-    /// The app's own `SessionMiddleware`, wrapped around (registered after) this middleware. It must come from the
+    /// The app's `SessionMiddleware`, wrapped around (registered after) this middleware. It must come from the
     /// actix-session that this crate links, re-exported as [`actix_salesforce::actix_session`](crate::actix_session):
     /// the session of another version is not seen.
     App,
 }
 
 impl Config {
-    /// Reads the `SALESFORCE_…` variables of this process.
+    /// Reads the `SALESFORCE_…` environment variables of this process.
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var(name).ok())
     }
 
-    /// Reads the same variables from somewhere else. Empty ones count as absent.
+    /// Reads the same variables from elsewhere. Empty ones count as absent.
     ///
     /// ```
     /// use actix_salesforce::Config;
@@ -184,6 +201,7 @@ impl Config {
         config.service = ServiceUserConfig::from_variables(variable);
         config.api_version = variable("SALESFORCE_API_VERSION");
         config.keys = variable("SALESFORCE_KEYS").map(Secret::new);
+        config.cookie_name = variable("SALESFORCE_COOKIE_NAME");
         if let Some(store) = variable("SALESFORCE_STORE") {
             config.store = Secret::new(store);
         }

@@ -1,45 +1,45 @@
-//! What is wrong with a configuration.
+//! [`ConfigError`]: the problems of a configuration.
 
 use std::fmt;
 
-/// A setting that is wrong, and how to mend it. Never contains the setting's value.
+/// An invalid setting and how to fix it. Never contains the value of the setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Problem {
-    /// The environment variable, or the member of [`Config`](crate::Config) where there is none.
+pub struct ConfigProblem {
+    /// The environment variable, or the member of [`Config`](crate::Config) if there is no variable.
     pub setting: &'static str,
-    /// What is wrong and what to do.
-    pub fix: String,
+    /// The problem and what to do about it.
+    pub hint: String,
 }
 
-/// Everything that is wrong with a configuration. The app does not start with it.
+/// All problems of a configuration. The app does not start with it.
 ///
-/// `Debug` reads like `Display`: it is what a `main` that ends in this error prints.
+/// `Debug` is the same as `Display`, because a `main` that returns this error prints it with `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
 }
 
 impl ConfigError {
-    pub(crate) fn new(problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(problems: Vec<ConfigProblem>) -> Self {
         Self { problems }
     }
 
-    pub(crate) fn and(mut self, problem: Problem) -> Self {
+    pub(crate) fn and(mut self, problem: ConfigProblem) -> Self {
         self.problems.push(problem);
         self
     }
 
-    /// Each wrong setting with its fix.
-    pub fn problems(&self) -> &[Problem] {
+    /// Returns each invalid setting with a hint.
+    pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the Salesforce settings cannot be used:")?;
-        self.problems.iter().try_for_each(|problem| write!(f, "\n  {}: {}", problem.setting, problem.fix))
+        f.write_str("invalid Salesforce settings:")?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {}: {}", problem.setting, problem.hint))
     }
 }
 

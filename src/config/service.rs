@@ -9,21 +9,20 @@ use salesforce_connection::{
     token::{PrivateKey, ServiceUser},
 };
 
-/// The user that background jobs work as. With a user name and a key tokens come by JWT bearer, without both by client
-/// credentials.
+/// The user that background jobs work as: by JWT bearer with a user name and a key, by client credentials without both.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ServiceUserConfig {
-    /// Where its tokens come from: for client credentials a My Domain. `SALESFORCE_SERVICE_URL`.
+    /// The login host of its tokens. The client credentials flow needs a My Domain. `SALESFORCE_SERVICE_URL`.
     pub url: String,
-    /// The name that the user logs in with. `SALESFORCE_SERVICE_USERNAME`.
+    /// The user name in Salesforce. `SALESFORCE_SERVICE_USERNAME`.
     pub username: Option<String>,
-    /// The private key, in PEM, whose certificate was uploaded to the app. `SALESFORCE_SERVICE_KEY`.
+    /// The private key in PEM whose certificate was uploaded to the app. `SALESFORCE_SERVICE_KEY`.
     pub key: Option<Secret>,
-    /// The consumer key of another app than the one that people log in with. `SALESFORCE_SERVICE_CLIENT_ID`.
+    /// The consumer key, if the service user has another app than logins. `SALESFORCE_SERVICE_CLIENT_ID`.
     pub client_id: Option<String>,
-    /// That app's consumer secret. `SALESFORCE_SERVICE_CLIENT_SECRET`.
+    /// The consumer secret of that app. `SALESFORCE_SERVICE_CLIENT_SECRET`.
     pub client_secret: Option<Secret>,
 }
 
@@ -38,7 +37,7 @@ impl ServiceUserConfig {
         })
     }
 
-    /// `app_has_secret`: whether the app that people log in with has one.
+    /// Checks the settings. `app_has_secret`: the login's app has a secret.
     pub(super) fn check(&self, check: &mut Check, app_has_secret: bool) -> Option<ServiceUser> {
         let host = check.login_host("SALESFORCE_SERVICE_URL", &self.url)?;
         let app = self.client_id.as_ref().map(|id| OAuthApp::new(id.trim(), self.client_secret.clone()));

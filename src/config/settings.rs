@@ -1,18 +1,18 @@
-//! Settings that were checked.
+//! Checked settings.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use url::Url;
 
-use super::SessionMode;
-use crate::{return_to::ReturnTo, store::KeyRing};
+use super::{ReturnTo, SessionMode};
+use crate::base::seal::KeyRing;
 use salesforce_connection::{
     ApiVersion, ClientBuilder, Secret,
     oauth::{LoginHost, Scopes},
     token::ServiceUser,
 };
 
-/// Settings that were checked.
+/// Checked settings.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) client_id: String,
@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) allowed_origins: Vec<Url>,
     pub(crate) paths: Paths,
     pub(crate) session: SessionMode,
+    /// What the names of all of our cookies begin with.
+    pub(crate) cookie_stem: String,
     pub(crate) after_login: ReturnTo,
     pub(crate) after_logout: ReturnTo,
     pub(crate) idle_lifetime: Duration,
@@ -38,20 +40,22 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Whether browsers reach the app over https: decides cookie names and flags.
+    /// Returns whether browsers reach the app over https, which decides cookie names and flags.
     pub(crate) fn is_https(&self) -> bool {
         self.public_url.scheme() == "https"
     }
 
-    /// `name`, told apart from that of another Salesforce in the same app: by where this one is mounted. Good for
-    /// cookies.
-    pub(crate) fn own(&self, name: &str) -> String {
-        // `/` becomes `.`, and `.` is doubled; an empty segment, which would be ambiguous, is no part of a mount.
-        format!("{name}{}", self.paths.mount.replace('.', "..").replace('/', "."))
+    /// Returns the name of a cookie of ours: the stem, `kind` behind it and, on https, `__Host-` in front.
+    ///
+    /// No stem holds a `.`, so a kind that begins with one keeps the cookies of all apps on a host apart. Without https
+    /// there is no prefix: some browsers drop such cookies on http loopback.
+    pub(crate) fn scoped_name(&self, kind: &str) -> String {
+        let prefix = if self.is_https() { "__Host-" } else { "" };
+        format!("{prefix}{}{kind}", self.cookie_stem)
     }
 }
 
-/// The mounted routes' paths, relative to `mount`.
+/// The paths of the mounted routes, relative to `mount`.
 #[derive(Debug, Clone)]
 pub(crate) struct Paths {
     pub(crate) mount: String,
@@ -62,11 +66,12 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// The path a browser asks for.
+    /// Returns the path that browsers request.
     pub(crate) fn full(&self, path: &str) -> String {
         format!("{}{path}", self.mount)
     }
 
+    /// Returns the paths of all mounted routes.
     pub(crate) fn mounted(&self) -> impl Iterator<Item = &str> {
         [&self.login, &self.callback, &self.logout, &self.me].into_iter().flatten().map(String::as_str)
     }

@@ -1,33 +1,32 @@
-//! The store for one process: nothing survives a restart.
+//! [`MemoryStore`]: the store for one process. Records are lost when the process ends.
 
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant, SystemTime},
 };
 
 use futures_util::FutureExt as _;
 
 use super::{
-    EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Store, StoreError, StoreFuture,
-    Subject, Swap, TOMBSTONE,
+    DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginKey,
+    LoginRecord, OneTimeKey, Store, StoreError, StoreFuture, SwapOutcome, TOMBSTONE,
 };
-use crate::{
-    clock::Clock,
-    grant::{GrantKey, Version},
-};
+use crate::base::{clock::Clock, lock::lock};
 
-/// One-time values are bounded, since strangers can cause them: the oldest goes first.
+/// Maximum number of one-time values; the oldest is dropped first. Unauthenticated requests create them, so there must
+/// be a limit. At 60 bytes each this is about 6 MB.
 const MAX_ONCE: usize = 100_000;
-/// After so many changes everything that has expired is swept out.
+/// Number of changes after which expired records are removed.
 const SWEEP_EVERY: u32 = 1_024;
 
-/// Keeps grants and logins in memory: for development, tests and apps of one process.
+/// Stores grants and logins in memory: for development, tests and apps of one process.
 ///
-/// Tokens are sealed here too, so that a memory dump is no gift.
+/// Tokens are sealed as in every store. That does not protect them from a memory dump of the process, which contains the
+/// keys, too.
 pub struct MemoryStore {
-    // Every operation is a few map accesses, so one lock does.
+    // Every operation is a few map accesses, so one lock is enough.
     state: Mutex<State>,
     clock: Clock,
 }
@@ -36,13 +35,13 @@ pub struct MemoryStore {
 struct State {
     grants: HashMap<GrantKey, Granted>,
     logins: HashMap<LoginKey, LoginRecord>,
-    /// Logins that were ended, and until when that is remembered.
-    ended: HashMap<LoginKey, SystemTime>,
-    /// These and leases end by monotonic time: they are as old as this process, and no change of the wall clock may
-    /// lengthen them.
-    once: HashMap<OnceKey, Instant>,
-    once_by_age: BTreeMap<(Instant, OnceKey), ()>,
-    leases: HashMap<GrantKey, (LeaseHolder, Instant)>,
+    /// Deleted logins, and until when they are remembered.
+    tombstones: HashMap<LoginKey, SystemTime>,
+    /// One-time values and leases expire by monotonic time. They are never older than this process, and a change of the
+    /// wall clock must not lengthen them.
+    once: HashMap<OneTimeKey, Instant>,
+    once_by_age: BTreeMap<(Instant, OneTimeKey), ()>,
+    leases: HashMap<LeaseName, (LeaseHolder, Instant)>,
     changes: u32,
 }
 
@@ -64,7 +63,7 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Makes an empty store.
     pub fn new() -> Self {
         Self::with_clock(Clock::system())
     }
@@ -73,17 +72,12 @@ impl MemoryStore {
         Self { state: Mutex::default(), clock }
     }
 
-    /// A panic elsewhere while the lock was held leaves whole records behind: every change is one map operation.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn with<T: Send + 'static>(
         &self,
         run: impl FnOnce(&mut State, SystemTime) -> Result<T, StoreError>,
     ) -> StoreFuture<'_, T> {
         let now = self.clock.now();
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.sweep(now, self.clock.instant());
         let result = run(&mut state, now);
         drop(state);
@@ -121,7 +115,7 @@ impl State {
         }
     }
 
-    /// Removes what has expired, once in a while.
+    /// Removes expired records after every [`SWEEP_EVERY`] changes.
     fn sweep(&mut self, now: SystemTime, instant: Instant) {
         if self.changes < SWEEP_EVERY {
             return;
@@ -132,7 +126,7 @@ impl State {
         expired.iter().for_each(|key| self.remove_login(key));
         self.grants.retain(|_, granted| granted.record.expires_at > now);
         self.leases.retain(|_, (_, until)| *until > instant);
-        self.ended.retain(|_, until| *until > now);
+        self.tombstones.retain(|_, until| *until > now);
         while self.once_by_age.first_key_value().is_some_and(|((until, _), ())| *until <= instant) {
             self.forget_oldest_once();
         }
@@ -145,14 +139,6 @@ impl State {
     }
 }
 
-fn concerns(of: Subject, key: &GrantKey) -> bool {
-    match of {
-        Subject::User(org, user) => key.org() == org && key.user() == user,
-        Subject::Org(org) => key.org() == org,
-        Subject::All => true,
-    }
-}
-
 impl Store for MemoryStore {
     fn create_login(
         &self,
@@ -161,8 +147,10 @@ impl Store for MemoryStore {
         grant: GrantRecord,
     ) -> StoreFuture<'_, Option<GrantRecord>> {
         self.with(|state, now| {
-            if state.login(&key, now).is_some() || state.ended.get(&key).is_some_and(|until| *until > now) {
-                return Err(StoreError::Exists);
+            if state.login(&key, now).is_some()
+                || state.tombstones.get(&key).is_some_and(|until| *until > now)
+            {
+                return Err(StoreError::AlreadyExists);
             }
             state.changes += 1;
             state.remove_login(&key);
@@ -175,7 +163,7 @@ impl Store for MemoryStore {
         })
     }
 
-    fn login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
+    fn load_login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
         self.with(|state, now| {
             let login = state.login(&key, now);
             let both =
@@ -187,7 +175,7 @@ impl Store for MemoryStore {
     fn touch_login(
         &self,
         key: LoginKey,
-        seen_at: SystemTime,
+        last_used_at: SystemTime,
         expires_at: SystemTime,
     ) -> StoreFuture<'_, bool> {
         self.with(|state, now| {
@@ -195,7 +183,7 @@ impl Store for MemoryStore {
                 return Ok(false);
             }
             let Some(login) = state.logins.get_mut(&key) else { return Ok(false) };
-            login.seen_at = seen_at;
+            login.last_used_at = last_used_at;
             login.expires_at = expires_at;
             if let Some(granted) = state.grants.get_mut(&login.grant) {
                 granted.record.expires_at = granted.record.expires_at.max(expires_at);
@@ -204,24 +192,24 @@ impl Store for MemoryStore {
         })
     }
 
-    fn end_login(&self, key: LoginKey) -> StoreFuture<'_, EndedLogin> {
+    fn delete_login(&self, key: LoginKey) -> StoreFuture<'_, DeletedLogin> {
         self.with(|state, now| {
             state.changes += 1;
-            state.ended.insert(key, now.checked_add(TOMBSTONE).unwrap_or(now));
+            state.tombstones.insert(key, now.checked_add(TOMBSTONE).unwrap_or(now));
             let Some(login) = state.login(&key, now).cloned() else {
                 state.remove_login(&key);
-                return Ok(EndedLogin::Absent);
+                return Ok(DeletedLogin::NotFound);
             };
             state.remove_login(&key);
             let others = state
                 .grant(&login.grant, now)
                 .is_some_and(|granted| granted.logins.iter().any(|other| state.login(other, now).is_some()));
             if others {
-                return Ok(EndedLogin::OthersRemain(login.grant));
+                return Ok(DeletedLogin::GrantKept(login.grant));
             }
             Ok(match state.grants.remove(&login.grant) {
-                Some(granted) => EndedLogin::Last(granted.record),
-                None => EndedLogin::Absent,
+                Some(granted) => DeletedLogin::GrantDeleted(granted.record),
+                None => DeletedLogin::NotFound,
             })
         })
     }
@@ -233,28 +221,36 @@ impl Store for MemoryStore {
         })
     }
 
-    fn grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
+    fn load_grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
         self.with(|state, now| Ok(state.grant(&key, now).map(|granted| granted.record.clone())))
     }
 
-    fn replace_grant(&self, expected: Version, next: GrantRecord) -> StoreFuture<'_, Swap> {
+    fn compare_and_swap_grant(
+        &self,
+        expected: GrantVersion,
+        next: GrantRecord,
+    ) -> StoreFuture<'_, SwapOutcome> {
         self.with(|state, now| {
             let Some(stored) = state.grant(&next.key, now).map(|granted| &granted.record) else {
-                return Ok(Swap::Gone);
+                return Ok(SwapOutcome::NotFound);
             };
             if stored.version == next.version && stored.sealed == next.sealed {
-                return Ok(Swap::Done);
+                return Ok(SwapOutcome::Stored);
             }
             if stored.version != expected || stored.version == next.version {
-                return Ok(Swap::Moved(stored.clone()));
+                return Ok(SwapOutcome::Conflict(stored.clone()));
             }
             let expires_at = stored.expires_at.max(next.expires_at);
             state.put(GrantRecord { expires_at, ..next }, now);
-            Ok(Swap::Done)
+            Ok(SwapOutcome::Stored)
         })
     }
 
-    fn end_grant(&self, key: GrantKey, expected: Option<Version>) -> StoreFuture<'_, Option<GrantRecord>> {
+    fn delete_grant(
+        &self,
+        key: GrantKey,
+        expected: Option<GrantVersion>,
+    ) -> StoreFuture<'_, Option<GrantRecord>> {
         self.with(|state, now| {
             let matches = state
                 .grant(&key, now)
@@ -270,22 +266,24 @@ impl Store for MemoryStore {
         })
     }
 
-    fn logins(&self, of: Subject) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
+    fn list_logins(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
         self.with(|state, now| {
-            let live =
-                state.logins.iter().filter(|(_, login)| login.expires_at > now && concerns(of, &login.grant));
+            let live = state
+                .logins
+                .iter()
+                .filter(|(_, login)| login.expires_at > now && filter.selects(&login.grant));
             Ok(live.map(|(key, login)| (*key, login.clone())).collect())
         })
     }
 
-    fn grants(&self, of: Subject) -> StoreFuture<'_, Vec<GrantRecord>> {
+    fn list_grants(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<GrantRecord>> {
         self.with(|state, now| {
             let live = state.grants.values().map(|granted| &granted.record);
-            Ok(live.filter(|grant| grant.expires_at > now && concerns(of, &grant.key)).cloned().collect())
+            Ok(live.filter(|grant| grant.expires_at > now && filter.selects(&grant.key)).cloned().collect())
         })
     }
 
-    fn consume(&self, once: OnceKey, lifetime: Duration) -> StoreFuture<'_, bool> {
+    fn consume_once(&self, once: OneTimeKey, lifetime: Duration) -> StoreFuture<'_, bool> {
         let now = self.clock.instant();
         self.with(move |state, _| {
             state.changes += 1;
@@ -304,22 +302,27 @@ impl Store for MemoryStore {
         })
     }
 
-    fn acquire_lease(&self, key: GrantKey, holder: LeaseHolder, lifetime: Duration) -> StoreFuture<'_, bool> {
+    fn acquire_lease(
+        &self,
+        name: LeaseName,
+        holder: LeaseHolder,
+        lifetime: Duration,
+    ) -> StoreFuture<'_, bool> {
         let now = self.clock.instant();
         self.with(move |state, _| {
             state.changes += 1;
-            if state.leases.get(&key).is_some_and(|(other, until)| *other != holder && *until > now) {
+            if state.leases.get(&name).is_some_and(|(other, until)| *other != holder && *until > now) {
                 return Ok(false);
             }
-            state.leases.insert(key, (holder, now.checked_add(lifetime).unwrap_or(now)));
+            state.leases.insert(name, (holder, now.checked_add(lifetime).unwrap_or(now)));
             Ok(true)
         })
     }
 
-    fn release_lease(&self, key: GrantKey, holder: LeaseHolder) -> StoreFuture<'_, ()> {
+    fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> StoreFuture<'_, ()> {
         self.with(|state, _| {
-            if state.leases.get(&key).is_some_and(|(other, _)| *other == holder) {
-                state.leases.remove(&key);
+            if state.leases.get(&name).is_some_and(|(other, _)| *other == holder) {
+                state.leases.remove(&name);
             }
             Ok(())
         })
@@ -334,11 +337,11 @@ mod tests {
     };
 
     use super::*;
-    use crate::grant::AppKey;
-    use salesforce_connection::Secret;
+    use crate::store::AppKey;
+    use salesforce_connection::{Secret, UserRef};
 
-    /// A wall clock that is set back an hour makes neither a lease nor a one-time value last an hour longer, nor
-    /// forward one end early.
+    /// Setting the wall clock back by an hour does not lengthen a lease or a one-time value, and setting it forward does
+    /// not shorten one.
     #[tokio::test]
     async fn leases_and_one_time_values_do_not_follow_the_wall_clock() {
         const SHORT: Duration = Duration::from_millis(50);
@@ -349,21 +352,21 @@ mod tests {
             false => SystemTime::now(),
         }));
         let key = GrantKey::new(
-            AppKey::of_client_id("app"),
-            "00D000000000001EAA".parse().unwrap(),
-            "005000000000001AAA".parse().unwrap(),
+            AppKey::from_client_id("app"),
+            UserRef::new("00D000000000001EAA".parse().unwrap(), "005000000000001AAA".parse().unwrap()),
         );
-        let once = OnceKey::of(&Secret::new("state"));
-        assert!(store.acquire_lease(key, LeaseHolder(1), SHORT).await.unwrap());
-        assert!(store.consume(once, SHORT).await.unwrap());
+        let name = LeaseName::Refresh(key);
+        let once = OneTimeKey::from_secret(&Secret::new("state"));
+        assert!(store.acquire_lease(name, LeaseHolder(1), SHORT).await.unwrap());
+        assert!(store.consume_once(once, SHORT).await.unwrap());
         back.store(true, Ordering::SeqCst);
-        assert!(!store.acquire_lease(key, LeaseHolder(2), SHORT).await.unwrap());
-        assert!(!store.consume(once, SHORT).await.unwrap());
+        assert!(!store.acquire_lease(name, LeaseHolder(2), SHORT).await.unwrap());
+        assert!(!store.consume_once(once, SHORT).await.unwrap());
         tokio::time::sleep(SHORT * 2).await;
-        assert!(store.acquire_lease(key, LeaseHolder(2), SHORT * 100).await.unwrap());
-        assert!(store.consume(once, SHORT * 100).await.unwrap());
+        assert!(store.acquire_lease(name, LeaseHolder(2), SHORT * 100).await.unwrap());
+        assert!(store.consume_once(once, SHORT * 100).await.unwrap());
         back.store(false, Ordering::SeqCst);
-        assert!(!store.acquire_lease(key, LeaseHolder(3), SHORT).await.unwrap());
-        assert!(!store.consume(once, SHORT).await.unwrap());
+        assert!(!store.acquire_lease(name, LeaseHolder(3), SHORT).await.unwrap());
+        assert!(!store.consume_once(once, SHORT).await.unwrap());
     }
 }

@@ -1,4 +1,4 @@
-//! The extractors: asking for one protects the route.
+//! The extractors: a handler that takes one is protected.
 
 use std::ops::Deref;
 
@@ -6,23 +6,21 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use serde::Serialize;
 
-use super::{
-    context::{self, Worker},
-    protected::Protected,
-};
-use crate::grant::GrantHandle;
+use super::{no_store::NoStore, worker::WorkerState};
+use crate::grants::GrantHandle;
 use salesforce_connection::{Connection, Error, OrgId, Result, UserId, oauth::Scopes};
 
-/// An authenticated connection to the organization of whoever sent the request. Asking for it protects the route.
+/// An authenticated connection to the org of the logged-in user. A handler that takes it is protected.
 ///
 /// It dereferences to [`Connection`], which can be cloned out and handed to a background task.
 ///
 /// # Errors
-/// Nobody is logged in: a page navigation is sent to log in and comes back, everything else gets 401. Salesforce or the
-/// store is down: 503 with `Retry-After`. The middleware is missing: 500, and the log says what to add.
+/// The request has no valid login: a page navigation is redirected to log in and comes back, every other request gets
+/// 401. Salesforce or the store is down: 503 with `Retry-After`. The middleware is missing: 500, and the log says what
+/// to add.
 ///
-/// `Option<SalesforceConn>` would be `None` for each of these: for pages that are for everybody take
-/// [`MaybeSalesforceConn`], which tells an outage from nobody.
+/// `Option<SalesforceConn>` would be `None` in each of these cases. Public pages take [`MaybeSalesforceConn`], which
+/// reports an outage as an error.
 ///
 /// ```
 /// use actix_salesforce::SalesforceConn;
@@ -37,7 +35,7 @@ use salesforce_connection::{Connection, Error, OrgId, Result, UserId, oauth::Sco
 pub struct SalesforceConn(Connection);
 
 impl SalesforceConn {
-    /// The connection itself.
+    /// Returns the connection itself.
     pub fn into_inner(self) -> Connection {
         self.0
     }
@@ -65,13 +63,13 @@ impl FromRequest for SalesforceConn {
     }
 }
 
-/// A connection if someone is logged in, for pages that are for everybody.
+/// A connection if the user is logged in, for public pages.
 ///
 /// # Errors
-/// An outage is an error here too, with 503: it must not look like "nobody is logged in". (`Option<SalesforceConn>`,
-/// which actix makes of every extractor, is `None` in both cases: use this one instead.)
+/// An outage is an error with 503, so that it does not look like a missing login. (`Option<SalesforceConn>`, which
+/// actix makes of every extractor, is `None` in both cases: use this one instead.)
 ///
-/// A page that is to be there during an outage too asks for the `Result`, and says what it does not know:
+/// A page that must also work during an outage takes the `Result`:
 ///
 /// ```
 /// use actix_salesforce::{MaybeSalesforceConn, Result};
@@ -82,7 +80,7 @@ impl FromRequest for SalesforceConn {
 ///     Ok(match sf {
 ///         Ok(sf) if sf.is_some() => "Welcome back.",
 ///         Ok(_) => "Welcome. You can log in.",
-///         Err(error) if error.is_transient() => "Welcome. UserRef is logged in cannot be told just now.",
+///         Err(error) if error.is_transient() => "Welcome. Logins cannot be checked at the moment.",
 ///         Err(error) => return Err(error),
 ///     })
 /// }
@@ -91,7 +89,7 @@ impl FromRequest for SalesforceConn {
 pub struct MaybeSalesforceConn(Option<Connection>);
 
 impl MaybeSalesforceConn {
-    /// The connection, `None` when nobody is logged in.
+    /// Returns the connection; `None` if the user is not logged in.
     pub fn into_inner(self) -> Option<Connection> {
         self.0
     }
@@ -112,11 +110,11 @@ impl FromRequest for MaybeSalesforceConn {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         async move {
-            let worker = Worker::of(&request)?;
-            let grant = context::login(&worker, &request).await;
-            // What a page says of an outage is for this browser and this moment too.
+            let worker = WorkerState::of(&request)?;
+            let grant = worker.login(&request).await;
+            // A page made during an outage is for this browser and this moment only, too.
             if !matches!(grant, Ok(None)) {
-                Protected::mark(&request);
+                NoStore::mark(&request);
             }
             Ok(Self(grant?.map(|grant| worker.connection(grant))))
         }
@@ -124,23 +122,23 @@ impl FromRequest for MaybeSalesforceConn {
     }
 }
 
-/// UserRef is logged in, without a call to Salesforce. Asking for it protects the route like [`SalesforceConn`].
+/// The logged-in user, without a request to Salesforce. A handler that takes it is protected as by [`SalesforceConn`].
 ///
-/// The ids name the person; user name and display name are for people to read, as they were at the login.
+/// The ids identify the user. User name and display name are as they were at the login, for display only.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct SalesforceUser {
-    /// The organization.
+    /// The id of the user's org.
     pub organization_id: OrgId,
-    /// The user in it.
+    /// The user's id.
     pub user_id: UserId,
-    /// The user name, when Salesforce told it.
+    /// The user name, if Salesforce returned one.
     pub username: Option<String>,
-    /// The name to show, when Salesforce told it.
+    /// The name to display, if Salesforce returned one.
     pub display_name: Option<String>,
-    /// Where the organization's data is.
+    /// The URL of the org's REST API host, without a path.
     pub instance_url: String,
-    /// What Salesforce granted.
+    /// The scopes that Salesforce granted.
     pub scopes: Scopes,
 }
 
@@ -148,8 +146,8 @@ impl SalesforceUser {
     pub(crate) fn of(grant: &GrantHandle) -> Result<Self> {
         let live = grant.current()?;
         Ok(Self {
-            organization_id: live.key.org(),
-            user_id: live.key.user(),
+            organization_id: live.key.user().organization_id,
+            user_id: live.key.user().user_id,
             username: live.profile.username.clone(),
             display_name: live.profile.display_name.clone(),
             instance_url: live.access.instance_url().as_str().trim_end_matches('/').to_owned(),
@@ -168,10 +166,10 @@ impl FromRequest for SalesforceUser {
     }
 }
 
-/// The worker and the grant of a request that must come from someone who is logged in.
-pub(crate) async fn required(request: &HttpRequest) -> Result<(Worker, GrantHandle)> {
-    let worker = Worker::of(request)?;
-    Protected::mark(request);
-    let grant = context::login(&worker, request).await?.ok_or(Error::LoginRequired)?;
+/// Returns the worker and the grant of a request; an error unless the user is logged in.
+pub(crate) async fn required(request: &HttpRequest) -> Result<(WorkerState, GrantHandle)> {
+    let worker = WorkerState::of(request)?;
+    NoStore::mark(request);
+    let grant = worker.login(request).await?.ok_or(Error::LoginRequired)?;
     Ok((worker, grant))
 }

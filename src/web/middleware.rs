@@ -1,8 +1,8 @@
-//! The middleware: mounts the auth routes, brings or finds the session, and lets extractors find their way.
+//! The middleware: mounts the auth routes, brings or finds the session, and lets extractors find their worker.
 //!
-//! Three services, outermost first: [`SalesforceMiddleware`] prepares the request for the session, actix-session's own
-//! service loads and saves it (only in [`SessionMode::Embedded`]), and [`Routed`] answers the auth routes and passes
-//! everything else on, without a box and without an allocation of its own.
+//! Three services, outermost first: [`SalesforceMiddleware`] prepares the request for the session, actix-session's
+//! service loads and saves it (only in [`SessionMode::Embedded`]), and [`AuthRoutes`] answers the auth routes and
+//! passes everything else on.
 
 use std::{
     cell::Cell,
@@ -12,7 +12,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use actix_session::{SessionMiddleware, storage::CookieSessionStore};
 use actix_web::{
     Error, FromRequest as _, HttpMessage as _, HttpRequest, HttpResponse,
     body::{EitherBody, MessageBody},
@@ -26,16 +25,14 @@ use futures_util::{
 };
 
 use super::{
-    answer,
-    context::Worker,
-    error::Asked,
-    finish::{Outcome, finish},
-    routes, session,
+    error_rewrite::{Outcome, finish},
+    login as routes,
+    request_info::RequestInfo,
+    response,
+    session::{self, SessionCookie, app_session},
+    worker::WorkerState,
 };
-use crate::{Salesforce, config::SessionMode};
-
-type EmbeddedSession<S> =
-    <SessionMiddleware<CookieSessionStore> as Transform<Routed<S>, ServiceRequest>>::Transform;
+use crate::{config::SessionMode, salesforce::Salesforce};
 
 impl<S, B> Transform<S, ServiceRequest> for Salesforce
 where
@@ -45,42 +42,55 @@ where
 {
     type Response = ServiceResponse<EitherBody<B>>;
     type Error = Error;
-    type Transform = SalesforceMiddleware<S, EmbeddedSession<S>>;
+    type Transform = SalesforceMiddleware<S, B>;
     type InitError = ();
     type Future = LocalBoxFuture<'static, Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
         let salesforce = self.clone();
         async move {
-            let worker = salesforce.worker().map_err(|error| {
-                tracing::error!(%error, "the outbound HTTP client of a worker could not be made");
+            let worker = WorkerState::new(salesforce).map_err(|error| {
+                tracing::error!(%error, "a worker could not make its HTTP client");
             })?;
-            let cookie = session::SessionCookie::new(salesforce.settings());
-            let embedded = match salesforce.settings().session {
-                SessionMode::Embedded => Some(session::embedded(salesforce.settings(), &cookie)),
-                SessionMode::App => None,
+            let settings = worker.settings();
+            let is_embedded = settings.session == SessionMode::Embedded;
+            let routes = AuthRoutes::new(service, worker.clone(), is_embedded);
+            let session: Option<Session<B>> = if is_embedded {
+                let cookie = SessionCookie::new(settings);
+                let service = cookie.middleware(settings).new_transform(routes.clone()).await?;
+                Some(Session { cookie, service: Box::new(service) })
+            } else {
+                None
             };
-            let routed = Routed::new(service, worker, embedded.is_some());
-            let session = match embedded {
-                Some(middleware) => Some(middleware.new_transform(routed.clone()).await?),
-                None => None,
-            };
-            Ok(SalesforceMiddleware { cookie, session, routed, checked: Cell::new(false) })
+            Ok(SalesforceMiddleware { session, routes, checked: Cell::new(false) })
         }
         .boxed_local()
     }
 }
 
 /// The service that [`Salesforce`] wraps around an app or a scope.
-pub struct SalesforceMiddleware<S, E> {
-    cookie: session::SessionCookie,
-    session: Option<E>,
-    routed: Routed<S>,
-    /// Whether the set-up was looked at. It cannot change, so the first request tells.
+pub struct SalesforceMiddleware<S, B> {
+    session: Option<Session<B>>,
+    routes: AuthRoutes<S>,
+    /// Whether the set-up was checked. It cannot change, so the first request shows all.
     checked: Cell<bool>,
 }
 
-impl<S, E> fmt::Debug for SalesforceMiddleware<S, E> {
+/// The session that the middleware brings.
+struct Session<B> {
+    cookie: SessionCookie,
+    service: Box<SessionService<B>>,
+}
+
+/// actix-session's service around [`AuthRoutes`]. Its futures are boxed already.
+type SessionService<B> = dyn Service<
+        ServiceRequest,
+        Response = ServiceResponse<EitherBody<B>>,
+        Error = Error,
+        Future = LocalBoxFuture<'static, Outcome<B>>,
+    >;
+
+impl<S, B> fmt::Debug for SalesforceMiddleware<S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SalesforceMiddleware")
             .field("embedded_session", &self.session.is_some())
@@ -88,23 +98,22 @@ impl<S, E> fmt::Debug for SalesforceMiddleware<S, E> {
     }
 }
 
-impl<S, E, B> Service<ServiceRequest> for SalesforceMiddleware<S, E>
+impl<S, B> Service<ServiceRequest> for SalesforceMiddleware<S, B>
 where
-    E: Service<ServiceRequest, Response = ServiceResponse<EitherBody<B>>, Error = Error>,
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     S::Future: 'static,
     B: MessageBody + 'static,
 {
     type Response = ServiceResponse<EitherBody<B>>;
     type Error = Error;
-    type Future = Either<E::Future, <Routed<S> as Service<ServiceRequest>>::Future>;
+    type Future = LocalBoxFuture<'static, Outcome<B>>;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.routed.poll_ready(cx)
+        self.routes.poll_ready(cx)
     }
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let outer = request.app_data::<Worker>();
+        let outer = request.app_data::<WorkerState>();
         let nested = outer.is_some();
         if !self.checked.get() {
             self.checked.set(true);
@@ -113,62 +122,56 @@ where
         }
         match &self.session {
             // One inside the other: the outer one has a session for both.
-            Some(session) if !nested && self.routed.fault.get().is_none() => {
-                self.cookie.prepare(&mut request);
-                Either::Left(session.call(request))
+            Some(session) if !nested && self.routes.error.is_none() => {
+                session.cookie.prepare(&mut request);
+                session.service.call(request)
             }
-            _ => Either::Right(self.routed.call(request)),
+            _ => self.routes.call(request).boxed_local(),
         }
     }
 }
 
-impl<S, E> SalesforceMiddleware<S, E> {
-    fn check(&self, request: &mut ServiceRequest, outer: Option<&Worker>) {
-        let own = &self.routed.worker;
-        let fault = match outer {
+impl<S, B> SalesforceMiddleware<S, B> {
+    fn check(&self, request: &mut ServiceRequest, outer: Option<&WorkerState>) {
+        let own = &self.routes.worker;
+        let error = match outer {
             // The same one further out: what it found holds here too.
             Some(outer) if outer.salesforce().is_same(own.salesforce()) => return,
-            Some(outer) if outer.settings().paths.mount == own.settings().paths.mount => {
-                Some(Fault::SameMount)
+            Some(outer) => {
+                own.set_nested();
+                let same = outer.settings().paths.mount == own.settings().paths.mount;
+                same.then_some(SetupError::SameMount)
             }
-            Some(_) => None,
-            None => match (&self.session, session::is_prepared(request)) {
-                (Some(_), true) => Some(Fault::TwoSessions),
-                (None, false) => Some(Fault::NoSession),
+            None => match (&self.session, app_session::is_prepared(request)) {
+                (Some(_), true) => Some(SetupError::TwoSessions),
+                (None, false) => Some(SetupError::NoSession),
                 _ => None,
             },
         };
-        if let Some(fault) = fault {
-            self.routed.report(fault);
+        if let Some(error) = error {
+            self.routes.error.set(error);
         }
         let match_info = request.match_info();
         let mount = match_info.as_str().strip_suffix(match_info.unprocessed());
         if mount.is_some_and(|mount| mount != own.settings().paths.mount) {
             tracing::error!(
                 target: "actix_salesforce",
-                "Salesforce is wrapped on a scope, and its settings do not say so: set `routes.mount` to the scope's \
+                "Salesforce is wrapped on a scope that its settings do not name. Set `routes.mount` to the scope's \
                  path, so that the redirect URI and the links to the auth routes lead there"
             );
         }
     }
 }
 
-/// A set-up that cannot work. It is answered with 500, and the log says what to change.
+/// A set-up that cannot work. Every request gets 500, and the log says once what to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+enum SetupError {
     TwoSessions,
     NoSession,
     SameMount,
 }
 
-impl Fault {
-    /// Has the worker answer with 500 from now on, and tells once what to change.
-    fn report(self, at: &Cell<Option<Self>>) {
-        if at.replace(Some(self)).is_none() {
-            tracing::error!(target: "actix_salesforce", "{}", self.fix());
-        }
-    }
-
+impl SetupError {
     fn fix(self) -> &'static str {
         match self {
             Self::TwoSessions => {
@@ -190,90 +193,131 @@ impl Fault {
     }
 }
 
-/// Answers the auth routes, passes everything else on, and finishes what comes back.
-#[derive(Debug)]
-pub struct Routed<S> {
-    service: Rc<S>,
-    worker: Worker,
-    /// What extractors find: the worker's handle, prepared once.
-    data: Rc<Extensions>,
-    fault: Rc<Cell<Option<Fault>>>,
-    /// Whether the session is the one that Salesforce brings.
-    embedded: bool,
-    /// Whether a request went further in.
-    begun: Rc<Cell<bool>>,
+/// The set-up error of one worker, once the first request has shown it.
+#[derive(Debug, Clone, Default)]
+struct FoundError(Rc<Cell<Option<SetupError>>>);
+
+impl FoundError {
+    fn set(&self, error: SetupError) {
+        if self.0.replace(Some(error)).is_none() {
+            tracing::error!(target: "actix_salesforce", "{}", error.fix());
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        self.0.get().is_none()
+    }
 }
 
-impl<S> Clone for Routed<S> {
+/// Answers the auth routes, passes everything else on, and finishes the responses.
+#[derive(Debug)]
+struct AuthRoutes<S> {
+    service: Rc<S>,
+    worker: WorkerState,
+    /// What extractors find: the worker, prepared once.
+    data: Rc<Extensions>,
+    error: FoundError,
+    /// Whether the session is the one that Salesforce brings.
+    is_embedded: bool,
+    /// Whether a second session further in was reported.
+    warned: Rc<Cell<bool>>,
+}
+
+impl<S> Clone for AuthRoutes<S> {
     fn clone(&self) -> Self {
         Self {
             service: Rc::clone(&self.service),
             worker: self.worker.clone(),
             data: Rc::clone(&self.data),
-            fault: Rc::clone(&self.fault),
-            embedded: self.embedded,
-            begun: Rc::clone(&self.begun),
+            error: self.error.clone(),
+            is_embedded: self.is_embedded,
+            warned: Rc::clone(&self.warned),
         }
     }
 }
 
-impl<S> Routed<S> {
-    fn new(service: S, worker: Worker, embedded: bool) -> Self {
+impl<S> AuthRoutes<S> {
+    fn new(service: S, worker: WorkerState, is_embedded: bool) -> Self {
         let mut data = Extensions::new();
         data.insert(worker.clone());
         Self {
             service: Rc::new(service),
             worker,
             data: Rc::new(data),
-            fault: Rc::new(Cell::new(None)),
-            embedded,
-            begun: Rc::new(Cell::new(false)),
+            error: FoundError::default(),
+            is_embedded,
+            warned: Rc::new(Cell::new(false)),
         }
     }
 
-    fn report(&self, fault: Fault) {
-        fault.report(&self.fault);
-    }
-
-    /// What is to be known of a request when its answer is there.
-    fn begin(&self, request: &ServiceRequest) -> Begun {
-        let watched = self.embedded && {
-            // The first request shows a second session even if it brings no session of its own.
-            if !self.begun.replace(true) {
-                session::hold(request);
-            }
-            session::is_held(request.request())
-        };
-        Begun { asked: Asked::of(request.request()), fault: watched.then(|| Rc::clone(&self.fault)) }
-    }
-}
-
-/// What is known of a request when its answer is there: what it asked for, and where to report that a second session
-/// took away what its session held.
-#[derive(Debug)]
-pub struct Begun {
-    asked: Asked,
-    fault: Option<Rc<Cell<Option<Fault>>>>,
-}
-
-/// The handler's answer, and beside it what its request was like.
-type Answered<F> = Join<F, Ready<Begun>>;
-type Finish<B> = fn((Result<ServiceResponse<B>, Error>, Begun)) -> Outcome<B>;
-
-fn end<B: MessageBody + 'static>((outcome, begun): (Result<ServiceResponse<B>, Error>, Begun)) -> Outcome<B> {
-    match (outcome, begun.fault) {
-        (Ok(response), Some(fault)) if !session::is_held(response.request()) => {
-            Fault::TwoSessions.report(&fault);
-            // What is left of ours must not go to the browser: it would log the person out.
-            session::leave_alone(response.request());
-            let error = answer::builder(StatusCode::INTERNAL_SERVER_ERROR).finish();
-            Ok(response.into_response(error).map_into_right_body())
+    /// Captures what finishing the response of this request needs.
+    fn inbound(&self, request: &ServiceRequest) -> Inbound {
+        let is_embedded = self.is_embedded && !self.worker.is_nested();
+        let watched = is_embedded && !app_session::is_empty(request.request()) && !self.warned.get();
+        Inbound {
+            info: RequestInfo::of(request.request()),
+            is_embedded,
+            warned: watched.then(|| Rc::clone(&self.warned)),
         }
-        (outcome, _) => finish((outcome, begun.asked)),
     }
 }
 
-impl<S, B> Service<ServiceRequest> for Routed<S>
+/// What is known of a request when its response is there.
+struct Inbound {
+    info: RequestInfo,
+    is_embedded: bool,
+    /// Present if the session holds entries, which a second session further in would take.
+    warned: Option<Rc<Cell<bool>>>,
+}
+
+/// The handler's response, and beside it what its request was like.
+type Handled<F> = Join<F, Ready<Inbound>>;
+type Finish<B> = fn((Result<ServiceResponse<B>, Error>, Inbound)) -> Outcome<B>;
+
+fn outbound<B: MessageBody + 'static>(
+    (outcome, inbound): (Result<ServiceResponse<B>, Error>, Inbound),
+) -> Outcome<B> {
+    let mut response = finish((outcome, inbound.info))?;
+    if let Some(warned) = inbound.warned
+        && app_session::was_taken(response.request())
+        && !warned.replace(true)
+    {
+        tracing::error!(
+            target: "actix_salesforce",
+            route = response.request().match_pattern(),
+            "two sessions: a SessionMiddleware is wrapped further in than Salesforce, which brings one too. Each takes \
+             what handlers keep in the other; logins are not affected. Remove yours, or build Salesforce with \
+             `session(SessionMode::App)` and wrap yours around it"
+        );
+    }
+    session::finish(&mut response, inbound.is_embedded);
+    Ok(response)
+}
+
+/// Adds the login's cookie under the newest key, if the login still holds.
+///
+/// It may have ended while the request was handled. A login that replaced it must not be overwritten, so the store is
+/// asked once more.
+async fn reseal_login<B>(worker: &WorkerState, response: &mut ServiceResponse<EitherBody<B>>) {
+    if !session::may_reseal(response.request()) {
+        return;
+    }
+    let Some(id) = worker.login_id(response.request()) else { return };
+    if !matches!(worker.engine().login(&id).await, Ok(Some(_))) {
+        return;
+    }
+    let Ok(cookie) = worker.login_cookie(&id) else { return };
+    // The callback and the logout have written it themselves.
+    if response.response().cookies().any(|written| written.name() == cookie.name()) {
+        return;
+    }
+    match response.response_mut().add_cookie(&cookie) {
+        Ok(()) => session::forbid_shared_caching(response.headers_mut()),
+        Err(error) => tracing::error!(%error, "a cookie could not be written"),
+    }
+}
+
+impl<S, B> Service<ServiceRequest> for AuthRoutes<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     S::Future: 'static,
@@ -283,7 +327,7 @@ where
     type Error = Error;
     type Future = Either<
         Either<Ready<Outcome<B>>, LocalBoxFuture<'static, Outcome<B>>>,
-        Map<Answered<S::Future>, Finish<B>>,
+        Map<Handled<S::Future>, Finish<B>>,
     >;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -294,29 +338,40 @@ where
         let now = |response: HttpResponse, request: ServiceRequest| {
             Either::Left(Either::Left(ready(Ok(request.into_response(response.map_into_right_body())))))
         };
-        if self.fault.get().is_some() {
-            return now(answer::builder(StatusCode::INTERNAL_SERVER_ERROR).finish(), request);
+        if !self.error.is_none() {
+            return now(response::builder(StatusCode::INTERNAL_SERVER_ERROR).finish(), request);
         }
-        session::finish_resealing(request.request(), self.worker.member());
         let route = routes::Route::find(&self.worker.settings().paths, request.match_info().unprocessed());
         request.add_data_container(Rc::clone(&self.data));
+        let stale = self.worker.has_stale_login(request.request()).then(|| self.worker.clone());
         match route {
             Some(route) => match route.accept(request.method()) {
                 Ok(()) => {
                     let payload = request.take_payload();
-                    let answered = async move {
+                    let response = async move {
                         let (request, _) = request.into_parts();
                         let response = route.answer(request.clone(), payload).await;
-                        Ok(ServiceResponse::new(request, response.map_into_right_body()))
+                        let mut response = ServiceResponse::new(request, response.map_into_right_body());
+                        if let Some(worker) = stale {
+                            reseal_login(&worker, &mut response).await;
+                        }
+                        Ok(response)
                     };
-                    Either::Left(Either::Right(answered.boxed_local()))
+                    Either::Left(Either::Right(response.boxed_local()))
                 }
-                Err(allow) => now(answer::method_not_allowed(allow), request),
+                Err(allow) => now(response::method_not_allowed(allow), request),
             },
             None => {
-                let begun = self.begin(&request);
-                let answered = future::join(self.service.call(request), ready(begun));
-                Either::Right(answered.map(end::<B> as Finish<B>))
+                let inbound = self.inbound(&request);
+                let handled = future::join(self.service.call(request), ready(inbound));
+                let response = handled.map(outbound::<B> as Finish<B>);
+                let Some(worker) = stale else { return Either::Right(response) };
+                let resealed = async move {
+                    let mut response = response.await?;
+                    reseal_login(&worker, &mut response).await;
+                    Ok(response)
+                };
+                Either::Left(Either::Right(resealed.boxed_local()))
             }
         }
     }

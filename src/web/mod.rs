@@ -1,28 +1,25 @@
 //! Everything that knows actix: the middleware, its routes and pages, the extractors.
 
-pub(crate) mod answer;
-mod attempt;
-mod builder;
-mod context;
-mod cookie;
 mod error;
-mod explain;
+mod error_rewrite;
 mod extract;
-mod finish;
+mod handle;
+pub mod login;
 mod middleware;
-mod pages;
-mod protected;
+mod no_store;
+pub mod pages;
+mod request_info;
 mod require;
-pub mod routes;
-mod salesforce;
+mod response;
 mod session;
 #[cfg(feature = "test-util")]
 pub mod test;
+mod worker;
 
+/// The public name of the module.
+pub use self::login as routes;
 pub use self::{
-    builder::Builder,
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
-    middleware::{Routed, SalesforceMiddleware},
+    middleware::SalesforceMiddleware,
     require::{RequireLogin, RequireLoginMiddleware},
-    salesforce::Salesforce,
 };

@@ -1,4 +1,4 @@
-//! [`RequireLogin`]: protects a whole scope, handlers that ask for nothing included.
+//! [`RequireLogin`]: protects a whole scope, including handlers that take no extractor.
 
 use std::{
     fmt,
@@ -9,32 +9,31 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpRequest, HttpResponse,
+    Error, HttpRequest,
     body::{EitherBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
-    http::StatusCode,
 };
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 
 use super::{
-    answer::{self, Wants},
     error, extract,
-    pages::Page,
+    pages::{PageKind, Reply},
+    request_info::RequestInfo,
 };
 use crate::SalesforceUser;
 
 type Rule = dyn Fn(&SalesforceUser) -> bool + Send + Sync;
 
-/// Protects everything below a scope or an app. A request without a login is answered as
-/// [`SalesforceConn`](crate::SalesforceConn) answers it, even for a path that does not exist.
+/// Protects everything below a scope or an app. A request without a login gets the same response as from
+/// [`SalesforceConn`](crate::SalesforceConn), even for a path that does not exist.
 ///
 /// Wrap it inside (register it before) [`Salesforce`](crate::Salesforce):
 /// `.wrap(RequireLogin::new()).wrap(salesforce)`.
 ///
-/// A CORS preflight carries no cookie and is answered 401 here. Wrap `Cors` outermost (register it last, after
-/// `Salesforce`): it then answers preflights itself, and its headers are on the 401 and 503 too.
+/// A CORS preflight carries no cookie and gets 401 here. Wrap `Cors` outermost (register it last, after `Salesforce`):
+/// it then responds to preflights itself, and adds its headers to the 401 and 503.
 ///
-/// What is open is decided on the path that routing sees, decoded and relative to where this is wrapped, so that no
+/// Exceptions are matched on the path that routing sees, decoded and relative to where this is wrapped, so that no
 /// other spelling of a path opens another route.
 ///
 /// ```
@@ -55,20 +54,20 @@ pub struct RequireLogin {
 }
 
 impl RequireLogin {
-    /// Protects everything.
+    /// Protects all paths.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Leaves one path open: exactly this one, relative to where this is wrapped, without its query.
+    /// Leaves exactly this path open. It is relative to where this is wrapped, without a query. Default: no exception.
     #[must_use]
     pub fn except(mut self, path: impl Into<String>) -> Self {
         self.except.push(path.into());
         self
     }
 
-    /// Admits only users for whom `rule` returns `true`; others get 403. With several rules, all must return `true`.
+    /// Responds with 403 unless `rule` returns `true` for the user. With several rules, all must. Default: no rule.
     #[must_use]
     pub fn allow_if(mut self, rule: impl Fn(&SalesforceUser) -> bool + Send + Sync + 'static) -> Self {
         self.rules.push(Arc::new(rule));
@@ -133,8 +132,10 @@ where
             }
             let refused = match decide(&require, request.request()).await {
                 Ok(true) => return Ok(service.call(request).await?.map_into_left_body()),
-                Ok(false) => not_admitted(request.request()),
-                Err(error) => error::answer(&error, request.request()),
+                Ok(false) => {
+                    Reply::new(PageKind::NotAllowed).page_or_json(&RequestInfo::of(request.request()))
+                }
+                Err(error) => error::response(&error, request.request()),
             };
             Ok(request.into_response(refused).map_into_right_body())
         }
@@ -142,19 +143,7 @@ where
     }
 }
 
-fn not_admitted(request: &HttpRequest) -> HttpResponse {
-    const TEXT: &str = "You are logged in, but you are not allowed to use this.";
-    let status = StatusCode::FORBIDDEN;
-    match Wants::of(request.headers()) {
-        Wants::Navigation => {
-            let text = vec![TEXT.to_owned()];
-            answer::page(status, &Page { title: "Not allowed", text, code: None, actions: Vec::new() })
-        }
-        _ => answer::error_json(status, "forbidden", TEXT),
-    }
-}
-
-/// Whether the person may pass; an error when nobody is logged in or that cannot be told.
+/// Returns whether the rules admit the user; an error if the login is missing or cannot be looked up.
 async fn decide(require: &RequireLogin, request: &HttpRequest) -> salesforce_connection::Result<bool> {
     let (_, grant) = extract::required(request).await?;
     if require.rules.is_empty() {

@@ -115,8 +115,13 @@ impl Fleet {
     pub async fn join_at(&mut self, program: &str, store: &str) {
         let port = free_port();
         let bind = format!("127.0.0.1:{port}");
-        let more =
-            [("SALESFORCE_STORE", store), ("SALESFORCE_KEYS", KEYS), ("BIND", &bind), ("WORKERS", "4")];
+        let more = [
+            ("SALESFORCE_STORE", store),
+            ("SALESFORCE_KEYS", KEYS),
+            ("SALESFORCE_COOKIE_NAME", "salesforce-fleet"),
+            ("BIND", &bind),
+            ("WORKERS", "4"),
+        ];
         let instance = Example::with("127.0.0.1", port, program, &self.org, &more).await;
         self.instances.push(instance);
     }

@@ -3,7 +3,8 @@
 use std::{net::TcpListener, sync::mpsc, thread};
 
 use actix_salesforce::{
-    MaybeSalesforceConn, RequireLogin, RowsAs, Salesforce, SalesforceConn, SalesforceUser,
+    ExportFormat, MaybeSalesforceConn, RecordsExt as _, RequireLogin, Salesforce, SalesforceConn,
+    SalesforceUser,
 };
 use actix_web::{
     App, HttpResponse, HttpServer, Responder,
@@ -167,13 +168,13 @@ async fn exported(sf: SalesforceConn, form: web::Path<String>) -> actix_salesfor
         "refused" => "SELECT Name, Nonsense FROM Account",
         _ => "SELECT Name, Phone FROM Account ORDER BY Name",
     };
-    let rows_as = match form.as_str() {
-        "csv" => RowsAs::Csv,
-        "spreadsheet" => RowsAs::CsvForSpreadsheets,
-        "array" => RowsAs::JsonArray,
-        _ => RowsAs::Ndjson,
+    let format = match form.as_str() {
+        "csv" => ExportFormat::Csv,
+        "spreadsheet" => ExportFormat::CsvForSpreadsheets,
+        "array" => ExportFormat::JsonArray,
+        _ => ExportFormat::Ndjson,
     };
-    sf.query::<Exported>(soql).fetch().respond(rows_as).await
+    sf.query::<Exported>(soql).fetch().into_response(format).await
 }
 
 /// A protected answer whose handler allows caching.

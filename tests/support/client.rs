@@ -21,6 +21,12 @@ pub struct Client {
     traced: bool,
 }
 
+/// What stands behind the stem of a name that the middleware gives its cookies by default.
+fn kind(name: &str) -> Option<&str> {
+    let rest = name.strip_prefix("__Host-").unwrap_or(name).strip_prefix("salesforce-")?;
+    Some(rest.find('.').map_or("", |dot| &rest[dot..]))
+}
+
 /// One answer.
 #[derive(Clone)]
 pub struct Page {
@@ -49,6 +55,14 @@ impl Page {
 
     pub fn is_redirect(&self) -> bool {
         (300..400).contains(&self.status) && self.headers.contains_key("location")
+    }
+
+    /// Whether it gives the browser a login.
+    pub fn sets_login(&self) -> bool {
+        self.set_cookies().iter().any(|cookie| {
+            let (name, value) = cookie.split_once('=').expect("name=value");
+            kind(name) == Some("") && !value.starts_with(';')
+        })
     }
 
     pub fn set_cookies(&self) -> Vec<String> {
@@ -196,6 +210,17 @@ impl Client {
     /// The cookies for this host, by name.
     pub fn cookies(&self, host: &str) -> BTreeMap<String, String> {
         self.jar.lock().unwrap().get(host).cloned().unwrap_or_default()
+    }
+
+    /// Name and value of one of the middleware's own cookies, by what stands behind the stem of its name: nothing for
+    /// the login's, `.session`, `.attempt.`, `.landed`.
+    pub fn own_cookie(&self, wanted: &str) -> Option<(String, String)> {
+        let is_it = |name: &str| match kind(name) {
+            Some(kind) if wanted.is_empty() => kind.is_empty(),
+            Some(kind) => kind.starts_with(wanted),
+            None => false,
+        };
+        self.cookies("127.0.0.1").into_iter().find(|(name, _)| is_it(name))
     }
 
     /// The `Cookie` header for loopback.

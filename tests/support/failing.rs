@@ -5,12 +5,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use actix_salesforce::{
-    GrantKey, Version,
-    store::{
-        EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, MemoryStore, OnceKey, Store, StoreError,
-        StoreFuture, Subject, Swap,
-    },
+use actix_salesforce::store::{
+    DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginKey,
+    LoginRecord, MemoryStore, OneTimeKey, Store, StoreError, StoreFuture, SwapOutcome,
 };
 
 /// How the store behaves.
@@ -115,65 +112,69 @@ impl Store for FailingStore {
         self.guard(false, move || self.inner.create_login(key, login, grant))
     }
 
-    fn login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, Option<(LoginRecord, GrantRecord)>> {
-        self.guard(false, move || self.inner.login(key))
+    fn load_login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, Option<(LoginRecord, GrantRecord)>> {
+        self.guard(false, move || self.inner.load_login(key))
     }
 
     fn touch_login<'a>(
         &'a self,
         key: LoginKey,
-        seen_at: SystemTime,
+        last_used_at: SystemTime,
         expires_at: SystemTime,
     ) -> StoreFuture<'a, bool> {
-        self.guard(false, move || self.inner.touch_login(key, seen_at, expires_at))
+        self.guard(false, move || self.inner.touch_login(key, last_used_at, expires_at))
     }
 
-    fn end_login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, EndedLogin> {
-        self.guard_end(move || self.inner.end_login(key))
+    fn delete_login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, DeletedLogin> {
+        self.guard_end(move || self.inner.delete_login(key))
     }
 
     fn put_grant<'a>(&'a self, grant: GrantRecord) -> StoreFuture<'a, Option<GrantRecord>> {
         self.guard(false, move || self.inner.put_grant(grant))
     }
 
-    fn grant<'a>(&'a self, key: GrantKey) -> StoreFuture<'a, Option<GrantRecord>> {
-        self.guard(false, move || self.inner.grant(key))
+    fn load_grant<'a>(&'a self, key: GrantKey) -> StoreFuture<'a, Option<GrantRecord>> {
+        self.guard(false, move || self.inner.load_grant(key))
     }
 
-    fn replace_grant<'a>(&'a self, expected: Version, next: GrantRecord) -> StoreFuture<'a, Swap> {
-        self.guard(true, move || self.inner.replace_grant(expected, next))
+    fn compare_and_swap_grant<'a>(
+        &'a self,
+        expected: GrantVersion,
+        next: GrantRecord,
+    ) -> StoreFuture<'a, SwapOutcome> {
+        self.guard(true, move || self.inner.compare_and_swap_grant(expected, next))
     }
 
-    fn end_grant<'a>(
+    fn delete_grant<'a>(
         &'a self,
         key: GrantKey,
-        expected: Option<Version>,
+        expected: Option<GrantVersion>,
     ) -> StoreFuture<'a, Option<GrantRecord>> {
-        self.guard_end(move || self.inner.end_grant(key, expected))
+        self.guard_end(move || self.inner.delete_grant(key, expected))
     }
 
-    fn logins<'a>(&'a self, of: Subject) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>> {
-        self.guard(false, move || self.inner.logins(of))
+    fn list_logins<'a>(&'a self, of: GrantFilter) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>> {
+        self.guard(false, move || self.inner.list_logins(of))
     }
 
-    fn grants<'a>(&'a self, of: Subject) -> StoreFuture<'a, Vec<GrantRecord>> {
-        self.guard(false, move || self.inner.grants(of))
+    fn list_grants<'a>(&'a self, of: GrantFilter) -> StoreFuture<'a, Vec<GrantRecord>> {
+        self.guard(false, move || self.inner.list_grants(of))
     }
 
-    fn consume<'a>(&'a self, once: OnceKey, lifetime: Duration) -> StoreFuture<'a, bool> {
-        self.guard(false, move || self.inner.consume(once, lifetime))
+    fn consume_once<'a>(&'a self, once: OneTimeKey, lifetime: Duration) -> StoreFuture<'a, bool> {
+        self.guard(false, move || self.inner.consume_once(once, lifetime))
     }
 
     fn acquire_lease<'a>(
         &'a self,
-        key: GrantKey,
+        name: LeaseName,
         holder: LeaseHolder,
         lifetime: Duration,
     ) -> StoreFuture<'a, bool> {
-        self.guard(false, move || self.inner.acquire_lease(key, holder, lifetime))
+        self.guard(false, move || self.inner.acquire_lease(name, holder, lifetime))
     }
 
-    fn release_lease<'a>(&'a self, key: GrantKey, holder: LeaseHolder) -> StoreFuture<'a, ()> {
-        self.guard(false, move || self.inner.release_lease(key, holder))
+    fn release_lease<'a>(&'a self, name: LeaseName, holder: LeaseHolder) -> StoreFuture<'a, ()> {
+        self.guard(false, move || self.inner.release_lease(name, holder))
     }
 }

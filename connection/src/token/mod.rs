@@ -7,7 +7,7 @@ mod source;
 
 pub use self::{
     access_token::{AccessToken, Generation},
-    service_token::{ServiceTokenEvent, ServiceTokenSource, ServiceTokenSourceBuilder},
+    service_token::{ServiceTokenEvent, ServiceTokenSource, ServiceTokenSourceBuilder, ServiceTokenTiming},
     service_user::{InvalidPrivateKey, PrivateKey, ServiceUser},
     source::{FixedToken, TokenError, TokenSource},
 };

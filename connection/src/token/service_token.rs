@@ -24,30 +24,54 @@ use crate::{
     user_ref::UserRef,
 };
 
-/// Longest time for one token with its retries, including the wait for a permit. Stays below [`MAX_WAIT`].
-const DEADLINE: Duration = Duration::from_secs(10);
-/// Longest time that a caller waits for the shared token request. Above [`DEADLINE`], so that its outcome arrives.
-const MAX_WAIT: Duration = Duration::from_secs(12);
-/// Number of retries of a transient failure within [`DEADLINE`].
+/// Number of retries of a transient failure within the deadline.
 const MAX_RETRIES: u32 = 2;
-/// Pause after a transient failure.
-const COOL_DOWN: Duration = Duration::from_secs(2);
 /// Longest pause after a transient failure, whatever `Retry-After` says.
 const MAX_COOL_DOWN: Duration = Duration::from_secs(60);
-/// Pause after a refusal, which only an administrator can end.
-const REFUSED_COOL_DOWN: Duration = Duration::from_secs(30);
-/// Age below which a rejected token is not replaced: the next one would be rejected as well, and Salesforce allows a
-/// user 3,600 logins an hour.
-const MIN_TOKEN_AGE: Duration = Duration::from_secs(5);
+
+/// The waits and deadlines of a [`ServiceTokenSource`].
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceTokenTiming {
+    /// Longest time for one token with its retries, including the wait for a permit. Stays below `max_wait`.
+    pub deadline: Duration,
+    /// Longest time that a caller waits for the shared token request. Above `deadline`, so that its outcome arrives.
+    pub max_wait: Duration,
+    /// Pause after a transient failure.
+    pub cool_down: Duration,
+    /// Pause after a refusal, which only an administrator can end.
+    pub refused_cool_down: Duration,
+    /// Age below which a rejected token is not replaced: the next one would be rejected as well, and Salesforce allows a
+    /// user 3,600 logins an hour.
+    pub min_token_age: Duration,
+}
+
+impl Default for ServiceTokenTiming {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(10),
+            max_wait: Duration::from_secs(12),
+            cool_down: Duration::from_secs(2),
+            refused_cool_down: Duration::from_secs(30),
+            min_token_age: Duration::from_secs(5),
+        }
+    }
+}
 
 /// What happened to a token of a service user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ServiceTokenEvent {
     /// A rejected token was replaced.
     Refreshed(UserRef),
-    /// A rejected token could not be replaced.
-    RefreshFailed(UserRef),
+    /// A token could not be obtained.
+    #[non_exhaustive]
+    Failed {
+        /// The user, if there was a token before.
+        user: Option<UserRef>,
+        /// Why.
+        error: TokenError,
+    },
 }
 
 /// Provides the tokens of a [`ServiceUser`]: client credentials or JWT bearer.
@@ -59,7 +83,7 @@ pub struct ServiceTokenSource {
 }
 
 type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
-type OnEvent = Arc<dyn Fn(ServiceTokenEvent) + Send + Sync>;
+type OnEvent = Arc<dyn Fn(&ServiceTokenEvent) + Send + Sync>;
 type Outcome = Result<Arc<AccessToken>, TokenError>;
 type Waiting = watch::Receiver<Option<Outcome>>;
 
@@ -70,6 +94,7 @@ struct Shared {
     permits: Option<Arc<Semaphore>>,
     clock: Clock,
     on_event: OnEvent,
+    timing: ServiceTokenTiming,
     state: Mutex<State>,
 }
 
@@ -89,12 +114,12 @@ struct State {
 #[error("the service user now belongs to another org; restart the app if that is intended")]
 struct OrgChanged;
 
-/// See [`MIN_TOKEN_AGE`].
+/// See [`ServiceTokenTiming::min_token_age`].
 #[derive(Debug, thiserror::Error)]
 #[error("a token that was renewed a moment ago was rejected")]
 struct RejectedAtOnce;
 
-/// No token within [`DEADLINE`].
+/// No token within [`ServiceTokenTiming::deadline`].
 #[derive(Debug, thiserror::Error)]
 #[error("no token arrived in time")]
 struct NoTokenInTime;
@@ -119,6 +144,7 @@ pub struct ServiceTokenSourceBuilder {
     permits: Option<Arc<Semaphore>>,
     clock: Clock,
     on_event: OnEvent,
+    timing: ServiceTokenTiming,
 }
 
 impl fmt::Debug for ServiceTokenSourceBuilder {
@@ -147,21 +173,28 @@ impl ServiceTokenSourceBuilder {
     }
 
     /// Calls `listener` after each replaced or failed token. The call is synchronous.
-    pub fn on_event(mut self, listener: impl Fn(ServiceTokenEvent) + Send + Sync + 'static) -> Self {
+    pub fn on_event(mut self, listener: impl Fn(&ServiceTokenEvent) + Send + Sync + 'static) -> Self {
         self.on_event = Arc::new(listener);
+        self
+    }
+
+    /// Sets waits and deadlines.
+    #[doc(hidden)]
+    pub fn timing(mut self, timing: ServiceTokenTiming) -> Self {
+        self.timing = timing;
         self
     }
 
     /// Creates the source without a token; [`ServiceTokenSource::connect`] obtains the first.
     pub fn build(self) -> ServiceTokenSource {
-        let Self { oauth, user, runtime, permits, clock, on_event } = self;
+        let Self { oauth, user, runtime, permits, clock, on_event, timing } = self;
         let oauth = match &user.app {
             Some(app) => oauth.with_app(app.clone()),
             None => oauth,
         };
         let state = Mutex::default();
         ServiceTokenSource {
-            shared: Arc::new(Shared { oauth, user, runtime, permits, clock, on_event, state }),
+            shared: Arc::new(Shared { oauth, user, runtime, permits, clock, on_event, timing, state }),
         }
     }
 }
@@ -176,6 +209,7 @@ impl ServiceTokenSource {
             permits: None,
             clock: Arc::new(SystemTime::now),
             on_event: Arc::new(|_| {}),
+            timing: ServiceTokenTiming::default(),
         }
     }
 
@@ -194,7 +228,11 @@ impl ServiceTokenSource {
         if held.is_none() {
             self.shared.refresh(Generation::default()).await?;
         }
-        let user = self.shared.lock().user.ok_or_else(|| TokenError::unavailable(COOL_DOWN, CutShort))?;
+        let user = self
+            .shared
+            .lock()
+            .user
+            .ok_or_else(|| TokenError::unavailable(self.shared.timing.cool_down, CutShort))?;
         Ok(Arc::new(Connected { shared: Arc::clone(&self.shared), user }))
     }
 }
@@ -219,7 +257,11 @@ impl TokenSource for Connected {
     }
 
     fn token(&self) -> Result<Arc<AccessToken>, TokenError> {
-        self.shared.lock().token.clone().ok_or_else(|| TokenError::unavailable(COOL_DOWN, CutShort))
+        self.shared
+            .lock()
+            .token
+            .clone()
+            .ok_or_else(|| TokenError::unavailable(self.shared.timing.cool_down, CutShort))
     }
 
     fn refresh<'a>(&'a self, rejected: &'a AccessToken) -> BoxFuture<'a, Outcome> {
@@ -245,8 +287,8 @@ impl Shared {
                 return Ok(Arc::clone(token));
             }
             let age = state.refreshed_at.map(|refreshed_at| now.saturating_duration_since(refreshed_at));
-            if let Some(age) = age.filter(|age| *age < MIN_TOKEN_AGE) {
-                return Err(TokenError::unavailable(MIN_TOKEN_AGE - age, RejectedAtOnce));
+            if let Some(age) = age.filter(|age| *age < self.timing.min_token_age) {
+                return Err(TokenError::unavailable(self.timing.min_token_age - age, RejectedAtOnce));
             }
             match (&state.waiting, &state.failed) {
                 (Some(waiting), _) => (None, waiting.clone()),
@@ -281,13 +323,13 @@ impl Shared {
             let runtime = self.runtime.clone().unwrap_or_else(Handle::current);
             runtime.spawn(task.run().instrument(span));
         }
-        match timeout(MAX_WAIT, waiting.wait_for(Option::is_some)).await {
+        match timeout(self.timing.max_wait, waiting.wait_for(Option::is_some)).await {
             Ok(Ok(outcome)) => match &*outcome {
                 Some(outcome) => outcome.clone(),
-                None => Err(TokenError::unavailable(COOL_DOWN, CutShort)),
+                None => Err(TokenError::unavailable(self.timing.cool_down, CutShort)),
             },
-            Ok(Err(_)) => Err(TokenError::unavailable(COOL_DOWN, CutShort)),
-            Err(_) => Err(TokenError::unavailable(COOL_DOWN, NoTokenInTime)),
+            Ok(Err(_)) => Err(TokenError::unavailable(self.timing.cool_down, CutShort)),
+            Err(_) => Err(TokenError::unavailable(self.timing.cool_down, NoTokenInTime)),
         }
     }
 
@@ -307,7 +349,7 @@ impl Shared {
             Err(error) => {
                 let pause = match &error {
                     TokenError::Unavailable { retry_after, .. } => *retry_after,
-                    _ => REFUSED_COOL_DOWN,
+                    _ => self.timing.refused_cool_down,
                 };
                 state.failed = Some((error.clone(), now + pause));
                 Err(error)
@@ -334,7 +376,7 @@ impl Task {
                 self.span.record("outcome", "renewed");
                 tracing::info!(%user, "service user token obtained");
                 if self.rejected != Generation::default() {
-                    (self.shared.on_event)(ServiceTokenEvent::Refreshed(*user));
+                    (self.shared.on_event)(&ServiceTokenEvent::Refreshed(*user));
                 }
             }
             Err(error) => {
@@ -342,9 +384,7 @@ impl Task {
                 self.span.record("outcome", if is_refusal { "refused" } else { "unavailable" });
                 let cause = std::error::Error::source(error);
                 tracing::error!(host = ?self.shared.user.host, %error, cause, "service user token request failed");
-                if let Some(user) = user {
-                    (self.shared.on_event)(ServiceTokenEvent::RefreshFailed(user));
-                }
+                (self.shared.on_event)(&ServiceTokenEvent::Failed { user, error: error.clone() });
             }
         }
         let outcome = self.shared.finish(self.rejected, outcome);
@@ -353,17 +393,17 @@ impl Task {
         let _ = self.result.send(Some(outcome));
     }
 
-    /// Sends the request until it succeeds or [`DEADLINE`] passes. A repeated request is harmless: a token that arrives
+    /// Sends the request until it succeeds or the deadline passes. A repeated request is harmless: a token that arrives
     /// unread is one more session, which ends by itself.
     async fn request(&self) -> Result<TokenResponse, TokenError> {
         let shared = &self.shared;
-        let deadline = Instant::now() + DEADLINE;
+        let deadline = Instant::now() + self.shared.timing.deadline;
         let _permit = match &shared.permits {
             None => None,
             // The semaphore is never closed.
-            Some(permits) => match timeout(DEADLINE, permits.acquire()).await {
+            Some(permits) => match timeout(self.shared.timing.deadline, permits.acquire()).await {
                 Ok(Ok(permit)) => Some(permit),
-                _ => return Err(TokenError::unavailable(COOL_DOWN, NoTokenInTime)),
+                _ => return Err(TokenError::unavailable(self.shared.timing.cool_down, NoTokenInTime)),
             },
         };
         let mut retries = 0;
@@ -380,7 +420,10 @@ impl Task {
             }
             let wait = error.retry_after().unwrap_or_else(|| crate::random::backoff(retries));
             if retries >= MAX_RETRIES || wait >= left {
-                return Err(TokenError::unavailable(wait.clamp(COOL_DOWN, MAX_COOL_DOWN), error));
+                return Err(TokenError::unavailable(
+                    wait.clamp(self.shared.timing.cool_down, MAX_COOL_DOWN),
+                    error,
+                ));
             }
             retries += 1;
             sleep(wait).await;
@@ -392,7 +435,7 @@ impl Task {
         let user = UserRef::new(tokens.identity.organization, tokens.identity.user);
         let known = self.shared.lock().user;
         if known.is_some_and(|known| known.organization_id != user.organization_id) {
-            return Err(TokenError::unavailable(REFUSED_COOL_DOWN, OrgChanged));
+            return Err(TokenError::unavailable(self.shared.timing.refused_cool_down, OrgChanged));
         }
         let token = AccessToken::new(&tokens.access_token, tokens.instance_url, tokens.scopes)
             .map_err(|fault| TokenError::Refused(Arc::new(fault.into())))?;
@@ -405,7 +448,7 @@ impl Drop for Task {
     fn drop(&mut self) {
         if !self.done {
             self.span.record("outcome", "cut off");
-            let error = TokenError::unavailable(COOL_DOWN, CutShort);
+            let error = TokenError::unavailable(self.shared.timing.cool_down, CutShort);
             let outcome = self.shared.finish(self.rejected, Err(error));
             let _ = self.result.send(Some(outcome));
         }

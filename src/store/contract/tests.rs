@@ -1,4 +1,4 @@
-//! The suite itself: the memory store passes, and a store with a defect is found out by name.
+//! Tests of the suite: the memory store passes, and each defect is found by the right check.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +21,7 @@ enum Defect {
     ListsEveryone,
 }
 
-/// The memory store with one thing done wrong.
+/// The memory store with one defect.
 #[derive(Debug)]
 struct Broken(MemoryStore, Defect);
 
@@ -34,8 +34,8 @@ impl Store for Broken {
     ) -> StoreFuture<'_, Option<GrantRecord>> {
         Box::pin(async move {
             let created = self.0.create_login(key, login.clone(), grant.clone()).await;
-            let taken = matches!(created, Err(StoreError::Exists));
-            let live = self.0.login(key).await?.is_some();
+            let taken = matches!(created, Err(StoreError::AlreadyExists));
+            let live = self.0.load_login(key).await?.is_some();
             match self.1 {
                 Defect::OverwritingCreate if taken && live => self.0.put_grant(grant).await,
                 Defect::ForgottenEnd if taken && !live => self.0.put_grant(grant).await,
@@ -44,37 +44,37 @@ impl Store for Broken {
         })
     }
 
-    fn login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
-        self.0.login(key)
+    fn load_login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
+        self.0.load_login(key)
     }
 
     fn touch_login(
         &self,
         key: LoginKey,
-        seen_at: SystemTime,
+        last_used_at: SystemTime,
         expires_at: SystemTime,
     ) -> StoreFuture<'_, bool> {
         if self.1 == Defect::RevivingTouch {
             return Box::pin(async { Ok(true) });
         }
-        self.0.touch_login(key, seen_at, expires_at)
+        self.0.touch_login(key, last_used_at, expires_at)
     }
 
-    fn end_login(&self, key: LoginKey) -> StoreFuture<'_, EndedLogin> {
+    fn delete_login(&self, key: LoginKey) -> StoreFuture<'_, DeletedLogin> {
         Box::pin(async move {
-            let login = self.0.login(key).await?;
+            let login = self.0.load_login(key).await?;
             match self.1 {
                 Defect::ForgetfulEnd => {
-                    Ok(login.map_or(EndedLogin::Absent, |(_, grant)| EndedLogin::Last(grant)))
+                    Ok(login.map_or(DeletedLogin::NotFound, |(_, grant)| DeletedLogin::GrantDeleted(grant)))
                 }
                 Defect::GrantOutlivesLogins => {
-                    let ended = self.0.end_login(key).await?;
-                    if let EndedLogin::Last(grant) = &ended {
+                    let ended = self.0.delete_login(key).await?;
+                    if let DeletedLogin::GrantDeleted(grant) = &ended {
                         self.0.put_grant(grant.clone()).await?;
                     }
                     Ok(ended)
                 }
-                _ => self.0.end_login(key).await,
+                _ => self.0.delete_login(key).await,
             }
         })
     }
@@ -83,31 +83,41 @@ impl Store for Broken {
         self.0.put_grant(grant)
     }
 
-    fn grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
-        self.0.grant(key)
+    fn load_grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
+        self.0.load_grant(key)
     }
 
-    fn replace_grant(&self, expected: Version, next: GrantRecord) -> StoreFuture<'_, Swap> {
+    fn compare_and_swap_grant(
+        &self,
+        expected: GrantVersion,
+        next: GrantRecord,
+    ) -> StoreFuture<'_, SwapOutcome> {
         Box::pin(async move {
             if self.1 == Defect::BlindReplace {
                 self.0.put_grant(next).await?;
-                return Ok(Swap::Done);
+                return Ok(SwapOutcome::Stored);
             }
             let version = next.version;
-            match self.0.replace_grant(expected, next).await? {
-                Swap::Moved(stored) if self.1 == Defect::SameVersionIsSame && stored.version == version => {
-                    Ok(Swap::Done)
+            match self.0.compare_and_swap_grant(expected, next).await? {
+                SwapOutcome::Conflict(stored)
+                    if self.1 == Defect::SameVersionIsSame && stored.version == version =>
+                {
+                    Ok(SwapOutcome::Stored)
                 }
                 swap => Ok(swap),
             }
         })
     }
 
-    fn end_grant(&self, key: GrantKey, expected: Option<Version>) -> StoreFuture<'_, Option<GrantRecord>> {
+    fn delete_grant(
+        &self,
+        key: GrantKey,
+        expected: Option<GrantVersion>,
+    ) -> StoreFuture<'_, Option<GrantRecord>> {
         Box::pin(async move {
-            let of = Subject::User(key.org(), key.user());
-            let logins = self.0.logins(of).await?;
-            let ended = self.0.end_grant(key, expected).await?;
+            let filter = GrantFilter::User(key.user());
+            let logins = self.0.list_logins(filter).await?;
+            let ended = self.0.delete_grant(key, expected).await?;
             if let (Defect::LoginsOutliveGrant, Some(grant)) = (self.1, &ended) {
                 for (login, record) in logins {
                     self.0.create_login(login, record, grant.clone()).await?;
@@ -117,67 +127,69 @@ impl Store for Broken {
         })
     }
 
-    fn logins(&self, of: Subject) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
-        self.0.logins(if self.1 == Defect::ListsEveryone { Subject::All } else { of })
+    fn list_logins(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
+        self.0.list_logins(if self.1 == Defect::ListsEveryone { GrantFilter::All } else { filter })
     }
 
-    fn grants(&self, of: Subject) -> StoreFuture<'_, Vec<GrantRecord>> {
-        self.0.grants(of)
+    fn list_grants(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<GrantRecord>> {
+        self.0.list_grants(filter)
     }
 
-    fn consume(&self, once: OnceKey, lifetime: Duration) -> StoreFuture<'_, bool> {
+    fn consume_once(&self, once: OneTimeKey, lifetime: Duration) -> StoreFuture<'_, bool> {
         if self.1 == Defect::AlwaysFresh {
             return Box::pin(async { Ok(true) });
         }
-        self.0.consume(once, lifetime)
+        self.0.consume_once(once, lifetime)
     }
 
-    fn acquire_lease(&self, key: GrantKey, holder: LeaseHolder, lifetime: Duration) -> StoreFuture<'_, bool> {
+    fn acquire_lease(
+        &self,
+        name: LeaseName,
+        holder: LeaseHolder,
+        lifetime: Duration,
+    ) -> StoreFuture<'_, bool> {
         if self.1 == Defect::SharedLease {
             return Box::pin(async { Ok(true) });
         }
-        self.0.acquire_lease(key, holder, lifetime)
+        self.0.acquire_lease(name, holder, lifetime)
     }
 
-    fn release_lease(&self, key: GrantKey, holder: LeaseHolder) -> StoreFuture<'_, ()> {
+    fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             if self.1 == Defect::LeaseFreedByAnyone {
-                for holder in (1..=CROWD as u128).map(LeaseHolder) {
-                    self.0.release_lease(key, holder).await?;
+                for holder in (1..=CALLERS as u128).map(LeaseHolder) {
+                    self.0.release_lease(name, holder).await?;
                 }
             }
-            self.0.release_lease(key, holder).await
+            self.0.release_lease(name, holder).await
         })
     }
 }
 
 #[tokio::test]
-async fn the_memory_store_keeps_the_contract() {
+async fn the_memory_store_passes() {
     check(Arc::new(MemoryStore::new())).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_store_with_a_defect_is_rejected_by_the_promise_it_breaks() {
+async fn the_suite_names_the_promise_that_a_defect_violates() {
     for (defect, promise) in [
         (Defect::OverwritingCreate, "a login is never overwritten"),
-        (Defect::BlindReplace, "of many who replace the same version of a grant one succeeds"),
-        (
-            Defect::SameVersionIsSame,
-            "other tokens under the version that is stored are someone else's, and do not replace it",
-        ),
-        (Defect::RevivingTouch, "what was ended never comes back"),
-        (Defect::ForgetfulEnd, "what was ended never comes back"),
-        (Defect::ForgottenEnd, "a login that was ended is not created again"),
-        (Defect::GrantOutlivesLogins, "a refresh that a logout overtook stores nothing"),
-        (Defect::LoginsOutliveGrant, "a grant that ends takes all of its logins along"),
+        (Defect::BlindReplace, "one of many callers replaces a version of a grant"),
+        (Defect::SameVersionIsSame, "a record with the stored version and other bytes does not replace it"),
+        (Defect::RevivingTouch, "a deleted record never comes back"),
+        (Defect::ForgetfulEnd, "a deleted record never comes back"),
+        (Defect::ForgottenEnd, "a deleted login is not created again"),
+        (Defect::GrantOutlivesLogins, "a swap stores nothing after the grant was deleted"),
+        (Defect::LoginsOutliveGrant, "the deletion of a grant deletes all its logins"),
         (Defect::SharedLease, "a lease has one holder"),
-        (Defect::LeaseFreedByAnyone, "a lease is given back by its holder only"),
+        (Defect::LeaseFreedByAnyone, "only the holder releases a lease"),
         (Defect::AlwaysFresh, "a value is used once"),
         (Defect::ListsEveryone, "records are listed by user and by organization"),
     ] {
         match check(Arc::new(Broken(MemoryStore::new(), defect))).await {
-            Err(Violation::Broken(broken)) => assert_eq!(broken, promise, "{defect:?}"),
-            other => panic!("{defect:?} went unnoticed: {other:?}"),
+            Err(Violation::Violated(broken)) => assert_eq!(broken, promise, "{defect:?}"),
+            other => panic!("{defect:?} is not found: {other:?}"),
         }
     }
 }

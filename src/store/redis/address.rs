@@ -1,20 +1,20 @@
-//! The address of Redis, as `SALESFORCE_STORE` gives it.
+//! Parses the address of Redis from `SALESFORCE_STORE`.
 
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisResult};
 use url::Url;
 
 use super::servers::Servers;
 
-/// Longer ones only cost memory, with every key.
+/// Maximum length of a prefix, in bytes. Every key has it, so a longer one would only cost memory.
 const MAX_PREFIX: usize = 64;
-/// What the keys in a cluster begin with when nothing else is said.
+/// The prefix in a cluster if the given one contains no usable hash tag.
 const CLUSTER_PREFIX: &str = "{actix-salesforce}:";
 
-/// Where the servers are and what the keys begin with.
+/// The servers and the prefix of the keys.
 #[derive(Debug)]
 pub(super) struct Address {
     kind: Kind,
-    /// One, or as many as the address names.
+    /// The hosts that the address names.
     hosts: Vec<ConnectionInfo>,
     pub(super) prefix: String,
 }
@@ -22,7 +22,7 @@ pub(super) struct Address {
 #[derive(Debug)]
 enum Kind {
     One(ConnectionInfo),
-    /// The hosts are sentinels, which watch the primary of this name.
+    /// The hosts are sentinels that watch the primary of this name.
     Sentinel {
         name: String,
         primary: ConnectionInfo,
@@ -30,15 +30,15 @@ enum Kind {
     Cluster,
 }
 
-/// Why an address cannot be used. Never repeats it: it may hold a password.
+/// Why an address is invalid. Never repeats the address, which may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum InvalidAddress {
     #[error(
-        "give redis://[user:password@]host[:port][/database], redis+sentinel://[user:password@]host[:port],…/name[/database] \
+        "invalid Redis URL. Use redis://[user:password@]host[:port][/database], redis+sentinel://[user:password@]host[:port],…/name[/database] \
          or redis+cluster://[user:password@]host[:port],…; with rediss for TLS"
     )]
     Form,
-    #[error("the prefix in the address is 1 to {MAX_PREFIX} letters, digits and any of -_.:{{}}")]
+    #[error("invalid prefix in the Redis URL. Use 1 to {MAX_PREFIX} letters, digits and any of -_.:{{}}")]
     Prefix,
 }
 
@@ -67,7 +67,7 @@ impl Address {
                 let (kind, sentinels) = sentinel(urls, query)?;
                 (kind, sentinels, prefix)
             }
-            // A cluster has one database.
+            // A cluster has only database 0.
             "cluster" if urls.iter().all(|url| matches!(url.path(), "" | "/")) => {
                 (Kind::Cluster, infos(urls)?, in_one_slot(prefix))
             }
@@ -92,7 +92,7 @@ impl Address {
     }
 }
 
-/// What the address says about this store, not about Redis.
+/// The query parameters that are ours and not those of the Redis client.
 #[derive(Default)]
 struct Query {
     prefix: Option<String>,
@@ -101,11 +101,11 @@ struct Query {
 }
 
 impl Query {
-    /// All URLs have the same.
+    /// Takes our parameters out of all URLs, which have the same query.
     fn take_from(urls: &mut [Url]) -> Result<Self, InvalidAddress> {
         let mut ours = Self::default();
         for url in urls {
-            // A fragment could turn the check of certificates off.
+            // The client reads `#insecure` as: do not verify certificates.
             if !matches!(url.scheme(), "redis" | "rediss") || url.fragment().is_some() {
                 return Err(InvalidAddress::Form);
             }
@@ -135,7 +135,7 @@ impl Query {
     }
 }
 
-/// `…/name[/database]`: credentials and database are for the primary.
+/// Parses `…/name[/database]`. Credentials and database are those of the primary.
 fn sentinel(mut urls: Vec<Url>, query: Query) -> Result<(Kind, Vec<ConnectionInfo>), InvalidAddress> {
     let first = urls.first_mut().ok_or(InvalidAddress::Form)?;
     let path = first.path().trim_matches('/').to_owned();
@@ -170,8 +170,8 @@ fn is_prefix(text: &str) -> bool {
     (1..=MAX_PREFIX).contains(&text.len()) && text.bytes().all(allowed)
 }
 
-/// An operation is one step over several keys, which a cluster does only when all of them are on one server: when they
-/// have the same hash tag (Redis Cluster specification, "Hash tags").
+/// Makes the prefix a hash tag unless it contains one. An operation is one step over several keys, which a cluster
+/// supports only for keys with the same hash tag (Redis Cluster specification, "Hash tags").
 fn in_one_slot(prefix: String) -> String {
     let tagged = prefix.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
     let name = prefix.trim_end_matches(':');
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_cannot_be_used_is_not_repeated() {
+    fn an_error_does_not_repeat_the_address() {
         for (text, error) in [
             ("redis://:hunter2@", InvalidAddress::Form),
             ("http://hunter2.example", InvalidAddress::Form),

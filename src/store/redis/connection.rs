@@ -1,50 +1,71 @@
-//! What goes to the server: scripts with their arguments, and walks over an index.
+//! What is sent to the server: scripts with their arguments, and scans of an index.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::time::timeout;
 
 use super::{
-    super::{StoreError, Subject},
-    link::{Link, Repeat},
+    super::{GrantFilter, StoreError, runtime::CALL_TIMEOUT},
+    connection_manager::{ConnectionManager, Idempotency},
     reply::Reply,
     script::Script,
 };
 
-/// The way to the server, and what every key begins with.
+/// The connection to the server, and the prefix of all keys.
 pub(super) struct Connection {
-    pub(super) link: Link,
+    pub(super) manager: ConnectionManager,
     pub(super) prefix: String,
 }
+
+/// The server did not send a page of a listing in time.
+#[derive(Debug, thiserror::Error)]
+#[error("no response within {} ms", .0.as_millis())]
+struct PageTimedOut(Duration);
 
 impl Connection {
     pub(super) async fn invoke(
         &self,
-        repeat: Repeat,
+        idempotency: Idempotency,
         script: &Script,
         arguments: Arguments,
     ) -> Result<Reply, StoreError> {
         let arguments = &arguments;
         let invoke = |mut redis| async move { script.invoke(&mut redis, &self.prefix, arguments).await };
-        self.link.run(repeat, invoke).await.map(Reply::new)
+        self.manager.run(idempotency, invoke).await.map(Reply::new)
     }
 
-    /// The keys of the grants of `of`.
-    pub(super) async fn grants(&self, of: Subject) -> Result<Vec<String>, StoreError> {
-        let (index, pattern) = match of {
-            Subject::User(org, user) => (format!("{}org:{org}", self.prefix), format!("*:{user}")),
-            Subject::Org(org) => (format!("{}org:{org}", self.prefix), "*".to_owned()),
-            Subject::All => (format!("{}all", self.prefix), "*".to_owned()),
+    /// Runs a script that returns a page of a listing. Each page has the deadline of an operation: a listing has longer,
+    /// but must not wait that long for a connection that is dead.
+    pub(super) async fn invoke_page(
+        &self,
+        script: &Script,
+        arguments: Arguments,
+    ) -> Result<Reply, StoreError> {
+        page(self.invoke(Idempotency::Idempotent, script, arguments)).await
+    }
+
+    /// Returns the keys of the grants that `filter` selects.
+    pub(super) async fn grants(&self, filter: GrantFilter) -> Result<Vec<String>, StoreError> {
+        let (index, pattern) = match filter {
+            GrantFilter::User(user) => {
+                (format!("{}org:{}", self.prefix, user.organization_id), format!("*:{}", user.user_id))
+            }
+            GrantFilter::Org(org) => (format!("{}org:{org}", self.prefix), "*".to_owned()),
+            GrantFilter::All => (format!("{}all", self.prefix), "*".to_owned()),
         };
-        let mut found = std::collections::BTreeSet::new();
+        let mut found = BTreeSet::new();
         let mut cursor = 0_u64;
         loop {
             let mut scan = redis::cmd("ZSCAN");
             scan.arg(&index).arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1_000);
             let scan = &scan;
-            let page = |mut redis| async move { scan.query_async::<Page>(&mut redis).await };
-            let (next, members) = match self.link.run(Repeat::Safe, page).await {
-                // Something else has this name: there is no index.
+            let query = |mut redis| async move { scan.query_async::<Page>(&mut redis).await };
+            let (next, members) = match page(self.manager.run(Idempotency::Idempotent, query)).await {
+                // A value of another type has this name: there is no index.
                 Err(StoreError::Corrupt(_)) => return Ok(Vec::new()),
                 page => page?,
             };
-            // A scan may give a member twice.
+            // A scan may return a member twice (Redis documentation, "SCAN").
             found.extend(members.into_iter().map(|(member, _)| member));
             if next == 0 {
                 return Ok(found.into_iter().collect());
@@ -54,10 +75,15 @@ impl Connection {
     }
 }
 
-/// A page of a sorted set: where the next one begins, and members with their scores.
+async fn page<T>(command: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let result = timeout(CALL_TIMEOUT, command).await;
+    result.unwrap_or_else(|_| Err(StoreError::Unavailable(PageTimedOut(CALL_TIMEOUT).into())))
+}
+
+/// A page of a sorted set: the cursor of the next page, and members with their scores.
 type Page = (u64, Vec<(String, f64)>);
 
-/// What a script is given besides the prefix.
+/// The arguments of a script besides the prefix.
 #[derive(Default)]
 pub(super) struct Arguments(Vec<Vec<u8>>);
 

@@ -1,13 +1,11 @@
-//! What a script answers: a list of fields, read one after the other.
+//! The reply of a script: a list of fields, read one after the other.
 
 use std::{time::SystemTime, vec::IntoIter};
 
 use super::super::{
-    GrantRecord, LoginKey, LoginRecord, Sealed, StoreError,
-    fields::{corrupt, grant_key, login_key, time, version},
+    GrantKey, GrantRecord, LoginKey, LoginRecord, Sealed, StoreError,
+    encoding::{corrupt, grant_key, login_key, time, version},
 };
-use crate::grant::GrantKey;
-
 #[derive(Debug)]
 pub(super) struct Reply(IntoIter<Vec<u8>>);
 
@@ -16,7 +14,7 @@ impl Reply {
         Self(fields.into_iter())
     }
 
-    /// The next so many fields; `None` at the end.
+    /// Returns the next `N` fields, or `None` at the end.
     fn take<const N: usize>(&mut self) -> Result<Option<[Vec<u8>; N]>, StoreError> {
         let fields: Vec<_> = self.0.by_ref().take(N).collect();
         if fields.is_empty() {
@@ -25,10 +23,10 @@ impl Reply {
         fields.try_into().map(Some).map_err(|_| corrupt("the number of fields"))
     }
 
-    /// The word in front that says what happened.
+    /// Returns the first field: a word that says what happened.
     pub(super) fn word(&mut self) -> Result<String, StoreError> {
-        let [word] = self.take()?.ok_or_else(|| corrupt("answer"))?;
-        text(word, "answer")
+        let [word] = self.take()?.ok_or_else(|| corrupt("reply"))?;
+        text(word, "reply")
     }
 
     pub(super) fn grant_key(&mut self) -> Result<GrantKey, StoreError> {
@@ -36,7 +34,7 @@ impl Reply {
         grant_key(&text(key, "grant")?)
     }
 
-    /// The next grant; `None` at the end.
+    /// Returns the next grant, or `None` at the end.
     pub(super) fn grant(&mut self) -> Result<Option<GrantRecord>, StoreError> {
         let Some([key, version_field, sealed, updated, expires]) = self.take()? else { return Ok(None) };
         Ok(Some(GrantRecord {
@@ -48,26 +46,26 @@ impl Reply {
         }))
     }
 
-    /// A grant that is replaced or ended. One that cannot be read is none, and no reason to fail: it is gone now.
-    pub(super) fn former_grant(&mut self) -> Result<Option<GrantRecord>, StoreError> {
+    /// Returns a grant that was replaced or deleted, or `None` if it is unreadable: the operation has succeeded anyway.
+    pub(super) fn previous_grant(&mut self) -> Result<Option<GrantRecord>, StoreError> {
         match self.grant() {
             Err(StoreError::Corrupt(_)) => Ok(None),
             found => found,
         }
     }
 
-    /// The next login; `None` at the end.
+    /// Returns the next login, or `None` at the end.
     pub(super) fn login(&mut self) -> Result<Option<LoginRecord>, StoreError> {
         let Some([grant, created, seen, expires]) = self.take()? else { return Ok(None) };
         Ok(Some(LoginRecord {
             grant: grant_key(&text(grant, "grant")?)?,
             created_at: moment(created, "created")?,
-            seen_at: moment(seen, "seen")?,
+            last_used_at: moment(seen, "seen")?,
             expires_at: moment(expires, "expires")?,
         }))
     }
 
-    /// The next login with its key; `None` at the end.
+    /// Returns the next login with its key, or `None` at the end.
     pub(super) fn keyed_login(&mut self) -> Result<Option<(LoginKey, LoginRecord)>, StoreError> {
         let Some([key]) = self.take()? else { return Ok(None) };
         let login = self.login()?;

@@ -1,4 +1,4 @@
-//! The scripts: each operation is one, so that Redis carries it out in one step.
+//! The scripts. Each operation is one script, which Redis runs in one step.
 
 use std::sync::LazyLock;
 
@@ -6,7 +6,7 @@ use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, aio::ConnectionLike};
 
 use super::connection::Arguments;
 
-/// A script, and the name under which a server that has seen it knows it.
+/// A script and its hash, by which a server that has run it before knows it.
 pub(super) struct Script {
     code: &'static str,
     hash: String,
@@ -17,8 +17,8 @@ impl Script {
         Self { code, hash: redis::Script::new(code).get_hash().to_owned() }
     }
 
-    /// Runs it. A server that does not know it, because it was started anew or took over, is told it with the call: it
-    /// may be one of many.
+    /// Runs the script. A server that does not know it (it restarted, or has just become the primary) gets it with a
+    /// second command.
     pub(super) async fn invoke(
         &self,
         redis: &mut impl ConnectionLike,
@@ -30,7 +30,7 @@ impl Script {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                 call("EVAL", self.code, prefix, arguments).query_async(redis).await
             }
-            answer => answer,
+            reply => reply,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which servers there are, and how to come to the one that takes writes.
+//! The servers, and how to connect to the one that accepts writes.
 
 use std::time::Duration;
 
@@ -10,10 +10,14 @@ use redis::{
     sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
 };
 
-/// How long a cluster's client waits for one of its servers, which leaves time to ask another.
-const ONE_OF_MANY: Duration = Duration::from_millis(400);
+use crate::store::runtime::CALL_TIMEOUT;
 
-/// The servers that an address names.
+/// How long a cluster's client waits for one server. Less than half of an operation's deadline, so that there is time to
+/// try another.
+const ONE_OF_MANY: Duration = Duration::from_millis(400);
+const _: () = assert!(2 * ONE_OF_MANY.as_millis() < CALL_TIMEOUT.as_millis());
+
+/// The servers of an address.
 pub(super) enum Servers {
     One(Client),
     /// Sentinels, and the name of the primary that they watch.
@@ -25,9 +29,9 @@ pub(super) enum Servers {
     Cluster(Box<ClusterClient>),
 }
 
-/// A connection to them. Clones share it.
+/// A connection to the servers. Clones share it.
 #[derive(Clone)]
-pub(super) enum Wire {
+pub(super) enum RawConnection {
     One(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
@@ -35,7 +39,7 @@ pub(super) enum Wire {
 impl Servers {
     pub(super) fn cluster(nodes: Vec<ConnectionInfo>) -> RedisResult<Self> {
         let client = ClusterClient::builder(nodes)
-            // The one who calls has the say over a second time.
+            // The caller decides whether a command is sent again.
             .retries(1)
             .connection_timeout(ONE_OF_MANY)
             .response_timeout(ONE_OF_MANY * 2)
@@ -43,19 +47,19 @@ impl Servers {
         Ok(Self::Cluster(Box::new(client)))
     }
 
-    /// Connects, for the `n`th time.
-    pub(super) async fn connect(&self, n: u64) -> RedisResult<Wire> {
-        // The deadline is the caller's, over the connection and the command together.
+    /// Connects. `attempt` counts from 0.
+    pub(super) async fn connect(&self, attempt: u64) -> RedisResult<RawConnection> {
+        // The store operation has one deadline over connecting and the command together.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         match self {
             Self::One(client) => {
-                client.get_multiplexed_async_connection_with_config(&config).await.map(Wire::One)
+                client.get_multiplexed_async_connection_with_config(&config).await.map(RawConnection::One)
             }
             Self::Sentinel { sentinels, name, primary } => {
                 let mut sentinels = sentinels.clone();
-                // They are asked one after the other: one that is silent must not be the first each time.
+                // The client tries them in order: a silent sentinel must not be the first every time.
                 let len = sentinels.len().max(1);
-                sentinels.rotate_left(usize::try_from(n).unwrap_or_default() % len);
+                sentinels.rotate_left(usize::try_from(attempt).unwrap_or_default() % len);
                 let node = SentinelNodeConnectionInfo::default()
                     .set_redis_connection_info(primary.redis_settings().clone());
                 let node = match primary.addr() {
@@ -64,14 +68,14 @@ impl Servers {
                 };
                 let server = SentinelServerType::Master;
                 let mut client = SentinelClient::build(sentinels, name, Some(node), server)?;
-                client.get_async_connection_with_config(&config).await.map(Wire::One)
+                client.get_async_connection_with_config(&config).await.map(RawConnection::One)
             }
-            Self::Cluster(client) => client.get_async_connection().await.map(Wire::Cluster),
+            Self::Cluster(client) => client.get_async_connection().await.map(RawConnection::Cluster),
         }
     }
 }
 
-impl ConnectionLike for Wire {
+impl ConnectionLike for RawConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
             Self::One(connection) => connection.req_packed_command(command),

@@ -1,39 +1,50 @@
-//! SQLite and Postgres behind one small surface: begin, run, read rows.
+//! [`Database`]: SQLite and Postgres behind one small interface (begin, run, read rows).
 //!
-//! The statements are the same for both (`$1` is a placeholder in either); what differs is the clock, the lock, and how
-//! a database is opened, which is told here, and how it is talked to, which is told in `session`.
+//! The statements are the same for both; `$1` is a placeholder in either. This module has what differs in opening a
+//! database, and `session` what differs in running statements.
 
 use std::time::Duration;
 
 use super::{
-    super::StoreError,
-    session::{Borrowed, Connection, Row, Transaction, Value, failed},
+    super::{StoreError, runtime::CALL_TIMEOUT},
+    session::{Connection, PooledConnection, Row, Transaction, Value, failed},
 };
 
-/// How long a connection is waited for.
+/// How long an operation waits for a connection of the pool. Less than the deadline of the operation, so that its error
+/// names the reason.
 const ACQUIRE: Duration = Duration::from_millis(900);
-/// How long the first connection may take.
+/// How long opening waits for the server, which is often started together with the app.
 #[cfg(feature = "postgres")]
 const CONNECT: Duration = Duration::from_secs(5);
+/// Maximum time of one attempt to connect at the start.
 #[cfg(feature = "postgres")]
 const ATTEMPT: Duration = Duration::from_secs(2);
-/// How long a SQLite file is waited for that another process writes.
+/// How long SQLite waits for another process that is writing to the file. Less than [`ACQUIRE`], and so than the
+/// deadline of the operation: SQLite reports the reason before the operation is dropped.
 #[cfg(feature = "sqlite")]
 const BUSY: Duration = Duration::from_millis(800);
+/// Connections for reading. SQLite allows many readers besides its one writer.
 #[cfg(feature = "sqlite")]
 const SQLITE_READERS: u32 = 4;
 
-/// An idle connection is tried before it is used, unless it was used a moment ago, and must answer soon: it may have
-/// fallen silent without anyone having been told.
+/// A connection that was idle for this long is tested before it is used: it may be dead without a report from the
+/// network.
 #[cfg(feature = "postgres")]
-const TRIED_AFTER: Duration = Duration::from_secs(1);
+const TEST_AFTER: Duration = Duration::from_secs(1);
+/// Maximum time of the test. A small part of the operation's deadline, so that there is time to connect again.
 #[cfg(feature = "postgres")]
-const ANSWERS_WITHIN: Duration = Duration::from_millis(100);
+const TEST_TIMEOUT: Duration = Duration::from_millis(100);
+
+const _: () = assert!(ACQUIRE.as_millis() < CALL_TIMEOUT.as_millis());
+#[cfg(feature = "sqlite")]
+const _: () = assert!(BUSY.as_millis() < ACQUIRE.as_millis());
+#[cfg(feature = "postgres")]
+const _: () = assert!(4 * TEST_TIMEOUT.as_millis() < ACQUIRE.as_millis());
 
 /// The open database.
 #[derive(Debug, Clone)]
 pub(super) enum Database {
-    /// SQLite has one writer at a time, and as many readers as one likes, who do not wait for it.
+    /// SQLite has one writer at a time and any number of readers, which do not wait for the writer.
     #[cfg(feature = "sqlite")]
     Sqlite { writer: sqlx::SqlitePool, readers: sqlx::SqlitePool },
     #[cfg(feature = "postgres")]
@@ -52,9 +63,9 @@ impl Database {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
-            // A token that was rotated must survive a power cut.
+            // A rotated token must survive a power failure.
             .synchronous(SqliteSynchronous::Full)
-            // Other processes write too. Less than the deadline, so that SQLite gives up before its caller does.
+            // Other processes write too.
             .busy_timeout(BUSY)
             .disable_statement_logging();
         let pool =
@@ -69,20 +80,20 @@ impl Database {
 
         let options: sqlx::postgres::PgConnectOptions = url.parse().map_err(failed)?;
         let options = options.disable_statement_logging();
-        wait_until_it_answers(&options).await?;
+        wait_until_ready(&options).await?;
         let pool = sqlx::postgres::PgPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(ACQUIRE)
             .test_before_acquire(false)
             .before_acquire(|connection, of| {
                 Box::pin(async move {
-                    if of.idle_for < TRIED_AFTER {
+                    if of.idle_for < TEST_AFTER {
                         return Ok(true);
                     }
                     let ping = sqlx::Connection::ping(connection);
-                    match tokio::time::timeout(ANSWERS_WITHIN, ping).await {
-                        Ok(answer) => answer.map(|()| true),
-                        // An error closes it without a goodbye, for which it would have to answer.
+                    match tokio::time::timeout(TEST_TIMEOUT, ping).await {
+                        Ok(response) => response.map(|()| true),
+                        // An error closes the connection without the closing handshake, which would block.
                         Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
                     }
                 })
@@ -90,39 +101,39 @@ impl Database {
         Ok(Self::Postgres(pool.connect_lazy_with(options)))
     }
 
-    async fn writer(&self) -> Result<Borrowed, StoreError> {
+    async fn writer(&self) -> Result<PooledConnection, StoreError> {
         let connection = match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite { writer, .. } => writer.acquire().await.map(Connection::Sqlite),
             #[cfg(feature = "postgres")]
             Self::Postgres(pool) => pool.acquire().await.map(Connection::Postgres),
         };
-        connection.map(Borrowed::new).map_err(failed)
+        connection.map(PooledConnection::new).map_err(failed)
     }
 
-    async fn reader(&self) -> Result<Borrowed, StoreError> {
+    async fn reader(&self) -> Result<PooledConnection, StoreError> {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite { readers, .. } => {
-                readers.acquire().await.map(Connection::Sqlite).map(Borrowed::new).map_err(failed)
+                readers.acquire().await.map(Connection::Sqlite).map(PooledConnection::new).map_err(failed)
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(_) => self.writer().await,
         }
     }
 
-    /// Begins a step. On SQLite it has the right to write from the start, so that it cannot fail half-way for lack of
-    /// it.
+    /// Begins a transaction. On SQLite it may write from the start, so that it cannot fail later for want of the write
+    /// lock.
     pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
         Transaction::begin(self.writer().await?).await
     }
 
-    /// Runs one statement by itself; how many rows it changed.
+    /// Runs one statement outside a transaction. Returns the number of rows that it changed.
     pub(super) async fn run<const N: usize>(&self, sql: &str, values: [Value; N]) -> Result<u64, StoreError> {
         self.writer().await?.run(sql, values).await
     }
 
-    /// Reads rows with one statement by itself.
+    /// Reads rows with one statement outside a transaction.
     pub(super) async fn rows<const N: usize>(
         &self,
         sql: &str,
@@ -132,17 +143,17 @@ impl Database {
     }
 }
 
-/// App and server are often started together: tries for a while. A pool would do so too, but not say why it gave up.
+/// Waits until the server responds. A pool would do so too, but its error would not name the reason.
 #[cfg(feature = "postgres")]
-async fn wait_until_it_answers(options: &sqlx::postgres::PgConnectOptions) -> Result<(), StoreError> {
+async fn wait_until_ready(options: &sqlx::postgres::PgConnectOptions) -> Result<(), StoreError> {
     let started = std::time::Instant::now();
     loop {
         let attempt = tokio::time::timeout(ATTEMPT, sqlx::ConnectOptions::connect(options)).await;
         match attempt.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))) {
             Ok(connection) => return sqlx::Connection::close(connection).await.map_err(failed),
-            // 57P03: it is starting. Everything else that it says will not pass by itself.
-            Err(sqlx::Error::Database(said)) if said.code().as_deref() != Some("57P03") => {
-                return Err(failed(sqlx::Error::Database(said)));
+            // 57P03 ("cannot_connect_now"): the server is starting. Other errors of the server are permanent.
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() != Some("57P03") => {
+                return Err(failed(sqlx::Error::Database(error)));
             }
             Err(error) if started.elapsed() >= CONNECT => return Err(failed(error)),
             Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
@@ -150,7 +161,7 @@ async fn wait_until_it_answers(options: &sqlx::postgres::PgConnectOptions) -> Re
     }
 }
 
-/// Makes the file before SQLite does, readable by its owner only; the files beside it get the same rights.
+/// Creates the file, readable by its owner only, before SQLite does. SQLite gives its other files the same rights.
 #[cfg(feature = "sqlite")]
 async fn create_private(path: &std::path::Path) -> Result<(), StoreError> {
     let mut options = tokio::fs::OpenOptions::new();

@@ -1,11 +1,11 @@
-//! Grants and logins in SQLite or Postgres (features `sqlite` and `postgres`).
+//! [`SqlStore`] in SQLite or Postgres (features `sqlite` and `postgres`).
 //!
-//! A SQLite file is what one machine needs to keep everyone logged in over a restart. Postgres is the durable choice
-//! for many: what it has confirmed it does not forget.
+//! SQLite is for one machine: logins survive a restart. Postgres is for several machines, and durable: a confirmed write
+//! is not lost.
 //!
-//! Each operation is one transaction. Whatever changes a grant takes its lock first. Times are those of the database,
-//! so that the clocks of the machines need not agree. What has expired is absent, and swept out a little at a time. A
-//! login's key is the hash of what the browser holds, and tokens are sealed.
+//! Each operation is one transaction, and every transaction that changes a grant locks it first. Times are those of the
+//! database, so the clocks of the machines need not agree. Expired records are absent, and deleted in small batches. A
+//! login's key is the hash of the id that the browser holds, and tokens are sealed.
 
 mod database;
 mod records;
@@ -24,32 +24,27 @@ use std::{
 use self::{
     database::Database,
     records::{
-        bury, current, former, grant_columns, grant_of, holder_text, put, read_all, read_grant, read_login,
-        remove, subject, sweep, whole_millis,
+        current, filter_values, grant_columns, grant_of, insert_tombstone, previous, put, read_all,
+        read_grant, read_login, remove, sweep, whole_millis,
     },
     session::Value,
 };
 use super::{
-    EndedLogin, GrantRecord, LeaseHolder, LoginKey, LoginRecord, OnceKey, Store, StoreError, StoreFuture,
-    Subject, Swap,
-    fields::{grant_key, hex, millis},
-    home::Home,
+    DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginKey,
+    LoginRecord, OneTimeKey, Store, StoreError, StoreFuture, SwapOutcome,
+    encoding::{grant_key, hex, holder_text, millis},
+    runtime::{LISTING_TIMEOUT, StoreRuntime},
 };
-use crate::{
-    clock::Clock,
-    grant::{GrantKey, Version},
-};
+use crate::base::clock::Clock;
 
-/// How long opening may take.
+/// Maximum time for opening the database, connecting and migrating included.
 const OPEN: Duration = Duration::from_secs(10);
-/// How long a listing may take.
-const LISTING: Duration = Duration::from_secs(10);
-/// After so many changes some of what has expired is swept out.
+/// Number of changes after which a batch of expired records is deleted.
 const SWEEP_EVERY: u32 = 200;
 
-/// Keeps grants and logins in a SQL database.
+/// Stores grants and logins in a SQL database.
 pub struct SqlStore {
-    home: Home,
+    runtime: StoreRuntime,
     database: Arc<Database>,
     clock: Clock,
     changes: AtomicU32,
@@ -62,22 +57,22 @@ impl fmt::Debug for SqlStore {
 }
 
 impl SqlStore {
-    /// Opens the SQLite file at `path`, making it when there is none, readable by its owner only.
+    /// Opens the SQLite file at `path`. Creates it if it is missing, readable by its owner only.
     ///
     /// # Errors
-    /// It cannot be opened, or a newer version of this crate has written it.
+    /// The file cannot be opened, or was written by a newer version of this crate.
     #[cfg(feature = "sqlite")]
     pub async fn sqlite(path: impl AsRef<std::path::Path>) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
         Self::open(async move { Database::open_sqlite(&path).await }).await
     }
 
-    /// Connects to `postgres://[user:password@]host[:port]/database`, and makes its tables when there are none. They
-    /// all begin with `actix_salesforce_`. `?sslmode=verify-full` and the other parameters are those of sqlx.
+    /// Connects to `postgres://[user:password@]host[:port]/database` and creates missing tables. Their names begin with
+    /// `actix_salesforce_`. `?sslmode=verify-full` and the other parameters are those of sqlx.
     ///
     /// # Errors
-    /// The URL is invalid, Postgres does not answer within ten seconds, or a newer version of this crate has been
-    /// there.
+    /// The URL is invalid, Postgres does not respond within ten seconds, or the tables were written by a newer version
+    /// of this crate.
     #[cfg(feature = "postgres")]
     pub async fn postgres(url: &str) -> Result<Self, StoreError> {
         let url = url.to_owned();
@@ -87,18 +82,18 @@ impl SqlStore {
     async fn open(
         connect: impl Future<Output = Result<Database, StoreError>> + Send + 'static,
     ) -> Result<Self, StoreError> {
-        let home = Home::start()?;
-        let database = home
+        let runtime = StoreRuntime::start()?;
+        let database = runtime
             .within(OPEN, async move {
                 let database = connect.await?;
                 schema::migrate(&database).await?;
                 Ok(database)
             })
             .await?;
-        Ok(Self { home, database: Arc::new(database), clock: Clock::system(), changes: AtomicU32::new(0) })
+        Ok(Self { runtime, database: Arc::new(database), clock: Clock::system(), changes: AtomicU32::new(0) })
     }
 
-    /// Milliseconds from now until `time`; 0 when it is past.
+    /// Returns the milliseconds from now until `time`, or 0 if it is past.
     fn ttl(&self, time: SystemTime) -> i64 {
         millis(time).saturating_sub(millis(self.clock.now())).max(0)
     }
@@ -107,17 +102,17 @@ impl SqlStore {
         &'a self,
         work: impl FnOnce(Arc<Database>) -> F,
     ) -> StoreFuture<'a, T> {
-        self.home.call(work(Arc::clone(&self.database)))
+        self.runtime.call(work(Arc::clone(&self.database)))
     }
 
-    /// As [`call`](Self::call), for what adds rows: now and then some expired ones go.
+    /// As [`call`](Self::call), for operations that add rows: deletes expired ones from time to time.
     fn add<'a, T: Send + 'static, F: Future<Output = Result<T, StoreError>> + Send + 'static>(
         &'a self,
         work: impl FnOnce(Arc<Database>) -> F,
     ) -> StoreFuture<'a, T> {
         if self.changes.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
             let database = Arc::clone(&self.database);
-            self.home.later(async move { sweep(&database).await });
+            self.runtime.spawn(async move { sweep(&database).await });
         }
         self.call(work)
     }
@@ -133,31 +128,31 @@ impl Store for SqlStore {
         let (login_ttl, grant_ttl) = (self.ttl(login.expires_at), self.ttl(grant.expires_at));
         self.add(|database| async move {
             let (id, grant_id) = (hex(key.as_bytes()), login.grant.to_string());
-            let mut step = database.begin().await?;
-            step.lock(&grant_id).await?;
+            let mut tx = database.begin().await?;
+            tx.lock(&grant_id).await?;
             let sql = "DELETE FROM actix_salesforce_logins WHERE login_key = $1 AND expires <= {now}";
-            step.run(sql, [id.clone().into()]).await?;
+            tx.run(sql, [id.clone().into()]).await?;
             let sql = "INSERT INTO actix_salesforce_logins (login_key, grant_key, created, seen, expires) \
                        VALUES ($1, $2, $3, $4, {now} + $5) ON CONFLICT (login_key) DO NOTHING";
             let values: [Value; 5] = [
                 id.into(),
                 grant_id.clone().into(),
                 millis(login.created_at).into(),
-                millis(login.seen_at).into(),
+                millis(login.last_used_at).into(),
                 login_ttl.into(),
             ];
-            if step.run(sql, values).await? == 0 {
-                step.give_up().await?;
-                return Err(StoreError::Exists);
+            if tx.run(sql, values).await? == 0 {
+                tx.rollback().await?;
+                return Err(StoreError::AlreadyExists);
             }
-            let replaced = former(&mut step, &grant_id).await?;
-            put(&mut step, grant, grant_ttl).await?;
-            step.commit().await?;
+            let replaced = previous(&mut tx, &grant_id).await?;
+            put(&mut tx, grant, grant_ttl).await?;
+            tx.commit().await?;
             Ok(replaced)
         })
     }
 
-    fn login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
+    fn load_login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
         self.call(|database| async move {
             let sql = concat!(
                 "SELECT l.login_key, l.grant_key, l.created, l.seen, l.expires, ",
@@ -175,53 +170,53 @@ impl Store for SqlStore {
     fn touch_login(
         &self,
         key: LoginKey,
-        seen_at: SystemTime,
+        last_used_at: SystemTime,
         expires_at: SystemTime,
     ) -> StoreFuture<'_, bool> {
         let ttl = self.ttl(expires_at);
         self.call(|database| async move {
-            let mut step = database.begin().await?;
+            let mut tx = database.begin().await?;
             let sql = "UPDATE actix_salesforce_logins SET seen = $2, expires = {now} + $3 \
                        WHERE login_key = $1 AND grant_key <> '' AND expires > {now} RETURNING grant_key";
-            let values = [hex(key.as_bytes()).into(), millis(seen_at).into(), ttl.into()];
-            let Some(mut row) = step.row(sql, values).await? else {
-                step.give_up().await?;
+            let values = [hex(key.as_bytes()).into(), millis(last_used_at).into(), ttl.into()];
+            let Some(mut row) = tx.row(sql, values).await? else {
+                tx.rollback().await?;
                 return Ok(false);
             };
             let sql = "UPDATE actix_salesforce_grants SET expires = {now} + $2 \
                        WHERE grant_key = $1 AND expires < {now} + $2";
-            step.run(sql, [row.text("grant_key")?.into(), ttl.into()]).await?;
-            step.commit().await?;
+            tx.run(sql, [row.text("grant_key")?.into(), ttl.into()]).await?;
+            tx.commit().await?;
             Ok(true)
         })
     }
 
-    fn end_login(&self, key: LoginKey) -> StoreFuture<'_, EndedLogin> {
+    fn delete_login(&self, key: LoginKey) -> StoreFuture<'_, DeletedLogin> {
         self.call(|database| async move {
             let id = hex(key.as_bytes());
-            let mut step = database.begin().await?;
-            let mut found = grant_of(&mut step, &id).await?;
+            let mut tx = database.begin().await?;
+            let mut found = grant_of(&mut tx, &id).await?;
             if let Some(grant) = &found {
-                step.lock(grant).await?;
-                // It may have ended while this waited for the lock.
-                found = grant_of(&mut step, &id).await?;
+                tx.lock(grant).await?;
+                // The login may have been deleted while this operation waited for the lock.
+                found = grant_of(&mut tx, &id).await?;
             }
-            bury(&mut step, &id).await?;
+            insert_tombstone(&mut tx, &id).await?;
             let Some(grant) = found else {
-                step.commit().await?;
-                return Ok(EndedLogin::Absent);
+                tx.commit().await?;
+                return Ok(DeletedLogin::NotFound);
             };
             let sql = "SELECT grant_key FROM actix_salesforce_logins \
                        WHERE grant_key = $1 AND expires > {now} LIMIT 1";
-            let others = step.row(sql, [grant.as_str().into()]).await?.is_some();
+            let others = tx.row(sql, [grant.as_str().into()]).await?.is_some();
             let ended = if others {
-                EndedLogin::OthersRemain(grant_key(&grant)?)
+                DeletedLogin::GrantKept(grant_key(&grant)?)
             } else {
-                let last = former(&mut step, &grant).await?;
-                remove(&mut step, &grant).await?;
-                last.map_or(EndedLogin::Absent, EndedLogin::Last)
+                let last = previous(&mut tx, &grant).await?;
+                remove(&mut tx, &grant).await?;
+                last.map_or(DeletedLogin::NotFound, DeletedLogin::GrantDeleted)
             };
-            step.commit().await?;
+            tx.commit().await?;
             Ok(ended)
         })
     }
@@ -230,16 +225,16 @@ impl Store for SqlStore {
         let ttl = self.ttl(grant.expires_at);
         self.add(|database| async move {
             let id = grant.key.to_string();
-            let mut step = database.begin().await?;
-            step.lock(&id).await?;
-            let replaced = former(&mut step, &id).await?;
-            put(&mut step, grant, ttl).await?;
-            step.commit().await?;
+            let mut tx = database.begin().await?;
+            tx.lock(&id).await?;
+            let replaced = previous(&mut tx, &id).await?;
+            put(&mut tx, grant, ttl).await?;
+            tx.commit().await?;
             Ok(replaced)
         })
     }
 
-    fn grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
+    fn load_grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
         self.call(|database| async move {
             let sql = concat!(
                 "SELECT ",
@@ -251,75 +246,83 @@ impl Store for SqlStore {
         })
     }
 
-    fn replace_grant(&self, expected: Version, next: GrantRecord) -> StoreFuture<'_, Swap> {
+    fn compare_and_swap_grant(
+        &self,
+        expected: GrantVersion,
+        next: GrantRecord,
+    ) -> StoreFuture<'_, SwapOutcome> {
         let ttl = self.ttl(next.expires_at);
         self.call(|database| async move {
             let id = next.key.to_string();
-            let mut step = database.begin().await?;
-            step.lock(&id).await?;
-            let other = match current(&mut step, &id).await? {
-                None => Some(Swap::Gone),
+            let mut tx = database.begin().await?;
+            tx.lock(&id).await?;
+            let other = match current(&mut tx, &id).await? {
+                None => Some(SwapOutcome::NotFound),
                 Some(stored) if stored.version == next.version && stored.sealed == next.sealed => {
-                    Some(Swap::Done)
+                    Some(SwapOutcome::Stored)
                 }
                 Some(stored) if stored.version != expected || stored.version == next.version => {
-                    Some(Swap::Moved(stored))
+                    Some(SwapOutcome::Conflict(stored))
                 }
                 Some(_) => None,
             };
             if let Some(other) = other {
-                step.give_up().await?;
+                tx.rollback().await?;
                 return Ok(other);
             }
-            put(&mut step, next, ttl).await?;
-            step.commit().await?;
-            Ok(Swap::Done)
+            put(&mut tx, next, ttl).await?;
+            tx.commit().await?;
+            Ok(SwapOutcome::Stored)
         })
     }
 
-    fn end_grant(&self, key: GrantKey, expected: Option<Version>) -> StoreFuture<'_, Option<GrantRecord>> {
+    fn delete_grant(
+        &self,
+        key: GrantKey,
+        expected: Option<GrantVersion>,
+    ) -> StoreFuture<'_, Option<GrantRecord>> {
         self.call(|database| async move {
             let id = key.to_string();
-            let mut step = database.begin().await?;
-            step.lock(&id).await?;
-            let stored = former(&mut step, &id).await?;
+            let mut tx = database.begin().await?;
+            tx.lock(&id).await?;
+            let stored = previous(&mut tx, &id).await?;
             let found = stored.as_ref().map(|grant| grant.version);
             if expected.is_some() && found != expected {
-                step.give_up().await?;
+                tx.rollback().await?;
                 return Ok(None);
             }
-            remove(&mut step, &id).await?;
-            step.commit().await?;
+            remove(&mut tx, &id).await?;
+            tx.commit().await?;
             Ok(stored)
         })
     }
 
-    fn logins(&self, of: Subject) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
+    fn list_logins(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
         let database = Arc::clone(&self.database);
-        self.home.within(LISTING, async move {
+        self.runtime.within(LISTING_TIMEOUT, async move {
             let sql = "SELECT l.login_key, l.grant_key, l.created, l.seen, l.expires \
                        FROM actix_salesforce_logins l \
                        JOIN actix_salesforce_grants g ON g.grant_key = l.grant_key \
                        WHERE l.expires > {now} AND g.expires > {now} \
                        AND ($1 = '' OR g.org = $1) AND ($2 = '' OR g.person = $2)";
-            Ok(read_all(database.rows(sql, subject(of)).await?, read_login))
+            Ok(read_all(database.rows(sql, filter_values(filter)).await?, read_login))
         })
     }
 
-    fn grants(&self, of: Subject) -> StoreFuture<'_, Vec<GrantRecord>> {
+    fn list_grants(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<GrantRecord>> {
         let database = Arc::clone(&self.database);
-        self.home.within(LISTING, async move {
+        self.runtime.within(LISTING_TIMEOUT, async move {
             let sql = concat!(
                 "SELECT ",
                 grant_columns!(),
                 " FROM actix_salesforce_grants g \
                  WHERE g.expires > {now} AND ($1 = '' OR g.org = $1) AND ($2 = '' OR g.person = $2)"
             );
-            Ok(read_all(database.rows(sql, subject(of)).await?, read_grant))
+            Ok(read_all(database.rows(sql, filter_values(filter)).await?, read_grant))
         })
     }
 
-    fn consume(&self, once: OnceKey, lifetime: Duration) -> StoreFuture<'_, bool> {
+    fn consume_once(&self, once: OneTimeKey, lifetime: Duration) -> StoreFuture<'_, bool> {
         self.add(|database| async move {
             let sql = "INSERT INTO actix_salesforce_once AS o (once_key, expires) VALUES ($1, {now} + $2) \
                        ON CONFLICT (once_key) DO UPDATE SET expires = excluded.expires WHERE o.expires <= {now}";
@@ -328,22 +331,27 @@ impl Store for SqlStore {
         })
     }
 
-    fn acquire_lease(&self, key: GrantKey, holder: LeaseHolder, lifetime: Duration) -> StoreFuture<'_, bool> {
+    fn acquire_lease(
+        &self,
+        name: LeaseName,
+        holder: LeaseHolder,
+        lifetime: Duration,
+    ) -> StoreFuture<'_, bool> {
         self.add(|database| async move {
             let sql = "INSERT INTO actix_salesforce_leases AS l (grant_key, holder, expires) \
                        VALUES ($1, $2, {now} + $3) \
                        ON CONFLICT (grant_key) DO UPDATE SET holder = excluded.holder, expires = excluded.expires \
                        WHERE l.holder = excluded.holder OR l.expires <= {now}";
             let values =
-                [key.to_string().into(), holder_text(holder).into(), whole_millis(lifetime).into()];
+                [name.to_string().into(), holder_text(holder).into(), whole_millis(lifetime).into()];
             Ok(database.run(sql, values).await? > 0)
         })
     }
 
-    fn release_lease(&self, key: GrantKey, holder: LeaseHolder) -> StoreFuture<'_, ()> {
+    fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> StoreFuture<'_, ()> {
         self.call(|database| async move {
             let sql = "DELETE FROM actix_salesforce_leases WHERE grant_key = $1 AND holder = $2";
-            database.run(sql, [key.to_string().into(), holder_text(holder).into()]).await.map(drop)
+            database.run(sql, [name.to_string().into(), holder_text(holder).into()]).await.map(drop)
         })
     }
 }

@@ -1,9 +1,9 @@
-//! The tables, and how they come about.
+//! The tables and their migrations.
 
 use super::{super::StoreError, database::Database, session::Transaction};
 
-/// Each entry is one step of the schema, made once. Never change one that was released: add another.
-const STEPS: &[&[&str]] = &[&[
+/// Each entry is one migration, run once. Never change a released one: add another.
+const MIGRATIONS: &[&[&str]] = &[&[
     "CREATE TABLE actix_salesforce_grants (
         grant_key TEXT PRIMARY KEY,
         org TEXT NOT NULL,
@@ -34,36 +34,38 @@ const STEPS: &[&[&str]] = &[&[
     "CREATE INDEX actix_salesforce_leases_expires ON actix_salesforce_leases (expires)",
 ]];
 
-/// A newer version of the crate has been here.
+/// The tables were written by a newer version of the crate.
 #[derive(Debug, thiserror::Error)]
-#[error("the tables are of a newer version of actix-salesforce; use that version, or another database")]
+#[error(
+    "the tables were written by a newer version of actix-salesforce. Use that version, or another database"
+)]
 struct Newer;
 
-/// Brings the tables up to date. Processes that start together wait for each other.
+/// Runs the missing migrations. Processes that start together wait for each other.
 pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
-    let mut step = database.begin().await?;
-    step.lock("schema").await?;
-    // Asked first: a role that may use the tables need not be one that may make them.
-    if !step.has_schema().await? {
-        step.run("CREATE TABLE actix_salesforce_schema (version BIGINT PRIMARY KEY)", []).await?;
+    let mut tx = database.begin().await?;
+    tx.lock("schema").await?;
+    // Checked first: the database role may be allowed to use the tables, but not to create them.
+    if !tx.has_schema().await? {
+        tx.run("CREATE TABLE actix_salesforce_schema (version BIGINT PRIMARY KEY)", []).await?;
     }
-    let done = version(&mut step).await?;
+    let done = version(&mut tx).await?;
     let missing = usize::try_from(done)
         .ok()
-        .and_then(|done| STEPS.get(done..))
+        .and_then(|done| MIGRATIONS.get(done..))
         .ok_or_else(|| StoreError::Unavailable(Newer.into()))?;
     for (statements, version) in missing.iter().zip(done + 1..) {
         for statement in *statements {
-            step.run(statement, []).await?;
+            tx.run(statement, []).await?;
         }
-        step.run("INSERT INTO actix_salesforce_schema (version) VALUES ($1)", [version.into()]).await?;
+        tx.run("INSERT INTO actix_salesforce_schema (version) VALUES ($1)", [version.into()]).await?;
     }
-    step.commit().await
+    tx.commit().await
 }
 
-async fn version(step: &mut Transaction) -> Result<i64, StoreError> {
+async fn version(tx: &mut Transaction) -> Result<i64, StoreError> {
     let sql = "SELECT COALESCE(MAX(version), 0) FROM actix_salesforce_schema";
-    match step.row(sql, []).await? {
+    match tx.row(sql, []).await? {
         Some(mut row) => row.number("version"),
         None => Ok(0),
     }

@@ -1,21 +1,21 @@
-//! One borrowed connection: statements with values, rows, and steps that take effect as a whole.
+//! [`PooledConnection`] and [`Transaction`]: statements with values, and rows.
 
 use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _, pool::PoolConnection};
 
-use super::super::{StoreError, fields::corrupt};
+use super::super::{StoreError, encoding::corrupt};
 
-/// When the way to a client falls silent, the server must not keep the locks of its unfinished step: the limits are a
-/// little longer than any step takes. They end with the step, since a pooler may lend the connection to another
-/// program.
+/// Limits a transaction on the server, in milliseconds: if the network to the client fails, the server must not hold the
+/// locks of an unfinished transaction. Longer than the deadline of an operation. `LOCAL`, because a pooler may lend the
+/// connection to another program afterwards.
 #[cfg(feature = "postgres")]
 const BEGIN_POSTGRES: &str = "BEGIN; SET LOCAL statement_timeout = 2000; \
                               SET LOCAL idle_in_transaction_session_timeout = 2000";
 
-/// A borrowed connection. When a call on it is given up half-way, nobody knows what is going on there: it is closed
-/// then, and its place in the pool is free at once.
-pub(super) struct Borrowed {
+/// A connection of the pool. If a statement is dropped before it has ended, the state of the connection is unknown: it is
+/// closed then, and its place in the pool is free at once.
+pub(super) struct PooledConnection {
     connection: Option<Connection>,
-    in_the_middle: bool,
+    is_busy: bool,
 }
 
 pub(super) enum Connection {
@@ -25,13 +25,13 @@ pub(super) enum Connection {
     Postgres(PoolConnection<sqlx::Postgres>),
 }
 
-/// A step that takes effect as a whole, or not at all.
+/// A transaction. Without a commit it has no effect.
 pub(super) struct Transaction {
-    borrowed: Borrowed,
+    pooled: PooledConnection,
     open: bool,
 }
 
-/// What a placeholder stands for.
+/// The value of a placeholder.
 #[derive(Debug)]
 pub(super) enum Value {
     Number(i64),
@@ -63,7 +63,7 @@ impl From<Vec<u8>> for Value {
     }
 }
 
-/// One row, read from the left.
+/// A row, read from the first column on.
 pub(super) enum Row {
     #[cfg(feature = "sqlite")]
     Sqlite(sqlx::sqlite::SqliteRow, usize),
@@ -71,7 +71,7 @@ pub(super) enum Row {
     Postgres(sqlx::postgres::PgRow, usize),
 }
 
-/// The same code for whichever database it is.
+/// The same code for both databases.
 macro_rules! either {
     ($target:expr, $kind:ident($($inner:ident),+) => $body:expr) => {
         match $target {
@@ -83,7 +83,7 @@ macro_rules! either {
     };
 }
 
-/// A query with its values bound.
+/// Makes a query and binds its values.
 macro_rules! query {
     ($sql:expr, $values:expr) => {{
         let mut query = sqlx::query(AssertSqlSafe($sql).into_sql_str());
@@ -122,8 +122,9 @@ impl Row {
 }
 
 impl Connection {
-    /// Puts in what differs: the database's own clock in milliseconds since 1970, since machines' clocks may differ,
-    /// the type of sealed bytes, and how to pass over rows that somebody else is changing (SQLite has one writer).
+    /// Fills in what differs between the databases: the time in milliseconds since 1970 (of the database, because the
+    /// clocks of machines may differ), the type of sealed bytes, and how to skip rows that another transaction has
+    /// locked (SQLite has one writer).
     fn sql(&self, statement: &str) -> String {
         let (now, bytes, skip_locked) = match self {
             #[cfg(feature = "sqlite")]
@@ -139,20 +140,20 @@ impl Connection {
     }
 }
 
-impl Borrowed {
+impl PooledConnection {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection: Some(connection), in_the_middle: false }
+        Self { connection: Some(connection), is_busy: false }
     }
 
-    /// Marks the time during which a call must not be given up, and gives its outcome.
+    /// Runs a statement. The connection is closed if this future is dropped before the statement has ended.
     async fn during<T>(
         &mut self,
         call: impl AsyncFnOnce(&mut Connection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
         let connection = self.connection.as_mut().ok_or_else(|| failed(sqlx::Error::PoolClosed))?;
-        self.in_the_middle = true;
+        self.is_busy = true;
         let outcome = call(connection).await;
-        self.in_the_middle = false;
+        self.is_busy = false;
         outcome.map_err(failed)
     }
 
@@ -194,9 +195,9 @@ impl Borrowed {
     }
 }
 
-impl Drop for Borrowed {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
-        if self.in_the_middle
+        if self.is_busy
             && let Some(connection) = self.connection.take()
         {
             either!(connection, Connection(connection) => drop(connection.detach()));
@@ -205,29 +206,29 @@ impl Drop for Borrowed {
 }
 
 impl Transaction {
-    pub(super) async fn begin(mut borrowed: Borrowed) -> Result<Self, StoreError> {
-        let begin = match &borrowed.connection {
+    pub(super) async fn begin(mut pooled: PooledConnection) -> Result<Self, StoreError> {
+        let begin = match &pooled.connection {
             #[cfg(feature = "postgres")]
             Some(Connection::Postgres(_)) => BEGIN_POSTGRES,
             _ => "BEGIN IMMEDIATE",
         };
-        borrowed
+        pooled
             .during(async |connection| {
                 either!(connection, Connection(connection) => {
                     sqlx::raw_sql(begin).execute(&mut **connection).await.map(drop)
                 })
             })
             .await?;
-        Ok(Self { borrowed, open: true })
+        Ok(Self { pooled, open: true })
     }
 
-    /// Has everyone else who is about to change the same grant wait until this step ends. SQLite has one writer anyway.
+    /// Locks a grant: other transactions that change it wait until this one ends. SQLite has one writer anyway.
     pub(super) async fn lock(&mut self, grant: &str) -> Result<(), StoreError> {
-        match &self.borrowed.connection {
+        match &self.pooled.connection {
             #[cfg(feature = "postgres")]
             Some(Connection::Postgres(_)) => {
                 let sql = "SELECT pg_advisory_xact_lock(hashtextextended('actix-salesforce ' || $1, 0))";
-                self.borrowed.run(sql, [grant.into()]).await.map(drop)
+                self.pooled.run(sql, [grant.into()]).await.map(drop)
             }
             _ => {
                 let _ = grant;
@@ -241,7 +242,7 @@ impl Transaction {
         sql: &str,
         values: [Value; N],
     ) -> Result<u64, StoreError> {
-        self.borrowed.run(sql, values).await
+        self.pooled.run(sql, values).await
     }
 
     pub(super) async fn row<const N: usize>(
@@ -249,12 +250,12 @@ impl Transaction {
         sql: &str,
         values: [Value; N],
     ) -> Result<Option<Row>, StoreError> {
-        Ok(self.borrowed.rows(sql, values).await?.into_iter().next())
+        Ok(self.pooled.rows(sql, values).await?.into_iter().next())
     }
 
-    /// Whether the table exists in which the steps of the schema are noted.
+    /// Returns true if the table of migrations exists.
     pub(super) async fn has_schema(&mut self) -> Result<bool, StoreError> {
-        let sql = match &self.borrowed.connection {
+        let sql = match &self.pooled.connection {
             #[cfg(feature = "postgres")]
             Some(Connection::Postgres(_)) => {
                 "SELECT 1 FROM pg_class WHERE oid = to_regclass('actix_salesforce_schema')"
@@ -265,14 +266,14 @@ impl Transaction {
     }
 
     pub(super) async fn commit(mut self) -> Result<(), StoreError> {
-        self.borrowed.run("COMMIT", []).await?;
+        self.pooled.run("COMMIT", []).await?;
         self.open = false;
         Ok(())
     }
 
-    /// Ends the step without effect. One that is merely dropped has none either, but costs its connection.
-    pub(super) async fn give_up(mut self) -> Result<(), StoreError> {
-        self.borrowed.run("ROLLBACK", []).await?;
+    /// Ends the transaction without effect. Dropping it does so too, but closes its connection.
+    pub(super) async fn rollback(mut self) -> Result<(), StoreError> {
+        self.pooled.run("ROLLBACK", []).await?;
         self.open = false;
         Ok(())
     }
@@ -281,7 +282,7 @@ impl Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         // Closing the connection rolls back.
-        self.borrowed.in_the_middle |= self.open;
+        self.pooled.is_busy |= self.open;
     }
 }
 

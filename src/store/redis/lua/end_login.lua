@@ -1,7 +1,7 @@
 local login = ARGV[1]
 local g = grant_of(login)
 redis.call('DEL', login_key(login))
--- A server without memory still takes a logout, only it cannot remember it.
+-- A server that is out of memory still deletes, but cannot store the tombstone: pcall ignores that error.
 redis.pcall('SET', ended_key(login), 1, 'PX', ARGV[2])
 if not g then return {'absent'} end
 own(logins_key(g), 'zset')

@@ -8,7 +8,7 @@ local function grant_key(g) return P .. 'grant:' .. g end
 -- The logins of a grant, by expiry.
 local function logins_key(g) return P .. 'logins:' .. g end
 local function login_key(l) return P .. 'login:' .. l end
--- That a login was ended: its creation may still be on its way.
+-- Marks a deleted login: a delayed creation of it may still arrive.
 local function ended_key(l) return P .. 'ended:' .. l end
 -- The grants of an organization, and all grants, by expiry.
 local function org_key(g) return P .. 'org:' .. string.match(g, '^[^:]*:([^:]*):') end
@@ -16,19 +16,19 @@ local ALL = P .. 'all'
 
 local function is(key, kind) return redis.call('TYPE', key).ok == kind end
 
--- A value of another type was put there by somebody else: it makes room.
+-- A value of another type does not come from these scripts: it is deleted.
 local function own(key, kind)
   if not is(key, kind) then redis.call('DEL', key) end
 end
 
--- The grant of a login; false when there is none.
+-- The grant of a login; false if the login is absent.
 local function grant_of(l)
   if not is(login_key(l), 'hash') then return false end
   local g = redis.call('HGET', login_key(l), 'grant')
   return g and string.match(g, '^%w+:%w+:%w+$') or false
 end
 
--- An absent field as an empty one, which is no good time and no good seal either: a list would end at an absent one.
+-- Makes absent fields empty: a nil would end the list. An empty time or seal is invalid, so the record counts as corrupt.
 local function whole(fields, n)
   for i = 1, n do fields[i] = fields[i] or '' end
   return fields
@@ -40,7 +40,7 @@ local function read(g)
   return found[1] and whole(found, 4)
 end
 
--- A key's life is never cut short by this.
+-- Never shortens the lifetime of a key.
 local function extend(key, ttl)
   if ttl > redis.call('PTTL', key) then redis.call('PEXPIRE', key, ttl) end
 end

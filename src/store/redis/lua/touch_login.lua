@@ -3,7 +3,7 @@ local g = grant_of(login)
 if not g then return {'absent'} end
 ttl = tonumber(ttl)
 redis.call('HSET', login_key(login), 'seen', seen, 'expires', expires)
--- A time that is past deletes the key.
+-- A lifetime of 0 or less deletes the key.
 redis.call('PEXPIRE', login_key(login), ttl)
 own(logins_key(g), 'zset')
 redis.call('ZADD', logins_key(g), now + ttl, login)

@@ -1,0 +1,277 @@
+//! [`Builder`]: settings in code.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::{
+    base::clock::Clock,
+    config::{Config, ConfigError, ConfigProblem, RoutePaths, SessionMode, Settings},
+    grants::{AuthEvent, Events, Timing},
+    salesforce::{Salesforce, start},
+    store::{OpenError, Store, StoreUrl},
+    web::pages::{LoginPage, LoginPages, PageContent},
+};
+use salesforce_connection::{Secret, token::ServiceUser};
+
+/// Settings in code. Each setter sets a field of [`Config`] and has its default. Only what cannot stand in a file (a
+/// custom store, an event listener) is set here alone.
+#[must_use = "nothing happens before build()"]
+pub struct Builder {
+    config: Config,
+    store: Option<Arc<dyn Store>>,
+    service: Option<ServiceUser>,
+    events: Events,
+    clock: Clock,
+    pages: LoginPages,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Adds settings in code to those that an app has read from its file or environment.
+impl From<Config> for Builder {
+    fn from(config: Config) -> Self {
+        Self {
+            config,
+            store: None,
+            service: None,
+            events: Events::default(),
+            clock: Clock::system(),
+            pages: LoginPages::default(),
+        }
+    }
+}
+
+impl Builder {
+    /// Sets the consumer key of the external client app. Required.
+    pub fn client_id(mut self, id: impl Into<String>) -> Self {
+        self.config.client_id = id.into();
+        self
+    }
+
+    /// Sets the consumer secret. Default: none, for a public client.
+    pub fn client_secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.config.client_secret = Some(secret.into());
+        self
+    }
+
+    /// Sets where users log in: production, sandbox, a My Domain or an Experience Cloud site. Default:
+    /// `https://login.salesforce.com`.
+    pub fn login_url(mut self, url: impl Into<String>) -> Self {
+        self.config.login_url = url.into();
+        self
+    }
+
+    /// Adds a login host, which `?host=NAME` of the login route chooses. Default: none.
+    pub fn login_host(mut self, name: impl Into<String>, url: impl Into<String>) -> Self {
+        self.config.login_hosts.insert(name.into(), url.into());
+        self
+    }
+
+    /// Lets `?host=` of the login route name any `….my.salesforce.com`. Default: `false`.
+    pub fn allow_my_domain(mut self, allow: bool) -> Self {
+        self.config.allow_my_domain = allow;
+        self
+    }
+
+    /// Sets the origin of this app as browsers see it. Default: `http://127.0.0.1:8080`.
+    pub fn public_url(mut self, url: impl Into<String>) -> Self {
+        self.config.public_url = url.into();
+        self
+    }
+
+    /// Sets the scopes to request, separated by spaces. Default: `api openid refresh_token`.
+    pub fn scopes(mut self, scopes: impl Into<String>) -> Self {
+        self.config.scopes = scopes.into();
+        self
+    }
+
+    /// Sets the REST API version, for example `66.0`. Default: [`ApiVersion`](crate::ApiVersion)'s.
+    pub fn api_version(mut self, version: impl Into<String>) -> Self {
+        self.config.api_version = Some(version.into());
+        self
+    }
+
+    /// Sets the keys that seal cookies and stored tokens: 32 bytes each in base64, newest first, separated by commas or
+    /// spaces. Default: keys made at start for a loopback public URL with the memory store; otherwise required.
+    pub fn keys(mut self, keys: impl Into<Secret>) -> Self {
+        self.config.keys = Some(keys.into());
+        self
+    }
+
+    /// Sets where grants and logins are stored, by a URL: `sqlite:PATH`, `redis://…`, `postgres://…` and others (see
+    /// [`Config::store`]). Default: `memory:`.
+    pub fn store_at(mut self, address: impl Into<Secret>) -> Self {
+        self.config.store = address.into();
+        self
+    }
+
+    /// Sets a custom store. It is taken to outlive the process, so it needs [`keys`](Self::keys).
+    pub fn store(self, store: impl Store) -> Self {
+        self.shared_store(Arc::new(store))
+    }
+
+    /// Sets a custom store that is shared with other code, as [`store`](Self::store).
+    pub fn shared_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Adds an origin that may be contacted (tests, proxies). Default: Salesforce's hosts and the login hosts only.
+    pub fn allowed_origin(mut self, origin: impl Into<String>) -> Self {
+        self.config.allowed_origins.push(origin.into());
+        self
+    }
+
+    /// Sets the paths of the auth routes. Default: below `/auth/salesforce`.
+    pub fn routes(mut self, routes: RoutePaths) -> Self {
+        self.config.routes = routes;
+        self
+    }
+
+    /// Sets the path of the scope that the middleware is wrapped on. Default: empty, for the `App` itself.
+    ///
+    /// An app may wrap several, for several orgs or apps in Salesforce, each on a separate scope: side by side, or one
+    /// inside the other. The mount tells their cookies and logins apart, and a handler gets the connection of the
+    /// innermost one around it.
+    ///
+    /// ```
+    /// use actix_salesforce::Salesforce;
+    /// use actix_web::{App, web};
+    ///
+    /// fn configure(app: &mut web::ServiceConfig, sales: &Salesforce, support: &Salesforce) {
+    ///     app.service(web::scope("/sales").wrap(sales.clone())) // made with `.mount("/sales")`
+    ///         .service(web::scope("/support").wrap(support.clone())); // made with `.mount("/support")`
+    /// }
+    /// ```
+    pub fn mount(mut self, path: impl Into<String>) -> Self {
+        self.config.routes.mount = path.into();
+        self
+    }
+
+    /// Sets what the names of all of this crate's cookies begin with, see [`Config::cookie_name`]. Default:
+    /// `salesforce-` and eight hex digits that the client id, the public URL and the mount decide.
+    pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.config.cookie_name = Some(name.into());
+        self
+    }
+
+    /// Sets whose session handlers get. Default: [`SessionMode::Embedded`].
+    pub fn session(mut self, mode: SessionMode) -> Self {
+        self.config.session = mode;
+        self
+    }
+
+    /// Sets where to redirect after a login whose request gave no valid `return_to`. Default: `/`.
+    pub fn after_login(mut self, path: impl Into<String>) -> Self {
+        self.config.after_login = path.into();
+        self
+    }
+
+    /// Sets where to redirect after a logout whose request gave no valid `return_to`. Default: `/`.
+    pub fn after_logout(mut self, path: impl Into<String>) -> Self {
+        self.config.after_logout = path.into();
+        self
+    }
+
+    /// Sets how long a login lasts without use, and how long at most. Default: 24 hours and 30 days.
+    pub fn lifetimes(mut self, idle: Duration, absolute: Duration) -> Self {
+        self.config.idle_lifetime_seconds = idle.as_secs();
+        self.config.absolute_lifetime_seconds = absolute.as_secs();
+        self
+    }
+
+    /// Refreshes grants that have been unused for this many days, for apps whose refresh token policy expires unused
+    /// tokens. Default: never.
+    pub fn keep_alive_days(mut self, days: u16) -> Self {
+        self.config.keep_alive_days = Some(days);
+        self
+    }
+
+    /// Sets the user that background jobs work as: see [`Salesforce::service_connection`]. Default: none.
+    pub fn service_user(mut self, user: ServiceUser) -> Self {
+        self.service = Some(user);
+        self
+    }
+
+    /// Sets how many requests to one org this process sends concurrently, and how long further ones wait. Default: 64
+    /// and 5 seconds.
+    pub fn concurrent_calls(mut self, limit: usize, queue: Duration) -> Self {
+        self.config.api.concurrent_calls = limit;
+        self.config.api.queue_milliseconds = u64::try_from(queue.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// Sets how much of an org's daily API requests may be used before those of
+    /// [optional](crate::Connection::with_low_priority) connections are refused, in percent. Default: 80.
+    pub fn low_priority_quota_percent(mut self, percent: u8) -> Self {
+        self.config.api.low_priority_quota_percent = percent;
+        self
+    }
+
+    /// Sets the client name that this app sends to Salesforce. Default: none.
+    pub fn client_name(mut self, name: impl Into<String>) -> Self {
+        self.config.api.client_name = Some(name.into());
+        self
+    }
+
+    /// Calls `listener` with every [`AuthEvent`] once it is certain. Default: no listener.
+    ///
+    /// The call is synchronous, on the crate's thread or a worker's: send long work through a channel.
+    ///
+    /// ```
+    /// # use actix_salesforce::{AuthEvent, Salesforce};
+    /// let builder = Salesforce::builder().on_event(|event| match event {
+    ///     AuthEvent::ReuseSuspected(who) => eprintln!("alarm: {who:?}"),
+    ///     _ => {}
+    /// });
+    /// ```
+    pub fn on_event(mut self, listener: impl Fn(&AuthEvent) + Send + Sync + 'static) -> Self {
+        self.events = Events::to(listener);
+        self
+    }
+
+    /// Translates the pages that users see, or replaces them by pages of the app's own design. Default: the pages of
+    /// this crate, in English.
+    ///
+    /// `render` is called for each page before it is sent, on a worker's thread: it must not block. The module
+    /// [`pages`](crate::pages) describes its parameter and its return value.
+    pub fn login_pages<C: Into<PageContent>>(
+        mut self,
+        render: impl Fn(&LoginPage) -> C + Send + Sync + 'static,
+    ) -> Self {
+        self.pages = LoginPages::new(render);
+        self
+    }
+
+    /// Checks all settings, opens the store and starts.
+    ///
+    /// # Errors
+    /// Lists all missing and invalid settings, each with its fix.
+    pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
+        let Self { config, store, service, events, clock, pages } = self;
+        let problem =
+            |error: OpenError| ConfigProblem { setting: "SALESFORCE_STORE", hint: error.to_string() };
+        let location =
+            store.map_or_else(|| StoreUrl::parse(config.store.expose()), |store| Ok(StoreUrl::Given(store)));
+        let checked = config.check(location.as_ref().is_ok_and(StoreUrl::is_durable));
+        let (settings, location) = match (checked, location.map_err(problem)) {
+            (Ok(settings), Ok(location)) => {
+                (Settings { service: service.or(settings.service), ..settings }, location)
+            }
+            (Ok(_), Err(problem)) => return Err(ConfigError::new(vec![problem])),
+            (Err(error), Err(problem)) => return Err(error.and(problem)),
+            (Err(error), Ok(_)) => return Err(error),
+        };
+        let opened = location.open(&clock, Timing::of_process().store(), events.clone()).await;
+        let store = opened.map_err(|error| ConfigError::new(vec![problem(error)]))?;
+        start(settings, store, events, clock, pages).map_err(|error| {
+            ConfigError::new(vec![ConfigProblem {
+                setting: "this machine",
+                hint: format!("could not be used: {error}"),
+            }])
+        })
+    }
+}

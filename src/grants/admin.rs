@@ -1,0 +1,100 @@
+//! For operators: lists logins and grants, and revokes them.
+
+use std::{sync::Arc, time::SystemTime};
+
+use super::GrantManager;
+use crate::store::{GrantFilter, GrantRecord, LoginKey, LoginRecord, StoreError};
+use salesforce_connection::{OrgId, UserId};
+
+/// A login: one browser that may use a user's grant.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LoginInfo {
+    /// Names the login, for [`Salesforce::end_login`](crate::Salesforce::end_login). It is no credential.
+    pub key: LoginKey,
+    /// A short id of the login, as it appears in the log. It is no credential.
+    pub log_id: String,
+    /// The organization.
+    pub organization_id: OrgId,
+    /// The user.
+    pub user_id: UserId,
+    /// When the user logged in.
+    pub created_at: SystemTime,
+    /// When the login was last used, accurate to about a minute.
+    pub last_used_at: SystemTime,
+    /// When the login ends unless it is used before.
+    pub expires_at: SystemTime,
+}
+
+/// The grant of a user.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct GrantInfo {
+    /// The organization.
+    pub organization_id: OrgId,
+    /// The user.
+    pub user_id: UserId,
+    /// How often the token was refreshed since the login.
+    pub refresh_count: u64,
+    /// When the token was obtained.
+    pub updated_at: SystemTime,
+}
+
+impl LoginInfo {
+    fn new((key, login): (LoginKey, LoginRecord)) -> Self {
+        let user = login.grant.user();
+        Self {
+            key,
+            log_id: format!("{key:?}"),
+            organization_id: user.organization_id,
+            user_id: user.user_id,
+            created_at: login.created_at,
+            last_used_at: login.last_used_at,
+            expires_at: login.expires_at,
+        }
+    }
+}
+
+impl GrantInfo {
+    fn new(grant: GrantRecord) -> Self {
+        let user = grant.key.user();
+        Self {
+            organization_id: user.organization_id,
+            user_id: user.user_id,
+            refresh_count: grant.version.revision,
+            updated_at: grant.updated_at,
+        }
+    }
+}
+
+impl GrantManager {
+    pub(crate) async fn list_logins(&self, filter: GrantFilter) -> Result<Vec<LoginInfo>, StoreError> {
+        Ok(self.config.store.list_logins(filter).await?.into_iter().map(LoginInfo::new).collect())
+    }
+
+    pub(crate) async fn list_grants(&self, filter: GrantFilter) -> Result<Vec<GrantInfo>, StoreError> {
+        Ok(self.config.store.list_grants(filter).await?.into_iter().map(GrantInfo::new).collect())
+    }
+
+    /// Deletes all grants that `filter` selects with all their logins, and revokes their tokens. Returns the number of
+    /// grants.
+    ///
+    /// # Errors
+    /// The first failure of the store. Failed deletions are retried in the background. After an outage so are all
+    /// remaining ones, so that the caller does not wait for each of them.
+    pub(crate) async fn revoke_matching(self: &Arc<Self>, filter: GrantFilter) -> Result<usize, StoreError> {
+        let mut revoked = 0;
+        let mut failed = None;
+        for grant in self.config.store.list_grants(filter).await? {
+            if matches!(failed, Some(StoreError::Unavailable(_))) {
+                self.delete_grant_later(grant);
+                continue;
+            }
+            match self.delete_grant(grant).await {
+                Ok(was_there) => revoked += usize::from(was_there),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(revoked), Err)
+    }
+}

@@ -1,0 +1,248 @@
+//! [`GrantEntry`]: one grant in this process, its current tokens, and the refresh that its requests wait for.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard},
+    time::Instant,
+};
+
+use tokio::sync::watch;
+
+use super::{
+    GrantError, GrantTokens,
+    refresh_state::{Decision, Outcome, RefreshState},
+};
+use crate::{
+    base::lock::lock,
+    store::{GrantKey, GrantVersion, LeaseHolder},
+};
+
+/// The outcome of a refresh, for all requests that wait for it.
+pub(super) type Renewed = Result<Arc<GrantTokens>, GrantError>;
+/// Receives the outcome of a refresh. `None` until it has ended.
+pub(super) type Waiting = watch::Receiver<Option<Renewed>>;
+
+#[derive(Debug)]
+pub(super) struct GrantEntry {
+    key: GrantKey,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    refresh: RefreshState,
+    tokens: Option<Arc<GrantTokens>>,
+    /// When `tokens` last changed. A record that was read from the store before then is obsolete.
+    as_of: Option<Instant>,
+    waiting: Option<Waiting>,
+    pending_write: Option<PendingWrite>,
+    /// The version whose refresh token is in doubt: it was sent and no response came.
+    in_doubt: Option<GrantVersion>,
+    /// Whether an older state in the store is being updated.
+    repairing: bool,
+}
+
+/// Renewed tokens that are not stored yet. They hold the grant's lease until they are stored, and share it with refreshes
+/// that start meanwhile.
+#[derive(Debug)]
+struct PendingWrite {
+    holder: LeaseHolder,
+    users: u32,
+}
+
+/// What a request does whose token was rejected.
+pub(super) enum Step {
+    Use(Arc<GrantTokens>),
+    Wait(Waiting),
+    /// Start a refresh of `from` and send its outcome to `result`.
+    Begin {
+        from: Arc<GrantTokens>,
+        result: watch::Sender<Option<Renewed>>,
+        waiting: Waiting,
+    },
+    Fail(GrantError),
+}
+
+impl GrantEntry {
+    pub(super) fn new(key: GrantKey) -> Self {
+        Self {
+            key,
+            state: Mutex::new(State {
+                refresh: RefreshState::new(),
+                tokens: None,
+                as_of: None,
+                waiting: None,
+                pending_write: None,
+                in_doubt: None,
+                repairing: false,
+            }),
+        }
+    }
+
+    pub(super) fn key(&self) -> GrantKey {
+        self.key
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(super) fn current(&self) -> Option<Arc<GrantTokens>> {
+        self.lock().tokens.clone()
+    }
+
+    /// Takes over tokens that were read from the store at `as_of`, if they are newer: a later refresh of the same login,
+    /// or another login, unless this process has handled a login or logout since.
+    ///
+    /// The times in the records are not compared, because the clocks of machines differ.
+    pub(super) fn adopt(&self, grant: GrantTokens, as_of: Instant) {
+        let mut state = self.lock();
+        let newer = match &state.tokens {
+            Some(live) if live.version.epoch == grant.version.epoch => grant.version.is_after(live.version),
+            _ => state.as_of.is_none_or(|known| as_of >= known),
+        };
+        if newer {
+            state.refresh.adopt(grant.version);
+            state.tokens = Some(Arc::new(grant));
+            state.as_of = Some(as_of);
+        }
+    }
+
+    /// Replaces the tokens with stored ones of the same version. Another process got them with the same refresh token, and
+    /// all processes are to use the same tokens.
+    pub(super) fn replace(&self, stored: GrantTokens) {
+        let mut state = self.lock();
+        if state.tokens.as_ref().is_some_and(|live| live.version == stored.version) {
+            state.tokens = Some(Arc::new(stored));
+        }
+    }
+
+    /// Returns true if the entry has the stored version or a newer one.
+    pub(super) fn knows(&self, version: GrantVersion) -> bool {
+        let state = self.lock();
+        state.refresh.current().is_some_and(|current| current == version || current.is_after(version))
+    }
+
+    /// Removes the tokens if they belong to the login `epoch` (`None`: any login).
+    pub(super) fn end(&self, epoch: Option<u64>, now: Instant) {
+        let mut state = self.lock();
+        let same = |live: &Arc<GrantTokens>| epoch.is_none_or(|epoch| live.version.epoch == epoch);
+        if state.tokens.as_ref().is_some_and(same) {
+            state.refresh.end();
+            state.tokens = None;
+            state.as_of = Some(now);
+        }
+    }
+
+    /// Decides what a request does whose token of version `used` was rejected.
+    pub(super) fn decide(&self, used: GrantVersion, now: Instant) -> Step {
+        let mut state = self.lock();
+        match (state.refresh.decide(used, now), &state.tokens, &state.waiting) {
+            (Decision::UseCurrent, Some(live), _) => Step::Use(Arc::clone(live)),
+            (Decision::JoinInFlight, _, Some(waiting)) => Step::Wait(waiting.clone()),
+            (Decision::BackOff(retry_after), _, _) => Step::Fail(GrantError::cooling_down(retry_after)),
+            (Decision::Start, Some(live), _) => {
+                let from = Arc::clone(live);
+                let (result, waiting) = watch::channel(None);
+                state.waiting = Some(waiting.clone());
+                Step::Begin { from, result, waiting }
+            }
+            _ => Step::Fail(GrantError::LoginOver),
+        }
+    }
+
+    /// Publishes the outcome of a refresh of `from` unless a login or logout came in between. Returns what the waiting
+    /// requests get.
+    pub(super) fn finish(
+        &self,
+        from: GrantVersion,
+        renewed: Result<GrantTokens, GrantError>,
+        now: Instant,
+    ) -> Renewed {
+        let mut state = self.lock();
+        let outcome = match &renewed {
+            Ok(live) => Outcome::NewVersion(live.version),
+            Err(GrantError::Unavailable { retry_after, .. }) => Outcome::Failed { again_in: *retry_after },
+            // (Only the token of a service user can be refused in this way.)
+            Err(GrantError::LoginOver) => Outcome::Ended,
+        };
+        let counts = state.refresh.finished(from, outcome, now);
+        match renewed {
+            Ok(live) if counts => {
+                let live = Arc::new(live);
+                state.tokens = Some(Arc::clone(&live));
+                state.as_of = Some(now);
+                Ok(live)
+            }
+            Err(GrantError::LoginOver) if counts => {
+                state.tokens = None;
+                state.as_of = Some(now);
+                Err(GrantError::LoginOver)
+            }
+            Err(error @ GrantError::Unavailable { .. }) => Err(error),
+            // A login or logout came in between: the current state is the outcome.
+            _ => state.tokens.clone().ok_or(GrantError::LoginOver),
+        }
+    }
+
+    /// Marks the refresh token of this version as in doubt: it was sent, here or in another process, and no response
+    /// came.
+    pub(super) fn set_in_doubt(&self, version: GrantVersion) {
+        self.lock().in_doubt = Some(version);
+    }
+
+    /// Returns true if the refresh token of this version is in doubt since this refresh or an earlier one.
+    pub(super) fn is_in_doubt(&self, version: GrantVersion) -> bool {
+        self.lock().in_doubt == Some(version)
+    }
+
+    /// Returns the holder under which a refresh acquires the lease: `fresh`, unless a pending write has the lease.
+    pub(super) fn lease_holder(&self, fresh: LeaseHolder) -> LeaseHolder {
+        match &mut self.lock().pending_write {
+            Some(pending) => {
+                pending.users += 1;
+                pending.holder
+            }
+            None => fresh,
+        }
+    }
+
+    /// Keeps the lease of a refresh for its pending write.
+    pub(super) fn keep_lease(&self, holder: LeaseHolder) {
+        self.lock().pending_write.get_or_insert(PendingWrite { holder, users: 1 });
+    }
+
+    /// Ends the use of the lease by a refresh or a pending write. Returns true if it has no other user in this process.
+    pub(super) fn leave_lease(&self, holder: LeaseHolder) -> bool {
+        let pending = &mut self.lock().pending_write;
+        match pending {
+            Some(PendingWrite { holder: same, users }) if *same == holder => {
+                *users -= 1;
+                if *users == 0 {
+                    *pending = None;
+                }
+                pending.is_none()
+            }
+            _ => true,
+        }
+    }
+
+    /// Returns the tokens to store if the store, read at `read_at`, fell back to an older state. Only to one caller at a
+    /// time, which then calls [`repaired`](Self::repaired).
+    pub(super) fn begin_repair(&self, stored: GrantVersion, read_at: Instant) -> Option<Arc<GrantTokens>> {
+        let mut state = self.lock();
+        let is_behind = state.as_of.is_some_and(|known| read_at > known) && state.pending_write.is_none();
+        let live = state.tokens.as_ref().filter(|live| is_behind && live.version.is_after(stored))?;
+        let live = Arc::clone(live);
+        (!std::mem::replace(&mut state.repairing, true)).then_some(live)
+    }
+
+    pub(super) fn repaired(&self) {
+        self.lock().repairing = false;
+    }
+
+    /// Returns true if the entry can be dropped without loss: all it holds is in the store.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        let state = self.lock();
+        state.pending_write.is_none() && state.refresh.is_idle(now)
+    }
+}

@@ -1,0 +1,366 @@
+//! Logs users in: exchanges codes, verifies users, stores logins, and finds the grant of a login.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tracing::{
+    Instrument as _,
+    field::{Empty, display},
+    info_span,
+};
+use url::Url;
+
+use super::{
+    AuthEvent, GrantHandle, GrantManager, GrantTokens, Profile, last_seen, manager::absent_if_corrupt,
+};
+use crate::{
+    base::{
+        background::{Stopped, detached_span},
+        random::{self, NoRandomness},
+        seal::SealError,
+    },
+    store::{DeletedLogin, GrantKey, GrantVersion, LoginKey, LoginRecord, OneTimeKey, StoreError},
+};
+use salesforce_connection::{
+    Secret, UserRef,
+    oauth::{IdTokenError, InvalidTokenResponse, LoginHost, OAuthError, TokenResponse},
+};
+
+/// Why a login did not complete.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum LogInError {
+    /// Too many logins are being completed. No request was sent to Salesforce.
+    #[error("too many logins are being completed")]
+    TooManyLogins,
+    /// The token endpoint returned no tokens.
+    #[error(transparent)]
+    OAuth(#[from] OAuthError),
+    /// What Salesforce returned about the user is contradictory.
+    #[error(transparent)]
+    Identity(#[from] IdentityProblem),
+    /// Storing the login failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A failure within this process.
+    #[error(transparent)]
+    Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl LogInError {
+    /// Returns the outcome in a few words, for the log.
+    fn outcome(&self) -> &'static str {
+        match self {
+            Self::TooManyLogins => "too many at once",
+            Self::OAuth(_) => "no tokens",
+            Self::Identity(_) => "not confirmed",
+            Self::Store(_) => "not stored",
+            Self::Internal(_) => "failed",
+        }
+    }
+}
+
+impl From<LogInError> for salesforce_connection::Error {
+    fn from(error: LogInError) -> Self {
+        match error {
+            LogInError::Store(error) => error.into(),
+            error => Self::internal(error),
+        }
+    }
+}
+
+impl From<SealError> for LogInError {
+    fn from(error: SealError) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<NoRandomness> for LogInError {
+    fn from(error: NoRandomness) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<Stopped> for LogInError {
+    fn from(error: Stopped) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<InvalidTokenResponse> for LogInError {
+    fn from(fault: InvalidTokenResponse) -> Self {
+        Self::OAuth(fault.into())
+    }
+}
+
+/// What is contradictory about a login.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum IdentityProblem {
+    #[error(transparent)]
+    IdToken(#[from] IdTokenError),
+    #[error("userinfo names another user or organization than the token response")]
+    AnotherUser,
+}
+
+/// A login whose id is not delivered to a browser yet.
+///
+/// The caller that delivers it calls [`keep`](Self::keep). Otherwise the login is deleted on drop, because no browser
+/// could ever log it out.
+#[must_use]
+pub(crate) struct NewLogin {
+    id: Option<Secret>,
+    manager: Arc<GrantManager>,
+}
+
+impl NewLogin {
+    pub(crate) fn new(id: Secret, manager: Arc<GrantManager>) -> Self {
+        Self { id: Some(id), manager }
+    }
+
+    /// Keeps the login and returns its opaque id.
+    pub(crate) fn keep(mut self) -> Option<Secret> {
+        self.id.take()
+    }
+
+    /// Returns the opaque id.
+    pub(crate) fn id(&self) -> Option<&Secret> {
+        self.id.as_ref()
+    }
+}
+
+impl Drop for NewLogin {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            tracing::info!("login discarded: the response with its cookie was not delivered");
+            self.manager.log_out_later(id);
+        }
+    }
+}
+
+impl GrantManager {
+    /// Exchanges a code, verifies the user, and stores the login. Returns its opaque id.
+    pub(crate) async fn exchange(
+        self: &Arc<Self>,
+        host: &LoginHost,
+        redirect_uri: &Url,
+        code: &Secret,
+        verifier: &Secret,
+        nonce: Option<&Secret>,
+    ) -> Result<Secret, LogInError> {
+        let span = info_span!(parent: None, "salesforce.login", host = ?host, grant = Empty, outcome = Empty);
+        let span = detached_span(span);
+        let exchange = async {
+            let permit =
+                tokio::time::timeout(self.config.timing.login_queue_timeout, self.logins.acquire()).await;
+            let Ok(Ok(_permit)) = permit else { return Err(LogInError::TooManyLogins) };
+            let tokens = self.oauth().exchange(host, redirect_uri, code, verifier).await?;
+            span.record("grant", display(self.key_of(&tokens)));
+            self.complete_login(tokens, host, nonce).await
+        };
+        let logged_in = exchange.instrument(span.clone()).await;
+        span.record("outcome", logged_in.as_ref().map_or_else(LogInError::outcome, |_| "logged in"));
+        logged_in
+    }
+
+    /// Verifies whose these tokens are, and stores the login. Returns its opaque id.
+    pub(crate) async fn complete_login(
+        self: &Arc<Self>,
+        tokens: TokenResponse,
+        host: &LoginHost,
+        nonce: Option<&Secret>,
+    ) -> Result<Secret, LogInError> {
+        let profile = match self.identify(host, &tokens, nonce).await {
+            Ok(profile) => profile,
+            Err(problem) => {
+                // These tokens will not be used.
+                self.revoke_tokens_later(tokens);
+                return Err(match problem {
+                    // An outage of the key endpoint says nothing about the user.
+                    IdentityProblem::IdToken(IdTokenError::Keys(error)) if error.refusal().is_none() => {
+                        error.into()
+                    }
+                    problem => problem.into(),
+                });
+            }
+        };
+        self.log_in(tokens, profile, host).await
+    }
+
+    /// Verifies the ID token if `openid` was granted, and fetches the user's names.
+    async fn identify(
+        &self,
+        host: &LoginHost,
+        tokens: &TokenResponse,
+        nonce: Option<&Secret>,
+    ) -> Result<Profile, IdentityProblem> {
+        let mut profile = Profile::default();
+        if tokens.scopes.contains("openid") || tokens.id_token.is_some() {
+            let claims = self.oauth().verify_id_token(host, tokens, nonce, self.config.clock.now()).await?;
+            profile = Profile { username: claims.preferred_username, display_name: claims.name };
+        }
+        match self.oauth().userinfo(&tokens.instance_url, &tokens.access_token).await {
+            Ok(info) => {
+                let same = info.user_id == tokens.identity.user
+                    && info.organization_id == tokens.identity.organization;
+                if !same {
+                    return Err(IdentityProblem::AnotherUser);
+                }
+                profile = Profile {
+                    username: info.preferred_username.or(profile.username),
+                    display_name: info.name.or(profile.display_name),
+                };
+            }
+            // The names are for display only, so a login does not depend on them.
+            Err(error) => tracing::warn!(%error, "fetching the user's names failed"),
+        }
+        Ok(profile)
+    }
+
+    pub(super) async fn log_in(
+        self: &Arc<Self>,
+        tokens: TokenResponse,
+        profile: Profile,
+        host: &LoginHost,
+    ) -> Result<Secret, LogInError> {
+        let grant = self.first_version(tokens, profile, host)?;
+        let now = self.config.clock.now();
+        let lifetimes = self.config.lifetimes;
+        let ends_at = now.checked_add(lifetimes.absolute).unwrap_or(now);
+        let record = grant.seal(&self.config.keys, ends_at)?;
+        let login = LoginRecord {
+            grant: grant.key,
+            created_at: now,
+            last_used_at: now,
+            expires_at: now.checked_add(lifetimes.idle).unwrap_or(now).min(ends_at),
+        };
+        let id = Secret::new(URL_SAFE_NO_PAD.encode(random::bytes::<32>()?));
+        let key = LoginKey::from_session_id(&id);
+        // An id that is in use, with a probability of 1 in 2^256, is an error like any other.
+        let stored = self.config.store.create_login(key, login, record).await;
+        let replaced = match stored {
+            Ok(replaced) => replaced,
+            Err(error) => {
+                self.undo_login_later(key, grant);
+                return Err(error.into());
+            }
+        };
+        tracing::info!(login = ?key, grant = %grant.key, "logged in");
+        self.config.events.emit(&AuthEvent::LoggedIn { user: grant.key.user(), login: key });
+        let new_token = grant.refresh_token.clone();
+        self.handle_of(grant);
+        // Salesforce keeps five approvals per user and app, and ends the oldest beyond that (Salesforce Help, "Manage OAuth
+        // Access Policies for a Connected App"). So the replaced one is revoked.
+        if let Some(old) = replaced.and_then(|record| GrantTokens::open(&self.config.keys, &record).ok())
+            && old.refresh_token.is_some()
+            && old.refresh_token != new_token
+        {
+            self.revoke_later(&old);
+        }
+        Ok(id)
+    }
+
+    /// Deletes a login whose creation failed: the store may have created it anyway, or may still do so.
+    fn undo_login_later(self: &Arc<Self>, key: LoginKey, grant: GrantTokens) {
+        let manager = Arc::clone(self);
+        self.config.background.spawn(async move {
+            let mut waits = manager.config.timing.retry_schedule.into_iter();
+            while manager.undo_login(key, &grant).await.is_err() {
+                match waits.next() {
+                    Some(wait) if manager.config.background.sleep_unless_stopping(wait).await => {}
+                    _ => {
+                        // Not revoked: other logins of the user may use these tokens by now.
+                        tracing::error!(
+                            login = ?key,
+                            grant = %grant.key,
+                            "undoing a failed login failed; its tokens stay valid until they expire"
+                        );
+                        return;
+                    }
+                }
+            }
+        });
+    }
+
+    async fn undo_login(self: &Arc<Self>, key: LoginKey, grant: &GrantTokens) -> Result<(), StoreError> {
+        if let DeletedLogin::GrantDeleted(record) = self.config.store.delete_login(key).await? {
+            self.forget(&record);
+            // Otherwise another login replaced the grant, and these tokens are revoked below.
+            if record.version.epoch == grant.version.epoch {
+                return Ok(());
+            }
+        }
+        let stored = absent_if_corrupt(self.config.store.load_grant(grant.key).await)?;
+        if stored.is_none_or(|record| record.version.epoch != grant.version.epoch) {
+            self.revoke_later(grant);
+        }
+        Ok(())
+    }
+
+    /// Stores tokens without a login.
+    pub(crate) async fn save(
+        self: &Arc<Self>,
+        tokens: TokenResponse,
+        profile: Profile,
+        host: &LoginHost,
+    ) -> Result<GrantHandle, LogInError> {
+        let grant = self.first_version(tokens, profile, host)?;
+        let now = self.config.clock.now();
+        let ends_at = now.checked_add(self.config.lifetimes.absolute).unwrap_or(now);
+        self.config.store.put_grant(grant.seal(&self.config.keys, ends_at)?).await?;
+        Ok(self.handle_of(grant))
+    }
+
+    fn key_of(&self, tokens: &TokenResponse) -> GrantKey {
+        GrantKey::new(self.config.app, UserRef::new(tokens.identity.organization, tokens.identity.user))
+    }
+
+    fn first_version(
+        &self,
+        tokens: TokenResponse,
+        profile: Profile,
+        host: &LoginHost,
+    ) -> Result<GrantTokens, LogInError> {
+        let version = GrantVersion { epoch: u64::from_be_bytes(random::bytes()?), revision: 0 };
+        let key = self.key_of(&tokens);
+        Ok(GrantTokens::new(key, version, tokens, host.clone(), profile, self.config.clock.now())?)
+    }
+
+    /// Returns the grant of the login with this id, or `None` if the login is absent.
+    pub(crate) async fn login(self: &Arc<Self>, id: &Secret) -> Result<Option<GrantHandle>, StoreError> {
+        let key = LoginKey::from_session_id(id);
+        if self.pending_logouts.has(&key) {
+            return Ok(None);
+        }
+        let read_at = self.config.clock.instant();
+        let Some((login, grant)) = absent_if_corrupt(self.config.store.load_login(key).await)? else {
+            return Ok(None);
+        };
+        let Some(handle) = self.handle(&grant, read_at) else { return Ok(None) };
+        // Again: a logout may have started while the store was read.
+        if self.pending_logouts.has(&key) {
+            return Ok(None);
+        }
+        let now = self.config.clock.now();
+        let lifetimes = self.config.lifetimes;
+        let interval = last_seen::interval(self.config.timing.last_used_interval, lifetimes.idle);
+        if now.duration_since(login.last_used_at).is_ok_and(|age| age >= interval)
+            && self.last_seen.should_write(key, login.last_used_at, interval, read_at)
+        {
+            let ends_at = login.created_at.checked_add(lifetimes.absolute).unwrap_or(now);
+            let expires_at = now.checked_add(lifetimes.idle).unwrap_or(now).min(ends_at);
+            let store = Arc::clone(&self.config.store);
+            self.config.background.spawn(async move {
+                if let Err(error) = store.touch_login(key, now, expires_at).await {
+                    tracing::warn!(login = ?key, %error, "storing the last use of a login failed");
+                }
+            });
+        }
+        Ok(Some(handle))
+    }
+
+    /// Returns true if this one-time value was not used before.
+    pub(crate) async fn consume(&self, once: &Secret, lifetime: Duration) -> Result<bool, StoreError> {
+        self.config.store.consume_once(OneTimeKey::from_secret(once), lifetime).await
+    }
+}

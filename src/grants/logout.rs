@@ -1,0 +1,301 @@
+//! Ends logins and whole grants, and retries while the store is unavailable.
+
+use std::{
+    collections::HashSet,
+    iter,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+use tracing::{
+    Instrument as _,
+    field::{Empty, display},
+    info_span,
+};
+
+use super::{AuthEvent, GrantManager, GrantTokens, Timing, manager::absent_if_corrupt};
+use crate::{
+    base::lock::lock,
+    store::{DeletedLogin, GrantKey, GrantRecord, LoginKey, StoreError},
+};
+use salesforce_connection::Secret;
+
+/// Maximum number of concurrent retries to store a logout, so that a store that recovers is not overloaded.
+const MAX_WRITES: usize = 16;
+
+/// The logins whose deletion is not stored yet. This process rejects them.
+///
+/// Their number is bounded by the number of logins: an id comes out of a sealed cookie, so a client cannot invent one.
+pub(super) struct PendingLogouts {
+    keys: Mutex<HashSet<LoginKey>>,
+    writes: Semaphore,
+}
+
+impl Default for PendingLogouts {
+    fn default() -> Self {
+        Self { keys: Mutex::default(), writes: Semaphore::new(MAX_WRITES) }
+    }
+}
+
+impl PendingLogouts {
+    pub(super) fn has(&self, key: &LoginKey) -> bool {
+        lock(&self.keys).contains(key)
+    }
+
+    #[allow(dead_code, reason = "`Salesforce::health` calls it")]
+    pub(super) fn len(&self) -> usize {
+        lock(&self.keys).len()
+    }
+
+    /// Adds a login. Returns `false` if it is pending already.
+    fn add(&self, key: LoginKey) -> bool {
+        lock(&self.keys).insert(key)
+    }
+
+    fn remove(&self, key: &LoginKey) {
+        lock(&self.keys).remove(key);
+    }
+}
+
+/// Returns the waits before each retry to store a logout. They never end: a logout is never given up.
+fn waits(timing: &Timing) -> impl Iterator<Item = Duration> + use<> {
+    let longest = timing.logout_max_wait;
+    timing.retry_schedule.into_iter().take_while(move |wait| *wait < longest).chain(iter::repeat(longest))
+}
+
+/// A logout that is not stored yet.
+struct PendingLogout {
+    key: LoginKey,
+    /// The grant before the logout. If the store's response is lost, only this copy still has the tokens to revoke.
+    grant: Option<GrantRecord>,
+    /// Whether an earlier attempt failed, which may have taken effect.
+    unsure: bool,
+}
+
+/// Finishes an interrupted logout in the background: its request was dropped, or the store failed.
+struct ResumeOnDrop {
+    manager: Arc<GrantManager>,
+    pending: Option<PendingLogout>,
+}
+
+impl Drop for ResumeOnDrop {
+    fn drop(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            let manager = Arc::clone(&self.manager);
+            self.manager.config.background.spawn(async move {
+                let key = pending.key;
+                manager.retry_logout(pending).await;
+                manager.pending_logouts.remove(&key);
+            });
+        }
+    }
+}
+
+impl GrantManager {
+    /// Ends the login with this id. If it was the last login of its grant, the tokens are revoked in the background.
+    ///
+    /// # Errors
+    /// The store failed. The logout is retried in the background; this process rejects the login from now on.
+    pub(crate) async fn log_out(self: &Arc<Self>, id: &Secret) -> Result<(), StoreError> {
+        self.end_login(LoginKey::from_session_id(id)).await
+    }
+
+    /// Ends a login in the background.
+    pub(crate) fn log_out_later(self: &Arc<Self>, id: Secret) {
+        let manager = Arc::clone(self);
+        self.config.background.spawn(async move {
+            if let Err(error) = manager.log_out(&id).await {
+                tracing::warn!(%error, "ending a replaced login failed; it is retried");
+            }
+        });
+    }
+
+    /// Ends the login under this key, as [`log_out`](Self::log_out) does.
+    pub(crate) async fn end_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
+        if !self.pending_logouts.add(key) {
+            return Ok(());
+        }
+        let pending = PendingLogout { key, grant: None, unsure: false };
+        let mut resume = ResumeOnDrop { manager: Arc::clone(self), pending: None };
+        let ended = self.try_logout(resume.pending.insert(pending)).await;
+        match ended {
+            Ok(()) => {
+                resume.pending = None;
+                self.pending_logouts.remove(&key);
+            }
+            Err(_) => self.config.events.emit(&AuthEvent::LogoutNotStored),
+        }
+        ended
+    }
+
+    async fn retry_logout(self: &Arc<Self>, mut pending: PendingLogout) {
+        for wait in waits(&self.config.timing) {
+            if !self.config.background.sleep_unless_stopping(wait).await {
+                tracing::error!(
+                    login = ?pending.key,
+                    "storing a logout failed: the process ends; the login ends when it expires"
+                );
+                return;
+            }
+            // The semaphore is never closed.
+            let _permit = self.pending_logouts.writes.acquire().await;
+            match self.try_logout(&mut pending).await {
+                Err(error @ StoreError::Corrupt(_)) => {
+                    return tracing::error!(login = ?pending.key, %error, "deleting a login failed; it counts as absent");
+                }
+                Err(_) => {}
+                Ok(()) => return,
+            }
+        }
+    }
+
+    async fn try_logout(self: &Arc<Self>, pending: &mut PendingLogout) -> Result<(), StoreError> {
+        let key = pending.key;
+        if let Some((_, grant)) = absent_if_corrupt(self.config.store.load_login(key).await)? {
+            pending.grant = Some(grant);
+        }
+        let was_unsure = std::mem::replace(&mut pending.unsure, true);
+        let span = info_span!("salesforce.logout", login = ?key, grant = Empty, outcome = Empty);
+        let deleted = self.config.store.delete_login(key).instrument(span.clone()).await;
+        // An earlier attempt whose response was lost has deleted the login.
+        let deleted_before =
+            pending.grant.as_ref().filter(|_| was_unsure && matches!(deleted, Ok(DeletedLogin::NotFound)));
+        if let Some(grant) = deleted_before {
+            // What is stored shows whether it was the grant's last login.
+            self.forget_if_gone(grant).instrument(span.clone()).await?;
+        }
+        let _entered = span.enter();
+        let outcome = match &deleted {
+            Ok(DeletedLogin::NotFound) if deleted_before.is_none() => "absent",
+            Ok(_) => "ended",
+            Err(_) => "not stored",
+        };
+        span.record("outcome", outcome);
+        let (grant, is_last) = match deleted? {
+            DeletedLogin::NotFound => match deleted_before {
+                Some(grant) => (grant.key, None),
+                None => return Ok(()),
+            },
+            DeletedLogin::GrantKept(grant) => (grant, None),
+            DeletedLogin::GrantDeleted(record) => (record.key, Some(record)),
+        };
+        span.record("grant", display(grant));
+        tracing::info!(login = ?key, %grant, last_login = is_last.is_some(), "logged out");
+        self.config.events.emit(&AuthEvent::LoggedOut { user: grant.user(), login: Some(key) });
+        if let Some(record) = is_last {
+            self.forget(&record);
+        }
+        Ok(())
+    }
+
+    /// Deletes a grant with all its logins. Returns true if there was one.
+    ///
+    /// # Errors
+    /// The store failed, and may have deleted the grant or not. It is retried in the background.
+    pub(super) async fn delete_grant(self: &Arc<Self>, listed: GrantRecord) -> Result<bool, StoreError> {
+        let span = info_span!("salesforce.revoke", grant = %listed.key);
+        match self.config.store.delete_grant(listed.key, None).instrument(span.clone()).await {
+            Ok(None) => Ok(false),
+            Ok(Some(record)) => {
+                let _entered = span.enter();
+                self.report_deleted(record.key);
+                self.forget(&record);
+                Ok(true)
+            }
+            Err(error) => {
+                self.delete_grant_later(listed);
+                Err(error)
+            }
+        }
+    }
+
+    /// Deletes a grant in the background. Retries until it succeeds.
+    pub(super) fn delete_grant_later(self: &Arc<Self>, listed: GrantRecord) {
+        let manager = Arc::clone(self);
+        self.config.background.spawn(async move {
+            for wait in waits(&manager.config.timing) {
+                if !manager.config.background.sleep_unless_stopping(wait).await {
+                    return tracing::error!(grant = %listed.key, "deleting a grant failed: the process ends");
+                }
+                // The semaphore is never closed.
+                let _permit = manager.pending_logouts.writes.acquire().await;
+                match manager.delete_listed_grant(&listed).await {
+                    Ok(()) => return manager.report_deleted(listed.key),
+                    Err(error @ StoreError::Corrupt(_)) => {
+                        return tracing::error!(grant = %listed.key, %error, "deleting a grant failed; it counts as absent");
+                    }
+                    Err(_) => {}
+                }
+            }
+        });
+    }
+
+    /// Deletes a grant whose deletion failed before, unless the user has logged in again since.
+    async fn delete_listed_grant(&self, listed: &GrantRecord) -> Result<(), StoreError> {
+        while let Some(stored) = absent_if_corrupt(self.config.store.load_grant(listed.key).await)? {
+            if stored.version.epoch != listed.version.epoch {
+                break;
+            }
+            if let Some(deleted) = self.config.store.delete_grant(listed.key, Some(stored.version)).await? {
+                self.forget(&deleted);
+                return Ok(());
+            }
+            // The grant was refreshed or deleted in between.
+        }
+        self.forget_if_gone(listed).await
+    }
+
+    fn report_deleted(&self, key: GrantKey) {
+        tracing::info!(grant = %key, "grant deleted with all its logins");
+        self.config.events.emit(&AuthEvent::LoggedOut { user: key.user(), login: None });
+    }
+
+    /// [Forgets](Self::forget) a grant unless the store still has it, or has a later one with the same refresh token.
+    async fn forget_if_gone(&self, grant: &GrantRecord) -> Result<(), StoreError> {
+        let refresh_token = |record: &GrantRecord| {
+            GrantTokens::open(&self.config.keys, record).ok().and_then(|tokens| tokens.refresh_token.clone())
+        };
+        let stored = absent_if_corrupt(self.config.store.load_grant(grant.key).await)?;
+        let is_in_use = stored.is_some_and(|stored| {
+            let token = refresh_token(&stored);
+            stored.version.epoch == grant.version.epoch || (token.is_some() && token == refresh_token(grant))
+        });
+        if !is_in_use {
+            self.forget(grant);
+        }
+        Ok(())
+    }
+
+    /// Drops a grant that was deleted from the store, and revokes its newest tokens.
+    pub(super) fn forget(&self, record: &GrantRecord) {
+        let entry = self.entry(record.key);
+        // This process may have newer tokens than the store had.
+        let newer = entry.current().filter(|tokens| tokens.version.is_after(record.version));
+        entry.end(Some(record.version.epoch), self.config.clock.instant());
+        match newer {
+            Some(tokens) => self.revoke_later(&tokens),
+            None => {
+                if let Ok(tokens) = GrantTokens::open(&self.config.keys, record) {
+                    self.revoke_later(&tokens);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However long an outage lasts.
+    #[test]
+    fn a_logout_is_never_given_up() {
+        for timing in [Timing::default(), Timing::fast()] {
+            let longest = timing.logout_max_wait;
+            assert_eq!(waits(&timing).next(), Some(timing.retry_schedule[0]));
+            assert!(waits(&timing).take(100_000).all(|wait| wait <= longest));
+            assert_eq!(waits(&timing).nth(100_000), Some(longest));
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! [`GrantManager`]: all grants of this process, over the store that all processes share.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, atomic::AtomicUsize},
+    time::{Duration, Instant},
+};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
+
+use super::{
+    AuthEvent, Events, GrantError, GrantTokens, Timing,
+    entry::{GrantEntry, Step},
+    health::LastOutage,
+    last_seen::LastSeenThrottle,
+    logout::PendingLogouts,
+    pending_write,
+    refresh::Refresh,
+    tokens::version_of,
+};
+use crate::{
+    base::{
+        background::{Stopped, TaskSpawner},
+        clock::Clock,
+        evicting_map::EvictingMap,
+        lock::lock,
+        random,
+        seal::KeyRing,
+    },
+    store::{AppKey, GrantKey, GrantRecord, GrantVersion, LeaseHolder, Store, StoreError},
+};
+use salesforce_connection::{
+    UserRef,
+    oauth::{LoginHost, OAuthClient},
+    token::{
+        AccessToken, ServiceTokenEvent, ServiceTokenSource, ServiceTokenTiming, ServiceUser, TokenError,
+        TokenSource,
+    },
+};
+
+/// Maximum number of concurrent token requests of this process, even if the tokens of many users expire at once.
+const MAX_TOKEN_REQUESTS: usize = 16;
+/// Maximum number of concurrent code exchanges, so that a flood of callbacks cannot starve refreshes.
+const MAX_LOGINS: usize = 32;
+/// Maximum number of concurrent revocations, for example when an operator logs out all users.
+const MAX_REVOCATIONS: usize = 16;
+/// Maximum number of concurrent retries to store a new token, so that a store that recovers is not overloaded.
+const MAX_PENDING_WRITES: usize = 16;
+
+/// The parts of a [`GrantManager`].
+pub(crate) struct GrantManagerConfig {
+    pub(crate) app: AppKey,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) keys: KeyRing,
+    pub(crate) oauth: OAuthClient,
+    pub(crate) background: TaskSpawner,
+    pub(crate) clock: Clock,
+    pub(crate) events: Events,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) timing: Timing,
+}
+
+/// How long a login lasts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lifetimes {
+    /// Without use.
+    pub(crate) idle: Duration,
+    /// At most.
+    pub(crate) absolute: Duration,
+}
+
+/// Loads, stores and refreshes grants. Each [`Salesforce`](crate::Salesforce) has one.
+pub(crate) struct GrantManager {
+    pub(super) config: GrantManagerConfig,
+    /// Identifies this process as the holder of in-flight markers.
+    pub(super) id: LeaseHolder,
+    pub(super) token_requests: Arc<Semaphore>,
+    pub(super) logins: Semaphore,
+    pub(super) revocations: Arc<Semaphore>,
+    pub(super) pending_writes: Semaphore,
+    pub(super) pending_write_count: AtomicUsize,
+    pub(super) last_seen: LastSeenThrottle,
+    pub(super) pending_logouts: PendingLogouts,
+    pub(super) last_outage: Arc<LastOutage>,
+    entries: Mutex<EvictingMap<GrantKey, Arc<GrantEntry>>>,
+    services: Mutex<EvictingMap<ServiceKey, ServiceTokenSource>>,
+}
+
+/// Names a service user: which app, at which host, and as which user.
+#[derive(PartialEq, Eq, Hash)]
+struct ServiceKey {
+    app: Option<String>,
+    host: LoginHost,
+    username: Option<String>,
+}
+
+impl fmt::Debug for GrantManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrantManager").field("app", &self.config.app).finish_non_exhaustive()
+    }
+}
+
+/// The refresh did not end while the request waited for it, or its process is stopping.
+#[derive(Debug, thiserror::Error)]
+#[error("the refresh did not end in time")]
+struct NoOutcome;
+
+/// A grant as a connection holds it: by reference, so that it always uses the current tokens.
+#[derive(Clone)]
+pub(crate) struct GrantHandle {
+    entry: Arc<GrantEntry>,
+    manager: Arc<GrantManager>,
+}
+
+impl fmt::Debug for GrantHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GrantHandle({:?})", self.key())
+    }
+}
+
+impl GrantHandle {
+    /// Returns the key of the grant.
+    pub(crate) fn key(&self) -> GrantKey {
+        self.entry.key()
+    }
+
+    /// Returns the tokens to use now.
+    pub(crate) fn current(&self) -> Result<Arc<GrantTokens>, GrantError> {
+        self.entry.current().ok_or(GrantError::LoginOver)
+    }
+
+    /// Returns the tokens to use after those of version `used` were rejected. Concurrent calls share one refresh, which
+    /// goes on if this future is dropped.
+    pub(crate) async fn renew(&self, used: GrantVersion) -> Result<Arc<GrantTokens>, GrantError> {
+        let (entry, manager) = (&self.entry, &self.manager);
+        let mut waiting = match entry.decide(used, manager.config.clock.instant()) {
+            Step::Use(tokens) => return Ok(tokens),
+            Step::Fail(GrantError::Unavailable { retry_after, .. })
+                if manager.config.background.is_stopping() =>
+            {
+                return Err(GrantError::unavailable(retry_after, Stopped));
+            }
+            Step::Fail(error) => return Err(error),
+            Step::Wait(waiting) => waiting,
+            Step::Begin { from, result, waiting } => {
+                let refresh = Refresh::new(Arc::clone(manager), Arc::clone(entry), from, result);
+                manager.config.background.spawn(refresh.run());
+                waiting
+            }
+        };
+        outcome(&mut waiting, manager.config.timing.request_wait).await
+    }
+}
+
+impl TokenSource for GrantHandle {
+    fn user(&self) -> UserRef {
+        self.key().user()
+    }
+
+    fn token(&self) -> Result<Arc<AccessToken>, TokenError> {
+        Ok(Arc::clone(&self.current()?.access))
+    }
+
+    fn refresh<'a>(
+        &'a self,
+        rejected: &'a AccessToken,
+    ) -> BoxFuture<'a, Result<Arc<AccessToken>, TokenError>> {
+        Box::pin(async { Ok(Arc::clone(&self.renew(version_of(rejected)).await?.access)) })
+    }
+
+    fn is_revoked(&self) -> BoxFuture<'_, bool> {
+        Box::pin(async {
+            // An unavailable store says nothing about the login.
+            self.entry.current().is_none()
+                || self.manager.grant(self.key()).await.is_ok_and(|grant| grant.is_none())
+        })
+    }
+}
+
+async fn outcome(waiting: &mut super::entry::Waiting, request_wait: Duration) -> super::entry::Renewed {
+    match tokio::time::timeout(request_wait, waiting.wait_for(Option::is_some)).await {
+        Ok(Ok(outcome)) => match &*outcome {
+            Some(outcome) => outcome.clone(),
+            None => Err(GrantError::unavailable(Duration::from_secs(1), NoOutcome)),
+        },
+        Ok(Err(_)) | Err(_) => Err(GrantError::unavailable(Duration::from_secs(1), NoOutcome)),
+    }
+}
+
+impl GrantManager {
+    pub(crate) fn new(config: GrantManagerConfig) -> Arc<Self> {
+        Arc::new(Self {
+            config,
+            id: random_holder(),
+            token_requests: Arc::new(Semaphore::new(MAX_TOKEN_REQUESTS)),
+            logins: Semaphore::new(MAX_LOGINS),
+            revocations: Arc::new(Semaphore::new(MAX_REVOCATIONS)),
+            pending_writes: Semaphore::new(MAX_PENDING_WRITES),
+            pending_write_count: AtomicUsize::new(0),
+            last_seen: LastSeenThrottle::default(),
+            pending_logouts: PendingLogouts::default(),
+            last_outage: Arc::default(),
+            entries: Mutex::default(),
+            services: Mutex::default(),
+        })
+    }
+
+    /// Returns the OAuth client of the background thread.
+    pub(crate) fn oauth(&self) -> &OAuthClient {
+        &self.config.oauth
+    }
+
+    /// Returns the stored grant under `key`.
+    pub(crate) async fn grant(self: &Arc<Self>, key: GrantKey) -> Result<Option<GrantHandle>, StoreError> {
+        let read_at = self.config.clock.instant();
+        let record = absent_if_corrupt(self.config.store.load_grant(key).await)?;
+        Ok(record.and_then(|record| self.handle(&record, read_at)))
+    }
+
+    /// Returns a handle on the grant of a record that was read at `read_at`, or `None` if the record does not open.
+    pub(super) fn handle(self: &Arc<Self>, record: &GrantRecord, read_at: Instant) -> Option<GrantHandle> {
+        let entry = self.entry(record.key);
+        if !entry.knows(record.version) {
+            match GrantTokens::open(&self.config.keys, record) {
+                Ok(tokens) => entry.adopt(tokens, read_at),
+                Err(error) => {
+                    tracing::warn!(grant = %record.key, %error, "stored grant ignored");
+                    return None;
+                }
+            }
+        } else if let Some(tokens) = entry.begin_repair(record.version, read_at) {
+            let repair = pending_write::repair(Arc::clone(self), Arc::clone(&entry), tokens, record.clone());
+            self.config.background.spawn(repair);
+        }
+        Some(GrantHandle { entry, manager: Arc::clone(self) })
+    }
+
+    /// Returns a handle on a new grant.
+    pub(super) fn handle_of(self: &Arc<Self>, tokens: GrantTokens) -> GrantHandle {
+        let entry = self.entry(tokens.key);
+        entry.adopt(tokens, self.config.clock.instant());
+        GrantHandle { entry, manager: Arc::clone(self) }
+    }
+
+    /// Returns the token source of a service user. Requests its token first if there is none.
+    pub(crate) async fn service(
+        self: &Arc<Self>,
+        user: &ServiceUser,
+    ) -> Result<Arc<dyn TokenSource>, TokenError> {
+        self.service_tokens(user).connect().await
+    }
+
+    fn service_tokens(&self, user: &ServiceUser) -> ServiceTokenSource {
+        let key = ServiceKey {
+            app: user.app_override().map(|app| app.client_id.clone()),
+            host: user.host().clone(),
+            username: user.username().map(str::to_owned),
+        };
+        let mut services = lock(&self.services);
+        if let Some(source) = services.get(&key) {
+            return source.clone();
+        }
+        let (clock, events) = (self.config.clock.clone(), self.config.events.clone());
+        let (outage, outage_clock) = (Arc::clone(&self.last_outage), self.config.clock.clone());
+        let timing = self.config.timing;
+        let source = ServiceTokenSource::builder(self.oauth().clone(), user.clone())
+            .runtime(self.config.background.runtime())
+            .permits(Arc::clone(&self.token_requests))
+            .timing(ServiceTokenTiming {
+                deadline: timing.service_deadline,
+                max_wait: timing.request_wait,
+                cool_down: timing.cool_down,
+                refused_cool_down: timing.service_refused_for,
+                min_token_age: timing.min_token_age,
+            })
+            .clock(move || clock.now())
+            .on_event(move |event| match event {
+                ServiceTokenEvent::Refreshed(user) => {
+                    events.emit(&AuthEvent::Refreshed { user: *user, rotated: false });
+                }
+                ServiceTokenEvent::Failed { user, error, .. } => {
+                    outage.record(error, outage_clock.now());
+                    if let Some(user) = user {
+                        events.emit(&AuthEvent::RefreshFailed(*user));
+                    }
+                }
+                _ => {}
+            })
+            .build();
+        services.insert(key, source.clone(), ServiceTokenSource::is_in_use);
+        source
+    }
+
+    /// Returns the entry of `key`. Makes it if there is none.
+    pub(super) fn entry(&self, key: GrantKey) -> Arc<GrantEntry> {
+        let mut entries = lock(&self.entries);
+        if let Some(entry) = entries.get(&key) {
+            return Arc::clone(entry);
+        }
+        let entry = Arc::new(GrantEntry::new(key));
+        // An entry that no connection holds can be dropped: its grant is loaded again when it is needed.
+        let now = self.config.clock.instant();
+        entries.insert(key, Arc::clone(&entry), |entry| Arc::strong_count(entry) > 1 || !entry.is_idle(now));
+        entry
+    }
+}
+
+/// Returns a random holder of leases.
+pub(super) fn random_holder() -> LeaseHolder {
+    // Without randomness the holder is zero. Two such holders share a lease, and only the versioned write keeps them
+    // apart.
+    LeaseHolder(random::bytes().map_or(0, u128::from_be_bytes))
+}
+
+/// Turns a corrupt record into an absent one, so that it affects only its own user.
+pub(super) fn absent_if_corrupt<T>(read: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Err(error @ StoreError::Corrupt(_)) => {
+            tracing::error!(%error, "unreadable record ignored");
+            Ok(None)
+        }
+        read => read,
+    }
+}

@@ -1,0 +1,44 @@
+//! Grants: what Salesforce gave for one (app, organization, user), and the manager that keeps them valid.
+//!
+//! [`refresh_state`], [`refresh_policy`] and [`timing`] decide without I/O; `model` checks their decisions in every
+//! interleaving of two processes.
+
+mod admin;
+mod entry;
+mod error;
+mod events;
+mod health;
+mod in_flight;
+pub(crate) mod keep_alive;
+mod last_seen;
+mod login;
+mod logout;
+mod manager;
+#[cfg(test)]
+mod model;
+mod pending_write;
+mod refresh;
+mod refresh_policy;
+mod refresh_state;
+mod revoke;
+#[cfg(test)]
+mod tests;
+mod timing;
+mod tokens;
+
+#[cfg(feature = "test-util")]
+pub use self::timing::Timing;
+#[cfg(not(feature = "test-util"))]
+pub(crate) use self::timing::Timing;
+pub use self::{
+    admin::{GrantInfo, LoginInfo},
+    events::AuthEvent,
+    health::{Health, KeyHealth, OutageKind, PendingWork, StoreHealth, StoreStatus, TokenOutage},
+};
+pub(crate) use self::{
+    error::GrantError,
+    events::Events,
+    login::{LogInError, NewLogin},
+    manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes},
+    tokens::{GrantTokens, Profile},
+};

@@ -1,0 +1,98 @@
+//! Visits all worlds within a bound on the number of faults, and checks the promises in each.
+
+use std::collections::HashSet;
+
+use super::{FaultBudget, World, mutations::Mutation};
+
+/// Visits every world. Returns their number, or the first promise that is violated.
+pub(super) fn explore(budget: FaultBudget, mutation: Option<Mutation>) -> Result<usize, String> {
+    let start = World::new(budget, mutation);
+    let mut seen = HashSet::from([start.clone()]);
+    let mut open = vec![start];
+    while let Some(world) = open.pop() {
+        world.check()?;
+        if !world.is_quiet() && !world.can_continue() {
+            return Err(format!("no work is left unfinished: {world:?}"));
+        }
+        for next in world.next() {
+            if let (Some(before), Some(after)) = (world.stored, next.stored)
+                && before.is_after(after)
+                && world.budget.fall_backs == next.budget.fall_backs
+            {
+                return Err(format!("the stored version never goes back: {next:?}"));
+            }
+            if seen.insert(next.clone()) {
+                open.push(next);
+            }
+        }
+    }
+    Ok(seen.len())
+}
+
+pub(super) const NO_FAULTS: FaultBudget = FaultBudget {
+    rejections: 4,
+    logouts: 0,
+    failures: 0,
+    lost_responses: 0,
+    lost_leases: 0,
+    failed_writes: 0,
+    impatience: 0,
+    cancellations: 0,
+    crashes: 0,
+    fall_backs: 0,
+    clock: 0,
+};
+
+#[test]
+fn two_processes_never_use_a_token_twice() {
+    assert!(
+        explore(FaultBudget { rejections: 5, failures: 1, clock: 1, ..NO_FAULTS }, None).unwrap() > 1_000
+    );
+}
+
+/// The store is unavailable for longer than the lifetime of a lease.
+#[test]
+fn an_outage_of_the_store_uses_no_token_twice() {
+    assert!(explore(FaultBudget { failed_writes: 2, lost_leases: 2, ..NO_FAULTS }, None).unwrap() > 10_000);
+}
+
+#[test]
+fn a_logout_at_any_moment_is_final() {
+    assert!(
+        explore(FaultBudget { logouts: 1, failures: 1, failed_writes: 1, ..NO_FAULTS }, None).unwrap()
+            > 1_000
+    );
+}
+
+#[test]
+fn faults_at_any_moment_leave_no_work_unfinished_and_revive_no_grant() {
+    let faults = FaultBudget { rejections: 3, logouts: 1, lost_leases: 1, clock: 1, ..NO_FAULTS };
+    for fault in [
+        FaultBudget { failures: 1, lost_responses: 1, ..faults },
+        FaultBudget { crashes: 1, lost_responses: 1, ..faults },
+        FaultBudget { cancellations: 1, failed_writes: 1, ..faults },
+        FaultBudget { failed_writes: 1, impatience: 1, crashes: 1, clock: 0, ..faults },
+    ] {
+        assert!(explore(fault, None).unwrap() > 10_000, "{fault:?}");
+    }
+}
+
+/// F-08 and F-12: each process retries after its cool-down, and another one may take over.
+#[test]
+fn a_token_in_doubt_is_sent_once_for_each_lost_response() {
+    let outage = FaultBudget { lost_responses: 3, failures: 1, clock: 2, ..NO_FAULTS };
+    assert!(explore(outage, None).unwrap() > 1_000);
+}
+
+/// F-07: a process that read the older state sends its token once, and the login ends; or a process with the newer state
+/// repairs the store first. No token is sent endlessly.
+#[test]
+fn a_store_that_falls_back_ends_one_login_at_most() {
+    for more in [
+        FaultBudget { failures: 1, ..NO_FAULTS },
+        FaultBudget { crashes: 1, ..NO_FAULTS },
+        FaultBudget { lost_responses: 1, ..NO_FAULTS },
+    ] {
+        assert!(explore(FaultBudget { fall_backs: 1, ..more }, None).unwrap() > 1_000);
+    }
+}

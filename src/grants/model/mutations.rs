@@ -1,0 +1,47 @@
+//! Mutations of the model that the check must find.
+
+use super::{
+    FaultBudget,
+    explore::{NO_FAULTS, explore},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Mutation {
+    /// Processes refresh without the lease.
+    NoLease,
+    /// The stored version is not read again before the token is sent.
+    NoSecondRead,
+    /// The marker of another process is ignored.
+    NoMarker,
+    /// Lease and marker are released although the new token is not stored.
+    NoLeaseForPendingWrites,
+    /// The stored version is overwritten without a comparison.
+    BlindWrite,
+    /// A request without a response is retried like one with a response.
+    RetriesWithoutLimit,
+    /// The marker of a token in doubt is ignored.
+    ForgetsDoubt,
+    /// The outcome of a refresh is used although a login or logout came in between.
+    PublishesBlindly,
+}
+
+#[test]
+fn the_check_finds_mutations() {
+    let outage = FaultBudget { failed_writes: 1, lost_leases: 1, ..NO_FAULTS };
+    let logout = FaultBudget { logouts: 1, ..NO_FAULTS };
+    for (mutation, budget, promise) in [
+        (Mutation::NoLease, NO_FAULTS, "one refresh at a time"),
+        (Mutation::NoSecondRead, NO_FAULTS, "a used token"),
+        (Mutation::NoMarker, outage, "a used token"),
+        (Mutation::NoLeaseForPendingWrites, outage, "a used token"),
+        (Mutation::RetriesWithoutLimit, FaultBudget { lost_responses: 3, ..NO_FAULTS }, "a token in doubt"),
+        (Mutation::ForgetsDoubt, FaultBudget { lost_responses: 2, ..NO_FAULTS }, "a token in doubt"),
+        (Mutation::BlindWrite, logout, "a deleted grant"),
+        (Mutation::PublishesBlindly, logout, "a process uses no token"),
+    ] {
+        // Without the mutation the same worlds satisfy every promise.
+        explore(budget, None).unwrap();
+        let Err(found) = explore(budget, Some(mutation)) else { panic!("{mutation:?} is not found") };
+        assert!(found.starts_with(promise), "{mutation:?}: {found}");
+    }
+}

@@ -1,0 +1,44 @@
+//! Revokes tokens at Salesforce in the background (RFC 7009).
+
+use std::sync::Arc;
+
+use url::Url;
+
+use super::{AuthEvent, GrantManager, GrantTokens};
+use salesforce_connection::{Secret, oauth::TokenResponse};
+
+impl GrantManager {
+    /// Revokes the tokens of a grant. Retries a few times (RFC 7009 section 2.2.1).
+    pub(super) fn revoke_later(&self, tokens: &GrantTokens) {
+        let token = tokens.refresh_token.clone().unwrap_or_else(|| tokens.access_token.clone());
+        self.revoke_token_later(tokens.access.instance_url().clone(), token);
+    }
+
+    /// Revokes tokens that belong to no grant.
+    pub(super) fn revoke_tokens_later(&self, tokens: TokenResponse) {
+        self.revoke_token_later(tokens.instance_url, tokens.refresh_token.unwrap_or(tokens.access_token));
+    }
+
+    fn revoke_token_later(&self, origin: Url, token: Secret) {
+        let (oauth, background) = (self.config.oauth.clone(), self.config.background.clone());
+        let (events, limit) = (self.config.events.clone(), Arc::clone(&self.revocations));
+        let mut waits = self.config.timing.retry_schedule.into_iter();
+        self.config.background.spawn(async move {
+            loop {
+                let permit = limit.acquire().await;
+                let revoked = oauth.revoke(&origin, &token).await;
+                drop(permit);
+                match revoked {
+                    Ok(()) => return events.emit(&AuthEvent::TokenRevoked),
+                    Err(error) => tracing::warn!(%error, "revoking a token failed; it is retried"),
+                }
+                match waits.next() {
+                    Some(wait) if background.sleep_unless_stopping(wait).await => {}
+                    _ => break,
+                }
+            }
+            events.emit(&AuthEvent::RevocationFailed);
+            tracing::error!("revoking a token failed; it stays valid at Salesforce until it expires there");
+        });
+    }
+}

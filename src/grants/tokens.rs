@@ -1,0 +1,172 @@
+//! [`GrantTokens`]: the opened tokens of a grant, with the header of requests.
+
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::{
+    base::seal::{KeyRing, Purpose, SealError},
+    store::{GrantKey, GrantRecord, GrantVersion, Sealed},
+};
+use salesforce_connection::{
+    Secret,
+    oauth::{InvalidTokenResponse, LoginHost, Scopes, TokenResponse},
+    token::{AccessToken, Generation},
+};
+
+/// The tokens of one version of a grant. Requests share them through an `Arc`.
+pub(crate) struct GrantTokens {
+    pub(crate) key: GrantKey,
+    pub(crate) version: GrantVersion,
+    pub(crate) access_token: Secret,
+    /// What requests use: header, instance and scopes.
+    pub(crate) access: Arc<AccessToken>,
+    pub(crate) refresh_token: Option<Secret>,
+    pub(crate) identity_url: Url,
+    pub(crate) host: LoginHost,
+    pub(crate) profile: Profile,
+    pub(crate) updated_at: SystemTime,
+}
+
+/// Names for display, as they were at the login.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Profile {
+    pub(crate) username: Option<String>,
+    pub(crate) display_name: Option<String>,
+}
+
+impl fmt::Debug for GrantTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrantTokens")
+            .field("key", &self.key)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The sealed content of a record.
+#[derive(Serialize, Deserialize)]
+struct Content<'a> {
+    access_token: &'a str,
+    refresh_token: Option<&'a str>,
+    instance_url: &'a str,
+    identity_url: &'a str,
+    host: &'a str,
+    scopes: Scopes,
+    profile: Profile,
+}
+
+/// The record does not open, or its content is invalid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("opening a stored grant failed: its key is missing, or it was changed")]
+pub(crate) struct UnreadableGrant;
+
+impl GrantTokens {
+    /// Makes the grant of the first token response.
+    pub(crate) fn new(
+        key: GrantKey,
+        version: GrantVersion,
+        tokens: TokenResponse,
+        host: LoginHost,
+        profile: Profile,
+        updated_at: SystemTime,
+    ) -> Result<Self, InvalidTokenResponse> {
+        Ok(Self {
+            key,
+            version,
+            access: access(&tokens.access_token, tokens.instance_url, tokens.scopes, version)?,
+            access_token: tokens.access_token,
+            refresh_token: tokens.refresh_token,
+            identity_url: tokens.identity.url,
+            host,
+            profile,
+            updated_at,
+        })
+    }
+
+    /// Makes the grant after a refresh. Without a new refresh token the old one stays valid (RFC 6749 section 6).
+    pub(crate) fn renewed(
+        &self,
+        tokens: TokenResponse,
+        now: SystemTime,
+    ) -> Result<Self, InvalidTokenResponse> {
+        let mut next =
+            Self::new(self.key, self.version.next(), tokens, self.host.clone(), self.profile.clone(), now)?;
+        if next.refresh_token.is_none() {
+            next.refresh_token.clone_from(&self.refresh_token);
+        }
+        Ok(next)
+    }
+
+    /// Seals the tokens for the store.
+    pub(crate) fn seal(&self, keys: &KeyRing, expires_at: SystemTime) -> Result<GrantRecord, SealError> {
+        let content = Content {
+            access_token: self.access_token.expose(),
+            refresh_token: self.refresh_token.as_ref().map(Secret::expose),
+            instance_url: self.access.instance_url().as_str(),
+            identity_url: self.identity_url.as_str(),
+            host: self.host.as_url().as_str(),
+            scopes: self.access.scopes().clone(),
+            profile: self.profile.clone(),
+        };
+        let plain = Zeroizing::new(serde_json::to_vec(&content).map_err(|_| SealError)?);
+        let sealed = keys.seal(Purpose::Grant, &associated_data(self.key, self.version), &plain)?;
+        Ok(GrantRecord {
+            key: self.key,
+            version: self.version,
+            sealed: Sealed::from_bytes(sealed),
+            updated_at: self.updated_at,
+            expires_at,
+        })
+    }
+
+    /// Opens a stored record.
+    pub(crate) fn open(keys: &KeyRing, record: &GrantRecord) -> Result<Self, UnreadableGrant> {
+        let bound_to = associated_data(record.key, record.version);
+        let plain =
+            keys.open(Purpose::Grant, &bound_to, record.sealed.as_bytes()).map_err(|_| UnreadableGrant)?;
+        let content: Content<'_> = serde_json::from_slice(&plain).map_err(|_| UnreadableGrant)?;
+        let access_token = Secret::new(content.access_token);
+        Ok(Self {
+            key: record.key,
+            version: record.version,
+            access: access(
+                &access_token,
+                content.instance_url.parse().map_err(|_| UnreadableGrant)?,
+                content.scopes,
+                record.version,
+            )
+            .map_err(|_| UnreadableGrant)?,
+            access_token,
+            refresh_token: content.refresh_token.map(Secret::new),
+            identity_url: content.identity_url.parse().map_err(|_| UnreadableGrant)?,
+            host: content.host.parse().map_err(|_| UnreadableGrant)?,
+            profile: content.profile,
+            updated_at: record.updated_at,
+        })
+    }
+}
+
+/// Returns the token of this version, as requests use it.
+fn access(
+    token: &Secret,
+    instance_url: Url,
+    scopes: Scopes,
+    version: GrantVersion,
+) -> Result<Arc<AccessToken>, InvalidTokenResponse> {
+    let generation = Generation(u128::from(version.epoch) << 64 | u128::from(version.revision));
+    Ok(Arc::new(AccessToken::new(token, instance_url, scopes)?.with_generation(generation)))
+}
+
+/// Returns the version that a token belongs to.
+pub(super) fn version_of(token: &AccessToken) -> GrantVersion {
+    let Generation(generation) = token.generation();
+    GrantVersion { epoch: (generation >> 64) as u64, revision: generation as u64 }
+}
+
+/// Returns what the sealed bytes are bound to. In another record, or another version of the same, they do not open.
+fn associated_data(key: GrantKey, version: GrantVersion) -> Vec<u8> {
+    format!("{key} {} {}", version.epoch, version.revision).into_bytes()
+}

@@ -1,0 +1,344 @@
+//! [`Salesforce`]: the one value that an app creates.
+
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use url::Url;
+
+use crate::{
+    base::{background::BackgroundRuntime, clock::Clock},
+    builder::Builder,
+    config::{Config, ConfigError, Settings},
+    grants::{
+        Events, GrantHandle, GrantInfo, GrantManager, GrantManagerConfig, Lifetimes, LogInError, LoginInfo,
+        NewLogin, Profile, Timing, keep_alive,
+    },
+    store::{AppKey, GrantFilter, GrantKey, Store},
+    web::pages::LoginPages,
+};
+use salesforce_connection::{
+    Client, Connection, Error, OrgId, Result, Secret, UserId, UserRef,
+    http::{AllowedHosts, HttpError},
+    oauth::{LoginHost, OAuthApp, OAuthClient, TokenResponse},
+    token::{ServiceUser, TokenSource},
+};
+
+/// Salesforce for an actix app: the middleware, and the handle on everything behind it. Cheap to clone.
+///
+/// Create it once, before `HttpServer::new`, and clone it into each worker:
+///
+/// ```no_run
+/// use actix_salesforce::Salesforce;
+/// use actix_web::{App, HttpServer};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let salesforce = Salesforce::from_env().await?;
+/// HttpServer::new(move || App::new().wrap(salesforce.clone()))
+///     .bind(("127.0.0.1", 8080))?
+///     .run()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Salesforce {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Settings,
+    oauth: OAuthClient,
+    client: Client,
+    engine: Arc<GrantManager>,
+    background: BackgroundRuntime,
+    clock: Clock,
+    pages: LoginPages,
+}
+
+impl fmt::Debug for Salesforce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Salesforce")
+            .field("public_url", &self.inner.settings.public_url.as_str())
+            .field("login_url", &self.inner.settings.default_host.as_url().as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Salesforce {
+    /// Starts from the `SALESFORCE_…` environment variables (see [`Config`]).
+    ///
+    /// # Errors
+    /// Lists all missing and invalid settings, each with its fix.
+    pub async fn from_env() -> std::result::Result<Self, ConfigError> {
+        Self::from_config(Config::from_env()).await
+    }
+
+    /// Starts from settings that the app has read itself.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub async fn from_config(config: Config) -> std::result::Result<Self, ConfigError> {
+        Builder::from(config).build().await
+    }
+
+    /// Starts from settings in code.
+    pub fn builder() -> Builder {
+        Builder::from(Config::default())
+    }
+
+    /// Returns the OAuth client of this app, for flows written by hand.
+    pub fn oauth(&self) -> &OAuthClient {
+        &self.inner.oauth
+    }
+
+    /// Returns the redirect URI of logins: the public URL with the callback's path.
+    pub fn redirect_uri(&self) -> &Url {
+        &self.inner.settings.redirect_uri
+    }
+
+    /// Returns the default login host.
+    pub fn login_host(&self) -> &LoginHost {
+        &self.inner.settings.default_host
+    }
+
+    /// Stores tokens from a flow written by hand, and returns the connection that uses them.
+    ///
+    /// From then on they are refreshed as needed, and [`connection_for`](Self::connection_for) finds them.
+    ///
+    /// # Errors
+    /// The store is down.
+    pub async fn keep(&self, host: &LoginHost, tokens: TokenResponse) -> Result<Connection> {
+        let grant = self.engine().save(tokens, Profile::default(), host).await?;
+        Ok(self.connection(grant))
+    }
+
+    /// Returns the connection of a user, for work outside of a request.
+    ///
+    /// The user has logged in, or their tokens were [stored](Self::keep).
+    ///
+    /// # Errors
+    /// [`Error::LoginRequired`] if the store has no grant of this user; [`Error::is_transient`] if the store is down.
+    pub async fn connection_for(&self, organization: OrgId, user: UserId) -> Result<Connection> {
+        let app = AppKey::from_client_id(&self.inner.settings.client_id);
+        let grant = self.engine().grant(GrantKey::new(app, UserRef::new(organization, user))).await?;
+        grant.map(|grant| self.connection(grant)).ok_or(Error::LoginRequired)
+    }
+
+    /// Returns a connection of the app's service user, for work that no user asked for.
+    ///
+    /// It is the same [`Connection`] that handlers get, so one function can serve both. The first request fetches a
+    /// token; all connections of the service user share it and fetch a new one once it has expired. No login, no store
+    /// and no refresh token is involved.
+    ///
+    /// ```
+    /// # use salesforce_fake_org::FakeOrg;
+    /// use actix_salesforce::{Connection, Result, Salesforce, oauth::ServiceUser};
+    ///
+    /// /// Called by a handler with the visitor's connection, and by the nightly job with the service user's.
+    /// async fn count_accounts(sf: &Connection) -> Result<u64> {
+    ///     sf.query::<()>("SELECT COUNT() FROM Account").count().await
+    /// }
+    ///
+    /// # #[actix_web::main]
+    /// # async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    /// # let org = FakeOrg::builder().rows(40).execution_user("ada@example.com").start().await?;
+    /// # let my_domain = org.instance_url();
+    /// let salesforce = Salesforce::builder()
+    ///     .client_id("3MVG9...")
+    ///     .client_secret("...")
+    ///     .service_user(ServiceUser::client_credentials(my_domain.parse()?))
+    /// #   .client_id(org.client_id()).client_secret(org.client_secret())
+    ///     .build()
+    ///     .await?;
+    /// let sf = salesforce.service_connection().await?;
+    /// assert_eq!(count_accounts(&sf).await?, 40);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoServiceUser`] if none is set; [`Error::ServiceUser`] if Salesforce refuses it a token, which only an
+    /// administrator can fix; [`Error::Unavailable`] if Salesforce cannot be reached.
+    pub async fn service_connection(&self) -> Result<Connection> {
+        let user = self.inner.settings.service.as_ref().ok_or(Error::NoServiceUser)?;
+        self.connection_as(user).await
+    }
+
+    /// Returns a connection of any service user, for apps that have several.
+    ///
+    /// Connections of the same app, host and user name share one token.
+    ///
+    /// # Errors
+    /// As [`service_connection`](Self::service_connection). A host other than Salesforce's and those of the settings is
+    /// refused: add it as an allowed origin.
+    pub async fn connection_as(&self, user: &ServiceUser) -> Result<Connection> {
+        Ok(self.connect(self.engine().service(user).await?))
+    }
+
+    /// Lists the logins of a user, of an org, or all.
+    ///
+    /// # Errors
+    /// The store is down.
+    pub async fn logins(&self, of: GrantFilter) -> Result<Vec<LoginInfo>> {
+        Ok(self.engine().list_logins(of).await?)
+    }
+
+    /// Lists the grants of a user, of an org, or all.
+    ///
+    /// # Errors
+    /// The store is down.
+    pub async fn grants(&self, of: GrantFilter) -> Result<Vec<GrantInfo>> {
+        Ok(self.engine().list_grants(of).await?)
+    }
+
+    /// Logs a user, an org or all users out everywhere, and returns how many grants there were.
+    ///
+    /// Ends the grants with all of their logins, then revokes the tokens at Salesforce in the background.
+    ///
+    /// # Errors
+    /// The store is down, or went down meanwhile. Grants ended until then stay ended; the rest is retried in the
+    /// background until it is stored or the program ends.
+    pub async fn revoke(&self, of: GrantFilter) -> Result<usize> {
+        Ok(self.engine().revoke_matching(of).await?)
+    }
+
+    /// Ends one login as its logout would; other logins of the same user stay. Does nothing if it has ended already.
+    ///
+    /// After the last login of a user the tokens are revoked at Salesforce in the background.
+    ///
+    /// # Errors
+    /// The store is down. The logout is retried in the background.
+    pub async fn end_login(&self, login: &LoginInfo) -> Result<()> {
+        Ok(self.engine().end_login(login.key).await?)
+    }
+
+    /// Waits until refreshes, token writes and logouts that are under way are stored, 22 seconds at most.
+    ///
+    /// Call it at the end of `main`, after the server has stopped. It covers the clones of this handle too: what is
+    /// begun after it fails. A program that ends without it waits as long when the last handle is dropped and when the
+    /// main thread ends, but blocks the thread meanwhile.
+    ///
+    /// ```no_run
+    /// # use actix_salesforce::Salesforce;
+    /// # use actix_web::{App, HttpServer};
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let salesforce = Salesforce::from_env().await?;
+    /// let wrapped = salesforce.clone();
+    /// HttpServer::new(move || App::new().wrap(wrapped.clone())).bind(("127.0.0.1", 8080))?.run().await?;
+    /// salesforce.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn shutdown(self) {
+        self.inner.background.finish().await;
+    }
+
+    fn connection(&self, grant: GrantHandle) -> Connection {
+        self.connect(Arc::new(grant))
+    }
+
+    fn connect(&self, source: Arc<dyn TokenSource>) -> Connection {
+        Connection::new(&self.inner.client, source)
+    }
+
+    /// Returns whether both are clones of one handle.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<GrantManager> {
+        &self.inner.engine
+    }
+
+    /// The app's function for pages.
+    pub(crate) fn login_pages(&self) -> &LoginPages {
+        &self.inner.pages
+    }
+
+    pub(crate) fn now(&self) -> SystemTime {
+        self.inner.clock.now()
+    }
+
+    /// Returns a client with a separate connection pool, for one worker.
+    pub(crate) fn worker_client(&self) -> std::result::Result<Client, HttpError> {
+        self.inner.client.with_separate_pool()
+    }
+
+    /// Exchanges a code and stores the login, in a task that no request owns.
+    ///
+    /// A browser that disconnects meanwhile must not leave a used code and lost tokens. If the login's cookie is not
+    /// delivered, the login is deleted.
+    pub(crate) async fn finish_login(
+        &self,
+        host: LoginHost,
+        code: Secret,
+        verifier: Secret,
+        nonce: Option<Secret>,
+    ) -> std::result::Result<NewLogin, LogInError> {
+        let engine = Arc::clone(&self.inner.engine);
+        let redirect_uri = self.inner.settings.redirect_uri.clone();
+        self.inner
+            .background
+            .run(async move {
+                let id = engine.exchange(&host, &redirect_uri, &code, &verifier, nonce.as_ref()).await?;
+                Ok(NewLogin::new(id, engine))
+            })
+            .await?
+    }
+}
+
+#[cfg(feature = "test-util")]
+impl Salesforce {
+    /// Stores a login with tokens that a test brings, otherwise as [`finish_login`](Self::finish_login).
+    pub(crate) async fn admit(
+        &self,
+        host: LoginHost,
+        tokens: TokenResponse,
+    ) -> std::result::Result<Secret, LogInError> {
+        let engine = Arc::clone(&self.inner.engine);
+        self.inner.background.run(async move { engine.complete_login(tokens, &host, None).await }).await?
+    }
+}
+
+/// Creates the handle from checked settings.
+pub(crate) fn start(
+    settings: Settings,
+    store: Arc<dyn Store>,
+    events: Events,
+    clock: Clock,
+    pages: LoginPages,
+) -> std::result::Result<Salesforce, Box<dyn std::error::Error + Send + Sync>> {
+    let login_origins = std::iter::once(&settings.default_host)
+        .chain(settings.hosts.values())
+        .chain(settings.service.iter().map(ServiceUser::host))
+        .map(|host| host.as_url().clone());
+    let allowed_hosts = AllowedHosts::new(login_origins.chain(settings.allowed_origins.iter().cloned()));
+    let client =
+        settings.api.clone().allowed_hosts(allowed_hosts).api_version(settings.api_version).build()?;
+    let app = OAuthApp::new(settings.client_id.clone(), settings.client_secret.clone());
+    let oauth = OAuthClient::with_client(app.clone(), &client);
+    // The engine's HTTP connections live on the crate's thread, those of callers on theirs. In one pool the engine
+    // would sometimes wait for a connection whose thread is waiting for the engine.
+    let engines_own = OAuthClient::with_client(app, &client.with_separate_pool()?);
+    let timing = Timing::of_process();
+    let background = BackgroundRuntime::start_within(timing.shutdown)?;
+    let engine = GrantManager::new(GrantManagerConfig {
+        app: AppKey::from_client_id(&settings.client_id),
+        store,
+        keys: settings.keys.clone(),
+        oauth: engines_own,
+        background: background.spawner(),
+        clock: clock.clone(),
+        events,
+        lifetimes: Lifetimes { idle: settings.idle_lifetime, absolute: settings.absolute_lifetime },
+        timing,
+    });
+    if let Some(unused_for) = settings.keep_alive {
+        let spawner = background.spawner();
+        spawner.spawn(keep_alive::run(Arc::downgrade(&engine), spawner.clone(), unused_for));
+    }
+    let inner = Inner { settings, oauth, client, engine, background, clock, pages };
+    Ok(Salesforce { inner: Arc::new(inner) })
+}

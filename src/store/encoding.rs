@@ -1,0 +1,90 @@
+//! The texts and numbers that stand for records in a database.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{GrantKey, GrantVersion, LeaseHolder, LoginKey, StoreError};
+
+/// A field of a stored record is invalid.
+#[derive(Debug, thiserror::Error)]
+#[error("invalid field of a stored record: {0}")]
+pub(super) struct InvalidField(&'static str);
+
+pub(super) fn corrupt(field: &'static str) -> StoreError {
+    StoreError::Corrupt(InvalidField(field).into())
+}
+
+/// Returns the milliseconds since 1970, or 0 for an earlier time.
+pub(super) fn millis(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn time(millis: i64) -> SystemTime {
+    let since = Duration::from_millis(u64::try_from(millis).unwrap_or_default());
+    UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
+}
+
+pub(super) fn version_text(version: GrantVersion) -> String {
+    format!("{} {}", version.epoch, version.revision)
+}
+
+pub(super) fn version(text: &str) -> Result<GrantVersion, StoreError> {
+    let (epoch, revision) = text.split_once(' ').ok_or_else(|| corrupt("version"))?;
+    match (epoch.parse(), revision.parse()) {
+        (Ok(epoch), Ok(revision)) => Ok(GrantVersion { epoch, revision }),
+        _ => Err(corrupt("version")),
+    }
+}
+
+pub(super) fn grant_key(text: &str) -> Result<GrantKey, StoreError> {
+    text.parse().map_err(|_| corrupt("grant"))
+}
+
+/// Returns the holder of a lease as 32 hexadecimal digits.
+pub(super) fn holder_text(holder: LeaseHolder) -> String {
+    format!("{:032x}", holder.0)
+}
+
+/// Returns 64 hexadecimal digits.
+pub(super) fn hex(bytes: &[u8; 32]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+pub(super) fn login_key(text: &str) -> Result<LoginKey, StoreError> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return Err(corrupt("login"));
+    }
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let digits = std::str::from_utf8(digits).map_err(|_| corrupt("login"))?;
+        *byte = u8::from_str_radix(digits, 16).map_err(|_| corrupt("login"))?;
+    }
+    Ok(LoginKey::from_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_fields_are_read_back() {
+        let key = LoginKey::from_bytes(std::array::from_fn(|i| i as u8 * 7));
+        assert_eq!(login_key(&hex(key.as_bytes())).unwrap(), key);
+        let highest = GrantVersion { epoch: u64::MAX, revision: u64::MAX };
+        assert_eq!(version(&version_text(highest)).unwrap(), highest);
+        let now = time(millis(SystemTime::now()));
+        assert_eq!(time(millis(now)), now);
+        assert_eq!(millis(UNIX_EPOCH - Duration::from_secs(1)), 0);
+        for bad in ["", "1", "1 x", " 1", "-1 0", "1 2 3"] {
+            assert!(version(bad).is_err(), "{bad:?}");
+        }
+        for bad in ["", &"g".repeat(64), &"0".repeat(63), &"ä".repeat(32)] {
+            assert!(login_key(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! [`ConnectionManager`]: the connection to the server. One connection, shared by all callers, replaced when it breaks.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use tokio::sync::Mutex;
+
+use super::servers::{RawConnection, Servers};
+use crate::store::StoreError;
+
+pub(super) struct ConnectionManager {
+    servers: Servers,
+    current: Mutex<Current>,
+    /// The newest connection on which a command ended without a response. It is not used again.
+    silent: AtomicU64,
+}
+
+#[derive(Default)]
+struct Current {
+    connection: Option<RawConnection>,
+    /// The number of the connection, so that a failure discards only the connection that failed.
+    number: u64,
+    /// How often connecting was attempted.
+    attempts: u64,
+}
+
+/// Whether a command may be sent a second time if the connection broke during the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Idempotency {
+    /// The command only reads, or a second execution changes nothing and returns the same.
+    Idempotent,
+    /// A second execution would return something else: that the key exists, that the value was used.
+    Unsafe,
+}
+
+/// The server or the connection failed. Holds only the kind: an error of the server may repeat what was sent to it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Redis: {0}")]
+struct RedisFailure(String);
+
+/// Discards the connection if the command is dropped before it has ended: a connection without a response may be dead
+/// without a report from the network.
+struct DiscardOnDrop<'a> {
+    manager: &'a ConnectionManager,
+    number: Option<u64>,
+}
+
+impl Drop for DiscardOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.manager.silent.fetch_max(number, Ordering::Relaxed);
+        }
+    }
+}
+
+impl ConnectionManager {
+    pub(super) fn new(servers: Servers) -> Self {
+        Self { servers, current: Mutex::default(), silent: AtomicU64::new(0) }
+    }
+
+    /// Runs a command, connecting first if necessary. The deadline is that of the store operation, which drops this
+    /// future.
+    pub(super) async fn run<T, F>(
+        &self,
+        idempotency: Idempotency,
+        command: impl Fn(RawConnection) -> F + Send,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = RedisResult<T>> + Send,
+    {
+        loop {
+            let (number, connection, fresh) = self.connection().await.map_err(|error| store_error(&error))?;
+            let mut discard = DiscardOnDrop { manager: self, number: Some(number) };
+            let result = command(connection).await;
+            discard.number = None;
+            match result {
+                Err(error) if is_broken(&error) => {
+                    self.discard(number).await;
+                    // An older connection may have broken long ago, for example when the server restarted.
+                    if fresh || idempotency == Idempotency::Unsafe {
+                        return Err(store_error(&error));
+                    }
+                }
+                result => return result.map_err(|error| store_error(&error)),
+            }
+        }
+    }
+
+    /// Returns the connection, its number, and whether it is new.
+    async fn connection(&self) -> RedisResult<(u64, RawConnection, bool)> {
+        // Held while connecting: one caller connects, the others wait, each within its own deadline.
+        let mut current = self.current.lock().await;
+        if let Some(connection) = &current.connection
+            && current.number > self.silent.load(Ordering::Relaxed)
+        {
+            return Ok((current.number, connection.clone(), false));
+        }
+        current.connection = None;
+        current.attempts += 1;
+        let connection = self.servers.connect(current.attempts - 1).await?;
+        current.number += 1;
+        current.connection = Some(connection.clone());
+        Ok((current.number, connection, true))
+    }
+
+    async fn discard(&self, number: u64) {
+        let mut current = self.current.lock().await;
+        if current.number == number {
+            current.connection = None;
+        }
+    }
+}
+
+/// Returns true if a new connection may succeed: this one is broken, or leads to a server that has become a replica, or
+/// to a cluster that has changed.
+fn is_broken(error: &RedisError) -> bool {
+    error.is_unrecoverable_error()
+        || error.is_io_error()
+        || matches!(
+            error.kind(),
+            ErrorKind::ClusterConnectionNotFound
+                | ErrorKind::Server(
+                    ServerErrorKind::ReadOnly
+                        | ServerErrorKind::MasterDown
+                        | ServerErrorKind::ClusterDown
+                        | ServerErrorKind::Moved
+                )
+        )
+}
+
+/// Converts an error. A key of the wrong type is a corrupt record; everything else is an outage.
+pub(super) fn store_error(error: &RedisError) -> StoreError {
+    let kind = match (error.kind(), error.code()) {
+        (ErrorKind::Io, _) if error.is_connection_refusal() => "connection refused".to_owned(),
+        (ErrorKind::Io, _) => "connection lost".to_owned(),
+        (_, Some(code)) => format!("error {code} of the server"),
+        _ => error.category().to_owned(),
+    };
+    if error.code() == Some("WRONGTYPE")
+        || matches!(error.kind(), ErrorKind::UnexpectedReturnType | ErrorKind::Parse)
+    {
+        StoreError::Corrupt(RedisFailure(kind).into())
+    } else {
+        StoreError::Unavailable(RedisFailure(kind).into())
+    }
+}

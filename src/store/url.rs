@@ -1,0 +1,163 @@
+//! [`StoreUrl`]: reads the setting `SALESFORCE_STORE` and opens the store that it names.
+
+use std::sync::Arc;
+
+use super::{AvailabilityObserver, MemoryStore, Store, StoreTiming, deadline::DeadlineStore};
+use crate::base::clock::Clock;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+use salesforce_connection::Secret;
+
+/// Which store to use.
+#[derive(Debug)]
+pub(crate) enum StoreUrl {
+    /// A store that the app made.
+    Given(Arc<dyn Store>),
+    Memory,
+    #[cfg(feature = "sqlite")]
+    Sqlite(String),
+    #[cfg(feature = "redis")]
+    Redis(Secret),
+    #[cfg(feature = "postgres")]
+    Postgres(Secret),
+}
+
+/// Why the store was not opened. Never repeats the setting, which may contain a password.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error(
+        "unknown store. Use memory:, sqlite:PATH, redis://…, redis+sentinel://…, redis+cluster://… (rediss for TLS) or postgres://…"
+    )]
+    Unknown,
+    #[cfg(not(all(feature = "redis", feature = "sqlite", feature = "postgres")))]
+    #[error("this build does not include the store. Enable the feature `{0}` of actix-salesforce")]
+    FeatureOff(&'static str),
+    #[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
+    #[error("opening the store failed: {}", cause(.0))]
+    Failed(#[source] super::StoreError),
+}
+
+#[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
+fn cause(error: &super::StoreError) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+impl StoreUrl {
+    /// Parses the setting.
+    pub(crate) fn parse(text: &str) -> Result<Self, OpenError> {
+        let (scheme, rest) = text.trim().split_once(':').ok_or(OpenError::Unknown)?;
+        match scheme {
+            "memory" => Ok(Self::Memory),
+            "sqlite" if !rest.trim_start_matches('/').is_empty() => {
+                #[cfg(not(feature = "sqlite"))]
+                return Err(OpenError::FeatureOff("sqlite"));
+                #[cfg(feature = "sqlite")]
+                Ok(Self::Sqlite(rest.strip_prefix("//").unwrap_or(rest).to_owned()))
+            }
+            "redis" | "rediss" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
+            | "rediss+cluster" => {
+                #[cfg(not(feature = "redis"))]
+                return Err(OpenError::FeatureOff("redis"));
+                #[cfg(feature = "redis")]
+                Ok(Self::Redis(Secret::new(text.trim())))
+            }
+            "postgres" | "postgresql" => {
+                #[cfg(not(feature = "postgres"))]
+                return Err(OpenError::FeatureOff("postgres"));
+                #[cfg(feature = "postgres")]
+                Ok(Self::Postgres(Secret::new(text.trim())))
+            }
+            _ => Err(OpenError::Unknown),
+        }
+    }
+
+    /// Returns true if the records outlive the process: the keys must then do so too.
+    pub(crate) fn is_durable(&self) -> bool {
+        !matches!(self, Self::Memory)
+    }
+
+    /// Opens the store. Reports to `observer` when it becomes unavailable or recovers.
+    pub(crate) async fn open(
+        self,
+        clock: &Clock,
+        timing: StoreTiming,
+        observer: impl AvailabilityObserver,
+    ) -> Result<Arc<dyn Store>, OpenError> {
+        match self {
+            // It responds at once and never fails.
+            Self::Memory => Ok(Arc::new(MemoryStore::with_clock(clock.clone()))),
+            Self::Given(store) => Ok(Arc::new(DeadlineStore::new(store, timing, observer))),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path) => observed(super::SqlStore::sqlite(path).await, timing, observer),
+            #[cfg(feature = "redis")]
+            Self::Redis(url) => observed(
+                super::RedisStore::connect(url.expose(), "actix-salesforce:").await,
+                timing,
+                observer,
+            ),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => observed(super::SqlStore::postgres(url.expose()).await, timing, observer),
+        }
+    }
+}
+
+#[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
+fn observed(
+    store: Result<impl Store, super::StoreError>,
+    timing: StoreTiming,
+    observer: impl AvailabilityObserver,
+) -> Result<Arc<dyn Store>, OpenError> {
+    let store = store.map_err(OpenError::Failed)?;
+    Ok(Arc::new(DeadlineStore::observing(Arc::new(store), timing, observer)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_setting_names_a_store() {
+        for text in ["", "memory", "sqlite:", "sqlite://", "mysql://h", "/a/path"] {
+            assert!(matches!(StoreUrl::parse(text), Err(OpenError::Unknown)), "{text}");
+        }
+        assert!(matches!(StoreUrl::parse(" memory: "), Ok(StoreUrl::Memory)));
+        #[cfg(feature = "sqlite")]
+        for (text, expected) in [
+            ("sqlite:logins.db", "logins.db"),
+            ("sqlite:/var/lib/app/logins.db", "/var/lib/app/logins.db"),
+            ("sqlite:///var/lib/app/logins.db", "/var/lib/app/logins.db"),
+        ] {
+            assert!(
+                matches!(StoreUrl::parse(text), Ok(StoreUrl::Sqlite(path)) if path == expected),
+                "{text}"
+            );
+        }
+        #[cfg(feature = "redis")]
+        assert!(
+            matches!(StoreUrl::parse("rediss://h"), Ok(StoreUrl::Redis(url)) if url.expose() == "rediss://h")
+        );
+        #[cfg(feature = "redis")]
+        for text in ["redis+sentinel://h,i/main", "rediss+cluster://h,i"] {
+            assert!(matches!(StoreUrl::parse(text), Ok(StoreUrl::Redis(_))), "{text}");
+        }
+        #[cfg(feature = "postgres")]
+        assert!(matches!(StoreUrl::parse("postgresql://h/d"), Ok(StoreUrl::Postgres(_))));
+    }
+
+    #[test]
+    fn a_store_whose_feature_is_off_is_an_error_that_names_the_feature() {
+        for (text, feature, on) in [
+            ("rediss://h", "redis", cfg!(feature = "redis")),
+            ("redis+cluster://h,i", "redis", cfg!(feature = "redis")),
+            ("sqlite:logins.db", "sqlite", cfg!(feature = "sqlite")),
+            ("postgres://h/d", "postgres", cfg!(feature = "postgres")),
+        ] {
+            match StoreUrl::parse(text) {
+                Ok(_) => assert!(on, "{text}"),
+                Err(error) => {
+                    assert!(!on, "{text}: {error}");
+                    assert!(error.to_string().contains(&format!("feature `{feature}`")), "{error}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Why a login did not complete.
+
+use std::{error::Error as StdError, time::Duration};
+
+use actix_web::{HttpRequest, HttpResponse, cookie::Cookie, http::StatusCode};
+
+use super::add_cookie;
+use crate::{
+    base::error_chain::ErrorChain,
+    web::{
+        error,
+        pages::{self, Action, ActionKind, PageKind, Reply},
+        request_info::RequestInfo,
+        worker::WorkerState,
+    },
+};
+use salesforce_connection::Error;
+
+/// `Retry-After` when the token endpoint is unavailable and names no time: long enough for a short interruption, short
+/// enough for a user who waits.
+const TOKEN_ENDPOINT_RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// `Retry-After` when too many logins complete at the same time. As long as a login waits for its turn.
+const TOO_MANY_LOGINS_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Why a login did not complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoginFailure {
+    /// The link to the login route is invalid. Nothing was sent to Salesforce.
+    InvalidLink(InvalidLink),
+    /// The callback is incomplete or malformed, or names another issuer than the login host (RFC 9207).
+    MalformedCallback,
+    /// The callback's `state` is unknown: the login did not start in this browser, is complete already, or took longer
+    /// than ten minutes.
+    UnknownState,
+    /// Salesforce refused the login, at its authorization endpoint or its token endpoint.
+    #[non_exhaustive]
+    Denied {
+        /// Salesforce's error code in lower snake case, for example `access_denied`. `None` for codes that this crate
+        /// does not know: any site can put them into a link to the callback.
+        code: Option<&'static str>,
+    },
+    /// The token endpoint did not respond, or sent an invalid response.
+    #[non_exhaustive]
+    TokenEndpoint {
+        /// When to try again, if Salesforce said so.
+        retry_after: Option<Duration>,
+        /// Whether the same request can succeed later. It decides between the statuses 503 and 502.
+        transient: bool,
+    },
+    /// What Salesforce sent about the user is contradictory.
+    IdentityMismatch,
+    /// Too many logins complete at the same time.
+    TooManyLogins,
+    /// The login could not be stored.
+    #[non_exhaustive]
+    NotStored {
+        /// When to try again, if the store is unavailable. It decides between the statuses 503 and 500.
+        retry_after: Option<Duration>,
+    },
+    /// Several logins in a row completed and the browser stored none of them.
+    LoginLoop,
+}
+
+/// What is wrong with a link to the login route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InvalidLink {
+    /// The query string is too long.
+    Query,
+    /// `host` names no login host that the app allows.
+    Host,
+    /// `prompt` or `login_hint` is invalid.
+    Options,
+}
+
+impl LoginFailure {
+    /// The status of the response.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::InvalidLink(_) | Self::MalformedCallback | Self::UnknownState | Self::LoginLoop => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Denied { code } => pages::denied_status(*code),
+            Self::TokenEndpoint { transient: false, .. } | Self::IdentityMismatch => StatusCode::BAD_GATEWAY,
+            Self::TokenEndpoint { transient: true, .. }
+            | Self::TooManyLogins
+            | Self::NotStored { retry_after: Some(_) } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotStored { retry_after: None } => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// A machine-readable code: the name of the variant in snake case.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidLink(_) => "invalid_link",
+            Self::MalformedCallback => "malformed_callback",
+            Self::UnknownState => "unknown_state",
+            Self::Denied { .. } => "denied",
+            Self::TokenEndpoint { .. } => "token_endpoint",
+            Self::IdentityMismatch => "identity_mismatch",
+            Self::TooManyLogins => "too_many_logins",
+            Self::NotStored { .. } => "not_stored",
+            Self::LoginLoop => "login_loop",
+        }
+    }
+
+    /// The value of `Retry-After`: for responses with the status 503 whose cause is an outage or a queue.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TokenEndpoint { retry_after, transient: true } => {
+                Some(retry_after.unwrap_or(TOKEN_ENDPOINT_RETRY_AFTER))
+            }
+            Self::TooManyLogins => Some(TOO_MANY_LOGINS_RETRY_AFTER),
+            Self::NotStored { retry_after } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Writes the one log line of this failure.
+    pub(crate) fn log(&self, cause: Option<&(dyn StdError + 'static)>) {
+        let error = cause.map(|cause| tracing::field::display(ErrorChain(cause)));
+        match self {
+            // Any site can put up such a link, so that a warning would only fill the log.
+            Self::InvalidLink(link) => tracing::debug!(reason = ?link, "login link rejected"),
+            Self::MalformedCallback => tracing::warn!(error, "login callback rejected: malformed"),
+            Self::UnknownState => {
+                tracing::warn!("login callback rejected: unknown, expired or already used state");
+            }
+            Self::Denied { code } => {
+                tracing::warn!(code = code.unwrap_or("unknown"), "login failed: Salesforce refused it");
+            }
+            Self::TokenEndpoint { .. } => {
+                tracing::error!(error, "login failed: no tokens from the token endpoint");
+            }
+            Self::IdentityMismatch => {
+                tracing::error!(error, "login failed: contradictory identity in Salesforce's responses");
+            }
+            Self::TooManyLogins => tracing::warn!("login failed: too many logins complete at the same time"),
+            Self::NotStored { .. } => tracing::error!(error, "login failed: not stored"),
+            Self::LoginLoop => tracing::warn!(
+                "login rejected: several logins in a row, and the browser sent no session after any. Its cookies are \
+                 blocked, or too large, or the user may not use the API"
+            ),
+        }
+    }
+}
+
+type Cause = Box<dyn StdError + Send + Sync>;
+
+/// A failure on its way to the browser: with its cause for the log, and the link to the next try.
+#[derive(Debug)]
+pub(super) struct FailedLogin {
+    failure: LoginFailure,
+    cause: Option<Cause>,
+    retry_link: Option<String>,
+    cookies: Vec<Cookie<'static>>,
+}
+
+impl From<LoginFailure> for FailedLogin {
+    fn from(failure: LoginFailure) -> Self {
+        Self { failure, cause: None, retry_link: None, cookies: Vec::new() }
+    }
+}
+
+impl FailedLogin {
+    /// The login could not be stored.
+    pub(super) fn not_stored(error: impl Into<Error>) -> Self {
+        let error = error.into();
+        Self::from(LoginFailure::NotStored { retry_after: error.retry_after() }).because(error)
+    }
+
+    pub(super) fn because(self, cause: impl Into<Cause>) -> Self {
+        Self { cause: Some(cause.into()), ..self }
+    }
+
+    /// The link to the same login again. Without it a new try goes to the default login host and the start page.
+    pub(super) fn retry_at(self, retry_link: Option<String>) -> Self {
+        Self { retry_link, ..self }
+    }
+
+    fn into_response(self, request: &HttpRequest) -> HttpResponse {
+        let info = RequestInfo::of(request);
+        let settings = info.worker.as_ref().map(WorkerState::settings);
+        let start = || {
+            let paths = &settings?.paths;
+            Some(paths.full(paths.login.as_deref()?))
+        };
+        let retry = self.retry_link.or_else(start).map(|href| Action::link(ActionKind::TryAgain, href));
+        let home =
+            settings.map(|settings| Action::link(ActionKind::StartPage, settings.after_logout.as_str()));
+        let mut response = Reply::new(PageKind::LoginFailed(self.failure))
+            .actions(retry.into_iter().chain(home))
+            .because(self.cause.as_deref().map(|cause| cause as _))
+            .page(&info);
+        for cookie in &self.cookies {
+            add_cookie(&mut response, cookie);
+        }
+        response
+    }
+}
+
+/// Why a login route sends no redirect.
+#[derive(Debug)]
+pub(super) enum LoginError {
+    /// The login did not complete.
+    Failed(FailedLogin),
+    /// The request failed, as any other request can: the middleware is missing, or the store is unavailable.
+    Request(Error),
+}
+
+impl LoginError {
+    /// Sets a cookie in the response to a failed login.
+    pub(super) fn with_cookie(mut self, cookie: Cookie<'static>) -> Self {
+        if let Self::Failed(failed) = &mut self {
+            failed.cookies.push(cookie);
+        }
+        self
+    }
+
+    pub(super) fn into_response(self, request: &HttpRequest) -> HttpResponse {
+        match self {
+            Self::Failed(failed) => failed.into_response(request),
+            Self::Request(error) => error::response(&error, request),
+        }
+    }
+}
+
+impl From<FailedLogin> for LoginError {
+    fn from(failed: FailedLogin) -> Self {
+        Self::Failed(failed)
+    }
+}
+
+impl From<LoginFailure> for LoginError {
+    fn from(failure: LoginFailure) -> Self {
+        Self::Failed(failure.into())
+    }
+}
+
+impl From<Error> for LoginError {
+    fn from(error: Error) -> Self {
+        Self::Request(error)
+    }
+}

@@ -1,0 +1,128 @@
+//! The logout route: ends this browser's login.
+
+use std::time::Duration;
+
+use actix_session::SessionExt as _;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, StatusCode, header::HeaderMap},
+    web,
+};
+
+use super::{add_cookie, loop_guard::LoopGuard, not_an_auth_route, query::Query};
+use crate::{
+    config::{ReturnTo, SessionMode},
+    web::{
+        error,
+        pages::{Action, ActionKind, PageKind, Reply},
+        request_info::RequestInfo,
+        response::{self, ResponseFormat},
+        worker::WorkerState,
+    },
+};
+use salesforce_connection::Result;
+
+/// Largest form in bytes. A return target has at most 2 KiB.
+const MAX_FORM_BYTES: usize = 16 * 1024;
+/// Longest time in which a form has to arrive. The login has ended before.
+const FORM_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Ends this browser's login by POST from a page of this app, then redirects to `return_to` (form or query). GET shows
+/// a page that asks for a confirmation.
+///
+/// The login ends here first. Its tokens are revoked at Salesforce afterwards, and the response does not wait for that.
+/// Other logins of the same user stay, and so does the user's session at Salesforce itself.
+pub async fn logout(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    match respond(&request, payload).await {
+        Ok(response) => response,
+        Err(error) => error::response(&error, &request),
+    }
+}
+
+async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse> {
+    let worker = WorkerState::of(request)?;
+    let settings = worker.settings();
+    if *request.method() != Method::POST {
+        return Ok(confirm(&worker, request));
+    }
+    if !is_same_origin(&settings.public_url, request.headers()) {
+        return Ok(cross_origin(&worker, request));
+    }
+    let id = worker.login_id(request);
+    let session = request.get_session();
+    match settings.session {
+        // A session that another Salesforce further out brings also serves users of that one.
+        SessionMode::Embedded if !worker.is_nested() => session.purge(),
+        _ => session.renew(),
+    }
+    if let Some(id) = id {
+        // During an outage of the store the engine tries again; the browser has lost its cookie already.
+        if let Err(error) = worker.engine().log_out(&id).await {
+            tracing::error!(%error, "logout not stored yet. It is tried again in the background");
+        }
+    }
+    // Only now, because a form that arrives slowly or never must not keep the login alive.
+    let form = match tokio::time::timeout(FORM_TIMEOUT, payload.to_bytes_limited(MAX_FORM_BYTES)).await {
+        Ok(Ok(Ok(body))) => String::from_utf8(body.to_vec()).unwrap_or_default(),
+        _ => String::new(),
+    };
+    let target = target(&worker, &form)
+        .or_else(|| target(&worker, request.query_string()))
+        .unwrap_or_else(|| settings.after_logout.clone());
+    let mut response = match ResponseFormat::of(request.headers()) {
+        ResponseFormat::Navigation | ResponseFormat::Json => response::see_other(target.location()),
+        ResponseFormat::Htmx => {
+            response::builder(StatusCode::OK).insert_header(("hx-redirect", target.location())).finish()
+        }
+    };
+    add_cookie(&mut response, &worker.login_removal());
+    add_cookie(&mut response, &LoopGuard::removal(settings));
+    Ok(response)
+}
+
+fn target(worker: &WorkerState, form: &str) -> Option<ReturnTo> {
+    let query = Query::parse(form).ok()?;
+    not_an_auth_route(worker.settings(), ReturnTo::parse(query.first("return_to")?)?)
+}
+
+/// Whether a request that changes something comes from a page of this app: by `Origin`, else by `Sec-Fetch-Site`.
+/// Browsers send at least one of them with every POST; a request with neither is rejected.
+///
+/// From a page with `Referrer-Policy: no-referrer`, as ours and many apps' are, a form's `Origin` is `null` (Fetch
+/// standard, "append a request Origin header"). `Sec-Fetch-Site` decides then.
+fn is_same_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
+    let by_site = || headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
+    let mut origins = headers.get_all("origin");
+    match (origins.next(), origins.next()) {
+        (Some(origin), None) if origin == "null" => by_site(),
+        (Some(origin), None) => {
+            origin.to_str().is_ok_and(|origin| origin == public_url.origin().ascii_serialization())
+        }
+        (Some(_), Some(_)) => false,
+        (None, _) => by_site(),
+    }
+}
+
+/// Whether a request that changes something comes from a page of another origin.
+pub(crate) fn is_cross_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
+    let comes_from_browser = headers.contains_key("origin") || headers.contains_key("sec-fetch-site");
+    comes_from_browser && !is_same_origin(public_url, headers)
+}
+
+fn confirm(worker: &WorkerState, request: &HttpRequest) -> HttpResponse {
+    let settings = worker.settings();
+    let logout = settings.paths.logout.as_deref().map(|logout| settings.paths.full(logout));
+    let target = target(worker, request.query_string());
+    let fields = target.iter().map(|target| ("return_to", target.as_str().to_owned())).collect();
+    Reply::new(PageKind::ConfirmLogout)
+        .actions([
+            Action::form(ActionKind::LogOut, logout.unwrap_or_default(), fields),
+            Action::link(ActionKind::StayLoggedIn, settings.after_login.as_str()),
+        ])
+        .page(&RequestInfo::of(request))
+}
+
+fn cross_origin(worker: &WorkerState, request: &HttpRequest) -> HttpResponse {
+    let home = Action::link(ActionKind::StartPage, worker.settings().after_login.as_str());
+    Reply::new(PageKind::CrossOriginLogout).actions([home]).page_or_json(&RequestInfo::of(request))
+}

@@ -1,0 +1,234 @@
+//! What a page is about: the reason, its status, its code and its log line.
+
+use std::{error::Error as StdError, time::Duration};
+
+use actix_web::http::StatusCode;
+
+use super::LoginFailure;
+use crate::base::error_chain::ErrorChain;
+use salesforce_connection::Error;
+
+/// What a page is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PageKind {
+    /// A login did not complete.
+    LoginFailed(LoginFailure),
+    /// The request needs a login and cannot be redirected to one: it sent a form, or the app has no login route.
+    #[non_exhaustive]
+    LoginRequired {
+        /// Whether the request sent a form, which has to be sent again after the login.
+        sent_form: bool,
+    },
+    /// The logout route asks for a confirmation.
+    ConfirmLogout,
+    /// A logout came from a page of another origin and was rejected.
+    CrossOriginLogout,
+    /// A rule of [`RequireLogin`](crate::RequireLogin) rejected the user.
+    NotAllowed,
+    /// A handler or an extractor returned an [`Error`](crate::Error).
+    #[non_exhaustive]
+    RequestFailed {
+        /// The reason.
+        failure: RequestFailure,
+        /// When to try again, where trying again can help.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// Why a request failed.
+///
+/// Several reasons may share a [code](Self::code). A page names the reason; what Salesforce wrote is in the log only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RequestFailure {
+    /// The org has used all of its API requests.
+    ApiLimitReached,
+    /// The org has used most of its API requests; the rest is reserved for connections of normal priority.
+    QuotaReserved,
+    /// Too many requests of this process wait for the org.
+    ConcurrencyLimit,
+    /// Another request has locked the record.
+    RecordLocked,
+    /// Salesforce does not respond, or responds that it is unavailable.
+    SalesforceUnavailable,
+    /// The store is unavailable, or the access token cannot be refreshed right now.
+    Unavailable,
+    /// Salesforce did not confirm a write, which may have taken effect.
+    Unconfirmed,
+    /// The record does not exist, or its id is invalid.
+    NotFound,
+    /// The user lacks a permission.
+    Forbidden,
+    /// The user may not use the API.
+    ApiAccessDenied,
+    /// Salesforce rejected the request.
+    Refused,
+    /// The request is invalid and was not sent to Salesforce.
+    Invalid,
+    /// Several records match where one is expected.
+    MultipleChoices,
+    /// The record has changed since it was read.
+    Changed,
+    /// A job of the Bulk API failed or was aborted.
+    JobFailed,
+    /// A job of the Bulk API is still running.
+    JobUnfinished,
+    /// Salesforce sent an invalid response.
+    BadGateway,
+    /// The app's settings are wrong or incomplete.
+    NotSetUp,
+    /// The app failed.
+    Internal,
+}
+
+impl RequestFailure {
+    /// The status of the response.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::ApiLimitReached
+            | Self::QuotaReserved
+            | Self::ConcurrencyLimit
+            | Self::RecordLocked
+            | Self::SalesforceUnavailable
+            | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unconfirmed | Self::JobUnfinished => StatusCode::GATEWAY_TIMEOUT,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Forbidden | Self::ApiAccessDenied => StatusCode::FORBIDDEN,
+            Self::Refused | Self::Invalid => StatusCode::BAD_REQUEST,
+            Self::MultipleChoices | Self::Changed => StatusCode::CONFLICT,
+            Self::JobFailed => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::BadGateway => StatusCode::BAD_GATEWAY,
+            Self::NotSetUp | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The member `error` of the JSON response: [`Error::code`](crate::Error::code), or `unconfirmed` for a write
+    /// whose outcome is unknown.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::ApiLimitReached
+            | Self::QuotaReserved
+            | Self::ConcurrencyLimit
+            | Self::RecordLocked
+            | Self::SalesforceUnavailable
+            | Self::Unavailable => "unavailable",
+            Self::Unconfirmed => "unconfirmed",
+            Self::NotFound => "not_found",
+            Self::Forbidden | Self::ApiAccessDenied => "forbidden",
+            Self::Refused => "refused",
+            Self::Invalid => "invalid",
+            Self::MultipleChoices => "multiple_choices",
+            Self::Changed => "changed",
+            Self::JobFailed => "job_failed",
+            Self::JobUnfinished => "job_unfinished",
+            Self::BadGateway => "bad_gateway",
+            Self::NotSetUp => "not_set_up",
+            Self::Internal => "internal",
+        }
+    }
+
+    fn of(error: &Error, is_safe: bool) -> Self {
+        if !is_safe && may_have_taken_effect(error) {
+            return Self::Unconfirmed;
+        }
+        match (error.code(), error) {
+            ("unavailable", Error::LimitExceeded { .. }) => Self::ApiLimitReached,
+            ("unavailable", Error::QuotaReserved { .. }) => Self::QuotaReserved,
+            ("unavailable", Error::ConcurrencyLimit { .. }) => Self::ConcurrencyLimit,
+            ("unavailable", Error::Api { errors, .. })
+                if errors.iter().any(|entry| entry.code == "UNABLE_TO_LOCK_ROW") =>
+            {
+                Self::RecordLocked
+            }
+            ("unavailable", Error::Http(_) | Error::Api { .. } | Error::OAuth(_)) => {
+                Self::SalesforceUnavailable
+            }
+            ("unavailable", _) => Self::Unavailable,
+            ("not_found", _) => Self::NotFound,
+            ("forbidden", Error::ApiAccessDenied { .. }) => Self::ApiAccessDenied,
+            ("forbidden", _) => Self::Forbidden,
+            ("refused", _) => Self::Refused,
+            ("invalid", _) => Self::Invalid,
+            ("multiple_choices", _) => Self::MultipleChoices,
+            ("changed", _) => Self::Changed,
+            ("job_failed", _) => Self::JobFailed,
+            ("job_unfinished", _) => Self::JobUnfinished,
+            ("not_set_up", _) => Self::NotSetUp,
+            ("internal", _) => Self::Internal,
+            _ => Self::BadGateway,
+        }
+    }
+}
+
+/// Whether a request was sent and its outcome is unknown: the response was lost, or came from a gateway that got none.
+fn may_have_taken_effect(error: &Error) -> bool {
+    match error {
+        Error::Http(error) => !error.was_not_sent(),
+        Error::Api { status, .. } => matches!(status, 502 | 504),
+        _ => false,
+    }
+}
+
+impl PageKind {
+    /// The kind of page for an error. A request with a safe method (RFC 9110 section 9.2.1) changes nothing.
+    pub(crate) fn of_error(error: &Error, is_safe: bool) -> Self {
+        if error.needs_login() {
+            return Self::LoginRequired { sent_form: !is_safe };
+        }
+        let failure = RequestFailure::of(error, is_safe);
+        let retry_after = error.retry_after().filter(|_| failure.status() == StatusCode::SERVICE_UNAVAILABLE);
+        Self::RequestFailed { failure, retry_after }
+    }
+
+    /// The status of the response.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::LoginFailed(failure) => failure.status(),
+            Self::LoginRequired { .. } => StatusCode::UNAUTHORIZED,
+            Self::ConfirmLogout => StatusCode::OK,
+            Self::CrossOriginLogout | Self::NotAllowed => StatusCode::FORBIDDEN,
+            Self::RequestFailed { failure, .. } => failure.status(),
+        }
+    }
+
+    /// A code for programs: the member `error` of the JSON response where there is one.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::LoginFailed(failure) => failure.code(),
+            Self::LoginRequired { .. } => "login_required",
+            Self::ConfirmLogout => "confirm_logout",
+            Self::CrossOriginLogout => "foreign_origin",
+            Self::NotAllowed => "forbidden",
+            Self::RequestFailed { failure, .. } => failure.code(),
+        }
+    }
+
+    /// The value of `Retry-After`.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::LoginFailed(failure) => failure.retry_after(),
+            Self::RequestFailed { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Writes the one log line of this page. `route` is the pattern of the route that failed.
+    pub(super) fn log(&self, cause: Option<&(dyn StdError + 'static)>, route: Option<&str>) {
+        let error = cause.map(|cause| tracing::field::display(ErrorChain(cause)));
+        match self {
+            Self::LoginFailed(failure) => failure.log(cause),
+            Self::LoginRequired { .. } | Self::ConfirmLogout => {}
+            Self::CrossOriginLogout => tracing::warn!("logout rejected: it came from another origin"),
+            Self::NotAllowed => tracing::debug!("request rejected: a rule of RequireLogin returned false"),
+            Self::RequestFailed { failure, .. } => match failure.status() {
+                // Neither a lost response nor a long job of the Bulk API is a mistake of the app.
+                StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                    tracing::warn!(route, error, "request failed for now");
+                }
+                status if status.is_server_error() => tracing::error!(route, error, "request failed"),
+                _ => tracing::debug!(route, error, "request rejected"),
+            },
+        }
+    }
+}

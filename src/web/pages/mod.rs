@@ -1,0 +1,66 @@
+//! The pages that users see, and how an app translates or replaces them.
+//!
+//! The middleware shows a page when a login did not complete, before a logout, and when a browser cannot get what it
+//! requested: the service is down, the login has ended, the user lacks a permission. Without further settings they are
+//! in English and in this crate's design.
+//! [`Builder::login_pages`](crate::Builder::login_pages) takes a function that receives each page as a [`LoginPage`]
+//! before it is sent. The function returns one of three contents:
+//!
+//! * [`PageContent::Default`]: the page as it is.
+//! * [`PageTexts`]: other texts, for example a translation. This crate renders them, in its own design.
+//! * [`HtmlPage`]: a page of the app's own design.
+//!
+//! ```
+//! use actix_salesforce::{
+//!     Salesforce,
+//!     pages::{LoginFailure, PageContent, PageKind},
+//! };
+//!
+//! let builder = Salesforce::builder().login_pages(|page| {
+//!     if page.preferred_language(&["en", "fr"]) != Some("fr") {
+//!         return PageContent::Default;
+//!     }
+//!     let mut texts = page.texts();
+//!     texts.language = "fr".into();
+//!     texts.labels.try_again = "Réessayer".into();
+//!     texts.labels.start_page = "Page d'accueil".into();
+//!     match page.kind() {
+//!         PageKind::LoginFailed(LoginFailure::Denied { .. }) => {
+//!             texts.title = "Salesforce a refusé la connexion".into();
+//!             texts.paragraphs = vec!["Demandez à votre administrateur.".into()];
+//!         }
+//!         _ => {}
+//!     }
+//!     texts.into()
+//! });
+//! # let _ = builder;
+//! ```
+//!
+//! The example `german_pages` shows pages of an app's own design.
+//!
+//! Status, `Retry-After` and the security headers are the same for each content. Programs and scripts get JSON instead
+//! of a page: its member `error` is [`PageKind::code`], which a front end can translate; its member `message` is
+//! English.
+
+mod kind;
+mod language;
+mod messages;
+mod oauth_errors;
+mod page;
+mod render;
+mod reply;
+
+pub use self::{
+    kind::{PageKind, RequestFailure},
+    page::{Action, ActionKind, ActionLabels, LoginPage, PageContent, PageTexts},
+    render::HtmlPage,
+};
+pub(crate) use self::{
+    messages::json_message, oauth_errors::known_code, page::LoginPages, render::default_policy, reply::Reply,
+};
+pub use super::login::failure::{InvalidLink, LoginFailure};
+
+/// The status of a login that Salesforce refused with this code.
+pub(super) fn denied_status(code: Option<&str>) -> actix_web::http::StatusCode {
+    oauth_errors::find(code).status
+}

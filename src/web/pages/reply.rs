@@ -1,0 +1,264 @@
+//! The one place where a reason becomes a response.
+
+use std::error::Error as StdError;
+
+use actix_web::{HttpResponse, http::header};
+
+use super::{Action, LoginPage, PageKind};
+use crate::web::{
+    request_info::RequestInfo,
+    response::{self, ResponseFormat},
+};
+
+/// What the middleware sends instead of the requested resource: status, `Retry-After`, a page or JSON, and a log line.
+#[derive(Debug)]
+pub(crate) struct Reply<'a> {
+    kind: PageKind,
+    actions: Vec<Action>,
+    cause: Option<&'a (dyn StdError + 'static)>,
+    route: Option<&'a str>,
+}
+
+impl<'a> Reply<'a> {
+    pub(crate) fn new(kind: PageKind) -> Self {
+        Self { kind, actions: Vec::new(), cause: None, route: None }
+    }
+
+    /// What the user can do next.
+    pub(crate) fn actions(self, actions: impl IntoIterator<Item = Action>) -> Self {
+        Self { actions: actions.into_iter().collect(), ..self }
+    }
+
+    /// The cause, for the log.
+    pub(crate) fn because(self, cause: Option<&'a (dyn StdError + 'static)>) -> Self {
+        Self { cause, ..self }
+    }
+
+    /// The pattern of the route that failed, for the log.
+    pub(crate) fn of_route(self, route: Option<&'a str>) -> Self {
+        Self { route, ..self }
+    }
+
+    /// A page for a browser window, JSON for a program or a script.
+    pub(crate) fn page_or_json(self, request: &RequestInfo) -> HttpResponse {
+        match request.format() {
+            ResponseFormat::Navigation => self.page(request),
+            ResponseFormat::Htmx | ResponseFormat::Json => self.json(),
+        }
+    }
+
+    /// A page, for each request.
+    pub(crate) fn page(self, request: &RequestInfo) -> HttpResponse {
+        self.kind.log(self.cause, self.route);
+        let (status, retry_after) = (self.kind.status(), self.kind.retry_after());
+        let page = LoginPage::new(self.kind, self.actions, request.accept_language());
+        let html = request.login_pages().render(&page);
+        let mut builder = response::builder(status);
+        match html.policy() {
+            Ok(policy) => builder.insert_header((header::CONTENT_SECURITY_POLICY, policy)),
+            Err(error) => {
+                tracing::error!(
+                    %error,
+                    "content security policy of a page invalid. Check what `HtmlPage::allow` is given"
+                );
+                builder.insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'"))
+            }
+        };
+        if let Some(after) = retry_after {
+            builder.insert_header(response::retry_after(after));
+        }
+        builder.content_type("text/html; charset=utf-8").body(html.into_html())
+    }
+
+    /// JSON, for each request.
+    pub(crate) fn json(self) -> HttpResponse {
+        self.kind.log(self.cause, self.route);
+        response::error_json(&self.kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{
+        App,
+        body::to_bytes,
+        dev::ServiceResponse,
+        http::StatusCode,
+        test::{TestRequest, call_service, init_service},
+        web,
+    };
+
+    use super::super::{HtmlPage, LoginFailure, PageContent, PageKind, RequestFailure};
+    use crate::{Builder, Salesforce};
+    use salesforce_connection::Error;
+
+    const LOGIN: &str = "/auth/salesforce/login?host=nowhere";
+    const CALLBACK: &str = "/auth/salesforce/callback?state=unknown&error=x";
+    const LOGOUT: &str = "/auth/salesforce/logout";
+
+    fn header<'a>(response: &'a ServiceResponse, name: &str) -> &'a str {
+        response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The response of an app with these settings, and its body.
+    async fn open(
+        settings: impl FnOnce(Builder) -> Builder,
+        request: TestRequest,
+    ) -> (ServiceResponse, String) {
+        let builder = Salesforce::builder().client_id("id").client_secret("secret");
+        let salesforce = settings(builder.login_url("https://login.salesforce.com")).build().await.unwrap();
+        let fail = || async { Err::<&str, _>(Error::NoServiceUser) };
+        let app = init_service(App::new().wrap(salesforce).route("/fail", web::get().to(fail))).await;
+        let response = call_service(&app, request.to_request()).await;
+        let (request, response) = response.into_parts();
+        let (response, body) = response.into_parts();
+        let body = to_bytes(body).await.map_err(|_| "no body").unwrap();
+        (
+            ServiceResponse::new(request, response.map_into_boxed_body()),
+            String::from_utf8(body.to_vec()).unwrap(),
+        )
+    }
+
+    fn browser(uri: &str) -> TestRequest {
+        TestRequest::get()
+            .uri(uri)
+            .insert_header(("accept", "text/html"))
+            .insert_header(("accept-language", "de-AT"))
+    }
+
+    #[actix_web::test]
+    async fn each_page_goes_through_the_function_of_the_app_and_keeps_its_status() {
+        for (uri, kind, status) in [
+            (LOGIN, "invalid_link", 400),
+            (CALLBACK, "unknown_state", 400),
+            (LOGOUT, "confirm_logout", 200),
+            ("/fail", "not_set_up", 500),
+        ] {
+            let (response, body) = open(
+                |builder| {
+                    builder.login_pages(move |page| {
+                        assert_eq!(page.kind().code(), kind);
+                        let mut texts = page.texts();
+                        texts.language =
+                            page.preferred_language(&["en", "de"]).unwrap_or("en").to_owned().into();
+                        texts.title = "Titel <1>".into();
+                        texts.labels.start_page = "Zur Startseite".into();
+                        texts
+                    })
+                },
+                browser(uri),
+            )
+            .await;
+            assert_eq!(response.status().as_u16(), status, "{uri}");
+            assert!(
+                body.contains("<html lang=\"de\">") && body.contains("<h1>Titel &lt;1&gt;</h1>"),
+                "{body}"
+            );
+            assert_eq!(body.contains(">Zur Startseite</a>"), uri != LOGOUT, "{body}");
+            assert_eq!(header(&response, "cache-control"), "no-store");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_page_of_the_apps_design_gets_its_own_policy() {
+        let page = |_: &_| HtmlPage::new().style("p{color:red}").markup("<p>eigene").allow("img-src 'self'");
+        let (response, body) = open(|builder| builder.login_pages(page), browser(CALLBACK)).await;
+        assert_eq!(body, "<style>p{color:red}</style><p>eigene");
+        let policy = header(&response, "content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+        assert!(policy.ends_with("frame-ancestors 'none'; img-src 'self'"), "{policy}");
+        assert_eq!(
+            (header(&response, "x-frame-options"), response.status()),
+            ("DENY", StatusCode::BAD_REQUEST)
+        );
+
+        let broken = |_: &_| HtmlPage::from_template("<p>").allow("img-src\r\nx: y");
+        let (response, _) = open(|builder| builder.login_pages(broken), browser(CALLBACK)).await;
+        assert_eq!(header(&response, "content-security-policy"), "default-src 'none'");
+        assert_eq!(header(&response, "x"), "");
+    }
+
+    #[actix_web::test]
+    async fn programs_get_json_whatever_the_app_does_with_pages() {
+        let page = |_: &_| HtmlPage::from_template("<p>");
+        let (response, body) =
+            open(|builder| builder.login_pages(page), TestRequest::get().uri("/fail")).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(body, r#"{"error":"not_set_up","message":"This app is not set up correctly."}"#);
+    }
+
+    #[actix_web::test]
+    async fn a_page_that_the_app_does_not_change_is_in_english() {
+        let page = |_: &_| PageContent::Default;
+        let (_, own) = open(|builder| builder.login_pages(page), browser(CALLBACK)).await;
+        let (_, default) = open(|builder| builder, browser(CALLBACK)).await;
+        assert_eq!(own, default);
+        assert!(own.starts_with("<!doctype html><html lang=\"en\">"), "{own}");
+    }
+
+    /// An app can translate each page, and a page without a text would be a dead end.
+    #[test]
+    fn each_kind_of_page_has_texts() {
+        use crate::web::login::failure::InvalidLink;
+        let retry_after = None;
+        let failures = [
+            RequestFailure::ApiLimitReached,
+            RequestFailure::QuotaReserved,
+            RequestFailure::ConcurrencyLimit,
+            RequestFailure::RecordLocked,
+            RequestFailure::SalesforceUnavailable,
+            RequestFailure::Unavailable,
+            RequestFailure::Unconfirmed,
+            RequestFailure::NotFound,
+            RequestFailure::Forbidden,
+            RequestFailure::ApiAccessDenied,
+            RequestFailure::Refused,
+            RequestFailure::Invalid,
+            RequestFailure::MultipleChoices,
+            RequestFailure::Changed,
+            RequestFailure::JobFailed,
+            RequestFailure::JobUnfinished,
+            RequestFailure::BadGateway,
+            RequestFailure::NotSetUp,
+            RequestFailure::Internal,
+        ];
+        let logins = [
+            LoginFailure::InvalidLink(InvalidLink::Query),
+            LoginFailure::InvalidLink(InvalidLink::Host),
+            LoginFailure::InvalidLink(InvalidLink::Options),
+            LoginFailure::MalformedCallback,
+            LoginFailure::UnknownState,
+            LoginFailure::Denied { code: None },
+            LoginFailure::Denied { code: Some("access_denied") },
+            LoginFailure::TokenEndpoint { retry_after, transient: true },
+            LoginFailure::IdentityMismatch,
+            LoginFailure::TooManyLogins,
+            LoginFailure::NotStored { retry_after },
+            LoginFailure::LoginLoop,
+        ];
+        let kinds = logins
+            .map(PageKind::LoginFailed)
+            .into_iter()
+            .chain(failures.map(|failure| PageKind::RequestFailed { failure, retry_after }))
+            .chain([
+                PageKind::LoginRequired { sent_form: true },
+                PageKind::LoginRequired { sent_form: false },
+                PageKind::ConfirmLogout,
+                PageKind::CrossOriginLogout,
+                PageKind::NotAllowed,
+            ]);
+        for kind in kinds {
+            let texts = super::super::messages::texts(&kind);
+            let all = [&texts.title].into_iter().chain(&texts.paragraphs);
+            assert!(!texts.paragraphs.is_empty() && all.into_iter().all(|text| !text.is_empty()), "{kind:?}");
+            let message = super::super::json_message(&kind);
+            let is_login = matches!(kind, PageKind::LoginRequired { .. });
+            assert_eq!(texts.paragraphs[0] == message, !is_login, "{kind:?}");
+            assert!(
+                kind.status().is_client_error()
+                    || kind.status().is_server_error()
+                    || kind.code() == "confirm_logout"
+            );
+        }
+    }
+}

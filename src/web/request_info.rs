@@ -1,0 +1,76 @@
+//! What a response depends on, taken from its request.
+
+use actix_web::{
+    HttpRequest,
+    http::{Method, Uri, header},
+};
+
+use super::{pages::LoginPages, response::ResponseFormat, worker::WorkerState};
+use crate::config::ReturnTo;
+
+/// What the response to a request depends on.
+///
+/// Captured before routing, because an error of an inner middleware no longer carries its request, and a request must
+/// not be held while it is routed.
+#[derive(Debug)]
+pub(crate) struct RequestInfo {
+    pub(super) worker: Option<WorkerState>,
+    format: ResponseFormat,
+    /// Whether the method changes nothing (RFC 9110 section 9.2.1).
+    pub(super) is_safe: bool,
+    /// The address of a page that the browser requested by GET, to which it can return.
+    target: Option<Uri>,
+    /// The page from which a form or htmx sent the request.
+    page: Option<header::HeaderValue>,
+    accept_language: Option<header::HeaderValue>,
+}
+
+impl RequestInfo {
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        let headers = request.headers();
+        let format = ResponseFormat::of(headers);
+        let is_get = *request.method() == Method::GET || *request.method() == Method::HEAD;
+        Self {
+            worker: request.app_data::<WorkerState>().cloned(),
+            target: (format == ResponseFormat::Navigation && is_get).then(|| request.uri().clone()),
+            page: match format {
+                ResponseFormat::Htmx => headers.get("hx-current-url").cloned(),
+                ResponseFormat::Navigation if !is_get => headers.get(header::REFERER).cloned(),
+                _ => None,
+            },
+            is_safe: request.method().is_safe(),
+            format,
+            accept_language: headers.get(header::ACCEPT_LANGUAGE).cloned(),
+        }
+    }
+
+    /// What the client can use.
+    pub(crate) fn format(&self) -> ResponseFormat {
+        self.format
+    }
+
+    /// Whether a browser requested a page by GET, so that it can return to it.
+    pub(super) fn is_page(&self) -> bool {
+        self.target.is_some()
+    }
+
+    /// The requested page, as a return target.
+    pub(super) fn return_to(&self) -> Option<ReturnTo> {
+        ReturnTo::parse(self.target.as_ref()?.path_and_query()?.as_str())
+    }
+
+    /// The page that sent the request, as a return target. `None` unless it belongs to this app.
+    pub(super) fn sending_page(&self) -> Option<ReturnTo> {
+        let origin = self.worker.as_ref()?.settings().public_url.as_str().trim_end_matches('/');
+        ReturnTo::parse(self.page.as_ref()?.to_str().ok()?.strip_prefix(origin)?)
+    }
+
+    pub(super) fn accept_language(&self) -> Option<&str> {
+        self.accept_language.as_ref()?.to_str().ok()
+    }
+
+    /// The app's function for pages.
+    pub(super) fn login_pages(&self) -> LoginPages {
+        self.worker.as_ref().map(|worker| worker.salesforce().login_pages().clone()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,129 @@
+//! The responses of the middleware itself, each with the headers that a login page needs.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpResponse, HttpResponseBuilder,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+};
+use serde_json::json;
+
+use super::pages::{self, PageKind};
+
+/// Not cached, not framed, not sniffed, no referrer (RFC 9700 sections 4.2 and 4.16).
+pub(crate) fn builder(status: StatusCode) -> HttpResponseBuilder {
+    let mut builder = HttpResponse::build(status);
+    builder
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::X_FRAME_OPTIONS, "DENY"))
+        .insert_header((header::CONTENT_SECURITY_POLICY, pages::default_policy()));
+    builder
+}
+
+/// Redirects by 303 (RFC 9110 section 15.4.4), so that the browser sends a GET.
+pub(crate) fn see_other(location: &str) -> HttpResponse {
+    match HeaderValue::from_str(location) {
+        Ok(location) => builder(StatusCode::SEE_OTHER).insert_header((header::LOCATION, location)).finish(),
+        Err(_) => builder(StatusCode::INTERNAL_SERVER_ERROR).finish(),
+    }
+}
+
+pub(crate) fn method_not_allowed(allow: &'static str) -> HttpResponse {
+    builder(StatusCode::METHOD_NOT_ALLOWED).insert_header((header::ALLOW, allow)).finish()
+}
+
+/// An error for a program: `{"error": …, "message": …}`.
+pub(super) fn error_json(kind: &PageKind) -> HttpResponse {
+    let mut builder = builder(kind.status());
+    if let Some(after) = kind.retry_after() {
+        builder.insert_header(retry_after(after));
+    }
+    builder.json(json!({ "error": kind.code(), "message": pages::json_message(kind) }))
+}
+
+/// Whole seconds, at least one.
+pub(super) fn retry_after(after: Duration) -> (HeaderName, HeaderValue) {
+    (header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)))
+}
+
+/// What kind of response the client of a request can use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResponseFormat {
+    /// A browser window: pages and redirects.
+    Navigation,
+    /// htmx: it follows `HX-Redirect`, not a redirect.
+    Htmx,
+    /// A script or a program: status and JSON, no redirect.
+    Json,
+}
+
+impl ResponseFormat {
+    /// Reads fetch metadata first (browsers send it, scripts cannot forge it), then `Accept`. The method is irrelevant:
+    /// a user who sends a form sees the response in a window, too.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let get = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        if get(HeaderName::from_static("hx-request")) == Some("true") {
+            return Self::Htmx;
+        }
+        match (get(HeaderName::from_static("sec-fetch-mode")), get(HeaderName::from_static("sec-fetch-dest")))
+        {
+            (Some("navigate"), None | Some("document" | "iframe" | "frame" | "embed" | "object")) => {
+                Self::Navigation
+            }
+            (Some(_), _) => Self::Json,
+            (None, _) if get(header::ACCEPT).is_some_and(|accept| accept.contains("text/html")) => {
+                Self::Navigation
+            }
+            (None, _) => Self::Json,
+        }
+    }
+}
+
+/// Whether a browser loads the page only in case the user wants it later. Such a request must not start anything.
+pub(crate) fn is_prefetch(headers: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose", "x-moz"].into_iter().any(|name| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.contains("prefetch") || value.contains("prerender"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn format(headers: &[(&str, &str)]) -> ResponseFormat {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        ResponseFormat::of(&map)
+    }
+
+    #[test]
+    fn a_navigation_is_distinguished_from_requests_of_scripts_and_programs() {
+        use ResponseFormat::*;
+        let html = ("accept", "text/html,application/xhtml+xml");
+        for (headers, expected) in [
+            (vec![html], Navigation),
+            (vec![html, ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")], Navigation),
+            (vec![html, ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")], Json),
+            (vec![("sec-fetch-mode", "navigate")], Navigation),
+            (vec![html, ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")], Json),
+            (vec![("accept", "*/*")], Json),
+            (vec![], Json),
+            (vec![html, ("hx-request", "true")], Htmx),
+        ] {
+            assert_eq!(format(&headers), expected, "{headers:?}");
+        }
+    }
+}

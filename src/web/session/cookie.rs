@@ -1,0 +1,32 @@
+//! The attributes that all of our cookies have.
+
+use actix_web::cookie::{Cookie, SameSite, time};
+
+use crate::config::Settings;
+
+/// Returns a cookie that lives for `lifetime`.
+pub(crate) fn make(
+    settings: &Settings,
+    name: String,
+    value: String,
+    lifetime: time::Duration,
+) -> Cookie<'static> {
+    let mut cookie = until_the_browser_closes(settings, name, value);
+    cookie.set_max_age(lifetime);
+    cookie
+}
+
+/// Returns a cookie without a lifetime: browsers drop it when they close.
+pub(crate) fn until_the_browser_closes(settings: &Settings, name: String, value: String) -> Cookie<'static> {
+    Cookie::build(name, value)
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .secure(settings.is_https())
+        .finish()
+}
+
+/// Returns the cookie that removes `name`. It has the same attributes, without which browsers ignore it.
+pub(crate) fn removal(settings: &Settings, name: String) -> Cookie<'static> {
+    make(settings, name, String::new(), time::Duration::ZERO)
+}

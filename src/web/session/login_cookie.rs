@@ -1,0 +1,113 @@
+//! The cookie that carries a login: its opaque id, sealed.
+//!
+//! It is written by the callback, the logout and resealing only, so that no concurrent response can bring back an older
+//! one.
+
+use actix_web::{cookie::Cookie, http::header::HeaderMap};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::{cookie, cookie_header};
+use crate::{
+    base::seal::{Purpose, SealError},
+    config::Settings,
+};
+use salesforce_connection::Secret;
+
+/// The login cookie of one Salesforce.
+#[derive(Debug)]
+pub(crate) struct LoginCookie {
+    name: String,
+    /// What the value is bound to: the cookie's name, the app and the mount. Moved elsewhere it does not open.
+    bound_to: Vec<u8>,
+}
+
+impl LoginCookie {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let name = settings.scoped_name("");
+        let bound_to = [&*name, &settings.client_id, &settings.paths.mount].join("\0").into_bytes();
+        Self { name, bound_to }
+    }
+
+    /// Returns the login id that the browser sent; `None` if the cookie is missing, sent twice or does not open.
+    pub(crate) fn read(&self, settings: &Settings, headers: &HeaderMap) -> Option<Secret> {
+        let plain = settings.keys.open(Purpose::Login, &self.bound_to, &self.sealed(headers)?).ok()?;
+        std::str::from_utf8(&plain).ok().map(Secret::from)
+    }
+
+    /// Returns whether the browser's cookie is sealed under a key that is not the newest. It may still not open.
+    pub(crate) fn is_stale(&self, settings: &Settings, headers: &HeaderMap) -> bool {
+        // Only while keys rotate: otherwise the cookie is not even looked at.
+        settings.keys.has_older()
+            && self.sealed(headers).is_some_and(|sealed| !settings.keys.is_under_newest(&sealed))
+    }
+
+    /// Returns the cookie that gives the browser this login.
+    pub(crate) fn make(&self, settings: &Settings, id: &Secret) -> Result<Cookie<'static>, SealError> {
+        let sealed = settings.keys.seal(Purpose::Login, &self.bound_to, id.expose().as_bytes())?;
+        let value = URL_SAFE_NO_PAD.encode(sealed);
+        Ok(cookie::until_the_browser_closes(settings, self.name.clone(), value))
+    }
+
+    /// Returns the cookie that takes the login from the browser.
+    pub(crate) fn removal(&self, settings: &Settings) -> Cookie<'static> {
+        cookie::removal(settings, self.name.clone())
+    }
+
+    fn sealed(&self, headers: &HeaderMap) -> Option<Vec<u8>> {
+        URL_SAFE_NO_PAD.decode(cookie_header::only(headers, &self.name)?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{self, HeaderValue};
+
+    use super::*;
+    use crate::{Config, config::Settings};
+
+    const OLD: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
+    const NEW: &str = "xJ4uW8nQe2RfT6yLs0ZaPq9bVc3dMk5hGi7oEtBwYjU=";
+
+    fn settings(change: impl FnOnce(&mut Config)) -> Settings {
+        let mut config = Config::default();
+        config.client_id = "3MVG9".to_owned();
+        config.keys = Some(OLD.into());
+        config.cookie_name = Some("app".to_owned());
+        change(&mut config);
+        config.check(false).unwrap()
+    }
+
+    /// What a browser with this cookie sends to an app with these settings.
+    fn sent(cookie: &Cookie<'_>, settings: &Settings) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let pair = format!("{}={}", settings.scoped_name(""), cookie.value());
+        headers.insert(header::COOKIE, HeaderValue::from_str(&pair).unwrap());
+        headers
+    }
+
+    #[test]
+    fn only_the_same_app_at_the_same_place_reads_a_login() {
+        let own = settings(|_| {});
+        let cookie = LoginCookie::new(&own).make(&own, &"id".into()).unwrap();
+        assert_eq!(cookie.name(), "app");
+        let read = |other: &Settings| LoginCookie::new(other).read(other, &sent(&cookie, other));
+        assert_eq!(read(&own).unwrap().expose(), "id");
+        assert!(read(&settings(|config| config.client_id = "3MVG8".to_owned())).is_none());
+        assert!(read(&settings(|config| config.routes.mount = "/two".to_owned())).is_none());
+        assert!(read(&settings(|config| config.cookie_name = Some("other".to_owned()))).is_none());
+        assert!(read(&settings(|config| config.keys = Some(NEW.into()))).is_none());
+    }
+
+    #[test]
+    fn a_cookie_under_an_older_key_is_read_and_known_as_stale() {
+        let (old, new) =
+            (settings(|_| {}), settings(|config| config.keys = Some(format!("{NEW},{OLD}").into())));
+        let of = |settings: &Settings| LoginCookie::new(settings).make(settings, &"id".into()).unwrap();
+        for (cookie, stale) in [(of(&old), true), (of(&new), false)] {
+            let (login, headers) = (LoginCookie::new(&new), sent(&cookie, &new));
+            assert_eq!(login.is_stale(&new, &headers), stale);
+            assert_eq!(login.read(&new, &headers).unwrap().expose(), "id");
+        }
+        assert!(!LoginCookie::new(&old).is_stale(&old, &sent(&of(&old), &old)));
+    }
+}

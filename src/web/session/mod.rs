@@ -1,0 +1,92 @@
+//! The login's cookie and the session that handlers use: separate cookies, so that neither can overwrite the other.
+//!
+//! A login travels in a sealed cookie that only the callback, the logout and a change of keys write. The actix-session
+//! session holds what handlers put there and nothing of ours. A slow response that writes the session after a login
+//! therefore leaves the login alone, and so does a second `SessionMiddleware` in the app.
+
+pub(crate) mod app_session;
+pub(crate) mod cookie;
+pub(crate) mod cookie_header;
+mod login_cookie;
+
+pub(crate) use self::{app_session::SessionCookie, login_cookie::LoginCookie};
+
+use actix_web::{
+    HttpRequest,
+    dev::ServiceResponse,
+    http::header::{self, HeaderMap, HeaderValue},
+};
+
+use super::{no_store::NoStore, response::ResponseFormat};
+
+/// Returns whether this response may bring a cookie that is only sealed again under a newer key.
+///
+/// Requests for public assets are left out: their responses are made for caches, and a cookie would forbid caching. A
+/// page navigation or a protected route comes soon enough.
+pub(crate) fn may_reseal(request: &HttpRequest) -> bool {
+    NoStore::is_marked(request) || ResponseFormat::of(request.headers()) == ResponseFormat::Navigation
+}
+
+/// Decides what the response brings of the session, and keeps shared caches away from what is for one browser.
+///
+/// `embedded` says that the session is the one that the middleware brings. The cookie of an app's own session is the
+/// app's concern: a `Cache-Control` beside it is left as it is.
+pub(crate) fn finish<B>(response: &mut ServiceResponse<B>, embedded: bool) {
+    let request = response.request();
+    if embedded {
+        if may_reseal(request) {
+            app_session::finish_resealing(request);
+        }
+        app_session::drop_if_too_large(request);
+    }
+    let brings_cookie = app_session::brings_cookie(request);
+    if brings_cookie && embedded {
+        forbid_shared_caching(response.headers_mut());
+    } else if brings_cookie || NoStore::is_marked(request) {
+        let headers = response.headers_mut();
+        if !headers.contains_key(header::CACHE_CONTROL) {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
+}
+
+/// Replaces a `Cache-Control` that lets a shared cache store the response (RFC 9111 section 3).
+///
+/// `Set-Cookie` alone does not stop a cache: it would hand one browser's cookie to others.
+pub(crate) fn forbid_shared_caching(headers: &mut HeaderMap) {
+    let forbids = |value: &HeaderValue| {
+        value.to_str().is_ok_and(|value| {
+            value.split(',').any(|directive| {
+                let directive = directive.trim();
+                directive.eq_ignore_ascii_case("no-store") || directive.eq_ignore_ascii_case("private")
+            })
+        })
+    };
+    if !headers.get_all(header::CACHE_CONTROL).any(forbids) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_with_our_cookie_is_never_for_shared_caches() {
+        for (given, expected) in [
+            (None, "no-store"),
+            (Some("public, max-age=60"), "no-store"),
+            (Some("max-age=60"), "no-store"),
+            (Some("no-cache"), "no-store"),
+            (Some("Private, max-age=60"), "Private, max-age=60"),
+            (Some("max-age=0, no-store"), "max-age=0, no-store"),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(given) = given {
+                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(given));
+            }
+            forbid_shared_caching(&mut headers);
+            assert_eq!(headers.get(header::CACHE_CONTROL).unwrap(), expected, "{given:?}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What belongs to one worker, and the login of one request.
+
+use std::{cell::Cell, rc::Rc, sync::Arc};
+
+use actix_web::{HttpMessage as _, HttpRequest, cookie::Cookie};
+use tokio::sync::OnceCell;
+
+use super::session::LoginCookie;
+use crate::{
+    base::seal::SealError,
+    config::Settings,
+    grants::{GrantHandle, GrantManager},
+    salesforce::Salesforce,
+    store::StoreError,
+};
+use salesforce_connection::{Client, Connection, Error, Result, Secret, http::HttpError};
+
+/// What one worker holds: the shared handle, and a separate HTTP client (one for all workers would make each wait for
+/// the others).
+#[derive(Debug, Clone)]
+pub(crate) struct WorkerState(Rc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    salesforce: Salesforce,
+    client: Client,
+    login_cookie: LoginCookie,
+    /// Whether another Salesforce is wrapped further out: it brings the session for both. The first request shows it.
+    nested: Cell<bool>,
+}
+
+impl WorkerState {
+    pub(crate) fn new(salesforce: Salesforce) -> Result<Self, HttpError> {
+        let client = salesforce.worker_client()?;
+        let login_cookie = LoginCookie::new(salesforce.settings());
+        Ok(Self(Rc::new(Inner { salesforce, client, login_cookie, nested: Cell::new(false) })))
+    }
+
+    /// Returns the worker that handles this request.
+    ///
+    /// # Errors
+    /// The middleware is missing.
+    pub(crate) fn of(request: &HttpRequest) -> Result<Self> {
+        request.app_data::<Self>().cloned().ok_or_else(|| {
+            tracing::error!(
+                target: "actix_salesforce",
+                path = %request.path().escape_debug(),
+                "a handler uses Salesforce, but the middleware is missing. Add `.wrap(salesforce.clone())` to the \
+                 App or to a scope around this route. If `RequireLogin` uses it: register it before Salesforce, \
+                 `.wrap(RequireLogin::new()).wrap(salesforce)`; the last one registered is outermost"
+            );
+            Error::MiddlewareMissing
+        })
+    }
+
+    pub(crate) fn salesforce(&self) -> &Salesforce {
+        &self.0.salesforce
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        self.0.salesforce.settings()
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<GrantManager> {
+        self.0.salesforce.engine()
+    }
+
+    pub(crate) fn connection(&self, grant: GrantHandle) -> Connection {
+        Connection::new(&self.0.client, Arc::new(grant))
+    }
+
+    pub(crate) fn is_nested(&self) -> bool {
+        self.0.nested.get()
+    }
+
+    pub(crate) fn set_nested(&self) {
+        self.0.nested.set(true);
+    }
+
+    /// Returns the cookie that gives the browser this login.
+    pub(crate) fn login_cookie(&self, id: &Secret) -> Result<Cookie<'static>, SealError> {
+        self.0.login_cookie.make(self.settings(), id)
+    }
+
+    /// Returns the cookie that takes the login from the browser.
+    pub(crate) fn login_removal(&self) -> Cookie<'static> {
+        self.0.login_cookie.removal(self.settings())
+    }
+
+    /// Returns whether the login that the browser sent is sealed under an older key.
+    pub(crate) fn has_stale_login(&self, request: &HttpRequest) -> bool {
+        self.0.login_cookie.is_stale(self.settings(), request.headers())
+    }
+
+    /// Returns the opaque id of the login that the browser sent. The login may have ended.
+    pub(crate) fn login_id(&self, request: &HttpRequest) -> Option<Secret> {
+        CachedLogin::of(self, request).map(|login| login.0.id.clone())
+    }
+
+    /// Returns the grant of the logged-in user; `None` if the request has no valid login. Asks the store once per
+    /// request.
+    ///
+    /// # Errors
+    /// The store is down.
+    pub(crate) async fn login(&self, request: &HttpRequest) -> Result<Option<GrantHandle>> {
+        let Some(CachedLogin(login)) = CachedLogin::of(self, request) else { return Ok(None) };
+        let load = async || match self.engine().login(&login.id).await {
+            Ok(grant) => Ok(Ok(grant)),
+            Err(StoreError::Unavailable(source)) => Ok(Err(Outage(source.into()))),
+            Err(error) => Err(error),
+        };
+        match login.grant.get_or_try_init(load).await? {
+            Ok(grant) => Ok(grant.clone()),
+            Err(outage) => Err(StoreError::Unavailable(outage.clone().into()).into()),
+        }
+    }
+}
+
+/// The login of a request as one Salesforce knows it. An app may wrap several, one inside the other.
+///
+/// The first extractor opens the cookie and asks the store. The others, which run beside or after it, get the same
+/// result, an outage included.
+#[derive(Clone)]
+struct CachedLogin(Rc<Login>);
+
+struct Login {
+    salesforce: Salesforce,
+    id: Secret,
+    grant: OnceCell<Result<Option<GrantHandle>, Outage>>,
+}
+
+impl CachedLogin {
+    fn of(worker: &WorkerState, request: &HttpRequest) -> Option<Self> {
+        if let Some(known) = request.extensions().get::<Self>()
+            && known.0.salesforce.is_same(worker.salesforce())
+        {
+            return Some(known.clone());
+        }
+        let id = worker.0.login_cookie.read(worker.settings(), request.headers())?;
+        let salesforce = worker.salesforce().clone();
+        let login = Self(Rc::new(Login { salesforce, id, grant: OnceCell::new() }));
+        request.extensions_mut().insert(login.clone());
+        Some(login)
+    }
+}
+
+/// The store was down when the login was looked up.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(transparent)]
+struct Outage(Arc<dyn std::error::Error + Send + Sync>);
