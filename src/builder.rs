@@ -1,10 +1,10 @@
-//! [`Builder`]: settings in code.
+//! [`SalesforceBuilder`]: settings in code.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     base::clock::Clock,
-    config::{Config, ConfigError, ConfigProblem, RoutePaths, SessionMode, Settings},
+    config::{Config, ConfigError, ConfigProblem, RoutePaths, SessionMode, Settings, duration},
     grants::{AuthEvent, Events, Timing},
     salesforce::{Salesforce, start},
     store::{OpenError, Store, StoreUrl},
@@ -15,7 +15,7 @@ use salesforce_connection::{Secret, token::ServiceUser};
 /// Settings in code. Each setter sets a field of [`Config`] and has its default. Only what cannot stand in a file (a
 /// custom store, an event listener) is set here alone.
 #[must_use = "nothing happens before build()"]
-pub struct Builder {
+pub struct SalesforceBuilder {
     config: Config,
     store: Option<Arc<dyn Store>>,
     service: Option<ServiceUser>,
@@ -24,14 +24,14 @@ pub struct Builder {
     pages: LoginPages,
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for SalesforceBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("SalesforceBuilder").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
 /// Adds settings in code to those that an app has read from its file or environment.
-impl From<Config> for Builder {
+impl From<Config> for SalesforceBuilder {
     fn from(config: Config) -> Self {
         Self {
             config,
@@ -44,7 +44,7 @@ impl From<Config> for Builder {
     }
 }
 
-impl Builder {
+impl SalesforceBuilder {
     /// Sets the consumer key of the external client app. Required.
     pub fn client_id(mut self, id: impl Into<String>) -> Self {
         self.config.client_id = id.into();
@@ -103,18 +103,14 @@ impl Builder {
 
     /// Sets where grants and logins are stored, by a URL: `sqlite:PATH`, `redis://…`, `postgres://…` and others (see
     /// [`Config::store`]). Default: `memory:`.
-    pub fn store_at(mut self, address: impl Into<Secret>) -> Self {
+    pub fn store_url(mut self, address: impl Into<Secret>) -> Self {
         self.config.store = address.into();
         self
     }
 
-    /// Sets a custom store. It is taken to outlive the process, so it needs [`keys`](Self::keys).
-    pub fn store(self, store: impl Store) -> Self {
-        self.shared_store(Arc::new(store))
-    }
-
-    /// Sets a custom store that is shared with other code, as [`store`](Self::store).
-    pub fn shared_store(mut self, store: Arc<dyn Store>) -> Self {
+    /// Sets a custom store. It is expected to outlive the process, so it needs [`keys`](Self::keys). Default: the one of
+    /// [`store_url`](Self::store_url).
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
         self
     }
@@ -176,10 +172,15 @@ impl Builder {
         self
     }
 
-    /// Sets how long a login lasts without use, and how long at most. Default: 24 hours and 30 days.
-    pub fn lifetimes(mut self, idle: Duration, absolute: Duration) -> Self {
-        self.config.idle_lifetime_seconds = idle.as_secs();
-        self.config.absolute_lifetime_seconds = absolute.as_secs();
+    /// Sets how long a login lasts without use. Default: 24 hours.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.config.idle_timeout = duration::format(timeout);
+        self
+    }
+
+    /// Sets how long a login lasts at most, even if it is used. Default: 30 days; ten years at most.
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.config.max_lifetime = duration::format(lifetime);
         self
     }
 
@@ -196,11 +197,18 @@ impl Builder {
         self
     }
 
-    /// Sets how many requests to one org this process sends concurrently, and how long further ones wait. Default: 64
-    /// and 5 seconds.
-    pub fn concurrent_calls(mut self, limit: usize, queue: Duration) -> Self {
-        self.config.api.concurrent_calls = limit;
-        self.config.api.queue_milliseconds = u64::try_from(queue.as_millis()).unwrap_or(u64::MAX);
+    /// Sets how many requests to one org this process sends concurrently; more wait. At least 1. Default: 64.
+    #[doc(alias = "rate limit")]
+    #[doc(alias = "throttle")]
+    pub fn max_concurrent_requests(mut self, limit: usize) -> Self {
+        self.config.api.max_concurrent_requests = limit;
+        self
+    }
+
+    /// Sets how long a request waits for its turn before it fails with
+    /// [`Error::ConcurrencyLimit`](crate::Error::ConcurrencyLimit). Default: 5 seconds.
+    pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
+        self.config.api.acquire_timeout = duration::format(timeout);
         self
     }
 

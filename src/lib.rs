@@ -12,28 +12,38 @@ mod salesforce;
 pub mod store;
 mod web;
 
-#[cfg(feature = "test-util")]
-pub use self::web::test;
-pub use self::{
-    builder::Builder,
-    config::{ApiConfig, Config, ConfigError, ConfigProblem, RoutePaths, ServiceUserConfig, SessionMode},
-    grants::{
-        AuthEvent, GrantInfo, Health, KeyHealth, LoginInfo, OutageKind, PendingWork, StoreHealth,
-        StoreStatus, TokenOutage,
-    },
-    salesforce::Salesforce,
-    web::{
-        MaybeSalesforceConn, RequireLogin, RequireLoginMiddleware, SalesforceConn, SalesforceMiddleware,
-        SalesforceUser, pages, routes,
-    },
-};
 #[cfg(feature = "bulk")]
 pub use salesforce_connection::bulk;
 pub use salesforce_connection::{
-    ApiVersion, Connection, Error, InvalidApiVersion, InvalidId, OrgId, Page, Query, Records, Result,
-    SObject, SalesforceId, Secret, UserId, UserRef, actix::ExportFormat, composite, describe, error, http,
-    oauth, org, query, records, request, search, serde_helpers, soql, token,
+    ApiVersion, Connection, Error, OrgId, Page, Query, Records, Result, SalesforceId, Secret, UserId,
+    UserRef, actix as export, composite, describe, error, http, oauth, org, query, query::SObject, records,
+    request, search, serde_helpers, soql, token,
 };
+pub use salesforce_connection_derive::SObject;
+
+#[cfg(feature = "test-util")]
+pub use self::web::testing;
+pub use self::{
+    builder::SalesforceBuilder,
+    config::{Config, ConfigError, SessionMode},
+    grants::AuthEvent,
+    salesforce::Salesforce,
+    web::{MaybeSalesforceConn, RequireLogin, SalesforceConn, SalesforceUser, middleware, pages, routes},
+};
+
+/// What operators see: logins, grants, and the health of a process.
+pub mod admin {
+    #[cfg(feature = "test-util")]
+    #[doc(hidden)]
+    pub use crate::grants::Timing;
+    pub use crate::{
+        grants::{
+            GrantInfo, Health, KeyHealth, LoginInfo, OutageKind, PendingWork, StoreHealth, StoreStatus,
+            TokenOutage,
+        },
+        store::GrantFilter,
+    };
+}
 
 /// The actix-session that this crate links: the one to use with [`SessionMode::App`].
 pub use actix_session;

@@ -6,17 +6,17 @@ use url::Url;
 
 use crate::{
     base::{background::BackgroundRuntime, clock::Clock},
-    builder::Builder,
+    builder::SalesforceBuilder,
     config::{Config, ConfigError, Settings},
     grants::{
-        Events, GrantHandle, GrantInfo, GrantManager, GrantManagerConfig, Lifetimes, LogInError, LoginInfo,
-        NewLogin, Profile, Timing, keep_alive,
+        Events, GrantHandle, GrantInfo, GrantManager, GrantManagerConfig, Health, Lifetimes, LogInError,
+        LoginInfo, NewLogin, Profile, Timing, keep_alive,
     },
     store::{AppKey, GrantFilter, GrantKey, Store},
     web::pages::LoginPages,
 };
 use salesforce_connection::{
-    Client, Connection, Error, OrgId, Result, Secret, UserId, UserRef,
+    Client, Connection, Error, Result, Secret, UserRef,
     http::{AllowedHosts, HttpError},
     oauth::{LoginHost, OAuthApp, OAuthClient, TokenResponse},
     token::{ServiceUser, TokenSource},
@@ -77,12 +77,12 @@ impl Salesforce {
     /// # Errors
     /// As [`from_env`](Self::from_env).
     pub async fn from_config(config: Config) -> std::result::Result<Self, ConfigError> {
-        Builder::from(config).build().await
+        SalesforceBuilder::from(config).build().await
     }
 
     /// Starts from settings in code.
-    pub fn builder() -> Builder {
-        Builder::from(Config::default())
+    pub fn builder() -> SalesforceBuilder {
+        SalesforceBuilder::from(Config::default())
     }
 
     /// Returns the OAuth client of this app, for flows written by hand.
@@ -102,24 +102,27 @@ impl Salesforce {
 
     /// Stores tokens from a flow written by hand, and returns the connection that uses them.
     ///
-    /// From then on they are refreshed as needed, and [`connection_for`](Self::connection_for) finds them.
+    /// From then on they are refreshed as needed, and [`user_connection`](Self::user_connection) finds them.
     ///
     /// # Errors
     /// The store is down.
-    pub async fn keep(&self, host: &LoginHost, tokens: TokenResponse) -> Result<Connection> {
+    pub async fn import_tokens(&self, host: &LoginHost, tokens: TokenResponse) -> Result<Connection> {
         let grant = self.engine().save(tokens, Profile::default(), host).await?;
         Ok(self.connection(grant))
     }
 
     /// Returns the connection of a user, for work outside of a request.
     ///
-    /// The user has logged in, or their tokens were [stored](Self::keep).
+    /// The user has logged in, or their tokens were [stored](Self::import_tokens).
     ///
     /// # Errors
     /// [`Error::LoginRequired`] if the store has no grant of this user; [`Error::is_transient`] if the store is down.
-    pub async fn connection_for(&self, organization: OrgId, user: UserId) -> Result<Connection> {
+    #[doc(alias = "background")]
+    #[doc(alias = "cron")]
+    #[doc(alias = "offline")]
+    pub async fn user_connection(&self, user: UserRef) -> Result<Connection> {
         let app = AppKey::from_client_id(&self.inner.settings.client_id);
-        let grant = self.engine().grant(GrantKey::new(app, UserRef::new(organization, user))).await?;
+        let grant = self.engine().grant(GrantKey::new(app, user)).await?;
         grant.map(|grant| self.connection(grant)).ok_or(Error::LoginRequired)
     }
 
@@ -159,7 +162,7 @@ impl Salesforce {
     /// administrator can fix; [`Error::Unavailable`] if Salesforce cannot be reached.
     pub async fn service_connection(&self) -> Result<Connection> {
         let user = self.inner.settings.service.as_ref().ok_or(Error::NoServiceUser)?;
-        self.connection_as(user).await
+        self.service_connection_for(user).await
     }
 
     /// Returns a connection of any service user, for apps that have several.
@@ -169,7 +172,7 @@ impl Salesforce {
     /// # Errors
     /// As [`service_connection`](Self::service_connection). A host other than Salesforce's and those of the settings is
     /// refused: add it as an allowed origin.
-    pub async fn connection_as(&self, user: &ServiceUser) -> Result<Connection> {
+    pub async fn service_connection_for(&self, user: &ServiceUser) -> Result<Connection> {
         Ok(self.connect(self.engine().service(user).await?))
     }
 
@@ -177,7 +180,8 @@ impl Salesforce {
     ///
     /// # Errors
     /// The store is down.
-    pub async fn logins(&self, of: GrantFilter) -> Result<Vec<LoginInfo>> {
+    #[doc(alias = "sessions")]
+    pub async fn list_logins(&self, of: GrantFilter) -> Result<Vec<LoginInfo>> {
         Ok(self.engine().list_logins(of).await?)
     }
 
@@ -185,7 +189,7 @@ impl Salesforce {
     ///
     /// # Errors
     /// The store is down.
-    pub async fn grants(&self, of: GrantFilter) -> Result<Vec<GrantInfo>> {
+    pub async fn list_grants(&self, of: GrantFilter) -> Result<Vec<GrantInfo>> {
         Ok(self.engine().list_grants(of).await?)
     }
 
@@ -196,7 +200,10 @@ impl Salesforce {
     /// # Errors
     /// The store is down, or went down meanwhile. Grants ended until then stay ended; the rest is retried in the
     /// background until it is stored or the program ends.
-    pub async fn revoke(&self, of: GrantFilter) -> Result<usize> {
+    #[doc(alias = "offboarding")]
+    #[doc(alias = "logout_all")]
+    #[doc(alias = "deprovision")]
+    pub async fn revoke_grants(&self, of: GrantFilter) -> Result<usize> {
         Ok(self.engine().revoke_matching(of).await?)
     }
 
@@ -206,7 +213,9 @@ impl Salesforce {
     ///
     /// # Errors
     /// The store is down. The logout is retried in the background.
-    pub async fn end_login(&self, login: &LoginInfo) -> Result<()> {
+    #[doc(alias = "logout")]
+    #[doc(alias = "sign_out")]
+    pub async fn revoke_login(&self, login: &LoginInfo) -> Result<()> {
         Ok(self.engine().end_login(login.key).await?)
     }
 
@@ -229,6 +238,26 @@ impl Salesforce {
     /// ```
     pub async fn shutdown(self) {
         self.inner.background.finish().await;
+    }
+
+    /// Reports the state of this process for a health or readiness check, within 50 ms and without a request to
+    /// Salesforce: the store, the keys, writes and logouts that are being retried, and the last token outage.
+    ///
+    /// ```
+    /// use actix_salesforce::Salesforce;
+    /// use actix_web::{HttpResponse, get};
+    ///
+    /// #[get("/ready")]
+    /// async fn ready(salesforce: Salesforce) -> HttpResponse {
+    ///     let health = salesforce.health().await;
+    ///     if health.is_ready() { HttpResponse::Ok().json(health) } else { HttpResponse::ServiceUnavailable().json(health) }
+    /// }
+    /// ```
+    #[doc(alias = "readiness")]
+    #[doc(alias = "liveness")]
+    #[doc(alias = "healthcheck")]
+    pub async fn health(&self) -> Health {
+        self.engine().health().await
     }
 
     fn connection(&self, grant: GrantHandle) -> Connection {
@@ -332,7 +361,7 @@ pub(crate) fn start(
         background: background.spawner(),
         clock: clock.clone(),
         events,
-        lifetimes: Lifetimes { idle: settings.idle_lifetime, absolute: settings.absolute_lifetime },
+        lifetimes: Lifetimes { idle: settings.idle_timeout, absolute: settings.max_lifetime },
         timing,
     });
     if let Some(unused_for) = settings.keep_alive {

@@ -1,7 +1,5 @@
 //! Limits of the requests to each org's API.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 
 use super::check::Check;
@@ -14,11 +12,11 @@ use salesforce_connection::{Client, ClientBuilder, request::CallOptions};
 pub struct ApiConfig {
     /// How many requests to one org this process sends concurrently. Further ones wait; requests to other orgs do not.
     /// Default: 64. (Salesforce itself allows 25 concurrent requests that take longer than 20 seconds.)
-    pub concurrent_calls: usize,
-    /// How long a request waits for one of those places, in milliseconds, before it fails with
-    /// [`Error::ConcurrencyLimit`](crate::Error::ConcurrencyLimit). Default: 5,000.
-    pub queue_milliseconds: u64,
-    /// Requests of [optional](crate::Connection::with_low_priority) connections are refused once this much of the org's daily
+    pub max_concurrent_requests: usize,
+    /// How long a request waits for its turn before it fails with
+    /// [`Error::ConcurrencyLimit`](crate::Error::ConcurrencyLimit). Default: `5s`.
+    pub acquire_timeout: String,
+    /// Requests of [low-priority](crate::Connection::with_low_priority) connections fail once this much of the org's daily
     /// allocation is used, in percent. Default: 80.
     pub low_priority_quota_percent: u8,
     /// The client name that this app sends to Salesforce (`client` in `Sforce-Call-Options`): up to 80 letters, digits
@@ -29,8 +27,8 @@ pub struct ApiConfig {
 impl Default for ApiConfig {
     fn default() -> Self {
         Self {
-            concurrent_calls: 64,
-            queue_milliseconds: 5_000,
+            max_concurrent_requests: 64,
+            acquire_timeout: "5s".to_owned(),
             low_priority_quota_percent: 80,
             client_name: None,
         }
@@ -39,8 +37,8 @@ impl Default for ApiConfig {
 
 impl ApiConfig {
     pub(super) fn check(&self, check: &mut Check) -> ClientBuilder {
-        if self.concurrent_calls == 0 {
-            check.problem("api.concurrent_calls", "must be above 0");
+        if self.max_concurrent_requests == 0 {
+            check.problem("api.max_concurrent_requests", "must be above 0");
         }
         if self.low_priority_quota_percent > 100 {
             check.problem("api.low_priority_quota_percent", "must be a percentage");
@@ -53,8 +51,8 @@ impl ApiConfig {
             }),
         };
         Client::builder()
-            .max_concurrent_requests(self.concurrent_calls)
-            .acquire_timeout(Duration::from_millis(self.queue_milliseconds))
+            .max_concurrent_requests(self.max_concurrent_requests)
+            .acquire_timeout(check.duration("api.acquire_timeout", &self.acquire_timeout))
             .low_priority_quota_percent(self.low_priority_quota_percent)
             .call_options(call_options)
     }

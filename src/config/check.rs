@@ -5,7 +5,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::{Config, ConfigError, ConfigProblem, ReturnTo, RoutePaths, Settings, settings::Paths};
+use super::{Config, ConfigError, ConfigProblem, ReturnTo, RoutePaths, Settings, duration, settings::Paths};
 use crate::base::seal::KeyRing;
 use salesforce_connection::{
     ApiVersion, Secret,
@@ -13,9 +13,9 @@ use salesforce_connection::{
     oauth::{LoginHost, Scopes},
 };
 
-/// The longest lifetime of a login, in seconds: ten years. More is a typing mistake, and must stay far below where
-/// `SystemTime` overflows.
-const LONGEST_LOGIN: u64 = 10 * 365 * 24 * 60 * 60;
+/// The longest lifetime of a login: ten years. More is a typing error, and must stay far below where `SystemTime`
+/// overflows.
+const LONGEST_LOGIN: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 impl Config {
     /// Checks all settings. `durable_store`: the store outlives the process, so the keys must too.
@@ -80,11 +80,13 @@ impl Config {
             .and_then(|public| check.redirect_uri(public, &paths, self.routes.redirect_uri.as_deref()));
         let after_login = check.redirect_target("after_login", &self.after_login);
         let after_logout = check.redirect_target("after_logout", &self.after_logout);
-        if self.idle_lifetime_seconds == 0 || self.absolute_lifetime_seconds < self.idle_lifetime_seconds {
-            check.problem("idle_lifetime_seconds", "must be above 0 and not above absolute_lifetime_seconds");
+        let idle_timeout = check.duration("SALESFORCE_IDLE_TIMEOUT", &self.idle_timeout);
+        let max_lifetime = check.duration("SALESFORCE_MAX_LIFETIME", &self.max_lifetime);
+        if idle_timeout.is_zero() || max_lifetime < idle_timeout {
+            check.problem("SALESFORCE_IDLE_TIMEOUT", "must be above 0 and not above SALESFORCE_MAX_LIFETIME");
         }
-        if self.absolute_lifetime_seconds > LONGEST_LOGIN {
-            check.problem("absolute_lifetime_seconds", "must not be above ten years (315,360,000 seconds)");
+        if max_lifetime > LONGEST_LOGIN {
+            check.problem("SALESFORCE_MAX_LIFETIME", "must not be above ten years (3650d)");
         }
         if self.keep_alive_days == Some(0) {
             check.problem(
@@ -124,8 +126,8 @@ impl Config {
                 cookie_stem,
                 after_login,
                 after_logout,
-                idle_lifetime: Duration::from_secs(self.idle_lifetime_seconds),
-                absolute_lifetime: Duration::from_secs(self.absolute_lifetime_seconds),
+                idle_timeout,
+                max_lifetime,
                 keep_alive: self
                     .keep_alive_days
                     .map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
@@ -251,6 +253,14 @@ impl Check {
         }
         // Two Salesforces in one app have one environment; their mounts tell them apart.
         if mount.is_empty() { stem.to_owned() } else { format!("{stem}.{}", short_hash(&[mount])) }
+    }
+
+    /// Returns the duration, or a valid one after recording a problem.
+    pub(super) fn duration(&mut self, setting: &'static str, text: &str) -> Duration {
+        duration::parse(text).unwrap_or_else(|| {
+            self.problem(setting, "give a whole number with ms, s, m, h or d, such as 24h");
+            Duration::from_secs(60)
+        })
     }
 
     fn paths(&mut self, routes: &RoutePaths) -> Paths {

@@ -2,6 +2,7 @@
 
 mod api;
 mod check;
+pub(crate) mod duration;
 mod problem;
 mod return_to;
 mod service;
@@ -71,11 +72,12 @@ pub struct Config {
     pub after_login: String,
     /// Where to redirect after a logout whose request gave no valid `return_to`: a path of this app. Default: `/`.
     pub after_logout: String,
-    /// A login ends after this many seconds without use. Default: 86,400 (24 hours).
-    pub idle_lifetime_seconds: u64,
-    /// A login ends this many seconds after it was made, even if it is used; ten years at most. Default: 2,592,000 (30
-    /// days).
-    pub absolute_lifetime_seconds: u64,
+    /// A login ends after this time without use: a whole number with `s`, `m`, `h` or `d`. Default: `24h`.
+    /// `SALESFORCE_IDLE_TIMEOUT`.
+    pub idle_timeout: String,
+    /// A login ends this time after it was made, even if it is used; ten years at most. Default: `30d`.
+    /// `SALESFORCE_MAX_LIFETIME`.
+    pub max_lifetime: String,
     /// Refreshes grants that have been unused for this many days, for apps whose refresh token policy expires unused
     /// tokens. Absent: never.
     pub keep_alive_days: Option<u16>,
@@ -104,8 +106,8 @@ impl Default for Config {
             cookie_name: None,
             after_login: "/".to_owned(),
             after_logout: "/".to_owned(),
-            idle_lifetime_seconds: 24 * 60 * 60,
-            absolute_lifetime_seconds: 30 * 24 * 60 * 60,
+            idle_timeout: "24h".to_owned(),
+            max_lifetime: "30d".to_owned(),
             keep_alive_days: None,
             service: None,
             api: ApiConfig::default(),
@@ -202,6 +204,12 @@ impl Config {
         config.api_version = variable("SALESFORCE_API_VERSION");
         config.keys = variable("SALESFORCE_KEYS").map(Secret::new);
         config.cookie_name = variable("SALESFORCE_COOKIE_NAME");
+        if let Some(timeout) = variable("SALESFORCE_IDLE_TIMEOUT") {
+            config.idle_timeout = timeout;
+        }
+        if let Some(lifetime) = variable("SALESFORCE_MAX_LIFETIME") {
+            config.max_lifetime = lifetime;
+        }
         if let Some(store) = variable("SALESFORCE_STORE") {
             config.store = Secret::new(store);
         }

@@ -10,7 +10,7 @@ use salesforce_connection::{OrgId, UserId};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LoginInfo {
-    /// Names the login, for [`Salesforce::end_login`](crate::Salesforce::end_login). It is no credential.
+    /// Names the login, for [`Salesforce::revoke_login`](crate::Salesforce::revoke_login). It is no credential.
     pub key: LoginKey,
     /// A short id of the login, as it appears in the log. It is no credential.
     pub log_id: String,

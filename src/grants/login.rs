@@ -105,7 +105,7 @@ pub(crate) enum IdentityProblem {
 
 /// A login whose id is not delivered to a browser yet.
 ///
-/// The caller that delivers it calls [`keep`](Self::keep). Otherwise the login is deleted on drop, because no browser
+/// The caller that delivers it calls [`keep`](Self::import_tokens). Otherwise the login is deleted on drop, because no browser
 /// could ever log it out.
 #[must_use]
 pub(crate) struct NewLogin {

@@ -5,7 +5,7 @@ mod error_rewrite;
 mod extract;
 mod handle;
 pub mod login;
-mod middleware;
+pub mod middleware;
 mod no_store;
 pub mod pages;
 mod request_info;
@@ -13,13 +13,12 @@ mod require;
 mod response;
 mod session;
 #[cfg(feature = "test-util")]
-pub mod test;
+pub mod testing;
 mod worker;
 
 /// The public name of the module.
 pub use self::login as routes;
 pub use self::{
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
-    middleware::SalesforceMiddleware,
-    require::{RequireLogin, RequireLoginMiddleware},
+    require::RequireLogin,
 };

@@ -8,7 +8,7 @@ pub(crate) mod records;
 pub(crate) mod select;
 pub mod soql;
 
-pub use self::{chunked::ChunkedQuery, select::Select};
+pub use self::{chunked::ChunkedQuery, projection::SObject, select::Select};
 pub use crate::request::path::Cursor;
 
 use std::marker::PhantomData;

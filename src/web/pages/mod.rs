@@ -3,7 +3,7 @@
 //! The middleware shows a page when a login did not complete, before a logout, and when a browser cannot get what it
 //! requested: the service is down, the login has ended, the user lacks a permission. Without further settings they are
 //! in English and in this crate's design.
-//! [`Builder::login_pages`](crate::Builder::login_pages) takes a function that receives each page as a [`LoginPage`]
+//! [`SalesforceBuilder::login_pages`](crate::SalesforceBuilder::login_pages) takes a function that receives each page as a [`LoginPage`]
 //! before it is sent. The function returns one of three contents:
 //!
 //! * [`PageContent::Default`]: the page as it is.

@@ -166,7 +166,7 @@ impl Action {
 }
 
 /// What a page shows: the return value of the function that
-/// [`Builder::login_pages`](crate::Builder::login_pages) takes.
+/// [`Builder::login_pages`](crate::SalesforceBuilder::login_pages) takes.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum PageContent {

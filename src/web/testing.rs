@@ -1,7 +1,7 @@
 //! For tests of apps: requests of logged-in users, without a browser and a login page (feature `test-util`).
 //!
 //! ```
-//! use actix_salesforce::{Config, Salesforce, SalesforceUser, test::act_as};
+//! use actix_salesforce::{Config, Salesforce, SalesforceUser, testing::log_in_as};
 //! use actix_web::{App, Responder, get, test};
 //! use salesforce_fake_org::FakeOrg;
 //!
@@ -14,7 +14,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let org = FakeOrg::start().await?;
 //! let salesforce = Salesforce::from_config(Config::from_variables(|name| org.variable(name))).await?;
-//! let ada = act_as(&salesforce, &org.issue_tokens(&org.user("ada@example.com"), "api")).await?;
+//! let ada = log_in_as(&salesforce, &org.issue_tokens(&org.user("ada@example.com"), "api")).await?;
 //!
 //! let app = test::init_service(App::new().wrap(salesforce.clone()).service(hello)).await;
 //! let answer = test::call_and_read_body(&app, ada.get("/hello").to_request()).await;
@@ -23,7 +23,7 @@
 //! # }
 //! ```
 //!
-//! Keep the feature out of deployments: name it under `[dev-dependencies]` only. As a safeguard [`act_as`] fails unless
+//! Keep the feature out of deployments: name it under `[dev-dependencies]` only. As a safeguard [`log_in_as`] fails unless
 //! the login host is on this machine.
 
 use actix_web::{cookie::Cookie, http::header, test::TestRequest};
@@ -31,14 +31,14 @@ use serde::Serialize;
 
 use super::session::LoginCookie;
 use crate::salesforce::Salesforce;
-use salesforce_connection::{Connection, http::is_loopback};
+use salesforce_connection::{Connection, UserRef, http::is_loopback};
 
 /// Why a test user was not logged in.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ActAsError {
+pub enum LogInAsError {
     /// The login host is not on this machine, so this is no test.
-    #[error("act_as is for tests: the login host must be on loopback, such as a fake org's")]
+    #[error("log_in_as is for tests: the login host must be on loopback, such as a fake org's")]
     NotATest,
     /// The tokens are invalid, or the org or the store refused them.
     #[error("the tokens were not accepted: {0}")]
@@ -52,8 +52,8 @@ pub fn skew_clock(seconds: i64) {
     crate::base::clock::SKEW.store(seconds, std::sync::atomic::Ordering::Relaxed);
 }
 
-fn refused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ActAsError {
-    ActAsError::Refused(error.into())
+fn refused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> LogInAsError {
+    LogInAsError::Refused(error.into())
 }
 
 /// Logs a user in as the callback route would, with tokens that a test already has.
@@ -62,32 +62,32 @@ fn refused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ActAsE
 /// is verified as every token response, including a userinfo request if the scopes allow one.
 ///
 /// # Errors
-/// [`ActAsError::NotATest`] unless the app's login host is on this machine; otherwise why the tokens were refused.
-pub async fn act_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Result<SignedIn, ActAsError> {
+/// [`LogInAsError::NotATest`] unless the app's login host is on this machine; otherwise why the tokens were refused.
+pub async fn log_in_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Result<TestUser, LogInAsError> {
     let settings = salesforce.settings();
     let host = &settings.default_host;
     if !is_loopback(host.as_url()) {
-        return Err(ActAsError::NotATest);
+        return Err(LogInAsError::NotATest);
     }
     let answer = serde_json::to_vec(tokens).map_err(refused)?;
     let tokens = salesforce.oauth().accept(host, &answer).map_err(refused)?;
     let (organization, user) = (tokens.identity.organization, tokens.identity.user);
     let login = salesforce.admit(host.clone(), tokens).await.map_err(refused)?;
-    let connection = salesforce.connection_for(organization, user).await.map_err(refused)?;
+    let connection = salesforce.user_connection(UserRef::new(organization, user)).await.map_err(refused)?;
     let cookie = LoginCookie::new(settings).make(settings, &login).map_err(refused)?;
     let origin = settings.public_url.origin().ascii_serialization();
-    Ok(SignedIn { cookie, connection, origin })
+    Ok(TestUser { cookie, connection, origin })
 }
 
 /// A logged-in user: makes requests with the login's cookie.
 #[derive(Debug)]
-pub struct SignedIn {
+pub struct TestUser {
     cookie: Cookie<'static>,
     connection: Connection,
     origin: String,
 }
 
-impl SignedIn {
+impl TestUser {
     /// Returns a request of this user's browser, to refine: `ada.request().uri("/accounts").insert_header(…)`.
     pub fn request(&self) -> TestRequest {
         TestRequest::default().cookie(self.cookie.clone())
