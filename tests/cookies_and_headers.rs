@@ -225,8 +225,10 @@ async fn a_login_that_is_not_used_ends() {
 /// Logins survive a restart of the key's cookies only with the same keys: another key's cookie is no login, no error.
 #[actix_web::test]
 async fn another_keys_cookie_is_no_login() {
-    let world = World::start().await;
-    let other = World::start().await;
+    // One name, so that it is the key that decides.
+    let named = |builder: actix_salesforce::Builder| builder.cookie_name("salesforce-shared");
+    let (world, other) = (World::with(named).await, World::with(named).await);
     let browser = world.logged_in().await;
+    assert!(browser.own_cookie("").is_some());
     assert_eq!(browser.fetch(&other.url("/user")).await.status, 401);
 }

@@ -347,8 +347,10 @@ async fn two_instances_that_share_a_store_make_one_token_call() {
     let org = FakeOrg::start().await.unwrap();
     org.sign_in(&org.user(ADA));
     let one = World::around(org, |builder| builder.keys(KEYS).store(store.clone())).await;
-    let (listener, url) = support::reserve();
-    let other = support::settings_for(&one.org, &url).keys(KEYS).store(store.clone()).build().await.unwrap();
+    // Both are behind one public URL, as instances are: it decides the name of their cookies.
+    let other = support::settings_for(&one.org, &one.app.url).keys(KEYS).store(store.clone());
+    let other = other.build().await.unwrap();
+    let (listener, _) = support::reserve();
     let other = support::app::standard(listener, 4, other);
     let browser = one.logged_in().await;
     for (round, delay) in [0, 300, 3_500].into_iter().enumerate() {

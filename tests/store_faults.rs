@@ -426,6 +426,8 @@ async fn a_redis_that_hangs_longer_than_the_lease_causes_no_second_token_call() 
     for _ in 0..2 {
         let (listener, url) = support::reserve();
         let settings = support::settings_for(&org, &url).keys(KEYS).store_at(redis.url());
+        // One browser for both, on different ports.
+        let settings = settings.cookie_name("salesforce-fleet");
         apps.push(support::app::standard(listener, 2, settings.build().await.unwrap()));
     }
     let (one, two) = (format!("{}/names", apps[0].url), format!("{}/names", apps[1].url));

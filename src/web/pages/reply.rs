@@ -105,7 +105,7 @@ mod tests {
         settings: impl FnOnce(Builder) -> Builder,
         request: TestRequest,
     ) -> (ServiceResponse, String) {
-        let builder = Salesforce::builder().client_id("id").client_secret("secret");
+        let builder = Salesforce::builder().client_id("id");
         let salesforce = settings(builder.login_url("https://login.salesforce.com")).build().await.unwrap();
         let fail = || async { Err::<&str, _>(Error::NoServiceUser) };
         let app = init_service(App::new().wrap(salesforce).route("/fail", web::get().to(fail))).await;
