@@ -5,6 +5,8 @@ pub(crate) mod backoff;
 pub(crate) mod clock;
 pub(crate) mod error_chain;
 pub(crate) mod evicting_map;
+#[cfg(test)]
+mod layers;
 pub(crate) mod lock;
 pub(crate) mod random;
 pub(crate) mod seal;

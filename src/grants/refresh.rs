@@ -24,13 +24,16 @@ use super::{
 };
 use crate::{
     base::background::detached_span,
-    store::{GrantRecord, LeaseHolder, LeaseName, StoreError, SwapOutcome},
+    store::{GrantRecord, LeaseHolder, StoreError, SwapOutcome},
 };
 use salesforce_connection::oauth::TokenResponse;
+
+mod lease;
 
 /// Jitter of the waits between token requests, in percent.
 const JITTER: u32 = 50;
 
+/// One refresh of a grant.
 pub(super) struct Refresh {
     manager: Arc<GrantManager>,
     entry: Arc<GrantEntry>,
@@ -74,11 +77,6 @@ pub(super) struct NoTimeLeft;
 #[error("the token endpoint did not respond a moment ago, and the token may be used: it is sent again later")]
 pub(super) struct InDoubt;
 
-/// Another process holds the lease and its refresh did not end.
-#[derive(Debug, thiserror::Error)]
-#[error("another process is refreshing this grant and did not finish in time")]
-struct LeaseHeld;
-
 impl Refresh {
     pub(super) fn new(
         manager: Arc<GrantManager>,
@@ -105,7 +103,7 @@ impl Refresh {
     }
 
     async fn renew(mut self) {
-        let renewed = match self.lease().await {
+        let renewed = match self.acquire_lease().await {
             Ok(None) => {
                 let done = tokio::select! {
                     done = self.with_lease() => done,
@@ -119,13 +117,13 @@ impl Refresh {
                     Err(error) => self.publish(Err(error)),
                 }
                 // After the publication, so that no other refresh starts before it.
-                return self.release().await;
+                return self.release_lease().await;
             }
             Ok(Some(newer)) => Ok(newer),
             Err(error) => Err(error),
         };
         self.publish(renewed);
-        self.leave();
+        self.leave_lease();
     }
 
     /// Publishes tokens that could not be stored, and retries to store them: the old token is used already.
@@ -138,25 +136,10 @@ impl Refresh {
         })
         .await;
         self.remove_marker().await;
-        self.release().await;
+        self.release_lease().await;
     }
 
-    /// Releases the lease unless another refresh or pending write of this process needs it.
-    async fn release(&mut self) {
-        if !self.leave() {
-            return;
-        }
-        if let Err(error) =
-            self.manager.config.store.release_lease(LeaseName::Refresh(self.from.key), self.holder).await
-        {
-            tracing::warn!(grant = %self.from.key, %error, "releasing a lease failed; it expires by itself");
-        }
-    }
-
-    fn leave(&mut self) -> bool {
-        !std::mem::replace(&mut self.left, true) && self.entry.leave_lease(self.holder)
-    }
-
+    /// Reports the outcome and passes it to the waiting requests.
     fn publish(&mut self, renewed: Result<GrantTokens, GrantError>) {
         match &renewed {
             Ok(live) => {
@@ -181,22 +164,6 @@ impl Refresh {
         let _ = self.result.send(Some(renewed));
     }
 
-    /// Acquires the lease. Returns the newer grant if another process stored one while we waited.
-    async fn lease(&self) -> Result<Option<GrantTokens>, GrantError> {
-        loop {
-            if self.acquire_lease().await.map_err(|error| self.unavailable(error))? {
-                return Ok(None);
-            }
-            if let Some(newer) = self.newer().await? {
-                return Ok(Some(newer));
-            }
-            if self.age() >= self.timing().lease_wait {
-                return Err(self.unavailable(LeaseHeld));
-            }
-            sleep(self.timing().poll_interval).await;
-        }
-    }
-
     fn timing(&self) -> &Timing {
         &self.manager.config.timing
     }
@@ -205,6 +172,7 @@ impl Refresh {
         GrantError::unavailable(self.timing().cool_down, why)
     }
 
+    /// Returns the time since the refresh started.
     fn age(&self) -> Duration {
         self.manager.config.clock.instant().saturating_duration_since(self.began)
     }
@@ -215,25 +183,7 @@ impl Refresh {
         self.timing().send_window.saturating_sub(self.age())
     }
 
-    async fn acquire_lease(&self) -> Result<bool, StoreError> {
-        let (name, lifetime) = (LeaseName::Refresh(self.from.key), self.timing().lease_lifetime);
-        self.manager.config.store.acquire_lease(name, self.holder, lifetime).await
-    }
-
-    async fn keep_lease(&self) -> std::convert::Infallible {
-        loop {
-            sleep(self.timing().lease_lifetime / 3).await;
-            self.renew_lease().await;
-        }
-    }
-
-    async fn renew_lease(&self) {
-        // Losing it is harmless: other processes respect the marker, and the write checks the version.
-        if let Err(error) = self.acquire_lease().await {
-            tracing::warn!(grant = %self.from.key, %error, "renewing a lease failed");
-        }
-    }
-
+    /// Removes the in-flight marker.
     async fn remove_marker(&self) {
         if let Err(error) = in_flight::remove(&self.manager, self.from.key, self.from.version).await {
             tracing::debug!(grant = %self.from.key, %error, "removing an in-flight marker failed; it expires by itself");
@@ -255,6 +205,7 @@ impl Refresh {
         GrantTokens::open(&self.manager.config.keys, &record).map(Some).map_err(|_| GrantError::LoginOver)
     }
 
+    /// Waits for a permit, writes the in-flight marker, and refreshes.
     async fn with_lease(&self) -> Result<Done, GrantError> {
         // Before the marker, which says that the token is about to be sent.
         let _permit = tokio::time::timeout(self.left(), self.manager.token_requests.acquire()).await;
@@ -293,6 +244,7 @@ impl Refresh {
         newer.ok_or_else(|| self.unavailable(why))
     }
 
+    /// Reads the stored grant again, sends the token, and stores the outcome.
     async fn with_marker(&self) -> Result<Done, GrantError> {
         // After the marker and not before it: the lease may have been lost meanwhile, and another process may have
         // refreshed the grant.
@@ -393,6 +345,7 @@ impl Refresh {
         }
     }
 
+    /// Returns true if the response is about another user.
     fn names_another_user(&self, tokens: &TokenResponse) -> bool {
         !tokens.is_for(&self.from.key.user(), &self.from.host)
     }
@@ -450,7 +403,7 @@ impl Drop for Refresh {
             let _ = self.result.send(Some(renewed));
         }
         if !self.left {
-            self.leave();
+            self.leave_lease();
             // The lease expires soon, but the marker would make other processes wait.
             let (manager, key, version) = (Arc::clone(&self.manager), self.from.key, self.from.version);
             self.manager.config.background.spawn(async move {

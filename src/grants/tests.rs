@@ -1,4 +1,4 @@
-//! The manager against a fake org: several engines over one store are several processes as far as they can tell.
+//! The manager against a fake org. Several managers over one store behave like several processes.
 
 use std::{
     sync::{
@@ -125,7 +125,7 @@ impl Fleet {
 
     /// Makes users besides the sample users.
     fn users(&self, count: usize) -> Vec<User> {
-        (0..count).map(|n| self.org.user(&format!("person{n}@example.com"))).collect()
+        (0..count).map(|n| self.org.user(&format!("user{n}@example.com"))).collect()
     }
 
     /// Waits for the next event.
@@ -191,7 +191,7 @@ async fn processes_with_different_clocks_make_one_token_call() {
     let ada = fleet.ada();
     let mut calls = 0;
     for logs_in in &engines {
-        // The older login of the same person is known everywhere, then a newer one comes from another refresh_state.
+        // All processes know the older login of the user, then a newer one comes from another process.
         let id = fleet.log_in(logs_in, &ada).await;
         calls += 1;
         for _ in 0..3 {

@@ -360,8 +360,8 @@ async fn records_are_listed_by_user_and_organization(store: &dyn Store) -> Check
         expect(listed.len() == logins && all_ours, PROMISE)?;
         expect(must(store.list_grants(of).await, PROMISE)?.len() == grants, PROMISE)?;
     }
-    let everyone = must(store.list_logins(GrantFilter::All).await, PROMISE)?;
-    expect(keys.iter().all(|key| everyone.iter().any(|(listed, _)| listed == key)), PROMISE)
+    let all = must(store.list_logins(GrantFilter::All).await, PROMISE)?;
+    expect(keys.iter().all(|key| all.iter().any(|(listed, _)| listed == key)), PROMISE)
 }
 
 async fn a_value_is_used_once(store: &dyn Store) -> Checked {

@@ -16,9 +16,9 @@ enum Defect {
     GrantOutlivesLogins,
     LoginsOutliveGrant,
     SharedLease,
-    LeaseFreedByAnyone,
+    ReleasesForeignLease,
     AlwaysFresh,
-    ListsEveryone,
+    IgnoresFilter,
 }
 
 /// The memory store with one defect.
@@ -128,7 +128,7 @@ impl Store for Broken {
     }
 
     fn list_logins(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
-        self.0.list_logins(if self.1 == Defect::ListsEveryone { GrantFilter::All } else { filter })
+        self.0.list_logins(if self.1 == Defect::IgnoresFilter { GrantFilter::All } else { filter })
     }
 
     fn list_grants(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<GrantRecord>> {
@@ -156,7 +156,7 @@ impl Store for Broken {
 
     fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> StoreFuture<'_, ()> {
         Box::pin(async move {
-            if self.1 == Defect::LeaseFreedByAnyone {
+            if self.1 == Defect::ReleasesForeignLease {
                 for holder in (1..=CALLERS as u128).map(LeaseHolder) {
                     self.0.release_lease(name, holder).await?;
                 }
@@ -183,9 +183,9 @@ async fn the_suite_names_the_promise_that_a_defect_violates() {
         (Defect::GrantOutlivesLogins, "a swap stores nothing after the grant was deleted"),
         (Defect::LoginsOutliveGrant, "the deletion of a grant deletes all its logins"),
         (Defect::SharedLease, "a lease has one holder"),
-        (Defect::LeaseFreedByAnyone, "only the holder releases a lease"),
+        (Defect::ReleasesForeignLease, "only the holder releases a lease"),
         (Defect::AlwaysFresh, "a value is used once"),
-        (Defect::ListsEveryone, "records are listed by user and by organization"),
+        (Defect::IgnoresFilter, "records are listed by user and by organization"),
     ] {
         match check(Arc::new(Broken(MemoryStore::new(), defect))).await {
             Err(Violation::Violated(broken)) => assert_eq!(broken, promise, "{defect:?}"),

@@ -1,0 +1,304 @@
+//! The steps of a refresh, of a pending write and of a logout.
+
+use std::time::Duration;
+
+use super::{
+    Attempts, COOL_DOWN, Decision, Failure, GrantVersion, How, LEFT, Marked, NextStep, Outcome,
+    StoredVersion, Task, World, after_failure, mutations::Mutation, slot, spend,
+};
+
+impl World {
+    /// Salesforce rejects a request of this process that used the newest token it knows.
+    pub(super) fn reject(&mut self, p: usize) -> bool {
+        let now = self.now;
+        let process = &mut self.processes[p];
+        let Some(used) = process.refresh_state.current() else { return false };
+        if !spend(&mut self.budget.rejections) {
+            return false;
+        }
+        if process.refresh_state.decide(used, now) == Decision::Start {
+            process.task = Task::Lease(used);
+            if process.pending_writes.is_empty() {
+                process.holder += 1;
+            }
+        }
+        true
+    }
+
+    pub(super) fn step(&mut self, p: usize, how: How) -> bool {
+        let goes_wrong = how != How::Well;
+        if how == How::ResponseLost && !matches!(self.processes[p].task, Task::Send(..)) {
+            return false;
+        }
+        let me = (p, self.processes[p].holder);
+        let next = match self.processes[p].task {
+            Task::Lease(from) if self.has(Mutation::NoLease) => Task::Mark(from),
+            Task::Lease(from) if self.lease.is_none_or(|holder| holder == me) => {
+                self.lease = Some(me);
+                Task::Mark(from)
+            }
+            // Another process has it, and may have stored a newer version.
+            Task::Lease(from) => match StoredVersion::compare(from, self.stored) {
+                StoredVersion::SameOrOlder => return false,
+                seen => Task::Publish(from, self.outcome(seen)),
+            },
+            Task::Read(from) if self.has(Mutation::NoSecondRead) => self.first_send(p, from),
+            Task::Read(from) => match StoredVersion::compare(from, self.stored) {
+                StoredVersion::SameOrOlder => self.first_send(p, from),
+                seen => Task::Publish(from, self.outcome(seen)),
+            },
+            Task::Mark(from) => return self.mark(p, from, goes_wrong),
+            Task::Send(from, attempts) => return self.send(p, from, attempts, how),
+            Task::ReadAgain(from, attempts) => match StoredVersion::compare(from, self.stored) {
+                StoredVersion::SameOrOlder => Task::Send(from, attempts),
+                seen => Task::Publish(from, self.outcome(seen)),
+            },
+            Task::Refused(from) => match StoredVersion::compare(from, self.stored) {
+                StoredVersion::Newer => Task::Publish(from, self.outcome(StoredVersion::Newer)),
+                StoredVersion::Missing | StoredVersion::SameOrOlder => {
+                    if self.stored == Some(from) {
+                        self.stored = None;
+                    }
+                    Task::Publish(from, Outcome::Ended)
+                }
+            },
+            Task::Write(from) if goes_wrong => {
+                if !spend(&mut self.budget.failed_writes) {
+                    return false;
+                }
+                if self.has(Mutation::NoLeaseForPendingWrites) {
+                    self.remove_marker(p, from);
+                } else {
+                    self.processes[p].pending_writes.push(from);
+                }
+                self.processes[p].task = Task::Publish(from, Outcome::NewVersion(from.next()));
+                return true;
+            }
+            Task::Write(from) => {
+                let outcome = self.write(from);
+                Task::Publish(from, outcome)
+            }
+            Task::Publish(from, outcome) => {
+                self.publish(p, from, outcome);
+                Task::Idle
+            }
+            Task::Idle => return false,
+        };
+        if let Task::Publish(from, _) = next {
+            self.remove_marker(p, from);
+        }
+        self.processes[p].task = next;
+        !goes_wrong
+    }
+
+    pub(super) fn remove_marker(&mut self, p: usize, from: GrantVersion) {
+        let marker = &mut self.markers[slot(from)];
+        if *marker == Some(Marked::By(p, self.processes[p].life)) {
+            *marker = None;
+        }
+    }
+
+    /// Returns true if this process may send a token in doubt.
+    pub(super) fn take_retry_slot(&mut self, p: usize, from: GrantVersion) -> bool {
+        let (now, slot) = (self.now, &mut self.retry_slots[slot(from)]);
+        if slot.is_some_and(|(other, until)| other != p && until > now) {
+            return false;
+        }
+        *slot = Some((p, now + COOL_DOWN));
+        true
+    }
+
+    pub(super) fn mark(&mut self, p: usize, from: GrantVersion, impatient: bool) -> bool {
+        let me = Marked::By(p, self.processes[p].life);
+        let found = self.markers[slot(from)];
+        if impatient && !matches!(found, Some(Marked::By(..))) {
+            return false;
+        }
+        match found {
+            Some(Marked::By(owner, life))
+                if found != Some(me)
+                    && !matches!(self.mutation, Some(Mutation::NoMarker | Mutation::NoLease)) =>
+            {
+                let lives = self.processes[owner].life == life && self.processes[owner].is_at(from);
+                if impatient {
+                    if !lives || !spend(&mut self.budget.impatience) {
+                        return false;
+                    }
+                    self.record_fault(from);
+                } else if lives {
+                    return false;
+                }
+                self.processes[p].in_doubt = Some(from);
+            }
+            Some(Marked::InDoubt) if !self.has(Mutation::ForgetsDoubt) => {
+                if !self.take_retry_slot(p, from) {
+                    let outcome = match StoredVersion::compare(from, self.stored) {
+                        StoredVersion::SameOrOlder => Outcome::Failed { again_in: COOL_DOWN },
+                        seen => self.outcome(seen),
+                    };
+                    self.processes[p].task = Task::Publish(from, outcome);
+                    return true;
+                }
+                self.markers[slot(from)] = Some(me);
+                self.processes[p].in_doubt = Some(from);
+            }
+            _ if impatient => return false,
+            _ => self.markers[slot(from)] = Some(me),
+        }
+        self.processes[p].task = Task::Read(from);
+        true
+    }
+
+    pub(super) fn first_send(&self, p: usize, from: GrantVersion) -> Task {
+        Task::Send(from, Attempts::first(self.processes[p].in_doubt == Some(from)))
+    }
+
+    /// From now on the token of this version may be used without all processes knowing.
+    pub(super) fn record_fault(&mut self, of: GrantVersion) {
+        self.faults[slot(of)] += 1;
+        self.blind[slot(of)] += 1;
+    }
+
+    /// The token endpoint.
+    pub(super) fn send(&mut self, p: usize, from: GrantVersion, attempts: Attempts, how: How) -> bool {
+        let valid = self.valid == Some(from.revision);
+        let budget = match how {
+            How::Well => &mut 1,
+            How::Badly => &mut self.budget.failures,
+            How::ResponseLost => &mut self.budget.lost_responses,
+        };
+        if !spend(budget) {
+            return false;
+        }
+        if how != How::Badly {
+            self.sent_now[slot(from)] += 1;
+            if valid {
+                self.newest = from.revision + 1;
+                self.valid = Some(self.newest);
+            } else {
+                self.sent_used[slot(from)] += 1;
+                self.valid = None;
+            }
+        }
+        let failure = match how {
+            How::Badly => Failure::Retryable,
+            How::ResponseLost => Failure::NoResponse,
+            How::Well if valid => {
+                self.processes[p].task = Task::Write(from);
+                return true;
+            }
+            How::Well => Failure::InvalidGrant,
+        };
+        if failure.leaves_doubt() {
+            self.faults[slot(from)] += 1;
+            self.processes[p].in_doubt = Some(from);
+        }
+        let attempts =
+            if self.has(Mutation::RetriesWithoutLimit) { Attempts::first(false) } else { attempts };
+        self.processes[p].task = match after_failure(failure, attempts, Duration::ZERO, LEFT, COOL_DOWN) {
+            NextStep::EndGrant { .. } => Task::Refused(from),
+            NextStep::Retry { attempts, .. } => Task::ReadAgain(from, attempts),
+            NextStep::GiveUp { again_in } => {
+                let me = Some(Marked::By(p, self.processes[p].life));
+                if self.processes[p].in_doubt != Some(from) {
+                    self.remove_marker(p, from);
+                } else {
+                    self.take_retry_slot(p, from);
+                    if [None, me].contains(&self.markers[slot(from)]) {
+                        self.markers[slot(from)] = Some(Marked::InDoubt);
+                    }
+                }
+                Task::Publish(from, Outcome::Failed { again_in })
+            }
+        };
+        true
+    }
+
+    /// Stores the version after `from`.
+    pub(super) fn write(&mut self, from: GrantVersion) -> Outcome {
+        let next = from.next();
+        match StoredVersion::compare(next, self.stored) {
+            StoredVersion::Missing if !self.has(Mutation::BlindWrite) => Outcome::Ended,
+            StoredVersion::Newer => self.outcome(StoredVersion::Newer),
+            StoredVersion::SameOrOlder | StoredVersion::Missing => {
+                self.stored = Some(next);
+                Outcome::NewVersion(next)
+            }
+        }
+    }
+
+    pub(super) fn publish(&mut self, p: usize, from: GrantVersion, outcome: Outcome) {
+        let blindly = self.has(Mutation::PublishesBlindly);
+        let process = &mut self.processes[p];
+        let holder = process.holder;
+        let counts = process.refresh_state.finished(from, outcome, self.now);
+        if let (Outcome::NewVersion(version), false, true) = (outcome, counts, blindly) {
+            process.refresh_state.adopt(version);
+        }
+        if process.pending_writes.is_empty() {
+            process.releasing.push(holder);
+        }
+    }
+
+    pub(super) fn store_pending(&mut self, p: usize) -> bool {
+        let Some(from) = self.processes[p].pending_writes.first().copied() else { return false };
+        let outcome = self.write(from);
+        let process = &mut self.processes[p];
+        process.pending_writes.remove(0);
+        match outcome {
+            Outcome::NewVersion(version)
+                if process.refresh_state.current().is_some_and(|current| version.is_after(current)) =>
+            {
+                process.refresh_state.adopt(version);
+            }
+            Outcome::Ended if process.refresh_state.current() == Some(from.next()) => {
+                process.refresh_state.end()
+            }
+            _ => {}
+        }
+        // A running refresh shares the lease, and releases it.
+        if process.pending_writes.is_empty() && process.task == Task::Idle {
+            process.releasing.push(process.holder);
+        }
+        self.remove_marker(p, from);
+        true
+    }
+
+    pub(super) fn release(&mut self, p: usize) -> bool {
+        let Some(holder) = self.processes[p].releasing.pop() else { return false };
+        if self.lease == Some((p, holder)) {
+            self.lease = None;
+        }
+        true
+    }
+
+    pub(super) fn outcome(&self, stored: StoredVersion) -> Outcome {
+        match (stored, self.stored) {
+            (StoredVersion::Newer, Some(stored)) => Outcome::NewVersion(stored),
+            _ => Outcome::Ended,
+        }
+    }
+
+    pub(super) fn log_out(&mut self, p: usize) -> bool {
+        if self.stored.is_none() || !spend(&mut self.budget.logouts) {
+            return false;
+        }
+        self.stored = None;
+        self.logged_out = true;
+        self.processes[p].refresh_state.end();
+        self.processes[p].logged_out = true;
+        true
+    }
+
+    /// A lease expires that its holder does not renew any more.
+    pub(super) fn lease_ends(&mut self) -> bool {
+        let is_left = |(p, holder): (usize, u8)| !self.needs_lease(p, holder);
+        self.lease.is_some_and(is_left) && self.lease.take().is_some()
+    }
+
+    pub(super) fn needs_lease(&self, p: usize, holder: u8) -> bool {
+        let process = &self.processes[p];
+        let busy = process.task != Task::Idle || !process.pending_writes.is_empty();
+        process.releasing.contains(&holder) || (busy && process.holder == holder)
+    }
+}
