@@ -34,13 +34,13 @@ pub const LOGIN: &str = "/auth/salesforce/login";
 pub const CALLBACK: &str = "/auth/salesforce/callback";
 
 /// A fake org, and an app in front of it.
-pub struct World {
+pub struct TestApp {
     pub org: FakeOrg,
     pub salesforce: Salesforce,
-    pub app: Server,
+    pub server: Server,
 }
 
-impl World {
+impl TestApp {
     /// The ordinary case: four workers, everything by default, Ada signed in at Salesforce.
     pub async fn start() -> Self {
         Self::with(|builder| builder).await
@@ -57,13 +57,13 @@ impl World {
     pub async fn around(org: FakeOrg, settings: impl FnOnce(Builder) -> Builder) -> Self {
         let (listener, url) = reserve();
         let salesforce = settings(settings_for(&org, &url)).build().await.expect("the settings are good");
-        let app = app::standard(listener, 4, salesforce.clone());
-        Self { org, salesforce, app }
+        let server = app::standard(listener, 4, salesforce.clone());
+        Self { org, salesforce, server }
     }
 
     /// The app's address with a path.
     pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.app.url)
+        format!("{}{path}", self.server.url)
     }
 
     /// A browser in which Ada has logged in.

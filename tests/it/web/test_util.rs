@@ -1,0 +1,154 @@
+//! `test::act_as`: somebody is logged in as the callback would have done it, and only in tests.
+
+use crate::support::app::{listen, reserve, routes, serve};
+use actix_salesforce::{
+    Config, Salesforce, SessionMode,
+    store::Subject,
+    test::{ActAsError, act_as},
+};
+use actix_web::{
+    App, Responder,
+    cookie::Key,
+    get,
+    http::{StatusCode, header},
+    test::{TestRequest, call_and_read_body, call_service, init_service},
+    web,
+};
+use salesforce_fake_org::FakeOrg;
+use serde_json::json;
+
+const ADA: &str = "ada@example.com";
+const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
+
+async fn salesforce(org: &FakeOrg) -> Salesforce {
+    Salesforce::from_config(Config::from_variables(|name| org.variable(name))).await.unwrap()
+}
+
+#[actix_web::test]
+async fn the_person_is_logged_in_as_by_the_callback() {
+    let org = FakeOrg::start().await.unwrap();
+    let salesforce = salesforce(&org).await;
+    let ada =
+        act_as(&salesforce, &org.issue_tokens(&org.user(ADA), "api openid refresh_token")).await.unwrap();
+    let app = init_service(App::new().configure(routes).wrap(salesforce.clone())).await;
+    assert_eq!(call_and_read_body(&app, ada.get("/whoami").to_request()).await, ADA);
+    let me = call_and_read_body(&app, ada.get("/auth/salesforce/me").to_request()).await;
+    let me: serde_json::Value = serde_json::from_slice(&me).unwrap();
+    assert_eq!((&me["username"], &me["user_id"]), (&json!(ADA), &json!(org.user(ADA).id())));
+    assert_eq!(salesforce.logins(Subject::All).await.unwrap().len(), 1);
+    assert_eq!(ada.connection().identity().await.unwrap().username, ADA);
+
+    // It is a login like any other: it renews, and it ends.
+    org.expire_access_tokens();
+    assert_eq!(call_and_read_body(&app, ada.get("/whoami").to_request()).await, ADA);
+    assert_eq!(org.token_calls("refresh_token"), 1);
+    let out = call_service(&app, ada.post("/auth/salesforce/logout").to_request()).await;
+    assert_eq!(out.status(), StatusCode::SEE_OTHER);
+    assert_eq!(call_service(&app, ada.get("/whoami").to_request()).await.status(), StatusCode::UNAUTHORIZED);
+}
+
+/// Two people at once, each with their own data.
+#[actix_web::test]
+async fn several_people_act_side_by_side() {
+    let org = FakeOrg::start().await.unwrap();
+    let salesforce = salesforce(&org).await;
+    let app = init_service(App::new().configure(routes).wrap(salesforce.clone())).await;
+    for name in [ADA, "ben@example.com", "somebody-new@example.com"] {
+        let person = act_as(&salesforce, &org.issue_tokens(&org.user(name), "api")).await.unwrap();
+        assert_eq!(call_and_read_body(&app, person.get("/whoami").to_request()).await, name);
+    }
+}
+
+/// The cookie works over the network too, against a running server.
+#[actix_web::test]
+async fn the_cookie_serves_a_real_client() {
+    let org = FakeOrg::start().await.unwrap();
+    let salesforce = salesforce(&org).await;
+    let (listener, url) = reserve();
+    let served = salesforce.clone();
+    let _server = serve(listener, move |listener| {
+        listen!(listener, 2, move || App::new().configure(routes).wrap(served.clone()))
+    });
+    let ada = act_as(&salesforce, &org.issue_tokens(&org.user(ADA), "api")).await.unwrap();
+    let cookie = ada.cookie().unwrap().stripped().encoded().to_string();
+    let answer = reqwest::Client::new().get(format!("{url}/whoami")).header("cookie", cookie).send().await;
+    assert_eq!(answer.unwrap().text().await.unwrap(), ADA);
+}
+
+/// An app with a session of its own puts the login there.
+#[actix_web::test]
+async fn an_app_with_its_own_session_signs_in_through_it() {
+    let org = FakeOrg::start().await.unwrap();
+    let mut config = Config::from_variables(|name| org.variable(name));
+    config.session = SessionMode::App;
+    let salesforce = Salesforce::from_config(config).await.unwrap();
+    let ada = act_as(&salesforce, &org.issue_tokens(&org.user(ADA), "api")).await.unwrap();
+    assert!(ada.cookie().is_none());
+
+    #[get("/test/sign-in")]
+    async fn sign_in(
+        session: actix_session::Session,
+        who: web::Data<actix_salesforce::test::SignedIn>,
+    ) -> impl Responder {
+        who.sign_in(&session).map(|()| "in").map_err(actix_web::Error::from)
+    }
+    let session = actix_session::SessionMiddleware::new(
+        actix_session::storage::CookieSessionStore::default(),
+        Key::generate(),
+    );
+    let app = App::new().app_data(web::Data::new(ada)).configure(routes).service(sign_in);
+    let app = init_service(app.wrap(salesforce).wrap(session)).await;
+    let signed_in = call_service(&app, TestRequest::get().uri("/test/sign-in").to_request()).await;
+    let cookie = signed_in.headers().get(header::SET_COOKIE).unwrap().to_str().unwrap();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let request = TestRequest::get().uri("/whoami").insert_header((header::COOKIE, cookie)).to_request();
+    assert_eq!(call_and_read_body(&app, request).await, ADA);
+}
+
+/// Behind https the cookie has its `__Host-` name.
+#[actix_web::test]
+async fn behind_https_too() {
+    let org = FakeOrg::start().await.unwrap();
+    let mut config = Config::from_variables(|name| org.variable(name));
+    config.public_url = "https://app.example".to_owned();
+    config.keys = Some(KEYS.into());
+    let salesforce = Salesforce::from_config(config).await.unwrap();
+    let ada = act_as(&salesforce, &org.issue_tokens(&org.user(ADA), "api")).await.unwrap();
+    assert!(ada.cookie().unwrap().name().starts_with("__Host-"));
+    let app = init_service(App::new().configure(routes).wrap(salesforce)).await;
+    assert_eq!(call_and_read_body(&app, ada.get("/whoami").to_request()).await, ADA);
+}
+
+/// Should the feature ever be deployed: a login host that is not on this machine logs nobody in.
+#[actix_web::test]
+async fn a_real_login_host_logs_nobody_in() {
+    let org = FakeOrg::start().await.unwrap();
+    let salesforce = Salesforce::builder().client_id("3MVG9").build().await.unwrap();
+    let tokens = org.issue_tokens(&org.user(ADA), "api");
+    assert!(matches!(act_as(&salesforce, &tokens).await, Err(ActAsError::NotATest)));
+    assert!(salesforce.logins(Subject::All).await.unwrap().is_empty());
+}
+
+/// What is no token answer, or was changed on its way, logs nobody in, and is not repeated in the error.
+#[actix_web::test]
+async fn wrong_tokens_log_nobody_in() {
+    let org = FakeOrg::start().await.unwrap();
+    let salesforce = salesforce(&org).await;
+    let right = serde_json::to_value(org.issue_tokens(&org.user(ADA), "api openid")).unwrap();
+    for (member, value) in [
+        ("signature", json!("AAAA")),
+        ("instance_url", json!("https://evil.example")),
+        ("id", json!("https://evil.example/id/x/y")),
+        ("access_token", json!("")),
+        ("id_token", json!("canary.canary.canary")),
+    ] {
+        let mut wrong = right.clone();
+        wrong[member] = value;
+        let error = act_as(&salesforce, &wrong).await.unwrap_err();
+        let told = format!("{error} {error:?}");
+        assert!(matches!(error, ActAsError::Refused(_)), "{member}");
+        assert!(!told.contains("canary") && !told.contains("evil.example"), "{told}");
+    }
+    assert!(act_as(&salesforce, &json!([])).await.is_err());
+    assert!(salesforce.logins(Subject::All).await.unwrap().is_empty());
+}
