@@ -1,5 +1,5 @@
-//! A weak configuration does not start, and a wrong one is one clear error (A-42, A-44; R-20). A process of its own, since
-//! its tests read what the process logs.
+//! A weak configuration does not start, and a wrong one is one clear error (A-42, A-44; R-20). In a separate process, since
+//! these tests read what the process logs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -247,7 +247,7 @@ async fn an_app_may_empty_the_session() {
         let url = format!("{}{path}", server.url);
         assert_eq!(browser.open(&url).await.body, body, "a stranger");
         assert_eq!(browser.visit(&format!("{}/user", server.url)).await.status, 200);
-        assert_eq!(browser.open(&url).await.body, body, "somebody");
+        assert_eq!(browser.open(&url).await.body, body, "a user");
         assert_eq!(browser.fetch(&format!("{}/user", server.url)).await.status, 401, "and is logged out");
     }
 }

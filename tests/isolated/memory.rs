@@ -1,4 +1,4 @@
-//! Promise 9, measured: the app in a process of its own, its memory as the system counts it (F-32, A-33).
+//! Promise 9, measured: the app in a separate process, its memory as the system counts it (F-32, A-33).
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 #[path = "../support/mod.rs"]
@@ -107,7 +107,7 @@ fn read_slowly(url: &str, cookies: &str, pages: &Pages) -> usize {
             wait_until_nothing_moves(pages);
             // Read or in some buffer of the system, and two pages in the app.
             let ahead = pages.asked() - rows / 2_000;
-            assert!(ahead < 60, "{ahead} pages were fetched that nobody had read");
+            assert!(ahead < 60, "{ahead} pages were fetched ahead of the reader");
         }
     }
 }

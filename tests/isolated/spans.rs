@@ -226,7 +226,7 @@ async fn spans_tell_what_came_of_it_and_nothing_of_what_is_in_records() {
     when_tokens_are_given_by_other_means(&spans).await;
 
     let told = format!("{:?}", spans.ours());
-    assert!(!told.contains("canary"), "values are nobody's business: {told}");
+    assert!(!told.contains("canary"), "values stay out of spans: {told}");
 }
 
 async fn when_the_store_fails(spans: &Spans) {

@@ -85,7 +85,7 @@ async fn a_grant_that_salesforce_ended() {
     );
 }
 
-/// Whoever reads of a refusal is told that an answer was lost before, and need not look for a thief.
+/// The event of a refusal says that a response was lost before: its reader need not look for a thief.
 #[actix_web::test]
 async fn a_refusal_after_an_answer_was_lost() {
     let gateway = Fault::Status(504).once();

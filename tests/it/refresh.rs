@@ -33,7 +33,7 @@ async fn fifty_requests_on_an_expired_token_make_one_token_call() {
     assert_eq!(app.org.refresh_reuse_count(), 0);
 }
 
-/// F-21: the request that began the refresh is cut off by a reset; nobody else notices.
+/// F-21: the request that began the refresh is cut off by a reset; no other request notices.
 #[actix_web::test]
 async fn a_client_that_goes_away_does_not_lose_the_rotated_token() {
     let app = TestApp::start().await;
@@ -63,7 +63,7 @@ async fn a_client_that_goes_away_does_not_lose_the_rotated_token() {
     );
     assert_eq!(app.refreshes(), 1);
 
-    // Alone: nobody waits for the refresh, and it is kept all the same.
+    // Alone: no request waits for the refresh, and its tokens are stored all the same.
     app.org.expire_access_tokens();
     let (url, cookies) = (app.server.url.clone(), browser.cookie_line());
     tokio::task::spawn_blocking(move || {
@@ -77,7 +77,7 @@ async fn a_client_that_goes_away_does_not_lose_the_rotated_token() {
     assert_eq!((app.refreshes(), app.org.refresh_reuse_count()), (2, 0));
 }
 
-/// F-22: a handler with a timeout of its own gives up in the middle.
+/// F-22: a handler with its own timeout gives up in the middle.
 #[actix_web::test]
 async fn a_handler_that_gives_up_does_not_lose_the_rotated_token() {
     let app = TestApp::start().await;
@@ -169,7 +169,7 @@ async fn many_browsers_of_one_person_use_one_approval() {
     for round in 1..=2 {
         app.org.expire_access_tokens();
         for browser in &browsers {
-            assert_eq!(browser.fetch(&app.url("/names")).await.status, 200, "nobody is pushed out");
+            assert_eq!(browser.fetch(&app.url("/names")).await.status, 200, "no login is pushed out");
         }
         assert_eq!(app.refreshes(), round, "and all share one refresh");
     }
@@ -183,7 +183,7 @@ async fn an_outage_of_the_token_endpoint_keeps_the_login() {
         description: description.to_owned(),
         status: 400,
     };
-    for fault in [
+    let faults = [
         Fault::Status(500),
         Fault::Maintenance,
         Fault::Html,
@@ -194,7 +194,9 @@ async fn an_outage_of_the_token_endpoint_keeps_the_login() {
         oauth("rate_limit_exceeded", "number of logins exceeded"),
         oauth("invalid_grant", "Token request is already being processed"),
         Fault::Redirect { status: 307, location: "http://127.0.0.1:1/".to_owned() },
-    ] {
+    ];
+    // Side by side: each waits for a cool-down.
+    join_all(faults.map(async |fault| {
         let name = format!("{fault:?}");
         let app = TestApp::start().await;
         let browser = app.logged_in().await;
@@ -217,7 +219,8 @@ async fn an_outage_of_the_token_endpoint_keeps_the_login() {
         tokio::time::sleep(Duration::from_millis(2600)).await;
         assert_eq!(browser.fetch(&app.url("/names")).await.status, 200, "{name}: it recovers by itself");
         assert_eq!(app.org.refresh_reuse_count(), 0, "{name}");
-    }
+    }))
+    .await;
 }
 
 /// F-09: 429 with `Retry-After` is obeyed by everyone.
@@ -236,7 +239,7 @@ async fn the_token_endpoints_retry_after_is_obeyed() {
     assert_eq!(limit.hits(), 1, "no call before that time");
 }
 
-/// A mistaken figure locks nobody out, and breaks nothing.
+/// A wrong number locks no user out, and breaks nothing.
 #[actix_web::test]
 async fn a_retry_after_beyond_all_measure_is_a_minute() {
     for seconds in [86_400, u64::MAX] {
@@ -312,7 +315,7 @@ async fn a_hostile_refresh_answer_overwrites_nothing() {
     for (_, browser, hostile) in &people {
         assert_eq!(browser.fetch(&app.url("/names")).await.status, 200, "{hostile}");
     }
-    assert!(stranger.requests().is_empty(), "nobody else was asked: {:?}", stranger.requests());
+    assert!(stranger.requests().is_empty(), "no foreign host was contacted: {:?}", stranger.requests());
 }
 
 /// a refresh answer about someone else is not taken over, and ends the login, as such an ID token does.
@@ -490,5 +493,5 @@ async fn no_tokens_are_left(app: &TestApp) {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("tokens that nobody uses stay good");
+    panic!("unused tokens stay valid");
 }

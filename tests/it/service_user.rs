@@ -83,7 +83,7 @@ async fn jwt_bearer_gives_one_too_and_sends_no_secret() {
     assert_eq!(sf.identity().await.unwrap().username, ROBOT);
     org.expire_access_tokens();
     assert_eq!(count(&sf).await.unwrap(), 40);
-    assert_eq!(org.token_calls(JWT_BEARER), 2, "each with an assertion of its own");
+    assert_eq!(org.token_calls(JWT_BEARER), 2, "each with a separate assertion");
     let token_call = org.requests().into_iter().find(|request| request.path.ends_with("/token")).unwrap();
     assert!(!token_call.body.contains(&org.client_secret()));
 }

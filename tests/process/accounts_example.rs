@@ -218,7 +218,7 @@ async fn the_admin_page_shows_logins_and_ends_them() {
         over += usize::from(browser.fetch(&example.url("/whoami")).await.status == 401);
     }
     assert_eq!(over, 1, "one login ended, and only that");
-    // Whoever it was logs in again.
+    // The user logs in again.
     browser.visit(&example.url("/whoami")).await;
     let revoked = browser.submit(&example.url("/admin/revoke"), &example.url(""), &[]).await;
     assert_eq!(revoked.status, 303, "{revoked:?}");

@@ -46,7 +46,7 @@ async fn a_person_signs_in_with_clicks_logs_out_and_is_kept_out() {
     assert_eq!(browser.fetch_status("/whoami").await, 401, "the login is over");
     browser.goto(&format!("{}/secur/logout.jsp", org.login_url())).await;
     browser.goto(&app.url("/accounts")).await;
-    assert!(browser.url().await.as_str().starts_with(&org.login_url()), "kept out until somebody signs in");
+    assert!(browser.url().await.as_str().starts_with(&org.login_url()), "kept out until a user signs in");
     browser.close().await;
 }
 

@@ -130,7 +130,7 @@ async fn a_leader_that_is_killed_costs_one_more_call_at_most() {
     }
 }
 
-/// F-24: a deploy ends a process in the middle of a refresh that nobody waits for any more.
+/// F-24: a deploy ends a process in the middle of a refresh that no request waits for any more.
 #[actix_web::test]
 async fn a_sigterm_in_the_middle_of_a_refresh_loses_nothing() {
     let (redis, folder) = (Redis::start(), Folder::new("sigterm"));

@@ -36,7 +36,7 @@ async fn a_redis_cluster_keeps_the_contract() {
 #[actix_web::test]
 async fn another_primary_takes_over_where_sentinels_watch() {
     let mut redis = Sentinels::start();
-    // Nobody listens where the first sentinel should be.
+    // No server listens where the first sentinel should be.
     let (app, browser) = app(&redis.url(&[free_port()])).await;
     in_and_renewed(&app, &browser).await;
     // Replicas are told a moment later.
@@ -82,7 +82,7 @@ async fn recovers(app: &TestApp, browser: &Client) {
         match page.status {
             200 => break,
             503 => assert!(started.elapsed() < Duration::from_secs(30), "{page:?}"),
-            _ => panic!("nobody is logged out: {page:?}"),
+            _ => panic!("no user is logged out: {page:?}"),
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

@@ -13,7 +13,7 @@ const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
 enum Request {
     /// It waits for its answer.
     Waits,
-    /// It was cut off: nobody waits for the refresh any more.
+    /// It was cut off: no request waits for the refresh any more.
     IsGone,
 }
 
@@ -27,7 +27,8 @@ struct Case {
 
 async fn program(org: &FakeOrg, ending: &str, store: &str, port: u16) -> Example {
     let bind = format!("127.0.0.1:{port}");
-    let more = [("SALESFORCE_STORE", store), ("SALESFORCE_KEYS", KEYS), ("BIND", &bind), ("SHUTDOWN", ending)];
+    let more =
+        [("SALESFORCE_STORE", store), ("SALESFORCE_KEYS", KEYS), ("BIND", &bind), ("SHUTDOWN", ending)];
     Example::with("127.0.0.1", port, "shutdown_app", org, &more).await
 }
 

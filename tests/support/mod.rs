@@ -16,6 +16,8 @@ pub mod proxy;
 pub mod raw;
 pub mod servers;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use actix_salesforce::{Builder, Connection, Salesforce};
 use salesforce_fake_org::FakeOrg;
 use url::Url;
@@ -73,7 +75,7 @@ impl TestApp {
         browser
     }
 
-    /// Logs in with this browser, as whoever is signed in at the fake org.
+    /// Logs in with this browser, as the user who is signed in at the fake org.
     pub async fn log_in(&self, browser: &Client) {
         let page = browser.visit(&self.url("/whoami")).await;
         assert_eq!(page.status, 200, "the login works: {page:?}");
@@ -120,10 +122,22 @@ pub fn settings_for(org: &FakeOrg, public_url: &str) -> Builder {
         .public_url(public_url)
 }
 
-/// A port that was free a moment ago, for programs that cannot be given a listener.
+/// A port that nothing listens on, for programs that cannot be given a listener. No other call of this process gets it,
+/// and the system hands it to no outgoing connection: it lies below `ip_local_port_range`, which begins at 32768. The
+/// port that is 10000 higher, which a Redis cluster uses too, lies below it as well.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a port")
-        .port()
+    const FIRST: u32 = 10_240;
+    const COUNT: u32 = 12_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Test processes that run at the same time begin at different places.
+    let start = std::process::id().wrapping_mul(613);
+    for _ in 0..COUNT {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + start.wrapping_add(step) % COUNT;
+        let port = u16::try_from(port).expect("it is below 22240");
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port between 10240 and 22240 is free");
 }

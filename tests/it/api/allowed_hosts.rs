@@ -1,5 +1,5 @@
 //! Promise 5: no bearer token leaves its own origin, whatever the server answers; and what is wrong with an answer is
-//! an error of its own, with bounded time and memory (R-21, R-58 to R-61; ).
+//! a separate error, with bounded time and memory (R-21, R-58 to R-61; ).
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ async fn the_bearer_goes_to_its_own_instance_in_the_header() {
     assert!(seen >= 4);
 }
 
-/// a hostile `nextRecordsUrl` is an error of that query; nobody else is asked.
+/// a hostile `nextRecordsUrl` is an error of that query; no other host is contacted.
 #[actix_web::test]
 async fn a_hostile_next_page_is_not_fetched() {
     let app = TestApp::start().await;

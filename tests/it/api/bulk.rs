@@ -172,7 +172,7 @@ struct Account2 {
     _name: String,
 }
 
-/// A job that fails as a whole is an error, not a list of jobs that nobody looks at.
+/// A job that fails as a whole is an error, not a list of jobs to look through.
 #[actix_web::test]
 async fn a_job_that_fails_is_an_error_that_says_why() {
     let app = TestApp::start().await;
@@ -230,7 +230,7 @@ async fn load(sf: SalesforceConn, field: Path<String>) -> Result<impl Responder,
     Ok(jobs[0].info().records_processed.to_string())
 }
 
-/// What became of a job reaches whoever waits for it: it was given up, or goes on.
+/// What became of a job reaches the caller that waits for it: it was given up, or goes on.
 #[actix_web::test]
 async fn a_job_that_failed_and_one_that_goes_on_are_answers_of_their_own() {
     for (field, delay, status, says) in [

@@ -76,7 +76,7 @@ async fn records_are_changed_each_by_its_id() {
     let changes = [
         Account { id: Some(ids[0]), phone: None, ..account("After") },
         Account { id: Some(ids[1]), phone: Some("#N/A".to_owned()), ..account("After too") },
-        Account { id: Some(gone), ..account("Nobody") },
+        Account { id: Some(gone), ..account("Absent") },
     ];
     app.org.clear_requests();
     let jobs = sf.bulk("Account").update(stream::iter(changes)).await.unwrap();
@@ -88,7 +88,7 @@ async fn records_are_changed_each_by_its_id() {
         [(ids[0], false), (ids[1], false)]
     );
     let refused = all(job.failed::<Account>()).await.unwrap();
-    assert_eq!((refused[0].id, refused[0].record.name.as_str()), (Some(gone), "Nobody"));
+    assert_eq!((refused[0].id, refused[0].record.name.as_str()), (Some(gone), "Absent"));
     let rows: Vec<Account> = sf
         .query("SELECT Name, Phone FROM Account WHERE Id IN :ids ORDER BY Name")
         .bind("ids", &ids)
@@ -333,5 +333,5 @@ async fn four_pages_are_read_side_by_side_and_no_more() {
     assert_eq!(asked(), 5, "one more for one that was read");
     drop(rows);
     tokio::time::sleep(DELAY * 2).await;
-    assert_eq!(asked(), 5, "none for nobody");
+    assert_eq!(asked(), 5, "no request for an empty list");
 }

@@ -341,7 +341,7 @@ async fn options_are_sent_as_headers() {
     }
 }
 
-/// A broken answer is an error of its own, for each of them, and no token goes anywhere else.
+/// A broken response is a separate error, for each of them, and no token goes anywhere else.
 #[actix_web::test]
 async fn broken_answers_are_typed_errors() {
     let app = TestApp::start().await;

@@ -30,7 +30,7 @@ async fn a_long_query_is_asked_in_a_body() {
     let sf = app.connection().await;
     let all: Vec<Account> = sf.query("SELECT Name FROM Account").fetch_all().await.unwrap();
     let mut names: Vec<String> = all.iter().map(|account| account.name.clone()).collect();
-    names.extend((0..1_500).map(|n| format!("nobody's name {n}, with ä and '")));
+    names.extend((0..1_500).map(|n| format!("absent's name {n}, with ä and '")));
     let query = || sf.query::<Account>("SELECT Name FROM Account WHERE Name IN :names").bind("names", &names);
     app.org.clear_requests();
     let mut found: Vec<_> = query().batch_size(200).fetch_all().await.unwrap();
@@ -114,7 +114,7 @@ async fn a_list_that_fits_no_query_is_asked_in_parts() {
     let sf = app.connection().await;
     let all: Vec<Account> = sf.query("SELECT Name FROM Account").fetch_all().await.unwrap();
     let names: Vec<String> = all.iter().map(|account| account.name.clone()).collect();
-    let mut list: Vec<String> = (0..9_000).map(|n| format!("nobody's name {n}")).collect();
+    let mut list: Vec<String> = (0..9_000).map(|n| format!("absent's name {n}")).collect();
     list.extend(names.iter().cloned());
     list.extend(names.iter().map(|name| name.to_uppercase()));
     list.extend(names.iter().cloned());

@@ -105,7 +105,7 @@ async fn a_call_that_is_dropped_leaves_its_place_to_others() {
     assert_eq!(count(&sf).await.unwrap(), 40);
 }
 
-/// F-29: the limit is an error of its own, 503, never asked again at once; other organizations go on.
+/// F-29: the limit is a separate error, 503, never retried at once; other orgs go on.
 #[actix_web::test]
 async fn at_the_limit_nobody_asks_for_a_while() {
     let (full, free) = (org().await, org().await);

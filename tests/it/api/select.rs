@@ -127,7 +127,7 @@ async fn a_query_asks_for_what_the_struct_reads() {
     let sf = app.connection().await;
     let accounts = sf
         .select::<Account>()
-        .filter("Name LIKE :name OR Name = 'nobody'")
+        .filter("Name LIKE :name OR Name = 'absent'")
         .filter("Id != null")
         .bind("name", Like::starts_with("Zebra "))
         .bind("mail", Like::ends_with("@zebra.example"))
@@ -154,7 +154,7 @@ async fn a_query_asks_for_what_the_struct_reads() {
     assert_eq!(project.code.as_deref(), Some("Z-1"));
     assert_eq!(project.account.as_ref().unwrap().name, "Zebra 1");
     assert!(project.audit.created_date.contains('T'));
-    let tail = " WHERE (Name LIKE 'Zebra %' OR Name = 'nobody') AND (Id != null) ORDER BY Name DESC NULLS LAST, Owner.Name \
+    let tail = " WHERE (Name LIKE 'Zebra %' OR Name = 'absent') AND (Id != null) ORDER BY Name DESC NULLS LAST, Owner.Name \
                 LIMIT 10 OFFSET 0";
     assert_eq!(asked(&app), [SOQL.replace(":mail", "'%@zebra.example'") + tail]);
 }
@@ -178,10 +178,10 @@ async fn it_is_a_query_like_any_other() {
     assert_eq!(Query::from(zebras().limit(1)).fetch_all().await.unwrap(), streamed[..1]);
     assert_eq!(zebras().count().await.unwrap(), 3);
     assert_eq!(zebras().limit(2).count().await.unwrap(), 2);
-    let nobody = sf.select::<Name<String>>().filter("Name = :name").bind("name", "nobody");
-    assert!(nobody.fetch_optional().await.unwrap().is_none());
-    let nobody = sf.select::<Name<String>>().filter("Name = 'nobody'").fetch_one().await;
-    assert!(matches!(nobody, Err(Error::RowNotFound)), "{nobody:?}");
+    let absent = sf.select::<Name<String>>().filter("Name = :name").bind("name", "absent");
+    assert!(absent.fetch_optional().await.unwrap().is_none());
+    let absent = sf.select::<Name<String>>().filter("Name = 'absent'").fetch_one().await;
+    assert!(matches!(absent, Err(Error::RowNotFound)), "{absent:?}");
 
     let id = zebras().into_query().fetch_all().await.map(|rows| rows.len()).unwrap();
     assert_eq!(id, 3);

@@ -77,7 +77,7 @@ async fn only_known_parameters_are_passed_on() {
     }
 }
 
-/// another browser's callback logs nobody in and reaches no token endpoint.
+/// another browser's callback is rejected and reaches no token endpoint.
 #[actix_web::test]
 async fn a_callback_of_another_browser_logs_nobody_in() {
     let app = TestApp::start().await;
@@ -268,7 +268,7 @@ async fn no_cookie_is_too_large() {
     assert!(landed.url.as_str().ends_with(&target), "{landed:?}");
 }
 
-/// a code of one attempt with the state of another fails at Salesforce, and nobody is logged in.
+/// a code of one attempt with the state of another fails at Salesforce, and there is no login.
 #[actix_web::test]
 async fn codes_and_states_of_two_attempts_do_not_mix() {
     let app = TestApp::start().await;
@@ -282,7 +282,7 @@ async fn codes_and_states_of_two_attempts_do_not_mix() {
     assert!(!app.is_logged_in(&browser).await);
 }
 
-/// the code goes to the host of its own attempt and to no other.
+/// the code goes to the host of that attempt only.
 #[actix_web::test]
 async fn two_login_hosts_are_kept_apart() {
     let sandbox = FakeOrg::start().await.unwrap();

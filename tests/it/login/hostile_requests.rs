@@ -106,7 +106,7 @@ async fn odd_requests_are_refused_or_harmless() {
     }
 }
 
-/// idle connections and heads that drip keep nobody out, and do not stay.
+/// idle connections and heads that drip keep no user out, and do not stay.
 #[actix_web::test]
 async fn slow_clients_keep_nobody_else_out() {
     let app = TestApp::start().await;

@@ -1,5 +1,5 @@
 //! What Salesforce answers when a login is finished: refusals are explained, and an answer that does not hold together
-//! logs nobody in.
+//! makes no login.
 
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ async fn a_refusal_at_the_token_endpoint_is_explained_too() {
     }
 }
 
-/// a token answer that does not hold together logs nobody in, and nothing is asked of a stranger.
+/// a token answer that does not hold together makes no login, and no foreign host is contacted.
 #[actix_web::test]
 async fn a_hostile_token_answer_logs_nobody_in() {
     let app = TestApp::start().await;
@@ -97,7 +97,7 @@ async fn a_hostile_token_answer_logs_nobody_in() {
         assert!(!page.body.contains("evil") && !page.body.contains("00D"), "{name}");
         assert!(!app.is_logged_in(&browser).await, "{name}");
     }
-    assert!(stranger.requests().is_empty(), "nobody else was asked: {:?}", stranger.requests());
+    assert!(stranger.requests().is_empty(), "no foreign host was contacted: {:?}", stranger.requests());
     assert!(app.salesforce.grants(Subject::All).await.unwrap().is_empty());
 }
 
@@ -132,7 +132,7 @@ async fn a_scope_that_was_not_granted_is_not_assumed() {
     assert!(scopes.len() == 2 && !scopes.contains(&"api"), "{scopes:?}");
 }
 
-/// Nobody could ever end a login that nobody has: it would keep the tokens alive when the person logs out elsewhere.
+/// A login whose cookie no browser has could never be ended: it would keep the tokens alive after a logout elsewhere.
 #[actix_web::test]
 async fn a_browser_that_goes_away_meanwhile_leaves_no_login_behind() {
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
@@ -161,7 +161,7 @@ async fn a_browser_that_goes_away_meanwhile_leaves_no_login_behind() {
     assert!(app.org.live_refresh_tokens(&app.org.user(ADA)).is_empty());
 }
 
-/// Strangers who call back without end, or everybody at once in the morning: so many codes are traded in at a time, a
+/// Strangers who call back without end, or all users at once in the morning: so many codes are traded in at a time, a
 /// few seconds are waited for a turn, and who gets none is told to try again.
 #[actix_web::test]
 async fn logins_are_finished_so_many_at_a_time() {
@@ -191,7 +191,7 @@ async fn signing_keys_that_cannot_be_had_are_an_outage_and_a_short_one() {
     assert!(page.body.contains("Salesforce did not answer"), "{page:?}");
     let started = Instant::now();
     while !app.org.live_refresh_tokens(&app.org.user(ADA)).is_empty() {
-        assert!(started.elapsed() < Duration::from_secs(10), "nobody has the tokens of that login");
+        assert!(started.elapsed() < Duration::from_secs(10), "the tokens of that login are revoked");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     keys.remove();
@@ -200,7 +200,7 @@ async fn signing_keys_that_cannot_be_had_are_an_outage_and_a_short_one() {
     assert!(app.is_logged_in(&browser).await);
 }
 
-/// One hiccup costs nobody a login.
+/// One hiccup costs no login.
 #[actix_web::test]
 async fn signing_keys_are_asked_for_once_more() {
     let app = TestApp::start().await;

@@ -1,4 +1,4 @@
-//! TLS is verified. A server with a certificate that nobody vouches for is told nothing.
+//! TLS is verified. A server with an untrusted certificate receives nothing.
 
 use std::sync::{
     Arc,
@@ -10,7 +10,7 @@ use actix_salesforce::Salesforce;
 use tokio::io::AsyncReadExt as _;
 use tokio_rustls::{TlsAcceptor, rustls};
 
-/// A TLS server with a certificate of its own making. Counts connections, and what it could read from them.
+/// A TLS server with a self-signed certificate. Counts connections, and what it could read from them.
 struct Stranger {
     port: u16,
     connections: Arc<AtomicUsize>,

@@ -86,7 +86,7 @@ async fn one_user_or_one_organization_is_logged_out_and_nobody_else() {
     assert!(!sandbox.live_refresh_tokens(&copy).is_empty());
 }
 
-/// Logging everybody out is no storm at Salesforce.
+/// Logging every user out is no storm at Salesforce.
 #[actix_web::test]
 async fn tokens_are_revoked_so_many_at_a_time() {
     let people: Vec<_> = (0..40).map(|n| format!("person{n}@example.com")).collect();

@@ -199,7 +199,7 @@ async fn the_session_is_renewed_at_login() {
     assert_eq!(browser.open(&app.url("/session")).await.body, "2", "the app's own data stay");
 }
 
-/// an answer that brings a session's cookie is not cached, whoever it is for; others are left alone.
+/// an answer that brings a session's cookie is not cached, for any user; others are left alone.
 #[actix_web::test]
 async fn no_answer_with_a_session_cookie_is_cached() {
     let app = TestApp::start().await;

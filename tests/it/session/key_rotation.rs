@@ -1,4 +1,4 @@
-//! keys rotate and nobody is logged out; what was sealed with a key that is gone is absent.
+//! keys rotate and every login survives; what was sealed with a key that is gone is absent.
 
 use crate::support::{ADA, Client, Server, failing::FailingStore, free_port, settings_for};
 use salesforce_fake_org::FakeOrg;
@@ -41,7 +41,7 @@ async fn keys_rotate_without_logging_anyone_out() {
     assert_eq!(page.header("cache-control"), "no-store");
     let again = browser.fetch(&format!("{}/", app.url)).await;
     assert!(again.set_cookies().is_empty(), "once");
-    // The tokens are sealed anew with the next refresh.
+    // The tokens are sealed again with the next refresh.
     org.expire_access_tokens();
     assert_eq!(browser.fetch(&format!("{}/names", app.url)).await.status, 200);
     drop(app);

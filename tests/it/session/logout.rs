@@ -67,7 +67,7 @@ async fn a_logout_ends_one_login() {
     assert_eq!(wait_for_revocations(&app, given_back + 1).await.len(), given_back + 1);
 }
 
-/// nobody waits for the revocation, and it is tried again.
+/// no request waits for the revocation, and it is tried again.
 #[actix_web::test]
 async fn a_logout_does_not_depend_on_salesforce() {
     let app = TestApp::start().await;
@@ -184,7 +184,7 @@ async fn a_refresh_under_way_does_not_revive_a_login() {
     assert_eq!(app.org.refresh_reuse_count(), 0);
 }
 
-/// The tokens that a refresh brings after a logout are nobody's. Salesforce may know nothing of them yet when it is
+/// The tokens that a refresh brings after a logout belong to no login. Salesforce may know nothing of them yet when it is
 /// told of the logout.
 #[actix_web::test]
 async fn what_a_refresh_brings_after_the_logout_is_revoked() {
@@ -205,7 +205,7 @@ async fn what_a_refresh_brings_after_the_logout_is_revoked() {
     assert!(app.org.live_refresh_tokens(&app.org.user(ADA)).is_empty());
 }
 
-/// a new login ends the old one of the same browser, whoever it was.
+/// a new login ends the old one of the same browser, whichever user it was of.
 #[actix_web::test]
 async fn a_new_login_replaces_the_old_one_of_the_browser() {
     let app = TestApp::start().await;

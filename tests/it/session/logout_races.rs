@@ -53,7 +53,7 @@ async fn never_revives(store: Arc<dyn Store>) {
             // A background job that uses the grant until it is gone.
             let ada = store.grants(Subject::All).await.unwrap();
             let key = ada.first().map(|grant| (grant.key.org(), grant.key.user()));
-            let (org, user) = key.expect("somebody is logged in");
+            let (org, user) = key.expect("a user is logged in");
             if let Ok(connection) = app.salesforce.connection_for(org, user).await {
                 let _ = connection.identity().await;
             }

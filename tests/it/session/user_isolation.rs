@@ -35,7 +35,7 @@ async fn people_stay_apart_through_expiry() {
     assert_eq!(app.org.refresh_reuse_count(), 0);
 }
 
-/// A description is what one user may see of an object: nobody is given another's, and each is asked for once.
+/// A description is what one user may see of an object: no user gets another's, and each is asked for once.
 #[actix_web::test]
 async fn descriptions_are_each_persons_own() {
     let app = TestApp::start().await;

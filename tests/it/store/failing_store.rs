@@ -104,7 +104,7 @@ async fn thrice(request: HttpRequest) -> String {
     format!("{statuses:?}")
 }
 
-/// Whoever logs everyone out at once must not fail for their number.
+/// Logging all users out at once must not fail for their number.
 #[actix_web::test]
 async fn a_long_listing_is_waited_for_and_a_page_is_not() {
     let store = FailingStore::default();
@@ -147,7 +147,7 @@ async fn a_login_that_is_not_stored_leaves_no_cookie_and_no_approval() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("approvals that nobody can use are given back");
+    panic!("unusable approvals are revoked");
 }
 
 #[actix_web::test]

@@ -89,7 +89,7 @@ async fn eventually<F: Future<Output = bool>>(holds: impl Fn() -> F) {
     }
 }
 
-/// F-05: nobody is logged in who cannot be stored.
+/// F-05: a login that cannot be stored is rejected.
 #[actix_web::test]
 async fn a_full_redis_refuses_logins_and_keeps_those_it_has() {
     let redis = Redis::start();
@@ -108,7 +108,7 @@ async fn a_full_redis_refuses_logins_and_keeps_those_it_has() {
     app.log_in(&late).await;
 }
 
-/// F-04, F-26: a record that is not one is absent, and harms nobody else.
+/// F-04, F-26: an invalid record is absent, and harms no other.
 #[actix_web::test]
 async fn a_broken_record_is_absent() {
     let redis = Redis::start();

@@ -86,7 +86,7 @@ async fn a_postgres_connection_that_falls_silent_is_replaced() {
     recovers_from_silence(&store, &proxy).await;
 }
 
-/// A process whose network fails in the middle of a step keeps nobody else from the grant for long.
+/// A process whose network fails in the middle of a step keeps no other process from the grant for long.
 #[tokio::test]
 async fn a_silent_postgres_client_keeps_no_lock() {
     let postgres = Postgres::start();
@@ -129,7 +129,7 @@ async fn a_postgres_role_without_the_right_to_create_is_enough_afterwards() {
     assert!(store.login(key).await.unwrap().is_some());
 }
 
-/// Nobody asked while Redis was started anew: who asks first does not notice.
+/// No request came while Redis was restarted: the first one after it does not notice.
 #[tokio::test]
 async fn a_redis_that_was_started_anew_costs_no_read() {
     let redis = Redis::start();
@@ -140,7 +140,7 @@ async fn a_redis_that_was_started_anew_costs_no_read() {
     assert!(store.grant(grant_key()).await.unwrap().is_none());
 }
 
-/// Another process writes for long: whoever writes here gives up in time, and whoever reads does not notice.
+/// Another process writes for long: a writer here gives up in time, and a reader does not notice.
 #[tokio::test]
 async fn a_sqlite_file_that_somebody_locks_can_be_read() {
     let folder = Folder::new("locked");
@@ -172,7 +172,7 @@ async fn a_sqlite_file_that_somebody_locks_can_be_read() {
     store.create_login(late, login, grant).await.unwrap();
 }
 
-/// F-04, F-26: what somebody else wrote harms the one record only, and makes room.
+/// F-04, F-26: what another program wrote harms the one record only, and makes room.
 #[tokio::test]
 async fn strange_records_in_redis_are_absent_and_in_nobodys_way() {
     let redis = Redis::start();
@@ -339,7 +339,7 @@ async fn expired_rows_are_swept_out_of_databases() {
     assert!(left.iter().all(|left| *left <= 250), "{left:?} of 1000 are left");
 }
 
-/// Whoever waits for rows of others while holding some may end up in a circle. The sweep passes over what somebody else
+/// A transaction that holds rows and waits for rows of others can deadlock. The sweep passes over what another one
 /// is changing, and comes back to it another time.
 #[tokio::test]
 async fn a_sweep_waits_for_nobody() {
@@ -395,7 +395,7 @@ async fn the_password_of_a_store_is_not_told() {
     }
 }
 
-/// The lease runs out while its holder cannot renew it and its token call is still under way. Whoever else wants to
+/// The lease runs out while its holder cannot renew it and its token call is still under way. Another process that wants to
 /// refresh then must not send the same token: Salesforce would end everything.
 #[actix_web::test]
 async fn a_redis_that_hangs_longer_than_the_lease_causes_no_second_token_call() {
@@ -457,7 +457,7 @@ async fn a_login_that_redis_carries_out_late_takes_no_other_login_along() {
     tokio::time::sleep(Duration::from_secs(3)).await;
 
     let logins: Vec<_> = redis.keys().into_iter().filter(|key| key.starts_with("test:login:")).collect();
-    assert_eq!(logins.len(), 1, "nobody can use the login of which nobody was told");
+    assert_eq!(logins.len(), 1, "the login whose cookie was not sent cannot be used");
     for _ in 0..2 {
         app.org.expire_access_tokens();
         let page = browser.fetch(&app.url("/names")).await;

@@ -217,7 +217,7 @@ async fn what_a_middleware_further_in_did_to_an_error_stays() {
         let page = Client::new().open(&format!("{}/name", app.url)).await;
         assert_eq!((page.status, page.header("x-request-id")), (303, "7"), "{page:?}");
         let page = Client::new().open(&format!("{}/own/unknown", app.url)).await;
-        assert_eq!(page.status, 303, "nobody is kept from logging in: {page:?}");
+        assert_eq!(page.status, 303, "login stays possible: {page:?}");
     }
     let browser = Client::new();
     let page = browser.visit(&format!("{}/unknown", app.url)).await;

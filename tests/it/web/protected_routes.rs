@@ -1,4 +1,4 @@
-//! Protected routes: who is let in, and how everybody else is answered (R-49, R-53, A-25, A-44; T04, T06).
+//! Protected routes: which requests are let in, and how the others are answered (R-49, R-53, A-25, A-44; T04, T06).
 
 use crate::support::{ADA, Client, Server, TestApp, app::listen, raw, reserve, serve, settings_for};
 use actix_salesforce::{RequireLogin, Salesforce};
@@ -140,26 +140,26 @@ async fn rules_let_only_some_people_in() {
     let salesforce = settings_for(&app.org, &url).build().await.unwrap();
     let server = serve(listener, move |listener| {
         listen!(listener, 2, move || {
-            let nobody =
-                web::scope("/nobody").wrap(RequireLogin::new().allow_if(|user| user.username.is_none()));
+            let unnamed =
+                web::scope("/unnamed").wrap(RequireLogin::new().allow_if(|user| user.username.is_none()));
             let ada = web::scope("/ada").wrap(
                 RequireLogin::new()
                     .allow_if(|user| user.scopes.contains("api"))
                     .allow_if(|user| user.username.as_deref() == Some(ADA)),
             );
             App::new()
-                .service(nobody.route("/x", web::get().to(|| async { "x" })))
+                .service(unnamed.route("/x", web::get().to(|| async { "x" })))
                 .service(ada.route("/x", web::get().to(|| async { "x" })))
                 .wrap(salesforce.clone())
         })
     });
     let browser = Client::new();
     assert_eq!(browser.visit(&format!("{}/ada/x", server.url)).await.body, "x");
-    let page = browser.open(&format!("{}/nobody/x", server.url)).await;
+    let page = browser.open(&format!("{}/unnamed/x", server.url)).await;
     assert_eq!((page.status, page.header("content-type")), (403, "text/html; charset=utf-8"), "{page:?}");
-    let page = browser.fetch(&format!("{}/nobody/x", server.url)).await;
+    let page = browser.fetch(&format!("{}/unnamed/x", server.url)).await;
     assert_eq!((page.status, &page.json()["error"]), (403, &"forbidden".into()));
-    assert_eq!(Client::new().fetch(&format!("{}/nobody/x", server.url)).await.status, 401);
+    assert_eq!(Client::new().fetch(&format!("{}/unnamed/x", server.url)).await.status, 401);
 }
 
 /// An app around the fake org, wrapped somewhere.

@@ -93,7 +93,7 @@ async fn two_orgs_one_inside_the_other_each_keep_their_own_login() {
     both_work(&server, mounts).await;
 }
 
-/// Whoever the outer one knows is not taken for someone whom the inner one knows.
+/// A user of the outer one is not taken for a user of the inner one.
 #[actix_web::test]
 async fn a_login_at_one_org_is_none_at_the_other() {
     let (_one, _two, server) = run(["", "/two"], |listener, first, second| {

@@ -51,7 +51,7 @@ async fn rows_become_a_whole_answer() {
     }
 }
 
-/// A query that Salesforce refuses is an answer of its own, not half a body with status 200.
+/// A query that Salesforce refuses is an error response, not half a body with status 200.
 #[actix_web::test]
 async fn a_refused_query_has_its_own_status() {
     let app = app(1, 200).await;

@@ -1,4 +1,4 @@
-//! `test::act_as`: somebody is logged in as the callback would have done it, and only in tests.
+//! `test::act_as`: a user is logged in as the callback does it, and only in tests.
 
 use crate::support::app::{listen, reserve, routes, serve};
 use actix_salesforce::{
@@ -53,7 +53,7 @@ async fn several_people_act_side_by_side() {
     let org = FakeOrg::start().await.unwrap();
     let salesforce = salesforce(&org).await;
     let app = init_service(App::new().configure(routes).wrap(salesforce.clone())).await;
-    for name in [ADA, "ben@example.com", "somebody-new@example.com"] {
+    for name in [ADA, "ben@example.com", "a-new-user@example.com"] {
         let person = act_as(&salesforce, &org.issue_tokens(&org.user(name), "api")).await.unwrap();
         assert_eq!(call_and_read_body(&app, person.get("/whoami").to_request()).await, name);
     }
@@ -75,7 +75,7 @@ async fn the_cookie_serves_a_real_client() {
     assert_eq!(answer.unwrap().text().await.unwrap(), ADA);
 }
 
-/// An app with a session of its own puts the login there.
+/// An app with its own session puts the login there.
 #[actix_web::test]
 async fn an_app_with_its_own_session_signs_in_through_it() {
     let org = FakeOrg::start().await.unwrap();
@@ -119,7 +119,7 @@ async fn behind_https_too() {
     assert_eq!(call_and_read_body(&app, ada.get("/whoami").to_request()).await, ADA);
 }
 
-/// Should the feature ever be deployed: a login host that is not on this machine logs nobody in.
+/// Should the feature ever be deployed: a login host that is not on this machine is rejected.
 #[actix_web::test]
 async fn a_real_login_host_logs_nobody_in() {
     let org = FakeOrg::start().await.unwrap();
@@ -129,7 +129,7 @@ async fn a_real_login_host_logs_nobody_in() {
     assert!(salesforce.logins(Subject::All).await.unwrap().is_empty());
 }
 
-/// What is no token answer, or was changed on its way, logs nobody in, and is not repeated in the error.
+/// An invalid or altered token response makes no login, and is not repeated in the error.
 #[actix_web::test]
 async fn wrong_tokens_log_nobody_in() {
     let org = FakeOrg::start().await.unwrap();

@@ -130,7 +130,7 @@ impl Fleet {
         self.instances[instance].url(path)
     }
 
-    /// A browser in which whoever is signed in at the org has logged in.
+    /// A browser that has logged in as the user who is signed in at the org.
     pub(super) async fn logged_in(&self) -> Client {
         let browser = Client::new();
         self.log_in(&browser).await;

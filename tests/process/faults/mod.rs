@@ -1,5 +1,5 @@
 //! The fault matrix over real processes and real stores: one test per row, named after it, on Redis, on PostgreSQL, and on
-//! a SQLite file where the row is not about a server. `tests/README.md` says where the same rows are tested more finely.
+//! a SQLite file where the row is not about a server. `docs/test-map.md` says where the same rows are tested more finely.
 
 mod fleet;
 mod people;

@@ -54,7 +54,7 @@ async fn f_36_any_worker_of_any_process_serves_any_login(kind: Kind) {
     let fleet = Fleet::start(kind, 2).await;
     let browser = fleet.logged_in().await;
     for n in 0..40 {
-        // A connection of its own each time, so that workers take turns.
+        // A new connection each time, so that workers take turns.
         assert_eq!(browser.copy().fetch(&fleet.url(n % 2, "/whoami")).await.status, 200);
     }
 }

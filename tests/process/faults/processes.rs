@@ -66,7 +66,7 @@ async fn set_clock(fleet: &Fleet, instance: usize, seconds: i64) {
     assert_eq!(page.body, "done");
 }
 
-/// (A machine whose clock is wrong by more than an ID token allows logs nobody in. It serves those who are logged in.)
+/// (A machine whose clock is wrong by more than an ID token allows rejects logins. It serves users who are logged in.)
 async fn f_16_processes_whose_clocks_differ_make_one_token_call(kind: Kind) {
     let fleet = with_clocks(kind, [0, -600, 600]).await;
     let browser = Client::new();
@@ -125,7 +125,7 @@ async fn f_21_a_client_that_is_reset_loses_no_token(kind: Kind) {
     let ((), pages) = futures_util::join!(cut, follow);
     all(&pages, 200);
     fleet.check_tokens(1);
-    // And when nobody follows.
+    // And when no other process follows.
     fleet.org.expire_access_tokens();
     get_and_reset(&fleet, browser.cookie_line(), "/accounts", Duration::from_millis(400)).await;
     tokio::time::sleep(Duration::from_millis(1_500)).await;

@@ -65,7 +65,7 @@ async fn f_02_a_store_that_goes_away_costs_503s_and_comes_back_without_a_restart
         all(&pages, 503);
         assert!(pages.iter().all(|page| !page.header("retry-after").is_empty()), "{pages:?}");
         let page = browser.open(&url).await;
-        assert_eq!(page.status, 503, "nobody is sent to log in: {page:?}");
+        assert_eq!(page.status, 503, "no user is sent to log in: {page:?}");
         let started = Instant::now();
         let page = browser.open(&fleet.url(0, "/")).await;
         assert_eq!(page.status, 200, "a public page is there for who is logged in too: {page:?}");
@@ -94,7 +94,7 @@ async fn f_03_a_slow_store_is_waited_for_within_its_deadline(kind: Kind) {
     let proxy = fleet.proxy().await;
     fleet.join_at("accounts", &address(fleet.kind, proxy.port)).await;
     let browser = fleet.logged_in().await;
-    // Slow, and in time: the expired token is renewed once, whoever waits.
+    // Slow, and in time: the expired token is refreshed once, however many requests wait.
     proxy.delay(Duration::from_millis(if kind == Kind::Redis { 150 } else { 30 }));
     fleet.org.expire_access_tokens();
     let commands = commands(&fleet);
@@ -258,7 +258,7 @@ async fn f_06_a_write_whose_answer_is_lost_counts_once() {
     let (page, ()) = futures_util::join!(browser.fetch(&url), async {
         fleet.until_refreshes(2).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
-        // The store does what it is asked next, and nobody hears of it.
+        // The store carries out the next command, and its response is lost.
         proxy.hold_answers(true);
     });
     assert_eq!(page.status, 200, "the new token is used, stored or not: {page:?}");

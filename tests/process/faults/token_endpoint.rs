@@ -26,7 +26,7 @@ on_redis_and_postgres!(
     f_14_a_token_that_cannot_be_stored_is_held_and_the_old_one_never_sent_again,
 );
 
-/// A little more than everybody waits after a failure.
+/// A little more than the cool-down after a failure.
 const COOL_DOWN: Duration = Duration::from_millis(2_500);
 
 async fn f_08_an_outage_of_the_token_endpoint_keeps_the_login(kind: Kind) {
@@ -150,7 +150,7 @@ async fn f_13_a_crash_with_the_new_token_in_hand_costs_one_login_at_most(kind: K
     };
     // The request ends with the process.
     tokio::select! {
-        () = asks => panic!("nobody is answered before the token is stored"),
+        () = asks => panic!("no request is answered before the token is stored"),
         () = crash => {}
     }
     fleet.instances[1].kill();
@@ -184,10 +184,10 @@ async fn f_14_a_token_that_cannot_be_stored_is_held_and_the_old_one_never_sent_a
             fleet.server.freeze();
         };
         let (page, ()) = futures_util::join!(leads, outage);
-        assert_eq!(page.status, 200, "whoever asked before is served with the new token: {page:?}");
+        assert_eq!(page.status, 200, "a request from before is served with the new token: {page:?}");
         slow.remove();
         let page = browser.fetch(&urls[0]).await;
-        assert_eq!(page.status, 503, "while the store is away nobody knows who is logged in: {page:?}");
+        assert_eq!(page.status, 503, "while the store is away no login can be looked up: {page:?}");
         tokio::time::sleep(Duration::from_secs(8)).await;
         fleet.server.thaw();
         let pages = async |n: usize| {
