@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // One record has no name, so Salesforce rejects it.
     let new = (0..10_000)
         .map(|n| Account { name: if n == 7 { String::new() } else { format!("Customer {n}") }, phone: None });
-    let jobs = sf.bulk("Account").patience(Duration::from_secs(600)).insert(stream::iter(new)).await?;
+    let jobs = sf.bulk("Account").timeout(Duration::from_secs(600)).insert(stream::iter(new)).await?;
     for job in jobs {
         let info = job.info();
         println!("job {}: {} processed, {} failed", info.id, info.records_processed, info.records_failed);

@@ -12,7 +12,7 @@
 mod support;
 
 use actix_salesforce::{
-    Error, OrgId, Salesforce, Secret, UserId,
+    Error, OrgId, Salesforce, Secret, UserId, UserRef,
     oauth::{AuthorizeOptions, Scopes},
 };
 use actix_session::{Session, SessionMiddleware, storage::CookieSessionStore};
@@ -73,7 +73,7 @@ async fn callback(
     println!("user id: {}", tokens.identity.user);
     println!("organization id: {}", tokens.identity.organization);
     let who = (tokens.identity.organization, tokens.identity.user);
-    salesforce.keep(host, tokens).await?;
+    salesforce.import_tokens(host, tokens).await?;
     session.renew();
     session.insert("who", who)?;
     Ok(web::Redirect::to("/accounts").see_other())
@@ -85,7 +85,7 @@ async fn callback(
 async fn accounts(salesforce: web::Data<Salesforce>, session: Session) -> actix_web::Result<impl Responder> {
     let who = session.get::<(OrgId, UserId)>("who").ok().flatten();
     let (organization, user) = who.ok_or_else(|| ErrorUnauthorized("log in first, at /oauth2/auth"))?;
-    let connection = salesforce.connection_for(organization, user).await?;
+    let connection = salesforce.user_connection(UserRef::new(organization, user)).await?;
     let rows =
         connection.query::<serde_json::Value>("SELECT Id, Name FROM Account LIMIT 5").fetch_all().await?;
     Ok(web::Json(rows))

@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use actix_salesforce::{Builder, Config, Event, SalesforceUser};
+use actix_salesforce::{AuthEvent, Config, SalesforceBuilder, SalesforceUser};
 use actix_web::{App, HttpServer, Responder, get, web};
 
 type Counters = Arc<Mutex<BTreeMap<&'static str, u64>>>;
@@ -38,15 +38,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let counters = Counters::default();
     let counted = Arc::clone(&counters);
     // Runs on the crate's thread: return soon, and send long work through a channel.
-    let listen = move |event: &Event| {
+    let listen = move |event: &AuthEvent| {
         *counted.lock().unwrap_or_else(PoisonError::into_inner).entry(event.counter()).or_default() += 1;
         match event {
-            Event::LoggedIn(user) => tracing::info!(target: "audit", ?user, "logged in"),
-            Event::ReuseSuspected(user) => tracing::error!(target: "audit", ?user, "used token seen"),
+            AuthEvent::LoggedIn { user, .. } => tracing::info!(target: "audit", ?user, "logged in"),
+            AuthEvent::ReuseSuspected(user) => tracing::error!(target: "audit", ?user, "used token seen"),
             _ => {}
         }
     };
-    let setup = support::set_up_with(Config::from_env(), |builder: Builder| builder.on_event(listen)).await?;
+    let setup =
+        support::set_up_with(Config::from_env(), |builder: SalesforceBuilder| builder.on_event(listen))
+            .await?;
     let support::Setup { salesforce, bind, workers, _org } = setup;
     let counters = web::Data::new(counters);
     HttpServer::new(move || {

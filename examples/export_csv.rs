@@ -7,7 +7,7 @@
 #[path = "support/mod.rs"]
 mod support;
 
-use actix_salesforce::{Result, RowsAs, SalesforceConn};
+use actix_salesforce::{Result, SalesforceConn, export::ExportFormat};
 use actix_web::{App, HttpServer, Responder, get, web::Redirect};
 
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -21,7 +21,7 @@ struct Account {
 #[get("/accounts.csv")]
 async fn export(sf: SalesforceConn) -> Result<impl Responder> {
     let accounts = sf.query::<Account>("SELECT Id, Name, Phone FROM Account ORDER BY Name").fetch();
-    let response = accounts.respond(RowsAs::CsvForSpreadsheets).await?;
+    let response = accounts.into_response(ExportFormat::CsvForSpreadsheets).await?;
     Ok(response.customize().insert_header(("content-disposition", "attachment; filename=\"accounts.csv\"")))
 }
 

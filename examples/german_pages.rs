@@ -6,7 +6,7 @@
 mod support;
 
 use actix_salesforce::{
-    Builder, SalesforceUser,
+    Config, SalesforceUser,
     pages::{ActionKind, HtmlPage, LoginFailure, LoginPage, PageKind, RequestFailure},
 };
 use actix_web::{App, HttpServer, Responder, get};
@@ -99,7 +99,7 @@ async fn home(user: SalesforceUser) -> impl Responder {
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let support::Setup { salesforce, bind, workers, _org } =
-        support::set_up_with(|builder: Builder| builder.login_pages(german)).await?;
+        support::set_up_with(Config::from_env(), |builder| builder.login_pages(german)).await?;
     HttpServer::new(move || App::new().wrap(salesforce.clone()).service(home))
         .workers(workers)
         .bind(bind)?

@@ -12,7 +12,7 @@ mod support;
 
 use std::sync::Arc;
 
-use actix_salesforce::{Builder, Config, SalesforceUser, store::MemoryStore};
+use actix_salesforce::{Config, SalesforceBuilder, SalesforceUser, store::MemoryStore};
 use actix_web::{App, HttpServer, Responder, get, web};
 
 #[get("/")]
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = Arc::new(MemoryStore::new());
     let keys = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk="; // openssl rand -base64 32
     let (config, _org) = support::with_org(Config::from_env()).await?;
-    let with_store = |builder: Builder| builder.shared_store(store.clone()).keys(keys);
+    let with_store = |builder: SalesforceBuilder| builder.store(store.clone()).keys(keys);
     let first = support::set_up_with(config.clone(), with_store).await?;
     let second = support::set_up_with(config, with_store).await?;
     let serve = |name: &'static str, salesforce: actix_salesforce::Salesforce| {

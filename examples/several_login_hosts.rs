@@ -25,7 +25,7 @@ async fn me(user: SalesforceUser) -> impl Responder {
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let more = |builder: actix_salesforce::Builder| {
+    let more = |builder: actix_salesforce::SalesforceBuilder| {
         // `?host=acme.my.salesforce.com` would work with `.allow_my_domain(true)`.
         builder.login_host("sandbox", "https://test.salesforce.com")
     };

@@ -6,7 +6,7 @@
 
 #![allow(clippy::print_stdout, reason = "this is what the example is for")]
 
-use actix_salesforce::{Config, Salesforce, SalesforceConn, test::act_as};
+use actix_salesforce::{Config, Salesforce, SalesforceConn, testing::log_in_as};
 use actix_web::{App, Responder, get, test, web::Json};
 use salesforce_fake_org::FakeOrg;
 
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let org = FakeOrg::start().await?;
     let salesforce = Salesforce::from_config(Config::from_variables(|name| org.variable(name))).await?;
     let ada =
-        act_as(&salesforce, &org.issue_tokens(&org.user("ada@example.com"), "api refresh_token")).await?;
+        log_in_as(&salesforce, &org.issue_tokens(&org.user("ada@example.com"), "api refresh_token")).await?;
     let app = test::init_service(App::new().wrap(salesforce.clone()).service(accounts)).await;
 
     let without_login = test::TestRequest::get().uri("/accounts").to_request();

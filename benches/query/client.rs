@@ -49,7 +49,7 @@ async fn connect(origin: &str) -> Connection {
     let salesforce = salesforce.build().await.unwrap();
     let host = salesforce.login_host();
     let tokens = salesforce.oauth().refresh(host, &Secret::new("bench")).await.unwrap();
-    salesforce.keep(host, tokens).await.unwrap()
+    salesforce.import_tokens(host, tokens).await.unwrap()
 }
 
 async fn read(sf: &Connection) -> usize {

@@ -52,6 +52,9 @@ pub mod request;
 pub mod search;
 mod secret;
 pub mod serde_helpers;
+#[cfg(feature = "test-util")]
+#[doc(hidden)]
+pub mod test_errors;
 #[cfg(test)]
 mod test_log;
 #[cfg(test)]

@@ -28,7 +28,7 @@ async fn overview(
         .map_or_else(|| "not told".to_owned(), |usage| format!("{} of {}", usage.used, usage.allowed));
     let mine = GrantFilter::User(actix_salesforce::UserRef::new(user.organization_id, user.user_id));
     let mut rows = String::new();
-    for login in salesforce.logins(mine).await? {
+    for login in salesforce.list_logins(mine).await? {
         rows.push_str(&format!(
             "<tr><td>{reference}</td><td>{}</td><td>{}</td><td><form method=\"post\" action=\"/admin/logins/{reference}/end\">\
              <button class=\"danger\">End</button></form></td></tr>",
@@ -37,7 +37,7 @@ async fn overview(
             reference = html::escape(&login.log_id)
         ));
     }
-    let refreshed = salesforce.grants(mine).await?;
+    let refreshed = salesforce.list_grants(mine).await?;
     let refreshed = refreshed.first().map_or_else(String::new, |grant| match grant.refresh_count {
         0 => format!("got {}, not renewed yet", ago(grant.updated_at)),
         times => format!("renewed {times} times, last {}", ago(grant.updated_at)),
@@ -60,7 +60,7 @@ async fn end_logins(
 ) -> actix_web::Result<impl Responder> {
     form::same_origin(&request, &salesforce)?;
     salesforce
-        .revoke(GrantFilter::User(actix_salesforce::UserRef::new(user.organization_id, user.user_id)))
+        .revoke_grants(GrantFilter::User(actix_salesforce::UserRef::new(user.organization_id, user.user_id)))
         .await?;
     Ok(HttpResponse::SeeOther().insert_header(("location", "/")).finish())
 }
@@ -75,10 +75,10 @@ async fn end_login(
 ) -> actix_web::Result<impl Responder> {
     form::same_origin(&request, &salesforce)?;
     let mine = salesforce
-        .logins(GrantFilter::User(actix_salesforce::UserRef::new(user.organization_id, user.user_id)))
+        .list_logins(GrantFilter::User(actix_salesforce::UserRef::new(user.organization_id, user.user_id)))
         .await?;
     if let Some(login) = mine.iter().find(|login| login.log_id == *reference) {
-        salesforce.end_login(login).await?;
+        salesforce.revoke_login(login).await?;
     }
     Ok(HttpResponse::SeeOther().insert_header(("location", "/admin/")).finish())
 }

@@ -1,6 +1,6 @@
 //! Every account as CSV, streamed: one page of records in memory at a time.
 
-use actix_salesforce::{ExportFormat, RecordsExt as _, Result, SalesforceConn};
+use actix_salesforce::{Result, SalesforceConn, export::ExportFormat};
 use actix_web::{
     HttpResponse,
     http::header::{CONTENT_DISPOSITION, HeaderValue},

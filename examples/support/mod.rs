@@ -5,7 +5,7 @@
 
 use std::{error::Error, fmt, net::TcpListener, num::NonZeroUsize};
 
-use actix_salesforce::{Builder, Config, Salesforce};
+use actix_salesforce::{Config, Salesforce, SalesforceBuilder};
 use salesforce_fake_org::FakeOrg;
 
 /// What an example needs to run.
@@ -27,12 +27,12 @@ pub async fn set_up() -> Result<Setup, Box<dyn Error>> {
 /// As [`set_up`], with other settings, and more of them in code.
 pub async fn set_up_with(
     config: Config,
-    more: impl FnOnce(Builder) -> Builder,
+    more: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder,
 ) -> Result<Setup, Box<dyn Error>> {
     start_logging();
     let (config, org) = with_org(config).await?;
     let public_url = config.public_url.clone();
-    let salesforce = more(Builder::from(config)).build().await?;
+    let salesforce = more(SalesforceBuilder::from(config)).build().await?;
     let bind = match std::env::var("BIND") {
         Ok(bind) => bind,
         Err(_) => authority(&public_url)?,

@@ -10,7 +10,7 @@ mod support;
 #[cfg(test)]
 mod tests;
 
-use actix_salesforce::{Error, ErrorEntry, SalesforceConn, SalesforceUser};
+use actix_salesforce::{Error, SalesforceConn, SalesforceUser, error::ApiError};
 use actix_web::{
     App, HttpResponse, HttpServer, Responder, get, post,
     web::{Json, Path, Redirect, ServiceConfig},
@@ -71,14 +71,14 @@ async fn paid(
     match sf.sobject("Invoice__c").update(id, &json!({ "Paid__c": true })).await {
         Ok(()) => Ok(HttpResponse::NoContent().finish()),
         // What the org's own rules say is for people to read.
-        Err(Error::Api { entries, .. }) if is_rule(&entries) => {
-            Ok(HttpResponse::Conflict().body(entries[0].message.clone()))
+        Err(Error::Api { errors, .. }) if is_rule(&errors) => {
+            Ok(HttpResponse::Conflict().body(errors[0].message.clone()))
         }
         Err(error) => Err(error),
     }
 }
 
-fn is_rule(entries: &[ErrorEntry]) -> bool {
+fn is_rule(entries: &[ApiError]) -> bool {
     entries.first().is_some_and(|entry| entry.code == "FIELD_CUSTOM_VALIDATION_EXCEPTION")
 }
 

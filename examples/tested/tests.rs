@@ -2,7 +2,7 @@
 
 use actix_salesforce::{
     Config, Salesforce,
-    test::{SignedIn, act_as},
+    testing::{TestUser, log_in_as},
 };
 use actix_web::{
     App, Error,
@@ -27,8 +27,8 @@ async fn set_up() -> Outcome<(FakeOrg, Salesforce)> {
     Ok((org, salesforce))
 }
 
-async fn person(org: &FakeOrg, salesforce: &Salesforce, username: &str) -> Outcome<SignedIn> {
-    Ok(act_as(salesforce, &org.issue_tokens(&org.user(username), "api refresh_token")).await?)
+async fn person(org: &FakeOrg, salesforce: &Salesforce, username: &str) -> Outcome<TestUser> {
+    Ok(log_in_as(salesforce, &org.issue_tokens(&org.user(username), "api refresh_token")).await?)
 }
 
 async fn client(
@@ -70,7 +70,7 @@ async fn only_billing_says_what_is_paid() -> Outcome<()> {
     let ada = person(&org, &salesforce, "ada@example.com").await?;
     let fay = person(&org, &salesforce, "fay@example.com").await?;
     let app = client(&salesforce).await;
-    let post = async |who: &SignedIn, path: &str| call_service(&app, who.post(path).to_request()).await;
+    let post = async |who: &TestUser, path: &str| call_service(&app, who.post(path).to_request()).await;
     assert_eq!(post(&ada, "/invoices/INV-1/paid").await.status(), StatusCode::FORBIDDEN);
     assert_eq!(post(&fay, "/invoices/INV-1/paid").await.status(), StatusCode::NO_CONTENT);
     assert_eq!(post(&fay, "/invoices/INV-9/paid").await.status(), StatusCode::NOT_FOUND);

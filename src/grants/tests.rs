@@ -17,8 +17,8 @@ use crate::{
     store::{AppKey, GrantFilter, LoginKey, MemoryStore, Store},
 };
 use salesforce_connection::{
-    Secret,
-    http::{HttpClient, Outbound},
+    Client, Secret,
+    http::AllowedHosts,
     oauth::{LoginHost, OAuthApp, OAuthClient, TokenResponse},
 };
 
@@ -72,7 +72,10 @@ impl Fleet {
         let app = OAuthApp::new(org.client_id(), Some(Secret::new(org.client_secret())));
         Self {
             host: org.login_url().parse().unwrap(),
-            oauth: OAuthClient::with_http(app, HttpClient::new(Arc::new(Outbound::new(origins))).unwrap()),
+            oauth: OAuthClient::with_client(
+                app,
+                &Client::builder().allowed_hosts(AllowedHosts::new(origins)).build().unwrap(),
+            ),
             keys: KeyRing::generate().unwrap(),
             store: Arc::new(store),
             background: BackgroundRuntime::start().unwrap(),
@@ -160,7 +163,7 @@ async fn a_login_that_ends_during_refreshes_never_comes_back() {
             tokio::time::sleep(Duration::from_micros(round * 137 % 9_000)).await;
             two.log_out(&id).await.unwrap();
         };
-        let (first, second, ()) = futures_util::join!(here.refresh(used), there.refresh(used), log_out);
+        let (first, second, ()) = futures_util::join!(here.renew(used), there.renew(used), log_out);
         for renewed in [first, second] {
             assert!(matches!(renewed, Ok(_) | Err(GrantError::LoginOver)), "round {round}: {renewed:?}");
         }
@@ -202,7 +205,7 @@ async fn processes_with_different_clocks_make_one_token_call() {
                 grants.push((grant.current().unwrap().version, grant));
             }
             let renewed = join_all(grants.iter().map(async |(used, grant)| {
-                grant.refresh(*used).await.unwrap().access_token.expose().to_owned()
+                grant.renew(*used).await.unwrap().access_token.expose().to_owned()
             }))
             .await;
             assert!(renewed.iter().all(|token| *token == renewed[0]), "all processes use the same token");
@@ -230,7 +233,7 @@ async fn a_clock_that_jumps_ends_only_expired_logins() {
     fleet.org.expire_access_tokens();
     wall.set(-3_600);
     let grant = manager.login(&id).await.unwrap().unwrap();
-    grant.refresh(grant.current().unwrap().version).await.unwrap();
+    grant.renew(grant.current().unwrap().version).await.unwrap();
     wall.set(10 * 365 * DAY);
     assert!(manager.login(&id).await.unwrap().is_none(), "it has expired after ten years");
 }
@@ -275,7 +278,7 @@ async fn waiting_requests_do_not_depend_on_the_first_one() {
     let began = Arc::new(Mutex::new(false));
     let (flag, leader) = (Arc::clone(&began), grant.clone());
     let panicked = tokio::spawn(async move {
-        let renewing = leader.refresh(used);
+        let renewing = leader.renew(used);
         let dies = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
             *flag.lock().unwrap() = true;
@@ -284,7 +287,7 @@ async fn waiting_requests_do_not_depend_on_the_first_one() {
         let (_renewed, ()) = futures_util::join!(renewing, dies);
     });
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let waiters = (0..20).map(|_| grant.refresh(used));
+    let waiters = (0..20).map(|_| grant.renew(used));
     assert!(join_all(waiters).await.iter().all(Result::is_ok));
     assert!(panicked.await.is_err() && *began.lock().unwrap());
     assert_eq!(fleet.org.token_calls("refresh_token"), calls + 1);

@@ -235,6 +235,6 @@ mod tests {
 
     #[test]
     fn the_token_request_has_the_deadline_of_the_http_client() {
-        assert_eq!(TOKEN_REQUEST, salesforce_connection::http::SHORT_DEADLINE);
+        assert_eq!(TOKEN_REQUEST, salesforce_connection::http::SHORT_TIMEOUT);
     }
 }

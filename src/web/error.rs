@@ -90,43 +90,30 @@ fn with_return_to(login: &str, target: Option<&ReturnTo>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use actix_web::ResponseError as _;
 
     use super::*;
-    use crate::{InvalidResponse, store::StoreError};
+    use crate::store::StoreError;
     use salesforce_connection::{error::InvalidRequest, http::HttpError, oauth::OAuthError};
+    use salesforce_connection::{error::InvalidResponse, test_errors};
 
     /// With the middleware an error has the same status and code as without it, except for writes whose outcome is
     /// unknown.
     #[test]
     fn the_middleware_changes_neither_status_nor_code() {
-        let api = |status| Error::Api { status, entries: Vec::new(), retry_after: None };
-        for error in [
-            Error::LoginRequired,
-            Error::Unavailable { retry_after: Duration::from_secs(7), source: "down".into() },
+        let others = [
             HttpError::Timeout.into(),
-            api(404),
-            api(403),
-            api(400),
-            api(502),
-            api(500),
-            Error::ApiAccessDenied { status: 403, entries: Vec::new() },
-            Error::LimitExceeded { status: 403, entries: Vec::new(), retry_after: None },
-            Error::ConcurrencyLimit { limit: 1 },
-            Error::MultipleChoices { candidates: Vec::new() },
             Error::PreconditionFailed,
             Error::RowNotFound,
             Error::MiddlewareMissing,
             Error::NoServiceUser,
             Error::internal("x"),
             InvalidRequest::Csv.into(),
-            InvalidRequest::TooManyCalls { limit: 25 }.into(),
             InvalidResponse::NextPage.into(),
             OAuthError::NeedsMyDomain.into(),
             StoreError::Unavailable("down".into()).into(),
-        ] {
+        ];
+        for error in test_errors::all().into_iter().chain(others) {
             let kind = PageKind::of_error(&error, true);
             assert_eq!((kind.status(), kind.code()), (error.status_code(), error.code()), "{error:?}");
             let plain = error.error_response();
@@ -134,7 +121,9 @@ mod tests {
             let of = |response: &HttpResponse| response.headers().get("retry-after").cloned();
             assert_eq!(of(&full), of(&plain), "{error:?}");
         }
-        for (error, code) in [(HttpError::Timeout.into(), "unconfirmed"), (api(404), "not_found")] {
+        for (error, code) in
+            [(HttpError::Timeout.into(), "unconfirmed"), (test_errors::api(404), "not_found")]
+        {
             assert_eq!(PageKind::of_error(&error, false).code(), code);
         }
     }
@@ -143,24 +132,22 @@ mod tests {
     #[cfg(feature = "bulk")]
     #[actix_web::test]
     async fn a_failed_job_and_a_running_job_get_different_responses() {
-        use crate::ApiError;
         use actix_web::{body::to_bytes, test::TestRequest};
         use salesforce_connection::{SalesforceId, bulk::JobState};
 
         let id: SalesforceId = "750D00000004SkGIAU".parse().unwrap();
-        let entry = ApiError {
-            code: "InvalidBatch".to_owned(),
-            message: "InvalidBatch : Field name not found : canary".to_owned(),
-            fields: Vec::new(),
-            duplicates: None,
-            reference: None,
+        let failed = || {
+            test_errors::job_failed(
+                id,
+                JobState::Failed,
+                Some("InvalidBatch : Field name not found : canary"),
+            )
         };
-        let failed = || Error::JobFailed { id, state: JobState::Failed, entries: vec![entry.clone()] };
-        let stopped = || Error::JobFailed { id, state: JobState::Aborted, entries: Vec::new() };
+        let stopped = || test_errors::job_failed(id, JobState::Aborted, None);
         for (error, status, code, level) in [
             (failed(), 422, "job_failed", "DEBUG"),
             (stopped(), 422, "job_failed", "DEBUG"),
-            (Error::JobTimedOut { id }, 504, "job_unfinished", " WARN"),
+            (test_errors::job_timed_out(id), 504, "job_unfinished", " WARN"),
         ] {
             assert!(
                 !error.is_transient() && error.retry_after().is_none(),

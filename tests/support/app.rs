@@ -3,8 +3,7 @@
 use std::{net::TcpListener, sync::mpsc, thread};
 
 use actix_salesforce::{
-    ExportFormat, MaybeSalesforceConn, RecordsExt as _, RequireLogin, Salesforce, SalesforceConn,
-    SalesforceUser,
+    MaybeSalesforceConn, RequireLogin, Salesforce, SalesforceConn, SalesforceUser, export::ExportFormat,
 };
 use actix_web::{
     App, HttpResponse, HttpServer, Responder,
@@ -12,7 +11,7 @@ use actix_web::{
     get, web,
 };
 
-/// A server on a thread of its own. It stops when this is dropped.
+/// A server on a separate thread. It stops when this is dropped.
 pub struct Server {
     pub url: String,
     handle: ServerHandle,
@@ -107,7 +106,7 @@ async fn public() -> impl Responder {
     "public"
 }
 
-/// For everybody.
+/// For every visitor.
 #[get("/maybe")]
 async fn maybe(sf: MaybeSalesforceConn) -> impl Responder {
     if sf.is_some() { "connected" } else { "anonymous" }

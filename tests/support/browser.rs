@@ -1,7 +1,6 @@
 //! A real browser: headless Chromium through chromedriver.
 
 use std::{
-    net::TcpListener,
     os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -10,7 +9,7 @@ use std::{
 
 use fantoccini::{Client, ClientBuilder, Locator};
 
-/// A browser with a profile of its own. It ends when this is dropped.
+/// A browser with a separate profile. It ends when this is dropped.
 pub struct Browser {
     pub page: Client,
     driver: Driver,
@@ -33,7 +32,7 @@ impl Drop for Driver {
 
 impl Browser {
     pub async fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = super::free_port();
         let profile =
             std::env::temp_dir().join(format!("actix-salesforce-browser-{}-{port}", std::process::id()));
         let process = Command::new("chromedriver")
@@ -105,7 +104,7 @@ impl Browser {
         panic!("still at {}, not at {path}: {}", self.url().await, self.text().await);
     }
 
-    /// The status that a script of this page gets from a path of its own origin.
+    /// The status that a script of this page gets from a path of the same origin.
     pub async fn fetch_status(&self, path: &str) -> u64 {
         let script = "const [path, done] = arguments; fetch(path).then(answer => done(answer.status))";
         let status = self.page.execute_async(script, vec![path.into()]).await.expect("a script");

@@ -1,10 +1,10 @@
 // What the examples in the documentation run against. An example takes this file in with two hidden lines,
 // `mod fake_org { include!(…); }` and `fake_org::connected(async |sf| {`, and ends with `Ok(()) });`.
 
-use actix_salesforce::{Connection, Result, Salesforce, oauth::ServiceUser};
+use actix_salesforce::{Connection, Result, Salesforce, token::ServiceUser};
 use salesforce_fake_org::{FakeOrg, Fault};
 
-/// Runs an example with a connection to an org of its own, which has its sample data.
+/// Runs an example with a connection to a separate org, which has its sample data.
 pub fn connected(example: impl AsyncFnOnce(&Connection) -> Result<()>) {
     actix_web::rt::System::new().block_on(async {
         let shipped = serde_json::json!({ "tracking": "1Z" });

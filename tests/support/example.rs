@@ -1,4 +1,4 @@
-//! An example, run as a program of its own.
+//! An example, run as a separate program.
 
 use std::{
     path::PathBuf,

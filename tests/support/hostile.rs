@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-/// Members to put over those of a genuine answer; `null` removes one. `stranger` is an origin that is there and that
-/// nobody allowed.
+/// Members to put over those of a genuine answer; `null` removes one. `stranger` is an origin that exists and is
+/// not allowed.
 pub fn token_answers(stranger: &str) -> Vec<Value> {
     let mut all = vec![
         json!({ "access_token": "" }),

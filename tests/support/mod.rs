@@ -16,7 +16,9 @@ pub mod proxy;
 pub mod raw;
 pub mod servers;
 
-use actix_salesforce::{Builder, Connection, Salesforce};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use actix_salesforce::{Connection, Salesforce, SalesforceBuilder, UserRef};
 use salesforce_fake_org::FakeOrg;
 use url::Url;
 
@@ -34,36 +36,36 @@ pub const LOGIN: &str = "/auth/salesforce/login";
 pub const CALLBACK: &str = "/auth/salesforce/callback";
 
 /// A fake org, and an app in front of it.
-pub struct World {
+pub struct TestApp {
     pub org: FakeOrg,
     pub salesforce: Salesforce,
-    pub app: Server,
+    pub server: Server,
 }
 
-impl World {
+impl TestApp {
     /// The ordinary case: four workers, everything by default, Ada signed in at Salesforce.
     pub async fn start() -> Self {
         Self::with(|builder| builder).await
     }
 
     /// With other settings.
-    pub async fn with(settings: impl FnOnce(Builder) -> Builder) -> Self {
+    pub async fn with(settings: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder) -> Self {
         let org = FakeOrg::start().await.expect("the fake org starts");
         org.sign_in(&org.user(ADA));
         Self::around(org, settings).await
     }
 
     /// Around an org that the test prepared.
-    pub async fn around(org: FakeOrg, settings: impl FnOnce(Builder) -> Builder) -> Self {
+    pub async fn around(org: FakeOrg, settings: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder) -> Self {
         let (listener, url) = reserve();
         let salesforce = settings(settings_for(&org, &url)).build().await.expect("the settings are good");
-        let app = app::standard(listener, 4, salesforce.clone());
-        Self { org, salesforce, app }
+        let server = app::standard(listener, 4, salesforce.clone());
+        Self { org, salesforce, server }
     }
 
     /// The app's address with a path.
     pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.app.url)
+        format!("{}{path}", self.server.url)
     }
 
     /// A browser in which Ada has logged in.
@@ -73,7 +75,7 @@ impl World {
         browser
     }
 
-    /// Logs in with this browser, as whoever is signed in at the fake org.
+    /// Logs in with this browser, as the user who is signed in at the fake org.
     pub async fn log_in(&self, browser: &Client) {
         let page = browser.visit(&self.url("/whoami")).await;
         assert_eq!(page.status, 200, "the login works: {page:?}");
@@ -96,7 +98,7 @@ impl World {
         let id = |name: &str| me[name].as_str().expect("an id").to_owned();
         let (org, user) =
             (id("organization_id").parse().expect("an id"), id("user_id").parse().expect("an id"));
-        self.salesforce.connection_for(org, user).await.expect("the login is there")
+        self.salesforce.user_connection(UserRef::new(org, user)).await.expect("the login is there")
     }
 
     /// How many refreshes the fake org was asked for.
@@ -111,7 +113,7 @@ impl World {
 }
 
 /// Settings that point at the fake org.
-pub fn settings_for(org: &FakeOrg, public_url: &str) -> Builder {
+pub fn settings_for(org: &FakeOrg, public_url: &str) -> SalesforceBuilder {
     Salesforce::builder()
         .client_id(org.client_id())
         .client_secret(org.client_secret())
@@ -120,10 +122,22 @@ pub fn settings_for(org: &FakeOrg, public_url: &str) -> Builder {
         .public_url(public_url)
 }
 
-/// A port that was free a moment ago, for programs that cannot be given a listener.
+/// A port that nothing listens on, for programs that cannot be given a listener. No other call of this process gets it,
+/// and the system hands it to no outgoing connection: it lies below `ip_local_port_range`, which begins at 32768. The
+/// port that is 10000 higher, which a Redis cluster uses too, lies below it as well.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a port")
-        .port()
+    const FIRST: u32 = 10_240;
+    const COUNT: u32 = 12_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Test processes that run at the same time begin at different places.
+    let start = std::process::id().wrapping_mul(613);
+    for _ in 0..COUNT {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + start.wrapping_add(step) % COUNT;
+        let port = u16::try_from(port).expect("it is below 22240");
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port between 10240 and 22240 is free");
 }

@@ -58,7 +58,7 @@ impl Proxy {
                     tokio::select! {
                         () = pump(from_client, to_server, ways.clone(), Direction::Request) => {}
                         () = pump(from_server, to_client, ways.clone(), Direction::Answer) => {}
-                        // The connections stay open, and nobody reads them.
+                        // The connections stay open, and are not read.
                         Ok(()) = silenced.changed() => std::future::pending().await,
                     }
                 });
@@ -67,8 +67,8 @@ impl Proxy {
         Self { port, silence, way }
     }
 
-    /// As a firewall does that has forgotten a connection: from now on nothing comes through the connections that there
-    /// are, nobody is told, and a new connection works.
+    /// Like a firewall that has forgotten its connections: from now on nothing comes through those that are open, neither
+    /// end notices, and a new connection works.
     pub fn silence(&self) {
         self.silence.send_modify(|times| *times += 1);
     }

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -180,13 +181,7 @@ impl Cluster {
     pub fn start() -> Self {
         let options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
         // The servers talk to each other on a port that is 10000 higher.
-        let port = || loop {
-            let port = free_port();
-            if (10_000..55_000).contains(&port) {
-                return port;
-            }
-        };
-        let servers: Vec<_> = (0..6).map(|_| Redis::on(port(), &options)).collect();
+        let servers: Vec<_> = (0..6).map(|_| Redis::on(free_port(), &options)).collect();
         let hosts: Vec<_> = servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
         let made = Command::new("redis-cli")
             .args(["--cluster", "create"])
@@ -234,7 +229,7 @@ fn serve_redis(folder: &Folder, port: u16, options: &[&str]) -> Child {
         .expect("redis-server is missing: install the Debian package redis-server")
 }
 
-/// A PostgreSQL server, run by whoever runs the tests, or by `nobody` when that is root, which it refuses.
+/// A PostgreSQL server, run by the user who runs the tests, or by an unprivileged user if that is root, which it refuses.
 pub struct Postgres {
     process: Child,
     pub port: u16,
@@ -244,21 +239,8 @@ pub struct Postgres {
 impl Postgres {
     pub fn start() -> Self {
         let folder = Folder::new("postgres");
-        let initdb = tool("initdb");
-        let data = folder.path().join("data");
-        std::fs::create_dir_all(&data).expect("a folder for the data");
-        let owned = Command::new("sh")
-            .arg("-c")
-            .arg(format!("[ $(id -u) != 0 ] || chown -R nobody '{}'", folder.path().display()))
-            .status();
-        assert!(owned.is_ok_and(|status| status.success()), "the folder is given to nobody");
-        let made = as_other_user(&initdb)
-            .args(["-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", "--locale=C", "-D"])
-            .arg(&data)
-            .stdout(Stdio::null())
-            .output()
-            .expect("initdb runs");
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        copy(template(), &folder.path().join("data"));
+        give_to_other_user(&folder);
         let port = free_port();
         let server = Self { process: serve(&folder, port), port, folder };
         server.wait_until_it_answers();
@@ -318,12 +300,68 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // At once, with its children: nobody needs the data.
+        // At once, with its children: the data are not needed.
         if self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
             self.signal_all("CONT");
             self.stop();
         }
     }
+}
+
+/// The data of a new server. `initdb` takes a second of a processor, so that all servers and all runs share what it made.
+fn template() -> &'static Path {
+    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let initdb = tool("initdb");
+        let version = Command::new(&initdb).arg("--version").output().expect("initdb runs").stdout;
+        let version: String =
+            String::from_utf8_lossy(&version).chars().filter(char::is_ascii_alphanumeric).collect();
+        let shared = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        let template = shared.join(&version);
+        if template.is_dir() {
+            return template;
+        }
+        let folder = Folder::new("initdb");
+        give_to_other_user(&folder);
+        let data = folder.path().join("data");
+        let made = as_other_user(&initdb)
+            .args([
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-N",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--wal-segsize=1",
+                "-D",
+            ])
+            .arg(&data)
+            .stdout(Stdio::null())
+            .output()
+            .expect("initdb runs");
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        // Complete from the start for other processes, of which one may be faster.
+        let aside = Folder(shared.join(format!("{version}-{}", std::process::id())));
+        copy(&data, aside.path());
+        let _ = std::fs::rename(aside.path(), &template);
+        assert!(template.is_dir(), "{} is not there", template.display());
+        template
+    })
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(copied.is_ok_and(|status| status.success()), "cp -a {} {}", from.display(), to.display());
+}
+
+fn give_to_other_user(folder: &Folder) {
+    let given = Command::new("sh")
+        .arg("-c")
+        .arg(format!("[ $(id -u) != 0 ] || chown -R nobody '{}'", folder.path().display()))
+        .status();
+    assert!(given.is_ok_and(|status| status.success()), "the folder changes its owner");
 }
 
 fn serve(folder: &Folder, port: u16) -> Child {

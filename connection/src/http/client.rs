@@ -16,7 +16,7 @@ use crate::http::{
 /// The largest answer that is no API page: tokens, identity, keys.
 pub(crate) const MAX_SMALL_RESPONSE_BYTES: usize = 1024 * 1024;
 /// How long a token or identity call may take altogether.
-pub(crate) const SHORT_TIMEOUT: Duration = Duration::from_secs(10);
+pub const SHORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// So much memory is taken at once for an answer that announces its length: a page, and no more.
 const TRUSTED_LENGTH: usize = 2 * 1024 * 1024;

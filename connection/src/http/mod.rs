@@ -11,6 +11,8 @@ pub(crate) mod streaming_body;
 #[cfg(test)]
 mod tests;
 
+#[doc(hidden)]
+pub use self::client::SHORT_TIMEOUT;
 pub use self::{
     allowed_hosts::{AllowedHosts, HostNotAllowed, is_loopback},
     error::HttpError,

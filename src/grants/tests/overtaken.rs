@@ -27,7 +27,7 @@ async fn overtaken(fleet: &Fleet, first_response: Rule) {
         }
         fleet.store.put_grant(theirs.seal(&fleet.keys, stored.expires_at).unwrap()).await.unwrap();
     };
-    let (renewed, ()) = futures_util::join!(grant.refresh(used), overtake);
+    let (renewed, ()) = futures_util::join!(grant.renew(used), overtake);
     let renewed = renewed.unwrap();
     assert_eq!((renewed.version, renewed.access_token.expose()), (theirs.version, "theirs"));
     assert_eq!(fault.hits(), 1);
@@ -86,7 +86,7 @@ async fn a_token_in_doubt_is_sent_once_per_cool_down_over_all_processes() {
     let gateway = fleet.org.faults().refresh(Fault::Status(502));
     let cool_down = || tokio::time::sleep(TIMING.cool_down * 11 / 10);
     let fails = async |grant: &GrantHandle, calls: u64| {
-        let renewed = grant.refresh(used).await;
+        let renewed = grant.renew(used).await;
         assert!(matches!(renewed, Err(GrantError::Unavailable { .. })), "{renewed:?}");
         assert_eq!(gateway.hits(), calls);
     };
@@ -96,17 +96,17 @@ async fn a_token_in_doubt_is_sent_once_per_cool_down_over_all_processes() {
     fails(&there, 3).await;
     fails(&here, 3).await;
     cool_down().await;
-    let (first, second) = futures_util::join!(here.refresh(used), there.refresh(used));
+    let (first, second) = futures_util::join!(here.renew(used), there.renew(used));
     assert!(first.is_err() && second.is_err());
     assert_eq!(gateway.hits(), 4, "one of them");
     gateway.remove();
     cool_down().await;
-    let renewed = here.refresh(used).await.unwrap();
-    assert_eq!(there.refresh(used).await.unwrap().version, renewed.version);
+    let renewed = here.renew(used).await.unwrap();
+    assert_eq!(there.renew(used).await.unwrap().version, renewed.version);
     assert_eq!(fleet.org.refresh_reuse_count(), 0);
     // A renewed token is not in doubt: two requests again.
     let before = fleet.org.token_calls("refresh_token");
     fleet.org.faults().refresh(Fault::Status(502).times(1));
-    assert!(there.refresh(renewed.version).await.is_ok());
+    assert!(there.renew(renewed.version).await.is_ok());
     assert_eq!(fleet.org.token_calls("refresh_token"), before + 2);
 }

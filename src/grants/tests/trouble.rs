@@ -17,7 +17,7 @@ async fn a_flood_of_refreshes_uses_no_token_in_vain() {
         grants.push(manager.save(tokens, Profile::default(), &fleet.host).await.unwrap());
     }
     let renew = async || {
-        let renewed = grants.iter().map(async |grant| grant.refresh(grant.current().unwrap().version).await);
+        let renewed = grants.iter().map(async |grant| grant.renew(grant.current().unwrap().version).await);
         join_all(renewed).await
     };
     fleet.org.expire_access_tokens();
@@ -72,7 +72,7 @@ async fn a_late_response_revokes_no_token_in_use() {
             let record = theirs.seal(&fleet.keys, stored.expires_at).unwrap();
             fleet.store.put_grant(record).await.unwrap();
         };
-        let (renewed, ()) = futures_util::join!(grant.refresh(used), overtake);
+        let (renewed, ()) = futures_util::join!(grant.renew(used), overtake);
         assert_eq!(renewed.unwrap().version, theirs.version);
         tokio::time::sleep(Duration::from_millis(500)).await;
         let left = fleet.org.live_refresh_tokens(&ada).len();
@@ -90,7 +90,7 @@ async fn a_grant_that_outlives_its_thread_reports_that() {
     let used = grant.current().unwrap().version;
     fleet.background = BackgroundRuntime::start().unwrap();
     for _ in 0..2 {
-        let renewed = tokio::time::timeout(Duration::from_secs(5), grant.refresh(used)).await;
+        let renewed = tokio::time::timeout(Duration::from_secs(5), grant.renew(used)).await;
         let Ok(Err(GrantError::Unavailable { source, .. })) = renewed else { panic!("{renewed:?}") };
         assert!(source.to_string().contains("shutting down"), "{source}");
     }
@@ -116,7 +116,7 @@ async fn of_two_responses_to_one_token_all_processes_use_the_stored_one() {
         tokio::time::sleep(Duration::from_millis(250)).await;
         fleet.store.put_grant(sealed_with("theirs")).await.unwrap();
     };
-    let (renewed, ()) = futures_util::join!(grant.refresh(used), overtake);
+    let (renewed, ()) = futures_util::join!(grant.renew(used), overtake);
     assert_eq!(renewed.unwrap().access_token.expose(), "theirs");
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(
@@ -156,7 +156,7 @@ async fn a_refresh_after_its_send_window_sends_nothing() {
         manager.token_requests.add_permits(1);
     };
     let renewals = grants.iter().map(async |(grant, version)| {
-        let renewed = grant.refresh(*version).await;
+        let renewed = grant.renew(*version).await;
         let Err(GrantError::Unavailable { source, .. }) = renewed else { panic!("{renewed:?}") };
         assert!(source.to_string().contains("no time left"), "{source}");
         started.elapsed()
@@ -178,7 +178,9 @@ async fn a_service_user_waits_for_others_within_its_deadline() {
     let others = manager.token_requests.acquire_many(16).await.unwrap();
     let started = std::time::Instant::now();
     let got = manager.service(&user).await;
-    let Err(GrantError::Unavailable { source, .. }) = got else { panic!("{got:?}") };
+    let Err(salesforce_connection::token::TokenError::Unavailable { source, .. }) = got else {
+        panic!("{got:?}")
+    };
     assert!(source.to_string().contains("too many tokens"), "{source}");
     let took = started.elapsed();
     let deadline = TIMING.service_deadline;

@@ -89,7 +89,7 @@ mod tests {
     };
 
     use super::super::{HtmlPage, LoginFailure, PageContent, PageKind, RequestFailure};
-    use crate::{Builder, Salesforce};
+    use crate::{Salesforce, SalesforceBuilder as Builder};
     use salesforce_connection::Error;
 
     const LOGIN: &str = "/auth/salesforce/login?host=nowhere";

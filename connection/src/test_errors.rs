@@ -1,0 +1,49 @@
+//! Errors for tests of crates that build on this one, which cannot create non-exhaustive variants.
+
+use std::time::Duration;
+
+use crate::error::{Error, InvalidRequest};
+#[cfg(feature = "bulk")]
+use crate::{bulk::JobState, error::ApiError, id::SalesforceId};
+
+/// Returns an error of Salesforce with this status.
+pub fn api(status: u16) -> Error {
+    Error::Api { status, errors: Vec::new(), retry_after: None }
+}
+
+/// Returns one error of each kind that has fields.
+pub fn all() -> Vec<Error> {
+    vec![
+        Error::LoginRequired,
+        Error::Unavailable { retry_after: Duration::from_secs(7), source: "down".into() },
+        api(404),
+        api(403),
+        api(400),
+        api(502),
+        api(500),
+        Error::ApiAccessDenied { status: 403, errors: Vec::new() },
+        Error::LimitExceeded { status: 403, errors: Vec::new(), retry_after: None },
+        Error::ConcurrencyLimit { limit: 1 },
+        Error::MultipleChoices { candidates: Vec::new() },
+        InvalidRequest::TooManyCalls { limit: 25 }.into(),
+    ]
+}
+
+/// Returns the error of a job that ended in this state, with a message of Salesforce.
+#[cfg(feature = "bulk")]
+pub fn job_failed(id: SalesforceId, state: JobState, message: Option<&str>) -> Error {
+    let errors = message.map(|message| ApiError {
+        code: "InvalidBatch".to_owned(),
+        message: message.to_owned(),
+        fields: Vec::new(),
+        duplicates: None,
+        reference: None,
+    });
+    Error::JobFailed { id, state, errors: errors.into_iter().collect() }
+}
+
+/// Returns the error of a job that was not waited for any longer.
+#[cfg(feature = "bulk")]
+pub fn job_timed_out(id: SalesforceId) -> Error {
+    Error::JobTimedOut { id }
+}

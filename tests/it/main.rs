@@ -1,0 +1,75 @@
+//! The tests that run beside each other in one process: an app of several workers, a fake org, and browsers.
+//!
+//! A test that changes something of the whole process (what is logged, the clock, counters, memory) is in `isolated`; a
+//! test that starts programs is in `process`. `docs/test-map.md` says which test proves which requirement.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod events;
+mod refresh;
+mod service_user;
+
+/// From the first redirect to the end of the callback.
+mod login {
+    mod flow;
+    mod hostile_requests;
+    mod responses;
+    mod return_targets;
+    mod tls;
+}
+
+/// What a browser holds, and how it ends.
+mod session {
+    mod admin;
+    mod cookies_and_headers;
+    mod key_rotation;
+    mod login_cookie;
+    mod logout;
+    #[cfg(feature = "redis")]
+    mod logout_races;
+    mod user_isolation;
+}
+
+/// Stores that work, and stores that do not.
+mod store {
+    mod failing_store;
+    #[cfg(feature = "redis")]
+    mod redis_store;
+    #[cfg(all(feature = "redis", feature = "test-util"))]
+    mod redis_tls;
+    #[cfg(all(feature = "sqlite", feature = "postgres"))]
+    mod sql_store;
+    #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres", feature = "test-util"))]
+    mod store_faults;
+}
+
+/// The methods of a connection.
+mod api {
+    mod allowed_hosts;
+    mod bound_values;
+    #[cfg(feature = "bulk")]
+    mod bulk;
+    #[cfg(feature = "bulk")]
+    mod bulk_operations;
+    mod composite;
+    #[cfg(feature = "test-util")]
+    mod literals;
+    mod many_records;
+    mod queries;
+    mod records;
+    mod retry_and_limits;
+    mod select;
+}
+
+/// The middleware and the extractors in an app.
+mod web {
+    mod error_responses;
+    mod middleware_composition;
+    mod protected_routes;
+    mod several_salesforces;
+    mod streaming;
+    #[cfg(feature = "test-util")]
+    mod test_util;
+}

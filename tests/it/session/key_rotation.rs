@@ -1,0 +1,85 @@
+//! keys rotate and every login survives; what was sealed with a key that is gone is absent.
+
+use crate::support::{ADA, Client, Server, failing::FailingStore, free_port, settings_for};
+use salesforce_fake_org::FakeOrg;
+
+const BEN: &str = "ben@example.com";
+const OLD: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
+const NEW: &str = "xJ4uW8nQe2RfT6yLs0ZaPq9bVc3dMk5hGi7oEtBwYjU=";
+
+/// One run of an app whose port, org and store outlive it.
+async fn run(org: &FakeOrg, store: &FailingStore, port: u16, keys: &str) -> Server {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let url = format!("http://127.0.0.1:{port}");
+    let salesforce =
+        settings_for(org, &url).keys(keys).store(std::sync::Arc::new(store.clone())).build().await.unwrap();
+    crate::support::app::standard(listener, 2, salesforce)
+}
+
+#[actix_web::test]
+async fn keys_rotate_without_logging_anyone_out() {
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let (store, port) = (FailingStore::default(), free_port());
+    let (browser, idle, seldom) = (Client::new(), Client::new(), Client::new());
+
+    let app = run(&org, &store, port, OLD).await;
+    for browser in [&browser, &idle] {
+        assert_eq!(browser.visit(&format!("{}/whoami", app.url)).await.status, 200);
+    }
+    org.sign_in(&org.user(BEN));
+    assert_eq!(seldom.visit(&format!("{}/whoami", app.url)).await.body, BEN);
+    org.sign_in(&org.user(ADA));
+    drop(app);
+
+    let app = run(&org, &store, port, &format!("{NEW},{OLD}")).await;
+    let seldom = seldom.copy();
+    assert_eq!(seldom.fetch(&format!("{}/user", app.url)).await.set_cookies().len(), 1, "Ben's cookie too");
+    let browser = browser.copy();
+    let page = browser.fetch(&format!("{}/user", app.url)).await;
+    assert_eq!(page.status, 200, "an old cookie still opens: {page:?}");
+    assert_eq!(page.set_cookies().len(), 1, "and is replaced by one under the new key");
+    assert_eq!(page.header("cache-control"), "no-store");
+    let again = browser.fetch(&format!("{}/", app.url)).await;
+    assert!(again.set_cookies().is_empty(), "once");
+    // The tokens are sealed again with the next refresh.
+    org.expire_access_tokens();
+    assert_eq!(browser.fetch(&format!("{}/names", app.url)).await.status, 200);
+    drop(app);
+
+    let app = run(&org, &store, port, NEW).await;
+    let (browser, idle, seldom) = (browser.copy(), idle.copy(), seldom.copy());
+    assert_eq!(
+        browser.fetch(&format!("{}/names", app.url)).await.status,
+        200,
+        "the old key is not needed any more"
+    );
+    assert_eq!(
+        idle.fetch(&format!("{}/user", app.url)).await.status,
+        401,
+        "a cookie under a key that is gone"
+    );
+    assert_eq!(idle.visit(&format!("{}/whoami", app.url)).await.status, 200, "one more login, no error");
+    assert_eq!(
+        seldom.fetch(&format!("{}/user", app.url)).await.status,
+        401,
+        "Ben's cookie opens, but his tokens, which were not renewed meanwhile, are under a key that is gone"
+    );
+    assert_eq!(seldom.visit(&format!("{}/whoami", app.url)).await.status, 200, "one more login, no error");
+    assert_eq!(org.refresh_reuse_count(), 0);
+}
+
+#[actix_web::test]
+async fn another_apps_keys_open_nothing() {
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let (store, port) = (FailingStore::default(), free_port());
+    let browser = Client::new();
+    let app = run(&org, &store, port, OLD).await;
+    assert_eq!(browser.visit(&format!("{}/whoami", app.url)).await.status, 200);
+    drop(app);
+    let app = run(&org, &store, port, NEW).await;
+    let browser = browser.copy();
+    assert_eq!(browser.fetch(&format!("{}/user", app.url)).await.status, 401);
+    assert_eq!(browser.fetch(&format!("{}/maybe", app.url)).await.body, "anonymous");
+}

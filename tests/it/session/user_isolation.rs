@@ -1,0 +1,93 @@
+//! Promise 10: two people never see each other's data.
+
+use std::time::Duration;
+
+use crate::support::{ADA, Client, TestApp};
+use futures_util::future::join_all;
+use salesforce_fake_org::{FakeOrg, Fault};
+use serde_json::json;
+
+const DESCRIBE: &str = "/services/data/v66.0/sobjects/Account/describe";
+
+#[actix_web::test]
+async fn people_stay_apart_through_expiry() {
+    let app = TestApp::start().await;
+    let mut people = Vec::new();
+    for user in app.org.users() {
+        app.org.sign_in(&user);
+        for _ in 0..4 {
+            people.push((user.username().to_owned(), app.logged_in().await));
+        }
+    }
+    assert!(people.len() >= 12);
+    app.org.faults().refresh(Fault::Delay(Duration::from_millis(80)));
+    let (user, whoami) = (app.url("/user"), app.url("/whoami"));
+    for round in 0..8 {
+        app.org.expire_access_tokens();
+        join_all(people.iter().enumerate().map(async |(index, (name, browser))| {
+            tokio::time::sleep(Duration::from_millis(((index + round) % 7) as u64 * 15)).await;
+            let page = browser.fetch(&whoami).await;
+            assert_eq!((page.status, &page.body), (200, name));
+            assert_eq!(browser.fetch(&user).await.json()["username"], **name);
+        }))
+        .await;
+    }
+    assert_eq!(app.org.refresh_reuse_count(), 0);
+}
+
+/// A description is what one user may see of an object: no user gets another's, and each is asked for once.
+#[actix_web::test]
+async fn descriptions_are_each_persons_own() {
+    let app = TestApp::start().await;
+    let mut people = Vec::new();
+    for user in app.org.users() {
+        app.org.sign_in(&user);
+        let sf = app.connection().await;
+        app.org.faults().path(DESCRIBE, Fault::MergeJson(json!({ "label": user.username() })).once());
+        assert_eq!(sf.sobject("Account").describe().await.unwrap().summary.label, user.username());
+        // In another browser.
+        people
+            .extend([(user.username().to_owned(), sf), (user.username().to_owned(), app.connection().await)]);
+    }
+    assert!(people.len() >= 6);
+    app.org.clear_requests();
+    for _ in 0..8 {
+        app.org.expire_access_tokens();
+        join_all(people.iter().map(async |(name, sf)| {
+            let account = sf.sobject("Account");
+            let (described, identity) = tokio::join!(account.describe(), sf.identity());
+            assert_eq!((&described.unwrap().summary.label, &identity.unwrap().username), (name, name));
+        }))
+        .await;
+    }
+    assert!(!app.org.requests().iter().any(|request| request.path == DESCRIBE));
+}
+
+/// The same user id in two organizations (a sandbox copy keeps record ids) is two people.
+#[actix_web::test]
+async fn the_same_user_of_two_organizations_is_two_people() {
+    let sandbox = FakeOrg::start().await.unwrap();
+    sandbox.sign_in(&sandbox.user(ADA));
+    let org = FakeOrg::builder().start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let (login, instance) = (sandbox.login_url(), sandbox.instance_url());
+    let app =
+        TestApp::around(org, |builder| builder.login_host("sandbox", login).allowed_origin(instance)).await;
+    let (one, two) = (app.logged_in().await, Client::new());
+    two.visit(&app.url("/auth/salesforce/login?host=sandbox&return_to=/user")).await;
+    let (one, two) = (one.fetch(&app.url("/user")).await.json(), two.fetch(&app.url("/user")).await.json());
+    assert_eq!(one["user_id"], two["user_id"]);
+    assert_ne!(one["organization_id"], two["organization_id"]);
+    assert_ne!(one["instance_url"], two["instance_url"]);
+    assert_eq!(one["user_id"], two["user_id"]);
+    for (person, org, label) in [(&one, &app.org, "Original"), (&two, &sandbox, "Copy")] {
+        org.faults().path(DESCRIBE, Fault::MergeJson(json!({ "label": label })).once());
+        let id = |name: &str| person[name].as_str().unwrap();
+        let (organization, user) = (id("organization_id").parse().unwrap(), id("user_id").parse().unwrap());
+        let sf =
+            app.salesforce.user_connection(actix_salesforce::UserRef::new(organization, user)).await.unwrap();
+        assert_eq!(sf.sobject("Account").describe().await.unwrap().summary.label, label);
+    }
+    let grants = app.salesforce.list_grants(actix_salesforce::store::GrantFilter::All).await.unwrap();
+    assert_eq!(grants.len(), 2);
+}

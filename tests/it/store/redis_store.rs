@@ -1,0 +1,160 @@
+//! The Redis store against a real redis-server (F-02 to F-06, F-25, F-26; R-65).
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::support::{ADA, Client, TestApp, free_port, servers::Redis};
+use actix_salesforce::store::{GrantFilter, RedisStore, Store, StoreError, contract};
+
+const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
+
+async fn connect(redis: &Redis) -> RedisStore {
+    RedisStore::connect(&redis.url(), "test:").await.unwrap()
+}
+
+async fn app(redis: &Redis) -> TestApp {
+    let store = connect(redis).await;
+    TestApp::with(|builder| builder.keys(KEYS).store(std::sync::Arc::new(store))).await
+}
+
+#[actix_web::test]
+async fn it_keeps_the_contract() {
+    let redis = Redis::start();
+    contract::check(Arc::new(connect(&redis).await)).await.unwrap();
+    for key in redis.keys() {
+        let ttl: i64 = redis.cli(&["PTTL", &key]).trim().parse().unwrap();
+        assert!(ttl > 0, "{key} has a lifetime, and not {ttl}");
+        assert!(key.starts_with("test:"), "{key}");
+    }
+}
+
+#[actix_web::test]
+async fn nothing_in_it_is_of_use_to_who_reads_it() {
+    let redis = Redis::start();
+    let app = app(&redis).await;
+    let browser = app.logged_in().await;
+    app.org.expire_access_tokens();
+    assert_eq!(browser.fetch(&app.url("/names")).await.status, 200);
+    let ada = app.org.user(ADA);
+    let mut secrets = app.org.live_refresh_tokens(&ada);
+    secrets.extend(app.org.live_access_tokens(&ada));
+    secrets.extend(browser.cookies("127.0.0.1").into_values());
+    assert!(secrets.len() >= 3);
+    for key in redis.keys() {
+        let dump = redis.cli(&["HGETALL", &key]) + &redis.cli(&["GET", &key]) + &key;
+        assert!(secrets.iter().all(|secret| !dump.contains(secret)), "{key}");
+        let ttl: i64 = redis.cli(&["PTTL", &key]).trim().parse().unwrap();
+        assert!(ttl > 0 && ttl < 31 * 24 * 3_600_000, "{key}: {ttl}");
+    }
+    browser.submit(&app.url("/auth/salesforce/logout"), &app.server.url, &[]).await;
+    let passing = |key: &String| key.contains("once:") || key.contains("ended:");
+    let left: Vec<_> = redis.keys().into_iter().filter(|key| !passing(key)).collect();
+    assert_eq!(left, Vec::<String>::new(), "a logout leaves nothing behind but that it was");
+}
+
+#[actix_web::test]
+async fn a_redis_that_hangs_or_goes_away_costs_503s_and_nothing_else() {
+    let redis = Redis::start();
+    let app = app(&redis).await;
+    let browser = app.logged_in().await;
+
+    redis.freeze();
+    for _ in 0..2 {
+        let started = Instant::now();
+        let page = browser.fetch(&app.url("/user")).await;
+        assert_eq!(page.status, 503, "{page:?}");
+        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        assert_eq!(browser.fetch(&app.url("/")).await.body, "public");
+    }
+    redis.thaw();
+    eventually(|| async { browser.fetch(&app.url("/whoami")).await.status == 200 }).await;
+
+    // Gone, with everything in it.
+    let port = redis.kill();
+    let started = Instant::now();
+    assert_eq!(browser.fetch(&app.url("/user")).await.status, 503);
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    let _redis = Redis::on(port, &[]);
+    eventually(|| async { browser.fetch(&app.url("/user")).await.status == 401 }).await;
+    app.log_in(&browser).await;
+}
+
+async fn eventually<F: Future<Output = bool>>(holds: impl Fn() -> F) {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(started.elapsed() < Duration::from_secs(10), "it recovers without a restart");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// F-05: a login that cannot be stored is rejected.
+#[actix_web::test]
+async fn a_full_redis_refuses_logins_and_keeps_those_it_has() {
+    let redis = Redis::start();
+    let app = app(&redis).await;
+    let browser = app.logged_in().await;
+    redis.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    redis.cli(&["CONFIG", "SET", "maxmemory", "1mb"]);
+    redis.cli(&["CONFIG", "SET", "maxmemory-clients", "0"]);
+    let late = Client::new();
+    let callback = late.visit_until(&app.url("/auth/salesforce/login"), "/auth/salesforce/callback").await;
+    let page = late.open(callback.as_str()).await;
+    assert_eq!(page.status, 503, "{page:?}");
+    assert!(!page.sets_login(), "{page:?}");
+    assert_eq!(browser.fetch(&app.url("/user")).await.status, 200);
+    redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+    app.log_in(&late).await;
+}
+
+/// F-04, F-26: an invalid record is absent, and harms no other.
+#[actix_web::test]
+async fn a_broken_record_is_absent() {
+    let redis = Redis::start();
+    let app = app(&redis).await;
+    for (field, value, expected) in [
+        ("version", "x", 401),
+        ("updated", "yesterday", 401),
+        // Tokens of a version that is in memory are not read again.
+        ("sealed", "\u{1}garbage", 200),
+    ] {
+        let browser = app.logged_in().await;
+        let grant = redis.keys().into_iter().find(|key| key.starts_with("test:grant:")).unwrap();
+        redis.cli(&["HSET", &grant, field, value]);
+        assert_eq!(browser.fetch(&app.url("/user")).await.status, expected, "{field}");
+        app.log_in(&browser).await;
+        assert_eq!(browser.fetch(&app.url("/user")).await.status, 200);
+    }
+    let browser = app.logged_in().await;
+    for login in redis.keys().into_iter().filter(|key| key.starts_with("test:login:")) {
+        redis.cli(&["DEL", &login]);
+        redis.cli(&["SET", &login, "a string"]);
+    }
+    assert_eq!(browser.fetch(&app.url("/user")).await.status, 401);
+    app.log_in(&browser).await;
+}
+
+#[actix_web::test]
+async fn a_redis_that_is_not_there_is_a_clear_error_at_the_start() {
+    let started = Instant::now();
+    let url = format!("redis://user:a-password@127.0.0.1:{}", free_port());
+    let error = RedisStore::connect(&url, "").await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(6));
+    assert!(!format!("{error:?} {error}").contains("a-password"));
+    assert!(RedisStore::connect("not a URL", "").await.is_err());
+}
+
+/// Two connections to one Redis see each other's records at once.
+#[actix_web::test]
+async fn two_processes_share_it() {
+    let redis = Redis::start();
+    let app = app(&redis).await;
+    let other = connect(&redis).await;
+    let browser = app.logged_in().await;
+    assert_eq!(other.list_logins(GrantFilter::All).await.unwrap().len(), 1);
+    let grants = other.list_grants(GrantFilter::All).await.unwrap();
+    other.delete_grant(grants[0].key, None).await.unwrap();
+    assert_eq!(browser.fetch(&app.url("/user")).await.status, 401);
+}

@@ -1,0 +1,21 @@
+//! The tests that start programs: the examples of this package, databases that fail over, and a browser.
+//!
+//! `cargo build --all-features --examples` makes the programs; `scripts/test` does so first.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod accounts_example;
+mod browser;
+#[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
+mod faults;
+#[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
+mod fleet;
+#[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
+mod fleet_example;
+#[cfg(all(feature = "redis", feature = "test-util"))]
+mod redis_many;
+#[cfg(feature = "sqlite")]
+mod shutdown;
+mod small_examples;

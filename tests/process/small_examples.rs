@@ -1,0 +1,56 @@
+//! The examples `quickstart` and `by_hand` as their users meet them: programs of their own, driven over HTTP.
+
+use crate::support::{ADA, CALLBACK, Client, Page, example::Example, free_port};
+use salesforce_fake_org::FakeOrg;
+
+async fn start(name: &str) -> (FakeOrg, Example) {
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let example = Example::start(name, &org).await;
+    (org, example)
+}
+
+fn rows(page: &Page) -> usize {
+    page.json().as_array().unwrap().len()
+}
+
+#[actix_web::test]
+async fn the_quickstart_shows_accounts_to_who_logged_in() {
+    let (_org, example) = start("quickstart").await;
+    let browser = Client::new();
+    assert_eq!(browser.fetch(&example.url("/accounts")).await.status, 401);
+    assert_eq!(rows(&browser.visit(&example.url("/accounts")).await), 10);
+}
+
+#[actix_web::test]
+async fn a_login_by_hand_is_bound_to_its_browser_and_found_again() {
+    let (org, example) = start("by_hand").await;
+    let browser = Client::new();
+    let callback = browser.visit_until(&example.url("/"), CALLBACK).await;
+    assert_eq!(Client::new().open(callback.as_str()).await.status, 400, "not begun in that browser");
+    assert_eq!(rows(&browser.visit(callback.as_str()).await), 5);
+    assert_eq!(browser.open(callback.as_str()).await.status, 400, "it counts once");
+
+    org.expire_access_tokens();
+    assert_eq!(rows(&browser.fetch(&example.url("/accounts")).await), 5, "what was kept is renewed");
+    assert_eq!(org.token_calls("refresh_token"), 1);
+    assert_eq!(Client::new().fetch(&example.url("/accounts")).await.status, 401);
+}
+
+/// The public URL decides, as with the middleware's own cookies.
+#[actix_web::test]
+async fn a_login_by_hand_keeps_its_session_to_https_where_the_app_is_served_over_it() {
+    let org = FakeOrg::start().await.unwrap();
+    for (public_url, is_secure) in [("https://app.example", true), ("http://127.0.0.1:8080", false)] {
+        let port = free_port();
+        let bind = format!("127.0.0.1:{port}");
+        let variables = [
+            ("SALESFORCE_PUBLIC_URL", public_url),
+            ("SALESFORCE_KEYS", "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk="),
+            ("BIND", bind.as_str()),
+        ];
+        let example = Example::with("127.0.0.1", port, "by_hand", &org, &variables).await;
+        let cookies = Client::new().open(&example.url("/oauth2/auth")).await.set_cookies();
+        assert_eq!((cookies.len(), cookies[0].contains("; Secure")), (1, is_secure), "{cookies:?}");
+    }
+}
