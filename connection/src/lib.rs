@@ -85,6 +85,11 @@ pub use self::{
 };
 pub use salesforce_connection_derive::ConnectionSObject as SObject;
 
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[doc(hidden)]
 pub mod __private {
     pub use crate::query::projection::{Column, Columns, Shape, check};

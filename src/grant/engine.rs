@@ -243,7 +243,7 @@ impl Engine {
 
     fn service_tokens(self: &Arc<Self>, user: &ServiceUser) -> ServiceTokenSource {
         let key = ServiceKey {
-            app: user.app_override().map(|app| app.client_id.clone()),
+            app: user.app().map(|app| app.client_id.clone()),
             host: user.host().clone(),
             username: user.username().map(str::to_owned),
         };

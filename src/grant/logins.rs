@@ -167,7 +167,7 @@ impl Engine {
                 self.revoke_tokens_later(tokens);
                 return Err(match problem {
                     // An outage says nothing about the person.
-                    IdentityProblem::IdToken(IdTokenError::Keys(error)) if error.refusal().is_none() => {
+                    IdentityProblem::IdToken(IdTokenError::Keys(error)) if error.error_code().is_none() => {
                         error.into()
                     }
                     problem => problem.into(),

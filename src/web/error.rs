@@ -348,7 +348,11 @@ mod tests {
 
     #[test]
     fn an_error_of_an_oauth_endpoint_becomes_a_fitting_answer_too() {
-        let refused = |code: &str, busy| OAuthError::Refused { code: code.to_owned(), status: 400, busy };
+        let refused = |code: &str, in_progress| OAuthError::ErrorResponse {
+            code: code.to_owned(),
+            status: 400,
+            in_progress,
+        };
         let down = |retry_after| OAuthError::Status { status: 503, retry_after };
         let minute = std::time::Duration::from_secs(60);
         for (error, status, retry_after) in [

@@ -178,7 +178,7 @@ fn refused(worker: &Worker, explanation: Explanation, try_again: Option<String>)
 
 /// The token endpoint did not give tokens.
 fn token_refused(worker: &Worker, error: &OAuthError, try_again: Option<String>) -> HttpResponse {
-    if let Some(code) = error.refusal() {
+    if let Some(code) = error.error_code() {
         return refused(worker, explain(code), try_again);
     }
     tracing::error!(%error, "a login could not be finished: Salesforce did not answer as it should");
