@@ -144,7 +144,11 @@ impl Engine {
             let turn = tokio::time::timeout(TURN, self.logins.acquire()).await;
             let Ok(Ok(_turn)) = turn else { return Err(LogInError::Crowded) };
             let tokens = self.oauth().exchange(host, redirect_uri, code, verifier).await?;
-            let key = GrantKey::new(self.parts.app, tokens.identity.organization, tokens.identity.user);
+            let key = GrantKey::new(
+                self.parts.app,
+                tokens.identity.user.organization_id,
+                tokens.identity.user.user_id,
+            );
             span.record("grant", display(key));
             self.admit(tokens, host, nonce).await
         };
@@ -191,8 +195,8 @@ impl Engine {
         }
         match self.oauth().userinfo(&tokens.instance_url, &tokens.access_token).await {
             Ok(info) => {
-                let same = info.user_id == tokens.identity.user
-                    && info.organization_id == tokens.identity.organization;
+                let same = info.user_id == tokens.identity.user.user_id
+                    && info.organization_id == tokens.identity.user.organization_id;
                 if !same {
                     return Err(IdentityProblem::AnotherUser);
                 }
@@ -302,7 +306,8 @@ impl Engine {
         profile: Profile,
         host: &LoginHost,
     ) -> Result<LiveGrant, LogInError> {
-        let key = GrantKey::new(self.parts.app, tokens.identity.organization, tokens.identity.user);
+        let key =
+            GrantKey::new(self.parts.app, tokens.identity.user.organization_id, tokens.identity.user.user_id);
         let version = Version { lineage: u64::from_be_bytes(random()?), revision: 0 };
         Ok(LiveGrant::new(key, version, tokens, host.clone(), profile, self.parts.clock.now())?)
     }

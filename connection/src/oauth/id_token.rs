@@ -135,9 +135,7 @@ impl TokenResponse {
     ///
     /// A refresh must not change the user (OpenID Connect Core section 12.2).
     pub fn is_for(&self, user: &UserRef, host: &LoginHost) -> bool {
-        self.identity.organization == user.organization_id
-            && self.identity.user == user.user_id
-            && !self.id_token_contradicts(host)
+        self.identity.user == *user && !self.id_token_contradicts(host)
     }
 
     /// Returns whether the ID token names another user or another issuer than the response (OpenID Connect Core section
@@ -166,8 +164,7 @@ fn is_issuer(iss: &str, host: &LoginHost, tokens: &TokenResponse) -> bool {
 }
 
 fn is_subject(sub: &str, identity: &IdentityUrl) -> bool {
-    IdentityUrl::parse(sub)
-        .is_some_and(|sub| sub.organization == identity.organization && sub.user == identity.user)
+    IdentityUrl::parse(sub).is_some_and(|sub| sub.user == identity.user)
 }
 
 /// Returns the key id in the header. Keys that the header contains or links to are never used.

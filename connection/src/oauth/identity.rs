@@ -14,6 +14,7 @@ use crate::{
     },
     secret::Secret,
     token::access_token::bearer,
+    user_ref::UserRef,
 };
 
 /// The response of the userinfo endpoint (Salesforce Help "User Info Endpoint"). Unknown members are ignored.
@@ -65,7 +66,7 @@ pub struct Identity {
 /// The URL itself names the login host, which may respond with a redirect. (The Salesforce Mobile SDK replaces the host as
 /// well.)
 pub(crate) fn path_on_instance(identity: &IdentityUrl) -> String {
-    format!("/id/{}/{}", identity.organization, identity.user)
+    format!("/id/{}/{}", identity.user.organization_id, identity.user.user_id)
 }
 
 impl OAuthClient {
@@ -89,7 +90,7 @@ impl OAuthClient {
         access_token: &Secret,
     ) -> Result<Identity, OAuthError> {
         let user: Identity = self.fetch(instance_url, &path_on_instance(identity), access_token).await?;
-        if (user.organization_id, user.user_id) != (identity.organization, identity.user) {
+        if UserRef::new(user.organization_id, user.user_id) != identity.user {
             return Err(InvalidTokenResponse::Identity.into());
         }
         Ok(user)

@@ -11,9 +11,9 @@ use url::Url;
 
 use crate::{
     http::allowed_hosts::AllowedHosts,
-    id::{OrgId, UserId},
     oauth::{error::InvalidTokenResponse, login_host::LoginHost, scopes::Scopes},
     secret::Secret,
+    user_ref::UserRef,
 };
 
 /// The checked response of the token endpoint.
@@ -47,10 +47,8 @@ pub struct TokenResponse {
 pub struct IdentityUrl {
     /// The URL as received.
     pub url: Url,
-    /// The id of the org.
-    pub organization: OrgId,
-    /// The id of the user.
-    pub user: UserId,
+    /// The user, with the org.
+    pub user: UserRef,
 }
 
 impl IdentityUrl {
@@ -62,9 +60,9 @@ impl IdentityUrl {
             return None;
         }
         let mut segments = url.path().rsplit('/');
-        let user = segments.next()?.parse().ok()?;
-        let organization = segments.next()?.parse().ok()?;
-        (segments.next() == Some("id")).then_some(Self { organization, user, url })
+        let user_id = segments.next()?.parse().ok()?;
+        let organization_id = segments.next()?.parse().ok()?;
+        (segments.next() == Some("id")).then_some(Self { user: UserRef::new(organization_id, user_id), url })
     }
 }
 
@@ -195,7 +193,7 @@ mod tests {
     #[test]
     fn a_response_without_expiry_and_with_unknown_members_is_accepted() {
         let tokens = check(&body_with(|_| {})).unwrap();
-        assert_eq!(tokens.identity.user.as_str(), "005x00000012Q9PAAU");
+        assert_eq!(tokens.identity.user.user_id.as_str(), "005x00000012Q9PAAU");
         assert_eq!(tokens.issued_at, Some(UNIX_EPOCH + Duration::from_millis(1_278_448_384_422)));
         assert!(tokens.scopes.contains("api"));
         assert!(

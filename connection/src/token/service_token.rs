@@ -415,7 +415,7 @@ impl Task {
     /// Another user than before is accepted, since an administrator may change the user that the app runs as. Another org
     /// is not.
     fn accept(&self, tokens: TokenResponse) -> Result<(UserRef, AccessToken), TokenError> {
-        let user = UserRef::new(tokens.identity.organization, tokens.identity.user);
+        let user = tokens.identity.user;
         let known = self.shared.lock().user;
         if known.is_some_and(|known| known.organization_id != user.organization_id) {
             return Err(TokenError::unavailable(REFUSED_COOL_DOWN, OrgChanged));
