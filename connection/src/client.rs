@@ -1,4 +1,4 @@
-//! What the connections of one app share: the HTTP client, the limits per org, the describe cache.
+//! The [`Client`]: the HTTP client, the limits of each org and the describe cache that connections share.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use crate::{
     version::ApiVersion,
 };
 
-/// Number of orgs at which the state of those without a connection is dropped.
+/// Number of orgs at which the state of those without a connection is dropped, so that memory stays bounded.
 const SWEEP_ABOVE: usize = 1_024;
 
 /// Sends the requests of an app's connections. Cheap to clone.
@@ -59,7 +59,7 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Starts a client with the default settings.
+    /// Returns a builder with the default settings.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
@@ -76,7 +76,7 @@ impl Client {
         Ok(Self { http, shared: Arc::clone(&self.shared) })
     }
 
-    /// The REST API version of relative paths.
+    /// Returns the REST API version of relative paths.
     pub fn api_version(&self) -> ApiVersion {
         self.shared.version
     }
@@ -93,7 +93,7 @@ impl Client {
         &self.shared.describes
     }
 
-    /// Returns what the connections to an org share.
+    /// Returns the state that all connections to an org share; created on first use.
     pub(crate) fn org(&self, id: OrgId) -> Arc<OrgState> {
         let mut all = self.shared.orgs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(org) = all.get(&id) {
@@ -134,40 +134,48 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// The hosts that may be contacted. Default: Salesforce's own domains.
+    /// Sets the hosts that may be contacted. Default: Salesforce's own domains.
     pub fn allowed_hosts(mut self, hosts: AllowedHosts) -> Self {
         self.allowed_hosts = hosts;
         self
     }
 
-    /// The REST API version of relative paths. Default: [`ApiVersion::CURRENT`].
+    /// Sets the REST API version of relative paths. Default: [`ApiVersion::CURRENT`].
     pub fn api_version(mut self, version: ApiVersion) -> Self {
         self.version = version;
         self
     }
 
-    /// Number of requests to one org that run at a time; more wait. At least 1. Default: 64. (Salesforce allows 25
-    /// requests that take longer than 20 seconds.)
+    /// Limits the requests to one org that run at a time in this process; others wait. At least 1. Default: 64.
+    ///
+    /// Salesforce allows an org 25 concurrent requests that take longer than 20 seconds. Source: Salesforce Developer
+    /// Limits and Allocations Quick Reference, "API Request Limits and Allocations".
+    #[doc(alias = "rate limit")]
+    #[doc(alias = "throttle")]
     pub fn max_concurrent_requests(mut self, limit: usize) -> Self {
         self.limits.max_concurrent = limit.max(1);
         self
     }
 
-    /// How long a request waits for its turn before it fails with
-    /// [`Error::ConcurrencyLimit`](crate::Error::ConcurrencyLimit). Default: 5 seconds.
+    /// Sets how long a request waits for a free slot. Default: 5 seconds.
+    ///
+    /// After that it fails with [`Error::ConcurrencyLimit`](crate::Error::ConcurrencyLimit).
+    #[doc(alias = "queue")]
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
         self.limits.acquire_timeout = timeout;
         self
     }
 
-    /// Share of an org's daily API requests, in percent, above which requests of
-    /// [low-priority](crate::Connection::with_low_priority) connections fail. Default: 80.
+    /// Sets the percentage of an org's daily API requests that low-priority connections may use up. Default: 80.
+    ///
+    /// Above it, requests of [low-priority](crate::Connection::with_low_priority) connections fail with
+    /// [`Error::QuotaReserved`](crate::Error::QuotaReserved).
     pub fn low_priority_quota_percent(mut self, percent: u8) -> Self {
         self.limits.low_priority_quota_percent = percent;
         self
     }
 
-    /// Call options of every request. Default: none.
+    /// Sets the call options of every request. Default: none.
     pub fn call_options(mut self, call_options: CallOptions) -> Self {
         self.limits.call_options = call_options;
         self

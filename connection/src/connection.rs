@@ -1,4 +1,4 @@
-//! The API client that a handler holds.
+//! [`Connection`]: sends requests to one org as one user.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -29,15 +29,13 @@ use crate::{
     version::ApiVersion,
 };
 
-/// A live connection to one organization, on behalf of one user.
+/// Sends requests to one org (organization) on behalf of one user.
 ///
-/// It knows its grant by reference: when the access token has expired, the call that notices gets a new one and is sent
-/// again, and so does every other connection of the same grant. It can be cloned and handed to a background task; the
-/// clones are one connection.
+/// Gets the access token of each request from its [`TokenSource`]. When Salesforce rejects the token as expired, the
+/// source refreshes it and the request is sent again. All connections that share a source share the new token.
 ///
-/// Its [`Salesforce`](crate::Salesforce) renews the tokens and is to be kept for as long as the connection is used.
-/// Without it the tokens that are there are used until they expire; then calls fail with
-/// [`Error::Unavailable`](crate::error::Error::Unavailable).
+/// Cheap to clone; clones share everything but the settings of the `with_…` methods. A clone can be moved into a
+/// background task.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -58,13 +56,13 @@ pub struct Connection {
     options: Options,
 }
 
-/// What clones of a connection may differ in.
+/// Settings that clones of a connection may change separately.
 #[derive(Clone)]
 struct Options {
     version: ApiVersion,
     deadline: Duration,
     retry: Retry,
-    optional: bool,
+    is_low_priority: bool,
     call_options: Option<HeaderValue>,
 }
 
@@ -84,34 +82,37 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Creates a connection that sends by `client` with the tokens of `source`.
+    /// Creates a connection that sends with `client`, using the tokens of `source`.
     pub fn new(client: &Client, source: Arc<dyn TokenSource>) -> Self {
         let user = source.user();
         let options = Options {
             version: client.api_version(),
             deadline: REQUEST_TIMEOUT,
             retry: Retry::default(),
-            optional: false,
+            is_low_priority: false,
             call_options: client.limits().call_options.header(),
         };
         let org = client.org(user.organization_id);
         Self { shared: Arc::new(Shared { source, client: client.clone(), org }), options }
     }
 
-    /// The same connection, with this deadline for each try of a call; retries and the wait for a turn come on top. 60
-    /// seconds by default. Salesforce itself works on a query for at most 10 minutes.
+    /// Returns the connection with another timeout for each attempt of a request. Default: 60 seconds.
+    ///
+    /// Retries, and the wait for a [slot](crate::ClientBuilder::max_concurrent_requests), are not included. Salesforce
+    /// stops a query after 10 minutes.
+    #[doc(alias = "deadline")]
     #[must_use]
     pub fn with_timeout(&self, deadline: Duration) -> Self {
         Self { options: Options { deadline, ..self.options.clone() }, ..self.clone() }
     }
 
-    /// The same connection for another version of the REST API. Default: that of the [`Client`].
+    /// Returns the connection for another version of the REST API. Default: that of the [`Client`].
     #[must_use]
     pub fn with_api_version(&self, version: ApiVersion) -> Self {
         Self { options: Options { version, ..self.options.clone() }, ..self.clone() }
     }
 
-    /// The same connection, whose calls are tried again in this way.
+    /// Returns the connection with other retry settings. Default: [`Retry::default`].
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -119,7 +120,7 @@ impl Connection {
     /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "A" })).await?;
     /// use salesforce_connection::request::Retry;
     ///
-    /// // Sets a value: twice is the same as once.
+    /// // Sets a value, so that sending it twice does no harm.
     /// let sf = sf.with_retry(Retry::default().idempotent(true));
     /// sf.sobject("Account").update(id, &serde_json::json!({ "Phone": "+49 30 1" })).await?;
     /// # Ok(()) });
@@ -129,60 +130,66 @@ impl Connection {
         Self { options: Options { retry, ..self.options.clone() }, ..self.clone() }
     }
 
-    /// The same connection for work that can be left out: once the organization has used most of its daily API calls
-    /// (see [`Builder::low_priority_quota_percent`](crate::Builder::low_priority_quota_percent)), its calls fail with
-    /// [`Error::QuotaReserved`](crate::error::Error::QuotaReserved) and are not sent, so that the rest is left for work that cannot.
+    /// Returns the connection for work that can be left out when the org's daily API requests run low.
+    ///
+    /// Once the org has used the share set by
+    /// [`low_priority_quota_percent`](crate::ClientBuilder::low_priority_quota_percent), requests of this connection are
+    /// not sent and fail with [`Error::QuotaReserved`](crate::Error::QuotaReserved). The rest is left for other work.
+    #[doc(alias = "optional")]
+    #[doc(alias = "quota")]
     #[must_use]
     pub fn with_low_priority(&self) -> Self {
-        Self { options: Options { optional: true, ..self.options.clone() }, ..self.clone() }
+        Self { options: Options { is_low_priority: true, ..self.options.clone() }, ..self.clone() }
     }
 
-    /// The same connection, sending these call options with every call.
+    /// Returns the connection with other call options, sent with every request. Default: those of the [`Client`].
     #[must_use]
     pub fn with_call_options(&self, call_options: &CallOptions) -> Self {
         let call_options = call_options.header();
         Self { options: Options { call_options, ..self.options.clone() }, ..self.clone() }
     }
 
-    /// The organization whose data this connection opens.
+    /// Returns the id of the org that this connection sends to.
     pub fn organization_id(&self) -> OrgId {
         self.shared.source.user().organization_id
     }
 
-    /// The user this connection acts for.
+    /// Returns the id of the user that this connection acts for.
     pub fn user_id(&self) -> UserId {
         self.shared.source.user().user_id
     }
 
-    /// The version of the REST API that relative paths mean.
+    /// Returns the REST API version of relative paths.
     pub fn api_version(&self) -> ApiVersion {
         self.options.version
     }
 
-    /// The organization's address, for links into Salesforce. It can change with a refresh.
+    /// Returns the org's URL, for links into Salesforce. It can change with a refresh.
     ///
     /// # Errors
-    /// [`Error::LoginRequired`](crate::error::Error::LoginRequired) when the login is over.
+    /// [`Error::LoginRequired`](crate::Error::LoginRequired) if the login has ended.
     pub fn instance_url(&self) -> Result<Url> {
         Ok(self.token_source().token()?.instance_url().clone())
     }
 
-    /// The scopes that were granted.
+    /// Returns the scopes that were granted.
     ///
     /// # Errors
-    /// [`Error::LoginRequired`](crate::error::Error::LoginRequired) when the login is over.
+    /// [`Error::LoginRequired`](crate::Error::LoginRequired) if the login has ended.
     pub fn scopes(&self) -> Result<Scopes> {
         Ok(self.token_source().token()?.scopes().clone())
     }
 
-    /// How much of the organization's API allocation is used up, as its latest answer to this app said.
+    /// Returns how many API requests the org has used, as reported with its latest response to this process.
+    ///
+    /// `None` before the first response. Sends no request.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
     /// sf.limits().await?;
     /// if let Some(usage) = sf.api_usage() {
-    ///     println!("{} of {} calls", usage.used, usage.allowed);
+    ///     println!("{} of {} requests", usage.used, usage.allowed);
     /// }
     /// # Ok(()) });
     /// ```
@@ -190,29 +197,30 @@ impl Connection {
         self.shared.org.usage.get()
     }
 
-    /// Who the user is, as Salesforce knows it now. Costs one call.
+    /// Fetches the user's name, e-mail address, language and so on. Costs one request.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
-    /// let person = sf.identity().await?;
-    /// assert_eq!(person.username, "ada@example.com");
+    /// let user = sf.identity().await?;
+    /// assert_eq!(user.username, "ada@example.com");
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
     /// As [`RawRequest::send`].
     pub async fn identity(&self) -> Result<Identity> {
-        // On the instance: the identity URL itself names the login host, where the token does not belong.
+        // On the instance: the identity URL itself names the login host, to which the token must not be sent.
         let path = format!("/id/{}/{}", self.organization_id(), self.user_id());
         let path = ResourcePath::parse(&path, self.api_version(), &self.instance_url()?)?;
-        let answer = self.send(ApiRequest::get(path)).await?;
-        Ok(decode::answer(&answer)?)
+        let response = self.send(ApiRequest::get(path)).await?;
+        Ok(decode::response(&response)?)
     }
 
-    /// Starts a SOQL query, whose rows are read into `T`.
+    /// Starts a SOQL query whose rows are read into `T`.
     ///
-    /// Values are bound, not written into the text: see [`soql`](crate::query::soql).
+    /// Values are bound, not written into the text: see [`soql`](crate::query::soql). Nothing is sent before one of the
+    /// [`Query`]'s methods fetches rows.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)] struct Account {}
@@ -229,12 +237,13 @@ impl Connection {
     ///     .await?;
     /// # Ok(()) });
     /// ```
+    #[doc(alias = "soql")]
+    #[doc(alias = "select")]
     pub fn query<T>(&self, soql: impl Into<String>) -> Query<T> {
         Query::new(self.clone(), soql.into())
     }
 
-    /// Starts a SOQL query about what the organization's apps are made of, by the Tooling API: `ApexClass`,
-    /// `EntityDefinition` and the like.
+    /// Starts a SOQL query of the Tooling API, for metadata such as `ApexClass` or `EntityDefinition`.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -251,7 +260,8 @@ impl Connection {
         self.query(soql).tooling()
     }
 
-    /// Reads a further page of a query, where an earlier [`Page::next`] said it is. A cursor lives for two days.
+    /// Fetches a further page of a query, at the cursor in [`Page::next`] of the page before. A cursor expires after two
+    /// days.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -266,13 +276,14 @@ impl Connection {
     /// ```
     ///
     /// # Errors
-    /// As [`Query::page`]; status 400 and `INVALID_QUERY_LOCATOR` when the cursor is gone or another user's.
+    /// As [`Query::page`]. Status 400 with `INVALID_QUERY_LOCATOR` if the cursor has expired or is another user's.
     pub async fn page<T: DeserializeOwned>(&self, cursor: &Cursor) -> Result<Page<T>> {
         query::page(self, query::next_call(cursor.clone(), query::MAX_PAGE_BYTES)).await
     }
 
-    /// The rows of a page and of all that come after it, as a stream: for the children of a row, whose first page comes
-    /// with it.
+    /// Returns a stream of the rows of a page and of all pages after it.
+    ///
+    /// For the child records of a row: the first page of those is part of the row.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -290,7 +301,7 @@ impl Connection {
     ///
     /// let mut accounts = sf.query::<Account>("SELECT Name, (SELECT LastName FROM Contacts) FROM Account").fetch();
     /// while let Some(account) = accounts.try_next().await? {
-    ///     // However many there are.
+    ///     // All of them, over as many pages as there are.
     ///     let contacts: Vec<Contact> = sf.rows(account.contacts).try_collect().await?;
     ///     println!("{}: {}", account.name, contacts.len());
     /// #   assert_eq!(contacts.len(), 2);
@@ -299,17 +310,19 @@ impl Connection {
     /// ```
     ///
     /// # Errors
-    /// The items are errors as those of [`Query::fetch`].
+    /// The stream's items have the errors of [`Query::fetch`].
     pub fn rows<T: DeserializeOwned + Send + 'static>(&self, page: Page<T>) -> Records<T> {
         Records::from_page(self.clone(), page, query::MAX_PAGE_BYTES)
     }
 
-    /// The records of one kind of object. A name that cannot be one is an error of the calls that follow.
+    /// Returns a handle to the records of one object, for example `Account`.
+    ///
+    /// An invalid name is reported as [`Error::InvalidRequest`](crate::Error::InvalidRequest) by the handle's methods.
     pub fn sobject(&self, name: impl AsRef<str>) -> SObjectHandle {
         SObjectHandle::new(self.clone(), name.as_ref())
     }
 
-    /// A GET of any resource of the instance; see [`request`](Self::request).
+    /// Starts a GET request to any resource of the instance. See [`request`](Self::request) for the forms of `path`.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -318,12 +331,16 @@ impl Connection {
     /// assert!(limits["DailyApiRequests"]["Max"].is_number());
     /// # Ok(()) });
     /// ```
+    #[doc(alias = "raw")]
+    #[doc(alias = "http")]
     pub fn get(&self, path: impl Into<String>) -> RawRequest {
         self.request("GET", path)
     }
 
-    /// A request to an Apex class of the organization's own (`@RestResource`), at the path of its `urlMapping`. What it
-    /// answers, errors included, is the class's own affair: a path that no class has is 404, an exception 500.
+    /// Starts a request to an Apex class of the org (`@RestResource`), at the path of its `urlMapping`.
+    ///
+    /// The class decides what its responses and errors mean. Salesforce returns status 404 if no class has the path, and
+    /// 500 after an uncaught exception.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -336,17 +353,18 @@ impl Connection {
     /// # assert_eq!(shipped.tracking, "1Z");
     /// # Ok(()) });
     /// ```
+    #[doc(alias = "apex")]
     pub fn apex_rest(&self, method: impl AsRef<str>, path: impl AsRef<str>) -> RawRequest {
         let path = path.as_ref().trim_start_matches('/');
         self.request(method, format!("/services/apexrest/{path}"))
     }
 
-    /// A request to any resource of the instance: the way to everything that has no method of its own.
+    /// Starts a request to any resource of the instance, for everything that this crate has no method for.
     ///
-    /// `path` is relative (`limits`, a resource of the connection's API version), begins with a slash
-    /// (`/services/apexrest/…`, any path of the instance) or is a URL of the instance. URLs elsewhere, dot segments
-    /// and characters that must be percent-encoded are errors of [`RawRequest::send`]. `method` is a text or any HTTP
-    /// library's method.
+    /// `path` is relative (`limits`: a resource of the connection's API version), begins with a slash
+    /// (`/services/apexrest/…`: any path of the instance), or is a URL of the instance. [`RawRequest::send`] rejects URLs
+    /// of other hosts, dot segments and characters that must be percent-encoded. `method` is a string or the method type
+    /// of an HTTP library.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -359,6 +377,8 @@ impl Connection {
     /// # assert_eq!(shipped.tracking, "1Z");
     /// # Ok(()) });
     /// ```
+    #[doc(alias = "raw")]
+    #[doc(alias = "http")]
     pub fn request(&self, method: impl AsRef<str>, path: impl Into<String>) -> RawRequest {
         RawRequest::new(self.clone(), method.as_ref(), path.into())
     }
@@ -392,8 +412,8 @@ impl Connection {
         self.options.retry
     }
 
-    pub(crate) fn is_optional(&self) -> bool {
-        self.options.optional
+    pub(crate) fn is_low_priority(&self) -> bool {
+        self.options.is_low_priority
     }
 
     pub(crate) fn call_options(&self) -> Option<&HeaderValue> {

@@ -1,37 +1,42 @@
-//! Salesforce record ids, checked and folded to one form.
+//! Salesforce record ids, checked and converted to one form.
 //!
-//! An id comes in 15 characters (case-sensitive) or 18 (three check characters appended). Both name the same record, so
-//! ids are kept and compared in the 18-character form only. Source: SOAP API Developer Guide, "ID Field Type".
+//! An id has 15 characters (case-sensitive) or 18 (three check characters appended). Both name the same record, so that
+//! ids are stored and compared in the 18-character form only. Source: SOAP API Developer Guide, "ID Field Type".
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+/// The check characters, by the five bits that they stand for. Source: as for the module.
 const CHECK_ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
 
-/// What is wrong with a text that should be a Salesforce id. Never contains the text itself.
+/// Why a text is not a Salesforce id. Never contains the text itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidId {
     /// Not 15 or 18 characters long.
-    #[error("a Salesforce id has 15 or 18 characters")]
+    #[error("invalid Salesforce id: its length is not 15 or 18 characters")]
     Length,
     /// A character outside `A-Z a-z 0-9`.
-    #[error("a Salesforce id consists of letters and digits only")]
+    #[error("invalid Salesforce id: it has characters other than letters and digits")]
     Character,
-    /// The three check characters do not fit the first fifteen: a mistyped or re-cased id.
-    #[error("the id's check characters do not match; copy the id again, upper and lower case matter")]
+    /// The three check characters do not match the first fifteen: the id was mistyped, or its case was changed.
+    #[error(
+        "invalid Salesforce id: its check characters do not match. Copy the id again; upper and lower case matter"
+    )]
     Checksum,
-    /// An id of another kind of record than the one asked for.
-    #[error("an id that begins with {expected} is needed here")]
+    /// The id of another kind of record than the expected one.
+    #[error("invalid Salesforce id: it does not begin with {expected}")]
     #[non_exhaustive]
     Prefix {
-        /// The three characters that ids of the needed kind begin with.
+        /// The three characters that ids of the expected kind begin with.
         expected: &'static str,
     },
 }
 
-/// The id of any Salesforce record, always in its 18-character form.
+/// The id of any Salesforce record, in its 18-character form.
+///
+/// Parses both forms; `Display`, `Debug` and `Serialize` write the 18-character form.
 ///
 /// ```
 /// use salesforce_connection::SalesforceId;
@@ -45,13 +50,13 @@ pub enum InvalidId {
 pub struct SalesforceId([u8; 18]);
 
 impl SalesforceId {
-    /// The 18-character form.
+    /// Returns the id in its 18-character form.
     pub fn as_str(&self) -> &str {
-        // Only ASCII letters and digits ever get in, see `from_str`.
+        // `from_str` accepts ASCII letters and digits only.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The three characters that tell the kind of record, for example `001` for an account.
+    /// Returns the three characters that name the kind of record, for example `001` for an account.
     pub fn key_prefix(&self) -> &str {
         self.as_str().get(..3).unwrap_or_default()
     }
@@ -118,7 +123,7 @@ macro_rules! id_of_kind {
         pub struct $name(SalesforceId);
 
         impl $name {
-            /// The 18-character form.
+            /// Returns the id in its 18-character form.
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
             }
@@ -161,11 +166,11 @@ macro_rules! id_of_kind {
 }
 
 id_of_kind! {
-    /// The id of an organization (`00D…`), 18 characters.
+    /// The id of an organization (`00D…`), in its 18-character form.
     OrgId, "00D"
 }
 id_of_kind! {
-    /// The id of a user (`005…`), 18 characters.
+    /// The id of a user (`005…`), in its 18-character form.
     UserId, "005"
 }
 
@@ -173,9 +178,9 @@ id_of_kind! {
 mod tests {
     use super::*;
 
-    // Vectors of the SOAP API guide's rule.
+    // Test vectors for the rule in the SOAP API guide.
     #[test]
-    fn both_forms_of_an_id_are_one_id() {
+    fn both_forms_of_an_id_are_equal() {
         for (short, long) in [
             ("001D000000IqhSL", "001D000000IqhSLIAZ"),
             ("00Dx0000000BV7z", "00Dx0000000BV7zEAG"),
@@ -187,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_id_is_refused() {
+    fn invalid_ids_are_rejected() {
         for (text, error) in [
             ("", InvalidId::Length),
             ("001D000000IqhS", InvalidId::Length),
@@ -202,11 +207,11 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_fifteen_characters_are_an_id_and_its_long_form_is_the_same(text in "[0-9A-Za-z]{15}", at in 0..15_usize) {
+        fn any_fifteen_letters_and_digits_are_an_id_equal_to_its_long_form(text in "[0-9A-Za-z]{15}", at in 0..15_usize) {
             let id: SalesforceId = text.parse().unwrap();
             proptest::prop_assert!(id.as_str().starts_with(&text) && id.as_str().len() == 18);
             proptest::prop_assert_eq!(id.as_str().parse::<SalesforceId>(), Ok(id));
-            // Upper and lower case that were mixed up on the way do not pass.
+            // A changed case is detected.
             let mut bytes = id.as_str().as_bytes().to_vec();
             if bytes[at].is_ascii_alphabetic() {
                 bytes[at] ^= b' ';
@@ -216,7 +221,7 @@ mod tests {
         }
 
         #[test]
-        fn an_id_is_letters_and_digits_or_refused(text in "[0-9A-Za-z]{14}[ -~]([0-9A-Za-z]{3})?|[0-9A-Za-z]{17}[ -~]") {
+        fn an_id_has_letters_and_digits_only(text in "[0-9A-Za-z]{14}[ -~]([0-9A-Za-z]{3})?|[0-9A-Za-z]{17}[ -~]") {
             if let Ok(id) = text.parse::<SalesforceId>() {
                 proptest::prop_assert!(id.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric()));
             }

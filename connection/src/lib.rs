@@ -1,8 +1,9 @@
 //! The Salesforce REST API for Rust programs: queries, records, bulk jobs and OAuth, without a web framework.
 //!
-//! A [`Connection`] sends requests as one user of one org. It gets its access token from a
-//! [`TokenSource`](token::TokenSource): a fixed token, a service user (client credentials or JWT bearer), or a source of
-//! the program's own. The crate `actix-salesforce` adds logins of users to it.
+//! A [`Connection`] sends requests as one user of one org (organization). It gets its access token from a
+//! [`TokenSource`](token::TokenSource): a [fixed token](token::FixedToken), a [service user](token::ServiceUser) (client
+//! credentials or JWT bearer), or a source that the program implements. The crate `actix-salesforce` adds logins of
+//! users with a browser.
 //!
 //! ```no_run
 //! use salesforce_connection::{
@@ -22,12 +23,24 @@
 //! # }
 //! ```
 //!
+//! # Where to start
+//!
+//! | task | item |
+//! |---|---|
+//! | a connection | [`Client::builder`], [`token::FixedToken`], [`token::ServiceTokenSource`], [`Connection::new`] |
+//! | queries and search | [`Connection::query`], [`soql`], [`derive@SObject`], [`search`] |
+//! | records | [`Connection::sobject`], [`records`], [`composite`] |
+//! | anything else of the REST API | [`Connection::request`] |
+//! | OAuth without a connection | [`oauth::OAuthClient`] |
+//! | what can fail | [`Error`] |
+//!
 //! # Features
 //!
-//! | feature | what |
+//! | feature | effect |
 //! |---|---|
 //! | `bulk` | Bulk API 2.0: [`Connection::bulk`] and [`Query::fetch_bulk`] |
-//! | `actix-web` | `actix_web::ResponseError` for [`Error`]; set by `actix-salesforce` |
+//! | `actix-web` | `actix_web::ResponseError` for [`Error`]; enabled by `actix-salesforce` |
+//! | `test-util` | hooks for the tests of `actix-salesforce`; exempt from semantic versioning |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -74,6 +87,11 @@ pub use self::{
     version::{ApiVersion, InvalidApiVersion},
 };
 pub use salesforce_connection_derive::ConnectionSObject as SObject;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 #[doc(hidden)]
 pub mod __private {

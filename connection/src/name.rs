@@ -1,19 +1,20 @@
-//! Names of objects and fields, checked: they go into paths and queries as they are and cannot be escaped.
+//! API names of objects and fields. They are checked, because paths and queries have no way to escape a name.
 
 use std::{fmt, str::FromStr};
 
-/// Words that mean something in a condition. No field is called so; one that were could turn a condition around.
+/// Words with a meaning in a SOQL condition. Bound as a field name, one of them could invert a condition.
 const KEYWORDS: [&str; 16] = [
     "AND", "OR", "NOT", "NULL", "TRUE", "FALSE", "SELECT", "FROM", "WHERE", "LIKE", "IN", "INCLUDES",
     "EXCLUDES", "HAVING", "WITH", "USING",
 ];
+/// Longest accepted name in bytes. Salesforce's own names are far shorter.
 const MAX_BYTES: usize = 255;
 
-/// A text that is not the API name of an object or of a field. Never contains the text itself.
+/// The error for a text that is not the API name of an object or a field. Never contains the text itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not an API name of {0}: it consists of letters, digits and single underscores, begins with a letter, and may \
-     have a namespace in front and a suffix such as `__c` behind"
+    "invalid API name of {0}: expected letters, digits and single underscores that begin with a letter, with an \
+     optional namespace before and an optional suffix such as `__c` after them"
 )]
 pub struct InvalidName(&'static str);
 
@@ -23,7 +24,7 @@ pub struct ObjectName(String);
 
 /// The API name of a field, for example `Name`, `Total__c` or, across relationships, `Owner.Name`.
 ///
-/// It can be bound where a query needs a field, for example to let the user choose the order:
+/// Can be bound where a query needs a field, for example to let the user choose the sort order:
 ///
 /// ```
 /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -38,22 +39,23 @@ pub struct ObjectName(String);
 /// # Ok(()) });
 /// ```
 ///
-/// Any field passes, also one that the page does not show: compare with a list where that matters.
+/// Any field is accepted, even one that the page does not show. Compare it with a list of allowed fields if that matters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FieldName(String);
 
-/// One name: up to four pieces joined by `__`, each of letters and digits with single underscores inside.
+/// Returns whether `text` is one name: at most four parts joined by `__`, each of letters, digits and single
+/// underscores.
 fn is_api_name(text: &str) -> bool {
-    let piece_is_fine = |piece: &str| {
-        !piece.is_empty()
-            && piece.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            && !piece.starts_with('_')
-            && !piece.ends_with('_')
+    let is_valid_part = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && !part.starts_with('_')
+            && !part.ends_with('_')
     };
     text.len() <= MAX_BYTES
         && text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.split("__").count() <= 4
-        && text.split("__").all(piece_is_fine)
+        && text.split("__").all(is_valid_part)
 }
 
 impl FromStr for ObjectName {
@@ -69,7 +71,8 @@ impl FromStr for FieldName {
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let is_keyword = KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(text));
-        // Salesforce follows at most five relationships.
+        // Salesforce follows at most five relationships (SOQL and SOSL Reference, "Understanding Relationship Query
+        // Limitations").
         if !is_keyword && text.split('.').count() <= 6 && text.split('.').all(is_api_name) {
             Ok(Self(text.to_owned()))
         } else {
@@ -81,7 +84,7 @@ impl FromStr for FieldName {
 macro_rules! name {
     ($($name:ident)*) => {$(
         impl $name {
-            /// The name as it was given.
+            /// Returns the name as it was given.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -102,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn api_names_pass() {
+    fn api_names_are_accepted() {
         for name in ["Account", "acme__Invoice__c", "A_b_1__c", "Order", "Group", "Account__ChangeEvent"] {
             assert!(name.parse::<ObjectName>().is_ok(), "{name}");
         }
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_more_than_a_name_is_refused() {
+    fn invalid_names_are_rejected() {
         for name in [
             "",
             ".",

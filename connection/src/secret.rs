@@ -1,4 +1,4 @@
-//! A text that must not be seen: tokens, codes, verifiers, client secrets.
+//! [`Secret`]: tokens, codes, verifiers and client secrets.
 
 use std::fmt;
 
@@ -6,7 +6,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq;
 
-/// A secret text: wiped when dropped, redacted in `Debug`, without `Display` and without `Serialize`.
+/// Holds a secret text: wiped when dropped and redacted in `Debug`.
+///
+/// Has neither `Display` nor `Serialize`. Comparisons take constant time, so that their duration reveals nothing.
 ///
 /// ```
 /// let token = salesforce_connection::Secret::new("00Dx0000000BV7z!AR8AQ");
@@ -22,7 +24,7 @@ impl Secret {
         Self(SecretString::from(text.into()))
     }
 
-    /// The text itself. Use it where it is needed and nowhere else: never in a log, an error or a URL.
+    /// Returns the text itself. It must not get into a log, an error or a URL.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -51,7 +53,7 @@ impl fmt::Debug for Secret {
 }
 
 impl PartialEq for Secret {
-    /// Compares in constant time (as far as the lengths are equal).
+    /// Compares in constant time if the lengths are equal. Different lengths are unequal at once.
     fn eq(&self, other: &Self) -> bool {
         self.expose().as_bytes().ct_eq(other.expose().as_bytes()).into()
     }

@@ -4,8 +4,9 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{query::Page, request::decode::MORE_CHILDREN};
 
-/// Reads the child records of a row into a `Vec`, for
-/// `#[serde(deserialize_with = "salesforce_connection::serde_helpers::child_records")]`.
+/// Reads the child records of a row into a `Vec`.
+///
+/// Use it as `#[serde(deserialize_with = "salesforce_connection::serde_helpers::child_records")]`.
 ///
 /// ```
 /// # use salesforce_connection::SObject;
@@ -28,8 +29,8 @@ use crate::{query::Page, request::decode::MORE_CHILDREN};
 /// ```
 ///
 /// # Errors
-/// If there are more records than one page holds, so that a part is never taken for the whole. A [`Page`] can be
-/// followed to the others.
+/// If Salesforce has more child records than fit into one page, so that a part is never taken for the whole. Read them
+/// into a [`Page`] then, and the further pages with [`Connection::rows`](crate::Connection::rows).
 pub fn child_records<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {

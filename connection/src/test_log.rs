@@ -1,4 +1,4 @@
-//! What is logged, for tests.
+//! Captures log output in tests.
 
 use std::{
     io,
@@ -18,7 +18,7 @@ impl io::Write for Lines {
     }
 }
 
-/// What `run` gives, and what this thread logged meanwhile, at every level.
+/// Returns the result of `run` and what this thread logged meanwhile, at every level.
 pub(crate) fn logged<T>(run: impl FnOnce() -> T) -> (T, String) {
     let lines = Lines::default();
     let writer = lines.clone();
@@ -27,7 +27,7 @@ pub(crate) fn logged<T>(run: impl FnOnce() -> T) -> (T, String) {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let given = tracing::subscriber::with_default(subscriber, run);
+    let result = tracing::subscriber::with_default(subscriber, run);
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    (given, text)
+    (result, text)
 }

@@ -1,16 +1,17 @@
-//! Which user of which org.
+//! [`UserRef`]: which user of which org.
 
 use std::fmt;
 
 use crate::id::{OrgId, UserId};
 
-/// Identifies a user: the org and the user in it. E-mail addresses and user names are not used, since they change
-/// hands.
+/// Identifies a user by the ids of the org and of the user in it.
+///
+/// E-mail addresses and user names do not identify a user: both can be given to another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserRef {
-    /// The org.
+    /// The id of the org.
     pub organization_id: OrgId,
-    /// The user.
+    /// The id of the user.
     pub user_id: UserId,
 }
 
@@ -21,7 +22,7 @@ impl UserRef {
     }
 }
 
-/// `org:user`, both with 18 characters. Safe to log.
+/// Writes `org:user`, both with 18 characters. Safe to log.
 impl fmt::Display for UserRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.organization_id, self.user_id)

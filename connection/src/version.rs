@@ -1,4 +1,4 @@
-//! The version of the REST API that a connection speaks.
+//! The version of the REST API that a connection uses.
 
 use std::{fmt, str::FromStr};
 
@@ -16,21 +16,21 @@ use serde::{Deserialize, Deserializer, de};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ApiVersion(u16);
 
-/// A text that is no API version, or one that is too old.
+/// The error for a text that is not an API version, or one of a version below 46.0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an API version looks like 66.0; the oldest one supported is 46.0")]
+#[error("invalid API version: expected a number such as 66.0, at least 46.0")]
 #[non_exhaustive]
 pub struct InvalidApiVersion;
 
 impl ApiVersion {
-    /// The version that this release of the crate was written against: 66.0, Spring '26.
+    /// The default: 66.0 (Spring '26), against which this release of the crate was written.
     pub const CURRENT: Self = Self(66);
-    /// The first one that lists the pages of a bulk query's rows. Source: Bulk API 2.0 Developer Guide, "Get Parallel
-    /// Results for a Query Job".
+    /// The first version that lists the pages of a bulk query's rows. Source: Bulk API 2.0 Developer Guide, "Get
+    /// Parallel Results for a Query Job".
     #[cfg(feature = "bulk")]
     pub(crate) const LISTS_PAGES: Self = Self(58);
-    /// Older versions answer an upsert without the record's id. Source: REST API Developer Guide, "Insert or Update
-    /// (Upsert) a Record Using an External ID".
+    /// The oldest supported version: below it, the response to an upsert lacks the record's id. Source: REST API
+    /// Developer Guide, "Insert or Update (Upsert) a Record Using an External ID".
     const OLDEST: u16 = 46;
 }
 
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_is_no_supported_version_is_refused() {
+    fn invalid_and_unsupported_versions_are_rejected() {
         for text in ["", "v", "45.0", "66.1", "66.0.0", "+66", "66/../..", "9999", "66.0 "] {
             assert_eq!(text.parse::<ApiVersion>(), Err(InvalidApiVersion), "{text}");
         }

@@ -82,7 +82,7 @@ impl ServiceUserConfig {
             }
         };
         Some(match app {
-            Some(app) => user.app(app),
+            Some(app) => user.with_app(app),
             None => user,
         })
     }

@@ -177,7 +177,7 @@ impl GrantManager {
                 self.revoke_tokens_later(tokens);
                 return Err(match problem {
                     // An outage of the key endpoint says nothing about the user.
-                    IdentityProblem::IdToken(IdTokenError::Keys(error)) if error.refusal().is_none() => {
+                    IdentityProblem::IdToken(IdTokenError::Keys(error)) if error.error_code().is_none() => {
                         error.into()
                     }
                     problem => problem.into(),
@@ -201,8 +201,8 @@ impl GrantManager {
         }
         match self.oauth().userinfo(&tokens.instance_url, &tokens.access_token).await {
             Ok(info) => {
-                let same = info.user_id == tokens.identity.user
-                    && info.organization_id == tokens.identity.organization;
+                let same = info.user_id == tokens.identity.user.user_id
+                    && info.organization_id == tokens.identity.user.organization_id;
                 if !same {
                     return Err(IdentityProblem::AnotherUser);
                 }
@@ -312,7 +312,10 @@ impl GrantManager {
     }
 
     fn key_of(&self, tokens: &TokenResponse) -> GrantKey {
-        GrantKey::new(self.config.app, UserRef::new(tokens.identity.organization, tokens.identity.user))
+        GrantKey::new(
+            self.config.app,
+            UserRef::new(tokens.identity.user.organization_id, tokens.identity.user.user_id),
+        )
     }
 
     fn first_version(

@@ -253,7 +253,7 @@ impl GrantManager {
 
     fn service_tokens(&self, user: &ServiceUser) -> ServiceTokenSource {
         let key = ServiceKey {
-            app: user.app_override().map(|app| app.client_id.clone()),
+            app: user.app().map(|app| app.client_id.clone()),
             host: user.host().clone(),
             username: user.username().map(str::to_owned),
         };

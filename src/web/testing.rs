@@ -71,7 +71,7 @@ pub async fn log_in_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Resu
     }
     let answer = serde_json::to_vec(tokens).map_err(refused)?;
     let tokens = salesforce.oauth().accept(host, &answer).map_err(refused)?;
-    let (organization, user) = (tokens.identity.organization, tokens.identity.user);
+    let (organization, user) = (tokens.identity.user.organization_id, tokens.identity.user.user_id);
     let login = salesforce.admit(host.clone(), tokens).await.map_err(refused)?;
     let connection = salesforce.user_connection(UserRef::new(organization, user)).await.map_err(refused)?;
     let cookie = LoginCookie::new(settings).make(settings, &login).map_err(refused)?;

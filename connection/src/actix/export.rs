@@ -1,4 +1,4 @@
-//! A query's rows as the answer to a request.
+//! [`Records::into_response`]: the rows of a query as an HTTP response.
 
 use actix_web::{HttpResponse, http::header};
 use serde::{Serialize, de::DeserializeOwned};
@@ -7,26 +7,28 @@ use crate::{Records, Result};
 
 const CSV: &str = "text/csv; charset=utf-8";
 
-/// How rows are written into an answer.
+/// The format of the rows in an HTTP response.
+#[doc(alias = "csv")]
+#[doc(alias = "download")]
+#[doc(alias = "ndjson")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExportFormat {
-    /// One JSON object a line: `application/x-ndjson`.
+    /// One JSON object per line: `application/x-ndjson`.
     Ndjson,
     /// One JSON array: `application/json`.
     JsonArray,
-    /// CSV below a line of names: `text/csv`. For structs of plain values.
+    /// CSV with a header line: `text/csv`. For structs of plain values.
     Csv,
-    /// CSV for people, without formulas: see [`Records::into_csv_for_spreadsheets`].
+    /// CSV without formulas, safe to open in a spreadsheet: see [`Records::into_csv_for_spreadsheets`].
     CsvForSpreadsheets,
 }
 
 impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
-    /// An answer with all rows, sent while they are read: memory is needed for two pages, however many rows there are.
+    /// Returns a response that streams all rows while they are read. Needs memory for two pages at most.
     ///
-    /// The first page is waited for, so that a query that Salesforce refuses is an error with its own status. A later
-    /// error ends the body without its proper end: the client sees the connection break, and takes nothing for the
-    /// whole.
+    /// Awaits the first page, so that a query that Salesforce rejects becomes an error with a fitting status. A later
+    /// error aborts the body: the client sees a broken connection and does not take a part for the whole.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -37,7 +39,7 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     /// #[derive(serde::Serialize, serde::Deserialize)]
     /// struct Account { #[serde(rename = "Name")] name: String }
     ///
-    /// // As a handler asks it, whose `SalesforceConn` is a `Connection`.
+    /// // In a handler of an app, `sf` is the extractor `SalesforceConn`.
     /// async fn export(sf: &Connection) -> Result<HttpResponse> {
     ///     sf.query::<Account>("SELECT Name FROM Account").fetch().into_response(ExportFormat::Csv).await
     /// }
@@ -48,17 +50,22 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     ///
     /// # Errors
     /// Those of the first page: see [`Query::page`](crate::Query::page).
+    #[doc(alias = "csv")]
+    #[doc(alias = "download")]
+    #[doc(alias = "ndjson")]
     pub async fn into_response(self, format: ExportFormat) -> Result<HttpResponse> {
         let rows = self.wait_for_first_page().await?;
-        let mut answer = HttpResponse::Ok();
+        let mut response = HttpResponse::Ok();
         Ok(match format {
-            ExportFormat::Ndjson => answer.content_type("application/x-ndjson").streaming(rows.into_ndjson()),
-            ExportFormat::JsonArray => {
-                answer.content_type(header::ContentType::json()).streaming(rows.into_json_array())
+            ExportFormat::Ndjson => {
+                response.content_type("application/x-ndjson").streaming(rows.into_ndjson())
             }
-            ExportFormat::Csv => answer.content_type(CSV).streaming(rows.into_csv()),
+            ExportFormat::JsonArray => {
+                response.content_type(header::ContentType::json()).streaming(rows.into_json_array())
+            }
+            ExportFormat::Csv => response.content_type(CSV).streaming(rows.into_csv()),
             ExportFormat::CsvForSpreadsheets => {
-                answer.content_type(CSV).streaming(rows.into_csv_for_spreadsheets())
+                response.content_type(CSV).streaming(rows.into_csv_for_spreadsheets())
             }
         })
     }

@@ -1,4 +1,7 @@
-//! What actix-web needs of the client's types (feature `actix-web`): the orphan rule wants these here.
+//! Implementations for actix-web (feature `actix-web`).
+//!
+//! They are in this crate because only the crate of a type can implement a foreign trait or a method for it. The crate
+//! `actix-salesforce` re-exports them.
 
 mod export;
 mod response_error;

@@ -8,14 +8,15 @@ use crate::{
 };
 
 impl Error {
-    /// The machine-readable code of JSON error responses, for example `login_required`.
+    /// Returns the machine-readable code of the JSON error response, for example `login_required`.
     pub fn code(&self) -> &'static str {
         status_and_code(self).1
     }
 }
 
-/// Status, `Retry-After` and `{"error": code, "message": …}`, without a detail. The Salesforce middleware replaces it by a
-/// page or by a message for people.
+/// Responds with status, `Retry-After` and `{"error": code, "message": …}`, without details of the error.
+///
+/// The middleware of the crate `actix-salesforce` replaces the body with a page or a message for the user.
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         status_and_code(self).0
@@ -57,7 +58,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
             | InvalidRequest::CallOption(_)
             | InvalidRequest::Scopes(_),
         ) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-        // The code or the token of the request was revoked.
+        // The code or the token is invalid, expired or revoked.
         Error::OAuth(error) if error.is_invalid_grant() => (StatusCode::BAD_REQUEST, "refused"),
         Error::MiddlewareMissing
         | Error::ServiceUser(_)
@@ -66,7 +67,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
             (StatusCode::INTERNAL_SERVER_ERROR, "not_set_up")
         }
         Error::ApiAccessDenied { .. } => (StatusCode::FORBIDDEN, "forbidden"),
-        // No record has an invalid id: most often the path of a link was mistyped.
+        // No record can have an invalid id. Its most frequent cause is a mistyped link.
         Error::RowNotFound | Error::InvalidRequest(InvalidRequest::Id(_)) => {
             (StatusCode::NOT_FOUND, "not_found")
         }

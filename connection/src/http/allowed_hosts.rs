@@ -1,31 +1,33 @@
-//! Whom the crate may contact.
+//! [`AllowedHosts`]: the hosts that may be contacted.
 
 use url::{Host, Origin, Url};
 
-/// The shared login hosts.
+/// The login hosts that all orgs share.
 const LOGIN_HOSTS: [&str; 2] = ["login.salesforce.com", "test.salesforce.com"];
-/// What the hosts of one organization or site end in (Salesforce Help "My Domain URL formats"). Not all of
-/// `salesforce.com`: other hosts there are no instances, and a token has no business on them.
+/// The endings of the hosts of one org or site (Salesforce Help "My Domain URL Formats"). Not all of `salesforce.com`,
+/// since its other hosts are not instances and must not receive a token.
 const INSTANCE_SUFFIXES: [&str; 2] = [".my.salesforce.com", ".my.site.com"];
 
-/// The allow-list: Salesforce's domains over https, and the origins that the app's settings name.
+/// The allow-list of hosts: Salesforce's domains over https, and origins that the program adds.
 ///
-/// The default allows Salesforce's own domains only.
+/// The default allows Salesforce's domains only: `login.salesforce.com`, `test.salesforce.com` and hosts that end in
+/// `.my.salesforce.com` or `.my.site.com`. A request to any other host fails before anything is sent.
 #[derive(Debug, Clone, Default)]
 pub struct AllowedHosts {
     extra: Vec<Origin>,
 }
 
-/// A target that is not on the allow-list. Does not repeat it.
+/// The error for a host that is not on the allow-list. Does not repeat it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "an address outside of Salesforce was refused; if it is meant, add its origin to SALESFORCE_ALLOWED_ORIGINS"
+    "request to a host outside of Salesforce rejected. If the host is correct, add its origin to the allowed hosts (for \
+     actix-salesforce: SALESFORCE_ALLOWED_ORIGINS)"
 )]
 #[non_exhaustive]
 pub struct HostNotAllowed;
 
 impl AllowedHosts {
-    /// Allows `origins` beside Salesforce's own domains. Paths of the URLs have no effect.
+    /// Allows `origins` in addition to Salesforce's domains. The paths of the URLs are ignored.
     pub fn new(origins: impl IntoIterator<Item = Url>) -> Self {
         Self { extra: origins.into_iter().map(|url| url.origin()).collect() }
     }
@@ -33,27 +35,27 @@ impl AllowedHosts {
     /// Checks whether a request to `url` may be sent.
     ///
     /// # Errors
-    /// [`HostNotAllowed`] if its origin is not allowed or the URL carries credentials.
+    /// [`HostNotAllowed`] if its origin is not allowed or the URL contains a user name or password.
     pub fn check(&self, url: &Url) -> Result<(), HostNotAllowed> {
-        let plain = url.username().is_empty() && url.password().is_none();
-        if plain && (self.extra.contains(&url.origin()) || is_salesforce(url)) {
+        let has_no_user = url.username().is_empty() && url.password().is_none();
+        if has_no_user && (self.extra.contains(&url.origin()) || is_salesforce(url)) {
             Ok(())
         } else {
             Err(HostNotAllowed)
         }
     }
 
-    /// The origin in an `instance_url` of an answer, without the trailing slash that old samples have.
+    /// Parses the `instance_url` of a response: an allowed origin, with or without a trailing slash.
     pub(crate) fn instance_url(&self, text: &str) -> Result<Url, HostNotAllowed> {
         let url = self.site_url(text)?;
         if url.path() == "/" { Ok(url) } else { Err(HostNotAllowed) }
     }
 
-    /// The address of a site in an answer: an origin, and a path perhaps.
+    /// Parses the URL of a site in a response: an allowed origin, optionally with a path.
     pub(crate) fn site_url(&self, text: &str) -> Result<Url, HostNotAllowed> {
-        let bare = text.len() <= 512
+        let has_valid_characters = text.len() <= 512
             && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\\@".contains(&byte));
-        if !bare {
+        if !has_valid_characters {
             return Err(HostNotAllowed);
         }
         let url = Url::parse(text).map_err(|_| HostNotAllowed)?;
@@ -62,7 +64,7 @@ impl AllowedHosts {
     }
 }
 
-/// https, a host of Salesforce's, the default port. Punycode labels are never Salesforce's.
+/// Returns whether a URL is https at the default port of a Salesforce host. Salesforce uses no Punycode labels.
 fn is_salesforce(url: &Url) -> bool {
     let Some(Host::Domain(host)) = url.host() else { return false };
     url.scheme() == "https"
@@ -71,7 +73,7 @@ fn is_salesforce(url: &Url) -> bool {
         && (LOGIN_HOSTS.contains(&host) || INSTANCE_SUFFIXES.iter().any(|suffix| host.ends_with(suffix)))
 }
 
-/// Returns whether a URL can only mean this machine: a loopback address (RFC 8252 section 8.3) or `localhost`.
+/// Returns whether a URL names this machine: a loopback address (RFC 8252 section 8.3) or `localhost`.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn salesforce_and_what_is_configured_may_be_contacted() {
+    fn salesforce_and_added_origins_are_allowed() {
         for text in [
             "https://acme.my.salesforce.com",
             "https://acme.my.salesforce.com/",
@@ -107,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_may_be_contacted() {
+    fn other_hosts_are_rejected() {
         for text in [
             "",
             "http://evil.example",
@@ -159,10 +161,10 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Built from the pieces that confuse URL parsers most.
+        /// Built from the parts that confuse URL parsers most.
         #[test]
-        fn whatever_is_accepted_is_a_bare_origin_of_salesforce(
-            pieces in proptest::collection::vec(
+        fn an_accepted_url_is_an_origin_of_salesforce(
+            parts in proptest::collection::vec(
                 proptest::sample::select(vec![
                     "https", "http", ":", "//", "/", "\\", "@", ".", "..", "?", "#", "%2e", "%00", "xn--", ":443", ":8443",
                     "evil.example", "acme", "my", "salesforce.com", ".my.salesforce.com", "login.salesforce.com",
@@ -171,7 +173,7 @@ mod tests {
                 0..9,
             )
         ) {
-            for text in [pieces.concat(), format!("https://{}", pieces.concat())] {
+            for text in [parts.concat(), format!("https://{}", parts.concat())] {
                 if let Ok(url) = allowed_hosts().instance_url(&text) {
                     let host = url.host_str().unwrap_or_default();
                     let known = LOGIN_HOSTS.contains(&host)

@@ -1,6 +1,6 @@
-//! The one outbound client: every request to Salesforce goes through it.
+//! [`HttpClient`]: sends every request to Salesforce.
 //!
-//! It contacts allowed origins only, follows no redirect, sends no cookie, and bounds time and bytes (counted after
+//! Contacts allowed hosts only, follows no redirect, sends no cookie, and limits time and bytes (counted after
 //! decompression).
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -13,15 +13,16 @@ use crate::http::{
     streaming_body::StreamingBody,
 };
 
-/// The largest answer that is no API page: tokens, identity, keys.
+/// Largest response in bytes outside of the REST API: tokens, identity, keys. Real ones have a few kilobytes.
 pub(crate) const MAX_SMALL_RESPONSE_BYTES: usize = 1024 * 1024;
-/// How long a token or identity call may take altogether.
+/// Timeout of a token or identity request, connecting included: a user waits for it in the browser.
 pub const SHORT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// So much memory is taken at once for an answer that announces its length: a page, and no more.
-const TRUSTED_LENGTH: usize = 2 * 1024 * 1024;
+/// Largest allocation in bytes for an announced `Content-Length`, enough for a page of records. A server that announces
+/// more has to send it first.
+const MAX_PREALLOCATION: usize = 2 * 1024 * 1024;
 
-/// A connection pool and the rules for whom it may contact. Cheap to clone.
+/// A connection pool with its allowed hosts. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct HttpClient {
     client: Client,
@@ -49,12 +50,12 @@ impl HttpClient {
         Ok(Self { client, allowed_hosts })
     }
 
-    /// The hosts that this client may contact.
+    /// Returns the hosts that this client may contact.
     pub(crate) fn allowed_hosts(&self) -> &Arc<AllowedHosts> {
         &self.allowed_hosts
     }
 
-    /// Sends one request and reads the whole answer.
+    /// Sends one request and reads the whole response, unless the request asks for an unread body.
     pub(crate) async fn send(&self, request: Request) -> Result<Response, HttpError> {
         self.allowed_hosts.check(&request.url)?;
         let Request { method, url, headers, body, deadline, max_bytes, upload, unread } = request;
@@ -80,7 +81,7 @@ impl HttpClient {
                 return Err(HttpError::TooLarge);
             }
             let announced = length.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-            let mut bytes = BytesMut::with_capacity(announced.min(TRUSTED_LENGTH));
+            let mut bytes = BytesMut::with_capacity(announced.min(MAX_PREALLOCATION));
             while let Some(chunk) = response.chunk().await.map_err(HttpError::from_reading)? {
                 if bytes.len() + chunk.len() > max_bytes {
                     return Err(HttpError::TooLarge);

@@ -1,39 +1,39 @@
-//! Why there is no response.
+//! [`HttpError`]: why a request has no response.
 
 use std::error::Error as StdError;
 
 use crate::http::allowed_hosts::HostNotAllowed;
 
-/// Why there is no answer. Names no URL, no header and no body.
+/// Why a request has no response. Repeats no URL, header or body.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
-    /// The target is not one that may be contacted.
+    /// The host is not on the allow-list.
     #[error(transparent)]
     HostNotAllowed(#[from] HostNotAllowed),
-    /// No connection could be made: the server did not get a byte of the request.
-    #[error("Salesforce could not be reached")]
+    /// The connection could not be opened. Nothing was sent.
+    #[error("connecting to Salesforce failed")]
     Connect(#[source] Box<dyn StdError + Send + Sync>),
-    /// The deadline passed. The server may have done what was asked.
-    #[error("Salesforce did not answer in time")]
+    /// The timeout passed. The request may have taken effect.
+    #[error("Salesforce did not respond in time")]
     Timeout,
-    /// The answer's body came so slowly that it would never end.
-    #[error("Salesforce sends its answer too slowly")]
+    /// The response's body arrived at less than one kibibyte per second.
+    #[error("Salesforce sends its response too slowly")]
     TooSlow,
-    /// The connection broke after the request was sent. The server may have done what was asked.
-    #[error("the connection to Salesforce broke before the answer was complete")]
+    /// The connection was lost after the request was sent. The request may have taken effect.
+    #[error("the connection to Salesforce was lost before the response was complete")]
     ConnectionLost(#[source] Box<dyn StdError + Send + Sync>),
-    /// The answer's body is larger than what is read.
-    #[error("the answer is larger than what is read")]
+    /// The response's body is larger than the limit of the request.
+    #[error("the response is too large")]
     TooLarge,
-    /// The server sent a redirect, which is never followed.
-    #[error("the answer is a redirect (status {0}), which is never followed")]
+    /// The response is a redirect with this status. Redirects are never followed.
+    #[error("the response is a redirect (status {0}), which is never followed")]
     Redirect(u16),
-    /// The answer's body could not be decompressed.
-    #[error("the answer could not be decompressed")]
+    /// The response's body could not be decompressed.
+    #[error("the response could not be decompressed")]
     Undecodable(#[source] Box<dyn StdError + Send + Sync>),
-    /// The HTTP client could not be made.
-    #[error("the HTTP client could not be set up")]
+    /// The HTTP client could not be created on this machine.
+    #[error("the HTTP client could not be created")]
     Build(#[source] Box<dyn StdError + Send + Sync>),
 }
 
@@ -48,19 +48,21 @@ impl HttpError {
         if is_bad_gzip(&error) { Self::Undecodable(error.into()) } else { Self::ConnectionLost(error.into()) }
     }
 
-    /// Whether the server certainly did not get the request.
+    /// Returns whether the server certainly did not receive the request.
     pub fn was_not_sent(&self) -> bool {
         matches!(self, Self::HostNotAllowed(_) | Self::Connect(_) | Self::Build(_))
     }
 
-    /// Whether the same request may succeed later.
+    /// Returns whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Connect(_) | Self::Timeout | Self::TooSlow | Self::ConnectionLost(_))
     }
 }
 
-/// Whether the body arrived but cannot be decompressed. reqwest calls every error of a body one of decoding; one of the
-/// connection has another error between itself and the I/O error.
+/// Returns whether the body arrived but cannot be decompressed.
+///
+/// `reqwest` reports every error of a body as a decoding error. If the connection failed, another error stands between
+/// that and the I/O error.
 fn is_bad_gzip(error: &reqwest::Error) -> bool {
     use std::io::{
         Error,

@@ -1,4 +1,4 @@
-//! One outbound request.
+//! [`Request`]: one HTTP request.
 
 use std::time::Duration;
 
@@ -14,20 +14,20 @@ use crate::http::{
     streaming_body::Upload,
 };
 
-/// One request.
+/// One HTTP request.
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// For the whole exchange, connecting included.
+    /// The timeout of the whole exchange, connecting included.
     pub(crate) deadline: Duration,
-    /// For the answer's body, after decompression.
+    /// Largest body of the response, after decompression.
     pub(crate) max_bytes: usize,
-    /// Instead of `body`.
+    /// Replaces `body`.
     pub(crate) upload: Option<Upload>,
-    /// Whether the body of a success is left to the caller to read. The deadline is then for its beginning, and for
-    /// each wait after that; what comes slower than a kibibyte a second is cut off.
+    /// Whether the caller reads the body of a successful response. The deadline then limits the wait for the response's
+    /// head and each later wait; a body slower than a kibibyte per second ends in an error.
     pub(crate) unread: bool,
 }
 
@@ -47,7 +47,7 @@ impl Request {
         }
     }
 
-    /// A POST of form fields.
+    /// Creates a POST request with form fields.
     pub(crate) fn form<'a>(url: Url, fields: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut request = Self::get(url);
         request.method = Method::POST;

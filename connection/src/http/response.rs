@@ -1,4 +1,4 @@
-//! A response that was read.
+//! [`Response`]: an HTTP response.
 
 use std::{fmt, time::Duration};
 
@@ -10,19 +10,19 @@ use reqwest::{
 
 use crate::http::streaming_body::StreamingBody;
 
-/// See [`Response::retry_after`].
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longest `Retry-After` that is passed on. No caller waits longer, and times can be added to it without overflow.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A whole answer with any status but a redirect.
+/// A response with any status except a redirect.
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// The body, where it was not read.
+    /// The body, if the request asked to leave it unread; `body` is empty then.
     pub(crate) unread: Option<StreamingBody>,
 }
 
-/// Without the body, which may hold tokens.
+/// Omits the body, which may contain tokens.
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
@@ -33,14 +33,15 @@ impl fmt::Debug for Response {
 }
 
 impl Response {
-    /// How long the server asks to wait (RFC 9110 section 10.2.3; the form in seconds only), a day at most: nobody
-    /// waits longer for anything here, and times can be reckoned with.
+    /// Returns how long the server asks to wait (RFC 9110 section 10.2.3), at most a day.
+    ///
+    /// Reads the form in seconds; a date is ignored.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
         if seconds.is_empty() || !seconds.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        // What is out of all measure is too large for a number as well.
-        Some(Duration::from_secs(seconds.parse().unwrap_or(u64::MAX)).min(LONGEST_RETRY_AFTER))
+        // The text has digits only, so that parsing fails only for numbers above the maximum.
+        Some(Duration::from_secs(seconds.parse().unwrap_or(u64::MAX)).min(MAX_RETRY_AFTER))
     }
 }

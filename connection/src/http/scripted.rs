@@ -1,4 +1,4 @@
-//! A server on loopback that says exactly what a test wants, byte for byte.
+//! A server on loopback that sends exactly the bytes that a test sets.
 
 use std::{
     net::SocketAddr,
@@ -12,7 +12,7 @@ use tokio::{
 };
 use url::Url;
 
-/// A request as it came.
+/// A request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     /// Method and target, for example `POST /services/oauth2/token`.
@@ -21,16 +21,16 @@ pub(crate) struct Seen {
     pub(crate) body: String,
 }
 
-/// What to send, and what then.
+/// The bytes to send, and what to do after them.
 pub(crate) struct Reply(pub(crate) Vec<u8>, pub(crate) Then);
 
 pub(crate) enum Then {
     Close,
     /// An RST instead of a FIN.
     Reset,
-    /// Nothing more, but the connection stays.
+    /// Sends nothing more and keeps the connection open.
     Hang,
-    /// The same again and again.
+    /// Sends the same bytes until the client disconnects.
     Repeat,
 }
 
@@ -68,8 +68,8 @@ impl Scripted {
         Self { origin, seen, task }
     }
 
-    /// A server that nobody may ever contact.
-    pub(crate) async fn stranger() -> Self {
+    /// Starts a server that must never be contacted.
+    pub(crate) async fn untrusted() -> Self {
         Self::start(|_| Reply::json(200, "{}")).await
     }
 
@@ -96,7 +96,7 @@ async fn serve(
     match then {
         Then::Close => drop(stream.shutdown().await),
         Then::Reset => {
-            // What was sent is to arrive before the reset discards it.
+            // Lets the bytes arrive before the reset discards them.
             tokio::time::sleep(Duration::from_millis(50)).await;
             stream.set_zero_linger().unwrap();
         }

@@ -1,4 +1,4 @@
-//! Bodies that do not fit into memory: read while they come, sent while they are read.
+//! Bodies that may not fit into memory: [`StreamingBody`] of a response, [`Upload`] of a request.
 
 use std::{
     fmt, io,
@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::http::error::HttpError;
 
-/// A body of known length that can be sent again: each try begins with a stream of its own.
+/// A body of known length that can be sent again: each attempt opens a new stream.
 #[derive(Clone)]
 pub(crate) struct Upload {
     pub(crate) length: u64,
@@ -35,57 +35,59 @@ impl Upload {
         Body::wrap_stream(self.pieces())
     }
 
-    /// The stream from its start, held to its length.
+    /// Opens the stream, which fails if it is longer or shorter than announced.
     pub(crate) fn pieces(&self) -> ByteStream {
-        Box::pin(Measured { pieces: (self.open)(), left: self.length })
+        Box::pin(ExactLength { stream: (self.open)(), left: self.length })
     }
 }
 
-/// Holds a stream to the length that was announced. One that is longer would be cut in silence, and what follows it
-/// taken for something else.
-struct Measured {
-    pieces: ByteStream,
+/// Fails unless a stream has the announced length. A longer one would otherwise be truncated without an error.
+struct ExactLength {
+    stream: ByteStream,
     left: u64,
 }
 
-impl Stream for Measured {
+impl Stream for ExactLength {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let another_length = || io::Error::other("the file has another length than was said");
-        Poll::Ready(match ready!(self.pieces.as_mut().poll_next(context)) {
-            Some(Ok(piece)) => match self.left.checked_sub(piece.len() as u64) {
+        let wrong_length = || io::Error::other("the file does not have the announced length");
+        Poll::Ready(match ready!(self.stream.as_mut().poll_next(context)) {
+            Some(Ok(chunk)) => match self.left.checked_sub(chunk.len() as u64) {
                 Some(left) => {
                     self.left = left;
-                    Some(Ok(piece))
+                    Some(Ok(chunk))
                 }
-                None => Some(Err(another_length())),
+                None => Some(Err(wrong_length())),
             },
             None if self.left > 0 => {
                 self.left = 0;
-                Some(Err(another_length()))
+                Some(Err(wrong_length()))
             }
             end => end,
         })
     }
 }
 
-/// How much must come while it is waited for: [`MIN_BYTES_PER_WINDOW`] bytes in each [`WINDOW`] of waiting, after decompression. That
-/// is a kibibyte a second. A server that sends less never ends, one byte in time after the other.
+/// Time of waiting in which [`MIN_BYTES_PER_WINDOW`] bytes must arrive. Time in which the reader does not wait is not
+/// counted.
 const WINDOW: Duration = Duration::from_secs(30);
+/// Fewest bytes per [`WINDOW`], after decompression: one kibibyte per second. Without it a server that sends one byte
+/// before each timeout would hold the request forever.
 const MIN_BYTES_PER_WINDOW: usize = 30 * 1024;
 
-/// The body of an answer that nobody has read yet.
+/// The unread body of a response. Fails if the server is silent for too long or too slow.
 pub(crate) struct StreamingBody {
-    pieces: Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>,
-    /// How long no byte may come while one is waited for.
-    silence: Duration,
-    /// When that is over; `None` while nobody waits.
-    patience: Option<Pin<Box<Sleep>>>,
+    stream: Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>,
+    /// Longest wait for the next bytes.
+    idle_timeout: Duration,
+    /// The end of that wait; `None` while the reader does not wait.
+    idle_timer: Option<Pin<Box<Sleep>>>,
     wait: Option<Wait>,
-    /// Of the window: how long was waited, and what came.
+    /// Time waited in the current window.
     waited: Duration,
-    came: usize,
+    /// Bytes received in the current window.
+    received: usize,
 }
 
 impl fmt::Debug for StreamingBody {
@@ -95,23 +97,26 @@ impl fmt::Debug for StreamingBody {
 }
 
 impl StreamingBody {
-    pub(crate) fn new(response: Response, silence: Duration) -> Self {
-        Self::of(response.bytes_stream(), silence)
+    pub(crate) fn new(response: Response, idle_timeout: Duration) -> Self {
+        Self::from_stream(response.bytes_stream(), idle_timeout)
     }
 
-    fn of(pieces: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static, silence: Duration) -> Self {
-        let pieces = Box::pin(pieces);
-        Self { pieces, silence, patience: None, wait: None, waited: Duration::ZERO, came: 0 }
+    fn from_stream(
+        stream: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static,
+        idle_timeout: Duration,
+    ) -> Self {
+        let stream = Box::pin(stream);
+        Self { stream, idle_timeout, idle_timer: None, wait: None, waited: Duration::ZERO, received: 0 }
     }
 
-    /// Whether too little came in the window that ends with this piece.
-    fn is_too_slow(&mut self, piece: &Bytes) -> bool {
-        self.came = self.came.saturating_add(piece.len());
+    /// Counts `chunk` and returns whether it ends a window in which too few bytes arrived.
+    fn is_too_slow(&mut self, chunk: &Bytes) -> bool {
+        self.received = self.received.saturating_add(chunk.len());
         if self.waited < WINDOW {
             return false;
         }
-        let is_too_slow = self.came < MIN_BYTES_PER_WINDOW;
-        (self.waited, self.came) = (Duration::ZERO, 0);
+        let is_too_slow = self.received < MIN_BYTES_PER_WINDOW;
+        (self.waited, self.received) = (Duration::ZERO, 0);
         is_too_slow
     }
 }
@@ -125,51 +130,51 @@ impl Stream for StreamingBody {
         }
         let wait = Wait::begin(context.waker());
         let waker = Waker::from(Arc::clone(&wait.0));
-        if let Poll::Ready(piece) = self.pieces.as_mut().poll_next(&mut Context::from_waker(&waker)) {
-            self.patience = None;
-            return Poll::Ready(match piece {
-                Some(Ok(piece)) if self.is_too_slow(&piece) => Some(Err(HttpError::TooSlow)),
-                piece => piece.map(|piece| piece.map_err(HttpError::from_reading)),
+        if let Poll::Ready(chunk) = self.stream.as_mut().poll_next(&mut Context::from_waker(&waker)) {
+            self.idle_timer = None;
+            return Poll::Ready(match chunk {
+                Some(Ok(chunk)) if self.is_too_slow(&chunk) => Some(Err(HttpError::TooSlow)),
+                chunk => chunk.map(|chunk| chunk.map_err(HttpError::from_reading)),
             });
         }
         self.wait = Some(wait);
-        let silence = self.silence;
-        let patience = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(silence)));
-        ready!(patience.as_mut().poll(context));
-        self.patience = None;
+        let idle_timeout = self.idle_timeout;
+        let idle_timer = self.idle_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle_timeout)));
+        ready!(idle_timer.as_mut().poll(context));
+        self.idle_timer = None;
         Poll::Ready(Some(Err(HttpError::Timeout)))
     }
 }
 
-/// A wait for the server. It ends when the server sends something, not when somebody looks: a reader who takes his time
-/// is no slow server.
-struct Wait(Arc<Woken>);
+/// A wait for the server. It ends when bytes arrive, not when the reader polls again: a slow reader must not count as a
+/// slow server.
+struct Wait(Arc<WaitWaker>);
 
-struct Woken {
+struct WaitWaker {
     reader: Waker,
-    since: Instant,
-    at: OnceLock<Instant>,
+    began: Instant,
+    ended: OnceLock<Instant>,
 }
 
 impl Wait {
     fn begin(reader: &Waker) -> Self {
-        Self(Arc::new(Woken { reader: reader.clone(), since: Instant::now(), at: OnceLock::new() }))
+        Self(Arc::new(WaitWaker { reader: reader.clone(), began: Instant::now(), ended: OnceLock::new() }))
     }
 
     fn length(&self) -> Duration {
-        let end = self.0.at.get().copied().unwrap_or_else(Instant::now);
-        end.saturating_duration_since(self.0.since)
+        let ended = self.0.ended.get().copied().unwrap_or_else(Instant::now);
+        ended.saturating_duration_since(self.0.began)
     }
 }
 
-impl Wake for Woken {
+impl Wake for WaitWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Only the first one ends it.
-        let _ = self.at.set(Instant::now());
+        // Only the first wake ends the wait.
+        let _ = self.ended.set(Instant::now());
         self.reader.wake_by_ref();
     }
 }
@@ -180,9 +185,9 @@ mod tests {
 
     use super::*;
 
-    const SILENCE: Duration = Duration::from_secs(30);
+    const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-    /// Sends pieces of this size, one in each interval.
+    /// Returns a body whose server sends one chunk of this size per interval.
     fn server(size: usize, interval: Duration) -> StreamingBody {
         let (sender, receiver) = tokio::sync::mpsc::channel(4);
         tokio::spawn(async move {
@@ -193,13 +198,13 @@ mod tests {
                 }
             }
         });
-        let pieces = stream::unfold(receiver, |mut receiver| async {
-            receiver.recv().await.map(|piece| (piece, receiver))
+        let chunks = stream::unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|chunk| (chunk, receiver))
         });
-        StreamingBody::of(pieces, SILENCE)
+        StreamingBody::from_stream(chunks, IDLE_TIMEOUT)
     }
 
-    /// How long it is read before it ends, an hour at most.
+    /// Reads for at most an hour. Returns the error and the time it came after.
     async fn read(mut body: StreamingBody, pause: Duration) -> Result<(), (HttpError, Duration)> {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(60 * 60) {
@@ -212,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_drips_is_cut_off() {
+    async fn a_server_that_sends_too_slowly_is_an_error() {
         for (size, seconds) in [(1, 1), (1, 29), (1_023, 1), (10_000, 15)] {
             let interval = Duration::from_secs(seconds);
             let (error, after) = read(server(size, interval), Duration::ZERO).await.unwrap_err();
@@ -222,22 +227,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_is_slow_but_sends_is_not() {
+    async fn a_slow_server_above_the_minimum_is_read_and_silence_is_an_error() {
         for (size, seconds) in [(1_100, 1), (40_000, 29)] {
             read(server(size, Duration::from_secs(seconds)), Duration::ZERO).await.unwrap();
         }
-        let (error, after) = read(server(1 << 20, 2 * SILENCE), Duration::ZERO).await.unwrap_err();
+        let (error, after) = read(server(1 << 20, 2 * IDLE_TIMEOUT), Duration::ZERO).await.unwrap_err();
         assert!(
-            matches!(error, HttpError::Timeout) && after == SILENCE,
-            "silence is cut, however much would come"
+            matches!(error, HttpError::Timeout) && after == IDLE_TIMEOUT,
+            "silence is an error, however much comes later"
         );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_who_takes_his_time_is_no_slow_server() {
-        // Small pieces that are all there when they are asked for.
+    async fn a_slow_reader_does_not_count_as_a_slow_server() {
+        // Small chunks, all of them there before they are read.
         read(server(10, Duration::from_millis(1)), Duration::from_secs(40)).await.unwrap();
-        // The reader begins to wait, does something else, and finds that the piece came at once.
+        // The reader starts to wait and does something else, while the chunk arrives at once.
         let mut body = server(10, Duration::from_millis(1));
         for _ in 0..20 {
             let waits =

@@ -15,11 +15,11 @@ fn client(origins: &[&Url]) -> HttpClient {
     HttpClient::new(Arc::new(AllowedHosts::new(origins.iter().copied().cloned()))).unwrap()
 }
 
-async fn ask(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Result<Response, HttpError> {
-    ask_within(Duration::from_secs(10), reply).await
+async fn fetch(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Result<Response, HttpError> {
+    fetch_within(Duration::from_secs(10), reply).await
 }
 
-async fn ask_within(
+async fn fetch_within(
     deadline: Duration,
     reply: impl Fn() -> Reply + Send + Sync + 'static,
 ) -> Result<Response, HttpError> {
@@ -37,12 +37,12 @@ fn bomb() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn only_a_request_that_was_never_sent_counts_as_never_sent() {
-    let nobody = {
+async fn was_not_sent_is_true_only_if_the_server_received_nothing() {
+    let closed_port = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap()
     };
-    let error = client(&[&nobody]).send(Request::get(nobody.clone())).await.unwrap_err();
+    let error = client(&[&closed_port]).send(Request::get(closed_port.clone())).await.unwrap_err();
     assert!(
         matches!(error, HttpError::Connect(_)) && error.was_not_sent() && error.is_transient(),
         "{error:?}"
@@ -61,14 +61,14 @@ async fn only_a_request_that_was_never_sent_counts_as_never_sent() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_lost_however_it_breaks() {
+async fn an_incomplete_response_is_a_lost_connection() {
     let half = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"access";
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{\"access";
     let head = "HTTP/1.1 200 OK\r\nContent-Le";
     for start in ["", head, half, chunked] {
         for reset in [false, true] {
             let then = move || if reset { Then::Reset } else { Then::Close };
-            let error = ask(move || Reply(start.as_bytes().to_vec(), then())).await.unwrap_err();
+            let error = fetch(move || Reply(start.as_bytes().to_vec(), then())).await.unwrap_err();
             assert!(matches!(error, HttpError::ConnectionLost(_)), "{start:?}, reset {reset}: {error:?}");
             assert!(!error.was_not_sent() && error.is_transient());
         }
@@ -76,8 +76,8 @@ async fn an_answer_that_breaks_off_is_lost_however_it_breaks() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_inside_gzip_is_lost_too() {
-    let error = ask(|| {
+async fn an_incomplete_gzip_response_is_a_lost_connection() {
+    let error = fetch(|| {
         let mut bytes =
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 65000\r\n\r\n".to_vec();
         bytes.extend(&bomb()[..500]);
@@ -90,29 +90,29 @@ async fn an_answer_that_breaks_off_inside_gzip_is_lost_too() {
 
 #[tokio::test]
 async fn no_redirect_is_followed() {
-    let stranger = Arc::new(Scripted::stranger().await);
+    let untrusted = Arc::new(Scripted::untrusted().await);
     for status in [301, 302, 303, 307, 308] {
-        let location = format!("Location: {}secret?token=canary\r\n", stranger.origin);
+        let location = format!("Location: {}secret?token=canary\r\n", untrusted.origin);
         let server = Scripted::start(move |_| Reply::new(status, &location, "")).await;
-        let http = client(&[&server.origin, &stranger.origin]);
+        let http = client(&[&server.origin, &untrusted.origin]);
         let request = Request::form(server.origin.clone(), [("refresh_token", "canary")]);
         let error = http.send(request).await.unwrap_err();
         assert!(matches!(error, HttpError::Redirect(named) if named == status), "{error:?}");
         assert!(!format!("{error} {error:?}").contains("canary"));
         assert!(!error.was_not_sent() && !error.is_transient());
     }
-    assert!(stranger.seen().is_empty());
+    assert!(untrusted.seen().is_empty());
 }
 
 #[tokio::test]
-async fn the_statuses_that_only_look_like_redirects_are_answers() {
-    assert_eq!(ask(|| Reply::json(300, "[]")).await.unwrap().status.as_u16(), 300);
-    assert_eq!(ask(|| Reply::json(304, "")).await.unwrap().status.as_u16(), 304);
+async fn statuses_300_and_304_without_location_are_responses() {
+    assert_eq!(fetch(|| Reply::json(300, "[]")).await.unwrap().status.as_u16(), 300);
+    assert_eq!(fetch(|| Reply::json(304, "")).await.unwrap().status.as_u16(), 304);
 }
 
 #[tokio::test]
-async fn a_bomb_stops_at_the_cap() {
-    let error = ask({
+async fn a_gzip_bomb_is_too_large() {
+    let error = fetch({
         let bomb = bomb();
         move || Reply::new(200, "Content-Encoding: gzip\r\n", &bomb)
     })
@@ -122,39 +122,40 @@ async fn a_bomb_stops_at_the_cap() {
 }
 
 #[tokio::test]
-async fn an_endless_body_stops_at_the_cap() {
+async fn an_endless_body_is_too_large() {
     let start = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
-    let error = ask(move || Reply([start, &" ".repeat(65_536)].concat().into_bytes(), Then::Repeat)).await;
+    let error = fetch(move || Reply([start, &" ".repeat(65_536)].concat().into_bytes(), Then::Repeat)).await;
     assert!(matches!(error, Err(HttpError::TooLarge)), "{error:?}");
     let announced = "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n";
-    let error = ask(move || Reply(announced.into(), Then::Hang)).await;
+    let error = fetch(move || Reply(announced.into(), Then::Hang)).await;
     assert!(matches!(error, Err(HttpError::TooLarge)), "{error:?}");
 }
 
 #[tokio::test]
-async fn ten_thousand_headers_are_refused() {
+async fn ten_thousand_headers_are_rejected() {
     let headers: String = (0..10_000).map(|n| format!("X-{n}: y\r\n")).collect();
-    assert!(ask(move || Reply::new(200, &headers, "{}")).await.is_err());
+    assert!(fetch(move || Reply::new(200, &headers, "{}")).await.is_err());
 }
 
 #[tokio::test]
-async fn silence_and_drips_end_with_the_deadline() {
+async fn an_unfinished_response_ends_with_the_timeout() {
     for start in ["", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"] {
         let hang = move || Reply(start.into(), Then::Hang);
-        let error = ask_within(Duration::from_millis(300), hang).await.unwrap_err();
+        let error = fetch_within(Duration::from_millis(300), hang).await.unwrap_err();
         assert!(matches!(error, HttpError::Timeout), "{start:?}: {error:?}");
         assert!(!error.was_not_sent() && error.is_transient());
     }
 }
 
 #[tokio::test]
-async fn gzip_that_is_none_is_an_error_of_its_own() {
-    let error = ask(|| Reply::new(200, "Content-Encoding: gzip\r\n", "{\"plain\": true}")).await.unwrap_err();
+async fn invalid_gzip_is_undecodable() {
+    let error =
+        fetch(|| Reply::new(200, "Content-Encoding: gzip\r\n", "{\"plain\": true}")).await.unwrap_err();
     assert!(matches!(error, HttpError::Undecodable(_)) && !error.was_not_sent(), "{error:?}");
 }
 
 #[tokio::test]
-async fn nothing_of_a_url_is_in_an_error() {
+async fn errors_contain_no_url() {
     let server = Scripted::start(|_| Reply(Vec::new(), Then::Close)).await;
     let mut url = server.origin.clone();
     url.set_query(Some("q=canary"));
@@ -163,9 +164,9 @@ async fn nothing_of_a_url_is_in_an_error() {
 }
 
 #[tokio::test]
-async fn the_time_to_wait_is_read_in_seconds_and_nothing_else() {
+async fn retry_after_is_read_in_seconds_only() {
     let after = |value: &'static str| async move {
-        ask(move || Reply::new(503, &format!("Retry-After: {value}\r\n"), "")).await.unwrap().retry_after()
+        fetch(move || Reply::new(503, &format!("Retry-After: {value}\r\n"), "")).await.unwrap().retry_after()
     };
     assert_eq!(after("7").await, Some(Duration::from_secs(7)));
     let day = Some(Duration::from_secs(24 * 60 * 60));

@@ -10,7 +10,7 @@ use crate::{
     secret::Secret,
 };
 
-/// What to ask for. Only these parameters are ever sent.
+/// Parameters of an authorization request. No others are sent.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct AuthorizeOptions {
@@ -21,45 +21,45 @@ pub struct AuthorizeOptions {
 }
 
 impl AuthorizeOptions {
-    /// Asks for these scopes, and for nothing else in particular.
+    /// Creates options with these scopes and nothing else.
     pub fn new(scopes: Scopes) -> Self {
         Self { scopes, prompt: Vec::new(), login_hint: None, display: None }
     }
 
-    /// Makes Salesforce ask again, even when the person is logged in there.
+    /// Makes Salesforce show these pages even if the user is logged in there. Default: none.
     pub fn prompt(mut self, prompt: impl IntoIterator<Item = Prompt>) -> Self {
         self.prompt = prompt.into_iter().collect();
         self
     }
 
-    /// The user name to fill in on Salesforce's page.
+    /// Sets the user name that Salesforce fills in on its login page. Default: none.
     pub fn login_hint(mut self, username: impl Into<String>) -> Self {
         self.login_hint = Some(username.into());
         self
     }
 
-    /// How Salesforce's pages look.
+    /// Sets the layout of Salesforce's pages. Default: chosen by Salesforce.
     pub fn display(mut self, display: DisplayMode) -> Self {
         self.display = Some(display);
         self
     }
 }
 
-/// What Salesforce asks for again (OpenID Connect Core section 3.1.2.1).
+/// A page that Salesforce must show again (OpenID Connect Core section 3.1.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Prompt {
-    /// User name and password.
+    /// `login`: user name and password.
     Login,
-    /// Whether the app may.
+    /// `consent`: approval of the app and its scopes.
     Consent,
-    /// Which account to use.
+    /// `select_account`: the choice of the account.
     SelectAccount,
 }
 
-/// A prompt that Salesforce does not know.
+/// The error for an unknown prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a prompt is login, consent or select_account")]
+#[error("unknown prompt: expected login, consent or select_account")]
 pub struct UnknownPrompt;
 
 impl Prompt {
@@ -87,11 +87,11 @@ impl Prompt {
     }
 }
 
-/// How Salesforce's pages look.
+/// The layout of Salesforce's pages (Salesforce Help "OAuth 2.0 Web Server Flow", parameter `display`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DisplayMode {
-    /// A whole page.
+    /// A full page.
     Page,
     /// A small window.
     Popup,
@@ -112,28 +112,29 @@ impl DisplayMode {
     }
 }
 
-/// An authorization request: where to send the browser, and what to remember until it comes back.
+/// An authorization request: the URL for the browser, and the values to store until the callback arrives.
 #[non_exhaustive]
 pub struct AuthorizationRequest {
-    /// Send the browser here.
+    /// The URL to which to redirect the browser.
     pub url: Url,
-    /// Comes back in the callback; must be compared, and be bound to the browser (RFC 9700 section 4.7). 256 bits.
+    /// The `state` of the callback, 256 random bits. Compare it with [`matches`](Self::matches), and bind it to the browser
+    /// (RFC 9700 section 4.7).
     pub state: Secret,
-    /// Goes along with the code (RFC 7636 section 4.1). 256 bits, 43 characters.
+    /// The PKCE code verifier for [`OAuthClient::exchange`] (RFC 7636 section 4.1): 256 random bits in 43 characters.
     pub verifier: Secret,
-    /// Comes back in the ID token; only with the scope `openid`.
+    /// The `nonce` of the ID token, 256 random bits. Present only with the scope `openid`.
     pub nonce: Option<Secret>,
 }
 
 impl AuthorizationRequest {
-    /// Whether a callback's `state` is the one of this request. Compares in constant time, as [`Secret`]s always do.
+    /// Returns whether a callback's `state` is that of this request. Compares in constant time.
     #[must_use]
     pub fn matches(&self, state: &Secret) -> bool {
         self.state == *state
     }
 }
 
-/// Without the URL's query, in which the state and the nonce stand in clear.
+/// Omits the URL's query, which contains the state and the nonce.
 impl fmt::Debug for AuthorizationRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut url = self.url.clone();
@@ -148,7 +149,10 @@ impl fmt::Debug for AuthorizationRequest {
 }
 
 impl OAuthClient {
-    /// Makes an authorization request: `response_type=code`, a fresh state, PKCE with S256, and a nonce with `openid`.
+    /// Creates an authorization request with new random values.
+    ///
+    /// Sends `response_type=code`, `state`, PKCE with S256, and a `nonce` if the scopes contain `openid`. No request is
+    /// sent; `redirect_uri` must be one of the app's callback URLs.
     pub fn authorize(
         &self,
         host: &LoginHost,

@@ -1,4 +1,4 @@
-//! The client: one app's credentials, shared by all of its connections.
+//! [`OAuthClient`]: requests to the OAuth endpoints with the credentials of one app.
 
 use std::sync::Arc;
 
@@ -22,24 +22,26 @@ use crate::{
     secret::Secret,
 };
 
-/// An external client app or connected app.
+/// The credentials of an external client app or connected app.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct OAuthApp {
-    /// The consumer key.
+    /// The client id; Salesforce calls it the consumer key.
     pub client_id: String,
-    /// The consumer secret; a public client has none.
+    /// The client secret; Salesforce calls it the consumer secret. `None` for a public client.
     pub client_secret: Option<Secret>,
 }
 
 impl OAuthApp {
-    /// An app by its consumer key and, unless it is a public client, its consumer secret.
+    /// Creates the credentials from the consumer key and the consumer secret. A public client has no secret.
     pub fn new(client_id: impl Into<String>, client_secret: Option<Secret>) -> Self {
         Self { client_id: client_id.into(), client_secret }
     }
 }
 
-/// Speaks to Salesforce's OAuth endpoints in the name of one app. Cheap to clone; clones share the key cache.
+/// Sends requests to Salesforce's OAuth endpoints with the credentials of one app.
+///
+/// Cheap to clone; clones share one connection pool and one cache of the keys for ID tokens.
 #[derive(Debug, Clone)]
 pub struct OAuthClient {
     shared: Arc<Shared>,
@@ -66,12 +68,11 @@ type TokenClient = oauth2::Client<
 >;
 
 impl OAuthClient {
-    /// A client that needs no store, no keys and no [`Salesforce`](crate::Salesforce): for a login of your own making.
-    /// Keep it: a client holds the connections and the cache of keys.
+    /// Creates a client with a separate connection pool, for a program that implements the login itself.
     ///
-    /// It contacts Salesforce's own hosts (`login.salesforce.com`, `test.salesforce.com` and those that end in
-    /// `.my.salesforce.com` or `.my.site.com`) and `more_hosts`: login hosts and instances under a domain of your own,
-    /// or the fake org. Everything else is refused before a byte is sent.
+    /// Create one client and share it: it holds the open connections and the key cache. It contacts Salesforce's domains
+    /// (see [`AllowedHosts`](crate::http::AllowedHosts)) and `more_hosts`: login hosts and instances under other domains,
+    /// or the fake org. Requests to any other host fail before anything is sent.
     ///
     /// ```
     /// use salesforce_connection::oauth::{AuthorizeOptions, LoginHost, OAuthApp, OAuthClient};
@@ -85,13 +86,13 @@ impl OAuthClient {
     /// ```
     ///
     /// # Errors
-    /// [`HttpError::Build`]: the HTTP client cannot be made on this machine.
+    /// [`HttpError::Build`] if the HTTP client cannot be created on this machine.
     pub fn new(app: OAuthApp, more_hosts: impl IntoIterator<Item = LoginHost>) -> Result<Self, HttpError> {
-        let outbound = AllowedHosts::new(more_hosts.into_iter().map(|host| host.as_url().clone()));
-        Ok(Self::with_http(app, HttpClient::new(Arc::new(outbound))?))
+        let allowed_hosts = AllowedHosts::new(more_hosts.into_iter().map(|host| host.as_url().clone()));
+        Ok(Self::with_http(app, HttpClient::new(Arc::new(allowed_hosts))?))
     }
 
-    /// A client that sends with the connection pool and to the hosts of `client`.
+    /// Creates a client that shares the connection pool and the allowed hosts of `client`.
     pub fn with_client(app: OAuthApp, client: &Client) -> Self {
         Self::with_http(app, client.http().clone())
     }
@@ -106,7 +107,7 @@ impl OAuthClient {
         Self::with_http(app, self.http.clone())
     }
 
-    /// The app in whose name this client speaks.
+    /// Returns the app whose credentials this client sends.
     pub fn app(&self) -> &OAuthApp {
         &self.shared.app
     }
@@ -119,11 +120,13 @@ impl OAuthClient {
         &self.shared.keys
     }
 
-    /// Trades the code of a callback for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5). `code` is decoded once,
-    /// as a query parser gives it; `redirect_uri` is the one of the authorization request.
+    /// Exchanges the authorization code of a callback for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
+    ///
+    /// `code` is the value as a query parser returns it, percent-decoded once. `redirect_uri` and `verifier` are those of
+    /// the authorization request.
     ///
     /// # Errors
-    /// [`OAuthError`]. A code is good for one call: this is never repeated.
+    /// [`OAuthError`]. Never retried: a code is valid for one request.
     pub async fn exchange(
         &self,
         host: &LoginHost,
@@ -133,19 +136,19 @@ impl OAuthClient {
     ) -> Result<TokenResponse, OAuthError> {
         let client = self.token_client(host).set_redirect_uri(RedirectUrl::from_url(redirect_uri.clone()));
         let endpoint = Endpoint(self.http.clone());
-        let answer = client
+        let response = client
             .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
             .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()))
             .request_async(&endpoint)
             .await;
-        self.check(answer, host)
+        self.check(response, host)
     }
 
-    /// Trades a refresh token for a new access token (RFC 6749 section 6).
+    /// Exchanges a refresh token for a new access token (RFC 6749 section 6).
     ///
-    /// With rotation the answer brings a new refresh token and the one used is dead from then on: store the answer
-    /// before anything else, and never let two calls with the same token happen. Connections of
-    /// [`Salesforce`](crate::Salesforce) see to that.
+    /// With refresh token rotation the response contains a new refresh token, and the used one is revoked. Store the
+    /// response before anything else, and never send the same token twice at a time. The crate `actix-salesforce`
+    /// ensures both.
     ///
     /// # Errors
     /// [`OAuthError`]; see [`is_invalid_grant`](OAuthError::is_invalid_grant),
@@ -158,23 +161,23 @@ impl OAuthClient {
         let client = self.token_client(host);
         let token = RefreshToken::new(refresh_token.expose().to_owned());
         let endpoint = Endpoint(self.http.clone());
-        let answer = client.exchange_refresh_token(&token).request_async(&endpoint).await;
-        self.check(answer, host)
+        let response = client.exchange_refresh_token(&token).request_async(&endpoint).await;
+        self.check(response, host)
     }
 
-    /// Checks the token endpoint's answer that a test brings, as if it had come over the network.
+    /// Checks a token response that a test made up, as if the token endpoint had sent it.
     #[cfg(feature = "test-util")]
     #[doc(hidden)]
-    pub fn accept(&self, host: &LoginHost, answer: &[u8]) -> Result<TokenResponse, OAuthError> {
-        let answer: TokenResponseBody =
-            serde_json::from_slice(answer).map_err(|_| InvalidTokenResponse::Malformed)?;
-        self.check(Ok(answer), host)
+    pub fn accept(&self, host: &LoginHost, body: &[u8]) -> Result<TokenResponse, OAuthError> {
+        let body: TokenResponseBody =
+            serde_json::from_slice(body).map_err(|_| InvalidTokenResponse::Malformed)?;
+        self.check(Ok(body), host)
     }
 
     fn token_client(&self, host: &LoginHost) -> TokenClient {
         let app = self.app();
         let client = oauth2::Client::new(ClientId::new(app.client_id.clone()))
-            // In the body, as Salesforce's samples do: never in a URL (RFC 6749 section 2.3.1).
+            // In the body, as in Salesforce's samples, and never in a URL (RFC 6749 section 2.3.1).
             .set_auth_type(AuthType::RequestBody)
             .set_token_uri(TokenUrl::from_url(host.endpoint("/services/oauth2/token")));
         match &app.client_secret {
@@ -185,16 +188,16 @@ impl OAuthClient {
 
     fn check(
         &self,
-        answer: Result<TokenResponseBody, RequestTokenError<OAuthError, BasicErrorResponse>>,
+        body: Result<TokenResponseBody, RequestTokenError<OAuthError, BasicErrorResponse>>,
         host: &LoginHost,
     ) -> Result<TokenResponse, OAuthError> {
-        let answer = answer.map_err(|error| match error {
+        let body = body.map_err(|error| match error {
             RequestTokenError::Request(error) => error,
-            // These carry the raw body, tokens and all: they end here.
+            // These contain the raw body with its tokens, and must not be passed on.
             RequestTokenError::Parse(..)
             | RequestTokenError::ServerResponse(_)
             | RequestTokenError::Other(_) => InvalidTokenResponse::Malformed.into(),
         })?;
-        Ok(TokenResponse::check(&answer, host, self.http.allowed_hosts(), self.app().client_secret.as_ref())?)
+        Ok(TokenResponse::check(&body, host, self.http.allowed_hosts(), self.app().client_secret.as_ref())?)
     }
 }

@@ -1,4 +1,4 @@
-//! The `oauth2` crate's way to our HTTP client.
+//! [`Endpoint`]: sends the requests of the crate `oauth2` with this crate's HTTP client.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -11,8 +11,10 @@ use crate::{
     oauth::error::{InvalidTokenResponse, OAuthError},
 };
 
-/// Sends what the `oauth2` crate asks for. Any status but 200 becomes a typed error here already, because the crate
-/// would keep neither the status nor the body to itself.
+/// Sends requests of the crate `oauth2`.
+///
+/// Any status except 200 becomes an [`OAuthError`] here, because the errors of `oauth2` omit the status and contain the
+/// body.
 pub(crate) struct Endpoint(pub(crate) HttpClient);
 
 impl<'c> AsyncHttpClient<'c> for Endpoint {
@@ -24,22 +26,22 @@ impl<'c> AsyncHttpClient<'c> for Endpoint {
             let (parts, body) = request.into_parts();
             let url =
                 Url::parse(&parts.uri.to_string()).map_err(|_| OAuthError::Http(HostNotAllowed.into()))?;
-            let mut outgoing = Request::get(url);
-            outgoing.method = parts.method;
-            outgoing.headers = parts.headers;
-            outgoing.body = Bytes::from(body);
-            let answer = self.0.send(outgoing).await?;
-            if !answer.status.is_success() {
-                return Err(OAuthError::of(&answer));
+            let mut request = Request::get(url);
+            request.method = parts.method;
+            request.headers = parts.headers;
+            request.body = Bytes::from(body);
+            let received = self.0.send(request).await?;
+            if !received.status.is_success() {
+                return Err(OAuthError::from_response(&received));
             }
-            // The crate would read the first JSON value of the body and not look at what comes after it.
-            if answer.status != http::StatusCode::OK
-                || serde_json::from_slice::<IgnoredAny>(&answer.body).is_err()
+            // `oauth2` reads the first JSON value of the body and ignores what follows it.
+            if received.status != http::StatusCode::OK
+                || serde_json::from_slice::<IgnoredAny>(&received.body).is_err()
             {
                 return Err(InvalidTokenResponse::Malformed.into());
             }
-            let mut response = HttpResponse::new(answer.body.to_vec());
-            *response.headers_mut() = answer.headers;
+            let mut response = HttpResponse::new(received.body.to_vec());
+            *response.headers_mut() = received.headers;
             Ok(response)
         })
     }

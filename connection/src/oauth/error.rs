@@ -1,4 +1,4 @@
-//! What can go wrong at an OAuth endpoint.
+//! [`OAuthError`]: why a request to an OAuth endpoint failed.
 
 use std::time::Duration;
 
@@ -6,104 +6,109 @@ use serde::Deserialize;
 
 use crate::http::{error::HttpError, response::Response};
 
-/// Why an OAuth endpoint did not do what it was asked. Never contains a token, a code, a body or a description.
+/// Why a request to an OAuth endpoint failed. Never contains a token, a code, a body or a description.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OAuthError {
-    /// The server refused, with an error code (RFC 6749 section 5.2, and Salesforce's own).
-    #[error("Salesforce refused: {code} (status {status})")]
+    /// An error response with a code: one of RFC 6749 section 5.2 or of Salesforce's additional ones.
+    #[error("Salesforce rejected the request: {code} (status {status})")]
     #[non_exhaustive]
-    Refused {
-        /// The code, in lower snake case.
+    ErrorResponse {
+        /// The error code, in lower snake case.
         code: String,
         /// The HTTP status.
         status: u16,
-        /// Another request with the same refresh token is on its way ("already being processed").
-        busy: bool,
+        /// Whether another request with the same refresh token is in progress ("already being processed").
+        in_progress: bool,
     },
-    /// The server answered with a status and nothing that explains it.
-    #[error("Salesforce answered with status {status}")]
+    /// A response with an error status and without an error code.
+    #[error("Salesforce responded with status {status}")]
     #[non_exhaustive]
     Status {
         /// The HTTP status.
         status: u16,
-        /// How long it asks to wait.
+        /// How long the server asks to wait.
         retry_after: Option<Duration>,
     },
-    /// The server's answer cannot be used.
-    #[error("Salesforce's answer cannot be used: {0}")]
+    /// A successful response with invalid content.
+    #[error("invalid response of Salesforce: {0}")]
     InvalidResponse(#[from] InvalidTokenResponse),
-    /// There is no answer.
+    /// No response arrived.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// The login host's keys could not be fetched a moment ago. Nothing was sent.
-    #[error("the login host's keys could not be fetched a moment ago")]
+    /// Fetching the login host's keys failed a moment ago. Nothing was sent.
+    #[error("fetching the login host's keys failed a moment ago")]
     #[non_exhaustive]
     CoolingDown {
         /// How long to wait.
         retry_after: Duration,
     },
-    /// Client credentials were asked for at a shared login host. Nothing was sent.
-    #[error("client credentials are given at a My Domain only (https://yourcompany.my.salesforce.com)")]
+    /// The client credentials flow at a shared login host. Nothing was sent.
+    #[error(
+        "the client credentials flow requires a My Domain. Use https://yourcompany.my.salesforce.com as the login host"
+    )]
     NeedsMyDomain,
-    /// An assertion could not be signed. Nothing was sent.
-    #[error("the assertion could not be signed")]
+    /// Signing the JWT assertion failed. Nothing was sent.
+    #[error("signing the JWT assertion failed")]
     Signing,
 }
 
-/// What is wrong with an answer.
+/// Why the content of a response is invalid. Never repeats it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidTokenResponse {
-    /// Not the JSON that was expected: HTML, cut off, a member twice or of the wrong type.
-    #[error("it is not the expected JSON")]
+    /// Invalid JSON: HTML, truncated, a member twice or of the wrong type.
+    #[error("the body is not the expected JSON")]
     Malformed,
-    /// No access token in it, or an empty one.
-    #[error("it holds no access token")]
+    /// A missing or empty access token, or one that a header cannot contain.
+    #[error("the access token is missing or invalid")]
     NoToken,
-    /// A token type that is not Bearer (RFC 6749 section 7.1).
-    #[error("its token type is not Bearer")]
+    /// A token type other than Bearer (RFC 6749 section 7.1).
+    #[error("the token type is not Bearer")]
     TokenType,
-    /// An `instance_url` that is missing or not Salesforce's.
-    #[error("its instance_url is missing or not on the allow-list (see SALESFORCE_ALLOWED_ORIGINS)")]
+    /// A missing `instance_url`, or one on a host that is not allowed.
+    #[error(
+        "the instance_url is missing or its host is not allowed. Add its origin to the allowed hosts (for \
+         actix-salesforce: SALESFORCE_ALLOWED_ORIGINS) if it is correct"
+    )]
     InstanceUrl,
-    /// An identity URL that is missing, not Salesforce's, or without ids.
-    #[error("its identity URL is missing or not one of Salesforce's")]
+    /// A missing identity URL, or one on a host that is not allowed or without valid ids; or the identity of another user.
+    #[error("the identity URL is missing or invalid")]
     Identity,
-    /// A `signature` that does not fit the client secret.
-    #[error("its signature does not fit the client secret (SALESFORCE_CLIENT_SECRET)")]
+    /// A `signature` that does not match the client secret.
+    #[error("the signature does not match the client secret. Check the secret (SALESFORCE_CLIENT_SECRET)")]
     Signature,
 }
 
 impl OAuthError {
-    /// The error code, when the server refused.
-    pub fn refusal(&self) -> Option<&str> {
+    /// Returns the error code of an error response.
+    pub fn error_code(&self) -> Option<&str> {
         match self {
-            Self::Refused { code, .. } => Some(code),
+            Self::ErrorResponse { code, .. } => Some(code),
             _ => None,
         }
     }
 
-    /// Whether the code, refresh token or assertion is not (or no longer) good.
+    /// Returns whether the code, refresh token or assertion is invalid, expired or revoked (RFC 6749 section 5.2).
     pub fn is_invalid_grant(&self) -> bool {
-        self.refusal() == Some("invalid_grant") && !self.is_busy()
+        self.error_code() == Some("invalid_grant") && !self.is_in_progress()
     }
 
-    /// Whether another request with the same refresh token is on its way.
-    pub fn is_busy(&self) -> bool {
-        matches!(self, Self::Refused { busy: true, .. })
+    /// Returns whether Salesforce is still processing another request with the same refresh token.
+    pub fn is_in_progress(&self) -> bool {
+        matches!(self, Self::ErrorResponse { in_progress: true, .. })
     }
 
-    /// Whether the access token used is not (or no longer) good (`Bad_OAuth_Token`, or 401).
-    pub fn is_bad_token(&self) -> bool {
-        self.refusal() == Some("bad_oauth_token") || matches!(self, Self::Status { status: 401, .. })
+    /// Returns whether the access token is invalid, expired or revoked (`Bad_OAuth_Token`, or status 401).
+    pub fn is_invalid_token(&self) -> bool {
+        self.error_code() == Some("bad_oauth_token") || matches!(self, Self::Status { status: 401, .. })
     }
 
-    /// Whether the same request may succeed later.
+    /// Returns whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Refused { code, busy, .. } => {
-                *busy
+            Self::ErrorResponse { code, in_progress, .. } => {
+                *in_progress
                     || matches!(
                         code.as_str(),
                         "rate_limit_exceeded"
@@ -115,26 +120,28 @@ impl OAuthError {
             }
             Self::Status { status, .. } => *status >= 500 || *status == 429 || *status == 420,
             Self::Http(error) => error.is_transient(),
-            // HTML with status 200 is a maintenance page more often than not.
-            Self::InvalidResponse(fault) => *fault == InvalidTokenResponse::Malformed,
+            // HTML with status 200 is most often a maintenance page.
+            Self::InvalidResponse(error) => *error == InvalidTokenResponse::Malformed,
             Self::CoolingDown { .. } => true,
             Self::NeedsMyDomain | Self::Signing => false,
         }
     }
 
-    /// Whether the server may have done what was asked although no answer came: a refresh token may be spent.
+    /// Returns whether the request may have taken effect although no usable response arrived.
+    ///
+    /// A refresh token that was sent may then be used up.
     pub fn is_response_lost(&self) -> bool {
         match self {
             Self::Http(error) => !error.was_not_sent(),
-            // A 200 that cannot be read comes after the work was done.
+            // The server sends status 200 after the work is done.
             Self::InvalidResponse(_) => true,
-            // A gateway says so after it passed the request on (RFC 9110 sections 15.6.3 and 15.6.5).
+            // A gateway sends these after it forwarded the request (RFC 9110 sections 15.6.3 and 15.6.5).
             Self::Status { status: 502 | 504, .. } => true,
             _ => false,
         }
     }
 
-    /// How long the server asks to wait.
+    /// Returns how long the server asks to wait, or how long a cool-down lasts.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
@@ -143,40 +150,44 @@ impl OAuthError {
         }
     }
 
-    /// What an answer that is not a success says. A server that is down or overloaded says nothing about a token,
-    /// whatever its body looks like.
-    pub(crate) fn of(answer: &Response) -> Self {
-        let status = answer.status.as_u16();
-        let unexplained = Self::Status { status, retry_after: answer.retry_after() };
+    /// Reads a response that is not a success.
+    ///
+    /// An error code with a status of 500 and above, or 429, is ignored: a server that is down or overloaded says nothing
+    /// about a token.
+    pub(crate) fn from_response(response: &Response) -> Self {
+        let status = response.status.as_u16();
+        let without_code = Self::Status { status, retry_after: response.retry_after() };
         if status >= 500 || status == 429 {
-            return unexplained;
+            return without_code;
         }
-        let body = serde_json::from_slice::<ErrorResponse>(&answer.body)
+        let body = serde_json::from_slice::<ErrorBody>(&response.body)
             .ok()
-            .or_else(|| ErrorResponse::from_form(&answer.body));
+            .or_else(|| ErrorBody::from_form(&response.body));
         let code = match &body {
-            Some(body) => clean(&body.error),
-            None => clean(bare_word(&answer.body).unwrap_or_default()),
+            Some(body) => normalize(&body.error),
+            None => normalize(bare_word(&response.body).unwrap_or_default()),
         };
         if code.is_empty() {
-            return unexplained;
+            return without_code;
         }
-        let busy = body
+        let in_progress = body
             .and_then(|body| body.error_description)
             .is_some_and(|text| text.to_ascii_lowercase().contains("already being processed"));
-        Self::Refused { code, status, busy }
+        Self::ErrorResponse { code, status, in_progress }
     }
 }
 
+/// The body of an error response (RFC 6749 section 5.2).
 #[derive(Deserialize)]
-struct ErrorResponse {
+struct ErrorBody {
     error: String,
     error_description: Option<String>,
 }
 
-impl ErrorResponse {
-    /// The url-encoded form, in which the revocation endpoint was seen to answer. Nothing else may be in the body:
-    /// links in a page have such pairs too.
+impl ErrorBody {
+    /// Reads the form-encoded body that the revocation endpoint was seen to send.
+    ///
+    /// Other members make it invalid, since a link in an HTML page can look like a form, too.
     fn from_form(body: &[u8]) -> Option<Self> {
         let (mut error, mut error_description) = (None, None);
         for (name, value) in url::form_urlencoded::parse(body) {
@@ -193,15 +204,15 @@ impl ErrorResponse {
     }
 }
 
-/// Identity and userinfo answer with one bare word, such as `Bad_OAuth_Token`.
+/// Reads a body of one word, such as `Bad_OAuth_Token`, that the identity and userinfo endpoints send.
 fn bare_word(body: &[u8]) -> Option<&str> {
     let word = std::str::from_utf8(body).ok()?.trim();
-    let plain = word.len() <= 40 && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    plain.then_some(word)
+    let is_word = word.len() <= 40 && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_word.then_some(word)
 }
 
-/// A code as it may be shown and compared: lower snake case, short. Anything else in it is dropped.
-fn clean(code: &str) -> String {
+/// Returns an error code in lower snake case, at most 64 characters, without any other characters.
+fn normalize(code: &str) -> String {
     code.chars()
         .take(64)
         .filter_map(|c| match c {

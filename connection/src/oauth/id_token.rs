@@ -18,34 +18,34 @@ use crate::{
     user_ref::UserRef,
 };
 
-/// How far clocks may differ, in seconds.
+/// Tolerated difference of the clocks, in seconds.
 const LEEWAY: u64 = 90;
-/// A token that is good for longer is none of Salesforce's: an app can set 12 hours at most.
+/// Longest accepted lifetime in seconds. Salesforce issues tokens for at most 12 hours; a longer one is not its own.
 const MAX_LIFETIME: u64 = 24 * 3600;
-/// A longer token is not read.
+/// Largest token in bytes that is read. Real ones have about a kilobyte.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// What a verified ID token says.
+/// The claims of a verified ID token.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct IdTokenClaims {
-    /// Who made it.
+    /// The issuer.
     pub iss: String,
-    /// Who it is about: an identity URL.
+    /// The subject: an identity URL.
     pub sub: String,
-    /// Whom it is for.
+    /// The client ids that the token is for.
     aud: Audience,
     azp: Option<String>,
-    /// When it ends, in seconds since 1970.
+    /// When the token expires, in seconds since 1970.
     pub exp: u64,
-    /// When it was made, in seconds since 1970.
+    /// When the token was issued, in seconds since 1970.
     pub iat: u64,
     nbf: Option<u64>,
     nonce: Option<Secret>,
     at_hash: Option<String>,
-    /// The user name, if the app is set up to include it.
+    /// The user name, if the app is configured to include it.
     pub preferred_username: Option<String>,
-    /// The full name, if the app is set up to include it.
+    /// The full name, if the app is configured to include it.
     pub name: Option<String>,
 }
 
@@ -65,40 +65,42 @@ impl Audience {
     }
 }
 
-/// Why an ID token is not accepted. Contains nothing of the token.
+/// Why an ID token was rejected. Contains no part of the token.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdTokenError {
-    /// The answer holds none although `openid` was granted.
-    #[error("the answer holds no ID token although openid was granted")]
+    /// The response contains no ID token although `openid` was granted.
+    #[error("the response contains no ID token although openid was granted")]
     Missing,
-    /// Not a signed token of the only kind that is accepted: RS256 with a key id and nothing critical.
-    #[error("the ID token is not of the form that is accepted (RS256, a key id, no extensions)")]
+    /// The token is not in the only accepted form: RS256 with a key id and without critical extensions.
+    #[error("the ID token is not in the accepted form (RS256, a key id, no critical extensions)")]
     Form,
-    /// Signed with a key that the login host does not publish.
-    #[error("the ID token's key is not one of the login host's")]
+    /// The login host does not publish the key that signed the token.
+    #[error("the ID token's key is not one of the login host's keys")]
     UnknownKey,
-    /// The signature does not fit, or a claim is missing or of the wrong type.
-    #[error("the ID token's signature or claims cannot be verified")]
+    /// The signature is invalid, or a claim is missing or of the wrong type.
+    #[error("the ID token's signature or claims are invalid")]
     Signature(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A claim that does not fit this login.
-    #[error("the ID token's {0} does not fit this login")]
+    /// This claim does not match the login.
+    #[error("the ID token's {0} does not match this login")]
     Claim(&'static str),
-    /// The keys could not be fetched.
-    #[error("the login host's keys could not be fetched")]
+    /// Fetching the keys failed. Says nothing about the token.
+    #[error("fetching the login host's keys failed")]
     Keys(#[source] OAuthError),
 }
 
 impl OAuthClient {
-    /// Verifies the ID token of a token answer: RS256 with a key of the login host, and `iss`, `aud`, `azp`, `exp`,
-    /// `iat`, `nbf`, `nonce`, `at_hash` and `sub` against this app and this answer. `nonce` is the one of the
-    /// authorization request.
+    /// Verifies the ID token of a token response (OpenID Connect Core section 3.1.3.7).
     ///
-    /// The issuer may be the login host or the organization's own instance (which of the two a login host that
-    /// redirects to a My Domain names is not documented).
+    /// Checks the signature (RS256 with a key of the login host) and the claims `iss`, `aud`, `azp`, `exp`, `iat`, `nbf`,
+    /// `nonce`, `at_hash` and `sub` against this app and this response. `nonce` is that of the authorization request, `now`
+    /// the current time.
+    ///
+    /// The issuer may be the login host or the org's instance. Salesforce does not document which of them a login host
+    /// that redirects to a My Domain uses.
     ///
     /// # Errors
-    /// [`IdTokenError`]: the login must not go on.
+    /// [`IdTokenError`]: the login must not continue.
     pub async fn verify_id_token(
         &self,
         host: &LoginHost,
@@ -117,7 +119,7 @@ impl OAuthClient {
 
         let mut validation = Validation::new(Algorithm::RS256);
         validation.set_required_spec_claims(&["exp", "iss", "sub", "aud"]);
-        // Checked below, with the time that is given and against exactly what this login expects.
+        // `check` does both, with `now` as the time and `azp` included.
         validation.validate_exp = false;
         validation.validate_aud = false;
         let claims = jsonwebtoken::decode::<IdTokenClaims>(token, &key, &validation)
@@ -129,20 +131,18 @@ impl OAuthClient {
 }
 
 impl TokenResponse {
-    /// Returns whether the response belongs to `user`: by its identity URL and, if an ID token came with it, by that.
+    /// Returns whether the response belongs to `user`, by its identity URL and by its ID token if it has one.
     ///
     /// A refresh must not change the user (OpenID Connect Core section 12.2).
     pub fn is_for(&self, user: &UserRef, host: &LoginHost) -> bool {
-        self.identity.organization == user.organization_id
-            && self.identity.user == user.user_id
-            && !self.id_token_contradicts(host)
+        self.identity.user == *user && !self.id_token_contradicts(host)
     }
 
-    /// Whether the ID token of a refresh answer, if one came, is about another person than the answer itself, or made
-    /// by another issuer than the login's (OpenID Connect Core section 12.2).
+    /// Returns whether the ID token names another user or another issuer than the response (OpenID Connect Core section
+    /// 12.2).
     ///
-    /// Its signature is not looked at: it came straight from the token endpoint (section 3.1.3.7, number 6), and
-    /// nothing else of it is used. One that cannot be read says nothing.
+    /// Its signature is not verified: it came directly from the token endpoint (section 3.1.3.7, number 6), and no other
+    /// claim is used. An unreadable token is ignored.
     fn id_token_contradicts(&self, host: &LoginHost) -> bool {
         #[derive(Deserialize)]
         struct Claims {
@@ -158,17 +158,16 @@ impl TokenResponse {
     }
 }
 
-/// The login host, or the organization's own instance.
+/// Returns whether `iss` is the login host or the org's instance.
 fn is_issuer(iss: &str, host: &LoginHost, tokens: &TokenResponse) -> bool {
     iss == host.issuer() || iss == tokens.instance_url.as_str().trim_end_matches('/')
 }
 
 fn is_subject(sub: &str, identity: &IdentityUrl) -> bool {
-    IdentityUrl::parse(sub)
-        .is_some_and(|sub| sub.organization == identity.organization && sub.user == identity.user)
+    IdentityUrl::parse(sub).is_some_and(|sub| sub.user == identity.user)
 }
 
-/// The key id in the header. Keys that the header brings along or points to are never used.
+/// Returns the key id in the header. Keys that the header contains or links to are never used.
 fn key_id(token: &str) -> Result<String, IdTokenError> {
     #[derive(Deserialize)]
     struct Header {

@@ -1,4 +1,4 @@
-//! Who a token belongs to: userinfo and identity URL.
+//! The user of an access token: userinfo endpoint and identity URL.
 
 use reqwest::header::AUTHORIZATION;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -14,41 +14,42 @@ use crate::{
     },
     secret::Secret,
     token::access_token::bearer,
+    user_ref::UserRef,
 };
 
-/// What the userinfo endpoint says (Salesforce Help "User Info Endpoint"). Unknown members are ignored.
+/// The response of the userinfo endpoint (Salesforce Help "User Info Endpoint"). Unknown members are ignored.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct UserInfo {
     /// The identity URL; its host depends on the login host.
     pub sub: String,
-    /// The user.
+    /// The id of the user.
     pub user_id: UserId,
-    /// The organization.
+    /// The id of the org.
     pub organization_id: OrgId,
-    /// The user name. For people to read; it can change.
+    /// The user name, for display. It can change.
     pub preferred_username: Option<String>,
     /// The full name.
     pub name: Option<String>,
-    /// The e-mail address. Neither unique nor lasting.
+    /// The e-mail address. It can change, and several users can share one.
     pub email: Option<String>,
 }
 
-/// What an identity URL says (Salesforce Help "Identity URLs"). Unknown members are ignored.
+/// The response of an identity URL (Salesforce Help "Identity URLs"). Unknown members are ignored.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct Identity {
     /// The identity URL.
     pub id: String,
-    /// The user.
+    /// The id of the user.
     pub user_id: UserId,
-    /// The organization.
+    /// The id of the org.
     pub organization_id: OrgId,
-    /// The user name. For people to read; it can change.
+    /// The user name, for display. It can change.
     pub username: String,
     /// The full name.
     pub display_name: Option<String>,
-    /// The e-mail address. Neither unique nor lasting.
+    /// The e-mail address. It can change, and several users can share one.
     pub email: Option<String>,
     /// The time zone, for example `America/Los_Angeles`.
     pub timezone: Option<String>,
@@ -60,39 +61,42 @@ pub struct Identity {
     pub user_type: Option<String>,
 }
 
-/// Where to ask for an identity: the path of its URL on the instance. The URL itself carries the login host, which may
-/// answer with a redirect (Mobile SDK swaps the host too).
+/// Returns the path of an identity URL, to be fetched from the instance.
+///
+/// The URL itself names the login host, which may respond with a redirect. (The Salesforce Mobile SDK replaces the host as
+/// well.)
 pub(crate) fn path_on_instance(identity: &IdentityUrl) -> String {
-    format!("/id/{}/{}", identity.organization, identity.user)
+    format!("/id/{}/{}", identity.user.organization_id, identity.user.user_id)
 }
 
 impl OAuthClient {
-    /// Asks the userinfo endpoint.
+    /// Fetches the user of an access token from the userinfo endpoint.
     ///
     /// # Errors
-    /// [`OAuthError::is_bad_token`] when the access token is not good: this endpoint answers 403 then, not 401.
+    /// [`OAuthError`]; [`is_invalid_token`](OAuthError::is_invalid_token) if the access token is invalid, which this
+    /// endpoint reports with status 403 instead of 401.
     pub async fn userinfo(&self, instance_url: &Url, access_token: &Secret) -> Result<UserInfo, OAuthError> {
-        self.ask(instance_url, "/services/oauth2/userinfo", access_token).await
+        self.fetch(instance_url, "/services/oauth2/userinfo", access_token).await
     }
 
-    /// Asks the identity URL, on the instance.
+    /// Fetches the user of an access token from the identity URL, on the instance.
     ///
     /// # Errors
-    /// As [`userinfo`](Self::userinfo), and an answer about someone else.
+    /// As [`userinfo`](Self::userinfo); [`InvalidTokenResponse::Identity`] if the response names another user.
     pub async fn identity(
         &self,
         instance_url: &Url,
         identity: &IdentityUrl,
         access_token: &Secret,
     ) -> Result<Identity, OAuthError> {
-        let answer: Identity = self.ask(instance_url, &path_on_instance(identity), access_token).await?;
-        if (answer.organization_id, answer.user_id) != (identity.organization, identity.user) {
+        let user: Identity = self.fetch(instance_url, &path_on_instance(identity), access_token).await?;
+        if UserRef::new(user.organization_id, user.user_id) != identity.user {
             return Err(InvalidTokenResponse::Identity.into());
         }
-        Ok(answer)
+        Ok(user)
     }
 
-    async fn ask<T: DeserializeOwned>(
+    async fn fetch<T: DeserializeOwned>(
         &self,
         instance_url: &Url,
         path: &str,
@@ -102,10 +106,10 @@ impl OAuthClient {
         url.set_path(path);
         let mut request = Request::get(url);
         request.headers.insert(AUTHORIZATION, bearer(access_token)?);
-        let answer = self.http().send(request).await?;
-        if answer.status.as_u16() != 200 {
-            return Err(OAuthError::of(&answer));
+        let response = self.http().send(request).await?;
+        if response.status.as_u16() != 200 {
+            return Err(OAuthError::from_response(&response));
         }
-        serde_json::from_slice(&answer.body).map_err(|_| InvalidTokenResponse::Malformed.into())
+        serde_json::from_slice(&response.body).map_err(|_| InvalidTokenResponse::Malformed.into())
     }
 }

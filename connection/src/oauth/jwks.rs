@@ -1,4 +1,4 @@
-//! The keys that ID tokens are signed with (RFC 7517), fetched rarely.
+//! [`KeyCache`]: the keys that ID tokens are signed with (RFC 7517).
 
 use std::{
     collections::HashMap,
@@ -24,16 +24,16 @@ use crate::{
     },
 };
 
-/// A key that is not known is looked for at most once in so long.
+/// Shortest time between two fetches for an unknown key, so that forged tokens cannot cause a flood of requests.
 const COOL_DOWN: Duration = Duration::from_secs(60);
-/// After a failed fetch there is none for so long: nothing is known about a key then, and people wait.
+/// Pause after a failed fetch. Short, since logins fail meanwhile.
 const FAILED_COOL_DOWN: Duration = Duration::from_secs(2);
-/// A fetch that failed faster than this is repeated once.
+/// A fetch that failed within this time is retried once: the user has hardly waited.
 const FAST: Duration = Duration::from_secs(1);
-/// A shorter modulus is not accepted (NIST SP 800-131A).
+/// Shortest accepted modulus, in bytes (NIST SP 800-131A).
 const MIN_MODULUS_BYTES: usize = 2048 / 8;
 
-/// The keys of each login host, behind a lock each: a host that hangs holds up nobody else.
+/// The keys of each login host. Each host has a separate lock, so that one that hangs does not block the others.
 #[derive(Default)]
 pub(crate) struct KeyCache {
     hosts: std::sync::Mutex<HashMap<Url, Arc<Mutex<Keys>>>>,
@@ -43,7 +43,7 @@ pub(crate) struct KeyCache {
 struct Keys {
     by_id: HashMap<String, Arc<DecodingKey>>,
     fetched: Option<Instant>,
-    /// When a fetch failed, if none succeeded since.
+    /// When the last fetch failed; `None` after a success.
     failed: Option<Instant>,
 }
 
@@ -54,11 +54,13 @@ impl fmt::Debug for KeyCache {
 }
 
 impl KeyCache {
-    /// The key `kid` of this host, fetched if it is not known and none was fetched lately. Concurrent callers share one
-    /// fetch; when it fails, the keys that were known stay.
+    /// Returns the key `kid` of a login host, or `None` if the host does not publish it.
+    ///
+    /// An unknown key is fetched unless that was done within [`COOL_DOWN`]. Concurrent callers share one fetch. After a
+    /// failed fetch the known keys stay.
     ///
     /// # Errors
-    /// The keys could not be fetched, now or a moment ago: whether there is such a key is not known.
+    /// If fetching the keys failed, now or within [`FAILED_COOL_DOWN`].
     pub(crate) async fn find(
         &self,
         http: &HttpClient,
@@ -82,8 +84,7 @@ impl KeyCache {
         if age(keys.fetched).is_some_and(|age| age < COOL_DOWN) {
             return Ok(None);
         }
-        // What is noted is noted afterwards: a fetch whose caller went away must not make everybody else wait for a
-        // key.
+        // The times are set after the fetch: one whose caller was dropped must not start a cool-down for the others.
         let began = Instant::now();
         let mut fresh = fetch(http, &url).await;
         if fresh.is_err() && began.elapsed() < FAST {
@@ -99,7 +100,7 @@ impl KeyCache {
                 Ok(keys.by_id.get(kid).cloned())
             }
             Err(error) => {
-                // As of its end: whoever waited for it meanwhile does not begin another one.
+                // The end of the fetch: callers that waited for the lock meanwhile must not fetch again.
                 keys.failed = now.checked_add(began.elapsed());
                 Err(error)
             }
@@ -108,15 +109,16 @@ impl KeyCache {
 }
 
 async fn fetch(http: &HttpClient, url: &Url) -> Result<HashMap<String, Arc<DecodingKey>>, OAuthError> {
-    let answer = http.send(Request::get(url.clone())).await?;
-    if answer.status.as_u16() != 200 {
-        return Err(OAuthError::of(&answer));
+    let response = http.send(Request::get(url.clone())).await?;
+    if response.status.as_u16() != 200 {
+        return Err(OAuthError::from_response(&response));
     }
-    Ok(read(&answer.body)?)
+    Ok(read(&response.body)?)
 }
 
-/// The usable keys of a set: RSA, long enough, for signatures; of two with the same id the first. Whatever else is in
-/// the set does not spoil it; but what is no set, or an empty one, is the answer of a server that has a bad day.
+/// Reads the usable keys of a key set: RSA, long enough, for signatures. Of two with the same id the first counts.
+///
+/// Other keys are ignored. An invalid or empty set is an error, since a healthy login host always publishes keys.
 fn read(body: &[u8]) -> Result<HashMap<String, Arc<DecodingKey>>, InvalidTokenResponse> {
     #[derive(Deserialize)]
     struct Set {

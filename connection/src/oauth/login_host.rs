@@ -1,4 +1,4 @@
-//! Login hosts: where people log in, and where the OAuth endpoints are.
+//! [`LoginHost`]: a host with Salesforce's login page and OAuth endpoints.
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +6,12 @@ use url::Url;
 
 use crate::http::allowed_hosts::is_loopback;
 
-/// A host with Salesforce's OAuth endpoints: production, sandbox, a My Domain, or an Experience Cloud site.
+const PRODUCTION: &str = "https://login.salesforce.com";
+const SANDBOX: &str = "https://test.salesforce.com";
+
+/// A host with Salesforce's login page and OAuth endpoints: production, sandbox, a My Domain, or an Experience Cloud site.
+///
+/// Parse a URL, or use one of the constructors.
 ///
 /// ```
 /// use salesforce_connection::oauth::LoginHost;
@@ -27,80 +32,87 @@ impl fmt::Debug for LoginHost {
     }
 }
 
-/// Why a text is no login host. Does not repeat it.
+/// Why a text is not a login host. Does not repeat it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidLoginHost {
-    /// Not a URL of the form `https://host[/site]`.
-    #[error("give a whole URL such as https://login.salesforce.com or https://yourcompany.my.salesforce.com")]
+    /// The text is not a URL of the form `https://host[/site]`.
+    #[error(
+        "invalid login host. Use a full URL such as https://login.salesforce.com or \
+         https://yourcompany.my.salesforce.com"
+    )]
     Form,
-    /// Not https, and not this machine.
-    #[error("use https; plain http is for 127.0.0.1, [::1] and localhost only")]
+    /// The URL is http, and its host is not this machine.
+    #[error(
+        "invalid login host: its scheme is http. Use https; http is for 127.0.0.1, [::1] and localhost only"
+    )]
     Plain,
-    /// A host of Salesforce's user interface.
-    #[error("this host shows pages only; use the https://….my.salesforce.com form of your My Domain")]
+    /// The host is one of Salesforce's user interface.
+    #[error(
+        "invalid login host: it serves pages only. Use the https://….my.salesforce.com form of your My Domain"
+    )]
     UserInterface,
-    /// The URL of an endpoint instead of the host's.
-    #[error("leave out the path that begins with /services")]
+    /// The URL is that of an endpoint.
+    #[error("invalid login host: it is the URL of an endpoint. Leave out the path from /services on")]
     Endpoint,
 }
 
 impl LoginHost {
-    /// `https://login.salesforce.com`: production and Developer Edition organizations.
-    ///
-    /// # Errors
-    /// None in fact: the address is a constant. It is a `Result` because every other way to a login host is one.
-    pub fn production() -> Result<Self, InvalidLoginHost> {
-        "https://login.salesforce.com".parse()
+    /// Returns `https://login.salesforce.com`, the login host of production and Developer Edition orgs.
+    pub fn production() -> Self {
+        Self::shared(PRODUCTION)
     }
 
-    /// `https://test.salesforce.com`: sandboxes.
-    ///
-    /// # Errors
-    /// None in fact: the address is a constant. It is a `Result` because every other way to a login host is one.
-    pub fn sandbox() -> Result<Self, InvalidLoginHost> {
-        "https://test.salesforce.com".parse()
+    /// Returns `https://test.salesforce.com`, the login host of sandboxes.
+    pub fn sandbox() -> Self {
+        Self::shared(SANDBOX)
     }
 
-    /// A My Domain, by its name (`acme`, `acme--dev.sandbox`) or its host.
+    #[allow(clippy::expect_used, reason = "both constants are valid URLs, as a test proves")]
+    fn shared(issuer: &'static str) -> Self {
+        Self { url: Url::parse(issuer).expect("a valid URL"), issuer: issuer.to_owned() }
+    }
+
+    /// Returns a My Domain by its name (`acme`, `acme--dev.sandbox`) or its host.
     ///
     /// # Errors
-    /// When the name is not made of letters, digits, dots and hyphens.
+    /// [`InvalidLoginHost`] if the name has characters other than letters, digits, dots and hyphens, or is a host of the
+    /// user interface.
     pub fn my_domain(name: &str) -> Result<Self, InvalidLoginHost> {
         let name = name.to_ascii_lowercase();
         if is_user_interface(&name) {
             return Err(InvalidLoginHost::UserInterface);
         }
         let name = name.strip_suffix(".my.salesforce.com").unwrap_or(&name);
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        let labels_are_plain = name.split('.').all(|label| !label.is_empty() && label.bytes().all(plain));
-        if !labels_are_plain || name.len() > 100 {
+        let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let are_labels_valid = name.split('.').all(|label| !label.is_empty() && label.bytes().all(is_valid));
+        if !are_labels_valid || name.len() > 100 {
             return Err(InvalidLoginHost::Form);
         }
         format!("https://{name}.my.salesforce.com").parse()
     }
 
-    /// Whether all organizations share this host: nothing in it says which one is meant.
+    /// Returns whether all orgs share this host, so that it does not say which org is meant.
     pub fn is_shared(&self) -> bool {
         matches!(self.url.host_str(), Some("login.salesforce.com" | "test.salesforce.com"))
     }
 
-    /// Whether this host is this machine.
+    /// Returns whether this host is this machine: a loopback address or `localhost`.
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.url)
     }
 
-    /// The host's URL, with the path of a site if there is one.
+    /// Returns the URL of the host, with the path of the site if it has one.
     pub fn as_url(&self) -> &Url {
         &self.url
     }
 
-    /// The issuer of tokens made here (Salesforce Help "OpenID Token"): the URL without a slash at its end.
+    /// Returns the issuer in tokens of this host: its URL without a trailing slash (Salesforce Help "OpenID Token").
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// An endpoint of this host. `path` begins with a slash.
+    /// Returns the URL of an endpoint of this host. `path` begins with a slash.
     pub(crate) fn endpoint(&self, path: &str) -> Url {
         let mut url = self.url.clone();
         url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
@@ -112,9 +124,10 @@ impl FromStr for LoginHost {
     type Err = InvalidLoginHost;
 
     fn from_str(text: &str) -> Result<Self, InvalidLoginHost> {
-        let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"*\\@?#".contains(&byte));
+        let has_valid_characters =
+            text.bytes().all(|byte| byte.is_ascii_graphic() && !b"*\\@?#".contains(&byte));
         let url = Url::parse(text).map_err(|_| InvalidLoginHost::Form)?;
-        if !plain || !url.has_host() {
+        if !has_valid_characters || !url.has_host() {
             return Err(InvalidLoginHost::Form);
         }
         match url.scheme() {
@@ -123,8 +136,8 @@ impl FromStr for LoginHost {
             "http" => return Err(InvalidLoginHost::Plain),
             _ => return Err(InvalidLoginHost::Form),
         }
-        let named = url.domain().is_some_and(|host| !host.ends_with('.'));
-        if !named && !is_loopback(&url) {
+        let has_name = url.domain().is_some_and(|host| !host.ends_with('.'));
+        if !has_name && !is_loopback(&url) {
             return Err(InvalidLoginHost::Form);
         }
         if url.host_str().is_some_and(is_user_interface) {
@@ -148,6 +161,8 @@ mod tests {
 
     #[test]
     fn each_kind_of_login_host_has_its_endpoints() {
+        assert_eq!(LoginHost::production(), PRODUCTION.parse().unwrap());
+        assert_eq!(LoginHost::sandbox(), SANDBOX.parse().unwrap());
         for (text, token) in [
             ("https://login.salesforce.com", "https://login.salesforce.com/services/oauth2/token"),
             ("https://acme.my.salesforce.com/", "https://acme.my.salesforce.com/services/oauth2/token"),
@@ -162,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_my_domain_is_found_by_its_name_or_its_host() {
+    fn my_domain_accepts_a_name_or_a_host() {
         for (name, url) in [
             ("acme", "https://acme.my.salesforce.com/"),
             ("Acme--Dev.sandbox", "https://acme--dev.sandbox.my.salesforce.com/"),
@@ -177,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_login_host_is_refused_with_its_fix() {
+    fn an_invalid_login_host_is_rejected_with_its_reason() {
         for (text, error) in [
             ("login.salesforce.com", InvalidLoginHost::Form),
             ("http://login.salesforce.com", InvalidLoginHost::Plain),

@@ -1,9 +1,11 @@
-//! Salesforce's OAuth 2.0, without state and without a store.
+//! Salesforce's OAuth 2.0 endpoints, without state and without a store.
 //!
-//! jsforce's recipe by hand: one [`OAuthClient`] makes authorization URLs ([`OAuthClient::authorize`]) and trades the
-//! codes that come back ([`OAuthClient::exchange`]) for a [`TokenResponse`]. Make the client with [`OAuthClient::new`], or
-//! take the one of a [`Salesforce`](crate::Salesforce::oauth), which can also keep the tokens and re-establish a
-//! connection later: `examples/by_hand.rs` is a whole app.
+//! For a program that implements the login itself: an [`OAuthClient`] creates authorization URLs
+//! ([`OAuthClient::authorize`]) and exchanges the codes of the callbacks ([`OAuthClient::exchange`]) for a
+//! [`TokenResponse`]. The crate `actix-salesforce` does all of this, stores the tokens and refreshes them.
+//!
+//! Sources: RFC 6749 (OAuth 2.0), RFC 7636 (PKCE), RFC 7009 (revocation), RFC 7662 (introspection), OpenID Connect Core
+//! 1.0, and Salesforce Help "Authorize Apps with OAuth".
 
 pub(crate) mod authorize;
 pub(crate) mod client;

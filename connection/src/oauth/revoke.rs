@@ -14,7 +14,7 @@ use crate::{
     secret::Secret,
 };
 
-/// Which kind of token is meant.
+/// The kind of token to introspect (RFC 7662 section 2.1, `token_type_hint`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenTypeHint {
@@ -24,51 +24,52 @@ pub enum TokenTypeHint {
     Refresh,
 }
 
-/// What is known about a token. Only `active` is sure to be there.
+/// The state of a token (RFC 7662 section 2.2). Only `active` is always present.
 #[derive(Debug, Clone, Deserialize)]
 #[non_exhaustive]
 pub struct Introspection {
-    /// Whether it is good.
+    /// Whether the token is valid.
     pub active: bool,
-    /// Its scopes, space separated.
+    /// The scopes of the token, separated by spaces.
     pub scope: Option<String>,
-    /// The app it belongs to.
+    /// The client id of the app that the token belongs to.
     pub client_id: Option<String>,
     /// The user name.
     pub username: Option<String>,
     /// The identity URL.
     pub sub: Option<String>,
-    /// When it ends, in seconds since 1970. The only place where Salesforce says so.
+    /// When the token expires, in seconds since 1970. Salesforce reports this nowhere else.
     pub exp: Option<u64>,
-    /// When it was made, in seconds since 1970.
+    /// When the token was issued, in seconds since 1970.
     pub iat: Option<u64>,
 }
 
 impl OAuthClient {
-    /// Revokes a token at `origin` (an instance, My Domain or login host). A refresh token takes all access tokens made
-    /// from it along. A token that is not known (any more) counts as revoked: Salesforce answers 400 for it, unlike
-    /// RFC 7009.
+    /// Revokes a token at `origin`: an instance, My Domain or login host (RFC 7009).
+    ///
+    /// A refresh token revokes all access tokens that came from it. An unknown token counts as revoked; Salesforce
+    /// responds with status 400 then, unlike RFC 7009.
     ///
     /// # Errors
-    /// [`OAuthError`]; repeating is harmless.
+    /// [`OAuthError`]. Repeating the request is harmless.
     pub async fn revoke(&self, origin: &Url, token: &Secret) -> Result<(), OAuthError> {
         let mut url = origin.clone();
         url.set_path(&format!("{}/services/oauth2/revoke", origin.path().trim_end_matches('/')));
-        let answer = self.http().send(Request::form(url, [("token", token.expose())])).await?;
-        if answer.status.is_success() {
+        let response = self.http().send(Request::form(url, [("token", token.expose())])).await?;
+        if response.status.is_success() {
             return Ok(());
         }
-        let error = OAuthError::of(&answer);
-        match error.refusal() {
+        let error = OAuthError::from_response(&response);
+        match error.error_code() {
             Some("invalid_token" | "unsupported_token_type") => Ok(()),
             _ => Err(error),
         }
     }
 
-    /// Asks what is known about a token of this app.
+    /// Fetches the state of a token of this app (RFC 7662).
     ///
     /// # Errors
-    /// [`OAuthError`]. A token that is not known is no error: it is not active.
+    /// [`OAuthError`]. An unknown token is not an error: its [`active`](Introspection::active) is `false`.
     pub async fn introspect(
         &self,
         host: &LoginHost,
@@ -86,10 +87,10 @@ impl OAuthClient {
             fields.push(("client_secret", secret.expose()));
         }
         let request = Request::form(host.endpoint("/services/oauth2/introspect"), fields);
-        let answer = self.http().send(request).await?;
-        if answer.status.as_u16() != 200 {
-            return Err(OAuthError::of(&answer));
+        let response = self.http().send(request).await?;
+        if response.status.as_u16() != 200 {
+            return Err(OAuthError::from_response(&response));
         }
-        serde_json::from_slice(&answer.body).map_err(|_| InvalidTokenResponse::Malformed.into())
+        serde_json::from_slice(&response.body).map_err(|_| InvalidTokenResponse::Malformed.into())
     }
 }

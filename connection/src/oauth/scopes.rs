@@ -1,10 +1,10 @@
-//! Scopes (Salesforce Help "OAuth Tokens and Scopes").
+//! [`Scopes`] of a token (Salesforce Help "OAuth Tokens and Scopes").
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// A set of scope names, in the order they came, each once.
+/// A set of scope names in their original order. Parses names separated by spaces.
 ///
 /// ```
 /// use salesforce_connection::oauth::Scopes;
@@ -18,31 +18,33 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Scopes(Vec<String>);
 
-/// A text that holds characters which no scope name has (RFC 6749 section 3.3).
+/// The error for a scope name with invalid characters (RFC 6749 section 3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("scope names consist of printable ASCII characters without \" and \\, separated by spaces")]
+#[error("invalid scopes: expected names of printable ASCII characters except \" and \\, separated by spaces")]
 #[non_exhaustive]
 pub struct InvalidScopes;
 
 impl Scopes {
-    /// Whether this scope is in the set, by either of its names, or through `full` (which stands for every scope but
-    /// `refresh_token`).
+    /// Returns whether the set grants a scope.
+    ///
+    /// `refresh_token` and `offline_access` are the same scope. `full` grants every scope except `refresh_token` and
+    /// `openid`.
     pub fn contains(&self, scope: &str) -> bool {
-        let has = |name: &str| self.0.iter().any(|known| known == name);
+        let has = |name: &str| self.0.iter().any(|granted| granted == name);
         match scope {
             "refresh_token" | "offline_access" => has("refresh_token") || has("offline_access"),
-            // Being asked to identify a person is not part of "full": the answer has no ID token without `openid`.
+            // "full" does not include it: without `openid` the token response has no ID token.
             "openid" => has("openid"),
             scope => has(scope) || has("full"),
         }
     }
 
-    /// Whether there is none.
+    /// Returns whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The names.
+    /// Returns the names in their original order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
@@ -69,7 +71,7 @@ impl FromStr for Scopes {
     }
 }
 
-/// Separated by spaces.
+/// Writes the names separated by spaces.
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join(" "))

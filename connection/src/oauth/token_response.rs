@@ -1,4 +1,4 @@
-//! Token answers (RFC 6749 section 5.1; Salesforce Help "OAuth 2.0 Web Server Flow").
+//! [`TokenResponse`] (RFC 6749 section 5.1; Salesforce Help "OAuth 2.0 Web Server Flow").
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,62 +11,62 @@ use url::Url;
 
 use crate::{
     http::allowed_hosts::AllowedHosts,
-    id::{OrgId, UserId},
     oauth::{error::InvalidTokenResponse, login_host::LoginHost, scopes::Scopes},
     secret::Secret,
+    user_ref::UserRef,
 };
 
-/// What Salesforce gives for a code or a refresh token, checked.
+/// The checked response of the token endpoint.
+///
+/// `Debug` does not show the tokens.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TokenResponse {
-    /// Goes into the `Authorization` header, and nowhere else.
+    /// The access token. It belongs into the `Authorization` header and nowhere else.
     pub access_token: Secret,
-    /// Absent unless the scope was granted; in a refresh answer, absent means: keep the old one.
+    /// The refresh token, if its scope was granted. In the response to a refresh, `None` means that the old one stays valid.
     pub refresh_token: Option<Secret>,
-    /// The only base for data calls. May change with a refresh.
+    /// The instance, to which API requests are sent. It can change with a refresh.
     pub instance_url: Url,
-    /// Who this is.
+    /// The user that the tokens belong to.
     pub identity: IdentityUrl,
-    /// What was granted, as the answer says it; nothing is filled in from the request.
+    /// The granted scopes as the response lists them. Empty if it lists none; requested scopes are not filled in.
     pub scopes: Scopes,
-    /// When, by Salesforce's clock.
+    /// When the token was issued, by Salesforce's clock.
     pub issued_at: Option<SystemTime>,
-    /// With the scope `openid`: who logged in, signed. Verify it with
-    /// [`OAuthClient::verify_id_token`](crate::oauth::client::OAuthClient::verify_id_token).
+    /// The ID token, with the scope `openid`. Verify it with
+    /// [`OAuthClient::verify_id_token`](crate::oauth::OAuthClient::verify_id_token).
     pub id_token: Option<Secret>,
-    /// The Experience Cloud site, for users of one; absent when it is on no host that may be contacted.
+    /// The Experience Cloud site of the user. `None` if there is none or its host is not allowed.
     pub community_url: Option<Url>,
 }
 
-/// An identity URL: `https://login.salesforce.com/id/<organization>/<user>`, with the ids in it checked.
+/// An identity URL, `https://login.salesforce.com/id/<org>/<user>`, with its checked ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IdentityUrl {
-    /// The URL as it came.
+    /// The URL as received.
     pub url: Url,
-    /// The organization.
-    pub organization: OrgId,
-    /// The user.
-    pub user: UserId,
+    /// The user, with the org.
+    pub user: UserRef,
 }
 
 impl IdentityUrl {
-    /// Reads the ids out of an identity URL. The host is not checked here.
+    /// Parses an identity URL. Does not check its host.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
-        let plain = url.username().is_empty() && url.password().is_none();
-        if !plain || url.query().is_some() || url.fragment().is_some() || text.len() > 512 {
+        let has_no_user = url.username().is_empty() && url.password().is_none();
+        if !has_no_user || url.query().is_some() || url.fragment().is_some() || text.len() > 512 {
             return None;
         }
         let mut segments = url.path().rsplit('/');
-        let user = segments.next()?.parse().ok()?;
-        let organization = segments.next()?.parse().ok()?;
-        (segments.next() == Some("id")).then_some(Self { organization, user, url })
+        let user_id = segments.next()?.parse().ok()?;
+        let organization_id = segments.next()?.parse().ok()?;
+        (segments.next() == Some("id")).then_some(Self { user: UserRef::new(organization_id, user_id), url })
     }
 }
 
-/// Salesforce's members of a token answer beyond RFC 6749's. Unknown ones are ignored.
+/// Salesforce's members of a token response in addition to those of RFC 6749. Unknown members are ignored.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Extra {
     instance_url: Option<String>,
@@ -80,7 +80,7 @@ pub(crate) struct Extra {
 
 impl ExtraTokenFields for Extra {}
 
-/// Milliseconds since 1970, as a string or as a number.
+/// Milliseconds since 1970, as a string or a number.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(untagged)]
 enum Millis {
@@ -100,19 +100,18 @@ impl Millis {
 pub(crate) type TokenResponseBody = StandardTokenResponse<Extra, BasicTokenType>;
 
 impl TokenResponse {
-    /// Checks an answer: Bearer, a token, Salesforce's own URLs, and the signature when there is a secret to check
-    /// with.
+    /// Checks the body of a token response: token type, token, hosts of the URLs, and the signature if the app has a secret.
     pub(crate) fn check(
-        answer: &TokenResponseBody,
+        body: &TokenResponseBody,
         host: &LoginHost,
         allowed_hosts: &AllowedHosts,
         client_secret: Option<&Secret>,
     ) -> Result<Self, InvalidTokenResponse> {
-        let extra = answer.extra_fields();
-        if *answer.token_type() != BasicTokenType::Bearer {
+        let extra = body.extra_fields();
+        if *body.token_type() != BasicTokenType::Bearer {
             return Err(InvalidTokenResponse::TokenType);
         }
-        let access_token = Secret::new(answer.access_token().secret().as_str());
+        let access_token = Secret::new(body.access_token().secret().as_str());
         let printable = access_token.expose().bytes().all(|byte| byte.is_ascii_graphic());
         if access_token.is_empty() || !printable {
             return Err(InvalidTokenResponse::NoToken);
@@ -131,11 +130,11 @@ impl TokenResponse {
             let issued_at = extra.issued_at.as_ref().map(Millis::text).unwrap_or_default();
             verify_signature(secret, id, &issued_at, signature)?;
         }
-        let scopes = answer.scopes().map(Vec::as_slice).unwrap_or_default();
+        let scopes = body.scopes().map(Vec::as_slice).unwrap_or_default();
         let issued_at = extra.issued_at.as_ref().and_then(|millis| millis.text().parse().ok());
         Ok(Self {
             access_token,
-            refresh_token: answer
+            refresh_token: body
                 .refresh_token()
                 .map(|token| token.secret().as_str().into())
                 .filter(|t: &Secret| !t.is_empty()),
@@ -152,8 +151,8 @@ impl TokenResponse {
     }
 }
 
-/// `base64(HMAC-SHA256(client secret, id + issued_at))`, compared in constant time (Salesforce Help "OAuth 2.0 Web
-/// Server Flow").
+/// Verifies `signature = base64(HMAC-SHA256(client secret, id + issued_at))` in constant time (Salesforce Help "OAuth 2.0
+/// Web Server Flow").
 fn verify_signature(
     secret: &Secret,
     id: &str,
@@ -175,13 +174,13 @@ mod tests {
     const ID: &str = "https://login.salesforce.com/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU";
 
     fn check(json: &str) -> Result<TokenResponse, InvalidTokenResponse> {
-        let host = LoginHost::production().unwrap();
-        let answer: TokenResponseBody =
+        let host = LoginHost::production();
+        let body: TokenResponseBody =
             serde_json::from_str(json).map_err(|_| InvalidTokenResponse::Malformed)?;
-        TokenResponse::check(&answer, &host, &AllowedHosts::new([]), Some(&"test-consumer-secret".into()))
+        TokenResponse::check(&body, &host, &AllowedHosts::new([]), Some(&"test-consumer-secret".into()))
     }
 
-    fn answer(change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) -> String {
+    fn body_with(change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) -> String {
         let mut json = serde_json::json!({
             "access_token": "00Dx0000000BV7z!AR8AQ", "refresh_token": "5Aep861", "scope": "refresh_token openid api id",
             "signature": "NTSUjT+9OY7XrNINiQ95b+vc3ZUw2n80UXK2y1dv0Kc=", "instance_url": "https://acme.my.salesforce.com",
@@ -192,36 +191,38 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_expiry_and_with_unknown_members_is_fine() {
-        let tokens = check(&answer(|_| {})).unwrap();
-        assert_eq!(tokens.identity.user.as_str(), "005x00000012Q9PAAU");
+    fn a_response_without_expiry_and_with_unknown_members_is_accepted() {
+        let tokens = check(&body_with(|_| {})).unwrap();
+        assert_eq!(tokens.identity.user.user_id.as_str(), "005x00000012Q9PAAU");
         assert_eq!(tokens.issued_at, Some(UNIX_EPOCH + Duration::from_millis(1_278_448_384_422)));
         assert!(tokens.scopes.contains("api"));
         assert!(
-            check(&answer(|json| drop(json.insert("issued_at".into(), 1_278_448_384_422_u64.into()))))
+            check(&body_with(|json| drop(json.insert("issued_at".into(), 1_278_448_384_422_u64.into()))))
                 .is_ok()
         );
-        assert!(check(&answer(|json| drop(json.insert("token_type".into(), "bearer".into())))).is_ok());
-        let slash = check(&answer(|json| {
+        assert!(check(&body_with(|json| drop(json.insert("token_type".into(), "bearer".into())))).is_ok());
+        let slash = check(&body_with(|json| {
             drop(json.insert("instance_url".into(), "https://acme.my.salesforce.com/".into()))
         }));
         assert_eq!(slash.unwrap().instance_url, tokens.instance_url);
     }
 
     #[test]
-    fn a_scope_that_was_not_granted_is_not_filled_in() {
-        assert!(check(&answer(|json| drop(json.remove("scope")))).unwrap().scopes.is_empty());
+    fn missing_scopes_are_not_filled_in() {
+        assert!(check(&body_with(|json| drop(json.remove("scope")))).unwrap().scopes.is_empty());
     }
 
     #[test]
-    fn a_refresh_answer_without_a_refresh_token_says_so() {
-        assert!(check(&answer(|json| drop(json.remove("refresh_token")))).unwrap().refresh_token.is_none());
+    fn a_response_without_a_refresh_token_has_none() {
+        assert!(
+            check(&body_with(|json| drop(json.remove("refresh_token")))).unwrap().refresh_token.is_none()
+        );
     }
 
     #[test]
-    fn an_answer_that_does_not_hold_together_is_refused() {
+    fn an_inconsistent_response_is_rejected() {
         use InvalidTokenResponse::*;
-        for (member, value, fault) in [
+        for (member, value, error) in [
             ("access_token", "", NoToken),
             ("access_token", "a\nb", NoToken),
             ("token_type", "mac", TokenType),
@@ -233,18 +234,18 @@ mod tests {
             ("signature", "not base64", Signature),
             ("issued_at", "1278448384423", Signature),
         ] {
-            let json = answer(|json| drop(json.insert(member.into(), value.into())));
-            assert_eq!(check(&json).err(), Some(fault), "{member}");
+            let json = body_with(|json| drop(json.insert(member.into(), value.into())));
+            assert_eq!(check(&json).err(), Some(error), "{member}");
         }
-        let twice = answer(|_| {}).replacen('{', "{\"access_token\":\"other\",", 1);
-        assert_eq!(check(&twice).err(), Some(Malformed), "a member that comes twice");
+        let twice = body_with(|_| {}).replacen('{', "{\"access_token\":\"other\",", 1);
+        assert_eq!(check(&twice).err(), Some(Malformed), "a duplicate member");
     }
 
     #[test]
-    fn no_token_is_printed() {
+    fn debug_shows_no_token() {
         let printed = format!(
             "{:?}",
-            check(&answer(|json| drop(json.insert("id_token".into(), "canary".into())))).unwrap()
+            check(&body_with(|json| drop(json.insert("id_token".into(), "canary".into())))).unwrap()
         );
         assert!(
             !printed.contains("AR8AQ") && !printed.contains("5Aep") && !printed.contains("canary"),

@@ -1,11 +1,13 @@
-//! What a connection says of itself with each call.
+//! [`CallOptions`]: a header with which a program identifies itself.
 //!
 //! Source: REST API Developer Guide, "Call Options Header" (`Sforce-Call-Options: client=…; defaultNamespace=…`).
 
 use reqwest::header::HeaderValue;
 
-/// What a connection says of itself with each call: give it to
-/// [`Connection::with_call_options`](crate::connection::Connection::with_call_options).
+/// The program's name and default namespace, sent with every request.
+///
+/// For [`ClientBuilder::call_options`](crate::ClientBuilder::call_options) or
+/// [`Connection::with_call_options`](crate::Connection::with_call_options). The default sends nothing.
 ///
 /// ```
 /// use salesforce_connection::request::CallOptions;
@@ -20,25 +22,27 @@ pub struct CallOptions {
     default_namespace: Option<String>,
 }
 
-/// A name that cannot stand in the header.
+/// The error for a name that the header cannot contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a client's name and a namespace consist of 1 to 80 letters, digits and -._/")]
+#[error("invalid call option: expected 1 to 80 letters, digits and -._/")]
 #[non_exhaustive]
 pub struct InvalidCallOption;
 
 impl CallOptions {
-    /// The name by which Salesforce's logs know the caller. (Some partners have a client id from Salesforce.)
+    /// Sets the program's name in Salesforce's logs. Default: none.
+    ///
+    /// Salesforce partners use the client id that they got from Salesforce.
     ///
     /// # Errors
-    /// A name that cannot stand in a header.
+    /// [`InvalidCallOption`] unless the name has 1 to 80 letters, digits and `-._/`.
     pub fn client(self, name: impl Into<String>) -> Result<Self, InvalidCallOption> {
         Ok(Self { client: Some(checked(name.into())?), ..self })
     }
 
-    /// The namespace of a managed package whose objects and fields are meant when a name has none.
+    /// Sets the namespace of a managed package for names of objects and fields without a namespace. Default: none.
     ///
     /// # Errors
-    /// A name that cannot stand in a header.
+    /// [`InvalidCallOption`] unless the namespace has 1 to 80 letters, digits and `-._/`.
     pub fn default_namespace(self, namespace: impl Into<String>) -> Result<Self, InvalidCallOption> {
         Ok(Self { default_namespace: Some(checked(namespace.into())?), ..self })
     }
@@ -52,6 +56,10 @@ impl CallOptions {
 }
 
 fn checked(name: String) -> Result<String, InvalidCallOption> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._/".contains(&byte);
-    if (1..=80).contains(&name.len()) && name.bytes().all(plain) { Ok(name) } else { Err(InvalidCallOption) }
+    let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-._/".contains(&byte);
+    if (1..=80).contains(&name.len()) && name.bytes().all(is_valid) {
+        Ok(name)
+    } else {
+        Err(InvalidCallOption)
+    }
 }

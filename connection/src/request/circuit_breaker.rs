@@ -1,24 +1,25 @@
-//! When an organization that reached its API limit is asked again. A pure decision.
+//! [`CircuitBreaker`]: pauses the requests to an org that has reached its API request limit. A pure decision.
 //!
-//! A call beyond the limit is refused and counts all the same, so that asking on prolongs the outage: for a while
-//! nobody asks, then one call tries.
+//! Salesforce counts a request beyond the limit although it rejects it, so that further requests prolong the outage. After
+//! a pause one request probes whether the limit is over.
 
 use std::time::{Duration, Instant};
 
-/// The first pause after the daily limit.
-const DAILY: Duration = Duration::from_secs(15);
-/// The first pause after too many calls at a time.
-const BURST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(5 * 60);
-/// A try that has not come back after so long is given up for lost.
-const TRY_LASTS: Duration = Duration::from_secs(10);
+/// First pause after the daily limit. It doubles with each failed probe up to [`MAX_PAUSE`].
+const DAILY_PAUSE: Duration = Duration::from_secs(15);
+/// First pause after too many concurrent requests, which end soon. It doubles with each failed probe.
+const BURST_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause, so that a new day's allocation is noticed within minutes.
+const MAX_PAUSE: Duration = Duration::from_secs(5 * 60);
+/// Time after which a running probe no longer blocks the next one: its request may have been dropped.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Which limit was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
-    /// The allocation of 24 hours.
+    /// The allocation of requests in 24 hours.
     Daily,
-    /// Calls at the same time.
+    /// The number of concurrent requests.
     Burst,
 }
 
@@ -33,7 +34,7 @@ enum Phase {
         until: Instant,
         trips: u32,
     },
-    /// One call tries.
+    /// One request probes.
     HalfOpen {
         since: Instant,
         trips: u32,
@@ -45,12 +46,14 @@ impl CircuitBreaker {
         self.0 == Phase::Closed
     }
 
-    /// Whether a call may be sent now; if not, when to come back.
+    /// Returns whether a request may be sent now; if not, how long to wait.
     pub(crate) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
         match self.0 {
             Phase::Closed => Ok(()),
             Phase::Open { until, .. } if now < until => Err(until - now),
-            Phase::HalfOpen { since, .. } if now.saturating_duration_since(since) < TRY_LASTS => Err(BURST),
+            Phase::HalfOpen { since, .. } if now.saturating_duration_since(since) < PROBE_TIMEOUT => {
+                Err(BURST_PAUSE)
+            }
             Phase::Open { trips, .. } | Phase::HalfOpen { trips, .. } => {
                 self.0 = Phase::HalfOpen { since: now, trips };
                 Ok(())
@@ -58,24 +61,24 @@ impl CircuitBreaker {
         }
     }
 
-    /// A call was refused because of the limit. Gives how long nobody asks.
+    /// Records a request that was rejected because of the limit. Returns the length of the pause.
     pub(crate) fn on_limit(&mut self, limit: Limit, now: Instant) -> Duration {
         let trips = match self.0 {
-            // Calls that were under way when the first one was refused: one trip.
+            // Requests that were running when the first one was rejected count as the same trip.
             Phase::Open { until, .. } if now < until => return until - now,
             Phase::Closed => 0,
             Phase::Open { trips, .. } | Phase::HalfOpen { trips, .. } => trips + 1,
         };
         let first = match limit {
-            Limit::Daily => DAILY,
-            Limit::Burst => BURST,
+            Limit::Daily => DAILY_PAUSE,
+            Limit::Burst => BURST_PAUSE,
         };
-        let pause = first.saturating_mul(1 << trips.min(16)).min(LONGEST);
+        let pause = first.saturating_mul(1 << trips.min(16)).min(MAX_PAUSE);
         self.0 = Phase::Open { until: now.checked_add(pause).unwrap_or(now), trips };
         pause
     }
 
-    /// A call was answered otherwise.
+    /// Records a request with any other outcome. Closes the breaker after a probe.
     pub(crate) fn on_success(&mut self) {
         if matches!(self.0, Phase::HalfOpen { .. }) {
             self.0 = Phase::Closed;
@@ -92,12 +95,12 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn after_the_limit_nobody_asks_for_a_while_and_then_one_tries() {
+    fn the_limit_pauses_requests_until_a_probe_succeeds() {
         let start = Instant::now();
         let mut breaker = CircuitBreaker::default();
         assert!(breaker.admit(start).is_ok());
         breaker.on_limit(Limit::Daily, start);
-        // Late answers of calls that were under way change nothing.
+        // Late outcomes of requests that were running change nothing.
         breaker.on_limit(Limit::Daily, start + SECOND);
         breaker.on_success();
         assert_eq!(breaker.admit(start + SECOND), Err(14 * SECOND));
@@ -109,12 +112,12 @@ mod tests {
         breaker.on_success();
         assert!(breaker.is_closed() && breaker.admit(start + 46 * SECOND).is_ok());
         breaker.on_limit(Limit::Burst, start);
-        assert_eq!(breaker.admit(start), Err(SECOND), "it begins anew");
+        assert_eq!(breaker.admit(start), Err(SECOND), "the pauses start again");
     }
 
     proptest! {
         #[test]
-        fn it_always_opens_again(events in prop::collection::vec((0..4_u8, 0..400_u64), 0..60)) {
+        fn every_pause_ends(events in prop::collection::vec((0..4_u8, 0..400_u64), 0..60)) {
             let mut now = Instant::now();
             let mut breaker = CircuitBreaker::default();
             for (event, seconds) in events {
@@ -123,12 +126,12 @@ mod tests {
                     1 => drop(breaker.on_limit(Limit::Burst, now)),
                     2 => breaker.on_success(),
                     _ => if let Err(wait) = breaker.admit(now) {
-                        prop_assert!(wait > Duration::ZERO && wait <= LONGEST);
+                        prop_assert!(wait > Duration::ZERO && wait <= MAX_PAUSE);
                     },
                 }
                 now += Duration::from_secs(seconds);
             }
-            prop_assert!(breaker.admit(now + LONGEST).is_ok());
+            prop_assert!(breaker.admit(now + MAX_PAUSE).is_ok());
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Large bodies go out compressed.
+//! Compresses large JSON bodies of requests.
 //!
 //! Source: REST API Developer Guide, "Using Compression": requests may be compressed with gzip. Bulk API 2.0 documents
-//! it for answers only, so that CSV goes out as it is.
+//! compression for responses only, so that CSV is sent uncompressed.
 
 use std::io::Write as _;
 
@@ -11,32 +11,32 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 
 use crate::request::send::ApiRequest;
 
-/// Below this, a body goes out in a few packets anyway.
-const WORTH_IT: usize = 16 * 1024;
-/// Above this, compressing takes longer than a worker's other requests should wait.
-const SHORT: usize = 256 * 1024;
+/// Smallest body in bytes that is compressed: a smaller one takes a few packets anyway.
+const MIN_BYTES: usize = 16 * 1024;
+/// Largest body in bytes that is compressed on the caller's thread. A larger one would delay the thread's other requests.
+const MAX_INLINE_BYTES: usize = 256 * 1024;
 
-/// The call with its body compressed, if it is JSON that is large enough.
-pub(crate) async fn call(mut call: ApiRequest) -> ApiRequest {
-    let is_json = call.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
-    if call.body.len() < WORTH_IT || !is_json || call.headers.contains_key(CONTENT_ENCODING) {
-        return call;
+/// Compresses the body of a request if it is JSON and large enough.
+pub(crate) async fn request(mut request: ApiRequest) -> ApiRequest {
+    let is_json = request.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if request.body.len() < MIN_BYTES || !is_json || request.headers.contains_key(CONTENT_ENCODING) {
+        return request;
     }
-    let body = call.body.clone();
-    let packed = if body.len() <= SHORT {
-        pack(&body)
+    let body = request.body.clone();
+    let compressed = if body.len() <= MAX_INLINE_BYTES {
+        gzip(&body)
     } else {
-        tokio::task::spawn_blocking(move || pack(&body)).await.ok().flatten()
+        tokio::task::spawn_blocking(move || gzip(&body)).await.ok().flatten()
     };
-    if let Some(packed) = packed.filter(|packed| packed.len() < call.body.len()) {
-        call.body = packed;
-        call.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    if let Some(compressed) = compressed.filter(|compressed| compressed.len() < request.body.len()) {
+        request.body = compressed;
+        request.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    call
+    request
 }
 
-/// Fast rather than small: records are names that repeat.
-fn pack(body: &[u8]) -> Option<Bytes> {
+/// Compresses fast rather than well: records repeat their field names, so that even the fast level saves most bytes.
+fn gzip(body: &[u8]) -> Option<Bytes> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     encoder.write_all(body).ok()?;
     encoder.finish().ok().map(Bytes::from)

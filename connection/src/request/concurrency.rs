@@ -1,4 +1,4 @@
-//! What all connections to one organization share in this process: its usage, its turn, and its pauses.
+//! [`OrgState`]: what all connections to one org share: its usage, its concurrent requests and its pauses.
 
 use std::{
     sync::{
@@ -18,45 +18,46 @@ use crate::{
     },
 };
 
+/// The state that all connections to one org share in this process.
 #[derive(Debug)]
 pub(crate) struct OrgState {
     pub(crate) usage: LatestUsage,
-    calls: Semaphore,
-    limit: usize,
-    queue: Duration,
-    /// Whether `paused` is worth a look: nearly always not.
+    permits: Semaphore,
+    max_concurrent: usize,
+    acquire_timeout: Duration,
+    /// Whether the breaker is open. Read first, so that requests take no lock while it is closed.
     is_paused: AtomicBool,
-    paused: Mutex<Paused>,
+    pause: Mutex<Pause>,
 }
 
 #[derive(Debug, Default)]
-struct Paused {
+struct Pause {
     breaker: CircuitBreaker,
-    /// What Salesforce last_rejection when the limit was reached.
+    /// Status and errors of the last response that reported the limit.
     last_rejection: (u16, Vec<ApiError>),
 }
 
 impl OrgState {
-    pub(crate) fn new(limit: usize, queue: Duration) -> Self {
+    pub(crate) fn new(max_concurrent: usize, acquire_timeout: Duration) -> Self {
         Self {
             usage: LatestUsage::default(),
-            calls: Semaphore::new(limit.min(Semaphore::MAX_PERMITS)),
-            limit,
-            queue,
+            permits: Semaphore::new(max_concurrent.min(Semaphore::MAX_PERMITS)),
+            max_concurrent,
+            acquire_timeout,
             is_paused: AtomicBool::new(false),
-            paused: Mutex::default(),
+            pause: Mutex::default(),
         }
     }
 
-    /// Waits until a call may be sent. The permit is the call's while it is under way.
+    /// Waits until a request may be sent. Hold the permit until the request has ended.
     pub(crate) async fn acquire(&self) -> Result<SemaphorePermit<'_>, Error> {
-        let permit = match self.calls.try_acquire() {
+        let permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
             Err(TryAcquireError::Closed) => return Err(Error::internal(TryAcquireError::Closed)),
             Err(TryAcquireError::NoPermits) => {
-                match tokio::time::timeout(self.queue, self.calls.acquire()).await {
+                match tokio::time::timeout(self.acquire_timeout, self.permits.acquire()).await {
                     Ok(permit) => permit.map_err(Error::internal)?,
-                    Err(_) => return Err(Error::ConcurrencyLimit { limit: self.limit }),
+                    Err(_) => return Err(Error::ConcurrencyLimit { limit: self.max_concurrent }),
                 }
             }
         };
@@ -64,40 +65,44 @@ impl OrgState {
         Ok(permit)
     }
 
+    /// Fails with the last rejection while the breaker is open.
     fn check_breaker(&self) -> Result<(), Error> {
         if !self.is_paused.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
-        paused.breaker.admit(Instant::now()).map_err(|wait| Error::LimitExceeded {
-            status: paused.last_rejection.0,
-            errors: paused.last_rejection.1.clone(),
+        let mut state = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        state.breaker.admit(Instant::now()).map_err(|wait| Error::LimitExceeded {
+            status: state.last_rejection.0,
+            errors: state.last_rejection.1.clone(),
             retry_after: Some(wait),
         })
     }
 
-    /// What came of a call. A refusal at the limit learns for how long no further call is sent.
-    pub(crate) fn record_outcome(&self, refused: Option<&mut Error>) {
-        let reached = match refused {
+    /// Records the outcome of a request: its error, or `None` for a success.
+    ///
+    /// Sets the `retry_after` of [`Error::LimitExceeded`] to at least the length of the pause.
+    pub(crate) fn record_outcome(&self, error: Option<&mut Error>) {
+        let rejection = match error {
             Some(Error::LimitExceeded { status, errors, retry_after }) => {
                 Some((*status, errors, retry_after))
             }
             _ => None,
         };
-        if reached.is_none() && !self.is_paused.load(Ordering::Relaxed) {
+        if rejection.is_none() && !self.is_paused.load(Ordering::Relaxed) {
             return;
         }
-        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
-        match reached {
+        let mut state = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        match rejection {
             Some((status, errors, retry_after)) => {
+                // "TotalRequests Limit exceeded." names the daily limit.
                 let is_daily = errors.iter().any(|entry| entry.message.contains("TotalRequests"));
                 let limit = if is_daily { Limit::Daily } else { Limit::Burst };
-                let pause = paused.breaker.on_limit(limit, Instant::now());
+                let pause = state.breaker.on_limit(limit, Instant::now());
                 *retry_after = (*retry_after).max(Some(pause));
-                paused.last_rejection = (status, errors.clone());
+                state.last_rejection = (status, errors.clone());
             }
-            None => paused.breaker.on_success(),
+            None => state.breaker.on_success(),
         }
-        self.is_paused.store(!paused.breaker.is_closed(), Ordering::Relaxed);
+        self.is_paused.store(!state.breaker.is_closed(), Ordering::Relaxed);
     }
 }

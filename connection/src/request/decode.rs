@@ -1,4 +1,4 @@
-//! JSON out of answers and into requests.
+//! Reads JSON out of responses and writes it into requests.
 
 use std::fmt::{self, Write as _};
 
@@ -12,50 +12,55 @@ use crate::{
     http::response::Response,
 };
 
-/// What the error says when there are more children than one page holds.
+/// The error text for a row with more child records than one page holds.
 pub(crate) const MORE_CHILDREN: &str = "a row has more children than one page holds: read them into a `Page`";
 
 const NOT_UTF8: &str = "the body is not JSON in UTF-8";
-const NOT_JSON: &str = "the answer says that it is something else than JSON";
+const NOT_JSON: &str = "its content type is not JSON";
 
-/// Reads an answer into its type.
-pub(crate) fn answer<T: DeserializeOwned>(answer: &Response) -> Result<T, InvalidResponse> {
-    json(json_of(answer)?)
+// For modules that still use the old name.
+pub(crate) use self::response as answer;
+
+/// Reads a response into its type.
+pub(crate) fn response<T: DeserializeOwned>(response: &Response) -> Result<T, InvalidResponse> {
+    json(json_of(response)?)
 }
 
-/// The body of an answer that does not say that it is something else than JSON: such a one comes from something in
-/// between, whatever it looks like. Salesforce says what each answer is; one that does not say it is read all the same.
-pub(crate) fn json_of(answer: &Response) -> Result<&[u8], InvalidResponse> {
-    let said = answer.headers.get(CONTENT_TYPE).map(|said| said.to_str().unwrap_or_default());
-    let kind = said.and_then(|said| said.split(';').next()).map(str::trim);
-    match kind {
-        Some(kind) if !kind.eq_ignore_ascii_case("application/json") => {
+/// Returns the body of a response, unless its content type is not JSON.
+///
+/// Salesforce labels all of its JSON. Another content type is that of a proxy or a maintenance page, even if the body looks
+/// like JSON. A missing content type is accepted.
+pub(crate) fn json_of(response: &Response) -> Result<&[u8], InvalidResponse> {
+    let content_type = response.headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+    let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim);
+    match media_type {
+        Some(media_type) if !media_type.eq_ignore_ascii_case("application/json") => {
             Err(InvalidResponse::Unexpected(NOT_JSON))
         }
-        _ => Ok(&answer.body),
+        _ => Ok(&response.body),
     }
 }
 
-/// Reads a body straight into its type; nesting deeper than 128 is refused by the parser.
+/// Reads a body into its type. The parser rejects nesting deeper than 128 levels.
 pub(crate) fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidResponse> {
-    // Checked once: the parser would do it for each string, at several times the cost.
+    // Checked once here, because the parser would check each string, at several times the cost.
     let text = std::str::from_utf8(body).map_err(|_| InvalidResponse::Json(NOT_UTF8.to_owned()))?;
     serde_json::from_str(text).map_err(|error| InvalidResponse::Json(describe(&error)))
 }
 
-/// Writes a body.
+/// Writes a value as the JSON body of a request.
 pub(crate) fn body<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, InvalidRequest> {
     serde_json::to_vec(value).map(Bytes::from).map_err(InvalidRequest::Body)
 }
 
-/// What is wrong, and where, without the values that serde puts into its messages: they are people's data.
+/// Returns what is wrong and where, without the values in serde's messages, which may be personal data.
 fn describe(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         Category::Syntax => "the body is not JSON".to_owned(),
         Category::Eof => "the body ends too early".to_owned(),
         Category::Io | Category::Data => {
             let message = Ends::of(error);
-            // "invalid type: string \"Ada\", expected u32 at line 1 column 9": the kind, and what comes last.
+            // From "invalid type: string \"Ada\", expected u32 at line 1 column 9", the type and the text at the end.
             let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
             let expected =
                 expected.and_then(|expected| expected.rsplit_once(" at line ")).map(|(text, _)| text);
@@ -64,7 +69,7 @@ fn describe(error: &serde_json::Error) -> String {
             match (found, expected) {
                 (Some(found), Some(expected)) => format!("found {found} where {expected} is expected"),
                 (None, Some(expected)) => format!("found a value where {expected} is expected"),
-                // The field's name is the program's own.
+                // The name of the field comes from the program, not from the data.
                 _ if message.starts_with("missing field `") => {
                     message.rsplit_once(" at line ").map_or(message.clone(), |(text, _)| text.to_owned())
                 }
@@ -76,17 +81,17 @@ fn describe(error: &serde_json::Error) -> String {
     format!("{what} (line {}, column {})", error.line(), error.column())
 }
 
-/// A message without its middle: it repeats the value that it is about, however long that is.
+/// The start and the end of a message, whose middle repeats a value of any length.
 #[derive(Default)]
 struct Ends(String);
 
 impl Ends {
-    /// Of this many bytes at least, where there are more.
-    const KEPT: usize = 500;
+    /// Bytes that are stored at each end. Above the length of all fixed parts of serde's messages.
+    const LIMIT: usize = 500;
 
     fn of(error: &serde_json::Error) -> String {
         let mut ends = Self::default();
-        // Nothing here fails.
+        // `write_str` always succeeds.
         let _ = write!(ends, "{error}");
         ends.0
     }
@@ -95,18 +100,18 @@ impl Ends {
 impl fmt::Write for Ends {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let (start, end) = (
-            text.floor_char_boundary(Self::KEPT),
-            text.ceil_char_boundary(text.len().saturating_sub(Self::KEPT)),
+            text.floor_char_boundary(Self::LIMIT),
+            text.ceil_char_boundary(text.len().saturating_sub(Self::LIMIT)),
         );
         if end <= start {
             self.0.push_str(text);
         } else {
             self.0.extend([&text[..start], &text[end..]]);
         }
-        if self.0.len() > 4 * Self::KEPT {
+        if self.0.len() > 4 * Self::LIMIT {
             let (start, end) = (
-                self.0.floor_char_boundary(Self::KEPT),
-                self.0.ceil_char_boundary(self.0.len() - Self::KEPT),
+                self.0.floor_char_boundary(Self::LIMIT),
+                self.0.ceil_char_boundary(self.0.len() - Self::LIMIT),
             );
             self.0.replace_range(start..end, "");
         }
@@ -132,8 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_error_says_what_is_wrong_and_repeats_no_value() {
-        for (body, says) in [
+    fn a_decoding_error_names_the_problem_and_repeats_no_value() {
+        for (body, expected) in [
             (r#"{"Nam":"canary"}"#, "missing field `Name` (line 1, column 16)"),
             (r#"{"Name":123456}"#, "found integer where a string is expected (line 1, column 14)"),
             (r#""canary, expected canary""#, "found string where struct Row is expected (line 1, column 25)"),
@@ -146,8 +151,8 @@ mod tests {
             ("", "the body ends too early (line 1, column 0)"),
         ] {
             let error = json::<Row>(body.as_bytes()).unwrap_err().to_string();
-            let error = error.trim_start_matches("the answer cannot be read: ");
-            assert!(error.starts_with(says), "{error}");
+            let error = error.trim_start_matches("the response cannot be read: ");
+            assert!(error.starts_with(expected), "{error}");
             assert!(!error.contains("canary") && !error.contains("123456"), "{error}");
         }
         for value in
@@ -156,8 +161,8 @@ mod tests {
             let body = serde_json::to_string(&value).unwrap();
             let column = body.chars().map(char::len_utf8).sum::<usize>();
             let error = json::<Row>(body.as_bytes()).unwrap_err().to_string();
-            let says = format!("found string where struct Row is expected (line 1, column {column})");
-            assert!(error.ends_with(&says), "{error}");
+            let expected = format!("found string where struct Row is expected (line 1, column {column})");
+            assert!(error.ends_with(&expected), "{error}");
         }
         let deep = "[".repeat(200);
         assert!(

@@ -1,4 +1,4 @@
-//! What an answer of Salesforce that is no success means.
+//! Reads and classifies the error responses of Salesforce.
 
 use std::time::Duration;
 
@@ -11,51 +11,53 @@ use crate::{
     request::retry::Failure,
 };
 
-/// How many errors of an error are kept, and how many bytes of each text: an answer can be as large as it likes.
+/// Largest number of errors, fields or ids that are stored of one response, which may have any size. A collections
+/// request has 200 records.
 const MAX_ENTRIES: usize = 200;
+/// Longest message in bytes that is stored.
 const MAX_TEXT: usize = 2000;
 
-/// An answer that says no.
+/// An error response.
 #[derive(Debug)]
 pub(crate) struct ErrorResponse {
-    pub(crate) kind: ErrorClass,
+    pub(crate) class: ErrorClass,
     pub(crate) error: Error,
 }
 
-/// What can be done about a refusal.
+/// The reaction to an error response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorClass {
-    /// The access token is used up: refresh it, and send the call once more.
+    /// The access token has expired or was revoked: refresh it and send the request again.
     TokenExpired,
-    /// Send again or not, as the retry policy decides.
+    /// Retry if the retry policy says so.
     Retry(Failure),
-    /// The record is not there (any more).
+    /// The record does not exist.
     NotFound,
 }
 
-/// Reads an answer with a status other than 2xx.
+/// Reads a response with a status other than 2xx.
 pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> ErrorResponse {
     if status == 300 {
         return ErrorResponse {
-            kind: ErrorClass::Retry(Failure::Final),
+            class: ErrorClass::Retry(Failure::Final),
             error: Error::MultipleChoices { candidates: candidates(body) },
         };
     }
     let errors = errors(body);
     let has = |code: &str| errors.iter().any(|entry| entry.code == code);
-    let says = |text: &str| errors.iter().any(|entry| entry.message.contains(text));
+    let has_message = |text: &str| errors.iter().any(|entry| entry.message.contains(text));
 
-    // The edge's answer to a burst of parallel calls; no error array.
+    // Salesforce's edge rejects a burst of concurrent requests in this way, without an error array.
     let burst = status == 400 && errors.is_empty() && contains(body, "Access Declined");
     if has("REQUEST_LIMIT_EXCEEDED") || burst {
         let error = Error::LimitExceeded { status, errors, retry_after };
-        return ErrorResponse { kind: ErrorClass::Retry(Failure::Final), error };
+        return ErrorResponse { class: ErrorClass::Retry(Failure::Final), error };
     }
-    let never_for_this_session = match status {
+    let is_session_rejected = match status {
         401 => {
-            says("not valid for use with the REST API")
+            has_message("not valid for use with the REST API")
                 || contains(body, "Connected app is not attached to Agent")
-                || says("INVALID_HEADER_TYPE")
+                || has_message("INVALID_HEADER_TYPE")
         }
         403 => [
             "API_DISABLED_FOR_ORG",
@@ -67,46 +69,46 @@ pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> E
         .any(has),
         _ => false,
     };
-    if never_for_this_session {
+    if is_session_rejected {
         return ErrorResponse {
-            kind: ErrorClass::Retry(Failure::Final),
+            class: ErrorClass::Retry(Failure::Final),
             error: Error::ApiAccessDenied { status, errors },
         };
     }
-    // Apex classes may answer 401 for reasons of their own; a refresh is spent on Salesforce's words only. They are
-    // looked for in the text, because the same words come as JSON, as XML and, on identity URLs, as bare text.
-    let expired = match status {
+    // An Apex class may respond with 401 for any reason, so that only Salesforce's own codes cause a refresh. They are
+    // searched in the text, since they come as JSON, as XML and, from identity URLs, as plain text.
+    let is_expired = match status {
         401 => contains(body, "INVALID_SESSION_ID") || contains(body, "INVALID_AUTH_HEADER"),
         403 => errors.is_empty() && contains(body, "Bad_OAuth_Token"),
         _ => false,
     };
-    if expired {
-        // What the caller sees when a new token is refused just the same.
+    if is_expired {
+        // The error that the caller gets if a new token is rejected as well.
         return ErrorResponse {
-            kind: ErrorClass::TokenExpired,
+            class: ErrorClass::TokenExpired,
             error: Error::ApiAccessDenied { status, errors },
         };
     }
-    // The same status tells that a batch was halted before a call's turn.
+    // Status 412 also means that a batch was halted before this subrequest.
     if status == 412 && !has("BATCH_PROCESSING_HALTED") {
-        return ErrorResponse { kind: ErrorClass::Retry(Failure::Final), error: Error::PreconditionFailed };
+        return ErrorResponse { class: ErrorClass::Retry(Failure::Final), error: Error::PreconditionFailed };
     }
-    let kind = match status {
+    let class = match status {
         404 => ErrorClass::NotFound,
         429 | 502 | 503 | 504 => ErrorClass::Retry(Failure::Busy { retry_after }),
         _ if has("UNABLE_TO_LOCK_ROW") => ErrorClass::Retry(Failure::RowLocked),
         _ => ErrorClass::Retry(Failure::Final),
     };
-    ErrorResponse { kind, error: Error::Api { status, errors, retry_after } }
+    ErrorResponse { class, error: Error::Api { status, errors, retry_after } }
 }
 
-/// Whether the beginning of the body contains `text`.
+/// Returns whether the first 4 KiB of the body contain `text`.
 fn contains(body: &[u8], text: &str) -> bool {
     let beginning = &body[..body.len().min(4096)];
     beginning.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-/// The names that the different parts of the API give to the same three things.
+/// One error. The parts of the API name its members differently.
 #[derive(Deserialize)]
 pub(crate) struct RawEntry {
     #[serde(alias = "statusCode", alias = "error", default)]
@@ -120,7 +122,7 @@ pub(crate) struct RawEntry {
     duplicates: Option<serde_json::Value>,
 }
 
-/// The answer to a tree that was refused.
+/// The response to a rejected record tree.
 #[derive(Deserialize)]
 struct RawTree {
     results: Vec<RawNode>,
@@ -176,7 +178,7 @@ impl From<RawEntry> for ApiError {
     }
 }
 
-/// A code or the name of a field. They are printed in errors and logs, so that nothing else may hide in them.
+/// Returns a code or the name of a field without any other characters, since both get into errors and logs.
 fn word(mut word: String, extra: &str) -> String {
     word.retain(|character| {
         character.is_ascii_alphanumeric() || character == '_' || extra.contains(character)
@@ -190,7 +192,7 @@ fn text(mut text: String) -> String {
     text
 }
 
-/// The ids at the ends of the paths of a 300 answer: `["/services/data/v66.0/sobjects/Account/001…", …]`.
+/// Returns the ids in the body of a response with status 300: `["/services/data/v66.0/sobjects/Account/001…", …]`.
 fn candidates(body: &[u8]) -> Vec<SalesforceId> {
     let paths: Vec<String> = serde_json::from_slice(body).unwrap_or_default();
     let ids = paths.iter().filter_map(|path| path.rsplit('/').next()?.parse().ok());
@@ -201,17 +203,16 @@ fn candidates(body: &[u8]) -> Vec<SalesforceId> {
 mod tests {
     use super::*;
 
-    fn kind(status: u16, body: &str) -> ErrorClass {
-        read(status, body.as_bytes(), None).kind
+    fn class(status: u16, body: &str) -> ErrorClass {
+        read(status, body.as_bytes(), None).class
     }
 
     fn array(code: &str, message: &str) -> String {
         format!(r#"[{{"message":"{message}","errorCode":"{code}"}}]"#)
     }
 
-    // Protocol reference 7.12, line by line.
     #[test]
-    fn a_refresh_is_spent_only_where_it_can_help() {
+    fn only_an_expired_token_causes_a_refresh() {
         let expired = array("INVALID_SESSION_ID", "Session expired or invalid");
         for (status, body) in [
             (401, expired.as_str()),
@@ -220,7 +221,7 @@ mod tests {
             (403, "Bad_OAuth_Token"),
             (403, "<html>Bad_OAuth_Token</html>"),
         ] {
-            assert_eq!(kind(status, body), ErrorClass::TokenExpired, "{status} {body}");
+            assert_eq!(class(status, body), ErrorClass::TokenExpired, "{status} {body}");
         }
         let wrong_kind = array("INVALID_SESSION_ID", "This session is not valid for use with the REST API");
         for (status, body) in [
@@ -231,7 +232,7 @@ mod tests {
                 r#"[{"errorCode":"INVALID_SESSION_ID","message":"Connected app is not attached to Agent"}]"#,
             ),
             (401, r#"[{"errorCode":"INVALID_AUTH_HEADER","message":"INVALID_HEADER_TYPE"}]"#),
-            (401, r#"{"reason":"an Apex class said no"}"#),
+            (401, r#"{"reason":"rejected by an Apex class"}"#),
             (401, ""),
             (403, r#"[{"errorCode":"API_DISABLED_FOR_ORG","message":"x"}]"#),
             (403, r#"[{"errorCode":"API_CURRENTLY_DISABLED","message":"x"}]"#),
@@ -239,7 +240,7 @@ mod tests {
             (404, "Bad_Id"),
             (400, &expired),
         ] {
-            assert_ne!(kind(status, body), ErrorClass::TokenExpired, "{status} {body}");
+            assert_ne!(class(status, body), ErrorClass::TokenExpired, "{status} {body}");
         }
         assert!(matches!(
             read(401, wrong_kind.as_bytes(), None).error,
@@ -248,12 +249,12 @@ mod tests {
     }
 
     #[test]
-    fn the_api_limit_is_an_error_of_its_own_and_final() {
+    fn the_api_limit_is_a_separate_error_and_not_retried() {
         let body = array("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
         for (status, body) in [(403, body.as_str()), (503, &body), (400, "Access Declined")] {
-            let refusal = read(status, body.as_bytes(), None);
-            assert_eq!(refusal.kind, ErrorClass::Retry(Failure::Final), "{body}");
-            assert!(matches!(refusal.error, Error::LimitExceeded { .. }) && refusal.error.is_transient());
+            let response = read(status, body.as_bytes(), None);
+            assert_eq!(response.class, ErrorClass::Retry(Failure::Final), "{body}");
+            assert!(matches!(response.error, Error::LimitExceeded { .. }) && response.error.is_transient());
         }
     }
 
@@ -285,14 +286,14 @@ mod tests {
     }
 
     #[test]
-    fn several_matches_of_an_external_id_are_named() {
+    fn all_matches_of_an_external_id_are_reported() {
         let body = br#"["/services/data/v66.0/sobjects/Account/001D000000IqhSL","/services/data/x"]"#;
         let Error::MultipleChoices { candidates } = read(300, body, None).error else { panic!() };
         assert_eq!(candidates, ["001D000000IqhSL".parse().unwrap()]);
     }
 
     #[test]
-    fn a_refused_duplicate_names_the_others_and_prints_none_of_their_fields() {
+    fn a_rejected_duplicate_reports_the_matches_and_prints_no_field() {
         let body = br#"[{"duplicateResult":{"allowSave":true,"duplicateRule":"Rule","matchResults":[{"matchRecords":[
             {"matchConfidence":100.0,"record":{"attributes":{"type":"Contact"},"Id":"003D000000QV9n2","Name":"canary"}},
             {"record":{"Name":"no id"}}]},{}]},"errorCode":"DUPLICATES_DETECTED","message":"Use one of these records?"}]"#;
@@ -308,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_changed_meanwhile_is_an_error_of_its_own() {
+    fn status_412_is_precondition_failed() {
         for body in ["", "[]", r#"[{"errorCode":"PRECONDITION_FAILED","message":"m"}]"#] {
             assert!(matches!(read(412, body.as_bytes(), None).error, Error::PreconditionFailed), "{body}");
         }
@@ -327,7 +328,7 @@ mod tests {
         let body = br#"[{"errorCode":"REQUIRED_FIELD_MISSING","message":"m","fields":["LastName"]}]"#;
         assert_eq!(
             read(400, body, None).error.to_string(),
-            "Salesforce refused the call (status 400 REQUIRED_FIELD_MISSING on LastName)"
+            "Salesforce rejected the request (status 400 REQUIRED_FIELD_MISSING on LastName)"
         );
     }
 }

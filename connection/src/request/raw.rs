@@ -1,4 +1,4 @@
-//! Requests to anything on the instance.
+//! [`RawRequest`]: a request to any resource of the instance.
 
 use std::{fmt, str::FromStr};
 
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// Headers that belong to the connection: the token, the host, and how bytes are framed.
+/// Headers that only the connection may set: token, host, and framing of the body.
 pub(crate) const OWN_HEADERS: [&str; 12] = [
     "authorization",
     "connection",
@@ -37,7 +37,7 @@ pub(crate) const OWN_HEADERS: [&str; 12] = [
     "upgrade",
 ];
 
-/// A request to any resource of the instance, made by [`Connection::request`].
+/// A request to any resource of the instance, created by [`Connection::request`].
 #[must_use = "nothing is sent before `send` is called"]
 pub struct RawRequest {
     connection: Connection,
@@ -48,11 +48,11 @@ pub struct RawRequest {
     body: Bytes,
     idempotent: Option<bool>,
     max_bytes: usize,
-    /// The first mistake in what was set.
-    mistake: Option<InvalidRequest>,
+    /// The first error of a setter, reported by `send`.
+    error: Option<InvalidRequest>,
 }
 
-/// Without path, query and body, which may hold data.
+/// Omits path, query and body, which may contain data.
 impl fmt::Debug for RawRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawRequest").field("method", &self.method).finish_non_exhaustive()
@@ -70,73 +70,78 @@ impl RawRequest {
             body: Bytes::new(),
             idempotent: None,
             max_bytes: MAX_RESPONSE_BYTES,
-            mistake: None,
+            error: None,
         }
     }
 
-    /// Adds a parameter to the URL's query, percent-encoded.
+    /// Adds a parameter to the URL's query. Name and value are percent-encoded.
     pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.query.push((name.into(), value.into()));
         self
     }
 
-    /// Sets a header, for example `If-Modified-Since` or `Sforce-Duplicate-Rule-Header`. The token, the host and how
-    /// the body is framed are the connection's own: setting those is an error of [`send`](Self::send).
+    /// Sets a header, for example `If-Modified-Since` or `Sforce-Duplicate-Rule-Header`.
+    ///
+    /// The headers for token, host, cookies and framing of the body are reserved for the connection: setting one is an
+    /// error of [`send`](Self::send).
     pub fn header(mut self, name: &str, value: &str) -> Self {
         match (HeaderName::from_str(name), HeaderValue::from_str(value)) {
             (Ok(name), Ok(value)) if !OWN_HEADERS.contains(&name.as_str()) => {
                 self.headers.insert(name, value);
             }
-            _ => self.mistake = self.mistake.or(Some(InvalidRequest::Header)),
+            _ => self.error = self.error.or(Some(InvalidRequest::Header)),
         }
         self
     }
 
-    /// Sets the body to a value written as JSON.
+    /// Sets the body to a value, written as JSON, and its content type.
     pub fn json<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
         match decode::body(value) {
             Ok(body) => self.body("application/json", body),
             Err(error) => {
-                self.mistake = self.mistake.or(Some(error));
+                self.error = self.error.or(Some(error));
                 self
             }
         }
     }
 
-    /// Sets the body to these bytes.
+    /// Sets the body and its content type.
     pub fn body(self, content_type: &str, bytes: impl Into<Bytes>) -> Self {
         let mut request = self.header(CONTENT_TYPE.as_str(), content_type);
         request.body = bytes.into();
         request
     }
 
-    /// Whether the request may take effect twice without harm, so that it is sent again when its answer is lost.
+    /// Sets whether the request may take effect twice without harm, so that it is retried after a lost response.
     ///
-    /// This overrides the connection's [`Retry::idempotent`](crate::request::retry::Retry::idempotent). Where neither says anything it
-    /// is so for GET, HEAD, PUT and DELETE, and not for POST and PATCH. The resource that runs Apex code is never sent
-    /// again unless it is said here. A DELETE that was sent again and finds nothing has succeeded.
+    /// Overrides [`Retry::idempotent`](crate::request::Retry::idempotent) of the connection. Default: `true` for GET, HEAD,
+    /// PUT and DELETE, `false` for POST, PATCH and the resource that runs anonymous Apex code. A retried DELETE that finds
+    /// no record has succeeded.
     pub fn idempotent(mut self, idempotent: bool) -> Self {
         self.idempotent = Some(idempotent);
         self
     }
 
-    /// The largest answer that is read, in bytes after decompression; 32 MiB by default.
+    /// Sets the largest response that is read, in bytes after decompression. Default: 32 MiB.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// Sends the request.
+    /// Sends the request and reads the whole response.
+    ///
+    /// Returns any response with status 2xx or 304. An expired token is refreshed, and failures are retried as the
+    /// connection's [`Retry`](crate::request::Retry) says.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
     /// use salesforce_connection::Error;
     ///
-    /// let answer = sf.get("sobjects/Account/describe").send().await?;
-    /// let changed = answer.header("last-modified").unwrap_or_default();
-    /// let again = sf.get("sobjects/Account/describe").header("If-Modified-Since", changed).send().await?;
-    /// assert_eq!((answer.status(), again.status()), (200, 304));
+    /// let first = sf.get("sobjects/Account/describe").send().await?;
+    /// let changed = first.header("last-modified").unwrap_or_default();
+    /// let second = sf.get("sobjects/Account/describe").header("If-Modified-Since", changed).send().await?;
+    /// assert_eq!((first.status(), second.status()), (200, 304));
     ///
     /// match sf.get("sobjects/Nonsense").send().await {
     ///     Err(Error::Api { status, errors, .. }) => assert_eq!((status, &*errors[0].code), (404, "NOT_FOUND")),
@@ -146,21 +151,24 @@ impl RawRequest {
     /// ```
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`](crate::error::Error::InvalidRequest) before anything is sent;
-    /// [`Error::LoginRequired`](crate::error::Error::LoginRequired) when the login is over;
-    /// [`Error::Unavailable`](crate::error::Error::Unavailable) when an expired token cannot be renewed right now;
-    /// [`Error::Http`](crate::error::Error::Http) when no answer came; otherwise what Salesforce said:
-    /// [`Error::Api`](crate::error::Error::Api), [`Error::ApiAccessDenied`](crate::error::Error::ApiAccessDenied),
-    /// [`Error::LimitExceeded`](crate::error::Error::LimitExceeded),
-    /// [`Error::MultipleChoices`](crate::error::Error::MultipleChoices).
+    /// - [`Error::InvalidRequest`](crate::Error::InvalidRequest) before anything is sent
+    /// - [`Error::LoginRequired`](crate::Error::LoginRequired) if the login has ended
+    /// - [`Error::Unavailable`](crate::Error::Unavailable) if an expired token cannot be refreshed at the moment
+    /// - [`Error::ConcurrencyLimit`](crate::Error::ConcurrencyLimit) and
+    ///   [`Error::QuotaReserved`](crate::Error::QuotaReserved) if a limit of the [`Client`](crate::Client) is reached
+    /// - [`Error::Http`](crate::Error::Http) if no response arrived
+    /// - [`Error::Api`](crate::Error::Api), [`Error::ApiAccessDenied`](crate::Error::ApiAccessDenied),
+    ///   [`Error::LimitExceeded`](crate::Error::LimitExceeded),
+    ///   [`Error::MultipleChoices`](crate::Error::MultipleChoices) or
+    ///   [`Error::PreconditionFailed`](crate::Error::PreconditionFailed) if Salesforce rejected the request
     pub async fn send(self) -> Result<RawResponse> {
-        let (connection, call) = self.into_call()?;
-        Ok(RawResponse(connection.send(call).await?))
+        let (connection, request) = self.into_request()?;
+        Ok(RawResponse(connection.send(request).await?))
     }
 
-    fn into_call(self) -> Result<(Connection, ApiRequest)> {
-        if let Some(mistake) = self.mistake {
-            return Err(mistake.into());
+    fn into_request(self) -> Result<(Connection, ApiRequest)> {
+        if let Some(error) = self.error {
+            return Err(error.into());
         }
         let instance = self.connection.instance_url()?;
         let mut path = ResourcePath::parse(&self.path, self.connection.api_version(), &instance)?;
@@ -172,48 +180,49 @@ impl RawRequest {
         if matches!(method, Method::CONNECT | Method::TRACE) {
             return Err(InvalidRequest::Method.into());
         }
-        let mut call = ApiRequest::new(method, path);
-        call.headers.extend(self.headers);
-        call.body = self.body;
-        call.max_bytes = self.max_bytes;
+        let mut request = ApiRequest::new(method, path);
+        request.headers.extend(self.headers);
+        request.body = self.body;
+        request.max_bytes = self.max_bytes;
+        // `tooling/executeAnonymous` is a GET that runs Apex code.
         let runs_code = self.path.to_ascii_lowercase().contains("executeanonymous");
-        call.idempotency = match self.idempotent {
+        request.idempotency = match self.idempotent {
             Some(true) => Idempotency::Forced,
             Some(false) => Idempotency::NoRetry,
             None if runs_code => Idempotency::NoRetry,
-            None => call.idempotency,
+            None => request.idempotency,
         };
-        Ok((self.connection, call))
+        Ok((self.connection, request))
     }
 }
 
-/// The answer to a [`RawRequest`]: a success, or 304 to a conditional request.
+/// The response to a [`RawRequest`]: status 2xx, or 304 to a conditional request.
 ///
-/// `Debug` leaves the body out.
+/// `Debug` omits the body.
 #[derive(Debug)]
 pub struct RawResponse(Response);
 
 impl RawResponse {
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
         self.0.status.as_u16()
     }
 
-    /// A header's value, unless it is not text.
+    /// Returns the value of a header. `None` if it is missing or not visible ASCII.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.0.headers.get(name)?.to_str().ok()
     }
 
-    /// The body.
+    /// Returns the body.
     pub fn bytes(&self) -> &Bytes {
         &self.0.body
     }
 
-    /// The body, read as JSON, whatever its content type.
+    /// Reads the body as JSON, independent of its content type.
     ///
     /// # Errors
-    /// [`Error::InvalidResponse`](crate::error::Error::InvalidResponse) when it is no JSON or does not fit `T`. The error says
-    /// where, and repeats nothing of the body.
+    /// [`Error::InvalidResponse`](crate::Error::InvalidResponse) if the body is not JSON or does not fit `T`. The error
+    /// contains the position and no part of the body.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         Ok(decode::json(&self.0.body)?)
     }

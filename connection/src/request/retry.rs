@@ -1,112 +1,115 @@
-//! When a call is sent again. A pure decision; the waiting is done elsewhere.
+//! [`Retry`]: whether and when a request is retried. A pure decision.
 
 use std::time::Duration;
 
-/// Whether a call may take effect twice without harm.
+/// Whether a request may take effect twice without harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Idempotency {
-    /// Reads, upserts by external id, deletions of a known id, and what the caller marked so.
+    /// It may: reads, upserts by external id, deletions by id. The connection may override this.
     Idempotent,
-    /// A second create makes a second record.
+    /// It may not, for example since a second create makes a second record. The connection may override this.
     Unsafe,
-    /// So it was said of this very call, whatever the connection says.
+    /// It may, independent of the connection: set by the caller for this request.
     Forced,
-    /// Not so for this very call, whatever the connection says.
+    /// It may not, independent of the connection.
     NoRetry,
 }
 
-/// How a try failed, as far as trying again is concerned.
+/// How an attempt failed, as far as a retry depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// No byte of the request was accepted.
-    NeverSent,
-    /// Sent, and no answer came.
-    AnswerLost,
-    /// 429, 502, 503 or 504: it may or may not have been done.
+    /// The server received nothing.
+    NotSent,
+    /// The request was sent, and no response arrived.
+    ResponseLost,
+    /// Status 429, 502, 503 or 504: the request may have taken effect.
     Busy {
-        /// How long the server asked to wait.
+        /// How long the server asks to wait.
         retry_after: Option<Duration>,
     },
     /// `UNABLE_TO_LOCK_ROW`: nothing was written.
     RowLocked,
-    /// Anything that asking again does not change, or makes worse: the API limit above all.
+    /// A retry does not help, or makes it worse, as with the API request limit.
     Final,
 }
 
-/// How a connection tries again: give it to [`Connection::with_retry`](crate::connection::Connection::with_retry).
+/// Retry settings of a connection, for [`Connection::with_retry`](crate::Connection::with_retry).
 ///
-/// A call is sent again only when that can do no harm: when Salesforce certainly did not get it or did nothing (no
-/// connection, a locked row), or when it may take effect twice (reads, deletions, upserts by external id, and what is
-/// [said to be so](Self::idempotent)). The API limit is never asked again.
+/// A request is retried only if that does no harm: Salesforce certainly did not receive it or did nothing (connecting
+/// failed, a row was locked), or it may take effect twice (reads, deletions, upserts by external id, and requests marked as
+/// [idempotent](Self::idempotent)). A request that was rejected because of the API request limit is never retried.
 ///
 /// ```
 /// use std::time::Duration;
 ///
 /// use salesforce_connection::request::Retry;
 ///
-/// let patient = Retry::default().max_retries(6).retry_timeout(Duration::from_secs(60));
-/// assert_ne!(patient, Retry::none());
+/// let retry = Retry::default().max_retries(6).retry_timeout(Duration::from_secs(60));
+/// assert_ne!(retry, Retry::none());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "backoff")]
 #[must_use]
 pub struct Retry {
-    retries: u32,
+    max_retries: u32,
     initial_backoff: Duration,
     max_backoff: Duration,
-    budget: Duration,
+    retry_timeout: Duration,
     idempotent: Option<bool>,
 }
 
 impl Default for Retry {
     fn default() -> Self {
         Self {
-            retries: 3,
+            max_retries: 3,
             initial_backoff: Duration::from_millis(200),
             max_backoff: Duration::from_secs(5),
-            budget: Duration::from_secs(20),
+            retry_timeout: Duration::from_secs(20),
             idempotent: None,
         }
     }
 }
 
 impl Retry {
-    /// No second try.
+    /// Returns settings without any retry.
     pub fn none() -> Self {
-        Self { retries: 0, ..Self::default() }
+        Self { max_retries: 0, ..Self::default() }
     }
 
-    /// How many tries there are after the first; 3 by default.
-    pub fn max_retries(self, retries: u32) -> Self {
-        Self { retries, ..self }
+    /// Sets the number of attempts after the first one. Default: 3.
+    pub fn max_retries(self, max_retries: u32) -> Self {
+        Self { max_retries, ..self }
     }
 
-    /// The wait before the first retry, of which at least half is kept; doubled for each further one. 200 milliseconds
-    /// by default.
+    /// Sets the wait before the first retry; it doubles with each further retry. Default: 200 milliseconds.
+    ///
+    /// The actual wait is a random time between half and all of it.
     pub fn initial_backoff(self, initial_backoff: Duration) -> Self {
         Self { initial_backoff, ..self }
     }
 
-    /// The longest wait, 5 seconds by default. When Salesforce asks for more (`Retry-After`), the caller hears
-    /// of it at once.
+    /// Sets the longest wait before a retry. Default: 5 seconds.
+    ///
+    /// If Salesforce asks for a longer wait (`Retry-After`), the request fails without a retry.
     pub fn max_backoff(self, max_backoff: Duration) -> Self {
         Self { max_backoff, ..self }
     }
 
-    /// No retry begins later than this after the call began; 20 seconds by default.
-    pub fn retry_timeout(self, budget: Duration) -> Self {
-        Self { budget, ..self }
+    /// Sets the time after the start of the first attempt in which retries may start. Default: 20 seconds.
+    pub fn retry_timeout(self, retry_timeout: Duration) -> Self {
+        Self { retry_timeout, ..self }
     }
 
-    /// Whether the calls may take effect twice without harm: `true` for changes that set values and creations that a
-    /// duplicate rule guards, `false` for reads that are better not repeated. If unset, each call decides for itself.
+    /// Sets whether the connection's requests may take effect twice without harm. Default: unset, each method decides.
     ///
-    /// What a request says of itself ([`RawRequest::idempotent`](crate::request::raw::RawRequest::idempotent)) overrides this. The
-    /// data of a bulk job, `delete_many` and Apex code are never sent again because of it.
+    /// `true` is for updates that set values and for creates that a duplicate rule guards; `false` also prevents retries of
+    /// reads. [`RawRequest::idempotent`](crate::request::RawRequest::idempotent) overrides this for one request. Uploads of
+    /// bulk data, `delete_many` and anonymous Apex code are not retried because of it.
     pub fn idempotent(self, idempotent: bool) -> Self {
         Self { idempotent: Some(idempotent), ..self }
     }
 
-    /// Whether a call that says `idempotency` of itself may take effect twice.
+    /// Returns whether a request with this idempotency may be repeated after it may have taken effect.
     fn may_repeat(&self, idempotency: Idempotency) -> bool {
         match idempotency {
             Idempotency::Forced => true,
@@ -116,33 +119,33 @@ impl Retry {
         }
     }
 
-    /// How long to wait before sending again, or `None` when the failure is the call's result.
+    /// Returns how long to wait before a retry, or `None` if the failure is final.
     ///
-    /// `done` counts the retries so far, `spent` is the time since the call began, `jitter` a random number from 0 to 1
-    /// that spreads callers who failed together.
+    /// `retries` is the number of retries so far, `elapsed` the time since the first attempt began, `jitter` a random
+    /// number from 0 to 1 that spreads the retries of callers that failed at the same time.
     pub(crate) fn wait(
         &self,
         idempotency: Idempotency,
         failure: Failure,
-        done: u32,
-        spent: Duration,
+        retries: u32,
+        elapsed: Duration,
         jitter: f64,
     ) -> Option<Duration> {
-        let asked = match (failure, self.may_repeat(idempotency)) {
-            (Failure::NeverSent | Failure::RowLocked, _) | (Failure::AnswerLost, true) => Duration::ZERO,
+        let requested = match (failure, self.may_repeat(idempotency)) {
+            (Failure::NotSent | Failure::RowLocked, _) | (Failure::ResponseLost, true) => Duration::ZERO,
             (Failure::Busy { retry_after }, true) => retry_after.unwrap_or_default(),
             (Failure::Final, _) | (_, false) => return None,
         };
-        if done >= self.retries || asked > self.max_backoff {
+        if retries >= self.max_retries || requested > self.max_backoff {
             return None;
         }
-        let backoff = self.initial_backoff.saturating_mul(1 << done.min(16)).min(self.max_backoff);
-        // Between half and all of it, so that no retry comes at once.
+        let backoff = self.initial_backoff.saturating_mul(1 << retries.min(16)).min(self.max_backoff);
+        // At least half of it, so that no retry is immediate.
         let share = 0.5 + jitter.clamp(0.0, 1.0) / 2.0;
-        // (A wait without end has no product.)
+        // The product overflows only for waits that are practically endless.
         let backoff = Duration::try_from_secs_f64(backoff.as_secs_f64() * share).unwrap_or(backoff);
-        let wait = asked.max(backoff);
-        (spent.saturating_add(wait) <= self.budget).then_some(wait)
+        let wait = requested.max(backoff);
+        (elapsed.saturating_add(wait) <= self.retry_timeout).then_some(wait)
     }
 }
 
@@ -158,38 +161,41 @@ mod tests {
         Retry::default().wait(idempotency, failure, 0, Duration::ZERO, 0.5).is_some()
     }
 
-    // The idempotency table of the requirements, line by line.
     #[test]
-    fn only_what_cannot_do_harm_is_sent_again() {
-        for (failure, harmless, harmful) in [
-            (Failure::NeverSent, true, true),
-            (Failure::AnswerLost, true, false),
+    fn only_harmless_retries_are_made() {
+        for (failure, idempotent, not_idempotent) in [
+            (Failure::NotSent, true, true),
+            (Failure::ResponseLost, true, false),
             (BUSY, true, false),
             (Failure::RowLocked, true, true),
             (Failure::Final, false, false),
         ] {
-            assert_eq!(retried(Idempotency::Idempotent, failure), harmless, "{failure:?}");
-            assert_eq!(retried(Idempotency::Unsafe, failure), harmful, "{failure:?}");
+            assert_eq!(retried(Idempotency::Idempotent, failure), idempotent, "{failure:?}");
+            assert_eq!(retried(Idempotency::Unsafe, failure), not_idempotent, "{failure:?}");
         }
     }
 
     #[test]
-    fn the_caller_may_know_better() {
-        for (idempotent, harmless, harmful) in
+    fn the_caller_can_override_idempotency() {
+        for (setting, idempotent, not_idempotent) in
             [(None, true, false), (Some(true), true, true), (Some(false), false, false)]
         {
-            let retry = Retry { idempotent, ..Retry::default() };
-            let again =
-                |idempotency| retry.wait(idempotency, Failure::AnswerLost, 0, Duration::ZERO, 0.5).is_some();
-            assert_eq!((again(Idempotency::Idempotent), again(Idempotency::Unsafe)), (harmless, harmful));
-            assert_eq!((again(Idempotency::Forced), again(Idempotency::NoRetry)), (true, false));
+            let retry = Retry { idempotent: setting, ..Retry::default() };
+            let retried = |idempotency| {
+                retry.wait(idempotency, Failure::ResponseLost, 0, Duration::ZERO, 0.5).is_some()
+            };
+            assert_eq!(
+                (retried(Idempotency::Idempotent), retried(Idempotency::Unsafe)),
+                (idempotent, not_idempotent)
+            );
+            assert_eq!((retried(Idempotency::Forced), retried(Idempotency::NoRetry)), (true, false));
             assert!(retry.wait(Idempotency::Idempotent, Failure::Final, 0, Duration::ZERO, 0.5).is_none());
         }
         assert_eq!(Retry::none().wait(Idempotency::Idempotent, BUSY, 0, Duration::ZERO, 0.5), None);
     }
 
     #[test]
-    fn a_wait_the_server_asks_for_is_kept_or_surfaces_at_once() {
+    fn retry_after_is_observed_up_to_the_longest_backoff() {
         let policy = Retry::default();
         let wait = |seconds| {
             let failure = Failure::Busy { retry_after: Some(Duration::from_secs(seconds)) };
@@ -201,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_without_end_are_no_fault() {
+    fn endless_waits_do_not_overflow() {
         let endless = Retry::default()
             .initial_backoff(Duration::MAX)
             .max_backoff(Duration::MAX)
@@ -211,12 +217,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn retries_end(done in 0_u32..100, spent in 0_u64..100, jitter in any::<f64>()) {
+        fn retries_end(retries in 0_u32..100, elapsed in 0_u64..100, jitter in any::<f64>()) {
             let policy = Retry::default();
-            let spent = Duration::from_secs(spent);
-            if let Some(wait) = policy.wait(Idempotency::Idempotent, BUSY, done, spent, jitter) {
-                prop_assert!(done < policy.retries);
-                prop_assert!(spent + wait <= policy.budget);
+            let elapsed = Duration::from_secs(elapsed);
+            if let Some(wait) = policy.wait(Idempotency::Idempotent, BUSY, retries, elapsed, jitter) {
+                prop_assert!(retries < policy.max_retries);
+                prop_assert!(elapsed + wait <= policy.retry_timeout);
                 prop_assert!(wait >= policy.initial_backoff / 2 && wait <= policy.max_backoff);
             }
         }

@@ -1,4 +1,4 @@
-//! The one place that sends: token, refresh, retry.
+//! Sends every API request: token, refresh, limits and retries.
 
 use std::time::Duration;
 
@@ -25,15 +25,15 @@ use crate::{
     token::AccessToken,
 };
 
-/// How long one call may take unless the connection says otherwise.
+/// Default timeout of one attempt, connecting included: long enough for a page of a slow query.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-/// The largest answer that is read unless the call says otherwise.
+/// Largest response in bytes, after decompression, unless a request sets another limit. Bounds the memory of a request.
 pub(crate) const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
 
 const CALL_OPTIONS: HeaderName = HeaderName::from_static("sforce-call-options");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A call to the API, independent of the token and the instance it will be sent with.
+/// An API request, independent of the token and the instance that it is sent with.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiRequest {
     pub(crate) method: Method,
@@ -42,17 +42,17 @@ pub(crate) struct ApiRequest {
     pub(crate) body: Bytes,
     pub(crate) idempotency: Idempotency,
     pub(crate) max_bytes: usize,
-    /// Instead of `body`.
+    /// Replaces `body`.
     pub(crate) upload: Option<Upload>,
-    /// Whether the body of a success is left to the caller to read.
+    /// Whether the caller reads the body of a successful response.
     pub(crate) unread: bool,
 }
 
 impl ApiRequest {
     pub(crate) fn new(method: Method, path: ResourcePath) -> Self {
-        // RFC 9110, section 9.2.2.
-        let idempotent = matches!(method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE);
-        let idempotency = if idempotent { Idempotency::Idempotent } else { Idempotency::Unsafe };
+        // RFC 9110 section 9.2.2.
+        let is_idempotent = matches!(method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE);
+        let idempotency = if is_idempotent { Idempotency::Idempotent } else { Idempotency::Unsafe };
         let headers = HeaderMap::from_iter([(ACCEPT, JSON)]);
         Self {
             method,
@@ -76,12 +76,13 @@ impl ApiRequest {
         self
     }
 
-    /// Whatever the connection says.
+    /// Prevents retries, independent of the connection's settings.
     pub(crate) fn no_retry(mut self) -> Self {
         self.idempotency = Idempotency::NoRetry;
         self
     }
 
+    /// Marks a request whose method alone is not idempotent, for example an upsert.
     pub(crate) fn idempotent(mut self) -> Self {
         self.idempotency = Idempotency::Idempotent;
         self
@@ -89,104 +90,110 @@ impl ApiRequest {
 }
 
 impl Connection {
-    /// Sends a call until it has an answer that says yes, or an error that sending again does not change.
+    /// Sends a request until it succeeds or fails with an error that a retry does not change.
     ///
-    /// An expired token is refreshed at most once, and the call then sent once more: Salesforce had refused it before
-    /// doing anything. Other failures are retried as the connection's [`Retry`](crate::request::retry::Retry) says.
-    pub(crate) fn send(&self, call: ApiRequest) -> impl Future<Output = Result<Response>> {
-        // Which resource, and nothing that a caller put in: no id, value, query or body.
+    /// After an expired token the source refreshes it, and the request is sent once more: Salesforce rejected it before it
+    /// did anything. Other failures are retried as the connection's [`Retry`](crate::request::Retry) says.
+    pub(crate) fn send(&self, request: ApiRequest) -> impl Future<Output = Result<Response>> {
+        // Contains no values of the caller: no id, query or body.
         let span = debug_span!(
             "salesforce.call",
             user = %self.user(),
-            method = %call.method,
-            resource = %call.path.resource(),
+            method = %request.method,
+            resource = %request.path.log_name(),
             status = Empty,
             retries = Empty
         );
-        self.send_within(span.clone(), call).instrument(span)
+        self.send_in_span(span.clone(), request).instrument(span)
     }
 
-    async fn send_within(&self, span: Span, call: ApiRequest) -> Result<Response> {
-        if self.is_optional()
+    async fn send_in_span(&self, span: Span, request: ApiRequest) -> Result<Response> {
+        if self.is_low_priority()
             && let Some(usage) = self.org().usage.above(self.client().limits().low_priority_quota_percent)
         {
             return Err(Error::QuotaReserved { usage });
         }
-        let call = compress::call(call).await;
+        let request = compress::request(request).await;
         let began = Instant::now();
         let mut token = self.token_source().token()?;
-        let mut refreshed = false;
-        let mut maybe_done = false;
+        let mut is_refreshed = false;
+        let mut may_have_taken_effect = false;
         let mut retries = 0;
         loop {
-            let outcome = self.exchange(&call, &token).await?;
-            if let Ok(answer) = &outcome {
-                span.record("status", answer.status.as_u16());
+            let outcome = self.attempt(&request, &token).await?;
+            if let Ok(response) = &outcome {
+                span.record("status", response.status.as_u16());
             }
             span.record("retries", retries);
             let (failure, error) = match outcome {
-                Ok(answer) if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED => {
+                Ok(response)
+                    if response.status.is_success() || response.status == StatusCode::NOT_MODIFIED =>
+                {
                     self.org().record_outcome(None);
-                    return Ok(answer);
+                    return Ok(response);
                 }
-                Ok(answer) => {
-                    let mut refusal =
-                        error_response::read(answer.status.as_u16(), &answer.body, answer.retry_after());
-                    self.org().record_outcome(Some(&mut refusal.error));
-                    match refusal.kind {
-                        ErrorClass::TokenExpired if !refreshed => {
-                            refreshed = true;
+                Ok(response) => {
+                    let status = response.status.as_u16();
+                    let mut rejection = error_response::read(status, &response.body, response.retry_after());
+                    self.org().record_outcome(Some(&mut rejection.error));
+                    match rejection.class {
+                        ErrorClass::TokenExpired if !is_refreshed => {
+                            is_refreshed = true;
                             token = self.token_source().refresh(&token).await?;
                             continue;
                         }
-                        // An earlier try, whose answer was lost, had deleted it.
-                        ErrorClass::NotFound if maybe_done && call.method == Method::DELETE => {
-                            return Ok(Response { status: StatusCode::NO_CONTENT, ..answer });
+                        // An earlier attempt, whose response was lost, has deleted the record.
+                        ErrorClass::NotFound if may_have_taken_effect && request.method == Method::DELETE => {
+                            return Ok(Response { status: StatusCode::NO_CONTENT, ..response });
                         }
                         ErrorClass::TokenExpired if self.token_source().is_revoked().await => {
                             return Err(Error::LoginRequired);
                         }
-                        ErrorClass::TokenExpired | ErrorClass::NotFound => return Err(refusal.error),
-                        ErrorClass::Retry(failure) => (failure, refusal.error),
+                        ErrorClass::TokenExpired | ErrorClass::NotFound => return Err(rejection.error),
+                        ErrorClass::Retry(failure) => (failure, rejection.error),
                     }
                 }
-                Err(error) => (failure(&error), Error::Http(error)),
+                Err(error) => (failure_of(&error), Error::Http(error)),
             };
-            let wait =
-                self.retry().wait(call.idempotency, failure, retries, began.elapsed(), random::fraction());
+            let elapsed = began.elapsed();
+            let wait = self.retry().wait(request.idempotency, failure, retries, elapsed, random::fraction());
             let Some(wait) = wait else { return Err(error) };
-            tracing::debug!(user = %self.user(), method = %call.method, ?failure, ?wait, "asking Salesforce again");
-            maybe_done |= matches!(failure, Failure::AnswerLost | Failure::Busy { .. });
+            tracing::debug!(user = %self.user(), method = %request.method, ?failure, ?wait, "request failed: retrying");
+            may_have_taken_effect |= matches!(failure, Failure::ResponseLost | Failure::Busy { .. });
             retries += 1;
             tokio::time::sleep(wait).await;
-            // Others may have refreshed it meanwhile, or ended the login.
+            // Another request may have refreshed the token meanwhile, or the login may have ended.
             token = self.token_source().token()?;
         }
     }
 
-    /// One try, on the grant's own instance and nowhere else.
-    async fn exchange(&self, call: &ApiRequest, token: &AccessToken) -> Result<Result<Response, HttpError>> {
-        let url = call.path.on(token.instance_url())?;
-        let mut headers = call.headers.clone();
+    /// Sends the request once, to the instance of the token.
+    async fn attempt(
+        &self,
+        request: &ApiRequest,
+        token: &AccessToken,
+    ) -> Result<Result<Response, HttpError>> {
+        let url = request.path.on(token.instance_url())?;
+        let mut headers = request.headers.clone();
         headers.insert(AUTHORIZATION, token.authorization().clone());
         if let Some(options) = self.call_options() {
             headers.entry(CALL_OPTIONS).or_insert_with(|| options.clone());
         }
         let request = Request {
-            method: call.method.clone(),
+            method: request.method.clone(),
             url,
             headers,
-            body: call.body.clone(),
+            body: request.body.clone(),
             deadline: self.deadline(),
-            max_bytes: call.max_bytes,
-            upload: call.upload.clone(),
-            unread: call.unread,
+            max_bytes: request.max_bytes,
+            upload: request.upload.clone(),
+            unread: request.unread,
         };
         let permit = self.org().acquire().await?;
         let outcome = self.http().send(request).await;
         drop(permit);
-        if let Ok(answer) = &outcome {
-            let usage = answer.headers.get("sforce-limit-info").and_then(|value| value.to_str().ok());
+        if let Ok(response) = &outcome {
+            let usage = response.headers.get("sforce-limit-info").and_then(|value| value.to_str().ok());
             if let Some(usage) = usage.and_then(ApiUsage::parse) {
                 self.org().usage.set(usage);
             }
@@ -195,10 +202,10 @@ impl Connection {
     }
 }
 
-fn failure(error: &HttpError) -> Failure {
+fn failure_of(error: &HttpError) -> Failure {
     match error {
-        HttpError::Connect(_) => Failure::NeverSent,
-        HttpError::Timeout | HttpError::TooSlow | HttpError::ConnectionLost(_) => Failure::AnswerLost,
+        HttpError::Connect(_) => Failure::NotSent,
+        HttpError::Timeout | HttpError::TooSlow | HttpError::ConnectionLost(_) => Failure::ResponseLost,
         _ => Failure::Final,
     }
 }

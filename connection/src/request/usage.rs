@@ -1,32 +1,32 @@
-//! How much of the organization's API allocation is used up.
+//! [`ApiUsage`]: how many of its API requests an org has used.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
-/// How long a usage that was told counts as today's.
-const FRESH: Duration = Duration::from_secs(60);
+/// Age up to which a reported usage is current. An older one must not block requests, since only a request updates it.
+const MAX_AGE: Duration = Duration::from_secs(60);
 
-/// How many API calls the organization has made in the last 24 hours, and how many it may make.
+/// The API requests of an org in the last 24 hours: used and allowed.
 ///
 /// Source: REST API Developer Guide, "Limit Info Header" (`Sforce-Limit-Info: api-usage=18/5000`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApiUsage {
-    /// Calls made.
+    /// The number of requests sent.
     pub used: u32,
-    /// Calls allowed.
+    /// The number of requests allowed.
     pub allowed: u32,
 }
 
 impl ApiUsage {
-    /// Whether more than so many hundredths of the allocation are used up.
+    /// Returns whether more than this percentage of the allocation is used.
     pub(crate) fn is_above(&self, percent: u8) -> bool {
         u64::from(self.used) * 100 > u64::from(self.allowed) * u64::from(percent)
     }
 
-    /// Reads the header's value. An app with a quota of its own gets more than one member; the organization's counts.
+    /// Reads the header's value. An app with a separate quota gets a second member; only the org's is read.
     pub(crate) fn parse(header: &str) -> Option<Self> {
         let usage = header.split(',').find_map(|member| member.trim().strip_prefix("api-usage="))?;
         let (used, allowed) = usage.split_once('/')?;
@@ -34,26 +34,26 @@ impl ApiUsage {
     }
 }
 
-/// The latest [`ApiUsage`], without a lock: both numbers in one word. An allocation of 0 calls means "not known".
+/// The latest [`ApiUsage`], without a lock: both numbers are in one word. An allocation of 0 means "unknown".
 #[derive(Debug)]
 pub(crate) struct LatestUsage {
     numbers: AtomicU64,
-    born: Instant,
-    /// Milliseconds since then.
-    told_at: AtomicU64,
+    created: Instant,
+    /// When the usage was reported, in milliseconds since `created`.
+    reported_at: AtomicU64,
 }
 
 impl Default for LatestUsage {
     fn default() -> Self {
-        Self { numbers: AtomicU64::new(0), born: Instant::now(), told_at: AtomicU64::new(0) }
+        Self { numbers: AtomicU64::new(0), created: Instant::now(), reported_at: AtomicU64::new(0) }
     }
 }
 
 impl LatestUsage {
     pub(crate) fn set(&self, usage: ApiUsage) {
         self.numbers.store(u64::from(usage.used) << 32 | u64::from(usage.allowed), Ordering::Relaxed);
-        let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.told_at.store(now, Ordering::Relaxed);
+        let now = u64::try_from(self.created.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.reported_at.store(now, Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self) -> Option<ApiUsage> {
@@ -62,12 +62,11 @@ impl LatestUsage {
         (usage.allowed > 0).then_some(usage)
     }
 
-    /// The usage, if it is above so much of the allocation and was told within the last minute. An older one says
-    /// nothing about now: a call must find out.
+    /// Returns the usage if it is above this percentage and was reported within [`MAX_AGE`].
     pub(crate) fn above(&self, percent: u8) -> Option<ApiUsage> {
         let usage = self.get().filter(|usage| usage.is_above(percent))?;
-        let told_at = Duration::from_millis(self.told_at.load(Ordering::Relaxed));
-        (self.born.elapsed().saturating_sub(told_at) < FRESH).then_some(usage)
+        let reported_at = Duration::from_millis(self.reported_at.load(Ordering::Relaxed));
+        (self.created.elapsed().saturating_sub(reported_at) < MAX_AGE).then_some(usage)
     }
 }
 
@@ -76,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limit_header_is_read_and_kept() {
+    fn the_limit_header_is_read_and_stored() {
         let latest = LatestUsage::default();
         assert_eq!(latest.get(), None);
         for (header, usage) in [

@@ -1,4 +1,4 @@
-//! The access token as requests use it.
+//! [`AccessToken`]: an access token in the form that requests use.
 
 use std::fmt;
 
@@ -10,19 +10,20 @@ use crate::{
     secret::Secret,
 };
 
-/// An access token with the instance it belongs to. Sources share it in an `Arc`; a request copies no token.
+/// An access token with the instance that it belongs to.
 ///
-/// `Debug` does not show the token.
+/// A [`TokenSource`](super::TokenSource) shares it in an `Arc`, so that requests do not copy it. `Debug` does not show the
+/// token.
 #[derive(Clone)]
 pub struct AccessToken {
-    /// `Bearer …`, marked sensitive. A clone copies no bytes.
+    /// `Bearer …`, marked sensitive. A clone shares the bytes.
     authorization: HeaderValue,
     instance_url: Url,
     scopes: Scopes,
     generation: Generation,
 }
 
-/// Tells the tokens of one [`TokenSource`](super::TokenSource) apart. Opaque: only the source gives it a meaning.
+/// Distinguishes the tokens of one [`TokenSource`](super::TokenSource). Only the source gives it a meaning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Generation(pub u128);
 
@@ -30,7 +31,7 @@ impl AccessToken {
     /// Creates a token for requests to `instance_url`.
     ///
     /// # Errors
-    /// [`InvalidTokenResponse::NoToken`] if the token cannot stand in an HTTP header.
+    /// [`InvalidTokenResponse::NoToken`] if the token has characters that an HTTP header cannot contain.
     pub fn new(token: &Secret, instance_url: Url, scopes: Scopes) -> Result<Self, InvalidTokenResponse> {
         let authorization = bearer(token)?;
         Ok(Self { authorization, instance_url, scopes, generation: Generation::default() })
@@ -43,17 +44,17 @@ impl AccessToken {
         self
     }
 
-    /// The instance that the token belongs to: the only host that it is sent to.
+    /// Returns the instance that the token belongs to. The token is sent to no other host.
     pub fn instance_url(&self) -> &Url {
         &self.instance_url
     }
 
-    /// The scopes that were granted.
+    /// Returns the scopes that were granted.
     pub fn scopes(&self) -> &Scopes {
         &self.scopes
     }
 
-    /// The generation that the source gave it.
+    /// Returns the generation that the source gave the token.
     pub fn generation(&self) -> Generation {
         self.generation
     }

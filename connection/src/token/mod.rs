@@ -1,4 +1,10 @@
-//! Where a connection gets its access token.
+//! Where a connection gets its access token: [`TokenSource`] and its implementations.
+//!
+//! | source | for |
+//! |---|---|
+//! | [`FixedToken`] | a token that the program has, for example from the Salesforce CLI |
+//! | [`ServiceTokenSource`] | a service user: client credentials or JWT bearer |
+//! | a [`TokenSource`] of the program | everything else |
 
 pub(crate) mod access_token;
 mod service_token;

@@ -1,7 +1,7 @@
-//! The token of a service user: held in memory, requested again when Salesforce rejects it.
+//! [`ServiceTokenSource`]: holds the token of a service user in memory and requests a new one when Salesforce rejects it.
 //!
-//! Nothing rotates here, so neither a store nor a lease is needed: each process has a separate token. One token request
-//! runs at a time, in a task that no caller owns, and a failed one is followed by a pause.
+//! These tokens do not rotate, so that no store and no lease is needed: each process has a separate token. One token
+//! request runs at a time, in a task that no caller owns. A cool-down follows a failed one.
 
 use std::{
     fmt,
@@ -26,7 +26,7 @@ use crate::{
 
 /// Number of retries of a transient failure within the deadline.
 const MAX_RETRIES: u32 = 2;
-/// Longest pause after a transient failure, whatever `Retry-After` says.
+/// Longest pause after a transient failure, even if `Retry-After` asks for more.
 const MAX_COOL_DOWN: Duration = Duration::from_secs(60);
 
 /// The waits and deadlines of a [`ServiceTokenSource`].
@@ -37,12 +37,12 @@ pub struct ServiceTokenTiming {
     pub deadline: Duration,
     /// Longest time that a caller waits for the shared token request. Above `deadline`, so that its outcome arrives.
     pub max_wait: Duration,
-    /// Pause after a transient failure.
+    /// Shortest pause after a transient failure, so that a burst of callers does not become a burst of requests.
     pub cool_down: Duration,
-    /// Pause after a refusal, which only an administrator can end.
+    /// Pause after a refusal. Longer, since only an administrator can fix its cause.
     pub refused_cool_down: Duration,
     /// Age below which a rejected token is not replaced: the next one would be rejected as well, and Salesforce allows a
-    /// user 3,600 logins an hour.
+    /// user 3,600 logins per hour.
     pub min_token_age: Duration,
 }
 
@@ -58,13 +58,13 @@ impl Default for ServiceTokenTiming {
     }
 }
 
-/// What happened to a token of a service user.
+/// An event of a service user's token, for logs and metrics.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ServiceTokenEvent {
     /// A rejected token was replaced.
     Refreshed(UserRef),
-    /// A token could not be obtained.
+    /// A token could not be fetched.
     #[non_exhaustive]
     Failed {
         /// The user, if there was a token before.
@@ -76,7 +76,24 @@ pub enum ServiceTokenEvent {
 
 /// Provides the tokens of a [`ServiceUser`]: client credentials or JWT bearer.
 ///
-/// All connections of the user share one source, and so one token. Cheap to clone.
+/// Share one source among all connections of the user: they share its token then. Cheap to clone.
+///
+/// ```no_run
+/// use salesforce_connection::{
+///     Client, Connection,
+///     oauth::{LoginHost, OAuthApp, OAuthClient},
+///     token::{ServiceTokenSource, ServiceUser},
+/// };
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::builder().build()?;
+/// let oauth = OAuthClient::with_client(OAuthApp::new("3MVG9…", Some("the consumer secret".into())), &client);
+/// let user = ServiceUser::client_credentials(LoginHost::my_domain("acme")?);
+/// let source = ServiceTokenSource::builder(oauth, user).build();
+/// let sf = Connection::new(&client, source.connect().await?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ServiceTokenSource {
     shared: Arc<Shared>,
@@ -102,32 +119,32 @@ struct Shared {
 struct State {
     user: Option<UserRef>,
     token: Option<Arc<AccessToken>>,
-    /// When the token replaced another one; `None` for the first.
+    /// When the token replaced another one; `None` for the first token.
     refreshed_at: Option<Instant>,
     waiting: Option<Waiting>,
-    /// The last failure, and until when no request is sent.
+    /// The last failure and the end of its cool-down.
     failed: Option<(TokenError, Instant)>,
 }
 
-/// The app's "run as" user became one of another org.
+/// The app's "run as" user was changed to one of another org.
 #[derive(Debug, thiserror::Error)]
-#[error("the service user now belongs to another org; restart the app if that is intended")]
+#[error("the service user now belongs to another org. Restart the app if that is intended")]
 struct OrgChanged;
 
-/// See [`ServiceTokenTiming::min_token_age`].
+/// The token was younger than [`ServiceTokenTiming::min_token_age`].
 #[derive(Debug, thiserror::Error)]
-#[error("a token that was renewed a moment ago was rejected")]
-struct RejectedAtOnce;
+#[error("a token that was refreshed a moment ago was rejected")]
+struct RejectedTooSoon;
 
-/// No token within [`ServiceTokenTiming::deadline`].
+/// No token arrived within [`ServiceTokenTiming::deadline`].
 #[derive(Debug, thiserror::Error)]
 #[error("no token arrived in time")]
 struct NoTokenInTime;
 
-/// The task that requested the token ended early: its runtime was shut down.
+/// The task that requested the token ended early, for example because its runtime was shut down.
 #[derive(Debug, thiserror::Error)]
-#[error("the token request was cut short")]
-struct CutShort;
+#[error("the token request was cancelled")]
+struct Cancelled;
 
 impl fmt::Debug for ServiceTokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,25 +171,25 @@ impl fmt::Debug for ServiceTokenSourceBuilder {
 }
 
 impl ServiceTokenSourceBuilder {
-    /// Runs token requests on this runtime. Default: the runtime of the caller that needs the token.
+    /// Sets the runtime of token requests. Default: the runtime of the caller that needs the token.
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
         self
     }
 
-    /// Takes a permit for each token request, so that several sources share a limit. Default: no limit.
+    /// Sets a semaphore whose permits limit the token requests of several sources. Default: no limit.
     pub fn permits(mut self, permits: Arc<Semaphore>) -> Self {
         self.permits = Some(permits);
         self
     }
 
-    /// Reads the time for JWT assertions from this clock. Default: the system's.
+    /// Sets the clock for the expiry of JWT assertions. Default: the system's clock.
     pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Calls `listener` after each replaced or failed token. The call is synchronous.
+    /// Sets a listener for [`ServiceTokenEvent`]s. It runs inside the token request's task and must not block.
     pub fn on_event(mut self, listener: impl Fn(&ServiceTokenEvent) + Send + Sync + 'static) -> Self {
         self.on_event = Arc::new(listener);
         self
@@ -185,7 +202,7 @@ impl ServiceTokenSourceBuilder {
         self
     }
 
-    /// Creates the source without a token; [`ServiceTokenSource::connect`] obtains the first.
+    /// Creates the source, without a token: [`ServiceTokenSource::connect`] fetches the first one.
     pub fn build(self) -> ServiceTokenSource {
         let Self { oauth, user, runtime, permits, clock, on_event, timing } = self;
         let oauth = match &user.app {
@@ -200,7 +217,10 @@ impl ServiceTokenSourceBuilder {
 }
 
 impl ServiceTokenSource {
-    /// Starts a source for `user`. Requests are sent by `oauth`, in the name of its app unless the user names another.
+    /// Returns a builder of a source for `user`.
+    ///
+    /// Token requests are sent with `oauth` and the credentials of its app, unless the user has
+    /// [another one](ServiceUser::with_app).
     pub fn builder(oauth: OAuthClient, user: ServiceUser) -> ServiceTokenSourceBuilder {
         ServiceTokenSourceBuilder {
             oauth,
@@ -213,46 +233,48 @@ impl ServiceTokenSource {
         }
     }
 
-    /// Returns whether a clone or a connection uses this source.
+    /// Returns whether a clone of this source or a connection exists.
     pub fn is_in_use(&self) -> bool {
         Arc::strong_count(&self.shared) > 1
     }
 
-    /// Obtains the first token, unless there is one, and returns a source that has it.
+    /// Fetches the first token, unless the source has one, and returns the source for [`Connection::new`].
+    ///
+    /// [`Connection::new`]: crate::Connection::new
     ///
     /// # Errors
-    /// [`TokenError::Refused`] if Salesforce refuses the user or the app, [`TokenError::Unavailable`] for failures that
-    /// may pass.
+    /// [`TokenError::Refused`] if Salesforce refuses a token to the user or the app; [`TokenError::Unavailable`] for
+    /// transient failures.
     pub async fn connect(&self) -> Result<Arc<dyn TokenSource>, TokenError> {
-        let held = self.shared.lock().token.clone();
-        if held.is_none() {
+        let has_token = self.shared.lock().token.is_some();
+        if !has_token {
             self.shared.refresh(Generation::default()).await?;
         }
         let user = self
             .shared
             .lock()
             .user
-            .ok_or_else(|| TokenError::unavailable(self.shared.timing.cool_down, CutShort))?;
-        Ok(Arc::new(Connected { shared: Arc::clone(&self.shared), user }))
+            .ok_or_else(|| TokenError::unavailable(self.shared.timing.cool_down, Cancelled))?;
+        Ok(Arc::new(ConnectedSource { shared: Arc::clone(&self.shared), user }))
     }
 }
 
-/// A source that has had a token.
-struct Connected {
+/// A source that has received a token, so that its user is known.
+struct ConnectedSource {
     shared: Arc<Shared>,
-    /// The user of the first token, for the unlikely case that none is held.
+    /// The user of the first token.
     user: UserRef,
 }
 
-impl fmt::Debug for Connected {
+impl fmt::Debug for ConnectedSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceTokenSource").field("user", &self.user).finish_non_exhaustive()
     }
 }
 
-impl TokenSource for Connected {
+impl TokenSource for ConnectedSource {
     fn user(&self) -> UserRef {
-        // An administrator may have changed whom the app runs as.
+        // An administrator may have changed the user that the app runs as.
         self.shared.lock().user.unwrap_or(self.user)
     }
 
@@ -261,7 +283,7 @@ impl TokenSource for Connected {
             .lock()
             .token
             .clone()
-            .ok_or_else(|| TokenError::unavailable(self.shared.timing.cool_down, CutShort))
+            .ok_or_else(|| TokenError::unavailable(self.shared.timing.cool_down, Cancelled))
     }
 
     fn refresh<'a>(&'a self, rejected: &'a AccessToken) -> BoxFuture<'a, Outcome> {
@@ -270,12 +292,12 @@ impl TokenSource for Connected {
 }
 
 impl Shared {
-    /// The lock is held for a few instructions, never across an await.
+    /// Locks the state. The lock is held for a few instructions and never across an await.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the token after that of `rejected`; generation 0 stands for "no token yet".
+    /// Returns a token newer than `rejected`; generation 0 means that there was none yet.
     async fn refresh(self: &Arc<Self>, rejected: Generation) -> Outcome {
         let now = Instant::now();
         let (request, mut waiting) = {
@@ -288,7 +310,7 @@ impl Shared {
             }
             let age = state.refreshed_at.map(|refreshed_at| now.saturating_duration_since(refreshed_at));
             if let Some(age) = age.filter(|age| *age < self.timing.min_token_age) {
-                return Err(TokenError::unavailable(self.timing.min_token_age - age, RejectedAtOnce));
+                return Err(TokenError::unavailable(self.timing.min_token_age - age, RejectedTooSoon));
             }
             match (&state.waiting, &state.failed) {
                 (Some(waiting), _) => (None, waiting.clone()),
@@ -318,7 +340,7 @@ impl Shared {
             }
         };
         if let Some(task) = request {
-            // Outside of the lock, which the task takes where it is dropped: on a runtime that has ended, that is here.
+            // Outside of the lock: a runtime that was shut down drops the task here, and the drop takes the lock.
             let span = task.span.clone();
             let runtime = self.runtime.clone().unwrap_or_else(Handle::current);
             runtime.spawn(task.run().instrument(span));
@@ -326,9 +348,9 @@ impl Shared {
         match timeout(self.timing.max_wait, waiting.wait_for(Option::is_some)).await {
             Ok(Ok(outcome)) => match &*outcome {
                 Some(outcome) => outcome.clone(),
-                None => Err(TokenError::unavailable(self.timing.cool_down, CutShort)),
+                None => Err(TokenError::unavailable(self.timing.cool_down, Cancelled)),
             },
-            Ok(Err(_)) => Err(TokenError::unavailable(self.timing.cool_down, CutShort)),
+            Ok(Err(_)) => Err(TokenError::unavailable(self.timing.cool_down, Cancelled)),
             Err(_) => Err(TokenError::unavailable(self.timing.cool_down, NoTokenInTime)),
         }
     }
@@ -393,8 +415,9 @@ impl Task {
         let _ = self.result.send(Some(outcome));
     }
 
-    /// Sends the request until it succeeds or the deadline passes. A repeated request is harmless: a token that arrives
-    /// unread is one more session, which ends by itself.
+    /// Sends the request until it succeeds or [`ServiceTokenTiming::deadline`] passes.
+    ///
+    /// Repeating it is harmless: a token whose response was lost is one more session, which expires.
     async fn request(&self) -> Result<TokenResponse, TokenError> {
         let shared = &self.shared;
         let deadline = Instant::now() + self.shared.timing.deadline;
@@ -408,9 +431,9 @@ impl Task {
         };
         let mut retries = 0;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let time_left = deadline.saturating_duration_since(Instant::now());
             let request = shared.oauth.service_tokens(&shared.user, (shared.clock)());
-            let error = match timeout(left, request).await {
+            let error = match timeout(time_left, request).await {
                 Ok(Ok(tokens)) => return Ok(tokens),
                 Ok(Err(error)) => error,
                 Err(_) => OAuthError::Http(HttpError::Timeout),
@@ -419,7 +442,7 @@ impl Task {
                 return Err(TokenError::Refused(Arc::new(error)));
             }
             let wait = error.retry_after().unwrap_or_else(|| crate::random::backoff(retries));
-            if retries >= MAX_RETRIES || wait >= left {
+            if retries >= MAX_RETRIES || wait >= time_left {
                 return Err(TokenError::unavailable(
                     wait.clamp(self.shared.timing.cool_down, MAX_COOL_DOWN),
                     error,
@@ -430,25 +453,28 @@ impl Task {
         }
     }
 
-    /// Accepts another user than before, since an administrator may change whom the app runs as, but not another org.
+    /// Checks the user of a token.
+    ///
+    /// Another user than before is accepted, since an administrator may change the user that the app runs as. Another org
+    /// is not.
     fn accept(&self, tokens: TokenResponse) -> Result<(UserRef, AccessToken), TokenError> {
-        let user = UserRef::new(tokens.identity.organization, tokens.identity.user);
+        let user = tokens.identity.user;
         let known = self.shared.lock().user;
         if known.is_some_and(|known| known.organization_id != user.organization_id) {
             return Err(TokenError::unavailable(self.shared.timing.refused_cool_down, OrgChanged));
         }
         let token = AccessToken::new(&tokens.access_token, tokens.instance_url, tokens.scopes)
-            .map_err(|fault| TokenError::Refused(Arc::new(fault.into())))?;
+            .map_err(|error| TokenError::Refused(Arc::new(error.into())))?;
         Ok((user, token.with_generation(Generation(self.rejected.0 + 1))))
     }
 }
 
 impl Drop for Task {
-    /// Ends the wait of all callers if the task ends early: by a panic, or with its runtime.
+    /// Reports a failure to all callers if the task ends early: by a panic, or with its runtime.
     fn drop(&mut self) {
         if !self.done {
             self.span.record("outcome", "cut off");
-            let error = TokenError::unavailable(self.shared.timing.cool_down, CutShort);
+            let error = TokenError::unavailable(self.shared.timing.cool_down, Cancelled);
             let outcome = self.shared.finish(self.rejected, Err(error));
             let _ = self.result.send(Some(outcome));
         }

@@ -1,4 +1,4 @@
-//! Tokens for a program of its own: no browser, no person, no refresh token.
+//! [`ServiceUser`]: tokens without a browser and without a refresh token.
 //!
 //! Source: Salesforce Help "OAuth 2.0 Client Credentials Flow for Server-to-Server Integration", "OAuth 2.0 JWT Bearer
 //! Flow for Server-to-Server Integration"; RFC 6749 section 4.4, RFC 7523 section 2.1.
@@ -29,15 +29,14 @@ use crate::{
     secret::Secret,
 };
 
-/// Salesforce takes three minutes at most; less, so that clocks may differ by one.
-const ASSERTION_LIVES: Duration = Duration::from_secs(120);
+/// Lifetime of a JWT assertion. Salesforce accepts at most three minutes; two leave a minute for a clock difference.
+const ASSERTION_LIFETIME: Duration = Duration::from_secs(120);
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-/// A user that a program works as, without anyone logging in: give it to
-/// [`Salesforce::connection_as`](crate::Salesforce::connection_as), or set it once with
-/// [`Builder::service_user`](crate::Builder::service_user).
+/// A user that a program acts as without a login in the browser.
 ///
-/// `Debug` shows neither key nor secret.
+/// Use it with [`ServiceTokenSource::builder`](super::ServiceTokenSource::builder), or with the crate `actix-salesforce`.
+/// `Debug` shows neither the key nor the secret.
 #[derive(Debug, Clone)]
 pub struct ServiceUser {
     pub(crate) host: LoginHost,
@@ -52,20 +51,25 @@ pub(crate) enum Flow {
 }
 
 impl ServiceUser {
-    /// The user that the app itself names as the one to "run as" for client credentials. The app needs its secret, and
-    /// `my_domain` must be a My Domain: the shared login hosts refuse this flow.
+    /// Creates the user that the app is configured to "run as", by the client credentials flow (RFC 6749 section 4.4).
+    ///
+    /// The app needs its consumer secret. `my_domain` must be a My Domain, since the shared login hosts reject this flow.
     pub fn client_credentials(my_domain: LoginHost) -> Self {
         Self { host: my_domain, app: None, flow: Flow::ClientCredentials }
     }
 
-    /// Any user who allowed the app before, or whom an administrator did, by the private key whose certificate was
-    /// uploaded to the app. `username` is the name the user logs in with.
+    /// Creates a user by name, by the JWT bearer flow (RFC 7523 section 2.1).
+    ///
+    /// The user, or an administrator, must have approved the app. `username` is the user name of the login; `key` is the
+    /// private key of the certificate that was uploaded to the app.
     pub fn jwt_bearer(host: LoginHost, username: impl Into<String>, key: PrivateKey) -> Self {
         Self { host, app: None, flow: Flow::JwtBearer { username: username.into(), key, audience: None } }
     }
 
-    /// The `aud` claim, where it is not the one that goes with the host: `https://login.salesforce.com`,
-    /// `https://test.salesforce.com` for sandboxes, or a site's own URL. No use with client credentials.
+    /// Sets the `aud` claim of the JWT assertion. No effect with client credentials.
+    ///
+    /// Default: `https://login.salesforce.com`, `https://test.salesforce.com` for the My Domain of a sandbox, or the URL
+    /// of any other host.
     #[must_use]
     pub fn audience(mut self, url: impl Into<String>) -> Self {
         if let Flow::JwtBearer { audience, .. } = &mut self.flow {
@@ -74,24 +78,24 @@ impl ServiceUser {
         self
     }
 
-    /// Another app than the one that people log in with.
+    /// Sets the app whose credentials are sent. Default: the app of the [`OAuthClient`].
     #[must_use]
-    pub fn app(mut self, app: OAuthApp) -> Self {
+    pub fn with_app(mut self, app: OAuthApp) -> Self {
         self.app = Some(app);
         self
     }
 
-    /// The login host that gives the tokens.
+    /// Returns the login host that issues the tokens.
     pub fn host(&self) -> &LoginHost {
         &self.host
     }
 
-    /// The app in whose name tokens are requested; `None` for that of the [`OAuthClient`].
-    pub fn app_override(&self) -> Option<&OAuthApp> {
+    /// Returns the app set by [`with_app`](Self::with_app).
+    pub fn app(&self) -> Option<&OAuthApp> {
         self.app.as_ref()
     }
 
-    /// The user name in the assertion; `None` with client credentials.
+    /// Returns the user name in the JWT assertion; `None` with client credentials.
     pub fn username(&self) -> Option<&str> {
         match &self.flow {
             Flow::ClientCredentials => None,
@@ -100,7 +104,7 @@ impl ServiceUser {
     }
 }
 
-/// An RSA key that assertions are signed with (RS256).
+/// An RSA private key that signs JWT assertions (RS256). `Debug` does not show it.
 #[derive(Clone)]
 pub struct PrivateKey(Arc<RsaKeyPair>);
 
@@ -110,20 +114,22 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// A text that is no private RSA key. Does not repeat it.
+/// The error for a text that is not an RSA private key. Does not repeat it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "give an RSA private key of 2048 bits or more as PEM (BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY), not encrypted"
+    "invalid private key: expected an unencrypted RSA key of 2048 bits or more as PEM (BEGIN PRIVATE KEY or BEGIN RSA \
+     PRIVATE KEY)"
 )]
 #[non_exhaustive]
 pub struct InvalidPrivateKey;
 
 impl PrivateKey {
-    /// Reads a key as `openssl req -x509 -newkey rsa:2048 -nodes` writes it: PKCS #8 or PKCS #1, in PEM. Line breaks
-    /// may also be written `\n`, as environment variables often have them.
+    /// Reads a key in PEM, PKCS #8 or PKCS #1, as `openssl req -x509 -newkey rsa:2048 -nodes` writes it.
+    ///
+    /// Line breaks may also be written `\n`, as is usual in environment variables.
     ///
     /// # Errors
-    /// When the text is no such key.
+    /// [`InvalidPrivateKey`] for any other text.
     pub fn from_pem(pem: &Secret) -> Result<Self, InvalidPrivateKey> {
         let pem = zeroize::Zeroizing::new(pem.expose().replace("\\n", "\n"));
         let key = match PrivateKeyDer::from_pem_slice(pem.as_bytes()) {
@@ -134,7 +140,7 @@ impl PrivateKey {
         key.map(|key| Self(Arc::new(key))).map_err(|_| InvalidPrivateKey)
     }
 
-    /// A JSON Web Signature (RFC 7515) over these claims.
+    /// Returns a signed JSON Web Token with these claims (RFC 7515, compact serialization).
     fn sign(&self, claims: &impl Serialize) -> Option<String> {
         let claims = serde_json::to_vec(claims).ok()?;
         let mut token = URL_SAFE_NO_PAD.encode(br#"{"alg":"RS256","typ":"JWT"}"#);
@@ -148,7 +154,7 @@ impl PrivateKey {
     }
 }
 
-/// RFC 7523 section 3. Without `jti`: Salesforce asks for none, and an assertion lives for two minutes only.
+/// The claims of RFC 7523 section 3. Salesforce does not require `jti`, and the assertion expires after two minutes.
 #[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,
@@ -157,7 +163,7 @@ struct Claims<'a> {
     exp: u64,
 }
 
-/// The `aud` that goes with a host. (That a My Domain's own URL is accepted too is unverified.)
+/// Returns the default `aud` for a host. Whether Salesforce accepts a My Domain's URL as well is unverified.
 fn audience_of(host: &LoginHost) -> &str {
     let name = host.as_url().host_str().unwrap_or_default();
     match name.strip_suffix(".my.salesforce.com") {
@@ -170,14 +176,16 @@ fn audience_of(host: &LoginHost) -> &str {
 }
 
 impl OAuthClient {
-    /// Tokens for a service user, by whichever flow it names. They come without a refresh token: when the access token
-    /// is no longer good, ask again.
+    /// Fetches tokens for a service user, by the user's flow.
     ///
-    /// They are asked for in the name of this client's app; `now` is what the assertion's lifetime is counted from.
+    /// The response has no refresh token: fetch new tokens when the access token is rejected. The credentials are those
+    /// of this client's app, even if the user has [another one](ServiceUser::with_app). `now` is the current time, from
+    /// which the lifetime of a JWT assertion is counted.
     ///
     /// # Errors
-    /// [`OAuthError`]: `invalid_grant` when the app has no user to run as, the user has not allowed the app, or the key is
-    /// another; [`OAuthError::NeedsMyDomain`] before anything is sent.
+    /// [`OAuthError`]. [`is_invalid_grant`](OAuthError::is_invalid_grant) if the app has no user to run as, the user has
+    /// not approved the app, or the key does not match its certificate. [`OAuthError::NeedsMyDomain`] and
+    /// [`OAuthError::Signing`] before anything is sent.
     pub async fn service_tokens(
         &self,
         user: &ServiceUser,
@@ -193,7 +201,7 @@ impl OAuthClient {
                 self.client_credentials(app, url)
             }
             Flow::JwtBearer { username, key, audience } => {
-                let expires = now + ASSERTION_LIVES;
+                let expires = now + ASSERTION_LIFETIME;
                 let claims = Claims {
                     iss: &app.client_id,
                     sub: username,
@@ -204,21 +212,17 @@ impl OAuthClient {
                 Request::form(url, [("grant_type", JWT_BEARER), ("assertion", &assertion)])
             }
         };
-        let answer = self.http().send(request).await?;
-        if !answer.status.is_success() {
-            return Err(OAuthError::of(&answer));
+        let response = self.http().send(request).await?;
+        if !response.status.is_success() {
+            return Err(OAuthError::from_response(&response));
         }
-        let tokens: TokenResponseBody =
-            serde_json::from_slice(&answer.body).map_err(|_| InvalidTokenResponse::Malformed)?;
-        Ok(TokenResponse::check(
-            &tokens,
-            &user.host,
-            self.http().allowed_hosts(),
-            app.client_secret.as_ref(),
-        )?)
+        let body: TokenResponseBody =
+            serde_json::from_slice(&response.body).map_err(|_| InvalidTokenResponse::Malformed)?;
+        Ok(TokenResponse::check(&body, &user.host, self.http().allowed_hosts(), app.client_secret.as_ref())?)
     }
 
-    /// Without `scope`, which Salesforce refuses here: the token has all scopes of the app.
+    /// Creates the request of the client credentials flow. Salesforce rejects `scope` here: the token has all scopes of the
+    /// app.
     fn client_credentials(&self, app: &OAuthApp, url: Url) -> Request {
         let secret = app.client_secret.as_ref().map_or("", Secret::expose);
         let fields =
@@ -232,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_audience_goes_with_the_host() {
+    fn the_default_audience_depends_on_the_host() {
         for (host, audience) in [
             ("https://login.salesforce.com", "https://login.salesforce.com"),
             ("https://test.salesforce.com", "https://test.salesforce.com"),
@@ -246,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_private_key_is_refused_and_not_repeated() {
+    fn an_invalid_private_key_is_rejected_and_not_repeated() {
         let not_rsa = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIGlzIG5vdCBhbiBSU0Ega2V5LCBidXQgYSBjYW5hcnk=\n-----END PRIVATE KEY-----\n";
         let public = "-----BEGIN PUBLIC KEY-----\nY2FuYXJ5\n-----END PUBLIC KEY-----\n";
         for text in ["", "canary", not_rsa, public] {

@@ -1,4 +1,4 @@
-//! [`TokenSource`]: the seam between a connection and what keeps its token valid.
+//! [`TokenSource`]: provides and refreshes the access token of a connection.
 
 use std::{error::Error as StdError, fmt, future::ready, sync::Arc, time::Duration};
 
@@ -17,44 +17,49 @@ use crate::{
 
 /// Provides the access token of a [`Connection`](crate::Connection) and replaces it when Salesforce rejects it.
 ///
-/// Salesforce names no expiry with a token, so a rejected request (401 `INVALID_SESSION_ID`) is the only signal that a
-/// new one is needed. A source is shared by all connections of one user.
+/// Salesforce reports no expiry with a token, so that a rejected request (401 `INVALID_SESSION_ID`) is the only signal that
+/// a new one is needed. All connections of one user share one source.
 pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
     /// Returns the user that the tokens belong to.
     fn user(&self) -> UserRef;
 
-    /// Returns the token to use now. Does no I/O: a source obtains its first token when it is created.
+    /// Returns the token to use now. Does no I/O: a source fetches its first token when it is created.
     ///
     /// # Errors
     /// [`TokenError::LoginRequired`] if the login has ended.
     fn token(&self) -> Result<Arc<AccessToken>, TokenError>;
 
-    /// Returns the token to use after Salesforce rejected `rejected`. Concurrent calls share one refresh, and dropping
-    /// the future does not cancel it.
+    /// Returns the token to use after Salesforce rejected `rejected`.
+    ///
+    /// If the source already has a newer token, it returns that one. Concurrent calls must share one refresh, and dropping
+    /// the future must not cancel it.
     ///
     /// # Errors
-    /// A [`TokenError`].
+    /// [`TokenError::LoginRequired`] if the login has ended, [`TokenError::Unavailable`] for transient failures, and
+    /// [`TokenError::Refused`] if only an administrator can fix the cause.
     fn refresh<'a>(
         &'a self,
         rejected: &'a AccessToken,
     ) -> BoxFuture<'a, Result<Arc<AccessToken>, TokenError>>;
 
-    /// Returns whether the login has been revoked. Asked after a fresh token was rejected, since Salesforce's response
-    /// does not tell a revoked login from a policy. Default: `false`.
+    /// Returns whether the login has been revoked. Default: `false`.
+    ///
+    /// Called after a new token was rejected, since Salesforce rejects both a revoked login and one against a policy with
+    /// the same response.
     fn is_revoked(&self) -> BoxFuture<'_, bool> {
         Box::pin(ready(false))
     }
 }
 
-/// Why there is no usable token.
+/// Why a [`TokenSource`] has no valid token.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// The login ended or was revoked: the user has to log in again.
-    #[error("the login is over")]
+    /// The login has ended or was revoked: the user has to log in again.
+    #[error("the login has ended")]
     LoginRequired,
-    /// The token cannot be renewed at the moment. The login stays valid.
-    #[error("the access token cannot be renewed right now")]
+    /// The token cannot be refreshed at the moment. The login stays valid.
+    #[error("the access token cannot be refreshed at the moment")]
     Unavailable {
         /// How long to wait before another request.
         retry_after: Duration,
@@ -74,8 +79,25 @@ impl TokenError {
     }
 }
 
-/// A token that the program obtained itself, for example from the Salesforce CLI. It is never renewed: once Salesforce
-/// rejects it, requests fail with [`Error::LoginRequired`](crate::Error::LoginRequired).
+/// A source for a token that the program already has, for example from the Salesforce CLI.
+///
+/// The token is never refreshed: once Salesforce rejects it, requests fail with
+/// [`Error::LoginRequired`](crate::Error::LoginRequired).
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use salesforce_connection::{Client, Connection, Secret, UserRef, token::FixedToken};
+///
+/// # fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// // All of them are in the output of `sf org display --json`, except for the user's id.
+/// let user = UserRef::new("00Dx0000000BV7z".parse()?, "005x00000012Q9P".parse()?);
+/// let token = Secret::new(std::env::var("SF_ACCESS_TOKEN")?);
+/// let source = FixedToken::new(user, "https://acme.my.salesforce.com".parse()?, &token)?;
+/// let sf = Connection::new(&Client::builder().build()?, Arc::new(source));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct FixedToken {
     user: UserRef,
@@ -83,10 +105,10 @@ pub struct FixedToken {
 }
 
 impl FixedToken {
-    /// Creates a source from a token and the instance it belongs to.
+    /// Creates a source from a token and the instance that it belongs to.
     ///
     /// # Errors
-    /// [`InvalidTokenResponse::NoToken`] if the token cannot stand in an HTTP header.
+    /// [`InvalidTokenResponse::NoToken`] if the token has characters that an HTTP header cannot contain.
     pub fn new(user: UserRef, instance_url: Url, token: &Secret) -> Result<Self, InvalidTokenResponse> {
         let token = Arc::new(AccessToken::new(token, instance_url, Scopes::default())?);
         Ok(Self { user, token })

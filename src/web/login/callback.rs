@@ -168,7 +168,7 @@ impl From<LogInError> for FailedLogin {
 
 impl From<OAuthError> for FailedLogin {
     fn from(error: OAuthError) -> Self {
-        if let Some(code) = error.refusal() {
+        if let Some(code) = error.error_code() {
             return denied(code).into();
         }
         let (retry_after, transient) = (error.retry_after(), error.is_transient());

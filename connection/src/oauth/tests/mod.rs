@@ -1,3 +1,5 @@
+//! The OAuth endpoints over real sockets: parameters, responses and errors.
+
 mod id_token;
 
 use std::{collections::HashMap, sync::Arc};
@@ -18,16 +20,16 @@ use crate::{
 const CANARY: &str = "canary-5f2b";
 
 fn client(origins: &[&Url]) -> OAuthClient {
-    let outbound = AllowedHosts::new(origins.iter().copied().cloned());
+    let allowed_hosts = AllowedHosts::new(origins.iter().copied().cloned());
     let app = OAuthApp::new("3MVG9.id", Some("test-consumer-secret".into()));
-    OAuthClient::with_http(app, HttpClient::new(Arc::new(outbound)).unwrap())
+    OAuthClient::with_http(app, HttpClient::new(Arc::new(allowed_hosts)).unwrap())
 }
 
 fn host(server: &Scripted) -> LoginHost {
     server.origin.as_str().parse().unwrap()
 }
 
-fn token_answer(origin: &Url) -> serde_json::Value {
+fn token_body(origin: &Url) -> serde_json::Value {
     serde_json::json!({
         "access_token": "00Dx0000000BV7z!AR8AQ._", "refresh_token": "5Aep861", "token_type": "Bearer",
         "scope": "refresh_token api", "instance_url": origin.as_str().trim_end_matches('/'),
@@ -35,7 +37,7 @@ fn token_answer(origin: &Url) -> serde_json::Value {
     })
 }
 
-/// What a refresh comes to when the token endpoint says this.
+/// Returns the outcome of a refresh whose token endpoint sends `reply`.
 async fn refresh(reply: impl Fn(&Url) -> Reply + Send + Sync + 'static) -> Result<TokenResponse, OAuthError> {
     let server = Scripted::start(move |seen| {
         let host = seen.head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
@@ -43,7 +45,7 @@ async fn refresh(reply: impl Fn(&Url) -> Reply + Send + Sync + 'static) -> Resul
     })
     .await;
     let result = client(&[&server.origin]).refresh(&host(&server), &CANARY.into()).await;
-    assert_eq!(server.seen().len(), 1, "no call is repeated");
+    assert_eq!(server.seen().len(), 1, "no request is repeated");
     if let Err(error) = &result {
         let mut text = format!("{error} {error:?}");
         let mut source = std::error::Error::source(error);
@@ -57,23 +59,23 @@ async fn refresh(reply: impl Fn(&Url) -> Reply + Send + Sync + 'static) -> Resul
 }
 
 #[test]
-fn an_authorization_request_holds_what_it_must_and_nothing_else() {
+fn an_authorization_request_has_exactly_the_expected_parameters() {
     let host: LoginHost = "https://acme.my.site.com/partners".parse().unwrap();
     let redirect_uri = Url::parse("https://app.example/auth/salesforce/callback").unwrap();
     let options = AuthorizeOptions::new("api openid refresh_token".parse().unwrap())
         .prompt([Prompt::Login, Prompt::Consent])
         .login_hint("ada@example.com&prompt=none")
         .display(DisplayMode::Popup);
-    let made = client(&[]).authorize(&host, &redirect_uri, &options);
-    assert_eq!(made.url.origin(), host.as_url().origin());
-    assert_eq!(made.url.path(), "/partners/services/oauth2/authorize");
+    let request = client(&[]).authorize(&host, &redirect_uri, &options);
+    assert_eq!(request.url.origin(), host.as_url().origin());
+    assert_eq!(request.url.path(), "/partners/services/oauth2/authorize");
 
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     use sha2::Digest as _;
-    let challenge = URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(made.verifier.expose()));
-    let mut pairs: Vec<(String, String)> = made.url.query_pairs().into_owned().collect();
+    let challenge = URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(request.verifier.expose()));
+    let mut pairs: Vec<(String, String)> = request.url.query_pairs().into_owned().collect();
     pairs.sort();
-    let nonce = made.nonce.unwrap();
+    let nonce = request.nonce.unwrap();
     let expected = [
         ("client_id", "3MVG9.id"),
         ("code_challenge", &challenge),
@@ -85,20 +87,21 @@ fn an_authorization_request_holds_what_it_must_and_nothing_else() {
         ("redirect_uri", "https://app.example/auth/salesforce/callback"),
         ("response_type", "code"),
         ("scope", "api openid refresh_token"),
-        ("state", made.state.expose()),
+        ("state", request.state.expose()),
     ];
     assert_eq!(pairs, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    assert!(!made.url.as_str().contains("test-consumer-secret"));
+    assert!(!request.url.as_str().contains("test-consumer-secret"));
 }
 
 #[test]
-fn every_authorization_request_is_made_of_fresh_random_values() {
-    let (host, client) = (LoginHost::production().unwrap(), client(&[]));
+fn every_authorization_request_has_new_random_values() {
+    let (host, client) = (LoginHost::production(), client(&[]));
     let redirect_uri = Url::parse("http://127.0.0.1:8080/callback").unwrap();
     let mut seen = std::collections::HashSet::new();
     for _ in 0..200 {
-        let made = client.authorize(&host, &redirect_uri, &AuthorizeOptions::new("openid".parse().unwrap()));
-        for secret in [made.state, made.verifier, made.nonce.unwrap()] {
+        let request =
+            client.authorize(&host, &redirect_uri, &AuthorizeOptions::new("openid".parse().unwrap()));
+        for secret in [request.state, request.verifier, request.nonce.unwrap()] {
             // 43 characters of base64url are 256 bits.
             assert_eq!(secret.expose().len(), 43);
             assert!(seen.insert(secret.expose().to_owned()));
@@ -107,12 +110,12 @@ fn every_authorization_request_is_made_of_fresh_random_values() {
 }
 
 #[test]
-fn an_authorization_request_prints_nothing_secret() {
+fn debug_of_an_authorization_request_shows_no_secret() {
     let redirect_uri = Url::parse("https://app.example/auth/salesforce/callback").unwrap();
     let options = AuthorizeOptions::new("openid".parse().unwrap());
-    let made = client(&[]).authorize(&LoginHost::production().unwrap(), &redirect_uri, &options);
-    let text = format!("{made:?} {made:#?}");
-    for secret in [&made.state, &made.verifier, made.nonce.as_ref().unwrap()] {
+    let request = client(&[]).authorize(&LoginHost::production(), &redirect_uri, &options);
+    let text = format!("{request:?} {request:#?}");
+    for secret in [&request.state, &request.verifier, request.nonce.as_ref().unwrap()] {
         assert!(!text.contains(secret.expose()), "{text}");
     }
     assert!(text.contains("https://login.salesforce.com/services/oauth2/authorize"), "{text}");
@@ -122,38 +125,38 @@ fn an_authorization_request_prints_nothing_secret() {
 fn only_its_own_state_matches_an_authorization_request() {
     let redirect_uri = Url::parse("https://app.example/auth/salesforce/callback").unwrap();
     let options = AuthorizeOptions::new("api".parse().unwrap());
-    let (host, client) = (LoginHost::production().unwrap(), client(&[]));
-    let made = client.authorize(&host, &redirect_uri, &options);
+    let (host, client) = (LoginHost::production(), client(&[]));
+    let request = client.authorize(&host, &redirect_uri, &options);
     let other = client.authorize(&host, &redirect_uri, &options);
-    assert!(made.matches(&made.state.expose().into()));
-    for state in [other.state, made.state.expose()[1..].into(), made.verifier.clone(), "".into()] {
-        assert!(!made.matches(&state));
+    assert!(request.matches(&request.state.expose().into()));
+    for state in [other.state, request.state.expose()[1..].into(), request.verifier.clone(), "".into()] {
+        assert!(!request.matches(&state));
     }
 }
 
 #[tokio::test]
-async fn a_client_without_a_store_contacts_salesforce_and_the_hosts_that_it_was_given() {
-    let other = Scripted::stranger().await;
+async fn a_client_contacts_salesforce_and_added_hosts_only() {
+    let other = Scripted::untrusted().await;
     let server = Scripted::start(|_| Reply::json(400, r#"{"error":"invalid_grant"}"#)).await;
     let app = OAuthApp::new("3MVG9.id", Some("test-consumer-secret".into()));
     let client = OAuthClient::new(app, [host(&server)]).unwrap();
     assert!(client.refresh(&host(&server), &"r".into()).await.unwrap_err().is_invalid_grant());
-    let refused = client.refresh(&host(&other), &"r".into()).await;
-    assert!(matches!(refused, Err(OAuthError::Http(HttpError::HostNotAllowed(_)))), "{refused:?}");
+    let rejected = client.refresh(&host(&other), &"r".into()).await;
+    assert!(matches!(rejected, Err(OAuthError::Http(HttpError::HostNotAllowed(_)))), "{rejected:?}");
     assert_eq!((server.seen().len(), other.seen().len()), (1, 0));
 }
 
 #[test]
-fn there_is_a_nonce_only_when_there_will_be_an_id_token() {
+fn only_openid_adds_a_nonce() {
     let redirect_uri = Url::parse("http://127.0.0.1:8080/callback").unwrap();
     let options = AuthorizeOptions::new("api full".parse().unwrap());
-    let made = client(&[]).authorize(&LoginHost::production().unwrap(), &redirect_uri, &options);
-    assert!(made.nonce.is_none() && !made.url.as_str().contains("nonce"));
+    let request = client(&[]).authorize(&LoginHost::production(), &redirect_uri, &options);
+    assert!(request.nonce.is_none() && !request.url.as_str().contains("nonce"));
 }
 
 #[tokio::test]
-async fn a_code_goes_to_its_own_host_once_and_with_everything_that_belongs_to_it() {
-    let other = Scripted::stranger().await;
+async fn a_code_is_sent_once_to_its_host_with_all_parameters() {
+    let other = Scripted::untrusted().await;
     let server = Scripted::start(|_| Reply::json(400, r#"{"error":"invalid_grant"}"#)).await;
     let redirect_uri = Url::parse("http://127.0.0.1:8080/callback").unwrap();
     let code = Secret::new("aPrx/+a==");
@@ -175,13 +178,13 @@ async fn a_code_goes_to_its_own_host_once_and_with_everything_that_belongs_to_it
 }
 
 #[tokio::test]
-async fn a_good_answer_is_good() {
-    let tokens = refresh(|origin| Reply::json(200, token_answer(origin).to_string())).await.unwrap();
+async fn a_valid_response_is_accepted() {
+    let tokens = refresh(|origin| Reply::json(200, token_body(origin).to_string())).await.unwrap();
     assert_eq!(tokens.refresh_token, Some("5Aep861".into()));
 }
 
 #[tokio::test]
-async fn wrong_content_is_an_error_of_its_own_and_may_have_spent_the_token() {
+async fn malformed_content_is_a_lost_response() {
     let html = "Content-Type: text/html\r\n";
     let json = "Content-Type: application/json\r\n";
     type Make = fn(String) -> Vec<u8>;
@@ -204,7 +207,7 @@ async fn wrong_content_is_an_error_of_its_own_and_may_have_spent_the_token() {
         }),
     ];
     for (name, headers, make) in cases {
-        let result = refresh(move |origin| Reply::new(200, headers, make(token_answer(origin).to_string())));
+        let result = refresh(move |origin| Reply::new(200, headers, make(token_body(origin).to_string())));
         let error = result.await.expect_err(name);
         assert!(
             matches!(error, OAuthError::InvalidResponse(InvalidTokenResponse::Malformed)),
@@ -220,69 +223,74 @@ async fn wrong_content_is_an_error_of_its_own_and_may_have_spent_the_token() {
 }
 
 #[tokio::test]
-async fn hostile_addresses_in_an_answer_are_refused_and_never_contacted() {
-    let stranger = Scripted::stranger().await;
-    let foreign = stranger.origin.as_str().trim_end_matches('/').to_owned();
+async fn hostile_urls_in_a_response_are_rejected_and_never_contacted() {
+    let untrusted = Scripted::untrusted().await;
+    let untrusted_origin = untrusted.origin.as_str().trim_end_matches('/').to_owned();
     let cases = [
-        ("instance_url", foreign.clone(), InvalidTokenResponse::InstanceUrl),
+        ("instance_url", untrusted_origin.clone(), InvalidTokenResponse::InstanceUrl),
         (
             "instance_url",
             "https://login.salesforce.com.evil.example".into(),
             InvalidTokenResponse::InstanceUrl,
         ),
-        ("id", format!("{foreign}/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU"), InvalidTokenResponse::Identity),
+        (
+            "id",
+            format!("{untrusted_origin}/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU"),
+            InvalidTokenResponse::Identity,
+        ),
     ];
-    for (member, value, fault) in cases {
+    for (member, value, expected) in cases {
         let result = refresh(move |origin| {
-            let mut answer = token_answer(origin);
-            answer[member] = value.clone().into();
-            Reply::json(200, answer.to_string())
+            let mut body = token_body(origin);
+            body[member] = value.clone().into();
+            Reply::json(200, body.to_string())
         })
         .await;
         assert!(
-            matches!(result, Err(OAuthError::InvalidResponse(named)) if named == fault),
+            matches!(result, Err(OAuthError::InvalidResponse(named)) if named == expected),
             "{member}: {result:?}"
         );
     }
-    for site in [format!("{}site", stranger.origin), "javascript:alert(1)".into()] {
+    for site in [format!("{}site", untrusted.origin), "javascript:alert(1)".into()] {
         let tokens = refresh(move |origin| {
-            let mut answer = token_answer(origin);
-            answer["sfdc_community_url"] = site.clone().into();
-            Reply::json(200, answer.to_string())
+            let mut body = token_body(origin);
+            body["sfdc_community_url"] = site.clone().into();
+            Reply::json(200, body.to_string())
         })
         .await;
         assert_eq!(tokens.unwrap().community_url, None);
     }
     let user_info = refresh(|origin| {
-        let mut answer = token_answer(origin);
-        answer["id"] = answer["id"].as_str().unwrap().replace("http://", "http://canary@").into();
-        Reply::json(200, answer.to_string())
+        let mut body = token_body(origin);
+        body["id"] = body["id"].as_str().unwrap().replace("http://", "http://canary@").into();
+        Reply::json(200, body.to_string())
     })
     .await;
     assert!(
         matches!(user_info, Err(OAuthError::InvalidResponse(InvalidTokenResponse::Identity))),
         "{user_info:?}"
     );
-    assert!(stranger.seen().is_empty());
+    assert!(untrusted.seen().is_empty());
 }
 
 #[tokio::test]
-async fn only_a_refusal_in_so_many_words_ends_a_login() {
-    let refused = |status, body: &'static str| refresh(move |_| Reply::json(status, body));
+async fn only_invalid_grant_ends_a_login() {
+    let rejected = |status, body: &'static str| refresh(move |_| Reply::json(status, body));
     let expired = r#"{"error":"invalid_grant","error_description":"expired access/refresh token canary"}"#;
     for status in [400, 401, 403] {
-        assert!(refused(status, expired).await.unwrap_err().is_invalid_grant());
+        assert!(rejected(status, expired).await.unwrap_err().is_invalid_grant());
     }
-    assert!(refused(400, r#"{"error":"INVALID-GRANT"}"#).await.unwrap_err().is_invalid_grant());
+    assert!(rejected(400, r#"{"error":"INVALID-GRANT"}"#).await.unwrap_err().is_invalid_grant());
 
-    // Whatever a server says while it is down or overloaded, it is not about the token.
+    // A server that is down or overloaded says nothing about the token.
     for status in [429, 500, 502, 503, 504] {
-        let error = refused(status, expired).await.unwrap_err();
+        let error = rejected(status, expired).await.unwrap_err();
         assert!(error.is_transient() && !error.is_invalid_grant(), "{status}: {error:?}");
     }
-    let busy = r#"{"error":"invalid_grant","error_description":"Token request is already being processed"}"#;
-    let error = refused(400, busy).await.unwrap_err();
-    assert!(error.is_busy() && error.is_transient() && !error.is_invalid_grant());
+    let in_progress =
+        r#"{"error":"invalid_grant","error_description":"Token request is already being processed"}"#;
+    let error = rejected(400, in_progress).await.unwrap_err();
+    assert!(error.is_in_progress() && error.is_transient() && !error.is_invalid_grant());
     assert!(!error.is_response_lost());
 
     for page in [
@@ -299,14 +307,14 @@ async fn only_a_refusal_in_so_many_words_ends_a_login() {
         (r#"{"error":"invalid_client","error_description":"canary"}"#, "invalid_client"),
         (r#"{"error":"Bad\r\n<Code>_É"}"#, "badcode_"),
     ] {
-        let error = refused(400, body).await.unwrap_err();
-        assert_eq!(error.refusal(), Some(code));
+        let error = rejected(400, body).await.unwrap_err();
+        assert_eq!(error.error_code(), Some(code));
         assert!(!error.is_transient() && !error.is_invalid_grant());
     }
 }
 
 #[tokio::test]
-async fn the_time_that_a_token_endpoint_asks_for_is_kept() {
+async fn retry_after_of_a_token_endpoint_is_reported() {
     for body in ["<html>", r#"{"error":"service_unavailable"}"#] {
         let error = refresh(move |_| Reply::new(503, "Retry-After: 17\r\n", body)).await.unwrap_err();
         assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(17)), "{error:?}");
@@ -314,19 +322,19 @@ async fn the_time_that_a_token_endpoint_asks_for_is_kept() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_lost_says_so_and_one_that_was_never_asked_for_does_not() {
+async fn is_response_lost_is_true_only_after_the_request_was_sent() {
     let reset = refresh(|_| Reply(Vec::new(), Then::Reset)).await.unwrap_err();
     assert!(reset.is_response_lost() && reset.is_transient(), "{reset:?}");
-    let answer = r#"{"access_token":"#;
+    let start = r#"{"access_token":"#;
     let cut = refresh(move |_| {
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n";
-        Reply([head, answer].concat().into(), Then::Reset)
+        Reply([head, start].concat().into(), Then::Reset)
     })
     .await
     .unwrap_err();
     assert!(cut.is_response_lost() && cut.is_transient(), "{cut:?}");
 
-    let gone = Scripted::stranger().await;
+    let gone = Scripted::untrusted().await;
     let (origin, host) = (gone.origin.clone(), host(&gone));
     drop(gone);
     tokio::task::yield_now().await;
@@ -337,13 +345,13 @@ async fn an_answer_that_was_lost_says_so_and_one_that_was_never_asked_for_does_n
 
 #[tokio::test]
 async fn no_endpoint_follows_a_redirect() {
-    let stranger = Scripted::stranger().await;
+    let untrusted = Scripted::untrusted().await;
     for status in [301, 302, 303, 307, 308] {
-        let location = format!("Location: {}?{CANARY}\r\n", stranger.origin);
+        let location = format!("Location: {}?{CANARY}\r\n", untrusted.origin);
         let server = Scripted::start(move |_| Reply::new(status, &location, "")).await;
-        let (client, host) = (client(&[&server.origin, &stranger.origin]), host(&server));
+        let (client, host) = (client(&[&server.origin, &untrusted.origin]), host(&server));
         let token = Secret::new("canary");
-        let identity = IdentityUrl::parse(token_answer(&server.origin)["id"].as_str().unwrap()).unwrap();
+        let identity = IdentityUrl::parse(token_body(&server.origin)["id"].as_str().unwrap()).unwrap();
         let callback = Url::parse("http://127.0.0.1/callback").unwrap();
         for result in [
             client.exchange(&host, &callback, &token, &token).await.map(drop),
@@ -358,11 +366,11 @@ async fn no_endpoint_follows_a_redirect() {
             assert!(!format!("{error} {error:?}").contains("canary"));
         }
     }
-    assert!(stranger.seen().is_empty());
+    assert!(untrusted.seen().is_empty());
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_known_any_more_counts_as_revoked() {
+async fn an_unknown_token_counts_as_revoked() {
     for (status, body, done) in [
         (200, "", true),
         (400, "error=unsupported_token_type&error_description=this+token+type+is+not+supported", true),
@@ -381,8 +389,8 @@ async fn a_token_that_is_not_known_any_more_counts_as_revoked() {
 }
 
 #[tokio::test]
-async fn a_bad_token_is_told_from_a_bad_day() {
-    for (status, body, bad) in [
+async fn an_invalid_token_differs_from_an_outage() {
+    for (status, body, is_invalid) in [
         (403, "Bad_OAuth_Token", true),
         (403, "Bad_OAuth_Token\r\n", true),
         (401, "", true),
@@ -392,12 +400,12 @@ async fn a_bad_token_is_told_from_a_bad_day() {
     ] {
         let server = Scripted::start(move |_| Reply::new(status, "Content-Type: text/html\r\n", body)).await;
         let client = client(&[&server.origin]);
-        let identity = IdentityUrl::parse(token_answer(&server.origin)["id"].as_str().unwrap()).unwrap();
+        let identity = IdentityUrl::parse(token_body(&server.origin)["id"].as_str().unwrap()).unwrap();
         let token = Secret::new("00D!canary");
-        let asked = client.identity(&server.origin, &identity, &token).await.unwrap_err();
-        assert_eq!(asked.is_bad_token(), bad, "{status} {body}: {asked:?}");
-        let asked = client.userinfo(&server.origin, &token).await.unwrap_err();
-        assert_eq!(asked.is_bad_token(), bad, "{status} {body}: {asked:?}");
+        let error = client.identity(&server.origin, &identity, &token).await.unwrap_err();
+        assert_eq!(error.is_invalid_token(), is_invalid, "{status} {body}: {error:?}");
+        let error = client.userinfo(&server.origin, &token).await.unwrap_err();
+        assert_eq!(error.is_invalid_token(), is_invalid, "{status} {body}: {error:?}");
         for seen in server.seen() {
             assert!(!seen.line.contains("canary") && seen.head.contains("authorization: Bearer 00D!canary"));
         }
@@ -405,7 +413,7 @@ async fn a_bad_token_is_told_from_a_bad_day() {
 }
 
 #[tokio::test]
-async fn an_identity_of_someone_else_is_refused() {
+async fn the_identity_of_another_user_is_rejected() {
     let server = Scripted::start(|_| {
         Reply::json(
             200,
@@ -413,14 +421,14 @@ async fn an_identity_of_someone_else_is_refused() {
         )
     })
     .await;
-    let identity = IdentityUrl::parse(token_answer(&server.origin)["id"].as_str().unwrap()).unwrap();
-    let asked = client(&[&server.origin]).identity(&server.origin, &identity, &CANARY.into()).await;
-    assert!(matches!(asked, Err(OAuthError::InvalidResponse(InvalidTokenResponse::Identity))), "{asked:?}");
+    let identity = IdentityUrl::parse(token_body(&server.origin)["id"].as_str().unwrap()).unwrap();
+    let result = client(&[&server.origin]).identity(&server.origin, &identity, &CANARY.into()).await;
+    assert!(matches!(result, Err(OAuthError::InvalidResponse(InvalidTokenResponse::Identity))), "{result:?}");
 }
 
 proptest::proptest! {
     #[test]
-    fn no_body_breaks_the_reading_of_a_refusal_or_gets_into_it(
+    fn any_error_response_is_read_and_its_code_is_clean(
         status in 200_u16..600,
         body in proptest::prelude::any::<Vec<u8>>(),
         code in ".*",
@@ -430,8 +438,8 @@ proptest::proptest! {
         let json = serde_json::json!({ "error": code }).to_string();
         for body in [body, code.into_bytes(), form.into(), json.into()] {
             let status = reqwest::StatusCode::from_u16(status).unwrap();
-            let error = OAuthError::of(&Response { status, headers: Default::default(), body: body.into(), unread: None });
-            if let Some(code) = error.refusal() {
+            let error = OAuthError::from_response(&Response { status, headers: Default::default(), body: body.into(), unread: None });
+            if let Some(code) = error.error_code() {
                 let clean = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
                 proptest::prop_assert!(!code.is_empty() && code.len() <= 64 && code.bytes().all(clean));
             }

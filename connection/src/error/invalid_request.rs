@@ -1,0 +1,109 @@
+//! [`InvalidRequest`]: why a request was not sent.
+
+use std::error::Error as StdError;
+
+use super::Error;
+use crate::{
+    id::InvalidId,
+    name::InvalidName,
+    oauth::scopes::InvalidScopes,
+    query::soql::{date::InvalidDate, time::InvalidTime},
+    records::etag::InvalidRecordEtag,
+    request::{call_options::InvalidCallOption, path::InvalidPath},
+};
+
+/// Why a request was not sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidRequest {
+    /// An invalid path or URL.
+    #[error(transparent)]
+    Path(#[from] InvalidPath),
+    /// An invalid name of an object or a field.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// An invalid id of a record.
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+    /// A date, or a date and time, outside of Salesforce's range.
+    #[error(transparent)]
+    Date(#[from] InvalidDate),
+    /// A time of day outside of Salesforce's range.
+    #[error(transparent)]
+    Time(#[from] InvalidTime),
+    /// A record ETag that was not made by this crate.
+    #[error(transparent)]
+    RecordEtag(#[from] InvalidRecordEtag),
+    /// A call option that a header cannot contain.
+    #[error(transparent)]
+    CallOption(#[from] InvalidCallOption),
+    /// Scopes with invalid characters.
+    #[error(transparent)]
+    Scopes(#[from] InvalidScopes),
+    /// The body cannot be written as JSON.
+    #[error("the request's body cannot be written as JSON")]
+    Body(#[source] serde_json::Error),
+    /// A record cannot be written as a row of CSV.
+    ///
+    /// It is not a struct or map of plain values, or its fields differ from those of the record before.
+    #[error("the record cannot be written as a row of CSV")]
+    Csv,
+    /// The source of the data to load could not be read.
+    #[error("the data to load could not be read")]
+    Source(#[source] Box<dyn StdError + Send + Sync>),
+    /// An invalid HTTP method.
+    #[error("invalid HTTP method")]
+    Method,
+    /// A malformed header, one that only the connection may set, or a header of a subrequest in a batch.
+    #[error(
+        "invalid header: it is malformed, reserved for the connection, or set on a subrequest of a batch"
+    )]
+    Header,
+    /// More subrequests or records in one request than Salesforce accepts.
+    #[error("the request has more than {limit} parts. Split it into several requests")]
+    #[non_exhaustive]
+    TooManyCalls {
+        /// The number that Salesforce accepts.
+        limit: usize,
+    },
+    /// An invalid reference in a composite request, or a value that Salesforce would read as a reference.
+    #[error(
+        "a value contains `@{{`, which Salesforce reads as a reference to an earlier subrequest. Use `Reference::id` or \
+         `Reference::field` of an earlier subrequest of the same composite request"
+    )]
+    Reference,
+    /// A record that serializes to something other than a JSON object.
+    #[error("the record does not serialize to a JSON object")]
+    Record,
+    /// [`if_match`](crate::records::SObjectHandle::if_match) on a method that does not support it.
+    #[error("`if_match` is supported only by `update` and `delete` of one record by its id")]
+    Condition,
+    /// The query is longer than Salesforce accepts.
+    ///
+    /// A query may have 100,000 characters; tooling queries and query plans must fit into a URL.
+    #[error(
+        "the query has {characters} characters, but Salesforce accepts about {limit}. Split a long IN list with \
+         `Query::bind_chunked`"
+    )]
+    #[non_exhaustive]
+    QueryTooLong {
+        /// The length of the query.
+        characters: usize,
+        /// The length that Salesforce accepts.
+        limit: usize,
+    },
+}
+
+macro_rules! impl_from_for_error {
+    ($($part:ident)*) => {$(
+        impl From<$part> for Error {
+            fn from(error: $part) -> Self {
+                Self::InvalidRequest(error.into())
+            }
+        }
+    )*};
+}
+
+impl_from_for_error! {
+    InvalidPath InvalidName InvalidId InvalidDate InvalidTime InvalidRecordEtag InvalidCallOption InvalidScopes
+}
