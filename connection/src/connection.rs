@@ -268,7 +268,7 @@ impl Connection {
     /// # Errors
     /// As [`Query::page`]; status 400 and `INVALID_QUERY_LOCATOR` when the cursor is gone or another user's.
     pub async fn page<T: DeserializeOwned>(&self, cursor: &Cursor) -> Result<Page<T>> {
-        query::page(self, query::next_call(cursor.clone(), query::MAX_PAGE_BYTES)).await
+        query::fetch_page(self, query::next_page_request(cursor.clone(), query::MAX_PAGE_BYTES)).await
     }
 
     /// The rows of a page and of all that come after it, as a stream: for the children of a row, whose first page comes

@@ -74,5 +74,5 @@ pub use salesforce_connection_derive::ConnectionSObject as SObject;
 
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::query::projection::{Column, Columns, Shape, check};
+    pub use crate::query::projection::{FieldShape, Projection, SelectField, check_depth};
 }
