@@ -83,8 +83,8 @@ impl<T: SObject> Select<T> {
 
     /// Adds fields for `ORDER BY`, each with `DESC` or `NULLS LAST` if needed. Default: no order.
     ///
-    /// Fields of a further call order rows that are equal so far. For a field that a user selects, write a placeholder
-    /// and bind a [`FieldName`](crate::query::soql::FieldName).
+    /// Fields that are added later order the rows in which the earlier fields are equal. For a field that a user
+    /// selects, write a placeholder and bind a [`FieldName`](crate::query::soql::FieldName).
     pub fn order_by(mut self, fields: &'static str) -> Self {
         self.order.push(fields);
         self
