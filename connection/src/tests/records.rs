@@ -178,7 +178,7 @@ async fn of_many_records_only_those_with_a_locked_row_are_sent_again() {
     assert_eq!(server.count("DELETE"), 1);
 }
 
-/// A caller that asks for protection against lost updates gets it, or an error if the write does not support it.
+/// A caller that asks for protection against lost updates gets it, or an error if it is unsupported.
 #[tokio::test]
 async fn a_condition_on_a_write_that_does_not_support_it_is_an_error() {
     let server = Server::start(|_| json!({"id": ID, "success": true, "errors": []}).into()).await;

@@ -144,7 +144,7 @@ async fn a_duplicate_member_counts_once_in_an_untyped_row() {
     assert_eq!(rows, [json!({"Name": "last"})]);
 }
 
-/// Fetching stops at a page that leads to itself, with an error, so that its rows are not taken for all rows.
+/// Fetching stops at a page that leads to itself. That is an error, so that its rows are not taken for all rows.
 #[tokio::test]
 async fn pages_that_lead_to_themselves_are_an_error() {
     for records in [json!([]), json!([{"Name": "x"}])] {
