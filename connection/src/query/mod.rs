@@ -98,7 +98,7 @@ impl<T> Query<T> {
     /// Binds a value to the placeholder `:name`, as a literal of its type. `name` has no colon.
     ///
     /// A value that does not fit is an error of the `fetch` methods, before anything is sent. See
-    /// [`BindError`](crate::query::soql::BindError).
+    /// [`BindError`].
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
