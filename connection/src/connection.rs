@@ -278,7 +278,7 @@ impl Connection {
     /// # Errors
     /// As [`Query::page`]. Status 400 with `INVALID_QUERY_LOCATOR` if the cursor has expired or is another user's.
     pub async fn page<T: DeserializeOwned>(&self, cursor: &Cursor) -> Result<Page<T>> {
-        query::page(self, query::next_call(cursor.clone(), query::MAX_PAGE_BYTES)).await
+        query::fetch_page(self, query::next_page_request(cursor.clone(), query::MAX_PAGE_BYTES)).await
     }
 
     /// Returns a stream of the rows of a page and of all pages after it.

@@ -95,5 +95,5 @@ struct Readme;
 
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::query::projection::{Column, Columns, Shape, check};
+    pub use crate::query::projection::{FieldShape, Projection, SelectField, check_depth};
 }

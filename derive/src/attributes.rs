@@ -1,36 +1,36 @@
-//! What `#[serde(…)]` and `#[sobject(…)]` say.
+//! Reads the attributes `#[serde(…)]` and `#[sobject(…)]`.
 
 use proc_macro2::TokenTree;
 use syn::{Attribute, LitInt, LitStr, Path, Result, Token, meta::ParseNestedMeta, parse::ParseStream, token};
 
-use crate::names::{Rule, is_api_name};
+use crate::names::{RenameRule, is_api_name};
 
-/// What is said of the struct.
-pub(crate) struct Container {
-    pub(crate) rule: Rule,
-    /// The object, where it is not called as the struct is.
+/// The attributes of the struct.
+pub(crate) struct ContainerAttributes {
+    pub(crate) rule: RenameRule,
+    /// The object's API name, if it differs from the struct's name.
     pub(crate) name: Option<String>,
-    /// Where the crate is found.
+    /// The path to the crate that has the trait.
     pub(crate) krate: Path,
 }
 
-/// What is said of a field.
+/// The attributes of a field.
 #[derive(Default)]
-pub(crate) struct Field {
-    /// What serde reads it from.
+pub(crate) struct FieldAttributes {
+    /// The name from which serde reads the field.
     pub(crate) rename: Option<String>,
-    /// Not read at all.
+    /// Set if serde does not read the field.
     pub(crate) skip: bool,
     pub(crate) flatten: bool,
-    /// Read by a function of the user's.
+    /// Set if a function of the program reads the field.
     pub(crate) custom: bool,
-    /// A plain value, whatever its type.
+    /// Set if the field is a plain value, whatever its type.
     pub(crate) value: bool,
-    /// What follows `FROM` in a subquery.
+    /// The clauses after `FROM` in a subquery.
     pub(crate) clauses: Clauses,
 }
 
-/// Which of its children a field reads.
+/// Selects which children a field reads.
 #[derive(Default)]
 pub(crate) struct Clauses {
     filter: Option<LitStr>,
@@ -39,7 +39,7 @@ pub(crate) struct Clauses {
 }
 
 impl Clauses {
-    /// ` WHERE … ORDER BY … LIMIT …`, as far as it was said.
+    /// Returns ` WHERE … ORDER BY … LIMIT …`, with the clauses that are set.
     pub(crate) fn soql(&self) -> Option<String> {
         let mut soql = String::new();
         for (word, text) in [
@@ -56,9 +56,9 @@ impl Clauses {
     }
 }
 
-impl Container {
+impl ContainerAttributes {
     pub(crate) fn read(attributes: &[Attribute], default_crate: Path) -> Result<Self> {
-        let mut container = Self { rule: Rule::None, name: None, krate: default_crate };
+        let mut container = Self { rule: RenameRule::None, name: None, krate: default_crate };
         for attribute in attributes {
             if attribute.path().is_ident("serde") {
                 attribute.parse_nested_meta(|meta| container.serde(&meta))?;
@@ -72,24 +72,24 @@ impl Container {
     fn serde(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
         if meta.path.is_ident("rename_all") {
             if let Some(rule) = deserialize_name(meta)? {
-                // A name that is none is serde's to complain about.
-                self.rule = Rule::named(&rule.value()).unwrap_or(Rule::None);
+                // serde's own derive reports an invalid rule.
+                self.rule = RenameRule::from_name(&rule.value()).unwrap_or(RenameRule::None);
             }
             return Ok(());
         }
         if meta.path.is_ident("deny_unknown_fields") {
             return Err(meta.error(
-                "every row also has `attributes`, so that reading one would fail: remove `deny_unknown_fields`",
+                "reading would fail, because every row also has `attributes`. Remove `deny_unknown_fields`",
             ));
         }
-        for through in ["from", "try_from", "transparent", "remote"] {
-            if meta.path.is_ident(through) {
+        for attribute in ["from", "try_from", "transparent", "remote"] {
+            if meta.path.is_ident(attribute) {
                 return Err(meta.error(format!(
-                    "with `{through}` rows are read into another type: derive `SObject` for that one"
+                    "with `{attribute}` rows are read into another type. Derive `SObject` for that type"
                 )));
             }
         }
-        skip(meta.input)
+        skip_value(meta.input)
     }
 
     fn sobject(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
@@ -98,7 +98,7 @@ impl Container {
             if !is_api_name(&name.value()) {
                 return Err(syn::Error::new(
                     name.span(),
-                    "not the API name of an object, such as `Account` or `Invoice__c`",
+                    "invalid API name of an object. Valid names are `Account` or `Invoice__c`",
                 ));
             }
             self.name = Some(name.value());
@@ -111,7 +111,7 @@ impl Container {
     }
 }
 
-impl Field {
+impl FieldAttributes {
     pub(crate) fn read(attributes: &[Attribute]) -> Result<Self> {
         let mut field = Self::default();
         for attribute in attributes {
@@ -134,7 +134,7 @@ impl Field {
         self.skip |= meta.path.is_ident("skip") || meta.path.is_ident("skip_deserializing");
         self.flatten |= meta.path.is_ident("flatten");
         self.custom |= meta.path.is_ident("with") || meta.path.is_ident("deserialize_with");
-        skip(meta.input)
+        skip_value(meta.input)
     }
 
     fn sobject(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
@@ -148,15 +148,17 @@ impl Field {
             self.clauses.limit = Some(meta.value()?.parse()?);
         } else {
             return Err(meta.error(
-                "expected `value` (a plain field of a type of your own) or, for children, `filter = \"…\"`, \
-                 `order_by = \"…\"`, `limit = 5`; the field's name in Salesforce is said with `#[serde(rename = \"…\")]`",
+                "expected `value` (a plain field whose type is your program's) or, for children, `filter = \"…\"`, \
+                 `order_by = \"…\"`, `limit = 5`. Set the field's API name with `#[serde(rename = \"…\")]`",
             ));
         }
         Ok(())
     }
 }
 
-/// The name in `rename = "…"` or `rename(deserialize = "…")`; `None` when only the one for writing is given.
+/// Returns the name in `rename = "…"` or `rename(deserialize = "…")`.
+///
+/// Returns `None` if only the name for serializing is set.
 fn deserialize_name(meta: &ParseNestedMeta<'_>) -> Result<Option<LitStr>> {
     if meta.input.peek(Token![=]) {
         return meta.value()?.parse().map(Some);
@@ -167,14 +169,14 @@ fn deserialize_name(meta: &ParseNestedMeta<'_>) -> Result<Option<LitStr>> {
             name = Some(meta.value()?.parse()?);
             Ok(())
         } else {
-            skip(meta.input)
+            skip_value(meta.input)
         }
     })?;
     Ok(name)
 }
 
-/// Passes over what a key is set to.
-fn skip(input: ParseStream<'_>) -> Result<()> {
+/// Skips the value of a key.
+fn skip_value(input: ParseStream<'_>) -> Result<()> {
     if input.peek(token::Paren) {
         input.parse::<TokenTree>()?;
     } else if input.peek(Token![=]) {

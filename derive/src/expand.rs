@@ -1,4 +1,4 @@
-//! The struct and its attributes become an implementation of the trait.
+//! Expands a struct and its attributes into an implementation of the trait.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
@@ -8,15 +8,15 @@ use syn::{
 };
 
 use crate::{
-    attributes::{self, Container},
-    names::{is_api_name, is_as_salesforce_writes},
+    attributes::{ContainerAttributes, FieldAttributes},
+    names::{has_salesforce_spelling, is_api_name},
 };
 
-/// One thing that a row is asked for.
-struct Column<'a> {
-    field: &'a Field,
+/// A field of the struct that the query selects.
+struct SelectedField<'a> {
+    source: &'a Field,
     name: String,
-    said: attributes::Field,
+    attributes: FieldAttributes,
 }
 
 pub(crate) fn sobject(input: &DeriveInput, default_crate: Path) -> Result<TokenStream> {
@@ -32,75 +32,80 @@ pub(crate) fn sobject(input: &DeriveInput, default_crate: Path) -> Result<TokenS
     let Fields::Named(fields) = fields else {
         return Err(Error::new_spanned(&input.ident, "an SObject is a struct with named fields"));
     };
-    let container = Container::read(&input.attrs, default_crate)?;
-    let mut columns = Vec::new();
+    let container = ContainerAttributes::read(&input.attrs, default_crate)?;
+    let mut selected = Vec::new();
     let mut errors: Option<Error> = None;
     for field in &fields.named {
-        match column(field, &container) {
-            Ok(column) => columns.extend(column),
-            Err(error) => add(&mut errors, error),
+        match selected_field(field, &container) {
+            Ok(field) => selected.extend(field),
+            Err(error) => add_error(&mut errors, error),
         }
     }
-    for (index, column) in columns.iter().enumerate() {
-        let same = |other: &Column<'_>| !other.said.flatten && other.name.eq_ignore_ascii_case(&column.name);
-        if !column.said.flatten && columns[..index].iter().any(same) {
-            let text = format!("two fields read `{}`, which Salesforce refuses to give twice", column.name);
-            add(&mut errors, Error::new_spanned(&column.field.ident, text));
+    for (index, field) in selected.iter().enumerate() {
+        let same = |other: &SelectedField<'_>| {
+            !other.attributes.flatten && other.name.eq_ignore_ascii_case(&field.name)
+        };
+        if !field.attributes.flatten && selected[..index].iter().any(same) {
+            let text = format!("two fields read `{}`, which a query cannot select twice", field.name);
+            add_error(&mut errors, Error::new_spanned(&field.source.ident, text));
         }
     }
     if let Some(errors) = errors {
         return Err(errors);
     }
-    if columns.is_empty() {
+    if selected.is_empty() {
         return Err(Error::new_spanned(
             &input.ident,
-            "no field of the struct is read, and a query must ask for one",
+            "a query must select at least one field, and no field of this struct is read",
         ));
     }
-    implementation(input, &container, &columns)
+    implementation(input, &container, &selected)
 }
 
-fn add(errors: &mut Option<Error>, error: Error) {
+fn add_error(errors: &mut Option<Error>, error: Error) {
     match errors {
         Some(errors) => errors.combine(error),
         None => *errors = Some(error),
     }
 }
 
-fn column<'a>(field: &'a Field, container: &Container) -> Result<Option<Column<'a>>> {
-    let said = attributes::Field::read(&field.attrs)?;
-    if said.skip {
+fn selected_field<'a>(
+    field: &'a Field,
+    container: &ContainerAttributes,
+) -> Result<Option<SelectedField<'a>>> {
+    let attributes = FieldAttributes::read(&field.attrs)?;
+    if attributes.skip {
         return Ok(None);
     }
     let Some(ident) = &field.ident else { return Ok(None) };
-    let name = said.rename.clone().unwrap_or_else(|| container.rule.apply(&ident.unraw().to_string()));
-    if said.flatten {
-        return Ok(Some(Column { field, name, said }));
+    let name = attributes.rename.clone().unwrap_or_else(|| container.rule.apply(&ident.unraw().to_string()));
+    if attributes.flatten {
+        return Ok(Some(SelectedField { source: field, name, attributes }));
     }
     if !is_api_name(&name) {
         let text = format!("`{name}` is not the API name of a field, such as `Name`, `Owner` or `Budget__c`");
         return Err(Error::new_spanned(ident, text));
     }
-    if !is_as_salesforce_writes(&name) {
+    if !has_salesforce_spelling(&name) {
         let text = format!(
-            "Salesforce has no field `{name}`: say its API name with `#[serde(rename = \"…\")]` above the field, or \
-             `#[serde(rename_all = \"PascalCase\")]` above the struct"
+            "Salesforce has no field `{name}`. Set the API name with `#[serde(rename = \"…\")]` above the field, or \
+             with `#[serde(rename_all = \"PascalCase\")]` above the struct"
         );
         return Err(Error::new_spanned(ident, text));
     }
-    if !said.value && !said.custom && is_vec(&field.ty) {
+    if !attributes.value && !attributes.custom && is_vec(&field.ty) {
         let path = container.krate.to_token_stream().to_string().replace(' ', "");
         let path = path.trim_start_matches("::");
         let text = format!(
-            "children come as a page: read them into `Page<…>`, or into a `Vec` with \
+            "Salesforce returns children as a page. Read them into `Page<…>`, or into a `Vec` with \
              `#[serde(deserialize_with = \"{path}::serde_helpers::child_records\")]`"
         );
         return Err(Error::new_spanned(&field.ty, text));
     }
-    Ok(Some(Column { field, name, said }))
+    Ok(Some(SelectedField { source: field, name, attributes }))
 }
 
-/// `Vec<…>`, also in an `Option` or a `Box`; an alias is not seen through.
+/// Returns true for `Vec<…>`, also in an `Option` or a `Box`. An alias is not recognized.
 fn is_vec(ty: &Type) -> bool {
     let Type::Path(path) = ty else { return false };
     let Some(last) = path.path.segments.last() else { return false };
@@ -112,90 +117,94 @@ fn is_vec(ty: &Type) -> bool {
         && arguments.args.iter().any(|argument| matches!(argument, GenericArgument::Type(ty) if is_vec(ty)))
 }
 
-fn implementation(input: &DeriveInput, container: &Container, columns: &[Column<'_>]) -> Result<TokenStream> {
+fn implementation(
+    input: &DeriveInput,
+    container: &ContainerAttributes,
+    selected: &[SelectedField<'_>],
+) -> Result<TokenStream> {
     let (ident, krate) = (&input.ident, &container.krate);
     let private = quote!(#krate::__private);
     let object = container.name.clone().unwrap_or_else(|| ident.unraw().to_string());
     if !is_api_name(&object) {
         return Err(Error::new_spanned(
             ident,
-            "say which object is read: `#[sobject(name = \"Invoice__c\")]`",
+            "the struct's name is not the API name of an object. Set it with `#[sobject(name = \"Invoice__c\")]`",
         ));
     }
     let mut generics = input.generics.clone();
     if generics.type_params().next().is_some() {
-        let bounds = columns.iter().filter(|column| !column.said.value).map(|column| {
-            let (ty, of) = (&column.field.ty, trait_of(column, &private, krate));
+        let bounds = selected.iter().filter(|field| !field.attributes.value).map(|field| {
+            let (ty, of) = (&field.source.ty, trait_of(field, &private, krate));
             syn::parse2(quote!(#ty: #of))
         });
         let bounds = bounds.collect::<Result<Vec<syn::WherePredicate>>>()?;
         generics.make_where_clause().predicates.extend(bounds);
     }
     let (for_types, with_types, bounds) = generics.split_for_impl();
-    let shapes = columns.iter().map(|column| shape(column, &private, krate));
-    let selections = columns.iter().map(|column| selection(column, &private, krate));
-    // Constants of generic structs are known only where they are used: the query checks those.
+    let shapes = selected.iter().map(|field| shape(field, &private, krate));
+    let select_calls = selected.iter().map(|field| select_call(field, &private, krate));
+    // Constants of generic structs are known only where the struct is used. `Connection::select` checks those.
     let checks = input.generics.params.is_empty().then(|| {
-        let relations = columns.iter().map(|column| relation(column, &private));
+        let relationship_checks = selected.iter().map(|field| relationship_checks(field, &private));
         quote! {
-            const _: () = #private::check(<#ident as #krate::SObject>::SHAPE);
-            #(#relations)*
+            const _: () = #private::check_depth(<#ident as #krate::SObject>::SHAPE);
+            #(#relationship_checks)*
         }
     });
     Ok(quote! {
         #[automatically_derived]
         impl #for_types #krate::SObject for #ident #with_types #bounds {
             const NAME: &'static str = #object;
-            const SHAPE: #private::Shape = #private::Shape::VALUE #(.and(#shapes))*;
+            const SHAPE: #private::FieldShape = #private::FieldShape::VALUE #(.and(#shapes))*;
 
-            fn columns(columns: &mut #private::Columns) {
-                #(#selections)*
+            fn select_fields(projection: &mut #private::Projection) {
+                #(#select_calls)*
             }
         }
         #checks
     })
 }
 
-fn trait_of(column: &Column<'_>, private: &TokenStream, krate: &Path) -> TokenStream {
-    if column.said.flatten { quote!(#krate::SObject) } else { quote!(#private::Column) }
+fn trait_of(field: &SelectedField<'_>, private: &TokenStream, krate: &Path) -> TokenStream {
+    if field.attributes.flatten { quote!(#krate::SObject) } else { quote!(#private::SelectField) }
 }
 
-fn shape(column: &Column<'_>, private: &TokenStream, krate: &Path) -> TokenStream {
-    if column.said.value {
-        return quote!(#private::Shape::VALUE);
+fn shape(field: &SelectedField<'_>, private: &TokenStream, krate: &Path) -> TokenStream {
+    if field.attributes.value {
+        return quote!(#private::FieldShape::VALUE);
     }
-    let (ty, of) = (&column.field.ty, trait_of(column, private, krate));
+    let (ty, of) = (&field.source.ty, trait_of(field, private, krate));
     quote_spanned!(ty.span()=> <#ty as #of>::SHAPE)
 }
 
-fn selection(column: &Column<'_>, private: &TokenStream, krate: &Path) -> TokenStream {
-    let (ty, name) = (&column.field.ty, &column.name);
-    if column.said.value {
-        return quote!(columns.value(#name););
+fn select_call(field: &SelectedField<'_>, private: &TokenStream, krate: &Path) -> TokenStream {
+    let (ty, name) = (&field.source.ty, &field.name);
+    if field.attributes.value {
+        return quote!(projection.value(#name););
     }
-    let of = trait_of(column, private, krate);
-    if column.said.flatten {
-        return quote_spanned!(ty.span()=> <#ty as #of>::columns(columns););
+    let of = trait_of(field, private, krate);
+    if field.attributes.flatten {
+        return quote_spanned!(ty.span()=> <#ty as #of>::select_fields(projection););
     }
-    let clauses = column.said.clauses.soql().map(|clauses| quote!(columns.clauses(#clauses);));
-    quote_spanned!(ty.span()=> #clauses <#ty as #of>::select(columns, #name);)
+    let clauses = field.attributes.clauses.soql().map(|clauses| quote!(projection.clauses(#clauses);));
+    quote_spanned!(ty.span()=> #clauses <#ty as #of>::select(projection, #name);)
 }
 
-/// What the name of a field says about it must be so.
-fn relation(column: &Column<'_>, private: &TokenStream) -> TokenStream {
-    if column.said.flatten {
+/// Checks at compile time that the suffix of a field's name fits its type.
+fn relationship_checks(field: &SelectedField<'_>, private: &TokenStream) -> TokenStream {
+    if field.attributes.flatten {
         return TokenStream::new();
     }
-    let (ty, name) = (&column.field.ty, &column.name);
-    let has_clauses = column.said.clauses.soql().is_some();
-    let of = if column.said.value {
-        quote!(#private::Shape::VALUE)
+    let (ty, name) = (&field.source.ty, &field.name);
+    let has_clauses = field.attributes.clauses.soql().is_some();
+    let of = if field.attributes.value {
+        quote!(#private::FieldShape::VALUE)
     } else {
-        quote_spanned!(ty.span()=> <#ty as #private::Column>::SHAPE)
+        quote_spanned!(ty.span()=> <#ty as #private::SelectField>::SHAPE)
     };
     let mut checks = TokenStream::new();
-    let mut check = |holds: TokenStream, text: String| {
-        checks.extend(quote_spanned!(ty.span()=> const _: () = ::core::assert!(#of.#holds, #text);));
+    let mut check = |condition: TokenStream, text: String| {
+        checks.extend(quote_spanned!(ty.span()=> const _: () = ::core::assert!(#of.#condition, #text);));
     };
     if has_clauses {
         check(quote!(is_children()), "`filter`, `order_by` and `limit` are for children".to_owned());
@@ -204,8 +213,10 @@ fn relation(column: &Column<'_>, private: &TokenStream) -> TokenStream {
         check(quote!(is_value()), format!("the relationship behind `{name}` is called `{stem}__r`"));
     } else if name.ends_with("__r") {
         check(
-            quote!(is_relation()),
-            format!("`{name}` is a relationship: the field is called like it, with `__c`"),
+            quote!(is_relationship()),
+            format!(
+                "`{name}` is a relationship, so the field must be a parent or children; its value is `__c`"
+            ),
         );
     } else if let Some(stem) = name.strip_suffix("Id").filter(|stem| !stem.is_empty()) {
         check(quote!(is_value()), format!("the relationship behind `{name}` is called `{stem}`"));
@@ -231,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_struct_of_named_fields_is_refused() {
+    fn only_a_struct_with_named_fields_is_accepted() {
         assert!(
             errors(syn::parse_quote!(
                 enum Rating {
@@ -264,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_salesforce_does_not_have_is_explained() {
+    fn an_invalid_salesforce_name_is_an_error_with_its_fix() {
         let lower = errors(syn::parse_quote!(
             struct Account {
                 name: String,
@@ -289,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told_at_once() {
+    fn all_errors_of_a_struct_are_reported_together() {
         let all = errors(syn::parse_quote! {
             struct Account {
                 name: String,
@@ -310,20 +321,20 @@ mod tests {
     }
 
     #[test]
-    fn serde_that_reads_something_else_is_refused() {
-        for (attribute, says) in [
+    fn a_serde_attribute_that_reads_another_type_is_rejected() {
+        for (attribute, expected) in [
             (quote!(#[serde(deny_unknown_fields)]), "attributes"),
             (quote!(#[serde(from = "Other")]), "another type"),
             (quote!(#[serde(default, try_from = "Other")]), "another type"),
             (quote!(#[serde(transparent)]), "another type"),
         ] {
-            let found = errors(syn::parse_quote!(#attribute struct Account { Name: String }));
-            assert!(found.contains(says), "{found}");
+            let text = errors(syn::parse_quote!(#attribute struct Account { Name: String }));
+            assert!(text.contains(expected), "{text}");
         }
     }
 
     #[test]
-    fn what_serde_reads_is_what_is_asked_for() {
+    fn the_selected_fields_are_those_that_serde_reads() {
         let tokens = expanded(syn::parse_quote! {
             #[serde(rename_all(serialize = "camelCase", deserialize = "PascalCase"), default, bound(deserialize = "T: X"))]
             #[sobject(name = "acme__Invoice__c")]
@@ -339,13 +350,13 @@ mod tests {
         });
         for part in [
             "NAME:&'staticstr=\"acme__Invoice__c\"",
-            "select(columns,\"Type\")",
-            "select(columns,\"AnnualRevenue\")",
-            "select(columns,\"Total__c\")",
-            "<Auditas::actix_salesforce::SObject>::columns(columns)",
-            "columns.value(\"Rating\")",
-            "columns.clauses(\"WHEREEmailLIKE:emailORDERBYLastNameLIMIT5\")",
-            "<Page<Contact>as::actix_salesforce::__private::Column>::select(columns,\"Contacts\")",
+            "select(projection,\"Type\")",
+            "select(projection,\"AnnualRevenue\")",
+            "select(projection,\"Total__c\")",
+            "<Auditas::actix_salesforce::SObject>::select_fields(projection)",
+            "projection.value(\"Rating\")",
+            "projection.clauses(\"WHEREEmailLIKE:emailORDERBYLastNameLIMIT5\")",
+            "<Page<Contact>as::actix_salesforce::__private::SelectField>::select(projection,\"Contacts\")",
         ] {
             assert!(tokens.contains(part), "{part}: {tokens}");
         }
@@ -353,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn the_crate_may_be_elsewhere_and_structs_generic() {
+    fn another_crate_path_and_generic_structs_are_supported() {
         let tokens = expanded(syn::parse_quote! {
             #[sobject(crate = "acme::salesforce", name = "Account")]
             struct Row<T> { #[serde(rename = "Name")] name: T }
@@ -363,6 +374,6 @@ mod tests {
                 || tokens.contains("impl<T>acme::salesforce::SObjectforRow<T>"),
             "{tokens}"
         );
-        assert!(tokens.contains("whereT:acme::salesforce::__private::Column"), "{tokens}");
+        assert!(tokens.contains("whereT:acme::salesforce::__private::SelectField"), "{tokens}");
     }
 }

@@ -1,4 +1,4 @@
-//! `#[derive(SObject)]` of `salesforce-connection` and `actix-salesforce`. Its documentation is that of the trait there.
+//! `#[derive(SObject)]` of `salesforce-connection` and `actix-salesforce`. The trait `SObject` there documents it.
 
 mod attributes;
 mod expand;
@@ -6,14 +6,18 @@ mod names;
 
 use proc_macro::TokenStream;
 
-/// Lets a struct name the fields of the Salesforce object that it reads: see the trait of the same name. The code refers
-/// to `actix_salesforce` unless `#[sobject(crate = "…")]` names another path.
+/// Implements the trait `SObject`: lists the fields that a struct reads of a Salesforce object.
+///
+/// The trait documents the attributes. The generated code refers to `::actix_salesforce`, unless
+/// `#[sobject(crate = "…")]` names another path.
 #[proc_macro_derive(SObject, attributes(sobject, serde))]
 pub fn sobject(input: TokenStream) -> TokenStream {
     expand(input, syn::parse_quote!(::actix_salesforce))
 }
 
-/// The same for programs that depend on `salesforce_connection` alone, which exports it as `SObject`.
+/// Implements the trait `SObject` for programs that depend on `salesforce_connection` alone.
+///
+/// That crate exports this derive as `SObject`. The generated code refers to `::salesforce_connection`.
 #[proc_macro_derive(ConnectionSObject, attributes(sobject, serde))]
 pub fn connection_sobject(input: TokenStream) -> TokenStream {
     expand(input, syn::parse_quote!(::salesforce_connection))

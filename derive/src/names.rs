@@ -1,8 +1,8 @@
-//! What serde calls a field, and whether Salesforce could call one so.
+//! Computes serde's name of a field, and checks that it is a valid name in Salesforce.
 
-/// `rename_all`, as serde applies it to the names of fields.
+/// A rule of `rename_all`, applied to field names as serde does it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub(crate) enum RenameRule {
     None,
     Lower,
     Upper,
@@ -13,9 +13,9 @@ pub(crate) enum Rule {
     ScreamingKebab,
 }
 
-impl Rule {
-    /// The rule of that name; `None` for a name that serde refuses too.
-    pub(crate) fn named(name: &str) -> Option<Self> {
+impl RenameRule {
+    /// Returns the rule with this name, or `None` if serde rejects the name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "lowercase" | "snake_case" => Self::Lower,
             "UPPERCASE" => Self::Upper,
@@ -28,7 +28,7 @@ impl Rule {
         })
     }
 
-    /// The name of a field that is called `field` in Rust.
+    /// Returns the serialized name of the Rust field `field`.
     pub(crate) fn apply(self, field: &str) -> String {
         match self {
             Self::None | Self::Lower => field.to_owned(),
@@ -48,11 +48,11 @@ impl Rule {
 
 fn pascal(field: &str) -> String {
     let mut name = String::with_capacity(field.len());
-    let mut begins = true;
+    let mut starts_word = true;
     for character in field.chars() {
         if character == '_' {
-            begins = true;
-        } else if std::mem::take(&mut begins) {
+            starts_word = true;
+        } else if std::mem::take(&mut starts_word) {
             name.push(character.to_ascii_uppercase());
         } else {
             name.push(character);
@@ -61,24 +61,27 @@ fn pascal(field: &str) -> String {
     name
 }
 
-/// The API name of an object, a field or a relationship: up to four pieces joined by `__`, each of letters and digits
-/// with single underscores inside.
+/// Returns true for a valid API name of an object, a field or a relationship.
+///
+/// A name has up to four parts joined by `__`, each of letters and digits with single underscores inside.
 pub(crate) fn is_api_name(name: &str) -> bool {
-    let piece_is_fine = |piece: &str| {
-        !piece.is_empty()
-            && piece.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            && !piece.starts_with('_')
-            && !piece.ends_with('_')
+    let is_valid_part = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && !part.starts_with('_')
+            && !part.ends_with('_')
     };
     name.len() <= 255
         && name.starts_with(|first: char| first.is_ascii_alphabetic())
         && name.split("__").count() <= 4
-        && name.split("__").all(piece_is_fine)
+        && name.split("__").all(is_valid_part)
 }
 
-/// Whether Salesforce itself writes the name so. Names of its own begin with a capital letter; answers have them in
-/// that form whatever the query says, and serde compares every letter.
-pub(crate) fn is_as_salesforce_writes(name: &str) -> bool {
+/// Returns true if Salesforce spells the name like this in responses.
+///
+/// Standard names begin with a capital letter. Responses have that form whatever case the query uses, and serde
+/// compares names exactly.
+pub(crate) fn has_salesforce_spelling(name: &str) -> bool {
     name.contains("__") || name.starts_with(|first: char| first.is_ascii_uppercase())
 }
 
@@ -87,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_called_as_serde_calls_them() {
+    fn rename_rules_produce_the_names_of_serde() {
         for (rule, name) in [
             ("PascalCase", "AnnualRevenue"),
             ("camelCase", "annualRevenue"),
@@ -98,20 +101,23 @@ mod tests {
             ("kebab-case", "annual-revenue"),
             ("SCREAMING-KEBAB-CASE", "ANNUAL-REVENUE"),
         ] {
-            assert_eq!(Rule::named(rule).map(|rule| rule.apply("annual_revenue")).as_deref(), Some(name));
+            assert_eq!(
+                RenameRule::from_name(rule).map(|rule| rule.apply("annual_revenue")).as_deref(),
+                Some(name)
+            );
         }
-        assert_eq!(Rule::named("Pascal"), None);
-        assert_eq!(Rule::None.apply("x"), "x");
+        assert_eq!(RenameRule::from_name("Pascal"), None);
+        assert_eq!(RenameRule::None.apply("x"), "x");
     }
 
     #[test]
-    fn names_that_salesforce_cannot_have_are_told_apart() {
+    fn valid_and_invalid_salesforce_names_are_distinguished() {
         for name in ["Name", "Budget__c", "acme__Total_2__c", "Owner", "Account__r", "legacy__c"] {
-            assert!(is_api_name(name) && is_as_salesforce_writes(name), "{name}");
+            assert!(is_api_name(name) && has_salesforce_spelling(name), "{name}");
         }
         for name in ["", "annual-revenue", "Owner.Name", "A___c", "1st", "Name ", "_x", "Name, Secret__c"] {
             assert!(!is_api_name(name), "{name}");
         }
-        assert!(!is_as_salesforce_writes("name"));
+        assert!(!has_salesforce_spelling("name"));
     }
 }

@@ -314,7 +314,7 @@ impl GrantManager {
     fn key_of(&self, tokens: &TokenResponse) -> GrantKey {
         GrantKey::new(
             self.config.app,
-            UserRef::new(tokens.identity.user.organization_id, tokens.identity.user.user_id),
+            tokens.identity.user,
         )
     }
 

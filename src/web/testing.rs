@@ -71,9 +71,9 @@ pub async fn log_in_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Resu
     }
     let answer = serde_json::to_vec(tokens).map_err(refused)?;
     let tokens = salesforce.oauth().accept(host, &answer).map_err(refused)?;
-    let (organization, user) = (tokens.identity.user.organization_id, tokens.identity.user.user_id);
+    let user = tokens.identity.user;
     let login = salesforce.admit(host.clone(), tokens).await.map_err(refused)?;
-    let connection = salesforce.user_connection(UserRef::new(organization, user)).await.map_err(refused)?;
+    let connection = salesforce.user_connection(user).await.map_err(refused)?;
     let cookie = LoginCookie::new(settings).make(settings, &login).map_err(refused)?;
     let origin = settings.public_url.origin().ascii_serialization();
     Ok(TestUser { cookie, connection, origin })

@@ -1,4 +1,4 @@
-//! Rows as the body of an answer, written while they are read.
+//! Rows as the body of a response, written while they are read.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, future, stream};
@@ -9,23 +9,24 @@ use crate::{
     query::records::Records,
 };
 
-/// How many rows are written into one piece of the body at most.
-const ROWS: usize = 256;
+/// Maximum number of rows in one chunk of the body. Bounds its size when many rows are ready at once.
+const ROWS_PER_CHUNK: usize = 256;
 
-/// How rows are written.
+/// How rows are written as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum JsonFormat {
     /// One JSON object a line.
     Lines,
     /// One JSON array.
     Array,
 }
 
-/// Bodies of answers, for actix's `HttpResponse::streaming`: rows go out as they come in, so that memory is needed for
-/// two pages, however many rows there are. An error ends the body without its proper end, so that nobody takes half for
-/// the whole: the client sees the connection break.
+/// Bodies of responses, for example for actix's `HttpResponse::streaming`.
+///
+/// Rows are written as they are received, so that memory is needed for two pages only. An error is the last item and
+/// ends the body before its proper end: the client sees a broken connection, and cannot take a part for the whole.
 impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
-    /// The rows as JSON, one a line (`application/x-ndjson`).
+    /// Returns the rows as JSON, one row a line (`application/x-ndjson`).
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -33,20 +34,19 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     /// # use serde::{Deserialize, Serialize};
     /// # #[derive(Serialize, Deserialize)] #[serde(rename_all = "PascalCase")]
     /// # struct Account { name: String, phone: Option<String> }
-    /// use actix_web::{HttpResponse, body::to_bytes};
+    /// use futures_util::TryStreamExt;
     ///
     /// let rows = sf.query::<Account>("SELECT Name, Phone FROM Account ORDER BY Name LIMIT 2").fetch();
-    /// let answer = HttpResponse::Ok().content_type("application/x-ndjson").streaming(rows.into_ndjson());
-    /// # let body = to_bytes(answer.into_body()).await.unwrap();
+    /// let body = rows.into_ndjson().try_collect::<Vec<_>>().await?.concat();
     /// # assert!(body.starts_with(br#"{"Name":"100% Organic Markets","Phone":"+1"#) && body.ends_with(b"}\n"));
     /// # assert_eq!(body.split(|byte| *byte == b'\n').count(), 3);
     /// # Ok(()) });
     /// ```
     pub fn into_ndjson(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
-        self.written(Form::Lines)
+        self.into_json_chunks(JsonFormat::Lines)
     }
 
-    /// The rows as one JSON array (`application/json`).
+    /// Returns the rows as one JSON array (`application/json`).
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -54,38 +54,37 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     /// # use serde::{Deserialize, Serialize};
     /// # #[derive(Serialize, Deserialize)] #[serde(rename_all = "PascalCase")]
     /// # struct Account { name: String, phone: Option<String> }
-    /// use actix_web::{HttpResponse, body::to_bytes};
+    /// use futures_util::TryStreamExt;
     ///
     /// let rows = sf.query::<Account>("SELECT Name, Phone FROM Account LIMIT 2").fetch();
-    /// let answer = HttpResponse::Ok().content_type("application/json").streaming(rows.into_json_array());
-    /// # let body = to_bytes(answer.into_body()).await.unwrap();
+    /// let body = rows.into_json_array().try_collect::<Vec<_>>().await?.concat();
     /// # assert_eq!(serde_json::from_slice::<Vec<Account>>(&body).unwrap().len(), 2);
     /// # Ok(()) });
     /// ```
     pub fn into_json_array(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
-        let body = self.written(Form::Array);
-        // The end is written only if there was no error before it.
-        let mut broken = false;
+        let body = self.into_json_chunks(JsonFormat::Array);
+        // The closing bracket is written only if no row failed.
+        let mut has_failed = false;
         let mut first = true;
         let body = body.map(Some).chain(stream::once(future::ready(None)));
-        body.filter_map(move |piece| {
-            let piece = match piece {
-                Some(Ok(rows)) => Some(Ok(after_first(rows, &mut first))),
+        body.filter_map(move |chunk| {
+            let chunk = match chunk {
+                Some(Ok(rows)) => Some(Ok(open_array(rows, &mut first))),
                 Some(Err(error)) => {
-                    broken = true;
+                    has_failed = true;
                     Some(Err(error))
                 }
-                None if broken => None,
+                None if has_failed => None,
                 None => Some(Ok(Bytes::from_static(if first { b"[]" } else { b"]" }))),
             };
-            future::ready(piece)
+            future::ready(chunk)
         })
     }
 
-    /// The rows as CSV (`text/csv`), below a line of the fields' names: rows are structs of plain values, which are the
-    /// columns, and an `Option` that is `None` is an empty cell. Without rows the body is empty.
+    /// Returns the rows as CSV (`text/csv`), below a line with the field names.
     ///
-    /// Cells are written as they are, for programs. For people see
+    /// Rows must be structs of plain values, which are the columns. `None` is an empty cell. Without rows the body is
+    /// empty. Cells are unchanged, for programs. For users with a spreadsheet see
     /// [`into_csv_for_spreadsheets`](Self::into_csv_for_spreadsheets).
     ///
     /// ```
@@ -94,21 +93,21 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     /// # use serde::{Deserialize, Serialize};
     /// # #[derive(Serialize, Deserialize)] #[serde(rename_all = "PascalCase")]
     /// # struct Account { name: String, phone: Option<String> }
-    /// use actix_web::{HttpResponse, body::to_bytes};
+    /// use futures_util::TryStreamExt;
     ///
     /// let rows = sf.query::<Account>("SELECT Name, Phone FROM Account WHERE Name LIKE 'Atlas%'").fetch();
-    /// let answer = HttpResponse::Ok().content_type("text/csv; charset=utf-8").streaming(rows.into_csv());
-    /// # let body = to_bytes(answer.into_body()).await.unwrap();
-    /// # assert_eq!(body, "Name,Phone\r\nAtlas Bridgeworks,+1 555 106 0006\r\n");
+    /// let body = rows.into_csv().try_collect::<Vec<_>>().await?.concat();
+    /// # assert_eq!(body, b"Name,Phone\r\nAtlas Bridgeworks,+1 555 106 0006\r\n");
     /// # Ok(()) });
     /// ```
     pub fn into_csv(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
-        self.table(false)
+        self.into_csv_chunks(false)
     }
 
-    /// The rows as CSV for people who open it in a spreadsheet: a text that such a program would take for a formula,
-    /// because it begins with `=`, `+`, `-`, `@`, a tab or a line break, has a `'` before it. Numbers, those of
-    /// telephones too, stay as they are.
+    /// Returns the rows as CSV for spreadsheets, in which no text can act as a formula.
+    ///
+    /// A text that begins with `=`, `+`, `-`, `@`, a tab or a line break gets a `'` before it. Numbers and telephone
+    /// numbers are unchanged.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -117,44 +116,43 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     /// # #[derive(Serialize, Deserialize)] #[serde(rename_all = "PascalCase")]
     /// # struct Account { name: String, phone: Option<String> }
     /// # sf.sobject("Account").create(&serde_json::json!({ "Name": "=1+1", "Phone": "+49 30 1" })).await?;
-    /// use actix_web::{HttpResponse, body::to_bytes};
+    /// use futures_util::TryStreamExt;
     ///
     /// let rows = sf.query::<Account>("SELECT Name, Phone FROM Account WHERE Name LIKE '=%'").fetch();
-    /// let answer = HttpResponse::Ok().content_type("text/csv; charset=utf-8").streaming(rows.into_csv_for_spreadsheets());
-    /// # let body = to_bytes(answer.into_body()).await.unwrap();
-    /// # assert_eq!(body, "Name,Phone\r\n'=1+1,+49 30 1\r\n");
+    /// let body = rows.into_csv_for_spreadsheets().try_collect::<Vec<_>>().await?.concat();
+    /// # assert_eq!(body, b"Name,Phone\r\n'=1+1,+49 30 1\r\n");
     /// # Ok(()) });
     /// ```
     pub fn into_csv_for_spreadsheets(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
-        self.table(true)
+        self.into_csv_chunks(true)
     }
 
-    fn table(self, guarded: bool) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+    fn into_csv_chunks(self, escapes_formulas: bool) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
         let mut first = true;
-        self.ready_chunks(ROWS).flat_map(move |rows| {
-            let head = std::mem::take(&mut first);
-            let mut writer = csv_writer().has_headers(head).from_writer(Vec::new());
+        self.ready_chunks(ROWS_PER_CHUNK).flat_map(move |rows| {
+            let has_header = std::mem::take(&mut first);
+            let mut writer = csv_writer().has_headers(has_header).from_writer(Vec::new());
             let mut error = None;
             for row in rows {
                 let row = row.and_then(|row| writer.serialize(row).map_err(|_| InvalidRequest::Csv.into()));
                 error = error.or(row.err());
             }
             let rows = writer.into_inner().map_err(|_| InvalidRequest::Csv.into());
-            let rows = if guarded { rows.and_then(|rows| guard(&rows)) } else { rows };
+            let rows = if escapes_formulas { rows.and_then(|rows| escape_formulas(&rows)) } else { rows };
             let rows = rows.map(Bytes::from);
             let rows = if matches!(&rows, Ok(rows) if rows.is_empty()) { None } else { Some(rows) };
             stream::iter(rows.into_iter().chain(error.map(Err)))
         })
     }
 
-    fn written(self, form: Form) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
-        self.ready_chunks(ROWS).flat_map(move |rows| {
+    fn into_json_chunks(self, format: JsonFormat) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+        self.ready_chunks(ROWS_PER_CHUNK).flat_map(move |rows| {
             let mut out = BytesMut::new();
             let mut error = None;
             for row in rows {
-                match row.and_then(|row| write(&mut out, form, &row)) {
+                match row.and_then(|row| write(&mut out, format, &row)) {
                     Ok(()) => {}
-                    Err(failed) => error = Some(failed),
+                    Err(row_error) => error = Some(row_error),
                 }
             }
             let rows = (!out.is_empty()).then(|| Ok(out.freeze()));
@@ -163,22 +161,22 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     }
 }
 
-/// Lines end as RFC 4180, section 2, has it.
+/// Returns a writer whose lines end with CRLF. Source: RFC 4180, section 2.
 fn csv_writer() -> csv::WriterBuilder {
     let mut writer = csv::WriterBuilder::new();
     writer.terminator(csv::Terminator::CRLF);
     writer
 }
 
-/// Numbers, those of telephones too: a formula without a letter calls nothing.
+/// Returns true for numbers and telephone numbers. A formula without a letter cannot call a function.
 fn is_number(cell: &[u8]) -> bool {
     let is_scientific = || std::str::from_utf8(cell).is_ok_and(|cell| cell.parse::<f64>().is_ok());
     cell.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b' ' | b'(' | b')'))
         || is_scientific()
 }
 
-/// Takes formulas out of a table. Source: OWASP, "CSV Injection".
-fn guard(table: &[u8]) -> Result<Vec<u8>> {
+/// Escapes the formulas in a table. Source: OWASP, "CSV Injection".
+fn escape_formulas(table: &[u8]) -> Result<Vec<u8>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(table);
     let mut writer = csv_writer().from_writer(Vec::with_capacity(table.len() + 64));
     for row in reader.byte_records() {
@@ -198,8 +196,8 @@ fn guard(table: &[u8]) -> Result<Vec<u8>> {
     writer.into_inner().map_err(|_| InvalidRequest::Csv.into())
 }
 
-/// Rows are written with a comma before each; the very first comma becomes the array's beginning.
-fn after_first(rows: Bytes, first: &mut bool) -> Bytes {
+/// Replaces the comma before the first row with the array's opening bracket. Each row is written after a comma.
+fn open_array(rows: Bytes, first: &mut bool) -> Bytes {
     if !std::mem::take(first) {
         return rows;
     }
@@ -210,16 +208,16 @@ fn after_first(rows: Bytes, first: &mut bool) -> Bytes {
     rows.freeze()
 }
 
-fn write<T: Serialize>(out: &mut BytesMut, form: Form, row: &T) -> Result<()> {
-    if form == Form::Array {
+fn write<T: Serialize>(out: &mut BytesMut, format: JsonFormat, row: &T) -> Result<()> {
+    if format == JsonFormat::Array {
         out.put_u8(b',');
     }
-    let before = out.len();
+    let length = out.len();
     if let Err(error) = serde_json::to_writer(out.writer(), row) {
-        out.truncate(before);
+        out.truncate(length);
         return Err(InvalidRequest::Body(error).into());
     }
-    if form == Form::Lines {
+    if format == JsonFormat::Lines {
         out.put_u8(b'\n');
     }
     Ok(())
@@ -230,9 +228,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_cell_is_a_formula() {
+    fn formulas_are_escaped_and_numbers_are_not() {
         let table = "a,b\n=1+1,-5\n\"+1 (555) 0100\",@x\n\"=HYPERLINK(\"\"x\"\",1)\",1e9\n-1.5e3,\n";
-        let guarded = String::from_utf8(guard(table.as_bytes()).unwrap()).unwrap();
+        let guarded = String::from_utf8(escape_formulas(table.as_bytes()).unwrap()).unwrap();
         assert_eq!(
             guarded,
             "a,b\r\n'=1+1,-5\r\n+1 (555) 0100,'@x\r\n\"'=HYPERLINK(\"\"x\"\",1)\",1e9\r\n-1.5e3,\r\n"

@@ -1,9 +1,9 @@
-//! Queries that are too long for a URL go as the one part of a composite call. That counts as one call, too.
+//! Sends a query that is too long for a URL as the only subrequest of a composite request.
 //!
-//! Source: Salesforce Knowledge 000386264, "Maximum number of rows returned by SOQL queries over the REST API": URI and
-//! headers may take 16,384 bytes together (414, 431); longer queries go into the body of a Composite request, and
-//! further pages may be read from `nextRecordsUrl` as ever. REST API Developer Guide, "Composite": Query and QueryAll
-//! are supported.
+//! That counts as one API request, too. Source: Salesforce Knowledge 000386264, "Maximum number of rows returned by
+//! SOQL queries over the REST API": URI and headers may take 16,384 bytes together (414, 431); longer queries go into
+//! the body of a Composite request, and further pages are read from `nextRecordsUrl` as usual. REST API Developer
+//! Guide, "Composite": Query and QueryAll are supported.
 
 use reqwest::Method;
 use serde::de::DeserializeOwned;
@@ -17,47 +17,48 @@ use crate::{
     request::{decode, path::ResourcePath, send::ApiRequest},
 };
 
-/// A URL's query above this goes into a body: half of what Salesforce takes, since it says of itself that the other
-/// half may be needed.
-pub(crate) const LONG: usize = 8_192;
-/// The most that SOQL may have. Source: SOQL and SOSL Reference, "SOQL SELECT Syntax".
-pub(crate) const MAX_CHARACTERS: usize = 100_000;
+/// Maximum length of a URL's query, in bytes; above it a query is sent in a body.
+///
+/// Half of the 16,384 bytes that Salesforce allows for URI and headers together. The other half is for the headers.
+pub(crate) const MAX_URL_QUERY_BYTES: usize = 8_192;
+/// Maximum length of a SOQL text, in characters. Source: SOQL and SOSL Reference, "SOQL SELECT Syntax".
+pub(crate) const MAX_SOQL_CHARACTERS: usize = 100_000;
 
-/// The call that asks for `query`, a path with its SOQL, in its body. The path is percent-encoded, so that no value in
-/// it can be taken for a reference (`@{…}`).
-pub(crate) fn call(
+/// Returns the request that sends `query`, a path with its SOQL, in its body.
+///
+/// The path is percent-encoded, so that Salesforce cannot read a value in it as a reference (`@{…}`).
+pub(crate) fn request(
     connection: &Connection,
     query: &ResourcePath,
     options: Option<&str>,
 ) -> Result<ApiRequest> {
     let http_headers =
         options.map(|options| (QUERY_OPTIONS.to_owned(), options.into())).into_iter().collect();
-    let part = SubCall {
+    let subrequest = SubCall {
         method: "GET",
         url: query.to_string(),
         reference_id: "query".to_owned(),
         body: None,
         http_headers: &http_headers,
     };
-    let whole =
-        CompositeBody { all_or_none: false, collate_subrequests: None, composite_request: vec![part] };
+    let composite =
+        CompositeBody { all_or_none: false, collate_subrequests: None, composite_request: vec![subrequest] };
     let path = ResourcePath::versioned(connection.api_version(), "composite")?;
-    // A POST that reads.
-    Ok(ApiRequest::new(Method::POST, path).json(decode::body(&whole)?).idempotent())
+    // A POST that only reads, so it may be sent again.
+    Ok(ApiRequest::new(Method::POST, path).json(decode::body(&composite)?).idempotent())
 }
 
-/// What is in the answer to `call`: the page itself, or the one part of a composite answer.
-pub(crate) fn read<T: DeserializeOwned>(is_long: bool, body: &[u8]) -> Result<T> {
-    if !is_long {
+/// Reads the page in a response: the body itself, or the only subresponse of a composite response.
+pub(crate) fn read_response<T: DeserializeOwned>(is_composite: bool, body: &[u8]) -> Result<T> {
+    if !is_composite {
         return Ok(decode::json(body)?);
     }
-    // Borrowed: a page is large.
-    let answer: SubAnswers<&RawValue> = decode::json(body)?;
-    let [part] = answer.composite_response.as_slice() else {
-        return Err(InvalidResponse::Unexpected(
-            "a composite answer without the one part that was asked for",
-        )
-        .into());
+    // Borrowed, because a page is large.
+    let response: SubAnswers<&RawValue> = decode::json(body)?;
+    let [subresponse] = response.composite_response.as_slice() else {
+        return Err(InvalidResponse::Unexpected("a composite response without its only subresponse").into());
     };
-    body::read(part.http_status_code, part.body.get().as_bytes(), |page| Ok(decode::json(page)?))
+    body::read(subresponse.http_status_code, subresponse.body.get().as_bytes(), |page| {
+        Ok(decode::json(page)?)
+    })
 }

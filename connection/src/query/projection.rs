@@ -1,4 +1,4 @@
-//! What a struct reads of an object, and the query that asks for exactly that.
+//! The fields that a struct reads of an object, and the query that selects exactly these.
 
 use std::borrow::Cow;
 
@@ -12,12 +12,16 @@ use crate::{
     },
 };
 
-/// Salesforce follows at most five relationships upwards, and four levels of children.
-/// Source: SOQL and SOSL Reference, "Understanding Relationship Query Limitations".
-const MOST_PARENTS: usize = 5;
-const MOST_CHILDREN: usize = 4;
+/// Maximum number of child-to-parent relationships in a row.
+///
+/// Salesforce's limit. Source: SOQL and SOSL Reference, "Understanding Relationship Query Limitations".
+const MAX_PARENTS: usize = 5;
+/// Maximum number of levels of children below the object. Salesforce's limit, with the same source.
+const MAX_CHILDREN: usize = 4;
 
-/// A struct that knows which fields of which object it reads. Derive it, next to serde's `Deserialize`:
+/// A struct that lists which fields of which object it reads.
+///
+/// Derive it, next to serde's `Deserialize`:
 ///
 /// ```
 /// use salesforce_connection::{Page, SObject, SalesforceId};
@@ -51,22 +55,23 @@ const MOST_CHILDREN: usize = 4;
 /// );
 /// ```
 ///
-/// [`Connection::select`](crate::connection::Connection::select) asks for it.
+/// [`Connection::select`](crate::connection::Connection::select) fetches it.
 ///
-/// * **The object** is called as the struct is, unless `#[sobject(name = "Invoice__c")]` says otherwise.
-/// * **The fields** are what serde reads: `rename`, `rename_all` and `skip` mean the same here. A name that Salesforce
-///   cannot have is an error of the compiler.
-/// * **A parent** is a struct that derives `SObject`, an `Option` of one where there may be none. The field is called
-///   as the relationship is: `Account` for `AccountId`, `Account__r` for `Account__c`.
-/// * **Children** are a [`Page`] of structs that derive `SObject`, or a `Vec` read with [`children`]. The field is
-///   called as the relationship is: `Contacts`, `Invoices__r`. `filter`, `order_by` and `limit` say which; they may
-///   have placeholders, which are bound to the query as any other.
-/// * **Everything else** is a plain field. Types of your own, or of other crates, are marked: `#[sobject(value)]`.
+/// * **The object** has the struct's name. `#[sobject(name = "Invoice__c")]` sets another one.
+/// * **The fields** are those that serde reads: `rename`, `rename_all` and `skip` mean the same here. A name that
+///   is invalid in Salesforce is a compiler error.
+/// * **A parent** is a struct that derives `SObject`, or an `Option` of one if the parent may be missing. The field has
+///   the name of the relationship: `Account` for `AccountId`, `Account__r` for `Account__c`.
+/// * **Children** are a [`Page`] of structs that derive `SObject`, or a `Vec` read with
+///   [`child_records`](crate::serde_helpers::child_records). The field has the name of the relationship: `Contacts`,
+///   `Invoices__r`. `filter`, `order_by` and `limit` select some of them; placeholders in these are bound to the query
+///   like all others.
+/// * **Everything else** is a plain field. Types of your program, or of other crates, are marked: `#[sobject(value)]`.
 /// * `#[serde(flatten)]` adds the fields of another struct that derives `SObject`.
 ///
 /// # What does not compile
 ///
-/// A type of your own that does not say what it is:
+/// A type of your program without a mark:
 ///
 /// ```compile_fail,E0277
 /// #[derive(serde::Deserialize)]
@@ -77,14 +82,14 @@ const MOST_CHILDREN: usize = 4;
 /// struct Account { rating: Rating }
 /// ```
 ///
-/// A name that Salesforce does not have (here `name`, which is `Name`):
+/// A name that Salesforce does not use (here `name`, which is `Name`):
 ///
 /// ```compile_fail
 /// #[derive(serde::Deserialize, salesforce_connection::SObject)]
 /// struct Account { name: String }
 /// ```
 ///
-/// A relationship under the name of its field:
+/// A relationship under the name of its id field:
 ///
 /// ```compile_fail,E0080
 /// # use salesforce_connection::SObject;
@@ -97,7 +102,7 @@ const MOST_CHILDREN: usize = 4;
 /// struct Contact { account_id: Account }
 /// ```
 ///
-/// Children of a parent, which no query can ask for:
+/// Children of a parent, which SOQL cannot select:
 ///
 /// ```compile_fail,E0080
 /// # use salesforce_connection::{Page, SObject};
@@ -114,7 +119,7 @@ const MOST_CHILDREN: usize = 4;
 /// struct Contact { account: Account }
 /// ```
 ///
-/// A struct that contains itself, so that the query would have no end:
+/// A struct that contains itself, which would make the query endless:
 ///
 /// ```compile_fail,E0391
 /// # use salesforce_connection::SObject;
@@ -123,20 +128,21 @@ const MOST_CHILDREN: usize = 4;
 /// struct Account { name: String, parent: Option<Box<Account>> }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not say which fields of which Salesforce object it reads",
+    message = "`{Self}` does not list the fields that it reads of a Salesforce object",
     label = "needs `#[derive(SObject)]`"
 )]
 pub trait SObject {
     /// The API name of the object, for example `Account`.
     const NAME: &'static str;
     #[doc(hidden)]
-    const SHAPE: Shape;
+    const SHAPE: FieldShape;
 
     #[doc(hidden)]
-    fn columns(columns: &mut Columns);
+    fn select_fields(projection: &mut Projection);
 
-    /// `SELECT … FROM …` with the struct's fields, to put conditions behind that [`Select`](crate::query::select::Select) has no
-    /// method for.
+    /// Returns `SELECT … FROM …` with the struct's fields.
+    ///
+    /// Append clauses for which [`Select`](crate::query::Select) has no method.
     ///
     /// ```
     /// # #[derive(serde::Deserialize, salesforce_connection::SObject)] #[serde(rename_all = "PascalCase")]
@@ -145,38 +151,39 @@ pub trait SObject {
     /// # fake_org::connected(async |sf| {
     /// use salesforce_connection::SObject;
     ///
-    /// let seen: Vec<Account> = sf.query(format!("{} LIMIT 5 FOR VIEW", Account::soql())).fetch_all().await?;
-    /// # assert_eq!(seen.len(), 5);
+    /// let viewed: Vec<Account> = sf.query(format!("{} LIMIT 5 FOR VIEW", Account::soql())).fetch_all().await?;
+    /// # assert_eq!(viewed.len(), 5);
     /// # Ok(()) });
     /// ```
     fn soql() -> String {
-        let mut columns = Columns::default();
-        Self::columns(&mut columns);
-        columns.from(Self::NAME)
+        let mut projection = Projection::default();
+        Self::select_fields(&mut projection);
+        projection.into_soql(Self::NAME)
     }
 }
 
-/// What a field can be read into. Implemented for plain values, for structs that derive [`SObject`], and for `Option`,
-/// `Box` and [`Page`] of those.
+/// A type into which a field can be read.
+///
+/// Implemented for plain values, for structs that derive [`SObject`], and for `Option`, `Box` and [`Page`] of those.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no type that a field of Salesforce is read into",
+    message = "`{Self}` cannot be read from a Salesforce field",
     label = "a plain value, a parent or children?",
-    note = "above a field that is a plain value of a type of your own, or of another crate, write `#[sobject(value)]`",
+    note = "write `#[sobject(value)]` above a plain value whose type is defined in your program or in another crate",
     note = "a parent's or a child's struct needs `#[derive(SObject)]`"
 )]
-pub trait Column {
-    const SHAPE: Shape;
+pub trait SelectField {
+    const SHAPE: FieldShape;
 
-    fn select(columns: &mut Columns, name: &str);
+    fn select(projection: &mut Projection, name: &str);
 }
 
-/// What kind of column, and how far its relationships reach.
+/// The kind of a field, and the depth of its relationships.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
-pub struct Shape {
+pub struct FieldShape {
     kind: Kind,
-    /// Relationships upwards.
+    /// Child-to-parent relationships in a row.
     parents: usize,
     /// Levels of children.
     children: usize,
@@ -189,10 +196,10 @@ enum Kind {
     Children,
 }
 
-impl Shape {
+impl FieldShape {
     pub const VALUE: Self = Self { kind: Kind::Value, parents: 0, children: 0 };
 
-    /// A struct with columns of both shapes.
+    /// Returns the shape of a struct with fields of both shapes.
     pub const fn and(self, other: Self) -> Self {
         // `Ord::max` is not const.
         let parents = if other.parents > self.parents { other.parents } else { self.parents };
@@ -203,14 +210,14 @@ impl Shape {
     const fn parent(self) -> Self {
         assert!(
             self.children == 0,
-            "a parent's children cannot be selected: read them with a query of their own"
+            "the children of a parent cannot be selected: read them with a separate query"
         );
         Self { kind: Kind::Parent, parents: self.parents + 1, children: 0 }
     }
 
     const fn children(self) -> Self {
         assert!(
-            self.parents <= MOST_PARENTS,
+            self.parents <= MAX_PARENTS,
             "more than five relationships upwards, which Salesforce does not follow"
         );
         Self { kind: Kind::Children, parents: 0, children: self.children + 1 }
@@ -220,7 +227,7 @@ impl Shape {
         matches!(self.kind, Kind::Value)
     }
 
-    pub const fn is_relation(self) -> bool {
+    pub const fn is_relationship(self) -> bool {
         !self.is_value()
     }
 
@@ -229,33 +236,33 @@ impl Shape {
     }
 }
 
-/// Whether Salesforce follows relationships that far.
+/// Fails to compile if the relationships are deeper than Salesforce follows them.
 #[doc(hidden)]
-pub const fn check(shape: Shape) {
+pub const fn check_depth(shape: FieldShape) {
     assert!(
-        shape.parents <= MOST_PARENTS,
+        shape.parents <= MAX_PARENTS,
         "more than five relationships upwards, which Salesforce does not follow"
     );
     assert!(
-        shape.children <= MOST_CHILDREN,
+        shape.children <= MAX_CHILDREN,
         "more than four levels of children, which Salesforce does not follow"
     );
 }
 
-/// The list between `SELECT` and `FROM`, as it grows.
+/// Builds the list between `SELECT` and `FROM`.
 #[doc(hidden)]
 #[derive(Debug, Default)]
-pub struct Columns {
+pub struct Projection {
     list: String,
-    /// The relationships that lead to where we are: `Account.Owner.`.
+    /// The relationships from the object to the current parent: `Account.Owner.`.
     path: String,
-    /// Of the children that come next.
+    /// The clauses of the next children.
     clauses: &'static str,
 }
 
-impl Columns {
+impl Projection {
     pub fn value(&mut self, name: &str) {
-        self.begin();
+        self.push_separator();
         self.list.push_str(&self.path);
         self.list.push_str(name);
     }
@@ -265,42 +272,42 @@ impl Columns {
     }
 
     fn parent<T: SObject>(&mut self, name: &str) {
-        let here = self.path.len();
+        let length = self.path.len();
         self.path.push_str(name);
         self.path.push('.');
-        T::columns(self);
-        self.path.truncate(here);
+        T::select_fields(self);
+        self.path.truncate(length);
     }
 
     fn children<T: SObject>(&mut self, name: &str) {
         let clauses = std::mem::take(&mut self.clauses);
-        let mut of_child = Self::default();
-        T::columns(&mut of_child);
-        self.begin();
+        let mut child = Self::default();
+        T::select_fields(&mut child);
+        self.push_separator();
         self.list.push('(');
-        self.list.push_str(&of_child.from(name));
+        self.list.push_str(&child.into_soql(name));
         self.list.push_str(clauses);
         self.list.push(')');
     }
 
-    fn begin(&mut self) {
+    fn push_separator(&mut self) {
         if !self.list.is_empty() {
             self.list.push_str(", ");
         }
     }
 
-    fn from(self, name: &str) -> String {
-        format!("SELECT {} FROM {name}", self.list)
+    fn into_soql(self, object: &str) -> String {
+        format!("SELECT {} FROM {object}", self.list)
     }
 }
 
 macro_rules! values {
     ($($kind:ty)*) => {$(
-        impl Column for $kind {
-            const SHAPE: Shape = Shape::VALUE;
+        impl SelectField for $kind {
+            const SHAPE: FieldShape = FieldShape::VALUE;
 
-            fn select(columns: &mut Columns, name: &str) {
-                columns.value(name);
+            fn select(projection: &mut Projection, name: &str) {
+                projection.value(name);
             }
         }
     )*};
@@ -311,45 +318,45 @@ values! {
     SalesforceId OrgId UserId SoqlDate SoqlDateTime
 }
 
-impl<T: SObject> Column for T {
-    const SHAPE: Shape = T::SHAPE.parent();
+impl<T: SObject> SelectField for T {
+    const SHAPE: FieldShape = T::SHAPE.parent();
 
-    fn select(columns: &mut Columns, name: &str) {
-        columns.parent::<T>(name);
+    fn select(projection: &mut Projection, name: &str) {
+        projection.parent::<T>(name);
     }
 }
 
-impl<T: Column> Column for Option<T> {
-    const SHAPE: Shape = T::SHAPE;
+impl<T: SelectField> SelectField for Option<T> {
+    const SHAPE: FieldShape = T::SHAPE;
 
-    fn select(columns: &mut Columns, name: &str) {
-        T::select(columns, name);
+    fn select(projection: &mut Projection, name: &str) {
+        T::select(projection, name);
     }
 }
 
-/// A parent may be boxed.
+/// Lets a parent be boxed.
 impl<T: SObject> SObject for Box<T> {
     const NAME: &'static str = T::NAME;
-    const SHAPE: Shape = T::SHAPE;
+    const SHAPE: FieldShape = T::SHAPE;
 
-    fn columns(columns: &mut Columns) {
-        T::columns(columns);
+    fn select_fields(projection: &mut Projection) {
+        T::select_fields(projection);
     }
 }
 
-impl<T: SObject> Column for Page<T> {
-    const SHAPE: Shape = T::SHAPE.children();
+impl<T: SObject> SelectField for Page<T> {
+    const SHAPE: FieldShape = T::SHAPE.children();
 
-    fn select(columns: &mut Columns, name: &str) {
-        columns.children::<T>(name);
+    fn select(projection: &mut Projection, name: &str) {
+        projection.children::<T>(name);
     }
 }
 
-/// Read with [`children`].
-impl<T: SObject> Column for Vec<T> {
-    const SHAPE: Shape = T::SHAPE.children();
+/// Read with [`child_records`](crate::serde_helpers::child_records).
+impl<T: SObject> SelectField for Vec<T> {
+    const SHAPE: FieldShape = T::SHAPE.children();
 
-    fn select(columns: &mut Columns, name: &str) {
-        columns.children::<T>(name);
+    fn select(projection: &mut Projection, name: &str) {
+        projection.children::<T>(name);
     }
 }

@@ -1,4 +1,4 @@
-//! Queries that ask for what a struct reads.
+//! Queries for the fields that a struct reads.
 
 use serde::de::DeserializeOwned;
 
@@ -9,19 +9,18 @@ use crate::{
         Page, Query,
         projection::{self, SObject},
         records::Records,
-        soql::bind::ToSoql,
+        soql::literal::ToSoql,
     },
 };
 
-/// A query for what `T` reads, made by [`Connection::select`]: its fields, its parents' and its children's, no more and
-/// no less.
+/// A query for exactly the fields, parents and children that `T` reads, made by [`Connection::select`].
 ///
-/// The texts are the program's own and cannot be made at run time, so that nothing a user typed gets into them; values
-/// are bound to placeholders. [`SObject::soql`] is for the rare query that must be.
+/// Conditions and orders are `&'static str`, so that input of a user cannot get into them: values are bound to
+/// placeholders. For the rare query whose text is built at run time, see [`SObject::soql`].
 #[must_use = "nothing is sent before one of the `fetch` methods is called"]
 #[derive(Debug)]
 pub struct Select<T> {
-    /// Without its text, which is made at the end.
+    /// Has an empty text until [`into_query`](Self::into_query) builds it.
     query: Query<T>,
     filters: Vec<&'static str>,
     order: Vec<&'static str>,
@@ -30,7 +29,7 @@ pub struct Select<T> {
 }
 
 impl Connection {
-    /// Asks for the rows of an object, with what the struct reads.
+    /// Returns a query for the rows of an object, with the fields that the struct reads.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -54,8 +53,8 @@ impl Connection {
     /// # Ok(()) });
     /// ```
     pub fn select<T: SObject>(&self) -> Select<T> {
-        // For structs with type parameters, which the derive cannot check.
-        const { projection::check(T::SHAPE) };
+        // The derive cannot check structs with type parameters.
+        const { projection::check_depth(T::SHAPE) };
         Select {
             query: self.query(String::new()),
             filters: Vec::new(),
@@ -67,62 +66,68 @@ impl Connection {
 }
 
 impl<T: SObject> Select<T> {
-    /// A condition: what follows `WHERE`. Several must all hold.
+    /// Adds a condition for `WHERE`. Several conditions are joined by `AND`.
     pub fn filter(mut self, condition: &'static str) -> Self {
         self.filters.push(condition);
         self
     }
 
-    /// Puts a value in the place of `:name`, as [`Query::bind`].
+    /// Binds a value to the placeholder `:name`, as [`Query::bind`] does. `name` has no colon.
+    #[doc(alias = "parameter")]
+    #[doc(alias = "escape")]
+    #[doc(alias = "injection")]
     pub fn bind(mut self, name: &str, value: impl ToSoql) -> Self {
         self.query = self.query.bind(name, value);
         self
     }
 
-    /// The order: a field, or several, with `DESC` and `NULLS LAST` behind them if need be. A further call adds what
-    /// decides among equals. A placeholder takes a field that the user chose: see
-    /// [`FieldName`](crate::name::FieldName).
+    /// Adds fields for `ORDER BY`, each with `DESC` or `NULLS LAST` if needed. Default: no order.
+    ///
+    /// Fields that are added later order the rows in which the earlier fields are equal. For a field that a user
+    /// selects, write a placeholder and bind a [`FieldName`](crate::query::soql::FieldName).
     pub fn order_by(mut self, fields: &'static str) -> Self {
         self.order.push(fields);
         self
     }
 
-    /// At most this many rows.
+    /// Sets the maximum number of rows. Default: no maximum.
     pub fn limit(mut self, rows: u32) -> Self {
         self.limit = Some(rows);
         self
     }
 
-    /// Skips this many rows, 2,000 at most. Pages of a long list are better read with [`page`](Self::page).
+    /// Sets the number of rows to skip, at most 2,000. Default: none.
+    ///
+    /// To show a long list in pages, prefer [`page`](Self::page).
     pub fn offset(mut self, rows: u32) -> Self {
         self.offset = Some(rows);
         self
     }
 
-    /// Finds deleted and archived rows, too.
+    /// Includes deleted and archived rows. Default: not included.
     pub fn include_deleted(mut self) -> Self {
         self.query = self.query.include_deleted();
         self
     }
 
-    /// How many rows a page should have, as [`Query::batch_size`].
+    /// Sets the number of rows in a page, as [`Query::batch_size`] does.
     pub fn batch_size(mut self, rows: u16) -> Self {
         self.query = self.query.batch_size(rows);
         self
     }
 
-    /// The query, for what only [`Query`] has.
+    /// Returns the [`Query`], for methods that only it has.
     pub fn into_query(self) -> Query<T> {
         let soql = self.with_clauses(T::soql());
         self.query.with_soql(soql)
     }
 
     fn with_clauses(&self, mut soql: String) -> String {
-        let alone = self.filters.len() == 1;
+        let is_single = self.filters.len() == 1;
         for (index, filter) in self.filters.iter().enumerate() {
             soql.push_str(if index == 0 { " WHERE " } else { " AND " });
-            // One that has an OR must not take the others' meaning.
-            let (open, close) = if alone { ("", "") } else { ("(", ")") };
+            // Without parentheses, an OR in one condition would change the meaning of the others.
+            let (open, close) = if is_single { ("", "") } else { ("(", ")") };
             soql.extend([open, filter, close]);
         }
         for (index, fields) in self.order.iter().enumerate() {
@@ -137,8 +142,9 @@ impl<T: SObject> Select<T> {
         soql
     }
 
-    /// How many rows there are. Costs one call, and reads none; [`limit`](Self::limit) counts no further, the order
-    /// does not matter.
+    /// Returns the number of rows, without fetching them.
+    ///
+    /// Sends one request. [`limit`](Self::limit) is the maximum of the count; the order has no effect.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -152,7 +158,7 @@ impl<T: SObject> Select<T> {
     /// ```
     ///
     /// # Errors
-    /// As [`Query::page`].
+    /// Those of [`Query::page`].
     pub async fn count(mut self) -> Result<u64>
     where
         T: DeserializeOwned,
@@ -160,13 +166,13 @@ impl<T: SObject> Select<T> {
         self.order.clear();
         let soql = self.with_clauses(format!("SELECT COUNT() FROM {}", T::NAME));
         let page = self.query.with_soql(soql).page().await?;
-        page.total_size.ok_or_else(|| InvalidResponse::Unexpected("a count without a number").into())
+        page.total_size.ok_or_else(|| InvalidResponse::Unexpected("the number of rows is unknown").into())
     }
 }
 
-/// As those of [`Query`].
+/// The same methods as [`Query`] has.
 impl<T: SObject + DeserializeOwned> Select<T> {
-    /// The rows as a stream: see [`Query::fetch`].
+    /// Returns the rows as a stream, as [`Query::fetch`] does.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -186,7 +192,7 @@ impl<T: SObject + DeserializeOwned> Select<T> {
     /// ```
     ///
     /// # Errors
-    /// As [`Query::fetch`].
+    /// Those of [`Query::fetch`].
     pub fn fetch(self) -> Records<T>
     where
         T: Send + 'static,
@@ -194,7 +200,7 @@ impl<T: SObject + DeserializeOwned> Select<T> {
         self.into_query().fetch()
     }
 
-    /// All rows, in memory.
+    /// Fetches all rows into memory.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -202,13 +208,14 @@ impl<T: SObject + DeserializeOwned> Select<T> {
     /// # use salesforce_connection::{SObject, SalesforceId};
     /// # #[derive(serde::Deserialize, SObject)] #[serde(rename_all = "PascalCase")]
     /// # struct Account { id: SalesforceId, name: String }
-    /// let accounts = sf.select::<Account>().filter("Industry = :it").bind("it", "Energy").limit(3).fetch_all().await?;
+    /// let energy = sf.select::<Account>().filter("Industry = :industry").bind("industry", "Energy");
+    /// let accounts = energy.limit(3).fetch_all().await?;
     /// assert_eq!(accounts.len(), 3);
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
-    /// As [`Query::fetch_all`].
+    /// Those of [`Query::fetch_all`].
     pub async fn fetch_all(self) -> Result<Vec<T>>
     where
         T: Send + 'static,
@@ -216,7 +223,7 @@ impl<T: SObject + DeserializeOwned> Select<T> {
         self.into_query().fetch_all().await
     }
 
-    /// The first row.
+    /// Fetches the first row.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -229,18 +236,18 @@ impl<T: SObject + DeserializeOwned> Select<T> {
     ///
     /// let account = sf.select::<Account>().filter("Id = :id").bind("id", id).fetch_one().await?;
     /// assert_eq!(account.name, "Acme");
-    /// let nobody = sf.select::<Account>().filter("Name = 'Nobody'").fetch_one().await;
-    /// assert!(matches!(nobody, Err(Error::RowNotFound)));
+    /// let missing = sf.select::<Account>().filter("Name = 'No such account'").fetch_one().await;
+    /// assert!(matches!(missing, Err(Error::RowNotFound)));
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
-    /// As [`Query::fetch_one`].
+    /// Those of [`Query::fetch_one`].
     pub async fn fetch_one(self) -> Result<T> {
         self.into_query().fetch_one().await
     }
 
-    /// The first row, if there is one.
+    /// Fetches the first row, or returns `None` if the query finds no row.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -255,12 +262,12 @@ impl<T: SObject + DeserializeOwned> Select<T> {
     /// ```
     ///
     /// # Errors
-    /// As [`Query::fetch_optional`].
+    /// Those of [`Query::fetch_optional`].
     pub async fn fetch_optional(self) -> Result<Option<T>> {
         self.into_query().fetch_optional().await
     }
 
-    /// The first page.
+    /// Fetches the first page.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -268,7 +275,7 @@ impl<T: SObject + DeserializeOwned> Select<T> {
     /// # use salesforce_connection::{SObject, SalesforceId};
     /// # #[derive(serde::Deserialize, SObject)] #[serde(rename_all = "PascalCase")]
     /// # struct Account { id: SalesforceId, name: String }
-    /// // One page for each request of a table with a "next" link.
+    /// // For a table with a "next" link: one page for each request of the browser.
     /// let page = sf.select::<Account>().order_by("Name").batch_size(200).page().await?;
     /// assert_eq!(page.total_size, Some(40));
     /// assert!(page.next.is_none(), "40 are one page");
@@ -276,7 +283,7 @@ impl<T: SObject + DeserializeOwned> Select<T> {
     /// ```
     ///
     /// # Errors
-    /// As [`Query::page`].
+    /// Those of [`Query::page`].
     pub async fn page(self) -> Result<Page<T>> {
         self.into_query().page().await
     }

@@ -1,14 +1,15 @@
-//! Values in the text of a search: terms between the braces, literals behind them.
+//! Puts bound values into the text of a search: terms between the braces, literals after them.
 
 use crate::{
     query::soql::{
-        bind::{BindError, InvalidValue, SoqlLiteral, ToSoql, fill},
+        bind::{BindError, InvalidValue, fill},
+        literal::{SoqlLiteral, ToSoql},
         scan::{scan, scan_terms},
     },
     search::term::SoslTerm,
 };
 
-/// The values bound to a search so far, each as what it is in either place.
+/// The values bound to a search, each as a term and as a literal.
 #[derive(Debug, Default)]
 pub(crate) struct SoslBinds(Vec<(String, Value)>);
 
@@ -23,9 +24,9 @@ impl SoslBinds {
         self.0.push((name.to_owned(), Value { term: value.to_term(), literal: value.to_soql() }));
     }
 
-    /// The search with its values in place.
+    /// Returns the search with its values in place.
     pub(crate) fn render(&self, sosl: &str) -> Result<String, BindError> {
-        let (find, terms, rest) = cut(sosl).ok_or(BindError::NotSosl)?;
+        let (find, terms, rest) = split(sosl).ok_or(BindError::NotSosl)?;
         let mut used = vec![false; self.0.len()];
         let names = || self.0.iter().map(|(name, _)| name.as_str());
         let mut search = String::with_capacity(sosl.len() + 32 * self.0.len());
@@ -43,8 +44,8 @@ impl SoslBinds {
     }
 }
 
-/// `FIND {`, what is between the braces, and the rest, which begins with the closing one.
-fn cut(sosl: &str) -> Option<(&str, &str, &str)> {
+/// Splits a search into `FIND {`, the terms, and the rest, which begins with the closing brace.
+fn split(sosl: &str) -> Option<(&str, &str, &str)> {
     let open = sosl.find('{')? + 1;
     let (find, rest) = sosl.split_at(open);
     if !find.trim_end_matches('{').trim().eq_ignore_ascii_case("FIND") {
@@ -52,9 +53,9 @@ fn cut(sosl: &str) -> Option<(&str, &str, &str)> {
     }
     let mut is_escaped = false;
     let close = rest.bytes().position(|byte| {
-        let closes = byte == b'}' && !is_escaped;
+        let is_closing = byte == b'}' && !is_escaped;
         is_escaped = byte == b'\\' && !is_escaped;
-        closes
+        is_closing
     })?;
     let (terms, rest) = rest.split_at(close);
     Some((find, terms, rest))
@@ -65,7 +66,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{query::soql::like::Like, tests::text::any_text};
+    use crate::{query::soql::Like, tests::text::any_text};
 
     fn render<T: ToSoql + ?Sized>(sosl: &str, value: &T) -> Result<String, BindError> {
         let mut binds = SoslBinds::default();
@@ -80,11 +81,11 @@ mod tests {
         Operator(String),
     }
 
-    /// Reads what is between the braces as Salesforce does, up to the closing one, and gives what follows.
+    /// Reads the terms as Salesforce does, up to the closing brace. Returns their tokens and the rest.
     fn read(sosl: &str) -> Option<(Vec<Token>, &str)> {
         let mut tokens = Vec::new();
         let mut characters = sosl.strip_prefix("FIND {")?.chars().peekable();
-        let ends = |c: char| c.is_whitespace() || c.is_control() || r#"?&|!{}[]()^~*:"'+-"#.contains(c);
+        let is_special = |c: char| c.is_whitespace() || c.is_control() || r#"?&|!{}[]()^~*:"'+-"#.contains(c);
         loop {
             match characters.next()? {
                 '}' => break,
@@ -94,14 +95,14 @@ mod tests {
                         match characters.next()? {
                             '"' => break,
                             '\\' => phrase.push(characters.next()?),
-                            c if ends(c) && c != ' ' => return None,
+                            c if is_special(c) && c != ' ' => return None,
                             c => phrase.push(c),
                         }
                     }
                     tokens.push(Token::Term(phrase));
                 }
                 ' ' => {}
-                c if ends(c) => tokens.push(Token::Mark(c)),
+                c if is_special(c) => tokens.push(Token::Mark(c)),
                 first => {
                     let mut word = String::new();
                     let mut next = Some(first);
@@ -109,7 +110,7 @@ mod tests {
                     while let Some(c) = next {
                         has_escapes |= c == '\\';
                         word.push(if c == '\\' { characters.next()? } else { c });
-                        next = characters.next_if(|c| !ends(*c));
+                        next = characters.next_if(|c| !is_special(*c));
                     }
                     let is_operator = !has_escapes && ["AND", "OR", "NOT"].contains(&word.as_str());
                     tokens.push(if is_operator { Token::Operator(word) } else { Token::Term(word) });
@@ -120,8 +121,8 @@ mod tests {
         Some((tokens, &sosl[sosl.len() - rest.len()..]))
     }
 
-    /// What a term of this text says: gaps are all the same to a search.
-    fn said(text: &str) -> String {
+    /// Returns the words of a term: a search treats all gaps alike.
+    fn term_words(text: &str) -> String {
         let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
         words.collect::<Vec<_>>().join(" ")
     }
@@ -130,9 +131,9 @@ mod tests {
         #[test]
         fn any_text_stays_one_term_and_the_search_keeps_its_shape(text in any_text(), fixed in "[a-z]{2,5}") {
             let sosl = format!("FIND {{:v OR ({fixed} AND NOT :v)}} IN NAME FIELDS RETURNING Account(Id WHERE Name = :v)");
-            let said = said(&text);
+            let term = term_words(&text);
             let rendered = render(&sosl, &text);
-            if said.is_empty() {
+            if term.is_empty() {
                 let source = InvalidValue::EmptyTerm;
                 prop_assert_eq!(rendered, Err(BindError::Value { name: "v".into(), source }));
                 return Ok(());
@@ -141,8 +142,8 @@ mod tests {
             let (tokens, rest) = read(&rendered).unwrap();
             let operator = |word: &str| Token::Operator(word.into());
             prop_assert_eq!(tokens, [
-                Token::Term(said.clone()), operator("OR"), Token::Mark('('), Token::Term(fixed), operator("AND"),
-                operator("NOT"), Token::Term(said), Token::Mark(')'),
+                Token::Term(term.clone()), operator("OR"), Token::Mark('('), Token::Term(fixed), operator("AND"),
+                operator("NOT"), Token::Term(term), Token::Mark(')'),
             ]);
             let mut binds = crate::query::soql::bind::Binds::default();
             binds.push("v", &text);
@@ -151,8 +152,8 @@ mod tests {
     }
 
     #[test]
-    fn words_stay_bare_and_the_rest_becomes_a_phrase() {
-        for (typed, term) in [
+    fn a_single_word_stays_bare_and_other_text_becomes_a_phrase() {
+        for (input, term) in [
             ("acme", "acme"),
             ("  joe   smith\n", "\"joe smith\""),
             ("AND", "\"AND\""),
@@ -163,12 +164,12 @@ mod tests {
             ("a\u{200b}b", "\"a\u{200b}b\""),
             (r#"?&|!{}[]()^~*:\"'+-"#, r#"\?\&\|\!\{\}\[\]\(\)\^\~\*\:\\\"\'\+\-"#),
         ] {
-            assert_eq!(render("FIND {:v}", typed), Ok(format!("FIND {{{term}}}")));
+            assert_eq!(render("FIND {:v}", input), Ok(format!("FIND {{{term}}}")));
         }
     }
 
     #[test]
-    fn what_does_not_fit_is_an_error_and_never_another_search() {
+    fn values_that_do_not_fit_are_errors_and_never_another_search() {
         let value = |source| Err(BindError::Value { name: "v".into(), source });
         assert_eq!(render("FIND {:v}", " \n"), value(InvalidValue::EmptyTerm));
         assert_eq!(render("FIND {:v}", &None::<&str>), value(InvalidValue::EmptyTerm));
@@ -183,14 +184,14 @@ mod tests {
             render("FIND {a} RETURNING A(Id WHERE B = ':v')", "x"),
             Err(BindError::Unused("v".into()))
         );
-        for touched in ["FIND {:v*}", "FIND {?:v}", "FIND {x:v}", "FIND {\":v\"x:v}", "FIND {: v}"] {
-            assert_eq!(render(touched, "x"), Err(BindError::Placeholder), "{touched}");
+        for sosl in ["FIND {:v*}", "FIND {?:v}", "FIND {x:v}", "FIND {\":v\"x:v}", "FIND {: v}"] {
+            assert_eq!(render(sosl, "x"), Err(BindError::Placeholder), "{sosl}");
         }
-        for none in ["", "FIND", "FIND :v", "FIND {:v", r"FIND {:v\}", "SELECT {:v}", "{:v}"] {
-            assert_eq!(render(none, "x"), Err(BindError::NotSosl), "{none}");
+        for sosl in ["", "FIND", "FIND :v", "FIND {:v", r"FIND {:v\}", "SELECT {:v}", "{:v}"] {
+            assert_eq!(render(sosl, "x"), Err(BindError::NotSosl), "{sosl}");
         }
         assert_eq!(render("FIND {\"a}", "x"), Err(BindError::UnclosedString));
-        // What is escaped in the program's own text is text.
+        // An escaped character in the program's text is text.
         assert_eq!(render(r"find { 9\:30 OR \} :v}", "x").as_deref(), Ok(r"find { 9\:30 OR \} x}"));
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Source: REST API Developer Guide, "Parameterized Search", "Search"; SOQL and SOSL Reference, "FIND {SearchQuery}".
 
-pub(crate) mod bind;
-pub(crate) mod sosl;
+mod bind;
+mod sosl;
 pub(crate) mod term;
 
 pub use self::sosl::Sosl;
@@ -21,12 +21,12 @@ use crate::{
     request::{decode, path::ResourcePath, send::ApiRequest},
 };
 
-/// Where to look.
+/// The kind of fields that a search covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
 pub enum SearchScope {
-    /// All fields that can be searched.
+    /// All searchable fields.
     #[default]
     All,
     /// Names.
@@ -35,20 +35,20 @@ pub enum SearchScope {
     Email,
     /// Phone numbers.
     Phone,
-    /// The fields in the side bar.
+    /// The fields of the sidebar search.
     Sidebar,
 }
 
 /// A search for words, made by [`Connection::search`].
 #[derive(Debug)]
-#[must_use = "nothing is sent before `fetch` is called"]
+#[must_use = "nothing is sent before `fetch_all` is called"]
 pub struct Search {
     connection: Connection,
     words: String,
-    place: SearchScope,
+    scope: SearchScope,
     objects: Vec<Object>,
     limit: Option<u16>,
-    mistake: Option<InvalidName>,
+    error: Option<InvalidName>,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,93 +58,97 @@ struct Object {
     fields: Vec<String>,
 }
 
-/// A record that was found.
+/// A record that a search found.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Record {
-    /// The kind of object.
+    /// The object's API name, for example `Account`.
     pub object: String,
-    /// The record, when its id is among the fields.
+    /// The record's id, if it is among the requested fields.
     pub id: Option<SalesforceId>,
-    /// The fields that were asked for.
+    /// The requested fields.
     pub fields: Map<String, Value>,
 }
 
 impl Connection {
-    /// Searches for words, as a person types them: `*` and `?` stand for other characters, `AND`, `OR` and quotation
-    /// marks mean nothing. For conditions, an order or a search of several parts see [`sosl`](Self::sosl).
+    /// Returns a search for words, as a user types them.
+    ///
+    /// `*` and `?` are wildcards. `AND`, `OR` and quotation marks have no special meaning. For conditions, an order or
+    /// several terms see [`sosl`](Self::sosl).
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
     /// # let typed = "aurora";
     /// let search = sf.search(typed).returning("Account", &["Id", "Name"]).returning("Contact", &["Id", "Email"]);
-    /// let hits = search.fetch_all().await?;
-    /// # assert!(!hits.is_empty());
+    /// let records = search.fetch_all().await?;
+    /// # assert!(!records.is_empty());
     /// # Ok(()) });
     /// ```
     pub fn search(&self, words: impl Into<String>) -> Search {
         Search {
             connection: self.clone(),
             words: words.into(),
-            place: SearchScope::All,
+            scope: SearchScope::All,
             objects: Vec::new(),
             limit: None,
-            mistake: None,
+            error: None,
         }
     }
 }
 
 impl Search {
-    /// Looks only there.
-    pub fn in_fields(mut self, place: SearchScope) -> Self {
-        self.place = place;
+    /// Sets the kind of fields to search. Default: [`SearchScope::All`].
+    pub fn in_fields(mut self, scope: SearchScope) -> Self {
+        self.scope = scope;
         self
     }
 
-    /// Looks for this kind of object, and gives these of its fields. May be said several times; without it, all kinds
-    /// are looked for, and only ids given.
+    /// Adds an object to search, and the fields to return of it. Default: all objects, and only ids.
+    ///
+    /// Call it once for each object. An invalid name is an error of [`fetch_all`](Self::fetch_all).
     pub fn returning(mut self, object: &str, fields: &[&str]) -> Self {
         let checked = object.parse::<ObjectName>().map(drop);
         let checked =
-            fields.iter().fold(checked, |so_far, field| so_far.and(field.parse::<FieldName>().map(drop)));
-        if let Err(mistake) = checked {
-            self.mistake = self.mistake.or(Some(mistake));
+            fields.iter().fold(checked, |checked, field| checked.and(field.parse::<FieldName>().map(drop)));
+        if let Err(error) = checked {
+            self.error = self.error.or(Some(error));
         }
         let fields = fields.iter().map(|field| (*field).to_owned()).collect();
         self.objects.push(Object { name: object.to_owned(), fields });
         self
     }
 
-    /// How many records to give at most, up to 2,000.
+    /// Sets the maximum number of records, up to 2,000. Default: Salesforce's, 2,000.
     pub fn limit(mut self, records: u16) -> Self {
         self.limit = Some(records.min(2_000));
         self
     }
 
-    /// Searches.
+    /// Sends the search and returns the records that it finds.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
     /// use salesforce_connection::search::SearchScope;
     ///
-    /// let hits = sf.search("aur*").in_fields(SearchScope::Name).returning("Account", &["Id", "Name"]).limit(20).fetch_all().await?;
-    /// for hit in &hits {
-    ///     println!("{} {:?}: {}", hit.object, hit.id, hit.fields["Name"]);
+    /// let search = sf.search("aur*").in_fields(SearchScope::Name).returning("Account", &["Id", "Name"]).limit(20);
+    /// let records = search.fetch_all().await?;
+    /// for record in &records {
+    ///     println!("{} {:?}: {}", record.object, record.id, record.fields["Name"]);
     /// }
-    /// assert_eq!(hits[0].fields["Name"], "Aurora Data Systems");
+    /// assert_eq!(records[0].fields["Name"], "Aurora Data Systems");
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
-    /// An invalid name, before anything is sent; [`Error::Api`](crate::error::Error::Api) with `INVALID_SEARCH` when there is
-    /// nothing to look for: Salesforce wants two characters at least. (That REST has this code, as Apex has, is
-    /// unverified.)
+    /// [`Error::InvalidRequest`](crate::Error::InvalidRequest) for an invalid name, before anything is sent;
+    /// [`Error::Api`](crate::Error::Api) with `INVALID_SEARCH` if a term has fewer than two characters. (Apex has this
+    /// code. That REST has it, too, is unverified.)
     pub async fn fetch_all(self) -> Result<Vec<Record>> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
-        struct Wanted<'a> {
+        struct Body<'a> {
             q: String,
             r#in: SearchScope,
             #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -152,31 +156,32 @@ impl Search {
             #[serde(skip_serializing_if = "Option::is_none")]
             overall_limit: Option<u16>,
         }
-        if let Some(mistake) = self.mistake {
-            return Err(mistake.into());
+        if let Some(error) = self.error {
+            return Err(error.into());
         }
-        let wanted = Wanted {
+        let body = Body {
             q: escape(&self.words),
-            r#in: self.place,
+            r#in: self.scope,
             sobjects: &self.objects,
             overall_limit: self.limit,
         };
         let path = ResourcePath::versioned(self.connection.api_version(), "parameterizedSearch")?;
-        // A POST that reads.
-        let call = ApiRequest::new(Method::POST, path).json(decode::body(&wanted)?).idempotent();
-        Record::read_all(&self.connection.send(call).await?)
+        // A POST that only reads, so it may be sent again.
+        let request = ApiRequest::new(Method::POST, path).json(decode::body(&body)?).idempotent();
+        Record::read_all(&self.connection.send(request).await?)
     }
 }
 
 impl Record {
-    pub(crate) fn read_all(answer: &Response) -> Result<Vec<Self>> {
+    /// Reads the records in a search's response.
+    fn read_all(response: &Response) -> Result<Vec<Self>> {
         #[derive(Deserialize)]
-        struct Found {
+        struct SearchResult {
             #[serde(rename = "searchRecords")]
             records: Vec<Map<String, Value>>,
         }
-        let found: Found = decode::answer(answer)?;
-        found.records.into_iter().map(Self::read).collect()
+        let result: SearchResult = decode::answer(response)?;
+        result.records.into_iter().map(Self::read).collect()
     }
 
     fn read(mut fields: Map<String, Value>) -> Result<Self> {
@@ -186,19 +191,19 @@ impl Record {
             .and_then(|attributes| attributes.get("type")?.as_str().map(str::to_owned));
         let object = object.ok_or(InvalidResponse::Unexpected("a record without its type"))?;
         let id = fields.get("Id").and_then(Value::as_str).map(str::parse).transpose();
-        let id = id.map_err(|_| InvalidResponse::Unexpected("a record whose id is none"))?;
+        let id = id.map_err(|_| InvalidResponse::Unexpected("a record with an invalid id"))?;
         Ok(Self { object, id, fields })
     }
 }
 
-/// Takes their meaning from all characters that have one in a search, but the wildcards.
+/// Escapes all characters with a special meaning in a search, except the wildcards.
 fn escape(words: &str) -> String {
     let mut escaped = String::with_capacity(words.len() + 8);
     for word in words.split_whitespace() {
         if !escaped.is_empty() {
             escaped.push(' ');
         }
-        // A lower-case word is the same to a search, and no operator.
+        // Operators are upper case, and a search ignores case: the lower-case word is searched for.
         let is_operator = ["AND", "OR"].contains(&word) || word == "NOT";
         let word = if is_operator { word.to_lowercase() } else { word.to_owned() };
         for character in word.chars().filter(|character| !character.is_control()) {
@@ -218,8 +223,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_stay_words() {
-        for (typed, sent) in [
+    fn operators_and_special_characters_are_escaped() {
+        for (input, escaped) in [
             ("acme", "acme"),
             ("  a   b ", "a b"),
             ("AND acme OR x", "and acme or x"),
@@ -228,21 +233,21 @@ mod tests {
             ("it's \"x\"", "it\\'s \\\"x\\\""),
             ("a-b+c", "a\\-b\\+c"),
         ] {
-            assert_eq!(escape(typed), sent);
+            assert_eq!(escape(input), escaped);
         }
     }
 
     proptest! {
         #[test]
-        fn nothing_typed_is_an_operator(typed in any::<String>()) {
-            let escaped = escape(&typed);
+        fn escaped_input_has_no_operator(input in any::<String>()) {
+            let escaped = escape(&input);
             let mut characters = escaped.chars();
             while let Some(character) = characters.next() {
                 if character == '\\' {
                     prop_assert!(characters.next().is_some());
                 } else {
-                    let means_something = r#"&|!{}[]()^~:"'+-"#.contains(character);
-                    prop_assert!(!means_something, "{}", escaped);
+                    let is_operator = r#"&|!{}[]()^~:"'+-"#.contains(character);
+                    prop_assert!(!is_operator, "{}", escaped);
                 }
             }
         }

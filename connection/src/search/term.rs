@@ -1,26 +1,27 @@
-//! Texts as terms of a search, for what is between the braces of SOSL's `FIND {…}`.
+//! Texts as terms of a search, for the braces of SOSL's `FIND {…}`.
 
 use crate::query::soql::bind::InvalidValue;
 
-/// What means something to a search. Source: SOQL and SOSL Reference, "FIND {SearchQuery}", Reserved Characters.
+/// Characters with a special meaning in a search. Source: SOQL and SOSL Reference, "FIND {SearchQuery}", Reserved
+/// Characters.
 const RESERVED: &str = r#"?&|!{}[]()^~*:\"'+-"#;
-/// Words that are operators, where they stand alone.
+/// Words that are operators unless they are in a phrase.
 const OPERATORS: [&str; 3] = ["AND", "OR", "NOT"];
 
-/// A finished term of a search, made by [`ToSoql::to_term`](crate::query::soql::bind::ToSoql::to_term) of texts only.
+/// A finished search term, made by [`ToSoql::to_term`](crate::query::soql::ToSoql::to_term) of texts only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SoslTerm(String);
 
 impl SoslTerm {
-    /// One word as a word, several as a phrase: either way one term, in which nothing has a meaning of its own.
-    pub(crate) fn of(text: &str) -> Result<Self, InvalidValue> {
+    /// Returns one term: one word as a word, several as a phrase. All special characters are escaped.
+    pub(crate) fn new(text: &str) -> Result<Self, InvalidValue> {
         let is_gap = |character: char| character.is_whitespace() || character.is_control();
         let mut words = text.split(is_gap).filter(|word| !word.is_empty());
         let first = words.next().ok_or(InvalidValue::EmptyTerm)?;
         let mut term = String::with_capacity(text.len() + 8);
         push_escaped(&mut term, first);
         let mut is_phrase = OPERATORS.iter().any(|operator| first.eq_ignore_ascii_case(operator))
-            // What could be taken for a gap.
+            // Salesforce could read other characters as a gap between two words.
             || !first.chars().all(|character| character.is_alphanumeric() || character.is_ascii_graphic());
         for word in words {
             is_phrase = true;

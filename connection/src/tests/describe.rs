@@ -1,14 +1,13 @@
-//! Descriptions are kept for those whose they are.
+//! Descriptions are cached separately for each org, user and version.
 
 use crate::tests::*;
 
-/// What a user may see differs from user to user, and what there is from organization to organization and version to
-/// version: eight views, none of which is taken for another.
+/// Objects differ by org and version, and what is visible of them by user: eight views that must not be confused.
 #[tokio::test]
-async fn each_organization_user_and_version_has_descriptions_of_its_own() {
-    let server = Server::start(|seen| {
-        let described = json!({"name": "A", "label": seen.nth.to_string()});
-        if seen.target.ends_with("/sobjects") {
+async fn each_org_user_and_version_has_separate_descriptions() {
+    let server = Server::start(|request| {
+        let described = json!({"name": "A", "label": request.nth.to_string()});
+        if request.target.ends_with("/sobjects") {
             json!({"sobjects": [described]}).into()
         } else {
             described.into()
@@ -25,15 +24,15 @@ async fn each_organization_user_and_version_has_descriptions_of_its_own() {
     for (n, sf) in connections.iter().enumerate() {
         first.push((sf.sobject("A").describe().await.unwrap(), sf.describe_global().await.unwrap()));
         let (object, list) = first.last().unwrap();
-        // The answers to one version are counted.
+        // The label counts the responses to this version's path.
         assert_eq!((&*object.summary.label, &*list[0].label), (&*(n / 2).to_string(), &*(n / 2).to_string()));
-        assert_eq!(server.lines().len(), 2 * (n + 1), "asked for {sf:?}");
+        assert_eq!(server.lines().len(), 2 * (n + 1), "sent for {sf:?}");
     }
     for (sf, (object, list)) in connections.iter().zip(&first) {
         assert!(Arc::ptr_eq(&sf.sobject("a").describe().await.unwrap(), object), "{sf:?}");
         assert!(Arc::ptr_eq(&sf.describe_global().await.unwrap(), list), "{sf:?}");
     }
-    assert_eq!(server.lines().len(), 16, "each is kept");
+    assert_eq!(server.lines().len(), 16, "each is cached");
     for version in versions {
         let object = format!("GET /services/data/v{version}/sobjects/A/describe");
         assert_eq!(server.lines().iter().filter(|line| **line == object).count(), 4, "{version}");

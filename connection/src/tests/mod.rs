@@ -1,11 +1,7 @@
-//! The API layer over real sockets: a scripted organization, and the real refresh engine.
+//! Tests of the whole client over real sockets, against a scripted org.
 
 mod describe;
 mod hostile;
-#[cfg(feature = "bulk")]
-mod hostile_bulk;
-#[cfg(feature = "bulk")]
-mod hostile_jobs;
 mod pages;
 mod records;
 mod sending;
@@ -41,24 +37,24 @@ const OLD: &str = "Bearer old-canary-token";
 const NEW: &str = "Bearer new-canary-token";
 const TOKEN: &str = "/services/oauth2/token";
 
-/// A request as the server saw it.
+/// A request as the server received it.
 #[derive(Debug, Clone)]
-struct Seen {
+struct ReceivedRequest {
     method: String,
     target: String,
     head: String,
     body: String,
-    /// How many requests of this method and target came before.
+    /// The number of earlier requests with this method and target.
     nth: usize,
 }
 
-impl Seen {
+impl ReceivedRequest {
     fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The query parameter `q`, decoded.
+    /// Returns the query parameter `q`, decoded.
     fn soql(&self) -> Option<String> {
         let (_, query) = self.target.split_once('?')?;
         url::form_urlencoded::parse(query.as_bytes())
@@ -68,73 +64,73 @@ impl Seen {
 }
 
 enum Reply {
-    Answer(u16, String),
-    With(u16, &'static str, String),
-    /// Exactly these bytes.
+    Body(u16, String),
+    WithHeader(u16, &'static str, String),
+    /// Sends exactly these bytes.
     Raw(Vec<u8>),
-    /// This, and then nothing more, while the connection stays.
-    Hang(&'static str),
-    /// The connection ends without an answer.
-    Hangup,
+    /// Sends this text and nothing more, and leaves the connection open.
+    Stall(&'static str),
+    /// Closes the connection without a response.
+    Disconnect,
 }
 
 impl From<Value> for Reply {
     fn from(body: Value) -> Self {
-        Self::Answer(200, body.to_string())
+        Self::Body(200, body.to_string())
     }
 }
 
-fn refused(status: u16, code: &str, message: &str) -> Reply {
-    Reply::Answer(status, json!([{ "errorCode": code, "message": message }]).to_string())
+fn api_error(status: u16, code: &str, message: &str) -> Reply {
+    Reply::Body(status, json!([{ "errorCode": code, "message": message }]).to_string())
 }
 
-fn expired() -> Reply {
-    refused(401, "INVALID_SESSION_ID", "Session expired or invalid")
+fn expired_token() -> Reply {
+    api_error(401, "INVALID_SESSION_ID", "Session expired or invalid")
 }
 
 struct Server {
     origin: Url,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
 impl Server {
-    async fn start(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+    async fn start(script: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (script, log) = (Arc::new(script), Arc::clone(&seen));
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (script, log) = (Arc::new(script), Arc::clone(&requests));
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 tokio::spawn(serve(socket, Arc::clone(&script), Arc::clone(&log)));
             }
         });
-        Self { origin, seen }
+        Self { origin, requests }
     }
 
-    fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+    fn requests(&self) -> Vec<ReceivedRequest> {
+        self.requests.lock().unwrap().clone()
     }
 
-    /// Method and target of each request.
+    /// Returns method and target of each request.
     fn lines(&self) -> Vec<String> {
-        self.seen().iter().map(|seen| format!("{} {}", seen.method, seen.target)).collect()
+        self.requests().iter().map(|request| format!("{} {}", request.method, request.target)).collect()
     }
 
     fn count(&self, start: &str) -> usize {
         self.lines().iter().filter(|line| line.starts_with(start)).count()
     }
 
-    fn token_calls(&self) -> usize {
+    fn token_requests(&self) -> usize {
         self.count(&format!("POST {TOKEN}"))
     }
 
-    /// What the token endpoint says when this server is to be the instance.
-    fn tokens(&self) -> Value {
-        tokens(&self.origin)
+    /// Returns a token endpoint's response whose instance is this server.
+    fn token_response(&self) -> Value {
+        token_response(&self.origin)
     }
 }
 
-fn tokens(instance: &Url) -> Value {
+fn token_response(instance: &Url) -> Value {
     json!({
         "access_token": "new-canary-token",
         "instance_url": instance.as_str().trim_end_matches('/'),
@@ -146,8 +142,8 @@ fn tokens(instance: &Url) -> Value {
 
 async fn serve(
     mut socket: TcpStream,
-    script: Arc<impl Fn(&Seen) -> Reply>,
-    log: Arc<Mutex<Vec<Seen>>>,
+    script: Arc<impl Fn(&ReceivedRequest) -> Reply>,
+    log: Arc<Mutex<Vec<ReceivedRequest>>>,
 ) -> Option<()> {
     let mut bytes = Vec::new();
     let (head, length) = loop {
@@ -169,30 +165,30 @@ async fn serve(
     let (method, target) = (line.next()?, line.next()?);
     let reply = {
         let mut log = log.lock().unwrap();
-        let nth = log.iter().filter(|seen| seen.method == method && seen.target == target).count();
-        let seen = Seen { method, target, head, body: String::from_utf8(body).unwrap(), nth };
-        log.push(seen.clone());
-        script(&seen)
+        let nth = log.iter().filter(|request| request.method == method && request.target == target).count();
+        let request = ReceivedRequest { method, target, head, body: String::from_utf8(body).unwrap(), nth };
+        log.push(request.clone());
+        script(&request)
     };
     let (status, header, body) = match reply {
-        Reply::Answer(status, body) => (status, "X-None: 1", body),
-        Reply::With(status, header, body) => (status, header, body),
+        Reply::Body(status, body) => (status, "X-None: 1", body),
+        Reply::WithHeader(status, header, body) => (status, header, body),
         Reply::Raw(bytes) => return socket.write_all(&bytes).await.ok(),
-        Reply::Hang(start) => {
+        Reply::Stall(start) => {
             socket.write_all(start.as_bytes()).await.ok()?;
             return std::future::pending().await;
         }
-        Reply::Hangup => return None,
+        Reply::Disconnect => return None,
     };
     let length = body.len();
-    let answer = format!(
+    let response = format!(
         "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nSforce-Limit-Info: api-usage=7/100\r\n\
          {header}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     );
-    socket.write_all(answer.as_bytes()).await.ok()
+    socket.write_all(response.as_bytes()).await.ok()
 }
 
-/// A source whose first token is [`OLD`]; a rejected one is replaced at the server's token endpoint.
+/// A source whose first token is [`OLD`]. A rejected token is replaced at the server's token endpoint.
 #[derive(Debug)]
 struct TestSource {
     user: UserRef,
@@ -236,7 +232,7 @@ impl TokenSource for TestSource {
     }
 }
 
-/// A connection whose token is [`OLD`], to a server that is login host and instance.
+/// Returns a connection with the token [`OLD`] to a server that is login host and instance.
 fn connect(server: &Server) -> Connection {
     connect_allowing(server, [])
 }
@@ -249,7 +245,7 @@ fn connect_with<const N: usize>(server: &Server, others: [&Server; N], version: 
     connect_each(server, others, &[(ORG, USER)], &[version]).remove(0)
 }
 
-/// Connections of one client: of each of these users in each of these versions.
+/// Returns connections of one client: for each user one in each version.
 fn connect_each<const N: usize>(
     server: &Server,
     others: [&Server; N],

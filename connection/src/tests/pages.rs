@@ -1,4 +1,4 @@
-//! Queries over several pages.
+//! Queries with several pages.
 
 use futures_util::{StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use crate::{
     error::{Error, InvalidRequest, InvalidResponse},
     query::{
         Page,
-        soql::{bind::BindError, like::Like},
+        soql::{BindError, Like},
     },
 };
 
@@ -30,10 +30,10 @@ fn page(rows: std::ops::Range<usize>, total: usize, next: Option<&str>) -> Value
     page
 }
 
-/// `pages` pages of ten rows.
+/// Starts a server whose queries have `pages` pages of ten rows.
 async fn paged(pages: usize) -> Server {
-    Server::start(move |seen| {
-        let number = seen.target.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(0);
+    Server::start(move |request| {
+        let number = request.target.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(0);
         let next = (number + 1 < pages).then(|| format!("{QUERY}/01gD0000002HU6KIAW-{}", number + 1));
         page(number * 10..number * 10 + 10, pages * 10, next.as_deref()).into()
     })
@@ -41,7 +41,7 @@ async fn paged(pages: usize) -> Server {
 }
 
 #[tokio::test]
-async fn a_query_gives_all_rows_of_all_pages_in_order() {
+async fn a_query_returns_all_rows_of_all_pages_in_order() {
     let server = paged(3).await;
     let sf = connect(&server);
     let rows: Vec<Row> = sf.query(SOQL).fetch_all().await.unwrap();
@@ -56,14 +56,17 @@ async fn a_query_is_sent_with_its_values_as_literals() {
     let query =
         sf.query::<Row>("SELECT N FROM A WHERE X LIKE :x AND Y IN :y").include_deleted().batch_size(1);
     query.bind("x", Like::contains("50%' OR")).bind("y", ["+", "é&"]).fetch_all().await.unwrap();
-    let seen = server.seen();
-    assert_eq!(seen[0].soql().unwrap(), r"SELECT N FROM A WHERE X LIKE '%50\%\' OR%' AND Y IN ('+','é&')");
-    assert!(seen[0].target.starts_with("/services/data/v66.0/queryAll?q="));
-    assert_eq!(seen[0].header("sforce-query-options"), Some("batchSize=200"));
+    let requests = server.requests();
+    assert_eq!(
+        requests[0].soql().unwrap(),
+        r"SELECT N FROM A WHERE X LIKE '%50\%\' OR%' AND Y IN ('+','é&')"
+    );
+    assert!(requests[0].target.starts_with("/services/data/v66.0/queryAll?q="));
+    assert_eq!(requests[0].header("sforce-query-options"), Some("batchSize=200"));
 }
 
 #[tokio::test]
-async fn a_query_that_does_not_fit_its_values_or_the_url_is_not_sent() {
+async fn an_invalid_or_too_long_query_is_not_sent() {
     let server = paged(1).await;
     let sf = connect(&server);
     let error = sf.query::<Row>("X = :x").fetch_all().await.unwrap_err();
@@ -77,7 +80,7 @@ async fn a_query_that_does_not_fit_its_values_or_the_url_is_not_sent() {
 }
 
 #[tokio::test]
-async fn the_next_page_is_fetched_while_this_one_is_read_and_no_further() {
+async fn only_one_page_is_fetched_ahead_of_the_reader() {
     let server = paged(100).await;
     let sf = connect(&server);
     let mut rows = sf.query::<Row>(SOQL).fetch();
@@ -97,19 +100,19 @@ async fn the_next_page_is_fetched_while_this_one_is_read_and_no_further() {
 }
 
 #[tokio::test]
-async fn a_dropped_stream_gives_up_the_page_it_was_fetching() {
-    let server = Server::start(|_| Reply::Hangup).await;
+async fn dropping_a_stream_stops_the_fetch_of_its_next_page() {
+    let server = Server::start(|_| Reply::Disconnect).await;
     let sf = connect(&server);
     let mut rows = sf.query::<Row>(SOQL).fetch();
     assert!(tokio::time::timeout(Duration::from_millis(50), rows.try_next()).await.is_err());
     drop(rows);
     tokio::time::sleep(Duration::from_millis(400)).await;
-    assert_eq!(server.count("GET"), 1, "no retry for nobody");
+    assert_eq!(server.count("GET"), 1, "a dropped fetch is not retried");
 }
 
-// A-27 of the threat catalogue.
+// A-27 of the threat model.
 #[tokio::test]
-async fn a_next_page_elsewhere_is_an_error_and_never_asked() {
+async fn a_next_page_on_another_host_or_path_is_an_error_and_is_not_requested() {
     let evil = Server::start(|_| page(0..1, 1, None).into()).await;
     let authority = evil.origin.authority();
     for next in [
@@ -136,18 +139,18 @@ async fn a_next_page_elsewhere_is_an_error_and_never_asked() {
 }
 
 #[tokio::test]
-async fn a_query_is_never_short_in_silence() {
+async fn missing_rows_of_a_query_are_an_error() {
     let next = format!("{QUERY}/01gD0000002HU6KIAW-1");
-    for (second, says) in [
-        (refused(400, "INVALID_QUERY_LOCATOR", "invalid query locator"), "INVALID_QUERY_LOCATOR"),
+    for (second, expected) in [
+        (api_error(400, "INVALID_QUERY_LOCATOR", "invalid query locator"), "INVALID_QUERY_LOCATOR"),
         (page(2..3, 5, None).into(), "ended after 3 of 5"),
-        (json!({"totalSize": 5, "done": false, "records": []}).into(), "not where they are"),
+        (json!({"totalSize": 5, "done": false, "records": []}).into(), "no `nextRecordsUrl`"),
         (json!({"totalSize": 5, "done": true}).into(), "missing field `records`"),
-        (Reply::Answer(200, "<html>".into()), "not JSON"),
-        (Reply::Answer(200, String::new()), "ends too early"),
+        (Reply::Body(200, "<html>".into()), "not JSON"),
+        (Reply::Body(200, String::new()), "ends too early"),
     ] {
         let (next, second) = (next.clone(), Mutex::new(Some(second)));
-        let server = Server::start(move |seen| match seen.target.contains("01g") {
+        let server = Server::start(move |request| match request.target.contains("01g") {
             true => second.lock().unwrap().take().unwrap(),
             false => page(0..2, 5, Some(&next)).into(),
         })
@@ -155,14 +158,14 @@ async fn a_query_is_never_short_in_silence() {
         let sf = connect(&server);
         let items: Vec<_> = sf.query::<Row>(SOQL).fetch().collect().await;
         let error = items.last().unwrap().as_ref().unwrap_err();
-        assert!(error.to_string().contains(says), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
         assert!(items[..2].iter().all(Result::is_ok) && items[2..items.len() - 1].iter().all(Result::is_ok));
     }
 }
 
 #[tokio::test]
-async fn one_row_is_one_row() {
-    let server = Server::start(|seen| match seen.soql().unwrap().as_str() {
+async fn fetch_one_and_fetch_optional_return_the_first_row() {
+    let server = Server::start(|request| match request.soql().unwrap().as_str() {
         "none" => page(0..0, 0, None).into(),
         _ => page(4..9, 5, None).into(),
     })
@@ -174,7 +177,7 @@ async fn one_row_is_one_row() {
 }
 
 #[tokio::test]
-async fn pages_can_be_turned_one_by_one() {
+async fn pages_can_be_fetched_one_by_one() {
     let server = paged(2).await;
     let sf = connect(&server);
     let first: Page<Row> = sf.query(SOQL).page().await.unwrap();
@@ -185,12 +188,12 @@ async fn pages_can_be_turned_one_by_one() {
 }
 
 #[tokio::test]
-async fn counts_and_children_are_pages_too() {
+async fn counts_and_children_are_read_as_pages() {
     #[derive(Debug, Deserialize)]
     struct Parent {
         children: Option<Page<Row>>,
     }
-    let server = Server::start(|seen| match seen.soql().unwrap().starts_with("select") {
+    let server = Server::start(|request| match request.soql().unwrap().starts_with("select") {
         true => json!({"totalSize": 7, "done": true, "records": []}).into(),
         false => {
             let children = page(0..1, 2, Some("/services/data/v66.0/query/01gD-1"));
@@ -208,7 +211,7 @@ async fn counts_and_children_are_pages_too() {
 }
 
 #[tokio::test]
-async fn a_page_larger_than_allowed_is_an_error() {
+async fn a_page_above_the_size_limit_is_an_error() {
     let server = paged(1).await;
     let sf = connect(&server);
     let error = sf.query::<Row>(SOQL).max_page_bytes(100).fetch_all().await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Records of one kind of object.
+//! Records of one object.
 
 use serde::Deserialize;
 
@@ -11,14 +11,15 @@ use crate::{
 const ID: &str = "001D000000IqhSLIAZ";
 
 #[tokio::test]
-async fn each_call_is_the_request_that_salesforce_documents() {
-    let server = Server::start(|seen| match (seen.method.as_str(), seen.target.contains("Ext__c")) {
-        ("POST", _) => Reply::Answer(201, json!({"id": ID, "success": true, "errors": []}).to_string()),
-        ("PATCH", true) => json!({"id": ID, "success": true, "errors": [], "created": true}).into(),
-        ("GET", _) => json!({"attributes": {"type": "Account"}, "Name": "Acme"}).into(),
-        _ => Reply::Answer(204, String::new()),
-    })
-    .await;
+async fn each_method_sends_the_request_that_salesforce_documents() {
+    let server =
+        Server::start(|request| match (request.method.as_str(), request.target.contains("Ext__c")) {
+            ("POST", _) => Reply::Body(201, json!({"id": ID, "success": true, "errors": []}).to_string()),
+            ("PATCH", true) => json!({"id": ID, "success": true, "errors": [], "created": true}).into(),
+            ("GET", _) => json!({"attributes": {"type": "Account"}, "Name": "Acme"}).into(),
+            _ => Reply::Body(204, String::new()),
+        })
+        .await;
     let sf = connect(&server);
     #[derive(Deserialize)]
     struct Account {
@@ -46,16 +47,16 @@ async fn each_call_is_the_request_that_salesforce_documents() {
             format!("DELETE {base}/{ID}"),
         ]
     );
-    let seen = server.seen();
+    let requests = server.requests();
     assert_eq!(
-        (seen[0].body.clone(), seen[0].header("content-type")),
+        (requests[0].body.clone(), requests[0].header("content-type")),
         (body.to_string(), Some("application/json"))
     );
 }
 
-// A-31 of the threat catalogue.
+// A-31 of the threat model.
 #[tokio::test]
-async fn a_name_or_id_that_is_more_than_that_is_not_sent() {
+async fn an_invalid_name_or_id_is_not_sent() {
     let server = Server::start(|_| json!({}).into()).await;
     let sf = connect(&server);
     for hostile in
@@ -79,12 +80,12 @@ async fn a_name_or_id_that_is_more_than_that_is_not_sent() {
 }
 
 #[tokio::test]
-async fn what_salesforce_says_about_a_record_reaches_the_caller() {
-    let server = Server::start(|seen| match seen.method.as_str() {
+async fn errors_about_a_record_reach_the_caller() {
+    let server = Server::start(|request| match request.method.as_str() {
         "PATCH" => {
-            Reply::Answer(300, json!([format!("/services/data/v66.0/sobjects/Account/{ID}")]).to_string())
+            Reply::Body(300, json!([format!("/services/data/v66.0/sobjects/Account/{ID}")]).to_string())
         }
-        _ => Reply::Answer(
+        _ => Reply::Body(
             400,
             json!([
                 {"errorCode": "REQUIRED_FIELD_MISSING", "message": "m", "fields": ["LastName"]},
@@ -104,9 +105,10 @@ async fn what_salesforce_says_about_a_record_reaches_the_caller() {
 }
 
 #[tokio::test]
-async fn a_deletion_that_was_done_although_its_answer_was_lost_has_succeeded() {
-    let gone = || refused(404, "ENTITY_IS_DELETED", "entity is deleted");
-    let server = Server::start(move |seen| if seen.nth == 0 { Reply::Hangup } else { gone() }).await;
+async fn a_deletion_whose_response_was_lost_succeeds_if_the_record_is_deleted() {
+    let gone = || api_error(404, "ENTITY_IS_DELETED", "entity is deleted");
+    let server =
+        Server::start(move |request| if request.nth == 0 { Reply::Disconnect } else { gone() }).await;
     let sf = connect(&server);
     sf.sobject("Account").delete(ID).await.unwrap();
 
@@ -116,9 +118,9 @@ async fn a_deletion_that_was_done_although_its_answer_was_lost_has_succeeded() {
 }
 
 #[tokio::test]
-async fn an_upsert_whose_answer_is_lost_is_sent_again_and_an_update_is_not() {
-    let server = Server::start(|seen| match seen.nth {
-        0 => Reply::Hangup,
+async fn an_upsert_with_a_lost_response_is_sent_again_and_an_update_is_not() {
+    let server = Server::start(|request| match request.nth {
+        0 => Reply::Disconnect,
         _ => json!({"id": ID, "success": true, "errors": [], "created": false}).into(),
     })
     .await;
@@ -129,22 +131,22 @@ async fn an_upsert_whose_answer_is_lost_is_sent_again_and_an_update_is_not() {
     assert_eq!(server.count("PATCH"), 3);
 }
 
-// F-28 of the fault catalogue.
+// F-28 of the fault catalogue (`docs/faults.md`).
 #[tokio::test]
-async fn of_many_records_only_those_whose_row_is_locked_are_sent_again() {
-    let refused = |code: &str| json!({"success": false, "errors": [{"statusCode": code, "message": "m"}]});
-    let locked = move || refused("UNABLE_TO_LOCK_ROW");
+async fn of_many_records_only_those_with_a_locked_row_are_sent_again() {
+    let rejected = |code: &str| json!({"success": false, "errors": [{"statusCode": code, "message": "m"}]});
+    let locked = move || rejected("UNABLE_TO_LOCK_ROW");
     let saved = || json!({"id": ID, "success": true, "errors": []});
-    let server = Server::start(move |seen| match seen.nth {
-        0 => json!([saved(), locked(), refused("REQUIRED_FIELD_MISSING"), locked()]).into(),
+    let server = Server::start(move |request| match request.nth {
+        0 => json!([saved(), locked(), rejected("REQUIRED_FIELD_MISSING"), locked()]).into(),
         1 => json!([locked(), saved()]).into(),
         _ => json!([saved()]).into(),
     })
     .await;
     let sf = connect(&server);
     let names = |server: &Server| {
-        let names = server.seen().into_iter().map(|seen| {
-            let body: Value = serde_json::from_str(&seen.body).unwrap();
+        let names = server.requests().into_iter().map(|request| {
+            let body: Value = serde_json::from_str(&request.body).unwrap();
             let records = body["records"].as_array().unwrap().clone();
             records.iter().map(|record| record["Name"].as_str().unwrap().to_owned()).collect::<String>()
         });
@@ -156,18 +158,18 @@ async fn of_many_records_only_those_whose_row_is_locked_are_sent_again() {
     assert_eq!(results.iter().map(|result| result.is_ok()).collect::<Vec<_>>(), [true, true, false, true]);
     assert_eq!(results[2].as_ref().unwrap_err().api_errors()[0].code, "REQUIRED_FIELD_MISSING");
 
-    // What stays locked is told in the end; what was saved meanwhile is not forgotten.
-    let answers = move |seen: &Seen| match seen.nth {
+    // A record that stays locked is reported at the end, together with those that were saved.
+    let script = move |request: &ReceivedRequest| match request.nth {
         0 => json!([saved(), locked()]).into(),
         1 => json!([locked()]).into(),
-        _ => Reply::Hangup,
+        _ => Reply::Disconnect,
     };
-    let server = Server::start(answers).await;
+    let server = Server::start(script).await;
     let sf = connect(&server);
     let results = sf.sobject("A").update_many(records[..2].iter().map(|record| (ID, record))).await.unwrap();
     assert!(results[0].is_ok());
     assert!(matches!(&results[1], Err(RecordError::Call(error)) if error.is_transient()), "{:?}", results[1]);
-    assert_eq!(server.count("PATCH"), 3, "a change whose answer is lost is not sent again");
+    assert_eq!(server.count("PATCH"), 3, "an update with a lost response is not sent again");
 
     let server = Server::start(move |_| json!([saved(), locked()]).into()).await;
     let sf = connect(&server);
@@ -176,9 +178,9 @@ async fn of_many_records_only_those_whose_row_is_locked_are_sent_again() {
     assert_eq!(server.count("DELETE"), 1);
 }
 
-/// Who asks for protection against a lost update gets it, or hears that there is none.
+/// A caller that asks for protection against lost updates gets it, or an error if it is unsupported.
 #[tokio::test]
-async fn a_write_that_cannot_be_conditional_is_not_sent_with_a_condition() {
+async fn a_condition_on_a_write_that_does_not_support_it_is_an_error() {
     let server = Server::start(|_| json!({"id": ID, "success": true, "errors": []}).into()).await;
     let sf = connect(&server);
     let a = sf.sobject("A").if_match(&"\"x\"".parse().unwrap());
@@ -202,5 +204,8 @@ async fn a_write_that_cannot_be_conditional_is_not_sent_with_a_condition() {
     let _ = a.update(ID, &record).await;
     let _ = a.delete(ID).await;
     let _ = a.update_with_blob(ID, &record, file()).await;
-    assert_eq!(server.seen().iter().filter(|seen| seen.header("if-match") == Some("\"x\"")).count(), 3);
+    assert_eq!(
+        server.requests().iter().filter(|request| request.header("if-match") == Some("\"x\"")).count(),
+        3
+    );
 }

@@ -1,4 +1,4 @@
-//! Token, refresh, retry, and where calls go.
+//! Tokens, refreshes, retries, and the hosts to which requests are sent.
 
 use crate::tests::*;
 use crate::{
@@ -8,63 +8,63 @@ use crate::{
 
 const LIMITS: &str = "/services/data/v66.0/limits";
 
-/// An organization whose old token has expired, and in which `new` answers the rest.
-async fn expired_org(new: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Server {
+/// Starts an org whose old token has expired. `new` responds to all requests with another token.
+async fn expired_org(new: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static) -> Server {
     let origin = Arc::new(Mutex::new(None::<Value>));
     let tokens = Arc::clone(&origin);
-    let server = Server::start(move |seen| match seen.header("authorization") {
-        _ if seen.target == TOKEN => tokens.lock().unwrap().clone().unwrap().into(),
-        Some(OLD) => expired(),
-        _ => new(seen),
+    let server = Server::start(move |request| match request.header("authorization") {
+        _ if request.target == TOKEN => tokens.lock().unwrap().clone().unwrap().into(),
+        Some(OLD) => expired_token(),
+        _ => new(request),
     })
     .await;
-    *origin.lock().unwrap() = Some(server.tokens());
+    *origin.lock().unwrap() = Some(server.token_response());
     server
 }
 
 #[tokio::test]
-async fn an_expired_token_is_refreshed_once_and_the_call_sent_again() {
+async fn an_expired_token_is_refreshed_once_and_the_request_sent_again() {
     let server = expired_org(|_| json!({"ok": true}).into()).await;
     let sf = connect(&server);
     let body = json!({"Name": "x"});
-    let answer = sf.request("POST", "things").json(&body).send().await.unwrap();
-    assert_eq!(answer.json::<Value>().unwrap(), json!({"ok": true}));
-    let calls: Vec<_> = server.seen().into_iter().filter(|seen| seen.target != TOKEN).collect();
-    let tokens: Vec<_> = calls.iter().map(|call| call.header("authorization").unwrap()).collect();
+    let response = sf.request("POST", "things").json(&body).send().await.unwrap();
+    assert_eq!(response.json::<Value>().unwrap(), json!({"ok": true}));
+    let requests: Vec<_> = server.requests().into_iter().filter(|request| request.target != TOKEN).collect();
+    let tokens: Vec<_> = requests.iter().map(|request| request.header("authorization").unwrap()).collect();
     assert_eq!(tokens, [OLD, NEW]);
-    assert_eq!((calls[0].body.clone(), calls[1].body.clone()), (body.to_string(), body.to_string()));
-    assert_eq!(server.token_calls(), 1);
+    assert_eq!((requests[0].body.clone(), requests[1].body.clone()), (body.to_string(), body.to_string()));
+    assert_eq!(server.token_requests(), 1);
     sf.get("limits").send().await.unwrap();
-    assert_eq!(server.token_calls(), 1);
+    assert_eq!(server.token_requests(), 1);
 }
 
 #[tokio::test]
-async fn calls_that_find_the_token_expired_together_refresh_it_once() {
+async fn concurrent_requests_with_an_expired_token_share_one_refresh() {
     let server = expired_org(|_| json!({}).into()).await;
     let sf = connect(&server);
-    let calls = (0..20).map(|_| sf.get("limits").send());
-    for answer in futures_util::future::join_all(calls).await {
-        answer.unwrap();
+    let requests = (0..20).map(|_| sf.get("limits").send());
+    for response in futures_util::future::join_all(requests).await {
+        response.unwrap();
     }
-    assert_eq!(server.token_calls(), 1);
+    assert_eq!(server.token_requests(), 1);
 }
 
 #[tokio::test]
-async fn a_new_token_that_is_refused_too_is_no_loop() {
-    let server = expired_org(|_| expired()).await;
+async fn a_rejected_new_token_is_an_error_without_another_refresh() {
+    let server = expired_org(|_| expired_token()).await;
     let sf = connect(&server);
     let error = sf.get("limits").send().await.unwrap_err();
     assert!(matches!(error, Error::ApiAccessDenied { status: 401, .. }), "{error}");
     assert!(!error.needs_login());
-    assert_eq!((server.count("GET"), server.token_calls()), (2, 1));
+    assert_eq!((server.count("GET"), server.token_requests()), (2, 1));
 }
 
 #[tokio::test]
-async fn a_401_that_no_refresh_can_help_costs_none() {
+async fn a_401_that_a_refresh_cannot_fix_does_not_refresh() {
     for message in
         ["This session is not valid for use with the REST API", "Connected app is not attached to Agent"]
     {
-        let server = Server::start(move |_| refused(401, "INVALID_SESSION_ID", message)).await;
+        let server = Server::start(move |_| api_error(401, "INVALID_SESSION_ID", message)).await;
         let sf = connect(&server);
         let error = sf.get("limits").send().await.unwrap_err();
         assert!(matches!(error, Error::ApiAccessDenied { .. }), "{error}");
@@ -73,42 +73,45 @@ async fn a_401_that_no_refresh_can_help_costs_none() {
 }
 
 #[tokio::test]
-async fn a_call_follows_its_instance_when_a_refresh_moves_it() {
+async fn a_request_goes_to_the_new_instance_after_a_refresh_that_moves_it() {
     let moved = Server::start(|_| json!({"here": true}).into()).await;
-    let answer = tokens(&moved.origin);
+    let response = token_response(&moved.origin);
     let server =
-        Server::start(move |seen| if seen.target == TOKEN { answer.clone().into() } else { expired() }).await;
+        Server::start(
+            move |request| if request.target == TOKEN { response.clone().into() } else { expired_token() },
+        )
+        .await;
     let sf = connect_allowing(&server, [&moved]);
-    // A URL of the instance as it was when the call was made.
+    // A URL of the instance at the time of the request.
     sf.get(server.origin.join(LIMITS).unwrap()).send().await.unwrap();
     assert_eq!(server.lines(), [format!("GET {LIMITS}"), format!("POST {TOKEN}")]);
     assert_eq!(moved.lines(), [format!("GET {LIMITS}")]);
-    assert_eq!(moved.seen()[0].header("authorization"), Some(NEW));
+    assert_eq!(moved.requests()[0].header("authorization"), Some(NEW));
     assert_eq!(sf.instance_url().unwrap(), moved.origin);
 }
 
 #[tokio::test]
-async fn a_refused_refresh_ends_the_login_and_an_outage_does_not() {
-    for (status, body, over) in
+async fn a_rejected_refresh_ends_the_login_and_an_outage_does_not() {
+    for (status, body, ends_login) in
         [(400, r#"{"error":"invalid_grant"}"#, true), (503, "<html>down</html>", false)]
     {
-        let server = Server::start(move |seen| match seen.target.as_str() {
-            TOKEN => Reply::Answer(status, body.to_owned()),
-            _ => expired(),
+        let server = Server::start(move |request| match request.target.as_str() {
+            TOKEN => Reply::Body(status, body.to_owned()),
+            _ => expired_token(),
         })
         .await;
         let sf = connect(&server);
         let error = sf.get("limits").send().await.unwrap_err();
-        assert_eq!((error.needs_login(), error.is_transient()), (over, !over), "{error}");
-        assert_eq!(error.retry_after().is_some(), !over);
+        assert_eq!((error.needs_login(), error.is_transient()), (ends_login, !ends_login), "{error}");
+        assert_eq!(error.retry_after().is_some(), !ends_login);
         let error = sf.get("limits").send().await.err();
-        assert_eq!(error.unwrap().needs_login(), over);
+        assert_eq!(error.unwrap().needs_login(), ends_login);
     }
 }
 
 #[tokio::test]
-async fn a_create_whose_answer_is_lost_is_not_sent_again() {
-    let server = Server::start(|_| Reply::Hangup).await;
+async fn a_create_with_a_lost_response_is_not_sent_again() {
+    let server = Server::start(|_| Reply::Disconnect).await;
     let sf = connect(&server);
     let error = sf.sobject("Account").create(&json!({})).await.unwrap_err();
     assert!(
@@ -120,13 +123,14 @@ async fn a_create_whose_answer_is_lost_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_read_whose_answer_is_lost_is_sent_again_within_bounds() {
-    let server = Server::start(|seen| if seen.nth < 2 { Reply::Hangup } else { json!({}).into() }).await;
+async fn a_read_with_a_lost_response_is_sent_again_a_limited_number_of_times() {
+    let server =
+        Server::start(|request| if request.nth < 2 { Reply::Disconnect } else { json!({}).into() }).await;
     let sf = connect(&server);
     sf.get("limits").send().await.unwrap();
     assert_eq!(server.count("GET"), 3);
 
-    let server = Server::start(|_| refused(503, "SERVER_UNAVAILABLE", "down")).await;
+    let server = Server::start(|_| api_error(503, "SERVER_UNAVAILABLE", "down")).await;
     let sf = connect(&server);
     let error = sf.get("limits").send().await.unwrap_err();
     assert_eq!((error.status(), error.is_transient()), (Some(503), true));
@@ -136,8 +140,8 @@ async fn a_read_whose_answer_is_lost_is_sent_again_within_bounds() {
 }
 
 #[tokio::test]
-async fn a_wait_longer_than_ours_surfaces_at_once() {
-    let server = Server::start(|_| Reply::With(503, "Retry-After: 120", String::new())).await;
+async fn a_retry_after_beyond_the_retry_timeout_is_returned_at_once() {
+    let server = Server::start(|_| Reply::WithHeader(503, "Retry-After: 120", String::new())).await;
     let sf = connect(&server);
     let error = sf.get("limits").send().await.unwrap_err();
     assert_eq!(error.retry_after(), Some(Duration::from_secs(120)));
@@ -145,9 +149,9 @@ async fn a_wait_longer_than_ours_surfaces_at_once() {
 }
 
 #[tokio::test]
-async fn a_locked_row_is_tried_again_and_the_api_limit_is_not() {
-    let server = Server::start(|seen| match seen.nth {
-        0 | 1 => refused(400, "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record"),
+async fn a_locked_row_is_retried_and_the_api_limit_is_not() {
+    let server = Server::start(|request| match request.nth {
+        0 | 1 => api_error(400, "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record"),
         _ => json!({"id": "001D000000IqhSLIAZ", "success": true, "errors": []}).into(),
     })
     .await;
@@ -156,7 +160,7 @@ async fn a_locked_row_is_tried_again_and_the_api_limit_is_not() {
     assert_eq!(server.count("POST"), 3);
 
     let server =
-        Server::start(|_| refused(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")).await;
+        Server::start(|_| api_error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")).await;
     let sf = connect(&server);
     let error = sf.get("limits").send().await.unwrap_err();
     assert!(matches!(error, Error::LimitExceeded { status: 403, .. }), "{error}");
@@ -165,11 +169,11 @@ async fn a_locked_row_is_tried_again_and_the_api_limit_is_not() {
 }
 
 #[tokio::test]
-async fn no_redirect_takes_the_token_elsewhere() {
+async fn redirects_do_not_carry_the_token_to_another_host() {
     let evil = Server::start(|_| json!({}).into()).await;
     let location: &'static str = format!("Location: {}x?token=1", evil.origin).leak();
     for status in [301, 302, 303, 307, 308] {
-        let server = Server::start(move |_| Reply::With(status, location, String::new())).await;
+        let server = Server::start(move |_| Reply::WithHeader(status, location, String::new())).await;
         let sf = connect_allowing(&server, [&evil]);
         let error = sf.request("POST", "x").json(&json!({})).send().await.unwrap_err();
         assert!(error.to_string().contains(&status.to_string()) && !error.to_string().contains("token"));
@@ -178,7 +182,7 @@ async fn no_redirect_takes_the_token_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_request_that_must_not_be_sent_is_not() {
+async fn an_invalid_request_is_not_sent() {
     let evil = Server::start(|_| json!({}).into()).await;
     let server = Server::start(|_| json!({}).into()).await;
     let sf = connect_allowing(&server, [&evil]);
@@ -202,44 +206,44 @@ async fn a_request_that_must_not_be_sent_is_not() {
 }
 
 #[tokio::test]
-async fn a_raw_request_arrives_as_it_was_made() {
-    let server = Server::start(|_| Reply::With(202, "ETag: \"a\"", "1,2".into())).await;
+async fn a_raw_request_is_sent_unchanged() {
+    let server = Server::start(|_| Reply::WithHeader(202, "ETag: \"a\"", "1,2".into())).await;
     let sf = connect(&server);
     let request = sf.request("put", "/services/apexrest/a").query("name", "a b&c").query("x", "+");
     assert!(request.send().await.is_ok());
     let request = sf.request("PATCH", "/services/apexrest/a?x=1").query("y", "2");
     let request = request.header("Accept", "text/csv").body("text/csv", "Id\n");
-    let answer = request.send().await.unwrap();
+    let response = request.send().await.unwrap();
     assert_eq!(
-        (answer.status(), answer.header("etag"), &answer.bytes()[..]),
+        (response.status(), response.header("etag"), &response.bytes()[..]),
         (202, Some("\"a\""), &b"1,2"[..])
     );
-    assert!(answer.json::<Value>().is_err());
-    let seen = server.seen();
+    assert!(response.json::<Value>().is_err());
+    let requests = server.requests();
     assert_eq!(
-        (seen[0].method.as_str(), seen[0].target.as_str()),
+        (requests[0].method.as_str(), requests[0].target.as_str()),
         ("PUT", "/services/apexrest/a?name=a+b%26c&x=%2B")
     );
-    assert_eq!(seen[1].target, "/services/apexrest/a?x=1&y=2");
+    assert_eq!(requests[1].target, "/services/apexrest/a?x=1&y=2");
     assert_eq!(
-        (seen[1].header("accept"), seen[1].header("content-type")),
+        (requests[1].header("accept"), requests[1].header("content-type")),
         (Some("text/csv"), Some("text/csv"))
     );
-    assert_eq!(seen[1].body, "Id\n");
+    assert_eq!(requests[1].body, "Id\n");
 }
 
 #[tokio::test]
-async fn code_is_run_once_although_it_is_run_by_get() {
-    let server = Server::start(|_| Reply::Hangup).await;
+async fn anonymous_apex_is_sent_once_although_it_is_a_get() {
+    let server = Server::start(|_| Reply::Disconnect).await;
     let sf = connect(&server);
     sf.get("tooling/executeAnonymous").query("anonymousBody", "insert x;").send().await.unwrap_err();
     assert_eq!(server.count("GET"), 1);
 }
 
-/// What one call says of itself goes before what the connection says, and that before what its method means.
+/// A request's own setting overrides the connection's, and that overrides the default of the HTTP method.
 #[tokio::test]
-async fn a_call_that_must_not_be_repeated_is_not_whatever_the_connection_says() {
-    let server = Server::start(|_| Reply::Hangup).await;
+async fn a_request_that_must_not_be_repeated_is_sent_once_whatever_the_connection_sets() {
+    let server = Server::start(|_| Reply::Disconnect).await;
     let sf = connect(&server);
     let retry =
         crate::request::retry::Retry::default().max_retries(1).initial_backoff(Duration::from_millis(1));
@@ -261,8 +265,8 @@ async fn a_call_that_must_not_be_repeated_is_not_whatever_the_connection_says() 
 }
 
 #[tokio::test]
-async fn an_answer_larger_than_allowed_is_not_read() {
-    let server = Server::start(|_| Reply::Answer(200, "[".repeat(4096))).await;
+async fn a_response_above_the_size_limit_is_not_read() {
+    let server = Server::start(|_| Reply::Body(200, "[".repeat(4096))).await;
     let sf = connect(&server);
     let error = sf.get("limits").max_bytes(4095).send().await.unwrap_err();
     assert!(matches!(error, Error::Http(HttpError::TooLarge)), "{error}");
@@ -270,7 +274,7 @@ async fn an_answer_larger_than_allowed_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_slow_organization_costs_no_more_than_the_deadline() {
+async fn a_slow_org_takes_no_longer_than_the_timeout() {
     let server = Server::start(|_| {
         std::thread::sleep(Duration::from_millis(300));
         json!({}).into()
@@ -283,26 +287,26 @@ async fn a_slow_organization_costs_no_more_than_the_deadline() {
 }
 
 #[tokio::test]
-async fn an_identity_call_goes_to_the_instance_and_recovers_from_an_expired_token() {
+async fn an_identity_request_goes_to_the_instance_and_recovers_from_an_expired_token() {
     let path = format!("/id/{ORG}/{USER}");
     let identity = json!({"id": "x", "user_id": USER, "organization_id": ORG, "username": "ada@example.com"});
     let origin = Arc::new(Mutex::new(None::<Value>));
     let tokens = Arc::clone(&origin);
-    let server = Server::start(move |seen| match seen.header("authorization") {
-        _ if seen.target == TOKEN => tokens.lock().unwrap().clone().unwrap().into(),
-        Some(NEW) if seen.target == path => identity.clone().into(),
-        _ => Reply::Answer(403, "Bad_OAuth_Token".to_owned()),
+    let server = Server::start(move |request| match request.header("authorization") {
+        _ if request.target == TOKEN => tokens.lock().unwrap().clone().unwrap().into(),
+        Some(NEW) if request.target == path => identity.clone().into(),
+        _ => Reply::Body(403, "Bad_OAuth_Token".to_owned()),
     })
     .await;
-    *origin.lock().unwrap() = Some(server.tokens());
+    *origin.lock().unwrap() = Some(server.token_response());
     let sf = connect(&server);
     assert_eq!(sf.identity().await.unwrap().username, "ada@example.com");
-    assert_eq!(server.token_calls(), 1);
+    assert_eq!(server.token_requests(), 1);
 }
 
 #[tokio::test]
-async fn nothing_printable_holds_a_token() {
-    let server = Server::start(|_| Reply::Answer(400, OLD.to_owned())).await;
+async fn display_and_debug_texts_contain_no_token() {
+    let server = Server::start(|_| Reply::Body(400, OLD.to_owned())).await;
     let sf = connect(&server);
     let request = sf.get("limits").query("canary", "canary");
     let printed = format!("{sf:#?} {request:#?} {:#?}", sf.query::<Value>("SELECT Id FROM A").fetch());

@@ -1,4 +1,4 @@
-//! Texts as an attacker writes them, for property tests.
+//! Hostile texts for property tests.
 
 use proptest::prelude::*;
 
@@ -15,8 +15,9 @@ const PIECES: &[&str] = &[
     "\u{1F468}\u{200d}\u{1F469}",
 ];
 
-/// Any text: of the pieces that parsers trip over, and of any characters, control characters among them (which
-/// `any::<String>()` never has).
+/// Returns any text: of pieces that parsers often misread, and of any characters.
+///
+/// Control characters are included, which `any::<String>()` never has.
 pub(crate) fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => prop::sample::select(PIECES).prop_map(str::to_owned).boxed(),

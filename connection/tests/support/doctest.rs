@@ -1,4 +1,4 @@
-// What the examples in the documentation run against. An example takes this file in with two hidden lines,
+// The fake org of the examples in the documentation. An example includes this file with two hidden lines,
 // `mod fake_org { include!(…); }` and `fake_org::connected(async |sf| {`, and ends with `Ok(()) });`.
 
 use salesforce_connection::{
@@ -9,14 +9,14 @@ use salesforce_connection::{
 };
 use salesforce_fake_org::{FakeOrg, Fault};
 
-/// Runs an example with a connection to an org of its own, which has its sample data.
+/// Runs an example with a connection to a new fake org that has sample data.
 pub fn connected(example: impl AsyncFnOnce(&Connection) -> Result<()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let shipped = serde_json::json!({ "tracking": "1Z" });
-        let org = FakeOrg::builder().execution_user("ada@example.com").apex("POST", "/ship", 200, shipped);
+        let response = serde_json::json!({ "tracking": "1Z" });
+        let org = FakeOrg::builder().execution_user("ada@example.com").apex("POST", "/ship", 200, response);
         let org = org.start().await.expect("the fake org starts");
-        // It has Apex classes, and no table of them.
+        // The fake org runs Apex, and has no table of its classes: a fixed response stands for it.
         let class = serde_json::json!({ "Name": "Ship", "ApiVersion": 66.0 });
         let classes = serde_json::json!({ "totalSize": 1, "done": true, "records": [class] });
         org.faults().path("/services/data/v66.0/tooling/query", Fault::Json(classes));

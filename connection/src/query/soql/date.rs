@@ -1,4 +1,4 @@
-//! Dates for queries, and from answers.
+//! Dates for queries, and from responses.
 
 use std::{
     fmt,
@@ -8,17 +8,22 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::query::soql::bind::{InvalidValue, SoqlLiteral, ToSoql};
+use crate::query::soql::{
+    bind::InvalidValue,
+    literal::{SoqlLiteral, ToSoql},
+};
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
-/// A text, or numbers, that are no date Salesforce knows: the calendar's days from the year 1700 to 4000.
+/// A text, or numbers, that are not a valid date of the years 1700 to 4000, which are Salesforce's limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a date of the years 1700 to 4000 in the form 2026-01-31 or 2026-01-31T23:59:59Z")]
 #[non_exhaustive]
 pub struct InvalidDate;
 
-/// A day, for fields of type Date. Written `2026-01-31`, in queries and in JSON.
+/// A day, for fields of type Date.
+///
+/// Written `2026-01-31`, in queries and in JSON.
 ///
 /// ```
 /// use salesforce_connection::soql::SoqlDate;
@@ -35,10 +40,10 @@ pub struct SoqlDate {
 }
 
 impl SoqlDate {
-    /// The day with these numbers; months and days count from 1.
+    /// Creates a day. Months and days count from 1.
     ///
     /// # Errors
-    /// When there is no such day, or the year is not within 1700 to 4000.
+    /// If the calendar has no such day, or the year is not within 1700 to 4000.
     pub fn new(year: u16, month: u8, day: u8) -> Result<Self, InvalidDate> {
         let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         let days = match month {
@@ -54,8 +59,9 @@ impl SoqlDate {
         }
     }
 
-    /// Days since 1970-01-01. The year begins with March, so that the leap day is its last.
-    /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+    /// Returns the days since 1970-01-01.
+    // The year begins with March, so that the leap day is its last.
+    // Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
     fn days(self) -> i64 {
         let (year, month) = (i64::from(self.year), i64::from(self.month));
         let year = if month <= 2 { year - 1 } else { year };
@@ -96,10 +102,10 @@ impl fmt::Display for SoqlDate {
     }
 }
 
-/// A moment, for fields of type Date/Time, to the millisecond.
+/// A point in time in milliseconds, for fields of type Date/Time.
 ///
-/// Reads what Salesforce writes (`2015-08-20T11:50:05.000+0000`, which RFC 3339 parsers refuse) and RFC 3339; is
-/// written `2015-08-20T11:50:05.000Z`, in queries and in JSON.
+/// Reads Salesforce's form (`2015-08-20T11:50:05.000+0000`, which RFC 3339 parsers reject) and RFC 3339. Written
+/// `2015-08-20T11:50:05.000Z`, in queries and in JSON.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -142,7 +148,7 @@ impl From<SoqlDateTime> for SystemTime {
     fn from(moment: SoqlDateTime) -> Self {
         let millis = moment.date.days() * MILLIS_PER_DAY + i64::from(moment.millis);
         let distance = Duration::from_millis(millis.unsigned_abs());
-        // Within the years 1700 to 4000, which every system's clock can tell.
+        // Cannot overflow: every platform's `SystemTime` covers the years 1700 to 4000.
         if millis < 0 { Self::UNIX_EPOCH - distance } else { Self::UNIX_EPOCH + distance }
     }
 }
@@ -162,7 +168,7 @@ impl FromStr for SoqlDateTime {
         if hours > 23 || minutes > 59 || seconds > 59 || fraction.is_empty() || fraction.len() > 9 {
             return Err(InvalidDate);
         }
-        // The first three digits of the fraction.
+        // Only the first three digits of the fraction count.
         let fraction =
             fraction.bytes().chain(*b"00").take(3).fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
         let offset_minutes = match offset.as_bytes() {
@@ -193,14 +199,15 @@ impl fmt::Display for SoqlDateTime {
     }
 }
 
-/// The numbers at `places` (start, length) of a text that looks like `pattern`, where `d` stands for a digit.
+/// Returns the numbers at `places` (start, length) of a text that matches `pattern`, in which `d` is a digit.
 fn numbers<const N: usize>(
     text: &str,
     pattern: &[u8],
     places: [(usize, usize); N],
 ) -> Result<[u32; N], InvalidDate> {
-    let fits = |(byte, wanted): (u8, u8)| if wanted == b'd' { byte.is_ascii_digit() } else { byte == wanted };
-    if text.len() != pattern.len() || !text.bytes().zip(pattern.iter().copied()).all(fits) {
+    let matches =
+        |(byte, expected): (u8, u8)| if expected == b'd' { byte.is_ascii_digit() } else { byte == expected };
+    if text.len() != pattern.len() || !text.bytes().zip(pattern.iter().copied()).all(matches) {
         return Err(InvalidDate);
     }
     let mut found = [0; N];
@@ -215,7 +222,7 @@ macro_rules! date_as_text {
     ($($kind:ident)*) => {$(
         impl ToSoql for $kind {
             fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
-                Ok(SoqlLiteral::one(self.to_string()))
+                Ok(SoqlLiteral::single(self.to_string()))
             }
         }
 
@@ -285,7 +292,7 @@ date_literals! {
 
 impl ToSoql for DateLiteral {
     fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
-        Ok(SoqlLiteral::one(self.to_string()))
+        Ok(SoqlLiteral::single(self.to_string()))
     }
 }
 
@@ -309,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_read_in_every_form_that_salesforce_uses() {
+    fn date_times_are_read_in_every_form_that_salesforce_uses() {
         for text in [
             "2026-01-31T23:59:59.000+0000",
             "2026-01-31T23:59:59Z",
@@ -328,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_refused() {
+    fn an_invalid_date_is_rejected() {
         for text in [
             "",
             "2026-02-30",
@@ -365,9 +372,9 @@ mod tests {
         }
     }
 
-    /// From a text with escapes too, which serde cannot lend, and from nothing but a date.
+    /// A text with escapes, which serde cannot borrow, is read, too.
     #[test]
-    fn what_is_no_date_in_json_is_an_error() {
+    fn an_invalid_date_in_json_is_an_error() {
         let day = SoqlDate::new(2026, 1, 31).unwrap();
         assert_eq!(serde_json::from_str::<SoqlDate>(r#""2026\u002d01-31""#).unwrap(), day);
         assert_eq!(serde_json::from_str::<Option<SoqlDate>>("null").unwrap(), None);
@@ -381,7 +388,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_moment_reads_back_equal(millis in -8_520_336_000_000_i64..64_092_211_199_999) {
+        fn a_date_time_reads_back_equal(millis in -8_520_336_000_000_i64..64_092_211_199_999) {
             let moment = SoqlDateTime::from_millis(millis).unwrap();
             prop_assert_eq!(moment.to_string().parse(), Ok(moment));
             prop_assert_eq!(SoqlDateTime::try_from(SystemTime::from(moment)), Ok(moment));
@@ -389,13 +396,13 @@ mod tests {
 
         /// In both directions, and from the form that Salesforce writes.
         #[test]
-        fn days_and_moments_go_through_json(millis in -8_520_336_000_000_i64..64_092_211_199_999) {
+        fn dates_and_date_times_round_trip_through_json(millis in -8_520_336_000_000_i64..64_092_211_199_999) {
             let moment = SoqlDateTime::from_millis(millis).unwrap();
             let json = serde_json::to_string(&moment).unwrap();
             prop_assert_eq!(&json, &format!("\"{moment}\""));
             prop_assert_eq!(serde_json::from_str::<SoqlDateTime>(&json).unwrap(), moment);
-            let of_salesforce = json.replace('Z', "+0000");
-            prop_assert_eq!(serde_json::from_str::<SoqlDateTime>(&of_salesforce).unwrap(), moment);
+            let salesforce_form = json.replace('Z', "+0000");
+            prop_assert_eq!(serde_json::from_str::<SoqlDateTime>(&salesforce_form).unwrap(), moment);
 
             let json = serde_json::to_string(&moment.date).unwrap();
             prop_assert_eq!(&json, &format!("\"{}\"", moment.date));
@@ -403,13 +410,13 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_the_parser_panic(text in "[0-9T:.Z+\\-äé ]{0,30}") {
+        fn the_parser_does_not_panic_on_any_text(text in "[0-9T:.Z+\\-äé ]{0,30}") {
             let _ = text.parse::<SoqlDateTime>();
         }
     }
 
     #[test]
-    fn date_literals_are_written_as_salesforce_wants_them() {
+    fn date_literals_are_written_in_the_syntax_of_soql() {
         assert_eq!(DateLiteral::LastNDays(30).to_string(), "LAST_N_DAYS:30");
         assert_eq!(DateLiteral::ThisFiscalQuarter.to_string(), "THIS_FISCAL_QUARTER");
     }

@@ -1,43 +1,51 @@
-//! A list that is too long for one query, as several queries whose rows together are those of the one.
+//! Splits a list that is too long for one query into lists for several queries that find the same rows.
 
-use crate::query::soql::bind::{BindError, InvalidValue, ToSoql};
+use crate::query::soql::{
+    bind::{BindError, InvalidValue},
+    literal::ToSoql,
+};
 
-/// Why a query cannot be asked in parts.
-const ALONE: &str =
-    "the list must stand in the outermost WHERE as `Field IN :list`, and in no parentheses, OR or NOT";
-const WHOLE: &str = "ORDER BY, LIMIT, OFFSET, GROUP BY and aggregates are about all rows: do that in the program, or shorten the list";
+/// The reason if the list's condition is not one of conditions joined by AND.
+const NOT_ALONE: &str =
+    "the list must stand once in the outermost WHERE as `Field IN :list`, outside of parentheses, OR and NOT";
+/// The reason if a clause concerns the rows of all parts.
+const ABOUT_ALL_ROWS: &str = "ORDER BY, LIMIT, OFFSET, GROUP BY and aggregates concern all rows. Do that in the program, or shorten the list";
 
-/// The values of a list in the order in which they may be cut, each with how much it takes.
+/// The literals of a list, in the order in which the list may be split.
 #[derive(Debug, Clone)]
-pub(crate) struct Members(Vec<String>);
+pub(crate) struct InList(Vec<String>);
 
-impl Members {
-    /// Without the values that are there twice: their rows would come twice.
+impl InList {
+    /// Sorts the values and removes duplicates, whose rows would be returned twice.
+    ///
+    /// # Errors
+    /// If there are no values, or one has no literal.
     pub(crate) fn new(values: impl IntoIterator<Item = impl ToSoql>) -> Result<Self, InvalidValue> {
-        let mut members = Vec::new();
+        let mut literals = Vec::new();
         for value in values {
-            members.push(value.to_soql()?.into_one()?);
+            literals.push(value.to_soql()?.into_single()?);
         }
-        // Salesforce compares texts without regard to case: what differs in case only must not come apart.
-        members.sort_by_cached_key(|member| (member.to_lowercase(), member.clone()));
-        members.dedup();
-        if members.is_empty() { Err(InvalidValue::EmptyList) } else { Ok(Self(members)) }
+        // Salesforce ignores case when it compares texts, so values that differ only in case must stay together.
+        // Otherwise their rows would be returned twice.
+        literals.sort_by_cached_key(|literal| (literal.to_lowercase(), literal.clone()));
+        literals.dedup();
+        if literals.is_empty() { Err(InvalidValue::EmptyList) } else { Ok(Self(literals)) }
     }
 
-    /// Lists of at most so many characters. One that cannot be cut further may have more.
-    pub(crate) fn lists(&self, most: usize) -> Vec<String> {
+    /// Returns lists of at most `max_characters` each. A list that cannot be split further may be longer.
+    pub(crate) fn chunks(&self, max_characters: usize) -> Vec<String> {
         let mut lists = Vec::new();
         let mut list = String::from("(");
         let mut length = 1;
         for group in self.0.chunk_by(|one, next| one.to_lowercase() == next.to_lowercase()) {
-            let more: usize = group.iter().map(|member| member.chars().count() + 1).sum();
-            if length > 1 && length + more > most {
+            let added: usize = group.iter().map(|literal| literal.chars().count() + 1).sum();
+            if length > 1 && length + added > max_characters {
                 lists.push(close(std::mem::replace(&mut list, String::from("("))));
                 length = 1;
             }
-            length += more;
-            for member in group {
-                list.push_str(member);
+            length += added;
+            for literal in group {
+                list.push_str(literal);
                 list.push(',');
             }
         }
@@ -46,20 +54,24 @@ impl Members {
     }
 }
 
-/// The last comma becomes the end.
+/// Replaces the last comma with the closing parenthesis.
 fn close(mut list: String) -> String {
     list.pop();
     list.push(')');
     list
 }
 
-/// Whether the rows for a list are those for its parts together, each once: the condition on the list and all others
-/// must hold, and nothing is said about the rows as a whole.
-pub(crate) fn check(soql: &str, name: &str) -> Result<(), BindError> {
-    let refuse = |why| Err(BindError::NotInParts(why));
+/// Checks that splitting the list `:name` cannot change the query's rows.
+///
+/// The condition on the list must be joined to the others by AND, and no clause may concern the rows as a whole.
+///
+/// # Errors
+/// [`BindError::NotInParts`] with the reason.
+pub(crate) fn check_splittable(soql: &str, name: &str) -> Result<(), BindError> {
+    let reject = |why| Err(BindError::NotInParts(why));
     let mut depth = 0_usize;
     let mut words: Vec<String> = Vec::new();
-    let mut found = 0;
+    let mut placeholders = 0;
     let mut rest = soql;
     while let Some(first) = rest.chars().next() {
         let length = match first {
@@ -67,7 +79,7 @@ pub(crate) fn check(soql: &str, name: &str) -> Result<(), BindError> {
             '(' => {
                 let aggregate = words.last().is_some_and(|word| is_aggregate(word));
                 if depth == 0 && aggregate && !rest[1..].trim_start().starts_with(')') {
-                    return refuse(WHOLE);
+                    return reject(ABOUT_ALL_ROWS);
                 }
                 depth += 1;
                 1
@@ -79,10 +91,10 @@ pub(crate) fn check(soql: &str, name: &str) -> Result<(), BindError> {
             ':' => {
                 let length = 1 + word_length(&rest[1..]);
                 if &rest[1..length] == name {
-                    found += 1;
+                    placeholders += 1;
                     let before = |back: usize| words.len().checked_sub(back).map(|at| words[at].as_str());
                     if depth > 0 || before(1) != Some("IN") || before(2) == Some("NOT") {
-                        return refuse(ALONE);
+                        return reject(NOT_ALONE);
                     }
                 }
                 length
@@ -92,11 +104,11 @@ pub(crate) fn check(soql: &str, name: &str) -> Result<(), BindError> {
                 if depth == 0 {
                     let word = rest[..length].to_ascii_uppercase();
                     match word.as_str() {
-                        "OR" => return refuse(ALONE),
+                        "OR" => return reject(NOT_ALONE),
                         "NOT" if !next_word(&rest[length..]).eq_ignore_ascii_case("IN") => {
-                            return refuse(ALONE);
+                            return reject(NOT_ALONE);
                         }
-                        "ORDER" | "LIMIT" | "OFFSET" | "GROUP" | "HAVING" => return refuse(WHOLE),
+                        "ORDER" | "LIMIT" | "OFFSET" | "GROUP" | "HAVING" => return reject(ABOUT_ALL_ROWS),
                         _ => {}
                     }
                     words.push(word);
@@ -107,7 +119,7 @@ pub(crate) fn check(soql: &str, name: &str) -> Result<(), BindError> {
         };
         rest = &rest[length..];
     }
-    if found == 1 { Ok(()) } else { refuse(ALONE) }
+    if placeholders == 1 { Ok(()) } else { reject(NOT_ALONE) }
 }
 
 fn is_aggregate(word: &str) -> bool {
@@ -115,7 +127,7 @@ fn is_aggregate(word: &str) -> bool {
 }
 
 fn word_length(text: &str) -> usize {
-    // A dot belongs to the name: `Order.Limit` is no clause.
+    // A dot belongs to the name: `Order.Limit` is a field, not a clause.
     text.find(|letter: char| !letter.is_alphanumeric() && !"_.".contains(letter)).unwrap_or(text.len())
 }
 
@@ -125,11 +137,11 @@ fn next_word(text: &str) -> &str {
 }
 
 fn string_length(text: &str) -> usize {
-    let mut escaped = false;
+    let mut is_escaped = false;
     for (at, letter) in text.char_indices().skip(1) {
         match letter {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
             '\'' => return at + 1,
             _ => {}
         }
@@ -144,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_comes_out_the_same_is_asked_in_parts() {
+    fn only_queries_whose_rows_stay_the_same_are_split() {
         for soql in [
             "SELECT Id FROM Account WHERE Id IN :ids",
             "select id from account where id in :ids and name like 'a or b'",
@@ -153,7 +165,7 @@ mod tests {
             "SELECT COUNT() FROM Account WHERE Id IN :ids",
             "SELECT Id FROM Account WHERE Id IN :ids AND Type NOT IN ('x')",
         ] {
-            assert_eq!(check(soql, "ids"), Ok(()), "{soql}");
+            assert_eq!(check_splittable(soql, "ids"), Ok(()), "{soql}");
         }
         for soql in [
             "SELECT Id FROM Account",
@@ -161,7 +173,7 @@ mod tests {
             "SELECT Id FROM Account WHERE Id IN :ids OR Name = 'x'",
             "SELECT Id FROM Account WHERE (Id IN :ids)",
             "SELECT Id FROM Account WHERE NOT Id IN :ids",
-            // Fields whose names begin with the word that may follow a NOT.
+            // The names of these fields begin with `In`, the keyword that may follow NOT.
             "SELECT Id FROM Account WHERE NOT Industry IN :ids",
             "SELECT Id FROM Account WHERE Name = 'x' AND not Inactive__c IN :ids",
             "SELECT Id FROM Account WHERE NOT In__r.Name IN :ids",
@@ -173,20 +185,20 @@ mod tests {
             "SELECT MAX(Id) FROM Account WHERE Id IN :ids",
             "SELECT Id FROM Account WHERE Id IN (SELECT AccountId FROM Contact WHERE Id IN :ids)",
         ] {
-            assert!(matches!(check(soql, "ids"), Err(BindError::NotInParts(_))), "{soql}");
+            assert!(matches!(check_splittable(soql, "ids"), Err(BindError::NotInParts(_))), "{soql}");
         }
     }
 
     proptest! {
-        /// Each value is in one list, lists are short, and what differs in case only is together.
+        /// Each value is in one list, lists are short, and values that differ only in case are together.
         #[test]
-        fn the_parts_are_the_whole(values in prop::collection::vec("[aAbB]{1,3}|[a-z']{0,12}", 1..80), most in 10..60_usize) {
-            let lists = Members::new(&values).unwrap().lists(most);
+        fn the_chunks_together_are_the_whole_list(values in prop::collection::vec("[aAbB]{1,3}|[a-z']{0,12}", 1..80), most in 10..60_usize) {
+            let lists = InList::new(&values).unwrap().chunks(most);
             let members = |list: &str| -> Vec<String> {
                 list[1..list.len() - 1].split(',').map(str::to_owned).collect()
             };
             let mut all: Vec<String> = lists.iter().flat_map(|list| members(list)).collect();
-            let mut expected = Members::new(&values).unwrap().0;
+            let mut expected = InList::new(&values).unwrap().0;
             all.sort();
             expected.sort();
             prop_assert_eq!(all, expected);

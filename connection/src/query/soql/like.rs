@@ -1,8 +1,11 @@
 //! Patterns for `LIKE`.
 
-use crate::query::soql::bind::{InvalidValue, SoqlLiteral, ToSoql, push_quoted};
+use crate::query::soql::{
+    bind::InvalidValue,
+    literal::{SoqlLiteral, ToSoql, push_quoted},
+};
 
-/// A pattern for SOQL's `LIKE`, in which the text a user typed means itself.
+/// A pattern for SOQL's `LIKE`, in which wildcards of a user's input are escaped.
 ///
 /// ```
 /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -19,22 +22,24 @@ use crate::query::soql::bind::{InvalidValue, SoqlLiteral, ToSoql, push_quoted};
 pub struct Like(String);
 
 impl Like {
-    /// What contains `text`.
+    /// Matches texts that contain `text`.
     pub fn contains(text: impl AsRef<str>) -> Self {
         Self::new("%", text.as_ref(), "%")
     }
 
-    /// What begins with `text`.
+    /// Matches texts that begin with `text`.
     pub fn starts_with(text: impl AsRef<str>) -> Self {
         Self::new("", text.as_ref(), "%")
     }
 
-    /// What ends with `text`.
+    /// Matches texts that end with `text`.
     pub fn ends_with(text: impl AsRef<str>) -> Self {
         Self::new("%", text.as_ref(), "")
     }
 
-    /// A pattern of your own: `%` stands for any text and `_` for any one character. Not for what a user typed.
+    /// Uses the program's pattern, in which `%` matches any text and `_` any one character.
+    ///
+    /// Not for input of a user, whose wildcards would be effective.
     pub fn raw(pattern: impl AsRef<str>) -> Self {
         let mut literal = String::new();
         push_quoted(&mut literal, |literal, push| push(literal, pattern.as_ref()));
@@ -62,6 +67,6 @@ impl Like {
 
 impl ToSoql for Like {
     fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
-        Ok(SoqlLiteral::one(self.0.clone()))
+        Ok(SoqlLiteral::single(self.0.clone()))
     }
 }

@@ -1,31 +1,33 @@
-//! Finds the `:name` placeholders of a query: those outside string literals.
+//! Finds the `:name` placeholders of a query outside its string literals.
 
 use crate::query::soql::bind::BindError;
 
 /// A part of a query's text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
-    /// Goes into the query as it is.
+    /// Text that is copied unchanged.
     Text(&'a str),
-    /// The name after a colon.
+    /// A placeholder's name, without the colon.
     Placeholder(&'a str),
 }
 
-/// Cuts a query at its placeholders.
+/// Splits a query at its placeholders.
 ///
-/// A colon that digits follow belongs to a date literal or a time (`LAST_N_DAYS:30`, `23:59:59`). Any other colon
-/// outside a string begins a placeholder, and that stands alone: text that touches it would become part of the value.
+/// A colon followed by digits belongs to a date literal or a time (`LAST_N_DAYS:30`, `23:59:59`). Any other colon
+/// outside a string begins a placeholder, which must stand alone: text that touches it would become part of the value.
 pub(crate) fn scan(soql: &str) -> Result<Vec<Piece<'_>>, BindError> {
-    cut(soql, b'\'', touches)
+    split(soql, b'\'', touches)
 }
 
-/// Cuts what is between the braces of a search at its placeholders: phrases are in double quotes, a backslash takes the
-/// meaning of what follows, and a wildcard that touched a value would become part of its word.
+/// Splits the text between the braces of a search at its placeholders.
+///
+/// Phrases are in double quotes, and a backslash escapes the next character. A wildcard that touched a value would
+/// become part of its word.
 pub(crate) fn scan_terms(terms: &str) -> Result<Vec<Piece<'_>>, BindError> {
-    cut(terms, b'"', |neighbour| touches(neighbour) || neighbour.is_some_and(|byte| b"*?".contains(&byte)))
+    split(terms, b'"', |neighbour| touches(neighbour) || neighbour.is_some_and(|byte| b"*?".contains(&byte)))
 }
 
-fn cut(soql: &str, quote: u8, touches: impl Fn(Option<u8>) -> bool) -> Result<Vec<Piece<'_>>, BindError> {
+fn split(soql: &str, quote: u8, touches: impl Fn(Option<u8>) -> bool) -> Result<Vec<Piece<'_>>, BindError> {
     let mut pieces = Vec::new();
     let bytes = soql.as_bytes();
     let (mut start, mut at) = (0, 0);
@@ -66,12 +68,12 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// Whether a neighbour would run into the value. Everything outside ASCII counts as a word.
+/// Returns true if a neighbouring byte would become part of the value. All bytes outside ASCII count as word characters.
 fn touches(neighbour: Option<u8>) -> bool {
     neighbour.is_some_and(|byte| is_word(byte) || !byte.is_ascii() || b"'\"\\.:".contains(&byte))
 }
 
-/// The position after the closing quote of the string whose text begins at `at`.
+/// Returns the position after the closing quote of the string whose text begins at `at`.
 fn end_of_string(bytes: &[u8], mut at: usize, quote: u8) -> Option<usize> {
     loop {
         match bytes.get(at)? {
@@ -87,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_are_found_outside_strings_only() {
+    fn placeholders_are_found_only_outside_strings() {
         let soql = r"SELECT Id FROM A WHERE X=:a AND Y = ':b \' :c' AND (Z IN :_d9) AND D > LAST_N_DAYS:30
             AND T < 2026-01-31T23:59:59Z LIMIT :e";
         let names: Vec<_> = scan(soql)
@@ -102,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_colon_that_could_be_misread_is_an_error() {
+    fn an_ambiguous_colon_is_an_error() {
         for soql in [
             "D > LAST_N_DAYS:n",
             "A = : a",

@@ -4,17 +4,21 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::query::soql::bind::{InvalidValue, SoqlLiteral, ToSoql};
+use crate::query::soql::{
+    bind::InvalidValue,
+    literal::{SoqlLiteral, ToSoql},
+};
 
-/// A text, or numbers, that are no time of day.
+/// A text, or numbers, that are not a valid time of day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a time of day in the form 23:59:59.000Z")]
 #[non_exhaustive]
 pub struct InvalidTime;
 
-/// A time of day, for fields of type Time, to the millisecond. Written `23:59:59.000Z`, in queries and in JSON:
-/// Salesforce gives it without a time zone, in spite of the `Z`. Source: REST API Developer Guide, "Valid Date and
-/// DateTime Formats".
+/// A time of day in milliseconds, for fields of type Time.
+///
+/// Written `23:59:59.000Z`, in queries and in JSON. Salesforce's times have no time zone, in spite of the `Z`.
+/// Source: REST API Developer Guide, "Valid Date and DateTime Formats".
 ///
 /// ```
 /// use salesforce_connection::soql::SoqlTime;
@@ -29,10 +33,10 @@ pub struct SoqlTime {
 }
 
 impl SoqlTime {
-    /// The time with these numbers.
+    /// Creates a time from an hour (0 to 23), a minute, a second and a millisecond.
     ///
     /// # Errors
-    /// When there is no such time.
+    /// If a number is out of range. There are no leap seconds.
     pub fn new(hour: u8, minute: u8, second: u8, millisecond: u16) -> Result<Self, InvalidTime> {
         if hour > 23 || minute > 59 || second > 59 || millisecond > 999 {
             return Err(InvalidTime);
@@ -41,7 +45,7 @@ impl SoqlTime {
         Ok(Self { millis: seconds * 1_000 + u32::from(millisecond) })
     }
 
-    /// Milliseconds since midnight.
+    /// Returns the milliseconds since midnight.
     pub fn since_midnight(self) -> u32 {
         self.millis
     }
@@ -63,7 +67,7 @@ impl FromStr for SoqlTime {
             return Err(InvalidTime);
         }
         let number = |part: &str| part.parse().map_err(|_| InvalidTime);
-        // The first three digits of the fraction.
+        // Only the first three digits of the fraction count.
         let millis = fraction.bytes().chain(*b"00").take(3);
         let millis = millis.fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
         Self::new(number(hour)?, number(minute)?, number(second)?, millis)
@@ -80,7 +84,7 @@ impl fmt::Display for SoqlTime {
 
 impl ToSoql for SoqlTime {
     fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
-        Ok(SoqlLiteral::one(self.to_string()))
+        Ok(SoqlLiteral::single(self.to_string()))
     }
 }
 
@@ -104,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn an_invalid_time_is_rejected() {
         for text in [
             "",
             "9:30:00Z",
@@ -123,7 +127,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back_equal(hour in 0..24_u8, minute in 0..60_u8, second in 0..60_u8, milli in 0..1_000_u16) {
+        fn a_written_time_reads_back_equal(hour in 0..24_u8, minute in 0..60_u8, second in 0..60_u8, milli in 0..1_000_u16) {
             let time = SoqlTime::new(hour, minute, second, milli).unwrap();
             prop_assert_eq!(time.to_string().parse(), Ok(time));
             let json = serde_json::to_string(&time).unwrap();

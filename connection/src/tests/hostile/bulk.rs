@@ -1,4 +1,4 @@
-//! Wrong and hostile answers to the calls of a bulk job: never taken for rows that are not there.
+//! Invalid and hostile responses to the requests of a bulk job: never read as an empty result.
 
 use futures_util::{TryStreamExt as _, stream};
 
@@ -6,19 +6,19 @@ use crate::tests::*;
 use crate::{
     bulk::{job::JobState, records::BulkRecords},
     error::Error,
-    tests::hostile::{ID, Row, answer, check},
+    tests::hostile::{ID, Row, assert_nothing_leaks, http_response},
 };
 
-pub(crate) const JOB: &str = "750D00000004SkGIAU";
-pub(crate) const CSV: &str = "Content-Type: text/csv\r\n";
+pub(super) const JOB: &str = "750D00000004SkGIAU";
+pub(super) const CSV: &str = "Content-Type: text/csv\r\n";
 
-pub(crate) fn job(id: &str) -> Value {
+pub(super) fn job(id: &str) -> Value {
     json!({"id": id, "state": "JobComplete", "numberRecordsProcessed": 0, "numberRecordsFailed": 0})
 }
 
-/// An organization whose job is done, and whose pages of rows are these bytes.
-async fn pages_are(page: Vec<u8>) -> Server {
-    Server::start(move |seen| match seen.target.rsplit('/').next().unwrap_or_default() {
+/// Starts an org whose job is complete, and whose pages of rows are these bytes.
+async fn org_with_pages(page: Vec<u8>) -> Server {
+    Server::start(move |request| match request.target.rsplit('/').next().unwrap_or_default() {
         "resultPages" => {
             let page = format!("/services/data/v66.0/jobs/query/{JOB}/results?locator=x");
             json!({"resultPages": [{"resultUrl": page}], "done": true}).into()
@@ -29,13 +29,13 @@ async fn pages_are(page: Vec<u8>) -> Server {
     .await
 }
 
-pub(crate) async fn all<T>(rows: BulkRecords<T>) -> crate::error::Result<usize> {
+pub(super) async fn all<T>(rows: BulkRecords<T>) -> crate::error::Result<usize> {
     rows.try_fold(0, |n, _| async move { Ok(n + 1) }).await
 }
 
-/// What is read of it, in each way that rows are read.
+/// Reads the page in each way in which rows are read.
 async fn outcomes(page: Vec<u8>) -> Vec<(&'static str, crate::error::Result<usize>)> {
-    let server = pages_are(page).await;
+    let server = org_with_pages(page).await;
     let sf = connect(&server);
     let old = connect_with(&server, [], "57.0".parse().unwrap());
     let mut ingest = sf.ingest_job(JOB).unwrap();
@@ -50,50 +50,53 @@ async fn outcomes(page: Vec<u8>) -> Vec<(&'static str, crate::error::Result<usiz
 }
 
 #[tokio::test]
-async fn what_is_not_csv_is_not_an_empty_result() {
+async fn a_body_that_is_not_csv_is_an_error_and_not_an_empty_result() {
     let page = "<html><body>canary</body></html>";
-    for (what, answer) in [
-        ("a page", answer(200, "Content-Type: text/html;charset=UTF-8\r\n", page)),
-        ("a page that says it is CSV", answer(200, CSV, page)),
-        ("a page that does not say what it is", answer(200, "", format!("\n  <!DOCTYPE html>\n{page}"))),
-        ("a word", answer(200, "Content-Type: text/plain\r\n", "canary")),
-        ("JSON", answer(200, "Content-Type: application/json\r\n", "[]")),
-        ("JSON that says it is CSV", answer(200, CSV, r#"{"canary":"canary"}"#)),
-        ("no content", answer(204, "", "")),
-        ("another success", answer(202, CSV, "Name\n")),
+    for (what, response) in [
+        ("a page", http_response(200, "Content-Type: text/html;charset=UTF-8\r\n", page)),
+        ("a page with the type of CSV", http_response(200, CSV, page)),
+        ("a page without content type", http_response(200, "", format!("\n  <!DOCTYPE html>\n{page}"))),
+        ("a word", http_response(200, "Content-Type: text/plain\r\n", "canary")),
+        ("JSON", http_response(200, "Content-Type: application/json\r\n", "[]")),
+        ("JSON with the type of CSV", http_response(200, CSV, r#"{"canary":"canary"}"#)),
+        ("no content", http_response(204, "", "")),
+        ("another success", http_response(202, CSV, "Name\n")),
     ] {
-        for (how, outcome) in outcomes(answer).await {
+        for (how, outcome) in outcomes(response).await {
             let error = outcome.expect_err(&format!("{what}, {how}"));
             assert!(matches!(error, Error::InvalidResponse(_)), "{what}, {how}: {error:?}");
-            check(how, what, &error);
+            assert_nothing_leaks(how, what, &error);
         }
     }
 }
 
-/// Salesforce always says how many rows a page of a query has, and where the next one is.
+/// Salesforce always sends the number of a page's rows, and the locator of the next page.
 #[tokio::test]
-async fn a_page_that_does_not_say_whether_it_is_whole_is_not_the_end() {
+async fn a_page_without_its_number_of_rows_or_locator_is_not_the_end() {
     let number = "Sforce-NumberOfRecords: 1\r\n";
     let locator = "Sforce-Locator: null\r\n";
     let row = "Name\nx\n";
-    for (what, headers, body, pages, one) in [
+    for (what, headers, body, by_pages, one_by_one) in [
         ("both", format!("{CSV}{number}{locator}"), row, true, true),
         ("no rows", format!("{CSV}Sforce-NumberOfRecords: 0\r\n{locator}"), "", true, true),
         ("no locator", format!("{CSV}{number}"), row, true, false),
         ("an empty locator", format!("{CSV}{number}Sforce-Locator: \r\n"), row, true, false),
         ("a locator of other letters", format!("{CSV}{number}Sforce-Locator: \u{e9}\r\n"), row, true, false),
         ("no number", format!("{CSV}{locator}"), row, false, false),
-        ("a number that is none", format!("{CSV}Sforce-NumberOfRecords: x\r\n{locator}"), row, false, false),
+        ("an invalid number", format!("{CSV}Sforce-NumberOfRecords: x\r\n{locator}"), row, false, false),
         ("fewer rows", format!("{CSV}Sforce-NumberOfRecords: 2\r\n{locator}"), row, false, false),
         ("no rows of one", format!("{CSV}{number}{locator}"), "", false, false),
         ("the head of one", format!("{CSV}{number}{locator}"), "Name\n", false, false),
     ] {
-        let outcomes = outcomes(answer(200, &headers, body)).await;
-        for ((how, outcome), good) in outcomes.into_iter().zip([pages, one]) {
+        let outcomes = outcomes(http_response(200, &headers, body)).await;
+        for ((how, outcome), is_valid) in outcomes.into_iter().zip([by_pages, one_by_one]) {
             match outcome {
-                Ok(_) => assert!(good, "{what}, {how}"),
+                Ok(_) => assert!(is_valid, "{what}, {how}"),
                 Err(error) => {
-                    assert!(!good && matches!(error, Error::InvalidResponse(_)), "{what}, {how}: {error:?}");
+                    assert!(
+                        !is_valid && matches!(error, Error::InvalidResponse(_)),
+                        "{what}, {how}: {error:?}"
+                    );
                 }
             }
         }
@@ -101,7 +104,7 @@ async fn a_page_that_does_not_say_whether_it_is_whole_is_not_the_end() {
 }
 
 #[tokio::test]
-async fn an_answer_about_a_job_is_about_that_job() {
+async fn a_response_about_a_job_must_have_its_id_and_state() {
     for info in [
         job("canary"),
         job("../../../canary"),
@@ -114,8 +117,8 @@ async fn an_answer_about_a_job_is_about_that_job() {
         json!([]),
         Value::Null,
     ] {
-        let answer = info.clone();
-        let server = Server::start(move |_| answer.clone().into()).await;
+        let response = info.clone();
+        let server = Server::start(move |_| response.clone().into()).await;
         let sf = connect(&server);
         let mut ingest = sf.ingest_job(JOB).unwrap();
         let mut query = sf.query_job(JOB).unwrap();
@@ -136,14 +139,14 @@ async fn an_answer_about_a_job_is_about_that_job() {
         for (name, error) in outcomes {
             let error = error.unwrap_or_else(|| panic!("{name}: {info}"));
             assert!(matches!(error, Error::InvalidResponse(_)), "{name}, {info}: {error:?}");
-            check(name, &info.to_string(), &error);
+            assert_nothing_leaks(name, &info.to_string(), &error);
         }
     }
 }
 
-/// Rows are those of a job that is done; another job is asked once more, and then said to be what it is.
+/// Only a complete job has rows. The state of any other job is fetched once, and is then an error.
 #[tokio::test]
-async fn a_job_that_is_not_done_has_no_rows() {
+async fn an_unfinished_job_has_no_rows() {
     for state in ["UploadComplete", "InProgress", "Something"] {
         let server = Server::start(move |_| json!({"id": JOB, "state": state}).into()).await;
         let sf = connect(&server);
@@ -158,7 +161,7 @@ async fn a_job_that_is_not_done_has_no_rows() {
 }
 
 #[tokio::test]
-async fn any_patience_is_fine() {
+async fn any_timeout_can_be_waited_for() {
     let server = Server::start(|_| job(JOB).into()).await;
     let sf = connect(&server);
     assert!(sf.query_job(JOB).unwrap().wait(Duration::MAX).await.is_ok());

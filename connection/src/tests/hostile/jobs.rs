@@ -1,4 +1,4 @@
-//! Hostile and broken answers to each request that a bulk job is made of.
+//! Hostile and invalid responses to each request of a bulk job.
 
 use futures_util::stream;
 
@@ -7,14 +7,14 @@ use crate::{
     error::Error,
     http::error::HttpError,
     tests::{
-        hostile::{ID, Row, Run, answer, calls, check, gzip},
-        hostile_bulk::{CSV, JOB, all, job},
+        hostile::bulk::{CSV, JOB, all, job},
+        hostile::{ID, Operation, Row, assert_nothing_leaks, gzip, http_response, operations},
     },
 };
 
-/// The requests of jobs by method and end of path, each with a call that comes to it when all before it go well.
-fn steps() -> impl Iterator<Item = (&'static str, Run)> {
-    let steps = calls! {
+/// Returns the requests of jobs by method and end of path, each with an operation that sends it.
+fn steps() -> impl Iterator<Item = (&'static str, Operation)> {
+    let steps = operations! {
         "POST /jobs/ingest": sf => load(sf);
         "PUT /batches": sf => load(sf);
         "PATCH /jobs/ingest/750D00000004SkGIAU": sf => load(sf);
@@ -34,45 +34,46 @@ fn steps() -> impl Iterator<Item = (&'static str, Run)> {
     steps.into_iter()
 }
 
-/// Loads a record: the job is made, filled and closed, and found to be done.
+/// Loads a record: the job is created, filled and closed, and is then complete.
 async fn load(sf: Connection) -> crate::error::Result<()> {
     let rows = stream::iter([ID.parse().unwrap()]);
     sf.bulk("A").delete(rows).await.map(drop).map_err(|error| error.source)
 }
 
-/// An organization whose jobs go well, but for one request.
+/// An org whose jobs succeed, except for one request.
 struct Jobs {
     server: Server,
-    bad: Bad,
+    faulty_step: FaultyStep,
     sf: Connection,
 }
 
-/// Which request is answered how.
-type Bad = Arc<Mutex<Option<(&'static str, Box<dyn Fn(&Seen) -> Option<Reply> + Send + Sync>)>>>;
+/// The request that gets another response, and that response.
+type FaultyStep =
+    Arc<Mutex<Option<(&'static str, Box<dyn Fn(&ReceivedRequest) -> Option<Reply> + Send + Sync>)>>>;
 
 impl Jobs {
     async fn start(others: [&Server; 1]) -> Self {
-        let bad = Bad::default();
-        let asked = Arc::clone(&bad);
-        let server = Server::start(move |seen| {
-            let path = seen.target.split('?').next().unwrap_or_default();
-            let bad = match &*asked.lock().unwrap() {
+        let faulty_step = FaultyStep::default();
+        let step_to_fail = Arc::clone(&faulty_step);
+        let server = Server::start(move |request| {
+            let path = request.target.split('?').next().unwrap_or_default();
+            let faulty = match &*step_to_fail.lock().unwrap() {
                 Some((step, reply)) => {
                     let (method, end) = step.split_once(' ').unwrap();
-                    if seen.method == method && path.ends_with(end) { reply(seen) } else { None }
+                    if request.method == method && path.ends_with(end) { reply(request) } else { None }
                 }
                 None => None,
             };
-            bad.unwrap_or_else(|| match (&*seen.method, path.rsplit('/').next().unwrap_or_default()) {
-                ("PUT", _) => Reply::Answer(201, String::new()),
-                ("DELETE", _) => Reply::Answer(204, String::new()),
+            faulty.unwrap_or_else(|| match (&*request.method, path.rsplit('/').next().unwrap_or_default()) {
+                ("PUT", _) => Reply::Body(201, String::new()),
+                ("DELETE", _) => Reply::Body(204, String::new()),
                 (_, "resultPages") => {
                     let page = format!("services/data/v66.0/jobs/query/{JOB}/results?locator=x");
                     json!({"resultPages": [{"resultUrl": page}], "done": true}).into()
                 }
                 (_, end) if end.to_lowercase().ends_with("results") || end == "unprocessedrecords" => {
                     let headers = format!("{CSV}Sforce-NumberOfRecords: 0\r\nSforce-Locator: null\r\n");
-                    Reply::Raw(answer(200, &headers, "Name\n"))
+                    Reply::Raw(http_response(200, &headers, "Name\n"))
                 }
                 _ => job(JOB).into(),
             })
@@ -80,35 +81,37 @@ impl Jobs {
         .await;
         let sf = connect_allowing(&server, others);
         let sf = sf.with_timeout(Duration::from_secs(20)).with_retry(crate::request::retry::Retry::none());
-        Self { server, bad, sf }
+        Self { server, faulty_step, sf }
     }
 
-    /// What comes of a call when that request is answered so.
+    /// Runs an operation with this response to the request `step`.
     async fn outcome(
         &self,
-        (step, run): (&'static str, Run),
-        reply: impl Fn(&Seen) -> Option<Reply> + Send + Sync + 'static,
+        (step, operation): (&'static str, Operation),
+        reply: impl Fn(&ReceivedRequest) -> Option<Reply> + Send + Sync + 'static,
     ) -> crate::error::Result<()> {
-        *self.bad.lock().unwrap() = Some((step, Box::new(reply)));
-        self.server.seen.lock().unwrap().clear();
-        run(self.sf.clone()).await
+        *self.faulty_step.lock().unwrap() = Some((step, Box::new(reply)));
+        self.server.requests.lock().unwrap().clear();
+        operation(self.sf.clone()).await
     }
 }
 
 #[tokio::test]
-async fn what_salesforce_says_about_a_job_reaches_the_caller() {
-    let nobody = Server::start(|_| json!({}).into()).await;
-    let jobs = Jobs::start([&nobody]).await;
-    for (step, run) in steps() {
-        jobs.outcome((step, run), |_| None).await.expect(step);
-        let refusal = |_: &Seen| Some(refused(400, "INVALIDJOBSTATE", "canary"));
-        let error = jobs.outcome((step, run), refusal).await.expect_err(step);
+async fn errors_about_a_job_reach_the_caller() {
+    let unused = Server::start(|_| json!({}).into()).await;
+    let jobs = Jobs::start([&unused]).await;
+    for (step, operation) in steps() {
+        jobs.outcome((step, operation), |_| None).await.expect(step);
+        let rejection = |_: &ReceivedRequest| Some(api_error(400, "INVALIDJOBSTATE", "canary"));
+        let error = jobs.outcome((step, operation), rejection).await.expect_err(step);
         assert_eq!((error.status(), &*error.api_errors()[0].code), (Some(400), "INVALIDJOBSTATE"), "{step}");
-        check(step, "a refusal", &error);
-        let limit = |_: &Seen| Some(refused(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."));
-        // A pause for the organization follows, so that each has one of its own.
-        let fresh = Jobs::start([&nobody]).await;
-        let error = fresh.outcome((step, run), limit).await.expect_err(step);
+        assert_nothing_leaks(step, "a rejection", &error);
+        let limit = |_: &ReceivedRequest| {
+            Some(api_error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."))
+        };
+        // The limit opens the org's circuit breaker, so each step gets a new org.
+        let fresh = Jobs::start([&unused]).await;
+        let error = fresh.outcome((step, operation), limit).await.expect_err(step);
         assert!(matches!(error, Error::LimitExceeded { .. }), "{step}: {error:?}");
     }
 }
@@ -119,24 +122,24 @@ async fn no_request_of_a_job_follows_a_redirect() {
     let evil = Server::start(|_| json!({}).into()).await;
     let jobs = Jobs::start([&evil]).await;
     for status in [301, 302, 303, 307, 308] {
-        for (step, run) in steps() {
+        for (step, operation) in steps() {
             let headers = format!("Location: {}services/data/canary\r\n", evil.origin);
-            let redirect = move |_: &Seen| Some(Reply::Raw(answer(status, &headers, "")));
-            let error = jobs.outcome((step, run), redirect).await.expect_err(step);
+            let redirect = move |_: &ReceivedRequest| Some(Reply::Raw(http_response(status, &headers, "")));
+            let error = jobs.outcome((step, operation), redirect).await.expect_err(step);
             assert!(matches!(error, Error::Http(HttpError::Redirect(s)) if s == status), "{step}: {error:?}");
-            check(step, "a redirect", &error);
+            assert_nothing_leaks(step, "a redirect", &error);
         }
     }
     assert!(evil.lines().is_empty());
 }
 
-/// A-33 for jobs: what is read whole ends at the cap, rows at the largest record.
+/// A-33 for jobs: the size of a whole body is limited, and in rows the size of a record.
 #[tokio::test]
-async fn a_bomb_in_an_answer_about_a_job_stops_at_the_cap() {
-    let nobody = Server::start(|_| json!({}).into()).await;
-    let jobs = Jobs::start([&nobody]).await;
+async fn a_bomb_in_a_response_about_a_job_stops_at_the_limit() {
+    let unused = Server::start(|_| json!({}).into()).await;
+    let jobs = Jobs::start([&unused]).await;
     let bomb = gzip(&vec![b' '; 40 << 20]);
-    let heads = |kind: &str| {
+    let headers = |kind: &str| {
         format!("Content-Type: {kind}\r\nContent-Encoding: gzip\r\nSforce-NumberOfRecords: 1\r\n")
     };
     for (step, kind) in [
@@ -146,111 +149,117 @@ async fn a_bomb_in_an_answer_about_a_job_stops_at_the_cap() {
         ("GET /results", "text/csv"),
         ("GET /failedResults", "text/csv"),
     ] {
-        let run = steps().find(|(found, _)| *found == step).unwrap();
-        let whole = answer(200, &heads(kind), &bomb);
-        let error = jobs.outcome(run, move |_| Some(Reply::Raw(whole.clone()))).await.expect_err(step);
+        let operation = steps().find(|(found, _)| *found == step).unwrap();
+        let response = http_response(200, &headers(kind), &bomb);
+        let error =
+            jobs.outcome(operation, move |_| Some(Reply::Raw(response.clone()))).await.expect_err(step);
         match kind {
             "text/csv" => assert!(matches!(error, Error::InvalidResponse(_)), "{step}: {error:?}"),
             _ => assert!(matches!(error, Error::Http(HttpError::TooLarge)), "{step}: {error:?}"),
         }
     }
-    for (step, run) in steps() {
+    for (step, operation) in steps() {
         let kind = if step.ends_with("esults") || step.ends_with("records") {
             "text/csv"
         } else {
             "application/json"
         };
-        let whole = answer(200, &heads(kind), "canary, and no gzip");
-        let error =
-            jobs.outcome((step, run), move |_| Some(Reply::Raw(whole.clone()))).await.expect_err(step);
+        let response = http_response(200, &headers(kind), "canary, and no gzip");
+        let error = jobs
+            .outcome((step, operation), move |_| Some(Reply::Raw(response.clone())))
+            .await
+            .expect_err(step);
         assert!(matches!(error, Error::Http(HttpError::Undecodable(_))), "{step}: {error:?}");
-        check(step, "no gzip", &error);
+        assert_nothing_leaks(step, "no gzip", &error);
     }
 }
 
 /// A-33 for jobs.
 #[tokio::test]
-async fn no_request_of_a_job_waits_longer_than_its_deadline() {
-    let nobody = Server::start(|_| json!({}).into()).await;
-    let mut jobs = Jobs::start([&nobody]).await;
+async fn no_request_of_a_job_takes_longer_than_its_timeout() {
+    let unused = Server::start(|_| json!({}).into()).await;
+    let mut jobs = Jobs::start([&unused]).await;
     jobs.sf = jobs.sf.with_timeout(Duration::from_millis(200));
     for start in [
         "",
         "HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nSforce-NumberOfRecords: 2\r\nContent-Length: 100\r\n\r\nName\nx",
     ] {
-        for (step, run) in steps() {
-            let began = std::time::Instant::now();
-            let error = jobs.outcome((step, run), move |_| Some(Reply::Hang(start))).await.expect_err(step);
+        for (step, operation) in steps() {
+            let started = std::time::Instant::now();
+            let error =
+                jobs.outcome((step, operation), move |_| Some(Reply::Stall(start))).await.expect_err(step);
             assert!(matches!(error, Error::Http(HttpError::Timeout)), "{step}: {error:?}");
-            assert!(began.elapsed() < Duration::from_secs(5), "{step}");
+            assert!(started.elapsed() < Duration::from_secs(5), "{step}");
         }
     }
 }
 
-/// F-27 for jobs: what would make or fill another job is sent once; what only reads is asked again.
+/// F-27 for jobs: requests that create or fill a job are sent once, requests that only read are sent again.
 #[tokio::test]
-async fn a_job_whose_answers_are_lost_is_made_and_filled_once() {
-    let nobody = Server::start(|_| json!({}).into()).await;
-    let mut jobs = Jobs::start([&nobody]).await;
+async fn a_job_with_lost_responses_is_created_and_filled_once() {
+    let unused = Server::start(|_| json!({}).into()).await;
+    let mut jobs = Jobs::start([&unused]).await;
     jobs.sf =
         jobs.sf.with_retry(crate::request::retry::Retry::default().initial_backoff(Duration::from_millis(1)));
-    for (step, run) in steps() {
-        let once = |seen: &Seen| (seen.nth == 0).then_some(Reply::Hangup);
-        let outcome = jobs.outcome((step, run), once).await;
+    for (step, operation) in steps() {
+        let once = |request: &ReceivedRequest| (request.nth == 0).then_some(Reply::Disconnect);
+        let outcome = jobs.outcome((step, operation), once).await;
         let (method, end) = step.split_once(' ').unwrap();
-        let asked = jobs.server.seen();
-        let asked = asked.iter().filter(|seen| {
-            seen.method == method
-                && seen.target.split('?').next().unwrap_or_default().ends_with(end)
-                && !seen.body.contains("Aborted")
+        let sent = jobs.server.requests();
+        let sent = sent.iter().filter(|request| {
+            request.method == method
+                && request.target.split('?').next().unwrap_or_default().ends_with(end)
+                && !request.body.contains("Aborted")
         });
         match method {
-            "GET" | "DELETE" => assert!(outcome.is_ok() && asked.count() == 2, "{step}: {outcome:?}"),
+            "GET" | "DELETE" => assert!(outcome.is_ok() && sent.count() == 2, "{step}: {outcome:?}"),
             _ => {
                 assert!(
                     matches!(outcome, Err(Error::Http(HttpError::ConnectionLost(_)))),
                     "{step}: {outcome:?}"
                 );
-                assert!(asked.count() <= 1, "{step}: {:?}", jobs.server.lines());
+                assert!(sent.count() <= 1, "{step}: {:?}", jobs.server.lines());
             }
         }
     }
 }
 
-/// A job in doubt is told with the others: it may have its data although nothing was heard of that. It is stopped.
+/// A job in doubt may have its data although the response was lost: it is reported with the others, and aborted.
 #[tokio::test]
-async fn a_job_that_may_have_its_data_is_not_forgotten() {
-    let nobody = Server::start(|_| json!({}).into()).await;
-    let jobs = Jobs::start([&nobody]).await;
+async fn a_job_in_doubt_is_reported_and_aborted() {
+    let unused = Server::start(|_| json!({}).into()).await;
+    let jobs = Jobs::start([&unused]).await;
     for step in ["PUT /batches", "PATCH /jobs/ingest/750D00000004SkGIAU"] {
-        *jobs.bad.lock().unwrap() =
-            Some((step, Box::new(|seen| (!seen.body.contains("Aborted")).then_some(Reply::Hangup))));
-        jobs.server.seen.lock().unwrap().clear();
+        *jobs.faulty_step.lock().unwrap() = Some((
+            step,
+            Box::new(|request| (!request.body.contains("Aborted")).then_some(Reply::Disconnect)),
+        ));
+        jobs.server.requests.lock().unwrap().clear();
         let error = jobs.sf.bulk("A").delete(stream::iter([ID.parse().unwrap()])).await.unwrap_err();
         assert_eq!(error.jobs.iter().map(|job| job.info().id.as_str()).collect::<Vec<_>>(), [JOB], "{step}");
-        assert!(jobs.server.seen().last().unwrap().body.contains("Aborted"), "{step}");
-        // An app that keeps the error only finds the job in its log.
+        assert!(jobs.server.requests().last().unwrap().body.contains("Aborted"), "{step}");
+        // An app that converts the error loses the list of jobs, and finds the job in its log.
         let (error, log) = crate::test_log::logged(|| Error::from(error));
         assert!(matches!(error, Error::Http(HttpError::ConnectionLost(_))), "{step}: {error:?}");
         assert!(log.contains(" WARN") && log.contains(JOB) && log.lines().count() == 1, "{log}");
     }
 }
 
-/// A-27 for jobs: addresses in an answer about a job lead nowhere, and a locator is a value, whatever it says.
+/// A-27 for jobs: addresses in a response about a job are ignored, and a locator is only a value.
 #[tokio::test]
-async fn no_answer_about_a_job_says_where_to_call() {
+async fn addresses_in_a_response_about_a_job_are_not_followed() {
     let evil = Server::start(|_| json!({}).into()).await;
     let target = format!("{}services/data/canary", evil.origin);
     let jobs = Jobs::start([&evil]).await;
     for step in
         ["POST /jobs/ingest", "PUT /batches", "PATCH /jobs/ingest/750D00000004SkGIAU", "POST /jobs/query"]
     {
-        let run = steps().find(|(found, _)| *found == step).unwrap();
+        let operation = steps().find(|(found, _)| *found == step).unwrap();
         let mut body = job(JOB);
         body["contentUrl"] = json!(target);
         let headers = format!("Content-Type: application/json\r\nLocation: {target}\r\n");
-        let whole = answer(201, &headers, body.to_string());
-        jobs.outcome(run, move |_| Some(Reply::Raw(whole.clone()))).await.expect(step);
+        let response = http_response(201, &headers, body.to_string());
+        jobs.outcome(operation, move |_| Some(Reply::Raw(response.clone()))).await.expect(step);
     }
     for locator in [
         &*target,
@@ -264,24 +273,24 @@ async fn no_answer_about_a_job_says_where_to_call() {
         "x y+z",
     ] {
         let next = locator.to_owned();
-        let server = Server::start(move |seen| {
-            if seen.target.ends_with(JOB) {
+        let server = Server::start(move |request| {
+            if request.target.ends_with(JOB) {
                 return job(JOB).into();
             }
-            let next = if seen.target.contains("&locator=") { "null" } else { &next };
+            let next = if request.target.contains("&locator=") { "null" } else { &next };
             let headers = format!("{CSV}Sforce-NumberOfRecords: 1\r\nSforce-Locator: {next}\r\n");
-            Reply::Raw(answer(200, &headers, "Name\nx\n"))
+            Reply::Raw(http_response(200, &headers, "Name\nx\n"))
         })
         .await;
         let old = connect_with(&server, [&evil], "57.0".parse().unwrap());
         assert_eq!(all(old.query_job(JOB).unwrap().rows::<Row>()).await.unwrap(), 2, "{locator}");
-        let asked = server.seen().pop().unwrap();
-        let url = server.origin.join(&asked.target).unwrap();
+        let request = server.requests().pop().unwrap();
+        let url = server.origin.join(&request.target).unwrap();
         assert_eq!(url.path(), format!("/services/data/v57.0/jobs/query/{JOB}/results"), "{locator}");
-        let asked: Vec<_> = url.query_pairs().into_owned().collect();
+        let parameters: Vec<_> = url.query_pairs().into_owned().collect();
         let expected =
             [("maxRecords", "50000"), ("locator", locator)].map(|(a, b)| (a.to_owned(), b.to_owned()));
-        assert_eq!(asked, expected);
+        assert_eq!(parameters, expected);
     }
     assert!(evil.lines().is_empty(), "{:?}", evil.lines());
 }

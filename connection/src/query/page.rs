@@ -1,0 +1,118 @@
+//! One page of a query's rows, and the request for the next one.
+
+use reqwest::Method;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
+
+use crate::{
+    connection::Connection,
+    error::{InvalidResponse, Result},
+    query::{Cursor, long},
+    request::{decode, send::ApiRequest},
+};
+
+/// Some of the rows of a query.
+///
+/// A subquery is read into a page, too: a field `contacts: Page<Contact>` of a row holds the first page of its children.
+/// It is empty if there are none, which Salesforce writes as `null`. [`Connection::page`] fetches the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// The rows.
+    pub records: Vec<T>,
+    /// Number of rows in all pages of the query, if Salesforce knows it. The result of `SELECT COUNT()`.
+    pub total_size: Option<u64>,
+    /// Cursor of the next page. `None` on the last page.
+    pub next: Option<Cursor>,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Page<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Option::<RawPage<T>>::deserialize(deserializer)? {
+            Some(page) => page.try_into().map_err(D::Error::custom),
+            None => Ok(Self { records: Vec::new(), total_size: Some(0), next: None }),
+        }
+    }
+}
+
+/// A page as Salesforce sends it. Source: REST API Developer Guide, "Query".
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
+struct RawPage<T> {
+    #[serde(rename = "totalSize")]
+    total_size: i64,
+    done: bool,
+    #[serde(rename = "nextRecordsUrl")]
+    next: Option<String>,
+    records: Vec<T>,
+}
+
+impl<T> TryFrom<RawPage<T>> for Page<T> {
+    type Error = InvalidResponse;
+
+    fn try_from(page: RawPage<T>) -> Result<Self, InvalidResponse> {
+        let next = match (page.done, page.next) {
+            (true, _) => None,
+            (false, Some(path)) => Some(path.parse().map_err(|_| InvalidResponse::NextPage)?),
+            (false, None) => {
+                return Err(InvalidResponse::Unexpected("the query has more rows, but no `nextRecordsUrl`"));
+            }
+        };
+        // Queries of external objects have -1 here.
+        Ok(Self { records: page.records, total_size: page.total_size.try_into().ok(), next })
+    }
+}
+
+/// Sends `request` and reads the page in its response.
+pub(crate) async fn fetch_page<T: DeserializeOwned>(
+    connection: &Connection,
+    request: ApiRequest,
+) -> Result<Page<T>> {
+    // Pages are read with GET. Only a query that is too long for a URL is sent with POST.
+    let is_composite = request.method == Method::POST;
+    let response = connection.send(request).await?;
+    let page: RawPage<T> = long::read_response(is_composite, decode::json_of(&response)?)?;
+    Ok(Page::try_from(page)?)
+}
+
+/// Returns the request for the page at `cursor`.
+pub(crate) fn next_page_request(cursor: Cursor, max_bytes: usize) -> ApiRequest {
+    ApiRequest { max_bytes, ..ApiRequest::get(cursor.into_path()) }
+}
+
+/// Counts the rows of a query, so that missing ones are noticed.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    received: u64,
+    is_count: bool,
+    /// Cursor of the page after the latest one.
+    next: Option<Cursor>,
+}
+
+impl Progress {
+    /// Starts at no rows. `SELECT COUNT()` announces a number of rows and sends none, which is not an error.
+    pub(crate) fn new(is_count: bool) -> Self {
+        Self { is_count, ..Self::default() }
+    }
+
+    /// Counts the rows of a page.
+    ///
+    /// # Errors
+    /// If the page is the last one and rows are missing, or if its cursor leads to itself.
+    pub(crate) fn add<T>(&mut self, page: &Page<T>) -> Result<(), InvalidResponse> {
+        self.received += page.records.len() as u64;
+        // A page whose cursor leads to itself would be fetched forever.
+        if page.next.is_some() && page.next == self.next {
+            return Err(InvalidResponse::NextPage);
+        }
+        self.next.clone_from(&page.next);
+        match page.total_size {
+            Some(announced) if page.next.is_none() && self.received < announced && !self.is_count => {
+                Err(InvalidResponse::Truncated { got: self.received, announced })
+            }
+            _ => Ok(()),
+        }
+    }
+}
