@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::{
-    composite::body::{self, CompositeBody, SubAnswers, SubCall},
+    composite::body::{self, CompositeBody, CompositeResponseBody, SubrequestBody},
     connection::Connection,
     error::{InvalidResponse, Result},
     query::QUERY_OPTIONS,
@@ -32,7 +32,7 @@ pub(crate) fn call(
 ) -> Result<ApiRequest> {
     let http_headers =
         options.map(|options| (QUERY_OPTIONS.to_owned(), options.into())).into_iter().collect();
-    let part = SubCall {
+    let part = SubrequestBody {
         method: "GET",
         url: query.to_string(),
         reference_id: "query".to_owned(),
@@ -52,7 +52,7 @@ pub(crate) fn read<T: DeserializeOwned>(is_long: bool, body: &[u8]) -> Result<T>
         return Ok(decode::json(body)?);
     }
     // Borrowed: a page is large.
-    let answer: SubAnswers<&RawValue> = decode::json(body)?;
+    let answer: CompositeResponseBody<&RawValue> = decode::json(body)?;
     let [part] = answer.composite_response.as_slice() else {
         return Err(InvalidResponse::Unexpected(
             "a composite answer without the one part that was asked for",
