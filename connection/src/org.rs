@@ -1,4 +1,4 @@
-//! Facts about an org: its limits and API versions.
+//! Limits, API versions and recently used records of an organization.
 //!
 //! Source: REST API Developer Guide, "Limits", "Versions", "Recently Viewed Items".
 
@@ -12,39 +12,41 @@ use crate::{
     request::{decode, path::ResourcePath, send::ApiRequest},
 };
 
-/// One limit of the organization.
+/// One limit of the org, returned by [`Connection::limits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
 pub struct Limit {
-    /// What is allowed.
+    /// The allowed amount.
     pub max: i64,
-    /// What is left of it.
+    /// The amount that is left.
     pub remaining: i64,
 }
 
-/// A version of the REST API that the organization has.
+/// A version of the REST API that the org supports, returned by [`Connection::versions`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct VersionInfo {
-    /// For people, for example `Spring '26`.
+    /// The release's display name, for example `Spring '26`.
     pub label: String,
-    /// For example `66.0`.
+    /// The version number, for example `66.0`.
     pub version: String,
-    /// Its path.
+    /// The version's path, for example `/services/data/v66.0`.
     pub url: String,
 }
 
 impl Connection {
-    /// The organization's limits by name, for example `DailyApiRequests`. Right to about five minutes. The user needs
-    /// the permission "View Setup and Configuration".
+    /// Returns the org's limits by name, for example `DailyApiRequests`.
+    ///
+    /// Salesforce's numbers can be about five minutes old. The user needs the permission "View Setup and
+    /// Configuration".
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
     /// let limits = sf.limits().await?;
-    /// if let Some(calls) = limits.get("DailyApiRequests") {
-    ///     println!("{} of {} calls are left", calls.remaining, calls.max);
+    /// if let Some(requests) = limits.get("DailyApiRequests") {
+    ///     println!("{} of {} requests are left", requests.remaining, requests.max);
     /// }
     /// # Ok(()) });
     /// ```
@@ -55,7 +57,7 @@ impl Connection {
         self.read(ResourcePath::versioned(self.api_version(), "limits")?).await
     }
 
-    /// The versions of the REST API that the organization has, oldest first.
+    /// Returns the versions of the REST API that the org supports, oldest first.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -71,13 +73,15 @@ impl Connection {
         self.read(ResourcePath::parse("/services/data/", self.api_version(), &self.instance_url()?)?).await
     }
 
-    /// The records that the user saw last, newest first.
+    /// Returns the records of any object that the user viewed last, newest first.
+    ///
+    /// `limit` is the maximum number of records.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
-    /// let seen: Vec<serde_json::Value> = sf.recent(10).await?;
-    /// println!("{}", seen.len());
+    /// let recent: Vec<serde_json::Value> = sf.recent(10).await?;
+    /// println!("{}", recent.len());
     /// # Ok(()) });
     /// ```
     ///
@@ -89,6 +93,7 @@ impl Connection {
         self.read(path).await
     }
 
+    /// Sends a GET request and decodes the JSON of its response.
     pub(crate) async fn read<T: DeserializeOwned>(&self, path: ResourcePath) -> Result<T> {
         Ok(decode::answer(&self.send(ApiRequest::get(path)).await?)?)
     }

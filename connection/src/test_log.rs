@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use tracing::instrument::WithSubscriber as _;
+
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -18,8 +20,8 @@ impl io::Write for Lines {
     }
 }
 
-/// Returns the result of `run` and what this thread logged meanwhile, at every level.
-pub(crate) fn logged<T>(run: impl FnOnce() -> T) -> (T, String) {
+/// Returns the future's output and what was logged while it was polled, at every level.
+pub(crate) async fn logged<F: Future>(future: F) -> (F::Output, String) {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -27,7 +29,7 @@ pub(crate) fn logged<T>(run: impl FnOnce() -> T) -> (T, String) {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let result = tracing::subscriber::with_default(subscriber, run);
+    let output = future.with_subscriber(subscriber).await;
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    (result, text)
+    (output, text)
 }

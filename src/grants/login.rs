@@ -312,10 +312,7 @@ impl GrantManager {
     }
 
     fn key_of(&self, tokens: &TokenResponse) -> GrantKey {
-        GrantKey::new(
-            self.config.app,
-            tokens.identity.user,
-        )
+        GrantKey::new(self.config.app, tokens.identity.user)
     }
 
     fn first_version(

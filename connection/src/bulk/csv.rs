@@ -1,4 +1,4 @@
-//! Records as CSV, as the Bulk API writes and reads it.
+//! Records as CSV, as the Bulk API reads and writes it.
 
 use std::collections::VecDeque;
 
@@ -8,27 +8,31 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::{InvalidRequest, InvalidResponse};
 
-pub(crate) const NONE: &str = "an answer that is not CSV";
+pub(crate) const NOT_CSV: &str = "a body that is not CSV";
 
-/// Records on their way into jobs: as many as fit into one.
-pub(crate) struct Chunk {
+/// Reads a row, whose columns are named by the header, into a type.
+pub(crate) type RowReader<T> = fn(row: &StringRecord, header: &StringRecord) -> Result<T, ::csv::Error>;
+
+/// Collects records as CSV until they fill a job.
+pub(crate) struct CsvBuffer {
     writer: Writer<Vec<u8>>,
     max_bytes: usize,
 }
 
-impl Chunk {
+impl CsvBuffer {
     pub(crate) fn new(max_bytes: usize) -> Self {
         let writer = WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(Vec::new());
         Self { writer, max_bytes }
     }
 
-    /// Adds a record. The first one's field names are the head.
+    /// Adds a record. The header is made of the first record's field names.
     pub(crate) fn add<T: Serialize>(&mut self, record: &T) -> Result<(), InvalidRequest> {
         self.writer.serialize(record).map_err(|_| InvalidRequest::Csv)?;
-        // A record is small next to what the job may hold.
+        // `is_full` needs the exact length.
         self.writer.flush().map_err(|_| InvalidRequest::Csv)
     }
 
+    /// Returns true once `max_bytes` are reached. One record may exceed them: it is small next to a job's limit.
     pub(crate) fn is_full(&self) -> bool {
         self.writer.get_ref().len() >= self.max_bytes
     }
@@ -42,77 +46,82 @@ impl Chunk {
     }
 }
 
-/// A row.
-pub(crate) fn one<T: DeserializeOwned>(
-    record: &StringRecord,
-    head: &StringRecord,
+/// Reads a row into one value.
+pub(crate) fn read_row<T: DeserializeOwned>(
+    row: &StringRecord,
+    header: &StringRecord,
 ) -> Result<T, ::csv::Error> {
-    record.deserialize(Some(head))
+    row.deserialize(Some(header))
 }
 
-/// A row, read as two things. (Not by flattening one into the other: serde then guesses at types, and a name of digits
-/// is no text any more.)
-pub(crate) fn two<M: DeserializeOwned, T: DeserializeOwned>(
-    record: &StringRecord,
-    head: &StringRecord,
+/// Reads a row into two values.
+///
+/// `#[serde(flatten)]` of one into the other would let serde guess the types: a name made of digits would become a
+/// number.
+pub(crate) fn read_row_twice<M: DeserializeOwned, T: DeserializeOwned>(
+    row: &StringRecord,
+    header: &StringRecord,
 ) -> Result<(M, T), ::csv::Error> {
-    Ok((record.deserialize(Some(head))?, record.deserialize(Some(head))?))
+    Ok((row.deserialize(Some(header))?, row.deserialize(Some(header))?))
 }
 
-/// Reads the rows of a whole answer.
-pub(crate) fn rows<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<T>, InvalidResponse> {
+/// Reads all rows of a complete body.
+pub(crate) fn read_all<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<T>, InvalidResponse> {
     let mut rows = VecDeque::new();
-    read_into(body, &mut None, 0, one, &mut rows)?;
+    read_into(body, &mut None, 0, read_row, &mut rows)?;
     Ok(rows.into())
 }
 
-/// Reads whole records of a page. The first record of all is the head; `before` rows came before these.
+/// Reads complete rows of a page and appends them to `rows`.
+///
+/// The first row of the page becomes the header. `before`: number of the page's rows that were read before, for error
+/// texts.
 pub(crate) fn read_into<T>(
-    records: &[u8],
-    head: &mut Option<StringRecord>,
+    csv: &[u8],
+    header: &mut Option<StringRecord>,
     before: u64,
-    row: fn(&StringRecord, &StringRecord) -> Result<T, ::csv::Error>,
+    read_row: RowReader<T>,
     rows: &mut VecDeque<T>,
 ) -> Result<(), InvalidResponse> {
-    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(records);
-    let mut record = StringRecord::new();
+    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(csv);
+    let mut row = StringRecord::new();
     let mut number = before;
-    while reader.read_record(&mut record).map_err(|error| describe(&error, number))? {
-        match head {
-            None if is_markup(&record) => return Err(InvalidResponse::Unexpected(NONE)),
-            None => *head = Some(record.clone()),
-            Some(head) => {
+    while reader.read_record(&mut row).map_err(|error| describe(&error, number))? {
+        match header {
+            None if is_markup(&row) => return Err(InvalidResponse::Unexpected(NOT_CSV)),
+            None => *header = Some(row.clone()),
+            Some(header) => {
                 number += 1;
-                if record.len() != head.len() {
+                if row.len() != header.len() {
                     return Err(InvalidResponse::Json(format!(
-                        "a row of another length than the head (row {number})"
+                        "a row with another number of columns than the header (row {number})"
                     )));
                 }
-                rows.push_back(row(&record, head).map_err(|error| describe(&error, number))?);
+                rows.push_back(read_row(&row, header).map_err(|error| describe(&error, number))?);
             }
         }
     }
     Ok(())
 }
 
-/// Whether what should be names of fields begins a page or JSON.
-fn is_markup(head: &StringRecord) -> bool {
-    head.get(0).is_some_and(|name| {
+/// Returns true if the header is the start of an HTML page or of JSON.
+fn is_markup(header: &StringRecord) -> bool {
+    header.get(0).is_some_and(|name| {
         name.trim_start_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}')
             .starts_with(['<', '{', '['])
     })
 }
 
-/// What is wrong, without the values: they are people's data.
+/// Describes an error without the row's values, which may be personal data.
 fn describe(error: &::csv::Error, row: u64) -> InvalidResponse {
-    let what = match error.kind() {
+    let description = match error.kind() {
         ::csv::ErrorKind::Deserialize { err, .. } => match err.field() {
             Some(field) => format!("column {field} does not fit its field"),
             None => "a row does not fit its type".to_owned(),
         },
         _ => "the body is not CSV".to_owned(),
     };
-    InvalidResponse::Json(format!("{what} (row {row})"))
+    InvalidResponse::Json(format!("{description} (row {row})"))
 }
 
 #[cfg(test)]
@@ -131,28 +140,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn written_records_are_read_back_unchanged() {
         let written: Vec<_> = ["plain", "a,b", "\"quoted\"", "two\nlines", "", "=1+1", "\u{1F600}"]
             .iter()
             .map(|name| Row { name: (*name).to_owned(), number: Some(1.5), owner: None })
             .collect();
-        let mut chunk = Chunk::new(40);
-        assert!(chunk.is_empty());
+        let mut buffer = CsvBuffer::new(40);
+        assert!(buffer.is_empty());
         for row in &written {
-            chunk.add(row).unwrap();
+            buffer.add(row).unwrap();
         }
-        assert!(chunk.is_full());
-        let bytes = chunk.finish().unwrap();
+        assert!(buffer.is_full());
+        let bytes = buffer.finish().unwrap();
         assert!(bytes.starts_with(b"Name,Number,Owner.Name\nplain,1.5,\n"));
-        assert_eq!(rows::<Row>(&bytes).unwrap(), written);
+        assert_eq!(read_all::<Row>(&bytes).unwrap(), written);
     }
 
     #[test]
-    fn a_reading_error_repeats_no_value() {
+    fn errors_do_not_repeat_values() {
         for body in ["Name,Number\ncanary,canary\n", "Name\ncanary,canary\n", "Number\n1\n"] {
-            let error = rows::<Row>(body.as_bytes()).unwrap_err().to_string();
+            let error = read_all::<Row>(body.as_bytes()).unwrap_err().to_string();
             assert!(!error.contains("canary"), "{error}");
         }
-        assert!(rows::<Row>(b"").unwrap().is_empty());
+        assert!(read_all::<Row>(b"").unwrap().is_empty());
     }
 }

@@ -1,65 +1,67 @@
-//! Where a record of CSV ends, found while its bytes come in.
+//! Splits CSV into records while its bytes arrive.
 
 use bytes::{Bytes, BytesMut};
 
-/// The largest record that is held.
-const MAX_RECORD: usize = 32 * 1024 * 1024;
+/// Maximum length of one record, in bytes. Bounds the memory for a record that never ends. Real
+/// records are far shorter, since Salesforce's longest text field has 131,072 characters.
+const MAX_RECORD_BYTES: usize = 32 * 1024 * 1024;
 
-/// Cuts a stream of bytes into whole records. A line break inside quotes belongs to its record (RFC 4180).
+/// Splits a stream of bytes into complete records. A line break inside quotes belongs to its record (RFC 4180).
 #[derive(Debug, Default)]
-pub(crate) struct Cutter {
-    held: BytesMut,
-    /// How much of it was looked at.
-    seen: usize,
+pub(crate) struct CsvSplitter {
+    buffer: BytesMut,
+    /// Number of bytes of the buffer that were searched for the end of a record.
+    searched: usize,
+    /// Whether the search is inside quotes.
     quoted: bool,
 }
 
-/// A record that has no end.
+/// The error for a record that is longer than [`MAX_RECORD_BYTES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TooLong;
+pub(crate) struct RecordTooLong;
 
-impl Cutter {
+impl CsvSplitter {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.held.extend_from_slice(bytes);
+        self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next record with its line break; `None` when more bytes are needed.
-    pub(crate) fn record(&mut self) -> Result<Option<Bytes>, TooLong> {
-        while let Some(byte) = self.held.get(self.seen) {
-            self.seen += 1;
+    /// Returns the next record with its line break, or `None` if more bytes are needed.
+    pub(crate) fn next_record(&mut self) -> Result<Option<Bytes>, RecordTooLong> {
+        while let Some(byte) = self.buffer.get(self.searched) {
+            self.searched += 1;
             match byte {
                 b'"' => self.quoted = !self.quoted,
-                b'\n' if !self.quoted => return Ok(Some(self.take())),
+                b'\n' if !self.quoted => return Ok(Some(self.take_searched())),
                 _ => {}
             }
         }
-        if self.held.len() > MAX_RECORD { Err(TooLong) } else { Ok(None) }
+        if self.buffer.len() > MAX_RECORD_BYTES { Err(RecordTooLong) } else { Ok(None) }
     }
 
-    /// All records that are whole, in one piece; empty when there is none.
-    pub(crate) fn records(&mut self) -> Result<Bytes, TooLong> {
+    /// Returns all complete records in one piece. It is empty if there are none.
+    pub(crate) fn take_complete(&mut self) -> Result<Bytes, RecordTooLong> {
         let mut end = 0;
-        for (at, byte) in self.held.iter().enumerate().skip(self.seen) {
+        for (index, byte) in self.buffer.iter().enumerate().skip(self.searched) {
             match byte {
                 b'"' => self.quoted = !self.quoted,
-                b'\n' if !self.quoted => end = at + 1,
+                b'\n' if !self.quoted => end = index + 1,
                 _ => {}
             }
         }
-        let whole = self.held.split_to(end).freeze();
-        self.seen = self.held.len();
-        if self.held.len() > MAX_RECORD { Err(TooLong) } else { Ok(whole) }
+        let complete = self.buffer.split_to(end).freeze();
+        self.searched = self.buffer.len();
+        if self.buffer.len() > MAX_RECORD_BYTES { Err(RecordTooLong) } else { Ok(complete) }
     }
 
-    /// What is left at the end: a last record without a line break.
-    pub(crate) fn rest(&mut self) -> Bytes {
-        self.seen = self.held.len();
-        self.take()
+    /// Returns the rest at the end of the stream: a last record without a line break.
+    pub(crate) fn take_rest(&mut self) -> Bytes {
+        self.searched = self.buffer.len();
+        self.take_searched()
     }
 
-    fn take(&mut self) -> Bytes {
-        let record = self.held.split_to(self.seen).freeze();
-        self.seen = 0;
+    fn take_searched(&mut self) -> Bytes {
+        let record = self.buffer.split_to(self.searched).freeze();
+        self.searched = 0;
         record
     }
 }
@@ -71,22 +73,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_that_never_ends_is_not_held_for_ever() {
-        let mut cutter = Cutter::default();
-        cutter.push(b"\"");
-        for _ in 0..=MAX_RECORD / (1024 * 1024) {
-            cutter.push(&vec![b'\n'; 1024 * 1024]);
+    fn a_record_without_an_end_is_rejected() {
+        let mut splitter = CsvSplitter::default();
+        splitter.push(b"\"");
+        for _ in 0..=MAX_RECORD_BYTES / (1024 * 1024) {
+            splitter.push(&vec![b'\n'; 1024 * 1024]);
         }
-        assert_eq!(cutter.record(), Err(TooLong));
+        assert_eq!(splitter.next_record(), Err(RecordTooLong));
     }
 
     proptest! {
-        /// However the bytes come in, the records are those that were written.
+        /// The records are the written ones, however the bytes arrive.
         #[test]
-        fn records_are_cut_where_they_end(
+        fn records_are_split_where_they_end(
             cells in prop::collection::vec("[a,\"\r\n é]{0,6}", 1..20),
             sizes in prop::collection::vec(1..7_usize, 1..20),
-            at_once in any::<bool>(),
+            whole_chunks in any::<bool>(),
         ) {
             let mut writer = ::csv::Writer::from_writer(Vec::new());
             let mut written = Vec::new();
@@ -97,25 +99,25 @@ mod tests {
                 written.push(writer.get_ref()[before..].to_vec());
             }
             let bytes = writer.into_inner().unwrap();
-            let mut cutter = Cutter::default();
-            let (mut cut, mut rest, mut sizes) = (Vec::new(), bytes.as_slice(), sizes.iter().cycle());
+            let mut splitter = CsvSplitter::default();
+            let (mut split, mut rest, mut sizes) = (Vec::new(), bytes.as_slice(), sizes.iter().cycle());
             while !rest.is_empty() {
-                let (now, later) = rest.split_at(rest.len().min(*sizes.next().unwrap()));
-                rest = later;
-                cutter.push(now);
-                if at_once {
-                    cut.push(cutter.records().unwrap().to_vec());
+                let (piece, remaining) = rest.split_at(rest.len().min(*sizes.next().unwrap()));
+                rest = remaining;
+                splitter.push(piece);
+                if whole_chunks {
+                    split.push(splitter.take_complete().unwrap().to_vec());
                 } else {
-                    while let Some(record) = cutter.record().unwrap() {
-                        cut.push(record.to_vec());
+                    while let Some(record) = splitter.next_record().unwrap() {
+                        split.push(record.to_vec());
                     }
                 }
             }
-            prop_assert!(cutter.rest().is_empty());
-            if at_once {
-                prop_assert_eq!(cut.concat(), bytes);
+            prop_assert!(splitter.take_rest().is_empty());
+            if whole_chunks {
+                prop_assert_eq!(split.concat(), bytes);
             } else {
-                prop_assert_eq!(cut, written);
+                prop_assert_eq!(split, written);
             }
         }
     }

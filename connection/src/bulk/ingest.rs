@@ -1,4 +1,4 @@
-//! Loading records: what an app asks for. How jobs are made and filled is in `fill`.
+//! Loads records with ingest jobs: the public methods. The module `upload` creates the jobs.
 
 use std::time::Duration;
 
@@ -7,29 +7,44 @@ use futures_util::{Stream, StreamExt as _};
 use serde::Serialize;
 
 use crate::{
-    bulk::{ingest_job::IngestJob, upload::Source},
+    bulk::ingest_job::IngestJob,
     connection::Connection,
     error::{Error, Result},
     id::SalesforceId,
 };
 
-/// The most that Salesforce takes in one job: 150 MB in base64, which is about 100 MB as they are.
+/// Maximum size of a job's CSV, in bytes. Salesforce accepts 150 MB after base64 encoding, which is about 100 MB before
+/// it. Source: Bulk API 2.0 and Bulk API Developer Guide, "Upload Job Data".
 const MAX_JOB_BYTES: usize = 100_000_000;
+/// Default of [`Bulk::job_bytes`]. One job's CSV is held in memory, so that this stays far below [`MAX_JOB_BYTES`].
+const DEFAULT_JOB_BYTES: usize = 16 * 1024 * 1024;
+/// Default of [`Bulk::timeout`]. Most jobs end within minutes; a busy org can queue them for longer.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
-/// Loads many records into one kind of object, made by [`Connection::bulk`].
+/// Why the source of CSV could not be read.
+pub(crate) type SourceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Loads many records into one object with jobs in Salesforce's background, returned by [`Connection::bulk`].
+///
+/// A record is any type that serde can write as a flat row. The field names are the columns. `None` is an empty cell,
+/// which leaves a field unchanged; the text `#N/A` empties it.
+///
+/// Records are buffered until they fill a job, which is then uploaded, so that one job's CSV is in memory. The methods
+/// return when all jobs have ended, or fail at the [`timeout`](Self::timeout). Uploads are not compressed: the Bulk API
+/// documents compression for responses only.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is sent before `insert`, `update`, `upsert` or `delete` is called"]
 pub struct Bulk {
     pub(crate) connection: Connection,
     pub(crate) object: String,
     pub(crate) job_bytes: usize,
-    /// `None`: do not wait.
+    /// `None`: return without waiting for the jobs' end.
     pub(crate) timeout: Option<Duration>,
     pub(crate) delimiter: ColumnDelimiter,
     pub(crate) assignment_rule: Option<SalesforceId>,
 }
 
-/// What stands between the columns of CSV that an app brings itself.
+/// The character between the columns of CSV that the caller supplies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[non_exhaustive]
@@ -49,32 +64,30 @@ pub enum ColumnDelimiter {
     Backquote,
 }
 
-/// What went wrong while records were loaded, and the jobs that were made before that.
+/// The error of a bulk load, with the jobs that were created before it.
+///
+/// Each of the jobs is also logged as a warning, with its id, because the records that it has loaded stay in
+/// Salesforce.
 #[derive(Debug, thiserror::Error)]
-#[error("not all records could be loaded; {} jobs were made", jobs.len())]
+#[error("bulk load failed after {} jobs were created", jobs.len())]
 #[non_exhaustive]
 pub struct IngestError {
-    /// The jobs that were made. The last of them may not have got its data: it was then stopped, if Salesforce could be
-    /// reached.
+    /// The jobs that were created. If the upload of the last one failed, it was aborted, unless that failed, too.
     pub jobs: Vec<IngestJob>,
-    /// What went wrong, with one of them or the one after them.
+    /// The error of one of the jobs, or of creating the next one.
     #[source]
     pub source: Error,
 }
 
-/// Keeps what went wrong only. The jobs' ids are logged: what they have loaded stays.
+/// Returns [`IngestError::source`] and drops the jobs.
 impl From<IngestError> for Error {
     fn from(error: IngestError) -> Self {
-        for job in &error.jobs {
-            let info = job.info();
-            tracing::warn!(job = %info.id, state = ?info.state, "not all records could be loaded; this job was made");
-        }
         error.source
     }
 }
 
 impl Connection {
-    /// Loads many records into one kind of object, by jobs that run in Salesforce's background.
+    /// Returns a handle that loads many records into one object with jobs in Salesforce's background.
     ///
     /// ```
     /// # #[derive(serde::Serialize)] struct Account { #[serde(rename = "Name")] name: String }
@@ -86,71 +99,72 @@ impl Connection {
     ///
     /// for job in sf.bulk("Account").insert(futures_util::stream::iter(new)).await? {
     ///     let mut failed = job.failed::<Named>();
-    ///     while let Some(refused) = failed.try_next().await? {
-    ///         println!("{}: {}", refused.record.name, refused.error);
+    ///     while let Some(row) = failed.try_next().await? {
+    ///         println!("{}: {}", row.record.name, row.error);
     ///     }
     /// }
     /// # Ok(()) });
     /// ```
+    #[doc(alias = "csv")]
+    #[doc(alias = "import")]
+    #[doc(alias = "data loader")]
     pub fn bulk(&self, object: impl Into<String>) -> Bulk {
         Bulk {
             connection: self.clone(),
             object: object.into(),
-            job_bytes: 16 * 1024 * 1024,
-            timeout: Some(Duration::from_secs(60 * 60)),
+            job_bytes: DEFAULT_JOB_BYTES,
+            timeout: Some(DEFAULT_TIMEOUT),
             delimiter: ColumnDelimiter::default(),
             assignment_rule: None,
         }
     }
 }
 
+/// A row of a job that deletes records.
 #[derive(Serialize)]
-struct Row {
+struct IdRow {
     #[serde(rename = "Id")]
     id: SalesforceId,
 }
 
-/// Records are any type that serde can write as a flat row: field names are the columns, `None` is an empty cell, which
-/// leaves a field as it is (`#N/A` empties it).
-///
-/// They are gathered until they fill a job, which is then sent; so much memory is needed, and no more. The calls end
-/// when all jobs have ended, or timeout has. Data goes out as it is: the Bulk API documents compression for answers
-/// only.
 impl Bulk {
-    /// How many bytes of CSV go into one job: 16 MiB by default, 100 MB at most.
+    /// Sets the size of a job's CSV, in bytes. Default: 16 MiB; at most 100 MB.
     pub fn job_bytes(mut self, bytes: usize) -> Self {
         self.job_bytes = bytes.clamp(1, MAX_JOB_BYTES);
         self
     }
 
-    /// How long to wait for the jobs' end, an hour by default. After that the call fails with
-    /// [`Error::JobTimedOut`], and the jobs go on.
+    /// Sets how long to wait for the jobs' end, from the last upload on. Default: one hour.
+    ///
+    /// After that, the methods fail with [`Error::JobTimedOut`]. The jobs run on.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Gives the jobs back as soon as they are filled. [`IngestJob::wait`] waits for one later, in another process
-    /// perhaps: see [`Connection::ingest_job`].
+    /// Makes the methods return when all jobs have their data, without waiting for the jobs' end.
+    ///
+    /// Wait for a job with [`IngestJob::wait`], also in another process: see [`Connection::ingest_job`].
     pub fn detached(mut self) -> Self {
         self.timeout = None;
         self
     }
 
-    /// What stands between the columns of CSV that is loaded as it is ([`insert_csv`](Self::insert_csv) and others); a
-    /// comma by default. Structs are written with commas.
+    /// Sets the column delimiter of the caller's CSV ([`insert_csv`](Self::insert_csv) and others). Default: comma.
+    ///
+    /// Has no effect on records that serde writes.
     pub fn delimiter(mut self, delimiter: ColumnDelimiter) -> Self {
         self.delimiter = delimiter;
         self
     }
 
-    /// The rule that assigns owners to cases and leads.
+    /// Sets the rule that assigns owners to cases and leads. Default: none.
     pub fn assignment_rule(mut self, rule: SalesforceId) -> Self {
         self.assignment_rule = Some(rule);
         self
     }
 
-    /// Creates records.
+    /// Creates records and returns the jobs.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -161,7 +175,7 @@ impl Bulk {
     /// #[serde(rename_all = "PascalCase")]
     /// struct Account { name: String, phone: Option<String> }
     ///
-    /// // Made while they are sent: no list of them is needed.
+    /// // Created while they are uploaded, without a list in memory.
     /// let new = (0..1_000).map(|n| Account { name: format!("Customer {n}"), phone: None });
     /// let jobs = sf.bulk("Account").insert(stream::iter(new)).await?;
     /// assert_eq!(jobs.iter().map(|job| job.info().records_processed).sum::<u64>(), 1_000);
@@ -169,9 +183,9 @@ impl Bulk {
     /// ```
     ///
     /// # Errors
-    /// [`IngestError`] with the jobs that were made until then: when a job could not be made, filled or finished
-    /// ([`Error::JobFailed`], [`Error::JobTimedOut`]). Records that are refused are no error: see
-    /// [`IngestJob::failed`].
+    /// [`IngestError`] with the jobs so far, if a job could not be created or did not get its data, failed
+    /// ([`Error::JobFailed`]) or timed out ([`Error::JobTimedOut`]). Rejected records do not make the method fail: read
+    /// them with [`IngestJob::failed`].
     pub async fn insert<T: Serialize>(
         self,
         records: impl Stream<Item = T>,
@@ -179,7 +193,7 @@ impl Bulk {
         self.load("insert", None, records).await
     }
 
-    /// Changes records, each with its `Id`.
+    /// Updates records, each with its `Id`, and returns the jobs.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -190,10 +204,10 @@ impl Bulk {
     ///
     /// #[derive(serde::Serialize)]
     /// #[serde(rename_all = "PascalCase")]
-    /// struct Change { id: SalesforceId, phone: &'static str }
+    /// struct Account { id: SalesforceId, phone: &'static str }
     ///
-    /// let changes = stream::iter([Change { id, phone: "+49 30 1" }]);
-    /// let jobs = sf.bulk("Account").update(changes).await?;
+    /// let accounts = stream::iter([Account { id, phone: "+49 30 1" }]);
+    /// let jobs = sf.bulk("Account").update(accounts).await?;
     /// assert_eq!(jobs[0].info().records_failed, 0);
     /// # Ok(()) });
     /// ```
@@ -207,7 +221,7 @@ impl Bulk {
         self.load("update", None, records).await
     }
 
-    /// Changes or creates records by an external id field, which is one of their columns.
+    /// Updates or creates records by an external id field, which is one of their columns. Returns the jobs.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -227,7 +241,7 @@ impl Bulk {
     /// for job in sf.bulk("Account").upsert("ExternalKey__c", stream::iter(accounts)).await? {
     ///     let mut saved = job.successful::<Named>();
     ///     while let Some(row) = saved.try_next().await? {
-    ///         println!("{} was {}", row.record.name, if row.created { "created" } else { "changed" });
+    ///         println!("{} was {}", row.record.name, if row.created { "created" } else { "updated" });
     /// #       assert!(row.created);
     ///     }
     /// }
@@ -244,7 +258,7 @@ impl Bulk {
         self.load("upsert", Some(field), records).await
     }
 
-    /// Deletes records.
+    /// Deletes records and returns the jobs. The records go to the recycle bin.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -256,8 +270,8 @@ impl Bulk {
     /// #[serde(rename_all = "PascalCase")]
     /// struct Account { id: SalesforceId }
     ///
-    /// let gone = sf.select::<Account>().filter("Industry = 'Media'").fetch_all().await?;
-    /// let jobs = sf.bulk("Account").delete(stream::iter(gone.into_iter().map(|row| row.id))).await?;
+    /// let accounts = sf.select::<Account>().filter("Industry = 'Media'").fetch_all().await?;
+    /// let jobs = sf.bulk("Account").delete(stream::iter(accounts.into_iter().map(|account| account.id))).await?;
     /// # assert!(jobs[0].info().records_processed > 0 && jobs[0].info().records_failed == 0);
     /// # Ok(()) });
     /// ```
@@ -265,10 +279,12 @@ impl Bulk {
     /// # Errors
     /// As [`insert`](Self::insert).
     pub async fn delete(self, ids: impl Stream<Item = SalesforceId>) -> Result<Vec<IngestJob>, IngestError> {
-        self.load("delete", None, ids.map(|id| Row { id })).await
+        self.load("delete", None, ids.map(|id| IdRow { id })).await
     }
 
-    /// Deletes records past the recycle bin. The user needs the permission "Bulk API Hard Delete".
+    /// Deletes records without the recycle bin and returns the jobs.
+    ///
+    /// The user needs the permission "Bulk API Hard Delete".
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -285,34 +301,38 @@ impl Bulk {
         self,
         ids: impl Stream<Item = SalesforceId>,
     ) -> Result<Vec<IngestJob>, IngestError> {
-        self.load("hardDelete", None, ids.map(|id| Row { id })).await
+        self.load("hardDelete", None, ids.map(|id| IdRow { id })).await
     }
 
-    /// Creates the records of CSV as it comes, a file's for example: names of fields in the first line, in UTF-8. It is
-    /// cut between records into as many jobs as it needs, and held one job at a time.
+    /// Creates the records of a stream of CSV, for example a file, and returns the jobs.
+    ///
+    /// The CSV is UTF-8 and has the field names in its first line. It is split between records into as many jobs as
+    /// needed, of which one is in memory.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
-    /// # let pieces = ["Name,Phone\nAcme,+49 3", "0 1\n\"Smith\nand Sons\",\n"];
-    /// # let upload = futures_util::stream::iter(pieces.map(|piece| Ok::<_, actix_web::error::PayloadError>(piece.into())));
-    /// // `upload` is a handler's `web::Payload`: straight from a browser, however large.
+    /// use futures_util::stream;
+    ///
+    /// // Any stream of bytes: a file, or the body of a request to a web framework.
+    /// let pieces = ["Name,Phone\nAcme,+49 3", "0 1\n\"Smith\nand Sons\",\n"];
+    /// let upload = stream::iter(pieces.map(|piece| Ok::<_, std::io::Error>(piece.into())));
     /// let jobs = sf.bulk("Account").insert_csv(upload).await?;
     /// assert_eq!((jobs[0].info().records_processed, jobs[0].info().records_failed), (2, 0));
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
-    /// As [`insert`](Self::insert), and [`InvalidRequest::Source`](crate::error::InvalidRequest::Source) when `csv` gives an
-    /// error.
-    pub async fn insert_csv<E: Into<Source>>(
+    /// As [`insert`](Self::insert), and [`InvalidRequest::Source`](crate::error::InvalidRequest::Source) if the stream
+    /// `csv` returns an error.
+    pub async fn insert_csv<E: Into<SourceError>>(
         self,
         csv: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<Vec<IngestJob>, IngestError> {
         self.load_csv("insert", None, csv).await
     }
 
-    /// Changes records by CSV, one of whose columns is `Id`: see [`insert_csv`](Self::insert_csv).
+    /// Updates the records of a stream of CSV with a column `Id`. See [`insert_csv`](Self::insert_csv).
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -329,15 +349,16 @@ impl Bulk {
     ///
     /// # Errors
     /// As [`insert_csv`](Self::insert_csv).
-    pub async fn update_csv<E: Into<Source>>(
+    pub async fn update_csv<E: Into<SourceError>>(
         self,
         csv: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<Vec<IngestJob>, IngestError> {
         self.load_csv("update", None, csv).await
     }
 
-    /// Changes or creates records by CSV, one of whose columns is this external id field: see
-    /// [`insert_csv`](Self::insert_csv).
+    /// Updates or creates the records of a stream of CSV with a column for the external id `field`.
+    ///
+    /// See [`insert_csv`](Self::insert_csv).
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -345,7 +366,7 @@ impl Bulk {
     /// use salesforce_connection::bulk::ColumnDelimiter;
     /// use futures_util::stream;
     ///
-    /// // As a German spreadsheet writes it.
+    /// // As a spreadsheet with German settings writes it.
     /// let file = stream::iter([Ok::<_, std::io::Error>("ExternalKey__c;Name\r\nA-1;Acme\r\n".into())]);
     /// let bulk = sf.bulk("Account").delimiter(ColumnDelimiter::Semicolon);
     /// let jobs = bulk.upsert_csv("ExternalKey__c", file).await?;
@@ -355,7 +376,7 @@ impl Bulk {
     ///
     /// # Errors
     /// As [`insert_csv`](Self::insert_csv).
-    pub async fn upsert_csv<E: Into<Source>>(
+    pub async fn upsert_csv<E: Into<SourceError>>(
         self,
         field: &str,
         csv: impl Stream<Item = Result<Bytes, E>>,

@@ -1,4 +1,4 @@
-//! A job that loads records, and what became of each.
+//! Ingest jobs, which load records, and the result of each record.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     bulk::{
-        csv,
-        job::{Job, JobInfo, end_of},
-        records::{BulkRecords, Expected, Page},
+        csv::{self, RowReader},
+        job::{Job, JobInfo, deadline_after},
+        records::{BulkRecords, ExpectedRows, Page},
     },
     connection::Connection,
     error::{Error, Result},
@@ -26,38 +26,40 @@ use crate::{
 const CSV: HeaderValue = HeaderValue::from_static("text/csv");
 
 impl Connection {
-    /// A job that was made before, in this process or another; [`IngestJob::refresh`] asks how far it is.
+    /// Returns the ingest job with this id, which this or another process created.
+    ///
+    /// Sends nothing: fetch the job's state with [`IngestJob::refresh`].
     ///
     /// # Errors
-    /// A text that is no id.
+    /// [`Error::InvalidRequest`] for an invalid id.
     pub fn ingest_job(&self, id: impl ToRecordId) -> Result<IngestJob> {
         Ok(IngestJob::new(self.clone(), JobInfo::unknown(id.to_record_id()?)))
     }
 }
 
-/// A job that loads records.
+/// A job that loads records, returned by the methods of [`Bulk`](crate::bulk::Bulk).
 #[derive(Debug, Clone)]
 pub struct IngestJob(pub(crate) Job);
 
-/// A record that was loaded.
+/// A record that a job loaded.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SuccessfulRecord<T> {
     /// The record's id.
     pub id: SalesforceId,
-    /// Whether it is new.
+    /// Whether the record was created.
     pub created: bool,
     /// The record as it was sent.
     pub record: T,
 }
 
-/// A record that was not loaded.
+/// A record that a job did not load.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FailedRecord<T> {
-    /// The record's id, unless it was to be created.
+    /// The record's id, for a record that exists.
     pub id: Option<SalesforceId>,
-    /// Why: a code and a text for people, which may repeat what was sent.
+    /// The reason: a code and a message, which may repeat values of the record.
     pub error: String,
     /// The record as it was sent.
     pub record: T,
@@ -68,23 +70,23 @@ impl IngestJob {
         Self(Job::new(connection, "ingest", info))
     }
 
-    /// What Salesforce said of the job when it was last asked.
+    /// Returns the job's info as of the last request.
     pub fn info(&self) -> &JobInfo {
         &self.0.info
     }
 
-    /// Asks how far the job is.
+    /// Fetches the job's state.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
     /// # let csv = futures_util::stream::iter([Ok::<_, std::io::Error>("Name\nAcme\n".into())]);
     /// # let id = sf.bulk("Account").insert_csv(csv).await?[0].info().id;
-    /// // By the id that was kept when the job was made: in a database perhaps, while another process asks.
+    /// // `id` was stored when the job was created, perhaps by another process.
     /// let mut job = sf.ingest_job(id)?;
     /// let info = job.refresh().await?;
     /// if info.state.is_final() {
-    ///     println!("{} records, {} of them refused", info.records_processed, info.records_failed);
+    ///     println!("{} records, {} of them failed", info.records_processed, info.records_failed);
     /// }
     /// # assert_eq!((info.state, info.records_processed), (salesforce_connection::bulk::JobState::JobComplete, 1));
     /// # Ok(()) });
@@ -96,7 +98,9 @@ impl IngestJob {
         self.0.refresh().await
     }
 
-    /// Waits for the job's end, an hour at most say: asks after half a second, then less and less often.
+    /// Waits until the job has completed, at most for `timeout`.
+    ///
+    /// Fetches the job's state after half a second, then at intervals that rise to ten seconds.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -107,7 +111,7 @@ impl IngestJob {
     /// use std::time::Duration;
     ///
     /// let jobs = sf.bulk("Account").detached().insert(stream::iter(new)).await?;
-    /// // … what else there is to do …
+    /// // … do other work …
     /// for mut job in jobs {
     ///     let ended = job.wait(Duration::from_secs(60)).await?;
     ///     assert_eq!((ended.records_processed, ended.records_failed), (2, 0));
@@ -116,13 +120,13 @@ impl IngestJob {
     /// ```
     ///
     /// # Errors
-    /// [`Error::JobFailed`] when Salesforce gave the job up (refused records are no such failure);
-    /// [`Error::JobTimedOut`] when patience ends first: the job goes on.
-    pub async fn wait(&mut self, patience: Duration) -> Result<&JobInfo> {
-        self.0.wait_until(end_of(patience)).await
+    /// [`Error::JobFailed`] if the job failed or was aborted (failed records do not make a job fail);
+    /// [`Error::JobTimedOut`] after `timeout`: the job runs on.
+    pub async fn wait(&mut self, timeout: Duration) -> Result<&JobInfo> {
+        self.0.wait_until(deadline_after(timeout)).await
     }
 
-    /// The records that were loaded, as a stream that holds a few of them at a time.
+    /// Returns the loaded records as a stream, with a few of them in memory at a time.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -142,26 +146,26 @@ impl IngestJob {
     /// ```
     ///
     /// # Errors
-    /// The items are errors as those of [`RawRequest::send`](crate::request::raw::RawRequest::send); [`Error::InvalidResponse`] when a
-    /// row does not fit `T`, or fewer rows come than the job has loaded.
+    /// The last item can be an error of [`RawRequest::send`](crate::request::raw::RawRequest::send), or
+    /// [`Error::InvalidResponse`] if a row does not fit `T` or rows are missing.
     pub fn successful<T: DeserializeOwned + Send + 'static>(&self) -> BulkRecords<SuccessfulRecord<T>> {
         #[derive(Deserialize)]
-        struct About {
+        struct Outcome {
             #[serde(rename = "sf__Id")]
             id: SalesforceId,
             #[serde(rename = "sf__Created")]
             created: bool,
         }
         let loaded = self.info().records_processed.saturating_sub(self.info().records_failed);
-        let rows = self.results("/successfulResults", Some(loaded), csv::two::<About, T>);
-        BulkRecords::new(rows.map_ok(|(About { id, created }, record)| SuccessfulRecord {
+        let rows = self.results("/successfulResults", Some(loaded), csv::read_row_twice::<Outcome, T>);
+        BulkRecords::new(rows.map_ok(|(Outcome { id, created }, record)| SuccessfulRecord {
             id,
             created,
             record,
         }))
     }
 
-    /// The records that were refused, with the reasons, as a stream.
+    /// Returns the failed records with the reasons, as a stream.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -172,12 +176,12 @@ impl IngestJob {
     /// # let jobs = sf.bulk("Account").insert(futures_util::stream::iter(new)).await?;
     /// use futures_util::TryStreamExt;
     ///
-    /// let refused: Vec<_> = jobs[0].failed::<Named>().try_collect().await?;
-    /// assert_eq!(refused.len() as u64, jobs[0].info().records_failed);
-    /// for row in &refused {
+    /// let failed: Vec<_> = jobs[0].failed::<Named>().try_collect().await?;
+    /// assert_eq!(failed.len() as u64, jobs[0].info().records_failed);
+    /// for row in &failed {
     ///     println!("{:?}: {}", row.record.name, row.error);
     /// }
-    /// # assert!(refused[0].error.contains("REQUIRED_FIELD_MISSING"));
+    /// # assert!(failed[0].error.contains("REQUIRED_FIELD_MISSING"));
     /// # Ok(()) });
     /// ```
     ///
@@ -185,18 +189,18 @@ impl IngestJob {
     /// As [`successful`](Self::successful).
     pub fn failed<T: DeserializeOwned + Send + 'static>(&self) -> BulkRecords<FailedRecord<T>> {
         #[derive(Deserialize)]
-        struct About {
+        struct Outcome {
             #[serde(rename = "sf__Id", default)]
             id: Option<SalesforceId>,
             #[serde(rename = "sf__Error")]
             error: String,
         }
         let failed = self.info().records_failed;
-        let rows = self.results("/failedResults", Some(failed), csv::two::<About, T>);
-        BulkRecords::new(rows.map_ok(|(About { id, error }, record)| FailedRecord { id, error, record }))
+        let rows = self.results("/failedResults", Some(failed), csv::read_row_twice::<Outcome, T>);
+        BulkRecords::new(rows.map_ok(|(Outcome { id, error }, record)| FailedRecord { id, error, record }))
     }
 
-    /// The records that the job did not get to, as a stream.
+    /// Returns the records that the job did not process, as a stream.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -207,19 +211,19 @@ impl IngestJob {
     /// # let jobs = sf.bulk("Account").insert(futures_util::stream::iter(new)).await?;
     /// use futures_util::TryStreamExt;
     ///
-    /// // Those of a job that was stopped or failed in the middle: they can be loaded again.
-    /// let left: Vec<Named> = jobs[0].unprocessed().try_collect().await?;
-    /// assert!(left.is_empty());
+    /// // If a job was aborted or failed, the rest can be loaded again.
+    /// let unprocessed: Vec<Named> = jobs[0].unprocessed().try_collect().await?;
+    /// assert!(unprocessed.is_empty());
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
     /// As [`successful`](Self::successful).
     pub fn unprocessed<T: DeserializeOwned + Send + 'static>(&self) -> BulkRecords<T> {
-        BulkRecords::new(self.results("/unprocessedrecords", None, csv::one::<T>))
+        BulkRecords::new(self.results("/unprocessedrecords", None, csv::read_row::<T>))
     }
 
-    /// Stops the job. What it has loaded stays.
+    /// Aborts the job. Records that it has loaded stay.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -232,7 +236,7 @@ impl IngestJob {
     /// let mut job = sf.ingest_job(jobs[0].info().id)?;
     /// match job.abort().await {
     ///     Ok(()) => assert_eq!(job.info().state, JobState::Aborted),
-    ///     // It was faster.
+    ///     // The job has already ended.
     ///     Err(error) => assert_eq!(error.api_errors()[0].code, "INVALIDJOBSTATE"),
     /// }
     /// # Ok(()) });
@@ -244,7 +248,7 @@ impl IngestJob {
         self.0.set_state("Aborted").await
     }
 
-    /// Forgets the job and its results.
+    /// Deletes the job and its results in Salesforce. Records that it has loaded stay.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -254,8 +258,8 @@ impl IngestJob {
     /// for job in sf.bulk("Account").insert(futures_util::stream::iter(new)).await? {
     ///     let id = job.info().id;
     ///     job.delete().await?;
-    ///     let gone = sf.ingest_job(id)?.refresh().await.map(drop);
-    ///     assert_eq!(gone.unwrap_err().status(), Some(404));
+    ///     let deleted = sf.ingest_job(id)?.refresh().await.map(drop);
+    ///     assert_eq!(deleted.unwrap_err().status(), Some(404));
     /// }
     /// # Ok(()) });
     /// ```
@@ -266,30 +270,34 @@ impl IngestJob {
         self.0.delete().await
     }
 
-    pub(crate) async fn fill(&mut self, data: Bytes) -> Result<()> {
-        // A job takes data once: it is not sent again when the answer is lost.
-        let mut call = ApiRequest::new(Method::PUT, self.0.path("/batches")?).no_retry();
-        call.headers.insert(CONTENT_TYPE, CSV);
-        call.body = data;
-        self.0.connection.send(call).await?;
+    /// Uploads the job's CSV and starts the job.
+    pub(crate) async fn upload(&mut self, data: Bytes) -> Result<()> {
+        // Salesforce accepts a job's data once, so that the request is not repeated if its response is lost.
+        let mut request = ApiRequest::new(Method::PUT, self.0.path("/batches")?).no_retry();
+        request.headers.insert(CONTENT_TYPE, CSV);
+        request.body = data;
+        self.0.connection.send(request).await?;
         self.0.set_state("UploadComplete").await
     }
 
-    /// `expected` counts only when the job is known to have ended.
+    /// Returns the rows of a result. `expected` is their number, which is used only if the job is known to have ended.
     fn results<T: Send + 'static>(
         &self,
-        which: &str,
+        resource: &str,
         expected: Option<u64>,
-        row: fn(&::csv::StringRecord, &::csv::StringRecord) -> Result<T, ::csv::Error>,
+        read_row: RowReader<T>,
     ) -> impl Stream<Item = Result<T>> + Send + 'static {
-        let call = self.0.path(which).map(ApiRequest::get).map(|mut call| {
-            call.headers.insert(ACCEPT, CSV);
-            call
+        let request = self.0.path(resource).map(ApiRequest::get).map(|mut request| {
+            request.headers.insert(ACCEPT, CSV);
+            request
         });
-        let expected = Expected::AtLeast(expected.filter(|_| self.info().state.is_final()).unwrap_or(0));
+        let expected = expected.filter(|_| self.info().state.is_final()).unwrap_or(0);
+        let expected = ExpectedRows::AtLeast(expected);
         let connection = self.0.connection.clone();
-        // Nothing is asked before the stream is polled.
-        stream::once(async move { Ok::<_, Error>(Page::open(&connection, call?)?.rows(expected, row)) })
-            .try_flatten()
+        // Sends nothing before the stream is polled.
+        stream::once(
+            async move { Ok::<_, Error>(Page::open(&connection, request?)?.rows(expected, read_row)) },
+        )
+        .try_flatten()
     }
 }

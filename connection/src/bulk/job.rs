@@ -1,4 +1,4 @@
-//! What Salesforce says of a job.
+//! Jobs: their state, and how to wait for their end.
 
 use std::{fmt, time::Duration};
 
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
-    bulk::poll_wait,
     connection::Connection,
     error::{ApiError, Error, InvalidResponse, Result},
     id::SalesforceId,
     request::{decode, path::ResourcePath, send::ApiRequest},
 };
 
-/// Longer than anybody waits, and not so long that there is no such time.
-const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+/// Maximum timeout: ten years. Bounds a caller's timeout, because adding a longer one to the current time could
+/// overflow.
+const MAX_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// A job on its connection, whatever it does.
+/// A job and its connection: the common part of ingest and query jobs.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
     pub(crate) connection: Connection,
@@ -38,7 +38,7 @@ impl Job {
 
     pub(crate) async fn refresh(&mut self) -> Result<&JobInfo> {
         let info = self.connection.read(self.path("")?).await?;
-        self.learn(info)
+        self.set_info(info)
     }
 
     pub(crate) async fn set_state(&mut self, state: &str) -> Result<()> {
@@ -47,31 +47,31 @@ impl Job {
             state: &'a str,
         }
         let body = decode::body(&State { state })?;
-        let call = ApiRequest::new(Method::PATCH, self.path("")?).json(body);
-        let info = decode::answer(&self.connection.send(call).await?)?;
-        self.learn(info).map(drop)
+        let request = ApiRequest::new(Method::PATCH, self.path("")?).json(body);
+        let info = decode::answer(&self.connection.send(request).await?)?;
+        self.set_info(info).map(drop)
     }
 
     pub(crate) async fn delete(self) -> Result<()> {
         self.connection.send(ApiRequest::new(Method::DELETE, self.path("")?)).await.map(drop)
     }
 
-    /// Waits until it has completed.
-    pub(crate) async fn wait_until(&mut self, until: Instant) -> Result<&JobInfo> {
-        let mut asked = 0;
+    /// Waits until the job has completed, at most until `deadline`.
+    pub(crate) async fn wait_until(&mut self, deadline: Instant) -> Result<&JobInfo> {
+        let mut polls = 0;
         while !self.info.state.is_final() {
-            let wait = poll_wait(asked);
-            if Instant::now() + wait > until {
+            let interval = poll_interval(polls);
+            if Instant::now() + interval > deadline {
                 return Err(Error::JobTimedOut { id: self.info.id });
             }
-            tokio::time::sleep(wait).await;
-            asked += 1;
+            tokio::time::sleep(interval).await;
+            polls += 1;
             match self.refresh().await {
-                // The job goes on meanwhile: what was waited for so long is not given up for one answer.
+                // The job runs on in Salesforce: one failed request must not lose a wait of perhaps hours.
                 Err(error) if error.is_transient() => {
-                    tracing::debug!(job = %self.info.id, %error, "a job could not be asked for; trying on");
-                    let pause = Instant::now() + error.retry_after().unwrap_or_default();
-                    tokio::time::sleep_until(pause.min(until)).await;
+                    tracing::debug!(job = %self.info.id, %error, "request for the job's state failed; retrying");
+                    let retry_at = Instant::now() + error.retry_after().unwrap_or_default();
+                    tokio::time::sleep_until(retry_at.min(deadline)).await;
                 }
                 refreshed => drop(refreshed?),
             }
@@ -79,7 +79,7 @@ impl Job {
         self.completed()
     }
 
-    /// What is known of it, if it has completed.
+    /// Returns the job's info if it has completed, otherwise an error.
     pub(crate) fn completed(&self) -> Result<&JobInfo> {
         match self.info.state {
             JobState::JobComplete => Ok(&self.info),
@@ -88,45 +88,53 @@ impl Job {
         }
     }
 
-    fn learn(&mut self, info: JobInfo) -> Result<&JobInfo> {
+    fn set_info(&mut self, info: JobInfo) -> Result<&JobInfo> {
         if info.id != self.info.id {
-            return Err(InvalidResponse::Unexpected("another job than the one that was asked for").into());
+            return Err(InvalidResponse::Unexpected("the state of another job").into());
         }
         self.info = info;
         Ok(&self.info)
     }
 }
 
-/// When this patience ends.
-pub(crate) fn end_of(patience: Duration) -> Instant {
-    Instant::now() + patience.min(FOR_EVER)
+/// Returns the time at which a timeout that starts now ends.
+pub(crate) fn deadline_after(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(MAX_TIMEOUT)
 }
 
-/// A job.
+/// Returns how long to wait before the next request for a job's state: 0.5 s at first, rising to 10 s.
+///
+/// Each poll counts against the API limit, so that long jobs are polled less often.
+fn poll_interval(polls: u32) -> Duration {
+    let interval = Duration::from_millis(500).mul_f64(1.5_f64.powi(polls.min(20).cast_signed()));
+    interval.min(Duration::from_secs(10))
+}
+
+/// What Salesforce reports about a job.
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct JobInfo {
-    /// Its id.
+    /// The job's id.
     pub id: SalesforceId,
-    /// How far it is.
+    /// The job's state.
     pub state: JobState,
-    /// The object that it is about.
+    /// The API name of the object.
     #[serde(default)]
     pub object: Option<String>,
-    /// How many records it has looked at.
+    /// The number of records that were processed, including the failed ones.
     #[serde(default, rename = "numberRecordsProcessed")]
     pub records_processed: u64,
-    /// How many of them it could not save.
+    /// The number of records that failed.
     #[serde(default, rename = "numberRecordsFailed")]
     pub records_failed: u64,
-    /// Why it failed.
+    /// Why the job failed.
     #[serde(default)]
     pub error_message: Option<String>,
 }
 
 impl JobInfo {
-    /// Of a job that was not asked for yet.
+    /// Returns the info of a job whose state has not been fetched.
     pub(crate) fn unknown(id: SalesforceId) -> Self {
         Self {
             id,
@@ -138,10 +146,10 @@ impl JobInfo {
         }
     }
 
-    /// Why the job did not complete.
+    /// Returns the error of a job that ended without completing.
     pub(crate) fn failure(&self) -> Error {
         let message = self.error_message.clone().unwrap_or_default();
-        // Written like "InvalidBatch : Field name not found : X".
+        // The message has the form "InvalidBatch : Field name not found : X".
         let code: String = message
             .chars()
             .take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_')
@@ -156,7 +164,7 @@ impl JobInfo {
     }
 }
 
-/// Without the message, which may repeat what was sent.
+/// Leaves out the message, which may repeat values of records.
 impl fmt::Debug for JobInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobInfo")
@@ -169,30 +177,43 @@ impl fmt::Debug for JobInfo {
     }
 }
 
-/// How far a job is.
+/// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub enum JobState {
-    /// It waits for its data.
+    /// The job was created and waits for its data.
     Open,
-    /// It waits for its turn.
+    /// The job has its data and is queued.
     UploadComplete,
-    /// It is being worked on.
+    /// The job is running.
     InProgress,
-    /// It is done. Some records may have been refused all the same.
+    /// The job has completed. Some records may have failed.
     JobComplete,
-    /// It could not be done.
+    /// The job failed as a whole.
     Failed,
-    /// Someone stopped it.
+    /// The job was aborted.
     Aborted,
-    /// Something else.
+    /// Another state, or one that has not been fetched.
     #[serde(other)]
     Other,
 }
 
 impl JobState {
-    /// Whether nothing more will happen.
+    /// Returns true if the state cannot change any more.
     pub fn is_final(self) -> bool {
         matches!(self, Self::JobComplete | Self::Failed | Self::Aborted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_poll_interval_rises_to_ten_seconds() {
+        let intervals: Vec<_> = (0..30).map(poll_interval).collect();
+        assert_eq!(intervals[0], Duration::from_millis(500));
+        assert!(intervals.is_sorted());
+        assert_eq!(intervals[29], Duration::from_secs(10));
     }
 }

@@ -1,4 +1,4 @@
-//! A query that runs as a job: for millions of rows.
+//! Query jobs, which read millions of rows.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     bulk::{
         csv,
-        job::{Job, JobInfo, end_of},
-        records::{BulkRecords, Expected, NO_NUMBER, Page, about},
+        job::{Job, JobInfo, deadline_after},
+        records::{BulkRecords, ExpectedRows, MISSING_ROW_COUNT, Page, announced_rows},
     },
     connection::Connection,
     error::{Error, InvalidResponse, Result},
@@ -23,30 +23,37 @@ use crate::{
     version::ApiVersion,
 };
 
-/// How many pages are read side by side. Salesforce lists up to five at a time.
-const SIDE_BY_SIDE: usize = 4;
-/// How many records a page has where Salesforce does not list pages.
-const PAGE: &str = "50000";
-/// How long [`Query::fetch_bulk`] waits for its job.
-const PATIENCE: Duration = Duration::from_secs(2 * 60 * 60);
+/// Maximum number of pages that are read at the same time. Must stay below five, the number of pages that Salesforce
+/// lists per request. Each page reads about 2 MiB ahead.
+const CONCURRENT_PAGES: usize = 4;
+/// Number of rows of a page, for API versions in which Salesforce does not list pages. A page is read as a whole into
+/// memory.
+const PAGE_ROWS: &str = "50000";
+/// How long [`Query::fetch_bulk`] waits for its job. Large queries take long, and a busy org can queue them.
+const FETCH_BULK_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
 
-/// A query that runs in Salesforce's background, made by [`Query::start_bulk`]. Its rows are kept for seven days.
+/// A query that runs in Salesforce's background, returned by [`Query::start_bulk`].
+///
+/// Salesforce stores its rows for seven days.
 #[derive(Debug, Clone)]
 pub struct QueryJob(Job);
 
 impl Connection {
-    /// A query's job that was made before, in this process or another; [`QueryJob::refresh`] asks how far it is.
+    /// Returns the query job with this id, which this or another process created.
+    ///
+    /// Sends nothing: fetch the job's state with [`QueryJob::refresh`].
     ///
     /// # Errors
-    /// A text that is no id.
+    /// [`Error::InvalidRequest`] for an invalid id.
     pub fn query_job(&self, id: impl ToRecordId) -> Result<QueryJob> {
         Ok(QueryJob::new(self.clone(), JobInfo::unknown(id.to_record_id()?)))
     }
 }
 
 impl<T> Query<T> {
-    /// Starts a job that runs the query. Queries with aggregates, `GROUP BY`, `OFFSET` or child subqueries are refused
-    /// by Salesforce.
+    /// Creates a job that runs the query in Salesforce's background.
+    ///
+    /// Salesforce rejects queries with aggregates, `GROUP BY`, `OFFSET` or child subqueries.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -54,7 +61,7 @@ impl<T> Query<T> {
     /// use std::time::Duration;
     ///
     /// let mut job = sf.query::<()>("SELECT Id FROM Account").start_bulk().await?;
-    /// // What another process, or this one after a restart, finds the job by.
+    /// // Store the id: another process, or this one after a restart, can continue with it.
     /// let id = job.info().id;
     /// # assert!(id.as_str().starts_with("750"));
     /// job.wait(Duration::from_secs(60)).await?;
@@ -73,20 +80,21 @@ impl<T> Query<T> {
         let (connection, soql, operation) = self.into_parts()?;
         let body = decode::body(&NewJob { operation, query: &soql })?;
         let path = ResourcePath::versioned(connection.api_version(), "jobs/query")?;
-        let call = ApiRequest::new(Method::POST, path).json(body);
-        let info = decode::answer(&connection.send(call).await?)?;
+        let request = ApiRequest::new(Method::POST, path).json(body);
+        let info = decode::answer(&connection.send(request).await?)?;
         Ok(QueryJob::new(connection, info))
     }
 }
 
 impl<T: DeserializeOwned + Send + 'static> Query<T> {
-    /// The rows, read by a job in Salesforce's background: for millions of them. Rows come as CSV, so that a parent's
-    /// field is a column of its own (`#[serde(rename = "Owner.Name")]`), and empty is `None`.
+    /// Returns the rows as a stream, read by a job in Salesforce's background. Suits millions of rows.
     ///
-    /// Nothing is sent before the stream is polled first; the job may take two hours. A stream that is dropped before
-    /// its end leaves its job at Salesforce, where it runs to its end and is forgotten after seven days. See
-    /// [`start_bulk`](Self::start_bulk) for a job that can be ended ([`QueryJob::abort`], [`QueryJob::delete`]) or
-    /// outlives the stream, and [`QueryJob::rows`] for how it is read.
+    /// Rows are CSV: a parent's field is a separate column (`#[serde(rename = "Owner.Name")]`), and an empty value is
+    /// `None`. Nothing is sent before the stream is polled. The job may take up to two hours.
+    ///
+    /// If the stream is dropped before its end, the job runs on in Salesforce, which deletes it after seven days. With
+    /// [`start_bulk`](Self::start_bulk) the job can be aborted, deleted, or used by another process.
+    /// [`QueryJob::rows`] says how the rows are read.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -104,11 +112,12 @@ impl<T: DeserializeOwned + Send + 'static> Query<T> {
     /// ```
     ///
     /// # Errors
-    /// As [`fetch`](Query::fetch), [`Error::JobFailed`] and [`Error::JobTimedOut`].
+    /// The last item can be an error as those of [`fetch`](Query::fetch), [`Error::JobFailed`] or
+    /// [`Error::JobTimedOut`].
     pub fn fetch_bulk(self) -> BulkRecords<T> {
         let rows = async move {
             let mut job = self.start_bulk().await?;
-            job.wait(PATIENCE).await?;
+            job.wait(FETCH_BULK_TIMEOUT).await?;
             Ok::<_, Error>(job.rows::<T>())
         };
         BulkRecords::new(stream::once(rows).try_flatten())
@@ -120,12 +129,12 @@ impl QueryJob {
         Self(Job::new(connection, "query", info))
     }
 
-    /// What Salesforce said of the job when it was last asked.
+    /// Returns the job's info as of the last request.
     pub fn info(&self) -> &JobInfo {
         &self.0.info
     }
 
-    /// Asks how far the job is.
+    /// Fetches the job's state.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -143,7 +152,9 @@ impl QueryJob {
         self.0.refresh().await
     }
 
-    /// Waits for the job's end: asks after half a second, then less and less often.
+    /// Waits until the job has completed, at most for `timeout`.
+    ///
+    /// Fetches the job's state after half a second, then at intervals that rise to ten seconds.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -152,10 +163,10 @@ impl QueryJob {
     /// use std::time::Duration;
     ///
     /// let mut job = sf.query::<()>("SELECT Id FROM Account").start_bulk().await?;
-    /// // Half of what a request may take; then the answer says where to ask again.
+    /// // Below the timeout of a request to the app, which then responds with the address of the job.
     /// match job.wait(Duration::from_secs(30)).await {
-    ///     Ok(done) => println!("{} rows", done.records_processed),
-    ///     Err(Error::JobTimedOut { id, .. }) => println!("look again at /jobs/{id}"),
+    ///     Ok(info) => println!("{} rows", info.records_processed),
+    ///     Err(Error::JobTimedOut { id, .. }) => println!("still running: see /jobs/{id}"),
     ///     Err(error) => return Err(error),
     /// }
     /// # assert_eq!(job.info().records_processed, 40);
@@ -163,14 +174,16 @@ impl QueryJob {
     /// ```
     ///
     /// # Errors
-    /// [`Error::JobFailed`]; [`Error::JobTimedOut`] when patience ends first: the job goes on.
-    pub async fn wait(&mut self, patience: Duration) -> Result<&JobInfo> {
-        self.0.wait_until(end_of(patience)).await
+    /// [`Error::JobFailed`] if the job failed or was aborted; [`Error::JobTimedOut`] after `timeout`: the job runs on.
+    pub async fn wait(&mut self, timeout: Duration) -> Result<&JobInfo> {
+        self.0.wait_until(deadline_after(timeout)).await
     }
 
-    /// The rows of a job that has completed, in their order. When it is not known to have, it is asked once. Four pages
-    /// are read side by side, each a little ahead of the reader: memory is needed for about eight mebibytes, however
-    /// many rows there are.
+    /// Returns the rows of a completed job as a stream, in their order.
+    ///
+    /// If the job is not known to have ended, its state is fetched once. Four pages are read at the same time, each a
+    /// little ahead of the stream's reader, which takes about 8 MiB of memory for any number of rows. Before API version
+    /// 58.0, pages are read one after the other.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -191,9 +204,9 @@ impl QueryJob {
     /// ```
     ///
     /// # Errors
-    /// The items are errors as those of [`RawRequest::send`](crate::request::raw::RawRequest::send); [`Error::JobTimedOut`] and
-    /// [`Error::JobFailed`] when there are no rows (yet); [`Error::InvalidResponse`] when a row does not fit `T` or rows
-    /// are missing.
+    /// The last item can be an error of [`RawRequest::send`](crate::request::raw::RawRequest::send);
+    /// [`Error::JobTimedOut`] if the job has not ended; [`Error::JobFailed`] if it failed or was aborted;
+    /// [`Error::InvalidResponse`] if a row does not fit `T` or rows are missing.
     pub fn rows<T: DeserializeOwned + Send + 'static>(&self) -> BulkRecords<T> {
         let mut job = self.clone();
         let rows = async move {
@@ -201,28 +214,28 @@ impl QueryJob {
                 job.refresh().await?;
             }
             job.0.completed()?;
-            // Where Salesforce lists no pages, each one says where the next is.
             Ok::<_, Error>(if job.0.connection.api_version() < ApiVersion::LISTS_PAGES {
-                job.one_after_the_other().left_stream()
+                job.sequential_rows().left_stream()
             } else {
-                job.side_by_side().right_stream()
+                job.concurrent_rows().right_stream()
             })
         };
         BulkRecords::new(stream::once(rows).try_flatten())
     }
 
-    fn side_by_side<T: DeserializeOwned + Send + 'static>(
+    /// Reads the pages that Salesforce lists, several at the same time.
+    fn concurrent_rows<T: DeserializeOwned + Send + 'static>(
         self,
     ) -> impl Stream<Item = Result<T>> + Send + 'static {
         let connection = self.0.connection.clone();
-        self.pages()
-            .map(move |call| future::ready(call.and_then(|call| Page::open(&connection, call))))
-            .buffered(SIDE_BY_SIDE)
-            .map_ok(|page| page.rows(Expected::Announced, csv::one::<T>))
+        self.page_requests()
+            .map(move |request| future::ready(request.and_then(|request| Page::open(&connection, request))))
+            .buffered(CONCURRENT_PAGES)
+            .map_ok(|page| page.rows(ExpectedRows::Announced, csv::read_row::<T>))
             .try_flatten()
     }
 
-    /// Stops the job.
+    /// Aborts the job.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -232,7 +245,7 @@ impl QueryJob {
     /// let mut job = sf.query::<()>("SELECT Id FROM Account").start_bulk().await?;
     /// match job.abort().await {
     ///     Ok(()) => assert_eq!(job.info().state, JobState::Aborted),
-    ///     // It was faster.
+    ///     // The job has already ended.
     ///     Err(error) => assert_eq!(error.api_errors()[0].code, "INVALIDJOBSTATE"),
     /// }
     /// # Ok(()) });
@@ -244,7 +257,7 @@ impl QueryJob {
         self.0.set_state("Aborted").await
     }
 
-    /// Forgets the job and its rows.
+    /// Deletes the job and its rows in Salesforce.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -254,8 +267,8 @@ impl QueryJob {
     /// job.wait(Duration::from_secs(60)).await?;
     /// let id = job.info().id;
     /// job.delete().await?;
-    /// let gone = sf.query_job(id)?.refresh().await.map(drop);
-    /// assert_eq!(gone.unwrap_err().status(), Some(404));
+    /// let deleted = sf.query_job(id)?.refresh().await.map(drop);
+    /// assert_eq!(deleted.unwrap_err().status(), Some(404));
     /// # Ok(()) });
     /// ```
     ///
@@ -265,62 +278,63 @@ impl QueryJob {
         self.0.delete().await
     }
 
-    /// The pages that Salesforce lists, up to five at a time. Source: Bulk API 2.0 Developer Guide, "Get Parallel
-    /// Results for a Query Job".
-    fn pages(self) -> impl Stream<Item = Result<ApiRequest>> + Send + 'static {
+    /// Returns the requests for the pages that Salesforce lists, up to five per list.
+    ///
+    /// Source: Bulk API 2.0 and Bulk API Developer Guide, "Get Parallel Results for a Query Job".
+    fn page_requests(self) -> impl Stream<Item = Result<ApiRequest>> + Send + 'static {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Listed {
-            result_pages: Vec<Listing>,
+        struct PageList {
+            result_pages: Vec<PageEntry>,
             #[serde(default)]
             next_records_url: Option<String>,
         }
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Listing {
+        struct PageEntry {
             result_url: String,
         }
-        let lists = stream::try_unfold(Some(self.0.path("/resultPages")), move |list| {
+        let lists = stream::try_unfold(Some(self.0.path("/resultPages")), move |path| {
             let job = self.clone();
             async move {
-                let Some(list) = list else { return Ok(None) };
-                let list = list?;
-                let listed: Listed = job.0.connection.read(list.clone()).await?;
-                let next = match listed.next_records_url {
+                let Some(path) = path else { return Ok(None) };
+                let path = path?;
+                let list: PageList = job.0.connection.read(path.clone()).await?;
+                let next = match list.next_records_url {
                     Some(next) => {
-                        let next = job.within(&next)?;
-                        // One that leads to itself would be read for ever.
-                        if next == list {
+                        let next = job.path_of_url(&next)?;
+                        // A list that refers to itself would be read for ever.
+                        if next == path {
                             return Err(Error::from(InvalidResponse::NextPage));
                         }
                         Some(Ok(next))
                     }
                     None => None,
                 };
-                let pages: Result<Vec<ApiRequest>> = listed
+                let requests: Result<Vec<ApiRequest>> = list
                     .result_pages
                     .iter()
-                    .map(|page| Ok(csv_call(job.within(&page.result_url)?)))
+                    .map(|page| Ok(csv_request(job.path_of_url(&page.result_url)?)))
                     .collect();
-                Ok(Some((stream::iter(pages?.into_iter().map(Ok)), next)))
+                Ok(Some((stream::iter(requests?.into_iter().map(Ok)), next)))
             }
         });
         lists.try_flatten()
     }
 
-    /// A URL that an answer names: only one of this very job's is asked.
-    fn within(&self, url: &str) -> Result<ResourcePath> {
+    /// Returns the path of a URL in a response. Fails unless it is below this job's path.
+    fn path_of_url(&self, url: &str) -> Result<ResourcePath> {
         let instance = self.0.connection.instance_url()?;
-        // Job answers name paths without their first slash, too.
+        // Salesforce also sends paths without the first slash.
         let url = if url.starts_with("services/") { format!("/{url}") } else { url.to_owned() };
         let path = ResourcePath::parse(&url, self.0.connection.api_version(), &instance)
             .map_err(|_| InvalidResponse::NextPage)?;
-        let own = self.0.path("/")?;
-        if path.is_below(&own) { Ok(path) } else { Err(InvalidResponse::NextPage.into()) }
+        let job = self.0.path("/")?;
+        if path.is_below(&job) { Ok(path) } else { Err(InvalidResponse::NextPage.into()) }
     }
 
-    /// Before version 58.
-    fn one_after_the_other<T: DeserializeOwned + Send + 'static>(
+    /// Reads page after page, for API versions before 58.0, which do not list pages.
+    fn sequential_rows<T: DeserializeOwned + Send + 'static>(
         self,
     ) -> impl Stream<Item = Result<T>> + Send + 'static {
         let pages = stream::try_unfold(Some(None), move |locator: Option<Option<String>>| {
@@ -328,26 +342,24 @@ impl QueryJob {
             async move {
                 let Some(locator) = locator else { return Ok(None) };
                 let mut path = job.0.path("/results")?;
-                path.push_query("maxRecords", PAGE);
+                path.push_query("maxRecords", PAGE_ROWS);
                 if let Some(locator) = &locator {
                     path.push_query("locator", locator);
                 }
-                let answer = job.0.connection.send(csv_call(path)).await?;
-                let announced = about(&answer)?.ok_or(InvalidResponse::Unexpected(NO_NUMBER))?;
-                let rows = csv::rows(&answer.body)?;
+                let response = job.0.connection.send(csv_request(path)).await?;
+                let announced = announced_rows(&response)?;
+                let announced = announced.ok_or(InvalidResponse::Unexpected(MISSING_ROW_COUNT))?;
+                let rows = csv::read_all(&response.body)?;
                 let got = rows.len() as u64;
                 if got < announced {
                     return Err(InvalidResponse::Truncated { got, announced }.into());
                 }
-                let next = answer.headers.get("sforce-locator").and_then(|next| next.to_str().ok());
+                let next = response.headers.get("sforce-locator").and_then(|next| next.to_str().ok());
                 let next = match next {
-                    // The last page says so with this word; one that says nothing may be any.
+                    // The last page has this word. A page without a locator could be any.
                     Some("null") => None,
                     None | Some("") => {
-                        return Err(InvalidResponse::Unexpected(
-                            "a page that does not say where the next is",
-                        )
-                        .into());
+                        return Err(InvalidResponse::Unexpected("a page without a locator").into());
                     }
                     Some(next) if Some(next) == locator.as_deref() => {
                         return Err(Error::from(InvalidResponse::NextPage));
@@ -361,8 +373,8 @@ impl QueryJob {
     }
 }
 
-fn csv_call(path: ResourcePath) -> ApiRequest {
-    let mut call = ApiRequest::get(path);
-    call.headers.insert(ACCEPT, HeaderValue::from_static("text/csv"));
-    call
+fn csv_request(path: ResourcePath) -> ApiRequest {
+    let mut request = ApiRequest::get(path);
+    request.headers.insert(ACCEPT, HeaderValue::from_static("text/csv"));
+    request
 }

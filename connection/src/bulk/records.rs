@@ -14,18 +14,24 @@ use reqwest::{StatusCode, header::CONTENT_TYPE};
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 
 use crate::{
-    bulk::{csv, csv_split::Cutter},
+    bulk::{
+        csv::{self, RowReader},
+        csv_split::CsvSplitter,
+    },
     connection::Connection,
     error::{Error, InvalidResponse, Result},
     http::response::Response,
     request::send::ApiRequest,
 };
 
-/// How many pieces of a page are here before anyone reads them: with what a connection holds, about two mebibytes.
-const AHEAD: usize = 128;
+/// Maximum number of pieces of a page that are read ahead of the stream's reader. With the buffers of a connection, they
+/// take about 2 MiB per page.
+const MAX_PIECES_AHEAD: usize = 128;
 
-/// The rows of a job: of a query's ([`Query::fetch_bulk`](crate::query::Query::fetch_bulk)), or of what one that loads did
-/// ([`IngestJob::failed`](crate::bulk::ingest_job::IngestJob::failed) and others).
+/// The rows of a job as a stream, in the order in which Salesforce sends them.
+///
+/// Returned by [`Query::fetch_bulk`](crate::query::Query::fetch_bulk),
+/// [`IngestJob::failed`](crate::bulk::IngestJob::failed) and others. The first error is the last item.
 #[must_use = "streams do nothing unless polled"]
 pub struct BulkRecords<T>(Option<BoxStream<'static, Result<T>>>);
 
@@ -47,7 +53,7 @@ impl<T> Stream for BulkRecords<T> {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(rows) = &mut self.0 else { return Poll::Ready(None) };
         let row = ready!(rows.poll_next_unpin(context));
-        // The first error is the last item, and ends all that is still being read.
+        // The end or the first error drops the rows, and with them the tasks that read ahead.
         if !matches!(row, Some(Ok(_))) {
             self.0 = None;
         }
@@ -55,27 +61,27 @@ impl<T> Stream for BulkRecords<T> {
     }
 }
 
-/// What is wrong with a page that may be a part of one.
-pub(crate) const NO_NUMBER: &str = "a page that does not say how many rows it has";
+/// The error text for a page that could be a part of one.
+pub(crate) const MISSING_ROW_COUNT: &str = "a page without its number of rows";
 
-/// How many rows a page must have.
+/// The number of rows that a page must have.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Expected {
-    /// What the answer says, and it must say it.
+pub(crate) enum ExpectedRows {
+    /// The number in the response, which must have one.
     Announced,
-    /// What the answer says, or else this.
+    /// The number in the response, or else this one.
     AtLeast(u64),
 }
 
-/// A page of CSV that is being read in a task of its own, a little ahead of whoever wants it.
+/// A page of CSV that a separate task reads, a little ahead of the stream's reader.
 pub(crate) struct Page {
     pieces: mpsc::Receiver<Result<Piece>>,
     task: JoinHandle<()>,
 }
 
 enum Piece {
-    /// How many records the page should have, if Salesforce says it.
-    Head(Option<u64>),
+    /// The number of rows in the response's head, if it has one.
+    RowCount(Option<u64>),
     Bytes(Bytes),
     End,
 }
@@ -87,55 +93,56 @@ impl Drop for Page {
 }
 
 impl Page {
-    /// Asks for the page now.
-    pub(crate) fn open(connection: &Connection, call: ApiRequest) -> Result<Self> {
-        let (sender, pieces) = mpsc::channel(AHEAD);
+    /// Starts the task that sends the request and reads the page.
+    pub(crate) fn open(connection: &Connection, request: ApiRequest) -> Result<Self> {
+        let (sender, pieces) = mpsc::channel(MAX_PIECES_AHEAD);
         let connection = connection.clone();
         let runtime = Handle::try_current().map_err(Error::internal)?;
         let task = runtime.spawn(async move {
-            if let Err(error) = fill(&connection, call, &sender).await {
-                // Nobody may want it any more.
+            if let Err(error) = read_page(&connection, request, &sender).await {
+                // Fails if the page was dropped: then the error is irrelevant.
                 let _ = sender.send(Err(error)).await;
             }
         });
         Ok(Self { pieces, task })
     }
 
-    /// Its rows, each read by `row`. Fewer than `expected` are an error.
+    /// Returns the page's rows, each read by `read_row`. Fewer than `expected` are an error.
     pub(crate) fn rows<T: Send + 'static>(
         self,
-        expected: Expected,
-        row: fn(&StringRecord, &StringRecord) -> Result<T, ::csv::Error>,
+        expected: ExpectedRows,
+        read_row: RowReader<T>,
     ) -> impl Stream<Item = Result<T>> + Send + 'static {
-        let reading = Reading {
+        let reader = PageReader {
             page: self,
-            cutter: Cutter::default(),
-            head: None,
+            splitter: CsvSplitter::default(),
+            header: None,
             rows: VecDeque::new(),
             expected,
             got: 0,
             ended: false,
-            row,
+            read_row,
         };
-        stream::try_unfold(reading, |mut reading| async move {
-            Ok(reading.next().await?.map(|row| (row, reading)))
-        })
+        stream::try_unfold(
+            reader,
+            |mut reader| async move { Ok(reader.next().await?.map(|row| (row, reader))) },
+        )
     }
 }
 
-async fn fill(
+async fn read_page(
     connection: &Connection,
-    mut call: ApiRequest,
+    mut request: ApiRequest,
     sender: &mpsc::Sender<Result<Piece>>,
 ) -> Result<()> {
-    call.unread = true;
-    let answer = connection.send(call).await?;
-    let announced = about(&answer)?;
-    // An error means that nobody reads on.
-    if sender.send(Ok(Piece::Head(announced))).await.is_err() {
+    request.unread = true;
+    let response = connection.send(request).await?;
+    let announced = announced_rows(&response)?;
+    // Sending fails if the page was dropped.
+    if sender.send(Ok(Piece::RowCount(announced))).await.is_err() {
         return Ok(());
     }
-    let mut body = answer.unread.ok_or(InvalidResponse::Unexpected("an answer without a page"))?;
+    let mut body = response.unread.ok_or(InvalidResponse::Unexpected("a page without a body"))?;
     while let Some(bytes) = body.try_next().await? {
         if sender.send(Ok(Piece::Bytes(bytes))).await.is_err() {
             return Ok(());
@@ -145,32 +152,35 @@ async fn fill(
     Ok(())
 }
 
-/// How many rows an answer says that it has. A success that is no CSV comes from something in between, and would look
-/// like a page without rows. (Only what is known not to be CSV is refused by its type: it is not documented for each
-/// answer.)
-pub(crate) fn about(answer: &Response) -> Result<Option<u64>, InvalidResponse> {
-    let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+/// Returns the number of rows that a response announces, and fails unless it is CSV.
+///
+/// A success that is not CSV comes from a proxy and would look like a page without rows. Only content types that are
+/// known to be something else are rejected, because the type of these responses is not documented.
+pub(crate) fn announced_rows(response: &Response) -> Result<Option<u64>, InvalidResponse> {
+    let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or_default().to_ascii_lowercase();
-    let other = ["html", "json", "xml", "text/plain"].iter().any(|other| content_type.contains(other));
-    if answer.status != StatusCode::OK || other {
-        return Err(InvalidResponse::Unexpected(csv::NONE));
+    let is_other = ["html", "json", "xml", "text/plain"].iter().any(|other| content_type.contains(other));
+    if response.status != StatusCode::OK || is_other {
+        return Err(InvalidResponse::Unexpected(csv::NOT_CSV));
     }
-    let announced = answer.headers.get("sforce-numberofrecords");
+    let announced = response.headers.get("sforce-numberofrecords");
     Ok(announced.and_then(|number| number.to_str().ok()?.parse().ok()))
 }
 
-struct Reading<T> {
+struct PageReader<T> {
     page: Page,
-    cutter: Cutter,
-    head: Option<StringRecord>,
+    splitter: CsvSplitter,
+    header: Option<StringRecord>,
+    /// Rows that were read and not yet returned.
     rows: VecDeque<T>,
-    expected: Expected,
+    expected: ExpectedRows,
+    /// Number of rows that were read.
     got: u64,
     ended: bool,
-    row: fn(&StringRecord, &StringRecord) -> Result<T, ::csv::Error>,
+    read_row: RowReader<T>,
 }
 
-impl<T> Reading<T> {
+impl<T> PageReader<T> {
     async fn next(&mut self) -> Result<Option<T>> {
         loop {
             if let Some(row) = self.rows.pop_front() {
@@ -178,39 +188,39 @@ impl<T> Reading<T> {
             }
             if self.ended {
                 return match self.expected {
-                    Expected::AtLeast(announced) if self.got < announced => {
+                    ExpectedRows::AtLeast(announced) if self.got < announced => {
                         Err(InvalidResponse::Truncated { got: self.got, announced }.into())
                     }
                     _ => Ok(None),
                 };
             }
-            let whole = match self.page.pieces.recv().await {
+            let complete = match self.page.pieces.recv().await {
                 Some(piece) => match piece? {
-                    Piece::Head(announced) => {
+                    Piece::RowCount(announced) => {
                         self.expected = match (announced, self.expected) {
-                            (Some(announced), _) => Expected::AtLeast(announced),
-                            (None, Expected::Announced) => {
-                                return Err(InvalidResponse::Unexpected(NO_NUMBER).into());
+                            (Some(announced), _) => ExpectedRows::AtLeast(announced),
+                            (None, ExpectedRows::Announced) => {
+                                return Err(InvalidResponse::Unexpected(MISSING_ROW_COUNT).into());
                             }
                             (None, expected) => expected,
                         };
                         continue;
                     }
                     Piece::Bytes(bytes) => {
-                        self.cutter.push(&bytes);
-                        let whole = self.cutter.records();
-                        whole.map_err(|_| InvalidResponse::Unexpected("a record of CSV that does not end"))?
+                        self.splitter.push(&bytes);
+                        let complete = self.splitter.take_complete();
+                        complete.map_err(|_| InvalidResponse::Unexpected("a CSV record without an end"))?
                     }
                     Piece::End => {
                         self.ended = true;
-                        self.cutter.rest()
+                        self.splitter.take_rest()
                     }
                 },
-                // The task ended without a word: it panicked, or its runtime ends.
-                None => return Err(InvalidResponse::Unexpected("the page was not read to its end").into()),
+                // The task ended without `Piece::End`: it panicked, or its runtime shuts down.
+                None => return Err(InvalidResponse::Unexpected("a page that was not read to its end").into()),
             };
             let before = self.rows.len();
-            csv::read_into(&whole, &mut self.head, self.got, self.row, &mut self.rows)?;
+            csv::read_into(&complete, &mut self.header, self.got, self.read_row, &mut self.rows)?;
             self.got += (self.rows.len() - before) as u64;
         }
     }

@@ -1,4 +1,4 @@
-//! Making jobs and filling them: records are gathered, or CSV is cut, until a job is full.
+//! Creates ingest jobs and uploads their data: buffered records, or CSV that is split between records.
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, pin_mut};
@@ -7,20 +7,17 @@ use serde::Serialize;
 
 use crate::{
     bulk::{
-        csv::Chunk,
-        csv_split::Cutter,
-        ingest::{Bulk, ColumnDelimiter, IngestError},
+        csv::CsvBuffer,
+        csv_split::CsvSplitter,
+        ingest::{Bulk, ColumnDelimiter, IngestError, SourceError},
         ingest_job::IngestJob,
-        job::end_of,
+        job::deadline_after,
     },
     error::{InvalidRequest, Result},
     id::SalesforceId,
     name::{FieldName, ObjectName},
     request::{decode, path::ResourcePath, send::ApiRequest},
 };
-
-/// Why CSV that is to be loaded could not be read.
-pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -45,80 +42,81 @@ impl Bulk {
     ) -> Result<Vec<IngestJob>, IngestError> {
         self.delimiter = ColumnDelimiter::Comma;
         let mut jobs = Vec::new();
-        let filled = async {
-            let new = self.new_job(operation, field, "LF")?;
-            let mut chunk = Chunk::new(self.job_bytes);
+        let uploaded = async {
+            let new_job = self.new_job(operation, field, "LF")?;
+            let mut buffer = CsvBuffer::new(self.job_bytes);
             pin_mut!(records);
             while let Some(record) = records.next().await {
-                chunk.add(&record)?;
-                if chunk.is_full() {
-                    let full = std::mem::replace(&mut chunk, Chunk::new(self.job_bytes));
-                    self.send(&new, full.finish()?, &mut jobs).await?;
+                buffer.add(&record)?;
+                if buffer.is_full() {
+                    let full = std::mem::replace(&mut buffer, CsvBuffer::new(self.job_bytes));
+                    self.create_job(&new_job, full.finish()?, &mut jobs).await?;
                 }
             }
-            if !chunk.is_empty() {
-                self.send(&new, chunk.finish()?, &mut jobs).await?;
+            if !buffer.is_empty() {
+                self.create_job(&new_job, buffer.finish()?, &mut jobs).await?;
             }
             Ok(())
         };
-        let filled = filled.await;
-        self.finish(jobs, filled).await
+        let uploaded = uploaded.await;
+        self.wait_for_jobs(jobs, uploaded).await
     }
 
-    pub(crate) async fn load_csv<E: Into<Source>>(
+    pub(crate) async fn load_csv<E: Into<SourceError>>(
         self,
         operation: &str,
         field: Option<&str>,
         csv: impl Stream<Item = Result<Bytes, E>>,
     ) -> Result<Vec<IngestJob>, IngestError> {
         let mut jobs = Vec::new();
-        let filled = self.fill_from_csv(operation, field, csv, &mut jobs).await;
-        self.finish(jobs, filled).await
+        let uploaded = self.upload_csv(operation, field, csv, &mut jobs).await;
+        self.wait_for_jobs(jobs, uploaded).await
     }
 
-    async fn fill_from_csv<E: Into<Source>>(
+    async fn upload_csv<E: Into<SourceError>>(
         &self,
         operation: &str,
         field: Option<&str>,
         csv: impl Stream<Item = Result<Bytes, E>>,
         jobs: &mut Vec<IngestJob>,
     ) -> Result<()> {
-        let mut new = self.new_job(operation, field, "LF")?;
-        let mut cutter = Cutter::default();
-        let mut head: Option<Bytes> = None;
+        let mut new_job = self.new_job(operation, field, "LF")?;
+        let mut splitter = CsvSplitter::default();
+        let mut header: Option<Bytes> = None;
         let mut data = BytesMut::new();
         pin_mut!(csv);
         loop {
             let bytes = csv.next().await.transpose().map_err(|error| InvalidRequest::Source(error.into()))?;
             let ended = bytes.is_none();
-            cutter.push(&bytes.unwrap_or_default());
+            splitter.push(&bytes.unwrap_or_default());
             loop {
-                let record = cutter.record().map_err(|_| InvalidRequest::Csv)?;
+                let record = splitter.next_record().map_err(|_| InvalidRequest::Csv)?;
                 let record = match record {
                     Some(record) => record,
-                    None if ended => cutter.rest(),
+                    None if ended => splitter.take_rest(),
                     None => break,
                 };
-                let Some(head) = &head else {
-                    // A byte order mark would become part of the first name.
+                let Some(header) = &header else {
+                    // Salesforce would take a byte order mark for a part of the first column's name.
                     let first = record
                         .strip_prefix(b"\xef\xbb\xbf")
                         .map_or(record.clone(), |rest| record.slice_ref(rest));
-                    new.line_ending = if first.ends_with(b"\r\n") { "CRLF" } else { "LF" };
-                    head = Some(first);
+                    new_job.line_ending = if first.ends_with(b"\r\n") { "CRLF" } else { "LF" };
+                    header = Some(first);
                     if ended {
                         break;
                     }
                     continue;
                 };
                 if !data.is_empty() && (record.is_empty() || data.len() + record.len() > self.job_bytes) {
-                    self.send(&new, data.split().freeze(), jobs).await?;
+                    self.create_job(&new_job, data.split().freeze(), jobs).await?;
                 }
                 if record.is_empty() {
                     break;
                 }
+                // Each job needs the header.
                 if data.is_empty() {
-                    data.extend_from_slice(head);
+                    data.extend_from_slice(header);
                 }
                 data.extend_from_slice(&record);
             }
@@ -147,40 +145,50 @@ impl Bulk {
         })
     }
 
-    /// Waits for all jobs, also when one of them fails.
-    async fn finish(
+    /// Waits until all jobs have ended, even if one of them fails.
+    ///
+    /// On an error, logs each job: a caller that drops [`IngestError::jobs`] can find in the log what was loaded.
+    async fn wait_for_jobs(
         &self,
         mut jobs: Vec<IngestJob>,
-        filled: Result<()>,
+        uploaded: Result<()>,
     ) -> Result<Vec<IngestJob>, IngestError> {
-        let mut source = filled.err();
+        let mut source = uploaded.err();
         if let Some(timeout) = self.timeout.filter(|_| source.is_none()) {
-            let until = end_of(timeout);
+            let deadline = deadline_after(timeout);
             for job in &mut jobs {
-                let ended = job.0.wait_until(until).await;
+                let ended = job.0.wait_until(deadline).await;
                 source = source.or(ended.err());
             }
         }
-        match source {
-            None => Ok(jobs),
-            Some(source) => Err(IngestError { jobs, source }),
+        let Some(source) = source else { return Ok(jobs) };
+        for job in &jobs {
+            let info = job.info();
+            tracing::warn!(
+                job = %info.id,
+                state = ?info.state,
+                error = %source,
+                "bulk load failed; records that this job has loaded stay in Salesforce"
+            );
         }
+        Err(IngestError { jobs, source })
     }
 
-    /// Makes a job and fills it. One that could not be filled is among the jobs, too: it may have its data all the
-    /// same, when only an answer was lost.
-    async fn send(&self, new: &NewJob<'_>, data: Bytes, jobs: &mut Vec<IngestJob>) -> Result<()> {
+    /// Creates a job and uploads its data. Aborts it if the upload fails.
+    ///
+    /// A job whose upload failed is added to `jobs`, too: if only a response was lost, the job may have its data.
+    async fn create_job(&self, new_job: &NewJob<'_>, data: Bytes, jobs: &mut Vec<IngestJob>) -> Result<()> {
         let path = ResourcePath::versioned(self.connection.api_version(), "jobs/ingest")?;
-        let call = ApiRequest::new(Method::POST, path).json(decode::body(new)?);
-        let info = decode::answer(&self.connection.send(call).await?)?;
+        let request = ApiRequest::new(Method::POST, path).json(decode::body(new_job)?);
+        let info = decode::answer(&self.connection.send(request).await?)?;
         let mut job = IngestJob::new(self.connection.clone(), info);
-        let filled = job.fill(data).await;
-        if filled.is_err()
+        let uploaded = job.upload(data).await;
+        if uploaded.is_err()
             && let Err(error) = job.0.set_state("Aborted").await
         {
-            tracing::warn!(job = %job.info().id, %error, "a job without data could not be stopped");
+            tracing::warn!(job = %job.info().id, %error, "aborting a job without data failed");
         }
         jobs.push(job);
-        filled
+        uploaded
     }
 }

@@ -1,25 +1,26 @@
-//! Calls that know nothing of each other.
+//! A batch: independent subrequests that are sent as one request.
 
 use std::{fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
+#[cfg(doc)]
+use crate::query::Query;
 use crate::{
     composite::{
-        MAX_CALLS, body, post,
-        reference::ToTarget,
-        subrequest::{Parts, Read, Subrequest, calls},
+        body,
+        reference::ResponseReader,
+        send::post,
+        subrequest::{MAX_SUBREQUESTS, RequestParts, Subrequest, subrequest_methods},
     },
     connection::Connection,
     error::{InvalidRequest, InvalidResponse, Result},
-    id::SalesforceId,
-    query::{Page, Query},
-    records::save_result::SavedRecord,
 };
 
-/// Up to 25 calls that are sent as one, made by [`Connection::batch`]. They are done one after the other and each on
-/// its own; each counts against the API limit.
+/// Up to 25 independent subrequests that are sent as one request, returned by [`Connection::batch`].
+///
+/// Salesforce runs them one after the other. Each counts against the API limit.
 ///
 /// ```
 /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -27,11 +28,11 @@ use crate::{
 /// use salesforce_connection::composite::Subrequest;
 /// use serde_json::{Value, json};
 ///
-/// let mut calls = sf.batch();
-/// let limits = calls.add(Subrequest::<Value>::request("GET", "limits", None)?)?;
-/// let accounts = calls.query(sf.query::<Value>("SELECT Id, Name FROM Account LIMIT 5"))?;
-/// let answers = calls.send().await?;
-/// println!("{} {}", answers.get(&accounts)?.records.len(), answers.get(&limits)?["DailyApiRequests"]["Remaining"]);
+/// let mut batch = sf.batch();
+/// let limits = batch.add(Subrequest::<Value>::request("GET", "limits", None)?)?;
+/// let accounts = batch.query(sf.query::<Value>("SELECT Id, Name FROM Account LIMIT 5"))?;
+/// let response = batch.send().await?;
+/// println!("{} {}", response.get(&accounts)?.records.len(), response.get(&limits)?["DailyApiRequests"]["Remaining"]);
 /// # Ok(()) });
 /// ```
 #[derive(Debug)]
@@ -39,16 +40,16 @@ use crate::{
 pub struct Batch {
     connection: Connection,
     halt_on_error: bool,
-    calls: Vec<Parts>,
-    /// Tells its calls from those of other batches.
-    own: Arc<()>,
+    subrequests: Vec<RequestParts>,
+    /// The batch's identity, which its handles share.
+    identity: Arc<()>,
 }
 
-/// One of the calls of a [`Batch`], to find its answer.
+/// One subrequest of a [`Batch`], with which [`BatchResponse::get`] finds its response.
 pub struct BatchHandle<T> {
     index: usize,
-    read: Read<T>,
-    of: Arc<()>,
+    read: ResponseReader<T>,
+    batch: Arc<()>,
 }
 
 impl<T> fmt::Debug for BatchHandle<T> {
@@ -57,73 +58,77 @@ impl<T> fmt::Debug for BatchHandle<T> {
     }
 }
 
-/// The answers of a [`Batch`].
+/// The response to a [`Batch`].
 #[derive(Debug)]
 pub struct BatchResponse {
-    results: Vec<Item>,
-    of: Arc<()>,
+    results: Vec<BatchResult>,
+    batch: Arc<()>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Item {
+struct BatchResult {
     status_code: u16,
     result: Option<Box<RawValue>>,
 }
 
 impl Connection {
-    /// Several calls in one that know nothing of each other.
+    /// Returns an empty batch: several independent requests in one.
     pub fn batch(&self) -> Batch {
-        Batch { connection: self.clone(), halt_on_error: false, calls: Vec::new(), own: Arc::new(()) }
+        let (subrequests, identity) = (Vec::new(), Arc::new(()));
+        Batch { connection: self.clone(), halt_on_error: false, subrequests, identity }
     }
 }
 
-calls! { Batch gives BatchHandle }
+subrequest_methods! { Batch returns BatchHandle }
 
 impl Batch {
-    /// Whether the calls after one that fails are left out (`BATCH_PROCESSING_HALTED`). What was done before stays.
+    /// Sets whether to skip the subrequests after a failed one (`BATCH_PROCESSING_HALTED`). Default: false.
+    ///
+    /// The effects of earlier subrequests stay.
     pub fn halt_on_error(mut self, halt: bool) -> Self {
         self.halt_on_error = halt;
         self
     }
 
-    /// Adds a call.
+    /// Adds a subrequest and returns its handle.
     ///
     /// # Errors
-    /// [`InvalidRequest::TooManyCalls`] above 25; [`InvalidRequest::Reference`] for a call that refers to another one
-    /// and [`InvalidRequest::Header`] for one with headers, which a batch has not: a query with a
-    /// [`batch_size`](Query::batch_size) is one.
-    pub fn add<T>(&mut self, call: Subrequest<T>) -> Result<BatchHandle<T>> {
-        if self.calls.len() >= MAX_CALLS {
-            return Err(InvalidRequest::TooManyCalls { limit: MAX_CALLS }.into());
+    /// [`InvalidRequest::TooManyCalls`] above 25 subrequests; [`InvalidRequest::Reference`] for a subrequest that refers
+    /// to another one; [`InvalidRequest::Header`] for one with headers, which batches do not support. A query with a
+    /// [`batch_size`](Query::batch_size) has a header.
+    pub fn add<T>(&mut self, subrequest: Subrequest<T>) -> Result<BatchHandle<T>> {
+        let Subrequest { parts, read } = subrequest;
+        if self.subrequests.len() >= MAX_SUBREQUESTS {
+            return Err(InvalidRequest::TooManyCalls { limit: MAX_SUBREQUESTS }.into());
         }
-        if call.parts.resource.contains("@{") {
+        if parts.resource.contains("@{") {
             return Err(InvalidRequest::Reference.into());
         }
-        if !call.parts.headers.is_empty() {
+        if !parts.headers.is_empty() {
             return Err(InvalidRequest::Header.into());
         }
-        let index = self.calls.len();
-        self.calls.push(call.parts);
-        Ok(BatchHandle { index, read: call.read, of: Arc::clone(&self.own) })
+        let index = self.subrequests.len();
+        self.subrequests.push(parts);
+        Ok(BatchHandle { index, read, batch: Arc::clone(&self.identity) })
     }
 
-    /// Sends all of them. The answers say how each went; this is an error only when the whole was refused. Nothing is
-    /// sent when there is no call.
+    /// Sends the subrequests. Without any, nothing is sent.
     ///
-    /// It is sent once when a call in it must not be done twice.
+    /// Fails only if Salesforce rejects the request as a whole. The response has the result of each subrequest. The
+    /// request is sent once unless all subrequests are idempotent: if its response is lost, it may have taken effect.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
     /// use serde_json::{Value, json};
     ///
-    /// let mut calls = sf.batch().halt_on_error(true);
-    /// let wrong = calls.update("Account", "001000000000001AAA", &json!({ "Nonsense__c": 1 }))?;
-    /// let after = calls.query(sf.query::<Value>("SELECT Id FROM Account"))?;
-    /// let answers = calls.send().await?;
-    /// assert!(answers.get(&wrong).is_err());
-    /// assert_eq!(answers.get(&after).unwrap_err().api_errors()[0].code, "BATCH_PROCESSING_HALTED");
+    /// let mut batch = sf.batch().halt_on_error(true);
+    /// let invalid = batch.update("Account", "001000000000001AAA", &json!({ "Nonsense__c": 1 }))?;
+    /// let skipped = batch.query(sf.query::<Value>("SELECT Id FROM Account"))?;
+    /// let response = batch.send().await?;
+    /// assert!(response.get(&invalid).is_err());
+    /// assert_eq!(response.get(&skipped).unwrap_err().api_errors()[0].code, "BATCH_PROCESSING_HALTED");
     /// # Ok(()) });
     /// ```
     ///
@@ -132,52 +137,53 @@ impl Batch {
     pub async fn send(self) -> Result<BatchResponse> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
-        struct Whole<'a> {
+        struct BatchBody<'a> {
             halt_on_error: bool,
-            batch_requests: Vec<One<'a>>,
+            batch_requests: Vec<SubrequestBody<'a>>,
         }
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
-        struct One<'a> {
+        struct SubrequestBody<'a> {
             method: &'static str,
             url: String,
             #[serde(skip_serializing_if = "Option::is_none")]
             rich_input: Option<&'a Value>,
         }
         #[derive(Deserialize)]
-        struct Response {
-            results: Vec<Item>,
+        struct ResponseBody {
+            results: Vec<BatchResult>,
         }
-        if self.calls.is_empty() {
-            return Ok(BatchResponse { results: Vec::new(), of: self.own });
+        if self.subrequests.is_empty() {
+            return Ok(BatchResponse { results: Vec::new(), batch: self.identity });
         }
         let version = self.connection.api_version();
-        let calls = self.calls.iter().map(|call| One {
-            method: call.method,
-            url: format!("v{version}/{}", call.resource),
-            rich_input: call.body.as_ref(),
+        let batch_requests = self.subrequests.iter().map(|parts| SubrequestBody {
+            method: parts.method,
+            url: format!("v{version}/{}", parts.resource),
+            rich_input: parts.body.as_ref(),
         });
-        let whole = Whole { halt_on_error: self.halt_on_error, batch_requests: calls.collect() };
-        let harmless = self.calls.iter().all(|call| call.harmless);
-        let Response { results } = post(&self.connection, "composite/batch", &whole, harmless).await?;
-        if results.len() != self.calls.len() {
-            return Err(InvalidResponse::Unexpected("the answers do not fit the calls").into());
+        let body = BatchBody { halt_on_error: self.halt_on_error, batch_requests: batch_requests.collect() };
+        let idempotent = self.subrequests.iter().all(|parts| parts.idempotent);
+        let ResponseBody { results } = post(&self.connection, "composite/batch", &body, idempotent).await?;
+        if results.len() != self.subrequests.len() {
+            return Err(InvalidResponse::Unexpected("not one response per subrequest").into());
         }
-        Ok(BatchResponse { results, of: self.own })
+        Ok(BatchResponse { results, batch: self.identity })
     }
 }
 
 impl BatchResponse {
-    /// What a call gave.
+    /// Returns the result of a subrequest.
     ///
     /// # Errors
-    /// What Salesforce said when it refused the call, as if it had been sent alone, or left it out
-    /// (`BATCH_PROCESSING_HALTED`); [`Error::InvalidResponse`](crate::error::Error::InvalidResponse) when it does not fit `T`, or
-    /// the call is one of another batch.
-    pub fn get<T>(&self, call: &BatchHandle<T>) -> Result<T> {
-        let item = self.results.get(call.index).filter(|_| Arc::ptr_eq(&self.of, &call.of));
-        let item = item.ok_or(InvalidResponse::Unexpected("the call is one of another batch"))?;
-        let body = item.result.as_ref().map_or("null", |body| body.get());
-        body::read(item.status_code, body.as_bytes(), call.read)
+    /// The error with which Salesforce rejected the subrequest, as if it had been sent alone, or skipped it
+    /// (`BATCH_PROCESSING_HALTED`); [`Error::InvalidResponse`](crate::error::Error::InvalidResponse) if the response
+    /// does not fit `T` or the subrequest belongs to another batch.
+    pub fn get<T>(&self, subrequest: &BatchHandle<T>) -> Result<T> {
+        let is_own = Arc::ptr_eq(&self.batch, &subrequest.batch);
+        let result = self.results.get(subrequest.index).filter(|_| is_own);
+        let result = result.ok_or(InvalidResponse::Unexpected("the subrequest belongs to another batch"))?;
+        let body = result.result.as_ref().map_or("null", |body| body.get());
+        body::read(result.status_code, body.as_bytes(), subrequest.read)
     }
 }

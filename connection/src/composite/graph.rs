@@ -1,40 +1,40 @@
-//! Composites side by side, each all or none.
+//! Graphs: several composites in one request, each all or none.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     composite::{
-        SubAnswers, SubCall, check, check_ids, get, post,
-        reference::{Calls, Reference, ToTarget},
-        sub_calls,
-        subrequest::{Subrequest, calls},
+        body::SubrequestBody,
+        list::SubrequestList,
+        reference::Reference,
+        send::{CompositeResponseBody, check, check_ids, get, post, subrequest_bodies},
+        subrequest::{Subrequest, subrequest_methods},
     },
     connection::Connection,
     error::{InvalidRequest, InvalidResponse, Result},
-    id::SalesforceId,
-    query::{Page, Query},
-    records::save_result::SavedRecord,
 };
 
-/// How many graphs go into one call, and how many calls they may have together.
+/// Maximum number of graphs per request. Source: REST API Developer Guide, "Composite Graph Limits".
 const MAX_GRAPHS: usize = 75;
+/// Maximum number of subrequests in all graphs of a request. Source: as for [`MAX_GRAPHS`].
 const MAX_NODES: usize = 500;
 
-/// Up to 500 calls that are done all or none, and may use what earlier ones gave, in chains of 15 at most: see
-/// [`Connection::graphs`].
+/// Up to 500 subrequests that succeed or fail together, for [`Connection::graphs`].
+///
+/// Later subrequests may use values of earlier ones, in chains of at most 15.
 #[derive(Debug)]
 #[must_use = "nothing is sent before it is given to `Connection::graphs`"]
-pub struct Graph(Calls);
+pub struct Graph(SubrequestList);
 
-/// The answers of [`Connection::graphs`].
+/// The response to [`Connection::graphs`].
 #[derive(Debug)]
-pub struct GraphResponse(Vec<GraphAnswer>);
+pub struct GraphResponse(Vec<GraphResult>);
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct GraphAnswer {
+struct GraphResult {
     graph_id: String,
-    graph_response: SubAnswers,
+    graph_response: CompositeResponseBody,
     is_successful: bool,
 }
 
@@ -44,27 +44,29 @@ impl Default for Graph {
     }
 }
 
-calls! { Graph gives Reference }
+subrequest_methods! { Graph returns Reference }
 
 impl Graph {
-    /// A graph without calls.
+    /// Creates an empty graph.
     pub fn new() -> Self {
-        Self(Calls::new())
+        Self(SubrequestList::new())
     }
 
-    /// Adds a call.
+    /// Adds a subrequest and returns its reference.
     ///
     /// # Errors
-    /// [`InvalidRequest::TooManyCalls`] above 500; [`InvalidRequest::Reference`] for a reference to no earlier call of
-    /// this graph.
-    pub fn add<T>(&mut self, call: Subrequest<T>) -> Result<Reference<T>> {
-        self.0.add(call, MAX_NODES)
+    /// [`InvalidRequest::TooManyCalls`] above 500 subrequests; [`InvalidRequest::Reference`] for a reference to anything
+    /// but an earlier subrequest of this graph.
+    pub fn add<T>(&mut self, subrequest: Subrequest<T>) -> Result<Reference<T>> {
+        self.0.add(subrequest, MAX_NODES)
     }
 }
 
 impl Connection {
-    /// Sends graphs of calls: each is done all or none, whatever becomes of the others. They are up to 75, with 500
-    /// calls together, and count as one against the API limit. Needs API version 50.0.
+    /// Sends up to 75 graphs, each of which succeeds or fails as a whole.
+    ///
+    /// They may have 500 subrequests together and count as one request against the API limit. Empty graphs are left
+    /// out. The request is sent once unless all subrequests are idempotent. Needs API version 50.0.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -77,83 +79,82 @@ impl Connection {
     /// acme.create("Contact", &json!({ "LastName": "Lovelace", "AccountId": account.id() }))?;
     /// let mut other = Graph::new();
     /// other.upsert("Account", "ExternalKey__c", "A-17", &json!({ "Name": "Other" }))?;
-    /// let answers = sf.graphs([acme, other]).await?;
-    /// for outcome in answers.outcomes() {
+    /// let response = sf.graphs([acme, other]).await?;
+    /// for outcome in response.outcomes() {
     ///     outcome?;
     /// }
-    /// println!("{}", answers.get(&account)?);
+    /// println!("{}", response.get(&account)?);
     /// # Ok(()) });
     /// ```
     ///
-    /// It is sent once when a call in it must not be done twice.
-    ///
     /// # Errors
-    /// [`InvalidRequest::TooManyCalls`] above 75 graphs or 500 calls; otherwise as
+    /// [`InvalidRequest::TooManyCalls`] above 75 graphs or 500 subrequests; otherwise as
     /// [`RawRequest::send`](crate::request::raw::RawRequest::send).
     pub async fn graphs(&self, graphs: impl IntoIterator<Item = Graph>) -> Result<GraphResponse> {
         #[derive(Serialize)]
-        struct Whole<'a> {
-            graphs: Vec<One<'a>>,
+        struct RequestBody<'a> {
+            graphs: Vec<GraphBody<'a>>,
         }
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
-        struct One<'a> {
+        struct GraphBody<'a> {
             graph_id: &'a str,
-            composite_request: Vec<SubCall<'a>>,
+            composite_request: Vec<SubrequestBody<'a>>,
         }
         #[derive(Deserialize)]
-        struct Response {
-            graphs: Vec<GraphAnswer>,
+        struct ResponseBody {
+            graphs: Vec<GraphResult>,
         }
-        let graphs: Vec<Graph> = graphs.into_iter().filter(|graph| !graph.0.list.is_empty()).collect();
+        let graphs: Vec<Graph> = graphs.into_iter().filter(|graph| !graph.0.subrequests.is_empty()).collect();
         if graphs.is_empty() {
             return Ok(GraphResponse(Vec::new()));
         }
         if graphs.len() > MAX_GRAPHS {
             return Err(InvalidRequest::TooManyCalls { limit: MAX_GRAPHS }.into());
         }
-        if graphs.iter().map(|graph| graph.0.list.len()).sum::<usize>() > MAX_NODES {
+        if graphs.iter().map(|graph| graph.0.subrequests.len()).sum::<usize>() > MAX_NODES {
             return Err(InvalidRequest::TooManyCalls { limit: MAX_NODES }.into());
         }
-        let all = graphs.iter().map(|graph| {
-            Ok(One { graph_id: graph.0.id()?, composite_request: sub_calls(&graph.0, self.api_version())? })
+        let bodies = graphs.iter().map(|graph| {
+            let composite_request = subrequest_bodies(&graph.0, self.api_version())?;
+            Ok(GraphBody { graph_id: graph.0.id()?, composite_request })
         });
-        let whole = Whole { graphs: all.collect::<Result<_>>()? };
-        let harmless = graphs.iter().flat_map(|graph| &graph.0.list).all(|call| call.harmless);
-        let answer: Response = post(self, "composite/graph", &whole, harmless).await?;
-        if answer.graphs.len() != graphs.len() {
-            return Err(InvalidResponse::Unexpected("the answers do not fit the graphs").into());
+        let body = RequestBody { graphs: bodies.collect::<Result<_>>()? };
+        let idempotent = graphs.iter().flat_map(|graph| &graph.0.subrequests).all(|parts| parts.idempotent);
+        let response: ResponseBody = post(self, "composite/graph", &body, idempotent).await?;
+        if response.graphs.len() != graphs.len() {
+            return Err(InvalidResponse::Unexpected("not one response per graph").into());
         }
-        for (answer, graph) in answer.graphs.iter().zip(&graphs) {
-            if answer.graph_id != graph.0.id()? {
-                return Err(InvalidResponse::Unexpected("the answers do not fit the graphs").into());
+        for (result, graph) in response.graphs.iter().zip(&graphs) {
+            if result.graph_id != graph.0.id()? {
+                return Err(InvalidResponse::Unexpected("not one response per graph").into());
             }
-            check_ids(&answer.graph_response, &graph.0)?;
+            check_ids(&result.graph_response, &graph.0)?;
         }
-        Ok(GraphResponse(answer.graphs))
+        Ok(GraphResponse(response.graphs))
     }
 }
 
 impl GraphResponse {
-    /// What a call gave, as [`CompositeAnswers::get`](crate::composite::CompositeAnswers::get).
+    /// Returns the result of a subrequest, as [`CompositeResponse::get`](crate::composite::CompositeResponse::get).
     ///
     /// # Errors
     /// As there.
-    pub fn get<T>(&self, call: &Reference<T>) -> Result<T> {
-        let of_call = |graph: &&GraphAnswer| call.id.starts_with(&graph.graph_id);
-        let graph = self.0.iter().find(of_call);
-        get(graph.map_or(&[], |graph| &graph.graph_response.composite_response), call)
+    pub fn get<T>(&self, subrequest: &Reference<T>) -> Result<T> {
+        let graph = self.0.iter().find(|graph| subrequest.id.starts_with(&graph.graph_id));
+        get(graph.map_or(&[], |graph| &graph.graph_response.composite_response), subrequest)
     }
 
-    /// How each graph went, in the order of those that had calls: done, or what Salesforce said about the first call
-    /// that was refused for a reason of its own.
+    /// Returns the outcome of each graph that was sent, in their order.
+    ///
+    /// An error is the first one that Salesforce sent for a subrequest itself, rather than because another one failed.
     pub fn outcomes(&self) -> impl Iterator<Item = Result<()>> {
         self.0.iter().map(|graph| {
             check(&graph.graph_response.composite_response)?;
             if graph.is_successful {
                 Ok(())
             } else {
-                Err(InvalidResponse::Unexpected("a graph that failed without an error").into())
+                Err(InvalidResponse::Unexpected("a failed graph without an error").into())
             }
         })
     }

@@ -1,241 +1,179 @@
-//! Several calls in one: a composite, whose later calls use what earlier ones gave; graphs of such; a batch of calls
-//! that know nothing of each other; a tree of records.
+//! Sends several requests as one: a composite, graphs, a batch, or a tree of records.
+//!
+//! | type | subrequests | how they depend on each other |
+//! |---|---|---|
+//! | [`Composite`] | up to 25 | later ones may use values of earlier ones; all or none, if set |
+//! | [`Graph`] | up to 500 in 75 graphs | later ones may use values of earlier ones; all or none per graph |
+//! | [`Batch`] | up to 25 | independent |
+//! | [`Tree`] | up to 200 records | parents with their children; all or none |
 //!
 //! Source: REST API Developer Guide, "Composite", "Composite Graph", "Composite Batch", "sObject Tree".
 
 pub(crate) mod batch;
 pub(crate) mod body;
 pub(crate) mod graph;
+pub(crate) mod list;
 pub(crate) mod reference;
+pub(crate) mod send;
 pub(crate) mod subrequest;
 pub(crate) mod tree;
 
-use reqwest::Method;
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
-
-pub use crate::composite::{
+pub use self::{
     batch::{Batch, BatchHandle, BatchResponse},
     graph::{Graph, GraphResponse},
-    reference::{Reference, ReferenceValue, ToTarget},
+    reference::{Reference, ReferenceValue, ToRecordRef},
     subrequest::Subrequest,
     tree::{Tree, TreeError, TreeIds, TreeNode, TreeRecordError},
+};
+use self::{
+    body::CompositeBody,
+    list::SubrequestList,
+    send::{CompositeResponseBody, Subresponse, check, check_ids, get, post, subrequest_bodies},
+    subrequest::{MAX_SUBREQUESTS, subrequest_methods},
 };
 #[cfg(doc)]
 use crate::error::Error;
 use crate::{
-    composite::{
-        body::{CompositeBody, SubCall},
-        reference::Calls,
-        subrequest::calls,
-    },
     connection::Connection,
-    query::{Page, Query},
-    records::save_result::SavedRecord,
-    request::{decode, path::ResourcePath, send::ApiRequest},
-    version::ApiVersion,
-};
-use crate::{
-    error::{InvalidRequest, InvalidResponse, Result},
-    id::SalesforceId,
+    error::{InvalidRequest, Result},
 };
 
-/// How many calls go into one.
-const MAX_CALLS: usize = 25;
-/// How many of them may be queries or about many records.
-const MAX_HEAVY: usize = 5;
+/// Maximum number of queries and requests with many records in one composite. Source: REST API Developer Guide,
+/// "Composite".
+const MAX_HEAVY_SUBREQUESTS: usize = 5;
 
-/// Up to 25 calls that are sent as one and count as one, made by [`Connection::composite`].
+/// Up to 25 subrequests that are sent as one request, returned by [`Connection::composite`].
+///
+/// It counts as one request against the API limit.
 ///
 /// ```
 /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
 /// # fake_org::connected(async |sf| {
 /// use serde_json::{Value, json};
 ///
-/// let mut calls = sf.composite().all_or_none(true);
-/// let account = calls.create("Account", &json!({ "Name": "Acme" }))?;
-/// let contact = calls.create("Contact", &json!({ "LastName": "Lovelace", "AccountId": account.id() }))?;
-/// let read = calls.retrieve::<Value>("Account", &account, &["OwnerId"])?;
-/// calls.update("Contact", &contact, &json!({ "OwnerId": read.field("OwnerId")? }))?;
-/// let answers = calls.send().await?;
-/// answers.check()?;
-/// println!("{} of {}", answers.get(&contact)?, answers.get(&account)?);
+/// let mut composite = sf.composite().all_or_none(true);
+/// let account = composite.create("Account", &json!({ "Name": "Acme" }))?;
+/// let contact = composite.create("Contact", &json!({ "LastName": "Lovelace", "AccountId": account.id() }))?;
+/// let read = composite.retrieve::<Value>("Account", &account, &["OwnerId"])?;
+/// composite.update("Contact", &contact, &json!({ "OwnerId": read.field("OwnerId")? }))?;
+/// let response = composite.send().await?;
+/// response.check()?;
+/// println!("{} of {}", response.get(&contact)?, response.get(&account)?);
 /// # Ok(()) });
 /// ```
 ///
-/// Salesforce takes `@{` in any text of a record for a reference and has no way to write it otherwise. A record that
-/// has it, and not from [`Reference::id`] or [`Reference::field`], is an error: what a user typed never reaches what
-/// another call gave.
+/// Salesforce takes `@{` in any text of a record for a reference and has no escape for it. A record with `@{` is
+/// rejected before anything is sent, unless it comes from [`Reference::id`] or [`Reference::field`]: a user's text must
+/// not read the values of other subrequests.
 #[derive(Debug)]
 #[must_use = "nothing is sent before `send` is called"]
 pub struct Composite {
     connection: Connection,
     all_or_none: bool,
     collate: Option<bool>,
-    calls: Calls,
+    list: SubrequestList,
 }
 
-/// The answers of a [`Composite`].
+/// The response to a [`Composite`].
 #[derive(Debug)]
-pub struct CompositeAnswers(Vec<SubAnswer>);
-
-/// Nothing or `null` where there is nothing to say.
-type SubAnswer = body::SubAnswer<Option<Box<RawValue>>>;
-type SubAnswers = body::SubAnswers<Option<Box<RawValue>>>;
+pub struct CompositeResponse(Vec<Subresponse>);
 
 impl Connection {
-    /// Several calls in one, which counts as one against the API limit.
+    /// Returns an empty composite: several requests in one, which may use each other's values.
+    #[doc(alias = "transaction")]
+    #[doc(alias = "all_or_none")]
     pub fn composite(&self) -> Composite {
-        Composite { connection: self.clone(), all_or_none: false, collate: None, calls: Calls::new() }
+        Composite { connection: self.clone(), all_or_none: false, collate: None, list: SubrequestList::new() }
     }
 }
 
-calls! { Composite gives Reference }
+subrequest_methods! { Composite returns Reference }
 
 impl Composite {
-    /// Whether one call that fails takes back what the others did.
+    /// Sets whether one failed subrequest rolls back all others. Default: false.
     pub fn all_or_none(mut self, all_or_none: bool) -> Self {
         self.all_or_none = all_or_none;
         self
     }
 
-    /// Whether Salesforce may do calls that have nothing to do with each other at the same time, as it does unless told
-    /// otherwise.
+    /// Sets whether Salesforce may run independent subrequests concurrently. Default: Salesforce's, which is true.
     pub fn collate_subrequests(mut self, collate: bool) -> Self {
         self.collate = Some(collate);
         self
     }
 
-    /// Adds a call.
+    /// Adds a subrequest and returns its reference.
     ///
     /// # Errors
-    /// [`InvalidRequest::TooManyCalls`] above 25 calls, of them five queries or calls of many records;
-    /// [`InvalidRequest::Reference`] for a reference to no earlier call of this composite.
-    pub fn add<T>(&mut self, call: Subrequest<T>) -> Result<Reference<T>> {
-        let heavy = self.calls.list.iter().filter(|call| call.is_heavy()).count();
-        if call.parts.is_heavy() && heavy >= MAX_HEAVY {
-            return Err(InvalidRequest::TooManyCalls { limit: MAX_HEAVY }.into());
+    /// [`InvalidRequest::TooManyCalls`] above 25 subrequests, or above five that are queries or have many records;
+    /// [`InvalidRequest::Reference`] for a reference to anything but an earlier subrequest of this composite.
+    pub fn add<T>(&mut self, subrequest: Subrequest<T>) -> Result<Reference<T>> {
+        let heavy = self.list.subrequests.iter().filter(|parts| parts.is_heavy()).count();
+        if subrequest.parts.is_heavy() && heavy >= MAX_HEAVY_SUBREQUESTS {
+            return Err(InvalidRequest::TooManyCalls { limit: MAX_HEAVY_SUBREQUESTS }.into());
         }
-        self.calls.add(call, MAX_CALLS)
+        self.list.add(subrequest, MAX_SUBREQUESTS)
     }
 
-    /// Sends all of them. The answers say how each went; this is an error only when the whole was refused. Nothing is
-    /// sent when there is no call.
+    /// Sends the subrequests. Without any, nothing is sent.
     ///
-    /// It is sent once when a call in it must not be done twice: when the answer is lost, it may have taken effect.
+    /// Fails only if Salesforce rejects the request as a whole. The response has the result of each subrequest. The
+    /// request is sent once unless all subrequests are idempotent: if its response is lost, it may have taken effect.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
     /// use serde_json::{Value, json};
     ///
-    /// let mut calls = sf.composite();
-    /// let account = calls.upsert("Account", "ExternalKey__c", "A-17", &json!({ "Name": "Acme" }))?;
-    /// let contact = calls.create("Contact", &json!({ "AccountId": account.id() }))?;
-    /// let answers = calls.send().await?;
-    /// // Each call went its own way: this contact has no name.
-    /// assert!(answers.get(&account)?.created);
-    /// let refused = answers.get(&contact).unwrap_err();
-    /// assert_eq!(refused.api_errors()[0].code, "REQUIRED_FIELD_MISSING");
-    /// assert!(answers.check().is_err());
+    /// let mut composite = sf.composite();
+    /// let account = composite.upsert("Account", "ExternalKey__c", "A-17", &json!({ "Name": "Acme" }))?;
+    /// let contact = composite.create("Contact", &json!({ "AccountId": account.id() }))?;
+    /// let response = composite.send().await?;
+    /// // Without `all_or_none` the account is saved although the contact lacks a name.
+    /// assert!(response.get(&account)?.created);
+    /// let error = response.get(&contact).unwrap_err();
+    /// assert_eq!(error.api_errors()[0].code, "REQUIRED_FIELD_MISSING");
+    /// assert!(response.check().is_err());
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
     /// As [`RawRequest::send`](crate::request::raw::RawRequest::send).
-    pub async fn send(self) -> Result<CompositeAnswers> {
-        if self.calls.list.is_empty() {
-            return Ok(CompositeAnswers(Vec::new()));
+    pub async fn send(self) -> Result<CompositeResponse> {
+        if self.list.subrequests.is_empty() {
+            return Ok(CompositeResponse(Vec::new()));
         }
-        let whole = CompositeBody {
+        let body = CompositeBody {
             all_or_none: self.all_or_none,
             collate_subrequests: self.collate,
-            composite_request: sub_calls(&self.calls, self.connection.api_version())?,
+            composite_request: subrequest_bodies(&self.list, self.connection.api_version())?,
         };
-        let harmless = self.calls.list.iter().all(|call| call.harmless);
-        let answer: SubAnswers = post(&self.connection, "composite", &whole, harmless).await?;
-        check_ids(&answer, &self.calls)?;
-        Ok(CompositeAnswers(answer.composite_response))
+        let idempotent = self.list.subrequests.iter().all(|parts| parts.idempotent);
+        let response: CompositeResponseBody = post(&self.connection, "composite", &body, idempotent).await?;
+        check_ids(&response, &self.list)?;
+        Ok(CompositeResponse(response.composite_response))
     }
 }
 
-fn sub_calls(calls: &Calls, version: ApiVersion) -> Result<Vec<SubCall<'_>>> {
-    let calls = calls.with_ids()?.into_iter().map(|(reference_id, call)| SubCall {
-        method: call.method,
-        url: format!("/services/data/v{version}/{}", call.resource),
-        reference_id,
-        body: call.body.as_ref(),
-        http_headers: &call.headers,
-    });
-    Ok(calls.collect())
-}
-
-/// Sends a call of several; `harmless` when doing all of them twice does no harm.
-async fn post<T: DeserializeOwned>(
-    connection: &Connection,
-    resource: &str,
-    body: &impl Serialize,
-    harmless: bool,
-) -> Result<T> {
-    let path = ResourcePath::versioned(connection.api_version(), resource)?;
-    let call = ApiRequest::new(Method::POST, path).json(decode::body(body)?);
-    let call = if harmless { call.idempotent() } else { call };
-    Ok(decode::answer(&connection.send(call).await?)?)
-}
-
-/// Whether there is one answer for each call.
-fn check_ids(answers: &SubAnswers, calls: &Calls) -> Result<()> {
-    let expected = calls.with_ids()?;
-    let expected = expected.iter().map(|(id, _)| id);
-    if answers.composite_response.iter().map(|answer| &answer.reference_id).eq(expected) {
-        Ok(())
-    } else {
-        Err(InvalidResponse::Unexpected("the answers do not fit the calls").into())
-    }
-}
-
-impl CompositeAnswers {
-    /// What a call gave: the id of a record that was created, what an upsert did, what was read; nothing for a change
-    /// or a deletion that was done.
+impl CompositeResponse {
+    /// Returns the result of a subrequest.
+    ///
+    /// That is the id of a created record, a [`SavedRecord`](crate::records::SavedRecord) for an upsert, what was read,
+    /// or `()` for an update or deletion.
     ///
     /// # Errors
-    /// What Salesforce said when it refused the call, as if it had been sent alone, or took it back with another one
-    /// (`PROCESSING_HALTED`); [`Error::InvalidResponse`] when it does not fit `T`, or the call is one of another
-    /// composite.
-    pub fn get<T>(&self, call: &Reference<T>) -> Result<T> {
-        get(&self.0, call)
+    /// The error with which Salesforce rejected the subrequest, as if it had been sent alone, or rolled it back with
+    /// another one (`PROCESSING_HALTED`); [`Error::InvalidResponse`] if the response does not fit `T` or the subrequest
+    /// belongs to another composite.
+    pub fn get<T>(&self, subrequest: &Reference<T>) -> Result<T> {
+        get(&self.0, subrequest)
     }
 
-    /// Whether all calls were done.
+    /// Returns the first subrequest's error, if any failed.
     ///
     /// # Errors
-    /// What Salesforce said about the first one that was refused for a reason of its own, and not because of another
-    /// one.
+    /// The first error that Salesforce sent for a subrequest itself, rather than because another one failed.
     pub fn check(&self) -> Result<()> {
         check(&self.0)
     }
-}
-
-fn get<T>(answers: &[SubAnswer], call: &Reference<T>) -> Result<T> {
-    let answer = answers.iter().find(|answer| answer.reference_id == call.id);
-    let answer = answer.ok_or(InvalidResponse::Unexpected("the call is one of another composite"))?;
-    body::read(answer.http_status_code, bytes(answer), call.read)
-}
-
-fn check(answers: &[SubAnswer]) -> Result<()> {
-    let mut halted = None;
-    for found in answers {
-        match body::read(found.http_status_code, bytes(found), |_| Ok(())) {
-            Ok(()) => {}
-            Err(error) if error.api_errors().iter().any(|entry| entry.code == "PROCESSING_HALTED") => {
-                halted.get_or_insert(error);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    halted.map_or(Ok(()), Err)
-}
-
-fn bytes(answer: &SubAnswer) -> &[u8] {
-    answer.body.as_ref().map_or("null", |body| body.get()).as_bytes()
 }

@@ -1,21 +1,24 @@
-//! What an earlier call of a composite gives to a later one.
+//! References: values of earlier subrequests that later ones use.
 
 use std::{fmt, marker::PhantomData};
 
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 
 use crate::{
-    composite::subrequest::{Parts, Read, Subrequest},
-    error::{Error, InvalidRequest, Result},
+    error::{InvalidRequest, Result},
     id::{InvalidId, OrgId, SalesforceId, UserId},
     records::{record_id::ToRecordId, save_result::SavedRecord},
 };
 
-/// One of the calls of a composite or a graph: to use what it gives in later ones, and to find its answer.
+/// Reads the body of a subrequest's response.
+pub(crate) type ResponseReader<T> = fn(&[u8]) -> Result<T>;
+
+/// A subrequest that was added to a composite or a graph.
+///
+/// It gives its values to later subrequests and finds its own response, whose type is `T`.
 pub struct Reference<T> {
     pub(crate) id: String,
-    pub(crate) read: Read<T>,
+    pub(crate) read: ResponseReader<T>,
 }
 
 impl<T> Clone for Reference<T> {
@@ -31,11 +34,12 @@ impl<T> fmt::Debug for Reference<T> {
 }
 
 impl<T> Reference<T> {
-    /// Any member of the call's answer, to be a value in a later call: `Name` of a record that is read, or
-    /// `records[0].Id` of a query.
+    /// Returns any member of the response, as a value for later subrequests.
+    ///
+    /// Examples are `Name` of a record that is read, and `records[0].Id` of a query.
     ///
     /// # Errors
-    /// When it is no path to a member.
+    /// [`InvalidRequest::Reference`] if `member` is not a path to a member.
     pub fn field(&self, member: &str) -> Result<ReferenceValue> {
         let is_path = !member.is_empty()
             && member.len() <= 255
@@ -44,31 +48,32 @@ impl<T> Reference<T> {
     }
 
     fn member(&self, member: &str) -> ReferenceValue {
-        ReferenceValue { text: format!("@{{{}.{member}}}", self.id), kind: PhantomData }
+        ReferenceValue { text: format!("@{{{}.{member}}}", self.id), private: PhantomData }
     }
 }
 
 impl Reference<SalesforceId> {
-    /// The id of the record that the call creates: a value in a later call.
+    /// Returns the id of the record that the subrequest creates, as a value for later subrequests.
     pub fn id(&self) -> ReferenceValue {
         self.member("id")
     }
 }
 
 impl Reference<SavedRecord> {
-    /// The id of the record that the call changes or creates: a value in a later call.
+    /// Returns the id of the record that the subrequest updates or creates, as a value for later subrequests.
     pub fn id(&self) -> ReferenceValue {
         self.member("id")
     }
 }
 
-/// A value that Salesforce puts in when it comes to the call: made by [`Reference::id`] and [`Reference::field`], and
-/// written into a record like any other value.
+/// A value that Salesforce inserts when it runs the subrequest, returned by [`Reference::id`] and [`Reference::field`].
+///
+/// Write it into a record like any other value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferenceValue {
     text: String,
-    /// Not to be made elsewhere.
-    kind: PhantomData<()>,
+    /// Prevents construction elsewhere.
+    private: PhantomData<()>,
 }
 
 impl Serialize for ReferenceValue {
@@ -77,18 +82,20 @@ impl Serialize for ReferenceValue {
     }
 }
 
-/// What names the record of a call: an id, a text that is one, or an earlier call that makes the record.
-pub trait ToTarget {
+/// A value that identifies the record of a subrequest.
+///
+/// It is an id, a text with an id, or an earlier subrequest that creates the record.
+pub trait ToRecordRef {
     #[doc(hidden)]
-    fn to_target(&self) -> Result<Target, InvalidId>;
+    fn to_record_ref(&self) -> Result<RecordRef, InvalidId>;
 }
 
-/// One segment of a path.
+/// One segment of a path: an id or a reference to one.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Target(String);
+pub struct RecordRef(String);
 
-impl fmt::Display for Target {
+impl fmt::Display for RecordRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -96,9 +103,9 @@ impl fmt::Display for Target {
 
 macro_rules! ids {
     ($($id:ty)*) => {$(
-        impl ToTarget for $id {
-            fn to_target(&self) -> Result<Target, InvalidId> {
-                Ok(Target(self.to_record_id()?.to_string()))
+        impl ToRecordRef for $id {
+            fn to_record_ref(&self) -> Result<RecordRef, InvalidId> {
+                Ok(RecordRef(self.to_record_id()?.to_string()))
             }
         }
     )*};
@@ -106,162 +113,26 @@ macro_rules! ids {
 
 ids! { str String SalesforceId UserId OrgId }
 
-impl<T: ToTarget + ?Sized> ToTarget for &T {
-    fn to_target(&self) -> Result<Target, InvalidId> {
-        T::to_target(self)
+impl<T: ToRecordRef + ?Sized> ToRecordRef for &T {
+    fn to_record_ref(&self) -> Result<RecordRef, InvalidId> {
+        T::to_record_ref(self)
     }
 }
 
-impl ToTarget for ReferenceValue {
-    fn to_target(&self) -> Result<Target, InvalidId> {
-        Ok(Target(self.text.clone()))
+impl ToRecordRef for ReferenceValue {
+    fn to_record_ref(&self) -> Result<RecordRef, InvalidId> {
+        Ok(RecordRef(self.text.clone()))
     }
 }
 
-impl ToTarget for Reference<SalesforceId> {
-    fn to_target(&self) -> Result<Target, InvalidId> {
-        self.id().to_target()
+impl ToRecordRef for Reference<SalesforceId> {
+    fn to_record_ref(&self) -> Result<RecordRef, InvalidId> {
+        self.id().to_record_ref()
     }
 }
 
-impl ToTarget for Reference<SavedRecord> {
-    fn to_target(&self) -> Result<Target, InvalidId> {
-        self.id().to_target()
-    }
-}
-
-/// Calls that may refer to those before them.
-pub(crate) struct Calls {
-    /// What their ids begin with, so that no text that a user typed is a reference to one of them.
-    prefix: Result<String, getrandom::Error>,
-    pub(crate) list: Vec<Parts>,
-}
-
-impl Calls {
-    pub(crate) fn new() -> Self {
-        let prefix = getrandom::u64().map(|random| format!("r{random:016x}_"));
-        Self { prefix, list: Vec::new() }
-    }
-
-    pub(crate) fn add<T>(&mut self, call: Subrequest<T>, limit: usize) -> Result<Reference<T>> {
-        if self.list.len() >= limit {
-            return Err(InvalidRequest::TooManyCalls { limit }.into());
-        }
-        let prefix = self.prefix.as_ref().map_err(|error| Error::internal(*error))?;
-        let known = |id: &str| {
-            let number = id.strip_prefix(prefix).and_then(|number| number.parse::<usize>().ok());
-            number.is_some_and(|number| number < self.list.len())
-        };
-        let refers = refers_only_to(&Value::from(&*call.parts.resource), true, &known)
-            && call.parts.body.as_ref().is_none_or(|body| refers_only_to(body, false, &known));
-        if !refers {
-            return Err(InvalidRequest::Reference.into());
-        }
-        let id = format!("{prefix}{}", self.list.len());
-        self.list.push(call.parts);
-        Ok(Reference { id, read: call.read })
-    }
-
-    /// The calls and their reference ids.
-    pub(crate) fn with_ids(&self) -> Result<Vec<(String, &Parts)>> {
-        let prefix = self.prefix.as_ref().map_err(|error| Error::internal(*error))?;
-        Ok(self.list.iter().enumerate().map(|(number, call)| (format!("{prefix}{number}"), call)).collect())
-    }
-
-    pub(crate) fn id(&self) -> Result<&str> {
-        let prefix = self.prefix.as_ref().map_err(|error| Error::internal(*error))?;
-        Ok(prefix.trim_end_matches('_'))
-    }
-}
-
-impl fmt::Debug for Calls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.list).finish()
-    }
-}
-
-/// Whether every `@{` in a value belongs to a reference to a known call. Salesforce would take any other one for a
-/// reference, too, and has no way to write it as text: what a user typed could bring out what another call gave.
-fn refers_only_to(value: &Value, within_text: bool, known: &impl Fn(&str) -> bool) -> bool {
-    let is_reference = |text: &str| {
-        let path = text.strip_prefix("@{").and_then(|text| text.strip_suffix('}'));
-        path.and_then(|path| path.split_once('.'))
-            .is_some_and(|(id, member)| known(id) && !member.contains('}'))
-    };
-    match value {
-        Value::String(text) if within_text => text.split('/').all(|segment| {
-            !segment.contains("@{") || is_reference(segment.split('?').next().unwrap_or_default())
-        }),
-        Value::String(text) => !text.contains("@{") || is_reference(text),
-        Value::Array(items) => items.iter().all(|item| refers_only_to(item, within_text, known)),
-        Value::Object(members) => members
-            .iter()
-            .all(|(name, value)| !name.contains("@{") && refers_only_to(value, within_text, known)),
-        _ => true,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    fn create(name: &Value) -> Subrequest<SalesforceId> {
-        Subrequest::create("Account", &json!({ "Name": name })).unwrap()
-    }
-
-    #[test]
-    fn only_references_to_earlier_calls_pass() {
-        let mut calls = Calls::new();
-        let first = calls.add(create(&json!("x")), 25).unwrap();
-        let id = serde_json::to_value(first.id()).unwrap();
-        calls.add(create(&id), 25).unwrap();
-        calls.add(create(&json!([{ "deep": serde_json::to_value(first.field("records[0].Name").unwrap()).unwrap() }])), 25).unwrap();
-        calls.add(Subrequest::update("Account", &first, &json!({})).unwrap(), 25).unwrap();
-        calls.add(Subrequest::<Value>::retrieve("Account", first.id(), &["Name"]).unwrap(), 25).unwrap();
-
-        let text = id.as_str().unwrap();
-        for wrong in [
-            json!("@{"),
-            json!("@{x.id}"),
-            json!(format!("{text}{text}")),
-            json!(format!("a {text}")),
-            json!(text.replace("_0", "_9")),
-            json!([{ "deep": "@{other.id}" }]),
-            json!({ "@{x.id}": 1 }),
-        ] {
-            assert!(
-                matches!(
-                    calls.add(create(&wrong), 25),
-                    Err(Error::InvalidRequest(InvalidRequest::Reference))
-                ),
-                "{wrong}"
-            );
-        }
-        let elsewhere = Calls::new().add(create(&json!("x")), 25).unwrap();
-        assert!(
-            calls.add(Subrequest::delete("Account", &elsewhere).unwrap(), 25).is_err(),
-            "another composite's"
-        );
-        for member in ["", "a}", "a b", "@{x}", "a/b"] {
-            assert!(first.field(member).is_err(), "{member}");
-        }
-        assert!(matches!(
-            calls.add(create(&json!("x")), 5),
-            Err(Error::InvalidRequest(InvalidRequest::TooManyCalls { limit: 5 }))
-        ));
-    }
-
-    proptest! {
-        /// What a user typed is text or an error, and never a reference.
-        #[test]
-        fn no_text_is_a_reference(text in "[@{}.r0-9a-f_id\\PC]{0,40}") {
-            let mut calls = Calls::new();
-            calls.add(create(&json!("x")), 25).unwrap();
-            let added = calls.add(create(&json!(text)), 25);
-            prop_assert_eq!(added.is_ok(), !text.contains("@{"));
-        }
+impl ToRecordRef for Reference<SavedRecord> {
+    fn to_record_ref(&self) -> Result<RecordRef, InvalidId> {
+        self.id().to_record_ref()
     }
 }

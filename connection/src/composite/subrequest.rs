@@ -1,4 +1,4 @@
-//! One call of several.
+//! One request of a composite, a graph or a batch.
 
 use std::{fmt, str::FromStr};
 
@@ -7,7 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use crate::{
-    composite::reference::{Target, ToTarget},
+    composite::reference::{RecordRef, ResponseReader, ToRecordRef},
     error::{InvalidRequest, Result},
     id::SalesforceId,
     name::{FieldName, ObjectName},
@@ -21,94 +21,99 @@ use crate::{
     version::ApiVersion,
 };
 
-/// A call that goes into another one: a [`Composite`](crate::composite::Composite), a [`Graph`](crate::composite::graph::Graph) or a
-/// [`Batch`](crate::composite::batch::Batch). `T` is what its answer is read into.
+/// Maximum number of subrequests in a composite or a batch. Source: REST API Developer Guide, "Composite", "Composite
+/// Batch".
+pub(crate) const MAX_SUBREQUESTS: usize = 25;
+
+/// One request of a [`Composite`](crate::composite::Composite), a [`Graph`](crate::composite::Graph) or a
+/// [`Batch`](crate::composite::Batch).
+///
+/// `T` is the type into which its response is read.
 #[must_use = "nothing is sent before it is added to a composite, a graph or a batch, and that is sent"]
 pub struct Subrequest<T> {
-    pub(crate) parts: Parts,
-    pub(crate) read: Read<T>,
+    pub(crate) parts: RequestParts,
+    pub(crate) read: ResponseReader<T>,
 }
 
-/// Reads the body of an answer.
-pub(crate) type Read<T> = fn(&[u8]) -> Result<T>;
-
-/// What is sent, whatever is read.
-pub(crate) struct Parts {
+/// The parts of a subrequest that are sent.
+pub(crate) struct RequestParts {
     pub(crate) method: &'static str,
-    /// Below the version: `sobjects/Account`.
+    /// The path below the API version, for example `sobjects/Account`.
     pub(crate) resource: String,
     pub(crate) body: Option<Value>,
     pub(crate) headers: Map<String, Value>,
-    /// Whether doing it twice does no harm.
-    pub(crate) harmless: bool,
+    /// Whether the subrequest may run twice.
+    pub(crate) idempotent: bool,
 }
 
-/// Without resource and body, which may hold data.
+/// Leaves out resource and body, which may have personal data.
 impl<T> fmt::Debug for Subrequest<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.parts.fmt(f)
     }
 }
 
-impl fmt::Debug for Parts {
+impl fmt::Debug for RequestParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subrequest").field("method", &self.method).finish_non_exhaustive()
     }
 }
 
 impl Subrequest<SalesforceId> {
-    /// Creates a record; the answer is its id.
+    /// Creates a record. The result is its id.
     ///
     /// # Errors
-    /// An invalid name, or a record that cannot be written as JSON.
+    /// [`Error::InvalidRequest`](crate::error::Error::InvalidRequest) for an invalid name, or a record that serde cannot
+    /// write as JSON.
     pub fn create<R: Serialize + ?Sized>(object: &str, record: &R) -> Result<Self> {
         let object: ObjectName = object.parse()?;
-        let parts = Parts::new("POST", format!("sobjects/{object}"), Some(value(record)?));
+        let parts = RequestParts::new("POST", format!("sobjects/{object}"), Some(value(record)?));
         Ok(Self { parts, read: |body| Ok(SavedRecord::read(body)?.id) })
     }
 }
 
 impl Subrequest<SavedRecord> {
-    /// Changes or creates the record whose external id field has this value; the answer is its id, and whether it is
-    /// new.
+    /// Updates the record whose external id field has the value `key`, or creates it.
     ///
     /// # Errors
-    /// As [`create`](Subrequest::create), and for a value that no path can carry.
+    /// As [`create`](Subrequest::create), and for a `key` that a path cannot contain.
     pub fn upsert<R: Serialize + ?Sized>(object: &str, field: &str, key: &str, record: &R) -> Result<Self> {
         let (object, field) = (object.parse::<ObjectName>()?, field.parse::<FieldName>()?);
         let resource = format!("sobjects/{object}/{}/{}", field.as_str(), segment(key)?);
-        let parts = Parts { harmless: true, ..Parts::new("PATCH", resource, Some(value(record)?)) };
+        let parts =
+            RequestParts { idempotent: true, ..RequestParts::new("PATCH", resource, Some(value(record)?)) };
         Ok(Self { parts, read: |body| Ok(SavedRecord::read(body)?) })
     }
 }
 
 impl Subrequest<()> {
-    /// Changes the fields of a record that `record` has.
+    /// Updates the fields of a record that `record` has.
     ///
     /// # Errors
     /// As [`create`](Subrequest::create), and for an invalid id.
-    pub fn update<R: Serialize + ?Sized>(object: &str, id: impl ToTarget, record: &R) -> Result<Self> {
-        let parts = Parts::new("PATCH", row(object, id.to_target()?)?, Some(value(record)?));
+    pub fn update<R: Serialize + ?Sized>(object: &str, id: impl ToRecordRef, record: &R) -> Result<Self> {
+        let resource = record_resource(object, &id.to_record_ref()?)?;
+        let parts = RequestParts::new("PATCH", resource, Some(value(record)?));
         Ok(Self { parts, read: |_| Ok(()) })
     }
 
     /// Deletes a record.
     ///
     /// # Errors
-    /// An invalid name or id.
-    pub fn delete(object: &str, id: impl ToTarget) -> Result<Self> {
-        let parts = Parts::new("DELETE", row(object, id.to_target()?)?, None);
+    /// [`Error::InvalidRequest`](crate::error::Error::InvalidRequest) for an invalid name or id.
+    pub fn delete(object: &str, id: impl ToRecordRef) -> Result<Self> {
+        let parts = RequestParts::new("DELETE", record_resource(object, &id.to_record_ref()?)?, None);
         Ok(Self { parts, read: |_| Ok(()) })
     }
 }
 
 impl<T: DeserializeOwned> Subrequest<T> {
-    /// Reads some fields of a record; all of them when none is named.
+    /// Reads some fields of a record, or all fields that the user may see if `fields` is empty.
     ///
     /// # Errors
-    /// An invalid name or id.
-    pub fn retrieve(object: &str, id: impl ToTarget, fields: &[&str]) -> Result<Self> {
-        let mut resource = row(object, id.to_target()?)?;
+    /// [`Error::InvalidRequest`](crate::error::Error::InvalidRequest) for an invalid name or id.
+    pub fn retrieve(object: &str, id: impl ToRecordRef, fields: &[&str]) -> Result<Self> {
+        let mut resource = record_resource(object, &id.to_record_ref()?)?;
         for field in fields {
             field.parse::<FieldName>()?;
         }
@@ -119,53 +124,55 @@ impl<T: DeserializeOwned> Subrequest<T> {
         Self::read("GET", resource, None)
     }
 
-    /// Anything else: a resource below the API version, such as `limits` or `composite/sobjects`, percent-encoded, and
-    /// what is sent to it.
+    /// Sends any other request.
+    ///
+    /// `resource` is a percent-encoded path below the API version, for example `limits` or `composite/sobjects`.
     ///
     /// # Errors
-    /// An invalid method or path.
+    /// [`Error::InvalidRequest`](crate::error::Error::InvalidRequest) for an invalid method or path.
     pub fn request(method: &str, resource: &str, body: Option<Value>) -> Result<Self> {
         let known = ["GET", "POST", "PUT", "PATCH", "DELETE"];
         let method = known.into_iter().find(|known| known.eq_ignore_ascii_case(method));
-        // Only its form is checked, which is the same in all versions.
+        // Checks the form only, which is the same in all versions.
         ResourcePath::versioned(ApiVersion::CURRENT, resource)?;
         Self::read(method.ok_or(InvalidRequest::Method)?, resource.to_owned(), body)
     }
 
     fn read(method: &'static str, resource: String, body: Option<Value>) -> Result<Self> {
-        Ok(Self { parts: Parts::new(method, resource, body), read: |body| Ok(decode::json(body)?) })
+        Ok(Self { parts: RequestParts::new(method, resource, body), read: |body| Ok(decode::json(body)?) })
     }
 }
 
 impl<T: DeserializeOwned> Subrequest<Page<T>> {
-    /// The first page of a query, with its bound values; the others are read with
-    /// [`Connection::page`](crate::connection::Connection::page).
+    /// Reads the first page of a query, with its bound values.
     ///
-    /// The query's [`batch_size`](Query::batch_size) goes into a header, which a call of a batch cannot have. Its
-    /// connection and its [`max_page_bytes`](Query::max_page_bytes) count for nothing: all answers come as one, of 32
-    /// MiB at most, to the connection of the whole.
+    /// Read further pages with [`Connection::page`](crate::connection::Connection::page). The query's
+    /// [`batch_size`](Query::batch_size) becomes a header, which batches do not support. Its connection and its
+    /// [`max_page_bytes`](Query::max_page_bytes) are ignored: the whole response, of at most 32 MiB, arrives on the
+    /// connection of the composite, graphs or batch.
     ///
     /// # Errors
-    /// [`Error::Bind`](crate::error::Error::Bind).
+    /// [`Error::Bind`](crate::error::Error::Bind) if the query and its bound values do not fit.
     pub fn query(query: impl Into<Query<T>>) -> Result<Self> {
         let query = query.into();
         let options = query.options();
         let (_, soql, resource) = query.into_parts()?;
         let encoded: String = url::form_urlencoded::byte_serialize(soql.as_bytes()).collect();
-        let mut call = Self::read("GET", format!("{resource}?q={encoded}"), None)?;
-        call.parts.headers.extend(options.map(|options| (QUERY_OPTIONS.to_owned(), options.into())));
-        Ok(call)
+        let mut subrequest = Self::read("GET", format!("{resource}?q={encoded}"), None)?;
+        let headers = &mut subrequest.parts.headers;
+        headers.extend(options.map(|options| (QUERY_OPTIONS.to_owned(), options.into())));
+        Ok(subrequest)
     }
 }
 
 impl<T> Subrequest<T> {
-    /// Sets a header of this call, where the call around it can have some: a batch cannot.
+    /// Sets a header of this subrequest. Batches do not support headers.
     ///
     /// # Errors
-    /// A header that is malformed, or the connection's own.
+    /// [`InvalidRequest::Header`] for a malformed header, or one that the connection sets itself.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self> {
-        let checked = (HeaderName::from_str(name), HeaderValue::from_str(value));
-        let (Ok(name), Ok(_)) = checked else { return Err(InvalidRequest::Header.into()) };
+        let parsed = (HeaderName::from_str(name), HeaderValue::from_str(value));
+        let (Ok(name), Ok(_)) = parsed else { return Err(InvalidRequest::Header.into()) };
         if OWN_HEADERS.contains(&name.as_str()) {
             return Err(InvalidRequest::Header.into());
         }
@@ -173,28 +180,31 @@ impl<T> Subrequest<T> {
         Ok(self)
     }
 
-    /// Lets a change or a deletion do nothing to a record that is in another state than `known`:
-    /// [`Error::PreconditionFailed`](crate::error::Error::PreconditionFailed).
+    /// Lets an update or deletion fail with [`Error::PreconditionFailed`](crate::error::Error::PreconditionFailed) if
+    /// the record changed since `known`.
+    #[doc(alias = "optimistic locking")]
+    #[doc(alias = "version")]
+    #[doc(alias = "etag")]
     pub fn if_match(mut self, known: &RecordEtag) -> Self {
-        let name = if known.is_tag() { "if-match" } else { "if-unmodified-since" };
+        let name = if known.is_entity_tag() { "if-match" } else { "if-unmodified-since" };
         self.parts.headers.insert(name.to_owned(), known.to_string().into());
         self
     }
 }
 
-impl Parts {
+impl RequestParts {
     fn new(method: &'static str, resource: String, body: Option<Value>) -> Self {
-        let harmless = method == "GET";
-        Self { method, resource, body, headers: Map::new(), harmless }
+        let idempotent = method == "GET";
+        Self { method, resource, body, headers: Map::new(), idempotent }
     }
 
-    /// Whether Salesforce takes only five of its kind in one composite.
+    /// Returns true for a query and for a request with many records, of which a composite takes only five.
     pub(crate) fn is_heavy(&self) -> bool {
         ["query", "composite/sobjects"].iter().any(|heavy| self.resource.starts_with(heavy))
     }
 }
 
-fn row(object: &str, id: Target) -> Result<String> {
+fn record_resource(object: &str, id: &RecordRef) -> Result<String> {
     let object: ObjectName = object.parse()?;
     Ok(format!("sobjects/{object}/{id}"))
 }
@@ -203,82 +213,87 @@ fn value<R: Serialize + ?Sized>(record: &R) -> Result<Value> {
     serde_json::to_value(record).map_err(|error| InvalidRequest::Body(error).into())
 }
 
-/// The methods that all lists of calls have.
-macro_rules! calls {
-    ($list:ident gives $handle:ident) => {
+/// Defines the methods that [`Composite`](crate::composite::Composite), [`Graph`](crate::composite::Graph) and
+/// [`Batch`](crate::composite::Batch) have in common.
+macro_rules! subrequest_methods {
+    ($list:ident returns $handle:ident) => {
         impl $list {
-            /// Creates a record.
+            /// Adds the creation of a record. The result is its id.
             ///
             /// # Errors
             /// As [`add`](Self::add) and [`Subrequest::create`].
-            pub fn create<R: Serialize + ?Sized>(
+            pub fn create<R: ::serde::Serialize + ?Sized>(
                 &mut self,
                 object: &str,
                 record: &R,
-            ) -> Result<$handle<SalesforceId>> {
+            ) -> Result<$handle<$crate::id::SalesforceId>> {
                 self.add(Subrequest::create(object, record)?)
             }
 
-            /// Changes the fields of a record that `record` has.
+            /// Adds an update of the fields of a record that `record` has.
             ///
             /// # Errors
             /// As [`add`](Self::add) and [`Subrequest::update`].
-            pub fn update<R: Serialize + ?Sized>(
+            pub fn update<R: ::serde::Serialize + ?Sized>(
                 &mut self,
                 object: &str,
-                id: impl ToTarget,
+                id: impl $crate::composite::reference::ToRecordRef,
                 record: &R,
             ) -> Result<$handle<()>> {
                 self.add(Subrequest::update(object, id, record)?)
             }
 
-            /// Changes or creates the record whose external id field has this value.
+            /// Adds an upsert of the record whose external id field has the value `key`.
             ///
             /// # Errors
             /// As [`add`](Self::add) and [`Subrequest::upsert`].
-            pub fn upsert<R: Serialize + ?Sized>(
+            pub fn upsert<R: ::serde::Serialize + ?Sized>(
                 &mut self,
                 object: &str,
                 field: &str,
                 key: &str,
                 record: &R,
-            ) -> Result<$handle<SavedRecord>> {
+            ) -> Result<$handle<$crate::records::save_result::SavedRecord>> {
                 self.add(Subrequest::upsert(object, field, key, record)?)
             }
 
-            /// Deletes a record.
+            /// Adds the deletion of a record.
             ///
             /// # Errors
             /// As [`add`](Self::add) and [`Subrequest::delete`].
-            pub fn delete(&mut self, object: &str, id: impl ToTarget) -> Result<$handle<()>> {
+            pub fn delete(
+                &mut self,
+                object: &str,
+                id: impl $crate::composite::reference::ToRecordRef,
+            ) -> Result<$handle<()>> {
                 self.add(Subrequest::delete(object, id)?)
             }
 
-            /// Reads some fields of a record; all of them when none is named.
+            /// Adds a read of some fields of a record, or of all fields if `fields` is empty.
             ///
             /// # Errors
             /// As [`add`](Self::add) and [`Subrequest::retrieve`].
-            pub fn retrieve<T: DeserializeOwned>(
+            pub fn retrieve<T: ::serde::de::DeserializeOwned>(
                 &mut self,
                 object: &str,
-                id: impl ToTarget,
+                id: impl $crate::composite::reference::ToRecordRef,
                 fields: &[&str],
             ) -> Result<$handle<T>> {
                 self.add(Subrequest::retrieve(object, id, fields)?)
             }
 
-            /// The first page of a query.
+            /// Adds a read of a query's first page.
             ///
             /// # Errors
             /// As [`add`](Self::add) and [`Subrequest::query`].
-            pub fn query<T: DeserializeOwned>(
+            pub fn query<T: ::serde::de::DeserializeOwned>(
                 &mut self,
-                query: impl Into<Query<T>>,
-            ) -> Result<$handle<Page<T>>> {
+                query: impl Into<$crate::query::Query<T>>,
+            ) -> Result<$handle<$crate::query::Page<T>>> {
                 self.add(Subrequest::query(query)?)
             }
         }
     };
 }
 
-pub(crate) use calls;
+pub(crate) use subrequest_methods;

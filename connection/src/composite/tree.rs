@@ -1,4 +1,4 @@
-//! Records with their children, made in one call.
+//! A tree: records and their children, created by one request.
 
 use std::sync::Arc;
 
@@ -6,18 +6,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    composite::post,
+    composite::send::post,
     connection::Connection,
     error::{ApiError, Error, InvalidRequest, InvalidResponse, Result},
     id::SalesforceId,
     name::{FieldName, ObjectName},
 };
 
-/// How many records go into one call.
+/// Maximum number of records in a tree. Source: REST API Developer Guide, "sObject Tree".
 const MAX_RECORDS: usize = 200;
 
-/// Up to 200 records of one object with their children, all made or none, made by [`Connection::tree`]. Up to five
-/// levels and five kinds of objects; children that have no place in a tree are made with a [`Graph`](crate::composite::graph::Graph).
+/// Up to 200 records of one object with their children, returned by [`Connection::tree`].
+///
+/// Salesforce creates all of them or none. A tree has up to five levels and five objects. For other relationships use a
+/// [`Graph`](crate::composite::Graph).
 ///
 /// ```
 /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -37,18 +39,18 @@ pub struct Tree {
     connection: Connection,
     object: ObjectName,
     nodes: Vec<Node>,
-    /// Tells its records from those of other trees.
-    own: Arc<()>,
+    /// The tree's identity, which its nodes share.
+    identity: Arc<()>,
 }
 
 struct Node {
     object: ObjectName,
     record: Map<String, Value>,
-    /// The parent's place, and what it calls its children.
+    /// The parent's index, and the name of its relationship to the children.
     parent: Option<(usize, FieldName)>,
 }
 
-/// Without the record.
+/// Leaves out the record, which may have personal data.
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Node")
@@ -58,47 +60,47 @@ impl std::fmt::Debug for Node {
     }
 }
 
-/// One of the records of a [`Tree`].
+/// One record of a [`Tree`].
 #[derive(Debug, Clone)]
 pub struct TreeNode {
     index: usize,
-    of: Arc<()>,
+    tree: Arc<()>,
 }
 
 impl PartialEq for TreeNode {
     fn eq(&self, other: &Self) -> bool {
-        self.index == other.index && Arc::ptr_eq(&self.of, &other.of)
+        self.index == other.index && Arc::ptr_eq(&self.tree, &other.tree)
     }
 }
 
 impl Eq for TreeNode {}
 
-/// The ids of the records that a [`Tree`] made.
+/// The ids of the records that a [`Tree`] created.
 #[derive(Debug)]
 pub struct TreeIds {
     ids: Vec<SalesforceId>,
-    of: Arc<()>,
+    tree: Arc<()>,
 }
 
-/// Why no record of a [`Tree`] was made.
+/// Why the records of a [`Tree`] were not created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TreeError {
-    /// Salesforce refused some of them.
-    #[error("Salesforce refused {} records of the tree, and made none", .0.len())]
+    /// Salesforce rejected these records and created none of the tree.
+    #[error("tree not created: Salesforce rejected {} of its records", .0.len())]
     Refused(Vec<TreeRecordError>),
-    /// The whole was refused, or failed.
+    /// The request as a whole failed.
     #[error(transparent)]
     Call(#[from] Error),
 }
 
-/// What Salesforce said about one record of a [`Tree`].
+/// Why Salesforce rejected one record of a [`Tree`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TreeRecordError {
     /// The record.
     pub node: TreeNode,
-    /// Why it was refused.
+    /// The reasons that Salesforce sent.
     pub errors: Vec<ApiError>,
 }
 
@@ -106,8 +108,8 @@ impl From<TreeError> for Error {
     fn from(error: TreeError) -> Self {
         match error {
             TreeError::Call(error) => error,
-            TreeError::Refused(refused) => {
-                let errors = refused.into_iter().flat_map(|refused| refused.errors).collect();
+            TreeError::Refused(rejected) => {
+                let errors = rejected.into_iter().flat_map(|record| record.errors).collect();
                 Self::Api { status: 400, errors, retry_after: None }
             }
         }
@@ -115,30 +117,34 @@ impl From<TreeError> for Error {
 }
 
 impl Connection {
-    /// Records of an object with their children, made in one call.
+    /// Returns an empty tree: records of an object with their children, created by one request.
     ///
     /// # Errors
-    /// An invalid name.
+    /// [`Error::InvalidRequest`] for an invalid name.
     pub fn tree(&self, object: &str) -> Result<Tree> {
         let object = object.parse()?;
-        Ok(Tree { connection: self.clone(), object, nodes: Vec::new(), own: Arc::new(()) })
+        Ok(Tree { connection: self.clone(), object, nodes: Vec::new(), identity: Arc::new(()) })
     }
 }
 
 impl Tree {
-    /// Adds a record without a parent in the tree.
+    /// Adds a record at the top of the tree.
     ///
     /// # Errors
-    /// [`InvalidRequest::TooManyCalls`] above 200 records; a record that is no JSON object.
+    /// [`InvalidRequest::TooManyCalls`] above 200 records; [`InvalidRequest::Record`] for a record that serde does not
+    /// write as a JSON object.
     pub fn add<R: Serialize + ?Sized>(&mut self, record: &R) -> Result<TreeNode> {
         self.push(self.object.clone(), None, record)
     }
 
-    /// Adds a child of an earlier record. `relationship` is what the parent calls its children (`Contacts`,
-    /// `Invoices__r`), `object` what they are (`Contact`, `Invoice__c`).
+    /// Adds a child of an earlier record.
+    ///
+    /// `relationship` is the parent's name for its children (`Contacts`, `Invoices__r`), `object` is the child's object
+    /// (`Contact`, `Invoice__c`).
     ///
     /// # Errors
-    /// As [`add`](Self::add); an invalid name, a parent of another tree.
+    /// As [`add`](Self::add), [`InvalidRequest::Name`] for an invalid name, and [`InvalidRequest::Reference`] for a
+    /// parent of another tree.
     pub fn add_child<R: Serialize + ?Sized>(
         &mut self,
         parent: &TreeNode,
@@ -146,7 +152,7 @@ impl Tree {
         object: &str,
         record: &R,
     ) -> Result<TreeNode> {
-        if !Arc::ptr_eq(&parent.of, &self.own) {
+        if !Arc::ptr_eq(&parent.tree, &self.identity) {
             return Err(InvalidRequest::Reference.into());
         }
         self.push(object.parse()?, Some((parent.index, relationship.parse()?)), record)
@@ -166,12 +172,12 @@ impl Tree {
             _ => return Err(InvalidRequest::Record.into()),
         };
         self.nodes.push(Node { object, record, parent });
-        Ok(TreeNode { index: self.nodes.len() - 1, of: Arc::clone(&self.own) })
+        Ok(TreeNode { index: self.nodes.len() - 1, tree: Arc::clone(&self.identity) })
     }
 
-    /// Makes all of them, or none. Nothing is sent when there is none.
+    /// Creates all records or none, and returns their ids. Without records, nothing is sent.
     ///
-    /// It is sent once: when the answer is lost, the records may exist.
+    /// The request is sent once. If its response is lost, the records may exist.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -181,12 +187,12 @@ impl Tree {
     ///
     /// let mut tree = sf.tree("Account")?;
     /// let acme = tree.add(&json!({ "Name": "Acme" }))?;
-    /// let nobody = tree.add_child(&acme, "Contacts", "Contact", &json!({ "FirstName": "Ada" }))?;
+    /// let nameless = tree.add_child(&acme, "Contacts", "Contact", &json!({ "FirstName": "Ada" }))?;
     /// match tree.send().await {
-    ///     Ok(ids) => println!("made {}", ids.get(&acme)?),
-    ///     Err(TreeError::Refused(refused)) => {
-    ///         assert!(refused[0].node == nobody);
-    ///         assert_eq!(refused[0].errors[0].code, "REQUIRED_FIELD_MISSING");
+    ///     Ok(ids) => println!("created {}", ids.get(&acme)?),
+    ///     Err(TreeError::Refused(rejected)) => {
+    ///         assert!(rejected[0].node == nameless);
+    ///         assert_eq!(rejected[0].errors[0].code, "REQUIRED_FIELD_MISSING");
     ///     }
     ///     Err(other) => return Err(other.into()),
     /// }
@@ -194,39 +200,39 @@ impl Tree {
     /// ```
     ///
     /// # Errors
-    /// [`TreeError::Refused`] says which records were refused, and why. `?` in a function that returns this crate's
-    /// [`Result`] makes an [`Error`] of it that has the reasons of all of them.
+    /// [`TreeError::Refused`] with the rejected records and the reasons; [`TreeError::Call`] if the request failed. In a
+    /// function that returns this crate's [`Result`], `?` converts both into an [`Error`] with all reasons.
     pub async fn send(self) -> Result<TreeIds, TreeError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Made {
+        struct CreatedRecord {
             reference_id: String,
             id: SalesforceId,
         }
         #[derive(Deserialize)]
-        struct Response {
-            results: Vec<Made>,
+        struct ResponseBody {
+            results: Vec<CreatedRecord>,
         }
-        let (own, count) = (Arc::clone(&self.own), self.nodes.len());
+        let (tree, count) = (Arc::clone(&self.identity), self.nodes.len());
         if count == 0 {
-            return Ok(TreeIds { ids: Vec::new(), of: own });
+            return Ok(TreeIds { ids: Vec::new(), tree });
         }
         let (connection, resource) = (self.connection.clone(), format!("composite/tree/{}", self.object));
         let body = json!({ "records": self.into_records() });
-        let answer: Response =
-            post(&connection, &resource, &body, false).await.map_err(|error| refused(error, &own))?;
+        let response: ResponseBody =
+            post(&connection, &resource, &body, false).await.map_err(|error| tree_error(error, &tree))?;
         let mut ids = vec![None; count];
-        for made in answer.results {
-            if let Some(place) = number(&made.reference_id).and_then(|index| ids.get_mut(index)) {
-                *place = Some(made.id);
+        for created in response.results {
+            if let Some(id) = node_index(&created.reference_id).and_then(|index| ids.get_mut(index)) {
+                *id = Some(created.id);
             }
         }
         let ids: Option<Vec<_>> = ids.into_iter().collect();
-        let ids = ids.ok_or(InvalidResponse::Unexpected("a tree with other records than were sent"));
-        Ok(TreeIds { ids: ids.map_err(Error::from)?, of: own })
+        let ids = ids.ok_or(InvalidResponse::Unexpected("a tree without an id for each record"));
+        Ok(TreeIds { ids: ids.map_err(Error::from)?, tree })
     }
 
-    /// The records without a parent, with all that is below them.
+    /// Returns the records at the top, with their children inside.
     fn into_records(self) -> Vec<Value> {
         let mut records: Vec<Map<String, Value>> = Vec::with_capacity(self.nodes.len());
         let mut parents = Vec::with_capacity(self.nodes.len());
@@ -238,13 +244,13 @@ impl Tree {
             parents.push(node.parent);
         }
         let mut roots = Vec::new();
-        // From the last one on, so that each has its children before its parent takes it.
+        // From last to first: a record has all its children before it is moved into its parent.
         while let (Some(record), Some(parent)) = (records.pop(), parents.pop()) {
             let Some((parent, relationship)) = parent else {
                 roots.push(Value::Object(record));
                 continue;
             };
-            // Parents are added before their children.
+            // Always found, because parents are added before their children.
             let Some(parent) = records.get_mut(parent) else { continue };
             let children = parent.entry(relationship.as_str()).or_insert_with(|| json!({ "records": [] }));
             if let Some(children) = children["records"].as_array_mut() {
@@ -256,33 +262,33 @@ impl Tree {
     }
 }
 
-fn number(reference: &str) -> Option<usize> {
+fn node_index(reference: &str) -> Option<usize> {
     reference.strip_prefix('n')?.parse().ok()
 }
 
-/// Which records an error is about.
-fn refused(error: Error, own: &Arc<()>) -> TreeError {
-    let mut refused: Vec<TreeRecordError> = Vec::new();
+/// Assigns the reasons of a failed request to the tree's records.
+fn tree_error(error: Error, tree: &Arc<()>) -> TreeError {
+    let mut rejected: Vec<TreeRecordError> = Vec::new();
     for entry in error.api_errors() {
-        let Some(index) = entry.reference.as_deref().and_then(number) else { continue };
-        match refused.iter_mut().find(|refused| refused.node.index == index) {
-            Some(refused) => refused.errors.push(entry.clone()),
-            None => refused.push(TreeRecordError {
-                node: TreeNode { index, of: Arc::clone(own) },
+        let Some(index) = entry.reference.as_deref().and_then(node_index) else { continue };
+        match rejected.iter_mut().find(|record| record.node.index == index) {
+            Some(record) => record.errors.push(entry.clone()),
+            None => rejected.push(TreeRecordError {
+                node: TreeNode { index, tree: Arc::clone(tree) },
                 errors: vec![entry.clone()],
             }),
         }
     }
-    if refused.is_empty() { TreeError::Call(error) } else { TreeError::Refused(refused) }
+    if rejected.is_empty() { TreeError::Call(error) } else { TreeError::Refused(rejected) }
 }
 
 impl TreeIds {
-    /// The id of a record.
+    /// Returns the id of a record.
     ///
     /// # Errors
-    /// [`Error::InvalidResponse`] when the record is one of another tree.
+    /// [`Error::InvalidResponse`] if the record belongs to another tree.
     pub fn get(&self, node: &TreeNode) -> Result<SalesforceId> {
-        let id = self.ids.get(node.index).filter(|_| Arc::ptr_eq(&self.of, &node.of));
-        Ok(*id.ok_or(InvalidResponse::Unexpected("the record is one of another tree"))?)
+        let id = self.ids.get(node.index).filter(|_| Arc::ptr_eq(&self.tree, &node.tree));
+        Ok(*id.ok_or(InvalidResponse::Unexpected("the record belongs to another tree"))?)
     }
 }

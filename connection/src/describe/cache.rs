@@ -1,4 +1,4 @@
-//! Descriptions that Salesforce gave, used for some minutes, and then asked for only if they have changed.
+//! A cache of object descriptions: fresh for some minutes, then revalidated with `If-Modified-Since`.
 
 use std::{
     collections::HashMap,
@@ -23,26 +23,27 @@ use crate::{
     version::ApiVersion,
 };
 
-/// How long a description is used before Salesforce is asked whether it has changed.
-const FRESH: Duration = Duration::from_secs(5 * 60);
-/// How many descriptions of each sort are kept. One of a large object takes about a quarter of a mebibyte, as does a
-/// list.
-const MAX_KEPT: usize = 200;
+/// How long a description is used without a request. Schemas change rarely, and administrators expect a change to be
+/// visible within minutes.
+const MAX_AGE: Duration = Duration::from_secs(5 * 60);
+/// Maximum number of entries in each of the two caches. A large object's description takes about 256 KiB, as does a
+/// list of objects, so that a full cache takes about 50 MiB.
+const MAX_ENTRIES: usize = 200;
 
-/// What the connections of an app know of objects.
+/// The descriptions that all connections of one [`Client`](crate::client::Client) share.
 #[derive(Debug, Default)]
 pub(crate) struct DescribeCache {
-    pub(crate) objects: Kept<ObjectDescription>,
-    pub(crate) lists: Kept<[ObjectSummary]>,
+    pub(crate) objects: ResourceCache<ObjectDescription>,
+    pub(crate) lists: ResourceCache<[ObjectSummary]>,
 }
 
-/// Whose view of what.
+/// Identifies a description. It depends on the user, because permissions hide objects and fields.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     org: OrgId,
     user: UserId,
     version: ApiVersion,
-    /// In lower case: the names of objects have none.
+    /// In lower case, because Salesforce ignores the case of object names.
     resource: String,
 }
 
@@ -50,33 +51,33 @@ struct Key {
 struct Entry<T: ?Sized> {
     description: Arc<T>,
     last_modified: Option<HeaderValue>,
-    asked_at: Instant,
+    requested_at: Instant,
 }
 
 impl<T: ?Sized> Clone for Entry<T> {
     fn clone(&self) -> Self {
         let (description, last_modified) = (Arc::clone(&self.description), self.last_modified.clone());
-        Self { description, last_modified, asked_at: self.asked_at }
+        Self { description, last_modified, requested_at: self.requested_at }
     }
 }
 
-/// Descriptions of one sort, at most [`MAX_KEPT`].
-pub(crate) struct Kept<T: ?Sized>(Mutex<HashMap<Key, Entry<T>>>);
+/// Descriptions of one type, at most [`MAX_ENTRIES`].
+pub(crate) struct ResourceCache<T: ?Sized>(Mutex<HashMap<Key, Entry<T>>>);
 
-impl<T: ?Sized> Default for Kept<T> {
+impl<T: ?Sized> Default for ResourceCache<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T: ?Sized> fmt::Debug for Kept<T> {
+impl<T: ?Sized> fmt::Debug for ResourceCache<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kept").finish_non_exhaustive()
+        f.debug_struct("ResourceCache").finish_non_exhaustive()
     }
 }
 
-impl<T: ?Sized> Kept<T> {
-    /// What is kept of the resource, when it is fresh; what Salesforce says of it, otherwise.
+impl<T: ?Sized> ResourceCache<T> {
+    /// Returns the description of `resource`: the cached one while it is fresh, otherwise from Salesforce.
     pub(crate) async fn get(
         &self,
         connection: &Connection,
@@ -89,26 +90,26 @@ impl<T: ?Sized> Kept<T> {
             version: connection.api_version(),
             resource: resource.to_ascii_lowercase(),
         };
-        let known = self.find(&key);
-        if let Some(known) = known.as_ref().filter(|known| known.asked_at.elapsed() < FRESH) {
-            return Ok(Arc::clone(&known.description));
+        let cached = self.find(&key);
+        if let Some(cached) = cached.as_ref().filter(|cached| cached.requested_at.elapsed() < MAX_AGE) {
+            return Ok(Arc::clone(&cached.description));
         }
-        let mut call = ApiRequest::get(ResourcePath::versioned(connection.api_version(), resource)?);
-        if let Some(date) = known.as_ref().and_then(|known| known.last_modified.clone()) {
-            call.headers.insert(IF_MODIFIED_SINCE, date);
+        let mut request = ApiRequest::get(ResourcePath::versioned(connection.api_version(), resource)?);
+        if let Some(date) = cached.as_ref().and_then(|cached| cached.last_modified.clone()) {
+            request.headers.insert(IF_MODIFIED_SINCE, date);
         }
-        let asked_at = Instant::now();
-        let answer = connection.send(call).await?;
-        let entry = match known {
-            Some(known) if answer.status == StatusCode::NOT_MODIFIED => Entry { asked_at, ..known },
+        let requested_at = Instant::now();
+        let response = connection.send(request).await?;
+        let entry = match cached {
+            Some(cached) if response.status == StatusCode::NOT_MODIFIED => Entry { requested_at, ..cached },
             _ => Entry {
-                description: read(&answer)?,
-                last_modified: answer.headers.get(LAST_MODIFIED).cloned(),
-                asked_at,
+                description: read(&response)?,
+                last_modified: response.headers.get(LAST_MODIFIED).cloned(),
+                requested_at,
             },
         };
         let description = Arc::clone(&entry.description);
-        self.keep(key, entry);
+        self.insert(key, entry);
         Ok(description)
     }
 
@@ -116,15 +117,17 @@ impl<T: ?Sized> Kept<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    fn keep(&self, key: Key, entry: Entry<T>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MAX_KEPT && !all.contains_key(&key) {
-            let oldest = all.iter().min_by_key(|(_, entry)| entry.asked_at).map(|(key, _)| key.clone());
+    /// Inserts an entry. Removes the oldest one if the cache is full.
+    fn insert(&self, key: Key, entry: Entry<T>) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= MAX_ENTRIES && !entries.contains_key(&key) {
+            let oldest =
+                entries.iter().min_by_key(|(_, entry)| entry.requested_at).map(|(key, _)| key.clone());
             if let Some(oldest) = oldest {
-                all.remove(&oldest);
+                entries.remove(&oldest);
             }
         }
-        all.insert(key, entry);
+        entries.insert(key, entry);
     }
 }
 
@@ -133,19 +136,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cache_is_bounded_and_lets_the_oldest_go() {
-        let cache = Kept::<str>::default();
+    fn the_cache_is_bounded_and_evicts_the_oldest_entry() {
+        let cache = ResourceCache::<str>::default();
         let key = |n: usize| Key {
             org: "00D000000000001".parse().unwrap(),
             user: "005000000000001".parse().unwrap(),
             version: ApiVersion::CURRENT,
             resource: n.to_string(),
         };
-        for n in 0..MAX_KEPT + 10 {
-            let entry = Entry { description: "A".into(), last_modified: None, asked_at: Instant::now() };
-            cache.keep(key(n), entry);
+        for n in 0..MAX_ENTRIES + 10 {
+            let entry = Entry { description: "A".into(), last_modified: None, requested_at: Instant::now() };
+            cache.insert(key(n), entry);
         }
         assert!(cache.find(&key(9)).is_none() && cache.find(&key(10)).is_some());
-        assert_eq!(cache.0.lock().unwrap().len(), MAX_KEPT);
+        assert_eq!(cache.0.lock().unwrap().len(), MAX_ENTRIES);
     }
 }

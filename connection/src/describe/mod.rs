@@ -1,4 +1,4 @@
-//! What objects and fields there are.
+//! Describes objects and fields: the org's schema as the user may see it.
 //!
 //! Source: REST API Developer Guide, "sObject Describe", "Describe Global".
 
@@ -12,19 +12,19 @@ use crate::{
     connection::Connection, error::Result, http::response::Response, records::SObjectHandle, request::decode,
 };
 
-/// One kind of object, as the list of all of them shows it.
+/// One object of the org, as the list of all objects shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ObjectSummary {
     /// The API name.
     pub name: String,
-    /// The name for people.
+    /// The display name, in the user's language.
     pub label: String,
-    /// The three characters with which the ids of its records begin.
+    /// The first three characters of the ids of its records.
     #[serde(default)]
     pub key_prefix: Option<String>,
-    /// Whether the organization made it.
+    /// Whether it is a custom object.
     #[serde(default)]
     pub custom: bool,
     /// Whether the user may query it.
@@ -41,105 +41,107 @@ pub struct ObjectSummary {
     pub deletable: bool,
 }
 
-/// One kind of object with its fields.
+/// One object of the org with its fields.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ObjectDescription {
-    /// What the list of all objects shows of it.
+    /// The part that the list of all objects has, too.
     #[serde(flatten)]
     pub summary: ObjectSummary,
     /// The fields that the user may see.
     #[serde(default)]
     pub fields: Vec<FieldDescription>,
-    /// The objects whose records can belong to records of this one.
+    /// The relationships to objects whose records can be children of this object's records.
     #[serde(default)]
     pub child_relationships: Vec<ChildRelationship>,
 }
 
 impl ObjectDescription {
-    /// The field of this name.
+    /// Returns the field with this API name, in any case.
     pub fn field(&self, name: &str) -> Option<&FieldDescription> {
         self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name))
     }
 }
 
-/// A field.
+/// One field of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct FieldDescription {
     /// The API name.
     pub name: String,
-    /// The name for people.
+    /// The display name, in the user's language.
     pub label: String,
     /// The type: `string`, `picklist`, `reference`, `currency`, …
     #[serde(rename = "type")]
     pub kind: String,
-    /// The longest text, in characters; 0 where there is none.
+    /// The maximum length of a text, in characters; 0 for other types.
     #[serde(default)]
     pub length: u32,
-    /// Whether it can be empty.
+    /// Whether the field can be empty.
     #[serde(default)]
     pub nillable: bool,
-    /// Whether it may be given when a record is created.
+    /// Whether the user may set the field when a record is created.
     #[serde(default)]
     pub createable: bool,
-    /// Whether it may be changed.
+    /// Whether the user may change the field.
     #[serde(default)]
     pub updateable: bool,
-    /// Whether upserts can use it.
+    /// Whether upserts can use the field as a key.
     #[serde(default)]
     pub external_id: bool,
-    /// Whether a record that is created without it gets a value.
+    /// Whether the field gets a default value when a record is created without it.
     #[serde(default)]
     pub defaulted_on_create: bool,
-    /// The name under which queries reach the parent's fields.
+    /// The name by which queries reach the parent's fields, for example `Owner` in `Owner.Name`.
     #[serde(default)]
     pub relationship_name: Option<String>,
-    /// The objects that it can point to.
+    /// The objects that the field can refer to.
     #[serde(default)]
     pub reference_to: Vec<String>,
-    /// The values to choose from.
+    /// The values of a picklist.
     #[serde(default)]
     pub picklist_values: Vec<PicklistValue>,
 }
 
-/// A value to choose from.
+/// One value of a picklist.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PicklistValue {
-    /// What is stored.
+    /// The stored value.
     pub value: String,
-    /// What is shown.
+    /// The displayed value, in the user's language.
     #[serde(default)]
     pub label: Option<String>,
-    /// Whether it may still be chosen.
+    /// Whether the value can still be chosen.
     #[serde(default)]
     pub active: bool,
-    /// Whether it is chosen by default.
+    /// Whether the value is the default.
     #[serde(default)]
     pub default_value: bool,
 }
 
-/// A kind of children.
+/// A relationship from a parent object to its children.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ChildRelationship {
-    /// The children's object.
+    /// The API name of the children's object.
     #[serde(rename = "childSObject")]
     pub object: String,
-    /// Their field that points to the parent.
+    /// The children's field that refers to the parent.
     pub field: String,
-    /// The name under which subqueries reach them.
+    /// The name by which child subqueries reach the children, for example `Contacts`.
     #[serde(default)]
     pub relationship_name: Option<String>,
 }
 
 impl Connection {
-    /// All kinds of objects that the user may see. The list is kept as [`SObjectHandle::describe`] keeps an object.
+    /// Returns all objects that the user may see.
+    ///
+    /// The list is cached for five minutes per user, as for [`SObjectHandle::describe`].
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -156,16 +158,16 @@ impl Connection {
         struct Global {
             sobjects: Vec<ObjectSummary>,
         }
-        let read = |answer: &Response| Ok(decode::answer::<Global>(answer)?.sobjects.into());
+        let read = |response: &Response| Ok(decode::answer::<Global>(response)?.sobjects.into());
         self.client().describes().lists.get(self, "sobjects", read).await
     }
 }
 
 impl SObjectHandle {
-    /// The object with its fields, as the user may see them.
+    /// Returns the object with the fields that the user may see.
     ///
-    /// It is kept for five minutes for all connections of the user, and then asked for only if it has changed. Errors
-    /// are not kept.
+    /// All connections of the user share the description. It is cached for five minutes; after that it is fetched
+    /// again only if it has changed. Errors are not cached.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -177,11 +179,12 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Api`](crate::error::Error::Api) with status 404 when there is no such object, or none that the user may see.
+    /// [`Error::Api`](crate::error::Error::Api) with status 404 if the object does not exist or the user may not see
+    /// it; otherwise as [`RawRequest::send`](crate::request::raw::RawRequest::send).
     pub async fn describe(&self) -> Result<Arc<ObjectDescription>> {
         let connection = self.connection();
         let resource = format!("sobjects/{}/describe", self.name()?);
-        let read = |answer: &Response| Ok(Arc::new(decode::answer(answer)?));
+        let read = |response: &Response| Ok(Arc::new(decode::answer(response)?));
         connection.client().describes().objects.get(connection, &resource, read).await
     }
 }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::{
-    composite::body::{self, CompositeBody, SubAnswers, SubCall},
+    composite::body::{self, CompositeBody, CompositeResponseBody, SubrequestBody},
     connection::Connection,
     error::{InvalidResponse, Result},
     query::QUERY_OPTIONS,
@@ -34,7 +34,7 @@ pub(crate) fn request(
 ) -> Result<ApiRequest> {
     let http_headers =
         options.map(|options| (QUERY_OPTIONS.to_owned(), options.into())).into_iter().collect();
-    let subrequest = SubCall {
+    let subrequest = SubrequestBody {
         method: "GET",
         url: query.to_string(),
         reference_id: "query".to_owned(),
@@ -54,7 +54,7 @@ pub(crate) fn read_response<T: DeserializeOwned>(is_composite: bool, body: &[u8]
         return Ok(decode::json(body)?);
     }
     // Borrowed, because a page is large.
-    let response: SubAnswers<&RawValue> = decode::json(body)?;
+    let response: CompositeResponseBody<&RawValue> = decode::json(body)?;
     let [subresponse] = response.composite_response.as_slice() else {
         return Err(InvalidResponse::Unexpected("a composite response without its only subresponse").into());
     };

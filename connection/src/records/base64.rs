@@ -1,16 +1,17 @@
-//! Bytes in a field.
+//! Bytes of a field of type Base64.
 
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// The bytes of a field of type Base64, `VersionData` of a file for example, where a record is written with them.
-/// (Salesforce answers with a path in such a field, from which [`SObjectHandle::blob`](crate::records::SObjectHandle::blob)
-/// reads the bytes.)
+/// The bytes of a field of type Base64, for example `VersionData` of a file, for writing a record.
+///
+/// When a record is read, Salesforce returns a path in such a field. Read the bytes with
+/// [`SObjectHandle::blob`](crate::records::SObjectHandle::blob).
 ///
 /// ```
-/// use salesforce_connection::Base64;
+/// use salesforce_connection::records::Base64;
 ///
 /// let body = serde_json::json!({ "PathOnClient": "notes.txt", "VersionData": Base64(b"hello".to_vec()) });
 /// assert_eq!(body["VersionData"], "aGVsbG8=");
@@ -20,7 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Base64(pub Vec<u8>);
 
-/// How many bytes there are, and not which.
+/// Shows the number of bytes only: the content may be personal data.
 impl fmt::Debug for Base64 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Base64({} bytes)", self.0.len())
@@ -36,6 +37,7 @@ impl Serialize for Base64 {
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        STANDARD.decode(text.as_bytes()).map(Self).map_err(|_| de::Error::custom("not base64"))
+        // serde's own message would repeat the text.
+        STANDARD.decode(text.as_bytes()).map(Self).map_err(|_| de::Error::custom("invalid base64"))
     }
 }

@@ -1,4 +1,4 @@
-//! Files in records.
+//! Uploads and downloads of files, which Salesforce stores in fields of records.
 //!
 //! Source: REST API Developer Guide, "sObject Blob Get", "Insert or Update Blob Data".
 
@@ -25,14 +25,16 @@ use crate::{
     },
     id::SalesforceId,
     name::FieldName,
-    records::{SObjectHandle, done, multipart, record_id::ToRecordId, save_result::SavedRecord},
+    records::{SObjectHandle, expect_no_content, multipart, record_id::ToRecordId, save_result::SavedRecord},
     request::{decode, send::ApiRequest},
 };
 
-/// A file that is to be sent with a record: `VersionData` of a `ContentVersion` (2 GB at most), `Body` of an
-/// `Attachment` or a `Document` (500 MB at most), or any other field for files.
+/// A file to send with a record, for [`SObjectHandle::create_with_blob`].
+///
+/// Examples are `VersionData` of a `ContentVersion` (up to 2 GB) and `Body` of an `Attachment` or a `Document` (up to
+/// 500 MB).
 #[derive(Clone)]
-#[must_use = "nothing is sent before it is given to a call"]
+#[must_use = "nothing is sent before it is given to `create_with_blob` or `update_with_blob`"]
 pub struct BlobUpload {
     pub(crate) field: String,
     pub(crate) filename: String,
@@ -40,7 +42,7 @@ pub struct BlobUpload {
     pub(crate) bytes: Upload,
 }
 
-/// Without the file.
+/// Leaves out the file and its name, which may be personal data.
 impl fmt::Debug for BlobUpload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlobUpload")
@@ -52,7 +54,10 @@ impl fmt::Debug for BlobUpload {
 }
 
 impl BlobUpload {
-    /// A file that is in memory. `filename` is its name on the disk of whoever sent it.
+    /// Creates an upload from bytes in memory.
+    ///
+    /// `field` is the field that stores the file, `filename` the file's name as Salesforce shows it. The content type
+    /// is `application/octet-stream` unless set with [`content_type`](Self::content_type).
     pub fn new(field: impl Into<String>, filename: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let length = bytes.len() as u64;
@@ -62,9 +67,10 @@ impl BlobUpload {
         })
     }
 
-    /// A file that is read while it is sent, so that memory is needed for a piece of it only. `open` begins from its
-    /// start each time: the call is sent again when the token turns out to be expired. `length` is in bytes; a stream
-    /// of another length is an error of the call.
+    /// Creates an upload that is read while it is sent, so that only a piece of it is in memory.
+    ///
+    /// Each call of `open` starts again at the file's first byte, because the request is sent again after an expired
+    /// token. `length` is in bytes; the request fails if the stream has another length.
     ///
     /// ```
     /// use salesforce_connection::records::BlobUpload;
@@ -91,18 +97,18 @@ impl BlobUpload {
         }
     }
 
-    /// What kind of file it is, `application/pdf` for example; `application/octet-stream` by default.
+    /// Sets the content type, for example `application/pdf`. Default: `application/octet-stream`.
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = content_type.into();
         self
     }
 }
 
-/// The bytes of a file, as they come, made by [`SObjectHandle::blob`]. It can go straight into the body of an answer.
+/// The bytes of a file as a stream, returned by [`SObjectHandle::blob`].
 ///
-/// When the connection breaks before the end, no byte comes for as long as the connection's deadline, or less than a
-/// kibibyte a second over half a minute of waiting ([`HttpError::TooSlow`]), the last item is an error. Time in which
-/// nobody reads does not count.
+/// It can be the body of a web framework's response. The last item is an error if the connection breaks, if no byte
+/// arrives within the connection's timeout, or if the rate is below 1 KiB per second over 30 seconds of waiting
+/// ([`HttpError::TooSlow`]). Time during which the stream is not polled does not count.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct Blob {
@@ -111,18 +117,20 @@ pub struct Blob {
 }
 
 impl Blob {
-    /// What kind of file Salesforce says it is. Whoever uploaded the file may have said so: a page that shows it to
-    /// others sends `Content-Disposition: attachment` and `X-Content-Type-Options: nosniff` with it.
+    /// Returns the file's content type, if Salesforce sent one.
+    ///
+    /// The user who uploaded the file may have chosen it. If you send the file to other users, add the headers
+    /// `Content-Disposition: attachment` and `X-Content-Type-Options: nosniff`.
     pub fn content_type(&self) -> Option<&str> {
         self.headers.get(CONTENT_TYPE)?.to_str().ok()
     }
 
-    /// How many bytes it has, where Salesforce says so.
+    /// Returns the file's length in bytes, if Salesforce sent it.
     pub fn content_length(&self) -> Option<u64> {
         self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
 
-    /// The whole file, if it has `max` bytes at most.
+    /// Reads the whole file into memory, up to `max` bytes.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -141,16 +149,16 @@ impl Blob {
     /// ```
     ///
     /// # Errors
-    /// [`HttpError::TooLarge`] when it has more; otherwise those of the stream.
+    /// [`HttpError::TooLarge`] if the file has more bytes; otherwise the error of the stream.
     pub async fn bytes(mut self, max: usize) -> Result<Bytes> {
-        let mut whole = BytesMut::new();
+        let mut file = BytesMut::new();
         while let Some(piece) = self.bytes.try_next().await? {
-            if whole.len() + piece.len() > max {
+            if file.len() + piece.len() > max {
                 return Err(HttpError::TooLarge.into());
             }
-            whole.extend_from_slice(&piece);
+            file.extend_from_slice(&piece);
         }
-        Ok(whole.freeze())
+        Ok(file.freeze())
     }
 }
 
@@ -163,8 +171,10 @@ impl Stream for Blob {
 }
 
 impl SObjectHandle {
-    /// Reads a file of a record as a stream: `Body` of an `Attachment` or a `Document`, `VersionData` of a
-    /// `ContentVersion`.
+    /// Returns a file of a record as a stream, for example `VersionData` of a `ContentVersion`.
+    ///
+    /// `field` is the field that stores the file: `Body` of an `Attachment` or a `Document`. The connection's timeout
+    /// applies to the response's head and to each piece of the file, not to the whole.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -172,30 +182,35 @@ impl SObjectHandle {
     /// # use salesforce_connection::records::BlobUpload;
     /// # let new = BlobUpload::new("VersionData", "a.txt", "hello");
     /// # let id = sf.sobject("ContentVersion").create_with_blob(&serde_json::json!({ "PathOnClient": "a" }), new).await?;
-    /// use actix_web::HttpResponse;
+    /// use futures_util::TryStreamExt;
     ///
-    /// // Straight into a handler's answer, however large.
-    /// let file = sf.sobject("ContentVersion").blob(id, "VersionData").await?;
-    /// let answer = HttpResponse::Ok().insert_header(("content-disposition", "attachment")).streaming(file);
-    /// # assert_eq!(actix_web::body::to_bytes(answer.into_body()).await.unwrap(), "hello");
+    /// let mut file = sf.sobject("ContentVersion").blob(id, "VersionData").await?;
+    /// let mut length = 0;
+    /// while let Some(piece) = file.try_next().await? {
+    ///     length += piece.len();
+    /// }
+    /// assert_eq!(length, "hello".len());
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
-    /// [`Error::Api`](crate::error::Error::Api) with status 404 when there is no such record or it has no file.
+    /// [`Error::Api`](crate::error::Error::Api) with status 404 if the record does not exist or has no file; otherwise
+    /// as [`retrieve`](Self::retrieve).
     pub async fn blob(&self, id: impl ToRecordId, field: &str) -> Result<Blob> {
         let (id, field) = (id.to_record_id()?, field.parse::<FieldName>()?);
-        let mut call = ApiRequest::get(self.path(&[id.as_str(), field.as_str()])?);
-        call.headers.remove(reqwest::header::ACCEPT);
-        call.unread = true;
-        let answer = self.connection.send(self.with_options(call)).await?;
-        let bytes = answer.unread.ok_or(InvalidResponse::Unexpected("a file is answered with status 200"))?;
-        Ok(Blob { headers: answer.headers, bytes })
+        let mut request = ApiRequest::get(self.path(&[id.as_str(), field.as_str()])?);
+        request.headers.remove(reqwest::header::ACCEPT);
+        request.unread = true;
+        let response = self.connection.send(self.with_options(request)).await?;
+        let bytes =
+            response.unread.ok_or(InvalidResponse::Unexpected("a file with a status other than 200"))?;
+        Ok(Blob { headers: response.headers, bytes })
     }
 
-    /// Creates a record with a file. It is sent once, as [`create`](Self::create) is.
+    /// Creates a record with a file and returns its id.
     ///
-    /// The whole must be sent within the connection's deadline: give it a longer one for large files.
+    /// Like [`create`](Self::create), it is sent once. The whole file must be sent within the connection's timeout:
+    /// use a longer one for large files.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -212,18 +227,21 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// As [`create`](Self::create); a text that is no name of a field, or no content type.
+    /// As [`create`](Self::create), and [`Error::InvalidRequest`](crate::error::Error::InvalidRequest) for an invalid
+    /// field name or content type.
     pub async fn create_with_blob<T: Serialize + ?Sized>(
         &self,
         record: &T,
         file: BlobUpload,
     ) -> Result<SalesforceId> {
-        let call = with_file(ApiRequest::new(Method::POST, self.path(&[])?), record, file)?;
-        let answer = self.connection.send(self.unconditional()?.with_options(call)).await?;
-        Ok(SavedRecord::read(decode::json_of(&answer)?)?.id)
+        let request = with_file(ApiRequest::new(Method::POST, self.path(&[])?), record, file)?;
+        let response = self.connection.send(self.unconditional()?.with_options(request)).await?;
+        Ok(SavedRecord::read(decode::json_of(&response)?)?.id)
     }
 
-    /// Changes a record and its file. A `ContentVersion` cannot be changed: create another one of its document.
+    /// Updates a record and its file.
+    ///
+    /// A `ContentVersion` cannot be updated: create another version of its document instead.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -247,20 +265,20 @@ impl SObjectHandle {
         record: &T,
         file: BlobUpload,
     ) -> Result<()> {
-        let call = with_file(ApiRequest::new(Method::PATCH, self.record(id)?), record, file)?;
-        done(&self.connection.send(self.with_condition(call)).await?)
+        let request = with_file(ApiRequest::new(Method::PATCH, self.record(id)?), record, file)?;
+        expect_no_content(&self.connection.send(self.with_condition(request)).await?)
     }
 }
 
 fn with_file<T: Serialize + ?Sized>(
-    mut call: ApiRequest,
+    mut request: ApiRequest,
     record: &T,
     file: BlobUpload,
 ) -> Result<ApiRequest> {
     file.field.parse::<FieldName>()?;
     HeaderValue::from_str(&file.content_type).map_err(|_| InvalidRequest::Header)?;
     let (content_type, body) = multipart::body(decode::body(record)?, file)?;
-    call.headers.insert(CONTENT_TYPE, content_type);
-    call.upload = Some(body);
-    Ok(call)
+    request.headers.insert(CONTENT_TYPE, content_type);
+    request.upload = Some(body);
+    Ok(request)
 }

@@ -1,4 +1,4 @@
-//! Which records of an object changed, were deleted, or were used last.
+//! Records of an object that were updated, deleted or recently viewed.
 //!
 //! Source: REST API Developer Guide, "sObject Get UpdatedRecords", "sObject Get DeletedRecords", "sObject Basic Information".
 
@@ -14,45 +14,47 @@ use crate::{
     request::path::ResourcePath,
 };
 
-/// The records that were changed in some time.
+/// The records that were updated in a period, returned by [`SObjectHandle::updated`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct UpdatedRecords {
-    /// The records.
+    /// The records' ids.
     pub ids: Vec<SalesforceId>,
-    /// Up to when all changes are in: where the next question begins.
+    /// The time up to which the list is complete. Use it as the start of the next period.
     pub latest_date_covered: SoqlDateTime,
 }
 
-/// The records that were deleted in some time.
+/// The records that were deleted in a period, returned by [`SObjectHandle::deleted`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct DeletedRecords {
-    /// The records.
+    /// The deleted records.
     #[serde(rename = "deletedRecords")]
     pub records: Vec<DeletedRecord>,
-    /// Before then nothing is known any more.
+    /// The time from which on Salesforce still knows deletions.
     pub earliest_date_available: SoqlDateTime,
-    /// Up to when all deletions are in: where the next question begins.
+    /// The time up to which the list is complete. Use it as the start of the next period.
     pub latest_date_covered: SoqlDateTime,
 }
 
-/// A record that was deleted.
+/// One deleted record.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct DeletedRecord {
-    /// The record.
+    /// The record's id.
     pub id: SalesforceId,
-    /// When.
+    /// When the record was deleted.
     pub deleted_date: SoqlDateTime,
 }
 
 impl SObjectHandle {
-    /// The records of the object that the user saw last, newest first, with the fields that a list of them shows.
-    /// Source: REST API Developer Guide, "sObject Basic Information".
+    /// Returns the records of the object that the user viewed last, newest first.
+    ///
+    /// Each has the fields that Salesforce shows in a list of such records, usually `Id` and `Name`. Source: REST API
+    /// Developer Guide, "sObject Basic Information".
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -61,21 +63,21 @@ impl SObjectHandle {
     /// # let id = sf.sobject("Account").update_recently_used().create(&json!({ "Name": "Acme" })).await?;
     /// #[derive(serde::Deserialize)]
     /// #[serde(rename_all = "PascalCase")]
-    /// struct Seen { id: salesforce_connection::SalesforceId, name: String }
+    /// struct Account { id: salesforce_connection::SalesforceId, name: String }
     ///
-    /// let seen: Vec<Seen> = sf.sobject("Account").recent().await?;
-    /// assert_eq!(seen[0].name, "Acme");
-    /// # assert_eq!(seen[0].id, id);
+    /// let recent: Vec<Account> = sf.sobject("Account").recent().await?;
+    /// assert_eq!(recent[0].name, "Acme");
+    /// # assert_eq!(recent[0].id, id);
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
-    /// As [`RawRequest::send`](crate::request::raw::RawRequest::send); status 404 when there is no such object.
+    /// As [`RawRequest::send`](crate::request::raw::RawRequest::send), and status 404 if the object does not exist.
     pub async fn recent<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Basic<T> {
-            /// Not to take a list for this: serde reads one into a struct, too.
+            // Required, so that a JSON array is an error: serde also reads arrays into structs.
             #[serde(rename = "objectDescribe")]
             _object: BTreeMap<String, IgnoredAny>,
             recent_items: Vec<T>,
@@ -87,7 +89,7 @@ impl SObjectHandle {
         Ok(basic.recent_items)
     }
 
-    /// The records that were changed between two times, at most 30 days back.
+    /// Returns the records that were created or updated between two times, at most 30 days ago.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -97,19 +99,19 @@ impl SObjectHandle {
     ///
     /// let now = SystemTime::now();
     /// let hour_ago: SoqlDateTime = (now - Duration::from_secs(3600)).try_into()?;
-    /// let changed = sf.sobject("Account").updated(hour_ago, now.try_into()?).await?;
-    /// println!("{} changed; ask again from {}", changed.ids.len(), changed.latest_date_covered);
+    /// let updated = sf.sobject("Account").updated(hour_ago, now.try_into()?).await?;
+    /// println!("{} updated; the next period starts at {}", updated.ids.len(), updated.latest_date_covered);
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
-    /// [`Error::Api`](crate::error::Error::Api) when the time is too long ago (`INVALID_REPLICATION_DATE`) or there are more
-    /// than 600,000 records (`EXCEEDED_ID_LIMIT`).
+    /// [`Error::Api`](crate::error::Error::Api) if `start` is too long ago (`INVALID_REPLICATION_DATE`) or there are
+    /// more than 600,000 records (`EXCEEDED_ID_LIMIT`).
     pub async fn updated(&self, start: SoqlDateTime, end: SoqlDateTime) -> Result<UpdatedRecords> {
         self.replication("updated", start, end).await
     }
 
-    /// The records that were deleted between two times, at most 15 days back.
+    /// Returns the records that were deleted between two times, at most 15 days ago.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -118,8 +120,8 @@ impl SObjectHandle {
     ///
     /// let now = SystemTime::now();
     /// let yesterday = now - Duration::from_secs(24 * 60 * 60);
-    /// let gone = sf.sobject("Account").deleted(yesterday.try_into()?, now.try_into()?).await?;
-    /// for record in gone.records {
+    /// let deleted = sf.sobject("Account").deleted(yesterday.try_into()?, now.try_into()?).await?;
+    /// for record in deleted.records {
     ///     println!("{} at {}", record.id, record.deleted_date);
     /// }
     /// # Ok(()) });
@@ -133,12 +135,12 @@ impl SObjectHandle {
 
     async fn replication<T: DeserializeOwned>(
         &self,
-        what: &str,
+        kind: &str,
         start: SoqlDateTime,
         end: SoqlDateTime,
     ) -> Result<T> {
         let connection = self.connection();
-        let resource = format!("sobjects/{}/{what}", self.name()?);
+        let resource = format!("sobjects/{}/{kind}", self.name()?);
         let mut path = ResourcePath::versioned(connection.api_version(), &resource)?;
         path.push_query("start", &start.to_string());
         path.push_query("end", &end.to_string());

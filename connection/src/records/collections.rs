@@ -1,4 +1,4 @@
-//! Many records in one call.
+//! Methods for many records per request.
 //!
 //! Source: REST API Developer Guide, "sObject Collections".
 
@@ -22,28 +22,28 @@ use crate::{
     },
 };
 
-/// How many records Salesforce takes in one call.
-const CHUNK: usize = 200;
-/// How many it gives in one.
-const READ_CHUNK: usize = 2_000;
+/// Maximum number of records that Salesforce saves or deletes per request.
+const MAX_RECORDS_PER_WRITE: usize = 200;
+/// Maximum number of records that Salesforce returns per request.
+const MAX_RECORDS_PER_READ: usize = 2_000;
 
-/// What became of one record of many: its id, or why it was not saved.
+/// The result for one of many records: its id, or why it was not saved.
 pub type SaveResult = std::result::Result<SavedRecord, RecordError>;
 
-/// Why one record of many was not saved.
+/// Why one of many records was not saved.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// Salesforce refused it. With all-or-none, the records that went with it say
+    /// Salesforce rejected the record. With all-or-none, the other records of its chunk have the code
     /// `ALL_OR_NONE_OPERATION_ROLLED_BACK`.
-    #[error("Salesforce refused the record ({})", codes(.0))]
+    #[error("record rejected by Salesforce: {}", codes(.0))]
     Refused(Vec<ApiError>),
-    /// The call that it was in failed. Whether the record was saved is not known, unless
-    /// [`HttpError::was_not_sent`](crate::http::error::HttpError::was_not_sent) says so.
-    #[error("the call with this record failed")]
+    /// The request with the record failed. The record may have been saved, unless
+    /// [`HttpError::was_not_sent`](crate::http::error::HttpError::was_not_sent) returns true.
+    #[error("the request with this record failed")]
     Call(#[source] Arc<Error>),
-    /// A call before the one that it would have been in failed. It was not sent.
-    #[error("the record was not sent: an earlier call failed")]
+    /// The record was not sent, because an earlier request failed.
+    #[error("record not sent: an earlier request failed")]
     NotSent,
 }
 
@@ -52,7 +52,7 @@ fn codes(errors: &[ApiError]) -> String {
 }
 
 impl RecordError {
-    /// What Salesforce said about the record.
+    /// Returns the reasons that Salesforce sent.
     pub fn api_errors(&self) -> &[ApiError] {
         match self {
             Self::Refused(errors) => errors,
@@ -62,9 +62,9 @@ impl RecordError {
     }
 }
 
-/// One record as it is sent.
+/// One record with its type and id, as it is sent.
 #[derive(Serialize)]
-struct Typed<'a, T> {
+struct TypedRecord<'a, T> {
     attributes: Attributes<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<SalesforceId>,
@@ -80,13 +80,13 @@ struct Attributes<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Batch<'a, T> {
+struct SaveRequest<'a, T> {
     all_or_none: bool,
     records: &'a [T],
 }
 
 #[derive(Deserialize)]
-struct Item {
+struct RawSaveResult {
     id: Option<SalesforceId>,
     success: bool,
     #[serde(default)]
@@ -95,12 +95,13 @@ struct Item {
     errors: Vec<RawEntry>,
 }
 
-impl Item {
-    /// `new`: whether a record that does not say so is new.
-    fn result(self, new: bool) -> Result<SaveResult, InvalidResponse> {
+impl RawSaveResult {
+    /// `default_created`: whether the record counts as created if the response does not say so. Only the response to
+    /// an upsert does.
+    fn into_result(self, default_created: bool) -> Result<SaveResult, InvalidResponse> {
         match (self.success, self.id) {
-            (true, Some(id)) => Ok(Ok(SavedRecord { id, created: self.created.unwrap_or(new) })),
-            (true, None) => Err(InvalidResponse::Unexpected("a record that was saved has no id")),
+            (true, Some(id)) => Ok(Ok(SavedRecord { id, created: self.created.unwrap_or(default_created) })),
+            (true, None) => Err(InvalidResponse::Unexpected("a saved record without an id")),
             (false, _) => {
                 let errors = self.errors.into_iter().map(ApiError::from).collect();
                 Ok(Err(RecordError::Refused(errors)))
@@ -109,14 +110,17 @@ impl Item {
     }
 }
 
-/// Many records at once, in chunks of 200. There is one result for each record, in their order; one record that is
-/// refused does not keep the others out, unless [`all_or_none`](SObjectHandle::all_or_none) says so.
+/// Methods for many records, sent in chunks of 200 per request.
 ///
-/// When a call fails in the middle, the results say so for its records and for those after it: what was saved before is
-/// not forgotten. Only when the very first call fails is that the error of the whole. Records that Salesforce refuses
-/// because their row is locked are sent again as the connection's [`Retry`](crate::request::retry::Retry) says, without the others.
+/// They return one result per record, in the order of the records. A rejected record does not affect the others, unless
+/// [`all_or_none`](SObjectHandle::all_or_none) is set.
+///
+/// If the first request fails, the method returns its error. If a later one fails, its records and those after it have
+/// a [`RecordError`], so that the results of earlier requests are not lost. Records that Salesforce rejects because
+/// their row is locked are sent again, without the others, as the connection's
+/// [`Retry`](crate::request::retry::Retry) allows.
 impl SObjectHandle {
-    /// Creates records.
+    /// Creates many records.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -131,31 +135,33 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// As [`create`](Self::create), for the first call.
+    /// As [`create`](Self::create), for the first request.
+    #[doc(alias = "insert_many")]
+    #[doc(alias = "collections")]
     pub async fn create_many<T: Serialize>(
         &self,
         records: impl IntoIterator<Item = T>,
     ) -> Result<Vec<SaveResult>> {
         let object = self.name()?;
         let records: Vec<_> = records.into_iter().map(|record| self.typed(&object, None, record)).collect();
-        self.save(Method::POST, self.collection("")?, &records, true, false).await
+        self.save(Method::POST, self.collection_path("")?, &records, true, false).await
     }
 
-    /// Changes records, each given with its id.
+    /// Updates many records, each given with its id.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
     /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
-    /// let changes = [(id, serde_json::json!({ "Phone": "+49 30 1" }))];
-    /// for changed in sf.sobject("Account").update_many(changes).await? {
-    ///     assert!(changed.is_ok());
+    /// let records = [(id, serde_json::json!({ "Phone": "+49 30 1" }))];
+    /// for updated in sf.sobject("Account").update_many(records).await? {
+    ///     assert!(updated.is_ok());
     /// }
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
-    /// As [`update`](Self::update), for the first call; a text that is no id.
+    /// As [`update`](Self::update), for the first request.
     pub async fn update_many<I: ToRecordId, T: Serialize>(
         &self,
         records: impl IntoIterator<Item = (I, T)>,
@@ -165,12 +171,13 @@ impl SObjectHandle {
             .into_iter()
             .map(|(id, record)| Ok(self.typed(&object, Some(id.to_record_id()?), record)))
             .collect::<Result<_>>()?;
-        self.save(Method::PATCH, self.collection("")?, &records, false, false).await
+        self.save(Method::PATCH, self.collection_path("")?, &records, false, false).await
     }
 
-    /// Changes or creates records by an external id field, which each record has among its fields.
+    /// Updates or creates many records by an external id field.
     ///
-    /// It is safe to send again, which is done when an answer is lost.
+    /// Each record has the external id among its fields. The requests are idempotent: they are sent again if a response
+    /// is lost.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -183,7 +190,7 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// As [`upsert`](Self::upsert), for the first call.
+    /// As [`upsert`](Self::upsert), for the first request.
     pub async fn upsert_many<T: Serialize>(
         &self,
         field: &str,
@@ -192,24 +199,24 @@ impl SObjectHandle {
         let object = self.name()?;
         let field: FieldName = field.parse()?;
         let records: Vec<_> = records.into_iter().map(|record| self.typed(&object, None, record)).collect();
-        let path = self.collection(&format!("/{object}/{}", field.as_str()))?;
+        let path = self.collection_path(&format!("/{object}/{}", field.as_str()))?;
         self.save(Method::PATCH, path, &records, false, true).await
     }
 
-    /// Deletes records.
+    /// Deletes many records. They go to the recycle bin.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
     /// # let id = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
-    /// // All of them, or none.
+    /// // All of them or none.
     /// let deleted = sf.sobject("Account").all_or_none(true).delete_many([id]).await?;
     /// assert!(deleted[0].is_ok());
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
-    /// As [`delete`](Self::delete), for the first call; a text that is no id.
+    /// As [`delete`](Self::delete), for the first request.
     pub async fn delete_many<I: ToRecordId>(
         &self,
         ids: impl IntoIterator<Item = I>,
@@ -217,25 +224,27 @@ impl SObjectHandle {
         let ids: Vec<_> = ids.into_iter().map(|id| id.to_record_id()).collect::<Result<_, _>>()?;
         self.unconditional()?;
         let all_or_none = if self.is_all_or_none() { "true" } else { "false" };
-        let call = |ids: &[&SalesforceId]| {
-            let mut path = self.collection("")?;
+        let request = |ids: &[&SalesforceId]| {
+            let mut path = self.collection_path("")?;
             let list: Vec<_> = ids.iter().map(|id| id.as_str()).collect();
             path.push_query("ids", &list.join(","));
             path.push_query("allOrNone", all_or_none);
-            // Sent again, those that are gone already would look like refused ones.
+            // In a repeated request, records that are already deleted would look like rejected ones.
             Ok(self.with_options(ApiRequest::new(Method::DELETE, path).no_retry()))
         };
         let mut results = Results::default();
-        for chunk in ids.chunks(CHUNK) {
-            if !results.add(self.chunk(chunk, false, &call).await, chunk.len())? {
+        for chunk in ids.chunks(MAX_RECORDS_PER_WRITE) {
+            if !results.add(self.save_chunk(chunk, false, &request).await, chunk.len())? {
                 break;
             }
         }
         Ok(results.complete(ids.len()))
     }
 
-    /// Reads some fields of many records, in chunks of 2,000; `None` for a record that is not there, or that the user
-    /// may not see.
+    /// Reads some fields of many records, in chunks of 2,000 per request.
+    ///
+    /// Returns one item per id, in the order of the ids: `None` if the record does not exist or the user may not see
+    /// it.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -248,14 +257,14 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// As [`retrieve_fields`](Self::retrieve_fields).
+    /// As [`retrieve_fields`](Self::retrieve_fields), for any of the requests.
     pub async fn retrieve_many<T: DeserializeOwned, I: ToRecordId>(
         &self,
         ids: impl IntoIterator<Item = I>,
         fields: &[&str],
     ) -> Result<Vec<Option<T>>> {
         #[derive(Serialize)]
-        struct Wanted<'a> {
+        struct RetrieveRequest<'a> {
             ids: &'a [SalesforceId],
             fields: &'a [&'a str],
         }
@@ -264,27 +273,25 @@ impl SObjectHandle {
             field.parse::<FieldName>()?;
         }
         let mut records = Vec::with_capacity(ids.len());
-        for ids in ids.chunks(READ_CHUNK) {
-            let body = decode::body(&Wanted { ids, fields })?;
-            let path = self.collection(&format!("/{}", self.name()?))?;
-            // A POST that reads.
-            let call = ApiRequest::new(Method::POST, path).json(body).idempotent();
-            let some: Vec<Option<T>> = decode::answer(&self.connection().send(call).await?)?;
-            if some.len() != ids.len() {
-                return Err(
-                    InvalidResponse::Unexpected("another number of records than was asked for").into()
-                );
+        for ids in ids.chunks(MAX_RECORDS_PER_READ) {
+            let body = decode::body(&RetrieveRequest { ids, fields })?;
+            let path = self.collection_path(&format!("/{}", self.name()?))?;
+            // A POST that only reads, because the ids do not fit into a URL.
+            let request = ApiRequest::new(Method::POST, path).json(body).idempotent();
+            let chunk: Vec<Option<T>> = decode::answer(&self.connection().send(request).await?)?;
+            if chunk.len() != ids.len() {
+                return Err(InvalidResponse::Unexpected("not one record per id").into());
             }
-            records.extend(some);
+            records.extend(chunk);
         }
         Ok(records)
     }
 
-    fn typed<'a, T>(&self, object: &'a str, id: Option<SalesforceId>, record: T) -> Typed<'a, T> {
-        Typed { attributes: Attributes { object }, id, record }
+    fn typed<'a, T>(&self, object: &'a str, id: Option<SalesforceId>, record: T) -> TypedRecord<'a, T> {
+        TypedRecord { attributes: Attributes { object }, id, record }
     }
 
-    fn collection(&self, rest: &str) -> Result<ResourcePath> {
+    fn collection_path(&self, rest: &str) -> Result<ResourcePath> {
         let resource = format!("composite/sobjects{rest}");
         Ok(ResourcePath::versioned(self.connection().api_version(), &resource)?)
     }
@@ -294,53 +301,55 @@ impl SObjectHandle {
         method: Method,
         path: ResourcePath,
         records: &[T],
-        new: bool,
-        harmless: bool,
+        default_created: bool,
+        idempotent: bool,
     ) -> Result<Vec<SaveResult>> {
         self.unconditional()?;
-        let call = |records: &[&T]| {
-            let body = decode::body(&Batch { all_or_none: self.is_all_or_none(), records })?;
-            let call = self.with_options(ApiRequest::new(method.clone(), path.clone()).json(body));
-            Ok(if harmless { call.idempotent() } else { call })
+        let request = |records: &[&T]| {
+            let body = decode::body(&SaveRequest { all_or_none: self.is_all_or_none(), records })?;
+            let request = self.with_options(ApiRequest::new(method.clone(), path.clone()).json(body));
+            Ok(if idempotent { request.idempotent() } else { request })
         };
         let mut results = Results::default();
-        for chunk in records.chunks(CHUNK) {
-            if !results.add(self.chunk(chunk, new, &call).await, chunk.len())? {
+        for chunk in records.chunks(MAX_RECORDS_PER_WRITE) {
+            if !results.add(self.save_chunk(chunk, default_created, &request).await, chunk.len())? {
                 break;
             }
         }
         Ok(results.complete(records.len()))
     }
 
-    /// Sends one chunk. Records whose row is locked are sent again, and only they: nothing of them was written. (With
-    /// all-or-none they took the others with them, and what to do is the caller's to say.)
-    async fn chunk<T>(
+    /// Sends one chunk, then sends the records again whose row was locked, without the others.
+    ///
+    /// Salesforce wrote nothing of a locked row, so that this is safe. With all-or-none the whole chunk was rolled back,
+    /// and the caller decides.
+    async fn save_chunk<T>(
         &self,
         records: &[T],
-        new: bool,
-        call: impl Fn(&[&T]) -> Result<ApiRequest>,
+        default_created: bool,
+        request: impl Fn(&[&T]) -> Result<ApiRequest>,
     ) -> Result<Vec<SaveResult>> {
         let all: Vec<_> = records.iter().collect();
-        let began = Instant::now();
-        let mut results = self.items(call(&all)?, all.len(), new).await?;
+        let started_at = Instant::now();
+        let mut results = self.send_chunk(request(&all)?, all.len(), default_created).await?;
         for retries in 0.. {
-            let locked: Vec<_> = (0..results.len()).filter(|at| is_locked(&results[*at])).collect();
+            let locked: Vec<_> = (0..results.len()).filter(|index| is_locked(&results[*index])).collect();
             if locked.is_empty() || self.is_all_or_none() {
                 break;
             }
             let retry = self.connection().retry();
-            let (locking, spent) = (Failure::RowLocked, began.elapsed());
-            let wait = retry.wait(Idempotency::Unsafe, locking, retries, spent, random::fraction());
+            let (failure, elapsed) = (Failure::RowLocked, started_at.elapsed());
+            let wait = retry.wait(Idempotency::Unsafe, failure, retries, elapsed, random::fraction());
             let Some(wait) = wait else { break };
             tokio::time::sleep(wait).await;
-            let some: Vec<_> = locked.iter().map(|at| &records[*at]).collect();
-            match self.items(call(&some)?, some.len(), new).await {
-                Ok(again) => locked.into_iter().zip(again).for_each(|(at, result)| results[at] = result),
+            let repeated: Vec<_> = locked.iter().map(|index| &records[*index]).collect();
+            match self.send_chunk(request(&repeated)?, repeated.len(), default_created).await {
+                Ok(new) => locked.into_iter().zip(new).for_each(|(index, result)| results[index] = result),
                 Err(error) => {
                     let error = Arc::new(error);
                     locked
                         .into_iter()
-                        .for_each(|at| results[at] = Err(RecordError::Call(Arc::clone(&error))));
+                        .for_each(|index| results[index] = Err(RecordError::Call(Arc::clone(&error))));
                     break;
                 }
             }
@@ -348,12 +357,17 @@ impl SObjectHandle {
         Ok(results)
     }
 
-    async fn items(&self, call: ApiRequest, expected: usize, new: bool) -> Result<Vec<SaveResult>> {
-        let items: Vec<Item> = decode::answer(&self.connection().send(call).await?)?;
-        if items.len() != expected {
-            return Err(InvalidResponse::Unexpected("another number of results than of records").into());
+    async fn send_chunk(
+        &self,
+        request: ApiRequest,
+        expected: usize,
+        default_created: bool,
+    ) -> Result<Vec<SaveResult>> {
+        let results: Vec<RawSaveResult> = decode::answer(&self.connection().send(request).await?)?;
+        if results.len() != expected {
+            return Err(InvalidResponse::Unexpected("not one result per record").into());
         }
-        Ok(items.into_iter().map(|item| item.result(new)).collect::<Result<_, _>>()?)
+        Ok(results.into_iter().map(|result| result.into_result(default_created)).collect::<Result<_, _>>()?)
     }
 }
 
@@ -361,16 +375,16 @@ fn is_locked(result: &SaveResult) -> bool {
     matches!(result, Err(RecordError::Refused(errors)) if errors.iter().any(|entry| entry.code == "UNABLE_TO_LOCK_ROW"))
 }
 
-/// The results of several calls.
+/// The results of several requests.
 #[derive(Default)]
 struct Results(Vec<SaveResult>);
 
 impl Results {
-    /// Adds those of one call of `n` records. Whether to go on.
-    fn add(&mut self, call: Result<Vec<SaveResult>>, n: usize) -> Result<bool> {
-        match call {
-            Ok(some) => {
-                self.0.extend(some);
+    /// Adds the results of one request with `n` records. Returns whether to send the next one.
+    fn add(&mut self, outcome: Result<Vec<SaveResult>>, n: usize) -> Result<bool> {
+        match outcome {
+            Ok(results) => {
+                self.0.extend(results);
                 Ok(true)
             }
             Err(error) if self.0.is_empty() => Err(error),
@@ -382,7 +396,7 @@ impl Results {
         }
     }
 
-    /// One result for each of `n` records.
+    /// Returns one result for each of `n` records.
     fn complete(mut self, n: usize) -> Vec<SaveResult> {
         self.0.resize_with(n, || Err(RecordError::NotSent));
         self.0

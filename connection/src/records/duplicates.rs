@@ -1,4 +1,4 @@
-//! The records that a duplicate rule found.
+//! The duplicates that a duplicate rule found when a record was saved.
 //!
 //! Source: REST API Developer Guide, "Duplicate Rule Header"; SOAP API Developer Guide, "DuplicateResult".
 
@@ -9,37 +9,40 @@ use serde_json::{Map, Value};
 
 use crate::id::SalesforceId;
 
-/// How many records of one error are kept.
-const MOST: usize = 200;
+/// Maximum number of duplicates that one error stores, so that a response cannot make an error arbitrarily large. A
+/// page shows far fewer.
+const MAX_RECORDS: usize = 200;
 
-/// What a duplicate rule found instead of saving: part of an [`ApiError`](crate::error::ApiError) with the code
-/// `DUPLICATES_DETECTED`.
+/// The duplicates because of which Salesforce did not save a record.
+///
+/// Part of an [`ApiError`](crate::error::ApiError) with the code `DUPLICATES_DETECTED`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Duplicates {
-    /// The API name of the rule.
+    /// The API name of the duplicate rule.
     pub rule: String,
-    /// Whether the record is saved when the call is sent again with
+    /// Whether Salesforce saves the record if the request is sent again with
     /// [`allow_duplicates`](crate::records::SObjectHandle::allow_duplicates).
     pub allow_save: bool,
-    /// The records that are alike, those that the user may see.
+    /// The duplicates that the user may see.
     pub records: Vec<DuplicateRecord>,
 }
 
-/// A record that is like the one that was to be saved.
+/// An existing record that duplicates the rejected one.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DuplicateRecord {
-    /// The object it is of: a lead can be like a contact.
+    /// The record's object. It may be another one: a contact can duplicate a lead.
     pub object: String,
-    /// The record.
+    /// The record's id.
     pub id: SalesforceId,
-    /// Its fields, where [`DuplicateRules::include_record_details`](crate::records::options::DuplicateRules::include_record_details)
-    /// asked for them; `Id` otherwise.
+    /// The record's fields if
+    /// [`DuplicateRules::include_record_details`](crate::records::DuplicateRules::include_record_details) was set,
+    /// otherwise `Id` only.
     pub fields: Map<String, Value>,
 }
 
-/// Without the fields, which are people's data.
+/// Leaves out the fields, which may be personal data.
 impl fmt::Debug for DuplicateRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DuplicateRecord")
@@ -52,31 +55,34 @@ impl fmt::Debug for DuplicateRecord {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[derive(Default)]
-struct Raw {
+struct DuplicateResult {
     duplicate_rule: String,
     allow_save: bool,
-    match_results: Vec<Matches>,
+    match_results: Vec<MatchResult>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Matches {
+struct MatchResult {
     #[serde(default)]
-    match_records: Vec<Match>,
+    match_records: Vec<MatchRecord>,
 }
 
 #[derive(Deserialize)]
-struct Match {
+struct MatchRecord {
     record: Map<String, Value>,
 }
 
 impl Duplicates {
-    /// Reads `duplicateResult`; `None` for anything else, so that a form of it that nobody has seen yet hides no error.
+    /// Returns the content of `duplicateResult`, or `None` if it has an unknown form.
+    ///
+    /// An unknown form must not hide the error that it belongs to.
     pub(crate) fn read(value: Value) -> Option<Self> {
-        let raw: Raw = serde_json::from_value(value).ok()?;
-        let found = raw.match_results.into_iter().flat_map(|matches| matches.match_records);
-        let records = found.filter_map(|found| DuplicateRecord::read(found.record)).take(MOST).collect();
-        Some(Self { rule: raw.duplicate_rule, allow_save: raw.allow_save, records })
+        let result: DuplicateResult = serde_json::from_value(value).ok()?;
+        let matches = result.match_results.into_iter().flat_map(|result| result.match_records);
+        let records =
+            matches.filter_map(|found| DuplicateRecord::read(found.record)).take(MAX_RECORDS).collect();
+        Some(Self { rule: result.duplicate_rule, allow_save: result.allow_save, records })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reading only what changed, and writing only what did not.
+//! Conditional requests: reads a record only if it changed, writes it only if it did not.
 
 use std::{fmt, str::FromStr};
 
@@ -18,11 +18,13 @@ use crate::{
     request::{decode, send::ApiRequest},
 };
 
-/// In which state a record was read: its `ETag`, which Salesforce has for accounts only, or else the time of its last
-/// change, which tells changes within one second not apart.
+/// The version of a record when it was read, for optimistic locking with [`SObjectHandle::if_match`].
 ///
-/// It goes into a form as text and comes back with `parse`, so that a page that was open for an hour does not undo what
-/// others did meanwhile:
+/// It is the record's `ETag`, which Salesforce sends for accounts only, or the time of its last change, which cannot
+/// distinguish changes within one second.
+///
+/// Write it into a form as text and read it back with `parse`. A page that was open for an hour then cannot overwrite
+/// changes that other users made in the meantime:
 ///
 /// ```
 /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -31,40 +33,47 @@ use crate::{
 /// use salesforce_connection::{Error, records::RecordEtag};
 /// use serde_json::{Value, json};
 ///
-/// let (account, revision): (Value, RecordEtag) = sf.sobject("Account").retrieve_revision(id, &["Name"]).await?;
+/// let (account, etag): (Value, RecordEtag) = sf.sobject("Account").retrieve_revision(id, &["Name"]).await?;
 ///
-/// match sf.sobject("Account").if_match(&revision).update(id, &json!({ "Name": "Acme" })).await {
-///     Err(Error::PreconditionFailed) => println!("somebody else was faster: show both"),
-///     done => done?,
+/// match sf.sobject("Account").if_match(&etag).update(id, &json!({ "Name": "Acme" })).await {
+///     Err(Error::PreconditionFailed) => println!("another user changed the account: show both versions"),
+///     result => result?,
 /// }
 /// # Ok(()) });
 /// ```
 ///
 /// Source: REST API Developer Guide, "Conditional Request Headers"; RFC 9110, section 8.8.
+#[doc(alias = "optimistic locking")]
+#[doc(alias = "version")]
+#[doc(alias = "etag")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RecordEtag(String);
 
-/// A text that is no [`RecordEtag`].
+/// The error for a text that is not a [`RecordEtag`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a revision: neither an entity tag in quotes nor a date such as `Sun, 06 Nov 1994 08:49:37 GMT`")]
+#[error(
+    "invalid record etag: expected an entity tag in quotes or a date such as `Sun, 06 Nov 1994 08:49:37 GMT`"
+)]
 #[non_exhaustive]
 pub struct InvalidRecordEtag;
 
 impl RecordEtag {
-    fn of(headers: &HeaderMap) -> Result<Self, InvalidResponse> {
-        let found =
+    fn from_headers(headers: &HeaderMap) -> Result<Self, InvalidResponse> {
+        let etag =
             [ETAG, LAST_MODIFIED].into_iter().find_map(|name| headers.get(name)?.to_str().ok()?.parse().ok());
-        found.ok_or(InvalidResponse::Unexpected("a record without the time of its last change"))
+        etag.ok_or(InvalidResponse::Unexpected("a record without `ETag` and `Last-Modified`"))
     }
 
-    pub(crate) fn is_tag(&self) -> bool {
+    /// Returns true for an entity tag, false for a date.
+    pub(crate) fn is_entity_tag(&self) -> bool {
         self.0.ends_with('"')
     }
 
-    fn header(&self, tag: HeaderName, date: HeaderName) -> Option<(HeaderName, HeaderValue)> {
-        // Its characters were checked.
+    /// Returns the condition as a header: `for_tag` for an entity tag, `for_date` for a date.
+    fn header(&self, for_tag: HeaderName, for_date: HeaderName) -> Option<(HeaderName, HeaderValue)> {
+        // Never fails: `from_str` has checked the characters.
         let value = HeaderValue::from_str(&self.0).ok()?;
-        Some((if self.is_tag() { tag } else { date }, value))
+        Some((if self.is_entity_tag() { for_tag } else { for_date }, value))
     }
 }
 
@@ -74,9 +83,9 @@ impl FromStr for RecordEtag {
     fn from_str(text: &str) -> Result<Self, InvalidRecordEtag> {
         // RFC 9110, sections 8.8.3 and 5.6.7.
         let tag = text.strip_prefix("W/").unwrap_or(text);
-        let inside = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        let opaque = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
         let is_tag =
-            inside.is_some_and(|tag| tag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'));
+            opaque.is_some_and(|tag| tag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'));
         let is_date = text.len() == 29
             && text.ends_with(" GMT")
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ,:".contains(&byte));
@@ -108,7 +117,9 @@ impl<'de> Deserialize<'de> for RecordEtag {
 }
 
 impl SObjectHandle {
-    /// Reads a record, and in which state it is. Without `fields` all that the user may see are read.
+    /// Reads a record and returns it with its etag.
+    ///
+    /// Reads `fields`, or all fields that the user may see if `fields` is empty.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -118,10 +129,10 @@ impl SObjectHandle {
     /// #[serde(rename_all = "PascalCase")]
     /// struct Contact { last_name: String }
     ///
-    /// let (contact, revision) = sf.sobject("Contact").retrieve_revision::<Contact>(id, &["LastName"]).await?;
-    /// // For a form: comes back as text, and is checked.
-    /// let hidden = revision.to_string();
-    /// assert_eq!(hidden.parse::<salesforce_connection::records::RecordEtag>()?, revision);
+    /// let (contact, etag) = sf.sobject("Contact").retrieve_revision::<Contact>(id, &["LastName"]).await?;
+    /// // The value of a form's hidden field. `parse` checks what the browser sends back.
+    /// let hidden = etag.to_string();
+    /// assert_eq!(hidden.parse::<salesforce_connection::records::RecordEtag>()?, etag);
     /// # assert_eq!(contact.last_name, "Lovelace");
     /// # Ok(()) });
     /// ```
@@ -133,11 +144,13 @@ impl SObjectHandle {
         id: impl ToRecordId,
         fields: &[&str],
     ) -> Result<(T, RecordEtag)> {
-        let call = ApiRequest::get(with_fields(self.record(id)?, fields)?);
-        read(&self.connection.send(self.with_options(call)).await?)
+        let request = ApiRequest::get(with_fields(self.record(id)?, fields)?);
+        read(&self.connection.send(self.with_options(request)).await?)
     }
 
-    /// Reads a record if it is in another state than `known`; `None` when it is not.
+    /// Reads a record if it changed since `known`; returns `None` if it did not.
+    ///
+    /// Reads `fields`, or all fields that the user may see if `fields` is empty.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -151,7 +164,7 @@ impl SObjectHandle {
     ///
     /// account.update(id, &json!({ "Name": "Acme & Sons" })).await?;
     /// let changed = account.retrieve_if_changed::<Value>(id, &["Name"], &known).await?;
-    /// assert!(changed.is_some_and(|(record, revision)| record["Name"] == "Acme & Sons" && revision != known));
+    /// assert!(changed.is_some_and(|(record, etag)| record["Name"] == "Acme & Sons" && etag != known));
     /// # Ok(()) });
     /// ```
     ///
@@ -163,37 +176,42 @@ impl SObjectHandle {
         fields: &[&str],
         known: &RecordEtag,
     ) -> Result<Option<(T, RecordEtag)>> {
-        let mut call = self.with_options(ApiRequest::get(with_fields(self.record(id)?, fields)?));
-        call.headers.extend(known.header(IF_NONE_MATCH, IF_MODIFIED_SINCE));
-        let answer = self.connection.send(call).await?;
-        if answer.status == StatusCode::NOT_MODIFIED { Ok(None) } else { read(&answer).map(Some) }
+        let mut request = self.with_options(ApiRequest::get(with_fields(self.record(id)?, fields)?));
+        request.headers.extend(known.header(IF_NONE_MATCH, IF_MODIFIED_SINCE));
+        let response = self.connection.send(request).await?;
+        if response.status == StatusCode::NOT_MODIFIED { Ok(None) } else { read(&response).map(Some) }
     }
 
-    /// Lets [`update`](Self::update), [`update_with_blob`](Self::update_with_blob) and [`delete`](Self::delete) do
-    /// nothing to a record that is in another state than `known`: [`Error::PreconditionFailed`](crate::error::Error::PreconditionFailed).
+    /// Lets a write fail with [`Error::PreconditionFailed`](crate::error::Error::PreconditionFailed) if the record
+    /// changed since `known`.
     ///
-    /// Salesforce has no such condition for other writes: they are
-    /// [`InvalidRequest::Condition`](crate::error::InvalidRequest::Condition) then, and nothing is sent.
+    /// Applies to [`update`](Self::update), [`update_with_blob`](Self::update_with_blob) and [`delete`](Self::delete).
+    /// Salesforce ignores the condition in other writes, which therefore fail with
+    /// [`InvalidRequest::Condition`](crate::error::InvalidRequest::Condition) before anything is sent. Default: no
+    /// condition.
+    #[doc(alias = "optimistic locking")]
+    #[doc(alias = "version")]
+    #[doc(alias = "etag")]
     pub fn if_match(mut self, known: &RecordEtag) -> Self {
         self.condition = Some(known.clone());
         self
     }
 
-    /// For writes that cannot depend on a record's state: a condition that would be ignored is a mistake.
+    /// Fails if a condition is set, for writes in which Salesforce would ignore it.
     pub(crate) fn unconditional(&self) -> Result<&Self> {
         if self.condition.is_some() { Err(InvalidRequest::Condition.into()) } else { Ok(self) }
     }
 
-    /// For calls that change one record by its id.
-    pub(crate) fn with_condition(&self, mut call: ApiRequest) -> ApiRequest {
+    /// Adds the condition and the options to a request that changes one record by its id.
+    pub(crate) fn with_condition(&self, mut request: ApiRequest) -> ApiRequest {
         let condition = self.condition.as_ref();
-        call.headers.extend(condition.and_then(|known| known.header(IF_MATCH, IF_UNMODIFIED_SINCE)));
-        self.with_options(call)
+        request.headers.extend(condition.and_then(|known| known.header(IF_MATCH, IF_UNMODIFIED_SINCE)));
+        self.with_options(request)
     }
 }
 
-fn read<T: DeserializeOwned>(answer: &Response) -> Result<(T, RecordEtag)> {
-    Ok((decode::answer(answer)?, RecordEtag::of(&answer.headers)?))
+fn read<T: DeserializeOwned>(response: &Response) -> Result<(T, RecordEtag)> {
+    Ok((decode::answer(response)?, RecordEtag::from_headers(&response.headers)?))
 }
 
 #[cfg(test)]
@@ -201,11 +219,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_revision_is_an_entity_tag_or_a_date() {
+    fn an_etag_is_an_entity_tag_or_a_date() {
         for text in
             ["\"U5iWijwWbQD18jeiXwsqxeGpZQk=-gzip\"", "W/\"x\"", "\"\"", "Sun, 06 Nov 1994 08:49:37 GMT"]
         {
-            assert_eq!(text.parse::<RecordEtag>().map(|revision| revision.to_string()).as_deref(), Ok(text));
+            assert_eq!(text.parse::<RecordEtag>().map(|etag| etag.to_string()).as_deref(), Ok(text));
         }
         for text in [
             "",

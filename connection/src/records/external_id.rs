@@ -1,4 +1,4 @@
-//! Records by an external id.
+//! Records that are identified by the value of an external id field.
 
 use reqwest::Method;
 use serde::{Serialize, de::DeserializeOwned};
@@ -7,7 +7,7 @@ use crate::{
     error::Result,
     id::SalesforceId,
     name::FieldName,
-    records::{SObjectHandle, done, save_result::SavedRecord},
+    records::{SObjectHandle, expect_no_content, save_result::SavedRecord},
     request::{
         decode,
         path::{ResourcePath, segment},
@@ -15,29 +15,29 @@ use crate::{
     },
 };
 
-/// Records that are named by the value of an external id field instead of an id.
+/// Methods that identify a record by the value of an external id field instead of its id.
 ///
-/// A value may have any characters; one that ends like a file name (`.json`) is not found by Salesforce, which cuts it
-/// there. When several records have the value, nothing is read or written: that is
-/// [`Error::MultipleChoices`](crate::error::Error::MultipleChoices), with their ids.
+/// A value may have any characters. Salesforce does not find a value that ends like a file name (`.json`), because it
+/// removes the ending. If several records have the value, nothing is read or written, and the method fails with
+/// [`Error::MultipleChoices`](crate::error::Error::MultipleChoices), which has their ids.
 ///
 /// Source: REST API Developer Guide, "sObject Rows by External ID".
 impl SObjectHandle {
-    /// Changes the record whose external id field has this value, or creates it.
+    /// Updates the record whose external id field has this value, or creates it.
     ///
-    /// It is safe to send again, which is done when the answer is lost.
+    /// The request is idempotent: it is sent again if the response is lost.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
     /// let account = serde_json::json!({ "Name": "Acme" });
     /// let saved = sf.sobject("Account").upsert("ExternalKey__c", "A/17", &account).await?;
-    /// println!("{} {}", if saved.created { "created" } else { "changed" }, saved.id);
+    /// println!("{} {}", if saved.created { "created" } else { "updated" }, saved.id);
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
-    /// [`Error::MultipleChoices`](crate::error::Error::MultipleChoices) when several records have the value; otherwise as
+    /// [`Error::MultipleChoices`](crate::error::Error::MultipleChoices) if several records have the value; otherwise as
     /// [`create`](Self::create).
     pub async fn upsert<T: Serialize + ?Sized>(
         &self,
@@ -45,34 +45,37 @@ impl SObjectHandle {
         value: &str,
         record: &T,
     ) -> Result<SavedRecord> {
-        self.save_by(self.by(field, value)?, record).await
+        self.save_by(self.path_by(field, value)?, record).await
     }
 
-    /// Changes the record whose external id field has this value, and never creates one.
+    /// Updates the record whose external id field has this value, without ever creating one. Returns its id.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
     /// # sf.sobject("Account").upsert("ExternalKey__c", "A-17", &serde_json::json!({ "Name": "Acme" })).await?;
-    /// let change = serde_json::json!({ "Phone": "+49 30 1" });
-    /// sf.sobject("Account").update_by("ExternalKey__c", "A-17", &change).await?;
+    /// let fields = serde_json::json!({ "Phone": "+49 30 1" });
+    /// sf.sobject("Account").update_by("ExternalKey__c", "A-17", &fields).await?;
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
-    /// [`Error::Api`](crate::error::Error::Api) with status 404 when there is none; otherwise as [`upsert`](Self::upsert).
+    /// [`Error::Api`](crate::error::Error::Api) with status 404 if no record has the value; otherwise as
+    /// [`upsert`](Self::upsert).
     pub async fn update_by<T: Serialize + ?Sized>(
         &self,
         field: &str,
         value: &str,
         record: &T,
     ) -> Result<SalesforceId> {
-        let mut path = self.by(field, value)?;
+        let mut path = self.path_by(field, value)?;
         path.push_query("updateOnly", "true");
         Ok(self.save_by(path, record).await?.id)
     }
 
-    /// Reads the record whose external id field has this value. Without `fields` all that the user may see are read.
+    /// Reads the record whose external id field has this value.
+    ///
+    /// Reads `fields`, or all fields that the user may see if `fields` is empty.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -84,15 +87,15 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Api`](crate::error::Error::Api) with status 404 when there is none;
-    /// [`Error::MultipleChoices`](crate::error::Error::MultipleChoices) when there are several.
+    /// [`Error::Api`](crate::error::Error::Api) with status 404 if no record has the value;
+    /// [`Error::MultipleChoices`](crate::error::Error::MultipleChoices) if several have it.
     pub async fn retrieve_by<T: DeserializeOwned>(
         &self,
         field: &str,
         value: &str,
         fields: &[&str],
     ) -> Result<T> {
-        let path = with_fields(self.by(field, value)?, fields)?;
+        let path = with_fields(self.path_by(field, value)?, fields)?;
         self.read(ApiRequest::get(path)).await
     }
 
@@ -107,25 +110,26 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// As [`retrieve_by`](Self::retrieve_by), and `DELETE_FAILED` when the record is in use.
+    /// As [`retrieve_by`](Self::retrieve_by), and [`Error::Api`](crate::error::Error::Api) with the code
+    /// `DELETE_FAILED` if other records depend on the record.
     pub async fn delete_by(&self, field: &str, value: &str) -> Result<()> {
-        let call = ApiRequest::new(Method::DELETE, self.by(field, value)?);
-        done(&self.connection.send(self.unconditional()?.with_options(call)).await?)
+        let request = ApiRequest::new(Method::DELETE, self.path_by(field, value)?);
+        expect_no_content(&self.connection.send(self.unconditional()?.with_options(request)).await?)
     }
 
-    fn by(&self, field: &str, value: &str) -> Result<ResourcePath> {
+    fn path_by(&self, field: &str, value: &str) -> Result<ResourcePath> {
         let field: FieldName = field.parse()?;
         self.path(&[field.as_str(), &segment(value)?])
     }
 
     async fn save_by<T: Serialize + ?Sized>(&self, path: ResourcePath, record: &T) -> Result<SavedRecord> {
-        let call = ApiRequest::new(Method::PATCH, path).json(decode::body(record)?).idempotent();
-        let answer = self.connection.send(self.unconditional()?.with_options(call)).await?;
-        Ok(SavedRecord::read(decode::json_of(&answer)?)?)
+        let request = ApiRequest::new(Method::PATCH, path).json(decode::body(record)?).idempotent();
+        let response = self.connection.send(self.unconditional()?.with_options(request)).await?;
+        Ok(SavedRecord::read(decode::json_of(&response)?)?)
     }
 }
 
-/// Asks for some fields; for all when none is named.
+/// Adds the fields to read to a path. An empty list selects all fields.
 pub(crate) fn with_fields(mut path: ResourcePath, fields: &[&str]) -> Result<ResourcePath> {
     for field in fields {
         field.parse::<FieldName>()?;

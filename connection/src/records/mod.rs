@@ -1,4 +1,4 @@
-//! Records of one kind of object.
+//! Creates, reads, updates and deletes records of one object.
 
 pub(crate) mod base64;
 pub(crate) mod blob;
@@ -26,31 +26,32 @@ pub use self::{
     record_id::ToRecordId,
     save_result::SavedRecord,
 };
-use crate::records::external_id::with_fields;
 use crate::{
     connection::Connection,
     error::{InvalidResponse, Result},
     http::response::Response,
     id::SalesforceId,
     name::{InvalidName, ObjectName},
+    records::external_id::with_fields,
     request::{decode, path::ResourcePath, send::ApiRequest},
 };
 
-/// The records of one kind of object, made by [`Connection::sobject`].
+/// A handle on the records of one object, returned by [`Connection::sobject`].
 ///
-/// Ids are taken as [`SalesforceId`], or as text that is checked. Records are any type that serde can write as a JSON
-/// object with Salesforce's field names; it must not have an `Id`, nor in an upsert the external id field.
+/// An id is a [`SalesforceId`], or a text that is checked before anything is sent. A record is any type that serde can
+/// write as a JSON object with Salesforce's field names. It must not have an `Id` and, in an [`upsert`](Self::upsert),
+/// not the external id field.
 ///
 /// Source: REST API Developer Guide, "sObject Rows".
 #[derive(Debug, Clone)]
-#[must_use = "nothing is sent before one of its calls"]
+#[must_use = "nothing is sent before one of its async methods is called"]
 pub struct SObjectHandle {
     connection: Connection,
     name: Result<ObjectName, InvalidName>,
     all_or_none: bool,
-    /// What Salesforce is asked to do beside saving.
+    /// Headers that all requests of the handle have.
     options: HeaderMap,
-    /// In which state a record must be to be changed.
+    /// The version that a record must have to be changed.
     condition: Option<RecordEtag>,
 }
 
@@ -68,20 +69,21 @@ impl SObjectHandle {
         &self.connection
     }
 
-    pub(crate) fn with_options(&self, mut call: ApiRequest) -> ApiRequest {
-        call.headers.extend(self.options.clone());
-        call
+    pub(crate) fn with_options(&self, mut request: ApiRequest) -> ApiRequest {
+        request.headers.extend(self.options.clone());
+        request
     }
 
-    /// The object's name, checked.
+    /// Returns the object's name, or the error of an invalid one.
     pub(crate) fn name(&self) -> Result<String> {
         Ok(self.name.as_ref().map_err(|error| *error)?.to_string())
     }
 
-    /// Creates a record.
+    /// Creates a record and returns its id.
     ///
-    /// It is sent once: when the answer is lost ([`HttpError::was_not_sent`](crate::http::error::HttpError::was_not_sent) is `false`),
-    /// the record may exist. [`upsert`](Self::upsert) has no such doubt.
+    /// The request is sent once. If its response is lost
+    /// ([`HttpError::was_not_sent`](crate::http::error::HttpError::was_not_sent) is false), the record may exist.
+    /// [`upsert`](Self::upsert) avoids this doubt.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -93,15 +95,19 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Api`](crate::error::Error::Api) when Salesforce refuses it (`REQUIRED_FIELD_MISSING`, `DUPLICATES_DETECTED`,
-    /// validation rules, …), with all reasons in [`Error::api_errors`](crate::error::Error::api_errors).
+    /// [`Error::Api`](crate::error::Error::Api) if Salesforce rejects the record (`REQUIRED_FIELD_MISSING`,
+    /// `DUPLICATES_DETECTED`, validation rules, …), with all reasons in
+    /// [`Error::api_errors`](crate::error::Error::api_errors);
+    /// [`Error::InvalidRequest`](crate::error::Error::InvalidRequest) for an invalid name or id, or a record that serde
+    /// cannot write as JSON; otherwise as [`RawRequest::send`](crate::request::raw::RawRequest::send).
+    #[doc(alias = "insert")]
     pub async fn create<T: Serialize + ?Sized>(&self, record: &T) -> Result<SalesforceId> {
-        let call = ApiRequest::new(Method::POST, self.path(&[])?).json(decode::body(record)?);
-        let answer = self.connection.send(self.unconditional()?.with_options(call)).await?;
-        Ok(SavedRecord::read(decode::json_of(&answer)?)?.id)
+        let request = ApiRequest::new(Method::POST, self.path(&[])?).json(decode::body(record)?);
+        let response = self.connection.send(self.unconditional()?.with_options(request)).await?;
+        Ok(SavedRecord::read(decode::json_of(&response)?)?.id)
     }
 
-    /// Reads a record with all the fields that the user may see.
+    /// Reads a record with all fields that the user may see.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -117,12 +123,16 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Api`](crate::error::Error::Api) with status 404 when there is no such record, or none that the user may see.
+    /// [`Error::Api`](crate::error::Error::Api) with status 404 if the record does not exist or the user may not see it;
+    /// [`Error::InvalidRequest`](crate::error::Error::InvalidRequest) for an invalid name or id; otherwise as
+    /// [`RawRequest::send`](crate::request::raw::RawRequest::send).
+    #[doc(alias = "get")]
+    #[doc(alias = "find")]
     pub async fn retrieve<T: DeserializeOwned>(&self, id: impl ToRecordId) -> Result<T> {
         self.read(ApiRequest::get(self.record(id)?)).await
     }
 
-    /// Reads some fields of a record; all of them when none is named.
+    /// Reads some fields of a record, or all fields that the user may see if `fields` is empty.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -134,7 +144,8 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// As [`retrieve`](Self::retrieve), and when a name is not one of a field.
+    /// As [`retrieve`](Self::retrieve), and [`Error::InvalidRequest`](crate::error::Error::InvalidRequest) for an
+    /// invalid field name.
     pub async fn retrieve_fields<T: DeserializeOwned>(
         &self,
         id: impl ToRecordId,
@@ -143,7 +154,7 @@ impl SObjectHandle {
         self.read(ApiRequest::get(with_fields(self.record(id)?, fields)?)).await
     }
 
-    /// Changes the fields of a record that `record` has; the others stay.
+    /// Updates the fields of a record that `record` has. The other fields stay unchanged.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -154,14 +165,16 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// As [`create`](Self::create), and status 404 when there is no such record;
-    /// [`Error::PreconditionFailed`](crate::error::Error::PreconditionFailed) when [`if_match`](Self::if_match) says so.
+    /// As [`create`](Self::create), and status 404 if the record does not exist;
+    /// [`Error::PreconditionFailed`](crate::error::Error::PreconditionFailed) if the record changed since it was read
+    /// and [`if_match`](Self::if_match) is set.
+    #[doc(alias = "patch")]
     pub async fn update<T: Serialize + ?Sized>(&self, id: impl ToRecordId, record: &T) -> Result<()> {
-        let call = ApiRequest::new(Method::PATCH, self.record(id)?).json(decode::body(record)?);
-        done(&self.connection.send(self.with_condition(call)).await?)
+        let request = ApiRequest::new(Method::PATCH, self.record(id)?).json(decode::body(record)?);
+        expect_no_content(&self.connection.send(self.with_condition(request)).await?)
     }
 
-    /// Deletes a record; it goes to the recycle bin.
+    /// Deletes a record. It goes to the recycle bin.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -174,18 +187,21 @@ impl SObjectHandle {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Api`](crate::error::Error::Api): status 404 when there was no such record, `DELETE_FAILED` when it is in use;
-    /// [`Error::PreconditionFailed`](crate::error::Error::PreconditionFailed) when [`if_match`](Self::if_match) says so.
+    /// [`Error::Api`](crate::error::Error::Api) with status 404 if the record does not exist, with the code
+    /// `DELETE_FAILED` if other records depend on it;
+    /// [`Error::PreconditionFailed`](crate::error::Error::PreconditionFailed) if the record changed since it was read
+    /// and [`if_match`](Self::if_match) is set; otherwise as [`RawRequest::send`](crate::request::raw::RawRequest::send).
+    #[doc(alias = "destroy")]
     pub async fn delete(&self, id: impl ToRecordId) -> Result<()> {
-        let call = ApiRequest::new(Method::DELETE, self.record(id)?);
-        done(&self.connection.send(self.with_condition(call)).await?)
+        let request = ApiRequest::new(Method::DELETE, self.record(id)?);
+        expect_no_content(&self.connection.send(self.with_condition(request)).await?)
     }
 
     fn record(&self, id: impl ToRecordId) -> Result<ResourcePath> {
         self.path(&[id.to_record_id()?.as_str()])
     }
 
-    /// `segments` are encoded already.
+    /// Returns the path below the object. `segments` must be percent-encoded.
     fn path(&self, segments: &[&str]) -> Result<ResourcePath> {
         let name = self.name.as_ref().map_err(|error| *error)?;
         let mut resource = format!("sobjects/{name}");
@@ -196,16 +212,18 @@ impl SObjectHandle {
         Ok(ResourcePath::versioned(self.connection.api_version(), &resource)?)
     }
 
-    async fn read<T: DeserializeOwned>(&self, call: ApiRequest) -> Result<T> {
-        Ok(decode::answer(&self.connection.send(self.with_options(call)).await?)?)
+    async fn read<T: DeserializeOwned>(&self, request: ApiRequest) -> Result<T> {
+        Ok(decode::answer(&self.connection.send(self.with_options(request)).await?)?)
     }
 }
 
-/// A change is answered with 204. Anything else comes from something in between, which changed nothing.
-fn done(answer: &Response) -> Result<()> {
-    if answer.status == StatusCode::NO_CONTENT {
+/// Fails unless the status is 204, the only success status of an update or deletion.
+///
+/// A response with another one comes from a proxy, and the record was not changed.
+fn expect_no_content(response: &Response) -> Result<()> {
+    if response.status == StatusCode::NO_CONTENT {
         Ok(())
     } else {
-        Err(InvalidResponse::Unexpected("a change is answered with status 204").into())
+        Err(InvalidResponse::Unexpected("a write with a status other than 204").into())
     }
 }

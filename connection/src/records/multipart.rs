@@ -1,4 +1,4 @@
-//! A record and its file in one body (RFC 7578).
+//! Encodes a record and its file as one `multipart/form-data` body (RFC 7578).
 
 use std::sync::Arc;
 
@@ -12,10 +12,12 @@ use crate::{
     records::blob::BlobUpload,
 };
 
-/// The content type and the body: the record as JSON in the first part, whose name may be any, and the file in a part
-/// named after its field.
+/// Returns the content type and the body.
+///
+/// The first part, whose name may be any, is the record as JSON. The second part, named after the file's field, is the
+/// file. Source: REST API Developer Guide, "Insert or Update Blob Data".
 pub(crate) fn body(record: Bytes, file: BlobUpload) -> Result<(HeaderValue, Upload)> {
-    // So long and random that no file contains it by accident, and none on purpose.
+    // 128 random bits: a file cannot contain the boundary by accident or on purpose.
     let [high, low] = [getrandom::u64(), getrandom::u64()];
     let (high, low) = (high.map_err(Error::internal)?, low.map_err(Error::internal)?);
     let boundary = format!("actix-salesforce-{high:016x}{low:016x}");
@@ -36,16 +38,18 @@ pub(crate) fn body(record: Bytes, file: BlobUpload) -> Result<(HeaderValue, Uplo
     );
     let (head, tail) = (Bytes::from(head), Bytes::from(format!("\r\n--{boundary}--\r\n")));
     let length = head.len() as u64 + file.bytes.length + tail.len() as u64;
-    let (open, of_file) = (file.bytes.open, file.bytes.length);
+    let (open, file_length) = (file.bytes.open, file.bytes.length);
     let open = Arc::new(move || {
-        let parts = stream::iter([Ok(head.clone())]);
-        let file = Upload { length: of_file, open: Arc::clone(&open) }.pieces();
-        parts.chain(file).chain(stream::iter([Ok(tail.clone())])).boxed()
+        let start = stream::iter([Ok(head.clone())]);
+        let file = Upload { length: file_length, open: Arc::clone(&open) }.pieces();
+        start.chain(file).chain(stream::iter([Ok(tail.clone())])).boxed()
     });
     Ok((content_type.map_err(Error::internal)?, Upload { length, open }))
 }
 
-/// As browsers write it: a quote or a line break would end the name.
+/// Escapes quotes and control characters, which would end the name, as browsers do.
+///
+/// Source: HTML Standard, "Multipart form data".
 fn escaped(filename: &str) -> String {
     let mut escaped = String::with_capacity(filename.len());
     for character in filename.chars() {
@@ -65,7 +69,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_file_name_stays_one_and_the_length_is_right() {
+    async fn a_file_name_cannot_break_out_and_the_length_is_exact() {
         let hostile = "a\"; name=\"x\r\nX-Y: z\\\u{0}ä.pdf";
         let file = BlobUpload::new("Body", hostile, "--bytes--").content_type("application/pdf");
         let (content_type, upload) = body(Bytes::from_static(b"{\"Name\":\"x\"}"), file).unwrap();

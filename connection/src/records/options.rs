@@ -1,23 +1,24 @@
-//! What Salesforce is asked to do beside saving.
+//! Options of reads and writes, which are sent as request headers.
 
 use reqwest::header::{HeaderName, HeaderValue};
 
 use crate::{id::SalesforceId, records::SObjectHandle};
 
-/// What is to become of the owner of a lead or case that is saved.
+/// Which assignment rule sets the owner of a saved lead or case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AssignmentRule {
-    /// The active rule assigns it.
+    /// The active rule.
     Active,
-    /// No rule does.
+    /// None: the owner is the user, or the one in the record.
     None,
-    /// This rule does.
+    /// The rule with this id.
     Id(SalesforceId),
 }
 
-/// What duplicate rules do about records that are saved. By default they refuse a record that they find twice, and name
-/// the others by their ids only.
+/// How Salesforce applies duplicate rules to saved records.
+///
+/// By default it rejects a record that has duplicates, and the error has the duplicates' ids only.
 ///
 /// ```
 /// use salesforce_connection::records::DuplicateRules;
@@ -34,22 +35,25 @@ pub struct DuplicateRules {
 }
 
 impl DuplicateRules {
-    /// Whether a record is saved that the rules only warn of.
+    /// Sets whether to save a record if the rules allow it with a warning. Default: false.
     #[must_use]
     pub fn allow_save(mut self, allow: bool) -> Self {
         self.allow_save = allow;
         self
     }
 
-    /// Whether the error has the fields of the records that were found: see
-    /// [`ApiError::duplicates`](crate::error::ApiError::duplicates).
+    /// Sets whether the error has the fields of the duplicates. Default: false.
+    ///
+    /// See [`ApiError::duplicates`](crate::error::ApiError::duplicates).
     #[must_use]
     pub fn include_record_details(mut self, include: bool) -> Self {
         self.include_record_details = include;
         self
     }
 
-    /// Whether only records count that the user may see. Needs API version 52.0.
+    /// Sets whether only records that the user may see count as duplicates. Default: false.
+    ///
+    /// Needs API version 52.0.
     #[must_use]
     pub fn run_as_current_user(mut self, as_user: bool) -> Self {
         self.run_as_current_user = as_user;
@@ -57,7 +61,7 @@ impl DuplicateRules {
     }
 
     fn header(self) -> HeaderValue {
-        // What is not asked for is left out: older versions do not know all of them.
+        // Options with their default are left out, because older API versions do not know all of them.
         HeaderValue::from_static(
             match (self.allow_save, self.include_record_details, self.run_as_current_user) {
                 (false, false, false) => "allowSave=false",
@@ -74,38 +78,43 @@ impl DuplicateRules {
 }
 
 impl SObjectHandle {
-    /// Whether the calls of many records save all of a chunk of 200, or none of it. Chunks do not know of each other.
+    /// Sets whether methods for many records save all records of a request or none. Default: false.
+    ///
+    /// Applies to each chunk of 200 records separately.
     pub fn all_or_none(mut self, all_or_none: bool) -> Self {
         self.all_or_none = all_or_none;
         self
     }
 
-    /// What duplicate rules do about records that are saved (`Sforce-Duplicate-Rule-Header`).
+    /// Sets how duplicate rules apply to saved records (`Sforce-Duplicate-Rule-Header`).
+    ///
+    /// Default: [`DuplicateRules::default`].
     pub fn duplicate_rules(self, rules: DuplicateRules) -> Self {
         self.option("sforce-duplicate-rule-header", rules.header())
     }
 
-    /// Saves records that duplicate rules only warn of: short for [`DuplicateRules::allow_save`].
+    /// Saves records if duplicate rules allow it with a warning. Short for [`DuplicateRules::allow_save`].
     pub fn allow_duplicates(self) -> Self {
         self.duplicate_rules(DuplicateRules::default().allow_save(true))
     }
 
-    /// Who becomes the owner of leads and cases that are saved (`Sforce-Auto-Assign`). Unless said otherwise, the
-    /// active rule decides.
+    /// Sets which assignment rule sets the owner of saved leads and cases (`Sforce-Auto-Assign`).
+    ///
+    /// Default: the active rule.
     pub fn assignment_rule(self, rule: AssignmentRule) -> Self {
         let value = match rule {
             AssignmentRule::Active => HeaderValue::from_static("TRUE"),
             AssignmentRule::None => HeaderValue::from_static("FALSE"),
             AssignmentRule::Id(id) => match HeaderValue::from_str(id.as_str()) {
                 Ok(value) => value,
-                // An id is letters and digits.
+                // Never happens: an id consists of letters and digits.
                 Err(_) => return self,
             },
         };
         self.option("sforce-auto-assign", value)
     }
 
-    /// Puts records that are read or saved among those that the user used last (`Sforce-Mru`).
+    /// Adds the read or saved records to the user's recently used ones (`Sforce-Mru`). Default: no.
     pub fn update_recently_used(self) -> Self {
         self.option("sforce-mru", HeaderValue::from_static("updateMru=true"))
     }

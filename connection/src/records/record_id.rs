@@ -1,13 +1,13 @@
-//! What names a record.
+//! Values that identify a record.
 
 use crate::id::{InvalidId, SalesforceId};
 
-/// What names a record: an id, or a text that is one.
+/// A value that identifies a record: an id, or a text with an id.
 pub trait ToRecordId {
-    /// The id.
+    /// Returns the id.
     ///
     /// # Errors
-    /// When the text is no id.
+    /// [`InvalidId`] if the text is not an id.
     fn to_record_id(&self) -> Result<SalesforceId, InvalidId>;
 }
 

@@ -1,4 +1,4 @@
-//! What Salesforce says of a record that it saved.
+//! The result of creating or upserting a record.
 //!
 //! Source: REST API Developer Guide, "Create a Record", "Insert or Update (Upsert) a Record Using an External ID".
 
@@ -10,29 +10,29 @@ use crate::{error::InvalidResponse, id::SalesforceId, request::decode};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SavedRecord {
-    /// The record.
+    /// The record's id.
     pub id: SalesforceId,
-    /// Whether it is new. When the answer to a first try of an upsert was lost and the upsert sent again, a new record
-    /// counts as found.
+    /// Whether the record was created. False also for an upsert that created it, but was sent again because the first
+    /// response was lost.
     pub created: bool,
 }
 
 impl SavedRecord {
-    /// Reads the answer to a call that creates one record, or upserts it.
+    /// Reads the response body of a request that creates or upserts one record.
     pub(crate) fn read(body: &[u8]) -> Result<Self, InvalidResponse> {
         #[derive(Deserialize)]
-        struct Saved {
+        struct RawSaveResult {
             id: SalesforceId,
             success: bool,
-            /// Only an upsert is answered with it.
+            /// Only in the response to an upsert.
             #[serde(default)]
             created: bool,
         }
-        let saved: Saved = decode::json(body)?;
-        if saved.success {
-            Ok(Self { id: saved.id, created: saved.created })
+        let result: RawSaveResult = decode::json(body)?;
+        if result.success {
+            Ok(Self { id: result.id, created: result.created })
         } else {
-            Err(InvalidResponse::Unexpected("a success that says it is none"))
+            Err(InvalidResponse::Unexpected("`success` is false in a response with a success status"))
         }
     }
 }
