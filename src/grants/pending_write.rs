@@ -14,7 +14,7 @@ use crate::store::{GrantRecord, GrantVersion, StoreError, SwapOutcome};
 const JITTER: u32 = 25;
 
 /// Counts the pending writes of this process.
-pub(super) struct Counted<'a>(&'a AtomicUsize);
+struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {
     fn new(count: &'a AtomicUsize) -> Self {

@@ -297,6 +297,6 @@ async fn when_tokens_are_given_by_other_means(spans: &Spans) {
     drop(salesforce);
     for (connection, span) in [(service, "salesforce.service_token"), (person, "salesforce.refresh")] {
         connection.limits().await.unwrap_err();
-        spans.with_outcome(span, "cut off").await;
+        spans.with_outcome(span, "interrupted").await;
     }
 }

@@ -199,10 +199,15 @@ impl Store for RedisStore {
     }
 
     fn load_login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
-        self.run(Idempotency::Idempotent, &script::LOGIN, Arguments::of(hex(key.as_bytes())), |mut reply| {
-            let login = reply.login()?;
-            Ok(login.zip(reply.grant()?))
-        })
+        self.run(
+            Idempotency::Idempotent,
+            &script::LOAD_LOGIN,
+            Arguments::of(hex(key.as_bytes())),
+            |mut reply| {
+                let login = reply.login()?;
+                Ok(login.zip(reply.grant()?))
+            },
+        )
     }
 
     fn touch_login(
@@ -222,7 +227,7 @@ impl Store for RedisStore {
 
     fn delete_login(&self, key: LoginKey) -> StoreFuture<'_, DeletedLogin> {
         let arguments = Arguments::of(hex(key.as_bytes())).number(positive_millis(TOMBSTONE));
-        self.run(Idempotency::Unsafe, &script::END_LOGIN, arguments, |mut reply| {
+        self.run(Idempotency::Unsafe, &script::DELETE_LOGIN, arguments, |mut reply| {
             Ok(match reply.word()?.as_str() {
                 "others" => DeletedLogin::GrantKept(reply.grant_key()?),
                 "last" => reply.previous_grant()?.map_or(DeletedLogin::NotFound, DeletedLogin::GrantDeleted),
@@ -240,7 +245,7 @@ impl Store for RedisStore {
     }
 
     fn load_grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
-        self.run(Idempotency::Idempotent, &script::GRANT, Arguments::of(key.to_string()), |mut reply| {
+        self.run(Idempotency::Idempotent, &script::LOAD_GRANT, Arguments::of(key.to_string()), |mut reply| {
             reply.grant()
         })
     }
@@ -253,7 +258,7 @@ impl Store for RedisStore {
         let arguments = Arguments::of(next.key.to_string()).text(version_text(expected));
         self.run(
             Idempotency::Idempotent,
-            &script::REPLACE_GRANT,
+            &script::COMPARE_AND_SWAP_GRANT,
             self.grant_arguments(arguments, &next),
             |mut reply| {
                 Ok(match reply.word()?.as_str() {
@@ -273,7 +278,7 @@ impl Store for RedisStore {
         let expected = expected.map(version_text).unwrap_or_default();
         self.run(
             Idempotency::Unsafe,
-            &script::END_GRANT,
+            &script::DELETE_GRANT,
             Arguments::of(key.to_string()).text(expected),
             |mut reply| reply.previous_grant(),
         )
@@ -289,7 +294,9 @@ impl Store for RedisStore {
 
     fn consume_once(&self, once: OneTimeKey, lifetime: Duration) -> StoreFuture<'_, bool> {
         let arguments = Arguments::of(hex(once.as_bytes())).number(positive_millis(lifetime));
-        self.run(Idempotency::Unsafe, &script::CONSUME, arguments, |mut reply| Ok(reply.word()? == "first"))
+        self.run(Idempotency::Unsafe, &script::CONSUME_ONCE, arguments, |mut reply| {
+            Ok(reply.word()? == "first")
+        })
     }
 
     fn acquire_lease(

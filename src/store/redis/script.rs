@@ -54,16 +54,16 @@ macro_rules! scripts {
 
 scripts! {
     CREATE_LOGIN = "lua/create_login.lua";
-    LOGIN = "lua/login.lua";
+    LOAD_LOGIN = "lua/load_login.lua";
     TOUCH_LOGIN = "lua/touch_login.lua";
-    END_LOGIN = "lua/end_login.lua";
+    DELETE_LOGIN = "lua/delete_login.lua";
     PUT_GRANT = "lua/put_grant.lua";
-    GRANT = "lua/grant.lua";
-    REPLACE_GRANT = "lua/replace_grant.lua";
-    END_GRANT = "lua/end_grant.lua";
+    LOAD_GRANT = "lua/load_grant.lua";
+    COMPARE_AND_SWAP_GRANT = "lua/compare_and_swap_grant.lua";
+    DELETE_GRANT = "lua/delete_grant.lua";
     LIST_LOGINS = "lua/list_logins.lua";
     LIST_GRANTS = "lua/list_grants.lua";
     ACQUIRE_LEASE = "lua/acquire_lease.lua";
     RELEASE_LEASE = "lua/release_lease.lua";
-    CONSUME = "lua/consume.lua";
+    CONSUME_ONCE = "lua/consume_once.lua";
 }
