@@ -67,6 +67,7 @@ pub(crate) struct Stopped;
 
 impl BackgroundRuntime {
     /// Starts a thread that the end of the process waits for up to [`SHUTDOWN_TIMEOUT`].
+    #[cfg(any(test, feature = "redis", feature = "sqlite", feature = "postgres"))]
     pub(crate) fn start() -> io::Result<Self> {
         Self::start_within(SHUTDOWN_TIMEOUT)
     }

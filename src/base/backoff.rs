@@ -23,15 +23,16 @@ impl Backoff {
 
     /// Returns the wait before retry number `retries` (0 is the first), plus up to `jitter_percent` of it.
     pub(crate) fn wait(self, retries: u32, jitter_percent: u32) -> Duration {
-        plus_jitter(self.base(retries), jitter_percent, random::byte_or_zero())
+        let base = self.base(retries);
+        plus_jitter(base, base.saturating_mul(jitter_percent) / 100, random::byte_or_zero())
     }
 }
 
-/// Returns `time` plus the part of `percent` percent of it that `random` stands for: 0 for none, 255 for all.
+/// Returns `time` plus the part of `jitter` that `random` stands for: 0 for none, 255 for all.
 ///
 /// Without jitter, processes that failed together would retry together.
-pub(crate) fn plus_jitter(time: Duration, percent: u32, random: u8) -> Duration {
-    time.saturating_add(time.saturating_mul(percent) / 100 * u32::from(random) / 255)
+pub(crate) fn plus_jitter(time: Duration, jitter: Duration, random: u8) -> Duration {
+    time.saturating_add(jitter * u32::from(random) / 255)
 }
 
 #[cfg(test)]
@@ -52,7 +53,7 @@ mod tests {
 
     #[test]
     fn each_random_byte_is_another_wait() {
-        let at = |random| plus_jitter(Duration::from_secs(60), 20, random);
+        let at = |random| plus_jitter(Duration::from_secs(60), Duration::from_secs(12), random);
         assert_eq!((at(0), at(255)), (Duration::from_secs(60), Duration::from_secs(72)));
         assert!((1..=255).all(|random| at(random - 1) < at(random)));
         assert!((0..100).any(|_| random::byte_or_zero() != random::byte_or_zero()), "and they differ");

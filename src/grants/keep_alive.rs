@@ -34,9 +34,7 @@ pub(super) async fn run_every(
     background: TaskSpawner,
     unused_for: Duration,
 ) {
-    // Processes that started together check at different times. The lease keeps them apart anyway.
-    let wait = || plus_jitter(interval * 9 / 10, 20, random::byte_or_zero());
-    while background.sleep_unless_stopping(wait()).await {
+    while background.sleep_unless_stopping(jittered(interval, random::byte_or_zero())).await {
         let Some(manager) = manager.upgrade() else { return };
         manager.keep_alive(unused_for).await;
     }
@@ -64,5 +62,24 @@ impl GrantManager {
             }
         });
         stream::iter(renewals).buffer_unordered(CONCURRENT_RENEWALS).collect::<()>().await;
+    }
+}
+
+/// Returns the interval, up to a tenth more or less, so that processes that started together check at different times.
+/// (The lease keeps them apart anyway.)
+fn jittered(interval: Duration, random: u8) -> Duration {
+    plus_jitter(interval * 9 / 10, interval / 5, random)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Timing, *};
+
+    #[test]
+    fn checks_are_spread_over_a_tenth_more_or_less() {
+        let interval = Timing::default().keep_alive_interval;
+        let at = |random| jittered(interval, random);
+        assert_eq!((at(0), at(255)), (interval * 9 / 10, interval * 11 / 10));
+        assert!((1..=255).all(|random| at(random - 1) < at(random)), "each random byte is another time");
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     store::{DeletedLogin, GrantKey, GrantVersion, LoginKey, LoginRecord, OneTimeKey, StoreError},
 };
 use salesforce_connection::{
-    Secret, UserRef,
+    Secret,
     oauth::{IdTokenError, InvalidTokenResponse, LoginHost, OAuthError, TokenResponse},
 };
 

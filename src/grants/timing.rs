@@ -22,6 +22,7 @@ const TOKEN_REQUEST: Duration = Duration::from_secs(10);
 ///
 /// The default values are for production. [`Timing::fast`] is for tests: shorter, with the same relations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "test-util"), allow(unreachable_pub, reason = "`test-util` exports it"))]
 #[non_exhaustive]
 pub struct Timing {
     /// How long a request waits for a refresh. The refresh may take longer: a sent token request is always awaited.

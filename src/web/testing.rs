@@ -31,7 +31,7 @@ use serde::Serialize;
 
 use super::session::LoginCookie;
 use crate::salesforce::Salesforce;
-use salesforce_connection::{Connection, UserRef, http::is_loopback};
+use salesforce_connection::{Connection, http::is_loopback};
 
 /// Why a test user was not logged in.
 #[derive(Debug, thiserror::Error)]
