@@ -8,40 +8,13 @@ use crate::auth::app::App;
 use crate::auth::settings::{ParallelRefresh, RefreshPolicy, Settings};
 use crate::base::{ids, random};
 use crate::data::seed::Sample;
-use crate::declared::Declared;
-use crate::log::Host;
+use crate::error::StartError;
 use crate::org::FakeOrg;
+use crate::request::Host;
+use crate::schema_file::SchemaFile;
 use crate::server::tls::Tls;
 use crate::server::{LOOPBACK, Server, bind};
-use crate::shared::{Org, Origins};
-
-/// Why an org did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The host is not of this machine. A fake org hands out tokens to anyone, so it listens on loopback only.
-    #[error("`{0}` is not a loopback host; a fake org listens on localhost, 127.0.0.1 or ::1 only")]
-    NotLoopback(String),
-    /// The port could not be taken.
-    #[error("cannot listen on {host}:{port}: {source}")]
-    Listen {
-        /// The host asked for.
-        host: String,
-        /// The port asked for; 0 is any.
-        port: u16,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// No thread or runtime for the servers.
-    #[error("cannot start the servers: {0}")]
-    Serve(#[source] std::io::Error),
-    /// The sample data, or what was declared, could not be made.
-    #[error("cannot fill the org: {0}")]
-    Data(String),
-    /// An option has a value that means nothing.
-    #[error("{0}")]
-    Option(String),
-}
+use crate::state::{Org, Origins};
 
 /// Options of a [`FakeOrg`]; each has a default that suits tests.
 #[derive(Clone, Debug)]
@@ -55,7 +28,7 @@ pub struct Builder {
     pub(crate) app: App,
     pub(crate) settings: Settings,
     sample: Sample,
-    pub(crate) declared: Declared,
+    pub(crate) declared: SchemaFile,
 }
 
 impl Default for Builder {
@@ -69,8 +42,24 @@ impl Default for Builder {
             app: App::default(),
             settings: Settings::default(),
             sample: Sample::default(),
-            declared: Declared::default(),
+            declared: SchemaFile::default(),
         }
+    }
+}
+
+impl FakeOrg {
+    /// Starts an org: loopback, free ports, sample data, rotation on.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no free port or thread.
+    pub async fn start() -> Result<Self, StartError> {
+        Builder::default().start().await
+    }
+
+    /// Starts with other options.
+    pub fn builder() -> Builder {
+        Builder::default()
     }
 }
 
@@ -134,8 +123,8 @@ impl Builder {
     }
 
     /// What a refresh gets while another one with the same token is being worked on.
-    pub fn parallel_refresh(mut self, answer: ParallelRefresh) -> Self {
-        self.settings.parallel_refresh = answer;
+    pub fn parallel_refresh(mut self, response: ParallelRefresh) -> Self {
+        self.settings.parallel_refresh = response;
         self
     }
 

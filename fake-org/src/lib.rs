@@ -26,26 +26,56 @@
 //! credentials, and is driven over `/fake/…`.
 
 // Arrows point down only: org → server → web → (auth, data, soql, fault, log) → base.
+#[cfg(feature = "embedded")]
 mod auth;
 mod base;
+#[cfg(feature = "embedded")]
 mod builder;
+#[cfg(feature = "embedded")]
 mod data;
-mod declare;
-mod declared;
+mod environment;
+#[cfg(feature = "embedded")]
+mod error;
 mod fault;
+#[cfg(feature = "embedded")]
 mod jobs;
+#[cfg(feature = "embedded")]
 mod log;
+#[cfg(feature = "embedded")]
 mod org;
+#[cfg(feature = "embedded")]
 mod policy;
+mod process;
+mod request;
+#[cfg(feature = "embedded")]
+mod schema_builder;
+#[cfg(feature = "embedded")]
+mod schema_file;
+#[cfg(feature = "embedded")]
 mod server;
-mod shared;
+#[cfg(feature = "embedded")]
 mod soql;
+#[cfg(feature = "embedded")]
+mod state;
+mod tokens;
+mod user;
+#[cfg(feature = "embedded")]
 mod web;
 
+#[cfg(feature = "embedded")]
 pub use auth::settings::{AccessTokens, AppState, ParallelRefresh, PermittedUsers, RefreshPolicy};
-pub use auth::users::User;
-pub use builder::{Builder, StartError};
-pub use data::schema::declare::{FieldSpec, ObjectSpec};
-pub use fault::{Fault, FaultHandle, Faults, RawBytes, Route, Rule};
-pub use log::{Host, Request};
-pub use org::{FakeOrg, Tokens};
+#[cfg(feature = "embedded")]
+pub use builder::Builder;
+#[cfg(feature = "embedded")]
+pub use data::schema::spec::{FieldSpec, ObjectSpec};
+#[cfg(feature = "embedded")]
+pub use error::StartError;
+pub use fault::{Fault, RawBytes, Route, Rule};
+#[cfg(feature = "embedded")]
+pub use fault::{FaultHandle, Faults};
+#[cfg(feature = "embedded")]
+pub use org::FakeOrg;
+pub use process::{FakeOrgProcess, ProcessBuilder, ProcessError, ProcessFaults};
+pub use request::{Host, Request};
+pub use tokens::Tokens;
+pub use user::User;

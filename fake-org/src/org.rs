@@ -3,43 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::auth::scopes::Scopes;
 use crate::auth::settings::{ParallelRefresh, RefreshPolicy};
-use crate::auth::users::User;
-use crate::builder::{Builder, StartError};
+use crate::error::StartError;
 use crate::fault::Faults;
-use crate::log::Request;
+use crate::request::Request;
 use crate::server::Server;
-use crate::shared::Org;
-
-/// Tokens made by [`FakeOrg::issue_tokens`] as if that user had logged in. Serialized, they are what the token
-/// endpoint would have answered.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Tokens {
-    /// The access token.
-    pub access_token: String,
-    /// The refresh token, when the scopes hold `refresh_token`.
-    pub refresh_token: Option<String>,
-    /// Where the data is.
-    pub instance_url: String,
-    /// The identity URL.
-    pub id: String,
-    /// The granted scopes, space separated.
-    pub scope: String,
-    /// Milliseconds since 1970.
-    pub issued_at: i64,
-    answer: serde_json::Map<String, Value>,
-}
-
-impl Serialize for Tokens {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.answer.serialize(serializer)
-    }
-}
+use crate::state::Org;
+use crate::tokens::Tokens;
+use crate::user::User;
 
 /// A running Salesforce org. It runs on a thread and a runtime of its own and stops when this is dropped.
 #[derive(Debug)]
@@ -51,20 +24,6 @@ pub struct FakeOrg {
 }
 
 impl FakeOrg {
-    /// Starts an org: loopback, free ports, sample data, rotation on.
-    ///
-    /// # Errors
-    ///
-    /// When the system has no port or thread to give.
-    pub async fn start() -> Result<Self, StartError> {
-        Builder::default().start().await
-    }
-
-    /// Starts with other options.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
     pub(crate) fn new(org: Arc<Org>, server: Server, ca_pem: Option<String>) -> Self {
         Self { org, _server: server, ca_pem }
     }
@@ -99,19 +58,18 @@ impl FakeOrg {
         self.org.app.client_secret.clone()
     }
 
-    /// The settings of an app that logs people in here, by the names of its environment variables:
-    /// `SALESFORCE_CLIENT_ID`, `SALESFORCE_CLIENT_SECRET`, `SALESFORCE_LOGIN_URL` and `SALESFORCE_ALLOWED_ORIGINS`.
-    /// Others have no value here.
+    /// The setting of an app that logs in at this org, by the name of its environment variable; `None` for names that
+    /// the org does not know. [`variables`](Self::variables) lists them.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<String> {
-        let origins = self.org.origins();
-        match name {
-            "SALESFORCE_CLIENT_ID" => Some(self.client_id()),
-            "SALESFORCE_CLIENT_SECRET" => Some(self.client_secret()),
-            "SALESFORCE_LOGIN_URL" => Some(origins.login),
-            "SALESFORCE_ALLOWED_ORIGINS" => Some(format!("{} {}", origins.instance, origins.moved_instance)),
-            _ => None,
-        }
+        self.org.environment().variable(name)
+    }
+
+    /// The settings of an app that logs in at this org, as environment variables: `SALESFORCE_CLIENT_ID`,
+    /// `SALESFORCE_CLIENT_SECRET`, `SALESFORCE_LOGIN_URL` and `SALESFORCE_ALLOWED_ORIGINS`.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        self.org.environment().variables()
     }
 
     /// The organization id, 18 characters.
@@ -142,30 +100,11 @@ impl FakeOrg {
         self.org.auth(|auth| auth.signed_in = None);
     }
 
-    /// Tokens as if the user had logged in and allowed these scopes (space separated). Counts as an approval.
+    /// Issues tokens as if the user had logged in and allowed these scopes (space separated). Counts as an approval.
     #[must_use]
     pub fn issue_tokens(&self, user: &User, scopes: &str) -> Tokens {
-        let now = self.org.clock.now();
-        let settings = self.org.settings();
-        let scopes = Scopes::parse(scopes);
-        // A user of another org is a stranger here: by name it is somebody of this one.
-        let user = self.org.user_or_new(&user.username);
-        let issued = self.org.auth(|auth| auth.grant(now, &settings, &user.id, scopes.clone(), true));
-        let origins = self.org.origins();
-        let issued = issued.map(|issued| self.org.with_own_token(issued));
-        let answer = |issued| crate::web::token_answer(&self.org, issued, &origins.login);
-        let answer = issued.as_ref().map(answer).unwrap_or_default();
-        let (access_token, refresh_token) =
-            issued.map(|issued| (issued.access_token, issued.refresh_token)).unwrap_or_default();
-        Tokens {
-            access_token,
-            refresh_token,
-            instance_url: origins.current_instance().to_owned(),
-            id: crate::web::id_url(&origins.login, &user),
-            scope: scopes.shuffled(),
-            issued_at: now,
-            answer,
-        }
+        // A user of another org is looked up by name here.
+        crate::web::issue_tokens(&self.org, &self.org.user_or_new(&user.username), scopes)
     }
 
     /// Ends every access token; refresh tokens stay.
@@ -259,10 +198,7 @@ impl FakeOrg {
     #[must_use]
     pub fn live_access_tokens(&self, user: &User) -> Vec<String> {
         let now = self.org.clock.now();
-        self.org.auth(|auth| {
-            let mine = auth.sessions.iter().filter(|(_, s)| s.user_id == user.id && s.is_live(now));
-            mine.map(|(token, _)| token.clone()).collect()
-        })
+        self.org.auth(|auth| auth.live_access_tokens(now, &user.id))
     }
 
     /// Signs with a new key from now on. The one before stays in the key set, older ones leave it.
@@ -327,8 +263,8 @@ impl FakeOrg {
     }
 
     /// Changes what parallel refreshes get.
-    pub fn set_parallel_refresh(&self, answer: ParallelRefresh) {
-        self.org.change_settings(|settings| settings.parallel_refresh = answer);
+    pub fn set_parallel_refresh(&self, response: ParallelRefresh) {
+        self.org.change_settings(|settings| settings.parallel_refresh = response);
     }
 
     /// Changes how long new access tokens live without use.

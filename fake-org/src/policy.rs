@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 use crate::auth::app::Subject;
 use crate::auth::assertion;
 use crate::auth::settings::{AccessTokens, AppState, PermittedUsers};
-use crate::auth::users::User;
-use crate::builder::{Builder, StartError};
+use crate::builder::Builder;
+use crate::error::StartError;
 use crate::org::FakeOrg;
+use crate::user::User;
 
 impl Builder {
     /// Settings by the names that `/fake/policy` has for them; the README lists them.

@@ -4,9 +4,9 @@ use super::Auth;
 use super::error::OauthError;
 use super::scopes::Scopes;
 use super::settings::Settings;
-use super::users::{PASSWORD, User};
 use crate::base::clock::Millis;
 use crate::base::random;
+use crate::user::{PASSWORD, User};
 
 const HOUR: Millis = 3_600_000;
 /// "Short lived"; how short is unverified.

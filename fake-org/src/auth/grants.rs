@@ -8,9 +8,9 @@ use super::error::OauthError;
 use super::pkce;
 use super::scopes::Scopes;
 use super::settings::{RefreshPolicy, Settings};
-use super::users::User;
 use crate::base::clock::{Millis, millis};
 use crate::base::random;
+use crate::user::User;
 
 /// Codes live 15 minutes.
 const CODE_LIFE: Duration = Duration::from_secs(15 * 60);
@@ -19,7 +19,7 @@ const APPROVALS: usize = 5;
 
 /// What an authorize request asked for, and whose answer to it a code is.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct CodeRequest {
     pub(crate) user_id: String,
     pub(crate) redirect_uri: String,
     pub(crate) challenge: Option<String>,
@@ -32,7 +32,7 @@ pub(crate) struct Asked {
 /// An authorization code, kept after use so that a second use is recognised.
 #[derive(Clone, Debug)]
 pub(crate) struct Code {
-    asked: Asked,
+    asked: CodeRequest,
     issued: Millis,
     used: bool,
     family: Option<u64>,
@@ -73,14 +73,14 @@ pub(crate) struct Issued {
 
 /// What a code is presented with.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Presented<'a> {
+pub(crate) struct CodeExchange<'a> {
     pub(crate) redirect_uri: Option<&'a str>,
     pub(crate) verifier: Option<&'a str>,
     pub(crate) visitor: Option<&'a str>,
 }
 
 impl Auth {
-    pub(crate) fn issue_code(&mut self, now: Millis, asked: Asked) -> String {
+    pub(crate) fn issue_code(&mut self, now: Millis, asked: CodeRequest) -> String {
         let code = format!("aPrx{}==", random::opaque(74));
         let made = Code { asked, issued: now, used: false, family: None, access_token: None };
         self.codes.insert(code.clone(), made);
@@ -93,7 +93,7 @@ impl Auth {
         now: Millis,
         settings: &Settings,
         code: &str,
-        with: Presented<'_>,
+        with: CodeExchange<'_>,
     ) -> Result<Issued, OauthError> {
         let known = self.codes.get(code).ok_or_else(OauthError::dead_code)?.clone();
         if known.used {

@@ -12,15 +12,15 @@ pub(crate) mod keys;
 pub(crate) mod pkce;
 pub(crate) mod policy;
 pub(crate) mod scopes;
+pub(crate) mod server_to_server;
 pub(crate) mod sessions;
 pub(crate) mod settings;
-pub(crate) mod unattended;
 pub(crate) mod user_agent;
 pub(crate) mod users;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use users::User;
+use crate::user::User;
 
 /// All mutable state of logins and tokens.
 #[derive(Debug)]

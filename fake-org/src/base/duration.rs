@@ -1,6 +1,7 @@
 //! Durations in JSON: whole seconds or milliseconds, as the member's name says.
 
 /// A number of seconds.
+#[cfg(feature = "embedded")]
 pub(crate) mod seconds {
     use std::time::Duration;
 

@@ -64,6 +64,9 @@ struct Args {
     /// Serve an Experience Cloud site of this name, below the login host.
     #[arg(long)]
     site: Option<String>,
+    /// Stop when standard input ends, as it does when the parent process ends.
+    #[arg(long)]
+    stop_with_stdin: bool,
     /// The most records of a query page.
     #[arg(long, default_value_t = 2000)]
     page_size: usize,
@@ -115,7 +118,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     for path in &args.load {
         builder = builder.load(path)?;
     }
-    let mut stop = std::pin::pin!(stop_signal()?);
+    let mut stop = std::pin::pin!(stop(args.stop_with_stdin)?);
     let org = tokio::select! {
         started = builder.start() => started?,
         () = &mut stop => return Ok(()),
@@ -138,6 +141,28 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     std::io::stdout().flush()?;
     stop.await;
     Ok(())
+}
+
+/// Waits for a signal or, when `with_stdin`, for the end of standard input.
+fn stop(with_stdin: bool) -> std::io::Result<impl Future<Output = ()>> {
+    let signal = stop_signal()?;
+    let (sender, closed) = tokio::sync::oneshot::channel();
+    // Dropping the sender would report the end, too.
+    let mut held = Some(sender);
+    if let Some(sender) = held.take_if(|_| with_stdin) {
+        // A thread: reading standard input cannot be cancelled, and the end of the process does not wait for it.
+        std::thread::Builder::new().name("stdin".into()).spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            let _ = sender.send(());
+        })?;
+    }
+    Ok(async move {
+        let _held = held;
+        tokio::select! {
+            () = signal => {}
+            _ = closed => {}
+        }
+    })
 }
 
 /// The authority's certificate, in a file that goes with the program.

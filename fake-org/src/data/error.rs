@@ -3,7 +3,7 @@
 /// A refusal in the REST API's words. `status` and `code` are what a single-record call answers; collections
 /// carry the same as an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct ApiError {
     pub(crate) status: u16,
     pub(crate) code: &'static str,
     pub(crate) message: String,
@@ -12,7 +12,7 @@ pub(crate) struct Refusal {
     pub(crate) duplicates: Option<(&'static str, Vec<String>)>,
 }
 
-impl Refusal {
+impl ApiError {
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), fields: Vec::new(), duplicates: None }
     }
@@ -51,11 +51,11 @@ pub(crate) enum DataError {
     #[error("SQLite: {0}")]
     Sqlite(#[from] rusqlite::Error),
     #[error("{}: {}", .0.code, .0.message)]
-    Refused(Refusal),
+    Refused(ApiError),
 }
 
-impl From<Refusal> for DataError {
-    fn from(refusal: Refusal) -> Self {
+impl From<ApiError> for DataError {
+    fn from(refusal: ApiError) -> Self {
         Self::Refused(refusal)
     }
 }

@@ -2,9 +2,9 @@
 
 use rusqlite::types::Value as Sql;
 
-use crate::auth::users::User;
 use crate::base::clock::{Millis, date, datetime};
 use crate::base::ids;
+use crate::user::User;
 
 const HOUR: Millis = 3_600_000;
 const DAY: Millis = 24 * HOUR;

@@ -3,8 +3,8 @@
 use super::samples::{self, Row, text};
 use super::schema::{Field, Kind, Object};
 use super::{Data, DataError, Inner};
-use crate::auth::users::User;
 use crate::base::clock::Millis;
+use crate::user::User;
 
 /// How much sample data there is.
 #[derive(Clone, Copy, Debug)]

@@ -34,8 +34,8 @@ fn is_text(headers: &HeaderMap) -> bool {
 
 /// The answer with its body compressed, when it is a text that is long enough. Its entity tag then says so too
 /// (`"…--gzip"`).
-pub(super) async fn compressed(answer: Response<Body>) -> Response<Body> {
-    let (mut parts, body) = answer.into_parts();
+pub(super) async fn compressed(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
     let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     if bytes.len() < LEAST || !is_text(&parts.headers) || parts.headers.contains_key(CONTENT_ENCODING) {
         return Response::from_parts(parts, Body::from(bytes));

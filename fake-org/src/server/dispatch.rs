@@ -16,13 +16,13 @@ use hyper::body::Incoming;
 use tower::ServiceExt as _;
 
 use super::compress;
-use super::cut::Cut;
+use super::corrupt::{Outcome, corrupt, replacement};
+use super::disconnect::Disconnect;
 use super::route;
-use super::spoil::{Outcome, instead, spoil};
 use crate::fault::registry::Target;
 use crate::fault::{Fault, Route, Rule};
-use crate::log::{self, Host};
-use crate::shared::Org;
+use crate::request::{self, Host};
+use crate::state::Org;
 use crate::web;
 use crate::web::cors::Cors;
 
@@ -46,31 +46,31 @@ impl Hosts {
 
     /// Answers one request. The work runs as a task of its own: a client that goes away does not stop it, as it
     /// would not at Salesforce, and a refresh token rotates although nobody waits for the answer.
-    pub(super) async fn answer(
+    pub(super) async fn response(
         self: Arc<Self>,
         host: Host,
         request: Request<Incoming>,
-        cut: Arc<Cut>,
+        disconnect: Arc<Disconnect>,
     ) -> Result<Response<Body>, io::Error> {
-        let order = Arc::clone(&cut);
+        let order = Arc::clone(&disconnect);
         match tokio::spawn(async move { self.run(host, request, &order).await }).await {
-            Ok(Outcome::Answer(answer)) => Ok(answer),
-            Ok(Outcome::Cut) => {
-                cut.reset();
+            Ok(Outcome::Response(response)) => Ok(response),
+            Ok(Outcome::Disconnect) => {
+                disconnect.reset();
                 Err(io::Error::new(io::ErrorKind::ConnectionReset, "reset on order"))
             }
             Err(failed) => Err(io::Error::other(failed)),
         }
     }
 
-    async fn run(&self, host: Host, request: Request<Incoming>, cut: &Arc<Cut>) -> Outcome {
+    async fn run(&self, host: Host, request: Request<Incoming>, disconnect: &Arc<Disconnect>) -> Outcome {
         let (mut parts, body) = request.into_parts();
         let logged = entry(host, &parts, self.org.clock.now());
         self.enter_site(host, &mut parts);
         let path = parts.uri.path().to_owned();
         if path == "/fake" || path.starts_with("/fake/") {
             let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-            return Outcome::Answer(self.handle(host, parts, body).await);
+            return Outcome::Response(self.handle(host, parts, body).await);
         }
         let begun = Instant::now();
         let route = route::class(&path);
@@ -82,15 +82,15 @@ impl Hosts {
         let outcome = if early.as_ref().is_some_and(|rule| rule.fault == Fault::ResetBeforeRead) {
             self.delayed(early.as_ref()).await;
             self.note(number, early.as_ref());
-            Outcome::Cut
+            Outcome::Disconnect
         } else {
             let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
-                return Outcome::Cut;
+                return Outcome::Disconnect;
             };
             let Some(body) = unpacked(&parts, body) else {
-                return Outcome::Answer(status_only(StatusCode::BAD_REQUEST));
+                return Outcome::Response(status_only(StatusCode::BAD_REQUEST));
             };
-            let form = web::call::form(&parts.headers, &body);
+            let form = web::http_request::form(&parts.headers, &body);
             self.org.log.body(number, &body, &form);
             let grant_type =
                 form.iter().find(|(key, _)| key == "grant_type").map(|(_, value)| value.as_str());
@@ -109,7 +109,7 @@ impl Hosts {
             .flatten()
             .map(|(_, token)| Refreshing::new(&self.org, token));
             let parallel = refreshing.as_ref().is_some_and(|refreshing| !refreshing.first);
-            self.carry_out(host, parts, body, route.as_ref(), rule, parallel, cut).await
+            self.carry_out(host, parts, body, route.as_ref(), rule, parallel, disconnect).await
         };
         let status = outcome.status();
         self.org.log.answered(
@@ -131,7 +131,7 @@ impl Hosts {
         let inner = of_lwr.or(below).filter(|rest| rest.starts_with('/'));
         if let Some(uri) = inner.and_then(|rest| rest.parse().ok()) {
             parts.uri = uri;
-            parts.extensions.insert(web::call::Site(site.clone()));
+            parts.extensions.insert(web::http_request::Site(site.clone()));
         }
     }
 
@@ -144,31 +144,31 @@ impl Hosts {
         route: Option<&Route>,
         rule: Option<Rule>,
         parallel: bool,
-        cut: &Arc<Cut>,
+        disconnect: &Arc<Disconnect>,
     ) -> Outcome {
         self.delayed(rule.as_ref()).await;
         let fault = rule.as_ref().map(|rule| &rule.fault);
-        if let Some(outcome) = fault.and_then(|fault| instead(fault, route)) {
+        if let Some(outcome) = fault.and_then(|fault| replacement(fault, route)) {
             self.delayed_after(rule.as_ref(), outcome.status()).await;
             return outcome;
         }
         if let Some(refusal) = too_large(&parts) {
-            return Outcome::Answer(refusal);
+            return Outcome::Response(refusal);
         }
         if parallel {
-            parts.extensions.insert(web::call::Parallel);
+            parts.extensions.insert(web::http_request::Parallel);
         }
         let packs = fault.is_none() && self.org.settings().compress && compress::is_wanted(&parts.headers);
-        let mut answer = self.handle(host, parts, body).await;
+        let mut response = self.handle(host, parts, body).await;
         if packs {
-            answer = compress::compressed(answer).await;
+            response = compress::compressed(response).await;
         }
         let outcome = match fault {
-            None => Outcome::Answer(answer),
+            None => Outcome::Response(response),
             Some(fault) => {
-                let (parts, body) = answer.into_parts();
+                let (parts, body) = response.into_parts();
                 let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-                spoil(fault, Response::from_parts(parts, bytes), cut)
+                corrupt(fault, Response::from_parts(parts, bytes), disconnect)
             }
         };
         self.delayed_after(rule.as_ref(), outcome.status()).await;
@@ -186,15 +186,15 @@ impl Hosts {
             parts.uri = uri;
         }
         let cors = Cors::of(&self.org.settings(), host, &parts);
-        if let Some(answer) = cors.as_ref().and_then(Cors::preflight) {
-            return answer;
+        if let Some(response) = cors.as_ref().and_then(Cors::preflight) {
+            return response;
         }
         parts.extensions.insert(host);
         let router = if host == Host::Login { &self.login } else { &self.instance };
         match router.clone().oneshot(Request::from_parts(parts, Body::from(body))).await {
-            Ok(answer) => match cors {
-                Some(cors) => cors.allow(answer),
-                None => answer,
+            Ok(response) => match cors {
+                Some(cors) => cors.allow(response),
+                None => response,
             },
             Err(never) => match never {},
         }
@@ -254,9 +254,9 @@ fn too_large(parts: &Parts) -> Option<Response<Body>> {
 }
 
 fn status_only(status: StatusCode) -> Response<Body> {
-    let mut answer = Response::new(Body::empty());
-    *answer.status_mut() = status;
-    answer
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
 }
 
 /// Requests may be compressed with gzip; `None`: it says so and is not. (The status for that is unverified.)
@@ -269,8 +269,8 @@ fn unpacked(parts: &Parts, body: Bytes) -> Option<Bytes> {
     Some(plain.into())
 }
 
-fn entry(host: Host, parts: &Parts, now: i64) -> log::Request {
-    log::Request {
+fn entry(host: Host, parts: &Parts, now: i64) -> request::Request {
+    request::Request {
         number: 0,
         host,
         method: parts.method.to_string(),

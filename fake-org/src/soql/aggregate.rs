@@ -11,7 +11,7 @@ use super::plan::{clause, limits, order, wheres};
 use super::term::{Term, term};
 use super::{Context, error, format, select};
 use crate::data::schema::{Kind, Object};
-use crate::data::{DataError, Inner, Record, Refusal};
+use crate::data::{ApiError, DataError, Inner, Record};
 
 /// A compiled query whose rows are groups. All of them come at once: such results have no further pages.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ pub(super) fn is_grouped(query: &Query) -> bool {
     fn aggregates(expr: &Expr) -> bool {
         match expr {
             Expr::Field(_) => false,
-            Expr::Call { function, argument } => {
+            Expr::HttpRequest { function, argument } => {
                 FUNCTIONS.iter().any(|name| function.value.eq_ignore_ascii_case(name))
                     || argument.as_deref().is_some_and(aggregates)
             }
@@ -84,12 +84,12 @@ pub(super) fn compile(
     cx: &Context<'_>,
     query: &Query,
     root: &'static Object,
-) -> Result<AggregatePlan, Refusal> {
+) -> Result<AggregatePlan, ApiError> {
     let mut tables = Tables::new(cx, root, query)?;
     let groups = groups(cx, query, &mut tables)?;
     let (columns, shown) = columns(cx, query, &mut tables, &groups)?;
     if groups.is_empty() && query.limit.is_some() {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             "MALFORMED_QUERY",
             "Non-grouped query that uses overall aggregate functions cannot also use LIMIT",
         ));
@@ -155,10 +155,10 @@ pub(super) fn compile(
     Ok(AggregatePlan { columns, sql, params })
 }
 
-fn groups(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> Result<Vec<Term>, Refusal> {
+fn groups(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> Result<Vec<Term>, ApiError> {
     let most = if query.totals == Totals::None { FIELDS } else { TOTALLED };
     if query.group.len() > most {
-        return Err(Refusal::bad("MALFORMED_QUERY", format!("GROUP BY takes at most {most} fields")));
+        return Err(ApiError::bad("MALFORMED_QUERY", format!("GROUP BY takes at most {most} fields")));
     }
     let mut groups: Vec<Term> = Vec::new();
     for expr in &query.group {
@@ -180,10 +180,10 @@ fn columns(
     query: &Query,
     tables: &mut Tables,
     groups: &[Term],
-) -> Result<(Vec<Column>, Vec<Shown>), Refusal> {
+) -> Result<(Vec<Column>, Vec<Shown>), ApiError> {
     let items = match &query.select {
         Select::Items(items) if items.len() <= select::FIELDS => items.as_slice(),
-        Select::Items(_) => return Err(Refusal::bad("QUERY_TOO_COMPLICATED", "too many fields")),
+        Select::Items(_) => return Err(ApiError::bad("QUERY_TOO_COMPLICATED", "too many fields")),
         Select::Count => return Err(ungrouped(cx, query.from.offset, "COUNT()")),
     };
     let mut columns: Vec<Column> = Vec::new();
@@ -226,8 +226,8 @@ fn grouping(
     tables: &mut Tables,
     groups: &[Term],
     expr: &Expr,
-) -> Result<Option<(Term, usize)>, Refusal> {
-    let Expr::Call { function, argument: Some(argument) } = expr else { return Ok(None) };
+) -> Result<Option<(Term, usize)>, ApiError> {
+    let Expr::HttpRequest { function, argument: Some(argument) } = expr else { return Ok(None) };
     if !function.value.eq_ignore_ascii_case("GROUPING") {
         return Ok(None);
     }
@@ -252,14 +252,14 @@ fn totals(totals: Totals, groups: usize) -> Vec<Vec<usize>> {
 }
 
 /// Beside groups only aggregates may stand.
-pub(super) fn must_be_grouped(cx: &Context<'_>, groups: &[Term], term: &Term) -> Result<(), Refusal> {
+pub(super) fn must_be_grouped(cx: &Context<'_>, groups: &[Term], term: &Term) -> Result<(), ApiError> {
     if term.aggregate || groups.iter().any(|group| group.sql == term.sql) {
         return Ok(());
     }
     Err(ungrouped(cx, term.offset, &term.name))
 }
 
-fn ungrouped(cx: &Context<'_>, offset: usize, name: &str) -> Refusal {
+fn ungrouped(cx: &Context<'_>, offset: usize, name: &str) -> ApiError {
     error::at(cx.text, offset, "MALFORMED_QUERY", &format!("Field must be grouped or aggregated: {name}"))
 }
 
@@ -278,7 +278,7 @@ impl AggregatePlan {
         })?;
         let records: Vec<Json> = rows.collect::<Result<_, _>>()?;
         if records.len() > GROUPS {
-            return Err(Refusal::bad(
+            return Err(ApiError::bad(
                 "EXCEEDED_ID_LIMIT",
                 "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single batch",
             )

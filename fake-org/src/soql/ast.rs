@@ -16,13 +16,13 @@ pub(super) type Path = At<String>;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Expr {
     Field(Path),
-    Call { function: Path, argument: Option<Box<Expr>> },
+    HttpRequest { function: Path, argument: Option<Box<Expr>> },
 }
 
 impl Expr {
     pub(super) fn offset(&self) -> usize {
         match self {
-            Self::Field(path) | Self::Call { function: path, .. } => path.offset,
+            Self::Field(path) | Self::HttpRequest { function: path, .. } => path.offset,
         }
     }
 }

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use super::ast::{Expr, Item, Query, Select};
 use super::{error, lex, parse};
-use crate::data::Refusal;
+use crate::data::ApiError;
 use crate::data::schema::{Field, Kind, Object, Schema};
 
 /// `{"columnMetadata":[…],"entityName":…}` of a query.
-pub(crate) fn columns(text: &str, schema: &Schema) -> Result<Value, Refusal> {
+pub(crate) fn columns(text: &str, schema: &Schema) -> Result<Value, ApiError> {
     let query = parse::query(text, &lex::tokens(text)?)?;
     let unknown = || error::at(text, query.from.offset, "INVALID_TYPE", &query.from.value);
     let object = schema.object(&query.from.value).ok_or_else(unknown)?;
@@ -47,7 +47,7 @@ fn list(query: &Query, object: Option<&'static Object>) -> Vec<Value> {
                 }
                 add_path(&mut columns, &names.collect::<Vec<_>>(), object);
             }
-            Item::Expr { expr: Expr::Call { function, argument }, alias } => {
+            Item::Expr { expr: Expr::HttpRequest { function, argument }, alias } => {
                 let name = alias.clone().unwrap_or_else(|| {
                     unnamed += 1;
                     format!("expr{}", unnamed - 1)

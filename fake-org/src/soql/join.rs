@@ -7,7 +7,7 @@ use super::bind::Tables;
 use super::filter::Filter;
 use super::term::{Term, term};
 use super::{Context, Scope, error, plan};
-use crate::data::Refusal;
+use crate::data::ApiError;
 use crate::data::schema::{Kind, Object};
 
 /// Its SQL, and the parameters so far with its own added. `left` is what stands before IN, a field of `outer`.
@@ -17,7 +17,7 @@ pub(super) fn inner(
     outer: &'static Object,
     query: &Query,
     params: Vec<Sql>,
-) -> Result<(String, Vec<Sql>), Refusal> {
+) -> Result<(String, Vec<Sql>), ApiError> {
     let wrong = |sentence: &str| error::at(cx.text, query.from.offset, "MALFORMED_QUERY", sentence);
     let root = plan::root(cx, &query.from)?;
     if root == outer {
@@ -46,7 +46,7 @@ pub(super) fn inner(
         )));
     }
     let mut wheres = vec![format!("{} IS NOT NULL", column.sql)];
-    if cx.asker.scope == Scope::Live {
+    if cx.requester.scope == Scope::Live {
         wheres.push("t0.IsDeleted = 0".to_owned());
     }
     let mut filter = Filter::of_semi_join(cx, &mut tables, params);

@@ -7,7 +7,7 @@ use winnow::stream::LocatingSlice;
 use winnow::token::{any, one_of, take_while};
 
 use super::error;
-use crate::data::Refusal;
+use crate::data::ApiError;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
@@ -37,7 +37,7 @@ pub(super) struct Token {
 /// Parentheses nested deeper than this are refused, before recursion could hurt.
 const DEPTH: usize = 100;
 
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Refusal> {
+pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ApiError> {
     let mut input = LocatingSlice::new(text);
     let mut out = Vec::new();
     let mut depth = 0_usize;
@@ -68,7 +68,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Refusal> {
             _ => {}
         }
         if depth > DEPTH {
-            return Err(Refusal::bad("QUERY_TOO_COMPLICATED", "Query is nested too deeply"));
+            return Err(ApiError::bad("QUERY_TOO_COMPLICATED", "Query is nested too deeply"));
         }
         out.push(Token { kind, offset, source });
     }

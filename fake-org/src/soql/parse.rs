@@ -10,7 +10,7 @@ use super::ast::{At, Condition, Expr, Item, Literal, Op, Order, Path, Query, Sel
 use super::dates::DateLiteral;
 use super::error;
 use super::lex::{Kind, Token};
-use crate::data::Refusal;
+use crate::data::ApiError;
 
 type Input<'t> = TokenSlice<'t, Token>;
 
@@ -25,15 +25,15 @@ fn is_keyword(word: &str) -> bool {
     KEYWORDS.iter().any(|keyword| word.eq_ignore_ascii_case(keyword))
 }
 
-pub(super) fn query(text: &str, tokens: &[Token]) -> Result<Query, Refusal> {
+pub(super) fn query(text: &str, tokens: &[Token]) -> Result<Query, ApiError> {
     if let Some(what) = not_emulated(tokens) {
-        return Err(Refusal::not_emulated("MALFORMED_QUERY", what));
+        return Err(ApiError::not_emulated("MALFORMED_QUERY", what));
     }
     all_of(text, tokens, select_query)
 }
 
 /// A condition without a query around it.
-pub(super) fn condition_alone(text: &str, tokens: &[Token]) -> Result<Condition, Refusal> {
+pub(super) fn condition_alone(text: &str, tokens: &[Token]) -> Result<Condition, ApiError> {
     all_of(text, tokens, condition)
 }
 
@@ -42,7 +42,7 @@ fn all_of<T>(
     text: &str,
     tokens: &[Token],
     mut parser: impl FnMut(&mut Input<'_>) -> ModalResult<T>,
-) -> Result<T, Refusal> {
+) -> Result<T, ApiError> {
     let mut input = TokenSlice::new(tokens);
     let result = parser(&mut input);
     let place = tokens.len() - input.len();
@@ -158,7 +158,7 @@ fn expr(input: &mut Input<'_>) -> ModalResult<Expr> {
     }
     let argument = opt(expr).parse_next(input)?.map(Box::new);
     cut_err(symbol(")")).parse_next(input)?;
-    Ok(Expr::Call { function, argument })
+    Ok(Expr::HttpRequest { function, argument })
 }
 
 /// The alias of a parent in FROM, which must have one.

@@ -11,7 +11,7 @@ use super::record::RowPlan;
 use super::term::{Term, term};
 use super::{Context, Scope, error, select};
 use crate::data::schema::{Field, Kind, Object};
-use crate::data::{DataError, Inner, Refusal};
+use crate::data::{ApiError, DataError, Inner};
 
 /// Fields that ORDER BY takes (SOQL: ORDER BY). The error's words are unverified.
 const ORDERS: usize = 32;
@@ -40,7 +40,7 @@ impl CountPlan {
     }
 }
 
-pub(super) fn compile(cx: &Context<'_>, query: &Query) -> Result<Plan, Refusal> {
+pub(super) fn compile(cx: &Context<'_>, query: &Query) -> Result<Plan, ApiError> {
     let root = root(cx, &query.from)?;
     if aggregate::is_grouped(query) {
         return aggregate::compile(cx, query, root).map(Plan::Aggregate);
@@ -69,7 +69,7 @@ pub(super) fn rows(
     query: &Query,
     root: &'static Object,
     parent: Option<&'static Field>,
-) -> Result<RowPlan, Refusal> {
+) -> Result<RowPlan, ApiError> {
     let mut tables = Tables::new(cx, root, query)?;
     let outputs = select::outputs(cx, query, &mut tables)?;
     let (tail, params) = tail(cx, query, &mut tables, parent)?;
@@ -78,7 +78,7 @@ pub(super) fn rows(
 }
 
 /// The object a query is from.
-pub(super) fn root(cx: &Context<'_>, from: &Path) -> Result<&'static Object, Refusal> {
+pub(super) fn root(cx: &Context<'_>, from: &Path) -> Result<&'static Object, ApiError> {
     cx.schema.object(&from.value).ok_or_else(|| {
         error::at(
             cx.text,
@@ -100,7 +100,7 @@ fn tail(
     query: &Query,
     tables: &mut Tables,
     parent: Option<&'static Field>,
-) -> Result<(String, Vec<Sql>), Refusal> {
+) -> Result<(String, Vec<Sql>), ApiError> {
     let (mut wheres, params) = wheres(cx, query, tables)?;
     if let Some(lookup) = parent {
         wheres.push(format!("t0.\"{}\" = ?{}", lookup.name, params.len() + 1));
@@ -126,10 +126,10 @@ pub(super) fn wheres(
     cx: &Context<'_>,
     query: &Query,
     tables: &mut Tables,
-) -> Result<(Vec<String>, Vec<Sql>), Refusal> {
+) -> Result<(Vec<String>, Vec<Sql>), ApiError> {
     let mut wheres = Vec::new();
     let mut params = Vec::new();
-    if cx.asker.scope == Scope::Live {
+    if cx.requester.scope == Scope::Live {
         wheres.push("t0.IsDeleted = 0".to_owned());
     }
     if let Some(scope) = &query.using
@@ -146,10 +146,10 @@ pub(super) fn wheres(
 }
 
 /// `USING SCOPE`: whose records; `None` for everyone's. The org has no teams, territories or groups.
-fn using(cx: &Context<'_>, scope: &Path, root: &'static Object) -> Result<Option<Sql>, Refusal> {
+fn using(cx: &Context<'_>, scope: &Path, root: &'static Object) -> Result<Option<Sql>, ApiError> {
     match scope.value.to_ascii_lowercase().as_str() {
         "everything" => Ok(None),
-        "mine" if root.field("OwnerId").is_some() => Ok(Some(Sql::Text(cx.asker.user_id.to_owned()))),
+        "mine" if root.field("OwnerId").is_some() => Ok(Some(Sql::Text(cx.requester.user_id.to_owned()))),
         "mine" | "delegated" | "mineandmygroups" | "myterritory" | "myteamterritory" | "team" => {
             Err(error::at(
                 cx.text,
@@ -167,10 +167,10 @@ pub(super) fn order(
     cx: &Context<'_>,
     list: &[Order],
     tables: &mut Tables,
-    mut sql: impl FnMut(&mut Tables, &Expr) -> Result<(Term, String), Refusal>,
-) -> Result<Vec<String>, Refusal> {
+    mut sql: impl FnMut(&mut Tables, &Expr) -> Result<(Term, String), ApiError>,
+) -> Result<Vec<String>, ApiError> {
     if list.len() > ORDERS {
-        return Err(Refusal::bad("MALFORMED_QUERY", format!("ORDER BY takes at most {ORDERS} fields")));
+        return Err(ApiError::bad("MALFORMED_QUERY", format!("ORDER BY takes at most {ORDERS} fields")));
     }
     let mut parts = Vec::new();
     for order in list {
@@ -204,9 +204,9 @@ fn place_in_picklist(term: &Term, sql: &str) -> Option<String> {
         .then(|| format!("CASE WHEN {sql} IS NULL THEN NULL{places} ELSE {} END", field.values.len()))
 }
 
-pub(super) fn limits(query: &Query) -> Result<String, Refusal> {
+pub(super) fn limits(query: &Query) -> Result<String, ApiError> {
     if query.offset.is_some_and(|offset| offset > 2_000) {
-        return Err(Refusal::bad("NUMBER_OUTSIDE_VALID_RANGE", "Maximum SOQL offset allowed is 2000"));
+        return Err(ApiError::bad("NUMBER_OUTSIDE_VALID_RANGE", "Maximum SOQL offset allowed is 2000"));
     }
     if query.limit.is_none() && query.offset.is_none() {
         return Ok(String::new());

@@ -5,7 +5,7 @@ use super::bind::{Column, Tables};
 use super::record::{Output, RowPlan};
 use super::term::term;
 use super::{Context, error, plan};
-use crate::data::Refusal;
+use crate::data::ApiError;
 use crate::data::schema::Object;
 
 /// Columns of one result; SQLite's own limit is 2,000.
@@ -15,10 +15,10 @@ pub(super) const FIELDS: usize = 1_000;
 const CHILDREN: usize = 20;
 const DEPTH: usize = 5;
 
-pub(super) fn outputs(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> Result<Vec<Output>, Refusal> {
+pub(super) fn outputs(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> Result<Vec<Output>, ApiError> {
     let Select::Items(items) = &query.select else { return Ok(Vec::new()) };
     if items.len() > FIELDS {
-        return Err(Refusal::bad("QUERY_TOO_COMPLICATED", format!("more than {FIELDS} fields")));
+        return Err(ApiError::bad("QUERY_TOO_COMPLICATED", format!("more than {FIELDS} fields")));
     }
     let mut outputs: Vec<Output> = Vec::new();
     for item in items {
@@ -76,11 +76,11 @@ pub(super) fn outputs(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> R
     Ok(outputs)
 }
 
-fn add(outputs: &mut Vec<Output>, new: Output, written: &str) -> Result<(), Refusal> {
+fn add(outputs: &mut Vec<Output>, new: Output, written: &str) -> Result<(), ApiError> {
     let (table, name) = new.place();
     let same = |known: &Output| known.place().0 == table && known.place().1.eq_ignore_ascii_case(name);
     if outputs.iter().any(same) {
-        return Err(Refusal::bad("MALFORMED_QUERY", format!("duplicate field selected: {written}")));
+        return Err(ApiError::bad("MALFORMED_QUERY", format!("duplicate field selected: {written}")));
     }
     outputs.push(new);
     Ok(())
@@ -91,7 +91,7 @@ fn group_of_fields(
     query: &Query,
     root: &'static Object,
     which: &Path,
-) -> Result<Vec<&'static crate::data::schema::Field>, Refusal> {
+) -> Result<Vec<&'static crate::data::schema::Field>, ApiError> {
     let word = which.value.to_ascii_uppercase();
     let wanted: fn(&crate::data::schema::Field) -> bool = match word.as_str() {
         "ALL" => |_| true,
@@ -114,7 +114,7 @@ fn children(
     cx: &Context<'_>,
     inner: &Query,
     root: &'static Object,
-) -> Result<(&'static str, RowPlan), Refusal> {
+) -> Result<(&'static str, RowPlan), ApiError> {
     // `FROM Account.Contacts` is `FROM Contacts`.
     let written = inner.from.value.split_once('.');
     let name = match written {

@@ -3,7 +3,7 @@
 use super::ast::Expr;
 use super::bind::{Column, Tables};
 use super::{Context, error};
-use crate::data::Refusal;
+use crate::data::ApiError;
 use crate::data::schema::Kind;
 
 /// A value of a row, or of a group of rows.
@@ -24,7 +24,7 @@ pub(super) struct Term {
     pub(super) formatted: bool,
 }
 
-pub(super) fn term(cx: &Context<'_>, tables: &mut Tables, expr: &Expr) -> Result<Term, Refusal> {
+pub(super) fn term(cx: &Context<'_>, tables: &mut Tables, expr: &Expr) -> Result<Term, ApiError> {
     match expr {
         Expr::Field(path) => {
             let column = tables.resolve(cx, path)?;
@@ -40,7 +40,7 @@ pub(super) fn term(cx: &Context<'_>, tables: &mut Tables, expr: &Expr) -> Result
                 formatted: false,
             })
         }
-        Expr::Call { function, argument } => {
+        Expr::HttpRequest { function, argument } => {
             let name = function.value.to_ascii_uppercase();
             let of = match argument {
                 Some(argument) => Some(term(cx, tables, argument)?),
@@ -51,7 +51,7 @@ pub(super) fn term(cx: &Context<'_>, tables: &mut Tables, expr: &Expr) -> Result
     }
 }
 
-fn call(cx: &Context<'_>, name: &str, offset: usize, of: Option<Term>) -> Result<Term, Refusal> {
+fn call(cx: &Context<'_>, name: &str, offset: usize, of: Option<Term>) -> Result<Term, ApiError> {
     let made = |sql: String, kind: Kind, aggregate: bool, of: Option<Term>| Term {
         sql,
         kind,

@@ -1,19 +1,16 @@
 //! The REST API below `/services/data`.
 
-mod answer;
 mod apex;
-mod ask;
 mod batch;
 mod blob;
 mod bulk;
-mod by_key;
 mod collections;
 mod collections_read;
 mod composite;
 mod conditional;
 mod describe;
 mod dispatch;
-mod ending;
+mod external_id;
 mod graph;
 mod guard;
 mod highlight;
@@ -22,9 +19,12 @@ mod multipart;
 mod parameterized;
 mod query;
 mod recent;
-mod rows;
+mod records;
+mod response;
+mod rest_request;
 mod search;
 mod sosl;
+mod sosl_clauses;
 mod term;
 mod tree;
 mod versions;
@@ -35,10 +35,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{any, get};
 
-use crate::shared::Org;
-
-/// The newest version, as `version=latest` means it.
-pub(crate) const LATEST: &str = "67.0";
+use crate::state::Org;
 
 /// The instance host's data routes.
 pub(crate) fn routes() -> Router<Arc<Org>> {
@@ -48,7 +45,7 @@ pub(crate) fn routes() -> Router<Arc<Org>> {
         .route("/services/data.json", get(versions::versions))
         .route("/services/data/{version}", any(guard::data))
         .route("/services/data/{version}/{*rest}", any(guard::data))
-        .route("/services/apexrest/{*rest}", any(apex::answer))
+        .route("/services/apexrest/{*rest}", any(apex::response))
 }
 
 /// What the login host says to data calls.

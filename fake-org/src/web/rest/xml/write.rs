@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::web::pages::escape;
+use crate::web::html::escape;
 
 /// The body of an answer.
 pub(in super::super) fn document(value: &Value) -> String {
