@@ -83,7 +83,7 @@ impl Builder {
         self
     }
 
-    /// Signs in the first user without any page, until [`FakeOrg::sign_out`]; after that, people who log in by
+    /// Signs in the first user without any page, until [`FakeOrg::sign_out`]; after that, users who log in by
     /// form are not asked for consent.
     pub fn auto_approve(mut self, on: bool) -> Self {
         self.auto_approve = on;
@@ -140,14 +140,14 @@ impl Builder {
         self
     }
 
-    /// Compresses answers for clients that accept gzip, as Salesforce does; on by default. An answer that a fault
+    /// Compresses responses for clients that accept gzip, as Salesforce does; on by default. A response that a fault
     /// strikes is not compressed: what is cut or changed in it can be read.
     pub fn compress(mut self, on: bool) -> Self {
         self.settings.compress = on;
         self
     }
 
-    /// API calls allowed before `REQUEST_LIMIT_EXCEEDED`; 15,000 by default.
+    /// API requests allowed before `REQUEST_LIMIT_EXCEEDED`; 15,000 by default.
     pub fn api_limit(mut self, calls: u64) -> Self {
         self.settings.api_limit = calls;
         self
@@ -190,20 +190,20 @@ impl Builder {
         self
     }
 
-    /// The organization id, 15 or 18 characters. By default each org has one of its own; user ids are the same
+    /// The organization id, 15 or 18 characters. By default each org has a separate one; user ids are the same
     /// in all of them, as in a sandbox and its original.
     pub fn organization_id(mut self, id: &str) -> Self {
         self.organization_id = Some(id.to_owned());
         self
     }
 
-    /// Starts the org on a thread of its own.
+    /// Starts the org on a separate thread.
     ///
     /// # Errors
     ///
     /// [`StartError`] says what is wrong with the options, or what the system refused.
     pub async fn start(self) -> Result<FakeOrg, StartError> {
-        // Seeding many rows takes a while; a thread of its own keeps the caller's runtime free.
+        // Seeding many rows takes a while; a separate thread keeps the caller's runtime free.
         let (sender, receiver) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name("fake-org-start".into())

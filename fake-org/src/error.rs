@@ -4,7 +4,7 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The host is not of this machine. A fake org hands out tokens to anyone, so it listens on loopback only.
+    /// The host is not of this machine. A fake org issues tokens without authentication, so it listens on loopback only.
     #[error("`{0}` is not a loopback host; a fake org listens on localhost, 127.0.0.1 or ::1 only")]
     NotLoopback(String),
     /// The port could not be taken.

@@ -1,6 +1,7 @@
 //! A Salesforce org in your test process: OAuth with refresh token rotation, REST, and faults on demand.
 //!
 //! ```
+//! # #[cfg(feature = "embedded")]
 //! # async fn test() -> Result<(), salesforce_fake_org::StartError> {
 //! use salesforce_fake_org::{FakeOrg, Fault};
 //!
@@ -17,15 +18,21 @@
 //!
 //! The org has two origins on loopback: a login host (`/services/oauth2/…`, its pages, and `/fake/…` to drive it
 //! over HTTP) and an instance host with the data. It holds accounts, contacts, opportunities and users, keeps
-//! everything in memory, and runs on a thread and a runtime of its own.
+//! everything in memory, and runs on a separate thread and runtime.
 //!
-//! What it does follows Salesforce's documentation and captured answers; where neither settles a point, the
+//! What it does follows Salesforce's documentation and captured responses; where neither settles a point, the
 //! comment in the source says "unverified".
 //!
-//! The binary `fake-org` is the same for any language: it prints one JSON line with the addresses and the app's
-//! credentials, and is driven over `/fake/…`.
+//! The program `fake-org` is the same for any language: it prints one JSON line with the addresses and the app's
+//! credentials, and is driven over `/fake/…`. [`FakeOrgProcess`] is a handle of that program with the methods of
+//! `FakeOrg`.
+//!
+//! # Features
+//!
+//! `embedded`, on by default, is the org itself. Without it only [`FakeOrgProcess`] is left, which brings no SQLite:
+//! Cargo allows one `libsqlite3-sys` in a tree, and the app may have another version.
 
-// Arrows point down only: org → server → web → (auth, data, soql, fault, log) → base.
+// Arrows point down only: builder → org → server → web → state → (auth, data, soql, fault, log) → base.
 #[cfg(feature = "embedded")]
 mod auth;
 mod base;

@@ -1,4 +1,4 @@
-//! What the org was asked: a bounded log, newest last.
+//! The requests that the org received: a bounded log, newest last.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -8,10 +8,10 @@ use crate::request::Request;
 
 /// The oldest requests are forgotten beyond this many.
 const BOUND: usize = 20_000;
-/// Bytes kept of one body.
+/// Bytes stored of one body.
 const BODY_BOUND: usize = 64 * 1024;
 
-/// Bytes kept of all bodies.
+/// Bytes stored of all bodies.
 const BODIES: usize = 32 * 1024 * 1024;
 
 #[derive(Debug, Default)]
@@ -129,9 +129,9 @@ mod tests {
             let number = log.enter(request());
             log.body(number, &large, &[]);
         }
-        let kept = log.all();
-        assert!(kept.iter().map(|request| request.body.len()).sum::<usize>() <= BODIES);
-        assert_eq!(kept.last().map(|request| request.body.len()), Some(BODY_BOUND), "the newest is kept");
+        let stored = log.all();
+        assert!(stored.iter().map(|request| request.body.len()).sum::<usize>() <= BODIES);
+        assert_eq!(stored.last().map(|request| request.body.len()), Some(BODY_BOUND), "the newest is stored");
         log.clear();
         let number = log.enter(request());
         log.body(number, b"a", &[]);

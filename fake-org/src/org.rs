@@ -14,7 +14,7 @@ use crate::state::Org;
 use crate::tokens::Tokens;
 use crate::user::User;
 
-/// A running Salesforce org. It runs on a thread and a runtime of its own and stops when this is dropped.
+/// A running Salesforce org. It runs on a separate thread and runtime and stops when this is dropped.
 #[derive(Debug)]
 pub struct FakeOrg {
     pub(crate) org: Arc<Org>,
@@ -40,7 +40,7 @@ impl FakeOrg {
         self.org.origins().login
     }
 
-    /// The origin of the data now: what token answers name as `instance_url`.
+    /// The origin of the data now: what token responses name as `instance_url`.
     #[must_use]
     pub fn instance_url(&self) -> String {
         self.org.origins().current_instance().to_owned()
@@ -78,7 +78,7 @@ impl FakeOrg {
         self.org.organization_id()
     }
 
-    /// The user of that name; one is made when there is none.
+    /// The user of that name; one is made if missing.
     #[must_use]
     pub fn user(&self, username: &str) -> User {
         self.org.user_or_new(username)
@@ -90,7 +90,7 @@ impl FakeOrg {
         self.org.auth(|auth| auth.users.clone())
     }
 
-    /// From now on authorize answers at once as this user, without pages, whatever `prompt` says.
+    /// From now on authorize responds at once as this user, without pages, whatever `prompt` says.
     pub fn sign_in(&self, user: &User) {
         self.org.auth(|auth| auth.signed_in = Some(user.id.clone()));
     }
@@ -127,12 +127,12 @@ impl FakeOrg {
         self.org.auth(|auth| auth.revoke_all(Some(&user.id)));
     }
 
-    /// Deactivates a user: no login, no refresh, no call.
+    /// Deactivates a user: login, refresh and API requests fail.
     pub fn deactivate_user(&self, user: &User) {
         self.org.auth(|auth| auth.set_active(&user.id, false));
     }
 
-    /// Takes [`deactivate_user`](Self::deactivate_user) back.
+    /// Reverses [`deactivate_user`](Self::deactivate_user).
     pub fn activate_user(&self, user: &User) {
         self.org.auth(|auth| auth.set_active(&user.id, true));
     }
@@ -143,7 +143,7 @@ impl FakeOrg {
         self.org.faults.clone()
     }
 
-    /// What the org was asked, newest last; the newest 20,000. Calls of `/fake/…` are not in it.
+    /// The requests that the org received, newest last; the newest 20,000. Those to `/fake/…` are not among them.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.org.log.all()
@@ -164,25 +164,25 @@ impl FakeOrg {
         self.org.reset().map_err(StartError::Data)
     }
 
-    /// How many token calls there were with this `grant_type`, faulted ones included.
+    /// Number of token requests with this `grant_type`, those that a fault struck included.
     #[must_use]
     pub fn token_calls(&self, grant_type: &str) -> u64 {
         self.org.auth(|auth| auth.counters.token_calls.get(grant_type).copied().unwrap_or(0))
     }
 
-    /// How often a refresh token was presented that rotation had already replaced.
+    /// Number of times a refresh token was presented that rotation had already replaced.
     #[must_use]
     pub fn refresh_reuse_count(&self) -> u64 {
         self.org.auth(|auth| auth.counters.refresh_reuse)
     }
 
-    /// How often an authorization code was presented again.
+    /// Number of times an authorization code was presented again.
     #[must_use]
     pub fn code_reuse_count(&self) -> u64 {
         self.org.auth(|auth| auth.counters.code_reuse)
     }
 
-    /// The most token calls that were being worked on at one time.
+    /// The largest number of token requests that were handled at one time.
     #[must_use]
     pub fn tokens_in_flight_max(&self) -> u64 {
         self.org.auth(|auth| auth.counters.in_flight_max)
@@ -218,8 +218,8 @@ impl FakeOrg {
         self.org.signer().forge(claims).unwrap_or_default()
     }
 
-    /// Moves the data to a third origin, as an org migration does: token answers name it from now on, and the
-    /// old one answers data calls with 401 until the caller refreshes. Moving twice changes nothing.
+    /// Moves the data to a third origin, as an org migration does: token responses name it from now on, and the
+    /// old one returns 401 to data requests until the caller refreshes. Moving twice changes nothing.
     pub fn move_instance(&self) {
         self.org.move_instance();
     }
@@ -230,7 +230,7 @@ impl FakeOrg {
         self.org.origins().moved_instance
     }
 
-    /// Locks records as if somebody else were writing them: writes answer `UNABLE_TO_LOCK_ROW`. An empty list
+    /// Locks records as if another user were writing them: writes fail with `UNABLE_TO_LOCK_ROW`. An empty list
     /// unlocks all.
     pub fn lock_rows(&self, ids: &[&str]) {
         self.org.lock_rows(ids);
@@ -277,18 +277,18 @@ impl FakeOrg {
         self.org.change_settings(|settings| settings.page_size = records);
     }
 
-    /// Changes the number of API calls before `REQUEST_LIMIT_EXCEEDED`.
+    /// Changes the number of API requests before `REQUEST_LIMIT_EXCEEDED`.
     pub fn set_api_limit(&self, calls: u64) {
         self.org.change_settings(|settings| settings.api_limit = calls);
     }
 
-    /// How many API calls were counted.
+    /// Number of counted API requests.
     #[must_use]
     pub fn api_calls(&self) -> u64 {
         self.org.api_calls()
     }
 
-    /// Closes all open query cursors: further pages answer `INVALID_QUERY_LOCATOR`.
+    /// Closes all open query cursors: further pages fail with `INVALID_QUERY_LOCATOR`.
     pub fn close_cursors(&self) {
         self.org.cursors.close_all();
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Host {
-    /// Where people log in (`login.salesforce.com`).
+    /// Where users log in (`login.salesforce.com`).
     Login,
     /// The org's My Domain: data and OAuth.
     Instance,
@@ -17,7 +17,7 @@ pub enum Host {
     MovedInstance,
 }
 
-/// One request, as it came in, and the status it was answered with.
+/// One request, as it came in, and the status of its response.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Request {
@@ -37,11 +37,11 @@ pub struct Request {
     pub body: String,
     /// The form fields, when the body is a form; the last value of a repeated field.
     pub form: BTreeMap<String, String>,
-    /// `None`: not answered yet, or the connection was reset.
+    /// `None`: no response yet, or the connection was reset.
     pub status: Option<u16>,
     /// When it came in, milliseconds since 1970 on the org's clock.
     pub time: i64,
-    /// Milliseconds until the answer was ready.
+    /// Milliseconds until the response was ready.
     pub took: Option<u64>,
     /// The name of the fault that struck it.
     pub fault: Option<String>,

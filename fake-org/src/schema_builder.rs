@@ -18,8 +18,8 @@ impl Builder {
         self
     }
 
-    /// A person besides the sample users.
-    pub fn person(mut self, username: &str, first_name: &str, last_name: &str) -> Self {
+    /// Adds a user besides the sample users.
+    pub fn user(mut self, username: &str, first_name: &str, last_name: &str) -> Self {
         self.declared.users.push(UserSpec {
             username: username.to_owned(),
             first_name: first_name.to_owned(),
@@ -29,8 +29,8 @@ impl Builder {
         self
     }
 
-    /// A permission set, and the usernames of those who have it: records that an app can ask about
-    /// (`PermissionSet`, `PermissionSetAssignment`). It grants nothing, since everyone may do everything here.
+    /// A permission set, and the usernames of the users it is assigned to: records that an app can ask about
+    /// (`PermissionSet`, `PermissionSetAssignment`). It grants nothing: every user may do everything here.
     pub fn permission_set(mut self, name: &str, usernames: &[&str]) -> Self {
         let users = usernames.iter().map(|username| (*username).to_owned()).collect();
         let set = PermissionSetSpec { name: name.to_owned(), label: String::new(), users };
@@ -38,7 +38,7 @@ impl Builder {
         self
     }
 
-    /// Records, written in the order of the calls. A parent can be named by its external id:
+    /// Records, written in the order of the requests. A parent can be named by its external id:
     /// `{"Account": {"ExternalKey__c": "ACC-000001"}}`. What is no object is left out.
     pub fn records(mut self, object: &str, records: &[Value]) -> Self {
         let records = records.iter().filter_map(Value::as_object).cloned().collect();
@@ -67,7 +67,7 @@ impl Builder {
         self
     }
 
-    /// Refuses records that agree with another in all these fields with `DUPLICATES_DETECTED`, unless the call
+    /// Refuses records that agree with another in all these fields with `DUPLICATES_DETECTED`, unless the request
     /// says `Sforce-Duplicate-Rule-Header: allowSave=true`.
     pub fn duplicate_rule(mut self, object: &str, fields: &[&str]) -> Self {
         let fields = fields.iter().map(|field| (*field).to_owned()).collect();
@@ -75,7 +75,7 @@ impl Builder {
         self
     }
 
-    /// What `/services/apexrest<path>` answers to a method.
+    /// The response of `/services/apexrest<path>` to a method.
     pub fn apex(mut self, method: &str, path: &str, status: u16, body: Value) -> Self {
         self.declared.apex.push(ApexSpec { method: method.to_owned(), path: path.to_owned(), status, body });
         self

@@ -23,7 +23,7 @@ pub(crate) struct SchemaFile {
     pub(crate) apex: Vec<ApexSpec>,
 }
 
-/// A person.
+/// A user.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UserSpec {
@@ -36,7 +36,7 @@ pub(crate) struct UserSpec {
     pub(crate) email: String,
 }
 
-/// A permission set, and the usernames of those who have it.
+/// A permission set, and the usernames of the users it is assigned to.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PermissionSetSpec {
@@ -78,7 +78,7 @@ pub(crate) struct DuplicateSpec {
     pub(crate) fields: Vec<String>,
 }
 
-/// What an Apex REST call answers.
+/// The response of an Apex REST request.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ApexSpec {
@@ -129,8 +129,8 @@ impl SchemaFile {
         Ok(Schema::new(&made))
     }
 
-    /// The people, their ids after those of the samples.
-    pub(crate) fn people(&self, organization_id: &str) -> Vec<User> {
+    /// The users, their ids after those of the samples.
+    pub(crate) fn users(&self, organization_id: &str) -> Vec<User> {
         let made = self.users.iter().zip(101..).map(|(spec, n)| User {
             id: ids::make("005", n),
             organization_id: organization_id.to_owned(),

@@ -22,7 +22,7 @@ use crate::schema_file::{Apex, SchemaFile};
 use crate::soql::cursor::Cursors;
 use crate::user::User;
 
-/// Where the hosts are reached, as printed in answers.
+/// Where the hosts are reached, as printed in responses.
 #[derive(Clone, Debug)]
 pub(crate) struct Origins {
     pub(crate) login: String,
@@ -33,7 +33,7 @@ pub(crate) struct Origins {
 }
 
 impl Origins {
-    /// The origin token answers name as `instance_url`.
+    /// The origin token responses name as `instance_url`.
     pub(crate) fn current_instance(&self) -> &str {
         if self.has_moved { &self.moved_instance } else { &self.instance }
     }
@@ -61,7 +61,7 @@ pub(crate) struct Org {
     pub(crate) cursors: Cursors,
     /// When it was made, on its own clock.
     pub(crate) started: Millis,
-    /// What `/services/apexrest/…` answers: method, path, status, body.
+    /// The responses of `/services/apexrest/…`: method, path, status, body.
     pub(crate) apex: Vec<Apex>,
     declared: SchemaFile,
     jobs: Mutex<Jobs>,
@@ -82,7 +82,7 @@ impl Org {
         origins: Origins,
         declared: SchemaFile,
     ) -> Result<Self, String> {
-        let people = declared.people(organization_id);
+        let users = declared.users(organization_id);
         let settings = Arc::new(settings);
         let org = Self {
             app,
@@ -99,7 +99,7 @@ impl Org {
             declared,
             jobs: Mutex::default(),
             settings: Mutex::new(settings),
-            auth: Mutex::new(Auth::new(organization_id, people)),
+            auth: Mutex::new(Auth::new(organization_id, users)),
             signer: Mutex::new(Signer::default()),
             origins: Mutex::new(origins),
             api_calls: Mutex::new(0),
@@ -130,8 +130,8 @@ impl Org {
         *lock(&self.settings) = Arc::clone(&self.initial_settings);
         self.auth(|auth| {
             let in_flight = auth.counters.in_flight;
-            let people = self.declared.people(&auth.organization_id);
-            *auth = Auth::new(&auth.organization_id, people);
+            let users = self.declared.users(&auth.organization_id);
+            *auth = Auth::new(&auth.organization_id, users);
             auth.counters = Counters { in_flight, ..Counters::default() };
         });
         *lock(&self.api_calls) = 0;
@@ -150,7 +150,7 @@ impl Org {
         work(&mut lock(&self.jobs))
     }
 
-    /// The answer declared for an Apex REST call.
+    /// Returns the response declared for an Apex REST request.
     pub(crate) fn apex(&self, method: &str, path: &str) -> Option<(u16, serde_json::Value)> {
         let found =
             self.apex.iter().find(|apex| apex.method.eq_ignore_ascii_case(method) && apex.path == path);
@@ -161,7 +161,7 @@ impl Org {
         Arc::clone(&lock(&self.settings))
     }
 
-    /// Changes settings, for whoever asks for them from now on.
+    /// Changes settings, for all later requests.
     pub(crate) fn change_settings<T>(&self, change: impl FnOnce(&mut Settings) -> T) -> T {
         change(Arc::make_mut(&mut lock(&self.settings)))
     }
@@ -236,7 +236,7 @@ impl Org {
         });
     }
 
-    /// Counts one API call; the number used so far.
+    /// Counts one API request; the number used so far.
     pub(crate) fn count_api_call(&self) -> u64 {
         let mut calls = lock(&self.api_calls);
         *calls += 1;
@@ -247,7 +247,7 @@ impl Org {
         *lock(&self.api_calls)
     }
 
-    /// The user of that name; made, also as a `User` record, when there is none.
+    /// The user of that name; made, also as a `User` record, if missing.
     pub(crate) fn user_or_new(&self, username: &str) -> User {
         let (user, new) = self.auth(|auth| auth.user_or_new(username));
         if new {
@@ -265,7 +265,7 @@ impl Org {
         user
     }
 
-    /// The user that somebody who registered becomes; `None` when the name is taken.
+    /// Creates the user of a registration; `None` if the name is taken.
     pub(crate) fn register(&self, new_user: &NewUser) -> Option<User> {
         let user = self.auth(|auth| auth.register(new_user))?;
         self.record(&user);

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 /// The password of every sample user. It is printed on the login page.
 pub(crate) const PASSWORD: &str = "fake-org-1";
 
-/// A person who can sign in. A plain description: what the org knows about them later (deactivated, tokens)
-/// is asked from [`FakeOrg`](crate::FakeOrg).
+/// A user who can sign in. A plain description: what changes later (deactivated, tokens)
+/// is in the handle of the org.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     pub(crate) id: String,
@@ -15,7 +15,7 @@ pub struct User {
     pub(crate) email: String,
     pub(crate) first_name: String,
     pub(crate) last_name: String,
-    /// The guest user of a site: nobody who could log in.
+    /// The guest user of a site, who cannot log in.
     #[serde(default)]
     pub(crate) guest: bool,
 }
@@ -51,7 +51,7 @@ impl User {
         format!("{} {}", self.first_name, self.last_name).trim().to_owned()
     }
 
-    /// The password all users of a fake org start with. One who registers at a site or resets it there
+    /// The password all users of a fake org start with. A user who registers at a site or resets it there
     /// has another.
     #[must_use]
     pub fn password(&self) -> &str {

@@ -8,7 +8,7 @@ use crate::user::User;
 
 /// How long a one-time password is good; unverified.
 const LIFE: Millis = 10 * 60_000;
-/// Messages kept; the oldest are forgotten.
+/// Largest number of stored messages; the oldest are forgotten.
 const MESSAGES: usize = 1_000;
 
 /// What a one-time password is for.
@@ -31,7 +31,7 @@ impl Purpose {
     }
 }
 
-/// Somebody who registers: a user once the one-time password came back.
+/// The data of a registration; it becomes a user once the one-time password is confirmed.
 #[derive(Clone, Debug)]
 pub(crate) struct NewUser {
     pub(crate) username: String,
@@ -75,7 +75,7 @@ pub(crate) struct Challenge {
     end: Millis,
 }
 
-/// What would have been sent to somebody.
+/// What would have been sent by e-mail or SMS.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) at: Millis,
@@ -128,7 +128,7 @@ impl Auth {
         true
     }
 
-    /// The user that somebody who registered becomes; `None` when the name was taken meanwhile.
+    /// Creates the user of a registration; `None` if the name was taken meanwhile.
     pub(crate) fn register(&mut self, new_user: &NewUser) -> Option<User> {
         if self.user_by_name(&new_user.username).is_some() {
             return None;

@@ -1,4 +1,4 @@
-//! Grants without a person at a browser: client credentials, JWT bearer, token exchange. None gives a refresh
+//! Grants without a browser: client credentials, JWT bearer, token exchange. None gives a refresh
 //! token.
 
 use serde_json::Value;

@@ -19,7 +19,7 @@ pub enum RefreshPolicy {
     UntilRevoked,
     /// Never works (`Zero`).
     Never,
-    /// Dies when it was not used for this long (`SpecificInactivity`); each use starts anew.
+    /// Dies when it was not used for this long (`SpecificInactivity`); each use restarts the time.
     #[serde(rename = "idle_seconds", with = "seconds")]
     Idle(Duration),
     /// Dies this long after the login (`SpecificLifetime`). Rotation does not extend it (unverified).
@@ -43,17 +43,17 @@ pub enum ParallelRefresh {
     ExpiredCode,
 }
 
-/// Who may use the app ("Permitted Users").
+/// The users who may use the app ("Permitted Users").
 ///
 /// In JSON `"self_authorize"` or `{"admin_approved":["ada@example.com"]}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PermittedUsers {
-    /// Everyone, after allowing the app on the consent page. Salesforce's default for a new app.
+    /// Every user, after allowing the app on the consent page. Salesforce's default for a new app.
     #[default]
     SelfAuthorize,
-    /// Only these usernames, which need no consent: "Admin approved users are pre-authorized". Everyone else gets
+    /// Only these usernames, which need no consent: "Admin approved users are pre-authorized". Other users get
     /// `invalid_app_access` "user is not admin approved to access this app".
     AdminApproved(Vec<String>),
 }
@@ -73,7 +73,7 @@ pub enum AccessTokens {
     Jwt(Duration),
 }
 
-/// Whether the org lets the app in at all.
+/// Whether the org allows the app.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -85,7 +85,7 @@ pub enum AppState {
     Uninstalled,
     /// An admin blocked it: `OAUTH_APP_BLOCKED` "this app is blocked by admin".
     Blocked,
-    /// Something is wrong that Salesforce does not tell the app: authorize ends on a page of its own,
+    /// Something is wrong that Salesforce does not report to the app: authorize ends on a page of Salesforce,
     /// `OAUTH_APPROVAL_ERROR_GENERIC`, and the browser never comes back.
     Failing,
 }
@@ -114,7 +114,7 @@ pub(crate) struct Settings {
     pub(crate) access_tokens: AccessTokens,
     pub(crate) permitted_users: PermittedUsers,
     pub(crate) app_state: AppState,
-    /// The org is locked, closed or suspended: nobody logs in.
+    /// The org is locked, closed or suspended: logins fail.
     pub(crate) org_locked: bool,
     /// `canOnlyLoginWithMyDomainUrl`: the shared login host takes no login form.
     pub(crate) my_domain_login_only: bool,
@@ -144,7 +144,7 @@ pub(crate) struct Settings {
     pub(crate) certificate: Option<String>,
     /// What the Apex token exchange handler knows; `None`: the flow is off.
     pub(crate) exchange_tokens: Option<Vec<Subject>>,
-    /// The custom permissions that everyone has, for tokens with the scope of that name.
+    /// The custom permissions that every user has, for tokens with the scope of that name.
     pub(crate) custom_permissions: Vec<String>,
     /// The app's custom attributes, as the identity shows them.
     pub(crate) custom_attributes: Map<String, Value>,
@@ -161,9 +161,9 @@ pub(crate) struct Settings {
     /// "Enable CORS for OAuth endpoints".
     pub(crate) cors_for_oauth: bool,
     pub(crate) page_size: usize,
-    /// Answers are compressed for those who ask.
+    /// Responses are compressed for clients that accept gzip.
     pub(crate) compress: bool,
-    /// The answers of `/limits` and `Sforce-Limit-Info`.
+    /// The limit in `/limits` and `Sforce-Limit-Info`.
     pub(crate) api_limit: u64,
     /// How long a bulk job takes.
     #[serde(rename = "bulk_delay_ms", with = "millis")]

@@ -58,7 +58,7 @@ struct Args {
     /// Hand out JWT-based access tokens that live this many seconds, instead of opaque ones.
     #[arg(long)]
     jwt_access_tokens: Option<u64>,
-    /// Answer as it is, also those who accept gzip.
+    /// Send responses uncompressed, also to clients that accept gzip.
     #[arg(long)]
     no_compress: bool,
     /// Serve an Experience Cloud site of this name, below the login host.
@@ -178,7 +178,7 @@ impl CaFile {
 
 impl Drop for CaFile {
     fn drop(&mut self) {
-        // It is of no use to anyone any more; who has removed it before is right.
+        // Fails only if the folder was removed already.
         let _ = std::fs::remove_file(&self.0);
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn to_json(kind: Kind, value: ValueRef<'_>) -> Json {
         (_, ValueRef::Integer(n)) => json!(n),
         (_, ValueRef::Real(x)) => json!(x),
         (_, ValueRef::Text(bytes)) => json!(String::from_utf8_lossy(bytes)),
-        // Whoever knows the record's path puts it in.
+        // The caller knows the record's path and fills it in.
         (Kind::Base64, ValueRef::Blob(_)) => json!(""),
         (_, ValueRef::Null | ValueRef::Blob(_)) => Json::Null,
     }

@@ -1,6 +1,6 @@
 //! Why a record operation did not happen.
 
-/// A refusal in the REST API's words. `status` and `code` are what a single-record call answers; collections
+/// An error in the REST API's words. `status` and `code` are what a single-record request returns; collections
 /// carry the same as an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError {
@@ -39,7 +39,7 @@ impl ApiError {
         )
     }
 
-    /// Something this emulator cannot do yet: says so instead of answering wrongly.
+    /// Something this emulator cannot do yet: says so instead of responding wrongly.
     pub(crate) fn not_emulated(code: &'static str, what: &str) -> Self {
         Self::bad(code, format!("fake org: {what} is not emulated yet"))
     }

@@ -10,7 +10,7 @@ use super::{ApiError, DataError, Inner, Record};
 use crate::base::clock::{Millis, datetime};
 use crate::base::ids;
 
-/// Who writes, and when.
+/// The writing user and the time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Writer<'a> {
     pub(crate) user_id: &'a str,

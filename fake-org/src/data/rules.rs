@@ -8,7 +8,7 @@ use rusqlite::types::Value as Sql;
 use super::{ApiError, DataError, Inner};
 use crate::data::schema::Object;
 
-/// A condition that must not hold, compiled to SQL by whoever knows the query language.
+/// A condition that must not hold, compiled to SQL by the query language.
 #[derive(Clone, Debug)]
 pub(crate) struct ValidationRule {
     pub(crate) object: &'static Object,
@@ -31,7 +31,7 @@ pub(crate) struct DuplicateRule {
 pub(crate) struct Rules {
     pub(crate) validation: Vec<ValidationRule>,
     pub(crate) duplicates: Vec<DuplicateRule>,
-    /// Ids of rows that somebody else is writing right now.
+    /// Ids of locked rows.
     pub(crate) locked: BTreeSet<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Faults on demand: what goes wrong, on which calls, how often. Deciding only; the server carries it out.
+//! Faults on demand: what goes wrong, on which requests, how often. Deciding only; the server carries it out.
 
 #[cfg(feature = "embedded")]
 pub(crate) mod registry;

@@ -167,7 +167,7 @@ impl FakeOrgProcess {
         read("/fake/users", self.get("/fake/users")?)
     }
 
-    /// Makes authorize answer at once as this user, without pages, whatever `prompt` says.
+    /// Makes authorize respond at once as this user, without pages, whatever `prompt` says.
     ///
     /// # Errors
     ///
@@ -389,7 +389,7 @@ impl FakeOrgProcess {
         self.post("/fake/move-instance", &json!({})).map(drop)
     }
 
-    /// Locks records: writes answer `UNABLE_TO_LOCK_ROW`. An empty list unlocks all.
+    /// Locks records: writes fail with `UNABLE_TO_LOCK_ROW`. An empty list unlocks all.
     ///
     /// # Errors
     ///
@@ -398,7 +398,7 @@ impl FakeOrgProcess {
         self.post("/fake/lock-rows", &json!({ "ids": ids })).map(drop)
     }
 
-    /// Closes all open query cursors: further pages answer `INVALID_QUERY_LOCATOR`.
+    /// Closes all open query cursors: further pages fail with `INVALID_QUERY_LOCATOR`.
     ///
     /// # Errors
     ///

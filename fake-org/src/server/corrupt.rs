@@ -1,4 +1,4 @@
-//! Carrying out faults: answers given instead of the genuine one, and genuine answers spoilt.
+//! Carrying out faults: responses sent instead of the genuine one, and genuine responses corrupted.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -16,7 +16,7 @@ use super::disconnect::{Disconnect, Place};
 use crate::base::clock::machine_now;
 use crate::fault::{Fault, Route};
 
-/// What becomes of a call.
+/// What becomes of a request.
 pub(super) enum Outcome {
     Response(Response<Body>),
     /// Reset the connection without a byte.
@@ -24,7 +24,7 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// The answer's status; 0 without an answer.
+    /// The response's status; 0 without a response.
     pub(super) fn status(&self) -> u16 {
         match self {
             Self::Response(response) => response.status().as_u16(),
@@ -33,7 +33,7 @@ impl Outcome {
     }
 }
 
-/// The answer given instead of handling the call; `None`: handle it.
+/// Returns the response to send instead of handling the request; `None`: handle it.
 pub(super) fn replacement(fault: &Fault, route: Option<&Route>) -> Option<Outcome> {
     let json = "application/json;charset=UTF-8";
     Some(Outcome::Response(match fault {
@@ -89,7 +89,7 @@ pub(super) fn replacement(fault: &Fault, route: Option<&Route>) -> Option<Outcom
     }))
 }
 
-/// Spoils a genuine answer, whose body is known.
+/// Corrupts a genuine response, whose body is known.
 pub(super) fn corrupt(fault: &Fault, response: Response<Bytes>, disconnect: &Arc<Disconnect>) -> Outcome {
     let (mut parts, bytes) = response.into_parts();
     let half = bytes.slice(..bytes.len() / 2);
@@ -141,7 +141,7 @@ pub(super) fn corrupt(fault: &Fault, response: Response<Bytes>, disconnect: &Arc
         Fault::ManyHeaders(n) => {
             for i in 0..*n {
                 if let Ok(name) = HeaderName::try_from(format!("x-fake-{i}")) {
-                    // The map has an upper limit of its own, far beyond any client's.
+                    // The map has an upper limit, far beyond any client's.
                     if parts.headers.try_append(name, HeaderValue::from_static("filler")).is_err() {
                         break;
                     }
@@ -155,7 +155,7 @@ pub(super) fn corrupt(fault: &Fault, response: Response<Bytes>, disconnect: &Arc
     Outcome::Response(Response::from_parts(parts, body))
 }
 
-/// Puts members over those of the answer; `null` removes, objects merge.
+/// Puts members over those of the response; `null` removes, objects merge.
 fn merge(value: &mut Value, over: &Value) {
     match (value, over) {
         (Value::Object(members), Value::Object(over)) => {

@@ -1,4 +1,4 @@
-//! How a connection is ordered to end before its time, and the cut inside of an answer's head.
+//! How a connection is ordered to end early, also inside of a response's head.
 
 use std::io;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ pub(super) struct Disconnect {
     in_head: AtomicU8,
 }
 
-/// Where the head of an answer ends.
+/// Where the head of a response ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Place {
@@ -38,7 +38,7 @@ impl Disconnect {
         self.reset.load(Ordering::SeqCst)
     }
 
-    /// The next answer's head is not sent to its end.
+    /// The next response's head is not sent to its end.
     pub(super) fn in_head(&self, place: Place) {
         self.in_head.store(place as u8, Ordering::SeqCst);
     }
@@ -52,7 +52,7 @@ impl Disconnect {
     }
 }
 
-/// A stream of answers that ends inside of a head when that is ordered.
+/// A stream of responses that ends inside of a head when that is ordered.
 pub(super) struct DisconnectInHead<S> {
     stream: S,
     disconnect: Arc<Disconnect>,

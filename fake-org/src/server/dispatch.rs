@@ -1,4 +1,4 @@
-//! One request's way: logged, struck by a fault or handled, answered.
+//! The way of one request: logged, struck by a fault or handled, responded to.
 
 use std::io::{self, Read as _};
 use std::sync::Arc;
@@ -44,8 +44,8 @@ impl Hosts {
         Self { login: web::login_host(&org), instance: web::instance_host(&org), org }
     }
 
-    /// Answers one request. The work runs as a task of its own: a client that goes away does not stop it, as it
-    /// would not at Salesforce, and a refresh token rotates although nobody waits for the answer.
+    /// Handles one request. The work runs as a separate task: a client that disconnects does not stop it, as it
+    /// would not at Salesforce, and a refresh token rotates even if its response is not received.
     pub(super) async fn response(
         self: Arc<Self>,
         host: Host,
@@ -176,7 +176,7 @@ impl Hosts {
     }
 
     async fn handle(&self, host: Host, mut parts: Parts, body: Bytes) -> Response<Body> {
-        // Collection resources answer with and without a trailing slash.
+        // Collection resources respond with and without a trailing slash.
         let path = parts.uri.path();
         if path.starts_with("/services/data/")
             && path.ends_with('/')
@@ -290,7 +290,7 @@ fn entry(host: Host, parts: &Parts, now: i64) -> request::Request {
     }
 }
 
-/// Counts a token call while it lasts, delays included.
+/// Counts a token request while it lasts, delays included.
 struct InFlight<'a>(&'a Org);
 
 impl<'a> InFlight<'a> {

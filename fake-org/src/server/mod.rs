@@ -1,4 +1,4 @@
-//! The hosts: a thread with a runtime of its own, so that it lives whatever the caller's runtime does.
+//! The hosts: a thread with a separate runtime, so that it is independent of the caller's runtime.
 
 mod body;
 mod compress;
@@ -65,7 +65,7 @@ impl Server {
     /// Serves one more origin.
     pub(crate) fn listen(&self, listener: TcpListener, host: Host) {
         if let Some(listeners) = &self.listeners {
-            // Fails only when the thread is gone, and then nothing answers anyway.
+            // Fails only when the thread has ended, and then the hosts are down.
             let _ = listeners.send(Listen { listener, host });
         }
     }

@@ -1,4 +1,4 @@
-//! Which class of calls a path belongs to, for faults.
+//! Which class of requests a path belongs to, for faults.
 
 use crate::fault::Route;
 

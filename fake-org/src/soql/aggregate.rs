@@ -6,9 +6,9 @@ use serde_json::{Value as Json, json};
 
 use super::ast::{Expr, Item, Query, Select, Totals};
 use super::bind::Tables;
+use super::clauses::{clause, limits, order, wheres};
 use super::filter::Filter;
-use super::plan::{clause, limits, order, wheres};
-use super::term::{Term, term};
+use super::term::{Term, must_be_grouped, term, ungrouped};
 use super::{Context, error, format, select};
 use crate::data::schema::{Kind, Object};
 use crate::data::{ApiError, DataError, Inner, Record};
@@ -56,29 +56,12 @@ impl Shown {
     }
 }
 
-const FUNCTIONS: [&str; 6] = ["COUNT", "COUNT_DISTINCT", "SUM", "AVG", "MIN", "MAX"];
 /// Fields of GROUP BY; SQLite has a bound, too.
 const FIELDS: usize = 100;
 /// Fields of ROLLUP and CUBE (SOQL: GROUP BY ROLLUP). The error's words are unverified.
 const TOTALLED: usize = 3;
 /// Groups without further pages (SOQL: GROUP BY).
 const GROUPS: usize = 2_000;
-
-pub(super) fn is_grouped(query: &Query) -> bool {
-    fn aggregates(expr: &Expr) -> bool {
-        match expr {
-            Expr::Field(_) => false,
-            Expr::HttpRequest { function, argument } => {
-                FUNCTIONS.iter().any(|name| function.value.eq_ignore_ascii_case(name))
-                    || argument.as_deref().is_some_and(aggregates)
-            }
-        }
-    }
-    let shows = |item: &Item| matches!(item, Item::Expr { expr, .. } if aggregates(expr));
-    !query.group.is_empty()
-        || query.having.is_some()
-        || matches!(&query.select, Select::Items(items) if items.iter().any(shows))
-}
 
 pub(super) fn compile(
     cx: &Context<'_>,
@@ -227,7 +210,7 @@ fn grouping(
     groups: &[Term],
     expr: &Expr,
 ) -> Result<Option<(Term, usize)>, ApiError> {
-    let Expr::HttpRequest { function, argument: Some(argument) } = expr else { return Ok(None) };
+    let Expr::Call { function, argument: Some(argument) } = expr else { return Ok(None) };
     if !function.value.eq_ignore_ascii_case("GROUPING") {
         return Ok(None);
     }
@@ -249,18 +232,6 @@ fn totals(totals: Totals, groups: usize) -> Vec<Vec<usize>> {
             .map(|bits| all.iter().copied().filter(|i| bits >> i & 1 == 1).collect())
             .collect(),
     }
-}
-
-/// Beside groups only aggregates may stand.
-pub(super) fn must_be_grouped(cx: &Context<'_>, groups: &[Term], term: &Term) -> Result<(), ApiError> {
-    if term.aggregate || groups.iter().any(|group| group.sql == term.sql) {
-        return Ok(());
-    }
-    Err(ungrouped(cx, term.offset, &term.name))
-}
-
-fn ungrouped(cx: &Context<'_>, offset: usize, name: &str) -> ApiError {
-    error::at(cx.text, offset, "MALFORMED_QUERY", &format!("Field must be grouped or aggregated: {name}"))
 }
 
 impl AggregatePlan {

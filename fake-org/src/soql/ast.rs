@@ -16,13 +16,13 @@ pub(super) type Path = At<String>;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Expr {
     Field(Path),
-    HttpRequest { function: Path, argument: Option<Box<Expr>> },
+    Call { function: Path, argument: Option<Box<Expr>> },
 }
 
 impl Expr {
     pub(super) fn offset(&self) -> usize {
         match self {
-            Self::Field(path) | Self::HttpRequest { function: path, .. } => path.offset,
+            Self::Field(path) | Self::Call { function: path, .. } => path.offset,
         }
     }
 }
@@ -43,6 +43,28 @@ pub(super) struct Query {
     pub(super) order: Vec<Order>,
     pub(super) limit: Option<u64>,
     pub(super) offset: Option<u64>,
+}
+
+/// The aggregate functions.
+const FUNCTIONS: [&str; 6] = ["COUNT", "COUNT_DISTINCT", "SUM", "AVG", "MIN", "MAX"];
+
+impl Query {
+    /// Whether its rows are groups.
+    pub(super) fn is_grouped(&self) -> bool {
+        fn aggregates(expr: &Expr) -> bool {
+            match expr {
+                Expr::Field(_) => false,
+                Expr::Call { function, argument } => {
+                    FUNCTIONS.iter().any(|name| function.value.eq_ignore_ascii_case(name))
+                        || argument.as_deref().is_some_and(aggregates)
+                }
+            }
+        }
+        let shows = |item: &Item| matches!(item, Item::Expr { expr, .. } if aggregates(expr));
+        !self.group.is_empty()
+            || self.having.is_some()
+            || matches!(&self.select, Select::Items(items) if items.iter().any(shows))
+    }
 }
 
 /// Which subtotals `GROUP BY` adds.

@@ -156,3 +156,20 @@ impl Tables {
         sql
     }
 }
+
+/// The object a query is from.
+pub(super) fn root(cx: &Context<'_>, from: &Path) -> Result<&'static Object, ApiError> {
+    cx.schema.object(&from.value).ok_or_else(|| {
+        error::at(
+            cx.text,
+            from.offset,
+            "INVALID_TYPE",
+            &format!(
+                "sObject type '{}' is not supported. If you are attempting to use a custom object, be sure to \
+                 append the '__c' after the entity name. Please reference your WSDL or the describe call for the \
+                 appropriate names.",
+                from.value
+            ),
+        )
+    })
+}

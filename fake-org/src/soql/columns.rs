@@ -1,4 +1,4 @@
-//! What a query's columns are: the answer of `query?columns=true`, which Salesforce's CLI asks for to lay out a table.
+//! What a query's columns are: the response of `query?columns=true`, which Salesforce's CLI asks for to lay out a table.
 //! It is not documented; the members are those the CLI reads, and of the rest the ones seen beside them (unverified).
 
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ fn list(query: &Query, object: Option<&'static Object>) -> Vec<Value> {
                 }
                 add_path(&mut columns, &names.collect::<Vec<_>>(), object);
             }
-            Item::Expr { expr: Expr::HttpRequest { function, argument }, alias } => {
+            Item::Expr { expr: Expr::Call { function, argument }, alias } => {
                 let name = alias.clone().unwrap_or_else(|| {
                     unnamed += 1;
                     format!("expr{}", unnamed - 1)

@@ -6,10 +6,11 @@ use rusqlite::params_from_iter;
 use serde_json::{Value as Json, json};
 
 use super::ast::{Condition, Expr, Op, Query};
-use super::bind::Tables;
+use super::bind::{Tables, root};
+use super::clauses::clause;
 use super::filter::Filter;
 use super::term::term;
-use super::{Context, Requester, Scope, compile, lex, parse, plan};
+use super::{Context, Requester, Scope, compile, lex, parse};
 use crate::base::ids;
 use crate::data::schema::{Field, Kind, Object};
 use crate::data::{ApiError, DataError, Inner};
@@ -36,7 +37,7 @@ pub(crate) fn explain(text: &str, requester: Requester<'_>, data: &Inner) -> Res
     compile(text, requester, &data.schema)?;
     let query = parse::query(text, &lex::tokens(text)?)?;
     let cx = Context { text, schema: &data.schema, requester, is_rule: false };
-    let root = plan::root(&cx, &query.from)?;
+    let root = root(&cx, &query.from)?;
     let count = |conditions: &[&Condition]| count(&cx, &query, root, conditions, data);
     let all = count(&[])?;
 
@@ -99,7 +100,7 @@ fn count(
     if cx.requester.scope == Scope::Live {
         wheres.push("t0.IsDeleted = 0".into());
     }
-    let sql = format!("SELECT count(*) FROM {}{}", tables.from(), plan::clause(" WHERE ", " AND ", &wheres));
+    let sql = format!("SELECT count(*) FROM {}{}", tables.from(), clause(" WHERE ", " AND ", &wheres));
     Ok(data.sqlite.prepare_cached(&sql)?.query_row(params_from_iter(&params), |row| row.get(0))?)
 }
 

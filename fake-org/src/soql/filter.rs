@@ -1,7 +1,7 @@
 //! Conditions → SQL. Values are always bound parameters, never part of the SQL text.
 //!
 //! SOQL knows two truth values where SQL has three: `Name != 'x'` holds for a record without a name. So each
-//! test is made to answer 0 or 1.
+//! test yields 0 or 1.
 
 use rusqlite::types::Value as Sql;
 
@@ -9,7 +9,7 @@ use super::ast::{At, Condition, Expr, Literal, Op, Query};
 use super::bind::Tables;
 use super::dates::Range;
 use super::literal::unescape;
-use super::term::{Term, term};
+use super::term::{Term, must_be_grouped, term};
 use super::{Context, error};
 use crate::base::ids;
 use crate::data::schema::Kind;
@@ -117,7 +117,7 @@ impl<'a> Filter<'a> {
             return Err(error::at(self.cx.text, found.offset, "INVALID_FIELD", &sentence));
         }
         if let Some(groups) = self.groups {
-            super::aggregate::must_be_grouped(self.cx, groups, &found)?;
+            must_be_grouped(self.cx, groups, &found)?;
         }
         if self.params.len() > VALUES {
             return Err(ApiError::bad("QUERY_TOO_COMPLICATED", "too many values"));

@@ -3,10 +3,10 @@
 use rusqlite::types::Value as Sql;
 
 use super::ast::{Expr, Item, Query, Select};
-use super::bind::Tables;
+use super::bind::{Tables, root};
 use super::filter::Filter;
 use super::term::{Term, term};
-use super::{Context, Scope, error, plan};
+use super::{Context, Scope, error};
 use crate::data::ApiError;
 use crate::data::schema::{Kind, Object};
 
@@ -19,7 +19,7 @@ pub(super) fn inner(
     params: Vec<Sql>,
 ) -> Result<(String, Vec<Sql>), ApiError> {
     let wrong = |sentence: &str| error::at(cx.text, query.from.offset, "MALFORMED_QUERY", sentence);
-    let root = plan::root(cx, &query.from)?;
+    let root = root(cx, &query.from)?;
     if root == outer {
         return Err(wrong("The inner and outer selects should not be on the same object type"));
     }

@@ -1,8 +1,9 @@
-//! SOQL: text → tokens → tree → SQL on the record store. No evaluation of its own; SQLite does that.
+//! SOQL: text → tokens → tree → SQL on the record store. SQLite evaluates it.
 
 mod aggregate;
 mod ast;
 mod bind;
+mod clauses;
 mod columns;
 pub(crate) mod cursor;
 mod dates;
@@ -40,7 +41,7 @@ pub(crate) enum Scope {
     All,
 }
 
-/// Who asks, and when.
+/// The user who sends a query, and the time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Requester<'a> {
     pub(crate) scope: Scope,

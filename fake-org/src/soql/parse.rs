@@ -97,7 +97,7 @@ fn select_query(input: &mut Input<'_>) -> ModalResult<Query> {
     Ok(Query { select, from, alias, parents, using, filter, group, totals, having, order, limit, offset })
 }
 
-/// `WITH SECURITY_ENFORCED`, `USER_MODE`, `SYSTEM_MODE`. Everyone may see every field here, so they change
+/// `WITH SECURITY_ENFORCED`, `USER_MODE`, `SYSTEM_MODE`. Every user may see every field here, so they change
 /// nothing.
 fn with(input: &mut Input<'_>) -> ModalResult<()> {
     let mode = alt((keyword("SECURITY_ENFORCED"), keyword("USER_MODE"), keyword("SYSTEM_MODE")));
@@ -158,7 +158,7 @@ fn expr(input: &mut Input<'_>) -> ModalResult<Expr> {
     }
     let argument = opt(expr).parse_next(input)?.map(Box::new);
     cut_err(symbol(")")).parse_next(input)?;
-    Ok(Expr::HttpRequest { function, argument })
+    Ok(Expr::Call { function, argument })
 }
 
 /// The alias of a parent in FROM, which must have one.

@@ -1,12 +1,15 @@
 //! What a query for rows shows: fields, parents' fields, `FIELDS(…)`, children.
 
+use rusqlite::types::Value as Sql;
+
 use super::ast::{Item, Path, Query, Select};
 use super::bind::{Column, Tables};
+use super::clauses::{clause, limits, order, wheres};
 use super::record::{Output, RowPlan};
 use super::term::term;
-use super::{Context, error, plan};
+use super::{Context, error};
 use crate::data::ApiError;
-use crate::data::schema::Object;
+use crate::data::schema::{Field, Object};
 
 /// Columns of one result; SQLite's own limit is 2,000.
 pub(super) const FIELDS: usize = 1_000;
@@ -15,7 +18,48 @@ pub(super) const FIELDS: usize = 1_000;
 const CHILDREN: usize = 20;
 const DEPTH: usize = 5;
 
-pub(super) fn outputs(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> Result<Vec<Output>, ApiError> {
+/// A query for rows; with `parent`, for the children by that lookup of a record given as the last parameter.
+pub(super) fn rows(
+    cx: &Context<'_>,
+    query: &Query,
+    root: &'static Object,
+    parent: Option<&'static Field>,
+) -> Result<RowPlan, ApiError> {
+    let mut tables = Tables::new(cx, root, query)?;
+    let outputs = outputs(cx, query, &mut tables)?;
+    let (tail, params) = tail(cx, query, &mut tables, parent)?;
+    let keys_sql = format!("SELECT t0.rowid FROM {}{tail}", tables.from());
+    Ok(RowPlan { tables, outputs, keys_sql, params, has_offset: query.offset.is_some() })
+}
+
+/// `WHERE`, `ORDER BY`, `LIMIT` and `OFFSET` of a query for rows, and its parameters.
+pub(super) fn tail(
+    cx: &Context<'_>,
+    query: &Query,
+    tables: &mut Tables,
+    parent: Option<&'static Field>,
+) -> Result<(String, Vec<Sql>), ApiError> {
+    let (mut wheres, params) = wheres(cx, query, tables)?;
+    if let Some(lookup) = parent {
+        wheres.push(format!("t0.\"{}\" = ?{}", lookup.name, params.len() + 1));
+    }
+    let mut order = order(cx, &query.order, tables, |tables, expr| {
+        let term = term(cx, tables, expr)?;
+        if term.aggregate {
+            return Err(error::unexpected(cx.text, term.offset, &term.name));
+        }
+        let sql = term.sql.clone();
+        Ok((term, sql))
+    })?;
+    // Equal rows keep one order over all pages.
+    order.push("t0.rowid".into());
+    let mut tail = clause(" WHERE ", " AND ", &wheres);
+    tail.push_str(&clause(" ORDER BY ", ", ", &order));
+    tail.push_str(&limits(query)?);
+    Ok((tail, params))
+}
+
+fn outputs(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> Result<Vec<Output>, ApiError> {
     let Select::Items(items) = &query.select else { return Ok(Vec::new()) };
     if items.len() > FIELDS {
         return Err(ApiError::bad("QUERY_TOO_COMPLICATED", format!("more than {FIELDS} fields")));
@@ -134,7 +178,7 @@ fn children(
             ),
         ));
     };
-    if inner.select == Select::Count || super::aggregate::is_grouped(inner) {
+    if inner.select == Select::Count || inner.is_grouped() {
         return Err(error::at(
             cx.text,
             inner.from.offset,
@@ -142,7 +186,7 @@ fn children(
             "only root queries support aggregate expressions",
         ));
     }
-    Ok((lookup.children, plan::rows(cx, inner, child, Some(lookup))?))
+    Ok((lookup.children, rows(cx, inner, child, Some(lookup))?))
 }
 
 /// How many levels of objects a query shows.

@@ -23,8 +23,8 @@ pub(super) fn routes() -> Router<Arc<Org>> {
     Router::new().route("/canvas", get(show))
 }
 
-/// `/canvas?username=…`: a page that posts the signed request into a frame, as Salesforce does. Somebody who must allow
-/// the app first is shown its page with a notice instead; the app sends that person through OAuth and reloads the
+/// `/canvas?username=…`: a page that posts the signed request into a frame, as Salesforce does. A user who must allow
+/// the app first gets its page with a notice instead; the app sends that user through OAuth and reloads the
 /// frame. An app whose access method is OAuth never gets more than the place to log in at.
 async fn show(http: HttpRequest) -> HttpResponse {
     let name = http.param("username").unwrap_or_default();
@@ -81,7 +81,7 @@ fn request(org: &Org, user: &User) -> Value {
     let instance = org.origins().current_instance().to_owned();
     json!({
         "algorithm": "HMACSHA256",
-        // Always null: nothing in it tells a replay from the first time.
+        // Always null: it does not help to detect a replay.
         "issuedAt": null,
         "userId": user.id,
         "client": {

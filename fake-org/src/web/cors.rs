@@ -1,4 +1,4 @@
-//! Which answers pages of other origins may read (H: CORS for OAuth endpoints). Discovery and keys are readable from
+//! Which responses pages of other origins may read (H: CORS for OAuth endpoints). Discovery and keys are readable from
 //! everywhere by themselves.
 
 use axum::body::Body;
@@ -44,7 +44,7 @@ impl Cors {
         may.then(|| Self { origin: origin.clone(), preflight: asks.then(wanted) })
     }
 
-    /// The answer to a preflight, when it is one. Its status, and what it allows beyond what it was asked, are
+    /// Returns the response to a preflight, if the request is one. Its status and what it allows beyond the request are
     /// unverified.
     pub(crate) fn preflight(&self) -> Option<Response<Body>> {
         let headers = self.preflight.clone()?;
@@ -55,7 +55,7 @@ impl Cors {
         Some(response)
     }
 
-    /// The answer, readable for the origin.
+    /// Returns the response, readable for the origin.
     pub(crate) fn allow(&self, mut response: Response<Body>) -> Response<Body> {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, self.origin.clone());

@@ -10,11 +10,11 @@ use axum::http::{HeaderMap, Method, Uri};
 use crate::request::Host;
 use crate::state::Org;
 
-/// Marks a refresh whose token another call is working on.
+/// Marks a refresh whose token another request is working on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parallel;
 
-/// Marks a call that came in below the path of an Experience Cloud site.
+/// Marks a request that came in below the path of an Experience Cloud site.
 #[derive(Clone, Debug)]
 pub(crate) struct Site(pub(crate) String);
 
@@ -90,7 +90,7 @@ impl HttpRequest {
         )
     }
 
-    /// The host the call came in on: an origin, and the path of a site.
+    /// The host the request came in on: an origin, and the path of a site.
     pub(crate) fn origin(&self) -> String {
         format!("{}{}", self.org.origins().of(self.host), self.site)
     }

@@ -1,4 +1,4 @@
-//! Answers in Salesforce's forms.
+//! Responses in Salesforce's forms.
 
 use axum::body::Body;
 use axum::http::header::{
@@ -28,7 +28,7 @@ pub(crate) fn html(status: u16, page: String) -> HttpResponse {
     response
 }
 
-/// Bare words, as identity and userinfo answer errors: labelled HTML, no markup.
+/// Bare words, as identity and userinfo report errors: labelled HTML, no markup.
 pub(crate) fn word(status: u16, word: &'static str) -> HttpResponse {
     of(status, "text/html;charset=UTF-8", word)
 }

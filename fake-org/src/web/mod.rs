@@ -1,4 +1,4 @@
-//! The HTTP surface: which path is answered by what, on which host.
+//! The HTTP surface: which handler serves which path, on which host.
 
 mod canvas;
 mod control;
@@ -21,7 +21,7 @@ pub(crate) use oauth::issue_tokens;
 
 use crate::state::Org;
 
-/// The login host: OAuth, pages, control. Data calls get `URL_NOT_RESET`.
+/// The login host: OAuth, pages, control. Data requests get `URL_NOT_RESET`.
 pub(crate) fn login_host(org: &Arc<Org>) -> Router {
     Router::new()
         .route("/", get(pages::dashboard::show))

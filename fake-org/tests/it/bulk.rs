@@ -1,7 +1,7 @@
 //! Bulk API 2.0: jobs take their time, load what is right and say what is wrong with the rest.
 use std::time::Duration;
 
-use crate::support::{Answer, Api, send};
+use crate::support::{Api, Response, send};
 use salesforce_fake_org::FakeOrg;
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ async fn uploaded(api: &Api, job: Value, data: &str) -> String {
     path
 }
 
-async fn upload(api: &Api, path: &str, data: &str) -> Answer {
+async fn upload(api: &Api, path: &str, data: &str) -> Response {
     let put = api.http.put(api.url(&format!("{path}/batches"))).bearer_auth(&api.token);
     send(put.header("content-type", "text/csv").body(data.to_owned())).await
 }

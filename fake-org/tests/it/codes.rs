@@ -25,8 +25,8 @@ async fn a_challenge_is_required() {
 
     let org = FakeOrg::builder().pkce_required(false).start().await.unwrap();
     let code = code(&org, &[("code_challenge", "")]).await;
-    let answer = token(&org, &[WEB, ("code", &code), ("redirect_uri", CALLBACK)]).await;
-    assert_eq!(answer.status, 200, "not required, not sent");
+    let response = token(&org, &[WEB, ("code", &code), ("redirect_uri", CALLBACK)]).await;
+    assert_eq!(response.status, 200, "not required, not sent");
 }
 
 /// Section 2.2: `invalid_grant` and `invalid code verifier`, for a wrong and for a missing one.
@@ -37,9 +37,9 @@ async fn the_verifier_must_match() {
     let wrong = VERIFIER.to_uppercase();
     for verifier in ["", "short", &wrong] {
         let fields = [WEB, ("code", &code), ("redirect_uri", CALLBACK), ("code_verifier", verifier)];
-        let answer = token(&org, &fields).await;
-        assert_eq!(answer.status, 400);
-        assert_eq!(answer.error(), error("invalid_grant", "invalid code verifier"), "{verifier}");
+        let response = token(&org, &fields).await;
+        assert_eq!(response.status, 400);
+        assert_eq!(response.error(), error("invalid_grant", "invalid code verifier"), "{verifier}");
     }
     assert_eq!(exchange(&org, &code).await.status, 200);
 }
@@ -69,8 +69,8 @@ async fn the_redirect_uri_is_the_same_at_both_ends() {
     let code = code(&org, &[]).await;
     for uri in ["", "http://127.0.0.1:9/callback/", "http://localhost:9/callback"] {
         let fields = [WEB, ("code", &code), ("redirect_uri", uri), ("code_verifier", VERIFIER)];
-        let answer = token(&org, &fields).await;
-        assert_eq!(answer.error(), error("redirect_uri_mismatch", "redirect_uri must match configuration"));
+        let response = token(&org, &fields).await;
+        assert_eq!(response.error(), error("redirect_uri_mismatch", "redirect_uri must match configuration"));
     }
 }
 
@@ -116,21 +116,21 @@ async fn the_client_is_authenticated_in_body_or_header() {
         all.push(over);
         all
     };
-    let answer = token(&org, &with(("client_id", "3MVG9unknown"))).await;
+    let response = token(&org, &with(("client_id", "3MVG9unknown"))).await;
     assert_eq!(
-        (answer.status, answer.error()),
+        (response.status, response.error()),
         (400, error("invalid_client_id", "client identifier invalid"))
     );
     for secret in ["", "wrong"] {
-        let answer = token(&org, &with(("client_secret", secret))).await;
-        assert_eq!(answer.error(), error("invalid_client", "invalid client credentials"), "{secret}");
+        let response = token(&org, &with(("client_secret", secret))).await;
+        assert_eq!(response.error(), error("invalid_client", "invalid client credentials"), "{secret}");
     }
     let url = format!("{}/services/oauth2/token", org.login_url());
     let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
     let good = format!("{}:{}", org.client_id(), org.client_secret());
     for (header, status) in [(basic("no colon"), 400), ("Basic !".to_owned(), 400), (basic(&good), 200)] {
-        let answer = send(http().post(&url).header("authorization", &header).form(&fields)).await;
-        assert_eq!(answer.status, status, "{header}: {answer:?}");
+        let response = send(http().post(&url).header("authorization", &header).form(&fields)).await;
+        assert_eq!(response.status, status, "{header}: {response:?}");
     }
 }
 
@@ -150,9 +150,9 @@ async fn a_public_client_sends_no_secret_but_no_wrong_one_either() {
 async fn other_token_mistakes() {
     let org = FakeOrg::start().await.unwrap();
     for grant_type in ["", "implicit"] {
-        let answer = token(&org, &[("grant_type", grant_type)]).await;
+        let response = token(&org, &[("grant_type", grant_type)]).await;
         assert_eq!(
-            answer.error(),
+            response.error(),
             error("unsupported_grant_type", "grant type not supported"),
             "{grant_type}"
         );
@@ -182,8 +182,8 @@ async fn the_answer_comes_in_three_formats() {
             ("code_verifier", VERIFIER),
             ("format", format),
         ];
-        let answer = token(&org, &fields).await;
-        assert!(answer.header("content-type").starts_with(content_type), "{answer:?}");
-        assert!(answer.body.starts_with(start), "{answer:?}");
+        let response = token(&org, &fields).await;
+        assert!(response.header("content-type").starts_with(content_type), "{response:?}");
+        assert!(response.body.starts_with(start), "{response:?}");
     }
 }

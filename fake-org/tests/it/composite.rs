@@ -1,5 +1,5 @@
 //! Collections, batches, graphs and trees: their limits, what fails alone and what fails together, and what counts.
-use crate::support::{Answer, Api};
+use crate::support::{Api, Response};
 use salesforce_fake_org::FakeOrg;
 use serde_json::{Value, json};
 
@@ -12,9 +12,9 @@ async fn named(api: &Api, name: &str) -> usize {
 }
 
 #[track_caller]
-fn refused(answer: &Answer) {
-    assert_eq!(answer.status, 400, "{answer:?}");
-    assert!(answer.json()[0]["errorCode"].is_string());
+fn refused(response: &Response) {
+    assert_eq!(response.status, 400, "{response:?}");
+    assert!(response.json()[0]["errorCode"].is_string());
 }
 
 /// Section 7.5: at most 200 records in at most ten runs of one type; each for itself, or all or none.
@@ -34,9 +34,9 @@ async fn collections_have_limits() {
     assert_eq!(create(false, mixed(10)).await.status, 200);
     refused(&create(false, mixed(11)).await);
 
-    let codes = |answer: &Answer| -> Vec<String> {
+    let codes = |response: &Response| -> Vec<String> {
         let code = |item: &Value| item["errors"][0]["statusCode"].as_str().unwrap_or_default().to_owned();
-        answer.json().as_array().unwrap().iter().map(code).collect()
+        response.json().as_array().unwrap().iter().map(code).collect()
     };
     let together = create(true, vec![account("all"), account(""), account("all")]).await;
     assert_eq!(together.status, 200, "always");
@@ -48,7 +48,7 @@ async fn collections_have_limits() {
     assert_eq!(named(&api, "each").await, 2);
 }
 
-/// Section 7.6: a batch is 25 calls that count one by one and stop at a failure only when told to.
+/// Section 7.6: a batch is 25 requests that count one by one and stop at a failure only on request.
 #[tokio::test]
 async fn a_batch_counts_each_part() {
     let org = FakeOrg::start().await.unwrap();
@@ -58,16 +58,16 @@ async fn a_batch_counts_each_part() {
         api.post("/composite/batch", json!({ "haltOnError": halt, "batchRequests": parts })).await
     };
     let before = org.api_calls();
-    let answer = batch(false, &["v66.0/limits", "v66.0/nope", "v66.0/limits"]).await.json();
-    let statuses = |answer: &Value| -> Vec<i64> {
-        answer["results"]
+    let response = batch(false, &["v66.0/limits", "v66.0/nope", "v66.0/limits"]).await.json();
+    let statuses = |response: &Value| -> Vec<i64> {
+        response["results"]
             .as_array()
             .unwrap()
             .iter()
             .map(|part| part["statusCode"].as_i64().unwrap())
             .collect()
     };
-    assert_eq!((statuses(&answer), &answer["hasErrors"]), (vec![200, 404, 200], &json!(true)));
+    assert_eq!((statuses(&response), &response["hasErrors"]), (vec![200, 404, 200], &json!(true)));
     assert_eq!(org.api_calls() - before, 3);
     let halted = batch(true, &["v66.0/limits", "v66.0/nope", "v66.0/limits"]).await.json();
     assert_eq!(statuses(&halted), [200, 404, 412]);
@@ -75,7 +75,7 @@ async fn a_batch_counts_each_part() {
     refused(&batch(false, &["v66.0/limits"; 26]).await);
 }
 
-/// Section 7.6: a composite is one call of at most 25 parts, five of them queries or collections.
+/// Section 7.6: a composite is one request of at most 25 parts, five of them queries or collections.
 #[tokio::test]
 async fn a_composite_counts_once() {
     let org = FakeOrg::start().await.unwrap();
@@ -108,9 +108,9 @@ async fn graphs_fail_one_by_one() {
         json!({ "graphId": id, "compositeRequest": names.iter().enumerate().map(part).collect::<Vec<_>>() })
     };
     let graphs = vec![graph("good", &["in good"]), graph("bad", &["in bad", ""])];
-    let answer = api.post("/composite/graph", json!({ "graphs": graphs })).await.json();
+    let response = api.post("/composite/graph", json!({ "graphs": graphs })).await.json();
     assert_eq!(
-        (&answer["graphs"][0]["isSuccessful"], &answer["graphs"][1]["isSuccessful"]),
+        (&response["graphs"][0]["isSuccessful"], &response["graphs"][1]["isSuccessful"]),
         (&json!(true), &json!(false))
     );
     assert_eq!((named(&api, "in good").await, named(&api, "in bad").await), (1, 0));
@@ -118,8 +118,8 @@ async fn graphs_fail_one_by_one() {
     // After fourteen failures the rest is not tried.
     let mut many = vec![graph("bad", &[""]); 14];
     many.push(graph("late", &["too late"]));
-    let answer = api.post("/composite/graph", json!({ "graphs": many })).await.json();
-    assert_eq!(answer["graphs"][14]["isSuccessful"], false);
+    let response = api.post("/composite/graph", json!({ "graphs": many })).await.json();
+    assert_eq!(response["graphs"][14]["isSuccessful"], false);
     assert_eq!(named(&api, "too late").await, 0);
 }
 

@@ -1,7 +1,7 @@
 //! Conditions in headers: entity tags of accounts, dates of every record.
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::support::{Answer, Api, send};
+use crate::support::{Api, Response, send};
 use salesforce_fake_org::FakeOrg;
 use serde_json::{Value, json};
 
@@ -14,11 +14,11 @@ async fn with(object: &str, record: Value) -> (FakeOrg, Api, String) {
     (org, api, path)
 }
 
-async fn get(api: &Api, path: &str, name: &str, value: &str) -> Answer {
+async fn get(api: &Api, path: &str, name: &str, value: &str) -> Response {
     send(api.http.get(api.url(path)).bearer_auth(&api.token).header(name, value)).await
 }
 
-async fn patch(api: &Api, path: &str, name: &str, value: &str) -> Answer {
+async fn patch(api: &Api, path: &str, name: &str, value: &str) -> Response {
     let request = api.http.patch(api.url(path)).bearer_auth(&api.token).header(name, value);
     send(request.json(&json!({ "Phone": "1" }))).await
 }

@@ -1,27 +1,27 @@
 //! `/fake/…` and the home page.
-use crate::support::{ADA, ALL, Answer, Api, Browser, authorize_url, http, refresh, send, userinfo};
+use crate::support::{ADA, ALL, Api, Browser, Response, authorize_url, http, refresh, send, userinfo};
 use salesforce_fake_org::FakeOrg;
 use serde_json::{Value, json};
 
-async fn post(org: &FakeOrg, path: &str, body: Value) -> Answer {
+async fn post(org: &FakeOrg, path: &str, body: Value) -> Response {
     send(http().post(format!("{}/fake/{path}", org.login_url())).json(&body)).await
 }
 
-async fn get(org: &FakeOrg, path: &str) -> Answer {
+async fn get(org: &FakeOrg, path: &str) -> Response {
     send(http().get(format!("{}/fake/{path}", org.login_url()))).await
 }
 
 #[tokio::test]
 async fn sign_in_and_out() {
     let org = FakeOrg::start().await.unwrap();
-    let answer = post(&org, "sign-in", json!({ "username": "zoe@example.com" })).await.json();
-    assert_eq!(answer["user_id"], org.user("zoe@example.com").id());
+    let response = post(&org, "sign-in", json!({ "username": "zoe@example.com" })).await.json();
+    assert_eq!(response["user_id"], org.user("zoe@example.com").id());
     let browser = Browser::default();
     assert_eq!(browser.get(&authorize_url(&org, &[])).await.status, 302);
     post(&org, "sign-out", json!({})).await;
     assert_eq!(browser.get(&authorize_url(&org, &[])).await.status, 200);
     assert_eq!(post(&org, "sign-in", json!({})).await.status, 400);
-    // The new person is a record too.
+    // The new user is a record too.
     let api = Api::of(&org);
     assert_eq!(api.records("SELECT Id FROM User WHERE Username = 'zoe@example.com'").await.len(), 1);
 }
@@ -38,7 +38,7 @@ async fn tokens_end_over_http() {
     assert_eq!(refresh(&org, &a.refresh_token.unwrap()).await.status, 400);
     let b = refresh(&org, &b.refresh_token.unwrap()).await;
     assert_eq!(b.status, 200);
-    assert_eq!(post(&org, "revoke-all", json!({ "username": "nobody" })).await.status, 400);
+    assert_eq!(post(&org, "revoke-all", json!({ "username": "unknown" })).await.status, 400);
     post(&org, "revoke-all", json!({})).await;
     assert_eq!(refresh(&org, b.json()["refresh_token"].as_str().unwrap()).await.status, 400);
     post(&org, "advance", json!({ "seconds": 7300 })).await;
@@ -65,7 +65,7 @@ async fn faults_are_armed_shown_and_cleared() {
 }
 
 #[tokio::test]
-async fn requests_and_counters_are_told() {
+async fn requests_and_counters_are_shown() {
     let org = FakeOrg::start().await.unwrap();
     let token = org.issue_tokens(&org.user(ADA), ALL).refresh_token.unwrap();
     refresh(&org, &token).await;
@@ -108,9 +108,9 @@ async fn reset_brings_the_start_back() {
 #[tokio::test]
 async fn moving_and_rotating_keys() {
     let org = FakeOrg::start().await.unwrap();
-    let answer = post(&org, "move-instance", json!({})).await.json();
-    assert_eq!(answer["instance_url"], org.instance_url());
-    assert_eq!(answer["instance_url"], org.moved_instance_url());
+    let response = post(&org, "move-instance", json!({})).await.json();
+    assert_eq!(response["instance_url"], org.instance_url());
+    assert_eq!(response["instance_url"], org.moved_instance_url());
     let keys = async || send(http().get(format!("{}/id/keys", org.login_url()))).await.json();
     let before = keys().await;
     post(&org, "rotate-signing-key", json!({})).await;
@@ -121,8 +121,8 @@ async fn moving_and_rotating_keys() {
 #[tokio::test]
 async fn the_instance_host_has_no_control() {
     let org = FakeOrg::start().await.unwrap();
-    let answer = send(http().post(format!("{}/fake/reset", org.instance_url()))).await;
-    assert_eq!(answer.status, 404);
+    let response = send(http().post(format!("{}/fake/reset", org.instance_url()))).await;
+    assert_eq!(response.status, 404);
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn the_home_page_shows_what_is_inside() {
     }
     org.expire_access_tokens();
     org.revoke_all();
-    assert!(send(http().get(org.login_url())).await.body.contains("nobody is logged in"));
+    assert!(send(http().get(org.login_url())).await.body.contains("no user is logged in"));
 }
 
 #[tokio::test]
@@ -185,8 +185,8 @@ async fn the_clock_is_set() {
     let token = org.issue_tokens(&org.user(ADA), ALL).access_token;
     let old = Api { token, ..Api::of(&org) };
     let set = async |now: &str| post(&org, "clock", json!({ "now": now })).await;
-    let told = set("2031-01-31T23:00:00+01:00").await.json();
-    assert!(told["now"].as_str().unwrap().starts_with("2031-01-31T22:00:0"), "{told}");
+    let shown = set("2031-01-31T23:00:00+01:00").await.json();
+    assert!(shown["now"].as_str().unwrap().starts_with("2031-01-31T22:00:0"), "{shown}");
     assert_eq!(get(&org, "clock").await.json()["now"].as_str().unwrap().get(..13), Some("2031-01-31T22"));
     assert_eq!(old.get("/limits").await.status, 401, "the token has expired");
     let api = Api::of(&org);

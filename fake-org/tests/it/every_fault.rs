@@ -19,7 +19,7 @@ fn name(fault: &Value) -> String {
     fault.as_str().map_or_else(|| fault.as_object().unwrap().keys().next().unwrap().clone(), str::to_owned)
 }
 
-/// What comes back: the status, or a reset and how far the answer came before it.
+/// What comes back: the status, or a reset and how far the response came before it.
 #[derive(Debug, PartialEq)]
 enum Seen {
     Status(u16),
@@ -28,7 +28,7 @@ enum Seen {
     ResetInFields,
 }
 
-/// How the connection was found after the answer.
+/// How the connection was found after the response.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Closed,
@@ -37,9 +37,9 @@ enum End {
     Open,
 }
 
-/// An answer, as far as it comes within a moment.
+/// A response, as far as it comes within a moment.
 #[derive(Debug)]
-struct Answer {
+struct Response {
     seen: Seen,
     head: String,
     body: Vec<u8>,
@@ -47,7 +47,7 @@ struct Answer {
     took: Duration,
 }
 
-impl Answer {
+impl Response {
     fn field(&self, name: &str) -> Option<&str> {
         let fields = self.head.lines().filter_map(|line| line.split_once(": "));
         fields.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
@@ -59,8 +59,8 @@ impl Answer {
     }
 }
 
-/// A request and what of its answer comes within a moment.
-fn exchange(address: &str, request: &str) -> Answer {
+/// A request and what of its response comes within a moment.
+fn exchange(address: &str, request: &str) -> Response {
     let begun = Instant::now();
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -80,7 +80,7 @@ fn exchange(address: &str, request: &str) -> Answer {
                     (false, true) => Seen::ResetInFields,
                 };
                 let head = String::from_utf8(head).unwrap();
-                return Answer { seen, head, body: Vec::new(), end: End::Reset, took: begun.elapsed() };
+                return Response { seen, head, body: Vec::new(), end: End::Reset, took: begun.elapsed() };
             }
         }
     }
@@ -103,12 +103,12 @@ fn exchange(address: &str, request: &str) -> Answer {
         }
     };
     let seen = Seen::Status(head.split(' ').nth(1).unwrap().parse().unwrap());
-    Answer { seen, head, body, end, took }
+    Response { seen, head, body, end, took }
 }
 
-/// What of a genuine answer a fault must have spoilt, beyond the status.
-fn assert_spoilt(fault: &Value, genuine: &Answer, answer: &Answer) {
-    let (length, got, end) = (answer.length(), answer.body.len(), answer.end);
+/// What of a genuine response a fault must have spoilt, beyond the status.
+fn assert_spoilt(fault: &Value, genuine: &Response, response: &Response) {
+    let (length, got, end) = (response.length(), response.body.len(), response.end);
     let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
     match name(fault).as_str() {
         "reset_mid_body" => assert_eq!((Some(got), end), (length.map(|all| all / 2), End::Reset)),
@@ -119,25 +119,26 @@ fn assert_spoilt(fault: &Value, genuine: &Answer, answer: &Answer) {
             assert!(got < genuine.body.len() * 2 / 3, "{got} of {}", genuine.body.len());
         }
         "drip" => assert!(got < 3 && end == End::Open && length > Some(3), "{got} {end:?} {length:?}"),
-        "delay" => assert!(answer.took >= Duration::from_millis(250), "{:?}", answer.took),
-        "many_headers" => assert!(answer.field("x-fake-299").is_some()),
+        "delay" => assert!(response.took >= Duration::from_millis(250), "{:?}", response.took),
+        "many_headers" => assert!(response.field("x-fake-299").is_some()),
         "merge_json" => match json(&genuine.body) {
-            None => assert_eq!(answer.body, genuine.body, "no JSON, nothing to merge into"),
-            Some(_) => assert_eq!(json(&answer.body).unwrap()["instance_url"], "https://evil.example"),
+            None => assert_eq!(response.body, genuine.body, "no JSON, nothing to merge into"),
+            Some(_) => assert_eq!(json(&response.body).unwrap()["instance_url"], "https://evil.example"),
         },
         "date_skew" => {
-            let date = |answer: &Answer| httpdate::parse_http_date(answer.field("date").unwrap()).unwrap();
-            let behind = date(genuine).duration_since(date(answer)).unwrap().as_secs();
+            let date =
+                |response: &Response| httpdate::parse_http_date(response.field("date").unwrap()).unwrap();
+            let behind = date(genuine).duration_since(date(response)).unwrap().as_secs();
             assert!((3_000..=3_600).contains(&behind), "{behind}");
         }
-        // Nothing of its own, or only where there is a redirect.
+        // No change, or only where there is a redirect.
         "slow" | "duplicate_callback" => assert_eq!(end, End::Closed),
         // Answers given instead: the status says it, and `faults.rs` the rest.
         _ => {}
     }
 }
 
-/// What a fault must look like where the genuine answer has this status.
+/// What a fault must look like where the genuine response has this status.
 fn expected(fault: &Value, genuine: u16) -> Seen {
     let name = name(fault);
     let member = |name: &str| {
@@ -222,9 +223,9 @@ async fn every_documented_fault_strikes_on_every_route() {
             let armed = send(arm.try_clone().unwrap().json(&rule)).await;
             assert_eq!(armed.status, 200, "{rule}: {}", armed.body);
             org.clear_requests();
-            let answer = ask().await;
-            assert_eq!(answer.seen, expected(fault, genuine), "{rule}");
-            assert_spoilt(fault, &plain, &answer);
+            let response = ask().await;
+            assert_eq!(response.seen, expected(fault, genuine), "{rule}");
+            assert_spoilt(fault, &plain, &response);
             assert_eq!(org.requests()[0].fault.as_deref(), Some(name(fault).as_str()), "{rule}");
             assert!(org.faults().armed().is_empty(), "{rule}: used up");
         }

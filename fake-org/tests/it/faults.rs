@@ -7,7 +7,7 @@ use crate::support::{ADA, ALL, Api, refresh, send, userinfo};
 use salesforce_fake_org::{FakeOrg, Fault, RawBytes, Route, Rule};
 use serde_json::json;
 
-/// What a plain socket sees of the answer to `GET /id/keys`: the bytes, and how the connection ended.
+/// What a plain socket sees of the response to `GET /id/keys`: the bytes, and how the connection ended.
 async fn raw(org: &FakeOrg) -> (Vec<u8>, Result<(), ErrorKind>) {
     let address = org.login_url().trim_start_matches("http://").to_owned();
     tokio::task::spawn_blocking(move || {
@@ -64,7 +64,7 @@ async fn resets_are_resets() {
     assert_eq!(body(&bytes).len(), content_length(&bytes) / 2, "half of the body came through");
 }
 
-/// Whatever part of a head came, it is no answer: nothing that a client could take for one.
+/// Whatever part of a head came, it is no response: nothing that a client could take for one.
 #[tokio::test]
 async fn a_head_can_be_cut_in_the_status_line_and_in_the_fields() {
     let (bytes, end) = struck(Fault::ResetMidStatus).await;
@@ -76,7 +76,7 @@ async fn a_head_can_be_cut_in_the_status_line_and_in_the_fields() {
     assert!(!text.contains("\r\n\r\n"), "{text}");
 }
 
-/// The call was carried out all the same, and a connection that was kept meets the cut as a new one does.
+/// The request was carried out, and a reused connection is cut as a new one is.
 #[tokio::test]
 async fn a_cut_head_is_of_a_call_that_was_carried_out() {
     let org = FakeOrg::start().await.unwrap();
@@ -121,7 +121,7 @@ async fn a_callback_can_be_duplicated() {
     assert_eq!(browser.get(&crate::support::authorize_url(&org, &[])).await.status, 302, "once is once");
 }
 
-/// A server whose clock is off says so in every answer.
+/// A server whose clock is off says so in every response.
 #[tokio::test]
 async fn a_clock_can_be_off() {
     let now = || std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
@@ -147,8 +147,8 @@ async fn a_clock_can_be_off() {
     };
     for skew in [-3_600_i64, 3_600, 86_400 * 400] {
         let (bytes, _) = struck(Fault::DateSkew(skew)).await;
-        let told = date(&bytes).checked_add_signed(-skew).unwrap();
-        assert!(told.abs_diff(now()) < 5, "{skew}: {told}");
+        let shown = date(&bytes).checked_add_signed(-skew).unwrap();
+        assert!(shown.abs_diff(now()) < 5, "{skew}: {shown}");
         assert_eq!(head(&bytes).matches("\r\ndate: ").count(), 1);
         assert!(serde_json::from_slice::<serde_json::Value>(body(&bytes)).is_ok(), "the answer is genuine");
     }
@@ -213,8 +213,8 @@ async fn a_gzip_bomb_inflates_to_its_size() {
     const SIZE: u64 = 5_000_000;
     let org = FakeOrg::start().await.unwrap();
     org.faults().at(Route::Jwks, Fault::GzipBomb(SIZE));
-    let answer = crate::support::http().get(format!("{}/id/keys", org.login_url())).send().await.unwrap();
-    let bytes = answer.bytes().await.unwrap();
+    let response = crate::support::http().get(format!("{}/id/keys", org.login_url())).send().await.unwrap();
+    let bytes = response.bytes().await.unwrap();
     assert!(bytes.len() < 50_000, "{}", bytes.len());
     let mut text = String::new();
     flate2::read::GzDecoder::new(bytes.as_ref()).read_to_string(&mut text).unwrap();
@@ -226,10 +226,11 @@ async fn a_gzip_bomb_inflates_to_its_size() {
 async fn an_endless_answer_does_not_end() {
     let org = FakeOrg::start().await.unwrap();
     org.faults().at(Route::Jwks, Fault::Endless);
-    let mut answer = crate::support::http().get(format!("{}/id/keys", org.login_url())).send().await.unwrap();
+    let mut response =
+        crate::support::http().get(format!("{}/id/keys", org.login_url())).send().await.unwrap();
     let mut got = 0;
     while got < 20_000_000 {
-        got += answer.chunk().await.unwrap().unwrap().len();
+        got += response.chunk().await.unwrap().unwrap().len();
     }
 }
 
@@ -238,9 +239,10 @@ async fn a_drip_is_slow() {
     let org = FakeOrg::start().await.unwrap();
     org.faults().at(Route::Jwks, Fault::Drip);
     let begun = Instant::now();
-    let mut answer = crate::support::http().get(format!("{}/id/keys", org.login_url())).send().await.unwrap();
+    let mut response =
+        crate::support::http().get(format!("{}/id/keys", org.login_url())).send().await.unwrap();
     for _ in 0..2 {
-        assert_eq!(answer.chunk().await.unwrap().unwrap().len(), 1);
+        assert_eq!(response.chunk().await.unwrap().unwrap().len(), 1);
     }
     assert!(begun.elapsed() >= Duration::from_millis(900));
 }
@@ -261,7 +263,7 @@ async fn errors_are_written_as_the_endpoint_does() {
     assert_eq!(api.get("/limits").await.error(), ("UNABLE_TO_LOCK_ROW".into(), "m".into()));
 }
 
-/// A lost answer made its change: the refresh token rotated, the record is there.
+/// A lost response made its change: the refresh token rotated, the record is there.
 #[tokio::test]
 async fn a_lost_answer_made_its_change() {
     let org = FakeOrg::start().await.unwrap();
@@ -276,11 +278,11 @@ async fn a_lost_answer_made_its_change() {
             ("client_id", &org.client_id()),
             ("client_secret", &org.client_secret()),
         ];
-        let answer = match crate::support::http().post(url).form(&form).send().await {
-            Ok(answer) => answer.bytes().await.map(|_| ()),
+        let response = match crate::support::http().post(url).form(&form).send().await {
+            Ok(response) => response.bytes().await.map(|_| ()),
             Err(error) => Err(error),
         };
-        assert!(answer.is_err(), "{fault:?}");
+        assert!(response.is_err(), "{fault:?}");
         let live = org.live_refresh_tokens(&ada);
         assert!(!live.contains(&token), "{fault:?}: it rotated");
         assert_eq!(refresh(&org, live.last().unwrap()).await.status, 200);

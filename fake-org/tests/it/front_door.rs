@@ -2,7 +2,7 @@
 //! the web server flow.
 use std::time::Duration;
 
-use crate::support::{ADA, ALL, Answer, Api, Browser, authorize_url, challenge, http, send, userinfo};
+use crate::support::{ADA, ALL, Api, Browser, Response, authorize_url, challenge, http, send, userinfo};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
@@ -10,7 +10,7 @@ use salesforce_fake_org::FakeOrg;
 use serde_json::Value;
 use sha2::Sha256;
 
-async fn single_access(org: &FakeOrg, token: &str, query: &str) -> Answer {
+async fn single_access(org: &FakeOrg, token: &str, query: &str) -> Response {
     let url = format!("{}/services/oauth2/singleaccess{query}", org.instance_url());
     send(http().get(url).bearer_auth(token)).await
 }
@@ -26,9 +26,9 @@ async fn is_logged_in(org: &FakeOrg, browser: &Browser) -> bool {
 async fn a_single_access_link_is_good_once() {
     let org = FakeOrg::start().await.unwrap();
     let token = org.issue_tokens(&org.user(ADA), "api web").access_token;
-    let answer = single_access(&org, &token, "?redirect_uri=%2Flightning%2Fpage%2Fhome").await;
-    assert_eq!(answer.status, 200);
-    let link = answer.json()["frontdoor_uri"].as_str().unwrap().to_owned();
+    let response = single_access(&org, &token, "?redirect_uri=%2Flightning%2Fpage%2Fhome").await;
+    assert_eq!(response.status, 200);
+    let link = response.json()["frontdoor_uri"].as_str().unwrap().to_owned();
     assert!(link.starts_with(&format!("{}/secur/frontdoor.jsp?otp=", org.instance_url())), "{link}");
     assert!(!link.contains(&token), "the token is in no address");
     let (first, second) = (Browser::default(), Browser::default());
@@ -47,17 +47,17 @@ async fn a_single_access_link_is_good_once() {
 async fn single_access_wants_the_web_scope() {
     let org = FakeOrg::start().await.unwrap();
     let api = org.issue_tokens(&org.user(ADA), "api").access_token;
-    let answer = single_access(&org, &api, "").await;
-    assert_eq!((answer.status, answer.body.as_str()), (403, "Invalid_Scope"));
+    let response = single_access(&org, &api, "").await;
+    assert_eq!((response.status, response.body.as_str()), (403, "Invalid_Scope"));
     org.expire_access_tokens();
-    let answer = single_access(&org, &api, "").await;
-    assert_eq!((answer.status, answer.body.as_str()), (403, "Bad_OAuth_Token"));
+    let response = single_access(&org, &api, "").await;
+    assert_eq!((response.status, response.body.as_str()), (403, "Bad_OAuth_Token"));
     // It is the My Domain's.
     let url = format!("{}/services/oauth2/singleaccess", org.login_url());
     assert_eq!(send(http().get(url)).await.status, 404);
 }
 
-/// Section 1.6: the older way, and nobody is sent to another host.
+/// Section 1.6: the older way; redirects to other hosts are refused.
 #[tokio::test]
 async fn the_front_door_takes_a_session_id() {
     let org = FakeOrg::start().await.unwrap();
@@ -65,8 +65,8 @@ async fn the_front_door_takes_a_session_id() {
     let open = async |scopes: &str, target: &str| {
         let sid = org.issue_tokens(&org.user(ADA), scopes).access_token;
         let browser = Browser::default();
-        let answer = browser.post(&url, &[("sid", &sid), ("retURL", target)]).await;
-        (answer.header("location").to_owned(), is_logged_in(&org, &browser).await)
+        let response = browser.post(&url, &[("sid", &sid), ("retURL", target)]).await;
+        (response.header("location").to_owned(), is_logged_in(&org, &browser).await)
     };
     assert_eq!(open("web", "/001").await, ("/001".into(), true));
     assert_eq!(open("visualforce", "/001").await, ("/001".into(), true));
@@ -84,7 +84,7 @@ async fn single_logout_loads_the_apps_page() {
     let url = format!("{}/services/auth/idp/oidc/logout", org.instance_url());
     let browser = Browser::default();
     let page = browser.get(&url).await;
-    assert!(!page.body.contains("<iframe"), "nobody was logged in");
+    assert!(!page.body.contains("<iframe"), "there was no login");
     let login = browser.get(&authorize_url(&org, &[])).await;
     browser.log_in(&org, &login, ADA, "fake-org-1").await;
     // A login at the login host is one of the browser.
@@ -128,7 +128,7 @@ async fn canvas_requests_are_signed() {
     assert_eq!(crate::support::attribute(&page.body, "<form", "action"), "http://127.0.0.1:9/canvas");
 }
 
-/// Section 6: an app that people allow themselves is shown to who has not yet with a notice in its address, and with a
+/// Section 6: an app that users allow themselves is shown before that with a notice in its address, and with a
 /// signed request afterwards.
 #[tokio::test]
 async fn a_canvas_app_asks_for_approval_first() {
@@ -146,7 +146,7 @@ async fn a_canvas_app_asks_for_approval_first() {
     assert_eq!(param("loginUrl"), Some(org.instance_url()));
     assert!(org.live_access_tokens(&org.user(ADA)).is_empty(), "nothing was given");
 
-    // The app sends the person through OAuth and reloads the frame.
+    // The app sends the user through OAuth and reloads the frame.
     let browser = Browser::default();
     let login = browser.get(&authorize_url(&org, &[])).await;
     let consent = browser.log_in(&org, &login, ADA, "fake-org-1").await;
@@ -163,7 +163,7 @@ async fn a_canvas_app_asks_for_approval_first() {
     org.revoke_all();
     assert!(page().await.body.contains("user_approval_required"), "asked again after a revocation");
 
-    // Where an admin decides, nobody is asked.
+    // Where an admin decides, there is no consent.
     org.set_permitted_users(salesforce_fake_org::PermittedUsers::AdminApproved(vec![ADA.into()]));
     assert!(page().await.body.contains("signed_request"));
     let ben = send(http().get(format!("{}/canvas?username=ben@example.com", org.instance_url()))).await;
@@ -186,8 +186,8 @@ async fn helpers_of_the_web_server_flow() {
 async fn soap_login_is_off() {
     let org = FakeOrg::start().await.unwrap();
     let url = format!("{}/services/Soap/u/64.0", org.login_url());
-    let answer = send(http().post(url).body("<env:Envelope><n1:login/></env:Envelope>")).await;
-    assert_eq!(answer.status, 500);
-    assert!(answer.body.contains("<sf:exceptionCode>INVALID_OPERATION</sf:exceptionCode>"), "{answer:?}");
-    assert!(answer.body.contains("SOAP API login() is disabled by default in this org."), "{answer:?}");
+    let response = send(http().post(url).body("<env:Envelope><n1:login/></env:Envelope>")).await;
+    assert_eq!(response.status, 500);
+    assert!(response.body.contains("<sf:exceptionCode>INVALID_OPERATION</sf:exceptionCode>"), "{response:?}");
+    assert!(response.body.contains("SOAP API login() is disabled by default in this org."), "{response:?}");
 }

@@ -1,6 +1,6 @@
-//! Grants without a person at a browser: client credentials, JWT bearer, token exchange; and those that a current org
+//! Grants without a browser: client credentials, JWT bearer, token exchange; and those that a current org
 //! refuses.
-use crate::support::{ADA, ALL, Answer, Api, http, send, token, token_at};
+use crate::support::{ADA, ALL, Api, Response, http, send, token, token_at};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, SigningKey as _};
@@ -30,21 +30,21 @@ fn claims(org: &FakeOrg) -> Value {
     json!({ "iss": org.client_id(), "sub": ADA, "aud": org.login_url(), "exp": now() + 180 })
 }
 
-async fn bearer(org: &FakeOrg, assertion: &str) -> Answer {
+async fn bearer(org: &FakeOrg, assertion: &str) -> Response {
     let form = [("grant_type", JWT_BEARER), ("assertion", assertion)];
     send(http().post(format!("{}/services/oauth2/token", org.login_url())).form(&form)).await
 }
 
-async fn credentials(org: &FakeOrg, more: &[(&str, &str)]) -> Answer {
+async fn credentials(org: &FakeOrg, more: &[(&str, &str)]) -> Response {
     let fields: Vec<_> =
         [("grant_type", "client_credentials")].into_iter().chain(more.iter().copied()).collect();
     token_at(&org.instance_url(), org, &fields).await
 }
 
 #[track_caller]
-fn refused(answer: &Answer, error: &str, description: &str) {
-    assert_eq!(answer.status, 400, "{answer:?}");
-    assert_eq!(answer.error(), (error.to_owned(), description.to_owned()));
+fn refused(response: &Response, error: &str, description: &str) {
+    assert_eq!(response.status, 400, "{response:?}");
+    assert_eq!(response.error(), (error.to_owned(), description.to_owned()));
 }
 
 async fn works(org: &FakeOrg, access_token: &Value) -> bool {
@@ -57,11 +57,11 @@ async fn works(org: &FakeOrg, access_token: &Value) -> bool {
 #[tokio::test]
 async fn client_credentials_run_as_the_execution_user() {
     let org = FakeOrg::builder().execution_user(ADA).start().await.unwrap();
-    let answer = credentials(&org, &[]).await.json();
-    assert!(answer["id"].as_str().unwrap().ends_with(org.user(ADA).id()));
-    assert!(answer.get("refresh_token").is_none());
-    assert!(!answer["scope"].as_str().unwrap().contains("refresh_token"));
-    assert!(works(&org, &answer["access_token"]).await);
+    let response = credentials(&org, &[]).await.json();
+    assert!(response["id"].as_str().unwrap().ends_with(org.user(ADA).id()));
+    assert!(response.get("refresh_token").is_none());
+    assert!(!response["scope"].as_str().unwrap().contains("refresh_token"));
+    assert!(works(&org, &response["access_token"]).await);
 }
 
 /// Section 5.1, the refusals.
@@ -92,8 +92,8 @@ async fn client_credentials_are_refused_as_at_salesforce() {
         "user is not admin approved to access this app",
     );
     let public = FakeOrg::builder().public_client().execution_user(ADA).start().await.unwrap();
-    let answer = credentials(&public, &[("client_secret", "")]).await;
-    refused(&answer, "invalid_client", "invalid client credentials");
+    let response = credentials(&public, &[("client_secret", "")]).await;
+    refused(&response, "invalid_client", "invalid client credentials");
     let only_full =
         FakeOrg::builder().scopes("full refresh_token").execution_user(ADA).start().await.unwrap();
     refused(&credentials(&only_full, &[]).await, "invalid_grant", "no valid scopes defined");
@@ -107,11 +107,11 @@ async fn jwt_bearer_needs_an_approval() {
     let assertion = sign(&key, &claims(&org));
     refused(&bearer(&org, &assertion).await, "invalid_grant", "user hasn't approved this consumer");
     let _ = org.issue_tokens(&org.user(ADA), "api id refresh_token");
-    let answer = bearer(&org, &assertion).await.json();
-    let mut members: Vec<_> = answer.as_object().unwrap().keys().map(String::as_str).collect();
+    let response = bearer(&org, &assertion).await.json();
+    let mut members: Vec<_> = response.as_object().unwrap().keys().map(String::as_str).collect();
     members.sort_unstable();
     assert_eq!(members, ["access_token", "id", "instance_url", "scope", "token_type"]);
-    assert!(works(&org, &answer["access_token"]).await);
+    assert!(works(&org, &response["access_token"]).await);
     org.revoke_all();
     refused(&bearer(&org, &assertion).await, "invalid_grant", "user hasn't approved this consumer");
     org.set_permitted_users(PermittedUsers::AdminApproved(vec![ADA.into()]));
@@ -146,7 +146,7 @@ async fn jwt_bearer_checks_every_claim() {
         (with("aud", json!("https://example.com")), "invalid_grant", "audience is invalid"),
         (with("exp", json!(now() - 1)), "invalid_grant", "invalid assertion"),
         (with("exp", Value::Null), "invalid_grant", "invalid assertion"),
-        (with("sub", json!("nobody@example.com")), "invalid_grant", "user hasn't approved this consumer"),
+        (with("sub", json!("unknown@example.com")), "invalid_grant", "user hasn't approved this consumer"),
         (with("sub", json!("ben@example.com")), "invalid_grant", "user hasn't approved this consumer"),
         (sign(&self::key().0, &claims(&org)), "invalid_grant", "invalid assertion"),
         ("a.b.c".into(), "invalid_grant", "invalid assertion"),
@@ -167,8 +167,8 @@ async fn an_assertion_can_stand_for_the_secret() {
     let kind = ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
     let good = sign(&key, &claims(format!("{}/services/oauth2/token", org.instance_url())));
     let none = [("client_id", ""), ("client_secret", ""), kind];
-    let answer = credentials(&org, &[&none[..], &[("client_assertion", good.as_str())]].concat()).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = credentials(&org, &[&none[..], &[("client_assertion", good.as_str())]].concat()).await;
+    assert_eq!(response.status, 200, "{response:?}");
     for bad in [
         sign(&self::key().0, &claims(org.instance_url())),
         sign(&key, &claims("https://example.com".into())),
@@ -177,8 +177,8 @@ async fn an_assertion_can_stand_for_the_secret() {
             &json!({ "iss": org.client_id(), "sub": ADA, "aud": org.instance_url(), "exp": now() + 60 }),
         ),
     ] {
-        let answer = credentials(&org, &[&none[..], &[("client_assertion", bad.as_str())]].concat()).await;
-        refused(&answer, "invalid_client", "invalid client credentials");
+        let response = credentials(&org, &[&none[..], &[("client_assertion", bad.as_str())]].concat()).await;
+        refused(&response, "invalid_client", "invalid client credentials");
     }
     let tokens = org.issue_tokens(&org.user(ADA), ALL);
     let form = [kind, ("client_assertion", &good), ("token", &tokens.access_token)];
@@ -201,9 +201,9 @@ async fn token_exchange_asks_the_handler() {
     let off = FakeOrg::start().await.unwrap();
     refused(&exchange(&off, "theirs", kind).await, "unsupported_grant_type", "grant type not supported");
     let org = FakeOrg::builder().exchange_token("theirs", ADA).start().await.unwrap();
-    let answer = exchange(&org, "theirs", kind).await.json();
-    assert!(answer["id"].as_str().unwrap().ends_with(org.user(ADA).id()));
-    assert!(answer.get("refresh_token").is_none());
+    let response = exchange(&org, "theirs", kind).await.json();
+    assert!(response["id"].as_str().unwrap().ends_with(org.user(ADA).id()));
+    assert!(response.get("refresh_token").is_none());
     refused(&exchange(&org, "unknown", kind).await, "invalid_grant", "Token handler validation failed");
     assert_eq!(exchange(&org, "theirs", "urn:example").await.error().0, "invalid_request");
 }
@@ -251,7 +251,7 @@ async fn apps_can_be_uninstalled_or_blocked() {
         assert_eq!(back.location_param("error").as_deref(), Some(error));
         assert_eq!(back.location_param("error_description").as_deref(), Some(description));
     }
-    // Section 2.4: a page, from which nobody comes back.
+    // Section 2.4: a page, from which the browser does not come back.
     org.set_app_state(AppState::Failing);
     let page = crate::support::Browser::default().get(&crate::support::authorize_url(&org, &[])).await;
     assert_eq!(page.header("location"), "");

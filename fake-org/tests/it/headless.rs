@@ -1,7 +1,7 @@
 //! Headless identity at a site: one-time passwords, registration, forgotten passwords, guests.
 use std::time::Duration;
 
-use crate::support::{ADA, Answer, Api, CALLBACK, VERIFIER, challenge, http, send, userinfo};
+use crate::support::{ADA, Api, CALLBACK, Response, VERIFIER, challenge, http, send, userinfo};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::RequestBuilder;
@@ -44,19 +44,19 @@ fn exchange(org: &FakeOrg, site: &str, code: &str) -> RequestBuilder {
 }
 
 /// Who the code of a redirect stands for.
-async fn username(org: &FakeOrg, site: &str, back: &Answer) -> String {
+async fn username(org: &FakeOrg, site: &str, back: &Response) -> String {
     let code = back.location_param("code").unwrap_or_else(|| panic!("{back:?}"));
-    let answer = send(exchange(org, site, &code)).await.json();
-    let info = userinfo(org, answer["access_token"].as_str().unwrap()).await.json();
+    let response = send(exchange(org, site, &code)).await.json();
+    let info = userinfo(org, response["access_token"].as_str().unwrap()).await.json();
     info["preferred_username"].as_str().unwrap().to_owned()
 }
 
-async fn init(site: &str, path: &str, body: Value) -> Answer {
+async fn init(site: &str, path: &str, body: Value) -> Response {
     send(http().post(format!("{site}/services/auth/headless/{path}")).json(&body)).await
 }
 
 #[track_caller]
-fn refused(back: &Answer, error: &str) {
+fn refused(back: &Response, error: &str) {
     assert_eq!(back.location_param("error").as_deref(), Some(error), "{back:?}");
     assert_eq!(back.location_param("code"), None);
 }
@@ -66,9 +66,9 @@ fn refused(back: &Answer, error: &str) {
 async fn people_log_in_by_one_time_password() {
     let (org, site) = org().await;
     let asked = json!({ "username": ADA, "verificationmethod": "email" });
-    let answer = init(&site, "init/passwordless/login", asked).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    let identifier = answer.json()["identifier"].as_str().unwrap().to_owned();
+    let response = init(&site, "init/passwordless/login", asked).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    let identifier = response.json()["identifier"].as_str().unwrap().to_owned();
     let otp = org.one_time_passwords(ADA).pop().unwrap();
     let come = async |otp: &str, via: &str| {
         let request = authorize(&org, &site, "passwordless-login", &[]).basic_auth(&identifier, Some(otp));
@@ -80,7 +80,7 @@ async fn people_log_in_by_one_time_password() {
     assert_eq!(username(&org, &site, &come(&otp, "email").await).await, ADA);
     refused(&come(&otp, "email").await, "invalid_otp");
 
-    // Late is wrong, and somebody unknown is told nothing and sent nothing.
+    // A late password is wrong, and an unknown user gets the same response and no message.
     let asked = json!({ "username": ADA, "verificationmethod": "sms" });
     let late = init(&site, "init/passwordless/login", asked).await.json();
     let otp = org.one_time_passwords(ADA).pop().unwrap();
@@ -88,9 +88,9 @@ async fn people_log_in_by_one_time_password() {
     let request = authorize(&org, &site, "passwordless-login", &[])
         .basic_auth(late["identifier"].as_str().unwrap(), Some(&otp));
     refused(&send(request.header("auth-verification-type", "sms")).await, "invalid_otp");
-    let unknown = json!({ "username": "nobody@example.com", "verificationmethod": "email" });
+    let unknown = json!({ "username": "unknown@example.com", "verificationmethod": "email" });
     assert_eq!(init(&site, "init/passwordless/login", unknown).await.status, 200);
-    assert_eq!(org.one_time_passwords("nobody@example.com"), Vec::<String>::new());
+    assert_eq!(org.one_time_passwords("unknown@example.com"), Vec::<String>::new());
 }
 
 /// Section 5.6: `{status,email,identifier}`, then the one-time password, then a user like any other.
@@ -103,14 +103,14 @@ async fn people_register() {
         },
         "password": "a-Password-of-her-own-1", "verificationmethod": "email",
     });
-    let answer = init(&site, "init/registration", person.clone()).await.json();
-    assert_eq!(answer["email"], "zoe@example.com");
+    let response = init(&site, "init/registration", person.clone()).await.json();
+    assert_eq!(response["email"], "zoe@example.com");
     assert!(
         !org.users().iter().any(|user| user.username().starts_with("zoe")),
         "not before she confirmed it"
     );
     let otp = org.one_time_passwords("zoe@example.com").pop().unwrap();
-    let identifier = answer["identifier"].as_str().unwrap();
+    let identifier = response["identifier"].as_str().unwrap();
     let confirm = |kind: &str| {
         let request = authorize(&org, &site, kind, &[]).basic_auth(identifier, Some(&otp));
         request.header("auth-verification-type", "email")
@@ -137,8 +137,8 @@ async fn people_register() {
         json!({ "userdata": { "username": "y@example.com" }, "verificationmethod": "email" }),
         json!({ "userdata": { "username": "y@example.com", "email": "y@example.com" } }),
     ] {
-        let answer = init(&site, "init/registration", wrong).await;
-        assert_eq!((answer.status, answer.error().0), (400, "invalid_request".into()));
+        let response = init(&site, "init/registration", wrong).await;
+        assert_eq!((response.status, response.error().0), (400, "invalid_request".into()));
     }
 }
 
@@ -146,8 +146,8 @@ async fn people_register() {
 #[tokio::test]
 async fn people_reset_their_passwords() {
     let (org, site) = org().await;
-    let answer = init(&site, "forgot_password", json!({ "username": ADA })).await;
-    assert_eq!(answer.json(), json!({ "status_code": "otp_sent" }));
+    let response = init(&site, "forgot_password", json!({ "username": ADA })).await;
+    assert_eq!(response.json(), json!({ "status_code": "otp_sent" }));
     let otp = org.one_time_passwords(ADA).pop().unwrap();
     let reset = |username: &str, otp: &str| {
         let body = json!({ "username": username, "otp": otp, "newpassword": "another-Password-2" });
@@ -155,8 +155,8 @@ async fn people_reset_their_passwords() {
         async move { init(&site, "forgot_password", body).await }
     };
     for (username, otp) in [(ADA, "0"), ("ben@example.com", otp.as_str())] {
-        let answer = reset(username, otp).await;
-        assert_eq!((answer.status, answer.error().0.as_str()), (400, "invalid_otp"), "{username}");
+        let response = reset(username, otp).await;
+        assert_eq!((response.status, response.error().0.as_str()), (400, "invalid_otp"), "{username}");
     }
     assert_eq!(reset(ADA, &otp).await.status, 200);
     assert_eq!(reset(ADA, &otp).await.status, 400, "once");
@@ -189,20 +189,20 @@ async fn guests_stand_for_a_visitor() {
 
     let back = send(authorize(&org, &site, "guest", &[]).header("uvid-hint", &hint)).await;
     let code = back.location_param("code").unwrap();
-    let answer = send(exchange(&org, &site, &code)).await;
+    let response = send(exchange(&org, &site, &code)).await;
     assert_eq!(
-        answer.error(),
+        response.error(),
         ("invalid_request".into(), "uvid invalid".into()),
         "the token call needs it too"
     );
-    let answer = send(exchange(&org, &site, &code).header("uvid-hint", VISITOR)).await.json();
-    let identity = userinfo(&org, answer["access_token"].as_str().unwrap()).await.json();
+    let response = send(exchange(&org, &site, &code).header("uvid-hint", VISITOR)).await.json();
+    let identity = userinfo(&org, response["access_token"].as_str().unwrap()).await.json();
     assert_eq!(identity["user_type"], "GUEST");
 
     // Only internal users have an identity to show to others.
     let ada = org.issue_tokens(&org.user(ADA), "api id").access_token;
     let other =
-        send(http().get(answer["id"].as_str().unwrap().replace(&site, &org.login_url())).bearer_auth(ada))
+        send(http().get(response["id"].as_str().unwrap().replace(&site, &org.login_url())).bearer_auth(ada))
             .await;
     assert_eq!((other.status, other.body.as_str()), (404, "No_Access"));
 
@@ -210,15 +210,15 @@ async fn guests_stand_for_a_visitor() {
     org.set_access_tokens(AccessTokens::Jwt(Duration::from_secs(600)));
     let back = send(authorize(&org, &site, "guest", &[("uvid_hint", &hint)])).await;
     let code = back.location_param("code").unwrap();
-    let answer = send(exchange(&org, &site, &code).header("uvid-hint", VISITOR)).await.json();
-    let jwt = answer["access_token"].as_str().unwrap();
+    let response = send(exchange(&org, &site, &code).header("uvid-hint", VISITOR)).await.json();
+    let jwt = response["access_token"].as_str().unwrap();
     let claims = URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1).unwrap()).unwrap();
     let claims: Value = serde_json::from_slice(&claims).unwrap();
     assert_eq!(claims["sub"], format!("uvid:{VISITOR}"));
     let back = send(authorize(&org, &site, "guest", &[]).header("uvid-hint", format!("JWT {jwt}"))).await;
     assert!(back.location_param("code").is_some(), "{back:?}");
 
-    // Nobody logs in as the guest.
+    // The guest user cannot log in.
     let guest = identity["preferred_username"].as_str().unwrap();
     refused(
         &send(authorize(&org, &site, "Named-User", &[]).basic_auth(guest, Some("fake-org-1"))).await,
@@ -237,11 +237,11 @@ async fn a_guest_stays_the_same_visitor() {
     let body = String::from_utf8(request.body().unwrap().as_bytes().unwrap().to_vec()).unwrap();
     *request.body_mut() = Some(body.replace("scope=api+id", "scope=api+refresh_token").into());
     request.headers_mut().remove("content-length");
-    let back = Answer::of(http().execute(request).await.unwrap()).await;
+    let back = Response::of(http().execute(request).await.unwrap()).await;
     let code = back.location_param("code").unwrap();
-    let answer = send(exchange(&org, &site, &code).header("uvid-hint", VISITOR)).await.json();
-    let answer = crate::support::refresh(&org, answer["refresh_token"].as_str().unwrap()).await.json();
-    let jwt = answer["access_token"].as_str().unwrap();
+    let response = send(exchange(&org, &site, &code).header("uvid-hint", VISITOR)).await.json();
+    let response = crate::support::refresh(&org, response["refresh_token"].as_str().unwrap()).await.json();
+    let jwt = response["access_token"].as_str().unwrap();
     let claims = URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1).unwrap()).unwrap();
     assert!(String::from_utf8(claims).unwrap().contains(&format!("uvid:{VISITOR}")));
 }
@@ -267,23 +267,23 @@ async fn other_hosts_have_no_headless_endpoints() {
     let (org, _) = org().await;
     for host in [org.login_url(), org.instance_url()] {
         for path in ["init/registration", "init/passwordless/login", "forgot_password"] {
-            let answer = init(&host, path, json!({ "username": ADA })).await;
-            assert_eq!(answer.status, 404, "{host} {path}");
-            assert!(answer.body.contains("URL No Longer Exists"));
+            let response = init(&host, path, json!({ "username": ADA })).await;
+            assert_eq!(response.status, 404, "{host} {path}");
+            assert!(response.body.contains("URL No Longer Exists"));
         }
     }
     assert_eq!(org.one_time_passwords(ADA), Vec::<String>::new());
 }
 
-/// What would have been sent is told over HTTP, for clients in any language.
+/// Messages are readable over HTTP, for clients in any language.
 #[tokio::test]
 async fn messages_are_told_over_http() {
     let (org, site) = org().await;
     init(&site, "forgot_password", json!({ "username": ADA })).await;
     init(&site, "init/passwordless/login", json!({ "username": ADA, "verificationmethod": "sms" })).await;
-    let told = send(http().get(format!("{}/fake/messages", org.login_url()))).await.json();
-    assert_eq!(told.as_array().unwrap().len(), 2);
-    let (first, second) = (&told[0], &told[1]);
+    let shown = send(http().get(format!("{}/fake/messages", org.login_url()))).await.json();
+    assert_eq!(shown.as_array().unwrap().len(), 2);
+    let (first, second) = (&shown[0], &shown[1]);
     assert_eq!(
         (&first["to"], &first["via"], &first["purpose"]),
         (&json!(ADA), &json!("email"), &json!("forgot_password"))

@@ -1,5 +1,5 @@
 //! Identity, userinfo, discovery, keys and id tokens.
-use crate::support::{ADA, ALL, Answer, code, exchange, http, refresh, send, userinfo};
+use crate::support::{ADA, ALL, Response, code, exchange, http, refresh, send, userinfo};
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -8,7 +8,7 @@ use salesforce_fake_org::FakeOrg;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-async fn get(org: &FakeOrg, path: &str, token: Option<&str>) -> Answer {
+async fn get(org: &FakeOrg, path: &str, token: Option<&str>) -> Response {
     let request = http().get(format!("{}{path}", org.instance_url()));
     send(match token {
         Some(token) => request.bearer_auth(token),
@@ -69,11 +69,11 @@ async fn dead_tokens_get_a_bare_word() {
     let path = format!("/id/{}/{}", ada.organization_id(), ada.id());
     for path in ["/services/oauth2/userinfo", &path] {
         assert_eq!(get(&org, path, Some(&live)).await.status, 200);
-        let answer = get(&org, path, Some("00Dx!dead")).await;
-        assert_eq!((answer.status, answer.body.as_str()), (403, "Bad_OAuth_Token"));
-        assert!(answer.header("content-type").starts_with("text/html"));
-        let answer = get(&org, path, None).await;
-        assert_eq!((answer.status, answer.body.as_str()), (403, "Missing_OAuth_Token"));
+        let response = get(&org, path, Some("00Dx!dead")).await;
+        assert_eq!((response.status, response.body.as_str()), (403, "Bad_OAuth_Token"));
+        assert!(response.header("content-type").starts_with("text/html"));
+        let response = get(&org, path, None).await;
+        assert_eq!((response.status, response.body.as_str()), (403, "Missing_OAuth_Token"));
         let parameter = get(&org, &format!("{path}?oauth_token={live}"), None).await;
         assert_eq!(parameter.status, 200);
     }
@@ -89,8 +89,11 @@ async fn the_identity_of_others_needs_api() {
     let path = |org_id: &str, user_id: &str| format!("/id/{org_id}/{user_id}");
     let bens = path(ben.organization_id(), ben.id());
     let api = org.issue_tokens(&ada, "api").access_token;
-    let answer = get(&org, &bens, Some(&api)).await.json();
-    assert_eq!((&answer["username"], &answer["asserted_user"]), (&json!("ben@example.com"), &json!(false)));
+    let response = get(&org, &bens, Some(&api)).await.json();
+    assert_eq!(
+        (&response["username"], &response["asserted_user"]),
+        (&json!("ben@example.com"), &json!(false))
+    );
     let id = org.issue_tokens(&ada, "id").access_token;
     assert_eq!(get(&org, &bens, Some(&id)).await.body, "No_Access");
     // 15 characters mean the same.
@@ -106,9 +109,9 @@ async fn the_identity_url_takes_a_version() {
     let org = FakeOrg::start().await.unwrap();
     let tokens = org.issue_tokens(&org.user(ADA), ALL);
     let rest = async |query: &str| {
-        let answer =
+        let response =
             send(http().get(format!("{}{query}", tokens.id)).bearer_auth(&tokens.access_token)).await;
-        answer.json()["urls"]["rest"].as_str().unwrap().to_owned()
+        response.json()["urls"]["rest"].as_str().unwrap().to_owned()
     };
     assert!(rest("").await.ends_with("/services/data/v{version}/"));
     assert!(rest("?version=60.0").await.ends_with("/services/data/v60.0/"));
@@ -152,12 +155,12 @@ async fn discovery_is_as_captured() {
         format!("{}/services/auth/idp/oidc/logout", org.instance_url())
     );
     // RFC 8414's document is not there.
-    let answer =
+    let response =
         send(http().get(format!("{}/.well-known/oauth-authorization-server", org.login_url()))).await;
-    assert_eq!(answer.status, 404);
+    assert_eq!(response.status, 404);
 }
 
-/// Section 1.2: three documents answer to pages of every origin, and nothing else does.
+/// Section 1.2: three documents response to pages of every origin, and nothing else does.
 #[tokio::test]
 async fn only_public_documents_cross_origins() {
     let org = FakeOrg::start().await.unwrap();
@@ -166,8 +169,8 @@ async fn only_public_documents_cross_origins() {
         assert_eq!(get(&org, path, None).await.header("access-control-allow-origin"), "*", "{path}");
     }
     for path in ["/services/oauth2/userinfo", "/services/data/v66.0/limits"] {
-        let answer = get(&org, path, Some(&token)).await;
-        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, ""), "{path}");
+        let response = get(&org, path, Some(&token)).await;
+        assert_eq!((response.status, response.header("access-control-allow-origin")), (200, ""), "{path}");
     }
 }
 
@@ -188,34 +191,34 @@ async fn json_can_be_pretty() {
     }
 }
 
-/// Section 4.4: RS256, two minutes, `at_hash`, `nonce`; section 2.6: the signature of the answer.
+/// Section 4.4: RS256, two minutes, `at_hash`, `nonce`; section 2.6: the signature of the response.
 #[tokio::test]
 async fn id_tokens_verify() {
     let org = FakeOrg::start().await.unwrap();
-    let answer = exchange(&org, &code(&org, &[("nonce", "n-0S6_WzA2Mj")]).await).await.json();
-    let jws = answer["id_token"].as_str().unwrap();
+    let response = exchange(&org, &code(&org, &[("nonce", "n-0S6_WzA2Mj")]).await).await.json();
+    let jws = response["id_token"].as_str().unwrap();
     assert_eq!(verified(&org, jws).await, Some(true));
     let (header, claims) = claims(jws);
     assert_eq!((&header["alg"], &header["typ"]), (&json!("RS256"), &json!("JWT")));
     assert!(header["kid"].as_str().unwrap().parse::<u32>().is_ok(), "a number as text");
     assert_eq!(claims["iss"], org.login_url());
-    assert_eq!(claims["sub"], answer["id"]);
+    assert_eq!(claims["sub"], response["id"]);
     assert_eq!(claims["aud"], org.client_id());
     assert_eq!(claims["nonce"], "n-0S6_WzA2Mj");
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 120);
-    let digest = Sha256::digest(answer["access_token"].as_str().unwrap());
+    let digest = Sha256::digest(response["access_token"].as_str().unwrap());
     assert_eq!(claims["at_hash"], URL_SAFE_NO_PAD.encode(&digest[..16]));
 
     let mut mac = Hmac::<Sha256>::new_from_slice(org.client_secret().as_bytes()).unwrap();
-    mac.update(answer["id"].as_str().unwrap().as_bytes());
-    mac.update(answer["issued_at"].as_str().unwrap().as_bytes());
-    assert_eq!(answer["signature"], STANDARD.encode(mac.finalize().into_bytes()));
+    mac.update(response["id"].as_str().unwrap().as_bytes());
+    mac.update(response["issued_at"].as_str().unwrap().as_bytes());
+    assert_eq!(response["signature"], STANDARD.encode(mac.finalize().into_bytes()));
 
-    let refreshed = refresh(&org, answer["refresh_token"].as_str().unwrap()).await.json();
+    let refreshed = refresh(&org, response["refresh_token"].as_str().unwrap()).await.json();
     assert_eq!(verified(&org, refreshed["id_token"].as_str().unwrap()).await, Some(true));
     // Without openid there is none.
-    let answer = exchange(&org, &code(&org, &[("scope", "api refresh_token")]).await).await.json();
-    assert!(answer.get("id_token").is_none());
+    let response = exchange(&org, &code(&org, &[("scope", "api refresh_token")]).await).await.json();
+    assert!(response.get("id_token").is_none());
 }
 
 /// Section 1.3: the issuer is the host that was used.
@@ -229,9 +232,9 @@ async fn the_issuer_is_the_host_that_was_used() {
         ("redirect_uri", crate::support::CALLBACK),
         ("code_verifier", crate::support::VERIFIER),
     ];
-    let answer = crate::support::token_at(&org.instance_url(), &org, &fields).await.json();
-    assert_eq!(claims(answer["id_token"].as_str().unwrap()).1["iss"], org.instance_url());
-    assert!(answer["id"].as_str().unwrap().starts_with(&org.instance_url()));
+    let response = crate::support::token_at(&org.instance_url(), &org, &fields).await.json();
+    assert_eq!(claims(response["id_token"].as_str().unwrap()).1["iss"], org.instance_url());
+    assert!(response["id"].as_str().unwrap().starts_with(&org.instance_url()));
 }
 
 /// Section 4.5: several keys at once; they rotate.

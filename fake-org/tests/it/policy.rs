@@ -1,6 +1,6 @@
 //! `/fake/policy`: what the app's developer and the org's admin decide, switched over HTTP.
 use crate::support::{
-    ADA, ALL, Answer, Api, Browser, CALLBACK, authorize_url, code, exchange, http, refresh, send, token,
+    ADA, ALL, Api, Browser, CALLBACK, Response, authorize_url, code, exchange, http, refresh, send, token,
     token_at,
 };
 use salesforce_fake_org::FakeOrg;
@@ -10,7 +10,7 @@ async fn show(org: &FakeOrg) -> Value {
     send(http().get(format!("{}/fake/policy", org.login_url()))).await.json()
 }
 
-async fn set(org: &FakeOrg, policy: Value) -> Answer {
+async fn set(org: &FakeOrg, policy: Value) -> Response {
     send(http().post(format!("{}/fake/policy", org.login_url())).json(&policy)).await
 }
 
@@ -88,8 +88,8 @@ async fn every_setting_changes_alone() {
     let mut now = before.clone();
     for (name, value) in changes.as_object().unwrap() {
         now[name] = value.clone();
-        let answer = set(&org, json!({ name: value })).await;
-        assert_eq!((answer.status, answer.json()), (200, now.clone()), "{name}");
+        let response = set(&org, json!({ name: value })).await;
+        assert_eq!((response.status, response.json()), (200, now.clone()), "{name}");
         assert_eq!(show(&org).await, now, "{name}");
     }
     org.reset().unwrap();
@@ -132,9 +132,9 @@ async fn a_wrong_setting_is_named_and_changes_nothing() {
         (json!({ "idle_ttl_limit_seconds": 0 }), "idle_ttl_limit_seconds:"),
         (json!([]), "expected an object"),
     ] {
-        let answer = set(&org, policy.clone()).await;
-        assert_eq!(answer.status, 400, "{policy}");
-        let error = answer.json()["error"].as_str().unwrap().to_owned();
+        let response = set(&org, policy.clone()).await;
+        assert_eq!(response.status, 400, "{policy}");
+        let error = response.json()["error"].as_str().unwrap().to_owned();
         assert!(error.contains(named), "{policy}: {error}");
         assert_eq!(show(&org).await, before, "{policy}");
     }
@@ -154,8 +154,8 @@ async fn settings_have_their_names_in_rust_too() {
         (json!([]), "object"),
         (json!({ "page_size": 0 }), "page_size"),
     ] {
-        let told = org.set_policy(&wrong).unwrap_err().to_string();
-        assert!(told.contains(named), "{told}");
+        let shown = org.set_policy(&wrong).unwrap_err().to_string();
+        assert!(shown.contains(named), "{shown}");
         assert!(FakeOrg::builder().policy(&wrong).is_err(), "{wrong}");
     }
     assert_eq!(show(&org).await, policy);
@@ -211,9 +211,9 @@ async fn settings_take_effect() {
     assert_eq!(api.get("/limits").await.error().0, "REQUEST_LIMIT_EXCEEDED");
 }
 
-/// Sections 2.4 and 2.7: a locked org lets nobody in.
+/// Sections 2.4 and 2.7: logins to a locked org fail.
 #[tokio::test]
-async fn nobody_logs_in_to_a_locked_org() {
+async fn logins_to_a_locked_org_fail() {
     let org = FakeOrg::start().await.unwrap();
     org.sign_in(&org.user(ADA));
     let refresh_token = org.issue_tokens(&org.user(ADA), ALL).refresh_token.unwrap();
@@ -227,7 +227,7 @@ async fn nobody_logs_in_to_a_locked_org() {
     assert_eq!(refresh(&org, &refresh_token).await.status, 200);
 }
 
-/// Section 1.1: an org can insist on its My Domain, for people and for logins without a browser.
+/// Section 1.1: an org can insist on its My Domain, for users and for logins without a browser.
 #[tokio::test]
 async fn the_shared_login_host_can_be_closed() {
     let org = FakeOrg::builder().exchange_token("theirs", ADA).site("portal").start().await.unwrap();
@@ -253,7 +253,7 @@ async fn the_shared_login_host_can_be_closed() {
     org.set_my_domain_only(false, true);
     assert_eq!(unattended(&org.login_url()).await.error().1, "request not supported on this domain");
     assert_eq!(unattended(&domain).await.status, 200);
-    assert_eq!(unattended(&site).await.status, 200, "a site is a host of its own");
+    assert_eq!(unattended(&site).await.status, 200, "a site is a separate host");
     assert!(by_form(&org.login_url()).await);
 
     org.set_my_domain_only(true, false);
@@ -289,15 +289,15 @@ async fn pages_of_allowed_origins_may_read() {
     let org = FakeOrg::builder().site("portal").start().await.unwrap();
     let api = Api::of(&org);
     let readable = async |url: String, origin: &str| {
-        let answer = send(http().get(url).header("origin", origin).bearer_auth(&api.token)).await;
-        answer.header("access-control-allow-origin").to_owned()
+        let response = send(http().get(url).header("origin", origin).bearer_auth(&api.token)).await;
+        response.header("access-control-allow-origin").to_owned()
     };
     let (login, domain, site) = (org.login_url(), org.instance_url(), org.site_url().unwrap());
     let userinfo = format!("{domain}/services/oauth2/userinfo");
     let data = format!("{domain}/services/data/v66.0/limits");
     let pair = |host: &str| format!("{host}/services/oauth2/pkce/generator");
     for url in [userinfo.clone(), data.clone(), pair(&domain)] {
-        assert_eq!(readable(url, spa).await, "", "nobody at the start");
+        assert_eq!(readable(url, spa).await, "", "no origin at the start");
     }
     assert_eq!(readable(format!("{login}/id/keys"), spa).await, "*");
     set(&org, json!({ "cors_origins": [spa] })).await;
@@ -314,9 +314,9 @@ async fn pages_of_allowed_origins_may_read() {
 
     let ask = http().request(reqwest::Method::OPTIONS, &data).header("origin", spa);
     let ask = ask.header("access-control-request-method", "PATCH");
-    let answer = send(ask.header("access-control-request-headers", "authorization,content-type")).await;
-    assert_eq!(answer.status, 200);
-    assert!(answer.header("access-control-allow-methods").contains("PATCH"), "{answer:?}");
-    assert_eq!(answer.header("access-control-allow-headers"), "authorization,content-type");
-    assert_eq!((answer.header("access-control-allow-origin"), answer.header("vary")), (spa, "Origin"));
+    let response = send(ask.header("access-control-request-headers", "authorization,content-type")).await;
+    assert_eq!(response.status, 200);
+    assert!(response.header("access-control-allow-methods").contains("PATCH"), "{response:?}");
+    assert_eq!(response.header("access-control-allow-headers"), "authorization,content-type");
+    assert_eq!((response.header("access-control-allow-origin"), response.header("vary")), (spa, "Origin"));
 }

@@ -13,7 +13,7 @@ fn spawn() -> FakeOrgProcess {
     builder.arg("--rows").arg("3").spawn().unwrap()
 }
 
-async fn refresh(org: &FakeOrgProcess, token: &str) -> crate::support::Answer {
+async fn refresh(org: &FakeOrgProcess, token: &str) -> crate::support::Response {
     let form = [
         ("grant_type", "refresh_token".to_owned()),
         ("client_id", org.client_id()),

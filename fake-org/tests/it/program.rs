@@ -51,7 +51,7 @@ async fn it_says_where_it_is_and_serves() {
     assert!(page.body.contains(">Account</a></td><td class=\"n\">3</td>"), "{}", page.body);
 }
 
-/// Of itself it brings a few thousand rows, in objects that hang together.
+/// By default it brings a few thousand rows, in objects that hang together.
 #[tokio::test]
 async fn it_brings_a_few_thousand_rows() {
     let org = start(&[]);

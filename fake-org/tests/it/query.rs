@@ -12,20 +12,20 @@ use serde_json::{Value, json};
 async fn pages_follow_one_another() {
     let org = FakeOrg::builder().rows(5_000).start().await.unwrap();
     let api = Api::of(&org);
-    let mut answer = api.query("SELECT Id, Name FROM Account ORDER BY Name").await.json();
+    let mut response = api.query("SELECT Id, Name FROM Account ORDER BY Name").await.json();
     let mut ids = HashSet::new();
     let mut pages = Vec::new();
     loop {
-        assert_eq!(answer["totalSize"], 5_000);
-        let records = answer["records"].as_array().unwrap();
+        assert_eq!(response["totalSize"], 5_000);
+        let records = response["records"].as_array().unwrap();
         pages.push(records.len());
         ids.extend(records.iter().map(|record| record["Id"].as_str().unwrap().to_owned()));
-        let next = answer.get("nextRecordsUrl").map(|next| next.as_str().unwrap().to_owned());
-        assert_eq!(answer["done"], next.is_none());
+        let next = response.get("nextRecordsUrl").map(|next| next.as_str().unwrap().to_owned());
+        assert_eq!(response["done"], next.is_none());
         let Some(next) = next else { break };
         assert!(next.starts_with("/services/data/v66.0/query/01g"), "{next}");
         assert!(next.ends_with(&format!("-{}", pages.len() * 2_000)), "{next}");
-        answer = api.get(&next).await.json();
+        response = api.get(&next).await.json();
     }
     assert_eq!(pages, [2_000, 2_000, 1_000]);
     assert_eq!(ids.len(), 5_000, "no row twice, none left out");
@@ -58,13 +58,13 @@ async fn cursors_end() {
     };
     let first = next().await;
     assert_eq!(api.get(&first).await.status, 200);
-    // Another person's token does not open it.
+    // Another user's token does not open it.
     let ben = org.issue_tokens(&org.user("ben@example.com"), ALL).access_token;
-    let answer = send(api.http.get(api.url(&first)).bearer_auth(ben)).await;
-    assert_eq!(answer.error().0, "INVALID_QUERY_LOCATOR");
+    let response = send(api.http.get(api.url(&first)).bearer_auth(ben)).await;
+    assert_eq!(response.error().0, "INVALID_QUERY_LOCATOR");
     org.close_cursors();
-    let answer = api.get(&first).await;
-    assert_eq!((answer.status, answer.error().0.as_str()), (400, "INVALID_QUERY_LOCATOR"));
+    let response = api.get(&first).await;
+    assert_eq!((response.status, response.error().0.as_str()), (400, "INVALID_QUERY_LOCATOR"));
     let second = next().await;
     org.set_session_ttl(Duration::from_secs(3_600 * 24 * 10));
     let api = Api { token: org.issue_tokens(&org.user(ADA), ALL).access_token, ..api };
@@ -78,10 +78,10 @@ async fn cursors_end() {
 async fn shapes_of_results() {
     let org = FakeOrg::start().await.unwrap();
     let api = Api::of(&org);
-    let answer = api.query("SELECT COUNT() FROM Account").await.json();
-    assert_eq!(answer, json!({ "totalSize": 40, "done": true, "records": [] }));
-    let answer = api.query("SELECT Name, Parent.Name, Owner.Name FROM Account LIMIT 1").await.json();
-    let record = &answer["records"][0];
+    let response = api.query("SELECT COUNT() FROM Account").await.json();
+    assert_eq!(response, json!({ "totalSize": 40, "done": true, "records": [] }));
+    let response = api.query("SELECT Name, Parent.Name, Owner.Name FROM Account LIMIT 1").await.json();
+    let record = &response["records"][0];
     assert!(record["Parent"].is_null());
     assert_eq!(record["Owner"]["attributes"]["type"], "User");
     let url = record["attributes"]["url"].as_str().unwrap();
@@ -114,14 +114,14 @@ async fn mistakes_are_arrays_with_codes() {
         ("SELECT", "MALFORMED_QUERY"),
         ("SELECT Id FROM Account OFFSET 2001", "NUMBER_OUTSIDE_VALID_RANGE"),
     ] {
-        let answer = api.query(soql).await;
-        assert_eq!((answer.status, answer.error().0.as_str()), (400, code), "{soql}");
-        assert_eq!(answer.json().as_array().unwrap().len(), 1);
+        let response = api.query(soql).await;
+        assert_eq!((response.status, response.error().0.as_str()), (400, code), "{soql}");
+        assert_eq!(response.json().as_array().unwrap().len(), 1);
     }
     assert_eq!(api.get("/query").await.status, 400);
     // A double slash is another, missing resource.
-    let answer = api.get("//query?q=SELECT+Id+FROM+Account").await;
-    assert_eq!((answer.status, answer.error().0.as_str()), (404, "NOT_FOUND"));
+    let response = api.get("//query?q=SELECT+Id+FROM+Account").await;
+    assert_eq!((response.status, response.error().0.as_str()), (404, "NOT_FOUND"));
 }
 
 /// What Salesforce's CLI asks for to lay out a table.
@@ -134,9 +134,9 @@ async fn a_query_tells_its_columns() {
         let request = api.http.get(url).query(&[("q", soql), ("columns", "true")]);
         send(request.bearer_auth(&api.token)).await
     };
-    let answer =
+    let response =
         columns("SELECT Id, a.Owner.Name, Owner.Email, (SELECT LastName FROM Contacts) FROM Account a").await;
-    let body = answer.json();
+    let body = response.json();
     let list = body["columnMetadata"].as_array().unwrap();
     let names = |list: &[Value]| -> Vec<String> {
         list.iter().map(|column| column["columnName"].as_str().unwrap().to_owned()).collect()
@@ -177,7 +177,7 @@ async fn answers_are_compressed_where_asked_for() {
     let bytes = packed.bytes().await.unwrap();
     flate2::read::GzDecoder::new(bytes.as_ref()).read_to_string(&mut text).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), plain);
-    // The tag of the compressed answer is good for a condition.
+    // The tag of the compressed response is good for a condition.
     let unchanged = api.http.get(api.url(&path)).bearer_auth(&api.token).header("if-none-match", packed_tag);
     assert_eq!(send(unchanged).await.status, 304);
     let is_packed = async |path: &str| ask(path, "gzip").await.headers().contains_key("content-encoding");
@@ -192,7 +192,7 @@ async fn answers_are_compressed_where_asked_for() {
     assert!(!page.headers().contains_key("content-encoding"));
 }
 
-/// Section 7.2, and simple-salesforce issue 311: children that are more than a page have a `nextRecordsUrl` of their own.
+/// Section 7.2, and simple-salesforce issue 311: children that are more than a page have their own `nextRecordsUrl`.
 #[tokio::test]
 async fn children_come_in_pages_too() {
     let org = FakeOrg::builder().page_size(3).start().await.unwrap();
@@ -207,9 +207,9 @@ async fn children_come_in_pages_too() {
         "SELECT Name, (SELECT LastName, Id FROM Contacts ORDER BY Id) FROM Account WHERE Id = '{}'",
         parent.as_str().unwrap()
     );
-    let answer = api.query(&soql).await.json();
-    assert_eq!(answer["done"], true, "of parents there is only one page");
-    let mut page = answer["records"][0]["Contacts"].clone();
+    let response = api.query(&soql).await.json();
+    assert_eq!(response["done"], true, "of parents there is only one page");
+    let mut page = response["records"][0]["Contacts"].clone();
     let mut ids = Vec::new();
     let mut sizes = Vec::new();
     loop {
@@ -282,7 +282,7 @@ async fn explain_shows_plans_cheapest_first() {
         ("SELECT No FROM Account", "INVALID_FIELD"),
         ("00O000000000001", "INVALID_ID"),
     ] {
-        let answer = explain("/query", wrong).await;
-        assert_eq!((answer.status, answer.error().0.as_str()), (400, code), "{wrong}");
+        let response = explain("/query", wrong).await;
+        assert_eq!((response.status, response.error().0.as_str()), (400, code), "{wrong}");
     }
 }

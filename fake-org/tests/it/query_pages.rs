@@ -11,9 +11,9 @@ async fn collections_answer_for_each_record_in_order() {
     let api = Api::of(&org);
     let record = |name: Value| json!({ "attributes": { "type": "Account" }, "Name": name });
     let body = json!({ "allOrNone": false, "records": [record(json!("One")), record(Value::Null)] });
-    let answer = api.post("/composite/sobjects", body.clone()).await;
-    assert_eq!(answer.status, 200);
-    let items = answer.json();
+    let response = api.post("/composite/sobjects", body.clone()).await;
+    assert_eq!(response.status, 200);
+    let items = response.json();
     assert_eq!((&items[0]["success"], &items[0]["errors"]), (&json!(true), &json!([])));
     assert_eq!(items[1]["errors"][0]["statusCode"], "REQUIRED_FIELD_MISSING");
     let mut all = body;
@@ -33,14 +33,14 @@ async fn a_composite_refers_back_and_is_taken_back_as_a_whole() {
     let contact = json!({ "LastName": "x", "AccountId": "@{a.id}" });
     let whole = json!({ "allOrNone": true, "compositeRequest": [
         call("a", "Account", json!({ "Name": "Composite" })), call("c", "Contact", contact)] });
-    let answers = api.post("/composite", whole).await.json();
-    assert_eq!(answers["compositeResponse"][1]["httpStatusCode"], 201);
+    let responses = api.post("/composite", whole).await.json();
+    assert_eq!(responses["compositeResponse"][1]["httpStatusCode"], 201);
     let found = api.records("SELECT Account.Name FROM Contact WHERE LastName = 'x'").await;
     assert_eq!(found[0]["Account"]["Name"], "Composite");
     let whole = json!({ "allOrNone": true, "compositeRequest": [
         call("a", "Account", json!({ "Name": "Gone" })), call("b", "Account", json!({}))] });
-    let answers = api.post("/composite", whole).await.json();
-    assert_eq!(answers["compositeResponse"][0]["body"][0]["errorCode"], "PROCESSING_HALTED");
+    let responses = api.post("/composite", whole).await.json();
+    assert_eq!(responses["compositeResponse"][0]["body"][0]["errorCode"], "PROCESSING_HALTED");
     assert!(api.records("SELECT Id FROM Account WHERE Name = 'Gone'").await.is_empty());
 }
 

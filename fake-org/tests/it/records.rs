@@ -1,11 +1,11 @@
 //! Single records: create, read, change, delete, by id and by external id, and what is refused.
-use crate::support::{ADA, Answer, Api, send};
+use crate::support::{ADA, Api, Response, send};
 use salesforce_fake_org::FakeOrg;
 use serde_json::{Value, json};
 
-fn refused(answer: &Answer) -> (u16, String, String) {
-    let (code, message) = answer.error();
-    (answer.status, code, message)
+fn refused(response: &Response) -> (u16, String, String) {
+    let (code, message) = response.error();
+    (response.status, code, message)
 }
 
 /// Section 7.4: 201, 200, 204, 204.
@@ -76,9 +76,9 @@ async fn upserts_create_change_and_ask() {
     );
     let record = api.get("/sobjects/Account/ExternalKey__c/a%2Fb%20c").await.json();
     assert_eq!(record["ExternalKey__c"], "a/b c");
-    let answer = api.patch("/sobjects/Account/Name/x", json!({})).await;
+    let response = api.patch("/sobjects/Account/Name/x", json!({})).await;
     let text = "Provided external ID field does not exist or is not accessible: Name";
-    assert_eq!(refused(&answer), (404, "NOT_FOUND".into(), text.into()));
+    assert_eq!(refused(&response), (404, "NOT_FOUND".into(), text.into()));
 }
 
 /// `salesforce-errors.json`, delivered by `rest`.
@@ -165,12 +165,12 @@ async fn mistakes_have_salesforces_words() {
         let (got_status, got, text) = refused(&api.get(path).await);
         assert_eq!((got_status, got.as_str()), (status, code), "{path}: {text}");
     }
-    let answer = api.patch(&format!("/sobjects/Account/{id}"), json!({ "Name": null })).await;
-    assert_eq!(refused(&answer).1, "REQUIRED_FIELD_MISSING");
-    let answer =
+    let response = api.patch(&format!("/sobjects/Account/{id}"), json!({ "Name": null })).await;
+    assert_eq!(refused(&response).1, "REQUIRED_FIELD_MISSING");
+    let response =
         send(api.http.put(api.url(&format!("/sobjects/Account/{id}"))).bearer_auth(&api.token)).await;
-    assert_eq!((answer.status, answer.error().0.as_str()), (405, "METHOD_NOT_ALLOWED"));
-    assert!(answer.error().1.starts_with("HTTP Method 'PUT' not allowed. Allowed are "));
+    assert_eq!((response.status, response.error().0.as_str()), (405, "METHOD_NOT_ALLOWED"));
+    assert!(response.error().1.starts_with("HTTP Method 'PUT' not allowed. Allowed are "));
 }
 
 #[tokio::test]
@@ -179,14 +179,14 @@ async fn bodies_that_are_no_record() {
     let api = Api::of(&org);
     for body in ["", "{", "[]", "\"x\"", "{\"Name\":}"] {
         let request = api.http.post(api.url("/sobjects/Account")).bearer_auth(&api.token);
-        let answer = send(request.header("content-type", "application/json").body(body)).await;
-        assert_eq!((answer.status, answer.error().0.as_str()), (400, "JSON_PARSER_ERROR"), "{body}");
+        let response = send(request.header("content-type", "application/json").body(body)).await;
+        assert_eq!((response.status, response.error().0.as_str()), (400, "JSON_PARSER_ERROR"), "{body}");
     }
     let request = api.http.post(api.url("/sobjects/Account")).bearer_auth(&api.token);
     assert_eq!(send(request.header("content-type", "text/plain").body("{}")).await.status, 415);
 }
 
-/// What people type survives the way in and out.
+/// What users type survives the way in and out.
 #[tokio::test]
 async fn text_is_kept_as_it_is() {
     let org = FakeOrg::start().await.unwrap();

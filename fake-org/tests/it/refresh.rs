@@ -1,7 +1,7 @@
 //! Refresh: rotation and reuse, five approvals, policies, parallel calls.
 use std::time::Duration;
 
-use crate::support::{ADA, ALL, Answer, refresh, userinfo};
+use crate::support::{ADA, ALL, Response, refresh, userinfo};
 use salesforce_fake_org::{FakeOrg, Fault, ParallelRefresh, RefreshPolicy, Rule};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -10,8 +10,8 @@ fn dead() -> (String, String) {
     ("invalid_grant".to_owned(), "expired access/refresh token".to_owned())
 }
 
-fn member(answer: &Answer, name: &str) -> String {
-    answer.json()[name].as_str().unwrap_or_default().to_owned()
+fn member(response: &Response, name: &str) -> String {
+    response.json()[name].as_str().unwrap_or_default().to_owned()
 }
 
 fn approve(org: &FakeOrg) -> String {
@@ -23,9 +23,9 @@ fn approve(org: &FakeOrg) -> String {
 async fn rotation_replaces_and_reuse_ends_the_family() {
     let org = FakeOrg::start().await.unwrap();
     let first = approve(&org);
-    let answer = refresh(&org, &first).await;
-    assert_eq!(answer.status, 200);
-    let (access, second) = (member(&answer, "access_token"), member(&answer, "refresh_token"));
+    let response = refresh(&org, &first).await;
+    assert_eq!(response.status, 200);
+    let (access, second) = (member(&response, "access_token"), member(&response, "refresh_token"));
     assert!(!second.is_empty());
     assert_ne!(second, first);
     assert_eq!(userinfo(&org, &access).await.status, 200);
@@ -38,15 +38,15 @@ async fn rotation_replaces_and_reuse_ends_the_family() {
     assert!(org.live_refresh_tokens(&org.user(ADA)).is_empty());
 }
 
-/// Section 3.1: without rotation the answer has no refresh token and the old one goes on working.
+/// Section 3.1: without rotation the response has no refresh token and the old one goes on working.
 #[tokio::test]
 async fn without_rotation_the_refresh_token_stays() {
     let org = FakeOrg::builder().rotation(false).start().await.unwrap();
     let token = approve(&org);
     for _ in 0..3 {
-        let answer = refresh(&org, &token).await;
-        assert_eq!(answer.status, 200);
-        assert!(answer.json().get("refresh_token").is_none());
+        let response = refresh(&org, &token).await;
+        assert_eq!(response.status, 200);
+        assert!(response.json().get("refresh_token").is_none());
     }
     assert_eq!(org.refresh_reuse_count(), 0);
 }
@@ -61,7 +61,7 @@ async fn five_approvals_are_kept() {
     for token in &tokens[1..] {
         assert_eq!(refresh(&org, token).await.status, 200);
     }
-    // Another person's approvals are not counted with these.
+    // Another user's approvals are not counted with these.
     let ben = org.issue_tokens(&org.user("ben@example.com"), ALL);
     assert!(org.live_refresh_tokens(&org.user(ADA)).len() == 5 && ben.refresh_token.is_some());
     // Neither are logins without a refresh token.
@@ -80,7 +80,7 @@ async fn policies_end_refresh_tokens() {
     org.set_refresh_policy(RefreshPolicy::Idle(DAY * 30));
     for _ in 0..3 {
         org.advance(DAY * 29);
-        assert_eq!(refresh(&org, &token).await.status, 200, "each use starts anew");
+        assert_eq!(refresh(&org, &token).await.status, 200, "each use restarts the time");
     }
     org.advance(DAY * 30);
     assert_eq!(refresh(&org, &token).await.error(), dead());
@@ -100,8 +100,8 @@ async fn policies_end_refresh_tokens() {
 /// Section 3.3: what several clients report of refreshes that overlap.
 #[tokio::test]
 async fn parallel_refreshes_get_what_was_chosen() {
-    let parallel = async |answer: ParallelRefresh| {
-        let org = FakeOrg::builder().parallel_refresh(answer).start().await.unwrap();
+    let parallel = async |response: ParallelRefresh| {
+        let org = FakeOrg::builder().parallel_refresh(response).start().await.unwrap();
         org.faults().refresh(Rule::from(Fault::Slow).delay(Duration::from_millis(300)));
         let token = approve(&org);
         let (a, b) = tokio::join!(refresh(&org, &token), async {
@@ -126,8 +126,8 @@ async fn deactivation_and_revocation_end_refreshing() {
     let ada = org.user(ADA);
     let token = approve(&org);
     org.deactivate_user(&ada);
-    let answer = refresh(&org, &token).await;
-    assert_eq!((answer.status, answer.error().0.as_str()), (400, "inactive_user"));
+    let response = refresh(&org, &token).await;
+    assert_eq!((response.status, response.error().0.as_str()), (400, "inactive_user"));
     org.activate_user(&ada);
     assert_eq!(refresh(&org, &token).await.status, 200);
     let token = approve(&org);
@@ -136,26 +136,26 @@ async fn deactivation_and_revocation_end_refreshing() {
     assert_eq!(refresh(&org, "5Aep861never.issued").await.error(), dead());
 }
 
-/// Section 1.1: the answer names the instance anew each time.
+/// Section 1.1: each response names the instance.
 #[tokio::test]
 async fn a_moved_instance_shows_in_the_next_refresh() {
     let org = FakeOrg::start().await.unwrap();
     let before = org.instance_url();
-    let answer = refresh(&org, &approve(&org)).await;
-    assert_eq!(member(&answer, "instance_url"), before);
+    let response = refresh(&org, &approve(&org)).await;
+    assert_eq!(member(&response, "instance_url"), before);
     org.move_instance();
     assert_ne!(org.instance_url(), before);
-    let old = member(&answer, "access_token");
+    let old = member(&response, "access_token");
     let http = crate::support::http();
     let there =
         crate::support::send(http.get(format!("{before}/services/data/v66.0/limits")).bearer_auth(&old))
             .await;
     assert_eq!((there.status, there.error().0.as_str()), (401, "INVALID_SESSION_ID"));
-    let answer = refresh(&org, &member(&answer, "refresh_token")).await;
-    assert_eq!(member(&answer, "instance_url"), org.instance_url());
+    let response = refresh(&org, &member(&response, "refresh_token")).await;
+    assert_eq!(member(&response, "instance_url"), org.instance_url());
     let url = format!("{}/services/data/v66.0/limits", org.instance_url());
     assert_eq!(
-        crate::support::send(http.get(url).bearer_auth(member(&answer, "access_token"))).await.status,
+        crate::support::send(http.get(url).bearer_auth(member(&response, "access_token"))).await.status,
         200
     );
 }

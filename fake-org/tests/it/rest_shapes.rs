@@ -1,6 +1,6 @@
 //! Bodies of REST and Bulk API 2.0 against the sample that their source shows: the same members, each of the same type.
 use crate::support::shape::same_shape;
-use crate::support::{Answer, Api, send};
+use crate::support::{Api, Response, send};
 use salesforce_fake_org::FakeOrg;
 use serde_json::{Value, json};
 
@@ -49,9 +49,9 @@ async fn limits() {
 #[tokio::test]
 async fn several_choices() {
     let (_org, api) = org().await;
-    let answer = api.get("/sobjects/Account/LegacyCode__c/L0000").await;
-    assert_eq!(answer.status, 300);
-    same_shape(&answer.json(), &json!(["/services/data/v66.0/sobjects/Account/001…"]));
+    let response = api.get("/sobjects/Account/LegacyCode__c/L0000").await;
+    assert_eq!(response.status, 300);
+    same_shape(&response.json(), &json!(["/services/data/v66.0/sobjects/Account/001…"]));
 }
 
 /// Section 7.4: REST API guide, "Describe Global", "sObject Basic Information", "sObject Describe"; the members of a
@@ -71,7 +71,7 @@ async fn describes() {
     let basic = api.get("/sobjects/Account").await.json();
     same_shape(&basic, &json!({ "objectDescribe": head, "recentItems": recent }));
     let full = api.get("/sobjects/Account/describe").await.json();
-    // The Tooling API's describes are of the same form, with places of its own.
+    // The Tooling API's describes are of the same form, with its own paths.
     let tooling = api.get("/tooling/sobjects/Account/describe").await.json();
     assert_eq!(tooling["fields"], full["fields"]);
     assert_eq!(tooling["urls"]["describe"], "/services/data/v66.0/tooling/sobjects/Account/describe");
@@ -146,10 +146,10 @@ async fn collections() {
     let refused =
         json!({ "success": false, "errors": [{ "statusCode": "", "message": "", "fields": null }] });
     let body = json!({ "allOrNone": false, "records": [record("a"), record("")] });
-    let answer = api.post("/composite/sobjects", body).await;
-    assert_eq!(answer.status, 200, "always");
-    same_shape(&answer.json()[0], &saved);
-    same_shape(&answer.json()[1], &refused);
+    let response = api.post("/composite/sobjects", body).await;
+    assert_eq!(response.status, 200, "always");
+    same_shape(&response.json()[0], &saved);
+    same_shape(&response.json()[1], &refused);
     let body = json!({ "allOrNone": true, "records": [record("a"), record("")] });
     let undone = api.post("/composite/sobjects", body).await.json();
     undone.as_array().unwrap().iter().for_each(|item| same_shape(item, &refused));
@@ -179,10 +179,10 @@ async fn composites() {
     let part = json!({ "body": created, "httpHeaders": { "Location": "" }, "httpStatusCode": 201, "referenceId": "" });
     let errors = json!([{ "message": "", "errorCode": "", "fields": [""] }]);
     let failed = json!({ "body": errors, "httpHeaders": {}, "httpStatusCode": 400, "referenceId": "" });
-    let answer = api.post("/composite", json!({ "compositeRequest": [create("a")] })).await.json();
-    same_shape(&answer, &json!({ "compositeResponse": [part] }));
-    let answer = api.post("/composite", json!({ "compositeRequest": [create("")] })).await.json();
-    same_shape(&answer, &json!({ "compositeResponse": [failed] }));
+    let response = api.post("/composite", json!({ "compositeRequest": [create("a")] })).await.json();
+    same_shape(&response, &json!({ "compositeResponse": [part] }));
+    let response = api.post("/composite", json!({ "compositeRequest": [create("")] })).await.json();
+    same_shape(&response, &json!({ "compositeResponse": [failed] }));
 
     let batch = json!({ "batchRequests": [{ "method": "GET", "url": "v66.0/limits" }] });
     let sample = json!({ "hasErrors": false, "results": [{ "statusCode": 200, "result": null }] });
@@ -194,14 +194,17 @@ async fn composites() {
     same_shape(&api.post("/composite/graph", graphs).await.json(), &sample);
 
     let tree = |name: &str| json!({ "records": [{ "attributes": { "type": "Account", "referenceId": "r" }, "Name": name }] });
-    let answer = api.post("/composite/tree/Account", tree("c")).await;
-    assert_eq!(answer.status, 201);
-    same_shape(&answer.json(), &json!({ "hasErrors": false, "results": [{ "referenceId": "", "id": "" }] }));
-    let answer = api.post("/composite/tree/Account", tree("")).await;
-    assert_eq!(answer.status, 400);
+    let response = api.post("/composite/tree/Account", tree("c")).await;
+    assert_eq!(response.status, 201);
+    same_shape(
+        &response.json(),
+        &json!({ "hasErrors": false, "results": [{ "referenceId": "", "id": "" }] }),
+    );
+    let response = api.post("/composite/tree/Account", tree("")).await;
+    assert_eq!(response.status, 400);
     let item = json!({ "statusCode": "", "message": "", "fields": [""] });
     let sample = json!({ "hasErrors": true, "results": [{ "referenceId": "", "errors": [item] }] });
-    same_shape(&answer.json(), &sample);
+    same_shape(&response.json(), &sample);
 }
 
 /// Section 7.8: Bulk API 2.0 guide, "Create a Job", "Get Job Info", "Get All Jobs", and the results as CSV.
@@ -233,9 +236,9 @@ async fn ingest_jobs() {
     let one = members(&format!("{common} jobType"), json!({}));
     same_shape(&list, &json!({ "done": true, "nextRecordsUrl": null, "records": [one] }));
     let head = async |what: &str| {
-        let answer = api.get(&format!("{path}/{what}")).await;
-        assert!(answer.header("content-type").starts_with("text/csv"), "{answer:?}");
-        answer.body.lines().next().unwrap().to_owned()
+        let response = api.get(&format!("{path}/{what}")).await;
+        assert!(response.header("content-type").starts_with("text/csv"), "{response:?}");
+        response.body.lines().next().unwrap().to_owned()
     };
     assert_eq!(head("successfulResults").await, "\"sf__Id\",\"sf__Created\",\"Name\",\"Phone\"");
     assert_eq!(head("failedResults").await, "\"sf__Id\",\"sf__Error\",\"Name\",\"Phone\"");
@@ -270,13 +273,13 @@ async fn query_jobs() {
 async fn refusals_outside_of_data() {
     let (org, api) = org().await;
     let sample = json!([{ "message": "", "errorCode": "" }]);
-    let apex: Answer = api.get("/services/apexrest/none").await;
+    let apex: Response = api.get("/services/apexrest/none").await;
     same_shape(&apex.json(), &sample);
     assert_eq!(apex.error(), ("NOT_FOUND".into(), "Could not find a match for URL".into()));
     let url = format!("{}/services/data/v66.0/limits", org.login_url());
-    let answer = send(api.http.get(url).bearer_auth(&api.token)).await;
-    same_shape(&answer.json(), &sample);
-    assert_eq!(answer.error().0, "URL_NOT_RESET");
+    let response = send(api.http.get(url).bearer_auth(&api.token)).await;
+    same_shape(&response.json(), &sample);
+    assert_eq!(response.error().0, "URL_NOT_RESET");
 }
 
 /// These members, of any type, and those.

@@ -1,15 +1,15 @@
 //! Revocation and introspection.
 use std::time::Duration;
 
-use crate::support::{ADA, ALL, Answer, Api, http, refresh, send, userinfo};
+use crate::support::{ADA, ALL, Api, Response, http, refresh, send, userinfo};
 use salesforce_fake_org::FakeOrg;
 
-async fn revoke(org: &FakeOrg, token: &str) -> Answer {
+async fn revoke(org: &FakeOrg, token: &str) -> Response {
     let url = format!("{}/services/oauth2/revoke", org.login_url());
     send(http().post(url).form(&[("token", token)])).await
 }
 
-async fn introspect(org: &FakeOrg, token: &str, secret: &str) -> Answer {
+async fn introspect(org: &FakeOrg, token: &str, secret: &str) -> Response {
     let url = format!("{}/services/oauth2/introspect", org.login_url());
     let form = [("token", token), ("client_id", &org.client_id()), ("client_secret", secret)];
     send(http().post(url).form(&form)).await
@@ -20,8 +20,8 @@ async fn introspect(org: &FakeOrg, token: &str, secret: &str) -> Answer {
 async fn an_access_token_ends_alone() {
     let org = FakeOrg::start().await.unwrap();
     let tokens = org.issue_tokens(&org.user(ADA), ALL);
-    let answer = revoke(&org, &tokens.access_token).await;
-    assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+    let response = revoke(&org, &tokens.access_token).await;
+    assert_eq!((response.status, response.body.as_str()), (200, ""));
     assert_eq!(userinfo(&org, &tokens.access_token).await.status, 403);
     assert_eq!(refresh(&org, &tokens.refresh_token.unwrap()).await.status, 200);
 }
@@ -32,18 +32,18 @@ async fn a_refresh_token_takes_its_access_tokens_along() {
     let org = FakeOrg::start().await.unwrap();
     let tokens = org.issue_tokens(&org.user(ADA), ALL);
     let other = org.issue_tokens(&org.user(ADA), ALL);
-    let answer = refresh(&org, &tokens.refresh_token.unwrap()).await.json();
-    let second = answer["refresh_token"].as_str().unwrap();
+    let response = refresh(&org, &tokens.refresh_token.unwrap()).await.json();
+    let second = response["refresh_token"].as_str().unwrap();
     let url = format!("{}/services/oauth2/revoke", org.instance_url());
     let get = send(http().get(&url).query(&[("token", second)])).await;
     assert_eq!(get.status, 200, "GET does too");
-    for access in [tokens.access_token.as_str(), answer["access_token"].as_str().unwrap()] {
+    for access in [tokens.access_token.as_str(), response["access_token"].as_str().unwrap()] {
         assert_eq!(userinfo(&org, access).await.status, 403);
     }
     assert_eq!(userinfo(&org, &other.access_token).await.status, 200, "another approval lives on");
     for token in [second, "", "never-issued"] {
-        let answer = revoke(&org, token).await;
-        assert_eq!((answer.status, answer.error().0.as_str()), (400, "invalid_token"), "{token}");
+        let response = revoke(&org, token).await;
+        assert_eq!((response.status, response.error().0.as_str()), (400, "invalid_token"), "{token}");
     }
     let jsonp =
         send(http().get(&url).query(&[("token", other.access_token.as_str()), ("callback", "done")])).await;
@@ -104,10 +104,10 @@ async fn a_refusal_comes_in_the_format_that_was_asked_for() {
             r#"f({"error":"invalid_token","error_description":"invalid token"});"#,
         ),
     ] {
-        let answer = ask(query).await;
-        assert_eq!((answer.status, answer.body.as_str()), (400, body));
-        assert!(answer.header("content-type").starts_with(content_type), "{answer:?}");
-        assert_eq!(answer.header("cache-control"), "no-store");
+        let response = ask(query).await;
+        assert_eq!((response.status, response.body.as_str()), (400, body));
+        assert!(response.header("content-type").starts_with(content_type), "{response:?}");
+        assert_eq!(response.header("cache-control"), "no-store");
     }
     let xml = ask("&format=xml").await;
     assert!(xml.body.contains("<error>invalid_token</error>"), "{xml:?}");
@@ -131,8 +131,8 @@ async fn introspection_shows_the_remaining_time() {
     assert_eq!(refresh_token["token_type"], "refresh_token");
     org.expire_access_tokens();
     for token in [tokens.access_token.as_str(), "garbage", ""] {
-        let answer = introspect(&org, token, &secret).await;
-        assert_eq!((answer.status, answer.body.as_str()), (200, "{\"active\":false}"), "{token}");
+        let response = introspect(&org, token, &secret).await;
+        assert_eq!((response.status, response.body.as_str()), (200, "{\"active\":false}"), "{token}");
     }
     // Section 4.2: unauthenticated is 401; the body's shape is unverified.
     assert_eq!(introspect(&org, "x", "wrong").await.status, 401);

@@ -1,4 +1,4 @@
-//! Objects, people, rows and rules of a test's own.
+//! Objects, users, rows and rules that a test declares.
 use crate::support::Api;
 use salesforce_fake_org::{FakeOrg, FieldSpec, ObjectSpec};
 use serde_json::{Value, json};
@@ -125,7 +125,7 @@ async fn a_declaration_can_be_a_file() {
 #[tokio::test]
 async fn permission_sets_can_be_asked_about() {
     let org = FakeOrg::builder()
-        .person("fay@example.com", "Fay", "Moss")
+        .user("fay@example.com", "Fay", "Moss")
         .permission_set("Billing", &["fay@example.com", crate::support::ADA])
         .permission_set("Audit", &[])
         .start()
@@ -143,8 +143,8 @@ async fn permission_sets_can_be_asked_about() {
     assert!(of("Audit").await.is_empty());
     let sets = api.records("SELECT Label, (SELECT AssigneeId FROM Assignments) FROM PermissionSet").await;
     assert_eq!((&sets[0]["Label"], &sets[0]["Assignments"]["totalSize"]), (&json!("Billing"), &json!(2)));
-    let wrong = FakeOrg::builder().permission_set("Billing", &["nobody@example.com"]).start().await;
-    assert!(wrong.unwrap_err().to_string().contains("there is no user nobody@example.com"));
+    let wrong = FakeOrg::builder().permission_set("Billing", &["unknown@example.com"]).start().await;
+    assert!(wrong.unwrap_err().to_string().contains("there is no user unknown@example.com"));
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn files_are_loaded_by_what_they_are() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-/// What an app needs to log people in here, and what the token endpoint would have answered.
+/// What an app needs to log in here, and what the token endpoint would have returned.
 #[tokio::test]
 async fn an_app_is_set_up_by_its_variables() {
     let org = FakeOrg::start().await.unwrap();
@@ -183,10 +183,10 @@ async fn an_app_is_set_up_by_its_variables() {
     assert!(get("ALLOWED_ORIGINS").unwrap().contains(&org.instance_url()));
     assert_eq!(get("KEYS"), None);
     let tokens = org.issue_tokens(&org.user(crate::support::ADA), crate::support::ALL);
-    let answer = serde_json::to_value(&tokens).unwrap();
+    let response = serde_json::to_value(&tokens).unwrap();
     let refreshed = crate::support::refresh(&org, tokens.refresh_token.as_deref().unwrap()).await.json();
     let members =
         |value: &Value| value.as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>();
-    assert_eq!(members(&answer), members(&refreshed));
-    assert_eq!(answer["access_token"], tokens.access_token.as_str());
+    assert_eq!(members(&response), members(&refreshed));
+    assert_eq!(response["access_token"], tokens.access_token.as_str());
 }

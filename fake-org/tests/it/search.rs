@@ -17,7 +17,7 @@ async fn search_finds_words_and_wants_braces() {
     assert_eq!(refused[0]["errorCode"], "MALFORMED_SEARCH");
 }
 
-/// Whatever is looked for: an answer or a 400.
+/// Whatever is looked for: a response or a 400.
 #[tokio::test]
 async fn no_search_is_a_server_error() {
     let org = FakeOrg::start().await.unwrap();
@@ -36,9 +36,9 @@ async fn no_search_is_a_server_error() {
             "RETURNING Account(COUNT(Id))",
         ] {
             let request = crate::support::http().get(api.url("/search")).bearer_auth(&api.token);
-            let answer =
+            let response =
                 crate::support::send(request.query(&[("q", format!("FIND {{{term}}} {tail}"))])).await;
-            assert!(matches!(answer.status, 200 | 400), "{tail}: {}", answer.body);
+            assert!(matches!(response.status, 200 | 400), "{tail}: {}", response.body);
             let body = json!({ "q": term, "sobjects": [{ "name": "Account", "where": "Name != ')'" }] });
             assert!(matches!(api.post("/parameterizedSearch", body).await.status, 200 | 400));
         }

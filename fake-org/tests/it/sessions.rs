@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use crate::support::{
-    ADA, ALL, Answer, Api, Browser, authorize_url, code, exchange, http, refresh, send, userinfo,
+    ADA, ALL, Api, Browser, Response, authorize_url, code, exchange, http, refresh, send, userinfo,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,11 +12,11 @@ fn error(code: &str, message: &str) -> (u16, (String, String)) {
     (401, (code.to_owned(), message.to_owned()))
 }
 
-fn of(answer: &Answer) -> (u16, (String, String)) {
-    (answer.status, answer.error())
+fn of(response: &Response) -> (u16, (String, String)) {
+    (response.status, response.error())
 }
 
-/// Section 3.6: two hours of inactivity; each call resets the timer.
+/// Section 3.6: two hours of inactivity; each request resets the timer.
 #[tokio::test]
 async fn sessions_slide() {
     let org = FakeOrg::start().await.unwrap();
@@ -66,8 +66,8 @@ async fn each_401_has_its_code() {
     assert_eq!(call(Some(format!("Bearer {no_api}"))).await, error("INVALID_SESSION_ID", text));
     // `OAuth` is accepted in place of `Bearer`.
     let token = org.issue_tokens(&org.user(ADA), "api").access_token;
-    let answer = send(http().get(&url).header("authorization", format!("OAuth {token}"))).await;
-    assert_eq!(answer.status, 200);
+    let response = send(http().get(&url).header("authorization", format!("OAuth {token}"))).await;
+    assert_eq!(response.status, 200);
 }
 
 #[tokio::test]
@@ -95,9 +95,9 @@ async fn the_login_host_has_no_data() {
     let org = FakeOrg::start().await.unwrap();
     let token = org.issue_tokens(&org.user(ADA), ALL).access_token;
     let url = format!("{}/services/data/v66.0/query?q=SELECT+Id+FROM+Account", org.login_url());
-    let answer = send(http().get(url).bearer_auth(token)).await;
-    assert_eq!(answer.error().0, "URL_NOT_RESET");
-    assert!(answer.error().1.starts_with("Destination URL not reset"));
+    let response = send(http().get(url).bearer_auth(token)).await;
+    assert_eq!(response.error().0, "URL_NOT_RESET");
+    assert!(response.error().1.starts_with("Destination URL not reset"));
 }
 
 /// Section 7.1: retired and unknown versions.
@@ -109,8 +109,8 @@ async fn versions_come_and_go() {
     assert_eq!(api.get("/services/data/v31.0/limits").await.status, 200);
     assert_eq!(api.get("/services/data/v30.0/limits").await.status, 410);
     for path in ["/services/data/v68.0/limits", "/services/data/66.0/limits", "/services/data/v66/limits"] {
-        let answer = api.get(path).await;
-        assert_eq!((answer.status, answer.error().0.as_str()), (404, "NOT_FOUND"), "{path}");
+        let response = api.get(path).await;
+        assert_eq!((response.status, response.error().0.as_str()), (404, "NOT_FOUND"), "{path}");
     }
 }
 
@@ -122,9 +122,9 @@ async fn the_limit_is_counted_and_enforced() {
     let versions = send(http().get(format!("{}/services/data/", org.instance_url()))).await;
     assert_eq!(versions.header("sforce-limit-info"), "", "Versions is not counted");
     for used in 1..=4 {
-        let answer = api.get("/limits").await;
-        assert_eq!(answer.header("sforce-limit-info"), format!("api-usage={used}/4"));
-        assert_eq!(answer.json()["DailyApiRequests"]["Remaining"], 4 - used);
+        let response = api.get("/limits").await;
+        assert_eq!(response.header("sforce-limit-info"), format!("api-usage={used}/4"));
+        assert_eq!(response.json()["DailyApiRequests"]["Remaining"], 4 - used);
     }
     let over = api.get("/limits").await;
     assert_eq!(over.status, 403);
@@ -150,9 +150,9 @@ async fn long_requests_are_refused() {
 async fn jwt_access_tokens_do_not_slide() {
     let life = Duration::from_secs(600);
     let org = FakeOrg::builder().access_tokens(AccessTokens::Jwt(life)).start().await.unwrap();
-    let answer = exchange(&org, &code(&org, &[]).await).await.json();
-    assert_eq!(answer["token_format"], "jwt");
-    let token = answer["access_token"].as_str().unwrap().to_owned();
+    let response = exchange(&org, &code(&org, &[]).await).await.json();
+    assert_eq!(response["token_format"], "jwt");
+    let token = response["access_token"].as_str().unwrap().to_owned();
     let part = |i: usize| -> serde_json::Value {
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(i).unwrap()).unwrap()).unwrap()
     };
@@ -172,7 +172,7 @@ async fn jwt_access_tokens_do_not_slide() {
     let refused = api.get("/limits").await;
     assert_eq!(refused.status, 401);
     assert_eq!(refused.error(), ("INVALID_AUTH_HEADER".into(), "INVALID_JWT_FORMAT".into()));
-    let again = refresh(&org, answer["refresh_token"].as_str().unwrap()).await.json();
+    let again = refresh(&org, response["refresh_token"].as_str().unwrap()).await.json();
     assert!(again["access_token"].as_str().unwrap().starts_with("eyJ"));
 }
 

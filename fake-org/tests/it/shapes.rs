@@ -60,7 +60,7 @@ async fn openid_configuration() {
 async fn identity() {
     let org = FakeOrg::start().await.unwrap();
     let tokens = org.issue_tokens(&org.user(ADA), ALL);
-    let answer = send(http().get(&tokens.id).bearer_auth(tokens.access_token)).await.json();
+    let response = send(http().get(&tokens.id).bearer_auth(tokens.access_token)).await.json();
     let sample = json!({
         "id": "", "asserted_user": true, "user_id": "", "organization_id": "", "username": "", "nick_name": "",
         "display_name": "", "email": "", "email_verified": true, "first_name": "", "last_name": "",
@@ -70,26 +70,26 @@ async fn identity() {
         "status": { "created_date": null, "body": null }, "urls": urls(), "active": true, "user_type": "",
         "language": "", "locale": "", "utcOffset": -28_800_000, "last_modified_date": "", "is_app_installed": true,
     });
-    same_shape(&answer, &sample);
+    same_shape(&response, &sample);
     // The sample's nulls are nulls here too.
-    assert!(answer["addr_street"].is_null() && answer["status"]["body"].is_null());
+    assert!(response["addr_street"].is_null() && response["status"]["body"].is_null());
 }
 
-/// Section 2.6: Help, "OAuth 2.0 Web Server Flow", the sample answer.
+/// Section 2.6: Help, "OAuth 2.0 Web Server Flow", the sample response.
 #[tokio::test]
 async fn token_answer() {
     let org = FakeOrg::start().await.unwrap();
-    let answer = exchange(&org, &code(&org, &[]).await).await;
+    let response = exchange(&org, &code(&org, &[]).await).await;
     let mut sample = json!({
         "access_token": "", "refresh_token": "", "signature": "", "scope": "", "id_token": "",
         "instance_url": "", "id": "", "token_type": "", "issued_at": "1278448384422",
     });
-    let body = answer.json();
+    let body = response.json();
     same_shape(&body, &sample);
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&body), names(&sample), "in the sample's order");
-    assert_eq!(answer.header("content-type"), "application/json;charset=UTF-8");
-    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(response.header("content-type"), "application/json;charset=UTF-8");
+    assert_eq!(response.header("cache-control"), "no-store");
     let text = |name: &str| body[name].as_str().unwrap().to_owned();
     assert_eq!(text("issued_at").len(), 13, "milliseconds, as text");
     assert_eq!(text("token_type"), "Bearer");
@@ -114,10 +114,10 @@ async fn token_answer() {
 #[tokio::test]
 async fn token_error() {
     let org = FakeOrg::start().await.unwrap();
-    let answer = token(&org, &[("grant_type", "refresh_token"), ("refresh_token", "x")]).await;
-    assert_eq!(answer.status, 400);
-    same_shape(&answer.json(), &json!({ "error": "", "error_description": "" }));
-    assert!(answer.body.starts_with("{\"error\":\""), "{}", answer.body);
+    let response = token(&org, &[("grant_type", "refresh_token"), ("refresh_token", "x")]).await;
+    assert_eq!(response.status, 400);
+    same_shape(&response.json(), &json!({ "error": "", "error_description": "" }));
+    assert!(response.body.starts_with("{\"error\":\""), "{}", response.body);
 }
 
 /// Section 4.2: Help, "OpenID Connect Token Introspection".
@@ -191,13 +191,13 @@ async fn versions_and_resources() {
 async fn query_result() {
     let org = FakeOrg::builder().page_size(5).start().await.unwrap();
     let api = Api::of(&org);
-    let answer = api.query("SELECT Name, Owner.Name FROM Account").await.json();
+    let response = api.query("SELECT Name, Owner.Name FROM Account").await.json();
     let attributes = json!({ "type": "Account", "url": "/services/data/v66.0/sobjects/Account/001…" });
     let sample = json!({
         "totalSize": 40, "done": false, "nextRecordsUrl": "/services/data/v66.0/query/01g…-2000",
         "records": [{ "attributes": attributes, "Name": "", "Owner": { "attributes": attributes, "Name": "" } }],
     });
-    same_shape(&answer, &sample);
+    same_shape(&response, &sample);
 }
 
 /// Sections 7.4 and 7.12: REST API guide, "sObject Basic Information", "Upsert", "Status Codes and Error Responses".
@@ -227,24 +227,24 @@ async fn limits() {
     assert!(body["PermissionSets"]["CreateCustom"]["Max"].is_u64(), "some nest");
 }
 
-/// Section 5.1: Help, "OAuth 2.0 Client Credentials Flow", the sample answer.
+/// Section 5.1: Help, "OAuth 2.0 Client Credentials Flow", the sample response.
 #[tokio::test]
 async fn client_credentials_answer() {
     let org = FakeOrg::builder().execution_user(ADA).scopes("api id").start().await.unwrap();
-    let answer = token_at(&org.instance_url(), &org, &[("grant_type", "client_credentials")]).await;
+    let response = token_at(&org.instance_url(), &org, &[("grant_type", "client_credentials")]).await;
     let sample = json!({
         "access_token": "", "signature": "", "scope": "", "instance_url": "", "id": "", "token_type": "",
         "issued_at": "",
     });
-    same_shape(&answer.json(), &sample);
+    same_shape(&response.json(), &sample);
 }
 
 /// Section 4.4: Help, "OpenID Token"; the header as captured in apache-oltu-oauth2-provider-demo issue 11.
 #[tokio::test]
 async fn id_token() {
     let org = FakeOrg::start().await.unwrap();
-    let answer = exchange(&org, &code(&org, &[("nonce", "n")]).await).await.json();
-    let (header, claims) = jws(answer["id_token"].as_str().unwrap());
+    let response = exchange(&org, &code(&org, &[("nonce", "n")]).await).await.json();
+    let (header, claims) = jws(response["id_token"].as_str().unwrap());
     same_shape(&header, &json!({ "kid": "210", "typ": "JWT", "alg": "RS256" }));
     let sample = json!({ "iss": "", "sub": "", "aud": "", "exp": 1, "iat": 1, "at_hash": "", "nonce": "" });
     same_shape(&claims, &sample);
@@ -321,12 +321,12 @@ async fn introspection_of_a_refresh_token() {
     let token = org.issue_tokens(&org.user(ADA), ALL).refresh_token.unwrap();
     let form =
         [("token", token.as_str()), ("client_id", &org.client_id()), ("client_secret", &org.client_secret())];
-    let answer =
+    let response =
         send(http().post(format!("{}/services/oauth2/introspect", org.login_url())).form(&form)).await.json();
     let sample = json!({
         "active": true, "scope": "", "client_id": "", "username": "", "sub": "", "token_type": "", "iat": 1, "nbf": 1,
     });
-    same_shape(&answer, &sample);
+    same_shape(&response, &sample);
 }
 
 /// Header and claims of a JWS.

@@ -41,16 +41,16 @@ async fn echo() {
 async fn auth_configuration() {
     let org = FakeOrg::builder().site("portal").start().await.unwrap();
     for origin in [org.login_url(), org.instance_url(), org.site_url().unwrap()] {
-        let answer = send(http().get(format!("{origin}/.well-known/auth-configuration"))).await;
+        let response = send(http().get(format!("{origin}/.well-known/auth-configuration"))).await;
         let sample = json!({
             "OrgId": "00D…", "MyDomainLoginPageUrl": "",
             "MobileSDK": { "UseiOSNativeBrowserForAuthentication": true, "UseAndroidNativeBrowserForAuthentication": true },
             "LoginPage": { "LoginPageUrl": "", "UsernamePasswordEnabled": true },
             "SamlProviders": [], "AuthProviders": [],
         });
-        same_shape(&answer.json(), &sample);
-        assert_eq!(answer.json()["MyDomainLoginPageUrl"], origin);
-        assert_eq!(answer.header("access-control-allow-origin"), "*");
+        same_shape(&response.json(), &sample);
+        assert_eq!(response.json()["MyDomainLoginPageUrl"], origin);
+        assert_eq!(response.header("access-control-allow-origin"), "*");
     }
 }
 
@@ -64,11 +64,11 @@ async fn registration() {
         send(http().get(format!("{}/.well-known/openid-configuration", org.login_url()))).await.json();
     let url = discovery["registration_endpoint"].as_str().unwrap();
     for token in ["", "an-initial-access-token", &org.issue_tokens(&org.user(ADA), "api").access_token] {
-        let answer = send(http().post(url).bearer_auth(token).json(&client)).await;
-        assert_eq!(answer.status, 401, "{answer:?}");
-        same_shape(&answer.json(), &json!({ "error": "", "error_description": "" }));
-        assert_eq!(answer.error().0, "invalid_client");
-        assert_eq!(answer.header("cache-control"), "no-store");
+        let response = send(http().post(url).bearer_auth(token).json(&client)).await;
+        assert_eq!(response.status, 401, "{response:?}");
+        same_shape(&response.json(), &json!({ "error": "", "error_description": "" }));
+        assert_eq!(response.error().0, "invalid_client");
+        assert_eq!(response.header("cache-control"), "no-store");
     }
 }
 
@@ -80,9 +80,9 @@ async fn soap_login_fault() {
     for path in ["u/64.0", "c/64.0"] {
         let url = format!("{}/services/Soap/{path}", org.login_url());
         let envelope = "<env:Envelope><env:Body><n1:login/></env:Body></env:Envelope>";
-        let answer = send(http().post(url).header("soapaction", "login").body(envelope)).await;
-        assert_eq!(answer.status, 500);
-        assert_eq!(answer.header("content-type"), "text/xml;charset=UTF-8");
+        let response = send(http().post(url).header("soapaction", "login").body(envelope)).await;
+        assert_eq!(response.status, 500);
+        assert_eq!(response.header("content-type"), "text/xml;charset=UTF-8");
         let text = "SOAP API login() is disabled by default in this org. Contact the org administrator to enable SOAP API \
                     login().";
         let expected = format!(
@@ -92,10 +92,10 @@ async fn soap_login_fault() {
              </sf:LoginFault></detail></soapenv:Fault></soapenv:Body></soapenv:Envelope>"
         );
         assert!(
-            answer.body.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?><soapenv:Envelope "),
-            "{answer:?}"
+            response.body.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?><soapenv:Envelope "),
+            "{response:?}"
         );
-        assert!(answer.body.ends_with(&expected), "{answer:?}");
+        assert!(response.body.ends_with(&expected), "{response:?}");
     }
 }
 
@@ -112,9 +112,9 @@ async fn headless_init() {
         "userdata": { "firstName": "Zoe", "lastName": "Q", "email": "z@example.com", "username": "z@example.com" },
         "password": "x", "verificationmethod": "email",
     });
-    let answer = init("init/registration", person).await;
-    same_shape(&answer.json(), &json!({ "status": "", "email": "", "identifier": "" }));
-    assert_eq!(answer.header("cache-control"), "no-store");
+    let response = init("init/registration", person).await;
+    same_shape(&response.json(), &json!({ "status": "", "email": "", "identifier": "" }));
+    assert_eq!(response.header("cache-control"), "no-store");
     let login = json!({ "username": ADA, "verificationmethod": "sms" });
     same_shape(
         &init("init/passwordless/login", login).await.json(),
@@ -136,9 +136,9 @@ async fn words_of_refusal() {
         for (token, word) in [("00Dx!old", "Bad_OAuth_Token"), ("", "Missing_OAuth_Token")] {
             let request = http().get(&url);
             let request = if token.is_empty() { request } else { request.bearer_auth(token) };
-            let answer = send(request).await;
-            assert_eq!((answer.status, answer.body.as_str()), (403, word), "{url}");
-            assert_eq!(answer.header("content-type"), "text/html;charset=UTF-8");
+            let response = send(request).await;
+            assert_eq!((response.status, response.body.as_str()), (403, word), "{url}");
+            assert_eq!(response.header("content-type"), "text/html;charset=UTF-8");
         }
     }
 }

@@ -148,22 +148,22 @@ async fn members_come_in_order() {
     let org = FakeOrg::builder().page_size(5).start().await.unwrap();
     let api = Api::of(&org);
     let soql = "SELECT Website, Owner.Name, (SELECT Title, Id FROM Contacts), Name, Owner.Email, Industry, Id FROM Account";
-    let answer = api.query(soql).await;
-    assert_eq!(members(&answer.body, ""), ["totalSize", "done", "nextRecordsUrl", "records"]);
+    let response = api.query(soql).await;
+    assert_eq!(members(&response.body, ""), ["totalSize", "done", "nextRecordsUrl", "records"]);
     assert_eq!(
-        members(&answer.body, "\"records\":["),
+        members(&response.body, "\"records\":["),
         ["attributes", "Website", "Owner", "Contacts", "Name", "Industry", "Id"]
     );
-    assert_eq!(members(&answer.body, "\"Owner\":"), ["attributes", "Name", "Email"]);
-    assert_eq!(members(&answer.body, "\"Contacts\":"), ["totalSize", "done", "records"]);
+    assert_eq!(members(&response.body, "\"Owner\":"), ["attributes", "Name", "Email"]);
+    assert_eq!(members(&response.body, "\"Contacts\":"), ["totalSize", "done", "records"]);
     assert_eq!(
-        members(&answer.body, "\"Contacts\":{\"totalSize\":2,\"done\":true,\"records\":["),
+        members(&response.body, "\"Contacts\":{\"totalSize\":2,\"done\":true,\"records\":["),
         ["attributes", "Title", "Id"]
     );
     let grouped = api.query("SELECT Type, COUNT(Id) n, Industry FROM Account GROUP BY Type, Industry").await;
     assert_eq!(members(&grouped.body, "\"records\":["), ["attributes", "Type", "n", "Industry"]);
 
-    let id = answer.json()["records"][0]["Id"].as_str().unwrap().to_owned();
+    let id = response.json()["records"][0]["Id"].as_str().unwrap().to_owned();
     let row = api.get(&format!("/sobjects/Account/{id}?fields=Website,Name")).await;
     assert_eq!(members(&row.body, ""), ["attributes", "Website", "Name", "Id"]);
     assert_eq!(members(&row.body, "\"attributes\":"), ["type", "url"]);

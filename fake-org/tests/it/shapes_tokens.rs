@@ -1,8 +1,9 @@
-//! Token answers of every grant and in every format, against the sample that its source shows: the same members, each of
+//! Token responses of every grant and in every format, against the sample that its source shows: the same members, each of
 //! the same type. Those of the web server flow as JSON: `shapes.rs`.
 use crate::support::shape::same_shape;
 use crate::support::{
-    ADA, ALL, Answer, Browser, CALLBACK, VERIFIER, authorize_url, code, http, refresh, send, token, token_at,
+    ADA, ALL, Browser, CALLBACK, Response, VERIFIER, authorize_url, code, http, refresh, send, token,
+    token_at,
 };
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, SigningKey as _};
 use salesforce_fake_org::FakeOrg;
@@ -29,7 +30,7 @@ fn form(text: &str) -> Value {
     pairs.map(|(name, value)| (name.into_owned(), json!(value))).collect::<Map<_, _>>().into()
 }
 
-/// The members of a flat XML answer: `<OAuth …><name>text</name>…</OAuth>`.
+/// The members of a flat XML response: `<OAuth …><name>text</name>…</OAuth>`.
 fn xml(text: &str) -> Value {
     let inside = text.split_once('>').unwrap().1.split_once('>').unwrap().1;
     let mut members = Map::new();
@@ -43,7 +44,7 @@ fn xml(text: &str) -> Value {
     members.into()
 }
 
-async fn exchange(org: &FakeOrg, more: &[(&str, &str)]) -> Answer {
+async fn exchange(org: &FakeOrg, more: &[(&str, &str)]) -> Response {
     let code = code(org, &[]).await;
     let mut fields = vec![
         ("grant_type", "authorization_code"),
@@ -55,7 +56,7 @@ async fn exchange(org: &FakeOrg, more: &[(&str, &str)]) -> Answer {
     token(org, &fields).await
 }
 
-/// Section 5.2: Help, "OAuth 2.0 JWT Bearer Flow", the sample answer: no signature, no time.
+/// Section 5.2: Help, "OAuth 2.0 JWT Bearer Flow", the sample response: no signature, no time.
 #[tokio::test]
 async fn jwt_bearer() {
     let key = KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap();
@@ -71,9 +72,9 @@ async fn jwt_bearer() {
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(key.sign(message.as_bytes()).unwrap());
     let assertion = format!("{message}.{signature}");
     let fields = [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", &assertion)];
-    let answer = token(&org, &fields).await;
+    let response = token(&org, &fields).await;
     let sample = json!({ "access_token": "", "scope": "", "instance_url": "", "id": "", "token_type": "" });
-    same_shape(&answer.json(), &sample);
+    same_shape(&response.json(), &sample);
 }
 
 /// Section 5.5: RFC 8693 section 2.2.1; Salesforce's own sample was not at hand.
@@ -85,17 +86,17 @@ async fn token_exchange() {
         ("subject_token", "theirs"),
         ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
     ];
-    let answer = token(&org, &fields).await.json();
-    same_shape(&answer, &with(sample(), &["issued_token_type"]));
-    assert_eq!(answer["issued_token_type"], "urn:ietf:params:oauth:token-type:access_token");
+    let response = token(&org, &fields).await.json();
+    same_shape(&response, &with(sample(), &["issued_token_type"]));
+    assert_eq!(response["issued_token_type"], "urn:ietf:params:oauth:token-type:access_token");
 }
 
 /// Section 5.1: Help, "OAuth 2.0 Client Credentials Flow", with `openid` and `sfap_api` on the app (section 2.6).
 #[tokio::test]
 async fn client_credentials_with_more_scopes() {
     let org = FakeOrg::builder().execution_user(ADA).scopes("api openid sfap_api").start().await.unwrap();
-    let answer = token_at(&org.instance_url(), &org, &[("grant_type", "client_credentials")]).await;
-    same_shape(&answer.json(), &with(sample(), &["id_token", "api_instance_url"]));
+    let response = token_at(&org.instance_url(), &org, &[("grant_type", "client_credentials")]).await;
+    same_shape(&response.json(), &with(sample(), &["id_token", "api_instance_url"]));
 }
 
 /// Sections 2.6 and 3.1: the Mobile SDK's reader, and Help, "OAuth 2.0 Hybrid App Flow Cookie Management".
@@ -123,10 +124,10 @@ async fn hybrid_flows() {
         "visualforce_domain",
         "visualforce_sid",
     ];
-    let answer = token(&org, &fields).await.json();
-    same_shape(&answer, &with(sample(), &children));
+    let response = token(&org, &fields).await.json();
+    same_shape(&response, &with(sample(), &children));
     let fields =
-        [("grant_type", "hybrid_refresh"), ("refresh_token", answer["refresh_token"].as_str().unwrap())];
+        [("grant_type", "hybrid_refresh"), ("refresh_token", response["refresh_token"].as_str().unwrap())];
     same_shape(&token(&org, &fields).await.json(), &with(sample(), &children));
 }
 
@@ -138,8 +139,8 @@ async fn user_agent_flow() {
     let org = FakeOrg::builder().redirect_uri(app).redirect_uri(CALLBACK).start().await.unwrap();
     org.sign_in(&org.user(ADA));
     let ask = async |over: &[(&str, &str)]| {
-        let answer = Browser::default().get(&authorize_url(&org, over)).await;
-        form(answer.header("location").split_once('#').unwrap().1)
+        let response = Browser::default().get(&authorize_url(&org, over)).await;
+        form(response.header("location").split_once('#').unwrap().1)
     };
     let token = ("response_type", "token");
     let web = ask(&[token, ("scope", "api id")]).await;
@@ -157,10 +158,10 @@ async fn user_agent_flow() {
 async fn as_a_form() {
     let org = FakeOrg::start().await.unwrap();
     let sample = with(sample(), &["refresh_token", "id_token"]);
-    let answer = exchange(&org, &[("format", "urlencoded")]).await;
-    same_shape(&form(&answer.body), &sample);
-    assert_eq!(answer.header("content-type"), "application/x-www-form-urlencoded;charset=UTF-8");
-    let token = form(&answer.body)["refresh_token"].as_str().unwrap().to_owned();
+    let response = exchange(&org, &[("format", "urlencoded")]).await;
+    same_shape(&form(&response.body), &sample);
+    assert_eq!(response.header("content-type"), "application/x-www-form-urlencoded;charset=UTF-8");
+    let token = form(&response.body)["refresh_token"].as_str().unwrap().to_owned();
     let (id, secret) = (org.client_id(), org.client_secret());
     let fields = [
         ("grant_type", "refresh_token"),
@@ -169,8 +170,8 @@ async fn as_a_form() {
         ("client_secret", &secret),
     ];
     let request = http().post(format!("{}/services/oauth2/token", org.login_url())).form(&fields);
-    let answer = send(request.header("accept", "application/x-www-form-urlencoded")).await;
-    same_shape(&form(&answer.body), &sample);
+    let response = send(request.header("accept", "application/x-www-form-urlencoded")).await;
+    same_shape(&form(&response.body), &sample);
     let refused = exchange(&org, &[("format", "urlencoded"), ("code", "")]).await;
     assert_eq!(refused.status, 400);
     same_shape(&form(&refused.body), &json!({ "error": "", "error_description": "" }));
@@ -181,12 +182,12 @@ async fn as_a_form() {
 async fn as_xml() {
     let org = FakeOrg::start().await.unwrap();
     let sample = with(sample(), &["refresh_token", "id_token"]);
-    let answer = exchange(&org, &[("format", "xml")]).await;
-    same_shape(&xml(&answer.body), &sample);
-    assert_eq!(answer.header("content-type"), "application/xml;charset=UTF-8");
+    let response = exchange(&org, &[("format", "xml")]).await;
+    same_shape(&xml(&response.body), &sample);
+    assert_eq!(response.header("content-type"), "application/xml;charset=UTF-8");
     assert!(
-        answer.body.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?><OAuth xmlns:xsi="),
-        "{answer:?}"
+        response.body.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?><OAuth xmlns:xsi="),
+        "{response:?}"
     );
     let refused =
         token(&org, &[("grant_type", "refresh_token"), ("refresh_token", "x"), ("format", "xml")]).await;
@@ -194,17 +195,17 @@ async fn as_xml() {
     same_shape(&xml(&refused.body), &json!({ "error": "", "error_description": "" }));
 }
 
-/// Sections 1.5 and 4.1: with `callback`, JSON is a script: the token answer's, the identity's, revoke's (`fn({})`).
+/// Sections 1.5 and 4.1: with `callback`, JSON is a script: the token response's, the identity's, revoke's (`fn({})`).
 #[tokio::test]
 async fn as_a_script() {
     let org = FakeOrg::start().await.unwrap();
-    let script = |answer: &Answer| -> Value {
-        assert_eq!(answer.header("content-type"), "text/javascript;charset=UTF-8", "{answer:?}");
-        let inside = answer.body.strip_prefix("done(").and_then(|rest| rest.strip_suffix(");"));
-        serde_json::from_str(inside.unwrap_or_else(|| panic!("{answer:?}"))).unwrap()
+    let script = |response: &Response| -> Value {
+        assert_eq!(response.header("content-type"), "text/javascript;charset=UTF-8", "{response:?}");
+        let inside = response.body.strip_prefix("done(").and_then(|rest| rest.strip_suffix(");"));
+        serde_json::from_str(inside.unwrap_or_else(|| panic!("{response:?}"))).unwrap()
     };
-    let answer = script(&exchange(&org, &[("callback", "done")]).await);
-    same_shape(&answer, &with(sample(), &["refresh_token", "id_token"]));
+    let response = script(&exchange(&org, &[("callback", "done")]).await);
+    same_shape(&response, &with(sample(), &["refresh_token", "id_token"]));
     let tokens = org.issue_tokens(&org.user(ADA), ALL);
     let identity = http().get(&tokens.id).query(&[("callback", "done")]).bearer_auth(&tokens.access_token);
     let plain = send(http().get(&tokens.id).bearer_auth(&tokens.access_token)).await.json();
@@ -217,7 +218,7 @@ async fn as_a_script() {
     same_shape(&script(&refused), &json!({ "error": "", "error_description": "" }));
 }
 
-/// Sections 2.3 and 2.6: Help, "OAuth 2.0 Web Server Flow", and HEADLESS: a site's callback and its token answers, at the
+/// Sections 2.3 and 2.6: Help, "OAuth 2.0 Web Server Flow", and HEADLESS: a site's callback and its token responses, at the
 /// login and at the refresh.
 #[tokio::test]
 async fn at_a_site() {
@@ -238,11 +239,11 @@ async fn at_a_site() {
         ("redirect_uri", CALLBACK),
         ("code_verifier", VERIFIER),
     ];
-    let answer = token_at(&site, &org, &fields).await.json();
+    let response = token_at(&site, &org, &fields).await.json();
     let sample = with(sample(), &["refresh_token", "sfdc_community_url", "sfdc_community_id"]);
-    same_shape(&answer, &sample);
+    same_shape(&response, &sample);
     let fields =
-        [("grant_type", "refresh_token"), ("refresh_token", answer["refresh_token"].as_str().unwrap())];
+        [("grant_type", "refresh_token"), ("refresh_token", response["refresh_token"].as_str().unwrap())];
     let refreshed = token_at(&site, &org, &fields).await.json();
     same_shape(&refreshed, &sample);
     // At the login host the same tokens are answered without.

@@ -2,7 +2,7 @@
 use crate::support::{ADA, Browser, CALLBACK, VERIFIER, attribute, authorize_url, http, send, token_at};
 use salesforce_fake_org::FakeOrg;
 
-/// Sections 1.1, 2.3 and 2.6: everything stays below the path, and the answers name the site.
+/// Sections 1.1, 2.3 and 2.6: everything stays below the path, and the responses name the site.
 #[tokio::test]
 async fn people_log_in_at_a_site() {
     let org = FakeOrg::builder().site("portal").start().await.unwrap();
@@ -35,13 +35,13 @@ async fn people_log_in_at_a_site() {
         ("redirect_uri", CALLBACK),
         ("code_verifier", VERIFIER),
     ];
-    let answer = token_at(&site, &org, &fields).await.json();
-    assert_eq!(answer["sfdc_community_url"], site);
-    assert!(answer["sfdc_community_id"].as_str().unwrap().starts_with("0DB"));
-    assert_eq!(answer["instance_url"], org.instance_url(), "the data are where they always are");
-    let id = answer["id"].as_str().unwrap();
+    let response = token_at(&site, &org, &fields).await.json();
+    assert_eq!(response["sfdc_community_url"], site);
+    assert!(response["sfdc_community_id"].as_str().unwrap().starts_with("0DB"));
+    assert_eq!(response["instance_url"], org.instance_url(), "the data are where they always are");
+    let id = response["id"].as_str().unwrap();
     assert!(id.starts_with(&format!("{site}/id/")), "{id}");
-    let identity = send(http().get(id).bearer_auth(answer["access_token"].as_str().unwrap())).await;
+    let identity = send(http().get(id).bearer_auth(response["access_token"].as_str().unwrap())).await;
     assert_eq!(identity.json()["username"], ADA);
 }
 

@@ -1,4 +1,4 @@
-//! https with a certificate authority of the org's own.
+//! https with the org's certificate authority.
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
@@ -24,8 +24,8 @@ async fn clients_that_trust_its_authority_are_served_and_others_are_not() {
     assert!(stranger.get(format!("{}/id/keys", org.login_url())).send().await.is_err());
     for fault in [Fault::ResetBeforeAnswer, Fault::ResetMidStatus, Fault::ResetMidHead] {
         org.faults().at(Route::Jwks, fault.clone().once());
-        let answer = http.get(format!("{}/id/keys", org.login_url())).send().await;
-        assert!(answer.is_err(), "{fault:?} strikes here too");
+        let response = http.get(format!("{}/id/keys", org.login_url())).send().await;
+        assert!(response.is_err(), "{fault:?} strikes here too");
     }
     assert_eq!(FakeOrg::start().await.unwrap().ca_pem(), None);
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::support::{
-    ADA, Answer, Api, Browser, CALLBACK, VERIFIER, authorize_url, code, http, send, token, userinfo,
+    ADA, Api, Browser, CALLBACK, Response, VERIFIER, authorize_url, code, http, send, token, userinfo,
 };
 use salesforce_fake_org::{AccessTokens, FakeOrg};
 use serde_json::Value;
@@ -20,21 +20,21 @@ async fn org() -> FakeOrg {
 
 /// The parameters behind the `#` of a redirect; nothing may be in its query.
 #[track_caller]
-fn fragment(answer: &Answer) -> BTreeMap<String, String> {
-    assert_eq!(answer.status, 302, "{answer:?}");
+fn fragment(response: &Response) -> BTreeMap<String, String> {
+    assert_eq!(response.status, 302, "{response:?}");
     let (before, after) =
-        answer.header("location").split_once('#').unwrap_or_else(|| panic!("no fragment: {answer:?}"));
+        response.header("location").split_once('#').unwrap_or_else(|| panic!("no fragment: {response:?}"));
     assert!(!before.contains('?'), "{before}");
     url::form_urlencoded::parse(after.as_bytes()).into_owned().collect()
 }
 
-async fn ask(org: &FakeOrg, over: &[(&str, &str)]) -> Answer {
+async fn ask(org: &FakeOrg, over: &[(&str, &str)]) -> Response {
     let all: Vec<_> =
         [("response_type", "token"), ("code_challenge", "")].iter().chain(over).copied().collect();
     Browser::default().get(&authorize_url(org, &all)).await
 }
 
-/// Section 1.3 and Help, "OAuth 2.0 User-Agent Flow": what a token answer holds, in the fragment, which no server sees.
+/// Section 1.3 and Help, "OAuth 2.0 User-Agent Flow": what a token response holds, in the fragment, which no server sees.
 #[tokio::test]
 async fn tokens_come_in_the_fragment() {
     let org = org().await;
@@ -75,8 +75,8 @@ async fn only_an_own_scheme_and_the_success_page_get_a_refresh_token() {
         if url::Url::parse(&success).is_err() {
             continue;
         }
-        let answer = ask(&org, &[("redirect_uri", &success), ("scope", "api refresh_token")]).await;
-        assert_eq!(fragment(&answer).contains_key("refresh_token"), kept, "{success}");
+        let response = ask(&org, &[("redirect_uri", &success), ("scope", "api refresh_token")]).await;
+        assert_eq!(fragment(&response).contains_key("refresh_token"), kept, "{success}");
     }
     let page = send(http().get(format!("{}/services/oauth2/success", org.login_url()))).await;
     assert_eq!(page.status, 200);
@@ -152,7 +152,7 @@ async fn hybrid_apps_get_sessions_of_their_domains() {
     let content = ["content_sid", "content_domain"];
     let visualforce = ["visualforce_sid", "visualforce_domain"];
     let names =
-        |answer: &Value, names: &[&str]| names.iter().filter(|name| answer[**name].is_string()).count();
+        |response: &Value, names: &[&str]| names.iter().filter(|name| response[**name].is_string()).count();
     let all = of("web lightning content visualforce refresh_token").await;
     let some = of("web lightning").await;
     let none = of("api lightning content").await;
@@ -190,7 +190,7 @@ async fn a_hybrid_apps_sessions_end_with_its_token() {
     let api = Api { token: child.clone(), ..Api::of(&org) };
     assert_eq!(api.get("/limits").await.status, 401);
 
-    // As the cookie that the answer names, the access token is a login at the My Domain.
+    // As the cookie that the response names, the access token is a login at the My Domain.
     org.sign_out();
     let url = authorize_url(&org, &[]).replace(&org.login_url(), &org.instance_url());
     let cookie = format!("{}={access}", found["sidCookieName"]);

@@ -1,5 +1,5 @@
-//! XML in place of JSON, in bodies and in answers: section 7 of the protocol page, and the sources named below.
-use crate::support::{Answer, Api, send};
+//! XML in place of JSON, in bodies and in responses: section 7 of the protocol page, and the sources named below.
+use crate::support::{Api, Response, send};
 use reqwest::Method;
 use salesforce_fake_org::FakeOrg;
 use serde_json::json;
@@ -18,19 +18,19 @@ async fn org() -> (FakeOrg, Api) {
     (org, api)
 }
 
-/// What an answer in XML says below its first line.
+/// What a response in XML says below its first line.
 #[track_caller]
-fn document(answer: &Answer) -> &str {
-    assert_eq!(answer.header("content-type"), "application/xml;charset=UTF-8", "{answer:?}");
-    answer.body.strip_prefix(HEAD).unwrap()
+fn document(response: &Response) -> &str {
+    assert_eq!(response.header("content-type"), "application/xml;charset=UTF-8", "{response:?}");
+    response.body.strip_prefix(HEAD).unwrap()
 }
 
-async fn get(api: &Api, path: &str, accept: &str) -> Answer {
+async fn get(api: &Api, path: &str, accept: &str) -> Response {
     send(api.http.get(api.url(path)).header("accept", accept).bearer_auth(&api.token)).await
 }
 
-/// A body in XML, and nothing said of the answer.
-async fn put(api: &Api, method: Method, path: &str, body: &str) -> Answer {
+/// A body in XML, and nothing said of the response.
+async fn put(api: &Api, method: Method, path: &str, body: &str) -> Response {
     let request =
         api.http.request(method, api.url(path)).header("content-type", "application/xml; charset=UTF-8");
     send(request.bearer_auth(&api.token).body(format!("{HEAD}\n{body}"))).await
@@ -79,10 +79,10 @@ async fn the_format_is_the_one_asked_for() {
         ("/limits.xml", "application/json", "xml"),
         ("/limits", "application/xml; q=1, */*", "xml"),
     ] {
-        let answer = get(&api, path, accept).await;
+        let response = get(&api, path, accept).await;
         let expected = format!("application/{format};charset=UTF-8");
         assert_eq!(
-            (answer.status, answer.header("content-type")),
+            (response.status, response.header("content-type")),
             (200, expected.as_str()),
             "{path} {accept}"
         );
@@ -100,10 +100,10 @@ async fn the_format_is_the_one_asked_for() {
 async fn versions_limits_and_describes() {
     let (org, api) = org().await;
     for (path, accept) in [("/services/data.xml", "*/*"), ("/services/data/", "application/xml")] {
-        let answer = get(&api, path, accept).await;
+        let response = get(&api, path, accept).await;
         let first = "<Versions><Version><label>Summer &#39;14</label><url>/services/data/v31.0</url>\
                      <version>31.0</version></Version>";
-        assert!(document(&answer).starts_with(first), "{}", answer.body);
+        assert!(document(&response).starts_with(first), "{}", response.body);
     }
     org.set_api_limit(10);
     let limits = get(&api, "/limits.xml", "*/*").await;
@@ -134,39 +134,39 @@ async fn versions_limits_and_describes() {
     assert_eq!(document(&found), "<SearchResult></SearchResult>");
 }
 
-/// What a call meets before it reaches its resource is in the same format.
+/// What a request meets before it reaches its resource is in the same format.
 #[tokio::test]
 async fn early_errors_are_xml_too() {
     let (org, api) = org().await;
     let error = |message: &str, code: &str| {
         format!("<Errors><Error><message>{message}</message><errorCode>{code}</errorCode></Error></Errors>")
     };
-    let nobody = Api { token: "00D000000000001!nobody".into(), ..Api::of(&org) };
+    let stranger = Api { token: "00D000000000001!unknown".into(), ..Api::of(&org) };
     let expired = error("Session expired or invalid", "INVALID_SESSION_ID");
     for (path, accept) in [("/sobjects/Account.xml", "*/*"), ("/query?q=x", "application/xml")] {
-        let answer = get(&nobody, path, accept).await;
-        assert_eq!((answer.status, document(&answer)), (401, expired.as_str()));
+        let response = get(&stranger, path, accept).await;
+        assert_eq!((response.status, document(&response)), (401, expired.as_str()));
     }
     let missing = error("The requested resource does not exist", "NOT_FOUND");
     for path in ["/nope.xml", "/services/data/v99.0/sobjects.xml", "/sobjects/Nope/describe.xml"] {
-        let answer = get(&api, path, "*/*").await;
-        assert_eq!((answer.status, document(&answer)), (404, missing.as_str()), "{path}");
+        let response = get(&api, path, "*/*").await;
+        assert_eq!((response.status, document(&response)), (404, missing.as_str()), "{path}");
     }
-    let answer = get(&api, "/services/apexrest/nope", "application/xml").await;
+    let response = get(&api, "/services/apexrest/nope", "application/xml").await;
     assert_eq!(
-        (answer.status, document(&answer)),
+        (response.status, document(&response)),
         (404, error("Could not find a match for URL", "NOT_FOUND").as_str())
     );
     let elsewhere = format!("{}/services/data/v66.0/limits.xml", org.login_url());
     assert!(document(&send(api.http.get(elsewhere)).await).contains("<errorCode>URL_NOT_RESET</errorCode>"));
     org.set_api_limit(0);
-    let answer = get(&api, "/limits", "application/xml").await;
-    let spent = error("TotalRequests Limit exceeded.", "REQUEST_LIMIT_EXCEEDED");
-    assert_eq!((answer.status, document(&answer)), (403, spent.as_str()));
+    let response = get(&api, "/limits", "application/xml").await;
+    let limited = error("TotalRequests Limit exceeded.", "REQUEST_LIMIT_EXCEEDED");
+    assert_eq!((response.status, document(&response)), (403, limited.as_str()));
 }
 
 /// REST API guide, "sObject Basic Information", "sObject Rows", "sObject Rows by External ID" (formats JSON and XML): any
-/// root, fields as elements; the answer is that of the guide's older samples.
+/// root, fields as elements; the response is that of the guide's older samples.
 #[tokio::test]
 async fn records_are_written_in_xml() {
     let (_org, api) = org().await;
@@ -276,9 +276,9 @@ async fn batches_are_written_in_xml() {
          <batchRequest><method>GET</method><url>v66.0/limits/</url></batchRequest>\
          </batchRequests></batch>"
     );
-    let answer = put(&api, Method::POST, "/composite/batch", &body).await;
+    let response = put(&api, Method::POST, "/composite/batch", &body).await;
     assert_eq!(
-        (answer.status, document(&answer)),
+        (response.status, document(&response)),
         (
             200,
             format!(
@@ -305,13 +305,13 @@ async fn collections_are_written_in_xml() {
     let (_org, api) = org().await;
     let body = "<request><allOrNone>true</allOrNone><records type=\"Account\"><Name>one</Name></records>\
                 <records type=\"Contact\"><LastName>two</LastName></records></request>";
-    let answer = put(&api, Method::POST, "/composite/sobjects", body).await;
-    assert!(document(&answer).starts_with("<Results><Result><id>001"), "{answer:?}");
-    assert!(document(&answer).contains("<success>true</success></Result><Result><id>003"), "{answer:?}");
+    let response = put(&api, Method::POST, "/composite/sobjects", body).await;
+    assert!(document(&response).starts_with("<Results><Result><id>001"), "{response:?}");
+    assert!(document(&response).contains("<success>true</success></Result><Result><id>003"), "{response:?}");
     let one = body.replace("<Name>one</Name>", "");
-    let answer = put(&api, Method::POST, "/composite/sobjects", &one).await;
-    assert_eq!(answer.body.matches("<success>false</success>").count(), 2, "all or none: {answer:?}");
-    assert!(answer.body.contains("<statusCode>ALL_OR_NONE_OPERATION_ROLLED_BACK</statusCode>"));
+    let response = put(&api, Method::POST, "/composite/sobjects", &one).await;
+    assert_eq!(response.body.matches("<success>false</success>").count(), 2, "all or none: {response:?}");
+    assert!(response.body.contains("<statusCode>ALL_OR_NONE_OPERATION_ROLLED_BACK</statusCode>"));
 }
 
 /// REST API guide, "Composite" and "Composite Graph", and Bulk API 2.0 guide, "Create a Job": formats JSON.
@@ -319,9 +319,9 @@ async fn collections_are_written_in_xml() {
 async fn some_resources_know_json_only() {
     let (_org, api) = org().await;
     for path in ["/composite", "/composite/graph", "/jobs/ingest", "/jobs/query"] {
-        let answer = put(&api, Method::POST, path, "<compositeRequest/>").await;
-        assert_eq!(answer.status, 415, "{path}");
-        assert!(document(&answer).contains("<errorCode>UNSUPPORTED_MEDIA_TYPE</errorCode>"), "{path}");
+        let response = put(&api, Method::POST, path, "<compositeRequest/>").await;
+        assert_eq!(response.status, 415, "{path}");
+        assert!(document(&response).contains("<errorCode>UNSUPPORTED_MEDIA_TYPE</errorCode>"), "{path}");
     }
 }
 
@@ -341,14 +341,14 @@ async fn what_is_no_xml_is_refused() {
         file,
         &deep,
     ] {
-        let answer = put(&api, Method::POST, "/sobjects/Account", body).await;
-        assert_eq!(answer.status, 400, "{}", body.get(..40).unwrap_or(body));
-        let text = document(&answer);
+        let response = put(&api, Method::POST, "/sobjects/Account", body).await;
+        assert_eq!(response.status, 400, "{}", body.get(..40).unwrap_or(body));
+        let text = document(&response);
         assert!(text.contains("<errorCode>XML_PARSER_ERROR</errorCode>") && text.len() < 500, "{text}");
     }
     let request = api.http.post(api.url("/sobjects/Account")).header("content-type", "application/xml");
-    let answer =
+    let response =
         send(request.bearer_auth(&api.token).body(b"<Account><Name>\xff</Name></Account>".to_vec())).await;
-    assert_eq!(answer.status, 400);
+    assert_eq!(response.status, 400);
     assert_eq!(api.query("SELECT COUNT() FROM Account").await.json()["totalSize"], 1);
 }

@@ -1,4 +1,4 @@
-//! Objects declared by whoever starts the org, as code or JSON.
+//! Objects declared in code or JSON.
 
 use std::sync::Mutex;
 
@@ -19,7 +19,7 @@ pub struct ObjectSpec {
     /// The label; the name without `__c` when left out.
     #[serde(default)]
     pub label: String,
-    /// The fields besides the system's. `Name` is added when there is none.
+    /// The fields besides the system's. `Name` is added if missing.
     #[serde(default)]
     pub fields: Vec<FieldSpec>,
 }
@@ -67,7 +67,7 @@ pub struct FieldSpec {
 }
 
 impl ObjectSpec {
-    /// An object without fields of its own besides `Name`.
+    /// An object with only the field `Name`.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self { name: name.to_owned(), label: String::new(), fields: Vec::new() }
@@ -120,7 +120,7 @@ impl FieldSpec {
     }
 }
 
-/// All declared objects of the process. They live as long as the process does; equal ones are kept once, so a
+/// All declared objects of the process. They live as long as the process does; equal ones are stored once, so a
 /// test suite that declares the same objects for each org costs what one org does.
 static DECLARED: Mutex<Vec<&'static Object>> = Mutex::new(Vec::new());
 

@@ -313,13 +313,13 @@ proptest! {
     #[test]
     fn any_words_of_soql_are_answered(text in soup()) {
         let response = ask(&text, Scope::All);
-        prop_assert!(response.is_ok(), "{text}: {answer:?}");
+        prop_assert!(response.is_ok(), "{text}: {response:?}");
     }
 
     #[test]
     fn nearly_right_queries_are_answered(text in query()) {
         let response = ask(&text, Scope::Live);
-        prop_assert!(response.is_ok(), "{text}: {answer:?}");
+        prop_assert!(response.is_ok(), "{text}: {response:?}");
     }
 }
 
@@ -370,7 +370,7 @@ fn huge_queries_are_answered() {
         "SELECT Id FROM Account WHERE CreatedDate = LAST_N_YEARS:18446744073709551615".to_owned(),
     ] {
         let response = ask(&text, Scope::Live);
-        assert!(response.is_ok(), "{}…: {answer:?}", text.get(..60).unwrap());
+        assert!(response.is_ok(), "{}…: {response:?}", text.get(..60).unwrap());
     }
     // Every parent of every parent, more than SQLite joins.
     let mut paths = vec![String::new()];

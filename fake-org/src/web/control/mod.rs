@@ -109,7 +109,7 @@ async fn facts(http: HttpRequest) -> HttpResponse {
     )
 }
 
-/// Further pages of all open queries answer `INVALID_QUERY_LOCATOR`.
+/// Further pages of all open queries fail with `INVALID_QUERY_LOCATOR`.
 async fn close_cursors(http: HttpRequest) -> HttpResponse {
     http.org.cursors.close_all();
     done()
@@ -202,7 +202,7 @@ async fn reset(http: HttpRequest) -> HttpResponse {
     }
 }
 
-/// `{"username":…}`: authorize answers at once as that user.
+/// `{"username":…}`: authorize responds at once as that user.
 async fn sign_in(http: HttpRequest) -> HttpResponse {
     let name = object(&http).and_then(|body| Some(body.get("username")?.as_str()?.to_owned()));
     let Some(name) = name else { return wrong("expected {\"username\":…}") };
@@ -254,7 +254,7 @@ async fn rotate(http: HttpRequest) -> HttpResponse {
     done()
 }
 
-/// `{"ids":[…]}`: writes of these records answer `UNABLE_TO_LOCK_ROW`; an empty list unlocks all.
+/// `{"ids":[…]}`: writes of these records fail with `UNABLE_TO_LOCK_ROW`; an empty list unlocks all.
 async fn lock_rows(http: HttpRequest) -> HttpResponse {
     let ids = object(&http).and_then(|body| body.get("ids")?.as_array().cloned());
     let Some(ids) = ids else { return wrong("expected {\"ids\":[…]}") };

@@ -1,11 +1,11 @@
-//! Why an app, or anybody, is not let in: what the org and its hosts refuse before they look at anything else.
+//! Why a login is blocked: what the org and its hosts check before anything else.
 
 use crate::auth::error::OauthError;
 use crate::auth::settings::{AppState, Settings};
 use crate::request::Host;
 use crate::web::http_request::HttpRequest;
 
-/// Why the org does not let the app in.
+/// Returns the reason why the org blocks logins of the app.
 pub(super) fn login_blocked(settings: &Settings) -> Option<OauthError> {
     if settings.org_locked {
         return Some(OauthError::locked_org());
@@ -17,7 +17,7 @@ pub(super) fn login_blocked(settings: &Settings) -> Option<OauthError> {
     }
 }
 
-/// Whether the call came in at the host that all orgs share, neither a My Domain nor a site.
+/// Whether the request came in at the host that all orgs share, not a My Domain or a site.
 pub(super) fn at_shared_host(http: &HttpRequest) -> bool {
     http.host == Host::Login && http.site.is_empty()
 }

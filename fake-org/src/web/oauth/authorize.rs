@@ -51,7 +51,7 @@ pub(super) async fn authorize(http: HttpRequest) -> HttpResponse {
     }
 }
 
-/// Back to the app with a code, or with tokens. `visitor`: whom a guest user stands for.
+/// Back to the app with a code, or with tokens. `visitor`: the visitor that a guest user stands for.
 pub(super) async fn finish(
     http: &HttpRequest,
     request: &AuthorizeRequest,
@@ -86,7 +86,7 @@ pub(super) async fn finish(
     request.callback.with(&params)
 }
 
-/// The user-agent flow: the members of a token answer in the fragment.
+/// The user-agent flow: the members of a token response in the fragment.
 async fn tokens(
     http: &HttpRequest,
     request: &AuthorizeRequest,
@@ -99,9 +99,9 @@ async fn tokens(
     // Signing keys take a moment to make, and that must not hold up other connections.
     let work = tokio::task::spawn_blocking(move || {
         let (now, settings) = (org.clock.now(), org.settings());
-        let kept = request.keeps_refresh_token(&org.origins());
+        let with_refresh_token = request.keeps_refresh_token(&org.origins());
         let scopes = request.scopes.clone();
-        let issued = org.auth(|auth| auth.implicit(now, &settings, &user_id, scopes, kept));
+        let issued = org.auth(|auth| auth.implicit(now, &settings, &user_id, scopes, with_refresh_token));
         let mut issued = match issued {
             Ok(issued) => org.with_own_token(issued),
             Err(refusal) => return request.deny(refusal).response(),

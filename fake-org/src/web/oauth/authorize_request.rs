@@ -12,12 +12,12 @@ use crate::web::http_request::HttpRequest;
 use crate::web::http_response::{self, HttpResponse};
 use crate::web::pages;
 
-/// What an authorize request is answered with.
+/// What an authorize request responds with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResponseType {
     /// A code in the query: the web server flow.
     Code,
-    /// The same, for a login form of a site's own.
+    /// The same, for a site's own login form.
     CodeCredentials,
     /// Tokens in the fragment: the user-agent flow.
     Token {
@@ -47,7 +47,7 @@ impl ResponseType {
     }
 }
 
-/// Where the answer goes, and with what.
+/// Where the response goes, and with what.
 #[derive(Clone, Debug)]
 pub(crate) struct Callback {
     pub(crate) redirect_uri: String,
@@ -57,7 +57,7 @@ pub(crate) struct Callback {
     pub(crate) in_fragment: bool,
 }
 
-/// A request that may be answered with a code or with tokens.
+/// A valid authorize request.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthorizeRequest {
     pub(crate) response_type: ResponseType,
@@ -198,7 +198,7 @@ impl AuthorizeRequest {
 
     /// Whether tokens at the redirect URI may hold a refresh token: in the user-agent flow only an app's own scheme and
     /// Salesforce's success page get one, whatever the scope says (older Help, "User-Agent Flow"; a callback on https
-    /// was seen with `scope=id api web refresh_token` and without the token, one with a scheme of its own with it).
+    /// was seen with `scope=id api web refresh_token` and without the token, one with its own scheme with it).
     pub(super) fn keeps_refresh_token(&self, hosts: &Origins) -> bool {
         let uri = &self.callback.redirect_uri;
         let success = |origin: &String| {

@@ -7,7 +7,7 @@ use crate::user::User;
 use crate::web::http_request::HttpRequest;
 use crate::web::http_response::{self, HttpResponse};
 
-/// The person behind the token, which may also come as the parameter `oauth_token`. Errors are 403 and a bare
+/// Returns the user of the token, which may also come as the parameter `oauth_token`. Errors are 403 and a bare
 /// word, not 401 and not JSON.
 pub(super) fn caller(http: &HttpRequest) -> Result<(User, Session), Box<HttpResponse>> {
     let Some(token) =

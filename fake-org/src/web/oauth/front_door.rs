@@ -51,7 +51,7 @@ pub(super) async fn front_door(http: HttpRequest) -> HttpResponse {
     }
 }
 
-/// A path of this host, or its root: nobody is sent elsewhere.
+/// Returns a path of this host, else its root: redirects to other hosts are refused.
 fn relative(target: Option<&str>) -> &str {
     let here = |path: &&str| path.starts_with('/') && !path[1..].starts_with(['/', '\\']);
     target.filter(here).unwrap_or("/")

@@ -17,7 +17,7 @@ pub(super) fn is_one(http: &HttpRequest) -> bool {
     !http.site.is_empty() && http.headers.contains_key("auth-request-type")
 }
 
-/// The answer is the redirect with the code. Which words refuse is unverified, but for those of guests.
+/// The response is the redirect with the code. The error texts are unverified, except those for guests.
 pub(super) async fn authorize(http: &HttpRequest) -> HttpResponse {
     let body = String::from_utf8_lossy(&http.body);
     let request = match AuthorizeRequest::read_of(http, &body, |kind| kind == ResponseType::CodeCredentials) {

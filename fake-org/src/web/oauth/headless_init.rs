@@ -66,7 +66,7 @@ pub(super) async fn registration(http: HttpRequest) -> HttpResponse {
     ))
 }
 
-/// `POST …/init/passwordless/login`: `{username, verificationmethod}`. Somebody unknown gets the same answer and no
+/// `POST …/init/passwordless/login`: `{username, verificationmethod}`. An unknown user gets the same response and no
 /// message (unverified). The Mobile SDK reads `identifier`; the rest is unverified.
 pub(super) async fn passwordless_login(http: HttpRequest) -> HttpResponse {
     if http.site.is_empty() {
@@ -91,7 +91,7 @@ pub(super) async fn passwordless_login(http: HttpRequest) -> HttpResponse {
 }
 
 /// `POST …/forgot_password`: `{username}` sends a one-time password, `{username, otp, newpassword}` brings it back. The
-/// answer to the second is unverified.
+/// response to the second is unverified.
 pub(super) async fn forgot_password(http: HttpRequest) -> HttpResponse {
     if http.site.is_empty() {
         return no_longer_exists().await;

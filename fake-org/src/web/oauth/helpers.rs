@@ -16,7 +16,7 @@ pub(super) async fn pkce_pair() -> HttpResponse {
     http_response::no_store(http_response::json(200, &body))
 }
 
-/// `/services/oauth2/echo`: the query as JSON, a callback for those who have none (HEADLESS).
+/// `/services/oauth2/echo`: the query as JSON, a callback for apps without one (HEADLESS).
 pub(super) async fn echo(http: HttpRequest) -> HttpResponse {
     let query = http.uri.query().unwrap_or_default();
     let members: Map<String, Value> = url::form_urlencoded::parse(query.as_bytes())
@@ -25,7 +25,7 @@ pub(super) async fn echo(http: HttpRequest) -> HttpResponse {
     http_response::no_store(http_response::json(200, &members.into()))
 }
 
-/// `/.well-known/auth-configuration`: how a host wants people to log in. What else it holds is unverified.
+/// `/.well-known/auth-configuration`: how users log in at a host. What else it holds is unverified.
 pub(super) async fn auth_configuration(http: HttpRequest) -> HttpResponse {
     let body = json!({
         "OrgId": http.org.organization_id(),
@@ -40,13 +40,13 @@ pub(super) async fn auth_configuration(http: HttpRequest) -> HttpResponse {
 
 /// `/services/oauth2/register`: dynamic client registration. It needs the initial access token of an app that may
 /// register others (H: Generate an Initial Access Token), and no app here has one; what it would make, a connected app,
-/// no org makes any more since Spring '26. 401 and `invalid_client` are what a live host was seen to answer strangers;
+/// no org makes any more since Spring '26. 401 and `invalid_client` are what a live host was seen to return to unknown clients;
 /// the text is unverified.
 pub(super) async fn register() -> HttpResponse {
     http_response::oauth_error(&OauthError { status: 401, ..OauthError::bad_secret() })
 }
 
-/// `/services/oauth2/success`: where apps go that have no callback of their own. Its text is unverified.
+/// `/services/oauth2/success`: for apps without a callback. Its text is unverified.
 pub(super) async fn success() -> HttpResponse {
     pages::error_page::success()
 }

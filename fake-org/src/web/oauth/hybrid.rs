@@ -7,7 +7,7 @@ use crate::auth::grants::Issued;
 use crate::base::random;
 use crate::state::Org;
 
-/// What a token answer of a hybrid flow has more. `web` is required for any of it; every domain needs a scope of its
+/// The additional members of a hybrid flow's token response. `web` is required for any of it; every domain needs its own
 /// own. Here all domains are the instance's host.
 pub(super) fn members(org: &Org, issued: &Issued) -> Map<String, Value> {
     let mut response = Map::new();

@@ -23,7 +23,7 @@ pub(super) async fn identity(
     if org_id != me.organization_id {
         return http_response::word(403, "Wrong_Org");
     }
-    // Someone else's identity needs `api` or `full`, and only internal users have one to show.
+    // Another user's identity needs `api` or `full`, and only internal users have one to show.
     let other = user_id != me.id;
     let user = http.org.auth(|auth| auth.user(&user_id).cloned());
     let Some(user) = user.filter(|user| !other || (session.scopes.api() && !user.guest)) else {

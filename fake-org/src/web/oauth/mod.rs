@@ -48,7 +48,7 @@ pub(crate) fn endpoints() -> Router<Arc<Org>> {
         .route("/id/{org}/{user}", get(identity::identity).post(identity::identity))
 }
 
-/// The forms people fill in.
+/// The forms of the login.
 pub(crate) fn login_pages() -> Router<Arc<Org>> {
     Router::new()
         .route("/login", post(login::submit))
@@ -57,7 +57,7 @@ pub(crate) fn login_pages() -> Router<Arc<Org>> {
         .route("/services/auth/idp/oidc/logout", get(logout::single_logout))
 }
 
-/// What only a site has. It shares the login host's port, and its handlers look where the call came in.
+/// What only a site has. It shares the login host's port, and its handlers look where the request came in.
 pub(crate) fn site() -> Router<Arc<Org>> {
     Router::new()
         .route("/services/auth/headless/init/registration", post(headless_init::registration))

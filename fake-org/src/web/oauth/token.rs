@@ -77,7 +77,7 @@ fn issue(http: &HttpRequest) -> Result<Issued, OauthError> {
         return Err(OauthError::wrong_domain());
     }
     match grant_type {
-        // The assertion says who the app is.
+        // The assertion authenticates the app.
         JWT_BEARER => {
             let Some(assertion) = http.form_param("assertion") else { return Err(missing("assertion")) };
             let audiences = audiences(http);

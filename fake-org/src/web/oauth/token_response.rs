@@ -1,4 +1,4 @@
-//! What a successful token call answers.
+//! The response to a successful token request.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -16,7 +16,7 @@ use crate::user::User;
 /// id tokens live two minutes.
 const ID_TOKEN_SECONDS: i64 = 120;
 
-/// The members of a token answer. No `expires_in`: ordinary Salesforce tokens come without.
+/// The members of a token response. No `expires_in`: ordinary Salesforce tokens come without.
 pub(crate) fn token_response(org: &Org, issued: &Issued, origin: &str) -> Map<String, Value> {
     let id = issued.user.identity_url(origin);
     let issued_at = issued.at.to_string();
@@ -38,7 +38,7 @@ pub(crate) fn token_response(org: &Org, issued: &Issued, origin: &str) -> Map<St
     }
     response.insert("id".into(), json!(id));
     response.insert("token_type".into(), json!("Bearer"));
-    // Newer answers name the format (HEADLESS sample); here only where it is not the usual one.
+    // Newer responses name the format (HEADLESS sample); here only where it is not the usual one.
     if !issued.access_token.contains('!') {
         response.insert("token_format".into(), json!("jwt"));
     }
@@ -68,7 +68,7 @@ pub(crate) fn issue_tokens(org: &Org, user: &User, scopes: &str) -> Tokens {
     }
 }
 
-/// What names an Experience Cloud site, in callbacks and token answers; nothing elsewhere.
+/// What names an Experience Cloud site, in callbacks and token responses; nothing elsewhere.
 pub(super) fn community(org: &Org, site: &str) -> Vec<(String, String)> {
     if site.is_empty() {
         return Vec::new();

@@ -17,7 +17,7 @@ pub(crate) fn show(canvas_url: &str, signed_request: &str) -> HttpResponse {
     html(200, layout("Canvas app", "wide", &content))
 }
 
-/// Shows the app's page, whose address says that the person must allow the app first.
+/// Shows the app's page, whose address says that the user must allow the app first.
 pub(crate) fn ask(url: &str) -> HttpResponse {
     let content = format!(
         "<main><h1>Canvas app</h1>\

@@ -7,7 +7,7 @@ use crate::user::User;
 use crate::web::html::escape;
 use crate::web::http_response::{HttpResponse, html};
 
-/// The scopes in words, as people are shown them.
+/// The scopes in words, as the page shows them.
 fn in_words(scope: &str) -> &str {
     match scope {
         "api" => "Manage user data via APIs",

@@ -1,4 +1,4 @@
-//! The home page: what the org holds, who is logged in, and what it was asked last.
+//! The dashboard: what the org holds, its logins, and the last requests.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::web::html::escape;
 use crate::web::http_request::HttpRequest;
 use crate::web::http_response::{HttpResponse, html};
 
-/// Rows of a table; who has more wants `/fake/requests`.
+/// Largest number of rows of a table; `/fake/requests` shows all.
 const MOST: usize = 50;
 
 pub(crate) async fn show(http: HttpRequest) -> HttpResponse {
@@ -20,7 +20,7 @@ pub(crate) async fn show(http: HttpRequest) -> HttpResponse {
     content.push_str("</div>");
     content.push_str(&objects(&http));
     content.push_str("</div>");
-    content.push_str(&people(&http));
+    content.push_str(&users(&http));
     content.push_str(&tokens(&http));
     content.push_str(&faults(&http));
     content.push_str(&requests(&http));
@@ -79,7 +79,7 @@ fn objects(http: &HttpRequest) -> String {
     table(&["Object", "#Rows"], &rows, "No objects")
 }
 
-fn people(http: &HttpRequest) -> String {
+fn users(http: &HttpRequest) -> String {
     let now = http.org.clock.now();
     let rows: Vec<String> = http.org.auth(|auth| {
         let row = |user: &crate::user::User| {
@@ -98,7 +98,7 @@ fn people(http: &HttpRequest) -> String {
         auth.users.iter().take(MOST).map(row).collect()
     });
     let heads = ["Username", "Name", "E-mail", "Id", "#Access tokens", "#Refresh tokens"];
-    format!("<h2>Users</h2>{}", table(&heads, &rows, "Nobody"))
+    format!("<h2>Users</h2>{}", table(&heads, &rows, "No users"))
 }
 
 /// The tokens that work, newest first: whose, for what, how long. Never the token.
@@ -136,7 +136,7 @@ fn tokens(http: &HttpRequest) -> String {
     live.sort_by(|a, b| b.cmp(a));
     let rows: Vec<String> = live.into_iter().take(MOST).map(|(_, row)| row).collect();
     let heads = ["Token", "User", "Scopes", "Issued", "Last used", "Ends"];
-    format!("<h2>Live tokens</h2>{}", table(&heads, &rows, "None: nobody is logged in."))
+    format!("<h2>Live tokens</h2>{}", table(&heads, &rows, "None: no user is logged in."))
 }
 
 fn faults(http: &HttpRequest) -> String {

@@ -19,7 +19,7 @@ pub(crate) fn oauth_error(error: &OauthError) -> HttpResponse {
     html(400, layout("OAuth Error", "narrow", &content))
 }
 
-/// Where the user-agent flow ends for apps without a callback: the answer is in the address.
+/// Where the user-agent flow ends for apps without a callback: the tokens are in the address.
 pub(crate) fn success() -> HttpResponse {
     let content = format!(
         "<main>{EMBLEM}<div class=\"card\"><h1>Access allowed</h1>\

@@ -4,7 +4,7 @@ use super::{EMBLEM, layout};
 use crate::web::html::escape;
 use crate::web::http_response::{HttpResponse, html};
 
-/// The page; with the registered Single Logout URL when somebody was logged in.
+/// The page; with the registered Single Logout URL when a user was logged in.
 pub(crate) fn show(single_logout_url: Option<&str>) -> HttpResponse {
     let frame = single_logout_url.map_or_else(String::new, |url| {
         format!("<iframe src=\"{}\" title=\"Single logout\" hidden></iframe>", escape(url))

@@ -1,4 +1,4 @@
-//! Pages for people. Plain HTML and CSS, everything escaped, nothing loaded from elsewhere. No `form-action`
+//! Pages for users. Plain HTML and CSS, everything escaped, nothing loaded from elsewhere. No `form-action`
 //! policy: it would stop the redirect back to the app.
 
 pub(super) mod canvas;

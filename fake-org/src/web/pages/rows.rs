@@ -1,4 +1,4 @@
-//! The first rows of an object, for people to look at.
+//! The first rows of an object, as a page.
 
 use std::fmt::Write as _;
 

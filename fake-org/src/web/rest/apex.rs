@@ -1,4 +1,4 @@
-//! `/services/apexrest/…`: what declared classes answer.
+//! `/services/apexrest/…`: the responses of declared classes.
 
 use super::guard::{authenticate, counted};
 use super::response::Response;

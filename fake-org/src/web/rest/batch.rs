@@ -1,4 +1,4 @@
-//! `/composite/batch`: several independent calls in one. Each counts.
+//! `/composite/batch`: several independent requests in one. Each counts.
 
 use axum::http::{HeaderMap, Method};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ pub(super) fn batch(request: &RestRequest<'_>, data: &mut Inner) -> Result {
             let response = if failed && halt {
                 Response::error(412, "BATCH_PROCESSING_HALTED", "Batch processing halted")
             } else {
-                // The call itself counted for the first.
+                // The request itself counted for the first.
                 if i > 0 {
                     request.org.count_api_call();
                 }

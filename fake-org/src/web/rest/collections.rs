@@ -1,4 +1,4 @@
-//! `/composite/sobjects`: up to 200 records in one call. Always 200, with one item per record in their order.
+//! `/composite/sobjects`: up to 200 records in one request. Always 200, with one item per record in their order.
 
 use serde_json::{Value, json};
 

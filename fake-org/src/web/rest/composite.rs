@@ -1,4 +1,4 @@
-//! `/composite`: several calls in one, where later ones refer to earlier answers.
+//! `/composite`: several requests in one, where later ones refer to earlier responses.
 
 use std::collections::HashMap;
 
@@ -128,7 +128,7 @@ fn is_collection(request: &RestRequest<'_>) -> bool {
     matches!(request.part(1), "sobjects" | "tree")
 }
 
-/// A subrequest as a request of its own; `None`: its URL or method is no such thing.
+/// Returns a subrequest as a request; `None` if its URL or method is invalid.
 fn sub<'a>(
     request: &RestRequest<'a>,
     subrequest: &Value,
@@ -150,7 +150,7 @@ fn sub<'a>(
     Some(request.sub(version, method, target, headers, bytes.into()))
 }
 
-/// Puts earlier answers in place of `@{reference.path}`.
+/// Puts earlier responses in place of `@{reference.path}`.
 fn fill(text: &str, known: &HashMap<String, Value>) -> std::result::Result<String, String> {
     let mut out = String::new();
     let mut rest = text;

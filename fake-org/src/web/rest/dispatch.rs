@@ -12,7 +12,7 @@ use crate::data::{ApiError, Inner};
 
 type Handler = fn(&RestRequest<'_>, &mut Inner) -> Result;
 
-/// Answers a request below a version.
+/// Handles a request below a version.
 pub(super) fn dispatch(request: &RestRequest<'_>, data: &mut Inner) -> Response {
     let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
     match handler(request.method.as_str(), &path) {

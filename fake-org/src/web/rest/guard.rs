@@ -1,4 +1,4 @@
-//! What every data call passes first: the version, the token, the limit. Adds `Sforce-Limit-Info`.
+//! What every data request passes first: the version, the token, the limit. Adds `Sforce-Limit-Info`.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub(super) async fn data(http: HttpRequest) -> HttpResponse {
     .await
 }
 
-/// The version, what is below it, and the person.
+/// The version, the path below it, and the user.
 fn admitted(http: &HttpRequest) -> Result<(u32, String, User), ApiError> {
     let target = http.uri.path_and_query().map_or("", |target| target.as_str());
     let rest = target.strip_prefix("/services/data/").ok_or_else(ApiError::not_found)?;
@@ -52,7 +52,7 @@ fn admitted(http: &HttpRequest) -> Result<(u32, String, User), ApiError> {
     Ok((version_number(end.unwrap_or(version))?, below.to_owned(), authenticate(http)?))
 }
 
-/// Counts an API call and answers it, unless the limit is reached.
+/// Counts an API request and handles it, unless the limit is reached.
 pub(super) async fn counted(
     org: &Org,
     as_xml: bool,
@@ -85,7 +85,7 @@ pub(super) fn version_number(text: &str) -> Result<u32, ApiError> {
     }
 }
 
-/// The person a data call is of.
+/// Returns the user of a data request.
 pub(super) fn authenticate(http: &HttpRequest) -> Result<User, ApiError> {
     let refuse = |code, message| Err(ApiError::new(401, code, message));
     let Some(token) = http.bearer() else {
@@ -109,7 +109,7 @@ pub(super) fn authenticate(http: &HttpRequest) -> Result<User, ApiError> {
     }
 }
 
-/// Data calls belong on the instance. The status is unverified.
+/// Data requests belong on the instance. The status is unverified.
 pub(super) async fn url_not_reset(http: HttpRequest) -> HttpResponse {
     Response::error(
         400,

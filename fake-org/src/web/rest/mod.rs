@@ -48,7 +48,7 @@ pub(crate) fn routes() -> Router<Arc<Org>> {
         .route("/services/apexrest/{*rest}", any(apex::response))
 }
 
-/// What the login host says to data calls.
+/// What the login host says to data requests.
 pub(crate) fn wrong_host() -> Router<Arc<Org>> {
     Router::new()
         .route("/services/data", any(guard::url_not_reset))

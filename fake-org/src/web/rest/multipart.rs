@@ -18,7 +18,7 @@ pub(super) fn boundary(content_type: &str) -> Option<String> {
 
 /// The record with its files as base64, the form that they have in a body of JSON alone.
 pub(super) fn record(body: &[u8], boundary: &str) -> Result<Record, ApiError> {
-    let parts = parts(body, boundary).ok_or_else(|| malformed("the parts cannot be told apart"))?;
+    let parts = parts(body, boundary).ok_or_else(|| malformed("the parts cannot be distinguished"))?;
     let mut record = None;
     let mut files = Vec::new();
     for (head, bytes) in parts {

@@ -11,13 +11,13 @@ use crate::data::{ApiError, Inner, parse_datetime};
 
 const DAY: Millis = 86_400_000;
 
-/// Salesforce lists what a person looked at; here it is what the person wrote last.
+/// Salesforce lists what a user looked at; here it is what the user wrote last.
 pub(super) fn recent(request: &RestRequest<'_>, data: &mut Inner) -> Result {
     let limit = request.param("limit").and_then(|limit| limit.parse().ok()).unwrap_or(200);
     Ok(Response::json(200, Value::Array(last_written(request, data, None, limit)?)))
 }
 
-/// The records this person wrote last, of one object or of all.
+/// The records this user wrote last, of one object or of all.
 pub(super) fn last_written(
     request: &RestRequest<'_>,
     data: &Inner,

@@ -1,4 +1,4 @@
-//! What a resource answers. Errors are an array of one, with `fields` when there are any.
+//! The response of a resource. Errors are an array of one, with `fields` when there are any.
 
 use axum::http::HeaderValue;
 use base64::Engine as _;
@@ -10,7 +10,7 @@ use crate::base::api_version::LATEST;
 use crate::data::{ApiError, DataError};
 use crate::web::http_response::{self, HttpResponse};
 
-/// Status, headers and body, before they become HTTP or a part of a composite answer.
+/// Status, headers and body, before they become HTTP or a part of a composite response.
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: u16,

@@ -1,4 +1,4 @@
-//! One request to a resource: of a client, or a part of a composite one.
+//! A request to a resource: of a client, or a part of a composite one.
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method};
@@ -11,7 +11,7 @@ use crate::soql::{Requester, Scope};
 use crate::state::Org;
 use crate::user::User;
 
-/// What is asked, and by whom.
+/// A request and its user.
 #[derive(Debug)]
 pub(super) struct RestRequest<'a> {
     pub(super) org: &'a Org,
@@ -40,7 +40,7 @@ impl<'a> RestRequest<'a> {
         let query: Vec<(String, String)> =
             url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let path = path.strip_prefix('/').unwrap_or(path);
-        // Resources answer with and without a trailing slash.
+        // Resources respond with and without a trailing slash.
         let path = path.strip_suffix('/').unwrap_or(path);
         let mut parts: Vec<String> =
             path.split('/').map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned()).collect();
@@ -59,7 +59,7 @@ impl<'a> RestRequest<'a> {
         Self { org, user, version, method, path: parts, headers, body, query }
     }
 
-    /// A request within this one, of the same person.
+    /// A request within this one, of the same user.
     pub(super) fn sub(
         &self,
         version: u32,
@@ -99,7 +99,7 @@ impl<'a> RestRequest<'a> {
         self.org.clock.now()
     }
 
-    /// Who asks a query.
+    /// The user who sends a query.
     pub(super) fn requester(&self, scope: Scope) -> Requester<'_> {
         Requester { scope, now: self.now(), user_id: &self.user.id }
     }

@@ -72,7 +72,7 @@ pub(super) fn find(
         return Err(ApiError::bad("INVALID_TYPE", text).into());
     };
     let ids = matching(data, object, term, place)?;
-    // The query is compiled even when there is nothing to find: its mistakes are told either way.
+    // The query is compiled even when there is nothing to find: its errors are reported either way.
     let quoted: Vec<String> = ids.iter().map(|id| format!("'{id}'")).collect();
     let ids = if quoted.is_empty() { "null".to_owned() } else { quoted.join(",") };
     let filter =

@@ -29,7 +29,7 @@ fn list() -> Value {
     versions.collect()
 }
 
-/// What there is in a version. Only what this emulator answers.
+/// What there is in a version. Only what this emulator implements.
 pub(super) fn resources(request: &RestRequest<'_>, _: &mut Inner) -> Result {
     let root = request.root();
     let mut map = Map::new();

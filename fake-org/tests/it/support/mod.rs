@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder};
 use salesforce_fake_org::FakeOrg;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -28,16 +28,16 @@ pub fn http() -> Client {
     Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().no_gzip().build().unwrap()
 }
 
-/// An answer, read to its end.
+/// A response, read to its end.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
 
-impl Answer {
-    pub async fn of(response: Response) -> Self {
+impl Response {
+    pub async fn of(response: reqwest::Response) -> Self {
         let status = response.status().as_u16();
         let headers = response
             .headers()
@@ -76,8 +76,8 @@ impl Answer {
     }
 }
 
-pub async fn send(request: RequestBuilder) -> Answer {
-    Answer::of(request.send().await.unwrap()).await
+pub async fn send(request: RequestBuilder) -> Response {
+    Response::of(request.send().await.unwrap()).await
 }
 
 /// A browser without scripts and without redirects: what it is sent, it shows.
@@ -93,39 +93,39 @@ impl Default for Browser {
 }
 
 impl Browser {
-    pub async fn get(&self, url: &str) -> Answer {
+    pub async fn get(&self, url: &str) -> Response {
         self.visit(self.http.get(url)).await
     }
 
-    pub async fn post(&self, url: &str, form: &[(&str, &str)]) -> Answer {
+    pub async fn post(&self, url: &str, form: &[(&str, &str)]) -> Response {
         self.visit(self.http.post(url).form(form)).await
     }
 
-    async fn visit(&self, request: RequestBuilder) -> Answer {
+    async fn visit(&self, request: RequestBuilder) -> Response {
         let cookies: Vec<String> =
             self.cookies.lock().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let answer = send(request.header("cookie", cookies.join("; "))).await;
-        for (_, value) in answer.headers.iter().filter(|(name, _)| name == "set-cookie") {
+        let response = send(request.header("cookie", cookies.join("; "))).await;
+        for (_, value) in response.headers.iter().filter(|(name, _)| name == "set-cookie") {
             let (name, value) = value.split(';').next().unwrap().split_once('=').unwrap();
             self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
         }
-        answer
+        response
     }
 
     /// Fills in the login form of a page and follows the redirect after it.
-    pub async fn log_in(&self, org: &FakeOrg, page: &Answer, username: &str, password: &str) -> Answer {
+    pub async fn log_in(&self, org: &FakeOrg, page: &Response, username: &str, password: &str) -> Response {
         let url = format!("{}{}", org.login_url(), attribute(&page.body, "<form", "action"));
         let request = attribute(&page.body, "name=\"request\"", "value");
-        let answer =
+        let response =
             self.post(&url, &[("request", &request), ("username", username), ("pw", password)]).await;
-        if answer.status == 303 {
-            return self.get(&format!("{}{}", org.login_url(), answer.header("location"))).await;
+        if response.status == 303 {
+            return self.get(&format!("{}{}", org.login_url(), response.header("location"))).await;
         }
-        answer
+        response
     }
 
     /// Presses a button of the consent page: `oaapprove` or `oadeny`.
-    pub async fn press(&self, org: &FakeOrg, page: &Answer, button: &str) -> Answer {
+    pub async fn press(&self, org: &FakeOrg, page: &Response, button: &str) -> Response {
         let url = format!("{}{}", org.login_url(), attribute(&page.body, "<form", "action"));
         let request = attribute(&page.body, "name=\"request\"", "value");
         let at = format!("id=\"{button}\"");
@@ -175,16 +175,16 @@ pub fn authorize_url(org: &FakeOrg, over: &[(&str, &str)]) -> String {
 /// A code for Ada, without pages.
 pub async fn code(org: &FakeOrg, over: &[(&str, &str)]) -> String {
     org.sign_in(&org.user(ADA));
-    let answer = Browser::default().get(&authorize_url(org, over)).await;
-    answer.location_param("code").unwrap_or_else(|| panic!("{answer:?}"))
+    let response = Browser::default().get(&authorize_url(org, over)).await;
+    response.location_param("code").unwrap_or_else(|| panic!("{response:?}"))
 }
 
-/// A token call with the app's credentials; an empty value leaves a field out.
-pub async fn token(org: &FakeOrg, fields: &[(&str, &str)]) -> Answer {
+/// A token request with the app's credentials; an empty value leaves a field out.
+pub async fn token(org: &FakeOrg, fields: &[(&str, &str)]) -> Response {
     token_at(&org.login_url(), org, fields).await
 }
 
-pub async fn token_at(origin: &str, org: &FakeOrg, fields: &[(&str, &str)]) -> Answer {
+pub async fn token_at(origin: &str, org: &FakeOrg, fields: &[(&str, &str)]) -> Response {
     let (id, secret) = (org.client_id(), org.client_secret());
     let mut form: Vec<(&str, &str)> = vec![("client_id", &id), ("client_secret", &secret)];
     for (name, value) in fields {
@@ -196,7 +196,7 @@ pub async fn token_at(origin: &str, org: &FakeOrg, fields: &[(&str, &str)]) -> A
     send(http().post(format!("{origin}/services/oauth2/token")).form(&form)).await
 }
 
-pub async fn exchange(org: &FakeOrg, code: &str) -> Answer {
+pub async fn exchange(org: &FakeOrg, code: &str) -> Response {
     token(
         org,
         &[
@@ -209,11 +209,11 @@ pub async fn exchange(org: &FakeOrg, code: &str) -> Answer {
     .await
 }
 
-pub async fn refresh(org: &FakeOrg, refresh_token: &str) -> Answer {
+pub async fn refresh(org: &FakeOrg, refresh_token: &str) -> Response {
     token(org, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
 }
 
-pub async fn userinfo(org: &FakeOrg, access_token: &str) -> Answer {
+pub async fn userinfo(org: &FakeOrg, access_token: &str) -> Response {
     let url = format!("{}/services/oauth2/userinfo", org.instance_url());
     send(http().get(url).bearer_auth(access_token)).await
 }
@@ -231,33 +231,33 @@ impl Api {
         Self { http: http(), base: format!("{}/services/data/v66.0", org.instance_url()), token }
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Response {
         send(self.http.get(self.url(path)).bearer_auth(&self.token)).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub async fn post(&self, path: &str, body: Value) -> Response {
         send(self.http.post(self.url(path)).bearer_auth(&self.token).json(&body)).await
     }
 
-    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+    pub async fn patch(&self, path: &str, body: Value) -> Response {
         send(self.http.patch(self.url(path)).bearer_auth(&self.token).json(&body)).await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub async fn delete(&self, path: &str) -> Response {
         send(self.http.delete(self.url(path)).bearer_auth(&self.token)).await
     }
 
-    /// A query's answer.
-    pub async fn query(&self, soql: &str) -> Answer {
+    /// A query's response.
+    pub async fn query(&self, soql: &str) -> Response {
         let request = self.http.get(self.url("/query")).query(&[("q", soql)]).bearer_auth(&self.token);
         send(request).await
     }
 
     /// The records of a query that must work.
     pub async fn records(&self, soql: &str) -> Vec<Value> {
-        let answer = self.query(soql).await;
-        assert_eq!(answer.status, 200, "{soql}: {}", answer.body);
-        answer.json()["records"].as_array().unwrap().clone()
+        let response = self.query(soql).await;
+        assert_eq!(response.status, 200, "{soql}: {}", response.body);
+        response.json()["records"].as_array().unwrap().clone()
     }
 
     /// A path below the version, or one that begins with `/services`.

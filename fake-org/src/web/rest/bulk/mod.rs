@@ -13,7 +13,7 @@ use crate::data::{ApiError, Inner};
 use crate::jobs::{Job, State, Work};
 use crate::state::Org;
 
-/// Works off the jobs that are due. Called before every data call, so a result is there on time, asked for or
+/// Works off the jobs that are due. Runs before every data request, so a result is there on time, asked for or
 /// not.
 pub(super) fn settle(org: &Org, data: &mut Inner) {
     let now = org.clock.now();
