@@ -22,6 +22,7 @@ use crate::state::{Org, Origins};
 pub struct Builder {
     host: String,
     port: u16,
+    instance_port: u16,
     organization_id: Option<String>,
     auto_approve: bool,
     tls: bool,
@@ -36,6 +37,7 @@ impl Default for Builder {
         Self {
             host: "127.0.0.1".into(),
             port: 0,
+            instance_port: 0,
             organization_id: None,
             auto_approve: false,
             tls: false,
@@ -64,9 +66,16 @@ impl FakeOrg {
 }
 
 impl Builder {
-    /// The login host's port; 0, the default, takes a free one. The instance host always takes a free one.
+    /// The login host's port; 0, the default, takes a free one.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
+        self
+    }
+
+    /// The instance host's port; 0, the default, takes a free one. The origin that the data can move to then has the
+    /// next port, if that is free.
+    pub fn instance_port(mut self, port: u16) -> Self {
+        self.instance_port = port;
         self
     }
 
@@ -221,8 +230,12 @@ impl Builder {
             bind(ip, port).map_err(|source| StartError::Listen { host: self.host.clone(), port, source })
         };
         let (login, login_port) = listen(self.port)?;
-        let (instance, instance_port) = listen(0)?;
-        let (moved, moved_port) = listen(0)?;
+        let (instance, instance_port) = listen(self.instance_port)?;
+        let next = self.instance_port.checked_add(1).filter(|port| *port > 1);
+        let (moved, moved_port) = match next.and_then(|port| listen(port).ok()) {
+            Some(moved) => moved,
+            None => listen(0)?,
+        };
         let tls =
             self.tls.then(Tls::new).transpose().map_err(|error| StartError::Option(error.to_string()))?;
         let scheme = if tls.is_some() { "https" } else { "http" };

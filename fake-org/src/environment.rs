@@ -10,17 +10,23 @@ pub(crate) struct Environment {
     pub(crate) instance_url: String,
     /// The origin that the data can move to.
     pub(crate) moved_instance_url: String,
+    /// Whether client credentials run as a user.
+    pub(crate) has_service_user: bool,
 }
 
 impl Environment {
     /// The variables in the order in which they are printed.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut variables = vec![
             ("SALESFORCE_CLIENT_ID", self.client_id.clone()),
             ("SALESFORCE_CLIENT_SECRET", self.client_secret.clone()),
             ("SALESFORCE_LOGIN_URL", self.login_url.clone()),
             ("SALESFORCE_ALLOWED_ORIGINS", format!("{} {}", self.instance_url, self.moved_instance_url)),
-        ]
+        ];
+        if self.has_service_user {
+            variables.push(("SALESFORCE_SERVICE_URL", self.instance_url.clone()));
+        }
+        variables
     }
 
     /// The value of one variable; `None` for names that the org does not know.

@@ -43,7 +43,7 @@ impl FakeOrg {
     /// The origin of the data now: what token responses name as `instance_url`.
     #[must_use]
     pub fn instance_url(&self) -> String {
-        self.org.origins().current_instance().to_owned()
+        self.org.instance_url()
     }
 
     /// The app's consumer key.
@@ -66,7 +66,8 @@ impl FakeOrg {
     }
 
     /// The settings of an app that logs in at this org, as environment variables: `SALESFORCE_CLIENT_ID`,
-    /// `SALESFORCE_CLIENT_SECRET`, `SALESFORCE_LOGIN_URL` and `SALESFORCE_ALLOWED_ORIGINS`.
+    /// `SALESFORCE_CLIENT_SECRET`, `SALESFORCE_LOGIN_URL`, `SALESFORCE_ALLOWED_ORIGINS`, and `SALESFORCE_SERVICE_URL` if
+    /// client credentials run as a user.
     #[must_use]
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         self.org.environment().variables()

@@ -1,5 +1,6 @@
 //! The builder's methods for what an org holds besides its samples.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
@@ -77,7 +78,36 @@ impl Builder {
 
     /// The response of `/services/apexrest<path>` to a method.
     pub fn apex(mut self, method: &str, path: &str, status: u16, body: Value) -> Self {
-        self.declared.apex.push(ApexSpec { method: method.to_owned(), path: path.to_owned(), status, body });
+        self.declared.apex.push(ApexSpec {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            status,
+            body,
+            text: None,
+            headers: BTreeMap::new(),
+        });
+        self
+    }
+
+    /// The same with a text for a body and with header fields, as an Apex class sets them on `RestContext.response`.
+    /// The text is sent as `text/plain` unless `headers` name another `Content-Type`.
+    pub fn apex_text(
+        mut self,
+        method: &str,
+        path: &str,
+        status: u16,
+        headers: &[(&str, &str)],
+        text: &str,
+    ) -> Self {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.declared.apex.push(ApexSpec {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            status,
+            body: Value::Null,
+            text: Some(text.to_owned()),
+            headers: headers.collect(),
+        });
         self
     }
 
@@ -94,7 +124,8 @@ impl Builder {
     ///            {"object": "Invoice__c", "csv": "Number__c,Account__r.ExternalKey__c\n2,ACC-000001\n"}],
     ///   "validation_rules": [{"object": "Invoice__c", "condition": "Name = null", "message": "A name, please"}],
     ///   "duplicate_rules": [{"object": "Contact", "fields": ["Email"]}],
-    ///   "apex": [{"method": "GET", "path": "/hello", "status": 200, "body": {"hello": "world"}}]
+    ///   "apex": [{"method": "GET", "path": "/hello", "status": 200, "body": {"hello": "world"}},
+    ///            {"path": "/busy", "status": 409, "text": "busy", "headers": {"Retry-After": "5"}}]
     /// }
     /// ```
     ///

@@ -1,5 +1,7 @@
 //! What an org holds besides its samples: declared in code, or read from JSON and CSV.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -90,6 +92,11 @@ pub(crate) struct ApexSpec {
     pub(crate) status: u16,
     #[serde(default)]
     pub(crate) body: Value,
+    /// In place of `body`: a text, sent as `text/plain` unless `headers` say otherwise.
+    #[serde(default)]
+    pub(crate) text: Option<String>,
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
 }
 
 /// A declared Apex REST resource.
@@ -98,7 +105,15 @@ pub(crate) struct Apex {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) status: u16,
-    pub(crate) body: serde_json::Value,
+    pub(crate) body: ApexBody,
+    pub(crate) headers: BTreeMap<String, String>,
+}
+
+/// The body of a declared Apex REST resource.
+#[derive(Clone, Debug)]
+pub(crate) enum ApexBody {
+    Json(Value),
+    Text(String),
 }
 
 fn get() -> String {
@@ -148,7 +163,8 @@ impl SchemaFile {
             method: spec.method.clone(),
             path: format!("/{}", spec.path.trim_matches('/')),
             status: spec.status,
-            body: spec.body.clone(),
+            body: spec.text.clone().map_or_else(|| ApexBody::Json(spec.body.clone()), ApexBody::Text),
+            headers: spec.headers.clone(),
         });
         made.collect()
     }

@@ -151,10 +151,8 @@ impl Org {
     }
 
     /// Returns the response declared for an Apex REST request.
-    pub(crate) fn apex(&self, method: &str, path: &str) -> Option<(u16, serde_json::Value)> {
-        let found =
-            self.apex.iter().find(|apex| apex.method.eq_ignore_ascii_case(method) && apex.path == path);
-        found.map(|apex| (apex.status, apex.body.clone()))
+    pub(crate) fn apex(&self, method: &str, path: &str) -> Option<&Apex> {
+        self.apex.iter().find(|apex| apex.method.eq_ignore_ascii_case(method) && apex.path == path)
     }
 
     pub(crate) fn settings(&self) -> Arc<Settings> {
@@ -170,6 +168,12 @@ impl Org {
         lock(&self.origins).clone()
     }
 
+    /// What token responses name as `instance_url`.
+    pub(crate) fn instance_url(&self) -> String {
+        let path = self.settings().instance_path.clone().unwrap_or_default();
+        format!("{}{path}", self.origins().current_instance())
+    }
+
     /// What an app must know to log in here.
     pub(crate) fn environment(&self) -> Environment {
         let origins = self.origins();
@@ -179,6 +183,7 @@ impl Org {
             login_url: origins.login,
             instance_url: origins.instance,
             moved_instance_url: origins.moved_instance,
+            has_service_user: self.settings().execution_user.is_some(),
         }
     }
 

@@ -218,6 +218,9 @@ impl Auth {
         if !self.is_active(&user.id) {
             return Err(OauthError::inactive_user());
         }
+        if settings.permitted_users_on_refresh {
+            self.may_use_app(settings, &user)?;
+        }
         let replacement = settings.rotation.then(|| self.new_refresh_token(number));
         if let Some(family) = self.families.get_mut(&number) {
             family.last_used = now;

@@ -11,6 +11,7 @@ pub(crate) mod headless;
 pub(crate) mod keys;
 pub(crate) mod pkce;
 pub(crate) mod policy;
+pub(crate) mod quirks;
 pub(crate) mod scopes;
 pub(crate) mod server_to_server;
 pub(crate) mod sessions;

@@ -1,11 +1,13 @@
 //! What an org admin would have switched on: policies of the app and the org. As JSON, what `/fake/policy` shows.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::app::Subject;
+use super::quirks::{ApiAccess, CallbackIssuer, FailedResults, OldInstance, TokenError};
 use crate::base::duration::{millis, seconds};
 
 /// How long a refresh token lives. Set by the org admin, invisible to the app until a refresh fails.
@@ -168,6 +170,43 @@ pub(crate) struct Settings {
     /// How long a bulk job takes.
     #[serde(rename = "bulk_delay_ms", with = "millis")]
     pub(crate) bulk_delay: Duration,
+    pub(crate) old_instance: OldInstance,
+    /// The shared login host redirects refreshes to the My Domain with this status. Which one Salesforce sends, and that
+    /// it does not process the request first, is unverified.
+    pub(crate) refresh_redirect: Option<u16>,
+    /// The My Domain redirects refreshes, too.
+    pub(crate) refresh_redirect_loop: bool,
+    /// Members that responses to refreshes lack.
+    pub(crate) refresh_response_without: Vec<String>,
+    /// `grant_type` → the error that every such request gets. Nothing changes then.
+    pub(crate) token_errors: BTreeMap<String, TokenError>,
+    /// Refreshes fail for users whom an admin no longer permits. Whether Salesforce checks that is unverified.
+    pub(crate) permitted_users_on_refresh: bool,
+    pub(crate) callback_issuer: CallbackIssuer,
+    /// The browser sends each callback twice.
+    pub(crate) duplicate_callback: bool,
+    pub(crate) api_access: ApiAccess,
+    /// The language of REST messages and of the users. The translations are unverified.
+    pub(crate) language: String,
+    /// How far `Date` is ahead of the machine's clock.
+    pub(crate) date_skew_seconds: i64,
+    /// A path that the instance URL ends in, as an Experience Cloud site's (unverified). Data requests without it are
+    /// 404 then.
+    pub(crate) instance_path: Option<String>,
+    /// Open query cursors of a user; one more closes the oldest. `None`: no limit.
+    pub(crate) cursor_limit: Option<usize>,
+    /// The next page of a query closes the cursors of the children of the page before.
+    pub(crate) child_cursors_end: bool,
+    /// Rows that the last page of a query lacks.
+    pub(crate) vanishing_rows: usize,
+    /// What further pages add to `totalSize`.
+    pub(crate) total_size_drift: isize,
+    /// Queries that contain one of these texts are declined by the edge.
+    pub(crate) declined_queries: Vec<String>,
+    pub(crate) failed_results: FailedResults,
+    /// Results of bulk jobs whose client reads nothing for this long are reset. `None`: never.
+    #[serde(rename = "bulk_read_timeout_ms", with = "millis::or_none")]
+    pub(crate) bulk_read_timeout: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -210,6 +249,25 @@ impl Default for Settings {
             compress: true,
             api_limit: 15_000,
             bulk_delay: Duration::from_millis(300),
+            old_instance: OldInstance::InvalidSession,
+            refresh_redirect: None,
+            refresh_redirect_loop: false,
+            refresh_response_without: Vec::new(),
+            token_errors: BTreeMap::new(),
+            permitted_users_on_refresh: false,
+            callback_issuer: CallbackIssuer::None,
+            duplicate_callback: false,
+            api_access: ApiAccess::Allowed,
+            language: "en_US".into(),
+            date_skew_seconds: 0,
+            instance_path: None,
+            cursor_limit: None,
+            child_cursors_end: false,
+            vanishing_rows: 0,
+            total_size_drift: 0,
+            declined_queries: Vec::new(),
+            failed_results: FailedResults::Csv,
+            bulk_read_timeout: None,
         }
     }
 }

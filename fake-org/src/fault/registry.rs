@@ -46,6 +46,8 @@ pub(crate) struct Target<'a> {
     pub(crate) route: Option<Route>,
     pub(crate) path: &'a str,
     pub(crate) grant_type: Option<&'a str>,
+    /// A part of a composite request.
+    pub(crate) inner: bool,
 }
 
 impl Faults {
@@ -137,7 +139,9 @@ impl Rule {
             Route::Api => matches!(target.route, Some(Route::Api | Route::Query)),
             other => target.route.as_ref() == Some(other),
         };
-        route && (self.grant_type.is_none() || self.grant_type.as_deref() == target.grant_type)
+        route
+            && self.inner == target.inner
+            && (self.grant_type.is_none() || self.grant_type.as_deref() == target.grant_type)
     }
 }
 
@@ -147,7 +151,7 @@ mod tests {
     use crate::Fault;
 
     fn call(route: Route, grant_type: Option<&str>) -> Target<'_> {
-        Target { route: Some(route), path: "/x", grant_type }
+        Target { route: Some(route), path: "/x", grant_type, inner: false }
     }
 
     #[test]

@@ -187,6 +187,9 @@ pub struct Rule {
     pub(crate) route: Route,
     #[serde(default = "slow")]
     pub(crate) fault: Fault,
+    /// Whether it strikes the parts of composite requests and batches instead.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) inner: bool,
     /// How many requests it still strikes; absent: until cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) times: Option<u64>,
@@ -213,6 +216,7 @@ impl From<Fault> for Rule {
         Self {
             route: Route::Any,
             fault,
+            inner: false,
             times: None,
             skip: 0,
             grant_type: None,
@@ -235,6 +239,14 @@ impl Rule {
     #[must_use]
     pub fn times(mut self, n: u64) -> Self {
         self.times = Some(n);
+        self
+    }
+
+    /// Strikes the parts of composite requests and batches instead of whole requests. Only [`Fault::Status`] and
+    /// [`Fault::ApiError`] have an effect there; the route is `api`, `query`, `any` or a path.
+    #[must_use]
+    pub fn inner(mut self) -> Self {
+        self.inner = true;
         self
     }
 

@@ -43,6 +43,29 @@ pub(super) fn then_disconnect(bytes: Bytes, disconnect: Arc<Disconnect>) -> Body
     })
 }
 
+/// Bytes in one piece of a body whose reader is watched.
+const PIECE: usize = 16 * 1024;
+
+/// Sends the bytes in pieces; resets the connection once the client takes none of them for `limit`.
+pub(super) fn read_within(bytes: Bytes, limit: Duration, disconnect: Arc<Disconnect>) -> Body {
+    piped(move |mut pipe| async move {
+        let mut start = 0;
+        while start < bytes.len() {
+            let end = (start + PIECE).min(bytes.len());
+            let sent = tokio::time::timeout(limit, pipe.send_data(bytes.slice(start..end)));
+            match sent.await {
+                Ok(Ok(())) => start = end,
+                Ok(Err(_)) => return,
+                Err(_) => {
+                    disconnect.reset();
+                    pipe.abort(io::Error::other("not read in time"));
+                    return;
+                }
+            }
+        }
+    })
+}
+
 /// One byte per second.
 pub(super) fn drip(bytes: Bytes) -> Body {
     piped(|mut pipe| async move {

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::body;
 use super::disconnect::{Disconnect, Place};
 use crate::base::clock::machine_now;
+use crate::fault::error_body::error_body;
 use crate::fault::{Fault, Route};
 
 /// What becomes of a request.
@@ -133,7 +134,12 @@ pub(super) fn corrupt(fault: &Fault, response: Response<Bytes>, disconnect: &Arc
             Body::from(bytes)
         }
         Fault::DuplicateCallback => {
-            if let Some(page) = parts.headers.get(LOCATION).and_then(|to| to.to_str().ok()).map(twice) {
+            if let Some(page) = parts
+                .headers
+                .get(LOCATION)
+                .and_then(|to| to.to_str().ok())
+                .map(crate::web::duplicate_callback)
+            {
                 return Outcome::Response(page);
             }
             Body::from(bytes)
@@ -177,18 +183,8 @@ fn merge(value: &mut Value, over: &Value) {
     }
 }
 
-/// A page that goes to an address twice.
-fn twice(location: &str) -> Response<Body> {
-    let to = location.replace('&', "&amp;").replace('"', "&quot;");
-    let page = format!(
-        "<!DOCTYPE html><html><head><meta http-equiv=\"refresh\" content=\"1;url={to}\"></head>\
-         <body><iframe src=\"{to}\" title=\"The first time\"></iframe></body></html>"
-    );
-    of(200, "text/html;charset=UTF-8", page)
-}
-
 /// A `Date` so many seconds from now, within the years that the format has.
-fn date(ahead: i64) -> String {
+pub(super) fn date(ahead: i64) -> String {
     const LAST: i64 = 253_402_300_799;
     let at = (machine_now() / 1_000).saturating_add(ahead).clamp(0, LAST);
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(at.unsigned_abs()))
@@ -212,32 +208,6 @@ fn set(response: &mut Response<Body>, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
-}
-
-/// An error body as that endpoint writes it.
-fn error_body(status: u16, route: Option<&Route>) -> Value {
-    if matches!(route, Some(Route::Api | Route::Query)) {
-        let (code, message) = match status {
-            400 => ("UNKNOWN_EXCEPTION", "Bad request"),
-            401 => ("INVALID_SESSION_ID", "Session expired or invalid"),
-            403 => ("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
-            404 => ("NOT_FOUND", "The requested resource does not exist"),
-            500 => (
-                "UNKNOWN_EXCEPTION",
-                "An unexpected error occurred. Please include this ErrorId if you contact support: 1234567890-12345 (-1234567890)",
-            ),
-            _ => ("SERVER_UNAVAILABLE", "Server unavailable"),
-        };
-        return json!([{ "message": message, "errorCode": code }]);
-    }
-    let (error, description) = match status {
-        400 => ("invalid_grant", "authentication failure"),
-        401 => ("invalid_client", "invalid client credentials"),
-        429 => ("rate_limit_exceeded", "number of logins exceeded"),
-        503 => ("service_unavailable", "service unavailable"),
-        _ => ("server_error", "server error"),
-    };
-    json!({ "error": error, "error_description": description })
 }
 
 const MAINTENANCE: &str = "<!DOCTYPE html>\n<html><head><title>Down for maintenance</title></head>\

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::CONTENT_ENCODING;
+use axum::http::header::{CONTENT_ENCODING, COOKIE, DATE};
 use axum::http::request::Parts;
 use axum::http::{Request, Response, StatusCode, Uri};
 use bytes::Bytes;
@@ -16,10 +16,11 @@ use hyper::body::Incoming;
 use tower::ServiceExt as _;
 
 use super::compress;
-use super::corrupt::{Outcome, corrupt, replacement};
+use super::corrupt::{self, Outcome, corrupt, replacement};
 use super::disconnect::Disconnect;
-use super::route;
+use super::{body, guard};
 use crate::fault::registry::Target;
+use crate::fault::route;
 use crate::fault::{Fault, Route, Rule};
 use crate::request::{self, Host};
 use crate::state::Org;
@@ -68,6 +69,9 @@ impl Hosts {
         let logged = entry(host, &parts, self.org.clock.now());
         self.enter_site(host, &mut parts);
         let path = parts.uri.path().to_owned();
+        if let Some(rejection) = self.rejection(host, &parts) {
+            return Outcome::Response(rejection);
+        }
         if path == "/fake" || path.starts_with("/fake/") {
             let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
             return Outcome::Response(self.handle(host, parts, body).await);
@@ -77,7 +81,7 @@ impl Hosts {
         let number = self.org.log.enter(logged);
         let _in_flight = (route == Some(Route::Token)).then(|| InFlight::new(&self.org));
 
-        let target = |grant_type| Target { route: route.clone(), path: &path, grant_type };
+        let target = |grant_type| Target { route: route.clone(), path: &path, grant_type, inner: false };
         let early = if self.org.faults.need_body() { None } else { self.org.faults.strike(&target(None)) };
         let outcome = if early.as_ref().is_some_and(|rule| rule.fault == Fault::ResetBeforeRead) {
             self.delayed(early.as_ref()).await;
@@ -120,9 +124,33 @@ impl Hosts {
         outcome
     }
 
+    /// Returns the response to a request that a page of another origin sent.
+    fn rejection(&self, host: Host, parts: &Parts) -> Option<Response<Body>> {
+        let origins = self.org.origins();
+        let origin = origins.of(host);
+        let scheme = origin.split("://").next().unwrap_or_default();
+        let text = if !guard::names_listener(parts, origin) {
+            guard::FOREIGN_HOST
+        } else if guard::is_guarded(&parts.method, parts.uri.path())
+            && !guard::is_own(&parts.headers, scheme)
+            && Cors::of(&self.org.settings(), host, parts).is_none()
+        {
+            guard::FOREIGN_ORIGIN
+        } else {
+            return None;
+        };
+        let mut response = Response::new(Body::from(text));
+        *response.status_mut() = StatusCode::FORBIDDEN;
+        Some(response)
+    }
+
     /// Below the path of a site everything is as at its root.
     fn enter_site(&self, host: Host, parts: &mut Parts) {
-        let Some(site) = self.org.app.site.as_ref().filter(|_| host == Host::Login) else { return };
+        if host != Host::Login {
+            self.enter_instance_path(parts);
+            return;
+        }
+        let Some(site) = self.org.app.site.as_ref() else { return };
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
         let below = target.strip_prefix(site.as_str());
         // Where a site of Lightning Web Runtime has its configuration (made after Winter '23).
@@ -132,6 +160,18 @@ impl Hosts {
         if let Some(uri) = inner.and_then(|rest| rest.parse().ok()) {
             parts.uri = uri;
             parts.extensions.insert(web::http_request::Site(site.clone()));
+        }
+    }
+
+    /// Below the path of the instance URL the data APIs are as at its root.
+    fn enter_instance_path(&self, parts: &mut Parts) {
+        let settings = self.org.settings();
+        let Some(path) = settings.instance_path.as_deref() else { return };
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        let inner = target.strip_prefix(path).and_then(|rest| rest.parse::<Uri>().ok());
+        if let Some(uri) = inner.filter(|uri| is_data(uri.path())) {
+            parts.uri = uri;
+            parts.extensions.insert(InstancePath);
         }
     }
 
@@ -159,9 +199,21 @@ impl Hosts {
             parts.extensions.insert(web::http_request::Parallel);
         }
         let packs = fault.is_none() && self.org.settings().compress && compress::is_wanted(&parts.headers);
+        let bulk_result = is_bulk_result(parts.uri.path());
         let mut response = self.handle(host, parts, body).await;
         if packs {
             response = compress::compressed(response).await;
+        }
+        let settings = self.org.settings();
+        if let Ok(date) = corrupt::date(settings.date_skew_seconds).parse()
+            && settings.date_skew_seconds != 0
+        {
+            response.headers_mut().insert(DATE, date);
+        }
+        if let Some(limit) = settings.bulk_read_timeout.filter(|_| bulk_result && fault.is_none()) {
+            let (parts, body) = response.into_parts();
+            let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+            response = Response::from_parts(parts, body::read_within(bytes, limit, Arc::clone(disconnect)));
         }
         let outcome = match fault {
             None => Outcome::Response(response),
@@ -188,6 +240,18 @@ impl Hosts {
         let cors = Cors::of(&self.org.settings(), host, &parts);
         if let Some(response) = cors.as_ref().and_then(Cors::preflight) {
             return response;
+        }
+        if host != Host::Login && is_data(parts.uri.path()) {
+            let settings = self.org.settings();
+            if settings.instance_path.is_some() && parts.extensions.get::<InstancePath>().is_none() {
+                return web::no_longer_exists().await;
+            }
+            if host == Host::Instance
+                && self.org.origins().has_moved
+                && let Some(response) = web::old_instance::response(&self.org, &parts.uri).await
+            {
+                return response;
+            }
         }
         parts.extensions.insert(host);
         let router = if host == Host::Login { &self.login } else { &self.instance };
@@ -239,6 +303,21 @@ fn without_last_slash(uri: &Uri) -> Option<Uri> {
     }
 }
 
+/// Marks a request that came in below the path of the instance URL.
+#[derive(Clone, Copy)]
+struct InstancePath;
+
+/// Whether a path is one of the data APIs.
+fn is_data(path: &str) -> bool {
+    path == "/services/data" || path.starts_with("/services/data/") || path.starts_with("/services/apexrest/")
+}
+
+/// Whether a path is a page of a bulk job's results.
+fn is_bulk_result(path: &str) -> bool {
+    path.contains("/jobs/")
+        && path.split('/').next_back().is_some_and(|last| last.to_ascii_lowercase().ends_with("results"))
+}
+
 fn too_large(parts: &Parts) -> Option<Response<Body>> {
     let line = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
     let headers: usize =
@@ -279,6 +358,8 @@ fn entry(host: Host, parts: &Parts, now: i64) -> request::Request {
         headers: parts
             .headers
             .iter()
+            // Other apps on this host have cookies, too: browsers do not separate them by port.
+            .filter(|(name, _)| *name != COOKIE)
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect(),
         body: String::new(),

@@ -5,7 +5,7 @@ mod compress;
 mod corrupt;
 mod disconnect;
 mod dispatch;
-mod route;
+mod guard;
 mod socket;
 pub(crate) mod tls;
 

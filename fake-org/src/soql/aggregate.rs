@@ -249,12 +249,16 @@ impl AggregatePlan {
         })?;
         let records: Vec<Json> = rows.collect::<Result<_, _>>()?;
         if records.len() > GROUPS {
-            return Err(ApiError::bad(
-                "EXCEEDED_ID_LIMIT",
-                "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single batch",
-            )
-            .into());
+            return Err(too_many_groups().into());
         }
         Ok(records)
     }
+}
+
+/// More groups than one page holds.
+pub(crate) fn too_many_groups() -> ApiError {
+    ApiError::bad(
+        "EXCEEDED_ID_LIMIT",
+        "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single batch",
+    )
 }

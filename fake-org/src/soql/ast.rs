@@ -142,6 +142,8 @@ pub(super) enum Literal {
     Int(i64),
     Decimal(f64),
     Boolean(bool),
+    /// `USD5000`: the ISO code and the amount.
+    Currency(String, f64),
     Null,
     /// `2026-01-31`.
     Date(String),

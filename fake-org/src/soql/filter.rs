@@ -40,6 +40,9 @@ enum Inside {
     SemiJoin,
 }
 
+/// The org's only currency.
+const CURRENCY: &str = "USD";
+
 /// Beyond this many values SQLite refuses a statement (its own limit is 32,766).
 const VALUES: usize = 32_000;
 /// Characters of one text in WHERE (SOQL: Limits). The error's words are unverified.
@@ -322,6 +325,14 @@ impl<'a> Filter<'a> {
             (Kind::Boolean, Literal::Boolean(b)) => Ok(Sql::Integer(i64::from(*b))),
             (kind, Literal::Int(n)) if kind.is_number() => Ok(Sql::Integer(*n)),
             (Kind::Currency | Kind::Double, Literal::Decimal(x)) => Ok(Sql::Real(*x)),
+            (Kind::Currency, Literal::Currency(code, amount)) if code == CURRENCY => Ok(Sql::Real(*amount)),
+            // The words are unverified.
+            (Kind::Currency, Literal::Currency(code, _)) => Err(error::at(
+                self.cx.text,
+                literal.offset,
+                "INVALID_QUERY_FILTER_OPERATOR",
+                &format!("unknown currency: {code}"),
+            )),
             (Kind::DateTime, Literal::DateTime(text)) => parse_datetime(text)
                 .filter(|stored| is_in_range(stored))
                 .map(Sql::Text)

@@ -17,6 +17,8 @@ pub(super) enum Kind {
     Text(String),
     /// `12`, `-1.5`.
     Number(String),
+    /// `USD-500.25`. Without a sign or a fraction it is a word.
+    Currency(String),
     /// `2026-01-31`.
     Date(String),
     /// `2026-01-31T00:00:00Z`.
@@ -77,7 +79,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ApiError> {
 type Input<'t> = LocatingSlice<&'t str>;
 
 fn kind(input: &mut Input<'_>) -> ModalResult<Kind> {
-    alt((word, quoted, moment, time, number, symbol)).parse_next(input)
+    alt((currency, word, quoted, moment, time, number, symbol)).parse_next(input)
 }
 
 fn word(input: &mut Input<'_>) -> ModalResult<Kind> {
@@ -91,6 +93,18 @@ fn word(input: &mut Input<'_>) -> ModalResult<Kind> {
         .take()
         .map(|text: &str| Kind::Word(text.to_owned()))
         .parse_next(input)
+}
+
+/// An ISO code and an amount with a sign or a fraction (SOQL: "Querying Currency Fields in Multi-currency Orgs").
+fn currency(input: &mut Input<'_>) -> ModalResult<Kind> {
+    let code = take_while(3..=3, |c: char| c.is_ascii_uppercase());
+    let amount = alt(((one_of(['+', '-']), digit1, opt(('.', digit1))).void(), (digit1, '.', digit1).void()));
+    terminated(
+        (code, amount).take(),
+        winnow::combinator::not(one_of(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.')),
+    )
+    .map(|text: &str| Kind::Currency(text.to_owned()))
+    .parse_next(input)
 }
 
 /// `'…'` with the escapes of "Quoted String Escape Sequences"; a backslash before anything else is an error.

@@ -20,6 +20,7 @@ mod record;
 mod select;
 mod term;
 
+pub(crate) use aggregate::too_many_groups;
 pub(crate) use columns::columns;
 pub(crate) use explain::explain;
 pub(crate) use plan::Plan;

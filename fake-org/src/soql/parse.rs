@@ -252,17 +252,27 @@ fn literal(input: &mut Input<'_>) -> ModalResult<At<Literal>> {
                 Ok(n) => Literal::Int(n),
                 Err(_) => Literal::Decimal(text.parse().ok()?),
             },
+            Kind::Currency(text) => currency(text)?,
             Kind::Date(text) => Literal::Date(text.clone()),
             Kind::DateTime(text) => Literal::DateTime(text.clone()),
             Kind::Time(text) => Literal::Time(text.clone()),
             Kind::Word(word) if word.eq_ignore_ascii_case("TRUE") => Literal::Boolean(true),
             Kind::Word(word) if word.eq_ignore_ascii_case("FALSE") => Literal::Boolean(false),
             Kind::Word(word) if word.eq_ignore_ascii_case("NULL") => Literal::Null,
+            Kind::Word(word) => currency(word)?,
             _ => return None,
         })
     })
     .map(|value| At { value, offset })
     .parse_next(input)
+}
+
+/// `USD5000`, `USD-500.25`.
+fn currency(text: &str) -> Option<Literal> {
+    let (code, amount) =
+        text.split_at_checked(3).filter(|(code, _)| code.bytes().all(|c| c.is_ascii_uppercase()))?;
+    amount.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c)).then_some(())?;
+    Some(Literal::Currency(code.to_owned(), amount.parse().ok()?))
 }
 
 fn order(input: &mut Input<'_>) -> ModalResult<Order> {

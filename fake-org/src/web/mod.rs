@@ -8,6 +8,7 @@ mod html;
 pub(crate) mod http_request;
 mod http_response;
 mod oauth;
+pub(crate) mod old_instance;
 mod pages;
 mod rest;
 
@@ -18,6 +19,8 @@ use axum::routing::get;
 
 pub(crate) use canvas::signed_request;
 pub(crate) use oauth::issue_tokens;
+pub(crate) use pages::duplicate::show as duplicate_callback;
+pub(crate) use pages::error_page::no_longer_exists;
 
 use crate::state::Org;
 

@@ -1,6 +1,8 @@
 //! What the fake org promises, through its library, its HTTP surface and its program.
+#![recursion_limit = "256"]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod api_quirks;
 mod blobs;
 mod bulk;
 mod codes;
@@ -11,6 +13,7 @@ mod every_fault;
 mod faults;
 mod front_door;
 mod grants;
+mod guard;
 mod headless;
 mod identity;
 mod login;
@@ -19,6 +22,7 @@ mod process;
 mod program;
 mod query;
 mod query_pages;
+mod quirks;
 mod records;
 mod refresh;
 mod rest_shapes;

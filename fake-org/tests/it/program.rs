@@ -13,7 +13,7 @@ struct Running {
 
 fn start(args: &[&str]) -> Running {
     let mut child = Command::new(env!("CARGO_BIN_EXE_fake-org"))
-        .args(["--port", "0"])
+        .args(if args.contains(&"--port") { &[][..] } else { &["--port", "0"] })
         .args(args)
         .stdout(Stdio::piped())
         .spawn()
@@ -103,4 +103,73 @@ fn a_taken_port_is_said() {
     let output = Command::new(env!("CARGO_BIN_EXE_fake-org")).args(["--port", &port]).output().unwrap();
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains(&port));
+}
+
+/// The variables that `--env` prints, by name, and the process.
+fn variables(args: &[&str]) -> (std::collections::BTreeMap<String, String>, Child) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fake-org"))
+        .args(["--port", "0", "--rows", "1", "--env"])
+        .args(args)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines().take(5).map(Result::unwrap);
+    let parsed = lines.map(|line| {
+        let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
+        (name.to_owned(), value.strip_prefix('\'').unwrap().strip_suffix('\'').unwrap().to_owned())
+    });
+    (parsed.collect(), child)
+}
+
+/// They are all that an app needs: with them a user logs in and a service user gets its token.
+#[tokio::test]
+async fn it_prints_the_variables_of_an_app() {
+    let (env, child) = variables(&[]);
+    let _running = Running { child, ready: Value::Null };
+    let names: Vec<&str> = env.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "SALESFORCE_ALLOWED_ORIGINS",
+            "SALESFORCE_CLIENT_ID",
+            "SALESFORCE_CLIENT_SECRET",
+            "SALESFORCE_LOGIN_URL",
+            "SALESFORCE_SERVICE_URL"
+        ]
+    );
+    assert!(env["SALESFORCE_ALLOWED_ORIGINS"].contains(&env["SALESFORCE_SERVICE_URL"]));
+    let credentials = [
+        ("client_id", env["SALESFORCE_CLIENT_ID"].as_str()),
+        ("client_secret", env["SALESFORCE_CLIENT_SECRET"].as_str()),
+        ("grant_type", "client_credentials"),
+    ];
+    let service = format!("{}/services/oauth2/token", env["SALESFORCE_SERVICE_URL"]);
+    assert_eq!(send(http().post(service).form(&credentials)).await.status, 200);
+    let login = format!(
+        "{}/services/oauth2/authorize?response_type=code&client_id={}&redirect_uri=http%3A%2F%2F127.0.0.1%3A8080%2Fauth&\
+         code_challenge={}",
+        env["SALESFORCE_LOGIN_URL"],
+        env["SALESFORCE_CLIENT_ID"],
+        crate::support::challenge(crate::support::VERIFIER),
+    );
+    let page = send(http().get(login)).await;
+    assert!(page.status == 200 && page.body.contains("id=\"username\""), "{}", page.body);
+}
+
+#[test]
+fn addresses_and_organization_stay_over_a_restart() {
+    let free =
+        || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let (port, instance) = (free(), free());
+    let args = ["--port", &port, "--instance-port", &instance, "--organization-id", "00D000000000001"];
+    let first = start(&args).ready.clone();
+    assert_eq!(first["instance_url"], format!("http://127.0.0.1:{instance}"));
+    assert_eq!(first["organization_id"], "00D000000000001EAA");
+    assert_eq!(start(&args).ready, first);
+    let output = Command::new(env!("CARGO_BIN_EXE_fake-org"))
+        .args(["--port", "0", "--organization-id", "1"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("organization id"));
 }

@@ -98,7 +98,7 @@ async fn facts(http: HttpRequest) -> HttpResponse {
         200,
         &json!({
             "login_url": origins.login,
-            "instance_url": origins.current_instance(),
+            "instance_url": http.org.instance_url(),
             "first_instance_url": origins.instance,
             "moved_instance_url": origins.moved_instance,
             "client_id": app.client_id,

@@ -4,6 +4,7 @@
 use super::admission::login_blocked;
 use crate::auth::error::OauthError;
 use crate::auth::pkce;
+use crate::auth::quirks::CallbackIssuer;
 use crate::auth::scopes::Scopes;
 use crate::auth::settings::AppState;
 use crate::state::{Org, Origins};
@@ -55,6 +56,10 @@ pub(crate) struct Callback {
     /// In the fragment, which no server sees; otherwise in the query. That errors of the user-agent flow are there too
     /// is RFC 6749's rule (section 4.2.2.1), for Salesforce unverified.
     pub(crate) in_fragment: bool,
+    /// The parameter `iss`.
+    issuer: Option<String>,
+    /// Whether the browser sends the callback twice.
+    twice: bool,
 }
 
 /// A valid authorize request.
@@ -121,6 +126,13 @@ impl AuthorizeRequest {
             redirect_uri,
             state: get("state"),
             in_fragment: response_type.is_some_and(ResponseType::in_fragment),
+            issuer: match &settings.callback_issuer {
+                CallbackIssuer::None => None,
+                CallbackIssuer::LoginHost => Some(http.origin()),
+                CallbackIssuer::MyDomain => Some(org.origins().current_instance().to_owned()),
+                CallbackIssuer::Url(url) => Some(url.clone()),
+            },
+            twice: settings.duplicate_callback,
         };
         let back = |error: OauthError| Problem::Callback(error, callback.clone());
         if settings.app_state == AppState::Failing {
@@ -240,13 +252,17 @@ impl Callback {
         if let Some(state) = &self.state {
             query.append_pair("state", state);
         }
+        if let Some(issuer) = &self.issuer {
+            query.append_pair("iss", issuer);
+        }
         let uri = &self.redirect_uri;
         let joint = match (self.in_fragment, uri.contains('?')) {
             (true, _) => '#',
             (false, true) => '&',
             (false, false) => '?',
         };
-        http_response::redirect(302, &format!("{uri}{joint}{}", query.finish()))
+        let location = format!("{uri}{joint}{}", query.finish());
+        if self.twice { pages::duplicate::show(&location) } else { http_response::redirect(302, &location) }
     }
 }
 

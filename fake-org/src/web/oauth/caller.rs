@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::auth::quirks::ApiAccess;
 use crate::auth::sessions::Session;
 use crate::user::User;
 use crate::web::http_request::HttpRequest;
@@ -18,6 +19,7 @@ pub(super) fn caller(http: &HttpRequest) -> Result<(User, Session), Box<HttpResp
     };
     let now = http.org.clock.now();
     let found = http.org.auth(|auth| auth.use_session(now, token));
+    let found = found.filter(|_| http.org.settings().api_access != ApiAccess::IpLocked);
     match found {
         Some((user, session)) if session.scopes.identity() => Ok((user, session)),
         _ => Err(Box::new(http_response::word(403, "Bad_OAuth_Token"))),

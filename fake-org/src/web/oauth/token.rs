@@ -21,6 +21,10 @@ pub(super) async fn token(http: HttpRequest) -> HttpResponse {
         // The wording is unverified.
         return http_response::oauth_error(&OauthError::new("invalid_request", "must use HTTP POST"));
     }
+    if let Some(status) = redirected(&http) {
+        let location = format!("{}/services/oauth2/token", http.org.origins().current_instance());
+        return http_response::redirect(status, &location);
+    }
     // Signing keys take a moment to make, and that must not hold up other connections.
     let work = tokio::task::spawn_blocking(move || match issue(&http) {
         Ok(issued) => {
@@ -45,6 +49,11 @@ pub(super) async fn token(http: HttpRequest) -> HttpResponse {
                 }
                 _ => {}
             }
+            if refreshes(&http) {
+                for name in &http.org.settings().refresh_response_without {
+                    response.shift_remove(name);
+                }
+            }
             http_response::no_store(formatted(&http, "OAuth", &response))
         }
         Err(error) => formatted_error(&http, &error),
@@ -56,6 +65,17 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const SAML_BEARER: &str = "urn:ietf:params:oauth:grant-type:saml2-bearer";
 
+fn refreshes(http: &HttpRequest) -> bool {
+    matches!(http.form_param("grant_type"), Some("refresh_token" | "hybrid_refresh"))
+}
+
+/// The status of the redirect that a refresh gets in place of its tokens. The request is not processed.
+fn redirected(http: &HttpRequest) -> Option<u16> {
+    let settings = http.org.settings();
+    let here = at_shared_host(http) || settings.refresh_redirect_loop;
+    settings.refresh_redirect.filter(|_| here && refreshes(http))
+}
+
 fn issue(http: &HttpRequest) -> Result<Issued, OauthError> {
     let grant_type = http.form_param("grant_type").unwrap_or_default();
     if grant_type == "device" || http.form_param("response_type") == Some("device_code") {
@@ -66,6 +86,9 @@ fn issue(http: &HttpRequest) -> Result<Issued, OauthError> {
     let now = http.org.clock.now();
     let settings = http.org.settings();
     let app = &http.org.app;
+    if let Some(error) = settings.token_errors.get(grant_type) {
+        return Err(OauthError::new(&error.error, &error.description));
+    }
     if let Some(refusal) = login_blocked(&settings) {
         return Err(refusal);
     }

@@ -32,7 +32,7 @@ pub(crate) fn token_response(org: &Org, issued: &Issued, origin: &str) -> Map<St
     {
         response.insert("id_token".into(), json!(id_token));
     }
-    response.insert("instance_url".into(), json!(org.origins().current_instance()));
+    response.insert("instance_url".into(), json!(org.instance_url()));
     if issued.scopes.has("sfap_api") {
         response.insert("api_instance_url".into(), json!("https://api.salesforce.com"));
     }
@@ -60,7 +60,7 @@ pub(crate) fn issue_tokens(org: &Org, user: &User, scopes: &str) -> Tokens {
     Tokens {
         access_token,
         refresh_token,
-        instance_url: origins.current_instance().to_owned(),
+        instance_url: org.instance_url(),
         id: user.identity_url(&origins.login),
         scope: scopes.shuffled(),
         issued_at: now,

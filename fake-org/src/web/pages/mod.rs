@@ -4,6 +4,7 @@
 pub(super) mod canvas;
 pub(super) mod consent;
 pub(super) mod dashboard;
+pub(super) mod duplicate;
 pub(super) mod error_page;
 pub(super) mod login;
 pub(super) mod logout;

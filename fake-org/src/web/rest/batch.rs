@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::dispatch::dispatch;
 use super::guard::version_number;
+use super::inner_fault;
 use super::response::{Response, Result};
 use super::rest_request::RestRequest;
 use crate::data::{ApiError, Inner};
@@ -33,7 +34,7 @@ pub(super) fn batch(request: &RestRequest<'_>, data: &mut Inner) -> Result {
                     request.org.count_api_call();
                 }
                 match sub(request, subrequest) {
-                    Some(inner) => dispatch(&inner, data),
+                    Some(inner) => inner_fault::strike(&inner).unwrap_or_else(|| dispatch(&inner, data)),
                     None => ApiError::not_found().into(),
                 }
             };

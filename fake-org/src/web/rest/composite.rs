@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::dispatch::dispatch;
 use super::guard::version_number;
+use super::inner_fault;
 use super::response::{Response, Result};
 use super::rest_request::RestRequest;
 use crate::data::{ApiError, Inner};
@@ -75,7 +76,7 @@ pub(super) fn run(
             let headers: Map<String, Value> = response
                 .headers
                 .iter()
-                .filter(|(name, _)| *name == "location")
+                .filter(|(name, _)| name == "location")
                 .map(|(_, value)| ("Location".to_owned(), json!(value)))
                 .collect();
             let status = response.status;
@@ -119,7 +120,7 @@ fn one(
         {
             Response::error(400, "INVALID_INPUT", "Composite resources cannot be nested")
         }
-        Some(inner) => dispatch(&inner, data),
+        Some(inner) => inner_fault::strike(&inner).unwrap_or_else(|| dispatch(&inner, data)),
         None => ApiError::not_found().into(),
     }
 }

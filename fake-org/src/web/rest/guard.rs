@@ -6,7 +6,8 @@ use axum::http::HeaderValue;
 
 use super::bulk;
 use super::dispatch::dispatch;
-use super::response::Response;
+use super::language;
+use super::response::{Body, Response};
 use super::rest_request::RestRequest;
 use super::xml;
 use crate::data::ApiError;
@@ -15,13 +16,14 @@ use crate::state::Org;
 use crate::user::User;
 use crate::web::http_request::HttpRequest;
 use crate::web::http_response::HttpResponse;
+use crate::web::old_instance::URL_NOT_RESET;
 
 /// `/services/data/vNN.0/…`.
 pub(super) async fn data(http: HttpRequest) -> HttpResponse {
     let as_xml = xml::is_wanted(http.uri.path(), &http.headers);
     let (version, below, user) = match admitted(&http) {
         Ok(admitted) => admitted,
-        Err(refusal) => return Response::from(refusal).formatted(as_xml).into_reply(),
+        Err(refusal) => return translated(&http.org, refusal.into()).formatted(as_xml).into_reply(),
     };
     let org = Arc::clone(&http.org);
     counted(&org, as_xml, async {
@@ -31,7 +33,7 @@ pub(super) async fn data(http: HttpRequest) -> HttpResponse {
                 RestRequest::new(&http.org, &user, version, http.method, &below, http.headers, http.body);
             org.data.with(|data| {
                 bulk::settle(&org, data);
-                let response = dispatch(&request, data).formatted(as_xml);
+                let response = translated(&org, dispatch(&request, data)).formatted(as_xml);
                 if request.header("x-prettyprint") == Some("1") { response.pretty() } else { response }
             })
         });
@@ -50,6 +52,14 @@ fn admitted(http: &HttpRequest) -> Result<(u32, String, User), ApiError> {
     let (version, below) = rest.split_at(end);
     let end = [".xml", ".json"].iter().find_map(|format| version.strip_suffix(format));
     Ok((version_number(end.unwrap_or(version))?, below.to_owned(), authenticate(http)?))
+}
+
+/// The response in the user's language.
+fn translated(org: &Org, mut response: Response) -> Response {
+    if let Body::Json(body) = &mut response.body {
+        language::translate(&org.settings().language, body);
+    }
+    response
 }
 
 /// Counts an API request and handles it, unless the limit is reached.
@@ -105,17 +115,16 @@ pub(super) fn authenticate(http: &HttpRequest) -> Result<User, ApiError> {
         Some((_, session)) if !session.scopes.api() => {
             refuse("INVALID_SESSION_ID", "This session is not valid for use with the REST API")
         }
-        Some((user, _)) => Ok(user),
+        Some((user, _)) => match org.settings().api_access.rejection() {
+            Some((status, code, message)) => Err(ApiError::new(status, code, message)),
+            None => Ok(user),
+        },
     }
 }
 
 /// Data requests belong on the instance. The status is unverified.
 pub(super) async fn url_not_reset(http: HttpRequest) -> HttpResponse {
-    Response::error(
-        400,
-        "URL_NOT_RESET",
-        "Destination URL not reset. The URL returned from login must be set in the SforceService",
-    )
-    .formatted(xml::is_wanted(http.uri.path(), &http.headers))
-    .into_reply()
+    Response::error(400, "URL_NOT_RESET", URL_NOT_RESET)
+        .formatted(xml::is_wanted(http.uri.path(), &http.headers))
+        .into_reply()
 }

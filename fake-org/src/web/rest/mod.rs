@@ -14,6 +14,8 @@ mod external_id;
 mod graph;
 mod guard;
 mod highlight;
+mod inner_fault;
+mod language;
 mod limits;
 mod multipart;
 mod parameterized;

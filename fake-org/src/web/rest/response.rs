@@ -1,6 +1,6 @@
 //! The response of a resource. Errors are an array of one, with `fields` when there are any.
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderName, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::web::http_response::{self, HttpResponse};
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: u16,
-    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) headers: Vec<(String, String)>,
     pub(super) body: Body,
 }
 
@@ -43,12 +43,16 @@ impl Response {
         Self { status: 200, headers: Vec::new(), body: Body::Csv(text) }
     }
 
+    pub(super) fn file(status: u16, content_type: &str, bytes: Vec<u8>) -> Self {
+        Self { status, headers: Vec::new(), body: Body::Bytes(content_type.to_owned(), bytes) }
+    }
+
     pub(super) fn error(status: u16, code: &str, message: &str) -> Self {
         Self::json(status, json!([{ "message": message, "errorCode": code }]))
     }
 
-    pub(super) fn with(mut self, header: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((header, value.into()));
+    pub(super) fn with(mut self, header: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((header.into(), value.into()));
         self
     }
 
@@ -93,12 +97,13 @@ impl Response {
             Body::Json(value) => http_response::json(self.status, &value),
             Body::Csv(text) => http_response::of(self.status, "text/csv;charset=UTF-8", text),
             Body::Bytes(kind, bytes) => {
-                self.headers.push(("content-type", kind));
+                self.headers.insert(0, ("content-type".into(), kind));
                 http_response::of(self.status, "application/octet-stream", bytes)
             }
         };
         for (name, value) in self.headers {
-            if let Ok(value) = HeaderValue::from_str(&value) {
+            let field = HeaderName::try_from(name).ok().zip(HeaderValue::from_str(&value).ok());
+            if let Some((name, value)) = field {
                 reply.headers_mut().insert(name, value);
             }
         }

@@ -8,6 +8,7 @@ use super::super::external_id::key;
 use super::super::response::{Response, Result};
 use super::super::rest_request::RestRequest;
 use super::{DELIMITERS, LINE_ENDINGS, choice, job, wrong_state};
+use crate::auth::quirks::FailedResults;
 use crate::data::csv;
 use crate::data::{ApiError, Inner, Record};
 use crate::jobs::{Ingest, Job, State, Work};
@@ -175,6 +176,11 @@ pub(in super::super) fn successful(request: &RestRequest<'_>, _: &mut Inner) -> 
 }
 
 pub(in super::super) fn failed(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    match request.org.settings().failed_results {
+        FailedResults::Csv => {}
+        FailedResults::NoContent => return Ok(Response::empty(204)),
+        FailedResults::Empty => return Ok(Response::csv(String::new())),
+    }
     results(request, &["sf__Id", "sf__Error"], |ingest| {
         ingest.failed.iter().map(|(id, error, cells)| row(id, error, cells)).collect()
     })

@@ -1,8 +1,8 @@
 //! Which class of requests a path belongs to, for faults.
 
-use crate::fault::Route;
+use super::Route;
 
-pub(super) fn class(path: &str) -> Option<Route> {
+pub(crate) fn class(path: &str) -> Option<Route> {
     match path {
         "/services/oauth2/authorize" | "/login" | "/consent" => return Some(Route::Authorize),
         "/services/oauth2/token" => return Some(Route::Token),
