@@ -158,6 +158,9 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         for (name, value) in org.variables() {
             println!("export {name}='{value}'");
         }
+        if let Some(file) = &ca_file {
+            println!("# The authority to trust: {}", file.0.display());
+        }
     } else {
         println!("{ready}");
     }

@@ -1,5 +1,6 @@
 //! The program `fake-org` as a handle: an org in a separate process, driven over `/fake/…`.
 
+mod admin;
 mod control;
 mod faults;
 mod http;

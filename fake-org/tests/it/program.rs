@@ -113,7 +113,11 @@ fn variables(args: &[&str]) -> (std::collections::BTreeMap<String, String>, Chil
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines().take(5).map(Result::unwrap);
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let (sender, lines) = std::sync::mpsc::channel();
+    // A thread: a line that does not come must fail the test instead of blocking it.
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let lines = (0..5).map(|_| lines.recv_timeout(Duration::from_secs(20)).expect("five lines"));
     let parsed = lines.map(|line| {
         let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
         (name.to_owned(), value.strip_prefix('\'').unwrap().strip_suffix('\'').unwrap().to_owned())
