@@ -2,8 +2,8 @@
 const org = JSON.parse(process.argv[2]);
 
 const drive = async (path) => {
-  const answer = await fetch(`${org.login_url}/fake/${path}`, { method: 'POST' });
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  const response = await fetch(`${org.login_url}/fake/${path}`, { method: 'POST' });
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
 };
 const counters = async () => (await fetch(`${org.login_url}/fake/counters`)).json();
 
@@ -11,8 +11,8 @@ const counters = async () => (await fetch(`${org.login_url}/fake/counters`)).jso
 const visit = (url) => fetch(url);
 // The same browser, stopped at the callback: the code it brings there.
 const codeFor = async (url) => {
-  const answer = await fetch(url, { redirect: 'manual' });
-  return new URL(answer.headers.get('location')).searchParams.get('code');
+  const response = await fetch(url, { redirect: 'manual' });
+  return new URL(response.headers.get('location')).searchParams.get('code');
 };
 
 // Ends the program with what it found.

@@ -29,11 +29,11 @@ async function aloneItDoesNotRotate() {
   assert.equal((await counters()).refresh_reuse, 1);
 }
 
-// The `refresh` event has the whole answer, so that an app can do it.
+// The `refresh` event has the whole response, so that an app can do it.
 async function rotating() {
   const conn = await login();
   const seen = new Set([conn.refreshToken]);
-  conn.on('refresh', (_token, answer) => { conn.refreshToken = answer.refresh_token; seen.add(answer.refresh_token); });
+  conn.on('refresh', (_token, response) => { conn.refreshToken = response.refresh_token; seen.add(response.refresh_token); });
   for (const times of [1, 2, 3]) {
     await drive('expire-access-tokens');
     // A burst of calls refreshes once.

@@ -7,7 +7,7 @@ const { org, drive, counters, visit, report } = require('./fake_org.js');
 
 const keyFile = process.argv[3];
 
-// Its web server login: the code comes to a server of its own.
+// Its web server login: its own server receives the code.
 async function login() {
   const oauthConfig = { loginUrl: org.login_url, clientId: org.client_id, clientSecret: org.client_secret };
   const server = await WebOAuthServer.create({ oauthConfig });

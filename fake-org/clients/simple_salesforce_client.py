@@ -1,6 +1,6 @@
 """simple-salesforce, unpatched, over https against the fake org. The first argument is the line that `fake-org` prints.
 
-simple-salesforce has no web server login of its own and never refreshes: the code is traded by hand, and an expired session
+simple-salesforce has no web server login and never refreshes: the code is traded by hand, and an expired session
 is its error.
 """
 
@@ -28,7 +28,7 @@ session.verify = org["ca_file"]
 verifier = "v" * 50
 challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 callback = "http://127.0.0.1:9/callback"
-answer = session.get(
+response = session.get(
     org["login_url"] + "/services/oauth2/authorize",
     params={
         "response_type": "code", "client_id": org["client_id"], "redirect_uri": callback, "scope": "api refresh_token",
@@ -36,7 +36,7 @@ answer = session.get(
     },
     allow_redirects=False,
 )
-code = urllib.parse.parse_qs(urllib.parse.urlparse(answer.headers["location"]).query)["code"][0]
+code = urllib.parse.parse_qs(urllib.parse.urlparse(response.headers["location"]).query)["code"][0]
 form = {"client_id": org["client_id"], "client_secret": org["client_secret"]}
 tokens = session.post(
     org["login_url"] + "/services/oauth2/token",
@@ -78,7 +78,7 @@ assert sf.api_usage["api-usage"].total == 15000
 assert sf.search("FIND {Aurora} RETURNING Account(Id)")["searchRecords"]
 assert sf.quick_search("Aurora")["searchRecords"]
 
-# Collections and composite have no method of their own: `restful` takes every resource.
+# Collections and composite have no own method: `restful` takes every resource.
 records = [{"attributes": {"type": "Account"}, "Name": name} for name in ("a", "", "b")]
 saved = sf.restful("composite/sobjects", method="POST", json={"allOrNone": False, "records": records})
 assert [item["success"] for item in saved] == [True, False, True]
@@ -108,7 +108,7 @@ try:
 except SalesforceMalformedRequest as error:
     assert error.content[0]["errorCode"] == "INVALID_FIELD"
 
-# An expired session is an error of its own; it has no refresh token to try.
+# An expired session is a separate error class; the library has no refresh token to try.
 session.post(org["login_url"] + "/fake/expire-access-tokens")
 try:
     sf.query("SELECT Id FROM Account")

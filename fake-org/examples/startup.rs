@@ -1,4 +1,4 @@
-//! How long an org takes from `FakeOrg::start()` to its first answer, in the same process.
+//! How long an org takes from `FakeOrg::start()` to its first response, in the same process.
 //!
 //! `cargo run -p salesforce-fake-org --example startup [-- STARTS]` prints the fastest, the median and the slowest.
 #![allow(clippy::print_stdout, reason = "a program's output is its purpose")]
@@ -20,12 +20,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let at = |place: usize| times.get(place).copied().unwrap_or_default();
     let (fastest, median, slowest) = (at(0), at(times.len() / 2), at(times.len().saturating_sub(1)));
     println!(
-        "{starts} starts to the first answer: {fastest:.1?} fastest, {median:.1?} median, {slowest:.1?} slowest"
+        "{starts} starts to the first response: {fastest:.1?} fastest, {median:.1?} median, {slowest:.1?} slowest"
     );
     Ok(())
 }
 
-/// From the call to the last byte of an answer that needs the data: a query for a record.
+/// From the call to the last byte of a response that needs the data: a query for a record.
 async fn start_and_ask() -> Result<Duration, Box<dyn std::error::Error>> {
     let begun = Instant::now();
     let org = FakeOrg::start().await?;

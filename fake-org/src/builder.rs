@@ -8,40 +8,13 @@ use crate::auth::app::App;
 use crate::auth::settings::{ParallelRefresh, RefreshPolicy, Settings};
 use crate::base::{ids, random};
 use crate::data::seed::Sample;
-use crate::declared::Declared;
-use crate::log::Host;
+use crate::error::StartError;
 use crate::org::FakeOrg;
+use crate::request::Host;
+use crate::schema_file::SchemaFile;
 use crate::server::tls::Tls;
 use crate::server::{LOOPBACK, Server, bind};
-use crate::shared::{Org, Origins};
-
-/// Why an org did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The host is not of this machine. A fake org hands out tokens to anyone, so it listens on loopback only.
-    #[error("`{0}` is not a loopback host; a fake org listens on localhost, 127.0.0.1 or ::1 only")]
-    NotLoopback(String),
-    /// The port could not be taken.
-    #[error("cannot listen on {host}:{port}: {source}")]
-    Listen {
-        /// The host asked for.
-        host: String,
-        /// The port asked for; 0 is any.
-        port: u16,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// No thread or runtime for the servers.
-    #[error("cannot start the servers: {0}")]
-    Serve(#[source] std::io::Error),
-    /// The sample data, or what was declared, could not be made.
-    #[error("cannot fill the org: {0}")]
-    Data(String),
-    /// An option has a value that means nothing.
-    #[error("{0}")]
-    Option(String),
-}
+use crate::state::{Org, Origins};
 
 /// Options of a [`FakeOrg`]; each has a default that suits tests.
 #[derive(Clone, Debug)]
@@ -49,13 +22,14 @@ pub enum StartError {
 pub struct Builder {
     host: String,
     port: u16,
+    instance_port: u16,
     organization_id: Option<String>,
     auto_approve: bool,
     tls: bool,
     pub(crate) app: App,
     pub(crate) settings: Settings,
     sample: Sample,
-    pub(crate) declared: Declared,
+    pub(crate) declared: SchemaFile,
 }
 
 impl Default for Builder {
@@ -63,21 +37,45 @@ impl Default for Builder {
         Self {
             host: "127.0.0.1".into(),
             port: 0,
+            instance_port: 0,
             organization_id: None,
             auto_approve: false,
             tls: false,
             app: App::default(),
             settings: Settings::default(),
             sample: Sample::default(),
-            declared: Declared::default(),
+            declared: SchemaFile::default(),
         }
     }
 }
 
+impl FakeOrg {
+    /// Starts an org: loopback, free ports, sample data, rotation on.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no free port or thread.
+    pub async fn start() -> Result<Self, StartError> {
+        Builder::default().start().await
+    }
+
+    /// Starts with other options.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
 impl Builder {
-    /// The login host's port; 0, the default, takes a free one. The instance host always takes a free one.
+    /// The login host's port; 0, the default, takes a free one.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
+        self
+    }
+
+    /// The instance host's port; 0, the default, takes a free one. The origin that the data can move to then has the
+    /// next port, if that is free.
+    pub fn instance_port(mut self, port: u16) -> Self {
+        self.instance_port = port;
         self
     }
 
@@ -94,7 +92,7 @@ impl Builder {
         self
     }
 
-    /// Signs in the first user without any page, until [`FakeOrg::sign_out`]; after that, people who log in by
+    /// Signs in the first user without any page, until [`FakeOrg::sign_out`]; after that, users who log in by
     /// form are not asked for consent.
     pub fn auto_approve(mut self, on: bool) -> Self {
         self.auto_approve = on;
@@ -134,8 +132,8 @@ impl Builder {
     }
 
     /// What a refresh gets while another one with the same token is being worked on.
-    pub fn parallel_refresh(mut self, answer: ParallelRefresh) -> Self {
-        self.settings.parallel_refresh = answer;
+    pub fn parallel_refresh(mut self, response: ParallelRefresh) -> Self {
+        self.settings.parallel_refresh = response;
         self
     }
 
@@ -151,14 +149,14 @@ impl Builder {
         self
     }
 
-    /// Compresses answers for clients that accept gzip, as Salesforce does; on by default. An answer that a fault
+    /// Compresses responses for clients that accept gzip, as Salesforce does; on by default. A response that a fault
     /// strikes is not compressed: what is cut or changed in it can be read.
     pub fn compress(mut self, on: bool) -> Self {
         self.settings.compress = on;
         self
     }
 
-    /// API calls allowed before `REQUEST_LIMIT_EXCEEDED`; 15,000 by default.
+    /// API requests allowed before `REQUEST_LIMIT_EXCEEDED`; 15,000 by default.
     pub fn api_limit(mut self, calls: u64) -> Self {
         self.settings.api_limit = calls;
         self
@@ -201,20 +199,20 @@ impl Builder {
         self
     }
 
-    /// The organization id, 15 or 18 characters. By default each org has one of its own; user ids are the same
+    /// The organization id, 15 or 18 characters. By default each org has a separate one; user ids are the same
     /// in all of them, as in a sandbox and its original.
     pub fn organization_id(mut self, id: &str) -> Self {
         self.organization_id = Some(id.to_owned());
         self
     }
 
-    /// Starts the org on a thread of its own.
+    /// Starts the org on a separate thread.
     ///
     /// # Errors
     ///
     /// [`StartError`] says what is wrong with the options, or what the system refused.
     pub async fn start(self) -> Result<FakeOrg, StartError> {
-        // Seeding many rows takes a while; a thread of its own keeps the caller's runtime free.
+        // Seeding many rows takes a while; a separate thread keeps the caller's runtime free.
         let (sender, receiver) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name("fake-org-start".into())
@@ -232,8 +230,12 @@ impl Builder {
             bind(ip, port).map_err(|source| StartError::Listen { host: self.host.clone(), port, source })
         };
         let (login, login_port) = listen(self.port)?;
-        let (instance, instance_port) = listen(0)?;
-        let (moved, moved_port) = listen(0)?;
+        let (instance, instance_port) = listen(self.instance_port)?;
+        let next = self.instance_port.checked_add(1).filter(|port| *port > 1);
+        let (moved, moved_port) = match next.and_then(|port| listen(port).ok()) {
+            Some(moved) => moved,
+            None => listen(0)?,
+        };
         let tls =
             self.tls.then(Tls::new).transpose().map_err(|error| StartError::Option(error.to_string()))?;
         let scheme = if tls.is_some() { "https" } else { "http" };

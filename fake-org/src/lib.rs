@@ -1,6 +1,7 @@
 //! A Salesforce org in your test process: OAuth with refresh token rotation, REST, and faults on demand.
 //!
 //! ```
+//! # #[cfg(feature = "embedded")]
 //! # async fn test() -> Result<(), salesforce_fake_org::StartError> {
 //! use salesforce_fake_org::{FakeOrg, Fault};
 //!
@@ -17,35 +18,71 @@
 //!
 //! The org has two origins on loopback: a login host (`/services/oauth2/…`, its pages, and `/fake/…` to drive it
 //! over HTTP) and an instance host with the data. It holds accounts, contacts, opportunities and users, keeps
-//! everything in memory, and runs on a thread and a runtime of its own.
+//! everything in memory, and runs on a separate thread and runtime.
 //!
-//! What it does follows Salesforce's documentation and captured answers; where neither settles a point, the
+//! What it does follows Salesforce's documentation and captured responses; where neither settles a point, the
 //! comment in the source says "unverified".
 //!
-//! The binary `fake-org` is the same for any language: it prints one JSON line with the addresses and the app's
-//! credentials, and is driven over `/fake/…`.
+//! The program `fake-org` is the same for any language: it prints one JSON line with the addresses and the app's
+//! credentials, and is driven over `/fake/…`. [`FakeOrgProcess`] is a handle of that program with the methods of
+//! `FakeOrg`.
+//!
+//! # Features
+//!
+//! `embedded`, on by default, is the org itself. Without it only [`FakeOrgProcess`] is left, which brings no SQLite:
+//! Cargo allows one `libsqlite3-sys` in a tree, and the app may have another version.
 
-// Arrows point down only: org → server → web → (auth, data, soql, fault, log) → base.
+// Arrows point down only: builder → org → server → web → state → (auth, data, soql, fault, log) → base.
+#[cfg(feature = "embedded")]
 mod auth;
 mod base;
+#[cfg(feature = "embedded")]
 mod builder;
+#[cfg(feature = "embedded")]
 mod data;
-mod declare;
-mod declared;
+mod environment;
+#[cfg(feature = "embedded")]
+mod error;
 mod fault;
+#[cfg(feature = "embedded")]
 mod jobs;
+#[cfg(feature = "embedded")]
 mod log;
+#[cfg(feature = "embedded")]
 mod org;
+#[cfg(feature = "embedded")]
 mod policy;
+mod process;
+mod request;
+#[cfg(feature = "embedded")]
+mod schema_builder;
+#[cfg(feature = "embedded")]
+mod schema_file;
+#[cfg(feature = "embedded")]
 mod server;
-mod shared;
+#[cfg(feature = "embedded")]
 mod soql;
+#[cfg(feature = "embedded")]
+mod state;
+mod tokens;
+mod user;
+#[cfg(feature = "embedded")]
 mod web;
 
+#[cfg(feature = "embedded")]
 pub use auth::settings::{AccessTokens, AppState, ParallelRefresh, PermittedUsers, RefreshPolicy};
-pub use auth::users::User;
-pub use builder::{Builder, StartError};
-pub use data::schema::declare::{FieldSpec, ObjectSpec};
-pub use fault::{Fault, FaultHandle, Faults, RawBytes, Route, Rule};
-pub use log::{Host, Request};
-pub use org::{FakeOrg, Tokens};
+#[cfg(feature = "embedded")]
+pub use builder::Builder;
+#[cfg(feature = "embedded")]
+pub use data::schema::spec::{FieldSpec, ObjectSpec};
+#[cfg(feature = "embedded")]
+pub use error::StartError;
+pub use fault::{Fault, RawBytes, Route, Rule};
+#[cfg(feature = "embedded")]
+pub use fault::{FaultHandle, Faults};
+#[cfg(feature = "embedded")]
+pub use org::FakeOrg;
+pub use process::{FakeOrgProcess, ProcessBuilder, ProcessError, ProcessFaults};
+pub use request::{Host, Request};
+pub use tokens::Tokens;
+pub use user::User;

@@ -1,87 +1,18 @@
-//! What the org was asked: a bounded log, newest last.
+//! The requests that the org received: a bounded log, newest last.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use serde::Serialize;
-
 use crate::base::lock;
+use crate::request::Request;
 
 /// The oldest requests are forgotten beyond this many.
 const BOUND: usize = 20_000;
-/// Bytes kept of one body.
+/// Bytes stored of one body.
 const BODY_BOUND: usize = 64 * 1024;
 
-/// Bytes kept of all bodies.
+/// Bytes stored of all bodies.
 const BODIES: usize = 32 * 1024 * 1024;
-
-/// One of the org's origins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Host {
-    /// Where people log in (`login.salesforce.com`).
-    Login,
-    /// The org's My Domain: data and OAuth.
-    Instance,
-    /// The origin after [`move_instance`](crate::FakeOrg::move_instance).
-    MovedInstance,
-}
-
-/// One request, as it came in, and the status it was answered with.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct Request {
-    /// Counts up from 1; never reused until a reset.
-    pub number: u64,
-    /// The origin it went to.
-    pub host: Host,
-    /// The method.
-    pub method: String,
-    /// The raw path, still percent-encoded.
-    pub path: String,
-    /// The raw query, without the `?`.
-    pub query: Option<String>,
-    /// Header names in lower case, in order. Values that are no text are shown lossily.
-    pub headers: Vec<(String, String)>,
-    /// The body as text, cut at 64 KiB.
-    pub body: String,
-    /// The form fields, when the body is a form; the last value of a repeated field.
-    pub form: BTreeMap<String, String>,
-    /// `None`: not answered yet, or the connection was reset.
-    pub status: Option<u16>,
-    /// When it came in, milliseconds since 1970 on the org's clock.
-    pub time: i64,
-    /// Milliseconds until the answer was ready.
-    pub took: Option<u64>,
-    /// The name of the fault that struck it.
-    pub fault: Option<String>,
-}
-
-impl Request {
-    /// The first header of that name.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-    }
-
-    /// A decoded query parameter.
-    #[must_use]
-    pub fn param(&self, name: &str) -> Option<String> {
-        url::form_urlencoded::parse(self.query.as_deref()?.as_bytes())
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.into_owned())
-    }
-
-    /// The raw path and query, as on the request line.
-    #[must_use]
-    pub fn target(&self) -> String {
-        match &self.query {
-            Some(query) => format!("{}?{query}", self.path),
-            None => self.path.clone(),
-        }
-    }
-}
 
 #[derive(Debug, Default)]
 pub(crate) struct Log {
@@ -164,7 +95,10 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::request::Host;
 
     fn request() -> Request {
         Request {
@@ -195,9 +129,9 @@ mod tests {
             let number = log.enter(request());
             log.body(number, &large, &[]);
         }
-        let kept = log.all();
-        assert!(kept.iter().map(|request| request.body.len()).sum::<usize>() <= BODIES);
-        assert_eq!(kept.last().map(|request| request.body.len()), Some(BODY_BOUND), "the newest is kept");
+        let stored = log.all();
+        assert!(stored.iter().map(|request| request.body.len()).sum::<usize>() <= BODIES);
+        assert_eq!(stored.last().map(|request| request.body.len()), Some(BODY_BOUND), "the newest is stored");
         log.clear();
         let number = log.enter(request());
         log.body(number, b"a", &[]);

@@ -3,45 +3,18 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::auth::scopes::Scopes;
 use crate::auth::settings::{ParallelRefresh, RefreshPolicy};
-use crate::auth::users::User;
-use crate::builder::{Builder, StartError};
+use crate::error::StartError;
 use crate::fault::Faults;
-use crate::log::Request;
+use crate::request::Request;
 use crate::server::Server;
-use crate::shared::Org;
+use crate::state::Org;
+use crate::tokens::Tokens;
+use crate::user::User;
 
-/// Tokens made by [`FakeOrg::issue_tokens`] as if that user had logged in. Serialized, they are what the token
-/// endpoint would have answered.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Tokens {
-    /// The access token.
-    pub access_token: String,
-    /// The refresh token, when the scopes hold `refresh_token`.
-    pub refresh_token: Option<String>,
-    /// Where the data is.
-    pub instance_url: String,
-    /// The identity URL.
-    pub id: String,
-    /// The granted scopes, space separated.
-    pub scope: String,
-    /// Milliseconds since 1970.
-    pub issued_at: i64,
-    answer: serde_json::Map<String, Value>,
-}
-
-impl Serialize for Tokens {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.answer.serialize(serializer)
-    }
-}
-
-/// A running Salesforce org. It runs on a thread and a runtime of its own and stops when this is dropped.
+/// A running Salesforce org. It runs on a separate thread and runtime and stops when this is dropped.
 #[derive(Debug)]
 pub struct FakeOrg {
     pub(crate) org: Arc<Org>,
@@ -51,20 +24,6 @@ pub struct FakeOrg {
 }
 
 impl FakeOrg {
-    /// Starts an org: loopback, free ports, sample data, rotation on.
-    ///
-    /// # Errors
-    ///
-    /// When the system has no port or thread to give.
-    pub async fn start() -> Result<Self, StartError> {
-        Builder::default().start().await
-    }
-
-    /// Starts with other options.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
     pub(crate) fn new(org: Arc<Org>, server: Server, ca_pem: Option<String>) -> Self {
         Self { org, _server: server, ca_pem }
     }
@@ -81,10 +40,10 @@ impl FakeOrg {
         self.org.origins().login
     }
 
-    /// The origin of the data now: what token answers name as `instance_url`.
+    /// The origin of the data now: what token responses name as `instance_url`.
     #[must_use]
     pub fn instance_url(&self) -> String {
-        self.org.origins().current_instance().to_owned()
+        self.org.instance_url()
     }
 
     /// The app's consumer key.
@@ -99,19 +58,19 @@ impl FakeOrg {
         self.org.app.client_secret.clone()
     }
 
-    /// The settings of an app that logs people in here, by the names of its environment variables:
-    /// `SALESFORCE_CLIENT_ID`, `SALESFORCE_CLIENT_SECRET`, `SALESFORCE_LOGIN_URL` and `SALESFORCE_ALLOWED_ORIGINS`.
-    /// Others have no value here.
+    /// The setting of an app that logs in at this org, by the name of its environment variable; `None` for names that
+    /// the org does not know. [`variables`](Self::variables) lists them.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<String> {
-        let origins = self.org.origins();
-        match name {
-            "SALESFORCE_CLIENT_ID" => Some(self.client_id()),
-            "SALESFORCE_CLIENT_SECRET" => Some(self.client_secret()),
-            "SALESFORCE_LOGIN_URL" => Some(origins.login),
-            "SALESFORCE_ALLOWED_ORIGINS" => Some(format!("{} {}", origins.instance, origins.moved_instance)),
-            _ => None,
-        }
+        self.org.environment().variable(name)
+    }
+
+    /// The settings of an app that logs in at this org, as environment variables: `SALESFORCE_CLIENT_ID`,
+    /// `SALESFORCE_CLIENT_SECRET`, `SALESFORCE_LOGIN_URL`, `SALESFORCE_ALLOWED_ORIGINS`, and `SALESFORCE_SERVICE_URL` if
+    /// client credentials run as a user.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        self.org.environment().variables()
     }
 
     /// The organization id, 18 characters.
@@ -120,7 +79,7 @@ impl FakeOrg {
         self.org.organization_id()
     }
 
-    /// The user of that name; one is made when there is none.
+    /// The user of that name; one is made if missing.
     #[must_use]
     pub fn user(&self, username: &str) -> User {
         self.org.user_or_new(username)
@@ -132,7 +91,7 @@ impl FakeOrg {
         self.org.auth(|auth| auth.users.clone())
     }
 
-    /// From now on authorize answers at once as this user, without pages, whatever `prompt` says.
+    /// From now on authorize responds at once as this user, without pages, whatever `prompt` says.
     pub fn sign_in(&self, user: &User) {
         self.org.auth(|auth| auth.signed_in = Some(user.id.clone()));
     }
@@ -142,30 +101,11 @@ impl FakeOrg {
         self.org.auth(|auth| auth.signed_in = None);
     }
 
-    /// Tokens as if the user had logged in and allowed these scopes (space separated). Counts as an approval.
+    /// Issues tokens as if the user had logged in and allowed these scopes (space separated). Counts as an approval.
     #[must_use]
     pub fn issue_tokens(&self, user: &User, scopes: &str) -> Tokens {
-        let now = self.org.clock.now();
-        let settings = self.org.settings();
-        let scopes = Scopes::parse(scopes);
-        // A user of another org is a stranger here: by name it is somebody of this one.
-        let user = self.org.user_or_new(&user.username);
-        let issued = self.org.auth(|auth| auth.grant(now, &settings, &user.id, scopes.clone(), true));
-        let origins = self.org.origins();
-        let issued = issued.map(|issued| self.org.with_own_token(issued));
-        let answer = |issued| crate::web::token_answer(&self.org, issued, &origins.login);
-        let answer = issued.as_ref().map(answer).unwrap_or_default();
-        let (access_token, refresh_token) =
-            issued.map(|issued| (issued.access_token, issued.refresh_token)).unwrap_or_default();
-        Tokens {
-            access_token,
-            refresh_token,
-            instance_url: origins.current_instance().to_owned(),
-            id: crate::web::id_url(&origins.login, &user),
-            scope: scopes.shuffled(),
-            issued_at: now,
-            answer,
-        }
+        // A user of another org is looked up by name here.
+        crate::web::issue_tokens(&self.org, &self.org.user_or_new(&user.username), scopes)
     }
 
     /// Ends every access token; refresh tokens stay.
@@ -188,12 +128,12 @@ impl FakeOrg {
         self.org.auth(|auth| auth.revoke_all(Some(&user.id)));
     }
 
-    /// Deactivates a user: no login, no refresh, no call.
+    /// Deactivates a user: login, refresh and API requests fail.
     pub fn deactivate_user(&self, user: &User) {
         self.org.auth(|auth| auth.set_active(&user.id, false));
     }
 
-    /// Takes [`deactivate_user`](Self::deactivate_user) back.
+    /// Reverses [`deactivate_user`](Self::deactivate_user).
     pub fn activate_user(&self, user: &User) {
         self.org.auth(|auth| auth.set_active(&user.id, true));
     }
@@ -204,7 +144,7 @@ impl FakeOrg {
         self.org.faults.clone()
     }
 
-    /// What the org was asked, newest last; the newest 20,000. Calls of `/fake/…` are not in it.
+    /// The requests that the org received, newest last; the newest 20,000. Those to `/fake/…` are not among them.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.org.log.all()
@@ -225,25 +165,25 @@ impl FakeOrg {
         self.org.reset().map_err(StartError::Data)
     }
 
-    /// How many token calls there were with this `grant_type`, faulted ones included.
+    /// Number of token requests with this `grant_type`, those that a fault struck included.
     #[must_use]
     pub fn token_calls(&self, grant_type: &str) -> u64 {
         self.org.auth(|auth| auth.counters.token_calls.get(grant_type).copied().unwrap_or(0))
     }
 
-    /// How often a refresh token was presented that rotation had already replaced.
+    /// Number of times a refresh token was presented that rotation had already replaced.
     #[must_use]
     pub fn refresh_reuse_count(&self) -> u64 {
         self.org.auth(|auth| auth.counters.refresh_reuse)
     }
 
-    /// How often an authorization code was presented again.
+    /// Number of times an authorization code was presented again.
     #[must_use]
     pub fn code_reuse_count(&self) -> u64 {
         self.org.auth(|auth| auth.counters.code_reuse)
     }
 
-    /// The most token calls that were being worked on at one time.
+    /// The largest number of token requests that were handled at one time.
     #[must_use]
     pub fn tokens_in_flight_max(&self) -> u64 {
         self.org.auth(|auth| auth.counters.in_flight_max)
@@ -259,10 +199,7 @@ impl FakeOrg {
     #[must_use]
     pub fn live_access_tokens(&self, user: &User) -> Vec<String> {
         let now = self.org.clock.now();
-        self.org.auth(|auth| {
-            let mine = auth.sessions.iter().filter(|(_, s)| s.user_id == user.id && s.is_live(now));
-            mine.map(|(token, _)| token.clone()).collect()
-        })
+        self.org.auth(|auth| auth.live_access_tokens(now, &user.id))
     }
 
     /// Signs with a new key from now on. The one before stays in the key set, older ones leave it.
@@ -282,8 +219,8 @@ impl FakeOrg {
         self.org.signer().forge(claims).unwrap_or_default()
     }
 
-    /// Moves the data to a third origin, as an org migration does: token answers name it from now on, and the
-    /// old one answers data calls with 401 until the caller refreshes. Moving twice changes nothing.
+    /// Moves the data to a third origin, as an org migration does: token responses name it from now on, and the
+    /// old one returns 401 to data requests until the caller refreshes. Moving twice changes nothing.
     pub fn move_instance(&self) {
         self.org.move_instance();
     }
@@ -294,7 +231,7 @@ impl FakeOrg {
         self.org.origins().moved_instance
     }
 
-    /// Locks records as if somebody else were writing them: writes answer `UNABLE_TO_LOCK_ROW`. An empty list
+    /// Locks records as if another user were writing them: writes fail with `UNABLE_TO_LOCK_ROW`. An empty list
     /// unlocks all.
     pub fn lock_rows(&self, ids: &[&str]) {
         self.org.lock_rows(ids);
@@ -327,8 +264,8 @@ impl FakeOrg {
     }
 
     /// Changes what parallel refreshes get.
-    pub fn set_parallel_refresh(&self, answer: ParallelRefresh) {
-        self.org.change_settings(|settings| settings.parallel_refresh = answer);
+    pub fn set_parallel_refresh(&self, response: ParallelRefresh) {
+        self.org.change_settings(|settings| settings.parallel_refresh = response);
     }
 
     /// Changes how long new access tokens live without use.
@@ -341,18 +278,18 @@ impl FakeOrg {
         self.org.change_settings(|settings| settings.page_size = records);
     }
 
-    /// Changes the number of API calls before `REQUEST_LIMIT_EXCEEDED`.
+    /// Changes the number of API requests before `REQUEST_LIMIT_EXCEEDED`.
     pub fn set_api_limit(&self, calls: u64) {
         self.org.change_settings(|settings| settings.api_limit = calls);
     }
 
-    /// How many API calls were counted.
+    /// Number of counted API requests.
     #[must_use]
     pub fn api_calls(&self) -> u64 {
         self.org.api_calls()
     }
 
-    /// Closes all open query cursors: further pages answer `INVALID_QUERY_LOCATOR`.
+    /// Closes all open query cursors: further pages fail with `INVALID_QUERY_LOCATOR`.
     pub fn close_cursors(&self) {
         self.org.cursors.close_all();
     }

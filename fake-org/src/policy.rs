@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 use crate::auth::app::Subject;
 use crate::auth::assertion;
 use crate::auth::settings::{AccessTokens, AppState, PermittedUsers};
-use crate::auth::users::User;
-use crate::builder::{Builder, StartError};
+use crate::builder::Builder;
+use crate::error::StartError;
 use crate::org::FakeOrg;
+use crate::user::User;
 
 impl Builder {
     /// Settings by the names that `/fake/policy` has for them; the README lists them.
@@ -22,7 +23,7 @@ impl Builder {
         Ok(self)
     }
 
-    /// Whom client credentials run as. Without one they answer `no client credentials user enabled`.
+    /// The username that client credentials run as. Without one they fail with `no client credentials user enabled`.
     pub fn execution_user(mut self, username: &str) -> Self {
         self.settings.execution_user = Some(username.to_owned());
         self
@@ -42,7 +43,7 @@ impl Builder {
         Ok(self)
     }
 
-    /// Who may use the app; everyone by default, after a consent.
+    /// The users who may use the app; every user by default, after a consent.
     pub fn permitted_users(mut self, users: PermittedUsers) -> Self {
         self.settings.permitted_users = users;
         self
@@ -54,8 +55,8 @@ impl Builder {
         self
     }
 
-    /// An Experience Cloud site of that name, a login host of its own: its OAuth endpoints hang off
-    /// [`FakeOrg::site_url`], and its answers name the site (`sfdc_community_url`, `sfdc_community_id`).
+    /// An Experience Cloud site of that name, a separate login host: its OAuth endpoints are below
+    /// [`FakeOrg::site_url`], and its responses name the site (`sfdc_community_url`, `sfdc_community_id`).
     pub fn site(mut self, name: &str) -> Self {
         self.app.site = Some(format!("/{}", name.trim_matches('/')));
         self
@@ -121,18 +122,18 @@ impl FakeOrg {
         crate::web::signed_request(&self.org, &self.org.user_or_new(user.username()))
     }
 
-    /// Where people log in to the Experience Cloud site: a host and a path.
+    /// The login URL of the Experience Cloud site: a host and a path.
     #[must_use]
     pub fn site_url(&self) -> Option<String> {
         Some(format!("{}{}", self.login_url(), self.org.app.site.as_ref()?))
     }
 
-    /// Changes whom client credentials run as; `None` switches them off.
+    /// Changes the user that client credentials run as; `None` switches them off.
     pub fn set_execution_user(&self, username: Option<&str>) {
         self.org.change_settings(|settings| settings.execution_user = username.map(str::to_owned));
     }
 
-    /// Changes who may use the app. Tokens that are out stay good.
+    /// Changes who may use the app. Issued tokens stay valid.
     pub fn set_permitted_users(&self, users: PermittedUsers) {
         self.org.change_settings(|settings| settings.permitted_users = users);
     }
@@ -152,7 +153,7 @@ impl FakeOrg {
         self.org.change_settings(|settings| settings.idle_ttl_limit = limit);
     }
 
-    /// Whether callers are outside of the IP allowlist for refresh tokens: code exchange and refresh answer
+    /// Whether callers are outside of the IP allowlist for refresh tokens: code exchange and refresh return
     /// `ip restricted`.
     pub fn set_ip_restricted(&self, restricted: bool) {
         self.org.change_settings(|settings| settings.ip_restricted = restricted);
@@ -163,23 +164,23 @@ impl FakeOrg {
         self.org.change_settings(|settings| settings.login_limit = logins);
     }
 
-    /// Locks the org, or opens it again: nobody logs in or refreshes, `inactive_org`. Access tokens that are out stay
-    /// good (unverified).
+    /// Locks the org, or unlocks it: logins and refreshes fail with `inactive_org`. Issued access tokens stay
+    /// valid (unverified).
     pub fn set_org_locked(&self, locked: bool) {
         self.org.change_settings(|settings| settings.org_locked = locked);
     }
 
-    /// Whether logins must use the My Domain instead of the login host that all orgs share: those of people
+    /// Whether logins must use the My Domain instead of the login host that all orgs share: those of users
     /// (`canOnlyLoginWithMyDomainUrl`), and those without a browser (`doesApiLoginRequireOrgDomain`). Both are off at
     /// the start.
-    pub fn set_my_domain_only(&self, people: bool, apis: bool) {
+    pub fn set_my_domain_only(&self, users: bool, apis: bool) {
         self.org.change_settings(|settings| {
-            settings.my_domain_login_only = people;
+            settings.my_domain_login_only = users;
             settings.my_domain_api_login_only = apis;
         });
     }
 
-    /// Whether the user-agent flow is allowed; it is at the start. Where it is not, authorize answers
+    /// Whether the user-agent flow is allowed; it is at the start. If not, authorize returns
     /// `oauth_flow_disabled`.
     pub fn set_user_agent_flow(&self, allowed: bool) {
         self.org.change_settings(|settings| settings.user_agent_flow = allowed);

@@ -8,7 +8,7 @@ pub(crate) struct App {
     pub(crate) name: String,
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
-    /// The path of an Experience Cloud site, with a leading slash: people log in there too.
+    /// The path of an Experience Cloud site, with a leading slash: users log in there too.
     pub(crate) site: Option<String>,
 }
 

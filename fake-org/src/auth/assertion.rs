@@ -8,7 +8,7 @@ use serde_json::Value;
 use webpki::EndEntityCert;
 use webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA256;
 
-/// What is wrong with a text that is none.
+/// The error for text that is not a certificate.
 pub(crate) const NO_CERTIFICATE: &str = "not an X.509 certificate in PEM";
 
 /// DER of a PEM certificate that can be uploaded to an app: X.509 version 3 with an RSA key.

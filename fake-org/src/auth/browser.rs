@@ -1,19 +1,19 @@
-//! The browser's side: who is logged in by cookie, and what they allowed the app.
+//! The browser's side: logins by cookie, and the consents.
 
 use super::Auth;
 use super::error::OauthError;
 use super::scopes::Scopes;
 use super::settings::Settings;
-use super::users::{PASSWORD, User};
 use crate::base::clock::Millis;
 use crate::base::random;
+use crate::user::{PASSWORD, User};
 
 const HOUR: Millis = 3_600_000;
 /// "Short lived"; how short is unverified.
 const OTP_LIFE: Millis = 60_000;
 
 impl Auth {
-    /// The person the login cookie stands for. An access token for the web is a session of a browser too: that is
+    /// Returns the user of the login cookie. An access token for the web is a session of a browser too: that is
     /// how a hybrid app bridges one (H: OAuth 2.0 Hybrid App Flow Cookie Management).
     pub(crate) fn browser_user(&self, now: Millis, cookie: Option<&str>) -> Option<&User> {
         let cookie = cookie?;
@@ -31,7 +31,7 @@ impl Auth {
         Ok(self.browser_session(&user_id))
     }
 
-    /// Who that is; else what the login form says.
+    /// Returns the user of a correct password, else the login form's message.
     pub(crate) fn check_password(&self, username: &str, password: &str) -> Result<&User, &'static str> {
         let right = |user: &&User| {
             let own = self.passwords.get(&user.id).map_or(PASSWORD, String::as_str);
@@ -48,7 +48,7 @@ impl Auth {
         Ok(user)
     }
 
-    /// A browser session for somebody who proved with a token who they are; the new cookie value.
+    /// Creates a browser session for the user of a token; returns the new cookie value.
     pub(crate) fn browser_session(&mut self, user_id: &str) -> String {
         let cookie = random::plain(32);
         self.browsers.insert(cookie.clone(), user_id.to_owned());

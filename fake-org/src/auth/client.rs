@@ -65,7 +65,7 @@ impl Credentials {
         }
     }
 
-    /// Whether the app proved who it is: client credentials need that also of a public client.
+    /// Whether the app is authenticated: client credentials need that also of a public client.
     pub(crate) fn are_proven(&self) -> bool {
         self.secret.is_some() || self.assertion.is_some()
     }

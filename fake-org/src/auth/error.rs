@@ -44,7 +44,7 @@ impl OauthError {
         Self::new("invalid_scope", "the requested scope is invalid, unknown, or malformed")
     }
 
-    /// Every wrong `Uvid-Hint` is answered so, a missing one too (live-checked notes of a storefront).
+    /// Every wrong `Uvid-Hint` gets this error, a missing one too (live-checked notes of a storefront).
     pub(crate) fn wrong_visitor() -> Self {
         Self::new("invalid_request", "uvid invalid")
     }
@@ -62,7 +62,7 @@ impl OauthError {
         Self::new("inactive_user", "user is inactive")
     }
 
-    /// Sent since 2024 when the same refresh token is being used by another call; the text was captured by
+    /// Sent since 2024 when the same refresh token is being used by another request; the text was captured by
     /// several clients, its `error` code was not (unverified).
     pub(crate) fn already_processing() -> Self {
         Self::new("invalid_request", "Token request is already being processed")

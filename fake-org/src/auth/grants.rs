@@ -8,18 +8,18 @@ use super::error::OauthError;
 use super::pkce;
 use super::scopes::Scopes;
 use super::settings::{RefreshPolicy, Settings};
-use super::users::User;
 use crate::base::clock::{Millis, millis};
 use crate::base::random;
+use crate::user::User;
 
 /// Codes live 15 minutes.
 const CODE_LIFE: Duration = Duration::from_secs(15 * 60);
 /// Live refresh tokens per user and app; the next approval removes the oldest.
 const APPROVALS: usize = 5;
 
-/// What an authorize request asked for, and whose answer to it a code is.
+/// What an authorize request asked for, and the user who allowed it.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct CodeRequest {
     pub(crate) user_id: String,
     pub(crate) redirect_uri: String,
     pub(crate) challenge: Option<String>,
@@ -29,10 +29,10 @@ pub(crate) struct Asked {
     pub(crate) visitor: Option<String>,
 }
 
-/// An authorization code, kept after use so that a second use is recognised.
+/// An authorization code, stored after use so that a second use is recognised.
 #[derive(Clone, Debug)]
 pub(crate) struct Code {
-    asked: Asked,
+    asked: CodeRequest,
     issued: Millis,
     used: bool,
     family: Option<u64>,
@@ -55,10 +55,10 @@ pub(crate) struct Family {
     /// `DeleteToken` of the `OauthToken` record: revokes and does nothing else.
     pub(crate) delete_token: String,
     /// Tokens that rotation replaced.
-    pub(crate) spent: BTreeSet<String>,
+    pub(crate) used_tokens: BTreeSet<String>,
 }
 
-/// What a token call gives.
+/// What a token request gives.
 #[derive(Clone, Debug)]
 pub(crate) struct Issued {
     pub(crate) user: User,
@@ -73,27 +73,27 @@ pub(crate) struct Issued {
 
 /// What a code is presented with.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Presented<'a> {
+pub(crate) struct CodeExchange<'a> {
     pub(crate) redirect_uri: Option<&'a str>,
     pub(crate) verifier: Option<&'a str>,
     pub(crate) visitor: Option<&'a str>,
 }
 
 impl Auth {
-    pub(crate) fn issue_code(&mut self, now: Millis, asked: Asked) -> String {
+    pub(crate) fn issue_code(&mut self, now: Millis, asked: CodeRequest) -> String {
         let code = format!("aPrx{}==", random::opaque(74));
         let made = Code { asked, issued: now, used: false, family: None, access_token: None };
         self.codes.insert(code.clone(), made);
         code
     }
 
-    /// `grant_type=authorization_code`. A call that fails leaves the code usable (unverified).
+    /// `grant_type=authorization_code`. A request that fails leaves the code usable (unverified).
     pub(crate) fn exchange(
         &mut self,
         now: Millis,
         settings: &Settings,
         code: &str,
-        with: Presented<'_>,
+        with: CodeExchange<'_>,
     ) -> Result<Issued, OauthError> {
         let known = self.codes.get(code).ok_or_else(OauthError::dead_code)?.clone();
         if known.used {
@@ -144,19 +144,19 @@ impl Auth {
         Ok(issued)
     }
 
-    /// A new approval: an access token, and a refresh token when that scope is granted and one may be `kept`.
+    /// A new approval: an access token, and a refresh token when that scope is granted and `with_refresh_token`.
     pub(crate) fn grant(
         &mut self,
         now: Millis,
         settings: &Settings,
         user_id: &str,
         scopes: Scopes,
-        kept: bool,
+        with_refresh_token: bool,
     ) -> Result<Issued, OauthError> {
         let user = self.user(user_id).ok_or_else(OauthError::inactive_user)?.clone();
         let before = self.approved.entry(user_id.to_owned()).or_default();
         *before = before.and(&scopes);
-        let (family, refresh_token) = if kept && scopes.refresh_token() {
+        let (family, refresh_token) = if with_refresh_token && scopes.refresh_token() {
             self.make_room(user_id);
             let family = self.next_family;
             self.next_family += 1;
@@ -172,7 +172,7 @@ impl Auth {
                     current: Some(token.clone()),
                     visitor: None,
                     delete_token: random::plain(40),
-                    spent: BTreeSet::new(),
+                    used_tokens: BTreeSet::new(),
                 },
             );
             (Some(family), Some(token))
@@ -193,7 +193,7 @@ impl Auth {
     ) -> Result<Issued, OauthError> {
         let number = *self.refresh_tokens.get(token).ok_or_else(OauthError::dead_refresh_token)?;
         let family = self.families.get(&number).ok_or_else(OauthError::dead_refresh_token)?.clone();
-        if family.spent.contains(token) {
+        if family.used_tokens.contains(token) {
             self.counters.refresh_reuse += 1;
             self.kill_family(number);
             return Err(OauthError::dead_refresh_token());
@@ -218,12 +218,15 @@ impl Auth {
         if !self.is_active(&user.id) {
             return Err(OauthError::inactive_user());
         }
+        if settings.permitted_users_on_refresh {
+            self.may_use_app(settings, &user)?;
+        }
         let replacement = settings.rotation.then(|| self.new_refresh_token(number));
         if let Some(family) = self.families.get_mut(&number) {
             family.last_used = now;
             family.uses += 1;
             if let Some(new) = &replacement {
-                family.spent.insert(token.to_owned());
+                family.used_tokens.insert(token.to_owned());
                 family.current = Some(new.clone());
             }
         }

@@ -1,13 +1,14 @@
 //! Headless identity: logins, registrations and password resets by one-time password, and guests (HEADLESS).
 
 use super::Auth;
-use super::users::{User, invented};
+use super::users::invented;
 use crate::base::clock::Millis;
 use crate::base::random;
+use crate::user::User;
 
 /// How long a one-time password is good; unverified.
 const LIFE: Millis = 10 * 60_000;
-/// Messages kept; the oldest are forgotten.
+/// Largest number of stored messages; the oldest are forgotten.
 const MESSAGES: usize = 1_000;
 
 /// What a one-time password is for.
@@ -15,7 +16,7 @@ const MESSAGES: usize = 1_000;
 pub(crate) enum Purpose {
     /// The user who logs in.
     Login(String),
-    Registration(Newcomer),
+    Registration(NewUser),
     /// The user whose password is reset.
     Reset(String),
 }
@@ -30,9 +31,9 @@ impl Purpose {
     }
 }
 
-/// Somebody who registers: a user once the one-time password came back.
+/// The data of a registration; it becomes a user once the one-time password is confirmed.
 #[derive(Clone, Debug)]
-pub(crate) struct Newcomer {
+pub(crate) struct NewUser {
     pub(crate) username: String,
     pub(crate) email: String,
     pub(crate) first_name: String,
@@ -74,7 +75,7 @@ pub(crate) struct Challenge {
     end: Millis,
 }
 
-/// What would have been sent to somebody.
+/// What would have been sent by e-mail or SMS.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) at: Millis,
@@ -127,17 +128,17 @@ impl Auth {
         true
     }
 
-    /// The user that somebody who registered becomes; `None` when the name was taken meanwhile.
-    pub(crate) fn register(&mut self, newcomer: &Newcomer) -> Option<User> {
-        if self.user_by_name(&newcomer.username).is_some() {
+    /// Creates the user of a registration; `None` if the name was taken meanwhile.
+    pub(crate) fn register(&mut self, new_user: &NewUser) -> Option<User> {
+        if self.user_by_name(&new_user.username).is_some() {
             return None;
         }
-        let (mut user, _) = self.user_or_new(&newcomer.username);
-        user.email.clone_from(&newcomer.email);
-        user.first_name.clone_from(&newcomer.first_name);
-        user.last_name.clone_from(&newcomer.last_name);
+        let (mut user, _) = self.user_or_new(&new_user.username);
+        user.email.clone_from(&new_user.email);
+        user.first_name.clone_from(&new_user.first_name);
+        user.last_name.clone_from(&new_user.last_name);
         // Without a password nothing that can be typed is one.
-        let password = newcomer.password.clone().unwrap_or_else(|| random::plain(40));
+        let password = new_user.password.clone().unwrap_or_else(|| random::plain(40));
         self.passwords.insert(user.id.clone(), password);
         if let Some(known) = self.users.iter_mut().find(|known| known.id == user.id) {
             known.clone_from(&user);

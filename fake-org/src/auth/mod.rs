@@ -1,4 +1,4 @@
-//! Who may do what: users, browser logins, codes, refresh token families, sessions. No HTTP and no I/O here;
+//! Users, browser logins, codes, refresh token families, sessions. No HTTP and no I/O here;
 //! the caller holds the lock and brings the time.
 
 pub(crate) mod app;
@@ -11,16 +11,17 @@ pub(crate) mod headless;
 pub(crate) mod keys;
 pub(crate) mod pkce;
 pub(crate) mod policy;
+pub(crate) mod quirks;
 pub(crate) mod scopes;
+pub(crate) mod server_to_server;
 pub(crate) mod sessions;
 pub(crate) mod settings;
-pub(crate) mod unattended;
 pub(crate) mod user_agent;
 pub(crate) mod users;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use users::User;
+use crate::user::User;
 
 /// All mutable state of logins and tokens.
 #[derive(Debug)]
@@ -28,13 +29,13 @@ pub(crate) struct Auth {
     pub(crate) organization_id: String,
     pub(crate) users: Vec<User>,
     inactive: BTreeSet<String>,
-    /// Answers every authorize request at once as this user.
+    /// Authorize responds at once as this user.
     pub(crate) signed_in: Option<String>,
     /// Browser cookie value → user id.
     browsers: HashMap<String, String>,
     /// One-time password → user id, and when it ends.
     otps: HashMap<String, (String, crate::base::clock::Millis)>,
-    /// User id → the password of those who have one of their own.
+    /// User id → password, for users who changed it.
     passwords: HashMap<String, String>,
     /// Identifier → the one-time password that was sent.
     challenges: HashMap<String, headless::Challenge>,
@@ -53,13 +54,13 @@ pub(crate) struct Auth {
     /// Every refresh token ever issued → its family.
     refresh_tokens: HashMap<String, u64>,
     pub(crate) sessions: HashMap<String, sessions::Session>,
-    /// Refresh tokens that a token call is working on right now.
+    /// Refresh tokens that a token request is working on right now.
     pub(crate) refreshing: HashSet<String>,
     next_family: u64,
     pub(crate) counters: Counters,
 }
 
-/// What the token endpoint was asked.
+/// Counters of the token endpoint.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) token_calls: BTreeMap<String, u64>,
@@ -106,7 +107,7 @@ impl Auth {
         self.users.iter().find(|user| user.username.eq_ignore_ascii_case(username.trim()))
     }
 
-    /// The user of that name, made when there is none. The flag says whether it is new.
+    /// The user of that name, made if missing. The flag says whether it is new.
     pub(crate) fn user_or_new(&mut self, username: &str) -> (User, bool) {
         if let Some(user) = self.user_by_name(username) {
             return (user.clone(), false);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::assertion;
+use super::quirks::{LANGUAGES, OldInstance};
 use super::settings::{AccessTokens, RefreshPolicy, Settings};
 
 impl Settings {
@@ -35,12 +36,35 @@ fn check(settings: &Settings) -> Result<(), String> {
             matches!(settings.refresh_policy, RefreshPolicy::Idle(d) | RefreshPolicy::Lifetime(d) if d.is_zero()),
         ),
         ("page_size", settings.page_size == 0),
+        ("cursor_limit", settings.cursor_limit == Some(0)),
+        ("bulk_read_timeout_ms", settings.bulk_read_timeout.is_some_and(|limit| limit.is_zero())),
     ];
     if let Some((name, _)) = positive.iter().find(|(_, zero)| *zero) {
         return Err(format!("{name}: must be more than 0"));
     }
     if settings.certificate.as_deref().is_some_and(|pem| assertion::certificate(pem).is_none()) {
         return Err(format!("certificate: {}", assertion::NO_CERTIFICATE));
+    }
+    let redirects = [
+        (
+            "old_instance",
+            match settings.old_instance {
+                OldInstance::Redirect(status) => Some(status),
+                _ => None,
+            },
+        ),
+        ("refresh_redirect", settings.refresh_redirect),
+    ];
+    for (name, status) in redirects {
+        if status.is_some_and(|status| ![301, 302, 303, 307, 308].contains(&status)) {
+            return Err(format!("{name}: expected 301, 302, 303, 307 or 308"));
+        }
+    }
+    if !LANGUAGES.contains(&settings.language.as_str()) {
+        return Err(format!("language: expected one of {}", LANGUAGES.join(", ")));
+    }
+    if settings.instance_path.as_deref().is_some_and(|path| !is_path(path)) {
+        return Err("instance_path: expected a path such as `/portal`".into());
     }
     let urls = [
         ("canvas_url", Some(&settings.canvas_url)),
@@ -55,4 +79,12 @@ fn check(settings: &Settings) -> Result<(), String> {
         return Err(format!("redirect_uris: `{uri}` is not a URL"));
     }
     Ok(())
+}
+
+/// Whether a text is a path of unreserved characters without a slash at its end.
+fn is_path(text: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_~".contains(&c))
+    };
+    text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(part))
 }

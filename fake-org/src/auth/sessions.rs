@@ -3,9 +3,9 @@
 use super::Auth;
 use super::scopes::Scopes;
 use super::settings::{AccessTokens, Settings};
-use super::users::User;
 use crate::base::clock::{Millis, millis};
 use crate::base::random;
+use crate::user::User;
 use std::time::Duration;
 
 /// One access token.
@@ -101,6 +101,13 @@ impl Auth {
         let session = self.sessions.get(token).filter(|session| session.is_live(now))?;
         let parent = session.parent.as_ref().map(|parent| self.sessions.get(parent));
         parent.is_none_or(|parent| parent.is_some_and(|parent| parent.is_live(now))).then_some(session)
+    }
+
+    /// The access tokens of a user that work.
+    pub(crate) fn live_access_tokens(&self, now: Millis, user_id: &str) -> Vec<String> {
+        let mine =
+            self.sessions.iter().filter(|(_, session)| session.user_id == user_id && session.is_live(now));
+        mine.map(|(token, _)| token.clone()).collect()
     }
 
     pub(crate) fn end_sessions(&mut self, which: impl Fn(&Session) -> bool) {

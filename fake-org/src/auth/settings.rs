@@ -1,11 +1,13 @@
 //! What an org admin would have switched on: policies of the app and the org. As JSON, what `/fake/policy` shows.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::app::Subject;
+use super::quirks::{ApiAccess, CallbackIssuer, FailedResults, OldInstance, TokenError};
 use crate::base::duration::{millis, seconds};
 
 /// How long a refresh token lives. Set by the org admin, invisible to the app until a refresh fails.
@@ -19,7 +21,7 @@ pub enum RefreshPolicy {
     UntilRevoked,
     /// Never works (`Zero`).
     Never,
-    /// Dies when it was not used for this long (`SpecificInactivity`); each use starts anew.
+    /// Dies when it was not used for this long (`SpecificInactivity`); each use restarts the time.
     #[serde(rename = "idle_seconds", with = "seconds")]
     Idle(Duration),
     /// Dies this long after the login (`SpecificLifetime`). Rotation does not extend it (unverified).
@@ -43,17 +45,17 @@ pub enum ParallelRefresh {
     ExpiredCode,
 }
 
-/// Who may use the app ("Permitted Users").
+/// The users who may use the app ("Permitted Users").
 ///
 /// In JSON `"self_authorize"` or `{"admin_approved":["ada@example.com"]}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PermittedUsers {
-    /// Everyone, after allowing the app on the consent page. Salesforce's default for a new app.
+    /// Every user, after allowing the app on the consent page. Salesforce's default for a new app.
     #[default]
     SelfAuthorize,
-    /// Only these usernames, which need no consent: "Admin approved users are pre-authorized". Everyone else gets
+    /// Only these usernames, which need no consent: "Admin approved users are pre-authorized". Other users get
     /// `invalid_app_access` "user is not admin approved to access this app".
     AdminApproved(Vec<String>),
 }
@@ -73,7 +75,7 @@ pub enum AccessTokens {
     Jwt(Duration),
 }
 
-/// Whether the org lets the app in at all.
+/// Whether the org allows the app.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -85,7 +87,7 @@ pub enum AppState {
     Uninstalled,
     /// An admin blocked it: `OAUTH_APP_BLOCKED` "this app is blocked by admin".
     Blocked,
-    /// Something is wrong that Salesforce does not tell the app: authorize ends on a page of its own,
+    /// Something is wrong that Salesforce does not report to the app: authorize ends on a page of Salesforce,
     /// `OAUTH_APPROVAL_ERROR_GENERIC`, and the browser never comes back.
     Failing,
 }
@@ -114,7 +116,7 @@ pub(crate) struct Settings {
     pub(crate) access_tokens: AccessTokens,
     pub(crate) permitted_users: PermittedUsers,
     pub(crate) app_state: AppState,
-    /// The org is locked, closed or suspended: nobody logs in.
+    /// The org is locked, closed or suspended: logins fail.
     pub(crate) org_locked: bool,
     /// `canOnlyLoginWithMyDomainUrl`: the shared login host takes no login form.
     pub(crate) my_domain_login_only: bool,
@@ -144,7 +146,7 @@ pub(crate) struct Settings {
     pub(crate) certificate: Option<String>,
     /// What the Apex token exchange handler knows; `None`: the flow is off.
     pub(crate) exchange_tokens: Option<Vec<Subject>>,
-    /// The custom permissions that everyone has, for tokens with the scope of that name.
+    /// The custom permissions that every user has, for tokens with the scope of that name.
     pub(crate) custom_permissions: Vec<String>,
     /// The app's custom attributes, as the identity shows them.
     pub(crate) custom_attributes: Map<String, Value>,
@@ -161,13 +163,50 @@ pub(crate) struct Settings {
     /// "Enable CORS for OAuth endpoints".
     pub(crate) cors_for_oauth: bool,
     pub(crate) page_size: usize,
-    /// Answers are compressed for those who ask.
+    /// Responses are compressed for clients that accept gzip.
     pub(crate) compress: bool,
-    /// The answers of `/limits` and `Sforce-Limit-Info`.
+    /// The limit in `/limits` and `Sforce-Limit-Info`.
     pub(crate) api_limit: u64,
     /// How long a bulk job takes.
     #[serde(rename = "bulk_delay_ms", with = "millis")]
     pub(crate) bulk_delay: Duration,
+    pub(crate) old_instance: OldInstance,
+    /// The shared login host redirects refreshes to the My Domain with this status. Which one Salesforce sends, and that
+    /// it does not process the request first, is unverified.
+    pub(crate) refresh_redirect: Option<u16>,
+    /// The My Domain redirects refreshes, too.
+    pub(crate) refresh_redirect_loop: bool,
+    /// Members that responses to refreshes lack.
+    pub(crate) refresh_response_without: Vec<String>,
+    /// `grant_type` → the error that every such request gets. Nothing changes then.
+    pub(crate) token_errors: BTreeMap<String, TokenError>,
+    /// Refreshes fail for users whom an admin no longer permits. Whether Salesforce checks that is unverified.
+    pub(crate) permitted_users_on_refresh: bool,
+    pub(crate) callback_issuer: CallbackIssuer,
+    /// The browser sends each callback twice.
+    pub(crate) duplicate_callback: bool,
+    pub(crate) api_access: ApiAccess,
+    /// The language of REST messages and of the users. The translations are unverified.
+    pub(crate) language: String,
+    /// How far `Date` is ahead of the machine's clock.
+    pub(crate) date_skew_seconds: i64,
+    /// A path that the instance URL ends in, as an Experience Cloud site's (unverified). Data requests without it are
+    /// 404 then.
+    pub(crate) instance_path: Option<String>,
+    /// Open query cursors of a user; one more closes the oldest. `None`: no limit.
+    pub(crate) cursor_limit: Option<usize>,
+    /// The next page of a query closes the cursors of the children of the page before.
+    pub(crate) child_cursors_end: bool,
+    /// Rows that the last page of a query lacks.
+    pub(crate) vanishing_rows: usize,
+    /// What further pages add to `totalSize`.
+    pub(crate) total_size_drift: isize,
+    /// Queries that contain one of these texts are declined by the edge.
+    pub(crate) declined_queries: Vec<String>,
+    pub(crate) failed_results: FailedResults,
+    /// Results of bulk jobs whose client reads nothing for this long are reset. `None`: never.
+    #[serde(rename = "bulk_read_timeout_ms", with = "millis::or_none")]
+    pub(crate) bulk_read_timeout: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -210,6 +249,25 @@ impl Default for Settings {
             compress: true,
             api_limit: 15_000,
             bulk_delay: Duration::from_millis(300),
+            old_instance: OldInstance::InvalidSession,
+            refresh_redirect: None,
+            refresh_redirect_loop: false,
+            refresh_response_without: Vec::new(),
+            token_errors: BTreeMap::new(),
+            permitted_users_on_refresh: false,
+            callback_issuer: CallbackIssuer::None,
+            duplicate_callback: false,
+            api_access: ApiAccess::Allowed,
+            language: "en_US".into(),
+            date_skew_seconds: 0,
+            instance_path: None,
+            cursor_limit: None,
+            child_cursors_end: false,
+            vanishing_rows: 0,
+            total_size_drift: 0,
+            declined_queries: Vec::new(),
+            failed_results: FailedResults::Csv,
+            bulk_read_timeout: None,
         }
     }
 }

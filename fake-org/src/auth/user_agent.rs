@@ -18,20 +18,20 @@ pub(crate) struct Children {
 }
 
 impl Auth {
-    /// `response_type=token`: tokens at once, without a code. `kept`: the redirect URI may be given a refresh token.
+    /// `response_type=token`: tokens at once, without a code. `with_refresh_token`: the redirect URI may receive a refresh token.
     pub(crate) fn implicit(
         &mut self,
         now: Millis,
         settings: &Settings,
         user_id: &str,
         scopes: Scopes,
-        kept: bool,
+        with_refresh_token: bool,
     ) -> Result<Issued, OauthError> {
         if settings.ip_restricted {
             return Err(OauthError::ip_restricted());
         }
         self.count_login(now, settings, user_id)?;
-        self.grant(now, settings, user_id, scopes, kept)
+        self.grant(now, settings, user_id, scopes, with_refresh_token)
     }
 
     /// The sessions for the domains that a hybrid app was granted. They end when its access token does.

@@ -46,7 +46,7 @@ pub(crate) fn calendar(at: Millis) -> OffsetDateTime {
         .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-/// A datetime as REST answers write it: `2015-08-20T11:50:05.000+0000`, an offset without a colon.
+/// A datetime as REST responses write it: `2015-08-20T11:50:05.000+0000`, an offset without a colon.
 pub(crate) fn datetime(at: Millis) -> String {
     let t = calendar(at);
     format!(

@@ -1,6 +1,6 @@
 //! `fake-org`: a Salesforce emulator on this machine, for tests and demos in any language.
 //!
-//! Prints one JSON line when it is ready, then serves until SIGTERM or Ctrl-C.
+//! Prints one JSON line when it is ready, or with `--env` the variables of an app, then serves until SIGTERM or Ctrl-C.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program's output is its purpose")]
 
 use std::io::Write as _;
@@ -14,9 +14,19 @@ use salesforce_fake_org::{AccessTokens, FakeOrg};
 #[derive(Debug, Parser)]
 #[command(name = "fake-org")]
 struct Args {
-    /// Port of the login host; 0 takes a free one. The instance host always takes a free one.
+    /// Port of the login host; 0 takes a free one.
     #[arg(long, default_value_t = 8100)]
     port: u16,
+    /// Port of the instance host; 0 takes a free one. The origin that the data can move to takes the next port.
+    #[arg(long, default_value_t = 0)]
+    instance_port: u16,
+    /// The organization id, 15 or 18 characters (00D…). By default each start has another one.
+    #[arg(long)]
+    organization_id: Option<String>,
+    /// Print the environment variables of an app, as shell commands, instead of the JSON line. Client credentials then
+    /// run as the first user unless `--execution-user` names another.
+    #[arg(long)]
+    env: bool,
     /// Loopback host in printed addresses: 127.0.0.1, localhost or ::1.
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
@@ -58,12 +68,15 @@ struct Args {
     /// Hand out JWT-based access tokens that live this many seconds, instead of opaque ones.
     #[arg(long)]
     jwt_access_tokens: Option<u64>,
-    /// Answer as it is, also those who accept gzip.
+    /// Send responses uncompressed, also to clients that accept gzip.
     #[arg(long)]
     no_compress: bool,
     /// Serve an Experience Cloud site of this name, below the login host.
     #[arg(long)]
     site: Option<String>,
+    /// Stop when standard input ends, as it does when the parent process ends.
+    #[arg(long)]
+    stop_with_stdin: bool,
     /// The most records of a query page.
     #[arg(long, default_value_t = 2000)]
     page_size: usize,
@@ -91,6 +104,10 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         .rows(args.rows)
         .session_ttl(Duration::from_secs(args.session_ttl))
         .page_size(args.page_size);
+    builder = builder.instance_port(args.instance_port);
+    if let Some(id) = &args.organization_id {
+        builder = builder.organization_id(id);
+    }
     for uri in &args.redirect_uri {
         builder = builder.redirect_uri(uri);
     }
@@ -115,13 +132,16 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     for path in &args.load {
         builder = builder.load(path)?;
     }
-    let mut stop = std::pin::pin!(stop_signal()?);
+    let mut stop = std::pin::pin!(stop(args.stop_with_stdin)?);
     let org = tokio::select! {
         started = builder.start() => started?,
         () = &mut stop => return Ok(()),
     };
     let users = org.users();
     let first = users.first();
+    if args.env && args.execution_user.is_none() {
+        org.set_execution_user(first.map(salesforce_fake_org::User::username));
+    }
     let ca_file = org.ca_pem().map(CaFile::write).transpose()?;
     let ready = serde_json::json!({
         "login_url": org.login_url(),
@@ -134,28 +154,84 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         "password": first.map(|user| user.password().to_owned()),
         "ca_file": ca_file.as_ref().map(|file| file.0.display().to_string()),
     });
-    println!("{ready}");
+    if args.env {
+        for (name, value) in org.variables() {
+            println!("export {name}='{value}'");
+        }
+        if let Some(file) = &ca_file {
+            println!("# The authority to trust: {}", file.0.display());
+        }
+    } else {
+        println!("{ready}");
+    }
     std::io::stdout().flush()?;
     stop.await;
     Ok(())
 }
 
-/// The authority's certificate, in a file that goes with the program.
+/// Waits for a signal or, when `with_stdin`, for the end of standard input.
+fn stop(with_stdin: bool) -> std::io::Result<impl Future<Output = ()>> {
+    let signal = stop_signal()?;
+    let (sender, closed) = tokio::sync::oneshot::channel();
+    // Dropping the sender would report the end, too.
+    let mut held = Some(sender);
+    if let Some(sender) = held.take_if(|_| with_stdin) {
+        // A thread: reading standard input cannot be cancelled, and the end of the process does not wait for it.
+        std::thread::Builder::new().name("stdin".into()).spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            let _ = sender.send(());
+        })?;
+    }
+    Ok(async move {
+        let _held = held;
+        tokio::select! {
+            () = signal => {}
+            _ = closed => {}
+        }
+    })
+}
+
+/// The authority's certificate, in a new folder that only this user can read. It is removed with the program.
 struct CaFile(std::path::PathBuf);
 
 impl CaFile {
     fn write(pem: &str) -> std::io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("fake-org-ca-{}.pem", std::process::id()));
-        std::fs::write(&path, pem)?;
+        let folder = new_folder()?;
+        let path = folder.join("ca.pem");
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&path)?.write_all(pem.as_bytes())?;
         Ok(Self(path))
     }
 }
 
 impl Drop for CaFile {
     fn drop(&mut self) {
-        // It is of no use to anyone any more; who has removed it before is right.
+        // Fails only if they were removed already.
         let _ = std::fs::remove_file(&self.0);
+        if let Some(folder) = self.0.parent() {
+            let _ = std::fs::remove_dir(folder);
+        }
     }
+}
+
+/// A new folder among the temporary files. An existing name, also a link, is an error: the next number is tried.
+fn new_folder() -> std::io::Result<std::path::PathBuf> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    for number in 0_u16..1_000 {
+        let name = format!("fake-org-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        match builder.create(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(std::io::Error::other("cannot create a folder for the certificate of the authority"))
 }
 
 #[cfg(unix)]

@@ -6,7 +6,7 @@ use rusqlite::types::{Value as Sql, ValueRef};
 use serde_json::{Value as Json, json};
 use time::{Date, Month};
 
-use super::error::Refusal;
+use super::error::ApiError;
 use super::schema::{Field, Kind};
 use crate::base::ids;
 
@@ -21,14 +21,14 @@ pub(crate) fn to_json(kind: Kind, value: ValueRef<'_>) -> Json {
         (_, ValueRef::Integer(n)) => json!(n),
         (_, ValueRef::Real(x)) => json!(x),
         (_, ValueRef::Text(bytes)) => json!(String::from_utf8_lossy(bytes)),
-        // Whoever knows the record's path puts it in.
+        // The caller knows the record's path and fills it in.
         (Kind::Base64, ValueRef::Blob(_)) => json!(""),
         (_, ValueRef::Null | ValueRef::Blob(_)) => Json::Null,
     }
 }
 
 /// A value of a create or update body, checked for its field.
-pub(crate) fn from_json(field: &Field, value: &Json) -> Result<Sql, Refusal> {
+pub(crate) fn from_json(field: &Field, value: &Json) -> Result<Sql, ApiError> {
     let wrong = |kind: &str| {
         // Salesforce adds line and column, which a parsed body no longer knows.
         let name = match value {
@@ -39,7 +39,7 @@ pub(crate) fn from_json(field: &Field, value: &Json) -> Result<Sql, Refusal> {
             Json::Array(_) => "START_ARRAY",
             Json::Object(_) => "START_OBJECT",
         };
-        Refusal::bad(
+        ApiError::bad(
             "JSON_PARSER_ERROR",
             format!(
                 "Cannot deserialize instance of {kind} from {name} value {value} or request may be missing a \
@@ -78,7 +78,7 @@ pub(crate) fn from_json(field: &Field, value: &Json) -> Result<Sql, Refusal> {
         Kind::Id | Kind::Reference(..) => {
             let text = value.as_str().ok_or_else(|| wrong("reference"))?;
             let id = ids::normalize(text).ok_or_else(|| {
-                Refusal::bad("MALFORMED_ID", format!("{}: id value of incorrect type: {text}", field.label))
+                ApiError::bad("MALFORMED_ID", format!("{}: id value of incorrect type: {text}", field.label))
                     .about(field.name)
             })?;
             Ok(Sql::Text(id))
@@ -91,7 +91,7 @@ pub(crate) fn from_json(field: &Field, value: &Json) -> Result<Sql, Refusal> {
     }
 }
 
-fn text(field: &Field, value: &Json, wrong: &dyn Fn(&str) -> Refusal) -> Result<Sql, Refusal> {
+fn text(field: &Field, value: &Json, wrong: &dyn Fn(&str) -> ApiError) -> Result<Sql, ApiError> {
     let text = value.as_str().ok_or_else(|| wrong("string"))?.trim();
     // An empty text is stored as no value.
     if text.is_empty() {
@@ -105,7 +105,7 @@ fn text(field: &Field, value: &Json, wrong: &dyn Fn(&str) -> Refusal) -> Result<
         _ => 255,
     };
     if text.chars().count() > max {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             "STRING_TOO_LONG",
             format!("{}: data value too large: {text} (max length={max})", field.label),
         )
@@ -114,7 +114,7 @@ fn text(field: &Field, value: &Json, wrong: &dyn Fn(&str) -> Refusal) -> Result<
     if field.restricted {
         let unknown = text.split(';').find(|part| !field.values.contains(part));
         if let Some(part) = unknown {
-            return Err(Refusal::bad(
+            return Err(ApiError::bad(
                 "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
                 format!("{}: bad value for restricted picklist field: {part}", field.label),
             )
@@ -125,7 +125,7 @@ fn text(field: &Field, value: &Json, wrong: &dyn Fn(&str) -> Refusal) -> Result<
         let well_formed =
             text.split_once('@').is_some_and(|(local, host)| !local.is_empty() && host.contains('.'));
         if !well_formed {
-            return Err(Refusal::bad(
+            return Err(ApiError::bad(
                 "INVALID_EMAIL_ADDRESS",
                 format!("{}: invalid email address: {text}", field.label),
             )

@@ -1,9 +1,9 @@
 //! Why a record operation did not happen.
 
-/// A refusal in the REST API's words. `status` and `code` are what a single-record call answers; collections
+/// An error in the REST API's words. `status` and `code` are what a single-record request returns; collections
 /// carry the same as an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct ApiError {
     pub(crate) status: u16,
     pub(crate) code: &'static str,
     pub(crate) message: String,
@@ -12,7 +12,7 @@ pub(crate) struct Refusal {
     pub(crate) duplicates: Option<(&'static str, Vec<String>)>,
 }
 
-impl Refusal {
+impl ApiError {
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), fields: Vec::new(), duplicates: None }
     }
@@ -39,7 +39,7 @@ impl Refusal {
         )
     }
 
-    /// Something this emulator cannot do yet: says so instead of answering wrongly.
+    /// Something this emulator cannot do yet: says so instead of responding wrongly.
     pub(crate) fn not_emulated(code: &'static str, what: &str) -> Self {
         Self::bad(code, format!("fake org: {what} is not emulated yet"))
     }
@@ -51,11 +51,11 @@ pub(crate) enum DataError {
     #[error("SQLite: {0}")]
     Sqlite(#[from] rusqlite::Error),
     #[error("{}: {}", .0.code, .0.message)]
-    Refused(Refusal),
+    Refused(ApiError),
 }
 
-impl From<Refusal> for DataError {
-    fn from(refusal: Refusal) -> Self {
+impl From<ApiError> for DataError {
+    fn from(refusal: ApiError) -> Self {
         Self::Refused(refusal)
     }
 }

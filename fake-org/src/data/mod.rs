@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use rusqlite::Connection;
 
 pub(crate) use convert::{parse_date, parse_datetime, parse_time, to_json};
-pub(crate) use error::{DataError, Refusal};
+pub(crate) use error::{ApiError, DataError};
 pub(crate) use rows::Writer;
 pub(crate) use rules::{DuplicateRule, Rules, ValidationRule};
 

@@ -6,11 +6,11 @@ use serde_json::Value as Json;
 
 use super::convert::{from_json, to_json};
 use super::schema::{Field, Kind, Object};
-use super::{DataError, Inner, Record, Refusal};
+use super::{ApiError, DataError, Inner, Record};
 use crate::base::clock::{Millis, datetime};
 use crate::base::ids;
 
-/// Who writes, and when.
+/// The writing user and the time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Writer<'a> {
     pub(crate) user_id: &'a str,
@@ -45,8 +45,8 @@ impl Inner {
             })
             .optional()?;
         match found {
-            None => Err(Refusal::not_found().into()),
-            Some((true, _)) => Err(Refusal::new(404, "ENTITY_IS_DELETED", "entity is deleted").into()),
+            None => Err(ApiError::not_found().into()),
+            Some((true, _)) => Err(ApiError::new(404, "ENTITY_IS_DELETED", "entity is deleted").into()),
             Some((false, record)) => Ok(record),
         }
     }
@@ -102,7 +102,7 @@ impl Inner {
             .collect();
         if !missing.is_empty() {
             let message = format!("Required fields are missing: [{}]", missing.join(", "));
-            let mut refusal = Refusal::bad("REQUIRED_FIELD_MISSING", message);
+            let mut refusal = ApiError::bad("REQUIRED_FIELD_MISSING", message);
             refusal.fields = missing.into_iter().map(String::from).collect();
             return Err(refusal.into());
         }
@@ -151,7 +151,7 @@ impl Inner {
         let mut columns = self.checked(object, body, Some(&id))?;
         if let Some((field, _)) = columns.iter().find(|(field, value)| field.required && *value == Sql::Null)
         {
-            return Err(Refusal::bad(
+            return Err(ApiError::bad(
                 "REQUIRED_FIELD_MISSING",
                 format!("Required fields are missing: [{}]", field.name),
             )
@@ -181,7 +181,7 @@ impl Inner {
         self.record(object, id, &[])?;
         self.check_lock(&checked_id(object, id)?)?;
         if object.name == "User" {
-            return Err(Refusal::new(
+            return Err(ApiError::new(
                 400,
                 "INSUFFICIENT_ACCESS_OR_READONLY",
                 "insufficient access rights on object id",
@@ -218,7 +218,7 @@ impl Inner {
                 continue;
             }
             if name.eq_ignore_ascii_case("Id") {
-                return Err(Refusal::bad(
+                return Err(ApiError::bad(
                     "INVALID_FIELD",
                     "The Id field should not be specified in the sobject data.",
                 )
@@ -232,13 +232,13 @@ impl Inner {
                 continue;
             }
             let field = object.field(name).ok_or_else(|| {
-                Refusal::bad(
+                ApiError::bad(
                     "INVALID_FIELD",
                     format!("No such column '{name}' on sobject of type {}", object.name),
                 )
             })?;
             if field.read_only {
-                return Err(Refusal::bad(
+                return Err(ApiError::bad(
                     "INVALID_FIELD_FOR_INSERT_UPDATE",
                     format!(
                         "Unable to create/update fields: {}. Please check the security settings of this field and \
@@ -265,11 +265,11 @@ impl Inner {
         });
         let Some((field, value)) = found else {
             return Err(
-                Refusal::bad("INVALID_FIELD", format!("no external id of {} given", parent.name)).into()
+                ApiError::bad("INVALID_FIELD", format!("no external id of {} given", parent.name)).into()
             );
         };
         self.ids_by_key(parent, field, &value)?.into_iter().next().ok_or_else(|| {
-            Refusal::bad(
+            ApiError::bad(
                 "INVALID_FIELD",
                 format!(
                     "Foreign key external ID: {value} not found for field {} in entity {}",
@@ -284,7 +284,7 @@ impl Inner {
         let (Kind::Reference(target, _), Sql::Text(id)) = (field.kind, value) else { return Ok(()) };
         let Some(target) = self.schema.object(target) else { return Ok(()) };
         if !id.starts_with(target.prefix) {
-            return Err(Refusal::bad(
+            return Err(ApiError::bad(
                 "MALFORMED_ID",
                 format!("{}: id value of incorrect type: {id}", field.label),
             )
@@ -296,7 +296,7 @@ impl Inner {
             // A new child locks its parent too.
             return Ok(self.check_lock(id)?);
         }
-        Err(Refusal::bad("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id").into())
+        Err(ApiError::bad("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id").into())
     }
 
     fn check_unique(
@@ -312,7 +312,7 @@ impl Inner {
         }
         match self.ids_by_key(object, field, text)?.into_iter().find(|id| Some(id.as_str()) != own_id) {
             None => Ok(()),
-            Some(other) => Err(Refusal::bad(
+            Some(other) => Err(ApiError::bad(
                 "DUPLICATE_VALUE",
                 format!("duplicate value found: {} duplicates value on record with id: {other}", field.name),
             )
@@ -322,9 +322,9 @@ impl Inner {
 }
 
 /// The id in its 18-character form, if it is one of this object.
-pub(crate) fn checked_id(object: &Object, id: &str) -> Result<String, Refusal> {
+pub(crate) fn checked_id(object: &Object, id: &str) -> Result<String, ApiError> {
     ids::normalize(id).filter(|id| id.starts_with(object.prefix)).ok_or_else(|| {
-        Refusal::bad("MALFORMED_ID", format!("{} ID: id value of incorrect type: {id}", object.label))
+        ApiError::bad("MALFORMED_ID", format!("{} ID: id value of incorrect type: {id}", object.label))
             .about("Id")
     })
 }
@@ -379,10 +379,10 @@ fn measure(object: &Object, columns: &mut Columns) {
     }
 }
 
-fn writable(object: &Object) -> Result<(), Refusal> {
+fn writable(object: &Object) -> Result<(), ApiError> {
     if object.read_only {
         // The wording is unverified.
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
             format!("entity type {} does not support this operation", object.name),
         ));

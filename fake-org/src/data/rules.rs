@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value as Sql;
 
-use super::{DataError, Inner, Refusal};
+use super::{ApiError, DataError, Inner};
 use crate::data::schema::Object;
 
-/// A condition that must not hold, compiled to SQL by whoever knows the query language.
+/// A condition that must not hold, compiled to SQL by the query language.
 #[derive(Clone, Debug)]
 pub(crate) struct ValidationRule {
     pub(crate) object: &'static Object,
@@ -31,14 +31,14 @@ pub(crate) struct DuplicateRule {
 pub(crate) struct Rules {
     pub(crate) validation: Vec<ValidationRule>,
     pub(crate) duplicates: Vec<DuplicateRule>,
-    /// Ids of rows that somebody else is writing right now.
+    /// Ids of locked rows.
     pub(crate) locked: BTreeSet<String>,
 }
 
 impl Inner {
-    pub(super) fn check_lock(&self, id: &str) -> Result<(), Refusal> {
+    pub(super) fn check_lock(&self, id: &str) -> Result<(), ApiError> {
         if self.rules.locked.contains(id) {
-            return Err(Refusal::bad(
+            return Err(ApiError::bad(
                 "UNABLE_TO_LOCK_ROW",
                 format!("unable to obtain exclusive access to this record or 1 records: {id}"),
             ));
@@ -56,7 +56,7 @@ impl Inner {
         for rule in self.rules.validation.iter().filter(|rule| rule.object.name == object.name) {
             let params = rule.params.iter().cloned().chain([Sql::Text(id.to_owned())]);
             if self.sqlite.prepare_cached(&rule.sql)?.exists(params_from_iter(params))? {
-                let mut refusal = Refusal::bad("FIELD_CUSTOM_VALIDATION_EXCEPTION", rule.message.clone());
+                let mut refusal = ApiError::bad("FIELD_CUSTOM_VALIDATION_EXCEPTION", rule.message.clone());
                 if let Some(field) = &rule.field {
                     refusal = refusal.about(field);
                 }
@@ -78,7 +78,7 @@ impl Inner {
             let found: Vec<String> =
                 statement.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
             if !found.is_empty() {
-                let mut refusal = Refusal::bad("DUPLICATES_DETECTED", "Use one of these records?");
+                let mut refusal = ApiError::bad("DUPLICATES_DETECTED", "Use one of these records?");
                 refusal.duplicates = Some((rule.object.name, found));
                 return Err(refusal.into());
             }

@@ -1,10 +1,10 @@
-//! The sample rows: names a person would believe, and a few that break careless escaping.
+//! The sample rows: believable names, and a few that break careless escaping.
 
 use rusqlite::types::Value as Sql;
 
-use crate::auth::users::User;
 use crate::base::clock::{Millis, date, datetime};
 use crate::base::ids;
+use crate::user::User;
 
 const HOUR: Millis = 3_600_000;
 const DAY: Millis = 24 * HOUR;
@@ -71,7 +71,7 @@ const CITIES: [(&str, &str); 8] = [
     ("Nairobi", "Kenya"),
     ("Valparaíso", "Chile"),
 ];
-const PEOPLE: [(&str, &str, &str); 10] = [
+const NAMES: [(&str, &str, &str); 10] = [
     ("Maya", "Andersson", "Chief Executive Officer"),
     ("Tomás", "Herrera", "Head of Purchasing"),
     ("Ngozi", "Adeyemi", "Finance Director"),
@@ -137,7 +137,7 @@ pub(super) fn account(n: u64, now: Millis) -> Row {
 }
 
 pub(super) fn contact(n: u64, accounts: u64, now: Millis) -> Row {
-    let (first, last, title) = pick(&PEOPLE, n);
+    let (first, last, title) = pick(&NAMES, n);
     let created = now - DAY - Millis::try_from(n).unwrap_or(0) * 5 * HOUR;
     let mail: String = last.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_lowercase();
     vec![
@@ -197,7 +197,7 @@ fn days(n: u64) -> Millis {
 }
 
 pub(super) fn lead(n: u64, _accounts: u64, now: Millis) -> Row {
-    let (first, last, title) = pick(&PEOPLE, n + 3);
+    let (first, last, title) = pick(&NAMES, n + 3);
     let mut row = stamped("00Q", n, now - DAY - days(n));
     row.extend([
         ("FirstName", text(first)),

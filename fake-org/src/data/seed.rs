@@ -1,10 +1,10 @@
-//! Fills the org: its tables, its people, sample rows.
+//! Fills the org: its tables, its users, sample rows.
 
 use super::samples::{self, Row, text};
 use super::schema::{Field, Kind, Object};
 use super::{Data, DataError, Inner};
-use crate::auth::users::User;
 use crate::base::clock::Millis;
+use crate::user::User;
 
 /// How much sample data there is.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ impl Default for Sample {
 }
 
 impl Data {
-    /// Throws everything away and fills the org anew.
+    /// Deletes everything and fills the org again.
     pub(crate) fn seed(&self, sample: &Sample, users: &[User], now: Millis) -> Result<(), DataError> {
         self.with(|inner| {
             inner.last.clear();
@@ -32,7 +32,7 @@ impl Data {
         })
     }
 
-    /// Adds a person to the `User` object.
+    /// Adds a user to the `User` object.
     pub(crate) fn add_user(&self, user: &User, now: Millis) -> Result<(), DataError> {
         self.with(|inner| {
             inner.next_id_of("User");

@@ -1,4 +1,4 @@
-//! The armed rules, and the choice of the one that strikes a call.
+//! The armed rules, and the choice of the one that strikes a request.
 
 use std::sync::{Arc, Mutex};
 
@@ -28,7 +28,7 @@ pub struct FaultHandle {
 }
 
 impl FaultHandle {
-    /// How many calls it struck.
+    /// How many requests it struck.
     #[must_use]
     pub fn hits(&self) -> u64 {
         *lock(&self.hits)
@@ -40,12 +40,14 @@ impl FaultHandle {
     }
 }
 
-/// The call a rule may match.
+/// The request a rule may match.
 #[derive(Debug)]
 pub(crate) struct Target<'a> {
     pub(crate) route: Option<Route>,
     pub(crate) path: &'a str,
     pub(crate) grant_type: Option<&'a str>,
+    /// A part of a composite request.
+    pub(crate) inner: bool,
 }
 
 impl Faults {
@@ -66,7 +68,7 @@ impl Faults {
         self.at(Route::Token, rule)
     }
 
-    /// Faults of token calls with `grant_type=refresh_token`.
+    /// Faults of token requests with `grant_type=refresh_token`.
     pub fn refresh(&self, rule: impl Into<Rule>) -> FaultHandle {
         self.at(Route::Token, rule.into().grant_type("refresh_token"))
     }
@@ -91,7 +93,7 @@ impl Faults {
         lock(&self.armed).clear();
     }
 
-    /// What is armed now, with the calls left to strike.
+    /// What is armed now, with the requests left to strike.
     #[must_use]
     pub fn armed(&self) -> Vec<Rule> {
         lock(&self.armed).iter().map(|armed| armed.rule.clone()).collect()
@@ -102,7 +104,7 @@ impl Faults {
         lock(&self.armed).iter().any(|armed| armed.rule.grant_type.is_some())
     }
 
-    /// The rule that strikes this call; it is used up by one.
+    /// The rule that strikes this request; it is used up by one.
     pub(crate) fn strike(&self, target: &Target<'_>) -> Option<Rule> {
         let mut armed = lock(&self.armed);
         let index = armed.iter_mut().position(|armed| {
@@ -137,7 +139,9 @@ impl Rule {
             Route::Api => matches!(target.route, Some(Route::Api | Route::Query)),
             other => target.route.as_ref() == Some(other),
         };
-        route && (self.grant_type.is_none() || self.grant_type.as_deref() == target.grant_type)
+        route
+            && self.inner == target.inner
+            && (self.grant_type.is_none() || self.grant_type.as_deref() == target.grant_type)
     }
 }
 
@@ -147,7 +151,7 @@ mod tests {
     use crate::Fault;
 
     fn call(route: Route, grant_type: Option<&str>) -> Target<'_> {
-        Target { route: Some(route), path: "/x", grant_type }
+        Target { route: Some(route), path: "/x", grant_type, inner: false }
     }
 
     #[test]

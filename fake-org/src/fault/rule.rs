@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::value::RawBytes;
 use crate::base::duration::millis;
 
-/// A class of calls.
+/// A class of requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -35,24 +35,24 @@ pub enum Route {
     Query,
     /// Every path that begins so.
     Path(String),
-    /// Every call.
+    /// Every request.
     Any,
 }
 
-/// What goes wrong.
+/// A fault.
 ///
 /// In JSON the variant's name in snake case: `"html"`, `{"status":503}`, `{"merge_json":{"instance_url":"…"}}`,
 /// `{"redirect":{"status":307,"location":"…"}}`.
 ///
-/// "Instead" means the call is answered so and changes nothing; "genuine" means the call is carried out (a
-/// refresh token rotates, a record is made) and its answer is then spoilt.
+/// "Instead" means this is the response and nothing changes; "genuine" means the request is carried out (a
+/// refresh token rotates, a record is made) and its response is then corrupted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fault {
     /// Nothing but the delays of the rule.
     Slow,
-    /// Waits before the call is carried out; genuine. In JSON milliseconds.
+    /// Waits before the request is carried out; genuine. In JSON milliseconds.
     #[serde(with = "millis")]
     Delay(Duration),
     /// Instead: this status, with an error body as that endpoint writes it.
@@ -61,7 +61,7 @@ pub enum Fault {
     Maintenance,
     /// Instead: the connection is reset (RST) when the head was read; the body never is.
     ResetBeforeRead,
-    /// Instead: the whole request is read, then the connection is reset without a byte of answer.
+    /// Instead: the whole request is read, then the connection is reset without a byte of response.
     ResetBeforeAnswer,
     /// Genuine: the connection is reset inside the status line.
     ResetMidStatus,
@@ -69,9 +69,9 @@ pub enum Fault {
     ResetMidHead,
     /// Genuine: head and half of the body are sent, then the connection is reset.
     ResetMidBody,
-    /// Genuine: the change is made, then the connection is reset without a byte of answer.
+    /// Genuine: the change is made, then the connection is reset without a byte of response.
     LoseAnswer,
-    /// Genuine: the whole answer is sent, then the connection is reset instead of being kept.
+    /// Genuine: the whole response is sent, then the connection is reset instead of being reused.
     ResetAfterBody,
     /// Genuine: half of the body is sent, then the connection is closed in order (FIN) before `Content-Length`.
     ShortBody,
@@ -100,7 +100,7 @@ pub enum Fault {
     },
     /// Instead: 200 and this JSON.
     Json(Value),
-    /// Genuine, with these members put over those of the answer; `null` removes a member. Objects merge deeply.
+    /// Genuine, with these members put over those of the response; `null` removes a member. Objects merge deeply.
     MergeJson(Value),
     /// Instead: exactly this.
     RawBody {
@@ -116,7 +116,7 @@ pub enum Fault {
     /// Genuine, with a `Date` that is so many seconds ahead of the machine's clock; behind it when negative.
     DateSkew(i64),
     /// Genuine, but a redirect is followed twice: a page goes to its `Location` in a frame and then as a whole. Other
-    /// answers are left as they are.
+    /// responses are left as they are.
     DuplicateCallback,
     /// Genuine, with so many more header fields.
     ManyHeaders(usize),
@@ -153,19 +153,19 @@ fn bad_request() -> u16 {
 }
 
 impl Fault {
-    /// The fault on the next `n` matching calls only.
+    /// The fault on the next `n` matching requests only.
     #[must_use]
     pub fn times(self, n: u64) -> Rule {
         Rule::from(self).times(n)
     }
 
-    /// The fault on the next matching call only.
+    /// The fault on the next matching request only.
     #[must_use]
     pub fn once(self) -> Rule {
         self.times(1)
     }
 
-    /// The fault on token calls with this `grant_type` only.
+    /// The fault on token requests with this `grant_type` only.
     #[must_use]
     pub fn grant_type(self, grant_type: &str) -> Rule {
         Rule::from(self).grant_type(grant_type)
@@ -187,10 +187,13 @@ pub struct Rule {
     pub(crate) route: Route,
     #[serde(default = "slow")]
     pub(crate) fault: Fault,
-    /// How many calls it still strikes; absent: until cleared.
+    /// Whether it strikes the parts of composite requests and batches instead.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) inner: bool,
+    /// How many requests it still strikes; absent: until cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) times: Option<u64>,
-    /// How many matching calls pass unharmed first.
+    /// How many matching requests pass unharmed first.
     #[serde(default)]
     pub(crate) skip: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,7 +202,7 @@ pub struct Rule {
     pub(crate) delay_ms: Duration,
     #[serde(default, with = "millis")]
     pub(crate) delay_after_ms: Duration,
-    /// The wait after handling applies to answers of this status only.
+    /// The wait after handling applies to responses of this status only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) delay_after_status: Option<u16>,
 }
@@ -213,6 +216,7 @@ impl From<Fault> for Rule {
         Self {
             route: Route::Any,
             fault,
+            inner: false,
             times: None,
             skip: 0,
             grant_type: None,
@@ -224,49 +228,57 @@ impl From<Fault> for Rule {
 }
 
 impl Rule {
-    /// The calls it is for.
+    /// The requests it is for.
     #[must_use]
     pub fn on(mut self, route: Route) -> Self {
         self.route = route;
         self
     }
 
-    /// Only the next `n` matching calls.
+    /// Only the next `n` matching requests.
     #[must_use]
     pub fn times(mut self, n: u64) -> Self {
         self.times = Some(n);
         self
     }
 
-    /// Lets the first `n` matching calls pass.
+    /// Strikes the parts of composite requests and batches instead of whole requests. Only [`Fault::Status`] and
+    /// [`Fault::ApiError`] have an effect there; the route is `api`, `query`, `any` or a path.
+    #[must_use]
+    pub fn inner(mut self) -> Self {
+        self.inner = true;
+        self
+    }
+
+    /// Lets the first `n` matching requests pass.
     #[must_use]
     pub fn skip(mut self, n: u64) -> Self {
         self.skip = n;
         self
     }
 
-    /// Only token calls with this `grant_type`.
+    /// Only token requests with this `grant_type`.
     #[must_use]
     pub fn grant_type(mut self, grant_type: &str) -> Self {
         self.grant_type = Some(grant_type.to_owned());
         self
     }
 
-    /// Waits before the call is carried out.
+    /// Waits before the request is carried out.
     #[must_use]
     pub fn delay(mut self, before: Duration) -> Self {
         self.delay_ms = before;
         self
     }
 
-    /// Waits after the call was carried out, before its answer is sent.
+    /// Waits after the request was carried out, before its response is sent.
     #[must_use]
     pub fn delay_after(mut self, after: Duration) -> Self {
         self.delay_after_ms = after;
         self
     }
 
-    /// As [`delay_after`](Self::delay_after), but only answers of this status are late.
+    /// As [`delay_after`](Self::delay_after), but only responses of this status are late.
     #[must_use]
     pub fn delay_status(mut self, status: u16, after: Duration) -> Self {
         self.delay_after_ms = after;

@@ -1,4 +1,4 @@
-//! Bytes of a raw answer in JSON: text, or `{"base64":"…"}` for what is no text.
+//! Bytes of a raw response in JSON: text, or `{"base64":"…"}` for bytes that are not text.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

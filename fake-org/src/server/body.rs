@@ -9,7 +9,7 @@ use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress};
 use http_body_util::channel::{Channel, Sender};
 
-use super::cut::{Cut, ON_THE_WIRE};
+use super::disconnect::{Disconnect, ON_THE_WIRE};
 
 type Pipe = Sender<Bytes, io::Error>;
 
@@ -21,25 +21,48 @@ fn piped<F: Future<Output = ()> + Send + 'static>(work: impl FnOnce(Pipe) -> F) 
 
 /// Sends the bytes, waits until they are on the wire, then ends the connection: with a reset when `cut` is
 /// given, in order otherwise.
-pub(super) fn broken_off(bytes: Bytes, cut: Option<Arc<Cut>>) -> Body {
+pub(super) fn broken_off(bytes: Bytes, disconnect: Option<Arc<Disconnect>>) -> Body {
     piped(|mut pipe| async move {
         let _ = pipe.send_data(bytes).await;
         tokio::time::sleep(ON_THE_WIRE).await;
-        if let Some(cut) = cut {
-            cut.reset();
+        if let Some(disconnect) = disconnect {
+            disconnect.reset();
         }
         pipe.abort(io::Error::other("broken off on order"));
     })
 }
 
 /// Sends the bytes, the last one only when the connection is set to end in a reset: nothing comes between them.
-pub(super) fn then_cut(bytes: Bytes, cut: Arc<Cut>) -> Body {
+pub(super) fn then_disconnect(bytes: Bytes, disconnect: Arc<Disconnect>) -> Body {
     let most = bytes.len().saturating_sub(1);
     piped(move |mut pipe| async move {
         let _ = pipe.send_data(bytes.slice(..most)).await;
         tokio::time::sleep(ON_THE_WIRE).await;
-        cut.reset();
+        disconnect.reset();
         let _ = pipe.send_data(bytes.slice(most..)).await;
+    })
+}
+
+/// Bytes in one piece of a body whose reader is watched.
+const PIECE: usize = 16 * 1024;
+
+/// Sends the bytes in pieces; resets the connection once the client takes none of them for `limit`.
+pub(super) fn read_within(bytes: Bytes, limit: Duration, disconnect: Arc<Disconnect>) -> Body {
+    piped(move |mut pipe| async move {
+        let mut start = 0;
+        while start < bytes.len() {
+            let end = (start + PIECE).min(bytes.len());
+            let sent = tokio::time::timeout(limit, pipe.send_data(bytes.slice(start..end)));
+            match sent.await {
+                Ok(Ok(())) => start = end,
+                Ok(Err(_)) => return,
+                Err(_) => {
+                    disconnect.reset();
+                    pipe.abort(io::Error::other("not read in time"));
+                    return;
+                }
+            }
+        }
     })
 }
 

@@ -1,4 +1,4 @@
-//! Compressed answers for those who ask for them, as Salesforce's edge sends them.
+//! Compressed responses for clients that accept gzip, as Salesforce's edge sends them.
 
 use std::io::Write as _;
 
@@ -9,7 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body_util::BodyExt as _;
 
-/// Shorter answers are sent as they are.
+/// Shorter responses are sent as they are.
 const LEAST: usize = 256;
 
 /// Whether a request takes gzip.
@@ -32,16 +32,16 @@ fn is_text(headers: &HeaderMap) -> bool {
     TEXTS.iter().any(|text| kind.starts_with(text))
 }
 
-/// The answer with its body compressed, when it is a text that is long enough. Its entity tag then says so too
+/// The response with its body compressed, when it is a text that is long enough. Its entity tag then says so too
 /// (`"…--gzip"`).
-pub(super) async fn compressed(answer: Response<Body>) -> Response<Body> {
-    let (mut parts, body) = answer.into_parts();
+pub(super) async fn compressed(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
     let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     if bytes.len() < LEAST || !is_text(&parts.headers) || parts.headers.contains_key(CONTENT_ENCODING) {
         return Response::from_parts(parts, Body::from(bytes));
     }
     let plain = bytes.clone();
-    // A page of records takes a while, in which others are answered.
+    // A page of records takes a while, and other requests are handled meanwhile.
     let packed = tokio::task::spawn_blocking(move || {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&plain).and_then(|()| encoder.finish())

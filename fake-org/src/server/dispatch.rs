@@ -1,4 +1,4 @@
-//! One request's way: logged, struck by a fault or handled, answered.
+//! The way of one request: logged, struck by a fault or handled, responded to.
 
 use std::io::{self, Read as _};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::CONTENT_ENCODING;
+use axum::http::header::{CONTENT_ENCODING, COOKIE, DATE};
 use axum::http::request::Parts;
 use axum::http::{Request, Response, StatusCode, Uri};
 use bytes::Bytes;
@@ -16,13 +16,14 @@ use hyper::body::Incoming;
 use tower::ServiceExt as _;
 
 use super::compress;
-use super::cut::Cut;
-use super::route;
-use super::spoil::{Outcome, instead, spoil};
+use super::corrupt::{self, Outcome, corrupt, replacement};
+use super::disconnect::Disconnect;
+use super::{body, guard};
 use crate::fault::registry::Target;
+use crate::fault::route;
 use crate::fault::{Fault, Route, Rule};
-use crate::log::{self, Host};
-use crate::shared::Org;
+use crate::request::{self, Host};
+use crate::state::Org;
 use crate::web;
 use crate::web::cors::Cors;
 
@@ -44,53 +45,56 @@ impl Hosts {
         Self { login: web::login_host(&org), instance: web::instance_host(&org), org }
     }
 
-    /// Answers one request. The work runs as a task of its own: a client that goes away does not stop it, as it
-    /// would not at Salesforce, and a refresh token rotates although nobody waits for the answer.
-    pub(super) async fn answer(
+    /// Handles one request. The work runs as a separate task: a client that disconnects does not stop it, as it
+    /// would not at Salesforce, and a refresh token rotates even if its response is not received.
+    pub(super) async fn response(
         self: Arc<Self>,
         host: Host,
         request: Request<Incoming>,
-        cut: Arc<Cut>,
+        disconnect: Arc<Disconnect>,
     ) -> Result<Response<Body>, io::Error> {
-        let order = Arc::clone(&cut);
+        let order = Arc::clone(&disconnect);
         match tokio::spawn(async move { self.run(host, request, &order).await }).await {
-            Ok(Outcome::Answer(answer)) => Ok(answer),
-            Ok(Outcome::Cut) => {
-                cut.reset();
+            Ok(Outcome::Response(response)) => Ok(response),
+            Ok(Outcome::Disconnect) => {
+                disconnect.reset();
                 Err(io::Error::new(io::ErrorKind::ConnectionReset, "reset on order"))
             }
             Err(failed) => Err(io::Error::other(failed)),
         }
     }
 
-    async fn run(&self, host: Host, request: Request<Incoming>, cut: &Arc<Cut>) -> Outcome {
+    async fn run(&self, host: Host, request: Request<Incoming>, disconnect: &Arc<Disconnect>) -> Outcome {
         let (mut parts, body) = request.into_parts();
         let logged = entry(host, &parts, self.org.clock.now());
         self.enter_site(host, &mut parts);
         let path = parts.uri.path().to_owned();
+        if let Some(rejection) = self.rejection(host, &parts) {
+            return Outcome::Response(rejection);
+        }
         if path == "/fake" || path.starts_with("/fake/") {
             let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-            return Outcome::Answer(self.handle(host, parts, body).await);
+            return Outcome::Response(self.handle(host, parts, body).await);
         }
         let begun = Instant::now();
         let route = route::class(&path);
         let number = self.org.log.enter(logged);
         let _in_flight = (route == Some(Route::Token)).then(|| InFlight::new(&self.org));
 
-        let target = |grant_type| Target { route: route.clone(), path: &path, grant_type };
+        let target = |grant_type| Target { route: route.clone(), path: &path, grant_type, inner: false };
         let early = if self.org.faults.need_body() { None } else { self.org.faults.strike(&target(None)) };
         let outcome = if early.as_ref().is_some_and(|rule| rule.fault == Fault::ResetBeforeRead) {
             self.delayed(early.as_ref()).await;
             self.note(number, early.as_ref());
-            Outcome::Cut
+            Outcome::Disconnect
         } else {
             let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
-                return Outcome::Cut;
+                return Outcome::Disconnect;
             };
             let Some(body) = unpacked(&parts, body) else {
-                return Outcome::Answer(status_only(StatusCode::BAD_REQUEST));
+                return Outcome::Response(status_only(StatusCode::BAD_REQUEST));
             };
-            let form = web::call::form(&parts.headers, &body);
+            let form = web::http_request::form(&parts.headers, &body);
             self.org.log.body(number, &body, &form);
             let grant_type =
                 form.iter().find(|(key, _)| key == "grant_type").map(|(_, value)| value.as_str());
@@ -109,7 +113,7 @@ impl Hosts {
             .flatten()
             .map(|(_, token)| Refreshing::new(&self.org, token));
             let parallel = refreshing.as_ref().is_some_and(|refreshing| !refreshing.first);
-            self.carry_out(host, parts, body, route.as_ref(), rule, parallel, cut).await
+            self.carry_out(host, parts, body, route.as_ref(), rule, parallel, disconnect).await
         };
         let status = outcome.status();
         self.org.log.answered(
@@ -120,9 +124,33 @@ impl Hosts {
         outcome
     }
 
+    /// Returns the response to a request that a page of another origin sent.
+    fn rejection(&self, host: Host, parts: &Parts) -> Option<Response<Body>> {
+        let origins = self.org.origins();
+        let origin = origins.of(host);
+        let scheme = origin.split("://").next().unwrap_or_default();
+        let text = if !guard::names_listener(parts, origin) {
+            guard::FOREIGN_HOST
+        } else if guard::is_guarded(&parts.method, parts.uri.path())
+            && !guard::is_own(&parts.headers, scheme)
+            && Cors::of(&self.org.settings(), host, parts).is_none()
+        {
+            guard::FOREIGN_ORIGIN
+        } else {
+            return None;
+        };
+        let mut response = Response::new(Body::from(text));
+        *response.status_mut() = StatusCode::FORBIDDEN;
+        Some(response)
+    }
+
     /// Below the path of a site everything is as at its root.
     fn enter_site(&self, host: Host, parts: &mut Parts) {
-        let Some(site) = self.org.app.site.as_ref().filter(|_| host == Host::Login) else { return };
+        if host != Host::Login {
+            self.enter_instance_path(parts);
+            return;
+        }
+        let Some(site) = self.org.app.site.as_ref() else { return };
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
         let below = target.strip_prefix(site.as_str());
         // Where a site of Lightning Web Runtime has its configuration (made after Winter '23).
@@ -131,7 +159,19 @@ impl Hosts {
         let inner = of_lwr.or(below).filter(|rest| rest.starts_with('/'));
         if let Some(uri) = inner.and_then(|rest| rest.parse().ok()) {
             parts.uri = uri;
-            parts.extensions.insert(web::call::Site(site.clone()));
+            parts.extensions.insert(web::http_request::Site(site.clone()));
+        }
+    }
+
+    /// Below the path of the instance URL the data APIs are as at its root.
+    fn enter_instance_path(&self, parts: &mut Parts) {
+        let settings = self.org.settings();
+        let Some(path) = settings.instance_path.as_deref() else { return };
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        let inner = target.strip_prefix(path).and_then(|rest| rest.parse::<Uri>().ok());
+        if let Some(uri) = inner.filter(|uri| is_data(uri.path())) {
+            parts.uri = uri;
+            parts.extensions.insert(InstancePath);
         }
     }
 
@@ -144,31 +184,43 @@ impl Hosts {
         route: Option<&Route>,
         rule: Option<Rule>,
         parallel: bool,
-        cut: &Arc<Cut>,
+        disconnect: &Arc<Disconnect>,
     ) -> Outcome {
         self.delayed(rule.as_ref()).await;
         let fault = rule.as_ref().map(|rule| &rule.fault);
-        if let Some(outcome) = fault.and_then(|fault| instead(fault, route)) {
+        if let Some(outcome) = fault.and_then(|fault| replacement(fault, route)) {
             self.delayed_after(rule.as_ref(), outcome.status()).await;
             return outcome;
         }
         if let Some(refusal) = too_large(&parts) {
-            return Outcome::Answer(refusal);
+            return Outcome::Response(refusal);
         }
         if parallel {
-            parts.extensions.insert(web::call::Parallel);
+            parts.extensions.insert(web::http_request::Parallel);
         }
         let packs = fault.is_none() && self.org.settings().compress && compress::is_wanted(&parts.headers);
-        let mut answer = self.handle(host, parts, body).await;
+        let bulk_result = is_bulk_result(parts.uri.path());
+        let mut response = self.handle(host, parts, body).await;
         if packs {
-            answer = compress::compressed(answer).await;
+            response = compress::compressed(response).await;
+        }
+        let settings = self.org.settings();
+        if let Ok(date) = corrupt::date(settings.date_skew_seconds).parse()
+            && settings.date_skew_seconds != 0
+        {
+            response.headers_mut().insert(DATE, date);
+        }
+        if let Some(limit) = settings.bulk_read_timeout.filter(|_| bulk_result && fault.is_none()) {
+            let (parts, body) = response.into_parts();
+            let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+            response = Response::from_parts(parts, body::read_within(bytes, limit, Arc::clone(disconnect)));
         }
         let outcome = match fault {
-            None => Outcome::Answer(answer),
+            None => Outcome::Response(response),
             Some(fault) => {
-                let (parts, body) = answer.into_parts();
+                let (parts, body) = response.into_parts();
                 let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-                spoil(fault, Response::from_parts(parts, bytes), cut)
+                corrupt(fault, Response::from_parts(parts, bytes), disconnect)
             }
         };
         self.delayed_after(rule.as_ref(), outcome.status()).await;
@@ -176,7 +228,7 @@ impl Hosts {
     }
 
     async fn handle(&self, host: Host, mut parts: Parts, body: Bytes) -> Response<Body> {
-        // Collection resources answer with and without a trailing slash.
+        // Collection resources respond with and without a trailing slash.
         let path = parts.uri.path();
         if path.starts_with("/services/data/")
             && path.ends_with('/')
@@ -186,15 +238,27 @@ impl Hosts {
             parts.uri = uri;
         }
         let cors = Cors::of(&self.org.settings(), host, &parts);
-        if let Some(answer) = cors.as_ref().and_then(Cors::preflight) {
-            return answer;
+        if let Some(response) = cors.as_ref().and_then(Cors::preflight) {
+            return response;
+        }
+        if host != Host::Login && is_data(parts.uri.path()) {
+            let settings = self.org.settings();
+            if settings.instance_path.is_some() && parts.extensions.get::<InstancePath>().is_none() {
+                return web::no_longer_exists().await;
+            }
+            if host == Host::Instance
+                && self.org.origins().has_moved
+                && let Some(response) = web::old_instance::response(&self.org, &parts.uri).await
+            {
+                return response;
+            }
         }
         parts.extensions.insert(host);
         let router = if host == Host::Login { &self.login } else { &self.instance };
         match router.clone().oneshot(Request::from_parts(parts, Body::from(body))).await {
-            Ok(answer) => match cors {
-                Some(cors) => cors.allow(answer),
-                None => answer,
+            Ok(response) => match cors {
+                Some(cors) => cors.allow(response),
+                None => response,
             },
             Err(never) => match never {},
         }
@@ -239,6 +303,21 @@ fn without_last_slash(uri: &Uri) -> Option<Uri> {
     }
 }
 
+/// Marks a request that came in below the path of the instance URL.
+#[derive(Clone, Copy)]
+struct InstancePath;
+
+/// Whether a path is one of the data APIs.
+fn is_data(path: &str) -> bool {
+    path == "/services/data" || path.starts_with("/services/data/") || path.starts_with("/services/apexrest/")
+}
+
+/// Whether a path is a page of a bulk job's results.
+fn is_bulk_result(path: &str) -> bool {
+    path.contains("/jobs/")
+        && path.split('/').next_back().is_some_and(|last| last.to_ascii_lowercase().ends_with("results"))
+}
+
 fn too_large(parts: &Parts) -> Option<Response<Body>> {
     let line = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
     let headers: usize =
@@ -254,9 +333,9 @@ fn too_large(parts: &Parts) -> Option<Response<Body>> {
 }
 
 fn status_only(status: StatusCode) -> Response<Body> {
-    let mut answer = Response::new(Body::empty());
-    *answer.status_mut() = status;
-    answer
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
 }
 
 /// Requests may be compressed with gzip; `None`: it says so and is not. (The status for that is unverified.)
@@ -269,8 +348,8 @@ fn unpacked(parts: &Parts, body: Bytes) -> Option<Bytes> {
     Some(plain.into())
 }
 
-fn entry(host: Host, parts: &Parts, now: i64) -> log::Request {
-    log::Request {
+fn entry(host: Host, parts: &Parts, now: i64) -> request::Request {
+    request::Request {
         number: 0,
         host,
         method: parts.method.to_string(),
@@ -279,6 +358,8 @@ fn entry(host: Host, parts: &Parts, now: i64) -> log::Request {
         headers: parts
             .headers
             .iter()
+            // Other apps on this host have cookies, too: browsers do not separate them by port.
+            .filter(|(name, _)| *name != COOKIE)
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect(),
         body: String::new(),
@@ -290,7 +371,7 @@ fn entry(host: Host, parts: &Parts, now: i64) -> log::Request {
     }
 }
 
-/// Counts a token call while it lasts, delays included.
+/// Counts a token request while it lasts, delays included.
 struct InFlight<'a>(&'a Org);
 
 impl<'a> InFlight<'a> {

@@ -1,12 +1,12 @@
-//! The hosts: a thread with a runtime of its own, so that it lives whatever the caller's runtime does.
+//! The hosts: a thread with a separate runtime, so that it is independent of the caller's runtime.
 
 mod body;
 mod compress;
-mod cut;
+mod corrupt;
+mod disconnect;
 mod dispatch;
-mod route;
+mod guard;
 mod socket;
-mod spoil;
 pub(crate) mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -21,9 +21,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use tokio_rustls::TlsAcceptor;
 
-use crate::log::Host;
-use crate::shared::Org;
-use cut::{Cut, HeadCut};
+use crate::request::Host;
+use crate::state::Org;
+use disconnect::{Disconnect, DisconnectInHead};
 use dispatch::Hosts;
 use socket::Socket;
 
@@ -65,7 +65,7 @@ impl Server {
     /// Serves one more origin.
     pub(crate) fn listen(&self, listener: TcpListener, host: Host) {
         if let Some(listeners) = &self.listeners {
-            // Fails only when the thread is gone, and then nothing answers anyway.
+            // Fails only when the thread has ended, and then the hosts are down.
             let _ = listeners.send(Listen { listener, host });
         }
     }
@@ -102,14 +102,14 @@ async fn accept(hosts: Arc<Hosts>, listener: tokio::net::TcpListener, host: Host
         let hosts = Arc::clone(&hosts);
         let tls = tls.clone();
         tokio::spawn(async move {
-            let cut = Arc::new(Cut::default());
-            let socket = Socket::new(stream, Arc::clone(&cut));
+            let disconnect = Arc::new(Disconnect::default());
+            let socket = Socket::new(stream, Arc::clone(&disconnect));
             match tls {
-                None => connection(hosts, host, socket, cut).await,
+                None => connection(hosts, host, socket, disconnect).await,
                 // A client that does not like the certificate leaves.
                 Some(tls) => {
                     if let Ok(socket) = tls.accept(socket).await {
-                        connection(hosts, host, socket, cut).await;
+                        connection(hosts, host, socket, disconnect).await;
                     }
                 }
             }
@@ -121,10 +121,11 @@ async fn connection(
     hosts: Arc<Hosts>,
     host: Host,
     socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    cut: Arc<Cut>,
+    disconnect: Arc<Disconnect>,
 ) {
-    let socket = HeadCut::new(socket, Arc::clone(&cut));
-    let service = service_fn(move |request| Arc::clone(&hosts).answer(host, request, Arc::clone(&cut)));
+    let socket = DisconnectInHead::new(socket, Arc::clone(&disconnect));
+    let service =
+        service_fn(move |request| Arc::clone(&hosts).response(host, request, Arc::clone(&disconnect)));
     // A connection that ends in an error ended as it should: cut, or left by the client.
     let _ =
         http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), service).await;

@@ -8,23 +8,23 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::cut::Cut;
+use super::disconnect::Disconnect;
 
 /// Once `cut` orders a reset, closing the connection sends RST instead of FIN.
 pub(super) struct Socket {
     stream: TcpStream,
-    cut: Arc<Cut>,
+    disconnect: Arc<Disconnect>,
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, cut: Arc<Cut>) -> Self {
-        Self { stream, cut }
+    pub(super) fn new(stream: TcpStream, disconnect: Arc<Disconnect>) -> Self {
+        Self { stream, disconnect }
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.cut.is_reset() {
+        if self.disconnect.is_reset() {
             // A linger time of zero makes close() drop what is unsent and reset the connection.
             let _ = self.stream.set_zero_linger();
         }
@@ -51,7 +51,7 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.cut.is_reset() {
+        if self.disconnect.is_reset() {
             // No FIN before the reset.
             return Poll::Ready(Ok(()));
         }

@@ -1,4 +1,4 @@
-//! TLS with a certificate authority of the org's own, made at the start and known to nobody else.
+//! TLS with a certificate authority that the org generates at its start.
 
 use std::sync::Arc;
 

@@ -6,12 +6,12 @@ use serde_json::{Value as Json, json};
 
 use super::ast::{Expr, Item, Query, Select, Totals};
 use super::bind::Tables;
+use super::clauses::{clause, limits, order, wheres};
 use super::filter::Filter;
-use super::plan::{clause, limits, order, wheres};
-use super::term::{Term, term};
+use super::term::{Term, must_be_grouped, term, ungrouped};
 use super::{Context, error, format, select};
 use crate::data::schema::{Kind, Object};
-use crate::data::{DataError, Inner, Record, Refusal};
+use crate::data::{ApiError, DataError, Inner, Record};
 
 /// A compiled query whose rows are groups. All of them come at once: such results have no further pages.
 #[derive(Clone, Debug)]
@@ -56,7 +56,6 @@ impl Shown {
     }
 }
 
-const FUNCTIONS: [&str; 6] = ["COUNT", "COUNT_DISTINCT", "SUM", "AVG", "MIN", "MAX"];
 /// Fields of GROUP BY; SQLite has a bound, too.
 const FIELDS: usize = 100;
 /// Fields of ROLLUP and CUBE (SOQL: GROUP BY ROLLUP). The error's words are unverified.
@@ -64,32 +63,16 @@ const TOTALLED: usize = 3;
 /// Groups without further pages (SOQL: GROUP BY).
 const GROUPS: usize = 2_000;
 
-pub(super) fn is_grouped(query: &Query) -> bool {
-    fn aggregates(expr: &Expr) -> bool {
-        match expr {
-            Expr::Field(_) => false,
-            Expr::Call { function, argument } => {
-                FUNCTIONS.iter().any(|name| function.value.eq_ignore_ascii_case(name))
-                    || argument.as_deref().is_some_and(aggregates)
-            }
-        }
-    }
-    let shows = |item: &Item| matches!(item, Item::Expr { expr, .. } if aggregates(expr));
-    !query.group.is_empty()
-        || query.having.is_some()
-        || matches!(&query.select, Select::Items(items) if items.iter().any(shows))
-}
-
 pub(super) fn compile(
     cx: &Context<'_>,
     query: &Query,
     root: &'static Object,
-) -> Result<AggregatePlan, Refusal> {
+) -> Result<AggregatePlan, ApiError> {
     let mut tables = Tables::new(cx, root, query)?;
     let groups = groups(cx, query, &mut tables)?;
     let (columns, shown) = columns(cx, query, &mut tables, &groups)?;
     if groups.is_empty() && query.limit.is_some() {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             "MALFORMED_QUERY",
             "Non-grouped query that uses overall aggregate functions cannot also use LIMIT",
         ));
@@ -155,10 +138,10 @@ pub(super) fn compile(
     Ok(AggregatePlan { columns, sql, params })
 }
 
-fn groups(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> Result<Vec<Term>, Refusal> {
+fn groups(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> Result<Vec<Term>, ApiError> {
     let most = if query.totals == Totals::None { FIELDS } else { TOTALLED };
     if query.group.len() > most {
-        return Err(Refusal::bad("MALFORMED_QUERY", format!("GROUP BY takes at most {most} fields")));
+        return Err(ApiError::bad("MALFORMED_QUERY", format!("GROUP BY takes at most {most} fields")));
     }
     let mut groups: Vec<Term> = Vec::new();
     for expr in &query.group {
@@ -180,10 +163,10 @@ fn columns(
     query: &Query,
     tables: &mut Tables,
     groups: &[Term],
-) -> Result<(Vec<Column>, Vec<Shown>), Refusal> {
+) -> Result<(Vec<Column>, Vec<Shown>), ApiError> {
     let items = match &query.select {
         Select::Items(items) if items.len() <= select::FIELDS => items.as_slice(),
-        Select::Items(_) => return Err(Refusal::bad("QUERY_TOO_COMPLICATED", "too many fields")),
+        Select::Items(_) => return Err(ApiError::bad("QUERY_TOO_COMPLICATED", "too many fields")),
         Select::Count => return Err(ungrouped(cx, query.from.offset, "COUNT()")),
     };
     let mut columns: Vec<Column> = Vec::new();
@@ -226,7 +209,7 @@ fn grouping(
     tables: &mut Tables,
     groups: &[Term],
     expr: &Expr,
-) -> Result<Option<(Term, usize)>, Refusal> {
+) -> Result<Option<(Term, usize)>, ApiError> {
     let Expr::Call { function, argument: Some(argument) } = expr else { return Ok(None) };
     if !function.value.eq_ignore_ascii_case("GROUPING") {
         return Ok(None);
@@ -251,18 +234,6 @@ fn totals(totals: Totals, groups: usize) -> Vec<Vec<usize>> {
     }
 }
 
-/// Beside groups only aggregates may stand.
-pub(super) fn must_be_grouped(cx: &Context<'_>, groups: &[Term], term: &Term) -> Result<(), Refusal> {
-    if term.aggregate || groups.iter().any(|group| group.sql == term.sql) {
-        return Ok(());
-    }
-    Err(ungrouped(cx, term.offset, &term.name))
-}
-
-fn ungrouped(cx: &Context<'_>, offset: usize, name: &str) -> Refusal {
-    error::at(cx.text, offset, "MALFORMED_QUERY", &format!("Field must be grouped or aggregated: {name}"))
-}
-
 impl AggregatePlan {
     pub(crate) fn records(&self, data: &Inner) -> Result<Vec<Json>, DataError> {
         let mut statement = data.sqlite.prepare_cached(&self.sql)?;
@@ -278,12 +249,16 @@ impl AggregatePlan {
         })?;
         let records: Vec<Json> = rows.collect::<Result<_, _>>()?;
         if records.len() > GROUPS {
-            return Err(Refusal::bad(
-                "EXCEEDED_ID_LIMIT",
-                "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single batch",
-            )
-            .into());
+            return Err(too_many_groups().into());
         }
         Ok(records)
     }
+}
+
+/// More groups than one page holds.
+pub(crate) fn too_many_groups() -> ApiError {
+    ApiError::bad(
+        "EXCEEDED_ID_LIMIT",
+        "Aggregate query does not support queryMore(), use LIMIT to restrict the results to a single batch",
+    )
 }

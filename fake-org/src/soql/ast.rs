@@ -45,6 +45,28 @@ pub(super) struct Query {
     pub(super) offset: Option<u64>,
 }
 
+/// The aggregate functions.
+const FUNCTIONS: [&str; 6] = ["COUNT", "COUNT_DISTINCT", "SUM", "AVG", "MIN", "MAX"];
+
+impl Query {
+    /// Whether its rows are groups.
+    pub(super) fn is_grouped(&self) -> bool {
+        fn aggregates(expr: &Expr) -> bool {
+            match expr {
+                Expr::Field(_) => false,
+                Expr::Call { function, argument } => {
+                    FUNCTIONS.iter().any(|name| function.value.eq_ignore_ascii_case(name))
+                        || argument.as_deref().is_some_and(aggregates)
+                }
+            }
+        }
+        let shows = |item: &Item| matches!(item, Item::Expr { expr, .. } if aggregates(expr));
+        !self.group.is_empty()
+            || self.having.is_some()
+            || matches!(&self.select, Select::Items(items) if items.iter().any(shows))
+    }
+}
+
 /// Which subtotals `GROUP BY` adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Totals {
@@ -120,6 +142,8 @@ pub(super) enum Literal {
     Int(i64),
     Decimal(f64),
     Boolean(bool),
+    /// `USD5000`: the ISO code and the amount.
+    Currency(String, f64),
     Null,
     /// `2026-01-31`.
     Date(String),

@@ -3,7 +3,7 @@
 use super::Context;
 use super::ast::{At, Path, Query};
 use super::error;
-use crate::data::Refusal;
+use crate::data::ApiError;
 use crate::data::schema::{Field, Object};
 
 /// A parent that a path goes through: `Owner`, `Account.Owner`.
@@ -46,7 +46,7 @@ const PARENTS: usize = 55;
 
 impl Tables {
     /// The tables of a query from `root`, with the names its FROM gives them.
-    pub(super) fn new(cx: &Context<'_>, root: &'static Object, query: &Query) -> Result<Self, Refusal> {
+    pub(super) fn new(cx: &Context<'_>, root: &'static Object, query: &Query) -> Result<Self, ApiError> {
         let mut tables = Self { alias: query.alias.clone(), ..Self::of(root) };
         for (path, alias) in &query.parents {
             let parts = tables.parts(&path.value);
@@ -75,7 +75,7 @@ impl Tables {
         parts
     }
 
-    pub(super) fn resolve(&mut self, cx: &Context<'_>, path: &Path) -> Result<Column, Refusal> {
+    pub(super) fn resolve(&mut self, cx: &Context<'_>, path: &Path) -> Result<Column, ApiError> {
         let At { value, offset } = path;
         let whole = || value.split('.').map(str::to_owned).collect::<Vec<_>>();
         // `Account.Name` from Account is its own name, unless Account has a parent called Account.
@@ -106,7 +106,7 @@ impl Tables {
         cx: &Context<'_>,
         parts: &[String],
         offset: usize,
-    ) -> Result<(usize, &'static Object), Refusal> {
+    ) -> Result<(usize, &'static Object), ApiError> {
         if parts.len() > LEVELS {
             return Err(error::at(cx.text, offset, "MALFORMED_QUERY", "The maximum number of levels is 5"));
         }
@@ -133,7 +133,7 @@ impl Tables {
             object = parent;
         }
         if self.joins.len() > PARENTS {
-            return Err(Refusal::bad("QUERY_TOO_COMPLICATED", format!("more than {PARENTS} parents")));
+            return Err(ApiError::bad("QUERY_TOO_COMPLICATED", format!("more than {PARENTS} parents")));
         }
         Ok((table, object))
     }
@@ -155,4 +155,21 @@ impl Tables {
         }
         sql
     }
+}
+
+/// The object a query is from.
+pub(super) fn root(cx: &Context<'_>, from: &Path) -> Result<&'static Object, ApiError> {
+    cx.schema.object(&from.value).ok_or_else(|| {
+        error::at(
+            cx.text,
+            from.offset,
+            "INVALID_TYPE",
+            &format!(
+                "sObject type '{}' is not supported. If you are attempting to use a custom object, be sure to \
+                 append the '__c' after the entity name. Please reference your WSDL or the describe call for the \
+                 appropriate names.",
+                from.value
+            ),
+        )
+    })
 }

@@ -1,15 +1,15 @@
-//! What a query's columns are: the answer of `query?columns=true`, which Salesforce's CLI asks for to lay out a table.
+//! What a query's columns are: the response of `query?columns=true`, which Salesforce's CLI asks for to lay out a table.
 //! It is not documented; the members are those the CLI reads, and of the rest the ones seen beside them (unverified).
 
 use serde_json::{Value, json};
 
 use super::ast::{Expr, Item, Query, Select};
 use super::{error, lex, parse};
-use crate::data::Refusal;
+use crate::data::ApiError;
 use crate::data::schema::{Field, Kind, Object, Schema};
 
 /// `{"columnMetadata":[…],"entityName":…}` of a query.
-pub(crate) fn columns(text: &str, schema: &Schema) -> Result<Value, Refusal> {
+pub(crate) fn columns(text: &str, schema: &Schema) -> Result<Value, ApiError> {
     let query = parse::query(text, &lex::tokens(text)?)?;
     let unknown = || error::at(text, query.from.offset, "INVALID_TYPE", &query.from.value);
     let object = schema.object(&query.from.value).ok_or_else(unknown)?;

@@ -1,10 +1,10 @@
 //! Errors with the place they are about, in Salesforce's layout: the query around the place, a caret, row and
 //! column, and the sentence.
 
-use crate::data::Refusal;
+use crate::data::ApiError;
 
 /// Lays out an error about `text` at a byte offset.
-pub(super) fn at(text: &str, offset: usize, code: &'static str, sentence: &str) -> Refusal {
+pub(super) fn at(text: &str, offset: usize, code: &'static str, sentence: &str) -> ApiError {
     let offset = (0..=offset.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
     let (before, after) = text.split_at(offset);
     let row = before.matches('\n').count() + 1;
@@ -19,9 +19,9 @@ pub(super) fn at(text: &str, offset: usize, code: &'static str, sentence: &str) 
         .chain(&after.lines().next().unwrap_or("").chars().take(25).collect::<Vec<_>>())
         .collect();
     let caret = " ".repeat(shown_lead.len());
-    Refusal::bad(code, format!("\n{shown}\n{caret}^\nERROR at Row:{row}:Column:{column}\n{sentence}"))
+    ApiError::bad(code, format!("\n{shown}\n{caret}^\nERROR at Row:{row}:Column:{column}\n{sentence}"))
 }
 
-pub(super) fn unexpected(text: &str, offset: usize, token: &str) -> Refusal {
+pub(super) fn unexpected(text: &str, offset: usize, token: &str) -> ApiError {
     at(text, offset, "MALFORMED_QUERY", &format!("unexpected token: '{token}'"))
 }

@@ -6,13 +6,14 @@ use rusqlite::params_from_iter;
 use serde_json::{Value as Json, json};
 
 use super::ast::{Condition, Expr, Op, Query};
-use super::bind::Tables;
+use super::bind::{Tables, root};
+use super::clauses::clause;
 use super::filter::Filter;
 use super::term::term;
-use super::{Asker, Context, Scope, compile, lex, parse, plan};
+use super::{Context, Requester, Scope, compile, lex, parse};
 use crate::base::ids;
 use crate::data::schema::{Field, Kind, Object};
-use crate::data::{DataError, Inner, Refusal};
+use crate::data::{ApiError, DataError, Inner};
 
 /// A filter by a standard index is selective below this share of an object's rows, by a custom one below that one
 /// (of the first million rows).
@@ -28,20 +29,21 @@ struct Way {
 }
 
 /// `{"plans":[…]}` of a query; a wrong query is refused as when it is run.
-pub(crate) fn explain(text: &str, asker: Asker<'_>, data: &Inner) -> Result<Json, DataError> {
+pub(crate) fn explain(text: &str, requester: Requester<'_>, data: &Inner) -> Result<Json, DataError> {
     if ids::normalize(text).is_some() {
         // The words are unverified. This org has neither.
-        return Err(Refusal::bad("INVALID_ID", format!("no report or list view has the id {text}")).into());
+        return Err(ApiError::bad("INVALID_ID", format!("no report or list view has the id {text}")).into());
     }
-    compile(text, asker, &data.schema)?;
+    compile(text, requester, &data.schema)?;
     let query = parse::query(text, &lex::tokens(text)?)?;
-    let cx = Context { text, schema: &data.schema, asker, is_rule: false };
-    let root = plan::root(&cx, &query.from)?;
+    let cx = Context { text, schema: &data.schema, requester, is_rule: false };
+    let root = root(&cx, &query.from)?;
     let count = |conditions: &[&Condition]| count(&cx, &query, root, conditions, data);
     let all = count(&[])?;
 
     let mut ways = vec![Way { cost: cost(all, all, STANDARD), cardinality: 0, index: None }];
-    let mut unindexed: Vec<&str> = if asker.scope == Scope::Live { vec!["IsDeleted"] } else { Vec::new() };
+    let mut unindexed: Vec<&str> =
+        if requester.scope == Scope::Live { vec!["IsDeleted"] } else { Vec::new() };
     let parts: &[Condition] = match &query.filter {
         Some(Condition::And(parts)) => parts,
         Some(one) => std::slice::from_ref(one),
@@ -95,10 +97,10 @@ fn count(
     let mut wheres: Vec<String> =
         conditions.iter().map(|condition| filter.sql(condition)).collect::<Result<_, _>>()?;
     let params = filter.params;
-    if cx.asker.scope == Scope::Live {
+    if cx.requester.scope == Scope::Live {
         wheres.push("t0.IsDeleted = 0".into());
     }
-    let sql = format!("SELECT count(*) FROM {}{}", tables.from(), plan::clause(" WHERE ", " AND ", &wheres));
+    let sql = format!("SELECT count(*) FROM {}{}", tables.from(), clause(" WHERE ", " AND ", &wheres));
     Ok(data.sqlite.prepare_cached(&sql)?.query_row(params_from_iter(&params), |row| row.get(0))?)
 }
 
@@ -108,7 +110,7 @@ fn filtered(
     query: &Query,
     root: &'static Object,
     condition: &Condition,
-) -> Result<Option<&'static Field>, Refusal> {
+) -> Result<Option<&'static Field>, ApiError> {
     let (Condition::Compare { expr, .. }
     | Condition::In { expr, .. }
     | Condition::InQuery { expr, .. }

@@ -1,7 +1,7 @@
 //! Conditions → SQL. Values are always bound parameters, never part of the SQL text.
 //!
 //! SOQL knows two truth values where SQL has three: `Name != 'x'` holds for a record without a name. So each
-//! test is made to answer 0 or 1.
+//! test yields 0 or 1.
 
 use rusqlite::types::Value as Sql;
 
@@ -9,11 +9,11 @@ use super::ast::{At, Condition, Expr, Literal, Op, Query};
 use super::bind::Tables;
 use super::dates::Range;
 use super::literal::unescape;
-use super::term::{Term, term};
+use super::term::{Term, must_be_grouped, term};
 use super::{Context, error};
 use crate::base::ids;
 use crate::data::schema::Kind;
-use crate::data::{Refusal, parse_date, parse_datetime, parse_time};
+use crate::data::{ApiError, parse_date, parse_datetime, parse_time};
 
 pub(super) struct Filter<'a> {
     cx: &'a Context<'a>,
@@ -39,6 +39,9 @@ enum Inside {
     /// The query of a semi-join.
     SemiJoin,
 }
+
+/// The org's only currency.
+const CURRENCY: &str = "USD";
 
 /// Beyond this many values SQLite refuses a statement (its own limit is 32,766).
 const VALUES: usize = 32_000;
@@ -66,7 +69,7 @@ impl<'a> Filter<'a> {
         Self { groups: Some(groups), ..Self::new(cx, tables, params) }
     }
 
-    pub(super) fn sql(&mut self, condition: &Condition) -> Result<String, Refusal> {
+    pub(super) fn sql(&mut self, condition: &Condition) -> Result<String, ApiError> {
         match condition {
             Condition::And(all) => self.joined(all, " AND "),
             Condition::Or(all) => self.joined(all, " OR "),
@@ -81,7 +84,7 @@ impl<'a> Filter<'a> {
         }
     }
 
-    fn joined(&mut self, all: &[Condition], word: &str) -> Result<String, Refusal> {
+    fn joined(&mut self, all: &[Condition], word: &str) -> Result<String, ApiError> {
         let deeper = match (self.inside, word) {
             (Inside::Top | Inside::And, " AND ") => Inside::And,
             (Inside::Top, _) => Inside::Or,
@@ -107,7 +110,7 @@ impl<'a> Filter<'a> {
         format!("?{}", self.params.len())
     }
 
-    fn term(&mut self, expr: &Expr) -> Result<Term, Refusal> {
+    fn term(&mut self, expr: &Expr) -> Result<Term, ApiError> {
         let found = term(self.cx, self.tables, expr)?;
         if found.formatted || (found.aggregate && self.groups.is_none()) {
             return Err(error::unexpected(self.cx.text, found.offset, &found.name));
@@ -117,15 +120,15 @@ impl<'a> Filter<'a> {
             return Err(error::at(self.cx.text, found.offset, "INVALID_FIELD", &sentence));
         }
         if let Some(groups) = self.groups {
-            super::aggregate::must_be_grouped(self.cx, groups, &found)?;
+            must_be_grouped(self.cx, groups, &found)?;
         }
         if self.params.len() > VALUES {
-            return Err(Refusal::bad("QUERY_TOO_COMPLICATED", "too many values"));
+            return Err(ApiError::bad("QUERY_TOO_COMPLICATED", "too many values"));
         }
         Ok(found)
     }
 
-    fn compare(&mut self, expr: &Expr, op: Op, literal: &At<Literal>) -> Result<String, Refusal> {
+    fn compare(&mut self, expr: &Expr, op: Op, literal: &At<Literal>) -> Result<String, ApiError> {
         let column = self.term(expr)?;
         let name = column.sql.as_str();
         if op == Op::Like {
@@ -134,7 +137,7 @@ impl<'a> Filter<'a> {
         if let Literal::Relative(relative) = &literal.value
             && matches!(column.kind, Kind::Date | Kind::DateTime)
         {
-            let range = relative.range(self.cx.asker.now);
+            let range = relative.range(self.cx.requester.now);
             return self.in_range(&column, op, range, literal.offset);
         }
         if literal.value == Literal::Null {
@@ -168,7 +171,7 @@ impl<'a> Filter<'a> {
         })
     }
 
-    fn like(&mut self, column: &Term, literal: &At<Literal>) -> Result<String, Refusal> {
+    fn like(&mut self, column: &Term, literal: &At<Literal>) -> Result<String, ApiError> {
         if !column.kind.is_text() || column.kind == Kind::MultiPicklist {
             return Err(self.wrong_operator(column));
         }
@@ -183,13 +186,13 @@ impl<'a> Filter<'a> {
         }
     }
 
-    fn one_of(&mut self, expr: &Expr, negated: bool, values: &[At<Literal>]) -> Result<String, Refusal> {
+    fn one_of(&mut self, expr: &Expr, negated: bool, values: &[At<Literal>]) -> Result<String, ApiError> {
         let column = self.term(expr)?;
         let name = column.sql.as_str();
         let mut marks = Vec::new();
         let mut null = false;
         if self.params.len().saturating_add(values.len()) > VALUES {
-            return Err(Refusal::bad("QUERY_TOO_COMPLICATED", "too many values"));
+            return Err(ApiError::bad("QUERY_TOO_COMPLICATED", "too many values"));
         }
         for literal in values {
             if literal.value == Literal::Null {
@@ -214,7 +217,7 @@ impl<'a> Filter<'a> {
     }
 
     /// `Id IN (SELECT AccountId FROM Contact)`: a semi-join; with NOT an anti-join.
-    fn in_query(&mut self, expr: &Expr, negated: bool, query: &Query) -> Result<String, Refusal> {
+    fn in_query(&mut self, expr: &Expr, negated: bool, query: &Query) -> Result<String, ApiError> {
         let column = self.term(expr)?;
         self.semi_joins += 1;
         let sentence = match self.inside {
@@ -241,7 +244,7 @@ impl<'a> Filter<'a> {
         Ok(format!("{not}coalesce({} IN ({sql}), 0)", column.sql))
     }
 
-    fn includes(&mut self, expr: &Expr, negated: bool, values: &[At<Literal>]) -> Result<String, Refusal> {
+    fn includes(&mut self, expr: &Expr, negated: bool, values: &[At<Literal>]) -> Result<String, ApiError> {
         let column = self.term(expr)?;
         if column.kind != Kind::MultiPicklist {
             return Err(error::at(
@@ -275,7 +278,7 @@ impl<'a> Filter<'a> {
         op: Op,
         range: Option<Range>,
         offset: usize,
-    ) -> Result<String, Refusal> {
+    ) -> Result<String, ApiError> {
         let Some((from, to)) = range else {
             return Err(self.no_date(offset));
         };
@@ -298,7 +301,7 @@ impl<'a> Filter<'a> {
     }
 
     /// The literal as a value of that field.
-    fn value(&self, column: &Term, literal: &At<Literal>) -> Result<Sql, Refusal> {
+    fn value(&self, column: &Term, literal: &At<Literal>) -> Result<Sql, ApiError> {
         let wrong = || self.wrong_type(column);
         match (column.kind, &literal.value) {
             (Kind::Id | Kind::Reference(..), Literal::Text(raw)) => {
@@ -322,6 +325,14 @@ impl<'a> Filter<'a> {
             (Kind::Boolean, Literal::Boolean(b)) => Ok(Sql::Integer(i64::from(*b))),
             (kind, Literal::Int(n)) if kind.is_number() => Ok(Sql::Integer(*n)),
             (Kind::Currency | Kind::Double, Literal::Decimal(x)) => Ok(Sql::Real(*x)),
+            (Kind::Currency, Literal::Currency(code, amount)) if code == CURRENCY => Ok(Sql::Real(*amount)),
+            // The words are unverified.
+            (Kind::Currency, Literal::Currency(code, _)) => Err(error::at(
+                self.cx.text,
+                literal.offset,
+                "INVALID_QUERY_FILTER_OPERATOR",
+                &format!("unknown currency: {code}"),
+            )),
             (Kind::DateTime, Literal::DateTime(text)) => parse_datetime(text)
                 .filter(|stored| is_in_range(stored))
                 .map(Sql::Text)
@@ -337,7 +348,7 @@ impl<'a> Filter<'a> {
         }
     }
 
-    fn short_enough(&self, raw: &str, offset: usize) -> Result<(), Refusal> {
+    fn short_enough(&self, raw: &str, offset: usize) -> Result<(), ApiError> {
         if raw.chars().count() <= TEXT {
             return Ok(());
         }
@@ -345,17 +356,17 @@ impl<'a> Filter<'a> {
         Err(error::at(self.cx.text, offset, "MALFORMED_QUERY", &sentence))
     }
 
-    fn no_date(&self, offset: usize) -> Refusal {
+    fn no_date(&self, offset: usize) -> ApiError {
         error::at(self.cx.text, offset, "MALFORMED_QUERY", "Invalid date or date literal")
     }
 
-    fn wrong_operator(&self, column: &Term) -> Refusal {
+    fn wrong_operator(&self, column: &Term) -> ApiError {
         let kind = if column.kind.is_id() { "id" } else { column.kind.name() };
         let sentence = format!("invalid operator on {kind} field");
         error::at(self.cx.text, column.offset, "INVALID_QUERY_FILTER_OPERATOR", &sentence)
     }
 
-    fn wrong_type(&self, column: &Term) -> Refusal {
+    fn wrong_type(&self, column: &Term) -> ApiError {
         let (kind, quotes) = match column.kind {
             Kind::Boolean => ("boolean", "should not be enclosed in quotes"),
             Kind::Int => ("int", "should not be enclosed in quotes"),

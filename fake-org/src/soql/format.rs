@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use crate::data::schema::Kind;
 use crate::data::to_json;
 
-/// A value, or with `formatted` what `FORMAT()` makes of it for a person: in the locale en_US and in US dollars,
+/// A value, or with `formatted` what `FORMAT()` makes of it: in the locale en_US and in US dollars,
 /// which every user of this org has. (That locale's exact layout of dates is unverified.)
 pub(super) fn value(kind: Kind, formatted: bool, value: ValueRef<'_>) -> Json {
     match value {

@@ -3,11 +3,11 @@
 use rusqlite::types::Value as Sql;
 
 use super::ast::{Expr, Item, Query, Select};
-use super::bind::Tables;
+use super::bind::{Tables, root};
 use super::filter::Filter;
 use super::term::{Term, term};
-use super::{Context, Scope, error, plan};
-use crate::data::Refusal;
+use super::{Context, Scope, error};
+use crate::data::ApiError;
 use crate::data::schema::{Kind, Object};
 
 /// Its SQL, and the parameters so far with its own added. `left` is what stands before IN, a field of `outer`.
@@ -17,9 +17,9 @@ pub(super) fn inner(
     outer: &'static Object,
     query: &Query,
     params: Vec<Sql>,
-) -> Result<(String, Vec<Sql>), Refusal> {
+) -> Result<(String, Vec<Sql>), ApiError> {
     let wrong = |sentence: &str| error::at(cx.text, query.from.offset, "MALFORMED_QUERY", sentence);
-    let root = plan::root(cx, &query.from)?;
+    let root = root(cx, &query.from)?;
     if root == outer {
         return Err(wrong("The inner and outer selects should not be on the same object type"));
     }
@@ -46,7 +46,7 @@ pub(super) fn inner(
         )));
     }
     let mut wheres = vec![format!("{} IS NOT NULL", column.sql)];
-    if cx.asker.scope == Scope::Live {
+    if cx.requester.scope == Scope::Live {
         wheres.push("t0.IsDeleted = 0".to_owned());
     }
     let mut filter = Filter::of_semi_join(cx, &mut tables, params);

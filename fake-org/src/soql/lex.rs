@@ -7,7 +7,7 @@ use winnow::stream::LocatingSlice;
 use winnow::token::{any, one_of, take_while};
 
 use super::error;
-use crate::data::Refusal;
+use crate::data::ApiError;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
@@ -17,6 +17,8 @@ pub(super) enum Kind {
     Text(String),
     /// `12`, `-1.5`.
     Number(String),
+    /// `USD-500.25`. Without a sign or a fraction it is a word.
+    Currency(String),
     /// `2026-01-31`.
     Date(String),
     /// `2026-01-31T00:00:00Z`.
@@ -37,7 +39,7 @@ pub(super) struct Token {
 /// Parentheses nested deeper than this are refused, before recursion could hurt.
 const DEPTH: usize = 100;
 
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Refusal> {
+pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ApiError> {
     let mut input = LocatingSlice::new(text);
     let mut out = Vec::new();
     let mut depth = 0_usize;
@@ -68,7 +70,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Refusal> {
             _ => {}
         }
         if depth > DEPTH {
-            return Err(Refusal::bad("QUERY_TOO_COMPLICATED", "Query is nested too deeply"));
+            return Err(ApiError::bad("QUERY_TOO_COMPLICATED", "Query is nested too deeply"));
         }
         out.push(Token { kind, offset, source });
     }
@@ -77,7 +79,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Refusal> {
 type Input<'t> = LocatingSlice<&'t str>;
 
 fn kind(input: &mut Input<'_>) -> ModalResult<Kind> {
-    alt((word, quoted, moment, time, number, symbol)).parse_next(input)
+    alt((currency, word, quoted, moment, time, number, symbol)).parse_next(input)
 }
 
 fn word(input: &mut Input<'_>) -> ModalResult<Kind> {
@@ -91,6 +93,18 @@ fn word(input: &mut Input<'_>) -> ModalResult<Kind> {
         .take()
         .map(|text: &str| Kind::Word(text.to_owned()))
         .parse_next(input)
+}
+
+/// An ISO code and an amount with a sign or a fraction (SOQL: "Querying Currency Fields in Multi-currency Orgs").
+fn currency(input: &mut Input<'_>) -> ModalResult<Kind> {
+    let code = take_while(3..=3, |c: char| c.is_ascii_uppercase());
+    let amount = alt(((one_of(['+', '-']), digit1, opt(('.', digit1))).void(), (digit1, '.', digit1).void()));
+    terminated(
+        (code, amount).take(),
+        winnow::combinator::not(one_of(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.')),
+    )
+    .map(|text: &str| Kind::Currency(text.to_owned()))
+    .parse_next(input)
 }
 
 /// `'…'` with the escapes of "Quoted String Escape Sequences"; a backslash before anything else is an error.

@@ -1,8 +1,9 @@
-//! SOQL: text → tokens → tree → SQL on the record store. No evaluation of its own; SQLite does that.
+//! SOQL: text → tokens → tree → SQL on the record store. SQLite evaluates it.
 
 mod aggregate;
 mod ast;
 mod bind;
+mod clauses;
 mod columns;
 pub(crate) mod cursor;
 mod dates;
@@ -19,6 +20,7 @@ mod record;
 mod select;
 mod term;
 
+pub(crate) use aggregate::too_many_groups;
 pub(crate) use columns::columns;
 pub(crate) use explain::explain;
 pub(crate) use plan::Plan;
@@ -28,7 +30,7 @@ use rusqlite::types::Value as Sql;
 use serde_json::{Value as Json, json};
 
 use crate::base::clock::Millis;
-use crate::data::Refusal;
+use crate::data::ApiError;
 use crate::data::schema::{Object, Schema};
 
 /// Which rows a query sees.
@@ -40,9 +42,9 @@ pub(crate) enum Scope {
     All,
 }
 
-/// Who asks, and when.
+/// The user who sends a query, and the time.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asker<'a> {
+pub(crate) struct Requester<'a> {
     pub(crate) scope: Scope,
     /// What date literals count from.
     pub(crate) now: Millis,
@@ -55,7 +57,7 @@ pub(crate) struct Asker<'a> {
 struct Context<'a> {
     text: &'a str,
     schema: &'a Schema,
-    asker: Asker<'a>,
+    requester: Requester<'a>,
     /// A rule's condition, not a query: it may look at long texts too.
     is_rule: bool,
 }
@@ -71,16 +73,16 @@ pub(crate) fn result(total: usize, next: Option<String>, records: Vec<Json>) -> 
 }
 
 /// Compiles a query.
-pub(crate) fn compile(text: &str, asker: Asker<'_>, schema: &Schema) -> Result<Plan, Refusal> {
+pub(crate) fn compile(text: &str, requester: Requester<'_>, schema: &Schema) -> Result<Plan, ApiError> {
     if text.chars().count() > 100_000 {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             "MALFORMED_QUERY",
             "SOQL statements cannot be longer than 100,000 characters",
         ));
     }
     let tokens = lex::tokens(text)?;
     let query = parse::query(text, &tokens)?;
-    plan::compile(&Context { text, schema, asker, is_rule: false }, &query)
+    plan::compile(&Context { text, schema, requester, is_rule: false }, &query)
 }
 
 /// Compiles a condition to `SELECT t0.Id FROM … WHERE (condition)` and its parameters.
@@ -89,11 +91,11 @@ pub(crate) fn condition(
     object: &'static Object,
     now: Millis,
     schema: &Schema,
-) -> Result<(String, Vec<Sql>), Refusal> {
+) -> Result<(String, Vec<Sql>), ApiError> {
     let tokens = lex::tokens(text)?;
     let condition = parse::condition_alone(text, &tokens)?;
-    let asker = Asker { scope: Scope::Live, now, user_id: "" };
-    let cx = Context { text, schema, asker, is_rule: true };
+    let requester = Requester { scope: Scope::Live, now, user_id: "" };
+    let cx = Context { text, schema, requester, is_rule: true };
     let mut tables = bind::Tables::of(object);
     let mut filter = filter::Filter::new(&cx, &mut tables, Vec::new());
     let sql = filter.sql(&condition)?;

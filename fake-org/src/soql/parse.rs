@@ -10,7 +10,7 @@ use super::ast::{At, Condition, Expr, Item, Literal, Op, Order, Path, Query, Sel
 use super::dates::DateLiteral;
 use super::error;
 use super::lex::{Kind, Token};
-use crate::data::Refusal;
+use crate::data::ApiError;
 
 type Input<'t> = TokenSlice<'t, Token>;
 
@@ -25,15 +25,15 @@ fn is_keyword(word: &str) -> bool {
     KEYWORDS.iter().any(|keyword| word.eq_ignore_ascii_case(keyword))
 }
 
-pub(super) fn query(text: &str, tokens: &[Token]) -> Result<Query, Refusal> {
+pub(super) fn query(text: &str, tokens: &[Token]) -> Result<Query, ApiError> {
     if let Some(what) = not_emulated(tokens) {
-        return Err(Refusal::not_emulated("MALFORMED_QUERY", what));
+        return Err(ApiError::not_emulated("MALFORMED_QUERY", what));
     }
     all_of(text, tokens, select_query)
 }
 
 /// A condition without a query around it.
-pub(super) fn condition_alone(text: &str, tokens: &[Token]) -> Result<Condition, Refusal> {
+pub(super) fn condition_alone(text: &str, tokens: &[Token]) -> Result<Condition, ApiError> {
     all_of(text, tokens, condition)
 }
 
@@ -42,7 +42,7 @@ fn all_of<T>(
     text: &str,
     tokens: &[Token],
     mut parser: impl FnMut(&mut Input<'_>) -> ModalResult<T>,
-) -> Result<T, Refusal> {
+) -> Result<T, ApiError> {
     let mut input = TokenSlice::new(tokens);
     let result = parser(&mut input);
     let place = tokens.len() - input.len();
@@ -97,7 +97,7 @@ fn select_query(input: &mut Input<'_>) -> ModalResult<Query> {
     Ok(Query { select, from, alias, parents, using, filter, group, totals, having, order, limit, offset })
 }
 
-/// `WITH SECURITY_ENFORCED`, `USER_MODE`, `SYSTEM_MODE`. Everyone may see every field here, so they change
+/// `WITH SECURITY_ENFORCED`, `USER_MODE`, `SYSTEM_MODE`. Every user may see every field here, so they change
 /// nothing.
 fn with(input: &mut Input<'_>) -> ModalResult<()> {
     let mode = alt((keyword("SECURITY_ENFORCED"), keyword("USER_MODE"), keyword("SYSTEM_MODE")));
@@ -252,17 +252,27 @@ fn literal(input: &mut Input<'_>) -> ModalResult<At<Literal>> {
                 Ok(n) => Literal::Int(n),
                 Err(_) => Literal::Decimal(text.parse().ok()?),
             },
+            Kind::Currency(text) => currency(text)?,
             Kind::Date(text) => Literal::Date(text.clone()),
             Kind::DateTime(text) => Literal::DateTime(text.clone()),
             Kind::Time(text) => Literal::Time(text.clone()),
             Kind::Word(word) if word.eq_ignore_ascii_case("TRUE") => Literal::Boolean(true),
             Kind::Word(word) if word.eq_ignore_ascii_case("FALSE") => Literal::Boolean(false),
             Kind::Word(word) if word.eq_ignore_ascii_case("NULL") => Literal::Null,
+            Kind::Word(word) => currency(word)?,
             _ => return None,
         })
     })
     .map(|value| At { value, offset })
     .parse_next(input)
+}
+
+/// `USD5000`, `USD-500.25`.
+fn currency(text: &str) -> Option<Literal> {
+    let (code, amount) =
+        text.split_at_checked(3).filter(|(code, _)| code.bytes().all(|c| c.is_ascii_uppercase()))?;
+    amount.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c)).then_some(())?;
+    Some(Literal::Currency(code.to_owned(), amount.parse().ok()?))
 }
 
 fn order(input: &mut Input<'_>) -> ModalResult<Order> {

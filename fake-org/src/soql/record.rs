@@ -209,7 +209,7 @@ impl RowPlan {
         Ok((id, root))
     }
 
-    /// Children come as a result of their own; none at all is null.
+    /// Children come as a nested result, null if there are none.
     fn with_children(
         &self,
         data: &Inner,
@@ -237,7 +237,7 @@ impl RowPlan {
         Ok(Json::Object(record))
     }
 
-    /// A parent shows when one of its fields, or of its own parents' fields, was selected; one that only the
+    /// A parent shows when one of its fields, or of its parents' fields, was selected; one that only the
     /// filter names does not.
     fn is_selected(&self, table: usize) -> bool {
         let path_of = |table: usize| {

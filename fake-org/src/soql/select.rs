@@ -1,12 +1,15 @@
 //! What a query for rows shows: fields, parents' fields, `FIELDS(…)`, children.
 
+use rusqlite::types::Value as Sql;
+
 use super::ast::{Item, Path, Query, Select};
 use super::bind::{Column, Tables};
+use super::clauses::{clause, limits, order, wheres};
 use super::record::{Output, RowPlan};
 use super::term::term;
-use super::{Context, error, plan};
-use crate::data::Refusal;
-use crate::data::schema::Object;
+use super::{Context, error};
+use crate::data::ApiError;
+use crate::data::schema::{Field, Object};
 
 /// Columns of one result; SQLite's own limit is 2,000.
 pub(super) const FIELDS: usize = 1_000;
@@ -15,10 +18,51 @@ pub(super) const FIELDS: usize = 1_000;
 const CHILDREN: usize = 20;
 const DEPTH: usize = 5;
 
-pub(super) fn outputs(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> Result<Vec<Output>, Refusal> {
+/// A query for rows; with `parent`, for the children by that lookup of a record given as the last parameter.
+pub(super) fn rows(
+    cx: &Context<'_>,
+    query: &Query,
+    root: &'static Object,
+    parent: Option<&'static Field>,
+) -> Result<RowPlan, ApiError> {
+    let mut tables = Tables::new(cx, root, query)?;
+    let outputs = outputs(cx, query, &mut tables)?;
+    let (tail, params) = tail(cx, query, &mut tables, parent)?;
+    let keys_sql = format!("SELECT t0.rowid FROM {}{tail}", tables.from());
+    Ok(RowPlan { tables, outputs, keys_sql, params, has_offset: query.offset.is_some() })
+}
+
+/// `WHERE`, `ORDER BY`, `LIMIT` and `OFFSET` of a query for rows, and its parameters.
+pub(super) fn tail(
+    cx: &Context<'_>,
+    query: &Query,
+    tables: &mut Tables,
+    parent: Option<&'static Field>,
+) -> Result<(String, Vec<Sql>), ApiError> {
+    let (mut wheres, params) = wheres(cx, query, tables)?;
+    if let Some(lookup) = parent {
+        wheres.push(format!("t0.\"{}\" = ?{}", lookup.name, params.len() + 1));
+    }
+    let mut order = order(cx, &query.order, tables, |tables, expr| {
+        let term = term(cx, tables, expr)?;
+        if term.aggregate {
+            return Err(error::unexpected(cx.text, term.offset, &term.name));
+        }
+        let sql = term.sql.clone();
+        Ok((term, sql))
+    })?;
+    // Equal rows keep one order over all pages.
+    order.push("t0.rowid".into());
+    let mut tail = clause(" WHERE ", " AND ", &wheres);
+    tail.push_str(&clause(" ORDER BY ", ", ", &order));
+    tail.push_str(&limits(query)?);
+    Ok((tail, params))
+}
+
+fn outputs(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> Result<Vec<Output>, ApiError> {
     let Select::Items(items) = &query.select else { return Ok(Vec::new()) };
     if items.len() > FIELDS {
-        return Err(Refusal::bad("QUERY_TOO_COMPLICATED", format!("more than {FIELDS} fields")));
+        return Err(ApiError::bad("QUERY_TOO_COMPLICATED", format!("more than {FIELDS} fields")));
     }
     let mut outputs: Vec<Output> = Vec::new();
     for item in items {
@@ -76,11 +120,11 @@ pub(super) fn outputs(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> R
     Ok(outputs)
 }
 
-fn add(outputs: &mut Vec<Output>, new: Output, written: &str) -> Result<(), Refusal> {
+fn add(outputs: &mut Vec<Output>, new: Output, written: &str) -> Result<(), ApiError> {
     let (table, name) = new.place();
     let same = |known: &Output| known.place().0 == table && known.place().1.eq_ignore_ascii_case(name);
     if outputs.iter().any(same) {
-        return Err(Refusal::bad("MALFORMED_QUERY", format!("duplicate field selected: {written}")));
+        return Err(ApiError::bad("MALFORMED_QUERY", format!("duplicate field selected: {written}")));
     }
     outputs.push(new);
     Ok(())
@@ -91,7 +135,7 @@ fn group_of_fields(
     query: &Query,
     root: &'static Object,
     which: &Path,
-) -> Result<Vec<&'static crate::data::schema::Field>, Refusal> {
+) -> Result<Vec<&'static crate::data::schema::Field>, ApiError> {
     let word = which.value.to_ascii_uppercase();
     let wanted: fn(&crate::data::schema::Field) -> bool = match word.as_str() {
         "ALL" => |_| true,
@@ -114,7 +158,7 @@ fn children(
     cx: &Context<'_>,
     inner: &Query,
     root: &'static Object,
-) -> Result<(&'static str, RowPlan), Refusal> {
+) -> Result<(&'static str, RowPlan), ApiError> {
     // `FROM Account.Contacts` is `FROM Contacts`.
     let written = inner.from.value.split_once('.');
     let name = match written {
@@ -134,7 +178,7 @@ fn children(
             ),
         ));
     };
-    if inner.select == Select::Count || super::aggregate::is_grouped(inner) {
+    if inner.select == Select::Count || inner.is_grouped() {
         return Err(error::at(
             cx.text,
             inner.from.offset,
@@ -142,7 +186,7 @@ fn children(
             "only root queries support aggregate expressions",
         ));
     }
-    Ok((lookup.children, plan::rows(cx, inner, child, Some(lookup))?))
+    Ok((lookup.children, rows(cx, inner, child, Some(lookup))?))
 }
 
 /// How many levels of objects a query shows.

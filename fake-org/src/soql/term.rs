@@ -3,7 +3,7 @@
 use super::ast::Expr;
 use super::bind::{Column, Tables};
 use super::{Context, error};
-use crate::data::Refusal;
+use crate::data::ApiError;
 use crate::data::schema::Kind;
 
 /// A value of a row, or of a group of rows.
@@ -24,7 +24,7 @@ pub(super) struct Term {
     pub(super) formatted: bool,
 }
 
-pub(super) fn term(cx: &Context<'_>, tables: &mut Tables, expr: &Expr) -> Result<Term, Refusal> {
+pub(super) fn term(cx: &Context<'_>, tables: &mut Tables, expr: &Expr) -> Result<Term, ApiError> {
     match expr {
         Expr::Field(path) => {
             let column = tables.resolve(cx, path)?;
@@ -51,7 +51,7 @@ pub(super) fn term(cx: &Context<'_>, tables: &mut Tables, expr: &Expr) -> Result
     }
 }
 
-fn call(cx: &Context<'_>, name: &str, offset: usize, of: Option<Term>) -> Result<Term, Refusal> {
+fn call(cx: &Context<'_>, name: &str, offset: usize, of: Option<Term>) -> Result<Term, ApiError> {
     let made = |sql: String, kind: Kind, aggregate: bool, of: Option<Term>| Term {
         sql,
         kind,
@@ -104,7 +104,7 @@ fn call(cx: &Context<'_>, name: &str, offset: usize, of: Option<Term>) -> Result
         "COUNT" | "COUNT_DISTINCT" | "SUM" | "AVG" | "MIN" | "MAX" => {
             return Err(wrong(format!("field {} does not support aggregate operator {name}", of.name)));
         }
-        // Labels are the values, and everyone's time zone is UTC.
+        // Labels are the values, and the time zone is UTC.
         "TOLABEL" if of.kind.is_text() => {
             let kind = of.kind;
             return Ok(made(x, kind, false, Some(of)));
@@ -156,4 +156,16 @@ fn date_part(name: &str, x: &str) -> Option<(String, Kind)> {
         _ => return None,
     };
     Some((sql, Kind::Int))
+}
+
+/// Beside groups only aggregates may stand.
+pub(super) fn must_be_grouped(cx: &Context<'_>, groups: &[Term], term: &Term) -> Result<(), ApiError> {
+    if term.aggregate || groups.iter().any(|group| group.sql == term.sql) {
+        return Ok(());
+    }
+    Err(ungrouped(cx, term.offset, &term.name))
+}
+
+pub(super) fn ungrouped(cx: &Context<'_>, offset: usize, name: &str) -> ApiError {
+    error::at(cx.text, offset, "MALFORMED_QUERY", &format!("Field must be grouped or aggregated: {name}"))
 }

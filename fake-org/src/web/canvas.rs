@@ -10,46 +10,46 @@ use hmac::{Hmac, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::call::Call;
+use super::http_request::HttpRequest;
+use super::http_response::{self, HttpResponse};
 use super::pages;
-use super::reply::{self, Reply};
 use crate::auth::scopes::Scopes;
 use crate::auth::settings::PermittedUsers;
-use crate::auth::users::User;
 use crate::base::ids;
-use crate::shared::Org;
+use crate::state::Org;
+use crate::user::User;
 
 pub(super) fn routes() -> Router<Arc<Org>> {
     Router::new().route("/canvas", get(show))
 }
 
-/// `/canvas?username=…`: a page that posts the signed request into a frame, as Salesforce does. Somebody who must allow
-/// the app first is shown its page with a notice instead; the app sends that person through OAuth and reloads the
+/// `/canvas?username=…`: a page that posts the signed request into a frame, as Salesforce does. A user who must allow
+/// the app first gets its page with a notice instead; the app sends that user through OAuth and reloads the
 /// frame. An app whose access method is OAuth never gets more than the place to log in at.
-async fn show(call: Call) -> Reply {
-    let name = call.param("username").unwrap_or_default();
-    let Some(user) = call.org.auth(|auth| auth.user_by_name(name).cloned()) else {
-        return reply::word(404, "expected ?username=");
+async fn show(http: HttpRequest) -> HttpResponse {
+    let name = http.param("username").unwrap_or_default();
+    let Some(user) = http.org.auth(|auth| auth.user_by_name(name).cloned()) else {
+        return http_response::word(404, "expected ?username=");
     };
-    let settings = call.org.settings();
+    let settings = http.org.settings();
     // What is behind a `#` in the canvas URL is dropped.
     let canvas_url = settings.canvas_url.split('#').next().unwrap_or_default();
-    if call.org.auth(|auth| auth.may_use_app(&settings, &user)).is_err() {
+    if http.org.auth(|auth| auth.may_use_app(&settings, &user)).is_err() {
         // The text is unverified.
-        return reply::word(403, "You are not authorized to use this app.");
+        return http_response::word(403, "You are not authorized to use this app.");
     }
     let asks_first = settings.permitted_users == PermittedUsers::SelfAuthorize;
-    let asks_first = asks_first && !call.org.auth(|auth| auth.has_approved(&user.id));
+    let asks_first = asks_first && !http.org.auth(|auth| auth.has_approved(&user.id));
     if settings.canvas_oauth || asks_first {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         if !settings.canvas_oauth {
             query.append_pair("_sfdc_canvas_auth", "user_approval_required");
         }
-        query.append_pair("loginUrl", call.org.origins().current_instance());
+        query.append_pair("loginUrl", http.org.origins().current_instance());
         let joint = if canvas_url.contains('?') { '&' } else { '?' };
         return pages::canvas::ask(&format!("{canvas_url}{joint}{}", query.finish()));
     }
-    pages::canvas::show(canvas_url, &signed_request(&call.org, &user))
+    pages::canvas::show(canvas_url, &signed_request(&http.org, &user))
 }
 
 /// `<signature>.<payload>`, both base64 with its standard alphabet; the signature is over the encoded payload.
@@ -81,7 +81,7 @@ fn request(org: &Org, user: &User) -> Value {
     let instance = org.origins().current_instance().to_owned();
     json!({
         "algorithm": "HMACSHA256",
-        // Always null: nothing in it tells a replay from the first time.
+        // Always null: it does not help to detect a replay.
         "issuedAt": null,
         "userId": user.id,
         "client": {

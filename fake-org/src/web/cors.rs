@@ -1,4 +1,4 @@
-//! Which answers pages of other origins may read (H: CORS for OAuth endpoints). Discovery and keys are readable from
+//! Which responses pages of other origins may read (H: CORS for OAuth endpoints). Discovery and keys are readable from
 //! everywhere by themselves.
 
 use axum::body::Body;
@@ -9,10 +9,10 @@ use axum::http::header::{
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Response};
 
-use super::call::Site;
-use super::reply;
+use super::http_request::Site;
+use super::http_response;
 use crate::auth::settings::Settings;
-use crate::log::Host;
+use crate::request::Host;
 
 /// What the request's origin may do here.
 pub(crate) struct Cors {
@@ -44,23 +44,23 @@ impl Cors {
         may.then(|| Self { origin: origin.clone(), preflight: asks.then(wanted) })
     }
 
-    /// The answer to a preflight, when it is one. Its status, and what it allows beyond what it was asked, are
+    /// Returns the response to a preflight, if the request is one. Its status and what it allows beyond the request are
     /// unverified.
     pub(crate) fn preflight(&self) -> Option<Response<Body>> {
         let headers = self.preflight.clone()?;
-        let mut answer = self.allow(reply::empty(200));
+        let mut response = self.allow(http_response::empty(200));
         let methods = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
-        answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-        answer.headers_mut().insert(ACCESS_CONTROL_ALLOW_HEADERS, headers);
-        Some(answer)
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_HEADERS, headers);
+        Some(response)
     }
 
-    /// The answer, readable for the origin.
-    pub(crate) fn allow(&self, mut answer: Response<Body>) -> Response<Body> {
-        let headers = answer.headers_mut();
+    /// Returns the response, readable for the origin.
+    pub(crate) fn allow(&self, mut response: Response<Body>) -> Response<Body> {
+        let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, self.origin.clone());
         headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         headers.append(VARY, HeaderValue::from_static("Origin"));
-        answer
+        response
     }
 }

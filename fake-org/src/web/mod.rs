@@ -1,13 +1,15 @@
-//! The HTTP surface: which path is answered by what, on which host.
+//! The HTTP surface: which handler serves which path, on which host.
 
-pub(crate) mod call;
 mod canvas;
 mod control;
 pub(crate) mod cors;
 mod format;
+mod html;
+pub(crate) mod http_request;
+mod http_response;
 mod oauth;
+pub(crate) mod old_instance;
 mod pages;
-mod reply;
 mod rest;
 
 use std::sync::Arc;
@@ -16,32 +18,34 @@ use axum::Router;
 use axum::routing::get;
 
 pub(crate) use canvas::signed_request;
-pub(crate) use oauth::{id_url, token_answer};
+pub(crate) use oauth::issue_tokens;
+pub(crate) use pages::duplicate::show as duplicate_callback;
+pub(crate) use pages::error_page::no_longer_exists;
 
-use crate::shared::Org;
+use crate::state::Org;
 
-/// The login host: OAuth, pages, control. Data calls get `URL_NOT_RESET`.
+/// The login host: OAuth, pages, control. Data requests get `URL_NOT_RESET`.
 pub(crate) fn login_host(org: &Arc<Org>) -> Router {
     Router::new()
-        .route("/", get(pages::home::show))
+        .route("/", get(pages::dashboard::show))
         .merge(oauth::endpoints())
         .merge(oauth::login_pages())
         .merge(oauth::site())
         .merge(control::routes())
         .merge(rest::wrong_host())
-        .fallback(pages::stop::no_longer_exists)
+        .fallback(pages::error_page::no_longer_exists)
         .with_state(Arc::clone(org))
 }
 
 /// The instance host, the org's My Domain: data and OAuth.
 pub(crate) fn instance_host(org: &Arc<Org>) -> Router {
     Router::new()
-        .route("/", get(pages::home::show))
+        .route("/", get(pages::dashboard::show))
         .merge(oauth::endpoints())
         .merge(oauth::login_pages())
         .merge(oauth::my_domain())
         .merge(canvas::routes())
         .merge(rest::routes())
-        .fallback(pages::stop::no_longer_exists)
+        .fallback(pages::error_page::no_longer_exists)
         .with_state(Arc::clone(org))
 }

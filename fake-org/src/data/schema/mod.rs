@@ -1,6 +1,6 @@
 //! The objects of an org and their fields. What describe, CRUD, SOQL and the tables are all made from.
 
-pub(crate) mod declare;
+pub(crate) mod spec;
 mod standard;
 
 use std::fmt::Write as _;

@@ -25,7 +25,7 @@ const fn key(name: &'static str, label: &'static str) -> Field {
     field
 }
 
-/// An external id that several records may share: upserting by it can answer 300.
+/// An external id that several records may share: an upsert by it can return 300.
 const fn loose_key(name: &'static str, label: &'static str) -> Field {
     let mut field = Field::new(name, label, Kind::Text(255));
     field.external_id = true;
@@ -45,7 +45,7 @@ const fn id(label: &'static str) -> Field {
     system("Id", label, Kind::Id)
 }
 
-/// The fields of an object: the id with this label, these, and who made and changed it when.
+/// The fields of an object: the id with this label, these, and the users and times of creation and change.
 macro_rules! record {
     ($id:literal, $($field:expr),+ $(,)?) => {
         &[id($id), DELETED, $($field),+, CREATED, CREATOR, MODIFIED, MODIFIER, STAMP]
@@ -301,7 +301,7 @@ static USER: &[Field] = &[
 static PROFILE: &[Field] =
     &[id("Profile ID"), DELETED, system("Name", "Name", Kind::Text(255)), CREATED, MODIFIED, STAMP];
 
-// Permission sets are records that an app can ask about. They grant nothing: everyone may do everything here.
+// Permission sets are records that an app can ask about. They grant nothing: every user may do everything here.
 static PERMISSION_SET: &[Field] = record![
     "Permission Set ID",
     required("Name", "Permission Set Name", Kind::Text(80)),
@@ -337,7 +337,7 @@ static ORGANIZATION: &[Field] = &[
     STAMP,
 ];
 
-// What people allowed the app: the refresh tokens that work, as `data/tokens.rs` writes them.
+// What users allowed the app: the refresh tokens that work, as `data/tokens.rs` writes them.
 static OAUTH_TOKEN: &[Field] = &[
     id("OAuth Token ID"),
     DELETED,

@@ -17,7 +17,7 @@ thread_local! {
 fn ask(text: &str, scope: Scope) -> Result<usize, String> {
     DATA.with(|data| {
         data.with(|inner| {
-            let plan = match compile(text, Asker { scope, ..ASKER }, &inner.schema) {
+            let plan = match compile(text, Requester { scope, ..ASKER }, &inner.schema) {
                 Ok(plan) => plan,
                 Err(refusal) if refusal.status == 400 && !refusal.message.is_empty() => return Ok(0),
                 Err(refusal) => return Err(format!("{refusal:?}")),
@@ -312,14 +312,14 @@ proptest! {
 
     #[test]
     fn any_words_of_soql_are_answered(text in soup()) {
-        let answer = ask(&text, Scope::All);
-        prop_assert!(answer.is_ok(), "{text}: {answer:?}");
+        let response = ask(&text, Scope::All);
+        prop_assert!(response.is_ok(), "{text}: {response:?}");
     }
 
     #[test]
     fn nearly_right_queries_are_answered(text in query()) {
-        let answer = ask(&text, Scope::Live);
-        prop_assert!(answer.is_ok(), "{text}: {answer:?}");
+        let response = ask(&text, Scope::Live);
+        prop_assert!(response.is_ok(), "{text}: {response:?}");
     }
 }
 
@@ -369,8 +369,8 @@ fn huge_queries_are_answered() {
         format!("SELECT Id FROM Account LIMIT {}", u64::MAX),
         "SELECT Id FROM Account WHERE CreatedDate = LAST_N_YEARS:18446744073709551615".to_owned(),
     ] {
-        let answer = ask(&text, Scope::Live);
-        assert!(answer.is_ok(), "{}…: {answer:?}", text.get(..60).unwrap());
+        let response = ask(&text, Scope::Live);
+        assert!(response.is_ok(), "{}…: {response:?}", text.get(..60).unwrap());
     }
     // Every parent of every parent, more than SQLite joins.
     let mut paths = vec![String::new()];

@@ -12,7 +12,7 @@ use crate::data::schema::Schema;
 use crate::data::seed::Sample;
 
 const NOW: Millis = 1_790_000_000_000;
-const ASKER: Asker<'_> = Asker { scope: Scope::Live, now: NOW, user_id: "" };
+const ASKER: Requester<'_> = Requester { scope: Scope::Live, now: NOW, user_id: "" };
 
 fn data() -> Data {
     let data = Data::open(Schema::new(&[])).unwrap();

@@ -1,6 +1,7 @@
 //! `/fake/…`: what a test in any language needs to drive the org.
 
 mod policy;
+mod users;
 
 use std::sync::Arc;
 
@@ -8,13 +9,13 @@ use axum::Router;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use super::call::Call;
+use super::http_request::HttpRequest;
+use super::http_response::{self, HttpResponse};
 use super::pages::rows;
-use super::reply::{self, Reply};
 use crate::base::clock::{moment, zulu};
 use crate::data::parse_datetime;
 use crate::fault::Rule;
-use crate::shared::Org;
+use crate::state::Org;
 
 pub(super) fn routes() -> Router<Arc<Org>> {
     Router::new()
@@ -34,48 +35,115 @@ pub(super) fn routes() -> Router<Arc<Org>> {
         .route("/fake/lock-rows", post(lock_rows))
         .route("/fake/policy", get(policy::show).post(policy::change))
         .route("/fake/messages", get(messages))
+        .route("/fake/org", get(facts))
+        .route("/fake/users", get(users::list).post(users::find_or_create))
+        .route("/fake/activate-user", post(users::activate))
+        .route("/fake/deactivate-user", post(users::deactivate))
+        .route("/fake/issue-tokens", post(users::issue))
+        .route("/fake/live-tokens", post(users::live_tokens))
+        .route("/fake/close-cursors", post(close_cursors))
+        .route("/fake/sign-id-token", post(sign_id_token))
 }
 
-fn done() -> Reply {
-    reply::json(200, &json!({ "ok": true }))
+fn done() -> HttpResponse {
+    http_response::json(200, &json!({ "ok": true }))
 }
 
-fn wrong(message: &str) -> Reply {
-    reply::json(400, &json!({ "ok": false, "error": message }))
-}
-
-async fn expire(call: Call) -> Reply {
-    call.org.auth(|auth| auth.end_sessions(|_| true));
-    done()
+fn wrong(message: &str) -> HttpResponse {
+    http_response::json(400, &json!({ "ok": false, "error": message }))
 }
 
 /// Of one user with `{"username":…}`, else of all.
-async fn revoke_all(call: Call) -> Reply {
-    let name = object(&call).and_then(|body| Some(body.get("username")?.as_str()?.to_owned()));
-    match name {
-        None => call.org.auth(|auth| auth.revoke_all(None)),
-        Some(name) => {
-            let Some(id) = call.org.auth(|auth| auth.user_by_name(&name).map(|user| user.id.clone())) else {
-                return wrong("no such user");
-            };
-            call.org.auth(|auth| auth.revoke_all(Some(&id)));
+async fn expire(http: HttpRequest) -> HttpResponse {
+    match of_user(&http) {
+        Ok(id) => {
+            let mine = |user: &str| id.as_ref().is_none_or(|id| id == user);
+            http.org.auth(|auth| auth.end_sessions(|session| mine(&session.user_id)));
+            done()
         }
+        Err(refusal) => refusal,
     }
+}
+
+/// Of one user with `{"username":…}`, else of all.
+async fn revoke_all(http: HttpRequest) -> HttpResponse {
+    match of_user(&http) {
+        Ok(id) => {
+            http.org.auth(|auth| auth.revoke_all(id.as_deref()));
+            done()
+        }
+        Err(refusal) => refusal,
+    }
+}
+
+/// The id of the user that the body names; `None` for all users.
+fn of_user(http: &HttpRequest) -> Result<Option<String>, HttpResponse> {
+    let name = object(http).and_then(|body| Some(body.get("username")?.as_str()?.to_owned()));
+    let Some(name) = name else { return Ok(None) };
+    let found = http.org.auth(|auth| auth.user_by_name(&name).map(|user| user.id.clone()));
+    found.map(Some).ok_or_else(|| wrong("no such user"))
+}
+
+/// What an app and a test must know of the org.
+async fn facts(http: HttpRequest) -> HttpResponse {
+    let (origins, app) = (http.org.origins(), &http.org.app);
+    let variables: serde_json::Map<String, Value> = http
+        .org
+        .environment()
+        .variables()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    http_response::json(
+        200,
+        &json!({
+            "login_url": origins.login,
+            "instance_url": http.org.instance_url(),
+            "first_instance_url": origins.instance,
+            "moved_instance_url": origins.moved_instance,
+            "client_id": app.client_id,
+            "client_secret": app.client_secret,
+            "organization_id": http.org.organization_id(),
+            "environment": variables,
+        }),
+    )
+}
+
+/// Further pages of all open queries fail with `INVALID_QUERY_LOCATOR`.
+async fn close_cursors(http: HttpRequest) -> HttpResponse {
+    http.org.cursors.close_all();
     done()
 }
 
-async fn armed(call: Call) -> Reply {
-    reply::json(200, &json!({ "faults": call.org.faults.armed() }))
+/// `{"claims":{…}}`: a JWS signed with the current key; with `"forged":true` with another one.
+async fn sign_id_token(http: HttpRequest) -> HttpResponse {
+    let body = object(&http).unwrap_or_default();
+    let Some(claims) = body.get("claims").filter(|claims| claims.is_object()).cloned() else {
+        return wrong("expected {\"claims\":{…}}");
+    };
+    let (signer, forged) = (http.org.signer(), body.get("forged") == Some(&json!(true)));
+    // Signing keys take a moment to make, and that must not hold up other connections.
+    let work = tokio::task::spawn_blocking(
+        move || if forged { signer.forge(&claims) } else { signer.sign(&claims) },
+    );
+    match work.await {
+        Ok(Some(token)) => http_response::json(200, &json!({ "id_token": token })),
+        _ => http_response::empty(500),
+    }
+}
+
+async fn armed(http: HttpRequest) -> HttpResponse {
+    http_response::json(200, &json!({ "faults": http.org.faults.armed() }))
 }
 
 /// One rule, a list of rules, or `{"clear":true}`.
-async fn arm(call: Call) -> Reply {
-    let body: Value = match serde_json::from_slice(&call.body) {
+async fn arm(http: HttpRequest) -> HttpResponse {
+    let body: Value = match serde_json::from_slice(&http.body) {
         Ok(body) => body,
         Err(error) => return wrong(&error.to_string()),
     };
     if body.get("clear") == Some(&json!(true)) {
-        call.org.faults.clear();
+        http.org.faults.clear();
         return done();
     }
     let rules = match body {
@@ -87,110 +155,116 @@ async fn arm(call: Call) -> Reply {
         Err(error) => wrong(&error.to_string()),
         Ok(rules) => {
             for rule in rules {
-                call.org.faults.add(rule);
+                http.org.faults.add(rule);
             }
             done()
         }
     }
 }
 
-async fn clear(call: Call) -> Reply {
-    call.org.faults.clear();
+async fn clear(http: HttpRequest) -> HttpResponse {
+    http.org.faults.clear();
     done()
 }
 
 /// An array, newest last.
-async fn requests(call: Call) -> Reply {
-    match serde_json::to_value(call.org.log.all()) {
-        Ok(list) => reply::json(200, &list),
+async fn requests(http: HttpRequest) -> HttpResponse {
+    match serde_json::to_value(http.org.log.all()) {
+        Ok(list) => http_response::json(200, &list),
         Err(error) => wrong(&error.to_string()),
     }
 }
 
-async fn forget(call: Call) -> Reply {
-    call.org.log.clear();
+async fn forget(http: HttpRequest) -> HttpResponse {
+    http.org.log.clear();
     done()
 }
 
-async fn counters(call: Call) -> Reply {
-    let counters = call.org.auth(|auth| auth.counters.clone());
-    reply::json(
+async fn counters(http: HttpRequest) -> HttpResponse {
+    let counters = http.org.auth(|auth| auth.counters.clone());
+    http_response::json(
         200,
         &json!({
             "token_calls": counters.token_calls,
             "refresh_reuse": counters.refresh_reuse,
             "code_reuse": counters.code_reuse,
             "tokens_in_flight_max": counters.in_flight_max,
-            "api_calls": call.org.api_calls(),
+            "api_calls": http.org.api_calls(),
         }),
     )
 }
 
-async fn reset(call: Call) -> Reply {
-    let org = Arc::clone(&call.org);
+async fn reset(http: HttpRequest) -> HttpResponse {
+    let org = Arc::clone(&http.org);
     match tokio::task::spawn_blocking(move || org.reset()).await {
         Ok(Ok(())) => done(),
-        _ => reply::json(500, &json!({ "ok": false })),
+        _ => http_response::json(500, &json!({ "ok": false })),
     }
 }
 
-/// `{"username":…}`: authorize answers at once as that user.
-async fn sign_in(call: Call) -> Reply {
-    let name = object(&call).and_then(|body| Some(body.get("username")?.as_str()?.to_owned()));
+/// `{"username":…}`: authorize responds at once as that user.
+async fn sign_in(http: HttpRequest) -> HttpResponse {
+    let name = object(&http).and_then(|body| Some(body.get("username")?.as_str()?.to_owned()));
     let Some(name) = name else { return wrong("expected {\"username\":…}") };
-    let user = call.org.user_or_new(&name);
-    call.org.auth(|auth| auth.signed_in = Some(user.id.clone()));
-    reply::json(200, &json!({ "ok": true, "user_id": user.id, "organization_id": user.organization_id }))
+    let user = http.org.user_or_new(&name);
+    http.org.auth(|auth| auth.signed_in = Some(user.id.clone()));
+    http_response::json(
+        200,
+        &json!({ "ok": true, "user_id": user.id, "organization_id": user.organization_id }),
+    )
 }
 
-async fn sign_out(call: Call) -> Reply {
-    call.org.auth(|auth| auth.signed_in = None);
+async fn sign_out(http: HttpRequest) -> HttpResponse {
+    http.org.auth(|auth| auth.signed_in = None);
     done()
 }
 
 /// `{"seconds":n}`: puts the org's clock forward.
-async fn advance(call: Call) -> Reply {
-    let Some(seconds) = object(&call).and_then(|body| body.get("seconds")?.as_u64()) else {
+async fn advance(http: HttpRequest) -> HttpResponse {
+    let Some(seconds) = object(&http).and_then(|body| body.get("seconds")?.as_u64()) else {
         return wrong("expected {\"seconds\":n}");
     };
-    call.org.clock.advance(std::time::Duration::from_secs(seconds));
+    http.org.clock.advance(std::time::Duration::from_secs(seconds));
     done()
 }
 
-async fn clock(call: Call) -> Reply {
-    reply::json(200, &json!({ "now": zulu(call.org.clock.now()) }))
+async fn clock(http: HttpRequest) -> HttpResponse {
+    http_response::json(200, &json!({ "now": zulu(http.org.clock.now()), "now_ms": http.org.clock.now() }))
 }
 
-/// `{"now":"2027-01-31T00:00:00Z"}`: makes it that moment, also an earlier one.
-async fn set_clock(call: Call) -> Reply {
-    let now = object(&call).and_then(|body| moment(&parse_datetime(body.get("now")?.as_str()?)?));
+/// `{"now":"2027-01-31T00:00:00Z"}`, or `{"now_ms":…}`: makes it that moment, also an earlier one.
+async fn set_clock(http: HttpRequest) -> HttpResponse {
+    let now = object(&http).and_then(|body| match body.get("now_ms") {
+        Some(millis) => millis.as_i64(),
+        None => moment(&parse_datetime(body.get("now")?.as_str()?)?),
+    });
     let Some(now) = now else { return wrong("expected {\"now\":\"2027-01-31T00:00:00Z\"}") };
-    call.org.clock.set(now);
-    clock(call).await
+    http.org.clock.set(now);
+    clock(http).await
 }
 
 /// Moves the data to the third origin.
-async fn move_instance(call: Call) -> Reply {
-    call.org.move_instance();
-    reply::json(200, &json!({ "ok": true, "instance_url": call.org.origins().moved_instance }))
+async fn move_instance(http: HttpRequest) -> HttpResponse {
+    http.org.move_instance();
+    http_response::json(200, &json!({ "ok": true, "instance_url": http.org.origins().moved_instance }))
 }
 
-async fn rotate(call: Call) -> Reply {
-    call.org.rotate_key();
+async fn rotate(http: HttpRequest) -> HttpResponse {
+    http.org.rotate_key();
     done()
 }
 
-/// `{"ids":[…]}`: writes of these records answer `UNABLE_TO_LOCK_ROW`; an empty list unlocks all.
-async fn lock_rows(call: Call) -> Reply {
-    let ids = object(&call).and_then(|body| body.get("ids")?.as_array().cloned());
+/// `{"ids":[…]}`: writes of these records fail with `UNABLE_TO_LOCK_ROW`; an empty list unlocks all.
+async fn lock_rows(http: HttpRequest) -> HttpResponse {
+    let ids = object(&http).and_then(|body| body.get("ids")?.as_array().cloned());
     let Some(ids) = ids else { return wrong("expected {\"ids\":[…]}") };
-    call.org.lock_rows(&ids.iter().filter_map(Value::as_str).collect::<Vec<_>>());
+    http.org.lock_rows(&ids.iter().filter_map(Value::as_str).collect::<Vec<_>>());
     done()
 }
 
 /// The one-time passwords that would have been sent by e-mail or SMS, newest last.
-async fn messages(call: Call) -> Reply {
-    let list: Vec<Value> = call.org.auth(|auth| {
+async fn messages(http: HttpRequest) -> HttpResponse {
+    let list: Vec<Value> = http.org.auth(|auth| {
         let messages = auth.messages.iter().map(|message| {
             json!({
                 "to": message.to, "via": message.via.name(), "purpose": message.purpose, "otp": message.otp,
@@ -199,9 +273,9 @@ async fn messages(call: Call) -> Reply {
         });
         messages.collect()
     });
-    reply::json(200, &list.into())
+    http_response::json(200, &list.into())
 }
 
-fn object(call: &Call) -> Option<serde_json::Map<String, Value>> {
-    serde_json::from_slice(&call.body).ok()
+fn object(http: &HttpRequest) -> Option<serde_json::Map<String, Value>> {
+    serde_json::from_slice(&http.body).ok()
 }

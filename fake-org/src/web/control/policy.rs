@@ -2,23 +2,23 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::call::Call;
-use super::super::reply::{self, Reply};
+use super::super::http_request::HttpRequest;
+use super::super::http_response::{self, HttpResponse};
 use super::wrong;
 use crate::auth::settings::Settings;
 
 /// All of them.
-pub(super) async fn show(call: Call) -> Reply {
-    shown(&call.org.settings())
+pub(super) async fn show(http: HttpRequest) -> HttpResponse {
+    shown(&http.org.settings())
 }
 
 /// Those that the body names; the others stay. Either all of them change or none.
-pub(super) async fn change(call: Call) -> Reply {
-    let body: Map<String, Value> = match serde_json::from_slice(&call.body) {
+pub(super) async fn change(http: HttpRequest) -> HttpResponse {
+    let body: Map<String, Value> = match serde_json::from_slice(&http.body) {
         Ok(body) => body,
         Err(error) => return wrong(&format!("expected an object of settings: {error}")),
     };
-    let changed = call.org.change_settings(|settings| {
+    let changed = http.org.change_settings(|settings| {
         *settings = settings.with(body)?;
         Ok::<_, String>(settings.clone())
     });
@@ -28,9 +28,9 @@ pub(super) async fn change(call: Call) -> Reply {
     }
 }
 
-fn shown(settings: &Settings) -> Reply {
+fn shown(settings: &Settings) -> HttpResponse {
     match serde_json::to_value(settings) {
-        Ok(policy) => reply::json(200, &policy),
-        Err(error) => reply::json(500, &json!({ "ok": false, "error": error.to_string() })),
+        Ok(policy) => http_response::json(200, &policy),
+        Err(error) => http_response::json(500, &json!({ "ok": false, "error": error.to_string() })),
     }
 }

@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use super::refusal::at_shared_host;
-use crate::log::Host;
-use crate::web::call::Call;
-use crate::web::reply::{self, Reply};
+use super::admission::at_shared_host;
+use crate::request::Host;
+use crate::web::http_request::HttpRequest;
+use crate::web::http_response::{self, HttpResponse};
 
 /// As captured from the live login host: no `code_challenge_methods_supported` and no `grant_types_supported`,
 /// although PKCE is required.
-pub(super) async fn configuration(call: Call) -> Reply {
-    let origin = call.origin();
+pub(super) async fn configuration(http: HttpRequest) -> HttpResponse {
+    let origin = http.origin();
     let mut body = json!({
         "issuer": origin,
         "authorization_endpoint": format!("{origin}/services/oauth2/authorize"),
@@ -41,19 +41,19 @@ pub(super) async fn configuration(call: Call) -> Reply {
             "user_type", "zoneinfo"
         ],
     });
-    if !at_shared_host(&call) {
+    if !at_shared_host(&http) {
         body["end_session_endpoint"] = json!(format!("{origin}/services/auth/idp/oidc/logout"));
         body["frontchannel_logout_supported"] = json!(true);
         body["frontchannel_logout_session_supported"] = json!(true);
     }
-    reply::everywhere(reply::json(200, &body))
+    http_response::everywhere(http_response::json(200, &body))
 }
 
-pub(super) async fn keys(call: Call) -> Reply {
-    let signer = call.org.signer();
-    let organization = (call.host != Host::Login).then(|| call.org.organization_id());
+pub(super) async fn keys(http: HttpRequest) -> HttpResponse {
+    let signer = http.org.signer();
+    let organization = (http.host != Host::Login).then(|| http.org.organization_id());
     match tokio::task::spawn_blocking(move || signer.jwks(organization.as_deref())).await {
-        Ok(Some(keys)) => reply::everywhere(reply::json(200, &keys)),
-        _ => reply::empty(500),
+        Ok(Some(keys)) => http_response::everywhere(http_response::json(200, &keys)),
+        _ => http_response::empty(500),
     }
 }

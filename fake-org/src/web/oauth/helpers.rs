@@ -5,56 +5,56 @@ use serde_json::{Map, Value, json};
 use crate::auth::error::OauthError;
 use crate::auth::pkce;
 use crate::base::random;
-use crate::web::call::Call;
+use crate::web::http_request::HttpRequest;
+use crate::web::http_response::{self, HttpResponse};
 use crate::web::pages;
-use crate::web::reply::{self, Reply};
 
 /// `/services/oauth2/pkce/generator`: a verifier with its challenge. The members' names are unverified.
-pub(super) async fn pkce_pair() -> Reply {
+pub(super) async fn pkce_pair() -> HttpResponse {
     let verifier = random::plain(64);
     let body = json!({ "code_challenge": pkce::challenge(&verifier), "code_verifier": verifier });
-    reply::no_store(reply::json(200, &body))
+    http_response::no_store(http_response::json(200, &body))
 }
 
-/// `/services/oauth2/echo`: the query as JSON, a callback for those who have none (HEADLESS).
-pub(super) async fn echo(call: Call) -> Reply {
-    let query = call.uri.query().unwrap_or_default();
+/// `/services/oauth2/echo`: the query as JSON, a callback for apps without one (HEADLESS).
+pub(super) async fn echo(http: HttpRequest) -> HttpResponse {
+    let query = http.uri.query().unwrap_or_default();
     let members: Map<String, Value> = url::form_urlencoded::parse(query.as_bytes())
         .map(|(name, value)| (name.into_owned(), json!(value)))
         .collect();
-    reply::no_store(reply::json(200, &members.into()))
+    http_response::no_store(http_response::json(200, &members.into()))
 }
 
-/// `/.well-known/auth-configuration`: how a host wants people to log in. What else it holds is unverified.
-pub(super) async fn auth_configuration(call: Call) -> Reply {
+/// `/.well-known/auth-configuration`: how users log in at a host. What else it holds is unverified.
+pub(super) async fn auth_configuration(http: HttpRequest) -> HttpResponse {
     let body = json!({
-        "OrgId": call.org.organization_id(),
-        "MyDomainLoginPageUrl": call.origin(),
+        "OrgId": http.org.organization_id(),
+        "MyDomainLoginPageUrl": http.origin(),
         "MobileSDK": { "UseiOSNativeBrowserForAuthentication": true, "UseAndroidNativeBrowserForAuthentication": true },
-        "LoginPage": { "LoginPageUrl": call.origin(), "UsernamePasswordEnabled": true },
+        "LoginPage": { "LoginPageUrl": http.origin(), "UsernamePasswordEnabled": true },
         "SamlProviders": [],
         "AuthProviders": [],
     });
-    reply::everywhere(reply::json(200, &body))
+    http_response::everywhere(http_response::json(200, &body))
 }
 
 /// `/services/oauth2/register`: dynamic client registration. It needs the initial access token of an app that may
 /// register others (H: Generate an Initial Access Token), and no app here has one; what it would make, a connected app,
-/// no org makes any more since Spring '26. 401 and `invalid_client` are what a live host was seen to answer strangers;
+/// no org makes any more since Spring '26. 401 and `invalid_client` are what a live host was seen to return to unknown clients;
 /// the text is unverified.
-pub(super) async fn register() -> Reply {
-    reply::oauth_error(&OauthError { status: 401, ..OauthError::bad_secret() })
+pub(super) async fn register() -> HttpResponse {
+    http_response::oauth_error(&OauthError { status: 401, ..OauthError::bad_secret() })
 }
 
-/// `/services/oauth2/success`: where apps go that have no callback of their own. Its text is unverified.
-pub(super) async fn success() -> Reply {
-    pages::stop::success()
+/// `/services/oauth2/success`: for apps without a callback. Its text is unverified.
+pub(super) async fn success() -> HttpResponse {
+    pages::error_page::success()
 }
 
 /// `/services/Soap/…`: `login()` is off in a current org, and nothing else of SOAP is here. The text is the one that
 /// OpenFn/adaptors issue 1715 shows.
-pub(super) async fn soap(call: Call) -> Reply {
-    let login = String::from_utf8_lossy(&call.body).contains("login");
+pub(super) async fn soap(http: HttpRequest) -> HttpResponse {
+    let login = String::from_utf8_lossy(&http.body).contains("login");
     let (code, text) = if login {
         (
             "INVALID_OPERATION",
@@ -73,5 +73,5 @@ pub(super) async fn soap(call: Call) -> Reply {
          <sf:exceptionMessage>{text}</sf:exceptionMessage></sf:LoginFault></detail></soapenv:Fault></soapenv:Body>\
          </soapenv:Envelope>"
     );
-    reply::of(500, "text/xml;charset=UTF-8", body)
+    http_response::of(500, "text/xml;charset=UTF-8", body)
 }

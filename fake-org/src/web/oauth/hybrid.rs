@@ -5,21 +5,21 @@ use serde_json::{Map, Value, json};
 use super::login::COOKIE;
 use crate::auth::grants::Issued;
 use crate::base::random;
-use crate::shared::Org;
+use crate::state::Org;
 
-/// What a token answer of a hybrid flow has more. `web` is required for any of it; every domain needs a scope of its
+/// The additional members of a hybrid flow's token response. `web` is required for any of it; every domain needs its own
 /// own. Here all domains are the instance's host.
 pub(super) fn members(org: &Org, issued: &Issued) -> Map<String, Value> {
-    let mut answer = Map::new();
+    let mut response = Map::new();
     if !issued.scopes.web() {
-        return answer;
+        return response;
     }
     let (now, settings, origins) = (org.clock.now(), org.settings(), org.origins());
     let instance = origins.current_instance();
     let domain = instance.split("://").nth(1).unwrap_or_default();
     let children = org.auth(|auth| auth.open_children(now, &settings, issued));
     let mut put = |name: &str, value: String| {
-        answer.insert(name.to_owned(), json!(value));
+        response.insert(name.to_owned(), json!(value));
     };
     put("sidCookieName", COOKIE.at(instance));
     // What these two hold is unverified.
@@ -42,5 +42,5 @@ pub(super) fn members(org: &Org, issued: &Issued) -> Map<String, Value> {
     if let Some(sid) = children.parent {
         put("parent_sid", sid);
     }
-    answer
+    response
 }

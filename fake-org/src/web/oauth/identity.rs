@@ -3,40 +3,42 @@
 use axum::extract::Path;
 use serde_json::{Value, json};
 
-use super::answer::id_url;
-use super::person::{UTC_OFFSET, caller, photos, urls};
-use crate::base::{clock, ids};
-use crate::web::call::Call;
+use super::caller::{UTC_OFFSET, caller, photos, urls};
+use crate::base::{api_version, clock, ids};
 use crate::web::format::formatted;
-use crate::web::reply::{self, Reply};
+use crate::web::http_request::HttpRequest;
+use crate::web::http_response::{self, HttpResponse};
 
-pub(super) async fn identity(Path((org_id, user_id)): Path<(String, String)>, call: Call) -> Reply {
-    let (me, session) = match caller(&call) {
+pub(super) async fn identity(
+    Path((org_id, user_id)): Path<(String, String)>,
+    http: HttpRequest,
+) -> HttpResponse {
+    let (me, session) = match caller(&http) {
         Ok(found) => found,
         Err(refusal) => return *refusal,
     };
     let (Some(org_id), Some(user_id)) = (ids::normalize(&org_id), ids::normalize(&user_id)) else {
-        return reply::word(404, "Bad_Id");
+        return http_response::word(404, "Bad_Id");
     };
     if org_id != me.organization_id {
-        return reply::word(403, "Wrong_Org");
+        return http_response::word(403, "Wrong_Org");
     }
-    // Someone else's identity needs `api` or `full`, and only internal users have one to show.
+    // Another user's identity needs `api` or `full`, and only internal users have one to show.
     let other = user_id != me.id;
-    let user = call.org.auth(|auth| auth.user(&user_id).cloned());
+    let user = http.org.auth(|auth| auth.user(&user_id).cloned());
     let Some(user) = user.filter(|user| !other || (session.scopes.api() && !user.guest)) else {
-        return reply::word(404, if other { "No_Access" } else { "Bad_Id" });
+        return http_response::word(404, if other { "No_Access" } else { "Bad_Id" });
     };
-    let active = call.org.auth(|auth| auth.is_active(&user.id));
-    let origins = call.org.origins();
+    let active = http.org.auth(|auth| auth.is_active(&user.id));
+    let origins = http.org.origins();
     let instance = origins.current_instance();
-    let version = match call.param("version") {
-        Some("latest") => Some(super::super::rest::LATEST),
+    let version = match http.param("version") {
+        Some("latest") => Some(api_version::LATEST),
         other => other,
     };
-    let now = call.org.clock.now();
+    let now = http.org.clock.now();
     let body = json!({
-        "id": id_url(&call.origin(), &user),
+        "id": user.identity_url(&http.origin()),
         "asserted_user": !other,
         "user_id": user.id,
         "organization_id": user.organization_id,
@@ -57,14 +59,14 @@ pub(super) async fn identity(Path((org_id, user_id)): Path<(String, String)>, ca
         "urls": urls(instance, &user, version),
         "active": active,
         "user_type": user.kind(),
-        "language": "en_US",
-        "locale": "en_US",
+        "language": http.org.settings().language,
+        "locale": http.org.settings().language,
         "utcOffset": UTC_OFFSET,
         "last_modified_date": clock::zulu(now - 400 * 86_400_000),
         "is_app_installed": true,
     });
     let mut members = body.as_object().cloned().unwrap_or_default();
-    let settings = call.org.settings();
+    let settings = http.org.settings();
     if session.scopes.has("custom_permissions") {
         let granted = settings.custom_permissions.iter().map(|name| (name.clone(), Value::Bool(true)));
         members.insert("custom_permissions".into(), Value::Object(granted.collect()));
@@ -75,5 +77,5 @@ pub(super) async fn identity(Path((org_id, user_id)): Path<(String, String)>, ca
     if let Some(policy) = settings.mobile_policy {
         members.insert("mobile_policy".into(), json!(policy));
     }
-    reply::no_store(formatted(&call, "user", &members))
+    http_response::no_store(formatted(&http, "user", &members))
 }

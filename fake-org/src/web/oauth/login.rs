@@ -1,11 +1,10 @@
 //! The login form's other side, and the browser session it makes.
 
+use super::admission::at_shared_host;
 use super::authorize::finish;
-use super::refusal::at_shared_host;
-use super::request::AuthorizeRequest;
-use crate::web::call::Call;
-use crate::web::pages;
-use crate::web::reply::{Reply, redirect, with_cookie};
+use super::authorize_request::AuthorizeRequest;
+use crate::web::http_request::HttpRequest;
+use crate::web::http_response::{HttpResponse, redirect, with_cookie};
 
 /// The browser's login. Its name holds the port, because cookies do not keep ports apart and an app under test
 /// is on the same host.
@@ -14,8 +13,8 @@ pub(super) struct LoginCookie;
 pub(super) const COOKIE: LoginCookie = LoginCookie;
 
 impl LoginCookie {
-    pub(super) fn name(&self, call: &Call) -> String {
-        self.at(&call.origin())
+    pub(super) fn name(&self, http: &HttpRequest) -> String {
+        self.at(&http.origin())
     }
 
     #[allow(clippy::unused_self, reason = "reads better at the place of use")]
@@ -25,39 +24,39 @@ impl LoginCookie {
     }
 }
 
-pub(super) async fn submit(call: Call) -> Reply {
-    let request = match AuthorizeRequest::read(&call, call.form_param("request").unwrap_or_default()) {
+pub(super) async fn submit(http: HttpRequest) -> HttpResponse {
+    let request = match AuthorizeRequest::read(&http, http.form_param("request").unwrap_or_default()) {
         Ok(request) => request,
-        Err(problem) => return problem.reply(),
+        Err(problem) => return problem.response(),
     };
-    let username = call.form_param("username").unwrap_or_default();
-    if at_shared_host(&call) && call.org.settings().my_domain_login_only {
+    let username = http.form_param("username").unwrap_or_default();
+    if at_shared_host(&http) && http.org.settings().my_domain_login_only {
         // The sentence is unverified.
         let sentence =
             "Your company requires you to log in at its own domain. Contact your Salesforce administrator.";
-        return pages::login::show(&call.org, &request, Some((username, sentence)));
+        return request.login_form(&http.org, Some((username, sentence)));
     }
-    let password = call.form_param("pw").unwrap_or_default();
-    match call.org.auth(|auth| auth.browser_login(username, password)) {
-        Err(sentence) => pages::login::show(&call.org, &request, Some((username, sentence))),
+    let password = http.form_param("pw").unwrap_or_default();
+    match http.org.auth(|auth| auth.browser_login(username, password)) {
+        Err(sentence) => request.login_form(&http.org, Some((username, sentence))),
         Ok(cookie) => {
-            let now = call.org.clock.now();
-            let user = call.org.auth(|auth| auth.browser_user(now, Some(&cookie)).cloned());
-            let reply = match user {
-                Some(user) if call.org.auto_approve => finish(&call, &request, &user, None).await,
+            let now = http.org.clock.now();
+            let user = http.org.auth(|auth| auth.browser_user(now, Some(&cookie)).cloned());
+            let response = match user {
+                Some(user) if http.org.auto_approve => finish(&http, &request, &user, None).await,
                 _ => redirect(
                     303,
                     &format!("{}/services/oauth2/authorize?{}", request.site, request.after_login()),
                 ),
             };
-            with_cookie(reply, &self::cookie(&call, &cookie))
+            with_cookie(response, &self::cookie(&http, &cookie))
         }
     }
 }
 
 /// The cookie of a new session.
-pub(super) fn cookie(call: &Call, value: &str) -> String {
-    format!("{}={value}; Path=/; HttpOnly; SameSite=Lax", COOKIE.name(call))
+pub(super) fn cookie(http: &HttpRequest, value: &str) -> String {
+    format!("{}={value}; Path=/; HttpOnly; SameSite=Lax", COOKIE.name(http))
 }
 
 /// The end of a cookie.

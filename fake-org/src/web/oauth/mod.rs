@@ -1,7 +1,9 @@
 //! The OAuth and OpenID Connect endpoints.
 
-mod answer;
+mod admission;
 mod authorize;
+mod authorize_request;
+mod caller;
 mod consent;
 mod discovery;
 mod front_door;
@@ -13,11 +15,9 @@ mod identity;
 mod introspect;
 mod login;
 mod logout;
-mod person;
-mod refusal;
-mod request;
 mod revoke;
 mod token;
+mod token_response;
 mod userinfo;
 
 use std::sync::Arc;
@@ -25,10 +25,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{any, get, post};
 
-use crate::shared::Org;
+use crate::state::Org;
 
-pub(crate) use answer::{id_url, token_answer};
-pub(crate) use request::AuthorizeRequest;
+pub(crate) use token_response::issue_tokens;
 
 /// What every host with OAuth has.
 pub(crate) fn endpoints() -> Router<Arc<Org>> {
@@ -41,7 +40,7 @@ pub(crate) fn endpoints() -> Router<Arc<Org>> {
         .route("/services/oauth2/pkce/generator", get(helpers::pkce_pair))
         .route("/services/oauth2/register", post(helpers::register))
         .route("/services/oauth2/echo", get(helpers::echo))
-        .route(request::SUCCESS, get(helpers::success))
+        .route(authorize_request::SUCCESS, get(helpers::success))
         .route("/services/Soap/{*rest}", post(helpers::soap))
         .route("/.well-known/auth-configuration", get(helpers::auth_configuration))
         .route("/.well-known/openid-configuration", get(discovery::configuration))
@@ -49,7 +48,7 @@ pub(crate) fn endpoints() -> Router<Arc<Org>> {
         .route("/id/{org}/{user}", get(identity::identity).post(identity::identity))
 }
 
-/// The forms people fill in.
+/// The forms of the login.
 pub(crate) fn login_pages() -> Router<Arc<Org>> {
     Router::new()
         .route("/login", post(login::submit))
@@ -58,7 +57,7 @@ pub(crate) fn login_pages() -> Router<Arc<Org>> {
         .route("/services/auth/idp/oidc/logout", get(logout::single_logout))
 }
 
-/// What only a site has. It shares the login host's port, and its handlers look where the call came in.
+/// What only a site has. It shares the login host's port, and its handlers look where the request came in.
 pub(crate) fn site() -> Router<Arc<Org>> {
     Router::new()
         .route("/services/auth/headless/init/registration", post(headless_init::registration))

@@ -3,153 +3,176 @@
 use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 
-use super::answer::{community, token_answer};
+use super::admission::{at_shared_host, login_blocked};
 use super::hybrid;
-use super::refusal::{at_shared_host, not_let_in};
+use super::token_response::{community, token_response};
 use crate::auth::client::Credentials;
 use crate::auth::error::OauthError;
-use crate::auth::grants::{Issued, Presented};
+use crate::auth::grants::{CodeExchange, Issued};
 use crate::auth::settings::{ParallelRefresh, Settings};
 use crate::base::clock::Millis;
-use crate::log::Host;
-use crate::web::call::Call;
+use crate::request::Host;
 use crate::web::format::{formatted, formatted_error};
-use crate::web::reply::{self, Reply};
+use crate::web::http_request::HttpRequest;
+use crate::web::http_response::{self, HttpResponse};
 
-pub(super) async fn token(call: Call) -> Reply {
-    if call.method != Method::POST {
+pub(super) async fn token(http: HttpRequest) -> HttpResponse {
+    if http.method != Method::POST {
         // The wording is unverified.
-        return reply::oauth_error(&OauthError::new("invalid_request", "must use HTTP POST"));
+        return http_response::oauth_error(&OauthError::new("invalid_request", "must use HTTP POST"));
+    }
+    if let Some(status) = redirected(&http) {
+        let location = format!("{}/services/oauth2/token", http.org.origins().current_instance());
+        return http_response::redirect(status, &location);
     }
     // Signing keys take a moment to make, and that must not hold up other connections.
-    let work = tokio::task::spawn_blocking(move || match issue(&call) {
+    let work = tokio::task::spawn_blocking(move || match issue(&http) {
         Ok(issued) => {
-            let issued = call.org.with_own_token(issued);
-            let mut answer = token_answer(&call.org, &issued, &call.origin());
-            for (name, value) in community(&call.org, &call.site) {
-                answer.insert(name, value.into());
+            let issued = http.org.with_own_token(issued);
+            let mut response = token_response(&http.org, &issued, &http.origin());
+            for (name, value) in community(&http.org, &http.site) {
+                response.insert(name, value.into());
             }
-            match call.form_param("grant_type") {
+            match http.form_param("grant_type") {
                 Some(JWT_BEARER) => {
                     // The documented sample has neither.
-                    answer.shift_remove("signature");
-                    answer.shift_remove("issued_at");
+                    response.shift_remove("signature");
+                    response.shift_remove("issued_at");
                 }
                 Some(TOKEN_EXCHANGE) => {
                     // RFC 8693 section 2.2.1; Salesforce's own sample is not at hand (unverified).
                     let kind = "urn:ietf:params:oauth:token-type:access_token";
-                    answer.insert("issued_token_type".into(), kind.into());
+                    response.insert("issued_token_type".into(), kind.into());
                 }
                 Some("hybrid_auth_code" | "hybrid_refresh") => {
-                    answer.extend(hybrid::members(&call.org, &issued));
+                    response.extend(hybrid::members(&http.org, &issued));
                 }
                 _ => {}
             }
-            reply::no_store(formatted(&call, "OAuth", &answer))
+            if refreshes(&http) {
+                for name in &http.org.settings().refresh_response_without {
+                    response.shift_remove(name);
+                }
+            }
+            http_response::no_store(formatted(&http, "OAuth", &response))
         }
-        Err(error) => formatted_error(&call, &error),
+        Err(error) => formatted_error(&http, &error),
     });
-    work.await.unwrap_or_else(|_| reply::empty(500))
+    work.await.unwrap_or_else(|_| http_response::empty(500))
 }
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const SAML_BEARER: &str = "urn:ietf:params:oauth:grant-type:saml2-bearer";
 
-fn issue(call: &Call) -> Result<Issued, OauthError> {
-    let grant_type = call.form_param("grant_type").unwrap_or_default();
-    if grant_type == "device" || call.form_param("response_type") == Some("device_code") {
+fn refreshes(http: &HttpRequest) -> bool {
+    matches!(http.form_param("grant_type"), Some("refresh_token" | "hybrid_refresh"))
+}
+
+/// The status of the redirect that a refresh gets in place of its tokens. The request is not processed.
+fn redirected(http: &HttpRequest) -> Option<u16> {
+    let settings = http.org.settings();
+    let here = at_shared_host(http) || settings.refresh_redirect_loop;
+    settings.refresh_redirect.filter(|_| here && refreshes(http))
+}
+
+fn issue(http: &HttpRequest) -> Result<Issued, OauthError> {
+    let grant_type = http.form_param("grant_type").unwrap_or_default();
+    if grant_type == "device" || http.form_param("response_type") == Some("device_code") {
         // Off unless an app's developer switched it on, and blocked for apps that are not installed
         // (forcedotcom/code-builder-feedback issue 263).
         return Err(OauthError::invalid_grant("device flow is not enabled for the app"));
     }
-    let now = call.org.clock.now();
-    let settings = call.org.settings();
-    let app = &call.org.app;
-    if let Some(refusal) = not_let_in(&settings) {
+    let now = http.org.clock.now();
+    let settings = http.org.settings();
+    let app = &http.org.app;
+    if let Some(error) = settings.token_errors.get(grant_type) {
+        return Err(OauthError::new(&error.error, &error.description));
+    }
+    if let Some(refusal) = login_blocked(&settings) {
         return Err(refusal);
     }
     if settings.my_domain_api_login_only
-        && at_shared_host(call)
+        && at_shared_host(http)
         && matches!(grant_type, JWT_BEARER | TOKEN_EXCHANGE | "password" | "client_credentials")
     {
         // Which words that login gets is unverified.
         return Err(OauthError::wrong_domain());
     }
     match grant_type {
-        // The assertion says who the app is.
+        // The assertion authenticates the app.
         JWT_BEARER => {
-            let Some(assertion) = call.form_param("assertion") else { return Err(missing("assertion")) };
-            let audiences = audiences(call);
-            call.org.auth(|auth| auth.jwt_bearer(now, &settings, app, &audiences, assertion))
+            let Some(assertion) = http.form_param("assertion") else { return Err(missing("assertion")) };
+            let audiences = audiences(http);
+            http.org.auth(|auth| auth.jwt_bearer(now, &settings, app, &audiences, assertion))
         }
         // No identity provider is set up for SAML.
         SAML_BEARER => Err(OauthError::invalid_grant("invalid assertion")),
         "assertion" => Err(OauthError::new("invalid_assertion_type", "assertion type not supported")),
         "authorization_code" | "hybrid_auth_code" | "refresh_token" | "hybrid_refresh"
         | "client_credentials" | "password" | TOKEN_EXCHANGE => {
-            let basic = call.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-            let client = Credentials::read(basic, |name| call.form_param(name))?;
+            let basic = http.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+            let client = Credentials::read(basic, |name| http.form_param(name))?;
             let refreshes = matches!(grant_type, "refresh_token" | "hybrid_refresh");
             let required = settings.secret_required && (settings.refresh_secret_required || !refreshes);
-            client.check(now, &settings, app, required, &audiences(call))?;
+            client.check(now, &settings, app, required, &audiences(http))?;
             match grant_type {
-                "authorization_code" | "hybrid_auth_code" => code(call, now, &settings),
-                "refresh_token" | "hybrid_refresh" => refresh(call, now, &settings),
-                "client_credentials" => client_credentials(call, now, &settings, &client),
+                "authorization_code" | "hybrid_auth_code" => code(http, now, &settings),
+                "refresh_token" | "hybrid_refresh" => refresh(http, now, &settings),
+                "client_credentials" => client_credentials(http, now, &settings, &client),
                 // Off by default in every org made since Summer '23.
                 "password" => Err(OauthError::invalid_grant("authentication failure")),
-                _ => exchange_token(call, now, &settings),
+                _ => exchange_token(http, now, &settings),
             }
         }
         _ => Err(OauthError::flow_off()),
     }
 }
 
-fn code(call: &Call, now: Millis, settings: &Settings) -> Result<Issued, OauthError> {
-    let Some(code) = call.form_param("code") else { return Err(missing("code")) };
-    let with = Presented {
-        redirect_uri: call.form_param("redirect_uri"),
-        verifier: call.form_param("code_verifier"),
-        visitor: call.header("uvid-hint"),
+fn code(http: &HttpRequest, now: Millis, settings: &Settings) -> Result<Issued, OauthError> {
+    let Some(code) = http.form_param("code") else { return Err(missing("code")) };
+    let with = CodeExchange {
+        redirect_uri: http.form_param("redirect_uri"),
+        verifier: http.form_param("code_verifier"),
+        visitor: http.header("uvid-hint"),
     };
-    call.org.auth(|auth| auth.exchange(now, settings, code, with))
+    http.org.auth(|auth| auth.exchange(now, settings, code, with))
 }
 
-fn refresh(call: &Call, now: Millis, settings: &Settings) -> Result<Issued, OauthError> {
-    let Some(token) = call.form_param("refresh_token") else { return Err(missing("refresh_token")) };
+fn refresh(http: &HttpRequest, now: Millis, settings: &Settings) -> Result<Issued, OauthError> {
+    let Some(token) = http.form_param("refresh_token") else { return Err(missing("refresh_token")) };
     match settings.parallel_refresh {
-        ParallelRefresh::AlreadyProcessing if call.parallel => Err(OauthError::already_processing()),
-        ParallelRefresh::ExpiredCode if call.parallel => Err(OauthError::dead_code()),
-        _ => call.org.auth(|auth| auth.refresh(now, settings, token)),
+        ParallelRefresh::AlreadyProcessing if http.parallel => Err(OauthError::already_processing()),
+        ParallelRefresh::ExpiredCode if http.parallel => Err(OauthError::dead_code()),
+        _ => http.org.auth(|auth| auth.refresh(now, settings, token)),
     }
 }
 
 /// My Domain only, and no `scope`.
 fn client_credentials(
-    call: &Call,
+    http: &HttpRequest,
     now: Millis,
     settings: &Settings,
     client: &Credentials,
 ) -> Result<Issued, OauthError> {
-    if call.host == Host::Login {
+    if http.host == Host::Login {
         return Err(OauthError::wrong_domain());
     }
-    if call.form_param("scope").is_some() {
+    if http.form_param("scope").is_some() {
         return Err(OauthError::new("invalid_request", "scope parameter not supported"));
     }
     if !client.are_proven() {
         return Err(OauthError::bad_secret());
     }
-    call.org.auth(|auth| auth.client_credentials(now, settings))
+    http.org.auth(|auth| auth.client_credentials(now, settings))
 }
 
-fn exchange_token(call: &Call, now: Millis, settings: &Settings) -> Result<Issued, OauthError> {
+fn exchange_token(http: &HttpRequest, now: Millis, settings: &Settings) -> Result<Issued, OauthError> {
     if settings.exchange_tokens.is_none() {
         return Err(OauthError::flow_off());
     }
-    let Some(subject) = call.form_param("subject_token") else { return Err(missing("subject_token")) };
-    let kind = call
+    let Some(subject) = http.form_param("subject_token") else { return Err(missing("subject_token")) };
+    let kind = http
         .form_param("subject_token_type")
         .and_then(|kind| kind.strip_prefix("urn:ietf:params:oauth:token-type:"))
         .unwrap_or_default();
@@ -157,14 +180,14 @@ fn exchange_token(call: &Call, now: Millis, settings: &Settings) -> Result<Issue
         // The text is unverified.
         return Err(OauthError::new("invalid_request", "invalid subject_token_type"));
     }
-    call.org.auth(|auth| auth.token_exchange(now, settings, subject))
+    http.org.auth(|auth| auth.token_exchange(now, settings, subject))
 }
 
 /// What an assertion may be made out to: the hosts and the site, their token endpoints, and the names that Salesforce's
 /// own login hosts have, which every org accepts. That My Domain is accepted is unverified.
-pub(super) fn audiences(call: &Call) -> Vec<String> {
-    let origins = call.org.origins();
-    let site = call.org.app.site.as_ref().map(|site| format!("{}{site}", origins.login));
+pub(super) fn audiences(http: &HttpRequest) -> Vec<String> {
+    let origins = http.org.origins();
+    let site = http.org.app.site.as_ref().map(|site| format!("{}{site}", origins.login));
     let hosts = [
         origins.login,
         origins.instance,

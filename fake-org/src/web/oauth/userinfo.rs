@@ -2,23 +2,22 @@
 
 use serde_json::json;
 
-use super::answer::id_url;
-use super::person::{UTC_OFFSET, caller, photos, urls};
+use super::caller::{UTC_OFFSET, caller, photos, urls};
 use crate::base::clock;
-use crate::web::call::Call;
-use crate::web::reply::{self, Reply};
+use crate::web::http_request::HttpRequest;
+use crate::web::http_response::{self, HttpResponse};
 
-pub(super) async fn userinfo(call: Call) -> Reply {
-    let user = match caller(&call) {
+pub(super) async fn userinfo(http: HttpRequest) -> HttpResponse {
+    let user = match caller(&http) {
         Ok((user, _)) => user,
         Err(refusal) => return *refusal,
     };
-    let origins = call.org.origins();
+    let origins = http.org.origins();
     let instance = origins.current_instance();
     let photos = photos(instance);
     let body = json!({
         // A URL; its host is the one that was asked.
-        "sub": id_url(&call.origin(), &user),
+        "sub": user.identity_url(&http.origin()),
         "user_id": user.id,
         "organization_id": user.organization_id,
         "preferred_username": user.username,
@@ -38,13 +37,13 @@ pub(super) async fn userinfo(call: Call) -> Reply {
         "urls": urls(instance, &user, None),
         "active": true,
         "user_type": user.kind(),
-        "language": "en_US",
-        "locale": "en_US",
+        "language": http.org.settings().language,
+        "locale": http.org.settings().language,
         "utcOffset": UTC_OFFSET,
-        "updated_at": clock::zulu(call.org.clock.now() - 400 * 86_400_000),
+        "updated_at": clock::zulu(http.org.clock.now() - 400 * 86_400_000),
         "is_app_installed": true,
         "is_salesforce_integration_user": false,
         "is_lightning_login_user": false,
     });
-    reply::no_store(reply::json(200, &body))
+    http_response::no_store(http_response::json(200, &body))
 }

@@ -1,10 +1,11 @@
 //! A page of Salesforce with an app in a frame.
 
-use super::{escape, layout};
-use crate::web::reply::{Reply, html};
+use super::layout;
+use crate::web::html::escape;
+use crate::web::http_response::{HttpResponse, html};
 
 /// Posts the signed request into the frame when the page opens.
-pub(crate) fn show(canvas_url: &str, signed_request: &str) -> Reply {
+pub(crate) fn show(canvas_url: &str, signed_request: &str) -> HttpResponse {
     let content = format!(
         "<main><h1>Canvas app</h1><form method=\"post\" action=\"{}\" target=\"canvas\" id=\"post\">\
          <input type=\"hidden\" name=\"signed_request\" value=\"{}\"></form>\
@@ -16,8 +17,8 @@ pub(crate) fn show(canvas_url: &str, signed_request: &str) -> Reply {
     html(200, layout("Canvas app", "wide", &content))
 }
 
-/// Shows the app's page, whose address says that the person must allow the app first.
-pub(crate) fn ask(url: &str) -> Reply {
+/// Shows the app's page, whose address says that the user must allow the app first.
+pub(crate) fn ask(url: &str) -> HttpResponse {
     let content = format!(
         "<main><h1>Canvas app</h1>\
          <iframe name=\"canvas\" title=\"Canvas app\" src=\"{}\" width=\"800\" height=\"900\"></iframe></main>",

@@ -1,12 +1,13 @@
 //! "Allow access?"
 
-use super::{EMBLEM, escape, layout};
-use crate::auth::users::User;
-use crate::shared::Org;
-use crate::web::oauth::AuthorizeRequest;
-use crate::web::reply::{Reply, html};
+use super::{EMBLEM, Form, layout};
+use crate::auth::scopes::Scopes;
+use crate::state::Org;
+use crate::user::User;
+use crate::web::html::escape;
+use crate::web::http_response::{HttpResponse, html};
 
-/// The scopes in words, as people are shown them.
+/// The scopes in words, as the page shows them.
 fn in_words(scope: &str) -> &str {
     match scope {
         "api" => "Manage user data via APIs",
@@ -23,9 +24,15 @@ fn in_words(scope: &str) -> &str {
     }
 }
 
-pub(crate) fn show(org: &Org, request: &AuthorizeRequest, user: &User) -> Reply {
+pub(crate) fn show(
+    org: &Org,
+    form: Form<'_>,
+    scopes: &Scopes,
+    redirect_uri: &str,
+    user: &User,
+) -> HttpResponse {
     let scopes: String =
-        request.scopes.words().iter().map(|scope| format!("<li>{}</li>", escape(in_words(scope)))).collect();
+        scopes.words().iter().map(|scope| format!("<li>{}</li>", escape(in_words(scope)))).collect();
     let app = escape(&org.app.name);
     let content = format!(
         "<main>{EMBLEM}<div class=\"card\"><h1>Allow access?</h1>\
@@ -40,9 +47,9 @@ pub(crate) fn show(org: &Org, request: &AuthorizeRequest, user: &User) -> Reply 
          <p class=\"hint\">Not you? <a href=\"/secur/logout.jsp\">Log out</a>. You will go back to \
          <code>{callback}</code>.</p></main>",
         user = escape(&user.username),
-        site = escape(&request.site),
-        query = escape(&request.query),
-        callback = escape(&request.callback.redirect_uri),
+        site = escape(form.site),
+        query = escape(form.query),
+        callback = escape(redirect_uri),
     );
-    html(200, layout("Allow access?", if request.popup { "narrow popup" } else { "narrow" }, &content))
+    html(200, layout("Allow access?", form.class(), &content))
 }

@@ -1,14 +1,19 @@
 //! The login form.
 
-use super::{EMBLEM, escape, layout};
-use crate::auth::users::PASSWORD;
-use crate::shared::Org;
-use crate::web::oauth::AuthorizeRequest;
-use crate::web::reply::{Reply, html};
+use super::{EMBLEM, Form, layout};
+use crate::state::Org;
+use crate::user::PASSWORD;
+use crate::web::html::escape;
+use crate::web::http_response::{HttpResponse, html};
 
 /// The form, with what was typed and what was wrong with it after a failed try.
-pub(crate) fn show(org: &Org, request: &AuthorizeRequest, failed: Option<(&str, &str)>) -> Reply {
-    let typed = failed.map(|(username, _)| username).or(request.login_hint.as_deref()).unwrap_or_default();
+pub(crate) fn show(
+    org: &Org,
+    form: Form<'_>,
+    login_hint: Option<&str>,
+    failed: Option<(&str, &str)>,
+) -> HttpResponse {
+    let typed = failed.map(|(username, _)| username).or(login_hint).unwrap_or_default();
     let problem = failed.map_or_else(String::new, |(_, sentence)| {
         format!("<p id=\"error\" class=\"problem\" role=\"alert\">{}</p>", escape(sentence))
     });
@@ -28,10 +33,10 @@ pub(crate) fn show(org: &Org, request: &AuthorizeRequest, failed: Option<(&str, 
          <input type=\"submit\" id=\"Login\" name=\"Login\" class=\"button\" value=\"Log In\">\
          </form></div>\
          <p class=\"hint\">Sample users: {names}.<br>Password for all of them: <code>{PASSWORD}</code></p></main>",
-        site = escape(&request.site),
-        query = escape(&request.query),
+        site = escape(form.site),
+        query = escape(form.query),
         typed = escape(typed),
         names = names.join(", "),
     );
-    html(200, layout("Log in", if request.popup { "narrow popup" } else { "narrow" }, &content))
+    html(200, layout("Log in", form.class(), &content))
 }

@@ -1,10 +1,11 @@
 //! After a logout: the app's own logout page is loaded unseen, and the login page comes ten seconds later.
 
-use super::{EMBLEM, escape, layout};
-use crate::web::reply::{Reply, html};
+use super::{EMBLEM, layout};
+use crate::web::html::escape;
+use crate::web::http_response::{HttpResponse, html};
 
-/// The page; with the registered Single Logout URL when somebody was logged in.
-pub(crate) fn show(single_logout_url: Option<&str>) -> Reply {
+/// The page; with the registered Single Logout URL when a user was logged in.
+pub(crate) fn show(single_logout_url: Option<&str>) -> HttpResponse {
     let frame = single_logout_url.map_or_else(String::new, |url| {
         format!("<iframe src=\"{}\" title=\"Single logout\" hidden></iframe>", escape(url))
     });
@@ -12,9 +13,9 @@ pub(crate) fn show(single_logout_url: Option<&str>) -> Reply {
         "<main>{EMBLEM}<div class=\"card\"><h1>You have been logged out</h1>\
          <p>You will see <a href=\"/\">the login page</a> in a moment.</p></div>{frame}</main>"
     );
-    let mut reply = html(200, layout("Logged out", "narrow", &content));
+    let mut response = html(200, layout("Logged out", "narrow", &content));
     if let Ok(value) = "10;url=/".parse() {
-        reply.headers_mut().insert("refresh", value);
+        response.headers_mut().insert("refresh", value);
     }
-    reply
+    response
 }

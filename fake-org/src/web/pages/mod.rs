@@ -1,28 +1,32 @@
-//! Pages for people. Plain HTML and CSS, everything escaped, nothing loaded from elsewhere. No `form-action`
+//! Pages for users. Plain HTML and CSS, everything escaped, nothing loaded from elsewhere. No `form-action`
 //! policy: it would stop the redirect back to the app.
 
 pub(super) mod canvas;
 pub(super) mod consent;
-pub(super) mod home;
+pub(super) mod dashboard;
+pub(super) mod duplicate;
+pub(super) mod error_page;
 pub(super) mod login;
 pub(super) mod logout;
 pub(super) mod rows;
-pub(super) mod stop;
 
-/// Text as HTML, also inside a quoted attribute.
-pub(crate) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
+use super::html::escape;
+
+/// The authorize request that a form belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form<'a> {
+    /// The path of the site it came in on; empty elsewhere.
+    pub(crate) site: &'a str,
+    /// The request's query, which the form sends back.
+    pub(crate) query: &'a str,
+    pub(crate) popup: bool,
+}
+
+impl Form<'_> {
+    /// The class of the page around it.
+    fn class(&self) -> &'static str {
+        if self.popup { "narrow popup" } else { "narrow" }
     }
-    out
 }
 
 /// A whole page around some HTML.
@@ -71,13 +75,3 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.bad{color:var(--ba
 .wide .hint{margin:0 0 .75rem}.wide dl+.hint{margin:.75rem 0 0}.grid .scroll{max-height:26rem;overflow-y:auto}.problem{overflow-wrap:anywhere}td code{overflow-wrap:normal;white-space:nowrap}\
 td code.wrap{display:block;min-width:18rem;overflow-wrap:anywhere;white-space:normal}.rows td{white-space:nowrap}.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,1fr));gap:1.25rem}\
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.3rem 1rem;margin:0}dt{color:var(--soft)}dd{margin:0}";
-
-#[cfg(test)]
-mod tests {
-    use super::escape;
-
-    #[test]
-    fn no_markup_survives_escaping() {
-        assert_eq!(escape("<a href='x'>\"&"), "&lt;a href=&#39;x&#39;&gt;&quot;&amp;");
-    }
-}

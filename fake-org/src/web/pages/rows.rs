@@ -1,24 +1,25 @@
-//! The first rows of an object, for people to look at.
+//! The first rows of an object, as a page.
 
 use std::fmt::Write as _;
 
-use super::stop::no_longer_exists;
-use super::{escape, layout};
+use super::error_page::no_longer_exists;
+use super::layout;
 use crate::data::{Inner, Record};
-use crate::soql::{self, Asker, Plan, Scope};
-use crate::web::call::Call;
-use crate::web::reply::{Reply, html};
+use crate::soql::{self, Plan, Requester, Scope};
+use crate::web::html::escape;
+use crate::web::http_request::HttpRequest;
+use crate::web::http_response::{HttpResponse, html};
 
 /// Rows on the page; `FIELDS(ALL)` allows 200.
 const ROWS: usize = 50;
 
-pub(crate) async fn show(call: Call) -> Reply {
-    let name = call.uri.path().rsplit('/').next().unwrap_or_default();
-    let asker = Asker { scope: Scope::Live, now: call.org.clock.now(), user_id: "" };
-    let found = call.org.data.with(|data| {
+pub(crate) async fn show(http: HttpRequest) -> HttpResponse {
+    let name = http.uri.path().rsplit('/').next().unwrap_or_default();
+    let requester = Requester { scope: Scope::Live, now: http.org.clock.now(), user_id: "" };
+    let found = http.org.data.with(|data| {
         let object = data.schema.object(name)?;
         let total = data.counts().into_iter().find(|(known, _)| *known == object.name)?.1;
-        Some((object, total, first(data, object.name, asker)))
+        Some((object, total, first(data, object.name, requester)))
     });
     let Some((object, total, rows)) = found else { return no_longer_exists().await };
     let mut content = format!(
@@ -51,9 +52,9 @@ pub(crate) async fn show(call: Call) -> Reply {
     html(200, layout(object.plural, "wide", &content))
 }
 
-fn first(data: &Inner, object: &str, asker: Asker<'_>) -> Vec<Record> {
+fn first(data: &Inner, object: &str, requester: Requester<'_>) -> Vec<Record> {
     let text = format!("SELECT FIELDS(ALL) FROM {object} LIMIT {ROWS}");
-    let Ok(Plan::Rows(plan)) = soql::compile(&text, asker, &data.schema) else { return Vec::new() };
+    let Ok(Plan::Rows(plan)) = soql::compile(&text, requester, &data.schema) else { return Vec::new() };
     let keys = plan.keys(data).unwrap_or_default();
     let rows = plan.records(data, &keys, &|_, id| id.to_owned()).unwrap_or_default();
     rows.into_iter()

@@ -1,59 +1,59 @@
-//! `/composite/sobjects`: up to 200 records in one call. Always 200, with one item per record in their order.
+//! `/composite/sobjects`: up to 200 records in one request. Always 200, with one item per record in their order.
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Result, item_error};
-use super::ask::Ask;
-use super::by_key::{Match, find, key};
-use super::rows::object;
+use super::external_id::{Match, find, key};
+use super::records::object;
+use super::response::{Response, Result, item_error};
+use super::rest_request::RestRequest;
 use crate::base::ids;
 use crate::data::schema::{Field, Object};
-use crate::data::{DataError, Inner, Record, Refusal};
+use crate::data::{ApiError, DataError, Inner, Record};
 
 const MOST: usize = 200;
 const CHUNKS: usize = 10;
 
-pub(super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let (records, all_or_none) = records(ask)?;
+pub(super) fn create(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let (records, all_or_none) = records(request)?;
     each(data, records, all_or_none, |data, mut record| {
         let object = type_of(data, &mut record)?;
-        let id = data.create(object, &record, ask.writer())?;
+        let id = data.create(object, &record, request.writer())?;
         Ok(json!({ "id": id, "success": true, "errors": [] }))
     })
 }
 
-pub(super) fn update(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let (records, all_or_none) = records(ask)?;
+pub(super) fn update(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let (records, all_or_none) = records(request)?;
     each(data, records, all_or_none, |data, mut record| {
         let object = type_of(data, &mut record)?;
         let id = take(&mut record, "Id").ok_or_else(|| {
             // The wording is unverified.
-            Refusal::bad("MISSING_ARGUMENT", "Id not specified in an update call").about("Id")
+            ApiError::bad("MISSING_ARGUMENT", "Id not specified in an update call").about("Id")
         })?;
-        data.update(object, &id, &record, ask.writer())?;
+        data.update(object, &id, &record, request.writer())?;
         Ok(json!({ "id": ids::normalize(&id), "success": true, "errors": [] }))
     })
 }
 
-pub(super) fn upsert(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let (records, all_or_none) = records(ask)?;
-    let object = object(data, ask.part(2))?;
-    let field = key(object, ask.part(3))?;
+pub(super) fn upsert(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let (records, all_or_none) = records(request)?;
+    let object = object(data, request.part(2))?;
+    let field = key(object, request.part(3))?;
     each(data, records, all_or_none, |data, mut record| {
         let of = type_of(data, &mut record)?;
         if of.name != object.name {
             return Err(
-                Refusal::bad("INVALID_TYPE", format!("expected {}, not {}", object.name, of.name)).into()
+                ApiError::bad("INVALID_TYPE", format!("expected {}, not {}", object.name, of.name)).into()
             );
         }
-        let (id, created) = upsert_one(ask, data, object, field, record)?;
+        let (id, created) = upsert_one(request, data, object, field, record)?;
         Ok(json!({ "id": id, "success": true, "errors": [], "created": created }))
     })
 }
 
 /// Creates or changes the record that the external id in it names.
 pub(super) fn upsert_one(
-    ask: &Ask<'_>,
+    request: &RestRequest<'_>,
     data: &mut Inner,
     object: &'static Object,
     field: &'static Field,
@@ -66,18 +66,18 @@ pub(super) fn upsert_one(
         // An upsert by Id without one makes a new record.
         _ if field.name == "Id" => {
             take(&mut record, "Id");
-            return Ok((data.create(object, &record, ask.writer())?, true));
+            return Ok((data.create(object, &record, request.writer())?, true));
         }
-        _ => return Err(Refusal::bad("MISSING_ARGUMENT", format!("{} not specified", field.name)).into()),
+        _ => return Err(ApiError::bad("MISSING_ARGUMENT", format!("{} not specified", field.name)).into()),
     };
     match find(data, object, field, &value)? {
-        Match::None => Ok((data.create(object, &record, ask.writer())?, true)),
+        Match::None => Ok((data.create(object, &record, request.writer())?, true)),
         Match::One(id) => {
             take(&mut record, field.name);
-            data.update(object, &id, &record, ask.writer())?;
+            data.update(object, &id, &record, request.writer())?;
             Ok((ids::normalize(&id).unwrap_or(id), false))
         }
-        Match::Many(_) => Err(Refusal::bad(
+        Match::Many(_) => Err(ApiError::bad(
             "DUPLICATE_EXTERNAL_ID",
             format!("{}: more than one record found for external id field", field.name),
         )
@@ -85,8 +85,8 @@ pub(super) fn upsert_one(
     }
 }
 
-pub(super) fn delete(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let list: Vec<Record> = ask
+pub(super) fn delete(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let list: Vec<Record> = request
         .param("ids")
         .unwrap_or_default()
         .split(',')
@@ -94,37 +94,38 @@ pub(super) fn delete(ask: &Ask<'_>, data: &mut Inner) -> Result {
         .map(|id| Record::from_iter([("Id".to_owned(), json!(id.trim()))]))
         .collect();
     checked_count(list.len())?;
-    let all_or_none = ask.param("allOrNone") == Some("true");
+    let all_or_none = request.param("allOrNone") == Some("true");
     each(data, list, all_or_none, |data, mut record| {
         let id = take(&mut record, "Id").unwrap_or_default();
-        let malformed = || Refusal::bad("MALFORMED_ID", format!("malformed id {id}")).about("Id");
+        let malformed = || ApiError::bad("MALFORMED_ID", format!("malformed id {id}")).about("Id");
         let long = ids::normalize(&id).ok_or_else(malformed)?;
         let object = data.schema.object_of(&long).ok_or_else(malformed)?;
-        data.delete(object, &long, ask.writer())?;
+        data.delete(object, &long, request.writer())?;
         Ok(json!({ "id": long, "success": true, "errors": [] }))
     })
 }
 
 /// The records of the body, and whether one failure undoes all.
-fn records(ask: &Ask<'_>) -> Result<(Vec<Record>, bool)> {
-    let mut body = ask.record()?;
+fn records(request: &RestRequest<'_>) -> Result<(Vec<Record>, bool)> {
+    let mut body = request.record()?;
     let all_or_none = body.get("allOrNone").and_then(Value::as_bool).unwrap_or(false);
     let Some(Value::Array(items)) = body.shift_remove("records") else {
-        return Err(Refusal::bad("MISSING_ARGUMENT", "records is required").into());
+        return Err(ApiError::bad("MISSING_ARGUMENT", "records is required").into());
     };
     checked_count(items.len())?;
     let records: Option<Vec<Record>> = items
         .into_iter()
         .map(|item| if let Value::Object(record) = item { Some(record) } else { None })
         .collect();
-    let records = records.ok_or_else(|| Refusal::bad("JSON_PARSER_ERROR", "records holds something else"))?;
+    let records =
+        records.ok_or_else(|| ApiError::bad("JSON_PARSER_ERROR", "records holds something else"))?;
     // Consecutive records of one type are one chunk.
     let mut types: Vec<_> =
         records.iter().map(|record| record.get("attributes").and_then(|a| a.get("type"))).collect();
     types.dedup();
     if types.len() > CHUNKS {
         return Err(
-            Refusal::bad("LIMIT_EXCEEDED", format!("record list has more than {CHUNKS} chunks")).into()
+            ApiError::bad("LIMIT_EXCEEDED", format!("record list has more than {CHUNKS} chunks")).into()
         );
     }
     Ok((records, all_or_none))
@@ -134,7 +135,7 @@ fn checked_count(count: usize) -> Result<()> {
     if count > MOST {
         // The wording is unverified.
         let text = format!("record limit reached. cannot submit more than {MOST} records into this call");
-        return Err(Refusal::bad("EXCEEDED_ID_LIMIT", text).into());
+        return Err(ApiError::bad("EXCEEDED_ID_LIMIT", text).into());
     }
     Ok(())
 }
@@ -143,7 +144,7 @@ fn checked_count(count: usize) -> Result<()> {
 pub(super) fn type_of(data: &Inner, record: &mut Record) -> Result<&'static Object> {
     let attributes = record.shift_remove("attributes").unwrap_or_default();
     let name = attributes["type"].as_str().unwrap_or_default();
-    let unknown = || Refusal::bad("INVALID_TYPE", format!("sObject type '{name}' is not supported."));
+    let unknown = || ApiError::bad("INVALID_TYPE", format!("sObject type '{name}' is not supported."));
     Ok(data.schema.object(name).ok_or_else(unknown)?)
 }
 
@@ -177,7 +178,7 @@ fn each(
             .collect();
         Ok((items, !undo))
     })?;
-    Ok(Answer::json(200, Value::Array(items)))
+    Ok(Response::json(200, Value::Array(items)))
 }
 
 fn failed(error: Value) -> Value {

@@ -2,36 +2,36 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Result};
-use super::ask::Ask;
-use super::rows::{field, object, shown};
-use crate::data::{Inner, Refusal};
+use super::records::{field, object, shown};
+use super::response::{Response, Result};
+use super::rest_request::RestRequest;
+use crate::data::{ApiError, Inner};
 
 const MOST: usize = 2_000;
 
-pub(super) fn retrieve(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let object = object(data, ask.part(2))?;
-    let (ids, fields) = if ask.method == axum::http::Method::POST {
-        let body = ask.record()?;
+pub(super) fn retrieve(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let object = object(data, request.part(2))?;
+    let (ids, fields) = if request.method == axum::http::Method::POST {
+        let body = request.record()?;
         (list(body.get("ids")), list(body.get("fields")))
     } else {
-        (split(ask.param("ids")), split(ask.param("fields")))
+        (split(request.param("ids")), split(request.param("fields")))
     };
     if ids.is_empty() || fields.is_empty() {
-        return Err(Refusal::bad("MISSING_ARGUMENT", "ids and fields are required").into());
+        return Err(ApiError::bad("MISSING_ARGUMENT", "ids and fields are required").into());
     }
     if ids.len() > MOST {
         return Err(
-            Refusal::bad("EXCEEDED_ID_LIMIT", format!("cannot retrieve more than {MOST} records")).into()
+            ApiError::bad("EXCEEDED_ID_LIMIT", format!("cannot retrieve more than {MOST} records")).into()
         );
     }
     let fields: Vec<_> =
         fields.iter().map(|name| field(object, name)).collect::<std::result::Result<_, _>>()?;
     let records: Vec<Value> = ids
         .iter()
-        .map(|id| shown(ask, data, object, id, &fields).map_or(Value::Null, Value::Object))
+        .map(|id| shown(request, data, object, id, &fields).map_or(Value::Null, Value::Object))
         .collect();
-    Ok(Answer::json(200, json!(records)))
+    Ok(Response::json(200, json!(records)))
 }
 
 fn list(value: Option<&Value>) -> Vec<String> {

@@ -2,53 +2,58 @@
 
 use serde_json::Value;
 
-use super::answer::{Answer, Result};
-use super::ask::Ask;
+use super::response::{Response, Result};
+use super::rest_request::RestRequest;
 use crate::base::clock::{Millis, moment};
 use crate::data::schema::Object;
-use crate::data::{Inner, Refusal};
+use crate::data::{ApiError, Inner};
 
 /// What the conditions of a read come to.
 pub(super) struct Conditions {
     /// 304 or 412 instead of the record.
-    pub(super) answer: Option<Answer>,
+    pub(super) response: Option<Response>,
     pub(super) last_modified: String,
     pub(super) etag: Option<String>,
 }
 
-pub(super) fn read(ask: &Ask<'_>, data: &Inner, object: &'static Object, id: &str) -> Result<Conditions> {
+pub(super) fn read(
+    request: &RestRequest<'_>,
+    data: &Inner,
+    object: &'static Object,
+    id: &str,
+) -> Result<Conditions> {
     let (modified, etag) = state(data, object, id)?;
-    let answer = if failed(ask, modified, etag.as_deref())? {
-        Some(Answer::empty(412))
+    let response = if failed(request, modified, etag.as_deref())? {
+        Some(Response::empty(412))
     } else {
-        let unchanged = match (header_tag(ask, "if-none-match")?, &etag) {
+        let unchanged = match (header_tag(request, "if-none-match")?, &etag) {
             (Some(tags), Some(etag)) => tags.contains(etag),
-            _ => since(ask, "if-modified-since").is_some_and(|since| modified / 1_000 <= since),
+            _ => since(request, "if-modified-since").is_some_and(|since| modified / 1_000 <= since),
         };
-        unchanged.then(|| Answer::empty(304))
+        unchanged.then(|| Response::empty(304))
     };
-    Ok(Conditions { answer, last_modified: http_date(modified), etag })
+    Ok(Conditions { response, last_modified: http_date(modified), etag })
 }
 
 /// 412 when a write's condition does not hold.
 pub(super) fn write(
-    ask: &Ask<'_>,
+    request: &RestRequest<'_>,
     data: &Inner,
     object: &'static Object,
     id: &str,
-) -> Result<Option<Answer>> {
-    if ask.header("if-match").is_none() && ask.header("if-unmodified-since").is_none() {
+) -> Result<Option<Response>> {
+    if request.header("if-match").is_none() && request.header("if-unmodified-since").is_none() {
         return Ok(None);
     }
     let (modified, etag) = state(data, object, id)?;
-    Ok(failed(ask, modified, etag.as_deref())?.then(|| Answer::empty(412)))
+    Ok(failed(request, modified, etag.as_deref())?.then(|| Response::empty(412)))
 }
 
-fn failed(ask: &Ask<'_>, modified: Millis, etag: Option<&str>) -> Result<bool> {
-    if let (Some(tags), Some(etag)) = (header_tag(ask, "if-match")?, etag) {
+fn failed(request: &RestRequest<'_>, modified: Millis, etag: Option<&str>) -> Result<bool> {
+    if let (Some(tags), Some(etag)) = (header_tag(request, "if-match")?, etag) {
         return Ok(!tags.iter().any(|tag| tag == etag));
     }
-    Ok(since(ask, "if-unmodified-since").is_some_and(|since| modified / 1_000 > since))
+    Ok(since(request, "if-unmodified-since").is_some_and(|since| modified / 1_000 > since))
 }
 
 fn state(data: &Inner, object: &'static Object, id: &str) -> Result<(Millis, Option<String>)> {
@@ -60,19 +65,19 @@ fn state(data: &Inner, object: &'static Object, id: &str) -> Result<(Millis, Opt
 }
 
 /// The tags of a header; a malformed value is refused with 400 (its text is unverified).
-fn header_tag(ask: &Ask<'_>, name: &str) -> Result<Option<Vec<String>>> {
-    let Some(value) = ask.header(name) else { return Ok(None) };
+fn header_tag(request: &RestRequest<'_>, name: &str) -> Result<Option<Vec<String>>> {
+    let Some(value) = request.header(name) else { return Ok(None) };
     let tags: Vec<String> =
         value.split(',').map(|tag| tag.trim().trim_start_matches("W/").replace("--gzip\"", "\"")).collect();
     if tags.iter().all(|tag| tag.len() >= 2 && tag.starts_with('"') && tag.ends_with('"')) {
         return Ok(Some(tags));
     }
-    Err(Refusal::bad("INVALID_HEADER", format!("malformed {name}: {value}")).into())
+    Err(ApiError::bad("INVALID_HEADER", format!("malformed {name}: {value}")).into())
 }
 
 /// Seconds since 1970 of a date header; one that cannot be read is ignored.
-fn since(ask: &Ask<'_>, name: &str) -> Option<i64> {
-    let at = httpdate::parse_http_date(ask.header(name)?).ok()?;
+fn since(request: &RestRequest<'_>, name: &str) -> Option<i64> {
+    let at = httpdate::parse_http_date(request.header(name)?).ok()?;
     i64::try_from(at.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs()).ok()
 }
 

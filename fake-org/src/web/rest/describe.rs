@@ -2,44 +2,44 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Result};
-use super::ask::Ask;
 use super::conditional::http_date;
 use super::recent::last_written;
-use super::rows::object;
+use super::records::object;
+use super::response::{Response, Result};
+use super::rest_request::RestRequest;
 use crate::data::Inner;
 use crate::data::schema::{Field, Kind, Object, Schema};
 
-pub(super) fn global(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    if let Some(unchanged) = unchanged(ask) {
+pub(super) fn global(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    if let Some(unchanged) = unchanged(request) {
         return Ok(unchanged);
     }
-    let sobjects: Vec<Value> = data.schema.objects().iter().map(|object| head(ask, object)).collect();
+    let sobjects: Vec<Value> = data.schema.objects().iter().map(|object| head(request, object)).collect();
     let body = json!({ "encoding": "UTF-8", "maxBatchSize": 200, "sobjects": sobjects });
-    Ok(Answer::json(200, body).with("last-modified", http_date(ask.org.started)))
+    Ok(Response::json(200, body).with("last-modified", http_date(request.org.started)))
 }
 
 /// The path without the Tooling API's own part, which describes the same objects here.
-fn name<'a>(ask: &'a Ask<'_>) -> &'a str {
-    ask.part(if is_tooling(ask) { 2 } else { 1 })
+fn name<'a>(request: &'a RestRequest<'_>) -> &'a str {
+    request.part(if is_tooling(request) { 2 } else { 1 })
 }
 
-fn is_tooling(ask: &Ask<'_>) -> bool {
-    ask.part(0) == "tooling"
+fn is_tooling(request: &RestRequest<'_>) -> bool {
+    request.part(0) == "tooling"
 }
 
-pub(super) fn basic(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let object = object(data, name(ask))?;
-    let recent = last_written(ask, data, Some(object), 10)?;
-    Ok(Answer::json(200, json!({ "objectDescribe": head(ask, object), "recentItems": recent })))
+pub(super) fn basic(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let object = object(data, name(request))?;
+    let recent = last_written(request, data, Some(object), 10)?;
+    Ok(Response::json(200, json!({ "objectDescribe": head(request, object), "recentItems": recent })))
 }
 
-pub(super) fn full(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let object = object(data, name(ask))?;
-    if let Some(unchanged) = unchanged(ask) {
+pub(super) fn full(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let object = object(data, name(request))?;
+    if let Some(unchanged) = unchanged(request) {
         return Ok(unchanged);
     }
-    let mut body = head(ask, object);
+    let mut body = head(request, object);
     body["fields"] = object.fields.iter().map(|one| field(&data.schema, object, one)).collect();
     body["childRelationships"] = data
         .schema
@@ -63,20 +63,20 @@ pub(super) fn full(ask: &Ask<'_>, data: &mut Inner) -> Result {
         scopes.push(json!({ "label": format!("My {plural}"), "name": "mine" }));
     }
     body["supportedScopes"] = scopes.into();
-    Ok(Answer::json(200, body).with("last-modified", http_date(ask.org.started)))
+    Ok(Response::json(200, body).with("last-modified", http_date(request.org.started)))
 }
 
 /// Objects do not change while the org runs.
-fn unchanged(ask: &Ask<'_>) -> Option<Answer> {
-    let since = httpdate::parse_http_date(ask.header("if-modified-since")?).ok()?;
+fn unchanged(request: &RestRequest<'_>) -> Option<Response> {
+    let since = httpdate::parse_http_date(request.header("if-modified-since")?).ok()?;
     let since = since.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
-    (u64::try_from(ask.org.started / 1_000).unwrap_or(0) <= since).then(|| Answer::empty(304))
+    (u64::try_from(request.org.started / 1_000).unwrap_or(0) <= since).then(|| Response::empty(304))
 }
 
 /// What both describes say of an object.
-fn head(ask: &Ask<'_>, object: &Object) -> Value {
-    let api = if is_tooling(ask) { "/tooling" } else { "" };
-    let place = format!("{}{api}/sobjects/{}", ask.root(), object.name);
+fn head(request: &RestRequest<'_>, object: &Object) -> Value {
+    let api = if is_tooling(request) { "/tooling" } else { "" };
+    let place = format!("{}{api}/sobjects/{}", request.root(), object.name);
     let writable = !object.read_only;
     json!({
         "activateable": false, "createable": writable, "custom": object.is_custom(), "customSetting": false,

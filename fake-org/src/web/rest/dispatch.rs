@@ -2,22 +2,22 @@
 
 use axum::http::Method;
 
-use super::answer::{Answer, Result};
-use super::ask::Ask;
+use super::response::{Response, Result};
+use super::rest_request::RestRequest;
 use super::{
-    batch, bulk, by_key, collections, collections_read, composite, describe, graph, limits, parameterized,
-    query, recent, rows, search, tree, versions,
+    batch, bulk, collections, collections_read, composite, describe, external_id, graph, limits,
+    parameterized, query, recent, records, search, tree, versions,
 };
-use crate::data::{Inner, Refusal};
+use crate::data::{ApiError, Inner};
 
-type Handler = fn(&Ask<'_>, &mut Inner) -> Result;
+type Handler = fn(&RestRequest<'_>, &mut Inner) -> Result;
 
-/// Answers a request below a version.
-pub(super) fn dispatch(ask: &Ask<'_>, data: &mut Inner) -> Answer {
-    let path: Vec<&str> = ask.path.iter().map(String::as_str).collect();
-    match handler(ask.method.as_str(), &path) {
-        Some(handler) => handler(ask, data).unwrap_or_else(Answer::from),
-        None => not_handled(&ask.method, &path),
+/// Handles a request below a version.
+pub(super) fn dispatch(request: &RestRequest<'_>, data: &mut Inner) -> Response {
+    let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
+    match handler(request.method.as_str(), &path) {
+        Some(handler) => handler(request, data).unwrap_or_else(Response::from),
+        None => not_handled(&request.method, &path),
     }
 }
 
@@ -33,16 +33,16 @@ fn handler(method: &str, path: &[&str]) -> Option<Handler> {
         ("GET" | "POST", ["parameterizedSearch"]) => parameterized::search,
         ("GET", ["sobjects"] | ["tooling", "sobjects"]) => describe::global,
         ("GET", ["sobjects", _] | ["tooling", "sobjects", _]) => describe::basic,
-        ("POST", ["sobjects", _]) => rows::create,
+        ("POST", ["sobjects", _]) => records::create,
         ("GET", ["sobjects", _, "describe"] | ["tooling", "sobjects", _, "describe"]) => describe::full,
         ("GET", ["sobjects", _, "updated"]) => recent::updated,
         ("GET", ["sobjects", _, "deleted"]) => recent::deleted,
-        ("GET", ["sobjects", _, _]) => rows::retrieve,
-        ("PATCH", ["sobjects", _, _]) => rows::update,
-        ("DELETE", ["sobjects", _, _]) => rows::delete,
-        ("GET", ["sobjects", _, _, _]) => by_key::retrieve,
-        ("PATCH", ["sobjects", _, _, _]) => by_key::upsert,
-        ("DELETE", ["sobjects", _, _, _]) => by_key::delete,
+        ("GET", ["sobjects", _, _]) => records::retrieve,
+        ("PATCH", ["sobjects", _, _]) => records::update,
+        ("DELETE", ["sobjects", _, _]) => records::delete,
+        ("GET", ["sobjects", _, _, _]) => external_id::retrieve,
+        ("PATCH", ["sobjects", _, _, _]) => external_id::upsert,
+        ("DELETE", ["sobjects", _, _, _]) => external_id::delete,
         ("POST", ["composite"]) => composite::composite,
         ("POST", ["composite", "batch"]) => batch::batch,
         ("POST", ["composite", "graph"]) => graph::graph,
@@ -73,14 +73,14 @@ fn handler(method: &str, path: &[&str]) -> Option<Handler> {
 }
 
 /// 405 with what is allowed, or 404 when nothing is.
-fn not_handled(method: &Method, path: &[&str]) -> Answer {
+fn not_handled(method: &Method, path: &[&str]) -> Response {
     let allowed: Vec<&str> = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
         .into_iter()
         .filter(|method| handler(if *method == "HEAD" { "GET" } else { method }, path).is_some())
         .collect();
     if allowed.is_empty() {
-        return Refusal::not_found().into();
+        return ApiError::not_found().into();
     }
     let message = format!("HTTP Method '{method}' not allowed. Allowed are {}", allowed.join(","));
-    Answer::error(405, "METHOD_NOT_ALLOWED", &message)
+    Response::error(405, "METHOD_NOT_ALLOWED", &message)
 }

@@ -2,20 +2,20 @@
 
 use serde_json::json;
 
-use super::answer::{Answer, Result};
-use super::ask::Ask;
+use super::response::{Response, Result};
+use super::rest_request::RestRequest;
 use crate::data::Inner;
 
-pub(super) fn limits(ask: &Ask<'_>, _: &mut Inner) -> Result {
-    let max = ask.org.settings().api_limit;
+pub(super) fn limits(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    let max = request.org.settings().api_limit;
     let same = |max: u64| json!({ "Max": max, "Remaining": max });
     let left = |max: u64, used: u64| json!({ "Max": max, "Remaining": max.saturating_sub(used) });
-    let (ingest, query) = ask.org.jobs(|jobs| jobs.started());
-    Ok(Answer::json(
+    let (ingest, query) = request.org.jobs(|jobs| jobs.started());
+    Ok(Response::json(
         200,
         json!({
             "ConcurrentAsyncGetReportInstances": same(200),
-            "DailyApiRequests": left(max, ask.org.api_calls()),
+            "DailyApiRequests": left(max, request.org.api_calls()),
             "DailyAsyncApexExecutions": same(250_000),
             "DailyBulkApiBatches": left(15_000, ingest),
             "DailyBulkV2QueryJobs": left(10_000, query),

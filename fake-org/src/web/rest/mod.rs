@@ -1,30 +1,32 @@
 //! The REST API below `/services/data`.
 
-mod answer;
 mod apex;
-mod ask;
 mod batch;
 mod blob;
 mod bulk;
-mod by_key;
 mod collections;
 mod collections_read;
 mod composite;
 mod conditional;
 mod describe;
 mod dispatch;
-mod ending;
+mod external_id;
 mod graph;
 mod guard;
 mod highlight;
+mod inner_fault;
+mod language;
 mod limits;
 mod multipart;
 mod parameterized;
 mod query;
 mod recent;
-mod rows;
+mod records;
+mod response;
+mod rest_request;
 mod search;
 mod sosl;
+mod sosl_clauses;
 mod term;
 mod tree;
 mod versions;
@@ -35,10 +37,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{any, get};
 
-use crate::shared::Org;
-
-/// The newest version, as `version=latest` means it.
-pub(crate) const LATEST: &str = "67.0";
+use crate::state::Org;
 
 /// The instance host's data routes.
 pub(crate) fn routes() -> Router<Arc<Org>> {
@@ -48,10 +47,10 @@ pub(crate) fn routes() -> Router<Arc<Org>> {
         .route("/services/data.json", get(versions::versions))
         .route("/services/data/{version}", any(guard::data))
         .route("/services/data/{version}/{*rest}", any(guard::data))
-        .route("/services/apexrest/{*rest}", any(apex::answer))
+        .route("/services/apexrest/{*rest}", any(apex::response))
 }
 
-/// What the login host says to data calls.
+/// What the login host says to data requests.
 pub(crate) fn wrong_host() -> Router<Arc<Org>> {
     Router::new()
         .route("/services/data", any(guard::url_not_reset))

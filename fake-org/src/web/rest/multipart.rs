@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
-use crate::data::{Record, Refusal};
+use crate::data::{ApiError, Record};
 
 /// The boundary that a content type names, when it is that of a form in parts.
 pub(super) fn boundary(content_type: &str) -> Option<String> {
@@ -17,8 +17,8 @@ pub(super) fn boundary(content_type: &str) -> Option<String> {
 }
 
 /// The record with its files as base64, the form that they have in a body of JSON alone.
-pub(super) fn record(body: &[u8], boundary: &str) -> Result<Record, Refusal> {
-    let parts = parts(body, boundary).ok_or_else(|| malformed("the parts cannot be told apart"))?;
+pub(super) fn record(body: &[u8], boundary: &str) -> Result<Record, ApiError> {
+    let parts = parts(body, boundary).ok_or_else(|| malformed("the parts cannot be distinguished"))?;
     let mut record = None;
     let mut files = Vec::new();
     for (head, bytes) in parts {
@@ -39,8 +39,8 @@ pub(super) fn record(body: &[u8], boundary: &str) -> Result<Record, Refusal> {
 }
 
 /// The code and the wording are unverified.
-fn malformed(what: &str) -> Refusal {
-    Refusal::bad("INVALID_MULTIPART_REQUEST", format!("fake org: {what}"))
+fn malformed(what: &str) -> ApiError {
+    ApiError::bad("INVALID_MULTIPART_REQUEST", format!("fake org: {what}"))
 }
 
 /// Head and body of each part (RFC 2046, section 5.1.1).

@@ -3,27 +3,30 @@
 use axum::http::Method;
 use serde_json::Value;
 
-use super::answer::Result;
-use super::ask::Ask;
+use super::response::Result;
+use super::rest_request::RestRequest;
 use super::search::{MOST, everywhere, plain, records};
 use super::sosl::{self, In, Returning};
-use crate::data::{Inner, Refusal};
+use crate::data::{ApiError, Inner};
 
-pub(super) fn search(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let body = if ask.method == Method::POST { ask.record()? } else { serde_json::Map::new() };
+pub(super) fn search(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let body = if request.method == Method::POST { request.record()? } else { serde_json::Map::new() };
     let text = |name: &str| {
-        body.get(name).and_then(Value::as_str).map(String::from).or_else(|| ask.param(name).map(String::from))
+        body.get(name)
+            .and_then(Value::as_str)
+            .map(String::from)
+            .or_else(|| request.param(name).map(String::from))
     };
     let number = |name: &str| {
-        let given = body.get(name).and_then(Value::as_u64).or_else(|| ask.param(name)?.parse().ok());
+        let given = body.get(name).and_then(Value::as_u64).or_else(|| request.param(name)?.parse().ok());
         given.and_then(|n| usize::try_from(n).ok())
     };
     let Some(term) = text("q") else {
-        return Err(Refusal::bad("MALFORMED_SEARCH", "q is required").into());
+        return Err(ApiError::bad("MALFORMED_SEARCH", "q is required").into());
     };
     let place = match text("in") {
         Some(place) => {
-            In::parse(&place).ok_or_else(|| Refusal::bad("MALFORMED_SEARCH", format!("in: {place}")))?
+            In::parse(&place).ok_or_else(|| ApiError::bad("MALFORMED_SEARCH", format!("in: {place}")))?
         }
         None => In::All,
     };
@@ -45,10 +48,10 @@ pub(super) fn search(ask: &Ask<'_>, data: &mut Inner) -> Result {
     let term = sosl::term(&term)?;
     let mut found = Vec::new();
     for returning in &list {
-        found.extend(sosl::find(ask, data, &term, place, returning, each)?);
+        found.extend(sosl::find(request, data, &term, place, returning, each)?);
     }
     let found = found.into_iter().skip(skip).take(overall).collect();
-    Ok(records(ask, found))
+    Ok(records(request, found))
 }
 
 /// `{"name":"Account","fields":["Id","Name"],"where":"…","orderBy":"Name","limit":20}`.

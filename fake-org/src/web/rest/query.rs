@@ -2,88 +2,139 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Result};
-use super::ask::Ask;
+use super::response::{Response, Result};
+use super::rest_request::RestRequest;
 use crate::data::tokens::OAUTH_TOKEN;
-use crate::data::{Inner, Refusal};
+use crate::data::{ApiError, Inner};
+use crate::soql::cursor::Owner;
 use crate::soql::{self, Pages, Plan, RowPlan, Scope};
 
-pub(super) fn query(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    start(ask, data, Scope::Live)
+pub(super) fn query(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    start(request, data, Scope::Live)
 }
 
-pub(super) fn query_all(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    start(ask, data, Scope::All)
+pub(super) fn query_all(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    start(request, data, Scope::All)
 }
 
-fn start(ask: &Ask<'_>, data: &mut Inner, scope: Scope) -> Result {
-    if let Some(text) = ask.param("explain") {
-        return Ok(Answer::json(200, soql::explain(text, ask.asker(scope), data)?));
+fn start(request: &RestRequest<'_>, data: &mut Inner, scope: Scope) -> Result {
+    if let Some(text) = request.param("explain") {
+        return Ok(Response::json(200, soql::explain(text, request.requester(scope), data)?));
     }
-    let Some(text) = ask.param("q") else {
-        return Err(Refusal::bad("MALFORMED_QUERY", "SOQL statement may not be empty").into());
+    let Some(text) = request.param("q") else {
+        return Err(ApiError::bad("MALFORMED_QUERY", "SOQL statement may not be empty").into());
     };
+    if is_declined(request, text) {
+        return Ok(declined());
+    }
     if text.to_ascii_lowercase().contains(&OAUTH_TOKEN.to_ascii_lowercase()) {
-        ask.org.show_tokens(data)?;
+        request.org.show_tokens(data)?;
     }
-    if ask.param("columns") == Some("true") {
+    if request.param("columns") == Some("true") {
         // A wrong query is one here too.
-        soql::compile(text, ask.asker(scope), &data.schema)?;
-        return Ok(Answer::json(200, soql::columns(text, &data.schema)?));
+        soql::compile(text, request.requester(scope), &data.schema)?;
+        return Ok(Response::json(200, soql::columns(text, &data.schema)?));
     }
-    let plan = match soql::compile(text, ask.asker(scope), &data.schema)? {
+    let plan = match soql::compile(text, request.requester(scope), &data.schema)? {
         Plan::Count(plan) => {
             let total = plan.count(data)?;
-            return Ok(Answer::json(200, json!({ "totalSize": total, "done": true, "records": [] })));
+            return Ok(Response::json(200, json!({ "totalSize": total, "done": true, "records": [] })));
         }
         Plan::Aggregate(plan) => {
             let records = plan.records(data)?;
+            // Such results have no further pages.
+            if batch_size(request).is_some_and(|size| records.len() > size) {
+                return Err(soql::too_many_groups().into());
+            }
             return Ok(page(records.len(), records, None));
         }
         Plan::Rows(plan) => plan,
     };
-    let size = page_size(ask);
+    let size = page_size(request);
     let keys = plan.keys(data)?;
     let total = keys.len();
-    let records = records(ask, data, &plan, keys.get(..size.min(total)).unwrap_or_default(), size)?;
-    let next = (total > size).then(|| open(ask, plan, keys, size));
-    Ok(page(total, records, next))
+    let first = keys.get(..size.min(total)).unwrap_or_default().to_vec();
+    let parents = (total > size).then(|| open(request, plan.clone(), keys, size, None));
+    let records = records(request, data, &plan, &first, size, parents.as_deref())?;
+    Ok(page(total, records, parents.map(|locator| link(request, &locator, size))))
 }
 
-/// The records of a page; children come in pages of the same size.
-fn records(ask: &Ask<'_>, data: &Inner, plan: &RowPlan, keys: &[i64], size: usize) -> Result<Vec<Value>> {
-    let link = |object: &str, id: &str| ask.record_path(object, id);
-    let open = |children: &RowPlan, keys: Vec<i64>| open(ask, children.clone(), keys, size);
-    plan.paged(data, keys, &link, Some(Pages { size, open: &open }))
+/// Whether the edge in front of the org declines a query by its text.
+fn is_declined(request: &RestRequest<'_>, text: &str) -> bool {
+    request.org.settings().declined_queries.iter().any(|part| text.contains(part.as_str()))
 }
 
-/// Opens a cursor; the place of its second page. Also after queryAll the path says `query`.
-fn open(ask: &Ask<'_>, plan: RowPlan, keys: Vec<i64>, size: usize) -> String {
-    let (locator, _) = ask.org.cursors.open(plan, keys, size, &ask.user.id, ask.now());
-    format!("{}/query/{locator}-{size}", ask.root())
+/// What the edge sends (GH: OrgCheck#74); its content type is unverified.
+fn declined() -> Response {
+    Response::file(400, "text/html", b"Access Declined".to_vec())
 }
 
-pub(super) fn next(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let locator = ask.path.last().map_or("", String::as_str);
-    let found = ask.org.cursors.find(locator, &ask.user.id, ask.now());
-    let Some((id, cursor, offset)) = found else {
-        return Err(Refusal::bad("INVALID_QUERY_LOCATOR", "invalid query locator").into());
+/// The records of a page; children come in pages of the same size. `parents`: the locator of the page.
+fn records(
+    request: &RestRequest<'_>,
+    data: &Inner,
+    plan: &RowPlan,
+    keys: &[i64],
+    size: usize,
+    parents: Option<&str>,
+) -> Result<Vec<Value>> {
+    let path = |object: &str, id: &str| request.record_path(object, id);
+    let open = |children: &RowPlan, keys: Vec<i64>| {
+        link(request, &open(request, children.clone(), keys, size, parents), size)
     };
-    let end = (offset + cursor.page).min(cursor.keys.len());
+    plan.paged(data, keys, &path, Some(Pages { size, open: &open }))
+}
+
+/// Opens a cursor; its locator.
+fn open(
+    request: &RestRequest<'_>,
+    plan: RowPlan,
+    keys: Vec<i64>,
+    size: usize,
+    parent: Option<&str>,
+) -> String {
+    let limit = request.org.settings().cursor_limit;
+    let owner = Owner { user_id: &request.user.id, parent, limit };
+    request.org.cursors.open(plan, keys, size, owner, request.now())
+}
+
+/// The place of a page. Also after queryAll the path says `query`.
+fn link(request: &RestRequest<'_>, locator: &str, start: usize) -> String {
+    let path = request.org.settings().instance_path.clone().unwrap_or_default();
+    format!("{path}{}/query/{locator}-{start}", request.root())
+}
+
+pub(super) fn next(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let locator = request.path.last().map_or("", String::as_str);
+    let found = request.org.cursors.find(locator, &request.user.id, request.now());
+    let Some((id, cursor, offset)) = found else {
+        return Err(ApiError::bad("INVALID_QUERY_LOCATOR", "invalid query locator").into());
+    };
+    let settings = request.org.settings();
+    if settings.child_cursors_end {
+        request.org.cursors.close_children(&id);
+    }
+    let (total, end) = (cursor.keys.len(), (offset + cursor.page).min(cursor.keys.len()));
     let keys = cursor.keys.get(offset..end).unwrap_or_default();
-    let records = records(ask, data, &cursor.plan, keys, cursor.page)?;
-    let next = (end < cursor.keys.len()).then(|| format!("{}/query/{id}-{end}", ask.root()));
-    Ok(page(cursor.keys.len(), records, next))
+    let missing = if end == total { settings.vanishing_rows } else { 0 };
+    let keys = keys.get(..keys.len().saturating_sub(missing)).unwrap_or_default();
+    let records = records(request, data, &cursor.plan, keys, cursor.page, Some(&id))?;
+    let next = (end < total).then(|| link(request, &id, end));
+    Ok(page(total.saturating_add_signed(settings.total_size_drift), records, next))
 }
 
-fn page(total: usize, records: Vec<Value>, next: Option<String>) -> Answer {
-    Answer::json(200, soql::result(total, next, records))
+fn page(total: usize, records: Vec<Value>, next: Option<String>) -> Response {
+    Response::json(200, soql::result(total, next, records))
 }
 
-/// `Sforce-Query-Options: batchSize=200..2000`, within what the org was set to.
-fn page_size(ask: &Ask<'_>) -> usize {
-    let most = ask.org.settings().page_size.max(1);
-    let asked =
-        ask.header_option("sforce-query-options", "batchSize").and_then(|size| size.parse::<usize>().ok());
-    asked.map_or(most, |size| size.clamp(200, 2_000)).min(most)
+/// `Sforce-Query-Options: batchSize=200..2000`.
+fn batch_size(request: &RestRequest<'_>) -> Option<usize> {
+    let size = request.header_option("sforce-query-options", "batchSize")?;
+    Some(size.parse::<usize>().ok()?.clamp(200, 2_000))
+}
+
+/// The batch size, within what the org was set to.
+fn page_size(request: &RestRequest<'_>) -> usize {
+    let most = request.org.settings().page_size.max(1);
+    batch_size(request).map_or(most, |size| size.min(most))
 }

@@ -2,24 +2,24 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Result};
-use super::ask::Ask;
-use super::rows::object;
+use super::records::object;
+use super::response::{Response, Result};
+use super::rest_request::RestRequest;
 use crate::base::clock::{Millis, datetime, moment};
 use crate::data::schema::Object;
-use crate::data::{Inner, Refusal, parse_datetime};
+use crate::data::{ApiError, Inner, parse_datetime};
 
 const DAY: Millis = 86_400_000;
 
-/// Salesforce lists what a person looked at; here it is what the person wrote last.
-pub(super) fn recent(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let limit = ask.param("limit").and_then(|limit| limit.parse().ok()).unwrap_or(200);
-    Ok(Answer::json(200, Value::Array(last_written(ask, data, None, limit)?)))
+/// Salesforce lists what a user looked at; here it is what the user wrote last.
+pub(super) fn recent(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let limit = request.param("limit").and_then(|limit| limit.parse().ok()).unwrap_or(200);
+    Ok(Response::json(200, Value::Array(last_written(request, data, None, limit)?)))
 }
 
-/// The records this person wrote last, of one object or of all.
+/// The records this user wrote last, of one object or of all.
 pub(super) fn last_written(
-    ask: &Ask<'_>,
+    request: &RestRequest<'_>,
     data: &Inner,
     only: Option<&Object>,
     limit: usize,
@@ -37,7 +37,7 @@ pub(super) fn last_written(
         );
         let mut statement = data.sqlite.prepare_cached(&sql)?;
         let rows = statement
-            .query_map([&ask.user.id], |row| Ok((row.get(0)?, object.name, row.get(1)?, row.get(2)?)))?;
+            .query_map([&request.user.id], |row| Ok((row.get(0)?, object.name, row.get(1)?, row.get(2)?)))?;
         for row in rows {
             found.push(row?);
         }
@@ -47,36 +47,37 @@ pub(super) fn last_written(
     Ok(found
         .into_iter()
         .map(|(_, object, id, name)| {
-            json!({ "attributes": { "type": object, "url": ask.record_path(object, &id) }, "Id": id, "Name": name })
+            json!({ "attributes": { "type": object, "url": request.record_path(object, &id) }, "Id": id, "Name": name })
         })
         .collect())
 }
 
 /// `start` and `end` in stored form.
-fn span(ask: &Ask<'_>, days_back: Millis) -> Result<(String, String)> {
+fn span(request: &RestRequest<'_>, days_back: Millis) -> Result<(String, String)> {
     let read = |name: &str| {
-        let text =
-            ask.param(name).ok_or_else(|| Refusal::bad("MISSING_ARGUMENT", format!("{name} is required")))?;
+        let text = request
+            .param(name)
+            .ok_or_else(|| ApiError::bad("MISSING_ARGUMENT", format!("{name} is required")))?;
         // A plus that was not percent-encoded became a space.
         parse_datetime(&text.replace(' ', "+"))
-            .ok_or_else(|| Refusal::bad("INVALID_DATE_FORMAT", format!("{name} is no datetime: {text}")))
+            .ok_or_else(|| ApiError::bad("INVALID_DATE_FORMAT", format!("{name} is no datetime: {text}")))
     };
     let (start, end) = (read("start")?, read("end")?);
-    let oldest = datetime(ask.now() - days_back * DAY);
+    let oldest = datetime(request.now() - days_back * DAY);
     if start < oldest {
         // The wording is unverified.
-        return Err(Refusal::bad("INVALID_REPLICATION_DATE", format!("startDate before {oldest}")).into());
+        return Err(ApiError::bad("INVALID_REPLICATION_DATE", format!("startDate before {oldest}")).into());
     }
     if start >= end {
-        return Err(Refusal::bad("INVALID_REPLICATION_DATE", "endDate must be after startDate").into());
+        return Err(ApiError::bad("INVALID_REPLICATION_DATE", "endDate must be after startDate").into());
     }
     Ok((start, end))
 }
 
 /// `/sobjects/X/updated`.
-pub(super) fn updated(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let object = object(data, ask.part(1))?;
-    let (start, end) = span(ask, 30)?;
+pub(super) fn updated(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let object = object(data, request.part(1))?;
+    let (start, end) = span(request, 30)?;
     let sql = format!(
         "SELECT Id FROM \"{}\" WHERE IsDeleted = 0 AND SystemModstamp >= ?1 AND SystemModstamp < ?2 ORDER BY SystemModstamp",
         object.name
@@ -84,13 +85,13 @@ pub(super) fn updated(ask: &Ask<'_>, data: &mut Inner) -> Result {
     let mut statement = data.sqlite.prepare_cached(&sql)?;
     let rows = statement.query_map([&start, &end], |row| row.get(0))?;
     let ids: Vec<String> = rows.collect::<std::result::Result<_, _>>()?;
-    Ok(Answer::json(200, json!({ "ids": ids, "latestDateCovered": covered(ask, &end) })))
+    Ok(Response::json(200, json!({ "ids": ids, "latestDateCovered": covered(request, &end) })))
 }
 
 /// `/sobjects/X/deleted`.
-pub(super) fn deleted(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let object = object(data, ask.part(1))?;
-    let (start, end) = span(ask, 15)?;
+pub(super) fn deleted(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let object = object(data, request.part(1))?;
+    let (start, end) = span(request, 15)?;
     let sql = format!(
         "SELECT Id, SystemModstamp FROM \"{}\" WHERE IsDeleted = 1 AND SystemModstamp >= ?1 AND SystemModstamp < ?2 \
          ORDER BY SystemModstamp",
@@ -101,17 +102,17 @@ pub(super) fn deleted(ask: &Ask<'_>, data: &mut Inner) -> Result {
         Ok(json!({ "id": row.get::<_, String>(0)?, "deletedDate": row.get::<_, String>(1)? }))
     })?;
     let records: Vec<Value> = rows.collect::<std::result::Result<_, _>>()?;
-    Ok(Answer::json(
+    Ok(Response::json(
         200,
         json!({
             "deletedRecords": records,
-            "earliestDateAvailable": datetime(ask.org.started - 15 * DAY),
-            "latestDateCovered": covered(ask, &end),
+            "earliestDateAvailable": datetime(request.org.started - 15 * DAY),
+            "latestDateCovered": covered(request, &end),
         }),
     ))
 }
 
 /// No later than now.
-fn covered(ask: &Ask<'_>, end: &str) -> String {
-    datetime(moment(end).unwrap_or_else(|| ask.now()).min(ask.now()))
+fn covered(request: &RestRequest<'_>, end: &str) -> String {
+    datetime(moment(end).unwrap_or_else(|| request.now()).min(request.now()))
 }

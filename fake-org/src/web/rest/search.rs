@@ -2,29 +2,29 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Body, Result};
-use super::ask::Ask;
-use super::ending::Ending;
 use super::highlight;
+use super::response::{Body, Response, Result};
+use super::rest_request::RestRequest;
 use super::sosl::{self, In, Returning};
-use crate::data::{Inner, Refusal};
+use super::sosl_clauses::SoslClauses;
+use crate::data::{ApiError, Inner};
 
 /// The most records of one search.
 pub(super) const MOST: usize = 2_000;
 
-pub(super) fn search(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let text = ask.param("q").unwrap_or_default().trim();
+pub(super) fn search(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let text = request.param("q").unwrap_or_default().trim();
     let no_term = || {
-        Refusal::bad("MALFORMED_SEARCH", "No search term found. The search term must be enclosed in braces.")
+        ApiError::bad("MALFORMED_SEARCH", "No search term found. The search term must be enclosed in braces.")
     };
-    let malformed = |at: &str| Refusal::bad("MALFORMED_SEARCH", format!("unexpected token: {at}"));
+    let malformed = |at: &str| ApiError::bad("MALFORMED_SEARCH", format!("unexpected token: {at}"));
     let rest = strip_word(text, "FIND").ok_or_else(|| malformed(text))?.trim_start();
     let (term, rest) = rest.strip_prefix('{').and_then(split_at_brace).ok_or_else(no_term)?;
     if term.trim().is_empty() {
         return Err(no_term().into());
     }
     let (rest, ending) = split_before_word(rest, &["LIMIT", "UPDATE", "WITH"]);
-    let ending = Ending::parse(ending, ask.version)?;
+    let ending = SoslClauses::parse(ending, request.version)?;
     let (head, returning) = split_word(rest, "RETURNING");
     let place = match strip_word(head.trim(), "IN") {
         Some(place) => In::parse(place).filter(|_| ends_in_fields(place)).ok_or_else(|| malformed(place))?,
@@ -43,7 +43,7 @@ pub(super) fn search(ask: &Ask<'_>, data: &mut Inner) -> Result {
     let mut found = Vec::new();
     for returning in &list {
         let left = limit.saturating_sub(found.len());
-        let mut records = sosl::find(ask, data, &term, place, returning, left)?;
+        let mut records = sosl::find(request, data, &term, place, returning, left)?;
         if let Some(object) = data.schema.object(&returning.object) {
             ending.check(object)?;
             if ending.highlight {
@@ -52,13 +52,13 @@ pub(super) fn search(ask: &Ask<'_>, data: &mut Inner) -> Result {
         }
         found.extend(records);
     }
-    let mut answer = records(ask, found);
-    if let Body::Json(Value::Object(body)) = &mut answer.body
+    let mut response = records(request, found);
+    if let Body::Json(Value::Object(body)) = &mut response.body
         && ending.labels
     {
         body.insert("metadata".into(), labels(data, &list));
     }
-    Ok(answer)
+    Ok(response)
 }
 
 /// The labels of the fields shown (`WITH METADATA = 'LABELS'`); the members are those of SOAP API's
@@ -79,8 +79,11 @@ fn ends_in_fields(place: &str) -> bool {
 }
 
 /// An object since version 37.0, an array before (that boundary is unverified).
-pub(super) fn records(ask: &Ask<'_>, found: Vec<Value>) -> Answer {
-    Answer::json(200, if ask.version < 37 { Value::Array(found) } else { json!({ "searchRecords": found }) })
+pub(super) fn records(request: &RestRequest<'_>, found: Vec<Value>) -> Response {
+    Response::json(
+        200,
+        if request.version < 37 { Value::Array(found) } else { json!({ "searchRecords": found }) },
+    )
 }
 
 /// All objects that can be searched, showing ids.

@@ -4,12 +4,12 @@
 
 use serde_json::Value;
 
-use super::answer::Result;
-use super::ask::Ask;
+use super::response::Result;
+use super::rest_request::RestRequest;
 use super::search::MOST;
 use super::term::{Term, Words};
 use crate::data::schema::{Field, Kind, Object};
-use crate::data::{Inner, Refusal};
+use crate::data::{ApiError, Inner};
 use crate::soql::{self, Plan, Scope};
 
 /// Characters of an expression. (Salesforce finds nothing for longer ones; refusing them is this emulator's way.)
@@ -60,7 +60,7 @@ pub(super) struct Returning {
 
 /// The records of one object that match.
 pub(super) fn find(
-    ask: &Ask<'_>,
+    request: &RestRequest<'_>,
     data: &Inner,
     term: &Term,
     place: In,
@@ -69,10 +69,10 @@ pub(super) fn find(
 ) -> Result<Vec<Value>> {
     let Some(object) = data.schema.object(&returning.object) else {
         let text = format!("sObject type '{}' is not supported.", returning.object);
-        return Err(Refusal::bad("INVALID_TYPE", text).into());
+        return Err(ApiError::bad("INVALID_TYPE", text).into());
     };
     let ids = matching(data, object, term, place)?;
-    // The query is compiled even when there is nothing to find: its mistakes are told either way.
+    // The query is compiled even when there is nothing to find: its errors are reported either way.
     let quoted: Vec<String> = ids.iter().map(|id| format!("'{id}'")).collect();
     let ids = if quoted.is_empty() { "null".to_owned() } else { quoted.join(",") };
     let filter =
@@ -81,11 +81,11 @@ pub(super) fn find(
         "SELECT {} FROM {} WHERE Id IN ({ids}){filter} {}",
         returning.fields, object.name, returning.tail
     );
-    let Plan::Rows(plan) = soql::compile(&text, ask.asker(Scope::Live), &data.schema)? else {
-        return Err(Refusal::bad("MALFORMED_SEARCH", "RETURNING shows fields").into());
+    let Plan::Rows(plan) = soql::compile(&text, request.requester(Scope::Live), &data.schema)? else {
+        return Err(ApiError::bad("MALFORMED_SEARCH", "RETURNING shows fields").into());
     };
     let keys = plan.keys(data)?;
-    let link = |object: &str, id: &str| ask.record_path(object, id);
+    let link = |object: &str, id: &str| request.record_path(object, id);
     plan.records(data, keys.get(..limit.min(keys.len())).unwrap_or_default(), &link)
 }
 
@@ -123,13 +123,13 @@ fn matching(data: &Inner, object: &Object, term: &Term, place: In) -> Result<Vec
 
 /// The expression between the braces, or `q` of a parameterized search.
 pub(super) fn term(text: &str) -> Result<Term> {
-    let refused = |message: String| Refusal::bad("MALFORMED_SEARCH", message);
+    let refused = |message: String| ApiError::bad("MALFORMED_SEARCH", message);
     let mut letters = text.chars().filter(|c| c.is_alphanumeric());
     // A script without spaces says enough in one letter.
     if letters.next().is_none_or(|first| first < '\u{2e80}' && letters.next().is_none()) {
         // The words as Apex and the lookups of the UI API give them; that REST has the same code is unverified.
         let message = format!("search term must be longer than one character: {text}");
-        return Err(Refusal::bad("INVALID_SEARCH", message).into());
+        return Err(ApiError::bad("INVALID_SEARCH", message).into());
     }
     if text.chars().count() > LONGEST {
         return Err(refused(format!("search term may have at most {LONGEST} characters")).into());

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Result, item_error};
-use super::ask::Ask;
-use super::rows::object;
+use super::records::object;
+use super::response::{Response, Result, item_error};
+use super::rest_request::RestRequest;
 use crate::data::schema::{Field, Object};
-use crate::data::{Inner, Record, Refusal};
+use crate::data::{ApiError, Inner, Record};
 
 const MOST: usize = 200;
 const LEVELS: usize = 5;
@@ -21,9 +21,9 @@ struct Node {
     parent: Option<(&'static Field, usize)>,
 }
 
-pub(super) fn tree(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let object = object(data, ask.part(2))?;
-    let body = ask.record()?;
+pub(super) fn tree(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let object = object(data, request.part(2))?;
+    let body = request.record()?;
     let mut nodes = Vec::new();
     flatten(data, body.get("records"), object, None, 1, &mut nodes)?;
     let mut types: Vec<&str> = nodes.iter().map(|node| node.object.name).collect();
@@ -32,7 +32,7 @@ pub(super) fn tree(ask: &Ask<'_>, data: &mut Inner) -> Result {
     if nodes.is_empty() || nodes.len() > MOST || types.len() > TYPES {
         // The wording is unverified.
         let text = format!("expected 1 to {MOST} records of at most {TYPES} types");
-        return Err(Refusal::bad("LIMIT_EXCEEDED", text).into());
+        return Err(ApiError::bad("LIMIT_EXCEEDED", text).into());
     }
     let done = data.all_or_none(|data| {
         let mut ids: Vec<String> = Vec::new();
@@ -41,7 +41,7 @@ pub(super) fn tree(ask: &Ask<'_>, data: &mut Inner) -> Result {
             if let Some((lookup, parent)) = node.parent {
                 record.insert(lookup.name.to_owned(), json!(ids.get(parent)));
             }
-            match data.create(node.object, &record, ask.writer()) {
+            match data.create(node.object, &record, request.writer()) {
                 Ok(id) => ids.push(id),
                 Err(error) => {
                     let item = json!({ "referenceId": node.reference, "errors": [item_error(error)] });
@@ -58,9 +58,9 @@ pub(super) fn tree(ask: &Ask<'_>, data: &mut Inner) -> Result {
                 .zip(ids)
                 .map(|(node, id)| json!({ "referenceId": node.reference, "id": id }))
                 .collect();
-            Answer::json(201, json!({ "hasErrors": false, "results": results }))
+            Response::json(201, json!({ "hasErrors": false, "results": results }))
         }
-        Err(item) => Answer::json(400, json!({ "hasErrors": true, "results": [item] })),
+        Err(item) => Response::json(400, json!({ "hasErrors": true, "results": [item] })),
     })
 }
 
@@ -73,19 +73,19 @@ fn flatten(
     out: &mut Vec<Node>,
 ) -> Result<()> {
     if level > LEVELS {
-        return Err(Refusal::bad("LIMIT_EXCEEDED", format!("more than {LEVELS} levels")).into());
+        return Err(ApiError::bad("LIMIT_EXCEEDED", format!("more than {LEVELS} levels")).into());
     }
     for item in records.and_then(Value::as_array).into_iter().flatten() {
         let mut record = item.as_object().cloned().unwrap_or_default();
         let attributes = record.shift_remove("attributes").unwrap_or_default();
         if !attributes["type"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(object.name)) {
             return Err(
-                Refusal::bad("INVALID_TYPE", format!("attributes.type must be {}", object.name)).into()
+                ApiError::bad("INVALID_TYPE", format!("attributes.type must be {}", object.name)).into()
             );
         }
         let reference = attributes["referenceId"].as_str().unwrap_or_default().to_owned();
         if reference.is_empty() || out.iter().any(|node| node.reference == reference) {
-            return Err(Refusal::bad(
+            return Err(ApiError::bad(
                 "INVALID_INPUT",
                 format!("Missing or duplicate referenceId: {reference}"),
             )
@@ -105,7 +105,7 @@ fn flatten(
         for (name, value) in children {
             let Some((child, lookup)) = data.schema.child(object, &name) else {
                 let text = format!("No such relation '{name}' on sobject of type {}", object.name);
-                return Err(Refusal::bad("INVALID_FIELD", text).into());
+                return Err(ApiError::bad("INVALID_FIELD", text).into());
             };
             flatten(data, value.get("records"), child, Some((lookup, place)), level + 1, out)?;
         }

@@ -2,18 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, Result};
-use super::ask::Ask;
+use super::response::{Response, Result};
+use super::rest_request::RestRequest;
 use super::xml;
 use crate::data::Inner;
-use crate::web::call::Call;
-use crate::web::oauth::id_url;
-use crate::web::reply::Reply;
+use crate::web::http_request::HttpRequest;
+use crate::web::http_response::HttpResponse;
 
 /// No authentication, not counted.
-pub(super) async fn versions(call: Call) -> Reply {
-    let as_xml = xml::is_wanted(call.uri.path(), &call.headers);
-    Answer::json(200, list()).formatted(as_xml).into_reply()
+pub(super) async fn versions(http: HttpRequest) -> HttpResponse {
+    let as_xml = xml::is_wanted(http.uri.path(), &http.headers);
+    Response::json(200, list()).formatted(as_xml).into_reply()
 }
 
 fn list() -> Value {
@@ -30,9 +29,9 @@ fn list() -> Value {
     versions.collect()
 }
 
-/// What there is in a version. Only what this emulator answers.
-pub(super) fn resources(ask: &Ask<'_>, _: &mut Inner) -> Result {
-    let root = ask.root();
+/// What there is in a version. Only what this emulator implements.
+pub(super) fn resources(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    let root = request.root();
     let mut map = Map::new();
     for name in [
         "composite",
@@ -48,8 +47,8 @@ pub(super) fn resources(ask: &Ask<'_>, _: &mut Inner) -> Result {
     ] {
         map.insert(name.into(), json!(format!("{root}/{name}")));
     }
-    map.insert("identity".into(), json!(id_url(&ask.org.origins().login, ask.user)));
-    Ok(Answer::json(200, Value::Object(map)))
+    map.insert("identity".into(), json!(request.user.identity_url(&request.org.origins().login)));
+    Ok(Response::json(200, Value::Object(map)))
 }
 
 #[cfg(test)]

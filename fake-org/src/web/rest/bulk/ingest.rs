@@ -4,12 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::super::answer::{Answer, Result};
-use super::super::ask::Ask;
-use super::super::by_key::key;
+use super::super::external_id::key;
+use super::super::response::{Response, Result};
+use super::super::rest_request::RestRequest;
 use super::{DELIMITERS, LINE_ENDINGS, choice, job, wrong_state};
+use crate::auth::quirks::FailedResults;
 use crate::data::csv;
-use crate::data::{Inner, Record, Refusal};
+use crate::data::{ApiError, Inner, Record};
 use crate::jobs::{Ingest, Job, State, Work};
 
 /// Characters of data in the request that makes the job.
@@ -17,29 +18,29 @@ const MOST_IN_ONE_REQUEST: usize = 100_000;
 
 const OPERATIONS: [&str; 5] = ["insert", "update", "upsert", "delete", "hardDelete"];
 
-pub(in super::super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
+pub(in super::super) fn create(request: &RestRequest<'_>, data: &mut Inner) -> Result {
     // In parts, the first of them is the job.
-    let body = if in_parts(ask) { ask.record()? } else { ask.json_object()? };
+    let body = if in_parts(request) { request.record()? } else { request.json_object()? };
     let operation = choice(&body, "operation", &OPERATIONS, "")?;
     choice(&body, "contentType", &["CSV"], "CSV")?;
     let name = body.get("object").and_then(serde_json::Value::as_str).unwrap_or_default();
     let object = data
         .schema
         .object(name)
-        .ok_or_else(|| Refusal::bad("INVALIDENTITY", format!("Unable to find object: {name}")))?;
+        .ok_or_else(|| ApiError::bad("INVALIDENTITY", format!("Unable to find object: {name}")))?;
     let external_id = body.get("externalIdFieldName").and_then(serde_json::Value::as_str);
     if operation == "upsert" {
         let Some(field) = external_id else {
-            return Err(Refusal::bad("INVALIDJOB", "externalIdFieldName is required for upsert").into());
+            return Err(ApiError::bad("INVALIDJOB", "externalIdFieldName is required for upsert").into());
         };
         key(object, field)?;
     }
-    let data = small(ask, &body)?;
-    let now = ask.now();
+    let data = small(request, &body)?;
+    let now = request.now();
     let new = Job {
         id: String::new(),
-        user_id: ask.user.id.clone(),
-        version: ask.version,
+        user_id: request.user.id.clone(),
+        version: request.version,
         object: object.name.to_owned(),
         operation,
         column_delimiter: choice(&body, "columnDelimiter", &DELIMITERS, "COMMA")?,
@@ -50,17 +51,17 @@ pub(in super::super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
         error: None,
         work: Work::Ingest(Ingest { external_id: external_id.map(String::from), data, ..Ingest::default() }),
     };
-    let job = ask.org.jobs(|jobs| jobs.add(new));
-    Ok(Answer::json(200, shown(ask, &job, false)))
+    let job = request.org.jobs(|jobs| jobs.add(new));
+    Ok(Response::json(200, shown(request, &job, false)))
 }
 
-fn in_parts(ask: &Ask<'_>) -> bool {
-    ask.header("content-type").is_some_and(|kind| kind.starts_with("multipart/"))
+fn in_parts(request: &RestRequest<'_>) -> bool {
+    request.header("content-type").is_some_and(|kind| kind.starts_with("multipart/"))
 }
 
 /// The data of a job that was made in one request, with the job in one part of its body and the data in the other.
-fn small(ask: &Ask<'_>, body: &Record) -> Result<Option<Vec<u8>>> {
-    let text = body.get("content").and_then(serde_json::Value::as_str).filter(|_| in_parts(ask));
+fn small(request: &RestRequest<'_>, body: &Record) -> Result<Option<Vec<u8>>> {
+    let text = body.get("content").and_then(serde_json::Value::as_str).filter(|_| in_parts(request));
     let Some(text) = text else {
         return Ok(None);
     };
@@ -68,13 +69,13 @@ fn small(ask: &Ask<'_>, body: &Record) -> Result<Option<Vec<u8>>> {
     if bytes.len() > MOST_IN_ONE_REQUEST {
         // The wording is unverified.
         let text = format!("at most {MOST_IN_ONE_REQUEST} characters with a multipart job");
-        return Err(Refusal::bad("INVALIDJOB", text).into());
+        return Err(ApiError::bad("INVALIDJOB", text).into());
     }
     Ok(Some(bytes))
 }
 
-fn shown(ask: &Ask<'_>, job: &Job, whole: bool) -> serde_json::Value {
-    let mut body = super::shown(ask, job, whole);
+fn shown(request: &RestRequest<'_>, job: &Job, whole: bool) -> serde_json::Value {
+    let mut body = super::shown(request, job, whole);
     let Work::Ingest(ingest) = &job.work else { return body };
     // Without a leading slash.
     body["contentUrl"] = json!(format!("services/data/v{}.0/jobs/ingest/{}/batches", job.version, job.id));
@@ -91,21 +92,21 @@ fn shown(ask: &Ask<'_>, job: &Job, whole: bool) -> serde_json::Value {
     body
 }
 
-pub(in super::super) fn list(ask: &Ask<'_>, _: &mut Inner) -> Result {
-    Ok(super::list(ask, true))
+pub(in super::super) fn list(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    Ok(super::list(request, true))
 }
 
-pub(in super::super) fn show(ask: &Ask<'_>, _: &mut Inner) -> Result {
-    Ok(Answer::json(200, shown(ask, &job(ask, true)?, true)))
+pub(in super::super) fn show(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    Ok(Response::json(200, shown(request, &job(request, true)?, true)))
 }
 
-pub(in super::super) fn upload(ask: &Ask<'_>, _: &mut Inner) -> Result {
-    let job = job(ask, true)?;
-    if !ask.header("content-type").unwrap_or_default().starts_with("text/csv") {
-        return Err(Refusal::new(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Type must be text/csv").into());
+pub(in super::super) fn upload(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    let job = job(request, true)?;
+    if !request.header("content-type").unwrap_or_default().starts_with("text/csv") {
+        return Err(ApiError::new(415, "UNSUPPORTED_MEDIA_TYPE", "Content-Type must be text/csv").into());
     }
-    let body = ask.body.to_vec();
-    let taken = ask.org.jobs(|jobs| match jobs.find(&job.id, true) {
+    let body = request.body.to_vec();
+    let taken = request.org.jobs(|jobs| match jobs.find(&job.id, true) {
         Some(Job { state: State::Open, work: Work::Ingest(ingest), .. }) if ingest.data.is_none() => {
             ingest.data = Some(body);
             true
@@ -113,17 +114,17 @@ pub(in super::super) fn upload(ask: &Ask<'_>, _: &mut Inner) -> Result {
         _ => false,
     });
     if taken {
-        return Ok(Answer::empty(201));
+        return Ok(Response::empty(201));
     }
     Err(wrong_state("Found multiple contents for job: one upload per job, while it is open").into())
 }
 
 /// `{"state":"UploadComplete"}` or `{"state":"Aborted"}`.
-pub(in super::super) fn change(ask: &Ask<'_>, _: &mut Inner) -> Result {
-    let job = job(ask, true)?;
-    let body = ask.json_object()?;
+pub(in super::super) fn change(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    let job = job(request, true)?;
+    let body = request.json_object()?;
     let wanted = body.get("state").and_then(serde_json::Value::as_str).unwrap_or_default();
-    let now = ask.now();
+    let now = request.now();
     let state = match (job.state, wanted) {
         (State::Open, "UploadComplete") => State::UploadComplete,
         (State::Open | State::UploadComplete, "Aborted") => State::Aborted,
@@ -135,7 +136,7 @@ pub(in super::super) fn change(ask: &Ask<'_>, _: &mut Inner) -> Result {
             return Err(wrong_state(&text).into());
         }
     };
-    let changed = ask.org.jobs(|jobs| {
+    let changed = request.org.jobs(|jobs| {
         let job = jobs.find(&job.id, true)?;
         job.enter(state, now);
         if state == State::Aborted {
@@ -143,39 +144,48 @@ pub(in super::super) fn change(ask: &Ask<'_>, _: &mut Inner) -> Result {
         }
         Some(job.clone())
     });
-    let changed = changed.ok_or_else(Refusal::not_found)?;
-    Ok(Answer::json(200, shown(ask, &changed, false)))
+    let changed = changed.ok_or_else(ApiError::not_found)?;
+    Ok(Response::json(200, shown(request, &changed, false)))
 }
 
-pub(in super::super) fn delete(ask: &Ask<'_>, _: &mut Inner) -> Result {
-    super::delete(ask, true)
+pub(in super::super) fn delete(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    super::delete(request, true)
 }
 
-fn results(ask: &Ask<'_>, more: &[&str], rows: impl FnOnce(&Ingest) -> Vec<Vec<String>>) -> Result {
-    let job = job(ask, true)?;
-    let Work::Ingest(ingest) = &job.work else { return Err(Refusal::not_found().into()) };
+fn results(
+    request: &RestRequest<'_>,
+    more: &[&str],
+    rows: impl FnOnce(&Ingest) -> Vec<Vec<String>>,
+) -> Result {
+    let job = job(request, true)?;
+    let Work::Ingest(ingest) = &job.work else { return Err(ApiError::not_found().into()) };
     let header: Vec<String> =
         more.iter().map(|name| (*name).to_owned()).chain(ingest.header.clone()).collect();
     let rows = rows(ingest);
-    Ok(Answer::csv(csv::write(&header, rows.into_iter(), &job.column_delimiter, &job.line_ending)))
+    Ok(Response::csv(csv::write(&header, rows.into_iter(), &job.column_delimiter, &job.line_ending)))
 }
 
 fn row(first: &str, second: &str, cells: &[String]) -> Vec<String> {
     [first.to_owned(), second.to_owned()].into_iter().chain(cells.iter().cloned()).collect()
 }
 
-pub(in super::super) fn successful(ask: &Ask<'_>, _: &mut Inner) -> Result {
-    results(ask, &["sf__Id", "sf__Created"], |ingest| {
+pub(in super::super) fn successful(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    results(request, &["sf__Id", "sf__Created"], |ingest| {
         ingest.successful.iter().map(|(id, made, cells)| row(id, &made.to_string(), cells)).collect()
     })
 }
 
-pub(in super::super) fn failed(ask: &Ask<'_>, _: &mut Inner) -> Result {
-    results(ask, &["sf__Id", "sf__Error"], |ingest| {
+pub(in super::super) fn failed(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    match request.org.settings().failed_results {
+        FailedResults::Csv => {}
+        FailedResults::NoContent => return Ok(Response::empty(204)),
+        FailedResults::Empty => return Ok(Response::csv(String::new())),
+    }
+    results(request, &["sf__Id", "sf__Error"], |ingest| {
         ingest.failed.iter().map(|(id, error, cells)| row(id, error, cells)).collect()
     })
 }
 
-pub(in super::super) fn unprocessed(ask: &Ask<'_>, _: &mut Inner) -> Result {
-    results(ask, &[], |ingest| ingest.unprocessed.clone())
+pub(in super::super) fn unprocessed(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    results(request, &[], |ingest| ingest.unprocessed.clone())
 }

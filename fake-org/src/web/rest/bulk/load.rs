@@ -2,20 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::{Result, refusal};
-use super::super::ask::Ask;
-use super::super::by_key::{Match, find, key};
 use super::super::collections::{take, upsert_one};
+use super::super::external_id::{Match, find, key};
+use super::super::response::{Result, refusal};
+use super::super::rest_request::RestRequest;
 use crate::data::csv;
 use crate::data::schema::{Field, Object};
-use crate::data::{DataError, Inner, Record, Refusal};
+use crate::data::{ApiError, DataError, Inner, Record};
 use crate::jobs::{Ingest, Job, Work};
-use crate::shared::Org;
+use crate::state::Org;
 
 /// Each row succeeds or fails alone.
 pub(super) fn load(org: &Org, data: &mut Inner, job: &mut Job) -> Result<()> {
-    let object = data.schema.object(&job.object).ok_or_else(Refusal::not_found)?;
-    let user = org.auth(|auth| auth.user(&job.user_id).cloned()).ok_or_else(Refusal::not_found)?;
+    let object = data.schema.object(&job.object).ok_or_else(ApiError::not_found)?;
+    let user = org.auth(|auth| auth.user(&job.user_id).cloned()).ok_or_else(ApiError::not_found)?;
     let Work::Ingest(ingest) = &mut job.work else { return Ok(()) };
     let bytes = ingest.data.take().unwrap_or_default();
     let has_crlf = bytes.windows(2).any(|pair| pair == b"\r\n");
@@ -24,10 +24,10 @@ pub(super) fn load(org: &Org, data: &mut Inner, job: &mut Job) -> Result<()> {
             "InvalidBatch : Failed to parse CSV: LineEnding is invalid on user data. Current LineEnding setting is {}",
             job.line_ending
         );
-        return Err(Refusal::bad("InvalidBatch", text).into());
+        return Err(ApiError::bad("InvalidBatch", text).into());
     }
     let (header, rows) = csv::read(&bytes, &job.column_delimiter).map_err(|error| {
-        Refusal::bad("InvalidBatch", format!("InvalidBatch : Failed to parse CSV: {error}"))
+        ApiError::bad("InvalidBatch", format!("InvalidBatch : Failed to parse CSV: {error}"))
     })?;
     let columns: std::result::Result<Vec<Column>, _> =
         header.iter().map(|name| column(data, object, name)).collect();
@@ -39,7 +39,7 @@ pub(super) fn load(org: &Org, data: &mut Inner, job: &mut Job) -> Result<()> {
             return Err(unknown.into());
         }
     };
-    let ask = Ask::new(
+    let request = RestRequest::new(
         org,
         &user,
         job.version,
@@ -50,7 +50,7 @@ pub(super) fn load(org: &Org, data: &mut Inner, job: &mut Job) -> Result<()> {
     );
     for cells in rows {
         let done = record(data, &columns, &cells)
-            .and_then(|record| write(&ask, data, object, &job.operation, ingest, record));
+            .and_then(|record| write(&request, data, object, &job.operation, ingest, record));
         match done {
             Ok((id, made)) => ingest.successful.push((id, made, cells)),
             Err(error) => {
@@ -85,8 +85,8 @@ enum Column {
     },
 }
 
-fn column(data: &Inner, object: &'static Object, name: &str) -> std::result::Result<Column, Refusal> {
-    let unknown = || Refusal::bad("InvalidBatch", format!("InvalidBatch : Field name not found : {name}"));
+fn column(data: &Inner, object: &'static Object, name: &str) -> std::result::Result<Column, ApiError> {
+    let unknown = || ApiError::bad("InvalidBatch", format!("InvalidBatch : Field name not found : {name}"));
     match name.split_once('.') {
         None => object.field(name).map(Column::Own).ok_or_else(unknown),
         Some((relationship, field)) => {
@@ -117,7 +117,7 @@ fn record(data: &Inner, columns: &[Column], cells: &[String]) -> Result<Record> 
                         "Foreign key external ID: {cell} not found for field {} in entity {}",
                         key.name, parent.name
                     );
-                    return Err(Refusal::bad("INVALID_FIELD", text).into());
+                    return Err(ApiError::bad("INVALID_FIELD", text).into());
                 };
                 record.insert(lookup.name.to_owned(), json!(id));
             }
@@ -127,28 +127,28 @@ fn record(data: &Inner, columns: &[Column], cells: &[String]) -> Result<Record> 
 }
 
 fn write(
-    ask: &Ask<'_>,
+    request: &RestRequest<'_>,
     data: &mut Inner,
     object: &'static Object,
     operation: &str,
     ingest: &Ingest,
     mut record: Record,
 ) -> Result<(String, bool)> {
-    let missing = || DataError::from(Refusal::bad("MISSING_ARGUMENT", "Id not specified"));
+    let missing = || DataError::from(ApiError::bad("MISSING_ARGUMENT", "Id not specified"));
     match operation {
-        "insert" => Ok((data.create(object, &record, ask.writer())?, true)),
+        "insert" => Ok((data.create(object, &record, request.writer())?, true)),
         "upsert" => {
             let field = key(object, ingest.external_id.as_deref().unwrap_or("Id"))?;
-            upsert_one(ask, data, object, field, record)
+            upsert_one(request, data, object, field, record)
         }
         "update" => {
             let id = take(&mut record, "Id").ok_or_else(missing)?;
-            data.update(object, &id, &record, ask.writer())?;
+            data.update(object, &id, &record, request.writer())?;
             Ok((id, false))
         }
         _ => {
             let id = take(&mut record, "Id").ok_or_else(missing)?;
-            data.delete(object, &id, ask.writer())?;
+            data.delete(object, &id, request.writer())?;
             if operation == "hardDelete" {
                 data.purge(object, &id)?;
             }

@@ -6,14 +6,14 @@ pub(super) mod query;
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Result};
-use super::ask::Ask;
+use super::response::{Response, Result};
+use super::rest_request::RestRequest;
 use crate::base::clock::datetime;
-use crate::data::{Inner, Refusal};
+use crate::data::{ApiError, Inner};
 use crate::jobs::{Job, State, Work};
-use crate::shared::Org;
+use crate::state::Org;
 
-/// Works off the jobs that are due. Called before every data call, so a result is there on time, asked for or
+/// Works off the jobs that are due. Runs before every data request, so a result is there on time, asked for or
 /// not.
 pub(super) fn settle(org: &Org, data: &mut Inner) {
     let now = org.clock.now();
@@ -26,7 +26,7 @@ pub(super) fn settle(org: &Org, data: &mut Inner) {
         match done {
             Ok(()) => job.enter(State::Done, now),
             Err(error) => {
-                job.error = Some(super::answer::refusal(error).message);
+                job.error = Some(super::response::refusal(error).message);
                 job.enter(State::Failed, now);
             }
         }
@@ -35,8 +35,8 @@ pub(super) fn settle(org: &Org, data: &mut Inner) {
 }
 
 /// What both kinds of jobs say of themselves.
-fn shown(ask: &Ask<'_>, job: &Job, whole: bool) -> Value {
-    let delay = ask.org.settings().bulk_delay;
+fn shown(request: &RestRequest<'_>, job: &Job, whole: bool) -> Value {
+    let delay = request.org.settings().bulk_delay;
     let mut body = json!({
         "id": job.id,
         "operation": job.operation,
@@ -44,7 +44,7 @@ fn shown(ask: &Ask<'_>, job: &Job, whole: bool) -> Value {
         "createdById": job.user_id,
         "createdDate": datetime(job.created),
         "systemModstamp": datetime(job.since),
-        "state": job.state_name(ask.now(), delay),
+        "state": job.state_name(request.now(), delay),
         "concurrencyMode": "Parallel",
         "contentType": "CSV",
         // A number, not a text.
@@ -68,35 +68,38 @@ fn job_type(job: &Job) -> &'static str {
 }
 
 /// A copy of the job that the path names.
-fn job(ask: &Ask<'_>, ingest: bool) -> Result<Job> {
-    ask.org.jobs(|jobs| jobs.find(ask.part(2), ingest).cloned()).ok_or_else(|| Refusal::not_found().into())
+fn job(request: &RestRequest<'_>, ingest: bool) -> Result<Job> {
+    request
+        .org
+        .jobs(|jobs| jobs.find(request.part(2), ingest).cloned())
+        .ok_or_else(|| ApiError::not_found().into())
 }
 
-fn list(ask: &Ask<'_>, ingest: bool) -> Answer {
-    let jobs = ask.org.jobs(|jobs| jobs.list(ingest));
+fn list(request: &RestRequest<'_>, ingest: bool) -> Response {
+    let jobs = request.org.jobs(|jobs| jobs.list(ingest));
     let records: Vec<Value> = jobs
         .iter()
         .map(|job| {
-            let mut item = shown(ask, job, false);
+            let mut item = shown(request, job, false);
             item["jobType"] = json!(job_type(job));
             item
         })
         .collect();
-    Answer::json(200, json!({ "done": true, "nextRecordsUrl": null, "records": records }))
+    Response::json(200, json!({ "done": true, "nextRecordsUrl": null, "records": records }))
 }
 
-fn wrong_state(message: &str) -> Refusal {
-    Refusal::bad("INVALIDJOBSTATE", message)
+fn wrong_state(message: &str) -> ApiError {
+    ApiError::bad("INVALIDJOBSTATE", message)
 }
 
 /// Only what is over can be deleted.
-fn delete(ask: &Ask<'_>, ingest: bool) -> Result {
-    let job = job(ask, ingest)?;
+fn delete(request: &RestRequest<'_>, ingest: bool) -> Result {
+    let job = job(request, ingest)?;
     if matches!(job.state, State::Open | State::UploadComplete) {
         return Err(wrong_state("Deleting a job that is not finished is not allowed").into());
     }
-    ask.org.jobs(|jobs| jobs.remove(&job.id));
-    Ok(Answer::empty(204))
+    request.org.jobs(|jobs| jobs.remove(&job.id));
+    Ok(Response::empty(204))
 }
 
 /// A member of a create body, checked against what is allowed.
@@ -105,7 +108,7 @@ fn choice(body: &crate::data::Record, name: &str, allowed: &[&str], default: &st
     if allowed.contains(&given) {
         return Ok(given.to_owned());
     }
-    Err(Refusal::bad("INVALIDJOB", format!("{name}: {given} is not one of {}", allowed.join(", "))).into())
+    Err(ApiError::bad("INVALIDJOB", format!("{name}: {given} is not one of {}", allowed.join(", "))).into())
 }
 
 const DELIMITERS: [&str; 6] = ["COMMA", "SEMICOLON", "TAB", "PIPE", "CARET", "BACKQUOTE"];

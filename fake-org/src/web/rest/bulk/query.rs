@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::{Answer, Result};
-use super::super::ask::Ask;
+use super::super::response::{Response, Result};
+use super::super::rest_request::RestRequest;
 use super::{DELIMITERS, LINE_ENDINGS, choice, job, shown, wrong_state};
 use crate::data::csv;
-use crate::data::{Inner, Refusal};
+use crate::data::{ApiError, Inner};
 use crate::jobs::{Job, Query, State, Work};
 use crate::soql::{self, Plan, RowPlan, Scope};
 
@@ -15,17 +15,17 @@ const PAGE: usize = 50_000;
 /// Pages that `resultPages` lists at once.
 const PAGES: usize = 5;
 
-pub(in super::super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let body = ask.json_object()?;
+pub(in super::super) fn create(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let body = request.json_object()?;
     let operation = choice(&body, "operation", &["query", "queryAll"], "")?;
     choice(&body, "contentType", &["CSV"], "CSV")?;
     let text = body.get("query").and_then(Value::as_str).unwrap_or_default();
     let scope = if operation == "queryAll" { Scope::All } else { Scope::Live };
-    let now = ask.now();
+    let now = request.now();
     // The wording is unverified.
     let refused =
-        || Refusal::bad("API_ERROR", "aggregate, nested query or OFFSET is not supported by the Bulk API");
-    let Plan::Rows(plan) = soql::compile(text, ask.asker(scope), &data.schema)? else {
+        || ApiError::bad("API_ERROR", "aggregate, nested query or OFFSET is not supported by the Bulk API");
+    let Plan::Rows(plan) = soql::compile(text, request.requester(scope), &data.schema)? else {
         return Err(refused().into());
     };
     if plan.columns().is_none() || plan.has_offset {
@@ -33,8 +33,8 @@ pub(in super::super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
     }
     let new = Job {
         id: String::new(),
-        user_id: ask.user.id.clone(),
-        version: ask.version,
+        user_id: request.user.id.clone(),
+        version: request.version,
         object: plan.object().to_owned(),
         operation,
         column_delimiter: choice(&body, "columnDelimiter", &DELIMITERS, "COMMA")?,
@@ -45,52 +45,52 @@ pub(in super::super) fn create(ask: &Ask<'_>, data: &mut Inner) -> Result {
         error: None,
         work: Work::Query(Box::new(Query { plan, keys: Vec::new() })),
     };
-    let job = ask.org.jobs(|jobs| jobs.add(new));
-    Ok(Answer::json(200, shown(ask, &job, false)))
+    let job = request.org.jobs(|jobs| jobs.add(new));
+    Ok(Response::json(200, shown(request, &job, false)))
 }
 
-pub(in super::super) fn list(ask: &Ask<'_>, _: &mut Inner) -> Result {
-    Ok(super::list(ask, false))
+pub(in super::super) fn list(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    Ok(super::list(request, false))
 }
 
-pub(in super::super) fn show(ask: &Ask<'_>, _: &mut Inner) -> Result {
-    let job = job(ask, false)?;
-    let mut body = shown(ask, &job, true);
+pub(in super::super) fn show(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    let job = job(request, false)?;
+    let mut body = shown(request, &job, true);
     if let Work::Query(query) = &job.work {
         body["numberRecordsProcessed"] = json!(query.keys.len());
     }
-    Ok(Answer::json(200, body))
+    Ok(Response::json(200, body))
 }
 
-pub(in super::super) fn change(ask: &Ask<'_>, _: &mut Inner) -> Result {
-    let job = job(ask, false)?;
-    let body = ask.json_object()?;
+pub(in super::super) fn change(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    let job = job(request, false)?;
+    let body = request.json_object()?;
     if body.get("state") != Some(&json!("Aborted")) {
         return Err(wrong_state("a query job can only be aborted").into());
     }
     if job.state != State::UploadComplete {
         return Err(wrong_state("Aborting already Completed Job not allowed").into());
     }
-    let now = ask.now();
-    let aborted = ask.org.jobs(|jobs| {
+    let now = request.now();
+    let aborted = request.org.jobs(|jobs| {
         let job = jobs.find(&job.id, false)?;
         job.enter(State::Aborted, now);
         Some(job.clone())
     });
-    Ok(Answer::json(200, shown(ask, &aborted.ok_or_else(Refusal::not_found)?, false)))
+    Ok(Response::json(200, shown(request, &aborted.ok_or_else(ApiError::not_found)?, false)))
 }
 
-pub(in super::super) fn delete(ask: &Ask<'_>, _: &mut Inner) -> Result {
-    super::delete(ask, false)
+pub(in super::super) fn delete(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    super::delete(request, false)
 }
 
 /// The finished job and its query; read with the version that made it.
-fn finished(ask: &Ask<'_>) -> Result<(Job, Query)> {
-    let job = job(ask, false)?;
-    if job.version != ask.version {
+fn finished(request: &RestRequest<'_>) -> Result<(Job, Query)> {
+    let job = job(request, false)?;
+    if job.version != request.version {
         // Code and wording are unverified.
         let text = format!("the job was made with API version {}.0", job.version);
-        return Err(Refusal::new(409, "VERSION_MISMATCH", text).into());
+        return Err(ApiError::new(409, "VERSION_MISMATCH", text).into());
     }
     match &job.work {
         Work::Query(query) if job.state == State::Done => Ok((job.clone(), (**query).clone())),
@@ -99,39 +99,39 @@ fn finished(ask: &Ask<'_>) -> Result<(Job, Query)> {
     }
 }
 
-fn page_size(ask: &Ask<'_>) -> usize {
-    ask.param("maxRecords").and_then(|n| n.parse().ok()).filter(|n| *n > 0).unwrap_or(PAGE).min(PAGE)
+fn page_size(request: &RestRequest<'_>) -> usize {
+    request.param("maxRecords").and_then(|n| n.parse().ok()).filter(|n| *n > 0).unwrap_or(PAGE).min(PAGE)
 }
 
-pub(in super::super) fn results(ask: &Ask<'_>, data: &mut Inner) -> Result {
-    let (job, query) = finished(ask)?;
-    let start = match ask.param("locator") {
+pub(in super::super) fn results(request: &RestRequest<'_>, data: &mut Inner) -> Result {
+    let (job, query) = finished(request)?;
+    let start = match request.param("locator") {
         None => 0,
         Some(locator) => place(locator)
             .filter(|start| *start <= query.keys.len())
-            .ok_or_else(|| Refusal::bad("INVALID_LOCATOR", format!("invalid locator {locator}")))?,
+            .ok_or_else(|| ApiError::bad("INVALID_LOCATOR", format!("invalid locator {locator}")))?,
     };
-    let end = (start + page_size(ask)).min(query.keys.len());
-    let link = |object: &str, id: &str| ask.record_path(object, id);
+    let end = (start + page_size(request)).min(query.keys.len());
+    let link = |object: &str, id: &str| request.record_path(object, id);
     let keys = query.keys.get(start..end).unwrap_or_default();
     let records = query.plan.records(data, keys, &link)?;
     let (header, rows) = table(&query.plan, &records);
     let text = csv::write(&header, rows.into_iter(), &job.column_delimiter, &job.line_ending);
     let more = end < query.keys.len();
-    Ok(Answer::csv(text)
+    Ok(Response::csv(text)
         .with("sforce-numberofrecords", keys.len().to_string())
         // On the last page the text `null`.
         .with("sforce-locator", if more { locator(end) } else { "null".to_owned() }))
 }
 
 /// Up to five pages for reading side by side.
-pub(in super::super) fn result_pages(ask: &Ask<'_>, _: &mut Inner) -> Result {
-    if ask.version < 58 {
-        return Err(Refusal::not_found().into());
+pub(in super::super) fn result_pages(request: &RestRequest<'_>, _: &mut Inner) -> Result {
+    if request.version < 58 {
+        return Err(ApiError::not_found().into());
     }
-    let (job, query) = finished(ask)?;
-    let size = page_size(ask);
-    let start = ask.param("locator").and_then(place).unwrap_or(0);
+    let (job, query) = finished(request)?;
+    let size = page_size(request);
+    let start = request.param("locator").and_then(place).unwrap_or(0);
     let base = format!("/services/data/v{}.0/jobs/query/{}", job.version, job.id);
     let all: Vec<usize> = (start..query.keys.len().max(1)).step_by(size).collect();
     let pages: Vec<Value> = all
@@ -142,7 +142,7 @@ pub(in super::super) fn result_pages(ask: &Ask<'_>, _: &mut Inner) -> Result {
     let next = all
         .get(PAGES)
         .map(|start| format!("{base}/resultPages?locator={}&maxRecords={size}", locator(*start)));
-    Ok(Answer::json(200, json!({ "resultPages": pages, "nextRecordsUrl": next, "done": next.is_none() })))
+    Ok(Response::json(200, json!({ "resultPages": pages, "nextRecordsUrl": next, "done": next.is_none() })))
 }
 
 /// Letters and digits that mean a place in the result.

@@ -1,4 +1,4 @@
-//! XML in place of JSON, in bodies and answers (REST API guide, "Introduction": JSON is the default).
+//! XML in place of JSON, in bodies and responses (REST API guide, "Introduction": JSON is the default).
 
 mod read;
 mod write;
@@ -9,8 +9,8 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 pub(super) use read::read;
 pub(super) use write::document;
 
-/// Whether a request asks for an answer in XML. The end of the path wins over `Accept`; where neither names a format,
-/// the answer has that of the body ("Create Records Using sObject Basic Information", `Content-Type`).
+/// Whether a request asks for a response in XML. The end of the path wins over `Accept`; where neither names a format,
+/// the response has that of the body ("Create Records Using sObject Basic Information", `Content-Type`).
 pub(super) fn is_wanted(path: &str, headers: &HeaderMap) -> bool {
     let first = |name| headers.get(name).and_then(|value| value.to_str().ok()?.split([',', ';']).next());
     let path = path.strip_suffix('/').unwrap_or(path);

@@ -7,13 +7,13 @@
 use roxmltree::{Document, Node};
 use serde_json::{Map, Value};
 
-use crate::data::Refusal;
+use crate::data::ApiError;
 
 /// Elements deeper than this are refused, before recursion could hurt.
 const DEPTH: usize = 32;
 
 /// The content of the root element, whatever its name: `<Account>…</Account>` is a record.
-pub(in super::super) fn read(body: &[u8]) -> Result<Value, Refusal> {
+pub(in super::super) fn read(body: &[u8]) -> Result<Value, ApiError> {
     let text = std::str::from_utf8(body).map_err(|error| refused(&error))?;
     // Document types, and with them entities of one's own, are refused.
     let document = Document::parse(text).map_err(|error| refused(&error))?;
@@ -24,11 +24,11 @@ pub(in super::super) fn read(body: &[u8]) -> Result<Value, Refusal> {
 }
 
 /// The code is that of such errors in JSON's place, the text is the parser's (both unverified).
-fn refused(error: &dyn std::fmt::Display) -> Refusal {
-    Refusal::bad("XML_PARSER_ERROR", error.to_string())
+fn refused(error: &dyn std::fmt::Display) -> ApiError {
+    ApiError::bad("XML_PARSER_ERROR", error.to_string())
 }
 
-fn value(node: Node<'_, '_>, depth: usize) -> Result<Value, Refusal> {
+fn value(node: Node<'_, '_>, depth: usize) -> Result<Value, ApiError> {
     let Some(depth) = depth.checked_sub(1) else { return Err(refused(&"nested too deeply")) };
     let text: String = node.children().filter(Node::is_text).filter_map(|child| child.text()).collect();
     if !node.children().any(|child| child.is_element()) && !text.is_empty() {
@@ -49,7 +49,7 @@ fn value(node: Node<'_, '_>, depth: usize) -> Result<Value, Refusal> {
     Ok(if members.is_empty() { Value::Null } else { members.into() })
 }
 
-fn add(members: &mut Map<String, Value>, child: Node<'_, '_>, depth: usize) -> Result<(), Refusal> {
+fn add(members: &mut Map<String, Value>, child: Node<'_, '_>, depth: usize) -> Result<(), ApiError> {
     let name = child.tag_name().name();
     let content = match name {
         // The only two that are no texts.

@@ -1,22 +1,22 @@
-//! Answers as XML.
+//! Responses as XML.
 //!
 //! Members become elements in their order, lists become elements that repeat, and a record's `attributes` become XML
 //! attributes. The roots `QueryResult`, `Result`, `Versions` and the object's name are those of the guide's older
 //! samples, `Errors` is that of captured errors, `SObjectTreeResponse` that of "sObject Tree Response Body",
-//! `batchResults` that which Apache Camel reads; those of other answers are unverified.
+//! `batchResults` that which Apache Camel reads; those of other responses are unverified.
 
 use serde_json::{Map, Value};
 
-use crate::web::pages::escape;
+use crate::web::html::escape;
 
-/// The body of an answer.
+/// The body of a response.
 pub(in super::super) fn document(value: &Value) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
     content(&mut out, value);
     out
 }
 
-/// An answer with the root element that it has of its own.
+/// A response with its own root element.
 fn content(out: &mut String, value: &Value) {
     match value {
         Value::Array(items) => {
@@ -56,8 +56,8 @@ fn list_names(items: &[Value]) -> (&'static str, &'static str) {
     }
 }
 
-/// The answers to a tree and to a batch. Those of a tree have their members in the order of the alphabet; those of a
-/// batch stand in elements of their own, each with the root that it would have alone.
+/// The responses of a tree and of a batch. Those of a tree have their members in the order of the alphabet; those of a
+/// batch stand in separate elements, each with the root that it would have alone.
 fn several(out: &mut String, value: &Value) {
     let results = value["results"].as_array().map_or(&[][..], Vec::as_slice);
     let is_batch = results.iter().all(|item| item.get("referenceId").is_none());

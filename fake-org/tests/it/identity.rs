@@ -1,0 +1,255 @@
+//! Identity, userinfo, discovery, keys and id tokens.
+use crate::support::{ADA, ALL, Response, code, exchange, http, refresh, send, userinfo};
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac as _};
+use salesforce_fake_org::FakeOrg;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+async fn get(org: &FakeOrg, path: &str, token: Option<&str>) -> Response {
+    let request = http().get(format!("{}{path}", org.instance_url()));
+    send(match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    })
+    .await
+}
+
+fn claims(jws: &str) -> (Value, Value) {
+    let part =
+        |i: usize| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(jws.split('.').nth(i).unwrap()).unwrap());
+    (part(0).unwrap(), part(1).unwrap())
+}
+
+/// Whether the signature is right by the key set's key of that `kid`; `None`: no such key.
+async fn verified(org: &FakeOrg, jws: &str) -> Option<bool> {
+    let keys = send(http().get(format!("{}/id/keys", org.login_url()))).await.json();
+    let kid = claims(jws).0["kid"].clone();
+    let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == kid)?.clone();
+    let bytes = |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap();
+    let (message, signature) = jws.rsplit_once('.').unwrap();
+    let public = RsaPublicKeyComponents { n: bytes("n"), e: bytes("e") };
+    let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    Some(public.verify(&RSA_PKCS1_2048_8192_SHA256, message.as_bytes(), &signature).is_ok())
+}
+
+/// Section 1.5: members that an app and an admin add.
+#[tokio::test]
+async fn an_identity_shows_what_was_set_up() {
+    let policy = json!({
+        "custom_permissions": ["Export"],
+        "custom_attributes": { "team": "north" },
+        "mobile_policy": { "screen_lock": 10, "pin_length": 4 },
+    });
+    let org = FakeOrg::start().await.unwrap();
+    let ada = org.user(ADA);
+    let path = format!("/id/{}/{}", ada.organization_id(), ada.id());
+    let show = async |scopes: &str| {
+        get(&org, &path, Some(&org.issue_tokens(&ada, scopes).access_token)).await.json()
+    };
+    let plain = show("api custom_permissions").await;
+    assert_eq!(plain["custom_permissions"], json!({}));
+    assert_eq!((plain.get("custom_attributes"), plain.get("mobile_policy")), (None, None));
+    org.set_policy(&policy).unwrap();
+    let shown = show("api custom_permissions").await;
+    assert_eq!(shown["custom_permissions"], json!({ "Export": true }));
+    assert_eq!(shown["custom_attributes"], policy["custom_attributes"]);
+    assert_eq!(shown["mobile_policy"], policy["mobile_policy"]);
+    assert_eq!(show("api").await.get("custom_permissions"), None, "only for the scope");
+}
+
+/// Sections 1.5 and 4.3: 403 and a bare word, neither 401 nor JSON.
+#[tokio::test]
+async fn dead_tokens_get_a_bare_word() {
+    let org = FakeOrg::start().await.unwrap();
+    let ada = org.user(ADA);
+    let live = org.issue_tokens(&ada, ALL).access_token;
+    let path = format!("/id/{}/{}", ada.organization_id(), ada.id());
+    for path in ["/services/oauth2/userinfo", &path] {
+        assert_eq!(get(&org, path, Some(&live)).await.status, 200);
+        let response = get(&org, path, Some("00Dx!dead")).await;
+        assert_eq!((response.status, response.body.as_str()), (403, "Bad_OAuth_Token"));
+        assert!(response.header("content-type").starts_with("text/html"));
+        let response = get(&org, path, None).await;
+        assert_eq!((response.status, response.body.as_str()), (403, "Missing_OAuth_Token"));
+        let parameter = get(&org, &format!("{path}?oauth_token={live}"), None).await;
+        assert_eq!(parameter.status, 200);
+    }
+    org.expire_access_tokens();
+    assert_eq!(userinfo(&org, &live).await.body, "Bad_OAuth_Token");
+}
+
+/// Section 1.5: the words other than `Bad_OAuth_Token` are unverified.
+#[tokio::test]
+async fn the_identity_of_others_needs_api() {
+    let org = FakeOrg::start().await.unwrap();
+    let (ada, ben) = (org.user(ADA), org.user("ben@example.com"));
+    let path = |org_id: &str, user_id: &str| format!("/id/{org_id}/{user_id}");
+    let bens = path(ben.organization_id(), ben.id());
+    let api = org.issue_tokens(&ada, "api").access_token;
+    let response = get(&org, &bens, Some(&api)).await.json();
+    assert_eq!(
+        (&response["username"], &response["asserted_user"]),
+        (&json!("ben@example.com"), &json!(false))
+    );
+    let id = org.issue_tokens(&ada, "id").access_token;
+    assert_eq!(get(&org, &bens, Some(&id)).await.body, "No_Access");
+    // 15 characters mean the same.
+    let short = path(&ada.organization_id()[..15], &ada.id()[..15]);
+    assert_eq!(get(&org, &short, Some(&id)).await.json()["asserted_user"], true);
+    assert_eq!(get(&org, &path("00Dx0000000BV7z", ada.id()), Some(&id)).await.body, "Wrong_Org");
+    assert_eq!(get(&org, &path("zzz", ada.id()), Some(&id)).await.body, "Bad_Id");
+}
+
+/// Section 1.5: `version` fills the URLs, without it they hold `{version}`.
+#[tokio::test]
+async fn the_identity_url_takes_a_version() {
+    let org = FakeOrg::start().await.unwrap();
+    let tokens = org.issue_tokens(&org.user(ADA), ALL);
+    let rest = async |query: &str| {
+        let response =
+            send(http().get(format!("{}{query}", tokens.id)).bearer_auth(&tokens.access_token)).await;
+        response.json()["urls"]["rest"].as_str().unwrap().to_owned()
+    };
+    assert!(rest("").await.ends_with("/services/data/v{version}/"));
+    assert!(rest("?version=60.0").await.ends_with("/services/data/v60.0/"));
+    assert!(rest("?version=latest").await.ends_with("/services/data/v67.0/"));
+}
+
+/// Section 1.5: formats by parameter or `Accept`, and JSONP.
+#[tokio::test]
+async fn the_identity_url_has_formats() {
+    let org = FakeOrg::start().await.unwrap();
+    let tokens = org.issue_tokens(&org.user(ADA), ALL);
+    let ask = async |query: &str, accept: &str| {
+        let request = http().get(format!("{}{query}", tokens.id)).bearer_auth(&tokens.access_token);
+        send(request.header("accept", accept)).await
+    };
+    let xml = ask("", "application/xml").await;
+    assert!(xml.header("content-type").starts_with("application/xml"), "{xml:?}");
+    assert!(xml.body.contains("<username>ada@example.com</username>"), "{xml:?}");
+    let form = ask("?format=urlencoded", "application/xml").await;
+    assert!(form.body.contains("username=ada%40example.com"), "{form:?}");
+    assert_eq!(ask("?format=json", "application/xml").await.json()["username"], ADA);
+    let jsonp = ask("?callback=show", "*/*").await;
+    assert!(jsonp.body.starts_with("show({"), "{jsonp:?}");
+}
+
+/// Section 1.3: what is left out on the login host, and what a My Domain adds.
+#[tokio::test]
+async fn discovery_is_as_captured() {
+    let org = FakeOrg::start().await.unwrap();
+    let path = "/.well-known/openid-configuration";
+    let login = send(http().get(format!("{}{path}", org.login_url()))).await.json();
+    assert_eq!(login["issuer"], org.login_url());
+    assert_eq!(login["token_endpoint"], format!("{}/services/oauth2/token", org.login_url()));
+    for absent in ["code_challenge_methods_supported", "grant_types_supported", "end_session_endpoint"] {
+        assert!(login.get(absent).is_none(), "{absent}");
+    }
+    let domain = get(&org, path, None).await.json();
+    assert_eq!(domain["issuer"], org.instance_url());
+    assert_eq!(
+        domain["end_session_endpoint"],
+        format!("{}/services/auth/idp/oidc/logout", org.instance_url())
+    );
+    // RFC 8414's document is not there.
+    let response =
+        send(http().get(format!("{}/.well-known/oauth-authorization-server", org.login_url()))).await;
+    assert_eq!(response.status, 404);
+}
+
+/// Section 1.2: three documents response to pages of every origin, and nothing else does.
+#[tokio::test]
+async fn only_public_documents_cross_origins() {
+    let org = FakeOrg::start().await.unwrap();
+    let token = org.issue_tokens(&org.user(ADA), ALL).access_token;
+    for path in ["/.well-known/openid-configuration", "/.well-known/auth-configuration", "/id/keys"] {
+        assert_eq!(get(&org, path, None).await.header("access-control-allow-origin"), "*", "{path}");
+    }
+    for path in ["/services/oauth2/userinfo", "/services/data/v66.0/limits"] {
+        let response = get(&org, path, Some(&token)).await;
+        assert_eq!((response.status, response.header("access-control-allow-origin")), (200, ""), "{path}");
+    }
+}
+
+/// Sections 1.5 and 7.10: JSON in lines where it is asked for.
+#[tokio::test]
+async fn json_can_be_pretty() {
+    let org = FakeOrg::start().await.unwrap();
+    let tokens = org.issue_tokens(&org.user(ADA), ALL);
+    for url in [tokens.id, format!("{}/services/data/v66.0/limits", org.instance_url())] {
+        let ask = async |pretty: &str| {
+            let request = http().get(&url).bearer_auth(&tokens.access_token);
+            send(request.header("x-prettyprint", pretty)).await
+        };
+        assert_eq!(ask("0").await.body.lines().count(), 1);
+        let pretty = ask("1").await;
+        assert!(pretty.body.lines().count() > 10 && pretty.json().is_object(), "{pretty:?}");
+        assert_eq!(pretty.header("content-type"), "application/json;charset=UTF-8");
+    }
+}
+
+/// Section 4.4: RS256, two minutes, `at_hash`, `nonce`; section 2.6: the signature of the response.
+#[tokio::test]
+async fn id_tokens_verify() {
+    let org = FakeOrg::start().await.unwrap();
+    let response = exchange(&org, &code(&org, &[("nonce", "n-0S6_WzA2Mj")]).await).await.json();
+    let jws = response["id_token"].as_str().unwrap();
+    assert_eq!(verified(&org, jws).await, Some(true));
+    let (header, claims) = claims(jws);
+    assert_eq!((&header["alg"], &header["typ"]), (&json!("RS256"), &json!("JWT")));
+    assert!(header["kid"].as_str().unwrap().parse::<u32>().is_ok(), "a number as text");
+    assert_eq!(claims["iss"], org.login_url());
+    assert_eq!(claims["sub"], response["id"]);
+    assert_eq!(claims["aud"], org.client_id());
+    assert_eq!(claims["nonce"], "n-0S6_WzA2Mj");
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 120);
+    let digest = Sha256::digest(response["access_token"].as_str().unwrap());
+    assert_eq!(claims["at_hash"], URL_SAFE_NO_PAD.encode(&digest[..16]));
+
+    let mut mac = Hmac::<Sha256>::new_from_slice(org.client_secret().as_bytes()).unwrap();
+    mac.update(response["id"].as_str().unwrap().as_bytes());
+    mac.update(response["issued_at"].as_str().unwrap().as_bytes());
+    assert_eq!(response["signature"], STANDARD.encode(mac.finalize().into_bytes()));
+
+    let refreshed = refresh(&org, response["refresh_token"].as_str().unwrap()).await.json();
+    assert_eq!(verified(&org, refreshed["id_token"].as_str().unwrap()).await, Some(true));
+    // Without openid there is none.
+    let response = exchange(&org, &code(&org, &[("scope", "api refresh_token")]).await).await.json();
+    assert!(response.get("id_token").is_none());
+}
+
+/// Section 1.3: the issuer is the host that was used.
+#[tokio::test]
+async fn the_issuer_is_the_host_that_was_used() {
+    let org = FakeOrg::start().await.unwrap();
+    let code = code(&org, &[]).await;
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", crate::support::CALLBACK),
+        ("code_verifier", crate::support::VERIFIER),
+    ];
+    let response = crate::support::token_at(&org.instance_url(), &org, &fields).await.json();
+    assert_eq!(claims(response["id_token"].as_str().unwrap()).1["iss"], org.instance_url());
+    assert!(response["id"].as_str().unwrap().starts_with(&org.instance_url()));
+}
+
+/// Section 4.5: several keys at once; they rotate.
+#[tokio::test]
+async fn keys_rotate() {
+    let org = FakeOrg::start().await.unwrap();
+    let old = org.sign_id_token(&json!({ "sub": "x" }));
+    assert_eq!(verified(&org, &old).await, Some(true));
+    org.rotate_signing_key();
+    let new = org.sign_id_token(&json!({ "sub": "x" }));
+    assert_ne!(claims(&old).0["kid"], claims(&new).0["kid"]);
+    assert_eq!(verified(&org, &new).await, Some(true));
+    assert_eq!(verified(&org, &old).await, Some(true), "the one before stays in the set");
+    org.rotate_signing_key();
+    assert_eq!(verified(&org, &old).await, None, "older ones leave it");
+    let forged = org.forge_id_token(&json!({ "sub": "x" }));
+    assert_eq!(verified(&org, &forged).await, Some(false));
+}

@@ -1,0 +1,41 @@
+//! What the fake org promises, through its library, its HTTP surface and its program.
+#![recursion_limit = "256"]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod api_quirks;
+mod blobs;
+mod bulk;
+mod codes;
+mod composite;
+mod conditional;
+mod control;
+mod every_fault;
+mod faults;
+mod front_door;
+mod grants;
+mod guard;
+mod headless;
+mod identity;
+mod login;
+mod policy;
+mod process;
+mod program;
+mod query;
+mod query_pages;
+mod quirks;
+mod records;
+mod refresh;
+mod rest_shapes;
+mod revoke;
+mod schema_files;
+mod search;
+mod sessions;
+mod shapes;
+mod shapes_helpers;
+mod shapes_query;
+mod shapes_tokens;
+mod site;
+mod support;
+mod tls;
+mod user_agent;
+mod xml;
