@@ -187,7 +187,7 @@ impl SObjectHandle {
     ///
     /// Applies to [`update`](Self::update), [`update_with_blob`](Self::update_with_blob) and [`delete`](Self::delete).
     /// Salesforce ignores the condition in other writes, which therefore fail with
-    /// [`InvalidRequest::Condition`](crate::error::InvalidRequest::Condition) before anything is sent. Default: no
+    /// [`InvalidRequest::Condition`] before anything is sent. Default: no
     /// condition.
     #[doc(alias = "optimistic locking")]
     #[doc(alias = "version")]
