@@ -36,8 +36,9 @@ const COOL_DOWN: Duration = Duration::from_secs(2);
 const MAX_COOL_DOWN: Duration = Duration::from_secs(60);
 /// Pause after a refusal. Longer, since only an administrator can fix its cause.
 const REFUSED_COOL_DOWN: Duration = Duration::from_secs(30);
-/// Age below which a rejected token is not replaced: the next one would be rejected as well, and Salesforce allows a user
-/// 3,600 logins per hour.
+/// Age below which a rejected token is not replaced.
+///
+/// The next one would be rejected as well, and Salesforce allows a user 3,600 logins per hour.
 const MIN_TOKEN_AGE: Duration = Duration::from_secs(5);
 
 /// An event of a service user's token, for logs and metrics.
