@@ -70,12 +70,12 @@ async fn callback(
     );
     println!("refresh token: {}", if tokens.refresh_token.is_some() { "received" } else { "missing" });
     println!("instance URL: {}", tokens.instance_url);
-    println!("user id: {}", tokens.identity.user);
-    println!("organization id: {}", tokens.identity.organization);
-    let who = (tokens.identity.organization, tokens.identity.user);
+    println!("user id: {}", tokens.identity.user.user_id);
+    println!("organization id: {}", tokens.identity.user.organization_id);
+    let user = tokens.identity.user;
     salesforce.import_tokens(host, tokens).await?;
     session.renew();
-    session.insert("who", who)?;
+    session.insert("user", user)?;
     Ok(web::Redirect::to("/accounts").see_other())
 }
 
@@ -83,9 +83,9 @@ async fn callback(
 /// job gets it in the same way.
 #[get("/accounts")]
 async fn accounts(salesforce: web::Data<Salesforce>, session: Session) -> actix_web::Result<impl Responder> {
-    let who = session.get::<(OrgId, UserId)>("who").ok().flatten();
-    let (organization, user) = who.ok_or_else(|| ErrorUnauthorized("log in first, at /oauth2/auth"))?;
-    let connection = salesforce.user_connection(UserRef::new(organization, user)).await?;
+    let user = session.get::<UserRef>("user").ok().flatten();
+    let user = user.ok_or_else(|| ErrorUnauthorized("log in first, at /oauth2/auth"))?;
+    let connection = salesforce.user_connection(user).await?;
     let rows =
         connection.query::<serde_json::Value>("SELECT Id, Name FROM Account LIMIT 5").fetch_all().await?;
     Ok(web::Json(rows))

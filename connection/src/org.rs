@@ -95,6 +95,6 @@ impl Connection {
 
     /// Sends a GET request and decodes the JSON of its response.
     pub(crate) async fn read<T: DeserializeOwned>(&self, path: ResourcePath) -> Result<T> {
-        Ok(decode::answer(&self.send(ApiRequest::get(path)).await?)?)
+        Ok(decode::response(&self.send(ApiRequest::get(path)).await?)?)
     }
 }

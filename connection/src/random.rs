@@ -7,7 +7,9 @@ pub(crate) fn fraction() -> f64 {
     getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }
 
-/// Returns the pause after `retries` retries: 0.2 s, doubled each time up to 12.8 s, plus a random part of up to half.
+/// Returns the pause before the next retry: 0.2 seconds, doubled `retries` times, plus a random part.
+///
+/// It doubles at most six times, to 12.8 seconds. The random part is up to half of the pause.
 pub(crate) fn backoff(retries: u32) -> Duration {
     Duration::from_millis(200 << retries.min(6)).mul_f64(1.0 + fraction() / 2.0)
 }

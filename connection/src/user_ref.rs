@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::{OrgId, UserId};
 
 /// Identifies a user by the ids of the org and of the user in it.
 ///
 /// E-mail addresses and user names do not identify a user: both can be given to another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct UserRef {
     /// The id of the org.
     pub organization_id: OrgId,

@@ -282,7 +282,7 @@ async fn when_tokens_are_given_by_other_means(spans: &Spans) {
     let token = spans.with_outcome("salesforce.service_token", "unavailable").await;
     assert_eq!((token.names(), token.level), (vec!["host", "outcome", "revision"], Level::INFO));
     outage.remove();
-    let refused = user.app(OAuthApp::new("secret-canary", Some("secret-canary".into())));
+    let refused = user.with_app(OAuthApp::new("secret-canary", Some("secret-canary".into())));
     salesforce.service_connection_for(&refused).await.unwrap_err();
     spans.with_outcome("salesforce.service_token", "refused").await;
     tokio::time::sleep(Duration::from_millis(2_100)).await;

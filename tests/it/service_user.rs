@@ -117,7 +117,7 @@ async fn a_job_that_gives_up_takes_nobody_with_it() {
 
 fn refusal(error: &Error) -> &str {
     let Error::ServiceUser(source) = error else { panic!("{error:?}") };
-    source.refusal().unwrap_or_default()
+    source.error_code().unwrap_or_default()
 }
 
 #[actix_web::test]
@@ -130,7 +130,7 @@ async fn what_only_an_administrator_can_mend_is_an_error_of_its_own_and_not_aske
     let no_user = ServiceUser::client_credentials(my_domain(&org));
     let wrong_host = ServiceUser::client_credentials(org.login_url().parse().unwrap());
     let stranger =
-        ServiceUser::client_credentials(my_domain(&org)).app(OAuthApp::new("another", Some("x".into())));
+        ServiceUser::client_credentials(my_domain(&org)).with_app(OAuthApp::new("another", Some("x".into())));
     let wrong_audience = jwt_user(&org, &right_key).audience("https://elsewhere.example");
     let host: LoginHost = org.login_url().parse().unwrap();
     let wrong_key = PrivateKey::from_pem(&key().0.into()).unwrap();
@@ -261,7 +261,7 @@ async fn neither_key_nor_secret_nor_token_is_printed() {
     let sf = salesforce.service_connection().await.unwrap();
     let token = org.live_access_tokens(&org.user(ROBOT)).remove(0);
     let (key, _) = key();
-    let user = jwt_user(&org, &key).app(OAuthApp::new("a", Some(Secret::new("canary-secret"))));
+    let user = jwt_user(&org, &key).with_app(OAuthApp::new("a", Some(Secret::new("canary-secret"))));
     let key_line = key.lines().nth(3).unwrap().to_owned();
     let printed =
         format!("{sf:?} {salesforce:?} {user:?} {:?}", salesforce.service_connection_for(&user).await);

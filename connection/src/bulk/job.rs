@@ -48,7 +48,7 @@ impl Job {
         }
         let body = decode::body(&State { state })?;
         let request = ApiRequest::new(Method::PATCH, self.path("")?).json(body);
-        let info = decode::answer(&self.connection.send(request).await?)?;
+        let info = decode::response(&self.connection.send(request).await?)?;
         self.set_info(info).map(drop)
     }
 

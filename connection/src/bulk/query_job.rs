@@ -81,7 +81,7 @@ impl<T> Query<T> {
         let body = decode::body(&NewJob { operation, query: &soql })?;
         let path = ResourcePath::versioned(connection.api_version(), "jobs/query")?;
         let request = ApiRequest::new(Method::POST, path).json(body);
-        let info = decode::answer(&connection.send(request).await?)?;
+        let info = decode::response(&connection.send(request).await?)?;
         Ok(QueryJob::new(connection, info))
     }
 }

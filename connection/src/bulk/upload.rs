@@ -180,7 +180,7 @@ impl Bulk {
     async fn create_job(&self, new_job: &NewJob<'_>, data: Bytes, jobs: &mut Vec<IngestJob>) -> Result<()> {
         let path = ResourcePath::versioned(self.connection.api_version(), "jobs/ingest")?;
         let request = ApiRequest::new(Method::POST, path).json(decode::body(new_job)?);
-        let info = decode::answer(&self.connection.send(request).await?)?;
+        let info = decode::response(&self.connection.send(request).await?)?;
         let mut job = IngestJob::new(self.connection.clone(), info);
         let uploaded = job.upload(data).await;
         if uploaded.is_err()

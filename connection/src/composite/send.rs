@@ -45,7 +45,7 @@ pub(crate) async fn post<T: DeserializeOwned>(
     let path = ResourcePath::versioned(connection.api_version(), resource)?;
     let request = ApiRequest::new(Method::POST, path).json(decode::body(body)?);
     let request = if idempotent { request.idempotent() } else { request };
-    Ok(decode::answer(&connection.send(request).await?)?)
+    Ok(decode::response(&connection.send(request).await?)?)
 }
 
 /// Fails unless there is one response for each subrequest, in their order.

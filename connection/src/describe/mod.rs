@@ -158,7 +158,7 @@ impl Connection {
         struct Global {
             sobjects: Vec<ObjectSummary>,
         }
-        let read = |response: &Response| Ok(decode::answer::<Global>(response)?.sobjects.into());
+        let read = |response: &Response| Ok(decode::response::<Global>(response)?.sobjects.into());
         self.client().describes().lists.get(self, "sobjects", read).await
     }
 }
@@ -184,7 +184,7 @@ impl SObjectHandle {
     pub async fn describe(&self) -> Result<Arc<ObjectDescription>> {
         let connection = self.connection();
         let resource = format!("sobjects/{}/describe", self.name()?);
-        let read = |response: &Response| Ok(Arc::new(decode::answer(response)?));
+        let read = |response: &Response| Ok(Arc::new(decode::response(response)?));
         connection.client().describes().objects.get(connection, &resource, read).await
     }
 }

@@ -22,7 +22,7 @@ use crate::{
 /// The result of this crate's methods.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The wait before a retry if a service that is down named none: long enough for a restart, short enough for a user.
+/// Wait before a retry if a service that is down named none. Long enough for a restart, short enough for a user.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The wait after [`Error::QuotaReserved`]. Usage falls slowly, since Salesforce counts the requests of 24 hours.

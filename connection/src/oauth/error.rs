@@ -72,7 +72,9 @@ pub enum InvalidTokenResponse {
          actix-salesforce: SALESFORCE_ALLOWED_ORIGINS) if it is correct"
     )]
     InstanceUrl,
-    /// A missing identity URL, or one on a host that is not allowed or without valid ids; or the identity of another user.
+    /// A missing identity URL, or one with an invalid host or invalid ids.
+    ///
+    /// Also the identity of another user than the expected one.
     #[error("the identity URL is missing or invalid")]
     Identity,
     /// A `signature` that does not match the client secret.

@@ -100,7 +100,9 @@ impl Millis {
 pub(crate) type TokenResponseBody = StandardTokenResponse<Extra, BasicTokenType>;
 
 impl TokenResponse {
-    /// Checks the body of a token response: token type, token, hosts of the URLs, and the signature if the app has a secret.
+    /// Checks the body of a token response.
+    ///
+    /// Checks the token type, the token, the hosts of the URLs, and the signature if the app has a secret.
     pub(crate) fn check(
         body: &TokenResponseBody,
         host: &LoginHost,

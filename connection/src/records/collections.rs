@@ -278,7 +278,7 @@ impl SObjectHandle {
             let path = self.collection_path(&format!("/{}", self.name()?))?;
             // A POST that only reads, because the ids do not fit into a URL.
             let request = ApiRequest::new(Method::POST, path).json(body).idempotent();
-            let chunk: Vec<Option<T>> = decode::answer(&self.connection().send(request).await?)?;
+            let chunk: Vec<Option<T>> = decode::response(&self.connection().send(request).await?)?;
             if chunk.len() != ids.len() {
                 return Err(InvalidResponse::Unexpected("not one record per id").into());
             }
@@ -363,7 +363,7 @@ impl SObjectHandle {
         expected: usize,
         default_created: bool,
     ) -> Result<Vec<SaveResult>> {
-        let results: Vec<RawSaveResult> = decode::answer(&self.connection().send(request).await?)?;
+        let results: Vec<RawSaveResult> = decode::response(&self.connection().send(request).await?)?;
         if results.len() != expected {
             return Err(InvalidResponse::Unexpected("not one result per record").into());
         }

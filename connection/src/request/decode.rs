@@ -18,9 +18,6 @@ pub(crate) const MORE_CHILDREN: &str = "a row has more children than one page ho
 const NOT_UTF8: &str = "the body is not JSON in UTF-8";
 const NOT_JSON: &str = "its content type is not JSON";
 
-// For modules that still use the old name.
-pub(crate) use self::response as answer;
-
 /// Reads a response into its type.
 pub(crate) fn response<T: DeserializeOwned>(response: &Response) -> Result<T, InvalidResponse> {
     json(json_of(response)?)

@@ -180,7 +180,7 @@ impl Record {
             #[serde(rename = "searchRecords")]
             records: Vec<Map<String, Value>>,
         }
-        let result: SearchResult = decode::answer(response)?;
+        let result: SearchResult = decode::response(response)?;
         result.records.into_iter().map(Self::read).collect()
     }
 

@@ -90,8 +90,7 @@ async fn one_user_or_one_organization_is_logged_out_and_nobody_else() {
 #[actix_web::test]
 async fn tokens_are_revoked_so_many_at_a_time() {
     let people: Vec<_> = (0..40).map(|n| format!("person{n}@example.com")).collect();
-    let declared =
-        people.iter().fold(FakeOrg::builder(), |builder, name| builder.person(name, "A", "Person"));
+    let declared = people.iter().fold(FakeOrg::builder(), |builder, name| builder.user(name, "A", "Person"));
     let app = TestApp::around(declared.start().await.unwrap(), |builder| builder).await;
     let host = app.salesforce.login_host();
     for name in &people {

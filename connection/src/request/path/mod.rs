@@ -46,8 +46,9 @@ impl ResourcePath {
         Self::checked(&format!("/services/data/v{version}/{resource}"))
     }
 
-    /// Parses one of three forms: a URL of the instance, a path of the instance (with a leading slash), or a resource of
-    /// the REST API (without one).
+    /// Parses a URL of the instance, a path of the instance, or a resource of the REST API.
+    ///
+    /// A path begins with a slash; a resource does not.
     pub(crate) fn parse(text: &str, version: ApiVersion, instance: &Url) -> Result<Self, InvalidPath> {
         let is_url =
             |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
