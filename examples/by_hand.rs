@@ -12,7 +12,7 @@
 mod support;
 
 use actix_salesforce::{
-    Error, OrgId, Salesforce, Secret, UserId, UserRef,
+    Error, Salesforce, Secret, UserRef,
     oauth::{AuthorizeOptions, Scopes},
 };
 use actix_session::{Session, SessionMiddleware, storage::CookieSessionStore};
