@@ -212,7 +212,7 @@ async fn spans_tell_what_came_of_it_and_nothing_of_what_is_in_records() {
     spans.with_outcome("salesforce.login", "no tokens").await;
     outage.remove();
     app.org.revoke_all();
-    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    tokio::time::sleep(support::COOL_DOWN).await;
     assert_eq!(browser.fetch(&app.url("/names")).await.status, 401);
     spans.with_outcome("salesforce.refresh", "over").await;
 
@@ -287,7 +287,7 @@ async fn when_tokens_are_given_by_other_means(spans: &Spans) {
     let refused = user.app(OAuthApp::new("secret-canary", Some("secret-canary".into())));
     salesforce.connection_as(&refused).await.unwrap_err();
     spans.with_outcome("salesforce.service_token", "refused").await;
-    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    tokio::time::sleep(support::COOL_DOWN).await;
     let service = salesforce.service_connection().await.unwrap();
     spans.with_outcome("salesforce.service_token", "renewed").await;
 
