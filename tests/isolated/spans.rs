@@ -210,7 +210,7 @@ async fn spans_tell_what_came_of_it_and_nothing_of_what_is_in_records() {
     spans.with_outcome("salesforce.login", "no tokens").await;
     outage.remove();
     app.org.revoke_all();
-    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    tokio::time::sleep(support::COOL_DOWN).await;
     assert_eq!(browser.fetch(&app.url("/names")).await.status, 401);
     spans.with_outcome("salesforce.refresh", "over").await;
 
@@ -285,7 +285,7 @@ async fn when_tokens_are_given_by_other_means(spans: &Spans) {
     let refused = user.with_app(OAuthApp::new("secret-canary", Some("secret-canary".into())));
     salesforce.service_connection_for(&refused).await.unwrap_err();
     spans.with_outcome("salesforce.service_token", "refused").await;
-    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    tokio::time::sleep(support::COOL_DOWN).await;
     let service = salesforce.service_connection().await.unwrap();
     spans.with_outcome("salesforce.service_token", "renewed").await;
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::support::{
-    TestApp,
+    COOL_DOWN, TestApp,
     failing::{FailingStore, Mode},
 };
 use actix_salesforce::AuthEvent;
@@ -108,7 +108,7 @@ async fn a_refusal_after_an_answer_was_lost() {
         app.org.faults().refresh(refused.clone());
         for _ in 0..failures {
             assert_eq!(browser.fetch(&app.url("/names")).await.status, 503);
-            tokio::time::sleep(Duration::from_millis(2_500)).await;
+            tokio::time::sleep(COOL_DOWN).await;
         }
         assert_eq!(browser.fetch(&app.url("/names")).await.status, 401);
         let events = heard.until(|event| matches!(event, AuthEvent::GrantRevoked { .. })).await;

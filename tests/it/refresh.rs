@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{ADA, Client, Page, TestApp, hostile, raw};
+use crate::support::{ADA, COOL_DOWN, Client, Page, TestApp, hostile, raw};
 use futures_util::future::join_all;
 use salesforce_fake_org::{FakeOrg, Fault};
 use serde_json::json;
@@ -216,7 +216,7 @@ async fn an_outage_of_the_token_endpoint_keeps_the_login() {
         assert_eq!(page.status, 503, "{name}: {page:?}");
         assert!(page.body.contains("not logged out"), "{name}: {page:?}");
         outage.remove();
-        tokio::time::sleep(Duration::from_millis(2600)).await;
+        tokio::time::sleep(COOL_DOWN).await;
         assert_eq!(browser.fetch(&app.url("/names")).await.status, 200, "{name}: it recovers by itself");
         assert_eq!(app.org.refresh_reuse_count(), 0, "{name}");
     }))
@@ -311,7 +311,7 @@ async fn a_hostile_refresh_answer_overwrites_nothing() {
         assert_eq!(status, if *hostile == json!({}) { 200 } else { 503 }, "{name}");
         fault.remove();
     }
-    tokio::time::sleep(Duration::from_millis(2600)).await;
+    tokio::time::sleep(COOL_DOWN).await;
     for (_, browser, hostile) in &people {
         assert_eq!(browser.fetch(&app.url("/names")).await.status, 200, "{hostile}");
     }

@@ -16,7 +16,10 @@ pub mod proxy;
 pub mod raw;
 pub mod servers;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use actix_salesforce::{Connection, Salesforce, SalesforceBuilder, UserRef};
 use salesforce_fake_org::FakeOrg;
@@ -29,6 +32,12 @@ pub use self::{
 
 /// The default user of the fake org.
 pub const ADA: &str = "ada@example.com";
+
+/// A little more than the cool-down after a refresh that failed.
+///
+/// The one place for the library's times: a fast `Timing`, once the library has one, is set in [`settings_for`], and this
+/// becomes a little more than its cool-down. Programs that tests start keep the times of production.
+pub const COOL_DOWN: Duration = Duration::from_millis(2_600);
 
 /// Where a login starts.
 pub const LOGIN: &str = "/auth/salesforce/login";

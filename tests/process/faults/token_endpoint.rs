@@ -9,6 +9,7 @@ use crate::{
     faults::fleet::{Fleet, Kind, address, all, eventually},
     faults::on_each_store,
     faults::on_redis_and_postgres,
+    support::COOL_DOWN,
 };
 
 on_each_store!(
@@ -25,9 +26,6 @@ on_redis_and_postgres!(
     f_13_a_crash_with_the_new_token_in_hand_costs_one_login_at_most,
     f_14_a_token_that_cannot_be_stored_is_held_and_the_old_one_never_sent_again,
 );
-
-/// A little more than the cool-down after a failure.
-const COOL_DOWN: Duration = Duration::from_millis(2_500);
 
 async fn f_08_an_outage_of_the_token_endpoint_keeps_the_login(kind: Kind) {
     let fleet = Fleet::start(kind, 1).await;
