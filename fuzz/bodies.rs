@@ -5,8 +5,9 @@
 use std::{fmt, str::FromStr};
 
 use actix_salesforce::{
-    ApiVersion, OrgId, Revision, SalesforceId, UserId,
+    ApiVersion, OrgId, SalesforceId, UserId,
     oauth::{LoginHost, Scopes},
+    records::RecordEtag,
     soql::{SoqlDate, SoqlDateTime, SoqlTime},
 };
 
@@ -67,7 +68,7 @@ pub(crate) fn scopes(data: &[u8]) {
 
 /// Entity tags and dates of records. They become the value of a request header.
 pub(crate) fn etag(data: &[u8]) {
-    if let Some((_, form)) = has_one_form::<Revision>(text(data)) {
+    if let Some((_, form)) = has_one_form::<RecordEtag>(text(data)) {
         assert!(!form.is_empty() && form.bytes().all(|byte| !byte.is_ascii_control()), "{form:?}");
     }
 }
