@@ -61,7 +61,7 @@ async fn expire(http: HttpRequest) -> HttpResponse {
             http.org.auth(|auth| auth.end_sessions(|session| mine(&session.user_id)));
             done()
         }
-        Err(refusal) => refusal,
+        Err(message) => wrong(message),
     }
 }
 
@@ -72,16 +72,16 @@ async fn revoke_all(http: HttpRequest) -> HttpResponse {
             http.org.auth(|auth| auth.revoke_all(id.as_deref()));
             done()
         }
-        Err(refusal) => refusal,
+        Err(message) => wrong(message),
     }
 }
 
 /// The id of the user that the body names; `None` for all users.
-fn of_user(http: &HttpRequest) -> Result<Option<String>, HttpResponse> {
+fn of_user(http: &HttpRequest) -> Result<Option<String>, &'static str> {
     let name = object(http).and_then(|body| Some(body.get("username")?.as_str()?.to_owned()));
     let Some(name) = name else { return Ok(None) };
     let found = http.org.auth(|auth| auth.user_by_name(&name).map(|user| user.id.clone()));
-    found.map(Some).ok_or_else(|| wrong("no such user"))
+    found.map(Some).ok_or("no such user")
 }
 
 /// What an app and a test must know of the org.

@@ -16,9 +16,9 @@ fn username(http: &HttpRequest) -> Option<String> {
 }
 
 /// The existing user that the body names.
-fn existing(http: &HttpRequest) -> Result<User, HttpResponse> {
-    let Some(name) = username(http) else { return Err(wrong(EXPECTED)) };
-    http.org.auth(|auth| auth.user_by_name(&name).cloned()).ok_or_else(|| wrong("no such user"))
+fn existing(http: &HttpRequest) -> Result<User, &'static str> {
+    let name = username(http).ok_or(EXPECTED)?;
+    http.org.auth(|auth| auth.user_by_name(&name).cloned()).ok_or("no such user")
 }
 
 /// All users, in the order they were created.
@@ -53,7 +53,7 @@ fn set_active(http: &HttpRequest, active: bool) -> HttpResponse {
             http.org.auth(|auth| auth.set_active(&user.id, active));
             done()
         }
-        Err(refusal) => refusal,
+        Err(message) => wrong(message),
     }
 }
 
@@ -77,7 +77,7 @@ pub(super) async fn issue(http: HttpRequest) -> HttpResponse {
 pub(super) async fn live_tokens(http: HttpRequest) -> HttpResponse {
     let user = match existing(&http) {
         Ok(user) => user,
-        Err(refusal) => return refusal,
+        Err(message) => return wrong(message),
     };
     let now = http.org.clock.now();
     let (access, refresh) =

@@ -87,7 +87,7 @@ pub(super) enum Problem {
     /// On a page of Salesforce: the browser never goes back.
     Page(OauthError),
     /// At the callback.
-    Callback(OauthError, Callback),
+    Callback(OauthError, Box<Callback>),
 }
 
 impl AuthorizeRequest {
@@ -134,7 +134,7 @@ impl AuthorizeRequest {
             },
             twice: settings.duplicate_callback,
         };
-        let back = |error: OauthError| Problem::Callback(error, callback.clone());
+        let back = |error: OauthError| Problem::Callback(error, Box::new(callback.clone()));
         if settings.app_state == AppState::Failing {
             return Err(Problem::Page(OauthError::new(
                 "OAUTH_APPROVAL_ERROR_GENERIC",
@@ -205,7 +205,7 @@ impl AuthorizeRequest {
     }
 
     pub(super) fn deny(&self, error: OauthError) -> Problem {
-        Problem::Callback(error, self.callback.clone())
+        Problem::Callback(error, Box::new(self.callback.clone()))
     }
 
     /// Whether tokens at the redirect URI may hold a refresh token: in the user-agent flow only an app's own scheme and
