@@ -7,7 +7,7 @@
     clippy::expect_used,
     clippy::print_stdout,
     missing_docs,
-    reason = "a program of its own"
+    reason = "a separate program"
 )]
 
 use std::time::Instant;

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench query` installs jsforce into a temporary folder and runs, in turn, curl (to nowhere: what the
 //! network and the server cost), this crate and jsforce against one server that has the pages ready in memory. Each run
-//! is a process of its own that reads all records twice, so that there is a cold figure and a warm one; memory is the
+//! is a separate process that reads all records twice, so that there is a cold figure and a warm one; memory is the
 //! growth of the process from before the first record to its peak.
 //!
 //! Ends with a verdict on the medians of this very run, and with exit status 1 when this crate is less than four times as fast
@@ -16,7 +16,7 @@
     clippy::panic,
     clippy::print_stdout,
     missing_docs,
-    reason = "a program of its own"
+    reason = "a separate program"
 )]
 
 mod client;

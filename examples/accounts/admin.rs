@@ -1,12 +1,11 @@
-//! For whoever runs the app: who is logged in, and how much of the org's API is used. Everything here is below
-//! `RequireLogin`.
+//! For operators: who is logged in, and how much of the org's API is used. Everything here is below `RequireLogin`.
 
 use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser, store::GrantFilter};
 use actix_web::{HttpRequest, HttpResponse, Responder, post, routes, web};
 
 use crate::{
     form,
-    html::{self, Who},
+    html::{self, LoginStatus},
 };
 
 pub(crate) fn configure(scope: &mut web::ServiceConfig) {
@@ -49,7 +48,7 @@ async fn overview(
         html::escape(&usage),
         html::escape(&refreshed)
     );
-    Ok(html::page("Admin", Who::of(&user), &body))
+    Ok(html::page("Admin", LoginStatus::of(&user), &body))
 }
 
 #[post("/revoke")]
@@ -65,7 +64,7 @@ async fn end_logins(
     Ok(HttpResponse::SeeOther().insert_header(("location", "/")).finish())
 }
 
-/// One login. It is looked for among the user's own, so that nobody ends another's.
+/// Ends one login. It is looked up among the user's own, so that a user cannot end another user's login.
 #[post("/logins/{reference}/end")]
 async fn end_login(
     request: HttpRequest,

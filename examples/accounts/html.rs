@@ -1,4 +1,4 @@
-//! A page's frame, and escaping. An app of your own would use its template engine.
+//! A page's frame, and escaping. A real app would use its template engine.
 
 use actix_salesforce::SalesforceUser;
 use actix_web::{HttpResponse, http::header};
@@ -14,32 +14,33 @@ pub(crate) fn escape(text: &str) -> String {
         .replace('\'', "&#39;")
 }
 
-/// Whose page it is, for the corner.
-pub(crate) enum Who<'a> {
-    Person(&'a str),
-    Nobody,
-    /// It cannot be told.
+/// What the corner of the page shows.
+pub(crate) enum LoginStatus<'a> {
+    /// By user name.
+    LoggedIn(&'a str),
+    LoggedOut,
+    /// The store is unavailable.
     Unknown,
 }
 
-impl<'a> Who<'a> {
+impl<'a> LoginStatus<'a> {
     pub(crate) fn of(user: &'a SalesforceUser) -> Self {
-        Self::Person(user.username.as_deref().unwrap_or("someone"))
+        Self::LoggedIn(user.username.as_deref().unwrap_or("someone"))
     }
 }
 
 /// A whole page. `body` is HTML.
-pub(crate) fn page(title: &str, who: Who<'_>, body: &str) -> HttpResponse {
+pub(crate) fn page(title: &str, who: LoginStatus<'_>, body: &str) -> HttpResponse {
     let title = escape(title);
     let corner = match who {
-        Who::Person(name) => format!(
+        LoginStatus::LoggedIn(name) => format!(
             "<span class=\"who\">{}</span>\
              <form method=\"post\" action=\"/auth/salesforce/logout\"><button class=\"quiet\" id=\"logout\">Log out</button></form>",
             escape(name)
         ),
-        Who::Nobody => "<a class=\"button\" id=\"login\" href=\"/auth/salesforce/login?return_to=/accounts\">Log in with Salesforce</a>"
+        LoginStatus::LoggedOut => "<a class=\"button\" id=\"login\" href=\"/auth/salesforce/login?return_to=/accounts\">Log in with Salesforce</a>"
             .to_owned(),
-        Who::Unknown => String::new(),
+        LoginStatus::Unknown => String::new(),
     };
     let instance = std::env::var("INSTANCE")
         .map_or_else(|_| String::new(), |name| format!("<footer class=\"soft\">{}</footer>", escape(&name)));

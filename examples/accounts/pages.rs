@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     form::{self, Fields},
-    html::{self, Who, escape},
+    html::{self, LoginStatus, escape},
 };
 
 #[derive(Deserialize, Serialize)]
@@ -29,29 +29,28 @@ struct Account {
 
 const ABOUT: &str = "<p>See and change the accounts of your own Salesforce org. This app sees what you may see there, and nothing else.</p>";
 
-/// Public: who is logged in, or a button to log in. It is there for everybody also while the store is not: then the
-/// page says that it cannot tell who is logged in.
+/// Public: who is logged in, or a button to log in. During an outage of the store the page says that it cannot tell.
 pub(crate) async fn home(
     sf: actix_salesforce::Result<MaybeSalesforceConn>,
     request: HttpRequest,
 ) -> actix_salesforce::Result<impl Responder> {
-    let is_anybody = match sf {
+    let is_logged_in = match sf {
         Ok(sf) => sf.is_some(),
         Err(error) if error.is_transient() => {
             let text = format!(
-                "<div class=\"card\">{ABOUT}<p class=\"soft\">Just now it cannot be told who is logged in. Nobody is logged out \
-                 by that: load this page again in a moment.</p></div>"
+                "<div class=\"card\">{ABOUT}<p class=\"soft\">This page cannot tell right now who is logged in. All logins stay \
+                 valid: load it again in a moment.</p></div>"
             );
-            return Ok(html::page("Welcome", Who::Unknown, &text));
+            return Ok(html::page("Welcome", LoginStatus::Unknown, &text));
         }
         Err(error) => return Err(error),
     };
-    if !is_anybody {
+    if !is_logged_in {
         let text = format!(
             "<div class=\"card\">{ABOUT}<p><a class=\"button\" href=\"/auth/salesforce/login?return_to=/accounts\">Log in with \
              Salesforce</a></p></div>"
         );
-        return Ok(html::page("Welcome", Who::Nobody, &text));
+        return Ok(html::page("Welcome", LoginStatus::LoggedOut, &text));
     }
     let user = SalesforceUser::extract(&request).await?;
     let name = user.display_name.as_deref().or(user.username.as_deref()).unwrap_or("someone");
@@ -61,7 +60,7 @@ pub(crate) async fn home(
         escape(name),
         escape(&user.instance_url)
     );
-    Ok(html::page("Welcome", Who::of(&user), &text))
+    Ok(html::page("Welcome", LoginStatus::of(&user), &text))
 }
 
 #[derive(Serialize)]
@@ -137,7 +136,7 @@ pub(crate) async fn list(
          <label>Phone<input name=\"Phone\"></label><button id=\"create\">Create account</button></form>",
         escape(&name)
     );
-    Ok(html::page("Accounts", Who::of(&user), &body))
+    Ok(html::page("Accounts", LoginStatus::of(&user), &body))
 }
 
 /// One account.
@@ -168,7 +167,7 @@ pub(crate) async fn show(
         input("Industry", account.industry.as_deref()),
         id = account.id,
     );
-    Ok(html::page(&account.name, Who::of(&user), &body))
+    Ok(html::page(&account.name, LoginStatus::of(&user), &body))
 }
 
 pub(crate) async fn create(
@@ -212,7 +211,7 @@ pub(crate) async fn delete(
     Ok(done(!wants_html(&request), "/accounts"))
 }
 
-/// Whatever else is asked for, by whoever it is.
+/// The page for all other addresses.
 pub(crate) async fn nothing(
     user: actix_salesforce::Result<SalesforceUser>,
     request: HttpRequest,
@@ -221,9 +220,9 @@ pub(crate) async fn nothing(
         return HttpResponse::NotFound().json(serde_json::json!({ "error": "not_found" }));
     }
     let who = match &user {
-        Ok(user) => Who::of(user),
-        Err(error) if error.needs_login() => Who::Nobody,
-        Err(_) => Who::Unknown,
+        Ok(user) => LoginStatus::of(user),
+        Err(error) if error.needs_login() => LoginStatus::LoggedOut,
+        Err(_) => LoginStatus::Unknown,
     };
     let text = "<div class=\"card\"><p>There is no page at this address.</p></div>";
     let mut page = html::page("Not found", who, text);

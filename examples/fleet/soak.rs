@@ -292,7 +292,7 @@ async fn main() {
     soak.over.store(true, Ordering::Relaxed);
     let ended = join_all(people).await.iter().filter(|person| person.is_ok()).count();
 
-    // Afterwards everybody gets in, at once or by logging in.
+    // Afterwards every user gets in, directly or by logging in.
     let mut in_again = 0;
     for n in 0..PEOPLE {
         in_again += usize::from(soak.log_in(&Client::new(), &format!("person{n}@example.com")).await);
@@ -319,5 +319,5 @@ async fn main() {
     }
     assert_eq!(soak.org.refresh_reuse_count(), 0, "no spent token was sent again");
     assert!(seen.wrong.is_empty(), "no 5xx and no 403 without a cause");
-    assert_eq!((ended, in_again), (PEOPLE, PEOPLE), "nobody is left outside");
+    assert_eq!((ended, in_again), (PEOPLE, PEOPLE), "every user gets in again");
 }

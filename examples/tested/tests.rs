@@ -1,4 +1,4 @@
-//! The app in a Salesforce of its own, one per test: no network, no account, no login page.
+//! The app with a separate fake org per test: no network, no account, no login page.
 
 use actix_salesforce::{
     Config, Salesforce,

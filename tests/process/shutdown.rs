@@ -21,7 +21,7 @@ struct Case {
     ending: &'static str,
     signal: &'static str,
     request: Request,
-    /// A worker is busy for longer than anyone waits for it.
+    /// A worker is busy for longer than the server waits for it.
     stubborn: bool,
 }
 

@@ -273,7 +273,7 @@ impl Postgres {
             },
             "postgres",
         );
-        // It answers before it lets anyone in.
+        // It responds before it accepts logins.
         std::thread::sleep(Duration::from_millis(300));
     }
 

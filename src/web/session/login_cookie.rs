@@ -69,10 +69,12 @@ mod tests {
     const NEW: &str = "xJ4uW8nQe2RfT6yLs0ZaPq9bVc3dMk5hGi7oEtBwYjU=";
 
     fn settings(change: impl FnOnce(&mut Config)) -> Settings {
-        let mut config = Config::default();
-        config.client_id = "3MVG9".to_owned();
-        config.keys = Some(OLD.into());
-        config.cookie_name = Some("app".to_owned());
+        let mut config = Config {
+            client_id: "3MVG9".to_owned(),
+            keys: Some(OLD.into()),
+            cookie_name: Some("app".to_owned()),
+            ..Config::default()
+        };
         change(&mut config);
         config.check(false).unwrap()
     }

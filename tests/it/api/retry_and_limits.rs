@@ -218,7 +218,7 @@ async fn the_caller_may_know_better_what_can_be_sent_twice() {
     org.faults().at(Route::Api, Fault::RetryAfter { status: 503, seconds: 60 });
     let began = Instant::now();
     let error = count(&sf).await.unwrap_err();
-    assert!(began.elapsed() < Duration::from_secs(1), "more than anyone waits is told at once");
+    assert!(began.elapsed() < Duration::from_secs(1), "a wait beyond the limit is reported at once");
     assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
 }
 

@@ -70,7 +70,7 @@ async fn f_02_a_store_that_goes_away_costs_503s_and_comes_back_without_a_restart
         let page = browser.open(&fleet.url(0, "/")).await;
         assert_eq!(page.status, 200, "a public page is there for who is logged in too: {page:?}");
         assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
-        assert!(page.body.contains("cannot be told") && !page.body.contains("/login"), "{page:?}");
+        assert!(page.body.contains("cannot tell right now") && !page.body.contains("/login"), "{page:?}");
         assert_eq!(page.header("cache-control"), "no-store");
         assert!(page.set_cookies().is_empty(), "{page:?}");
         let started = Instant::now();
