@@ -23,8 +23,8 @@ const FILE: &str = r#"{
     "salesforce": {
         "scopes": "api openid refresh_token",
         "after_logout": "/",
-        "idle_lifetime_seconds": 28800,
-        "api": { "concurrent_calls": 32 }
+        "idle_timeout": "8h",
+        "api": { "max_concurrent_requests": 32 }
     }
 }"#;
 
