@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod documents;
 mod events;
 mod parsers;
 mod refresh;
