@@ -8,12 +8,14 @@
 
 pub(crate) mod access_token;
 mod service_token;
+mod service_token_builder;
 pub(crate) mod service_user;
 mod source;
 
 pub use self::{
     access_token::{AccessToken, Generation},
-    service_token::{ServiceTokenEvent, ServiceTokenSource, ServiceTokenSourceBuilder, ServiceTokenTiming},
+    service_token::ServiceTokenSource,
+    service_token_builder::{ServiceTokenEvent, ServiceTokenSourceBuilder, ServiceTokenTiming},
     service_user::{InvalidPrivateKey, PrivateKey, ServiceUser},
     source::{FixedToken, TokenError, TokenSource},
 };

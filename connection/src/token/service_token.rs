@@ -17,7 +17,11 @@ use tokio::{
 };
 use tracing::{Instrument as _, Span, field::Empty, info_span};
 
-use super::{AccessToken, Generation, TokenError, TokenSource, service_user::ServiceUser};
+use super::{
+    AccessToken, Generation, TokenError, TokenSource,
+    service_token_builder::{ServiceTokenEvent, ServiceTokenSourceBuilder, ServiceTokenTiming},
+    service_user::ServiceUser,
+};
 use crate::{
     http::error::HttpError,
     oauth::{client::OAuthClient, error::OAuthError, token_response::TokenResponse},
@@ -28,51 +32,6 @@ use crate::{
 const MAX_RETRIES: u32 = 2;
 /// Longest pause after a transient failure, even if `Retry-After` asks for more.
 const MAX_COOL_DOWN: Duration = Duration::from_secs(60);
-
-/// The waits and deadlines of a [`ServiceTokenSource`].
-#[doc(hidden)]
-#[derive(Debug, Clone, Copy)]
-pub struct ServiceTokenTiming {
-    /// Longest time for one token with its retries, including the wait for a permit. Stays below `max_wait`.
-    pub deadline: Duration,
-    /// Longest time that a caller waits for the shared token request. Above `deadline`, so that its outcome arrives.
-    pub max_wait: Duration,
-    /// Shortest pause after a transient failure, so that a burst of callers does not become a burst of requests.
-    pub cool_down: Duration,
-    /// Pause after a refusal. Longer, since only an administrator can fix its cause.
-    pub refused_cool_down: Duration,
-    /// Age below which a rejected token is not replaced: the next one would be rejected as well, and Salesforce allows a
-    /// user 3,600 logins per hour.
-    pub min_token_age: Duration,
-}
-
-impl Default for ServiceTokenTiming {
-    fn default() -> Self {
-        Self {
-            deadline: Duration::from_secs(10),
-            max_wait: Duration::from_secs(12),
-            cool_down: Duration::from_secs(2),
-            refused_cool_down: Duration::from_secs(30),
-            min_token_age: Duration::from_secs(5),
-        }
-    }
-}
-
-/// An event of a service user's token, for logs and metrics.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum ServiceTokenEvent {
-    /// A rejected token was replaced.
-    Refreshed(UserRef),
-    /// A token could not be fetched.
-    #[non_exhaustive]
-    Failed {
-        /// The user, if there was a token before.
-        user: Option<UserRef>,
-        /// Why.
-        error: TokenError,
-    },
-}
 
 /// Provides the tokens of a [`ServiceUser`]: client credentials or JWT bearer.
 ///
@@ -96,27 +55,27 @@ pub enum ServiceTokenEvent {
 /// ```
 #[derive(Clone)]
 pub struct ServiceTokenSource {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
-type OnEvent = Arc<dyn Fn(&ServiceTokenEvent) + Send + Sync>;
+pub(super) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+pub(super) type OnEvent = Arc<dyn Fn(&ServiceTokenEvent) + Send + Sync>;
 type Outcome = Result<Arc<AccessToken>, TokenError>;
 type Waiting = watch::Receiver<Option<Outcome>>;
 
-struct Shared {
-    oauth: OAuthClient,
-    user: ServiceUser,
-    runtime: Option<Handle>,
-    permits: Option<Arc<Semaphore>>,
-    clock: Clock,
-    on_event: OnEvent,
-    timing: ServiceTokenTiming,
-    state: Mutex<State>,
+pub(super) struct Shared {
+    pub(super) oauth: OAuthClient,
+    pub(super) user: ServiceUser,
+    pub(super) runtime: Option<Handle>,
+    pub(super) permits: Option<Arc<Semaphore>>,
+    pub(super) clock: Clock,
+    pub(super) on_event: OnEvent,
+    pub(super) timing: ServiceTokenTiming,
+    pub(super) state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     user: Option<UserRef>,
     token: Option<Arc<AccessToken>>,
     /// When the token replaced another one; `None` for the first token.
@@ -141,6 +100,11 @@ struct RejectedTooSoon;
 #[error("no token arrived in time")]
 struct NoTokenInTime;
 
+/// No permit for a token request became free in time.
+#[derive(Debug, thiserror::Error)]
+#[error("too many token requests are running")]
+struct TooManyRequests;
+
 /// The task that requested the token ended early, for example because its runtime was shut down.
 #[derive(Debug, thiserror::Error)]
 #[error("the token request was cancelled")]
@@ -152,85 +116,13 @@ impl fmt::Debug for ServiceTokenSource {
     }
 }
 
-/// Configures a [`ServiceTokenSource`].
-#[must_use = "no token is requested before connect()"]
-pub struct ServiceTokenSourceBuilder {
-    oauth: OAuthClient,
-    user: ServiceUser,
-    runtime: Option<Handle>,
-    permits: Option<Arc<Semaphore>>,
-    clock: Clock,
-    on_event: OnEvent,
-    timing: ServiceTokenTiming,
-}
-
-impl fmt::Debug for ServiceTokenSourceBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceTokenSourceBuilder").field("host", &self.user.host).finish_non_exhaustive()
-    }
-}
-
-impl ServiceTokenSourceBuilder {
-    /// Sets the runtime of token requests. Default: the runtime of the caller that needs the token.
-    pub fn runtime(mut self, runtime: Handle) -> Self {
-        self.runtime = Some(runtime);
-        self
-    }
-
-    /// Sets a semaphore whose permits limit the token requests of several sources. Default: no limit.
-    pub fn permits(mut self, permits: Arc<Semaphore>) -> Self {
-        self.permits = Some(permits);
-        self
-    }
-
-    /// Sets the clock for the expiry of JWT assertions. Default: the system's clock.
-    pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Arc::new(clock);
-        self
-    }
-
-    /// Sets a listener for [`ServiceTokenEvent`]s. It runs inside the token request's task and must not block.
-    pub fn on_event(mut self, listener: impl Fn(&ServiceTokenEvent) + Send + Sync + 'static) -> Self {
-        self.on_event = Arc::new(listener);
-        self
-    }
-
-    /// Sets waits and deadlines.
-    #[doc(hidden)]
-    pub fn timing(mut self, timing: ServiceTokenTiming) -> Self {
-        self.timing = timing;
-        self
-    }
-
-    /// Creates the source, without a token: [`ServiceTokenSource::connect`] fetches the first one.
-    pub fn build(self) -> ServiceTokenSource {
-        let Self { oauth, user, runtime, permits, clock, on_event, timing } = self;
-        let oauth = match &user.app {
-            Some(app) => oauth.with_app(app.clone()),
-            None => oauth,
-        };
-        let state = Mutex::default();
-        ServiceTokenSource {
-            shared: Arc::new(Shared { oauth, user, runtime, permits, clock, on_event, timing, state }),
-        }
-    }
-}
-
 impl ServiceTokenSource {
     /// Returns a builder of a source for `user`.
     ///
     /// Token requests are sent with `oauth` and the credentials of its app, unless the user has
     /// [another one](ServiceUser::with_app).
     pub fn builder(oauth: OAuthClient, user: ServiceUser) -> ServiceTokenSourceBuilder {
-        ServiceTokenSourceBuilder {
-            oauth,
-            user,
-            runtime: None,
-            permits: None,
-            clock: Arc::new(SystemTime::now),
-            on_event: Arc::new(|_| {}),
-            timing: ServiceTokenTiming::default(),
-        }
+        ServiceTokenSourceBuilder::new(oauth, user)
     }
 
     /// Returns whether a clone of this source or a connection exists.
@@ -426,7 +318,7 @@ impl Task {
             // The semaphore is never closed.
             Some(permits) => match timeout(self.shared.timing.deadline, permits.acquire()).await {
                 Ok(Ok(permit)) => Some(permit),
-                _ => return Err(TokenError::unavailable(self.shared.timing.cool_down, NoTokenInTime)),
+                _ => return Err(TokenError::unavailable(self.shared.timing.cool_down, TooManyRequests)),
             },
         };
         let mut retries = 0;
