@@ -90,7 +90,7 @@ async fn secrets_show_up_nowhere() {
     assert!(secrets.len() > 10, "there was something to hide: {}", secrets.len());
     let ours: String = support::logs::text()
         .lines()
-        .filter(|line| line.contains("actix_salesforce"))
+        .filter(|line| line.contains("actix_salesforce") || line.contains("salesforce_connection"))
         .map(|line| format!("{line}\n"))
         .collect();
     assert!(

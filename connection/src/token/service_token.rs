@@ -107,7 +107,7 @@ struct TooManyRequests;
 
 /// The task that requested the token ended early, for example because its runtime was shut down.
 #[derive(Debug, thiserror::Error)]
-#[error("the token request was cancelled")]
+#[error("the token request was cancelled: its runtime, or the `Salesforce` that it belongs to, was dropped")]
 struct Cancelled;
 
 impl fmt::Debug for ServiceTokenSource {
