@@ -134,7 +134,7 @@ impl Salesforce {
     ///
     /// ```
     /// # use salesforce_fake_org::FakeOrg;
-    /// use actix_salesforce::{Connection, Result, Salesforce, oauth::ServiceUser};
+    /// use actix_salesforce::{Connection, Result, Salesforce, token::ServiceUser};
     ///
     /// /// Called by a handler with the visitor's connection, and by the nightly job with the service user's.
     /// async fn count_accounts(sf: &Connection) -> Result<u64> {
