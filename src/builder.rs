@@ -1,6 +1,10 @@
 //! [`SalesforceBuilder`]: settings in code.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Once},
+    time::Duration,
+};
 
 use crate::{
     base::clock::Clock,
@@ -260,6 +264,8 @@ impl SalesforceBuilder {
     /// Lists all missing and invalid settings, each with its fix.
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
         let Self { config, store, service, events, clock, pages } = self;
+        report_where_failures_go();
+        let config = config.without_surroundings();
         let problem =
             |error: OpenError| ConfigProblem { setting: "SALESFORCE_STORE", hint: error.to_string() };
         let location =
@@ -282,4 +288,20 @@ impl SalesforceBuilder {
             }])
         })
     }
+}
+
+/// Says once in a process where failures are reported: a program without a subscriber would show nothing.
+#[allow(clippy::print_stderr, reason = "there is no other place that the program shows")]
+fn report_where_failures_go() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if tracing::dispatcher::has_been_set() {
+            tracing::info!("failures are reported here, by `tracing`; pages have no details");
+        } else {
+            eprintln!(
+                "actix-salesforce reports failures through `tracing`, and this program has no subscriber. Add \
+                 `tracing_subscriber::fmt().init();` at the start of `main` to see them."
+            );
+        }
+    });
 }

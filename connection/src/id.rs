@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 const CHECK_ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
 
 /// Why a text is not a Salesforce id. Never contains the text itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidId {
     /// Not 15 or 18 characters long.
@@ -33,6 +33,8 @@ pub enum InvalidId {
         expected: &'static str,
     },
 }
+
+crate::error::debug::debug_as_display!(InvalidId);
 
 /// The id of any Salesforce record, in its 18-character form.
 ///

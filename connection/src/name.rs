@@ -11,12 +11,14 @@ const KEYWORDS: [&str; 16] = [
 const MAX_BYTES: usize = 255;
 
 /// The error for a text that is not the API name of an object or a field. Never contains the text itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "invalid API name of {0}: expected letters, digits and single underscores that begin with a letter, with an \
      optional namespace before and an optional suffix such as `__c` after them"
 )]
 pub struct InvalidName(&'static str);
+
+crate::error::debug::debug_as_display!(InvalidName);
 
 /// The API name of an object, for example `Account` or `acme__Invoice__c`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

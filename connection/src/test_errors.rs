@@ -2,13 +2,25 @@
 
 use std::time::Duration;
 
-use crate::error::{Error, InvalidRequest};
+use crate::error::{ApiError, Error, InvalidRequest};
 #[cfg(feature = "bulk")]
-use crate::{bulk::JobState, error::ApiError, id::SalesforceId};
+use crate::{bulk::JobState, id::SalesforceId};
 
 /// Returns an error of Salesforce with this status.
 pub fn api(status: u16) -> Error {
     Error::Api { status, errors: Vec::new(), retry_after: None }
+}
+
+/// Returns an error of Salesforce with this status, code and message.
+pub fn api_entry(status: u16, code: &str, message: &str) -> Error {
+    let entry = ApiError {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        fields: Vec::new(),
+        duplicates: None,
+        reference: None,
+    };
+    Error::Api { status, errors: vec![entry], retry_after: None }
 }
 
 /// Returns one error of each kind that has fields.
@@ -21,6 +33,9 @@ pub fn all() -> Vec<Error> {
         api(400),
         api(502),
         api(500),
+        api_entry(400, "INVALID_FIELD", "No such column 'Nope' on entity 'Account'"),
+        api_entry(400, "FIELD_CUSTOM_VALIDATION_EXCEPTION", "Close date is in the past."),
+        api_entry(403, "INVALID_OPERATION_WITH_EXPIRED_PASSWORD", "The users password has expired"),
         Error::ApiAccessDenied { status: 403, errors: Vec::new() },
         Error::LimitExceeded { status: 403, errors: Vec::new(), retry_after: None },
         Error::ConcurrencyLimit { limit: 1 },

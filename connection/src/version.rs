@@ -17,10 +17,12 @@ use serde::{Deserialize, Deserializer, de};
 pub struct ApiVersion(u16);
 
 /// The error for a text that is not an API version, or one of a version below 46.0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("invalid API version: expected a number such as 66.0, at least 46.0")]
 #[non_exhaustive]
 pub struct InvalidApiVersion;
+
+crate::error::debug::debug_as_display!(InvalidApiVersion);
 
 impl ApiVersion {
     /// The default: 66.0 (Spring '26), against which this release of the crate was written.

@@ -3,7 +3,7 @@
 #![allow(unreachable_pub, dead_code, reason = "a module of several examples, which use parts of it")]
 #![allow(clippy::print_stdout, reason = "this is how an example greets")]
 
-use std::{error::Error, fmt, net::TcpListener, num::NonZeroUsize};
+use std::{error::Error, fmt, io::IsTerminal as _, net::TcpListener, num::NonZeroUsize};
 
 use actix_salesforce::{Config, Salesforce, SalesforceBuilder};
 use salesforce_fake_org::FakeOrg;
@@ -79,7 +79,11 @@ pub async fn with_org(mut config: Config) -> Result<(Config, Option<FakeOrg>), B
 /// What `RUST_LOG` asks for, `info` without it, on standard error.
 pub fn start_logging() {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // Colour codes are for a terminal, not for a file.
+        .with_ansi(std::io::stderr().is_terminal());
     // The second set-up of one program finds it there.
     let _ = subscriber.try_init();
 }

@@ -1,4 +1,4 @@
-//! Writes an error with its causes in one line, for logs.
+//! Writes an error with its causes in one line, for logs and for `Debug`.
 
 use std::{error::Error as StdError, fmt};
 
@@ -16,3 +16,16 @@ impl fmt::Display for ErrorChain<'_> {
         Ok(())
     }
 }
+
+/// Implements `Debug` of errors as the text of `Display` and of the causes: a `main` that returns an error prints it with
+/// `Debug`.
+macro_rules! debug_as_display {
+    ($error:ty) => {
+        impl std::fmt::Debug for $error {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(&$crate::base::error_chain::ErrorChain(self), f)
+            }
+        }
+    };
+}
+pub(crate) use debug_as_display;

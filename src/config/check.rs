@@ -21,6 +21,7 @@ impl Config {
     /// Checks all settings. `durable_store`: the store outlives the process, so the keys must too.
     pub(crate) fn check(self, durable_store: bool) -> Result<Settings, ConfigError> {
         let mut check = Check { problems: Vec::new() };
+        self.check_texts(&mut check);
 
         let client_id = self.client_id.trim().to_owned();
         if client_id.is_empty() {
@@ -57,6 +58,7 @@ impl Config {
                 None
             }
         };
+        super::unused::warn(&self.unused_variables, scopes.as_ref());
         let api_version = match self.api_version.as_deref().map(str::parse::<ApiVersion>) {
             None => Some(ApiVersion::default()),
             Some(Ok(version)) => Some(version),

@@ -7,6 +7,8 @@ mod problem;
 mod return_to;
 mod service;
 mod settings;
+mod text;
+mod unused;
 
 pub use self::{
     api::ApiConfig,
@@ -85,6 +87,9 @@ pub struct Config {
     pub service: Option<ServiceUserConfig>,
     /// Limits of the requests to each org's API.
     pub api: ApiConfig,
+    /// Variables that [`from_env`](Self::from_env) found and that nothing reads, for a warning at the start.
+    #[serde(skip)]
+    pub(crate) unused_variables: Vec<String>,
 }
 
 impl Default for Config {
@@ -111,6 +116,7 @@ impl Default for Config {
             keep_alive_days: None,
             service: None,
             api: ApiConfig::default(),
+            unused_variables: Vec::new(),
         }
     }
 }
@@ -170,12 +176,15 @@ pub enum SessionMode {
 }
 
 impl Config {
-    /// Reads the `SALESFORCE_…` environment variables of this process.
+    /// Reads the `SALESFORCE_…` environment variables of this process. The start warns of those that do not exist.
     pub fn from_env() -> Self {
-        Self::from_variables(|name| std::env::var(name).ok())
+        let config = Self::from_variables(|name| std::env::var(name).ok());
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        Self { unused_variables: unused::variables(names), ..config }
     }
 
-    /// Reads the same variables from elsewhere. Empty ones count as absent.
+    /// Reads the same variables from elsewhere. Empty ones count as absent. Blanks, line breaks and one pair of quotes
+    /// around a value are removed.
     ///
     /// ```
     /// use actix_salesforce::Config;
@@ -185,7 +194,9 @@ impl Config {
     /// assert_eq!(config.scopes, "api openid refresh_token");
     /// ```
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let variable = |name: &str| {
+            variable(name).map(|value| text::bare(&value).to_owned()).filter(|value| !value.is_empty())
+        };
         let mut config = Self::default();
         if let Some(id) = variable("SALESFORCE_CLIENT_ID") {
             config.client_id = id;

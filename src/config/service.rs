@@ -28,17 +28,33 @@ pub struct ServiceUserConfig {
 
 impl ServiceUserConfig {
     pub(super) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
-        Some(Self {
-            url: variable("SALESFORCE_SERVICE_URL")?,
+        let url = variable("SALESFORCE_SERVICE_URL");
+        let service = Self {
             username: variable("SALESFORCE_SERVICE_USERNAME"),
             key: variable("SALESFORCE_SERVICE_KEY").map(Secret::new),
             client_id: variable("SALESFORCE_SERVICE_CLIENT_ID"),
             client_secret: variable("SALESFORCE_SERVICE_CLIENT_SECRET").map(Secret::new),
-        })
+            url: String::new(),
+        };
+        // Without its URL the check names the variable, instead of ignoring the others.
+        let is_set = url.is_some()
+            || service.username.is_some()
+            || service.key.is_some()
+            || service.client_id.is_some()
+            || service.client_secret.is_some();
+        is_set.then(|| Self { url: url.unwrap_or_default(), ..service })
     }
 
     /// Checks the settings. `app_has_secret`: the login's app has a secret.
     pub(super) fn check(&self, check: &mut Check, app_has_secret: bool) -> Option<ServiceUser> {
+        if self.url.is_empty() {
+            check.problem(
+                "SALESFORCE_SERVICE_URL",
+                "set it to your My Domain (https://yourcompany.my.salesforce.com), or leave out the other settings of the \
+                 service user",
+            );
+            return None;
+        }
         let host = check.login_host("SALESFORCE_SERVICE_URL", &self.url)?;
         let app = self.client_id.as_ref().map(|id| OAuthApp::new(id.trim(), self.client_secret.clone()));
         if app.is_none() && self.client_secret.is_some() {

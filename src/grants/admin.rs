@@ -69,11 +69,21 @@ impl GrantInfo {
 
 impl GrantManager {
     pub(crate) async fn list_logins(&self, filter: GrantFilter) -> Result<Vec<LoginInfo>, StoreError> {
-        Ok(self.config.store.list_logins(filter).await?.into_iter().map(LoginInfo::new).collect())
+        let logins = self.config.store.list_logins(filter).await?;
+        let of_this_app = logins.into_iter().filter(|(_, login)| login.grant.app() == self.config.app);
+        Ok(of_this_app.map(LoginInfo::new).collect())
     }
 
     pub(crate) async fn list_grants(&self, filter: GrantFilter) -> Result<Vec<GrantInfo>, StoreError> {
-        Ok(self.config.store.list_grants(filter).await?.into_iter().map(GrantInfo::new).collect())
+        Ok(self.grants_of_this_app(filter).await?.into_iter().map(GrantInfo::new).collect())
+    }
+
+    /// Returns the grants that `filter` selects without those of other apps in the same store: they are not ours to list
+    /// or to revoke.
+    async fn grants_of_this_app(&self, filter: GrantFilter) -> Result<Vec<GrantRecord>, StoreError> {
+        let mut grants = self.config.store.list_grants(filter).await?;
+        grants.retain(|grant| grant.key.app() == self.config.app);
+        Ok(grants)
     }
 
     /// Deletes all grants that `filter` selects with all their logins, and revokes their tokens. Returns the number of
@@ -85,7 +95,7 @@ impl GrantManager {
     pub(crate) async fn revoke_matching(self: &Arc<Self>, filter: GrantFilter) -> Result<usize, StoreError> {
         let mut revoked = 0;
         let mut failed = None;
-        for grant in self.config.store.list_grants(filter).await? {
+        for grant in self.grants_of_this_app(filter).await? {
             if matches!(failed, Some(StoreError::Unavailable(_))) {
                 self.delete_grant_later(grant);
                 continue;

@@ -197,7 +197,7 @@ impl GrantManager {
         let mut profile = Profile::default();
         if tokens.scopes.contains("openid") || tokens.id_token.is_some() {
             let claims = self.oauth().verify_id_token(host, tokens, nonce, self.config.clock.now()).await?;
-            profile = Profile { username: claims.preferred_username, display_name: claims.name };
+            profile = Profile::new(claims.preferred_username, claims.name);
         }
         match self.oauth().userinfo(&tokens.instance_url, &tokens.access_token).await {
             Ok(info) => {
@@ -206,10 +206,10 @@ impl GrantManager {
                 if !same {
                     return Err(IdentityProblem::AnotherUser);
                 }
-                profile = Profile {
-                    username: info.preferred_username.or(profile.username),
-                    display_name: info.name.or(profile.display_name),
-                };
+                profile = Profile::new(
+                    info.preferred_username.or(profile.username),
+                    info.name.or(profile.display_name),
+                );
             }
             // The names are for display only, so a login does not depend on them.
             Err(error) => tracing::warn!(%error, "fetching the user's names failed"),

@@ -275,11 +275,18 @@ impl GrantManager {
         entry.end(Some(record.version.epoch), self.config.clock.instant());
         match newer {
             Some(tokens) => self.revoke_later(&tokens),
-            None => {
-                if let Ok(tokens) = GrantTokens::open(&self.config.keys, record) {
-                    self.revoke_later(&tokens);
+            None => match GrantTokens::open(&self.config.keys, record) {
+                Ok(tokens) => self.revoke_later(&tokens),
+                Err(error) => {
+                    tracing::error!(
+                        grant = %record.key,
+                        %error,
+                        "revoking a token failed: its record does not open. It stays valid at Salesforce until it expires \
+                         there. Check SALESFORCE_KEYS, or revoke it in Salesforce Setup"
+                    );
+                    self.config.events.emit(&AuthEvent::RevocationFailed);
                 }
-            }
+            },
         }
     }
 }

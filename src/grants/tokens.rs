@@ -37,6 +37,28 @@ pub(crate) struct Profile {
     pub(crate) display_name: Option<String>,
 }
 
+impl Profile {
+    /// Creates the names of a user as they are stored: without control characters and those that change the direction of
+    /// the text around them, and no longer than names can be.
+    pub(crate) fn new(username: Option<String>, display_name: Option<String>) -> Self {
+        Self {
+            username: username.map(|name| clean(&name)),
+            display_name: display_name.map(|name| clean(&name)),
+        }
+    }
+}
+
+fn clean(name: &str) -> String {
+    /// Longer than any name in Salesforce: a user name has 80 characters, a full name 121.
+    const MAX_CHARACTERS: usize = 255;
+
+    let is_shown = |c: &char| {
+        !c.is_control()
+            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    name.chars().filter(is_shown).take(MAX_CHARACTERS).collect()
+}
+
 impl fmt::Debug for GrantTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GrantTokens")
@@ -169,4 +191,16 @@ pub(super) fn version_of(token: &AccessToken) -> GrantVersion {
 /// Returns what the sealed bytes are bound to. In another record, or another version of the same, they do not open.
 fn associated_data(key: GrantKey, version: GrantVersion) -> Vec<u8> {
     format!("{key} {} {}", version.epoch, version.revision).into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_cleaned_and_cut() {
+        let profile = Profile::new(Some("ada\n\u{202e}x\u{200b}".into()), Some("ä".repeat(300)));
+        assert_eq!(profile.username.as_deref(), Some("adax"));
+        assert_eq!(profile.display_name.map(|name| name.chars().count()), Some(255));
+    }
 }

@@ -76,9 +76,11 @@ impl fmt::Debug for AppKey {
 }
 
 /// A text that is not a [`GrantKey`] of the form `app:organization:user`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("invalid grant key: the form is app:organization:user")]
 pub struct InvalidGrantKey(#[source] Option<InvalidId>);
+
+crate::base::error_chain::debug_as_display!(InvalidGrantKey);
 
 impl FromStr for GrantKey {
     type Err = InvalidGrantKey;

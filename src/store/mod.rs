@@ -192,7 +192,7 @@ pub enum SwapOutcome {
 }
 
 /// Why a store operation failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The key to create is in use.
@@ -205,6 +205,8 @@ pub enum StoreError {
     #[error("a stored record is unreadable")]
     Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
+
+crate::base::error_chain::debug_as_display!(StoreError);
 
 impl From<StoreError> for salesforce_connection::Error {
     fn from(error: StoreError) -> Self {

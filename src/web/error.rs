@@ -35,6 +35,8 @@ impl RequestInfo {
         // The same request later fails with the same error, unless the server was to blame.
         let again = kind.status().is_server_error().then(|| self.return_to()).flatten();
         let again = again.map(|target| Action::link(ActionKind::TryAgain, target.as_str()));
+        let log_in = kind.leads_to_login().then(|| self.login_at_salesforce()).flatten();
+        let again = again.or(log_in);
         let home = self
             .worker
             .as_ref()
@@ -44,6 +46,18 @@ impl RequestInfo {
             .because(Some(error))
             .of_route(route)
             .page_or_json(self)
+    }
+
+    /// Returns a link to a login at which Salesforce shows its login page in any case.
+    fn login_at_salesforce(&self) -> Option<Action> {
+        let paths = &self.worker.as_ref()?.settings().paths;
+        let login = paths.full(paths.login.as_deref()?);
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("prompt", "login");
+        if let Some(target) = if self.is_safe { self.return_to() } else { self.sending_page() } {
+            query.append_pair("return_to", target.as_str());
+        }
+        Some(Action::link(ActionKind::LogIn, format!("{login}?{}", query.finish())))
     }
 
     /// Redirects a page request to the login, from which it returns. A form gets a page with a link instead, because a

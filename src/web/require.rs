@@ -27,6 +27,11 @@ type Rule = dyn Fn(&SalesforceUser) -> bool + Send + Sync;
 /// Protects everything below a scope or an app. A request without a login gets the same response as from
 /// [`SalesforceConn`](crate::SalesforceConn), even for a path that does not exist.
 ///
+/// A login proves who the user is, not that the user belongs to you: with a login host that all orgs share
+/// (`https://login.salesforce.com`, the default, and `https://test.salesforce.com`) a user of **any** org passes, as far as
+/// that org lets its users use the app. Say who may come in: log in at your My Domain (`SALESFORCE_LOGIN_URL`), or check
+/// the org with [`allow_if`](Self::allow_if).
+///
 /// Wrap it inside (register it before) [`Salesforce`](crate::Salesforce):
 /// `.wrap(RequireLogin::new()).wrap(salesforce)`.
 ///

@@ -34,7 +34,7 @@ use crate::salesforce::Salesforce;
 use salesforce_connection::{Connection, http::is_loopback};
 
 /// Why a test user was not logged in.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum LogInAsError {
     /// The login host is not on this machine, so this is no test.
@@ -44,6 +44,8 @@ pub enum LogInAsError {
     #[error("the tokens were not accepted: {0}")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
+
+crate::base::error_chain::debug_as_display!(LogInAsError);
 
 /// Shifts the wall clock that this crate reads by this many seconds, in the whole process.
 ///

@@ -19,6 +19,7 @@ mod login {
     mod hostile_requests;
     mod responses;
     mod return_targets;
+    mod set_up;
     mod tls;
 }
 
@@ -37,6 +38,8 @@ mod session {
 /// Stores that work, and stores that do not.
 mod store {
     mod failing_store;
+    #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
+    mod former_stores;
     #[cfg(feature = "redis")]
     mod redis_store;
     #[cfg(all(feature = "redis", feature = "test-util"))]
@@ -69,6 +72,7 @@ mod api {
 mod web {
     mod error_responses;
     mod middleware_composition;
+    mod mistakes;
     mod protected_routes;
     mod several_salesforces;
     mod streaming;

@@ -45,6 +45,9 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
     if error.retry_after().is_some() || error.is_transient() {
         return (StatusCode::SERVICE_UNAVAILABLE, "unavailable");
     }
+    if error.is_program_mistake() {
+        return (StatusCode::INTERNAL_SERVER_ERROR, "internal");
+    }
     match error {
         Error::Internal(_)
         | Error::Bind(_)

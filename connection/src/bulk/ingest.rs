@@ -68,7 +68,7 @@ pub enum ColumnDelimiter {
 ///
 /// Each of the jobs is also logged as a warning, with its id, because the records that it has loaded stay in
 /// Salesforce.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("bulk load failed after {} jobs were created", jobs.len())]
 #[non_exhaustive]
 pub struct IngestError {
@@ -78,6 +78,8 @@ pub struct IngestError {
     #[source]
     pub source: Error,
 }
+
+crate::error::debug::debug_as_display!(IngestError);
 
 /// Returns [`IngestError::source`] and drops the jobs.
 impl From<IngestError> for Error {

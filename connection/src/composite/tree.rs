@@ -83,7 +83,7 @@ pub struct TreeIds {
 }
 
 /// Why the records of a [`Tree`] were not created.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TreeError {
     /// Salesforce rejected these records and created none of the tree.
@@ -93,6 +93,8 @@ pub enum TreeError {
     #[error(transparent)]
     Call(#[from] Error),
 }
+
+crate::error::debug::debug_as_display!(TreeError);
 
 /// Why Salesforce rejected one record of a [`Tree`].
 #[derive(Debug, Clone)]

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Why a request was not sent.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidRequest {
     /// An invalid path or URL.
@@ -93,6 +93,8 @@ pub enum InvalidRequest {
         limit: usize,
     },
 }
+
+crate::error::debug::debug_as_display!(InvalidRequest);
 
 macro_rules! impl_from_for_error {
     ($($part:ident)*) => {$(

@@ -1,7 +1,7 @@
 //! [`InvalidResponse`]: how a response differs from the protocol.
 
 /// How a response of Salesforce differs from the protocol. Never repeats the response.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidResponse {
     /// The body does not fit the type that it is read into.
@@ -25,3 +25,5 @@ pub enum InvalidResponse {
         announced: u64,
     },
 }
+
+crate::error::debug::debug_as_display!(InvalidResponse);

@@ -1,8 +1,10 @@
 //! [`Error`]: the error type of all requests.
 
 mod api_error;
+pub(crate) mod debug;
 mod invalid_request;
 mod invalid_response;
+mod mistake;
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
@@ -43,7 +45,7 @@ const QUOTA_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
 /// assert!(!is_taken(&Error::RowNotFound));
 /// assert!(Error::LoginRequired.needs_login());
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// No user is logged in, or the login has ended (logged out, revoked, expired).
@@ -210,6 +212,8 @@ pub enum Error {
     #[error("internal error")]
     Internal(#[source] Box<dyn StdError + Send + Sync>),
 }
+
+crate::error::debug::debug_as_display!(Error);
 
 impl Error {
     /// Creates [`Error::Internal`].

@@ -18,13 +18,15 @@ pub struct AllowedHosts {
 }
 
 /// The error for a host that is not on the allow-list. Does not repeat it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "request to a host outside of Salesforce rejected. If the host is correct, add its origin to the allowed hosts (for \
      actix-salesforce: SALESFORCE_ALLOWED_ORIGINS)"
 )]
 #[non_exhaustive]
 pub struct HostNotAllowed;
+
+crate::error::debug::debug_as_display!(HostNotAllowed);
 
 impl AllowedHosts {
     /// Allows `origins` in addition to Salesforce's domains. The paths of the URLs are ignored.

@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use crate::http::allowed_hosts::HostNotAllowed;
 
 /// Why a request has no response. Repeats no URL, header or body.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
     /// The host is not on the allow-list.
@@ -36,6 +36,8 @@ pub enum HttpError {
     #[error("the HTTP client could not be created")]
     Build(#[source] Box<dyn StdError + Send + Sync>),
 }
+
+crate::error::debug::debug_as_display!(HttpError);
 
 impl HttpError {
     pub(crate) fn from_sending(error: reqwest::Error) -> Self {

@@ -58,9 +58,11 @@ pub enum Prompt {
 }
 
 /// The error for an unknown prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("unknown prompt: expected login, consent or select_account")]
 pub struct UnknownPrompt;
+
+crate::error::debug::debug_as_display!(UnknownPrompt);
 
 impl Prompt {
     fn as_str(self) -> &'static str {

@@ -141,7 +141,28 @@ impl OAuthClient {
             .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()))
             .request_async(&endpoint)
             .await;
-        self.check(response, host)
+        let body = Self::body(response)?;
+        let checked = self.check_body(&body, host);
+        if checked.is_err() {
+            self.discard(&body, host).await;
+        }
+        checked
+    }
+
+    /// Revokes tokens that will not be used, at the host that issued them. A failure is logged.
+    async fn discard(&self, body: &TokenResponseBody, host: &LoginHost) {
+        use oauth2::TokenResponse as _;
+
+        /// A user waits for the page behind the failed login, and the host may be a hostile one.
+        const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+        let refresh_token = body.refresh_token().map(|token| token.secret().as_str());
+        let token = Secret::new(refresh_token.unwrap_or_else(|| body.access_token().secret()));
+        match tokio::time::timeout(TIMEOUT, self.revoke(host.as_url(), &token)).await {
+            Ok(Ok(())) => tracing::info!("tokens of an invalid response revoked"),
+            Ok(Err(error)) => tracing::warn!(%error, "revoking the tokens of an invalid response failed"),
+            Err(_) => tracing::warn!("revoking the tokens of an invalid response failed: timeout"),
+        }
     }
 
     /// Exchanges a refresh token for a new access token (RFC 6749 section 6).
@@ -191,13 +212,22 @@ impl OAuthClient {
         body: Result<TokenResponseBody, RequestTokenError<OAuthError, BasicErrorResponse>>,
         host: &LoginHost,
     ) -> Result<TokenResponse, OAuthError> {
-        let body = body.map_err(|error| match error {
+        self.check_body(&Self::body(body)?, host)
+    }
+
+    fn body(
+        body: Result<TokenResponseBody, RequestTokenError<OAuthError, BasicErrorResponse>>,
+    ) -> Result<TokenResponseBody, OAuthError> {
+        body.map_err(|error| match error {
             RequestTokenError::Request(error) => error,
             // These contain the raw body with its tokens, and must not be passed on.
             RequestTokenError::Parse(..)
             | RequestTokenError::ServerResponse(_)
             | RequestTokenError::Other(_) => InvalidTokenResponse::Malformed.into(),
-        })?;
-        Ok(TokenResponse::check(&body, host, self.http.allowed_hosts(), self.app().client_secret.as_ref())?)
+        })
+    }
+
+    fn check_body(&self, body: &TokenResponseBody, host: &LoginHost) -> Result<TokenResponse, OAuthError> {
+        Ok(TokenResponse::check(body, host, self.http.allowed_hosts(), self.app().client_secret.as_ref())?)
     }
 }

@@ -11,6 +11,10 @@ use crate::{
     oauth::error::{InvalidTokenResponse, OAuthError},
 };
 
+/// Largest token or identity response in bytes. One with an ID token and long JWT tokens has some 10 KiB; its members are
+/// stored and held, so that it must stay far below the general limit.
+pub(crate) const MAX_RESPONSE_BYTES: usize = 64 * 1024;
+
 /// Sends requests of the crate `oauth2`.
 ///
 /// Any status except 200 becomes an [`OAuthError`] here, because the errors of `oauth2` omit the status and contain the
@@ -30,6 +34,7 @@ impl<'c> AsyncHttpClient<'c> for Endpoint {
             request.method = parts.method;
             request.headers = parts.headers;
             request.body = Bytes::from(body);
+            request.max_bytes = MAX_RESPONSE_BYTES;
             let received = self.0.send(request).await?;
             if !received.status.is_success() {
                 return Err(OAuthError::from_response(&received));

@@ -7,11 +7,11 @@ use serde::Deserialize;
 use crate::http::{error::HttpError, response::Response};
 
 /// Why a request to an OAuth endpoint failed. Never contains a token, a code, a body or a description.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum OAuthError {
     /// An error response with a code: one of RFC 6749 section 5.2 or of Salesforce's additional ones.
-    #[error("Salesforce rejected the request: {code} (status {status})")]
+    #[error("Salesforce rejected the request: {code} (status {status}){}", Described(*description))]
     #[non_exhaustive]
     ErrorResponse {
         /// The error code, in lower snake case.
@@ -20,6 +20,8 @@ pub enum OAuthError {
         status: u16,
         /// Whether another request with the same refresh token is in progress ("already being processed").
         in_progress: bool,
+        /// Salesforce's description, if it is one of the constant texts that this crate knows. Others may repeat data.
+        description: Option<&'static str>,
     },
     /// A response with an error status and without an error code.
     #[error("Salesforce responded with status {status}")]
@@ -53,8 +55,10 @@ pub enum OAuthError {
     Signing,
 }
 
+crate::error::debug::debug_as_display!(OAuthError);
+
 /// Why the content of a response is invalid. Never repeats it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidTokenResponse {
     /// Invalid JSON: HTML, truncated, a member twice or of the wrong type.
@@ -63,15 +67,21 @@ pub enum InvalidTokenResponse {
     /// A missing or empty access token, or one that a header cannot contain.
     #[error("the access token is missing or invalid")]
     NoToken,
+    /// A token of more than 16 KiB.
+    #[error("a token is too long")]
+    TooLong,
     /// A token type other than Bearer (RFC 6749 section 7.1).
     #[error("the token type is not Bearer")]
     TokenType,
-    /// A missing `instance_url`, or one on a host that is not allowed.
-    #[error(
-        "the instance_url is missing or its host is not allowed. Add its origin to the allowed hosts (for \
-         actix-salesforce: SALESFORCE_ALLOWED_ORIGINS) if it is correct"
-    )]
+    /// A missing or malformed `instance_url`.
+    #[error("the instance_url is missing or invalid")]
     InstanceUrl,
+    /// An `instance_url` on a host that is not allowed. The log names its origin.
+    #[error(
+        "the host of the instance_url is not allowed. Add its origin to the allowed hosts (for actix-salesforce: \
+         SALESFORCE_ALLOWED_ORIGINS) if it is correct"
+    )]
+    InstanceNotAllowed,
     /// A missing identity URL, or one with an invalid host or invalid ids.
     ///
     /// Also the identity of another user than the expected one.
@@ -82,6 +92,8 @@ pub enum InvalidTokenResponse {
     Signature,
 }
 
+crate::error::debug::debug_as_display!(InvalidTokenResponse);
+
 impl OAuthError {
     /// Returns the error code of an error response.
     pub fn error_code(&self) -> Option<&str> {
@@ -91,9 +103,28 @@ impl OAuthError {
         }
     }
 
+    /// Returns Salesforce's description of an error response, if it is one that this crate knows.
+    pub fn known_description(&self) -> Option<&'static str> {
+        match self {
+            Self::ErrorResponse { description, .. } => *description,
+            _ => None,
+        }
+    }
+
     /// Returns whether the code, refresh token or assertion is invalid, expired or revoked (RFC 6749 section 5.2).
     pub fn is_invalid_grant(&self) -> bool {
         self.error_code() == Some("invalid_grant") && !self.is_in_progress()
+    }
+
+    /// Returns whether the token endpoint does not accept the app's credentials: its secret is wrong or missing.
+    pub fn is_credentials_rejected(&self) -> bool {
+        match self {
+            Self::ErrorResponse { code, description, .. } => {
+                code == "invalid_client" && *description != Some(APP_NOT_INSTALLED)
+            }
+            Self::InvalidResponse(error) => *error == InvalidTokenResponse::Signature,
+            _ => false,
+        }
     }
 
     /// Returns whether Salesforce is still processing another request with the same refresh token.
@@ -172,10 +203,27 @@ impl OAuthError {
         if code.is_empty() {
             return without_code;
         }
-        let in_progress = body
-            .and_then(|body| body.error_description)
-            .is_some_and(|text| text.to_ascii_lowercase().contains("already being processed"));
-        Self::ErrorResponse { code, status, in_progress }
+        let described = body.and_then(|body| body.error_description).unwrap_or_default().to_ascii_lowercase();
+        let in_progress = described.contains("already being processed");
+        let description = KNOWN_DESCRIPTIONS.iter().copied().find(|known| described.trim() == *known);
+        Self::ErrorResponse { code, status, in_progress, description }
+    }
+}
+
+/// Descriptions that tell apart what one code means. Constants of Salesforce, with nothing secret in them. Sources:
+/// Salesforce Help "OAuth 2.0 Authorization Errors" and article 005132365.
+const KNOWN_DESCRIPTIONS: [&str; 3] =
+    ["invalid client credentials", "client identifier invalid", APP_NOT_INSTALLED];
+
+/// The description with which `invalid_client` says nothing about the app's credentials.
+pub(crate) const APP_NOT_INSTALLED: &str = "app must be installed into org";
+
+/// Writes `: invalid client credentials`, or nothing.
+struct Described(Option<&'static str>);
+
+impl std::fmt::Display for Described {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |text| write!(f, ": {text}"))
     }
 }
 

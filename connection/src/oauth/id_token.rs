@@ -66,7 +66,7 @@ impl Audience {
 }
 
 /// Why an ID token was rejected. Contains no part of the token.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum IdTokenError {
     /// The response contains no ID token although `openid` was granted.
@@ -88,6 +88,8 @@ pub enum IdTokenError {
     #[error("fetching the login host's keys failed")]
     Keys(#[source] OAuthError),
 }
+
+crate::error::debug::debug_as_display!(IdTokenError);
 
 impl OAuthClient {
     /// Verifies the ID token of a token response (OpenID Connect Core section 3.1.3.7).

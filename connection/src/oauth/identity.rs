@@ -9,6 +9,7 @@ use crate::{
     id::{OrgId, UserId},
     oauth::{
         client::OAuthClient,
+        endpoint::MAX_RESPONSE_BYTES,
         error::{InvalidTokenResponse, OAuthError},
         token_response::IdentityUrl,
     },
@@ -106,6 +107,7 @@ impl OAuthClient {
         url.set_path(path);
         let mut request = Request::get(url);
         request.headers.insert(AUTHORIZATION, bearer(access_token)?);
+        request.max_bytes = MAX_RESPONSE_BYTES;
         let response = self.http().send(request).await?;
         if response.status.as_u16() != 200 {
             return Err(OAuthError::from_response(&response));

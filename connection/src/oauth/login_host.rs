@@ -11,13 +11,15 @@ const SANDBOX: &str = "https://test.salesforce.com";
 
 /// A host with Salesforce's login page and OAuth endpoints: production, sandbox, a My Domain, or an Experience Cloud site.
 ///
-/// Parse a URL, or use one of the constructors.
+/// Parse a URL, or use one of the constructors. Parsing understands URLs as a browser's address bar has them: without a
+/// scheme, with the path of a page or an endpoint, or of an org's user interface.
 ///
 /// ```
 /// use salesforce_connection::oauth::LoginHost;
 ///
 /// assert_eq!(LoginHost::my_domain("acme")?.as_url().as_str(), "https://acme.my.salesforce.com/");
-/// assert!("https://acme.lightning.force.com".parse::<LoginHost>().is_err());
+/// let copied: LoginHost = "ACME.lightning.force.com/lightning/page/home".parse()?;
+/// assert_eq!(copied, LoginHost::my_domain("acme")?);
 /// # Ok::<(), salesforce_connection::oauth::InvalidLoginHost>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -33,7 +35,7 @@ impl fmt::Debug for LoginHost {
 }
 
 /// Why a text is not a login host. Does not repeat it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidLoginHost {
     /// The text is not a URL of the form `https://host[/site]`.
@@ -52,10 +54,9 @@ pub enum InvalidLoginHost {
         "invalid login host: it serves pages only. Use the https://….my.salesforce.com form of your My Domain"
     )]
     UserInterface,
-    /// The URL is that of an endpoint.
-    #[error("invalid login host: it is the URL of an endpoint. Leave out the path from /services on")]
-    Endpoint,
 }
+
+crate::error::debug::debug_as_display!(InvalidLoginHost);
 
 impl LoginHost {
     /// Returns `https://login.salesforce.com`, the login host of production and Developer Edition orgs.
@@ -79,11 +80,9 @@ impl LoginHost {
     /// [`InvalidLoginHost`] if the name has characters other than letters, digits, dots and hyphens, or is a host of the
     /// user interface.
     pub fn my_domain(name: &str) -> Result<Self, InvalidLoginHost> {
-        let name = name.to_ascii_lowercase();
-        if is_user_interface(&name) {
-            return Err(InvalidLoginHost::UserInterface);
-        }
-        let name = name.strip_suffix(".my.salesforce.com").unwrap_or(&name);
+        let name = name.trim().to_ascii_lowercase();
+        let name = my_domain_of_page(&name).unwrap_or(&name);
+        let name = name.strip_suffix(MY_DOMAIN).unwrap_or(name);
         let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         let are_labels_valid = name.split('.').all(|label| !label.is_empty() && label.bytes().all(is_valid));
         if !are_labels_valid || name.len() > 100 {
@@ -124,9 +123,17 @@ impl FromStr for LoginHost {
     type Err = InvalidLoginHost;
 
     fn from_str(text: &str) -> Result<Self, InvalidLoginHost> {
+        let text = text.trim();
         let has_valid_characters =
             text.bytes().all(|byte| byte.is_ascii_graphic() && !b"*\\@?#".contains(&byte));
-        let url = Url::parse(text).map_err(|_| InvalidLoginHost::Form)?;
+        let mut url = match Url::parse(text) {
+            Ok(url) if url.has_host() => url,
+            // An address bar hides the scheme.
+            _ if !text.contains("://") && text.contains('.') => {
+                Url::parse(&format!("https://{text}")).map_err(|_| InvalidLoginHost::Form)?
+            }
+            _ => return Err(InvalidLoginHost::Form),
+        };
         if !has_valid_characters || !url.has_host() {
             return Err(InvalidLoginHost::Form);
         }
@@ -140,19 +147,44 @@ impl FromStr for LoginHost {
         if !has_name && !is_loopback(&url) {
             return Err(InvalidLoginHost::Form);
         }
-        if url.host_str().is_some_and(is_user_interface) {
-            return Err(InvalidLoginHost::UserInterface);
+        if let Some(host) = url.host_str().filter(|host| is_user_interface(host)) {
+            let name = my_domain_of_page(host).ok_or(InvalidLoginHost::UserInterface)?;
+            return Self::my_domain(name).map_err(|_| InvalidLoginHost::UserInterface);
         }
-        if url.path_segments().is_some_and(|mut segments| segments.any(|segment| segment == "services")) {
-            return Err(InvalidLoginHost::Endpoint);
-        }
+        let path = site_path(&url);
+        url.set_path(&path);
         let issuer = url.as_str().trim_end_matches('/').to_owned();
         Ok(Self { url, issuer })
     }
 }
 
+const MY_DOMAIN: &str = ".my.salesforce.com";
+
+/// The hosts of an org's user interface, whose names are those of its My Domain with another ending (Salesforce Help "My
+/// Domain URL Formats").
+const USER_INTERFACE: [&str; 2] = [".lightning.force.com", ".my.salesforce-setup.com"];
+
 fn is_user_interface(host: &str) -> bool {
     host.ends_with(".lightning.force.com") || host.ends_with(".salesforce-setup.com")
+}
+
+/// Returns the name of the My Domain whose user interface has this host.
+fn my_domain_of_page(host: &str) -> Option<&str> {
+    USER_INTERFACE.iter().find_map(|ending| host.strip_suffix(ending)).filter(|name| !name.is_empty())
+}
+
+/// Returns the path of the site without that of a page or an endpoint, which people copy with it. Salesforce's own login
+/// hosts have no site.
+fn site_path(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    if matches!(host, "login.salesforce.com" | "test.salesforce.com") || host.ends_with(MY_DOMAIN) {
+        return "/".to_owned();
+    }
+    let is_page =
+        |segment: &str| ["s", "login", "services"].iter().any(|page| segment.eq_ignore_ascii_case(page));
+    let segments = url.path_segments().into_iter().flatten();
+    let site: Vec<_> = segments.take_while(|segment| !is_page(segment)).collect();
+    format!("/{}", site.join("/").trim_end_matches('/'))
 }
 
 #[cfg(test)]
@@ -186,22 +218,49 @@ mod tests {
         ] {
             assert_eq!(LoginHost::my_domain(name).unwrap().as_url().as_str(), url);
         }
-        for name in ["acme.lightning.force.com", "acme.my.salesforce-setup.com"] {
-            assert_eq!(LoginHost::my_domain(name), Err(InvalidLoginHost::UserInterface), "{name}");
+        for name in ["acme.lightning.force.com", "acme.my.salesforce-setup.com", " acme "] {
+            assert_eq!(LoginHost::my_domain(name), LoginHost::my_domain("acme"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_url_from_an_address_bar_is_understood() {
+        for (copied, url) in [
+            ("login.salesforce.com", "https://login.salesforce.com/"),
+            ("HTTPS://Test.Salesforce.com/", "https://test.salesforce.com/"),
+            ("https://login.salesforce.com/services/oauth2/authorize", "https://login.salesforce.com/"),
+            ("acme.my.salesforce.com", "https://acme.my.salesforce.com/"),
+            ("https://acme.my.salesforce.com/lightning/page/home", "https://acme.my.salesforce.com/"),
+            ("https://acme.my.salesforce.com:443/services/oauth2/token", "https://acme.my.salesforce.com/"),
+            ("https://ACME.LIGHTNING.FORCE.COM", "https://acme.my.salesforce.com/"),
+            ("acme--dev.sandbox.lightning.force.com/x", "https://acme--dev.sandbox.my.salesforce.com/"),
+            ("https://acme.my.salesforce-setup.com/lightning/setup", "https://acme.my.salesforce.com/"),
+            ("https://acme.my.site.com/partners/s", "https://acme.my.site.com/partners"),
+            ("https://acme.my.site.com/partners/s/login/", "https://acme.my.site.com/partners"),
+            ("https://acme.my.site.com/partners/login", "https://acme.my.site.com/partners"),
+            ("https://acme.my.site.com/partners/", "https://acme.my.site.com/partners"),
+            ("https://acme.my.site.com/s/", "https://acme.my.site.com/"),
+            ("portal.customer.example/s/login", "https://portal.customer.example/"),
+            (" https://acme.my.salesforce.com\n", "https://acme.my.salesforce.com/"),
+            ("http://127.0.0.1:8100/services/oauth2/token", "http://127.0.0.1:8100/"),
+        ] {
+            let host: LoginHost = copied.parse().unwrap_or_else(|error| panic!("{copied}: {error}"));
+            assert_eq!(host.as_url().as_str(), url, "{copied}");
+            assert_eq!(host, url.parse().unwrap(), "{copied}");
         }
     }
 
     #[test]
     fn an_invalid_login_host_is_rejected_with_its_reason() {
         for (text, error) in [
-            ("login.salesforce.com", InvalidLoginHost::Form),
+            ("acme", InvalidLoginHost::Form),
+            ("login.salesforce.com?x", InvalidLoginHost::Form),
             ("http://login.salesforce.com", InvalidLoginHost::Plain),
             ("https://*.my.salesforce.com", InvalidLoginHost::Form),
             ("https://u:p@login.salesforce.com", InvalidLoginHost::Form),
             ("ftp://login.salesforce.com", InvalidLoginHost::Form),
-            ("https://acme.lightning.force.com", InvalidLoginHost::UserInterface),
-            ("https://acme.my.salesforce-setup.com", InvalidLoginHost::UserInterface),
-            ("https://ACME.LIGHTNING.FORCE.COM", InvalidLoginHost::UserInterface),
+            ("https://acme.salesforce-setup.com", InvalidLoginHost::UserInterface),
+            ("https://.lightning.force.com", InvalidLoginHost::UserInterface),
             ("https://203.0.113.7", InvalidLoginHost::Form),
             ("https://[2001:db8::1]", InvalidLoginHost::Form),
             ("https://login.salesforce.com.", InvalidLoginHost::Form),
@@ -209,7 +268,6 @@ mod tests {
             ("https://login.salesforce.com#", InvalidLoginHost::Form),
             ("https:\\\\login.salesforce.com", InvalidLoginHost::Form),
             ("https://login.sal\u{ff53}force.com", InvalidLoginHost::Form),
-            ("https://login.salesforce.com/services/oauth2/token", InvalidLoginHost::Endpoint),
             ("http://0.0.0.0:8100", InvalidLoginHost::Plain),
             ("http://localhost.evil.example", InvalidLoginHost::Plain),
             ("", InvalidLoginHost::Form),

@@ -1,8 +1,13 @@
 //! [`Scopes`] of a token (Salesforce Help "OAuth Tokens and Scopes").
 
-use std::{fmt, str::FromStr};
+use std::{collections::HashSet, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+
+/// Most scopes in a set. Salesforce has some forty.
+const MAX_SCOPES: usize = 100;
+/// Longest name of a scope in bytes. Salesforce's longest has 30.
+const MAX_NAME_BYTES: usize = 128;
 
 /// A set of scope names in their original order. Parses names separated by spaces.
 ///
@@ -19,10 +24,15 @@ use serde::{Deserialize, Serialize};
 pub struct Scopes(Vec<String>);
 
 /// The error for a scope name with invalid characters (RFC 6749 section 3.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("invalid scopes: expected names of printable ASCII characters except \" and \\, separated by spaces")]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "invalid scopes: expected at most 100 names of at most 128 printable ASCII characters except \" and \\, separated by \
+     spaces"
+)]
 #[non_exhaustive]
 pub struct InvalidScopes;
+
+crate::error::debug::debug_as_display!(InvalidScopes);
 
 impl Scopes {
     /// Returns whether the set grants a scope.
@@ -51,11 +61,16 @@ impl Scopes {
 
     pub(crate) fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidScopes> {
         let mut scopes = Vec::new();
+        let mut seen = HashSet::new();
         for name in names {
-            if !name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') {
+            let is_valid = name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\');
+            if !is_valid || name.len() > MAX_NAME_BYTES {
                 return Err(InvalidScopes);
             }
-            if !scopes.iter().any(|known| known == name) {
+            if seen.insert(name) {
+                if scopes.len() == MAX_SCOPES {
+                    return Err(InvalidScopes);
+                }
                 scopes.push(name.to_owned());
             }
         }

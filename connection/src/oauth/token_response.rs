@@ -118,11 +118,15 @@ impl TokenResponse {
         if access_token.is_empty() || !printable {
             return Err(InvalidTokenResponse::NoToken);
         }
-        let instance_url = extra
-            .instance_url
-            .as_deref()
-            .and_then(|text| allowed_hosts.instance_url(text).ok())
-            .ok_or(InvalidTokenResponse::InstanceUrl)?;
+        let refresh_token = body.refresh_token().map(|token| token.secret().as_str());
+        let tokens =
+            [Some(access_token.expose()), refresh_token, extra.id_token.as_ref().map(Secret::expose)];
+        if tokens.into_iter().flatten().any(|token| token.len() > MAX_TOKEN_BYTES) {
+            return Err(InvalidTokenResponse::TooLong);
+        }
+        let instance_url = extra.instance_url.as_deref().ok_or(InvalidTokenResponse::InstanceUrl)?;
+        let instance_url =
+            allowed_hosts.instance_url(instance_url).map_err(|_| not_allowed(instance_url, allowed_hosts))?;
         let id = extra.id.as_deref().ok_or(InvalidTokenResponse::Identity)?;
         let identity = IdentityUrl::parse(id).ok_or(InvalidTokenResponse::Identity)?;
         if identity.url.origin() != host.as_url().origin() && allowed_hosts.check(&identity.url).is_err() {
@@ -150,6 +154,29 @@ impl TokenResponse {
                 .as_deref()
                 .and_then(|text| allowed_hosts.site_url(text).ok()),
         })
+    }
+}
+
+/// Longest token in bytes. A JWT access token has some 2 KiB, an ID token 1 KiB; servers take headers of 16 KiB at most.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// Returns why an `instance_url` is refused. Logs its origin if only the allowed hosts are to blame.
+fn not_allowed(text: &str, allowed_hosts: &AllowedHosts) -> InvalidTokenResponse {
+    /// Longer than a host name can be (RFC 1035 section 2.3.4), with scheme and port.
+    const LONGEST_ORIGIN: usize = 270;
+
+    let url = Url::parse(text).ok().filter(|url| url.has_host() && allowed_hosts.check(url).is_err());
+    let origin = url.map(|url| url.origin().ascii_serialization());
+    match origin.filter(|origin| origin.starts_with("http") && origin.len() <= LONGEST_ORIGIN) {
+        None => InvalidTokenResponse::InstanceUrl,
+        Some(origin) => {
+            tracing::error!(
+                origin,
+                "instance not allowed, tokens discarded. If the origin is correct, add it to the allowed hosts \
+                 (SALESFORCE_ALLOWED_ORIGINS)"
+            );
+            InvalidTokenResponse::InstanceNotAllowed
+        }
     }
 }
 
@@ -210,6 +237,22 @@ mod tests {
     }
 
     #[test]
+    fn tokens_and_scopes_have_limits() {
+        for member in ["access_token", "refresh_token", "id_token"] {
+            let of_length = |length: usize| {
+                check(&body_with(|json| drop(json.insert(member.into(), "a".repeat(length).into()))))
+            };
+            assert!(of_length(MAX_TOKEN_BYTES).is_ok(), "{member}");
+            assert_eq!(of_length(MAX_TOKEN_BYTES + 1).err(), Some(InvalidTokenResponse::TooLong), "{member}");
+        }
+        let many: Vec<_> = (0..101).map(|number| format!("scope{number}")).collect();
+        for (scopes, count) in [(many.join(" "), 0), (many[1..].join(" "), 100), ("a".repeat(129), 0)] {
+            let body = body_with(|json| drop(json.insert("scope".into(), scopes.into())));
+            assert_eq!(check(&body).unwrap().scopes.iter().count(), count);
+        }
+    }
+
+    #[test]
     fn missing_scopes_are_not_filled_in() {
         assert!(check(&body_with(|json| drop(json.remove("scope")))).unwrap().scopes.is_empty());
     }
@@ -228,7 +271,8 @@ mod tests {
             ("access_token", "", NoToken),
             ("access_token", "a\nb", NoToken),
             ("token_type", "mac", TokenType),
-            ("instance_url", "https://evil.example", InstanceUrl),
+            ("instance_url", "https://evil.example", InstanceNotAllowed),
+            ("instance_url", "https://acme.my.salesforce.mil", InstanceNotAllowed),
             ("instance_url", "", InstanceUrl),
             ("id", "https://evil.example/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU", Identity),
             ("id", "https://login.salesforce.com/id/00Dx0000000BV7zEAG/00Dx0000000BV7zEAG", Identity),

@@ -1,5 +1,7 @@
 //! Rows as the body of a response, written while they are read.
 
+use std::borrow::Cow;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, future, stream};
 use serde::{Serialize, de::DeserializeOwned};
@@ -106,8 +108,9 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
 
     /// Returns the rows as CSV for spreadsheets, in which no text can act as a formula.
     ///
-    /// A text that begins with `=`, `+`, `-`, `@`, a tab or a line break gets a `'` before it. Numbers and telephone
-    /// numbers are unchanged.
+    /// A text that begins with `=`, `+`, `-`, `@`, a tab or a line break gets a `'` before it, also behind characters that
+    /// are not shown, in full width, and after a separator (`,` `;` `|`, tab, line break) within a cell. Numbers and
+    /// telephone numbers are unchanged. All cells are in quotes.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -120,7 +123,7 @@ impl<T: DeserializeOwned + Serialize + Send + 'static> Records<T> {
     ///
     /// let rows = sf.query::<Account>("SELECT Name, Phone FROM Account WHERE Name LIKE '=%'").fetch();
     /// let body = rows.into_csv_for_spreadsheets().try_collect::<Vec<_>>().await?.concat();
-    /// # assert_eq!(body, b"Name,Phone\r\n'=1+1,+49 30 1\r\n");
+    /// # assert_eq!(body, b"\"Name\",\"Phone\"\r\n\"'=1+1\",\"+49 30 1\"\r\n");
     /// # Ok(()) });
     /// ```
     pub fn into_csv_for_spreadsheets(self) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
@@ -175,25 +178,67 @@ fn is_number(cell: &[u8]) -> bool {
         || is_scientific()
 }
 
-/// Escapes the formulas in a table. Source: OWASP, "CSV Injection".
+/// Quotes all cells of a table and escapes its formulas. Source: OWASP, "CSV Injection".
+///
+/// Each cell is in quotes, so that its separators stay in it. A spreadsheet that separates by another character reads
+/// some quotes as text: a formula after a separator within a cell is escaped as well.
 fn escape_formulas(table: &[u8]) -> Result<Vec<u8>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(table);
-    let mut writer = csv_writer().from_writer(Vec::with_capacity(table.len() + 64));
-    for row in reader.byte_records() {
+    let mut writer = csv_writer()
+        .quote_style(csv::QuoteStyle::Always)
+        .from_writer(Vec::with_capacity(table.len() + table.len() / 4 + 64));
+    for row in reader.records() {
         let row = row.map_err(|_| InvalidRequest::Csv)?;
         for cell in &row {
-            let is_formula = match cell.first() {
-                Some(b'=' | b'@' | b'\t' | b'\r' | b'\n') => true,
-                Some(b'+' | b'-') => !is_number(cell),
-                _ => false,
-            };
-            let written =
-                if is_formula { writer.write_field([b"'", cell].concat()) } else { writer.write_field(cell) };
-            written.map_err(|_| InvalidRequest::Csv)?;
+            writer.write_field(escape_cell(cell).as_bytes()).map_err(|_| InvalidRequest::Csv)?;
         }
         writer.write_record(None::<&[u8]>).map_err(|_| InvalidRequest::Csv)?;
     }
     writer.into_inner().map_err(|_| InvalidRequest::Csv.into())
+}
+
+/// Puts a `'` before each part of a cell that a spreadsheet could read as a formula.
+fn escape_cell(cell: &str) -> Cow<'_, str> {
+    let starts_with_control = cell.starts_with(['\t', '\r', '\n']);
+    let mut escaped = String::new();
+    let mut written = 0;
+    let mut start = 0;
+    loop {
+        let end = cell[start..].find(is_separator).map_or(cell.len(), |length| start + length);
+        if is_formula(&cell[start..end]) || (start == 0 && starts_with_control) {
+            escaped.push_str(&cell[written..start]);
+            escaped.push('\'');
+            written = start;
+        }
+        // All separators are one byte long.
+        match end < cell.len() {
+            true => start = end + 1,
+            false => break,
+        }
+    }
+    if escaped.is_empty() { Cow::Borrowed(cell) } else { Cow::Owned(escaped + &cell[written..]) }
+}
+
+/// What separates cells in some country's spreadsheets, or their lines.
+fn is_separator(character: char) -> bool {
+    matches!(character, ',' | ';' | '|' | '\t' | '\r' | '\n')
+}
+
+/// Returns whether a text acts as a formula: after characters that nothing shows, and in full width, too.
+fn is_formula(text: &str) -> bool {
+    let is_invisible = |c: char| {
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let visible = text.trim_start_matches(is_invisible);
+    match visible.chars().next() {
+        Some('=' | '@' | '\u{ff1d}' | '\u{ff20}') => true,
+        Some('+' | '-') => !is_number(visible.as_bytes()),
+        Some('\u{ff0b}' | '\u{ff0d}' | '\u{2212}') => true,
+        _ => false,
+    }
 }
 
 /// Replaces the comma before the first row with the array's opening bracket. Each row is written after a comma.
@@ -233,7 +278,29 @@ mod tests {
         let guarded = String::from_utf8(escape_formulas(table.as_bytes()).unwrap()).unwrap();
         assert_eq!(
             guarded,
-            "a,b\r\n'=1+1,-5\r\n+1 (555) 0100,'@x\r\n\"'=HYPERLINK(\"\"x\"\",1)\",1e9\r\n-1.5e3,\r\n"
+            "\"a\",\"b\"\r\n\"'=1+1\",\"-5\"\r\n\"+1 (555) 0100\",\"'@x\"\r\n\"'=HYPERLINK(\"\"x\"\",1)\",\"1e9\"\r\n\"-1.5e3\",\"\"\r\n"
         );
+    }
+
+    #[test]
+    fn no_part_of_a_cell_acts_as_a_formula() {
+        for (cell, escaped) in [
+            ("x;=cmd|' /C calc'!A0;", "x;'=cmd|' /C calc'!A0;"),
+            ("x;-1+cmd", "x;'-1+cmd"),
+            ("a\t=1", "a\t'=1"),
+            ("a,\u{200b}=1", "a,'\u{200b}=1"),
+            ("\t=1", "'\t'=1"),
+            ("\u{ff1d}1+1", "'\u{ff1d}1+1"),
+            ("\u{ff0b}1", "'\u{ff0b}1"),
+            ("\u{ff0d}1", "'\u{ff0d}1"),
+            ("\u{ff20}x", "'\u{ff20}x"),
+            ("\u{feff}\u{200b} =1", "'\u{feff}\u{200b} =1"),
+            ("x\n@y", "x\n'@y"),
+            ("a;-5;+49 30 1", "a;-5;+49 30 1"),
+            ("a=b", "a=b"),
+            ("", ""),
+        ] {
+            assert_eq!(escape_cell(cell), escaped, "{cell:?}");
+        }
     }
 }

@@ -31,7 +31,7 @@ const MAX_RECORDS_PER_READ: usize = 2_000;
 pub type SaveResult = std::result::Result<SavedRecord, RecordError>;
 
 /// Why one of many records was not saved.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordError {
     /// Salesforce rejected the record. With all-or-none, the other records of its chunk have the code
@@ -46,6 +46,8 @@ pub enum RecordError {
     #[error("record not sent: an earlier request failed")]
     NotSent,
 }
+
+crate::error::debug::debug_as_display!(RecordError);
 
 fn codes(errors: &[ApiError]) -> String {
     errors.iter().map(|entry| entry.code.as_str()).collect::<Vec<_>>().join(", ")

@@ -50,12 +50,14 @@ use crate::{
 pub struct RecordEtag(String);
 
 /// The error for a text that is not a [`RecordEtag`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "invalid record etag: expected an entity tag in quotes or a date such as `Sun, 06 Nov 1994 08:49:37 GMT`"
 )]
 #[non_exhaustive]
 pub struct InvalidRecordEtag;
+
+crate::error::debug::debug_as_display!(InvalidRecordEtag);
 
 impl RecordEtag {
     fn from_headers(headers: &HeaderMap) -> Result<Self, InvalidResponse> {

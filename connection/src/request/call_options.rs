@@ -23,10 +23,12 @@ pub struct CallOptions {
 }
 
 /// The error for a name that the header cannot contain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("invalid call option: expected 1 to 80 letters, digits and -._/")]
 #[non_exhaustive]
 pub struct InvalidCallOption;
+
+crate::error::debug::debug_as_display!(InvalidCallOption);
 
 impl CallOptions {
     /// Sets the program's name in Salesforce's logs. Default: none.

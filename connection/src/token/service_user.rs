@@ -115,13 +115,15 @@ impl fmt::Debug for PrivateKey {
 }
 
 /// The error for a text that is not an RSA private key. Does not repeat it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "invalid private key: expected an unencrypted RSA key of 2048 bits or more as PEM (BEGIN PRIVATE KEY or BEGIN RSA \
      PRIVATE KEY)"
 )]
 #[non_exhaustive]
 pub struct InvalidPrivateKey;
+
+crate::error::debug::debug_as_display!(InvalidPrivateKey);
 
 impl PrivateKey {
     /// Reads a key in PEM, PKCS #8 or PKCS #1, as `openssl req -x509 -newkey rsa:2048 -nodes` writes it.

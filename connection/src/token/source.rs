@@ -52,7 +52,7 @@ pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
 }
 
 /// Why a [`TokenSource`] has no valid token.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
     /// The login has ended or was revoked: the user has to log in again.
@@ -71,6 +71,8 @@ pub enum TokenError {
     #[error("Salesforce refuses a token to the service user")]
     Refused(#[source] Arc<OAuthError>),
 }
+
+crate::error::debug::debug_as_display!(TokenError);
 
 impl TokenError {
     /// Creates [`TokenError::Unavailable`].

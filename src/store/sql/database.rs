@@ -168,5 +168,39 @@ async fn create_private(path: &std::path::Path) -> Result<(), StoreError> {
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     options.mode(0o600);
-    options.open(path).await.map(drop).map_err(|error| StoreError::Unavailable(error.into()))
+    options.open(path).await.map(drop).map_err(|error| StoreError::Unavailable(error.into()))?;
+    #[cfg(unix)]
+    for ending in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        make_private(std::path::Path::new(&name)).await;
+    }
+    Ok(())
+}
+
+/// Takes the rights of others from a file that existed before. A group that may write was chosen on purpose, for several
+/// processes with different users, and stays.
+#[cfg(all(feature = "sqlite", unix))]
+async fn make_private(path: &std::path::Path) {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+
+    let Ok(metadata) = tokio::fs::metadata(path).await else { return };
+    let mode = metadata.permissions().mode() & 0o777;
+    let private = if mode & 0o020 == 0 { mode & 0o700 } else { mode & 0o770 };
+    if mode != private {
+        match tokio::fs::set_permissions(path, Permissions::from_mode(private)).await {
+            Ok(()) => tracing::info!(
+                path = %path.display(),
+                "file of the store was readable by others: mode changed from {mode:o} to {private:o}"
+            ),
+            Err(error) => tracing::warn!(
+                path = %path.display(),
+                %error,
+                "file of the store is readable by others (mode {mode:o}). Change it to {private:o}"
+            ),
+        }
+    }
+    if private & 0o070 != 0 {
+        tracing::warn!(path = %path.display(), "file of the store is readable by its group (mode {private:o})");
+    }
 }

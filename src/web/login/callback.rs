@@ -17,7 +17,7 @@ use crate::{
 };
 use salesforce_connection::{
     Error, Secret,
-    oauth::{LoginHost, OAuthError},
+    oauth::{InvalidTokenResponse, LoginHost, OAuthError},
 };
 
 /// Completes a login: checks the callback against the browser's pending login, exchanges the code, stores the grant,
@@ -168,8 +168,14 @@ impl From<LogInError> for FailedLogin {
 
 impl From<OAuthError> for FailedLogin {
     fn from(error: OAuthError) -> Self {
+        if error.is_credentials_rejected() {
+            return Self::from(LoginFailure::CredentialsRejected).because(error);
+        }
         if let Some(code) = error.error_code() {
-            return denied(code).into();
+            return Self::from(denied(code)).because(error);
+        }
+        if matches!(error, OAuthError::InvalidResponse(InvalidTokenResponse::InstanceNotAllowed)) {
+            return Self::from(LoginFailure::InstanceNotAllowed).because(error);
         }
         let (retry_after, transient) = (error.retry_after(), error.is_transient());
         Self::from(LoginFailure::TokenEndpoint { retry_after, transient }).because(error)

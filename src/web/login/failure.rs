@@ -41,6 +41,10 @@ pub enum LoginFailure {
         /// does not know: any site can put them into a link to the callback.
         code: Option<&'static str>,
     },
+    /// The token endpoint does not accept the app's credentials: the client secret is wrong or missing.
+    CredentialsRejected,
+    /// Salesforce named an instance that the app does not allow. Its tokens were revoked.
+    InstanceNotAllowed,
     /// The token endpoint did not respond, or sent an invalid response.
     #[non_exhaustive]
     TokenEndpoint {
@@ -87,7 +91,9 @@ impl LoginFailure {
             Self::TokenEndpoint { transient: true, .. }
             | Self::TooManyLogins
             | Self::NotStored { retry_after: Some(_) } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::NotStored { retry_after: None } => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotStored { retry_after: None } | Self::CredentialsRejected | Self::InstanceNotAllowed => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 
@@ -98,6 +104,8 @@ impl LoginFailure {
             Self::MalformedCallback => "malformed_callback",
             Self::UnknownState => "unknown_state",
             Self::Denied { .. } => "denied",
+            Self::CredentialsRejected => "credentials_rejected",
+            Self::InstanceNotAllowed => "instance_not_allowed",
             Self::TokenEndpoint { .. } => "token_endpoint",
             Self::IdentityMismatch => "identity_mismatch",
             Self::TooManyLogins => "too_many_logins",
@@ -129,8 +137,22 @@ impl LoginFailure {
                 tracing::warn!("login callback rejected: unknown, expired or already used state");
             }
             Self::Denied { code } => {
-                tracing::warn!(code = code.unwrap_or("unknown"), "login failed: Salesforce refused it");
+                tracing::warn!(
+                    code = code.unwrap_or("unknown"),
+                    error,
+                    "login failed: Salesforce refused it"
+                );
             }
+            Self::CredentialsRejected => tracing::error!(
+                error,
+                "login failed: the app's credentials were rejected. Check SALESFORCE_CLIENT_SECRET and \
+                 SALESFORCE_CLIENT_ID"
+            ),
+            // The origin is in the client's log line.
+            Self::InstanceNotAllowed => tracing::error!(
+                error,
+                "login failed: instance not allowed. Add its origin to SALESFORCE_ALLOWED_ORIGINS if it is correct"
+            ),
             Self::TokenEndpoint { .. } => {
                 tracing::error!(error, "login failed: no tokens from the token endpoint");
             }

@@ -100,6 +100,12 @@ fn find_host(settings: &Settings, name: Option<&str>) -> Option<LoginHost> {
     if let Some(host) = settings.hosts.get(name) {
         return Some(host.clone());
     }
-    let my_domain = settings.allow_my_domain && name.ends_with(".my.salesforce.com");
-    my_domain.then(|| LoginHost::my_domain(name).ok()).flatten()
+    // A URL as people copy it: only what names a configured host, or a My Domain.
+    let host: LoginHost = name.parse().ok()?;
+    let is_configured = host == settings.default_host || settings.hosts.values().any(|other| *other == host);
+    let url = host.as_url();
+    let is_my_domain = url.scheme() == "https"
+        && url.port().is_none()
+        && url.host_str().is_some_and(|host| host.ends_with(".my.salesforce.com"));
+    (is_configured || (settings.allow_my_domain && is_my_domain)).then_some(host)
 }

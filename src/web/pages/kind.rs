@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 
 use super::LoginFailure;
 use crate::base::error_chain::ErrorChain;
-use salesforce_connection::Error;
+use salesforce_connection::{Error, error::ApiError};
 
 /// What a page is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum PageKind {
         failure: RequestFailure,
         /// When to try again, where trying again can help.
         retry_after: Option<Duration>,
+        /// Salesforce's sentence about what the user entered, for example the text of a validation rule.
+        salesforce_message: Option<String>,
     },
 }
 
@@ -62,6 +64,14 @@ pub enum RequestFailure {
     Forbidden,
     /// The user may not use the API.
     ApiAccessDenied,
+    /// The user's Salesforce password has expired.
+    PasswordExpired,
+    /// Salesforce wants a second factor from the user.
+    MfaRequired,
+    /// The user has to accept terms of Salesforce.
+    TermsNotAccepted,
+    /// Salesforce rejected the request because the app is wrong: a query, an object, a field, or a permission for it.
+    ProgramMistake,
     /// Salesforce rejected the request.
     Refused,
     /// The request is invalid and was not sent to Salesforce.
@@ -94,12 +104,16 @@ impl RequestFailure {
             | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unconfirmed | Self::JobUnfinished => StatusCode::GATEWAY_TIMEOUT,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Forbidden | Self::ApiAccessDenied => StatusCode::FORBIDDEN,
+            Self::Forbidden
+            | Self::ApiAccessDenied
+            | Self::PasswordExpired
+            | Self::MfaRequired
+            | Self::TermsNotAccepted => StatusCode::FORBIDDEN,
             Self::Refused | Self::Invalid => StatusCode::BAD_REQUEST,
             Self::MultipleChoices | Self::Changed => StatusCode::CONFLICT,
             Self::JobFailed => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BadGateway => StatusCode::BAD_GATEWAY,
-            Self::NotSetUp | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotSetUp | Self::Internal | Self::ProgramMistake => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -115,7 +129,11 @@ impl RequestFailure {
             | Self::Unavailable => "unavailable",
             Self::Unconfirmed => "unconfirmed",
             Self::NotFound => "not_found",
-            Self::Forbidden | Self::ApiAccessDenied => "forbidden",
+            Self::Forbidden
+            | Self::ApiAccessDenied
+            | Self::PasswordExpired
+            | Self::MfaRequired
+            | Self::TermsNotAccepted => "forbidden",
             Self::Refused => "refused",
             Self::Invalid => "invalid",
             Self::MultipleChoices => "multiple_choices",
@@ -124,7 +142,7 @@ impl RequestFailure {
             Self::JobUnfinished => "job_unfinished",
             Self::BadGateway => "bad_gateway",
             Self::NotSetUp => "not_set_up",
-            Self::Internal => "internal",
+            Self::Internal | Self::ProgramMistake => "internal",
         }
     }
 
@@ -146,8 +164,10 @@ impl RequestFailure {
             }
             ("unavailable", _) => Self::Unavailable,
             ("not_found", _) => Self::NotFound,
-            ("forbidden", Error::ApiAccessDenied { .. }) => Self::ApiAccessDenied,
-            ("forbidden", _) => Self::Forbidden,
+            ("forbidden", Error::ApiAccessDenied { .. }) => {
+                duty_of_user(error).unwrap_or(Self::ApiAccessDenied)
+            }
+            ("forbidden", _) => duty_of_user(error).unwrap_or(Self::Forbidden),
             ("refused", _) => Self::Refused,
             ("invalid", _) => Self::Invalid,
             ("multiple_choices", _) => Self::MultipleChoices,
@@ -155,10 +175,28 @@ impl RequestFailure {
             ("job_failed", _) => Self::JobFailed,
             ("job_unfinished", _) => Self::JobUnfinished,
             ("not_set_up", _) => Self::NotSetUp,
+            ("internal", Error::Api { .. }) => Self::ProgramMistake,
             ("internal", _) => Self::Internal,
             _ => Self::BadGateway,
         }
     }
+}
+
+/// Returns what Salesforce wants from the user before it serves another request.
+///
+/// `INVALID_OPERATION_WITH_EXPIRED_PASSWORD` is documented (SOAP API Developer Guide "ExceptionCode"); the codes for a
+/// second factor and for terms are unverified.
+fn duty_of_user(error: &Error) -> Option<RequestFailure> {
+    error.api_errors().iter().find_map(|entry| match entry.code.as_str() {
+        "INVALID_OPERATION_WITH_EXPIRED_PASSWORD" => Some(RequestFailure::PasswordExpired),
+        "MFA_REQUIRED" | "TWO_FACTOR_REQUIRED" | "LOGIN_CHALLENGE_ISSUED" | "LOGIN_CHALLENGE_PENDING" => {
+            Some(RequestFailure::MfaRequired)
+        }
+        "TERMS_NOT_ACCEPTED" | "MUST_ACCEPT_TERMS" | "USER_MUST_ACCEPT_TERMS" => {
+            Some(RequestFailure::TermsNotAccepted)
+        }
+        _ => None,
+    })
 }
 
 /// Whether a request was sent and its outcome is unknown: the response was lost, or came from a gateway that got none.
@@ -178,7 +216,23 @@ impl PageKind {
         }
         let failure = RequestFailure::of(error, is_safe);
         let retry_after = error.retry_after().filter(|_| failure.status() == StatusCode::SERVICE_UNAVAILABLE);
-        Self::RequestFailed { failure, retry_after }
+        let salesforce_message =
+            (failure == RequestFailure::Refused).then(|| error.validation_message().map(cleaned)).flatten();
+        Self::RequestFailed { failure, retry_after, salesforce_message }
+    }
+
+    /// Salesforce's sentence about what the user entered: the user sees it instead of this crate's.
+    pub(super) fn salesforce_message(&self) -> Option<&str> {
+        match self {
+            Self::RequestFailed { salesforce_message, .. } => salesforce_message.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether the user has to log in at Salesforce again before the request can succeed.
+    pub(crate) fn leads_to_login(&self) -> bool {
+        use RequestFailure::{MfaRequired, PasswordExpired, TermsNotAccepted};
+        matches!(self, Self::RequestFailed { failure: PasswordExpired | MfaRequired | TermsNotAccepted, .. })
     }
 
     /// The status of the response.
@@ -226,9 +280,31 @@ impl PageKind {
                 StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
                     tracing::warn!(route, error, "request failed for now");
                 }
+                _ if *failure == RequestFailure::ProgramMistake => log_mistake(cause, route),
                 status if status.is_server_error() => tracing::error!(route, error, "request failed"),
                 _ => tracing::debug!(route, error, "request rejected"),
             },
         }
     }
+}
+
+/// Logs a request that the app built wrongly: with Salesforce's code, the object, the field, and of the text only what
+/// stands outside quotes, because values of users stand in them.
+fn log_mistake(cause: Option<&(dyn StdError + 'static)>, route: Option<&str>) {
+    let error = cause.and_then(|cause| cause.downcast_ref::<Error>());
+    let entry = error.and_then(|error| error.api_errors().first());
+    tracing::error!(
+        route,
+        status = error.and_then(Error::status),
+        code = entry.map(|entry| entry.code.as_str()),
+        object = entry.and_then(ApiError::log_object),
+        field = entry.and_then(ApiError::log_field),
+        reason = entry.map(ApiError::log_reason),
+        "request failed: Salesforce rejected it as wrong. Correct the query, the object, the field or its permissions"
+    );
+}
+
+/// Returns a sentence of Salesforce for a page: without control characters, at most 500 characters.
+fn cleaned(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(500).collect()
 }

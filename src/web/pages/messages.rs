@@ -1,5 +1,7 @@
 //! All texts that a user can see: titles, paragraphs and labels of pages, and the member `message` of JSON errors.
 
+use std::borrow::Cow;
+
 use super::{ActionLabels, LoginFailure, PageKind, PageTexts, RequestFailure, oauth_errors};
 use crate::web::login::failure::InvalidLink;
 
@@ -19,10 +21,14 @@ pub(super) fn texts(kind: &PageKind) -> PageTexts {
             (title, paragraphs.to_vec())
         }
     };
+    let mut paragraphs: Vec<Cow<'static, str>> = paragraphs.into_iter().map(Into::into).collect();
+    if let (Some(message), Some(first)) = (kind.salesforce_message(), paragraphs.first_mut()) {
+        *first = message.to_owned().into();
+    }
     PageTexts {
         language: "en".into(),
         title: title.into(),
-        paragraphs: paragraphs.into_iter().map(Into::into).collect(),
+        paragraphs,
         code_label: "Salesforce calls this".into(),
         labels: ActionLabels {
             try_again: "Try again".into(),
@@ -35,7 +41,10 @@ pub(super) fn texts(kind: &PageKind) -> PageTexts {
 }
 
 /// The member `message` of the JSON response.
-pub(crate) fn json_message(kind: &PageKind) -> &'static str {
+pub(crate) fn json_message(kind: &PageKind) -> &str {
+    if let Some(message) = kind.salesforce_message() {
+        return message;
+    }
     match kind {
         PageKind::LoginRequired { .. } => "Log in with Salesforce first.",
         // The paragraphs after the first one are about the page.
@@ -97,7 +106,29 @@ fn login_failed(failure: &LoginFailure) -> Message {
             let Explanation { title, reason, .. } = oauth_errors::find(*code).explanation;
             Message(title, std::slice::from_ref(reason))
         }
-        LoginFailure::TokenEndpoint { .. } => Message(
+        LoginFailure::CredentialsRejected => Message(
+            "This app is not set up correctly",
+            &[
+                "Salesforce let you in, but does not accept the credentials of this app, so you were not logged in.",
+                "Please tell the people who run this app: its client secret has to be checked.",
+            ],
+        ),
+        LoginFailure::InstanceNotAllowed => Message(
+            "This app's set-up refuses your Salesforce",
+            &[
+                "Salesforce let you in, but this app is not set up for the address of your organization, so you were \
+                 not logged in.",
+                "Please tell the people who run this app; its log names the address and the setting.",
+            ],
+        ),
+        LoginFailure::TokenEndpoint { transient: false, .. } => Message(
+            "Salesforce's response could not be used",
+            &[
+                "Salesforce let you in, but its response to this app is not valid, so you were not logged in.",
+                PERSISTS,
+            ],
+        ),
+        LoginFailure::TokenEndpoint { transient: true, .. } => Message(
             "Salesforce did not answer",
             &[
                 "Salesforce let you in, but could not be reached to finish the login. Please try again in a moment.",
@@ -182,6 +213,34 @@ fn request_failed(failure: RequestFailure) -> Message {
         ),
         RequestFailure::Forbidden => forbidden!("Your Salesforce user is not allowed to do this."),
         RequestFailure::ApiAccessDenied => forbidden!("Your Salesforce user may not use the API."),
+        RequestFailure::PasswordExpired => Message(
+            "Your Salesforce password has expired",
+            &[
+                "Salesforce does nothing for you in this app until you have set a new password.",
+                "Log in again: Salesforce then asks you for a new one. Then come back and try again.",
+            ],
+        ),
+        RequestFailure::MfaRequired => Message(
+            "Salesforce wants a second factor",
+            &[
+                "Salesforce does nothing for you in this app until you have proved who you are with a second factor.",
+                "Log in again: Salesforce then asks you for it, or shows how to set it up.",
+            ],
+        ),
+        RequestFailure::TermsNotAccepted => Message(
+            "Salesforce wants you to accept its terms",
+            &[
+                "Salesforce does nothing for you in this app until you have accepted terms.",
+                "Log in again: Salesforce then shows them to you.",
+            ],
+        ),
+        RequestFailure::ProgramMistake => Message(
+            "That did not work",
+            &[
+                "This could not be done, and nothing that you entered is the reason. Please tell the people who run this \
+               app; its log says more.",
+            ],
+        ),
         RequestFailure::Refused => rejected!("Salesforce did not accept this request."),
         RequestFailure::Invalid => rejected!("This request cannot be passed on to Salesforce."),
         RequestFailure::MultipleChoices => {
@@ -249,7 +308,7 @@ explanations! {
         APP_POLICY;
     APP_NOT_INSTALLED:
         "This app has to be installed first",
-        "Your Salesforce organization blocks apps that are not installed in it, or this app's credentials are not right.",
+        "Your Salesforce organization blocks apps that are not installed in it.",
         ADMIN_USAGE;
     APP_UNKNOWN_IN_ORG:
         "This app is not known in your organization",
@@ -310,8 +369,8 @@ explanations! {
         DEVELOPER;
     APP_UNKNOWN:
         "Salesforce does not know this app",
-        "Salesforce does not know this app. A new app takes a few minutes to become known, and each app belongs to a \
-         login host.",
+        "Salesforce does not know this app. A new app takes a few minutes to become known. An app of one organization \
+         may be unknown at the login page that all organizations share, and known at your organization's own (My Domain).",
         DEVELOPER;
     FLOW_DISABLED_AT_HOST:
         "This way to log in is switched off",

@@ -34,6 +34,7 @@ impl LoginPage {
     pub fn salesforce_code(&self) -> Option<&'static str> {
         match self.kind {
             PageKind::LoginFailed(LoginFailure::Denied { code }) => code,
+            PageKind::LoginFailed(LoginFailure::CredentialsRejected) => Some("invalid_client"),
             _ => None,
         }
     }

@@ -212,6 +212,10 @@ mod tests {
             RequestFailure::NotFound,
             RequestFailure::Forbidden,
             RequestFailure::ApiAccessDenied,
+            RequestFailure::PasswordExpired,
+            RequestFailure::MfaRequired,
+            RequestFailure::TermsNotAccepted,
+            RequestFailure::ProgramMistake,
             RequestFailure::Refused,
             RequestFailure::Invalid,
             RequestFailure::MultipleChoices,
@@ -231,6 +235,9 @@ mod tests {
             LoginFailure::Denied { code: None },
             LoginFailure::Denied { code: Some("access_denied") },
             LoginFailure::TokenEndpoint { retry_after, transient: true },
+            LoginFailure::TokenEndpoint { retry_after, transient: false },
+            LoginFailure::CredentialsRejected,
+            LoginFailure::InstanceNotAllowed,
             LoginFailure::IdentityMismatch,
             LoginFailure::TooManyLogins,
             LoginFailure::NotStored { retry_after },
@@ -239,7 +246,11 @@ mod tests {
         let kinds = logins
             .map(PageKind::LoginFailed)
             .into_iter()
-            .chain(failures.map(|failure| PageKind::RequestFailed { failure, retry_after }))
+            .chain(failures.map(|failure| PageKind::RequestFailed {
+                failure,
+                retry_after,
+                salesforce_message: None,
+            }))
             .chain([
                 PageKind::LoginRequired { sent_form: true },
                 PageKind::LoginRequired { sent_form: false },

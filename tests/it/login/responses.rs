@@ -54,7 +54,7 @@ async fn a_refusal_at_the_token_endpoint_is_explained_too() {
     let oauth =
         |error: &str| Fault::OauthError { error: error.to_owned(), description: "x".to_owned(), status: 400 };
     for (fault, status) in [
-        (oauth("invalid_client"), 403),
+        (oauth("invalid_client"), 500),
         (oauth("invalid_grant"), 403),
         (oauth("invalid_request"), 400),
         (Fault::Status(503), 503),

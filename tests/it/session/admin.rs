@@ -122,3 +122,47 @@ async fn everyone_is_logged_out() {
     }
     assert!(app.salesforce.list_logins(GrantFilter::All).await.unwrap().is_empty());
 }
+
+/// Another app in the same store is neither listed nor logged out, and a record that does not open is no silence.
+#[actix_web::test]
+async fn another_app_in_the_same_store_is_left_alone() {
+    use crate::support::{failing::FailingStore, logs, settings_for};
+    use actix_salesforce::AuthEvent;
+    use std::sync::Arc;
+
+    const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
+    const OTHER_KEYS: &str = "xJ4uW8nQe2RfT6yLs0ZaPq9bVc3dMk5hGi7oEtBwYjU=";
+
+    logs::capture();
+    let store = FailingStore::default();
+    let app = TestApp::with(|builder| builder.keys(KEYS).store(Arc::new(store.clone()))).await;
+    let browser = app.logged_in().await;
+    let other = settings_for(&app.org, "http://127.0.0.1:1").keys(KEYS).store(Arc::new(store.clone()));
+    let other = other.client_id("another-app").build().await.unwrap();
+    assert!(other.list_logins(GrantFilter::All).await.unwrap().is_empty());
+    assert!(other.list_grants(GrantFilter::All).await.unwrap().is_empty());
+    assert_eq!(other.revoke_grants(GrantFilter::All).await.unwrap(), 0);
+    assert_eq!(browser.fetch(&app.url("/user")).await.status, 200);
+
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let without_key = settings_for(&app.org, "http://127.0.0.1:1").keys(OTHER_KEYS).store(Arc::new(store));
+    let without_key = without_key
+        .on_event(move |event| {
+            let _ = told.send(event.clone());
+        })
+        .build()
+        .await
+        .unwrap();
+    assert_eq!(without_key.revoke_grants(GrantFilter::All).await.unwrap(), 1);
+    let failed = async {
+        while let Some(event) = heard.recv().await {
+            if event == AuthEvent::RevocationFailed {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(5), failed).await.unwrap());
+    assert!(logs::text().contains("its record does not open"));
+    assert!(!app.org.live_refresh_tokens(&app.org.user(ADA)).is_empty(), "which is what the event says");
+}

@@ -1,6 +1,7 @@
 //! The OAuth endpoints over real sockets: parameters, responses and errors.
 
 mod id_token;
+mod limits;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -227,11 +228,11 @@ async fn hostile_urls_in_a_response_are_rejected_and_never_contacted() {
     let untrusted = Scripted::untrusted().await;
     let untrusted_origin = untrusted.origin.as_str().trim_end_matches('/').to_owned();
     let cases = [
-        ("instance_url", untrusted_origin.clone(), InvalidTokenResponse::InstanceUrl),
+        ("instance_url", untrusted_origin.clone(), InvalidTokenResponse::InstanceNotAllowed),
         (
             "instance_url",
             "https://login.salesforce.com.evil.example".into(),
-            InvalidTokenResponse::InstanceUrl,
+            InvalidTokenResponse::InstanceNotAllowed,
         ),
         (
             "id",

@@ -8,7 +8,7 @@ use crate::query::soql::{
 /// A query and the values bound to it do not fit.
 ///
 /// The texts contain names from the program's query, and never a value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
     /// The query has a placeholder without a bound value.
@@ -46,8 +46,10 @@ pub enum BindError {
     NotSosl,
 }
 
+crate::error::debug::debug_as_display!(BindError);
+
 /// A value that cannot be written as a SOQL literal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidValue {
     /// An empty list, which SOQL does not have, and a condition must not silently vanish.
@@ -68,6 +70,8 @@ pub enum InvalidValue {
     #[error("the search term has no word")]
     EmptyTerm,
 }
+
+crate::error::debug::debug_as_display!(InvalidValue);
 
 /// The values bound to a query.
 #[derive(Debug, Clone, Default)]

@@ -16,10 +16,12 @@ use crate::query::soql::{
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
 /// A text, or numbers, that are not a valid date of the years 1700 to 4000, which are Salesforce's limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a date of the years 1700 to 4000 in the form 2026-01-31 or 2026-01-31T23:59:59Z")]
 #[non_exhaustive]
 pub struct InvalidDate;
+
+crate::error::debug::debug_as_display!(InvalidDate);
 
 /// A day, for fields of type Date.
 ///

@@ -10,10 +10,12 @@ use crate::query::soql::{
 };
 
 /// A text, or numbers, that are not a valid time of day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a time of day in the form 23:59:59.000Z")]
 #[non_exhaustive]
 pub struct InvalidTime;
+
+crate::error::debug::debug_as_display!(InvalidTime);
 
 /// A time of day in milliseconds, for fields of type Time.
 ///

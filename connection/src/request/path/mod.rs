@@ -12,7 +12,7 @@ use self::log_name::LogName;
 use crate::version::ApiVersion;
 
 /// Why a path or a URL is invalid. Never contains the text itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPath {
     /// A character that a URL cannot contain, or an invalid percent-encoding.
@@ -32,6 +32,8 @@ pub enum InvalidPath {
     )]
     Value,
 }
+
+crate::error::debug::debug_as_display!(InvalidPath);
 
 /// A checked absolute path on the instance, with its query.
 #[derive(Debug, Clone, PartialEq, Eq)]

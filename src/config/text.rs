@@ -1,0 +1,117 @@
+//! Texts of settings: what a mounted file, a `.env` file or a shell adds around a value is removed.
+
+use super::{Config, ServiceUserConfig, check::Check};
+use salesforce_connection::Secret;
+
+/// Returns the value without blanks, line breaks, byte order marks and one pair of quotes around it.
+pub(super) fn bare(text: &str) -> &str {
+    let trimmed = trim(text);
+    let quoted = [('"', '"'), ('\'', '\''), ('`', '`'), ('\u{201c}', '\u{201d}'), ('\u{2018}', '\u{2019}')]
+        .into_iter()
+        .find_map(|(open, close)| trimmed.strip_prefix(open)?.strip_suffix(close));
+    quoted.map_or(trimmed, trim)
+}
+
+fn trim(text: &str) -> &str {
+    // A byte order mark, a zero-width space and a NUL are no white space to Rust.
+    text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\0'))
+}
+
+fn clean(text: &mut String) {
+    let bare = bare(text);
+    if bare.len() != text.len() {
+        *text = bare.to_owned();
+    }
+}
+
+fn clean_secret(secret: &mut Secret) {
+    *secret = Secret::new(bare(secret.expose()));
+}
+
+impl Config {
+    /// Removes what surrounds the values, for all settings alike.
+    pub(crate) fn without_surroundings(mut self) -> Self {
+        for text in [
+            &mut self.client_id,
+            &mut self.login_url,
+            &mut self.public_url,
+            &mut self.scopes,
+            &mut self.after_login,
+            &mut self.after_logout,
+            &mut self.idle_timeout,
+            &mut self.max_lifetime,
+            &mut self.routes.mount,
+            &mut self.routes.prefix,
+            &mut self.api.acquire_timeout,
+        ] {
+            clean(text);
+        }
+        let texts = [&mut self.api_version, &mut self.cookie_name, &mut self.api.client_name];
+        texts.into_iter().flatten().for_each(clean);
+        self.login_hosts.values_mut().chain(&mut self.allowed_origins).for_each(clean);
+        clean_secret(&mut self.store);
+        [&mut self.client_secret, &mut self.keys].into_iter().flatten().for_each(clean_secret);
+        if let Some(service) = &mut self.service {
+            service.clean();
+        }
+        self
+    }
+
+    /// Records a problem for each id and secret with a blank, a line break or a quote inside: it was copied with more
+    /// than itself, and Salesforce would refuse it at the first login.
+    pub(super) fn check_texts(&self, check: &mut Check) {
+        let service = self.service.as_ref();
+        let secret = |secret: &'_ Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+        for (setting, value) in [
+            ("SALESFORCE_CLIENT_ID", Some(self.client_id.clone())),
+            ("SALESFORCE_CLIENT_SECRET", secret(&self.client_secret)),
+            ("SALESFORCE_SERVICE_USERNAME", service.and_then(|service| service.username.clone())),
+            ("SALESFORCE_SERVICE_CLIENT_ID", service.and_then(|service| service.client_id.clone())),
+            ("SALESFORCE_SERVICE_CLIENT_SECRET", service.and_then(|service| secret(&service.client_secret))),
+        ] {
+            let value = zeroize::Zeroizing::new(value.unwrap_or_default());
+            if value.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\u{feff}')) {
+                check.problem(
+                    setting,
+                    "has a blank, a line break or a quote inside. Copy the value again, alone",
+                );
+            }
+        }
+        if self.store.expose().chars().any(char::is_control) {
+            check.problem("SALESFORCE_STORE", "has a line break inside. Give one URL");
+        }
+    }
+}
+
+impl ServiceUserConfig {
+    fn clean(&mut self) {
+        clean(&mut self.url);
+        [&mut self.username, &mut self.client_id].into_iter().flatten().for_each(clean);
+        if let Some(secret) = &mut self.client_secret {
+            clean_secret(secret);
+        }
+        if let Some(key) = &mut self.key {
+            // A `.env` file has the line breaks of a PEM text as `\n`.
+            *key = Secret::new(bare(key.expose()).replace("\\n", "\n"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_surrounds_a_value_is_removed() {
+        for text in
+            ["x y", " x y\r\n", "\"x y\"", "'x y'\n", "\u{feff}x y", "\n\"x y\n\" ", "\u{201c}x y\u{201d}"]
+        {
+            assert_eq!(bare(text), "x y", "{text:?}");
+        }
+        for text in ["\"x", "x'", "'x\""] {
+            assert_eq!(bare(text), text);
+        }
+        assert_eq!(bare("\"\""), "");
+        assert_eq!(bare("\""), "\"");
+    }
+}

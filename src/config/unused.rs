@@ -1,0 +1,162 @@
+//! Settings that would be ignored in silence: misspelt variables and scopes.
+
+use std::cell::RefCell;
+
+use super::Config;
+use salesforce_connection::oauth::Scopes;
+
+/// The scopes of Salesforce Help "OAuth Tokens and Scopes".
+const SCOPES: &[&str] = &[
+    "address",
+    "api",
+    "cdp_api",
+    "cdp_calculated_insight_api",
+    "cdp_identityresolution_api",
+    "cdp_ingest_api",
+    "cdp_profile_api",
+    "cdp_query_api",
+    "cdp_segment_api",
+    "chatbot_api",
+    "chatter_api",
+    "content",
+    "custom_permissions",
+    "eclair_api",
+    "einstein_gpt_api",
+    "email",
+    "forgot_password",
+    "full",
+    "id",
+    "interaction_api",
+    "lightning",
+    "mcp_api",
+    "offline_access",
+    "openid",
+    "pardot_api",
+    "phone",
+    "profile",
+    "pwdless_login_api",
+    "refresh_token",
+    "scrt_api",
+    "sfap_api",
+    "user_registration_api",
+    "visualforce",
+    "wave_api",
+    "web",
+];
+
+/// Names that differ in more letters are not what was meant.
+const MOST_CHANGES: usize = 4;
+
+/// Returns those of these names that begin like this crate's variables and are read by nothing.
+pub(super) fn variables(names: impl Iterator<Item = String>) -> Vec<String> {
+    let known = known_variables();
+    let mut unused: Vec<String> = names
+        .filter(|name| name.to_ascii_uppercase().starts_with("SALESFORCE_") && !known.contains(name))
+        .collect();
+    unused.sort_unstable();
+    unused
+}
+
+/// Returns all variables that are read.
+fn known_variables() -> Vec<String> {
+    let names = RefCell::new(Vec::new());
+    let _ = Config::from_variables(|name| {
+        names.borrow_mut().push(name.to_owned());
+        None
+    });
+    names.into_inner()
+}
+
+/// Warns of settings that are read by nothing, or that do less than was meant.
+pub(super) fn warn(unused_variables: &[String], scopes: Option<&Scopes>) {
+    let known = known_variables();
+    for variable in unused_variables {
+        match nearest(variable, known.iter().map(String::as_str)) {
+            Some(known) => {
+                tracing::warn!(variable, "setting ignored: no such variable. Did you mean {known}?")
+            }
+            None => tracing::warn!(variable, "setting ignored: no such variable"),
+        }
+    }
+    let Some(scopes) = scopes else { return };
+    for scope in scopes.iter().filter(|scope| !SCOPES.contains(scope)) {
+        match nearest(scope, SCOPES.iter().copied()) {
+            Some(known) => tracing::warn!(scope, "scope unknown in SALESFORCE_SCOPES. Did you mean {known}?"),
+            None => {
+                tracing::warn!(scope, "scope unknown in SALESFORCE_SCOPES. Salesforce may refuse the login")
+            }
+        }
+    }
+    if !scopes.contains("refresh_token") {
+        tracing::warn!(
+            "SALESFORCE_SCOPES has no refresh_token: each login ends with its access token, after the session timeout of \
+             the org"
+        );
+    }
+}
+
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_ascii_uppercase();
+    let most = MOST_CHANGES.min(name.len() / 3);
+    known
+        .map(|known| (changes(&name, &known.to_ascii_uppercase()), known))
+        .filter(|(changes, _)| *changes <= most)
+        .min_by_key(|(changes, _)| *changes)
+        .map(|(_, known)| known)
+}
+
+/// Returns how many letters have to be inserted, removed or replaced (Levenshtein).
+fn changes(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (index, letter) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = index + 1;
+        for (position, otherwise) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != *otherwise);
+            diagonal = row[position + 1];
+            row[position + 1] = replaced.min(diagonal + 1).min(row[position] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_variable_is_found_with_the_nearest_name() {
+        let found = variables(
+            [
+                "SALESFORCE_CLIENT_SECRTE",
+                "SALESFORCE_CLIENT_ID",
+                "PATH",
+                "salesforce_login_url",
+                "SALESFORCE_SERVICE_KEY",
+            ]
+            .map(str::to_owned)
+            .into_iter(),
+        );
+        assert_eq!(found, ["SALESFORCE_CLIENT_SECRTE", "salesforce_login_url"]);
+        let ((), log) = crate::base::test_log::logged(|| {
+            warn(&found, "api opneid".parse().ok().as_ref());
+        });
+        for text in [
+            "Did you mean SALESFORCE_CLIENT_SECRET?",
+            "Did you mean SALESFORCE_LOGIN_URL?",
+            "Did you mean openid?",
+        ] {
+            assert!(log.contains(text), "{text}: {log}");
+        }
+        assert!(log.contains("SALESFORCE_SCOPES has no refresh_token"), "{log}");
+        assert_eq!(log.matches("WARN").count(), 4, "{log}");
+    }
+
+    #[test]
+    fn the_default_scopes_are_known() {
+        let ((), log) =
+            crate::base::test_log::logged(|| warn(&[], Config::default().scopes.parse().ok().as_ref()));
+        assert_eq!(log, "");
+    }
+}
