@@ -56,6 +56,7 @@ pub mod error;
 pub mod http;
 mod id;
 mod name;
+mod number;
 pub mod oauth;
 pub mod org;
 pub mod query;

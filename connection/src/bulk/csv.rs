@@ -6,12 +6,15 @@ use ::csv::{ReaderBuilder, StringRecord, Terminator, Writer, WriterBuilder};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::error::{InvalidRequest, InvalidResponse};
+use crate::{
+    bulk::row::{Columns, RowError},
+    error::{InvalidRequest, InvalidResponse},
+};
 
 pub(crate) const NOT_CSV: &str = "a body that is not CSV";
 
 /// Reads a row, whose columns are named by the header, into a type.
-pub(crate) type RowReader<T> = fn(row: &StringRecord, header: &StringRecord) -> Result<T, ::csv::Error>;
+pub(crate) type RowReader<T> = fn(row: &StringRecord, columns: &mut Columns) -> Result<T, RowError>;
 
 /// Collects records as CSV until they fill a job.
 pub(crate) struct CsvBuffer {
@@ -49,20 +52,17 @@ impl CsvBuffer {
 /// Reads a row into one value.
 pub(crate) fn read_row<T: DeserializeOwned>(
     row: &StringRecord,
-    header: &StringRecord,
-) -> Result<T, ::csv::Error> {
-    row.deserialize(Some(header))
+    columns: &mut Columns,
+) -> Result<T, RowError> {
+    columns.read(row)
 }
 
 /// Reads a row into two values.
-///
-/// `#[serde(flatten)]` of one into the other would let serde guess the types: a name made of digits would become a
-/// number.
 pub(crate) fn read_row_twice<M: DeserializeOwned, T: DeserializeOwned>(
     row: &StringRecord,
-    header: &StringRecord,
-) -> Result<(M, T), ::csv::Error> {
-    Ok((row.deserialize(Some(header))?, row.deserialize(Some(header))?))
+    columns: &mut Columns,
+) -> Result<(M, T), RowError> {
+    Ok((columns.read(row)?, columns.read(row)?))
 }
 
 /// Reads all rows of a complete body.
@@ -78,7 +78,7 @@ pub(crate) fn read_all<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<T>, Inval
 /// texts.
 pub(crate) fn read_into<T>(
     csv: &[u8],
-    header: &mut Option<StringRecord>,
+    header: &mut Option<Columns>,
     before: u64,
     read_row: RowReader<T>,
     rows: &mut VecDeque<T>,
@@ -86,10 +86,10 @@ pub(crate) fn read_into<T>(
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(csv);
     let mut row = StringRecord::new();
     let mut number = before;
-    while reader.read_record(&mut row).map_err(|error| describe(&error, number))? {
+    while reader.read_record(&mut row).map_err(|_| describe("the body is not CSV", number))? {
         match header {
             None if is_markup(&row) => return Err(InvalidResponse::Unexpected(NOT_CSV)),
-            None => *header = Some(row.clone()),
+            None => *header = Some(Columns::new(&row)),
             Some(header) => {
                 number += 1;
                 if row.len() != header.len() {
@@ -97,7 +97,7 @@ pub(crate) fn read_into<T>(
                         "a row with another number of columns than the header (row {number})"
                     )));
                 }
-                rows.push_back(read_row(&row, header).map_err(|error| describe(&error, number))?);
+                rows.push_back(read_row(&row, header).map_err(|error| describe(error, number))?);
             }
         }
     }
@@ -112,16 +112,8 @@ fn is_markup(header: &StringRecord) -> bool {
     })
 }
 
-/// Describes an error without the row's values, which may be personal data.
-fn describe(error: &::csv::Error, row: u64) -> InvalidResponse {
-    let description = match error.kind() {
-        ::csv::ErrorKind::Deserialize { err, .. } => match err.field() {
-            Some(field) => format!("column {field} does not fit its field"),
-            None => "a row does not fit its type".to_owned(),
-        },
-        _ => "the body is not CSV".to_owned(),
-    };
-    InvalidResponse::Json(format!("{description} (row {row})"))
+fn describe(error: impl std::fmt::Display, row: u64) -> InvalidResponse {
+    InvalidResponse::Json(format!("{error} (row {row})"))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub(crate) mod ingest_job;
 pub(crate) mod job;
 pub(crate) mod query_job;
 pub(crate) mod records;
+pub(crate) mod row;
 pub(crate) mod upload;
 
 pub use self::{

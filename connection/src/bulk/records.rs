@@ -7,7 +7,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use ::csv::StringRecord;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use reqwest::{StatusCode, header::CONTENT_TYPE};
@@ -17,6 +16,7 @@ use crate::{
     bulk::{
         csv::{self, RowReader},
         csv_split::CsvSplitter,
+        row::Columns,
     },
     connection::Connection,
     error::{Error, InvalidResponse, Result},
@@ -170,7 +170,7 @@ pub(crate) fn announced_rows(response: &Response) -> Result<Option<u64>, Invalid
 struct PageReader<T> {
     page: Page,
     splitter: CsvSplitter,
-    header: Option<StringRecord>,
+    header: Option<Columns>,
     /// Rows that were read and not yet returned.
     rows: VecDeque<T>,
     expected: ExpectedRows,
