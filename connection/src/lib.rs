@@ -55,6 +55,7 @@ pub mod describe;
 pub mod error;
 pub mod http;
 mod id;
+mod json_value;
 mod name;
 mod number;
 pub mod oauth;

@@ -16,7 +16,10 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use crate::number;
+use crate::{
+    json_value::{self, field_in_other_case},
+    number,
+};
 
 /// Why a row does not fit its type. Never repeats a value, which may be personal data.
 #[derive(Debug)]
@@ -227,10 +230,8 @@ impl<'de> Deserializer<'de> for Row<'de, '_> {
     ) -> Result<V::Value, RowError> {
         let groups = self.columns.groups.iter().map(|(name, _)| name);
         for name in self.columns.entries.iter().map(|(name, _)| name).chain(groups) {
-            if let Some(field) = other_case(name, fields) {
-                return Err(RowError::new(format!(
-                    "the field `{field}` is named `{name}` by Salesforce. Use this name"
-                )));
+            if let Some(field) = field_in_other_case(name, fields) {
+                return Err(RowError::new(json_value::other_case_text(field, name)));
             }
         }
         self.map(visitor, |name| fields.contains(&name))
@@ -290,12 +291,6 @@ impl<'de> Deserializer<'de> for Row<'de, '_> {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf enum identifier
     }
-}
-
-/// Returns the field that `name` stands for if their cases differ. serde would read such a field as missing.
-pub(crate) fn other_case(name: &str, fields: &'static [&'static str]) -> Option<&'static str> {
-    let other = fields.iter().find(|field| field.eq_ignore_ascii_case(name))?;
-    (!fields.contains(&name)).then_some(*other)
 }
 
 enum Entry<'a> {
