@@ -28,12 +28,22 @@ use crate::{query::Page, request::decode::MORE_CHILDREN};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
+/// If Salesforce has more child records than fit into one page, [`Query`](crate::Query) fetches the rest before it returns
+/// the row. A [`Page`] has the first ones only, and [`Connection::rows`](crate::Connection::rows) returns all as a stream.
+///
 /// # Errors
-/// If Salesforce has more child records than fit into one page, so that a part is never taken for the whole. Read them
-/// into a [`Page`] then, and the further pages with [`Connection::rows`](crate::Connection::rows).
+/// If there are more child records, and the row is read in another way (also by a query above 8 KiB, which is
+/// sent in a body), so that a part is never taken for the whole.
 pub fn child_records<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     let page = Page::<T>::deserialize(deserializer)?;
     if page.next.is_some() { Err(D::Error::custom(MORE_CHILDREN)) } else { Ok(page.records) }
+}
+
+/// Reads `null` as the type's default.
+pub(crate) fn null_as_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -6,30 +6,101 @@ use ::csv::{ReaderBuilder, StringRecord, Terminator, Writer, WriterBuilder};
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::error::{InvalidRequest, InvalidResponse};
+use crate::{
+    bulk::{
+        record,
+        row::{Columns, RowError},
+    },
+    error::{InvalidRequest, InvalidResponse},
+};
 
 pub(crate) const NOT_CSV: &str = "a body that is not CSV";
 
 /// Reads a row, whose columns are named by the header, into a type.
-pub(crate) type RowReader<T> = fn(row: &StringRecord, header: &StringRecord) -> Result<T, ::csv::Error>;
+pub(crate) type RowReader<T> = fn(row: &StringRecord, columns: &mut Columns) -> Result<T, RowError>;
 
-/// Collects records as CSV until they fill a job.
-pub(crate) struct CsvBuffer {
-    writer: Writer<Vec<u8>>,
-    max_bytes: usize,
+/// What a null is in the CSV of a job.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Nulls<'a> {
+    /// An empty cell. A new record has no value to empty.
+    Empty,
+    /// `#N/A`, which empties the field, as `null` does in JSON. An empty cell would leave it as it is.
+    ///
+    /// The record's id and its external id, whose field is given, say which record it is and stay empty.
+    Clear(Option<&'a str>),
 }
 
-impl CsvBuffer {
-    pub(crate) fn new(max_bytes: usize) -> Self {
-        let writer = WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(Vec::new());
-        Self { writer, max_bytes }
+/// Collects records as CSV until they fill a job.
+pub(crate) struct CsvBuffer<'a> {
+    columns: Vec<String>,
+    /// The rows, without the header.
+    writer: Writer<Vec<u8>>,
+    max_bytes: usize,
+    nulls: Nulls<'a>,
+}
+
+impl<'a> CsvBuffer<'a> {
+    pub(crate) fn new(max_bytes: usize, nulls: Nulls<'a>) -> Self {
+        Self { columns: Vec::new(), writer: new_writer(), max_bytes, nulls }
     }
 
-    /// Adds a record. The header is made of the first record's field names.
+    /// Adds a record. The header has the fields of all records; a field that a record does not have is an empty cell.
     pub(crate) fn add<T: Serialize>(&mut self, record: &T) -> Result<(), InvalidRequest> {
-        self.writer.serialize(record).map_err(|_| InvalidRequest::Csv)?;
+        let cells = record::cells(record)?;
+        if cells.is_empty() {
+            return Err(InvalidRequest::Csv);
+        }
+        let known = self.columns.len();
+        let mut row = vec![String::new(); known];
+        for (place, (column, value)) in cells.into_iter().enumerate() {
+            let is_here = self.columns.get(place).is_some_and(|here| *here == column);
+            let found = is_here.then_some(place);
+            let index = found.or_else(|| self.columns.iter().position(|other| *other == column));
+            let text = self.text(&column, value);
+            match index.and_then(|index| row.get_mut(index)) {
+                Some(cell) => *cell = text,
+                None => {
+                    self.columns.push(column);
+                    row.push(text);
+                }
+            }
+        }
+        let added = self.columns.len() - known;
+        if added > 0 && !self.is_empty() {
+            self.widen(added)?;
+        }
+        self.writer.write_record(&row).map_err(|_| InvalidRequest::Csv)?;
         // `is_full` needs the exact length.
         self.writer.flush().map_err(|_| InvalidRequest::Csv)
+    }
+
+    fn text(&self, column: &str, value: Option<String>) -> String {
+        let value = value.unwrap_or_default();
+        match self.nulls {
+            Nulls::Clear(key)
+                if value.is_empty()
+                    && !column.eq_ignore_ascii_case("Id")
+                    && !key.is_some_and(|key| key.eq_ignore_ascii_case(column)) =>
+            {
+                record::NULL.to_owned()
+            }
+            _ => value,
+        }
+    }
+
+    /// Adds empty cells to the rows so far.
+    fn widen(&mut self, added: usize) -> Result<(), InvalidRequest> {
+        let mut wider = new_writer();
+        let mut reader =
+            ReaderBuilder::new().has_headers(false).flexible(true).from_reader(&**self.writer.get_ref());
+        let mut row = StringRecord::new();
+        while reader.read_record(&mut row).map_err(|_| InvalidRequest::Csv)? {
+            (0..added).for_each(|_| row.push_field(""));
+            wider.write_record(&row).map_err(|_| InvalidRequest::Csv)?;
+        }
+        wider.flush().map_err(|_| InvalidRequest::Csv)?;
+        self.writer = wider;
+        Ok(())
     }
 
     /// Returns true once `max_bytes` are reached. One record may exceed them: it is small next to a job's limit.
@@ -42,27 +113,32 @@ impl CsvBuffer {
     }
 
     pub(crate) fn finish(self) -> Result<Bytes, InvalidRequest> {
-        self.writer.into_inner().map(Bytes::from).map_err(|_| InvalidRequest::Csv)
+        let mut csv = new_writer();
+        csv.write_record(&self.columns).map_err(|_| InvalidRequest::Csv)?;
+        let mut csv = csv.into_inner().map_err(|_| InvalidRequest::Csv)?;
+        csv.extend_from_slice(self.writer.get_ref());
+        Ok(csv.into())
     }
+}
+
+fn new_writer() -> Writer<Vec<u8>> {
+    WriterBuilder::new().terminator(Terminator::Any(b'\n')).from_writer(Vec::new())
 }
 
 /// Reads a row into one value.
 pub(crate) fn read_row<T: DeserializeOwned>(
     row: &StringRecord,
-    header: &StringRecord,
-) -> Result<T, ::csv::Error> {
-    row.deserialize(Some(header))
+    columns: &mut Columns,
+) -> Result<T, RowError> {
+    columns.read(row)
 }
 
 /// Reads a row into two values.
-///
-/// `#[serde(flatten)]` of one into the other would let serde guess the types: a name made of digits would become a
-/// number.
 pub(crate) fn read_row_twice<M: DeserializeOwned, T: DeserializeOwned>(
     row: &StringRecord,
-    header: &StringRecord,
-) -> Result<(M, T), ::csv::Error> {
-    Ok((row.deserialize(Some(header))?, row.deserialize(Some(header))?))
+    columns: &mut Columns,
+) -> Result<(M, T), RowError> {
+    Ok((columns.read(row)?, columns.read(row)?))
 }
 
 /// Reads all rows of a complete body.
@@ -78,7 +154,7 @@ pub(crate) fn read_all<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<T>, Inval
 /// texts.
 pub(crate) fn read_into<T>(
     csv: &[u8],
-    header: &mut Option<StringRecord>,
+    header: &mut Option<Columns>,
     before: u64,
     read_row: RowReader<T>,
     rows: &mut VecDeque<T>,
@@ -86,10 +162,10 @@ pub(crate) fn read_into<T>(
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(csv);
     let mut row = StringRecord::new();
     let mut number = before;
-    while reader.read_record(&mut row).map_err(|error| describe(&error, number))? {
+    while reader.read_record(&mut row).map_err(|_| describe("the body is not CSV", number))? {
         match header {
             None if is_markup(&row) => return Err(InvalidResponse::Unexpected(NOT_CSV)),
-            None => *header = Some(row.clone()),
+            None => *header = Some(Columns::new(&row)),
             Some(header) => {
                 number += 1;
                 if row.len() != header.len() {
@@ -97,7 +173,7 @@ pub(crate) fn read_into<T>(
                         "a row with another number of columns than the header (row {number})"
                     )));
                 }
-                rows.push_back(read_row(&row, header).map_err(|error| describe(&error, number))?);
+                rows.push_back(read_row(&row, header).map_err(|error| describe(error, number))?);
             }
         }
     }
@@ -112,16 +188,8 @@ fn is_markup(header: &StringRecord) -> bool {
     })
 }
 
-/// Describes an error without the row's values, which may be personal data.
-fn describe(error: &::csv::Error, row: u64) -> InvalidResponse {
-    let description = match error.kind() {
-        ::csv::ErrorKind::Deserialize { err, .. } => match err.field() {
-            Some(field) => format!("column {field} does not fit its field"),
-            None => "a row does not fit its type".to_owned(),
-        },
-        _ => "the body is not CSV".to_owned(),
-    };
-    InvalidResponse::Json(format!("{description} (row {row})"))
+fn describe(error: impl std::fmt::Display, row: u64) -> InvalidResponse {
+    InvalidResponse::Json(format!("{error} (row {row})"))
 }
 
 #[cfg(test)]
@@ -145,7 +213,7 @@ mod tests {
             .iter()
             .map(|name| Row { name: (*name).to_owned(), number: Some(1.5), owner: None })
             .collect();
-        let mut buffer = CsvBuffer::new(40);
+        let mut buffer = CsvBuffer::new(40, Nulls::Empty);
         assert!(buffer.is_empty());
         for row in &written {
             buffer.add(row).unwrap();

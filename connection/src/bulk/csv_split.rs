@@ -7,13 +7,43 @@ use bytes::{Bytes, BytesMut};
 const MAX_RECORD_BYTES: usize = 32 * 1024 * 1024;
 
 /// Splits a stream of bytes into complete records. A line break inside quotes belongs to its record (RFC 4180).
-#[derive(Debug, Default)]
+///
+/// Only a quote at the start of a cell opens quotes. An unquoted inch mark (`5" pipe`) is a character like others.
+#[derive(Debug)]
 pub(crate) struct CsvSplitter {
     buffer: BytesMut,
     /// Number of bytes of the buffer that were searched for the end of a record.
     searched: usize,
-    /// Whether the search is inside quotes.
-    quoted: bool,
+    place: Place,
+    delimiter: u8,
+    /// Number of line breaks before the searched place, and before the current record.
+    lines: u64,
+    lines_before: u64,
+}
+
+/// Where the search is in a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Start,
+    Unquoted,
+    Quoted,
+    /// After a quote inside quotes, which ends them unless another quote follows.
+    AfterQuote,
+}
+
+impl Place {
+    /// Returns the place after `byte`.
+    fn after(self, byte: u8, delimiter: u8) -> Self {
+        match (self, byte) {
+            (Self::Quoted, b'"') => Self::AfterQuote,
+            (Self::Quoted, _) | (Self::Start | Self::AfterQuote, b'"') => Self::Quoted,
+            (_, b'\n') => Self::Start,
+            (_, byte) if byte == delimiter => Self::Start,
+            // A byte order mark before the first cell.
+            (Self::Start, 0xef | 0xbb | 0xbf) => Self::Start,
+            _ => Self::Unquoted,
+        }
+    }
 }
 
 /// The error for a record that is longer than [`MAX_RECORD_BYTES`].
@@ -21,18 +51,42 @@ pub(crate) struct CsvSplitter {
 pub(crate) struct RecordTooLong;
 
 impl CsvSplitter {
+    pub(crate) fn new(delimiter: u8) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            searched: 0,
+            place: Place::Start,
+            delimiter,
+            lines: 0,
+            lines_before: 0,
+        }
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Returns true if the bytes so far end inside quotes.
+    pub(crate) fn is_quoted(&self) -> bool {
+        self.place == Place::Quoted
+    }
+
+    /// Returns the line in which the current record starts, from 1.
+    pub(crate) fn line(&self) -> u64 {
+        self.lines_before + 1
     }
 
     /// Returns the next record with its line break, or `None` if more bytes are needed.
     pub(crate) fn next_record(&mut self) -> Result<Option<Bytes>, RecordTooLong> {
         while let Some(byte) = self.buffer.get(self.searched) {
             self.searched += 1;
-            match byte {
-                b'"' => self.quoted = !self.quoted,
-                b'\n' if !self.quoted => return Ok(Some(self.take_searched())),
-                _ => {}
+            self.place = self.place.after(*byte, self.delimiter);
+            if *byte == b'\n' {
+                self.lines += 1;
+                if self.place == Place::Start {
+                    self.lines_before = self.lines;
+                    return Ok(Some(self.take_searched()));
+                }
             }
         }
         if self.buffer.len() > MAX_RECORD_BYTES { Err(RecordTooLong) } else { Ok(None) }
@@ -42,10 +96,9 @@ impl CsvSplitter {
     pub(crate) fn take_complete(&mut self) -> Result<Bytes, RecordTooLong> {
         let mut end = 0;
         for (index, byte) in self.buffer.iter().enumerate().skip(self.searched) {
-            match byte {
-                b'"' => self.quoted = !self.quoted,
-                b'\n' if !self.quoted => end = index + 1,
-                _ => {}
+            self.place = self.place.after(*byte, self.delimiter);
+            if *byte == b'\n' && self.place == Place::Start {
+                end = index + 1;
             }
         }
         let complete = self.buffer.split_to(end).freeze();
@@ -74,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_record_without_an_end_is_rejected() {
-        let mut splitter = CsvSplitter::default();
+        let mut splitter = CsvSplitter::new(b',');
         splitter.push(b"\"");
         for _ in 0..=MAX_RECORD_BYTES / (1024 * 1024) {
             splitter.push(&vec![b'\n'; 1024 * 1024]);
@@ -99,7 +152,7 @@ mod tests {
                 written.push(writer.get_ref()[before..].to_vec());
             }
             let bytes = writer.into_inner().unwrap();
-            let mut splitter = CsvSplitter::default();
+            let mut splitter = CsvSplitter::new(b',');
             let (mut split, mut rest, mut sizes) = (Vec::new(), bytes.as_slice(), sizes.iter().cycle());
             while !rest.is_empty() {
                 let (piece, remaining) = rest.split_at(rest.len().min(*sizes.next().unwrap()));

@@ -26,8 +26,11 @@ pub(crate) type SourceError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Loads many records into one object with jobs in Salesforce's background, returned by [`Connection::bulk`].
 ///
-/// A record is any type that serde can write as a flat row. The field names are the columns. `None` is an empty cell,
-/// which leaves a field unchanged; the text `#N/A` empties it.
+/// A record is a struct, a map or a JSON object, as in [`create_many`](crate::records::SObjectHandle::create_many). The
+/// field names are the columns; a nested record is a parent with its external id (`Account.Key__c`). As in
+/// [`update_many`](crate::records::SObjectHandle::update_many), `None` empties a field and a field that the record does
+/// not have stays unchanged: use `#[serde(skip_serializing_if = "Option::is_none")]`. The text `#N/A` is an error,
+/// because Salesforce would empty the field.
 ///
 /// Records are buffered until they fill a job, which is then uploaded, so that one job's CSV is in memory. The methods
 /// return when all jobs have ended, or fail at the [`timeout`](Self::timeout). Uploads are not compressed: the Bulk API
@@ -62,6 +65,19 @@ pub enum ColumnDelimiter {
     Caret,
     /// A backquote.
     Backquote,
+}
+
+impl ColumnDelimiter {
+    pub(crate) fn byte(self) -> u8 {
+        match self {
+            Self::Comma => b',',
+            Self::Semicolon => b';',
+            Self::Tab => b'\t',
+            Self::Pipe => b'|',
+            Self::Caret => b'^',
+            Self::Backquote => b'`',
+        }
+    }
 }
 
 /// The error of a bulk load, with the jobs that were created before it.

@@ -11,6 +11,7 @@ use crate::{
     error::{ApiError, Error, InvalidResponse, Result},
     id::SalesforceId,
     request::{decode, path::ResourcePath, send::ApiRequest},
+    serde_helpers::null_as_default,
 };
 
 /// Maximum timeout: ten years. Bounds a caller's timeout, because adding a longer one to the current time could
@@ -122,11 +123,11 @@ pub struct JobInfo {
     /// The API name of the object.
     #[serde(default)]
     pub object: Option<String>,
-    /// The number of records that were processed, including the failed ones.
-    #[serde(default, rename = "numberRecordsProcessed")]
+    /// The number of records that were processed, including the failed ones. 0 if Salesforce does not say it.
+    #[serde(default, deserialize_with = "null_as_default", rename = "numberRecordsProcessed")]
     pub records_processed: u64,
     /// The number of records that failed.
-    #[serde(default, rename = "numberRecordsFailed")]
+    #[serde(default, deserialize_with = "null_as_default", rename = "numberRecordsFailed")]
     pub records_failed: u64,
     /// Why the job failed.
     #[serde(default)]

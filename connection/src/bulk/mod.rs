@@ -8,7 +8,10 @@ pub(crate) mod ingest;
 pub(crate) mod ingest_job;
 pub(crate) mod job;
 pub(crate) mod query_job;
+pub(crate) mod query_text;
+pub(crate) mod record;
 pub(crate) mod records;
+pub(crate) mod row;
 pub(crate) mod upload;
 
 pub use self::{

@@ -13,10 +13,11 @@ use crate::{
     bulk::{
         csv,
         job::{Job, JobInfo, deadline_after},
+        query_text::unsupported,
         records::{BulkRecords, ExpectedRows, MISSING_ROW_COUNT, Page, announced_rows},
     },
     connection::Connection,
-    error::{Error, InvalidResponse, Result},
+    error::{Error, InvalidRequest, InvalidResponse, Result},
     query::Query,
     records::record_id::ToRecordId,
     request::{decode, path::ResourcePath, send::ApiRequest},
@@ -53,7 +54,8 @@ impl Connection {
 impl<T> Query<T> {
     /// Creates a job that runs the query in Salesforce's background.
     ///
-    /// Salesforce rejects queries with aggregates, `GROUP BY`, `OFFSET` or child subqueries.
+    /// The Bulk API does not run queries with aggregates, `GROUP BY`, `OFFSET`, `TYPEOF`, child subqueries or compound
+    /// fields (`BillingAddress`). They are not sent.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -70,7 +72,7 @@ impl<T> Query<T> {
     /// ```
     ///
     /// # Errors
-    /// As [`page`](Query::page).
+    /// As [`page`](Query::page), and [`InvalidRequest::BulkQuery`].
     pub async fn start_bulk(self) -> Result<QueryJob> {
         #[derive(Serialize)]
         struct NewJob<'a> {
@@ -78,6 +80,9 @@ impl<T> Query<T> {
             query: &'a str,
         }
         let (connection, soql, operation) = self.into_parts()?;
+        if let Some(part) = unsupported(&soql) {
+            return Err(InvalidRequest::BulkQuery { part }.into());
+        }
         let body = decode::body(&NewJob { operation, query: &soql })?;
         let path = ResourcePath::versioned(connection.api_version(), "jobs/query")?;
         let request = ApiRequest::new(Method::POST, path).json(body);
@@ -89,7 +94,9 @@ impl<T> Query<T> {
 impl<T: DeserializeOwned + Send + 'static> Query<T> {
     /// Returns the rows as a stream, read by a job in Salesforce's background. Suits millions of rows.
     ///
-    /// Rows are CSV: a parent's field is a separate column (`#[serde(rename = "Owner.Name")]`), and an empty value is
+    /// Structs are read as by `fetch_all`: a parent is a struct, or a field `#[serde(rename = "Owner.Name")]`. Rows are CSV,
+    /// in which each value is a text, and null and an empty text are one. A map or a `serde_json::Value` gets each cell as
+    /// the text that came, under its column's name, and null for an empty one. A parent whose columns are all empty is
     /// `None`. Nothing is sent before the stream is polled. The job may take up to two hours.
     ///
     /// If the stream is dropped before its end, the job runs on in Salesforce, which deletes it after seven days. With

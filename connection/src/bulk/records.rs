@@ -5,28 +5,35 @@ use std::{
     fmt,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use ::csv::StringRecord;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use reqwest::{StatusCode, header::CONTENT_TYPE};
+use sha2::{Digest as _, Sha256};
 use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 
 use crate::{
     bulk::{
         csv::{self, RowReader},
         csv_split::CsvSplitter,
+        row::Columns,
     },
     connection::Connection,
     error::{Error, InvalidResponse, Result},
-    http::response::Response,
+    http::{error::HttpError, response::Response},
     request::send::ApiRequest,
 };
 
 /// Maximum number of pieces of a page that are read ahead of the stream's reader. With the buffers of a connection, they
 /// take about 2 MiB per page.
 const MAX_PIECES_AHEAD: usize = 128;
+/// How often in a row a page is requested again without a new byte. An attempt with new bytes counts as none, because a
+/// slow reader can need many for one page.
+const MAX_ATTEMPTS_WITHOUT_PROGRESS: u32 = 4;
+/// Wait before a page is requested again.
+const RETRY_WAIT: Duration = Duration::from_millis(500);
 
 /// The rows of a job as a stream, in the order in which Salesforce sends them.
 ///
@@ -83,6 +90,8 @@ enum Piece {
     /// The number of rows in the response's head, if it has one.
     RowCount(Option<u64>),
     Bytes(Bytes),
+    /// The response has no body (status 204).
+    NoContent,
     End,
 }
 
@@ -115,7 +124,7 @@ impl Page {
     ) -> impl Stream<Item = Result<T>> + Send + 'static {
         let reader = PageReader {
             page: self,
-            splitter: CsvSplitter::default(),
+            splitter: CsvSplitter::new(b','),
             header: None,
             rows: VecDeque::new(),
             expected,
@@ -130,23 +139,85 @@ impl Page {
     }
 }
 
+/// Reads a page. If its connection is lost, requests it again and continues where it ended.
+///
+/// Salesforce also ends connections whose reader is slow. The rows of a job do not change, so that the page is the same:
+/// the hash of the part that was read before is compared. Unverified: that Salesforce always sends the same bytes.
 async fn read_page(
+    connection: &Connection,
+    request: ApiRequest,
+    sender: &mpsc::Sender<Result<Piece>>,
+) -> Result<()> {
+    let mut progress = PageProgress::default();
+    let mut attempts_left = MAX_ATTEMPTS_WITHOUT_PROGRESS;
+    loop {
+        let before = progress.sent;
+        let Err(error) = read_attempt(connection, request.clone(), sender, &mut progress).await else {
+            return Ok(());
+        };
+        attempts_left =
+            if progress.sent > before { MAX_ATTEMPTS_WITHOUT_PROGRESS } else { attempts_left - 1 };
+        // Before the first byte, sending has its own retries.
+        let is_lost = matches!(error, Error::Http(HttpError::ConnectionLost(_))) && progress.sent > 0;
+        if !is_lost || attempts_left == 0 {
+            return Err(error);
+        }
+        tracing::debug!(%error, bytes = progress.sent, "reading a page failed; continuing");
+        tokio::time::sleep(RETRY_WAIT).await;
+    }
+}
+
+/// The part of a page that was read.
+#[derive(Default)]
+struct PageProgress {
+    sent: u64,
+    hash: Sha256,
+    is_counted: bool,
+}
+
+async fn read_attempt(
     connection: &Connection,
     mut request: ApiRequest,
     sender: &mpsc::Sender<Result<Piece>>,
+    progress: &mut PageProgress,
 ) -> Result<()> {
+    const OTHER_PAGE: InvalidResponse = InvalidResponse::Unexpected("another page than before");
     request.unread = true;
     let response = connection.send(request).await?;
-    let announced = announced_rows(&response)?;
-    // Sending fails if the page was dropped.
-    if sender.send(Ok(Piece::RowCount(announced))).await.is_err() {
+    if response.status == StatusCode::NO_CONTENT && progress.sent == 0 {
+        let _ = sender.send(Ok(Piece::NoContent)).await;
         return Ok(());
     }
+    let announced = announced_rows(&response)?;
+    if !progress.is_counted {
+        progress.is_counted = true;
+        // Sending fails if the page was dropped.
+        if sender.send(Ok(Piece::RowCount(announced))).await.is_err() {
+            return Ok(());
+        }
+    }
     let mut body = response.unread.ok_or(InvalidResponse::Unexpected("a page without a body"))?;
-    while let Some(bytes) = body.try_next().await? {
+    let (mut to_skip, mut skipped) = (progress.sent, Sha256::new());
+    while let Some(mut bytes) = body.try_next().await? {
+        if to_skip > 0 {
+            let known = bytes.split_to(bytes.len().min(usize::try_from(to_skip).unwrap_or(usize::MAX)));
+            skipped.update(&known);
+            to_skip -= known.len() as u64;
+            if to_skip == 0 && skipped.clone().finalize() != progress.hash.clone().finalize() {
+                return Err(OTHER_PAGE.into());
+            }
+        }
+        if bytes.is_empty() {
+            continue;
+        }
+        progress.hash.update(&bytes);
+        progress.sent += bytes.len() as u64;
         if sender.send(Ok(Piece::Bytes(bytes))).await.is_err() {
             return Ok(());
         }
+    }
+    if to_skip > 0 {
+        return Err(OTHER_PAGE.into());
     }
     let _ = sender.send(Ok(Piece::End)).await;
     Ok(())
@@ -170,7 +241,7 @@ pub(crate) fn announced_rows(response: &Response) -> Result<Option<u64>, Invalid
 struct PageReader<T> {
     page: Page,
     splitter: CsvSplitter,
-    header: Option<StringRecord>,
+    header: Option<Columns>,
     /// Rows that were read and not yet returned.
     rows: VecDeque<T>,
     expected: ExpectedRows,
@@ -211,6 +282,16 @@ impl<T> PageReader<T> {
                         let complete = self.splitter.take_complete();
                         complete.map_err(|_| InvalidResponse::Unexpected("a CSV record without an end"))?
                     }
+                    // Not documented; reported for results without records. The announced number says if that is true.
+                    Piece::NoContent => match self.expected {
+                        ExpectedRows::AtLeast(_) => {
+                            self.ended = true;
+                            continue;
+                        }
+                        ExpectedRows::Announced => {
+                            return Err(InvalidResponse::Unexpected(csv::NOT_CSV).into());
+                        }
+                    },
                     Piece::End => {
                         self.ended = true;
                         self.splitter.take_rest()

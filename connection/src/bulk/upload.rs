@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     bulk::{
-        csv::CsvBuffer,
+        csv::{CsvBuffer, Nulls},
         csv_split::CsvSplitter,
         ingest::{Bulk, ColumnDelimiter, IngestError, SourceError},
         ingest_job::IngestJob,
@@ -44,12 +44,13 @@ impl Bulk {
         let mut jobs = Vec::new();
         let uploaded = async {
             let new_job = self.new_job(operation, field, "LF")?;
-            let mut buffer = CsvBuffer::new(self.job_bytes);
+            let nulls = if operation == "insert" { Nulls::Empty } else { Nulls::Clear(field) };
+            let mut buffer = CsvBuffer::new(self.job_bytes, nulls);
             pin_mut!(records);
             while let Some(record) = records.next().await {
                 buffer.add(&record)?;
                 if buffer.is_full() {
-                    let full = std::mem::replace(&mut buffer, CsvBuffer::new(self.job_bytes));
+                    let full = std::mem::replace(&mut buffer, CsvBuffer::new(self.job_bytes, nulls));
                     self.create_job(&new_job, full.finish()?, &mut jobs).await?;
                 }
             }
@@ -81,7 +82,7 @@ impl Bulk {
         jobs: &mut Vec<IngestJob>,
     ) -> Result<()> {
         let mut new_job = self.new_job(operation, field, "LF")?;
-        let mut splitter = CsvSplitter::default();
+        let mut splitter = CsvSplitter::new(self.delimiter.byte());
         let mut header: Option<Bytes> = None;
         let mut data = BytesMut::new();
         pin_mut!(csv);
@@ -90,12 +91,19 @@ impl Bulk {
             let ended = bytes.is_none();
             splitter.push(&bytes.unwrap_or_default());
             loop {
-                let record = splitter.next_record().map_err(|_| InvalidRequest::Csv)?;
-                let record = match record {
+                let record = splitter.next_record();
+                let record = match record.map_err(|_| InvalidRequest::CsvRecord { line: splitter.line() })? {
                     Some(record) => record,
+                    None if ended && splitter.is_quoted() => {
+                        return Err(InvalidRequest::CsvRecord { line: splitter.line() }.into());
+                    }
                     None if ended => splitter.take_rest(),
                     None => break,
                 };
+                // A blank line is not a record, and a job with blank lines only would be empty.
+                if matches!(&*record, b"\n" | b"\r\n") {
+                    continue;
+                }
                 let Some(header) = &header else {
                     // Salesforce would take a byte order mark for a part of the first column's name.
                     let first = record

@@ -45,9 +45,34 @@ pub enum InvalidRequest {
     Body(#[source] serde_json::Error),
     /// A record cannot be written as a row of CSV.
     ///
-    /// It is not a struct or map of plain values, or its fields differ from those of the record before.
+    /// It is not a struct or map of plain values.
     #[error("the record cannot be written as a row of CSV")]
     Csv,
+    /// A value cannot be written as a cell of CSV.
+    #[error("column `{column}` cannot be loaded: {reason}")]
+    #[non_exhaustive]
+    Column {
+        /// The column.
+        column: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A record of the caller's CSV does not end: a quote is opened and not closed.
+    #[error(
+        "the CSV record that starts in line {line} does not end. Close its quote, or double a quote inside quotes"
+    )]
+    #[non_exhaustive]
+    CsvRecord {
+        /// The line, from 1.
+        line: u64,
+    },
+    /// A query that the Bulk API does not run.
+    #[error("the Bulk API does not run queries with {part}. Use `fetch`")]
+    #[non_exhaustive]
+    BulkQuery {
+        /// What it does not run.
+        part: String,
+    },
     /// The source of the data to load could not be read.
     #[error("the data to load could not be read")]
     Source(#[source] Box<dyn StdError + Send + Sync>),

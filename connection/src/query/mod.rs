@@ -1,5 +1,6 @@
 //! SOQL queries and their pages.
 
+mod children;
 mod chunked;
 mod export;
 pub(crate) mod long;

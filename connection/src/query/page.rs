@@ -2,15 +2,20 @@
 
 use reqwest::Method;
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, Error as _},
+    ser::SerializeStruct as _,
 };
 
 use crate::{
     connection::Connection,
-    error::{InvalidResponse, Result},
-    query::{Cursor, long},
-    request::{decode, send::ApiRequest},
+    error::{Error, InvalidResponse, Result},
+    json_value,
+    query::{Cursor, children, long},
+    request::{
+        decode::{self, MORE_CHILDREN},
+        send::ApiRequest,
+    },
 };
 
 /// Some of the rows of a query.
@@ -34,6 +39,22 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Page<T> {
             Some(page) => page.try_into().map_err(D::Error::custom),
             None => Ok(Self { records: Vec::new(), total_size: Some(0), next: None }),
         }
+    }
+}
+
+/// Writes the page as Salesforce sends it, so that a row with children can be written as JSON and read again.
+impl<T: Serialize> Serialize for Page<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut page = serializer.serialize_struct("Page", if self.next.is_some() { 4 } else { 3 })?;
+        let total_size = self.total_size.and_then(|total| i64::try_from(total).ok());
+        page.serialize_field("totalSize", &total_size.unwrap_or(-1))?;
+        page.serialize_field("done", &self.next.is_none())?;
+        match &self.next {
+            Some(next) => page.serialize_field("nextRecordsUrl", next)?,
+            None => page.skip_field("nextRecordsUrl")?,
+        }
+        page.serialize_field("records", &self.records)?;
+        page.end()
     }
 }
 
@@ -72,8 +93,21 @@ pub(crate) async fn fetch_page<T: DeserializeOwned>(
 ) -> Result<Page<T>> {
     // Pages are read with GET. Only a query that is too long for a URL is sent with POST.
     let is_composite = request.method == Method::POST;
+    let max_bytes = request.max_bytes;
     let response = connection.send(request).await?;
-    let page: RawPage<T> = long::read_response(is_composite, decode::json_of(&response)?)?;
+    let body = decode::json_of(&response)?;
+    let page: RawPage<T> = match long::read_response(is_composite, body) {
+        Err(Error::InvalidResponse(InvalidResponse::Json(text)))
+            if !is_composite && text.starts_with(MORE_CHILDREN) =>
+        {
+            let page = children::complete(connection, body, max_bytes).await?;
+            decode::json(&decode::body(&page)?)?
+        }
+        page => page?,
+    };
+    if !is_composite && let Some(row) = json_value::first_record(body) {
+        decode::check_names::<T>(row)?;
+    }
     Ok(Page::try_from(page)?)
 }
 

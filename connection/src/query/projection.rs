@@ -8,8 +8,12 @@ use crate::{
     id::{OrgId, SalesforceId, UserId},
     query::{
         Page,
-        soql::date::{SoqlDate, SoqlDateTime},
+        soql::{
+            date::{SoqlDate, SoqlDateTime},
+            time::SoqlTime,
+        },
     },
+    records::base64::Base64,
 };
 
 /// Maximum number of child-to-parent relationships in a row.
@@ -315,7 +319,7 @@ macro_rules! values {
 
 values! {
     bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 String Box<str> Cow<'_, str> Value Box<RawValue>
-    SalesforceId OrgId UserId SoqlDate SoqlDateTime
+    SalesforceId OrgId UserId SoqlDate SoqlDateTime SoqlTime Base64
 }
 
 impl<T: SObject> SelectField for T {

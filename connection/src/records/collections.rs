@@ -5,7 +5,8 @@
 use std::{sync::Arc, time::Instant};
 
 use reqwest::Method;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{
     error::{ApiError, Error, InvalidResponse, Result},
@@ -87,29 +88,28 @@ struct SaveRequest<'a, T> {
     records: &'a [T],
 }
 
-#[derive(Deserialize)]
-struct RawSaveResult {
-    id: Option<SalesforceId>,
-    success: bool,
-    #[serde(default)]
-    created: Option<bool>,
-    #[serde(default)]
-    errors: Vec<RawEntry>,
+/// Reads one result of a response about many records. An odd member must not lose the ids of the other records.
+///
+/// `default_created`: whether the record counts as created if the response does not say so. Only the response to an
+/// upsert does.
+fn read_result(mut result: Value, default_created: bool) -> SaveResult {
+    let id = result["id"].as_str().and_then(|id| id.parse::<SalesforceId>().ok());
+    match (result["success"].as_bool(), id) {
+        (Some(true), Some(id)) => {
+            Ok(SavedRecord { id, created: result["created"].as_bool().unwrap_or(default_created) })
+        }
+        (Some(false), _) => {
+            let errors = result.get_mut("errors").map(Value::take).unwrap_or_default();
+            let errors: Vec<RawEntry> = serde_json::from_value(errors).unwrap_or_default();
+            Err(RecordError::Refused(errors.into_iter().map(ApiError::from).collect()))
+        }
+        (Some(true), None) => Err(unreadable("a saved record without an id")),
+        (None, _) => Err(unreadable("a result that does not say whether the record was saved")),
+    }
 }
 
-impl RawSaveResult {
-    /// `default_created`: whether the record counts as created if the response does not say so. Only the response to
-    /// an upsert does.
-    fn into_result(self, default_created: bool) -> Result<SaveResult, InvalidResponse> {
-        match (self.success, self.id) {
-            (true, Some(id)) => Ok(Ok(SavedRecord { id, created: self.created.unwrap_or(default_created) })),
-            (true, None) => Err(InvalidResponse::Unexpected("a saved record without an id")),
-            (false, _) => {
-                let errors = self.errors.into_iter().map(ApiError::from).collect();
-                Ok(Err(RecordError::Refused(errors)))
-            }
-        }
-    }
+fn unreadable(what: &'static str) -> RecordError {
+    RecordError::Call(Arc::new(InvalidResponse::Unexpected(what).into()))
 }
 
 /// Methods for many records, sent in chunks of 200 per request.
@@ -365,11 +365,17 @@ impl SObjectHandle {
         expected: usize,
         default_created: bool,
     ) -> Result<Vec<SaveResult>> {
-        let results: Vec<RawSaveResult> = decode::response(&self.connection().send(request).await?)?;
+        let results: Vec<Value> = decode::response(&self.connection().send(request).await?)?;
         if results.len() != expected {
             return Err(InvalidResponse::Unexpected("not one result per record").into());
         }
-        Ok(results.into_iter().map(|result| result.into_result(default_created)).collect::<Result<_, _>>()?)
+        let results: Vec<_> =
+            results.into_iter().map(|result| read_result(result, default_created)).collect();
+        // Without any readable result there is no id to lose.
+        if results.iter().all(|result| matches!(result, Err(RecordError::Call(_)))) && expected > 0 {
+            return Err(InvalidResponse::Unexpected("results that cannot be read").into());
+        }
+        Ok(results)
     }
 }
 

@@ -213,7 +213,7 @@ impl SObjectHandle {
 }
 
 fn read<T: DeserializeOwned>(response: &Response) -> Result<(T, RecordEtag)> {
-    Ok((decode::response(response)?, RecordEtag::from_headers(&response.headers)?))
+    Ok((decode::record(response)?, RecordEtag::from_headers(&response.headers)?))
 }
 
 #[cfg(test)]

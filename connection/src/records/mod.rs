@@ -213,7 +213,7 @@ impl SObjectHandle {
     }
 
     async fn read<T: DeserializeOwned>(&self, request: ApiRequest) -> Result<T> {
-        Ok(decode::response(&self.connection.send(self.with_options(request)).await?)?)
+        Ok(decode::record(&self.connection.send(self.with_options(request)).await?)?)
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::error::Category;
 use crate::{
     error::{InvalidRequest, InvalidResponse},
     http::response::Response,
+    json_value,
 };
 
 /// The error text for a row with more child records than one page holds.
@@ -42,7 +43,29 @@ pub(crate) fn json_of(response: &Response) -> Result<&[u8], InvalidResponse> {
 pub(crate) fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidResponse> {
     // Checked once here, because the parser would check each string, at several times the cost.
     let text = std::str::from_utf8(body).map_err(|_| InvalidResponse::Json(NOT_UTF8.to_owned()))?;
-    serde_json::from_str(text).map_err(|error| InvalidResponse::Json(describe(&error)))
+    serde_json::from_str(text).or_else(|error| {
+        // Salesforce writes some integers as `5.0` or `1.0E7`.
+        let is_float = error.is_data() && Ends::of(&error).contains("floating point");
+        let read = is_float.then(|| json_value::read_with_integers(text)).flatten();
+        read.ok_or_else(|| InvalidResponse::Json(describe(&error)))
+    })
+}
+
+/// Reads a record into its type, as [`response`], and fails if a field came under its name in another case.
+///
+/// Salesforce accepts the name of a field in any case and returns it in its own, so that serde reads it as missing.
+pub(crate) fn record<T: DeserializeOwned>(response: &Response) -> Result<T, InvalidResponse> {
+    let body = json_of(response)?;
+    let record = json(body)?;
+    if let Ok(value) = serde_json::from_slice(body) {
+        check_names::<T>(value)?;
+    }
+    Ok(record)
+}
+
+/// Fails if a field of a record came under its name in another case.
+pub(crate) fn check_names<T: DeserializeOwned>(record: serde_json::Value) -> Result<(), InvalidResponse> {
+    json_value::other_case::<T>(record).map_or(Ok(()), |text| Err(InvalidResponse::Json(text)))
 }
 
 /// Writes a value as the JSON body of a request.

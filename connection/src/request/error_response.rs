@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::{
     error::{ApiError, Error},
     id::SalesforceId,
     records::duplicates::Duplicates,
     request::retry::Failure,
+    serde_helpers::null_as_default,
 };
 
 /// Largest number of errors, fields or ids that are stored of one response, which may have any size. A collections
@@ -109,17 +111,41 @@ fn contains(body: &[u8], text: &str) -> bool {
 }
 
 /// One error. The parts of the API name its members differently.
-#[derive(Deserialize)]
+///
+/// Read tolerantly: a member of an unexpected type is left out. An odd error must not make the response about other
+/// records unreadable.
 pub(crate) struct RawEntry {
-    #[serde(alias = "statusCode", alias = "error", default)]
-    #[serde(rename = "errorCode")]
     code: String,
-    #[serde(alias = "error_description", default)]
     message: String,
-    #[serde(default)]
-    fields: Option<Vec<String>>,
-    #[serde(default, rename = "duplicateResult")]
-    duplicates: Option<serde_json::Value>,
+    fields: Vec<String>,
+    duplicates: Option<Value>,
+}
+
+impl<'de> Deserialize<'de> for RawEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Value::Object(mut members) = Value::deserialize(deserializer)? else {
+            return Ok(Self {
+                code: String::new(),
+                message: String::new(),
+                fields: Vec::new(),
+                duplicates: None,
+            });
+        };
+        // `statusCode` may also be a number beside the code.
+        let first_text = |names: &[&str]| {
+            let mut texts = names.iter().filter_map(|name| members.get(*name)?.as_str());
+            texts.find(|text| !text.is_empty()).unwrap_or_default().to_owned()
+        };
+        let code = first_text(&["errorCode", "statusCode", "error"]);
+        let message = first_text(&["message", "error_description"]);
+        let fields = match members.remove("fields") {
+            Some(Value::Array(fields)) => fields,
+            Some(field) => vec![field],
+            None => Vec::new(),
+        };
+        let fields = fields.iter().filter_map(|field| field.as_str().map(str::to_owned)).collect();
+        Ok(Self { code, message, fields, duplicates: members.remove("duplicateResult") })
+    }
 }
 
 /// The response to a rejected record tree.
@@ -132,7 +158,7 @@ struct RawTree {
 #[serde(rename_all = "camelCase")]
 struct RawNode {
     reference_id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     errors: Vec<RawEntry>,
 }
 
@@ -167,7 +193,7 @@ fn nodes(tree: RawTree) -> Vec<ApiError> {
 
 impl From<RawEntry> for ApiError {
     fn from(entry: RawEntry) -> Self {
-        let fields = entry.fields.unwrap_or_default().into_iter().take(MAX_ENTRIES);
+        let fields = entry.fields.into_iter().take(MAX_ENTRIES);
         Self {
             code: word(entry.code, ""),
             message: text(entry.message),

@@ -2,10 +2,12 @@
 
 mod describe;
 mod hostile;
+mod loading;
 mod pages;
 mod records;
 mod sending;
 pub(crate) mod text;
+mod values;
 
 use std::{
     sync::{Arc, Mutex},

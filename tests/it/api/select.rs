@@ -232,8 +232,8 @@ async fn children_that_do_not_fit_a_page_do_not_vanish_in_a_vec() {
         } }],
     });
     app.org.faults().query(salesforce_fake_org::Fault::Json(page));
-    let error = sf.select::<Few>().fetch_all().await.unwrap_err();
-    assert!(error.to_string().contains("more children than one page holds"), "{error}");
+    // The rest is asked for, and this org does not have it.
+    assert!(sf.select::<Few>().fetch_all().await.is_err());
     app.org.faults().clear();
     assert!(sf.select::<Few>().fetch_all().await.unwrap().iter().any(|account| !account.contacts.is_empty()));
 }

@@ -63,6 +63,11 @@ async fn a_body_that_is_not_csv_is_an_error_and_not_an_empty_result() {
         ("another success", http_response(202, CSV, "Name\n")),
     ] {
         for (how, outcome) in outcomes(response).await {
+            // Results without a body are results without records, if none are announced.
+            if what == "no content" && ["successful", "failed", "unprocessed"].contains(&how) {
+                assert_eq!(outcome.unwrap(), 0, "{how}");
+                continue;
+            }
             let error = outcome.expect_err(&format!("{what}, {how}"));
             assert!(matches!(error, Error::InvalidResponse(_)), "{what}, {how}: {error:?}");
             assert_nothing_leaks(how, what, &error);
