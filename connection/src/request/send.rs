@@ -141,6 +141,8 @@ impl Connection {
                 outcome.as_ref().ok().and_then(|response| misdirected::check(response, &request.path));
             if let Some(misdirected) = misdirected.filter(|_| !is_refreshed) {
                 is_refreshed = true;
+                // Not a limit. A probe must not block the repeated request.
+                self.org().record_outcome(None);
                 if let Some(renewed) = self.redirected(&request, &token, misdirected).await? {
                     token = renewed;
                     continue;
@@ -148,11 +150,12 @@ impl Connection {
             }
             let outcome = match outcome {
                 Ok(response) if misdirected::is_login_page(&response, &request.path) => {
+                    self.org().record_outcome(None);
                     return Err(InvalidResponse::Unexpected("a login page instead of data").into());
                 }
                 // The page or the error of the query is in the only part of the response.
                 Ok(response) if request.is_long_query && response.status == StatusCode::OK => {
-                    Ok(long::unwrap(response)?)
+                    Ok(long::unwrap(response).inspect_err(|_| self.org().record_outcome(None))?)
                 }
                 outcome => outcome,
             };
