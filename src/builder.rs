@@ -202,6 +202,8 @@ impl SalesforceBuilder {
     }
 
     /// Sets how many requests to one org this process sends concurrently; more wait. At least 1. Default: 64.
+    ///
+    /// One user may take three quarters of them, so that hanging requests of one user do not hold up the others.
     #[doc(alias = "rate limit")]
     #[doc(alias = "throttle")]
     pub fn max_concurrent_requests(mut self, limit: usize) -> Self {

@@ -8,7 +8,7 @@ use crate::{bulk::JobState, id::SalesforceId};
 
 /// Returns an error of Salesforce with this status.
 pub fn api(status: u16) -> Error {
-    Error::Api { status, errors: Vec::new(), retry_after: None }
+    Error::Api { status, errors: Vec::new(), retry_after: None, response: None }
 }
 
 /// Returns an error of Salesforce with this status, code and message.

@@ -59,6 +59,7 @@ mod api {
     #[cfg(feature = "bulk")]
     mod bulk_operations;
     mod composite;
+    mod field_reports;
     #[cfg(feature = "test-util")]
     mod literals;
     mod many_records;

@@ -81,6 +81,8 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         #[cfg(feature = "bulk")]
         Error::JobTimedOut { .. } => (StatusCode::GATEWAY_TIMEOUT, "job_unfinished"),
         Error::PreconditionFailed => (StatusCode::CONFLICT, "changed"),
+        // The user did nothing wrong: the program reads too many queries at a time, or too slowly.
+        Error::CursorClosed { .. } => (StatusCode::BAD_GATEWAY, "bad_gateway"),
         _ => match error.status() {
             Some(404) => (StatusCode::NOT_FOUND, "not_found"),
             Some(403) => (StatusCode::FORBIDDEN, "forbidden"),

@@ -112,7 +112,7 @@ impl From<TreeError> for Error {
             TreeError::Call(error) => error,
             TreeError::Refused(rejected) => {
                 let errors = rejected.into_iter().flat_map(|record| record.errors).collect();
-                Self::Api { status: 400, errors, retry_after: None }
+                Self::Api { status: 400, errors, retry_after: None, response: None }
             }
         }
     }

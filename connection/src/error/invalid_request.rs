@@ -117,6 +117,18 @@ pub enum InvalidRequest {
         /// The length that Salesforce accepts.
         limit: usize,
     },
+    /// The URL and the headers are longer than Salesforce accepts (it would respond with 414 or 431).
+    #[error(
+        "the URL and the headers of the request have {bytes} bytes, but Salesforce accepts {limit}. Name fewer fields or \
+         values, or ask for them in several requests"
+    )]
+    #[non_exhaustive]
+    UrlTooLong {
+        /// The length of URL and headers.
+        bytes: usize,
+        /// The length that Salesforce accepts.
+        limit: usize,
+    },
 }
 
 crate::error::debug::debug_as_display!(InvalidRequest);

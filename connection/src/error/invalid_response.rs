@@ -15,7 +15,10 @@ pub enum InvalidResponse {
     /// No request was sent to it.
     #[error("the address of the next page is not a path of this API, or repeats the page itself")]
     NextPage,
-    /// A query's pages ended before all of its rows were received.
+    /// Rows in the middle of a query are missing, or its only page has fewer rows than it announces.
+    ///
+    /// A last page with fewer rows than announced is no error: see
+    /// [`Records::missing_rows`](crate::Records::missing_rows).
     #[error("the query's rows ended after {got} of {announced}. Read it again from the start")]
     #[non_exhaustive]
     Truncated {

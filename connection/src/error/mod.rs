@@ -5,11 +5,15 @@ pub(crate) mod debug;
 mod invalid_request;
 mod invalid_response;
 mod mistake;
+mod rejected_response;
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use self::api_error::Summary;
-pub use self::{api_error::ApiError, invalid_request::InvalidRequest, invalid_response::InvalidResponse};
+pub use self::{
+    api_error::ApiError, invalid_request::InvalidRequest, invalid_response::InvalidResponse,
+    rejected_response::RejectedResponse,
+};
 #[cfg(feature = "bulk")]
 use crate::bulk::job::JobState;
 use crate::{
@@ -78,6 +82,8 @@ pub enum Error {
         errors: Vec<ApiError>,
         /// How long Salesforce asked to wait.
         retry_after: Option<Duration>,
+        /// The response itself: see [`Error::response`].
+        response: Option<Box<RejectedResponse>>,
     },
     /// Salesforce does not accept this session for its API. Neither a new token nor a new login changes that.
     #[doc(alias = "403")]
@@ -116,8 +122,8 @@ pub enum Error {
     #[error("{limit} requests to this org are already running. Try again soon")]
     #[non_exhaustive]
     ConcurrencyLimit {
-        /// How many may run at a time: see
-        /// [`ClientBuilder::max_concurrent_requests`](crate::ClientBuilder::max_concurrent_requests).
+        /// How many are running: all that [`max_concurrent_requests`](crate::ClientBuilder::max_concurrent_requests)
+        /// allows, or fewer if this user has a full share of them.
         limit: usize,
     },
     /// The request of a low-priority connection was not sent, since the org has used most of its daily API requests.
@@ -165,6 +171,24 @@ pub enum Error {
     #[doc(alias = "optimistic locking")]
     #[error("the record changed since it was read. Read it again")]
     PreconditionFailed,
+    /// Salesforce has closed the query's cursor, so that its further pages cannot be fetched.
+    ///
+    /// Salesforce stores a few cursors of a user, ten by its documentation, and closes the oldest for a new one; each ends
+    /// after two days. Start the query again, and read fewer queries of one user at a time. A query that takes long is
+    /// better exported with `fetch_bulk`, which needs no cursor.
+    #[doc(alias = "INVALID_QUERY_LOCATOR")]
+    #[error(
+        "Salesforce closed the query's cursor ({}): this user has more than ten queries open, or the query is older than \
+         two days. Read fewer queries at a time, or export with `fetch_bulk`, and start the query again",
+        Summary(*status, errors)
+    )]
+    #[non_exhaustive]
+    CursorClosed {
+        /// The HTTP status.
+        status: u16,
+        /// Salesforce's reasons.
+        errors: Vec<ApiError>,
+    },
     /// A query that must return a row returned none.
     #[error("the query returned no row. Use `fetch_optional` if that is valid")]
     RowNotFound,
@@ -237,6 +261,7 @@ impl Error {
         match self {
             Self::Api { status, .. }
             | Self::ApiAccessDenied { status, .. }
+            | Self::CursorClosed { status, .. }
             | Self::LimitExceeded { status, .. } => Some(*status),
             Self::MultipleChoices { .. } => Some(300),
             Self::PreconditionFailed => Some(412),
@@ -249,10 +274,33 @@ impl Error {
         match self {
             Self::Api { errors, .. }
             | Self::ApiAccessDenied { errors, .. }
+            | Self::CursorClosed { errors, .. }
             | Self::LimitExceeded { errors, .. } => errors,
             #[cfg(feature = "bulk")]
             Self::JobFailed { errors, .. } => errors,
             _ => &[],
+        }
+    }
+
+    /// Returns the response with which the request was rejected: status, headers, and the first 64 KiB of the body.
+    ///
+    /// For what an Apex REST class says in its own words. `None` for errors without a response, and for requests that were
+    /// rejected as a part of another one (composite requests, batches, trees).
+    ///
+    /// ```
+    /// use salesforce_connection::Error;
+    ///
+    /// /// Returns the reason of a class that responds with `{"reason": …}`.
+    /// fn reason(error: &Error) -> Option<String> {
+    ///     let body: serde_json::Value = error.response()?.json().ok()?;
+    ///     Some(body["reason"].as_str()?.to_owned())
+    /// }
+    /// assert_eq!(reason(&Error::RowNotFound), None);
+    /// ```
+    pub fn response(&self) -> Option<&RejectedResponse> {
+        match self {
+            Self::Api { response, .. } => response.as_deref(),
+            _ => None,
         }
     }
 

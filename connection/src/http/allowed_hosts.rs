@@ -48,9 +48,26 @@ impl AllowedHosts {
     }
 
     /// Parses the `instance_url` of a response: an allowed origin, with or without a trailing slash.
+    ///
+    /// That of an Experience Cloud site may have a path of plain words, below which its API is. (Unverified.)
     pub(crate) fn instance_url(&self, text: &str) -> Result<Url, HostNotAllowed> {
-        let url = self.site_url(text)?;
-        if url.path() == "/" { Ok(url) } else { Err(HostNotAllowed) }
+        let mut url = self.site_url(text)?;
+        let path = url.path();
+        let path = path.strip_suffix('/').unwrap_or(path).to_owned();
+        let is_word = |segment: &str| {
+            !segment.is_empty()
+                && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        // The text as well, because the parser resolves dot segments.
+        if !path.split('/').skip(1).all(is_word)
+            || text.contains("..")
+            || text.contains("/./")
+            || text.contains('%')
+        {
+            return Err(HostNotAllowed);
+        }
+        url.set_path(&path);
+        Ok(url)
     }
 
     /// Parses the URL of a site in a response: an allowed origin, optionally with a path.
@@ -102,6 +119,8 @@ mod tests {
             "https://acme--dev.sandbox.my.salesforce.com",
             "https://acme.my.site.com",
             "https://acme.my.salesforce.com:443",
+            "https://acme.my.site.com/portal",
+            "https://acme.my.site.com/portal/",
             "https://login.salesforce.com",
             "https://test.salesforce.com",
             "http://127.0.0.1:8100",
@@ -126,6 +145,11 @@ mod tests {
             "https://[::1]",
             "https://169.254.169.254",
             "https://x.my.salesforce.com/path?",
+            "https://x.my.salesforce.com/a/../b",
+            "https://x.my.salesforce.com/a//b",
+            "https://x.my.salesforce.com//",
+            "https://x.my.salesforce.com/%2e%2e/b",
+            "https://x.my.salesforce.com/a.b",
             "https://x.my.salesforce.com#",
             "https://x.my.salesforce.com?",
             "https://x.my.salesforce.com.",

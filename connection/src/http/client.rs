@@ -6,7 +6,10 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Client, header::CONTENT_LENGTH};
+use reqwest::{
+    Client,
+    header::{CONTENT_LENGTH, LOCATION},
+};
 
 use crate::http::{
     allowed_hosts::AllowedHosts, error::HttpError, request::Request, response::Response,
@@ -58,7 +61,8 @@ impl HttpClient {
     /// Sends one request and reads the whole response, unless the request asks for an unread body.
     pub(crate) async fn send(&self, request: Request) -> Result<Response, HttpError> {
         self.allowed_hosts.check(&request.url)?;
-        let Request { method, url, headers, body, deadline, max_bytes, upload, unread } = request;
+        let Request { method, url, headers, body, deadline, max_bytes, upload, unread, returns_redirects } =
+            request;
         let exchange = async {
             let request = self.client.request(method, url).headers(headers);
             let request = match upload {
@@ -68,7 +72,9 @@ impl HttpClient {
             let sent = request.send().await;
             let mut response = sent.map_err(HttpError::from_sending)?;
             let status = response.status();
-            if status.is_redirection() && response.headers().contains_key(reqwest::header::LOCATION) {
+            // Status 300 and 304 are responses, whatever headers they have.
+            let is_redirect = status.is_redirection() && !matches!(status.as_u16(), 300 | 304);
+            if is_redirect && !returns_redirects && response.headers().contains_key(LOCATION) {
                 return Err(HttpError::Redirect(status.as_u16()));
             }
             if unread && status.is_success() {

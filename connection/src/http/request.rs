@@ -29,6 +29,8 @@ pub(crate) struct Request {
     /// Whether the caller reads the body of a successful response. The deadline then limits the wait for the response's
     /// head and each later wait; a body slower than a kibibyte per second ends in an error.
     pub(crate) unread: bool,
+    /// Whether a redirect is returned as a response. It is followed in no case.
+    pub(crate) returns_redirects: bool,
 }
 
 impl Request {
@@ -44,6 +46,7 @@ impl Request {
             max_bytes: MAX_SMALL_RESPONSE_BYTES,
             upload: None,
             unread: false,
+            returns_redirects: false,
         }
     }
 

@@ -5,22 +5,30 @@
 //! the body of a Composite request, and further pages are read from `nextRecordsUrl` as usual. REST API Developer
 //! Guide, "Composite": Query and QueryAll are supported.
 
-use reqwest::Method;
-use serde::de::DeserializeOwned;
+use reqwest::{Method, StatusCode};
 use serde_json::value::RawValue;
 
 use crate::{
-    composite::body::{self, CompositeBody, CompositeResponseBody, SubrequestBody},
+    composite::body::{CompositeBody, CompositeResponseBody, SubrequestBody},
     connection::Connection,
     error::{InvalidResponse, Result},
+    http::response::Response,
     query::QUERY_OPTIONS,
-    request::{decode, path::ResourcePath, send::ApiRequest},
+    request::{
+        decode,
+        path::ResourcePath,
+        send::{ApiRequest, MAX_HEAD_BYTES},
+    },
 };
 
 /// Maximum length of a URL's query, in bytes; above it a query is sent in a body.
 ///
 /// Half of the 16,384 bytes that Salesforce allows for URI and headers together. The other half is for the headers.
 pub(crate) const MAX_URL_QUERY_BYTES: usize = 8_192;
+/// Maximum length of a URL's query that cannot be sent in a body (tooling queries, plans, searches), in bytes.
+///
+/// Almost all of what Salesforce allows for URI and headers together. The request's real length is checked when it is sent.
+pub(crate) const MAX_UNSPLIT_QUERY_BYTES: usize = MAX_HEAD_BYTES - 1_024;
 /// Maximum length of a SOQL text, in characters. Source: SOQL and SOSL Reference, "SOQL SELECT Syntax".
 pub(crate) const MAX_SOQL_CHARACTERS: usize = 100_000;
 
@@ -45,20 +53,21 @@ pub(crate) fn request(
         CompositeBody { all_or_none: false, collate_subrequests: None, composite_request: vec![subrequest] };
     let path = ResourcePath::versioned(connection.api_version(), "composite")?;
     // A POST that only reads, so it may be sent again.
-    Ok(ApiRequest::new(Method::POST, path).json(decode::body(&composite)?).idempotent())
+    let request = ApiRequest::new(Method::POST, path).json(decode::body(&composite)?).idempotent();
+    Ok(ApiRequest { is_long_query: true, ..request })
 }
 
-/// Reads the page in a response: the body itself, or the only subresponse of a composite response.
-pub(crate) fn read_response<T: DeserializeOwned>(is_composite: bool, body: &[u8]) -> Result<T> {
-    if !is_composite {
-        return Ok(decode::json(body)?);
-    }
-    // Borrowed, because a page is large.
-    let response: CompositeResponseBody<&RawValue> = decode::json(body)?;
-    let [subresponse] = response.composite_response.as_slice() else {
-        return Err(InvalidResponse::Unexpected("a composite response without its only subresponse").into());
+/// Returns the only subresponse of a composite response as a response: a page of the query, or its error.
+pub(crate) fn unwrap(response: Response) -> Result<Response, InvalidResponse> {
+    let (status, body) = {
+        // Borrowed, because a page is large.
+        let composite: CompositeResponseBody<&RawValue> = decode::json(decode::json_of(&response)?)?;
+        let [subresponse] = composite.composite_response.as_slice() else {
+            return Err(InvalidResponse::Unexpected("a composite response without its only subresponse"));
+        };
+        (subresponse.http_status_code, response.body.slice_ref(subresponse.body.get().as_bytes()))
     };
-    body::read(subresponse.http_status_code, subresponse.body.get().as_bytes(), |page| {
-        Ok(decode::json(page)?)
-    })
+    let status = StatusCode::from_u16(status);
+    let status = status.map_err(|_| InvalidResponse::Unexpected("a subresponse without a status"))?;
+    Ok(Response { status, body, ..response })
 }

@@ -29,6 +29,7 @@ use crate::{
         soql::{
             bind::{BindError, Binds},
             literal::{SoqlLiteral, ToSoql},
+            scan::comment_length,
         },
     },
     request::{
@@ -164,12 +165,14 @@ impl<T> Query<T> {
         let mut path = ResourcePath::versioned(self.connection.api_version(), self.resource)?;
         path.push_query("q", &soql);
         let options = self.options();
-        let mut request = if path.query_bytes() <= long::MAX_URL_QUERY_BYTES {
+        // A composite request cannot have tooling queries.
+        let is_tooling = self.resource == TOOLING;
+        let limit = if is_tooling { long::MAX_UNSPLIT_QUERY_BYTES } else { long::MAX_URL_QUERY_BYTES };
+        let mut request = if path.query_bytes() <= limit {
             ApiRequest::get(path)
-        } else if soql.chars().count() <= long::MAX_SOQL_CHARACTERS && self.resource != TOOLING {
+        } else if soql.chars().count() <= long::MAX_SOQL_CHARACTERS && !is_tooling {
             long::request(&self.connection, &path, options.as_deref())?
         } else {
-            // A composite request cannot have tooling queries.
             return Err(self.too_long(&soql));
         };
         request.max_bytes = self.max_page_bytes;
@@ -187,7 +190,7 @@ impl<T> Query<T> {
 
     fn too_long(&self, soql: &str) -> Error {
         let limit =
-            if self.resource == TOOLING { long::MAX_URL_QUERY_BYTES } else { long::MAX_SOQL_CHARACTERS };
+            if self.resource == TOOLING { long::MAX_UNSPLIT_QUERY_BYTES } else { long::MAX_SOQL_CHARACTERS };
         InvalidRequest::QueryTooLong { characters: soql.chars().count(), limit }.into()
     }
 
@@ -199,10 +202,18 @@ impl<T> Query<T> {
 
     /// Returns true for `SELECT COUNT()`.
     fn is_count(&self) -> bool {
-        let mut characters = self.soql.chars().filter(|character| !character.is_whitespace());
-        "SELECTCOUNT()"
-            .chars()
-            .all(|expected| characters.next().is_some_and(|found| found.eq_ignore_ascii_case(&expected)))
+        let mut rest = self.soql.trim_start();
+        for expected in ["SELECT", "COUNT", "(", ")"] {
+            while let Some(length) = comment_length(rest) {
+                rest = rest[length..].trim_start();
+            }
+            let Some(found) = rest.get(..expected.len()) else { return false };
+            if !found.eq_ignore_ascii_case(expected) {
+                return false;
+            }
+            rest = rest[expected.len()..].trim_start();
+        }
+        true
     }
 
     fn progress(&self) -> Progress {
@@ -235,7 +246,8 @@ impl<T> Query<T> {
 impl<T: DeserializeOwned> Query<T> {
     /// Returns the rows as a stream.
     ///
-    /// It needs memory for two pages: the next page is fetched while the current one is read. Nothing is sent before
+    /// It needs memory for two pages: the next page is fetched while the current one is read, unless children in its rows
+    /// have further pages. Nothing is sent before
     /// the first poll, and dropping the stream stops it. It can outlive the handler, for example as the body of a
     /// response. The first error is the last item.
     ///
@@ -253,8 +265,9 @@ impl<T: DeserializeOwned> Query<T> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`page`](Self::page), and [`InvalidResponse::Truncated`] if fewer rows were received than Salesforce
-    /// announced: a stream that ends early always ends with an error.
+    /// Those of [`page`](Self::page), [`Error::CursorClosed`] if Salesforce closed the query's cursor, and
+    /// [`InvalidResponse::Truncated`] if rows in the middle are missing. A last page with fewer rows than announced is a
+    /// warning: see [`Records::missing_rows`].
     pub fn fetch(self) -> Records<T>
     where
         T: Send + 'static,
@@ -287,7 +300,7 @@ impl<T: DeserializeOwned> Query<T> {
 
     /// Fetches the first row.
     ///
-    /// Other rows are ignored. If a second row would be an error, write `LIMIT 2` and use
+    /// Other rows are ignored; write `LIMIT 1` so that Salesforce does not send them. If a second row would be an error, write `LIMIT 2` and use
     /// [`fetch_all`](Self::fetch_all).
     ///
     /// ```
@@ -320,8 +333,7 @@ impl<T: DeserializeOwned> Query<T> {
     ///
     /// # Errors
     /// Those of [`page`](Self::page).
-    pub async fn fetch_optional(mut self) -> Result<Option<T>> {
-        self.batch_size.get_or_insert(200);
+    pub async fn fetch_optional(self) -> Result<Option<T>> {
         let mut page = fetch_page(&self.connection, self.first_request()?).await?;
         let mut progress = self.progress();
         loop {
@@ -354,7 +366,7 @@ impl<T: DeserializeOwned> Query<T> {
         let mut path = ResourcePath::versioned(self.connection.api_version(), "query")?;
         path.push_query("explain", &soql);
         // Composite requests are not documented for plans, so the URL may take almost all of Salesforce's limit.
-        if path.query_bytes() > 2 * long::MAX_URL_QUERY_BYTES - 1_024 {
+        if path.query_bytes() > long::MAX_UNSPLIT_QUERY_BYTES {
             return Err(self.too_long(&soql));
         }
         let plans: serde_json::Value = self.connection.read(path).await?;

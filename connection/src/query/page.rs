@@ -1,6 +1,5 @@
 //! One page of a query's rows, and the request for the next one.
 
-use reqwest::Method;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, Error as _},
@@ -11,7 +10,7 @@ use crate::{
     connection::Connection,
     error::{Error, InvalidResponse, Result},
     json_value,
-    query::{Cursor, children, long},
+    query::{Cursor, children},
     request::{
         decode::{self, MORE_CHILDREN},
         send::ApiRequest,
@@ -86,29 +85,56 @@ impl<T> TryFrom<RawPage<T>> for Page<T> {
     }
 }
 
+/// A page, and what a reader has to know about it.
+pub(crate) struct FetchedPage<T> {
+    pub(crate) page: Page<T>,
+    /// Whether the children of a row have further pages.
+    pub(crate) has_open_children: bool,
+}
+
 /// Sends `request` and reads the page in its response.
 pub(crate) async fn fetch_page<T: DeserializeOwned>(
     connection: &Connection,
     request: ApiRequest,
 ) -> Result<Page<T>> {
-    // Pages are read with GET. Only a query that is too long for a URL is sent with POST.
-    let is_composite = request.method == Method::POST;
+    Ok(fetch_page_with_children(connection, request).await?.page)
+}
+
+/// Sends `request` and reads the page in its response, and whether children in it have further pages.
+pub(crate) async fn fetch_page_with_children<T: DeserializeOwned>(
+    connection: &Connection,
+    request: ApiRequest,
+) -> Result<FetchedPage<T>> {
     let max_bytes = request.max_bytes;
-    let response = connection.send(request).await?;
+    let response = connection.send(request).await.map_err(cursor_error)?;
     let body = decode::json_of(&response)?;
-    let page: RawPage<T> = match long::read_response(is_composite, body) {
-        Err(Error::InvalidResponse(InvalidResponse::Json(text)))
-            if !is_composite && text.starts_with(MORE_CHILDREN) =>
-        {
+    let page: RawPage<T> = match decode::json(body) {
+        Err(InvalidResponse::Json(text)) if text.starts_with(MORE_CHILDREN) => {
             let page = children::complete(connection, body, max_bytes).await?;
             decode::json(&decode::body(&page)?)?
         }
         page => page?,
     };
-    if !is_composite && let Some(row) = json_value::first_record(body) {
+    if let Some(row) = json_value::first_record(body) {
         decode::check_names::<T>(row)?;
     }
-    Ok(Page::try_from(page)?)
+    let page: Page<T> = page.try_into()?;
+    // Within a JSON text the quotes would be escaped, so that this finds only members of pages.
+    let links = std::str::from_utf8(body).map_or(0, |body| body.matches("\"nextRecordsUrl\"").count());
+    let has_open_children = links > usize::from(page.next.is_some());
+    Ok(FetchedPage { page, has_open_children })
+}
+
+/// Returns the error for a cursor that Salesforce has closed as such.
+fn cursor_error(error: Error) -> Error {
+    match error {
+        Error::Api { status, errors, .. }
+            if errors.iter().any(|entry| entry.code == "INVALID_QUERY_LOCATOR") =>
+        {
+            Error::CursorClosed { status, errors }
+        }
+        error => error,
+    }
 }
 
 /// Returns the request for the page at `cursor`.
@@ -121,32 +147,67 @@ pub(crate) fn next_page_request(cursor: Cursor, max_bytes: usize) -> ApiRequest 
 pub(crate) struct Progress {
     received: u64,
     is_count: bool,
+    /// Position of the next page's first row, if it is known.
+    position: Option<u64>,
     /// Cursor of the page after the latest one.
     next: Option<Cursor>,
+    has_earlier: bool,
+    /// The number of announced rows that did not come.
+    missing: u64,
 }
 
 impl Progress {
-    /// Starts at no rows. `SELECT COUNT()` announces a number of rows and sends none, which is not an error.
+    /// Starts at the first row. `SELECT COUNT()` announces a number of rows and sends none, which is not an error.
     pub(crate) fn new(is_count: bool) -> Self {
-        Self { is_count, ..Self::default() }
+        Self { is_count, position: Some(0), ..Self::default() }
+    }
+
+    /// Returns how many rows fewer than announced the whole query had.
+    pub(crate) fn missing(&self) -> u64 {
+        self.missing
     }
 
     /// Counts the rows of a page.
     ///
+    /// Fewer rows at the end than announced are not an error: rows are deleted during a long query, and the totals of
+    /// external objects change.
+    ///
     /// # Errors
-    /// If the page is the last one and rows are missing, or if its cursor leads to itself.
+    /// If rows in the middle are missing, if the only page contradicts itself, or if its cursor leads to itself.
     pub(crate) fn add<T>(&mut self, page: &Page<T>) -> Result<(), InvalidResponse> {
-        self.received += page.records.len() as u64;
+        let rows = page.records.len() as u64;
+        self.received += rows;
         // A page whose cursor leads to itself would be fetched forever.
         if page.next.is_some() && page.next == self.next {
             return Err(InvalidResponse::NextPage);
         }
         self.next.clone_from(&page.next);
-        match page.total_size {
-            Some(announced) if page.next.is_none() && self.received < announced && !self.is_count => {
-                Err(InvalidResponse::Truncated { got: self.received, announced })
-            }
-            _ => Ok(()),
+        let is_only_page = page.next.is_none() && !self.has_earlier;
+        self.has_earlier = true;
+        let next = page.next.as_ref().and_then(Cursor::position);
+        let first = std::mem::replace(&mut self.position, next);
+        if let (Some(first), Some(next)) = (first, next)
+            && first.saturating_add(rows) < next
+        {
+            let announced = page.total_size.unwrap_or(next);
+            return Err(InvalidResponse::Truncated { got: self.received, announced });
         }
+        if let Some(announced) = page.total_size
+            && page.next.is_none()
+            && self.received < announced
+            && !self.is_count
+        {
+            if is_only_page {
+                return Err(InvalidResponse::Truncated { got: self.received, announced });
+            }
+            self.missing = announced - self.received;
+            tracing::warn!(
+                received = self.received,
+                announced,
+                "a query returned fewer rows than Salesforce announced: rows were deleted meanwhile, or the total is \
+                 an estimate. Compare with `SELECT COUNT()` if the number matters"
+            );
+        }
+        Ok(())
     }
 }

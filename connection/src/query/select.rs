@@ -133,7 +133,9 @@ impl<T: SObject> Select<T> {
         for (index, fields) in self.order.iter().enumerate() {
             soql.extend([if index == 0 { " ORDER BY " } else { ", " }, fields]);
         }
-        for (word, number) in [(" LIMIT ", self.limit), (" OFFSET ", self.offset)] {
+        // With any `OFFSET`, Salesforce may return no more than 2,000 rows. (Unverified.)
+        let offset = self.offset.filter(|rows| *rows > 0);
+        for (word, number) in [(" LIMIT ", self.limit), (" OFFSET ", offset)] {
             if let Some(number) = number {
                 soql.push_str(word);
                 soql.push_str(&number.to_string());

@@ -2,18 +2,18 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
-
 use crate::{
     error::{ApiError, Error},
+    id::UserId,
     request::{
         circuit_breaker::{CircuitBreaker, Limit},
+        slots::{Slot, Slots},
         usage::LatestUsage,
     },
 };
@@ -22,8 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct OrgState {
     pub(crate) usage: LatestUsage,
-    permits: Semaphore,
-    max_concurrent: usize,
+    slots: Arc<Slots>,
     acquire_timeout: Duration,
     /// Whether the breaker is open. Read first, so that requests take no lock while it is closed.
     is_paused: AtomicBool,
@@ -41,28 +40,19 @@ impl OrgState {
     pub(crate) fn new(max_concurrent: usize, acquire_timeout: Duration) -> Self {
         Self {
             usage: LatestUsage::default(),
-            permits: Semaphore::new(max_concurrent.min(Semaphore::MAX_PERMITS)),
-            max_concurrent,
+            slots: Slots::new(max_concurrent),
             acquire_timeout,
             is_paused: AtomicBool::new(false),
             pause: Mutex::default(),
         }
     }
 
-    /// Waits until a request may be sent. Hold the permit until the request has ended.
-    pub(crate) async fn acquire(&self) -> Result<SemaphorePermit<'_>, Error> {
-        let permit = match self.permits.try_acquire() {
-            Ok(permit) => permit,
-            Err(TryAcquireError::Closed) => return Err(Error::internal(TryAcquireError::Closed)),
-            Err(TryAcquireError::NoPermits) => {
-                match tokio::time::timeout(self.acquire_timeout, self.permits.acquire()).await {
-                    Ok(permit) => permit.map_err(Error::internal)?,
-                    Err(_) => return Err(Error::ConcurrencyLimit { limit: self.max_concurrent }),
-                }
-            }
-        };
+    /// Waits until a request of this user may be sent. Hold the slot until the request has ended.
+    pub(crate) async fn acquire(&self, user: UserId) -> Result<Slot, Error> {
+        let slot = tokio::time::timeout(self.acquire_timeout, self.slots.acquire(user)).await;
+        let slot = slot.map_err(|_| Error::ConcurrencyLimit { limit: self.slots.in_use() })?;
         self.check_breaker()?;
-        Ok(permit)
+        Ok(slot)
     }
 
     /// Fails with the last rejection while the breaker is open.

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::{
-    error::{ApiError, Error},
+    error::{ApiError, Error, RejectedResponse},
+    http::{error::HttpError, response::Response},
     id::SalesforceId,
     records::duplicates::Duplicates,
-    request::retry::Failure,
+    request::{misdirected, path::ResourcePath, retry::Failure},
     serde_helpers::null_as_default,
 };
 
@@ -37,7 +39,47 @@ pub(crate) enum ErrorClass {
     NotFound,
 }
 
-/// Reads a response with a status other than 2xx.
+/// Reads a response to a request for `path` with a status other than 2xx.
+pub(crate) fn of(response: &Response, path: &ResourcePath) -> ErrorResponse {
+    let status = response.status.as_u16();
+    let retry_after = response.retry_after();
+    let is_redirect = misdirected::is_redirect(response);
+    let mut read = if path.is_apex_rest() && (is_redirect || matches!(status, 300 | 406 | 412)) {
+        // A class may respond with any status. Here Salesforce's own meaning would hide what the class says.
+        let error = Error::Api { status, errors: errors(&response.body), retry_after, response: None };
+        ErrorResponse { class: ErrorClass::Retry(Failure::Final), error }
+    } else if is_redirect {
+        let error = Error::Http(HttpError::Redirect(status));
+        return ErrorResponse { class: ErrorClass::Retry(Failure::Final), error };
+    } else {
+        read(status, &response.body, retry_after)
+    };
+    if has_lost_session(response, path) {
+        let error = Error::ApiAccessDenied { status, errors: Vec::new() };
+        read = ErrorResponse { class: ErrorClass::TokenExpired, error };
+    }
+    if let Error::Api { response: stored, .. } = &mut read.error {
+        *stored = Some(Box::new(RejectedResponse::new(response)));
+    }
+    read
+}
+
+/// Returns whether a 401 without an error of Salesforce is about the session: below `/services/data`, where no class responds.
+pub(crate) fn has_lost_session(response: &Response, path: &ResourcePath) -> bool {
+    let is_bare = || {
+        let read = read(401, &response.body, None);
+        read.class != ErrorClass::TokenExpired
+            && matches!(&read.error, Error::Api { errors, .. } if errors.is_empty())
+    };
+    response.status == StatusCode::UNAUTHORIZED && path.is_data() && is_bare()
+}
+
+/// Returns whether an error body has this code.
+pub(crate) fn has_code(body: &[u8], code: &str) -> bool {
+    contains(body, code) && errors(body).iter().any(|entry| entry.code == code)
+}
+
+/// Reads a status other than 2xx and its body.
 pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> ErrorResponse {
     if status == 300 {
         return ErrorResponse {
@@ -49,9 +91,7 @@ pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> E
     let has = |code: &str| errors.iter().any(|entry| entry.code == code);
     let has_message = |text: &str| errors.iter().any(|entry| entry.message.contains(text));
 
-    // Salesforce's edge rejects a burst of concurrent requests in this way, without an error array.
-    let burst = status == 400 && errors.is_empty() && contains(body, "Access Declined");
-    if has("REQUEST_LIMIT_EXCEEDED") || burst {
+    if has("REQUEST_LIMIT_EXCEEDED") {
         let error = Error::LimitExceeded { status, errors, retry_after };
         return ErrorResponse { class: ErrorClass::Retry(Failure::Final), error };
     }
@@ -95,13 +135,22 @@ pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> E
     if status == 412 && !has("BATCH_PROCESSING_HALTED") {
         return ErrorResponse { class: ErrorClass::Retry(Failure::Final), error: Error::PreconditionFailed };
     }
+    // Salesforce's edge declines requests in this way, without an error array: a query by its text, or a burst of
+    // concurrent requests. The response does not say which, so that it concerns this request and not the org.
+    let is_declined = status == 400
+        && errors.is_empty()
+        && (contains(body, "Access Declined") || contains(body, "Access_Declined"));
+    // Reported as passing failures of the edge and of the API.
+    let is_passing =
+        (status == 406 && body.trim_ascii().is_empty()) || (status == 500 && has("UNKNOWN_EXCEPTION"));
     let class = match status {
         404 => ErrorClass::NotFound,
         429 | 502 | 503 | 504 => ErrorClass::Retry(Failure::Busy { retry_after }),
+        _ if is_declined || is_passing => ErrorClass::Retry(Failure::Busy { retry_after }),
         _ if has("UNABLE_TO_LOCK_ROW") => ErrorClass::Retry(Failure::RowLocked),
         _ => ErrorClass::Retry(Failure::Final),
     };
-    ErrorResponse { class, error: Error::Api { status, errors, retry_after } }
+    ErrorResponse { class, error: Error::Api { status, errors, retry_after, response: None } }
 }
 
 /// Returns whether the first 4 KiB of the body contain `text`.
@@ -174,8 +223,9 @@ fn errors(body: &[u8]) -> Vec<ApiError> {
     let raw = match serde_json::from_slice(body) {
         Ok(RawEntries::Many(errors)) => errors,
         Ok(RawEntries::Tree(tree)) => return nodes(tree),
-        Ok(RawEntries::One(entry)) => vec![entry],
-        Err(_) => return Vec::new(),
+        // An array of texts would be read as the members of one entry.
+        Ok(RawEntries::One(entry)) if body.trim_ascii_start().starts_with(b"{") => vec![entry],
+        Ok(RawEntries::One(_)) | Err(_) => return Vec::new(),
     };
     let errors = raw.into_iter().filter(|entry| !(entry.code.is_empty() && entry.message.is_empty()));
     errors.take(MAX_ENTRIES).map(ApiError::from).collect()
@@ -277,10 +327,38 @@ mod tests {
     #[test]
     fn the_api_limit_is_a_separate_error_and_not_retried() {
         let body = array("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
-        for (status, body) in [(403, body.as_str()), (503, &body), (400, "Access Declined")] {
+        for (status, body) in [(403, body.as_str()), (503, &body)] {
             let response = read(status, body.as_bytes(), None);
             assert_eq!(response.class, ErrorClass::Retry(Failure::Final), "{body}");
             assert!(matches!(response.error, Error::LimitExceeded { .. }) && response.error.is_transient());
+        }
+    }
+
+    /// Only a limit pauses an org: one query that the edge declines by its text must not refuse those of others.
+    #[test]
+    fn a_declined_request_is_not_a_limit() {
+        for body in ["Access Declined", "<html>Access_Declined</html>"] {
+            let response = read(400, body.as_bytes(), None);
+            assert_eq!(response.class, ErrorClass::Retry(Failure::Busy { retry_after: None }), "{body}");
+            assert!(matches!(response.error, Error::Api { status: 400, .. }), "{body}");
+        }
+        let own = array("INVALID_FIELD", "Access Declined");
+        assert_eq!(class(400, &own), ErrorClass::Retry(Failure::Final));
+    }
+
+    #[test]
+    fn passing_failures_are_retried_only_if_that_does_no_harm() {
+        let unknown = array("UNKNOWN_EXCEPTION", "An unexpected error occurred.");
+        for (status, body, is_retried) in [
+            (406, "", true),
+            (406, "\r\n", true),
+            (406, "not acceptable", false),
+            (500, unknown.as_str(), true),
+            (500, "", false),
+            (400, &unknown, false),
+        ] {
+            let expected = if is_retried { Failure::Busy { retry_after: None } } else { Failure::Final };
+            assert_eq!(class(status, body), ErrorClass::Retry(expected), "{status} {body}");
         }
     }
 
@@ -300,6 +378,7 @@ mod tests {
             ("[]", vec![]),
             ("{}", vec![]),
             ("[[[[", vec![]),
+            (r#"["a text", "and another"]"#, vec![]),
             ("", vec![]),
             (&long, vec![&"X".repeat(100)]),
         ] {

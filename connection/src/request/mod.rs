@@ -6,10 +6,12 @@ pub(crate) mod compress;
 pub(crate) mod concurrency;
 pub(crate) mod decode;
 pub(crate) mod error_response;
+pub(crate) mod misdirected;
 pub(crate) mod path;
 pub(crate) mod raw;
 pub(crate) mod retry;
 pub(crate) mod send;
+pub(crate) mod slots;
 pub(crate) mod usage;
 
 pub use self::{

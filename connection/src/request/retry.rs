@@ -110,7 +110,7 @@ impl Retry {
     }
 
     /// Returns whether a request with this idempotency may be repeated after it may have taken effect.
-    fn may_repeat(&self, idempotency: Idempotency) -> bool {
+    pub(crate) fn may_repeat(&self, idempotency: Idempotency) -> bool {
         match idempotency {
             Idempotency::Forced => true,
             Idempotency::NoRetry => false,

@@ -1,6 +1,6 @@
 //! Sends every API request: token, refresh, limits and retries.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
@@ -9,26 +9,35 @@ use reqwest::{
 };
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, debug_span, field::Empty};
+use url::Url;
 
 use crate::{
     connection::Connection,
-    error::{Error, Result},
+    error::{Error, InvalidRequest, InvalidResponse, Result},
     http::{error::HttpError, request::Request, response::Response, streaming_body::Upload},
+    query::long,
     random,
     request::{
         compress,
         error_response::{self, ErrorClass},
+        misdirected::{self, Misdirected},
         path::ResourcePath,
         retry::{Failure, Idempotency},
         usage::ApiUsage,
     },
-    token::AccessToken,
+    token::{AccessToken, TokenError},
 };
 
 /// Default timeout of one attempt, connecting included: long enough for a page of a slow query.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Largest response in bytes, after decompression, unless a request sets another limit. Bounds the memory of a request.
 pub(crate) const MAX_RESPONSE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Longest URL and headers of a request together, in bytes; above it Salesforce responds with 414 or 431. Source:
+/// Salesforce Knowledge 000386264.
+pub(crate) const MAX_HEAD_BYTES: usize = 16_384;
+/// Bytes of the headers that the HTTP client adds: host, user agent, encodings, length. About 200 with a long host name.
+const ADDED_HEADERS: usize = 256;
 
 const CALL_OPTIONS: HeaderName = HeaderName::from_static("sforce-call-options");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -46,6 +55,8 @@ pub(crate) struct ApiRequest {
     pub(crate) upload: Option<Upload>,
     /// Whether the caller reads the body of a successful response.
     pub(crate) unread: bool,
+    /// Whether this is a composite request with a query as its only part.
+    pub(crate) is_long_query: bool,
 }
 
 impl ApiRequest {
@@ -63,6 +74,7 @@ impl ApiRequest {
             max_bytes: MAX_RESPONSE_BYTES,
             upload: None,
             unread: false,
+            is_long_query: false,
         }
     }
 
@@ -125,6 +137,28 @@ impl Connection {
                 span.record("status", response.status.as_u16());
             }
             span.record("retries", retries);
+            let misdirected =
+                outcome.as_ref().ok().and_then(|response| misdirected::check(response, &request.path));
+            if let Some(misdirected) = misdirected.filter(|_| !is_refreshed) {
+                is_refreshed = true;
+                // Not a limit. A probe must not block the repeated request.
+                self.org().record_outcome(None);
+                if let Some(renewed) = self.redirected(&request, &token, misdirected).await? {
+                    token = renewed;
+                    continue;
+                }
+            }
+            let outcome = match outcome {
+                Ok(response) if misdirected::is_login_page(&response, &request.path) => {
+                    self.org().record_outcome(None);
+                    return Err(InvalidResponse::Unexpected("a login page instead of data").into());
+                }
+                // The page or the error of the query is in the only part of the response.
+                Ok(response) if request.is_long_query && response.status == StatusCode::OK => {
+                    Ok(long::unwrap(response).inspect_err(|_| self.org().record_outcome(None))?)
+                }
+                outcome => outcome,
+            };
             let (failure, error) = match outcome {
                 Ok(response)
                     if response.status.is_success() || response.status == StatusCode::NOT_MODIFIED =>
@@ -133,8 +167,7 @@ impl Connection {
                     return Ok(response);
                 }
                 Ok(response) => {
-                    let status = response.status.as_u16();
-                    let mut rejection = error_response::read(status, &response.body, response.retry_after());
+                    let mut rejection = error_response::of(&response, &request.path);
                     self.org().record_outcome(Some(&mut rejection.error));
                     match rejection.class {
                         ErrorClass::TokenExpired if !is_refreshed => {
@@ -167,6 +200,30 @@ impl Connection {
         }
     }
 
+    /// Refreshes the token of a request that reached the wrong instance, or an invalid session.
+    ///
+    /// Returns the token to send the request again with; `None` if the response is to be reported.
+    async fn redirected(
+        &self,
+        request: &ApiRequest,
+        token: &AccessToken,
+        misdirected: Misdirected,
+    ) -> Result<Option<Arc<AccessToken>>> {
+        let may_repeat =
+            misdirected == Misdirected::NotProcessed || self.retry().may_repeat(request.idempotency);
+        match self.token_source().refresh(token).await {
+            Ok(renewed) => Ok(may_repeat.then_some(renewed)),
+            Err(TokenError::LoginRequired) if misdirected == Misdirected::NotProcessed => {
+                Err(Error::LoginRequired)
+            }
+            // The response says more about the failed request than the failed refresh does.
+            Err(error) => {
+                tracing::debug!(user = %self.user(), %error, "refresh after a misdirected request failed");
+                Ok(None)
+            }
+        }
+    }
+
     /// Sends the request once, to the instance of the token.
     async fn attempt(
         &self,
@@ -179,6 +236,10 @@ impl Connection {
         if let Some(options) = self.call_options() {
             headers.entry(CALL_OPTIONS).or_insert_with(|| options.clone());
         }
+        let bytes = head_bytes(&url, &headers);
+        if bytes > MAX_HEAD_BYTES {
+            return Err(InvalidRequest::UrlTooLong { bytes, limit: MAX_HEAD_BYTES }.into());
+        }
         let request = Request {
             method: request.method.clone(),
             url,
@@ -188,10 +249,11 @@ impl Connection {
             max_bytes: request.max_bytes,
             upload: request.upload.clone(),
             unread: request.unread,
+            returns_redirects: true,
         };
-        let permit = self.org().acquire().await?;
+        let slot = self.org().acquire(self.user_id()).await?;
         let outcome = self.http().send(request).await;
-        drop(permit);
+        drop(slot);
         if let Ok(response) = &outcome {
             let usage = response.headers.get("sforce-limit-info").and_then(|value| value.to_str().ok());
             if let Some(usage) = usage.and_then(ApiUsage::parse) {
@@ -202,10 +264,20 @@ impl Connection {
     }
 }
 
+/// Returns the length of a URL and of all headers, as they are sent.
+fn head_bytes(url: &Url, headers: &HeaderMap) -> usize {
+    let headers = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    url.as_str().len() + headers.sum::<usize>() + ADDED_HEADERS
+}
+
 fn failure_of(error: &HttpError) -> Failure {
     match error {
         HttpError::Connect(_) => Failure::NotSent,
-        HttpError::Timeout | HttpError::TooSlow | HttpError::ConnectionLost(_) => Failure::ResponseLost,
+        // A body that cannot be decompressed was damaged on its way.
+        HttpError::Timeout
+        | HttpError::TooSlow
+        | HttpError::ConnectionLost(_)
+        | HttpError::Undecodable(_) => Failure::ResponseLost,
         _ => Failure::Final,
     }
 }

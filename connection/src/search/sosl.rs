@@ -5,7 +5,7 @@
 use crate::{
     connection::Connection,
     error::{InvalidRequest, Result},
-    query::{long::MAX_URL_QUERY_BYTES, soql::literal::ToSoql},
+    query::{long::MAX_UNSPLIT_QUERY_BYTES, soql::literal::ToSoql},
     request::{path::ResourcePath, send::ApiRequest},
     search::{Record, bind::SoslBinds},
 };
@@ -75,10 +75,10 @@ impl Sosl {
         let sosl = self.binds.render(&self.text)?;
         let mut path = ResourcePath::versioned(self.connection.api_version(), "search")?;
         path.push_query("q", &sosl);
-        if path.query_bytes() > MAX_URL_QUERY_BYTES {
+        if path.query_bytes() > MAX_UNSPLIT_QUERY_BYTES {
             return Err(InvalidRequest::QueryTooLong {
                 characters: sosl.chars().count(),
-                limit: MAX_URL_QUERY_BYTES,
+                limit: MAX_UNSPLIT_QUERY_BYTES,
             }
             .into());
         }

@@ -1,6 +1,7 @@
 //! Tests of the whole client over real sockets, against a scripted org.
 
 mod describe;
+mod field_reports;
 mod hostile;
 mod loading;
 mod pages;
@@ -168,7 +169,8 @@ async fn serve(
     let reply = {
         let mut log = log.lock().unwrap();
         let nth = log.iter().filter(|request| request.method == method && request.target == target).count();
-        let request = ReceivedRequest { method, target, head, body: String::from_utf8(body).unwrap(), nth };
+        let request =
+            ReceivedRequest { method, target, head, body: String::from_utf8_lossy(&body).into_owned(), nth };
         log.push(request.clone());
         script(&request)
     };

@@ -155,7 +155,7 @@ async fn a_query_asks_for_what_the_struct_reads() {
     assert_eq!(project.account.as_ref().unwrap().name, "Zebra 1");
     assert!(project.audit.created_date.contains('T'));
     let tail = " WHERE (Name LIKE 'Zebra %' OR Name = 'absent') AND (Id != null) ORDER BY Name DESC NULLS LAST, Owner.Name \
-                LIMIT 10 OFFSET 0";
+                LIMIT 10";
     assert_eq!(asked(&app), [SOQL.replace(":mail", "'%@zebra.example'") + tail]);
 }
 

@@ -63,6 +63,9 @@ pub enum InvalidValue {
     /// An infinite number, or NaN.
     #[error("the number is not finite")]
     NotFinite,
+    /// An amount of money whose currency is not a code of three capital letters, or whose amount is not a number.
+    #[error("the amount of money needs a code of three capital letters and a decimal number")]
+    Currency,
     /// A value that is not text, bound to a search's term.
     #[error("only text can be a search term")]
     NotText,

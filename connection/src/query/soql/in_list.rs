@@ -3,6 +3,7 @@
 use crate::query::soql::{
     bind::{BindError, InvalidValue},
     literal::ToSoql,
+    scan::comment_length,
 };
 
 /// The reason if the list's condition is not one of conditions joined by AND.
@@ -76,6 +77,7 @@ pub(crate) fn check_splittable(soql: &str, name: &str) -> Result<(), BindError> 
     while let Some(first) = rest.chars().next() {
         let length = match first {
             '\'' => string_length(rest),
+            '/' => comment_length(rest).unwrap_or(1),
             '(' => {
                 let aggregate = words.last().is_some_and(|word| is_aggregate(word));
                 if depth == 0 && aggregate && !rest[1..].trim_start().starts_with(')') {
@@ -163,6 +165,7 @@ mod tests {
             "SELECT Id, (SELECT Id FROM Contacts ORDER BY Name LIMIT 3) FROM Account WHERE Name != 'x' AND Id IN :ids",
             "SELECT Id FROM Account WHERE Id IN :ids AND (Name = 'x' OR Name = :name)",
             "SELECT COUNT() FROM Account WHERE Id IN :ids",
+            "SELECT Id /* don't LIMIT this */ FROM Account WHERE Id\n\tIn :ids",
             "SELECT Id FROM Account WHERE Id IN :ids AND Type NOT IN ('x')",
         ] {
             assert_eq!(check_splittable(soql, "ids"), Ok(()), "{soql}");

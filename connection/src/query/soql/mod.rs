@@ -14,6 +14,7 @@
 //! | [`Like`] | `'%50\% off%'` |
 //! | [`SoqlDate`], [`DateLiteral`] | `2026-01-31`, `LAST_N_DAYS:30` |
 //! | [`SoqlDateTime`], [`SoqlTime`] | `2026-01-31T23:59:59.000Z`, `23:59:59.000Z` |
+//! | [`Currency`] | `USD5000`, `EUR-500.25` |
 //! | [`FieldName`], [`ObjectName`] | the validated name |
 //!
 //! In a search ([`Connection::sosl`](crate::Connection::sosl)) a text between the braces of `FIND {:term}` becomes one
@@ -22,6 +23,7 @@
 //! Source: SOQL and SOSL Reference, "Quoted String Escape Sequences", "Date Formats and Date Literals".
 
 pub(crate) mod bind;
+mod currency;
 pub(crate) mod date;
 pub(crate) mod in_list;
 mod like;
@@ -35,6 +37,7 @@ pub use crate::{
     name::{FieldName, InvalidName, ObjectName},
     query::soql::{
         bind::{BindError, InvalidValue},
+        currency::Currency,
         date::{DateLiteral, InvalidDate, SoqlDate, SoqlDateTime},
         like::Like,
         literal::{SoqlLiteral, ToSoql},

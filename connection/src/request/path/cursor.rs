@@ -26,14 +26,24 @@ impl Cursor {
     pub(crate) fn into_path(self) -> ResourcePath {
         self.0
     }
+
+    /// Returns the position of the page's first row, which ends the cursors of the REST API: `01g…-2000`.
+    pub(crate) fn position(&self) -> Option<u64> {
+        self.0.path.rsplit_once('-')?.1.parse().ok()
+    }
 }
 
 impl FromStr for Cursor {
     type Err = InvalidPath;
 
     fn from_str(text: &str) -> Result<Self, InvalidPath> {
-        // Salesforce's cursors have letters, digits and hyphens; none has an encoded character or a query.
+        ResourcePath::checked(text)?;
+        // The path of the instance, which an Experience Cloud site may have, is no part of the cursor: requests put it
+        // before each path. So no other prefix has an effect.
+        let start = text.find("/services/").unwrap_or_default();
+        let text = text.get(start..).unwrap_or_default();
         let path = ResourcePath::checked(text)?;
+        // Salesforce's cursors have letters, digits and hyphens; none has an encoded character or a query.
         let is_query = text.strip_prefix("/services/data/v").is_some_and(|rest| rest.contains("/query"));
         let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte);
         if is_query && text.bytes().all(is_valid) { Ok(Self(path)) } else { Err(InvalidPath::Origin) }
@@ -79,6 +89,10 @@ mod tests {
             "/services/data/v66.0/query/01g\r\nHost: evil.example",
             "/services/data/v66.0/sobjects/Account",
             "/services/oauth2/userinfo",
+            "/services/apexrest/x/services/data/v66.0/query/01g",
+            "/portal/services/apexrest/services/data/v66.0/query/01g",
+            "/portal/../services/data/v66.0/query/01g",
+            "//evil.example/services/data/v66.0/query/01g",
             "/services/data/v66.0/query/../../x",
             "",
             "https://acme.my.salesforce.com/services/data/v66.0/query/01g",

@@ -69,9 +69,14 @@ impl ResourcePath {
             }
             // The text, not the parsed path, which is normalized.
             let path = &after_scheme[host_end..];
-            if path.starts_with('/') { Self::checked(path) } else { Self::checked(&format!("/{path}")) }
+            match below(instance, path) {
+                Some(path) if path.starts_with('/') => Self::checked(path),
+                Some(path) => Self::checked(&format!("/{path}")),
+                None => Err(InvalidPath::Origin),
+            }
         } else if text.starts_with('/') {
-            Self::checked(text)
+            // With or without the path of the instance.
+            Self::checked(below(instance, text).unwrap_or(text))
         } else {
             Self::versioned(version, text)
         }
@@ -100,17 +105,48 @@ impl ResourcePath {
         self.query.extend(form_urlencoded::byte_serialize(value.as_bytes()));
     }
 
-    /// Returns the URL on `instance`. Fails if the URL differs from the checked path.
+    /// Returns the URL on `instance`, below its path. Fails if the URL differs from the checked path.
     pub(crate) fn on(&self, instance: &Url) -> Result<Url, InvalidPath> {
         let mut url = instance.clone();
-        url.set_path(&self.path);
+        // An Experience Cloud site may have a path: `https://acme.my.site.com/portal`.
+        let path = format!("{}{}", path_of(instance), self.path);
+        url.set_path(&path);
         url.set_query((!self.query.is_empty()).then_some(&self.query));
         url.set_fragment(None);
-        if url.origin() == instance.origin() && url.path() == self.path {
+        if url.origin() == instance.origin() && url.path() == path {
             Ok(url)
         } else {
             Err(InvalidPath::Segment)
         }
+    }
+
+    /// Returns whether the path is that of an Apex REST class, which may respond with anything.
+    pub(crate) fn is_apex_rest(&self) -> bool {
+        self.begins_with("/services/apexrest/")
+    }
+
+    /// Returns whether Salesforce itself responds with data: its REST API, or the user's identity.
+    pub(crate) fn is_data(&self) -> bool {
+        self.begins_with("/services/data/") || self.begins_with("/id/")
+    }
+
+    /// Returns whether the path is that of an API, which redirects no request as long as it serves the org.
+    pub(crate) fn is_service(&self) -> bool {
+        self.begins_with("/services/") || self.is_data()
+    }
+
+    /// Returns whether the response may be a file, whose content is the user's: `sobjects/Attachment/{id}/Body`.
+    pub(crate) fn may_be_file(&self) -> bool {
+        let mut segments = self.path.split('/').skip(4);
+        match segments.next() {
+            Some("sobjects") => segments.count() >= 3,
+            Some("connect") => true,
+            _ => false,
+        }
+    }
+
+    fn begins_with(&self, start: &str) -> bool {
+        self.path.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start))
     }
 
     /// Returns whether this path begins with `other`, which ends with a slash.
@@ -135,6 +171,17 @@ impl fmt::Display for ResourcePath {
         f.write_str(&self.path)?;
         if self.query.is_empty() { Ok(()) } else { write!(f, "?{}", self.query) }
     }
+}
+
+/// Returns the path of an instance without a slash at its end: empty for almost all of them.
+fn path_of(instance: &Url) -> &str {
+    instance.path().trim_end_matches('/')
+}
+
+/// Returns the rest of a path below the path of an instance.
+fn below<'a>(instance: &Url, path: &'a str) -> Option<&'a str> {
+    let rest = path.strip_prefix(path_of(instance))?;
+    (rest.is_empty() || rest.starts_with(['/', '?'])).then_some(rest)
 }
 
 /// Checks for the characters of a segment (RFC 3986 section 3.3), percent-encodings, and `extra`.
@@ -238,6 +285,39 @@ mod tests {
             ("https://acme.my.salesforce.com?x=y", "https://acme.my.salesforce.com/?x=y"),
         ] {
             assert_eq!(url(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_path_of_an_instance_is_kept() {
+        for site in ["https://acme.my.site.com/portal", "https://acme.my.site.com/portal/"] {
+            let site = Url::parse(site).unwrap();
+            let url = |text: &str| {
+                let path = ResourcePath::parse(text, ApiVersion::CURRENT, &site)?;
+                path.on(&site).map(String::from)
+            };
+            for (text, expected) in [
+                ("limits", "/portal/services/data/v66.0/limits"),
+                ("/services/apexrest/x?y=z", "/portal/services/apexrest/x?y=z"),
+                ("/portal/services/apexrest/x?y=z", "/portal/services/apexrest/x?y=z"),
+                ("https://acme.my.site.com/portal/services/data/", "/portal/services/data/"),
+                ("https://acme.my.site.com/portal?x=y", "/portal/?x=y"),
+                ("/portals/x", "/portal/portals/x"),
+            ] {
+                assert_eq!(url(text), Ok(format!("https://acme.my.site.com{expected}")), "{text}");
+            }
+            for text in ["https://acme.my.site.com/x", "https://acme.my.site.com/portals", "/portal/../x"] {
+                assert!(url(text).is_err(), "{text}");
+            }
+            for next in [
+                "/services/data/v66.0/query/01gD0000002HU6KIAW-2000",
+                "/portal/services/data/v66.0/query/01gD0000002HU6KIAW-2000",
+            ] {
+                let path = next.parse::<Cursor>().unwrap().into_path();
+                let expected =
+                    "https://acme.my.site.com/portal/services/data/v66.0/query/01gD0000002HU6KIAW-2000";
+                assert_eq!(path.on(&site).unwrap().as_str(), expected);
+            }
         }
     }
 
