@@ -103,6 +103,13 @@ pub(crate) enum IdentityProblem {
     AnotherUser,
 }
 
+impl IdentityProblem {
+    /// Returns true if the clock of this machine is the problem, not the user.
+    pub(crate) fn is_wrong_clock(&self) -> bool {
+        matches!(self, Self::IdToken(IdTokenError::Clock { .. }))
+    }
+}
+
 /// A login whose id is not delivered to a browser yet.
 ///
 /// The caller that delivers it calls [`keep`](Self::import_tokens). Otherwise the login is deleted on drop, because no browser

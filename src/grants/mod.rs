@@ -20,6 +20,7 @@ mod pending_write;
 mod refresh;
 mod refresh_policy;
 mod refresh_state;
+pub(crate) mod reseal;
 mod revoke;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@
 mod support;
 
 mod events;
+mod field_logins;
 mod parsers;
 mod refresh;
 mod service_user;

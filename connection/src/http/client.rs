@@ -3,10 +3,17 @@
 //! Contacts allowed hosts only, follows no redirect, sends no cookie, and limits time and bytes (counted after
 //! decompression).
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Client, header::CONTENT_LENGTH};
+use reqwest::{
+    Client,
+    header::{CONTENT_LENGTH, LOCATION},
+};
 
 use crate::http::{
     allowed_hosts::AllowedHosts, error::HttpError, request::Request, response::Response,
@@ -57,6 +64,15 @@ impl HttpClient {
 
     /// Sends one request and reads the whole response, unless the request asks for an unread body.
     pub(crate) async fn send(&self, request: Request) -> Result<Response, HttpError> {
+        self.send_noting(request, None).await
+    }
+
+    /// Sends one request, and notes the `Location` of a redirect, which is an error here too.
+    pub(crate) async fn send_noting(
+        &self,
+        request: Request,
+        location: Option<&OnceLock<String>>,
+    ) -> Result<Response, HttpError> {
         self.allowed_hosts.check(&request.url)?;
         let Request { method, url, headers, body, deadline, max_bytes, upload, unread } = request;
         let exchange = async {
@@ -68,7 +84,12 @@ impl HttpClient {
             let sent = request.send().await;
             let mut response = sent.map_err(HttpError::from_sending)?;
             let status = response.status();
-            if status.is_redirection() && response.headers().contains_key(reqwest::header::LOCATION) {
+            if status.is_redirection()
+                && let Some(target) = response.headers().get(LOCATION)
+            {
+                if let (Some(location), Ok(target)) = (location, target.to_str()) {
+                    let _ = location.set(target.to_owned());
+                }
                 return Err(HttpError::Redirect(status.as_u16()));
             }
             if unread && status.is_success() {

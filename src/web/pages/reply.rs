@@ -232,6 +232,7 @@ mod tests {
             LoginFailure::Denied { code: Some("access_denied") },
             LoginFailure::TokenEndpoint { retry_after, transient: true },
             LoginFailure::IdentityMismatch,
+            LoginFailure::WrongClock,
             LoginFailure::TooManyLogins,
             LoginFailure::NotStored { retry_after },
             LoginFailure::LoginLoop,
