@@ -362,6 +362,7 @@ pub(crate) fn start(
         clock: clock.clone(),
         events,
         lifetimes: Lifetimes { idle: settings.idle_timeout, absolute: settings.max_lifetime },
+        recheck: settings.recheck,
         timing,
     });
     if let Some(unused_for) = settings.keep_alive {

@@ -46,6 +46,10 @@ struct State {
     permanent_failures: u32,
     /// The host to which the last refresh was redirected with success.
     token_host: Option<Url>,
+    /// When this process looks again whether Salesforce is to be asked about the grant. `None`: at once.
+    next_recheck: Option<Instant>,
+    /// How many times in a row Salesforce did not say whether the grant is valid.
+    unknown_rechecks: u32,
 }
 
 /// A version that is not refreshed before a certain time.
@@ -101,6 +105,8 @@ impl GrantEntry {
                 hold: None,
                 permanent_failures: 0,
                 token_host: None,
+                next_recheck: None,
+                unknown_rechecks: 0,
             }),
         }
     }
@@ -264,6 +270,34 @@ impl GrantEntry {
         let mut state = self.lock();
         state.permanent_failures = state.permanent_failures.saturating_add(1);
         state.permanent_failures
+    }
+
+    /// Returns true to one request if a check of the grant may be due, and then not before `look_again`.
+    pub(super) fn take_recheck(&self, now: Instant, look_again: Duration) -> bool {
+        let mut state = self.lock();
+        let is_due = state.next_recheck.is_none_or(|next| next <= now);
+        if is_due {
+            state.next_recheck = now.checked_add(look_again);
+        }
+        is_due
+    }
+
+    /// Records that Salesforce accepts the grant: the next check is due after `period`.
+    pub(super) fn rechecked(&self, now: Instant, period: Duration) {
+        let mut state = self.lock();
+        state.next_recheck = now.checked_add(period);
+        state.unknown_rechecks = 0;
+    }
+
+    /// Records that Salesforce did not say whether the grant is valid.
+    pub(super) fn recheck_unknown(&self, now: Instant, pause: Duration) {
+        let mut state = self.lock();
+        state.next_recheck = now.checked_add(pause);
+        state.unknown_rechecks = state.unknown_rechecks.saturating_add(1);
+    }
+
+    pub(super) fn unknown_rechecks(&self) -> u32 {
+        self.lock().unknown_rechecks
     }
 
     /// Returns the host to which refreshes are sent instead of the login host.

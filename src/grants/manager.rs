@@ -63,6 +63,8 @@ pub(crate) struct GrantManagerConfig {
     pub(crate) clock: Clock,
     pub(crate) events: Events,
     pub(crate) lifetimes: Lifetimes,
+    /// The longest time until Salesforce is asked whether a grant is still valid. `None`: it is not asked.
+    pub(crate) recheck: Option<Duration>,
     pub(crate) timing: Timing,
 }
 

@@ -17,6 +17,7 @@ mod manager;
 #[cfg(test)]
 mod model;
 mod pending_write;
+mod recheck;
 mod refresh;
 mod refresh_policy;
 mod refresh_state;

@@ -302,3 +302,54 @@ async fn a_wrong_clock_is_named() {
         assert!(page.body.contains("clock") && !page.body.contains("contradictory"), "{page:?}");
     }
 }
+
+fn userinfo_requests(app: &TestApp) -> usize {
+    app.org.requests().iter().filter(|request| request.path.ends_with("/services/oauth2/userinfo")).count()
+}
+
+/// Revoked or deactivated: the pages that send no request to Salesforce end, too.
+#[actix_web::test]
+async fn a_user_who_lost_access_loses_pages_without_a_request() {
+    let period = Duration::from_secs(1);
+    let changes: [fn(&TestApp); 2] =
+        [|app| app.org.revoke_all(), |app| app.org.deactivate_user(&app.org.user(ADA))];
+    for change in changes {
+        let app = TestApp::with(|builder| builder.recheck(period)).await;
+        let browser = app.logged_in().await;
+        let checked = userinfo_requests(&app);
+        for _ in 0..10 {
+            assert_eq!(browser.fetch(&app.url("/user")).await.status, 200);
+        }
+        assert_eq!(userinfo_requests(&app), checked, "the login itself was a check");
+        tokio::time::sleep(period * 5 / 4).await;
+        let url = app.url("/user");
+        let pages = futures_util::future::join_all((0..10).map(|_| browser.fetch(&url))).await;
+        assert!(pages.iter().all(|page| page.status == 200), "{pages:?}");
+        assert_eq!(userinfo_requests(&app), checked + 1, "once per period");
+        change(&app);
+        tokio::time::sleep(period * 5 / 4).await;
+        assert_eq!(browser.fetch(&url).await.status, 401, "the first request after the period");
+        assert_eq!(browser.open(&url).await.status, 303);
+    }
+}
+
+#[actix_web::test]
+async fn an_outage_or_the_setting_lets_users_stay() {
+    let period = Duration::from_secs(1);
+    let app = TestApp::with(|builder| builder.recheck(period)).await;
+    let browser = app.logged_in().await;
+    for fault in [Fault::Status(503), Fault::ResetBeforeAnswer, Fault::Delay(Duration::from_secs(30))] {
+        let fault = app.org.faults().path("/services/oauth2/userinfo", fault);
+        tokio::time::sleep(period * 5 / 4).await;
+        let started = std::time::Instant::now();
+        assert_eq!(browser.fetch(&app.url("/user")).await.status, 200);
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+        assert!(fault.hits() >= 1);
+        fault.remove();
+    }
+    let app = TestApp::with(|builder| builder.recheck(Duration::ZERO)).await;
+    let browser = app.logged_in().await;
+    app.org.revoke_all();
+    tokio::time::sleep(period).await;
+    assert_eq!(browser.fetch(&app.url("/user")).await.status, 200);
+}
