@@ -134,6 +134,11 @@ impl GrantEntry {
             _ => state.as_of.is_none_or(|known| as_of >= known),
         };
         if newer {
+            // Another login may have another login host and instance.
+            if state.tokens.as_ref().is_none_or(|live| live.version.epoch != grant.version.epoch) {
+                state.token_host = None;
+            }
+            state.permanent_failures = 0;
             state.refresh.adopt(grant.version);
             state.tokens = Some(Arc::new(grant));
             state.as_of = Some(as_of);

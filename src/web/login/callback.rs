@@ -172,7 +172,7 @@ impl From<LogInError> for FailedLogin {
 impl From<OAuthError> for FailedLogin {
     fn from(error: OAuthError) -> Self {
         if let Some(code) = error.error_code() {
-            return denied(code).into();
+            return Self::from(denied(code)).because(error);
         }
         let (retry_after, transient) = (error.retry_after(), error.is_transient());
         Self::from(LoginFailure::TokenEndpoint { retry_after, transient }).because(error)

@@ -132,7 +132,11 @@ impl LoginFailure {
                 tracing::warn!("login callback rejected: unknown, expired or already used state");
             }
             Self::Denied { code } => {
-                tracing::warn!(code = code.unwrap_or("unknown"), "login failed: Salesforce refused it");
+                tracing::warn!(
+                    code = code.unwrap_or("unknown"),
+                    error,
+                    "login failed: Salesforce refused it"
+                );
             }
             Self::TokenEndpoint { .. } => {
                 tracing::error!(error, "login failed: no tokens from the token endpoint");
