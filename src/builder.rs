@@ -188,6 +188,13 @@ impl SalesforceBuilder {
         self
     }
 
+    /// Sets the longest time until Salesforce is asked whether a login that is in use is still valid. Zero: it is not
+    /// asked. Default: one hour.
+    pub fn recheck(mut self, period: Duration) -> Self {
+        self.config.recheck = duration::format(period);
+        self
+    }
+
     /// Refreshes grants that have been unused for this many days, for apps whose refresh token policy expires unused
     /// tokens. Default: never.
     pub fn keep_alive_days(mut self, days: u16) -> Self {

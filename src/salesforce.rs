@@ -10,7 +10,7 @@ use crate::{
     config::{Config, ConfigError, Settings},
     grants::{
         Events, GrantHandle, GrantInfo, GrantManager, GrantManagerConfig, Health, Lifetimes, LogInError,
-        LoginInfo, NewLogin, Profile, Timing, keep_alive,
+        LoginInfo, NewLogin, Profile, Timing, keep_alive, reseal,
     },
     store::{AppKey, GrantFilter, GrantKey, Store},
     web::pages::LoginPages,
@@ -362,11 +362,16 @@ pub(crate) fn start(
         clock: clock.clone(),
         events,
         lifetimes: Lifetimes { idle: settings.idle_timeout, absolute: settings.max_lifetime },
+        recheck: settings.recheck,
         timing,
     });
     if let Some(unused_for) = settings.keep_alive {
         let spawner = background.spawner();
         spawner.spawn(keep_alive::run(Arc::downgrade(&engine), spawner.clone(), unused_for));
+    }
+    if settings.keys.has_older() {
+        let spawner = background.spawner();
+        spawner.spawn(reseal::run(Arc::downgrade(&engine), spawner.clone()));
     }
     let inner = Inner { settings, oauth, client, engine, background, clock, pages };
     Ok(Salesforce { inner: Arc::new(inner) })

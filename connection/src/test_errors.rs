@@ -1,10 +1,13 @@
 //! Errors for tests of crates that build on this one, which cannot create non-exhaustive variants.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::error::{ApiError, Error, InvalidRequest};
 #[cfg(feature = "bulk")]
 use crate::{bulk::JobState, id::SalesforceId};
+use crate::{
+    error::{ApiError, Error, InvalidRequest},
+    oauth::OAuthError,
+};
 
 /// Returns an error of Salesforce with this status.
 pub fn api(status: u16) -> Error {
@@ -20,13 +23,19 @@ pub fn api_entry(status: u16, code: &str, message: &str) -> Error {
         duplicates: None,
         reference: None,
     };
-    Error::Api { status, errors: vec![entry], retry_after: None }
+    Error::Api { status, errors: vec![entry], retry_after: None, response: None }
+}
+
+/// Returns an error of the token endpoint with this code.
+pub fn oauth(code: &str) -> OAuthError {
+    OAuthError::ErrorResponse { code: code.to_owned(), status: 400, in_progress: false, description: None }
 }
 
 /// Returns one error of each kind that has fields.
 pub fn all() -> Vec<Error> {
     vec![
         Error::LoginRequired,
+        Error::LoginRefused(Arc::new(oauth("inactive_user"))),
         Error::Unavailable { retry_after: Duration::from_secs(7), source: "down".into() },
         api(404),
         api(403),

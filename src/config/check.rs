@@ -90,6 +90,7 @@ impl Config {
         if max_lifetime > LONGEST_LOGIN {
             check.problem("SALESFORCE_MAX_LIFETIME", "must not be above ten years (3650d)");
         }
+        let recheck = check.duration("SALESFORCE_RECHECK", &self.recheck);
         if self.keep_alive_days == Some(0) {
             check.problem(
                 "keep_alive_days",
@@ -130,6 +131,7 @@ impl Config {
                 after_logout,
                 idle_timeout,
                 max_lifetime,
+                recheck: (!recheck.is_zero()).then_some(recheck),
                 keep_alive: self
                     .keep_alive_days
                     .map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),

@@ -80,6 +80,9 @@ pub struct Config {
     /// A login ends this time after it was made, even if it is used; ten years at most. Default: `30d`.
     /// `SALESFORCE_MAX_LIFETIME`.
     pub max_lifetime: String,
+    /// The longest time until Salesforce is asked whether a login that is in use is still valid, so that a deactivated
+    /// user loses pages without a request to Salesforce, too. `0s`: it is not asked. Default: `1h`. `SALESFORCE_RECHECK`.
+    pub recheck: String,
     /// Refreshes grants that have been unused for this many days, for apps whose refresh token policy expires unused
     /// tokens. Absent: never.
     pub keep_alive_days: Option<u16>,
@@ -113,6 +116,7 @@ impl Default for Config {
             after_logout: "/".to_owned(),
             idle_timeout: "24h".to_owned(),
             max_lifetime: "30d".to_owned(),
+            recheck: "1h".to_owned(),
             keep_alive_days: None,
             service: None,
             api: ApiConfig::default(),
@@ -220,6 +224,9 @@ impl Config {
         }
         if let Some(lifetime) = variable("SALESFORCE_MAX_LIFETIME") {
             config.max_lifetime = lifetime;
+        }
+        if let Some(period) = variable("SALESFORCE_RECHECK") {
+            config.recheck = if period.trim() == "0" { "0s".to_owned() } else { period };
         }
         if let Some(store) = variable("SALESFORCE_STORE") {
             config.store = Secret::new(store);

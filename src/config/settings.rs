@@ -34,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) after_logout: ReturnTo,
     pub(crate) idle_timeout: Duration,
     pub(crate) max_lifetime: Duration,
+    pub(crate) recheck: Option<Duration>,
     pub(crate) keep_alive: Option<Duration>,
     pub(crate) service: Option<ServiceUser>,
     pub(crate) api: ClientBuilder,

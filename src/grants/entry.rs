@@ -2,10 +2,11 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::watch;
+use url::Url;
 
 use super::{
     GrantError, GrantTokens,
@@ -39,6 +40,33 @@ struct State {
     in_doubt: Option<GrantVersion>,
     /// Whether an older state in the store is being updated.
     repairing: bool,
+    /// Tokens that are not refreshed for now although they are no failure of a refresh.
+    hold: Option<Hold>,
+    /// How many refreshes in a row failed in a way that a retry does not change.
+    permanent_failures: u32,
+    /// The host to which the last refresh was redirected with success.
+    token_host: Option<Url>,
+    /// When this process looks again whether Salesforce is to be asked about the grant. `None`: at once.
+    next_recheck: Option<Instant>,
+    /// How many times in a row Salesforce did not say whether the grant is valid.
+    unknown_rechecks: u32,
+}
+
+/// A version that is not refreshed before a certain time.
+#[derive(Debug, Clone, Copy)]
+struct Hold {
+    version: GrantVersion,
+    until: Instant,
+    why: Why,
+}
+
+/// Why a version is not refreshed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// Its refresh token arrived in a response without a usable access token.
+    Unusable,
+    /// Salesforce rejected its access token although it was new. So many versions in a row met with that.
+    Rejected { in_a_row: u32 },
 }
 
 /// Renewed tokens that are not stored yet. They hold the grant's lease until they are stored, and share it with refreshes
@@ -74,6 +102,11 @@ impl GrantEntry {
                 pending_write: None,
                 in_doubt: None,
                 repairing: false,
+                hold: None,
+                permanent_failures: 0,
+                token_host: None,
+                next_recheck: None,
+                unknown_rechecks: 0,
             }),
         }
     }
@@ -101,6 +134,11 @@ impl GrantEntry {
             _ => state.as_of.is_none_or(|known| as_of >= known),
         };
         if newer {
+            // Another login may have another login host and instance.
+            if state.tokens.as_ref().is_none_or(|live| live.version.epoch != grant.version.epoch) {
+                state.token_host = None;
+            }
+            state.permanent_failures = 0;
             state.refresh.adopt(grant.version);
             state.tokens = Some(Arc::new(grant));
             state.as_of = Some(as_of);
@@ -136,6 +174,16 @@ impl GrantEntry {
     /// Decides what a request does whose token of version `used` was rejected.
     pub(super) fn decide(&self, used: GrantVersion, now: Instant) -> Step {
         let mut state = self.lock();
+        if let (Some(hold), Some(live)) = (state.hold, &state.tokens)
+            && hold.version == used
+            && live.version == used
+            && let Some(left) = hold.until.checked_duration_since(now).filter(|left| !left.is_zero())
+        {
+            return match hold.why {
+                Why::Unusable => Step::Fail(GrantError::cooling_down(left)),
+                Why::Rejected { .. } => Step::Use(Arc::clone(live)),
+            };
+        }
         match (state.refresh.decide(used, now), &state.tokens, &state.waiting) {
             (Decision::UseCurrent, Some(live), _) => Step::Use(Arc::clone(live)),
             (Decision::JoinInFlight, _, Some(waiting)) => Step::Wait(waiting.clone()),
@@ -163,8 +211,11 @@ impl GrantEntry {
             Ok(live) => Outcome::NewVersion(live.version),
             Err(GrantError::Unavailable { retry_after, .. }) => Outcome::Failed { again_in: *retry_after },
             // (Only the token of a service user can be refused in this way.)
-            Err(GrantError::LoginOver) => Outcome::Ended,
+            Err(GrantError::LoginOver | GrantError::Refused(_)) => Outcome::Ended,
         };
+        if renewed.is_ok() {
+            state.permanent_failures = 0;
+        }
         let counts = state.refresh.finished(from, outcome, now);
         match renewed {
             Ok(live) if counts => {
@@ -173,15 +224,94 @@ impl GrantEntry {
                 state.as_of = Some(now);
                 Ok(live)
             }
-            Err(GrantError::LoginOver) if counts => {
+            Err(error @ (GrantError::LoginOver | GrantError::Refused(_))) if counts => {
                 state.tokens = None;
                 state.as_of = Some(now);
-                Err(GrantError::LoginOver)
+                Err(error)
             }
             Err(error @ GrantError::Unavailable { .. }) => Err(error),
             // A login or logout came in between: the current state is the outcome.
             _ => state.tokens.clone().ok_or(GrantError::LoginOver),
         }
+    }
+
+    /// Records that a new access token of this version was rejected like the one before it. It is not refreshed for `pause`,
+    /// doubled with each such version in a row up to `max_pause`.
+    pub(super) fn rejected_again(
+        &self,
+        version: GrantVersion,
+        now: Instant,
+        pause: Duration,
+        max_pause: Duration,
+    ) {
+        let mut state = self.lock();
+        let in_a_row = match state.hold {
+            Some(hold) if hold.version == version => return,
+            Some(Hold { version: before, why: Why::Rejected { in_a_row }, .. })
+                if before.next() == version =>
+            {
+                in_a_row.saturating_add(1)
+            }
+            _ => 1,
+        };
+        let pause = pause.saturating_mul(1 << (in_a_row - 1).min(16)).min(max_pause);
+        let until = now.checked_add(pause).unwrap_or(now);
+        state.hold = Some(Hold { version, until, why: Why::Rejected { in_a_row } });
+        tracing::warn!(
+            grant = %self.key,
+            ?pause,
+            "a new access token was rejected like the one before it. It is not renewed for a while. Check the session \
+             settings, the scopes of the app and the API access control of the org"
+        );
+    }
+
+    /// Records that this version has a new refresh token and no usable access token.
+    pub(super) fn set_unusable(&self, version: GrantVersion, until: Instant) {
+        self.lock().hold = Some(Hold { version, until, why: Why::Unusable });
+    }
+
+    /// Counts a refresh that failed in a way that a retry does not change. Returns how many did so in a row.
+    pub(super) fn count_permanent_failure(&self) -> u32 {
+        let mut state = self.lock();
+        state.permanent_failures = state.permanent_failures.saturating_add(1);
+        state.permanent_failures
+    }
+
+    /// Returns true to one request if a check of the grant may be due, and then not before `look_again`.
+    pub(super) fn take_recheck(&self, now: Instant, look_again: Duration) -> bool {
+        let mut state = self.lock();
+        let is_due = state.next_recheck.is_none_or(|next| next <= now);
+        if is_due {
+            state.next_recheck = now.checked_add(look_again);
+        }
+        is_due
+    }
+
+    /// Records that Salesforce accepts the grant: the next check is due after `period`.
+    pub(super) fn rechecked(&self, now: Instant, period: Duration) {
+        let mut state = self.lock();
+        state.next_recheck = now.checked_add(period);
+        state.unknown_rechecks = 0;
+    }
+
+    /// Records that Salesforce did not say whether the grant is valid.
+    pub(super) fn recheck_unknown(&self, now: Instant, pause: Duration) {
+        let mut state = self.lock();
+        state.next_recheck = now.checked_add(pause);
+        state.unknown_rechecks = state.unknown_rechecks.saturating_add(1);
+    }
+
+    pub(super) fn unknown_rechecks(&self) -> u32 {
+        self.lock().unknown_rechecks
+    }
+
+    /// Returns the host to which refreshes are sent instead of the login host.
+    pub(super) fn token_host(&self) -> Option<Url> {
+        self.lock().token_host.clone()
+    }
+
+    pub(super) fn set_token_host(&self, host: Option<Url>) {
+        self.lock().token_host = host;
     }
 
     /// Marks the refresh token of this version as in doubt: it was sent, here or in another process, and no response

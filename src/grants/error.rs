@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use crate::base::background::{Stopped, TaskSpawner};
-use salesforce_connection::{Error, token::TokenError};
+use salesforce_connection::{Error, oauth::OAuthError, token::TokenError};
 
 /// Why there is no usable token.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -12,6 +12,9 @@ pub(crate) enum GrantError {
     /// The grant was deleted or revoked: the user has to log in again.
     #[error("the login has ended")]
     LoginOver,
+    /// Salesforce refuses the grant for good, and says why. The grant was deleted.
+    #[error("Salesforce has ended the login")]
+    Refused(#[source] Arc<OAuthError>),
     /// The token cannot be loaded or renewed for now. The login stays valid.
     #[error("renewing the access token failed for now")]
     Unavailable {
@@ -51,6 +54,7 @@ impl From<GrantError> for TokenError {
     fn from(error: GrantError) -> Self {
         match error {
             GrantError::LoginOver => Self::LoginRequired,
+            GrantError::Refused(error) => Self::LoginRefused(error),
             GrantError::Unavailable { retry_after, source } => Self::Unavailable { retry_after, source },
         }
     }

@@ -55,6 +55,12 @@ pub enum AuthEvent {
         /// Whether a response of the token endpoint was lost before. Salesforce may have replaced the refresh token then,
         /// with a new one that never arrived.
         response_was_lost: bool,
+        /// Why, if Salesforce sent one of its known descriptions, such as `user is inactive`. Never a text that this
+        /// crate does not know.
+        reason: Option<&'static str>,
+        /// Salesforce's error code, such as `invalid_grant`, in lower snake case. `None` if the response named another
+        /// user, or the grant has no refresh token.
+        code: Option<String>,
     },
     /// Salesforce rejected a refresh token that another process had used in spite of the lease. If rotation is on,
     /// Salesforce treats that as theft. Look for processes that share the app but not the store.
@@ -67,6 +73,8 @@ pub enum AuthEvent {
     TokenRevoked,
     /// Revoking a token at Salesforce failed, and is not retried any more.
     RevocationFailed,
+    /// No stored grant of this app needs an older key of the key ring any more. Cookies may still need one.
+    OlderKeysUnused,
     /// The store became unavailable.
     StoreUnavailable,
     /// The store is available again.
@@ -90,6 +98,7 @@ impl AuthEvent {
     /// | `TokenWriteRecovered` | `actix_salesforce_token_writes_recovered_total` |
     /// | `TokenRevoked` | `actix_salesforce_tokens_revoked_total` |
     /// | `RevocationFailed` | `actix_salesforce_revocation_failures_total` |
+    /// | `OlderKeysUnused` | `actix_salesforce_older_keys_unused_total` |
     /// | `StoreUnavailable` | `actix_salesforce_store_unavailable_total` |
     /// | `StoreRecovered` | `actix_salesforce_store_recovered_total` |
     pub fn counter(&self) -> &'static str {
@@ -105,6 +114,7 @@ impl AuthEvent {
             Self::TokenWriteRecovered(_) => "actix_salesforce_token_writes_recovered_total",
             Self::TokenRevoked => "actix_salesforce_tokens_revoked_total",
             Self::RevocationFailed => "actix_salesforce_revocation_failures_total",
+            Self::OlderKeysUnused => "actix_salesforce_older_keys_unused_total",
             Self::StoreUnavailable => "actix_salesforce_store_unavailable_total",
             Self::StoreRecovered => "actix_salesforce_store_recovered_total",
         }
@@ -168,12 +178,13 @@ mod tests {
             AuthEvent::LogoutNotStored,
             AuthEvent::Refreshed { user, rotated: true },
             AuthEvent::RefreshFailed(user),
-            AuthEvent::GrantRevoked { user, response_was_lost: false },
+            AuthEvent::GrantRevoked { user, response_was_lost: false, reason: None, code: None },
             AuthEvent::ReuseSuspected(user),
             AuthEvent::TokenWritePending(user),
             AuthEvent::TokenWriteRecovered(user),
             AuthEvent::TokenRevoked,
             AuthEvent::RevocationFailed,
+            AuthEvent::OlderKeysUnused,
             AuthEvent::StoreUnavailable,
             AuthEvent::StoreRecovered,
         ];

@@ -103,6 +103,13 @@ pub(crate) enum IdentityProblem {
     AnotherUser,
 }
 
+impl IdentityProblem {
+    /// Returns true if the clock of this machine is the problem, not the user.
+    pub(crate) fn is_wrong_clock(&self) -> bool {
+        matches!(self, Self::IdToken(IdTokenError::Clock { .. }))
+    }
+}
+
 /// A login whose id is not delivered to a browser yet.
 ///
 /// The caller that delivers it calls [`keep`](Self::import_tokens). Otherwise the login is deleted on drop, because no browser
@@ -248,7 +255,9 @@ impl GrantManager {
         tracing::info!(login = ?key, grant = %grant.key, "logged in");
         self.config.events.emit(&AuthEvent::LoggedIn { user: grant.key.user(), login: key });
         let new_token = grant.refresh_token.clone();
+        let key = grant.key;
         self.handle_of(grant);
+        self.rechecked_by_login(key);
         // Salesforce keeps five approvals per user and app, and ends the oldest beyond that (Salesforce Help, "Manage OAuth
         // Access Policies for a Connected App"). So the replaced one is revoked.
         if let Some(old) = replaced.and_then(|record| GrantTokens::open(&self.config.keys, &record).ok())
@@ -308,7 +317,9 @@ impl GrantManager {
         let now = self.config.clock.now();
         let ends_at = now.checked_add(self.config.lifetimes.absolute).unwrap_or(now);
         self.config.store.put_grant(grant.seal(&self.config.keys, ends_at)?).await?;
-        Ok(self.handle_of(grant))
+        let handle = self.handle_of(grant);
+        self.rechecked_by_login(handle.key());
+        Ok(handle)
     }
 
     fn key_of(&self, tokens: &TokenResponse) -> GrantKey {
@@ -356,7 +367,9 @@ impl GrantManager {
                 }
             });
         }
-        Ok(Some(handle))
+        self.recheck(&handle).await;
+        // Salesforce may just have ended it.
+        Ok(handle.current().is_ok().then_some(handle))
     }
 
     /// Returns true if this one-time value was not used before.

@@ -1,6 +1,7 @@
 //! [`GrantManager`]: all grants of this process, over the store that all processes share.
 
 use std::{
+    collections::HashSet,
     fmt,
     sync::{Arc, Mutex, atomic::AtomicUsize},
     time::{Duration, Instant},
@@ -8,6 +9,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
+use url::Url;
 
 use super::{
     AuthEvent, Events, GrantError, GrantTokens, Timing,
@@ -16,8 +18,8 @@ use super::{
     last_seen::LastSeenThrottle,
     logout::PendingLogouts,
     pending_write,
-    refresh::Refresh,
-    tokens::version_of,
+    refresh::{Refresh, Work},
+    tokens::{UnreadableGrant, version_of},
 };
 use crate::{
     base::{
@@ -48,6 +50,9 @@ const MAX_REVOCATIONS: usize = 16;
 /// Maximum number of concurrent retries to store a new token, so that a store that recovers is not overloaded.
 const MAX_PENDING_WRITES: usize = 16;
 
+/// Maximum number of hosts that are logged because stored grants belong to them.
+const MAX_HOST_WARNINGS: usize = 16;
+
 /// The parts of a [`GrantManager`].
 pub(crate) struct GrantManagerConfig {
     pub(crate) app: AppKey,
@@ -58,6 +63,8 @@ pub(crate) struct GrantManagerConfig {
     pub(crate) clock: Clock,
     pub(crate) events: Events,
     pub(crate) lifetimes: Lifetimes,
+    /// The longest time until Salesforce is asked whether a grant is still valid. `None`: it is not asked.
+    pub(crate) recheck: Option<Duration>,
     pub(crate) timing: Timing,
 }
 
@@ -85,6 +92,8 @@ pub(crate) struct GrantManager {
     pub(super) last_outage: Arc<LastOutage>,
     entries: Mutex<EvictingMap<GrantKey, Arc<GrantEntry>>>,
     services: Mutex<EvictingMap<ServiceKey, ServiceTokenSource>>,
+    /// The hosts of stored grants that are not allowed, as far as they were logged.
+    hosts_not_allowed: Mutex<HashSet<String>>,
 }
 
 /// Names a service user: which app, at which host, and as which user.
@@ -133,6 +142,15 @@ impl GrantHandle {
     /// Returns the tokens to use after those of version `used` were rejected. Concurrent calls share one refresh, which
     /// goes on if this future is dropped.
     pub(crate) async fn renew(&self, used: GrantVersion) -> Result<Arc<GrantTokens>, GrantError> {
+        self.replace(used, Work::Renew).await
+    }
+
+    /// Seals the tokens of version `used` again, as the next version.
+    pub(super) async fn reseal(&self, used: GrantVersion) -> Result<Arc<GrantTokens>, GrantError> {
+        self.replace(used, Work::Reseal).await
+    }
+
+    async fn replace(&self, used: GrantVersion, work: Work) -> Result<Arc<GrantTokens>, GrantError> {
         let (entry, manager) = (&self.entry, &self.manager);
         let mut waiting = match entry.decide(used, manager.config.clock.instant()) {
             Step::Use(tokens) => return Ok(tokens),
@@ -144,7 +162,7 @@ impl GrantHandle {
             Step::Fail(error) => return Err(error),
             Step::Wait(waiting) => waiting,
             Step::Begin { from, result, waiting } => {
-                let refresh = Refresh::new(Arc::clone(manager), Arc::clone(entry), from, result);
+                let refresh = Refresh::new(Arc::clone(manager), Arc::clone(entry), from, result, work);
                 manager.config.background.spawn(refresh.run());
                 waiting
             }
@@ -167,6 +185,12 @@ impl TokenSource for GrantHandle {
         rejected: &'a AccessToken,
     ) -> BoxFuture<'a, Result<Arc<AccessToken>, TokenError>> {
         Box::pin(async { Ok(Arc::clone(&self.renew(version_of(rejected)).await?.access)) })
+    }
+
+    fn rejected_again(&self, fresh: &AccessToken) {
+        let config = &self.manager.config;
+        let (pause, max_pause) = (config.timing.rejected_pause, config.timing.rejected_max_pause);
+        self.entry.rejected_again(version_of(fresh), config.clock.instant(), pause, max_pause);
     }
 
     fn is_revoked(&self) -> BoxFuture<'_, bool> {
@@ -203,6 +227,7 @@ impl GrantManager {
             last_outage: Arc::default(),
             entries: Mutex::default(),
             services: Mutex::default(),
+            hosts_not_allowed: Mutex::default(),
         })
     }
 
@@ -222,8 +247,9 @@ impl GrantManager {
     pub(super) fn handle(self: &Arc<Self>, record: &GrantRecord, read_at: Instant) -> Option<GrantHandle> {
         let entry = self.entry(record.key);
         if !entry.knows(record.version) {
-            match GrantTokens::open(&self.config.keys, record) {
+            match self.open(record) {
                 Ok(tokens) => entry.adopt(tokens, read_at),
+                Err(UnreadableGrant::HostNotAllowed) => return None,
                 Err(error) => {
                     tracing::warn!(grant = %record.key, %error, "stored grant ignored");
                     return None;
@@ -234,6 +260,32 @@ impl GrantManager {
             self.config.background.spawn(repair);
         }
         Some(GrantHandle { entry, manager: Arc::clone(self) })
+    }
+
+    /// Opens a stored grant whose hosts this app may contact.
+    pub(super) fn open(&self, record: &GrantRecord) -> Result<GrantTokens, UnreadableGrant> {
+        let tokens = GrantTokens::open(&self.config.keys, record)?;
+        let allowed_hosts = self.oauth().allowed_hosts();
+        for url in [tokens.host.as_url(), tokens.access.instance_url()] {
+            if allowed_hosts.check(url).is_err() {
+                self.warn_of_host(url);
+                return Err(UnreadableGrant::HostNotAllowed);
+            }
+        }
+        Ok(tokens)
+    }
+
+    /// Logs once that a stored grant belongs to a host that is not allowed.
+    fn warn_of_host(&self, url: &Url) {
+        let host = url.origin().ascii_serialization();
+        let mut hosts = lock(&self.hosts_not_allowed);
+        if hosts.len() < MAX_HOST_WARNINGS && hosts.insert(host.clone()) {
+            tracing::warn!(
+                host,
+                "stored logins ignored: they belong to a host that is not allowed (any more). If it is correct, add it to \
+                 SALESFORCE_ALLOWED_ORIGINS; otherwise their users log in again"
+            );
+        }
     }
 
     /// Returns a handle on a new grant.

@@ -17,9 +17,11 @@ mod manager;
 #[cfg(test)]
 mod model;
 mod pending_write;
+mod recheck;
 mod refresh;
 mod refresh_policy;
 mod refresh_state;
+pub(crate) mod reseal;
 mod revoke;
 #[cfg(test)]
 mod tests;

@@ -82,7 +82,7 @@ pub(super) async fn retry_until_stored<F: Future<Output = ()>>(
                 return;
             }
             Ok(SwapOutcome::Conflict(stored)) => {
-                match GrantTokens::open(&manager.config.keys, &stored) {
+                match manager.open(&stored) {
                     Ok(theirs) if theirs.version == record.version => entry.replace(theirs),
                     Ok(theirs) => entry.adopt(theirs, read_at),
                     Err(_) => {}

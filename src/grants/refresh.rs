@@ -19,22 +19,36 @@ use super::{
     in_flight::{self, Marker},
     manager::random_holder,
     pending_write,
-    refresh_policy::{Attempts, Failure, NextStep, after_failure},
+    refresh_policy::{Attempts, Failure, NextStep, after_failure, permanent_pause},
     refresh_state::StoredVersion,
 };
 use crate::{
-    base::background::detached_span,
-    store::{GrantRecord, LeaseHolder, StoreError, SwapOutcome},
+    base::{background::detached_span, error_chain::ErrorChain},
+    store::{GrantRecord, LeaseHolder, StoreError},
 };
-use salesforce_connection::oauth::TokenResponse;
+use salesforce_connection::{
+    Secret,
+    oauth::{OAuthError, TokenResponse},
+};
 
 mod lease;
+mod outcome;
 
 /// Jitter of the waits between token requests, in percent.
 const JITTER: u32 = 50;
 
+/// What a refresh does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// It gets new tokens.
+    Renew,
+    /// It stores the same tokens again, under the newest key.
+    Reseal,
+}
+
 /// One refresh of a grant.
 pub(super) struct Refresh {
+    work: Work,
     manager: Arc<GrantManager>,
     entry: Arc<GrantEntry>,
     from: Arc<GrantTokens>,
@@ -52,7 +66,14 @@ enum Response {
     /// Another process refreshed the grant meanwhile.
     Newer(Box<GrantTokens>),
     Refused {
+        /// `None` if nothing was sent, because the grant has no refresh token.
+        error: Option<OAuthError>,
         response_was_lost: bool,
+    },
+    /// The response has a new refresh token, and is invalid otherwise.
+    OnlyRotated {
+        refresh_token: Secret,
+        error: OAuthError,
     },
     /// The response is about another user.
     IdentityMismatch(Box<TokenResponse>),
@@ -83,6 +104,7 @@ impl Refresh {
         entry: Arc<GrantEntry>,
         from: Arc<GrantTokens>,
         result: watch::Sender<Option<Renewed>>,
+        work: Work,
     ) -> Self {
         let holder = entry.lease_holder(random_holder());
         let began = manager.config.clock.instant();
@@ -94,7 +116,7 @@ impl Refresh {
             outcome = Empty
         );
         let span = detached_span(span);
-        Self { manager, entry, from, result, holder, began, span, ended: false, left: false }
+        Self { work, manager, entry, from, result, holder, began, span, ended: false, left: false }
     }
 
     pub(super) fn run(self) -> impl Future<Output = ()> {
@@ -150,9 +172,19 @@ impl Refresh {
                 self.span.record("outcome", "over");
                 tracing::warn!(grant = %self.from.key, "grant revoked or deleted");
             }
+            Err(GrantError::Refused(error)) => {
+                self.span.record("outcome", "over");
+                tracing::warn!(grant = %self.from.key, %error, "grant refused: the login is over");
+            }
             Err(error @ GrantError::Unavailable { source, .. }) => {
                 self.span.record("outcome", "unavailable");
-                tracing::error!(grant = %self.from.key, %error, cause = %source, "renewing a token failed");
+                tracing::error!(grant = %self.from.key, %error, cause = %ErrorChain(&**source), "renewing a token failed");
+                if source.downcast_ref::<OAuthError>().is_some_and(OAuthError::is_app_rejected) {
+                    tracing::error!(
+                        "Salesforce rejects this app. Check SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET, and the flows \
+                         that the app in Salesforce allows. Users stay logged in meanwhile"
+                    );
+                }
                 let config = &self.manager.config;
                 self.manager.last_outage.record(&error.clone().into(), config.clock.now());
                 config.events.emit(&AuthEvent::RefreshFailed(self.from.key.into()));
@@ -202,7 +234,7 @@ impl Refresh {
             StoredVersion::SameOrOlder => return Ok(None),
             StoredVersion::Newer => {}
         }
-        GrantTokens::open(&self.manager.config.keys, &record).map(Some).map_err(|_| GrantError::LoginOver)
+        self.manager.open(&record).map(Some).map_err(|_| GrantError::LoginOver)
     }
 
     /// Waits for a permit, writes the in-flight marker, and refreshes.
@@ -213,9 +245,17 @@ impl Refresh {
             return self.not_sent(NoTimeLeft).await;
         }
         let (key, version) = (self.from.key, self.from.version);
-        match in_flight::write(&self.manager, key, version).await.map_err(|error| self.unavailable(error))? {
+        let marker = in_flight::write(&self.manager, key, version).await;
+        match marker.map_err(|error| self.unavailable(error))? {
             Marker::Fresh => {}
             Marker::RetryLater => return self.not_sent(InDoubt).await,
+            // The doubt belongs to this version. It must not be forgotten with it.
+            Marker::InDoubt if self.work == Work::Reseal => {
+                if let Err(error) = in_flight::leave_in_doubt(&self.manager, key, version).await {
+                    tracing::debug!(grant = %key, %error, "marking a token as in doubt failed");
+                }
+                return self.not_sent(InDoubt).await;
+            }
             Marker::InDoubt => self.entry.set_in_doubt(version),
             Marker::HeldByOther => {
                 tracing::warn!(grant = %key, revision = version.revision, "another process started to renew this token and did not end");
@@ -251,61 +291,32 @@ impl Refresh {
         if let Some(newer) = self.newer().await? {
             return Ok(Done::Stored(newer));
         }
+        if self.work == Work::Reseal {
+            if self.entry.is_in_doubt(self.from.version) {
+                return self.not_sent(InDoubt).await;
+            }
+            let next = self.from.same_tokens().map_err(|fault| self.unavailable(fault))?;
+            return self.store(next).await;
+        }
         match self.send().await {
-            Response::Tokens(tokens) => self.store(*tokens).await,
+            Response::Tokens(tokens) => {
+                let next = self.from.renewed(*tokens, self.manager.config.clock.now());
+                self.store(next.map_err(|fault| self.unavailable(fault))?).await
+            }
+            Response::OnlyRotated { refresh_token, error } => self.store_rotated(refresh_token, error).await,
             Response::Newer(newer) => Ok(Done::Stored(*newer)),
             Response::Failed(error) => Err(error),
             Response::IdentityMismatch(tokens) => self.identity_mismatch(*tokens).await.map(Done::Stored),
-            Response::Refused { response_was_lost } => {
-                self.token_refused(response_was_lost).await.map(Done::Stored)
+            Response::Refused { error, response_was_lost } => {
+                self.token_refused(error, response_was_lost).await.map(Done::Stored)
             }
         }
-    }
-
-    /// Deletes the grant: its refresh token is invalid or revoked.
-    async fn token_refused(&self, response_was_lost: bool) -> Result<GrantTokens, GrantError> {
-        let user = self.from.key.user();
-        // Another process may have used the token first. Its stored grant is the outcome then.
-        if let Some(newer) = self.newer().await? {
-            self.manager.config.events.emit(&AuthEvent::ReuseSuspected(user));
-            return Ok(newer);
-        }
-        let store = &self.manager.config.store;
-        store
-            .delete_grant(self.from.key, Some(self.from.version))
-            .await
-            .map_err(|error| self.unavailable(error))?;
-        self.manager.config.events.emit(&AuthEvent::GrantRevoked { user, response_was_lost });
-        Err(GrantError::LoginOver)
-    }
-
-    /// Deletes the grant: the response names another user, in its identity URL or its ID token, and is never used.
-    ///
-    /// The login ends, because its refresh token is already used, and continuing could show one user another user's data.
-    async fn identity_mismatch(&self, tokens: TokenResponse) -> Result<GrantTokens, GrantError> {
-        tracing::error!(grant = %self.from.key, "refresh response names another user; the login ends");
-        self.manager.revoke_tokens_later(tokens);
-        // Another process refreshed the grant. Its tokens are valid, and may share this refresh token.
-        if let Some(newer) = self.newer().await? {
-            return Ok(newer);
-        }
-        let store = &self.manager.config.store;
-        let deleted = store
-            .delete_grant(self.from.key, Some(self.from.version))
-            .await
-            .map_err(|error| self.unavailable(error))?;
-        if deleted.is_some() {
-            self.manager.revoke_later(&self.from);
-        }
-        let user = self.from.key.user();
-        self.manager.config.events.emit(&AuthEvent::GrantRevoked { user, response_was_lost: false });
-        Err(GrantError::LoginOver)
     }
 
     /// Sends the refresh token, and retries only if that is safe.
     async fn send(&self) -> Response {
         let Some(refresh_token) = &self.from.refresh_token else {
-            return Response::Refused { response_was_lost: false };
+            return Response::Refused { error: None, response_was_lost: false };
         };
         let version = self.from.version;
         let mut attempts = Attempts::first(self.entry.is_in_doubt(version));
@@ -313,22 +324,40 @@ impl Refresh {
             if self.left().is_zero() {
                 return Response::Failed(self.unavailable(NoTimeLeft));
             }
-            let error = match self.manager.config.oauth.refresh(&self.from.host, refresh_token).await {
-                Ok(tokens) if self.names_another_user(&tokens) => {
-                    return Response::IdentityMismatch(Box::new(tokens));
+            let known = self.from.known(self.entry.token_host());
+            let oauth = &self.manager.config.oauth;
+            let failed = match oauth.refresh_grant(&self.from.host, refresh_token, &known).await {
+                Ok(refreshed) if self.names_another_user(&refreshed.tokens) => {
+                    return Response::IdentityMismatch(Box::new(refreshed.tokens));
                 }
-                Ok(tokens) => return Response::Tokens(Box::new(tokens)),
-                Err(error) => error,
+                Ok(refreshed) => {
+                    self.entry.set_token_host(refreshed.token_host);
+                    return Response::Tokens(Box::new(refreshed.tokens));
+                }
+                Err(failed) => failed,
             };
+            let error = failed.error;
+            if let Some(rotated) = failed.rotated.filter(|rotated| rotated != refresh_token) {
+                return Response::OnlyRotated { refresh_token: rotated, error };
+            }
             let failure = Failure::of(&error);
             if failure.leaves_doubt() {
                 self.entry.set_in_doubt(version);
             }
-            let wait = error
-                .retry_after()
-                .unwrap_or_else(|| self.timing().token_backoff().wait(attempts.retries().into(), JITTER));
+            // The next request goes to the login host again.
+            self.entry.set_token_host(None);
+            let wait = match failure {
+                Failure::Permanent => {
+                    permanent_pause(self.timing().cool_down, self.entry.count_permanent_failure())
+                }
+                _ => error
+                    .retry_after()
+                    .unwrap_or_else(|| self.timing().token_backoff().wait(attempts.retries().into(), JITTER)),
+            };
             match after_failure(failure, attempts, wait, self.left(), self.timing().cool_down) {
-                NextStep::EndGrant { response_was_lost } => return Response::Refused { response_was_lost },
+                NextStep::EndGrant { response_was_lost } => {
+                    return Response::Refused { error: Some(error), response_was_lost };
+                }
                 NextStep::GiveUp { again_in } => {
                     return Response::Failed(GrantError::unavailable(again_in, error));
                 }
@@ -348,47 +377,6 @@ impl Refresh {
     /// Returns true if the response is about another user.
     fn names_another_user(&self, tokens: &TokenResponse) -> bool {
         !tokens.is_for(&self.from.key.user(), &self.from.host)
-    }
-
-    /// Stores the new tokens in place of the version that they replace.
-    async fn store(&self, tokens: TokenResponse) -> Result<Done, GrantError> {
-        let now = self.manager.config.clock.now();
-        let next = self.from.renewed(tokens, now).map_err(|fault| self.unavailable(fault))?;
-        let expires_at = now.checked_add(self.manager.config.lifetimes.absolute).unwrap_or(now);
-        let record =
-            next.seal(&self.manager.config.keys, expires_at).map_err(|error| self.unavailable(error))?;
-        match pending_write::write(&self.manager, self.from.version, &record).await {
-            Ok(SwapOutcome::Stored) => {
-                let rotated = next.refresh_token != self.from.refresh_token;
-                self.manager.config.events.emit(&AuthEvent::Refreshed { user: next.key.user(), rotated });
-                Ok(Done::Stored(next))
-            }
-            // The grant was deleted meanwhile and must not come back. The new tokens belong to no login.
-            Ok(SwapOutcome::NotFound) => {
-                self.manager.revoke_later(&next);
-                Err(GrantError::LoginOver)
-            }
-            // The user logged in again meanwhile, or another process refreshed the grant too.
-            Ok(SwapOutcome::Conflict(stored)) => {
-                let theirs = GrantTokens::open(&self.manager.config.keys, &stored);
-                // Without rotation every version of a login has the same refresh token, which the stored grant now uses. If
-                // that one does not open, only a refresh token that is new is certainly not used by it.
-                let known = match &theirs {
-                    Ok(theirs) => theirs,
-                    Err(_) => &self.from,
-                };
-                // If both were made from the same token, revoking one may revoke both.
-                if next.refresh_token != known.refresh_token && stored.version != next.version {
-                    self.manager.revoke_later(&next);
-                }
-                theirs.map(Done::Stored).map_err(|_| GrantError::LoginOver)
-            }
-            Err(error) => {
-                tracing::error!(grant = %next.key, %error, "storing a renewed token failed; it is retried");
-                self.manager.config.events.emit(&AuthEvent::TokenWritePending(next.key.into()));
-                Ok(Done::NotStored(next, Box::new(record)))
-            }
-        }
     }
 }
 

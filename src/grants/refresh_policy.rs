@@ -3,7 +3,10 @@
 //! If refresh tokens rotate, the request that returns the next token uses up the one it sent. So the rules are (F-08,
 //! F-12):
 //!
-//! - `invalid_grant` is final, once it is certain that no other process has refreshed the grant.
+//! - `invalid_grant` is final, once it is certain that no other process has refreshed the grant. So are the codes that
+//!   say that the user, the org or an administrator ended the access ([`OAuthError::is_grant_refused`]).
+//! - A code that says that the app's settings are wrong, or one that is unknown, keeps the login. The request is sent ever
+//!   more rarely ([`permanent_pause`]).
 //! - A response that only says "not now" (busy, overloaded, unavailable) used nothing: the same refresh retries,
 //!   [`MAX_RETRIES`] times at most.
 //! - Without a response the token may be used. The refresh sends it once more, after it has checked that no other process
@@ -24,7 +27,7 @@ const MAX_RETRIES: u8 = 2;
 /// How a token request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The token is invalid or revoked (`invalid_grant`).
+    /// The token is invalid or revoked (`invalid_grant`), or the user, the org or an administrator ended the access.
     InvalidGrant,
     /// The endpoint cannot process the request now. The token was not used.
     Retryable,
@@ -39,7 +42,7 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn of(error: &OAuthError) -> Self {
         match error {
-            error if error.is_invalid_grant() => Self::InvalidGrant,
+            error if error.is_grant_refused() && !error.is_in_progress() => Self::InvalidGrant,
             OAuthError::InvalidResponse(_) => Self::UnreadableResponse,
             error if error.is_response_lost() && error.is_transient() => Self::NoResponse,
             error if error.is_response_lost() => Self::UnreadableResponse,
@@ -52,6 +55,11 @@ impl Failure {
     pub(super) fn leaves_doubt(self) -> bool {
         matches!(self, Self::NoResponse | Self::UnreadableResponse)
     }
+}
+
+/// Returns the wait after the `count`th permanent failure in a row: doubled each time, as long as a cool-down may be.
+pub(super) fn permanent_pause(cool_down: Duration, count: u32) -> Duration {
+    cool_down.saturating_mul(1 << count.saturating_sub(1).min(16)).min(MAX_COOL_DOWN)
 }
 
 /// The token requests of one refresh so far.
@@ -143,6 +151,26 @@ mod tests {
     fn permanent_failures_are_not_retried() {
         for failure in [Failure::UnreadableResponse, Failure::Permanent] {
             assert_eq!(next(failure, Attempts::first(false)), NextStep::GiveUp { again_in: COOL_DOWN });
+        }
+    }
+
+    #[test]
+    fn permanent_failures_are_sent_ever_more_rarely() {
+        let pauses = [1, 2, 3, 5, 6, 40].map(|count| permanent_pause(COOL_DOWN, count).as_secs());
+        assert_eq!(pauses, [2, 4, 8, 32, 60, 60]);
+    }
+
+    #[test]
+    fn a_refusal_by_an_administrator_is_final_and_a_mistake_of_the_app_is_not() {
+        let of = |code: &str| Failure::of(&salesforce_connection::test_errors::oauth(code));
+        for code in ["invalid_grant", "inactive_user", "inactive_org", "oauth_app_blocked", "app_blocked"] {
+            assert_eq!(of(code), Failure::InvalidGrant, "{code}");
+        }
+        for code in ["invalid_client", "invalid_client_id", "unsupported_grant_type", "new_code"] {
+            assert_eq!(of(code), Failure::Permanent, "{code}");
+        }
+        for code in ["rate_limit_exceeded", "server_error", "service_unavailable"] {
+            assert_eq!(of(code), Failure::Retryable, "{code}");
         }
     }
 

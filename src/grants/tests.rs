@@ -104,6 +104,7 @@ impl Fleet {
                 idle: Duration::from_secs(DAY as u64),
                 absolute: Duration::from_secs(30 * DAY as u64),
             },
+            recheck: None,
             timing: TIMING,
         })
     }

@@ -58,6 +58,12 @@ pub struct Timing {
     /// Minimum age of a renewed service token before it is renewed again. A token that is rejected sooner would be
     /// followed by another rejected one, and Salesforce allows a user 3,600 logins per hour.
     pub min_token_age: Duration,
+    /// How long a grant is not refreshed again after a new access token was rejected like the one before it; doubled for
+    /// each further one. Each refresh uses up a refresh token.
+    pub rejected_pause: Duration,
+    /// Longest such pause. Shorter than the shortest session of Salesforce, 15 minutes: the token does not expire during
+    /// it.
+    pub rejected_max_pause: Duration,
     /// How long a login waits for other logins that are being completed.
     pub login_queue_timeout: Duration,
     /// Waits before each retry of work in the background that is given up in the end: revoking tokens, undoing logins.
@@ -66,6 +72,8 @@ pub struct Timing {
     pub logout_max_wait: Duration,
     /// How often grants are checked for `keep_alive`.
     pub keep_alive_interval: Duration,
+    /// How often stored grants are checked for older keys while there are any.
+    pub reseal_interval: Duration,
     /// Minimum interval between two writes of a login's last-used time.
     pub last_used_interval: Duration,
     /// Maximum time of an operation of a store that the app brought.
@@ -101,10 +109,13 @@ impl Timing {
         service_deadline: millis(10_000),
         service_refused_for: millis(30_000),
         min_token_age: millis(5_000),
+        rejected_pause: millis(20_000),
+        rejected_max_pause: millis(600_000),
         login_queue_timeout: millis(5_000),
         retry_schedule: [millis(500), millis(2_000), millis(8_000), millis(30_000)],
         logout_max_wait: millis(5_000),
         keep_alive_interval: millis(6 * 60 * 60 * 1_000),
+        reseal_interval: millis(10 * 60 * 1_000),
         last_used_interval: millis(60_000),
         store_call: millis(1_500),
         store_listing: millis(11_000),
@@ -130,6 +141,8 @@ impl Timing {
         service_deadline: millis(2_500),
         service_refused_for: millis(7_500),
         min_token_age: millis(1_250),
+        rejected_pause: millis(5_000),
+        rejected_max_pause: millis(150_000),
         login_queue_timeout: millis(1_250),
         retry_schedule: [millis(125), millis(500), millis(2_000), millis(7_500)],
         logout_max_wait: millis(1_250),
@@ -203,6 +216,8 @@ impl Timing {
         assert!(less(self.token_retry_wait, self.cool_down));
         assert!(less(self.cool_down, MAX_COOL_DOWN));
         assert!(less(self.cool_down, self.service_refused_for));
+        assert!(less(self.cool_down, self.rejected_pause));
+        assert!(less(self.rejected_pause, self.rejected_max_pause));
         // The end of the process waits for a refresh that began just before it: sending, the request, storing.
         assert!(less(sum(sum(self.send_window, TOKEN_REQUEST), self.store_call), self.shutdown));
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 use salesforce_connection::{
     Secret,
-    oauth::{InvalidTokenResponse, LoginHost, Scopes, TokenResponse},
+    oauth::{InvalidTokenResponse, KnownGrant, LoginHost, Scopes, TokenResponse},
     token::{AccessToken, Generation},
 };
 
@@ -80,10 +80,16 @@ struct Content<'a> {
     profile: Profile,
 }
 
-/// The record does not open, or its content is invalid.
+/// Why a stored grant is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("opening a stored grant failed: its key is missing, or it was changed")]
-pub(crate) struct UnreadableGrant;
+pub(crate) enum UnreadableGrant {
+    /// The record does not open, or its content is invalid.
+    #[error("opening a stored grant failed: its key is missing, or it was changed")]
+    Sealed,
+    /// Its login host or its instance is not allowed.
+    #[error("the stored grant belongs to a host that is not allowed")]
+    HostNotAllowed,
+}
 
 impl GrantTokens {
     /// Makes the grant of the first token response.
@@ -122,6 +128,44 @@ impl GrantTokens {
         Ok(next)
     }
 
+    /// Makes the grant after a refresh whose response has a new refresh token and is invalid otherwise.
+    pub(crate) fn with_refresh_token(
+        &self,
+        token: Secret,
+        now: SystemTime,
+    ) -> Result<Self, InvalidTokenResponse> {
+        Ok(Self { refresh_token: Some(token), updated_at: now, ..self.same_tokens()? })
+    }
+
+    /// Makes the next version with the same tokens, to seal them again.
+    pub(super) fn same_tokens(&self) -> Result<Self, InvalidTokenResponse> {
+        let (version, old) = (self.version.next(), &self.access);
+        Ok(Self {
+            key: self.key,
+            version,
+            access: access(&self.access_token, old.instance_url().clone(), old.scopes().clone(), version)?,
+            access_token: self.access_token.clone(),
+            refresh_token: self.refresh_token.clone(),
+            identity_url: self.identity_url.clone(),
+            host: self.host.clone(),
+            profile: self.profile.clone(),
+            updated_at: self.updated_at,
+        })
+    }
+
+    /// Returns what a response to a refresh may lack.
+    pub(super) fn known(&self, token_host: Option<Url>) -> KnownGrant {
+        let (identity, access) = (self.identity_url.clone(), &self.access);
+        let mut known = KnownGrant::new(
+            self.key.user(),
+            identity,
+            access.instance_url().clone(),
+            access.scopes().clone(),
+        );
+        known.token_host = token_host;
+        known
+    }
+
     /// Seals the tokens for the store.
     pub(crate) fn seal(&self, keys: &KeyRing, expires_at: SystemTime) -> Result<GrantRecord, SealError> {
         let content = Content {
@@ -147,24 +191,25 @@ impl GrantTokens {
     /// Opens a stored record.
     pub(crate) fn open(keys: &KeyRing, record: &GrantRecord) -> Result<Self, UnreadableGrant> {
         let bound_to = associated_data(record.key, record.version);
-        let plain =
-            keys.open(Purpose::Grant, &bound_to, record.sealed.as_bytes()).map_err(|_| UnreadableGrant)?;
-        let content: Content<'_> = serde_json::from_slice(&plain).map_err(|_| UnreadableGrant)?;
+        let plain = keys
+            .open(Purpose::Grant, &bound_to, record.sealed.as_bytes())
+            .map_err(|_| UnreadableGrant::Sealed)?;
+        let content: Content<'_> = serde_json::from_slice(&plain).map_err(|_| UnreadableGrant::Sealed)?;
         let access_token = Secret::new(content.access_token);
         Ok(Self {
             key: record.key,
             version: record.version,
             access: access(
                 &access_token,
-                content.instance_url.parse().map_err(|_| UnreadableGrant)?,
+                content.instance_url.parse().map_err(|_| UnreadableGrant::Sealed)?,
                 content.scopes,
                 record.version,
             )
-            .map_err(|_| UnreadableGrant)?,
+            .map_err(|_| UnreadableGrant::Sealed)?,
             access_token,
             refresh_token: content.refresh_token.map(Secret::new),
-            identity_url: content.identity_url.parse().map_err(|_| UnreadableGrant)?,
-            host: content.host.parse().map_err(|_| UnreadableGrant)?,
+            identity_url: content.identity_url.parse().map_err(|_| UnreadableGrant::Sealed)?,
+            host: content.host.parse().map_err(|_| UnreadableGrant::Sealed)?,
             profile: content.profile,
             updated_at: record.updated_at,
         })

@@ -404,6 +404,7 @@ async fn a_lease_has_one_holder(store: &dyn Store) -> Checked {
         LeaseName::Refresh(sample.other_grant),
         LeaseName::InFlight(sample.grant, version),
         LeaseName::RetrySlot(sample.grant, version),
+        LeaseName::Recheck(sample.grant),
         LeaseName::InFlight(sample.grant, version.next()),
     ] {
         let free = must(store.acquire_lease(other, stranger, HOUR).await, PROMISE)?;

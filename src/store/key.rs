@@ -190,13 +190,17 @@ pub enum LeaseName {
     InFlight(GrantKey, GrantVersion),
     /// The right to send the refresh token of this version again although its outcome is unknown.
     RetrySlot(GrantKey, GrantVersion),
+    /// Salesforce was asked whether this grant is still valid, and is not asked again for now.
+    Recheck(GrantKey),
 }
 
 impl LeaseName {
     /// Returns the grant that the lease concerns.
     pub fn grant(&self) -> GrantKey {
         match self {
-            Self::Refresh(key) | Self::InFlight(key, _) | Self::RetrySlot(key, _) => *key,
+            Self::Refresh(key) | Self::Recheck(key) | Self::InFlight(key, _) | Self::RetrySlot(key, _) => {
+                *key
+            }
         }
     }
 }
@@ -209,6 +213,9 @@ impl fmt::Display for LeaseName {
             // The labels are those of the first release: processes of two releases share a store during a deployment.
             Self::InFlight(key, version) => hashed(b"refresh token sent", *key, *version).fmt(f),
             Self::RetrySlot(key, version) => hashed(b"refresh token in doubt sent", *key, *version).fmt(f),
+            Self::Recheck(key) => {
+                hashed(b"grant checked", *key, GrantVersion { epoch: 0, revision: 0 }).fmt(f)
+            }
         }
     }
 }

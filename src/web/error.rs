@@ -35,14 +35,17 @@ impl RequestInfo {
         // The same request later fails with the same error, unless the server was to blame.
         let again = kind.status().is_server_error().then(|| self.return_to()).flatten();
         let again = again.map(|target| Action::link(ActionKind::TryAgain, target.as_str()));
-        let log_in = kind.leads_to_login().then(|| self.login_at_salesforce()).flatten();
-        let again = again.or(log_in);
+        let log_in = if matches!(kind, PageKind::LoginFailed(_)) {
+            self.login_link()
+        } else {
+            kind.leads_to_login().then(|| self.login_at_salesforce()).flatten()
+        };
         let home = self
             .worker
             .as_ref()
             .map(|worker| Action::link(ActionKind::StartPage, worker.settings().after_login.as_str()));
         Reply::new(kind)
-            .actions(again.into_iter().chain(home))
+            .actions(again.into_iter().chain(log_in).chain(home))
             .because(Some(error))
             .of_route(route)
             .page_or_json(self)
@@ -58,6 +61,14 @@ impl RequestInfo {
             query.append_pair("return_to", target.as_str());
         }
         Some(Action::link(ActionKind::LogIn, format!("{login}?{}", query.finish())))
+    }
+
+    /// A link to the login, for a user whose login Salesforce has ended.
+    fn login_link(&self) -> Option<Action> {
+        let paths = &self.worker.as_ref()?.settings().paths;
+        let login = paths.full(paths.login.as_deref()?);
+        let target = if self.is_safe { self.return_to() } else { self.sending_page() };
+        Some(Action::link(ActionKind::LogIn, with_return_to(&login, target.as_ref())))
     }
 
     /// Redirects a page request to the login, from which it returns. A form gets a page with a link instead, because a

@@ -11,7 +11,7 @@ use actix_web::{
 };
 use serde_json::json;
 
-use super::pages::{self, PageKind};
+use super::pages::{self, LoginFailure, PageKind};
 
 /// Not cached, not framed, not sniffed, no referrer (RFC 9700 sections 4.2 and 4.16).
 pub(crate) fn builder(status: StatusCode) -> HttpResponseBuilder {
@@ -43,7 +43,12 @@ pub(super) fn error_json(kind: &PageKind) -> HttpResponse {
     if let Some(after) = kind.retry_after() {
         builder.insert_header(retry_after(after));
     }
-    builder.json(json!({ "error": kind.code(), "message": pages::json_message(kind) }))
+    let mut body = json!({ "error": kind.code(), "message": pages::json_message(kind) });
+    // One that this crate knows, never an arbitrary text.
+    if let PageKind::LoginFailed(LoginFailure::Denied { code: Some(code) }) = kind {
+        body["code"] = (*code).into();
+    }
+    builder.json(body)
 }
 
 /// Whole seconds, at least one.

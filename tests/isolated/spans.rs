@@ -173,7 +173,10 @@ async fn spans_tell_what_came_of_it_and_nothing_of_what_is_in_records() {
     assert_eq!(caller.names(), ["method", "resource", "retries", "status", "user"]);
     let version = connection.api_version();
     let resource = |rest: &str| format!("/services/data/v{version}/{rest}");
-    assert!(caller.is("resource", &resource("query")) && caller.is("user", &connection.user().to_string()), "{caller:?}");
+    assert!(
+        caller.is("resource", &resource("query")) && caller.is("user", &connection.user().to_string()),
+        "{caller:?}"
+    );
     assert!(caller.is("method", "GET") && caller.is("status", "200") && caller.is("retries", "0"));
 
     // Values in paths and bodies, refusals, and a second try.

@@ -9,6 +9,7 @@ mod support;
 
 mod documents;
 mod events;
+mod field_logins;
 mod parsers;
 mod refresh;
 mod service_user;

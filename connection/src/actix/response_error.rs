@@ -69,6 +69,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         | Error::OAuth(OAuthError::NeedsMyDomain | OAuthError::Signing) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "not_set_up")
         }
+        Error::LoginRefused(_) => (StatusCode::FORBIDDEN, "denied"),
         Error::ApiAccessDenied { .. } => (StatusCode::FORBIDDEN, "forbidden"),
         // No record can have an invalid id. Its most frequent cause is a mistyped link.
         Error::RowNotFound | Error::InvalidRequest(InvalidRequest::Id(_)) => {

@@ -58,6 +58,12 @@ pub enum Error {
     #[doc(alias = "INVALID_SESSION_ID")]
     #[error("not logged in to Salesforce, or the login has ended. Log in again")]
     LoginRequired,
+    /// Salesforce has ended the login, and says why: the user or the org is inactive, or the app is blocked.
+    ///
+    /// A new login fails in the same way until an administrator changes that.
+    #[doc(alias = "403")]
+    #[error("Salesforce refuses the user's login. An administrator of the org has to change that")]
+    LoginRefused(#[source] Arc<OAuthError>),
     /// Salesforce or the store of logins is unreachable at the moment. The login stays valid.
     #[error("Salesforce is unreachable at the moment. Try again in {} seconds", retry_after.as_secs().max(1))]
     #[non_exhaustive]
@@ -358,6 +364,7 @@ impl From<TokenError> for Error {
             TokenError::Unavailable { retry_after, source } => {
                 Self::Unavailable { retry_after, source: Box::new(source) }
             }
+            TokenError::LoginRefused(error) => Self::LoginRefused(error),
             TokenError::Refused(error) => Self::ServiceUser(error),
         }
     }

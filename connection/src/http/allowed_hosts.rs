@@ -84,7 +84,7 @@ impl AllowedHosts {
 }
 
 /// Returns whether a URL is https at the default port of a Salesforce host. Salesforce uses no Punycode labels.
-fn is_salesforce(url: &Url) -> bool {
+pub(crate) fn is_salesforce(url: &Url) -> bool {
     let Some(Host::Domain(host)) = url.host() else { return false };
     url.scheme() == "https"
         && url.port().is_none()

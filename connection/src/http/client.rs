@@ -3,7 +3,11 @@
 //! Contacts allowed hosts only, follows no redirect, sends no cookie, and limits time and bytes (counted after
 //! decompression).
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{
@@ -60,6 +64,15 @@ impl HttpClient {
 
     /// Sends one request and reads the whole response, unless the request asks for an unread body.
     pub(crate) async fn send(&self, request: Request) -> Result<Response, HttpError> {
+        self.send_noting(request, None).await
+    }
+
+    /// Sends one request, and notes the `Location` of a redirect, which is an error here too.
+    pub(crate) async fn send_noting(
+        &self,
+        request: Request,
+        location: Option<&OnceLock<String>>,
+    ) -> Result<Response, HttpError> {
         self.allowed_hosts.check(&request.url)?;
         let Request { method, url, headers, body, deadline, max_bytes, upload, unread, returns_redirects } =
             request;
@@ -74,7 +87,13 @@ impl HttpClient {
             let status = response.status();
             // Status 300 and 304 are responses, whatever headers they have.
             let is_redirect = status.is_redirection() && !matches!(status.as_u16(), 300 | 304);
-            if is_redirect && !returns_redirects && response.headers().contains_key(LOCATION) {
+            if is_redirect
+                && !returns_redirects
+                && let Some(target) = response.headers().get(LOCATION)
+            {
+                if let (Some(location), Ok(target)) = (location, target.to_str()) {
+                    let _ = location.set(target.to_owned());
+                }
                 return Err(HttpError::Redirect(status.as_u16()));
             }
             if unread && status.is_success() {

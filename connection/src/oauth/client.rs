@@ -17,10 +17,14 @@ use crate::{
         error::{InvalidTokenResponse, OAuthError},
         jwks::KeyCache,
         login_host::LoginHost,
+        refresh::without_body,
         token_response::{TokenResponse, TokenResponseBody},
     },
     secret::Secret,
 };
+
+/// The path of the token endpoint.
+pub(crate) const TOKEN_PATH: &str = "/services/oauth2/token";
 
 /// The credentials of an external client app or connected app.
 #[derive(Debug, Clone)]
@@ -54,7 +58,7 @@ struct Shared {
     keys: KeyCache,
 }
 
-type TokenClient = oauth2::Client<
+pub(crate) type TokenClient = oauth2::Client<
     BasicErrorResponse,
     TokenResponseBody,
     BasicTokenIntrospectionResponse,
@@ -116,6 +120,11 @@ impl OAuthClient {
         &self.http
     }
 
+    /// Returns the hosts that this client may contact.
+    pub fn allowed_hosts(&self) -> &AllowedHosts {
+        self.http.allowed_hosts()
+    }
+
     pub(crate) fn keys(&self) -> &KeyCache {
         &self.shared.keys
     }
@@ -135,13 +144,13 @@ impl OAuthClient {
         verifier: &Secret,
     ) -> Result<TokenResponse, OAuthError> {
         let client = self.token_client(host).set_redirect_uri(RedirectUrl::from_url(redirect_uri.clone()));
-        let endpoint = Endpoint(self.http.clone());
+        let endpoint = Endpoint::new(self.http.clone());
         let response = client
             .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
             .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()))
             .request_async(&endpoint)
             .await;
-        let body = Self::body(response)?;
+        let body = response.map_err(without_body)?;
         let checked = self.check_body(&body, host);
         if checked.is_err() {
             self.discard(&body, host).await;
@@ -169,7 +178,8 @@ impl OAuthClient {
     ///
     /// With refresh token rotation the response contains a new refresh token, and the used one is revoked. Store the
     /// response before anything else, and never send the same token twice at a time. The crate `actix-salesforce`
-    /// ensures both.
+    /// ensures both. A response that lacks a member is an error here; [`refresh_grant`](Self::refresh_grant) fills it in
+    /// from what is known.
     ///
     /// # Errors
     /// [`OAuthError`]; see [`is_invalid_grant`](OAuthError::is_invalid_grant),
@@ -181,7 +191,7 @@ impl OAuthClient {
     ) -> Result<TokenResponse, OAuthError> {
         let client = self.token_client(host);
         let token = RefreshToken::new(refresh_token.expose().to_owned());
-        let endpoint = Endpoint(self.http.clone());
+        let endpoint = Endpoint::new(self.http.clone());
         let response = client.exchange_refresh_token(&token).request_async(&endpoint).await;
         self.check(response, host)
     }
@@ -196,11 +206,15 @@ impl OAuthClient {
     }
 
     fn token_client(&self, host: &LoginHost) -> TokenClient {
+        self.token_client_at(TokenUrl::from_url(host.endpoint(TOKEN_PATH)))
+    }
+
+    pub(crate) fn token_client_at(&self, url: TokenUrl) -> TokenClient {
         let app = self.app();
         let client = oauth2::Client::new(ClientId::new(app.client_id.clone()))
             // In the body, as in Salesforce's samples, and never in a URL (RFC 6749 section 2.3.1).
             .set_auth_type(AuthType::RequestBody)
-            .set_token_uri(TokenUrl::from_url(host.endpoint("/services/oauth2/token")));
+            .set_token_uri(url);
         match &app.client_secret {
             Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose().to_owned())),
             None => client,
@@ -212,22 +226,11 @@ impl OAuthClient {
         body: Result<TokenResponseBody, RequestTokenError<OAuthError, BasicErrorResponse>>,
         host: &LoginHost,
     ) -> Result<TokenResponse, OAuthError> {
-        self.check_body(&Self::body(body)?, host)
-    }
-
-    fn body(
-        body: Result<TokenResponseBody, RequestTokenError<OAuthError, BasicErrorResponse>>,
-    ) -> Result<TokenResponseBody, OAuthError> {
-        body.map_err(|error| match error {
-            RequestTokenError::Request(error) => error,
-            // These contain the raw body with its tokens, and must not be passed on.
-            RequestTokenError::Parse(..)
-            | RequestTokenError::ServerResponse(_)
-            | RequestTokenError::Other(_) => InvalidTokenResponse::Malformed.into(),
-        })
+        self.check_body(&body.map_err(without_body)?, host)
     }
 
     fn check_body(&self, body: &TokenResponseBody, host: &LoginHost) -> Result<TokenResponse, OAuthError> {
-        Ok(TokenResponse::check(body, host, self.http.allowed_hosts(), self.app().client_secret.as_ref())?)
+        let secret = self.app().client_secret.as_ref();
+        Ok(TokenResponse::check(body, host, self.http.allowed_hosts(), secret, None)?)
     }
 }

@@ -1,5 +1,7 @@
 //! [`Endpoint`]: sends the requests of the crate `oauth2` with this crate's HTTP client.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse, http};
@@ -19,7 +21,22 @@ pub(crate) const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 ///
 /// Any status except 200 becomes an [`OAuthError`] here, because the errors of `oauth2` omit the status and contain the
 /// body.
-pub(crate) struct Endpoint(pub(crate) HttpClient);
+pub(crate) struct Endpoint {
+    http: HttpClient,
+    /// The `Location` of a redirect.
+    location: OnceLock<String>,
+}
+
+impl Endpoint {
+    pub(crate) fn new(http: HttpClient) -> Self {
+        Self { http, location: OnceLock::new() }
+    }
+
+    /// Returns the `Location` of the redirect that this endpoint sent instead of a response. It is not to be trusted.
+    pub(crate) fn location(&self) -> Option<&str> {
+        self.location.get().map(String::as_str)
+    }
+}
 
 impl<'c> AsyncHttpClient<'c> for Endpoint {
     type Error = OAuthError;
@@ -35,7 +52,7 @@ impl<'c> AsyncHttpClient<'c> for Endpoint {
             request.headers = parts.headers;
             request.body = Bytes::from(body);
             request.max_bytes = MAX_RESPONSE_BYTES;
-            let received = self.0.send(request).await?;
+            let received = self.http.send_noting(request, Some(&self.location)).await?;
             if !received.status.is_success() {
                 return Err(OAuthError::from_response(&received));
             }

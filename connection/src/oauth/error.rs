@@ -1,17 +1,75 @@
 //! [`OAuthError`]: why a request to an OAuth endpoint failed.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::Deserialize;
 
-use crate::http::{error::HttpError, response::Response};
+use crate::{
+    http::{error::HttpError, response::Response},
+    oauth::refresh::was_not_processed,
+};
 
-/// Why a request to an OAuth endpoint failed. Never contains a token, a code, a body or a description.
+/// The codes with which Salesforce refuses a grant for good, other than `invalid_grant` (Salesforce Help "OAuth 2.0
+/// Authorization Errors", Mobile SDK `OAuthErrorCode`). That refreshes fail with each of them is unverified.
+const REFUSALS: [&str; 8] = [
+    "access_denied",
+    "app_blocked",
+    "inactive_org",
+    "inactive_user",
+    "invalid_app_access",
+    "no_access",
+    "oauth_app_access_denied",
+    "oauth_app_blocked",
+];
+
+/// The descriptions that are part of an error, in lower case (Salesforce Help "OAuth 2.0 Authorization Errors"). They are
+/// constants of Salesforce. Others may contain what the user or the org must not find in a log.
+const DESCRIPTIONS: [&str; 25] = [
+    "app must be installed into org",
+    "audience is invalid",
+    "audience validation failed",
+    "authentication failure",
+    "authentication failure - invalid password",
+    "client identifier invalid",
+    "end-user denied authorization",
+    "expired access/refresh token",
+    "expired authorization code",
+    "grant type not supported",
+    "invalid assertion",
+    "invalid client credentials",
+    "invalid code verifier",
+    "ip restricted",
+    "ip restricted or invalid login hours",
+    "no client credentials user enabled",
+    "no valid scopes defined",
+    "number of logins exceeded",
+    "organization is locked, closed, or suspended",
+    "redirect_uri must match configuration",
+    "request not supported on this domain",
+    "this app is blocked by admin",
+    "user hasn't approved this consumer",
+    "user is inactive",
+    "user is not admin approved to access this app",
+];
+
+/// The description with which `invalid_client` says nothing about the app's credentials.
+pub(crate) const APP_NOT_INSTALLED: &str = "app must be installed into org";
+
+/// The description in an error's text.
+struct Description(Option<&'static str>);
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |text| write!(f, ": {text}"))
+    }
+}
+
+/// Why a request to an OAuth endpoint failed. Never contains a token, a code, a body or an unknown description.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum OAuthError {
     /// An error response with a code: one of RFC 6749 section 5.2 or of Salesforce's additional ones.
-    #[error("Salesforce rejected the request: {code} (status {status}){}", Described(*description))]
+    #[error("Salesforce rejected the request: {code} (status {status}){}", Description(*description))]
     #[non_exhaustive]
     ErrorResponse {
         /// The error code, in lower snake case.
@@ -20,7 +78,7 @@ pub enum OAuthError {
         status: u16,
         /// Whether another request with the same refresh token is in progress ("already being processed").
         in_progress: bool,
-        /// Salesforce's description, if it is one of the constant texts that this crate knows. Others may repeat data.
+        /// Salesforce's description, if it is a known one. It tells the meanings of `invalid_grant` apart.
         description: Option<&'static str>,
     },
     /// A response with an error status and without an error code.
@@ -103,12 +161,23 @@ impl OAuthError {
         }
     }
 
-    /// Returns Salesforce's description of an error response, if it is one that this crate knows.
-    pub fn known_description(&self) -> Option<&'static str> {
+    /// Returns Salesforce's description of an error response, if it is one of those that this crate knows.
+    pub fn description(&self) -> Option<&'static str> {
         match self {
             Self::ErrorResponse { description, .. } => *description,
             _ => None,
         }
+    }
+
+    /// Returns whether Salesforce refuses the grant itself, for good: the token is invalid, or the user, the org or an
+    /// administrator ended the access. A new request with the same token fails in the same way.
+    pub fn is_grant_refused(&self) -> bool {
+        self.is_invalid_grant() || self.error_code().is_some_and(|code| REFUSALS.contains(&code))
+    }
+
+    /// Returns whether Salesforce rejects the app because of its settings. The grant says nothing about it.
+    pub fn is_app_rejected(&self) -> bool {
+        matches!(self.error_code(), Some("invalid_client" | "invalid_client_id" | "unsupported_grant_type"))
     }
 
     /// Returns whether the code, refresh token or assertion is invalid, expired or revoked (RFC 6749 section 5.2).
@@ -165,6 +234,7 @@ impl OAuthError {
     /// A refresh token that was sent may then be used up.
     pub fn is_response_lost(&self) -> bool {
         match self {
+            Self::Http(HttpError::Redirect(status)) => !was_not_processed(*status),
             Self::Http(error) => !error.was_not_sent(),
             // The server sends status 200 after the work is done.
             Self::InvalidResponse(_) => true,
@@ -203,27 +273,10 @@ impl OAuthError {
         if code.is_empty() {
             return without_code;
         }
-        let described = body.and_then(|body| body.error_description).unwrap_or_default().to_ascii_lowercase();
-        let in_progress = described.contains("already being processed");
-        let description = KNOWN_DESCRIPTIONS.iter().copied().find(|known| described.trim() == *known);
+        let text = body.and_then(|body| body.error_description).unwrap_or_default().to_ascii_lowercase();
+        let in_progress = text.contains("already being processed");
+        let description = DESCRIPTIONS.iter().copied().find(|known| *known == text.trim());
         Self::ErrorResponse { code, status, in_progress, description }
-    }
-}
-
-/// Descriptions that tell apart what one code means. Constants of Salesforce, with nothing secret in them. Sources:
-/// Salesforce Help "OAuth 2.0 Authorization Errors" and article 005132365.
-const KNOWN_DESCRIPTIONS: [&str; 3] =
-    ["invalid client credentials", "client identifier invalid", APP_NOT_INSTALLED];
-
-/// The description with which `invalid_client` says nothing about the app's credentials.
-pub(crate) const APP_NOT_INSTALLED: &str = "app must be installed into org";
-
-/// Writes `: invalid client credentials`, or nothing.
-struct Described(Option<&'static str>);
-
-impl std::fmt::Display for Described {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.map_or(Ok(()), |text| write!(f, ": {text}"))
     }
 }
 

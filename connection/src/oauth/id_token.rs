@@ -1,6 +1,6 @@
 //! ID tokens (OpenID Connect Core section 3.1.3.7; Salesforce Help "OpenID Token").
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, Validation};
@@ -84,6 +84,19 @@ pub enum IdTokenError {
     /// This claim does not match the login.
     #[error("the ID token's {0} does not match this login")]
     Claim(&'static str),
+    /// The clock of this machine is wrong: the times of the token response agree with each other, and not with it.
+    #[error(
+        "this machine's clock is {} seconds {} Salesforce's clock. Synchronize it",
+        difference.as_secs(),
+        if *is_ahead { "ahead of" } else { "behind" }
+    )]
+    #[non_exhaustive]
+    Clock {
+        /// How far the clocks are apart.
+        difference: Duration,
+        /// Whether this machine's clock is ahead; otherwise it is behind.
+        is_ahead: bool,
+    },
     /// Fetching the keys failed. Says nothing about the token.
     #[error("fetching the login host's keys failed")]
     Keys(#[source] OAuthError),
@@ -193,6 +206,15 @@ fn key_id(token: &str) -> Result<String, IdTokenError> {
     }
 }
 
+/// Returns the error of a wrong clock, if the token was issued with its response: a token of another time keeps its own
+/// error.
+fn clock_error(claims: &IdTokenClaims, tokens: &TokenResponse, now: u64) -> Option<IdTokenError> {
+    let issued_at = tokens.issued_at?.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let difference = Duration::from_secs(claims.iat.abs_diff(now));
+    let is_new = claims.iat.abs_diff(issued_at) <= LEEWAY && claims.iat <= claims.exp;
+    is_new.then_some(IdTokenError::Clock { difference, is_ahead: now > claims.iat })
+}
+
 fn check(
     claims: &IdTokenClaims,
     client_id: &str,
@@ -213,6 +235,10 @@ fn check(
     }
     if claims.azp.as_deref().is_some_and(|azp| azp != client_id) {
         return fail("authorized party");
+    }
+    let are_times_wrong = claims.exp.saturating_add(LEEWAY) <= now || claims.iat > now.saturating_add(LEEWAY);
+    if are_times_wrong && let Some(error) = clock_error(claims, tokens, now) {
+        return Err(error);
     }
     if claims.exp.saturating_add(LEEWAY) <= now || claims.exp > now.saturating_add(MAX_LIFETIME) {
         return fail("expiry");

@@ -24,8 +24,11 @@ use crate::{
     },
 };
 
-/// Shortest time between two fetches for an unknown key, so that forged tokens cannot cause a flood of requests.
+/// The time in which [`MAX_FETCHES`] for unknown keys are allowed, so that forged tokens cannot cause a flood of requests.
 const COOL_DOWN: Duration = Duration::from_secs(60);
+/// Maximum number of fetches within [`COOL_DOWN`]. More than one, because a key may be rotated right after a fetch, and
+/// another one soon after that.
+const MAX_FETCHES: usize = 4;
 /// Pause after a failed fetch. Short, since logins fail meanwhile.
 const FAILED_COOL_DOWN: Duration = Duration::from_secs(2);
 /// A fetch that failed within this time is retried once: the user has hardly waited.
@@ -42,7 +45,8 @@ pub(crate) struct KeyCache {
 #[derive(Default)]
 struct Keys {
     by_id: HashMap<String, Arc<DecodingKey>>,
-    fetched: Option<Instant>,
+    /// The last successful fetches, the newest last.
+    fetched: Vec<Instant>,
     /// When the last fetch failed; `None` after a success.
     failed: Option<Instant>,
 }
@@ -56,7 +60,7 @@ impl fmt::Debug for KeyCache {
 impl KeyCache {
     /// Returns the key `kid` of a login host, or `None` if the host does not publish it.
     ///
-    /// An unknown key is fetched unless that was done within [`COOL_DOWN`]. Concurrent callers share one fetch. After a
+    /// An unknown key is fetched unless that was done [`MAX_FETCHES`] times within [`COOL_DOWN`]. Concurrent callers share one fetch. After a
     /// failed fetch the known keys stay.
     ///
     /// # Errors
@@ -81,7 +85,8 @@ impl KeyCache {
         if let Some(wait) = age(keys.failed).and_then(|age| FAILED_COOL_DOWN.checked_sub(age)) {
             return Err(OAuthError::CoolingDown { retry_after: wait });
         }
-        if age(keys.fetched).is_some_and(|age| age < COOL_DOWN) {
+        keys.fetched.retain(|then| now.saturating_duration_since(*then) < COOL_DOWN);
+        if keys.fetched.len() >= MAX_FETCHES {
             return Ok(None);
         }
         // The times are set after the fetch: one whose caller was dropped must not start a cool-down for the others.
@@ -92,7 +97,7 @@ impl KeyCache {
         }
         match fresh {
             Ok(fresh) => {
-                keys.fetched = Some(now);
+                keys.fetched.push(now);
                 keys.failed = None;
                 if !fresh.is_empty() {
                     keys.by_id = fresh;

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::{
     http::allowed_hosts::AllowedHosts,
-    oauth::{error::InvalidTokenResponse, login_host::LoginHost, scopes::Scopes},
+    oauth::{error::InvalidTokenResponse, login_host::LoginHost, refresh::KnownGrant, scopes::Scopes},
     secret::Secret,
     user_ref::UserRef,
 };
@@ -102,12 +102,14 @@ pub(crate) type TokenResponseBody = StandardTokenResponse<Extra, BasicTokenType>
 impl TokenResponse {
     /// Checks the body of a token response.
     ///
-    /// Checks the token type, the token, the hosts of the URLs, and the signature if the app has a secret.
+    /// Checks the token type, the token, the hosts of the URLs, and the signature if the app has a secret. What the body
+    /// lacks is filled in from `known`.
     pub(crate) fn check(
         body: &TokenResponseBody,
         host: &LoginHost,
         allowed_hosts: &AllowedHosts,
         client_secret: Option<&Secret>,
+        known: Option<&KnownGrant>,
     ) -> Result<Self, InvalidTokenResponse> {
         let extra = body.extra_fields();
         if *body.token_type() != BasicTokenType::Bearer {
@@ -124,29 +126,42 @@ impl TokenResponse {
         if tokens.into_iter().flatten().any(|token| token.len() > MAX_TOKEN_BYTES) {
             return Err(InvalidTokenResponse::TooLong);
         }
-        let instance_url = extra.instance_url.as_deref().ok_or(InvalidTokenResponse::InstanceUrl)?;
-        let instance_url =
-            allowed_hosts.instance_url(instance_url).map_err(|_| not_allowed(instance_url, allowed_hosts))?;
-        let id = extra.id.as_deref().ok_or(InvalidTokenResponse::Identity)?;
-        let identity = IdentityUrl::parse(id).ok_or(InvalidTokenResponse::Identity)?;
-        if identity.url.origin() != host.as_url().origin() && allowed_hosts.check(&identity.url).is_err() {
-            return Err(InvalidTokenResponse::Identity);
-        }
-        if let (Some(secret), Some(signature)) = (client_secret, &extra.signature) {
-            let issued_at = extra.issued_at.as_ref().map(Millis::text).unwrap_or_default();
-            verify_signature(secret, id, &issued_at, signature)?;
-        }
+        let instance_url = match (extra.instance_url.as_deref(), known) {
+            (Some(text), _) => {
+                allowed_hosts.instance_url(text).map_err(|_| not_allowed(text, allowed_hosts))?
+            }
+            (None, Some(known)) => known.instance_url.clone(),
+            (None, None) => return Err(InvalidTokenResponse::InstanceUrl),
+        };
+        let identity = match (extra.id.as_deref(), known) {
+            (Some(id), _) => {
+                let identity = IdentityUrl::parse(id).ok_or(InvalidTokenResponse::Identity)?;
+                let is_login_host = identity.url.origin() == host.as_url().origin();
+                if !is_login_host && allowed_hosts.check(&identity.url).is_err() {
+                    return Err(InvalidTokenResponse::Identity);
+                }
+                // It signs the identity URL. Without that there is nothing to verify.
+                if let (Some(secret), Some(signature)) = (client_secret, &extra.signature) {
+                    let issued_at = extra.issued_at.as_ref().map(Millis::text).unwrap_or_default();
+                    verify_signature(secret, id, &issued_at, signature)?;
+                }
+                identity
+            }
+            (None, known) => known.map(KnownGrant::identity).ok_or(InvalidTokenResponse::Identity)?,
+        };
         let scopes = body.scopes().map(Vec::as_slice).unwrap_or_default();
+        let scopes = Scopes::from_names(scopes.iter().map(|scope| scope.as_str())).unwrap_or_default();
+        let scopes = match known {
+            Some(known) if scopes.is_empty() => known.scopes.clone(),
+            _ => scopes,
+        };
         let issued_at = extra.issued_at.as_ref().and_then(|millis| millis.text().parse().ok());
         Ok(Self {
             access_token,
-            refresh_token: body
-                .refresh_token()
-                .map(|token| token.secret().as_str().into())
-                .filter(|t: &Secret| !t.is_empty()),
+            refresh_token: Self::refresh_token_of(body),
             instance_url,
             identity,
-            scopes: Scopes::from_names(scopes.iter().map(|scope| scope.as_str())).unwrap_or_default(),
+            scopes,
             issued_at: issued_at.and_then(|millis| UNIX_EPOCH.checked_add(Duration::from_millis(millis))),
             id_token: extra.id_token.clone(),
             community_url: extra
@@ -154,6 +169,13 @@ impl TokenResponse {
                 .as_deref()
                 .and_then(|text| allowed_hosts.site_url(text).ok()),
         })
+    }
+
+    /// Returns the refresh token of a body, which may be invalid otherwise.
+    pub(crate) fn refresh_token_of(body: &TokenResponseBody) -> Option<Secret> {
+        body.refresh_token()
+            .map(|token| token.secret().as_str().into())
+            .filter(|token: &Secret| !token.is_empty())
     }
 }
 
@@ -206,7 +228,7 @@ mod tests {
         let host = LoginHost::production();
         let body: TokenResponseBody =
             serde_json::from_str(json).map_err(|_| InvalidTokenResponse::Malformed)?;
-        TokenResponse::check(&body, &host, &AllowedHosts::new([]), Some(&"test-consumer-secret".into()))
+        TokenResponse::check(&body, &host, &AllowedHosts::new([]), Some(&"test-consumer-secret".into()), None)
     }
 
     fn body_with(change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) -> String {

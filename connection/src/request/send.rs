@@ -172,7 +172,18 @@ impl Connection {
                     match rejection.class {
                         ErrorClass::TokenExpired if !is_refreshed => {
                             is_refreshed = true;
-                            token = self.token_source().refresh(&token).await?;
+                            let mut fresh = self.token_source().refresh(&token).await?;
+                            // Stored again without a new access token: the refresh is still to come.
+                            if !Arc::ptr_eq(&fresh, &token) && fresh.authorization() == token.authorization()
+                            {
+                                token = fresh;
+                                fresh = self.token_source().refresh(&token).await?;
+                            }
+                            // The same token: a refresh would not help.
+                            if Arc::ptr_eq(&fresh, &token) {
+                                return Err(rejection.error);
+                            }
+                            token = fresh;
                             continue;
                         }
                         // An earlier attempt, whose response was lost, has deleted the record.
@@ -182,7 +193,11 @@ impl Connection {
                         ErrorClass::TokenExpired if self.token_source().is_revoked().await => {
                             return Err(Error::LoginRequired);
                         }
-                        ErrorClass::TokenExpired | ErrorClass::NotFound => return Err(rejection.error),
+                        ErrorClass::TokenExpired => {
+                            self.token_source().rejected_again(&token);
+                            return Err(rejection.error);
+                        }
+                        ErrorClass::NotFound => return Err(rejection.error),
                         ErrorClass::Retry(failure) => (failure, rejection.error),
                     }
                 }

@@ -68,8 +68,8 @@ impl ServiceUser {
 
     /// Sets the `aud` claim of the JWT assertion. No effect with client credentials.
     ///
-    /// Default: `https://login.salesforce.com`, `https://test.salesforce.com` for the My Domain of a sandbox, or the URL
-    /// of any other host.
+    /// Default: `https://login.salesforce.com`, `https://test.salesforce.com` for the My Domain of a sandbox or scratch
+    /// org, or the URL of any other host.
     #[must_use]
     pub fn audience(mut self, url: impl Into<String>) -> Self {
         if let Flow::JwtBearer { audience, .. } = &mut self.flow {
@@ -169,7 +169,10 @@ struct Claims<'a> {
 fn audience_of(host: &LoginHost) -> &str {
     let name = host.as_url().host_str().unwrap_or_default();
     match name.strip_suffix(".my.salesforce.com") {
-        Some(domain) if domain.ends_with(".sandbox") || domain.contains("--") => {
+        // A scratch org is a sandbox, too (Salesforce Help "My Domain URL Formats").
+        Some(domain)
+            if domain.ends_with(".sandbox") || domain.ends_with(".scratch") || domain.contains("--") =>
+        {
             "https://test.salesforce.com"
         }
         Some(_) => "https://login.salesforce.com",
@@ -220,7 +223,8 @@ impl OAuthClient {
         }
         let body: TokenResponseBody =
             serde_json::from_slice(&response.body).map_err(|_| InvalidTokenResponse::Malformed)?;
-        Ok(TokenResponse::check(&body, &user.host, self.http().allowed_hosts(), app.client_secret.as_ref())?)
+        let secret = app.client_secret.as_ref();
+        Ok(TokenResponse::check(&body, &user.host, self.http().allowed_hosts(), secret, None)?)
     }
 
     /// Creates the request of the client credentials flow. Salesforce rejects `scope` here: the token has all scopes of the
@@ -244,6 +248,7 @@ mod tests {
             ("https://test.salesforce.com", "https://test.salesforce.com"),
             ("https://acme.my.salesforce.com", "https://login.salesforce.com"),
             ("https://acme--dev.sandbox.my.salesforce.com", "https://test.salesforce.com"),
+            ("https://power-fun-1234.scratch.my.salesforce.com", "https://test.salesforce.com"),
             ("https://acme.my.site.com/customers", "https://acme.my.site.com/customers"),
             ("http://127.0.0.1:8100", "http://127.0.0.1:8100"),
         ] {

@@ -31,16 +31,22 @@ pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
 
     /// Returns the token to use after Salesforce rejected `rejected`.
     ///
-    /// If the source already has a newer token, it returns that one. Concurrent calls must share one refresh, and dropping
+    /// If the source already has a newer token, it returns that one. It returns `rejected` itself if a refresh would not
+    /// help, because tokens that were new were rejected a moment ago. Concurrent calls must share one refresh, and dropping
     /// the future must not cancel it.
     ///
     /// # Errors
     /// [`TokenError::LoginRequired`] if the login has ended, [`TokenError::Unavailable`] for transient failures, and
-    /// [`TokenError::Refused`] if only an administrator can fix the cause.
+    /// [`TokenError::LoginRefused`] or [`TokenError::Refused`] if only an administrator can fix the cause.
     fn refresh<'a>(
         &'a self,
         rejected: &'a AccessToken,
     ) -> BoxFuture<'a, Result<Arc<AccessToken>, TokenError>>;
+
+    /// Reports that Salesforce rejected a token that [`refresh`](Self::refresh) returned. Default: nothing happens.
+    ///
+    /// A source can refrain from further refreshes then.
+    fn rejected_again(&self, _fresh: &AccessToken) {}
 
     /// Returns whether the login has been revoked. Default: `false`.
     ///
@@ -67,6 +73,10 @@ pub enum TokenError {
         #[source]
         source: Arc<dyn StdError + Send + Sync>,
     },
+    /// Salesforce ended the user's login, and said why. A new login fails in the same way until an administrator changes
+    /// the cause.
+    #[error("Salesforce refuses the user's login")]
+    LoginRefused(#[source] Arc<OAuthError>),
     /// Salesforce refuses a token to the service user until an administrator changes its settings.
     #[error("Salesforce refuses a token to the service user")]
     Refused(#[source] Arc<OAuthError>),

@@ -160,6 +160,9 @@ impl From<LogInError> for FailedLogin {
         match error {
             LogInError::OAuth(error) => error.into(),
             LogInError::TooManyLogins => LoginFailure::TooManyLogins.into(),
+            LogInError::Identity(problem) if problem.is_wrong_clock() => {
+                Self::from(LoginFailure::WrongClock).because(problem)
+            }
             LogInError::Identity(problem) => Self::from(LoginFailure::IdentityMismatch).because(problem),
             error @ (LogInError::Store(_) | LogInError::Internal(_)) => Self::not_stored(error),
         }

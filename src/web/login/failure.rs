@@ -55,6 +55,8 @@ pub enum LoginFailure {
     },
     /// What Salesforce sent about the user is contradictory.
     IdentityMismatch,
+    /// The clock of the app's machine is wrong, so that no login can be confirmed.
+    WrongClock,
     /// Too many logins complete at the same time.
     TooManyLogins,
     /// The login could not be stored.
@@ -91,9 +93,10 @@ impl LoginFailure {
             Self::TokenEndpoint { transient: true, .. }
             | Self::TooManyLogins
             | Self::NotStored { retry_after: Some(_) } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::NotStored { retry_after: None } | Self::CredentialsRejected | Self::InstanceNotAllowed => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::WrongClock
+            | Self::NotStored { retry_after: None }
+            | Self::CredentialsRejected
+            | Self::InstanceNotAllowed => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -108,6 +111,7 @@ impl LoginFailure {
             Self::InstanceNotAllowed => "instance_not_allowed",
             Self::TokenEndpoint { .. } => "token_endpoint",
             Self::IdentityMismatch => "identity_mismatch",
+            Self::WrongClock => "wrong_clock",
             Self::TooManyLogins => "too_many_logins",
             Self::NotStored { .. } => "not_stored",
             Self::LoginLoop => "login_loop",
@@ -159,6 +163,7 @@ impl LoginFailure {
             Self::IdentityMismatch => {
                 tracing::error!(error, "login failed: contradictory identity in Salesforce's responses");
             }
+            Self::WrongClock => tracing::error!(error, "login failed: the clock of this machine is wrong"),
             Self::TooManyLogins => tracing::warn!("login failed: too many logins complete at the same time"),
             Self::NotStored { .. } => tracing::error!(error, "login failed: not stored"),
             Self::LoginLoop => tracing::warn!(

@@ -4,7 +4,7 @@ use std::{error::Error as StdError, time::Duration};
 
 use actix_web::http::StatusCode;
 
-use super::LoginFailure;
+use super::{LoginFailure, oauth_errors::known_code};
 use crate::base::error_chain::ErrorChain;
 use salesforce_connection::{Error, error::ApiError};
 
@@ -213,6 +213,11 @@ impl PageKind {
     pub(crate) fn of_error(error: &Error, is_safe: bool) -> Self {
         if error.needs_login() {
             return Self::LoginRequired { sent_form: !is_safe };
+        }
+        if let Error::LoginRefused(refusal) = error {
+            return Self::LoginFailed(LoginFailure::Denied {
+                code: refusal.error_code().and_then(known_code),
+            });
         }
         let failure = RequestFailure::of(error, is_safe);
         let retry_after = error.retry_after().filter(|_| failure.status() == StatusCode::SERVICE_UNAVAILABLE);

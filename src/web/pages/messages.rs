@@ -141,6 +141,13 @@ fn login_failed(failure: &LoginFailure) -> Message {
                 PERSISTS,
             ],
         ),
+        LoginFailure::WrongClock => Message(
+            "This login could not be confirmed",
+            &[
+                "The clock of this app's server is wrong, so you were not logged in.",
+                "Please tell the people who run this app; its log says more.",
+            ],
+        ),
         LoginFailure::TooManyLogins => Message(
             "Too many people are logging in",
             &["Your login could not be finished. Please try again in a moment."],

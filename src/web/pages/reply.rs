@@ -239,6 +239,7 @@ mod tests {
             LoginFailure::CredentialsRejected,
             LoginFailure::InstanceNotAllowed,
             LoginFailure::IdentityMismatch,
+            LoginFailure::WrongClock,
             LoginFailure::TooManyLogins,
             LoginFailure::NotStored { retry_after },
             LoginFailure::LoginLoop,

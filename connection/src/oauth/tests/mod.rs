@@ -427,6 +427,52 @@ async fn the_identity_of_another_user_is_rejected() {
     assert!(matches!(result, Err(OAuthError::InvalidResponse(InvalidTokenResponse::Identity))), "{result:?}");
 }
 
+/// The meanings of `invalid_grant` are told apart by the description. Only known ones, which contain nothing secret, are
+/// part of the error.
+#[tokio::test]
+async fn a_known_description_is_part_of_the_error_and_an_unknown_one_is_not() {
+    for (code, sent, known) in [
+        ("invalid_grant", "expired access/refresh token", Some("expired access/refresh token")),
+        ("invalid_grant", "Audience validation failed", Some("audience validation failed")),
+        ("invalid_grant", " user hasn't approved this consumer ", Some("user hasn't approved this consumer")),
+        ("invalid_grant", "ip restricted", Some("ip restricted")),
+        ("inactive_user", "user is inactive", Some("user is inactive")),
+        ("invalid_grant", "ip restricted for canary@example.com", None),
+        ("invalid_grant", "canary", None),
+    ] {
+        let body = serde_json::json!({ "error": code, "error_description": sent }).to_string();
+        let error = refresh(move |_| Reply::json(400, &body)).await.unwrap_err();
+        assert_eq!((error.error_code(), error.description()), (Some(code), known));
+        assert!(error.is_grant_refused());
+        let text = error.to_string();
+        assert!(known.is_none_or(|known| text.ends_with(known)), "{text}");
+    }
+}
+
+/// Without knowledge about the grant a thin response is an error. With it, what is missing stays as it was.
+#[tokio::test]
+async fn a_refresh_response_is_partial_if_the_grant_is_known() {
+    for missing in [vec!["instance_url"], vec!["id"], vec!["instance_url", "id", "scope"]] {
+        let server = Scripted::start(move |seen| {
+            let host = seen.head.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+            let mut body = token_body(&Url::parse(&format!("http://{host}")).unwrap());
+            body.as_object_mut().unwrap().retain(|name, _| !missing.contains(&name.as_str()));
+            Reply::json(200, body.to_string())
+        })
+        .await;
+        let client = client(&[&server.origin]);
+        assert!(client.refresh(&host(&server), &"r".into()).await.is_err());
+        let identity = IdentityUrl::parse(token_body(&server.origin)["id"].as_str().unwrap()).unwrap();
+        let scopes: Scopes = "refresh_token api".parse().unwrap();
+        let known =
+            KnownGrant::new(identity.user, identity.url.clone(), server.origin.clone(), scopes.clone());
+        let refreshed = client.refresh_grant(&host(&server), &"r".into(), &known).await.unwrap();
+        assert_eq!(refreshed.tokens.identity, identity);
+        assert_eq!((refreshed.tokens.instance_url, refreshed.tokens.scopes), (server.origin.clone(), scopes));
+        assert_eq!(refreshed.token_host, None);
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn any_error_response_is_read_and_its_code_is_clean(

@@ -55,7 +55,7 @@ async fn weak_keys_and_keys_for_other_purposes_are_ignored() {
 }
 
 #[tokio::test]
-async fn a_hundred_unknown_keys_cause_one_fetch() {
+async fn a_hundred_unknown_keys_cause_four_fetches() {
     let org = Org::start().await;
     let tokens = (0..100).map(|n| {
         let header = json!({ "alg": "RS256", "kid": format!("../{n}?x=%2f") });
@@ -63,7 +63,7 @@ async fn a_hundred_unknown_keys_cause_one_fetch() {
     });
     let results = futures_util::future::join_all(tokens.map(|token| org.verify(token))).await;
     assert!(results.iter().all(|result| matches!(result, Err(IdTokenError::UnknownKey))));
-    assert_eq!(org.fetches(), 1);
+    assert_eq!(org.fetches(), 4);
     assert_eq!(org.server.seen()[0].line, "GET /id/keys");
 }
 
@@ -95,19 +95,36 @@ async fn a_failed_fetch_says_nothing_about_a_key() {
         };
         assert!(find("210", 0).await.unwrap());
         *is_up.lock().unwrap() = false;
-        assert!(!find("211", 59).await.unwrap());
-        assert_eq!(org.fetches(), 1, "still cooling down");
         assert!(find("211", 60).await.is_err());
         assert_eq!(org.fetches(), 3, "a failed fetch is retried once");
         assert!(find("211", 61).await.unwrap_err().is_transient());
         assert_eq!(org.fetches(), 3, "a failed fetch starts the short cool-down");
         assert!(find("210", 61).await.unwrap(), "the old keys stay");
         *is_up.lock().unwrap() = true;
-        assert!(!find("211", 70).await.unwrap());
-        assert_eq!(org.fetches(), 4);
-        assert!(!find("211", 120).await.unwrap());
-        assert_eq!(org.fetches(), 4, "an unknown key starts the long cool-down");
+        for (after, fetches) in [(70, 4), (71, 5), (72, 6), (73, 7), (74, 7), (129, 7), (130, 8)] {
+            assert!(!find("211", after).await.unwrap());
+            assert_eq!(org.fetches(), fetches, "four fetches for unknown keys a minute");
+        }
     }
+}
+
+#[tokio::test]
+async fn a_key_that_is_rotated_right_after_a_fetch_is_found() {
+    let kid = Arc::new(Mutex::new("210"));
+    let org = Org::with({
+        let kid = Arc::clone(&kid);
+        move || Reply::json(200, json!({ "keys": [jwk(*kid.lock().unwrap(), key())] }).to_string())
+    })
+    .await;
+    let (host, start) = (host(&org.server), Instant::now());
+    let find = async |kid: &'static str, after: u64| {
+        let now = start + Duration::from_secs(after);
+        org.client.keys().find(org.client.http(), &host, kid, now).await.unwrap().is_some()
+    };
+    assert!(find("210", 0).await);
+    *kid.lock().unwrap() = "211";
+    assert!(find("211", 1).await);
+    assert_eq!(org.fetches(), 2);
 }
 
 #[tokio::test]

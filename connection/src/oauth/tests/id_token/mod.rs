@@ -355,3 +355,25 @@ async fn clocks_may_differ_by_ninety_seconds() {
         }
     }
 }
+
+/// A token that was issued with its response shows that the clock is wrong. Another one may be an old one.
+#[tokio::test]
+async fn a_wrong_clock_is_told_from_a_token_of_another_time() {
+    for (iat, ahead) in [(NOW + 300, false), (NOW - 300, true)] {
+        let mut org = Org::start().await;
+        let change = |claims: &mut Value| {
+            set(claims, "iat", iat.into());
+            set(claims, "exp", (iat + 120).into());
+        };
+        assert!(matches!(org.verify_claims(change).await, Err(IdTokenError::Claim(_))));
+        org.tokens.issued_at = Some(UNIX_EPOCH + Duration::from_secs(iat));
+        let error = org.verify_claims(change).await.unwrap_err();
+        assert!(
+            matches!(error, IdTokenError::Clock { difference, is_ahead }
+                if difference.as_secs() == 300 && is_ahead == ahead),
+            "{error:?}"
+        );
+        let direction = if ahead { "300 seconds ahead of" } else { "300 seconds behind" };
+        assert!(error.to_string().contains(direction), "{error}");
+    }
+}

@@ -1,0 +1,135 @@
+//! What follows the response to a token request: the grant is stored or deleted.
+
+use std::sync::Arc;
+
+use super::{
+    super::{AuthEvent, GrantError, GrantTokens, pending_write},
+    Done, Refresh,
+};
+use crate::store::SwapOutcome;
+use salesforce_connection::{
+    Secret,
+    oauth::{OAuthError, TokenResponse},
+};
+
+impl Refresh {
+    /// Stores the new refresh token of a response that is invalid otherwise, and fails: the old refresh token is used, and
+    /// the new one renews the grant after the cool-down.
+    pub(super) async fn store_rotated(
+        &self,
+        refresh_token: Secret,
+        error: OAuthError,
+    ) -> Result<Done, GrantError> {
+        let config = &self.manager.config;
+        let next = self.from.with_refresh_token(refresh_token, config.clock.now());
+        let next = next.map_err(|fault| self.unavailable(fault))?;
+        let version = next.version;
+        match self.store(next).await? {
+            Done::Stored(stored) if stored.version == version => {
+                let now = config.clock.instant();
+                let until = now.checked_add(self.timing().cool_down).unwrap_or(now);
+                self.entry.set_unusable(version, until);
+                Err(self.unavailable(error))
+            }
+            done => Ok(done),
+        }
+    }
+
+    /// Deletes the grant: its refresh token is invalid or revoked, or its user may not use the app any more.
+    pub(super) async fn token_refused(
+        &self,
+        error: Option<OAuthError>,
+        response_was_lost: bool,
+    ) -> Result<GrantTokens, GrantError> {
+        let user = self.from.key.user();
+        // Another process may have used the token first. Its stored grant is the outcome then.
+        if let Some(newer) = self.newer().await? {
+            self.manager.config.events.emit(&AuthEvent::ReuseSuspected(user));
+            return Ok(newer);
+        }
+        let store = &self.manager.config.store;
+        store
+            .delete_grant(self.from.key, Some(self.from.version))
+            .await
+            .map_err(|error| self.unavailable(error))?;
+        let reason = error.as_ref().and_then(OAuthError::description);
+        let code = error.as_ref().and_then(OAuthError::error_code).map(str::to_owned);
+        tracing::info!(grant = %self.from.key, code, reason, "Salesforce refused the refresh token");
+        self.manager.config.events.emit(&AuthEvent::GrantRevoked { user, response_was_lost, reason, code });
+        match error {
+            // A new login most often helps after `invalid_grant`. After the other codes it fails for the same reason.
+            Some(error) if !error.is_invalid_grant() => Err(GrantError::Refused(Arc::new(error))),
+            _ => Err(GrantError::LoginOver),
+        }
+    }
+
+    /// Deletes the grant: the response names another user, in its identity URL or its ID token, and is never used.
+    ///
+    /// The login ends, because its refresh token is already used, and continuing could show one user another user's data.
+    pub(super) async fn identity_mismatch(&self, tokens: TokenResponse) -> Result<GrantTokens, GrantError> {
+        tracing::error!(grant = %self.from.key, "refresh response names another user; the login ends");
+        self.manager.revoke_tokens_later(tokens);
+        // Another process refreshed the grant. Its tokens are valid, and may share this refresh token.
+        if let Some(newer) = self.newer().await? {
+            return Ok(newer);
+        }
+        let store = &self.manager.config.store;
+        let deleted = store
+            .delete_grant(self.from.key, Some(self.from.version))
+            .await
+            .map_err(|error| self.unavailable(error))?;
+        if deleted.is_some() {
+            self.manager.revoke_later(&self.from);
+        }
+        let user = self.from.key.user();
+        self.manager.config.events.emit(&AuthEvent::GrantRevoked {
+            user,
+            response_was_lost: false,
+            reason: None,
+            code: None,
+        });
+        Err(GrantError::LoginOver)
+    }
+
+    /// Stores the new tokens in place of the version that they replace.
+    pub(super) async fn store(&self, next: GrantTokens) -> Result<Done, GrantError> {
+        let now = self.manager.config.clock.now();
+        let expires_at = now.checked_add(self.manager.config.lifetimes.absolute).unwrap_or(now);
+        let record =
+            next.seal(&self.manager.config.keys, expires_at).map_err(|error| self.unavailable(error))?;
+        match pending_write::write(&self.manager, self.from.version, &record).await {
+            Ok(SwapOutcome::Stored) => {
+                let rotated = next.refresh_token != self.from.refresh_token;
+                if next.access_token != self.from.access_token {
+                    self.manager.config.events.emit(&AuthEvent::Refreshed { user: next.key.user(), rotated });
+                }
+                Ok(Done::Stored(next))
+            }
+            // The grant was deleted meanwhile and must not come back. The new tokens belong to no login.
+            Ok(SwapOutcome::NotFound) => {
+                self.manager.revoke_later(&next);
+                Err(GrantError::LoginOver)
+            }
+            // The user logged in again meanwhile, or another process refreshed the grant too.
+            Ok(SwapOutcome::Conflict(stored)) => {
+                let theirs = self.manager.open(&stored);
+                // Without rotation every version of a login has the same refresh token, which the stored grant now uses. If
+                // that one does not open, only a refresh token that is new is certainly not used by it.
+                let known = match &theirs {
+                    Ok(theirs) => theirs,
+                    Err(_) => &self.from,
+                };
+                // If both were made from the same token, revoking one may revoke both.
+                if next.refresh_token != known.refresh_token && stored.version != next.version {
+                    self.manager.revoke_later(&next);
+                }
+                theirs.map(Done::Stored).map_err(|_| GrantError::LoginOver)
+            }
+            Err(error) => {
+                tracing::error!(grant = %next.key, %error, "storing a renewed token failed; it is retried");
+                self.manager.config.events.emit(&AuthEvent::TokenWritePending(next.key.into()));
+                Ok(Done::NotStored(next, Box::new(record)))
+            }
+        }
+    }
+}
