@@ -10,10 +10,11 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use super::{
-    AuthEvent, Events, GrantError, GrantTokens, Timing,
+    AuthEvent, Events, GrantError, GrantTokens, HostOrgs, Timing,
     entry::{GrantEntry, Step},
     health::LastOutage,
     last_seen::LastSeenThrottle,
+    login_limit::LoginLimit,
     logout::PendingLogouts,
     pending_write,
     refresh::Refresh,
@@ -41,8 +42,6 @@ use salesforce_connection::{
 
 /// Maximum number of concurrent token requests of this process, even if the tokens of many users expire at once.
 const MAX_TOKEN_REQUESTS: usize = 16;
-/// Maximum number of concurrent code exchanges, so that a flood of callbacks cannot starve refreshes.
-const MAX_LOGINS: usize = 32;
 /// Maximum number of concurrent revocations, for example when an operator logs out all users.
 const MAX_REVOCATIONS: usize = 16;
 /// Maximum number of concurrent retries to store a new token, so that a store that recovers is not overloaded.
@@ -58,6 +57,7 @@ pub(crate) struct GrantManagerConfig {
     pub(crate) clock: Clock,
     pub(crate) events: Events,
     pub(crate) lifetimes: Lifetimes,
+    pub(crate) host_orgs: HostOrgs,
     pub(crate) timing: Timing,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct GrantManager {
     /// Identifies this process as the holder of in-flight markers.
     pub(super) id: LeaseHolder,
     pub(super) token_requests: Arc<Semaphore>,
-    pub(super) logins: Semaphore,
+    pub(super) logins: LoginLimit,
     pub(super) revocations: Arc<Semaphore>,
     pub(super) pending_writes: Semaphore,
     pub(super) pending_write_count: AtomicUsize,
@@ -194,7 +194,7 @@ impl GrantManager {
             config,
             id: random_holder(),
             token_requests: Arc::new(Semaphore::new(MAX_TOKEN_REQUESTS)),
-            logins: Semaphore::new(MAX_LOGINS),
+            logins: LoginLimit::default(),
             revocations: Arc::new(Semaphore::new(MAX_REVOCATIONS)),
             pending_writes: Semaphore::new(MAX_PENDING_WRITES),
             pending_write_count: AtomicUsize::new(0),

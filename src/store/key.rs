@@ -188,18 +188,21 @@ pub enum LeaseName {
     InFlight(GrantKey, GrantVersion),
     /// The right to send the refresh token of this version again although its outcome is unknown.
     RetrySlot(GrantKey, GrantVersion),
+    /// The right to complete the login with this state.
+    Login(OneTimeKey),
 }
 
 impl LeaseName {
-    /// Returns the grant that the lease concerns.
-    pub fn grant(&self) -> GrantKey {
+    /// Returns the grant that the lease concerns; `None` for a login that is not complete yet.
+    pub fn grant(&self) -> Option<GrantKey> {
         match self {
-            Self::Refresh(key) | Self::InFlight(key, _) | Self::RetrySlot(key, _) => *key,
+            Self::Refresh(key) | Self::InFlight(key, _) | Self::RetrySlot(key, _) => Some(*key),
+            Self::Login(_) => None,
         }
     }
 }
 
-/// A refresh lease has the grant's own key; the other names have a hash in place of the app.
+/// A refresh lease has the grant's own key; the other names of grants have a hash in place of the app.
 impl fmt::Display for LeaseName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -207,6 +210,11 @@ impl fmt::Display for LeaseName {
             // The labels are those of the first release: processes of two releases share a store during a deployment.
             Self::InFlight(key, version) => hashed(b"refresh token sent", *key, *version).fmt(f),
             Self::RetrySlot(key, version) => hashed(b"refresh token in doubt sent", *key, *version).fmt(f),
+            Self::Login(state) => {
+                f.write_str("login:")?;
+                // Half of the hash: 128 bits cannot be guessed, and the key stays short.
+                state.0.iter().take(16).try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
         }
     }
 }
@@ -264,7 +272,7 @@ mod tests {
                 format!("a427b19046833361:{user}")
             ]
         );
-        assert!(names.iter().all(|name| name.grant() == key()));
+        assert!(names.iter().all(|name| name.grant() == Some(key())));
         let serialized = serde_json::to_string(&version).unwrap();
         assert_eq!(serialized, r#"{"lineage":7,"revision":3}"#);
     }
