@@ -30,6 +30,13 @@ pub(crate) enum Orgs {
     Unclaimed,
 }
 
+impl HostOrgs {
+    /// Returns whether a stored grant of this host counts under the settings of today.
+    pub(super) fn accepts(&self, host: &LoginHost, org: OrgId) -> bool {
+        !matches!(self.foreign.get(host), Some(Orgs::These(orgs)) if !orgs.contains(&org))
+    }
+}
+
 /// Returns whether Salesforce runs this login host.
 pub(crate) fn is_run_by_salesforce(host: &LoginHost) -> bool {
     AllowedHosts::default().check(host.as_url()).is_ok()
@@ -58,5 +65,23 @@ impl GrantManager {
                 ))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_grant_counts_only_if_its_host_may_speak_for_its_org() {
+        let (one, two): (OrgId, OrgId) =
+            ("00D000000000001EAA".parse().unwrap(), "00D000000000002EAA".parse().unwrap());
+        let (own, portal) =
+            (LoginHost::production(), "https://login.acme.example".parse::<LoginHost>().unwrap());
+        assert!(is_run_by_salesforce(&own) && !is_run_by_salesforce(&portal));
+        let hosts =
+            HostOrgs { foreign: [(portal.clone(), Orgs::These(vec![one]))].into(), allowed: Vec::new() };
+        assert!(hosts.accepts(&portal, one) && !hosts.accepts(&portal, two));
+        assert!(hosts.accepts(&own, one) && hosts.accepts(&own, two));
     }
 }

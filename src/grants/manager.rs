@@ -223,6 +223,16 @@ impl GrantManager {
         let entry = self.entry(record.key);
         if !entry.knows(record.version) {
             match GrantTokens::open(&self.config.keys, record) {
+                Ok(tokens)
+                    if !self.config.host_orgs.accepts(&tokens.host, record.key.user().organization_id) =>
+                {
+                    tracing::warn!(
+                        grant = %record.key,
+                        host = ?tokens.host,
+                        "stored grant ignored: its login host may not speak for this organization any more"
+                    );
+                    return None;
+                }
                 Ok(tokens) => entry.adopt(tokens, read_at),
                 Err(error) => {
                     tracing::warn!(grant = %record.key, %error, "stored grant ignored");

@@ -738,7 +738,7 @@ async fn a_form_of_another_login_is_refused() {
     for (wrong, name) in [("", "empty"), ("x", "another"), (&*format!("{value}&login={value}"), "twice")] {
         assert_eq!(send(wrong).await.status, 409, "{name}");
     }
-    org.sign_in(&org.user("bob@example.com"));
+    org.sign_in(&org.user("ben@example.com"));
     browser.visit(&format!("{url}{LOGIN}?prompt=login&return_to=/user")).await;
     browser.visit(&format!("{url}{LOGIN}?return_to=/user")).await;
     let page = send(&value).await;
