@@ -69,8 +69,18 @@ impl SalesforceBuilder {
     }
 
     /// Adds a login host, which `?host=NAME` of the login route chooses. Default: none.
+    ///
+    /// A host that Salesforce does not run receives codes and the client secret, and says who users are. Its URL ends with
+    /// the ids of the orgs that it may speak for, `https://login.acme.example|00D…,00D…`, and its callback URL with `/` and
+    /// its name. Where it needs separate credentials, give it a separate `Salesforce` with a [`mount`](Self::mount).
     pub fn login_host(mut self, name: impl Into<String>, url: impl Into<String>) -> Self {
         self.config.login_hosts.insert(name.into(), url.into());
+        self
+    }
+
+    /// Sets the ids of the orgs whose users may log in. Default: all.
+    pub fn allowed_orgs<T: Into<String>>(mut self, orgs: impl IntoIterator<Item = T>) -> Self {
+        self.config.allowed_orgs = orgs.into_iter().map(Into::into).collect();
         self
     }
 
@@ -80,7 +90,7 @@ impl SalesforceBuilder {
         self
     }
 
-    /// Sets the origin of this app as browsers see it. Default: `http://127.0.0.1:8080`.
+    /// Sets the URL of this app as browsers see it, with a path only if a proxy strips it. Default: `http://127.0.0.1:8080`.
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.config.public_url = url.into();
         self
@@ -173,6 +183,20 @@ impl SalesforceBuilder {
     /// Sets where to redirect after a logout whose request gave no valid `return_to`. Default: `/`.
     pub fn after_logout(mut self, path: impl Into<String>) -> Self {
         self.config.after_logout = path.into();
+        self
+    }
+
+    /// Sets how long a login at Salesforce may take. A callback that comes later starts one new login. Default: 10
+    /// minutes; a day at most.
+    pub fn login_timeout(mut self, timeout: Duration) -> Self {
+        self.config.login_timeout = duration::format(timeout);
+        self
+    }
+
+    /// Lets the login cookie outlive the browser for this long; at most [`idle_timeout`](Self::idle_timeout). Default:
+    /// the login ends when the browser closes.
+    pub fn remember(mut self, time: Duration) -> Self {
+        self.config.remember = Some(duration::format(time));
         self
     }
 

@@ -28,7 +28,10 @@ pub use self::{
     config::{Config, ConfigError, SessionMode},
     grants::AuthEvent,
     salesforce::Salesforce,
-    web::{MaybeSalesforceConn, RequireLogin, SalesforceConn, SalesforceUser, middleware, pages, routes},
+    web::{
+        FormLogin, MaybeSalesforceConn, RequireLogin, SalesforceConn, SalesforceUser, SameLogin, middleware,
+        pages, routes,
+    },
 };
 
 /// What operators see: logins, grants, and the health of a process.

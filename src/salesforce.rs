@@ -9,8 +9,8 @@ use crate::{
     builder::SalesforceBuilder,
     config::{Config, ConfigError, Settings},
     grants::{
-        Events, GrantHandle, GrantInfo, GrantManager, GrantManagerConfig, Health, Lifetimes, LogInError,
-        LoginInfo, NewLogin, Profile, Timing, keep_alive, reseal,
+        Callback, Completed, Events, GrantHandle, GrantInfo, GrantManager, GrantManagerConfig, Health,
+        Lifetimes, LogInError, LoginInfo, Profile, Timing, keep_alive, reseal,
     },
     store::{AppKey, GrantFilter, GrantKey, Store},
     web::pages::LoginPages,
@@ -298,23 +298,13 @@ impl Salesforce {
     /// Exchanges a code and stores the login, in a task that no request owns.
     ///
     /// A browser that disconnects meanwhile must not leave a used code and lost tokens. If the login's cookie is not
-    /// delivered, the login is deleted.
+    /// delivered by any response, the login is deleted.
     pub(crate) async fn finish_login(
         &self,
-        host: LoginHost,
-        code: Secret,
-        verifier: Secret,
-        nonce: Option<Secret>,
-    ) -> std::result::Result<NewLogin, LogInError> {
+        callback: Callback,
+    ) -> std::result::Result<Completed, LogInError> {
         let engine = Arc::clone(&self.inner.engine);
-        let redirect_uri = self.inner.settings.redirect_uri.clone();
-        self.inner
-            .background
-            .run(async move {
-                let id = engine.exchange(&host, &redirect_uri, &code, &verifier, nonce.as_ref()).await?;
-                Ok(NewLogin::new(id, engine))
-            })
-            .await?
+        self.inner.background.run(async move { engine.complete(callback).await }).await?
     }
 }
 
@@ -327,7 +317,11 @@ impl Salesforce {
         tokens: TokenResponse,
     ) -> std::result::Result<Secret, LogInError> {
         let engine = Arc::clone(&self.inner.engine);
-        self.inner.background.run(async move { engine.complete_login(tokens, &host, None).await }).await?
+        let id = crate::grants::random_secret()?;
+        let login = id.clone();
+        let work = async move { engine.complete_login(tokens, &host, None, None, login).await };
+        self.inner.background.run(work).await??;
+        Ok(id)
     }
 }
 
@@ -343,6 +337,14 @@ pub(crate) fn start(
         .chain(settings.hosts.values())
         .chain(settings.service.iter().map(ServiceUser::host))
         .map(|host| host.as_url().clone());
+    let redirect_uris = settings.redirect_uris();
+    if redirect_uris.len() > 1 {
+        let redirect_uris = redirect_uris.into_iter().collect::<Vec<_>>().join(" ");
+        tracing::info!(
+            redirect_uris,
+            "several login hosts: register each of these callback URLs in Salesforce"
+        );
+    }
     let allowed_hosts = AllowedHosts::new(login_origins.chain(settings.allowed_origins.iter().cloned()));
     let client =
         settings.api.clone().allowed_hosts(allowed_hosts).api_version(settings.api_version).build()?;
@@ -363,6 +365,7 @@ pub(crate) fn start(
         events,
         lifetimes: Lifetimes { idle: settings.idle_timeout, absolute: settings.max_lifetime },
         recheck: settings.recheck,
+        host_orgs: settings.host_orgs.clone(),
         timing,
     });
     if let Some(unused_for) = settings.keep_alive {

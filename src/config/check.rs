@@ -17,6 +17,9 @@ use salesforce_connection::{
 /// overflows.
 const LONGEST_LOGIN: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
+/// The longest time that a login at Salesforce may take: a day. Its one-time key stays in the store for as long.
+const LONGEST_PENDING: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl Config {
     /// Checks all settings. `durable_store`: the store outlives the process, so the keys must too.
     pub(crate) fn check(self, durable_store: bool) -> Result<Settings, ConfigError> {
@@ -35,18 +38,8 @@ impl Config {
         let allowed_origins =
             self.allowed_origins.iter().filter_map(|text| check.allowed_origin(text)).collect();
         let default_host = check.login_host("SALESFORCE_LOGIN_URL", &self.login_url);
-        let hosts = self
-            .login_hosts
-            .iter()
-            .filter_map(|(name, text)| {
-                let plain = !name.is_empty()
-                    && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-                if !plain {
-                    check.problem("login_hosts", "names consist of letters, digits, - and _");
-                }
-                check.login_host("login_hosts", text).map(|host| (name.clone(), host))
-            })
-            .collect();
+        let default_orgs = self.allowed_orgs.as_slice();
+        let (hosts, host_orgs) = check.hosts(&self, default_host.as_ref(), default_orgs);
 
         let scopes = match self.scopes.parse::<Scopes>() {
             Ok(scopes) if !scopes.is_empty() => Some(scopes),
@@ -70,7 +63,9 @@ impl Config {
 
         let loopback = public_url.as_ref().is_some_and(is_loopback);
         let keys = check.keys(self.keys.as_ref(), loopback, durable_store);
-        let paths = check.paths(&self.routes);
+        let public_path = public_url.as_ref().map_or("", |url| url.path().trim_end_matches('/'));
+        let mut paths = check.paths(&self.routes, public_path);
+        paths.named_callbacks = !self.login_hosts.is_empty() || self.allow_my_domain;
         let cookie_stem = check.cookie_stem(
             self.cookie_name.as_deref(),
             &client_id,
@@ -80,8 +75,8 @@ impl Config {
         let redirect_uri = public_url
             .as_ref()
             .and_then(|public| check.redirect_uri(public, &paths, self.routes.redirect_uri.as_deref()));
-        let after_login = check.redirect_target("after_login", &self.after_login);
-        let after_logout = check.redirect_target("after_logout", &self.after_logout);
+        let after_login = check.redirect_target("after_login", public_path, &self.after_login);
+        let after_logout = check.redirect_target("after_logout", public_path, &self.after_logout);
         let idle_timeout = check.duration("SALESFORCE_IDLE_TIMEOUT", &self.idle_timeout);
         let max_lifetime = check.duration("SALESFORCE_MAX_LIFETIME", &self.max_lifetime);
         if idle_timeout.is_zero() || max_lifetime < idle_timeout {
@@ -91,6 +86,18 @@ impl Config {
             check.problem("SALESFORCE_MAX_LIFETIME", "must not be above ten years (3650d)");
         }
         let recheck = check.duration("SALESFORCE_RECHECK", &self.recheck);
+        let login_timeout = check.duration("SALESFORCE_LOGIN_TIMEOUT", &self.login_timeout);
+        if login_timeout.is_zero() || login_timeout > LONGEST_PENDING {
+            check.problem("SALESFORCE_LOGIN_TIMEOUT", "must be above 0 and not above a day (24h)");
+        }
+        let remember = self.remember.as_deref().map(|text| check.duration("SALESFORCE_REMEMBER", text));
+        if remember.is_some_and(|time| time.is_zero() || time > idle_timeout || time > max_lifetime) {
+            check.problem(
+                "SALESFORCE_REMEMBER",
+                "must be above 0 and not above SALESFORCE_IDLE_TIMEOUT or SALESFORCE_MAX_LIFETIME, after which the \
+                 login is over anyway; leave it out to end logins with the browser",
+            );
+        }
         if self.keep_alive_days == Some(0) {
             check.problem(
                 "keep_alive_days",
@@ -117,6 +124,7 @@ impl Config {
                 client_secret: self.client_secret,
                 default_host,
                 hosts,
+                host_orgs,
                 allow_my_domain: self.allow_my_domain,
                 public_url,
                 redirect_uri,
@@ -129,6 +137,8 @@ impl Config {
                 cookie_stem,
                 after_login,
                 after_logout,
+                login_timeout,
+                remember,
                 idle_timeout,
                 max_lifetime,
                 recheck: (!recheck.is_zero()).then_some(recheck),
@@ -173,11 +183,18 @@ impl Check {
     }
 
     fn public_url(&mut self, text: &str) -> Option<Url> {
-        let fix = "give the origin that browsers use for this app: https://host[:port], no path (plain http for \
-                   127.0.0.1, [::1] and localhost only)";
-        let url = Url::parse(text.trim()).ok().filter(is_bare_origin);
+        let fix = "give the URL that browsers use for this app: https://host[:port], with a path only if a proxy serves \
+                   the app below it and strips it (plain http for 127.0.0.1, [::1] and localhost only)";
+        let url = Url::parse(text.trim()).ok().filter(|url| {
+            let mut origin = url.clone();
+            origin.set_path("");
+            is_bare_origin(&origin) && is_plain_path(url.path().trim_end_matches('/'))
+        });
         match url {
-            Some(url) if url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)) => {
+            Some(mut url) if url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)) => {
+                // `/app` and `/app/` are one place.
+                let path = url.path().trim_end_matches('/').to_owned();
+                url.set_path(&path);
                 Some(url)
             }
             _ => {
@@ -267,7 +284,7 @@ impl Check {
         })
     }
 
-    fn paths(&mut self, routes: &RoutePaths) -> Paths {
+    fn paths(&mut self, routes: &RoutePaths, public: &str) -> Paths {
         let fix = "paths are empty or begin with one /, do not end with one, and consist of letters, digits and -._~/";
         if !is_plain_path(&routes.mount) {
             self.problem("routes.mount", fix);
@@ -283,7 +300,9 @@ impl Check {
             Some(format!("{}{path}", routes.prefix))
         };
         let paths = Paths {
+            public: public.to_owned(),
             mount: routes.mount.clone(),
+            named_callbacks: false,
             login: route("routes.login", &routes.login),
             callback: route("routes.callback", &routes.callback),
             logout: route("routes.logout", &routes.logout),
@@ -305,7 +324,10 @@ impl Check {
                     url.origin() == public.origin()
                         && url.query().is_none()
                         && url.fragment().is_none()
-                        && callback.as_deref().is_none_or(|callback| url.path() == paths.full(callback))
+                        && callback.as_deref().is_none_or(|callback| {
+                            // The route takes a slash at the end, too, and Salesforce compares the whole text.
+                            url.path().strip_suffix('/').unwrap_or(url.path()) == paths.full(callback)
+                        })
                 });
                 if url.is_none() {
                     self.problem(
@@ -325,8 +347,9 @@ impl Check {
         }
     }
 
-    fn redirect_target(&mut self, setting: &'static str, text: &str) -> Option<ReturnTo> {
-        let target = ReturnTo::parse(text);
+    /// Returns the target as browsers see it: below the path of the public URL.
+    fn redirect_target(&mut self, setting: &'static str, public: &str, text: &str) -> Option<ReturnTo> {
+        let target = ReturnTo::parse(text).and_then(|target| target.below(public));
         if target.is_none() {
             self.problem(setting, "must be a path of this app that begins with one /");
         }

@@ -3,6 +3,7 @@
 mod api;
 mod check;
 pub(crate) mod duration;
+mod hosts;
 mod problem;
 mod return_to;
 mod service;
@@ -41,11 +42,19 @@ pub struct Config {
     /// Where users log in unless the login route's `?host=` names another host. Default:
     /// `https://login.salesforce.com`. `SALESFORCE_LOGIN_URL`.
     pub login_url: String,
-    /// Further login hosts by the name that `?host=` of the login route takes. Default: none.
+    /// Further login hosts by the name that `?host=` of the login route takes. A host that Salesforce does not run names
+    /// the orgs that it may speak for: `https://login.acme.example|00D…,00D…`; each such host has a separate callback URL,
+    /// with `/` and its name at the end. Default: none. `SALESFORCE_LOGIN_HOSTS`, `name=URL` separated by spaces.
     pub login_hosts: BTreeMap<String, String>,
+    /// The ids of the orgs whose users may log in. Needed if there are several login hosts and Salesforce does not run
+    /// [`login_url`](Self::login_url), which may speak for these orgs only. Default: all. `SALESFORCE_ALLOWED_ORGS`,
+    /// separated by spaces or commas.
+    pub allowed_orgs: Vec<String>,
     /// Whether `?host=` of the login route also takes any `….my.salesforce.com` host. Default: `false`.
     pub allow_my_domain: bool,
-    /// The origin of this app as browsers see it. Default: `http://127.0.0.1:8080`. `SALESFORCE_PUBLIC_URL`.
+    /// The URL of this app as browsers see it. It has a path only if a proxy serves the app below that path and strips
+    /// it; for a proxy that does not strip, see [`RoutePaths::mount`]. Default: `http://127.0.0.1:8080`.
+    /// `SALESFORCE_PUBLIC_URL`.
     pub public_url: String,
     /// The scopes to request, separated by spaces. Default: `api openid refresh_token`. `SALESFORCE_SCOPES`.
     pub scopes: String,
@@ -74,6 +83,12 @@ pub struct Config {
     pub after_login: String,
     /// Where to redirect after a logout whose request gave no valid `return_to`: a path of this app. Default: `/`.
     pub after_logout: String,
+    /// How long a login at Salesforce may take, at most a day. A callback that comes later starts one new login. Default:
+    /// `10m`. `SALESFORCE_LOGIN_TIMEOUT`.
+    pub login_timeout: String,
+    /// How long the login cookie outlives the browser; at most `idle_timeout`. Absent: the login ends when the browser
+    /// closes. `SALESFORCE_REMEMBER`.
+    pub remember: Option<String>,
     /// A login ends after this time without use: a whole number with `s`, `m`, `h` or `d`. Default: `24h`.
     /// `SALESFORCE_IDLE_TIMEOUT`.
     pub idle_timeout: String,
@@ -102,6 +117,7 @@ impl Default for Config {
             client_secret: None,
             login_url: "https://login.salesforce.com".to_owned(),
             login_hosts: BTreeMap::new(),
+            allowed_orgs: Vec::new(),
             allow_my_domain: false,
             public_url: "http://127.0.0.1:8080".to_owned(),
             scopes: "api openid refresh_token".to_owned(),
@@ -114,6 +130,8 @@ impl Default for Config {
             cookie_name: None,
             after_login: "/".to_owned(),
             after_logout: "/".to_owned(),
+            login_timeout: "10m".to_owned(),
+            remember: None,
             idle_timeout: "24h".to_owned(),
             max_lifetime: "30d".to_owned(),
             recheck: "1h".to_owned(),
@@ -209,6 +227,17 @@ impl Config {
         if let Some(url) = variable("SALESFORCE_LOGIN_URL") {
             config.login_url = url;
         }
+        if let Some(hosts) = variable("SALESFORCE_LOGIN_HOSTS") {
+            let named =
+                |entry: &str| entry.split_once('=').map(|(name, url)| (name.to_owned(), url.to_owned()));
+            // An entry without a name is an error of the check: it has an empty one.
+            let entry = |entry: &str| named(entry).unwrap_or_else(|| (String::new(), entry.to_owned()));
+            config.login_hosts = hosts.split_whitespace().map(entry).collect();
+        }
+        if let Some(orgs) = variable("SALESFORCE_ALLOWED_ORGS") {
+            config.allowed_orgs =
+                orgs.split([',', ' ', '\n', '\t']).filter(|org| !org.is_empty()).map(str::to_owned).collect();
+        }
         if let Some(url) = variable("SALESFORCE_PUBLIC_URL") {
             config.public_url = url;
         }
@@ -219,6 +248,10 @@ impl Config {
         config.api_version = variable("SALESFORCE_API_VERSION");
         config.keys = variable("SALESFORCE_KEYS").map(Secret::new);
         config.cookie_name = variable("SALESFORCE_COOKIE_NAME");
+        if let Some(timeout) = variable("SALESFORCE_LOGIN_TIMEOUT") {
+            config.login_timeout = timeout;
+        }
+        config.remember = variable("SALESFORCE_REMEMBER");
         if let Some(timeout) = variable("SALESFORCE_IDLE_TIMEOUT") {
             config.idle_timeout = timeout;
         }

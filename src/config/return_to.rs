@@ -1,5 +1,7 @@
 //! Return targets: where a browser goes after login or logout. Always a path of this app.
 //!
+//! A target may be written as an absolute URL of the app's own origin: its path counts.
+//!
 //! A small grammar decides on the raw bytes which targets are allowed. URL parsers come second, because they differ
 //! from browsers and from each other in how they read `/\`, `//`, control characters and dot segments. A target has to
 //! pass both; otherwise the caller uses its default page.
@@ -8,25 +10,44 @@ use std::fmt;
 
 use url::Url;
 
-/// Largest target in bytes, after percent-encoding. Sealed with the rest of a pending login it has to fit into a
-/// cookie, for which browsers allow 4096 bytes (RFC 6265 section 6.1).
-const MAX_BYTES: usize = 2048;
+/// Largest target in bytes, after percent-encoding. Sealed with the rest of a pending login it becomes a cookie of about
+/// 1.7 KiB, of which two fit into what proxies accept as a header line (nginx: 8 KiB for all headers of an app) and
+/// one into a response head of 4 KiB (nginx: `proxy_buffer_size`).
+const MAX_BYTES: usize = 900;
 
 /// A same-origin absolute path with an optional query, ready to be emitted: ASCII, percent-encoded.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ReturnTo(String);
 
 impl ReturnTo {
-    /// Returns the target in `text`, which is decoded once from its form or query encoding. `None` if it could lead to
-    /// another origin.
+    /// Returns the target in `text`, which is decoded once from its form or query encoding: a path, or an absolute URL of
+    /// `public_url`'s origin. `None` if it could lead to another origin, and a line in the log then.
+    pub(crate) fn of_request(public_url: &Url, text: &str) -> Option<Self> {
+        let own = public_url.origin().ascii_serialization();
+        let target = match text.strip_prefix(&*own) {
+            Some("") => Self::parse("/"),
+            // `https://app.example.evil.example` and `https://app.example@evil.example` begin with the origin, too.
+            Some(path) => Self::parse(path),
+            None => Self::parse(text),
+        };
+        if target.is_none() {
+            tracing::debug!("return target rejected: it is no path of this app, or too long");
+        }
+        target
+    }
+
+    /// Returns the target in `text`, a path that is decoded once from its form or query encoding. `None` if it could
+    /// lead to another origin.
+    ///
+    /// A target that is too long loses its query.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let bytes = text.as_bytes();
-        if bytes.first() != Some(&b'/') || bytes.len() > MAX_BYTES {
+        if text.as_bytes().first() != Some(&b'/') {
             return None;
         }
+        let bytes = text.as_bytes();
         // `//host` and `/\host` are other origins to a browser; tabs and line breaks vanish before it looks.
         if matches!(bytes.get(1), Some(b'/' | b'\\'))
-            || text.chars().any(|c| c.is_control() || c.is_whitespace())
+            || text.chars().any(|c| c.is_control() || (c.is_whitespace() && c != ' '))
         {
             return None;
         }
@@ -34,8 +55,26 @@ impl ReturnTo {
         if path.contains('\\') || path.contains("//") || path.split('/').any(is_dot_segment) {
             return None;
         }
-        let target = Self(encode(text));
+        let mut target = Self(encode(text));
+        if target.0.len() > MAX_BYTES {
+            target = target.without_query();
+            tracing::debug!("return target too long: it loses its query");
+        }
         (target.0.len() <= MAX_BYTES && target.stays_on_origin()).then_some(target)
+    }
+
+    /// Returns the target as browsers see it if a proxy serves the app below the path `public`.
+    pub(crate) fn below(&self, public: &str) -> Option<Self> {
+        if public.is_empty() { Some(self.clone()) } else { Self::parse(&format!("{public}{}", self.0)) }
+    }
+
+    pub(crate) fn has_query(&self) -> bool {
+        self.path().len() < self.0.len()
+    }
+
+    /// Returns the path alone.
+    pub(crate) fn without_query(&self) -> Self {
+        Self(self.path().to_owned())
     }
 
     /// Returns the value of a `Location` header. Checks the target again, because it may come from a cookie.
@@ -78,7 +117,9 @@ fn is_dot_segment(segment: &str) -> bool {
 fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'`' | b'{' | b'}' | b'|' | b'^') {
+        if byte.is_ascii_graphic()
+            && !matches!(byte, b'"' | b'<' | b'>' | b'`' | b'{' | b'}' | b'|' | b'^' | b'\\')
+        {
             encoded.push(char::from(byte));
         } else {
             use fmt::Write as _;
@@ -105,6 +146,9 @@ mod tests {
             ("/münchen?q=ä#top", "/m%C3%BCnchen?q=%C3%A4#top"),
             ("/\u{ff0f}evil.example", "/%EF%BC%8Fevil.example"),
             ("/q?filter={\"a\":1}", "/q?filter=%7B%22a%22:1%7D"),
+            ("/a b?c d", "/a%20b?c%20d"),
+            ("/ /evil.example", "/%20/evil.example"),
+            ("/q?path=C:\\x", "/q?path=C:%5Cx"),
         ] {
             assert_eq!(
                 ReturnTo::parse(text).map(|target| target.location().to_owned()),
@@ -138,7 +182,6 @@ mod tests {
             "java\tscript:alert(1)",
             "/a\r\nSet-Cookie: injected=1",
             "/\0/evil.example",
-            "/ /evil.example",
             "\u{a0}//evil.example",
             "https://evil.example/",
             "https:/evil.example",
@@ -161,7 +204,39 @@ mod tests {
             assert_eq!(ReturnTo::parse(text), None, "{text:?}");
         }
         assert_eq!(ReturnTo::parse(&format!("/{}", "a".repeat(MAX_BYTES))), None);
-        assert_eq!(ReturnTo::parse(&format!("/{}", "ä".repeat(1000))), None, "too long once it is encoded");
+        assert_eq!(ReturnTo::parse(&format!("/{}", "ä".repeat(400))), None, "too long once it is encoded");
+    }
+
+    #[test]
+    fn a_long_target_loses_its_query() {
+        let long = format!("/records?q={}", "a".repeat(MAX_BYTES));
+        assert_eq!(ReturnTo::parse(&long).unwrap().as_str(), "/records");
+        let encoded = format!("/records?q={}", "ä".repeat(200));
+        assert_eq!(ReturnTo::parse(&encoded).unwrap().as_str(), "/records", "too long once it is encoded");
+    }
+
+    #[test]
+    fn an_absolute_url_of_the_own_origin_is_its_path() {
+        let own = Url::parse("https://app.example/").unwrap();
+        let parse = |text: &str| ReturnTo::of_request(&own, text).map(|target| target.as_str().to_owned());
+        for (text, path) in [
+            ("https://app.example", "/"),
+            ("https://app.example/", "/"),
+            ("https://app.example/a?b#c", "/a?b#c"),
+            ("/a", "/a"),
+        ] {
+            assert_eq!(parse(text).as_deref(), Some(path), "{text}");
+        }
+        for text in [
+            "https://app.example.evil.example/",
+            "https://app.example@evil.example/",
+            "https://app.example:8443/",
+            "https://app.example//evil.example",
+            "https://app.example\\evil.example",
+            "http://app.example/",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
     }
 
     proptest::proptest! {

@@ -1,11 +1,17 @@
 //! Checked settings.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use url::Url;
 
 use super::{ReturnTo, SessionMode};
-use crate::base::seal::KeyRing;
+use crate::{
+    base::seal::KeyRing,
+    grants::{HostOrgs, is_run_by_salesforce},
+};
 use salesforce_connection::{
     ApiVersion, ClientBuilder, Secret,
     oauth::{LoginHost, Scopes},
@@ -19,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) client_secret: Option<Secret>,
     pub(crate) default_host: LoginHost,
     pub(crate) hosts: BTreeMap<String, LoginHost>,
+    /// Which orgs the login hosts may speak for that Salesforce does not run.
+    pub(crate) host_orgs: HostOrgs,
     pub(crate) allow_my_domain: bool,
     pub(crate) public_url: Url,
     pub(crate) redirect_uri: Url,
@@ -32,6 +40,10 @@ pub(crate) struct Settings {
     pub(crate) cookie_stem: String,
     pub(crate) after_login: ReturnTo,
     pub(crate) after_logout: ReturnTo,
+    /// How long a login at Salesforce may take.
+    pub(crate) login_timeout: Duration,
+    /// How long the login cookie outlives the browser; `None`: it ends with it.
+    pub(crate) remember: Option<Duration>,
     pub(crate) idle_timeout: Duration,
     pub(crate) max_lifetime: Duration,
     pub(crate) recheck: Option<Duration>,
@@ -44,6 +56,72 @@ impl Settings {
     /// Returns whether browsers reach the app over https, which decides cookie names and flags.
     pub(crate) fn is_https(&self) -> bool {
         self.public_url.scheme() == "https"
+    }
+
+    /// Returns the login host with this URL if users may choose it here.
+    pub(crate) fn offered_host(&self, url: &str) -> Option<LoginHost> {
+        let is_it = |host: &&LoginHost| host.as_url().as_str() == url;
+        let configured = std::iter::once(&self.default_host).chain(self.hosts.values()).find(is_it);
+        configured.cloned().or_else(|| {
+            let name = Url::parse(url).ok()?;
+            let host = self.my_domain(name.host_str()?)?;
+            is_it(&&host).then_some(host)
+        })
+    }
+
+    /// Returns the redirect URI of logins at this host.
+    ///
+    /// A host that Salesforce does not run has a separate one if there are several, so that a code of another host
+    /// cannot be brought into its login (mix-up, RFC 9700 section 4.4).
+    pub(crate) fn redirect_uri_of(&self, host: &LoginHost) -> Url {
+        let mut url = self.redirect_uri.clone();
+        if let Some(name) = self.callback_name(host) {
+            let path = format!("{}/{name}", url.path().trim_end_matches('/'));
+            url.set_path(&path);
+        }
+        url
+    }
+
+    /// Returns what stands behind the callback's path in the redirect URI of this host.
+    fn callback_name(&self, host: &LoginHost) -> Option<&str> {
+        if self.hosts.is_empty() && !self.allow_my_domain || *host == self.default_host {
+            return None;
+        }
+        if is_run_by_salesforce(host) {
+            // They share one, which is not that of a default host that Salesforce does not run.
+            return (!is_run_by_salesforce(&self.default_host)).then_some(Self::OF_SALESFORCE);
+        }
+        self.hosts.iter().find(|(_, known)| *known == host).map(|(name, _)| name.as_str())
+    }
+
+    /// The name of the callback of Salesforce's own hosts if the default host is not one of them.
+    pub(crate) const OF_SALESFORCE: &str = "salesforce";
+
+    /// Returns all redirect URIs, to register with the app in Salesforce.
+    pub(crate) fn redirect_uris(&self) -> BTreeSet<String> {
+        let hosts = std::iter::once(&self.default_host).chain(self.hosts.values());
+        let mut uris: BTreeSet<_> = hosts.map(|host| self.redirect_uri_of(host).to_string()).collect();
+        if self.allow_my_domain {
+            uris.insert(self.redirect_uri_of(&LoginHost::production()).to_string());
+        }
+        uris
+    }
+
+    /// Returns the sites whose pages may show this app's page "open in a window" in a frame: Salesforce's own, the login
+    /// hosts and the allowed origins.
+    pub(crate) fn frame_ancestors(&self) -> String {
+        const SALESFORCE: &str = "https://*.lightning.force.com https://*.my.salesforce.com https://*.my.site.com \
+                                  https://*.vf.force.com";
+        let hosts = std::iter::once(&self.default_host).chain(self.hosts.values()).map(LoginHost::as_url);
+        let configured: BTreeSet<String> =
+            hosts.chain(&self.allowed_origins).map(|url| url.origin().ascii_serialization()).collect();
+        configured.into_iter().fold(SALESFORCE.to_owned(), |sources, origin| format!("{sources} {origin}"))
+    }
+
+    /// Returns the My Domain with this host name if users may choose any.
+    pub(crate) fn my_domain(&self, host: &str) -> Option<LoginHost> {
+        let is_one = self.allow_my_domain && host.ends_with(".my.salesforce.com");
+        is_one.then(|| LoginHost::my_domain(host).ok()).flatten()
     }
 
     /// Returns the name of a cookie of ours: the stem, `kind` behind it and, on https, `__Host-` in front.
@@ -59,7 +137,11 @@ impl Settings {
 /// The paths of the mounted routes, relative to `mount`.
 #[derive(Debug, Clone)]
 pub(crate) struct Paths {
+    /// The path of the public URL, which a proxy strips; empty without one.
+    pub(crate) public: String,
     pub(crate) mount: String,
+    /// Whether there are callbacks with the name of a login host behind the path.
+    pub(crate) named_callbacks: bool,
     pub(crate) login: Option<String>,
     pub(crate) callback: Option<String>,
     pub(crate) logout: Option<String>,
@@ -69,7 +151,7 @@ pub(crate) struct Paths {
 impl Paths {
     /// Returns the path that browsers request.
     pub(crate) fn full(&self, path: &str) -> String {
-        format!("{}{path}", self.mount)
+        format!("{}{}{path}", self.public, self.mount)
     }
 
     /// Returns the paths of all mounted routes.

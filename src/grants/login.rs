@@ -1,17 +1,10 @@
 //! Logs users in: exchanges codes, verifies users, stores logins, and finds the grant of a login.
 
-use std::{sync::Arc, time::Duration};
-
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use tracing::{
-    Instrument as _,
-    field::{Empty, display},
-    info_span,
-};
-use url::Url;
+use std::{fmt, sync::Arc};
 
 use super::{
-    AuthEvent, GrantHandle, GrantManager, GrantTokens, Profile, last_seen, manager::absent_if_corrupt,
+    AuthEvent, Callback, GrantHandle, GrantManager, GrantTokens, Profile, last_seen,
+    login_limit::LoginPermit, manager::absent_if_corrupt,
 };
 use crate::{
     base::{
@@ -19,17 +12,31 @@ use crate::{
         random::{self, NoRandomness},
         seal::SealError,
     },
-    store::{DeletedLogin, GrantKey, GrantVersion, LoginKey, LoginRecord, OneTimeKey, StoreError},
+    store::{DeletedLogin, GrantKey, GrantVersion, LoginKey, LoginRecord, StoreError},
 };
 use salesforce_connection::{
     Secret,
     oauth::{IdTokenError, InvalidTokenResponse, LoginHost, OAuthError, TokenResponse},
+};
+use tracing::{
+    Instrument as _,
+    field::{Empty, display},
+    info_span,
 };
 
 /// Why a login did not complete.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum LogInError {
+    /// Another callback of the same login did not end in time.
+    #[error("another callback of this login is still being completed")]
+    NotFinished,
+    /// The settings do not let users of this org in.
+    #[error("the user's organization is not named in SALESFORCE_ALLOWED_ORGS")]
+    OrgNotAllowed,
+    /// The callback named another issuer than the tokens (RFC 9207).
+    #[error("the callback names another issuer than the login host, the instance and the ID token")]
+    Issuer,
     /// Too many logins are being completed. No request was sent to Salesforce.
     #[error("too many logins are being completed")]
     TooManyLogins,
@@ -52,6 +59,9 @@ impl LogInError {
     fn outcome(&self) -> &'static str {
         match self {
             Self::TooManyLogins => "too many at once",
+            Self::NotFinished => "not finished elsewhere",
+            Self::Issuer => "another issuer",
+            Self::OrgNotAllowed => "organization not allowed",
             Self::OAuth(_) => "no tokens",
             Self::Identity(_) => "not confirmed",
             Self::Store(_) => "not stored",
@@ -101,6 +111,11 @@ pub(crate) enum IdentityProblem {
     IdToken(#[from] IdTokenError),
     #[error("userinfo names another user or organization than the token response")]
     AnotherUser,
+    #[error(
+        "the login host, which Salesforce does not run, may not speak for this organization. If it may, name the \
+         organization at this host in SALESFORCE_LOGIN_HOSTS"
+    )]
+    ForeignOrg,
 }
 
 impl IdentityProblem {
@@ -118,11 +133,25 @@ impl IdentityProblem {
 pub(crate) struct NewLogin {
     id: Option<Secret>,
     manager: Arc<GrantManager>,
+    /// Whether this is the response that made the login.
+    is_first: bool,
+}
+
+/// Without the id.
+impl fmt::Debug for NewLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewLogin").field("is_first", &self.is_first).finish_non_exhaustive()
+    }
 }
 
 impl NewLogin {
     pub(crate) fn new(id: Secret, manager: Arc<GrantManager>) -> Self {
-        Self { id: Some(id), manager }
+        Self { id: Some(id), manager, is_first: true }
+    }
+
+    /// A login that another callback made. It is not undone here.
+    pub(crate) fn taken(id: Secret, manager: Arc<GrantManager>) -> Self {
+        Self { id: Some(id), manager, is_first: false }
     }
 
     /// Keeps the login and returns its opaque id.
@@ -138,47 +167,73 @@ impl NewLogin {
 
 impl Drop for NewLogin {
     fn drop(&mut self) {
-        if let Some(id) = self.id.take() {
-            tracing::info!("login discarded: the response with its cookie was not delivered");
-            self.manager.log_out_later(id);
+        if let Some(id) = self.id.take()
+            && self.is_first
+        {
+            self.manager.undo_unless_taken(id);
         }
     }
 }
 
 impl GrantManager {
-    /// Exchanges a code, verifies the user, and stores the login. Returns its opaque id.
-    pub(crate) async fn exchange(
+    /// Exchanges a code, verifies the user, and stores the login under `id`. The turn ends with the token request.
+    pub(super) async fn exchange(
         self: &Arc<Self>,
-        host: &LoginHost,
-        redirect_uri: &Url,
-        code: &Secret,
-        verifier: &Secret,
-        nonce: Option<&Secret>,
-    ) -> Result<Secret, LogInError> {
+        callback: &Callback,
+        id: Secret,
+        turn: LoginPermit,
+    ) -> Result<(), LogInError> {
+        let Callback { host, redirect_uri, code, verifier, nonce, issuer, .. } = callback;
         let span = info_span!(parent: None, "salesforce.login", host = ?host, grant = Empty, outcome = Empty);
         let span = detached_span(span);
         let exchange = async {
-            let permit =
-                tokio::time::timeout(self.config.timing.login_queue_timeout, self.logins.acquire()).await;
-            let Ok(Ok(_permit)) = permit else { return Err(LogInError::TooManyLogins) };
             let tokens = self.oauth().exchange(host, redirect_uri, code, verifier).await?;
+            drop(turn);
             span.record("grant", display(self.key_of(&tokens)));
-            self.complete_login(tokens, host, nonce).await
+            self.complete_login(tokens, host, nonce.as_ref(), issuer.as_deref(), id).await
         };
         let logged_in = exchange.instrument(span.clone()).await;
-        span.record("outcome", logged_in.as_ref().map_or_else(LogInError::outcome, |_| "logged in"));
+        span.record("outcome", logged_in.as_ref().map_or_else(LogInError::outcome, |()| "logged in"));
         logged_in
     }
 
-    /// Verifies whose these tokens are, and stores the login. Returns its opaque id.
+    /// Verifies whose these tokens are, and stores the login under `id`.
+    ///
+    /// `issuer` is what the callback named, if it was not the login host: the origin of the instance, or the issuer of the
+    /// ID token. Salesforce does not document which one a shared login host names (unverified).
     pub(crate) async fn complete_login(
         self: &Arc<Self>,
         tokens: TokenResponse,
         host: &LoginHost,
         nonce: Option<&Secret>,
-    ) -> Result<Secret, LogInError> {
+        issuer: Option<&str>,
+        id: Secret,
+    ) -> Result<(), LogInError> {
+        // Before anything is stored or sent to the instance.
+        if !self.may_log_in(host, tokens.identity.user.organization_id) {
+            self.revoke_tokens_later(tokens);
+            return Err(LogInError::OrgNotAllowed);
+        }
+        match self.may_speak_for(host, tokens.identity.user.organization_id).await {
+            Ok(true) => {}
+            Ok(false) => {
+                self.revoke_tokens_later(tokens);
+                return Err(IdentityProblem::ForeignOrg.into());
+            }
+            Err(error) => {
+                self.revoke_tokens_later(tokens);
+                return Err(error.into());
+            }
+        }
         let profile = match self.identify(host, &tokens, nonce).await {
-            Ok(profile) => profile,
+            Ok((profile, claimed)) => {
+                let is_instance = |issuer: &str| issuer == tokens.instance_url.origin().ascii_serialization();
+                if issuer.is_some_and(|issuer| !is_instance(issuer) && claimed.as_deref() != Some(issuer)) {
+                    self.revoke_tokens_later(tokens);
+                    return Err(LogInError::Issuer);
+                }
+                profile
+            }
             Err(problem) => {
                 // These tokens will not be used.
                 self.revoke_tokens_later(tokens);
@@ -191,19 +246,23 @@ impl GrantManager {
                 });
             }
         };
-        self.log_in(tokens, profile, host).await
+        self.log_in(tokens, profile, host, id).await
     }
 
-    /// Verifies the ID token if `openid` was granted, and fetches the user's names.
+    /// Verifies the ID token if `openid` was granted or a nonce was sent with the request for it, and fetches the user's
+    /// names. Returns the issuer of the ID token, too.
     async fn identify(
         &self,
         host: &LoginHost,
         tokens: &TokenResponse,
         nonce: Option<&Secret>,
-    ) -> Result<Profile, IdentityProblem> {
-        let mut profile = Profile::default();
-        if tokens.scopes.contains("openid") || tokens.id_token.is_some() {
+    ) -> Result<(Profile, Option<String>), IdentityProblem> {
+        let (mut profile, mut issuer) = (Profile::default(), None);
+        // A response that leaves `openid` out of its scopes does not get around the ID token: a nonce is sent only with
+        // that scope.
+        if nonce.is_some() || tokens.scopes.contains("openid") || tokens.id_token.is_some() {
             let claims = self.oauth().verify_id_token(host, tokens, nonce, self.config.clock.now()).await?;
+            issuer = Some(claims.iss);
             profile = Profile::new(claims.preferred_username, claims.name);
         }
         match self.oauth().userinfo(&tokens.instance_url, &tokens.access_token).await {
@@ -221,7 +280,7 @@ impl GrantManager {
             // The names are for display only, so a login does not depend on them.
             Err(error) => tracing::warn!(%error, "fetching the user's names failed"),
         }
-        Ok(profile)
+        Ok((profile, issuer))
     }
 
     pub(super) async fn log_in(
@@ -229,7 +288,8 @@ impl GrantManager {
         tokens: TokenResponse,
         profile: Profile,
         host: &LoginHost,
-    ) -> Result<Secret, LogInError> {
+        id: Secret,
+    ) -> Result<(), LogInError> {
         let grant = self.first_version(tokens, profile, host)?;
         let now = self.config.clock.now();
         let lifetimes = self.config.lifetimes;
@@ -241,7 +301,6 @@ impl GrantManager {
             last_used_at: now,
             expires_at: now.checked_add(lifetimes.idle).unwrap_or(now).min(ends_at),
         };
-        let id = Secret::new(URL_SAFE_NO_PAD.encode(random::bytes::<32>()?));
         let key = LoginKey::from_session_id(&id);
         // An id that is in use, with a probability of 1 in 2^256, is an error like any other.
         let stored = self.config.store.create_login(key, login, record).await;
@@ -266,7 +325,7 @@ impl GrantManager {
         {
             self.revoke_later(&old);
         }
-        Ok(id)
+        Ok(())
     }
 
     /// Deletes a login whose creation failed: the store may have created it anyway, or may still do so.
@@ -370,10 +429,5 @@ impl GrantManager {
         self.recheck(&handle).await;
         // Salesforce may just have ended it.
         Ok(handle.current().is_ok().then_some(handle))
-    }
-
-    /// Returns true if this one-time value was not used before.
-    pub(crate) async fn consume(&self, once: &Secret, lifetime: Duration) -> Result<bool, StoreError> {
-        self.config.store.consume_once(OneTimeKey::from_secret(once), lifetime).await
     }
 }

@@ -12,10 +12,11 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::{
-    AuthEvent, Events, GrantError, GrantTokens, Timing,
+    AuthEvent, Events, GrantError, GrantTokens, HostOrgs, Timing,
     entry::{GrantEntry, Step},
     health::LastOutage,
     last_seen::LastSeenThrottle,
+    login_limit::LoginLimit,
     logout::PendingLogouts,
     pending_write,
     refresh::{Refresh, Work},
@@ -43,8 +44,6 @@ use salesforce_connection::{
 
 /// Maximum number of concurrent token requests of this process, even if the tokens of many users expire at once.
 const MAX_TOKEN_REQUESTS: usize = 16;
-/// Maximum number of concurrent code exchanges, so that a flood of callbacks cannot starve refreshes.
-const MAX_LOGINS: usize = 32;
 /// Maximum number of concurrent revocations, for example when an operator logs out all users.
 const MAX_REVOCATIONS: usize = 16;
 /// Maximum number of concurrent retries to store a new token, so that a store that recovers is not overloaded.
@@ -65,6 +64,7 @@ pub(crate) struct GrantManagerConfig {
     pub(crate) lifetimes: Lifetimes,
     /// The longest time until Salesforce is asked whether a grant is still valid. `None`: it is not asked.
     pub(crate) recheck: Option<Duration>,
+    pub(crate) host_orgs: HostOrgs,
     pub(crate) timing: Timing,
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct GrantManager {
     /// Identifies this process as the holder of in-flight markers.
     pub(super) id: LeaseHolder,
     pub(super) token_requests: Arc<Semaphore>,
-    pub(super) logins: Semaphore,
+    pub(super) logins: LoginLimit,
     pub(super) revocations: Arc<Semaphore>,
     pub(super) pending_writes: Semaphore,
     pub(super) pending_write_count: AtomicUsize,
@@ -218,7 +218,7 @@ impl GrantManager {
             config,
             id: random_holder(),
             token_requests: Arc::new(Semaphore::new(MAX_TOKEN_REQUESTS)),
-            logins: Semaphore::new(MAX_LOGINS),
+            logins: LoginLimit::default(),
             revocations: Arc::new(Semaphore::new(MAX_REVOCATIONS)),
             pending_writes: Semaphore::new(MAX_PENDING_WRITES),
             pending_write_count: AtomicUsize::new(0),
@@ -248,6 +248,16 @@ impl GrantManager {
         let entry = self.entry(record.key);
         if !entry.knows(record.version) {
             match self.open(record) {
+                Ok(tokens)
+                    if !self.config.host_orgs.accepts(&tokens.host, record.key.user().organization_id) =>
+                {
+                    tracing::warn!(
+                        grant = %record.key,
+                        host = ?tokens.host,
+                        "stored grant ignored: its login host may not speak for this organization any more"
+                    );
+                    return None;
+                }
                 Ok(tokens) => entry.adopt(tokens, read_at),
                 Err(UnreadableGrant::HostNotAllowed) => return None,
                 Err(error) => {

@@ -4,14 +4,17 @@
 //! interleaving of two processes.
 
 mod admin;
+mod callback;
 mod entry;
 mod error;
 mod events;
 mod health;
+mod host_orgs;
 mod in_flight;
 pub(crate) mod keep_alive;
 mod last_seen;
 mod login;
+mod login_limit;
 mod logout;
 mod manager;
 #[cfg(test)]
@@ -38,8 +41,10 @@ pub use self::{
     health::{Health, KeyHealth, OutageKind, PendingWork, StoreHealth, StoreStatus, TokenOutage},
 };
 pub(crate) use self::{
+    callback::{Callback, Completed, random_secret},
     error::GrantError,
     events::Events,
+    host_orgs::{HostOrgs, Orgs, is_run_by_salesforce},
     login::{LogInError, NewLogin},
     manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes},
     tokens::{GrantTokens, Profile},

@@ -93,6 +93,7 @@ impl Fleet {
     fn process_over(&self, store: Arc<dyn Store>, clock: Clock) -> Arc<GrantManager> {
         let heard = Arc::clone(&self.heard);
         GrantManager::new(GrantManagerConfig {
+            host_orgs: super::HostOrgs::default(),
             app: AppKey::from_client_id(&self.org.client_id()),
             store,
             keys: self.keys.clone(),
@@ -120,7 +121,9 @@ impl Fleet {
     }
 
     async fn log_in(&self, manager: &Arc<GrantManager>, user: &User) -> Secret {
-        manager.log_in(self.tokens(user).await, Profile::default(), &self.host).await.unwrap()
+        let id = crate::grants::random_secret().unwrap();
+        manager.log_in(self.tokens(user).await, Profile::default(), &self.host, id.clone()).await.unwrap();
+        id
     }
 
     fn ada(&self) -> User {

@@ -406,6 +406,7 @@ async fn a_lease_has_one_holder(store: &dyn Store) -> Checked {
         LeaseName::RetrySlot(sample.grant, version),
         LeaseName::Recheck(sample.grant),
         LeaseName::InFlight(sample.grant, version.next()),
+        LeaseName::Login(OneTimeKey::from_secret(&Secret::new(format!("state {}", random_number()?)))),
     ] {
         let free = must(store.acquire_lease(other, stranger, HOUR).await, PROMISE)?;
         expect(free, "leases with different names are independent")?;

@@ -192,20 +192,23 @@ pub enum LeaseName {
     RetrySlot(GrantKey, GrantVersion),
     /// Salesforce was asked whether this grant is still valid, and is not asked again for now.
     Recheck(GrantKey),
+    /// The right to complete the login with this state.
+    Login(OneTimeKey),
 }
 
 impl LeaseName {
-    /// Returns the grant that the lease concerns.
-    pub fn grant(&self) -> GrantKey {
+    /// Returns the grant that the lease concerns; `None` for a login that is not complete yet.
+    pub fn grant(&self) -> Option<GrantKey> {
         match self {
             Self::Refresh(key) | Self::Recheck(key) | Self::InFlight(key, _) | Self::RetrySlot(key, _) => {
-                *key
+                Some(*key)
             }
+            Self::Login(_) => None,
         }
     }
 }
 
-/// A refresh lease has the grant's own key; the other names have a hash in place of the app.
+/// A refresh lease has the grant's own key; the other names of grants have a hash in place of the app.
 impl fmt::Display for LeaseName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -215,6 +218,11 @@ impl fmt::Display for LeaseName {
             Self::RetrySlot(key, version) => hashed(b"refresh token in doubt sent", *key, *version).fmt(f),
             Self::Recheck(key) => {
                 hashed(b"grant checked", *key, GrantVersion { epoch: 0, revision: 0 }).fmt(f)
+            }
+            Self::Login(state) => {
+                f.write_str("login:")?;
+                // Half of the hash: 128 bits cannot be guessed, and the key stays short.
+                state.0.iter().take(16).try_for_each(|byte| write!(f, "{byte:02x}"))
             }
         }
     }
@@ -273,7 +281,7 @@ mod tests {
                 format!("a427b19046833361:{user}")
             ]
         );
-        assert!(names.iter().all(|name| name.grant() == key()));
+        assert!(names.iter().all(|name| name.grant() == Some(key())));
         let serialized = serde_json::to_string(&version).unwrap();
         assert_eq!(serialized, r#"{"lineage":7,"revision":3}"#);
     }

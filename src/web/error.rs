@@ -11,6 +11,7 @@ use super::{
     pages::{Action, ActionKind, PageKind, Reply, json_message},
     request_info::RequestInfo,
     response::{self, ResponseFormat},
+    worker::WorkerState,
 };
 use crate::config::ReturnTo;
 use salesforce_connection::Error;
@@ -71,6 +72,20 @@ impl RequestInfo {
         Some(Action::link(ActionKind::LogIn, with_return_to(&login, target.as_ref())))
     }
 
+    /// A page with one link, for a frame in a page of Salesforce. Salesforce's login refuses to be shown there, and the
+    /// cookies of the login would not come back (`SameSite=Lax`).
+    ///
+    /// It says nothing about the user, so that it does not matter which of these sites shows it.
+    fn open_in_window(&self, worker: &WorkerState) -> HttpResponse {
+        let settings = worker.settings();
+        let path = self.return_to().map(|target| target.without_query());
+        let path = path.as_ref().unwrap_or(&settings.after_login);
+        Reply::new(PageKind::OpenInWindow)
+            .actions([Action::link(ActionKind::LogIn, path.as_str()).in_window()])
+            .framed_by(settings.frame_ancestors())
+            .page(self)
+    }
+
     /// Redirects a page request to the login, from which it returns. A form gets a page with a link instead, because a
     /// redirect would lose what the user entered. All other requests get 401 and JSON.
     fn login_required(&self) -> HttpResponse {
@@ -79,6 +94,7 @@ impl RequestInfo {
         let login = paths.login.as_deref().map(|login| paths.full(login));
         let kind = PageKind::LoginRequired { sent_form: !self.is_safe };
         match (self.format(), login) {
+            (ResponseFormat::Navigation, Some(_)) if self.is_framed() => self.open_in_window(worker),
             (ResponseFormat::Navigation, Some(login)) if self.is_page() => {
                 response::see_other(&with_return_to(&login, self.return_to().as_ref()))
             }

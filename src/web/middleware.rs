@@ -302,11 +302,11 @@ async fn reseal_login<B>(worker: &WorkerState, response: &mut ServiceResponse<Ei
     if !session::may_reseal(response.request()) {
         return;
     }
-    let Some(id) = worker.login_id(response.request()) else { return };
-    if !matches!(worker.engine().login(&id).await, Ok(Some(_))) {
+    let Some(login) = worker.cookie_contents(response.request()) else { return };
+    if !matches!(worker.engine().login(&login.id).await, Ok(Some(_))) {
         return;
     }
-    let Ok(cookie) = worker.login_cookie(&id) else { return };
+    let Ok(cookie) = worker.login_cookie(&login) else { return };
     // The callback and the logout have written it themselves.
     if response.response().cookies().any(|written| written.name() == cookie.name()) {
         return;

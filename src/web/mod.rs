@@ -3,6 +3,7 @@
 mod error;
 mod error_rewrite;
 mod extract;
+mod form_login;
 mod handle;
 pub mod login;
 pub mod middleware;
@@ -20,5 +21,6 @@ mod worker;
 pub use self::login as routes;
 pub use self::{
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
+    form_login::{FormLogin, SameLogin},
     require::RequireLogin,
 };

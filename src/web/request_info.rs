@@ -23,6 +23,8 @@ pub(crate) struct RequestInfo {
     /// The page from which a form or htmx sent the request.
     page: Option<header::HeaderValue>,
     accept_language: Option<header::HeaderValue>,
+    /// Whether a page of another site loads this in a frame.
+    is_framed: bool,
 }
 
 impl RequestInfo {
@@ -40,6 +42,7 @@ impl RequestInfo {
             },
             is_safe: request.method().is_safe(),
             format,
+            is_framed: *request.method() == Method::GET && is_framed_by_another_site(headers),
             accept_language: headers.get(header::ACCEPT_LANGUAGE).cloned(),
         }
     }
@@ -54,15 +57,22 @@ impl RequestInfo {
         self.target.is_some()
     }
 
-    /// The requested page, as a return target.
+    /// Whether a page of another site loads this in a frame, by GET.
+    pub(super) fn is_framed(&self) -> bool {
+        self.is_framed
+    }
+
+    /// The requested page, as a return target: as browsers see it.
     pub(super) fn return_to(&self) -> Option<ReturnTo> {
-        ReturnTo::parse(self.target.as_ref()?.path_and_query()?.as_str())
+        let target = ReturnTo::parse(self.target.as_ref()?.path_and_query()?.as_str())?;
+        let public = self.worker.as_ref().map_or("", |worker| &worker.settings().paths.public);
+        target.below(public)
     }
 
     /// The page that sent the request, as a return target. `None` unless it belongs to this app.
     pub(super) fn sending_page(&self) -> Option<ReturnTo> {
-        let origin = self.worker.as_ref()?.settings().public_url.as_str().trim_end_matches('/');
-        ReturnTo::parse(self.page.as_ref()?.to_str().ok()?.strip_prefix(origin)?)
+        let page = self.page.as_ref()?.to_str().ok().filter(|page| !page.starts_with('/'))?;
+        ReturnTo::of_request(&self.worker.as_ref()?.settings().public_url, page)
     }
 
     pub(super) fn accept_language(&self) -> Option<&str> {
@@ -73,4 +83,11 @@ impl RequestInfo {
     pub(super) fn login_pages(&self) -> LoginPages {
         self.worker.as_ref().map(|worker| worker.salesforce().login_pages().clone()).unwrap_or_default()
     }
+}
+
+fn is_framed_by_another_site(headers: &header::HeaderMap) -> bool {
+    let is = |name: &str, values: &[&str]| {
+        headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| values.contains(&value))
+    };
+    is("sec-fetch-dest", &["iframe", "frame"]) && is("sec-fetch-site", &["cross-site"])
 }

@@ -29,7 +29,7 @@
 use actix_web::{cookie::Cookie, http::header, test::TestRequest};
 use serde::Serialize;
 
-use super::session::LoginCookie;
+use super::session::{CookieContents, LoginCookie};
 use crate::salesforce::Salesforce;
 use salesforce_connection::{Connection, http::is_loopback};
 
@@ -76,7 +76,8 @@ pub async fn log_in_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Resu
     let user = tokens.identity.user;
     let login = salesforce.admit(host.clone(), tokens).await.map_err(refused)?;
     let connection = salesforce.user_connection(user).await.map_err(refused)?;
-    let cookie = LoginCookie::new(settings).make(settings, &login).map_err(refused)?;
+    let contents = CookieContents { id: login, host: host.as_url().to_string() };
+    let cookie = LoginCookie::new(settings).make(settings, &contents).map_err(refused)?;
     let origin = settings.public_url.origin().ascii_serialization();
     Ok(TestUser { cookie, connection, origin })
 }

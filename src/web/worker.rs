@@ -5,7 +5,7 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 use actix_web::{HttpMessage as _, HttpRequest, cookie::Cookie};
 use tokio::sync::OnceCell;
 
-use super::session::LoginCookie;
+use super::session::{CookieContents, LoginCookie};
 use crate::{
     base::seal::SealError,
     config::Settings,
@@ -78,8 +78,13 @@ impl WorkerState {
     }
 
     /// Returns the cookie that gives the browser this login.
-    pub(crate) fn login_cookie(&self, id: &Secret) -> Result<Cookie<'static>, SealError> {
-        self.0.login_cookie.make(self.settings(), id)
+    pub(crate) fn login_cookie(&self, login: &CookieContents) -> Result<Cookie<'static>, SealError> {
+        self.0.login_cookie.make(self.settings(), login)
+    }
+
+    /// Returns what the browser's login cookie says. The login may have ended.
+    pub(crate) fn cookie_contents(&self, request: &HttpRequest) -> Option<CookieContents> {
+        self.0.login_cookie.read(self.settings(), request.headers())
     }
 
     /// Returns the cookie that takes the login from the browser.
@@ -136,7 +141,7 @@ impl CachedLogin {
         {
             return Some(known.clone());
         }
-        let id = worker.0.login_cookie.read(worker.settings(), request.headers())?;
+        let CookieContents { id, .. } = worker.cookie_contents(request)?;
         let salesforce = worker.salesforce().clone();
         let login = Self(Rc::new(Login { salesforce, id, grant: OnceCell::new() }));
         request.extensions_mut().insert(login.clone());

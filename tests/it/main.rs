@@ -16,6 +16,7 @@ mod service_user;
 
 /// From the first redirect to the end of the callback.
 mod login {
+    mod field_reports;
     mod flow;
     mod hostile_requests;
     mod responses;

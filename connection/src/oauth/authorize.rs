@@ -183,7 +183,10 @@ impl OAuthClient {
         if let Some(display) = options.display {
             request = request.add_extra_param("display", display.as_str());
         }
-        let (url, state) = request.url();
+        let (mut url, state) = request.url();
+        // A space as `%20`: a hop that encodes the URL once more would turn `+` into `%2B`. A literal plus is `%2B` here.
+        let query = url.query().map(|query| query.replace('+', "%20"));
+        url.set_query(query.as_deref());
         AuthorizationRequest {
             url,
             state: Secret::new(state.into_secret()),

@@ -1,23 +1,29 @@
 //! The callback route: the redirect URI, to which Salesforce sends the browser after the login.
 
+use std::{iter, time::Duration};
+
 use actix_session::SessionExt as _;
 use actix_web::{HttpRequest, HttpResponse};
+use url::Url;
 
 use super::{
     add_cookie,
     failure::{FailedLogin, LoginError, LoginFailure},
     loop_guard::LoopGuard,
-    pending_login::{self, PendingLogin},
+    pending_login::{CLOCK_TOLERANCE, PendingLogin},
     query::Query,
-    retry_link,
+    retry_link, same_site,
+    start::{Start, begin},
 };
 use crate::{
-    grants::LogInError,
-    web::{pages, response, worker::WorkerState},
+    config::Settings,
+    grants::{Callback, Completed, LogInError},
+    web::{pages, response, session::CookieContents, worker::WorkerState},
 };
 use salesforce_connection::{
     Error, Secret,
-    oauth::{InvalidTokenResponse, LoginHost, OAuthError},
+    http::AllowedHosts,
+    oauth::{AuthorizeOptions, InvalidTokenResponse, LoginHost, OAuthError},
 };
 
 /// Completes a login: checks the callback against the browser's pending login, exchanges the code, stores the grant,
@@ -31,7 +37,6 @@ pub async fn callback(request: HttpRequest) -> HttpResponse {
 
 /// The parameters of a callback. Salesforce adds others, which are ignored (RFC 6749 section 4.1.2).
 struct Parameters<'a> {
-    state: Option<&'a str>,
     code: Option<&'a str>,
     error: Option<&'a str>,
     iss: Option<&'a str>,
@@ -40,12 +45,8 @@ struct Parameters<'a> {
 impl<'a> Parameters<'a> {
     fn of(query: &'a Query) -> Result<Self, LoginFailure> {
         let one = |name, max| query.one(name, max).map_err(|_| LoginFailure::MalformedCallback);
-        Ok(Self {
-            state: one("state", 512)?,
-            code: one("code", 4096)?,
-            error: one("error", 256)?,
-            iss: one("iss", 512)?,
-        })
+        one("state", 512)?;
+        Ok(Self { code: one("code", 4096)?, error: one("error", 256)?, iss: one("iss", 512)? })
     }
 }
 
@@ -53,24 +54,21 @@ async fn complete(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
     let worker = WorkerState::of(request)?;
     let settings = worker.settings();
     let query = Query::parse(request.query_string()).map_err(|_| LoginFailure::MalformedCallback)?;
-    let parameters = Parameters::of(&query)?;
-
-    let found = parameters.state.and_then(|state| PendingLogin::find(settings, request.headers(), state));
-    let now = worker.salesforce().now();
-    let Some(pending) = found.filter(|pending| !pending.has_expired(now)) else {
-        return unknown_state(&worker, request, &parameters).await;
-    };
-    let host: LoginHost = pending.host.parse().map_err(|_| LoginFailure::MalformedCallback)?;
-    let is_first =
-        worker.engine().consume(&pending.state, pending_login::LIFETIME * 2).await.map_err(|error| {
-            // The state may be used now, so that only a new login helps.
-            let link = retry_link(settings, &host, &pending.return_to);
-            FailedLogin::not_stored(error).retry_at(link)
-        })?;
-    let outcome = if is_first {
-        exchange(&worker, request, &parameters, &pending, &host).await
-    } else {
-        unknown_state(&worker, request, &parameters).await
+    let state = query.one("state", 512).ok().flatten();
+    let pending = state.and_then(|state| PendingLogin::find(settings, request.headers(), state));
+    let parameters = Parameters::of(&query).map_err(|failure| match &pending {
+        Some(pending) => pending.failed(settings, failure),
+        None => failure.into(),
+    })?;
+    let Some(pending) = pending else { return unknown_state(&worker, request, &parameters).await };
+    if parameters.code.is_some()
+        && let Some(page) = same_site::come_again(settings, request, &query)
+    {
+        return Ok(page);
+    }
+    let outcome = match pending.time_left(settings, worker.salesforce().now()) {
+        Some(time_left) => exchange(&worker, request, &parameters, &pending, time_left).await,
+        None => late(&worker, request, &parameters, &pending).await,
     };
     // The pending login is used, whatever the outcome.
     let removal = PendingLogin::removal(settings, pending.state.expose());
@@ -83,50 +81,109 @@ async fn complete(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
     }
 }
 
-/// The callback names another issuer than the login host (RFC 9207).
+impl PendingLogin {
+    /// A failure of this login, with the link that starts it again at the same host for the same page.
+    fn failed(&self, settings: &Settings, failure: impl Into<FailedLogin>) -> FailedLogin {
+        failure.into().retry_at(retry_link(settings, &self.host, &self.return_to))
+    }
+}
+
+/// The callback names an issuer from which no login was requested (RFC 9207).
 #[derive(Debug, thiserror::Error)]
 #[error("it names another issuer than the login host")]
 struct OtherIssuer;
+
+/// The callback came to the path of another login host.
+#[derive(Debug, thiserror::Error)]
+#[error("it came to the callback path of another login host")]
+struct OtherCallback;
+
+/// Returns whether a request came to the redirect URI of this host. A code at another path may be that of another host
+/// (mix-up, RFC 9700 section 4.4).
+fn is_callback_of(settings: &Settings, request: &HttpRequest, host: &LoginHost) -> bool {
+    let uri = settings.redirect_uri_of(host);
+    // A proxy has stripped the path of the public URL.
+    let path = uri.path().strip_prefix(&*settings.paths.public).unwrap_or(uri.path());
+    path.trim_end_matches('/') == request.path().trim_end_matches('/')
+}
+
+/// Checks the issuer of a callback before a request is sent. Returns the one that has to be compared with the tokens:
+/// a shared login host may name the org's My Domain (unverified).
+fn check_issuer(settings: &Settings, host: &LoginHost, issuer: &str) -> Result<Option<String>, OtherIssuer> {
+    if issuer == host.issuer() {
+        return Ok(None);
+    }
+    let mut hosts = iter::once(&settings.default_host).chain(settings.hosts.values());
+    let url = Url::parse(issuer).map_err(|_| OtherIssuer)?;
+    let allowed = AllowedHosts::new(settings.allowed_origins.iter().cloned());
+    // Another host that users may choose here (RFC 9700 section 4.4), or one that is no instance of Salesforce.
+    if hosts.any(|other| other.issuer() == issuer) || allowed.check(&url).is_err() {
+        return Err(OtherIssuer);
+    }
+    Ok(Some(issuer.to_owned()))
+}
 
 async fn exchange(
     worker: &WorkerState,
     request: &HttpRequest,
     parameters: &Parameters<'_>,
     pending: &PendingLogin,
-    host: &LoginHost,
+    time_left: Duration,
 ) -> Result<HttpResponse, LoginError> {
     let settings = worker.settings();
-    let retry = |failed: FailedLogin| failed.retry_at(retry_link(settings, host, &pending.return_to));
+    let failed = |failed: FailedLogin| pending.failed(settings, failed);
 
-    if parameters.iss.is_some_and(|iss| iss != host.issuer()) {
-        return Err(FailedLogin::from(LoginFailure::MalformedCallback).because(OtherIssuer).into());
+    let malformed = || FailedLogin::from(LoginFailure::MalformedCallback);
+    if !is_callback_of(settings, request, &pending.host) {
+        return Err(failed(malformed().because(OtherCallback)).into());
     }
+    let issuer = parameters.iss.map_or(Ok(None), |issuer| check_issuer(settings, &pending.host, issuer));
+    let issuer = issuer.map_err(|error| failed(malformed().because(error)))?;
     if let Some(code) = parameters.error {
-        return Err(retry(denied(code).into()).into());
+        return Err(failed(denied(code).into()).into());
     }
-    let Some(code) = parameters.code else { return Err(LoginFailure::MalformedCallback.into()) };
+    let Some(code) = parameters.code else { return Err(failed(malformed()).into()) };
 
-    let old = worker.login_id(request);
-    let login = worker
-        .salesforce()
-        .finish_login(host.clone(), Secret::new(code), pending.verifier.clone(), pending.nonce.clone())
-        .await
-        .map_err(|error| retry(error.into()))?;
+    let callback = Callback {
+        host: pending.host.clone(),
+        redirect_uri: settings.redirect_uri_of(&pending.host),
+        code: Secret::new(code),
+        state: pending.state.clone(),
+        verifier: pending.verifier.clone(),
+        nonce: pending.nonce.clone(),
+        login_seed: pending.login_seed.clone(),
+        issuer,
+        time_left: time_left.saturating_add(CLOCK_TOLERANCE),
+    };
+    let completed = worker.salesforce().finish_login(callback).await;
+    let login = match completed.map_err(|error| failed(error.into()))? {
+        Completed::Login(login) => login,
+        Completed::Used => {
+            return match unknown_state(worker, request, parameters).await {
+                Err(LoginError::Failed(unknown)) => Err(failed(unknown).into()),
+                other => other,
+            };
+        }
+    };
 
-    let not_stored = |error| retry(FailedLogin::not_stored(error));
+    let not_stored = |error| failed(FailedLogin::not_stored(error));
     let Some(id) = login.id().cloned() else {
         return Err(not_stored(Error::internal("the login has ended")).into());
     };
+    let contents = CookieContents { id: id.clone(), host: pending.host.as_url().to_string() };
     let cookies = [
-        worker.login_cookie(&id).map_err(|error| retry(FailedLogin::not_stored(error)))?,
+        worker.login_cookie(&contents).map_err(|error| failed(FailedLogin::not_stored(error)))?,
         LoopGuard::after_login(pending.completed_before, &id)
             .cookie(settings, worker.salesforce().now())
-            .map_err(|error| retry(FailedLogin::not_stored(error)))?,
+            .map_err(|error| failed(FailedLogin::not_stored(error)))?,
     ];
     // The app's session gets a new id, so that an id from before the login is worth nothing after it (ASVS 7.2.4).
     request.get_session().renew();
     login.keep();
-    if let Some(old) = old {
+    if let Some(old) = worker.login_id(request)
+        // Another callback of the same login may have written the cookie already.
+        && old != id
+    {
         // The browser's former login ends, even if it belongs to the same user.
         worker.engine().log_out_later(old);
     }
@@ -137,18 +194,63 @@ async fn exchange(
     Ok(response)
 }
 
-/// The browser has no open pending login with this state: it did not start here, is used, or has expired.
+/// The callback came too late, for example after a user has enrolled a second factor. It starts one new login, with the
+/// same target and host; the user is logged in at Salesforce by now. A second late one is a page.
+async fn late(
+    worker: &WorkerState,
+    request: &HttpRequest,
+    parameters: &Parameters<'_>,
+    pending: &PendingLogin,
+) -> Result<HttpResponse, LoginError> {
+    let settings = worker.settings();
+    if parameters.error.is_some() || parameters.code.is_none() || pending.replaces_late {
+        return match unknown_state(worker, request, parameters).await {
+            Err(LoginError::Failed(unknown)) => Err(pending.failed(settings, unknown).into()),
+            other => other,
+        };
+    }
+    if worker.login(request).await?.is_some() {
+        return Ok(response::see_other(pending.return_to.location()));
+    }
+    tracing::info!("login callback came too late: the login starts once more");
+    let start = Start {
+        host: pending.host.clone(),
+        return_to: pending.return_to.clone(),
+        options: AuthorizeOptions::new(settings.scopes.clone()),
+        completed_before: pending.completed_before,
+        replaces_late: true,
+    };
+    begin(worker, request, start)
+}
+
+/// The browser has no open pending login with this state: it did not start here, is used, or has expired. Nothing
+/// changes.
 async fn unknown_state(
     worker: &WorkerState,
     request: &HttpRequest,
     parameters: &Parameters<'_>,
 ) -> Result<HttpResponse, LoginError> {
+    // Salesforce returns some errors without the state. Any site can link here, so only a known code is explained.
+    if let Some(known) = parameters.error.and_then(pages::known_code) {
+        return Err(LoginFailure::Denied { code: Some(known) }.into());
+    }
     // The back button after a login: the user is logged in already.
     let has_code = parameters.error.is_none() && parameters.code.is_some();
     if has_code && worker.login(request).await?.is_some() {
         return Ok(response::see_other(worker.settings().after_login.location()));
     }
-    Err(LoginFailure::UnknownState.into())
+    let public_url = worker.settings().public_url.to_string();
+    Err(FailedLogin::from(LoginFailure::UnknownState).because(NoPendingLogin { public_url }).into())
+}
+
+/// No cookie of a pending login came with the callback.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the browser sent no such pending login. If this happens to each login, users open the app at another address than \
+     its public URL {public_url}, or their browsers reject cookies"
+)]
+struct NoPendingLogin {
+    public_url: String,
 }
 
 fn denied(code: &str) -> LoginFailure {
@@ -163,6 +265,12 @@ impl From<LogInError> for FailedLogin {
             LogInError::Identity(problem) if problem.is_wrong_clock() => {
                 Self::from(LoginFailure::WrongClock).because(problem)
             }
+            error @ LogInError::NotFinished => {
+                let failure = LoginFailure::TokenEndpoint { retry_after: None, transient: true };
+                Self::from(failure).because(error)
+            }
+            error @ LogInError::OrgNotAllowed => Self::from(LoginFailure::OrgNotAllowed).because(error),
+            error @ LogInError::Issuer => Self::from(LoginFailure::MalformedCallback).because(error),
             LogInError::Identity(problem) => Self::from(LoginFailure::IdentityMismatch).because(problem),
             error @ (LogInError::Store(_) | LogInError::Internal(_)) => Self::not_stored(error),
         }

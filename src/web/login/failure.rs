@@ -31,8 +31,8 @@ pub enum LoginFailure {
     InvalidLink(InvalidLink),
     /// The callback is incomplete or malformed, or names another issuer than the login host (RFC 9207).
     MalformedCallback,
-    /// The callback's `state` is unknown: the login did not start in this browser, is complete already, or took longer
-    /// than ten minutes.
+    /// The callback's `state` is unknown: the login did not start in this browser, is complete already, or took too
+    /// long.
     UnknownState,
     /// Salesforce refused the login, at its authorization endpoint or its token endpoint.
     #[non_exhaustive]
@@ -57,6 +57,8 @@ pub enum LoginFailure {
     IdentityMismatch,
     /// The clock of the app's machine is wrong, so that no login can be confirmed.
     WrongClock,
+    /// The app's settings do not let users of this organization in.
+    OrgNotAllowed,
     /// Too many logins complete at the same time.
     TooManyLogins,
     /// The login could not be stored.
@@ -88,6 +90,7 @@ impl LoginFailure {
             Self::InvalidLink(_) | Self::MalformedCallback | Self::UnknownState | Self::LoginLoop => {
                 StatusCode::BAD_REQUEST
             }
+            Self::OrgNotAllowed => StatusCode::FORBIDDEN,
             Self::Denied { code } => pages::denied_status(*code),
             Self::TokenEndpoint { transient: false, .. } | Self::IdentityMismatch => StatusCode::BAD_GATEWAY,
             Self::TokenEndpoint { transient: true, .. }
@@ -112,6 +115,7 @@ impl LoginFailure {
             Self::TokenEndpoint { .. } => "token_endpoint",
             Self::IdentityMismatch => "identity_mismatch",
             Self::WrongClock => "wrong_clock",
+            Self::OrgNotAllowed => "org_not_allowed",
             Self::TooManyLogins => "too_many_logins",
             Self::NotStored { .. } => "not_stored",
             Self::LoginLoop => "login_loop",
@@ -138,7 +142,7 @@ impl LoginFailure {
             Self::InvalidLink(link) => tracing::debug!(reason = ?link, "login link rejected"),
             Self::MalformedCallback => tracing::warn!(error, "login callback rejected: malformed"),
             Self::UnknownState => {
-                tracing::warn!("login callback rejected: unknown, expired or already used state");
+                tracing::warn!(error, "login callback rejected: unknown, expired or already used state");
             }
             Self::Denied { code } => {
                 tracing::warn!(
@@ -164,6 +168,7 @@ impl LoginFailure {
                 tracing::error!(error, "login failed: contradictory identity in Salesforce's responses");
             }
             Self::WrongClock => tracing::error!(error, "login failed: the clock of this machine is wrong"),
+            Self::OrgNotAllowed => tracing::warn!(error, "login rejected: organization not allowed"),
             Self::TooManyLogins => tracing::warn!("login failed: too many logins complete at the same time"),
             Self::NotStored { .. } => tracing::error!(error, "login failed: not stored"),
             Self::LoginLoop => tracing::warn!(
@@ -215,8 +220,17 @@ impl FailedLogin {
             Some(paths.full(paths.login.as_deref()?))
         };
         let retry = self.retry_link.or_else(start).map(|href| Action::link(ActionKind::TryAgain, href));
-        let home =
-            settings.map(|settings| Action::link(ActionKind::StartPage, settings.after_logout.as_str()));
+        let home = settings.map(|settings| {
+            let path = settings.after_logout.as_str();
+            let href = match self.failure {
+                // The browser may be at another address of the app, where its cookies do not count.
+                LoginFailure::UnknownState => {
+                    format!("{}{path}", settings.public_url.origin().ascii_serialization())
+                }
+                _ => path.to_owned(),
+            };
+            Action::link(ActionKind::StartPage, href)
+        });
         let mut response = Reply::new(PageKind::LoginFailed(self.failure))
             .actions(retry.into_iter().chain(home))
             .because(self.cause.as_deref().map(|cause| cause as _))

@@ -9,7 +9,7 @@ use actix_web::{
     web,
 };
 
-use super::{add_cookie, loop_guard::LoopGuard, not_an_auth_route, query::Query};
+use super::{add_cookie, loop_guard::LoopGuard, query::Query, return_target};
 use crate::{
     config::{ReturnTo, SessionMode},
     web::{
@@ -22,7 +22,7 @@ use crate::{
 };
 use salesforce_connection::Result;
 
-/// Largest form in bytes. A return target has at most 2 KiB.
+/// Largest form in bytes. A return target has at most 900 bytes; a longer one loses its query.
 const MAX_FORM_BYTES: usize = 16 * 1024;
 /// Longest time in which a form has to arrive. The login has ended before.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);
@@ -82,7 +82,7 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
 
 fn target(worker: &WorkerState, form: &str) -> Option<ReturnTo> {
     let query = Query::parse(form).ok()?;
-    not_an_auth_route(worker.settings(), ReturnTo::parse(query.first("return_to")?)?)
+    return_target(worker.settings(), query.first("return_to")?)
 }
 
 /// Whether a request that changes something comes from a page of this app: by `Origin`, else by `Sec-Fetch-Site`.

@@ -28,6 +28,10 @@ const LIFETIME: Duration = Duration::from_secs(20);
 /// Number of logins in a row, each within [`LIFETIME`] of the one before, that count as a loop.
 const MAX_COMPLETED: u32 = 3;
 
+/// The same for logins that did not get lost: a link that nests logins, or a page that starts one each time. More than a
+/// user does by hand.
+const MAX_REPEATED: u32 = 8;
+
 /// The number of logins that completed in a row, and the last of them.
 #[derive(Debug, Clone)]
 pub(super) struct LoopGuard {
@@ -36,9 +40,9 @@ pub(super) struct LoopGuard {
     pub(super) login: Secret,
 }
 
-/// Returns whether a browser with this number of completed logins is in a loop.
-pub(super) fn is_loop(completed: u32) -> bool {
-    completed >= MAX_COMPLETED
+/// Returns whether a browser with this number of completed logins is in a loop. `is_lost`: the last of them is gone.
+pub(super) fn is_loop(completed: u32, is_lost: bool) -> bool {
+    completed >= if is_lost { MAX_COMPLETED } else { MAX_REPEATED }
 }
 
 impl LoopGuard {

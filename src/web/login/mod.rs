@@ -22,6 +22,7 @@ mod loop_guard;
 mod me;
 mod pending_login;
 mod query;
+mod same_site;
 mod start;
 
 pub(crate) use self::logout::is_cross_origin;
@@ -30,7 +31,10 @@ pub use self::{callback::callback, logout::logout, me::me, start::login};
 use actix_web::{HttpResponse, cookie::Cookie};
 use url::form_urlencoded;
 
-use crate::config::{Paths, ReturnTo, Settings};
+use crate::{
+    config::{Paths, ReturnTo, Settings},
+    web::session::cookie_header::percent_decode,
+};
 use salesforce_connection::oauth::LoginHost;
 
 /// One of the mounted routes.
@@ -43,8 +47,18 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Returns the route at `path`, which is decoded and relative to the scope of the middleware.
+    /// Returns the route at `path`, which is decoded and relative to the scope of the middleware. A slash at the end is
+    /// ignored: `NormalizePath` may add one, and callback URLs are registered with one.
     pub(crate) fn find(paths: &Paths, path: &str) -> Option<Self> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        // The callbacks of login hosts that Salesforce does not run have the host's name behind the path.
+        let is_named_callback = |callback: &String| {
+            let name = path.strip_prefix(&**callback).and_then(|rest| rest.strip_prefix('/'));
+            name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
+        };
+        if paths.named_callbacks && paths.callback.as_ref().is_some_and(is_named_callback) {
+            return Some(Self::Callback);
+        }
         [
             (&paths.login, Self::Login),
             (&paths.callback, Self::Callback),
@@ -56,10 +70,18 @@ impl Route {
     }
 }
 
-/// Returns the target unless it is an auth route: a redirect there would log in or out again.
-fn not_an_auth_route(settings: &Settings, target: ReturnTo) -> Option<ReturnTo> {
-    let paths = &settings.paths;
-    (!paths.mounted().any(|own| target.path() == paths.full(own))).then_some(target)
+/// Returns the return target in a parameter, unless it is an auth route in any spelling: a redirect there would log in or
+/// out again.
+fn return_target(settings: &Settings, text: &str) -> Option<ReturnTo> {
+    let target = ReturnTo::of_request(&settings.public_url, text)?;
+    let path = percent_decode(target.path().as_bytes());
+    let path = String::from_utf8_lossy(&path);
+    let path = path.trim_end_matches('/');
+    let is_auth_route = |path: &str| {
+        let relative = path.strip_prefix(&*settings.paths.full("")).unwrap_or(path);
+        Route::find(&settings.paths, relative).is_some()
+    };
+    (!is_auth_route(path)).then_some(target)
 }
 
 /// Returns the link that starts the same login again. `None` if the app has no login route.
@@ -67,11 +89,17 @@ fn retry_link(settings: &Settings, host: &LoginHost, return_to: &ReturnTo) -> Op
     let login = settings.paths.full(settings.paths.login.as_deref()?);
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("return_to", return_to.as_str());
-    if *host != settings.default_host {
-        let name = settings.hosts.iter().find(|(_, known)| *known == host).map(|(name, _)| name.as_str());
-        query.append_pair("host", name.unwrap_or_else(|| host.as_url().host_str().unwrap_or_default()));
+    // Without a name the login goes to the host of the browser's last one.
+    if *host != settings.default_host || !settings.hosts.is_empty() || settings.allow_my_domain {
+        query.append_pair("host", host_name(settings, host));
     }
     Some(format!("{login}?{}", query.finish()))
+}
+
+/// Returns what `?host=` of the login route calls this host: its name in the settings, or its address without the scheme.
+fn host_name<'a>(settings: &'a Settings, host: &'a LoginHost) -> &'a str {
+    let named = settings.hosts.iter().find(|(_, known)| *known == host).map(|(name, _)| name.as_str());
+    named.unwrap_or_else(|| host.issuer().split_once("://").map_or("", |(_, address)| address))
 }
 
 fn add_cookie(response: &mut HttpResponse, cookie: &Cookie<'_>) {

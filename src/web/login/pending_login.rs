@@ -5,7 +5,10 @@
 //! the state, so that parallel tabs do not overwrite each other. The callback records in the store that the state is
 //! used.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    borrow::Cow,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use actix_web::{
     cookie::{Cookie, time},
@@ -20,16 +23,24 @@ use crate::{
     config::{ReturnTo, Settings},
     web::session::{cookie, cookie_header},
 };
-use salesforce_connection::Secret;
+use salesforce_connection::{Secret, oauth::LoginHost};
 
-/// Longest time from the start of a login to its callback: enough for a user to find a second factor.
-pub(super) const LIFETIME: Duration = Duration::from_secs(10 * 60);
+/// Shortest time that the browser stores a pending login, so that a late callback still knows its host and its target:
+/// an hour is enough to enrol a second factor or to reset a password.
+const SHORTEST_COOKIE: Duration = Duration::from_secs(60 * 60);
 /// Number of pending logins per browser. Older ones are evicted.
 const MAX_OPEN: usize = 8;
-/// Size in bytes of all pending logins in the `Cookie` header. Must stay below what a server accepts as the head of a
-/// request: 128 KiB with actix-web, less with most proxies.
-const MAX_TOTAL_BYTES: usize = 8 * 1024;
+/// Size in bytes of all pending logins in the `Cookie` header, `; ` included. Must leave room for the app's cookies in a
+/// header line of 8 KiB, which is the limit of most proxies and load balancers.
+const MAX_TOTAL_BYTES: usize = 3_584;
+/// Number of pending logins that one response removes before the new one loses the query of its target. Keeps the head
+/// of the response below 4 KiB, which is what nginx accepts (`proxy_buffer_size`).
+const MAX_REMOVALS: usize = 2;
+/// Bytes between two cookies in a `Cookie` header, and before the value: `; ` and `=`.
+const SEPARATORS: usize = 3;
 const NAME: &str = ".attempt.";
+/// How far the clock may have been set back since a login began.
+pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 
 /// A login that started and has not completed yet.
 #[derive(Debug)]
@@ -37,50 +48,79 @@ pub(super) struct PendingLogin {
     pub(super) state: Secret,
     pub(super) verifier: Secret,
     pub(super) nonce: Option<Secret>,
-    /// The login host's URL.
-    pub(super) host: String,
+    /// Makes the login's id together with the code, see [`Callback`](crate::grants::Callback).
+    pub(super) login_seed: Secret,
+    pub(super) host: LoginHost,
     pub(super) return_to: ReturnTo,
     pub(super) started_at: SystemTime,
     /// Number of logins that completed right before this one started, see [`LoopGuard`](super::loop_guard::LoopGuard).
     pub(super) completed_before: u32,
+    /// Whether it replaces one whose callback came too late.
+    pub(super) replaces_late: bool,
 }
 
+/// What is sealed. `Cow`, because a text that JSON escapes cannot be borrowed.
 #[derive(Serialize, Deserialize)]
 struct Sealed<'a> {
-    s: &'a str,
-    p: &'a str,
-    n: Option<&'a str>,
-    h: &'a str,
-    r: &'a str,
+    #[serde(borrow)]
+    s: Cow<'a, str>,
+    #[serde(borrow)]
+    p: Cow<'a, str>,
+    #[serde(borrow)]
+    n: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    l: Cow<'a, str>,
+    #[serde(borrow)]
+    h: Cow<'a, str>,
+    #[serde(borrow)]
+    r: Cow<'a, str>,
     t: u64,
     c: u32,
+    #[serde(default)]
+    o: bool,
 }
 
 impl PendingLogin {
     /// Returns the cookies to set for a new pending login: its own, and removals of the oldest when there are too many.
+    ///
+    /// If more would have to be removed than a response has room for, the target loses its query first.
     pub(super) fn cookies(
-        &self,
+        mut self,
         settings: &Settings,
         request: &HeaderMap,
     ) -> Result<Vec<Cookie<'static>>, SealError> {
-        let name = cookie_name(settings, self.state.expose());
-        let sealed = serde_json::to_vec(&Sealed {
-            s: self.state.expose(),
-            p: self.verifier.expose(),
-            n: self.nonce.as_ref().map(Secret::expose),
-            h: &self.host,
-            r: self.return_to.as_str(),
-            t: millis(self.started_at),
-            c: self.completed_before,
-        })
-        .map_err(|_| SealError)?;
-        let sealed = settings.keys.seal(Purpose::Attempt, name.as_bytes(), &sealed)?;
-        let value = URL_SAFE_NO_PAD.encode(sealed);
-
-        let mut cookies = evict(settings, request, name.len() + value.len());
-        let lifetime = time::Duration::seconds(LIFETIME.as_secs().cast_signed());
+        let (mut name, mut value) = self.seal(settings)?;
+        let mut removals = evict(settings, request, name.len() + value.len() + SEPARATORS);
+        if removals.len() > MAX_REMOVALS && self.return_to.has_query() {
+            self.return_to = self.return_to.without_query();
+            tracing::debug!("many pending logins: the return target loses its query");
+            (name, value) = self.seal(settings)?;
+            removals = evict(settings, request, name.len() + value.len() + SEPARATORS);
+        }
+        let mut cookies: Vec<_> = removals.into_iter().map(|name| cookie::removal(settings, name)).collect();
+        let lifetime = settings.login_timeout.max(SHORTEST_COOKIE);
+        let lifetime = time::Duration::try_from(lifetime).unwrap_or(time::Duration::HOUR);
         cookies.push(cookie::make(settings, name, value, lifetime));
         Ok(cookies)
+    }
+
+    /// Returns the name and the value of the cookie.
+    fn seal(&self, settings: &Settings) -> Result<(String, String), SealError> {
+        let name = cookie_name(settings, self.state.expose());
+        let sealed = serde_json::to_vec(&Sealed {
+            s: self.state.expose().into(),
+            p: self.verifier.expose().into(),
+            n: self.nonce.as_ref().map(|nonce| nonce.expose().into()),
+            l: self.login_seed.expose().into(),
+            h: self.host.as_url().as_str().into(),
+            r: self.return_to.as_str().into(),
+            t: millis(self.started_at),
+            c: self.completed_before,
+            o: self.replaces_late,
+        })
+        .map_err(|_| SealError)?;
+        let sealed = settings.keys.seal(Purpose::Attempt, &bound_to(settings, &name), &sealed)?;
+        Ok((name, URL_SAFE_NO_PAD.encode(sealed)))
     }
 
     /// Returns the browser's pending login with this state, if its seal is valid. It may have expired.
@@ -91,12 +131,14 @@ impl PendingLogin {
         (pending.state == Secret::new(state)).then_some(pending)
     }
 
-    /// Whether it is older than [`LIFETIME`].
-    pub(super) fn has_expired(&self, now: SystemTime) -> bool {
+    /// Returns how long its callback may still come; `None` if it is too late.
+    pub(super) fn time_left(&self, settings: &Settings, now: SystemTime) -> Option<Duration> {
         match now.duration_since(self.started_at) {
-            Ok(age) => age > LIFETIME,
+            Ok(age) => settings.login_timeout.checked_sub(age),
             // Started in the future: the clock was set back. Two minutes are tolerated.
-            Err(ahead) => ahead.duration() > Duration::from_secs(120),
+            Err(ahead) => {
+                (ahead.duration() <= CLOCK_TOLERANCE).then(|| settings.login_timeout + CLOCK_TOLERANCE)
+            }
         }
     }
 
@@ -111,23 +153,32 @@ fn cookie_name(settings: &Settings, state: &str) -> String {
     settings.scoped_name(&format!("{NAME}{id}"))
 }
 
+/// What a pending login is bound to: a deployment with the same keys, such as staging, cannot open this one's.
+fn bound_to(settings: &Settings, name: &str) -> Vec<u8> {
+    [name, &settings.client_id, &settings.paths.mount, settings.redirect_uri.as_str()].join("\0").into_bytes()
+}
+
 fn open(settings: &Settings, name: &str, value: &str) -> Option<PendingLogin> {
     let sealed = URL_SAFE_NO_PAD.decode(value).ok()?;
-    let plain = settings.keys.open(Purpose::Attempt, name.as_bytes(), &sealed).ok()?;
+    let plain = settings.keys.open(Purpose::Attempt, &bound_to(settings, name), &sealed).ok()?;
     let sealed: Sealed<'_> = serde_json::from_slice(&plain).ok()?;
     Some(PendingLogin {
-        state: sealed.s.into(),
-        verifier: sealed.p.into(),
-        nonce: sealed.n.map(Secret::from),
-        host: sealed.h.to_owned(),
-        return_to: ReturnTo::parse(sealed.r)?,
+        state: Secret::from(&*sealed.s),
+        verifier: Secret::from(&*sealed.p),
+        nonce: sealed.n.map(|nonce| Secret::from(&*nonce)),
+        login_seed: Secret::from(&*sealed.l),
+        // By the settings of today: a host that was taken out of them gets no code any more.
+        host: settings.offered_host(&sealed.h)?,
+        return_to: ReturnTo::parse(&sealed.r)?,
         started_at: UNIX_EPOCH.checked_add(Duration::from_millis(sealed.t))?,
         completed_before: sealed.c,
+        replaces_late: sealed.o,
     })
 }
 
-/// Returns removals of pending logins, invalid ones first, then the oldest, until one more of `new_bytes` fits.
-fn evict(settings: &Settings, request: &HeaderMap, new_bytes: usize) -> Vec<Cookie<'static>> {
+/// Returns the names of pending logins to remove, invalid ones first, then the oldest, until one more of `new_bytes`
+/// fits.
+fn evict(settings: &Settings, request: &HeaderMap, new_bytes: usize) -> Vec<String> {
     let prefix = settings.scoped_name(NAME);
     let mut pending: Vec<(SystemTime, String, usize)> = cookie_header::all(request)
         .filter(|(name, _)| name.starts_with(prefix.as_bytes()))
@@ -135,7 +186,7 @@ fn evict(settings: &Settings, request: &HeaderMap, new_bytes: usize) -> Vec<Cook
             let name = std::str::from_utf8(name).ok()?;
             let value = std::str::from_utf8(value).unwrap_or_default();
             let started_at = open(settings, name, value).map_or(UNIX_EPOCH, |pending| pending.started_at);
-            Some((started_at, name.to_owned(), name.len() + value.len()))
+            Some((started_at, name.to_owned(), name.len() + value.len() + SEPARATORS))
         })
         .collect();
     pending.sort();
@@ -148,7 +199,7 @@ fn evict(settings: &Settings, request: &HeaderMap, new_bytes: usize) -> Vec<Cook
         }
         count -= 1;
         total -= bytes;
-        removals.push(cookie::removal(settings, name));
+        removals.push(name);
     }
     removals
 }
@@ -156,4 +207,73 @@ fn evict(settings: &Settings, request: &HeaderMap, new_bytes: usize) -> Vec<Cook
 /// Milliseconds since 1970, so that pending logins of one second have an order, too.
 pub(super) fn millis(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{self, HeaderValue};
+
+    use super::*;
+    use crate::{Config, base::random};
+
+    fn settings(change: impl FnOnce(&mut Config)) -> Settings {
+        let mut config = Config::default();
+        config.client_id = "3MVG9".to_owned();
+        config.keys = Some("q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=".into());
+        config.cookie_name = Some("app".to_owned());
+        change(&mut config);
+        config.check(false).unwrap()
+    }
+
+    fn pending(settings: &Settings, target: ReturnTo) -> PendingLogin {
+        let secret = || Secret::new(URL_SAFE_NO_PAD.encode(random::bytes::<32>().unwrap()));
+        PendingLogin {
+            state: secret(),
+            verifier: secret(),
+            nonce: Some(secret()),
+            login_seed: secret(),
+            host: settings.default_host.clone(),
+            return_to: target,
+            started_at: SystemTime::now(),
+            completed_before: 0,
+            replaces_late: false,
+        }
+    }
+
+    /// Seals a pending login to this target and opens it as the callback does.
+    fn sealed_and_opened(sealing: &Settings, opening: &Settings, target: &ReturnTo) -> Option<ReturnTo> {
+        let pending = pending(sealing, target.clone());
+        let state = pending.state.clone();
+        let cookie = pending.cookies(sealing, &HeaderMap::new()).unwrap().pop().unwrap();
+        let mut headers = HeaderMap::new();
+        let pair = HeaderValue::from_str(&format!("{}={}", cookie.name(), cookie.value())).unwrap();
+        headers.insert(header::COOKIE, pair);
+        Some(PendingLogin::find(opening, &headers, state.expose())?.return_to)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_the_start_accepts_the_callback_accepts(text in "/[ -~\u{a1}-\u{17f}\u{4e00}-\u{4e20}\u{1f600}]{0,80}") {
+            let settings = settings(|_| {});
+            if let Some(target) = ReturnTo::parse(&text) {
+                proptest::prop_assert_eq!(sealed_and_opened(&settings, &settings, &target), Some(target));
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_same_deployment_opens_a_pending_login() {
+        let own = settings(|_| {});
+        let target = ReturnTo::parse("/x").unwrap();
+        assert_eq!(sealed_and_opened(&own, &own, &target), Some(target.clone()));
+        let others: [fn(&mut Config); 4] = [
+            |config| config.client_id = "3MVG8".to_owned(),
+            |config| config.public_url = "http://127.0.0.1:8081".to_owned(),
+            |config| config.routes.prefix = "/sign-in".to_owned(),
+            |config| config.login_url = "https://test.salesforce.com".to_owned(),
+        ];
+        for other in others {
+            assert_eq!(sealed_and_opened(&own, &settings(other), &target), None);
+        }
+    }
 }

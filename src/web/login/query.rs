@@ -23,6 +23,17 @@ impl Query {
         Ok(Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()))
     }
 
+    /// Returns those of these parameters that are well-formed, encoded again.
+    pub(super) fn encode_again(&self, names: &[&str]) -> form_urlencoded::Serializer<'static, String> {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for name in names {
+            if let Some(value) = self.first(name) {
+                query.append_pair(name, value);
+            }
+        }
+        query
+    }
+
     /// Returns the parameter `name`, `None` if it is missing or empty. Fails if it comes twice (RFC 6749 section 3.1),
     /// has more than `max` bytes, invalid UTF-8 or control characters.
     pub(super) fn one(&self, name: &str, max: usize) -> Result<Option<&str>, BadQuery> {

@@ -2,24 +2,27 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{StatusCode, header},
+    http::{StatusCode, header, uri::Authority},
 };
+use url::Url;
 
 use super::{
     add_cookie,
     failure::{FailedLogin, InvalidLink, LoginError, LoginFailure},
+    host_name,
     loop_guard::{self, LoopGuard},
-    not_an_auth_route,
     pending_login::PendingLogin,
     query::Query,
-    retry_link,
+    retry_link, return_target,
 };
 use crate::{
     config::{ReturnTo, Settings},
+    grants::random_secret,
     web::{response, worker::WorkerState},
 };
 use salesforce_connection::{
     Error,
+    http::is_loopback,
     oauth::{AuthorizeOptions, LoginHost, Prompt},
 };
 
@@ -41,47 +44,119 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
     }
     let invalid = LoginFailure::InvalidLink;
     let query = Query::parse(request.query_string()).map_err(|_| invalid(InvalidLink::Query))?;
+    if let Some(location) = at_public_url(settings, request, &query) {
+        return Ok(response::see_other(&location));
+    }
     // An invalid target is replaced, so that it does not prevent the login.
     let return_to = query
         .first("return_to")
-        .and_then(ReturnTo::parse)
-        .and_then(|target| not_an_auth_route(settings, target))
+        .and_then(|text| return_target(settings, text))
         .unwrap_or_else(|| settings.after_login.clone());
-    let host = query.one("host", 255).ok().and_then(|name| find_host(settings, name));
-    let host = host.ok_or(invalid(InvalidLink::Host))?;
-    let options = options(settings, &query).ok_or(invalid(InvalidLink::Options))?;
+    let refuse = |link, host: &LoginHost| {
+        FailedLogin::from(invalid(link)).retry_at(retry_link(settings, host, &return_to))
+    };
+    let host = match query.one("host", 255) {
+        Ok(Some(name)) => find_host(settings, name),
+        // After an expiry the user comes back to the host of the login that ended.
+        Ok(None) => {
+            let last = worker.cookie_contents(request).and_then(|login| settings.offered_host(&login.host));
+            Some(last.unwrap_or_else(|| settings.default_host.clone()))
+        }
+        Err(_) => None,
+    };
+    let host = host.ok_or_else(|| refuse(InvalidLink::Host, &settings.default_host))?;
+    let options = options(settings, &query).ok_or_else(|| refuse(InvalidLink::Options, &host))?;
 
     let now = worker.salesforce().now();
-    let mut completed_before = 0;
-    if let Some(guard) = LoopGuard::read(settings, request.headers(), now)
-        // While the last login is valid, the user logs in once more: that is no loop.
-        && worker.login(request).await?.is_none()
-    {
+    let (mut completed_before, mut is_lost) = (0, false);
+    if let Some(guard) = LoopGuard::read(settings, request.headers(), now) {
         completed_before = guard.completed;
-        // The browser returned the guard's cookie without the login's: no request can use that login.
-        worker.engine().log_out_later(guard.login);
+        // While the last login is valid, the user logs in once more.
+        is_lost = worker.login(request).await?.is_none();
+        if is_lost {
+            // The browser returned the guard's cookie without the login's: no request can use that login.
+            worker.engine().log_out_later(guard.login);
+        }
     }
-    if loop_guard::is_loop(completed_before) {
+    if loop_guard::is_loop(completed_before, is_lost) {
         let link = retry_link(settings, &host, &return_to);
         let failed = FailedLogin::from(LoginFailure::LoginLoop).retry_at(link);
         return Err(LoginError::from(failed).with_cookie(LoopGuard::removal(settings)));
     }
+    begin(&worker, request, Start { host, return_to, options, completed_before, replaces_late: false })
+}
 
-    let authorization = worker.engine().oauth().authorize(&host, &settings.redirect_uri, &options);
+/// What a login starts with.
+pub(super) struct Start {
+    pub(super) host: LoginHost,
+    pub(super) return_to: ReturnTo,
+    pub(super) options: AuthorizeOptions,
+    pub(super) completed_before: u32,
+    /// Whether it replaces one whose callback came too late.
+    pub(super) replaces_late: bool,
+}
+
+/// Seals a pending login and redirects to the login host.
+pub(super) fn begin(
+    worker: &WorkerState,
+    request: &HttpRequest,
+    start: Start,
+) -> Result<HttpResponse, LoginError> {
+    let settings = worker.settings();
+    let Start { host, return_to, options, completed_before, replaces_late } = start;
+    let authorization = worker.engine().oauth().authorize(&host, &settings.redirect_uri_of(&host), &options);
     let pending = PendingLogin {
         state: authorization.state,
         verifier: authorization.verifier,
         nonce: authorization.nonce,
-        host: host.as_url().to_string(),
+        login_seed: random_secret().map_err(Error::internal)?,
+        host,
         return_to,
-        started_at: now,
+        started_at: worker.salesforce().now(),
         completed_before,
+        replaces_late,
     };
     let mut response = response::see_other(authorization.url.as_str());
     for cookie in pending.cookies(settings, request.headers()).map_err(Error::from)? {
         add_cookie(&mut response, &cookie);
     }
     Ok(response)
+}
+
+/// Returns the address of this login at the public URL if the browser uses another name of the same app: another name of
+/// this machine with the same port, or the same host with or without `www.`.
+///
+/// Salesforce redirects to the public URL, where the browser would not send the cookies of the other name. Any other
+/// `Host` is left alone: behind a proxy it may be the name of this process. A login moves once.
+fn at_public_url(settings: &Settings, request: &HttpRequest, query: &Query) -> Option<String> {
+    /// Marks a login that has moved.
+    const MOVED: &str = "moved";
+
+    let public = &settings.public_url;
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| request.uri().authority().map(Authority::as_str))?;
+    let asked = Url::parse(&format!("{}://{host}", public.scheme())).ok()?;
+    let (asked_name, public_name) = (asked.host_str()?, public.host_str()?);
+    if asked_name == public_name || asked.port_or_known_default() != public.port_or_known_default() {
+        return None;
+    }
+    let are_www = asked_name.strip_prefix("www.") == Some(public_name)
+        || public_name.strip_prefix("www.") == Some(asked_name);
+    if !are_www && !(is_loopback(&asked) && is_loopback(public)) {
+        return None;
+    }
+    if query.first(MOVED).is_some() {
+        tracing::warn!(
+            public_url = %public,
+            "a login stays at another name of this app although it was moved to the public URL; it will not find its \
+             cookies. Open the app at its public URL"
+        );
+        return None;
+    }
+    let login = settings.paths.full(settings.paths.login.as_deref()?);
+    let mut query = query.encode_again(&["return_to", "host", "prompt", "login_hint"]);
+    let query = query.append_pair(MOVED, "1").finish();
+    Some(format!("{}{login}?{query}", public.origin().ascii_serialization()))
 }
 
 /// Returns the options of the authorization request, or `None` if a parameter is invalid.
@@ -95,10 +170,16 @@ fn options(settings: &Settings, query: &Query) -> Option<AuthorizeOptions> {
 }
 
 /// Returns the login host of this name: a configured one, or a My Domain host where the app allows them.
-fn find_host(settings: &Settings, name: Option<&str>) -> Option<LoginHost> {
-    let Some(name) = name else { return Some(settings.default_host.clone()) };
+fn find_host(settings: &Settings, name: &str) -> Option<LoginHost> {
     if let Some(host) = settings.hosts.get(name) {
         return Some(host.clone());
+    }
+    // The default host has no name in the settings.
+    if name == host_name(settings, &settings.default_host) {
+        return Some(settings.default_host.clone());
+    }
+    if let Some(host) = settings.my_domain(name) {
+        return Some(host);
     }
     // A URL as people copy it: only what names a configured host, or a My Domain.
     let host: LoginHost = name.parse().ok()?;

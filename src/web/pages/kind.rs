@@ -22,8 +22,13 @@ pub enum PageKind {
     },
     /// The logout route asks for a confirmation.
     ConfirmLogout,
+    /// The request needs a login and comes from a frame of another site, where no login can be shown: the page offers a
+    /// window.
+    OpenInWindow,
     /// A logout came from a page of another origin and was rejected.
     CrossOriginLogout,
+    /// A form belongs to another login than the browser's, see [`SameLogin`](crate::SameLogin).
+    OtherLogin,
     /// A rule of [`RequireLogin`](crate::RequireLogin) rejected the user.
     NotAllowed,
     /// A handler or an extractor returned an [`Error`](crate::Error).
@@ -245,7 +250,8 @@ impl PageKind {
         match self {
             Self::LoginFailed(failure) => failure.status(),
             Self::LoginRequired { .. } => StatusCode::UNAUTHORIZED,
-            Self::ConfirmLogout => StatusCode::OK,
+            Self::ConfirmLogout | Self::OpenInWindow => StatusCode::OK,
+            Self::OtherLogin => StatusCode::CONFLICT,
             Self::CrossOriginLogout | Self::NotAllowed => StatusCode::FORBIDDEN,
             Self::RequestFailed { failure, .. } => failure.status(),
         }
@@ -257,7 +263,9 @@ impl PageKind {
             Self::LoginFailed(failure) => failure.code(),
             Self::LoginRequired { .. } => "login_required",
             Self::ConfirmLogout => "confirm_logout",
+            Self::OpenInWindow => "open_in_window",
             Self::CrossOriginLogout => "foreign_origin",
+            Self::OtherLogin => "other_login",
             Self::NotAllowed => "forbidden",
             Self::RequestFailed { failure, .. } => failure.code(),
         }
@@ -277,8 +285,9 @@ impl PageKind {
         let error = cause.map(|cause| tracing::field::display(ErrorChain(cause)));
         match self {
             Self::LoginFailed(failure) => failure.log(cause),
-            Self::LoginRequired { .. } | Self::ConfirmLogout => {}
+            Self::LoginRequired { .. } | Self::ConfirmLogout | Self::OpenInWindow => {}
             Self::CrossOriginLogout => tracing::warn!("logout rejected: it came from another origin"),
+            Self::OtherLogin => tracing::debug!("form rejected: it belongs to another login"),
             Self::NotAllowed => tracing::debug!("request rejected: a rule of RequireLogin returned false"),
             Self::RequestFailed { failure, .. } => match failure.status() {
                 // Neither a lost response nor a long job of the Bulk API is a mistake of the app.

@@ -66,9 +66,20 @@ fn message(kind: &PageKind) -> Message {
             "Log out?",
             &["You will be logged out of this app in this browser. Salesforce itself stays open."],
         ),
+        PageKind::OpenInWindow => Message(
+            "Open this app in a window",
+            &["You have to log in first, and Salesforce's login cannot be shown inside of another page."],
+        ),
         PageKind::CrossOriginLogout => Message(
             "You were not logged out",
             &["This request did not come from a page of this app, so nothing was done."],
+        ),
+        PageKind::OtherLogin => Message(
+            "This page is out of date",
+            &[
+                "It belongs to another login than the one that this browser has now, so nothing was done.",
+                "Open the page again, and check which user is logged in.",
+            ],
         ),
         PageKind::NotAllowed => {
             Message("Not allowed", &["You are logged in, but you are not allowed to use this."])
@@ -97,7 +108,7 @@ fn login_failed(failure: &LoginFailure) -> Message {
         LoginFailure::UnknownState => Message(
             "This login cannot be finished",
             &[
-                "It was not started in this browser, is finished already, or took longer than ten minutes.",
+                "It was not started in this browser, is finished already, or took too long.",
                 "Start again. If you see this page again, your browser does not store this site's cookies: allow them, \
                  or try another browser.",
             ],
@@ -146,6 +157,13 @@ fn login_failed(failure: &LoginFailure) -> Message {
             &[
                 "The clock of this app's server is wrong, so you were not logged in.",
                 "Please tell the people who run this app; its log says more.",
+            ],
+        ),
+        LoginFailure::OrgNotAllowed => Message(
+            "Your organization may not use this app",
+            &[
+                "You are logged in to Salesforce, but this app is not for users of your Salesforce organization.",
+                PERSISTS,
             ],
         ),
         LoginFailure::TooManyLogins => Message(

@@ -131,18 +131,24 @@ pub struct Action {
     kind: ActionKind,
     href: String,
     is_post: bool,
+    in_window: bool,
     fields: Vec<(&'static str, String)>,
 }
 
 impl Action {
     /// A link.
     pub(crate) fn link(kind: ActionKind, href: impl Into<String>) -> Self {
-        Self { kind, href: href.into(), is_post: false, fields: Vec::new() }
+        Self { kind, href: href.into(), is_post: false, in_window: false, fields: Vec::new() }
+    }
+
+    /// The same link, opened in a new window that cannot reach this one (`rel="noopener"`).
+    pub(crate) fn in_window(self) -> Self {
+        Self { in_window: true, ..self }
     }
 
     /// A form with hidden fields.
     pub(crate) fn form(kind: ActionKind, href: String, fields: Vec<(&'static str, String)>) -> Self {
-        Self { kind, href, is_post: true, fields }
+        Self { kind, href, is_post: true, in_window: false, fields }
     }
 
     /// What it does.
@@ -158,6 +164,11 @@ impl Action {
     /// Whether it is a form that has to be sent by POST. Otherwise it is a link.
     pub fn is_post(&self) -> bool {
         self.is_post
+    }
+
+    /// Whether the link has to open a new window: `target="_blank" rel="noopener"`.
+    pub fn opens_window(&self) -> bool {
+        self.in_window
     }
 
     /// The hidden fields of the form: names and values.

@@ -143,10 +143,11 @@ impl HtmlPage {
     /// Appends an action: `<a class="button">`, or a `<form>` with its hidden fields and a `<button class="button">`.
     pub fn action(mut self, action: &Action, label: &str) -> Self {
         if !action.is_post() {
+            let target = if action.opens_window() { "\" target=\"_blank\" rel=\"noopener\">" } else { "\">" };
             return self
                 .markup("<a class=\"button\" href=\"")
                 .text(action.href())
-                .markup("\">")
+                .markup(target)
                 .text(label)
                 .markup("</a>");
         }
@@ -194,6 +195,16 @@ impl HtmlPage {
     /// The content security policy.
     pub(super) fn policy(&self) -> Result<HeaderValue, InvalidHeaderValue> {
         HeaderValue::from_str(&policy(&self.styles, &self.directives))
+    }
+
+    /// The content security policy for a page that these sites may show in a frame.
+    pub(super) fn policy_framed_by(&self, sources: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+        let policy = policy(&self.styles, &self.directives);
+        HeaderValue::from_str(&policy.replacen(
+            "frame-ancestors 'none'",
+            &format!("frame-ancestors {sources}"),
+            1,
+        ))
     }
 
     pub(super) fn into_html(self) -> String {

@@ -17,11 +17,12 @@ pub(crate) struct Reply<'a> {
     actions: Vec<Action>,
     cause: Option<&'a (dyn StdError + 'static)>,
     route: Option<&'a str>,
+    framed_by: Option<String>,
 }
 
 impl<'a> Reply<'a> {
     pub(crate) fn new(kind: PageKind) -> Self {
-        Self { kind, actions: Vec::new(), cause: None, route: None }
+        Self { kind, actions: Vec::new(), cause: None, route: None, framed_by: None }
     }
 
     /// What the user can do next.
@@ -32,6 +33,11 @@ impl<'a> Reply<'a> {
     /// The cause, for the log.
     pub(crate) fn because(self, cause: Option<&'a (dyn StdError + 'static)>) -> Self {
         Self { cause, ..self }
+    }
+
+    /// The sites that may show the page in a frame: sources of a content security policy. Without them none may.
+    pub(crate) fn framed_by(self, sources: String) -> Self {
+        Self { framed_by: Some(sources), ..self }
     }
 
     /// The pattern of the route that failed, for the log.
@@ -54,7 +60,11 @@ impl<'a> Reply<'a> {
         let page = LoginPage::new(self.kind, self.actions, request.accept_language());
         let html = request.login_pages().render(&page);
         let mut builder = response::builder(status);
-        match html.policy() {
+        let policy = match &self.framed_by {
+            Some(sources) => html.policy_framed_by(sources),
+            None => html.policy(),
+        };
+        match policy {
             Ok(policy) => builder.insert_header((header::CONTENT_SECURITY_POLICY, policy)),
             Err(error) => {
                 tracing::error!(
@@ -67,7 +77,12 @@ impl<'a> Reply<'a> {
         if let Some(after) = retry_after {
             builder.insert_header(response::retry_after(after));
         }
-        builder.content_type("text/html; charset=utf-8").body(html.into_html())
+        let mut response = builder.content_type("text/html; charset=utf-8").body(html.into_html());
+        if self.framed_by.is_some() {
+            // It knows no list of sites; the policy decides.
+            response.headers_mut().remove(header::X_FRAME_OPTIONS);
+        }
+        response
     }
 
     /// JSON, for each request.
@@ -240,6 +255,7 @@ mod tests {
             LoginFailure::InstanceNotAllowed,
             LoginFailure::IdentityMismatch,
             LoginFailure::WrongClock,
+            LoginFailure::OrgNotAllowed,
             LoginFailure::TooManyLogins,
             LoginFailure::NotStored { retry_after },
             LoginFailure::LoginLoop,
@@ -258,6 +274,8 @@ mod tests {
                 PageKind::ConfirmLogout,
                 PageKind::CrossOriginLogout,
                 PageKind::NotAllowed,
+                PageKind::OtherLogin,
+                PageKind::OpenInWindow,
             ]);
         for kind in kinds {
             let texts = super::super::messages::texts(&kind);
@@ -269,7 +287,7 @@ mod tests {
             assert!(
                 kind.status().is_client_error()
                     || kind.status().is_server_error()
-                    || kind.code() == "confirm_logout"
+                    || ["confirm_logout", "open_in_window"].contains(&kind.code())
             );
         }
     }

@@ -84,7 +84,8 @@ fn is_lookalike(key: &[u8], name: &str) -> bool {
     String::from_utf8_lossy(&decoded).trim() == name || String::from_utf8_lossy(key).trim() == name
 }
 
-fn percent_decode(bytes: &[u8]) -> Cow<'_, [u8]> {
+/// Decodes percent escapes once.
+pub(crate) fn percent_decode(bytes: &[u8]) -> Cow<'_, [u8]> {
     if !bytes.contains(&b'%') {
         return Cow::Borrowed(bytes);
     }

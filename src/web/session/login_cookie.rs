@@ -3,7 +3,10 @@
 //! It is written by the callback, the logout and resealing only, so that no concurrent response can bring back an older
 //! one.
 
-use actix_web::{cookie::Cookie, http::header::HeaderMap};
+use actix_web::{
+    cookie::{Cookie, time},
+    http::header::HeaderMap,
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{cookie, cookie_header};
@@ -21,6 +24,15 @@ pub(crate) struct LoginCookie {
     bound_to: Vec<u8>,
 }
 
+/// What the login cookie says.
+#[derive(Debug, Clone)]
+pub(crate) struct CookieContents {
+    /// The opaque id of the login.
+    pub(crate) id: Secret,
+    /// The URL of the login host, so that a login after this one goes there, too.
+    pub(crate) host: String,
+}
+
 impl LoginCookie {
     pub(crate) fn new(settings: &Settings) -> Self {
         let name = settings.scoped_name("");
@@ -28,10 +40,11 @@ impl LoginCookie {
         Self { name, bound_to }
     }
 
-    /// Returns the login id that the browser sent; `None` if the cookie is missing, sent twice or does not open.
-    pub(crate) fn read(&self, settings: &Settings, headers: &HeaderMap) -> Option<Secret> {
+    /// Returns the login that the browser sent; `None` if the cookie is missing, sent twice or does not open.
+    pub(crate) fn read(&self, settings: &Settings, headers: &HeaderMap) -> Option<CookieContents> {
         let plain = settings.keys.open(Purpose::Login, &self.bound_to, &self.sealed(headers)?).ok()?;
-        std::str::from_utf8(&plain).ok().map(Secret::from)
+        let (id, host) = std::str::from_utf8(&plain).ok()?.split_once(' ')?;
+        Some(CookieContents { id: Secret::from(id), host: host.to_owned() })
     }
 
     /// Returns whether the browser's cookie is sealed under a key that is not the newest. It may still not open.
@@ -42,10 +55,19 @@ impl LoginCookie {
     }
 
     /// Returns the cookie that gives the browser this login.
-    pub(crate) fn make(&self, settings: &Settings, id: &Secret) -> Result<Cookie<'static>, SealError> {
-        let sealed = settings.keys.seal(Purpose::Login, &self.bound_to, id.expose().as_bytes())?;
-        let value = URL_SAFE_NO_PAD.encode(sealed);
-        Ok(cookie::until_the_browser_closes(settings, self.name.clone(), value))
+    pub(crate) fn make(
+        &self,
+        settings: &Settings,
+        login: &CookieContents,
+    ) -> Result<Cookie<'static>, SealError> {
+        let plain = format!("{} {}", login.id.expose(), login.host);
+        let sealed = settings.keys.seal(Purpose::Login, &self.bound_to, plain.as_bytes())?;
+        let (name, value) = (self.name.clone(), URL_SAFE_NO_PAD.encode(sealed));
+        let lifetime = settings.remember.and_then(|lifetime| time::Duration::try_from(lifetime).ok());
+        Ok(match lifetime {
+            Some(lifetime) => cookie::make(settings, name, value, lifetime),
+            None => cookie::until_the_browser_closes(settings, name, value),
+        })
     }
 
     /// Returns the cookie that takes the login from the browser.
@@ -79,6 +101,10 @@ mod tests {
         config.check(false).unwrap()
     }
 
+    fn contents() -> CookieContents {
+        CookieContents { id: "id".into(), host: "https://login.salesforce.com/".to_owned() }
+    }
+
     /// What a browser with this cookie sends to an app with these settings.
     fn sent(cookie: &Cookie<'_>, settings: &Settings) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -90,10 +116,10 @@ mod tests {
     #[test]
     fn only_the_same_app_at_the_same_place_reads_a_login() {
         let own = settings(|_| {});
-        let cookie = LoginCookie::new(&own).make(&own, &"id".into()).unwrap();
+        let cookie = LoginCookie::new(&own).make(&own, &contents()).unwrap();
         assert_eq!(cookie.name(), "app");
         let read = |other: &Settings| LoginCookie::new(other).read(other, &sent(&cookie, other));
-        assert_eq!(read(&own).unwrap().expose(), "id");
+        assert_eq!(read(&own).unwrap().id.expose(), "id");
         assert!(read(&settings(|config| config.client_id = "3MVG8".to_owned())).is_none());
         assert!(read(&settings(|config| config.routes.mount = "/two".to_owned())).is_none());
         assert!(read(&settings(|config| config.cookie_name = Some("other".to_owned()))).is_none());
@@ -101,14 +127,23 @@ mod tests {
     }
 
     #[test]
+    fn the_cookie_outlives_the_browser_for_as_long_as_the_settings_say() {
+        for (remember, lifetime) in [(None, None), (Some("8h"), Some(time::Duration::hours(8)))] {
+            let settings = settings(|config| config.remember = remember.map(str::to_owned));
+            let cookie = LoginCookie::new(&settings).make(&settings, &contents()).unwrap();
+            assert_eq!(cookie.max_age(), lifetime);
+        }
+    }
+
+    #[test]
     fn a_cookie_under_an_older_key_is_read_and_known_as_stale() {
         let (old, new) =
             (settings(|_| {}), settings(|config| config.keys = Some(format!("{NEW},{OLD}").into())));
-        let of = |settings: &Settings| LoginCookie::new(settings).make(settings, &"id".into()).unwrap();
+        let of = |settings: &Settings| LoginCookie::new(settings).make(settings, &contents()).unwrap();
         for (cookie, stale) in [(of(&old), true), (of(&new), false)] {
             let (login, headers) = (LoginCookie::new(&new), sent(&cookie, &new));
             assert_eq!(login.is_stale(&new, &headers), stale);
-            assert_eq!(login.read(&new, &headers).unwrap().expose(), "id");
+            assert_eq!(login.read(&new, &headers).unwrap().id.expose(), "id");
         }
         assert!(!LoginCookie::new(&old).is_stale(&old, &sent(&of(&old), &old)));
     }

@@ -9,7 +9,10 @@ pub(crate) mod cookie;
 pub(crate) mod cookie_header;
 mod login_cookie;
 
-pub(crate) use self::{app_session::SessionCookie, login_cookie::LoginCookie};
+pub(crate) use self::{
+    app_session::SessionCookie,
+    login_cookie::{CookieContents, LoginCookie},
+};
 
 use actix_web::{
     HttpRequest,

@@ -147,7 +147,9 @@ async fn a_malformed_callback_is_refused_and_harms_nothing() {
         let row_start: String = row.chars().take(90).collect();
         let started = Instant::now();
         let page = browser.open(&app.url(&format!("{CALLBACK}{row}"))).await;
-        assert!(page.status == 400 || page.status == 431 || page.status == 303, "{row_start}: {page:?}");
+        // 403: a known code of Salesforce is explained even without a known state.
+        assert!([400, 403, 431, 303].contains(&page.status), "{row_start}: {page:?}");
+        assert!(page.status != 403 || row.contains("error=access_denied&"), "{row_start}: {page:?}");
         if page.status == 303 {
             assert_eq!(page.header("location"), "/", "{row_start}");
         }
@@ -208,16 +210,19 @@ async fn a_callback_is_used_once() {
         (303, "/"),
         "the back button leads home"
     );
-    assert_eq!(keeps_cookies.open(callback.as_str()).await.status, 400, "the cookie alone is not enough");
+    let other_code = with(&callback, "code", "another code");
+    assert_eq!(keeps_cookies.open(other_code.as_str()).await.status, 400, "the cookie alone is not enough");
     assert_eq!(app.exchanges(), 1);
     assert!(app.is_logged_in(&browser).await);
 
+    // The same callback of the same browser, at once: one exchange, and the same login for each.
     let browser = Client::new();
     let callback = app.callback_of(&browser).await;
     let copies: Vec<_> = (0..6).map(|_| browser.copy()).collect();
     let pages = futures_util::future::join_all(copies.iter().map(|copy| copy.open(callback.as_str()))).await;
-    assert_eq!(pages.iter().filter(|page| page.status == 303).count(), 1, "{pages:?}");
+    assert_eq!(pages.iter().filter(|page| page.status == 303).count(), 6, "{pages:?}");
     assert_eq!(app.exchanges(), 2);
+    assert_eq!(app.salesforce.list_logins(GrantFilter::All).await.unwrap().len(), 2, "one login each time");
     assert_eq!(app.org.code_reuse_count(), 0);
 }
 
@@ -243,7 +248,7 @@ async fn parallel_tabs_each_land_on_their_own_page() {
         let open: Vec<_> =
             browser.cookies("127.0.0.1").into_iter().filter(|(name, _)| name.contains(".attempt.")).collect();
         assert!(open.len() <= 8, "{} open", open.len());
-        assert!(open.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= 8 * 1024);
+        assert!(open.iter().map(|(name, value)| name.len() + value.len() + 3).sum::<usize>() <= 3_584);
     }
     assert_eq!(browser.open(last.as_str()).await.status, 303, "the newest works");
     let page = Client::copy(&browser);
@@ -255,7 +260,7 @@ async fn parallel_tabs_each_land_on_their_own_page() {
 #[actix_web::test]
 async fn no_cookie_is_too_large() {
     let app = TestApp::start().await;
-    let target = format!("/user?q={}", "a".repeat(2039));
+    let target = format!("/user?q={}", "a".repeat(892));
     let browser = Client::new();
     let page = browser.open(&app.url(&format!("{LOGIN}?return_to={target}"))).await;
     for cookie in page.set_cookies() {
@@ -297,7 +302,9 @@ async fn two_login_hosts_are_kept_apart() {
     // A code of the other host in this attempt: it reaches this attempt's host only, and fails there.
     let other = app.callback_of(&browser).await;
     let before = app.org.requests().len();
-    let page = browser.open(with(&other, "state", &state).as_str()).await;
+    let mut mixed = with(&other, "state", &state);
+    mixed.set_path(&format!("{CALLBACK}/sandbox"));
+    let page = browser.open(mixed.as_str()).await;
     assert!(page.status >= 400, "{page:?}");
     assert_eq!(app.org.requests().len(), before, "the other host was not asked");
     assert!(!app.is_logged_in(&browser).await);

@@ -1,0 +1,176 @@
+//! Completes a login once, however often its callback comes.
+//!
+//! A reload, a double tap and a link scanner send a callback again while the first one is still exchanged, and the
+//! browser shows the last response. So each callback of a pending login gets the same login, in any process: callbacks
+//! take turns under a lease of the store, the first one exchanges the code, and the others find the login that it made.
+//! Its id is not stored for that. It follows from a secret of the pending login, which only that browser's sealed cookie
+//! has, and from the code.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use super::{GrantManager, LogInError, NewLogin, manager};
+use crate::{
+    base::random::{self, NoRandomness},
+    store::{LeaseHolder, LeaseName, LoginKey, OneTimeKey, StoreError},
+};
+use salesforce_connection::{Secret, oauth::LoginHost};
+
+/// How long a callback waits for another one of the same login. Longer than a token request and the key requests behind
+/// it usually take, shorter than browsers and proxies wait for a response.
+const WAIT: Duration = Duration::from_secs(15);
+/// How often a waiting callback looks at the store.
+const POLL_INTERVAL: Duration = Duration::from_millis(150);
+/// Lifetime of the lease, if its process ends. Longer than an exchange with all its requests takes.
+const LEASE_LIFETIME: Duration = Duration::from_secs(45);
+/// How long after its creation a login is given to further callbacks.
+const OUTCOME_LIFETIME: Duration = Duration::from_secs(60);
+/// How long a login that no response took waits for a further callback before it is undone. A browser that reloads
+/// sends it at once.
+const UNDO_AFTER: Duration = Duration::from_secs(5);
+
+/// A callback that belongs to a pending login of this browser.
+#[derive(Debug)]
+pub(crate) struct Callback {
+    pub(crate) host: LoginHost,
+    pub(crate) redirect_uri: Url,
+    pub(crate) code: Secret,
+    pub(crate) state: Secret,
+    pub(crate) verifier: Secret,
+    pub(crate) nonce: Option<Secret>,
+    /// The secret of the pending login that makes its login's id together with the code.
+    pub(crate) login_seed: Secret,
+    /// The issuer that the callback names, if it is not the login host (RFC 9207).
+    pub(crate) issuer: Option<String>,
+    /// How long the pending login counts from now: as long the store has to know that its state is used.
+    pub(crate) time_left: Duration,
+}
+
+impl Callback {
+    /// Returns the id of the login that this callback makes.
+    fn login_id(&self) -> Secret {
+        let mut digest = Sha256::new();
+        for part in ["actix-salesforce login id", self.login_seed.expose(), self.code.expose()] {
+            digest.update(part.len().to_be_bytes());
+            digest.update(part);
+        }
+        Secret::new(URL_SAFE_NO_PAD.encode(digest.finalize()))
+    }
+
+    /// Names the value that is used up once a response has taken the login, or once it is undone.
+    fn taken(id: &Secret) -> OneTimeKey {
+        OneTimeKey::from_secret(&Secret::new(format!("login taken {}", id.expose())))
+    }
+}
+
+/// A random secret for [`Callback::login_seed`], or the id of a login without a callback.
+pub(crate) fn random_secret() -> Result<Secret, NoRandomness> {
+    Ok(Secret::new(URL_SAFE_NO_PAD.encode(random::bytes::<32>()?)))
+}
+
+/// What a callback led to.
+#[derive(Debug)]
+pub(crate) enum Completed {
+    /// A login.
+    Login(NewLogin),
+    /// Nothing: the pending login was used before, and no login came of it, or too long ago.
+    Used,
+}
+
+impl GrantManager {
+    /// Exchanges the code and stores the login, or finds the login that another callback with the same code made.
+    pub(crate) async fn complete(self: &Arc<Self>, callback: Callback) -> Result<Completed, LogInError> {
+        let state = OneTimeKey::from_secret(&callback.state);
+        let turn = Turn::wait_for(self, LeaseName::Login(state)).await?;
+        let completed = self.complete_in_turn(&callback, state).await;
+        turn.end().await;
+        completed
+    }
+
+    async fn complete_in_turn(
+        self: &Arc<Self>,
+        callback: &Callback,
+        state: OneTimeKey,
+    ) -> Result<Completed, LogInError> {
+        let id = callback.login_id();
+        let permit = self.logins.acquire(&callback.host, self.config.timing.login_queue_timeout).await;
+        let permit = permit.ok_or(LogInError::TooManyLogins)?;
+        if self.config.store.consume_once(state, callback.time_left).await? {
+            self.exchange(callback, id.clone(), permit).await?;
+            return Ok(Completed::Login(NewLogin::new(id, Arc::clone(self))));
+        }
+        drop(permit);
+        if !self.has_fresh_login(&id).await? {
+            return Ok(Completed::Used);
+        }
+        // Nothing is written for an invented code. From now on the login is not undone; it may just have been.
+        self.config.store.consume_once(Callback::taken(&id), OUTCOME_LIFETIME * 2).await?;
+        if !self.has_fresh_login(&id).await? {
+            return Ok(Completed::Used);
+        }
+        tracing::debug!(login = ?LoginKey::from_session_id(&id), "callback came again: it gets the same login");
+        Ok(Completed::Login(NewLogin::taken(id, Arc::clone(self))))
+    }
+
+    /// Returns whether a callback made this login just now.
+    async fn has_fresh_login(&self, id: &Secret) -> Result<bool, StoreError> {
+        let found = self.config.store.load_login(LoginKey::from_session_id(id)).await;
+        let now = self.config.clock.now();
+        Ok(manager::absent_if_corrupt(found)?.is_some_and(|(login, _)| {
+            // A clock that is behind makes the age an error.
+            now.duration_since(login.created_at).is_ok_and(|age| age <= OUTCOME_LIFETIME)
+                || login.created_at > now
+        }))
+    }
+
+    /// Ends a login that the first response did not deliver, unless a further callback takes it.
+    pub(super) fn undo_unless_taken(self: &Arc<Self>, id: Secret) {
+        let manager = Arc::clone(self);
+        self.config.background.spawn(async move {
+            manager.config.background.sleep_unless_stopping(UNDO_AFTER).await;
+            let taken = manager.config.store.consume_once(Callback::taken(&id), OUTCOME_LIFETIME * 2).await;
+            if let Ok(false) = taken {
+                return;
+            }
+            tracing::info!("login discarded: no response with its cookie was delivered");
+            manager.log_out_later(id);
+        });
+    }
+}
+
+/// The right to complete one pending login.
+struct Turn {
+    manager: Arc<GrantManager>,
+    lease: LeaseName,
+    holder: LeaseHolder,
+}
+
+impl Turn {
+    async fn wait_for(manager: &Arc<GrantManager>, lease: LeaseName) -> Result<Self, LogInError> {
+        let (store, holder) = (&manager.config.store, manager::random_holder());
+        let until = Instant::now() + WAIT;
+        while !store.acquire_lease(lease, holder, LEASE_LIFETIME).await? {
+            if Instant::now() >= until {
+                return Err(LogInError::NotFinished);
+            }
+            if !manager.config.background.sleep_unless_stopping(POLL_INTERVAL).await {
+                return Err(LogInError::NotFinished);
+            }
+        }
+        Ok(Self { manager: Arc::clone(manager), lease, holder })
+    }
+
+    async fn end(self) {
+        let released: Result<(), StoreError> =
+            self.manager.config.store.release_lease(self.lease, self.holder).await;
+        if let Err(error) = released {
+            tracing::debug!(%error, "releasing the lease of a login failed; it expires by itself");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Which orgs a login host may speak for.
+//!
+//! A grant is stored under app, org and user. So a login host that Salesforce does not run, such as a customer's proxy or
+//! own domain, could claim a user of an org that belongs to another host, and the connections of that user would go to
+//! its instance. Salesforce's own hosts speak for each org; any other host only for those that its setting names.
+
+use std::collections::HashMap;
+
+use super::{GrantManager, GrantTokens, manager::absent_if_corrupt};
+use crate::store::{GrantFilter, StoreError};
+use salesforce_connection::{OrgId, http::AllowedHosts, oauth::LoginHost};
+
+/// Which orgs each login host may speak for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HostOrgs {
+    /// The hosts that Salesforce does not run.
+    pub(crate) foreign: HashMap<LoginHost, Orgs>,
+    /// The orgs whose users may log in. Empty: all.
+    pub(crate) allowed: Vec<OrgId>,
+}
+
+/// Orgs that a login host may speak for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Orgs {
+    /// Each org: it is the only login host.
+    All,
+    /// These orgs.
+    These(Vec<OrgId>),
+    /// Orgs for which no other host has stored a grant: hosts on this machine, for development.
+    Unclaimed,
+}
+
+impl HostOrgs {
+    /// Returns whether a stored grant of this host counts under the settings of today.
+    pub(super) fn accepts(&self, host: &LoginHost, org: OrgId) -> bool {
+        !matches!(self.foreign.get(host), Some(Orgs::These(orgs)) if !orgs.contains(&org))
+    }
+}
+
+/// Returns whether Salesforce runs this login host.
+pub(crate) fn is_run_by_salesforce(host: &LoginHost) -> bool {
+    AllowedHosts::default().check(host.as_url()).is_ok()
+}
+
+impl GrantManager {
+    /// Returns whether users of `org` may log in at `host`. An org that the setting of the host names may.
+    pub(super) fn may_log_in(&self, host: &LoginHost, org: OrgId) -> bool {
+        let HostOrgs { foreign, allowed } = &self.config.host_orgs;
+        let is_named = matches!(foreign.get(host), Some(Orgs::These(orgs)) if orgs.contains(&org));
+        allowed.is_empty() || allowed.contains(&org) || is_named
+    }
+
+    /// Returns whether `host` may speak for the users of `org`.
+    pub(super) async fn may_speak_for(&self, host: &LoginHost, org: OrgId) -> Result<bool, StoreError> {
+        match self.config.host_orgs.foreign.get(host) {
+            None | Some(Orgs::All) => Ok(true),
+            Some(Orgs::These(orgs)) => Ok(orgs.contains(&org)),
+            Some(Orgs::Unclaimed) => {
+                let grants =
+                    absent_if_corrupt(self.config.store.list_grants(GrantFilter::Org(org)).await.map(Some))?;
+                Ok(grants.into_iter().flatten().filter(|grant| grant.key.app() == self.config.app).all(
+                    |grant| {
+                        GrantTokens::open(&self.config.keys, &grant).is_ok_and(|tokens| tokens.host == *host)
+                    },
+                ))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_grant_counts_only_if_its_host_may_speak_for_its_org() {
+        let (one, two): (OrgId, OrgId) =
+            ("00D000000000001EAA".parse().unwrap(), "00D000000000002EAA".parse().unwrap());
+        let (own, portal) =
+            (LoginHost::production(), "https://login.acme.example".parse::<LoginHost>().unwrap());
+        assert!(is_run_by_salesforce(&own) && !is_run_by_salesforce(&portal));
+        let hosts =
+            HostOrgs { foreign: [(portal.clone(), Orgs::These(vec![one]))].into(), allowed: Vec::new() };
+        assert!(hosts.accepts(&portal, one) && !hosts.accepts(&portal, two));
+        assert!(hosts.accepts(&own, one) && hosts.accepts(&own, two));
+    }
+}
