@@ -189,3 +189,33 @@ async fn a_service_user_waits_for_others_within_its_deadline() {
     tokio::time::sleep(TIMING.cool_down * 21 / 20).await;
     assert_eq!(fleet.org.token_calls("client_credentials"), 0, "no request is sent later");
 }
+
+/// Each version whose new token is rejected doubles the pause. A version that worked in between ends the row.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pause_after_rejected_tokens_grows() {
+    use super::super::entry::Step;
+
+    let fleet = Fleet::start(MemoryStore::new()).await;
+    let manager = fleet.process(Clock::system());
+    let tokens = fleet.tokens(&fleet.ada()).await;
+    let grant = manager.save(tokens, Profile::default(), &fleet.host).await.unwrap();
+    let entry = manager.entry(grant.key());
+    let renewed = || {
+        let next = entry.current().unwrap().same_tokens().unwrap();
+        entry.adopt(next, std::time::Instant::now());
+    };
+    let seconds = Duration::from_secs;
+    for (works_first, expected) in [(false, 10), (false, 20), (false, 40), (false, 40), (true, 10)] {
+        if works_first {
+            renewed();
+        }
+        let (version, now) = (entry.current().unwrap().version, std::time::Instant::now());
+        for later in [0, 1] {
+            entry.rejected_again(version, now + seconds(later), seconds(10), seconds(40));
+        }
+        let end = now + seconds(expected);
+        assert!(matches!(entry.decide(version, end - Duration::from_millis(1)), Step::Use(_)), "{expected}");
+        assert!(matches!(entry.decide(version, end), Step::Begin { .. }), "{expected}");
+        renewed();
+    }
+}
