@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn error(status: u16, code: &str, message: &str) -> Error {
-        Error::Api { status, errors: vec![entry(code, message)], retry_after: None }
+        Error::Api { status, errors: vec![entry(code, message)], retry_after: None, response: None }
     }
 
     #[test]
