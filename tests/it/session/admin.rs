@@ -22,7 +22,8 @@ async fn logged_in(app: &TestApp, org: &FakeOrg, host: &str, name: &str) -> Clie
     org.sign_in(&org.user(name));
     let browser = Client::new();
     let start = app.url(&format!("{LOGIN}?return_to=/user{host}"));
-    let callback = browser.visit_until(&start, CALLBACK).await;
+    let until = if host.is_empty() { CALLBACK.to_owned() } else { format!("{CALLBACK}/sandbox") };
+    let callback = browser.visit_until(&start, &until).await;
     assert_eq!(browser.visit(callback.as_str()).await.json()["username"], name);
     browser
 }
