@@ -2,11 +2,13 @@
 
 mod describe;
 mod hostile;
+#[cfg(feature = "bulk")]
 mod loading;
 mod pages;
 mod records;
 mod sending;
 pub(crate) mod text;
+#[cfg(feature = "bulk")]
 mod values;
 
 use std::{
