@@ -57,6 +57,7 @@ pub mod http;
 mod id;
 mod json_value;
 mod name;
+#[cfg(feature = "bulk")]
 mod number;
 pub mod oauth;
 pub mod org;

@@ -18,6 +18,7 @@ use crate::{
     },
     connection::Connection,
     error::{Error, InvalidRequest, InvalidResponse, Result},
+    name::ObjectName,
     query::Query,
     records::record_id::ToRecordId,
     request::{decode, path::ResourcePath, send::ApiRequest},
@@ -220,12 +221,13 @@ impl QueryJob {
             if !job.info().state.is_final() {
                 job.refresh().await?;
             }
-            job.0.completed()?;
-            Ok::<_, Error>(if job.0.connection.api_version() < ApiVersion::LISTS_PAGES {
+            let object = job.0.completed()?.object.clone().unwrap_or_default();
+            let rows = if job.0.connection.api_version() < ApiVersion::LISTS_PAGES {
                 job.sequential_rows().left_stream()
             } else {
                 job.concurrent_rows().right_stream()
-            })
+            };
+            Ok::<_, Error>(rows.map_err(move |error| name_object(error, &object)))
         };
         BulkRecords::new(stream::once(rows).try_flatten())
     }
@@ -377,6 +379,20 @@ impl QueryJob {
             }
         });
         pages.try_flatten()
+    }
+}
+
+/// Adds the object to the error of a row, unless the name is not one.
+fn name_object(error: Error, object: &str) -> Error {
+    match error {
+        Error::InvalidResponse(InvalidResponse::Json(text)) if object.parse::<ObjectName>().is_ok() => {
+            let text = match text.strip_suffix(')') {
+                Some(start) if start.contains("(row ") => format!("{start} of {object})"),
+                _ => text,
+            };
+            InvalidResponse::Json(text).into()
+        }
+        error => error,
     }
 }
 

@@ -3,11 +3,13 @@
 mod describe;
 mod field_reports;
 mod hostile;
+#[cfg(feature = "bulk")]
 mod loading;
 mod pages;
 mod records;
 mod sending;
 pub(crate) mod text;
+#[cfg(feature = "bulk")]
 mod values;
 
 use std::{
