@@ -12,8 +12,9 @@ use super::{
     retry_link,
 };
 use crate::{
+    config::SessionMode,
     grants::LogInError,
-    web::{pages, response, worker::WorkerState},
+    web::{pages, response, session::former_user, worker::WorkerState},
 };
 use salesforce_connection::{
     Error, Secret,
@@ -125,6 +126,12 @@ async fn exchange(
     ];
     // The app's session gets a new id, so that an id from before the login is worth nothing after it (ASVS 7.2.4).
     request.get_session().renew();
+    if settings.session == SessionMode::Embedded {
+        let user = worker.engine().login(&id).await.ok().flatten().map(|grant| grant.key().user());
+        if let Some(user) = user {
+            former_user::separate(request, user);
+        }
+    }
     login.keep();
     if let Some(old) = old {
         // The browser's former login ends, even if it belongs to the same user.
