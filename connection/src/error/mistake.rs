@@ -145,9 +145,12 @@ fn sentence(message: &str) -> &str {
 fn name_after<'a>(text: &'a str, before: &str) -> Option<&'a str> {
     let rest = &text[text.find(before)? + before.len()..];
     let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_.".contains(c))).unwrap_or(rest.len());
-    let name = &rest[..end];
-    // A value in this place would end with another character than the quote or the end of the name.
-    let is_whole = rest[end..].chars().next().is_none_or(|next| "'., ".contains(next));
+    let name = rest[..end].trim_end_matches('.');
+    let end = name.len();
+    // A value in this place may have a blank or another character behind what looks like a name.
+    let next = rest[end..].chars().next();
+    let is_whole =
+        if before.ends_with('\'') { next == Some('\'') } else { next.is_none_or(|next| ".,".contains(next)) };
     (is_whole && name.parse::<crate::name::FieldName>().is_ok()).then_some(name)
 }
 

@@ -16,9 +16,13 @@ use super::{
     start::{Start, begin},
 };
 use crate::{
-    config::Settings,
+    config::{SessionMode, Settings},
     grants::{Callback, Completed, LogInError},
-    web::{pages, response, session::CookieContents, worker::WorkerState},
+    web::{
+        pages, response,
+        session::{CookieContents, former_user},
+        worker::WorkerState,
+    },
 };
 use salesforce_connection::{
     Error, Secret,
@@ -179,6 +183,12 @@ async fn exchange(
     ];
     // The app's session gets a new id, so that an id from before the login is worth nothing after it (ASVS 7.2.4).
     request.get_session().renew();
+    if settings.session == SessionMode::Embedded {
+        let user = worker.engine().login(&id).await.ok().flatten().map(|grant| grant.key().user());
+        if let Some(user) = user {
+            former_user::separate(request, user);
+        }
+    }
     login.keep();
     if let Some(old) = worker.login_id(request)
         // Another callback of the same login may have written the cookie already.

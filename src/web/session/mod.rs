@@ -1,12 +1,13 @@
 //! The login's cookie and the session that handlers use: separate cookies, so that neither can overwrite the other.
 //!
 //! A login travels in a sealed cookie that only the callback, the logout and a change of keys write. The actix-session
-//! session holds what handlers put there and nothing of ours. A slow response that writes the session after a login
-//! therefore leaves the login alone, and so does a second `SessionMiddleware` in the app.
+//! session holds what handlers put there and a hash of the last user (`former_user`). A slow response that writes the
+//! session after a login therefore leaves the login alone, and so does a second `SessionMiddleware` in the app.
 
 pub(crate) mod app_session;
 pub(crate) mod cookie;
 pub(crate) mod cookie_header;
+pub(crate) mod former_user;
 mod login_cookie;
 
 pub(crate) use self::{

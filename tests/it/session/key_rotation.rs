@@ -34,11 +34,12 @@ async fn keys_rotate_without_logging_anyone_out() {
 
     let app = run(&org, &store, port, &format!("{NEW},{OLD}")).await;
     let seldom = seldom.copy();
-    assert_eq!(seldom.fetch(&format!("{}/user", app.url)).await.set_cookies().len(), 1, "Ben's cookie too");
+    // The login's cookie, and the session's, which knows its last user.
+    assert_eq!(seldom.fetch(&format!("{}/user", app.url)).await.set_cookies().len(), 2, "Ben's cookies too");
     let browser = browser.copy();
     let page = browser.fetch(&format!("{}/user", app.url)).await;
     assert_eq!(page.status, 200, "an old cookie still opens: {page:?}");
-    assert_eq!(page.set_cookies().len(), 1, "and is replaced by one under the new key");
+    assert_eq!(page.set_cookies().len(), 2, "and is replaced by one under the new key, as is the session's");
     assert_eq!(page.header("cache-control"), "no-store");
     let again = browser.fetch(&format!("{}/", app.url)).await;
     assert!(again.set_cookies().is_empty(), "once");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{ADA, Client, TestApp};
+use actix_salesforce::store::GrantFilter;
 use futures_util::future::join_all;
 use salesforce_fake_org::{FakeOrg, Fault};
 use serde_json::json;
@@ -90,4 +91,25 @@ async fn the_same_user_of_two_organizations_is_two_people() {
     }
     let grants = app.salesforce.list_grants(actix_salesforce::store::GrantFilter::All).await.unwrap();
     assert_eq!(grants.len(), 2);
+}
+
+/// What the former user of a browser left in the session is not shown to the next one. The same user finds it again.
+#[actix_web::test]
+async fn session_data_of_another_user_ends_with_the_next_login() {
+    let app = TestApp::start().await;
+    let browser = Client::new();
+    let count = async || browser.open(&app.url("/session")).await.body;
+    let log_in = async |name: &str| {
+        // The former login ends without a logout, which would empty the session.
+        app.salesforce.revoke_grants(GrantFilter::All).await.unwrap();
+        app.org.sign_in(&app.org.user(name));
+        assert_eq!(browser.visit(&app.url("/whoami")).await.body, name);
+    };
+    assert_eq!(count().await, "1", "before any login");
+    log_in(ADA).await;
+    assert_eq!(count().await, "2", "the visitor's own data stay");
+    log_in(ADA).await;
+    assert_eq!(count().await, "3", "the same user");
+    log_in("ben@example.com").await;
+    assert_eq!(count().await, "1", "another user");
 }
