@@ -73,14 +73,14 @@ async fn each_weak_setting_is_named_with_its_fix_and_not_its_value() {
         (good().allowed_origin("https://*.example"), "SALESFORCE_ALLOWED_ORIGINS"),
         (good().allowed_origin("http://example.com"), "SALESFORCE_ALLOWED_ORIGINS"),
         (good().after_login("https://evil.example/"), "after_login"),
-        (good().idle_timeout(Duration::ZERO).max_lifetime(Duration::from_secs(60)), "idle_lifetime_seconds"),
+        (good().idle_timeout(Duration::ZERO).max_lifetime(Duration::from_secs(60)), "SALESFORCE_IDLE_TIMEOUT"),
         (
             good().idle_timeout(Duration::from_secs(60)).max_lifetime(Duration::from_secs(59)),
-            "idle_lifetime_seconds",
+            "SALESFORCE_IDLE_TIMEOUT",
         ),
         (
             good().idle_timeout(Duration::from_secs(60)).max_lifetime(Duration::MAX),
-            "absolute_lifetime_seconds",
+            "SALESFORCE_MAX_LIFETIME",
         ),
         (good().keep_alive_days(0), "keep_alive_days"),
         (routes(|routes| routes.callback = None), "routes.redirect_uri"),
