@@ -113,13 +113,3 @@ async fn a_declined_query_pauses_nothing_and_amounts_of_money_are_understood() {
         drop(rows);
     }
 }
-
-///
-#[actix_web::test]
-async fn an_instance_below_a_path_is_used_with_it() {
-    let app = app(450, json!({ "instance_path": "/portal" })).await;
-    let sf = app.connection().await;
-    assert!(sf.instance_url().unwrap().path().starts_with("/portal"));
-    assert_eq!(sf.query::<Id>("SELECT Id FROM Account").fetch_all().await.unwrap().len(), 450);
-    sf.sobject("Account").create(&json!({ "Name": "Below" })).await.unwrap();
-}

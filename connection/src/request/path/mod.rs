@@ -69,11 +69,8 @@ impl ResourcePath {
             }
             // The text, not the parsed path, which is normalized.
             let path = &after_scheme[host_end..];
-            match below(instance, path) {
-                Some(path) if path.starts_with('/') => Self::checked(path),
-                Some(path) => Self::checked(&format!("/{path}")),
-                None => Err(InvalidPath::Origin),
-            }
+            let path = below(instance, path).unwrap_or(path);
+            if path.starts_with('/') { Self::checked(path) } else { Self::checked(&format!("/{path}")) }
         } else if text.starts_with('/') {
             // With or without the path of the instance.
             Self::checked(below(instance, text).unwrap_or(text))
@@ -105,11 +102,12 @@ impl ResourcePath {
         self.query.extend(form_urlencoded::byte_serialize(value.as_bytes()));
     }
 
-    /// Returns the URL on `instance`, below its path. Fails if the URL differs from the checked path.
+    /// Returns the URL on `instance`, APIs below its path. Fails if the URL differs from the checked path.
     pub(crate) fn on(&self, instance: &Url) -> Result<Url, InvalidPath> {
         let mut url = instance.clone();
         // An Experience Cloud site may have a path: `https://acme.my.site.com/portal`.
-        let path = format!("{}{}", path_of(instance), self.path);
+        let site = if self.begins_with("/services/") { path_of(instance) } else { "" };
+        let path = format!("{site}{}", self.path);
         url.set_path(&path);
         url.set_query((!self.query.is_empty()).then_some(&self.query));
         url.set_fragment(None);
@@ -178,10 +176,10 @@ fn path_of(instance: &Url) -> &str {
     instance.path().trim_end_matches('/')
 }
 
-/// Returns the rest of a path below the path of an instance.
+/// Returns the rest of a path below the path of an instance, if it is that of an API.
 fn below<'a>(instance: &Url, path: &'a str) -> Option<&'a str> {
     let rest = path.strip_prefix(path_of(instance))?;
-    (rest.is_empty() || rest.starts_with(['/', '?'])).then_some(rest)
+    rest.starts_with("/services/").then_some(rest)
 }
 
 /// Checks for the characters of a segment (RFC 3986 section 3.3), percent-encodings, and `extra`.
@@ -301,12 +299,14 @@ mod tests {
                 ("/services/apexrest/x?y=z", "/portal/services/apexrest/x?y=z"),
                 ("/portal/services/apexrest/x?y=z", "/portal/services/apexrest/x?y=z"),
                 ("https://acme.my.site.com/portal/services/data/", "/portal/services/data/"),
-                ("https://acme.my.site.com/portal?x=y", "/portal/?x=y"),
-                ("/portals/x", "/portal/portals/x"),
+                ("https://acme.my.site.com/portal?x=y", "/portal?x=y"),
+                ("/portal/apex/page", "/portal/apex/page"),
+                ("/id/00D/005", "/id/00D/005"),
+                ("/portals/x", "/portals/x"),
             ] {
                 assert_eq!(url(text), Ok(format!("https://acme.my.site.com{expected}")), "{text}");
             }
-            for text in ["https://acme.my.site.com/x", "https://acme.my.site.com/portals", "/portal/../x"] {
+            for text in ["https://acme.my.site.com.evil.example/x", "/portal/../x"] {
                 assert!(url(text).is_err(), "{text}");
             }
             for next in [
