@@ -1,5 +1,6 @@
 //! What a person changes of an account: a form or JSON, with Salesforce's field names.
 
+use actix_salesforce::Error;
 use actix_web::{
     HttpMessage as _, HttpRequest,
     error::{ErrorBadRequest, ErrorForbidden},
@@ -30,6 +31,16 @@ pub(crate) fn read(request: &HttpRequest, body: &Bytes) -> actix_web::Result<Fie
             .collect()
     };
     Ok(Fields { fields, is_json })
+}
+
+/// Answers 400 for a field that Salesforce has not. The names come from the request: elsewhere an unknown field is a
+/// mistake of the program, and the answer is 500.
+pub(crate) fn refused(error: Error) -> actix_web::Error {
+    if error.status() == Some(400) && error.is_program_mistake() {
+        ErrorBadRequest("An account has no such field, or the field does not take this value.")
+    } else {
+        error.into()
+    }
 }
 
 /// Refuses what another origin's page sends. `Lax` cookies alone do not keep out a sibling subdomain.

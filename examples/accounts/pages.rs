@@ -178,7 +178,7 @@ pub(crate) async fn create(
 ) -> actix_web::Result<HttpResponse> {
     form::same_origin(&request, &salesforce)?;
     let Fields { fields, is_json } = form::read(&request, &body)?;
-    let id = sf.sobject("Account").create(&fields).await?;
+    let id = sf.sobject("Account").create(&fields).await.map_err(form::refused)?;
     let location = (header::LOCATION, format!("/accounts/{id}"));
     Ok(if is_json {
         HttpResponse::Created().insert_header(location).json(serde_json::json!({ "id": id }))
@@ -196,7 +196,7 @@ pub(crate) async fn change(
 ) -> actix_web::Result<HttpResponse> {
     form::same_origin(&request, &salesforce)?;
     let Fields { fields, is_json } = form::read(&request, &body)?;
-    sf.sobject("Account").update(id.as_str(), &fields).await?;
+    sf.sobject("Account").update(id.as_str(), &fields).await.map_err(form::refused)?;
     Ok(done(is_json, &format!("/accounts/{id}")))
 }
 

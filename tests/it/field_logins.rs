@@ -252,7 +252,7 @@ async fn a_login_at_hosts_that_are_no_longer_allowed_is_over() {
         let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
         let salesforce = settings_for(org, &format!("http://127.0.0.1:{port}"))
             .keys(KEYS)
-            .client_id("the same app")
+            .client_id("the-same-app")
             .store(Arc::new(store.clone()))
             .build()
             .await

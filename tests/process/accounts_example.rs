@@ -193,7 +193,7 @@ async fn every_account_is_exported() {
     let page = browser.fetch(&example.url("/accounts/export.csv")).await;
     assert_eq!(page.header("content-type"), "text/csv; charset=utf-8");
     let lines: Vec<_> = page.body.trim_end().split("\r\n").collect();
-    assert_eq!((lines[0], lines.len()), ("Id,Name,Phone,Industry", 451));
+    assert_eq!((lines[0], lines.len()), (r#""Id","Name","Phone","Industry""#, 451));
 }
 
 #[actix_web::test]

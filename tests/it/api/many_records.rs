@@ -303,7 +303,7 @@ async fn a_search_in_sosl_has_bound_terms_and_bound_conditions() {
         let error = find(text).bind("term", typed).fetch_all().await.unwrap_err();
         assert!(matches!(error, Error::Bind(_)), "{text} {error:?}");
     }
-    let error = find(all).bind("term", "x".repeat(9_000)).fetch_all().await.unwrap_err();
+    let error = find(all).bind("term", "x".repeat(20_000)).fetch_all().await.unwrap_err();
     assert!(matches!(error, Error::InvalidRequest(_)), "{error:?}");
     assert!(app.org.requests().is_empty(), "nothing was sent");
     let error = find("FIND {smith OR} RETURNING Account(Id)").fetch_all().await.unwrap_err();

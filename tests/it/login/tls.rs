@@ -52,7 +52,7 @@ async fn a_login_host_with_a_wrong_certificate_is_told_nothing() {
     let (listener, url) = reserve();
     let salesforce = Salesforce::builder()
         .client_id("client")
-        .client_secret("a secret of the app")
+        .client_secret("a-secret-of-the-app")
         .login_url(format!("https://127.0.0.1:{}", stranger.port))
         .public_url(&url)
         .build()

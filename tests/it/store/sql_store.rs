@@ -120,11 +120,10 @@ async fn a_postgres_that_goes_away_costs_503s_until_it_is_back() {
 async fn a_file_that_others_can_read_is_made_private() {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let folder = Folder::new("sqlite");
-    let path = folder.path().join("logins.db");
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for (before, after) in [(0o644, 0o600), (0o666, 0o660), (0o600, 0o600)] {
-        let _ = std::fs::remove_file(&path);
+        let folder = Folder::new("sqlite");
+        let path = folder.path().join("logins.db");
         std::fs::write(&path, "").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(before)).unwrap();
         let store = SqlStore::sqlite(&path).await.unwrap();
