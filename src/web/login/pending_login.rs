@@ -217,10 +217,12 @@ mod tests {
     use crate::{Config, base::random};
 
     fn settings(change: impl FnOnce(&mut Config)) -> Settings {
-        let mut config = Config::default();
-        config.client_id = "3MVG9".to_owned();
-        config.keys = Some("q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=".into());
-        config.cookie_name = Some("app".to_owned());
+        let mut config = Config {
+            client_id: "3MVG9".to_owned(),
+            keys: Some("q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=".into()),
+            cookie_name: Some("app".to_owned()),
+            ..Config::default()
+        };
         change(&mut config);
         config.check(false).unwrap()
     }

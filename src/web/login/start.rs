@@ -142,7 +142,8 @@ fn at_public_url(settings: &Settings, request: &HttpRequest, query: &Query) -> O
     }
     let are_www = asked_name.strip_prefix("www.") == Some(public_name)
         || public_name.strip_prefix("www.") == Some(asked_name);
-    if !are_www && !(is_loopback(&asked) && is_loopback(public)) {
+    let are_loopback = is_loopback(&asked) && is_loopback(public);
+    if !are_www && !are_loopback {
         return None;
     }
     if query.first(MOVED).is_some() {

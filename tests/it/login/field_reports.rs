@@ -358,7 +358,7 @@ async fn a_pending_login_counts_in_its_own_deployment_only() {
     };
     let staging =
         TestApp::with(|builder| shared(builder).login_host("foreign", login).allowed_origin(instance)).await;
-    let production = TestApp::with(|builder| shared(builder)).await;
+    let production = TestApp::with(shared).await;
     let browser = Client::new();
     let start = staging.url(&format!("{LOGIN}?host=foreign"));
     let callback = browser.visit_until(&start, &format!("{CALLBACK}/foreign")).await;
