@@ -16,7 +16,7 @@ use crate::{
     web::pages::LoginPages,
 };
 use salesforce_connection::{
-    Client, Connection, Error, Result, Secret, UserRef,
+    Client, Connection, Error, Result, UserRef,
     http::{AllowedHosts, HttpError},
     oauth::{LoginHost, OAuthApp, OAuthClient, TokenResponse},
     token::{ServiceUser, TokenSource},
@@ -315,7 +315,7 @@ impl Salesforce {
         &self,
         host: LoginHost,
         tokens: TokenResponse,
-    ) -> std::result::Result<Secret, LogInError> {
+    ) -> std::result::Result<crate::Secret, LogInError> {
         let engine = Arc::clone(&self.inner.engine);
         let id = crate::grants::random_secret()?;
         let login = id.clone();

@@ -1,7 +1,7 @@
 //! The middleware: mounts the auth routes, brings or finds the session, and lets extractors find their worker.
 //!
 //! Three services, outermost first: [`SalesforceMiddleware`] prepares the request for the session, actix-session's
-//! service loads and saves it (only in [`SessionMode::Embedded`]), and [`AuthRoutes`] answers the auth routes and
+//! service loads and saves it (only in [`SessionMode::Embedded`]), and `AuthRoutes` answers the auth routes and
 //! passes everything else on.
 
 use std::{

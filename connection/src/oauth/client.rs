@@ -14,7 +14,7 @@ use crate::{
     http::{allowed_hosts::AllowedHosts, client::HttpClient, error::HttpError},
     oauth::{
         endpoint::Endpoint,
-        error::{InvalidTokenResponse, OAuthError},
+        error::OAuthError,
         jwks::KeyCache,
         login_host::LoginHost,
         refresh::without_body,
@@ -201,7 +201,7 @@ impl OAuthClient {
     #[doc(hidden)]
     pub fn accept(&self, host: &LoginHost, body: &[u8]) -> Result<TokenResponse, OAuthError> {
         let body: TokenResponseBody =
-            serde_json::from_slice(body).map_err(|_| InvalidTokenResponse::Malformed)?;
+            serde_json::from_slice(body).map_err(|_| crate::oauth::error::InvalidTokenResponse::Malformed)?;
         self.check(Ok(body), host)
     }
 

@@ -1,6 +1,6 @@
 //! The auth routes as functions.
 //!
-//! The middleware calls them for the paths of [`RoutePaths`](crate::RoutePaths). Other methods than a route's own get 405,
+//! The middleware calls them for the paths of [`RoutePaths`](crate::config::RoutePaths). Other methods than a route's own get 405,
 //! OPTIONS included: wrap `Cors` outermost (register it last, after [`Salesforce`](crate::Salesforce)), so that it
 //! responds to preflights itself.
 //!
