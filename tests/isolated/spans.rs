@@ -87,10 +87,12 @@ impl Spans {
         self.0.lock().unwrap().clone()
     }
 
-    /// Those of this crate.
+    /// Those of this crate and of its client.
     fn ours(&self) -> Vec<Seen> {
         let mut spans = self.all();
-        spans.retain(|span| span.target.starts_with("actix_salesforce"));
+        spans.retain(|span| {
+            ["actix_salesforce", "salesforce_connection"].iter().any(|of| span.target.starts_with(of))
+        });
         spans
     }
 

@@ -260,7 +260,7 @@ async fn a_login_at_hosts_that_are_no_longer_allowed_is_over() {
         crate::support::app::standard(listener, 2, salesforce)
     };
     let start = async || {
-        let org = FakeOrg::builder().client("the same app", "the secret of the test").start().await.unwrap();
+        let org = FakeOrg::builder().client("the-same-app", "the-secret-of-the-test").start().await.unwrap();
         org.sign_in(&org.user(ADA));
         org
     };

@@ -16,7 +16,7 @@ use std::{io::Write as _, pin::Pin};
 use serde::Deserialize;
 
 use crate::tests::*;
-use crate::{error::Error, query::soql::date::SoqlDateTime};
+use crate::{error::Error, query::soql::date::SoqlDateTime, request::retry::Retry};
 
 pub(super) const ID: &str = "001D000000IqhSLIAZ";
 
@@ -158,7 +158,8 @@ impl TestOrg {
     /// Runs an operation whose requests get this response.
     async fn outcome(&self, operation: Operation, response: Vec<u8>) -> crate::error::Result<()> {
         *self.response.lock().unwrap() = response;
-        operation(self.sf.with_timeout(Duration::from_secs(10))).await
+        let retry = Retry::default().initial_backoff(Duration::from_millis(1));
+        operation(self.sf.with_timeout(Duration::from_secs(10)).with_retry(retry)).await
     }
 }
 
