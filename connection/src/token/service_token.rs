@@ -365,7 +365,7 @@ impl Drop for Task {
     /// Reports a failure to all callers if the task ends early: by a panic, or with its runtime.
     fn drop(&mut self) {
         if !self.done {
-            self.span.record("outcome", "cut off");
+            self.span.record("outcome", "interrupted");
             let error = TokenError::unavailable(self.shared.timing.cool_down, Cancelled);
             let outcome = self.shared.finish(self.rejected, Err(error));
             let _ = self.result.send(Some(outcome));
