@@ -16,13 +16,17 @@ mod service_user;
 
 /// From the first redirect to the end of the callback.
 mod login {
-    mod field_reports;
+    mod addresses;
+    mod browsers;
+    mod callbacks;
     mod flow;
     mod hostile_requests;
+    mod login_hosts;
     mod responses;
     mod return_targets;
     mod set_up;
     mod tls;
+    mod written_targets;
 }
 
 /// What a browser holds, and how it ends.

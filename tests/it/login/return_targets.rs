@@ -1,6 +1,6 @@
 //! Promise 6: no return target leaves the app's own origin. `browser.rs` shows the same in a real browser.
 
-use crate::support::{Client, TestApp, raw};
+use crate::support::{Client, TestApp, client::encoded, raw};
 use url::Url;
 
 const ALLOWED: [&str; 9] = [
@@ -64,10 +64,6 @@ const REFUSED: [&str; 47] = [
     "/auth/salesforce/me",
     "/auth/salesforce/login?return_to=/x",
 ];
-
-fn encoded(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
-}
 
 /// Where a browser lands, given a `Location` header.
 fn land(app: &TestApp, location: &str) -> Url {
