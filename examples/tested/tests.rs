@@ -85,7 +85,7 @@ async fn only_billing_says_what_is_paid() -> Outcome<()> {
 }
 
 #[actix_web::test]
-async fn an_expired_token_is_renewed_and_an_outage_logs_nobody_out() -> Outcome<()> {
+async fn an_expired_token_is_refreshed_and_an_outage_logs_no_user_out() -> Outcome<()> {
     let (org, salesforce) = set_up().await?;
     let ada = person(&org, &salesforce, "ada@example.com").await?;
     let app = client(&salesforce).await;

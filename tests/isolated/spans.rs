@@ -262,9 +262,9 @@ async fn when_the_store_fails(spans: &Spans) {
     slow.remove();
     store.set(Mode::Works);
 
-    let somebody_else = Fault::MergeJson(json!({ "user_id": "005x00000012Q9PAAU" }));
+    let another_user = Fault::MergeJson(json!({ "user_id": "005x00000012Q9PAAU" }));
     let url = callback().await;
-    app.org.faults().at(Route::Userinfo, somebody_else.once());
+    app.org.faults().at(Route::Userinfo, another_user.once());
     assert_eq!(browser.open(&url).await.status, 502);
     let login = spans.with_outcome("salesforce.login", "not confirmed").await;
     assert_eq!(login.names(), ["grant", "host", "outcome"]);

@@ -12,6 +12,7 @@ mod events;
 mod field_logins;
 mod parsers;
 mod refresh;
+mod refresh_responses;
 mod service_user;
 
 /// From the first redirect to the end of the callback.
@@ -54,6 +55,8 @@ mod store {
     mod sql_store;
     #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres", feature = "test-util"))]
     mod store_faults;
+    #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres", feature = "test-util"))]
+    mod stored_records;
 }
 
 /// The methods of a connection.

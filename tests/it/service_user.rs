@@ -105,7 +105,7 @@ async fn a_hundred_jobs_share_one_token_and_one_renewal() {
 
 /// The one that began the renewal goes away; those who wait are served all the same.
 #[actix_web::test]
-async fn a_job_that_gives_up_takes_nobody_with_it() {
+async fn a_job_that_gives_up_ends_no_other_job() {
     let (org, salesforce) = with_client_credentials().await;
     org.faults().token_endpoint(Fault::Delay(Duration::from_millis(500)));
     let impatient = tokio::time::timeout(Duration::from_millis(100), salesforce.service_connection()).await;
@@ -121,7 +121,7 @@ fn refusal(error: &Error) -> &str {
 }
 
 #[actix_web::test]
-async fn what_only_an_administrator_can_mend_is_an_error_of_its_own_and_not_asked_again_at_once() {
+async fn what_only_an_administrator_can_fix_is_a_separate_error_and_not_retried_at_once() {
     let (org, right_key) = with_certificate().await;
     org.set_execution_user(None);
     let salesforce = settings(&org).build().await.unwrap();

@@ -20,7 +20,7 @@ async fn post_json(browser: &Client, url: &str, origin: &str, body: &Value) -> P
 }
 
 #[actix_web::test]
-async fn the_home_page_is_for_everybody() {
+async fn the_home_page_needs_no_login() {
     let (org, example, browser) = start().await;
     let page = browser.visit(&example.url("/")).await;
     assert!(

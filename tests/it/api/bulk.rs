@@ -335,7 +335,7 @@ async fn a_hostile_list_of_pages_leads_nowhere() {
 
 /// A stream that is dropped asks for nothing more.
 #[actix_web::test]
-async fn results_that_nobody_reads_are_not_fetched() {
+async fn results_without_a_reader_are_not_fetched() {
     let app = TestApp::start().await;
     let sf = app.connection().await;
     let jobs = sf.bulk("Account").insert(stream::iter([account("One"), account("")])).await.unwrap();

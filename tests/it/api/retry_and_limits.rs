@@ -117,7 +117,7 @@ async fn a_call_that_is_dropped_leaves_its_place_to_others() {
 
 /// F-29: the limit is a separate error, 503, never retried at once; other orgs go on.
 #[actix_web::test]
-async fn at_the_limit_nobody_asks_for_a_while() {
+async fn at_the_limit_no_request_is_sent_for_a_while() {
     let (full, free) = (org().await, org().await);
     let (_app, [to_full, to_free]) = connections([&full, &free], |builder| builder).await;
     assert_eq!(count(&to_full).await.unwrap(), 40);

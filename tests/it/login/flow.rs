@@ -79,7 +79,7 @@ async fn only_known_parameters_are_passed_on() {
 
 /// another browser's callback is rejected and reaches no token endpoint.
 #[actix_web::test]
-async fn a_callback_of_another_browser_logs_nobody_in() {
+async fn a_callback_of_another_browser_logs_no_user_in() {
     let app = TestApp::start().await;
     let attacker = Client::new();
     let callback = app.callback_of(&attacker).await;

@@ -108,7 +108,7 @@ async fn odd_requests_are_refused_or_harmless() {
 
 /// idle connections and heads that drip keep no user out, and do not stay.
 #[actix_web::test]
-async fn slow_clients_keep_nobody_else_out() {
+async fn slow_clients_keep_no_other_client_out() {
     let app = TestApp::start().await;
     let address = app.server.url.strip_prefix("http://").unwrap();
     let connect = || TcpStream::connect(address).unwrap();

@@ -78,7 +78,7 @@ async fn a_refusal_at_the_token_endpoint_is_explained_too() {
 
 /// a token answer that does not hold together makes no login, and no foreign host is contacted.
 #[actix_web::test]
-async fn a_hostile_token_answer_logs_nobody_in() {
+async fn a_hostile_token_response_logs_no_user_in() {
     let app = TestApp::start().await;
     let stranger = FakeOrg::start().await.unwrap();
     let mut answers = hostile::token_answers(&stranger.instance_url());

@@ -41,7 +41,7 @@ async fn tokens_end(org: &FakeOrg, user: &User) {
 }
 
 #[actix_web::test]
-async fn one_user_or_one_organization_is_logged_out_and_nobody_else() {
+async fn only_the_named_user_or_organization_is_logged_out() {
     let (app, sandbox) = two_organizations().await;
     let (ada, ben) = (app.org.user(ADA), app.org.user(BEN));
     let copy = sandbox.user(ADA);

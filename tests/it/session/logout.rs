@@ -85,7 +85,7 @@ async fn a_logout_does_not_depend_on_salesforce() {
 
 /// not by GET, and not from another site.
 #[actix_web::test]
-async fn nobody_else_can_log_a_person_out() {
+async fn another_user_cannot_log_a_user_out() {
     let app = TestApp::start().await;
     let browser = app.logged_in().await;
     let confirm = browser.open(&app.url(&format!("{LOGOUT}?return_to=/bye"))).await;

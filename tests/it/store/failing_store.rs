@@ -281,7 +281,7 @@ async fn a_logout_that_begins_while_a_request_looks_its_login_up_counts() {
 
 /// Everyone is logged out in the end, also those who come after the one at whom the store failed.
 #[actix_web::test]
-async fn a_store_that_fails_while_everyone_is_logged_out_spares_nobody() {
+async fn a_store_that_fails_during_a_mass_revocation_spares_no_grant() {
     let store = FailingStore::default();
     let app = app(&store).await;
     let mut browsers = vec![app.logged_in().await];

@@ -28,7 +28,7 @@ async fn another_process() {
 }
 
 #[tokio::test]
-async fn a_redis_with_a_certificate_that_nobody_vouches_for_is_not_used() {
+async fn a_redis_with_an_untrusted_certificate_is_not_used() {
     let folder = Folder::new("redis-tls");
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let (certificate, key) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));

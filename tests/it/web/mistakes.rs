@@ -48,7 +48,7 @@ fn errors_with(text: &str) -> Vec<String> {
         .collect()
 }
 
-fn accuses_nobody(page: &Page) {
+fn accuses_no_user(page: &Page) {
     assert_eq!(page.status, 500, "{page:?}");
     for words in ["check what you entered", "no such record", "not allowed", "cannot be reached"] {
         assert!(!page.body.to_lowercase().contains(words), "{words}: {page:?}");
@@ -56,7 +56,7 @@ fn accuses_nobody(page: &Page) {
 }
 
 #[actix_web::test]
-async fn a_mistake_of_the_program_accuses_nobody_and_is_logged_with_object_and_field() {
+async fn a_mistake_of_the_program_accuses_no_user_and_is_logged_with_object_and_field() {
     let (org, app, browser) = start().await;
     for (soql, code, names) in [
         (
@@ -70,7 +70,7 @@ async fn a_mistake_of_the_program_accuses_nobody_and_is_logged_with_object_and_f
         let mut url = url::Url::parse(&app.url).unwrap();
         url.path_segments_mut().unwrap().extend(["query", soql]);
         for page in [browser.open(url.as_str()).await, browser.fetch(url.as_str()).await] {
-            accuses_nobody(&page);
+            accuses_no_user(&page);
         }
         let lines = errors_with(code);
         assert!(lines.len() >= 2, "{code}: {lines:?}");
@@ -80,7 +80,7 @@ async fn a_mistake_of_the_program_accuses_nobody_and_is_logged_with_object_and_f
         assert!(!lines.iter().any(|line| line.contains("canary")), "{lines:?}");
     }
     let form = browser.submit(&format!("{}/write", app.url), &app.url, &[]).await;
-    accuses_nobody(&form);
+    accuses_no_user(&form);
     assert!(!errors_with("request failed").iter().any(|line| line.contains("canary")));
 
     // A field that the app may not write, and a wrong external id field.
@@ -89,7 +89,7 @@ async fn a_mistake_of_the_program_accuses_nobody_and_is_logged_with_object_and_f
         (404, "NOT_FOUND", "Provided external ID field does not exist or is not accessible: Nope__c"),
     ] {
         org.faults().at(Route::Api, api_error(status, code, message).once());
-        accuses_nobody(&browser.open(&format!("{}/names", app.url)).await);
+        accuses_no_user(&browser.open(&format!("{}/names", app.url)).await);
         let field = if status == 400 { "Rating" } else { "Nope__c" };
         assert!(!errors_with(field).is_empty(), "{code}");
     }

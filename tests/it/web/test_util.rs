@@ -105,7 +105,7 @@ async fn behind_https_too() {
 
 /// Should the feature ever be deployed: a login host that is not on this machine is rejected.
 #[actix_web::test]
-async fn a_real_login_host_logs_nobody_in() {
+async fn a_real_login_host_logs_no_user_in() {
     let org = FakeOrg::start().await.unwrap();
     let salesforce = Salesforce::builder().client_id("3MVG9").build().await.unwrap();
     let tokens = org.issue_tokens(&org.user(ADA), "api");
@@ -115,7 +115,7 @@ async fn a_real_login_host_logs_nobody_in() {
 
 /// An invalid or altered token response makes no login, and is not repeated in the error.
 #[actix_web::test]
-async fn wrong_tokens_log_nobody_in() {
+async fn wrong_tokens_log_no_user_in() {
     let org = FakeOrg::start().await.unwrap();
     let salesforce = salesforce(&org).await;
     let right = serde_json::to_value(org.issue_tokens(&org.user(ADA), "api openid")).unwrap();

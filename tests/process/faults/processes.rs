@@ -19,7 +19,7 @@ on_each_store!(
     f_20_a_clock_that_jumps_costs_nothing_but_logins_that_are_over,
     f_21_a_client_that_is_reset_loses_no_token,
     f_22_a_handler_that_gives_up_loses_no_token,
-    f_23_a_handler_that_panics_harms_nobody_who_waits,
+    f_23_a_handler_that_panics_harms_no_waiting_request,
     f_24_a_sigterm_in_the_middle_of_a_refresh_loses_nothing,
     f_25_a_sigkill_in_the_middle_of_a_refresh_costs_one_more_call_at_most,
     f_26_a_record_of_a_newer_version_is_absent_and_stays,
@@ -145,7 +145,7 @@ async fn f_22_a_handler_that_gives_up_loses_no_token(kind: Kind) {
     fleet.check_tokens(1);
 }
 
-async fn f_23_a_handler_that_panics_harms_nobody_who_waits(kind: Kind) {
+async fn f_23_a_handler_that_panics_harms_no_waiting_request(kind: Kind) {
     let mut fleet = Fleet::start(kind, 0).await;
     fleet.join("shutdown_app").await;
     let browser = fleet.logged_in().await;

@@ -17,11 +17,11 @@ on_redis_and_postgres!(
     f_01_a_store_that_is_down_at_the_start_is_a_clear_error,
     f_02_a_store_that_goes_away_costs_503s_and_comes_back_without_a_restart,
     f_03_a_slow_store_is_waited_for_within_its_deadline,
-    f_05_a_store_that_takes_nothing_logs_nobody_in_and_nobody_out,
+    f_05_a_store_that_takes_nothing_logs_no_user_in_or_out,
     f_07_a_store_that_fell_back_to_an_older_state_is_brought_up_to_date,
     f_07_a_token_that_only_the_lost_state_knew_costs_one_login,
 );
-on_each_store!(f_04_a_broken_record_is_absent_and_harms_nobody_else);
+on_each_store!(f_04_a_broken_record_is_absent_and_harms_no_other_login);
 
 async fn f_01_a_store_that_is_down_at_the_start_is_a_clear_error(kind: Kind) {
     let org = FakeOrg::start().await.unwrap();
@@ -123,7 +123,7 @@ fn commands(fleet: &Fleet) -> Option<u64> {
     line.split_once("calls=")?.1.split(',').next()?.parse().ok()
 }
 
-async fn f_04_a_broken_record_is_absent_and_harms_nobody_else(kind: Kind) {
+async fn f_04_a_broken_record_is_absent_and_harms_no_other_login(kind: Kind) {
     let mut fleet = Fleet::start(kind, 1).await;
     let mut ada = fleet.logged_in().await;
     let bob = fleet.org.users().into_iter().find(|user| user.username() != crate::support::ADA).unwrap();
@@ -190,7 +190,7 @@ pub(super) async fn sql(fleet: &Fleet, statements: &str) {
     }
 }
 
-async fn f_05_a_store_that_takes_nothing_logs_nobody_in_and_nobody_out(kind: Kind) {
+async fn f_05_a_store_that_takes_nothing_logs_no_user_in_or_out(kind: Kind) {
     let fleet = Fleet::start(kind, 1).await;
     let browser = fleet.logged_in().await;
     let late = Client::new();
