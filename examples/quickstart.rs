@@ -28,7 +28,7 @@ async fn home() -> impl Responder {
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // In an app of your own: `let salesforce = Salesforce::from_env().await?;`
+    // In your app: `let salesforce = Salesforce::from_env().await?;`
     let support::Setup { salesforce, bind, workers, _org } = support::set_up().await?;
     HttpServer::new(move || App::new().wrap(salesforce.clone()).service(home).service(accounts))
         .workers(workers)

@@ -5,7 +5,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The check characters, by the five bits that they stand for. Source: as for the module.
 const CHECK_ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
@@ -110,12 +110,7 @@ impl Serialize for SalesforceId {
     }
 }
 
-impl<'de> Deserialize<'de> for SalesforceId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
-    }
-}
+crate::deserialize::deserialize_from_str!(SalesforceId);
 
 macro_rules! id_of_kind {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {

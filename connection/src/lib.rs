@@ -52,6 +52,7 @@ mod client;
 pub mod composite;
 mod connection;
 pub mod describe;
+mod deserialize;
 pub mod error;
 pub mod http;
 mod id;

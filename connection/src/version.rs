@@ -2,8 +2,6 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, de};
-
 /// A version of the Salesforce REST API, `66.0` for example.
 ///
 /// ```
@@ -64,12 +62,7 @@ impl fmt::Display for ApiVersion {
     }
 }
 
-impl<'de> Deserialize<'de> for ApiVersion {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
-    }
-}
+crate::deserialize::deserialize_from_str!(ApiVersion);
 
 #[cfg(test)]
 mod tests {

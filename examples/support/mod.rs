@@ -54,7 +54,7 @@ pub async fn set_up_with(
     if org.is_some() {
         println!("SALESFORCE_CLIENT_ID is not set: a fake Salesforce runs inside this program.");
         println!(
-            "Open {public_url} and sign in as ada@example.com (any sample user; the password is on the page)."
+            "Open {public_url} and log in as ada@example.com (any sample user; the password is on the page)."
         );
     } else {
         println!("Open {public_url}");

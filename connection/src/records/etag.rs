@@ -9,7 +9,7 @@ use reqwest::{
         IF_UNMODIFIED_SINCE, LAST_MODIFIED,
     },
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de, de::DeserializeOwned};
+use serde::{Serialize, Serializer, de::DeserializeOwned};
 
 use crate::{
     error::{InvalidRequest, InvalidResponse, Result},
@@ -111,12 +111,7 @@ impl Serialize for RecordEtag {
     }
 }
 
-impl<'de> Deserialize<'de> for RecordEtag {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
-    }
-}
+crate::deserialize::deserialize_from_str!(RecordEtag);
 
 impl SObjectHandle {
     /// Reads a record and returns it with its etag.

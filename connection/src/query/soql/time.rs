@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Serialize, Serializer};
 
 use crate::query::soql::{
     bind::InvalidValue,
@@ -96,12 +96,7 @@ impl Serialize for SoqlTime {
     }
 }
 
-impl<'de> Deserialize<'de> for SoqlTime {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
-    }
-}
+crate::deserialize::deserialize_from_str!(SoqlTime);
 
 #[cfg(test)]
 mod tests {
