@@ -85,7 +85,12 @@ impl Config {
         if max_lifetime > LONGEST_LOGIN {
             check.problem("SALESFORCE_MAX_LIFETIME", "must not be above ten years (3650d)");
         }
-        let recheck = check.duration("SALESFORCE_RECHECK", &self.recheck);
+        // 0 without a unit is off, too.
+        let recheck = if self.recheck.trim() == "0" {
+            Duration::ZERO
+        } else {
+            check.duration("SALESFORCE_RECHECK", &self.recheck)
+        };
         let login_timeout = check.duration("SALESFORCE_LOGIN_TIMEOUT", &self.login_timeout);
         if login_timeout.is_zero() || login_timeout > LONGEST_PENDING {
             check.problem("SALESFORCE_LOGIN_TIMEOUT", "must be above 0 and not above a day (24h)");

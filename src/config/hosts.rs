@@ -28,14 +28,14 @@ impl Check {
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
             if !plain {
                 self.problem(
-                    "login_hosts",
+                    SETTING,
                     "each entry is name=URL, and names consist of letters, digits, - and _",
                 );
             }
             let (url, list) = text.split_once('|').unwrap_or((text, ""));
-            let Some(host) = self.login_host("login_hosts", url) else { continue };
+            let Some(host) = self.login_host(SETTING, url) else { continue };
             if name == Settings::OF_SALESFORCE && !is_run_by_salesforce(&host) {
-                self.problem("login_hosts", "only a host of Salesforce may be called `salesforce`");
+                self.problem(SETTING, "only a host of Salesforce may be called `salesforce`");
             }
             let list = self.orgs(SETTING, list.split(',').filter(|org| !org.trim().is_empty()));
             self.add(SETTING, &mut orgs, &host, list, is_only_one);

@@ -259,7 +259,7 @@ impl Config {
             config.max_lifetime = lifetime;
         }
         if let Some(period) = variable("SALESFORCE_RECHECK") {
-            config.recheck = if period.trim() == "0" { "0s".to_owned() } else { period };
+            config.recheck = period;
         }
         if let Some(store) = variable("SALESFORCE_STORE") {
             config.store = Secret::new(store);

@@ -40,15 +40,19 @@ impl Config {
             &mut self.after_logout,
             &mut self.idle_timeout,
             &mut self.max_lifetime,
+            &mut self.login_timeout,
+            &mut self.recheck,
             &mut self.routes.mount,
             &mut self.routes.prefix,
             &mut self.api.acquire_timeout,
         ] {
             clean(text);
         }
-        let texts = [&mut self.api_version, &mut self.cookie_name, &mut self.api.client_name];
+        let texts =
+            [&mut self.api_version, &mut self.cookie_name, &mut self.remember, &mut self.api.client_name];
         texts.into_iter().flatten().for_each(clean);
-        self.login_hosts.values_mut().chain(&mut self.allowed_origins).for_each(clean);
+        let lists = self.allowed_origins.iter_mut().chain(&mut self.allowed_orgs);
+        self.login_hosts.values_mut().chain(lists).for_each(clean);
         clean_secret(&mut self.store);
         [&mut self.client_secret, &mut self.keys].into_iter().flatten().for_each(clean_secret);
         if let Some(service) = &mut self.service {
@@ -113,5 +117,21 @@ mod tests {
         }
         assert_eq!(bare("\"\""), "");
         assert_eq!(bare("\""), "\"");
+    }
+
+    #[test]
+    fn a_settings_file_may_quote_each_setting() {
+        let quoted = Config {
+            client_id: "'3MVG9'".to_owned(),
+            keys: Some("\"q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=\"".into()),
+            login_timeout: "'5m'".to_owned(),
+            recheck: "'0'".to_owned(),
+            remember: Some("'1h'".to_owned()),
+            allowed_orgs: vec!["'00D000000000001EAA'".to_owned()],
+            ..Config::default()
+        };
+        let settings = quoted.without_surroundings().check(false).unwrap();
+        assert_eq!(settings.login_timeout, std::time::Duration::from_secs(300));
+        assert_eq!((settings.recheck, settings.remember), (None, Some(std::time::Duration::from_secs(3600))));
     }
 }

@@ -14,9 +14,8 @@ pub(super) const MAX_COOL_DOWN: Duration = Duration::from_secs(60);
 /// The time in which a protected page responds while the store is unavailable.
 const PAGE_RESPONSE: Duration = Duration::from_secs(2);
 
-/// How long a sent token request may take. A constant of the HTTP client, repeated here because the relations below
-/// depend on it.
-const TOKEN_REQUEST: Duration = Duration::from_secs(10);
+/// How long a sent token request may take.
+const TOKEN_REQUEST: Duration = salesforce_connection::http::SHORT_TIMEOUT;
 
 /// The waits and deadlines of the grant manager.
 ///
@@ -243,14 +242,4 @@ const fn sum(a: Duration, b: Duration) -> Duration {
 
 const fn third(a: Duration) -> Duration {
     Duration::from_millis(a.as_millis() as u64 / 3)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_token_request_has_the_deadline_of_the_http_client() {
-        assert_eq!(TOKEN_REQUEST, salesforce_connection::http::SHORT_TIMEOUT);
-    }
 }

@@ -54,7 +54,7 @@ async fn each_weak_setting_is_named_with_its_fix_and_not_its_value() {
         (good().client_secret("canary-value-7731\nSALESFORCE_STORE=x"), "SALESFORCE_CLIENT_SECRET"),
         (good().client_secret("\"canary-value-7731"), "SALESFORCE_CLIENT_SECRET"),
         (good().store_url("memory:\nx"), "SALESFORCE_STORE"),
-        (good().login_host("x", "http://evil.example"), "login_hosts"),
+        (good().login_host("x", "http://evil.example"), "SALESFORCE_LOGIN_HOSTS"),
         (good().public_url("http://app.example").keys(KEY), "SALESFORCE_PUBLIC_URL"),
         (good().public_url("https://app.example/a//b").keys(KEY), "SALESFORCE_PUBLIC_URL"),
         (good().public_url("https://app.example/?x").keys(KEY), "SALESFORCE_PUBLIC_URL"),

@@ -45,8 +45,8 @@ const FOR_USERS: &[&str] = &[
     "TOO_MANY_ENUM_VALUE",
 ];
 
-/// Longest text for a log or a page, in characters.
-const MAX_TEXT: usize = 300;
+/// Longest reason for a log, in characters.
+const MAX_REASON: usize = 300;
 
 impl Error {
     /// Returns whether Salesforce rejected the request because the program is wrong, or lacks a permission for a field.
@@ -80,21 +80,20 @@ impl ApiError {
             || (self.code == "NOT_FOUND" && NOT_FOUND.iter().any(|text| self.message.starts_with(text)))
     }
 
-    /// Returns what a log may have of the message: the last sentence without all that stands in quotes or braces, since
+    /// Returns what a log may have of the message: the last line without all that stands in quotes or braces, since
     /// that can be a value. Of a query that the message repeats, only row and column remain.
     pub fn log_reason(&self) -> String {
-        let text = sentence(&self.message);
+        let text = after_query(&self.message);
         let mut reason = String::new();
         let mut closing = None;
         let mut escaped = false;
-        for character in text.chars().take(MAX_TEXT) {
+        for character in text.chars().take(MAX_REASON) {
             match closing {
                 None => {
                     closing = match character {
                         '\'' | '"' | '`' => Some(character),
-                        '\u{2018}' | '\u{201c}' => {
-                            Some(if character == '\u{2018}' { '\u{2019}' } else { '\u{201d}' })
-                        }
+                        '\u{2018}' => Some('\u{2019}'),
+                        '\u{201c}' => Some('\u{201d}'),
                         '{' => Some('}'),
                         _ => None,
                     };
@@ -115,7 +114,7 @@ impl ApiError {
 
     /// Returns the object that the message names, if it is an API name.
     pub fn log_object(&self) -> Option<&str> {
-        let text = sentence(&self.message);
+        let text = after_query(&self.message);
         ["on entity '", "sObject type '", "entity type '"]
             .into_iter()
             .find_map(|before| name_after(text, before))
@@ -123,7 +122,7 @@ impl ApiError {
 
     /// Returns the field with the error: of the response's fields, or as the message names it, if it is an API name.
     pub fn log_field(&self) -> Option<&str> {
-        let text = sentence(&self.message);
+        let text = after_query(&self.message);
         let of_message = || {
             ["No such column '", "field '", "Unable to create/update fields: ", "not accessible: "]
                 .into_iter()
@@ -135,7 +134,7 @@ impl ApiError {
 
 /// Returns the part of a message behind the query that it repeats. That may begin in the middle of a literal, so that its
 /// quotes say nothing.
-fn sentence(message: &str) -> &str {
+fn after_query(message: &str) -> &str {
     match message.rfind("ERROR at Row:") {
         Some(start) => &message[start..],
         None => message.trim_end().lines().last().unwrap_or_default(),

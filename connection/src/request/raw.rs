@@ -153,7 +153,10 @@ impl RawRequest {
     /// # Errors
     /// - [`Error::InvalidRequest`](crate::Error::InvalidRequest) before anything is sent
     /// - [`Error::LoginRequired`](crate::Error::LoginRequired) if the login has ended
+    /// - [`Error::LoginRefused`](crate::Error::LoginRefused) or [`Error::ServiceUser`](crate::Error::ServiceUser) if
+    ///   Salesforce refuses a new token
     /// - [`Error::Unavailable`](crate::Error::Unavailable) if an expired token cannot be refreshed at the moment
+    /// - [`Error::InvalidResponse`](crate::Error::InvalidResponse) if a login page came instead of data
     /// - [`Error::ConcurrencyLimit`](crate::Error::ConcurrencyLimit) and
     ///   [`Error::QuotaReserved`](crate::Error::QuotaReserved) if a limit of the [`Client`](crate::Client) is reached
     /// - [`Error::Http`](crate::Error::Http) if no response arrived

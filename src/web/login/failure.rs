@@ -67,7 +67,7 @@ pub enum LoginFailure {
         /// When to try again, if the store is unavailable. It decides between the statuses 503 and 500.
         retry_after: Option<Duration>,
     },
-    /// Several logins in a row completed and the browser stored none of them.
+    /// Too many logins in a row: three whose cookie the browser did not return, or eight in all.
     LoginLoop,
 }
 
@@ -172,8 +172,8 @@ impl LoginFailure {
             Self::TooManyLogins => tracing::warn!("login failed: too many logins complete at the same time"),
             Self::NotStored { .. } => tracing::error!(error, "login failed: not stored"),
             Self::LoginLoop => tracing::warn!(
-                "login rejected: several logins in a row, and the browser sent no session after any. Its cookies are \
-                 blocked, or too large, or the user may not use the API"
+                "login rejected: too many logins in a row. The browser does not return the login cookie (blocked or too \
+                 large), or the user may not use the API, or a page starts logins by itself"
             ),
         }
     }

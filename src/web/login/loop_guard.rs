@@ -1,6 +1,6 @@
 //! The loop guard: a short-lived sealed cookie with the number of logins that completed in quick succession.
 //!
-//! A browser that loses the session cookie would be redirected to the login again and again, without a page in between.
+//! A browser that loses the login cookie would be redirected to the login again and again, without a page in between.
 //! Each callback increments the number; the login after the third one stops at a page.
 
 use std::time::{Duration, SystemTime};

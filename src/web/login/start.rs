@@ -179,15 +179,7 @@ fn find_host(settings: &Settings, name: &str) -> Option<LoginHost> {
     if name == host_name(settings, &settings.default_host) {
         return Some(settings.default_host.clone());
     }
-    if let Some(host) = settings.my_domain(name) {
-        return Some(host);
-    }
-    // A URL as people copy it: only what names a configured host, or a My Domain.
+    // A URL or a host as users copy it. The callback finds the host of its pending login by the same rule.
     let host: LoginHost = name.parse().ok()?;
-    let is_configured = host == settings.default_host || settings.hosts.values().any(|other| *other == host);
-    let url = host.as_url();
-    let is_my_domain = url.scheme() == "https"
-        && url.port().is_none()
-        && url.host_str().is_some_and(|host| host.ends_with(".my.salesforce.com"));
-    (is_configured || (settings.allow_my_domain && is_my_domain)).then_some(host)
+    settings.offered_host(host.as_url().as_str())
 }

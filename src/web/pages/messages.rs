@@ -180,7 +180,7 @@ fn login_failed(failure: &LoginFailure) -> Message {
         LoginFailure::LoginLoop => Message(
             "You were logged in, but it did not last",
             &[
-                "Salesforce let you in several times in a row, and each time the login was lost immediately.",
+                "Salesforce let you in several times in a row, and each time a new login began at once.",
                 "Usually the browser does not store this site's cookies: allow them, leave private mode, or try another \
                  browser. If that does not help, your Salesforce user may not be allowed to use the API; ask an \
                  administrator.",

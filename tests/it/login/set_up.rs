@@ -162,6 +162,8 @@ async fn login_urls_as_people_copy_them_are_understood() {
         "http://acme.my.salesforce.com",
         "evil.example",
         "acme.my.salesforce.com.evil.example",
+        // The callback would not find this host again: no login may begin there.
+        "https://a_b.my.salesforce.com",
     ] {
         let page = Client::new().open(&app.url(&format!("{LOGIN}?host={host}"))).await;
         assert_eq!(page.status, 400, "{host}: {page:?}");

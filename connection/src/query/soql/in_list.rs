@@ -3,7 +3,7 @@
 use crate::query::soql::{
     bind::{BindError, InvalidValue},
     literal::ToSoql,
-    scan::comment_length,
+    scan::{comment_length, end_of_string},
 };
 
 /// The reason if the list's condition is not one of conditions joined by AND.
@@ -76,7 +76,7 @@ pub(crate) fn check_splittable(soql: &str, name: &str) -> Result<(), BindError> 
     let mut rest = soql;
     while let Some(first) = rest.chars().next() {
         let length = match first {
-            '\'' => string_length(rest),
+            '\'' => end_of_string(rest.as_bytes(), 1, b'\'').unwrap_or(rest.len()),
             '/' => comment_length(rest).unwrap_or(1),
             '(' => {
                 let aggregate = words.last().is_some_and(|word| is_aggregate(word));
@@ -136,19 +136,6 @@ fn word_length(text: &str) -> usize {
 fn next_word(text: &str) -> &str {
     let text = text.trim_start();
     &text[..word_length(text)]
-}
-
-fn string_length(text: &str) -> usize {
-    let mut is_escaped = false;
-    for (at, letter) in text.char_indices().skip(1) {
-        match letter {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            '\'' => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
 }
 
 #[cfg(test)]

@@ -102,7 +102,7 @@ fn touches(neighbour: Option<u8>) -> bool {
 }
 
 /// Returns the position after the closing quote of the string whose text begins at `at`.
-fn end_of_string(bytes: &[u8], mut at: usize, quote: u8) -> Option<usize> {
+pub(super) fn end_of_string(bytes: &[u8], mut at: usize, quote: u8) -> Option<usize> {
     loop {
         match bytes.get(at)? {
             b'\\' => at += 2,
