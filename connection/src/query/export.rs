@@ -205,7 +205,7 @@ fn escape_cell(cell: &str) -> Cow<'_, str> {
     let mut start = 0;
     loop {
         let end = cell[start..].find(is_separator).map_or(cell.len(), |length| start + length);
-        if is_formula(&cell[start..end]) || (start == 0 && starts_with_control) {
+        if is_formula(&cell[start..end], &cell[end..]) || (start == 0 && starts_with_control) {
             escaped.push_str(&cell[written..start]);
             escaped.push('\'');
             written = start;
@@ -225,17 +225,23 @@ fn is_separator(character: char) -> bool {
 }
 
 /// Returns whether a text acts as a formula: after characters that nothing shows, and in full width, too.
-fn is_formula(text: &str) -> bool {
+///
+/// Quotes are skipped as well. Behind a separator of another country they stand at the start of a cell, doubled, and a
+/// spreadsheet reads them as an empty quoted part before the rest. A number is a formula if the rest of its cell is
+/// more than numbers: a spreadsheet that separates by another character reads both as one.
+fn is_formula(text: &str, rest: &str) -> bool {
     let is_invisible = |c: char| {
         c.is_whitespace()
             || c.is_control()
             || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
-    let visible = text.trim_start_matches(is_invisible);
+    let visible = text.trim_start_matches(|c| c == '"' || is_invisible(c));
     match visible.chars().next() {
         Some('=' | '@' | '\u{ff1d}' | '\u{ff20}') => true,
-        Some('+' | '-') => !is_number(visible.as_bytes()),
+        Some('+' | '-') => {
+            !is_number(visible.as_bytes()) || !rest.split(is_separator).all(|part| is_number(part.as_bytes()))
+        }
         Some('\u{ff0b}' | '\u{ff0d}' | '\u{2212}') => true,
         _ => false,
     }
@@ -282,6 +288,30 @@ mod tests {
         );
     }
 
+    proptest::proptest! {
+        /// A spreadsheet of another country splits the table at another character.
+        #[test]
+        fn no_separator_makes_a_formula_of_an_escaped_cell(cell in "[=+@x1;|,\t\" ]{0,10}") {
+            let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
+            writer.write_record(["00Q1", &cell, "y"]).unwrap();
+            let escaped = escape_formulas(&writer.into_inner().unwrap()).unwrap();
+            for separator in *b",;|\t" {
+                let mut reader = csv::ReaderBuilder::new()
+                    .has_headers(false)
+                    .flexible(true)
+                    .delimiter(separator)
+                    .from_reader(&*escaped);
+                for read in reader.records().flat_map(|record| record.unwrap().iter().map(str::to_owned).collect::<Vec<_>>()) {
+                    // Without a letter, signs and separators call nothing. A number before a quote is no formula.
+                    // A number that stands before a quote is no formula.
+                    let number = read.trim_start_matches('"').split('"').next().unwrap_or_default();
+                    let is_numbers = !number.is_empty() && number.split(is_separator).all(|part| is_number(part.trim().as_bytes()));
+                    proptest::prop_assert!(is_numbers || !is_formula(&read, ""), "{separator:?} {read:?}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn no_part_of_a_cell_acts_as_a_formula() {
         for (cell, escaped) in [
@@ -296,7 +326,13 @@ mod tests {
             ("\u{ff20}x", "'\u{ff20}x"),
             ("\u{feff}\u{200b} =1", "'\u{feff}\u{200b} =1"),
             ("x\n@y", "x\n'@y"),
+            ("x;\"=1", "x;'\"=1"),
+            ("x;\"\"=1", "x;'\"\"=1"),
+            ("x;\" =1\";y", "x;'\" =1\";y"),
+            ("\"=1\"", "'\"=1\""),
+            ("a;\"b\"", "a;\"b\""),
             ("a;-5;+49 30 1", "a;-5;+49 30 1"),
+            ("+1|x", "'+1|x"),
             ("a=b", "a=b"),
             ("", ""),
         ] {
