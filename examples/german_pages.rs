@@ -43,7 +43,9 @@ fn texts(kind: &PageKind) -> (&'static str, &'static str) {
         PageKind::CrossOriginLogout => {
             ("Sie wurden nicht abgemeldet", "Die Anfrage kam von einer fremden Seite.")
         }
-        PageKind::NotAllowed => ("Kein Zugriff", "Sie sind angemeldet, dürfen dies aber nicht benutzen."),
+        PageKind::NotAllowed { .. } => {
+            ("Kein Zugriff", "Sie sind angemeldet, dürfen dies aber nicht benutzen.")
+        }
         PageKind::RequestFailed { failure: RequestFailure::NotFound, .. } => {
             ("Nicht gefunden", "Diesen Datensatz gibt es nicht.")
         }

@@ -29,8 +29,8 @@ pub use self::{
     grants::AuthEvent,
     salesforce::Salesforce,
     web::{
-        FormLogin, MaybeSalesforceConn, RequireLogin, SalesforceConn, SalesforceUser, SameLogin, middleware,
-        pages, routes,
+        AccessRule, Allowed, FormLogin, MayUse, MaybeSalesforceConn, RequireLogin, SalesforceConn,
+        SalesforceUser, SameLogin, middleware, pages, routes,
     },
 };
 

@@ -1,11 +1,17 @@
 //! [`Salesforce`]: the one value that an app creates.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, Mutex},
+    time::SystemTime,
+};
 
 use url::Url;
 
 use crate::{
-    base::{background::BackgroundRuntime, clock::Clock},
+    RequireLogin,
+    base::{background::BackgroundRuntime, clock::Clock, lock::lock},
     builder::SalesforceBuilder,
     config::{Config, ConfigError, Settings},
     grants::{
@@ -13,7 +19,7 @@ use crate::{
         Lifetimes, LogInError, LoginInfo, Profile, Timing, keep_alive, reseal,
     },
     store::{AppKey, GrantFilter, GrantKey, Store},
-    web::pages::LoginPages,
+    web::{AccessCache, pages::LoginPages},
 };
 use salesforce_connection::{
     Client, Connection, Error, Result, UserRef,
@@ -52,6 +58,9 @@ struct Inner {
     background: BackgroundRuntime,
     clock: Clock,
     pages: LoginPages,
+    access: AccessCache,
+    /// The rules that the start warned of.
+    warned_rules: Mutex<HashSet<String>>,
 }
 
 impl fmt::Debug for Salesforce {
@@ -260,6 +269,58 @@ impl Salesforce {
         self.engine().health().await
     }
 
+    /// Checks that the settings have what a rule needs, and warns of a rule that users of any org can meet.
+    ///
+    /// The middleware does it for each rule that is wrapped on a scope or a resource, so that a worker does not start with
+    /// a rule that cannot be read. Call it in `main` for the rules of extractors ([`Allowed`](crate::Allowed)), and for
+    /// an error that `?` returns before the server starts.
+    ///
+    /// # Errors
+    /// Lists what is missing: a scope in `SALESFORCE_SCOPES`, a service user, a valid argument.
+    ///
+    /// ```no_run
+    /// # use actix_salesforce::{RequireLogin, Salesforce};
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let salesforce = Salesforce::from_env().await?;
+    /// let rule = RequireLogin::new().org("00D5g00000ABCDE").permission("Manage_Invoices");
+    /// salesforce.check_rule(&rule)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn check_rule(&self, rule: &RequireLogin) -> std::result::Result<(), ConfigError> {
+        let settings = self.settings();
+        let problems = rule.problems(settings);
+        if !problems.is_empty() {
+            return Err(ConfigError::new(problems));
+        }
+        // Once for all workers.
+        if let Some(rules) = rule.warning(settings)
+            && lock(&self.inner.warned_rules).insert(rules.clone())
+        {
+            tracing::warn!(
+                rules,
+                "an access rule that users of any org can meet: it is the word of the visitor's own org. Name the \
+                 organizations in SALESFORCE_ALLOWED_ORGS or with `org`, or call `any_org` if each user sees the own org's \
+                 data only"
+            );
+        }
+        Ok(())
+    }
+
+    /// Forgets what was read about a user for access rules, in this process: the next request reads it again.
+    ///
+    /// For an app that learns of a change, for example because it has changed a permission itself. Otherwise what was read
+    /// is used for [`RequireLogin::max_age`], or until the user's next login.
+    pub async fn refresh_access(&self, user: UserRef) {
+        let app = AppKey::from_client_id(&self.inner.settings.client_id);
+        self.inner.access.forget(GrantKey::new(app, user)).await;
+    }
+
+    /// What was read about users for access rules.
+    pub(crate) fn access(&self) -> &AccessCache {
+        &self.inner.access
+    }
+
     fn connection(&self, grant: GrantHandle) -> Connection {
         self.connect(Arc::new(grant))
     }
@@ -376,6 +437,16 @@ pub(crate) fn start(
         let spawner = background.spawner();
         spawner.spawn(reseal::run(Arc::downgrade(&engine), spawner.clone()));
     }
-    let inner = Inner { settings, oauth, client, engine, background, clock, pages };
+    let inner = Inner {
+        settings,
+        oauth,
+        client,
+        engine,
+        background,
+        clock,
+        pages,
+        access: AccessCache::default(),
+        warned_rules: Mutex::default(),
+    };
     Ok(Salesforce { inner: Arc::new(inner) })
 }

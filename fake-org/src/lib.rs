@@ -67,6 +67,8 @@ mod state;
 mod tokens;
 mod user;
 #[cfg(feature = "embedded")]
+mod user_access;
+#[cfg(feature = "embedded")]
 mod web;
 
 #[cfg(feature = "embedded")]

@@ -10,7 +10,8 @@ use crate::data::csv;
 use crate::data::schema::spec::{self, ObjectSpec};
 use crate::data::schema::{Object, Schema};
 use crate::data::{DataError, DuplicateRule, Inner, Record, ValidationRule, Writer};
-use crate::user::User;
+use crate::user::{Rights, User};
+use crate::user_access::{UserAccess, assign};
 
 /// Everything declared. In JSON all members are optional; see [`Builder::declare_json`](crate::Builder::declare_json).
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -19,6 +20,7 @@ pub(crate) struct SchemaFile {
     pub(crate) objects: Vec<ObjectSpec>,
     pub(crate) users: Vec<UserSpec>,
     pub(crate) permission_sets: Vec<PermissionSetSpec>,
+    pub(crate) access: Vec<UserAccess>,
     pub(crate) rows: Vec<Rows>,
     pub(crate) validation_rules: Vec<ValidationSpec>,
     pub(crate) duplicate_rules: Vec<DuplicateSpec>,
@@ -130,6 +132,7 @@ impl SchemaFile {
         self.objects.extend(more.objects);
         self.users.extend(more.users);
         self.permission_sets.extend(more.permission_sets);
+        self.access.extend(more.access);
         self.rows.extend(more.rows);
         self.validation_rules.extend(more.validation_rules);
         self.duplicate_rules.extend(more.duplicate_rules);
@@ -154,6 +157,7 @@ impl SchemaFile {
             first_name: spec.first_name.clone(),
             last_name: spec.last_name.clone(),
             guest: false,
+            rights: Rights::default(),
         });
         made.collect()
     }
@@ -230,19 +234,18 @@ impl PermissionSetSpec {
                 .sqlite
                 .query_row(sql, [username], |row| row.get(0))
                 .map_err(|_| wrong(format!("there is no user {username}")))?;
-            let assignment = record(json!({ "PermissionSetId": set, "AssigneeId": user }));
-            write(data, assignments, &assignment, by).map_err(wrong)?;
+            assign(data, assignments, set.clone(), &user, by).map_err(wrong)?;
         }
         Ok(())
     }
 }
 
-fn record(value: Value) -> Record {
+pub(crate) fn record(value: Value) -> Record {
     if let Value::Object(members) = value { members } else { Record::new() }
 }
 
 /// Writes a record; its id.
-fn write(
+pub(crate) fn write(
     data: &mut Inner,
     object: &'static Object,
     record: &Record,

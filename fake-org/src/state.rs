@@ -120,7 +120,8 @@ impl Org {
         let now = self.clock.now();
         self.data.seed(&self.sample, &users, now).map_err(|error| error.to_string())?;
         let first = users.first().map_or("", |user| user.id.as_str());
-        self.data.with(|data| self.declared.write_rows(data, first, now))
+        self.data.with(|data| self.declared.write_rows(data, first, now))?;
+        self.declared.access.iter().try_for_each(|access| self.set_user_access(access))
     }
 
     /// Back to how it started: sample data, no logins, no tokens, no faults. Addresses and keys stay.

@@ -18,6 +18,29 @@ pub struct User {
     /// The guest user of a site, who cannot log in.
     #[serde(default)]
     pub(crate) guest: bool,
+    #[serde(default)]
+    pub(crate) rights: Rights,
+}
+
+/// What an app may ask about a user, besides permission sets, which are records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Rights {
+    /// The name of the profile. Only users of [`ADMINISTRATOR`] may read permission sets and their assignments.
+    pub(crate) profile: String,
+    /// `user_type` of identity and userinfo.
+    pub(crate) user_type: String,
+    /// The custom permissions that this user has besides those of all users.
+    pub(crate) custom_permissions: Vec<String>,
+}
+
+/// The profile that users have by default.
+pub(crate) const ADMINISTRATOR: &str = "System Administrator";
+
+impl Default for Rights {
+    fn default() -> Self {
+        Self { profile: ADMINISTRATOR.into(), user_type: "STANDARD".into(), custom_permissions: Vec::new() }
+    }
 }
 
 impl User {
@@ -66,7 +89,21 @@ impl User {
 
     /// `user_type` of identity and userinfo.
     #[cfg(feature = "embedded")]
-    pub(crate) fn kind(&self) -> &'static str {
-        if self.guest { "GUEST" } else { "STANDARD" }
+    pub(crate) fn kind(&self) -> &str {
+        if self.guest { "GUEST" } else { &self.rights.user_type }
+    }
+
+    /// `UserType` of the record, where Salesforce writes the same kinds in other words (SOAP: User).
+    #[cfg(feature = "embedded")]
+    pub(crate) fn record_type(&self) -> String {
+        match self.kind() {
+            "STANDARD" => "Standard".into(),
+            "POWER_PARTNER" => "PowerPartner".into(),
+            "CUSTOMER_SUCCESS" => "CustomerSuccess".into(),
+            "POWER_CUSTOMER_SUCCESS" => "PowerCustomerSuccess".into(),
+            "CSN_ONLY" => "CsnOnly".into(),
+            "GUEST" => "Guest".into(),
+            other => other.to_owned(),
+        }
     }
 }

@@ -7,7 +7,7 @@
 //! has, and from the code.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -15,9 +15,13 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::{GrantManager, LogInError, NewLogin, manager};
+use super::{GrantManager, LogInError, LoginOutcome, NewLogin, manager};
 use crate::{
-    base::random::{self, NoRandomness},
+    base::{
+        evicting_map::EvictingMap,
+        lock::lock,
+        random::{self, NoRandomness},
+    },
     store::{LeaseHolder, LeaseName, LoginKey, OneTimeKey, StoreError},
 };
 use salesforce_connection::{Secret, oauth::LoginHost};
@@ -102,8 +106,9 @@ impl GrantManager {
         let permit = self.logins.acquire(&callback.host, self.config.timing.login_queue_timeout).await;
         let permit = permit.ok_or(LogInError::TooManyLogins)?;
         if self.config.store.consume_once(state, callback.time_left).await? {
-            self.exchange(callback, id.clone(), permit).await?;
-            return Ok(Completed::Login(NewLogin::new(id, Arc::clone(self))));
+            let outcome = self.exchange(callback, id.clone(), permit).await?;
+            self.outcomes.remember(&id, &outcome);
+            return Ok(Completed::Login(NewLogin::new(id, Arc::clone(self), outcome)));
         }
         drop(permit);
         if !self.has_fresh_login(&id).await? {
@@ -115,7 +120,8 @@ impl GrantManager {
             return Ok(Completed::Used);
         }
         tracing::debug!(login = ?LoginKey::from_session_id(&id), "callback came again: it gets the same login");
-        Ok(Completed::Login(NewLogin::taken(id, Arc::clone(self))))
+        let outcome = self.outcomes.find(&id);
+        Ok(Completed::Login(NewLogin::taken(id, Arc::clone(self), outcome)))
     }
 
     /// Returns whether a callback made this login just now.
@@ -141,6 +147,24 @@ impl GrantManager {
             tracing::info!("login discarded: no response with its cookie was delivered");
             manager.log_out_later(id);
         });
+    }
+}
+
+/// What the logins of this process proved, for as long as a further callback may ask.
+#[derive(Debug, Default)]
+pub(super) struct Outcomes(Mutex<EvictingMap<LoginKey, (Instant, LoginOutcome)>>);
+
+impl Outcomes {
+    fn remember(&self, id: &Secret, outcome: &LoginOutcome) {
+        let entry = (Instant::now(), outcome.clone());
+        lock(&self.0)
+            .insert(LoginKey::from_session_id(id), entry, |(at, _)| at.elapsed() <= OUTCOME_LIFETIME);
+    }
+
+    fn find(&self, id: &Secret) -> Option<LoginOutcome> {
+        let outcomes = lock(&self.0);
+        let (at, outcome) = outcomes.get(&LoginKey::from_session_id(id))?;
+        (at.elapsed() <= OUTCOME_LIFETIME).then(|| outcome.clone())
     }
 }
 

@@ -1,6 +1,10 @@
 //! Logs users in: exchanges codes, verifies users, stores logins, and finds the grant of a login.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use super::{
     AuthEvent, Callback, GrantHandle, GrantManager, GrantTokens, Profile, last_seen,
@@ -15,7 +19,7 @@ use crate::{
     store::{DeletedLogin, GrantKey, GrantVersion, LoginKey, LoginRecord, StoreError},
 };
 use salesforce_connection::{
-    Secret,
+    Secret, UserRef,
     oauth::{IdTokenError, InvalidTokenResponse, LoginHost, OAuthError, TokenResponse},
 };
 use tracing::{
@@ -125,6 +129,14 @@ impl IdentityProblem {
     }
 }
 
+/// What a login proved about its user.
+#[derive(Debug, Clone)]
+pub(crate) struct LoginOutcome {
+    pub(crate) user: UserRef,
+    /// When the user proved who they are, as the ID token says.
+    pub(crate) auth_time: Option<SystemTime>,
+}
+
 /// A login whose id is not delivered to a browser yet.
 ///
 /// The caller that delivers it calls [`keep`](Self::import_tokens). Otherwise the login is deleted on drop, because no browser
@@ -133,6 +145,8 @@ impl IdentityProblem {
 pub(crate) struct NewLogin {
     id: Option<Secret>,
     manager: Arc<GrantManager>,
+    /// `None` if another process made the login.
+    outcome: Option<LoginOutcome>,
     /// Whether this is the response that made the login.
     is_first: bool,
 }
@@ -145,13 +159,18 @@ impl fmt::Debug for NewLogin {
 }
 
 impl NewLogin {
-    pub(crate) fn new(id: Secret, manager: Arc<GrantManager>) -> Self {
-        Self { id: Some(id), manager, is_first: true }
+    pub(crate) fn new(id: Secret, manager: Arc<GrantManager>, outcome: LoginOutcome) -> Self {
+        Self { id: Some(id), manager, outcome: Some(outcome), is_first: true }
     }
 
     /// A login that another callback made. It is not undone here.
-    pub(crate) fn taken(id: Secret, manager: Arc<GrantManager>) -> Self {
-        Self { id: Some(id), manager, is_first: false }
+    pub(crate) fn taken(id: Secret, manager: Arc<GrantManager>, outcome: Option<LoginOutcome>) -> Self {
+        Self { id: Some(id), manager, outcome, is_first: false }
+    }
+
+    /// Returns what the login proved about its user; `None` if another process made it.
+    pub(crate) fn outcome(&self) -> Option<&LoginOutcome> {
+        self.outcome.as_ref()
     }
 
     /// Keeps the login and returns its opaque id.
@@ -175,6 +194,14 @@ impl Drop for NewLogin {
     }
 }
 
+/// Who a user is, as the ID token and userinfo say.
+struct Identified {
+    profile: Profile,
+    /// The issuer of the ID token.
+    issuer: Option<String>,
+    auth_time: Option<SystemTime>,
+}
+
 impl GrantManager {
     /// Exchanges a code, verifies the user, and stores the login under `id`. The turn ends with the token request.
     pub(super) async fn exchange(
@@ -182,7 +209,7 @@ impl GrantManager {
         callback: &Callback,
         id: Secret,
         turn: LoginPermit,
-    ) -> Result<(), LogInError> {
+    ) -> Result<LoginOutcome, LogInError> {
         let Callback { host, redirect_uri, code, verifier, nonce, issuer, .. } = callback;
         let span = info_span!(parent: None, "salesforce.login", host = ?host, grant = Empty, outcome = Empty);
         let span = detached_span(span);
@@ -193,7 +220,7 @@ impl GrantManager {
             self.complete_login(tokens, host, nonce.as_ref(), issuer.as_deref(), id).await
         };
         let logged_in = exchange.instrument(span.clone()).await;
-        span.record("outcome", logged_in.as_ref().map_or_else(LogInError::outcome, |()| "logged in"));
+        span.record("outcome", logged_in.as_ref().map_or_else(LogInError::outcome, |_| "logged in"));
         logged_in
     }
 
@@ -208,7 +235,7 @@ impl GrantManager {
         nonce: Option<&Secret>,
         issuer: Option<&str>,
         id: Secret,
-    ) -> Result<(), LogInError> {
+    ) -> Result<LoginOutcome, LogInError> {
         // Before anything is stored or sent to the instance.
         if !self.may_log_in(host, tokens.identity.user.organization_id) {
             self.revoke_tokens_later(tokens);
@@ -225,14 +252,15 @@ impl GrantManager {
                 return Err(error.into());
             }
         }
-        let profile = match self.identify(host, &tokens, nonce).await {
-            Ok((profile, claimed)) => {
+        let user = tokens.identity.user;
+        let (profile, auth_time) = match self.identify(host, &tokens, nonce).await {
+            Ok(Identified { profile, issuer: claimed, auth_time }) => {
                 let is_instance = |issuer: &str| issuer == tokens.instance_url.origin().ascii_serialization();
                 if issuer.is_some_and(|issuer| !is_instance(issuer) && claimed.as_deref() != Some(issuer)) {
                     self.revoke_tokens_later(tokens);
                     return Err(LogInError::Issuer);
                 }
-                profile
+                (profile, auth_time)
             }
             Err(problem) => {
                 // These tokens will not be used.
@@ -246,23 +274,25 @@ impl GrantManager {
                 });
             }
         };
-        self.log_in(tokens, profile, host, id).await
+        self.log_in(tokens, profile, host, id).await?;
+        Ok(LoginOutcome { user, auth_time })
     }
 
     /// Verifies the ID token if `openid` was granted or a nonce was sent with the request for it, and fetches the user's
-    /// names. Returns the issuer of the ID token, too.
+    /// names.
     async fn identify(
         &self,
         host: &LoginHost,
         tokens: &TokenResponse,
         nonce: Option<&Secret>,
-    ) -> Result<(Profile, Option<String>), IdentityProblem> {
-        let (mut profile, mut issuer) = (Profile::default(), None);
+    ) -> Result<Identified, IdentityProblem> {
+        let (mut profile, mut issuer, mut auth_time) = (Profile::default(), None, None);
         // A response that leaves `openid` out of its scopes does not get around the ID token: a nonce is sent only with
         // that scope.
         if nonce.is_some() || tokens.scopes.contains("openid") || tokens.id_token.is_some() {
             let claims = self.oauth().verify_id_token(host, tokens, nonce, self.config.clock.now()).await?;
             issuer = Some(claims.iss);
+            auth_time = claims.auth_time.and_then(|time| UNIX_EPOCH.checked_add(Duration::from_secs(time)));
             profile = Profile::new(claims.preferred_username, claims.name);
         }
         match self.oauth().userinfo(&tokens.instance_url, &tokens.access_token).await {
@@ -280,7 +310,7 @@ impl GrantManager {
             // The names are for display only, so a login does not depend on them.
             Err(error) => tracing::warn!(%error, "fetching the user's names failed"),
         }
-        Ok((profile, issuer))
+        Ok(Identified { profile, issuer, auth_time })
     }
 
     pub(super) async fn log_in(

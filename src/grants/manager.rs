@@ -13,6 +13,7 @@ use url::Url;
 
 use super::{
     AuthEvent, Events, GrantError, GrantTokens, HostOrgs, Timing,
+    callback::Outcomes,
     entry::{GrantEntry, Step},
     health::LastOutage,
     last_seen::LastSeenThrottle,
@@ -90,6 +91,7 @@ pub(crate) struct GrantManager {
     pub(super) last_seen: LastSeenThrottle,
     pub(super) pending_logouts: PendingLogouts,
     pub(super) last_outage: Arc<LastOutage>,
+    pub(super) outcomes: Outcomes,
     entries: Mutex<EvictingMap<GrantKey, Arc<GrantEntry>>>,
     services: Mutex<EvictingMap<ServiceKey, ServiceTokenSource>>,
     /// The hosts of stored grants that are not allowed, as far as they were logged.
@@ -225,6 +227,7 @@ impl GrantManager {
             last_seen: LastSeenThrottle::default(),
             pending_logouts: PendingLogouts::default(),
             last_outage: Arc::default(),
+            outcomes: Outcomes::default(),
             entries: Mutex::default(),
             services: Mutex::default(),
             hosts_not_allowed: Mutex::default(),

@@ -45,7 +45,7 @@ pub(crate) use self::{
     error::GrantError,
     events::Events,
     host_orgs::{HostOrgs, Orgs, is_run_by_salesforce},
-    login::{LogInError, NewLogin},
+    login::{LogInError, LoginOutcome, NewLogin},
     manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes},
     tokens::{GrantTokens, Profile},
 };

@@ -1,19 +1,21 @@
 //! How the middleware responds to an [`Error`]: with a page, a redirect to the login, or JSON.
 
+use std::time::Duration;
+
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{HeaderName, HeaderValue},
+    http::header::{self, HeaderName, HeaderValue},
 };
 use serde_json::json;
 use url::form_urlencoded;
 
 use super::{
-    pages::{Action, ActionKind, PageKind, Reply, json_message},
+    pages::{AccessRefusal, Action, ActionKind, PageKind, Reply, json_message},
     request_info::RequestInfo,
     response::{self, ResponseFormat},
     worker::WorkerState,
 };
-use crate::config::ReturnTo;
+use crate::{SalesforceUser, config::ReturnTo};
 use salesforce_connection::Error;
 
 /// Returns the response to a request that failed: a page, a redirect to the login, or JSON. Logs the cause.
@@ -39,7 +41,7 @@ impl RequestInfo {
         let log_in = if matches!(kind, PageKind::LoginFailed(_)) {
             self.login_link()
         } else {
-            kind.leads_to_login().then(|| self.login_at_salesforce()).flatten()
+            kind.leads_to_login().then(|| self.login_at_salesforce(ActionKind::LogIn)).flatten()
         };
         let home = self
             .worker
@@ -53,7 +55,7 @@ impl RequestInfo {
     }
 
     /// Returns a link to a login at which Salesforce shows its login page in any case.
-    fn login_at_salesforce(&self) -> Option<Action> {
+    fn login_at_salesforce(&self, kind: ActionKind) -> Option<Action> {
         let paths = &self.worker.as_ref()?.settings().paths;
         let login = paths.full(paths.login.as_deref()?);
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -61,7 +63,7 @@ impl RequestInfo {
         if let Some(target) = if self.is_safe { self.return_to() } else { self.sending_page() } {
             query.append_pair("return_to", target.as_str());
         }
-        Some(Action::link(ActionKind::LogIn, format!("{login}?{}", query.finish())))
+        Some(Action::link(kind, format!("{login}?{}", query.finish())))
     }
 
     /// A link to the login, for a user whose login Salesforce has ended.
@@ -114,6 +116,68 @@ impl RequestInfo {
             (_, login) => response::builder(kind.status())
                 .json(json!({ "error": kind.code(), "message": json_message(&kind), "login_url": login })),
         }
+    }
+}
+
+impl RequestInfo {
+    /// Responds to a user whom a rule refuses: the reason, who is logged in, and ways out. It leads to no login by itself.
+    pub(super) fn not_allowed(
+        &self,
+        refusal: AccessRefusal,
+        user: &SalesforceUser,
+        route: Option<&str>,
+    ) -> HttpResponse {
+        let settings = self.worker.as_ref().map(WorkerState::settings);
+        let log_out = settings.and_then(|settings| {
+            let logout = settings.paths.full(settings.paths.logout.as_deref()?);
+            Some(Action::form(ActionKind::LogOut, logout, Vec::new()))
+        });
+        let other = self.login_at_salesforce(ActionKind::OtherUser);
+        let home =
+            settings.map(|settings| Action::link(ActionKind::StartPage, settings.after_login.as_str()));
+        let kind = PageKind::NotAllowed { refusal, user: user.user_ref(), username: user.username.clone() };
+        Reply::new(kind)
+            .actions(log_out.into_iter().chain(other).chain(home))
+            .of_route(route)
+            .page_or_json(self)
+    }
+
+    /// Responds to a user who has to log in again (RFC 9470): redirects a navigation by GET, from which it returns. All
+    /// other requests get 401, a form with a page that links back to its own page.
+    pub(super) fn fresh_login_required(&self, within: Duration, is_logged_in: bool) -> HttpResponse {
+        let can_redirect = self.format() == ResponseFormat::Navigation && self.is_page();
+        if !is_logged_in && !can_redirect {
+            return self.login_required();
+        }
+        let login = self.login_at_salesforce(ActionKind::LogIn);
+        match (&login, &self.worker) {
+            (Some(_), Some(worker)) if can_redirect && self.is_framed() => {
+                return self.open_in_window(worker);
+            }
+            (Some(login), _) if can_redirect => return response::see_other(login.href()),
+            _ => {}
+        }
+        let href = login.as_ref().map(|login| login.href().to_owned());
+        let reply = Reply::new(PageKind::FreshLoginRequired { sent_form: !self.is_safe }).actions(login);
+        let mut response = match self.format() {
+            ResponseFormat::Navigation => reply.page(self),
+            ResponseFormat::Htmx | ResponseFormat::Json => reply.json(),
+        };
+        let max_age = within.as_secs();
+        let challenge = format!(
+            "Bearer error=\"insufficient_user_authentication\", error_description=\"A more recent login is required\", \
+             max_age=\"{max_age}\""
+        );
+        let headers = response.headers_mut();
+        if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let (ResponseFormat::Htmx, Some(Ok(href))) =
+            (self.format(), href.as_deref().map(HeaderValue::from_str))
+        {
+            headers.insert(HeaderName::from_static("hx-redirect"), href);
+        }
+        response
     }
 }
 

@@ -28,6 +28,7 @@ use super::{
     error_rewrite::{Outcome, finish},
     login as routes,
     request_info::RequestInfo,
+    require::rules_of_this_thread,
     response,
     session::{self, SessionCookie, app_session},
     worker::WorkerState,
@@ -52,6 +53,11 @@ where
             let worker = WorkerState::new(salesforce).map_err(|error| {
                 tracing::error!(%error, "a worker could not make its HTTP client");
             })?;
+            for rule in rules_of_this_thread() {
+                worker.salesforce().check_rule(&rule).map_err(|error| {
+                    tracing::error!(%error, "the settings lack what an access rule needs: the server does not start");
+                })?;
+            }
             let settings = worker.settings();
             let is_embedded = settings.session == SessionMode::Embedded;
             let routes = AuthRoutes::new(service, worker.clone(), is_embedded);

@@ -19,8 +19,9 @@ mod worker;
 
 /// The public name of the module.
 pub use self::login as routes;
+pub(crate) use self::require::AccessCache;
 pub use self::{
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
     form_login::{FormLogin, SameLogin},
-    require::RequireLogin,
+    require::{AccessRule, Allowed, MayUse, RequireLogin},
 };

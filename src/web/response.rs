@@ -11,7 +11,7 @@ use actix_web::{
 };
 use serde_json::json;
 
-use super::pages::{self, LoginFailure, PageKind};
+use super::pages::{self, Action, ActionKind, LoginFailure, PageKind};
 
 /// Not cached, not framed, not sniffed, no referrer (RFC 9700 sections 4.2 and 4.16).
 pub(crate) fn builder(status: StatusCode) -> HttpResponseBuilder {
@@ -38,7 +38,7 @@ pub(crate) fn method_not_allowed(allow: &'static str) -> HttpResponse {
 }
 
 /// An error for a program: `{"error": …, "message": …}`.
-pub(super) fn error_json(kind: &PageKind) -> HttpResponse {
+pub(super) fn error_json(kind: &PageKind, actions: &[Action]) -> HttpResponse {
     let mut builder = builder(kind.status());
     if let Some(after) = kind.retry_after() {
         builder.insert_header(retry_after(after));
@@ -47,6 +47,20 @@ pub(super) fn error_json(kind: &PageKind) -> HttpResponse {
     // One that this crate knows, never an arbitrary text.
     if let PageKind::LoginFailed(LoginFailure::Denied { code: Some(code) }) = kind {
         body["code"] = (*code).into();
+    }
+    if let PageKind::NotAllowed { refusal, username, .. } = kind {
+        body["reason"] = refusal.code().into();
+        body["username"] = username.clone().into();
+    }
+    let href = |kind: ActionKind| actions.iter().find(|action| action.kind() == kind).map(Action::href);
+    for (member, kind) in [
+        ("login_url", ActionKind::LogIn),
+        ("login_url", ActionKind::OtherUser),
+        ("logout_url", ActionKind::LogOut),
+    ] {
+        if let Some(href) = href(kind) {
+            body[member] = href.into();
+        }
     }
     builder.json(body)
 }

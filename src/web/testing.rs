@@ -76,7 +76,7 @@ pub async fn log_in_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Resu
     let user = tokens.identity.user;
     let login = salesforce.admit(host.clone(), tokens).await.map_err(refused)?;
     let connection = salesforce.user_connection(user).await.map_err(refused)?;
-    let contents = CookieContents { id: login, host: host.as_url().to_string() };
+    let contents = CookieContents { id: login, host: host.as_url().to_string(), fresh: None };
     let cookie = LoginCookie::new(settings).make(settings, &contents).map_err(refused)?;
     let origin = settings.public_url.origin().ascii_serialization();
     Ok(TestUser { cookie, connection, origin })

@@ -1,11 +1,20 @@
 //! What belongs to one worker, and the login of one request.
 
-use std::{cell::Cell, rc::Rc, sync::Arc};
+use std::{
+    any::TypeId,
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+};
 
 use actix_web::{HttpMessage as _, HttpRequest, cookie::Cookie};
 use tokio::sync::OnceCell;
 
-use super::session::{CookieContents, LoginCookie};
+use super::{
+    require::RequireLogin,
+    session::{CookieContents, LoginCookie},
+};
 use crate::{
     base::seal::SealError,
     config::Settings,
@@ -27,13 +36,21 @@ struct Inner {
     login_cookie: LoginCookie,
     /// Whether another Salesforce is wrapped further out: it brings the session for both. The first request shows it.
     nested: Cell<bool>,
+    /// The rules that handlers name by their types.
+    rules: RefCell<HashMap<TypeId, Rc<RequireLogin>>>,
 }
 
 impl WorkerState {
     pub(crate) fn new(salesforce: Salesforce) -> Result<Self, HttpError> {
         let client = salesforce.worker_client()?;
         let login_cookie = LoginCookie::new(salesforce.settings());
-        Ok(Self(Rc::new(Inner { salesforce, client, login_cookie, nested: Cell::new(false) })))
+        Ok(Self(Rc::new(Inner {
+            salesforce,
+            client,
+            login_cookie,
+            nested: Cell::new(false),
+            rules: RefCell::default(),
+        })))
     }
 
     /// Returns the worker that handles this request.
@@ -67,6 +84,15 @@ impl WorkerState {
 
     pub(crate) fn connection(&self, grant: GrantHandle) -> Connection {
         Connection::new(&self.0.client, Arc::new(grant))
+    }
+
+    /// Returns the rule of a type, if it was used before.
+    pub(crate) fn rule(&self, of: TypeId) -> Option<Rc<RequireLogin>> {
+        self.0.rules.borrow().get(&of).cloned()
+    }
+
+    pub(crate) fn store_rule(&self, of: TypeId, rule: &Rc<RequireLogin>) {
+        self.0.rules.borrow_mut().insert(of, Rc::clone(rule));
     }
 
     pub(crate) fn is_nested(&self) -> bool {

@@ -42,6 +42,14 @@ mod session {
     mod user_isolation;
 }
 
+/// Who may use a route.
+mod rules {
+    mod fresh;
+    mod guarded_app;
+    mod permissions;
+    mod refused;
+}
+
 /// Stores that work, and stores that do not.
 mod store {
     mod failing_store;

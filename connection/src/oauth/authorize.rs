@@ -32,6 +32,11 @@ impl AuthorizeOptions {
         self
     }
 
+    /// Returns whether Salesforce is asked for this page.
+    pub fn has_prompt(&self, prompt: Prompt) -> bool {
+        self.prompt.contains(&prompt)
+    }
+
     /// Sets the user name that Salesforce fills in on its login page. Default: none.
     pub fn login_hint(mut self, username: impl Into<String>) -> Self {
         self.login_hint = Some(username.into());

@@ -40,6 +40,10 @@ pub struct IdTokenClaims {
     pub exp: u64,
     /// When the token was issued, in seconds since 1970.
     pub iat: u64,
+    /// When the user proved who they are, in seconds since 1970, if the token says so (OpenID Connect Core section 2).
+    /// Whether Salesforce sends it is unverified.
+    #[serde(default, deserialize_with = "seconds")]
+    pub auth_time: Option<u64>,
     nbf: Option<u64>,
     nonce: Option<Secret>,
     at_hash: Option<String>,
@@ -47,6 +51,11 @@ pub struct IdTokenClaims {
     pub preferred_username: Option<String>,
     /// The full name, if the app is configured to include it.
     pub name: Option<String>,
+}
+
+/// Reads whole seconds. Any other form counts as missing.
+fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(serde_json::Value::deserialize(deserializer)?.as_u64())
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -1,7 +1,9 @@
 //! The user of an access token: userinfo endpoint and identity URL.
 
+use std::collections::BTreeSet;
+
 use reqwest::header::AUTHORIZATION;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use url::Url;
 
 use crate::{
@@ -60,6 +62,27 @@ pub struct Identity {
     pub active: Option<bool>,
     /// The kind of user, for example `STANDARD`.
     pub user_type: Option<String>,
+    /// The names of the custom permissions that the user has. `None` unless the scope `custom_permissions` was granted.
+    #[serde(default, deserialize_with = "custom_permissions")]
+    pub custom_permissions: Option<BTreeSet<String>>,
+}
+
+impl Identity {
+    /// Returns whether the user has this custom permission; `false` without the scope `custom_permissions`.
+    pub fn has_custom_permission(&self, name: &str) -> bool {
+        self.custom_permissions.as_ref().is_some_and(|names| names.contains(name))
+    }
+}
+
+/// Reads `{"Name": true}`. A permission counts only if it is `true`. Any other form is no list, and no error: the rest of
+/// the identity is usable without it.
+fn custom_permissions<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BTreeSet<String>>, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(value.as_object().map(|members| {
+        members.iter().filter(|(_, has)| **has == true).map(|(name, _)| name.clone()).collect()
+    }))
 }
 
 /// Returns the path of an identity URL, to be fetched from the instance.
@@ -113,5 +136,29 @@ impl OAuthClient {
             return Err(OAuthError::from_response(&response));
         }
         serde_json::from_slice(&response.body).map_err(|_| InvalidTokenResponse::Malformed.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(custom_permissions: &str) -> Option<Vec<String>> {
+        let text = format!(
+            r#"{{"id":"x","user_id":"005000000000001AAA","organization_id":"00D000000000001EAA","username":"a"{custom_permissions}}}"#
+        );
+        let identity: Identity = serde_json::from_str(&text).unwrap();
+        identity.custom_permissions.map(|names| names.into_iter().collect())
+    }
+
+    #[test]
+    fn only_a_custom_permission_that_is_true_counts() {
+        assert_eq!(read(""), None);
+        assert_eq!(read(r#","custom_permissions":{}"#), Some(vec![]));
+        let mixed = r#","custom_permissions":{"Export":true,"Import":false,"Odd":"true","Null":null}"#;
+        assert_eq!(read(mixed), Some(vec!["Export".to_owned()]));
+        for odd in ["null", "true", "\"Export\"", "[\"Export\"]", "7"] {
+            assert_eq!(read(&format!(r#","custom_permissions":{odd}"#)), None, "{odd}");
+        }
     }
 }

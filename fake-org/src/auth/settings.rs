@@ -148,6 +148,11 @@ pub(crate) struct Settings {
     pub(crate) exchange_tokens: Option<Vec<Subject>>,
     /// The custom permissions that every user has, for tokens with the scope of that name.
     pub(crate) custom_permissions: Vec<String>,
+    /// How many seconds before a login the user proved who they are: `auth_time` of ID tokens. `None`: they have none.
+    /// Whether Salesforce sends it is unverified.
+    pub(crate) id_token_auth_age_seconds: Option<i64>,
+    /// `Organization.IsSandbox`.
+    pub(crate) is_sandbox: bool,
     /// The app's custom attributes, as the identity shows them.
     pub(crate) custom_attributes: Map<String, Value>,
     /// The app's policy for phones.
@@ -231,13 +236,26 @@ impl Default for Settings {
             code_credentials_post_only: false,
             secret_required: true,
             refresh_secret_required: true,
-            scopes: ["api", "id", "openid", "profile", "email", "address", "phone", "refresh_token", "web"]
-                .map(String::from)
-                .to_vec(),
+            scopes: [
+                "api",
+                "id",
+                "openid",
+                "profile",
+                "email",
+                "address",
+                "phone",
+                "refresh_token",
+                "web",
+                "custom_permissions",
+            ]
+            .map(String::from)
+            .to_vec(),
             redirect_uris: Vec::new(),
             certificate: None,
             exchange_tokens: None,
             custom_permissions: Vec::new(),
+            id_token_auth_age_seconds: None,
+            is_sandbox: false,
             custom_attributes: Map::new(),
             mobile_policy: None,
             single_logout_url: None,

@@ -1,7 +1,7 @@
 //! The users that the org starts with, and those made on demand.
 
 use crate::base::ids;
-use crate::user::User;
+use crate::user::{Rights, User};
 
 /// The sample users, in order; Ada first. Dora shares Ben's e-mail address.
 pub(crate) fn sample(organization_id: &str) -> Vec<User> {
@@ -22,6 +22,7 @@ pub(crate) fn sample(organization_id: &str) -> Vec<User> {
         first_name: (*first).to_owned(),
         last_name: (*last).to_owned(),
         guest: false,
+        rights: Rights::default(),
     })
     .collect()
 }
@@ -39,5 +40,6 @@ pub(crate) fn invented(organization_id: &str, username: &str, n: u64) -> User {
         first_name,
         last_name: "Example".into(),
         guest: false,
+        rights: Rights::default(),
     }
 }

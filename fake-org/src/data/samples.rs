@@ -271,7 +271,7 @@ pub(super) fn user(user: &User, now: Millis) -> Row {
         ("Name", text(user.display_name())),
         ("Email", text(user.email.clone())),
         ("IsActive", Sql::Integer(1)),
-        ("UserType", text("Standard")),
+        ("UserType", text(user.record_type())),
         ("ProfileId", text(ids::make("00e", 1))),
         ("CreatedDate", text(created.clone())),
         ("LastModifiedDate", text(created.clone())),
@@ -279,9 +279,9 @@ pub(super) fn user(user: &User, now: Millis) -> Row {
     ]
 }
 
-pub(super) fn profile(now: Millis) -> Row {
-    let mut row = stamped("00e", 0, now - 400 * DAY);
-    row.push(("Name", text("System Administrator")));
+pub(super) fn profile(name: &str, number: u64, now: Millis) -> Row {
+    let mut row = stamped("00e", number, now - 400 * DAY);
+    row.push(("Name", text(name)));
     row
 }
 

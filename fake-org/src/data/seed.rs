@@ -4,7 +4,8 @@ use super::samples::{self, Row, text};
 use super::schema::{Field, Kind, Object};
 use super::{Data, DataError, Inner};
 use crate::base::clock::Millis;
-use crate::user::User;
+use crate::user::{ADMINISTRATOR, User};
+use rusqlite::OptionalExtension as _;
 
 /// How much sample data there is.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +51,7 @@ fn fill(inner: &mut Inner, sample: Sample, users: &[User], now: Millis) -> Resul
     if let Some(user) = users.first() {
         insert(inner, "Organization", samples::organization(&user.organization_id, now))?;
     }
-    insert(inner, "Profile", samples::profile(now))?;
+    insert(inner, "Profile", samples::profile(ADMINISTRATOR, 0, now))?;
     for user in users {
         inner.next_id_of("User");
         insert_user(inner, user, now)?;
@@ -92,6 +93,32 @@ fn fill(inner: &mut Inner, sample: Sample, users: &[User], now: Millis) -> Resul
         }
     }
     Ok(())
+}
+
+impl Inner {
+    /// Gives a user the profile of that name, which is made if missing, and writes the kind of user.
+    pub(crate) fn set_profile(&mut self, user: &User, now: Millis) -> Result<(), DataError> {
+        let name = &user.rights.profile;
+        let find = "SELECT Id FROM \"Profile\" WHERE Name = ?1";
+        let known: Option<String> = self.sqlite.query_row(find, [name], |row| row.get(0)).optional()?;
+        let id = match known {
+            Some(id) => id,
+            None => {
+                let number = self.last.get("Profile").copied().unwrap_or(0);
+                insert(self, "Profile", samples::profile(name, number, now))?;
+                self.sqlite.query_row(find, [name], |row| row.get(0))?
+            }
+        };
+        let set = "UPDATE \"User\" SET ProfileId = ?1, UserType = ?2 WHERE Id = ?3";
+        self.sqlite.execute(set, [&id, &user.record_type(), &user.id])?;
+        Ok(())
+    }
+
+    /// Writes whether the org is a sandbox.
+    pub(crate) fn set_sandbox(&mut self, is_sandbox: bool) -> Result<(), DataError> {
+        self.sqlite.execute("UPDATE \"Organization\" SET IsSandbox = ?1", [is_sandbox])?;
+        Ok(())
+    }
 }
 
 fn insert_user(inner: &mut Inner, user: &User, now: Millis) -> Result<(), DataError> {

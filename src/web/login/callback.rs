@@ -20,7 +20,7 @@ use crate::{
     grants::{Callback, Completed, LogInError},
     web::{
         pages, response,
-        session::{CookieContents, former_user},
+        session::{CookieContents, FreshLogin, former_user},
         worker::WorkerState,
     },
 };
@@ -174,7 +174,12 @@ async fn exchange(
     let Some(id) = login.id().cloned() else {
         return Err(not_stored(Error::internal("the login has ended")).into());
     };
-    let contents = CookieContents { id: id.clone(), host: pending.host.as_url().to_string() };
+    // A further callback that another process answers: what the ID token said is known there only.
+    let fresh = login
+        .outcome()
+        .filter(|outcome| pending.is_fresh_for(outcome.user))
+        .map(|outcome| FreshLogin { completed_at: worker.salesforce().now(), auth_time: outcome.auth_time });
+    let contents = CookieContents { id: id.clone(), host: pending.host.as_url().to_string(), fresh };
     let cookies = [
         worker.login_cookie(&contents).map_err(|error| failed(FailedLogin::not_stored(error)))?,
         LoopGuard::after_login(pending.completed_before, &id)
@@ -229,6 +234,7 @@ async fn late(
         options: AuthorizeOptions::new(settings.scopes.clone()),
         completed_before: pending.completed_before,
         replaces_late: true,
+        started_by: None,
     };
     begin(worker, request, start)
 }

@@ -21,9 +21,9 @@ use sha2::{Digest, Sha256};
 use crate::{
     base::seal::{Purpose, SealError},
     config::{ReturnTo, Settings},
-    web::session::{cookie, cookie_header},
+    web::session::{cookie, cookie_header, former_user},
 };
-use salesforce_connection::{Secret, oauth::LoginHost};
+use salesforce_connection::{Secret, UserRef, oauth::LoginHost};
 
 /// Shortest time that the browser stores a pending login, so that a late callback still knows its host and its target:
 /// an hour is enough to enrol a second factor or to reset a password.
@@ -57,6 +57,10 @@ pub(super) struct PendingLogin {
     pub(super) completed_before: u32,
     /// Whether it replaces one whose callback came too late.
     pub(super) replaces_late: bool,
+    /// Whether it asked Salesforce for its login page (`prompt=login`).
+    pub(super) asks_to_log_in: bool,
+    /// A hash of the user who was logged in when it started. A fresh login counts for that user only.
+    pub(super) started_by: Option<String>,
 }
 
 /// What is sealed. `Cow`, because a text that JSON escapes cannot be borrowed.
@@ -78,6 +82,10 @@ struct Sealed<'a> {
     c: u32,
     #[serde(default)]
     o: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    f: bool,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    u: Option<Cow<'a, str>>,
 }
 
 impl PendingLogin {
@@ -117,6 +125,8 @@ impl PendingLogin {
             t: millis(self.started_at),
             c: self.completed_before,
             o: self.replaces_late,
+            f: self.asks_to_log_in,
+            u: self.started_by.as_deref().map(Into::into),
         })
         .map_err(|_| SealError)?;
         let sealed = settings.keys.seal(Purpose::Attempt, &bound_to(settings, &name), &sealed)?;
@@ -140,6 +150,12 @@ impl PendingLogin {
                 (ahead.duration() <= CLOCK_TOLERANCE).then(|| settings.login_timeout + CLOCK_TOLERANCE)
             }
         }
+    }
+
+    /// Returns whether a login of this user proves that the user was there: Salesforce was asked for its login page, and no
+    /// other user was logged in when it was.
+    pub(super) fn is_fresh_for(&self, user: UserRef) -> bool {
+        self.asks_to_log_in && self.started_by.as_ref().is_none_or(|hash| *hash == former_user::hash(user))
     }
 
     /// Returns the cookie that removes the pending login with this state from the browser.
@@ -173,6 +189,8 @@ fn open(settings: &Settings, name: &str, value: &str) -> Option<PendingLogin> {
         started_at: UNIX_EPOCH.checked_add(Duration::from_millis(sealed.t))?,
         completed_before: sealed.c,
         replaces_late: sealed.o,
+        asks_to_log_in: sealed.f,
+        started_by: sealed.u.map(Cow::into_owned),
     })
 }
 
@@ -239,6 +257,8 @@ mod tests {
             started_at: SystemTime::now(),
             completed_before: 0,
             replaces_late: false,
+            asks_to_log_in: false,
+            started_by: None,
         }
     }
 

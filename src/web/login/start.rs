@@ -18,7 +18,7 @@ use super::{
 use crate::{
     config::{ReturnTo, Settings},
     grants::random_secret,
-    web::{response, worker::WorkerState},
+    web::{response, session::former_user, worker::WorkerState},
 };
 use salesforce_connection::{
     Error,
@@ -83,7 +83,12 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         let failed = FailedLogin::from(LoginFailure::LoginLoop).retry_at(link);
         return Err(LoginError::from(failed).with_cookie(LoopGuard::removal(settings)));
     }
-    begin(&worker, request, Start { host, return_to, options, completed_before, replaces_late: false })
+    let started_by = match options.has_prompt(Prompt::Login) {
+        true => worker.login(request).await?.map(|grant| former_user::hash(grant.key().user())),
+        false => None,
+    };
+    let replaces_late = false;
+    begin(&worker, request, Start { host, return_to, options, completed_before, replaces_late, started_by })
 }
 
 /// What a login starts with.
@@ -94,6 +99,8 @@ pub(super) struct Start {
     pub(super) completed_before: u32,
     /// Whether it replaces one whose callback came too late.
     pub(super) replaces_late: bool,
+    /// A hash of the user who is logged in, if Salesforce is to show its login page.
+    pub(super) started_by: Option<String>,
 }
 
 /// Seals a pending login and redirects to the login host.
@@ -103,7 +110,7 @@ pub(super) fn begin(
     start: Start,
 ) -> Result<HttpResponse, LoginError> {
     let settings = worker.settings();
-    let Start { host, return_to, options, completed_before, replaces_late } = start;
+    let Start { host, return_to, options, completed_before, replaces_late, started_by } = start;
     let authorization = worker.engine().oauth().authorize(&host, &settings.redirect_uri_of(&host), &options);
     let pending = PendingLogin {
         state: authorization.state,
@@ -115,6 +122,8 @@ pub(super) fn begin(
         started_at: worker.salesforce().now(),
         completed_before,
         replaces_late,
+        asks_to_log_in: options.has_prompt(Prompt::Login),
+        started_by,
     };
     let mut response = response::see_other(authorization.url.as_str());
     for cookie in pending.cookies(settings, request.headers()).map_err(Error::from)? {

@@ -4,9 +4,9 @@ use std::{error::Error as StdError, time::Duration};
 
 use actix_web::http::StatusCode;
 
-use super::{LoginFailure, oauth_errors::known_code};
+use super::{AccessRefusal, LoginFailure, oauth_errors::known_code};
 use crate::base::error_chain::ErrorChain;
-use salesforce_connection::{Error, error::ApiError};
+use salesforce_connection::{Error, UserRef, error::ApiError};
 
 /// What a page is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +29,22 @@ pub enum PageKind {
     CrossOriginLogout,
     /// A form belongs to another login than the browser's, see [`SameLogin`](crate::SameLogin).
     OtherLogin,
-    /// A rule of [`RequireLogin`](crate::RequireLogin) rejected the user.
-    NotAllowed,
+    /// A rule of [`RequireLogin`](crate::RequireLogin) refuses the user.
+    #[non_exhaustive]
+    NotAllowed {
+        /// The reason.
+        refusal: AccessRefusal,
+        /// The user.
+        user: UserRef,
+        /// The user name, if Salesforce returned one.
+        username: Option<String>,
+    },
+    /// The request needs a login that is not older than [`RequireLogin::fresh`](crate::RequireLogin::fresh) says.
+    #[non_exhaustive]
+    FreshLoginRequired {
+        /// Whether the request sent a form, which has to be sent again after the login.
+        sent_form: bool,
+    },
     /// A handler or an extractor returned an [`Error`](crate::Error).
     #[non_exhaustive]
     RequestFailed {
@@ -249,10 +263,10 @@ impl PageKind {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::LoginFailed(failure) => failure.status(),
-            Self::LoginRequired { .. } => StatusCode::UNAUTHORIZED,
+            Self::LoginRequired { .. } | Self::FreshLoginRequired { .. } => StatusCode::UNAUTHORIZED,
             Self::ConfirmLogout | Self::OpenInWindow => StatusCode::OK,
             Self::OtherLogin => StatusCode::CONFLICT,
-            Self::CrossOriginLogout | Self::NotAllowed => StatusCode::FORBIDDEN,
+            Self::CrossOriginLogout | Self::NotAllowed { .. } => StatusCode::FORBIDDEN,
             Self::RequestFailed { failure, .. } => failure.status(),
         }
     }
@@ -266,7 +280,8 @@ impl PageKind {
             Self::OpenInWindow => "open_in_window",
             Self::CrossOriginLogout => "foreign_origin",
             Self::OtherLogin => "other_login",
-            Self::NotAllowed => "forbidden",
+            Self::NotAllowed { .. } => "forbidden",
+            Self::FreshLoginRequired { .. } => "fresh_login_required",
             Self::RequestFailed { failure, .. } => failure.code(),
         }
     }
@@ -285,10 +300,19 @@ impl PageKind {
         let error = cause.map(|cause| tracing::field::display(ErrorChain(cause)));
         match self {
             Self::LoginFailed(failure) => failure.log(cause),
-            Self::LoginRequired { .. } | Self::ConfirmLogout | Self::OpenInWindow => {}
+            Self::LoginRequired { .. }
+            | Self::FreshLoginRequired { .. }
+            | Self::ConfirmLogout
+            | Self::OpenInWindow => {}
             Self::CrossOriginLogout => tracing::warn!("logout rejected: it came from another origin"),
             Self::OtherLogin => tracing::debug!("form rejected: it belongs to another login"),
-            Self::NotAllowed => tracing::debug!("request rejected: a rule of RequireLogin returned false"),
+            Self::NotAllowed { refusal, user, .. } => tracing::info!(
+                route,
+                %user,
+                reason = refusal.code(),
+                missing = refusal.missing(),
+                "request rejected by an access rule"
+            ),
             Self::RequestFailed { failure, .. } => match failure.status() {
                 // Neither a lost response nor a long job of the Bulk API is a mistake of the app.
                 StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{ActionLabels, LoginFailure, PageKind, PageTexts, RequestFailure, oauth_errors};
+use super::{AccessRefusal, ActionLabels, LoginFailure, PageKind, PageTexts, RequestFailure, oauth_errors};
 use crate::web::login::failure::InvalidLink;
 
 /// A title and the paragraphs below it.
@@ -11,17 +11,22 @@ struct Message(&'static str, &'static [&'static str]);
 
 /// The texts of this kind of page.
 pub(super) fn texts(kind: &PageKind) -> PageTexts {
-    let (title, paragraphs) = match kind {
+    let (title, mut paragraphs): (_, Vec<Cow<'static, str>>) = match kind {
         PageKind::LoginFailed(LoginFailure::Denied { code }) => {
             let Explanation { title, reason, fix } = oauth_errors::find(*code).explanation;
-            (*title, vec![*reason, *fix])
+            (*title, vec![(*reason).into(), (*fix).into()])
+        }
+        PageKind::NotAllowed { refusal, username, .. } => {
+            let mut paragraphs = vec![refused(refusal)];
+            paragraphs.extend(username.as_ref().map(|name| format!("You are logged in as {name}.").into()));
+            paragraphs.extend(who_can_change(refusal).map(Cow::from));
+            ("Not allowed", paragraphs)
         }
         kind => {
             let Message(title, paragraphs) = message(kind);
-            (title, paragraphs.to_vec())
+            (title, paragraphs.iter().map(|text| Cow::from(*text)).collect())
         }
     };
-    let mut paragraphs: Vec<Cow<'static, str>> = paragraphs.into_iter().map(Into::into).collect();
     if let (Some(message), Some(first)) = (kind.salesforce_message(), paragraphs.first_mut()) {
         *first = message.to_owned().into();
     }
@@ -36,19 +41,64 @@ pub(super) fn texts(kind: &PageKind) -> PageTexts {
             log_in: "Log in".into(),
             log_out: "Log out".into(),
             stay_logged_in: "Stay logged in".into(),
+            other_user: "Log in as another user".into(),
         },
     }
 }
 
 /// The member `message` of the JSON response.
-pub(crate) fn json_message(kind: &PageKind) -> &str {
+pub(crate) fn json_message(kind: &PageKind) -> Cow<'_, str> {
     if let Some(message) = kind.salesforce_message() {
-        return message;
+        return message.into();
     }
     match kind {
-        PageKind::LoginRequired { .. } => "Log in with Salesforce first.",
+        PageKind::LoginRequired { .. } => "Log in with Salesforce first.".into(),
+        PageKind::NotAllowed { refusal, .. } => refused(refusal),
         // The paragraphs after the first one are about the page.
-        kind => message(kind).1.first().copied().unwrap_or_default(),
+        kind => message(kind).1.first().copied().unwrap_or_default().into(),
+    }
+}
+
+/// Why a rule refuses the user.
+fn refused(refusal: &AccessRefusal) -> Cow<'static, str> {
+    match refusal {
+        AccessRefusal::Scope(name) => {
+            format!("This needs the permission \"{name}\" (a scope), which this app was not granted at your login.")
+        }
+        AccessRefusal::Organization => return "This is not for users of your Salesforce organization.".into(),
+        AccessRefusal::UserType => return "This is not for your kind of Salesforce user.".into(),
+        AccessRefusal::Permission(name) => {
+            format!("Your Salesforce user does not have the custom permission \"{name}\".")
+        }
+        AccessRefusal::PermissionSet(name) => {
+            format!("Your Salesforce user does not have the permission set \"{name}\".")
+        }
+        AccessRefusal::Profile => return "This is not for your profile in Salesforce.".into(),
+        AccessRefusal::Rule(Some(reason)) => return reason.clone().into(),
+        AccessRefusal::Rule(None) => return "You are logged in, but you are not allowed to use this.".into(),
+        AccessRefusal::Unreadable(what) => {
+            format!("This app cannot find out whether you may use this. What is missing: {what}.")
+        }
+        AccessRefusal::NotConfirmed => {
+            return "This needs a new login, and Salesforce did not ask you to log in again.".into();
+        }
+        AccessRefusal::NoFacts => return "Your login lacks something that this app needs to know.".into(),
+    }
+    .into()
+}
+
+/// Who can do something about it, or what.
+fn who_can_change(refusal: &AccessRefusal) -> Option<&'static str> {
+    match refusal {
+        AccessRefusal::Permission(_)
+        | AccessRefusal::PermissionSet(_)
+        | AccessRefusal::Profile
+        | AccessRefusal::UserType => Some("A Salesforce administrator of your organization can change this."),
+        AccessRefusal::Unreadable(_) | AccessRefusal::Scope(_) => {
+            Some("Please tell the people who run this app; its log says more.")
+        }
+        AccessRefusal::NotConfirmed | AccessRefusal::NoFacts => Some("Log out, then log in again."),
+        AccessRefusal::Organization | AccessRefusal::Rule(_) => None,
     }
 }
 
@@ -81,9 +131,18 @@ fn message(kind: &PageKind) -> Message {
                 "Open the page again, and check which user is logged in.",
             ],
         ),
-        PageKind::NotAllowed => {
-            Message("Not allowed", &["You are logged in, but you are not allowed to use this."])
-        }
+        // Its texts name what is missing, see `texts`.
+        PageKind::NotAllowed { .. } => Message("Not allowed", &[]),
+        PageKind::FreshLoginRequired { sent_form } => Message(
+            "Log in again",
+            match sent_form {
+                true => &[
+                    "For this you have to log in again. Nothing was done yet.",
+                    "You come back to the page with the form. Send it again then.",
+                ],
+                false => &["For this you have to log in again. Nothing was done yet."],
+            },
+        ),
         PageKind::RequestFailed { failure, .. } => request_failed(*failure),
     }
 }

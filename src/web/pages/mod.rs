@@ -58,7 +58,10 @@ pub use self::{
 pub(crate) use self::{
     messages::json_message, oauth_errors::known_code, page::LoginPages, render::default_policy, reply::Reply,
 };
-pub use super::login::failure::{InvalidLink, LoginFailure};
+pub use super::{
+    login::failure::{InvalidLink, LoginFailure},
+    require::AccessRefusal,
+};
 
 /// The status of a login that Salesforce refused with this code.
 pub(super) fn denied_status(code: Option<&str>) -> actix_web::http::StatusCode {

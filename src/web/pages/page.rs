@@ -94,6 +94,8 @@ pub struct ActionLabels {
     pub log_out: Cow<'static, str>,
     /// For [`ActionKind::StayLoggedIn`].
     pub stay_logged_in: Cow<'static, str>,
+    /// For [`ActionKind::OtherUser`].
+    pub other_user: Cow<'static, str>,
 }
 
 impl ActionLabels {
@@ -105,6 +107,7 @@ impl ActionLabels {
             ActionKind::LogIn => &self.log_in,
             ActionKind::LogOut => &self.log_out,
             ActionKind::StayLoggedIn => &self.stay_logged_in,
+            ActionKind::OtherUser => &self.other_user,
         }
     }
 }
@@ -123,6 +126,8 @@ pub enum ActionKind {
     LogOut,
     /// Goes back without a logout.
     StayLoggedIn,
+    /// Starts a login for which Salesforce shows its login page, so that another user can log in.
+    OtherUser,
 }
 
 /// Something that the user can do next: a link, or a form that a button sends.

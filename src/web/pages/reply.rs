@@ -88,7 +88,7 @@ impl<'a> Reply<'a> {
     /// JSON, for each request.
     pub(crate) fn json(self) -> HttpResponse {
         self.kind.log(self.cause, self.route);
-        response::error_json(&self.kind)
+        response::error_json(&self.kind, &self.actions)
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
         web,
     };
 
-    use super::super::{HtmlPage, LoginFailure, PageContent, PageKind, RequestFailure};
+    use super::super::{AccessRefusal, HtmlPage, LoginFailure, PageContent, PageKind, RequestFailure};
     use crate::{Salesforce, SalesforceBuilder as Builder};
     use salesforce_connection::Error;
 
@@ -273,11 +273,30 @@ mod tests {
                 PageKind::LoginRequired { sent_form: false },
                 PageKind::ConfirmLogout,
                 PageKind::CrossOriginLogout,
-                PageKind::NotAllowed,
+                PageKind::FreshLoginRequired { sent_form: true },
+                PageKind::FreshLoginRequired { sent_form: false },
                 PageKind::OtherLogin,
                 PageKind::OpenInWindow,
             ]);
-        for kind in kinds {
+        let refusals = [
+            AccessRefusal::Scope("api".into()),
+            AccessRefusal::Organization,
+            AccessRefusal::UserType,
+            AccessRefusal::Permission("Export".into()),
+            AccessRefusal::PermissionSet("Billing".into()),
+            AccessRefusal::Profile,
+            AccessRefusal::Rule(None),
+            AccessRefusal::Rule(Some("Only on Mondays.".into())),
+            AccessRefusal::Unreadable("the scope api".into()),
+            AccessRefusal::NotConfirmed,
+            AccessRefusal::NoFacts,
+        ];
+        let user = salesforce_connection::UserRef::new(
+            "00D000000000001EAA".parse().unwrap(),
+            "005000000000001AAA".parse().unwrap(),
+        );
+        let not_allowed = |refusal| PageKind::NotAllowed { refusal, user, username: Some("ada".into()) };
+        for kind in kinds.chain(refusals.map(not_allowed)) {
             let texts = super::super::messages::texts(&kind);
             let all = [&texts.title].into_iter().chain(&texts.paragraphs);
             assert!(!texts.paragraphs.is_empty() && all.into_iter().all(|text| !text.is_empty()), "{kind:?}");

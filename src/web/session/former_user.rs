@@ -30,7 +30,7 @@ pub(crate) fn separate(request: &HttpRequest, user: UserRef) {
 }
 
 /// Returns the first half of a hash: enough to tell users apart.
-fn hash(user: UserRef) -> String {
+pub(crate) fn hash(user: UserRef) -> String {
     let digest = Sha256::digest(format!("{} {}", user.organization_id, user.user_id));
     digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }

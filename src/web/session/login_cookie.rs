@@ -3,11 +3,15 @@
 //! It is written by the callback, the logout and resealing only, so that no concurrent response can bring back an older
 //! one.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use actix_web::{
     cookie::{Cookie, time},
     http::header::HeaderMap,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{cookie, cookie_header};
 use crate::{
@@ -31,6 +35,61 @@ pub(crate) struct CookieContents {
     pub(crate) id: Secret,
     /// The URL of the login host, so that a login after this one goes there, too.
     pub(crate) host: String,
+    /// Present if the user had to log in at Salesforce for this login.
+    pub(crate) fresh: Option<FreshLogin>,
+}
+
+/// A login that asked for Salesforce's login page, and that the user completed for whom it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FreshLogin {
+    pub(crate) completed_at: SystemTime,
+    /// When the user proved who they are, as the ID token says.
+    pub(crate) auth_time: Option<SystemTime>,
+}
+
+/// What stands behind the id and the host, if anything does: cookies of earlier versions end there.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Extra {
+    /// [`FreshLogin`], in seconds since 1970.
+    #[serde(rename = "f", skip_serializing_if = "Option::is_none")]
+    completed_at: Option<u64>,
+    #[serde(rename = "a", skip_serializing_if = "Option::is_none")]
+    auth_time: Option<u64>,
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn time_of(seconds: u64) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+impl CookieContents {
+    fn parse(plain: &str) -> Option<Self> {
+        let (id, rest) = plain.split_once(' ')?;
+        let (host, extra) = rest.split_once(' ').unwrap_or((rest, "{}"));
+        let extra: Extra = serde_json::from_str(extra).ok()?;
+        let fresh = extra
+            .completed_at
+            .and_then(time_of)
+            .map(|completed_at| FreshLogin { completed_at, auth_time: extra.auth_time.and_then(time_of) });
+        Some(Self { id: Secret::from(id), host: host.to_owned(), fresh })
+    }
+
+    fn plain(&self) -> Result<Zeroizing<String>, SealError> {
+        let mut plain = Zeroizing::new(format!("{} {}", self.id.expose(), self.host));
+        if let Some(fresh) = &self.fresh {
+            let extra = Extra {
+                completed_at: Some(seconds(fresh.completed_at)),
+                auth_time: fresh.auth_time.map(seconds),
+            };
+            plain.push(' ');
+            plain.push_str(&serde_json::to_string(&extra).map_err(|_| SealError)?);
+        }
+        Ok(plain)
+    }
 }
 
 impl LoginCookie {
@@ -43,8 +102,7 @@ impl LoginCookie {
     /// Returns the login that the browser sent; `None` if the cookie is missing, sent twice or does not open.
     pub(crate) fn read(&self, settings: &Settings, headers: &HeaderMap) -> Option<CookieContents> {
         let plain = settings.keys.open(Purpose::Login, &self.bound_to, &self.sealed(headers)?).ok()?;
-        let (id, host) = std::str::from_utf8(&plain).ok()?.split_once(' ')?;
-        Some(CookieContents { id: Secret::from(id), host: host.to_owned() })
+        CookieContents::parse(std::str::from_utf8(&plain).ok()?)
     }
 
     /// Returns whether the browser's cookie is sealed under a key that is not the newest. It may still not open.
@@ -60,7 +118,7 @@ impl LoginCookie {
         settings: &Settings,
         login: &CookieContents,
     ) -> Result<Cookie<'static>, SealError> {
-        let plain = format!("{} {}", login.id.expose(), login.host);
+        let plain = login.plain()?;
         let sealed = settings.keys.seal(Purpose::Login, &self.bound_to, plain.as_bytes())?;
         let (name, value) = (self.name.clone(), URL_SAFE_NO_PAD.encode(sealed));
         let lifetime = settings.remember.and_then(|lifetime| time::Duration::try_from(lifetime).ok());
@@ -102,7 +160,7 @@ mod tests {
     }
 
     fn contents() -> CookieContents {
-        CookieContents { id: "id".into(), host: "https://login.salesforce.com/".to_owned() }
+        CookieContents { id: "id".into(), host: "https://login.salesforce.com/".to_owned(), fresh: None }
     }
 
     /// What a browser with this cookie sends to an app with these settings.
@@ -124,6 +182,32 @@ mod tests {
         assert!(read(&settings(|config| config.routes.mount = "/two".to_owned())).is_none());
         assert!(read(&settings(|config| config.cookie_name = Some("other".to_owned()))).is_none());
         assert!(read(&settings(|config| config.keys = Some(NEW.into()))).is_none());
+    }
+
+    #[test]
+    fn a_login_of_an_earlier_version_is_read() {
+        let own = settings(|_| {});
+        let login = LoginCookie::new(&own);
+        let plain = b"id https://login.salesforce.com/";
+        let sealed = own.keys.seal(Purpose::Login, &login.bound_to, plain).unwrap();
+        let cookie = Cookie::new("app", URL_SAFE_NO_PAD.encode(sealed));
+        let read = login.read(&own, &sent(&cookie, &own)).unwrap();
+        assert_eq!(
+            (read.id.expose(), &*read.host, read.fresh),
+            ("id", "https://login.salesforce.com/", None)
+        );
+        assert_eq!(&*contents().plain().unwrap(), "id https://login.salesforce.com/");
+    }
+
+    #[test]
+    fn a_fresh_login_keeps_its_times() {
+        let own = settings(|_| {});
+        let completed_at = UNIX_EPOCH + Duration::from_secs(2_000_000_000);
+        for auth_time in [None, Some(completed_at - Duration::from_secs(9))] {
+            let fresh = Some(FreshLogin { completed_at, auth_time });
+            let cookie = LoginCookie::new(&own).make(&own, &CookieContents { fresh, ..contents() }).unwrap();
+            assert_eq!(LoginCookie::new(&own).read(&own, &sent(&cookie, &own)).unwrap().fresh, fresh);
+        }
     }
 
     #[test]

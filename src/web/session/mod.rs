@@ -12,7 +12,7 @@ mod login_cookie;
 
 pub(crate) use self::{
     app_session::SessionCookie,
-    login_cookie::{CookieContents, LoginCookie},
+    login_cookie::{CookieContents, FreshLogin, LoginCookie},
 };
 
 use actix_web::{

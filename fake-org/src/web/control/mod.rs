@@ -37,6 +37,7 @@ pub(super) fn routes() -> Router<Arc<Org>> {
         .route("/fake/messages", get(messages))
         .route("/fake/org", get(facts))
         .route("/fake/users", get(users::list).post(users::find_or_create))
+        .route("/fake/user-access", post(users::set_access))
         .route("/fake/activate-user", post(users::activate))
         .route("/fake/deactivate-user", post(users::deactivate))
         .route("/fake/issue-tokens", post(users::issue))

@@ -39,6 +39,15 @@ fn shown(users: &impl serde::Serialize) -> HttpResponse {
     }
 }
 
+/// `{"username":…,"profile":…,"user_type":…,"custom_permissions":[…],"permission_sets":[…]}`; what is not named stays.
+pub(super) async fn set_access(http: HttpRequest) -> HttpResponse {
+    let access = serde_json::from_slice(&http.body).map_err(|error| error.to_string());
+    match access.and_then(|access| http.org.set_user_access(&access)) {
+        Ok(()) => done(),
+        Err(problem) => wrong(&problem),
+    }
+}
+
 pub(super) async fn activate(http: HttpRequest) -> HttpResponse {
     set_active(&http, true)
 }

@@ -68,7 +68,8 @@ pub(super) async fn identity(
     let mut members = body.as_object().cloned().unwrap_or_default();
     let settings = http.org.settings();
     if session.scopes.has("custom_permissions") {
-        let granted = settings.custom_permissions.iter().map(|name| (name.clone(), Value::Bool(true)));
+        let granted = settings.custom_permissions.iter().chain(&user.rights.custom_permissions);
+        let granted = granted.map(|name| (name.clone(), Value::Bool(true)));
         members.insert("custom_permissions".into(), Value::Object(granted.collect()));
     }
     if !settings.custom_attributes.is_empty() {

@@ -103,6 +103,9 @@ fn id_token(org: &Org, issued: &Issued, issuer: &str, subject: &str) -> Option<S
         "exp": at + ID_TOKEN_SECONDS,
         "at_hash": URL_SAFE_NO_PAD.encode(digest.get(..16)?),
     });
+    if let Some(age) = org.settings().id_token_auth_age_seconds {
+        claims["auth_time"] = json!(at - age);
+    }
     if let Some(nonce) = &issued.nonce {
         claims["nonce"] = json!(nonce);
     }

@@ -1,0 +1,135 @@
+//! What a user may do, as far as an app can ask: profile, kind of user, custom permissions, permission sets.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::builder::Builder;
+use crate::data::schema::Object;
+use crate::data::{Inner, Writer};
+use crate::error::StartError;
+use crate::org::FakeOrg;
+use crate::schema_file::{record, write};
+use crate::state::Org;
+use crate::user::User;
+
+/// A change of what one user may do. What it does not name stays.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UserAccess {
+    pub(crate) username: String,
+    /// The name of a profile; made if missing.
+    #[serde(default)]
+    profile: Option<String>,
+    /// As the identity writes it: `STANDARD`, `POWER_PARTNER`, `CSN_ONLY`.
+    #[serde(default)]
+    user_type: Option<String>,
+    #[serde(default)]
+    custom_permissions: Option<Vec<String>>,
+    /// The names of all permission sets that the user has; made if missing.
+    #[serde(default)]
+    permission_sets: Option<Vec<String>>,
+}
+
+impl UserAccess {
+    fn of(username: &str, access: &Value) -> Result<Self, StartError> {
+        let mut access = access.clone();
+        if let Some(members) = access.as_object_mut() {
+            members.insert("username".into(), json!(username));
+        }
+        serde_json::from_value(access).map_err(|error| StartError::Option(format!("user access: {error}")))
+    }
+
+    fn write(&self, data: &mut Inner, user: &User, by: Writer<'_>) -> Result<(), String> {
+        data.set_profile(user, by.now).map_err(|error| error.to_string())?;
+        let Some(names) = &self.permission_sets else { return Ok(()) };
+        let object = |data: &Inner, name: &str| {
+            data.schema.object(name).ok_or_else(|| format!("there is no object {name}"))
+        };
+        let (sets, assignments) = (object(data, "PermissionSet")?, object(data, "PermissionSetAssignment")?);
+        data.sqlite
+            .execute("DELETE FROM \"PermissionSetAssignment\" WHERE AssigneeId = ?1", [&user.id])
+            .map_err(|error| error.to_string())?;
+        for name in names {
+            let find = "SELECT Id FROM \"PermissionSet\" WHERE Name = ?1";
+            let set = match data.sqlite.query_row(find, [name], |row| row.get(0)) {
+                Ok(set) => set,
+                Err(_) => write(data, sets, &record(json!({ "Name": name, "Label": name })), by)?,
+            };
+            assign(data, assignments, set, &user.id, by)?;
+        }
+        Ok(())
+    }
+}
+
+/// Assigns a permission set to a user.
+pub(crate) fn assign(
+    data: &mut Inner,
+    assignments: &'static Object,
+    set: String,
+    user: &str,
+    by: Writer<'_>,
+) -> Result<(), String> {
+    let assignment = record(json!({ "PermissionSetId": set, "AssigneeId": user }));
+    let id = write(data, assignments, &assignment, by)?;
+    let activate = "UPDATE \"PermissionSetAssignment\" SET IsActive = 1 WHERE Id = ?1";
+    data.sqlite.execute(activate, [id]).map(drop).map_err(|error| error.to_string())
+}
+
+impl Org {
+    /// Changes what a user may do; the user is made if missing.
+    pub(crate) fn set_user_access(&self, access: &UserAccess) -> Result<(), String> {
+        self.user_or_new(&access.username);
+        let user = self.auth(|auth| {
+            let user = auth.users.iter_mut().find(|user| user.username == access.username)?;
+            let rights = &mut user.rights;
+            access.profile.clone_into_some(&mut rights.profile);
+            access.user_type.clone_into_some(&mut rights.user_type);
+            access.custom_permissions.clone_into_some(&mut rights.custom_permissions);
+            Some(user.clone())
+        });
+        let user = user.ok_or_else(|| format!("there is no user {}", access.username))?;
+        let now = self.clock.now();
+        let by = Writer { user_id: &user.id, now, allow_duplicates: true };
+        self.data.with(|data| access.write(data, &user, by))
+    }
+}
+
+/// Replaces a value where there is a new one.
+trait CloneIntoSome<T> {
+    fn clone_into_some(&self, target: &mut T);
+}
+
+impl<T: Clone> CloneIntoSome<T> for Option<T> {
+    fn clone_into_some(&self, target: &mut T) {
+        if let Some(value) = self {
+            target.clone_from(value);
+        }
+    }
+}
+
+impl Builder {
+    /// What a user may do, as far as an app can ask: `{"profile":"Standard User","user_type":"POWER_PARTNER",
+    /// "custom_permissions":["Export"],"permission_sets":["Billing"]}`. What is not named stays; profile and permission
+    /// sets are made if missing. Only users with the profile `System Administrator`, the default, may read permission
+    /// sets and their assignments.
+    ///
+    /// # Errors
+    ///
+    /// Names the member that there is not, or whose value means nothing.
+    pub fn user_access(mut self, username: &str, access: &Value) -> Result<Self, StartError> {
+        self.declared.access.push(UserAccess::of(username, access)?);
+        Ok(self)
+    }
+}
+
+impl FakeOrg {
+    /// Changes what a user may do, as [`Builder::user_access`](crate::Builder::user_access) sets it.
+    ///
+    /// # Errors
+    ///
+    /// Names the member that there is not, or whose value means nothing.
+    pub fn set_user_access(&self, user: &User, access: &Value) -> Result<(), StartError> {
+        let access = UserAccess::of(user.username(), access)?;
+        self.org.set_user_access(&access).map_err(StartError::Option)
+    }
+}
