@@ -1,36 +1,39 @@
-//! Protects a whole scope: every path below `/admin` needs a login, one path stays open, and a rule decides who may
-//! pass. Requests that fail the rule get 403.
+//! Protects a scope: every path below `/invoices` is for users of one org who have one custom permission. Others get a page
+//! that says why.
 //!
-//! `cargo run --example protect_scope`, then open the address that it prints.
+//! `cargo run --example protect_scope`, then open the address that it prints. In the fake org Ada has the permission and
+//! Ben does not. With a real org set `ORG` to its id.
 
 #[path = "support/mod.rs"]
 mod support;
 
-use actix_salesforce::{RequireLogin, SalesforceUser};
+use actix_salesforce::{Config, RequireLogin, SalesforceBuilder, SalesforceUser};
 use actix_web::{App, HttpServer, Responder, get, web, web::Redirect};
 
-#[get("/report")]
-async fn report(user: SalesforceUser) -> impl Responder {
-    format!("Hello {}, this is for users with the scope `api`.", user.username.unwrap_or_default())
-}
-
-#[get("/health")]
-async fn health() -> impl Responder {
-    "ok"
+#[get("/open")]
+async fn open(user: SalesforceUser) -> impl Responder {
+    format!("Hello {}, these are the open invoices.", user.username.unwrap_or_default())
 }
 
 #[get("/")]
 async fn home() -> impl Responder {
-    Redirect::to("/admin/report")
+    Redirect::to("/invoices/open")
 }
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let support::Setup { salesforce, bind, workers, _org } = support::set_up().await?;
+    let with_permissions =
+        |builder: SalesforceBuilder| builder.scopes("api openid refresh_token custom_permissions");
+    let setup = support::set_up_with(Config::from_env(), with_permissions).await?;
+    let support::Setup { salesforce, bind, workers, _org } = setup;
+    let org =
+        std::env::var("ORG").ok().or_else(|| Some(_org.as_ref()?.organization_id())).ok_or("set ORG")?;
+
+    let rule = RequireLogin::new().org(org).permission("Manage_Invoices");
+    salesforce.check_rule(&rule)?;
     HttpServer::new(move || {
-        let rule = RequireLogin::new().except("/health").allow_if(|user| user.scopes.contains("api"));
-        let admin = web::scope("/admin").wrap(rule).service(report).service(health);
-        App::new().wrap(salesforce.clone()).service(home).service(admin)
+        let invoices = web::scope("/invoices").service(open).wrap(rule.clone());
+        App::new().service(home).service(invoices).wrap(salesforce.clone())
     })
     .workers(workers)
     .bind(bind)?

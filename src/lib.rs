@@ -26,11 +26,11 @@ pub use self::web::testing;
 pub use self::{
     builder::SalesforceBuilder,
     config::{Config, ConfigError, SessionMode},
-    grants::AuthEvent,
+    grants::{AuthEvent, InvalidFacts, LoginDecision, VerifiedLogin},
     salesforce::Salesforce,
     web::{
-        AccessRule, Allowed, FormLogin, MayUse, MaybeSalesforceConn, RequireLogin, SalesforceConn,
-        SalesforceUser, SameLogin, middleware, pages, routes,
+        AccessRule, Allowed, FormLogin, LoginFacts, MayUse, MaybeSalesforceConn, RequireLogin,
+        SalesforceConn, SalesforceUser, SameLogin, middleware, pages, routes,
     },
 };
 

@@ -1,25 +1,19 @@
 //! [`Salesforce`]: the one value that an app creates.
 
-use std::{
-    collections::HashSet,
-    fmt,
-    sync::{Arc, Mutex},
-    time::SystemTime,
-};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use url::Url;
 
 use crate::{
-    RequireLogin,
-    base::{background::BackgroundRuntime, clock::Clock, lock::lock},
+    base::{background::BackgroundRuntime, clock::Clock},
     builder::SalesforceBuilder,
     config::{Config, ConfigError, Settings},
     grants::{
-        Callback, Completed, Events, GrantHandle, GrantInfo, GrantManager, GrantManagerConfig, Health,
-        Lifetimes, LogInError, LoginInfo, Profile, Timing, keep_alive, reseal,
+        Admission, AppFunctions, Callback, Completed, Events, GrantHandle, GrantInfo, GrantManager,
+        GrantManagerConfig, Health, Lifetimes, LogInError, LoginInfo, Profile, Timing, keep_alive, reseal,
     },
     store::{AppKey, GrantFilter, GrantKey, Store},
-    web::{AccessCache, pages::LoginPages},
+    web::{RuleState, pages::LoginPages},
 };
 use salesforce_connection::{
     Client, Connection, Error, Result, UserRef,
@@ -58,9 +52,7 @@ struct Inner {
     background: BackgroundRuntime,
     clock: Clock,
     pages: LoginPages,
-    access: AccessCache,
-    /// The rules that the start warned of.
-    warned_rules: Mutex<HashSet<String>>,
+    rules: RuleState,
 }
 
 impl fmt::Debug for Salesforce {
@@ -269,56 +261,9 @@ impl Salesforce {
         self.engine().health().await
     }
 
-    /// Checks that the settings have what a rule needs, and warns of a rule that users of any org can meet.
-    ///
-    /// The middleware does it for each rule that is wrapped on a scope or a resource, so that a worker does not start with
-    /// a rule that cannot be read. Call it in `main` for the rules of extractors ([`Allowed`](crate::Allowed)), and for
-    /// an error that `?` returns before the server starts.
-    ///
-    /// # Errors
-    /// Lists what is missing: a scope in `SALESFORCE_SCOPES`, a service user, a valid argument.
-    ///
-    /// ```no_run
-    /// # use actix_salesforce::{RequireLogin, Salesforce};
-    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-    /// let salesforce = Salesforce::from_env().await?;
-    /// let rule = RequireLogin::new().org("00D5g00000ABCDE").permission("Manage_Invoices");
-    /// salesforce.check_rule(&rule)?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn check_rule(&self, rule: &RequireLogin) -> std::result::Result<(), ConfigError> {
-        let settings = self.settings();
-        let problems = rule.problems(settings);
-        if !problems.is_empty() {
-            return Err(ConfigError::new(problems));
-        }
-        // Once for all workers.
-        if let Some(rules) = rule.warning(settings)
-            && lock(&self.inner.warned_rules).insert(rules.clone())
-        {
-            tracing::warn!(
-                rules,
-                "an access rule that users of any org can meet: it is the word of the visitor's own org. Name the \
-                 organizations in SALESFORCE_ALLOWED_ORGS or with `org`, or call `any_org` if each user sees the own org's \
-                 data only"
-            );
-        }
-        Ok(())
-    }
-
-    /// Forgets what was read about a user for access rules, in this process: the next request reads it again.
-    ///
-    /// For an app that learns of a change, for example because it has changed a permission itself. Otherwise what was read
-    /// is used for [`RequireLogin::max_age`], or until the user's next login.
-    pub async fn refresh_access(&self, user: UserRef) {
-        let app = AppKey::from_client_id(&self.inner.settings.client_id);
-        self.inner.access.forget(GrantKey::new(app, user)).await;
-    }
-
-    /// What was read about users for access rules.
-    pub(crate) fn access(&self) -> &AccessCache {
-        &self.inner.access
+    /// What access rules know of this process.
+    pub(crate) fn rules(&self) -> &RuleState {
+        &self.inner.rules
     }
 
     fn connection(&self, grant: GrantHandle) -> Connection {
@@ -376,13 +321,13 @@ impl Salesforce {
         &self,
         host: LoginHost,
         tokens: TokenResponse,
-    ) -> std::result::Result<crate::Secret, LogInError> {
+    ) -> std::result::Result<(crate::Secret, crate::grants::LoginOutcome), LogInError> {
         let engine = Arc::clone(&self.inner.engine);
         let id = crate::grants::random_secret()?;
         let login = id.clone();
         let work = async move { engine.complete_login(tokens, &host, None, None, login).await };
-        self.inner.background.run(work).await??;
-        Ok(id)
+        let outcome = self.inner.background.run(work).await??;
+        Ok((id, outcome))
     }
 }
 
@@ -393,6 +338,7 @@ pub(crate) fn start(
     events: Events,
     clock: Clock,
     pages: LoginPages,
+    functions: AppFunctions,
 ) -> std::result::Result<Salesforce, Box<dyn std::error::Error + Send + Sync>> {
     let login_origins = std::iter::once(&settings.default_host)
         .chain(settings.hosts.values())
@@ -413,7 +359,8 @@ pub(crate) fn start(
     let oauth = OAuthClient::with_client(app.clone(), &client);
     // The engine's HTTP connections live on the crate's thread, those of callers on theirs. In one pool the engine
     // would sometimes wait for a connection whose thread is waiting for the engine.
-    let engines_own = OAuthClient::with_client(app, &client.with_separate_pool()?);
+    let engines_client = client.with_separate_pool()?;
+    let engines_own = OAuthClient::with_client(app, &engines_client);
     let timing = Timing::of_process();
     let background = BackgroundRuntime::start_within(timing.shutdown)?;
     let engine = GrantManager::new(GrantManagerConfig {
@@ -427,6 +374,8 @@ pub(crate) fn start(
         lifetimes: Lifetimes { idle: settings.idle_timeout, absolute: settings.max_lifetime },
         recheck: settings.recheck,
         host_orgs: settings.host_orgs.clone(),
+        admission: Admission::new(settings.denied_orgs.clone(), !settings.allow_sandboxes, functions),
+        client: engines_client,
         timing,
     });
     if let Some(unused_for) = settings.keep_alive {
@@ -437,16 +386,7 @@ pub(crate) fn start(
         let spawner = background.spawner();
         spawner.spawn(reseal::run(Arc::downgrade(&engine), spawner.clone()));
     }
-    let inner = Inner {
-        settings,
-        oauth,
-        client,
-        engine,
-        background,
-        clock,
-        pages,
-        access: AccessCache::default(),
-        warned_rules: Mutex::default(),
-    };
+    let inner =
+        Inner { settings, oauth, client, engine, background, clock, pages, rules: RuleState::default() };
     Ok(Salesforce { inner: Arc::new(inner) })
 }

@@ -1,4 +1,5 @@
-//! For operators: who is logged in, and how much of the org's API is used. Everything here is below `RequireLogin`.
+//! For operators: who is logged in, and how much of the org's API is used. Everything here is below `RequireLogin`, which
+//! with `ACCOUNTS_ADMIN` lets in users with that custom permission only.
 
 use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser, store::GrantFilter};
 use actix_web::{HttpRequest, HttpResponse, Responder, post, routes, web};
@@ -7,6 +8,25 @@ use crate::{
     form,
     html::{self, LoginStatus},
 };
+
+/// Whose logins a user of these pages sees and ends.
+#[derive(Clone, Copy)]
+pub(crate) enum Sees {
+    Own,
+    /// Those of all users of the user's own org.
+    Org,
+}
+
+impl Sees {
+    fn of(self, user: &SalesforceUser) -> GrantFilter {
+        match self {
+            Self::Own => {
+                GrantFilter::User(actix_salesforce::UserRef::new(user.organization_id, user.user_id))
+            }
+            Self::Org => GrantFilter::Org(user.organization_id),
+        }
+    }
+}
 
 pub(crate) fn configure(scope: &mut web::ServiceConfig) {
     scope.service(overview).service(end_logins).service(end_login);
@@ -17,6 +37,7 @@ pub(crate) fn configure(scope: &mut web::ServiceConfig) {
 #[get("/")]
 async fn overview(
     salesforce: web::Data<Salesforce>,
+    sees: web::Data<Sees>,
     user: SalesforceUser,
     sf: SalesforceConn,
 ) -> actix_salesforce::Result<impl Responder> {
@@ -25,7 +46,7 @@ async fn overview(
     let usage = sf
         .api_usage()
         .map_or_else(|| "not told".to_owned(), |usage| format!("{} of {}", usage.used, usage.allowed));
-    let mine = GrantFilter::User(actix_salesforce::UserRef::new(user.organization_id, user.user_id));
+    let mine = sees.of(&user);
     let mut rows = String::new();
     for login in salesforce.list_logins(mine).await? {
         rows.push_str(&format!(
@@ -36,7 +57,7 @@ async fn overview(
             reference = html::escape(&login.log_id)
         ));
     }
-    let refreshed = salesforce.list_grants(mine).await?;
+    let refreshed = salesforce.list_grants(Sees::Own.of(&user)).await?;
     let refreshed = refreshed.first().map_or_else(String::new, |grant| match grant.refresh_count {
         0 => format!("got {}, not renewed yet", ago(grant.updated_at)),
         times => format!("renewed {times} times, last {}", ago(grant.updated_at)),
@@ -58,24 +79,22 @@ async fn end_logins(
     user: SalesforceUser,
 ) -> actix_web::Result<impl Responder> {
     form::same_origin(&request, &salesforce)?;
-    salesforce
-        .revoke_grants(GrantFilter::User(actix_salesforce::UserRef::new(user.organization_id, user.user_id)))
-        .await?;
+    // The button says "my".
+    salesforce.revoke_grants(Sees::Own.of(&user)).await?;
     Ok(HttpResponse::SeeOther().insert_header(("location", "/")).finish())
 }
 
-/// Ends one login. It is looked up among the user's own, so that a user cannot end another user's login.
+/// Ends one login. It is looked up among those that the user sees, so that a user cannot end another one.
 #[post("/logins/{reference}/end")]
 async fn end_login(
     request: HttpRequest,
     reference: web::Path<String>,
     salesforce: web::Data<Salesforce>,
+    sees: web::Data<Sees>,
     user: SalesforceUser,
 ) -> actix_web::Result<impl Responder> {
     form::same_origin(&request, &salesforce)?;
-    let mine = salesforce
-        .list_logins(GrantFilter::User(actix_salesforce::UserRef::new(user.organization_id, user.user_id)))
-        .await?;
+    let mine = salesforce.list_logins(sees.of(&user)).await?;
     if let Some(login) = mine.iter().find(|login| login.log_id == *reference) {
         salesforce.revoke_login(login).await?;
     }

@@ -10,7 +10,7 @@ mod pages;
 #[path = "../support/mod.rs"]
 mod support;
 
-use actix_salesforce::RequireLogin;
+use actix_salesforce::{Config, RequireLogin};
 use actix_web::{
     App, HttpServer,
     middleware::{Condition, DefaultHeaders, Logger},
@@ -19,12 +19,26 @@ use actix_web::{
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let support::Setup { salesforce, bind, workers, _org } = support::set_up().await?;
+    // With the name of a custom permission: administrators of an org see the logins of all of its users.
+    let admin = std::env::var("ACCOUNTS_ADMIN").ok().filter(|name| !name.is_empty());
+    let mut config = Config::from_env();
+    if admin.is_some() {
+        config.scopes.push_str(" custom_permissions");
+    }
+    let setup = support::set_up_with(config, |builder| builder).await?;
+    let support::Setup { salesforce, bind, workers, _org } = setup;
+    let admin_rule = match &admin {
+        // Each sees the own org only.
+        Some(name) => RequireLogin::new().any_org().permission(name),
+        None => RequireLogin::new(),
+    };
+    let sees = if admin.is_some() { admin::Sees::Org } else { admin::Sees::Own };
     // In a fleet: which of the instances this is.
     let instance = std::env::var("INSTANCE").unwrap_or_default();
     HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(salesforce.clone()))
+            .app_data(web::Data::new(sees))
             .service(web::resource("/").get(pages::home).head(pages::home))
             .service(web::resource("/whoami").get(pages::whoami))
             .service(web::resource("/slow").get(pages::slow))
@@ -32,7 +46,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .service(web::resource("/accounts/export.csv").get(export::csv))
             .service(web::resource("/accounts/{id}").get(pages::show).post(pages::change))
             .service(web::resource("/accounts/{id}/delete").post(pages::delete))
-            .service(web::scope("/admin").wrap(RequireLogin::new()).configure(admin::configure))
+            .service(web::resource("/danger").post(pages::danger).wrap(RequireLogin::new().fresh(5)))
+            .service(web::scope("/admin").wrap(admin_rule.clone()).configure(admin::configure))
             .default_service(web::to(pages::nothing))
             .wrap(salesforce.clone())
             .wrap(Condition::new(

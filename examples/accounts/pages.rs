@@ -86,6 +86,16 @@ pub(crate) async fn whoami(sf: SalesforceConn) -> actix_salesforce::Result<impl 
     who_am_i(&sf).await
 }
 
+/// What must not happen in a session that was left alone: it needs a recent login.
+pub(crate) async fn danger(
+    request: HttpRequest,
+    salesforce: web::Data<Salesforce>,
+    sf: SalesforceConn,
+) -> actix_web::Result<impl Responder> {
+    form::same_origin(&request, &salesforce)?;
+    Ok(who_am_i(&sf).await?)
+}
+
 /// Holds its connection for a while before it uses it.
 pub(crate) async fn slow(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
     actix_web::rt::time::sleep(Duration::from_secs(3)).await;

@@ -62,12 +62,17 @@ pub async fn set_up_with(
     Ok(Setup { salesforce, bind, workers, _org: org })
 }
 
-/// Settings without a client id get those of a fake org that starts here, whose service user is Ada.
+/// Settings without a client id get those of a fake org that starts here. Ada is its service user, and the only one with
+/// the custom permission `Manage_Invoices`.
 pub async fn with_org(mut config: Config) -> Result<(Config, Option<FakeOrg>), Box<dyn Error>> {
     if !config.client_id.is_empty() {
         return Ok((config, None));
     }
-    let org = FakeOrg::builder().execution_user("ada@example.com").start().await?;
+    let org = FakeOrg::builder()
+        .execution_user("ada@example.com")
+        .user_access("ada@example.com", &serde_json::json!({ "custom_permissions": ["Manage_Invoices"] }))?
+        .start()
+        .await?;
     config.client_id = org.client_id();
     config.client_secret = Some(org.client_secret().into());
     config.login_url = org.login_url();

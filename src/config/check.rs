@@ -41,6 +41,11 @@ impl Config {
         let default_orgs = self.allowed_orgs.as_slice();
         let (hosts, host_orgs) = check.hosts(&self, default_host.as_ref(), default_orgs);
 
+        let denied_orgs = check.orgs("SALESFORCE_DENIED_ORGS", self.denied_orgs.iter().map(String::as_str));
+        for variable in &self.unclear_variables {
+            check.problem(variable, "give true or false");
+        }
+
         let scopes = match self.scopes.parse::<Scopes>() {
             Ok(scopes) if !scopes.is_empty() => Some(scopes),
             _ => {
@@ -130,6 +135,8 @@ impl Config {
                 default_host,
                 hosts,
                 host_orgs,
+                denied_orgs,
+                allow_sandboxes: self.allow_sandboxes,
                 allow_my_domain: self.allow_my_domain,
                 public_url,
                 redirect_uri,

@@ -44,7 +44,12 @@ impl Check {
         (hosts, orgs)
     }
 
-    fn orgs<'a>(&mut self, setting: &'static str, ids: impl Iterator<Item = &'a str>) -> Vec<OrgId> {
+    /// Returns the ids of orgs in a setting.
+    pub(super) fn orgs<'a>(
+        &mut self,
+        setting: &'static str,
+        ids: impl Iterator<Item = &'a str>,
+    ) -> Vec<OrgId> {
         ids.filter_map(|id| {
             let org = id.trim().parse::<OrgId>().ok();
             if org.is_none() {

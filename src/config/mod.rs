@@ -50,6 +50,13 @@ pub struct Config {
     /// [`login_url`](Self::login_url), which may speak for these orgs only. Default: all. `SALESFORCE_ALLOWED_ORGS`,
     /// separated by spaces or commas.
     pub allowed_orgs: Vec<String>,
+    /// The ids of the orgs whose users may not log in, even if [`allowed_orgs`](Self::allowed_orgs) names them. Existing
+    /// logins of theirs count no more. Default: none. `SALESFORCE_DENIED_ORGS`, separated by spaces or commas.
+    pub denied_orgs: Vec<String>,
+    /// Whether users of sandboxes and scratch orgs may log in. `false`: each org is asked once whether it is one
+    /// (`Organization.IsSandbox`), and one that does not say it is refused. Default: `true`. `SALESFORCE_ALLOW_SANDBOXES`,
+    /// `true` or `false`.
+    pub allow_sandboxes: bool,
     /// Whether `?host=` of the login route also takes any `….my.salesforce.com` host. Default: `false`.
     pub allow_my_domain: bool,
     /// The URL of this app as browsers see it. It has a path only if a proxy serves the app below that path and strips
@@ -108,6 +115,9 @@ pub struct Config {
     /// Variables that [`from_env`](Self::from_env) found and that nothing reads, for a warning at the start.
     #[serde(skip)]
     pub(crate) unused_variables: Vec<String>,
+    /// Variables that are neither `true` nor `false` and have to be.
+    #[serde(skip)]
+    pub(crate) unclear_variables: Vec<&'static str>,
 }
 
 impl Default for Config {
@@ -118,6 +128,8 @@ impl Default for Config {
             login_url: "https://login.salesforce.com".to_owned(),
             login_hosts: BTreeMap::new(),
             allowed_orgs: Vec::new(),
+            denied_orgs: Vec::new(),
+            allow_sandboxes: true,
             allow_my_domain: false,
             public_url: "http://127.0.0.1:8080".to_owned(),
             scopes: "api openid refresh_token".to_owned(),
@@ -139,6 +151,7 @@ impl Default for Config {
             service: None,
             api: ApiConfig::default(),
             unused_variables: Vec::new(),
+            unclear_variables: Vec::new(),
         }
     }
 }
@@ -234,9 +247,15 @@ impl Config {
             let entry = |entry: &str| named(entry).unwrap_or_else(|| (String::new(), entry.to_owned()));
             config.login_hosts = hosts.split_whitespace().map(entry).collect();
         }
-        if let Some(orgs) = variable("SALESFORCE_ALLOWED_ORGS") {
-            config.allowed_orgs =
-                orgs.split([',', ' ', '\n', '\t']).filter(|org| !org.is_empty()).map(str::to_owned).collect();
+        let list = |text: String| -> Vec<String> {
+            text.split([',', ' ', '\n', '\t']).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        };
+        config.allowed_orgs = variable("SALESFORCE_ALLOWED_ORGS").map(list).unwrap_or_default();
+        config.denied_orgs = variable("SALESFORCE_DENIED_ORGS").map(list).unwrap_or_default();
+        match variable("SALESFORCE_ALLOW_SANDBOXES").map(|text| text.parse()) {
+            None => {}
+            Some(Ok(allow)) => config.allow_sandboxes = allow,
+            Some(Err(_)) => config.unclear_variables.push("SALESFORCE_ALLOW_SANDBOXES"),
         }
         if let Some(url) = variable("SALESFORCE_PUBLIC_URL") {
             config.public_url = url;

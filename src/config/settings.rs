@@ -13,7 +13,7 @@ use crate::{
     grants::{HostOrgs, is_run_by_salesforce},
 };
 use salesforce_connection::{
-    ApiVersion, ClientBuilder, Secret,
+    ApiVersion, ClientBuilder, OrgId, Secret,
     oauth::{LoginHost, Scopes},
     token::ServiceUser,
 };
@@ -27,6 +27,9 @@ pub(crate) struct Settings {
     pub(crate) hosts: BTreeMap<String, LoginHost>,
     /// Which orgs the login hosts may speak for that Salesforce does not run.
     pub(crate) host_orgs: HostOrgs,
+    /// The orgs whose users may not log in.
+    pub(crate) denied_orgs: Vec<OrgId>,
+    pub(crate) allow_sandboxes: bool,
     pub(crate) allow_my_domain: bool,
     pub(crate) public_url: Url,
     pub(crate) redirect_uri: Url,

@@ -51,7 +51,8 @@ impl Config {
         let texts =
             [&mut self.api_version, &mut self.cookie_name, &mut self.remember, &mut self.api.client_name];
         texts.into_iter().flatten().for_each(clean);
-        let lists = self.allowed_origins.iter_mut().chain(&mut self.allowed_orgs);
+        let lists =
+            self.allowed_origins.iter_mut().chain(&mut self.allowed_orgs).chain(&mut self.denied_orgs);
         self.login_hosts.values_mut().chain(lists).for_each(clean);
         clean_secret(&mut self.store);
         [&mut self.client_secret, &mut self.keys].into_iter().flatten().for_each(clean_secret);

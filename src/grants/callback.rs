@@ -120,8 +120,25 @@ impl GrantManager {
             return Ok(Completed::Used);
         }
         tracing::debug!(login = ?LoginKey::from_session_id(&id), "callback came again: it gets the same login");
-        let outcome = self.outcomes.find(&id);
+        let Some(outcome) = self.outcome_again(&id, &callback.host).await? else {
+            return Ok(Completed::Used);
+        };
         Ok(Completed::Login(NewLogin::taken(id, Arc::clone(self), outcome)))
+    }
+
+    /// Returns what a login proved that another callback made. If another process has made it, the app's function is asked
+    /// once more: what it added is stored in that response's cookie only.
+    async fn outcome_again(
+        self: &Arc<Self>,
+        id: &Secret,
+        host: &LoginHost,
+    ) -> Result<Option<LoginOutcome>, LogInError> {
+        if let Some(outcome) = self.outcomes.find(id) {
+            return Ok(Some(outcome));
+        }
+        let Some(grant) = self.login(id).await? else { return Ok(None) };
+        let (user, facts) = (grant.key().user(), self.facts_of(grant, host).await?);
+        Ok(Some(LoginOutcome { user, auth_time: None, facts, is_complete: false }))
     }
 
     /// Returns whether a callback made this login just now.

@@ -1,14 +1,16 @@
 //! Logs users in: exchanges codes, verifies users, stores logins, and finds the grant of a login.
 
 use std::{
-    fmt,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use super::{
-    AuthEvent, Callback, GrantHandle, GrantManager, GrantTokens, Profile, last_seen,
-    login_limit::LoginPermit, manager::absent_if_corrupt,
+    AuthEvent, Callback, GrantHandle, GrantManager, GrantTokens, LoginOutcome, Profile,
+    admission::{NotDecided, RefusedOrg},
+    last_seen,
+    login_limit::LoginPermit,
+    manager::absent_if_corrupt,
 };
 use crate::{
     base::{
@@ -19,7 +21,7 @@ use crate::{
     store::{DeletedLogin, GrantKey, GrantVersion, LoginKey, LoginRecord, StoreError},
 };
 use salesforce_connection::{
-    Secret, UserRef,
+    Secret,
     oauth::{IdTokenError, InvalidTokenResponse, LoginHost, OAuthError, TokenResponse},
 };
 use tracing::{
@@ -35,9 +37,15 @@ pub(crate) enum LogInError {
     /// Another callback of the same login did not end in time.
     #[error("another callback of this login is still being completed")]
     NotFinished,
-    /// The settings do not let users of this org in.
-    #[error("the user's organization is not named in SALESFORCE_ALLOWED_ORGS")]
-    OrgNotAllowed,
+    /// The app does not let users of this org in.
+    #[error(transparent)]
+    OrgNotAllowed(#[from] RefusedOrg),
+    /// The app's function refuses the user, for this reason.
+    #[error("the app's function of `on_login` refuses the user")]
+    Refused(String),
+    /// A function of the app failed or took too long.
+    #[error(transparent)]
+    NotDecided(#[from] NotDecided),
     /// The callback named another issuer than the tokens (RFC 9207).
     #[error("the callback names another issuer than the login host, the instance and the ID token")]
     Issuer,
@@ -65,7 +73,9 @@ impl LogInError {
             Self::TooManyLogins => "too many at once",
             Self::NotFinished => "not finished elsewhere",
             Self::Issuer => "another issuer",
-            Self::OrgNotAllowed => "organization not allowed",
+            Self::OrgNotAllowed(_) => "organization not allowed",
+            Self::Refused(_) => "refused by the app",
+            Self::NotDecided(_) => "not decided by the app",
             Self::OAuth(_) => "no tokens",
             Self::Identity(_) => "not confirmed",
             Self::Store(_) => "not stored",
@@ -129,71 +139,6 @@ impl IdentityProblem {
     }
 }
 
-/// What a login proved about its user.
-#[derive(Debug, Clone)]
-pub(crate) struct LoginOutcome {
-    pub(crate) user: UserRef,
-    /// When the user proved who they are, as the ID token says.
-    pub(crate) auth_time: Option<SystemTime>,
-}
-
-/// A login whose id is not delivered to a browser yet.
-///
-/// The caller that delivers it calls [`keep`](Self::import_tokens). Otherwise the login is deleted on drop, because no browser
-/// could ever log it out.
-#[must_use]
-pub(crate) struct NewLogin {
-    id: Option<Secret>,
-    manager: Arc<GrantManager>,
-    /// `None` if another process made the login.
-    outcome: Option<LoginOutcome>,
-    /// Whether this is the response that made the login.
-    is_first: bool,
-}
-
-/// Without the id.
-impl fmt::Debug for NewLogin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewLogin").field("is_first", &self.is_first).finish_non_exhaustive()
-    }
-}
-
-impl NewLogin {
-    pub(crate) fn new(id: Secret, manager: Arc<GrantManager>, outcome: LoginOutcome) -> Self {
-        Self { id: Some(id), manager, outcome: Some(outcome), is_first: true }
-    }
-
-    /// A login that another callback made. It is not undone here.
-    pub(crate) fn taken(id: Secret, manager: Arc<GrantManager>, outcome: Option<LoginOutcome>) -> Self {
-        Self { id: Some(id), manager, outcome, is_first: false }
-    }
-
-    /// Returns what the login proved about its user; `None` if another process made it.
-    pub(crate) fn outcome(&self) -> Option<&LoginOutcome> {
-        self.outcome.as_ref()
-    }
-
-    /// Keeps the login and returns its opaque id.
-    pub(crate) fn keep(mut self) -> Option<Secret> {
-        self.id.take()
-    }
-
-    /// Returns the opaque id.
-    pub(crate) fn id(&self) -> Option<&Secret> {
-        self.id.as_ref()
-    }
-}
-
-impl Drop for NewLogin {
-    fn drop(&mut self) {
-        if let Some(id) = self.id.take()
-            && self.is_first
-        {
-            self.manager.undo_unless_taken(id);
-        }
-    }
-}
-
 /// Who a user is, as the ID token and userinfo say.
 struct Identified {
     profile: Profile,
@@ -237,9 +182,9 @@ impl GrantManager {
         id: Secret,
     ) -> Result<LoginOutcome, LogInError> {
         // Before anything is stored or sent to the instance.
-        if !self.may_log_in(host, tokens.identity.user.organization_id) {
-            self.revoke_tokens_later(tokens);
-            return Err(LogInError::OrgNotAllowed);
+        if let Err(refused) = self.admit_org(host, tokens.identity.user.organization_id).await {
+            self.revoke_at_host_later(host, tokens);
+            return Err(refused);
         }
         match self.may_speak_for(host, tokens.identity.user.organization_id).await {
             Ok(true) => {}
@@ -274,8 +219,15 @@ impl GrantManager {
                 });
             }
         };
+        let facts = match self.admit_user(host, &tokens, &profile).await {
+            Ok(facts) => facts,
+            Err(refused) => {
+                self.revoke_at_host_later(host, tokens);
+                return Err(refused);
+            }
+        };
         self.log_in(tokens, profile, host, id).await?;
-        Ok(LoginOutcome { user, auth_time })
+        Ok(LoginOutcome { user, auth_time, facts, is_complete: true })
     }
 
     /// Verifies the ID token if `openid` was granted or a nonce was sent with the request for it, and fetches the user's

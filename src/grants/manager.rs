@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::{
-    AuthEvent, Events, GrantError, GrantTokens, HostOrgs, Timing,
+    Admission, AuthEvent, Events, GrantError, GrantTokens, HostOrgs, Timing,
     callback::Outcomes,
     entry::{GrantEntry, Step},
     health::LastOutage,
@@ -35,7 +35,7 @@ use crate::{
     store::{AppKey, GrantKey, GrantRecord, GrantVersion, LeaseHolder, Store, StoreError},
 };
 use salesforce_connection::{
-    UserRef,
+    Client, UserRef,
     oauth::{LoginHost, OAuthClient},
     token::{
         AccessToken, ServiceTokenEvent, ServiceTokenSource, ServiceTokenTiming, ServiceUser, TokenError,
@@ -66,6 +66,9 @@ pub(crate) struct GrantManagerConfig {
     /// The longest time until Salesforce is asked whether a grant is still valid. `None`: it is not asked.
     pub(crate) recheck: Option<Duration>,
     pub(crate) host_orgs: HostOrgs,
+    pub(crate) admission: Admission,
+    /// For questions to an org before its user is let in.
+    pub(crate) client: Client,
     pub(crate) timing: Timing,
 }
 
@@ -248,6 +251,10 @@ impl GrantManager {
 
     /// Returns a handle on the grant of a record that was read at `read_at`, or `None` if the record does not open.
     pub(super) fn handle(self: &Arc<Self>, record: &GrantRecord, read_at: Instant) -> Option<GrantHandle> {
+        if self.is_denied(record.key.user().organization_id) {
+            tracing::debug!(grant = %record.key, "stored grant ignored: its organization is in SALESFORCE_DENIED_ORGS");
+            return None;
+        }
         let entry = self.entry(record.key);
         if !entry.knows(record.version) {
             match self.open(record) {

@@ -4,6 +4,7 @@
 //! interleaving of two processes.
 
 mod admin;
+mod admission;
 mod callback;
 mod entry;
 mod error;
@@ -19,6 +20,7 @@ mod logout;
 mod manager;
 #[cfg(test)]
 mod model;
+mod new_login;
 mod pending_write;
 mod recheck;
 mod refresh;
@@ -37,15 +39,18 @@ pub use self::timing::Timing;
 pub(crate) use self::timing::Timing;
 pub use self::{
     admin::{GrantInfo, LoginInfo},
+    admission::{InvalidFacts, LoginDecision, VerifiedLogin},
     events::AuthEvent,
     health::{Health, KeyHealth, OutageKind, PendingWork, StoreHealth, StoreStatus, TokenOutage},
 };
 pub(crate) use self::{
+    admission::{Admission, AppFunctions, RefusedOrg},
     callback::{Callback, Completed, random_secret},
     error::GrantError,
     events::Events,
     host_orgs::{HostOrgs, Orgs, is_run_by_salesforce},
-    login::{LogInError, LoginOutcome, NewLogin},
+    login::LogInError,
     manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes},
+    new_login::{LoginOutcome, NewLogin},
     tokens::{GrantTokens, Profile},
 };

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use url::Url;
 
 use super::{AuthEvent, GrantManager, GrantTokens};
-use salesforce_connection::{Secret, oauth::TokenResponse};
+use salesforce_connection::{
+    Secret,
+    oauth::{LoginHost, TokenResponse},
+};
 
 impl GrantManager {
     /// Revokes the tokens of a grant. Retries a few times (RFC 7009 section 2.2.1).
@@ -17,6 +20,12 @@ impl GrantManager {
     /// Revokes tokens that belong to no grant.
     pub(super) fn revoke_tokens_later(&self, tokens: TokenResponse) {
         self.revoke_token_later(tokens.instance_url, tokens.refresh_token.unwrap_or(tokens.access_token));
+    }
+
+    /// Revokes the tokens of a login that is refused, at the host where the user logged in: the instance of an org that may
+    /// not log in is not contacted. That this host revokes the tokens of every org is unverified.
+    pub(super) fn revoke_at_host_later(&self, host: &LoginHost, tokens: TokenResponse) {
+        self.revoke_token_later(host.as_url().clone(), tokens.refresh_token.unwrap_or(tokens.access_token));
     }
 
     fn revoke_token_later(&self, origin: Url, token: Secret) {

@@ -93,6 +93,8 @@ impl Fleet {
     fn process_over(&self, store: Arc<dyn Store>, clock: Clock) -> Arc<GrantManager> {
         let heard = Arc::clone(&self.heard);
         GrantManager::new(GrantManagerConfig {
+            admission: super::Admission::default(),
+            client: Client::builder().build().unwrap(),
             host_orgs: super::HostOrgs::default(),
             app: AppKey::from_client_id(&self.org.client_id()),
             store,

@@ -6,6 +6,7 @@ mod extract;
 mod form_login;
 mod handle;
 pub mod login;
+mod login_facts;
 pub mod middleware;
 mod no_store;
 pub mod pages;
@@ -19,9 +20,10 @@ mod worker;
 
 /// The public name of the module.
 pub use self::login as routes;
-pub(crate) use self::require::AccessCache;
+pub(crate) use self::require::RuleState;
 pub use self::{
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
     form_login::{FormLogin, SameLogin},
+    login_facts::LoginFacts,
     require::{AccessRule, Allowed, MayUse, RequireLogin},
 };

@@ -74,9 +74,14 @@ pub async fn log_in_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Resu
     let answer = serde_json::to_vec(tokens).map_err(refused)?;
     let tokens = salesforce.oauth().accept(host, &answer).map_err(refused)?;
     let user = tokens.identity.user;
-    let login = salesforce.admit(host.clone(), tokens).await.map_err(refused)?;
+    let (login, outcome) = salesforce.admit(host.clone(), tokens).await.map_err(refused)?;
     let connection = salesforce.user_connection(user).await.map_err(refused)?;
-    let contents = CookieContents { id: login, host: host.as_url().to_string(), fresh: None };
+    let contents = CookieContents {
+        id: login,
+        host: host.as_url().to_string(),
+        fresh: None,
+        facts: outcome.facts.as_deref().and_then(|facts| serde_json::from_str(facts).ok()),
+    };
     let cookie = LoginCookie::new(settings).make(settings, &contents).map_err(refused)?;
     let origin = settings.public_url.origin().ascii_serialization();
     Ok(TestUser { cookie, connection, origin })

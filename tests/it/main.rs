@@ -18,6 +18,7 @@ mod service_user;
 /// From the first redirect to the end of the callback.
 mod login {
     mod addresses;
+    mod admission;
     mod browsers;
     mod callbacks;
     mod flow;

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     config::{SessionMode, Settings},
-    grants::{Callback, Completed, LogInError},
+    grants::{Callback, Completed, LogInError, RefusedOrg},
     web::{
         pages, response,
         session::{CookieContents, FreshLogin, former_user},
@@ -174,12 +174,14 @@ async fn exchange(
     let Some(id) = login.id().cloned() else {
         return Err(not_stored(Error::internal("the login has ended")).into());
     };
-    // A further callback that another process answers: what the ID token said is known there only.
-    let fresh = login
-        .outcome()
-        .filter(|outcome| pending.is_fresh_for(outcome.user))
-        .map(|outcome| FreshLogin { completed_at: worker.salesforce().now(), auth_time: outcome.auth_time });
-    let contents = CookieContents { id: id.clone(), host: pending.host.as_url().to_string(), fresh };
+    let outcome = login.outcome();
+    // A further callback may come to another process than the first: what the ID token said is known there only.
+    let is_known = outcome.is_complete || pending.nonce.is_none();
+    let fresh = (is_known && pending.is_fresh_for(outcome.user))
+        .then(|| FreshLogin { completed_at: worker.salesforce().now(), auth_time: outcome.auth_time });
+    let facts = outcome.facts.as_deref().and_then(|facts| serde_json::from_str(facts).ok());
+    let host = pending.host.as_url().to_string();
+    let contents = CookieContents { id: id.clone(), host, fresh, facts };
     let cookies = [
         worker.login_cookie(&contents).map_err(|error| failed(FailedLogin::not_stored(error)))?,
         LoopGuard::after_login(pending.completed_before, &id)
@@ -189,10 +191,7 @@ async fn exchange(
     // The app's session gets a new id, so that an id from before the login is worth nothing after it (ASVS 7.2.4).
     request.get_session().renew();
     if settings.session == SessionMode::Embedded {
-        let user = worker.engine().login(&id).await.ok().flatten().map(|grant| grant.key().user());
-        if let Some(user) = user {
-            former_user::separate(request, user);
-        }
+        former_user::separate(request, outcome.user);
     }
     login.keep();
     if let Some(old) = worker.login_id(request)
@@ -285,7 +284,13 @@ impl From<LogInError> for FailedLogin {
                 let failure = LoginFailure::TokenEndpoint { retry_after: None, transient: true };
                 Self::from(failure).because(error)
             }
-            error @ LogInError::OrgNotAllowed => Self::from(LoginFailure::OrgNotAllowed).because(error),
+            LogInError::OrgNotAllowed(refused) => Self::from(match refused {
+                RefusedOrg::Sandbox | RefusedOrg::PerhapsSandbox => LoginFailure::SandboxNotAllowed,
+                _ => LoginFailure::OrgNotAllowed,
+            })
+            .because(refused),
+            LogInError::Refused(reason) => LoginFailure::Refused { reason }.into(),
+            error @ LogInError::NotDecided(_) => Self::from(LoginFailure::NotDecided).because(error),
             error @ LogInError::Issuer => Self::from(LoginFailure::MalformedCallback).because(error),
             LogInError::Identity(problem) => Self::from(LoginFailure::IdentityMismatch).because(problem),
             error @ (LogInError::Store(_) | LogInError::Internal(_)) => Self::not_stored(error),

@@ -57,8 +57,20 @@ pub enum LoginFailure {
     IdentityMismatch,
     /// The clock of the app's machine is wrong, so that no login can be confirmed.
     WrongClock,
-    /// The app's settings do not let users of this organization in.
+    /// The app's settings, or its function of [`allow_org_if`](crate::SalesforceBuilder::allow_org_if), do not let users of
+    /// this organization in.
     OrgNotAllowed,
+    /// The app's settings do not let users of sandboxes and scratch orgs in, and the organization is one, or does not say
+    /// that it is not.
+    SandboxNotAllowed,
+    /// The app's function of [`on_login`](crate::SalesforceBuilder::on_login) refuses the user.
+    #[non_exhaustive]
+    Refused {
+        /// What the function says to the user.
+        reason: String,
+    },
+    /// A function of the app that decides on logins failed or took too long.
+    NotDecided,
     /// Too many logins complete at the same time.
     TooManyLogins,
     /// The login could not be stored.
@@ -90,11 +102,12 @@ impl LoginFailure {
             Self::InvalidLink(_) | Self::MalformedCallback | Self::UnknownState | Self::LoginLoop => {
                 StatusCode::BAD_REQUEST
             }
-            Self::OrgNotAllowed => StatusCode::FORBIDDEN,
+            Self::OrgNotAllowed | Self::SandboxNotAllowed | Self::Refused { .. } => StatusCode::FORBIDDEN,
             Self::Denied { code } => pages::denied_status(*code),
             Self::TokenEndpoint { transient: false, .. } | Self::IdentityMismatch => StatusCode::BAD_GATEWAY,
             Self::TokenEndpoint { transient: true, .. }
             | Self::TooManyLogins
+            | Self::NotDecided
             | Self::NotStored { retry_after: Some(_) } => StatusCode::SERVICE_UNAVAILABLE,
             Self::WrongClock
             | Self::NotStored { retry_after: None }
@@ -116,10 +129,18 @@ impl LoginFailure {
             Self::IdentityMismatch => "identity_mismatch",
             Self::WrongClock => "wrong_clock",
             Self::OrgNotAllowed => "org_not_allowed",
+            Self::SandboxNotAllowed => "sandbox_not_allowed",
+            Self::Refused { .. } => "refused",
+            Self::NotDecided => "not_decided",
             Self::TooManyLogins => "too_many_logins",
             Self::NotStored { .. } => "not_stored",
             Self::LoginLoop => "login_loop",
         }
+    }
+
+    /// Whether the app does not want this user, so that another one has to log in.
+    fn refuses_user(&self) -> bool {
+        matches!(self, Self::OrgNotAllowed | Self::SandboxNotAllowed | Self::Refused { .. })
     }
 
     /// The value of `Retry-After`: for responses with the status 503 whose cause is an outage or a queue.
@@ -128,7 +149,7 @@ impl LoginFailure {
             Self::TokenEndpoint { retry_after, transient: true } => {
                 Some(retry_after.unwrap_or(TOKEN_ENDPOINT_RETRY_AFTER))
             }
-            Self::TooManyLogins => Some(TOO_MANY_LOGINS_RETRY_AFTER),
+            Self::TooManyLogins | Self::NotDecided => Some(TOO_MANY_LOGINS_RETRY_AFTER),
             Self::NotStored { retry_after } => *retry_after,
             _ => None,
         }
@@ -168,7 +189,11 @@ impl LoginFailure {
                 tracing::error!(error, "login failed: contradictory identity in Salesforce's responses");
             }
             Self::WrongClock => tracing::error!(error, "login failed: the clock of this machine is wrong"),
-            Self::OrgNotAllowed => tracing::warn!(error, "login rejected: organization not allowed"),
+            Self::OrgNotAllowed | Self::SandboxNotAllowed => {
+                tracing::warn!(error, "login rejected: organization not allowed");
+            }
+            Self::Refused { .. } => tracing::warn!("login rejected: `on_login` refuses the user"),
+            Self::NotDecided => tracing::error!(error, "login failed: a function of the app did not decide"),
             Self::TooManyLogins => tracing::warn!("login failed: too many logins complete at the same time"),
             Self::NotStored { .. } => tracing::error!(error, "login failed: not stored"),
             Self::LoginLoop => tracing::warn!(
@@ -219,7 +244,15 @@ impl FailedLogin {
             let paths = &settings?.paths;
             Some(paths.full(paths.login.as_deref()?))
         };
-        let retry = self.retry_link.or_else(start).map(|href| Action::link(ActionKind::TryAgain, href));
+        // Without its login page Salesforce would send the same user at once.
+        let is_refused = self.failure.refuses_user();
+        let retry = self.retry_link.or_else(start).map(|href| match is_refused {
+            true => {
+                let joint = if href.contains('?') { '&' } else { '?' };
+                Action::link(ActionKind::OtherUser, format!("{href}{joint}prompt=login"))
+            }
+            false => Action::link(ActionKind::TryAgain, href),
+        });
         let home = settings.map(|settings| {
             let path = settings.after_logout.as_str();
             let href = match self.failure {

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{AccessRefusal, ActionLabels, LoginFailure, PageKind, PageTexts, RequestFailure, oauth_errors};
+use super::{
+    ActionLabels, LoginFailure, PageKind, PageTexts, RequestFailure, oauth_errors, refusal_messages,
+};
 use crate::web::login::failure::InvalidLink;
 
 /// A title and the paragraphs below it.
@@ -16,11 +18,11 @@ pub(super) fn texts(kind: &PageKind) -> PageTexts {
             let Explanation { title, reason, fix } = oauth_errors::find(*code).explanation;
             (*title, vec![(*reason).into(), (*fix).into()])
         }
+        PageKind::LoginFailed(failure @ LoginFailure::Refused { reason }) => {
+            (login_failed(failure).0, vec![reason.clone().into()])
+        }
         PageKind::NotAllowed { refusal, username, .. } => {
-            let mut paragraphs = vec![refused(refusal)];
-            paragraphs.extend(username.as_ref().map(|name| format!("You are logged in as {name}.").into()));
-            paragraphs.extend(who_can_change(refusal).map(Cow::from));
-            ("Not allowed", paragraphs)
+            ("Not allowed", refusal_messages::not_allowed(refusal, username.as_deref()))
         }
         kind => {
             let Message(title, paragraphs) = message(kind);
@@ -53,52 +55,10 @@ pub(crate) fn json_message(kind: &PageKind) -> Cow<'_, str> {
     }
     match kind {
         PageKind::LoginRequired { .. } => "Log in with Salesforce first.".into(),
-        PageKind::NotAllowed { refusal, .. } => refused(refusal),
+        PageKind::NotAllowed { refusal, .. } => refusal_messages::refused(refusal),
+        PageKind::LoginFailed(LoginFailure::Refused { reason }) => reason.into(),
         // The paragraphs after the first one are about the page.
         kind => message(kind).1.first().copied().unwrap_or_default().into(),
-    }
-}
-
-/// Why a rule refuses the user.
-fn refused(refusal: &AccessRefusal) -> Cow<'static, str> {
-    match refusal {
-        AccessRefusal::Scope(name) => {
-            format!("This needs the permission \"{name}\" (a scope), which this app was not granted at your login.")
-        }
-        AccessRefusal::Organization => return "This is not for users of your Salesforce organization.".into(),
-        AccessRefusal::UserType => return "This is not for your kind of Salesforce user.".into(),
-        AccessRefusal::Permission(name) => {
-            format!("Your Salesforce user does not have the custom permission \"{name}\".")
-        }
-        AccessRefusal::PermissionSet(name) => {
-            format!("Your Salesforce user does not have the permission set \"{name}\".")
-        }
-        AccessRefusal::Profile => return "This is not for your profile in Salesforce.".into(),
-        AccessRefusal::Rule(Some(reason)) => return reason.clone().into(),
-        AccessRefusal::Rule(None) => return "You are logged in, but you are not allowed to use this.".into(),
-        AccessRefusal::Unreadable(what) => {
-            format!("This app cannot find out whether you may use this. What is missing: {what}.")
-        }
-        AccessRefusal::NotConfirmed => {
-            return "This needs a new login, and Salesforce did not ask you to log in again.".into();
-        }
-        AccessRefusal::NoFacts => return "Your login lacks something that this app needs to know.".into(),
-    }
-    .into()
-}
-
-/// Who can do something about it, or what.
-fn who_can_change(refusal: &AccessRefusal) -> Option<&'static str> {
-    match refusal {
-        AccessRefusal::Permission(_)
-        | AccessRefusal::PermissionSet(_)
-        | AccessRefusal::Profile
-        | AccessRefusal::UserType => Some("A Salesforce administrator of your organization can change this."),
-        AccessRefusal::Unreadable(_) | AccessRefusal::Scope(_) => {
-            Some("Please tell the people who run this app; its log says more.")
-        }
-        AccessRefusal::NotConfirmed | AccessRefusal::NoFacts => Some("Log out, then log in again."),
-        AccessRefusal::Organization | AccessRefusal::Rule(_) => None,
     }
 }
 
@@ -133,16 +93,9 @@ fn message(kind: &PageKind) -> Message {
         ),
         // Its texts name what is missing, see `texts`.
         PageKind::NotAllowed { .. } => Message("Not allowed", &[]),
-        PageKind::FreshLoginRequired { sent_form } => Message(
-            "Log in again",
-            match sent_form {
-                true => &[
-                    "For this you have to log in again. Nothing was done yet.",
-                    "You come back to the page with the form. Send it again then.",
-                ],
-                false => &["For this you have to log in again. Nothing was done yet."],
-            },
-        ),
+        PageKind::FreshLoginRequired { sent_form } => {
+            Message("Log in again", refusal_messages::fresh_login_required(*sent_form))
+        }
         PageKind::RequestFailed { failure, .. } => request_failed(*failure),
     }
 }
@@ -224,6 +177,19 @@ fn login_failed(failure: &LoginFailure) -> Message {
                 "You are logged in to Salesforce, but this app is not for users of your Salesforce organization.",
                 PERSISTS,
             ],
+        ),
+        LoginFailure::SandboxNotAllowed => Message(
+            "Sandboxes may not use this app",
+            &[
+                "You are logged in to Salesforce, but this app is for production organizations only.",
+                "If yours is one, its administrator may not let you read that: ask the people who run this app.",
+            ],
+        ),
+        // Its text is the app's own, see `texts`.
+        LoginFailure::Refused { .. } => Message("You were not logged in", &[]),
+        LoginFailure::NotDecided => Message(
+            "Your login could not be finished",
+            &["This app could not find out whether you may use it.", LATER],
         ),
         LoginFailure::TooManyLogins => Message(
             "Too many people are logging in",

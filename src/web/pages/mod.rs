@@ -47,6 +47,7 @@ mod language;
 mod messages;
 mod oauth_errors;
 mod page;
+mod refusal_messages;
 mod render;
 mod reply;
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fmt,
     future::Future,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
@@ -59,13 +58,7 @@ struct ReadTimedOut;
 
 /// What was read about the users of this process.
 #[derive(Default)]
-pub(crate) struct AccessCache(Mutex<EvictingMap<GrantKey, Arc<UserAccess>>>);
-
-impl fmt::Debug for AccessCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AccessCache")
-    }
-}
+pub(super) struct AccessCache(Mutex<EvictingMap<GrantKey, Arc<UserAccess>>>);
 
 impl AccessCache {
     fn of(&self, key: GrantKey) -> Arc<UserAccess> {
@@ -80,7 +73,7 @@ impl AccessCache {
     }
 
     /// Forgets what was read about a user: the next request reads it again.
-    pub(crate) async fn forget(&self, key: GrantKey) {
+    pub(super) async fn forget(&self, key: GrantKey) {
         let access = lock(&self.0).get(&key).map(Arc::clone);
         if let Some(access) = access {
             access.identity.forget().await;
@@ -153,7 +146,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(worker: &'a WorkerState, grant: &'a GrantHandle, max_age: Duration) -> Self {
-        let access = worker.salesforce().access().of(grant.key());
+        let access = worker.salesforce().rules().users.of(grant.key());
         Self { worker, grant, access, max_age }
     }
 

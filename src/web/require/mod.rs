@@ -5,10 +5,11 @@ mod check;
 mod decide;
 mod extract;
 mod fresh;
+mod handle;
 mod middleware;
 mod refusal;
 
-pub(crate) use self::{access::AccessCache, check::rules_of_this_thread};
+pub(crate) use self::{check::rules_of_this_thread, decide::Denied, handle::RuleState};
 pub use self::{
     extract::{AccessRule, Allowed, MayUse},
     refusal::AccessRefusal,

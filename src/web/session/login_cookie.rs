@@ -37,6 +37,8 @@ pub(crate) struct CookieContents {
     pub(crate) host: String,
     /// Present if the user had to log in at Salesforce for this login.
     pub(crate) fresh: Option<FreshLogin>,
+    /// What the app added to the login, as JSON.
+    pub(crate) facts: Option<serde_json::Value>,
 }
 
 /// A login that asked for Salesforce's login page, and that the user completed for whom it was asked.
@@ -56,6 +58,8 @@ struct Extra {
     completed_at: Option<u64>,
     #[serde(rename = "a", skip_serializing_if = "Option::is_none")]
     auth_time: Option<u64>,
+    #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
+    facts: Option<serde_json::Value>,
 }
 
 fn seconds(time: SystemTime) -> u64 {
@@ -75,15 +79,16 @@ impl CookieContents {
             .completed_at
             .and_then(time_of)
             .map(|completed_at| FreshLogin { completed_at, auth_time: extra.auth_time.and_then(time_of) });
-        Some(Self { id: Secret::from(id), host: host.to_owned(), fresh })
+        Some(Self { id: Secret::from(id), host: host.to_owned(), fresh, facts: extra.facts })
     }
 
     fn plain(&self) -> Result<Zeroizing<String>, SealError> {
         let mut plain = Zeroizing::new(format!("{} {}", self.id.expose(), self.host));
-        if let Some(fresh) = &self.fresh {
+        if self.fresh.is_some() || self.facts.is_some() {
             let extra = Extra {
-                completed_at: Some(seconds(fresh.completed_at)),
-                auth_time: fresh.auth_time.map(seconds),
+                completed_at: self.fresh.map(|fresh| seconds(fresh.completed_at)),
+                auth_time: self.fresh.and_then(|fresh| fresh.auth_time).map(seconds),
+                facts: self.facts.clone(),
             };
             plain.push(' ');
             plain.push_str(&serde_json::to_string(&extra).map_err(|_| SealError)?);
@@ -160,7 +165,12 @@ mod tests {
     }
 
     fn contents() -> CookieContents {
-        CookieContents { id: "id".into(), host: "https://login.salesforce.com/".to_owned(), fresh: None }
+        CookieContents {
+            id: "id".into(),
+            host: "https://login.salesforce.com/".to_owned(),
+            fresh: None,
+            facts: None,
+        }
     }
 
     /// What a browser with this cookie sends to an app with these settings.

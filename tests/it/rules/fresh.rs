@@ -95,7 +95,7 @@ async fn what_is_no_navigation_gets_401_and_the_logins_url() {
     assert!(!page.body.contains("17") && page.set_cookies().is_empty(), "{page:?}");
 }
 
-/// Somebody else's password at a session that was left alone proves nothing about its user.
+/// The password of another user proves nothing about the user of a session that was left alone.
 #[actix_web::test]
 async fn a_login_of_another_user_does_not_count() {
     let app = app().await;

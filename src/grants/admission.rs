@@ -1,0 +1,394 @@
+//! Who may log in: orgs by their ids, sandboxes, and the functions of the app that are asked at each login.
+//!
+//! A login that is refused is stored nowhere, and its tokens are revoked. What costs nothing is checked first; the app's
+//! function that sees the user comes last.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{GrantHandle, GrantManager, LogInError, Profile};
+use crate::base::{evicting_map::EvictingMap, lock::lock};
+use salesforce_connection::{
+    Connection, OrgId, UserId,
+    oauth::{LoginHost, Scopes, TokenResponse},
+    token::{FixedToken, TokenSource},
+};
+
+/// Longest time that a function of the app may take, and that asking an org whether it is a sandbox may take. A user waits
+/// meanwhile, and the callback's lease must not end.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Largest facts in bytes, as JSON. Sealed and in base64 they fit into the login's cookie with everything else in it.
+const MAX_FACTS_BYTES: usize = 1024;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+type OrgFunction = dyn Fn(OrgId) -> BoxFuture<'static, Result<bool, BoxError>> + Send + Sync;
+type LoginFunction =
+    dyn Fn(VerifiedLogin) -> BoxFuture<'static, Result<LoginDecision, BoxError>> + Send + Sync;
+
+/// A login whose user is verified and that is not stored yet: what
+/// [`SalesforceBuilder::on_login`](crate::SalesforceBuilder::on_login) decides on.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct VerifiedLogin {
+    /// The id of the user's org.
+    pub organization_id: OrgId,
+    /// The user's id.
+    pub user_id: UserId,
+    /// The user name, if Salesforce returned one. For display; it can change.
+    pub username: Option<String>,
+    /// The name to display, if Salesforce returned one.
+    pub display_name: Option<String>,
+    /// The URL of the org's REST API host.
+    pub instance_url: Url,
+    /// The scopes that Salesforce granted.
+    pub scopes: Scopes,
+    /// Where the user logged in.
+    pub login_host: LoginHost,
+    connection: Connection,
+}
+
+impl VerifiedLogin {
+    /// Returns a connection of the user, for questions to the org. It is for this decision: its token is not refreshed.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+/// What the app decides on a login.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct LoginDecision(Decision);
+
+#[derive(Debug, Clone)]
+enum Decision {
+    Allow(Option<Arc<str>>),
+    Refuse(String),
+}
+
+/// Facts that cannot be stored with a login. Repeats nothing of them.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidFacts {
+    /// They have more than 1 KiB as JSON.
+    #[error("the facts have {bytes} bytes as JSON; at most {MAX_FACTS_BYTES} are stored with a login")]
+    #[non_exhaustive]
+    TooLarge {
+        /// Their size in bytes.
+        bytes: usize,
+    },
+    /// They cannot be written as JSON.
+    #[error("the facts cannot be written as JSON")]
+    NotJson(#[source] serde_json::Error),
+}
+
+impl LoginDecision {
+    /// Lets the user in.
+    pub fn allow() -> Self {
+        Self(Decision::Allow(None))
+    }
+
+    /// Lets the user in, with facts about the login that handlers read as [`LoginFacts`](crate::LoginFacts).
+    ///
+    /// # Errors
+    /// The facts have more than 1 KiB as JSON, or are not JSON.
+    pub fn allow_with(facts: &impl Serialize) -> Result<Self, InvalidFacts> {
+        let json = serde_json::to_string(facts).map_err(InvalidFacts::NotJson)?;
+        if json.len() > MAX_FACTS_BYTES {
+            return Err(InvalidFacts::TooLarge { bytes: json.len() });
+        }
+        Ok(Self(Decision::Allow(Some(json.into()))))
+    }
+
+    /// Refuses the user, who reads this reason.
+    pub fn refuse(reason: impl Into<String>) -> Self {
+        Self(Decision::Refuse(reason.into()))
+    }
+}
+
+/// Who may log in, besides [`HostOrgs`](super::HostOrgs).
+#[derive(Default)]
+pub(crate) struct Admission {
+    /// The orgs whose users may not.
+    pub(crate) denied: Vec<OrgId>,
+    /// Whether users of sandboxes and scratch orgs may not.
+    pub(crate) refuses_sandboxes: bool,
+    pub(crate) functions: AppFunctions,
+    /// Which orgs are sandboxes, as far as they said so.
+    sandboxes: Mutex<EvictingMap<OrgId, bool>>,
+}
+
+/// The app's functions that are asked at each login.
+#[derive(Clone, Default)]
+pub(crate) struct AppFunctions {
+    org: Option<Arc<OrgFunction>>,
+    login: Option<Arc<LoginFunction>>,
+}
+
+impl fmt::Debug for AppFunctions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppFunctions")
+            .field("org", &self.org.is_some())
+            .field("login", &self.login.is_some())
+            .finish()
+    }
+}
+
+impl AppFunctions {
+    pub(crate) fn set_org<F, E>(&mut self, function: impl Fn(OrgId) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Result<bool, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.org = Some(Arc::new(move |org| {
+            let answer = function(org);
+            Box::pin(async move { answer.await.map_err(Into::into) })
+        }));
+    }
+
+    pub(crate) fn set_login<F, E>(&mut self, function: impl Fn(VerifiedLogin) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Result<LoginDecision, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.login = Some(Arc::new(move |login| {
+            let decision = function(login);
+            Box::pin(async move { decision.await.map_err(Into::into) })
+        }));
+    }
+}
+
+impl Admission {
+    pub(crate) fn new(denied: Vec<OrgId>, refuses_sandboxes: bool, functions: AppFunctions) -> Self {
+        Self { denied, refuses_sandboxes, functions, sandboxes: Mutex::default() }
+    }
+}
+
+/// Why an org is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RefusedOrg {
+    #[error("the user's organization is not named in SALESFORCE_ALLOWED_ORGS")]
+    NotNamed,
+    #[error("the user's organization is named in SALESFORCE_DENIED_ORGS")]
+    Denied,
+    #[error("the app's function of `allow_org_if` returned false")]
+    ByFunction,
+    #[error("the user's organization is a sandbox or a scratch org, and SALESFORCE_ALLOW_SANDBOXES is false")]
+    Sandbox,
+    #[error(
+        "the user's organization does not say whether it is a sandbox (Organization.IsSandbox cannot be read), and \
+         SALESFORCE_ALLOW_SANDBOXES is false"
+    )]
+    PerhapsSandbox,
+}
+
+/// Whether an org is a sandbox could not be asked, or a function of the app failed or took too long. Says nothing about the
+/// user.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotDecided {
+    #[error("{0} did not return within {TIMEOUT:?}")]
+    TimedOut(&'static str),
+    #[error("{0} failed")]
+    Failed(&'static str, #[source] BoxError),
+}
+
+/// Awaits a function of the app, for a while.
+async fn within<T>(
+    what: &'static str,
+    work: impl Future<Output = Result<T, BoxError>>,
+) -> Result<T, NotDecided> {
+    match tokio::time::timeout(TIMEOUT, work).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(NotDecided::Failed(what, error)),
+        Err(_) => Err(NotDecided::TimedOut(what)),
+    }
+}
+
+impl GrantManager {
+    /// Returns whether the settings exclude the users of `org`, with existing logins and grants as well.
+    pub(super) fn is_denied(&self, org: OrgId) -> bool {
+        self.config.admission.denied.contains(&org)
+    }
+
+    /// Checks an org before any request is sent to its instance.
+    pub(super) async fn admit_org(&self, host: &LoginHost, org: OrgId) -> Result<(), LogInError> {
+        if self.is_denied(org) {
+            return Err(RefusedOrg::Denied.into());
+        }
+        if !self.may_log_in(host, org) {
+            return Err(RefusedOrg::NotNamed.into());
+        }
+        let Some(function) = &self.config.admission.functions.org else { return Ok(()) };
+        match within("the function of `allow_org_if`", function(org)).await? {
+            true => Ok(()),
+            false => Err(RefusedOrg::ByFunction.into()),
+        }
+    }
+
+    /// Checks a verified user: whether the org is a sandbox where those are refused, then the app's function. Returns the
+    /// facts that the app adds to the login.
+    pub(super) async fn admit_user(
+        &self,
+        host: &LoginHost,
+        tokens: &TokenResponse,
+        profile: &Profile,
+    ) -> Result<Option<Arc<str>>, LogInError> {
+        let admission = &self.config.admission;
+        if !admission.refuses_sandboxes && admission.functions.login.is_none() {
+            return Ok(None);
+        }
+        let user = tokens.identity.user;
+        let source = FixedToken::new(user, tokens.instance_url.clone(), &tokens.access_token)?;
+        let (instance_url, scopes) = (tokens.instance_url.clone(), tokens.scopes.clone());
+        let login = self.verified(host, profile, instance_url, scopes, Arc::new(source));
+        if admission.refuses_sandboxes {
+            self.refuse_sandbox(&login).await?;
+        }
+        self.decide(login).await
+    }
+
+    fn verified(
+        &self,
+        host: &LoginHost,
+        profile: &Profile,
+        instance_url: Url,
+        scopes: Scopes,
+        source: Arc<dyn TokenSource>,
+    ) -> VerifiedLogin {
+        let user = source.user();
+        VerifiedLogin {
+            organization_id: user.organization_id,
+            user_id: user.user_id,
+            username: profile.username.clone(),
+            display_name: profile.display_name.clone(),
+            instance_url,
+            scopes,
+            login_host: host.clone(),
+            connection: Connection::new(&self.config.client, source).with_timeout(TIMEOUT),
+        }
+    }
+
+    /// Asks the app's function again for the facts of a login that is stored.
+    pub(super) async fn facts_of(
+        &self,
+        grant: GrantHandle,
+        host: &LoginHost,
+    ) -> Result<Option<Arc<str>>, LogInError> {
+        if self.config.admission.functions.login.is_none() {
+            return Ok(None);
+        }
+        let Ok(tokens) = grant.current() else { return Ok(None) };
+        let (instance_url, scopes) = (tokens.access.instance_url().clone(), tokens.access.scopes().clone());
+        self.decide(self.verified(host, &tokens.profile, instance_url, scopes, Arc::new(grant))).await
+    }
+
+    /// Asks the app's function, if there is one, about a login.
+    async fn decide(&self, login: VerifiedLogin) -> Result<Option<Arc<str>>, LogInError> {
+        let Some(function) = &self.config.admission.functions.login else { return Ok(None) };
+        match within("the function of `on_login`", function(login)).await?.0 {
+            Decision::Allow(facts) => Ok(facts),
+            Decision::Refuse(reason) => Err(LogInError::Refused(reason)),
+        }
+    }
+
+    async fn refuse_sandbox(&self, login: &VerifiedLogin) -> Result<(), LogInError> {
+        let org = login.organization_id;
+        let known = lock(&self.config.admission.sandboxes).get(&org).copied();
+        let is_sandbox = match known {
+            Some(is_sandbox) => Some(is_sandbox),
+            None => {
+                let asked = ask_whether_sandbox(&login.connection).await?;
+                if let Some(is_sandbox) = asked {
+                    lock(&self.config.admission.sandboxes).insert(org, is_sandbox, |_| false);
+                }
+                asked
+            }
+        };
+        match is_sandbox {
+            Some(false) => Ok(()),
+            Some(true) => Err(RefusedOrg::Sandbox.into()),
+            None if is_named_as_sandbox(&login.login_host, &login.instance_url) => {
+                Err(RefusedOrg::Sandbox.into())
+            }
+            None => Err(RefusedOrg::PerhapsSandbox.into()),
+        }
+    }
+}
+
+/// Asks an org whether it is a sandbox; scratch orgs count as one. `None` if the user may not read it.
+async fn ask_whether_sandbox(connection: &Connection) -> Result<Option<bool>, NotDecided> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Organization {
+        is_sandbox: Option<bool>,
+    }
+    const WHAT: &str = "asking whether the organization is a sandbox";
+
+    let query = connection.query::<Organization>("SELECT IsSandbox FROM Organization LIMIT 1");
+    match tokio::time::timeout(TIMEOUT, query.fetch_optional()).await {
+        Err(_) => Err(NotDecided::TimedOut(WHAT)),
+        Ok(Err(error)) if error.is_transient() => Err(NotDecided::Failed(WHAT, error.into())),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "an organization does not say whether it is a sandbox");
+            Ok(None)
+        }
+        Ok(Ok(organization)) => Ok(organization.and_then(|organization| organization.is_sandbox)),
+    }
+}
+
+/// Returns whether a host says that it belongs to a sandbox or a scratch org: the shared login host of sandboxes, or a label
+/// of a My Domain (Salesforce Help, "My Domain URL Formats").
+fn is_named_as_sandbox(host: &LoginHost, instance: &Url) -> bool {
+    let labels =
+        |url: &Url, wanted: fn(&str) -> bool| url.host_str().is_some_and(|host| host.split('.').any(wanted));
+    host.as_url().host_str() == Some("test.salesforce.com")
+        || labels(instance, |label| matches!(label, "sandbox" | "scratch"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_sandboxes_are_known_by_their_labels() {
+        let named = |host: &str, instance: &str| {
+            is_named_as_sandbox(&host.parse().unwrap(), &instance.parse().unwrap())
+        };
+        let production = "https://login.salesforce.com";
+        assert!(named("https://test.salesforce.com", "https://acme.my.salesforce.com"));
+        assert!(named(production, "https://acme--dev.sandbox.my.salesforce.com"));
+        assert!(named(production, "https://acme-dev.scratch.my.salesforce.com"));
+        for other in ["https://acme.my.salesforce.com", "https://sandbox-acme.my.salesforce.com"] {
+            assert!(!named(production, other), "{other}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_function_of_the_app_is_awaited_for_five_seconds() {
+        let after = |seconds| async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Ok::<_, BoxError>(true)
+        };
+        assert!(matches!(within("x", after(4)).await, Ok(true)));
+        assert!(matches!(within("x", after(6)).await, Err(NotDecided::TimedOut("x"))));
+        let fails = async { Err::<bool, _>(BoxError::from("down")) };
+        assert!(matches!(within("x", fails).await, Err(NotDecided::Failed("x", _))));
+    }
+
+    #[test]
+    fn facts_have_a_kilobyte_at_most() {
+        let exactly = "x".repeat(MAX_FACTS_BYTES - 2);
+        assert!(LoginDecision::allow_with(&exactly).is_ok());
+        let error = LoginDecision::allow_with(&format!("{exactly}x")).unwrap_err();
+        assert!(matches!(error, InvalidFacts::TooLarge { bytes: 1025 }) && !error.to_string().contains("xx"));
+    }
+}

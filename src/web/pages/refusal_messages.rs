@@ -1,0 +1,66 @@
+//! What a user reads whom an access rule refuses. All other texts are in `messages.rs`.
+
+use std::borrow::Cow;
+
+use super::AccessRefusal;
+
+/// The paragraphs of the page: why, who is logged in, and who can do something about it.
+pub(super) fn not_allowed(refusal: &AccessRefusal, username: Option<&str>) -> Vec<Cow<'static, str>> {
+    let mut paragraphs = vec![refused(refusal)];
+    paragraphs.extend(username.map(|name| format!("You are logged in as {name}.").into()));
+    paragraphs.extend(who_can_change(refusal).map(Cow::from));
+    paragraphs
+}
+
+pub(super) fn fresh_login_required(sent_form: bool) -> &'static [&'static str] {
+    match sent_form {
+        true => &[
+            "For this you have to log in again. Nothing was done yet.",
+            "You come back to the page with the form. Send it again then.",
+        ],
+        false => &["For this you have to log in again. Nothing was done yet."],
+    }
+}
+
+/// Why a rule refuses the user.
+pub(super) fn refused(refusal: &AccessRefusal) -> Cow<'static, str> {
+    match refusal {
+        AccessRefusal::Scope(name) => {
+            format!("This needs the permission \"{name}\" (a scope), which this app was not granted at your login.")
+        }
+        AccessRefusal::Organization => return "This is not for users of your Salesforce organization.".into(),
+        AccessRefusal::UserType => return "This is not for your kind of Salesforce user.".into(),
+        AccessRefusal::Permission(name) => {
+            format!("Your Salesforce user does not have the custom permission \"{name}\".")
+        }
+        AccessRefusal::PermissionSet(name) => {
+            format!("Your Salesforce user does not have the permission set \"{name}\".")
+        }
+        AccessRefusal::Profile => return "This is not for your profile in Salesforce.".into(),
+        AccessRefusal::Rule(Some(reason)) => return reason.clone().into(),
+        AccessRefusal::Rule(None) => return "You are logged in, but you are not allowed to use this.".into(),
+        AccessRefusal::Unreadable(what) => {
+            format!("This app cannot find out whether you may use this. What is missing: {what}.")
+        }
+        AccessRefusal::NotConfirmed => {
+            return "This needs a new login, and Salesforce did not ask you to log in again.".into();
+        }
+        AccessRefusal::NoFacts => return "Your login lacks something that this app needs to know.".into(),
+    }
+    .into()
+}
+
+/// Who can do something about it, or what.
+fn who_can_change(refusal: &AccessRefusal) -> Option<&'static str> {
+    match refusal {
+        AccessRefusal::Permission(_)
+        | AccessRefusal::PermissionSet(_)
+        | AccessRefusal::Profile
+        | AccessRefusal::UserType => Some("A Salesforce administrator of your organization can change this."),
+        AccessRefusal::Unreadable(_) | AccessRefusal::Scope(_) => {
+            Some("Please tell the people who run this app; its log says more.")
+        }
+        AccessRefusal::NotConfirmed | AccessRefusal::NoFacts => Some("Log out, then log in again."),
+        AccessRefusal::Organization | AccessRefusal::Rule(_) => None,
+    }
+}
