@@ -7,11 +7,12 @@ use std::{
     error::Error as StdError,
     fmt,
     future::Future,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -199,6 +200,8 @@ pub(crate) enum NotDecided {
     TimedOut(&'static str),
     #[error("{0} failed")]
     Failed(&'static str, #[source] BoxError),
+    #[error("{0} panicked")]
+    Panicked(&'static str),
 }
 
 /// Awaits a function of the app, for a while.
@@ -206,9 +209,11 @@ async fn within<T>(
     what: &'static str,
     work: impl Future<Output = Result<T, BoxError>>,
 ) -> Result<T, NotDecided> {
-    match tokio::time::timeout(TIMEOUT, work).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(NotDecided::Failed(what, error)),
+    // A panic must not end the task that has the tokens to revoke.
+    match tokio::time::timeout(TIMEOUT, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(Ok(value))) => Ok(value),
+        Ok(Ok(Err(error))) => Err(NotDecided::Failed(what, error)),
+        Ok(Err(_)) => Err(NotDecided::Panicked(what)),
         Err(_) => Err(NotDecided::TimedOut(what)),
     }
 }
@@ -228,7 +233,7 @@ impl GrantManager {
             return Err(RefusedOrg::NotNamed.into());
         }
         let Some(function) = &self.config.admission.functions.org else { return Ok(()) };
-        match within("the function of `allow_org_if`", function(org)).await? {
+        match within("the function of `allow_org_if`", async { function(org).await }).await? {
             true => Ok(()),
             false => Err(RefusedOrg::ByFunction.into()),
         }
@@ -294,7 +299,7 @@ impl GrantManager {
     /// Asks the app's function, if there is one, about a login.
     async fn decide(&self, login: VerifiedLogin) -> Result<Option<Arc<str>>, LogInError> {
         let Some(function) = &self.config.admission.functions.login else { return Ok(None) };
-        match within("the function of `on_login`", function(login)).await?.0 {
+        match within("the function of `on_login`", async { function(login).await }).await?.0 {
             Decision::Allow(facts) => Ok(facts),
             Decision::Refuse(reason) => Err(LogInError::Refused(reason)),
         }

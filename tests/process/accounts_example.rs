@@ -237,3 +237,42 @@ async fn the_admin_page_shows_logins_and_ends_them() {
 fn encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
+
+#[actix_web::test]
+async fn the_danger_route_needs_a_login_of_the_last_five_minutes() {
+    let (org, example, browser) = start().await;
+    let origin = example.url("").trim_end_matches('/').to_owned();
+    let page = post_json(&browser, &example.url("/danger"), &origin, &json!({})).await;
+    assert_eq!((page.status, &page.json()["error"]), (401, &"fresh_login_required".into()), "{page:?}");
+    assert!(page.header("www-authenticate").contains("insufficient_user_authentication"), "{page:?}");
+    org.sign_in(&org.user(ADA));
+    browser.visit(&example.url("/auth/salesforce/login?prompt=login&return_to=/whoami")).await;
+    let who = post_json(&browser, &example.url("/danger"), &origin, &json!({})).await;
+    assert_eq!(who.json(), browser.fetch(&example.url("/whoami")).await.json());
+    let foreign = post_json(&browser, &example.url("/danger"), "https://evil.example", &json!({})).await;
+    assert_eq!(foreign.status, 403);
+}
+
+#[actix_web::test]
+async fn only_users_with_the_permission_administer_and_they_see_their_org() {
+    let org = FakeOrg::start().await.unwrap();
+    org.set_user_access(&org.user(ADA), &json!({ "custom_permissions": ["Manage_Logins"] })).unwrap();
+    let port = crate::support::free_port();
+    let variables = [("ACCOUNTS_ADMIN", "Manage_Logins")];
+    let example = Example::with("127.0.0.1", port, "accounts", &org, &variables).await;
+    let log_in = async |name: &str| {
+        org.sign_in(&org.user(name));
+        let browser = Client::new();
+        assert_eq!(browser.visit(&example.url("/whoami")).await.json()["username"], name);
+        browser
+    };
+    let (ben, ada) = (log_in("ben@example.com").await, log_in(ADA).await);
+    let refused = ben.open(&example.url("/admin/")).await;
+    assert!(refused.status == 403 && refused.body.contains("Manage_Logins"), "{refused:?}");
+    let page = ada.open(&example.url("/admin/")).await;
+    assert_eq!(
+        (page.status, page.body.matches("/end\"").count()),
+        (200, 2),
+        "both logins of the org: {page:?}"
+    );
+}

@@ -23,6 +23,23 @@ async fn the_quickstart_shows_accounts_to_who_logged_in() {
 }
 
 #[actix_web::test]
+async fn a_protected_scope_lets_in_one_permission_of_one_org() {
+    let org = FakeOrg::start().await.unwrap();
+    let access = serde_json::json!({ "custom_permissions": ["Manage_Invoices"] });
+    org.set_user_access(&org.user(ADA), &access).unwrap();
+    let id = org.organization_id();
+    let example =
+        Example::with("127.0.0.1", free_port(), "protect_scope", &org, &[("ORG", id.as_str())]).await;
+    let log_in = async |name: &str| {
+        org.sign_in(&org.user(name));
+        Client::new().visit(&example.url("/")).await
+    };
+    assert!(log_in(ADA).await.body.contains("these are the open invoices"));
+    let page = log_in("ben@example.com").await;
+    assert!(page.status == 403 && page.body.contains("Manage_Invoices"), "{page:?}");
+}
+
+#[actix_web::test]
 async fn a_login_by_hand_is_bound_to_its_browser_and_found_again() {
     let (org, example) = start("by_hand").await;
     let browser = Client::new();

@@ -60,6 +60,78 @@ async fn an_identity_shows_what_was_set_up() {
     assert_eq!(show("api").await.get("custom_permissions"), None, "only for the scope");
 }
 
+/// What an app may ask about a user: by the identity, and by queries.
+#[tokio::test]
+async fn each_user_has_separate_rights() {
+    let rights =
+        json!({ "profile": "Sales", "user_type": "POWER_PARTNER", "custom_permissions": ["Export"] });
+    let org = FakeOrg::builder()
+        .user_access("ben@example.com", &rights)
+        .unwrap()
+        .permission_set("Billing", &["ben@example.com"])
+        .start()
+        .await
+        .unwrap();
+    let (ada, ben) = (org.user(ADA), org.user("ben@example.com"));
+    let show = async |user: &salesforce_fake_org::User| {
+        let path = format!("/id/{}/{}", user.organization_id(), user.id());
+        let token = org.issue_tokens(user, "api custom_permissions").access_token;
+        get(&org, &path, Some(&token)).await.json()
+    };
+    let query = async |user: &salesforce_fake_org::User, soql: &str| {
+        let token = org.issue_tokens(user, "api").access_token;
+        let soql: String = url::form_urlencoded::byte_serialize(soql.as_bytes()).collect();
+        get(&org, &format!("/services/data/v66.0/query?q={soql}"), Some(&token)).await
+    };
+    let (of_ada, of_ben) = (show(&ada).await, show(&ben).await);
+    assert_eq!((&of_ada["user_type"], &of_ada["custom_permissions"]), (&json!("STANDARD"), &json!({})));
+    assert_eq!(
+        (&of_ben["user_type"], &of_ben["custom_permissions"]),
+        (&json!("POWER_PARTNER"), &json!({ "Export": true }))
+    );
+    let users = "SELECT Profile.Name, UserType FROM User WHERE Username IN ('ada@example.com', 'ben@example.com') \
+                 ORDER BY Username";
+    let users = query(&ada, users).await.json();
+    let of =
+        |n: usize| (users["records"][n]["Profile"]["Name"].clone(), users["records"][n]["UserType"].clone());
+    assert_eq!(of(0), (json!("System Administrator"), json!("Standard")));
+    assert_eq!(of(1), (json!("Sales"), json!("PowerPartner")));
+
+    // Assignments are for administrators.
+    let sets = "SELECT PermissionSet.Name, IsActive FROM PermissionSetAssignment WHERE Assignee.Username = 'ben@example.com'";
+    let names = async || {
+        let found = query(&ada, sets).await.json();
+        let records = found["records"].as_array().unwrap().clone();
+        assert!(records.iter().all(|record| record["IsActive"] == true), "{records:?}");
+        records.iter().map(|record| record["PermissionSet"]["Name"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names().await, ["Billing"]);
+    assert_eq!(query(&ben, sets).await.status, 400);
+    org.set_user_access(&ben, &json!({ "permission_sets": ["Audit", "Billing"] })).unwrap();
+    assert_eq!(names().await.len(), 2);
+    assert_eq!(show(&ben).await["custom_permissions"], json!({ "Export": true }), "what is not named stays");
+    org.reset().unwrap();
+    assert_eq!(names().await, ["Billing"]);
+    assert!(org.set_user_access(&ben, &json!({ "profil": "Sales" })).is_err());
+}
+
+#[tokio::test]
+async fn an_id_token_says_when_the_user_logged_in_where_that_is_set() {
+    let org = FakeOrg::start().await.unwrap();
+    let auth_time = async || {
+        let token = org.issue_tokens(&org.user(ADA), "openid");
+        let token = serde_json::to_value(token).unwrap()["id_token"].as_str().unwrap().to_owned();
+        let (_, claims) = claims(&token);
+        claims["auth_time"].as_i64().map(|time| claims["iat"].as_i64().unwrap() - time)
+    };
+    assert_eq!(auth_time().await, None);
+    org.set_policy(&json!({ "id_token_auth_age_seconds": 90, "is_sandbox": true })).unwrap();
+    assert_eq!(auth_time().await, Some(90));
+    let token = org.issue_tokens(&org.user(ADA), "api").access_token;
+    let query = "/services/data/v66.0/query?q=SELECT+IsSandbox+FROM+Organization";
+    assert_eq!(get(&org, query, Some(&token)).await.json()["records"][0]["IsSandbox"], true);
+}
+
 /// Sections 1.5 and 4.3: 403 and a bare word, neither 401 nor JSON.
 #[tokio::test]
 async fn dead_tokens_get_a_bare_word() {

@@ -321,13 +321,4 @@ mod tests {
         cached.forget().await;
         assert_eq!(source.read(&cached, 8).await, 5);
     }
-
-    #[tokio::test]
-    async fn a_failed_reading_is_not_used_again() {
-        let cached = Cached::<u64>::default();
-        let fail = async { Err(NotRead::missing("x")) };
-        assert!(cached.get(SystemTime::now, Duration::from_secs(300), 1, fail).await.is_err());
-        let read = async { Ok(3) };
-        assert_eq!(*cached.get(SystemTime::now, Duration::from_secs(300), 1, read).await.unwrap(), 3);
-    }
 }

@@ -325,13 +325,14 @@ async fn a_callback_that_comes_to_two_processes_has_its_facts_in_both() {
 
 #[actix_web::test]
 async fn an_on_login_that_fails_or_says_too_much_is_a_503() {
-    for what in ["error", "too large"] {
+    for what in ["error", "panic", "too large"] {
         let org = FakeOrg::start().await.unwrap();
         let (server, salesforce) =
             app_of(&org, |builder| {
                 builder.on_login(move |_| async move {
                     match what {
                         "error" => Err(Box::<dyn std::error::Error + Send + Sync>::from("canary")),
+                        "panic" => panic!("canary"),
                         _ => Ok(LoginDecision::allow_with(&"x".repeat(1_030))
                             .map_err(|error: InvalidFacts| error)?),
                     }
