@@ -29,7 +29,7 @@
 use actix_web::{cookie::Cookie, http::header, test::TestRequest};
 use serde::Serialize;
 
-use super::session::{CookieContents, LoginCookie};
+use super::session::{CookieContents, FreshLogin, LoginCookie};
 use crate::salesforce::Salesforce;
 use salesforce_connection::{Connection, http::is_loopback};
 
@@ -84,7 +84,7 @@ pub async fn log_in_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Resu
     };
     let cookie = LoginCookie::new(settings).make(settings, &contents).map_err(refused)?;
     let origin = settings.public_url.origin().ascii_serialization();
-    Ok(TestUser { cookie, connection, origin })
+    Ok(TestUser { cookie, connection, origin, contents, salesforce: salesforce.clone() })
 }
 
 /// A logged-in user: makes requests with the login's cookie.
@@ -93,9 +93,23 @@ pub struct TestUser {
     cookie: Cookie<'static>,
     connection: Connection,
     origin: String,
+    contents: CookieContents,
+    salesforce: Salesforce,
 }
 
 impl TestUser {
+    /// Returns the same user as after a login that asked for Salesforce's login page, for routes below
+    /// [`RequireLogin::fresh`](crate::RequireLogin::fresh).
+    ///
+    /// # Errors
+    /// The system has no randomness.
+    pub fn freshly_logged_in(mut self) -> Result<Self, LogInAsError> {
+        let settings = self.salesforce.settings();
+        self.contents.fresh = Some(FreshLogin { completed_at: self.salesforce.now(), auth_time: None });
+        self.cookie = LoginCookie::new(settings).make(settings, &self.contents).map_err(refused)?;
+        Ok(self)
+    }
+
     /// Returns a request of this user's browser, to refine: `ada.request().uri("/accounts").insert_header(…)`.
     pub fn request(&self) -> TestRequest {
         TestRequest::default().cookie(self.cookie.clone())

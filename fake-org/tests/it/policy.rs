@@ -72,6 +72,8 @@ async fn every_setting_changes_alone() {
         "certificate": null,
         "exchange_tokens": [{ "token": "theirs", "username": ADA }],
         "custom_permissions": ["Export"],
+        "id_token_auth_age_seconds": 30,
+        "is_sandbox": true,
         "custom_attributes": { "team": "north" },
         "mobile_policy": { "screen_lock": 10, "pin_length": 4 },
         "single_logout_url": "https://app.example.com/slo",

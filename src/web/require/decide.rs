@@ -188,3 +188,33 @@ impl SalesforceUser {
         UserRef::new(self.organization_id, self.user_id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_one_line_in_the_log_with_the_ids_of_the_user() {
+        let user = SalesforceUser {
+            organization_id: "00D000000000001EAA".parse().unwrap(),
+            user_id: "005000000000001AAA".parse().unwrap(),
+            username: Some("ada@example.com".to_owned()),
+            display_name: None,
+            instance_url: String::new(),
+            scopes: "api".parse().unwrap(),
+        };
+        for accept in ["text/html", "application/json"] {
+            let refusal = AccessRefusal::Permission("Export".to_owned());
+            let denied = Denied::Refused { refusal, user: user.clone() };
+            let request = TestRequest::default().insert_header(("accept", accept)).to_http_request();
+            let (response, log) = crate::base::test_log::logged(|| denied.response(&request));
+            assert_eq!((response.status().as_u16(), log.lines().count()), (403, 1), "{log}");
+            for text in ["INFO", "00D000000000001EAA:005000000000001AAA", "permission", "Export"] {
+                assert!(log.contains(text), "{text}: {log}");
+            }
+            assert!(!log.contains("ada@example.com"), "{log}");
+        }
+    }
+}

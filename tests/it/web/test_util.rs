@@ -2,7 +2,7 @@
 
 use crate::support::app::{listen, reserve, routes, serve};
 use actix_salesforce::{
-    Config, Salesforce, SessionMode,
+    Config, LoginDecision, LoginFacts, RequireLogin, Salesforce, SessionMode,
     store::GrantFilter,
     testing::{LogInAsError, log_in_as},
 };
@@ -11,6 +11,7 @@ use actix_web::{
     cookie::Key,
     http::StatusCode,
     test::{call_and_read_body, call_service, init_service},
+    web,
 };
 use salesforce_fake_org::FakeOrg;
 use serde_json::json;
@@ -43,6 +44,23 @@ async fn the_person_is_logged_in_as_by_the_callback() {
     let out = call_service(&app, ada.post("/auth/salesforce/logout").to_request()).await;
     assert_eq!(out.status(), StatusCode::SEE_OTHER);
     assert_eq!(call_service(&app, ada.get("/whoami").to_request()).await.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[actix_web::test]
+async fn a_test_user_can_have_logged_in_just_now_and_has_the_facts_of_on_login() {
+    let org = FakeOrg::start().await.unwrap();
+    let builder = crate::support::settings_for(&org, "http://127.0.0.1:8080");
+    let salesforce =
+        builder.on_login(|_| async { LoginDecision::allow_with(&"gold".to_owned()) }).build().await.unwrap();
+    let danger = web::resource("/danger")
+        .post(|plan: LoginFacts<String>| async { plan.into_inner() })
+        .wrap(RequireLogin::new().fresh(5));
+    let app = init_service(App::new().service(danger).wrap(salesforce.clone())).await;
+    let ada = log_in_as(&salesforce, &org.issue_tokens(&org.user(ADA), "api")).await.unwrap();
+    let refused = call_service(&app, ada.post("/danger").to_request()).await;
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    let ada = ada.freshly_logged_in().unwrap();
+    assert_eq!(call_and_read_body(&app, ada.post("/danger").to_request()).await, "gold");
 }
 
 /// Two people at once, each with their own data.
