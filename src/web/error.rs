@@ -144,11 +144,8 @@ impl RequestInfo {
 
     /// Responds to a user who has to log in again (RFC 9470): redirects a navigation by GET, from which it returns. All
     /// other requests get 401, a form with a page that links back to its own page.
-    pub(super) fn fresh_login_required(&self, within: Duration, is_logged_in: bool) -> HttpResponse {
-        let can_redirect = self.format() == ResponseFormat::Navigation && self.is_page();
-        if !is_logged_in && !can_redirect {
-            return self.login_required();
-        }
+    pub(super) fn fresh_login_required(&self, within: Duration) -> HttpResponse {
+        let can_redirect = self.is_page();
         let login = self.login_at_salesforce(ActionKind::LogIn);
         match (&login, &self.worker) {
             (Some(_), Some(worker)) if can_redirect && self.is_framed() => {

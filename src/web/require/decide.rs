@@ -53,7 +53,13 @@ impl Denied {
                 RequestInfo::of(request).not_allowed(refusal.clone(), user, route.as_deref())
             }
             Self::NotFresh { within, is_logged_in } => {
-                RequestInfo::of(request).fresh_login_required(*within, *is_logged_in)
+                let info = RequestInfo::of(request);
+                // The first login is a fresh one where the browser can be sent there.
+                if *is_logged_in || info.is_page() {
+                    info.fresh_login_required(*within)
+                } else {
+                    error::response(&Error::LoginRequired, request)
+                }
             }
             Self::Error(error) => match error.as_error::<Error>() {
                 Some(error) => error::response(error, request),
@@ -77,7 +83,7 @@ impl fmt::Display for Denied {
 pub(super) async fn enforce(rule: &RequireLogin, request: &HttpRequest) -> Result<SalesforceUser, Denied> {
     let (worker, grant) = match extract::required(request).await {
         Ok(found) => found,
-        // The first login is a fresh one then, so that the user does not log in twice.
+        // So that the user does not log in twice.
         Err(error) if error.needs_login() => {
             return Err(match rule.fresh {
                 Some(within) => Denied::NotFresh { within, is_logged_in: false },
