@@ -29,7 +29,7 @@ impl Sees {
 }
 
 pub(crate) fn configure(scope: &mut web::ServiceConfig) {
-    scope.service(overview).service(end_logins).service(end_login);
+    scope.service(overview).service(revoke_logins).service(revoke_login);
 }
 
 #[routes]
@@ -41,7 +41,7 @@ async fn overview(
     user: SalesforceUser,
     sf: SalesforceConn,
 ) -> actix_salesforce::Result<impl Responder> {
-    // One cheap call of the REST API: every answer of it tells the usage.
+    // One cheap call of the REST API: each response has the usage.
     sf.query::<serde_json::Value>("SELECT Id FROM User LIMIT 1").fetch_optional().await?;
     let usage = sf
         .api_usage()
@@ -73,7 +73,7 @@ async fn overview(
 }
 
 #[post("/revoke")]
-async fn end_logins(
+async fn revoke_logins(
     request: HttpRequest,
     salesforce: web::Data<Salesforce>,
     user: SalesforceUser,
@@ -86,7 +86,7 @@ async fn end_logins(
 
 /// Ends one login. It is looked up among those that the user sees, so that a user cannot end another one.
 #[post("/logins/{reference}/end")]
-async fn end_login(
+async fn revoke_login(
     request: HttpRequest,
     reference: web::Path<String>,
     salesforce: web::Data<Salesforce>,

@@ -1,4 +1,4 @@
-//! The pages: a public one, and a person's own accounts.
+//! The pages: a public one, and a user's own accounts.
 
 use std::time::Duration;
 

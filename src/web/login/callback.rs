@@ -193,13 +193,13 @@ async fn exchange(
     if settings.session == SessionMode::Embedded {
         former_user::separate(request, outcome.user);
     }
-    login.keep();
+    login.commit();
     if let Some(old) = worker.login_id(request)
         // Another callback of the same login may have written the cookie already.
         && old != id
     {
         // The browser's former login ends, even if it belongs to the same user.
-        worker.engine().log_out_later(old);
+        worker.grants().log_out_later(old);
     }
     let mut response = response::see_other(pending.return_to.location());
     for cookie in &cookies {

@@ -152,7 +152,7 @@ fn login_failed(failure: &LoginFailure) -> Message {
             ],
         ),
         LoginFailure::TokenEndpoint { transient: true, .. } => Message(
-            "Salesforce did not answer",
+            "Salesforce did not respond",
             &[
                 "Salesforce let you in, but could not be reached to finish the login. Please try again in a moment.",
             ],
@@ -296,15 +296,15 @@ fn request_failed(failure: RequestFailure) -> Message {
         RequestFailure::MultipleChoices => {
             Message("That did not work", &["Several records match where only one should."])
         }
-        RequestFailure::Changed => {
+        RequestFailure::PreconditionFailed => {
             Message("That did not work", &["Someone else has changed this in the meantime. Reload it."])
         }
         RequestFailure::JobFailed => Message("That did not work", &["Salesforce could not finish this job."]),
-        RequestFailure::JobUnfinished => {
+        RequestFailure::JobTimedOut => {
             Message("That did not work", &["Salesforce is still working on this. Look again later."])
         }
         RequestFailure::BadGateway => {
-            Message("That did not work", &["Salesforce sent an unexpected answer."])
+            Message("That did not work", &["Salesforce sent an unexpected response."])
         }
         RequestFailure::NotSetUp => Message("That did not work", &["This app is not set up correctly."]),
         RequestFailure::Internal => Message("That did not work", &["Something went wrong in this app."]),

@@ -191,12 +191,12 @@ async fn the_apps_table_decides_on_orgs() {
     let org = FakeOrg::start().await.unwrap();
     let asked = Arc::new(Mutex::new(Vec::new()));
     let (heard, customers) = (Arc::clone(&asked), Arc::new(Mutex::new(Ok(true))));
-    let answers = Arc::clone(&customers);
+    let responses = Arc::clone(&customers);
     let (server, salesforce) = app_of(&org, |builder| {
         builder.allow_org_if(move |org| {
             heard.lock().unwrap().push(org.to_string());
-            let answer = *answers.lock().unwrap();
-            async move { answer.map_err(|()| std::io::Error::other("the table is locked")) }
+            let response = *responses.lock().unwrap();
+            async move { response.map_err(|()| std::io::Error::other("the table is locked")) }
         })
     })
     .await;
@@ -282,7 +282,7 @@ async fn on_login_adds_facts_that_handlers_read() {
     assert_eq!(asked.load(Ordering::SeqCst), before + 1);
 }
 
-/// Another process answers the second callback: it asks the function again.
+/// Another process responses the second callback: it asks the function again.
 #[actix_web::test]
 async fn a_callback_that_comes_to_two_processes_has_its_facts_in_both() {
     let org = FakeOrg::start().await.unwrap();
