@@ -1,6 +1,6 @@
 //! The records that a store holds.
 
-use std::{fmt, time::SystemTime};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use super::{GrantKey, GrantVersion};
 
@@ -57,12 +57,12 @@ impl GrantRecord {
 
 /// Sealed bytes. They open only with the app's keys and only in the record that they were sealed for.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Sealed(Vec<u8>);
+pub struct Sealed(Arc<[u8]>);
 
 impl Sealed {
     /// Restores sealed bytes from stored [bytes](Self::as_bytes).
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        Self(bytes.into())
     }
 
     /// Returns the bytes to store.

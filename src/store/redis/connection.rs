@@ -1,6 +1,6 @@
 //! What is sent to the server: scripts with their arguments, and scans of an index.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
@@ -14,7 +14,7 @@ use super::{
 /// The connection to the server, and the prefix of all keys.
 pub(super) struct Connection {
     pub(super) manager: ConnectionManager,
-    pub(super) prefix: String,
+    pub(super) prefix: Arc<str>,
 }
 
 /// The server did not send a page of a listing in time.

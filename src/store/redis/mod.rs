@@ -17,6 +17,7 @@
 mod address;
 mod connection;
 mod connection_manager;
+mod reader;
 mod reply;
 mod script;
 mod servers;
@@ -27,6 +28,7 @@ use self::{
     address::Address,
     connection::{Arguments, Connection},
     connection_manager::{ConnectionManager, Idempotency},
+    reader::Reader,
     reply::Reply,
     script::Script,
 };
@@ -47,6 +49,7 @@ const CHUNK: usize = 200;
 pub struct RedisStore {
     runtime: StoreRuntime,
     connection: Arc<Connection>,
+    reader: Reader,
     clock: Clock,
 }
 
@@ -78,9 +81,10 @@ impl RedisStore {
             ensure_crypto_provider();
         }
         let servers = address.servers().map_err(|error| connection_manager::store_error(&error))?;
-        let connection =
-            Arc::new(Connection { manager: ConnectionManager::new(servers), prefix: address.prefix });
-        let store = Self { runtime: StoreRuntime::start()?, connection, clock: Clock::system() };
+        let (servers, prefix) = (Arc::new(servers), Arc::from(address.prefix));
+        let reader = Reader::new(Arc::clone(&servers), Arc::clone(&prefix));
+        let connection = Arc::new(Connection { manager: ConnectionManager::new(servers), prefix });
+        let store = Self { runtime: StoreRuntime::start()?, connection, reader, clock: Clock::system() };
         store.wait_until_ready().await?;
         Ok(store)
     }
@@ -93,7 +97,7 @@ impl RedisStore {
             let ping = self.runtime.call(async move {
                 // EXISTS reaches the server that has the keys, unlike PING in a cluster.
                 let mut exists = redis::cmd("EXISTS");
-                exists.arg(&connection.prefix);
+                exists.arg(&*connection.prefix);
                 let exists = &exists;
                 let exists = |mut redis| async move { exists.exec_async(&mut redis).await };
                 connection.manager.run(Idempotency::Idempotent, exists).await
@@ -199,15 +203,7 @@ impl Store for RedisStore {
     }
 
     fn load_login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
-        self.run(
-            Idempotency::Idempotent,
-            &script::LOAD_LOGIN,
-            Arguments::of(hex(key.as_bytes())),
-            |mut reply| {
-                let login = reply.login()?;
-                Ok(login.zip(reply.grant()?))
-            },
-        )
+        Box::pin(self.reader.load_login(key))
     }
 
     fn touch_login(
@@ -245,9 +241,7 @@ impl Store for RedisStore {
     }
 
     fn load_grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
-        self.run(Idempotency::Idempotent, &script::LOAD_GRANT, Arguments::of(key.to_string()), |mut reply| {
-            reply.grant()
-        })
+        Box::pin(self.reader.load_grant(key))
     }
 
     fn compare_and_swap_grant(

@@ -107,11 +107,13 @@ pub(crate) fn drop_if_too_large(request: &HttpRequest) {
     }
 }
 
-/// Has a session that came under an older key written under the newest.
+/// Returns whether the session came under an older key.
+pub(crate) fn was_resealed(request: &HttpRequest) -> bool {
+    request.extensions().contains::<Resealed>()
+}
+
+/// Has the session written under the newest key.
 pub(crate) fn finish_resealing(request: &HttpRequest) {
-    if !request.extensions().contains::<Resealed>() {
-        return;
-    }
     let session = request.get_session();
     if session.status() != SessionStatus::Unchanged {
         return;

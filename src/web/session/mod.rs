@@ -38,7 +38,7 @@ pub(crate) fn may_reseal(request: &HttpRequest) -> bool {
 pub(crate) fn finish<B>(response: &mut ServiceResponse<B>, embedded: bool) {
     let request = response.request();
     if embedded {
-        if may_reseal(request) {
+        if app_session::was_resealed(request) && may_reseal(request) {
             app_session::finish_resealing(request);
         }
         app_session::drop_if_too_large(request);
