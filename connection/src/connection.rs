@@ -197,7 +197,9 @@ impl Connection {
         self.shared.org.usage.get()
     }
 
-    /// Fetches the user's name, e-mail address, language and so on. Costs one request, whose timeout is 10 seconds at most.
+    /// Fetches the user's name, e-mail address, language and so on. Costs one request.
+    ///
+    /// The timeout is 10 seconds at most, and retries start within 5 seconds.
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -213,8 +215,9 @@ impl Connection {
         // On the instance: the identity URL itself names the login host, to which the token must not be sent.
         let path = format!("/id/{}/{}", self.organization_id(), self.user_id());
         let path = ResourcePath::parse(&path, self.api_version(), &self.instance_url()?)?;
-        // A user waits for it in the browser.
+        // A user waits for it in the browser: 15 seconds for all attempts.
         let limited = self.with_timeout(self.options.deadline.min(SHORT_TIMEOUT));
+        let limited = limited.with_retry(limited.options.retry.clone().within(SHORT_TIMEOUT / 2));
         let response = limited.send(ApiRequest::get(path)).await?;
         Ok(decode::response(&response)?)
     }

@@ -1,17 +1,24 @@
 //! Responses that are too large, or take too long.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::{client, host, refresh, token_body};
 use crate::{
+    client::Client,
+    connection::Connection,
     http::{
+        allowed_hosts::AllowedHosts,
         error::HttpError,
         scripted::{Reply, Scripted, Then},
     },
     oauth::{IdentityUrl, KnownGrant, OAuthClient, OAuthError, TokenTypeHint},
+    token::FixedToken,
 };
 
 /// The longest time of a response, its head and its body together.
@@ -97,6 +104,22 @@ async fn a_response_that_drips_ends_within_15_seconds() {
                 assert!(is_timeout, "{name} after {start:?}: {result:?}");
             }
         }
+    }
+}
+
+/// With its retries.
+#[tokio::test(start_paused = true)]
+async fn the_identity_of_a_connection_that_drips_ends_within_15_seconds() {
+    for start in ["HTTP/1.1 200 OK\r\nX-Filler: ", "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n"] {
+        let server =
+            Scripted::start(move |_| Reply(start.into(), Then::Drip(Duration::from_millis(100)))).await;
+        let allowed_hosts = AllowedHosts::new([server.origin.clone()]);
+        let client = Client::builder().allowed_hosts(allowed_hosts).build().unwrap();
+        let source =
+            FixedToken::new(known(&server.origin).user, server.origin.clone(), &"token".into()).unwrap();
+        let began = tokio::time::Instant::now();
+        let result = Connection::new(&client, Arc::new(source)).identity().await;
+        assert!(result.is_err() && began.elapsed() <= LIMIT, "{:?}: {result:?}", began.elapsed());
     }
 }
 
