@@ -216,7 +216,7 @@ impl Salesforce {
     #[doc(alias = "logout")]
     #[doc(alias = "sign_out")]
     pub async fn revoke_login(&self, login: &LoginInfo) -> Result<()> {
-        Ok(self.engine().end_login(login.key).await?)
+        Ok(self.engine().revoke_login(login.key).await?)
     }
 
     /// Waits until refreshes, token writes and logouts that are under way are stored, 22 seconds at most.
@@ -317,7 +317,7 @@ impl Salesforce {
         tokens: TokenResponse,
     ) -> std::result::Result<crate::Secret, LogInError> {
         let engine = Arc::clone(&self.inner.engine);
-        let id = crate::grants::random_secret()?;
+        let id = crate::grants::random_login_id()?;
         let login = id.clone();
         let work = async move { engine.complete_login(tokens, &host, None, None, login).await };
         self.inner.background.run(work).await??;

@@ -9,7 +9,7 @@ use url::Url;
 use crate::{
     client::Client,
     error::Result,
-    http::client::HttpClient,
+    http::client::{HttpClient, SHORT_TIMEOUT},
     id::{OrgId, UserId},
     oauth::{identity::Identity, scopes::Scopes},
     query::{self, Page, Query, records::Records},
@@ -199,6 +199,8 @@ impl Connection {
 
     /// Fetches the user's name, e-mail address, language and so on. Costs one request.
     ///
+    /// The timeout is 10 seconds at most, and retries start within 5 seconds.
+    ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
@@ -213,7 +215,10 @@ impl Connection {
         // On the instance: the identity URL itself names the login host, to which the token must not be sent.
         let path = format!("/id/{}/{}", self.organization_id(), self.user_id());
         let path = ResourcePath::parse(&path, self.api_version(), &self.instance_url()?)?;
-        let response = self.send(ApiRequest::get(path)).await?;
+        // A user waits for it in the browser: 15 seconds for all attempts.
+        let limited = self.with_timeout(self.options.deadline.min(SHORT_TIMEOUT));
+        let limited = limited.with_retry(limited.options.retry.clone().within(SHORT_TIMEOUT / 2));
+        let response = limited.send(ApiRequest::get(path)).await?;
         Ok(decode::response(&response)?)
     }
 

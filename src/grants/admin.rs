@@ -86,6 +86,17 @@ impl GrantManager {
         Ok(grants)
     }
 
+    /// Ends the login under this key as its logout would, unless it is one of another app in the same store.
+    ///
+    /// # Errors
+    /// The store failed. The logout is retried in the background.
+    pub(crate) async fn revoke_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
+        match self.config.store.load_login(key).await {
+            Ok(Some((login, _))) if login.grant.app() != self.config.app => Ok(()),
+            _ => self.end_login(key).await,
+        }
+    }
+
     /// Deletes all grants that `filter` selects with all their logins, and revokes their tokens. Returns the number of
     /// grants.
     ///

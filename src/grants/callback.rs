@@ -15,7 +15,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::{GrantManager, LogInError, NewLogin, manager};
+use super::{GrantManager, LogInError, NewLogin, login_id, manager};
 use crate::{
     base::random::{self, NoRandomness},
     store::{LeaseHolder, LeaseName, LoginKey, OneTimeKey, StoreError},
@@ -60,7 +60,7 @@ impl Callback {
             digest.update(part.len().to_be_bytes());
             digest.update(part);
         }
-        Secret::new(URL_SAFE_NO_PAD.encode(digest.finalize()))
+        login_id::from_digest(&digest.finalize())
     }
 
     /// Names the value that is used up once a response has taken the login, or once it is undone.
@@ -69,7 +69,7 @@ impl Callback {
     }
 }
 
-/// A random secret for [`Callback::login_seed`], or the id of a login without a callback.
+/// A random secret for [`Callback::login_seed`].
 pub(crate) fn random_secret() -> Result<Secret, NoRandomness> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(random::bytes::<32>()?)))
 }

@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    AuthEvent, Callback, GrantHandle, GrantManager, GrantTokens, Profile, last_seen,
-    login_limit::LoginPermit, manager::absent_if_corrupt,
+    AuthEvent, Callback, GrantHandle, GrantManager, GrantTokens, Profile, login_limit::LoginPermit,
+    manager::absent_if_corrupt,
 };
 use crate::{
     base::{
@@ -12,7 +12,7 @@ use crate::{
         random::{self, NoRandomness},
         seal::SealError,
     },
-    store::{DeletedLogin, GrantKey, GrantVersion, LoginKey, LoginRecord, StoreError},
+    store::{DeletedLogin, GrantKey, GrantVersion, LoginKey, LoginProof, LoginRecord, StoreError},
 };
 use salesforce_connection::{
     Secret,
@@ -300,6 +300,7 @@ impl GrantManager {
             created_at: now,
             last_used_at: now,
             expires_at: now.checked_add(lifetimes.idle).unwrap_or(now).min(ends_at),
+            proof: Some(LoginProof::new(&id, &grant.key)),
         };
         let key = LoginKey::from_session_id(&id);
         // An id that is in use, with a probability of 1 in 2^256, is an error like any other.
@@ -394,40 +395,5 @@ impl GrantManager {
         let version = GrantVersion { epoch: u64::from_be_bytes(random::bytes()?), revision: 0 };
         let key = self.key_of(&tokens);
         Ok(GrantTokens::new(key, version, tokens, host.clone(), profile, self.config.clock.now())?)
-    }
-
-    /// Returns the grant of the login with this id, or `None` if the login is absent.
-    pub(crate) async fn login(self: &Arc<Self>, id: &Secret) -> Result<Option<GrantHandle>, StoreError> {
-        let key = LoginKey::from_session_id(id);
-        if self.pending_logouts.has(&key) {
-            return Ok(None);
-        }
-        let read_at = self.config.clock.instant();
-        let Some((login, grant)) = absent_if_corrupt(self.config.store.load_login(key).await)? else {
-            return Ok(None);
-        };
-        let Some(handle) = self.handle(&grant, read_at) else { return Ok(None) };
-        // Again: a logout may have started while the store was read.
-        if self.pending_logouts.has(&key) {
-            return Ok(None);
-        }
-        let now = self.config.clock.now();
-        let lifetimes = self.config.lifetimes;
-        let interval = last_seen::interval(self.config.timing.last_used_interval, lifetimes.idle);
-        if now.duration_since(login.last_used_at).is_ok_and(|age| age >= interval)
-            && self.last_seen.should_write(key, login.last_used_at, interval, read_at)
-        {
-            let ends_at = login.created_at.checked_add(lifetimes.absolute).unwrap_or(now);
-            let expires_at = now.checked_add(lifetimes.idle).unwrap_or(now).min(ends_at);
-            let store = Arc::clone(&self.config.store);
-            self.config.background.spawn(async move {
-                if let Err(error) = store.touch_login(key, now, expires_at).await {
-                    tracing::warn!(login = ?key, %error, "storing the last use of a login failed");
-                }
-            });
-        }
-        self.recheck(&handle).await;
-        // Salesforce may just have ended it.
-        Ok(handle.current().is_ok().then_some(handle))
     }
 }

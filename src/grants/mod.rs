@@ -8,12 +8,14 @@ mod callback;
 mod entry;
 mod error;
 mod events;
+mod find_login;
 mod health;
 mod host_orgs;
 mod in_flight;
 pub(crate) mod keep_alive;
 mod last_seen;
 mod login;
+mod login_id;
 mod login_limit;
 mod logout;
 mod manager;
@@ -32,6 +34,8 @@ mod timing;
 mod tokens;
 
 #[cfg(feature = "test-util")]
+pub(crate) use self::login_id::random_login_id;
+#[cfg(feature = "test-util")]
 pub use self::timing::Timing;
 #[cfg(not(feature = "test-util"))]
 pub(crate) use self::timing::Timing;
@@ -44,6 +48,7 @@ pub(crate) use self::{
     callback::{Callback, Completed, random_secret},
     error::GrantError,
     events::Events,
+    find_login::FoundLogin,
     host_orgs::{HostOrgs, Orgs, is_run_by_salesforce},
     login::{LogInError, NewLogin},
     manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes},

@@ -11,6 +11,7 @@ mod deadline;
 #[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
 mod encoding;
 mod key;
+mod login_proof;
 mod memory;
 mod record;
 #[cfg(feature = "redis")]
@@ -31,6 +32,7 @@ pub(crate) use self::{
 };
 pub use self::{
     key::{AppKey, GrantKey, GrantVersion, InvalidGrantKey, LeaseHolder, LeaseName, LoginKey, OneTimeKey},
+    login_proof::LoginProof,
     memory::MemoryStore,
     record::{GrantRecord, LoginRecord, Sealed},
 };
@@ -75,7 +77,14 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         grant: GrantRecord,
     ) -> StoreFuture<'a, Option<GrantRecord>>;
 
-    /// Returns the login under `key` together with its grant, or `None` if either is absent.
+    /// Returns the login under `key` together with its grant, or `None` if either is absent: deleted, expired, or never
+    /// created.
+    ///
+    /// The browser's cookie is removed after `None`, so that a record that is there and unreadable, for example one of a
+    /// newer version, has to be an error.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if either record is unreadable.
     fn load_login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, Option<(LoginRecord, GrantRecord)>>;
 
     /// Sets `last_used_at` and `expires_at` of a login. Returns `false` if the login is absent, and does not create it.
@@ -201,7 +210,7 @@ pub enum StoreError {
     /// The store cannot be reached, or did not respond in time.
     #[error("the store is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A stored record is unreadable. It counts as absent.
+    /// A stored record is unreadable. It counts as absent, and the browser keeps its cookie.
     #[error("a stored record is unreadable")]
     Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -29,8 +29,9 @@ type Rule = dyn Fn(&SalesforceUser) -> bool + Send + Sync;
 ///
 /// A login proves who the user is, not that the user belongs to you: with a login host that all orgs share
 /// (`https://login.salesforce.com`, the default, and `https://test.salesforce.com`) a user of **any** org passes, as far as
-/// that org lets its users use the app. Say who may come in: log in at your My Domain (`SALESFORCE_LOGIN_URL`), or check
-/// the org with [`allow_if`](Self::allow_if).
+/// that org lets its users use the app. Say who may come in: name the orgs in `SALESFORCE_ALLOWED_ORGS`
+/// ([`SalesforceBuilder::allowed_orgs`](crate::SalesforceBuilder::allowed_orgs)), and log in at your My Domain
+/// (`SALESFORCE_LOGIN_URL`). [`allow_if`](Self::allow_if) decides for one scope.
 ///
 /// Wrap it inside (register it before) [`Salesforce`](crate::Salesforce):
 /// `.wrap(RequireLogin::new()).wrap(salesforce)`.

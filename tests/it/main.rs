@@ -34,6 +34,8 @@ mod login {
 mod session {
     mod admin;
     mod cookies_and_headers;
+    #[cfg(feature = "sqlite")]
+    mod ended_logins;
     mod key_rotation;
     mod login_cookie;
     mod logout;
@@ -44,9 +46,13 @@ mod session {
 
 /// Stores that work, and stores that do not.
 mod store {
+    #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres", feature = "test-util"))]
+    mod dead_connections;
     mod failing_store;
     #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
     mod former_stores;
+    #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
+    mod moved_records;
     #[cfg(feature = "redis")]
     mod redis_store;
     #[cfg(all(feature = "redis", feature = "test-util"))]

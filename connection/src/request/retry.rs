@@ -100,6 +100,11 @@ impl Retry {
         Self { retry_timeout, ..self }
     }
 
+    /// Returns these settings with at most this time in which retries may start.
+    pub(crate) fn within(self, retry_timeout: Duration) -> Self {
+        Self { retry_timeout: self.retry_timeout.min(retry_timeout), ..self }
+    }
+
     /// Sets whether the connection's requests may take effect twice without harm. Default: unset, each method decides.
     ///
     /// `true` is for updates that set values and for creates that a duplicate rule guards; `false` also prevents retries of

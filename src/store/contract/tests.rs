@@ -19,6 +19,7 @@ enum Defect {
     ReleasesForeignLease,
     AlwaysFresh,
     IgnoresFilter,
+    DropsProof,
 }
 
 /// The memory store with one defect.
@@ -32,6 +33,7 @@ impl Store for Broken {
         login: LoginRecord,
         grant: GrantRecord,
     ) -> StoreFuture<'_, Option<GrantRecord>> {
+        let login = if self.1 == Defect::DropsProof { LoginRecord { proof: None, ..login } } else { login };
         Box::pin(async move {
             let created = self.0.create_login(key, login.clone(), grant.clone()).await;
             let taken = matches!(created, Err(StoreError::AlreadyExists));
@@ -185,6 +187,7 @@ async fn the_suite_names_the_promise_that_a_defect_violates() {
         (Defect::SharedLease, "a lease has one holder"),
         (Defect::ReleasesForeignLease, "only the holder releases a lease"),
         (Defect::AlwaysFresh, "a value is used once"),
+        (Defect::DropsProof, "a login keeps its proof"),
         (Defect::IgnoresFilter, "records are listed by user and by organization"),
     ] {
         match check(Arc::new(Broken(MemoryStore::new(), defect))).await {

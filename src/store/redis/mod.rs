@@ -35,7 +35,7 @@ use self::{
 use super::{
     DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginKey,
     LoginRecord, OneTimeKey, Store, StoreError, StoreFuture, SwapOutcome, TOMBSTONE,
-    encoding::{hex, holder_text, millis, version_text},
+    encoding::{hex, holder_text, millis, proof_text, version_text},
     runtime::{LISTING_TIMEOUT, StoreRuntime},
 };
 use crate::base::clock::Clock;
@@ -94,15 +94,8 @@ impl RedisStore {
         let started = self.clock.instant();
         loop {
             let connection = Arc::clone(&self.connection);
-            let ping = self.runtime.call(async move {
-                // EXISTS reaches the server that has the keys, unlike PING in a cluster.
-                let mut exists = redis::cmd("EXISTS");
-                exists.arg(&*connection.prefix);
-                let exists = &exists;
-                let exists = |mut redis| async move { exists.exec_async(&mut redis).await };
-                connection.manager.run(Idempotency::Idempotent, exists).await
-            });
-            match ping.await {
+            let test = self.runtime.call(async move { connection.test().await });
+            match test.await {
                 Ok(()) => return Ok(()),
                 Err(error) if started.elapsed() >= CONNECT => return Err(error),
                 Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
@@ -190,7 +183,8 @@ impl Store for RedisStore {
             .number(millis(login.created_at))
             .number(millis(login.last_used_at))
             .number(millis(login.expires_at))
-            .number(self.ttl(login.expires_at));
+            .number(self.ttl(login.expires_at))
+            .text(proof_text(login.proof.as_ref()));
         self.run(
             Idempotency::Unsafe,
             &script::CREATE_LOGIN,

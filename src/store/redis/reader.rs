@@ -7,6 +7,7 @@
 //! it is remembered: the next read asks for both with two plain commands in one round trip, without a script.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -26,6 +27,9 @@ use crate::{
     store::runtime::CALL_TIMEOUT,
 };
 
+/// Maximum number of logins whose grants are remembered: about 6 MB.
+const MAX_KNOWN: usize = 50_000;
+
 /// Reads logins and grants on the runtime of the caller.
 pub(super) struct Reader {
     servers: Arc<Servers>,
@@ -33,10 +37,14 @@ pub(super) struct Reader {
     /// A connection belongs to the runtime that made it.
     connections: Mutex<EvictingMap<runtime::Id, Arc<Connection>>>,
     /// The grants of logins that were read lately.
-    grants: Mutex<EvictingMap<LoginKey, GrantKey>>,
+    grants: Mutex<HashMap<LoginKey, GrantKey>>,
 }
 
 type Fields = Vec<Option<Vec<u8>>>;
+
+/// The fields of a login and of a grant, in the order in which the scripts return them.
+const LOGIN_FIELDS: [&str; 5] = ["grant", "created", "seen", "expires", "proof"];
+const GRANT_FIELDS: [&str; 4] = ["version", "sealed", "updated", "expires"];
 
 impl Reader {
     pub(super) fn new(servers: Arc<Servers>, prefix: Arc<str>) -> Self {
@@ -60,8 +68,12 @@ impl Reader {
             let login = reply.login()?;
             let found = login.zip(reply.grant()?);
             if let Some((login, _)) = &found {
-                // Dropping all of them costs each login one script.
-                lock(&self.grants).insert(key, login.grant, |_| false);
+                let mut grants = lock(&self.grants);
+                // Forgetting all of them costs each login one script.
+                if grants.len() >= MAX_KNOWN {
+                    grants.clear();
+                }
+                grants.insert(key, login.grant);
             }
             Ok(found)
         })
@@ -93,8 +105,8 @@ async fn read(connection: &Connection, script: &Script, argument: String) -> Res
     connection.invoke(Idempotency::Idempotent, script, Arguments::of(argument)).await
 }
 
-/// Reads a login of a known grant. `None` if a script has to tell what is stored: a value of another type, or another
-/// grant.
+/// Reads a login of a known grant. `None` if a script has to tell what is stored: a value of another type, another grant,
+/// or an incomplete record.
 async fn plain(
     connection: &Connection,
     login: &str,
@@ -103,23 +115,28 @@ async fn plain(
     let prefix = &connection.prefix;
     let grant = grant.to_string();
     let mut both = redis::pipe();
-    both.cmd("HMGET").arg(format!("{prefix}login:{login}")).arg(&["grant", "created", "seen", "expires"]);
-    both.cmd("HMGET").arg(format!("{prefix}grant:{grant}")).arg(&["version", "sealed", "updated", "expires"]);
+    both.cmd("HMGET").arg(format!("{prefix}login:{login}")).arg(&LOGIN_FIELDS);
+    both.cmd("HMGET").arg(format!("{prefix}grant:{grant}")).arg(&GRANT_FIELDS);
     let both = &both;
     let query = |mut redis| async move { both.query_async::<(Fields, Fields)>(&mut redis).await };
-    let (found, tokens) = match connection.manager.run(Idempotency::Idempotent, query).await {
+    let (login, tokens) = match connection.manager.run(Idempotency::Idempotent, query).await {
         Err(StoreError::Corrupt(_)) => return Ok(None),
         fields => fields?,
     };
-    match found.first() {
-        Some(Some(named)) if *named == grant.as_bytes() => {}
-        Some(None) => return Ok(Some(None)),
-        _ => return Ok(None),
-    }
-    if !matches!(tokens.first(), Some(Some(_))) {
+    let is_absent = |fields: &Fields| fields.iter().all(Option::is_none);
+    if is_absent(&login) {
         return Ok(Some(None));
     }
-    let fields = found.into_iter().chain([Some(grant.into_bytes())]).chain(tokens);
+    if login.first().and_then(Option::as_deref) != Some(grant.as_bytes()) {
+        return Ok(None);
+    }
+    if is_absent(&tokens) {
+        return Ok(Some(None));
+    }
+    if tokens.iter().any(Option::is_none) {
+        return Ok(None);
+    }
+    let fields = login.into_iter().chain([Some(grant.into_bytes())]).chain(tokens);
     let mut reply = Reply::new(fields.map(Option::unwrap_or_default).collect());
     let login = reply.login()?;
     Ok(Some(login.zip(reply.grant()?)))

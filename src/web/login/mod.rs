@@ -97,12 +97,12 @@ fn retry_link(settings: &Settings, host: &LoginHost, return_to: &ReturnTo) -> Op
 }
 
 /// Returns what `?host=` of the login route calls this host: its name in the settings, or its address without the scheme.
-fn host_name<'a>(settings: &'a Settings, host: &'a LoginHost) -> &'a str {
+pub(super) fn host_name<'a>(settings: &'a Settings, host: &'a LoginHost) -> &'a str {
     let named = settings.hosts.iter().find(|(_, known)| *known == host).map(|(name, _)| name.as_str());
     named.unwrap_or_else(|| host.issuer().split_once("://").map_or("", |(_, address)| address))
 }
 
-fn add_cookie(response: &mut HttpResponse, cookie: &Cookie<'_>) {
+pub(super) fn add_cookie(response: &mut HttpResponse, cookie: &Cookie<'_>) {
     // Fails for a name or value that is an invalid header value; ours are base64 and plain ASCII.
     if let Err(error) = response.add_cookie(cookie) {
         tracing::error!(%error, "cookie not written");
