@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use redis::RedisResult;
 use tokio::runtime::{self, Handle};
 
 use super::{
@@ -117,12 +118,11 @@ async fn plain(
     let mut both = redis::pipe();
     both.cmd("HMGET").arg(format!("{prefix}login:{login}")).arg(&LOGIN_FIELDS);
     both.cmd("HMGET").arg(format!("{prefix}grant:{grant}")).arg(&GRANT_FIELDS);
+    both.ignore_errors();
     let both = &both;
-    let query = |mut redis| async move { both.query_async::<(Fields, Fields)>(&mut redis).await };
-    let (login, tokens) = match connection.manager.run(Idempotency::Idempotent, query).await {
-        Err(StoreError::Corrupt(_)) => return Ok(None),
-        fields => fields?,
-    };
+    let query = |mut redis| async move { both.query_async::<Vec<RedisResult<Fields>>>(&mut redis).await };
+    let replies = connection.manager.run(Idempotency::Idempotent, query).await?;
+    let Ok([Ok(login), Ok(tokens)]) = <[_; 2]>::try_from(replies) else { return Ok(None) };
     let is_absent = |fields: &Fields| fields.iter().all(Option::is_none);
     if is_absent(&login) {
         return Ok(Some(None));
