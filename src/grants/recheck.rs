@@ -94,7 +94,7 @@ impl GrantManager {
         match self.oauth().userinfo(tokens.access.instance_url(), &tokens.access_token).await {
             Ok(_) => Verdict::Valid,
             // The token has expired, or was revoked. Only the refusal of a refresh tells them apart.
-            Err(error) if error.is_invalid_token() => match grant.renew(tokens.version).await {
+            Err(error) if error.is_invalid_token() => match grant.refresh_version(tokens.version).await {
                 Ok(_) => Verdict::Valid,
                 Err(GrantError::LoginOver | GrantError::Refused(_)) => Verdict::Ended,
                 Err(GrantError::Unavailable { .. }) => Verdict::Unknown,

@@ -61,8 +61,8 @@ impl WorkerState {
         self.0.salesforce.settings()
     }
 
-    pub(crate) fn engine(&self) -> &Arc<GrantManager> {
-        self.0.salesforce.engine()
+    pub(crate) fn grants(&self) -> &Arc<GrantManager> {
+        self.0.salesforce.grants()
     }
 
     pub(crate) fn connection(&self, grant: GrantHandle) -> Connection {
@@ -109,7 +109,7 @@ impl WorkerState {
     /// The store is down.
     pub(crate) async fn login(&self, request: &HttpRequest) -> Result<Option<GrantHandle>> {
         let Some(CachedLogin(login)) = CachedLogin::of(self, request) else { return Ok(None) };
-        let load = async || match self.engine().login(&login.id).await {
+        let load = async || match self.grants().login(&login.id).await {
             Ok(grant) => Ok(Ok(grant)),
             Err(StoreError::Unavailable(source)) => Ok(Err(Outage(source.into()))),
             Err(error) => Err(error),

@@ -338,7 +338,7 @@ async fn an_outage_or_the_setting_lets_users_stay() {
     let period = Duration::from_secs(1);
     let app = TestApp::with(|builder| builder.recheck(period)).await;
     let browser = app.logged_in().await;
-    for fault in [Fault::Status(503), Fault::ResetBeforeAnswer, Fault::Delay(Duration::from_secs(30))] {
+    for fault in [Fault::Status(503), Fault::ResetBeforeResponse, Fault::Delay(Duration::from_secs(30))] {
         let fault = app.org.faults().path("/services/oauth2/userinfo", fault);
         tokio::time::sleep(period * 5 / 4).await;
         let started = std::time::Instant::now();
