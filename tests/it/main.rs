@@ -10,6 +10,7 @@ mod support;
 mod documents;
 mod events;
 mod field_logins;
+mod lifetimes;
 mod parsers;
 mod refresh;
 mod refresh_responses;
