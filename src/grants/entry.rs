@@ -13,7 +13,7 @@ use super::{
     refresh_state::{Decision, Outcome, RefreshState},
 };
 use crate::{
-    base::lock::lock,
+    base::{backoff::Backoff, lock::lock},
     store::{GrantKey, GrantVersion, LeaseHolder},
 };
 
@@ -254,7 +254,7 @@ impl GrantEntry {
             }
             _ => 1,
         };
-        let pause = pause.saturating_mul(1 << (in_a_row - 1).min(16)).min(max_pause);
+        let pause = Backoff { initial: pause, max: max_pause }.base(in_a_row - 1);
         let until = now.checked_add(pause).unwrap_or(now);
         state.hold = Some(Hold { version, until, why: Why::Rejected { in_a_row } });
         tracing::warn!(
