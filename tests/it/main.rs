@@ -52,6 +52,8 @@ mod store {
     mod redis_store;
     #[cfg(all(feature = "redis", feature = "test-util"))]
     mod redis_tls;
+    #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres", feature = "test-util"))]
+    mod rolling_deploy;
     #[cfg(all(feature = "sqlite", feature = "postgres"))]
     mod sql_store;
     #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres", feature = "test-util"))]
