@@ -242,7 +242,7 @@ impl SalesforceBuilder {
         self
     }
 
-    /// Sets how long a request waits for its turn before it fails with
+    /// Sets how long a request waits for a free slot before it fails with
     /// [`Error::ConcurrencyLimit`](crate::Error::ConcurrencyLimit). Default: 5 seconds.
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
         self.config.api.acquire_timeout = duration::format(timeout);
@@ -273,6 +273,9 @@ impl SalesforceBuilder {
     ///     _ => {}
     /// });
     /// ```
+    #[doc(alias = "audit")]
+    #[doc(alias = "tracing")]
+    #[doc(alias = "metrics")]
     pub fn on_event(mut self, listener: impl Fn(&AuthEvent) + Send + Sync + 'static) -> Self {
         self.events = Events::to(listener);
         self

@@ -48,7 +48,7 @@ struct Inner {
     settings: Settings,
     oauth: OAuthClient,
     client: Client,
-    engine: Arc<GrantManager>,
+    grants: Arc<GrantManager>,
     background: BackgroundRuntime,
     clock: Clock,
     pages: LoginPages,
@@ -107,7 +107,7 @@ impl Salesforce {
     /// # Errors
     /// The store is down.
     pub async fn import_tokens(&self, host: &LoginHost, tokens: TokenResponse) -> Result<Connection> {
-        let grant = self.engine().save(tokens, Profile::default(), host).await?;
+        let grant = self.grants().save(tokens, Profile::default(), host).await?;
         Ok(self.connection(grant))
     }
 
@@ -122,7 +122,7 @@ impl Salesforce {
     #[doc(alias = "offline")]
     pub async fn user_connection(&self, user: UserRef) -> Result<Connection> {
         let app = AppKey::from_client_id(&self.inner.settings.client_id);
-        let grant = self.engine().grant(GrantKey::new(app, user)).await?;
+        let grant = self.grants().grant(GrantKey::new(app, user)).await?;
         grant.map(|grant| self.connection(grant)).ok_or(Error::LoginRequired)
     }
 
@@ -173,7 +173,7 @@ impl Salesforce {
     /// As [`service_connection`](Self::service_connection). A host other than Salesforce's and those of the settings is
     /// refused: add it as an allowed origin.
     pub async fn service_connection_for(&self, user: &ServiceUser) -> Result<Connection> {
-        Ok(self.connect(self.engine().service(user).await?))
+        Ok(self.connect(self.grants().service(user).await?))
     }
 
     /// Lists the logins of a user, of an org, or all.
@@ -182,7 +182,7 @@ impl Salesforce {
     /// The store is down.
     #[doc(alias = "sessions")]
     pub async fn list_logins(&self, of: GrantFilter) -> Result<Vec<LoginInfo>> {
-        Ok(self.engine().list_logins(of).await?)
+        Ok(self.grants().list_logins(of).await?)
     }
 
     /// Lists the grants of a user, of an org, or all.
@@ -190,7 +190,7 @@ impl Salesforce {
     /// # Errors
     /// The store is down.
     pub async fn list_grants(&self, of: GrantFilter) -> Result<Vec<GrantInfo>> {
-        Ok(self.engine().list_grants(of).await?)
+        Ok(self.grants().list_grants(of).await?)
     }
 
     /// Logs a user, an org or all users out everywhere, and returns how many grants there were.
@@ -204,7 +204,7 @@ impl Salesforce {
     #[doc(alias = "logout_all")]
     #[doc(alias = "deprovision")]
     pub async fn revoke_grants(&self, of: GrantFilter) -> Result<usize> {
-        Ok(self.engine().revoke_matching(of).await?)
+        Ok(self.grants().revoke_matching(of).await?)
     }
 
     /// Ends one login as its logout would; other logins of the same user stay. Does nothing if it has ended already.
@@ -216,7 +216,7 @@ impl Salesforce {
     #[doc(alias = "logout")]
     #[doc(alias = "sign_out")]
     pub async fn revoke_login(&self, login: &LoginInfo) -> Result<()> {
-        Ok(self.engine().revoke_login(login.key).await?)
+        Ok(self.grants().revoke_login(login.key).await?)
     }
 
     /// Waits until refreshes, token writes and logouts that are under way are stored, 22 seconds at most.
@@ -257,7 +257,7 @@ impl Salesforce {
     #[doc(alias = "liveness")]
     #[doc(alias = "healthcheck")]
     pub async fn health(&self) -> Health {
-        self.engine().health().await
+        self.grants().health().await
     }
 
     fn connection(&self, grant: GrantHandle) -> Connection {
@@ -277,8 +277,8 @@ impl Salesforce {
         &self.inner.settings
     }
 
-    pub(crate) fn engine(&self) -> &Arc<GrantManager> {
-        &self.inner.engine
+    pub(crate) fn grants(&self) -> &Arc<GrantManager> {
+        &self.inner.grants
     }
 
     /// The app's function for pages.
@@ -303,23 +303,23 @@ impl Salesforce {
         &self,
         callback: Callback,
     ) -> std::result::Result<Completed, LogInError> {
-        let engine = Arc::clone(&self.inner.engine);
-        self.inner.background.run(async move { engine.complete(callback).await }).await?
+        let grants = Arc::clone(&self.inner.grants);
+        self.inner.background.run(async move { grants.complete(callback).await }).await?
     }
 }
 
 #[cfg(feature = "test-util")]
 impl Salesforce {
     /// Stores a login with tokens that a test brings, otherwise as [`finish_login`](Self::finish_login).
-    pub(crate) async fn admit(
+    pub(crate) async fn complete_login(
         &self,
         host: LoginHost,
         tokens: TokenResponse,
     ) -> std::result::Result<crate::Secret, LogInError> {
-        let engine = Arc::clone(&self.inner.engine);
+        let grants = Arc::clone(&self.inner.grants);
         let id = crate::grants::random_login_id()?;
         let login = id.clone();
-        let work = async move { engine.complete_login(tokens, &host, None, None, login).await };
+        let work = async move { grants.complete_login(tokens, &host, None, None, login).await };
         self.inner.background.run(work).await??;
         Ok(id)
     }
@@ -350,16 +350,16 @@ pub(crate) fn start(
         settings.api.clone().allowed_hosts(allowed_hosts).api_version(settings.api_version).build()?;
     let app = OAuthApp::new(settings.client_id.clone(), settings.client_secret.clone());
     let oauth = OAuthClient::with_client(app.clone(), &client);
-    // The engine's HTTP connections live on the crate's thread, those of callers on theirs. In one pool the engine
-    // would sometimes wait for a connection whose thread is waiting for the engine.
-    let engines_own = OAuthClient::with_client(app, &client.with_separate_pool()?);
+    // The grant manager's HTTP connections live on the background thread, those of callers on theirs. In one pool the
+    // manager would sometimes wait for a connection whose thread is waiting for the manager.
+    let background_oauth = OAuthClient::with_client(app, &client.with_separate_pool()?);
     let timing = Timing::of_process();
     let background = BackgroundRuntime::start_within(timing.shutdown)?;
-    let engine = GrantManager::new(GrantManagerConfig {
+    let grants = GrantManager::new(GrantManagerConfig {
         app: AppKey::from_client_id(&settings.client_id),
         store,
         keys: settings.keys.clone(),
-        oauth: engines_own,
+        oauth: background_oauth,
         background: background.spawner(),
         clock: clock.clone(),
         events,
@@ -370,12 +370,12 @@ pub(crate) fn start(
     });
     if let Some(unused_for) = settings.keep_alive {
         let spawner = background.spawner();
-        spawner.spawn(keep_alive::run(Arc::downgrade(&engine), spawner.clone(), unused_for));
+        spawner.spawn(keep_alive::run(Arc::downgrade(&grants), spawner.clone(), unused_for));
     }
     if settings.keys.has_older() {
         let spawner = background.spawner();
-        spawner.spawn(reseal::run(Arc::downgrade(&engine), spawner.clone()));
+        spawner.spawn(reseal::run(Arc::downgrade(&grants), spawner.clone()));
     }
-    let inner = Inner { settings, oauth, client, engine, background, clock, pages };
+    let inner = Inner { settings, oauth, client, grants, background, clock, pages };
     Ok(Salesforce { inner: Arc::new(inner) })
 }

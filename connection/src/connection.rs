@@ -60,7 +60,7 @@ pub struct Connection {
 #[derive(Clone)]
 struct Options {
     version: ApiVersion,
-    deadline: Duration,
+    timeout: Duration,
     retry: Retry,
     is_low_priority: bool,
     call_options: Option<HeaderValue>,
@@ -87,7 +87,7 @@ impl Connection {
         let user = source.user();
         let options = Options {
             version: client.api_version(),
-            deadline: REQUEST_TIMEOUT,
+            timeout: REQUEST_TIMEOUT,
             retry: Retry::default(),
             is_low_priority: false,
             call_options: client.limits().call_options.header(),
@@ -102,8 +102,8 @@ impl Connection {
     /// stops a query after 10 minutes.
     #[doc(alias = "deadline")]
     #[must_use]
-    pub fn with_timeout(&self, deadline: Duration) -> Self {
-        Self { options: Options { deadline, ..self.options.clone() }, ..self.clone() }
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { options: Options { timeout, ..self.options.clone() }, ..self.clone() }
     }
 
     /// Returns the connection for another version of the REST API. Default: that of the [`Client`].
@@ -409,8 +409,8 @@ impl Connection {
         &self.shared.org
     }
 
-    pub(crate) fn deadline(&self) -> Duration {
-        self.options.deadline
+    pub(crate) fn timeout(&self) -> Duration {
+        self.options.timeout
     }
 
     pub(crate) fn retry(&self) -> Retry {

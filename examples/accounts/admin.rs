@@ -9,22 +9,22 @@ use crate::{
 };
 
 pub(crate) fn configure(scope: &mut web::ServiceConfig) {
-    scope.service(overview).service(end_logins).service(end_login);
+    scope.service(overview).service(revoke_logins).service(revoke_login);
 }
 
 #[routes]
 #[get("")]
 #[get("/")]
 async fn overview(
-    salesforce: web::Data<Salesforce>,
+    salesforce: Salesforce,
     user: SalesforceUser,
     sf: SalesforceConn,
 ) -> actix_salesforce::Result<impl Responder> {
-    // One cheap call of the REST API: every answer of it tells the usage.
+    // One cheap request to the REST API: each response has the usage.
     sf.query::<serde_json::Value>("SELECT Id FROM User LIMIT 1").fetch_optional().await?;
     let usage = sf
         .api_usage()
-        .map_or_else(|| "not told".to_owned(), |usage| format!("{} of {}", usage.used, usage.allowed));
+        .map_or_else(|| "unknown".to_owned(), |usage| format!("{} of {}", usage.used, usage.allowed));
     let mine = GrantFilter::User(actix_salesforce::UserRef::new(user.organization_id, user.user_id));
     let mut rows = String::new();
     for login in salesforce.list_logins(mine).await? {
@@ -52,9 +52,9 @@ async fn overview(
 }
 
 #[post("/revoke")]
-async fn end_logins(
+async fn revoke_logins(
     request: HttpRequest,
-    salesforce: web::Data<Salesforce>,
+    salesforce: Salesforce,
     user: SalesforceUser,
 ) -> actix_web::Result<impl Responder> {
     form::same_origin(&request, &salesforce)?;
@@ -66,10 +66,10 @@ async fn end_logins(
 
 /// Ends one login. It is looked up among the user's own, so that a user cannot end another user's login.
 #[post("/logins/{reference}/end")]
-async fn end_login(
+async fn revoke_login(
     request: HttpRequest,
     reference: web::Path<String>,
-    salesforce: web::Data<Salesforce>,
+    salesforce: Salesforce,
     user: SalesforceUser,
 ) -> actix_web::Result<impl Responder> {
     form::same_origin(&request, &salesforce)?;

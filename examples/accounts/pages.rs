@@ -1,4 +1,4 @@
-//! The pages: a public one, and a person's own accounts.
+//! The pages: a public one, and a user's own accounts.
 
 use std::time::Duration;
 
@@ -172,7 +172,7 @@ pub(crate) async fn show(
 
 pub(crate) async fn create(
     request: HttpRequest,
-    salesforce: web::Data<Salesforce>,
+    salesforce: Salesforce,
     sf: SalesforceConn,
     body: web::Bytes,
 ) -> actix_web::Result<HttpResponse> {
@@ -189,7 +189,7 @@ pub(crate) async fn create(
 
 pub(crate) async fn change(
     request: HttpRequest,
-    salesforce: web::Data<Salesforce>,
+    salesforce: Salesforce,
     sf: SalesforceConn,
     id: web::Path<String>,
     body: web::Bytes,
@@ -202,7 +202,7 @@ pub(crate) async fn change(
 
 pub(crate) async fn delete(
     request: HttpRequest,
-    salesforce: web::Data<Salesforce>,
+    salesforce: Salesforce,
     sf: SalesforceConn,
     id: web::Path<String>,
 ) -> actix_web::Result<HttpResponse> {

@@ -39,9 +39,9 @@ pub(crate) enum Purpose {
     /// The cookie of a login.
     Login,
     /// The cookie of a login that has started.
-    Attempt,
+    PendingLogin,
     /// The cookie that detects login loops.
-    Landing,
+    LoopGuard,
 }
 
 impl Purpose {
@@ -51,8 +51,8 @@ impl Purpose {
         match self {
             Self::Grant => "actix-salesforce grant",
             Self::Login => "actix-salesforce login",
-            Self::Attempt => "actix-salesforce attempt",
-            Self::Landing => "actix-salesforce landing",
+            Self::PendingLogin => "actix-salesforce attempt",
+            Self::LoopGuard => "actix-salesforce landing",
         }
     }
 }
@@ -274,7 +274,7 @@ mod tests {
         let sealed = ring.seal(Purpose::Grant, b"a", b"secret").unwrap();
         assert_eq!(ring.open(Purpose::Grant, b"a", &sealed).unwrap().as_slice(), b"secret");
         assert!(ring.open(Purpose::Grant, b"b", &sealed).is_err());
-        assert!(ring.open(Purpose::Attempt, b"a", &sealed).is_err());
+        assert!(ring.open(Purpose::PendingLogin, b"a", &sealed).is_err());
         for position in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[position] ^= 1;

@@ -13,14 +13,14 @@ use super::{
     refresh_state::{Decision, Outcome, RefreshState},
 };
 use crate::{
-    base::lock::lock,
+    base::{backoff::Backoff, lock::lock},
     store::{GrantKey, GrantVersion, LeaseHolder},
 };
 
 /// The outcome of a refresh, for all requests that wait for it.
-pub(super) type Renewed = Result<Arc<GrantTokens>, GrantError>;
+pub(super) type RefreshResult = Result<Arc<GrantTokens>, GrantError>;
 /// Receives the outcome of a refresh. `None` until it has ended.
-pub(super) type Waiting = watch::Receiver<Option<Renewed>>;
+pub(super) type Waiting = watch::Receiver<Option<RefreshResult>>;
 
 #[derive(Debug)]
 pub(super) struct GrantEntry {
@@ -69,7 +69,7 @@ enum Why {
     Rejected { in_a_row: u32 },
 }
 
-/// Renewed tokens that are not stored yet. They hold the grant's lease until they are stored, and share it with refreshes
+/// Refreshed tokens that are not stored yet. They hold the grant's lease until they are stored, and share it with refreshes
 /// that start meanwhile.
 #[derive(Debug)]
 struct PendingWrite {
@@ -84,7 +84,7 @@ pub(super) enum Step {
     /// Start a refresh of `from` and send its outcome to `result`.
     Begin {
         from: Arc<GrantTokens>,
-        result: watch::Sender<Option<Renewed>>,
+        result: watch::Sender<Option<RefreshResult>>,
         waiting: Waiting,
     },
     Fail(GrantError),
@@ -203,21 +203,21 @@ impl GrantEntry {
     pub(super) fn finish(
         &self,
         from: GrantVersion,
-        renewed: Result<GrantTokens, GrantError>,
+        refreshed: Result<GrantTokens, GrantError>,
         now: Instant,
-    ) -> Renewed {
+    ) -> RefreshResult {
         let mut state = self.lock();
-        let outcome = match &renewed {
+        let outcome = match &refreshed {
             Ok(live) => Outcome::NewVersion(live.version),
             Err(GrantError::Unavailable { retry_after, .. }) => Outcome::Failed { again_in: *retry_after },
             // (Only the token of a service user can be refused in this way.)
             Err(GrantError::LoginOver | GrantError::Refused(_)) => Outcome::Ended,
         };
-        if renewed.is_ok() {
+        if refreshed.is_ok() {
             state.permanent_failures = 0;
         }
         let counts = state.refresh.finished(from, outcome, now);
-        match renewed {
+        match refreshed {
             Ok(live) if counts => {
                 let live = Arc::new(live);
                 state.tokens = Some(Arc::clone(&live));
@@ -254,13 +254,13 @@ impl GrantEntry {
             }
             _ => 1,
         };
-        let pause = pause.saturating_mul(1 << (in_a_row - 1).min(16)).min(max_pause);
+        let pause = Backoff { initial: pause, max: max_pause }.base(in_a_row - 1);
         let until = now.checked_add(pause).unwrap_or(now);
         state.hold = Some(Hold { version, until, why: Why::Rejected { in_a_row } });
         tracing::warn!(
             grant = %self.key,
             ?pause,
-            "a new access token was rejected like the one before it. It is not renewed for a while. Check the session \
+            "a new access token was rejected like the one before it. It is not refreshed for a while. Check the session \
              settings, the scopes of the app and the API access control of the org"
         );
     }

@@ -15,8 +15,8 @@ pub(crate) enum GrantError {
     /// Salesforce refuses the grant for good, and says why. The grant was deleted.
     #[error("Salesforce has ended the login")]
     Refused(#[source] Arc<OAuthError>),
-    /// The token cannot be loaded or renewed for now. The login stays valid.
-    #[error("renewing the access token failed for now")]
+    /// The token cannot be loaded or refreshed for now. The login stays valid.
+    #[error("refreshing the access token failed for now")]
     Unavailable {
         /// When to try again.
         retry_after: Duration,

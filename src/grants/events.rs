@@ -37,7 +37,7 @@ pub enum AuthEvent {
     /// Storing a logout failed. It is retried until it succeeds, and then reported as [`LoggedOut`](Self::LoggedOut).
     /// Until then this process rejects the login, but other processes accept it.
     LogoutNotStored,
-    /// An access token was renewed and stored.
+    /// An access token was refreshed and stored.
     #[non_exhaustive]
     Refreshed {
         /// The user.
@@ -45,7 +45,7 @@ pub enum AuthEvent {
         /// Whether Salesforce replaced the refresh token too.
         rotated: bool,
     },
-    /// Renewing a token failed for now. The login stays valid.
+    /// Refreshing a token failed for now. The login stays valid.
     RefreshFailed(UserRef),
     /// Salesforce no longer accepts the grant. Its logins are deleted.
     #[non_exhaustive]
@@ -65,9 +65,9 @@ pub enum AuthEvent {
     /// Salesforce rejected a refresh token that another process had used in spite of the lease. If rotation is on,
     /// Salesforce treats that as theft. Look for processes that share the app but not the store.
     ReuseSuspected(UserRef),
-    /// Storing a renewed token failed. It is used meanwhile, and lost if the process ends before the store recovers.
+    /// Storing a refreshed token failed. It is used meanwhile, and lost if the process ends before the store recovers.
     TokenWritePending(UserRef),
-    /// A renewed token that could not be stored before is now stored.
+    /// A refreshed token that could not be stored before is now stored.
     TokenWriteRecovered(UserRef),
     /// A token was revoked at Salesforce.
     TokenRevoked,

@@ -127,8 +127,8 @@ impl IdentityProblem {
 
 /// A login whose id is not delivered to a browser yet.
 ///
-/// The caller that delivers it calls [`keep`](Self::import_tokens). Otherwise the login is deleted on drop, because no browser
-/// could ever log it out.
+/// The response that delivers it calls [`commit`](Self::commit). Otherwise the login is deleted on drop, because no
+/// browser could ever log it out.
 #[must_use]
 pub(crate) struct NewLogin {
     id: Option<Secret>,
@@ -154,8 +154,8 @@ impl NewLogin {
         Self { id: Some(id), manager, is_first: false }
     }
 
-    /// Keeps the login and returns its opaque id.
-    pub(crate) fn keep(mut self) -> Option<Secret> {
+    /// Makes the login permanent and returns its opaque id.
+    pub(crate) fn commit(mut self) -> Option<Secret> {
         self.id.take()
     }
 
@@ -176,19 +176,19 @@ impl Drop for NewLogin {
 }
 
 impl GrantManager {
-    /// Exchanges a code, verifies the user, and stores the login under `id`. The turn ends with the token request.
+    /// Exchanges a code, verifies the user, and stores the login under `id`. The permit is returned after the token request.
     pub(super) async fn exchange(
         self: &Arc<Self>,
         callback: &Callback,
         id: Secret,
-        turn: LoginPermit,
+        permit: LoginPermit,
     ) -> Result<(), LogInError> {
         let Callback { host, redirect_uri, code, verifier, nonce, issuer, .. } = callback;
         let span = info_span!(parent: None, "salesforce.login", host = ?host, grant = Empty, outcome = Empty);
         let span = detached_span(span);
         let exchange = async {
             let tokens = self.oauth().exchange(host, redirect_uri, code, verifier).await?;
-            drop(turn);
+            drop(permit);
             span.record("grant", display(self.key_of(&tokens)));
             self.complete_login(tokens, host, nonce.as_ref(), issuer.as_deref(), id).await
         };

@@ -17,7 +17,7 @@ const MAX_LOGINS: usize = 128;
 /// codes for it, does not stop the logins of the others.
 const MAX_LOGINS_PER_HOST: usize = 32;
 
-/// Gives logins their turn.
+/// Permits for code exchanges.
 #[derive(Debug)]
 pub(super) struct LoginLimit {
     all: Arc<Semaphore>,
@@ -25,7 +25,7 @@ pub(super) struct LoginLimit {
     hosts: Mutex<HashMap<LoginHost, Arc<Semaphore>>>,
 }
 
-/// A turn. Dropping it ends it.
+/// A permit for one code exchange, returned on drop.
 #[derive(Debug)]
 pub(super) struct LoginPermit {
     _all: OwnedSemaphorePermit,
@@ -39,16 +39,16 @@ impl Default for LoginLimit {
 }
 
 impl LoginLimit {
-    /// Waits for a turn; `None` if there is none within `patience`.
-    pub(super) async fn acquire(&self, host: &LoginHost, patience: Duration) -> Option<LoginPermit> {
+    /// Waits for a permit. `None` if none is free within `timeout`.
+    pub(super) async fn acquire(&self, host: &LoginHost, timeout: Duration) -> Option<LoginPermit> {
         let host = self.host(host);
         let both = async {
-            // The host's first: who waits for a host that hangs takes no place of the others.
+            // The host's permit first: a login that waits for a host that hangs must not hold one of the others' permits.
             let host = host.acquire_owned().await.ok()?;
             let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
             Some(LoginPermit { _all: all, _host: host })
         };
-        tokio::time::timeout(patience, both).await.ok().flatten()
+        tokio::time::timeout(timeout, both).await.ok().flatten()
     }
 
     fn host(&self, host: &LoginHost) -> Arc<Semaphore> {
@@ -68,17 +68,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_host_that_hangs_leaves_the_others_their_turns() {
+    async fn a_host_that_hangs_leaves_the_others_their_permits() {
         let limit = LoginLimit::default();
         let (one, other): (LoginHost, LoginHost) = (LoginHost::production(), LoginHost::sandbox());
         let mut held = Vec::new();
-        let patience = Duration::from_millis(20);
-        while let Some(permit) = limit.acquire(&one, patience).await {
+        let timeout = Duration::from_millis(20);
+        while let Some(permit) = limit.acquire(&one, timeout).await {
             held.push(permit);
         }
         assert_eq!(held.len(), MAX_LOGINS_PER_HOST);
-        assert!(limit.acquire(&other, patience).await.is_some());
+        assert!(limit.acquire(&other, timeout).await.is_some());
         held.pop();
-        assert!(limit.acquire(&one, patience).await.is_some(), "a turn that ended is free");
+        assert!(limit.acquire(&one, timeout).await.is_some(), "a permit that was returned is free");
     }
 }

@@ -141,8 +141,8 @@ impl GrantHandle {
 
     /// Returns the tokens to use after those of version `used` were rejected. Concurrent calls share one refresh, which
     /// goes on if this future is dropped.
-    pub(crate) async fn renew(&self, used: GrantVersion) -> Result<Arc<GrantTokens>, GrantError> {
-        self.replace(used, Work::Renew).await
+    pub(crate) async fn refresh_version(&self, used: GrantVersion) -> Result<Arc<GrantTokens>, GrantError> {
+        self.replace(used, Work::Refresh).await
     }
 
     /// Seals the tokens of version `used` again, as the next version.
@@ -184,7 +184,7 @@ impl TokenSource for GrantHandle {
         &'a self,
         rejected: &'a AccessToken,
     ) -> BoxFuture<'a, Result<Arc<AccessToken>, TokenError>> {
-        Box::pin(async { Ok(Arc::clone(&self.renew(version_of(rejected)).await?.access)) })
+        Box::pin(async { Ok(Arc::clone(&self.refresh_version(version_of(rejected)).await?.access)) })
     }
 
     fn rejected_again(&self, fresh: &AccessToken) {
@@ -202,7 +202,7 @@ impl TokenSource for GrantHandle {
     }
 }
 
-async fn outcome(waiting: &mut super::entry::Waiting, request_wait: Duration) -> super::entry::Renewed {
+async fn outcome(waiting: &mut super::entry::Waiting, request_wait: Duration) -> super::entry::RefreshResult {
     match tokio::time::timeout(request_wait, waiting.wait_for(Option::is_some)).await {
         Ok(Ok(outcome)) => match &*outcome {
             Some(outcome) => outcome.clone(),

@@ -2,6 +2,10 @@
 //!
 //! [`refresh_state`], [`refresh_policy`] and [`timing`] decide without I/O; `model` checks their decisions in every
 //! interleaving of two processes.
+//!
+//! To read: `manager` (what a request calls), `entry` (one grant in this process), `refresh` with `in_flight` and
+//! `pending_write` (one refresh, from the lease to the store), `login` and `callback`, `logout` with `revoke`. The others
+//! are work in the background (`keep_alive`, `recheck`, `reseal`) and what operators see (`admin`, `health`, `events`).
 
 mod admin;
 mod callback;

@@ -1,4 +1,4 @@
-//! Renewed tokens that are in use but not stored yet, or no longer: they are written until the store has them.
+//! Refreshed tokens that are in use but not stored yet, or no longer: they are written until the store has them.
 
 use std::sync::{
     Arc,
@@ -29,7 +29,7 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// Replaces the version `from` with a renewed grant, or an older version of the same login: a store that fell back to an
+/// Replaces the version `from` with a refreshed grant, or an older version of the same login: a store that fell back to an
 /// earlier state, or that missed a version in between, holds used tokens.
 pub(super) async fn write(
     manager: &GrantManager,
@@ -50,7 +50,7 @@ pub(super) async fn write(
     }
 }
 
-/// Retries to store a renewed grant until it is stored or obsolete. Calls `renew_lease` before each further attempt.
+/// Retries to store a refreshed grant until it is stored or obsolete. Calls `renew_lease` before each further attempt.
 pub(super) async fn retry_until_stored<F: Future<Output = ()>>(
     manager: &Arc<GrantManager>,
     entry: &GrantEntry,

@@ -15,7 +15,7 @@ use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use super::{
     AuthEvent, GrantError, GrantManager, GrantTokens, Timing,
-    entry::{GrantEntry, Renewed},
+    entry::{GrantEntry, RefreshResult},
     in_flight::{self, Marker},
     manager::random_holder,
     pending_write,
@@ -41,7 +41,7 @@ const JITTER: u32 = 50;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
     /// It gets new tokens.
-    Renew,
+    Refresh,
     /// It stores the same tokens again, under the newest key.
     Reseal,
 }
@@ -52,7 +52,7 @@ pub(super) struct Refresh {
     manager: Arc<GrantManager>,
     entry: Arc<GrantEntry>,
     from: Arc<GrantTokens>,
-    result: watch::Sender<Option<Renewed>>,
+    result: watch::Sender<Option<RefreshResult>>,
     holder: LeaseHolder,
     began: Instant,
     span: Span,
@@ -103,7 +103,7 @@ impl Refresh {
         manager: Arc<GrantManager>,
         entry: Arc<GrantEntry>,
         from: Arc<GrantTokens>,
-        result: watch::Sender<Option<Renewed>>,
+        result: watch::Sender<Option<RefreshResult>>,
         work: Work,
     ) -> Self {
         let holder = entry.lease_holder(random_holder());
@@ -121,11 +121,11 @@ impl Refresh {
 
     pub(super) fn run(self) -> impl Future<Output = ()> {
         let span = self.span.clone();
-        self.renew().instrument(span)
+        self.execute().instrument(span)
     }
 
-    async fn renew(mut self) {
-        let renewed = match self.acquire_lease().await {
+    async fn execute(mut self) {
+        let refreshed = match self.acquire_lease().await {
             Ok(None) => {
                 let done = tokio::select! {
                     done = self.with_lease() => done,
@@ -144,7 +144,7 @@ impl Refresh {
             Ok(Some(newer)) => Ok(newer),
             Err(error) => Err(error),
         };
-        self.publish(renewed);
+        self.publish(refreshed);
         self.leave_lease();
     }
 
@@ -162,11 +162,11 @@ impl Refresh {
     }
 
     /// Reports the outcome and passes it to the waiting requests.
-    fn publish(&mut self, renewed: Result<GrantTokens, GrantError>) {
-        match &renewed {
+    fn publish(&mut self, refreshed: Result<GrantTokens, GrantError>) {
+        match &refreshed {
             Ok(live) => {
-                self.span.record("outcome", "renewed");
-                tracing::info!(grant = %live.key, revision = live.version.revision, "token renewed");
+                self.span.record("outcome", "refreshed");
+                tracing::info!(grant = %live.key, revision = live.version.revision, "token refreshed");
             }
             Err(GrantError::LoginOver) => {
                 self.span.record("outcome", "over");
@@ -178,7 +178,7 @@ impl Refresh {
             }
             Err(error @ GrantError::Unavailable { source, .. }) => {
                 self.span.record("outcome", "unavailable");
-                tracing::error!(grant = %self.from.key, %error, cause = %ErrorChain(&**source), "renewing a token failed");
+                tracing::error!(grant = %self.from.key, %error, cause = %ErrorChain(&**source), "refreshing a token failed");
                 if source.downcast_ref::<OAuthError>().is_some_and(OAuthError::is_app_rejected) {
                     tracing::error!(
                         "Salesforce rejects this app. Check SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET, and the flows \
@@ -190,10 +190,10 @@ impl Refresh {
                 config.events.emit(&AuthEvent::RefreshFailed(self.from.key.into()));
             }
         }
-        let renewed = self.entry.finish(self.from.version, renewed, self.manager.config.clock.instant());
+        let refreshed = self.entry.finish(self.from.version, refreshed, self.manager.config.clock.instant());
         self.ended = true;
         // All waiting requests may have been dropped.
-        let _ = self.result.send(Some(renewed));
+        let _ = self.result.send(Some(refreshed));
     }
 
     fn timing(&self) -> &Timing {
@@ -258,7 +258,7 @@ impl Refresh {
             }
             Marker::InDoubt => self.entry.set_in_doubt(version),
             Marker::HeldByOther => {
-                tracing::warn!(grant = %key, revision = version.revision, "another process started to renew this token and did not end");
+                tracing::warn!(grant = %key, revision = version.revision, "another process started to refresh this token and did not end");
                 self.entry.set_in_doubt(version);
             }
         }
@@ -300,7 +300,7 @@ impl Refresh {
         }
         match self.send().await {
             Response::Tokens(tokens) => {
-                let next = self.from.renewed(*tokens, self.manager.config.clock.now());
+                let next = self.from.refreshed(*tokens, self.manager.config.clock.now());
                 self.store(next.map_err(|fault| self.unavailable(fault))?).await
             }
             Response::OnlyRotated { refresh_token, error } => self.store_rotated(refresh_token, error).await,
@@ -387,8 +387,8 @@ impl Drop for Refresh {
         if !self.ended {
             self.span.record("outcome", "interrupted");
             let error = GrantError::interrupted(self.timing().cool_down, &self.manager.config.background);
-            let renewed = self.entry.finish(self.from.version, Err(error), Instant::now());
-            let _ = self.result.send(Some(renewed));
+            let refreshed = self.entry.finish(self.from.version, Err(error), Instant::now());
+            let _ = self.result.send(Some(refreshed));
         }
         if !self.left {
             self.leave_lease();

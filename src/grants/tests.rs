@@ -167,9 +167,10 @@ async fn a_login_that_ends_during_refreshes_never_comes_back() {
             tokio::time::sleep(Duration::from_micros(round * 137 % 9_000)).await;
             two.log_out(&id).await.unwrap();
         };
-        let (first, second, ()) = futures_util::join!(here.renew(used), there.renew(used), log_out);
-        for renewed in [first, second] {
-            assert!(matches!(renewed, Ok(_) | Err(GrantError::LoginOver)), "round {round}: {renewed:?}");
+        let (first, second, ()) =
+            futures_util::join!(here.refresh_version(used), there.refresh_version(used), log_out);
+        for refreshed in [first, second] {
+            assert!(matches!(refreshed, Ok(_) | Err(GrantError::LoginOver)), "round {round}: {refreshed:?}");
         }
         for manager in [&one, &two] {
             assert!(manager.login(&id).await.unwrap().is_none(), "round {round}: the login came back");
@@ -208,11 +209,11 @@ async fn processes_with_different_clocks_make_one_token_call() {
                 let grant = manager.login(&id).await.unwrap().unwrap();
                 grants.push((grant.current().unwrap().version, grant));
             }
-            let renewed = join_all(grants.iter().map(async |(used, grant)| {
-                grant.renew(*used).await.unwrap().access_token.expose().to_owned()
+            let refreshed = join_all(grants.iter().map(async |(used, grant)| {
+                grant.refresh_version(*used).await.unwrap().access_token.expose().to_owned()
             }))
             .await;
-            assert!(renewed.iter().all(|token| *token == renewed[0]), "all processes use the same token");
+            assert!(refreshed.iter().all(|token| *token == refreshed[0]), "all processes use the same token");
             calls += 1;
         }
     }
@@ -237,7 +238,7 @@ async fn a_clock_that_jumps_ends_only_expired_logins() {
     fleet.org.expire_access_tokens();
     wall.set(-3_600);
     let grant = manager.login(&id).await.unwrap().unwrap();
-    grant.renew(grant.current().unwrap().version).await.unwrap();
+    grant.refresh_version(grant.current().unwrap().version).await.unwrap();
     wall.set(10 * 365 * DAY);
     assert!(manager.login(&id).await.unwrap().is_none(), "it has expired after ten years");
 }
@@ -282,16 +283,16 @@ async fn waiting_requests_do_not_depend_on_the_first_one() {
     let began = Arc::new(Mutex::new(false));
     let (flag, leader) = (Arc::clone(&began), grant.clone());
     let panicked = tokio::spawn(async move {
-        let renewing = leader.renew(used);
+        let refreshing = leader.refresh_version(used);
         let dies = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
             *flag.lock().unwrap() = true;
             panic!("on demand");
         };
-        let (_renewed, ()) = futures_util::join!(renewing, dies);
+        let (_refreshed, ()) = futures_util::join!(refreshing, dies);
     });
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let waiters = (0..20).map(|_| grant.renew(used));
+    let waiters = (0..20).map(|_| grant.refresh_version(used));
     assert!(join_all(waiters).await.iter().all(Result::is_ok));
     assert!(panicked.await.is_err() && *began.lock().unwrap());
     assert_eq!(fleet.org.token_calls("refresh_token"), calls + 1);

@@ -115,7 +115,7 @@ impl GrantTokens {
     }
 
     /// Makes the grant after a refresh. Without a new refresh token the old one stays valid (RFC 6749 section 6).
-    pub(crate) fn renewed(
+    pub(crate) fn refreshed(
         &self,
         tokens: TokenResponse,
         now: SystemTime,

@@ -4,6 +4,20 @@
 //! tokens, sealed before the store sees them, and a [`GrantVersion`]. A *login* is one browser that may use a grant,
 //! stored under a hash of the id that the browser holds. Every operation is atomic, and its documentation says what must
 //! never happen. The contract suite (`store::contract`, feature `test-util`) checks a store against all of it.
+//!
+//! # A store of the app's own
+//!
+//! Implement [`Store`] and pass it to [`SalesforceBuilder::store`](crate::SalesforceBuilder::store). Start from
+//! `src/store/memory.rs`, which has every operation in a few lines, and run the contract suite in a test. The operations
+//! by what they are for:
+//!
+//! | for | operations |
+//! |---|---|
+//! | a request of a user who is logged in | [`load_login`](Store::load_login), [`touch_login`](Store::touch_login) |
+//! | a login and a logout | [`consume_once`](Store::consume_once), [`create_login`](Store::create_login), [`delete_login`](Store::delete_login) |
+//! | a refresh | [`acquire_lease`](Store::acquire_lease), [`load_grant`](Store::load_grant), [`compare_and_swap_grant`](Store::compare_and_swap_grant), [`delete_grant`](Store::delete_grant), [`release_lease`](Store::release_lease) |
+//! | tokens without a browser | [`put_grant`](Store::put_grant) |
+//! | operators | [`list_logins`](Store::list_logins), [`list_grants`](Store::list_grants) |
 
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;

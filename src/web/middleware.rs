@@ -1,7 +1,7 @@
 //! The middleware: mounts the auth routes, brings or finds the session, and lets extractors find their worker.
 //!
 //! Three services, outermost first: [`SalesforceMiddleware`] prepares the request for the session, actix-session's
-//! service loads and saves it (only in [`SessionMode::Embedded`]), and `AuthRoutes` answers the auth routes and
+//! service loads and saves it (only in [`SessionMode::Embedded`]), and `AuthRoutes` serves the auth routes and
 //! passes everything else on.
 
 use std::{
@@ -209,7 +209,7 @@ impl FoundError {
     }
 }
 
-/// Answers the auth routes, passes everything else on, and finishes the responses.
+/// Serves the auth routes, passes everything else on, and finishes the responses.
 #[derive(Debug)]
 struct AuthRoutes<S> {
     service: Rc<S>,
@@ -303,7 +303,7 @@ async fn reseal_login<B>(worker: &WorkerState, response: &mut ServiceResponse<Ei
         return;
     }
     let Some(login) = worker.cookie_contents(response.request()) else { return };
-    if !matches!(worker.engine().login(&login.id).await, Ok(Some(_))) {
+    if !matches!(worker.grants().login(&login.id).await, Ok(Some(_))) {
         return;
     }
     let Ok(cookie) = worker.login_cookie(&login) else { return };
@@ -350,7 +350,7 @@ where
                     let payload = request.take_payload();
                     let response = async move {
                         let (request, _) = request.into_parts();
-                        let response = route.answer(request.clone(), payload).await;
+                        let response = route.serve(request.clone(), payload).await;
                         let mut response = ServiceResponse::new(request, response.map_into_right_body());
                         if let Some(worker) = stale {
                             reseal_login(&worker, &mut response).await;
@@ -388,7 +388,7 @@ impl routes::Route {
         if accepted { Ok(()) } else { Err(allow) }
     }
 
-    async fn answer(self, request: HttpRequest, mut payload: Payload) -> HttpResponse {
+    async fn serve(self, request: HttpRequest, mut payload: Payload) -> HttpResponse {
         match self {
             Self::Login => routes::login(request).await,
             Self::Callback => routes::callback(request).await,

@@ -75,6 +75,10 @@ impl RequireLogin {
 
     /// Responds with 403 unless `rule` returns `true` for the user. With several rules, all must. Default: no rule.
     #[must_use]
+    #[doc(alias = "permission")]
+    #[doc(alias = "profile")]
+    #[doc(alias = "role")]
+    #[doc(alias = "authorize")]
     pub fn allow_if(mut self, rule: impl Fn(&SalesforceUser) -> bool + Send + Sync + 'static) -> Self {
         self.rules.push(Arc::new(rule));
         self
@@ -149,7 +153,7 @@ where
     }
 }
 
-/// Returns whether the rules admit the user; an error if the login is missing or cannot be looked up.
+/// Returns whether the rules allow the user; an error if the login is missing or cannot be looked up.
 async fn decide(require: &RequireLogin, request: &HttpRequest) -> salesforce_connection::Result<bool> {
     let (_, grant) = extract::required(request).await?;
     if require.rules.is_empty() {

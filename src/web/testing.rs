@@ -17,8 +17,8 @@
 //! let ada = log_in_as(&salesforce, &org.issue_tokens(&org.user("ada@example.com"), "api")).await?;
 //!
 //! let app = test::init_service(App::new().wrap(salesforce.clone()).service(hello)).await;
-//! let answer = test::call_and_read_body(&app, ada.get("/hello").to_request()).await;
-//! assert_eq!(answer, "Hello Ada Lovelace");
+//! let response = test::call_and_read_body(&app, ada.get("/hello").to_request()).await;
+//! assert_eq!(response, "Hello Ada Lovelace");
 //! # Ok(())
 //! # }
 //! ```
@@ -71,10 +71,10 @@ pub async fn log_in_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Resu
     if !is_loopback(host.as_url()) {
         return Err(LogInAsError::NotATest);
     }
-    let answer = serde_json::to_vec(tokens).map_err(refused)?;
-    let tokens = salesforce.oauth().accept(host, &answer).map_err(refused)?;
+    let response = serde_json::to_vec(tokens).map_err(refused)?;
+    let tokens = salesforce.oauth().accept(host, &response).map_err(refused)?;
     let user = tokens.identity.user;
-    let login = salesforce.admit(host.clone(), tokens).await.map_err(refused)?;
+    let login = salesforce.complete_login(host.clone(), tokens).await.map_err(refused)?;
     let connection = salesforce.user_connection(user).await.map_err(refused)?;
     let contents = CookieContents { id: login, host: host.as_url().to_string() };
     let cookie = LoginCookie::new(settings).make(settings, &contents).map_err(refused)?;

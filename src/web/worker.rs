@@ -61,8 +61,8 @@ impl WorkerState {
         self.0.salesforce.settings()
     }
 
-    pub(crate) fn engine(&self) -> &Arc<GrantManager> {
-        self.0.salesforce.engine()
+    pub(crate) fn grants(&self) -> &Arc<GrantManager> {
+        self.0.salesforce.grants()
     }
 
     pub(crate) fn connection(&self, grant: GrantHandle) -> Connection {
@@ -116,7 +116,7 @@ impl WorkerState {
     /// The store is down.
     pub(crate) async fn login(&self, request: &HttpRequest) -> Result<Option<GrantHandle>> {
         let Some(CachedLogin(login)) = CachedLogin::of(self, request) else { return Ok(None) };
-        let load = async || match self.engine().find_login(&login.contents.id).await {
+        let load = async || match self.grants().find_login(&login.contents.id).await {
             Ok(found) => Ok(Ok(found)),
             Err(StoreError::Unavailable(source)) => Ok(Err(Outage(source.into()))),
             Err(error) => Err(error),

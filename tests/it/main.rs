@@ -10,6 +10,7 @@ mod support;
 mod documents;
 mod events;
 mod field_logins;
+mod lifetimes;
 mod parsers;
 mod refresh;
 mod refresh_responses;
@@ -57,6 +58,8 @@ mod store {
     mod redis_store;
     #[cfg(all(feature = "redis", feature = "test-util"))]
     mod redis_tls;
+    #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres", feature = "test-util"))]
+    mod rolling_deploy;
     #[cfg(all(feature = "sqlite", feature = "postgres"))]
     mod sql_store;
     #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres", feature = "test-util"))]

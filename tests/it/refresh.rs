@@ -111,7 +111,7 @@ async fn refresh_tokens_are_kept_with_and_without_rotation() {
     }
 }
 
-/// The identity URL answers 403 `Bad_OAuth_Token`, not 401.
+/// The identity URL responds with 403 `Bad_OAuth_Token`, not 401.
 #[actix_web::test]
 async fn an_expired_token_is_noticed_at_the_identity_url_too() {
     let app = TestApp::start().await;
@@ -156,9 +156,9 @@ async fn a_grant_that_was_pushed_out_asks_to_log_in_again() {
     assert_eq!(browser.visit(&app.url("/names")).await.status, 200);
 }
 
-/// Each further browser of one person replaces the grant and gives the replaced approval back.
+/// Each further browser of one user replaces the grant and gives the replaced approval back.
 #[actix_web::test]
-async fn many_browsers_of_one_person_use_one_approval() {
+async fn many_browsers_of_one_user_use_one_approval() {
     let app = TestApp::start().await;
     let mut browsers = Vec::new();
     for _ in 0..8 {

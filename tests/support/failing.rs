@@ -1,4 +1,4 @@
-//! A store that fails, hangs or loses answers on demand, around the memory store.
+//! A store that fails, hangs or loses responses on demand, around the memory store.
 
 use std::{
     sync::{Arc, Mutex},
@@ -17,16 +17,16 @@ pub enum Mode {
     Works,
     /// Every call fails at once.
     Fails,
-    /// No call is ever answered.
+    /// No operation ever ends.
     Hangs,
-    /// Every call is answered, so much later.
+    /// Every operation ends, so much later.
     Slow(Duration),
     /// New logins are not taken; all else works.
     FailsToCreate,
     /// Renewed tokens are not taken; all else works.
     FailsToReplace,
     /// Every call takes effect, and fails.
-    LosesAnswers,
+    LosesResponses,
     /// What ends logins and grants takes effect, and fails; all else works.
     LosesEnds,
 }
@@ -83,7 +83,7 @@ impl FailingStore {
             }
             Mode::Fails => Box::pin(failed()),
             Mode::FailsToReplace if replaces => Box::pin(failed()),
-            Mode::LosesAnswers => {
+            Mode::LosesResponses => {
                 let call = call();
                 Box::pin(async move {
                     call.await?;

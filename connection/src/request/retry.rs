@@ -35,9 +35,13 @@ pub(crate) enum Failure {
 
 /// Retry settings of a connection, for [`Connection::with_retry`](crate::Connection::with_retry).
 ///
-/// A request is retried only if that does no harm: Salesforce certainly did not receive it or did nothing (connecting
-/// failed, a row was locked), or it may take effect twice (reads, deletions, upserts by external id, and requests marked as
-/// [idempotent](Self::idempotent)). A request that was rejected because of the API request limit is never retried.
+/// A request is retried only if that does no harm:
+///
+/// | failure | retried |
+/// |---|---|
+/// | connecting failed, a row was locked: nothing was written | every request |
+/// | Salesforce is busy (429, 502, 503, 504) or fails by itself, the response is lost: it may have taken effect | reads, deletions, upserts by external id, and requests marked as [idempotent](Self::idempotent) |
+/// | Salesforce rejects the request, the API request limit is reached | none |
 ///
 /// ```
 /// use std::time::Duration;

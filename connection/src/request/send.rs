@@ -143,8 +143,8 @@ impl Connection {
                 is_refreshed = true;
                 // Not a limit. A probe must not block the repeated request.
                 self.org().record_outcome(None);
-                if let Some(renewed) = self.redirected(&request, &token, misdirected).await? {
-                    token = renewed;
+                if let Some(refreshed) = self.redirected(&request, &token, misdirected).await? {
+                    token = refreshed;
                     continue;
                 }
             }
@@ -227,7 +227,7 @@ impl Connection {
         let may_repeat =
             misdirected == Misdirected::NotProcessed || self.retry().may_repeat(request.idempotency);
         match self.token_source().refresh(token).await {
-            Ok(renewed) => Ok(may_repeat.then_some(renewed)),
+            Ok(refreshed) => Ok(may_repeat.then_some(refreshed)),
             Err(TokenError::LoginRequired) if misdirected == Misdirected::NotProcessed => {
                 Err(Error::LoginRequired)
             }
@@ -260,7 +260,7 @@ impl Connection {
             url,
             headers,
             body: request.body.clone(),
-            deadline: self.deadline(),
+            deadline: self.timeout(),
             max_bytes: request.max_bytes,
             upload: request.upload.clone(),
             unread: request.unread,

@@ -3,6 +3,7 @@
 mod describe;
 mod field_reports;
 mod hostile;
+mod layers;
 #[cfg(feature = "bulk")]
 mod loading;
 mod pages;

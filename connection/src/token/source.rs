@@ -19,6 +19,38 @@ use crate::{
 ///
 /// Salesforce reports no expiry with a token, so that a rejected request (401 `INVALID_SESSION_ID`) is the only signal that
 /// a new one is needed. All connections of one user share one source.
+///
+/// A source of a program that gets its tokens from another one:
+///
+/// ```
+/// use std::sync::{Arc, RwLock};
+///
+/// use futures_util::{FutureExt, future::BoxFuture};
+/// use salesforce_connection::{UserRef, token::{AccessToken, TokenError, TokenSource}};
+///
+/// #[derive(Debug)]
+/// struct SharedToken {
+///     user: UserRef,
+///     /// Another task replaces it.
+///     current: RwLock<Arc<AccessToken>>,
+/// }
+///
+/// impl TokenSource for SharedToken {
+///     fn user(&self) -> UserRef {
+///         self.user
+///     }
+///
+///     fn token(&self) -> Result<Arc<AccessToken>, TokenError> {
+///         let current = self.current.read().map_err(|_| TokenError::LoginRequired)?;
+///         Ok(Arc::clone(&current))
+///     }
+///
+///     fn refresh<'a>(&'a self, _: &'a AccessToken) -> BoxFuture<'a, Result<Arc<AccessToken>, TokenError>> {
+///         // A newer token may be there already; otherwise the request fails with 401.
+///         async { self.token() }.boxed()
+///     }
+/// }
+/// ```
 pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
     /// Returns the user that the tokens belong to.
     fn user(&self) -> UserRef;

@@ -47,7 +47,7 @@ async fn show(http: HttpRequest) -> HttpResponse {
         }
         query.append_pair("loginUrl", http.org.origins().current_instance());
         let joint = if canvas_url.contains('?') { '&' } else { '?' };
-        return pages::canvas::ask(&format!("{canvas_url}{joint}{}", query.finish()));
+        return pages::canvas::show_approval(&format!("{canvas_url}{joint}{}", query.finish()));
     }
     pages::canvas::show(canvas_url, &signed_request(&http.org, &user))
 }

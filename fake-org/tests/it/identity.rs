@@ -123,17 +123,17 @@ async fn the_identity_url_takes_a_version() {
 async fn the_identity_url_has_formats() {
     let org = FakeOrg::start().await.unwrap();
     let tokens = org.issue_tokens(&org.user(ADA), ALL);
-    let ask = async |query: &str, accept: &str| {
+    let send_request = async |query: &str, accept: &str| {
         let request = http().get(format!("{}{query}", tokens.id)).bearer_auth(&tokens.access_token);
         send(request.header("accept", accept)).await
     };
-    let xml = ask("", "application/xml").await;
+    let xml = send_request("", "application/xml").await;
     assert!(xml.header("content-type").starts_with("application/xml"), "{xml:?}");
     assert!(xml.body.contains("<username>ada@example.com</username>"), "{xml:?}");
-    let form = ask("?format=urlencoded", "application/xml").await;
+    let form = send_request("?format=urlencoded", "application/xml").await;
     assert!(form.body.contains("username=ada%40example.com"), "{form:?}");
-    assert_eq!(ask("?format=json", "application/xml").await.json()["username"], ADA);
-    let jsonp = ask("?callback=show", "*/*").await;
+    assert_eq!(send_request("?format=json", "application/xml").await.json()["username"], ADA);
+    let jsonp = send_request("?callback=show", "*/*").await;
     assert!(jsonp.body.starts_with("show({"), "{jsonp:?}");
 }
 
@@ -180,12 +180,12 @@ async fn json_can_be_pretty() {
     let org = FakeOrg::start().await.unwrap();
     let tokens = org.issue_tokens(&org.user(ADA), ALL);
     for url in [tokens.id, format!("{}/services/data/v66.0/limits", org.instance_url())] {
-        let ask = async |pretty: &str| {
+        let send_request = async |pretty: &str| {
             let request = http().get(&url).bearer_auth(&tokens.access_token);
             send(request.header("x-prettyprint", pretty)).await
         };
-        assert_eq!(ask("0").await.body.lines().count(), 1);
-        let pretty = ask("1").await;
+        assert_eq!(send_request("0").await.body.lines().count(), 1);
+        let pretty = send_request("1").await;
         assert!(pretty.body.lines().count() > 10 && pretty.json().is_object(), "{pretty:?}");
         assert_eq!(pretty.header("content-type"), "application/json;charset=UTF-8");
     }

@@ -288,17 +288,17 @@ async fn a_refresh_may_need_no_secret() {
     let org = FakeOrg::start().await.unwrap();
     org.set_rotation(false);
     let token = org.issue_tokens(&org.user(ADA), ALL).refresh_token.unwrap();
-    let ask = async |grant_type: &str, secret: &str| {
+    let send_request = async |grant_type: &str, secret: &str| {
         let fields =
             [("grant_type", grant_type), ("refresh_token", &token), ("client_secret", secret), ("code", "x")];
         crate::support::token(&org, &fields).await
     };
     let refused = ("invalid_client".to_owned(), "invalid client credentials".to_owned());
-    assert_eq!(ask("refresh_token", "").await.error(), refused);
+    assert_eq!(send_request("refresh_token", "").await.error(), refused);
     set(&org, json!({ "refresh_secret_required": false })).await;
-    assert_eq!(ask("refresh_token", "").await.status, 200);
-    assert_eq!(ask("refresh_token", "wrong").await.error(), refused);
-    assert_eq!(ask("authorization_code", "").await.error(), refused, "only a refresh");
+    assert_eq!(send_request("refresh_token", "").await.status, 200);
+    assert_eq!(send_request("refresh_token", "wrong").await.error(), refused);
+    assert_eq!(send_request("authorization_code", "").await.error(), refused, "only a refresh");
 }
 
 /// Section 1.2 and Help, "CORS for OAuth Endpoints": who may read what from a page of another origin.
@@ -331,9 +331,10 @@ async fn pages_of_allowed_origins_may_read() {
     assert_eq!(readable(pair(&login), spa).await, "", "not at the shared login host");
     assert_eq!(readable(pair(&domain), "https://other.example.com").await, "");
 
-    let ask = http().request(reqwest::Method::OPTIONS, &data).header("origin", spa);
-    let ask = ask.header("access-control-request-method", "PATCH");
-    let response = send(ask.header("access-control-request-headers", "authorization,content-type")).await;
+    let send_request = http().request(reqwest::Method::OPTIONS, &data).header("origin", spa);
+    let send_request = send_request.header("access-control-request-method", "PATCH");
+    let response =
+        send(send_request.header("access-control-request-headers", "authorization,content-type")).await;
     assert_eq!(response.status, 200);
     assert!(response.header("access-control-allow-methods").contains("PATCH"), "{response:?}");
     assert_eq!(response.header("access-control-allow-headers"), "authorization,content-type");

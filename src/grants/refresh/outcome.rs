@@ -126,7 +126,7 @@ impl Refresh {
                 theirs.map(Done::Stored).map_err(|_| GrantError::LoginOver)
             }
             Err(error) => {
-                tracing::error!(grant = %next.key, %error, "storing a renewed token failed; it is retried");
+                tracing::error!(grant = %next.key, %error, "storing a refreshed token failed; it is retried");
                 self.manager.config.events.emit(&AuthEvent::TokenWritePending(next.key.into()));
                 Ok(Done::NotStored(next, Box::new(record)))
             }

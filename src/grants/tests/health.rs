@@ -83,7 +83,7 @@ async fn the_report_names_the_last_outage_and_serializes() {
     let id = fleet.log_in(&manager, &fleet.ada()).await;
     let grant = manager.login(&id).await.unwrap().unwrap();
     fleet.org.faults().refresh(salesforce_fake_org::Fault::Status(500));
-    assert!(grant.renew(grant.current().unwrap().version).await.is_err());
+    assert!(grant.refresh_version(grant.current().unwrap().version).await.is_err());
     let requests = fleet.org.token_calls("refresh_token");
     let health = manager.health().await;
     assert_eq!(health.last_token_outage.map(|outage| outage.kind), Some(OutageKind::TokenEndpoint));

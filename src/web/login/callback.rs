@@ -184,18 +184,18 @@ async fn exchange(
     // The app's session gets a new id, so that an id from before the login is worth nothing after it (ASVS 7.2.4).
     request.get_session().renew();
     if settings.session == SessionMode::Embedded {
-        let user = worker.engine().login(&id).await.ok().flatten().map(|grant| grant.key().user());
+        let user = worker.grants().login(&id).await.ok().flatten().map(|grant| grant.key().user());
         if let Some(user) = user {
             former_user::separate(request, user);
         }
     }
-    login.keep();
+    login.commit();
     if let Some(old) = worker.login_id(request)
         // Another callback of the same login may have written the cookie already.
         && old != id
     {
         // The browser's former login ends, even if it belongs to the same user.
-        worker.engine().log_out_later(old);
+        worker.grants().log_out_later(old);
     }
     let mut response = response::see_other(pending.return_to.location());
     for cookie in &cookies {

@@ -119,7 +119,7 @@ impl PendingLogin {
             o: self.replaces_late,
         })
         .map_err(|_| SealError)?;
-        let sealed = settings.keys.seal(Purpose::Attempt, &bound_to(settings, &name), &sealed)?;
+        let sealed = settings.keys.seal(Purpose::PendingLogin, &bound_to(settings, &name), &sealed)?;
         Ok((name, URL_SAFE_NO_PAD.encode(sealed)))
     }
 
@@ -160,7 +160,7 @@ fn bound_to(settings: &Settings, name: &str) -> Vec<u8> {
 
 fn open(settings: &Settings, name: &str, value: &str) -> Option<PendingLogin> {
     let sealed = URL_SAFE_NO_PAD.decode(value).ok()?;
-    let plain = settings.keys.open(Purpose::Attempt, &bound_to(settings, name), &sealed).ok()?;
+    let plain = settings.keys.open(Purpose::PendingLogin, &bound_to(settings, name), &sealed).ok()?;
     let sealed: Sealed<'_> = serde_json::from_slice(&plain).ok()?;
     Some(PendingLogin {
         state: Secret::from(&*sealed.s),

@@ -75,7 +75,7 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         is_lost = worker.login(request).await?.is_none();
         if is_lost {
             // The browser returned the guard's cookie without the login's: no request can use that login.
-            worker.engine().log_out_later(guard.login);
+            worker.grants().log_out_later(guard.login);
         }
     }
     if loop_guard::is_loop(completed_before, is_lost) {
@@ -104,7 +104,7 @@ pub(super) fn begin(
 ) -> Result<HttpResponse, LoginError> {
     let settings = worker.settings();
     let Start { host, return_to, options, completed_before, replaces_late } = start;
-    let authorization = worker.engine().oauth().authorize(&host, &settings.redirect_uri_of(&host), &options);
+    let authorization = worker.grants().oauth().authorize(&host, &settings.redirect_uri_of(&host), &options);
     let pending = PendingLogin {
         state: authorization.state,
         verifier: authorization.verifier,

@@ -84,11 +84,11 @@ pub enum RequestFailure {
     /// Several records match where one is expected.
     MultipleChoices,
     /// The record has changed since it was read.
-    Changed,
+    PreconditionFailed,
     /// A job of the Bulk API failed or was aborted.
     JobFailed,
     /// A job of the Bulk API is still running.
-    JobUnfinished,
+    JobTimedOut,
     /// Salesforce sent an invalid response.
     BadGateway,
     /// The app's settings are wrong or incomplete.
@@ -107,7 +107,7 @@ impl RequestFailure {
             | Self::RecordLocked
             | Self::SalesforceUnavailable
             | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Unconfirmed | Self::JobUnfinished => StatusCode::GATEWAY_TIMEOUT,
+            Self::Unconfirmed | Self::JobTimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden
             | Self::ApiAccessDenied
@@ -115,7 +115,7 @@ impl RequestFailure {
             | Self::MfaRequired
             | Self::TermsNotAccepted => StatusCode::FORBIDDEN,
             Self::Refused | Self::Invalid => StatusCode::BAD_REQUEST,
-            Self::MultipleChoices | Self::Changed => StatusCode::CONFLICT,
+            Self::MultipleChoices | Self::PreconditionFailed => StatusCode::CONFLICT,
             Self::JobFailed => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::NotSetUp | Self::Internal | Self::ProgramMistake => StatusCode::INTERNAL_SERVER_ERROR,
@@ -142,9 +142,9 @@ impl RequestFailure {
             Self::Refused => "refused",
             Self::Invalid => "invalid",
             Self::MultipleChoices => "multiple_choices",
-            Self::Changed => "changed",
+            Self::PreconditionFailed => "changed",
             Self::JobFailed => "job_failed",
-            Self::JobUnfinished => "job_unfinished",
+            Self::JobTimedOut => "job_unfinished",
             Self::BadGateway => "bad_gateway",
             Self::NotSetUp => "not_set_up",
             Self::Internal | Self::ProgramMistake => "internal",
@@ -176,9 +176,9 @@ impl RequestFailure {
             ("refused", _) => Self::Refused,
             ("invalid", _) => Self::Invalid,
             ("multiple_choices", _) => Self::MultipleChoices,
-            ("changed", _) => Self::Changed,
+            ("changed", _) => Self::PreconditionFailed,
             ("job_failed", _) => Self::JobFailed,
-            ("job_unfinished", _) => Self::JobUnfinished,
+            ("job_unfinished", _) => Self::JobTimedOut,
             ("not_set_up", _) => Self::NotSetUp,
             ("internal", Error::Api { .. }) => Self::ProgramMistake,
             ("internal", _) => Self::Internal,

@@ -6,22 +6,13 @@ use super::{ActionLabels, LoginFailure, PageKind, PageTexts, RequestFailure, oau
 use crate::web::login::failure::InvalidLink;
 
 /// A title and the paragraphs below it.
-#[derive(Debug)]
-struct Message(&'static str, &'static [&'static str]);
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Message(&'static str, &'static [&'static str]);
 
 /// The texts of this kind of page.
 pub(super) fn texts(kind: &PageKind) -> PageTexts {
-    let (title, paragraphs) = match kind {
-        PageKind::LoginFailed(LoginFailure::Denied { code }) => {
-            let Explanation { title, reason, fix } = oauth_errors::find(*code).explanation;
-            (*title, vec![*reason, *fix])
-        }
-        kind => {
-            let Message(title, paragraphs) = message(kind);
-            (title, paragraphs.to_vec())
-        }
-    };
-    let mut paragraphs: Vec<Cow<'static, str>> = paragraphs.into_iter().map(Into::into).collect();
+    let Message(title, paragraphs) = message(kind);
+    let mut paragraphs: Vec<Cow<'static, str>> = paragraphs.iter().copied().map(Into::into).collect();
     if let (Some(message), Some(first)) = (kind.salesforce_message(), paragraphs.first_mut()) {
         *first = message.to_owned().into();
     }
@@ -89,7 +80,7 @@ fn message(kind: &PageKind) -> Message {
 }
 
 fn login_failed(failure: &LoginFailure) -> Message {
-    const LATER: &str = "Please try again in a moment.";
+    const TRY_SOON: &str = "Please try again in a moment.";
     const PERSISTS: &str =
         "Try again. If the problem persists, please tell the people who run this app; its log says more.";
     match failure {
@@ -113,10 +104,7 @@ fn login_failed(failure: &LoginFailure) -> Message {
                  or try another browser.",
             ],
         ),
-        LoginFailure::Denied { code } => {
-            let Explanation { title, reason, .. } = oauth_errors::find(*code).explanation;
-            Message(title, std::slice::from_ref(reason))
-        }
+        LoginFailure::Denied { code } => oauth_errors::find(*code).message,
         LoginFailure::CredentialsRejected => Message(
             "This app is not set up correctly",
             &[
@@ -140,7 +128,7 @@ fn login_failed(failure: &LoginFailure) -> Message {
             ],
         ),
         LoginFailure::TokenEndpoint { transient: true, .. } => Message(
-            "Salesforce did not answer",
+            "Salesforce did not respond",
             &[
                 "Salesforce let you in, but could not be reached to finish the login. Please try again in a moment.",
             ],
@@ -173,7 +161,7 @@ fn login_failed(failure: &LoginFailure) -> Message {
         LoginFailure::NotStored { retry_after } => Message(
             "Your login could not be finished",
             match retry_after {
-                Some(_) => &["This app could not save your login.", LATER],
+                Some(_) => &["This app could not save your login.", TRY_SOON],
                 None => &["This app could not save your login.", PERSISTS],
             },
         ),
@@ -271,33 +259,25 @@ fn request_failed(failure: RequestFailure) -> Message {
         RequestFailure::MultipleChoices => {
             Message("That did not work", &["Several records match where only one should."])
         }
-        RequestFailure::Changed => {
+        RequestFailure::PreconditionFailed => {
             Message("That did not work", &["Someone else has changed this in the meantime. Reload it."])
         }
         RequestFailure::JobFailed => Message("That did not work", &["Salesforce could not finish this job."]),
-        RequestFailure::JobUnfinished => {
+        RequestFailure::JobTimedOut => {
             Message("That did not work", &["Salesforce is still working on this. Look again later."])
         }
         RequestFailure::BadGateway => {
-            Message("That did not work", &["Salesforce sent an unexpected answer."])
+            Message("That did not work", &["Salesforce sent an unexpected response."])
         }
         RequestFailure::NotSetUp => Message("That did not work", &["This app is not set up correctly."]),
         RequestFailure::Internal => Message("That did not work", &["Something went wrong in this app."]),
     }
 }
 
-/// What a page says about a login that Salesforce refused.
-#[derive(Debug)]
-pub(super) struct Explanation {
-    pub(super) title: &'static str,
-    pub(super) reason: &'static str,
-    /// What to do about it, and who can do it.
-    pub(super) fix: &'static str,
-}
-
-macro_rules! explanations {
+// What a page says about a login that Salesforce refused: the title, the reason, and what to do about it.
+macro_rules! refusals {
     ($($name:ident: $title:literal, $reason:literal, $fix:expr;)*) => {$(
-        pub(super) static $name: Explanation = Explanation { title: $title, reason: $reason, fix: $fix };
+        pub(super) const $name: Message = Message($title, &[$reason, $fix]);
     )*};
 }
 
@@ -310,7 +290,7 @@ const DEVELOPER: &str = "This is a mistake in how this app is set up. Please tel
 const LATER: &str = "Nothing was changed. Please wait a moment and try again; Salesforce's status is shown on its trust site.";
 const LOGIN_HISTORY: &str = "Try again. If the problem persists, an administrator can look at your user's \"Login History\" in Salesforce Setup.";
 
-explanations! {
+refusals! {
     ACCESS_DENIED:
         "You did not allow access",
         "\"Deny\" was chosen on Salesforce's page, so you were not logged in.",

@@ -20,8 +20,8 @@ fn manifest() -> Value {
     serde_json::from_slice(&std::fs::read(fixture("manifest.json")).unwrap()).unwrap()
 }
 
-/// An app of today with the settings of then, around this store.
-async fn check(kind: &str, store: &str) {
+/// The app of today with the settings of then, around this store.
+async fn start(store: &str) -> Salesforce {
     let manifest = manifest();
     let text = |name: &str| manifest[name].as_str().unwrap().to_owned();
     let config = Config::from_variables(|name| match name {
@@ -34,7 +34,11 @@ async fn check(kind: &str, store: &str) {
         "SALESFORCE_STORE" => Some(store.to_owned()),
         _ => None,
     });
-    let salesforce = Salesforce::from_config(config).await.unwrap();
+    Salesforce::from_config(config).await.unwrap()
+}
+
+async fn check(kind: &str, salesforce: Salesforce) {
+    let manifest = manifest();
     let grants = salesforce.list_grants(GrantFilter::All).await.unwrap();
     assert_eq!(grants.len(), 1, "{kind}: {grants:?}");
     assert_eq!(salesforce.list_logins(GrantFilter::All).await.unwrap().len(), 1, "{kind}");
@@ -58,7 +62,7 @@ async fn a_sqlite_file_of_an_earlier_version_opens() {
     let folder = Folder::new("former");
     let path = folder.path().join("logins.db");
     std::fs::copy(fixture("logins.db"), &path).unwrap();
-    check("sqlite", &format!("sqlite:{}", path.display())).await;
+    check("sqlite", start(&format!("sqlite:{}", path.display())).await).await;
 }
 
 #[actix_web::test]
@@ -71,7 +75,7 @@ async fn a_postgres_database_of_an_earlier_version_opens() {
         .output()
         .expect("psql is missing: install the Debian package postgresql-client");
     assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
-    check("postgres", &postgres.url()).await;
+    check("postgres", start(&postgres.url()).await).await;
 }
 
 #[actix_web::test]
@@ -79,6 +83,8 @@ async fn a_redis_of_an_earlier_version_opens() {
     use std::io::{Read as _, Write as _};
 
     let redis = Redis::start();
+    // It runs already while the earlier version writes, as in a rolling deploy.
+    let salesforce = start(&redis.url()).await;
     let commands: Vec<Vec<String>> =
         serde_json::from_slice(&std::fs::read(fixture("redis.json")).unwrap()).unwrap();
     let mut server = std::net::TcpStream::connect(("127.0.0.1", redis.port)).unwrap();
@@ -101,5 +107,5 @@ async fn a_redis_of_an_earlier_version_opens() {
         let length = server.read(&mut reply).unwrap();
         assert_ne!(reply[0], b'-', "{}", String::from_utf8_lossy(&reply[..length]));
     }
-    check("redis", &redis.url()).await;
+    check("redis", salesforce).await;
 }

@@ -74,7 +74,7 @@ async fn strange_records_in_redis_are_absent_and_block_no_write() {
             assert!(store.list_logins(of).await.is_ok_and(|found| found.is_empty()), "{round}");
             assert!(store.list_grants(of).await.is_ok_and(|found| found.is_empty()), "{round}");
         }
-        // The person logs in again, over all of it.
+        // The user logs in again, over all of it.
         let (fresh, ..) = records(round);
         store.create_login(fresh, login.clone(), grant.clone()).await.unwrap();
         assert!(store.load_login(fresh).await.unwrap().is_some(), "{round}");

@@ -23,7 +23,7 @@ async fn salesforce(org: &FakeOrg) -> Salesforce {
 }
 
 #[actix_web::test]
-async fn the_person_is_logged_in_as_by_the_callback() {
+async fn the_user_is_logged_in_as_by_the_callback() {
     let org = FakeOrg::start().await.unwrap();
     let salesforce = salesforce(&org).await;
     let ada =
@@ -69,8 +69,8 @@ async fn the_cookie_serves_a_real_client() {
     });
     let ada = log_in_as(&salesforce, &org.issue_tokens(&org.user(ADA), "api")).await.unwrap();
     let cookie = ada.cookie().stripped().encoded().to_string();
-    let answer = reqwest::Client::new().get(format!("{url}/whoami")).header("cookie", cookie).send().await;
-    assert_eq!(answer.unwrap().text().await.unwrap(), ADA);
+    let response = reqwest::Client::new().get(format!("{url}/whoami")).header("cookie", cookie).send().await;
+    assert_eq!(response.unwrap().text().await.unwrap(), ADA);
 }
 
 /// An app that brings its own session needs nothing else: the login has a cookie beside it.
