@@ -108,6 +108,13 @@ async fn the_cookie_stays_unless_the_store_says_that_the_login_is_over() {
             "UPDATE actix_salesforce_grants SET version = substr(version, 2), \
              sealed = CAST(X'01' || substr(sealed, 2) AS BLOB)",
         ),
+        (
+            "a grant under a missing key",
+            "CREATE TABLE saved AS SELECT * FROM actix_salesforce_grants; \
+             UPDATE actix_salesforce_grants SET version = '1' || version, \
+             sealed = CAST(X'0100000000' || substr(sealed, 6) AS BLOB)",
+            "UPDATE actix_salesforce_grants SET (version, sealed) = (SELECT version, sealed FROM saved)",
+        ),
     ] {
         let folder = Folder::new("kept");
         let (app, cookie) = app_and_cookie(&folder).await;
@@ -139,7 +146,7 @@ async fn the_cookie_stays_after_a_store_error_and_without_its_key() {
     }
     change(&folder, "ALTER TABLE away RENAME TO actix_salesforce_logins").await;
 
-    // The cookie opens and the grant does not, and neither of them.
+    // Neither the cookie nor the grant opens.
     let store = FailingStore::default();
     let run = async |keys: &str| -> Server {
         let (listener, url) = reserve();

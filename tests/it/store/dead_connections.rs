@@ -11,7 +11,10 @@ use crate::support::{
 };
 use actix_salesforce::{
     Secret,
-    store::{GrantFilter, GrantRecord, LeaseHolder, LeaseName, OneTimeKey, SqlStore, Store, SwapOutcome},
+    store::{
+        GrantFilter, GrantRecord, LeaseHolder, LeaseName, OneTimeKey, RedisStore, SqlStore, Store,
+        SwapOutcome,
+    },
 };
 
 use super::store_faults::{grant_key, records};
@@ -116,11 +119,7 @@ async fn connections_to_a_redis_cluster_that_ended_cost_no_page() {
 }
 
 /// Each operation, with nothing above it that would try again. What must not happen twice has happened once.
-#[tokio::test]
-async fn each_operation_survives_a_dead_postgres_connection() {
-    let postgres = Postgres::start();
-    let url = postgres.url();
-    let store = SqlStore::postgres(&url).await.unwrap();
+async fn each_operation_survives(store: &dyn Store, end_connections: impl AsyncFn()) {
     let (key, login, grant) = records("a browser");
     let next = GrantRecord::new(
         grant_key(),
@@ -131,7 +130,7 @@ async fn each_operation_survives_a_dead_postgres_connection() {
     );
     let dead = async || {
         join_all((0..16).map(|_| store.load_grant(grant_key()))).await;
-        end_postgres_connections(&url).await;
+        end_connections().await;
     };
     dead().await;
     assert!(store.create_login(key, login.clone(), grant.clone()).await.unwrap().is_none());
@@ -157,4 +156,18 @@ async fn each_operation_survives_a_dead_postgres_connection() {
     dead().await;
     assert!(store.delete_grant(grant_key(), None).await.unwrap().is_some());
     assert!(store.load_login(key).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn each_operation_survives_a_dead_postgres_connection() {
+    let postgres = Postgres::start();
+    let store = SqlStore::postgres(&postgres.url()).await.unwrap();
+    each_operation_survives(&store, async || end_postgres_connections(&postgres.url()).await).await;
+}
+
+#[tokio::test]
+async fn each_operation_survives_a_dead_redis_connection() {
+    let redis = Redis::start();
+    let store = RedisStore::connect(&redis.url(), "test:").await.unwrap();
+    each_operation_survives(&store, async || end_redis_connections(&redis)).await;
 }

@@ -75,7 +75,7 @@ impl Access {
                 "copied" => drop(redis.cli(&["COPY", &ada, &ben, "REPLACE"])),
                 "pointed" => drop(redis.cli(&["HSET", &ben, "grant", grant_of_ada])),
                 "former" => {
-                    redis.cli(&["HSET", &ben, "grant", grant_of_ada, "created", "1"]);
+                    redis.cli(&["HSET", &ben, "grant", grant_of_ada]);
                     redis.cli(&["HDEL", &ben, "proof"]);
                 }
                 _ => drop(redis.cli(&["COPY", &grants.0, &grants.1, "REPLACE"])),
