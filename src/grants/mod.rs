@@ -4,6 +4,7 @@
 //! interleaving of two processes.
 
 mod admin;
+mod broken;
 mod callback;
 mod entry;
 mod error;
@@ -41,11 +42,12 @@ pub use self::{
     health::{Health, KeyHealth, OutageKind, PendingWork, StoreHealth, StoreStatus, TokenOutage},
 };
 pub(crate) use self::{
+    broken::{JobGrant, LoginPath},
     callback::{Callback, Completed, random_secret},
     error::GrantError,
     events::Events,
     host_orgs::{HostOrgs, Orgs, is_run_by_salesforce},
     login::{LogInError, NewLogin},
-    manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes},
+    manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes, StoredGrant},
     tokens::{GrantTokens, Profile},
 };

@@ -29,6 +29,9 @@ pub(crate) fn json(error: &Error) -> HttpResponse {
 impl RequestInfo {
     /// Returns a page, a redirect to the login, or JSON. Logs the cause. `route` is the pattern of the route.
     pub(crate) fn error_response(&self, error: &Error, route: Option<&str>) -> HttpResponse {
+        if let Error::NeedsReconnecting(broken) = error {
+            return self.needs_reconnecting(error, broken.login_path.as_deref(), route);
+        }
         if error.needs_login() {
             return self.login_required();
         }
@@ -62,6 +65,20 @@ impl RequestInfo {
             query.append_pair("return_to", target.as_str());
         }
         Some(Action::link(ActionKind::LogIn, format!("{login}?{}", query.finish())))
+    }
+
+    /// The connection of another user has ended: a page with a link, and no redirect. The login of this browser's user
+    /// would lead back here.
+    fn needs_reconnecting(&self, error: &Error, login: Option<&str>, route: Option<&str>) -> HttpResponse {
+        let kind = PageKind::of_error(error, self.is_safe);
+        let target = if self.is_safe { self.return_to() } else { self.sending_page() };
+        let login = login.map(|login| with_return_to(login, target.as_ref()));
+        if self.format() == ResponseFormat::Navigation {
+            let log_in = login.map(|href| Action::link(ActionKind::LogIn, href));
+            return Reply::new(kind).actions(log_in).because(Some(error)).of_route(route).page(self);
+        }
+        response::builder(kind.status())
+            .json(json!({ "error": kind.code(), "message": json_message(&kind), "login_url": login }))
     }
 
     /// A link to the login, for a user whose login Salesforce has ended.
@@ -124,7 +141,8 @@ fn with_return_to(login: &str, target: Option<&ReturnTo>) -> String {
             let query = form_urlencoded::Serializer::new(String::new())
                 .append_pair("return_to", target.as_str())
                 .finish();
-            format!("{login}?{query}")
+            let separator = if login.contains('?') { '&' } else { '?' };
+            format!("{login}{separator}{query}")
         }
     }
 }

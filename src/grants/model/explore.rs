@@ -32,6 +32,8 @@ pub(super) fn explore(budget: FaultBudget, mutation: Option<Mutation>) -> Result
 pub(super) const NO_FAULTS: FaultBudget = FaultBudget {
     rejections: 4,
     logouts: 0,
+    logins: 0,
+    refusals: 0,
     failures: 0,
     lost_responses: 0,
     lost_leases: 0,
@@ -62,6 +64,21 @@ fn a_logout_at_any_moment_is_final() {
         explore(FaultBudget { logouts: 1, failures: 1, failed_writes: 1, ..NO_FAULTS }, None).unwrap()
             > 1_000
     );
+}
+
+/// W-02: a refusal for good at any moment, with the faults in which another process is still at work, and with the next
+/// login of the user at any moment.
+#[test]
+fn a_lasting_refusal_is_final_until_the_next_login() {
+    for more in [
+        FaultBudget { failed_writes: 1, lost_leases: 1, ..NO_FAULTS },
+        FaultBudget { lost_responses: 1, clock: 1, ..NO_FAULTS },
+        FaultBudget { cancellations: 1, failures: 1, ..NO_FAULTS },
+        FaultBudget { crashes: 1, failed_writes: 1, ..NO_FAULTS },
+    ] {
+        let faults = FaultBudget { rejections: 3, refusals: 1, logins: 1, ..more };
+        assert!(explore(faults, None).unwrap() > 1_000, "{faults:?}");
+    }
 }
 
 /// Faults at any moment leave no work unfinished and revive no grant.

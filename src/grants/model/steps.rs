@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Attempts, COOL_DOWN, Decision, Failure, GrantVersion, How, LEFT, Marked, NextStep, Outcome,
-    StoredVersion, Task, World, after_failure, mutations::Mutation, slot, spend,
+    Attempts, BROKEN, COOL_DOWN, Decision, EPOCH, Failure, GrantVersion, How, LEFT, Marked, NEXT_LOGIN,
+    NextStep, Outcome, StoredVersion, Task, World, after_failure, mutations::Mutation, slot, spend,
 };
 
 impl World {
@@ -12,7 +12,9 @@ impl World {
     pub(super) fn reject(&mut self, p: usize) -> bool {
         let now = self.now;
         let process = &mut self.processes[p];
-        let Some(used) = process.refresh_state.current() else { return false };
+        let Some(used) = process.refresh_state.current().filter(|used| used.epoch == EPOCH) else {
+            return false;
+        };
         if !spend(&mut self.budget.rejections) {
             return false;
         }
@@ -55,13 +57,16 @@ impl World {
             },
             Task::Refused(from) => match StoredVersion::compare(from, self.stored) {
                 StoredVersion::Newer => Task::Publish(from, self.outcome(StoredVersion::Newer)),
-                StoredVersion::Missing | StoredVersion::SameOrOlder => {
-                    if self.stored == Some(from) {
-                        self.stored = None;
-                    }
-                    Task::Publish(from, Outcome::Ended)
-                }
+                StoredVersion::Missing => Task::Publish(from, Outcome::Ended),
+                StoredVersion::SameOrOlder => Task::Break(from),
             },
+            Task::Break(from) => {
+                if self.stored == Some(from) || self.has(Mutation::BreaksBlindly) {
+                    self.stored = Some(BROKEN);
+                    self.broken = true;
+                }
+                Task::Publish(from, Outcome::Ended)
+            }
             Task::Write(from) if goes_wrong => {
                 if !spend(&mut self.budget.failed_writes) {
                     return false;
@@ -161,7 +166,7 @@ impl World {
 
     /// The token endpoint.
     pub(super) fn send(&mut self, p: usize, from: GrantVersion, attempts: Attempts, how: How) -> bool {
-        let valid = self.valid == Some(from.revision);
+        let valid = self.valid == Some(from.revision) && !self.refused;
         let budget = match how {
             How::Well => &mut 1,
             How::Badly => &mut self.budget.failures,
@@ -176,7 +181,8 @@ impl World {
                 self.newest = from.revision + 1;
                 self.valid = Some(self.newest);
             } else {
-                self.sent_used[slot(from)] += 1;
+                // A refusal for good does not use the token.
+                self.sent_used[slot(from)] += u8::from(!self.refused);
                 self.valid = None;
             }
         }
@@ -219,6 +225,10 @@ impl World {
         let next = from.next();
         match StoredVersion::compare(next, self.stored) {
             StoredVersion::Missing if !self.has(Mutation::BlindWrite) => Outcome::Ended,
+            StoredVersion::Newer if self.stored == Some(BROKEN) && self.has(Mutation::RevivesBroken) => {
+                self.stored = Some(next);
+                Outcome::NewVersion(next)
+            }
             StoredVersion::Newer => self.outcome(StoredVersion::Newer),
             StoredVersion::SameOrOlder | StoredVersion::Missing => {
                 self.stored = Some(next);
@@ -274,7 +284,7 @@ impl World {
 
     pub(super) fn outcome(&self, stored: StoredVersion) -> Outcome {
         match (stored, self.stored) {
-            (StoredVersion::Newer, Some(stored)) => Outcome::NewVersion(stored),
+            (StoredVersion::Newer, Some(stored)) if stored != BROKEN => Outcome::NewVersion(stored),
             _ => Outcome::Ended,
         }
     }
@@ -287,6 +297,26 @@ impl World {
         self.logged_out = true;
         self.processes[p].refresh_state.end();
         self.processes[p].logged_out = true;
+        true
+    }
+
+    /// Salesforce refuses the grant for good.
+    pub(super) fn refuse(&mut self) -> bool {
+        if !spend(&mut self.budget.refusals) {
+            return false;
+        }
+        self.refused = true;
+        true
+    }
+
+    /// The user logs in again: here, and with a new grant.
+    pub(super) fn log_in(&mut self, p: usize) -> bool {
+        if self.logged_out || !spend(&mut self.budget.logins) {
+            return false;
+        }
+        self.stored = Some(NEXT_LOGIN);
+        self.has_logged_in = true;
+        self.processes[p].refresh_state.adopt(NEXT_LOGIN);
         true
     }
 
