@@ -49,6 +49,8 @@ enum Task {
     Read(GrantVersion),
     /// Sends the token, after these attempts.
     Send(GrantVersion, Attempts),
+    /// Sends the token to another host, because the login host redirected the request without processing it.
+    SendElsewhere(GrantVersion, Attempts),
     /// Reads the stored version before it sends the token again.
     ReadAgain(GrantVersion, Attempts),
     /// Salesforce rejected the token.
@@ -57,6 +59,8 @@ enum Task {
     Break(GrantVersion),
     /// Stores the new tokens.
     Write(GrantVersion),
+    /// Stores a new refresh token that came without a usable access token. The refresh fails.
+    WriteUnusable(GrantVersion),
     /// Publishes the outcome. Then another refresh may start while this one still has to release its lease.
     Publish(GrantVersion, Outcome),
 }
@@ -104,10 +108,12 @@ impl Process {
         let sends = match self.task {
             Task::Read(from)
             | Task::Send(from, _)
+            | Task::SendElsewhere(from, _)
             | Task::ReadAgain(from, _)
             | Task::Refused(from)
             | Task::Break(from)
-            | Task::Write(from) => from == version,
+            | Task::Write(from)
+            | Task::WriteUnusable(from) => from == version,
             _ => false,
         };
         sends || self.pending_writes.contains(&version)
@@ -121,6 +127,10 @@ enum How {
     Badly,
     /// Salesforce processes the request, and its response is lost.
     ResponseLost,
+    /// Salesforce processes the request, and nothing of its response is usable but the new refresh token.
+    Unusable,
+    /// The login host redirects the request, and does not process it.
+    Redirected,
 }
 
 /// The marker on a version.
@@ -144,6 +154,8 @@ struct FaultBudget {
     /// The token endpoint responds without processing the request.
     failures: u8,
     lost_responses: u8,
+    unusable_responses: u8,
+    redirects: u8,
     /// A lease expires while its holder still works.
     lost_leases: u8,
     /// A write fails and becomes a pending write.
@@ -233,7 +245,7 @@ impl World {
         };
         for p in [0, 1] {
             with(&|world| world.reject(p));
-            for how in [How::Well, How::Badly, How::ResponseLost] {
+            for how in [How::Well, How::Badly, How::ResponseLost, How::Unusable, How::Redirected] {
                 with(&|world| world.step(p, how));
             }
             with(&|world| world.repair(p));
@@ -276,7 +288,14 @@ impl World {
         }
         if self.faults == [0; REVISIONS] {
             let sends = |process: &&Process| {
-                matches!(process.task, Task::Send(..) | Task::ReadAgain(..) | Task::Write(_))
+                matches!(
+                    process.task,
+                    Task::Send(..)
+                        | Task::SendElsewhere(..)
+                        | Task::ReadAgain(..)
+                        | Task::Write(_)
+                        | Task::WriteUnusable(_)
+                )
             };
             let sending = self.processes.iter().filter(sends).count();
             promise(sending <= 1, "one refresh at a time over all processes")?;

@@ -36,6 +36,8 @@ pub(super) const NO_FAULTS: FaultBudget = FaultBudget {
     refusals: 0,
     failures: 0,
     lost_responses: 0,
+    unusable_responses: 0,
+    redirects: 0,
     lost_leases: 0,
     failed_writes: 0,
     impatience: 0,
@@ -64,6 +66,21 @@ fn a_logout_at_any_moment_is_final() {
         explore(FaultBudget { logouts: 1, failures: 1, failed_writes: 1, ..NO_FAULTS }, None).unwrap()
             > 1_000
     );
+}
+
+/// F-38 and F-39: no token is used twice, whatever host processes the request, and whatever of its response is usable.
+#[test]
+fn redirected_refreshes_and_thin_responses_use_no_token_twice() {
+    let odd = FaultBudget { redirects: 2, unusable_responses: 2, clock: 1, ..NO_FAULTS };
+    assert!(explore(odd, None).unwrap() > 1_000);
+    let odd = FaultBudget { rejections: 3, redirects: 1, unusable_responses: 1, ..NO_FAULTS };
+    for more in [
+        FaultBudget { lost_responses: 1, clock: 1, ..odd },
+        FaultBudget { failed_writes: 1, lost_leases: 1, ..odd },
+        FaultBudget { logouts: 1, refusals: 1, ..odd },
+    ] {
+        assert!(explore(more, None).unwrap() > 1_000, "{more:?}");
+    }
 }
 
 /// W-02: a refusal for good at any moment, with the faults in which another process is still at work, and with the next

@@ -45,8 +45,10 @@ impl World {
         | Task::Read(from)
         | Task::Mark(from)
         | Task::Send(from, _)
+        | Task::SendElsewhere(from, _)
         | Task::ReadAgain(from, _)
-        | Task::Write(from)) = process.task
+        | Task::Write(from)
+        | Task::WriteUnusable(from)) = process.task
         else {
             return false;
         };

@@ -27,6 +27,10 @@ pub(super) enum Mutation {
     BreaksBlindly,
     /// A late refresh overwrites what stays of a refused grant.
     RevivesBroken,
+    /// A new refresh token is dropped, because the rest of its response is useless.
+    DropsUnusable,
+    /// A request that was processed is sent to another host.
+    RepeatsProcessed,
 }
 
 #[test]
@@ -43,6 +47,12 @@ fn the_check_finds_mutations() {
         (Mutation::ForgetsDoubt, FaultBudget { lost_responses: 2, ..NO_FAULTS }, "a token in doubt"),
         (Mutation::BlindWrite, logout, "a deleted grant"),
         (Mutation::PublishesBlindly, logout, "a process uses no token"),
+        (
+            Mutation::DropsUnusable,
+            FaultBudget { unusable_responses: 1, clock: 1, ..NO_FAULTS },
+            "a used token",
+        ),
+        (Mutation::RepeatsProcessed, FaultBudget { redirects: 1, ..NO_FAULTS }, "a used token"),
         (Mutation::BreaksBlindly, FaultBudget { logins: 1, ..refusal }, "the next login"),
         (
             Mutation::RevivesBroken,

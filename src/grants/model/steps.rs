@@ -29,7 +29,8 @@ impl World {
 
     pub(super) fn step(&mut self, p: usize, how: How) -> bool {
         let goes_wrong = how != How::Well;
-        if how == How::ResponseLost && !matches!(self.processes[p].task, Task::Send(..)) {
+        let sends = matches!(self.processes[p].task, Task::Send(..) | Task::SendElsewhere(..));
+        if matches!(how, How::ResponseLost | How::Unusable | How::Redirected) && !sends {
             return false;
         }
         let me = (p, self.processes[p].holder);
@@ -50,7 +51,17 @@ impl World {
                 seen => Task::Publish(from, self.outcome(seen)),
             },
             Task::Mark(from) => return self.mark(p, from, goes_wrong),
-            Task::Send(from, attempts) => return self.send(p, from, attempts, how),
+            Task::Send(from, attempts) if how == How::Redirected => {
+                return self.redirect(p, from, Task::SendElsewhere(from, attempts));
+            }
+            Task::SendElsewhere(from, attempts) if how == How::Redirected => {
+                // A circle is not followed.
+                return spend(&mut self.budget.redirects)
+                    && self.failed(p, from, attempts, Failure::Permanent);
+            }
+            Task::Send(from, attempts) | Task::SendElsewhere(from, attempts) => {
+                return self.send(p, from, attempts, how);
+            }
             Task::ReadAgain(from, attempts) => match StoredVersion::compare(from, self.stored) {
                 StoredVersion::SameOrOlder => Task::Send(from, attempts),
                 seen => Task::Publish(from, self.outcome(seen)),
@@ -67,7 +78,7 @@ impl World {
                 }
                 Task::Publish(from, Outcome::Ended)
             }
-            Task::Write(from) if goes_wrong => {
+            Task::Write(from) | Task::WriteUnusable(from) if goes_wrong => {
                 if !spend(&mut self.budget.failed_writes) {
                     return false;
                 }
@@ -83,6 +94,12 @@ impl World {
                 let outcome = self.write(from);
                 Task::Publish(from, outcome)
             }
+            Task::WriteUnusable(from) => match self.write(from) {
+                Outcome::NewVersion(version) if version == from.next() => {
+                    Task::Publish(from, Outcome::Failed { again_in: COOL_DOWN })
+                }
+                outcome => Task::Publish(from, outcome),
+            },
             Task::Publish(from, outcome) => {
                 self.publish(p, from, outcome);
                 Task::Idle
@@ -164,6 +181,31 @@ impl World {
         self.blind[slot(of)] += 1;
     }
 
+    /// The login host redirects a request.
+    fn redirect(&mut self, p: usize, from: GrantVersion, next: Task) -> bool {
+        if !spend(&mut self.budget.redirects) {
+            return false;
+        }
+        if self.has(Mutation::RepeatsProcessed) {
+            self.process_token(from);
+        }
+        self.processes[p].task = next;
+        true
+    }
+
+    /// Salesforce processes a token.
+    fn process_token(&mut self, from: GrantVersion) {
+        self.sent_now[slot(from)] += 1;
+        if self.valid == Some(from.revision) && !self.refused {
+            self.newest = from.revision + 1;
+            self.valid = Some(self.newest);
+        } else {
+            // A refusal for good does not use the token.
+            self.sent_used[slot(from)] += u8::from(!self.refused);
+            self.valid = None;
+        }
+    }
+
     /// The token endpoint.
     pub(super) fn send(&mut self, p: usize, from: GrantVersion, attempts: Attempts, how: How) -> bool {
         let valid = self.valid == Some(from.revision) && !self.refused;
@@ -171,20 +213,14 @@ impl World {
             How::Well => &mut 1,
             How::Badly => &mut self.budget.failures,
             How::ResponseLost => &mut self.budget.lost_responses,
+            How::Unusable => &mut self.budget.unusable_responses,
+            How::Redirected => return false,
         };
         if !spend(budget) {
             return false;
         }
         if how != How::Badly {
-            self.sent_now[slot(from)] += 1;
-            if valid {
-                self.newest = from.revision + 1;
-                self.valid = Some(self.newest);
-            } else {
-                // A refusal for good does not use the token.
-                self.sent_used[slot(from)] += u8::from(!self.refused);
-                self.valid = None;
-            }
+            self.process_token(from);
         }
         let failure = match how {
             How::Badly => Failure::Retryable,
@@ -193,8 +229,18 @@ impl World {
                 self.processes[p].task = Task::Write(from);
                 return true;
             }
-            How::Well => Failure::InvalidGrant,
+            How::Unusable if valid && self.has(Mutation::DropsUnusable) => Failure::Permanent,
+            How::Unusable if valid => {
+                self.processes[p].task = Task::WriteUnusable(from);
+                return true;
+            }
+            How::Well | How::Unusable | How::Redirected => Failure::InvalidGrant,
         };
+        self.failed(p, from, attempts, failure)
+    }
+
+    /// A token request failed.
+    fn failed(&mut self, p: usize, from: GrantVersion, attempts: Attempts, failure: Failure) -> bool {
         if failure.leaves_doubt() {
             self.faults[slot(from)] += 1;
             self.processes[p].in_doubt = Some(from);
