@@ -73,7 +73,7 @@ fn a_logout_at_any_moment_is_final() {
 fn redirected_refreshes_and_thin_responses_use_no_token_twice() {
     let odd = FaultBudget { redirects: 2, unusable_responses: 2, clock: 1, ..NO_FAULTS };
     assert!(explore(odd, None).unwrap() > 1_000);
-    let odd = FaultBudget { rejections: 3, redirects: 1, unusable_responses: 1, ..NO_FAULTS };
+    let odd = FaultBudget { rejections: 2, redirects: 1, unusable_responses: 1, ..NO_FAULTS };
     for more in [
         FaultBudget { lost_responses: 1, clock: 1, ..odd },
         FaultBudget { failed_writes: 1, lost_leases: 1, ..odd },
@@ -93,7 +93,7 @@ fn a_lasting_refusal_is_final_until_the_next_login() {
         FaultBudget { cancellations: 1, failures: 1, ..NO_FAULTS },
         FaultBudget { crashes: 1, failed_writes: 1, ..NO_FAULTS },
     ] {
-        let faults = FaultBudget { rejections: 3, refusals: 1, logins: 1, ..more };
+        let faults = FaultBudget { rejections: 2, refusals: 1, logins: 1, ..more };
         assert!(explore(faults, None).unwrap() > 1_000, "{faults:?}");
     }
 }
