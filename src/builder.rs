@@ -78,7 +78,7 @@ impl SalesforceBuilder {
         self
     }
 
-    /// Sets the ids of the orgs whose users may log in. Default: all.
+    /// Sets the ids of the orgs whose users may use the app, existing logins and jobs included. Default: all.
     pub fn allowed_orgs<T: Into<String>>(mut self, orgs: impl IntoIterator<Item = T>) -> Self {
         self.config.allowed_orgs = orgs.into_iter().map(Into::into).collect();
         self
@@ -216,6 +216,13 @@ impl SalesforceBuilder {
     /// asked. Default: one hour.
     pub fn recheck(mut self, period: Duration) -> Self {
         self.config.recheck = duration::format(period);
+        self
+    }
+
+    /// Sets how long a grant that Salesforce refused for good stays listed as needing reconnecting. Zero: it is forgotten at
+    /// once. Default: 30 days; ten years at most.
+    pub fn keep_broken(mut self, time: Duration) -> Self {
+        self.config.keep_broken = duration::format(time);
         self
     }
 

@@ -10,7 +10,7 @@ use crate::{
     config::{Config, ConfigError, Settings},
     grants::{
         Callback, Completed, Events, GrantHandle, GrantInfo, GrantManager, GrantManagerConfig, Health,
-        Lifetimes, LogInError, LoginInfo, Profile, Timing, keep_alive, reseal,
+        JobGrant, Lifetimes, LogInError, LoginInfo, Profile, StoredGrant, Timing, keep_alive, reseal,
     },
     store::{AppKey, GrantFilter, GrantKey, Store},
     web::pages::LoginPages,
@@ -116,14 +116,20 @@ impl Salesforce {
     /// The user has logged in, or their tokens were [stored](Self::import_tokens).
     ///
     /// # Errors
-    /// [`Error::LoginRequired`] if the store has no grant of this user; [`Error::is_transient`] if the store is down.
+    /// [`Error::LoginRequired`] if the store has no grant of this user; [`Error::NeedsReconnecting`] with the reason and
+    /// the path of the login if Salesforce refused the grant for good, here or in a request of the connection;
+    /// [`Error::OrgNotAllowed`] if the settings do not let the user's org in; [`Error::is_transient`] if the store is down.
     #[doc(alias = "background")]
     #[doc(alias = "cron")]
     #[doc(alias = "offline")]
     pub async fn user_connection(&self, user: UserRef) -> Result<Connection> {
         let app = AppKey::from_client_id(&self.inner.settings.client_id);
-        let grant = self.grants().grant(GrantKey::new(app, user)).await?;
-        grant.map(|grant| self.connection(grant)).ok_or(Error::LoginRequired)
+        match self.grants().grant(GrantKey::new(app, user)).await? {
+            StoredGrant::Valid(grant) => Ok(self.connection(grant)),
+            StoredGrant::Broken(broken) => Err(Error::NeedsReconnecting(Arc::new(broken))),
+            StoredGrant::OrgNotAllowed => Err(Error::OrgNotAllowed),
+            StoredGrant::Absent => Err(Error::LoginRequired),
+        }
     }
 
     /// Returns a connection of the app's service user, for work that no user asked for.
@@ -187,6 +193,9 @@ impl Salesforce {
 
     /// Lists the grants of a user, of an org, or all.
     ///
+    /// A grant that Salesforce refused for good stays listed for `SALESFORCE_KEEP_BROKEN`, with
+    /// [`needs_reconnecting`](crate::admin::GrantInfo::needs_reconnecting).
+    ///
     /// # Errors
     /// The store is down.
     pub async fn list_grants(&self, of: GrantFilter) -> Result<Vec<GrantInfo>> {
@@ -195,7 +204,8 @@ impl Salesforce {
 
     /// Logs a user, an org or all users out everywhere, and returns how many grants there were.
     ///
-    /// Ends the grants with all of their logins, then revokes the tokens at Salesforce in the background.
+    /// Ends the grants with all of their logins, then revokes the tokens at Salesforce in the background. What is listed
+    /// as needing reconnecting is forgotten.
     ///
     /// # Errors
     /// The store is down, or went down meanwhile. Grants ended until then stay ended; the rest is retried in the
@@ -261,7 +271,7 @@ impl Salesforce {
     }
 
     fn connection(&self, grant: GrantHandle) -> Connection {
-        self.connect(Arc::new(grant))
+        self.connect(Arc::new(JobGrant(grant)))
     }
 
     fn connect(&self, source: Arc<dyn TokenSource>) -> Connection {
@@ -366,6 +376,8 @@ pub(crate) fn start(
         lifetimes: Lifetimes { idle: settings.idle_timeout, absolute: settings.max_lifetime },
         recheck: settings.recheck,
         host_orgs: settings.host_orgs.clone(),
+        keep_broken: settings.keep_broken,
+        login_path: settings.login_path(),
         timing,
     });
     if let Some(unused_for) = settings.keep_alive {

@@ -85,12 +85,11 @@ impl Config {
         if max_lifetime > LONGEST_LOGIN {
             check.problem("SALESFORCE_MAX_LIFETIME", "must not be above ten years (3650d)");
         }
-        // 0 without a unit is off, too.
-        let recheck = if self.recheck.trim() == "0" {
-            Duration::ZERO
-        } else {
-            check.duration("SALESFORCE_RECHECK", &self.recheck)
-        };
+        let recheck = check.duration_or_off("SALESFORCE_RECHECK", &self.recheck);
+        let keep_broken = check.duration_or_off("SALESFORCE_KEEP_BROKEN", &self.keep_broken);
+        if keep_broken > LONGEST_LOGIN {
+            check.problem("SALESFORCE_KEEP_BROKEN", "must not be above ten years (3650d)");
+        }
         let login_timeout = check.duration("SALESFORCE_LOGIN_TIMEOUT", &self.login_timeout);
         if login_timeout.is_zero() || login_timeout > LONGEST_PENDING {
             check.problem("SALESFORCE_LOGIN_TIMEOUT", "must be above 0 and not above a day (24h)");
@@ -147,6 +146,7 @@ impl Config {
                 idle_timeout,
                 max_lifetime,
                 recheck: (!recheck.is_zero()).then_some(recheck),
+                keep_broken,
                 keep_alive: self
                     .keep_alive_days
                     .map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
@@ -287,6 +287,11 @@ impl Check {
             self.problem(setting, "give a whole number with ms, s, m, h or d, such as 24h");
             Duration::from_secs(60)
         })
+    }
+
+    /// As [`duration`](Self::duration), and zero for `0` without a unit.
+    fn duration_or_off(&mut self, setting: &'static str, text: &str) -> Duration {
+        if text.trim() == "0" { Duration::ZERO } else { self.duration(setting, text) }
     }
 
     fn paths(&mut self, routes: &RoutePaths, public: &str) -> Paths {

@@ -4,6 +4,7 @@ mod api;
 mod check;
 pub(crate) mod duration;
 mod hosts;
+mod login_link;
 mod problem;
 mod return_to;
 mod service;
@@ -46,7 +47,7 @@ pub struct Config {
     /// the orgs that it may speak for: `https://login.acme.example|00D…,00D…`; each such host has a separate callback URL,
     /// with `/` and its name at the end. Default: none. `SALESFORCE_LOGIN_HOSTS`, `name=URL` separated by spaces.
     pub login_hosts: BTreeMap<String, String>,
-    /// The ids of the orgs whose users may log in. Needed if there are several login hosts and Salesforce does not run
+    /// The ids of the orgs whose users may use the app, existing logins and jobs included. Needed if there are several login hosts and Salesforce does not run
     /// [`login_url`](Self::login_url), which may speak for these orgs only. Default: all. `SALESFORCE_ALLOWED_ORGS`,
     /// separated by spaces or commas.
     pub allowed_orgs: Vec<String>,
@@ -98,6 +99,9 @@ pub struct Config {
     /// The longest time until Salesforce is asked whether a login that is in use is still valid, so that a deactivated
     /// user loses pages without a request to Salesforce, too. `0s`: it is not asked. Default: `1h`. `SALESFORCE_RECHECK`.
     pub recheck: String,
+    /// How long a grant that Salesforce refused for good stays listed as needing reconnecting, without tokens; ten years at
+    /// most. `0s`: it is forgotten at once. Default: `30d`. `SALESFORCE_KEEP_BROKEN`.
+    pub keep_broken: String,
     /// Refreshes grants that have been unused for this many days, for apps whose refresh token policy expires unused
     /// tokens. Absent: never.
     pub keep_alive_days: Option<u16>,
@@ -135,6 +139,7 @@ impl Default for Config {
             idle_timeout: "24h".to_owned(),
             max_lifetime: "30d".to_owned(),
             recheck: "1h".to_owned(),
+            keep_broken: "30d".to_owned(),
             keep_alive_days: None,
             service: None,
             api: ApiConfig::default(),
@@ -260,6 +265,9 @@ impl Config {
         }
         if let Some(period) = variable("SALESFORCE_RECHECK") {
             config.recheck = period;
+        }
+        if let Some(time) = variable("SALESFORCE_KEEP_BROKEN") {
+            config.keep_broken = time;
         }
         if let Some(store) = variable("SALESFORCE_STORE") {
             config.store = Secret::new(store);

@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) idle_timeout: Duration,
     pub(crate) max_lifetime: Duration,
     pub(crate) recheck: Option<Duration>,
+    /// How long a refused grant stays listed. Zero: not at all.
+    pub(crate) keep_broken: Duration,
     pub(crate) keep_alive: Option<Duration>,
     pub(crate) service: Option<ServiceUser>,
     pub(crate) api: ClientBuilder,

@@ -42,6 +42,7 @@ impl Config {
             &mut self.max_lifetime,
             &mut self.login_timeout,
             &mut self.recheck,
+            &mut self.keep_broken,
             &mut self.routes.mount,
             &mut self.routes.prefix,
             &mut self.api.acquire_timeout,

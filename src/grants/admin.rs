@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use super::GrantManager;
 use crate::store::{GrantFilter, GrantRecord, LoginKey, LoginRecord, StoreError};
-use salesforce_connection::{OrgId, UserId};
+use salesforce_connection::{OrgId, UserId, token::BrokenConnection};
 
 /// A login: one browser that may use a user's grant.
 #[derive(Debug, Clone)]
@@ -38,6 +38,10 @@ pub struct GrantInfo {
     pub refresh_count: u64,
     /// When the token was obtained.
     pub updated_at: SystemTime,
+    /// Why the grant needs reconnecting, since when, and where its user logs in. Salesforce refused it for good: it has
+    /// no tokens and no logins, and is listed for `SALESFORCE_KEEP_BROKEN` or until the user logs in. `None`: it is valid
+    /// as far as known.
+    pub needs_reconnecting: Option<BrokenConnection>,
 }
 
 impl LoginInfo {
@@ -56,13 +60,14 @@ impl LoginInfo {
 }
 
 impl GrantInfo {
-    fn new(grant: GrantRecord) -> Self {
+    fn new(grant: GrantRecord, needs_reconnecting: Option<BrokenConnection>) -> Self {
         let user = grant.key.user();
         Self {
             organization_id: user.organization_id,
             user_id: user.user_id,
             refresh_count: grant.version.revision,
             updated_at: grant.updated_at,
+            needs_reconnecting,
         }
     }
 }
@@ -75,7 +80,11 @@ impl GrantManager {
     }
 
     pub(crate) async fn list_grants(&self, filter: GrantFilter) -> Result<Vec<GrantInfo>, StoreError> {
-        Ok(self.grants_of_this_app(filter).await?.into_iter().map(GrantInfo::new).collect())
+        let info = |grant: GrantRecord| {
+            let broken = self.open_broken(&grant).map(|broken| self.connection_of(&broken));
+            GrantInfo::new(grant, broken)
+        };
+        Ok(self.grants_of_this_app(filter).await?.into_iter().map(info).collect())
     }
 
     /// Returns the grants that `filter` selects without those of other apps in the same store: they are not ours to list

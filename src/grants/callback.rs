@@ -18,9 +18,9 @@ use url::Url;
 use super::{GrantManager, LogInError, NewLogin, login_id, manager};
 use crate::{
     base::random::{self, NoRandomness},
-    store::{LeaseHolder, LeaseName, LoginKey, OneTimeKey, StoreError},
+    store::{GrantRecord, LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, StoreError},
 };
-use salesforce_connection::{Secret, oauth::LoginHost};
+use salesforce_connection::{Secret, UserRef, oauth::LoginHost};
 
 /// How long a callback waits for another one of the same login. Longer than a token request and the key requests behind
 /// it usually take, shorter than browsers and proxies wait for a response.
@@ -102,31 +102,30 @@ impl GrantManager {
         let permit = self.logins.acquire(&callback.host, self.config.timing.login_queue_timeout).await;
         let permit = permit.ok_or(LogInError::TooManyLogins)?;
         if self.config.store.consume_once(state, callback.time_left).await? {
-            self.exchange(callback, id.clone(), permit).await?;
-            return Ok(Completed::Login(NewLogin::new(id, Arc::clone(self))));
+            let user = self.exchange(callback, id.clone(), permit).await?;
+            return Ok(Completed::Login(NewLogin::new(id, user, Arc::clone(self))));
         }
         drop(permit);
-        if !self.has_fresh_login(&id).await? {
+        if self.fresh_login(&id).await?.is_none() {
             return Ok(Completed::Used);
         }
         // Nothing is written for an invented code. From now on the login is not undone; it may just have been.
         self.config.store.consume_once(Callback::taken(&id), OUTCOME_LIFETIME * 2).await?;
-        if !self.has_fresh_login(&id).await? {
-            return Ok(Completed::Used);
-        }
+        let Some(user) = self.fresh_login(&id).await? else { return Ok(Completed::Used) };
         tracing::debug!(login = ?LoginKey::from_session_id(&id), "callback came again: it gets the same login");
-        Ok(Completed::Login(NewLogin::taken(id, Arc::clone(self))))
+        Ok(Completed::Login(NewLogin::taken(id, user, Arc::clone(self))))
     }
 
-    /// Returns whether a callback made this login just now.
-    async fn has_fresh_login(&self, id: &Secret) -> Result<bool, StoreError> {
+    /// Returns the user of this login if a callback made it just now.
+    async fn fresh_login(&self, id: &Secret) -> Result<Option<UserRef>, StoreError> {
         let found = self.config.store.load_login(LoginKey::from_session_id(id)).await;
         let now = self.config.clock.now();
-        Ok(manager::absent_if_corrupt(found)?.is_some_and(|(login, _)| {
+        let is_fresh = |(login, _): &(LoginRecord, GrantRecord)| {
             // A clock that is behind makes the age an error.
             now.duration_since(login.created_at).is_ok_and(|age| age <= OUTCOME_LIFETIME)
                 || login.created_at > now
-        }))
+        };
+        Ok(manager::absent_if_corrupt(found)?.filter(is_fresh).map(|(login, _)| login.grant.user()))
     }
 
     /// Ends a login that the first response did not deliver, unless a further callback takes it.
@@ -134,9 +133,26 @@ impl GrantManager {
         let manager = Arc::clone(self);
         self.config.background.spawn(async move {
             manager.config.background.sleep_unless_stopping(UNDO_AFTER).await;
-            let taken = manager.config.store.consume_once(Callback::taken(&id), OUTCOME_LIFETIME * 2).await;
-            if let Ok(false) = taken {
-                return;
+            let mut waits = manager.config.timing.retry_schedule.into_iter();
+            loop {
+                let once = Callback::taken(&id);
+                let error = match manager.config.store.consume_once(once, OUTCOME_LIFETIME * 2).await {
+                    Ok(true) => break,
+                    Ok(false) => return,
+                    // Another callback may have taken it.
+                    Err(error) => error,
+                };
+                match waits.next() {
+                    Some(wait) if manager.config.background.sleep_unless_stopping(wait).await => {}
+                    _ => {
+                        let login = LoginKey::from_session_id(&id);
+                        return tracing::error!(
+                            ?login,
+                            %error,
+                            "discarding a login that no response delivered failed; it ends when it expires"
+                        );
+                    }
+                }
             }
             tracing::info!("login discarded: no response with its cookie was delivered");
             manager.log_out_later(id);

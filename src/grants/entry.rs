@@ -10,6 +10,7 @@ use url::Url;
 
 use super::{
     GrantError, GrantTokens,
+    broken::BrokenGrant,
     refresh_state::{Decision, Outcome, RefreshState},
 };
 use crate::{
@@ -50,6 +51,8 @@ struct State {
     next_recheck: Option<Instant>,
     /// How many times in a row Salesforce did not say whether the grant is valid.
     unknown_rechecks: u32,
+    /// Why Salesforce refused the grant for good; until a login.
+    broken: Option<Arc<BrokenGrant>>,
 }
 
 /// A version that is not refreshed before a certain time.
@@ -107,6 +110,7 @@ impl GrantEntry {
                 token_host: None,
                 next_recheck: None,
                 unknown_rechecks: 0,
+                broken: None,
             }),
         }
     }
@@ -139,6 +143,7 @@ impl GrantEntry {
                 state.token_host = None;
             }
             state.permanent_failures = 0;
+            state.broken = None;
             state.refresh.adopt(grant.version);
             state.tokens = Some(Arc::new(grant));
             state.as_of = Some(as_of);
@@ -168,7 +173,22 @@ impl GrantEntry {
             state.refresh.end();
             state.tokens = None;
             state.as_of = Some(now);
+            state.broken = None;
         }
+    }
+
+    /// Records that Salesforce refused the version `from` for good, unless a login came in between.
+    pub(super) fn set_broken(&self, from: GrantVersion, broken: Arc<BrokenGrant>) {
+        let mut state = self.lock();
+        if state.tokens.as_ref().is_none_or(|live| live.version.epoch == from.epoch) {
+            state.broken = Some(broken);
+        }
+    }
+
+    /// Returns why Salesforce refused the grant for good, unless it has tokens.
+    pub(super) fn broken(&self) -> Option<Arc<BrokenGrant>> {
+        let state = self.lock();
+        state.broken.clone().filter(|_| state.tokens.is_none())
     }
 
     /// Decides what a request does whose token of version `used` was rejected.

@@ -47,7 +47,7 @@ pub enum AuthEvent {
     },
     /// Refreshing a token failed for now. The login stays valid.
     RefreshFailed(UserRef),
-    /// Salesforce no longer accepts the grant. Its logins are deleted.
+    /// Salesforce no longer accepts the grant: its logins are deleted, and its user has to log in again.
     #[non_exhaustive]
     GrantRevoked {
         /// The user.
@@ -61,6 +61,9 @@ pub enum AuthEvent {
         /// Salesforce's error code, such as `invalid_grant`, in lower snake case. `None` if the response named another
         /// user, or the grant has no refresh token.
         code: Option<String>,
+        /// Whether [`list_grants`](crate::Salesforce::list_grants) still lists the grant, as one that needs reconnecting:
+        /// for `SALESFORCE_KEEP_BROKEN`, or until the user logs in.
+        needs_reconnecting: bool,
     },
     /// Salesforce rejected a refresh token that another process had used in spite of the lease. If rotation is on,
     /// Salesforce treats that as theft. Look for processes that share the app but not the store.
@@ -178,7 +181,13 @@ mod tests {
             AuthEvent::LogoutNotStored,
             AuthEvent::Refreshed { user, rotated: true },
             AuthEvent::RefreshFailed(user),
-            AuthEvent::GrantRevoked { user, response_was_lost: false, reason: None, code: None },
+            AuthEvent::GrantRevoked {
+                user,
+                response_was_lost: false,
+                reason: None,
+                code: None,
+                needs_reconnecting: true,
+            },
             AuthEvent::ReuseSuspected(user),
             AuthEvent::TokenWritePending(user),
             AuthEvent::TokenWriteRecovered(user),

@@ -119,7 +119,9 @@ fn unix_seconds<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok
 impl OutageKind {
     fn of(error: &TokenError) -> Option<Self> {
         let source: &(dyn StdError + 'static) = match error {
-            TokenError::LoginRequired | TokenError::LoginRefused(_) => return None,
+            TokenError::LoginRequired | TokenError::LoginRefused(_) | TokenError::NeedsReconnecting(_) => {
+                return None;
+            }
             TokenError::Refused(_) => return Some(Self::ServiceUserRefused),
             TokenError::Unavailable { source, .. } => &**source,
             _ => return Some(Self::Other),

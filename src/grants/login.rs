@@ -15,7 +15,7 @@ use crate::{
     store::{DeletedLogin, GrantKey, GrantVersion, LoginKey, LoginProof, LoginRecord, StoreError},
 };
 use salesforce_connection::{
-    Secret,
+    Secret, UserRef,
     oauth::{IdTokenError, InvalidTokenResponse, LoginHost, OAuthError, TokenResponse},
 };
 use tracing::{
@@ -74,6 +74,7 @@ impl From<LogInError> for salesforce_connection::Error {
     fn from(error: LogInError) -> Self {
         match error {
             LogInError::Store(error) => error.into(),
+            LogInError::OrgNotAllowed => Self::OrgNotAllowed,
             error => Self::internal(error),
         }
     }
@@ -132,6 +133,7 @@ impl IdentityProblem {
 #[must_use]
 pub(crate) struct NewLogin {
     id: Option<Secret>,
+    user: UserRef,
     manager: Arc<GrantManager>,
     /// Whether this is the response that made the login.
     is_first: bool,
@@ -145,18 +147,23 @@ impl fmt::Debug for NewLogin {
 }
 
 impl NewLogin {
-    pub(crate) fn new(id: Secret, manager: Arc<GrantManager>) -> Self {
-        Self { id: Some(id), manager, is_first: true }
+    pub(crate) fn new(id: Secret, user: UserRef, manager: Arc<GrantManager>) -> Self {
+        Self { id: Some(id), user, manager, is_first: true }
     }
 
     /// A login that another callback made. It is not undone here.
-    pub(crate) fn taken(id: Secret, manager: Arc<GrantManager>) -> Self {
-        Self { id: Some(id), manager, is_first: false }
+    pub(crate) fn taken(id: Secret, user: UserRef, manager: Arc<GrantManager>) -> Self {
+        Self { id: Some(id), user, manager, is_first: false }
     }
 
     /// Makes the login permanent and returns its opaque id.
     pub(crate) fn commit(mut self) -> Option<Secret> {
         self.id.take()
+    }
+
+    /// Returns the user who logged in.
+    pub(crate) fn user(&self) -> UserRef {
+        self.user
     }
 
     /// Returns the opaque id.
@@ -182,7 +189,7 @@ impl GrantManager {
         callback: &Callback,
         id: Secret,
         permit: LoginPermit,
-    ) -> Result<(), LogInError> {
+    ) -> Result<UserRef, LogInError> {
         let Callback { host, redirect_uri, code, verifier, nonce, issuer, .. } = callback;
         let span = info_span!(parent: None, "salesforce.login", host = ?host, grant = Empty, outcome = Empty);
         let span = detached_span(span);
@@ -193,7 +200,7 @@ impl GrantManager {
             self.complete_login(tokens, host, nonce.as_ref(), issuer.as_deref(), id).await
         };
         let logged_in = exchange.instrument(span.clone()).await;
-        span.record("outcome", logged_in.as_ref().map_or_else(LogInError::outcome, |()| "logged in"));
+        span.record("outcome", logged_in.as_ref().map_or_else(LogInError::outcome, |_| "logged in"));
         logged_in
     }
 
@@ -208,9 +215,9 @@ impl GrantManager {
         nonce: Option<&Secret>,
         issuer: Option<&str>,
         id: Secret,
-    ) -> Result<(), LogInError> {
+    ) -> Result<UserRef, LogInError> {
         // Before anything is stored or sent to the instance.
-        if !self.may_log_in(host, tokens.identity.user.organization_id) {
+        if !self.config.host_orgs.let_in(host, tokens.identity.user.organization_id) {
             self.revoke_tokens_later(tokens);
             return Err(LogInError::OrgNotAllowed);
         }
@@ -289,7 +296,7 @@ impl GrantManager {
         profile: Profile,
         host: &LoginHost,
         id: Secret,
-    ) -> Result<(), LogInError> {
+    ) -> Result<UserRef, LogInError> {
         let grant = self.first_version(tokens, profile, host)?;
         let now = self.config.clock.now();
         let lifetimes = self.config.lifetimes;
@@ -326,7 +333,7 @@ impl GrantManager {
         {
             self.revoke_later(&old);
         }
-        Ok(())
+        Ok(key.user())
     }
 
     /// Deletes a login whose creation failed: the store may have created it anyway, or may still do so.
@@ -373,6 +380,9 @@ impl GrantManager {
         profile: Profile,
         host: &LoginHost,
     ) -> Result<GrantHandle, LogInError> {
+        if !self.config.host_orgs.accepts(host, tokens.identity.user.organization_id) {
+            return Err(LogInError::OrgNotAllowed);
+        }
         let grant = self.first_version(tokens, profile, host)?;
         let now = self.config.clock.now();
         let ends_at = now.checked_add(self.config.lifetimes.absolute).unwrap_or(now);

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::{
-    AuthEvent, Events, GrantError, GrantTokens, HostOrgs, Timing,
+    AuthEvent, Events, GrantError, GrantTokens, HostOrgs, LoginPath, Timing,
     entry::{GrantEntry, Step},
     health::LastOutage,
     last_seen::LastSeenThrottle,
@@ -37,8 +37,8 @@ use salesforce_connection::{
     UserRef,
     oauth::{LoginHost, OAuthClient},
     token::{
-        AccessToken, ServiceTokenEvent, ServiceTokenSource, ServiceTokenTiming, ServiceUser, TokenError,
-        TokenSource,
+        AccessToken, BrokenConnection, ServiceTokenEvent, ServiceTokenSource, ServiceTokenTiming,
+        ServiceUser, TokenError, TokenSource,
     },
 };
 
@@ -49,8 +49,8 @@ const MAX_REVOCATIONS: usize = 16;
 /// Maximum number of concurrent retries to store a new token, so that a store that recovers is not overloaded.
 const MAX_PENDING_WRITES: usize = 16;
 
-/// Maximum number of hosts that are logged because stored grants belong to them.
-const MAX_HOST_WARNINGS: usize = 16;
+/// Maximum number of hosts and orgs that are logged because stored grants belong to them.
+const MAX_WARNINGS: usize = 16;
 
 /// The parts of a [`GrantManager`].
 pub(crate) struct GrantManagerConfig {
@@ -65,6 +65,9 @@ pub(crate) struct GrantManagerConfig {
     /// The longest time until Salesforce is asked whether a grant is still valid. `None`: it is not asked.
     pub(crate) recheck: Option<Duration>,
     pub(crate) host_orgs: HostOrgs,
+    /// How long a grant that Salesforce refused for good stays listed. Zero: it is forgotten at once.
+    pub(crate) keep_broken: Duration,
+    pub(crate) login_path: LoginPath,
     pub(crate) timing: Timing,
 }
 
@@ -92,8 +95,20 @@ pub(crate) struct GrantManager {
     pub(super) last_outage: Arc<LastOutage>,
     entries: Mutex<EvictingMap<GrantKey, Arc<GrantEntry>>>,
     services: Mutex<EvictingMap<ServiceKey, ServiceTokenSource>>,
-    /// The hosts of stored grants that are not allowed, as far as they were logged.
-    hosts_not_allowed: Mutex<HashSet<String>>,
+    /// The hosts and orgs of stored grants that are not allowed, as far as they were logged.
+    not_allowed: Mutex<HashSet<String>>,
+}
+
+/// What the store has under the key of a grant.
+#[derive(Debug)]
+pub(crate) enum StoredGrant {
+    Valid(GrantHandle),
+    /// Salesforce refused it for good.
+    Broken(BrokenConnection),
+    /// The settings of today do not let its org in.
+    OrgNotAllowed,
+    /// Nothing, or nothing that can be used.
+    Absent,
 }
 
 /// Names a service user: which app, at which host, and as which user.
@@ -137,6 +152,11 @@ impl GrantHandle {
     /// Returns the tokens to use now.
     pub(crate) fn current(&self) -> Result<Arc<GrantTokens>, GrantError> {
         self.entry.current().ok_or(GrantError::LoginOver)
+    }
+
+    /// Returns why Salesforce refused the grant for good, if this process knows it.
+    pub(super) fn broken(&self) -> Option<BrokenConnection> {
+        Some(self.manager.connection_of(&*self.entry.broken()?))
     }
 
     /// Returns the tokens to use after those of version `used` were rejected. Concurrent calls share one refresh, which
@@ -197,7 +217,8 @@ impl TokenSource for GrantHandle {
         Box::pin(async {
             // An unavailable store says nothing about the login.
             self.entry.current().is_none()
-                || self.manager.grant(self.key()).await.is_ok_and(|grant| grant.is_none())
+                || (self.manager.grant(self.key()).await)
+                    .is_ok_and(|grant| !matches!(grant, StoredGrant::Valid(_)))
         })
     }
 }
@@ -227,7 +248,7 @@ impl GrantManager {
             last_outage: Arc::default(),
             entries: Mutex::default(),
             services: Mutex::default(),
-            hosts_not_allowed: Mutex::default(),
+            not_allowed: Mutex::default(),
         })
     }
 
@@ -237,42 +258,45 @@ impl GrantManager {
     }
 
     /// Returns the stored grant under `key`.
-    pub(crate) async fn grant(self: &Arc<Self>, key: GrantKey) -> Result<Option<GrantHandle>, StoreError> {
+    pub(crate) async fn grant(self: &Arc<Self>, key: GrantKey) -> Result<StoredGrant, StoreError> {
         let read_at = self.config.clock.instant();
         let record = absent_if_corrupt(self.config.store.load_grant(key).await)?;
-        Ok(record.and_then(|record| self.handle(&record, read_at)))
+        Ok(match record.map(|record| self.find(&record, read_at)) {
+            Some(Ok(grant)) => StoredGrant::Valid(grant),
+            Some(Err(UnreadableGrant::Broken(broken))) => StoredGrant::Broken(self.connection_of(&broken)),
+            Some(Err(UnreadableGrant::OrgNotAllowed)) => StoredGrant::OrgNotAllowed,
+            Some(Err(UnreadableGrant::Sealed | UnreadableGrant::HostNotAllowed)) | None => {
+                StoredGrant::Absent
+            }
+        })
     }
 
-    /// Returns a handle on the grant of a record that was read at `read_at`, or `None` if the record does not open.
+    /// Returns a handle on the grant of a record that was read at `read_at`, or `None` if the record is not usable.
     pub(super) fn handle(self: &Arc<Self>, record: &GrantRecord, read_at: Instant) -> Option<GrantHandle> {
+        self.find(record, read_at).ok()
+    }
+
+    fn find(
+        self: &Arc<Self>,
+        record: &GrantRecord,
+        read_at: Instant,
+    ) -> Result<GrantHandle, UnreadableGrant> {
         let entry = self.entry(record.key);
         if !entry.knows(record.version) {
-            match self.open(record) {
-                Ok(tokens)
-                    if !self.config.host_orgs.accepts(&tokens.host, record.key.user().organization_id) =>
-                {
-                    tracing::warn!(
-                        grant = %record.key,
-                        host = ?tokens.host,
-                        "stored grant ignored: its login host may not speak for this organization any more"
-                    );
-                    return None;
-                }
-                Ok(tokens) => entry.adopt(tokens, read_at),
-                Err(UnreadableGrant::HostNotAllowed) => return None,
-                Err(error) => {
+            let tokens = self.open(record).inspect_err(|error| {
+                if *error == UnreadableGrant::Sealed {
                     tracing::warn!(grant = %record.key, %error, "stored grant ignored");
-                    return None;
                 }
-            }
+            })?;
+            entry.adopt(tokens, read_at);
         } else if let Some(tokens) = entry.begin_repair(record.version, read_at) {
             let repair = pending_write::repair(Arc::clone(self), Arc::clone(&entry), tokens, record.clone());
             self.config.background.spawn(repair);
         }
-        Some(GrantHandle { entry, manager: Arc::clone(self) })
+        Ok(GrantHandle { entry, manager: Arc::clone(self) })
     }
 
-    /// Opens a stored grant whose hosts this app may contact.
+    /// Opens a stored grant whose hosts this app may contact, and whose org the settings of today let in.
     pub(super) fn open(&self, record: &GrantRecord) -> Result<GrantTokens, UnreadableGrant> {
         let tokens = GrantTokens::open(&self.config.keys, record)?;
         let allowed_hosts = self.oauth().allowed_hosts();
@@ -282,14 +306,31 @@ impl GrantManager {
                 return Err(UnreadableGrant::HostNotAllowed);
             }
         }
+        let org = record.key.user().organization_id;
+        if !self.config.host_orgs.accepts(&tokens.host, org) {
+            if self.is_first_warning(&org.to_string()) {
+                tracing::warn!(
+                    organization_id = %org,
+                    host = ?tokens.host,
+                    "stored logins ignored: the settings do not let users of this organization in at this login host (any \
+                     more). If they may come in, name the organization in SALESFORCE_ALLOWED_ORGS, or at the host in \
+                     SALESFORCE_LOGIN_HOSTS"
+                );
+            }
+            return Err(UnreadableGrant::OrgNotAllowed);
+        }
         Ok(tokens)
+    }
+
+    fn is_first_warning(&self, of: &str) -> bool {
+        let mut logged = lock(&self.not_allowed);
+        logged.len() < MAX_WARNINGS && logged.insert(of.to_owned())
     }
 
     /// Logs once that a stored grant belongs to a host that is not allowed.
     fn warn_of_host(&self, url: &Url) {
         let host = url.origin().ascii_serialization();
-        let mut hosts = lock(&self.hosts_not_allowed);
-        if hosts.len() < MAX_HOST_WARNINGS && hosts.insert(host.clone()) {
+        if self.is_first_warning(&host) {
             tracing::warn!(
                 host,
                 "stored logins ignored: they belong to a host that is not allowed (any more). If it is correct, add it to \

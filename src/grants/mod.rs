@@ -8,6 +8,7 @@
 //! are work in the background (`keep_alive`, `recheck`, `reseal`) and what operators see (`admin`, `health`, `events`).
 
 mod admin;
+mod broken;
 mod callback;
 mod entry;
 mod error;
@@ -49,12 +50,13 @@ pub use self::{
     health::{Health, KeyHealth, OutageKind, PendingWork, StoreHealth, StoreStatus, TokenOutage},
 };
 pub(crate) use self::{
+    broken::{JobGrant, LoginPath},
     callback::{Callback, Completed, random_secret},
     error::GrantError,
     events::Events,
     find_login::FoundLogin,
     host_orgs::{HostOrgs, Orgs, is_run_by_salesforce},
     login::{LogInError, NewLogin},
-    manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes},
+    manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes, StoredGrant},
     tokens::{GrantTokens, Profile},
 };

@@ -21,6 +21,7 @@ use super::{
     pending_write,
     refresh_policy::{Attempts, Failure, NextStep, after_failure, permanent_pause},
     refresh_state::StoredVersion,
+    tokens::UnreadableGrant,
 };
 use crate::{
     base::{background::detached_span, error_chain::ErrorChain},
@@ -234,7 +235,15 @@ impl Refresh {
             StoredVersion::SameOrOlder => return Ok(None),
             StoredVersion::Newer => {}
         }
-        self.manager.open(&record).map(Some).map_err(|_| GrantError::LoginOver)
+        self.manager.open(&record).map(Some).map_err(|unreadable| self.ended(unreadable))
+    }
+
+    /// The stored grant is not usable. Another process may have found that Salesforce refuses it for good.
+    fn ended(&self, unreadable: UnreadableGrant) -> GrantError {
+        if let UnreadableGrant::Broken(broken) = unreadable {
+            self.entry.set_broken(self.from.version, broken);
+        }
+        GrantError::LoginOver
     }
 
     /// Waits for a permit, writes the in-flight marker, and refreshes.

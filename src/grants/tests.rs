@@ -22,6 +22,7 @@ use salesforce_connection::{
     oauth::{LoginHost, OAuthApp, OAuthClient, TokenResponse},
 };
 
+mod broken;
 mod health;
 mod keep_alive;
 mod overtaken;
@@ -94,6 +95,8 @@ impl Fleet {
         let heard = Arc::clone(&self.heard);
         GrantManager::new(GrantManagerConfig {
             host_orgs: super::HostOrgs::default(),
+            keep_broken: Duration::from_secs(30 * DAY as u64),
+            login_path: Arc::new(|_| Some("/login".to_owned())),
             app: AppKey::from_client_id(&self.org.client_id()),
             store,
             keys: self.keys.clone(),

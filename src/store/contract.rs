@@ -53,6 +53,8 @@ impl std::error::Error for Violation {
     }
 }
 
+mod broken;
+
 type Checked = Result<(), Violation>;
 
 /// Number of concurrent callers in the checks of concurrency.
@@ -73,6 +75,7 @@ pub async fn check(store: Arc<dyn Store>) -> Checked {
     deleting_a_grant_deletes_its_logins(store).await?;
     an_expired_record_is_absent(store).await?;
     records_are_listed_by_user_and_organization(store).await?;
+    broken::check(store).await?;
     a_value_is_used_once(store).await?;
     a_lease_has_one_holder(store).await
 }

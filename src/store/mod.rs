@@ -141,6 +141,14 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         expected: Option<GrantVersion>,
     ) -> StoreFuture<'a, Option<GrantRecord>>;
 
+    /// Replaces a grant with `broken`, a record of the same key without tokens, and deletes all its logins in one step, if
+    /// the grant still has the version `expected`. Returns whether it did.
+    ///
+    /// `broken` expires at its `expires_at`, even if the grant would have lasted longer. It is a grant like any other for
+    /// all other operations: the next [`create_login`](Self::create_login) replaces it. Its version has an epoch that no
+    /// other grant has, so that a delayed [`compare_and_swap_grant`](Self::compare_and_swap_grant) never replaces it.
+    fn break_grant<'a>(&'a self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'a, bool>;
+
     /// Returns the logins that `filter` selects.
     fn list_logins<'a>(&'a self, filter: GrantFilter) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>>;
 

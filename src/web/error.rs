@@ -45,6 +45,9 @@ impl RequestInfo {
         request: Option<&HttpRequest>,
         route: Option<&str>,
     ) -> HttpResponse {
+        if let Error::NeedsReconnecting(broken) = error {
+            return self.needs_reconnecting(error, broken.login_path.as_deref(), route);
+        }
         if error.needs_login() {
             return self.without_ended_login(request, |ended| self.login_required(ended));
         }
@@ -78,6 +81,20 @@ impl RequestInfo {
             query.append_pair("return_to", target.as_str());
         }
         Some(Action::link(ActionKind::LogIn, format!("{login}?{}", query.finish())))
+    }
+
+    /// The connection of another user has ended: a page with a link, and no redirect. The login of this browser's user
+    /// would lead back here.
+    fn needs_reconnecting(&self, error: &Error, login: Option<&str>, route: Option<&str>) -> HttpResponse {
+        let kind = PageKind::of_error(error, self.is_safe);
+        let target = if self.is_safe { self.return_to() } else { self.sending_page() };
+        let login = login.map(|login| with_return_to(login, target.as_ref()));
+        if self.format() == ResponseFormat::Navigation {
+            let log_in = login.map(|href| Action::link(ActionKind::LogIn, href));
+            return Reply::new(kind).actions(log_in).because(Some(error)).of_route(route).page(self);
+        }
+        response::builder(kind.status())
+            .json(json!({ "error": kind.code(), "message": json_message(&kind), "login_url": login }))
     }
 
     /// A link to the login, for a user whose login Salesforce has ended.
@@ -131,7 +148,7 @@ impl RequestInfo {
             None => login,
             Some(host) => {
                 let mut query = form_urlencoded::Serializer::new(String::new());
-                let query = query.append_pair("host", host_name(settings, &host)).finish();
+                let query = query.append_pair("host", settings.host_name(&host)).finish();
                 format!("{login}?{query}")
             }
         })

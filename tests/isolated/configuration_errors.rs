@@ -86,6 +86,7 @@ async fn each_weak_setting_is_named_with_its_fix_and_not_its_value() {
             "SALESFORCE_IDLE_TIMEOUT",
         ),
         (good().idle_timeout(Duration::from_secs(60)).max_lifetime(Duration::MAX), "SALESFORCE_MAX_LIFETIME"),
+        (good().keep_broken(Duration::MAX), "SALESFORCE_KEEP_BROKEN"),
         (good().keep_alive_days(0), "keep_alive_days"),
         (routes(|routes| routes.callback = None), "routes.redirect_uri"),
         (

@@ -27,7 +27,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     ("deleted login or grant stays deleted", &[("src/store/mod.rs", "TOMBSTONE")]),
     ("session (`session: embedded`)", &[("src/web/session/app_session.rs", "MAX_JSON_BYTES")]),
     ("loop guard", &[("src/web/login/loop_guard.rs", "LIFETIME")]),
-    ("one token request", &[("connection/src/http/client.rs", "SHORT_TIMEOUT"), ("connection/src/http/client.rs", "connect_timeout")]),
+    ("one token, identity, key or revocation request", &[("connection/src/http/client.rs", "SHORT_TIMEOUT"), ("connection/src/http/client.rs", "connect_timeout")]),
     ("a refresh sends its last token request", &[(TIMING, "send_window")]),
     ("a request waits for a refresh", &[(TIMING, "request_wait")]),
     ("retries within one refresh", &[("src/grants/refresh_policy.rs", "MAX_RETRIES"), (TIMING, "token_retry_wait")]),

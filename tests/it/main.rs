@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod broken_connections;
 mod documents;
 mod events;
 mod field_logins;

@@ -5,7 +5,7 @@ use std::{error::Error as StdError, fmt, future::ready, sync::Arc, time::Duratio
 use futures_util::future::BoxFuture;
 use url::Url;
 
-use super::AccessToken;
+use super::{AccessToken, BrokenConnection};
 use crate::{
     oauth::{
         error::{InvalidTokenResponse, OAuthError},
@@ -109,6 +109,9 @@ pub enum TokenError {
     /// the cause.
     #[error("Salesforce refuses the user's login")]
     LoginRefused(#[source] Arc<OAuthError>),
+    /// Salesforce ended the connection of a user for whom a job works: the user has to log in again.
+    #[error(transparent)]
+    NeedsReconnecting(Arc<BrokenConnection>),
     /// Salesforce refuses a token to the service user until an administrator changes its settings.
     #[error("Salesforce refuses a token to the service user")]
     Refused(#[source] Arc<OAuthError>),

@@ -54,6 +54,9 @@ impl Store for BrokenStore {
     fn delete_grant(&self, _: GrantKey, _: Option<GrantVersion>) -> StoreFuture<'_, Option<GrantRecord>> {
         self.fail()
     }
+    fn break_grant(&self, _: GrantVersion, _: GrantRecord) -> StoreFuture<'_, bool> {
+        self.fail()
+    }
     fn list_logins(&self, _: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
         self.fail()
     }

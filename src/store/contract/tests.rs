@@ -20,6 +20,9 @@ enum Defect {
     AlwaysFresh,
     IgnoresFilter,
     DropsProof,
+    BreaksAnyVersion,
+    BreaksAndKeepsLogins,
+    BreaksForTheOldLifetime,
 }
 
 /// The memory store with one defect.
@@ -129,6 +132,30 @@ impl Store for Broken {
         })
     }
 
+    fn break_grant(&self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            let (key, stored) = (broken.key, self.0.load_grant(broken.key).await?);
+            let logins = self.0.list_logins(GrantFilter::User(key.user())).await?;
+            match (self.1, stored) {
+                (Defect::BreaksAnyVersion, Some(stored)) => self.0.break_grant(stored.version, broken).await,
+                (Defect::BreaksForTheOldLifetime, Some(stored)) => {
+                    let expires_at = stored.expires_at.max(broken.expires_at);
+                    self.0.break_grant(expected, GrantRecord { expires_at, ..broken }).await
+                }
+                (Defect::BreaksAndKeepsLogins, _) => {
+                    let is_broken = self.0.break_grant(expected, broken.clone()).await?;
+                    for (login, record) in logins {
+                        if is_broken {
+                            self.0.create_login(login, record, broken.clone()).await?;
+                        }
+                    }
+                    Ok(is_broken)
+                }
+                _ => self.0.break_grant(expected, broken).await,
+            }
+        })
+    }
+
     fn list_logins(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
         self.0.list_logins(if self.1 == Defect::IgnoresFilter { GrantFilter::All } else { filter })
     }
@@ -189,6 +216,9 @@ async fn the_suite_names_the_promise_that_a_defect_violates() {
         (Defect::AlwaysFresh, "a value is used once"),
         (Defect::DropsProof, "a login keeps its proof"),
         (Defect::IgnoresFilter, "records are listed by user and by organization"),
+        (Defect::BreaksAnyVersion, "a grant is not broken if an older version is expected"),
+        (Defect::BreaksAndKeepsLogins, "a broken grant has no logins"),
+        (Defect::BreaksForTheOldLifetime, "a broken grant expires with its record"),
     ] {
         match check(Arc::new(Broken(MemoryStore::new(), defect))).await {
             Err(Violation::Violated(broken)) => assert_eq!(broken, promise, "{defect:?}"),

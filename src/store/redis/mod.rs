@@ -272,6 +272,16 @@ impl Store for RedisStore {
         )
     }
 
+    fn break_grant(&self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'_, bool> {
+        let arguments = Arguments::of(broken.key.to_string()).text(version_text(expected));
+        self.run(
+            Idempotency::Unsafe,
+            &script::BREAK_GRANT,
+            self.grant_arguments(arguments, &broken),
+            |mut reply| Ok(reply.word()? == "broken"),
+        )
+    }
+
     fn list_logins(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
         self.list(filter, &script::LIST_LOGINS, Reply::keyed_login)
     }

@@ -305,6 +305,24 @@ impl Store for SqlStore {
         })
     }
 
+    fn break_grant(&self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'_, bool> {
+        let ttl = self.ttl(broken.expires_at);
+        self.call(move |database| async move {
+            let id = broken.key.to_string();
+            let mut tx = database.begin().await?;
+            tx.lock(&id).await?;
+            if previous(&mut tx, &id).await?.is_none_or(|grant| grant.version != expected) {
+                tx.rollback().await?;
+                return Ok(false);
+            }
+            // Removed first: a grant that is replaced keeps its lifetime.
+            remove(&mut tx, &id).await?;
+            put(&mut tx, broken, ttl).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+    }
+
     fn list_logins(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
         let database = Arc::clone(&self.database);
         self.runtime.within(LISTING_TIMEOUT, async move {

@@ -184,10 +184,7 @@ async fn exchange(
     // The app's session gets a new id, so that an id from before the login is worth nothing after it (ASVS 7.2.4).
     request.get_session().renew();
     if settings.session == SessionMode::Embedded {
-        let user = worker.grants().login(&id).await.ok().flatten().map(|grant| grant.key().user());
-        if let Some(user) = user {
-            former_user::separate(request, user);
-        }
+        former_user::separate(request, login.user());
     }
     login.commit();
     if let Some(old) = worker.login_id(request)

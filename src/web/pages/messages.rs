@@ -225,6 +225,12 @@ fn request_failed(failure: RequestFailure) -> Message {
             &["There is no such record.", "It may have been deleted, or the address is incomplete."],
         ),
         RequestFailure::Forbidden => forbidden!("Your Salesforce user is not allowed to do this."),
+        RequestFailure::NeedsReconnecting => Message(
+            "This connection to Salesforce has ended",
+            &[
+                "Salesforce no longer accepts it. It works again once its user has logged in to Salesforce here.",
+            ],
+        ),
         RequestFailure::ApiAccessDenied => forbidden!("Your Salesforce user may not use the API."),
         RequestFailure::PasswordExpired => Message(
             "Your Salesforce password has expired",

@@ -135,6 +135,9 @@ impl Store for Both {
     ) -> StoreFuture<'_, Option<GrantRecord>> {
         self.next().delete_grant(key, expected)
     }
+    fn break_grant(&self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'_, bool> {
+        self.next().break_grant(expected, broken)
+    }
     fn list_logins(&self, of: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
         self.next().list_logins(of)
     }
