@@ -216,7 +216,7 @@ impl Connection {
         let path = format!("/id/{}/{}", self.organization_id(), self.user_id());
         let path = ResourcePath::parse(&path, self.api_version(), &self.instance_url()?)?;
         // A user waits for it in the browser: 15 seconds for all attempts.
-        let limited = self.with_timeout(self.options.deadline.min(SHORT_TIMEOUT));
+        let limited = self.with_timeout(self.options.timeout.min(SHORT_TIMEOUT));
         let limited = limited.with_retry(limited.options.retry.within(SHORT_TIMEOUT / 2));
         let response = limited.send(ApiRequest::get(path)).await?;
         Ok(decode::response(&response)?)

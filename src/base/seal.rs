@@ -45,7 +45,7 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 4] = [Self::Grant, Self::Login, Self::Attempt, Self::Landing];
+    const ALL: [Self; 4] = [Self::Grant, Self::Login, Self::PendingLogin, Self::LoopGuard];
 
     fn label(self) -> &'static str {
         match self {

@@ -102,7 +102,7 @@ impl GrantManager {
     pub(crate) async fn revoke_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
         match self.config.store.load_login(key).await {
             Ok(Some((login, _))) if login.grant.app() != self.config.app => Ok(()),
-            _ => self.end_login(key).await,
+            _ => self.delete_login(key).await,
         }
     }
 

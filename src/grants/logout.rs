@@ -100,7 +100,7 @@ impl GrantManager {
     /// # Errors
     /// The store failed. The logout is retried in the background; this process rejects the login from now on.
     pub(crate) async fn log_out(self: &Arc<Self>, id: &Secret) -> Result<(), StoreError> {
-        self.revoke_login(LoginKey::from_session_id(id)).await
+        self.delete_login(LoginKey::from_session_id(id)).await
     }
 
     /// Ends a login in the background.
@@ -114,7 +114,7 @@ impl GrantManager {
     }
 
     /// Ends the login under this key, as [`log_out`](Self::log_out) does.
-    pub(crate) async fn revoke_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
+    pub(crate) async fn delete_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
         if !self.pending_logouts.add(key) {
             return Ok(());
         }

@@ -147,7 +147,11 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// `broken` expires at its `expires_at`, even if the grant would have lasted longer. It is a grant like any other for
     /// all other operations: the next [`create_login`](Self::create_login) replaces it. Its version has an epoch that no
     /// other grant has, so that a delayed [`compare_and_swap_grant`](Self::compare_and_swap_grant) never replaces it.
-    fn break_grant<'a>(&'a self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'a, bool>;
+    ///
+    /// The default deletes the grant and its logins: the app then lists no grant that needs reconnecting.
+    fn break_grant<'a>(&'a self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'a, bool> {
+        Box::pin(async move { Ok(self.delete_grant(broken.key, Some(expected)).await?.is_some()) })
+    }
 
     /// Returns the logins that `filter` selects.
     fn list_logins<'a>(&'a self, filter: GrantFilter) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>>;

@@ -11,7 +11,7 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use super::{
-    login::{add_cookie, host_name},
+    login::add_cookie,
     pages::{Action, ActionKind, PageKind, Reply, json_message},
     request_info::RequestInfo,
     response::{self, ResponseFormat},

@@ -117,6 +117,10 @@ impl Store for NewerVersion {
         read_if_any(self.0.delete_grant(key, expected))
     }
 
+    fn break_grant<'a>(&'a self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'a, bool> {
+        self.0.break_grant(expected, written(broken))
+    }
+
     fn list_logins<'a>(&'a self, filter: GrantFilter) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>> {
         self.0.list_logins(filter)
     }
