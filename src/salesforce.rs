@@ -9,10 +9,10 @@ use crate::{
     builder::SalesforceBuilder,
     config::{Config, ConfigError, Settings},
     grants::{
-        Callback, Completed, Events, GrantHandle, GrantInfo, GrantManager, GrantManagerConfig, Health,
-        Lifetimes, LogInError, LoginInfo, Profile, Timing, keep_alive, reseal,
+        Apps, Callback, Completed, Events, GrantHandle, GrantInfo, GrantManager, GrantManagerConfig, Health,
+        Lifetimes, LogInError, LoginInfo, Profile, Timing, keep_alive, reseal, rotation,
     },
-    store::{AppKey, GrantFilter, GrantKey, Store},
+    store::{GrantFilter, Store},
     web::pages::LoginPages,
 };
 use salesforce_connection::{
@@ -121,8 +121,7 @@ impl Salesforce {
     #[doc(alias = "cron")]
     #[doc(alias = "offline")]
     pub async fn user_connection(&self, user: UserRef) -> Result<Connection> {
-        let app = AppKey::from_client_id(&self.inner.settings.client_id);
-        let grant = self.engine().grant(GrantKey::new(app, user)).await?;
+        let grant = self.engine().grant_of(user).await?;
         grant.map(|grant| self.connection(grant)).ok_or(Error::LoginRequired)
     }
 
@@ -319,7 +318,8 @@ impl Salesforce {
         let engine = Arc::clone(&self.inner.engine);
         let id = crate::grants::random_secret()?;
         let login = id.clone();
-        let work = async move { engine.complete_login(tokens, &host, None, None, login).await };
+        let work =
+            async move { engine.complete_login(engine.oauth(), tokens, &host, None, None, login).await };
         self.inner.background.run(work).await??;
         Ok(id)
     }
@@ -349,17 +349,20 @@ pub(crate) fn start(
     let client =
         settings.api.clone().allowed_hosts(allowed_hosts).api_version(settings.api_version).build()?;
     let app = OAuthApp::new(settings.client_id.clone(), settings.client_secret.clone());
-    let oauth = OAuthClient::with_client(app.clone(), &client);
+    let previous = settings.previous.as_ref().map(|previous| previous.app.clone());
+    let mut oauth = OAuthClient::with_client(app.clone(), &client);
+    if let Some(secret) = previous.as_ref().and_then(|previous| previous.client_secret.clone()) {
+        oauth = oauth.accepting_signatures_of(secret);
+    }
     // The engine's HTTP connections live on the crate's thread, those of callers on theirs. In one pool the engine
     // would sometimes wait for a connection whose thread is waiting for the engine.
     let engines_own = OAuthClient::with_client(app, &client.with_separate_pool()?);
     let timing = Timing::of_process();
     let background = BackgroundRuntime::start_within(timing.shutdown)?;
     let engine = GrantManager::new(GrantManagerConfig {
-        app: AppKey::from_client_id(&settings.client_id),
+        apps: Apps::new(engines_own, previous),
         store,
         keys: settings.keys.clone(),
-        oauth: engines_own,
         background: background.spawner(),
         clock: clock.clone(),
         events,
@@ -375,6 +378,10 @@ pub(crate) fn start(
     if settings.keys.has_older() {
         let spawner = background.spawner();
         spawner.spawn(reseal::run(Arc::downgrade(&engine), spawner.clone()));
+    }
+    if settings.previous.is_some() {
+        let spawner = background.spawner();
+        spawner.spawn(rotation::run(Arc::downgrade(&engine), spawner.clone()));
     }
     let inner = Inner { settings, oauth, client, engine, background, clock, pages };
     Ok(Salesforce { inner: Arc::new(inner) })

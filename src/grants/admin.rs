@@ -34,6 +34,8 @@ pub struct GrantInfo {
     pub organization_id: OrgId,
     /// The user.
     pub user_id: UserId,
+    /// The client id that the grant was given to: the app's, or while its credentials rotate the one before.
+    pub client_id: String,
     /// How often the token was refreshed since the login.
     pub refresh_count: u64,
     /// When the token was obtained.
@@ -56,11 +58,12 @@ impl LoginInfo {
 }
 
 impl GrantInfo {
-    fn new(grant: GrantRecord) -> Self {
+    fn new(grant: GrantRecord, client_id: String) -> Self {
         let user = grant.key.user();
         Self {
             organization_id: user.organization_id,
             user_id: user.user_id,
+            client_id,
             refresh_count: grant.version.revision,
             updated_at: grant.updated_at,
         }
@@ -70,19 +73,30 @@ impl GrantInfo {
 impl GrantManager {
     pub(crate) async fn list_logins(&self, filter: GrantFilter) -> Result<Vec<LoginInfo>, StoreError> {
         let logins = self.config.store.list_logins(filter).await?;
-        let of_this_app = logins.into_iter().filter(|(_, login)| login.grant.app() == self.config.app);
+        let of_this_app = logins.into_iter().filter(|(_, login)| self.owns(login.grant));
         Ok(of_this_app.map(LoginInfo::new).collect())
     }
 
     pub(crate) async fn list_grants(&self, filter: GrantFilter) -> Result<Vec<GrantInfo>, StoreError> {
-        Ok(self.grants_of_this_app(filter).await?.into_iter().map(GrantInfo::new).collect())
+        let client_id = |grant: &GrantRecord| {
+            self.config
+                .apps
+                .get(grant.key.app())
+                .map(|client| client.app().client_id.clone())
+                .unwrap_or_default()
+        };
+        let grants = self.grants_of_this_app(filter).await?.into_iter();
+        Ok(grants
+            .map(|grant| (client_id(&grant), grant))
+            .map(|(id, grant)| GrantInfo::new(grant, id))
+            .collect())
     }
 
     /// Returns the grants that `filter` selects without those of other apps in the same store: they are not ours to list
     /// or to revoke.
     async fn grants_of_this_app(&self, filter: GrantFilter) -> Result<Vec<GrantRecord>, StoreError> {
         let mut grants = self.config.store.list_grants(filter).await?;
-        grants.retain(|grant| grant.key.app() == self.config.app);
+        grants.retain(|grant| self.owns(grant.key));
         Ok(grants)
     }
 

@@ -58,11 +58,9 @@ impl GrantManager {
             Some(Orgs::Unclaimed) => {
                 let grants =
                     absent_if_corrupt(self.config.store.list_grants(GrantFilter::Org(org)).await.map(Some))?;
-                Ok(grants.into_iter().flatten().filter(|grant| grant.key.app() == self.config.app).all(
-                    |grant| {
-                        GrantTokens::open(&self.config.keys, &grant).is_ok_and(|tokens| tokens.host == *host)
-                    },
-                ))
+                Ok(grants.into_iter().flatten().filter(|grant| self.owns(grant.key)).all(|grant| {
+                    GrantTokens::open(&self.config.keys, &grant).is_ok_and(|tokens| tokens.host == *host)
+                }))
             }
         }
     }

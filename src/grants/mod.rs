@@ -4,17 +4,18 @@
 //! interleaving of two processes.
 
 mod admin;
+mod apps;
 mod callback;
 mod entry;
 mod error;
 mod events;
 mod health;
+mod host_limit;
 mod host_orgs;
 mod in_flight;
 pub(crate) mod keep_alive;
 mod last_seen;
 mod login;
-mod login_limit;
 mod logout;
 mod manager;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod refresh_policy;
 mod refresh_state;
 pub(crate) mod reseal;
 mod revoke;
+pub(crate) mod rotation;
 #[cfg(test)]
 mod tests;
 mod timing;
@@ -41,6 +43,7 @@ pub use self::{
     health::{Health, KeyHealth, OutageKind, PendingWork, StoreHealth, StoreStatus, TokenOutage},
 };
 pub(crate) use self::{
+    apps::Apps,
     callback::{Callback, Completed, random_secret},
     error::GrantError,
     events::Events,

@@ -34,6 +34,7 @@ mod login {
 mod session {
     mod admin;
     mod cookies_and_headers;
+    mod credential_rotation;
     mod key_rotation;
     mod login_cookie;
     mod logout;

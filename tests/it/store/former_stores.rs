@@ -20,27 +20,44 @@ fn manifest() -> Value {
     serde_json::from_slice(&std::fs::read(fixture("manifest.json")).unwrap()).unwrap()
 }
 
-/// An app of today with the settings of then, around this store.
-async fn check(kind: &str, store: &str) {
+/// Settings of then around this store; `rotated`: the credentials have been rotated since.
+fn config(store: &str, rotated: bool) -> Config {
     let manifest = manifest();
     let text = |name: &str| manifest[name].as_str().unwrap().to_owned();
-    let config = Config::from_variables(|name| match name {
+    Config::from_variables(|name| match name {
+        "SALESFORCE_CLIENT_ID" if rotated => Some("3MVG9Rotated".to_owned()),
+        "SALESFORCE_CLIENT_SECRET" if rotated => Some("R0TATED".to_owned()),
         "SALESFORCE_CLIENT_ID" => Some(text("client_id")),
         "SALESFORCE_CLIENT_SECRET" => Some(text("client_secret")),
+        "SALESFORCE_PREVIOUS_CLIENT_ID" if rotated => Some(text("client_id")),
+        "SALESFORCE_PREVIOUS_CLIENT_SECRET" if rotated => Some(text("client_secret")),
         "SALESFORCE_LOGIN_URL" => Some(text("login_url")),
         "SALESFORCE_ALLOWED_ORIGINS" => Some(text("instance_url")),
         "SALESFORCE_PUBLIC_URL" => Some(text("public_url")),
         "SALESFORCE_KEYS" => Some(text("keys")),
         "SALESFORCE_STORE" => Some(store.to_owned()),
         _ => None,
-    });
-    let salesforce = Salesforce::from_config(config).await.unwrap();
+    })
+}
+
+/// An app of today with the settings of then, around this store.
+async fn check(kind: &str, store: &str) {
+    let manifest = manifest();
+    let salesforce = Salesforce::from_config(config(store, false)).await.unwrap();
     let grants = salesforce.list_grants(GrantFilter::All).await.unwrap();
     assert_eq!(grants.len(), 1, "{kind}: {grants:?}");
     assert_eq!(salesforce.list_logins(GrantFilter::All).await.unwrap().len(), 1, "{kind}");
     let user = UserRef::new(grants[0].organization_id, grants[0].user_id);
     let connection = salesforce.user_connection(user).await;
     assert!(connection.is_ok(), "{kind}: {connection:?}");
+
+    // The record names its client id only by the key, which is enough to find its credentials.
+    let rotated = Salesforce::from_config(config(store, true)).await.unwrap();
+    let grants = rotated.list_grants(GrantFilter::User(user)).await.unwrap();
+    assert_eq!(grants[0].client_id, manifest["client_id"].as_str().unwrap(), "{kind}");
+    let connection = rotated.user_connection(user).await;
+    assert!(connection.is_ok(), "{kind}: {connection:?}");
+    rotated.shutdown().await;
 
     // The names of the cookies have changed since, so that the user logs in again.
     let (listener, url) = reserve();
