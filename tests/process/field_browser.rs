@@ -1,6 +1,9 @@
 //! What users report of real browsers, shown in one: headless Chromium in front of an app of this process.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use crate::support::{
     ADA, CALLBACK, Client, Server,
@@ -15,6 +18,7 @@ use actix_salesforce::{
 use actix_web::{
     App, HttpResponse,
     cookie::{Key, SameSite},
+    dev::Service as _,
     web,
 };
 use fantoccini::Locator;
@@ -186,13 +190,24 @@ async fn a_strict_session_of_the_app_is_still_there_after_the_login() {
     let url = url.replace("127.0.0.1", "localhost");
     let salesforce = settings_for(&org, &url).session(SessionMode::App).build().await.unwrap();
     let key = Key::from(&[7; 64]);
+    // Whether the session's cookie came, for each callback.
+    let callbacks = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&callbacks);
     let _server = serve(listener, move |listener| {
         listen!(listener, 2, move || {
             let session = SessionMiddleware::builder(CookieSessionStore::default(), key.clone())
                 .cookie_same_site(SameSite::Strict)
                 .cookie_secure(false)
                 .build();
-            App::new().configure(routes).wrap(salesforce.clone()).wrap(session)
+            let seen = Arc::clone(&seen);
+            App::new().configure(routes).wrap(salesforce.clone()).wrap(session).wrap_fn(
+                move |request, service| {
+                    if request.path() == CALLBACK {
+                        seen.lock().unwrap().push(request.cookie("id").is_some());
+                    }
+                    service.call(request)
+                },
+            )
         })
     });
     let browser = Browser::start().await;
@@ -207,6 +222,7 @@ async fn a_strict_session_of_the_app_is_still_there_after_the_login() {
     browser.wait_for_path("/user").await;
     assert!(browser.text().await.contains(org.user(ADA).id()), "{}", browser.text().await);
     assert_eq!(org.token_calls("authorization_code"), 1, "no login loop");
+    assert_eq!(*callbacks.lock().unwrap(), [false, true], "held back, and there when the code is used");
     browser.goto(&format!("{url}/session")).await;
     assert_eq!(browser.text().await, "2", "the app's session is still there");
     browser.close().await;
