@@ -61,6 +61,19 @@ impl SalesforceBuilder {
         self
     }
 
+    /// Sets the consumer key from before a rotation of the app's credentials, see [`Config::previous_client_id`].
+    /// Default: none.
+    pub fn previous_client_id(mut self, id: impl Into<String>) -> Self {
+        self.config.previous_client_id = Some(id.into());
+        self
+    }
+
+    /// Sets the consumer secret that belongs to [`previous_client_id`](Self::previous_client_id). Default: none.
+    pub fn previous_client_secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.config.previous_client_secret = Some(secret.into());
+        self
+    }
+
     /// Sets where users log in: production, sandbox, a My Domain or an Experience Cloud site. Default:
     /// `https://login.salesforce.com`.
     pub fn login_url(mut self, url: impl Into<String>) -> Self {

@@ -9,10 +9,11 @@ use crate::{
     builder::SalesforceBuilder,
     config::{Config, ConfigError, Settings},
     grants::{
-        Callback, Completed, Events, GrantHandle, GrantInfo, GrantManager, GrantManagerConfig, Health,
+        Apps, Callback, Completed, Events, GrantHandle, GrantInfo, GrantManager, GrantManagerConfig, Health,
         JobGrant, Lifetimes, LogInError, LoginInfo, Profile, StoredGrant, Timing, keep_alive, reseal,
+        rotation,
     },
-    store::{AppKey, GrantFilter, GrantKey, Store},
+    store::{GrantFilter, Store},
     web::pages::LoginPages,
 };
 use salesforce_connection::{
@@ -123,8 +124,7 @@ impl Salesforce {
     #[doc(alias = "cron")]
     #[doc(alias = "offline")]
     pub async fn user_connection(&self, user: UserRef) -> Result<Connection> {
-        let app = AppKey::from_client_id(&self.inner.settings.client_id);
-        match self.grants().grant(GrantKey::new(app, user)).await? {
+        match self.grants().grant_of(user).await? {
             StoredGrant::Valid(grant) => Ok(self.connection(grant)),
             StoredGrant::Broken(broken) => Err(Error::NeedsReconnecting(Arc::new(broken))),
             StoredGrant::OrgNotAllowed => Err(Error::OrgNotAllowed),
@@ -329,7 +329,8 @@ impl Salesforce {
         let grants = Arc::clone(&self.inner.grants);
         let id = crate::grants::random_login_id()?;
         let login = id.clone();
-        let work = async move { grants.complete_login(tokens, &host, None, None, login).await };
+        let work =
+            async move { grants.complete_login(grants.oauth(), tokens, &host, None, None, login).await };
         self.inner.background.run(work).await??;
         Ok(id)
     }
@@ -359,17 +360,20 @@ pub(crate) fn start(
     let client =
         settings.api.clone().allowed_hosts(allowed_hosts).api_version(settings.api_version).build()?;
     let app = OAuthApp::new(settings.client_id.clone(), settings.client_secret.clone());
-    let oauth = OAuthClient::with_client(app.clone(), &client);
+    let previous = settings.previous.as_ref().map(|previous| previous.app.clone());
+    let mut oauth = OAuthClient::with_client(app.clone(), &client);
+    if let Some(secret) = previous.as_ref().and_then(|previous| previous.client_secret.clone()) {
+        oauth = oauth.accepting_signatures_of(secret);
+    }
     // The grant manager's HTTP connections live on the background thread, those of callers on theirs. In one pool the
     // manager would sometimes wait for a connection whose thread is waiting for the manager.
     let background_oauth = OAuthClient::with_client(app, &client.with_separate_pool()?);
     let timing = Timing::of_process();
     let background = BackgroundRuntime::start_within(timing.shutdown)?;
     let grants = GrantManager::new(GrantManagerConfig {
-        app: AppKey::from_client_id(&settings.client_id),
+        apps: Apps::new(background_oauth, previous),
         store,
         keys: settings.keys.clone(),
-        oauth: background_oauth,
         background: background.spawner(),
         clock: clock.clone(),
         events,
@@ -387,6 +391,10 @@ pub(crate) fn start(
     if settings.keys.has_older() {
         let spawner = background.spawner();
         spawner.spawn(reseal::run(Arc::downgrade(&grants), spawner.clone()));
+    }
+    if settings.previous.is_some() {
+        let spawner = background.spawner();
+        spawner.spawn(rotation::run(Arc::downgrade(&grants), spawner.clone()));
     }
     let inner = Inner { settings, oauth, client, grants, background, clock, pages };
     Ok(Salesforce { inner: Arc::new(inner) })

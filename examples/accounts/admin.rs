@@ -37,9 +37,12 @@ async fn overview(
         ));
     }
     let refreshed = salesforce.list_grants(mine).await?;
-    let refreshed = refreshed.first().map_or_else(String::new, |grant| match grant.refresh_count {
-        0 => format!("got {}, not renewed yet", ago(grant.updated_at)),
-        times => format!("renewed {times} times, last {}", ago(grant.updated_at)),
+    let refreshed = refreshed.first().map_or_else(String::new, |grant| {
+        let renewed = match grant.refresh_count {
+            0 => format!("got {}, not renewed yet", ago(grant.updated_at)),
+            times => format!("renewed {times} times, last {}", ago(grant.updated_at)),
+        };
+        format!("{renewed}. Client id: {}", grant.client_id)
     });
     let reconnect = reconnect_table(&salesforce, user.organization_id).await?;
     let body = format!(

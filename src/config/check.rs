@@ -31,7 +31,7 @@ impl Config {
             check.problem("SALESFORCE_CLIENT_ID", "set it to the consumer key of your external client app");
         }
         if let Some(secret) = &self.client_secret {
-            check.client_secret(secret);
+            check.client_secret("SALESFORCE_CLIENT_SECRET", secret);
         }
 
         let public_url = check.public_url(&self.public_url);
@@ -72,6 +72,10 @@ impl Config {
             public_url.as_ref().map_or("", Url::as_str),
             &paths.mount,
         );
+        let previous = self.previous_app(&mut check, |id| match &self.cookie_name {
+            Some(_) => cookie_stem.clone(),
+            None => default_stem(id, public_url.as_ref().map_or("", Url::as_str), &paths.mount),
+        });
         let redirect_uri = public_url
             .as_ref()
             .and_then(|public| check.redirect_uri(public, &paths, self.routes.redirect_uri.as_deref()));
@@ -126,6 +130,7 @@ impl Config {
             ) if check.problems.is_empty() => Ok(Settings {
                 client_id,
                 client_secret: self.client_secret,
+                previous,
                 default_host,
                 hosts,
                 host_orgs,
@@ -167,7 +172,7 @@ impl Check {
         self.problems.push(ConfigProblem { setting, hint: hint.into() });
     }
 
-    fn client_secret(&mut self, secret: &Secret) {
+    pub(super) fn client_secret(&mut self, setting: &'static str, secret: &Secret) {
         const PLACEHOLDERS: [&str; 8] = [
             "secret",
             "changeme",
@@ -181,7 +186,7 @@ impl Check {
         let text = secret.expose().trim();
         if text.is_empty() || PLACEHOLDERS.iter().any(|placeholder| text.eq_ignore_ascii_case(placeholder)) {
             self.problem(
-                "SALESFORCE_CLIENT_SECRET",
+                setting,
                 "set it to the consumer secret of your app, or leave it out for a public client",
             );
         }
@@ -267,7 +272,7 @@ impl Check {
         const LONGEST: usize = 40;
 
         let Some(stem) = given.map(str::trim) else {
-            return format!("salesforce-{}", short_hash(&[client_id, public_url, mount]));
+            return default_stem(client_id, public_url, mount);
         };
         let plain = stem.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         // Browsers give names that begin with `__Host-` or `__Secure-` a meaning.
@@ -365,6 +370,10 @@ impl Check {
         }
         target
     }
+}
+
+fn default_stem(client_id: &str, public_url: &str, mount: &str) -> String {
+    format!("salesforce-{}", short_hash(&[client_id, public_url, mount]))
 }
 
 /// Returns eight hex digits that these texts decide.

@@ -2,6 +2,7 @@
 
 mod api;
 mod check;
+mod credentials;
 pub(crate) mod duration;
 mod hosts;
 mod login_link;
@@ -18,6 +19,7 @@ pub use self::{
     service::ServiceUserConfig,
 };
 pub(crate) use self::{
+    credentials::PreviousApp,
     return_to::ReturnTo,
     settings::{Paths, Settings},
 };
@@ -40,6 +42,13 @@ pub struct Config {
     pub client_id: String,
     /// The consumer secret of that app; absent for a public client. `SALESFORCE_CLIENT_SECRET`.
     pub client_secret: Option<Secret>,
+    /// The consumer key before a rotation of the app's credentials, during which Salesforce takes both for 30 days.
+    /// Grants that were given to it are refreshed and found under it; logins begin under [`client_id`](Self::client_id).
+    /// Default: none. `SALESFORCE_PREVIOUS_CLIENT_ID`.
+    pub previous_client_id: Option<String>,
+    /// The consumer secret that belongs to [`previous_client_id`](Self::previous_client_id).
+    /// `SALESFORCE_PREVIOUS_CLIENT_SECRET`.
+    pub previous_client_secret: Option<Secret>,
     /// Where users log in unless the login route's `?host=` names another host. Default:
     /// `https://login.salesforce.com`. `SALESFORCE_LOGIN_URL`.
     pub login_url: String,
@@ -119,6 +128,8 @@ impl Default for Config {
         Self {
             client_id: String::new(),
             client_secret: None,
+            previous_client_id: None,
+            previous_client_secret: None,
             login_url: "https://login.salesforce.com".to_owned(),
             login_hosts: BTreeMap::new(),
             allowed_orgs: Vec::new(),
@@ -229,6 +240,8 @@ impl Config {
             config.client_id = id;
         }
         config.client_secret = variable("SALESFORCE_CLIENT_SECRET").map(Secret::new);
+        config.previous_client_id = variable("SALESFORCE_PREVIOUS_CLIENT_ID");
+        config.previous_client_secret = variable("SALESFORCE_PREVIOUS_CLIENT_SECRET").map(Secret::new);
         if let Some(url) = variable("SALESFORCE_LOGIN_URL") {
             config.login_url = url;
         }

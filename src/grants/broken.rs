@@ -149,8 +149,8 @@ impl TokenSource for JobGrant {
         rejected: &'a AccessToken,
     ) -> BoxFuture<'a, Result<Arc<AccessToken>, TokenError>> {
         Box::pin(async {
-            let renewed = self.0.refresh_version(super::tokens::version_of(rejected)).await;
-            Ok(Arc::clone(&renewed.map_err(|error| self.explained(error))?.access))
+            let refreshed = self.0.refresh_version(super::tokens::version_of(rejected)).await;
+            Ok(Arc::clone(&refreshed.map_err(|error| self.explained(error))?.access))
         })
     }
 

@@ -38,6 +38,8 @@ const UNDO_AFTER: Duration = Duration::from_secs(5);
 /// A callback that belongs to a pending login of this browser.
 #[derive(Debug)]
 pub(crate) struct Callback {
+    /// The client id that the login began with.
+    pub(crate) client_id: String,
     pub(crate) host: LoginHost,
     pub(crate) redirect_uri: Url,
     pub(crate) code: Secret,

@@ -12,6 +12,7 @@ use super::{
     GrantError, GrantTokens,
     broken::BrokenGrant,
     refresh_state::{Decision, Outcome, RefreshState},
+    timing::MAX_COOL_DOWN,
 };
 use crate::{
     base::{backoff::Backoff, lock::lock},
@@ -45,6 +46,8 @@ struct State {
     hold: Option<Hold>,
     /// How many refreshes in a row failed in a way that a retry does not change.
     permanent_failures: u32,
+    /// Whether Salesforce no longer takes the credentials that the grant was given to.
+    credentials_over: bool,
     /// The host to which the last refresh was redirected with success.
     token_host: Option<Url>,
     /// When this process looks again whether Salesforce is to be asked about the grant. `None`: at once.
@@ -107,6 +110,7 @@ impl GrantEntry {
                 repairing: false,
                 hold: None,
                 permanent_failures: 0,
+                credentials_over: false,
                 token_host: None,
                 next_recheck: None,
                 unknown_rechecks: 0,
@@ -144,6 +148,7 @@ impl GrantEntry {
             }
             state.permanent_failures = 0;
             state.broken = None;
+            state.credentials_over = false;
             state.refresh.adopt(grant.version);
             state.tokens = Some(Arc::new(grant));
             state.as_of = Some(as_of);
@@ -207,6 +212,7 @@ impl GrantEntry {
         match (state.refresh.decide(used, now), &state.tokens, &state.waiting) {
             (Decision::UseCurrent, Some(live), _) => Step::Use(Arc::clone(live)),
             (Decision::JoinInFlight, _, Some(waiting)) => Step::Wait(waiting.clone()),
+            (Decision::BackOff(_), _, _) if state.credentials_over => Step::Fail(GrantError::CredentialsOver),
             (Decision::BackOff(retry_after), _, _) => Step::Fail(GrantError::cooling_down(retry_after)),
             (Decision::Start, Some(live), _) => {
                 let from = Arc::clone(live);
@@ -230,11 +236,18 @@ impl GrantEntry {
         let outcome = match &refreshed {
             Ok(live) => Outcome::NewVersion(live.version),
             Err(GrantError::Unavailable { retry_after, .. }) => Outcome::Failed { again_in: *retry_after },
+            // The settings of this process have no others.
+            Err(GrantError::CredentialsOver) => Outcome::Failed { again_in: MAX_COOL_DOWN },
             // (Only the token of a service user can be refused in this way.)
             Err(GrantError::LoginOver | GrantError::Refused(_)) => Outcome::Ended,
         };
         if refreshed.is_ok() {
             state.permanent_failures = 0;
+        }
+        match refreshed {
+            Ok(_) => state.credentials_over = false,
+            Err(GrantError::CredentialsOver) => state.credentials_over = true,
+            Err(_) => {}
         }
         let counts = state.refresh.finished(from, outcome, now);
         match refreshed {
@@ -249,7 +262,7 @@ impl GrantEntry {
                 state.as_of = Some(now);
                 Err(error)
             }
-            Err(error @ GrantError::Unavailable { .. }) => Err(error),
+            Err(error @ (GrantError::Unavailable { .. } | GrantError::CredentialsOver)) => Err(error),
             // A login or logout came in between: the current state is the outcome.
             _ => state.tokens.clone().ok_or(GrantError::LoginOver),
         }
@@ -295,6 +308,11 @@ impl GrantEntry {
         let mut state = self.lock();
         state.permanent_failures = state.permanent_failures.saturating_add(1);
         state.permanent_failures
+    }
+
+    /// Returns whether the grant's user has to log in again under other credentials of the app.
+    pub(super) fn needs_other_credentials(&self) -> bool {
+        self.lock().credentials_over
     }
 
     /// Returns true to one request if a check of the grant may be due, and then not before `look_again`.

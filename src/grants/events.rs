@@ -78,6 +78,9 @@ pub enum AuthEvent {
     RevocationFailed,
     /// No stored grant of this app needs an older key of the key ring any more. Cookies may still need one.
     OlderKeysUnused,
+    /// No stored grant needs the app's previous credentials any more: they can be taken out of the settings. Reported again
+    /// if a process with the former settings added one meanwhile.
+    PreviousCredentialsUnused,
     /// The store became unavailable.
     StoreUnavailable,
     /// The store is available again.
@@ -102,6 +105,7 @@ impl AuthEvent {
     /// | `TokenRevoked` | `actix_salesforce_tokens_revoked_total` |
     /// | `RevocationFailed` | `actix_salesforce_revocation_failures_total` |
     /// | `OlderKeysUnused` | `actix_salesforce_older_keys_unused_total` |
+    /// | `PreviousCredentialsUnused` | `actix_salesforce_previous_credentials_unused_total` |
     /// | `StoreUnavailable` | `actix_salesforce_store_unavailable_total` |
     /// | `StoreRecovered` | `actix_salesforce_store_recovered_total` |
     pub fn counter(&self) -> &'static str {
@@ -118,6 +122,7 @@ impl AuthEvent {
             Self::TokenRevoked => "actix_salesforce_tokens_revoked_total",
             Self::RevocationFailed => "actix_salesforce_revocation_failures_total",
             Self::OlderKeysUnused => "actix_salesforce_older_keys_unused_total",
+            Self::PreviousCredentialsUnused => "actix_salesforce_previous_credentials_unused_total",
             Self::StoreUnavailable => "actix_salesforce_store_unavailable_total",
             Self::StoreRecovered => "actix_salesforce_store_recovered_total",
         }
@@ -194,6 +199,7 @@ mod tests {
             AuthEvent::TokenRevoked,
             AuthEvent::RevocationFailed,
             AuthEvent::OlderKeysUnused,
+            AuthEvent::PreviousCredentialsUnused,
             AuthEvent::StoreUnavailable,
             AuthEvent::StoreRecovered,
         ];

@@ -77,6 +77,9 @@ impl GrantManager {
             });
         }
         self.recheck(&handle).await;
+        if handle.needs_other_credentials() {
+            return Ok(FoundLogin::Unusable);
+        }
         if handle.current().is_ok() {
             return Ok(FoundLogin::Valid(handle));
         }

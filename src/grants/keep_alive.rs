@@ -51,8 +51,7 @@ impl GrantManager {
         };
         let now = self.config.clock.now();
         let old = |grant: &GrantRecord| {
-            grant.key.app() == self.config.app
-                && now.duration_since(grant.updated_at).is_ok_and(|age| age >= unused_for)
+            self.owns(grant.key) && now.duration_since(grant.updated_at).is_ok_and(|age| age >= unused_for)
         };
         let refreshes = grants.into_iter().filter(old).map(|grant| async move {
             let Some(handle) = self.handle(&grant, read_at) else { return };

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    AuthEvent, Callback, GrantHandle, GrantManager, GrantTokens, Profile, login_limit::LoginPermit,
+    AuthEvent, Callback, GrantHandle, GrantManager, GrantTokens, Profile, host_limit::HostPermit,
     manager::absent_if_corrupt,
 };
 use crate::{
@@ -12,11 +12,11 @@ use crate::{
         random::{self, NoRandomness},
         seal::SealError,
     },
-    store::{DeletedLogin, GrantKey, GrantVersion, LoginKey, LoginProof, LoginRecord, StoreError},
+    store::{AppKey, DeletedLogin, GrantKey, GrantVersion, LoginKey, LoginProof, LoginRecord, StoreError},
 };
 use salesforce_connection::{
     Secret, UserRef,
-    oauth::{IdTokenError, InvalidTokenResponse, LoginHost, OAuthError, TokenResponse},
+    oauth::{IdTokenError, InvalidTokenResponse, LoginHost, OAuthClient, OAuthError, TokenResponse},
 };
 use tracing::{
     Instrument as _,
@@ -104,6 +104,11 @@ impl From<InvalidTokenResponse> for LogInError {
     }
 }
 
+/// The settings do not have the client id that a login began with.
+#[derive(Debug, thiserror::Error)]
+#[error("the login began with a client id that the settings do not have any more")]
+struct UnknownApp;
+
 /// What is contradictory about a login.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -188,16 +193,18 @@ impl GrantManager {
         self: &Arc<Self>,
         callback: &Callback,
         id: Secret,
-        permit: LoginPermit,
+        permit: HostPermit,
     ) -> Result<UserRef, LogInError> {
-        let Callback { host, redirect_uri, code, verifier, nonce, issuer, .. } = callback;
+        let Callback { client_id, host, redirect_uri, code, verifier, nonce, issuer, .. } = callback;
+        let app = AppKey::from_client_id(client_id);
         let span = info_span!(parent: None, "salesforce.login", host = ?host, grant = Empty, outcome = Empty);
         let span = detached_span(span);
         let exchange = async {
-            let tokens = self.oauth().exchange(host, redirect_uri, code, verifier).await?;
+            let oauth = self.config.apps.get(app).ok_or_else(|| LogInError::Internal(UnknownApp.into()))?;
+            let tokens = oauth.exchange(host, redirect_uri, code, verifier).await?;
             drop(permit);
-            span.record("grant", display(self.key_of(&tokens)));
-            self.complete_login(tokens, host, nonce.as_ref(), issuer.as_deref(), id).await
+            span.record("grant", display(GrantKey::new(app, tokens.identity.user)));
+            self.complete_login(oauth, tokens, host, nonce.as_ref(), issuer.as_deref(), id).await
         };
         let logged_in = exchange.instrument(span.clone()).await;
         span.record("outcome", logged_in.as_ref().map_or_else(LogInError::outcome, |_| "logged in"));
@@ -206,10 +213,11 @@ impl GrantManager {
 
     /// Verifies whose these tokens are, and stores the login under `id`.
     ///
-    /// `issuer` is what the callback named, if it was not the login host: the origin of the instance, or the issuer of the
+    /// `oauth` has the credentials that they were issued to. `issuer` is what the callback named, if it was not the login host: the origin of the instance, or the issuer of the
     /// ID token. Salesforce does not document which one a shared login host names (unverified).
     pub(crate) async fn complete_login(
         self: &Arc<Self>,
+        oauth: &OAuthClient,
         tokens: TokenResponse,
         host: &LoginHost,
         nonce: Option<&Secret>,
@@ -232,7 +240,7 @@ impl GrantManager {
                 return Err(error.into());
             }
         }
-        let profile = match self.identify(host, &tokens, nonce).await {
+        let profile = match self.identify(oauth, host, &tokens, nonce).await {
             Ok((profile, claimed)) => {
                 let is_instance = |issuer: &str| issuer == tokens.instance_url.origin().ascii_serialization();
                 if issuer.is_some_and(|issuer| !is_instance(issuer) && claimed.as_deref() != Some(issuer)) {
@@ -253,13 +261,16 @@ impl GrantManager {
                 });
             }
         };
-        self.log_in(tokens, profile, host, id).await
+        let app = AppKey::from_client_id(&oauth.app().client_id);
+        let grant = self.first_version(app, tokens, profile, host)?;
+        self.log_in(grant, id).await
     }
 
     /// Verifies the ID token if `openid` was granted or a nonce was sent with the request for it, and fetches the user's
     /// names. Returns the issuer of the ID token, too.
     async fn identify(
         &self,
+        oauth: &OAuthClient,
         host: &LoginHost,
         tokens: &TokenResponse,
         nonce: Option<&Secret>,
@@ -268,11 +279,11 @@ impl GrantManager {
         // A response that leaves `openid` out of its scopes does not get around the ID token: a nonce is sent only with
         // that scope.
         if nonce.is_some() || tokens.scopes.contains("openid") || tokens.id_token.is_some() {
-            let claims = self.oauth().verify_id_token(host, tokens, nonce, self.config.clock.now()).await?;
+            let claims = oauth.verify_id_token(host, tokens, nonce, self.config.clock.now()).await?;
             issuer = Some(claims.iss);
             profile = Profile::new(claims.preferred_username, claims.name);
         }
-        match self.oauth().userinfo(&tokens.instance_url, &tokens.access_token).await {
+        match oauth.userinfo(&tokens.instance_url, &tokens.access_token).await {
             Ok(info) => {
                 let same = info.user_id == tokens.identity.user.user_id
                     && info.organization_id == tokens.identity.user.organization_id;
@@ -292,12 +303,9 @@ impl GrantManager {
 
     pub(super) async fn log_in(
         self: &Arc<Self>,
-        tokens: TokenResponse,
-        profile: Profile,
-        host: &LoginHost,
+        grant: GrantTokens,
         id: Secret,
     ) -> Result<UserRef, LogInError> {
-        let grant = self.first_version(tokens, profile, host)?;
         let now = self.config.clock.now();
         let lifetimes = self.config.lifetimes;
         let ends_at = now.checked_add(lifetimes.absolute).unwrap_or(now);
@@ -383,7 +391,7 @@ impl GrantManager {
         if !self.config.host_orgs.accepts(host, tokens.identity.user.organization_id) {
             return Err(LogInError::OrgNotAllowed);
         }
-        let grant = self.first_version(tokens, profile, host)?;
+        let grant = self.first_version(self.config.apps.current_key(), tokens, profile, host)?;
         let now = self.config.clock.now();
         let ends_at = now.checked_add(self.config.lifetimes.absolute).unwrap_or(now);
         self.config.store.put_grant(grant.seal(&self.config.keys, ends_at)?).await?;
@@ -392,18 +400,15 @@ impl GrantManager {
         Ok(handle)
     }
 
-    fn key_of(&self, tokens: &TokenResponse) -> GrantKey {
-        GrantKey::new(self.config.app, tokens.identity.user)
-    }
-
-    fn first_version(
+    pub(super) fn first_version(
         &self,
+        app: AppKey,
         tokens: TokenResponse,
         profile: Profile,
         host: &LoginHost,
     ) -> Result<GrantTokens, LogInError> {
         let version = GrantVersion { epoch: u64::from_be_bytes(random::bytes()?), revision: 0 };
-        let key = self.key_of(&tokens);
+        let key = GrantKey::new(app, tokens.identity.user);
         Ok(GrantTokens::new(key, version, tokens, host.clone(), profile, self.config.clock.now())?)
     }
 }

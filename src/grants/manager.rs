@@ -12,11 +12,11 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::{
-    AuthEvent, Events, GrantError, GrantTokens, HostOrgs, LoginPath, Timing,
+    Apps, AuthEvent, Events, GrantError, GrantTokens, HostOrgs, LoginPath, Timing,
     entry::{GrantEntry, Step},
     health::LastOutage,
+    host_limit::HostLimit,
     last_seen::LastSeenThrottle,
-    login_limit::LoginLimit,
     logout::PendingLogouts,
     pending_write,
     refresh::{Refresh, Work},
@@ -31,7 +31,7 @@ use crate::{
         random,
         seal::KeyRing,
     },
-    store::{AppKey, GrantKey, GrantRecord, GrantVersion, LeaseHolder, Store, StoreError},
+    store::{GrantKey, GrantRecord, GrantVersion, LeaseHolder, Store, StoreError},
 };
 use salesforce_connection::{
     UserRef,
@@ -42,10 +42,20 @@ use salesforce_connection::{
     },
 };
 
-/// Maximum number of concurrent token requests of this process, even if the tokens of many users expire at once.
-const MAX_TOKEN_REQUESTS: usize = 16;
+/// Maximum number of concurrent refreshes of this process, even if the tokens of many users expire at once.
+const MAX_TOKEN_REQUESTS: usize = 64;
+/// Maximum number of concurrent refreshes at one login host, and of token requests for its service users. A host that
+/// hangs, or whose users are many, leaves the others three quarters.
+const MAX_TOKEN_REQUESTS_PER_HOST: usize = 16;
+/// Maximum number of concurrent code exchanges of this process, so that a flood of callbacks cannot starve refreshes.
+const MAX_LOGINS: usize = 128;
+/// Maximum number of concurrent code exchanges at one login host, so that a host that hangs, or a flood of invented
+/// codes for it, does not stop the logins of the others.
+const MAX_LOGINS_PER_HOST: usize = 32;
 /// Maximum number of concurrent revocations, for example when an operator logs out all users.
-const MAX_REVOCATIONS: usize = 16;
+const MAX_REVOCATIONS: usize = 64;
+/// Maximum number of concurrent revocations at one instance.
+const MAX_REVOCATIONS_PER_HOST: usize = 16;
 /// Maximum number of concurrent retries to store a new token, so that a store that recovers is not overloaded.
 const MAX_PENDING_WRITES: usize = 16;
 
@@ -54,10 +64,9 @@ const MAX_WARNINGS: usize = 16;
 
 /// The parts of a [`GrantManager`].
 pub(crate) struct GrantManagerConfig {
-    pub(crate) app: AppKey,
+    pub(crate) apps: Apps,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: KeyRing,
-    pub(crate) oauth: OAuthClient,
     pub(crate) background: TaskSpawner,
     pub(crate) clock: Clock,
     pub(crate) events: Events,
@@ -85,9 +94,10 @@ pub(crate) struct GrantManager {
     pub(super) config: GrantManagerConfig,
     /// Identifies this process as the holder of in-flight markers.
     pub(super) id: LeaseHolder,
-    pub(super) token_requests: Arc<Semaphore>,
-    pub(super) logins: LoginLimit,
-    pub(super) revocations: Arc<Semaphore>,
+    pub(super) token_requests: HostLimit<LoginHost>,
+    pub(super) logins: HostLimit<LoginHost>,
+    /// By the origin of the instance.
+    pub(super) revocations: Arc<HostLimit<String>>,
     pub(super) pending_writes: Semaphore,
     pub(super) pending_write_count: AtomicUsize,
     pub(super) last_seen: LastSeenThrottle,
@@ -121,7 +131,7 @@ struct ServiceKey {
 
 impl fmt::Debug for GrantManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GrantManager").field("app", &self.config.app).finish_non_exhaustive()
+        f.debug_struct("GrantManager").field("app", &self.config.apps.current_key()).finish_non_exhaustive()
     }
 }
 
@@ -147,6 +157,11 @@ impl GrantHandle {
     /// Returns the key of the grant.
     pub(crate) fn key(&self) -> GrantKey {
         self.entry.key()
+    }
+
+    /// Returns whether its user has to log in again under other credentials of the app.
+    pub(super) fn needs_other_credentials(&self) -> bool {
+        self.entry.needs_other_credentials()
     }
 
     /// Returns the tokens to use now.
@@ -238,9 +253,9 @@ impl GrantManager {
         Arc::new(Self {
             config,
             id: random_holder(),
-            token_requests: Arc::new(Semaphore::new(MAX_TOKEN_REQUESTS)),
-            logins: LoginLimit::default(),
-            revocations: Arc::new(Semaphore::new(MAX_REVOCATIONS)),
+            token_requests: HostLimit::new(MAX_TOKEN_REQUESTS, MAX_TOKEN_REQUESTS_PER_HOST),
+            logins: HostLimit::new(MAX_LOGINS, MAX_LOGINS_PER_HOST),
+            revocations: Arc::new(HostLimit::new(MAX_REVOCATIONS, MAX_REVOCATIONS_PER_HOST)),
             pending_writes: Semaphore::new(MAX_PENDING_WRITES),
             pending_write_count: AtomicUsize::new(0),
             last_seen: LastSeenThrottle::default(),
@@ -252,9 +267,23 @@ impl GrantManager {
         })
     }
 
-    /// Returns the OAuth client of the background thread.
+    /// Returns the OAuth client of the background thread, with the credentials of new logins.
     pub(crate) fn oauth(&self) -> &OAuthClient {
-        &self.config.oauth
+        self.config.apps.current()
+    }
+
+    /// Returns the stored grant of a user: that of today's credentials, else that of the previous ones.
+    pub(crate) async fn grant_of(self: &Arc<Self>, user: UserRef) -> Result<StoredGrant, StoreError> {
+        let mut found = StoredGrant::Absent;
+        for app in self.config.apps.keys() {
+            match (self.grant(GrantKey::new(app, user)).await?, &found) {
+                (StoredGrant::Valid(grant), _) => return Ok(StoredGrant::Valid(grant)),
+                // Of two that are not usable, that of the current client id says why.
+                (other, StoredGrant::Absent) => found = other,
+                _ => {}
+            }
+        }
+        Ok(found)
     }
 
     /// Returns the stored grant under `key`.
@@ -281,6 +310,13 @@ impl GrantManager {
         record: &GrantRecord,
         read_at: Instant,
     ) -> Result<GrantHandle, UnreadableGrant> {
+        if !self.owns(record.key) {
+            tracing::info!(
+                grant = %record.key,
+                "stored grant ignored: it was given to a client id that the settings do not have (any more)"
+            );
+            return Err(UnreadableGrant::Sealed);
+        }
         let entry = self.entry(record.key);
         if !entry.knows(record.version) {
             let tokens = self.open(record).inspect_err(|error| {
@@ -369,7 +405,7 @@ impl GrantManager {
         let timing = self.config.timing;
         let source = ServiceTokenSource::builder(self.oauth().clone(), user.clone())
             .runtime(self.config.background.runtime())
-            .permits(Arc::clone(&self.token_requests))
+            .permits(self.token_requests.of_host(user.host()))
             .timing(ServiceTokenTiming {
                 deadline: timing.service_deadline,
                 max_wait: timing.request_wait,

@@ -8,6 +8,7 @@
 //! are work in the background (`keep_alive`, `recheck`, `reseal`) and what operators see (`admin`, `health`, `events`).
 
 mod admin;
+mod apps;
 mod broken;
 mod callback;
 mod entry;
@@ -15,13 +16,13 @@ mod error;
 mod events;
 mod find_login;
 mod health;
+mod host_limit;
 mod host_orgs;
 mod in_flight;
 pub(crate) mod keep_alive;
 mod last_seen;
 mod login;
 mod login_id;
-mod login_limit;
 mod logout;
 mod manager;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod refresh_policy;
 mod refresh_state;
 pub(crate) mod reseal;
 mod revoke;
+pub(crate) mod rotation;
 #[cfg(test)]
 mod tests;
 mod timing;
@@ -50,6 +52,7 @@ pub use self::{
     health::{Health, KeyHealth, OutageKind, PendingWork, StoreHealth, StoreStatus, TokenOutage},
 };
 pub(crate) use self::{
+    apps::Apps,
     broken::{JobGrant, LoginPath},
     callback::{Callback, Completed, random_secret},
     error::GrantError,

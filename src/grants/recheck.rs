@@ -96,7 +96,9 @@ impl GrantManager {
             // The token has expired, or was revoked. Only the refusal of a refresh tells them apart.
             Err(error) if error.is_invalid_token() => match grant.refresh_version(tokens.version).await {
                 Ok(_) => Verdict::Valid,
-                Err(GrantError::LoginOver | GrantError::Refused(_)) => Verdict::Ended,
+                Err(GrantError::LoginOver | GrantError::Refused(_) | GrantError::CredentialsOver) => {
+                    Verdict::Ended
+                }
                 Err(GrantError::Unavailable { .. }) => Verdict::Unknown,
             },
             Err(error) => {

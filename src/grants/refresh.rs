@@ -15,6 +15,7 @@ use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use super::{
     AuthEvent, GrantError, GrantManager, GrantTokens, Timing,
+    apps::are_credentials_over,
     entry::{GrantEntry, RefreshResult},
     in_flight::{self, Marker},
     manager::random_holder,
@@ -177,6 +178,15 @@ impl Refresh {
                 self.span.record("outcome", "over");
                 tracing::warn!(grant = %self.from.key, %error, "grant refused: the login is over");
             }
+            Err(GrantError::CredentialsOver) => {
+                self.span.record("outcome", "credentials over");
+                tracing::error!(
+                    grant = %self.from.key,
+                    "refreshing a token failed: Salesforce no longer accepts SALESFORCE_PREVIOUS_CLIENT_ID or its secret. Users \
+                     of this grant log in again. Correct the settings, or leave them out if the overlap is over"
+                );
+                self.manager.config.events.emit(&AuthEvent::RefreshFailed(self.from.key.into()));
+            }
             Err(error @ GrantError::Unavailable { source, .. }) => {
                 self.span.record("outcome", "unavailable");
                 tracing::error!(grant = %self.from.key, %error, cause = %ErrorChain(&**source), "refreshing a token failed");
@@ -249,7 +259,7 @@ impl Refresh {
     /// Waits for a permit, writes the in-flight marker, and refreshes.
     async fn with_lease(&self) -> Result<Done, GrantError> {
         // Before the marker, which says that the token is about to be sent.
-        let _permit = tokio::time::timeout(self.left(), self.manager.token_requests.acquire()).await;
+        let _turn = self.manager.token_requests.acquire(&self.from.host, self.left()).await;
         if self.left().is_zero() {
             return self.not_sent(NoTimeLeft).await;
         }
@@ -274,7 +284,9 @@ impl Refresh {
         let done = self.with_marker().await;
         match &done {
             Ok(Done::NotStored(..)) => {}
-            Err(GrantError::Unavailable { .. }) if self.entry.is_in_doubt(version) => {
+            Err(GrantError::Unavailable { .. } | GrantError::CredentialsOver)
+                if self.entry.is_in_doubt(version) =>
+            {
                 if let Err(error) = in_flight::leave_in_doubt(&self.manager, key, version).await {
                     tracing::debug!(grant = %key, %error, "marking a token as in doubt failed");
                 }
@@ -334,7 +346,10 @@ impl Refresh {
                 return Response::Failed(self.unavailable(NoTimeLeft));
             }
             let known = self.from.known(self.entry.token_host());
-            let oauth = &self.manager.config.oauth;
+            let apps = &self.manager.config.apps;
+            let Some(oauth) = apps.get(self.from.key.app()) else {
+                return Response::Failed(GrantError::LoginOver);
+            };
             let failed = match oauth.refresh_grant(&self.from.host, refresh_token, &known).await {
                 Ok(refreshed) if self.names_another_user(&refreshed.tokens) => {
                     return Response::IdentityMismatch(Box::new(refreshed.tokens));
@@ -355,6 +370,9 @@ impl Refresh {
             }
             // The next request goes to the login host again.
             self.entry.set_token_host(None);
+            if apps.is_previous(self.from.key.app()) && are_credentials_over(&error) {
+                return Response::Failed(GrantError::CredentialsOver);
+            }
             let wait = match failure {
                 Failure::Permanent => {
                     permanent_pause(self.timing().cool_down, self.entry.count_permanent_failure())

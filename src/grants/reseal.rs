@@ -81,7 +81,7 @@ impl GrantManager {
     async fn stale_grants(&self) -> Result<Vec<GrantRecord>, StoreError> {
         let mut grants = self.config.store.list_grants(GrantFilter::All).await?;
         grants.retain(|grant| {
-            grant.key.app() == self.config.app
+            self.owns(grant.key)
                 && !self.config.keys.is_under_newest(grant.sealed.as_bytes())
                 && matches!(self.open(grant), Ok(_) | Err(UnreadableGrant::Broken(_)))
         });

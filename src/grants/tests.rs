@@ -14,7 +14,7 @@ use salesforce_fake_org::{FakeOrg, User};
 use super::*;
 use crate::{
     base::{background::BackgroundRuntime, clock::Clock, seal::KeyRing},
-    store::{AppKey, GrantFilter, LoginKey, MemoryStore, Store},
+    store::{GrantFilter, LoginKey, MemoryStore, Store},
 };
 use salesforce_connection::{
     Client, Secret,
@@ -97,10 +97,9 @@ impl Fleet {
             host_orgs: super::HostOrgs::default(),
             keep_broken: Duration::from_secs(30 * DAY as u64),
             login_path: Arc::new(|_| Some("/login".to_owned())),
-            app: AppKey::from_client_id(&self.org.client_id()),
+            apps: super::Apps::new(self.oauth.clone(), None),
             store,
             keys: self.keys.clone(),
-            oauth: self.oauth.clone(),
             background: self.background.spawner(),
             clock,
             events: Events::to(move |event| heard.lock().unwrap().push(event.clone())),
@@ -125,7 +124,9 @@ impl Fleet {
 
     async fn log_in(&self, manager: &Arc<GrantManager>, user: &User) -> Secret {
         let id = crate::grants::random_secret().unwrap();
-        manager.log_in(self.tokens(user).await, Profile::default(), &self.host, id.clone()).await.unwrap();
+        let (app, tokens) = (manager.config.apps.current_key(), self.tokens(user).await);
+        let grant = manager.first_version(app, tokens, Profile::default(), &self.host).unwrap();
+        manager.log_in(grant, id.clone()).await.unwrap();
         id
     }
 

@@ -5,7 +5,7 @@ use std::{cell::Cell, rc::Rc, sync::Arc};
 use actix_web::{HttpMessage as _, HttpRequest, cookie::Cookie};
 use tokio::sync::OnceCell;
 
-use super::session::{CookieContents, LoginCookie};
+use super::session::{CookieContents, LoginCookie, app_session};
 use crate::{
     base::seal::SealError,
     config::Settings,
@@ -92,7 +92,18 @@ impl WorkerState {
         self.0.login_cookie.removal(self.settings())
     }
 
-    /// Returns whether the login that the browser sent is sealed under an older key.
+    /// Returns the cookies that remove what a browser still has under the names of the app's previous credentials.
+    pub(crate) fn leftovers(&self, request: &HttpRequest) -> Vec<Cookie<'static>> {
+        self.login_leftover(request).into_iter().chain(app_session::leftover(request)).collect()
+    }
+
+    /// Returns the cookie that removes the login from its name under the previous credentials, if it came with the
+    /// request.
+    pub(crate) fn login_leftover(&self, request: &HttpRequest) -> Option<Cookie<'static>> {
+        self.0.login_cookie.leftover(self.settings(), request.headers())
+    }
+
+    /// Returns whether the login cookie that the browser sent has to be written again.
     pub(crate) fn has_stale_login(&self, request: &HttpRequest) -> bool {
         self.0.login_cookie.is_stale(self.settings(), request.headers())
     }

@@ -36,6 +36,7 @@ mod login {
 mod session {
     mod admin;
     mod cookies_and_headers;
+    mod credential_rotation;
     #[cfg(feature = "sqlite")]
     mod ended_logins;
     mod key_rotation;

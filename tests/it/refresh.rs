@@ -281,3 +281,39 @@ async fn a_connection_for_background_work_follows_the_same_rules() {
     assert!(here.is_ok() && there.status == 200);
     assert_eq!(app.refreshes(), 1);
 }
+
+/// S-04: refreshes at a login host that hangs take no turns of another host's.
+#[actix_web::test]
+async fn a_login_host_that_hangs_leaves_the_refreshes_of_others_alone() {
+    let hanging = FakeOrg::start().await.unwrap();
+    let (login, instance) = (hanging.login_url(), hanging.instance_url());
+    let org = FakeOrg::start().await.unwrap();
+    let app =
+        TestApp::around(org, |builder| builder.login_host("other", login).allowed_origin(instance)).await;
+    let import = async |org: &FakeOrg, name: &str| {
+        let host = org.login_url().parse().unwrap();
+        let issued = org.issue_tokens(&org.user(name), "api refresh_token");
+        let refresh_token = issued.refresh_token.unwrap().into();
+        let tokens = app.salesforce.oauth().refresh(&host, &refresh_token).await.unwrap();
+        app.salesforce.import_tokens(&host, tokens).await.unwrap()
+    };
+    let own = import(&app.org, ADA).await;
+    // More than have a turn.
+    let names: Vec<_> = (0..20).map(|n| format!("user{n}@example.com")).collect();
+    let waiting = join_all(names.iter().map(|name| import(&hanging, name))).await;
+    for org in [&app.org, &hanging] {
+        org.expire_access_tokens();
+    }
+    let asked = hanging.token_calls("refresh_token");
+    hanging.faults().refresh(Fault::Delay(Duration::from_secs(30)));
+    for connection in waiting {
+        actix_web::rt::spawn(async move { connection.identity().await.map(drop) });
+    }
+    while hanging.token_calls("refresh_token") - asked < 16 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let identity = tokio::time::timeout(Duration::from_secs(5), own.identity()).await;
+    assert_eq!(identity.expect("it waits for the other host").unwrap().username, ADA);
+    assert_eq!(hanging.token_calls("refresh_token") - asked, 16, "16 at a time at one host");
+    drop(hanging);
+}

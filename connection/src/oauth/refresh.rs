@@ -114,8 +114,7 @@ impl OAuthClient {
         }
         let body = response
             .map_err(|error| RefreshError { rotated: rotated_in(&error), error: without_body(error) })?;
-        let secret = self.app().client_secret.as_ref();
-        match TokenResponse::check(&body, host, self.http().allowed_hosts(), secret, Some(known)) {
+        match TokenResponse::check(&body, host, self.http().allowed_hosts(), &self.secrets(), Some(known)) {
             Ok(tokens) => {
                 let token_host = (sent_to != login_host).then(|| sent_to.join("/").ok()).flatten();
                 Ok(RefreshedGrant { tokens, token_host })

@@ -67,6 +67,8 @@ async fn every_setting_changes_alone() {
         "code_credentials_post_only": true,
         "secret_required": false,
         "refresh_secret_required": false,
+        "rotated_credentials": { "client_id": "3MVG9Rotated", "client_secret": "R0TATED" },
+        "first_credentials": "invalid_client",
         "scopes": ["api"],
         "redirect_uris": [CALLBACK],
         "certificate": null,
@@ -121,6 +123,8 @@ async fn every_setting_changes_alone() {
         ("app_state", json!("uninstalled")),
         ("app_state", json!("failing")),
         ("parallel_refresh", json!("expired_code")),
+        ("first_credentials", json!("invalid_client_id")),
+        ("first_credentials", json!("accepted")),
     ] {
         assert_eq!(set(&org, json!({ name: value })).await.json()[name], value);
     }

@@ -72,8 +72,8 @@ async fn a_refresh_that_ends_after_a_refusal_revives_nothing() {
         let record = fleet.broken(grant.key()).seal(&fleet.keys, ends).unwrap();
         assert!(fleet.store.break_grant(used, record).await.unwrap());
     };
-    let (renewed, ()) = futures_util::join!(grant.refresh_version(used), refuse);
-    assert!(matches!(renewed, Err(GrantError::LoginOver)), "{renewed:?}");
+    let (refreshed, ()) = futures_util::join!(grant.refresh_version(used), refuse);
+    assert!(matches!(refreshed, Err(GrantError::LoginOver)), "{refreshed:?}");
     let record = fleet.stored().await;
     assert!(manager.open_broken(&record).is_some(), "{record:?}");
     let job = JobGrant(grant);
@@ -106,10 +106,13 @@ async fn a_login_that_comes_before_the_refusal_is_not_broken() {
         while fleet.org.token_calls("refresh_token") < before + 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        manager.log_in(tokens, Profile::default(), &fleet.host, id.clone()).await.unwrap();
+        let grant = manager
+            .first_version(manager.config.apps.current_key(), tokens, Profile::default(), &fleet.host)
+            .unwrap();
+        manager.log_in(grant, id.clone()).await.unwrap();
     };
-    let (renewed, _) = futures_util::join!(grant.refresh_version(used), log_in);
-    assert!(renewed.is_ok(), "{renewed:?}");
+    let (refreshed, _) = futures_util::join!(grant.refresh_version(used), log_in);
+    assert!(refreshed.is_ok(), "{refreshed:?}");
     assert!(manager.login(&id).await.unwrap().is_some());
     assert!(manager.open_broken(&fleet.stored().await).is_none());
 }
@@ -124,7 +127,9 @@ async fn what_stays_of_a_refused_grant_is_sealed_under_the_newest_key() {
     let user = fleet.ada();
     let tokens = fleet.tokens(&user).await;
     let manager = fleet.process(Clock::system());
-    manager.log_in(tokens, Profile::default(), &fleet.host, random_secret().unwrap()).await.unwrap();
+    let app = manager.config.apps.current_key();
+    let grant = manager.first_version(app, tokens, Profile::default(), &fleet.host).unwrap();
+    manager.log_in(grant, random_secret().unwrap()).await.unwrap();
     let grant = fleet.stored().await;
     let ends = SystemTime::now() + Duration::from_secs(3_600);
     let record = fleet.broken(grant.key).seal(&fleet.keys, ends).unwrap();

@@ -24,7 +24,8 @@ async fn a_flood_of_refreshes_uses_no_token_in_vain() {
     fleet.org.expire_access_tokens();
     // One at a time: the third request is sent within the send window and gets its response after it. A fourth would be
     // sent too late.
-    let others = manager.token_requests.acquire_many(15).await.unwrap();
+    let turns = manager.token_requests.of_host(&fleet.host);
+    let others = turns.acquire_many(15).await.unwrap();
     let slow = fleet.org.faults().refresh(Rule::from(Fault::Slow).delay_after(TIMING.send_window * 2 / 5));
     let started = std::time::Instant::now();
     let refreshed = refresh().await;
@@ -150,11 +151,12 @@ async fn a_refresh_after_its_send_window_sends_nothing() {
         grants.push((grant, version));
     }
     let sent = fleet.org.token_calls("refresh_token");
-    let others = manager.token_requests.acquire_many(16).await.unwrap();
+    let turns = manager.token_requests.of_host(&fleet.host);
+    let others = turns.acquire_many(16).await.unwrap();
     let started = std::time::Instant::now();
     let permit = async {
         tokio::time::sleep(TIMING.send_window * 8 / 9).await;
-        manager.token_requests.add_permits(1);
+        turns.add_permits(1);
     };
     let renewals = grants.iter().map(async |(grant, version)| {
         let refreshed = grant.refresh_version(*version).await;
@@ -176,7 +178,8 @@ async fn a_service_user_waits_for_others_within_its_deadline() {
     let fleet = Fleet::start(MemoryStore::new()).await;
     let manager = fleet.process(Clock::system());
     let user = ServiceUser::client_credentials(fleet.org.instance_url().parse().unwrap());
-    let others = manager.token_requests.acquire_many(16).await.unwrap();
+    let turns = manager.token_requests.of_host(user.host());
+    let others = turns.acquire_many(16).await.unwrap();
     let started = std::time::Instant::now();
     let got = manager.service(&user).await;
     let Err(salesforce_connection::token::TokenError::Unavailable { source, .. }) = got else {

@@ -77,6 +77,9 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
     };
     add_cookie(&mut response, &worker.login_removal());
     add_cookie(&mut response, &LoopGuard::removal(settings));
+    for cookie in worker.leftovers(request) {
+        add_cookie(&mut response, &cookie);
+    }
     Ok(response)
 }
 

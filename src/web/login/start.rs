@@ -105,6 +105,7 @@ pub(super) fn begin(
     let Start { host, return_to, options, completed_before, replaces_late } = start;
     let authorization = worker.grants().oauth().authorize(&host, &settings.redirect_uri_of(&host), &options);
     let pending = PendingLogin {
+        client_id: settings.client_id.clone(),
         state: authorization.state,
         verifier: authorization.verifier,
         nonce: authorization.nonce,

@@ -61,11 +61,12 @@ pub(crate) fn clean(headers: &mut HeaderMap, name: &str) {
     }
 }
 
-/// Replaces the value of the cookie `name`.
-pub(crate) fn replace(headers: &mut HeaderMap, name: &str, value: &str) {
+/// Replaces the cookie `name` by the cookie `new_name` with this value.
+pub(crate) fn replace(headers: &mut HeaderMap, name: &str, new_name: &str, value: &str) {
     let changed = all(headers)
         .map(|(key, old)| {
-            let value = if key == name.as_bytes() { value.as_bytes() } else { old };
+            let is_it = key == name.as_bytes();
+            let (key, value) = if is_it { (new_name.as_bytes(), value.as_bytes()) } else { (key, old) };
             [key, b"=", value].concat()
         })
         .collect::<Vec<_>>()
