@@ -7,10 +7,7 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    bulk::{
-        record,
-        row::{Columns, RowError},
-    },
+    bulk::{record, row::Columns, row_error::RowError},
     error::{InvalidRequest, InvalidResponse},
 };
 

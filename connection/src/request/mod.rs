@@ -5,6 +5,7 @@ pub(crate) mod circuit_breaker;
 pub(crate) mod compress;
 pub(crate) mod concurrency;
 pub(crate) mod decode;
+pub(crate) mod error_body;
 pub(crate) mod error_response;
 pub(crate) mod misdirected;
 pub(crate) mod path;

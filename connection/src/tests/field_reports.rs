@@ -117,6 +117,42 @@ async fn the_same_response_after_the_refresh_is_the_error_and_no_loop() {
     }
 }
 
+/// Each refresh makes a token of others invalid, and Salesforce limits their number: a state that a refresh does not
+/// change must not cause one for each request.
+#[tokio::test]
+async fn requests_that_a_refresh_does_not_help_cause_no_more_refreshes() {
+    for (status, headers, body) in [
+        (302, "Location: /login\r\n", ""),
+        (303, "Location: /login\r\n", ""),
+        (400, "", r#"[{"errorCode":"URL_NOT_RESET","message":"m"}]"#),
+        (401, "", ""),
+        (401, HTML, "<html>"),
+        (404, HTML, "<html>"),
+        (200, HTML, "<html>login</html>"),
+    ] {
+        for is_write in [false, true] {
+            let tokens = Arc::new(Mutex::new(Value::Null));
+            let shared = Arc::clone(&tokens);
+            let server = Server::start(move |request| match request.target.as_str() {
+                TOKEN => shared.lock().unwrap().clone().into(),
+                _ => raw(status, headers, body),
+            })
+            .await;
+            *tokens.lock().unwrap() = server.token_response();
+            let sf = connect(&server);
+            for _ in 0..20 {
+                match is_write {
+                    false => drop(sf.get("limits").send().await.unwrap_err()),
+                    true => drop(sf.sobject("Account").create(&json!({"Name": "x"})).await.unwrap_err()),
+                }
+            }
+            let sent = server.lines().len() - server.token_requests();
+            assert!(server.token_requests() <= 2, "{status}: {} refreshes", server.token_requests());
+            assert!((20..=21).contains(&sent), "{status}: {sent} requests");
+        }
+    }
+}
+
 /// X-05
 #[tokio::test]
 async fn what_an_apex_class_says_about_an_error_can_be_read_and_is_not_printed() {

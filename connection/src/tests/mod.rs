@@ -2,6 +2,8 @@
 
 mod describe;
 mod field_reports;
+#[cfg(feature = "bulk")]
+mod flattened;
 mod hostile;
 #[cfg(feature = "bulk")]
 mod loading;
@@ -201,6 +203,8 @@ struct TestSource {
     oauth: OAuthClient,
     host: LoginHost,
     token: Mutex<Arc<AccessToken>>,
+    /// The renewed token that was rejected as well, and is not replaced.
+    rejected: Mutex<Option<Generation>>,
     refreshing: tokio::sync::Mutex<()>,
 }
 
@@ -220,7 +224,9 @@ impl TokenSource for TestSource {
         Box::pin(async {
             let _one_at_a_time = self.refreshing.lock().await;
             let current = self.token()?;
-            if current.generation() != rejected.generation() {
+            if current.generation() != rejected.generation()
+                || *self.rejected.lock().unwrap() == Some(rejected.generation())
+            {
                 return Ok(current);
             }
             let tokens = match self.oauth.refresh(&self.host, &Secret::new("refresh-canary-token")).await {
@@ -235,6 +241,10 @@ impl TokenSource for TestSource {
             *self.token.lock().unwrap() = Arc::clone(&token);
             Ok(token)
         })
+    }
+
+    fn rejected_again(&self, fresh: &AccessToken) {
+        *self.rejected.lock().unwrap() = Some(fresh.generation());
     }
 }
 
@@ -272,6 +282,7 @@ fn connect_each<const N: usize>(
             oauth: OAuthClient::with_client(OAuthApp::new("test", None), &client),
             host: host.clone(),
             token: Mutex::new(Arc::new(token)),
+            rejected: Mutex::default(),
             refreshing: tokio::sync::Mutex::default(),
         });
         let connection = Connection::new(&client, source);
