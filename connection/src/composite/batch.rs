@@ -178,7 +178,20 @@ impl Batch {
 }
 
 impl BatchResponse {
-    /// Fails with the first error that Salesforce sent for a subrequest.
+    /// Fails with the first error that Salesforce sent for a subrequest. The response as a whole is a success even then.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use serde_json::json;
+    ///
+    /// let mut batch = sf.batch();
+    /// batch.create("Account", &json!({ "Name": "Acme" }))?;
+    /// batch.create("Account", &json!({ "Nonsense__c": 1 }))?;
+    /// let error = batch.send().await?.check().unwrap_err();
+    /// assert_eq!(error.api_errors()[0].code, "INVALID_FIELD");
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`get`](Self::get).

@@ -14,7 +14,7 @@ use crate::{
     query::{Page, QUERY_OPTIONS, Query, page},
     records::{etag::RecordEtag, save_result::SavedRecord},
     request::{
-        decode,
+        decode, finite,
         path::{ResourcePath, segment},
         raw::OWN_HEADERS,
     },
@@ -211,6 +211,7 @@ fn record_resource(object: &str, id: &RecordRef) -> Result<String> {
 }
 
 fn value<R: Serialize + ?Sized>(record: &R) -> Result<Value> {
+    finite::check(record)?;
     serde_json::to_value(record).map_err(|error| InvalidRequest::Body(error).into())
 }
 

@@ -11,7 +11,7 @@ use crate::{
     error::{InvalidRequest, InvalidResponse},
     http::response::Response,
     json::{exact, names},
-    request::error_body,
+    request::{error_body, finite},
 };
 
 /// The error text for a row with more child records than one page holds.
@@ -85,8 +85,9 @@ pub(crate) fn elements(body: &[u8], limit: usize) -> Result<Vec<&RawValue>, Inva
     elements.ok_or(InvalidResponse::Unexpected("not a list of results"))
 }
 
-/// Writes a value as the JSON body of a request.
+/// Writes a value as the JSON body of a request. A number that JSON cannot say is an error.
 pub(crate) fn body<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, InvalidRequest> {
+    finite::check(value)?;
     serde_json::to_vec(value).map(Bytes::from).map_err(InvalidRequest::Body)
 }
 

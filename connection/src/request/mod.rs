@@ -7,6 +7,7 @@ pub(crate) mod concurrency;
 pub(crate) mod decode;
 pub(crate) mod error_body;
 pub(crate) mod error_response;
+pub(crate) mod finite;
 pub(crate) mod misdirected;
 pub(crate) mod path;
 pub(crate) mod raw;

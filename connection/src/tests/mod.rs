@@ -7,6 +7,10 @@ mod flattened;
 mod hostile;
 #[cfg(feature = "bulk")]
 mod loading;
+#[cfg(feature = "bulk")]
+mod lost_pages;
+#[cfg(feature = "bulk")]
+mod one_meaning;
 mod pages;
 mod records;
 mod sending;
@@ -77,6 +81,8 @@ enum Reply {
     Raw(Vec<u8>),
     /// Sends this text and nothing more, and leaves the connection open.
     Stall(&'static str),
+    /// Sends these bytes, and closes the connection once the client takes none for a moment.
+    Impatient(Vec<u8>),
     /// Closes the connection without a response.
     Disconnect,
 }
@@ -185,6 +191,14 @@ async fn serve(
         Reply::Stall(start) => {
             socket.write_all(start.as_bytes()).await.ok()?;
             return std::future::pending().await;
+        }
+        Reply::Impatient(bytes) => {
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                let written = tokio::time::timeout(Duration::from_millis(100), socket.write(rest)).await;
+                rest = &rest[written.ok()?.ok()?..];
+            }
+            return Some(());
         }
         Reply::Disconnect => return None,
     };
