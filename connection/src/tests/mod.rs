@@ -9,6 +9,7 @@ mod hostile;
 mod loading;
 #[cfg(feature = "bulk")]
 mod lost_pages;
+mod misdirected;
 #[cfg(feature = "bulk")]
 mod one_meaning;
 mod pages;
