@@ -74,7 +74,7 @@ async fn bombs_and_endless_answers_cost_little_memory() {
     }
     // Errors of any number and size.
     for (element, rest) in [("{}", ""), (r#"{"errorCode":"A","message":"m"}"#, ""), ("1", r#","x""#)] {
-        let list = format!("[{}{rest}]", vec![element; (20 << 20) / element.len()].join(","));
+        let list = format!("[{}{element}{rest}]", format!("{element},").repeat((20 << 20) / element.len()));
         let list = if element == "1" { format!(r#"[{{"errorCode":"A","fields":{list}}}]"#) } else { list };
         let body = list.into_bytes().into();
         let fault = Fault::RawBody { status: 400, content_type: "application/json".into(), body };
