@@ -144,8 +144,8 @@ impl Connection {
                     is_refreshed = true;
                     // Not a limit. A probe must not block the repeated request.
                     self.org().record_outcome(None);
-                    if let Some(renewed) = self.redirected(&request, &token, misdirected).await? {
-                        token = renewed;
+                    if let Some(refreshed) = self.redirected(&request, &token, misdirected).await? {
+                        token = refreshed;
                         continue;
                     }
                 }
@@ -177,8 +177,8 @@ impl Connection {
                     match rejection.class {
                         ErrorClass::TokenExpired if !is_refreshed => {
                             is_refreshed = true;
-                            match self.renewed(&token).await? {
-                                Some(renewed) => token = renewed,
+                            match self.refreshed(&token).await? {
+                                Some(refreshed) => token = refreshed,
                                 None => return Err(rejection.error),
                             }
                             continue;
@@ -213,7 +213,7 @@ impl Connection {
     }
 
     /// Returns the token that replaces a rejected one; `None` if a refresh would not help.
-    async fn renewed(&self, token: &Arc<AccessToken>) -> Result<Option<Arc<AccessToken>>, TokenError> {
+    async fn refreshed(&self, token: &Arc<AccessToken>) -> Result<Option<Arc<AccessToken>>, TokenError> {
         let mut token = Arc::clone(token);
         let mut fresh = self.token_source().refresh(&token).await?;
         // Stored again without a new access token: the refresh is still to come.
@@ -235,14 +235,14 @@ impl Connection {
     ) -> Result<Option<Arc<AccessToken>>> {
         let may_repeat =
             misdirected == Misdirected::NotProcessed || self.retry().may_repeat(request.idempotency);
-        match self.renewed(token).await {
-            Ok(Some(renewed)) if !may_repeat => {
-                // This request does not find out whether the renewed token is better, and must not cause a refresh
+        match self.refreshed(token).await {
+            Ok(Some(refreshed)) if !may_repeat => {
+                // This request does not find out whether the refreshed token is better, and must not cause a refresh
                 // each time it is sent.
-                self.token_source().rejected_again(&renewed);
+                self.token_source().rejected_again(&refreshed);
                 Ok(None)
             }
-            Ok(renewed) => Ok(renewed),
+            Ok(refreshed) => Ok(refreshed),
             Err(TokenError::LoginRequired) if misdirected == Misdirected::NotProcessed => {
                 Err(Error::LoginRequired)
             }
@@ -275,7 +275,7 @@ impl Connection {
             url,
             headers,
             body: request.body.clone(),
-            deadline: self.deadline(),
+            deadline: self.timeout(),
             max_bytes: request.max_bytes,
             upload: request.upload.clone(),
             unread: request.unread,
