@@ -56,7 +56,7 @@ mod deserialize;
 pub mod error;
 pub mod http;
 mod id;
-mod json_value;
+mod json;
 mod name;
 #[cfg(feature = "bulk")]
 mod number;

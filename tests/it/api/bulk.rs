@@ -294,7 +294,7 @@ async fn pages_of_a_query_are_read_side_by_side_in_their_order() {
         app.org.faults().clear();
         app.org.faults().path(
             &format!("/services/data/v66.0/jobs/query/{}/results", job.info().id),
-            fault.clone().times(9).skip(1),
+            fault.clone().times(99).skip(1),
         );
         let rows: Vec<_> = job.rows::<Account>().collect().await;
         assert!(rows.last().unwrap().is_err(), "{fault:?}");
