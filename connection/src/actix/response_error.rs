@@ -70,7 +70,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
             (StatusCode::INTERNAL_SERVER_ERROR, "not_set_up")
         }
         Error::LoginRefused(_) => (StatusCode::FORBIDDEN, "denied"),
-        Error::ApiAccessDenied { .. } => (StatusCode::FORBIDDEN, "forbidden"),
+        Error::ApiAccessDenied { .. } | Error::FrontdoorDenied(_) => (StatusCode::FORBIDDEN, "forbidden"),
         // No record can have an invalid id. Its most frequent cause is a mistyped link.
         Error::RowNotFound | Error::InvalidRequest(InvalidRequest::Id(_)) => {
             (StatusCode::NOT_FOUND, "not_found")

@@ -2,6 +2,7 @@
 
 mod describe;
 mod field_reports;
+mod frontdoor;
 mod hostile;
 #[cfg(feature = "bulk")]
 mod loading;
