@@ -186,29 +186,30 @@ pub(crate) fn page(data: &[u8]) {
     }
 }
 
-/// The body of an error response, behind the last two digits of its status. What is stored of it is bounded.
+/// The body of an error response, behind a byte for its status. What is stored of it is bounded.
 #[cfg(feature = "test-util")]
 pub(crate) fn error_response(data: &[u8]) {
     use salesforce_connection::{Error, test_parsers::error_response};
 
     let Some((first, body)) = data.split_first() else { return };
-    let status = 300 + u16::from(*first);
-    let (error, class) = error_response(status, body);
-    assert!(class != "TokenExpired" || matches!(status, 401 | 403), "{status}: {error:?}");
-    let errors = match &error {
-        Error::Api { errors, .. }
-        | Error::ApiAccessDenied { errors, .. }
-        | Error::LimitExceeded { errors, .. } => errors.as_slice(),
-        _ => &[],
-    };
-    assert!(errors.len() <= 200, "{}", errors.len());
-    for entry in errors {
-        assert!(
-            entry.message.len() <= 2100 && entry.code.len() <= 2100 && entry.fields.len() <= 200,
-            "{entry:?}"
-        );
+    for status in [300 + u16::from(*first), 400, 403, 503] {
+        let (error, class) = error_response(status, body);
+        assert!(class != "TokenExpired" || matches!(status, 401 | 403), "{status}: {error:?}");
+        let errors = match &error {
+            Error::Api { errors, .. }
+            | Error::ApiAccessDenied { errors, .. }
+            | Error::LimitExceeded { errors, .. } => errors.as_slice(),
+            _ => &[],
+        };
+        assert!(errors.len() <= 200, "{}", errors.len());
+        for entry in errors {
+            assert!(
+                entry.message.len() <= 2100 && entry.code.len() <= 2100 && entry.fields.len() <= 200,
+                "{entry:?}"
+            );
+        }
+        assert!(error.to_string().len() < 3000, "{error}");
     }
-    assert!(error.to_string().len() < 3000, "{error}");
 }
 
 /// URLs of instances and of requests.

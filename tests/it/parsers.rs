@@ -10,6 +10,7 @@ use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 mod bodies;
 
 /// Runs a body on each of these texts, changed in a few places, and on any bytes.
+#[allow(clippy::print_stderr, reason = "shown when a person fuzzes")]
 fn run(body: fn(&[u8]), valid: &'static [&'static str]) {
     for text in valid {
         body(text.as_bytes());
@@ -29,10 +30,15 @@ fn run(body: fn(&[u8]), valid: &'static [&'static str]) {
     let inputs = prop_oneof![4 => near, 1 => prop::collection::vec(any::<u8>(), 0..40)];
     let mut runner = TestRunner::deterministic();
     let started = Instant::now();
+    let mut count = 0_u64;
     while started.elapsed() < Duration::from_secs(seconds) {
         for _ in 0..100 {
             body(&inputs.new_tree(&mut runner).unwrap().current());
         }
+        count += 100;
+    }
+    if std::env::var_os("FUZZ_SECONDS").is_some() {
+        eprintln!("{count} inputs in {seconds} s");
     }
 }
 

@@ -6,10 +6,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    error::Result,
+    error::{InvalidResponse, Result},
     id::SalesforceId,
     request::{decode, error_response},
 };
+
+const NOT_SAVED: &str = "`success` is false in a response with a success status";
 
 /// A record that was saved or deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +47,12 @@ impl SavedRecord {
         let outcome: Outcome<'_> = decode::json(body)?;
         if !outcome.success {
             let entries = outcome.errors.map_or("[]", RawValue::get);
-            return Err(error_response::read(200, entries.as_bytes(), None).error);
+            let error = error_response::read(200, entries.as_bytes(), None).error;
+            return Err(if error.api_errors().is_empty() {
+                InvalidResponse::Unexpected(NOT_SAVED).into()
+            } else {
+                error
+            });
         }
         let result: RawSaveResult = decode::json(body)?;
         Ok(Self { id: result.id, created: result.created })

@@ -7,7 +7,7 @@ use actix_salesforce::{
 use actix_web::{
     App, Responder,
     body::MessageBody,
-    dev::{Service, ServiceResponse},
+    dev::ServiceResponse,
     http::{StatusCode, header},
     test::{call_service, init_service},
     web,
