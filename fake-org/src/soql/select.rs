@@ -154,10 +154,8 @@ fn group_of_fields(
         "CUSTOM" => |field| field.is_custom(),
         _ => return Err(error::unexpected(cx.text, which.offset, &which.value)),
     };
-    let is_bounded = || {
-        query.limit.is_some_and(|limit| limit <= 200)
-            || query.filter.as_ref().is_some_and(|filter| names_ids(filter))
-    };
+    let is_bounded =
+        || query.limit.is_some_and(|limit| limit <= 200) || query.filter.as_ref().is_some_and(names_ids);
     if word != "STANDARD" && !is_bounded() {
         return Err(error::at(
             cx.text,
