@@ -232,8 +232,8 @@ mod tests {
     fn a_byte_order_mark_is_one_only_at_the_start_of_a_result() {
         use crate::bulk::csv_split::CsvSplitter;
 
-        let csv = "\u{feff}Name\n\u{feff}a\n\u{feff}\"b\n\"c\nd\"\n".as_bytes();
-        let names = ["\u{feff}a", "\u{feff}\"b", "c\nd"];
+        let csv = "\u{feff}Name\n\u{feff}a\n\u{feff}\"b\n\"c\nd\"\ne\r\"f\ng\"\n".as_bytes();
+        let names = ["\u{feff}a", "\u{feff}\"b", "c\nd", "e", "f\ng"];
         for size in 1..=csv.len() {
             let mut splitter = CsvSplitter::new(b',');
             let (mut header, mut rows) =

@@ -39,7 +39,8 @@ impl Place {
         match (self, byte) {
             (Self::Quoted, b'"') => Self::AfterQuote,
             (Self::Quoted, _) | (Self::Begin | Self::Start | Self::AfterQuote, b'"') => Self::Quoted,
-            (_, b'\n') => Self::Start,
+            // The CSV reader ends a record at a lone carriage return, too.
+            (_, b'\n' | b'\r') => Self::Start,
             (_, byte) if byte == delimiter => Self::Start,
             (Self::Begin, 0xef | 0xbb | 0xbf) => Self::Begin,
             _ => Self::Unquoted,
