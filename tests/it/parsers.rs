@@ -10,7 +10,7 @@ use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 mod bodies;
 
 /// Runs a body on each of these texts, changed in a few places, and on any bytes.
-#[allow(clippy::print_stderr, reason = "shown when a person fuzzes")]
+#[allow(clippy::print_stderr, reason = "shown when a user fuzzes")]
 fn run(body: fn(&[u8]), valid: &'static [&'static str]) {
     for text in valid {
         body(text.as_bytes());

@@ -357,7 +357,7 @@ fn scopes_choose_whose_records() {
         .unwrap()
         .to_owned();
     let schema = Schema::new(&[]);
-    let mine = |soql: &str| match compile(soql, Requester { user_id: &ada, ..ASKER }, &schema).unwrap() {
+    let mine = |soql: &str| match compile(soql, Requester { user_id: &ada, ..REQUESTER }, &schema).unwrap() {
         Plan::Count(plan) => usize::try_from(data.with(|inner| plan.count(inner).unwrap())).unwrap(),
         _ => panic!("{soql}"),
     };
