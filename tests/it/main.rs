@@ -94,6 +94,8 @@ mod web {
     mod error_responses;
     mod middleware_composition;
     mod mistakes;
+    #[cfg(feature = "test-util")]
+    mod open_in_salesforce;
     mod protected_routes;
     mod several_salesforces;
     mod streaming;

@@ -74,7 +74,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         }
         Error::LoginRefused(_) => (StatusCode::FORBIDDEN, "denied"),
         Error::OrgNotAllowed => (StatusCode::FORBIDDEN, "org_not_allowed"),
-        Error::ApiAccessDenied { .. } => (StatusCode::FORBIDDEN, "forbidden"),
+        Error::ApiAccessDenied { .. } | Error::FrontdoorDenied(_) => (StatusCode::FORBIDDEN, "forbidden"),
         // No record can have an invalid id. Its most frequent cause is a mistyped link.
         Error::RowNotFound | Error::InvalidRequest(InvalidRequest::Id(_)) => {
             (StatusCode::NOT_FOUND, "not_found")

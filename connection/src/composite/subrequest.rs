@@ -84,7 +84,7 @@ impl Subrequest<SavedRecord> {
         let resource = format!("sobjects/{object}/{}/{}", field.as_str(), segment(key)?);
         let parts =
             RequestParts { idempotent: true, ..RequestParts::new("PATCH", resource, Some(value(record)?)) };
-        Ok(Self { parts, read: |body| Ok(SavedRecord::read(body)?) })
+        Ok(Self { parts, read: SavedRecord::read })
     }
 }
 

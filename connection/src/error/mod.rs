@@ -17,6 +17,7 @@ pub use self::{
 #[cfg(feature = "bulk")]
 use crate::bulk::job::JobState;
 use crate::{
+    frontdoor::FrontdoorDenied,
     http::error::HttpError,
     id::SalesforceId,
     oauth::{error::OAuthError, id_token::IdTokenError},
@@ -119,6 +120,10 @@ pub enum Error {
         /// Salesforce's reasons.
         errors: Vec<ApiError>,
     },
+    /// Salesforce shows no page to the user with this session. See
+    /// [`frontdoor_url`](crate::Connection::frontdoor_url).
+    #[error("Salesforce opens no page with this session: {0}")]
+    FrontdoorDenied(#[source] FrontdoorDenied),
     /// The org has reached its API request limit. Never retried by this crate: a retry would count as well.
     #[doc(alias = "rate limit")]
     #[doc(alias = "quota")]

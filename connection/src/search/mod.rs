@@ -2,7 +2,7 @@
 //!
 //! Source: REST API Developer Guide, "Parameterized Search", "Search"; SOQL and SOSL Reference, "FIND {SearchQuery}".
 
-mod bind;
+pub(crate) mod bind;
 mod sosl;
 pub(crate) mod term;
 

@@ -4,6 +4,7 @@ mod describe;
 mod field_reports;
 #[cfg(feature = "bulk")]
 mod flattened;
+mod frontdoor;
 mod hostile;
 mod layers;
 #[cfg(feature = "bulk")]
