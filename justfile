@@ -28,6 +28,10 @@ lint:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --open
 
+# Write the lists of the public API after a change that is meant
+public-api:
+    scripts/public-api --write
+
 # Run the benchmarks
 bench:
     cargo bench --all-features

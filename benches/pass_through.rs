@@ -66,16 +66,16 @@ where
     S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
     B: MessageBody,
 {
-    let answer = call_service(app, TestRequest::get().uri("/auth/salesforce/login").to_request()).await;
-    let attempt = answer.response().cookies().next().unwrap().into_owned();
-    let authorize = answer.headers().get(header::LOCATION).unwrap().to_str().unwrap().to_owned();
+    let response = call_service(app, TestRequest::get().uri("/auth/salesforce/login").to_request()).await;
+    let attempt = response.response().cookies().next().unwrap().into_owned();
+    let authorize = response.headers().get(header::LOCATION).unwrap().to_str().unwrap().to_owned();
     let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let answer = http.get(authorize).send().await.unwrap();
-    let callback = url::Url::parse(answer.headers()[header::LOCATION.as_str()].to_str().unwrap()).unwrap();
+    let response = http.get(authorize).send().await.unwrap();
+    let callback = url::Url::parse(response.headers()[header::LOCATION.as_str()].to_str().unwrap()).unwrap();
     let uri = format!("{}?{}", callback.path(), callback.query().unwrap());
-    let answer = call_service(app, TestRequest::get().uri(&uri).cookie(attempt).to_request()).await;
+    let response = call_service(app, TestRequest::get().uri(&uri).cookie(attempt).to_request()).await;
     // The loop guard's name has a dot, the login's has none.
-    answer.response().cookies().find(|cookie| !cookie.name().contains('.')).unwrap().into_owned()
+    response.response().cookies().find(|cookie| !cookie.name().contains('.')).unwrap().into_owned()
 }
 
 fn figures(mut samples: Vec<f64>) -> String {
@@ -99,8 +99,8 @@ async fn main() {
     let session = SessionMiddleware::builder(CookieSessionStore::default(), Key::generate()).build();
     let session = App::new().wrap(session).route("/", web::get().to(public));
     let session = init_service(session.route("/begin", web::get().to(begin))).await;
-    let answer = call_service(&session, TestRequest::get().uri("/begin").to_request()).await;
-    let begun = answer.response().cookies().next().unwrap().into_owned();
+    let response = call_service(&session, TestRequest::get().uri("/begin").to_request()).await;
+    let begun = response.response().cookies().next().unwrap().into_owned();
     let ours = init_service(
         App::new()
             .wrap(salesforce)

@@ -24,7 +24,7 @@ struct NewAccount {
 #[post("/accounts")]
 async fn create(
     request: HttpRequest,
-    salesforce: web::Data<Salesforce>,
+    salesforce: Salesforce,
     sf: SalesforceConn,
     new: web::Form<NewAccount>,
 ) -> Result<HttpResponse> {
@@ -38,13 +38,10 @@ async fn create(
 #[actix_web::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let support::Setup { salesforce, bind, workers, _org } = support::set_up().await?;
-    HttpServer::new(move || {
-        let handle = web::Data::new(salesforce.clone());
-        App::new().app_data(handle).wrap(salesforce.clone()).service(form).service(create)
-    })
-    .workers(workers)
-    .bind(bind)?
-    .run()
-    .await?;
+    HttpServer::new(move || App::new().wrap(salesforce.clone()).service(form).service(create))
+        .workers(workers)
+        .bind(bind)?
+        .run()
+        .await?;
     Ok(())
 }

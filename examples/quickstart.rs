@@ -1,4 +1,4 @@
-//! The smallest app: one protected route that reads from the person's own org.
+//! The smallest app: one protected route that reads from the user's own org.
 //!
 //! `cargo run --example quickstart`, then open the address that it prints.
 

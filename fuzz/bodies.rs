@@ -86,3 +86,237 @@ pub(crate) fn soql_values(data: &[u8]) {
         assert!(form.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-:.+".contains(&byte)), "{form:?}");
     }
 }
+
+/// The text of a query with its placeholders.
+#[cfg(feature = "test-util")]
+pub(crate) fn soql_scanner(data: &[u8]) {
+    use salesforce_connection::test_parsers::{Part, scan_soql, scan_sosl_terms};
+
+    let text = text(data);
+    for parts in [scan_soql(text), scan_sosl_terms(text)].into_iter().flatten() {
+        let mut again = String::new();
+        for part in &parts {
+            match *part {
+                Part::Text(text) => again.push_str(text),
+                Part::Placeholder(name) => {
+                    assert!(
+                        !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit()),
+                        "{name:?}"
+                    );
+                    assert!(
+                        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
+                        "{name:?}"
+                    );
+                    again.extend([":", name]);
+                }
+            }
+        }
+        assert_eq!(again, text);
+    }
+}
+
+/// A value bound between two others, and the term of a search: it stays one value, whatever it is.
+#[cfg(feature = "test-util")]
+pub(crate) fn soql_binding(data: &[u8]) {
+    use salesforce_connection::test_parsers::{bind_soql, bind_sosl};
+
+    let value = text(data);
+    let soql = bind_soql("A = 'a\\'b' AND B = :v AND C IN ('c')", value).unwrap();
+    let literal =
+        soql.strip_prefix("A = 'a\\'b' AND B = '").and_then(|rest| rest.strip_suffix("' AND C IN ('c')"));
+    assert_eq!(unescaped(literal.unwrap(), |quote| quote == '\''), Some(value.to_owned()), "{soql:?}");
+
+    let Ok(sosl) = bind_sosl("FIND {:v OR b} RETURNING A(Id WHERE B = :v)", value) else {
+        // Only a text without a word is no term.
+        assert!(!value.contains(|letter: char| letter.is_alphanumeric()), "{value:?}");
+        return;
+    };
+    let term = sosl.strip_prefix("FIND {").and_then(|rest| {
+        rest.strip_suffix(&format!(" OR b}} RETURNING A(Id WHERE B = '{}')", literal.unwrap()))
+    });
+    let term = term.unwrap_or_else(|| panic!("{sosl:?}"));
+    let reserved = |letter: char| "?&|!{}[]()^~*:\"'+-".contains(letter);
+    let (inner, is_phrase) = match term.strip_prefix('"').and_then(|term| term.strip_suffix('"')) {
+        Some(phrase) => (phrase, true),
+        None => (term, false),
+    };
+    let words = unescaped(inner, reserved).unwrap_or_else(|| panic!("{sosl:?}"));
+    assert!(is_phrase || !words.contains(' ') && !["AND", "OR", "NOT"].contains(&&*words), "{sosl:?}");
+}
+
+/// Reads a text whose backslashes escape the next character. `None` if one of `reserved` stands unescaped.
+#[cfg(feature = "test-util")]
+fn unescaped(literal: &str, reserved: impl Fn(char) -> bool) -> Option<String> {
+    let mut text = String::new();
+    let mut letters = literal.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => text.push(match letters.next()? {
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                'u' => {
+                    let digits: String = letters.by_ref().take(4).collect();
+                    char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?
+                }
+                letter => letter,
+            }),
+            letter if reserved(letter) => return None,
+            letter => text.push(letter),
+        }
+    }
+    Some(text)
+}
+
+/// The body of a page of a query. An accepted page has one form.
+#[cfg(feature = "test-util")]
+pub(crate) fn page(data: &[u8]) {
+    use salesforce_connection::test_parsers::page;
+
+    match page(data) {
+        Ok(read) => {
+            let form = serde_json::to_vec(&read).unwrap();
+            let again = page(&form).unwrap_or_else(|error| panic!("{error}: {read:?}"));
+            assert_eq!(again.records, read.records);
+            assert_eq!(again.next, read.next);
+        }
+        Err(error) => assert!(error.len() < 1000, "{error:?}"),
+    }
+}
+
+/// The body of an error response, behind a byte for its status. What is stored of it is bounded.
+#[cfg(feature = "test-util")]
+pub(crate) fn error_response(data: &[u8]) {
+    use salesforce_connection::{Error, test_parsers::error_response};
+
+    let Some((first, body)) = data.split_first() else { return };
+    for status in [300 + u16::from(*first), 400, 403, 503] {
+        let (error, class) = error_response(status, body);
+        assert!(class != "TokenExpired" || matches!(status, 401 | 403), "{status}: {error:?}");
+        let errors = match &error {
+            Error::Api { errors, .. }
+            | Error::ApiAccessDenied { errors, .. }
+            | Error::LimitExceeded { errors, .. } => errors.as_slice(),
+            _ => &[],
+        };
+        assert!(errors.len() <= 200, "{}", errors.len());
+        for entry in errors {
+            assert!(
+                entry.message.len() <= 2100 && entry.code.len() <= 2100 && entry.fields.len() <= 200,
+                "{entry:?}"
+            );
+        }
+        assert!(error.to_string().len() < 3000, "{error}");
+    }
+}
+
+/// URLs of instances and of requests.
+#[cfg(feature = "test-util")]
+pub(crate) fn allowed_hosts(data: &[u8]) {
+    use salesforce_connection::{http::AllowedHosts, test_parsers::instance_url};
+
+    let text = text(data);
+    let urls =
+        [instance_url(text), text.parse().ok().filter(|url| AllowedHosts::default().check(url).is_ok())];
+    for url in urls.into_iter().flatten() {
+        let host = url.host_str().unwrap_or_default();
+        let known = ["login.salesforce.com", "test.salesforce.com"].contains(&host)
+            || [".my.salesforce.com", ".my.site.com"]
+                .iter()
+                .any(|end| host.len() > end.len() && host.ends_with(end));
+        assert!(known && url.scheme() == "https" && url.port().is_none(), "{text:?} gave {url}");
+        assert!(url.username().is_empty() && url.password().is_none(), "{text:?} gave {url}");
+        assert!(
+            !host.split('.').any(|label| label.is_empty() || label.starts_with("xn--")),
+            "{text:?} gave {url}"
+        );
+    }
+    if let Some(url) = instance_url(text) {
+        assert!(url.query().is_none() && url.fragment().is_none(), "{text:?} gave {url}");
+    }
+}
+
+/// Where a browser is sent after login or logout: to the app, however the target is spelled.
+#[cfg(feature = "test-util")]
+pub(crate) fn return_target(data: &[u8]) {
+    let own: url::Url = "https://app.example/".parse().unwrap();
+    let Some(target) = actix_salesforce::test_parsers::return_target(&own, text(data)) else { return };
+    assert!(target.starts_with('/') && target.len() <= 900, "{target:?}");
+    assert!(target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\'), "{target:?}");
+    // What a browser makes of it. It drops tabs and line breaks and takes `\` for `/`.
+    let url = own.join(&target).unwrap();
+    assert_eq!(url.origin(), own.origin(), "{target:?}");
+    assert!(!url.path().starts_with("//"), "{target:?}");
+    // It is checked again when it comes back in a cookie.
+    assert_eq!(actix_salesforce::test_parsers::return_target(&own, &target).as_deref(), Some(&*target));
+}
+
+/// A `Cookie` header. What other parsers see has the cookie at most once, under its exact name, with the same value.
+#[cfg(feature = "test-util")]
+pub(crate) fn cookies(data: &[u8]) {
+    use actix_salesforce::test_parsers::cookies;
+
+    const NAME: &str = "__Host-sid";
+    let Some((value, cleaned)) = cookies(data, NAME) else { return };
+    let (again, twice) = cookies(&cleaned, NAME).unwrap();
+    assert_eq!((again.as_deref(), &twice), (value.as_deref(), &cleaned), "{data:?}");
+    // As a lenient parser reads it: trimmed, and with percent escapes decoded.
+    let Ok(header) = std::str::from_utf8(&cleaned) else { panic!("{data:?}") };
+    let named = header.split(';').filter_map(|pair| pair.split_once('=')).filter(|(name, _)| {
+        let decoded = percent_decoded(name.as_bytes());
+        String::from_utf8_lossy(&decoded).trim() == NAME
+    });
+    let values: Vec<&str> = named.map(|(_, value)| value).collect();
+    match value {
+        Some(value) => assert_eq!(
+            values.iter().map(|value| value.trim_ascii_end()).collect::<Vec<_>>(),
+            [&*value],
+            "{data:?}"
+        ),
+        None => assert!(values.is_empty(), "{data:?}"),
+    }
+}
+
+#[cfg(feature = "test-util")]
+fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::new();
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let hex = bytes.get(at + 1..at + 3).and_then(|hex| std::str::from_utf8(hex).ok());
+        let hex = hex.filter(|hex| hex.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| byte == b'%') {
+            Some(byte) => {
+                decoded.push(byte);
+                at += 3;
+            }
+            None => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    decoded
+}
+
+/// The CSV of a job's results: each row has each column, and pieces of any size have the rows of the whole.
+#[cfg(all(feature = "bulk", feature = "test-util"))]
+pub(crate) fn csv(data: &[u8]) {
+    use salesforce_connection::test_parsers::{csv, csv_in_pieces, csv_records};
+
+    let Some((size, body)) = data.split_first() else { return };
+    let whole = csv(body);
+    if let Ok(rows) = &whole {
+        let columns: Vec<_> = rows.first().map(|row| row.keys().collect()).unwrap_or_default();
+        assert!(rows.iter().all(|row| row.keys().eq(columns.iter().copied())), "{rows:?}");
+    }
+    let size = usize::from(*size).max(1);
+    match (&whole, csv_in_pieces(body, size)) {
+        (Ok(whole), Ok(pieces)) => assert_eq!(*whole, pieces),
+        (Err(_), Err(_)) => {}
+        (whole, pieces) => panic!("{whole:?} at once, {pieces:?} in pieces"),
+    }
+    let records = csv_records(body, size).unwrap();
+    assert_eq!(records.concat(), body);
+}

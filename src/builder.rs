@@ -65,6 +65,19 @@ impl SalesforceBuilder {
         self
     }
 
+    /// Sets the consumer key from before a rotation of the app's credentials, see [`Config::previous_client_id`].
+    /// Default: none.
+    pub fn previous_client_id(mut self, id: impl Into<String>) -> Self {
+        self.config.previous_client_id = Some(id.into());
+        self
+    }
+
+    /// Sets the consumer secret that belongs to [`previous_client_id`](Self::previous_client_id). Default: none.
+    pub fn previous_client_secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.config.previous_client_secret = Some(secret.into());
+        self
+    }
+
     /// Sets where users log in: production, sandbox, a My Domain or an Experience Cloud site. Default:
     /// `https://login.salesforce.com`.
     pub fn login_url(mut self, url: impl Into<String>) -> Self {
@@ -82,7 +95,7 @@ impl SalesforceBuilder {
         self
     }
 
-    /// Sets the ids of the orgs whose users may log in. Default: all.
+    /// Sets the ids of the orgs whose users may use the app, existing logins and jobs included. Default: all.
     pub fn allowed_orgs<T: Into<String>>(mut self, orgs: impl IntoIterator<Item = T>) -> Self {
         self.config.allowed_orgs = orgs.into_iter().map(Into::into).collect();
         self
@@ -293,6 +306,13 @@ impl SalesforceBuilder {
         self
     }
 
+    /// Sets how long a grant that Salesforce refused for good stays listed as needing reconnecting. Zero: it is forgotten at
+    /// once. Default: 30 days; ten years at most.
+    pub fn keep_broken(mut self, time: Duration) -> Self {
+        self.config.keep_broken = duration::format(time);
+        self
+    }
+
     /// Refreshes grants that have been unused for this many days, for apps whose refresh token policy expires unused
     /// tokens. Default: never.
     pub fn keep_alive_days(mut self, days: u16) -> Self {
@@ -316,7 +336,7 @@ impl SalesforceBuilder {
         self
     }
 
-    /// Sets how long a request waits for its turn before it fails with
+    /// Sets how long a request waits for a free slot before it fails with
     /// [`Error::ConcurrencyLimit`](crate::Error::ConcurrencyLimit). Default: 5 seconds.
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
         self.config.api.acquire_timeout = duration::format(timeout);
@@ -347,6 +367,9 @@ impl SalesforceBuilder {
     ///     _ => {}
     /// });
     /// ```
+    #[doc(alias = "audit")]
+    #[doc(alias = "tracing")]
+    #[doc(alias = "metrics")]
     pub fn on_event(mut self, listener: impl Fn(&AuthEvent) + Send + Sync + 'static) -> Self {
         self.events = Events::to(listener);
         self

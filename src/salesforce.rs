@@ -9,10 +9,11 @@ use crate::{
     builder::SalesforceBuilder,
     config::{Config, ConfigError, Settings},
     grants::{
-        Admission, AppFunctions, Callback, Completed, Events, GrantHandle, GrantInfo, GrantManager,
-        GrantManagerConfig, Health, Lifetimes, LogInError, LoginInfo, Profile, Timing, keep_alive, reseal,
+        Admission, AppFunctions, Apps, Callback, Completed, Events, GrantHandle, GrantInfo, GrantManager,
+        GrantManagerConfig, Health, JobGrant, Lifetimes, LogInError, LoginInfo, Profile, StoredGrant, Timing,
+        keep_alive, reseal, rotation,
     },
-    store::{AppKey, GrantFilter, GrantKey, Store},
+    store::{GrantFilter, Store},
     web::{RuleState, pages::LoginPages},
 };
 use salesforce_connection::{
@@ -117,14 +118,19 @@ impl Salesforce {
     /// The user has logged in, or their tokens were [stored](Self::import_tokens).
     ///
     /// # Errors
-    /// [`Error::LoginRequired`] if the store has no grant of this user; [`Error::is_transient`] if the store is down.
+    /// [`Error::LoginRequired`] if the store has no grant of this user; [`Error::NeedsReconnecting`] with the reason and
+    /// the path of the login if Salesforce refused the grant for good, here or in a request of the connection;
+    /// [`Error::OrgNotAllowed`] if the settings do not let the user's org in; [`Error::is_transient`] if the store is down.
     #[doc(alias = "background")]
     #[doc(alias = "cron")]
     #[doc(alias = "offline")]
     pub async fn user_connection(&self, user: UserRef) -> Result<Connection> {
-        let app = AppKey::from_client_id(&self.inner.settings.client_id);
-        let grant = self.grants().grant(GrantKey::new(app, user)).await?;
-        grant.map(|grant| self.connection(grant)).ok_or(Error::LoginRequired)
+        match self.grants().grant_of(user).await? {
+            StoredGrant::Valid(grant) => Ok(self.connection(grant)),
+            StoredGrant::Broken(broken) => Err(Error::NeedsReconnecting(Arc::new(broken))),
+            StoredGrant::OrgNotAllowed => Err(Error::OrgNotAllowed),
+            StoredGrant::Absent => Err(Error::LoginRequired),
+        }
     }
 
     /// Returns a connection of the app's service user, for work that no user asked for.
@@ -188,6 +194,9 @@ impl Salesforce {
 
     /// Lists the grants of a user, of an org, or all.
     ///
+    /// A grant that Salesforce refused for good stays listed for `SALESFORCE_KEEP_BROKEN`, with
+    /// [`needs_reconnecting`](crate::admin::GrantInfo::needs_reconnecting).
+    ///
     /// # Errors
     /// The store is down.
     pub async fn list_grants(&self, of: GrantFilter) -> Result<Vec<GrantInfo>> {
@@ -196,7 +205,8 @@ impl Salesforce {
 
     /// Logs a user, an org or all users out everywhere, and returns how many grants there were.
     ///
-    /// Ends the grants with all of their logins, then revokes the tokens at Salesforce in the background.
+    /// Ends the grants with all of their logins, then revokes the tokens at Salesforce in the background. What is listed
+    /// as needing reconnecting is forgotten.
     ///
     /// # Errors
     /// The store is down, or went down meanwhile. Grants ended until then stay ended; the rest is retried in the
@@ -267,7 +277,7 @@ impl Salesforce {
     }
 
     fn connection(&self, grant: GrantHandle) -> Connection {
-        self.connect(Arc::new(grant))
+        self.connect(Arc::new(JobGrant(grant)))
     }
 
     fn connect(&self, source: Arc<dyn TokenSource>) -> Connection {
@@ -323,9 +333,10 @@ impl Salesforce {
         tokens: TokenResponse,
     ) -> std::result::Result<(crate::Secret, crate::grants::LoginOutcome), LogInError> {
         let grants = Arc::clone(&self.inner.grants);
-        let id = crate::grants::random_secret()?;
+        let id = crate::grants::random_login_id()?;
         let login = id.clone();
-        let work = async move { grants.complete_login(tokens, &host, None, None, login).await };
+        let work =
+            async move { grants.complete_login(grants.oauth(), tokens, &host, None, None, login).await };
         let outcome = self.inner.background.run(work).await??;
         Ok((id, outcome))
     }
@@ -356,18 +367,21 @@ pub(crate) fn start(
     let client =
         settings.api.clone().allowed_hosts(allowed_hosts).api_version(settings.api_version).build()?;
     let app = OAuthApp::new(settings.client_id.clone(), settings.client_secret.clone());
-    let oauth = OAuthClient::with_client(app.clone(), &client);
-    // The engine's HTTP connections live on the crate's thread, those of callers on theirs. In one pool the engine
-    // would sometimes wait for a connection whose thread is waiting for the engine.
-    let engines_client = client.with_separate_pool()?;
-    let background_oauth = OAuthClient::with_client(app, &engines_client);
+    let previous = settings.previous.as_ref().map(|previous| previous.app.clone());
+    let mut oauth = OAuthClient::with_client(app.clone(), &client);
+    if let Some(secret) = previous.as_ref().and_then(|previous| previous.client_secret.clone()) {
+        oauth = oauth.accepting_signatures_of(secret);
+    }
+    // The grant manager's HTTP connections live on the background thread, those of callers on theirs. In one pool the
+    // manager would sometimes wait for a connection whose thread is waiting for the manager.
+    let background_client = client.with_separate_pool()?;
+    let background_oauth = OAuthClient::with_client(app, &background_client);
     let timing = Timing::of_process();
     let background = BackgroundRuntime::start_within(timing.shutdown)?;
     let grants = GrantManager::new(GrantManagerConfig {
-        app: AppKey::from_client_id(&settings.client_id),
+        apps: Apps::new(background_oauth, previous),
         store,
         keys: settings.keys.clone(),
-        oauth: background_oauth,
         background: background.spawner(),
         clock: clock.clone(),
         events,
@@ -375,7 +389,9 @@ pub(crate) fn start(
         recheck: settings.recheck,
         host_orgs: settings.host_orgs.clone(),
         admission: Admission::new(settings.denied_orgs.clone(), !settings.allow_sandboxes, functions),
-        client: engines_client,
+        client: background_client,
+        keep_broken: settings.keep_broken,
+        login_path: settings.login_path(),
         timing,
     });
     if let Some(unused_for) = settings.keep_alive {
@@ -385,6 +401,10 @@ pub(crate) fn start(
     if settings.keys.has_older() {
         let spawner = background.spawner();
         spawner.spawn(reseal::run(Arc::downgrade(&grants), spawner.clone()));
+    }
+    if settings.previous.is_some() {
+        let spawner = background.spawner();
+        spawner.spawn(rotation::run(Arc::downgrade(&grants), spawner.clone()));
     }
     let inner =
         Inner { settings, oauth, client, grants, background, clock, pages, rules: RuleState::default() };

@@ -1,4 +1,4 @@
-//! A server that has all answers ready in memory, so that it is not what is measured.
+//! A server that has all responses ready in memory, so that it is not what is measured.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -25,7 +25,7 @@ impl Server {
     pub(crate) fn start(gzip: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let pages = Arc::new((0..PAGES).map(|number| answer(&page(number), gzip)).collect::<Vec<_>>());
+        let pages = Arc::new((0..PAGES).map(|number| response(&page(number), gzip)).collect::<Vec<_>>());
         let (all, own) = (Arc::clone(&pages), origin.clone());
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -70,7 +70,7 @@ fn record(n: usize) -> Value {
     })
 }
 
-fn answer(body: &Value, gzip: bool) -> Vec<u8> {
+fn response(body: &Value, gzip: bool) -> Vec<u8> {
     let mut body = body.to_string().into_bytes();
     let mut encoding = "";
     if gzip {
@@ -78,17 +78,17 @@ fn answer(body: &Value, gzip: bool) -> Vec<u8> {
         encoder.write_all(&body).unwrap();
         (body, encoding) = (encoder.finish().unwrap(), "Content-Encoding: gzip\r\n");
     }
-    let mut answer = format!(
+    let mut response = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=UTF-8\r\n{encoding}\
          Sforce-Limit-Info: api-usage=7/15000\r\nContent-Length: {}\r\n\r\n",
         body.len()
     )
     .into_bytes();
-    answer.extend(body);
-    answer
+    response.extend(body);
+    response
 }
 
-/// Answers one connection until it closes.
+/// Serves one connection until it closes.
 fn serve(stream: &TcpStream, pages: &[Vec<u8>], origin: &str) {
     stream.set_nodelay(true).unwrap();
     let mut requests = BufReader::new(stream);
@@ -116,7 +116,7 @@ fn serve(stream: &TcpStream, pages: &[Vec<u8>], origin: &str) {
         };
         let sent = match number {
             Some(number) => stream.write_all(&pages[usize::min(number, PAGES - 1)]),
-            None => stream.write_all(&answer(&token(origin), false)),
+            None => stream.write_all(&response(&token(origin), false)),
         };
         if sent.is_err() {
             return;

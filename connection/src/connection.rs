@@ -9,7 +9,7 @@ use url::Url;
 use crate::{
     client::Client,
     error::Result,
-    http::client::HttpClient,
+    http::client::{HttpClient, SHORT_TIMEOUT},
     id::{OrgId, UserId},
     oauth::{identity::Identity, scopes::Scopes},
     query::{self, Page, Query, records::Records},
@@ -60,7 +60,7 @@ pub struct Connection {
 #[derive(Clone)]
 struct Options {
     version: ApiVersion,
-    deadline: Duration,
+    timeout: Duration,
     retry: Retry,
     is_low_priority: bool,
     call_options: Option<HeaderValue>,
@@ -87,7 +87,7 @@ impl Connection {
         let user = source.user();
         let options = Options {
             version: client.api_version(),
-            deadline: REQUEST_TIMEOUT,
+            timeout: REQUEST_TIMEOUT,
             retry: Retry::default(),
             is_low_priority: false,
             call_options: client.limits().call_options.header(),
@@ -102,8 +102,8 @@ impl Connection {
     /// stops a query after 10 minutes.
     #[doc(alias = "deadline")]
     #[must_use]
-    pub fn with_timeout(&self, deadline: Duration) -> Self {
-        Self { options: Options { deadline, ..self.options.clone() }, ..self.clone() }
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { options: Options { timeout, ..self.options.clone() }, ..self.clone() }
     }
 
     /// Returns the connection for another version of the REST API. Default: that of the [`Client`].
@@ -199,6 +199,8 @@ impl Connection {
 
     /// Fetches the user's name, e-mail address, language and so on. Costs one request.
     ///
+    /// The timeout is 10 seconds at most, and retries start within 5 seconds.
+    ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
@@ -213,7 +215,10 @@ impl Connection {
         // On the instance: the identity URL itself names the login host, to which the token must not be sent.
         let path = format!("/id/{}/{}", self.organization_id(), self.user_id());
         let path = ResourcePath::parse(&path, self.api_version(), &self.instance_url()?)?;
-        let response = self.send(ApiRequest::get(path)).await?;
+        // A user waits for it in the browser: 15 seconds for all attempts.
+        let limited = self.with_timeout(self.options.timeout.min(SHORT_TIMEOUT));
+        let limited = limited.with_retry(limited.options.retry.within(SHORT_TIMEOUT / 2));
+        let response = limited.send(ApiRequest::get(path)).await?;
         Ok(decode::response(&response)?)
     }
 
@@ -404,8 +409,8 @@ impl Connection {
         &self.shared.org
     }
 
-    pub(crate) fn deadline(&self) -> Duration {
-        self.options.deadline
+    pub(crate) fn timeout(&self) -> Duration {
+        self.options.timeout
     }
 
     pub(crate) fn retry(&self) -> Retry {

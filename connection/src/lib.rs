@@ -54,9 +54,10 @@ mod connection;
 pub mod describe;
 mod deserialize;
 pub mod error;
+pub mod frontdoor;
 pub mod http;
 mod id;
-mod json_value;
+mod json;
 mod name;
 #[cfg(feature = "bulk")]
 mod number;
@@ -74,6 +75,9 @@ pub mod serde_helpers;
 pub mod test_errors;
 #[cfg(test)]
 mod test_log;
+#[cfg(feature = "test-util")]
+#[doc(hidden)]
+pub mod test_parsers;
 #[cfg(test)]
 mod tests;
 pub mod token;

@@ -1,5 +1,7 @@
 //! Numbers as Salesforce writes them: `5`, `5.0`, `1.0E7`.
 
+use serde::de::{self, Visitor};
+
 /// Returns true for a number in the grammar of JSON. A text such as `0049301`, `+49` or `nan` is not one.
 pub(crate) fn is_number(text: &str) -> bool {
     parts(text).is_some()
@@ -29,14 +31,31 @@ pub(crate) fn integer(text: &str) -> Option<i128> {
     Some(if negative { -value } else { value })
 }
 
-struct Parts<'a> {
-    negative: bool,
-    whole: &'a str,
-    fraction: &'a str,
-    exponent: i64,
+/// Gives an integer to a visitor in the type that all visitors of integers take.
+pub(crate) fn visit_integer<'de, V: Visitor<'de>, E: de::Error>(
+    integer: i128,
+    visitor: V,
+) -> Result<V::Value, E> {
+    if let Ok(integer) = u64::try_from(integer) {
+        visitor.visit_u64(integer)
+    } else if let Ok(integer) = i64::try_from(integer) {
+        visitor.visit_i64(integer)
+    } else {
+        visitor.visit_i128(integer)
+    }
 }
 
-fn parts(text: &str) -> Option<Parts<'_>> {
+/// A number in the grammar of JSON.
+pub(crate) struct Parts<'a> {
+    pub(crate) negative: bool,
+    pub(crate) whole: &'a str,
+    /// Empty if there is none.
+    pub(crate) fraction: &'a str,
+    pub(crate) exponent: i64,
+}
+
+/// Returns the parts of a number; `None` for another text.
+pub(crate) fn parts(text: &str) -> Option<Parts<'_>> {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (mantissa, exponent) = text.split_once(['e', 'E']).map_or((text, None), |(m, e)| (m, Some(e)));

@@ -7,6 +7,8 @@ use crate::{bulk::JobState, id::SalesforceId};
 use crate::{
     error::{ApiError, Error, InvalidRequest},
     oauth::OAuthError,
+    token::BrokenConnection,
+    user_ref::UserRef,
 };
 
 /// Returns an error of Salesforce with this status.
@@ -31,11 +33,22 @@ pub fn oauth(code: &str) -> OAuthError {
     OAuthError::ErrorResponse { code: code.to_owned(), status: 400, in_progress: false, description: None }
 }
 
+/// Returns a connection that Salesforce refused because its user is inactive.
+fn broken_connection() -> Option<BrokenConnection> {
+    let user = UserRef::new("00D000000000001EAA".parse().ok()?, "005000000000001AAA".parse().ok()?);
+    let mut broken = BrokenConnection::new(user, std::time::SystemTime::UNIX_EPOCH);
+    broken.code = Some("inactive_user".to_owned());
+    broken.login_path = Some("/auth/salesforce/login".to_owned());
+    Some(broken)
+}
+
 /// Returns one error of each kind that has fields.
 pub fn all() -> Vec<Error> {
-    vec![
+    let broken = broken_connection().map(|broken| Error::NeedsReconnecting(Arc::new(broken)));
+    let mut all = vec![
         Error::LoginRequired,
         Error::LoginRefused(Arc::new(oauth("inactive_user"))),
+        Error::OrgNotAllowed,
         Error::Unavailable { retry_after: Duration::from_secs(7), source: "down".into() },
         api(404),
         api(403),
@@ -50,7 +63,9 @@ pub fn all() -> Vec<Error> {
         Error::ConcurrencyLimit { limit: 1 },
         Error::MultipleChoices { candidates: Vec::new() },
         InvalidRequest::TooManyCalls { limit: 25 }.into(),
-    ]
+    ];
+    all.extend(broken);
+    all
 }
 
 /// Returns the error of a job that ended in this state, with a message of Salesforce.

@@ -1,7 +1,7 @@
 //! For operators: who is logged in, and how much of the org's API is used. Everything here is below `RequireLogin`, which
 //! with `ACCOUNTS_ADMIN` lets in users with that custom permission only.
 
-use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser, store::GrantFilter};
+use actix_salesforce::{OrgId, Salesforce, SalesforceConn, SalesforceUser, store::GrantFilter};
 use actix_web::{HttpRequest, HttpResponse, Responder, post, routes, web};
 
 use crate::{
@@ -36,16 +36,16 @@ pub(crate) fn configure(scope: &mut web::ServiceConfig) {
 #[get("")]
 #[get("/")]
 async fn overview(
-    salesforce: web::Data<Salesforce>,
+    salesforce: Salesforce,
     sees: web::Data<Sees>,
     user: SalesforceUser,
     sf: SalesforceConn,
 ) -> actix_salesforce::Result<impl Responder> {
-    // One cheap call of the REST API: each response has the usage.
+    // One cheap request to the REST API: each response has the usage.
     sf.query::<serde_json::Value>("SELECT Id FROM User LIMIT 1").fetch_optional().await?;
     let usage = sf
         .api_usage()
-        .map_or_else(|| "not told".to_owned(), |usage| format!("{} of {}", usage.used, usage.allowed));
+        .map_or_else(|| "unknown".to_owned(), |usage| format!("{} of {}", usage.used, usage.allowed));
     let mine = sees.of(&user);
     let mut rows = String::new();
     for login in salesforce.list_logins(mine).await? {
@@ -58,13 +58,18 @@ async fn overview(
         ));
     }
     let refreshed = salesforce.list_grants(Sees::Own.of(&user)).await?;
-    let refreshed = refreshed.first().map_or_else(String::new, |grant| match grant.refresh_count {
-        0 => format!("got {}, not renewed yet", ago(grant.updated_at)),
-        times => format!("renewed {times} times, last {}", ago(grant.updated_at)),
+    let refreshed = refreshed.first().map_or_else(String::new, |grant| {
+        let renewed = match grant.refresh_count {
+            0 => format!("got {}, not renewed yet", ago(grant.updated_at)),
+            times => format!("renewed {times} times, last {}", ago(grant.updated_at)),
+        };
+        format!("{renewed}. Client id: {}", grant.client_id)
     });
+    let reconnect = reconnect_table(&salesforce, user.organization_id).await?;
     let body = format!(
         "<div class=\"card\"><p>API calls in 24 hours: <strong>{}</strong></p><p>Your token: {}</p></div>\
          <div class=\"wide\"><table><tr><th>Login</th><th>Made</th><th>Last seen</th><th></th></tr>{rows}</table></div>\
+         {reconnect}\
          <form method=\"post\" action=\"/admin/revoke\"><button class=\"danger\" id=\"revoke\">End all my logins</button></form>",
         html::escape(&usage),
         html::escape(&refreshed)
@@ -72,10 +77,37 @@ async fn overview(
     Ok(html::page("Admin", LoginStatus::of(&user), &body))
 }
 
+/// The connections of the same org that Salesforce refuses: whose they are, why, since when, and the link that their users
+/// need. An app with administrators shows this to them alone.
+async fn reconnect_table(salesforce: &Salesforce, org: OrgId) -> actix_salesforce::Result<String> {
+    let mut rows = String::new();
+    for grant in salesforce.list_grants(GrantFilter::Org(org)).await? {
+        let Some(broken) = grant.needs_reconnecting else { continue };
+        let login = broken.login_path.unwrap_or_default();
+        rows.push_str(&format!(
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td><a href=\"{}\">Log in again</a></td></tr>",
+            html::escape(grant.user_id.as_str()),
+            html::escape(broken.reason.or(broken.code).as_deref().unwrap_or("refused by Salesforce")),
+            ago(broken.since),
+            html::escape(&format!(
+                "{login}{}return_to=%2Fadmin%2F",
+                if login.contains('?') { '&' } else { '?' }
+            ))
+        ));
+    }
+    if rows.is_empty() {
+        return Ok(rows);
+    }
+    Ok(format!(
+        "<h2>Needs reconnecting</h2><div class=\"wide\"><table><tr><th>User</th><th>Reason</th><th>Since</th><th></th></tr>\
+         {rows}</table></div>"
+    ))
+}
+
 #[post("/revoke")]
 async fn revoke_logins(
     request: HttpRequest,
-    salesforce: web::Data<Salesforce>,
+    salesforce: Salesforce,
     user: SalesforceUser,
 ) -> actix_web::Result<impl Responder> {
     form::same_origin(&request, &salesforce)?;
@@ -89,7 +121,7 @@ async fn revoke_logins(
 async fn revoke_login(
     request: HttpRequest,
     reference: web::Path<String>,
-    salesforce: web::Data<Salesforce>,
+    salesforce: Salesforce,
     sees: web::Data<Sees>,
     user: SalesforceUser,
 ) -> actix_web::Result<impl Responder> {

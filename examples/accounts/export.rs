@@ -18,8 +18,8 @@ struct Row {
 
 pub(crate) async fn csv(sf: SalesforceConn) -> Result<HttpResponse> {
     let rows = sf.query::<Row>("SELECT Id, Name, Phone, Industry FROM Account ORDER BY Name").fetch();
-    let mut answer = rows.into_response(ExportFormat::CsvForSpreadsheets).await?;
+    let mut response = rows.into_response(ExportFormat::CsvForSpreadsheets).await?;
     let name = HeaderValue::from_static("attachment; filename=\"accounts.csv\"");
-    answer.headers_mut().insert(CONTENT_DISPOSITION, name);
-    Ok(answer)
+    response.headers_mut().insert(CONTENT_DISPOSITION, name);
+    Ok(response)
 }

@@ -1,4 +1,4 @@
-//! What a person changes of an account: a form or JSON, with Salesforce's field names.
+//! What a user changes of an account: a form or JSON, with Salesforce's field names.
 
 use actix_salesforce::Error;
 use actix_web::{
@@ -9,7 +9,7 @@ use actix_web::{
 use serde_json::{Map, Value};
 
 /// The fields to write. Which there are, and who may write them, is for Salesforce to decide: the call runs with the
-/// person's own permissions.
+/// user's own permissions.
 pub(crate) struct Fields {
     pub(crate) fields: Map<String, Value>,
     /// Whether a script sent them, which wants no redirect.
@@ -33,8 +33,8 @@ pub(crate) fn read(request: &HttpRequest, body: &Bytes) -> actix_web::Result<Fie
     Ok(Fields { fields, is_json })
 }
 
-/// Answers 400 for a field that Salesforce has not. The names come from the request: elsewhere an unknown field is a
-/// mistake of the program, and the answer is 500.
+/// Responds with 400 to a field that Salesforce does not have. Here the names come from the request; elsewhere an unknown
+/// field is a mistake of the program, and the response is 500.
 pub(crate) fn refused(error: Error) -> actix_web::Error {
     if error.status() == Some(400) && error.is_program_mistake() {
         ErrorBadRequest("An account has no such field, or the field does not take this value.")

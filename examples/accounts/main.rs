@@ -37,7 +37,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let instance = std::env::var("INSTANCE").unwrap_or_default();
     HttpServer::new(move || {
         App::new()
-            .app_data(web::Data::new(salesforce.clone()))
             .app_data(web::Data::new(sees))
             .service(web::resource("/").get(pages::home).head(pages::home))
             .service(web::resource("/whoami").get(pages::whoami))

@@ -182,7 +182,7 @@ pub(crate) async fn show(
 
 pub(crate) async fn create(
     request: HttpRequest,
-    salesforce: web::Data<Salesforce>,
+    salesforce: Salesforce,
     sf: SalesforceConn,
     body: web::Bytes,
 ) -> actix_web::Result<HttpResponse> {
@@ -199,7 +199,7 @@ pub(crate) async fn create(
 
 pub(crate) async fn change(
     request: HttpRequest,
-    salesforce: web::Data<Salesforce>,
+    salesforce: Salesforce,
     sf: SalesforceConn,
     id: web::Path<String>,
     body: web::Bytes,
@@ -212,7 +212,7 @@ pub(crate) async fn change(
 
 pub(crate) async fn delete(
     request: HttpRequest,
-    salesforce: web::Data<Salesforce>,
+    salesforce: Salesforce,
     sf: SalesforceConn,
     id: web::Path<String>,
 ) -> actix_web::Result<HttpResponse> {

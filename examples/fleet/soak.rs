@@ -45,14 +45,14 @@ impl Random {
 }
 
 /// A request renews its token once. When that one has expired too before it is used, Salesforce refuses a token that it
-/// gave just now, which looks as if the person may not use its API: 403, so soon after the tokens expired.
+/// gave just now, which looks as if the user may not use its API: 403, so soon after the tokens expired.
 const EXPIRED_ON_THE_WAY: Duration = Duration::from_secs(1);
 
 /// What was seen, and whether something is going wrong on purpose.
 #[derive(Default)]
 struct Seen {
-    answers: BTreeMap<(u16, bool), u64>,
-    /// One of each kind of answer that is neither a page nor a request to log in.
+    responses: BTreeMap<(u16, bool), u64>,
+    /// One of each kind of response that is neither a page nor a request to log in.
     refusals: BTreeMap<(u16, String), Page>,
     wrong: Vec<String>,
     logins: u64,
@@ -71,7 +71,7 @@ impl Soak {
     fn note(&self, page: &Page) {
         let faulty = Instant::now() < *self.fault_until.lock().unwrap();
         let mut seen = self.seen.lock().unwrap();
-        *seen.answers.entry((page.status, faulty)).or_default() += 1;
+        *seen.responses.entry((page.status, faulty)).or_default() += 1;
         if page.status >= 400 && page.status != 401 {
             let kind = (page.status, page.url.path().to_owned());
             seen.refusals.entry(kind).or_insert_with(|| page.clone());
@@ -87,7 +87,7 @@ impl Soak {
         *self.fault_until.lock().unwrap() = Instant::now() + time + AFTERMATH;
     }
 
-    /// Logs in by the pages, as a person does. Whether that led in.
+    /// Logs in by the pages, as a user does. Whether that led in.
     async fn log_in(&self, browser: &Client, username: &str) -> bool {
         let done = self.try_log_in(browser, username).await.unwrap_or(false);
         self.seen.lock().unwrap().logins += u64::from(done);
@@ -169,7 +169,7 @@ impl Soak {
                 0 => {
                     self.fault_for(time);
                     faults.refresh(Fault::Status(503));
-                    "token endpoint answers 503"
+                    "token endpoint responds with 503"
                 }
                 1 => {
                     faults.refresh(Fault::Delay(Duration::from_millis(1_500)));
@@ -183,12 +183,12 @@ impl Soak {
                 3 => {
                     self.fault_for(time);
                     faults.api(Fault::Status(503));
-                    "API answers 503"
+                    "API responds with 503"
                 }
                 4 => {
                     self.fault_for(time);
                     faults.api(Fault::Html);
-                    "API answers HTML"
+                    "API responds with HTML"
                 }
                 5 => {
                     self.fault_for(time);
@@ -299,12 +299,12 @@ async fn main() {
     }
     let after: Vec<_> = instances.iter().map(|instance| resident(instance.id())).collect();
     let seen = soak.seen.lock().unwrap();
-    let requests: u64 = seen.answers.values().sum();
+    let requests: u64 = seen.responses.values().sum();
     println!("seed {seed}, {minutes} minutes, {PEOPLE} people, {requests} requests, {} logins", seen.logins);
     println!("what went wrong on purpose: {happened:?}");
-    println!("answers by (status, while something went wrong): {:?}", seen.answers);
+    println!("responses by (status, while something went wrong): {:?}", seen.responses);
     println!(
-        "token calls: {}, spent tokens sent again: {}",
+        "token calls: {}, used tokens sent again: {}",
         soak.org.token_calls("refresh_token"),
         soak.org.refresh_reuse_count()
     );
@@ -312,12 +312,12 @@ async fn main() {
         "memory of the instances in MiB, before and after (new ones count from their start): {before:?} {after:?}"
     );
     for ((status, path), page) in &seen.refusals {
-        println!("one of the answers with {status} to {path}: {}", page.body);
+        println!("one of the responses with {status} to {path}: {}", page.body);
     }
     for wrong in seen.wrong.iter().take(5) {
         println!("without a cause: {wrong}");
     }
-    assert_eq!(soak.org.refresh_reuse_count(), 0, "no spent token was sent again");
+    assert_eq!(soak.org.refresh_reuse_count(), 0, "no used token was sent again");
     assert!(seen.wrong.is_empty(), "no 5xx and no 403 without a cause");
     assert_eq!((ended, in_again), (PEOPLE, PEOPLE), "every user gets in again");
 }

@@ -43,8 +43,8 @@ async fn open_invoices_are_listed() -> Outcome<()> {
     let (org, salesforce) = set_up().await?;
     let ada = person(&org, &salesforce, "ada@example.com").await?;
     let app = client(&salesforce).await;
-    let answer = call_service(&app, ada.get("/invoices").to_request()).await;
-    let invoices: Value = read_body_json(answer).await;
+    let response = call_service(&app, ada.get("/invoices").to_request()).await;
+    let invoices: Value = read_body_json(response).await;
     let numbers: Vec<&Value> =
         invoices.as_array().into_iter().flatten().map(|row| &row["Number__c"]).collect();
     assert_eq!(numbers, ["INV-1", "INV-2", "INV-4"]);

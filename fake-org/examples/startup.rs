@@ -38,11 +38,11 @@ async fn start_and_ask() -> Result<Duration, Box<dyn std::error::Error>> {
          authorization: Bearer {token}\r\nconnection: close\r\n\r\n"
     );
     socket.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await?;
+    let mut response = String::new();
+    socket.read_to_string(&mut response).await?;
     let took = begun.elapsed();
-    if !answer.starts_with("HTTP/1.1 200") {
-        return Err(answer.into());
+    if !response.starts_with("HTTP/1.1 200") {
+        return Err(response.into());
     }
     Ok(took)
 }

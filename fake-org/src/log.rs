@@ -64,7 +64,7 @@ impl Log {
         self.with(number, |request| request.fault = Some(name));
     }
 
-    pub(crate) fn answered(&self, number: u64, status: Option<u16>, took: u64) {
+    pub(crate) fn responded(&self, number: u64, status: Option<u16>, took: u64) {
         self.with(number, |request| {
             request.status = status;
             request.took = Some(took);

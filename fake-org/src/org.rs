@@ -183,6 +183,13 @@ impl FakeOrg {
         self.org.auth(|auth| auth.counters.code_reuse)
     }
 
+    /// Number of times a code or a refresh token was presented with other credentials of the app than those that it was
+    /// issued to.
+    #[must_use]
+    pub fn other_credentials_count(&self) -> u64 {
+        self.org.auth(|auth| auth.counters.other_credentials)
+    }
+
     /// The largest number of token requests that were handled at one time.
     #[must_use]
     pub fn tokens_in_flight_max(&self) -> u64 {

@@ -214,7 +214,7 @@ impl Org {
                 None => format!("uid:{}", issued.user.id),
             },
             "iss": domain,
-            "client_id": self.app.client_id,
+            "client_id": self.app.credentials(&self.settings(), issued.set).client_id,
             "iat": at,
             "nbf": at - 15,
             "exp": at + millis(life) / 1_000,

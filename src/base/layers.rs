@@ -27,9 +27,10 @@ fn imports(text: &str) -> Vec<&str> {
     for line in text.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
         let name = |rest: &'static str| line.split(rest).skip(1);
         found.extend(name("crate::").filter_map(|rest| rest.split([':', ';', ',', ' ', '}']).next()));
-        in_group |= line.starts_with("use crate::{");
+        let group = line.split_once("use crate::{").map(|(_, rest)| rest);
+        in_group |= group.is_some();
         if in_group {
-            let group = line.trim_start_matches("use crate::{");
+            let group = group.unwrap_or(line);
             found.extend(group.split([' ', ',', ';', '{', '}']).filter_map(|part| part.split("::").next()));
             in_group = !line.ends_with("};");
         }
@@ -55,7 +56,7 @@ fn imports_point_down() {
 
 #[test]
 fn an_import_is_found_in_each_form() {
-    let text = "use crate::{\n    Error,\n    web::{A, B},\n    store::X,\n};\nlet x = crate::config::Y;\n// crate::base::Z";
+    let text = "pub use crate::{\n    Error,\n    web::{A, B},\n    store::X,\n};\nlet x = crate::config::Y;\n// crate::base::Z";
     let found = imports(text);
     assert!(["Error", "web", "store", "config"].iter().all(|name| found.contains(name)), "{found:?}");
     assert!(!found.contains(&"base"), "{found:?}");

@@ -39,18 +39,20 @@ pub(crate) enum Purpose {
     /// The cookie of a login.
     Login,
     /// The cookie of a login that has started.
-    Attempt,
+    PendingLogin,
     /// The cookie that detects login loops.
-    Landing,
+    LoopGuard,
 }
 
 impl Purpose {
+    const ALL: [Self; 4] = [Self::Grant, Self::Login, Self::PendingLogin, Self::LoopGuard];
+
     fn label(self) -> &'static str {
         match self {
             Self::Grant => "actix-salesforce grant",
             Self::Login => "actix-salesforce login",
-            Self::Attempt => "actix-salesforce attempt",
-            Self::Landing => "actix-salesforce landing",
+            Self::PendingLogin => "actix-salesforce attempt",
+            Self::LoopGuard => "actix-salesforce landing",
         }
     }
 }
@@ -58,15 +60,16 @@ impl Purpose {
 /// The keys that seal cookies and stored tokens. The newest seals; all of them open.
 #[derive(Clone)]
 pub(crate) struct KeyRing {
-    keys: Vec<Key>,
+    keys: Arc<[Key]>,
     /// Whether a grant was opened with another key than the newest.
     opened_with_older: Arc<AtomicBool>,
 }
 
-#[derive(Clone)]
 struct Key {
     id: [u8; KEY_ID_BYTES],
     bytes: Zeroizing<[u8; 32]>,
+    /// One for each purpose, in the order of [`Purpose::ALL`]. Deriving one costs ten times as much as opening a cookie.
+    ciphers: [Option<Aes256Gcm>; Purpose::ALL.len()],
 }
 
 impl fmt::Debug for KeyRing {
@@ -94,7 +97,7 @@ pub(crate) enum InvalidKeys {
 
 impl KeyRing {
     fn new(keys: Vec<Key>) -> Self {
-        Self { keys, opened_with_older: Arc::default() }
+        Self { keys: keys.into(), opened_with_older: Arc::default() }
     }
 
     /// Parses keys of 32 bytes in base64 (either alphabet, with or without padding), newest first, separated by commas or
@@ -199,7 +202,8 @@ impl Key {
         let digest = Sha256::new().chain_update(b"actix-salesforce key id").chain_update(*bytes).finalize();
         let mut id = [0; KEY_ID_BYTES];
         id.copy_from_slice(&digest[..KEY_ID_BYTES]);
-        Self { id, bytes }
+        let ciphers = Purpose::ALL.map(|purpose| derive_cipher(&bytes, purpose));
+        Self { id, bytes, ciphers }
     }
 
     fn from_base64(text: &str, position: usize) -> Result<Self, InvalidKeys> {
@@ -216,13 +220,16 @@ impl Key {
         if seen.len() < 16 { Err(InvalidKeys::Weak(position)) } else { Ok(Self::new(Zeroizing::new(bytes))) }
     }
 
-    fn cipher(&self, purpose: Purpose) -> Result<Aes256Gcm, SealError> {
-        let mut derived = Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(None, &*self.bytes)
-            .expand(purpose.label().as_bytes(), &mut *derived)
-            .map_err(|_| SealError)?;
-        Aes256Gcm::new_from_slice(&*derived).map_err(|_| SealError)
+    fn cipher(&self, purpose: Purpose) -> Result<&Aes256Gcm, SealError> {
+        self.ciphers.get(purpose as usize).and_then(Option::as_ref).ok_or(SealError)
     }
+}
+
+/// HKDF-SHA256 derives at most 255 * 32 bytes (RFC 5869 section 2.3), so the cipher is always there.
+fn derive_cipher(key: &[u8; 32], purpose: Purpose) -> Option<Aes256Gcm> {
+    let mut derived = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(None, key).expand(purpose.label().as_bytes(), &mut *derived).ok()?;
+    Aes256Gcm::new_from_slice(&*derived).ok()
 }
 
 fn associated_data(purpose: Purpose, bound_to: &[u8]) -> Vec<u8> {
@@ -255,12 +262,19 @@ mod tests {
     }
 
     #[test]
+    fn each_purpose_finds_its_cipher() {
+        for (index, purpose) in Purpose::ALL.into_iter().enumerate() {
+            assert_eq!(purpose as usize, index, "{purpose:?}");
+        }
+    }
+
+    #[test]
     fn only_the_same_purpose_and_place_open_it() {
         let ring = KeyRing::from_base64(&key(1)).unwrap();
         let sealed = ring.seal(Purpose::Grant, b"a", b"secret").unwrap();
         assert_eq!(ring.open(Purpose::Grant, b"a", &sealed).unwrap().as_slice(), b"secret");
         assert!(ring.open(Purpose::Grant, b"b", &sealed).is_err());
-        assert!(ring.open(Purpose::Attempt, b"a", &sealed).is_err());
+        assert!(ring.open(Purpose::PendingLogin, b"a", &sealed).is_err());
         for position in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[position] ^= 1;

@@ -13,7 +13,7 @@ pub struct ApiConfig {
     /// How many requests to one org this process sends concurrently. Further ones wait; requests to other orgs do not.
     /// Default: 64. (Salesforce itself allows 25 concurrent requests that take longer than 20 seconds.)
     pub max_concurrent_requests: usize,
-    /// How long a request waits for its turn before it fails with
+    /// How long a request waits for a free slot before it fails with
     /// [`Error::ConcurrencyLimit`](crate::Error::ConcurrencyLimit). Default: `5s`.
     pub acquire_timeout: String,
     /// Requests of [low-priority](crate::Connection::with_low_priority) connections fail once this much of the org's daily

@@ -31,7 +31,7 @@ impl Config {
             check.problem("SALESFORCE_CLIENT_ID", "set it to the consumer key of your external client app");
         }
         if let Some(secret) = &self.client_secret {
-            check.client_secret(secret);
+            check.client_secret("SALESFORCE_CLIENT_SECRET", secret);
         }
 
         let public_url = check.public_url(&self.public_url);
@@ -77,6 +77,10 @@ impl Config {
             public_url.as_ref().map_or("", Url::as_str),
             &paths.mount,
         );
+        let previous = self.previous_app(&mut check, |id| match &self.cookie_name {
+            Some(_) => cookie_stem.clone(),
+            None => default_stem(id, public_url.as_ref().map_or("", Url::as_str), &paths.mount),
+        });
         let redirect_uri = public_url
             .as_ref()
             .and_then(|public| check.redirect_uri(public, &paths, self.routes.redirect_uri.as_deref()));
@@ -90,12 +94,11 @@ impl Config {
         if max_lifetime > LONGEST_LOGIN {
             check.problem("SALESFORCE_MAX_LIFETIME", "must not be above ten years (3650d)");
         }
-        // 0 without a unit is off, too.
-        let recheck = if self.recheck.trim() == "0" {
-            Duration::ZERO
-        } else {
-            check.duration("SALESFORCE_RECHECK", &self.recheck)
-        };
+        let recheck = check.duration_or_off("SALESFORCE_RECHECK", &self.recheck);
+        let keep_broken = check.duration_or_off("SALESFORCE_KEEP_BROKEN", &self.keep_broken);
+        if keep_broken > LONGEST_LOGIN {
+            check.problem("SALESFORCE_KEEP_BROKEN", "must not be above ten years (3650d)");
+        }
         let login_timeout = check.duration("SALESFORCE_LOGIN_TIMEOUT", &self.login_timeout);
         if login_timeout.is_zero() || login_timeout > LONGEST_PENDING {
             check.problem("SALESFORCE_LOGIN_TIMEOUT", "must be above 0 and not above a day (24h)");
@@ -132,6 +135,7 @@ impl Config {
             ) if check.problems.is_empty() => Ok(Settings {
                 client_id,
                 client_secret: self.client_secret,
+                previous,
                 default_host,
                 hosts,
                 host_orgs,
@@ -154,6 +158,7 @@ impl Config {
                 idle_timeout,
                 max_lifetime,
                 recheck: (!recheck.is_zero()).then_some(recheck),
+                keep_broken,
                 keep_alive: self
                     .keep_alive_days
                     .map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
@@ -174,7 +179,7 @@ impl Check {
         self.problems.push(ConfigProblem { setting, hint: hint.into() });
     }
 
-    fn client_secret(&mut self, secret: &Secret) {
+    pub(super) fn client_secret(&mut self, setting: &'static str, secret: &Secret) {
         const PLACEHOLDERS: [&str; 8] = [
             "secret",
             "changeme",
@@ -188,7 +193,7 @@ impl Check {
         let text = secret.expose().trim();
         if text.is_empty() || PLACEHOLDERS.iter().any(|placeholder| text.eq_ignore_ascii_case(placeholder)) {
             self.problem(
-                "SALESFORCE_CLIENT_SECRET",
+                setting,
                 "set it to the consumer secret of your app, or leave it out for a public client",
             );
         }
@@ -274,7 +279,7 @@ impl Check {
         const LONGEST: usize = 40;
 
         let Some(stem) = given.map(str::trim) else {
-            return format!("salesforce-{}", short_hash(&[client_id, public_url, mount]));
+            return default_stem(client_id, public_url, mount);
         };
         let plain = stem.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         // Browsers give names that begin with `__Host-` or `__Secure-` a meaning.
@@ -294,6 +299,11 @@ impl Check {
             self.problem(setting, "give a whole number with ms, s, m, h or d, such as 24h");
             Duration::from_secs(60)
         })
+    }
+
+    /// As [`duration`](Self::duration), and zero for `0` without a unit.
+    fn duration_or_off(&mut self, setting: &'static str, text: &str) -> Duration {
+        if text.trim() == "0" { Duration::ZERO } else { self.duration(setting, text) }
     }
 
     fn paths(&mut self, routes: &RoutePaths, public: &str) -> Paths {
@@ -367,6 +377,10 @@ impl Check {
         }
         target
     }
+}
+
+fn default_stem(client_id: &str, public_url: &str, mount: &str) -> String {
+    format!("salesforce-{}", short_hash(&[client_id, public_url, mount]))
 }
 
 /// Returns eight hex digits that these texts decide.

@@ -2,8 +2,10 @@
 
 mod api;
 mod check;
+mod credentials;
 pub(crate) mod duration;
 mod hosts;
+mod login_link;
 mod problem;
 mod return_to;
 mod service;
@@ -17,6 +19,7 @@ pub use self::{
     service::ServiceUserConfig,
 };
 pub(crate) use self::{
+    credentials::PreviousApp,
     return_to::ReturnTo,
     settings::{Paths, Settings},
 };
@@ -39,6 +42,13 @@ pub struct Config {
     pub client_id: String,
     /// The consumer secret of that app; absent for a public client. `SALESFORCE_CLIENT_SECRET`.
     pub client_secret: Option<Secret>,
+    /// The consumer key before a rotation of the app's credentials, during which Salesforce takes both for 30 days.
+    /// Grants that were given to it are refreshed and found under it; logins begin under [`client_id`](Self::client_id).
+    /// Default: none. `SALESFORCE_PREVIOUS_CLIENT_ID`.
+    pub previous_client_id: Option<String>,
+    /// The consumer secret that belongs to [`previous_client_id`](Self::previous_client_id).
+    /// `SALESFORCE_PREVIOUS_CLIENT_SECRET`.
+    pub previous_client_secret: Option<Secret>,
     /// Where users log in unless the login route's `?host=` names another host. Default:
     /// `https://login.salesforce.com`. `SALESFORCE_LOGIN_URL`.
     pub login_url: String,
@@ -46,7 +56,7 @@ pub struct Config {
     /// the orgs that it may speak for: `https://login.acme.example|00D…,00D…`; each such host has a separate callback URL,
     /// with `/` and its name at the end. Default: none. `SALESFORCE_LOGIN_HOSTS`, `name=URL` separated by spaces.
     pub login_hosts: BTreeMap<String, String>,
-    /// The ids of the orgs whose users may log in. Needed if there are several login hosts and Salesforce does not run
+    /// The ids of the orgs whose users may use the app, existing logins and jobs included. Needed if there are several login hosts and Salesforce does not run
     /// [`login_url`](Self::login_url), which may speak for these orgs only. Default: all. `SALESFORCE_ALLOWED_ORGS`,
     /// separated by spaces or commas.
     pub allowed_orgs: Vec<String>,
@@ -105,6 +115,9 @@ pub struct Config {
     /// The longest time until Salesforce is asked whether a login that is in use is still valid, so that a deactivated
     /// user loses pages without a request to Salesforce, too. `0s`: it is not asked. Default: `1h`. `SALESFORCE_RECHECK`.
     pub recheck: String,
+    /// How long a grant that Salesforce refused for good stays listed as needing reconnecting, without tokens; ten years at
+    /// most. `0s`: it is forgotten at once. Default: `30d`. `SALESFORCE_KEEP_BROKEN`.
+    pub keep_broken: String,
     /// Refreshes grants that have been unused for this many days, for apps whose refresh token policy expires unused
     /// tokens. Absent: never.
     pub keep_alive_days: Option<u16>,
@@ -125,6 +138,8 @@ impl Default for Config {
         Self {
             client_id: String::new(),
             client_secret: None,
+            previous_client_id: None,
+            previous_client_secret: None,
             login_url: "https://login.salesforce.com".to_owned(),
             login_hosts: BTreeMap::new(),
             allowed_orgs: Vec::new(),
@@ -147,6 +162,7 @@ impl Default for Config {
             idle_timeout: "24h".to_owned(),
             max_lifetime: "30d".to_owned(),
             recheck: "1h".to_owned(),
+            keep_broken: "30d".to_owned(),
             keep_alive_days: None,
             service: None,
             api: ApiConfig::default(),
@@ -237,6 +253,8 @@ impl Config {
             config.client_id = id;
         }
         config.client_secret = variable("SALESFORCE_CLIENT_SECRET").map(Secret::new);
+        config.previous_client_id = variable("SALESFORCE_PREVIOUS_CLIENT_ID");
+        config.previous_client_secret = variable("SALESFORCE_PREVIOUS_CLIENT_SECRET").map(Secret::new);
         if let Some(url) = variable("SALESFORCE_LOGIN_URL") {
             config.login_url = url;
         }
@@ -279,6 +297,9 @@ impl Config {
         }
         if let Some(period) = variable("SALESFORCE_RECHECK") {
             config.recheck = period;
+        }
+        if let Some(time) = variable("SALESFORCE_KEEP_BROKEN") {
+            config.keep_broken = time;
         }
         if let Some(store) = variable("SALESFORCE_STORE") {
             config.store = Secret::new(store);

@@ -7,7 +7,7 @@ use std::{
 
 use url::Url;
 
-use super::{ReturnTo, SessionMode};
+use super::{PreviousApp, ReturnTo, SessionMode};
 use crate::{
     base::seal::KeyRing,
     grants::{HostOrgs, is_run_by_salesforce},
@@ -23,6 +23,8 @@ use salesforce_connection::{
 pub(crate) struct Settings {
     pub(crate) client_id: String,
     pub(crate) client_secret: Option<Secret>,
+    /// The credentials before a rotation, as long as grants need them.
+    pub(crate) previous: Option<PreviousApp>,
     pub(crate) default_host: LoginHost,
     pub(crate) hosts: BTreeMap<String, LoginHost>,
     /// Which orgs the login hosts may speak for that Salesforce does not run.
@@ -50,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) idle_timeout: Duration,
     pub(crate) max_lifetime: Duration,
     pub(crate) recheck: Option<Duration>,
+    /// How long a refused grant stays listed. Zero: not at all.
+    pub(crate) keep_broken: Duration,
     pub(crate) keep_alive: Option<Duration>,
     pub(crate) service: Option<ServiceUser>,
     pub(crate) api: ClientBuilder,
@@ -132,8 +136,21 @@ impl Settings {
     /// No stem holds a `.`, so a kind that begins with one keeps the cookies of all apps on a host apart. Without https
     /// there is no prefix: some browsers drop such cookies on http loopback.
     pub(crate) fn scoped_name(&self, kind: &str) -> String {
+        self.name_after(&self.cookie_stem, kind)
+    }
+
+    /// Returns the names of a cookie of ours, each with the client id that it belongs to: the name that is written, and
+    /// while the app's credentials rotate the one that was written before.
+    pub(crate) fn scoped_names(&self, kind: &str) -> impl Iterator<Item = (&str, String)> {
+        let previous =
+            self.previous.as_ref().map(|previous| (&previous.app.client_id, &previous.cookie_stem));
+        let all = [(&self.client_id, &self.cookie_stem)].into_iter().chain(previous);
+        all.map(move |(client_id, stem)| (client_id.as_str(), self.name_after(stem, kind)))
+    }
+
+    fn name_after(&self, stem: &str, kind: &str) -> String {
         let prefix = if self.is_https() { "__Host-" } else { "" };
-        format!("{prefix}{}{kind}", self.cookie_stem)
+        format!("{prefix}{stem}{kind}")
     }
 }
 

@@ -42,20 +42,27 @@ impl Config {
             &mut self.max_lifetime,
             &mut self.login_timeout,
             &mut self.recheck,
+            &mut self.keep_broken,
             &mut self.routes.mount,
             &mut self.routes.prefix,
             &mut self.api.acquire_timeout,
         ] {
             clean(text);
         }
-        let texts =
-            [&mut self.api_version, &mut self.cookie_name, &mut self.remember, &mut self.api.client_name];
+        let texts = [
+            &mut self.previous_client_id,
+            &mut self.api_version,
+            &mut self.cookie_name,
+            &mut self.remember,
+            &mut self.api.client_name,
+        ];
         texts.into_iter().flatten().for_each(clean);
         let lists =
             self.allowed_origins.iter_mut().chain(&mut self.allowed_orgs).chain(&mut self.denied_orgs);
         self.login_hosts.values_mut().chain(lists).for_each(clean);
         clean_secret(&mut self.store);
-        [&mut self.client_secret, &mut self.keys].into_iter().flatten().for_each(clean_secret);
+        let secrets = [&mut self.client_secret, &mut self.previous_client_secret, &mut self.keys];
+        secrets.into_iter().flatten().for_each(clean_secret);
         if let Some(service) = &mut self.service {
             service.clean();
         }
@@ -70,6 +77,8 @@ impl Config {
         for (setting, value) in [
             ("SALESFORCE_CLIENT_ID", Some(self.client_id.clone())),
             ("SALESFORCE_CLIENT_SECRET", secret(&self.client_secret)),
+            ("SALESFORCE_PREVIOUS_CLIENT_ID", self.previous_client_id.clone()),
+            ("SALESFORCE_PREVIOUS_CLIENT_SECRET", secret(&self.previous_client_secret)),
             ("SALESFORCE_SERVICE_USERNAME", service.and_then(|service| service.username.clone())),
             ("SALESFORCE_SERVICE_CLIENT_ID", service.and_then(|service| service.client_id.clone())),
             ("SALESFORCE_SERVICE_CLIENT_SECRET", service.and_then(|service| secret(&service.client_secret))),

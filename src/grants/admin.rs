@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use super::GrantManager;
 use crate::store::{GrantFilter, GrantRecord, LoginKey, LoginRecord, StoreError};
-use salesforce_connection::{OrgId, UserId};
+use salesforce_connection::{OrgId, UserId, token::BrokenConnection};
 
 /// A login: one browser that may use a user's grant.
 #[derive(Debug, Clone)]
@@ -34,10 +34,16 @@ pub struct GrantInfo {
     pub organization_id: OrgId,
     /// The user.
     pub user_id: UserId,
+    /// The client id that the grant was given to: the app's, or while its credentials rotate the one before.
+    pub client_id: String,
     /// How often the token was refreshed since the login.
     pub refresh_count: u64,
     /// When the token was obtained.
     pub updated_at: SystemTime,
+    /// Why the grant needs reconnecting, since when, and where its user logs in. Salesforce refused it for good: it has
+    /// no tokens and no logins, and is listed for `SALESFORCE_KEEP_BROKEN` or until the user logs in. `None`: it is valid
+    /// as far as known.
+    pub needs_reconnecting: Option<BrokenConnection>,
 }
 
 impl LoginInfo {
@@ -56,13 +62,15 @@ impl LoginInfo {
 }
 
 impl GrantInfo {
-    fn new(grant: GrantRecord) -> Self {
+    fn new(grant: GrantRecord, client_id: String, needs_reconnecting: Option<BrokenConnection>) -> Self {
         let user = grant.key.user();
         Self {
             organization_id: user.organization_id,
             user_id: user.user_id,
+            client_id,
             refresh_count: grant.version.revision,
             updated_at: grant.updated_at,
+            needs_reconnecting,
         }
     }
 }
@@ -70,20 +78,37 @@ impl GrantInfo {
 impl GrantManager {
     pub(crate) async fn list_logins(&self, filter: GrantFilter) -> Result<Vec<LoginInfo>, StoreError> {
         let logins = self.config.store.list_logins(filter).await?;
-        let of_this_app = logins.into_iter().filter(|(_, login)| login.grant.app() == self.config.app);
+        let of_this_app = logins.into_iter().filter(|(_, login)| self.owns(login.grant));
         Ok(of_this_app.map(LoginInfo::new).collect())
     }
 
     pub(crate) async fn list_grants(&self, filter: GrantFilter) -> Result<Vec<GrantInfo>, StoreError> {
-        Ok(self.grants_of_this_app(filter).await?.into_iter().map(GrantInfo::new).collect())
+        let info = |grant: GrantRecord| {
+            let client = self.config.apps.get(grant.key.app());
+            let client_id = client.map(|client| client.app().client_id.clone()).unwrap_or_default();
+            let broken = self.open_broken(&grant).map(|broken| self.connection_of(&broken));
+            GrantInfo::new(grant, client_id, broken)
+        };
+        Ok(self.grants_of_this_app(filter).await?.into_iter().map(info).collect())
     }
 
     /// Returns the grants that `filter` selects without those of other apps in the same store: they are not ours to list
     /// or to revoke.
     async fn grants_of_this_app(&self, filter: GrantFilter) -> Result<Vec<GrantRecord>, StoreError> {
         let mut grants = self.config.store.list_grants(filter).await?;
-        grants.retain(|grant| grant.key.app() == self.config.app);
+        grants.retain(|grant| self.owns(grant.key));
         Ok(grants)
+    }
+
+    /// Ends the login under this key as its logout would, unless it is one of another app in the same store.
+    ///
+    /// # Errors
+    /// The store failed. The logout is retried in the background.
+    pub(crate) async fn revoke_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
+        match self.config.store.load_login(key).await {
+            Ok(Some((login, _))) if !self.owns(login.grant) => Ok(()),
+            _ => self.delete_login(key).await,
+        }
     }
 
     /// Deletes all grants that `filter` selects with all their logins, and revokes their tokens. Returns the number of

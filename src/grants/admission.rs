@@ -229,7 +229,7 @@ impl GrantManager {
         if self.is_denied(org) {
             return Err(RefusedOrg::Denied.into());
         }
-        if !self.may_log_in(host, org) {
+        if !self.config.host_orgs.let_in(host, org) {
             return Err(RefusedOrg::NotNamed.into());
         }
         let Some(function) = &self.config.admission.functions.org else { return Ok(()) };

@@ -15,16 +15,16 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::{GrantManager, LogInError, LoginOutcome, NewLogin, manager};
+use super::{GrantManager, LogInError, LoginOutcome, NewLogin, login_id, manager};
 use crate::{
     base::{
         evicting_map::EvictingMap,
         lock::lock,
         random::{self, NoRandomness},
     },
-    store::{LeaseHolder, LeaseName, LoginKey, OneTimeKey, StoreError},
+    store::{GrantRecord, LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, StoreError},
 };
-use salesforce_connection::{Secret, oauth::LoginHost};
+use salesforce_connection::{Secret, UserRef, oauth::LoginHost};
 
 /// How long a callback waits for another one of the same login. Longer than a token request and the key requests behind
 /// it usually take, shorter than browsers and proxies wait for a response.
@@ -42,6 +42,8 @@ const UNDO_AFTER: Duration = Duration::from_secs(5);
 /// A callback that belongs to a pending login of this browser.
 #[derive(Debug)]
 pub(crate) struct Callback {
+    /// The client id that the login began with.
+    pub(crate) client_id: String,
     pub(crate) host: LoginHost,
     pub(crate) redirect_uri: Url,
     pub(crate) code: Secret,
@@ -64,7 +66,7 @@ impl Callback {
             digest.update(part.len().to_be_bytes());
             digest.update(part);
         }
-        Secret::new(URL_SAFE_NO_PAD.encode(digest.finalize()))
+        login_id::from_digest(&digest.finalize())
     }
 
     /// Names the value that is used up once a response has taken the login, or once it is undone.
@@ -73,7 +75,7 @@ impl Callback {
     }
 }
 
-/// A random secret for [`Callback::login_seed`], or the id of a login without a callback.
+/// A random secret for [`Callback::login_seed`].
 pub(crate) fn random_secret() -> Result<Secret, NoRandomness> {
     Ok(Secret::new(URL_SAFE_NO_PAD.encode(random::bytes::<32>()?)))
 }
@@ -111,12 +113,12 @@ impl GrantManager {
             return Ok(Completed::Login(NewLogin::new(id, Arc::clone(self), outcome)));
         }
         drop(permit);
-        if !self.has_fresh_login(&id).await? {
+        if self.fresh_login(&id).await?.is_none() {
             return Ok(Completed::Used);
         }
         // Nothing is written for an invented code. From now on the login is not undone; it may just have been.
         self.config.store.consume_once(Callback::taken(&id), OUTCOME_LIFETIME * 2).await?;
-        if !self.has_fresh_login(&id).await? {
+        if self.fresh_login(&id).await?.is_none() {
             return Ok(Completed::Used);
         }
         tracing::debug!(login = ?LoginKey::from_session_id(&id), "callback came again: it gets the same login");
@@ -141,15 +143,16 @@ impl GrantManager {
         Ok(Some(LoginOutcome { user, auth_time: None, facts, is_complete: false }))
     }
 
-    /// Returns whether a callback made this login just now.
-    async fn has_fresh_login(&self, id: &Secret) -> Result<bool, StoreError> {
+    /// Returns the user of this login if a callback made it just now.
+    async fn fresh_login(&self, id: &Secret) -> Result<Option<UserRef>, StoreError> {
         let found = self.config.store.load_login(LoginKey::from_session_id(id)).await;
         let now = self.config.clock.now();
-        Ok(manager::absent_if_corrupt(found)?.is_some_and(|(login, _)| {
+        let is_fresh = |(login, _): &(LoginRecord, GrantRecord)| {
             // A clock that is behind makes the age an error.
             now.duration_since(login.created_at).is_ok_and(|age| age <= OUTCOME_LIFETIME)
                 || login.created_at > now
-        }))
+        };
+        Ok(manager::absent_if_corrupt(found)?.filter(is_fresh).map(|(login, _)| login.grant.user()))
     }
 
     /// Ends a login that the first response did not deliver, unless a further callback takes it.
@@ -157,9 +160,26 @@ impl GrantManager {
         let manager = Arc::clone(self);
         self.config.background.spawn(async move {
             manager.config.background.sleep_unless_stopping(UNDO_AFTER).await;
-            let taken = manager.config.store.consume_once(Callback::taken(&id), OUTCOME_LIFETIME * 2).await;
-            if let Ok(false) = taken {
-                return;
+            let mut waits = manager.config.timing.retry_schedule.into_iter();
+            loop {
+                let once = Callback::taken(&id);
+                let error = match manager.config.store.consume_once(once, OUTCOME_LIFETIME * 2).await {
+                    Ok(true) => break,
+                    Ok(false) => return,
+                    // Another callback may have taken it.
+                    Err(error) => error,
+                };
+                match waits.next() {
+                    Some(wait) if manager.config.background.sleep_unless_stopping(wait).await => {}
+                    _ => {
+                        let login = LoginKey::from_session_id(&id);
+                        return tracing::error!(
+                            ?login,
+                            %error,
+                            "discarding a login that no response delivered failed; it ends when it expires"
+                        );
+                    }
+                }
             }
             tracing::info!("login discarded: no response with its cookie was delivered");
             manager.log_out_later(id);

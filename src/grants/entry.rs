@@ -10,17 +10,19 @@ use url::Url;
 
 use super::{
     GrantError, GrantTokens,
+    broken::BrokenGrant,
     refresh_state::{Decision, Outcome, RefreshState},
+    timing::MAX_COOL_DOWN,
 };
 use crate::{
-    base::lock::lock,
+    base::{backoff::Backoff, lock::lock},
     store::{GrantKey, GrantVersion, LeaseHolder},
 };
 
 /// The outcome of a refresh, for all requests that wait for it.
-pub(super) type Renewed = Result<Arc<GrantTokens>, GrantError>;
+pub(super) type RefreshResult = Result<Arc<GrantTokens>, GrantError>;
 /// Receives the outcome of a refresh. `None` until it has ended.
-pub(super) type Waiting = watch::Receiver<Option<Renewed>>;
+pub(super) type Waiting = watch::Receiver<Option<RefreshResult>>;
 
 #[derive(Debug)]
 pub(super) struct GrantEntry {
@@ -44,12 +46,16 @@ struct State {
     hold: Option<Hold>,
     /// How many refreshes in a row failed in a way that a retry does not change.
     permanent_failures: u32,
+    /// Whether Salesforce no longer takes the credentials that the grant was given to.
+    credentials_over: bool,
     /// The host to which the last refresh was redirected with success.
     token_host: Option<Url>,
     /// When this process looks again whether Salesforce is to be asked about the grant. `None`: at once.
     next_recheck: Option<Instant>,
     /// How many times in a row Salesforce did not say whether the grant is valid.
     unknown_rechecks: u32,
+    /// Why Salesforce refused the grant for good; until a login.
+    broken: Option<Arc<BrokenGrant>>,
 }
 
 /// A version that is not refreshed before a certain time.
@@ -69,7 +75,7 @@ enum Why {
     Rejected { in_a_row: u32 },
 }
 
-/// Renewed tokens that are not stored yet. They hold the grant's lease until they are stored, and share it with refreshes
+/// Refreshed tokens that are not stored yet. They hold the grant's lease until they are stored, and share it with refreshes
 /// that start meanwhile.
 #[derive(Debug)]
 struct PendingWrite {
@@ -84,7 +90,7 @@ pub(super) enum Step {
     /// Start a refresh of `from` and send its outcome to `result`.
     Begin {
         from: Arc<GrantTokens>,
-        result: watch::Sender<Option<Renewed>>,
+        result: watch::Sender<Option<RefreshResult>>,
         waiting: Waiting,
     },
     Fail(GrantError),
@@ -104,9 +110,11 @@ impl GrantEntry {
                 repairing: false,
                 hold: None,
                 permanent_failures: 0,
+                credentials_over: false,
                 token_host: None,
                 next_recheck: None,
                 unknown_rechecks: 0,
+                broken: None,
             }),
         }
     }
@@ -139,6 +147,8 @@ impl GrantEntry {
                 state.token_host = None;
             }
             state.permanent_failures = 0;
+            state.broken = None;
+            state.credentials_over = false;
             state.refresh.adopt(grant.version);
             state.tokens = Some(Arc::new(grant));
             state.as_of = Some(as_of);
@@ -168,7 +178,22 @@ impl GrantEntry {
             state.refresh.end();
             state.tokens = None;
             state.as_of = Some(now);
+            state.broken = None;
         }
+    }
+
+    /// Records that Salesforce refused the version `from` for good, unless a login came in between.
+    pub(super) fn set_broken(&self, from: GrantVersion, broken: Arc<BrokenGrant>) {
+        let mut state = self.lock();
+        if state.tokens.as_ref().is_none_or(|live| live.version.epoch == from.epoch) {
+            state.broken = Some(broken);
+        }
+    }
+
+    /// Returns why Salesforce refused the grant for good, unless it has tokens.
+    pub(super) fn broken(&self) -> Option<Arc<BrokenGrant>> {
+        let state = self.lock();
+        state.broken.clone().filter(|_| state.tokens.is_none())
     }
 
     /// Decides what a request does whose token of version `used` was rejected.
@@ -187,6 +212,7 @@ impl GrantEntry {
         match (state.refresh.decide(used, now), &state.tokens, &state.waiting) {
             (Decision::UseCurrent, Some(live), _) => Step::Use(Arc::clone(live)),
             (Decision::JoinInFlight, _, Some(waiting)) => Step::Wait(waiting.clone()),
+            (Decision::BackOff(_), _, _) if state.credentials_over => Step::Fail(GrantError::CredentialsOver),
             (Decision::BackOff(retry_after), _, _) => Step::Fail(GrantError::cooling_down(retry_after)),
             (Decision::Start, Some(live), _) => {
                 let from = Arc::clone(live);
@@ -203,21 +229,28 @@ impl GrantEntry {
     pub(super) fn finish(
         &self,
         from: GrantVersion,
-        renewed: Result<GrantTokens, GrantError>,
+        refreshed: Result<GrantTokens, GrantError>,
         now: Instant,
-    ) -> Renewed {
+    ) -> RefreshResult {
         let mut state = self.lock();
-        let outcome = match &renewed {
+        let outcome = match &refreshed {
             Ok(live) => Outcome::NewVersion(live.version),
             Err(GrantError::Unavailable { retry_after, .. }) => Outcome::Failed { again_in: *retry_after },
+            // The settings of this process have no others.
+            Err(GrantError::CredentialsOver) => Outcome::Failed { again_in: MAX_COOL_DOWN },
             // (Only the token of a service user can be refused in this way.)
             Err(GrantError::LoginOver | GrantError::Refused(_)) => Outcome::Ended,
         };
-        if renewed.is_ok() {
+        if refreshed.is_ok() {
             state.permanent_failures = 0;
         }
+        match refreshed {
+            Ok(_) => state.credentials_over = false,
+            Err(GrantError::CredentialsOver) => state.credentials_over = true,
+            Err(_) => {}
+        }
         let counts = state.refresh.finished(from, outcome, now);
-        match renewed {
+        match refreshed {
             Ok(live) if counts => {
                 let live = Arc::new(live);
                 state.tokens = Some(Arc::clone(&live));
@@ -229,7 +262,7 @@ impl GrantEntry {
                 state.as_of = Some(now);
                 Err(error)
             }
-            Err(error @ GrantError::Unavailable { .. }) => Err(error),
+            Err(error @ (GrantError::Unavailable { .. } | GrantError::CredentialsOver)) => Err(error),
             // A login or logout came in between: the current state is the outcome.
             _ => state.tokens.clone().ok_or(GrantError::LoginOver),
         }
@@ -254,13 +287,13 @@ impl GrantEntry {
             }
             _ => 1,
         };
-        let pause = pause.saturating_mul(1 << (in_a_row - 1).min(16)).min(max_pause);
+        let pause = Backoff { initial: pause, max: max_pause }.base(in_a_row - 1);
         let until = now.checked_add(pause).unwrap_or(now);
         state.hold = Some(Hold { version, until, why: Why::Rejected { in_a_row } });
         tracing::warn!(
             grant = %self.key,
             ?pause,
-            "a new access token was rejected like the one before it. It is not renewed for a while. Check the session \
+            "a new access token was rejected like the one before it. It is not refreshed for a while. Check the session \
              settings, the scopes of the app and the API access control of the org"
         );
     }
@@ -275,6 +308,11 @@ impl GrantEntry {
         let mut state = self.lock();
         state.permanent_failures = state.permanent_failures.saturating_add(1);
         state.permanent_failures
+    }
+
+    /// Returns whether the grant's user has to log in again under other credentials of the app.
+    pub(super) fn needs_other_credentials(&self) -> bool {
+        self.lock().credentials_over
     }
 
     /// Returns true to one request if a check of the grant may be due, and then not before `look_again`.

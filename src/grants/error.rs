@@ -15,8 +15,12 @@ pub(crate) enum GrantError {
     /// Salesforce refuses the grant for good, and says why. The grant was deleted.
     #[error("Salesforce has ended the login")]
     Refused(#[source] Arc<OAuthError>),
-    /// The token cannot be loaded or renewed for now. The login stays valid.
-    #[error("renewing the access token failed for now")]
+    /// Salesforce no longer takes the credentials that the grant was given to: their rotation's overlap is over. The user
+    /// has to log in again, under today's. The grant stays stored, in case the setting is a mistake.
+    #[error("Salesforce no longer accepts the previous client id or secret")]
+    CredentialsOver,
+    /// The token cannot be loaded or refreshed for now. The login stays valid.
+    #[error("refreshing the access token failed for now")]
     Unavailable {
         /// When to try again.
         retry_after: Duration,
@@ -53,7 +57,7 @@ impl GrantError {
 impl From<GrantError> for TokenError {
     fn from(error: GrantError) -> Self {
         match error {
-            GrantError::LoginOver => Self::LoginRequired,
+            GrantError::LoginOver | GrantError::CredentialsOver => Self::LoginRequired,
             GrantError::Refused(error) => Self::LoginRefused(error),
             GrantError::Unavailable { retry_after, source } => Self::Unavailable { retry_after, source },
         }

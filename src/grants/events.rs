@@ -37,7 +37,7 @@ pub enum AuthEvent {
     /// Storing a logout failed. It is retried until it succeeds, and then reported as [`LoggedOut`](Self::LoggedOut).
     /// Until then this process rejects the login, but other processes accept it.
     LogoutNotStored,
-    /// An access token was renewed and stored.
+    /// An access token was refreshed and stored.
     #[non_exhaustive]
     Refreshed {
         /// The user.
@@ -45,9 +45,9 @@ pub enum AuthEvent {
         /// Whether Salesforce replaced the refresh token too.
         rotated: bool,
     },
-    /// Renewing a token failed for now. The login stays valid.
+    /// Refreshing a token failed for now. The login stays valid.
     RefreshFailed(UserRef),
-    /// Salesforce no longer accepts the grant. Its logins are deleted.
+    /// Salesforce no longer accepts the grant: its logins are deleted, and its user has to log in again.
     #[non_exhaustive]
     GrantRevoked {
         /// The user.
@@ -61,13 +61,16 @@ pub enum AuthEvent {
         /// Salesforce's error code, such as `invalid_grant`, in lower snake case. `None` if the response named another
         /// user, or the grant has no refresh token.
         code: Option<String>,
+        /// Whether [`list_grants`](crate::Salesforce::list_grants) still lists the grant, as one that needs reconnecting:
+        /// for `SALESFORCE_KEEP_BROKEN`, or until the user logs in.
+        needs_reconnecting: bool,
     },
     /// Salesforce rejected a refresh token that another process had used in spite of the lease. If rotation is on,
     /// Salesforce treats that as theft. Look for processes that share the app but not the store.
     ReuseSuspected(UserRef),
-    /// Storing a renewed token failed. It is used meanwhile, and lost if the process ends before the store recovers.
+    /// Storing a refreshed token failed. It is used meanwhile, and lost if the process ends before the store recovers.
     TokenWritePending(UserRef),
-    /// A renewed token that could not be stored before is now stored.
+    /// A refreshed token that could not be stored before is now stored.
     TokenWriteRecovered(UserRef),
     /// A token was revoked at Salesforce.
     TokenRevoked,
@@ -75,6 +78,9 @@ pub enum AuthEvent {
     RevocationFailed,
     /// No stored grant of this app needs an older key of the key ring any more. Cookies may still need one.
     OlderKeysUnused,
+    /// No stored grant needs the app's previous credentials any more: they can be taken out of the settings. Reported again
+    /// if a process with the former settings added one meanwhile.
+    PreviousCredentialsUnused,
     /// The store became unavailable.
     StoreUnavailable,
     /// The store is available again.
@@ -99,6 +105,7 @@ impl AuthEvent {
     /// | `TokenRevoked` | `actix_salesforce_tokens_revoked_total` |
     /// | `RevocationFailed` | `actix_salesforce_revocation_failures_total` |
     /// | `OlderKeysUnused` | `actix_salesforce_older_keys_unused_total` |
+    /// | `PreviousCredentialsUnused` | `actix_salesforce_previous_credentials_unused_total` |
     /// | `StoreUnavailable` | `actix_salesforce_store_unavailable_total` |
     /// | `StoreRecovered` | `actix_salesforce_store_recovered_total` |
     pub fn counter(&self) -> &'static str {
@@ -115,6 +122,7 @@ impl AuthEvent {
             Self::TokenRevoked => "actix_salesforce_tokens_revoked_total",
             Self::RevocationFailed => "actix_salesforce_revocation_failures_total",
             Self::OlderKeysUnused => "actix_salesforce_older_keys_unused_total",
+            Self::PreviousCredentialsUnused => "actix_salesforce_previous_credentials_unused_total",
             Self::StoreUnavailable => "actix_salesforce_store_unavailable_total",
             Self::StoreRecovered => "actix_salesforce_store_recovered_total",
         }
@@ -178,13 +186,20 @@ mod tests {
             AuthEvent::LogoutNotStored,
             AuthEvent::Refreshed { user, rotated: true },
             AuthEvent::RefreshFailed(user),
-            AuthEvent::GrantRevoked { user, response_was_lost: false, reason: None, code: None },
+            AuthEvent::GrantRevoked {
+                user,
+                response_was_lost: false,
+                reason: None,
+                code: None,
+                needs_reconnecting: true,
+            },
             AuthEvent::ReuseSuspected(user),
             AuthEvent::TokenWritePending(user),
             AuthEvent::TokenWriteRecovered(user),
             AuthEvent::TokenRevoked,
             AuthEvent::RevocationFailed,
             AuthEvent::OlderKeysUnused,
+            AuthEvent::PreviousCredentialsUnused,
             AuthEvent::StoreUnavailable,
             AuthEvent::StoreRecovered,
         ];

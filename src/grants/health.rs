@@ -31,7 +31,7 @@ pub struct Health {
     pub keys: KeyHealth,
     /// Work that failed and is being retried.
     pub pending: PendingWork,
-    /// The last time that a token could not be loaded or renewed, since this process started.
+    /// The last time that a token could not be loaded or refreshed, since this process started.
     pub last_token_outage: Option<TokenOutage>,
 }
 
@@ -80,13 +80,13 @@ pub struct KeyHealth {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PendingWork {
-    /// Renewed tokens that are not stored yet. They are lost if the process ends.
+    /// Refreshed tokens that are not stored yet. They are lost if the process ends.
     pub token_writes: usize,
     /// Logouts that are not stored yet. Other processes still accept these logins.
     pub logouts: usize,
 }
 
-/// A token could not be loaded or renewed.
+/// A token could not be loaded or refreshed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TokenOutage {
@@ -97,7 +97,7 @@ pub struct TokenOutage {
     pub kind: OutageKind,
 }
 
-/// Why a token could not be loaded or renewed.
+/// Why a token could not be loaded or refreshed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -119,7 +119,9 @@ fn unix_seconds<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok
 impl OutageKind {
     fn of(error: &TokenError) -> Option<Self> {
         let source: &(dyn StdError + 'static) = match error {
-            TokenError::LoginRequired | TokenError::LoginRefused(_) => return None,
+            TokenError::LoginRequired | TokenError::LoginRefused(_) | TokenError::NeedsReconnecting(_) => {
+                return None;
+            }
             TokenError::Refused(_) => return Some(Self::ServiceUserRefused),
             TokenError::Unavailable { source, .. } => &**source,
             _ => return Some(Self::Other),
@@ -139,7 +141,7 @@ impl OutageKind {
 pub(super) struct LastOutage(Mutex<Option<TokenOutage>>);
 
 impl LastOutage {
-    /// Records a failure to renew a token, unless the reason is that the login ended.
+    /// Records a failure to refresh a token, unless the reason is that the login ended.
     pub(super) fn record(&self, error: &TokenError, at: SystemTime) {
         if let Some(kind) = OutageKind::of(error) {
             *lock(&self.0) = Some(TokenOutage { at, kind });

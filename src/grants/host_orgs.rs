@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::{GrantManager, GrantTokens, manager::absent_if_corrupt};
+use super::{GrantManager, GrantTokens, manager::absent_if_corrupt, tokens::UnreadableGrant};
 use crate::store::{GrantFilter, StoreError};
 use salesforce_connection::{OrgId, http::AllowedHosts, oauth::LoginHost};
 
@@ -33,7 +33,20 @@ pub(crate) enum Orgs {
 impl HostOrgs {
     /// Returns whether a stored grant of this host counts under the settings of today.
     pub(super) fn accepts(&self, host: &LoginHost, org: OrgId) -> bool {
-        !matches!(self.foreign.get(host), Some(Orgs::These(orgs)) if !orgs.contains(&org))
+        self.let_in(host, org) && self.names(host, org) != Some(false)
+    }
+
+    /// Returns whether users of `org` may log in at `host`. An org that the setting of the host names may.
+    pub(super) fn let_in(&self, host: &LoginHost, org: OrgId) -> bool {
+        self.allowed.is_empty() || self.allowed.contains(&org) || self.names(host, org) == Some(true)
+    }
+
+    /// Returns whether the setting of the host names the org; `None` if the host needs no such list.
+    fn names(&self, host: &LoginHost, org: OrgId) -> Option<bool> {
+        match self.foreign.get(host) {
+            Some(Orgs::These(orgs)) => Some(orgs.contains(&org)),
+            None | Some(Orgs::All | Orgs::Unclaimed) => None,
+        }
     }
 }
 
@@ -43,13 +56,6 @@ pub(crate) fn is_run_by_salesforce(host: &LoginHost) -> bool {
 }
 
 impl GrantManager {
-    /// Returns whether users of `org` may log in at `host`. An org that the setting of the host names may.
-    pub(super) fn may_log_in(&self, host: &LoginHost, org: OrgId) -> bool {
-        let HostOrgs { foreign, allowed } = &self.config.host_orgs;
-        let is_named = matches!(foreign.get(host), Some(Orgs::These(orgs)) if orgs.contains(&org));
-        allowed.is_empty() || allowed.contains(&org) || is_named
-    }
-
     /// Returns whether `host` may speak for the users of `org`.
     pub(super) async fn may_speak_for(&self, host: &LoginHost, org: OrgId) -> Result<bool, StoreError> {
         match self.config.host_orgs.foreign.get(host) {
@@ -58,11 +64,13 @@ impl GrantManager {
             Some(Orgs::Unclaimed) => {
                 let grants =
                     absent_if_corrupt(self.config.store.list_grants(GrantFilter::Org(org)).await.map(Some))?;
-                Ok(grants.into_iter().flatten().filter(|grant| grant.key.app() == self.config.app).all(
-                    |grant| {
-                        GrantTokens::open(&self.config.keys, &grant).is_ok_and(|tokens| tokens.host == *host)
-                    },
-                ))
+                Ok(grants.into_iter().flatten().filter(|grant| self.owns(grant.key)).all(|grant| {
+                    match GrantTokens::open(&self.config.keys, &grant) {
+                        Ok(tokens) => tokens.host == *host,
+                        Err(UnreadableGrant::Broken(broken)) => broken.host == *host,
+                        Err(_) => false,
+                    }
+                }))
             }
         }
     }
@@ -83,5 +91,9 @@ mod tests {
             HostOrgs { foreign: [(portal.clone(), Orgs::These(vec![one]))].into(), allowed: Vec::new() };
         assert!(hosts.accepts(&portal, one) && !hosts.accepts(&portal, two));
         assert!(hosts.accepts(&own, one) && hosts.accepts(&own, two));
+        let hosts = HostOrgs { allowed: vec![two], ..hosts };
+        assert!(!hosts.accepts(&own, one) && hosts.accepts(&own, two), "the list holds for each host");
+        assert!(hosts.accepts(&portal, one), "the setting of the host names it");
+        assert!(!hosts.accepts(&portal, two), "a list does not let a host speak for an org");
     }
 }

@@ -1,4 +1,4 @@
-//! Renews unused grants before Salesforce expires them.
+//! Refreshes unused grants before Salesforce expires them.
 //!
 //! A refresh token policy can say "expire refresh token if not used for" some days (Salesforce Help, "Manage OAuth Access
 //! Policies for a Connected App"). Apps whose users come rarely keep their grants valid with this.
@@ -18,7 +18,7 @@ use crate::{
 
 /// Number of grants that are renewed at a time. A quarter of the token requests of a process, so that refreshes of users
 /// who are waiting come first.
-const CONCURRENT_RENEWALS: usize = 4;
+const CONCURRENT_REFRESHES: usize = 4;
 
 /// Checks the grants from time to time, until the process ends.
 pub(crate) async fn run(manager: Weak<GrantManager>, background: TaskSpawner, unused_for: Duration) {
@@ -41,7 +41,7 @@ pub(super) async fn run_every(
 }
 
 impl GrantManager {
-    /// Renews the grants whose tokens are older than `unused_for`. A grant that Salesforce has revoked meanwhile is
+    /// Refreshes the grants whose tokens are older than `unused_for`. A grant that Salesforce has revoked meanwhile is
     /// deleted.
     pub(crate) async fn keep_alive(self: &Arc<Self>, unused_for: Duration) {
         let read_at = self.config.clock.instant();
@@ -51,17 +51,16 @@ impl GrantManager {
         };
         let now = self.config.clock.now();
         let old = |grant: &GrantRecord| {
-            grant.key.app() == self.config.app
-                && now.duration_since(grant.updated_at).is_ok_and(|age| age >= unused_for)
+            self.owns(grant.key) && now.duration_since(grant.updated_at).is_ok_and(|age| age >= unused_for)
         };
-        let renewals = grants.into_iter().filter(old).map(|grant| async move {
+        let refreshes = grants.into_iter().filter(old).map(|grant| async move {
             let Some(handle) = self.handle(&grant, read_at) else { return };
-            match handle.renew(grant.version).await {
-                Ok(_) => tracing::debug!(grant = %grant.key, "unused grant renewed"),
-                Err(error) => tracing::warn!(grant = %grant.key, %error, "renewing an unused grant failed"),
+            match handle.refresh_version(grant.version).await {
+                Ok(_) => tracing::debug!(grant = %grant.key, "unused grant refreshed"),
+                Err(error) => tracing::warn!(grant = %grant.key, %error, "refreshing an unused grant failed"),
             }
         });
-        stream::iter(renewals).buffer_unordered(CONCURRENT_RENEWALS).collect::<()>().await;
+        stream::iter(refreshes).buffer_unordered(CONCURRENT_REFRESHES).collect::<()>().await;
     }
 }
 

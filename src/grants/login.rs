@@ -8,8 +8,7 @@ use std::{
 use super::{
     AuthEvent, Callback, GrantHandle, GrantManager, GrantTokens, LoginOutcome, Profile,
     admission::{NotDecided, RefusedOrg},
-    last_seen,
-    login_limit::LoginPermit,
+    host_limit::HostPermit,
     manager::absent_if_corrupt,
 };
 use crate::{
@@ -18,11 +17,11 @@ use crate::{
         random::{self, NoRandomness},
         seal::SealError,
     },
-    store::{DeletedLogin, GrantKey, GrantVersion, LoginKey, LoginRecord, StoreError},
+    store::{AppKey, DeletedLogin, GrantKey, GrantVersion, LoginKey, LoginProof, LoginRecord, StoreError},
 };
 use salesforce_connection::{
-    Secret,
-    oauth::{IdTokenError, InvalidTokenResponse, LoginHost, OAuthError, TokenResponse},
+    Secret, UserRef,
+    oauth::{IdTokenError, InvalidTokenResponse, LoginHost, OAuthClient, OAuthError, TokenResponse},
 };
 use tracing::{
     Instrument as _,
@@ -88,6 +87,7 @@ impl From<LogInError> for salesforce_connection::Error {
     fn from(error: LogInError) -> Self {
         match error {
             LogInError::Store(error) => error.into(),
+            LogInError::OrgNotAllowed(_) => Self::OrgNotAllowed,
             error => Self::internal(error),
         }
     }
@@ -116,6 +116,11 @@ impl From<InvalidTokenResponse> for LogInError {
         Self::OAuth(fault.into())
     }
 }
+
+/// The settings do not have the client id that a login began with.
+#[derive(Debug, thiserror::Error)]
+#[error("the login began with a client id that the settings do not have any more")]
+struct UnknownApp;
 
 /// What is contradictory about a login.
 #[derive(Debug, thiserror::Error)]
@@ -148,21 +153,23 @@ struct Identified {
 }
 
 impl GrantManager {
-    /// Exchanges a code, verifies the user, and stores the login under `id`. The turn ends with the token request.
+    /// Exchanges a code, verifies the user, and stores the login under `id`. The permit is returned after the token request.
     pub(super) async fn exchange(
         self: &Arc<Self>,
         callback: &Callback,
         id: Secret,
-        turn: LoginPermit,
+        permit: HostPermit,
     ) -> Result<LoginOutcome, LogInError> {
-        let Callback { host, redirect_uri, code, verifier, nonce, issuer, .. } = callback;
+        let Callback { client_id, host, redirect_uri, code, verifier, nonce, issuer, .. } = callback;
+        let app = AppKey::from_client_id(client_id);
         let span = info_span!(parent: None, "salesforce.login", host = ?host, grant = Empty, outcome = Empty);
         let span = detached_span(span);
         let exchange = async {
-            let tokens = self.oauth().exchange(host, redirect_uri, code, verifier).await?;
-            drop(turn);
-            span.record("grant", display(self.key_of(&tokens)));
-            self.complete_login(tokens, host, nonce.as_ref(), issuer.as_deref(), id).await
+            let oauth = self.config.apps.get(app).ok_or_else(|| LogInError::Internal(UnknownApp.into()))?;
+            let tokens = oauth.exchange(host, redirect_uri, code, verifier).await?;
+            drop(permit);
+            span.record("grant", display(GrantKey::new(app, tokens.identity.user)));
+            self.complete_login(oauth, tokens, host, nonce.as_ref(), issuer.as_deref(), id).await
         };
         let logged_in = exchange.instrument(span.clone()).await;
         span.record("outcome", logged_in.as_ref().map_or_else(LogInError::outcome, |_| "logged in"));
@@ -171,10 +178,11 @@ impl GrantManager {
 
     /// Verifies whose these tokens are, and stores the login under `id`.
     ///
-    /// `issuer` is what the callback named, if it was not the login host: the origin of the instance, or the issuer of the
+    /// `oauth` has the credentials that they were issued to. `issuer` is what the callback named, if it was not the login host: the origin of the instance, or the issuer of the
     /// ID token. Salesforce does not document which one a shared login host names (unverified).
     pub(crate) async fn complete_login(
         self: &Arc<Self>,
+        oauth: &OAuthClient,
         tokens: TokenResponse,
         host: &LoginHost,
         nonce: Option<&Secret>,
@@ -197,8 +205,7 @@ impl GrantManager {
                 return Err(error.into());
             }
         }
-        let user = tokens.identity.user;
-        let (profile, auth_time) = match self.identify(host, &tokens, nonce).await {
+        let (profile, auth_time) = match self.identify(oauth, host, &tokens, nonce).await {
             Ok(Identified { profile, issuer: claimed, auth_time }) => {
                 let is_instance = |issuer: &str| issuer == tokens.instance_url.origin().ascii_serialization();
                 if issuer.is_some_and(|issuer| !is_instance(issuer) && claimed.as_deref() != Some(issuer)) {
@@ -226,7 +233,9 @@ impl GrantManager {
                 return Err(refused);
             }
         };
-        self.log_in(tokens, profile, host, id).await?;
+        let app = AppKey::from_client_id(&oauth.app().client_id);
+        let grant = self.first_version(app, tokens, profile, host)?;
+        let user = self.log_in(grant, id).await?;
         Ok(LoginOutcome { user, auth_time, facts, is_complete: true })
     }
 
@@ -234,6 +243,7 @@ impl GrantManager {
     /// names.
     async fn identify(
         &self,
+        oauth: &OAuthClient,
         host: &LoginHost,
         tokens: &TokenResponse,
         nonce: Option<&Secret>,
@@ -242,12 +252,12 @@ impl GrantManager {
         // A response that leaves `openid` out of its scopes does not get around the ID token: a nonce is sent only with
         // that scope.
         if nonce.is_some() || tokens.scopes.contains("openid") || tokens.id_token.is_some() {
-            let claims = self.oauth().verify_id_token(host, tokens, nonce, self.config.clock.now()).await?;
+            let claims = oauth.verify_id_token(host, tokens, nonce, self.config.clock.now()).await?;
             issuer = Some(claims.iss);
             auth_time = claims.auth_time.and_then(|time| UNIX_EPOCH.checked_add(Duration::from_secs(time)));
             profile = Profile::new(claims.preferred_username, claims.name);
         }
-        match self.oauth().userinfo(&tokens.instance_url, &tokens.access_token).await {
+        match oauth.userinfo(&tokens.instance_url, &tokens.access_token).await {
             Ok(info) => {
                 let same = info.user_id == tokens.identity.user.user_id
                     && info.organization_id == tokens.identity.user.organization_id;
@@ -267,12 +277,9 @@ impl GrantManager {
 
     pub(super) async fn log_in(
         self: &Arc<Self>,
-        tokens: TokenResponse,
-        profile: Profile,
-        host: &LoginHost,
+        grant: GrantTokens,
         id: Secret,
-    ) -> Result<(), LogInError> {
-        let grant = self.first_version(tokens, profile, host)?;
+    ) -> Result<UserRef, LogInError> {
         let now = self.config.clock.now();
         let lifetimes = self.config.lifetimes;
         let ends_at = now.checked_add(lifetimes.absolute).unwrap_or(now);
@@ -282,6 +289,7 @@ impl GrantManager {
             created_at: now,
             last_used_at: now,
             expires_at: now.checked_add(lifetimes.idle).unwrap_or(now).min(ends_at),
+            proof: Some(LoginProof::new(&id, &grant.key)),
         };
         let key = LoginKey::from_session_id(&id);
         // An id that is in use, with a probability of 1 in 2^256, is an error like any other.
@@ -307,7 +315,7 @@ impl GrantManager {
         {
             self.revoke_later(&old);
         }
-        Ok(())
+        Ok(key.user())
     }
 
     /// Deletes a login whose creation failed: the store may have created it anyway, or may still do so.
@@ -354,7 +362,10 @@ impl GrantManager {
         profile: Profile,
         host: &LoginHost,
     ) -> Result<GrantHandle, LogInError> {
-        let grant = self.first_version(tokens, profile, host)?;
+        if !self.config.host_orgs.accepts(host, tokens.identity.user.organization_id) {
+            return Err(RefusedOrg::NotNamed.into());
+        }
+        let grant = self.first_version(self.config.apps.current_key(), tokens, profile, host)?;
         let now = self.config.clock.now();
         let ends_at = now.checked_add(self.config.lifetimes.absolute).unwrap_or(now);
         self.config.store.put_grant(grant.seal(&self.config.keys, ends_at)?).await?;
@@ -363,53 +374,15 @@ impl GrantManager {
         Ok(handle)
     }
 
-    fn key_of(&self, tokens: &TokenResponse) -> GrantKey {
-        GrantKey::new(self.config.app, tokens.identity.user)
-    }
-
-    fn first_version(
+    pub(super) fn first_version(
         &self,
+        app: AppKey,
         tokens: TokenResponse,
         profile: Profile,
         host: &LoginHost,
     ) -> Result<GrantTokens, LogInError> {
         let version = GrantVersion { epoch: u64::from_be_bytes(random::bytes()?), revision: 0 };
-        let key = self.key_of(&tokens);
+        let key = GrantKey::new(app, tokens.identity.user);
         Ok(GrantTokens::new(key, version, tokens, host.clone(), profile, self.config.clock.now())?)
-    }
-
-    /// Returns the grant of the login with this id, or `None` if the login is absent.
-    pub(crate) async fn login(self: &Arc<Self>, id: &Secret) -> Result<Option<GrantHandle>, StoreError> {
-        let key = LoginKey::from_session_id(id);
-        if self.pending_logouts.has(&key) {
-            return Ok(None);
-        }
-        let read_at = self.config.clock.instant();
-        let Some((login, grant)) = absent_if_corrupt(self.config.store.load_login(key).await)? else {
-            return Ok(None);
-        };
-        let Some(handle) = self.handle(&grant, read_at) else { return Ok(None) };
-        // Again: a logout may have started while the store was read.
-        if self.pending_logouts.has(&key) {
-            return Ok(None);
-        }
-        let now = self.config.clock.now();
-        let lifetimes = self.config.lifetimes;
-        let interval = last_seen::interval(self.config.timing.last_used_interval, lifetimes.idle);
-        if now.duration_since(login.last_used_at).is_ok_and(|age| age >= interval)
-            && self.last_seen.should_write(key, login.last_used_at, interval, read_at)
-        {
-            let ends_at = login.created_at.checked_add(lifetimes.absolute).unwrap_or(now);
-            let expires_at = now.checked_add(lifetimes.idle).unwrap_or(now).min(ends_at);
-            let store = Arc::clone(&self.config.store);
-            self.config.background.spawn(async move {
-                if let Err(error) = store.touch_login(key, now, expires_at).await {
-                    tracing::warn!(login = ?key, %error, "storing the last use of a login failed");
-                }
-            });
-        }
-        self.recheck(&handle).await;
-        // Salesforce may just have ended it.
-        Ok(handle.current().is_ok().then_some(handle))
     }
 }

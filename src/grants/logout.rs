@@ -14,10 +14,12 @@ use tracing::{
     info_span,
 };
 
-use super::{AuthEvent, GrantManager, GrantTokens, Timing, manager::absent_if_corrupt};
+use super::{
+    AuthEvent, GrantManager, GrantTokens, Timing, manager::absent_if_corrupt, tokens::UnreadableGrant,
+};
 use crate::{
     base::lock::lock,
-    store::{DeletedLogin, GrantKey, GrantRecord, LoginKey, StoreError},
+    store::{DeletedLogin, GrantRecord, LoginKey, StoreError},
 };
 use salesforce_connection::Secret;
 
@@ -98,7 +100,7 @@ impl GrantManager {
     /// # Errors
     /// The store failed. The logout is retried in the background; this process rejects the login from now on.
     pub(crate) async fn log_out(self: &Arc<Self>, id: &Secret) -> Result<(), StoreError> {
-        self.end_login(LoginKey::from_session_id(id)).await
+        self.delete_login(LoginKey::from_session_id(id)).await
     }
 
     /// Ends a login in the background.
@@ -112,7 +114,7 @@ impl GrantManager {
     }
 
     /// Ends the login under this key, as [`log_out`](Self::log_out) does.
-    pub(crate) async fn end_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
+    pub(crate) async fn delete_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
         if !self.pending_logouts.add(key) {
             return Ok(());
         }
@@ -199,7 +201,7 @@ impl GrantManager {
             Ok(None) => Ok(false),
             Ok(Some(record)) => {
                 let _entered = span.enter();
-                self.report_deleted(record.key);
+                self.report_deleted(&record);
                 self.forget(&record);
                 Ok(true)
             }
@@ -221,7 +223,7 @@ impl GrantManager {
                 // The semaphore is never closed.
                 let _permit = manager.pending_logouts.writes.acquire().await;
                 match manager.delete_listed_grant(&listed).await {
-                    Ok(()) => return manager.report_deleted(listed.key),
+                    Ok(()) => return manager.report_deleted(&listed),
                     Err(error @ StoreError::Corrupt(_)) => {
                         return tracing::error!(grant = %listed.key, %error, "deleting a grant failed; it counts as absent");
                     }
@@ -234,7 +236,8 @@ impl GrantManager {
     /// Deletes a grant whose deletion failed before, unless the user has logged in again since.
     async fn delete_listed_grant(&self, listed: &GrantRecord) -> Result<(), StoreError> {
         while let Some(stored) = absent_if_corrupt(self.config.store.load_grant(listed.key).await)? {
-            if stored.version.epoch != listed.version.epoch {
+            // What stays of a grant that was refused since is to be deleted, too.
+            if stored.version.epoch != listed.version.epoch && self.open_broken(&stored).is_none() {
                 break;
             }
             if let Some(deleted) = self.config.store.delete_grant(listed.key, Some(stored.version)).await? {
@@ -246,9 +249,13 @@ impl GrantManager {
         self.forget_if_gone(listed).await
     }
 
-    fn report_deleted(&self, key: GrantKey) {
+    fn report_deleted(&self, record: &GrantRecord) {
+        let key = record.key;
         tracing::info!(grant = %key, "grant deleted with all its logins");
-        self.config.events.emit(&AuthEvent::LoggedOut { user: key.user(), login: None });
+        // The logins of a broken grant have ended before.
+        if self.open_broken(record).is_none() {
+            self.config.events.emit(&AuthEvent::LoggedOut { user: key.user(), login: None });
+        }
     }
 
     /// [Forgets](Self::forget) a grant unless the store still has it, or has a later one with the same refresh token.
@@ -277,6 +284,7 @@ impl GrantManager {
             Some(tokens) => self.revoke_later(&tokens),
             None => match GrantTokens::open(&self.config.keys, record) {
                 Ok(tokens) => self.revoke_later(&tokens),
+                Err(UnreadableGrant::Broken(_)) => {}
                 Err(error) => {
                     tracing::error!(
                         grant = %record.key,

@@ -12,12 +12,12 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::{
-    Admission, AuthEvent, Events, GrantError, GrantTokens, HostOrgs, Timing,
+    Admission, Apps, AuthEvent, Events, GrantError, GrantTokens, HostOrgs, LoginPath, Timing,
     callback::Outcomes,
     entry::{GrantEntry, Step},
     health::LastOutage,
+    host_limit::HostLimit,
     last_seen::LastSeenThrottle,
-    login_limit::LoginLimit,
     logout::PendingLogouts,
     pending_write,
     refresh::{Refresh, Work},
@@ -32,33 +32,42 @@ use crate::{
         random,
         seal::KeyRing,
     },
-    store::{AppKey, GrantKey, GrantRecord, GrantVersion, LeaseHolder, Store, StoreError},
+    store::{GrantKey, GrantRecord, GrantVersion, LeaseHolder, Store, StoreError},
 };
 use salesforce_connection::{
     Client, UserRef,
     oauth::{LoginHost, OAuthClient},
     token::{
-        AccessToken, ServiceTokenEvent, ServiceTokenSource, ServiceTokenTiming, ServiceUser, TokenError,
-        TokenSource,
+        AccessToken, BrokenConnection, ServiceTokenEvent, ServiceTokenSource, ServiceTokenTiming,
+        ServiceUser, TokenError, TokenSource,
     },
 };
 
-/// Maximum number of concurrent token requests of this process, even if the tokens of many users expire at once.
-const MAX_TOKEN_REQUESTS: usize = 16;
+/// Maximum number of concurrent refreshes of this process, even if the tokens of many users expire at once.
+const MAX_TOKEN_REQUESTS: usize = 64;
+/// Maximum number of concurrent refreshes at one login host, and of token requests for its service users. A host that
+/// hangs, or whose users are many, leaves the others three quarters.
+const MAX_TOKEN_REQUESTS_PER_HOST: usize = 16;
+/// Maximum number of concurrent code exchanges of this process, so that a flood of callbacks cannot starve refreshes.
+const MAX_LOGINS: usize = 128;
+/// Maximum number of concurrent code exchanges at one login host, so that a host that hangs, or a flood of invented
+/// codes for it, does not stop the logins of the others.
+const MAX_LOGINS_PER_HOST: usize = 32;
 /// Maximum number of concurrent revocations, for example when an operator logs out all users.
-const MAX_REVOCATIONS: usize = 16;
+const MAX_REVOCATIONS: usize = 64;
+/// Maximum number of concurrent revocations at one instance.
+const MAX_REVOCATIONS_PER_HOST: usize = 16;
 /// Maximum number of concurrent retries to store a new token, so that a store that recovers is not overloaded.
 const MAX_PENDING_WRITES: usize = 16;
 
-/// Maximum number of hosts that are logged because stored grants belong to them.
-const MAX_HOST_WARNINGS: usize = 16;
+/// Maximum number of hosts and orgs that are logged because stored grants belong to them.
+const MAX_WARNINGS: usize = 16;
 
 /// The parts of a [`GrantManager`].
 pub(crate) struct GrantManagerConfig {
-    pub(crate) app: AppKey,
+    pub(crate) apps: Apps,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: KeyRing,
-    pub(crate) oauth: OAuthClient,
     pub(crate) background: TaskSpawner,
     pub(crate) clock: Clock,
     pub(crate) events: Events,
@@ -69,6 +78,9 @@ pub(crate) struct GrantManagerConfig {
     pub(crate) admission: Admission,
     /// For questions to an org before its user is let in.
     pub(crate) client: Client,
+    /// How long a grant that Salesforce refused for good stays listed. Zero: it is forgotten at once.
+    pub(crate) keep_broken: Duration,
+    pub(crate) login_path: LoginPath,
     pub(crate) timing: Timing,
 }
 
@@ -86,9 +98,10 @@ pub(crate) struct GrantManager {
     pub(super) config: GrantManagerConfig,
     /// Identifies this process as the holder of in-flight markers.
     pub(super) id: LeaseHolder,
-    pub(super) token_requests: Arc<Semaphore>,
-    pub(super) logins: LoginLimit,
-    pub(super) revocations: Arc<Semaphore>,
+    pub(super) token_requests: HostLimit<LoginHost>,
+    pub(super) logins: HostLimit<LoginHost>,
+    /// By the origin of the instance.
+    pub(super) revocations: Arc<HostLimit<String>>,
     pub(super) pending_writes: Semaphore,
     pub(super) pending_write_count: AtomicUsize,
     pub(super) last_seen: LastSeenThrottle,
@@ -97,8 +110,20 @@ pub(crate) struct GrantManager {
     pub(super) outcomes: Outcomes,
     entries: Mutex<EvictingMap<GrantKey, Arc<GrantEntry>>>,
     services: Mutex<EvictingMap<ServiceKey, ServiceTokenSource>>,
-    /// The hosts of stored grants that are not allowed, as far as they were logged.
-    hosts_not_allowed: Mutex<HashSet<String>>,
+    /// The hosts and orgs of stored grants that are not allowed, as far as they were logged.
+    not_allowed: Mutex<HashSet<String>>,
+}
+
+/// What the store has under the key of a grant.
+#[derive(Debug)]
+pub(crate) enum StoredGrant {
+    Valid(GrantHandle),
+    /// Salesforce refused it for good.
+    Broken(BrokenConnection),
+    /// The settings of today do not let its org in.
+    OrgNotAllowed,
+    /// Nothing, or nothing that can be used.
+    Absent,
 }
 
 /// Names a service user: which app, at which host, and as which user.
@@ -111,7 +136,7 @@ struct ServiceKey {
 
 impl fmt::Debug for GrantManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GrantManager").field("app", &self.config.app).finish_non_exhaustive()
+        f.debug_struct("GrantManager").field("app", &self.config.apps.current_key()).finish_non_exhaustive()
     }
 }
 
@@ -139,9 +164,19 @@ impl GrantHandle {
         self.entry.key()
     }
 
+    /// Returns whether its user has to log in again under other credentials of the app.
+    pub(super) fn needs_other_credentials(&self) -> bool {
+        self.entry.needs_other_credentials()
+    }
+
     /// Returns the tokens to use now.
     pub(crate) fn current(&self) -> Result<Arc<GrantTokens>, GrantError> {
         self.entry.current().ok_or(GrantError::LoginOver)
+    }
+
+    /// Returns why Salesforce refused the grant for good, if this process knows it.
+    pub(super) fn broken(&self) -> Option<BrokenConnection> {
+        Some(self.manager.connection_of(&*self.entry.broken()?))
     }
 
     /// Returns the tokens to use after those of version `used` were rejected. Concurrent calls share one refresh, which
@@ -202,7 +237,8 @@ impl TokenSource for GrantHandle {
         Box::pin(async {
             // An unavailable store says nothing about the login.
             self.entry.current().is_none()
-                || self.manager.grant(self.key()).await.is_ok_and(|grant| grant.is_none())
+                || (self.manager.grant(self.key()).await)
+                    .is_ok_and(|grant| !matches!(grant, StoredGrant::Valid(_)))
         })
     }
 }
@@ -222,9 +258,9 @@ impl GrantManager {
         Arc::new(Self {
             config,
             id: random_holder(),
-            token_requests: Arc::new(Semaphore::new(MAX_TOKEN_REQUESTS)),
-            logins: LoginLimit::default(),
-            revocations: Arc::new(Semaphore::new(MAX_REVOCATIONS)),
+            token_requests: HostLimit::new(MAX_TOKEN_REQUESTS, MAX_TOKEN_REQUESTS_PER_HOST),
+            logins: HostLimit::new(MAX_LOGINS, MAX_LOGINS_PER_HOST),
+            revocations: Arc::new(HostLimit::new(MAX_REVOCATIONS, MAX_REVOCATIONS_PER_HOST)),
             pending_writes: Semaphore::new(MAX_PENDING_WRITES),
             pending_write_count: AtomicUsize::new(0),
             last_seen: LastSeenThrottle::default(),
@@ -233,56 +269,80 @@ impl GrantManager {
             outcomes: Outcomes::default(),
             entries: Mutex::default(),
             services: Mutex::default(),
-            hosts_not_allowed: Mutex::default(),
+            not_allowed: Mutex::default(),
         })
     }
 
-    /// Returns the OAuth client of the background thread.
+    /// Returns the OAuth client of the background thread, with the credentials of new logins.
     pub(crate) fn oauth(&self) -> &OAuthClient {
-        &self.config.oauth
+        self.config.apps.current()
+    }
+
+    /// Returns the stored grant of a user: that of today's credentials, else that of the previous ones.
+    pub(crate) async fn grant_of(self: &Arc<Self>, user: UserRef) -> Result<StoredGrant, StoreError> {
+        let mut found = StoredGrant::Absent;
+        for app in self.config.apps.keys() {
+            match (self.grant(GrantKey::new(app, user)).await?, &found) {
+                (StoredGrant::Valid(grant), _) => return Ok(StoredGrant::Valid(grant)),
+                // Of two that are not usable, that of the current client id says why.
+                (other, StoredGrant::Absent) => found = other,
+                _ => {}
+            }
+        }
+        Ok(found)
     }
 
     /// Returns the stored grant under `key`.
-    pub(crate) async fn grant(self: &Arc<Self>, key: GrantKey) -> Result<Option<GrantHandle>, StoreError> {
+    pub(crate) async fn grant(self: &Arc<Self>, key: GrantKey) -> Result<StoredGrant, StoreError> {
         let read_at = self.config.clock.instant();
         let record = absent_if_corrupt(self.config.store.load_grant(key).await)?;
-        Ok(record.and_then(|record| self.handle(&record, read_at)))
+        Ok(match record.map(|record| self.find(&record, read_at)) {
+            Some(Ok(grant)) => StoredGrant::Valid(grant),
+            Some(Err(UnreadableGrant::Broken(broken))) => StoredGrant::Broken(self.connection_of(&broken)),
+            Some(Err(UnreadableGrant::OrgNotAllowed)) => StoredGrant::OrgNotAllowed,
+            Some(Err(UnreadableGrant::Sealed | UnreadableGrant::HostNotAllowed)) | None => {
+                StoredGrant::Absent
+            }
+        })
     }
 
-    /// Returns a handle on the grant of a record that was read at `read_at`, or `None` if the record does not open.
+    /// Returns a handle on the grant of a record that was read at `read_at`, or `None` if the record is not usable.
     pub(super) fn handle(self: &Arc<Self>, record: &GrantRecord, read_at: Instant) -> Option<GrantHandle> {
+        self.find(record, read_at).ok()
+    }
+
+    fn find(
+        self: &Arc<Self>,
+        record: &GrantRecord,
+        read_at: Instant,
+    ) -> Result<GrantHandle, UnreadableGrant> {
         if self.is_denied(record.key.user().organization_id) {
             tracing::debug!(grant = %record.key, "stored grant ignored: its organization is in SALESFORCE_DENIED_ORGS");
-            return None;
+            return Err(UnreadableGrant::OrgNotAllowed);
+        }
+        if !self.owns(record.key) {
+            tracing::info!(
+                grant = %record.key,
+                "stored grant ignored: it was given to a client id that the settings do not have (any more)"
+            );
+            return Err(UnreadableGrant::Sealed);
         }
         let entry = self.entry(record.key);
         if !entry.knows(record.version) {
-            match self.open(record) {
-                Ok(tokens)
-                    if !self.config.host_orgs.accepts(&tokens.host, record.key.user().organization_id) =>
-                {
-                    tracing::warn!(
-                        grant = %record.key,
-                        host = ?tokens.host,
-                        "stored grant ignored: its login host may not speak for this organization any more"
-                    );
-                    return None;
-                }
-                Ok(tokens) => entry.adopt(tokens, read_at),
-                Err(UnreadableGrant::HostNotAllowed) => return None,
-                Err(error) => {
+            let tokens = self.open(record).inspect_err(|error| {
+                if *error == UnreadableGrant::Sealed {
                     tracing::warn!(grant = %record.key, %error, "stored grant ignored");
-                    return None;
                 }
-            }
+            })?;
+            entry.adopt(tokens, read_at);
         } else if let Some(tokens) = entry.begin_repair(record.version, read_at) {
             let repair = pending_write::repair(Arc::clone(self), Arc::clone(&entry), tokens, record.clone());
             self.config.background.spawn(repair);
         }
-        Some(GrantHandle { entry, manager: Arc::clone(self) })
+        Ok(GrantHandle { entry, manager: Arc::clone(self) })
     }
 
-    /// Opens a stored grant whose hosts this app may contact.
+    /// Opens a stored grant whose hosts this app may contact, and whose org the settings of today let in.
     pub(super) fn open(&self, record: &GrantRecord) -> Result<GrantTokens, UnreadableGrant> {
         let tokens = GrantTokens::open(&self.config.keys, record)?;
         let allowed_hosts = self.oauth().allowed_hosts();
@@ -292,14 +352,31 @@ impl GrantManager {
                 return Err(UnreadableGrant::HostNotAllowed);
             }
         }
+        let org = record.key.user().organization_id;
+        if !self.config.host_orgs.accepts(&tokens.host, org) {
+            if self.is_first_warning(&org.to_string()) {
+                tracing::warn!(
+                    organization_id = %org,
+                    host = ?tokens.host,
+                    "stored logins ignored: the settings do not let users of this organization in at this login host (any \
+                     more). If they may come in, name the organization in SALESFORCE_ALLOWED_ORGS, or at the host in \
+                     SALESFORCE_LOGIN_HOSTS"
+                );
+            }
+            return Err(UnreadableGrant::OrgNotAllowed);
+        }
         Ok(tokens)
+    }
+
+    fn is_first_warning(&self, of: &str) -> bool {
+        let mut logged = lock(&self.not_allowed);
+        logged.len() < MAX_WARNINGS && logged.insert(of.to_owned())
     }
 
     /// Logs once that a stored grant belongs to a host that is not allowed.
     fn warn_of_host(&self, url: &Url) {
         let host = url.origin().ascii_serialization();
-        let mut hosts = lock(&self.hosts_not_allowed);
-        if hosts.len() < MAX_HOST_WARNINGS && hosts.insert(host.clone()) {
+        if self.is_first_warning(&host) {
             tracing::warn!(
                 host,
                 "stored logins ignored: they belong to a host that is not allowed (any more). If it is correct, add it to \
@@ -338,7 +415,7 @@ impl GrantManager {
         let timing = self.config.timing;
         let source = ServiceTokenSource::builder(self.oauth().clone(), user.clone())
             .runtime(self.config.background.runtime())
-            .permits(Arc::clone(&self.token_requests))
+            .permits(self.token_requests.of_host(user.host()))
             .timing(ServiceTokenTiming {
                 deadline: timing.service_deadline,
                 max_wait: timing.request_wait,

@@ -2,20 +2,28 @@
 //!
 //! [`refresh_state`], [`refresh_policy`] and [`timing`] decide without I/O; `model` checks their decisions in every
 //! interleaving of two processes.
+//!
+//! To read: `manager` (what a request calls), `entry` (one grant in this process), `refresh` with `in_flight` and
+//! `pending_write` (one refresh, from the lease to the store), `login` and `callback`, `logout` with `revoke`. The others
+//! are work in the background (`keep_alive`, `recheck`, `reseal`) and what operators see (`admin`, `health`, `events`).
 
 mod admin;
 mod admission;
+mod apps;
+mod broken;
 mod callback;
 mod entry;
 mod error;
 mod events;
+mod find_login;
 mod health;
+mod host_limit;
 mod host_orgs;
 mod in_flight;
 pub(crate) mod keep_alive;
 mod last_seen;
 mod login;
-mod login_limit;
+mod login_id;
 mod logout;
 mod manager;
 #[cfg(test)]
@@ -28,11 +36,14 @@ mod refresh_policy;
 mod refresh_state;
 pub(crate) mod reseal;
 mod revoke;
+pub(crate) mod rotation;
 #[cfg(test)]
 mod tests;
 mod timing;
 mod tokens;
 
+#[cfg(feature = "test-util")]
+pub(crate) use self::login_id::random_login_id;
 #[cfg(feature = "test-util")]
 pub use self::timing::Timing;
 #[cfg(not(feature = "test-util"))]
@@ -45,12 +56,15 @@ pub use self::{
 };
 pub(crate) use self::{
     admission::{Admission, AppFunctions, RefusedOrg},
+    apps::Apps,
+    broken::{JobGrant, LoginPath},
     callback::{Callback, Completed, random_secret},
     error::GrantError,
     events::Events,
+    find_login::FoundLogin,
     host_orgs::{HostOrgs, Orgs, is_run_by_salesforce},
     login::LogInError,
-    manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes},
+    manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes, StoredGrant},
     new_login::{LoginOutcome, NewLogin},
     tokens::{GrantTokens, Profile},
 };

@@ -27,6 +27,10 @@ use mutations::Mutation;
 const LEFT: Duration = Duration::from_secs(9);
 const COOL_DOWN: Duration = Duration::from_secs(2);
 const EPOCH: u64 = 7;
+/// What stays of a refused grant: a version that no process refreshes.
+const BROKEN: GrantVersion = GrantVersion { epoch: 8, revision: 0 };
+/// The grant of the next login of the user. Its own refreshes are not modelled.
+const NEXT_LOGIN: GrantVersion = GrantVersion { epoch: 9, revision: 0 };
 const REVISIONS: usize = 8;
 
 fn version(revision: u64) -> GrantVersion {
@@ -45,12 +49,18 @@ enum Task {
     Read(GrantVersion),
     /// Sends the token, after these attempts.
     Send(GrantVersion, Attempts),
+    /// Sends the token to another host, because the login host redirected the request without processing it.
+    SendElsewhere(GrantVersion, Attempts),
     /// Reads the stored version before it sends the token again.
     ReadAgain(GrantVersion, Attempts),
     /// Salesforce rejected the token.
     Refused(GrantVersion),
+    /// No other process has refreshed the grant: takes its tokens from it.
+    Break(GrantVersion),
     /// Stores the new tokens.
     Write(GrantVersion),
+    /// Stores a new refresh token that came without a usable access token. The refresh fails.
+    WriteUnusable(GrantVersion),
     /// Publishes the outcome. Then another refresh may start while this one still has to release its lease.
     Publish(GrantVersion, Outcome),
 }
@@ -98,9 +108,12 @@ impl Process {
         let sends = match self.task {
             Task::Read(from)
             | Task::Send(from, _)
+            | Task::SendElsewhere(from, _)
             | Task::ReadAgain(from, _)
             | Task::Refused(from)
-            | Task::Write(from) => from == version,
+            | Task::Break(from)
+            | Task::Write(from)
+            | Task::WriteUnusable(from) => from == version,
             _ => false,
         };
         sends || self.pending_writes.contains(&version)
@@ -114,6 +127,10 @@ enum How {
     Badly,
     /// Salesforce processes the request, and its response is lost.
     ResponseLost,
+    /// Salesforce processes the request, and nothing of its response is usable but the new refresh token.
+    Unusable,
+    /// The login host redirects the request, and does not process it.
+    Redirected,
 }
 
 /// The marker on a version.
@@ -130,9 +147,15 @@ struct FaultBudget {
     /// Requests whose token is rejected.
     rejections: u8,
     logouts: u8,
+    /// The user logs in again.
+    logins: u8,
+    /// Salesforce refuses the grant for good, whatever its token: the user is inactive.
+    refusals: u8,
     /// The token endpoint responds without processing the request.
     failures: u8,
     lost_responses: u8,
+    unusable_responses: u8,
+    redirects: u8,
     /// A lease expires while its holder still works.
     lost_leases: u8,
     /// A write fails and becomes a pending write.
@@ -161,6 +184,11 @@ struct World {
     /// The newest revision that Salesforce issued.
     newest: u64,
     logged_out: bool,
+    /// Salesforce refuses each token from now on.
+    refused: bool,
+    /// The grant was found refused and taken its tokens.
+    broken: bool,
+    has_logged_in: bool,
     now: Instant,
     budget: FaultBudget,
     /// By revision: how often its token was processed since the clock last moved, which it does by a cool-down.
@@ -189,6 +217,9 @@ impl World {
             valid: Some(0),
             newest: 0,
             logged_out: false,
+            refused: false,
+            broken: false,
+            has_logged_in: false,
             now: Instant::now(),
             budget,
             sent_now: [0; REVISIONS],
@@ -214,17 +245,19 @@ impl World {
         };
         for p in [0, 1] {
             with(&|world| world.reject(p));
-            for how in [How::Well, How::Badly, How::ResponseLost] {
+            for how in [How::Well, How::Badly, How::ResponseLost, How::Unusable, How::Redirected] {
                 with(&|world| world.step(p, how));
             }
             with(&|world| world.repair(p));
             with(&|world| world.store_pending(p));
             with(&|world| world.release(p));
             with(&|world| world.log_out(p));
+            with(&|world| world.log_in(p));
             with(&|world| world.cancel(p));
             with(&|world| world.crash(p));
         }
         with(&Self::lease_ends);
+        with(&Self::refuse);
         with(&Self::fall_back);
         with(&Self::lose_lease);
         with(&|world| {
@@ -255,13 +288,24 @@ impl World {
         }
         if self.faults == [0; REVISIONS] {
             let sends = |process: &&Process| {
-                matches!(process.task, Task::Send(..) | Task::ReadAgain(..) | Task::Write(_))
+                matches!(
+                    process.task,
+                    Task::Send(..)
+                        | Task::SendElsewhere(..)
+                        | Task::ReadAgain(..)
+                        | Task::Write(_)
+                        | Task::WriteUnusable(_)
+                )
             };
             let sending = self.processes.iter().filter(sends).count();
             promise(sending <= 1, "one refresh at a time over all processes")?;
-            promise(self.valid.is_some(), "no login is ended by this crate")?;
+            promise(self.valid.is_some() || self.refused, "no login is ended by this crate")?;
         }
         promise(!self.logged_out || self.stored.is_none(), "a deleted grant never comes back")?;
+        let has_former = self.stored.is_some_and(|stored| stored.epoch == EPOCH);
+        promise(!self.broken || !has_former, "a broken grant never comes back")?;
+        let holds_next = self.logged_out || self.stored == Some(NEXT_LOGIN);
+        promise(!self.has_logged_in || holds_next, "the next login is never broken")?;
         for process in &self.processes {
             let ended = process.refresh_state.current().is_none();
             promise(!process.logged_out || ended, "a process uses no token after a logout")?;

@@ -20,7 +20,7 @@ pub(crate) struct LoginOutcome {
 
 /// A login whose id is not delivered to a browser yet.
 ///
-/// The caller that delivers it calls [`keep`](Self::import_tokens). Otherwise the login is deleted on drop, because no browser
+/// The caller that delivers it calls [`commit`](Self::commit). Otherwise the login is deleted on drop, because no browser
 /// could ever log it out.
 #[must_use]
 pub(crate) struct NewLogin {
@@ -53,8 +53,8 @@ impl NewLogin {
         &self.outcome
     }
 
-    /// Keeps the login and returns its opaque id.
-    pub(crate) fn keep(mut self) -> Option<Secret> {
+    /// Makes the login permanent and returns its opaque id.
+    pub(crate) fn commit(mut self) -> Option<Secret> {
         self.id.take()
     }
 

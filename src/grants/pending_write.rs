@@ -1,4 +1,4 @@
-//! Renewed tokens that are in use but not stored yet, or no longer: they are written until the store has them.
+//! Refreshed tokens that are in use but not stored yet, or no longer: they are written until the store has them.
 
 use std::sync::{
     Arc,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use tokio::time::sleep;
 
-use super::{AuthEvent, GrantManager, GrantTokens, entry::GrantEntry};
+use super::{AuthEvent, GrantManager, GrantTokens, entry::GrantEntry, tokens::UnreadableGrant};
 use crate::store::{GrantRecord, GrantVersion, StoreError, SwapOutcome};
 
 /// Jitter of the waits between retries, in percent.
@@ -29,7 +29,7 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// Replaces the version `from` with a renewed grant, or an older version of the same login: a store that fell back to an
+/// Replaces the version `from` with a refreshed grant, or an older version of the same login: a store that fell back to an
 /// earlier state, or that missed a version in between, holds used tokens.
 pub(super) async fn write(
     manager: &GrantManager,
@@ -50,7 +50,7 @@ pub(super) async fn write(
     }
 }
 
-/// Retries to store a renewed grant until it is stored or obsolete. Calls `renew_lease` before each further attempt.
+/// Retries to store a refreshed grant until it is stored or obsolete. Calls `renew_lease` before each further attempt.
 pub(super) async fn retry_until_stored<F: Future<Output = ()>>(
     manager: &Arc<GrantManager>,
     entry: &GrantEntry,
@@ -74,23 +74,30 @@ pub(super) async fn retry_until_stored<F: Future<Output = ()>>(
                 manager.config.events.emit(&AuthEvent::TokenWriteRecovered(record.key.into()));
                 return;
             }
-            Ok(SwapOutcome::NotFound) => {
-                if let Some(tokens) = entry.current().filter(|tokens| tokens.version == record.version) {
-                    manager.revoke_later(&tokens);
-                    entry.end(Some(record.version.epoch), manager.config.clock.instant());
-                }
-                return;
-            }
+            Ok(SwapOutcome::NotFound) => return revoke_unstored(manager, entry, record.version),
             Ok(SwapOutcome::Conflict(stored)) => {
                 match manager.open(&stored) {
                     Ok(theirs) if theirs.version == record.version => entry.replace(theirs),
                     Ok(theirs) => entry.adopt(theirs, read_at),
+                    // Another process found meanwhile that Salesforce refuses the token before it.
+                    Err(UnreadableGrant::Broken(broken)) => {
+                        revoke_unstored(manager, entry, record.version);
+                        entry.set_broken(from, broken);
+                    }
                     Err(_) => {}
                 }
                 return;
             }
             Err(_) => renew_lease().await,
         }
+    }
+}
+
+/// Revokes tokens that no record will hold any more.
+fn revoke_unstored(manager: &GrantManager, entry: &GrantEntry, version: GrantVersion) {
+    if let Some(tokens) = entry.current().filter(|tokens| tokens.version == version) {
+        manager.revoke_later(&tokens);
+        entry.end(Some(version.epoch), manager.config.clock.instant());
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{GrantError, GrantHandle, GrantManager, manager::random_holder};
 use crate::{
-    base::background::detached_span,
+    base::{background::detached_span, backoff::Backoff},
     store::{GrantKey, LeaseHolder, LeaseName},
 };
 use tracing::{Instrument as _, debug_span};
@@ -52,7 +52,7 @@ impl GrantManager {
 
     async fn recheck_now(self: &Arc<Self>, grant: &GrantHandle, period: Duration) {
         let entry = self.entry(grant.key());
-        let pause = FIRST_PAUSE.saturating_mul(1 << entry.unknown_rechecks().min(16)).min(period);
+        let pause = Backoff { initial: FIRST_PAUSE, max: period }.base(entry.unknown_rechecks());
         // A fresh holder, so that a process that has asked before cannot renew the lease.
         let holder = random_holder();
         if !self.take_recheck_lease(grant.key(), holder, pause).await {
@@ -94,9 +94,11 @@ impl GrantManager {
         match self.oauth().userinfo(tokens.access.instance_url(), &tokens.access_token).await {
             Ok(_) => Verdict::Valid,
             // The token has expired, or was revoked. Only the refusal of a refresh tells them apart.
-            Err(error) if error.is_invalid_token() => match grant.renew(tokens.version).await {
+            Err(error) if error.is_invalid_token() => match grant.refresh_version(tokens.version).await {
                 Ok(_) => Verdict::Valid,
-                Err(GrantError::LoginOver | GrantError::Refused(_)) => Verdict::Ended,
+                Err(GrantError::LoginOver | GrantError::Refused(_) | GrantError::CredentialsOver) => {
+                    Verdict::Ended
+                }
                 Err(GrantError::Unavailable { .. }) => Verdict::Unknown,
             },
             Err(error) => {

@@ -15,12 +15,14 @@ use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use super::{
     AuthEvent, GrantError, GrantManager, GrantTokens, Timing,
-    entry::{GrantEntry, Renewed},
+    apps::are_credentials_over,
+    entry::{GrantEntry, RefreshResult},
     in_flight::{self, Marker},
     manager::random_holder,
     pending_write,
     refresh_policy::{Attempts, Failure, NextStep, after_failure, permanent_pause},
     refresh_state::StoredVersion,
+    tokens::UnreadableGrant,
 };
 use crate::{
     base::{background::detached_span, error_chain::ErrorChain},
@@ -41,7 +43,7 @@ const JITTER: u32 = 50;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
     /// It gets new tokens.
-    Renew,
+    Refresh,
     /// It stores the same tokens again, under the newest key.
     Reseal,
 }
@@ -52,7 +54,7 @@ pub(super) struct Refresh {
     manager: Arc<GrantManager>,
     entry: Arc<GrantEntry>,
     from: Arc<GrantTokens>,
-    result: watch::Sender<Option<Renewed>>,
+    result: watch::Sender<Option<RefreshResult>>,
     holder: LeaseHolder,
     began: Instant,
     span: Span,
@@ -103,7 +105,7 @@ impl Refresh {
         manager: Arc<GrantManager>,
         entry: Arc<GrantEntry>,
         from: Arc<GrantTokens>,
-        result: watch::Sender<Option<Renewed>>,
+        result: watch::Sender<Option<RefreshResult>>,
         work: Work,
     ) -> Self {
         let holder = entry.lease_holder(random_holder());
@@ -121,11 +123,11 @@ impl Refresh {
 
     pub(super) fn run(self) -> impl Future<Output = ()> {
         let span = self.span.clone();
-        self.renew().instrument(span)
+        self.execute().instrument(span)
     }
 
-    async fn renew(mut self) {
-        let renewed = match self.acquire_lease().await {
+    async fn execute(mut self) {
+        let refreshed = match self.acquire_lease().await {
             Ok(None) => {
                 let done = tokio::select! {
                     done = self.with_lease() => done,
@@ -144,7 +146,7 @@ impl Refresh {
             Ok(Some(newer)) => Ok(newer),
             Err(error) => Err(error),
         };
-        self.publish(renewed);
+        self.publish(refreshed);
         self.leave_lease();
     }
 
@@ -162,11 +164,11 @@ impl Refresh {
     }
 
     /// Reports the outcome and passes it to the waiting requests.
-    fn publish(&mut self, renewed: Result<GrantTokens, GrantError>) {
-        match &renewed {
+    fn publish(&mut self, refreshed: Result<GrantTokens, GrantError>) {
+        match &refreshed {
             Ok(live) => {
-                self.span.record("outcome", "renewed");
-                tracing::info!(grant = %live.key, revision = live.version.revision, "token renewed");
+                self.span.record("outcome", "refreshed");
+                tracing::info!(grant = %live.key, revision = live.version.revision, "token refreshed");
             }
             Err(GrantError::LoginOver) => {
                 self.span.record("outcome", "over");
@@ -176,9 +178,18 @@ impl Refresh {
                 self.span.record("outcome", "over");
                 tracing::warn!(grant = %self.from.key, %error, "grant refused: the login is over");
             }
+            Err(GrantError::CredentialsOver) => {
+                self.span.record("outcome", "credentials over");
+                tracing::error!(
+                    grant = %self.from.key,
+                    "refreshing a token failed: Salesforce no longer accepts SALESFORCE_PREVIOUS_CLIENT_ID or its secret. Users \
+                     of this grant log in again. Correct the settings, or leave them out if the overlap is over"
+                );
+                self.manager.config.events.emit(&AuthEvent::RefreshFailed(self.from.key.into()));
+            }
             Err(error @ GrantError::Unavailable { source, .. }) => {
                 self.span.record("outcome", "unavailable");
-                tracing::error!(grant = %self.from.key, %error, cause = %ErrorChain(&**source), "renewing a token failed");
+                tracing::error!(grant = %self.from.key, %error, cause = %ErrorChain(&**source), "refreshing a token failed");
                 if source.downcast_ref::<OAuthError>().is_some_and(OAuthError::is_app_rejected) {
                     tracing::error!(
                         "Salesforce rejects this app. Check SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET, and the flows \
@@ -190,10 +201,10 @@ impl Refresh {
                 config.events.emit(&AuthEvent::RefreshFailed(self.from.key.into()));
             }
         }
-        let renewed = self.entry.finish(self.from.version, renewed, self.manager.config.clock.instant());
+        let refreshed = self.entry.finish(self.from.version, refreshed, self.manager.config.clock.instant());
         self.ended = true;
         // All waiting requests may have been dropped.
-        let _ = self.result.send(Some(renewed));
+        let _ = self.result.send(Some(refreshed));
     }
 
     fn timing(&self) -> &Timing {
@@ -234,13 +245,21 @@ impl Refresh {
             StoredVersion::SameOrOlder => return Ok(None),
             StoredVersion::Newer => {}
         }
-        self.manager.open(&record).map(Some).map_err(|_| GrantError::LoginOver)
+        self.manager.open(&record).map(Some).map_err(|unreadable| self.ended(unreadable))
+    }
+
+    /// The stored grant is not usable. Another process may have found that Salesforce refuses it for good.
+    fn ended(&self, unreadable: UnreadableGrant) -> GrantError {
+        if let UnreadableGrant::Broken(broken) = unreadable {
+            self.entry.set_broken(self.from.version, broken);
+        }
+        GrantError::LoginOver
     }
 
     /// Waits for a permit, writes the in-flight marker, and refreshes.
     async fn with_lease(&self) -> Result<Done, GrantError> {
         // Before the marker, which says that the token is about to be sent.
-        let _permit = tokio::time::timeout(self.left(), self.manager.token_requests.acquire()).await;
+        let _turn = self.manager.token_requests.acquire(&self.from.host, self.left()).await;
         if self.left().is_zero() {
             return self.not_sent(NoTimeLeft).await;
         }
@@ -258,14 +277,16 @@ impl Refresh {
             }
             Marker::InDoubt => self.entry.set_in_doubt(version),
             Marker::HeldByOther => {
-                tracing::warn!(grant = %key, revision = version.revision, "another process started to renew this token and did not end");
+                tracing::warn!(grant = %key, revision = version.revision, "another process started to refresh this token and did not end");
                 self.entry.set_in_doubt(version);
             }
         }
         let done = self.with_marker().await;
         match &done {
             Ok(Done::NotStored(..)) => {}
-            Err(GrantError::Unavailable { .. }) if self.entry.is_in_doubt(version) => {
+            Err(GrantError::Unavailable { .. } | GrantError::CredentialsOver)
+                if self.entry.is_in_doubt(version) =>
+            {
                 if let Err(error) = in_flight::leave_in_doubt(&self.manager, key, version).await {
                     tracing::debug!(grant = %key, %error, "marking a token as in doubt failed");
                 }
@@ -300,7 +321,7 @@ impl Refresh {
         }
         match self.send().await {
             Response::Tokens(tokens) => {
-                let next = self.from.renewed(*tokens, self.manager.config.clock.now());
+                let next = self.from.refreshed(*tokens, self.manager.config.clock.now());
                 self.store(next.map_err(|fault| self.unavailable(fault))?).await
             }
             Response::OnlyRotated { refresh_token, error } => self.store_rotated(refresh_token, error).await,
@@ -325,7 +346,10 @@ impl Refresh {
                 return Response::Failed(self.unavailable(NoTimeLeft));
             }
             let known = self.from.known(self.entry.token_host());
-            let oauth = &self.manager.config.oauth;
+            let apps = &self.manager.config.apps;
+            let Some(oauth) = apps.get(self.from.key.app()) else {
+                return Response::Failed(GrantError::LoginOver);
+            };
             let failed = match oauth.refresh_grant(&self.from.host, refresh_token, &known).await {
                 Ok(refreshed) if self.names_another_user(&refreshed.tokens) => {
                     return Response::IdentityMismatch(Box::new(refreshed.tokens));
@@ -346,6 +370,9 @@ impl Refresh {
             }
             // The next request goes to the login host again.
             self.entry.set_token_host(None);
+            if apps.is_previous(self.from.key.app()) && are_credentials_over(&error) {
+                return Response::Failed(GrantError::CredentialsOver);
+            }
             let wait = match failure {
                 Failure::Permanent => {
                     permanent_pause(self.timing().cool_down, self.entry.count_permanent_failure())
@@ -387,8 +414,8 @@ impl Drop for Refresh {
         if !self.ended {
             self.span.record("outcome", "interrupted");
             let error = GrantError::interrupted(self.timing().cool_down, &self.manager.config.background);
-            let renewed = self.entry.finish(self.from.version, Err(error), Instant::now());
-            let _ = self.result.send(Some(renewed));
+            let refreshed = self.entry.finish(self.from.version, Err(error), Instant::now());
+            let _ = self.result.send(Some(refreshed));
         }
         if !self.left {
             self.leave_lease();

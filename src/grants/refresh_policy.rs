@@ -20,10 +20,12 @@
 use std::time::Duration;
 
 use super::timing::MAX_COOL_DOWN;
+use crate::base::backoff::Backoff;
 use salesforce_connection::oauth::OAuthError;
 
 /// Maximum number of retries within one refresh.
 const MAX_RETRIES: u8 = 2;
+
 /// How a token request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -59,7 +61,7 @@ impl Failure {
 
 /// Returns the wait after the `count`th permanent failure in a row: doubled each time, as long as a cool-down may be.
 pub(super) fn permanent_pause(cool_down: Duration, count: u32) -> Duration {
-    cool_down.saturating_mul(1 << count.saturating_sub(1).min(16)).min(MAX_COOL_DOWN)
+    Backoff { initial: cool_down, max: MAX_COOL_DOWN }.base(count.saturating_sub(1))
 }
 
 /// The token requests of one refresh so far.

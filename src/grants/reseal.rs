@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 
-use super::{AuthEvent, GrantManager};
+use super::{AuthEvent, GrantManager, broken::BrokenGrant, tokens::UnreadableGrant};
 use crate::{
     base::background::TaskSpawner,
     store::{GrantFilter, GrantRecord, StoreError},
@@ -58,6 +58,9 @@ impl GrantManager {
     }
 
     async fn reseal(self: &Arc<Self>, grant: &GrantRecord, read_at: Instant) {
+        if let Some(broken) = self.open_broken(grant) {
+            return self.reseal_broken(grant, &broken).await;
+        }
         let Some(handle) = self.handle(grant, read_at) else { return };
         match handle.reseal(grant.version).await {
             Ok(_) => tracing::debug!(grant = %grant.key, "grant sealed under the newest key"),
@@ -65,13 +68,22 @@ impl GrantManager {
         }
     }
 
+    /// Seals what stays of a refused grant again. It has no token that could be used twice, so it needs no lease.
+    async fn reseal_broken(&self, grant: &GrantRecord, broken: &BrokenGrant) {
+        let sealed = broken.seal_as(grant.version.next(), &self.config.keys, grant.expires_at);
+        let Ok(record) = sealed else { return };
+        if let Err(error) = self.config.store.compare_and_swap_grant(grant.version, record).await {
+            tracing::debug!(grant = %grant.key, %error, "sealing a broken grant again failed");
+        }
+    }
+
     /// Returns the grants that open under an older key.
     async fn stale_grants(&self) -> Result<Vec<GrantRecord>, StoreError> {
         let mut grants = self.config.store.list_grants(GrantFilter::All).await?;
         grants.retain(|grant| {
-            grant.key.app() == self.config.app
+            self.owns(grant.key)
                 && !self.config.keys.is_under_newest(grant.sealed.as_bytes())
-                && self.open(grant).is_ok()
+                && matches!(self.open(grant), Ok(_) | Err(UnreadableGrant::Broken(_)))
         });
         Ok(grants)
     }

@@ -29,14 +29,15 @@ impl GrantManager {
     }
 
     fn revoke_token_later(&self, origin: Url, token: Secret) {
-        let (oauth, background) = (self.config.oauth.clone(), self.config.background.clone());
+        let (oauth, background) = (self.oauth().clone(), self.config.background.clone());
         let (events, limit) = (self.config.events.clone(), Arc::clone(&self.revocations));
+        let host = origin.origin().ascii_serialization();
         let mut waits = self.config.timing.retry_schedule.into_iter();
         self.config.background.spawn(async move {
             loop {
-                let permit = limit.acquire().await;
+                let turn = limit.wait(&host).await;
                 let revoked = oauth.revoke(&origin, &token).await;
-                drop(permit);
+                drop(turn);
                 match revoked {
                     Ok(()) => return events.emit(&AuthEvent::TokenRevoked),
                     Err(error) => tracing::warn!(%error, "revoking a token failed; it is retried"),

@@ -14,7 +14,7 @@ use salesforce_fake_org::{FakeOrg, User};
 use super::*;
 use crate::{
     base::{background::BackgroundRuntime, clock::Clock, seal::KeyRing},
-    store::{AppKey, GrantFilter, LoginKey, MemoryStore, Store},
+    store::{GrantFilter, LoginKey, MemoryStore, Store},
 };
 use salesforce_connection::{
     Client, Secret,
@@ -22,6 +22,7 @@ use salesforce_connection::{
     oauth::{LoginHost, OAuthApp, OAuthClient, TokenResponse},
 };
 
+mod broken;
 mod health;
 mod keep_alive;
 mod overtaken;
@@ -96,10 +97,11 @@ impl Fleet {
             admission: super::Admission::default(),
             client: Client::builder().build().unwrap(),
             host_orgs: super::HostOrgs::default(),
-            app: AppKey::from_client_id(&self.org.client_id()),
+            keep_broken: Duration::from_secs(30 * DAY as u64),
+            login_path: Arc::new(|_| Some("/login".to_owned())),
+            apps: super::Apps::new(self.oauth.clone(), None),
             store,
             keys: self.keys.clone(),
-            oauth: self.oauth.clone(),
             background: self.background.spawner(),
             clock,
             events: Events::to(move |event| heard.lock().unwrap().push(event.clone())),
@@ -124,7 +126,9 @@ impl Fleet {
 
     async fn log_in(&self, manager: &Arc<GrantManager>, user: &User) -> Secret {
         let id = crate::grants::random_secret().unwrap();
-        manager.log_in(self.tokens(user).await, Profile::default(), &self.host, id.clone()).await.unwrap();
+        let (app, tokens) = (manager.config.apps.current_key(), self.tokens(user).await);
+        let grant = manager.first_version(app, tokens, Profile::default(), &self.host).unwrap();
+        manager.log_in(grant, id.clone()).await.unwrap();
         id
     }
 
@@ -169,7 +173,8 @@ async fn a_login_that_ends_during_refreshes_never_comes_back() {
             tokio::time::sleep(Duration::from_micros(round * 137 % 9_000)).await;
             two.log_out(&id).await.unwrap();
         };
-        let (first, second, ()) = futures_util::join!(here.refresh_version(used), there.refresh_version(used), log_out);
+        let (first, second, ()) =
+            futures_util::join!(here.refresh_version(used), there.refresh_version(used), log_out);
         for refreshed in [first, second] {
             assert!(matches!(refreshed, Ok(_) | Err(GrantError::LoginOver)), "round {round}: {refreshed:?}");
         }

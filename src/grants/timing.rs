@@ -54,7 +54,7 @@ pub struct Timing {
     /// How long a service user's token is not requested again after Salesforce refused it. Only an administrator can fix
     /// the cause.
     pub service_refused_for: Duration,
-    /// Minimum age of a renewed service token before it is renewed again. A token that is rejected sooner would be
+    /// Minimum age of a refreshed service token before it is refreshed again. A token that is rejected sooner would be
     /// followed by another rejected one, and Salesforce allows a user 3,600 logins per hour.
     pub min_token_age: Duration,
     /// How long a grant is not refreshed again after a new access token was rejected like the one before it; doubled for

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::broken::BrokenGrant;
 use crate::{
     base::seal::{KeyRing, Purpose, SealError},
     store::{GrantKey, GrantRecord, GrantVersion, Sealed},
@@ -81,7 +82,7 @@ struct Content<'a> {
 }
 
 /// Why a stored grant is not used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnreadableGrant {
     /// The record does not open, or its content is invalid.
     #[error("opening a stored grant failed: its key is missing, or it was changed")]
@@ -89,6 +90,12 @@ pub(crate) enum UnreadableGrant {
     /// Its login host or its instance is not allowed.
     #[error("the stored grant belongs to a host that is not allowed")]
     HostNotAllowed,
+    /// The settings do not let users of its org in, or its login host may not speak for that org.
+    #[error("the stored grant belongs to an organization that is not allowed")]
+    OrgNotAllowed,
+    /// Salesforce refused the grant for good: it has no tokens any more.
+    #[error("the stored grant needs reconnecting")]
+    Broken(Arc<BrokenGrant>),
 }
 
 impl GrantTokens {
@@ -115,7 +122,7 @@ impl GrantTokens {
     }
 
     /// Makes the grant after a refresh. Without a new refresh token the old one stays valid (RFC 6749 section 6).
-    pub(crate) fn renewed(
+    pub(crate) fn refreshed(
         &self,
         tokens: TokenResponse,
         now: SystemTime,
@@ -194,7 +201,10 @@ impl GrantTokens {
         let plain = keys
             .open(Purpose::Grant, &bound_to, record.sealed.as_bytes())
             .map_err(|_| UnreadableGrant::Sealed)?;
-        let content: Content<'_> = serde_json::from_slice(&plain).map_err(|_| UnreadableGrant::Sealed)?;
+        let content: Content<'_> = serde_json::from_slice(&plain).map_err(|_| {
+            let broken = BrokenGrant::parse(record, &plain);
+            broken.map_or(UnreadableGrant::Sealed, |broken| UnreadableGrant::Broken(Arc::new(broken)))
+        })?;
         let access_token = Secret::new(content.access_token);
         Ok(Self {
             key: record.key,
@@ -234,7 +244,7 @@ pub(super) fn version_of(token: &AccessToken) -> GrantVersion {
 }
 
 /// Returns what the sealed bytes are bound to. In another record, or another version of the same, they do not open.
-fn associated_data(key: GrantKey, version: GrantVersion) -> Vec<u8> {
+pub(super) fn associated_data(key: GrantKey, version: GrantVersion) -> Vec<u8> {
     format!("{key} {} {}", version.epoch, version.revision).into_bytes()
 }
 

@@ -18,7 +18,7 @@ use futures_util::future::join_all;
 
 use super::{
     AppKey, DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginKey,
-    LoginRecord, OneTimeKey, Sealed, Store, StoreError, SwapOutcome,
+    LoginProof, LoginRecord, OneTimeKey, Sealed, Store, StoreError, SwapOutcome,
 };
 use crate::base::random;
 use salesforce_connection::{OrgId, Secret, UserId, UserRef};
@@ -53,6 +53,8 @@ impl std::error::Error for Violation {
     }
 }
 
+mod broken;
+
 type Checked = Result<(), Violation>;
 
 /// Number of concurrent callers in the checks of concurrency.
@@ -73,6 +75,7 @@ pub async fn check(store: Arc<dyn Store>) -> Checked {
     deleting_a_grant_deletes_its_logins(store).await?;
     an_expired_record_is_absent(store).await?;
     records_are_listed_by_user_and_organization(store).await?;
+    broken::check(store).await?;
     a_value_is_used_once(store).await?;
     a_lease_has_one_holder(store).await
 }
@@ -121,7 +124,8 @@ impl Sample {
 
 fn login(grant: GrantKey) -> LoginRecord {
     let now = SystemTime::now();
-    LoginRecord { grant, created_at: now, last_used_at: now, expires_at: now + HOUR }
+    let proof = Some(LoginProof::new(&Secret::new("contract"), &grant));
+    LoginRecord { grant, created_at: now, last_used_at: now, expires_at: now + HOUR, proof }
 }
 
 fn grant(key: GrantKey, version: GrantVersion) -> GrantRecord {
@@ -150,6 +154,21 @@ async fn a_login_is_never_overwritten(store: &dyn Store) -> Checked {
     )?;
     let other = must(store.load_grant(sample.other_grant).await, PROMISE)?;
     expect(other.is_none(), "a login that already exists leaves no grant behind")?;
+    let (now, later) = (SystemTime::now(), SystemTime::now() + 2 * HOUR);
+    must(store.touch_login(key, now, later).await, PROMISE)?;
+    let found = must(store.load_login(key).await, PROMISE)?;
+    expect(
+        found.is_some_and(|(found, _)| found.proof == login(sample.grant).proof),
+        "a login keeps its proof",
+    )?;
+    let without = login_key()?;
+    let former = LoginRecord { proof: None, ..login(sample.grant) };
+    must(store.create_login(without, former, grant(sample.grant, first)).await, PROMISE)?;
+    let found = must(store.load_login(without).await, PROMISE)?;
+    expect(
+        found.is_some_and(|(found, _)| found.proof.is_none()),
+        "a login without a proof is returned without one",
+    )?;
 
     let contested = login_key()?;
     let tries = (0..CALLERS).map(|_| async {

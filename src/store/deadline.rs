@@ -188,6 +188,10 @@ impl Store for DeadlineStore {
         self.call("delete_grant", self.store.delete_grant(key, expected))
     }
 
+    fn break_grant<'a>(&'a self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'a, bool> {
+        self.call("break_grant", self.store.break_grant(expected, broken))
+    }
+
     fn list_logins<'a>(&'a self, filter: GrantFilter) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>> {
         self.listing("list_logins", self.store.list_logins(filter))
     }

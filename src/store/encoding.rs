@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{GrantKey, GrantVersion, LeaseHolder, LoginKey, StoreError};
+use super::{GrantKey, GrantVersion, LeaseHolder, LoginKey, LoginProof, StoreError};
 
 /// A field of a stored record is invalid.
 #[derive(Debug, thiserror::Error)]
@@ -55,16 +55,32 @@ pub(super) fn hex(bytes: &[u8; 32]) -> String {
     })
 }
 
-pub(super) fn login_key(text: &str) -> Result<LoginKey, StoreError> {
+fn from_hex(text: &str, field: &'static str) -> Result<[u8; 32], StoreError> {
     let mut bytes = [0; 32];
     if text.len() != 64 || !text.is_ascii() {
-        return Err(corrupt("login"));
+        return Err(corrupt(field));
     }
     for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let digits = std::str::from_utf8(digits).map_err(|_| corrupt("login"))?;
-        *byte = u8::from_str_radix(digits, 16).map_err(|_| corrupt("login"))?;
+        let digits = std::str::from_utf8(digits).map_err(|_| corrupt(field))?;
+        *byte = u8::from_str_radix(digits, 16).map_err(|_| corrupt(field))?;
     }
-    Ok(LoginKey::from_bytes(bytes))
+    Ok(bytes)
+}
+
+pub(super) fn login_key(text: &str) -> Result<LoginKey, StoreError> {
+    from_hex(text, "login").map(LoginKey::from_bytes)
+}
+
+/// Returns 64 hexadecimal digits, or nothing for a record without a proof.
+pub(super) fn proof_text(proof: Option<&LoginProof>) -> String {
+    proof.map(|proof| hex(proof.as_bytes())).unwrap_or_default()
+}
+
+pub(super) fn proof(text: &str) -> Result<Option<LoginProof>, StoreError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    from_hex(text, "proof").map(|bytes| Some(LoginProof::from_bytes(bytes)))
 }
 
 #[cfg(test)]
@@ -75,6 +91,9 @@ mod tests {
     fn written_fields_are_read_back() {
         let key = LoginKey::from_bytes(std::array::from_fn(|i| i as u8 * 7));
         assert_eq!(login_key(&hex(key.as_bytes())).unwrap(), key);
+        let written = Some(LoginProof::from_bytes(*key.as_bytes()));
+        assert_eq!(proof(&proof_text(written.as_ref())).unwrap(), written);
+        assert_eq!(proof(&proof_text(None)).unwrap(), None);
         let highest = GrantVersion { epoch: u64::MAX, revision: u64::MAX };
         assert_eq!(version(&version_text(highest)).unwrap(), highest);
         let now = time(millis(SystemTime::now()));
@@ -85,6 +104,7 @@ mod tests {
         }
         for bad in ["", &"g".repeat(64), &"0".repeat(63), &"ä".repeat(32)] {
             assert!(login_key(bad).is_err(), "{bad:?}");
+            assert!(bad.is_empty() || proof(bad).is_err(), "{bad:?}");
         }
     }
 }

@@ -266,6 +266,21 @@ impl Store for MemoryStore {
         })
     }
 
+    fn break_grant(&self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'_, bool> {
+        self.with(|state, now| {
+            if state.grant(&broken.key, now).is_none_or(|granted| granted.record.version != expected) {
+                return Ok(false);
+            }
+            state.changes += 1;
+            let Some(granted) = state.grants.get_mut(&broken.key) else { return Ok(false) };
+            granted.record = broken;
+            for login in std::mem::take(&mut granted.logins) {
+                state.logins.remove(&login);
+            }
+            Ok(true)
+        })
+    }
+
     fn list_logins(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
         self.with(|state, now| {
             let live = state

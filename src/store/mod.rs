@@ -4,6 +4,20 @@
 //! tokens, sealed before the store sees them, and a [`GrantVersion`]. A *login* is one browser that may use a grant,
 //! stored under a hash of the id that the browser holds. Every operation is atomic, and its documentation says what must
 //! never happen. The contract suite (`store::contract`, feature `test-util`) checks a store against all of it.
+//!
+//! # A store of the app's own
+//!
+//! Implement [`Store`] and pass it to [`SalesforceBuilder::store`](crate::SalesforceBuilder::store). Start from
+//! `src/store/memory.rs`, which has every operation in a few lines, and run the contract suite in a test. The operations
+//! by what they are for:
+//!
+//! | for | operations |
+//! |---|---|
+//! | a request of a user who is logged in | [`load_login`](Store::load_login), [`touch_login`](Store::touch_login) |
+//! | a login and a logout | [`consume_once`](Store::consume_once), [`create_login`](Store::create_login), [`delete_login`](Store::delete_login) |
+//! | a refresh | [`acquire_lease`](Store::acquire_lease), [`load_grant`](Store::load_grant), [`compare_and_swap_grant`](Store::compare_and_swap_grant), [`delete_grant`](Store::delete_grant), [`release_lease`](Store::release_lease) |
+//! | tokens without a browser | [`put_grant`](Store::put_grant) |
+//! | operators | [`list_logins`](Store::list_logins), [`list_grants`](Store::list_grants) |
 
 #[cfg(any(test, feature = "test-util"))]
 pub mod contract;
@@ -11,6 +25,7 @@ mod deadline;
 #[cfg(any(feature = "redis", feature = "sqlite", feature = "postgres"))]
 mod encoding;
 mod key;
+mod login_proof;
 mod memory;
 mod record;
 #[cfg(feature = "redis")]
@@ -31,6 +46,7 @@ pub(crate) use self::{
 };
 pub use self::{
     key::{AppKey, GrantKey, GrantVersion, InvalidGrantKey, LeaseHolder, LeaseName, LoginKey, OneTimeKey},
+    login_proof::LoginProof,
     memory::MemoryStore,
     record::{GrantRecord, LoginRecord, Sealed},
 };
@@ -75,7 +91,14 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         grant: GrantRecord,
     ) -> StoreFuture<'a, Option<GrantRecord>>;
 
-    /// Returns the login under `key` together with its grant, or `None` if either is absent.
+    /// Returns the login under `key` together with its grant, or `None` if either is absent: deleted, expired, or never
+    /// created.
+    ///
+    /// The browser's cookie is removed after `None`, so that a record that is there and unreadable, for example one of a
+    /// newer version, has to be an error.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if either record is unreadable.
     fn load_login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, Option<(LoginRecord, GrantRecord)>>;
 
     /// Sets `last_used_at` and `expires_at` of a login. Returns `false` if the login is absent, and does not create it.
@@ -117,6 +140,18 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         key: GrantKey,
         expected: Option<GrantVersion>,
     ) -> StoreFuture<'a, Option<GrantRecord>>;
+
+    /// Replaces a grant with `broken`, a record of the same key without tokens, and deletes all its logins in one step, if
+    /// the grant still has the version `expected`. Returns whether it did.
+    ///
+    /// `broken` expires at its `expires_at`, even if the grant would have lasted longer. It is a grant like any other for
+    /// all other operations: the next [`create_login`](Self::create_login) replaces it. Its version has an epoch that no
+    /// other grant has, so that a delayed [`compare_and_swap_grant`](Self::compare_and_swap_grant) never replaces it.
+    ///
+    /// The default deletes the grant and its logins: the app then lists no grant that needs reconnecting.
+    fn break_grant<'a>(&'a self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'a, bool> {
+        Box::pin(async move { Ok(self.delete_grant(broken.key, Some(expected)).await?.is_some()) })
+    }
 
     /// Returns the logins that `filter` selects.
     fn list_logins<'a>(&'a self, filter: GrantFilter) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>>;
@@ -201,7 +236,7 @@ pub enum StoreError {
     /// The store cannot be reached, or did not respond in time.
     #[error("the store is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A stored record is unreadable. It counts as absent.
+    /// A stored record is unreadable. It counts as absent, and the browser keeps its cookie.
     #[error("a stored record is unreadable")]
     Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

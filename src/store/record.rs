@@ -1,8 +1,8 @@
 //! The records that a store holds.
 
-use std::{fmt, time::SystemTime};
+use std::{fmt, sync::Arc, time::SystemTime};
 
-use super::{GrantKey, GrantVersion};
+use super::{GrantKey, GrantVersion, LoginProof};
 
 /// One browser that may use a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,13 +16,15 @@ pub struct LoginRecord {
     pub last_used_at: SystemTime,
     /// From this time on the login is absent.
     pub expires_at: SystemTime,
+    /// Binds the record to its login. `None` in a record of a version that had no proofs.
+    pub proof: Option<LoginProof>,
 }
 
 impl LoginRecord {
-    /// Makes a login that was last used when it was created. A store that reads one back sets `last_used_at`
-    /// afterwards.
+    /// Makes a login that was last used when it was created, without a proof. A store that reads one back sets
+    /// `last_used_at` and `proof` afterwards.
     pub fn new(grant: GrantKey, created_at: SystemTime, expires_at: SystemTime) -> Self {
-        Self { grant, created_at, last_used_at: created_at, expires_at }
+        Self { grant, created_at, last_used_at: created_at, expires_at, proof: None }
     }
 }
 
@@ -57,12 +59,12 @@ impl GrantRecord {
 
 /// Sealed bytes. They open only with the app's keys and only in the record that they were sealed for.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Sealed(Vec<u8>);
+pub struct Sealed(Arc<[u8]>);
 
 impl Sealed {
     /// Restores sealed bytes from stored [bytes](Self::as_bytes).
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        Self(bytes.into())
     }
 
     /// Returns the bytes to store.

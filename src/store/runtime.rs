@@ -26,7 +26,7 @@ pub(super) struct StoreRuntime(BackgroundRuntime);
 /// The store did not respond in time.
 #[derive(Debug, thiserror::Error)]
 #[error("no response within {} ms", .0.as_millis())]
-struct TimedOut(Duration);
+pub(super) struct TimedOut(pub(super) Duration);
 
 impl StoreRuntime {
     /// Starts the thread.

@@ -4,15 +4,20 @@ use std::time::Duration;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{self, HeaderName, HeaderValue},
+    http::{
+        StatusCode,
+        header::{self, HeaderName, HeaderValue},
+    },
 };
 use serde_json::json;
 use url::form_urlencoded;
 
 use super::{
+    login::add_cookie,
     pages::{AccessRefusal, Action, ActionKind, PageKind, Reply, json_message},
     request_info::RequestInfo,
     response::{self, ResponseFormat},
+    session::CookieContents,
     worker::WorkerState,
 };
 use crate::{SalesforceUser, config::ReturnTo};
@@ -20,7 +25,13 @@ use salesforce_connection::Error;
 
 /// Returns the response to a request that failed: a page, a redirect to the login, or JSON. Logs the cause.
 pub(crate) fn response(error: &Error, request: &HttpRequest) -> HttpResponse {
-    RequestInfo::of(request).error_response(error, request.match_pattern().as_deref())
+    RequestInfo::of(request).error_response(error, Some(request), request.match_pattern().as_deref())
+}
+
+/// Returns the 401 for a program without a login.
+pub(crate) fn login_required_json(request: &HttpRequest) -> HttpResponse {
+    let info = RequestInfo::of(request);
+    info.without_ended_login(Some(request), |ended| info.login_required_json(ended))
 }
 
 /// Returns the JSON response to an error, for a request that changes nothing.
@@ -30,9 +41,17 @@ pub(crate) fn json(error: &Error) -> HttpResponse {
 
 impl RequestInfo {
     /// Returns a page, a redirect to the login, or JSON. Logs the cause. `route` is the pattern of the route.
-    pub(crate) fn error_response(&self, error: &Error, route: Option<&str>) -> HttpResponse {
+    pub(crate) fn error_response(
+        &self,
+        error: &Error,
+        request: Option<&HttpRequest>,
+        route: Option<&str>,
+    ) -> HttpResponse {
+        if let Error::NeedsReconnecting(broken) = error {
+            return self.needs_reconnecting(error, broken.login_path.as_deref(), route);
+        }
         if error.needs_login() {
-            return self.login_required();
+            return self.without_ended_login(request, |ended| self.login_required(ended));
         }
         let kind = PageKind::of_error(error, self.is_safe);
         // The same request later fails with the same error, unless the server was to blame.
@@ -66,6 +85,20 @@ impl RequestInfo {
         Some(Action::link(kind, format!("{login}?{}", query.finish())))
     }
 
+    /// The connection of another user has ended: a page with a link, and no redirect. The login of this browser's user
+    /// would lead back here.
+    fn needs_reconnecting(&self, error: &Error, login: Option<&str>, route: Option<&str>) -> HttpResponse {
+        let kind = PageKind::of_error(error, self.is_safe);
+        let target = if self.is_safe { self.return_to() } else { self.sending_page() };
+        let login = login.map(|login| with_return_to(login, target.as_ref()));
+        if self.format() == ResponseFormat::Navigation {
+            let log_in = login.map(|href| Action::link(ActionKind::LogIn, href));
+            return Reply::new(kind).actions(log_in).because(Some(error)).of_route(route).page(self);
+        }
+        response::builder(kind.status())
+            .json(json!({ "error": kind.code(), "message": json_message(&kind), "login_url": login }))
+    }
+
     /// A link to the login, for a user whose login Salesforce has ended.
     fn login_link(&self) -> Option<Action> {
         let paths = &self.worker.as_ref()?.settings().paths;
@@ -88,12 +121,53 @@ impl RequestInfo {
             .page(self)
     }
 
+    /// Makes a response that says that a login is needed. Takes the cookie of a login that is over from the browser.
+    ///
+    /// Only here: a handler's response may come late, after the user has logged in again.
+    fn without_ended_login(
+        &self,
+        request: Option<&HttpRequest>,
+        respond: impl FnOnce(Option<&CookieContents>) -> HttpResponse,
+    ) -> HttpResponse {
+        let ended =
+            self.worker.as_ref().zip(request).and_then(|(worker, request)| worker.ended_login(request));
+        let mut response = respond(ended.as_ref());
+        if ended.is_some()
+            && matches!(response.status(), StatusCode::SEE_OTHER | StatusCode::UNAUTHORIZED)
+            && let Some(worker) = &self.worker
+        {
+            add_cookie(&mut response, &worker.login_removal());
+        }
+        response
+    }
+
+    /// Returns the path of the login. It leads to the login host of the login that ended: its cookie is gone then.
+    fn login_path(&self, ended: Option<&CookieContents>) -> Option<String> {
+        let settings = self.worker.as_ref()?.settings();
+        let login = settings.paths.full(settings.paths.login.as_deref()?);
+        let host = ended.and_then(|ended| settings.offered_host(&ended.host));
+        Some(match host.filter(|host| *host != settings.default_host) {
+            None => login,
+            Some(host) => {
+                let mut query = form_urlencoded::Serializer::new(String::new());
+                let query = query.append_pair("host", settings.host_name(&host)).finish();
+                format!("{login}?{query}")
+            }
+        })
+    }
+
+    fn login_required_json(&self, ended: Option<&CookieContents>) -> HttpResponse {
+        let kind = PageKind::LoginRequired { sent_form: !self.is_safe };
+        response::builder(kind.status()).json(
+            json!({ "error": kind.code(), "message": json_message(&kind), "login_url": self.login_path(ended) }),
+        )
+    }
+
     /// Redirects a page request to the login, from which it returns. A form gets a page with a link instead, because a
     /// redirect would lose what the user entered. All other requests get 401 and JSON.
-    fn login_required(&self) -> HttpResponse {
+    fn login_required(&self, ended: Option<&CookieContents>) -> HttpResponse {
         let Some(worker) = &self.worker else { return json(&Error::MiddlewareMissing) };
-        let paths = &worker.settings().paths;
-        let login = paths.login.as_deref().map(|login| paths.full(login));
+        let login = self.login_path(ended);
         let kind = PageKind::LoginRequired { sent_form: !self.is_safe };
         match (self.format(), login) {
             (ResponseFormat::Navigation, Some(_)) if self.is_framed() => self.open_in_window(worker),
@@ -113,8 +187,7 @@ impl RequestInfo {
                 }
                 response
             }
-            (_, login) => response::builder(kind.status())
-                .json(json!({ "error": kind.code(), "message": json_message(&kind), "login_url": login })),
+            _ => self.login_required_json(ended),
         }
     }
 }
@@ -185,7 +258,8 @@ fn with_return_to(login: &str, target: Option<&ReturnTo>) -> String {
             let query = form_urlencoded::Serializer::new(String::new())
                 .append_pair("return_to", target.as_str())
                 .finish();
-            format!("{login}?{query}")
+            let separator = if login.contains('?') { '&' } else { '?' };
+            format!("{login}{separator}{query}")
         }
     }
 }

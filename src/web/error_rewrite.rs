@@ -27,7 +27,7 @@ pub(crate) fn finish<B: MessageBody + 'static>(
 /// an extractor as a parameter. Such an error has no request any more.
 fn with_response(error: Error, info: &RequestInfo) -> Error {
     let response =
-        error.as_error::<salesforce_connection::Error>().map(|error| info.error_response(error, None));
+        error.as_error::<salesforce_connection::Error>().map(|error| info.error_response(error, None, None));
     match response {
         Some(response) => InternalError::from_response(error, response).into(),
         None => error,
@@ -50,7 +50,8 @@ fn better_response<B: MessageBody>(
     if !is_plain && !error.needs_login() {
         return None;
     }
-    let mut better = info.error_response(error, response.request().match_pattern().as_deref());
+    let mut better =
+        info.error_response(error, Some(response.request()), response.request().match_pattern().as_deref());
     // Headers that middleware added stay, except for those that describe the former body.
     let was_added =
         |name: &&HeaderName| !DESCRIBE_BODY.contains(name) && !plain.headers().contains_key(*name);

@@ -44,6 +44,9 @@ impl Salesforce {
     ///
     /// Browsers send one of the two with every POST. A request with neither comes from a program, whose user means it.
     /// (The logout route is stricter: it refuses a request with neither.)
+    #[doc(alias = "csrf")]
+    #[doc(alias = "xsrf")]
+    #[doc(alias = "same_origin")]
     pub fn is_cross_origin(&self, request: &HttpRequest) -> bool {
         routes::is_cross_origin(&self.settings().public_url, request.headers())
     }

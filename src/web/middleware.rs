@@ -300,7 +300,7 @@ fn outbound<B: MessageBody + 'static>(
     Ok(response)
 }
 
-/// Adds the login's cookie under the newest key, if the login still holds.
+/// Adds the login's cookie under the newest key and today's name, if the login still holds.
 ///
 /// It may have ended while the request was handled. A login that replaced it must not be overwritten, so the store is
 /// asked once more.
@@ -317,9 +317,11 @@ async fn reseal_login<B>(worker: &WorkerState, response: &mut ServiceResponse<Ei
     if response.response().cookies().any(|written| written.name() == cookie.name()) {
         return;
     }
-    match response.response_mut().add_cookie(&cookie) {
-        Ok(()) => session::forbid_shared_caching(response.headers_mut()),
-        Err(error) => tracing::error!(%error, "a cookie could not be written"),
+    for cookie in std::iter::once(cookie).chain(worker.login_leftover(response.request())) {
+        match response.response_mut().add_cookie(&cookie) {
+            Ok(()) => session::forbid_shared_caching(response.headers_mut()),
+            Err(error) => tracing::error!(%error, "a cookie could not be written"),
+        }
     }
 }
 

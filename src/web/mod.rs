@@ -15,6 +15,8 @@ mod require;
 mod response;
 mod session;
 #[cfg(feature = "test-util")]
+pub mod test_parsers;
+#[cfg(feature = "test-util")]
 pub mod testing;
 mod worker;
 

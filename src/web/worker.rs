@@ -13,12 +13,12 @@ use tokio::sync::OnceCell;
 
 use super::{
     require::RequireLogin,
-    session::{CookieContents, LoginCookie},
+    session::{CookieContents, LoginCookie, app_session},
 };
 use crate::{
     base::seal::SealError,
     config::Settings,
-    grants::{GrantHandle, GrantManager},
+    grants::{FoundLogin, GrantHandle, GrantManager},
     salesforce::Salesforce,
     store::StoreError,
 };
@@ -118,14 +118,32 @@ impl WorkerState {
         self.0.login_cookie.removal(self.settings())
     }
 
-    /// Returns whether the login that the browser sent is sealed under an older key.
+    /// Returns the cookies that remove what a browser still has under the names of the app's previous credentials.
+    pub(crate) fn leftovers(&self, request: &HttpRequest) -> Vec<Cookie<'static>> {
+        self.login_leftover(request).into_iter().chain(app_session::leftover(request)).collect()
+    }
+
+    /// Returns the cookie that removes the login from its name under the previous credentials, if it came with the
+    /// request.
+    pub(crate) fn login_leftover(&self, request: &HttpRequest) -> Option<Cookie<'static>> {
+        self.0.login_cookie.leftover(self.settings(), request.headers())
+    }
+
+    /// Returns whether the login cookie that the browser sent has to be written again.
     pub(crate) fn has_stale_login(&self, request: &HttpRequest) -> bool {
         self.0.login_cookie.is_stale(self.settings(), request.headers())
     }
 
     /// Returns the opaque id of the login that the browser sent. The login may have ended.
     pub(crate) fn login_id(&self, request: &HttpRequest) -> Option<Secret> {
-        CachedLogin::of(self, request).map(|login| login.0.id.clone())
+        CachedLogin::of(self, request).map(|login| login.0.contents.id.clone())
+    }
+
+    /// Returns what the browser's login cookie says, if this request has looked the login up and the store said that it
+    /// has ended or expired.
+    pub(crate) fn ended_login(&self, request: &HttpRequest) -> Option<CookieContents> {
+        let CachedLogin(login) = CachedLogin::of(self, request)?;
+        matches!(login.found.get(), Some(Ok(FoundLogin::Over))).then(|| login.contents.clone())
     }
 
     /// Returns the grant of the logged-in user; `None` if the request has no valid login. Asks the store once per
@@ -135,13 +153,13 @@ impl WorkerState {
     /// The store is down.
     pub(crate) async fn login(&self, request: &HttpRequest) -> Result<Option<GrantHandle>> {
         let Some(CachedLogin(login)) = CachedLogin::of(self, request) else { return Ok(None) };
-        let load = async || match self.grants().login(&login.id).await {
-            Ok(grant) => Ok(Ok(grant)),
+        let load = async || match self.grants().find_login(&login.contents.id).await {
+            Ok(found) => Ok(Ok(found)),
             Err(StoreError::Unavailable(source)) => Ok(Err(Outage(source.into()))),
             Err(error) => Err(error),
         };
-        match login.grant.get_or_try_init(load).await? {
-            Ok(grant) => Ok(grant.clone()),
+        match login.found.get_or_try_init(load).await? {
+            Ok(found) => Ok(found.clone().valid()),
             Err(outage) => Err(StoreError::Unavailable(outage.clone().into()).into()),
         }
     }
@@ -156,8 +174,8 @@ struct CachedLogin(Rc<Login>);
 
 struct Login {
     salesforce: Salesforce,
-    id: Secret,
-    grant: OnceCell<Result<Option<GrantHandle>, Outage>>,
+    contents: CookieContents,
+    found: OnceCell<Result<FoundLogin, Outage>>,
 }
 
 impl CachedLogin {
@@ -167,9 +185,9 @@ impl CachedLogin {
         {
             return Some(known.clone());
         }
-        let CookieContents { id, .. } = worker.cookie_contents(request)?;
+        let contents = worker.cookie_contents(request)?;
         let salesforce = worker.salesforce().clone();
-        let login = Self(Rc::new(Login { salesforce, id, grant: OnceCell::new() }));
+        let login = Self(Rc::new(Login { salesforce, contents, found: OnceCell::new() }));
         request.extensions_mut().insert(login.clone());
         Some(login)
     }

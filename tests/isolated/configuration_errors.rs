@@ -86,6 +86,7 @@ async fn each_weak_setting_is_named_with_its_fix_and_not_its_value() {
             "SALESFORCE_IDLE_TIMEOUT",
         ),
         (good().idle_timeout(Duration::from_secs(60)).max_lifetime(Duration::MAX), "SALESFORCE_MAX_LIFETIME"),
+        (good().keep_broken(Duration::MAX), "SALESFORCE_KEEP_BROKEN"),
         (good().keep_alive_days(0), "keep_alive_days"),
         (routes(|routes| routes.callback = None), "routes.redirect_uri"),
         (
@@ -335,7 +336,7 @@ async fn two_salesforces_at_the_same_place_are_one_clear_error() {
 }
 
 #[actix_web::test]
-async fn a_handler_without_the_middleware_answers_500_and_the_log_says_what_to_add() {
+async fn a_handler_without_the_middleware_responds_with_500_and_the_log_says_what_to_add() {
     support::logs::capture();
     let salesforce = good().build().await.unwrap();
     let server = app(
@@ -348,7 +349,7 @@ async fn a_handler_without_the_middleware_answers_500_and_the_log_says_what_to_a
 }
 
 #[actix_web::test]
-async fn require_login_outside_of_salesforce_answers_500_and_the_log_says_which_order_works() {
+async fn require_login_outside_of_salesforce_responds_with_500_and_the_log_says_which_order_works() {
     support::logs::capture();
     let salesforce = good().build().await.unwrap();
     let server = app(

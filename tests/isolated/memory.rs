@@ -38,9 +38,9 @@ async fn a_million_rows_to_a_slow_client_cost_little_memory() {
     assert!(grown < 32 * MIB, "{} MiB", grown / MIB);
 }
 
-/// Whatever Salesforce answers, and to whichever call: it costs little memory, and only the person who asked notices.
+/// Whatever Salesforce sends, and to whichever request: it costs little memory, and only the user who sent it notices.
 #[actix_web::test]
-async fn bombs_and_endless_answers_cost_little_memory() {
+async fn bombs_and_endless_responses_cost_little_memory() {
     let org = FakeOrg::start().await.unwrap();
     org.sign_in(&org.user(ADA));
     let app = Example::start("accounts", &org).await;
@@ -72,10 +72,10 @@ async fn bombs_and_endless_answers_cost_little_memory() {
         assert_eq!(other.fetch(&app.url("/whoami")).await.status, 200, "{name}");
         rule.remove();
     }
-    // The token endpoint: the login stays, and is renewed when it answers well.
+    // The token endpoint: the login stays, and is refreshed when it works again.
     org.expire_access_tokens();
     for fault in faults {
-        // That one carries a token that was renewed, which would be lost.
+        // That one carries a token that was refreshed, which would be lost.
         if matches!(fault, Fault::ManyHeaders(_)) {
             continue;
         }

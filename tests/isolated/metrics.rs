@@ -74,7 +74,7 @@ async fn each_event_is_counted_once_under_its_name_and_without_labels() {
         ["logins", "logouts", "refreshes", "refresh_failures", "tokens_revoked"]
             .map(|name| (format!("actix_salesforce_{name}_total"), 2)),
     );
-    // The last is told once Salesforce has answered.
+    // The last is told once Salesforce has responded.
     for _ in 0..200 {
         if counted.values() == expected {
             break;

@@ -94,7 +94,7 @@ async fn secrets_show_up_nowhere() {
         .map(|line| format!("{line}\n"))
         .collect();
     assert!(
-        ours.contains("logged in") && ours.contains("logged out") && ours.contains("token renewed"),
+        ours.contains("logged in") && ours.contains("logged out") && ours.contains("token refreshed"),
         "R-57: {ours}"
     );
     for span in ["login", "logout", "refresh", "call"] {

@@ -165,7 +165,7 @@ async fn spans_tell_what_came_of_it_and_nothing_of_what_is_in_records() {
         .bind("name", "bound-canary")
         .fetch_all();
     query.instrument(info_span!("a request")).await.unwrap();
-    let refresh = spans.with_outcome("salesforce.refresh", "renewed").await;
+    let refresh = spans.with_outcome("salesforce.refresh", "refreshed").await;
     assert_eq!((refresh.names(), refresh.level), (vec!["grant", "outcome", "revision"], Level::INFO));
     assert!(refresh.is("grant", &grant) && refresh.is("revision", "0") && refresh.parent.is_none());
     let [caller] = refresh.follows[..] else { panic!("{refresh:?}") };
@@ -292,7 +292,7 @@ async fn when_tokens_are_given_by_other_means(spans: &Spans) {
     spans.with_outcome("salesforce.service_token", "refused").await;
     tokio::time::sleep(support::COOL_DOWN).await;
     let service = salesforce.service_connection().await.unwrap();
-    spans.with_outcome("salesforce.service_token", "renewed").await;
+    spans.with_outcome("salesforce.service_token", "refreshed").await;
 
     let host = org.login_url().parse().unwrap();
     let issued = org.issue_tokens(&org.user(ADA), "api refresh_token").refresh_token.unwrap();

@@ -48,10 +48,75 @@ fn the_test_map_names_tests_and_files_that_exist() {
     let words = map.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let missing: Vec<_> = words.filter(is_name).filter(|name| !functions.contains(*name)).collect();
     assert!(missing.is_empty(), "docs/test-map.md names tests that are missing: {missing:?}");
+}
 
-    let paths = map.split('`').skip(1).step_by(2).filter(|text| text.contains('/') && !text.contains(' '));
-    for path in paths.filter(|path| path.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c))) {
-        let found = ["", "tests"].iter().any(|folder| root().join(folder).join(path).exists());
-        assert!(found, "docs/test-map.md names `{path}`, which is missing");
+/// Returns the files and folders that a document names: in backticks or as the target of a link.
+fn paths(text: &str) -> Vec<String> {
+    let is_path = |text: &&str| text.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c));
+    let is_in_repository = |path: &&str| {
+        let first = path.split('/').next().unwrap_or_default();
+        let is_source = [".rs", ".md", ".toml"].iter().any(|end| path.ends_with(end));
+        path.contains('/') && !first.is_empty() && (is_source || root().join(first).is_dir())
+    };
+    let code = text.split('`').skip(1).step_by(2).filter(is_path).filter(is_in_repository);
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    let links = links.filter(|link| !link.is_empty() && is_path(link));
+    code.chain(links).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_documents_name_files_that_exist() {
+    let mut documents: Vec<_> = ["README.md", "CONTRIBUTING.md", "SECURITY.md"].map(String::from).into();
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        documents.push(format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
     }
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for document in documents {
+        // A page may name a test without the folder `tests`, and a module without `src`.
+        let bases = ["", "tests", "src", if document.starts_with("docs/") { "docs" } else { "" }];
+        for path in paths(&read(&document)) {
+            count += 1;
+            if !bases.iter().any(|base| root().join(base).join(&path).exists()) {
+                missing.push(format!("{document}: {path}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "files that are missing: {missing:#?}");
+    assert!(count > 200, "only {count} paths were found");
+}
+
+#[test]
+fn the_table_of_examples_is_complete() {
+    let page = read("docs/crate.md");
+    let table = &page[page.find("| example | shows |").unwrap()..];
+    let rows: Vec<_> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    let manifest = read("Cargo.toml");
+    let mut examples = Vec::new();
+    for folder in ["examples", "connection/examples"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let is_example =
+                path.extension().is_some_and(|extension| extension == "rs") || path.join("main.rs").exists();
+            examples.extend(is_example.then(|| path.file_stem().unwrap().to_str().unwrap().to_owned()));
+        }
+    }
+    assert!(examples.len() > 15, "{examples:?}");
+    examples.push("examples/fleet/run".to_owned());
+    for name in &examples {
+        let row = rows.iter().find(|row| row.starts_with(&format!("| `{name}`")));
+        let row = row.unwrap_or_else(|| panic!("docs/crate.md does not list the example `{name}`"));
+        let entry =
+            manifest.split("[[example]]").find(|entry| entry.contains(&format!("\nname = \"{name}\"\n")));
+        let features =
+            entry.and_then(|entry| entry.split("\n\n").next()?.split_once("required-features = [\""));
+        if let Some((_, features)) = features {
+            let feature = features.split('"').next().unwrap();
+            assert!(
+                row.contains(&format!("(feature `{feature}`)")),
+                "`{name}` needs the feature `{feature}`: {row}"
+            );
+        }
+    }
+    assert_eq!(rows.len(), examples.len(), "docs/crate.md lists examples that are missing");
 }

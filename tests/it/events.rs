@@ -92,14 +92,14 @@ async fn a_grant_that_salesforce_ended() {
 
 /// The event of a refusal says that a response was lost before: its reader need not look for a thief.
 #[actix_web::test]
-async fn a_refusal_after_an_answer_was_lost() {
+async fn a_refusal_after_a_response_was_lost() {
     let gateway = Fault::Status(504).once();
     let refused = Fault::OauthError {
         error: "invalid_grant".to_owned(),
         description: "expired access/refresh token".to_owned(),
         status: 400,
     };
-    for (lost, failures) in [(Fault::LoseAnswer.times(2), 1), (gateway, 0)] {
+    for (lost, failures) in [(Fault::LoseResponse.times(2), 1), (gateway, 0)] {
         let heard = Heard::default();
         let app = TestApp::with(|builder| builder.on_event(heard.listener())).await;
         let browser = app.logged_in().await;
@@ -132,7 +132,7 @@ async fn a_store_that_fails_and_comes_back() {
     for _ in 0..5 {
         assert_eq!(browser.fetch(&app.url("/names")).await.status, 503);
     }
-    // A store that answers some calls only is not up and down all the time.
+    // A store that serves some requests only is not up and down all the time.
     for _ in 0..3 {
         for (mode, status) in [(Mode::Works, 200), (Mode::Fails, 503)] {
             store.set(mode);

@@ -7,6 +7,7 @@ use std::{
 
 use crate::support::{ADA, COOL_DOWN, Client, TestApp, failing::FailingStore, free_port, settings_for};
 use actix_salesforce::AuthEvent;
+use futures_util::future::join_all;
 use salesforce_fake_org::{FakeOrg, Fault};
 use serde_json::{Value, json};
 
@@ -58,7 +59,7 @@ async fn a_refresh_response_that_lacks_members_changes_nothing_else() {
 /// The old refresh token is used by then. The new one is stored although the rest of the response is useless.
 #[actix_web::test]
 async fn a_rotated_token_survives_a_useless_response() {
-    for useless in [
+    let useless = [
         json!({ "access_token": null }),
         json!({ "access_token": 7 }),
         json!({ "access_token": "" }),
@@ -67,7 +68,9 @@ async fn a_rotated_token_survives_a_useless_response() {
         json!({ "instance_url": "https://evil.example" }),
         json!({ "id": "https://login.salesforce.com/id/../../005" }),
         json!({ "signature": "AAAA" }),
-    ] {
+    ];
+    // Side by side: each waits for a cool-down.
+    join_all(useless.map(async |useless| {
         let app = TestApp::start().await;
         let browser = app.logged_in().await;
         app.org.expire_access_tokens();
@@ -82,7 +85,8 @@ async fn a_rotated_token_survives_a_useless_response() {
         let page = browser.fetch(&app.url("/names")).await;
         assert_eq!(page.status, 200, "{useless}: the login survives: {page:?}");
         assert_eq!((app.refreshes(), app.org.refresh_reuse_count()), (2, 0), "{useless}");
-    }
+    }))
+    .await;
 }
 
 /// The administrator did it, and the user learns what: not "try again", and not a login that ends in the same place.
@@ -204,19 +208,25 @@ async fn a_refresh_that_is_redirected_elsewhere_keeps_the_login() {
     policy(&app, &json!({ "refresh_redirect": null, "refresh_redirect_loop": false }));
     tokio::time::sleep(COOL_DOWN).await;
     assert_eq!(browser.fetch(&app.url("/names")).await.status, 200);
-    for fault in [
-        redirect(303, &format!("{}/services/oauth2/token", app.org.instance_url())),
-        redirect(307, &format!("{}/", app.org.instance_url())),
-        redirect(302, &format!("{}/services/oauth2/authorize", stranger.instance_url())),
-    ] {
+    type Target = fn(&TestApp, &FakeOrg) -> String;
+    let targets: [(u16, Target); 3] = [
+        (303, |app, _| format!("{}/services/oauth2/token", app.org.instance_url())),
+        (307, |app, _| format!("{}/", app.org.instance_url())),
+        (302, |_, stranger| format!("{}/services/oauth2/authorize", stranger.instance_url())),
+    ];
+    // Side by side: each waits for a cool-down.
+    join_all(targets.map(async |(status, target)| {
+        let app = TestApp::start().await;
+        let browser = app.logged_in().await;
         app.org.expire_access_tokens();
-        let fault = app.org.faults().refresh(fault);
+        let fault = app.org.faults().refresh(redirect(status, &target(&app, &stranger)));
         let page = browser.fetch(&app.url("/names")).await;
         assert_eq!((page.status, fault.hits()), (503, 1), "{page:?}");
         fault.remove();
-        tokio::time::sleep(COOL_DOWN * 2).await;
+        tokio::time::sleep(COOL_DOWN).await;
         assert_eq!(browser.fetch(&app.url("/names")).await.status, 200);
-    }
+    }))
+    .await;
     assert!(stranger.requests().is_empty(), "{:?}", stranger.requests());
 }
 
@@ -338,7 +348,7 @@ async fn an_outage_or_the_setting_lets_users_stay() {
     let period = Duration::from_secs(1);
     let app = TestApp::with(|builder| builder.recheck(period)).await;
     let browser = app.logged_in().await;
-    for fault in [Fault::Status(503), Fault::ResetBeforeAnswer, Fault::Delay(Duration::from_secs(30))] {
+    for fault in [Fault::Status(503), Fault::ResetBeforeResponse, Fault::Delay(Duration::from_secs(30))] {
         let fault = app.org.faults().path("/services/oauth2/userinfo", fault);
         tokio::time::sleep(period * 5 / 4).await;
         let started = std::time::Instant::now();

@@ -7,9 +7,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod broken_connections;
 mod documents;
 mod events;
 mod field_logins;
+mod lifetimes;
 mod parsers;
 mod refresh;
 mod refresh_responses;
@@ -35,6 +37,9 @@ mod login {
 mod session {
     mod admin;
     mod cookies_and_headers;
+    mod credential_rotation;
+    #[cfg(feature = "sqlite")]
+    mod ended_logins;
     mod key_rotation;
     mod login_cookie;
     mod logout;
@@ -53,13 +58,19 @@ mod rules {
 
 /// Stores that work, and stores that do not.
 mod store {
+    #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres", feature = "test-util"))]
+    mod dead_connections;
     mod failing_store;
     #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
     mod former_stores;
+    #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
+    mod moved_records;
     #[cfg(feature = "redis")]
     mod redis_store;
     #[cfg(all(feature = "redis", feature = "test-util"))]
     mod redis_tls;
+    #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres", feature = "test-util"))]
+    mod rolling_deploy;
     #[cfg(all(feature = "sqlite", feature = "postgres"))]
     mod sql_store;
     #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres", feature = "test-util"))]
@@ -92,6 +103,8 @@ mod web {
     mod error_responses;
     mod middleware_composition;
     mod mistakes;
+    #[cfg(feature = "test-util")]
+    mod open_in_salesforce;
     mod protected_routes;
     mod several_salesforces;
     mod streaming;

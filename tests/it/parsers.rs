@@ -10,6 +10,7 @@ use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 mod bodies;
 
 /// Runs a body on each of these texts, changed in a few places, and on any bytes.
+#[allow(clippy::print_stderr, reason = "shown when a user fuzzes")]
 fn run(body: fn(&[u8]), valid: &'static [&'static str]) {
     for text in valid {
         body(text.as_bytes());
@@ -29,10 +30,15 @@ fn run(body: fn(&[u8]), valid: &'static [&'static str]) {
     let inputs = prop_oneof![4 => near, 1 => prop::collection::vec(any::<u8>(), 0..40)];
     let mut runner = TestRunner::deterministic();
     let started = Instant::now();
+    let mut count = 0_u64;
     while started.elapsed() < Duration::from_secs(seconds) {
         for _ in 0..100 {
             body(&inputs.new_tree(&mut runner).unwrap().current());
         }
+        count += 100;
+    }
+    if std::env::var_os("FUZZ_SECONDS").is_some() {
+        eprintln!("{count} inputs in {seconds} s");
     }
 }
 
@@ -95,6 +101,117 @@ fn a_date_a_time_and_a_version_have_one_form() {
             "08:00:00",
             "66.0",
             "v66.0",
+        ],
+    );
+}
+
+#[cfg(feature = "test-util")]
+#[test]
+fn a_scanned_query_is_its_parts() {
+    run(
+        bodies::soql_scanner,
+        &[
+            "SELECT Id FROM A WHERE B = :b AND C IN :c",
+            "D > LAST_N_DAYS : 30 AND T < 2026-11-29T23:59:59Z",
+            "A = 'it\\'s :not' AND B /* :c */ = :b // :d\nAND C = :e",
+            "\"a :phrase\" OR :term",
+        ],
+    );
+}
+
+#[cfg(feature = "test-util")]
+#[test]
+fn a_bound_text_is_one_value() {
+    run(
+        bodies::soql_binding,
+        &["O'Reilly", "a' OR Name != '", "\\", "} RETURNING User(Id)", "a AND b", ":v"],
+    );
+}
+
+#[cfg(feature = "test-util")]
+#[test]
+fn a_page_that_is_read_has_one_form() {
+    run(
+        bodies::page,
+        &[
+            r#"{"totalSize":2,"done":true,"records":[{"Name":"Ada"},{"N":1.0E7}]}"#,
+            r#"{"totalSize":-1,"done":false,"nextRecordsUrl":"/services/data/v66.0/query/0r8xx3d-2","records":[]}"#,
+            r#"{"totalSize":1,"done":true,"records":[{"C":{"totalSize":1,"done":true,"records":[null]}}]}"#,
+            "null",
+        ],
+    );
+}
+
+#[cfg(feature = "test-util")]
+#[test]
+fn what_is_stored_of_an_error_response_is_bounded() {
+    run(
+        bodies::error_response,
+        &[
+            "d[{\"errorCode\":\"INVALID_FIELD\",\"message\":\"No such column\",\"fields\":[\"A\",null]}]",
+            "e[{\"errorCode\":\"INVALID_SESSION_ID\",\"message\":\"Session expired\"}]",
+            "gBad_OAuth_Token",
+            "\0[\"/services/data/v66.0/sobjects/A/001\"]",
+            "d<?xml version=\"1.0\"?><Errors><Error><errorCode>X</errorCode></Error></Errors>",
+            "d{\"hasErrors\":true,\"results\":[{\"referenceId\":\"r\",\"errors\":[{\"statusCode\":\"X\"}]}]}",
+        ],
+    );
+}
+
+#[cfg(feature = "test-util")]
+#[test]
+fn a_request_goes_to_a_host_of_salesforce() {
+    run(
+        bodies::allowed_hosts,
+        &[
+            "https://acme.my.salesforce.com",
+            "https://acme--dev.sandbox.my.salesforce.com/",
+            "https://acme.my.site.com/partners",
+            "https://login.salesforce.com:443/services",
+        ],
+    );
+}
+
+#[cfg(feature = "test-util")]
+#[test]
+fn a_return_target_stays_on_the_app() {
+    run(
+        bodies::return_target,
+        &[
+            "/",
+            "/records?a=b&c=%2F#d",
+            "https://app.example/x",
+            "/a/../b",
+            "//evil.example",
+            "/\u{e4}/\\x",
+            "/%2e%2e/",
+        ],
+    );
+}
+
+#[cfg(feature = "test-util")]
+#[test]
+fn a_cookie_has_one_name_and_one_value() {
+    run(
+        bodies::cookies,
+        &[
+            "a=1; __Host-sid=x; b=2",
+            "__Host-sid=x; __Host-sid=y",
+            "%5F%5FHost-sid=evil; __Host-sid=good",
+            "__Host-sid =x;\u{a0}__Host-sid=y",
+        ],
+    );
+}
+
+#[cfg(all(feature = "bulk", feature = "test-util"))]
+#[test]
+fn csv_in_pieces_has_the_rows_of_the_whole() {
+    run(
+        bodies::csv,
+        &[
+            "\u{1}\"Id\",\"Name\"\r\n\"001\",\"a, \"\"b\"\"\"\r\n\"002\",\"\"\r\n",
+            "\u{3}Id,Name\n1,5\" pipe\n2,\"two\nlines\"\n",
+            "\u{7}\u{feff}Id\n\n1\n",
         ],
     );
 }

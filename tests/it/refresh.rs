@@ -111,7 +111,7 @@ async fn refresh_tokens_are_kept_with_and_without_rotation() {
     }
 }
 
-/// The identity URL answers 403 `Bad_OAuth_Token`, not 401.
+/// The identity URL responds with 403 `Bad_OAuth_Token`, not 401.
 #[actix_web::test]
 async fn an_expired_token_is_noticed_at_the_identity_url_too() {
     let app = TestApp::start().await;
@@ -156,9 +156,9 @@ async fn a_grant_that_was_pushed_out_asks_to_log_in_again() {
     assert_eq!(browser.visit(&app.url("/names")).await.status, 200);
 }
 
-/// Each further browser of one person replaces the grant and gives the replaced approval back.
+/// Each further browser of one user replaces the grant and gives the replaced approval back.
 #[actix_web::test]
-async fn many_browsers_of_one_person_use_one_approval() {
+async fn many_browsers_of_one_user_use_one_approval() {
     let app = TestApp::start().await;
     let mut browsers = Vec::new();
     for _ in 0..8 {
@@ -280,4 +280,40 @@ async fn a_connection_for_background_work_follows_the_same_rules() {
     );
     assert!(here.is_ok() && there.status == 200);
     assert_eq!(app.refreshes(), 1);
+}
+
+/// S-04: refreshes at a login host that hangs take no turns of another host's.
+#[actix_web::test]
+async fn a_login_host_that_hangs_leaves_the_refreshes_of_others_alone() {
+    let hanging = FakeOrg::start().await.unwrap();
+    let (login, instance) = (hanging.login_url(), hanging.instance_url());
+    let org = FakeOrg::start().await.unwrap();
+    let app =
+        TestApp::around(org, |builder| builder.login_host("other", login).allowed_origin(instance)).await;
+    let import = async |org: &FakeOrg, name: &str| {
+        let host = org.login_url().parse().unwrap();
+        let issued = org.issue_tokens(&org.user(name), "api refresh_token");
+        let refresh_token = issued.refresh_token.unwrap().into();
+        let tokens = app.salesforce.oauth().refresh(&host, &refresh_token).await.unwrap();
+        app.salesforce.import_tokens(&host, tokens).await.unwrap()
+    };
+    let own = import(&app.org, ADA).await;
+    // More than have a turn.
+    let names: Vec<_> = (0..20).map(|n| format!("user{n}@example.com")).collect();
+    let waiting = join_all(names.iter().map(|name| import(&hanging, name))).await;
+    for org in [&app.org, &hanging] {
+        org.expire_access_tokens();
+    }
+    let asked = hanging.token_calls("refresh_token");
+    hanging.faults().refresh(Fault::Delay(Duration::from_secs(30)));
+    for connection in waiting {
+        actix_web::rt::spawn(async move { connection.identity().await.map(drop) });
+    }
+    while hanging.token_calls("refresh_token") - asked < 16 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let identity = tokio::time::timeout(Duration::from_secs(5), own.identity()).await;
+    assert_eq!(identity.expect("it waits for the other host").unwrap().username, ADA);
+    assert_eq!(hanging.token_calls("refresh_token") - asked, 16, "16 at a time at one host");
+    drop(hanging);
 }

@@ -24,7 +24,7 @@ async fn an_outage_of_the_token_endpoint_keeps_the_login() {
         Fault::Maintenance,
         Fault::Html,
         Fault::Empty200,
-        Fault::ResetBeforeAnswer,
+        Fault::ResetBeforeResponse,
         Fault::BadGzip,
         oauth("invalid_client", "invalid client credentials"),
         oauth("rate_limit_exceeded", "number of logins exceeded"),
@@ -93,7 +93,7 @@ async fn a_retry_after_beyond_all_measure_is_a_minute() {
     }
 }
 
-/// A gateway gives up on an answer after it passed the request on: that is a lost answer.
+/// A gateway gives up on a response after it passed the request on: that is a lost response.
 #[actix_web::test]
 async fn a_gateway_that_gives_up_is_asked_once_more_at_most() {
     for status in [502, 504] {
@@ -119,13 +119,13 @@ async fn a_token_endpoint_that_hangs_releases_everyone() {
     assert!(started.elapsed() < Duration::from_secs(13), "{:?}", started.elapsed());
 }
 
-/// F-11: garbage in a 200 overwrites nothing. (The old token was spent by then: the next try ends the login cleanly.)
+/// F-11: garbage in a 200 overwrites nothing. (The old token was used by then: the next try ends the login cleanly.)
 #[actix_web::test]
-async fn a_hostile_refresh_answer_overwrites_nothing() {
+async fn a_hostile_refresh_response_overwrites_nothing() {
     let app = TestApp::start().await;
     let stranger = FakeOrg::start().await.unwrap();
-    let mut cases = hostile::token_answers(&stranger.instance_url());
-    // Nothing put over the genuine answer: it is the values that are refused, not the test's answers.
+    let mut cases = hostile::token_responses(&stranger.instance_url());
+    // Nothing put over the genuine response: it is the values that are refused, not the test's responses.
     cases.push(json!({}));
     // These are merely thin: the grant knows what they lack.
     let thin = [json!({}), json!({ "instance_url": null }), json!({ "id": null })];
@@ -138,13 +138,13 @@ async fn a_hostile_refresh_answer_overwrites_nothing() {
     app.org.expire_access_tokens();
     for (user, browser, hostile) in &people {
         let name: String = hostile.to_string().chars().take(100).collect();
-        // Instead of the genuine answer, so that the token is not spent: only the answer is at fault.
-        let mut answer = serde_json::to_value(app.org.issue_tokens(user, "api refresh_token")).unwrap();
+        // Instead of the genuine response, so that the token is not used up: only the response is at fault.
+        let mut response = serde_json::to_value(app.org.issue_tokens(user, "api refresh_token")).unwrap();
         for (member, value) in hostile.as_object().unwrap() {
-            answer[member] = value.clone();
+            response[member] = value.clone();
         }
-        answer.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-        let fault = app.org.faults().refresh(Fault::Json(answer));
+        response.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        let fault = app.org.faults().refresh(Fault::Json(response));
         let status = browser.fetch(&app.url("/names")).await.status;
         assert_eq!(status, if thin.contains(hostile) { 200 } else { 503 }, "{name}");
         fault.remove();
@@ -156,17 +156,17 @@ async fn a_hostile_refresh_answer_overwrites_nothing() {
     assert!(stranger.requests().is_empty(), "no foreign host was contacted: {:?}", stranger.requests());
 }
 
-/// a refresh answer about someone else is not taken over, and ends the login, as such an ID token does.
+/// a refresh response about someone else is not taken over, and ends the login, as such an ID token does.
 #[actix_web::test]
-async fn a_refresh_answer_about_someone_else_is_refused() {
+async fn a_refresh_response_about_someone_else_is_refused() {
     let app = TestApp::start().await;
     let browser = app.logged_in().await;
     app.org.expire_access_tokens();
-    let answer = serde_json::json!({
+    let response = serde_json::json!({
         "access_token": "00Dx0000000BV7z!x", "token_type": "Bearer", "instance_url": app.org.instance_url(),
         "id": format!("{}/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU", app.org.login_url().trim_end_matches('/')),
     });
-    let fault = app.org.faults().refresh(Fault::Json(answer));
+    let fault = app.org.faults().refresh(Fault::Json(response));
     assert_eq!(browser.fetch(&app.url("/names")).await.status, 401);
     fault.remove();
     assert_eq!(browser.fetch(&app.url("/whoami")).await.status, 401, "and stays so");
@@ -175,13 +175,13 @@ async fn a_refresh_answer_about_someone_else_is_refused() {
     assert_eq!(browser.fetch(&app.url("/whoami")).await.body, ADA);
 }
 
-/// F-12: the answer was lost after the token was rotated: one more try at most, then one login, no 500.
+/// F-12: the response was lost after the token was rotated: one more try at most, then one login, no 500.
 #[actix_web::test]
-async fn a_lost_answer_costs_one_login_at_most() {
+async fn a_lost_response_costs_one_login_at_most() {
     let app = TestApp::start().await;
     let browser = app.logged_in().await;
     app.org.expire_access_tokens();
-    let lost = app.org.faults().refresh(Fault::LoseAnswer.once());
+    let lost = app.org.faults().refresh(Fault::LoseResponse.once());
     let pages = burst(&app, &browser, 10).await;
     assert!(pages.iter().all(|page| page.status == 401), "{pages:?}");
     assert_eq!((lost.hits(), app.refreshes()), (1, 2), "one repetition and no more");
@@ -189,9 +189,9 @@ async fn a_lost_answer_costs_one_login_at_most() {
     assert_eq!(browser.fetch(&app.url("/names")).await.status, 200);
 }
 
-/// an ID token in a refresh answer names the same person and issuer, or the login is over.
+/// an ID token in a refresh response names the same user and issuer, or the login is over.
 #[actix_web::test]
-async fn an_id_token_of_someone_else_in_a_refresh_answer_ends_the_login() {
+async fn an_id_token_of_someone_else_in_a_refresh_response_ends_the_login() {
     let app = TestApp::start().await;
     let login = app.org.login_url().trim_end_matches('/').to_owned();
     let ada = app.org.user(ADA);
@@ -217,7 +217,7 @@ async fn an_id_token_of_someone_else_in_a_refresh_answer_ends_the_login() {
     }
 }
 
-/// What the answer brought is revoked, and what was used before.
+/// What the response brought is revoked, and what was used before.
 async fn no_tokens_are_left(app: &TestApp) {
     let ada = app.org.user(ADA);
     for _ in 0..100 {

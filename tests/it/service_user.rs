@@ -171,9 +171,9 @@ async fn an_outage_is_one_and_ends() {
     tokio::time::sleep(error.retry_after().unwrap()).await;
     assert!(salesforce.service_connection().await.is_ok());
 
-    // A lost answer is asked for again: nothing rotates here.
+    // A lost response is asked for again: nothing rotates here.
     let (org, salesforce) = with_client_credentials().await;
-    org.faults().at(Route::Token, Fault::LoseAnswer.once());
+    org.faults().at(Route::Token, Fault::LoseResponse.once());
     assert!(salesforce.service_connection().await.is_ok());
     for fault in [Fault::Html, Fault::Garbage, Fault::Empty200, Fault::Truncated] {
         let (org, salesforce) = with_client_credentials().await;

@@ -276,3 +276,36 @@ async fn only_users_with_the_permission_administer_and_they_see_their_org() {
         "both logins of the org: {page:?}"
     );
 }
+
+/// A job of a user who is away needs the user: the admin page of a colleague shows whose connection is broken, why, and the
+/// link that the user needs.
+#[actix_web::test]
+async fn the_admin_page_lists_connections_that_need_reconnecting() {
+    let (org, example, ada) = start().await;
+    assert!(!ada.visit(&example.url("/admin/")).await.body.contains("Needs reconnecting"));
+    let ben = Client::new();
+    org.sign_in(&org.user("ben@example.com"));
+    assert_eq!(ben.visit(&example.url("/accounts")).await.status, 200);
+    org.expire_access_tokens();
+    let fault = org.faults().refresh(salesforce_fake_org::Fault::OauthError {
+        error: "inactive_user".to_owned(),
+        description: "user is inactive".to_owned(),
+        status: 400,
+    });
+    assert_eq!(ben.fetch(&example.url("/whoami")).await.status, 403);
+    fault.remove();
+    let page = ada.visit(&example.url("/admin/")).await;
+    assert_eq!(page.status, 200, "{page:?}");
+    for shown in [
+        "Needs reconnecting",
+        org.user("ben@example.com").id(),
+        "user is inactive",
+        "s ago",
+        "href=\"/auth/salesforce/login?return_to=%2Fadmin%2F\"",
+    ] {
+        assert!(page.body.contains(shown), "{shown}: {page:?}");
+    }
+    let link = example.url("/auth/salesforce/login?return_to=%2Fadmin%2F");
+    let page = ben.visit(&link).await;
+    assert!(page.status == 200 && !page.body.contains("Needs reconnecting"), "{page:?}");
+}

@@ -19,7 +19,7 @@ async fn sign_in(browser: &Browser, org: &FakeOrg) {
 }
 
 #[actix_web::test]
-async fn a_person_signs_in_with_clicks_logs_out_and_is_kept_out() {
+async fn a_user_signs_in_with_clicks_logs_out_and_is_kept_out() {
     let (org, app, browser) = start().await;
     browser.goto(&app.url("/")).await;
     browser.screenshot("home").await;
@@ -52,7 +52,7 @@ async fn a_person_signs_in_with_clicks_logs_out_and_is_kept_out() {
 
 /// The page that asks first is one without referrer, whose forms browsers send with `Origin: null`.
 #[actix_web::test]
-async fn a_person_who_opens_the_logout_address_is_asked_first() {
+async fn a_user_who_opens_the_logout_address_is_asked_first() {
     let (org, app, browser) = start().await;
     org.sign_in(&org.user(ADA));
     browser.goto(&app.url("/accounts")).await;

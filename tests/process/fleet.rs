@@ -70,7 +70,7 @@ async fn one_call_per_expiry(store: &str) {
              {slowest:.1?}"
         );
     }
-    assert_eq!(org.refresh_reuse_count(), 0, "no spent token was ever sent again");
+    assert_eq!(org.refresh_reuse_count(), 0, "no used token was ever sent again");
 }
 
 #[actix_web::test]
@@ -92,7 +92,7 @@ async fn two_processes_on_postgres_make_one_token_call_per_expiry() {
     one_call_per_expiry(&postgres.url()).await;
 }
 
-/// F-25: the process that refreshes is killed. Its call goes on at Salesforce, so the token may be spent: then one
+/// F-25: the process that refreshes is killed. Its call goes on at Salesforce, so the token may be used: then one
 /// login is asked for, and there is no error and no storm.
 #[actix_web::test]
 async fn a_leader_that_is_killed_costs_one_more_call_at_most() {
@@ -106,7 +106,7 @@ async fn a_leader_that_is_killed_costs_one_more_call_at_most() {
         // The call is still being worked on when its process dies, and takes effect.
         (Fault::Delay(Duration::from_secs(2)).once(), false),
         // The call never took effect: the next process succeeds with the same token.
-        (Fault::ResetBeforeAnswer.delay(Duration::from_secs(2)).times(1), true),
+        (Fault::ResetBeforeResponse.delay(Duration::from_secs(2)).times(1), true),
     ] {
         let calls = org.token_calls("refresh_token");
         org.faults().clear();

@@ -46,7 +46,7 @@ impl Fleet {
         }
     }
 
-    /// Whom the instances know this browser as, in so many requests, and which instances answered.
+    /// Whom the instances know this browser as, in so many requests, and which instances responded.
     async fn asked(&self, browser: &Client, times: usize) -> (HashSet<String>, HashSet<String>) {
         let mut pages: Vec<Page> = Vec::new();
         for _ in 0..times {

@@ -10,6 +10,7 @@ mod accounts_example;
 mod browser;
 #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
 mod faults;
+mod field_browser;
 #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
 mod fleet;
 #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]

@@ -38,7 +38,7 @@ async fn another_primary_takes_over_where_sentinels_watch() {
     let mut redis = Sentinels::start();
     // No server listens where the first sentinel should be.
     let (app, browser) = app(&redis.url(&[free_port()])).await;
-    in_and_renewed(&app, &browser).await;
+    logs_in_and_refreshes(&app, &browser).await;
     // Replicas are told a moment later.
     redis.primary.cli(&["WAIT", "1", "2000"]);
     redis.primary.stop();
@@ -50,7 +50,7 @@ async fn another_primary_takes_over_where_sentinels_watch() {
 async fn another_server_of_a_cluster_takes_over() {
     let mut cluster = Cluster::start();
     let (app, browser) = app(&cluster.url()).await;
-    in_and_renewed(&app, &browser).await;
+    logs_in_and_refreshes(&app, &browser).await;
     let holder = cluster.holder(":grant:");
     holder.cli(&["WAIT", "1", "2000"]);
     let port = holder.port;
@@ -67,7 +67,7 @@ async fn app(address: &str) -> (TestApp, Client) {
     (app, browser)
 }
 
-async fn in_and_renewed(app: &TestApp, browser: &Client) {
+async fn logs_in_and_refreshes(app: &TestApp, browser: &Client) {
     app.org.expire_access_tokens();
     assert_eq!(browser.fetch(&app.url("/names")).await.status, 200);
     assert_eq!(app.refreshes(), 1);

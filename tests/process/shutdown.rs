@@ -11,7 +11,7 @@ const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
 /// What the request that caused the refresh does when the end comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Request {
-    /// It waits for its answer.
+    /// It waits for its response.
     Waits,
     /// It was cut off: no request waits for the refresh any more.
     IsGone,
@@ -142,7 +142,7 @@ async fn workers_that_do_not_stop_lose_nothing() {
     .await;
 }
 
-/// A token endpoint that never answers does not hold a deploy up for longer than a refresh may take.
+/// A token endpoint that never responds does not hold a deploy up for longer than a refresh may take.
 #[actix_web::test]
 async fn the_end_is_waited_for_within_bounds() {
     let folder = Folder::new("bounded");

@@ -21,7 +21,7 @@ async fn accounts(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder
 #[get("/impatient")]
 async fn impatient(sf: SalesforceConn) -> &'static str {
     match tokio::time::timeout(Duration::from_millis(100), sf.identity()).await {
-        Ok(Ok(_)) => "answered",
+        Ok(Ok(_)) => "responded",
         Ok(Err(_)) => "failed",
         Err(_) => "gave up",
     }
@@ -38,7 +38,7 @@ async fn panics(sf: SalesforceConn) -> &'static str {
         }
     };
     tokio::select! {
-        _ = sf.identity() => "answered",
+        _ = sf.identity() => "responded",
         () = dies => "never",
     }
 }

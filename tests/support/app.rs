@@ -160,7 +160,7 @@ struct Exported {
     phone: Option<String>,
 }
 
-/// Every account, as a whole answer.
+/// Every account, as a whole response.
 #[get("/exported/{form}")]
 async fn exported(sf: SalesforceConn, form: web::Path<String>) -> actix_salesforce::Result<HttpResponse> {
     let soql = match form.as_str() {
@@ -176,7 +176,7 @@ async fn exported(sf: SalesforceConn, form: web::Path<String>) -> actix_salesfor
     sf.query::<Exported>(soql).fetch().into_response(format).await
 }
 
-/// A protected answer whose handler allows caching.
+/// A protected response whose handler allows caching.
 #[get("/cached")]
 async fn cached(_: SalesforceUser) -> impl Responder {
     HttpResponse::Ok().insert_header(("cache-control", "private, max-age=60")).body("cached")

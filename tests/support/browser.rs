@@ -106,7 +106,7 @@ impl Browser {
 
     /// The status that a script of this page gets from a path of the same origin.
     pub async fn fetch_status(&self, path: &str) -> u64 {
-        let script = "const [path, done] = arguments; fetch(path).then(answer => done(answer.status))";
+        let script = "const [path, done] = arguments; fetch(path).then(response => done(response.status))";
         let status = self.page.execute_async(script, vec![path.into()]).await.expect("a script");
         status.as_u64().expect("a status")
     }

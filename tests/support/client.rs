@@ -27,7 +27,7 @@ fn kind(name: &str) -> Option<&str> {
     Some(rest.find('.').map_or("", |dot| &rest[dot..]))
 }
 
-/// One answer.
+/// One response.
 #[derive(Clone)]
 pub struct Page {
     pub url: Url,
@@ -130,7 +130,7 @@ impl Client {
         body: Option<&str>,
     ) -> Page {
         let page = self.try_send(method, url, headers, body).await;
-        page.unwrap_or_else(|error| panic!("an answer from {url}: {error:?}"))
+        page.unwrap_or_else(|error| panic!("a response from {url}: {error:?}"))
     }
 
     /// The same where no response may come.

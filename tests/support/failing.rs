@@ -1,7 +1,10 @@
-//! A store that fails, hangs or loses answers on demand, around the memory store.
+//! A store that fails, hangs or loses responses on demand, around the memory store.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -17,16 +20,20 @@ pub enum Mode {
     Works,
     /// Every call fails at once.
     Fails,
-    /// No call is ever answered.
+    /// No operation ever ends.
     Hangs,
-    /// Every call is answered, so much later.
+    /// Every operation ends, so much later.
     Slow(Duration),
     /// New logins are not taken; all else works.
     FailsToCreate,
     /// Renewed tokens are not taken; all else works.
     FailsToReplace,
+    /// No login is read; all else works.
+    FailsToLoad,
+    /// No one-time value is taken; all else works.
+    FailsToConsume,
     /// Every call takes effect, and fails.
-    LosesAnswers,
+    LosesResponses,
     /// What ends logins and grants takes effect, and fails; all else works.
     LosesEnds,
 }
@@ -36,6 +43,7 @@ pub enum Mode {
 pub struct FailingStore {
     inner: Arc<MemoryStore>,
     mode: Arc<Mutex<Mode>>,
+    once_calls: Arc<AtomicUsize>,
 }
 
 impl FailingStore {
@@ -46,6 +54,11 @@ impl FailingStore {
     /// What is stored, whatever the mode.
     pub fn records(&self) -> &MemoryStore {
         &self.inner
+    }
+
+    /// How often a one-time value was to be taken.
+    pub fn once_calls(&self) -> usize {
+        self.once_calls.load(Ordering::SeqCst)
     }
 
     fn mode(&self) -> Mode {
@@ -83,14 +96,19 @@ impl FailingStore {
             }
             Mode::Fails => Box::pin(failed()),
             Mode::FailsToReplace if replaces => Box::pin(failed()),
-            Mode::LosesAnswers => {
+            Mode::LosesResponses => {
                 let call = call();
                 Box::pin(async move {
                     call.await?;
                     failed().await
                 })
             }
-            Mode::Works | Mode::FailsToCreate | Mode::FailsToReplace | Mode::LosesEnds => call(),
+            Mode::Works
+            | Mode::FailsToCreate
+            | Mode::FailsToReplace
+            | Mode::FailsToLoad
+            | Mode::FailsToConsume
+            | Mode::LosesEnds => call(),
         }
     }
 }
@@ -113,6 +131,9 @@ impl Store for FailingStore {
     }
 
     fn load_login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, Option<(LoginRecord, GrantRecord)>> {
+        if self.mode() == Mode::FailsToLoad {
+            return Box::pin(failed());
+        }
         self.guard(false, move || self.inner.load_login(key))
     }
 
@@ -153,6 +174,10 @@ impl Store for FailingStore {
         self.guard_end(move || self.inner.delete_grant(key, expected))
     }
 
+    fn break_grant<'a>(&'a self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'a, bool> {
+        self.guard_end(move || self.inner.break_grant(expected, broken))
+    }
+
     fn list_logins<'a>(&'a self, of: GrantFilter) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>> {
         self.guard(false, move || self.inner.list_logins(of))
     }
@@ -162,6 +187,10 @@ impl Store for FailingStore {
     }
 
     fn consume_once<'a>(&'a self, once: OneTimeKey, lifetime: Duration) -> StoreFuture<'a, bool> {
+        self.once_calls.fetch_add(1, Ordering::SeqCst);
+        if self.mode() == Mode::FailsToConsume {
+            return Box::pin(failed());
+        }
         self.guard(false, move || self.inner.consume_once(once, lifetime))
     }
 

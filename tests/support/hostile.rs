@@ -1,10 +1,10 @@
-//! What a token answer may say and no app may believe: at a login and at a refresh alike.
+//! What a token response may say and no app may believe: at a login and at a refresh alike.
 
 use serde_json::{Value, json};
 
-/// Members to put over those of a genuine answer; `null` removes one. `stranger` is an origin that exists and is
+/// Members to put over those of a genuine response; `null` removes one. `stranger` is an origin that exists and is
 /// not allowed.
-pub fn token_answers(stranger: &str) -> Vec<Value> {
+pub fn token_responses(stranger: &str) -> Vec<Value> {
     let mut all = vec![
         json!({ "access_token": "" }),
         json!({ "access_token": null }),

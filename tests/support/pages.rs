@@ -1,4 +1,4 @@
-//! An instance of Salesforce that answers queries only, with as many rows as wanted: two pages are all that it holds.
+//! An instance of Salesforce that serves queries only, with as many rows as wanted: two pages are all that it holds.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},

@@ -21,21 +21,21 @@ struct Way {
     delay: Duration,
     /// Requests wait here.
     holds_requests: bool,
-    /// Requests get through, their answers wait here.
-    holds_answers: bool,
+    /// Requests get through, their responses wait here.
+    holds_responses: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Direction {
     Request,
-    Answer,
+    Response,
 }
 
 impl Way {
     fn is_open(&self, direction: Direction) -> bool {
         match direction {
             Direction::Request => !self.holds_requests,
-            Direction::Answer => !self.holds_answers,
+            Direction::Response => !self.holds_responses,
         }
     }
 }
@@ -57,7 +57,7 @@ impl Proxy {
                     let (from_server, to_server) = server.into_split();
                     tokio::select! {
                         () = pump(from_client, to_server, ways.clone(), Direction::Request) => {}
-                        () = pump(from_server, to_client, ways.clone(), Direction::Answer) => {}
+                        () = pump(from_server, to_client, ways.clone(), Direction::Response) => {}
                         // The connections stay open, and are not read.
                         Ok(()) = silenced.changed() => std::future::pending().await,
                     }
@@ -83,9 +83,9 @@ impl Proxy {
         self.way.send_modify(|way| way.holds_requests = hold);
     }
 
-    /// Whether requests take effect and their answers are held back.
-    pub fn hold_answers(&self, hold: bool) {
-        self.way.send_modify(|way| way.holds_answers = hold);
+    /// Whether requests take effect and their responses are held back.
+    pub fn hold_responses(&self, hold: bool) {
+        self.way.send_modify(|way| way.holds_responses = hold);
     }
 }
 

@@ -19,11 +19,11 @@ fn connect(url: &str) -> TcpStream {
 /// Sends these bytes and gives everything that comes back until the server closes. Blocking: run it where that is fine.
 pub fn exchange(url: &str, request: &[u8]) -> String {
     let mut stream = connect(url);
-    // A server may answer and close before it has read everything.
+    // A server may respond and close before it has read everything.
     let _ = stream.write_all(request);
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
+    let mut response = Vec::new();
+    let _ = stream.read_to_end(&mut response);
+    String::from_utf8_lossy(&response).into_owned()
 }
 
 /// A GET with exactly these header lines (each ending in CR LF).
@@ -36,7 +36,7 @@ pub fn get(url: &str, target: &str, headers: &[u8]) -> String {
     exchange(url, &request)
 }
 
-/// Sends a GET and leaves the answer to be read.
+/// Sends a GET and leaves the response to be read.
 pub fn begin(url: &str, target: &str, cookie: &str) -> TcpStream {
     let mut stream = connect(url);
     let host = stream.peer_addr().unwrap();
@@ -62,12 +62,12 @@ pub fn begin_reading_little(url: &str, target: &str, cookie: &str) -> TcpStream 
     stream
 }
 
-/// The status of an answer.
-pub fn status(answer: &str) -> u16 {
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+/// The status of a response.
+pub fn status(response: &str) -> u16 {
+    response.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
-/// Sends a GET and cuts the connection with a reset after `delay`, before the answer. A plain close would prove
+/// Sends a GET and cuts the connection with a reset after `delay`, before the response. A plain close would prove
 /// nothing: actix lets a handler finish then.
 pub fn get_and_reset(url: &str, target: &str, cookie: &str, delay: Duration) {
     let mut stream = connect(url);

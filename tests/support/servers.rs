@@ -50,7 +50,7 @@ impl Redis {
     pub fn on(port: u16, options: &[&str]) -> Self {
         let folder = Folder::new("redis");
         let redis = Self { process: serve_redis(&folder, port, options), port, folder };
-        redis.wait_until_it_answers();
+        redis.wait_until_it_responds();
         redis
     }
 
@@ -71,7 +71,7 @@ impl Redis {
             .spawn()
             .expect("redis-server is missing: install the Debian package redis-server");
         let sentinel = Self { process, port, folder };
-        sentinel.wait_until_it_answers();
+        sentinel.wait_until_it_responds();
         sentinel
     }
 
@@ -81,7 +81,7 @@ impl Redis {
 
     /// Runs a command with redis-cli.
     pub fn cli(&self, arguments: &[&str]) -> String {
-        self.try_cli(arguments).expect("redis-cli answers")
+        self.try_cli(arguments).expect("redis-cli responds")
     }
 
     fn try_cli(&self, arguments: &[&str]) -> Option<String> {
@@ -94,7 +94,7 @@ impl Redis {
         self.cli(&["--scan"]).lines().map(str::to_owned).collect()
     }
 
-    /// Stops it as a debugger does: connections stay open, nothing is answered.
+    /// Stops it as a debugger does: connections stay open, there is no response.
     pub fn freeze(&self) {
         signal("STOP", self.process.id());
     }
@@ -118,11 +118,14 @@ impl Redis {
     /// The counterpart of [`stop`](Self::stop).
     pub fn start_again(&mut self) {
         self.process = serve_redis(&self.folder, self.port, &[]);
-        self.wait_until_it_answers();
+        self.wait_until_it_responds();
     }
 
-    fn wait_until_it_answers(&self) {
-        wait_until(|| self.try_cli(&["PING"]).is_some_and(|answer| answer.trim() == "PONG"), "redis-server");
+    fn wait_until_it_responds(&self) {
+        wait_until(
+            || self.try_cli(&["PING"]).is_some_and(|response| response.trim() == "PONG"),
+            "redis-server",
+        );
     }
 }
 
@@ -243,7 +246,7 @@ impl Postgres {
         give_to_other_user(&folder);
         let port = free_port();
         let server = Self { process: serve(&folder, port), port, folder };
-        server.wait_until_it_answers();
+        server.wait_until_it_responds();
         server
     }
 
@@ -256,20 +259,20 @@ impl Postgres {
     /// The counterpart of [`stop`](Self::stop).
     pub fn start_again(&mut self) {
         self.process = serve(&self.folder, self.port);
-        self.wait_until_it_answers();
+        self.wait_until_it_responds();
     }
 
-    fn wait_until_it_answers(&self) {
+    fn wait_until_it_responds(&self) {
         let port = self.port;
         wait_until(
             || {
-                // Ready once it answers the request for encryption with "no".
+                // Ready once it responds to the request for encryption with "no".
                 use std::io::{Read as _, Write as _};
                 let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) else { return false };
                 let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
                 let asked = stream.write_all(&[0, 0, 0, 8, 4, 210, 22, 47]).is_ok();
-                let mut answer = [0];
-                asked && stream.read_exact(&mut answer).is_ok()
+                let mut response = [0];
+                asked && stream.read_exact(&mut response).is_ok()
             },
             "postgres",
         );

@@ -4,6 +4,7 @@
 //! `actix-salesforce` re-exports them.
 
 mod export;
+mod frontdoor;
 mod response_error;
 
 pub use self::export::ExportFormat;

@@ -39,6 +39,9 @@ impl ResponseError for Error {
 }
 
 fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
+    if matches!(error, Error::NeedsReconnecting(_)) {
+        return (StatusCode::FORBIDDEN, "needs_reconnecting");
+    }
     if error.needs_login() {
         return (StatusCode::UNAUTHORIZED, "login_required");
     }
@@ -70,7 +73,8 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
             (StatusCode::INTERNAL_SERVER_ERROR, "not_set_up")
         }
         Error::LoginRefused(_) => (StatusCode::FORBIDDEN, "denied"),
-        Error::ApiAccessDenied { .. } => (StatusCode::FORBIDDEN, "forbidden"),
+        Error::OrgNotAllowed => (StatusCode::FORBIDDEN, "org_not_allowed"),
+        Error::ApiAccessDenied { .. } | Error::FrontdoorDenied(_) => (StatusCode::FORBIDDEN, "forbidden"),
         // No record can have an invalid id. Its most frequent cause is a mistyped link.
         Error::RowNotFound | Error::InvalidRequest(InvalidRequest::Id(_)) => {
             (StatusCode::NOT_FOUND, "not_found")

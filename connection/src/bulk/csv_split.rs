@@ -24,6 +24,8 @@ pub(crate) struct CsvSplitter {
 /// Where the search is in a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
+    /// Before the first cell of the stream, where a byte order mark may stand.
+    Begin,
     Start,
     Unquoted,
     Quoted,
@@ -36,11 +38,11 @@ impl Place {
     fn after(self, byte: u8, delimiter: u8) -> Self {
         match (self, byte) {
             (Self::Quoted, b'"') => Self::AfterQuote,
-            (Self::Quoted, _) | (Self::Start | Self::AfterQuote, b'"') => Self::Quoted,
-            (_, b'\n') => Self::Start,
+            (Self::Quoted, _) | (Self::Begin | Self::Start | Self::AfterQuote, b'"') => Self::Quoted,
+            // The CSV reader ends a record at a lone carriage return, too.
+            (_, b'\n' | b'\r') => Self::Start,
             (_, byte) if byte == delimiter => Self::Start,
-            // A byte order mark before the first cell.
-            (Self::Start, 0xef | 0xbb | 0xbf) => Self::Start,
+            (Self::Begin, 0xef | 0xbb | 0xbf) => Self::Begin,
             _ => Self::Unquoted,
         }
     }
@@ -55,7 +57,7 @@ impl CsvSplitter {
         Self {
             buffer: BytesMut::new(),
             searched: 0,
-            place: Place::Start,
+            place: Place::Begin,
             delimiter,
             lines: 0,
             lines_before: 0,

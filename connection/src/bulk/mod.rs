@@ -12,6 +12,7 @@ pub(crate) mod query_text;
 pub(crate) mod record;
 pub(crate) mod records;
 pub(crate) mod row;
+pub(crate) mod row_error;
 pub(crate) mod upload;
 
 pub use self::{

@@ -10,7 +10,7 @@ use serde::{
     ser::{self, Impossible},
 };
 
-use crate::error::InvalidRequest;
+use crate::{error::InvalidRequest, request::finite::NOT_FINITE};
 
 /// The text with which the Bulk API empties a field. Source: Bulk API 2.0 and Bulk API Developer Guide, "Valid CSV Record
 /// Rows".
@@ -18,7 +18,6 @@ pub(crate) const NULL: &str = "#N/A";
 
 const NULL_TEXT: &str =
     "its text is `#N/A`, with which Salesforce empties a field. Use `None` or `null` to empty it";
-const NOT_FINITE: &str = "it is not a finite number";
 const NOT_PLAIN: &str = "it is not a plain value";
 
 /// The columns of a record with their values, in the record's order. `None` is null.

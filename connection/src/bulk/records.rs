@@ -155,10 +155,13 @@ async fn read_page(
         let Err(error) = read_attempt(connection, request.clone(), sender, &mut progress).await else {
             return Ok(());
         };
-        attempts_left =
-            if progress.sent > before { MAX_ATTEMPTS_WITHOUT_PROGRESS } else { attempts_left - 1 };
-        // Before the first byte, sending has its own retries.
-        let is_lost = matches!(error, Error::Http(HttpError::ConnectionLost(_))) && progress.sent > 0;
+        // A server that falls silent again and again would hold the stream for ever.
+        let is_silent = matches!(error, Error::Http(HttpError::Timeout));
+        let has_progress = progress.sent > before && !is_silent;
+        attempts_left = if has_progress { MAX_ATTEMPTS_WITHOUT_PROGRESS } else { attempts_left - 1 };
+        // A compressed page that ends too early cannot be decompressed. Before the first byte, sending has its own retries.
+        let is_lost = matches!(error, Error::Http(HttpError::ConnectionLost(_) | HttpError::Undecodable(_)));
+        let is_lost = (is_lost || is_silent) && progress.sent > 0;
         if !is_lost || attempts_left == 0 {
             return Err(error);
         }

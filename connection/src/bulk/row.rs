@@ -4,83 +4,24 @@
 //! `serde_json::Value` or a map of those, gets the text as it came. `#[serde(flatten)]` hides the types of its fields, so
 //! that a cell is first read as text, and again as a number or boolean if its field rejects the text.
 
-use std::{cell::RefCell, fmt};
-
 use ::csv::StringRecord;
 use serde::{
     Deserializer,
     de::{
-        self, DeserializeOwned, DeserializeSeed, Expected, MapAccess, SeqAccess, Unexpected, Visitor,
-        value::{BorrowedStrDeserializer, StrDeserializer},
+        DeserializeOwned, DeserializeSeed, Expected, MapAccess, SeqAccess, Visitor,
+        value::{BorrowedStrDeserializer, MapDeserializer, StrDeserializer},
     },
     forward_to_deserialize_any,
 };
 
 use crate::{
-    json_value::{self, field_in_other_case},
+    bulk::row_error::{RowError, take_rejected},
+    json::{
+        names::{field_in_other_case, other_case_text},
+        probe::{self, Bait, Probe},
+    },
     number,
 };
-
-/// Why a row does not fit its type. Never repeats a value, which may be personal data.
-#[derive(Debug)]
-pub(crate) struct RowError {
-    column: Option<String>,
-    what: String,
-    /// Address of the rejected text, which says which cell it was.
-    address: Option<usize>,
-}
-
-impl RowError {
-    fn new(what: impl Into<String>) -> Self {
-        Self { column: None, what: what.into(), address: None }
-    }
-
-    fn in_column(mut self, column: &str) -> Self {
-        self.column.get_or_insert_with(|| column.to_owned());
-        self
-    }
-}
-
-impl fmt::Display for RowError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.column {
-            Some(column) => write!(f, "column `{column}`: {}", self.what),
-            None => f.write_str(&self.what),
-        }
-    }
-}
-
-impl std::error::Error for RowError {}
-
-thread_local! {
-    /// Addresses of the texts that a type rejected while the current row was read. serde drops some errors, for example
-    /// those of an `Option` with `#[serde(flatten)]`, so that the returned error does not have all of them.
-    static REJECTED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
-}
-
-impl de::Error for RowError {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        // The message may repeat the value.
-        Self::new("a value does not fit its field")
-    }
-
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let address = match found {
-            Unexpected::Str(text) => Some(text.as_ptr() as usize),
-            _ => None,
-        };
-        REJECTED.with_borrow_mut(|rejected| rejected.extend(address));
-        let what = match found {
-            Unexpected::Unit | Unexpected::Option => format!("empty, where {expected} is expected"),
-            _ => format!("found a value where {expected} is expected"),
-        };
-        Self { address, ..Self::new(what) }
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::new(format!("missing field `{field}`"))
-    }
-}
 
 /// The columns of a CSV body, by name. `Owner.Name` is also the column `Name` in the group `Owner`.
 #[derive(Debug, Default)]
@@ -89,6 +30,8 @@ pub(crate) struct Columns {
     groups: Vec<(String, Self)>,
     /// Columns whose fields rejected text: they are numbers or booleans. Set for the whole body only.
     typed: Vec<bool>,
+    /// Whether the names of the columns were compared with those of the fields. Set for the whole body only.
+    is_checked: bool,
 }
 
 impl Columns {
@@ -114,15 +57,18 @@ impl Columns {
             }
         }
         let groups = members.into_iter().map(|(name, members)| (name, Self::group(members))).collect();
-        Self { entries, groups, typed: Vec::new() }
+        Self { entries, groups, ..Self::default() }
     }
 
     /// Reads a row into one value.
     pub(crate) fn read<T: DeserializeOwned>(&mut self, row: &StringRecord) -> Result<T, RowError> {
+        if !std::mem::replace(&mut self.is_checked, true) {
+            self.check_names::<T>(row)?;
+        }
         let mut typed = self.typed.clone();
         let mut as_text = None;
         loop {
-            REJECTED.with_borrow_mut(Vec::clear);
+            take_rejected();
             let result = self.read_with(row, &typed, true).or_else(|error| {
                 // A map that collects the rest of the fields may take texts only.
                 if self.groups.is_empty() {
@@ -131,7 +77,7 @@ impl Columns {
                     self.read_with(row, &typed, false).map_err(|_| error)
                 }
             });
-            let rejected = REJECTED.with_borrow_mut(std::mem::take);
+            let rejected = take_rejected();
             let mut again = false;
             for ((cell, typed), _) in row.iter().zip(&mut typed).zip(&self.entries) {
                 let is_rejected = !*typed && rejected.contains(&(cell.as_ptr() as usize));
@@ -158,7 +104,27 @@ impl Columns {
         typed: &[bool],
         with_groups: bool,
     ) -> Result<T, RowError> {
-        T::deserialize(Row { columns: self, cells: Cells { row, typed }, is_parent: false, with_groups })
+        let (cells, probe) = (Cells { row, typed }, Probe::Off);
+        T::deserialize(Row { columns: self, cells, is_parent: false, with_groups, probe })
+    }
+
+    /// Fails if a struct with `#[serde(flatten)]` has a column under its name in another case.
+    fn check_names<T: DeserializeOwned>(&self, row: &StringRecord) -> Result<(), RowError> {
+        let mut names = Vec::new();
+        self.add_names(&mut names);
+        let found = probe::field_in_other_case(&names, |probe| {
+            let cells = Cells { row, typed: &[] };
+            let _ = T::deserialize(Row { columns: self, cells, is_parent: false, with_groups: true, probe });
+        });
+        found.map_or(Ok(()), |(field, name)| Err(RowError::new(other_case_text(&field, &name))))
+    }
+
+    fn add_names(&self, names: &mut Vec<String>) {
+        names.extend(self.entries.iter().map(|(name, _)| name.clone()));
+        for (name, columns) in &self.groups {
+            names.push(name.clone());
+            columns.add_names(names);
+        }
     }
 
     fn name_column(&self, error: RowError, row: &StringRecord) -> RowError {
@@ -198,14 +164,30 @@ struct Row<'de, 'a> {
     is_parent: bool,
     /// Whether a struct with `#[serde(flatten)]` gets parents both as columns and as structs.
     with_groups: bool,
+    /// The baits that a struct with `#[serde(flatten)]` gets.
+    probe: Probe<'a>,
 }
 
 impl<'de, 'a> Row<'de, 'a> {
-    fn map<V: Visitor<'de>>(self, visitor: V, groups: impl Fn(&str) -> bool) -> Result<V::Value, RowError> {
-        let cells = self.columns.entries.iter().map(|(name, index)| (name.as_str(), Entry::Cell(*index)));
+    fn map<V: Visitor<'de>>(
+        self,
+        visitor: V,
+        groups: impl Fn(&str) -> bool,
+        baits: &[String],
+    ) -> Result<V::Value, RowError> {
+        let cells = self.columns.entries.iter().map(|(name, index)| {
+            (name.as_str(), if self.probe.replaces(name) { Entry::Bait } else { Entry::Cell(*index) })
+        });
         let groups = self.columns.groups.iter().filter(|(name, _)| groups(name));
         let groups = groups.map(|(name, columns)| (name.as_str(), Entry::Group(columns)));
-        visitor.visit_map(Entries { entries: cells.chain(groups), row: self, value: None })
+        let baits = baits.iter().map(|name| (name.as_str(), Entry::Bait));
+        visitor.visit_map(Entries { entries: cells.chain(groups).chain(baits), row: self, value: None })
+    }
+
+    fn names(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
+        let columns = self.columns;
+        let groups = columns.groups.iter().map(|(name, _)| name.as_str());
+        columns.entries.iter().map(|(name, _)| name.as_str()).chain(groups)
     }
 }
 
@@ -213,13 +195,14 @@ impl<'de> Deserializer<'de> for Row<'de, '_> {
     type Error = RowError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
-        self.map(visitor, |_| false)
+        self.map(visitor, |_| false, &[])
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
         // serde reads a struct with `#[serde(flatten)]` as a map and does not say which fields it has.
-        let is_struct = (&visitor as &dyn Expected).to_string().starts_with("struct ");
-        self.map(visitor, |_| is_struct && self.with_groups)
+        let is_flattened = probe::is_flattened(&visitor);
+        let baits = if is_flattened { self.probe.names(self.names()) } else { Vec::new() };
+        self.map(visitor, |_| is_flattened && self.with_groups, &baits)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -228,13 +211,12 @@ impl<'de> Deserializer<'de> for Row<'de, '_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, RowError> {
-        let groups = self.columns.groups.iter().map(|(name, _)| name);
-        for name in self.columns.entries.iter().map(|(name, _)| name).chain(groups) {
+        for name in self.names() {
             if let Some(field) = field_in_other_case(name, fields) {
-                return Err(RowError::new(json_value::other_case_text(field, name)));
+                return Err(RowError::new(other_case_text(field, name)));
             }
         }
-        self.map(visitor, |name| fields.contains(&name))
+        self.map(visitor, |name| fields.contains(&name), &[])
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
@@ -296,6 +278,7 @@ impl<'de> Deserializer<'de> for Row<'de, '_> {
 enum Entry<'a> {
     Cell(usize),
     Group(&'a Columns),
+    Bait,
 }
 
 struct Entries<'de, 'a, I> {
@@ -320,6 +303,7 @@ impl<'de, 'a, I: Iterator<Item = (&'a str, Entry<'a>)>> MapAccess<'de> for Entri
         let value = match entry {
             Entry::Cell(index) => seed.deserialize(self.row.cells.get(index)),
             Entry::Group(columns) => seed.deserialize(Row { columns, is_parent: true, ..self.row }),
+            Entry::Bait => seed.deserialize(Bait::<RowError>::new()),
         };
         value.map_err(|error| error.in_column(name))
     }
@@ -351,7 +335,7 @@ struct Cell<'de> {
 impl<'de> Cell<'de> {
     fn integer<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
         match number::integer(self.text) {
-            Some(integer) => visit_integer(integer, visitor),
+            Some(integer) => number::visit_integer(integer, visitor),
             None => self.mismatch(&visitor),
         }
     }
@@ -366,17 +350,6 @@ impl<'de> Cell<'de> {
     fn mismatch<T>(self, expected: &dyn Expected) -> Result<T, RowError> {
         let what = if self.text.is_empty() { "empty, where" } else { "found a value where" };
         Err(RowError::new(format!("{what} {expected} is expected")))
-    }
-}
-
-/// Gives an integer to a visitor in the type that all visitors of integers take.
-fn visit_integer<'de, V: Visitor<'de>>(integer: i128, visitor: V) -> Result<V::Value, RowError> {
-    if let Ok(integer) = u64::try_from(integer) {
-        visitor.visit_u64(integer)
-    } else if let Ok(integer) = i64::try_from(integer) {
-        visitor.visit_i64(integer)
-    } else {
-        visitor.visit_i128(integer)
     }
 }
 
@@ -400,7 +373,12 @@ impl<'de> Deserializer<'de> for Cell<'de> {
             "" => visitor.visit_unit(),
             "true" if self.typed => visitor.visit_bool(true),
             "false" if self.typed => visitor.visit_bool(false),
-            text if self.typed && number::integer(text).is_some() => self.integer(visitor),
+            // serde has no place for larger integers below `#[serde(flatten)]`.
+            text if self.typed
+                && number::integer(text).is_some_and(|integer| integer.unsigned_abs() >> 63 == 0) =>
+            {
+                self.integer(visitor)
+            }
             text if self.typed && number::is_number(text) => self.float(visitor),
             text => visitor.visit_borrowed_str(text),
         }
@@ -424,10 +402,20 @@ impl<'de> Deserializer<'de> for Cell<'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, RowError> {
-        visitor.visit_newtype_struct(self)
+        // `RawValue` reads JSON as a member of this name: here the text that came, or null.
+        if name.starts_with("$serde_json") {
+            let json = if self.text.is_empty() {
+                serde_json::Value::Null
+            } else {
+                serde_json::Value::from(self.text)
+            };
+            visitor.visit_map(MapDeserializer::new([(name, json.to_string())].into_iter()))
+        } else {
+            visitor.visit_newtype_struct(self)
+        }
     }
 
     fn deserialize_enum<V: Visitor<'de>>(

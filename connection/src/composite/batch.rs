@@ -11,7 +11,7 @@ use crate::{
     composite::{
         body,
         reference::ResponseReader,
-        send::post,
+        send::{complete_children, post},
         subrequest::{MAX_SUBREQUESTS, RequestParts, Subrequest, subrequest_methods},
     },
     connection::Connection,
@@ -60,6 +60,7 @@ impl<T> fmt::Debug for BatchHandle<T> {
 
 /// The response to a [`Batch`].
 #[derive(Debug)]
+#[must_use = "subrequests may have failed: see `get` and `check`"]
 pub struct BatchResponse {
     results: Vec<BatchResult>,
     batch: Arc<()>,
@@ -164,15 +165,43 @@ impl Batch {
         });
         let body = BatchBody { halt_on_error: self.halt_on_error, batch_requests: batch_requests.collect() };
         let idempotent = self.subrequests.iter().all(|parts| parts.idempotent);
-        let ResponseBody { results } = post(&self.connection, "composite/batch", &body, idempotent).await?;
+        let ResponseBody { mut results } =
+            post(&self.connection, "composite/batch", &body, idempotent).await?;
         if results.len() != self.subrequests.len() {
             return Err(InvalidResponse::Unexpected("not one response per subrequest").into());
         }
+        let responses = self.subrequests.iter().zip(&mut results);
+        let responses = responses.map(|(parts, result)| (parts, result.status_code, &mut result.result));
+        complete_children(&self.connection, responses).await?;
         Ok(BatchResponse { results, batch: self.identity })
     }
 }
 
 impl BatchResponse {
+    /// Fails with the first error that Salesforce sent for a subrequest. The response as a whole is a success even then.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use serde_json::json;
+    ///
+    /// let mut batch = sf.batch();
+    /// batch.create("Account", &json!({ "Name": "Acme" }))?;
+    /// batch.create("Account", &json!({ "Nonsense__c": 1 }))?;
+    /// let error = batch.send().await?.check().unwrap_err();
+    /// assert_eq!(error.api_errors()[0].code, "INVALID_FIELD");
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn check(&self) -> Result<()> {
+        self.results.iter().try_for_each(|result| {
+            let body = result.result.as_ref().map_or("null", |body| body.get());
+            body::read(result.status_code, body.as_bytes(), |_| Ok(()))
+        })
+    }
+
     /// Returns the result of a subrequest.
     ///
     /// # Errors

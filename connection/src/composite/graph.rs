@@ -7,7 +7,10 @@ use crate::{
         body::SubrequestBody,
         list::SubrequestList,
         reference::Reference,
-        send::{CompositeResponseBody, check, check_ids, get, post, subrequest_bodies},
+        send::{
+            CompositeResponseBody, check, check_ids, complete_children, get, post, subrequest_bodies,
+            with_parts,
+        },
         subrequest::{Subrequest, subrequest_methods},
     },
     connection::Connection,
@@ -28,6 +31,7 @@ pub struct Graph(SubrequestList);
 
 /// The response to [`Connection::graphs`].
 #[derive(Debug)]
+#[must_use = "graphs may have failed: see `get` and `outcomes`"]
 pub struct GraphResponse(Vec<GraphResult>);
 
 #[derive(Debug, Deserialize)]
@@ -121,15 +125,16 @@ impl Connection {
         });
         let body = RequestBody { graphs: bodies.collect::<Result<_>>()? };
         let idempotent = graphs.iter().flat_map(|graph| &graph.0.subrequests).all(|parts| parts.idempotent);
-        let response: ResponseBody = post(self, "composite/graph", &body, idempotent).await?;
+        let mut response: ResponseBody = post(self, "composite/graph", &body, idempotent).await?;
         if response.graphs.len() != graphs.len() {
             return Err(InvalidResponse::Unexpected("not one response per graph").into());
         }
-        for (result, graph) in response.graphs.iter().zip(&graphs) {
+        for (result, graph) in response.graphs.iter_mut().zip(&graphs) {
             if result.graph_id != graph.0.id()? {
                 return Err(InvalidResponse::Unexpected("not one response per graph").into());
             }
             check_ids(&result.graph_response, &graph.0)?;
+            complete_children(self, with_parts(&mut result.graph_response, &graph.0)).await?;
         }
         Ok(GraphResponse(response.graphs))
     }

@@ -28,7 +28,10 @@ pub use self::{
 use self::{
     body::CompositeBody,
     list::SubrequestList,
-    send::{CompositeResponseBody, Subresponse, check, check_ids, get, post, subrequest_bodies},
+    send::{
+        CompositeResponseBody, Subresponse, check, check_ids, complete_children, get, post,
+        subrequest_bodies, with_parts,
+    },
     subrequest::{MAX_SUBREQUESTS, subrequest_methods},
 };
 #[cfg(doc)]
@@ -76,6 +79,7 @@ pub struct Composite {
 
 /// The response to a [`Composite`].
 #[derive(Debug)]
+#[must_use = "subrequests may have failed: see `get` and `check`"]
 pub struct CompositeResponse(Vec<Subresponse>);
 
 impl Connection {
@@ -149,8 +153,10 @@ impl Composite {
             composite_request: subrequest_bodies(&self.list, self.connection.api_version())?,
         };
         let idempotent = self.list.subrequests.iter().all(|parts| parts.idempotent);
-        let response: CompositeResponseBody = post(&self.connection, "composite", &body, idempotent).await?;
+        let mut response: CompositeResponseBody =
+            post(&self.connection, "composite", &body, idempotent).await?;
         check_ids(&response, &self.list)?;
+        complete_children(&self.connection, with_parts(&mut response, &self.list)).await?;
         Ok(CompositeResponse(response.composite_response))
     }
 }

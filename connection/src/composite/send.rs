@@ -9,10 +9,16 @@ use crate::{
         body::{self, SubrequestBody},
         list::SubrequestList,
         reference::Reference,
+        subrequest::RequestParts,
     },
     connection::Connection,
-    error::{InvalidResponse, Result},
-    request::{decode, path::ResourcePath, send::ApiRequest},
+    error::{Error, InvalidResponse, Result},
+    query::children,
+    request::{
+        decode,
+        path::ResourcePath,
+        send::{ApiRequest, MAX_RESPONSE_BYTES},
+    },
     version::ApiVersion,
 };
 
@@ -81,6 +87,35 @@ pub(crate) fn check(responses: &[Subresponse]) -> Result<()> {
         }
     }
     halted.map_or(Ok(()), Err)
+}
+
+/// Returns each subrequest with the status and the body of its response.
+pub(crate) fn with_parts<'a>(
+    response: &'a mut CompositeResponseBody,
+    list: &'a SubrequestList,
+) -> impl Iterator<Item = (&'a RequestParts, u16, &'a mut Option<Box<RawValue>>)> {
+    let responses = response.composite_response.iter_mut();
+    list.subrequests
+        .iter()
+        .zip(responses)
+        .map(|(parts, response)| (parts, response.http_status_code, &mut response.body))
+}
+
+/// Fetches the children that rows of queries need and that are not in the responses.
+///
+/// Only a response that `T` cannot be read from is changed, so that its other rows are not lost.
+pub(crate) async fn complete_children<'a>(
+    connection: &Connection,
+    responses: impl Iterator<Item = (&'a RequestParts, u16, &'a mut Option<Box<RawValue>>)>,
+) -> Result<()> {
+    for (parts, status, body) in responses {
+        let Some(page) = body.as_ref().map(|body| body.get().as_bytes()) else { continue };
+        if status == 200 && (parts.lacks_children)(page) {
+            let complete = children::complete(connection, page, MAX_RESPONSE_BYTES).await?;
+            *body = Some(RawValue::from_string(complete).map_err(Error::internal)?);
+        }
+    }
+    Ok(())
 }
 
 fn body_of(response: &Subresponse) -> &[u8] {

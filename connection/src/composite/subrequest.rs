@@ -11,10 +11,10 @@ use crate::{
     error::{InvalidRequest, Result},
     id::SalesforceId,
     name::{FieldName, ObjectName},
-    query::{Page, QUERY_OPTIONS, Query},
+    query::{Page, QUERY_OPTIONS, Query, page},
     records::{etag::RecordEtag, save_result::SavedRecord},
     request::{
-        decode,
+        decode, finite,
         path::{ResourcePath, segment},
         raw::OWN_HEADERS,
     },
@@ -44,6 +44,8 @@ pub(crate) struct RequestParts {
     pub(crate) headers: Map<String, Value>,
     /// Whether the subrequest may run twice.
     pub(crate) idempotent: bool,
+    /// For a query: returns whether its rows need children that are not in this body.
+    pub(crate) lacks_children: fn(&[u8]) -> bool,
 }
 
 /// Leaves out resource and body, which may have personal data.
@@ -82,7 +84,7 @@ impl Subrequest<SavedRecord> {
         let resource = format!("sobjects/{object}/{}/{}", field.as_str(), segment(key)?);
         let parts =
             RequestParts { idempotent: true, ..RequestParts::new("PATCH", resource, Some(value(record)?)) };
-        Ok(Self { parts, read: |body| Ok(SavedRecord::read(body)?) })
+        Ok(Self { parts, read: SavedRecord::read })
     }
 }
 
@@ -121,7 +123,8 @@ impl<T: DeserializeOwned> Subrequest<T> {
             resource.push_str("?fields=");
             resource.push_str(&fields.join(","));
         }
-        Self::read("GET", resource, None)
+        let parts = RequestParts::new("GET", resource, None);
+        Ok(Self { parts, read: |body| Ok(decode::record(body)?) })
     }
 
     /// Sends any other request.
@@ -135,11 +138,8 @@ impl<T: DeserializeOwned> Subrequest<T> {
         let method = known.into_iter().find(|known| known.eq_ignore_ascii_case(method));
         // Checks the form only, which is the same in all versions.
         ResourcePath::versioned(ApiVersion::CURRENT, resource)?;
-        Self::read(method.ok_or(InvalidRequest::Method)?, resource.to_owned(), body)
-    }
-
-    fn read(method: &'static str, resource: String, body: Option<Value>) -> Result<Self> {
-        Ok(Self { parts: RequestParts::new(method, resource, body), read: |body| Ok(decode::json(body)?) })
+        let parts = RequestParts::new(method.ok_or(InvalidRequest::Method)?, resource.to_owned(), body);
+        Ok(Self { parts, read: |body| Ok(decode::json(body)?) })
     }
 }
 
@@ -149,7 +149,8 @@ impl<T: DeserializeOwned> Subrequest<Page<T>> {
     /// Read further pages with [`Connection::page`](crate::connection::Connection::page). The query's
     /// [`batch_size`](Query::batch_size) becomes a header, which batches do not support. Its connection and its
     /// [`max_page_bytes`](Query::max_page_bytes) are ignored: the whole response, of at most 32 MiB, arrives on the
-    /// connection of the composite, graphs or batch.
+    /// connection of the composite, graphs or batch. Children that rows read into a `Vec` and that do not fit into a page
+    /// are fetched by `send`, with requests that follow the one of the composite, graphs or batch.
     ///
     /// # Errors
     /// [`Error::Bind`](crate::error::Error::Bind) if the query and its bound values do not fit.
@@ -158,10 +159,10 @@ impl<T: DeserializeOwned> Subrequest<Page<T>> {
         let options = query.options();
         let (_, soql, resource) = query.into_parts()?;
         let encoded: String = url::form_urlencoded::byte_serialize(soql.as_bytes()).collect();
-        let mut subrequest = Self::read("GET", format!("{resource}?q={encoded}"), None)?;
-        let headers = &mut subrequest.parts.headers;
-        headers.extend(options.map(|options| (QUERY_OPTIONS.to_owned(), options.into())));
-        Ok(subrequest)
+        let mut parts = RequestParts::new("GET", format!("{resource}?q={encoded}"), None);
+        parts.headers.extend(options.map(|options| (QUERY_OPTIONS.to_owned(), options.into())));
+        parts.lacks_children = |body| page::read::<T>(body).is_err_and(|error| page::lacks_children(&error));
+        Ok(Self { parts, read: |body| Ok(page::read(body)?) })
     }
 }
 
@@ -195,7 +196,7 @@ impl<T> Subrequest<T> {
 impl RequestParts {
     fn new(method: &'static str, resource: String, body: Option<Value>) -> Self {
         let idempotent = method == "GET";
-        Self { method, resource, body, headers: Map::new(), idempotent }
+        Self { method, resource, body, headers: Map::new(), idempotent, lacks_children: |_| false }
     }
 
     /// Returns true for a query and for a request with many records, of which a composite takes only five.
@@ -210,6 +211,7 @@ fn record_resource(object: &str, id: &RecordRef) -> Result<String> {
 }
 
 fn value<R: Serialize + ?Sized>(record: &R) -> Result<Value> {
+    finite::check(record)?;
     serde_json::to_value(record).map_err(|error| InvalidRequest::Body(error).into())
 }
 

@@ -11,6 +11,7 @@ use crate::{
     error::{ApiError, Error, InvalidRequest, InvalidResponse, Result},
     id::SalesforceId,
     name::{FieldName, ObjectName},
+    request::finite,
 };
 
 /// Maximum number of records in a tree. Source: REST API Developer Guide, "sObject Tree".
@@ -169,6 +170,7 @@ impl Tree {
         if self.nodes.len() >= MAX_RECORDS {
             return Err(InvalidRequest::TooManyCalls { limit: MAX_RECORDS }.into());
         }
+        finite::check(record)?;
         let record = match serde_json::to_value(record).map_err(InvalidRequest::Body)? {
             Value::Object(record) => record,
             _ => return Err(InvalidRequest::Record.into()),

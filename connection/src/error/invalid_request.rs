@@ -48,11 +48,11 @@ pub enum InvalidRequest {
     /// It is not a struct or map of plain values.
     #[error("the record cannot be written as a row of CSV")]
     Csv,
-    /// A value cannot be written as a cell of CSV.
-    #[error("column `{column}` cannot be loaded: {reason}")]
+    /// A value cannot be written into a field: as a cell of CSV, or a number that is not finite.
+    #[error("the field `{column}` cannot be written: {reason}")]
     #[non_exhaustive]
     Column {
-        /// The column.
+        /// The field, or the column of the CSV.
         column: String,
         /// Why.
         reason: &'static str,

@@ -17,12 +17,13 @@ pub use self::{
 #[cfg(feature = "bulk")]
 use crate::bulk::job::JobState;
 use crate::{
+    frontdoor::FrontdoorDenied,
     http::error::HttpError,
     id::SalesforceId,
     oauth::{error::OAuthError, id_token::IdTokenError},
     query::soql::bind::BindError,
     request::usage::ApiUsage,
-    token::TokenError,
+    token::{BrokenConnection, TokenError},
 };
 
 /// The result of this crate's methods.
@@ -64,6 +65,19 @@ pub enum Error {
     #[doc(alias = "403")]
     #[error("Salesforce refuses the user's login. An administrator of the org has to change that")]
     LoginRefused(#[source] Arc<OAuthError>),
+    /// Salesforce ended the connection of a user for whom a job works, which stays listed with its reason. It works again
+    /// after the next login of that user.
+    ///
+    /// A request of the logged-in user fails with [`Error::LoginRequired`] or [`Error::LoginRefused`] instead.
+    #[doc(alias = "invalid_grant")]
+    #[error(transparent)]
+    NeedsReconnecting(Arc<BrokenConnection>),
+    /// The settings of the app do not let users of the organization in (any more).
+    #[doc(alias = "403")]
+    #[error(
+        "the settings of this app do not let users of this organization in. Check SALESFORCE_ALLOWED_ORGS"
+    )]
+    OrgNotAllowed,
     /// Salesforce or the store of logins is unreachable at the moment. The login stays valid.
     #[error("Salesforce is unreachable at the moment. Try again in {} seconds", retry_after.as_secs().max(1))]
     #[non_exhaustive]
@@ -106,6 +120,10 @@ pub enum Error {
         /// Salesforce's reasons.
         errors: Vec<ApiError>,
     },
+    /// Salesforce shows no page to the user with this session. See
+    /// [`frontdoor_url`](crate::Connection::frontdoor_url).
+    #[error("Salesforce opens no page with this session: {0}")]
+    FrontdoorDenied(#[source] FrontdoorDenied),
     /// The org has reached its API request limit. Never retried by this crate: a retry would count as well.
     #[doc(alias = "rate limit")]
     #[doc(alias = "quota")]
@@ -332,8 +350,10 @@ impl Error {
     }
 
     /// Returns whether the user has to log in (again) before the request can succeed.
+    ///
+    /// The user of [`Error::NeedsReconnecting`] is not that of the request, but the one whose connection it used.
     pub fn needs_login(&self) -> bool {
-        matches!(self, Self::LoginRequired)
+        matches!(self, Self::LoginRequired | Self::NeedsReconnecting(_))
     }
 
     /// Returns how long to wait before a retry, or `None` if a retry is useless.
@@ -365,6 +385,7 @@ impl From<TokenError> for Error {
                 Self::Unavailable { retry_after, source: Box::new(source) }
             }
             TokenError::LoginRefused(error) => Self::LoginRefused(error),
+            TokenError::NeedsReconnecting(broken) => Self::NeedsReconnecting(broken),
             TokenError::Refused(error) => Self::ServiceUser(error),
         }
     }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use futures_util::TryStreamExt as _;
 use reqwest::{
     Client,
     header::{CONTENT_LENGTH, LOCATION},
@@ -107,13 +108,14 @@ impl HttpClient {
             }
             let announced = length.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
             let mut bytes = BytesMut::with_capacity(announced.min(MAX_PREALLOCATION));
-            while let Some(chunk) = response.chunk().await.map_err(HttpError::from_reading)? {
+            let headers = std::mem::take(response.headers_mut());
+            let mut body = StreamingBody::new(response, deadline);
+            while let Some(chunk) = body.try_next().await? {
                 if bytes.len() + chunk.len() > max_bytes {
                     return Err(HttpError::TooLarge);
                 }
                 bytes.extend_from_slice(&chunk);
             }
-            let headers = std::mem::take(response.headers_mut());
             Ok(Response { status, headers, body: bytes.freeze(), unread: None })
         };
         tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(HttpError::Timeout))

@@ -32,6 +32,8 @@ pub(crate) enum Then {
     Hang,
     /// Sends the same bytes until the client disconnects.
     Repeat,
+    /// Sends one byte after each of these waits, and letters after the last one until the client disconnects.
+    Drip(Duration),
 }
 
 impl Reply {
@@ -92,6 +94,14 @@ async fn serve(
     let Some(seen) = read(&mut stream).await else { return };
     log.lock().unwrap().push(seen.clone());
     let Reply(bytes, then) = script(&seen);
+    if let Then::Drip(wait) = then {
+        for byte in bytes.iter().copied().chain(std::iter::repeat(b'x')) {
+            tokio::time::sleep(wait).await;
+            if stream.write_all(&[byte]).await.is_err() {
+                return;
+            }
+        }
+    }
     let _ = stream.write_all(&bytes).await;
     match then {
         Then::Close => drop(stream.shutdown().await),
@@ -101,6 +111,7 @@ async fn serve(
             stream.set_zero_linger().unwrap();
         }
         Then::Hang => tokio::time::sleep(Duration::from_secs(60)).await,
+        Then::Drip(_) => {}
         Then::Repeat => while stream.write_all(&bytes).await.is_ok() {},
     }
 }

@@ -71,10 +71,10 @@ impl Stream for ExactLength {
 
 /// Time of waiting in which [`MIN_BYTES_PER_WINDOW`] bytes must arrive. Time in which the reader does not wait is not
 /// counted.
-const WINDOW: Duration = Duration::from_secs(30);
+const WINDOW: Duration = Duration::from_secs(15);
 /// Fewest bytes per [`WINDOW`], after decompression: one kibibyte per second. Without it a server that sends one byte
 /// before each timeout would hold the request forever.
-const MIN_BYTES_PER_WINDOW: usize = 30 * 1024;
+const MIN_BYTES_PER_WINDOW: usize = 15 * 1024;
 
 /// The unread body of a response. Fails if the server is silent for too long or too slow.
 pub(crate) struct StreamingBody {
@@ -218,7 +218,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_server_that_sends_too_slowly_is_an_error() {
-        for (size, seconds) in [(1, 1), (1, 29), (1_023, 1), (10_000, 15)] {
+        for (size, seconds) in [(1, 1), (1, 29), (1_023, 1), (5_000, 7)] {
             let interval = Duration::from_secs(seconds);
             let (error, after) = read(server(size, interval), Duration::ZERO).await.unwrap_err();
             assert!(matches!(error, HttpError::TooSlow) && error.is_transient(), "{error:?}");

@@ -55,6 +55,8 @@ pub struct OAuthClient {
 #[derive(Debug)]
 struct Shared {
     app: OAuthApp,
+    /// Further secrets of the app that sign its responses.
+    more_secrets: Vec<Secret>,
     keys: KeyCache,
 }
 
@@ -102,13 +104,25 @@ impl OAuthClient {
     }
 
     pub(crate) fn with_http(app: OAuthApp, http: HttpClient) -> Self {
-        Self { shared: Arc::new(Shared { app, keys: KeyCache::default() }), http }
+        let shared = Shared { app, more_secrets: Vec::new(), keys: KeyCache::default() };
+        Self { shared: Arc::new(shared), http }
     }
 
     /// Returns a client for another app that shares this one's connection pool.
     #[must_use]
     pub fn with_app(&self, app: OAuthApp) -> Self {
         Self::with_http(app, self.http.clone())
+    }
+
+    /// Returns a client that also accepts responses whose `signature` is made with this secret of the same app.
+    ///
+    /// For the time in which the app's credentials rotate and two secrets are valid: with which of them Salesforce signs
+    /// the response to a request is unverified. The secret is never sent.
+    #[must_use]
+    pub fn accepting_signatures_of(&self, secret: Secret) -> Self {
+        let more_secrets = self.shared.more_secrets.iter().cloned().chain([secret]).collect();
+        let shared = Shared { app: self.app().clone(), more_secrets, keys: KeyCache::default() };
+        Self { shared: Arc::new(shared), http: self.http.clone() }
     }
 
     /// Returns the app whose credentials this client sends.
@@ -230,7 +244,11 @@ impl OAuthClient {
     }
 
     fn check_body(&self, body: &TokenResponseBody, host: &LoginHost) -> Result<TokenResponse, OAuthError> {
-        let secret = self.app().client_secret.as_ref();
-        Ok(TokenResponse::check(body, host, self.http.allowed_hosts(), secret, None)?)
+        Ok(TokenResponse::check(body, host, self.http.allowed_hosts(), &self.secrets(), None)?)
+    }
+
+    /// Returns the secrets that sign responses to this app. None: a public client, whose responses have no signature.
+    pub(crate) fn secrets(&self) -> Vec<&Secret> {
+        self.app().client_secret.iter().chain(&self.shared.more_secrets).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! [`Endpoint`]: sends the requests of the crate `oauth2` with this crate's HTTP client.
 
-use std::sync::OnceLock;
+use std::{sync::OnceLock, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -9,7 +9,11 @@ use serde::de::IgnoredAny;
 use url::Url;
 
 use crate::{
-    http::{allowed_hosts::HostNotAllowed, client::HttpClient, request::Request},
+    http::{
+        allowed_hosts::HostNotAllowed,
+        client::{HttpClient, SHORT_TIMEOUT},
+        request::Request,
+    },
     oauth::error::{InvalidTokenResponse, OAuthError},
 };
 
@@ -23,13 +27,19 @@ pub(crate) const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 /// body.
 pub(crate) struct Endpoint {
     http: HttpClient,
+    /// The timeout of the exchange, connecting and the whole response included.
+    deadline: Duration,
     /// The `Location` of a redirect.
     location: OnceLock<String>,
 }
 
 impl Endpoint {
     pub(crate) fn new(http: HttpClient) -> Self {
-        Self { http, location: OnceLock::new() }
+        Self::within(SHORT_TIMEOUT, http)
+    }
+
+    pub(crate) fn within(deadline: Duration, http: HttpClient) -> Self {
+        Self { http, deadline, location: OnceLock::new() }
     }
 
     /// Returns the `Location` of the redirect that this endpoint sent instead of a response. It is not to be trusted.
@@ -51,6 +61,7 @@ impl<'c> AsyncHttpClient<'c> for Endpoint {
             request.method = parts.method;
             request.headers = parts.headers;
             request.body = Bytes::from(body);
+            request.deadline = self.deadline;
             request.max_bytes = MAX_RESPONSE_BYTES;
             let received = self.http.send_noting(request, Some(&self.location)).await?;
             if !received.status.is_success() {

@@ -90,7 +90,7 @@ impl KeyCache {
             return Ok(None);
         }
         // The times are set after the fetch: one whose caller was dropped must not start a cool-down for the others.
-        let began = Instant::now();
+        let began = tokio::time::Instant::now();
         let mut fresh = fetch(http, &url).await;
         if fresh.is_err() && began.elapsed() < FAST {
             fresh = fetch(http, &url).await;

@@ -2,10 +2,11 @@
 
 use oauth2::{RefreshToken, RequestTokenError, TokenUrl, basic::BasicErrorResponse};
 use serde::Deserialize;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::{
-    http::{allowed_hosts::is_salesforce, error::HttpError},
+    http::{allowed_hosts::is_salesforce, client::SHORT_TIMEOUT, error::HttpError},
     oauth::{
         client::{OAuthClient, TOKEN_PATH},
         endpoint::Endpoint,
@@ -81,7 +82,8 @@ impl OAuthClient {
     /// `known`. And a login host that redirects the request to the org's own domain gets its way, once: Salesforce
     /// introduces My Domain logins so (unverified). A request that was redirected with status 301, 302, 307 or 308 counts
     /// as not processed (unverified), so that the token may be sent again. The new request goes to the grant's instance,
-    /// or to another of Salesforce's own hosts that `Location` names; nothing else of `Location` is used.
+    /// or to another of Salesforce's own hosts that `Location` names; nothing else of `Location` is used. Both together
+    /// have the time of one request, so that a redirect that took more than half of it is an error.
     ///
     /// # Errors
     /// [`RefreshError`]. Its token, if it has one, has to be stored although the refresh failed.
@@ -95,22 +97,24 @@ impl OAuthClient {
         let remembered = known.token_host.as_ref().map(token_endpoint);
         let first = remembered.unwrap_or_else(|| login_host.clone());
         let endpoint = Endpoint::new(self.http().clone());
+        let began = Instant::now();
         let mut response = self.send_refresh(&endpoint, first.clone(), refresh_token).await;
         let mut sent_to = first;
         if let Err(RequestTokenError::Request(OAuthError::Http(HttpError::Redirect(status)))) = &response
             && sent_to == login_host
             && was_not_processed(*status)
             && let Some(next) = redirect_target(&login_host, endpoint.location(), &known.instance_url)
+            && let Some(left) =
+                SHORT_TIMEOUT.checked_sub(began.elapsed()).filter(|left| *left >= SHORT_TIMEOUT / 2)
         {
             tracing::debug!(?host, status, "refresh redirected: sent once more");
-            response =
-                self.send_refresh(&Endpoint::new(self.http().clone()), next.clone(), refresh_token).await;
+            let endpoint = Endpoint::within(left, self.http().clone());
+            response = self.send_refresh(&endpoint, next.clone(), refresh_token).await;
             sent_to = next;
         }
         let body = response
             .map_err(|error| RefreshError { rotated: rotated_in(&error), error: without_body(error) })?;
-        let secret = self.app().client_secret.as_ref();
-        match TokenResponse::check(&body, host, self.http().allowed_hosts(), secret, Some(known)) {
+        match TokenResponse::check(&body, host, self.http().allowed_hosts(), &self.secrets(), Some(known)) {
             Ok(tokens) => {
                 let token_host = (sent_to != login_host).then(|| sent_to.join("/").ok()).flatten();
                 Ok(RefreshedGrant { tokens, token_host })

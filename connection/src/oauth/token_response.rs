@@ -102,13 +102,13 @@ pub(crate) type TokenResponseBody = StandardTokenResponse<Extra, BasicTokenType>
 impl TokenResponse {
     /// Checks the body of a token response.
     ///
-    /// Checks the token type, the token, the hosts of the URLs, and the signature if the app has a secret. What the body
+    /// Checks the token type, the token, the hosts of the URLs, and the signature if the app has secrets. What the body
     /// lacks is filled in from `known`.
     pub(crate) fn check(
         body: &TokenResponseBody,
         host: &LoginHost,
         allowed_hosts: &AllowedHosts,
-        client_secret: Option<&Secret>,
+        secrets: &[&Secret],
         known: Option<&KnownGrant>,
     ) -> Result<Self, InvalidTokenResponse> {
         let extra = body.extra_fields();
@@ -141,9 +141,13 @@ impl TokenResponse {
                     return Err(InvalidTokenResponse::Identity);
                 }
                 // It signs the identity URL. Without that there is nothing to verify.
-                if let (Some(secret), Some(signature)) = (client_secret, &extra.signature) {
+                if let (false, Some(signature)) = (secrets.is_empty(), &extra.signature) {
                     let issued_at = extra.issued_at.as_ref().map(Millis::text).unwrap_or_default();
-                    verify_signature(secret, id, &issued_at, signature)?;
+                    let is_made_with =
+                        |secret: &&Secret| verify_signature(secret, id, &issued_at, signature).is_ok();
+                    if !secrets.iter().any(is_made_with) {
+                        return Err(InvalidTokenResponse::Signature);
+                    }
                 }
                 identity
             }
@@ -228,7 +232,16 @@ mod tests {
         let host = LoginHost::production();
         let body: TokenResponseBody =
             serde_json::from_str(json).map_err(|_| InvalidTokenResponse::Malformed)?;
-        TokenResponse::check(&body, &host, &AllowedHosts::new([]), Some(&"test-consumer-secret".into()), None)
+        check_with(&body, &host, &["test-consumer-secret"])
+    }
+
+    fn check_with(
+        body: &TokenResponseBody,
+        host: &LoginHost,
+        secrets: &[&str],
+    ) -> Result<TokenResponse, InvalidTokenResponse> {
+        let secrets: Vec<Secret> = secrets.iter().map(|secret| Secret::from(*secret)).collect();
+        TokenResponse::check(body, host, &AllowedHosts::new([]), &secrets.iter().collect::<Vec<_>>(), None)
     }
 
     fn body_with(change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) -> String {
@@ -307,6 +320,21 @@ mod tests {
         }
         let twice = body_with(|_| {}).replacen('{', "{\"access_token\":\"other\",", 1);
         assert_eq!(check(&twice).err(), Some(Malformed), "a duplicate member");
+    }
+
+    #[test]
+    fn each_secret_of_a_rotation_signs() {
+        let (host, body) =
+            (LoginHost::production(), serde_json::from_str::<TokenResponseBody>(&body_with(|_| {})).unwrap());
+        for (secrets, accepted) in [
+            (&["other", "test-consumer-secret"][..], true),
+            (&["test-consumer-secret", "other"], true),
+            (&["other", "another"], false),
+            (&[], true),
+        ] {
+            let error = check_with(&body, &host, secrets).err();
+            assert_eq!(error, (!accepted).then_some(InvalidTokenResponse::Signature), "{secrets:?}");
+        }
     }
 
     #[test]

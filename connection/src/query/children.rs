@@ -1,33 +1,33 @@
 //! Completes the children of a page's rows, for rows that read them into a `Vec`.
 
-use serde_json::{Map, Value};
-
 use crate::{
     connection::Connection,
     error::{InvalidResponse, Result},
+    json::tree::Json,
     query::{Cursor, page::next_page_request},
     request::decode,
 };
 
-/// Reads a page's body as JSON and fetches the children that did not fit into it.
+const NO_PAGE: InvalidResponse = InvalidResponse::Unexpected("a page of children that is not a page");
+const TOO_MANY_CHILDREN: &str = "the children of a page's rows are larger than a page may be: read them into a `Page`, or use a smaller batch size";
+
+/// Fetches the children that did not fit into the body of a page, and returns the body with all of them.
 ///
 /// `max_bytes` bounds each page of children, and the page with all of its children.
 ///
 /// # Errors
 /// Those of the requests, and [`InvalidResponse::Truncated`] if fewer children arrive than Salesforce announced.
-pub(super) async fn complete(connection: &Connection, body: &[u8], max_bytes: usize) -> Result<Value> {
-    let mut page: Value = decode::json(body)?;
+pub(crate) async fn complete(connection: &Connection, body: &[u8], max_bytes: usize) -> Result<String> {
+    let mut page = parse(body)?;
     let mut bytes = body.len();
     loop {
         let mut open = Vec::new();
-        for (index, row) in records(&page).enumerate() {
-            find_open(row, &format!("/records/{index}"), &mut open);
-        }
+        find_open_in(&page, &mut Vec::new(), &mut open);
         if open.is_empty() {
-            return Ok(page);
+            return Ok(page.to_string());
         }
-        for pointer in open {
-            let Some(Value::Object(children)) = page.pointer_mut(&pointer) else { continue };
+        for path in open {
+            let Some(children) = page.at_mut(&path) else { continue };
             let next = next_url(children).unwrap_or_default().to_owned();
             let cursor: Cursor = next.parse().map_err(|_| InvalidResponse::NextPage)?;
             let response = connection.send(next_page_request(cursor, max_bytes)).await?;
@@ -36,65 +36,85 @@ pub(super) async fn complete(connection: &Connection, body: &[u8], max_bytes: us
             if bytes > max_bytes {
                 return Err(InvalidResponse::Unexpected(TOO_MANY_CHILDREN).into());
             }
-            append(children, decode::json(body)?, &next)?;
+            append(children, parse(body)?, &next)?;
         }
     }
 }
 
-const TOO_MANY_CHILDREN: &str = "the children of a page's rows are larger than a page may be: read them into a `Page`, or use a smaller batch size";
-
-fn records(page: &Value) -> impl Iterator<Item = &Value> {
-    page["records"].as_array().into_iter().flatten()
+fn parse(body: &[u8]) -> Result<Json, InvalidResponse> {
+    std::str::from_utf8(body).ok().and_then(Json::parse).ok_or(NO_PAGE)
 }
 
-fn next_url(children: &Map<String, Value>) -> Option<&str> {
-    children.get("nextRecordsUrl")?.as_str()
+fn next_url(children: &Json) -> Option<&str> {
+    children.get("nextRecordsUrl")?.as_text()
 }
 
-/// Adds the pointers of the incomplete children in a row.
-fn find_open(row: &Value, pointer: &str, open: &mut Vec<String>) {
-    for (name, value) in row.as_object().into_iter().flatten() {
-        let Value::Object(children) = value else { continue };
-        let pointer = format!("{pointer}/{name}");
-        if children.contains_key("records") {
-            if children.get("done") == Some(&Value::Bool(false)) && next_url(children).is_some() {
-                open.push(pointer.clone());
+/// Adds the paths of the incomplete children below the records of a page. `path` is that of the page.
+fn find_open_in(page: &Json, path: &mut Vec<usize>, open: &mut Vec<Vec<usize>>) {
+    let Json::Object(members) = page else { return };
+    let Some(place) = members.iter().position(|(name, _)| name == "records") else { return };
+    let Some((_, Json::Array(rows))) = members.get(place) else { return };
+    path.push(place);
+    for (index, row) in rows.iter().enumerate() {
+        path.push(index);
+        find_open(row, path, open);
+        path.pop();
+    }
+    path.pop();
+}
+
+/// Adds the paths of the incomplete children in a row.
+fn find_open(row: &Json, path: &mut Vec<usize>, open: &mut Vec<Vec<usize>>) {
+    let Json::Object(members) = row else { return };
+    for (place, (_, children)) in members.iter().enumerate() {
+        path.push(place);
+        if children.get("records").is_some() {
+            if children.get("done") == Some(&Json::Bool(false)) && next_url(children).is_some() {
+                open.push(path.clone());
             }
-            for (index, row) in records(value).enumerate() {
-                find_open(row, &format!("{pointer}/records/{index}"), open);
-            }
+            find_open_in(children, path, open);
         }
+        path.pop();
     }
 }
 
 /// Appends a page of children to those before it. `url` is the address of the page.
-fn append(children: &mut Map<String, Value>, mut page: Value, url: &str) -> Result<(), InvalidResponse> {
-    let unexpected = InvalidResponse::Unexpected("a page of children that is not a page");
-    let Some(Value::Array(mut more)) = page.get_mut("records").map(Value::take) else {
-        return Err(unexpected);
+fn append(children: &mut Json, page: Json, url: &str) -> Result<(), InvalidResponse> {
+    let done = page.get("done").cloned();
+    let next = next_url(&page).map(str::to_owned);
+    let Json::Object(members) = page else { return Err(NO_PAGE) };
+    let Some((_, Json::Array(mut more))) = members.into_iter().find(|(name, _)| name == "records") else {
+        return Err(NO_PAGE);
     };
-    let (done, next) = (page["done"].as_bool(), page["nextRecordsUrl"].as_str());
-    // A page that leads to itself would be fetched forever.
-    if done == Some(false) && next.is_none_or(|next| next == url) {
-        return Err(InvalidResponse::NextPage);
-    }
-    let Some(Value::Array(records)) = children.get_mut("records") else { return Err(unexpected) };
-    records.append(&mut more);
-    let got = records.len() as u64;
-    match (done, next) {
-        (Some(false), Some(next)) => {
-            children.insert("nextRecordsUrl".to_owned(), next.into());
-        }
-        (Some(true), _) => {
-            if let Some(announced) =
-                children.get("totalSize").and_then(Value::as_u64).filter(|all| got < *all)
-            {
-                return Err(InvalidResponse::Truncated { got, announced });
+    let total = match children.get("totalSize") {
+        Some(Json::Number(total)) => total.text.parse::<u64>().ok(),
+        _ => None,
+    };
+    let Json::Object(members) = children else { return Err(NO_PAGE) };
+    let mut got = 0;
+    for (name, value) in members.iter_mut() {
+        match (name.as_str(), value) {
+            ("records", Json::Array(records)) => {
+                records.append(&mut more);
+                got = records.len() as u64;
             }
-            children.remove("nextRecordsUrl");
-            children.insert("done".to_owned(), true.into());
+            ("nextRecordsUrl", value) => {
+                *value = match (&done, &next) {
+                    // A page that leads to itself would be fetched forever.
+                    (Some(Json::Bool(false)), Some(next)) if next != url => Json::Text(next.clone()),
+                    (Some(Json::Bool(true)), _) => Json::Null,
+                    (Some(Json::Bool(false)), _) => return Err(InvalidResponse::NextPage),
+                    _ => return Err(NO_PAGE),
+                };
+            }
+            ("done", value) => *value = done.clone().unwrap_or(Json::Null),
+            _ => {}
         }
-        _ => return Err(unexpected),
     }
-    Ok(())
+    match total {
+        Some(announced) if done == Some(Json::Bool(true)) && got < announced => {
+            Err(InvalidResponse::Truncated { got, announced })
+        }
+        _ => Ok(()),
+    }
 }

@@ -1,10 +1,10 @@
 //! SOQL queries and their pages.
 
-mod children;
+pub(crate) mod children;
 mod chunked;
 mod export;
 pub(crate) mod long;
-mod page;
+pub(crate) mod page;
 pub(crate) mod projection;
 pub(crate) mod records;
 mod select;

@@ -5,11 +5,12 @@ use serde::{
     de::{DeserializeOwned, Error as _},
     ser::SerializeStruct as _,
 };
+use serde_json::value::RawValue;
 
 use crate::{
     connection::Connection,
     error::{Error, InvalidResponse, Result},
-    json_value,
+    json::names,
     query::{Cursor, children},
     request::{
         decode::{self, MORE_CHILDREN},
@@ -108,21 +109,27 @@ pub(crate) async fn fetch_page_with_children<T: DeserializeOwned>(
     let max_bytes = request.max_bytes;
     let response = connection.send(request).await.map_err(cursor_error)?;
     let body = decode::json_of(&response)?;
-    let page: RawPage<T> = match decode::json(body) {
-        Err(InvalidResponse::Json(text)) if text.starts_with(MORE_CHILDREN) => {
-            let page = children::complete(connection, body, max_bytes).await?;
-            decode::json(&decode::body(&page)?)?
+    let page: Page<T> = match read(body) {
+        Err(error) if lacks_children(&error) => {
+            read(children::complete(connection, body, max_bytes).await?.as_bytes())?
         }
         page => page?,
     };
-    if let Some(row) = json_value::first_record(body) {
-        decode::check_names::<T>(row)?;
-    }
-    let page: Page<T> = page.try_into()?;
     // Within a JSON text the quotes would be escaped, so that this finds only members of pages.
     let links = std::str::from_utf8(body).map_or(0, |body| body.matches("\"nextRecordsUrl\"").count());
     let has_open_children = links > usize::from(page.next.is_some());
     Ok(FetchedPage { page, has_open_children })
+}
+
+/// Reads the body of a page.
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<Page<T>, InvalidResponse> {
+    let page: RawPage<T> = decode::records::<T, _>(body, names::first_record(body).map(RawValue::get))?;
+    page.try_into()
+}
+
+/// Returns whether reading failed because a row has children that are still to be fetched.
+pub(crate) fn lacks_children(error: &InvalidResponse) -> bool {
+    matches!(error, InvalidResponse::Json(text) if text.starts_with(MORE_CHILDREN))
 }
 
 /// Returns the error for a cursor that Salesforce has closed as such.

@@ -10,6 +10,7 @@ use crate::{
         Page,
         soql::{
             date::{SoqlDate, SoqlDateTime},
+            decimal::SoqlDecimal,
             time::SoqlTime,
         },
     },
@@ -319,7 +320,7 @@ macro_rules! values {
 
 values! {
     bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 String Box<str> Cow<'_, str> Value Box<RawValue>
-    SalesforceId OrgId UserId SoqlDate SoqlDateTime SoqlTime Base64
+    SalesforceId OrgId UserId SoqlDate SoqlDateTime SoqlTime SoqlDecimal Base64
 }
 
 impl<T: SObject> SelectField for T {

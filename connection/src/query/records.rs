@@ -84,6 +84,15 @@ impl<T: DeserializeOwned + Send + 'static> Records<T> {
 
     /// Waits for the first page, so that an error of the query is known before a response is started.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # use serde_json::Value;
+    /// let rows = sf.query::<Value>("SELECT Nonsense__c FROM Account").fetch();
+    /// assert_eq!(rows.wait_for_first_page().await.unwrap_err().status(), Some(400));
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// Those of [`Query::page`](crate::Query::page).
     pub async fn wait_for_first_page(mut self) -> Result<Self> {

@@ -5,8 +5,8 @@
 use std::{sync::Arc, time::Instant};
 
 use reqwest::Method;
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 
 use crate::{
     error::{ApiError, Error, InvalidResponse, Result},
@@ -15,8 +15,7 @@ use crate::{
     random,
     records::{SObjectHandle, record_id::ToRecordId, save_result::SavedRecord},
     request::{
-        decode,
-        error_response::RawEntry,
+        decode, error_body,
         path::ResourcePath,
         retry::{Failure, Idempotency},
         send::ApiRequest,
@@ -92,16 +91,28 @@ struct SaveRequest<'a, T> {
 ///
 /// `default_created`: whether the record counts as created if the response does not say so. Only the response to an
 /// upsert does.
-fn read_result(mut result: Value, default_created: bool) -> SaveResult {
-    let id = result["id"].as_str().and_then(|id| id.parse::<SalesforceId>().ok());
-    match (result["success"].as_bool(), id) {
+fn read_result(result: &RawValue, default_created: bool) -> SaveResult {
+    #[derive(Default, Deserialize)]
+    struct RawResult<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+        #[serde(borrow)]
+        success: Option<&'a RawValue>,
+        #[serde(borrow)]
+        created: Option<&'a RawValue>,
+        #[serde(borrow)]
+        errors: Option<&'a RawValue>,
+    }
+    let result: RawResult<'_> = serde_json::from_str(result.get()).unwrap_or_default();
+    let flag = |member: Option<&RawValue>| serde_json::from_str::<bool>(member?.get()).ok();
+    let id = result.id.and_then(error_body::text).and_then(|id| id.parse::<SalesforceId>().ok());
+    match (flag(result.success), id) {
         (Some(true), Some(id)) => {
-            Ok(SavedRecord { id, created: result["created"].as_bool().unwrap_or(default_created) })
+            Ok(SavedRecord { id, created: flag(result.created).unwrap_or(default_created) })
         }
         (Some(false), _) => {
-            let errors = result.get_mut("errors").map(Value::take).unwrap_or_default();
-            let errors: Vec<RawEntry> = serde_json::from_value(errors).unwrap_or_default();
-            Err(RecordError::Refused(errors.into_iter().map(ApiError::from).collect()))
+            let errors = result.errors.map(|errors| error_body::entries(errors.get()));
+            Err(RecordError::Refused(errors.unwrap_or_default()))
         }
         (Some(true), None) => Err(unreadable("a saved record without an id")),
         (None, _) => Err(unreadable("a result that does not say whether the record was saved")),
@@ -280,7 +291,11 @@ impl SObjectHandle {
             let path = self.collection_path(&format!("/{}", self.name()?))?;
             // A POST that only reads, because the ids do not fit into a URL.
             let request = ApiRequest::new(Method::POST, path).json(body).idempotent();
-            let chunk: Vec<Option<T>> = decode::response(&self.connection().send(request).await?)?;
+            let response = self.connection().send(request).await?;
+            let body = decode::json_of(&response)?;
+            let found = decode::elements(body, ids.len())?;
+            let first = found.into_iter().map(RawValue::get).find(|record| *record != "null");
+            let chunk: Vec<Option<T>> = decode::records::<T, _>(body, first)?;
             if chunk.len() != ids.len() {
                 return Err(InvalidResponse::Unexpected("not one record per id").into());
             }
@@ -365,7 +380,8 @@ impl SObjectHandle {
         expected: usize,
         default_created: bool,
     ) -> Result<Vec<SaveResult>> {
-        let results: Vec<Value> = decode::response(&self.connection().send(request).await?)?;
+        let response = self.connection().send(request).await?;
+        let results = decode::elements(decode::json_of(&response)?, expected + 1)?;
         if results.len() != expected {
             return Err(InvalidResponse::Unexpected("not one result per record").into());
         }

@@ -5,13 +5,15 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
-use crate::id::SalesforceId;
+use crate::{id::SalesforceId, request::error_body::elements};
 
 /// Maximum number of duplicates that one error stores, so that a response cannot make an error arbitrarily large. A
 /// page shows far fewer.
 const MAX_RECORDS: usize = 200;
+/// Longest record in bytes of JSON that is stored: above the 131,072 characters of Salesforce's longest text field.
+const MAX_RECORD_BYTES: usize = 1024 * 1024;
 
 /// The duplicates because of which Salesforce did not save a record.
 ///
@@ -52,20 +54,20 @@ impl fmt::Debug for DuplicateRecord {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
-struct DuplicateResult {
+struct DuplicateResult<'a> {
     duplicate_rule: String,
     allow_save: bool,
-    match_results: Vec<MatchResult>,
+    #[serde(borrow)]
+    match_results: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct MatchResult {
-    #[serde(default)]
-    match_records: Vec<MatchRecord>,
+struct MatchResult<'a> {
+    #[serde(borrow, default)]
+    match_records: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -77,11 +79,18 @@ impl Duplicates {
     /// Returns the content of `duplicateResult`, or `None` if it has an unknown form.
     ///
     /// An unknown form must not hide the error that it belongs to.
-    pub(crate) fn read(value: Value) -> Option<Self> {
-        let result: DuplicateResult = serde_json::from_value(value).ok()?;
-        let matches = result.match_results.into_iter().flat_map(|result| result.match_records);
-        let records =
-            matches.filter_map(|found| DuplicateRecord::read(found.record)).take(MAX_RECORDS).collect();
+    pub(crate) fn read(result: &RawValue) -> Option<Self> {
+        let result: DuplicateResult<'_> = serde_json::from_str(result.get()).ok()?;
+        let results = elements(result.match_results.map_or("[]", RawValue::get), MAX_RECORDS)?;
+        let matches = results.into_iter().filter_map(|result| {
+            let result: MatchResult<'_> = serde_json::from_str(result.get()).ok()?;
+            elements(result.match_records?.get(), MAX_RECORDS)
+        });
+        let records = matches.flatten().filter(|found| found.get().len() <= MAX_RECORD_BYTES);
+        let records = records.filter_map(|found| {
+            DuplicateRecord::read(serde_json::from_str::<MatchRecord>(found.get()).ok()?.record)
+        });
+        let records = records.take(MAX_RECORDS).collect();
         Some(Self { rule: result.duplicate_rule, allow_save: result.allow_save, records })
     }
 }

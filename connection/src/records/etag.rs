@@ -208,7 +208,7 @@ impl SObjectHandle {
 }
 
 fn read<T: DeserializeOwned>(response: &Response) -> Result<(T, RecordEtag)> {
-    Ok((decode::record(response)?, RecordEtag::from_headers(&response.headers)?))
+    Ok((decode::record(decode::json_of(response)?)?, RecordEtag::from_headers(&response.headers)?))
 }
 
 #[cfg(test)]

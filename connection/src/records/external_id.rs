@@ -125,7 +125,7 @@ impl SObjectHandle {
     async fn save_by<T: Serialize + ?Sized>(&self, path: ResourcePath, record: &T) -> Result<SavedRecord> {
         let request = ApiRequest::new(Method::PATCH, path).json(decode::body(record)?).idempotent();
         let response = self.connection.send(self.unconditional()?.with_options(request)).await?;
-        Ok(SavedRecord::read(decode::json_of(&response)?)?)
+        SavedRecord::read(decode::json_of(&response)?)
     }
 }
 

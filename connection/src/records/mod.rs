@@ -213,7 +213,8 @@ impl SObjectHandle {
     }
 
     async fn read<T: DeserializeOwned>(&self, request: ApiRequest) -> Result<T> {
-        Ok(decode::record(&self.connection.send(self.with_options(request)).await?)?)
+        let response = self.connection.send(self.with_options(request)).await?;
+        Ok(decode::record(decode::json_of(&response)?)?)
     }
 }
 

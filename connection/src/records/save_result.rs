@@ -3,8 +3,15 @@
 //! Source: REST API Developer Guide, "Create a Record", "Insert or Update (Upsert) a Record Using an External ID".
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use crate::{error::InvalidResponse, id::SalesforceId, request::decode};
+use crate::{
+    error::{InvalidResponse, Result},
+    id::SalesforceId,
+    request::{decode, error_response},
+};
+
+const NOT_SAVED: &str = "`success` is false in a response with a success status";
 
 /// A record that was saved or deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,20 +26,35 @@ pub struct SavedRecord {
 
 impl SavedRecord {
     /// Reads the response body of a request that creates or upserts one record.
-    pub(crate) fn read(body: &[u8]) -> Result<Self, InvalidResponse> {
+    ///
+    /// # Errors
+    /// [`Error::Api`](crate::Error::Api) with Salesforce's reasons if the record was not saved: recorded responses have `success: false` with a
+    /// success status.
+    pub(crate) fn read(body: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Outcome<'a> {
+            success: bool,
+            #[serde(borrow, default)]
+            errors: Option<&'a RawValue>,
+        }
         #[derive(Deserialize)]
         struct RawSaveResult {
             id: SalesforceId,
-            success: bool,
             /// Only in the response to an upsert.
             #[serde(default)]
             created: bool,
         }
-        let result: RawSaveResult = decode::json(body)?;
-        if result.success {
-            Ok(Self { id: result.id, created: result.created })
-        } else {
-            Err(InvalidResponse::Unexpected("`success` is false in a response with a success status"))
+        let outcome: Outcome<'_> = decode::json(body)?;
+        if !outcome.success {
+            let entries = outcome.errors.map_or("[]", RawValue::get);
+            let error = error_response::read(200, entries.as_bytes(), None).error;
+            return Err(if error.api_errors().is_empty() {
+                InvalidResponse::Unexpected(NOT_SAVED).into()
+            } else {
+                error
+            });
         }
+        let result: RawSaveResult = decode::json(body)?;
+        Ok(Self { id: result.id, created: result.created })
     }
 }

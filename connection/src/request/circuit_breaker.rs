@@ -47,7 +47,7 @@ impl CircuitBreaker {
     }
 
     /// Returns whether a request may be sent now; if not, how long to wait.
-    pub(crate) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
+    pub(crate) fn try_acquire(&mut self, now: Instant) -> Result<(), Duration> {
         match self.0 {
             Phase::Closed => Ok(()),
             Phase::Open { until, .. } if now < until => Err(until - now),
@@ -98,21 +98,21 @@ mod tests {
     fn the_limit_pauses_requests_until_a_probe_succeeds() {
         let start = Instant::now();
         let mut breaker = CircuitBreaker::default();
-        assert!(breaker.admit(start).is_ok());
+        assert!(breaker.try_acquire(start).is_ok());
         breaker.on_limit(Limit::Daily, start);
         // Late outcomes of requests that were running change nothing.
         breaker.on_limit(Limit::Daily, start + SECOND);
         breaker.on_success();
-        assert_eq!(breaker.admit(start + SECOND), Err(14 * SECOND));
-        assert!(breaker.admit(start + 15 * SECOND).is_ok());
-        assert!(breaker.admit(start + 15 * SECOND).is_err(), "one at a time");
+        assert_eq!(breaker.try_acquire(start + SECOND), Err(14 * SECOND));
+        assert!(breaker.try_acquire(start + 15 * SECOND).is_ok());
+        assert!(breaker.try_acquire(start + 15 * SECOND).is_err(), "one at a time");
         breaker.on_limit(Limit::Daily, start + 16 * SECOND);
-        assert_eq!(breaker.admit(start + 16 * SECOND), Err(30 * SECOND), "twice as long");
-        assert!(breaker.admit(start + 46 * SECOND).is_ok());
+        assert_eq!(breaker.try_acquire(start + 16 * SECOND), Err(30 * SECOND), "twice as long");
+        assert!(breaker.try_acquire(start + 46 * SECOND).is_ok());
         breaker.on_success();
-        assert!(breaker.is_closed() && breaker.admit(start + 46 * SECOND).is_ok());
+        assert!(breaker.is_closed() && breaker.try_acquire(start + 46 * SECOND).is_ok());
         breaker.on_limit(Limit::Burst, start);
-        assert_eq!(breaker.admit(start), Err(SECOND), "the pauses start again");
+        assert_eq!(breaker.try_acquire(start), Err(SECOND), "the pauses start again");
     }
 
     proptest! {
@@ -125,13 +125,13 @@ mod tests {
                     0 => drop(breaker.on_limit(Limit::Daily, now)),
                     1 => drop(breaker.on_limit(Limit::Burst, now)),
                     2 => breaker.on_success(),
-                    _ => if let Err(wait) = breaker.admit(now) {
+                    _ => if let Err(wait) = breaker.try_acquire(now) {
                         prop_assert!(wait > Duration::ZERO && wait <= MAX_PAUSE);
                     },
                 }
                 now += Duration::from_secs(seconds);
             }
-            prop_assert!(breaker.admit(now + MAX_PAUSE).is_ok());
+            prop_assert!(breaker.try_acquire(now + MAX_PAUSE).is_ok());
         }
     }
 }

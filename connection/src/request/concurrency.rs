@@ -61,7 +61,7 @@ impl OrgState {
             return Ok(());
         }
         let mut state = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
-        state.breaker.admit(Instant::now()).map_err(|wait| Error::LimitExceeded {
+        state.breaker.try_acquire(Instant::now()).map_err(|wait| Error::LimitExceeded {
             status: state.last_rejection.0,
             errors: state.last_rejection.1.clone(),
             retry_after: Some(wait),

@@ -5,12 +5,13 @@ use std::fmt::{self, Write as _};
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::error::Category;
+use serde_json::{error::Category, value::RawValue};
 
 use crate::{
     error::{InvalidRequest, InvalidResponse},
     http::response::Response,
-    json_value,
+    json::{exact, names},
+    request::{error_body, finite},
 };
 
 /// The error text for a row with more child records than one page holds.
@@ -44,32 +45,49 @@ pub(crate) fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidR
     // Checked once here, because the parser would check each string, at several times the cost.
     let text = std::str::from_utf8(body).map_err(|_| InvalidResponse::Json(NOT_UTF8.to_owned()))?;
     serde_json::from_str(text).or_else(|error| {
-        // Salesforce writes some integers as `5.0` or `1.0E7`.
+        // Salesforce writes some integers as `5.0` or `1.0E7`, and some types need all digits of a number.
         let is_float = error.is_data() && Ends::of(&error).contains("floating point");
-        let read = is_float.then(|| json_value::read_with_integers(text)).flatten();
+        let read = is_float.then(|| exact::read(text)).flatten();
         read.ok_or_else(|| InvalidResponse::Json(describe(&error)))
     })
 }
 
-/// Reads a record into its type, as [`response`], and fails if a field came under its name in another case.
+/// Reads a record into its type, as [`records`].
+pub(crate) fn record<T: DeserializeOwned>(body: &[u8]) -> Result<T, InvalidResponse> {
+    records::<T, T>(body, std::str::from_utf8(body).ok())
+}
+
+/// Reads a body with records of type `T`, and fails if a field came under its name in another case.
 ///
-/// Salesforce accepts the name of a field in any case and returns it in its own, so that serde reads it as missing.
-pub(crate) fn record<T: DeserializeOwned>(response: &Response) -> Result<T, InvalidResponse> {
-    let body = json_of(response)?;
-    let record = json(body)?;
-    if let Ok(value) = serde_json::from_slice(body) {
-        check_names::<T>(value)?;
+/// `first` is the first of the records in JSON. All of them have the same fields.
+pub(crate) fn records<T: DeserializeOwned, C: DeserializeOwned>(
+    body: &[u8],
+    first: Option<&str>,
+) -> Result<C, InvalidResponse> {
+    let read = json(body)?;
+    let checked = first.map(names::check::<T>).transpose()?.unwrap_or_default();
+    // `#[serde(flatten)]` can drop an error and read a field as missing.
+    if checked.is_flattened && has_float(body) {
+        let exact = std::str::from_utf8(body).ok().and_then(exact::read_if_rejected);
+        return Ok(exact.unwrap_or(read));
     }
-    Ok(record)
+    Ok(read)
 }
 
-/// Fails if a field of a record came under its name in another case.
-pub(crate) fn check_names<T: DeserializeOwned>(record: serde_json::Value) -> Result<(), InvalidResponse> {
-    json_value::other_case::<T>(record).map_or(Ok(()), |text| Err(InvalidResponse::Json(text)))
+/// Returns whether a body may have numbers with a fraction or an exponent.
+fn has_float(body: &[u8]) -> bool {
+    body.windows(2).any(|pair| pair[0].is_ascii_digit() && matches!(pair[1], b'.' | b'e' | b'E'))
 }
 
-/// Writes a value as the JSON body of a request.
+/// Reads the first `limit` elements of a body that is an array, each as its JSON.
+pub(crate) fn elements(body: &[u8], limit: usize) -> Result<Vec<&RawValue>, InvalidResponse> {
+    let elements = std::str::from_utf8(body).ok().and_then(|text| error_body::elements(text, limit));
+    elements.ok_or(InvalidResponse::Unexpected("not a list of results"))
+}
+
+/// Writes a value as the JSON body of a request. A number that JSON cannot say is an error.
 pub(crate) fn body<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, InvalidRequest> {
+    finite::check(value)?;
     serde_json::to_vec(value).map(Bytes::from).map_err(InvalidRequest::Body)
 }
 

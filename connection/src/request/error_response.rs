@@ -3,23 +3,18 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
 use crate::{
-    error::{ApiError, Error, RejectedResponse},
+    error::{Error, RejectedResponse},
     http::{error::HttpError, response::Response},
     id::SalesforceId,
-    records::duplicates::Duplicates,
-    request::{misdirected, path::ResourcePath, retry::Failure},
-    serde_helpers::null_as_default,
+    request::{
+        error_body::{self, MAX_ENTRIES, errors},
+        misdirected,
+        path::ResourcePath,
+        retry::Failure,
+    },
 };
-
-/// Largest number of errors, fields or ids that are stored of one response, which may have any size. A collections
-/// request has 200 records.
-const MAX_ENTRIES: usize = 200;
-/// Longest message in bytes that is stored.
-const MAX_TEXT: usize = 2000;
 
 /// An error response.
 #[derive(Debug)]
@@ -159,125 +154,17 @@ fn contains(body: &[u8], text: &str) -> bool {
     beginning.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-/// One error. The parts of the API name its members differently.
-///
-/// Read tolerantly: a member of an unexpected type is left out. An odd error must not make the response about other
-/// records unreadable.
-pub(crate) struct RawEntry {
-    code: String,
-    message: String,
-    fields: Vec<String>,
-    duplicates: Option<Value>,
-}
-
-impl<'de> Deserialize<'de> for RawEntry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Value::Object(mut members) = Value::deserialize(deserializer)? else {
-            return Ok(Self {
-                code: String::new(),
-                message: String::new(),
-                fields: Vec::new(),
-                duplicates: None,
-            });
-        };
-        // `statusCode` may also be a number beside the code.
-        let first_text = |names: &[&str]| {
-            let mut texts = names.iter().filter_map(|name| members.get(*name)?.as_str());
-            texts.find(|text| !text.is_empty()).unwrap_or_default().to_owned()
-        };
-        let code = first_text(&["errorCode", "statusCode", "error"]);
-        let message = first_text(&["message", "error_description"]);
-        let fields = match members.remove("fields") {
-            Some(Value::Array(fields)) => fields,
-            Some(field) => vec![field],
-            None => Vec::new(),
-        };
-        let fields = fields.iter().filter_map(|field| field.as_str().map(str::to_owned)).collect();
-        Ok(Self { code, message, fields, duplicates: members.remove("duplicateResult") })
-    }
-}
-
-/// The response to a rejected record tree.
-#[derive(Deserialize)]
-struct RawTree {
-    results: Vec<RawNode>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawNode {
-    reference_id: String,
-    #[serde(default, deserialize_with = "null_as_default")]
-    errors: Vec<RawEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawEntries {
-    Many(Vec<RawEntry>),
-    Tree(RawTree),
-    One(RawEntry),
-}
-
-fn errors(body: &[u8]) -> Vec<ApiError> {
-    let raw = match serde_json::from_slice(body) {
-        Ok(RawEntries::Many(errors)) => errors,
-        Ok(RawEntries::Tree(tree)) => return nodes(tree),
-        // An array of texts would be read as the members of one entry.
-        Ok(RawEntries::One(entry)) if body.trim_ascii_start().starts_with(b"{") => vec![entry],
-        Ok(RawEntries::One(_)) | Err(_) => return Vec::new(),
-    };
-    let errors = raw.into_iter().filter(|entry| !(entry.code.is_empty() && entry.message.is_empty()));
-    errors.take(MAX_ENTRIES).map(ApiError::from).collect()
-}
-
-fn nodes(tree: RawTree) -> Vec<ApiError> {
-    let of_node = |node: RawNode| {
-        node.errors.into_iter().map(move |entry| {
-            let reference = Some(word(node.reference_id.clone(), ""));
-            ApiError { reference, ..entry.into() }
-        })
-    };
-    tree.results.into_iter().flat_map(of_node).take(MAX_ENTRIES).collect()
-}
-
-impl From<RawEntry> for ApiError {
-    fn from(entry: RawEntry) -> Self {
-        let fields = entry.fields.into_iter().take(MAX_ENTRIES);
-        Self {
-            code: word(entry.code, ""),
-            message: text(entry.message),
-            fields: fields.map(|field| word(field, ".")).collect(),
-            duplicates: entry.duplicates.and_then(Duplicates::read),
-            reference: None,
-        }
-    }
-}
-
-/// Returns a code or the name of a field without any other characters, since both get into errors and logs.
-fn word(mut word: String, extra: &str) -> String {
-    word.retain(|character| {
-        character.is_ascii_alphanumeric() || character == '_' || extra.contains(character)
-    });
-    word.truncate(100);
-    word
-}
-
-fn text(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(MAX_TEXT));
-    text
-}
-
 /// Returns the ids in the body of a response with status 300: `["/services/data/v66.0/sobjects/Account/001…", …]`.
 fn candidates(body: &[u8]) -> Vec<SalesforceId> {
-    let paths: Vec<String> = serde_json::from_slice(body).unwrap_or_default();
-    let ids = paths.iter().filter_map(|path| path.rsplit('/').next()?.parse().ok());
-    ids.take(MAX_ENTRIES).collect()
+    let paths = std::str::from_utf8(body).ok().and_then(|body| error_body::elements(body, MAX_ENTRIES));
+    let paths = paths.into_iter().flatten().filter_map(error_body::text);
+    paths.filter_map(|path| path.rsplit('/').next()?.parse().ok()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::error_body::MAX_TEXT;
 
     fn class(status: u16, body: &str) -> ErrorClass {
         read(status, body.as_bytes(), None).class

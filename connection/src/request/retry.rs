@@ -35,9 +35,13 @@ pub(crate) enum Failure {
 
 /// Retry settings of a connection, for [`Connection::with_retry`](crate::Connection::with_retry).
 ///
-/// A request is retried only if that does no harm: Salesforce certainly did not receive it or did nothing (connecting
-/// failed, a row was locked), or it may take effect twice (reads, deletions, upserts by external id, and requests marked as
-/// [idempotent](Self::idempotent)). A request that was rejected because of the API request limit is never retried.
+/// A request is retried only if that does no harm:
+///
+/// | failure | retried |
+/// |---|---|
+/// | connecting failed, a row was locked: nothing was written | every request |
+/// | Salesforce is busy (429, 502, 503, 504) or fails by itself, the response is lost: it may have taken effect | reads, deletions, upserts by external id, and requests marked as [idempotent](Self::idempotent) |
+/// | Salesforce rejects the request, the API request limit is reached | none |
 ///
 /// ```
 /// use std::time::Duration;
@@ -98,6 +102,11 @@ impl Retry {
     /// Sets the time after the start of the first attempt in which retries may start. Default: 20 seconds.
     pub fn retry_timeout(self, retry_timeout: Duration) -> Self {
         Self { retry_timeout, ..self }
+    }
+
+    /// Returns these settings with at most this time in which retries may start.
+    pub(crate) fn within(self, retry_timeout: Duration) -> Self {
+        Self { retry_timeout: self.retry_timeout.min(retry_timeout), ..self }
     }
 
     /// Sets whether the connection's requests may take effect twice without harm. Default: unset, each method decides.

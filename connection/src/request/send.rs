@@ -139,14 +139,19 @@ impl Connection {
             span.record("retries", retries);
             let misdirected =
                 outcome.as_ref().ok().and_then(|response| misdirected::check(response, &request.path));
-            if let Some(misdirected) = misdirected.filter(|_| !is_refreshed) {
-                is_refreshed = true;
-                // Not a limit. A probe must not block the repeated request.
-                self.org().record_outcome(None);
-                if let Some(renewed) = self.redirected(&request, &token, misdirected).await? {
-                    token = renewed;
-                    continue;
+            match misdirected {
+                Some(misdirected) if !is_refreshed => {
+                    is_refreshed = true;
+                    // Not a limit. A probe must not block the repeated request.
+                    self.org().record_outcome(None);
+                    if let Some(refreshed) = self.redirected(&request, &token, misdirected).await? {
+                        token = refreshed;
+                        continue;
+                    }
                 }
+                // A refresh does not change the response: without this each request would cause one.
+                Some(_) => self.token_source().rejected_again(&token),
+                None => {}
             }
             let outcome = match outcome {
                 Ok(response) if misdirected::is_login_page(&response, &request.path) => {
@@ -172,18 +177,10 @@ impl Connection {
                     match rejection.class {
                         ErrorClass::TokenExpired if !is_refreshed => {
                             is_refreshed = true;
-                            let mut fresh = self.token_source().refresh(&token).await?;
-                            // Stored again without a new access token: the refresh is still to come.
-                            if !Arc::ptr_eq(&fresh, &token) && fresh.authorization() == token.authorization()
-                            {
-                                token = fresh;
-                                fresh = self.token_source().refresh(&token).await?;
+                            match self.refreshed(&token).await? {
+                                Some(refreshed) => token = refreshed,
+                                None => return Err(rejection.error),
                             }
-                            // The same token: a refresh would not help.
-                            if Arc::ptr_eq(&fresh, &token) {
-                                return Err(rejection.error);
-                            }
-                            token = fresh;
                             continue;
                         }
                         // An earlier attempt, whose response was lost, has deleted the record.
@@ -215,19 +212,37 @@ impl Connection {
         }
     }
 
+    /// Returns the token that replaces a rejected one; `None` if a refresh would not help.
+    async fn refreshed(&self, token: &Arc<AccessToken>) -> Result<Option<Arc<AccessToken>>, TokenError> {
+        let mut token = Arc::clone(token);
+        let mut fresh = self.token_source().refresh(&token).await?;
+        // Stored again without a new access token: the refresh is still to come.
+        if !Arc::ptr_eq(&fresh, &token) && fresh.authorization() == token.authorization() {
+            token = fresh;
+            fresh = self.token_source().refresh(&token).await?;
+        }
+        Ok((!Arc::ptr_eq(&fresh, &token)).then_some(fresh))
+    }
+
     /// Refreshes the token of a request that reached the wrong instance, or an invalid session.
     ///
     /// Returns the token to send the request again with; `None` if the response is to be reported.
     async fn redirected(
         &self,
         request: &ApiRequest,
-        token: &AccessToken,
+        token: &Arc<AccessToken>,
         misdirected: Misdirected,
     ) -> Result<Option<Arc<AccessToken>>> {
         let may_repeat =
             misdirected == Misdirected::NotProcessed || self.retry().may_repeat(request.idempotency);
-        match self.token_source().refresh(token).await {
-            Ok(renewed) => Ok(may_repeat.then_some(renewed)),
+        match self.refreshed(token).await {
+            Ok(Some(refreshed)) if !may_repeat => {
+                // This request does not find out whether the refreshed token is better, and must not cause a refresh
+                // each time it is sent.
+                self.token_source().rejected_again(&refreshed);
+                Ok(None)
+            }
+            Ok(refreshed) => Ok(refreshed),
             Err(TokenError::LoginRequired) if misdirected == Misdirected::NotProcessed => {
                 Err(Error::LoginRequired)
             }
@@ -260,7 +275,7 @@ impl Connection {
             url,
             headers,
             body: request.body.clone(),
-            deadline: self.deadline(),
+            deadline: self.timeout(),
             max_bytes: request.max_bytes,
             upload: request.upload.clone(),
             unread: request.unread,

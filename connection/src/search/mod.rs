@@ -2,7 +2,7 @@
 //!
 //! Source: REST API Developer Guide, "Parameterized Search", "Search"; SOQL and SOSL Reference, "FIND {SearchQuery}".
 
-mod bind;
+pub(crate) mod bind;
 mod sosl;
 pub(crate) mod term;
 
@@ -17,6 +17,7 @@ use crate::{
     error::{InvalidResponse, Result},
     http::response::Response,
     id::SalesforceId,
+    json::names::other_case_text,
     name::{FieldName, InvalidName, ObjectName},
     request::{decode, path::ResourcePath, send::ApiRequest},
 };
@@ -106,7 +107,8 @@ impl Search {
 
     /// Adds an object to search, and the fields to return of it. Default: all objects, and only ids.
     ///
-    /// Call it once for each object. An invalid name is an error of [`fetch_all`](Self::fetch_all).
+    /// Call it once for each object. An invalid name is an error of [`fetch_all`](Self::fetch_all), and so is a name in
+    /// another case than Salesforce's: the record would not have a field of this name.
     pub fn returning(mut self, object: &str, fields: &[&str]) -> Self {
         let checked = object.parse::<ObjectName>().map(drop);
         let checked =
@@ -168,7 +170,11 @@ impl Search {
         let path = ResourcePath::versioned(self.connection.api_version(), "parameterizedSearch")?;
         // A POST that only reads, so it may be sent again.
         let request = ApiRequest::new(Method::POST, path).json(decode::body(&body)?).idempotent();
-        Record::read_all(&self.connection.send(request).await?)
+        let records = Record::read_all(&self.connection.send(request).await?)?;
+        for record in &records {
+            self.objects.iter().try_for_each(|object| record.check_names(object))?;
+        }
+        Ok(records)
     }
 }
 
@@ -182,6 +188,20 @@ impl Record {
         }
         let result: SearchResult = decode::response(response)?;
         result.records.into_iter().map(Self::read).collect()
+    }
+
+    /// Fails if a requested field came under its name in another case: a program would not find it in the map.
+    fn check_names(&self, object: &Object) -> Result<(), InvalidResponse> {
+        if self.object != object.name {
+            return Ok(());
+        }
+        let missing = object.fields.iter().filter(|field| !self.fields.contains_key(*field));
+        for field in missing {
+            if let Some(name) = self.fields.keys().find(|name| name.eq_ignore_ascii_case(field)) {
+                return Err(InvalidResponse::Json(other_case_text(field, name)));
+            }
+        }
+        Ok(())
     }
 
     fn read(mut fields: Map<String, Value>) -> Result<Self> {

@@ -50,6 +50,26 @@ async fn what_create_many_takes_can_be_loaded_by_a_job() {
     }
 }
 
+/// Salesforce has no field `Owner`: a job with such a column fails as a whole.
+#[tokio::test]
+async fn a_missing_parent_is_the_columns_of_the_parents_that_are_there() {
+    let rows = || {
+        vec![
+            json!({"Id": RECORD, "Owner": null, "Phone": null}),
+            json!({"Id": RECORD, "Owner": {"Key__c": "U-1"}, "Phone": null}),
+            json!({"Id": RECORD}),
+        ]
+    };
+    assert_eq!(
+        loaded("insert", rows()).await.unwrap(),
+        format!("Id,Phone,Owner.Key__c\n{RECORD},,\n{RECORD},,U-1\n{RECORD},,\n")
+    );
+    assert_eq!(
+        loaded("update", rows()).await.unwrap(),
+        format!("Id,Phone,Owner.Key__c\n{RECORD},#N/A,#N/A\n{RECORD},#N/A,U-1\n{RECORD},,\n")
+    );
+}
+
 #[tokio::test]
 async fn null_empties_a_field_in_an_update_as_in_json_and_a_typed_marker_is_an_error() {
     let rows =

@@ -2,9 +2,18 @@
 
 mod describe;
 mod field_reports;
+#[cfg(feature = "bulk")]
+mod flattened;
+mod frontdoor;
 mod hostile;
+mod layers;
 #[cfg(feature = "bulk")]
 mod loading;
+#[cfg(feature = "bulk")]
+mod lost_pages;
+mod misdirected;
+#[cfg(feature = "bulk")]
+mod one_meaning;
 mod pages;
 mod records;
 mod sending;
@@ -75,6 +84,8 @@ enum Reply {
     Raw(Vec<u8>),
     /// Sends this text and nothing more, and leaves the connection open.
     Stall(&'static str),
+    /// Sends these bytes, and closes the connection once the client takes none for a moment.
+    Impatient(Vec<u8>),
     /// Closes the connection without a response.
     Disconnect,
 }
@@ -184,6 +195,14 @@ async fn serve(
             socket.write_all(start.as_bytes()).await.ok()?;
             return std::future::pending().await;
         }
+        Reply::Impatient(bytes) => {
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                let written = tokio::time::timeout(Duration::from_millis(100), socket.write(rest)).await;
+                rest = &rest[written.ok()?.ok()?..];
+            }
+            return Some(());
+        }
         Reply::Disconnect => return None,
     };
     let length = body.len();
@@ -201,6 +220,8 @@ struct TestSource {
     oauth: OAuthClient,
     host: LoginHost,
     token: Mutex<Arc<AccessToken>>,
+    /// The renewed token that was rejected as well, and is not replaced.
+    rejected: Mutex<Option<Generation>>,
     refreshing: tokio::sync::Mutex<()>,
 }
 
@@ -220,7 +241,9 @@ impl TokenSource for TestSource {
         Box::pin(async {
             let _one_at_a_time = self.refreshing.lock().await;
             let current = self.token()?;
-            if current.generation() != rejected.generation() {
+            if current.generation() != rejected.generation()
+                || *self.rejected.lock().unwrap() == Some(rejected.generation())
+            {
                 return Ok(current);
             }
             let tokens = match self.oauth.refresh(&self.host, &Secret::new("refresh-canary-token")).await {
@@ -235,6 +258,10 @@ impl TokenSource for TestSource {
             *self.token.lock().unwrap() = Arc::clone(&token);
             Ok(token)
         })
+    }
+
+    fn rejected_again(&self, fresh: &AccessToken) {
+        *self.rejected.lock().unwrap() = Some(fresh.generation());
     }
 }
 
@@ -272,6 +299,7 @@ fn connect_each<const N: usize>(
             oauth: OAuthClient::with_client(OAuthApp::new("test", None), &client),
             host: host.clone(),
             token: Mutex::new(Arc::new(token)),
+            rejected: Mutex::default(),
             refreshing: tokio::sync::Mutex::default(),
         });
         let connection = Connection::new(&client, source);

@@ -209,3 +209,29 @@ async fn a_condition_on_a_write_that_does_not_support_it_is_an_error() {
         3
     );
 }
+
+// Recorded responses of Salesforce have this form, with status 200.
+#[tokio::test]
+async fn a_record_that_was_not_saved_is_an_error_with_salesforces_reason() {
+    let server = Server::start(|_| {
+        let errors = json!([{"statusCode": "MALFORMED_ID", "message": "malformed id 1", "fields": ["Id"]}]);
+        json!({"id": "not an id", "success": false, "errors": errors}).into()
+    })
+    .await;
+    let sf = connect(&server);
+    let accounts = sf.sobject("Account");
+    let body = json!({"Name": "Acme"});
+    let errors =
+        [accounts.create(&body).await.unwrap_err(), accounts.upsert("Ext__c", "x", &body).await.unwrap_err()];
+    for error in errors {
+        let entry = &error.api_errors()[0];
+        assert_eq!(
+            (entry.code.as_str(), &*entry.fields),
+            ("MALFORMED_ID", &["Id".to_owned()][..]),
+            "{error}"
+        );
+    }
+    let server = Server::start(|_| json!({"success": false, "errors": null}).into()).await;
+    let error = connect(&server).sobject("Account").create(&body).await.unwrap_err();
+    assert!(matches!(error, Error::InvalidResponse(_)), "{error}");
+}

@@ -7,6 +7,7 @@
 //! | a [`TokenSource`] of the program | everything else |
 
 pub(crate) mod access_token;
+mod broken_connection;
 mod service_token;
 mod service_token_builder;
 pub(crate) mod service_user;
@@ -14,6 +15,7 @@ mod source;
 
 pub use self::{
     access_token::{AccessToken, Generation},
+    broken_connection::BrokenConnection,
     service_token::ServiceTokenSource,
     service_token_builder::{ServiceTokenEvent, ServiceTokenSourceBuilder, ServiceTokenTiming},
     service_user::{InvalidPrivateKey, PrivateKey, ServiceUser},

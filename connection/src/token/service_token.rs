@@ -287,7 +287,7 @@ impl Task {
         let user = self.shared.lock().user;
         match &outcome {
             Ok((user, _)) => {
-                self.span.record("outcome", "renewed");
+                self.span.record("outcome", "refreshed");
                 tracing::info!(%user, "service user token obtained");
                 if self.rejected != Generation::default() {
                     (self.shared.on_event)(&ServiceTokenEvent::Refreshed(*user));

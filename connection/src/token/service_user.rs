@@ -223,8 +223,7 @@ impl OAuthClient {
         }
         let body: TokenResponseBody =
             serde_json::from_slice(&response.body).map_err(|_| InvalidTokenResponse::Malformed)?;
-        let secret = app.client_secret.as_ref();
-        Ok(TokenResponse::check(&body, &user.host, self.http().allowed_hosts(), secret, None)?)
+        Ok(TokenResponse::check(&body, &user.host, self.http().allowed_hosts(), &self.secrets(), None)?)
     }
 
     /// Creates the request of the client credentials flow. Salesforce rejects `scope` here: the token has all scopes of the

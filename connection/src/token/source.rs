@@ -5,7 +5,7 @@ use std::{error::Error as StdError, fmt, future::ready, sync::Arc, time::Duratio
 use futures_util::future::BoxFuture;
 use url::Url;
 
-use super::AccessToken;
+use super::{AccessToken, BrokenConnection};
 use crate::{
     oauth::{
         error::{InvalidTokenResponse, OAuthError},
@@ -19,6 +19,38 @@ use crate::{
 ///
 /// Salesforce reports no expiry with a token, so that a rejected request (401 `INVALID_SESSION_ID`) is the only signal that
 /// a new one is needed. All connections of one user share one source.
+///
+/// A source of a program that gets its tokens from another one:
+///
+/// ```
+/// use std::sync::{Arc, RwLock};
+///
+/// use futures_util::{FutureExt, future::BoxFuture};
+/// use salesforce_connection::{UserRef, token::{AccessToken, TokenError, TokenSource}};
+///
+/// #[derive(Debug)]
+/// struct SharedToken {
+///     user: UserRef,
+///     /// Another task replaces it.
+///     current: RwLock<Arc<AccessToken>>,
+/// }
+///
+/// impl TokenSource for SharedToken {
+///     fn user(&self) -> UserRef {
+///         self.user
+///     }
+///
+///     fn token(&self) -> Result<Arc<AccessToken>, TokenError> {
+///         let current = self.current.read().map_err(|_| TokenError::LoginRequired)?;
+///         Ok(Arc::clone(&current))
+///     }
+///
+///     fn refresh<'a>(&'a self, _: &'a AccessToken) -> BoxFuture<'a, Result<Arc<AccessToken>, TokenError>> {
+///         // A newer token may be there already; otherwise the request fails with 401.
+///         async { self.token() }.boxed()
+///     }
+/// }
+/// ```
 pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
     /// Returns the user that the tokens belong to.
     fn user(&self) -> UserRef;
@@ -77,6 +109,9 @@ pub enum TokenError {
     /// the cause.
     #[error("Salesforce refuses the user's login")]
     LoginRefused(#[source] Arc<OAuthError>),
+    /// Salesforce ended the connection of a user for whom a job works: the user has to log in again.
+    #[error(transparent)]
+    NeedsReconnecting(Arc<BrokenConnection>),
     /// Salesforce refuses a token to the service user until an administrator changes its settings.
     #[error("Salesforce refuses a token to the service user")]
     Refused(#[source] Arc<OAuthError>),

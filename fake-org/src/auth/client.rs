@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::app::App;
+use super::app::{App, CredentialSet};
 use super::assertion;
 use super::error::OauthError;
 use super::settings::Settings;
@@ -43,7 +43,7 @@ impl Credentials {
     }
 
     /// The secret is validated whenever it is sent, also where it is not `required`. `audiences`: what an assertion may
-    /// be made out to.
+    /// be made out to. Returns which of the app's credentials these are.
     pub(crate) fn check(
         &self,
         now: Millis,
@@ -51,16 +51,14 @@ impl Credentials {
         app: &App,
         required: bool,
         audiences: &[String],
-    ) -> Result<(), OauthError> {
+    ) -> Result<CredentialSet, OauthError> {
         if let Some(assertion) = &self.assertion {
             return check_assertion(now, settings, app, audiences, assertion);
         }
-        if self.id.as_deref() != Some(app.client_id.as_str()) {
-            return Err(OauthError::unknown_client());
-        }
+        let (set, expected) = app.find_set(settings, self.id.as_deref().unwrap_or_default())?;
         match self.secret.as_deref() {
-            Some(secret) if secret == app.client_secret => Ok(()),
-            None if !required => Ok(()),
+            Some(secret) if secret == expected => Ok(set),
+            None if !required => Ok(set),
             _ => Err(OauthError::bad_secret()),
         }
     }
@@ -78,15 +76,17 @@ fn check_assertion(
     app: &App,
     audiences: &[String],
     assertion: &str,
-) -> Result<(), OauthError> {
+) -> Result<CredentialSet, OauthError> {
     let claims = settings.certificate.as_deref().and_then(|pem| assertion::claims(pem, assertion));
-    let good = claims.is_some_and(|claims| {
-        claims["iss"] == app.client_id.as_str()
-            && claims["sub"] == app.client_id.as_str()
-            && assertion::is_for(&claims, audiences)
-            && claims["exp"].as_i64().is_some_and(|exp| exp.saturating_mul(1_000) > now)
-    });
-    if good { Ok(()) } else { Err(OauthError::bad_secret()) }
+    let claims = claims.ok_or_else(OauthError::bad_secret)?;
+    let id = claims["iss"].as_str().unwrap_or_default();
+    let good = claims["sub"] == id
+        && assertion::is_for(&claims, audiences)
+        && claims["exp"].as_i64().is_some_and(|exp| exp.saturating_mul(1_000) > now);
+    match app.find_set(settings, id) {
+        Ok((set, _)) if good => Ok(set),
+        _ => Err(OauthError::bad_secret()),
+    }
 }
 
 /// RFC 6749 section 2.3.1: both halves are form-encoded first.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Auth;
+use super::app::CredentialSet;
 use super::error::OauthError;
 use super::pkce;
 use super::scopes::Scopes;
@@ -20,6 +21,7 @@ const APPROVALS: usize = 5;
 /// What an authorize request asked for, and the user who allowed it.
 #[derive(Clone, Debug)]
 pub(crate) struct CodeRequest {
+    pub(crate) set: CredentialSet,
     pub(crate) user_id: String,
     pub(crate) redirect_uri: String,
     pub(crate) challenge: Option<String>,
@@ -42,6 +44,8 @@ pub(crate) struct Code {
 /// One approval: the refresh tokens that followed one another, and the access tokens they gave.
 #[derive(Clone, Debug)]
 pub(crate) struct Family {
+    /// The credentials that its refresh tokens belong to.
+    pub(crate) set: CredentialSet,
     pub(crate) user_id: String,
     pub(crate) scopes: Scopes,
     pub(crate) born: Millis,
@@ -69,11 +73,14 @@ pub(crate) struct Issued {
     /// The visitor (UVID) of a guest user's tokens.
     pub(crate) visitor: Option<String>,
     pub(crate) at: Millis,
+    /// The credentials that they belong to.
+    pub(crate) set: CredentialSet,
 }
 
 /// What a code is presented with.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CodeExchange<'a> {
+    pub(crate) set: CredentialSet,
     pub(crate) redirect_uri: Option<&'a str>,
     pub(crate) verifier: Option<&'a str>,
     pub(crate) visitor: Option<&'a str>,
@@ -111,6 +118,11 @@ impl Auth {
             return Err(OauthError::dead_code());
         }
         let asked = known.asked;
+        // A code belongs to the client that asked for it (RFC 6749 section 4.1.3); the words are unverified.
+        if with.set != asked.set {
+            self.counters.other_credentials += 1;
+            return Err(OauthError::dead_code());
+        }
         if with.redirect_uri != Some(asked.redirect_uri.as_str()) {
             return Err(OauthError::redirect_mismatch());
         }
@@ -131,9 +143,11 @@ impl Auth {
         self.count_login(now, settings, &asked.user_id)?;
         let mut issued = self.grant(now, settings, &asked.user_id, asked.scopes, true)?;
         issued.nonce = asked.nonce;
+        issued.set = asked.set;
         let family = issued.refresh_token.as_ref().and_then(|token| self.refresh_tokens.get(token).copied());
         if let Some(family) = family.and_then(|number| self.families.get_mut(&number)) {
             family.visitor.clone_from(&asked.visitor);
+            family.set = asked.set;
         }
         self.stand_for(&mut issued, asked.visitor);
         if let Some(code) = self.codes.get_mut(code) {
@@ -164,6 +178,7 @@ impl Auth {
             self.families.insert(
                 family,
                 Family {
+                    set: CredentialSet::First,
                     user_id: user_id.to_owned(),
                     scopes: scopes.clone(),
                     born: now,
@@ -180,7 +195,8 @@ impl Auth {
             (None, None)
         };
         let access_token = self.open_session(now, settings, user_id, &scopes, family);
-        Ok(Issued { user, access_token, refresh_token, scopes, nonce: None, visitor: None, at: now })
+        let set = CredentialSet::First;
+        Ok(Issued { user, access_token, refresh_token, scopes, nonce: None, visitor: None, at: now, set })
     }
 
     /// `grant_type=refresh_token`. With rotation the old token dies at once; an old one presented again takes
@@ -190,9 +206,16 @@ impl Auth {
         now: Millis,
         settings: &Settings,
         token: &str,
+        set: CredentialSet,
     ) -> Result<Issued, OauthError> {
         let number = *self.refresh_tokens.get(token).ok_or_else(OauthError::dead_refresh_token)?;
         let family = self.families.get(&number).ok_or_else(OauthError::dead_refresh_token)?.clone();
+        // A refresh token belongs to the client that it was issued to (RFC 6749 section 6). Words, and that nothing
+        // changes, are unverified.
+        if family.set != set {
+            self.counters.other_credentials += 1;
+            return Err(OauthError::dead_refresh_token());
+        }
         if family.used_tokens.contains(token) {
             self.counters.refresh_reuse += 1;
             self.kill_family(number);
@@ -239,6 +262,7 @@ impl Auth {
             nonce: None,
             visitor: None,
             at: now,
+            set,
         };
         self.stand_for(&mut issued, family.visitor);
         Ok(issued)

@@ -102,7 +102,7 @@ impl Auth {
 
     /// What a one-time password was for, which is used up. A wrong one can be corrected (the number of tries that
     /// Salesforce allows is unverified).
-    pub(crate) fn answer_challenge(
+    pub(crate) fn verify_challenge(
         &mut self,
         now: Millis,
         identifier: &str,
@@ -121,7 +121,7 @@ impl Auth {
         let mine = |challenge: &Challenge| matches!(&challenge.purpose, Purpose::Reset(id) if id == user_id);
         let found = self.challenges.iter().find(|(_, challenge)| mine(challenge) && challenge.otp == otp);
         let Some(identifier) = found.map(|(identifier, _)| identifier.clone()) else { return false };
-        if self.answer_challenge(now, &identifier, otp, None).is_none() {
+        if self.verify_challenge(now, &identifier, otp, None).is_none() {
             return false;
         }
         self.passwords.insert(user_id.to_owned(), password.to_owned());

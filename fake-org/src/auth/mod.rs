@@ -66,6 +66,8 @@ pub(crate) struct Counters {
     pub(crate) token_calls: BTreeMap<String, u64>,
     pub(crate) refresh_reuse: u64,
     pub(crate) code_reuse: u64,
+    /// Codes and refresh tokens that came with other credentials of the app than theirs.
+    pub(crate) other_credentials: u64,
     pub(crate) in_flight: u64,
     pub(crate) in_flight_max: u64,
 }

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::Auth;
-use super::app::App;
+use super::app::{App, CredentialSet};
 use super::assertion;
 use super::error::OauthError;
 use super::grants::Issued;
@@ -50,9 +50,7 @@ impl Auth {
             .as_deref()
             .and_then(|pem| assertion::claims(pem, assertion))
             .ok_or_else(invalid)?;
-        if claims["iss"] != app.client_id.as_str() {
-            return Err(OauthError::unknown_client());
-        }
+        let (set, _) = app.find_set(settings, claims["iss"].as_str().unwrap_or_default())?;
         if !assertion::is_for(&claims, audiences) {
             return Err(OauthError::invalid_grant("audience is invalid"));
         }
@@ -77,7 +75,8 @@ impl Auth {
             // The text of a replay (section 2.7 of the protocol page).
             return Err(OauthError::dead_code());
         }
-        self.issue_server_token(now, settings, user, scopes.without_refresh_token())
+        let issued = self.issue_server_token(now, settings, user, scopes.without_refresh_token())?;
+        Ok(Issued { set, ..issued })
     }
 
     /// `grant_type=urn:ietf:params:oauth:grant-type:token-exchange`: what the handler's Apex class says.
@@ -120,6 +119,16 @@ impl Auth {
         }
         self.count_login(now, settings, &user.id)?;
         let access_token = self.open_session(now, settings, &user.id, &scopes, None);
-        Ok(Issued { user, access_token, refresh_token: None, scopes, nonce: None, visitor: None, at: now })
+        let set = CredentialSet::First;
+        Ok(Issued {
+            user,
+            access_token,
+            refresh_token: None,
+            scopes,
+            nonce: None,
+            visitor: None,
+            at: now,
+            set,
+        })
     }
 }

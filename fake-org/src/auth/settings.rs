@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::app::Subject;
+use super::app::{ClientCredentials, Subject};
 use super::quirks::{ApiAccess, CallbackIssuer, FailedResults, OldInstance, TokenError};
 use crate::base::duration::{millis, seconds};
 
@@ -92,6 +92,19 @@ pub enum AppState {
     Failing,
 }
 
+/// What becomes of the app's first credentials after a rotation, which both sets outlive for 30 days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FirstCredentials {
+    /// They work.
+    #[default]
+    Accepted,
+    /// The overlap is over: their id is unknown.
+    InvalidClientId,
+    /// The overlap is over: their secret is wrong.
+    InvalidClient,
+}
+
 /// What an app asks of the phones that it runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -138,6 +151,9 @@ pub(crate) struct Settings {
     pub(crate) secret_required: bool,
     /// `isSecretRequiredForRefreshToken`.
     pub(crate) refresh_secret_required: bool,
+    /// What a rotation of the app's credentials made. `first_credentials` says how long the first ones work beside it.
+    pub(crate) rotated_credentials: Option<ClientCredentials>,
+    pub(crate) first_credentials: FirstCredentials,
     /// The scopes assigned to the app.
     pub(crate) scopes: Vec<String>,
     /// The registered callbacks. Empty: any loopback URL.
@@ -236,6 +252,8 @@ impl Default for Settings {
             code_credentials_post_only: false,
             secret_required: true,
             refresh_secret_required: true,
+            rotated_credentials: None,
+            first_credentials: FirstCredentials::Accepted,
             scopes: [
                 "api",
                 "id",

@@ -29,6 +29,21 @@ pub(crate) fn read(bytes: &[u8], delimiter_name: &str) -> Result<Table, String> 
     Ok((header, rows?))
 }
 
+/// The first end of a line that is no part of a quoted text.
+pub(crate) fn first_line_end(bytes: &[u8]) -> Option<&'static str> {
+    let mut quoted = false;
+    let mut before = 0;
+    for byte in bytes {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\n' if !quoted => return Some(if before == b'\r' { "\r\n" } else { "\n" }),
+            _ => {}
+        }
+        before = *byte;
+    }
+    None
+}
+
 /// Every cell quoted, as Salesforce writes results.
 pub(crate) fn write(
     header: &[String],

@@ -191,4 +191,18 @@ mod tests {
         let rule: Rule = serde_json::from_str(r#"{"route":{"path":"/id/"},"fault":"lose_answer"}"#).unwrap();
         assert_eq!(rule.route, Route::Path("/id/".into()));
     }
+
+    /// Programs in other languages send the first names, and compare what they read back.
+    #[test]
+    fn a_fault_has_one_name_in_json_and_a_newer_one_that_is_read() {
+        for (fault, name, alias) in [
+            (Fault::LoseResponse, "lose_answer", "lose_response"),
+            (Fault::ResetBeforeResponse, "reset_before_answer", "reset_before_response"),
+        ] {
+            assert_eq!(serde_json::to_value(&fault).unwrap(), name);
+            for name in [name, alias] {
+                assert_eq!(serde_json::from_value::<Fault>(name.into()).unwrap(), fault);
+            }
+        }
+    }
 }

@@ -62,7 +62,8 @@ pub enum Fault {
     /// Instead: the connection is reset (RST) when the head was read; the body never is.
     ResetBeforeRead,
     /// Instead: the whole request is read, then the connection is reset without a byte of response.
-    ResetBeforeAnswer,
+    #[serde(rename = "reset_before_answer", alias = "reset_before_response")]
+    ResetBeforeResponse,
     /// Genuine: the connection is reset inside the status line.
     ResetMidStatus,
     /// Genuine: the connection is reset inside the header fields.
@@ -70,7 +71,8 @@ pub enum Fault {
     /// Genuine: head and half of the body are sent, then the connection is reset.
     ResetMidBody,
     /// Genuine: the change is made, then the connection is reset without a byte of response.
-    LoseAnswer,
+    #[serde(rename = "lose_answer", alias = "lose_response")]
+    LoseResponse,
     /// Genuine: the whole response is sent, then the connection is reset instead of being reused.
     ResetAfterBody,
     /// Genuine: half of the body is sent, then the connection is closed in order (FIN) before `Content-Length`.

@@ -16,7 +16,7 @@ impl<T: Into<Vec<u8>>> From<T> for RawBytes {
 
 #[derive(Deserialize, Serialize)]
 #[serde(untagged)]
-enum Wire {
+enum BytesInJson {
     Text(String),
     Base64 { base64: String },
 }
@@ -24,8 +24,8 @@ enum Wire {
 impl Serialize for RawBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match String::from_utf8(self.0.clone()) {
-            Ok(text) => Wire::Text(text),
-            Err(_) => Wire::Base64 { base64: STANDARD.encode(&self.0) },
+            Ok(text) => BytesInJson::Text(text),
+            Err(_) => BytesInJson::Base64 { base64: STANDARD.encode(&self.0) },
         }
         .serialize(serializer)
     }
@@ -33,9 +33,9 @@ impl Serialize for RawBytes {
 
 impl<'de> Deserialize<'de> for RawBytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Wire::deserialize(deserializer)? {
-            Wire::Text(text) => Ok(Self(text.into_bytes())),
-            Wire::Base64 { base64 } => STANDARD.decode(base64).map(Self).map_err(D::Error::custom),
+        match BytesInJson::deserialize(deserializer)? {
+            BytesInJson::Text(text) => Ok(Self(text.into_bytes())),
+            BytesInJson::Base64 { base64 } => STANDARD.decode(base64).map(Self).map_err(D::Error::custom),
         }
     }
 }

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use http_body_util::BodyExt as _;
 
 /// Shorter responses are sent as they are.
-const LEAST: usize = 256;
+const MIN_BYTES: usize = 256;
 
 /// Whether a request takes gzip.
 pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
@@ -37,7 +37,7 @@ fn is_text(headers: &HeaderMap) -> bool {
 pub(super) async fn compressed(response: Response<Body>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
     let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    if bytes.len() < LEAST || !is_text(&parts.headers) || parts.headers.contains_key(CONTENT_ENCODING) {
+    if bytes.len() < MIN_BYTES || !is_text(&parts.headers) || parts.headers.contains_key(CONTENT_ENCODING) {
         return Response::from_parts(parts, Body::from(bytes));
     }
     let plain = bytes.clone();

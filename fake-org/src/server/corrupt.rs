@@ -44,7 +44,7 @@ pub(super) fn replacement(fault: &Fault, route: Option<&Route>) -> Option<Outcom
         | Fault::ResetMidHead
         | Fault::ResetMidBody
         | Fault::ResetAfterBody
-        | Fault::LoseAnswer
+        | Fault::LoseResponse
         | Fault::ShortBody
         | Fault::Truncated
         | Fault::Drip
@@ -52,7 +52,7 @@ pub(super) fn replacement(fault: &Fault, route: Option<&Route>) -> Option<Outcom
         | Fault::DateSkew(_)
         | Fault::DuplicateCallback
         | Fault::ManyHeaders(_) => return None,
-        Fault::ResetBeforeRead | Fault::ResetBeforeAnswer => return Some(Outcome::Disconnect),
+        Fault::ResetBeforeRead | Fault::ResetBeforeResponse => return Some(Outcome::Disconnect),
         Fault::Status(status) => of(*status, json, error_body(*status, route).to_string()),
         Fault::Maintenance => of(503, "text/html;charset=UTF-8", MAINTENANCE),
         Fault::Html => of(
@@ -96,7 +96,7 @@ pub(super) fn corrupt(fault: &Fault, response: Response<Bytes>, disconnect: &Arc
     let half = bytes.slice(..bytes.len() / 2);
     let whole_length = bytes.len();
     let body = match fault {
-        Fault::LoseAnswer => return Outcome::Disconnect,
+        Fault::LoseResponse => return Outcome::Disconnect,
         Fault::ResetMidStatus => {
             disconnect.in_head(Place::StatusLine);
             Body::from(bytes)

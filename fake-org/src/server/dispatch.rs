@@ -85,7 +85,7 @@ impl Hosts {
         let early = if self.org.faults.need_body() { None } else { self.org.faults.strike(&target(None)) };
         let outcome = if early.as_ref().is_some_and(|rule| rule.fault == Fault::ResetBeforeRead) {
             self.delayed(early.as_ref()).await;
-            self.note(number, early.as_ref());
+            self.log_fault(number, early.as_ref());
             Outcome::Disconnect
         } else {
             let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
@@ -106,7 +106,7 @@ impl Hosts {
                 // With rules that look into the body the choice waits for it.
                 self.org.faults.need_body().then(|| self.org.faults.strike(&target(grant_type))).flatten()
             });
-            self.note(number, rule.as_ref());
+            self.log_fault(number, rule.as_ref());
             let refreshing = (route == Some(Route::Token)
                 && matches!(grant_type, Some("refresh_token" | "hybrid_refresh")))
             .then(|| form.iter().find(|(key, _)| key == "refresh_token"))
@@ -116,7 +116,7 @@ impl Hosts {
             self.carry_out(host, parts, body, route.as_ref(), rule, parallel, disconnect).await
         };
         let status = outcome.status();
-        self.org.log.answered(
+        self.org.log.responded(
             number,
             (status != 0).then_some(status),
             u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -264,7 +264,7 @@ impl Hosts {
         }
     }
 
-    fn note(&self, number: u64, rule: Option<&Rule>) {
+    fn log_fault(&self, number: u64, rule: Option<&Rule>) {
         if let Some(rule) = rule {
             let name = match serde_json::to_value(&rule.fault) {
                 Ok(serde_json::Value::String(name)) => name,

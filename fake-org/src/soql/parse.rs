@@ -65,6 +65,8 @@ fn not_emulated(tokens: &[Token]) -> Option<&'static str> {
             ("TYPEOF", Kind::Word(_)) => Some("TYPEOF"),
             ("DATA", Kind::Word(next)) if next.eq_ignore_ascii_case("CATEGORY") => Some("WITH DATA CATEGORY"),
             ("DISTANCE" | "GEOLOCATION", Kind::Symbol("(")) => Some("a location function"),
+            ("WITH", Kind::Word(next)) if next.eq_ignore_ascii_case("UserId") => Some("WITH UserId"),
+            ("USING", Kind::Word(next)) if next.eq_ignore_ascii_case("ListView") => Some("USING ListView"),
             _ => None,
         }
     })
@@ -76,7 +78,7 @@ fn select_query(input: &mut Input<'_>) -> ModalResult<Query> {
     cut_err(keyword("FROM")).parse_next(input)?;
     let from = cut_err(name).parse_next(input)?;
     let alias = opt(alias).parse_next(input)?;
-    let parents = repeat(0.., preceded(symbol(","), cut_err((name, alias_of)))).parse_next(input)?;
+    let parents = repeat(0.., preceded(symbol(","), cut_err(parent))).parse_next(input)?;
     let using =
         opt(preceded((keyword("USING"), cut_err(keyword("SCOPE"))), cut_err(name))).parse_next(input)?;
     let filter = opt(preceded(keyword("WHERE"), cut_err(condition))).parse_next(input)?;
@@ -161,9 +163,15 @@ fn expr(input: &mut Input<'_>) -> ModalResult<Expr> {
     Ok(Expr::Call { function, argument })
 }
 
-/// The alias of a parent in FROM, which must have one.
-fn alias_of(input: &mut Input<'_>) -> ModalResult<String> {
-    cut_err(alias).parse_next(input)
+/// A parent in FROM: `c.Account a`, or `Contact.Account`, which keeps its own name.
+fn parent(input: &mut Input<'_>) -> ModalResult<(Path, String)> {
+    let path = name.parse_next(input)?;
+    let own = path.value.rsplit('.').next().unwrap_or_default().to_owned();
+    match opt(alias).parse_next(input)? {
+        Some(alias) => Ok((path, alias)),
+        None if path.value.contains('.') => Ok((path, own)),
+        None => Err(ErrMode::Cut(ContextError::new())),
+    }
 }
 
 fn alias(input: &mut Input<'_>) -> ModalResult<String> {

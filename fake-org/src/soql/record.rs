@@ -61,17 +61,18 @@ impl RowPlan {
         self.tables.root.name
     }
 
-    /// The columns as paths into a record, in the order they were selected; `None` when there are children.
-    pub(crate) fn columns(&self) -> Option<Vec<Vec<String>>> {
+    /// The columns as paths into a record, in the order they were selected, and whether each is a datetime; `None` when
+    /// there are children.
+    pub(crate) fn columns(&self) -> Option<Vec<(Vec<String>, bool)>> {
         self.outputs
             .iter()
             .map(|output| match output {
                 Output::Children { .. } => None,
-                Output::Value { table, name, .. } => {
+                Output::Value { table, name, kind, formatted, .. } => {
                     let join = table.checked_sub(1).and_then(|i| self.tables.joins.get(i));
                     let mut path = join.map(|join| join.path.clone()).unwrap_or_default();
                     path.push(name.clone());
-                    Some(path)
+                    Some((path, *kind == Kind::DateTime && !formatted))
                 }
             })
             .collect()

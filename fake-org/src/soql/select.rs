@@ -2,7 +2,7 @@
 
 use rusqlite::types::Value as Sql;
 
-use super::ast::{Item, Path, Query, Select};
+use super::ast::{Condition, Expr, Item, Op, Path, Query, Select};
 use super::bind::{Column, Tables};
 use super::clauses::{clause, limits, order, wheres};
 use super::record::{Output, RowPlan};
@@ -130,6 +130,17 @@ fn add(outputs: &mut Vec<Output>, new: Output, written: &str) -> Result<(), ApiE
     Ok(())
 }
 
+/// Returns whether a condition names the records by their ids, which bounds a query as LIMIT does (SOQL: FIELDS()).
+fn names_ids(condition: &Condition) -> bool {
+    let is_id = |expr: &Expr| matches!(expr, Expr::Field(path) if path.value.eq_ignore_ascii_case("Id"));
+    match condition {
+        Condition::Compare { expr, op: Op::Eq, .. } => is_id(expr),
+        Condition::In { expr, negated: false, values } => is_id(expr) && values.len() <= 200,
+        Condition::Or(all) => all.iter().all(names_ids),
+        _ => false,
+    }
+}
+
 fn group_of_fields(
     cx: &Context<'_>,
     query: &Query,
@@ -143,7 +154,9 @@ fn group_of_fields(
         "CUSTOM" => |field| field.is_custom(),
         _ => return Err(error::unexpected(cx.text, which.offset, &which.value)),
     };
-    if word != "STANDARD" && query.limit.is_none_or(|limit| limit > 200) {
+    let is_bounded =
+        || query.limit.is_some_and(|limit| limit <= 200) || query.filter.as_ref().is_some_and(names_ids);
+    if word != "STANDARD" && !is_bounded() {
         return Err(error::at(
             cx.text,
             which.offset,

@@ -13,8 +13,9 @@ use sha2::Sha256;
 use super::http_request::HttpRequest;
 use super::http_response::{self, HttpResponse};
 use super::pages;
+use crate::auth::app::CredentialSet;
 use crate::auth::scopes::Scopes;
-use crate::auth::settings::PermittedUsers;
+use crate::auth::settings::{FirstCredentials, PermittedUsers};
 use crate::base::ids;
 use crate::state::Org;
 use crate::user::User;
@@ -47,7 +48,7 @@ async fn show(http: HttpRequest) -> HttpResponse {
         }
         query.append_pair("loginUrl", http.org.origins().current_instance());
         let joint = if canvas_url.contains('?') { '&' } else { '?' };
-        return pages::canvas::ask(&format!("{canvas_url}{joint}{}", query.finish()));
+        return pages::canvas::show_approval(&format!("{canvas_url}{joint}{}", query.finish()));
     }
     pages::canvas::show(canvas_url, &signed_request(&http.org, &user))
 }
@@ -55,7 +56,13 @@ async fn show(http: HttpRequest) -> HttpResponse {
 /// `<signature>.<payload>`, both base64 with its standard alphabet; the signature is over the encoded payload.
 pub(crate) fn signed_request(org: &Org, user: &User) -> String {
     let payload = STANDARD.encode(request(org, user).to_string());
-    format!("{}.{payload}", sign(&org.app.client_secret, &payload))
+    // Which secret Salesforce signs with during a rotation's overlap is unverified.
+    let settings = org.settings();
+    let set = match settings.first_credentials {
+        FirstCredentials::Accepted => CredentialSet::First,
+        _ => CredentialSet::Rotated,
+    };
+    format!("{}.{payload}", sign(&org.app.credentials(&settings, set).client_secret, &payload))
 }
 
 fn sign(secret: &str, payload: &str) -> String {

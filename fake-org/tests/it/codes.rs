@@ -167,7 +167,7 @@ async fn other_token_mistakes() {
 
 /// Section 2.5: `format` overrides `Accept`.
 #[tokio::test]
-async fn the_answer_comes_in_three_formats() {
+async fn the_response_comes_in_three_formats() {
     let org = FakeOrg::start().await.unwrap();
     for (format, start, content_type) in [
         ("json", "{", "application/json"),

@@ -70,7 +70,7 @@ fn exchange(address: &str, request: &str) -> Response {
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read(&mut byte) {
-            Ok(0) => panic!("closed without an answer"),
+            Ok(0) => panic!("closed without a response"),
             Ok(_) => head.push(byte[0]),
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
@@ -133,7 +133,7 @@ fn assert_spoilt(fault: &Value, genuine: &Response, response: &Response) {
         }
         // No change, or only where there is a redirect.
         "slow" | "duplicate_callback" => assert_eq!(end, End::Closed),
-        // Answers given instead: the status says it, and `faults.rs` the rest.
+        // Responses given instead: the status says it, and `faults.rs` the rest.
         _ => {}
     }
 }
@@ -211,25 +211,25 @@ async fn every_documented_fault_strikes_on_every_route() {
              content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        let ask = async || {
+        let send_request = async || {
             let (address, request) = (address.clone(), request.clone());
             tokio::task::spawn_blocking(move || exchange(&address, &request)).await.unwrap()
         };
-        let plain = ask().await;
-        let Seen::Status(genuine) = plain.seen else { panic!("{line}: no genuine answer") };
+        let plain = send_request().await;
+        let Seen::Status(genuine) = plain.seen else { panic!("{line}: no genuine response") };
         assert!(plain.body.len() > 3, "{line}: a body to spoil");
         for fault in &faults {
             let rule = json!({ "route": route, "fault": fault, "times": 1 });
             let armed = send(arm.try_clone().unwrap().json(&rule)).await;
             assert_eq!(armed.status, 200, "{rule}: {}", armed.body);
             org.clear_requests();
-            let response = ask().await;
+            let response = send_request().await;
             assert_eq!(response.seen, expected(fault, genuine), "{rule}");
             assert_spoilt(fault, &plain, &response);
             assert_eq!(org.requests()[0].fault.as_deref(), Some(name(fault).as_str()), "{rule}");
             assert!(org.faults().armed().is_empty(), "{rule}: used up");
         }
-        assert_eq!(ask().await.seen, Seen::Status(genuine), "{line}: unharmed afterwards");
+        assert_eq!(send_request().await.seen, Seen::Status(genuine), "{line}: unharmed afterwards");
     }
 }
 

@@ -54,7 +54,7 @@ fn content_length(bytes: &[u8]) -> usize {
 
 #[tokio::test]
 async fn resets_are_resets() {
-    for fault in [Fault::ResetBeforeRead, Fault::ResetBeforeAnswer, Fault::LoseAnswer] {
+    for fault in [Fault::ResetBeforeRead, Fault::ResetBeforeResponse, Fault::LoseResponse] {
         let (bytes, end) = struck(fault.clone()).await;
         assert_eq!((bytes.len(), end), (0, Err(ErrorKind::ConnectionReset)), "{fault:?}");
     }
@@ -150,7 +150,7 @@ async fn a_clock_can_be_off() {
         let shown = date(&bytes).checked_add_signed(-skew).unwrap();
         assert!(shown.abs_diff(now()) < 5, "{skew}: {shown}");
         assert_eq!(head(&bytes).matches("\r\ndate: ").count(), 1);
-        assert!(serde_json::from_slice::<serde_json::Value>(body(&bytes)).is_ok(), "the answer is genuine");
+        assert!(serde_json::from_slice::<serde_json::Value>(body(&bytes)).is_ok(), "the response is genuine");
     }
 }
 
@@ -177,7 +177,7 @@ async fn a_truncated_body_is_complete_as_http() {
 }
 
 #[tokio::test]
-async fn answers_that_are_no_answer() {
+async fn invalid_responses() {
     let (bytes, _) = struck(Fault::Maintenance).await;
     assert!(head(&bytes).starts_with("http/1.1 503") && head(&bytes).contains("text/html"));
     let (bytes, _) = struck(Fault::Html).await;
@@ -223,7 +223,7 @@ async fn a_gzip_bomb_inflates_to_its_size() {
 }
 
 #[tokio::test]
-async fn an_endless_answer_does_not_end() {
+async fn an_endless_response_does_not_end() {
     let org = FakeOrg::start().await.unwrap();
     org.faults().at(Route::Jwks, Fault::Endless);
     let mut response =
@@ -265,10 +265,10 @@ async fn errors_are_written_as_the_endpoint_does() {
 
 /// A lost response made its change: the refresh token rotated, the record is there.
 #[tokio::test]
-async fn a_lost_answer_made_its_change() {
+async fn a_lost_response_made_its_change() {
     let org = FakeOrg::start().await.unwrap();
     let ada = org.user(ADA);
-    for fault in [Fault::LoseAnswer, Fault::ResetMidBody, Fault::ShortBody] {
+    for fault in [Fault::LoseResponse, Fault::ResetMidBody, Fault::ShortBody] {
         let token = org.issue_tokens(&ada, ALL).refresh_token.unwrap();
         org.faults().refresh(fault.clone().once());
         let url = format!("{}/services/oauth2/token", org.login_url());
@@ -288,7 +288,7 @@ async fn a_lost_answer_made_its_change() {
         assert_eq!(refresh(&org, live.last().unwrap()).await.status, 200);
     }
     let api = Api::of(&org);
-    org.faults().api(Fault::LoseAnswer.once());
+    org.faults().api(Fault::LoseResponse.once());
     let request = api.http.post(api.url("/sobjects/Account")).bearer_auth(&api.token);
     assert!(request.json(&json!({ "Name": "Lost" })).send().await.is_err());
     assert_eq!(api.records("SELECT Id FROM Account WHERE Name = 'Lost'").await.len(), 1);
@@ -296,7 +296,7 @@ async fn a_lost_answer_made_its_change() {
 
 /// "Instead" changes nothing.
 #[tokio::test]
-async fn an_answer_given_instead_changes_nothing() {
+async fn a_response_given_instead_changes_nothing() {
     let org = FakeOrg::start().await.unwrap();
     let token = org.issue_tokens(&org.user(ADA), ALL).refresh_token.unwrap();
     let handle = org.faults().refresh(Fault::Status(503).times(3));
@@ -344,7 +344,7 @@ async fn a_client_that_goes_away_stops_nothing() {
         }
     };
     tokio::select! {
-        _ = refresh(&org, &token) => panic!("the answer is delayed"),
+        _ = refresh(&org, &token) => panic!("the response is delayed"),
         () = arrived => {}
     }
     tokio::time::sleep(Duration::from_millis(400)).await;

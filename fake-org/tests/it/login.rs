@@ -6,7 +6,7 @@ const PASSWORD: &str = "fake-org-1";
 
 /// Section 2.3: 302 with `code` and `state`, the code in its form.
 #[tokio::test]
-async fn a_person_logs_in_and_allows() {
+async fn a_user_logs_in_and_allows() {
     let org = FakeOrg::start().await.unwrap();
     let browser = Browser::default();
     let login = browser.get(&authorize_url(&org, &[])).await;
@@ -40,7 +40,7 @@ async fn a_person_logs_in_and_allows() {
 
 /// Section 2.4: `access_denied`, `end-user denied authorization`.
 #[tokio::test]
-async fn a_person_denies() {
+async fn a_user_denies() {
     let org = FakeOrg::start().await.unwrap();
     let browser = Browser::default();
     let login = browser.get(&authorize_url(&org, &[])).await;

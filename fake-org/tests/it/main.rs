@@ -27,6 +27,7 @@ mod records;
 mod refresh;
 mod rest_shapes;
 mod revoke;
+mod rotated_credentials;
 mod schema_files;
 mod search;
 mod sessions;

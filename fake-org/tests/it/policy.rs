@@ -67,6 +67,8 @@ async fn every_setting_changes_alone() {
         "code_credentials_post_only": true,
         "secret_required": false,
         "refresh_secret_required": false,
+        "rotated_credentials": { "client_id": "3MVG9Rotated", "client_secret": "R0TATED" },
+        "first_credentials": "invalid_client",
         "scopes": ["api"],
         "redirect_uris": [CALLBACK],
         "certificate": null,
@@ -123,6 +125,8 @@ async fn every_setting_changes_alone() {
         ("app_state", json!("uninstalled")),
         ("app_state", json!("failing")),
         ("parallel_refresh", json!("expired_code")),
+        ("first_credentials", json!("invalid_client_id")),
+        ("first_credentials", json!("accepted")),
     ] {
         assert_eq!(set(&org, json!({ name: value })).await.json()[name], value);
     }
@@ -335,7 +339,8 @@ async fn pages_of_allowed_origins_may_read() {
 
     let send_request = http().request(reqwest::Method::OPTIONS, &data).header("origin", spa);
     let send_request = send_request.header("access-control-request-method", "PATCH");
-    let response = send(send_request.header("access-control-request-headers", "authorization,content-type")).await;
+    let response =
+        send(send_request.header("access-control-request-headers", "authorization,content-type")).await;
     assert_eq!(response.status, 200);
     assert!(response.header("access-control-allow-methods").contains("PATCH"), "{response:?}");
     assert_eq!(response.header("access-control-allow-headers"), "authorization,content-type");

@@ -156,20 +156,20 @@ async fn a_query_tells_its_columns() {
 
 /// Section 7.10: compressed for those who ask, and the entity tag says so.
 #[tokio::test]
-async fn answers_are_compressed_where_asked_for() {
+async fn responses_are_compressed_where_asked_for() {
     let org = FakeOrg::start().await.unwrap();
     let api = Api::of(&org);
     let id = api.records("SELECT Id FROM Account LIMIT 1").await[0]["Id"].as_str().unwrap().to_owned();
-    let ask = async |path: &str, accept: &str| {
+    let send_request = async |path: &str, accept: &str| {
         let request = api.http.get(api.url(path)).bearer_auth(&api.token);
         request.header("accept-encoding", accept).send().await.unwrap()
     };
     let path = format!("/sobjects/Account/{id}");
-    let plain = ask(&path, "deflate, gzip;q=0").await;
+    let plain = send_request(&path, "deflate, gzip;q=0").await;
     assert_eq!(plain.headers().get("content-encoding"), None);
     let tag = plain.headers()["etag"].to_str().unwrap().to_owned();
     let plain: Value = plain.json().await.unwrap();
-    let packed = ask(&path, "deflate, gzip").await;
+    let packed = send_request(&path, "deflate, gzip").await;
     assert_eq!(packed.headers()["content-encoding"], "gzip");
     let packed_tag = packed.headers()["etag"].to_str().unwrap().to_owned();
     assert_eq!(packed_tag, format!("{}--gzip\"", tag.strip_suffix('"').unwrap()));
@@ -180,7 +180,8 @@ async fn answers_are_compressed_where_asked_for() {
     // The tag of the compressed response is good for a condition.
     let unchanged = api.http.get(api.url(&path)).bearer_auth(&api.token).header("if-none-match", packed_tag);
     assert_eq!(send(unchanged).await.status, 304);
-    let is_packed = async |path: &str| ask(path, "gzip").await.headers().contains_key("content-encoding");
+    let is_packed =
+        async |path: &str| send_request(path, "gzip").await.headers().contains_key("content-encoding");
     assert!(!is_packed("/query?q=SELECT+COUNT()+FROM+Account").await, "too short");
     // What a fault spoils can be read.
     assert!(is_packed("/limits").await);

@@ -6,7 +6,7 @@ use salesforce_fake_org::FakeOrg;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn collections_answer_for_each_record_in_order() {
+async fn collections_return_a_result_for_each_record_in_order() {
     let org = FakeOrg::start().await.unwrap();
     let api = Api::of(&org);
     let record = |name: Value| json!({ "attributes": { "type": "Account" }, "Name": name });

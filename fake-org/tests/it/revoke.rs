@@ -88,7 +88,7 @@ async fn a_delete_token_revokes_and_nothing_else() {
 #[tokio::test]
 async fn a_refusal_comes_in_the_format_that_was_asked_for() {
     let org = FakeOrg::start().await.unwrap();
-    let ask = async |query: &str| {
+    let send_request = async |query: &str| {
         send(http().get(format!("{}/services/oauth2/revoke?token=unknown{query}", org.login_url()))).await
     };
     for (query, content_type, body) in [
@@ -104,12 +104,12 @@ async fn a_refusal_comes_in_the_format_that_was_asked_for() {
             r#"f({"error":"invalid_token","error_description":"invalid token"});"#,
         ),
     ] {
-        let response = ask(query).await;
+        let response = send_request(query).await;
         assert_eq!((response.status, response.body.as_str()), (400, body));
         assert!(response.header("content-type").starts_with(content_type), "{response:?}");
         assert_eq!(response.header("cache-control"), "no-store");
     }
-    let xml = ask("&format=xml").await;
+    let xml = send_request("&format=xml").await;
     assert!(xml.body.contains("<error>invalid_token</error>"), "{xml:?}");
 }
 

@@ -180,3 +180,25 @@ async fn labels_come_with_a_search() {
         ] })
     );
 }
+
+/// SOQL and SOSL Reference, "RETURNING FieldSpec": what is correct and not emulated is refused by its name.
+#[tokio::test]
+async fn a_search_may_skip_rows_and_what_is_not_emulated_is_named() {
+    let org = FakeOrg::start().await.unwrap();
+    let api = Api::of(&org);
+    let count = async |tail: &str| {
+        let sosl = format!("FIND {{example}} IN EMAIL FIELDS RETURNING User(Username{tail})");
+        let found = http_get(&api, "/search", &sosl).await;
+        found["searchRecords"].as_array().map(Vec::len)
+    };
+    let all = count("").await.unwrap();
+    assert!(all > 1, "{all}");
+    assert_eq!(count(" OFFSET 1").await, Some(all - 1));
+    for place in ["ListView=Recent", "LISTVIEW = Recent ORDER BY Name LIMIT 5"] {
+        let sosl = format!("FIND {{acme}} RETURNING Account(Id, Name USING {place})");
+        let refused = http_get(&api, "/search", &sosl).await;
+        assert_eq!(refused[0]["message"], "fake org: USING ListView is not emulated yet", "{refused}");
+    }
+    let response = api.query("SELECT Id FROM UserProfileFeed WITH UserId='005D0000001AamR'").await;
+    assert!(response.body.contains("WITH UserId is not emulated yet"), "{}", response.body);
+}

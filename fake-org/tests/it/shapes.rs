@@ -77,7 +77,7 @@ async fn identity() {
 
 /// Section 2.6: Help, "OAuth 2.0 Web Server Flow", the sample response.
 #[tokio::test]
-async fn token_answer() {
+async fn token_response() {
     let org = FakeOrg::start().await.unwrap();
     let response = exchange(&org, &code(&org, &[]).await).await;
     let mut sample = json!({
@@ -125,7 +125,7 @@ async fn token_error() {
 async fn introspection() {
     let org = FakeOrg::start().await.unwrap();
     let tokens = org.issue_tokens(&org.user(ADA), ALL);
-    let ask = async |token: &str| {
+    let send_request = async |token: &str| {
         let form =
             [("token", token), ("client_id", &org.client_id()), ("client_secret", &org.client_secret())];
         send(http().post(format!("{}/services/oauth2/introspect", org.login_url())).form(&form)).await.json()
@@ -134,8 +134,8 @@ async fn introspection() {
         "active": true, "scope": "", "client_id": "", "username": "", "sub": "", "token_type": "", "exp": 1,
         "iat": 1, "nbf": 1,
     });
-    same_shape(&ask(&tokens.access_token).await, &sample);
-    same_shape(&ask("unknown").await, &json!({ "active": false }));
+    same_shape(&send_request(&tokens.access_token).await, &sample);
+    same_shape(&send_request("unknown").await, &json!({ "active": false }));
 }
 
 /// Section 4.3: Help, "User Info Endpoint".
@@ -229,7 +229,7 @@ async fn limits() {
 
 /// Section 5.1: Help, "OAuth 2.0 Client Credentials Flow", the sample response.
 #[tokio::test]
-async fn client_credentials_answer() {
+async fn client_credentials_response() {
     let org = FakeOrg::builder().execution_user(ADA).scopes("api id").start().await.unwrap();
     let response = token_at(&org.instance_url(), &org, &[("grant_type", "client_credentials")]).await;
     let sample = json!({

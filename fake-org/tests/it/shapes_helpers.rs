@@ -55,7 +55,7 @@ async fn auth_configuration() {
 }
 
 /// Section 1.2: dynamic client registration without an initial access token (Help, "Generate an Initial Access Token"): 401
-/// and `invalid_client`, as a live host answered a probe. No app here has one, so every registration is refused so.
+/// and `invalid_client`, as a live host responded to a probe. No app here has one, so every registration is refused so.
 #[tokio::test]
 async fn registration() {
     let org = FakeOrg::start().await.unwrap();

@@ -138,18 +138,19 @@ async fn user_agent_flow() {
     let app = "exampleapp://done";
     let org = FakeOrg::builder().redirect_uri(app).redirect_uri(CALLBACK).start().await.unwrap();
     org.sign_in(&org.user(ADA));
-    let ask = async |over: &[(&str, &str)]| {
+    let send_request = async |over: &[(&str, &str)]| {
         let response = Browser::default().get(&authorize_url(&org, over)).await;
         form(response.header("location").split_once('#').unwrap().1)
     };
     let token = ("response_type", "token");
-    let web = ask(&[token, ("scope", "api id")]).await;
+    let web = send_request(&[token, ("scope", "api id")]).await;
     same_shape(&web, &with(sample(), &["state"]));
-    let own = ask(&[token, ("scope", "api refresh_token"), ("redirect_uri", app)]).await;
+    let own = send_request(&[token, ("scope", "api refresh_token"), ("redirect_uri", app)]).await;
     same_shape(&own, &with(sample(), &["state", "refresh_token"]));
-    let both = ask(&[("response_type", "token id_token"), ("scope", "openid"), ("nonce", "n")]).await;
+    let both =
+        send_request(&[("response_type", "token id_token"), ("scope", "openid"), ("nonce", "n")]).await;
     same_shape(&both, &with(sample(), &["state", "id_token"]));
-    let refused = ask(&[token, ("scope", "nonsense")]).await;
+    let refused = send_request(&[token, ("scope", "nonsense")]).await;
     same_shape(&refused, &json!({ "error": "", "error_description": "", "state": "" }));
 }
 
@@ -246,7 +247,7 @@ async fn at_a_site() {
         [("grant_type", "refresh_token"), ("refresh_token", response["refresh_token"].as_str().unwrap())];
     let refreshed = token_at(&site, &org, &fields).await.json();
     same_shape(&refreshed, &sample);
-    // At the login host the same tokens are answered without.
+    // At the login host the response has the same tokens without.
     let plain = refresh(&org, refreshed["refresh_token"].as_str().unwrap()).await.json();
     same_shape(&plain, &with(self::sample(), &["refresh_token"]));
 }

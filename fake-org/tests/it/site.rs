@@ -67,7 +67,7 @@ async fn a_form_of_the_sites_own_gets_a_code() {
     let org = FakeOrg::builder().site("portal").start().await.unwrap();
     let site = org.site_url().unwrap();
     let echo = format!("{site}/services/oauth2/echo");
-    let ask = async |url: &str, password: &str| {
+    let send_request = async |url: &str, password: &str| {
         let (client_id, challenge) = (org.client_id(), crate::support::challenge(VERIFIER));
         let form = [
             ("response_type", "code_credentials"),
@@ -79,7 +79,7 @@ async fn a_form_of_the_sites_own_gets_a_code() {
         let request = http().post(format!("{url}/services/oauth2/authorize")).form(&form);
         send(request.header("auth-request-type", "Named-User").basic_auth(ADA, Some(password))).await
     };
-    let back = ask(&site, "fake-org-1").await;
+    let back = send_request(&site, "fake-org-1").await;
     assert_eq!(back.status, 302, "{back:?}");
     let shown = send(http().get(back.header("location"))).await.json();
     assert_eq!(shown["sfdc_community_url"], site);
@@ -90,9 +90,9 @@ async fn a_form_of_the_sites_own_gets_a_code() {
         ("code_verifier", VERIFIER),
     ];
     assert_eq!(token_at(&site, &org, &fields).await.status, 200);
-    let refused = ask(&site, "wrong").await;
+    let refused = send_request(&site, "wrong").await;
     assert_eq!(refused.location_param("error").as_deref(), Some("invalid_grant"));
     assert!(refused.location_param("code").is_none());
     // Site hosts only.
-    assert_eq!(ask(&org.login_url(), "fake-org-1").await.header("location"), "");
+    assert_eq!(send_request(&org.login_url(), "fake-org-1").await.header("location"), "");
 }

@@ -22,7 +22,7 @@ async fn clients_that_trust_its_authority_are_served_and_others_are_not() {
     assert_eq!(http.get(format!("{localhost}/id/keys")).send().await.unwrap().status(), 200);
     let stranger = Client::builder().no_proxy().build().unwrap();
     assert!(stranger.get(format!("{}/id/keys", org.login_url())).send().await.is_err());
-    for fault in [Fault::ResetBeforeAnswer, Fault::ResetMidStatus, Fault::ResetMidHead] {
+    for fault in [Fault::ResetBeforeResponse, Fault::ResetMidStatus, Fault::ResetMidHead] {
         org.faults().at(Route::Jwks, fault.clone().once());
         let response = http.get(format!("{}/id/keys", org.login_url())).send().await;
         assert!(response.is_err(), "{fault:?} strikes here too");

@@ -28,7 +28,7 @@ fn fragment(response: &Response) -> BTreeMap<String, String> {
     url::form_urlencoded::parse(after.as_bytes()).into_owned().collect()
 }
 
-async fn ask(org: &FakeOrg, over: &[(&str, &str)]) -> Response {
+async fn send_request(org: &FakeOrg, over: &[(&str, &str)]) -> Response {
     let all: Vec<_> =
         [("response_type", "token"), ("code_challenge", "")].iter().chain(over).copied().collect();
     Browser::default().get(&authorize_url(org, &all)).await
@@ -38,7 +38,8 @@ async fn ask(org: &FakeOrg, over: &[(&str, &str)]) -> Response {
 #[tokio::test]
 async fn tokens_come_in_the_fragment() {
     let org = org().await;
-    let found = fragment(&ask(&org, &[("redirect_uri", APP), ("scope", "api id refresh_token")]).await);
+    let found =
+        fragment(&send_request(&org, &[("redirect_uri", APP), ("scope", "api id refresh_token")]).await);
     assert_eq!(found["state"], "s t+a/te");
     assert_eq!(found["token_type"], "Bearer");
     assert_eq!(found["instance_url"], org.instance_url());
@@ -59,7 +60,7 @@ async fn tokens_come_in_the_fragment() {
 #[tokio::test]
 async fn only_an_own_scheme_and_the_success_page_get_a_refresh_token() {
     let org = org().await;
-    let web = fragment(&ask(&org, &[("scope", "api refresh_token")]).await);
+    let web = fragment(&send_request(&org, &[("scope", "api refresh_token")]).await);
     assert!(!web.contains_key("refresh_token"));
     assert!(web["scope"].contains("refresh_token"), "the scope says it all the same");
     assert!(org.live_refresh_tokens(&org.user(ADA)).is_empty());
@@ -75,7 +76,8 @@ async fn only_an_own_scheme_and_the_success_page_get_a_refresh_token() {
         if url::Url::parse(&success).is_err() {
             continue;
         }
-        let response = ask(&org, &[("redirect_uri", &success), ("scope", "api refresh_token")]).await;
+        let response =
+            send_request(&org, &[("redirect_uri", &success), ("scope", "api refresh_token")]).await;
         assert_eq!(fragment(&response).contains_key("refresh_token"), kept, "{success}");
     }
     let page = send(http().get(format!("{}/services/oauth2/success", org.login_url()))).await;
@@ -93,8 +95,9 @@ async fn an_id_token_is_asked_for() {
         ("token id_token", "", "openid", false),
         ("token", "n-1", "openid", false),
     ] {
-        let found =
-            fragment(&ask(&org, &[("response_type", kind), ("nonce", nonce), ("scope", scope)]).await);
+        let found = fragment(
+            &send_request(&org, &[("response_type", kind), ("nonce", nonce), ("scope", scope)]).await,
+        );
         assert_eq!(found.contains_key("id_token"), has, "{kind} {nonce} {scope}");
     }
 }
@@ -103,18 +106,18 @@ async fn an_id_token_is_asked_for() {
 #[tokio::test]
 async fn refusals_come_in_the_fragment_too() {
     let org = org().await;
-    let found = fragment(&ask(&org, &[("scope", "api nonsense")]).await);
+    let found = fragment(&send_request(&org, &[("scope", "api nonsense")]).await);
     assert_eq!((found["error"].as_str(), found["state"].as_str()), ("invalid_scope", "s t+a/te"));
     org.set_user_agent_flow(false);
-    assert_eq!(fragment(&ask(&org, &[]).await)["error"], "oauth_flow_disabled");
+    assert_eq!(fragment(&send_request(&org, &[]).await)["error"], "oauth_flow_disabled");
     assert!(Browser::default().get(&authorize_url(&org, &[])).await.location_param("code").is_some());
     org.set_user_agent_flow(true);
     org.set_login_limit(0);
-    assert_eq!(fragment(&ask(&org, &[]).await)["error"], "rate_limit_exceeded");
+    assert_eq!(fragment(&send_request(&org, &[]).await)["error"], "rate_limit_exceeded");
     org.deactivate_user(&org.user(ADA));
-    assert_eq!(fragment(&ask(&org, &[]).await)["error"], "inactive_user");
+    assert_eq!(fragment(&send_request(&org, &[]).await)["error"], "inactive_user");
     // What is no response type at all goes to the query.
-    let back = ask(&org, &[("response_type", "id_token")]).await;
+    let back = send_request(&org, &[("response_type", "id_token")]).await;
     assert_eq!(back.location_param("error").as_deref(), Some("unsupported_response_type"));
 }
 
@@ -166,7 +169,8 @@ async fn hybrid_apps_get_sessions_of_their_domains() {
     let refreshed = token(&org, &refreshed).await.json();
     assert_ne!(refreshed["lightning_sid"], all["lightning_sid"], "new ones");
     assert!(refreshed["refresh_token"].is_string(), "rotation is on");
-    let found = fragment(&ask(&org, &[("response_type", "hybrid_token"), ("scope", "web content")]).await);
+    let found =
+        fragment(&send_request(&org, &[("response_type", "hybrid_token"), ("scope", "web content")]).await);
     assert!(found.contains_key("content_sid") && !found.contains_key("lightning_sid"), "{found:?}");
 
     // An ordinary grant has none of it.
@@ -178,8 +182,9 @@ async fn hybrid_apps_get_sessions_of_their_domains() {
 #[tokio::test]
 async fn a_hybrid_apps_sessions_end_with_its_token() {
     let org = org().await;
-    let found =
-        fragment(&ask(&org, &[("response_type", "hybrid_token"), ("scope", "web visualforce")]).await);
+    let found = fragment(
+        &send_request(&org, &[("response_type", "hybrid_token"), ("scope", "web visualforce")]).await,
+    );
     let (access, child) = (&found["access_token"], &found["visualforce_sid"]);
     let front_door = async |sid: &str| {
         let url = format!("{}/secur/frontdoor.jsp", org.instance_url());
@@ -205,8 +210,9 @@ async fn a_hybrid_apps_sessions_end_with_its_token() {
     // It does not outlive a token that ran out either.
     org.sign_in(&org.user(ADA));
     org.set_session_ttl(Duration::from_secs(60));
-    let found =
-        fragment(&ask(&org, &[("response_type", "hybrid_token"), ("scope", "web visualforce")]).await);
+    let found = fragment(
+        &send_request(&org, &[("response_type", "hybrid_token"), ("scope", "web visualforce")]).await,
+    );
     org.advance(Duration::from_secs(50));
     assert_eq!(front_door(&found["visualforce_sid"]).await, "/");
     org.advance(Duration::from_secs(20));
@@ -218,7 +224,7 @@ async fn a_hybrid_apps_sessions_end_with_its_token() {
 async fn a_jwt_of_a_hybrid_app_comes_with_a_session() {
     let org = org().await;
     org.set_access_tokens(AccessTokens::Jwt(Duration::from_secs(600)));
-    let found = fragment(&ask(&org, &[("response_type", "hybrid_token"), ("scope", "web")]).await);
+    let found = fragment(&send_request(&org, &[("response_type", "hybrid_token"), ("scope", "web")]).await);
     assert_eq!(found["token_format"], "jwt");
     let form = [("sid", found["parent_sid"].as_str())];
     let url = format!("{}/secur/frontdoor.jsp", org.instance_url());
@@ -229,7 +235,7 @@ async fn a_jwt_of_a_hybrid_app_comes_with_a_session() {
 #[tokio::test]
 async fn no_challenge_is_asked_of_it() {
     let org = org().await;
-    assert!(fragment(&ask(&org, &[("code_challenge", "")]).await).contains_key("access_token"));
+    assert!(fragment(&send_request(&org, &[("code_challenge", "")]).await).contains_key("access_token"));
     let back = Browser::default().get(&authorize_url(&org, &[("code_challenge", "")])).await;
     assert_eq!(back.location_param("error").as_deref(), Some("invalid_request"));
 }

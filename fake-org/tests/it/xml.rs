@@ -87,12 +87,14 @@ async fn the_format_is_the_one_asked_for() {
             "{path} {accept}"
         );
     }
-    let ask =
+    let send_request =
         |path: &str| api.http.post(api.url(path)).header("content-type", "text/xml").bearer_auth(&api.token);
     let body = "<Account><Name>x</Name></Account>";
-    let json = send(ask("/sobjects/Account").header("accept", "application/json").body(body)).await;
+    let json = send(send_request("/sobjects/Account").header("accept", "application/json").body(body)).await;
     assert_eq!((json.status, json.json()["success"].as_bool()), (201, Some(true)));
-    assert!(document(&send(ask("/sobjects/Account").body(body)).await).starts_with("<Result><id>001"));
+    assert!(
+        document(&send(send_request("/sobjects/Account").body(body)).await).starts_with("<Result><id>001")
+    );
 }
 
 /// REST API guide, older samples of "Versions" and of "Limits"; the roots of describes are unverified.

@@ -32,8 +32,12 @@ pub(super) fn explore(budget: FaultBudget, mutation: Option<Mutation>) -> Result
 pub(super) const NO_FAULTS: FaultBudget = FaultBudget {
     rejections: 4,
     logouts: 0,
+    logins: 0,
+    refusals: 0,
     failures: 0,
     lost_responses: 0,
+    unusable_responses: 0,
+    redirects: 0,
     lost_leases: 0,
     failed_writes: 0,
     impatience: 0,
@@ -62,6 +66,36 @@ fn a_logout_at_any_moment_is_final() {
         explore(FaultBudget { logouts: 1, failures: 1, failed_writes: 1, ..NO_FAULTS }, None).unwrap()
             > 1_000
     );
+}
+
+/// F-38 and F-39: no token is used twice, whatever host processes the request, and whatever of its response is usable.
+#[test]
+fn redirected_refreshes_and_thin_responses_use_no_token_twice() {
+    let odd = FaultBudget { redirects: 2, unusable_responses: 2, clock: 1, ..NO_FAULTS };
+    assert!(explore(odd, None).unwrap() > 1_000);
+    let odd = FaultBudget { rejections: 2, redirects: 1, unusable_responses: 1, ..NO_FAULTS };
+    for more in [
+        FaultBudget { lost_responses: 1, clock: 1, ..odd },
+        FaultBudget { failed_writes: 1, lost_leases: 1, ..odd },
+        FaultBudget { logouts: 1, refusals: 1, ..odd },
+    ] {
+        assert!(explore(more, None).unwrap() > 1_000, "{more:?}");
+    }
+}
+
+/// W-02: a refusal for good at any moment, with the faults in which another process is still at work, and with the next
+/// login of the user at any moment.
+#[test]
+fn a_lasting_refusal_is_final_until_the_next_login() {
+    for more in [
+        FaultBudget { failed_writes: 1, lost_leases: 1, ..NO_FAULTS },
+        FaultBudget { lost_responses: 1, clock: 1, ..NO_FAULTS },
+        FaultBudget { cancellations: 1, failures: 1, ..NO_FAULTS },
+        FaultBudget { crashes: 1, failed_writes: 1, ..NO_FAULTS },
+    ] {
+        let faults = FaultBudget { rejections: 2, refusals: 1, logins: 1, ..more };
+        assert!(explore(faults, None).unwrap() > 1_000, "{faults:?}");
+    }
 }
 
 /// Faults at any moment leave no work unfinished and revive no grant.

@@ -1,14 +1,16 @@
 //! The faults that may happen at any moment.
 
 use super::{
-    COOL_DOWN, GrantVersion, Marked, Outcome, Process, REVISIONS, Task, World, slot, spend, version,
+    BROKEN, COOL_DOWN, EPOCH, GrantVersion, Marked, Outcome, Process, REVISIONS, Task, World, slot, spend,
+    version,
 };
 
 impl World {
     /// A failover to a replica that lagged behind. (Deleted grants stay deleted in this model: a lost logout is a known
     /// limit of such a store.)
     pub(super) fn fall_back(&mut self) -> bool {
-        let Some(stored) = self.stored.filter(|stored| stored.revision > 0) else { return false };
+        let is_former = |stored: &GrantVersion| stored.epoch == EPOCH && stored.revision > 0;
+        let Some(stored) = self.stored.filter(is_former) else { return false };
         if !spend(&mut self.budget.fall_backs) {
             return false;
         }
@@ -43,8 +45,10 @@ impl World {
         | Task::Read(from)
         | Task::Mark(from)
         | Task::Send(from, _)
+        | Task::SendElsewhere(from, _)
         | Task::ReadAgain(from, _)
-        | Task::Write(from)) = process.task
+        | Task::Write(from)
+        | Task::WriteUnusable(from)) = process.task
         else {
             return false;
         };
@@ -66,7 +70,8 @@ impl World {
         if !spend(&mut self.budget.crashes) {
             return false;
         }
-        let died = Process::new(self.stored, self.processes[p].holder, self.processes[p].life + 1);
+        let stored = self.stored.filter(|stored| *stored != BROKEN);
+        let died = Process::new(stored, self.processes[p].holder, self.processes[p].life + 1);
         let died = std::mem::replace(&mut self.processes[p], died);
         for revision in (0..REVISIONS as u64).map(version) {
             if died.is_at(revision) {

@@ -23,12 +23,21 @@ pub(super) enum Mutation {
     ForgetsDoubt,
     /// The outcome of a refresh is used although a login or logout came in between.
     PublishesBlindly,
+    /// A refused grant is broken although the stored version is another one.
+    BreaksBlindly,
+    /// A late refresh overwrites what stays of a refused grant.
+    RevivesBroken,
+    /// A new refresh token is dropped, because the rest of its response is useless.
+    DropsUnusable,
+    /// A request that was processed is sent to another host.
+    RepeatsProcessed,
 }
 
 #[test]
 fn the_check_finds_mutations() {
     let outage = FaultBudget { failed_writes: 1, lost_leases: 1, ..NO_FAULTS };
     let logout = FaultBudget { logouts: 1, ..NO_FAULTS };
+    let refusal = FaultBudget { rejections: 2, refusals: 1, ..NO_FAULTS };
     for (mutation, budget, promise) in [
         (Mutation::NoLease, NO_FAULTS, "one refresh at a time"),
         (Mutation::NoSecondRead, NO_FAULTS, "a used token"),
@@ -38,6 +47,18 @@ fn the_check_finds_mutations() {
         (Mutation::ForgetsDoubt, FaultBudget { lost_responses: 2, ..NO_FAULTS }, "a token in doubt"),
         (Mutation::BlindWrite, logout, "a deleted grant"),
         (Mutation::PublishesBlindly, logout, "a process uses no token"),
+        (
+            Mutation::DropsUnusable,
+            FaultBudget { unusable_responses: 1, clock: 1, ..NO_FAULTS },
+            "a used token",
+        ),
+        (Mutation::RepeatsProcessed, FaultBudget { redirects: 1, ..NO_FAULTS }, "a used token"),
+        (Mutation::BreaksBlindly, FaultBudget { logins: 1, ..refusal }, "the next login"),
+        (
+            Mutation::RevivesBroken,
+            FaultBudget { failed_writes: 1, lost_leases: 1, impatience: 1, ..refusal },
+            "a broken grant",
+        ),
     ] {
         // Without the mutation the same worlds satisfy every promise.
         explore(budget, None).unwrap();

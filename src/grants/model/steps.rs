@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Attempts, COOL_DOWN, Decision, Failure, GrantVersion, How, LEFT, Marked, NextStep, Outcome,
-    StoredVersion, Task, World, after_failure, mutations::Mutation, slot, spend,
+    Attempts, BROKEN, COOL_DOWN, Decision, EPOCH, Failure, GrantVersion, How, LEFT, Marked, NEXT_LOGIN,
+    NextStep, Outcome, StoredVersion, Task, World, after_failure, mutations::Mutation, slot, spend,
 };
 
 impl World {
@@ -12,7 +12,9 @@ impl World {
     pub(super) fn reject(&mut self, p: usize) -> bool {
         let now = self.now;
         let process = &mut self.processes[p];
-        let Some(used) = process.refresh_state.current() else { return false };
+        let Some(used) = process.refresh_state.current().filter(|used| used.epoch == EPOCH) else {
+            return false;
+        };
         if !spend(&mut self.budget.rejections) {
             return false;
         }
@@ -27,7 +29,8 @@ impl World {
 
     pub(super) fn step(&mut self, p: usize, how: How) -> bool {
         let goes_wrong = how != How::Well;
-        if how == How::ResponseLost && !matches!(self.processes[p].task, Task::Send(..)) {
+        let sends = matches!(self.processes[p].task, Task::Send(..) | Task::SendElsewhere(..));
+        if matches!(how, How::ResponseLost | How::Unusable | How::Redirected) && !sends {
             return false;
         }
         let me = (p, self.processes[p].holder);
@@ -48,21 +51,34 @@ impl World {
                 seen => Task::Publish(from, self.outcome(seen)),
             },
             Task::Mark(from) => return self.mark(p, from, goes_wrong),
-            Task::Send(from, attempts) => return self.send(p, from, attempts, how),
+            Task::Send(from, attempts) if how == How::Redirected => {
+                return self.redirect(p, from, Task::SendElsewhere(from, attempts));
+            }
+            Task::SendElsewhere(from, attempts) if how == How::Redirected => {
+                // A circle is not followed.
+                return spend(&mut self.budget.redirects)
+                    && self.failed(p, from, attempts, Failure::Permanent);
+            }
+            Task::Send(from, attempts) | Task::SendElsewhere(from, attempts) => {
+                return self.send(p, from, attempts, how);
+            }
             Task::ReadAgain(from, attempts) => match StoredVersion::compare(from, self.stored) {
                 StoredVersion::SameOrOlder => Task::Send(from, attempts),
                 seen => Task::Publish(from, self.outcome(seen)),
             },
             Task::Refused(from) => match StoredVersion::compare(from, self.stored) {
                 StoredVersion::Newer => Task::Publish(from, self.outcome(StoredVersion::Newer)),
-                StoredVersion::Missing | StoredVersion::SameOrOlder => {
-                    if self.stored == Some(from) {
-                        self.stored = None;
-                    }
-                    Task::Publish(from, Outcome::Ended)
-                }
+                StoredVersion::Missing => Task::Publish(from, Outcome::Ended),
+                StoredVersion::SameOrOlder => Task::Break(from),
             },
-            Task::Write(from) if goes_wrong => {
+            Task::Break(from) => {
+                if self.stored == Some(from) || self.has(Mutation::BreaksBlindly) {
+                    self.stored = Some(BROKEN);
+                    self.broken = true;
+                }
+                Task::Publish(from, Outcome::Ended)
+            }
+            Task::Write(from) | Task::WriteUnusable(from) if goes_wrong => {
                 if !spend(&mut self.budget.failed_writes) {
                     return false;
                 }
@@ -78,6 +94,12 @@ impl World {
                 let outcome = self.write(from);
                 Task::Publish(from, outcome)
             }
+            Task::WriteUnusable(from) => match self.write(from) {
+                Outcome::NewVersion(version) if version == from.next() => {
+                    Task::Publish(from, Outcome::Failed { again_in: COOL_DOWN })
+                }
+                outcome => Task::Publish(from, outcome),
+            },
             Task::Publish(from, outcome) => {
                 self.publish(p, from, outcome);
                 Task::Idle
@@ -159,26 +181,46 @@ impl World {
         self.blind[slot(of)] += 1;
     }
 
+    /// The login host redirects a request.
+    fn redirect(&mut self, p: usize, from: GrantVersion, next: Task) -> bool {
+        if !spend(&mut self.budget.redirects) {
+            return false;
+        }
+        if self.has(Mutation::RepeatsProcessed) {
+            self.process_token(from);
+        }
+        self.processes[p].task = next;
+        true
+    }
+
+    /// Salesforce processes a token.
+    fn process_token(&mut self, from: GrantVersion) {
+        self.sent_now[slot(from)] += 1;
+        if self.valid == Some(from.revision) && !self.refused {
+            self.newest = from.revision + 1;
+            self.valid = Some(self.newest);
+        } else {
+            // A refusal for good does not use the token.
+            self.sent_used[slot(from)] += u8::from(!self.refused);
+            self.valid = None;
+        }
+    }
+
     /// The token endpoint.
     pub(super) fn send(&mut self, p: usize, from: GrantVersion, attempts: Attempts, how: How) -> bool {
-        let valid = self.valid == Some(from.revision);
+        let valid = self.valid == Some(from.revision) && !self.refused;
         let budget = match how {
             How::Well => &mut 1,
             How::Badly => &mut self.budget.failures,
             How::ResponseLost => &mut self.budget.lost_responses,
+            How::Unusable => &mut self.budget.unusable_responses,
+            How::Redirected => return false,
         };
         if !spend(budget) {
             return false;
         }
         if how != How::Badly {
-            self.sent_now[slot(from)] += 1;
-            if valid {
-                self.newest = from.revision + 1;
-                self.valid = Some(self.newest);
-            } else {
-                self.sent_used[slot(from)] += 1;
-                self.valid = None;
-            }
+            self.process_token(from);
         }
         let failure = match how {
             How::Badly => Failure::Retryable,
@@ -187,8 +229,18 @@ impl World {
                 self.processes[p].task = Task::Write(from);
                 return true;
             }
-            How::Well => Failure::InvalidGrant,
+            How::Unusable if valid && self.has(Mutation::DropsUnusable) => Failure::Permanent,
+            How::Unusable if valid => {
+                self.processes[p].task = Task::WriteUnusable(from);
+                return true;
+            }
+            How::Well | How::Unusable | How::Redirected => Failure::InvalidGrant,
         };
+        self.failed(p, from, attempts, failure)
+    }
+
+    /// A token request failed.
+    fn failed(&mut self, p: usize, from: GrantVersion, attempts: Attempts, failure: Failure) -> bool {
         if failure.leaves_doubt() {
             self.faults[slot(from)] += 1;
             self.processes[p].in_doubt = Some(from);
@@ -219,6 +271,10 @@ impl World {
         let next = from.next();
         match StoredVersion::compare(next, self.stored) {
             StoredVersion::Missing if !self.has(Mutation::BlindWrite) => Outcome::Ended,
+            StoredVersion::Newer if self.stored == Some(BROKEN) && self.has(Mutation::RevivesBroken) => {
+                self.stored = Some(next);
+                Outcome::NewVersion(next)
+            }
             StoredVersion::Newer => self.outcome(StoredVersion::Newer),
             StoredVersion::SameOrOlder | StoredVersion::Missing => {
                 self.stored = Some(next);
@@ -274,7 +330,7 @@ impl World {
 
     pub(super) fn outcome(&self, stored: StoredVersion) -> Outcome {
         match (stored, self.stored) {
-            (StoredVersion::Newer, Some(stored)) => Outcome::NewVersion(stored),
+            (StoredVersion::Newer, Some(stored)) if stored != BROKEN => Outcome::NewVersion(stored),
             _ => Outcome::Ended,
         }
     }
@@ -287,6 +343,26 @@ impl World {
         self.logged_out = true;
         self.processes[p].refresh_state.end();
         self.processes[p].logged_out = true;
+        true
+    }
+
+    /// Salesforce refuses the grant for good.
+    pub(super) fn refuse(&mut self) -> bool {
+        if !spend(&mut self.budget.refusals) {
+            return false;
+        }
+        self.refused = true;
+        true
+    }
+
+    /// The user logs in again: here, and with a new grant.
+    pub(super) fn log_in(&mut self, p: usize) -> bool {
+        if self.logged_out || !spend(&mut self.budget.logins) {
+            return false;
+        }
+        self.stored = Some(NEXT_LOGIN);
+        self.has_logged_in = true;
+        self.processes[p].refresh_state.adopt(NEXT_LOGIN);
         true
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    super::{AuthEvent, GrantError, GrantTokens, pending_write},
+    super::{AuthEvent, GrantError, GrantManagerConfig, GrantTokens, broken::BrokenGrant, pending_write},
     Done, Refresh,
 };
 use crate::store::SwapOutcome;
@@ -35,7 +35,7 @@ impl Refresh {
         }
     }
 
-    /// Deletes the grant: its refresh token is invalid or revoked, or its user may not use the app any more.
+    /// Ends the grant: its refresh token is invalid or revoked, or its user may not use the app any more.
     pub(super) async fn token_refused(
         &self,
         error: Option<OAuthError>,
@@ -47,15 +47,18 @@ impl Refresh {
             self.manager.config.events.emit(&AuthEvent::ReuseSuspected(user));
             return Ok(newer);
         }
-        let store = &self.manager.config.store;
-        store
-            .delete_grant(self.from.key, Some(self.from.version))
-            .await
-            .map_err(|error| self.unavailable(error))?;
         let reason = error.as_ref().and_then(OAuthError::description);
         let code = error.as_ref().and_then(OAuthError::error_code).map(str::to_owned);
+        let found = if error.is_none() { Some("the grant has no refresh token") } else { reason };
+        let needs_reconnecting = self.end_grant(code.clone(), found).await? && self.keeps_broken();
         tracing::info!(grant = %self.from.key, code, reason, "Salesforce refused the refresh token");
-        self.manager.config.events.emit(&AuthEvent::GrantRevoked { user, response_was_lost, reason, code });
+        self.manager.config.events.emit(&AuthEvent::GrantRevoked {
+            user,
+            response_was_lost,
+            reason,
+            code,
+            needs_reconnecting,
+        });
         match error {
             // A new login most often helps after `invalid_grant`. After the other codes it fails for the same reason.
             Some(error) if !error.is_invalid_grant() => Err(GrantError::Refused(Arc::new(error))),
@@ -63,7 +66,31 @@ impl Refresh {
         }
     }
 
-    /// Deletes the grant: the response names another user, in its identity URL or its ID token, and is never used.
+    fn keeps_broken(&self) -> bool {
+        !self.manager.config.keep_broken.is_zero()
+    }
+
+    /// Takes the tokens from the grant and ends its logins, or deletes it, as the settings say. Returns true unless the
+    /// user logged in again meanwhile, or the grant was deleted.
+    async fn end_grant(&self, code: Option<String>, reason: Option<&str>) -> Result<bool, GrantError> {
+        let GrantManagerConfig { store, keys, clock, keep_broken, .. } = &self.manager.config;
+        let (key, version) = (self.from.key, self.from.version);
+        if !self.keeps_broken() {
+            let deleted = store.delete_grant(key, Some(version)).await;
+            return deleted.map(|deleted| deleted.is_some()).map_err(|error| self.unavailable(error));
+        }
+        let (host, reason, since) = (self.from.host.clone(), reason.map(str::to_owned), clock.now());
+        let broken = BrokenGrant { key, host, code, reason, since };
+        let record = broken.seal(keys, since.checked_add(*keep_broken).unwrap_or(since));
+        let record = record.map_err(|error| self.unavailable(error))?;
+        let is_broken = store.break_grant(version, record).await.map_err(|error| self.unavailable(error))?;
+        if is_broken {
+            self.entry.set_broken(version, Arc::new(broken));
+        }
+        Ok(is_broken)
+    }
+
+    /// Ends the grant: the response names another user, in its identity URL or its ID token, and is never used.
     ///
     /// The login ends, because its refresh token is already used, and continuing could show one user another user's data.
     pub(super) async fn identity_mismatch(&self, tokens: TokenResponse) -> Result<GrantTokens, GrantError> {
@@ -73,12 +100,8 @@ impl Refresh {
         if let Some(newer) = self.newer().await? {
             return Ok(newer);
         }
-        let store = &self.manager.config.store;
-        let deleted = store
-            .delete_grant(self.from.key, Some(self.from.version))
-            .await
-            .map_err(|error| self.unavailable(error))?;
-        if deleted.is_some() {
+        let ended = self.end_grant(None, Some("the response to a refresh named another user")).await?;
+        if ended {
             self.manager.revoke_later(&self.from);
         }
         let user = self.from.key.user();
@@ -87,6 +110,7 @@ impl Refresh {
             response_was_lost: false,
             reason: None,
             code: None,
+            needs_reconnecting: ended && self.keeps_broken(),
         });
         Err(GrantError::LoginOver)
     }
@@ -123,10 +147,10 @@ impl Refresh {
                 if next.refresh_token != known.refresh_token && stored.version != next.version {
                     self.manager.revoke_later(&next);
                 }
-                theirs.map(Done::Stored).map_err(|_| GrantError::LoginOver)
+                theirs.map(Done::Stored).map_err(|unreadable| self.ended(unreadable))
             }
             Err(error) => {
-                tracing::error!(grant = %next.key, %error, "storing a renewed token failed; it is retried");
+                tracing::error!(grant = %next.key, %error, "storing a refreshed token failed; it is retried");
                 self.manager.config.events.emit(&AuthEvent::TokenWritePending(next.key.into()));
                 Ok(Done::NotStored(next, Box::new(record)))
             }

@@ -54,6 +54,9 @@ impl Store for BrokenStore {
     fn delete_grant(&self, _: GrantKey, _: Option<GrantVersion>) -> StoreFuture<'_, Option<GrantRecord>> {
         self.fail()
     }
+    fn break_grant(&self, _: GrantVersion, _: GrantRecord) -> StoreFuture<'_, bool> {
+        self.fail()
+    }
     fn list_logins(&self, _: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
         self.fail()
     }
@@ -83,7 +86,7 @@ async fn the_report_names_the_last_outage_and_serializes() {
     let id = fleet.log_in(&manager, &fleet.ada()).await;
     let grant = manager.login(&id).await.unwrap().unwrap();
     fleet.org.faults().refresh(salesforce_fake_org::Fault::Status(500));
-    assert!(grant.renew(grant.current().unwrap().version).await.is_err());
+    assert!(grant.refresh_version(grant.current().unwrap().version).await.is_err());
     let requests = fleet.org.token_calls("refresh_token");
     let health = manager.health().await;
     assert_eq!(health.last_token_outage.map(|outage| outage.kind), Some(OutageKind::TokenEndpoint));

@@ -7,7 +7,7 @@ use crate::grants::keep_alive;
 
 const TEN_DAYS: Duration = Duration::from_secs(10 * DAY as u64);
 
-/// So many that a round without a limit would renew all of them at once.
+/// So many that a round without a limit would refresh all of them at once.
 const USERS: usize = 40;
 
 async fn fleet_of_many(wall: &WallClock) -> (Fleet, Arc<GrantManager>) {

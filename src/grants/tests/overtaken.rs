@@ -27,9 +27,9 @@ async fn overtaken(fleet: &Fleet, first_response: Rule) {
         }
         fleet.store.put_grant(theirs.seal(&fleet.keys, stored.expires_at).unwrap()).await.unwrap();
     };
-    let (renewed, ()) = futures_util::join!(grant.renew(used), overtake);
-    let renewed = renewed.unwrap();
-    assert_eq!((renewed.version, renewed.access_token.expose()), (theirs.version, "theirs"));
+    let (refreshed, ()) = futures_util::join!(grant.refresh_version(used), overtake);
+    let refreshed = refreshed.unwrap();
+    assert_eq!((refreshed.version, refreshed.access_token.expose()), (theirs.version, "theirs"));
     assert_eq!(fault.hits(), 1);
     assert_eq!(fleet.org.token_calls("refresh_token"), before + 1, "no second token request");
     assert!(manager.login(&id).await.unwrap().is_some_and(|grant| grant.current().is_ok()), "not ended");
@@ -38,7 +38,7 @@ async fn overtaken(fleet: &Fleet, first_response: Rule) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_version_that_another_process_stored_replaces_a_retry() {
     let busy = refusal("invalid_request", "Token request is already being processed");
-    for first_response in [busy, Fault::LoseAnswer, Fault::Status(502), Fault::Status(500)] {
+    for first_response in [busy, Fault::LoseResponse, Fault::Status(502), Fault::Status(500)] {
         let fleet = Fleet::start(MemoryStore::new()).await;
         overtaken(&fleet, first_response.into()).await;
         assert_eq!(*fleet.heard.lock().unwrap(), [], "no event");
@@ -86,8 +86,8 @@ async fn a_token_in_doubt_is_sent_once_per_cool_down_over_all_processes() {
     let gateway = fleet.org.faults().refresh(Fault::Status(502));
     let cool_down = || tokio::time::sleep(TIMING.cool_down * 11 / 10);
     let fails = async |grant: &GrantHandle, calls: u64| {
-        let renewed = grant.renew(used).await;
-        assert!(matches!(renewed, Err(GrantError::Unavailable { .. })), "{renewed:?}");
+        let refreshed = grant.refresh_version(used).await;
+        assert!(matches!(refreshed, Err(GrantError::Unavailable { .. })), "{refreshed:?}");
         assert_eq!(gateway.hits(), calls);
     };
     fails(&here, 2).await;
@@ -96,17 +96,17 @@ async fn a_token_in_doubt_is_sent_once_per_cool_down_over_all_processes() {
     fails(&there, 3).await;
     fails(&here, 3).await;
     cool_down().await;
-    let (first, second) = futures_util::join!(here.renew(used), there.renew(used));
+    let (first, second) = futures_util::join!(here.refresh_version(used), there.refresh_version(used));
     assert!(first.is_err() && second.is_err());
     assert_eq!(gateway.hits(), 4, "one of them");
     gateway.remove();
     cool_down().await;
-    let renewed = here.renew(used).await.unwrap();
-    assert_eq!(there.renew(used).await.unwrap().version, renewed.version);
+    let refreshed = here.refresh_version(used).await.unwrap();
+    assert_eq!(there.refresh_version(used).await.unwrap().version, refreshed.version);
     assert_eq!(fleet.org.refresh_reuse_count(), 0);
-    // A renewed token is not in doubt: two requests again.
+    // A refreshed token is not in doubt: two requests again.
     let before = fleet.org.token_calls("refresh_token");
     fleet.org.faults().refresh(Fault::Status(502).times(1));
-    assert!(there.renew(renewed.version).await.is_ok());
+    assert!(there.refresh_version(refreshed.version).await.is_ok());
     assert_eq!(fleet.org.token_calls("refresh_token"), before + 2);
 }

@@ -5,7 +5,7 @@ use salesforce_fake_org::{Fault, Rule};
 use super::*;
 use salesforce_connection::token::ServiceUser;
 
-/// F-34 and F-12: more tokens expire at once than a slow token endpoint can renew in time. A refresh that runs out of time
+/// F-34 and F-12: more tokens expire at once than a slow token endpoint can refresh in time. A refresh that runs out of time
 /// has not sent its token.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_refreshes_uses_no_token_in_vain() {
@@ -16,37 +16,39 @@ async fn a_flood_of_refreshes_uses_no_token_in_vain() {
         let tokens = fleet.tokens(&user).await;
         grants.push(manager.save(tokens, Profile::default(), &fleet.host).await.unwrap());
     }
-    let renew = async || {
-        let renewed = grants.iter().map(async |grant| grant.renew(grant.current().unwrap().version).await);
-        join_all(renewed).await
+    let refresh = async || {
+        let refreshed =
+            grants.iter().map(async |grant| grant.refresh_version(grant.current().unwrap().version).await);
+        join_all(refreshed).await
     };
     fleet.org.expire_access_tokens();
     // One at a time: the third request is sent within the send window and gets its response after it. A fourth would be
     // sent too late.
-    let others = manager.token_requests.acquire_many(15).await.unwrap();
+    let turns = manager.token_requests.of_host(&fleet.host);
+    let others = turns.acquire_many(15).await.unwrap();
     let slow = fleet.org.faults().refresh(Rule::from(Fault::Slow).delay_after(TIMING.send_window * 2 / 5));
     let started = std::time::Instant::now();
-    let renewed = renew().await;
+    let refreshed = refresh().await;
     assert!(started.elapsed() < TIMING.request_wait + TIMING.cool_down, "{:?}", started.elapsed());
-    for renewed in &renewed {
-        assert!(matches!(renewed, Ok(_) | Err(GrantError::Unavailable { .. })), "{renewed:?}");
+    for refreshed in &refreshed {
+        assert!(matches!(refreshed, Ok(_) | Err(GrantError::Unavailable { .. })), "{refreshed:?}");
     }
     assert_eq!(
         slow.hits(),
-        renewed.iter().filter(|renewed| renewed.is_ok()).count() as u64,
+        refreshed.iter().filter(|refreshed| refreshed.is_ok()).count() as u64,
         "every sent request is awaited"
     );
     assert!((1..=3).contains(&slow.hits()), "{}", slow.hits());
-    let late = renewed.iter().filter(|renewed| match renewed {
+    let late = refreshed.iter().filter(|refreshed| match refreshed {
         Err(GrantError::Unavailable { source, .. }) => source.to_string().contains("no time left"),
         _ => false,
     });
-    assert!(late.count() >= 3, "the error names the reason: {renewed:?}");
+    assert!(late.count() >= 3, "the error names the reason: {refreshed:?}");
     slow.remove();
     drop(others);
     tokio::time::sleep(TIMING.cool_down * 5 / 4).await;
-    for renewed in renew().await {
-        assert!(renewed.is_ok(), "no login has ended: {renewed:?}");
+    for refreshed in refresh().await {
+        assert!(refreshed.is_ok(), "no login has ended: {refreshed:?}");
     }
     assert_eq!(fleet.org.refresh_reuse_count(), 0);
 }
@@ -72,8 +74,8 @@ async fn a_late_response_revokes_no_token_in_use() {
             let record = theirs.seal(&fleet.keys, stored.expires_at).unwrap();
             fleet.store.put_grant(record).await.unwrap();
         };
-        let (renewed, ()) = futures_util::join!(grant.renew(used), overtake);
-        assert_eq!(renewed.unwrap().version, theirs.version);
+        let (refreshed, ()) = futures_util::join!(grant.refresh_version(used), overtake);
+        assert_eq!(refreshed.unwrap().version, theirs.version);
         tokio::time::sleep(Duration::from_millis(500)).await;
         let left = fleet.org.live_refresh_tokens(&ada).len();
         assert_eq!(left, usize::from(!rotation), "rotation {rotation}: only an unused token is revoked");
@@ -90,8 +92,8 @@ async fn a_grant_that_outlives_its_thread_reports_that() {
     let used = grant.current().unwrap().version;
     fleet.background = BackgroundRuntime::start().unwrap();
     for _ in 0..2 {
-        let renewed = tokio::time::timeout(Duration::from_secs(5), grant.renew(used)).await;
-        let Ok(Err(GrantError::Unavailable { source, .. })) = renewed else { panic!("{renewed:?}") };
+        let refreshed = tokio::time::timeout(Duration::from_secs(5), grant.refresh_version(used)).await;
+        let Ok(Err(GrantError::Unavailable { source, .. })) = refreshed else { panic!("{refreshed:?}") };
         assert!(source.to_string().contains("shutting down"), "{source}");
     }
 }
@@ -116,8 +118,8 @@ async fn of_two_responses_to_one_token_all_processes_use_the_stored_one() {
         tokio::time::sleep(Duration::from_millis(250)).await;
         fleet.store.put_grant(sealed_with("theirs")).await.unwrap();
     };
-    let (renewed, ()) = futures_util::join!(grant.renew(used), overtake);
-    assert_eq!(renewed.unwrap().access_token.expose(), "theirs");
+    let (refreshed, ()) = futures_util::join!(grant.refresh_version(used), overtake);
+    assert_eq!(refreshed.unwrap().access_token.expose(), "theirs");
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(
         fleet.org.live_refresh_tokens(&ada).len(),
@@ -149,15 +151,16 @@ async fn a_refresh_after_its_send_window_sends_nothing() {
         grants.push((grant, version));
     }
     let sent = fleet.org.token_calls("refresh_token");
-    let others = manager.token_requests.acquire_many(16).await.unwrap();
+    let turns = manager.token_requests.of_host(&fleet.host);
+    let others = turns.acquire_many(16).await.unwrap();
     let started = std::time::Instant::now();
     let permit = async {
         tokio::time::sleep(TIMING.send_window * 8 / 9).await;
-        manager.token_requests.add_permits(1);
+        turns.add_permits(1);
     };
     let renewals = grants.iter().map(async |(grant, version)| {
-        let renewed = grant.renew(*version).await;
-        let Err(GrantError::Unavailable { source, .. }) = renewed else { panic!("{renewed:?}") };
+        let refreshed = grant.refresh_version(*version).await;
+        let Err(GrantError::Unavailable { source, .. }) = refreshed else { panic!("{refreshed:?}") };
         assert!(source.to_string().contains("no time left"), "{source}");
         started.elapsed()
     });
@@ -175,7 +178,8 @@ async fn a_service_user_waits_for_others_within_its_deadline() {
     let fleet = Fleet::start(MemoryStore::new()).await;
     let manager = fleet.process(Clock::system());
     let user = ServiceUser::client_credentials(fleet.org.instance_url().parse().unwrap());
-    let others = manager.token_requests.acquire_many(16).await.unwrap();
+    let turns = manager.token_requests.of_host(user.host());
+    let others = turns.acquire_many(16).await.unwrap();
     let started = std::time::Instant::now();
     let got = manager.service(&user).await;
     let Err(salesforce_connection::token::TokenError::Unavailable { source, .. }) = got else {
@@ -200,14 +204,14 @@ async fn the_pause_after_rejected_tokens_grows() {
     let tokens = fleet.tokens(&fleet.ada()).await;
     let grant = manager.save(tokens, Profile::default(), &fleet.host).await.unwrap();
     let entry = manager.entry(grant.key());
-    let renewed = || {
+    let refreshed = || {
         let next = entry.current().unwrap().same_tokens().unwrap();
         entry.adopt(next, std::time::Instant::now());
     };
     let seconds = Duration::from_secs;
     for (works_first, expected) in [(false, 10), (false, 20), (false, 40), (false, 40), (true, 10)] {
         if works_first {
-            renewed();
+            refreshed();
         }
         let (version, now) = (entry.current().unwrap().version, std::time::Instant::now());
         for later in [0, 1] {
@@ -216,6 +220,6 @@ async fn the_pause_after_rejected_tokens_grows() {
         let end = now + seconds(expected);
         assert!(matches!(entry.decide(version, end - Duration::from_millis(1)), Step::Use(_)), "{expected}");
         assert!(matches!(entry.decide(version, end), Step::Begin { .. }), "{expected}");
-        renewed();
+        refreshed();
     }
 }

@@ -19,6 +19,10 @@ enum Defect {
     ReleasesForeignLease,
     AlwaysFresh,
     IgnoresFilter,
+    DropsProof,
+    BreaksAnyVersion,
+    BreaksAndKeepsLogins,
+    BreaksForTheOldLifetime,
 }
 
 /// The memory store with one defect.
@@ -32,6 +36,7 @@ impl Store for Broken {
         login: LoginRecord,
         grant: GrantRecord,
     ) -> StoreFuture<'_, Option<GrantRecord>> {
+        let login = if self.1 == Defect::DropsProof { LoginRecord { proof: None, ..login } } else { login };
         Box::pin(async move {
             let created = self.0.create_login(key, login.clone(), grant.clone()).await;
             let taken = matches!(created, Err(StoreError::AlreadyExists));
@@ -127,6 +132,30 @@ impl Store for Broken {
         })
     }
 
+    fn break_grant(&self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'_, bool> {
+        Box::pin(async move {
+            let (key, stored) = (broken.key, self.0.load_grant(broken.key).await?);
+            let logins = self.0.list_logins(GrantFilter::User(key.user())).await?;
+            match (self.1, stored) {
+                (Defect::BreaksAnyVersion, Some(stored)) => self.0.break_grant(stored.version, broken).await,
+                (Defect::BreaksForTheOldLifetime, Some(stored)) => {
+                    let expires_at = stored.expires_at.max(broken.expires_at);
+                    self.0.break_grant(expected, GrantRecord { expires_at, ..broken }).await
+                }
+                (Defect::BreaksAndKeepsLogins, _) => {
+                    let is_broken = self.0.break_grant(expected, broken.clone()).await?;
+                    for (login, record) in logins {
+                        if is_broken {
+                            self.0.create_login(login, record, broken.clone()).await?;
+                        }
+                    }
+                    Ok(is_broken)
+                }
+                _ => self.0.break_grant(expected, broken).await,
+            }
+        })
+    }
+
     fn list_logins(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
         self.0.list_logins(if self.1 == Defect::IgnoresFilter { GrantFilter::All } else { filter })
     }
@@ -185,7 +214,11 @@ async fn the_suite_names_the_promise_that_a_defect_violates() {
         (Defect::SharedLease, "a lease has one holder"),
         (Defect::ReleasesForeignLease, "only the holder releases a lease"),
         (Defect::AlwaysFresh, "a value is used once"),
+        (Defect::DropsProof, "a login keeps its proof"),
         (Defect::IgnoresFilter, "records are listed by user and by organization"),
+        (Defect::BreaksAnyVersion, "a grant is not broken if an older version is expected"),
+        (Defect::BreaksAndKeepsLogins, "a broken grant has no logins"),
+        (Defect::BreaksForTheOldLifetime, "a broken grant expires with its record"),
     ] {
         match check(Arc::new(Broken(MemoryStore::new(), defect))).await {
             Err(Violation::Violated(broken)) => assert_eq!(broken, promise, "{defect:?}"),

@@ -1,6 +1,6 @@
 //! What is sent to the server: scripts with their arguments, and scans of an index.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
@@ -14,7 +14,7 @@ use super::{
 /// The connection to the server, and the prefix of all keys.
 pub(super) struct Connection {
     pub(super) manager: ConnectionManager,
-    pub(super) prefix: String,
+    pub(super) prefix: Arc<str>,
 }
 
 /// The server did not send a page of a listing in time.
@@ -30,8 +30,23 @@ impl Connection {
         arguments: Arguments,
     ) -> Result<Reply, StoreError> {
         let arguments = &arguments;
+        // A script that must not run twice is not repeated on another connection. So the connection is tested before it:
+        // the server may have restarted since its last use.
+        if idempotency == Idempotency::Unsafe {
+            self.test().await?;
+        }
         let invoke = |mut redis| async move { script.invoke(&mut redis, &self.prefix, arguments).await };
         self.manager.run(idempotency, invoke).await.map(Reply::new)
+    }
+
+    /// Tests the connection, and replaces one that is dead. EXISTS reaches the server that has the keys, unlike PING in a
+    /// cluster.
+    pub(super) async fn test(&self) -> Result<(), StoreError> {
+        let mut exists = redis::cmd("EXISTS");
+        exists.arg(&*self.prefix);
+        let exists = &exists;
+        let exists = |mut redis| async move { exists.exec_async(&mut redis).await };
+        self.manager.run(Idempotency::Idempotent, exists).await
     }
 
     /// Runs a script that returns a page of a listing. Each page has the deadline of an operation: a listing has longer,

@@ -1,15 +1,21 @@
 //! [`ConnectionManager`]: the connection to the server. One connection, shared by all callers, replaced when it breaks.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::servers::{RawConnection, Servers};
 use crate::store::StoreError;
 
 pub(super) struct ConnectionManager {
-    servers: Servers,
+    servers: Arc<Servers>,
     current: Mutex<Current>,
     /// The newest connection on which a command ended without a response. It is not used again.
     silent: AtomicU64,
@@ -38,23 +44,30 @@ pub(super) enum Idempotency {
 #[error("Redis: {0}")]
 struct RedisFailure(String);
 
+/// A command that is dropped after this long without a response makes its connection suspect. A request that its client
+/// cancels earlier says nothing of the connection.
+const SILENT_AFTER: Duration = Duration::from_millis(250);
+
 /// Discards the connection if the command is dropped before it has ended: a connection without a response may be dead
 /// without a report from the network.
 struct DiscardOnDrop<'a> {
     manager: &'a ConnectionManager,
     number: Option<u64>,
+    started: Instant,
 }
 
 impl Drop for DiscardOnDrop<'_> {
     fn drop(&mut self) {
-        if let Some(number) = self.number {
+        if let Some(number) = self.number
+            && self.started.elapsed() >= SILENT_AFTER
+        {
             self.manager.silent.fetch_max(number, Ordering::Relaxed);
         }
     }
 }
 
 impl ConnectionManager {
-    pub(super) fn new(servers: Servers) -> Self {
+    pub(super) fn new(servers: Arc<Servers>) -> Self {
         Self { servers, current: Mutex::default(), silent: AtomicU64::new(0) }
     }
 
@@ -70,7 +83,7 @@ impl ConnectionManager {
     {
         loop {
             let (number, connection, fresh) = self.connection().await.map_err(|error| store_error(&error))?;
-            let mut discard = DiscardOnDrop { manager: self, number: Some(number) };
+            let mut discard = DiscardOnDrop { manager: self, number: Some(number), started: Instant::now() };
             let result = command(connection).await;
             discard.number = None;
             match result {

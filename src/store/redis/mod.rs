@@ -17,6 +17,7 @@
 mod address;
 mod connection;
 mod connection_manager;
+mod reader;
 mod reply;
 mod script;
 mod servers;
@@ -27,13 +28,14 @@ use self::{
     address::Address,
     connection::{Arguments, Connection},
     connection_manager::{ConnectionManager, Idempotency},
+    reader::Reader,
     reply::Reply,
     script::Script,
 };
 use super::{
     DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginKey,
     LoginRecord, OneTimeKey, Store, StoreError, StoreFuture, SwapOutcome, TOMBSTONE,
-    encoding::{hex, holder_text, millis, version_text},
+    encoding::{hex, holder_text, millis, proof_text, version_text},
     runtime::{LISTING_TIMEOUT, StoreRuntime},
 };
 use crate::base::clock::Clock;
@@ -47,6 +49,7 @@ const CHUNK: usize = 200;
 pub struct RedisStore {
     runtime: StoreRuntime,
     connection: Arc<Connection>,
+    reader: Reader,
     clock: Clock,
 }
 
@@ -78,9 +81,10 @@ impl RedisStore {
             ensure_crypto_provider();
         }
         let servers = address.servers().map_err(|error| connection_manager::store_error(&error))?;
-        let connection =
-            Arc::new(Connection { manager: ConnectionManager::new(servers), prefix: address.prefix });
-        let store = Self { runtime: StoreRuntime::start()?, connection, clock: Clock::system() };
+        let (servers, prefix) = (Arc::new(servers), Arc::from(address.prefix));
+        let reader = Reader::new(Arc::clone(&servers), Arc::clone(&prefix));
+        let connection = Arc::new(Connection { manager: ConnectionManager::new(servers), prefix });
+        let store = Self { runtime: StoreRuntime::start()?, connection, reader, clock: Clock::system() };
         store.wait_until_ready().await?;
         Ok(store)
     }
@@ -90,15 +94,8 @@ impl RedisStore {
         let started = self.clock.instant();
         loop {
             let connection = Arc::clone(&self.connection);
-            let ping = self.runtime.call(async move {
-                // EXISTS reaches the server that has the keys, unlike PING in a cluster.
-                let mut exists = redis::cmd("EXISTS");
-                exists.arg(&connection.prefix);
-                let exists = &exists;
-                let exists = |mut redis| async move { exists.exec_async(&mut redis).await };
-                connection.manager.run(Idempotency::Idempotent, exists).await
-            });
-            match ping.await {
+            let test = self.runtime.call(async move { connection.test().await });
+            match test.await {
                 Ok(()) => return Ok(()),
                 Err(error) if started.elapsed() >= CONNECT => return Err(error),
                 Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
@@ -186,7 +183,8 @@ impl Store for RedisStore {
             .number(millis(login.created_at))
             .number(millis(login.last_used_at))
             .number(millis(login.expires_at))
-            .number(self.ttl(login.expires_at));
+            .number(self.ttl(login.expires_at))
+            .text(proof_text(login.proof.as_ref()));
         self.run(
             Idempotency::Unsafe,
             &script::CREATE_LOGIN,
@@ -199,15 +197,7 @@ impl Store for RedisStore {
     }
 
     fn load_login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
-        self.run(
-            Idempotency::Idempotent,
-            &script::LOAD_LOGIN,
-            Arguments::of(hex(key.as_bytes())),
-            |mut reply| {
-                let login = reply.login()?;
-                Ok(login.zip(reply.grant()?))
-            },
-        )
+        Box::pin(self.reader.load_login(key))
     }
 
     fn touch_login(
@@ -245,9 +235,7 @@ impl Store for RedisStore {
     }
 
     fn load_grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
-        self.run(Idempotency::Idempotent, &script::LOAD_GRANT, Arguments::of(key.to_string()), |mut reply| {
-            reply.grant()
-        })
+        Box::pin(self.reader.load_grant(key))
     }
 
     fn compare_and_swap_grant(
@@ -281,6 +269,16 @@ impl Store for RedisStore {
             &script::DELETE_GRANT,
             Arguments::of(key.to_string()).text(expected),
             |mut reply| reply.previous_grant(),
+        )
+    }
+
+    fn break_grant(&self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'_, bool> {
+        let arguments = Arguments::of(broken.key.to_string()).text(version_text(expected));
+        self.run(
+            Idempotency::Unsafe,
+            &script::BREAK_GRANT,
+            self.grant_arguments(arguments, &broken),
+            |mut reply| Ok(reply.word()? == "broken"),
         )
     }
 

@@ -4,7 +4,7 @@ use std::{time::SystemTime, vec::IntoIter};
 
 use super::super::{
     GrantKey, GrantRecord, LoginKey, LoginRecord, Sealed, StoreError,
-    encoding::{corrupt, grant_key, login_key, time, version},
+    encoding::{corrupt, grant_key, login_key, proof, time, version},
 };
 #[derive(Debug)]
 pub(super) struct Reply(IntoIter<Vec<u8>>);
@@ -56,12 +56,13 @@ impl Reply {
 
     /// Returns the next login, or `None` at the end.
     pub(super) fn login(&mut self) -> Result<Option<LoginRecord>, StoreError> {
-        let Some([grant, created, seen, expires]) = self.take()? else { return Ok(None) };
+        let Some([grant, created, seen, expires, proof_field]) = self.take()? else { return Ok(None) };
         Ok(Some(LoginRecord {
             grant: grant_key(&text(grant, "grant")?)?,
             created_at: moment(created, "created")?,
             last_used_at: moment(seen, "seen")?,
             expires_at: moment(expires, "expires")?,
+            proof: proof(&text(proof_field, "proof")?)?,
         }))
     }
 

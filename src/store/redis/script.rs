@@ -61,6 +61,7 @@ scripts! {
     LOAD_GRANT = "lua/load_grant.lua";
     COMPARE_AND_SWAP_GRANT = "lua/compare_and_swap_grant.lua";
     DELETE_GRANT = "lua/delete_grant.lua";
+    BREAK_GRANT = "lua/break_grant.lua";
     LIST_LOGINS = "lua/list_logins.lua";
     LIST_GRANTS = "lua/list_grants.lua";
     ACQUIRE_LEASE = "lua/acquire_lease.lua";

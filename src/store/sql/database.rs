@@ -3,12 +3,16 @@
 //! The statements are the same for both; `$1` is a placeholder in either. This module has what differs in opening a
 //! database, and `session` what differs in running statements.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use super::{
     super::{StoreError, runtime::CALL_TIMEOUT},
-    session::{Connection, PooledConnection, Row, Transaction, Value, failed},
+    session::{Connection, PooledConnection, Row, Transaction, Value, failed, is_dead},
 };
+use crate::base::lock::lock;
 
 /// How long an operation waits for a connection of the pool. Less than the deadline of the operation, so that its error
 /// names the reason.
@@ -41,6 +45,27 @@ const _: () = assert!(BUSY.as_millis() < ACQUIRE.as_millis());
 #[cfg(feature = "postgres")]
 const _: () = assert!(4 * TEST_TIMEOUT.as_millis() < ACQUIRE.as_millis());
 
+/// How often an operation is tried in all while its connections turn out to be dead. The second connection is a new one;
+/// a third covers a server that restarts just then.
+const MAX_ATTEMPTS: u32 = 3;
+
+/// When a connection of a pool last turned out to be dead. Those that were opened before then are not used any more: a
+/// restart of the server ends all of them at once.
+#[derive(Debug, Default)]
+pub(super) struct Breakage(Mutex<Option<Instant>>);
+
+impl Breakage {
+    fn note(&self) {
+        *lock(&self.0) = Some(Instant::now());
+    }
+
+    /// Returns whether a connection of this age was open at the time.
+    #[cfg(feature = "postgres")]
+    fn is_after(&self, age: Duration) -> bool {
+        lock(&self.0).is_some_and(|at| at.elapsed() < age)
+    }
+}
+
 /// The open database.
 #[derive(Debug, Clone)]
 pub(super) enum Database {
@@ -48,7 +73,7 @@ pub(super) enum Database {
     #[cfg(feature = "sqlite")]
     Sqlite { writer: sqlx::SqlitePool, readers: sqlx::SqlitePool },
     #[cfg(feature = "postgres")]
-    Postgres(sqlx::PgPool),
+    Postgres(sqlx::PgPool, Arc<Breakage>),
 }
 
 impl Database {
@@ -81,24 +106,30 @@ impl Database {
         let options: sqlx::postgres::PgConnectOptions = url.parse().map_err(failed)?;
         let options = options.disable_statement_logging();
         wait_until_ready(&options).await?;
+        let breakage = Arc::new(Breakage::default());
+        let seen = Arc::clone(&breakage);
         let pool = sqlx::postgres::PgPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(ACQUIRE)
             .test_before_acquire(false)
-            .before_acquire(|connection, of| {
+            .before_acquire(move |connection, of| {
+                let is_suspect = seen.is_after(of.age);
                 Box::pin(async move {
+                    // An error closes the connection without the closing handshake, which would block.
+                    if is_suspect {
+                        return Err(sqlx::Error::Io(std::io::ErrorKind::ConnectionAborted.into()));
+                    }
                     if of.idle_for < TEST_AFTER {
                         return Ok(true);
                     }
                     let ping = sqlx::Connection::ping(connection);
                     match tokio::time::timeout(TEST_TIMEOUT, ping).await {
                         Ok(response) => response.map(|()| true),
-                        // An error closes the connection without the closing handshake, which would block.
                         Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
                     }
                 })
             });
-        Ok(Self::Postgres(pool.connect_lazy_with(options)))
+        Ok(Self::Postgres(pool.connect_lazy_with(options), breakage))
     }
 
     async fn writer(&self) -> Result<PooledConnection, StoreError> {
@@ -106,7 +137,7 @@ impl Database {
             #[cfg(feature = "sqlite")]
             Self::Sqlite { writer, .. } => writer.acquire().await.map(Connection::Sqlite),
             #[cfg(feature = "postgres")]
-            Self::Postgres(pool) => pool.acquire().await.map(Connection::Postgres),
+            Self::Postgres(pool, _) => pool.acquire().await.map(Connection::Postgres),
         };
         connection.map(PooledConnection::new).map_err(failed)
     }
@@ -118,28 +149,82 @@ impl Database {
                 readers.acquire().await.map(Connection::Sqlite).map(PooledConnection::new).map_err(failed)
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres(_) => self.writer().await,
+            Self::Postgres(..) => self.writer().await,
         }
     }
 
     /// Begins a transaction. On SQLite it may write from the start, so that it cannot fail later for want of the write
     /// lock.
+    ///
+    /// A connection that turns out to be dead is replaced: nothing was written yet.
     pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
-        Transaction::begin(self.writer().await?).await
+        let mut attempts = 0;
+        loop {
+            let begun = async { Transaction::begin(self.writer().await?).await }.await;
+            match begun {
+                Err(error) if self.is_worth_another(&error, &mut attempts) => {}
+                begun => return begun,
+            }
+        }
     }
 
     /// Runs one statement outside a transaction. Returns the number of rows that it changed.
-    pub(super) async fn run<const N: usize>(&self, sql: &str, values: [Value; N]) -> Result<u64, StoreError> {
-        self.writer().await?.run(sql, values).await
+    ///
+    /// It is repeated if its connection turns out to be dead, and may have taken effect by then. So it has to be one that
+    /// changes nothing the second time.
+    pub(super) async fn run_idempotent<const N: usize>(
+        &self,
+        sql: &str,
+        values: [Value; N],
+    ) -> Result<u64, StoreError> {
+        let mut attempts = 0;
+        loop {
+            let changed = async { self.writer().await?.run(sql, values.clone()).await }.await;
+            match changed {
+                Err(error) if self.is_worth_another(&error, &mut attempts) => {}
+                changed => return changed,
+            }
+        }
     }
 
-    /// Reads rows with one statement outside a transaction.
+    /// Reads rows with one statement outside a transaction. It is repeated if its connection turns out to be dead.
     pub(super) async fn rows<const N: usize>(
         &self,
         sql: &str,
         values: [Value; N],
     ) -> Result<Vec<Row>, StoreError> {
-        self.reader().await?.rows(sql, values).await
+        let mut attempts = 0;
+        loop {
+            let rows = async { self.reader().await?.rows(sql, values.clone()).await }.await;
+            match rows {
+                Err(error) if self.is_worth_another(&error, &mut attempts) => {}
+                rows => return rows,
+            }
+        }
+    }
+
+    /// Returns whether an attempt failed because its connection turned out to be dead, for example after a restart or a
+    /// failover of the server, and another one may succeed. Each death condemns the connections that are as old, so that
+    /// the next one is a new one. The deadline is that of the store operation.
+    fn is_worth_another(&self, error: &StoreError, attempts: &mut u32) -> bool {
+        *attempts += 1;
+        if !is_dead(error) || *attempts >= MAX_ATTEMPTS {
+            return false;
+        }
+        if let Some(breakage) = self.breakage() {
+            breakage.note();
+        }
+        tracing::debug!(%error, "a connection of the store was dead: repeated on a new one");
+        true
+    }
+
+    fn breakage(&self) -> Option<&Breakage> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite { .. } => None,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_, breakage) => Some(breakage),
+        }
     }
 }
 

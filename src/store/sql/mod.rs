@@ -24,15 +24,15 @@ use std::{
 use self::{
     database::Database,
     records::{
-        current, filter_values, grant_columns, grant_of, insert_tombstone, previous, put, read_all,
-        read_grant, read_login, remove, sweep, whole_millis,
+        current, filter_values, grant_columns, grant_of, insert_tombstone, login_columns, previous, put,
+        read_all, read_grant, read_login, remove, sweep, whole_millis,
     },
     session::Value,
 };
 use super::{
     DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginKey,
     LoginRecord, OneTimeKey, Store, StoreError, StoreFuture, SwapOutcome,
-    encoding::{grant_key, hex, holder_text, millis},
+    encoding::{grant_key, hex, holder_text, millis, proof_text},
     runtime::{LISTING_TIMEOUT, StoreRuntime},
 };
 use crate::base::clock::Clock;
@@ -132,14 +132,15 @@ impl Store for SqlStore {
             tx.lock(&grant_id).await?;
             let sql = "DELETE FROM actix_salesforce_logins WHERE login_key = $1 AND expires <= {now}";
             tx.run(sql, [id.clone().into()]).await?;
-            let sql = "INSERT INTO actix_salesforce_logins (login_key, grant_key, created, seen, expires) \
-                       VALUES ($1, $2, $3, $4, {now} + $5) ON CONFLICT (login_key) DO NOTHING";
-            let values: [Value; 5] = [
+            let sql = "INSERT INTO actix_salesforce_logins (login_key, grant_key, created, seen, expires, proof) \
+                       VALUES ($1, $2, $3, $4, {now} + $5, $6) ON CONFLICT (login_key) DO NOTHING";
+            let values: [Value; 6] = [
                 id.into(),
                 grant_id.clone().into(),
                 millis(login.created_at).into(),
                 millis(login.last_used_at).into(),
                 login_ttl.into(),
+                proof_text(login.proof.as_ref()).into(),
             ];
             if tx.run(sql, values).await? == 0 {
                 tx.rollback().await?;
@@ -155,14 +156,21 @@ impl Store for SqlStore {
     fn load_login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
         self.call(|database| async move {
             let sql = concat!(
-                "SELECT l.login_key, l.grant_key, l.created, l.seen, l.expires, ",
+                "SELECT ",
+                login_columns!(),
+                ", COALESCE(g.grant_key, ''), ",
                 grant_columns!(),
-                " FROM actix_salesforce_logins l JOIN actix_salesforce_grants g ON g.grant_key = l.grant_key \
-                 WHERE l.login_key = $1 AND l.expires > {now} AND g.expires > {now}"
+                " FROM actix_salesforce_logins l \
+                 LEFT JOIN actix_salesforce_grants g ON g.grant_key = l.grant_key AND g.expires > {now} \
+                 WHERE l.login_key = $1 AND l.expires > {now} AND l.grant_key <> ''"
             );
             let rows = database.rows(sql, [hex(key.as_bytes()).into()]).await?;
             let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
+            // An unreadable login is an error although no grant belongs to it.
             let (_, login) = read_login(&mut row)?;
+            if row.text("grant")?.is_empty() {
+                return Ok(None);
+            }
             Ok(Some((login, read_grant(&mut row)?)))
         })
     }
@@ -297,14 +305,34 @@ impl Store for SqlStore {
         })
     }
 
+    fn break_grant(&self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'_, bool> {
+        let ttl = self.ttl(broken.expires_at);
+        self.call(move |database| async move {
+            let id = broken.key.to_string();
+            let mut tx = database.begin().await?;
+            tx.lock(&id).await?;
+            if previous(&mut tx, &id).await?.is_none_or(|grant| grant.version != expected) {
+                tx.rollback().await?;
+                return Ok(false);
+            }
+            // Removed first: a grant that is replaced keeps its lifetime.
+            remove(&mut tx, &id).await?;
+            put(&mut tx, broken, ttl).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+    }
+
     fn list_logins(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
         let database = Arc::clone(&self.database);
         self.runtime.within(LISTING_TIMEOUT, async move {
-            let sql = "SELECT l.login_key, l.grant_key, l.created, l.seen, l.expires \
-                       FROM actix_salesforce_logins l \
-                       JOIN actix_salesforce_grants g ON g.grant_key = l.grant_key \
-                       WHERE l.expires > {now} AND g.expires > {now} \
-                       AND ($1 = '' OR g.org = $1) AND ($2 = '' OR g.person = $2)";
+            let sql = concat!(
+                "SELECT ",
+                login_columns!(),
+                " FROM actix_salesforce_logins l JOIN actix_salesforce_grants g ON g.grant_key = l.grant_key \
+                 WHERE l.expires > {now} AND g.expires > {now} \
+                 AND ($1 = '' OR g.org = $1) AND ($2 = '' OR g.person = $2)"
+            );
             Ok(read_all(database.rows(sql, filter_values(filter)).await?, read_login))
         })
     }
@@ -327,7 +355,11 @@ impl Store for SqlStore {
             let sql = "INSERT INTO actix_salesforce_once AS o (once_key, expires) VALUES ($1, {now} + $2) \
                        ON CONFLICT (once_key) DO UPDATE SET expires = excluded.expires WHERE o.expires <= {now}";
             let values = [hex(once.as_bytes()).into(), whole_millis(lifetime).into()];
-            Ok(database.run(sql, values).await? > 0)
+            // A transaction, because a repeated statement would find its own value.
+            let mut tx = database.begin().await?;
+            let is_first = tx.run(sql, values).await? > 0;
+            tx.commit().await?;
+            Ok(is_first)
         })
     }
 
@@ -344,14 +376,17 @@ impl Store for SqlStore {
                        WHERE l.holder = excluded.holder OR l.expires <= {now}";
             let values =
                 [name.to_string().into(), holder_text(holder).into(), whole_millis(lifetime).into()];
-            Ok(database.run(sql, values).await? > 0)
+            Ok(database.run_idempotent(sql, values).await? > 0)
         })
     }
 
     fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> StoreFuture<'_, ()> {
         self.call(|database| async move {
             let sql = "DELETE FROM actix_salesforce_leases WHERE grant_key = $1 AND holder = $2";
-            database.run(sql, [name.to_string().into(), holder_text(holder).into()]).await.map(drop)
+            database
+                .run_idempotent(sql, [name.to_string().into(), holder_text(holder).into()])
+                .await
+                .map(drop)
         })
     }
 }

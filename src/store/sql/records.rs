@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     super::{
         GrantFilter, GrantRecord, LoginKey, LoginRecord, Sealed, StoreError, TOMBSTONE,
-        encoding::{grant_key, login_key, millis, time, version, version_text},
+        encoding::{grant_key, login_key, millis, proof, time, version, version_text},
     },
     database::Database,
     session::{Row, Transaction, Value},
@@ -18,6 +18,14 @@ macro_rules! grant_columns {
     };
 }
 pub(super) use grant_columns;
+
+/// The columns of a login, in the order in which they are read.
+macro_rules! login_columns {
+    () => {
+        "l.login_key, l.grant_key, l.created, l.seen, l.expires, l.proof"
+    };
+}
+pub(super) use login_columns;
 
 /// Deletes a batch of expired records; each statement takes a few milliseconds at most.
 ///
@@ -35,7 +43,7 @@ pub(super) async fn sweep(database: &Database) {
             "WITH gone AS MATERIALIZED (SELECT {key} FROM {table} WHERE expires <= {{now}} LIMIT 1000 {{skip locked}}) \
              DELETE FROM {table} WHERE expires <= {{now}} AND {key} IN (SELECT {key} FROM gone)"
         );
-        if let Err(error) = database.run(&statement, []).await {
+        if let Err(error) = database.run_idempotent(&statement, []).await {
             tracing::warn!(%error, "deleting expired records failed");
             return;
         }
@@ -59,6 +67,7 @@ pub(super) fn read_login(row: &mut Row) -> Result<(LoginKey, LoginRecord), Store
         created_at: time(row.number("created")?),
         last_used_at: time(row.number("seen")?),
         expires_at: time(row.number("expires")?),
+        proof: proof(&row.text("proof")?)?,
     };
     Ok((key, login))
 }

@@ -3,7 +3,12 @@
 use super::{super::StoreError, database::Database, session::Transaction};
 
 /// Each entry is one migration, run once. Never change a released one: add another.
-const MIGRATIONS: &[&[&str]] = &[&[
+const MIGRATIONS: &[&[&str]] = &[FIRST, PROOFS];
+
+/// Logins are bound to their ids.
+const PROOFS: &[&str] = &["ALTER TABLE actix_salesforce_logins ADD COLUMN proof TEXT NOT NULL DEFAULT ''"];
+
+const FIRST: &[&str] = &[
     "CREATE TABLE actix_salesforce_grants (
         grant_key TEXT PRIMARY KEY,
         org TEXT NOT NULL,
@@ -32,7 +37,7 @@ const MIGRATIONS: &[&[&str]] = &[&[
         expires BIGINT NOT NULL
     )",
     "CREATE INDEX actix_salesforce_leases_expires ON actix_salesforce_leases (expires)",
-]];
+];
 
 /// The tables were written by a newer version of the crate.
 #[derive(Debug, thiserror::Error)]

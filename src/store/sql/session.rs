@@ -32,7 +32,7 @@ pub(super) struct Transaction {
 }
 
 /// The value of a placeholder.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Value {
     Number(i64),
     Text(String),
@@ -152,9 +152,10 @@ impl PooledConnection {
     ) -> Result<T, StoreError> {
         let connection = self.connection.as_mut().ok_or_else(|| failed(sqlx::Error::PoolClosed))?;
         self.is_busy = true;
-        let outcome = call(connection).await;
-        self.is_busy = false;
-        outcome.map_err(failed)
+        let outcome = call(connection).await.map_err(failed);
+        // A dead connection is closed, too.
+        self.is_busy = outcome.as_ref().is_err_and(is_dead);
+        outcome
     }
 
     pub(super) async fn run<const N: usize>(
@@ -290,5 +291,22 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => StoreError::Corrupt(error.into()),
         error => StoreError::Unavailable(error.into()),
+    }
+}
+
+/// Returns whether a connection is of no use any more: it is broken, its server ends, or its server accepts no writes
+/// since a failover. What was to be done on it has not been done, unless it was the end of a transaction.
+pub(super) fn is_dead(error: &StoreError) -> bool {
+    /// "admin_shutdown", "crash_shutdown", "cannot_connect_now", "idle_session_timeout", "read_only_sql_transaction"
+    /// (PostgreSQL documentation, appendix A). Class 08 are errors of the connection itself.
+    const CODES: [&str; 5] = ["57P01", "57P02", "57P03", "57P05", "25006"];
+
+    let StoreError::Unavailable(error) = error else { return false };
+    match error.downcast_ref::<sqlx::Error>() {
+        Some(sqlx::Error::Io(_)) => true,
+        Some(sqlx::Error::Database(error)) => {
+            error.code().is_some_and(|code| CODES.contains(&&*code) || code.starts_with("08"))
+        }
+        _ => false,
     }
 }

@@ -75,7 +75,7 @@ async fn complete(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         None => late(&worker, request, &parameters, &pending).await,
     };
     // The pending login is used, whatever the outcome.
-    let removal = PendingLogin::removal(settings, pending.state.expose());
+    let removal = pending.removal(settings);
     match outcome {
         Ok(mut response) => {
             add_cookie(&mut response, &removal);
@@ -149,6 +149,7 @@ async fn exchange(
     let Some(code) = parameters.code else { return Err(failed(malformed()).into()) };
 
     let callback = Callback {
+        client_id: pending.client_id.clone(),
         host: pending.host.clone(),
         redirect_uri: settings.redirect_uri_of(&pending.host),
         code: Secret::new(code),
@@ -202,7 +203,7 @@ async fn exchange(
         worker.grants().log_out_later(old);
     }
     let mut response = response::see_other(pending.return_to.location());
-    for cookie in &cookies {
+    for cookie in cookies.iter().chain(&worker.leftovers(request)) {
         add_cookie(&mut response, cookie);
     }
     Ok(response)

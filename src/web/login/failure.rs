@@ -20,7 +20,7 @@ use salesforce_connection::Error;
 /// enough for a user who waits.
 const TOKEN_ENDPOINT_RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// `Retry-After` when too many logins complete at the same time. As long as a login waits for its turn.
+/// `Retry-After` when too many logins complete at the same time. As long as a login waits for a permit.
 const TOO_MANY_LOGINS_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a login did not complete.

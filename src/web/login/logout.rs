@@ -56,8 +56,8 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
         _ => session.renew(),
     }
     if let Some(id) = id {
-        // During an outage of the store the engine tries again; the browser has lost its cookie already.
-        if let Err(error) = worker.engine().log_out(&id).await {
+        // During an outage of the store the grant manager tries again; the browser has lost its cookie already.
+        if let Err(error) = worker.grants().log_out(&id).await {
             tracing::error!(%error, "logout not stored yet. It is tried again in the background");
         }
     }
@@ -77,6 +77,9 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
     };
     add_cookie(&mut response, &worker.login_removal());
     add_cookie(&mut response, &LoopGuard::removal(settings));
+    for cookie in worker.leftovers(request) {
+        add_cookie(&mut response, &cookie);
+    }
     Ok(response)
 }
 

@@ -55,7 +55,7 @@ impl LoopGuard {
     pub(super) fn read(settings: &Settings, request: &HeaderMap, now: SystemTime) -> Option<Self> {
         let name = settings.scoped_name(NAME);
         let sealed = URL_SAFE_NO_PAD.decode(cookie_header::only(request, &name)?).ok()?;
-        let plain = settings.keys.open(Purpose::Landing, name.as_bytes(), &sealed).ok()?;
+        let plain = settings.keys.open(Purpose::LoopGuard, name.as_bytes(), &sealed).ok()?;
         let mut members = std::str::from_utf8(&plain).ok()?.splitn(3, ' ');
         let completed = members.next()?.parse().ok()?;
         let at: u64 = members.next()?.parse().ok()?;
@@ -68,7 +68,7 @@ impl LoopGuard {
     pub(super) fn cookie(&self, settings: &Settings, now: SystemTime) -> Result<Cookie<'static>, SealError> {
         let name = settings.scoped_name(NAME);
         let plain = format!("{} {} {}", self.completed, millis(now), self.login.expose());
-        let sealed = settings.keys.seal(Purpose::Landing, name.as_bytes(), plain.as_bytes())?;
+        let sealed = settings.keys.seal(Purpose::LoopGuard, name.as_bytes(), plain.as_bytes())?;
         let lifetime = time::Duration::seconds(LIFETIME.as_secs().cast_signed());
         Ok(cookie::make(settings, name, URL_SAFE_NO_PAD.encode(sealed), lifetime))
     }

@@ -14,7 +14,7 @@ pub async fn me(request: HttpRequest) -> HttpResponse {
     match user(&request).await {
         Ok(user) => response::builder(StatusCode::OK).json(user),
         // Never a redirect: this route is for programs.
-        Err(error) if error.needs_login() => error::json(&error),
+        Err(error) if error.needs_login() => error::login_required_json(&request),
         Err(error) => error::response(&error, &request),
     }
 }

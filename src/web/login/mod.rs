@@ -28,13 +28,11 @@ mod start;
 pub(crate) use self::logout::is_cross_origin;
 pub use self::{callback::callback, logout::logout, me::me, start::login};
 
-use actix_web::{HttpResponse, cookie::Cookie};
-use url::form_urlencoded;
-
 use crate::{
     config::{Paths, ReturnTo, Settings},
     web::session::cookie_header::percent_decode,
 };
+use actix_web::{HttpResponse, cookie::Cookie};
 use salesforce_connection::oauth::LoginHost;
 
 /// One of the mounted routes.
@@ -86,23 +84,10 @@ fn return_target(settings: &Settings, text: &str) -> Option<ReturnTo> {
 
 /// Returns the link that starts the same login again. `None` if the app has no login route.
 fn retry_link(settings: &Settings, host: &LoginHost, return_to: &ReturnTo) -> Option<String> {
-    let login = settings.paths.full(settings.paths.login.as_deref()?);
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("return_to", return_to.as_str());
-    // Without a name the login goes to the host of the browser's last one.
-    if *host != settings.default_host || !settings.hosts.is_empty() || settings.allow_my_domain {
-        query.append_pair("host", host_name(settings, host));
-    }
-    Some(format!("{login}?{}", query.finish()))
+    settings.login_link(host, Some(return_to.as_str()))
 }
 
-/// Returns what `?host=` of the login route calls this host: its name in the settings, or its address without the scheme.
-fn host_name<'a>(settings: &'a Settings, host: &'a LoginHost) -> &'a str {
-    let named = settings.hosts.iter().find(|(_, known)| *known == host).map(|(name, _)| name.as_str());
-    named.unwrap_or_else(|| host.issuer().split_once("://").map_or("", |(_, address)| address))
-}
-
-fn add_cookie(response: &mut HttpResponse, cookie: &Cookie<'_>) {
+pub(super) fn add_cookie(response: &mut HttpResponse, cookie: &Cookie<'_>) {
     // Fails for a name or value that is an invalid header value; ours are base64 and plain ASCII.
     if let Err(error) = response.add_cookie(cookie) {
         tracing::error!(%error, "cookie not written");

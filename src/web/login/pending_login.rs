@@ -45,6 +45,8 @@ pub(super) const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 /// A login that started and has not completed yet.
 #[derive(Debug)]
 pub(super) struct PendingLogin {
+    /// The client id that it began with, and under which its code is exchanged.
+    pub(super) client_id: String,
     pub(super) state: Secret,
     pub(super) verifier: Secret,
     pub(super) nonce: Option<Secret>,
@@ -114,7 +116,7 @@ impl PendingLogin {
 
     /// Returns the name and the value of the cookie.
     fn seal(&self, settings: &Settings) -> Result<(String, String), SealError> {
-        let name = cookie_name(settings, self.state.expose());
+        let name = settings.scoped_name(&cookie_kind(self.state.expose()));
         let sealed = serde_json::to_vec(&Sealed {
             s: self.state.expose().into(),
             p: self.verifier.expose().into(),
@@ -129,14 +131,19 @@ impl PendingLogin {
             u: self.started_by.as_deref().map(Into::into),
         })
         .map_err(|_| SealError)?;
-        let sealed = settings.keys.seal(Purpose::PendingLogin, &bound_to(settings, &name), &sealed)?;
+        let sealed = settings.keys.seal(
+            Purpose::PendingLogin,
+            &bound_to(settings, &self.client_id, &name),
+            &sealed,
+        )?;
         Ok((name, URL_SAFE_NO_PAD.encode(sealed)))
     }
 
     /// Returns the browser's pending login with this state, if its seal is valid. It may have expired.
     pub(super) fn find(settings: &Settings, request: &HeaderMap, state: &str) -> Option<Self> {
-        let name = cookie_name(settings, state);
-        let pending = open(settings, &name, cookie_header::only(request, &name)?)?;
+        let pending = settings.scoped_names(&cookie_kind(state)).find_map(|(client_id, name)| {
+            open(settings, client_id, &name, cookie_header::only(request, &name)?)
+        })?;
         // The name is made from a hash of the state; the state itself is compared too, in constant time.
         (pending.state == Secret::new(state)).then_some(pending)
     }
@@ -158,27 +165,33 @@ impl PendingLogin {
         self.asks_to_log_in && self.started_by.as_ref().is_none_or(|hash| *hash == former_user::hash(user))
     }
 
-    /// Returns the cookie that removes the pending login with this state from the browser.
-    pub(super) fn removal(settings: &Settings, state: &str) -> Cookie<'static> {
-        cookie::removal(settings, cookie_name(settings, state))
+    /// Returns the cookie that removes the pending login from the browser.
+    pub(super) fn removal(&self, settings: &Settings) -> Cookie<'static> {
+        let kind = cookie_kind(self.state.expose());
+        let mut names = settings.scoped_names(&kind);
+        let own = names.find(|(client_id, _)| *client_id == self.client_id).map(|(_, name)| name);
+        cookie::removal(settings, own.unwrap_or_default())
     }
 }
 
-fn cookie_name(settings: &Settings, state: &str) -> String {
+/// Returns what stands behind the stem in the name of the cookie.
+fn cookie_kind(state: &str) -> String {
     let id = URL_SAFE_NO_PAD.encode(&Sha256::digest(state.as_bytes())[..12]);
-    settings.scoped_name(&format!("{NAME}{id}"))
+    format!("{NAME}{id}")
 }
 
 /// What a pending login is bound to: a deployment with the same keys, such as staging, cannot open this one's.
-fn bound_to(settings: &Settings, name: &str) -> Vec<u8> {
-    [name, &settings.client_id, &settings.paths.mount, settings.redirect_uri.as_str()].join("\0").into_bytes()
+fn bound_to(settings: &Settings, client_id: &str, name: &str) -> Vec<u8> {
+    [name, client_id, &settings.paths.mount, settings.redirect_uri.as_str()].join("\0").into_bytes()
 }
 
-fn open(settings: &Settings, name: &str, value: &str) -> Option<PendingLogin> {
+fn open(settings: &Settings, client_id: &str, name: &str, value: &str) -> Option<PendingLogin> {
     let sealed = URL_SAFE_NO_PAD.decode(value).ok()?;
-    let plain = settings.keys.open(Purpose::PendingLogin, &bound_to(settings, name), &sealed).ok()?;
+    let plain =
+        settings.keys.open(Purpose::PendingLogin, &bound_to(settings, client_id, name), &sealed).ok()?;
     let sealed: Sealed<'_> = serde_json::from_slice(&plain).ok()?;
     Some(PendingLogin {
+        client_id: client_id.to_owned(),
         state: Secret::from(&*sealed.s),
         verifier: Secret::from(&*sealed.p),
         nonce: sealed.n.map(|nonce| Secret::from(&*nonce)),
@@ -197,13 +210,18 @@ fn open(settings: &Settings, name: &str, value: &str) -> Option<PendingLogin> {
 /// Returns the names of pending logins to remove, invalid ones first, then the oldest, until one more of `new_bytes`
 /// fits.
 fn evict(settings: &Settings, request: &HeaderMap, new_bytes: usize) -> Vec<String> {
-    let prefix = settings.scoped_name(NAME);
+    let prefixes: Vec<(&str, String)> = settings.scoped_names(NAME).collect();
     let mut pending: Vec<(SystemTime, String, usize)> = cookie_header::all(request)
-        .filter(|(name, _)| name.starts_with(prefix.as_bytes()))
         .filter_map(|(name, value)| {
+            let of = prefixes.iter().filter(|(_, prefix)| name.starts_with(prefix.as_bytes()));
+            let client_ids: Vec<&str> = of.map(|(client_id, _)| *client_id).collect();
+            if client_ids.is_empty() {
+                return None;
+            }
             let name = std::str::from_utf8(name).ok()?;
             let value = std::str::from_utf8(value).unwrap_or_default();
-            let started_at = open(settings, name, value).map_or(UNIX_EPOCH, |pending| pending.started_at);
+            let pending = client_ids.iter().find_map(|client_id| open(settings, client_id, name, value));
+            let started_at = pending.map_or(UNIX_EPOCH, |pending| pending.started_at);
             Some((started_at, name.to_owned(), name.len() + value.len() + SEPARATORS))
         })
         .collect();
@@ -248,6 +266,7 @@ mod tests {
     fn pending(settings: &Settings, target: ReturnTo) -> PendingLogin {
         let secret = || Secret::new(URL_SAFE_NO_PAD.encode(random::bytes::<32>().unwrap()));
         PendingLogin {
+            client_id: settings.client_id.clone(),
             state: secret(),
             verifier: secret(),
             nonce: Some(secret()),

@@ -9,7 +9,6 @@ use url::Url;
 use super::{
     add_cookie,
     failure::{FailedLogin, InvalidLink, LoginError, LoginFailure},
-    host_name,
     loop_guard::{self, LoopGuard},
     pending_login::PendingLogin,
     query::Query,
@@ -113,6 +112,7 @@ pub(super) fn begin(
     let Start { host, return_to, options, completed_before, replaces_late, started_by } = start;
     let authorization = worker.grants().oauth().authorize(&host, &settings.redirect_uri_of(&host), &options);
     let pending = PendingLogin {
+        client_id: settings.client_id.clone(),
         state: authorization.state,
         verifier: authorization.verifier,
         nonce: authorization.nonce,
@@ -185,7 +185,7 @@ fn find_host(settings: &Settings, name: &str) -> Option<LoginHost> {
         return Some(host.clone());
     }
     // The default host has no name in the settings.
-    if name == host_name(settings, &settings.default_host) {
+    if name == settings.host_name(&settings.default_host) {
         return Some(settings.default_host.clone());
     }
     // A URL or a host as users copy it. The callback finds the host of its pending login by the same rule.

@@ -81,6 +81,8 @@ pub enum RequestFailure {
     NotFound,
     /// The user lacks a permission.
     Forbidden,
+    /// Salesforce ended the connection of the user for whom the request worked.
+    NeedsReconnecting,
     /// The user may not use the API.
     ApiAccessDenied,
     /// The user's Salesforce password has expired.
@@ -124,6 +126,7 @@ impl RequestFailure {
             Self::Unconfirmed | Self::JobTimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden
+            | Self::NeedsReconnecting
             | Self::ApiAccessDenied
             | Self::PasswordExpired
             | Self::MfaRequired
@@ -153,6 +156,7 @@ impl RequestFailure {
             | Self::PasswordExpired
             | Self::MfaRequired
             | Self::TermsNotAccepted => "forbidden",
+            Self::NeedsReconnecting => "needs_reconnecting",
             Self::Refused => "refused",
             Self::Invalid => "invalid",
             Self::MultipleChoices => "multiple_choices",
@@ -186,6 +190,7 @@ impl RequestFailure {
             ("forbidden", Error::ApiAccessDenied { .. }) => {
                 duty_of_user(error).unwrap_or(Self::ApiAccessDenied)
             }
+            ("needs_reconnecting", _) => Self::NeedsReconnecting,
             ("forbidden", _) => duty_of_user(error).unwrap_or(Self::Forbidden),
             ("refused", _) => Self::Refused,
             ("invalid", _) => Self::Invalid,
@@ -230,13 +235,17 @@ fn may_have_taken_effect(error: &Error) -> bool {
 impl PageKind {
     /// The kind of page for an error. A request with a safe method (RFC 9110 section 9.2.1) changes nothing.
     pub(crate) fn of_error(error: &Error, is_safe: bool) -> Self {
-        if error.needs_login() {
+        // Not a login of this browser's user, which would lead back to the same error.
+        if error.needs_login() && !matches!(error, Error::NeedsReconnecting(_)) {
             return Self::LoginRequired { sent_form: !is_safe };
         }
         if let Error::LoginRefused(refusal) = error {
             return Self::LoginFailed(LoginFailure::Denied {
                 code: refusal.error_code().and_then(known_code),
             });
+        }
+        if matches!(error, Error::OrgNotAllowed) {
+            return Self::LoginFailed(LoginFailure::OrgNotAllowed);
         }
         let failure = RequestFailure::of(error, is_safe);
         let retry_after = error.retry_after().filter(|_| failure.status() == StatusCode::SERVICE_UNAVAILABLE);

@@ -8,16 +8,12 @@ use super::{
 use crate::web::login::failure::InvalidLink;
 
 /// A title and the paragraphs below it.
-#[derive(Debug)]
-struct Message(&'static str, &'static [&'static str]);
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Message(&'static str, &'static [&'static str]);
 
 /// The texts of this kind of page.
 pub(super) fn texts(kind: &PageKind) -> PageTexts {
     let (title, mut paragraphs): (_, Vec<Cow<'static, str>>) = match kind {
-        PageKind::LoginFailed(LoginFailure::Denied { code }) => {
-            let Explanation { title, reason, fix } = oauth_errors::find(*code).explanation;
-            (*title, vec![(*reason).into(), (*fix).into()])
-        }
         PageKind::LoginFailed(failure @ LoginFailure::Refused { reason }) => {
             (login_failed(failure).0, vec![reason.clone().into()])
         }
@@ -101,7 +97,7 @@ fn message(kind: &PageKind) -> Message {
 }
 
 fn login_failed(failure: &LoginFailure) -> Message {
-    const LATER: &str = "Please try again in a moment.";
+    const TRY_SOON: &str = "Please try again in a moment.";
     const PERSISTS: &str =
         "Try again. If the problem persists, please tell the people who run this app; its log says more.";
     match failure {
@@ -125,10 +121,7 @@ fn login_failed(failure: &LoginFailure) -> Message {
                  or try another browser.",
             ],
         ),
-        LoginFailure::Denied { code } => {
-            let Explanation { title, reason, .. } = oauth_errors::find(*code).explanation;
-            Message(title, std::slice::from_ref(reason))
-        }
+        LoginFailure::Denied { code } => oauth_errors::find(*code).message,
         LoginFailure::CredentialsRejected => Message(
             "This app is not set up correctly",
             &[
@@ -198,7 +191,7 @@ fn login_failed(failure: &LoginFailure) -> Message {
         LoginFailure::NotStored { retry_after } => Message(
             "Your login could not be finished",
             match retry_after {
-                Some(_) => &["This app could not save your login.", LATER],
+                Some(_) => &["This app could not save your login.", TRY_SOON],
                 None => &["This app could not save your login.", PERSISTS],
             },
         ),
@@ -262,6 +255,12 @@ fn request_failed(failure: RequestFailure) -> Message {
             &["There is no such record.", "It may have been deleted, or the address is incomplete."],
         ),
         RequestFailure::Forbidden => forbidden!("Your Salesforce user is not allowed to do this."),
+        RequestFailure::NeedsReconnecting => Message(
+            "This connection to Salesforce has ended",
+            &[
+                "Salesforce no longer accepts it. It works again once its user has logged in to Salesforce here.",
+            ],
+        ),
         RequestFailure::ApiAccessDenied => forbidden!("Your Salesforce user may not use the API."),
         RequestFailure::PasswordExpired => Message(
             "Your Salesforce password has expired",
@@ -311,18 +310,10 @@ fn request_failed(failure: RequestFailure) -> Message {
     }
 }
 
-/// What a page says about a login that Salesforce refused.
-#[derive(Debug)]
-pub(super) struct Explanation {
-    pub(super) title: &'static str,
-    pub(super) reason: &'static str,
-    /// What to do about it, and who can do it.
-    pub(super) fix: &'static str,
-}
-
-macro_rules! explanations {
+// What a page says about a login that Salesforce refused: the title, the reason, and what to do about it.
+macro_rules! refusals {
     ($($name:ident: $title:literal, $reason:literal, $fix:expr;)*) => {$(
-        pub(super) static $name: Explanation = Explanation { title: $title, reason: $reason, fix: $fix };
+        pub(super) const $name: Message = Message($title, &[$reason, $fix]);
     )*};
 }
 
@@ -335,7 +326,7 @@ const DEVELOPER: &str = "This is a mistake in how this app is set up. Please tel
 const LATER: &str = "Nothing was changed. Please wait a moment and try again; Salesforce's status is shown on its trust site.";
 const LOGIN_HISTORY: &str = "Try again. If the problem persists, an administrator can look at your user's \"Login History\" in Salesforce Setup.";
 
-explanations! {
+refusals! {
     ACCESS_DENIED:
         "You did not allow access",
         "\"Deny\" was chosen on Salesforce's page, so you were not logged in.",

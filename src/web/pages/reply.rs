@@ -226,6 +226,7 @@ mod tests {
             RequestFailure::Unconfirmed,
             RequestFailure::NotFound,
             RequestFailure::Forbidden,
+            RequestFailure::NeedsReconnecting,
             RequestFailure::ApiAccessDenied,
             RequestFailure::PasswordExpired,
             RequestFailure::MfaRequired,

@@ -169,6 +169,9 @@ impl RequireLogin {
 
     /// Requires that `rule` returns `true` for the user. Sends no request to Salesforce.
     #[must_use]
+    #[doc(alias = "permission")]
+    #[doc(alias = "role")]
+    #[doc(alias = "authorize")]
     pub fn allow_if(mut self, rule: impl Fn(&SalesforceUser) -> bool + Send + Sync + 'static) -> Self {
         self.predicates.push(Arc::new(rule));
         self

@@ -15,7 +15,7 @@ use actix_web::{
 };
 use serde_json::value::RawValue;
 
-use super::cookie_header;
+use super::{cookie, cookie_header};
 use crate::config::Settings;
 
 /// The session that the middleware brings.
@@ -24,42 +24,65 @@ pub(crate) type EmbeddedSession = SessionMiddleware<CookieSessionStore>;
 /// The embedded session's cookie, and the keys that it may be sealed with.
 pub(crate) struct SessionCookie {
     name: String,
+    /// What removes the cookie under its name before a rotation of the app's credentials, if that was another one.
+    previous: Option<Cookie<'static>>,
     key: Key,
     older: Vec<Key>,
 }
 
-/// Marks a request whose session cookie came sealed with an older key.
+/// Marks a request whose session cookie came sealed with an older key, or under its previous name.
 struct Resealed;
+
+/// What removes the session's cookie of the previous name, which came with the request.
+#[derive(Clone)]
+struct Leftover(Cookie<'static>);
 
 impl SessionCookie {
     pub(crate) fn new(settings: &Settings) -> Self {
         let mut keys = settings.keys.session_keys().map(|key| Key::from(&*key));
         // A ring holds at least one key.
         let key = keys.next().unwrap_or_else(Key::generate);
-        Self { name: settings.scoped_name(".session"), key, older: keys.collect() }
+        let name = settings.scoped_name(".session");
+        let previous = settings.scoped_names(".session").nth(1).map(|(_, name)| name);
+        let previous = previous.filter(|previous| *previous != name);
+        let previous = previous.map(|name| cookie::removal(settings, name));
+        Self { name, previous, key, older: keys.collect() }
     }
 
     /// Prepares the request's `Cookie` header for actix-session, which reads names leniently, knows one key only and
     /// sees no cookie at all when one byte of the header is not UTF-8.
     pub(crate) fn prepare(&self, request: &mut ServiceRequest) {
         cookie_header::clean(request.headers_mut(), &self.name);
-        if !self.older.is_empty()
-            && let Some(value) = self.reseal(request.headers())
+        let headers = request.headers();
+        let is_sent = |wanted: &str| cookie_header::all(headers).any(|(name, _)| name == wanted.as_bytes());
+        let previous = self.previous.as_ref().filter(|removal| is_sent(removal.name()));
+        let name = match previous {
+            Some(removal) if !is_sent(&self.name) => removal.name(),
+            _ => &self.name,
+        };
+        if (name != self.name || !self.older.is_empty())
+            && let Some(value) = self.reseal(name, headers)
         {
-            cookie_header::replace(request.headers_mut(), &self.name, &value);
+            cookie_header::replace(request.headers_mut(), name, &self.name, &value);
             request.extensions_mut().insert(Resealed);
+        }
+        if let Some(removal) = previous {
+            request.extensions_mut().insert(Leftover(removal.clone()));
         }
     }
 
-    /// The cookie's value under the newest key, if it came under an older one.
-    fn reseal(&self, headers: &HeaderMap) -> Option<String> {
-        let sealed = format!("{}={}", self.name, cookie_header::only(headers, &self.name)?);
+    /// The value of the cookie `name` for today's name and under the newest key, if it is not that already.
+    fn reseal(&self, name: &str, headers: &HeaderMap) -> Option<String> {
+        let sealed = format!("{name}={}", cookie_header::only(headers, name)?);
         let sealed = Cookie::parse_encoded(sealed).ok()?;
         let mut jar = CookieJar::new();
-        if jar.private(&self.key).decrypt(sealed.clone()).is_some() {
+        let newest = jar.private(&self.key).decrypt(sealed.clone());
+        if newest.is_some() && name == self.name {
             return None;
         }
-        let plain = self.older.iter().find_map(|key| jar.private(key).decrypt(sealed.clone()))?;
+        let older = || self.older.iter().find_map(|key| jar.private(key).decrypt(sealed.clone()));
+        let mut plain = newest.or_else(older)?;
+        plain.set_name(self.name.clone());
         jar.private_mut(&self.key).add(plain);
         jar.get(&self.name).map(|cookie| cookie.value().to_owned())
     }
@@ -107,11 +130,18 @@ pub(crate) fn drop_if_too_large(request: &HttpRequest) {
     }
 }
 
-/// Has a session that came under an older key written under the newest.
+/// Returns whether the session came under an older key.
+pub(crate) fn was_resealed(request: &HttpRequest) -> bool {
+    request.extensions().contains::<Resealed>()
+}
+
+/// Returns what removes the session's cookie of the previous name, if the browser sent it.
+pub(crate) fn leftover(request: &HttpRequest) -> Option<Cookie<'static>> {
+    request.extensions().get::<Leftover>().map(|Leftover(removal)| removal.clone())
+}
+
+/// Has a session that came under an older key, or its previous name, written under the newest.
 pub(crate) fn finish_resealing(request: &HttpRequest) {
-    if !request.extensions().contains::<Resealed>() {
-        return;
-    }
     let session = request.get_session();
     if session.status() != SessionStatus::Unchanged {
         return;

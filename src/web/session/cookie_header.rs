@@ -39,7 +39,9 @@ pub(crate) fn clean(headers: &mut HeaderMap, name: &str) {
     let suspicious = |byte: &u8| *byte == b'%' || !byte.is_ascii();
     let exact = all(headers).filter(|(key, _)| *key == name.as_bytes()).count();
     let odd = headers.get_all(header::COOKIE).any(|value| value.as_bytes().iter().any(suspicious));
-    if exact <= 1 && !odd {
+    // `pairs` trims the ends of a pair, not the blank before `=`.
+    let is_padded = all(headers).any(|(key, _)| key.last().is_some_and(u8::is_ascii_whitespace));
+    if exact <= 1 && !odd && !is_padded {
         return;
     }
     let is_good = |(key, value): &(&[u8], &[u8])| {
@@ -61,11 +63,12 @@ pub(crate) fn clean(headers: &mut HeaderMap, name: &str) {
     }
 }
 
-/// Replaces the value of the cookie `name`.
-pub(crate) fn replace(headers: &mut HeaderMap, name: &str, value: &str) {
+/// Replaces the cookie `name` by the cookie `new_name` with this value.
+pub(crate) fn replace(headers: &mut HeaderMap, name: &str, new_name: &str, value: &str) {
     let changed = all(headers)
         .map(|(key, old)| {
-            let value = if key == name.as_bytes() { value.as_bytes() } else { old };
+            let is_it = key == name.as_bytes();
+            let (key, value) = if is_it { (new_name.as_bytes(), value.as_bytes()) } else { (key, old) };
             [key, b"=", value].concat()
         })
         .collect::<Vec<_>>()
@@ -136,9 +139,15 @@ mod tests {
 
     #[test]
     fn a_planted_lookalike_never_reaches_the_session() {
-        for planted in
-            ["%5F%5FHost-sid", "__%48ost-sid", "\u{a0}__Host-sid", "\u{2000}__Host-sid", "%5f_Host-sid%20"]
-        {
+        for planted in [
+            "__Host-sid ",
+            "__Host-sid\t",
+            "%5F%5FHost-sid",
+            "__%48ost-sid",
+            "\u{a0}__Host-sid",
+            "\u{2000}__Host-sid",
+            "%5f_Host-sid%20",
+        ] {
             for (cookie, kept) in [
                 (format!("{planted}=evil; a=1"), "a=1"),
                 (format!("{planted}=evil; __Host-sid=good"), "__Host-sid=good"),

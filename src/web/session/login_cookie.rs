@@ -23,9 +23,28 @@ use salesforce_connection::Secret;
 /// The login cookie of one Salesforce.
 #[derive(Debug)]
 pub(crate) struct LoginCookie {
+    place: Place,
+    /// Where it was before a rotation of the app's credentials.
+    previous: Option<Place>,
+}
+
+/// Where the cookie is.
+#[derive(Debug)]
+struct Place {
     name: String,
     /// What the value is bound to: the cookie's name, the app and the mount. Moved elsewhere it does not open.
     bound_to: Vec<u8>,
+}
+
+impl Place {
+    fn read(&self, settings: &Settings, headers: &HeaderMap) -> Option<CookieContents> {
+        let plain = settings.keys.open(Purpose::Login, &self.bound_to, &self.sealed(headers)?).ok()?;
+        CookieContents::parse(std::str::from_utf8(&plain).ok()?)
+    }
+
+    fn sealed(&self, headers: &HeaderMap) -> Option<Vec<u8>> {
+        URL_SAFE_NO_PAD.decode(cookie_header::only(headers, &self.name)?).ok()
+    }
 }
 
 /// What the login cookie says.
@@ -99,22 +118,38 @@ impl CookieContents {
 
 impl LoginCookie {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let name = settings.scoped_name("");
-        let bound_to = [&*name, &settings.client_id, &settings.paths.mount].join("\0").into_bytes();
-        Self { name, bound_to }
+        let place = |(client_id, name): (&str, String)| {
+            let bound_to = [&*name, client_id, &settings.paths.mount].join("\0").into_bytes();
+            Place { name, bound_to }
+        };
+        let place_now = place((&settings.client_id, settings.scoped_name("")));
+        Self { place: place_now, previous: settings.scoped_names("").nth(1).map(place) }
     }
 
     /// Returns the login that the browser sent; `None` if the cookie is missing, sent twice or does not open.
     pub(crate) fn read(&self, settings: &Settings, headers: &HeaderMap) -> Option<CookieContents> {
-        let plain = settings.keys.open(Purpose::Login, &self.bound_to, &self.sealed(headers)?).ok()?;
-        CookieContents::parse(std::str::from_utf8(&plain).ok()?)
+        let previous = || self.previous.as_ref()?.read(settings, headers);
+        self.place.read(settings, headers).or_else(previous)
     }
 
-    /// Returns whether the browser's cookie is sealed under a key that is not the newest. It may still not open.
+    /// Returns whether the browser's cookie has to be written again: it is sealed under a key that is not the newest, or
+    /// is where it was before a rotation of the app's credentials. It may still not open.
     pub(crate) fn is_stale(&self, settings: &Settings, headers: &HeaderMap) -> bool {
-        // Only while keys rotate: otherwise the cookie is not even looked at.
-        settings.keys.has_older()
-            && self.sealed(headers).is_some_and(|sealed| !settings.keys.is_under_newest(&sealed))
+        let is_under_older =
+            |sealed: Option<Vec<u8>>| sealed.is_some_and(|sealed| !settings.keys.is_under_newest(&sealed));
+        let is_previous = |previous: &Place| {
+            previous.sealed(headers).is_some() && self.place.read(settings, headers).is_none()
+        };
+        // Only while keys or credentials rotate: otherwise the cookie is not even looked at.
+        settings.keys.has_older() && is_under_older(self.place.sealed(headers))
+            || self.previous.as_ref().is_some_and(is_previous)
+    }
+
+    /// Returns the cookie that removes the one of the previous credentials, if the browser sent it under another name.
+    pub(crate) fn leftover(&self, settings: &Settings, headers: &HeaderMap) -> Option<Cookie<'static>> {
+        let previous = self.previous.as_ref().filter(|previous| previous.name != self.place.name)?;
+        let is_sent = cookie_header::all(headers).any(|(name, _)| name == previous.name.as_bytes());
+        is_sent.then(|| cookie::removal(settings, previous.name.clone()))
     }
 
     /// Returns the cookie that gives the browser this login.
@@ -124,8 +159,8 @@ impl LoginCookie {
         login: &CookieContents,
     ) -> Result<Cookie<'static>, SealError> {
         let plain = login.plain()?;
-        let sealed = settings.keys.seal(Purpose::Login, &self.bound_to, plain.as_bytes())?;
-        let (name, value) = (self.name.clone(), URL_SAFE_NO_PAD.encode(sealed));
+        let sealed = settings.keys.seal(Purpose::Login, &self.place.bound_to, plain.as_bytes())?;
+        let (name, value) = (self.place.name.clone(), URL_SAFE_NO_PAD.encode(sealed));
         let lifetime = settings.remember.and_then(|lifetime| time::Duration::try_from(lifetime).ok());
         Ok(match lifetime {
             Some(lifetime) => cookie::make(settings, name, value, lifetime),
@@ -135,11 +170,7 @@ impl LoginCookie {
 
     /// Returns the cookie that takes the login from the browser.
     pub(crate) fn removal(&self, settings: &Settings) -> Cookie<'static> {
-        cookie::removal(settings, self.name.clone())
-    }
-
-    fn sealed(&self, headers: &HeaderMap) -> Option<Vec<u8>> {
-        URL_SAFE_NO_PAD.decode(cookie_header::only(headers, &self.name)?).ok()
+        cookie::removal(settings, self.place.name.clone())
     }
 }
 
@@ -199,7 +230,7 @@ mod tests {
         let own = settings(|_| {});
         let login = LoginCookie::new(&own);
         let plain = b"id https://login.salesforce.com/";
-        let sealed = own.keys.seal(Purpose::Login, &login.bound_to, plain).unwrap();
+        let sealed = own.keys.seal(Purpose::Login, &login.place.bound_to, plain).unwrap();
         let cookie = Cookie::new("app", URL_SAFE_NO_PAD.encode(sealed));
         let read = login.read(&own, &sent(&cookie, &own)).unwrap();
         assert_eq!(

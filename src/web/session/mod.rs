@@ -36,17 +36,22 @@ pub(crate) fn may_reseal(request: &HttpRequest) -> bool {
 /// `embedded` says that the session is the one that the middleware brings. The cookie of an app's own session is the
 /// app's concern: a `Cache-Control` beside it is left as it is.
 pub(crate) fn finish<B>(response: &mut ServiceResponse<B>, embedded: bool) {
-    let request = response.request();
+    let request = response.request().clone();
     if embedded {
-        if may_reseal(request) {
-            app_session::finish_resealing(request);
+        if app_session::was_resealed(&request) && may_reseal(&request) {
+            app_session::finish_resealing(&request);
+            if let Some(removal) = app_session::leftover(&request)
+                && response.response_mut().add_cookie(&removal).is_ok()
+            {
+                forbid_shared_caching(response.headers_mut());
+            }
         }
-        app_session::drop_if_too_large(request);
+        app_session::drop_if_too_large(&request);
     }
-    let brings_cookie = app_session::brings_cookie(request);
+    let brings_cookie = app_session::brings_cookie(&request);
     if brings_cookie && embedded {
         forbid_shared_caching(response.headers_mut());
-    } else if brings_cookie || NoStore::is_marked(request) {
+    } else if brings_cookie || NoStore::is_marked(&request) {
         let headers = response.headers_mut();
         if !headers.contains_key(header::CACHE_CONTROL) {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

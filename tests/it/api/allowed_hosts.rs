@@ -1,4 +1,4 @@
-//! Promise 5: no bearer token leaves its own origin, whatever the server answers; and what is wrong with an answer is
+//! Promise 5: no bearer token leaves its own origin, whatever the server sends; and what is wrong with a response is
 //! a separate error, with bounded time and memory (R-21, R-58 to R-61; ).
 
 use std::time::{Duration, Instant};
@@ -101,10 +101,10 @@ async fn no_redirect_is_followed() {
     assert!(stranger.requests().is_empty(), "{:?}", stranger.requests());
 }
 
-/// bombs and wrong answers are errors of their own, while others work. (How much memory they cost:
+/// bombs and wrong responses are errors of their own, while others work. (How much memory they cost:
 /// `memory.rs`.)
 #[actix_web::test]
-async fn a_bad_answer_is_an_error_and_nothing_more() {
+async fn a_bad_response_is_an_error_and_nothing_more() {
     let app = TestApp::start().await;
     let browser = app.logged_in().await;
     let raw = |content_type: &str, body: &[u8]| Fault::RawBody {
@@ -140,10 +140,10 @@ async fn a_bad_answer_is_an_error_and_nothing_more() {
     }
 }
 
-/// an answer that drips ends with the deadline of the call, one that never ends with the cap; each says which it
+/// a response that drips ends with the deadline of the call, one that never ends with the cap; each says which it
 /// was.
 #[actix_web::test]
-async fn a_drip_and_an_endless_answer_to_a_call_end_with_a_typed_error() {
+async fn a_drip_and_an_endless_response_to_a_call_end_with_a_typed_error() {
     let app = TestApp::start().await;
     let sf = app.connection().await.with_timeout(Duration::from_secs(4)).with_retry(Retry::none());
     let failure = async || {
@@ -172,7 +172,7 @@ async fn a_drip_and_an_endless_answer_to_a_call_end_with_a_typed_error() {
 
 /// the token endpoint, userinfo and key set are bounded too.
 #[actix_web::test]
-async fn a_bad_answer_to_a_login_is_a_page() {
+async fn a_bad_response_to_a_login_is_a_page() {
     let app = TestApp::start().await;
     for route in [Route::Token, Route::Userinfo, Route::Jwks] {
         for fault in [
@@ -194,12 +194,12 @@ async fn a_bad_answer_to_a_login_is_a_page() {
     assert_eq!(Client::new().visit(&app.url("/whoami")).await.status, 200);
 }
 
-/// F-27: what may be repeated is repeated; the person does not notice a short outage.
+/// F-27: what may be repeated is repeated; the user does not notice a short outage.
 #[actix_web::test]
 async fn a_query_survives_a_short_outage() {
     let app = TestApp::start().await;
     let browser = app.logged_in().await;
-    for fault in [Fault::Status(503), Fault::ResetBeforeAnswer, Fault::ResetMidBody] {
+    for fault in [Fault::Status(503), Fault::ResetBeforeResponse, Fault::ResetMidBody] {
         let name = format!("{fault:?}");
         app.org.faults().query(fault.times(1));
         assert_eq!(names(&app, &browser).await.status, 200, "{name}");

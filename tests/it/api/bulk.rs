@@ -235,7 +235,7 @@ async fn load(sf: SalesforceConn, field: Path<String>) -> Result<impl Responder,
 
 /// What became of a job reaches the caller that waits for it: it was given up, or goes on.
 #[actix_web::test]
-async fn a_job_that_failed_and_one_that_goes_on_are_answers_of_their_own() {
+async fn a_job_that_failed_and_one_that_goes_on_have_separate_responses() {
     for (field, delay, status, says) in [
         ("Name", Duration::ZERO, 200, "1"),
         ("Nonsense", Duration::ZERO, 422, "job_failed"),
@@ -252,12 +252,12 @@ async fn a_job_that_failed_and_one_that_goes_on_are_answers_of_their_own() {
         assert_eq!(page.status, status, "{page:?}");
         let browser = Client::new();
         browser.visit(&format!("{url}/load/Name")).await;
-        let answer = browser.fetch(&format!("{url}/load/{field}")).await;
-        assert_eq!(answer.status, status, "{answer:?}");
-        assert!(answer.body.contains(says), "{answer:?}");
-        assert!(!answer.body.contains("canary") && !answer.body.contains("Nonsense"), "{answer:?}");
+        let response = browser.fetch(&format!("{url}/load/{field}")).await;
+        assert_eq!(response.status, status, "{response:?}");
+        assert!(response.body.contains(says), "{response:?}");
+        assert!(!response.body.contains("canary") && !response.body.contains("Nonsense"), "{response:?}");
         assert!(
-            answer.headers.iter().all(|(name, _)| name != "retry-after"),
+            response.headers.iter().all(|(name, _)| name != "retry-after"),
             "the same again is another job"
         );
     }
@@ -294,7 +294,7 @@ async fn pages_of_a_query_are_read_side_by_side_in_their_order() {
         app.org.faults().clear();
         app.org.faults().path(
             &format!("/services/data/v66.0/jobs/query/{}/results", job.info().id),
-            fault.clone().times(9).skip(1),
+            fault.clone().times(99).skip(1),
         );
         let rows: Vec<_> = job.rows::<Account>().collect().await;
         assert!(rows.last().unwrap().is_err(), "{fault:?}");
@@ -302,7 +302,7 @@ async fn pages_of_a_query_are_read_side_by_side_in_their_order() {
     }
 }
 
-/// A-27 for jobs: an answer cannot lead elsewhere.
+/// A-27 for jobs: a response cannot lead elsewhere.
 #[actix_web::test]
 async fn a_hostile_list_of_pages_leads_nowhere() {
     let app = TestApp::start().await;
@@ -321,9 +321,9 @@ async fn a_hostile_list_of_pages_leads_nowhere() {
     ] {
         let list = serde_json::json!({ "resultPages": [{ "resultUrl": url }], "done": true });
         let next = serde_json::json!({ "resultPages": [], "nextRecordsUrl": url, "done": false });
-        for answer in [list, next] {
+        for response in [list, next] {
             app.org.faults().clear();
-            app.org.faults().at(Route::Api, Fault::Json(answer));
+            app.org.faults().at(Route::Api, Fault::Json(response));
             app.org.clear_requests();
             let error = all(job.rows::<Account>()).await.unwrap_err();
             assert!(matches!(error, Error::InvalidResponse(_)), "{url}: {error:?}");
@@ -399,7 +399,7 @@ async fn an_older_version_reads_one_page_after_the_other() {
     assert_eq!(app.org.requests().iter().filter(|request| request.path.ends_with("/results")).count(), 2);
 }
 
-/// A job takes minutes or hours; one answer that is lost on the way does not end the wait.
+/// A job takes minutes or hours; one response that is lost on the way does not end the wait.
 #[actix_web::test]
 async fn a_wait_outlives_an_outage() {
     let org = FakeOrg::builder().bulk_delay(Duration::from_secs(2)).start().await.unwrap();
@@ -408,7 +408,7 @@ async fn a_wait_outlives_an_outage() {
     let sf = app.connection().await.with_retry(Retry::none());
     let mut jobs = sf.bulk("Account").detached().insert(stream::iter([account("Later")])).await.unwrap();
     let job = format!("/services/data/v{}/jobs/ingest/{}", sf.api_version(), jobs[0].info().id);
-    let lost = app.org.faults().path(&job, Fault::ResetBeforeAnswer.once());
+    let lost = app.org.faults().path(&job, Fault::ResetBeforeResponse.once());
     let busy = app.org.faults().path(&job, Fault::RetryAfter { status: 503, seconds: 1 }.once());
     let ended = jobs[0].wait(Duration::from_secs(20)).await.expect("it goes on");
     assert_eq!(ended.records_processed, 1);

@@ -1,4 +1,4 @@
-//! What jobs do besides creating records, and what a lost answer costs: nothing is loaded twice (F-27).
+//! What jobs do besides creating records, and what a lost response costs: nothing is loaded twice (F-27).
 
 use std::time::{Duration, Instant};
 
@@ -233,14 +233,14 @@ fn asked(app: &TestApp) -> Vec<String> {
     app.org.requests().iter().filter(|request| request.path.contains("/jobs/")).map(asked).collect()
 }
 
-/// F-27: a job may have been made although no answer says so. A second one would load the records twice.
+/// F-27: a job may have been made although no response says so. A second one would load the records twice.
 #[actix_web::test]
-async fn a_job_whose_answer_is_lost_is_not_made_twice() {
+async fn a_job_whose_response_is_lost_is_not_made_twice() {
     let app = TestApp::start().await;
     let sf = app.connection().await;
     for (fault, status) in [
-        (Fault::LoseAnswer, None),
-        (Fault::ResetBeforeAnswer, None),
+        (Fault::LoseResponse, None),
+        (Fault::ResetBeforeResponse, None),
         (Fault::Status(502), Some(502)),
         (Fault::Status(503), Some(503)),
         (Fault::Status(504), Some(504)),
@@ -269,14 +269,14 @@ async fn a_job_whose_answer_is_lost_is_not_made_twice() {
 
 /// F-27: a job takes its data once, whatever the connection says of its calls. It is ended, so that it never runs.
 #[actix_web::test]
-async fn data_whose_answer_is_lost_is_not_sent_twice() {
+async fn data_whose_response_is_lost_is_not_sent_twice() {
     let app = TestApp::start().await;
     let sf = app.connection().await;
     let always = sf.with_retry(Retry::default().initial_backoff(Duration::from_millis(1)).idempotent(true));
     for (sf, fault, status) in [
-        (&sf, Fault::LoseAnswer, None),
-        (&always, Fault::LoseAnswer, None),
-        (&always, Fault::ResetBeforeAnswer, None),
+        (&sf, Fault::LoseResponse, None),
+        (&always, Fault::LoseResponse, None),
+        (&always, Fault::ResetBeforeResponse, None),
         (&always, Fault::Status(503), Some(503)),
     ] {
         app.org.faults().clear();

@@ -54,23 +54,24 @@ async fn a_composite_uses_what_came_before() {
     let child = calls.create("Contact", &child).unwrap();
     let gone = calls.delete("Account", &keyed).unwrap();
     let limits = calls.add(Subrequest::<Value>::request("get", "limits", None).unwrap()).unwrap();
-    let answers = calls.send().await.unwrap();
-    answers.check().unwrap();
+    let responses = calls.send().await.unwrap();
+    responses.check().unwrap();
     assert_eq!(app.org.api_calls() - before, 1, "one call");
 
-    let id = answers.get(&account).unwrap();
-    answers.get(&change).unwrap();
-    answers.get(&gone).unwrap();
-    assert_eq!(answers.get(&read).unwrap()["Phone"], "7");
-    assert!(answers.get(&keyed).unwrap().created);
-    assert!(answers.get(&limits).unwrap()["DailyApiRequests"]["Max"].is_u64());
-    let page: Page<Contact> = answers.get(&found).unwrap();
+    let id = responses.get(&account).unwrap();
+    responses.get(&change).unwrap();
+    responses.get(&gone).unwrap();
+    assert_eq!(responses.get(&read).unwrap()["Phone"], "7");
+    assert!(responses.get(&keyed).unwrap().created);
+    assert!(responses.get(&limits).unwrap()["DailyApiRequests"]["Max"].is_u64());
+    let page: Page<Contact> = responses.get(&found).unwrap();
     assert_eq!((page.records[0].last_name.as_str(), page.records[0].account_id), ("Lovelace", Some(id)));
     for contact in [contact, child] {
-        let made: Contact = sf.sobject("Contact").retrieve(answers.get(&contact).unwrap()).await.unwrap();
+        let made: Contact = sf.sobject("Contact").retrieve(responses.get(&contact).unwrap()).await.unwrap();
         assert_eq!(made.account_id, Some(id));
     }
-    let deleted = sf.sobject("Account").retrieve::<Value>(answers.get(&keyed).unwrap().id).await.unwrap_err();
+    let deleted =
+        sf.sobject("Account").retrieve::<Value>(responses.get(&keyed).unwrap().id).await.unwrap_err();
     assert_eq!(code(&deleted), (Some(404), "ENTITY_IS_DELETED"));
 
     app.org.clear_requests();
@@ -100,27 +101,27 @@ async fn a_call_that_is_refused_says_why_and_the_others_what_they_gave() {
     let stale = calls.add(stale).unwrap();
     let missing = calls.retrieve::<Value>("Account", "001D000000IqhSL", &[]).unwrap();
     let follows = calls.create("Contact", &json!({ "LastName": "x", "AccountId": bad.id() })).unwrap();
-    let answers = calls.send().await.unwrap();
-    assert!(answers.get(&good).is_ok());
-    let refused = answers.get(&bad).unwrap_err();
+    let responses = calls.send().await.unwrap();
+    assert!(responses.get(&good).is_ok());
+    let refused = responses.get(&bad).unwrap_err();
     assert_eq!(
         (code(&refused), &*refused.api_errors()[0].fields[0]),
         ((Some(400), "REQUIRED_FIELD_MISSING"), "Name")
     );
-    let several = answers.get(&many).unwrap_err();
+    let several = responses.get(&many).unwrap_err();
     assert!(matches!(several, Error::MultipleChoices { candidates, .. } if candidates.len() == 2));
-    assert!(matches!(answers.get(&stale), Err(Error::PreconditionFailed)));
-    assert_eq!(code(&answers.get(&missing).unwrap_err()), (Some(404), "NOT_FOUND"));
-    assert_eq!(code(&answers.get(&follows).unwrap_err()), (Some(400), "PROCESSING_HALTED"));
-    assert_eq!(code(&answers.check().unwrap_err()).1, "REQUIRED_FIELD_MISSING");
+    assert!(matches!(responses.get(&stale), Err(Error::PreconditionFailed)));
+    assert_eq!(code(&responses.get(&missing).unwrap_err()), (Some(404), "NOT_FOUND"));
+    assert_eq!(code(&responses.get(&follows).unwrap_err()), (Some(400), "PROCESSING_HALTED"));
+    assert_eq!(code(&responses.check().unwrap_err()).1, "REQUIRED_FIELD_MISSING");
 
     let mut calls = sf.composite().all_or_none(true);
     let good = calls.create("Account", &json!({ "Name": "Taken back" })).unwrap();
     let bad = calls.create("Account", &json!({})).unwrap();
-    let answers = calls.send().await.unwrap();
-    assert_eq!(code(&answers.get(&good).unwrap_err()), (Some(400), "PROCESSING_HALTED"));
+    let responses = calls.send().await.unwrap();
+    assert_eq!(code(&responses.get(&good).unwrap_err()), (Some(400), "PROCESSING_HALTED"));
     assert_eq!(
-        code(&answers.check().unwrap_err()).1,
+        code(&responses.check().unwrap_err()).1,
         "REQUIRED_FIELD_MISSING",
         "the cause, not what it caused"
     );
@@ -221,24 +222,24 @@ async fn the_calls_of_a_batch_stand_each_on_its_own() {
     let found =
         calls.query(sf.query::<Value>("SELECT Id FROM Account WHERE Name = :n").bind("n", "Acme")).unwrap();
     let gone = calls.delete("Account", id).unwrap();
-    let answers = calls.send().await.unwrap();
+    let responses = calls.send().await.unwrap();
     assert_eq!(app.org.api_calls() - before, 7, "each counts");
-    let made: Value = sf.sobject("Account").retrieve(answers.get(&made).unwrap()).await.unwrap();
+    let made: Value = sf.sobject("Account").retrieve(responses.get(&made).unwrap()).await.unwrap();
     assert_eq!(made["Name"], "@{is text here}");
-    assert_eq!(code(&answers.get(&bad).unwrap_err()), (Some(400), "REQUIRED_FIELD_MISSING"));
-    answers.get(&change).unwrap();
-    assert!(answers.get(&keyed).unwrap().created);
-    assert_eq!(answers.get(&read).unwrap()["Phone"], "1");
-    assert_eq!(answers.get(&found).unwrap().records.len(), 1);
-    answers.get(&gone).unwrap();
+    assert_eq!(code(&responses.get(&bad).unwrap_err()), (Some(400), "REQUIRED_FIELD_MISSING"));
+    responses.get(&change).unwrap();
+    assert!(responses.get(&keyed).unwrap().created);
+    assert_eq!(responses.get(&read).unwrap()["Phone"], "1");
+    assert_eq!(responses.get(&found).unwrap().records.len(), 1);
+    responses.get(&gone).unwrap();
 
     let mut calls = sf.batch().halt_on_error(true);
     calls.create("Account", &json!({ "Name": "Done before" })).unwrap();
     let bad = calls.create("Account", &json!({})).unwrap();
     let after = calls.create("Account", &json!({ "Name": "Never done" })).unwrap();
-    let answers = calls.send().await.unwrap();
-    assert_eq!(code(&answers.get(&bad).unwrap_err()), (Some(400), "REQUIRED_FIELD_MISSING"));
-    assert_eq!(code(&answers.get(&after).unwrap_err()), (Some(412), "BATCH_PROCESSING_HALTED"));
+    let responses = calls.send().await.unwrap();
+    assert_eq!(code(&responses.get(&bad).unwrap_err()), (Some(400), "REQUIRED_FIELD_MISSING"));
+    assert_eq!(code(&responses.get(&after).unwrap_err()), (Some(412), "BATCH_PROCESSING_HALTED"));
     assert_eq!((count(&sf, "Done before").await, count(&sf, "Never done").await), (1, 0));
 
     let mut composite = sf.composite();
@@ -276,16 +277,16 @@ async fn each_graph_is_done_all_or_none() {
         big.create("Contact", &json!({ "LastName": "x", "AccountId": account.id() })).is_err(),
         "of another graph"
     );
-    let answers = sf.graphs([good, Graph::new(), bad, big]).await.unwrap();
+    let responses = sf.graphs([good, Graph::new(), bad, big]).await.unwrap();
     assert_eq!(app.org.api_calls() - before, 1);
-    let outcomes: Vec<_> = answers.outcomes().collect();
+    let outcomes: Vec<_> = responses.outcomes().collect();
     assert_eq!(outcomes.len(), 3, "one without calls has no outcome");
     assert!(outcomes[0].is_ok() && outcomes[2].is_ok());
     assert_eq!(code(outcomes[1].as_ref().unwrap_err()), (Some(400), "REQUIRED_FIELD_MISSING"));
-    assert_eq!(code(&answers.get(&undone).unwrap_err()), (Some(400), "PROCESSING_HALTED"));
-    let made: Contact = sf.sobject("Contact").retrieve(answers.get(&contact).unwrap()).await.unwrap();
-    assert_eq!(made.account_id, Some(answers.get(&account).unwrap()));
-    assert!(answers.get(&last).is_ok());
+    assert_eq!(code(&responses.get(&undone).unwrap_err()), (Some(400), "PROCESSING_HALTED"));
+    let made: Contact = sf.sobject("Contact").retrieve(responses.get(&contact).unwrap()).await.unwrap();
+    assert_eq!(made.account_id, Some(responses.get(&account).unwrap()));
+    assert!(responses.get(&last).is_ok());
     assert_eq!((count(&sf, "Graph bad").await, count(&sf, "Graph big").await), (0, 61));
 
     let one = || {
@@ -406,14 +407,14 @@ async fn what_is_wrong_with_the_whole_is_an_error_of_the_whole() {
     }
     app.org.faults().clear();
     assert_eq!(count(&sf, "Whole").await, 0);
-    app.org.faults().path("/services/data/v66.0/composite", Fault::LoseAnswer);
+    app.org.faults().path("/services/data/v66.0/composite", Fault::LoseResponse);
     for error in each(&sf, &record).await {
         assert!(matches!(error, Some(Error::Http(_))), "{error:?}");
     }
     app.org.faults().clear();
     assert_eq!(count(&sf, "Whole").await, 4, "each took effect, and none was sent again");
 
-    app.org.faults().path("/services/data/v66.0/composite", Fault::LoseAnswer.times(1));
+    app.org.faults().path("/services/data/v66.0/composite", Fault::LoseResponse.times(1));
     let mut reads = sf.composite();
     let read = reads.retrieve::<Value>("Organization", sf.organization_id(), &["Name"]).unwrap();
     reads.upsert("Account", "ExternalKey__c", "again", &record).unwrap();

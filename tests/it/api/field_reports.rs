@@ -3,7 +3,7 @@
 use crate::support::{ADA, TestApp};
 use actix_salesforce::{Error, Page, request::Retry, soql::Currency};
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use salesforce_fake_org::FakeOrg;
+use salesforce_fake_org::{FakeOrg, Fault};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -39,6 +39,26 @@ async fn an_org_that_moved_is_found_by_one_refresh_whatever_its_old_instance_say
         assert_eq!(browser.fetch(&app.url("/names")).await.status, 200, "{old}");
         assert_eq!(browser.fetch(&app.url("/names")).await.status, 200, "{old}");
         assert_eq!(app.refreshes(), 1, "{old}");
+    }
+}
+
+/// A refresh makes the former token invalid: a state that it does not change must not cause one for each request.
+#[actix_web::test]
+async fn requests_that_a_refresh_does_not_help_cause_no_more_refreshes() {
+    let page = |status| Fault::RawBody {
+        status,
+        content_type: "text/html; charset=UTF-8".into(),
+        body: b"<html>login</html>".to_vec().into(),
+    };
+    for fault in [page(200), page(404), page(401)] {
+        let app = app(5, json!({})).await;
+        let browser = app.logged_in().await;
+        let _rule = app.org.faults().query(fault.clone());
+        app.org.clear_requests();
+        for _ in 0..20 {
+            assert!(browser.fetch(&app.url("/names")).await.status >= 400, "{fault:?}");
+        }
+        assert!(app.refreshes() <= 2, "{fault:?}: {} refreshes", app.refreshes());
     }
 }
 

@@ -138,7 +138,7 @@ async fn a_call_that_fails_in_the_middle_says_which_records_are_in_doubt() {
     let app = TestApp::start().await;
     let sf = app.connection().await;
     let new: Vec<_> = (0..600).map(|n| json!({ "Name": format!("Quagga {n}") })).collect();
-    app.org.faults().path("/services/data/v66.0/composite/sobjects", Fault::LoseAnswer.times(1).skip(1));
+    app.org.faults().path("/services/data/v66.0/composite/sobjects", Fault::LoseResponse.times(1).skip(1));
     let saved = sf.sobject("Account").create_many(&new).await.unwrap();
     assert_eq!(saved.len(), 600);
     assert!(saved[..200].iter().all(Result::is_ok));
@@ -149,7 +149,7 @@ async fn a_call_that_fails_in_the_middle_says_which_records_are_in_doubt() {
     assert_eq!(
         count.total_size,
         Some(400),
-        "the lost answer was to a call that took effect, and was not sent again"
+        "the lost response was to a call that took effect, and was not sent again"
     );
 
     app.org.faults().clear();
@@ -354,7 +354,7 @@ async fn options_are_sent_as_headers() {
 
 /// A broken response is a separate error, for each of them, and no token goes anywhere else.
 #[actix_web::test]
-async fn broken_answers_are_typed_errors() {
+async fn broken_responses_are_typed_errors() {
     let app = TestApp::start().await;
     let sf = app.connection().await.with_timeout(Duration::from_secs(2));
     for fault in [Fault::Garbage, Fault::Html, Fault::Empty200, Fault::DeepJson, Fault::Json(json!([]))] {

@@ -73,8 +73,8 @@ async fn a_long_query_fails_as_a_short_one() {
         (Some(400), "INVALID_FIELD"),
         "{error:?}"
     );
-    // It is a read: asked again when its answer is lost.
-    app.org.faults().path("/services/data/v66.0/composite", Fault::LoseAnswer.once());
+    // It is a read: asked again when its response is lost.
+    app.org.faults().path("/services/data/v66.0/composite", Fault::LoseResponse.once());
     assert_eq!(query("Name").fetch_all().await.unwrap(), []);
     for fault in [
         Fault::Garbage,
@@ -260,7 +260,7 @@ async fn a_query_is_explained() {
 
     let refused = query("SELECT Nonsense FROM Account WHERE Name = :name").explain().await.unwrap_err();
     assert_eq!((refused.status(), refused.api_errors()[0].code.as_str()), (Some(400), "INVALID_FIELD"));
-    app.org.faults().query(Fault::LoseAnswer.once());
+    app.org.faults().query(Fault::LoseResponse.once());
     assert!(query("SELECT Id FROM Account WHERE Name = :name").explain().await.is_ok(), "it is a read");
 }
 
@@ -276,7 +276,7 @@ async fn rows_are_counted() {
     assert_eq!(groups.iter().map(|group| group["n"].as_u64().unwrap()).sum::<u64>(), all);
 }
 
-/// Apex REST: what a class answers, and what is said where there is none.
+/// Apex REST: what a class returns, and what is said where there is none.
 #[actix_web::test]
 async fn apex_classes_are_asked() {
     let org = FakeOrg::builder().apex("POST", "/orders/ship", 200, json!({ "tracking": "1Z" })).apex(
@@ -290,8 +290,9 @@ async fn apex_classes_are_asked() {
     let app = TestApp::around(org, |builder| builder).await;
     let sf = app.connection().await;
     for path in ["orders/ship", "/orders/ship"] {
-        let answer: Value = sf.apex_rest("POST", path).json(&json!({})).send().await.unwrap().json().unwrap();
-        assert_eq!(answer["tracking"], "1Z");
+        let response: Value =
+            sf.apex_rest("POST", path).json(&json!({})).send().await.unwrap().json().unwrap();
+        assert_eq!(response["tracking"], "1Z");
     }
     let error = sf.apex_rest("GET", "nothing").send().await.unwrap_err();
     assert_eq!((error.status(), error.api_errors()[0].code.as_str()), (Some(404), "NOT_FOUND"));
@@ -299,7 +300,7 @@ async fn apex_classes_are_asked() {
     assert_eq!((error.status(), error.api_errors()[0].code.as_str()), (Some(500), "APEX_ERROR"));
     assert!(!format!("{error} {error:?}").contains("canary"));
     // A POST that may have taken effect is not sent again.
-    app.org.faults().path("/services/apexrest", Fault::LoseAnswer);
+    app.org.faults().path("/services/apexrest", Fault::LoseResponse);
     app.org.clear_requests();
     assert!(sf.apex_rest("POST", "orders/ship").json(&json!({})).send().await.is_err());
     assert_eq!(app.org.requests().len(), 1);
@@ -313,8 +314,8 @@ async fn apex_classes_are_asked() {
 async fn tooling_queries_go_to_the_tooling_api() {
     let app = TestApp::start().await;
     let sf = app.connection().await;
-    let answer = json!({ "totalSize": 1, "done": true, "records": [{ "Name": "Ship" }] });
-    app.org.faults().path("/services/data/v66.0/tooling/query", Fault::Json(answer));
+    let response = json!({ "totalSize": 1, "done": true, "records": [{ "Name": "Ship" }] });
+    app.org.faults().path("/services/data/v66.0/tooling/query", Fault::Json(response));
     let classes: Vec<Account> = sf.tooling_query("SELECT Name FROM ApexClass").fetch_all().await.unwrap();
     assert_eq!(classes, [Account { name: "Ship".into() }]);
     app.org.faults().clear();

@@ -376,7 +376,7 @@ async fn what_was_used_changed_and_deleted_is_listed() {
 
 /// Each call that reads or writes a record survives an expired token, and what is broken is never taken for a success.
 #[actix_web::test]
-async fn every_call_renews_the_token_and_distrusts_what_is_no_answer() {
+async fn every_method_refreshes_the_token_and_rejects_invalid_responses() {
     type Call = for<'a> fn(
         &'a Connection,
         SalesforceId,

@@ -58,12 +58,12 @@ async fn an_organization_that_hangs_takes_no_other_with_it() {
         let began = Instant::now();
         (count(&to_quick).await.unwrap(), began.elapsed())
     };
-    let (answers, (found, took)) = tokio::join!(hundred, other);
+    let (responses, (found, took)) = tokio::join!(hundred, other);
     assert_eq!(found, 40);
     assert!(took < Duration::from_secs(1), "another organization waited {took:?}");
-    let busy = answers
+    let busy = responses
         .iter()
-        .filter(|answer| matches!(answer, Err(Error::ConcurrencyLimit { limit: 8, .. })))
+        .filter(|response| matches!(response, Err(Error::ConcurrencyLimit { limit: 8, .. })))
         .count();
     assert_eq!(
         (busy, slow.requests().len()),
@@ -71,14 +71,14 @@ async fn an_organization_that_hangs_takes_no_other_with_it() {
         "one user leaves two of ten to others; the rest give up their place in time"
     );
     assert!(began.elapsed() < Duration::from_secs(6));
-    let error = answers.into_iter().find_map(Result::err).unwrap();
+    let error = responses.into_iter().find_map(Result::err).unwrap();
     assert_eq!(error.status_code().as_u16(), 503);
     assert!(error.error_response().headers().contains_key("retry-after"));
     slow.faults().clear();
     assert_eq!(count(&to_slow).await.unwrap(), 40, "the places are free again");
 }
 
-/// F-33, from the outside: 300 requests of one person whose org hangs; another person logs in within 2 s.
+/// F-33, from the outside: 300 requests of one user whose org hangs; another user logs in within 2 s.
 #[actix_web::test]
 async fn a_login_goes_on_while_the_api_hangs() {
     let app = TestApp::start().await;
@@ -126,9 +126,9 @@ async fn at_the_limit_no_request_is_sent_for_a_while() {
     full.set_api_limit(1);
     full.clear_requests();
     let first = count(&to_full).await.unwrap_err();
-    let answers = join_all((0..50).map(|_| count(&to_full))).await;
+    let responses = join_all((0..50).map(|_| count(&to_full))).await;
     assert_eq!(full.requests().len(), 1, "the first refusal speaks for all");
-    for error in answers.into_iter().map(Result::unwrap_err).chain([first]) {
+    for error in responses.into_iter().map(Result::unwrap_err).chain([first]) {
         assert!(matches!(error, Error::LimitExceeded { .. }), "{error:?}");
         assert_eq!(error.api_errors()[0].code, "REQUEST_LIMIT_EXCEEDED");
         assert_eq!(error.status_code().as_u16(), 503);
@@ -159,8 +159,8 @@ async fn after_a_burst_one_call_tries_and_lets_the_others_in() {
     assert!(error.retry_after().unwrap() <= Duration::from_secs(1));
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     org.faults().at(Route::Api, Fault::Delay(Duration::from_millis(300)).once());
-    let answers = join_all((0..10).map(|_| count(&sf))).await;
-    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
+    let responses = join_all((0..10).map(|_| count(&sf))).await;
+    assert_eq!(responses.iter().filter(|response| response.is_ok()).count(), 1, "{responses:?}");
     assert!(join_all((0..10).map(|_| count(&sf))).await.iter().all(Result::is_ok));
 }
 
@@ -194,9 +194,9 @@ async fn the_caller_may_know_better_what_can_be_sent_twice() {
     let ids: Vec<Value> = sf.query("SELECT Id FROM Account LIMIT 1").fetch_all().await.unwrap();
     let id: actix_salesforce::SalesforceId = ids[0]["Id"].as_str().unwrap().parse().unwrap();
     let change = json!({ "Phone": "1" });
-    org.faults().at(Route::Api, Fault::LoseAnswer.once());
+    org.faults().at(Route::Api, Fault::LoseResponse.once());
     assert!(sf.sobject("Account").update(id, &change).await.is_err(), "a change may be more than it seems");
-    org.faults().at(Route::Api, Fault::LoseAnswer.once());
+    org.faults().at(Route::Api, Fault::LoseResponse.once());
     let sets_values = sf.with_retry(Retry::default().idempotent(true));
     sets_values.sobject("Account").update(id, &change).await.unwrap();
 
@@ -256,7 +256,7 @@ async fn each_call_says_who_it_is_of() {
     }
 }
 
-/// gzip both ways: large bodies go out compressed, small ones as they are; answers may come compressed.
+/// gzip both ways: large bodies go out compressed, small ones as they are; responses may come compressed.
 #[actix_web::test]
 async fn large_bodies_go_out_compressed() {
     let org = org().await;

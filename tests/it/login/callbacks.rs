@@ -55,6 +55,42 @@ async fn a_login_stays_if_only_the_second_callback_was_waited_for() {
     assert_eq!(app.exchanges(), 1);
 }
 
+/// W-23: an outage of the store says nothing about who took a login.
+#[actix_web::test]
+async fn a_login_that_another_callback_took_stays_if_the_store_fails_meanwhile() {
+    let store = FailingStore::default();
+    let app = TestApp::with(|builder| {
+        builder.store(std::sync::Arc::new(store.clone())).keys("q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=")
+    })
+    .await;
+    let browser = Client::new();
+    let callback = app.callback_of(&browser).await;
+    app.org.faults().token_endpoint(Fault::Delay(Duration::from_millis(600)).once());
+    let target = format!("{}?{}", callback.path(), callback.query().unwrap());
+    let wait = Duration::from_millis(100);
+    crate::support::raw::get_and_reset(&app.server.url, &target, &browser.cookie_line(), wait);
+    let page = browser.open(callback.as_str()).await;
+    assert_eq!((page.status, page.header("location")), (303, "/whoami"), "{page:?}");
+    store.set(Mode::FailsToConsume);
+    let calls = async |at_least: usize| {
+        for _ in 0..200 {
+            if store.once_calls() >= at_least {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the login is not looked at again: {} calls", store.once_calls());
+    };
+    let before = store.once_calls();
+    calls(before + 1).await;
+    store.set(Mode::Works);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(app.is_logged_in(&browser).await, "an error ends no login");
+    calls(before + 2).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(app.is_logged_in(&browser).await, "the second callback took it");
+}
+
 /// W-23: a callback that comes again after a failure does not exchange the code again, and waits for nothing.
 #[actix_web::test]
 async fn a_callback_that_comes_again_after_a_failure_is_refused() {

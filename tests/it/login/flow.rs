@@ -140,7 +140,7 @@ async fn a_malformed_callback_is_refused_and_harms_nothing() {
         state.chars().rev().collect(),
         format!("{}%20", state),
     ] {
-        // An error instead of a code, so that the person who is in is not simply sent home.
+        // An error instead of a code, so that the user who is in is not simply sent home.
         rows.push(format!("?error=access_denied&state={mutated}"));
     }
     for row in rows {
@@ -184,7 +184,7 @@ async fn unknown_callback_parameters_are_ignored() {
 
 /// R-11: an issuer, when named, must be the one that was asked.
 #[actix_web::test]
-async fn an_answer_in_the_name_of_another_issuer_is_refused() {
+async fn a_response_in_the_name_of_another_issuer_is_refused() {
     let app = TestApp::start().await;
     let browser = Client::new();
     let callback = app.callback_of(&browser).await;
@@ -390,15 +390,15 @@ async fn host_and_forwarded_headers_change_nothing() {
     let app = TestApp::start().await;
     let forged = "X-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: https\r\nForwarded: host=evil.example;proto=https\r\n\
                   X-Forwarded-For: 1.2.3.4\r\nAccept: text/html\r\n";
-    let answer = raw::get(&app.server.url, LOGIN, forged.as_bytes());
-    assert!(!answer.contains("evil.example"), "{answer}");
+    let response = raw::get(&app.server.url, LOGIN, forged.as_bytes());
+    assert!(!response.contains("evil.example"), "{response}");
     let expected: String = url::form_urlencoded::byte_serialize(app.url(CALLBACK).as_bytes()).collect();
-    assert!(answer.contains(&expected), "{answer}");
-    assert!(!answer.contains("Secure"), "the public URL decides on the flags: {answer}");
+    assert!(response.contains(&expected), "{response}");
+    assert!(!response.contains("Secure"), "the public URL decides on the flags: {response}");
     let request =
         format!("GET http://evil.example{LOGIN} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
-    let answer = raw::exchange(&app.server.url, request.as_bytes());
-    assert!(!answer.contains("redirect_uri=http%3A%2F%2Fevil"), "{answer}");
+    let response = raw::exchange(&app.server.url, request.as_bytes());
+    assert!(!response.contains("redirect_uri=http%3A%2F%2Fevil"), "{response}");
 }
 
 /// R-16: strangers who only start logins leave nothing behind on the server.

@@ -1,4 +1,4 @@
-//! What strangers and other sites send changes nothing for anybody.
+//! What strangers and other sites send changes nothing for any user.
 
 use std::{
     io::{Read as _, Write as _},
@@ -87,8 +87,8 @@ async fn odd_requests_are_refused_or_harmless() {
     ] {
         assert_eq!(raw::status(&send(request.clone())), 400, "{request:?}");
     }
-    let answer = send(format!("GET http://evil.example/user HTTP/1.1\r\nHost: evil.example\r\n{head}"));
-    assert!(answer.contains("location: /auth/salesforce/login?return_to=%2Fuser\r\n"), "{answer}");
+    let response = send(format!("GET http://evil.example/user HTTP/1.1\r\nHost: evil.example\r\n{head}"));
+    assert!(response.contains("location: /auth/salesforce/login?return_to=%2Fuser\r\n"), "{response}");
     for query in [
         "login_hint=a%0d%0aX-Injected:%201",
         "prompt=login%0d%0aX-Injected:1",
@@ -97,11 +97,11 @@ async fn odd_requests_are_refused_or_harmless() {
         "host=%0d%0aX-Injected:1",
         "login_hint=%22%3E%3Cscript%3Ealert(1)%3C/script%3E",
     ] {
-        let answer = send(format!("GET {LOGIN}?{query} HTTP/1.1\r\nHost: a\r\n{head}"));
-        assert!([303, 400].contains(&raw::status(&answer)), "{query}: {answer}");
+        let response = send(format!("GET {LOGIN}?{query} HTTP/1.1\r\nHost: a\r\n{head}"));
+        assert!([303, 400].contains(&raw::status(&response)), "{query}: {response}");
         assert!(
-            !answer.to_lowercase().contains("\nx-injected") && !answer.contains("<script"),
-            "{query}: {answer}"
+            !response.to_lowercase().contains("\nx-injected") && !response.contains("<script"),
+            "{query}: {response}"
         );
     }
 }
@@ -126,7 +126,7 @@ async fn slow_clients_keep_no_other_client_out() {
     let closed = tokio::task::spawn_blocking(move || {
         dripping.into_iter().all(|mut stream| {
             stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-            // An answer that says so, or the end; not the timeout of this test.
+            // A response that says so, or the end; not the timeout of this test.
             stream.read(&mut [0; 64]).is_ok()
         })
     });

@@ -157,3 +157,58 @@ async fn only_users_of_allowed_organizations_log_in() {
     assert!(page.body.contains("Your organization may not use this app"), "{page:?}");
     assert!(!app.is_logged_in(&browser).await);
 }
+
+/// An organization that is removed from `SALESFORCE_ALLOWED_ORGS` is out: its logins, its grants and the connections of
+/// jobs.
+#[cfg(feature = "sqlite")]
+#[actix_web::test]
+async fn an_organization_that_is_no_longer_allowed_is_out_after_a_restart() {
+    use crate::support::{app, reserve, servers::Folder, settings_for};
+    use actix_salesforce::UserRef;
+
+    const ALLOWED: &str = "00D000000000001EAA";
+    const OTHER: &str = "00D000000000002EAA";
+    let folder = Folder::new("allowed-orgs");
+    let store = format!("sqlite:{}", folder.path().join("logins.db").display());
+    let org = FakeOrg::builder().organization_id(ALLOWED).start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let user = UserRef::new(ALLOWED.parse().unwrap(), org.user(ADA).id().parse().unwrap());
+    let mut browser = Client::new();
+    let mut port = None;
+    for (orgs, is_in) in [(vec![ALLOWED, OTHER], true), (vec![OTHER], false), (vec![ALLOWED], true)] {
+        let (listener, url) = match port {
+            None => reserve(),
+            Some(port) => {
+                let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+                (listener, format!("http://127.0.0.1:{port}"))
+            }
+        };
+        port = Some(listener.local_addr().unwrap().port());
+        let salesforce = settings_for(&org, &url)
+            .keys("q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=")
+            .store_url(store.clone())
+            .allowed_orgs(orgs.clone())
+            .build()
+            .await
+            .unwrap();
+        let server = app::standard(listener, 2, salesforce.clone());
+        browser = browser.copy();
+        if is_in {
+            assert_eq!(browser.visit(&format!("{url}/whoami")).await.status, 200, "{orgs:?}");
+        }
+        let job = salesforce.user_connection(user).await;
+        if is_in {
+            assert!(job.is_ok(), "{orgs:?}: {job:?}");
+        } else {
+            let error = job.unwrap_err();
+            assert_eq!((error.code(), error.needs_login()), ("org_not_allowed", false), "{error:?}");
+            assert_eq!(browser.fetch(&format!("{url}/user")).await.status, 401, "{orgs:?}");
+            assert_eq!(browser.open(&format!("{url}/user")).await.status, 303, "{orgs:?}");
+            let page = browser.visit(&format!("{url}/user")).await;
+            assert_eq!(page.status, 403, "the way to log in ends at a page: {page:?}");
+            assert_eq!(page.url.path(), CALLBACK, "{page:?}");
+        }
+        drop(server);
+        salesforce.shutdown().await;
+    }
+}

@@ -1,4 +1,4 @@
-//! What Salesforce answers when a login is finished: refusals are explained, and an answer that does not hold together
+//! What Salesforce sends when a login is finished: refusals are explained, and a response that does not hold together
 //! makes no login.
 
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ async fn a_refusal_at_the_token_endpoint_is_explained_too() {
         (Fault::Status(503), 503),
         (Fault::Maintenance, 503),
         (Fault::Garbage, 503),
-        (Fault::ResetBeforeAnswer, 503),
+        (Fault::ResetBeforeResponse, 503),
     ] {
         let name = format!("{fault:?}");
         let browser = Client::new();
@@ -76,22 +76,22 @@ async fn a_refusal_at_the_token_endpoint_is_explained_too() {
     }
 }
 
-/// a token answer that does not hold together makes no login, and no foreign host is contacted.
+/// a token response that does not hold together makes no login, and no foreign host is contacted.
 #[actix_web::test]
 async fn a_hostile_token_response_logs_no_user_in() {
     let app = TestApp::start().await;
     let stranger = FakeOrg::start().await.unwrap();
-    let mut answers = hostile::token_answers(&stranger.instance_url());
-    answers.extend([
+    let mut responses = hostile::token_responses(&stranger.instance_url());
+    responses.extend([
         json!({ "id": format!("{}/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU", stranger.login_url()) }),
         json!({ "id_token": null }),
         json!({ "id_token": "a.b.c" }),
     ]);
-    for answer in answers {
-        let name: String = answer.to_string().chars().take(100).collect();
+    for response in responses {
+        let name: String = response.to_string().chars().take(100).collect();
         let browser = Client::new();
         let callback = app.callback_of(&browser).await;
-        app.org.faults().token_endpoint(Fault::MergeJson(answer).once());
+        app.org.faults().token_endpoint(Fault::MergeJson(response).once());
         let page = browser.open(callback.as_str()).await;
         assert!((500..=503).contains(&page.status), "{name}: {page:?}");
         assert!(!page.body.contains("evil") && !page.body.contains("00D"), "{name}");
@@ -103,7 +103,7 @@ async fn a_hostile_token_response_logs_no_user_in() {
 
 /// userinfo about someone else ends the login; an outage of it does not.
 #[actix_web::test]
-async fn userinfo_must_name_the_same_person() {
+async fn userinfo_must_name_the_same_user() {
     let app = TestApp::start().await;
     let browser = Client::new();
     let callback = app.callback_of(&browser).await;
@@ -188,7 +188,7 @@ async fn signing_keys_that_cannot_be_had_are_an_outage_and_a_short_one() {
     let keys = app.org.faults().at(Route::Jwks, Fault::Status(503));
     let page = browser.open(callback.as_str()).await;
     assert_eq!(page.status, 503, "{page:?}");
-    assert!(page.body.contains("Salesforce did not answer"), "{page:?}");
+    assert!(page.body.contains("Salesforce did not respond"), "{page:?}");
     let started = Instant::now();
     while !app.org.live_refresh_tokens(&app.org.user(ADA)).is_empty() {
         assert!(started.elapsed() < Duration::from_secs(10), "the tokens of that login are revoked");
@@ -204,6 +204,6 @@ async fn signing_keys_that_cannot_be_had_are_an_outage_and_a_short_one() {
 #[actix_web::test]
 async fn signing_keys_are_asked_for_once_more() {
     let app = TestApp::start().await;
-    app.org.faults().at(Route::Jwks, Fault::ResetBeforeAnswer.once());
+    app.org.faults().at(Route::Jwks, Fault::ResetBeforeResponse.once());
     app.logged_in().await;
 }

@@ -126,10 +126,10 @@ async fn a_path_that_was_asked_for_is_filtered_as_well() {
         "/admin/\\evil.example",
         "/admin/%0d%0ax",
     ] {
-        let answer = raw::get(&app.server.url, target, b"Accept: text/html\r\n");
-        let location = answer.lines().find_map(|line| line.strip_prefix("location: "));
+        let response = raw::get(&app.server.url, target, b"Accept: text/html\r\n");
+        let location = response.lines().find_map(|line| line.strip_prefix("location: "));
         let Some(location) = location else {
-            assert!((400..500).contains(&raw::status(&answer)), "{target}: {answer}");
+            assert!((400..500).contains(&raw::status(&response)), "{target}: {response}");
             continue;
         };
         let login = land(&app, location);
@@ -140,9 +140,5 @@ async fn a_path_that_was_asked_for_is_filtered_as_well() {
     }
     let browser = Client::new();
     let page = browser.visit(&app.url("/user?a=1&b=%2F%2Fevil.example")).await;
-    assert_eq!(
-        page.url.query(),
-        Some("a=1&b=%2F%2Fevil.example"),
-        "the person comes back to where they were"
-    );
+    assert_eq!(page.url.query(), Some("a=1&b=%2F%2Fevil.example"), "the user comes back to where they were");
 }

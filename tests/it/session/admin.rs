@@ -143,6 +143,9 @@ async fn another_app_in_the_same_store_is_left_alone() {
     assert!(other.list_logins(GrantFilter::All).await.unwrap().is_empty());
     assert!(other.list_grants(GrantFilter::All).await.unwrap().is_empty());
     assert_eq!(other.revoke_grants(GrantFilter::All).await.unwrap(), 0);
+    for login in app.salesforce.list_logins(GrantFilter::All).await.unwrap() {
+        other.revoke_login(&login).await.unwrap();
+    }
     assert_eq!(browser.fetch(&app.url("/user")).await.status, 200);
 
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();

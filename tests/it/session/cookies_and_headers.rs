@@ -18,9 +18,9 @@ fn check_headers(page: &Page) {
     assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{page:?}");
 }
 
-/// D9: every answer of the middleware itself.
+/// D9: every response of the middleware itself.
 #[actix_web::test]
-async fn no_auth_answer_is_cached_framed_sniffed_or_referred() {
+async fn no_auth_response_is_cached_framed_sniffed_or_referred() {
     let app = TestApp::start().await;
     let stranger = Client::new();
     let browser = app.logged_in().await;
@@ -100,8 +100,8 @@ async fn a_planted_cookie_never_passes_for_the_session() {
     }
     let own = browser.own_cookie(".session").unwrap().1;
     let count = |cookies: Vec<u8>| {
-        let answer = raw::get(&app.server.url, "/session", &[b"Cookie: ", &cookies[..], b"\r\n"].concat());
-        answer.rsplit("\r\n\r\n").next().unwrap().to_owned()
+        let response = raw::get(&app.server.url, "/session", &[b"Cookie: ", &cookies[..], b"\r\n"].concat());
+        response.rsplit("\r\n\r\n").next().unwrap().to_owned()
     };
     assert_eq!(count(format!("{session}={own}").into()), "5");
     for name in [
@@ -134,8 +134,8 @@ async fn a_planted_login_cookie_is_never_used() {
         format!("{name}x={value}"),
         format!("{name}="),
     ] {
-        let answer = raw::get(&app.server.url, &target, format!("Cookie: {cookies}\r\n").as_bytes());
-        assert_eq!(raw::status(&answer), 400, "{cookies}");
+        let response = raw::get(&app.server.url, &target, format!("Cookie: {cookies}\r\n").as_bytes());
+        assert_eq!(raw::status(&response), 400, "{cookies}");
     }
     assert_eq!(app.exchanges(), 0);
     assert_eq!(browser.open(callback.as_str()).await.status, 303);
@@ -194,9 +194,9 @@ async fn the_session_is_renewed_at_login() {
     assert_eq!(browser.open(&app.url("/session")).await.body, "2", "the app's own data stay");
 }
 
-/// an answer that brings a session's cookie is not cached, for any user; others are left alone.
+/// a response that brings a session's cookie is not cached, for any user; others are left alone.
 #[actix_web::test]
-async fn no_answer_with_a_session_cookie_is_cached() {
+async fn no_response_with_a_session_cookie_is_cached() {
     let app = TestApp::start().await;
     let browser = Client::new();
     for _ in 0..8 {

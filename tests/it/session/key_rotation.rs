@@ -67,7 +67,7 @@ async fn keys_rotate_without_logging_anyone_out() {
     assert_eq!(
         (page.status, page.body.as_str()),
         (200, BEN),
-        "his tokens were not renewed, and are under the new key"
+        "his tokens were not refreshed, and are under the new key"
     );
     assert_eq!(org.refresh_reuse_count(), 0);
 }

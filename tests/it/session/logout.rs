@@ -53,7 +53,7 @@ async fn a_logout_ends_the_login_everywhere() {
     assert!(app.org.live_refresh_tokens(&app.org.user(ADA)).is_empty());
 }
 
-/// Other logins of the same person stay, and the tokens with them, until the last one ends.
+/// Other logins of the same user stay, and the tokens with them, until the last one ends.
 #[actix_web::test]
 async fn a_logout_ends_one_login() {
     let app = TestApp::start().await;
@@ -119,7 +119,7 @@ async fn another_user_cannot_log_a_user_out() {
 
 /// A form of a page with `Referrer-Policy: no-referrer`, such as our own page that asks first, sends `Origin: null`.
 #[actix_web::test]
-async fn a_page_without_referrer_can_log_a_person_out() {
+async fn a_page_without_referrer_can_log_a_user_out() {
     let app = TestApp::start().await;
     let browser = app.logged_in().await;
     let confirm = browser.open(&app.url(LOGOUT)).await;
@@ -143,11 +143,12 @@ async fn a_form_that_never_comes_is_a_logout_all_the_same() {
         browser.cookie_line()
     );
     let url = app.server.url.clone();
-    let answer = tokio::task::spawn_blocking(move || crate::support::raw::exchange(&url, request.as_bytes()));
+    let response =
+        tokio::task::spawn_blocking(move || crate::support::raw::exchange(&url, request.as_bytes()));
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(browser.fetch(&app.url("/user")).await.status, 401, "the login is over at once");
-    let answer = tokio::time::timeout(Duration::from_secs(10), answer).await.expect("an answer in time");
-    assert_eq!(crate::support::raw::status(&answer.unwrap()), 303);
+    let response = tokio::time::timeout(Duration::from_secs(10), response).await.expect("a response in time");
+    assert_eq!(crate::support::raw::status(&response.unwrap()), 303);
 }
 
 /// a request and a refresh that are under way when the logout comes revive nothing, and the newest token is the
@@ -221,7 +222,7 @@ async fn a_new_login_replaces_the_old_one_of_the_browser() {
     assert_eq!(browser.fetch(&app.url("/whoami")).await.body, bob.username());
 }
 
-/// One device of a person, from the operator's list.
+/// One device of a user, from the operator's list.
 #[actix_web::test]
 async fn an_operator_ends_one_login() {
     let app = TestApp::start().await;

@@ -113,3 +113,28 @@ async fn session_data_of_another_user_ends_with_the_next_login() {
     log_in("ben@example.com").await;
     assert_eq!(count().await, "1", "another user");
 }
+
+/// The store fails right after it took the login of the next user: the session is separated all the same.
+#[actix_web::test]
+async fn session_data_of_another_user_end_even_if_the_store_fails_after_the_login() {
+    use crate::support::failing::{FailingStore, Mode};
+
+    let store = FailingStore::default();
+    let app = TestApp::with(|builder| {
+        builder.store(std::sync::Arc::new(store.clone())).keys("q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=")
+    })
+    .await;
+    let browser = app.logged_in().await;
+    let count = async || browser.open(&app.url("/session")).await.body;
+    assert_eq!((count().await, count().await), ("1".to_owned(), "2".to_owned()));
+    app.salesforce.revoke_grants(GrantFilter::All).await.unwrap();
+    app.org.sign_in(&app.org.user("ben@example.com"));
+    let callback = app.callback_of(&browser).await;
+    store.set(Mode::FailsToLoad);
+    let page = browser.open(callback.as_str()).await;
+    assert_eq!(page.status, 303, "{page:?}");
+    assert!(page.sets_login(), "{page:?}");
+    store.set(Mode::Works);
+    assert_eq!(browser.fetch(&app.url("/user")).await.json()["username"], "ben@example.com");
+    assert_eq!(count().await, "1", "another user");
+}

@@ -120,7 +120,7 @@ async fn a_long_listing_is_waited_for_and_a_page_is_not() {
 async fn a_login_that_is_not_stored_leaves_no_cookie_and_no_approval() {
     let store = FailingStore::default();
     let app = app(&store).await;
-    for mode in [Mode::Fails, Mode::Hangs, Mode::LosesAnswers, Mode::FailsToCreate] {
+    for mode in [Mode::Fails, Mode::Hangs, Mode::LosesResponses, Mode::FailsToCreate] {
         let browser = Client::new();
         let callback = browser
             .visit_until(&app.url("/auth/salesforce/login?return_to=/user"), "/auth/salesforce/callback")
@@ -135,7 +135,7 @@ async fn a_login_that_is_not_stored_leaves_no_cookie_and_no_approval() {
         assert!(!page.header("retry-after").is_empty(), "{mode:?}: {page:?}");
         store.set(Mode::Works);
         assert_eq!(browser.fetch(&app.url("/user")).await.status, 401);
-        // The code and the attempt are spent, so that the way on is a new login.
+        // The code and the pending login are used, so that the way on is a new login.
         let again = page.body.split("href=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
         assert_eq!(again, "/auth/salesforce/login?return_to=%2Fuser", "{mode:?}: {page:?}");
         let page = browser.visit(&app.url(again)).await;
@@ -263,7 +263,7 @@ async fn a_logout_that_is_not_stored_yet_counts_in_this_process() {
     assert_eq!(other.fetch(&app.url("/user")).await.status, 200, "another login is not meant");
 }
 
-/// The login was there when the store was asked for it, and is on its way to its end when the answer comes.
+/// The login was there when the store was asked for it, and is on its way to its end when the response comes.
 #[actix_web::test]
 async fn a_logout_that_begins_while_a_request_looks_its_login_up_counts() {
     let store = FailingStore::default();
@@ -320,7 +320,7 @@ async fn until_nothing_is_live(app: &TestApp, what: &str) {
 }
 
 #[actix_web::test]
-async fn a_logout_whose_answer_is_lost_revokes_the_tokens_all_the_same() {
+async fn a_logout_whose_response_is_lost_revokes_the_tokens_all_the_same() {
     let store = FailingStore::default();
     let app = app(&store).await;
     let browser = app.logged_in().await;

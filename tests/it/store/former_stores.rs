@@ -20,27 +20,47 @@ fn manifest() -> Value {
     serde_json::from_slice(&std::fs::read(fixture("manifest.json")).unwrap()).unwrap()
 }
 
-/// An app of today with the settings of then, around this store.
-async fn check(kind: &str, store: &str) {
+/// Settings of then around this store; `rotated`: the credentials have been rotated since.
+fn config(store: &str, rotated: bool) -> Config {
     let manifest = manifest();
     let text = |name: &str| manifest[name].as_str().unwrap().to_owned();
-    let config = Config::from_variables(|name| match name {
+    Config::from_variables(|name| match name {
+        "SALESFORCE_CLIENT_ID" if rotated => Some("3MVG9Rotated".to_owned()),
+        "SALESFORCE_CLIENT_SECRET" if rotated => Some("R0TATED".to_owned()),
         "SALESFORCE_CLIENT_ID" => Some(text("client_id")),
         "SALESFORCE_CLIENT_SECRET" => Some(text("client_secret")),
+        "SALESFORCE_PREVIOUS_CLIENT_ID" if rotated => Some(text("client_id")),
+        "SALESFORCE_PREVIOUS_CLIENT_SECRET" if rotated => Some(text("client_secret")),
         "SALESFORCE_LOGIN_URL" => Some(text("login_url")),
         "SALESFORCE_ALLOWED_ORIGINS" => Some(text("instance_url")),
         "SALESFORCE_PUBLIC_URL" => Some(text("public_url")),
         "SALESFORCE_KEYS" => Some(text("keys")),
         "SALESFORCE_STORE" => Some(store.to_owned()),
         _ => None,
-    });
-    let salesforce = Salesforce::from_config(config).await.unwrap();
+    })
+}
+
+/// The app of today with the settings of then, around this store.
+async fn start(store: &str) -> Salesforce {
+    Salesforce::from_config(config(store, false)).await.unwrap()
+}
+
+async fn check(kind: &str, store: &str, salesforce: Salesforce) {
+    let manifest = manifest();
     let grants = salesforce.list_grants(GrantFilter::All).await.unwrap();
     assert_eq!(grants.len(), 1, "{kind}: {grants:?}");
     assert_eq!(salesforce.list_logins(GrantFilter::All).await.unwrap().len(), 1, "{kind}");
     let user = UserRef::new(grants[0].organization_id, grants[0].user_id);
     let connection = salesforce.user_connection(user).await;
     assert!(connection.is_ok(), "{kind}: {connection:?}");
+
+    // The record names its client id only by the key, which is enough to find its credentials.
+    let rotated = Salesforce::from_config(config(store, true)).await.unwrap();
+    let grants = rotated.list_grants(GrantFilter::User(user)).await.unwrap();
+    assert_eq!(grants[0].client_id, manifest["client_id"].as_str().unwrap(), "{kind}");
+    let connection = rotated.user_connection(user).await;
+    assert!(connection.is_ok(), "{kind}: {connection:?}");
+    rotated.shutdown().await;
 
     // The names of the cookies have changed since, so that the user logs in again.
     let (listener, url) = reserve();
@@ -58,7 +78,8 @@ async fn a_sqlite_file_of_an_earlier_version_opens() {
     let folder = Folder::new("former");
     let path = folder.path().join("logins.db");
     std::fs::copy(fixture("logins.db"), &path).unwrap();
-    check("sqlite", &format!("sqlite:{}", path.display())).await;
+    let store = format!("sqlite:{}", path.display());
+    check("sqlite", &store, start(&store).await).await;
 }
 
 #[actix_web::test]
@@ -71,7 +92,7 @@ async fn a_postgres_database_of_an_earlier_version_opens() {
         .output()
         .expect("psql is missing: install the Debian package postgresql-client");
     assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
-    check("postgres", &postgres.url()).await;
+    check("postgres", &postgres.url(), start(&postgres.url()).await).await;
 }
 
 #[actix_web::test]
@@ -79,6 +100,8 @@ async fn a_redis_of_an_earlier_version_opens() {
     use std::io::{Read as _, Write as _};
 
     let redis = Redis::start();
+    // It runs already while the earlier version writes, as in a rolling deploy.
+    let salesforce = start(&redis.url()).await;
     let commands: Vec<Vec<String>> =
         serde_json::from_slice(&std::fs::read(fixture("redis.json")).unwrap()).unwrap();
     let mut server = std::net::TcpStream::connect(("127.0.0.1", redis.port)).unwrap();
@@ -101,5 +124,5 @@ async fn a_redis_of_an_earlier_version_opens() {
         let length = server.read(&mut reply).unwrap();
         assert_ne!(reply[0], b'-', "{}", String::from_utf8_lossy(&reply[..length]));
     }
-    check("redis", &redis.url()).await;
+    check("redis", &redis.url(), salesforce).await;
 }

@@ -173,7 +173,7 @@ async fn a_redis_that_hangs_longer_than_the_lease_causes_no_second_token_call() 
         redis.freeze();
         tokio::time::sleep(Duration::from_millis(6_200)).await;
         redis.thaw();
-        // From the first moment on in which it answers.
+        // From the first moment on in which it responds.
         for _ in 0..10 {
             let _ = browser.fetch(&two).await;
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -185,7 +185,7 @@ async fn a_redis_that_hangs_longer_than_the_lease_causes_no_second_token_call() 
     assert_eq!(browser.fetch(&two).await.status, 200);
 }
 
-/// F-06: a login whose answer is lost may be carried out all the same, and later. It must not cost the same person's
+/// F-06: a login whose response is lost may be carried out all the same, and later. It must not cost the same user's
 /// other browsers theirs.
 #[actix_web::test]
 async fn a_login_that_redis_carries_out_late_takes_no_other_login_along() {

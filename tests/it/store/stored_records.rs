@@ -74,7 +74,7 @@ async fn strange_records_in_redis_are_absent_and_block_no_write() {
             assert!(store.list_logins(of).await.is_ok_and(|found| found.is_empty()), "{round}");
             assert!(store.list_grants(of).await.is_ok_and(|found| found.is_empty()), "{round}");
         }
-        // The person logs in again, over all of it.
+        // The user logs in again, over all of it.
         let (fresh, ..) = records(round);
         store.create_login(fresh, login.clone(), grant.clone()).await.unwrap();
         assert!(store.load_login(fresh).await.unwrap().is_some(), "{round}");
@@ -134,6 +134,9 @@ impl Store for Both {
         expected: Option<GrantVersion>,
     ) -> StoreFuture<'_, Option<GrantRecord>> {
         self.next().delete_grant(key, expected)
+    }
+    fn break_grant(&self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'_, bool> {
+        self.next().break_grant(expected, broken)
     }
     fn list_logins(&self, of: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
         self.next().list_logins(of)

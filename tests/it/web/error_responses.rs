@@ -1,4 +1,4 @@
-//! What a person or a program is told when something did not work, and that it is true.
+//! What a user or a program is told when something did not work, and that it is true.
 
 use std::time::Duration;
 
@@ -46,10 +46,10 @@ async fn make_both(app: &Server, browser: &Client) -> [Page; 2] {
 }
 
 #[actix_web::test]
-async fn a_write_whose_answer_was_lost_is_not_said_to_be_safe_to_repeat() {
+async fn a_write_whose_response_was_lost_is_not_said_to_be_safe_to_repeat() {
     let (org, app, browser) = start(|builder| builder).await;
     let made = || org.requests().iter().filter(|request| request.path.ends_with("/sobjects/Account")).count();
-    for (fault, count) in [(Fault::LoseAnswer, 2), (Fault::Status(504), 4)] {
+    for (fault, count) in [(Fault::LoseResponse, 2), (Fault::Status(504), 4)] {
         let fault = org.faults().path("/services/data/v66.0/sobjects/Account", fault);
         for page in make_both(&app, &browser).await {
             assert_eq!(page.status, 504, "{page:?}");
@@ -65,7 +65,7 @@ async fn a_write_whose_answer_was_lost_is_not_said_to_be_safe_to_repeat() {
     assert_eq!((form.status, script.status), (200, 200));
 
     // What only reads may be asked for again.
-    org.faults().query(Fault::LoseAnswer);
+    org.faults().query(Fault::LoseResponse);
     for page in [
         browser.open(&format!("{}/names", app.url)).await,
         browser.fetch(&format!("{}/names", app.url)).await,
@@ -82,7 +82,7 @@ async fn a_write_whose_answer_was_lost_is_not_said_to_be_safe_to_repeat() {
 }
 
 #[actix_web::test]
-async fn a_form_after_the_end_of_the_login_is_answered_with_a_page_that_leads_on() {
+async fn a_form_after_the_end_of_the_login_gets_a_page_that_leads_on() {
     let (_org, app, browser) = start(|builder| builder).await;
     browser.submit(&format!("{}/auth/salesforce/logout", app.url), &app.url, &[]).await;
     let url = format!("{}/make", app.url);

@@ -1,4 +1,4 @@
-//! The middleware beside those that real apps wrap too: whatever the order, the routes answer and protection holds.
+//! The middleware beside those that real apps wrap too: whatever the order, the routes work and protection holds.
 
 use crate::support::{ADA, Client, Server, app::listen, reserve, serve, settings_for};
 use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser};
@@ -80,7 +80,7 @@ async fn normalized_paths() {
     assert_eq!(page.status, 303, "a path that routing sees as the login route: {page:?}");
 }
 
-/// Error pages of the app's own, inside and outside, see our answers and may replace them.
+/// Error pages of the app's own, inside and outside, see our responses and may replace them.
 #[actix_web::test]
 async fn error_pages_of_the_app() {
     fn page<B>(response: ServiceResponse<B>) -> actix_web::Result<ErrorHandlerResponse<B>> {
@@ -100,8 +100,8 @@ async fn error_pages_of_the_app() {
     })
     .await;
     works(&app).await;
-    let answer = Client::new().fetch(&format!("{}/name", app.url)).await;
-    assert_eq!((answer.status, answer.body.as_str()), (401, "the app's own page"));
+    let response = Client::new().fetch(&format!("{}/name", app.url)).await;
+    assert_eq!((response.status, response.body.as_str()), (401, "the app's own page"));
 }
 
 /// Guards, nested scopes, resources with middleware, a default service, HEAD and OPTIONS.
@@ -180,7 +180,7 @@ async fn a_middleware_that_asks_who_is_there() {
     works(&app).await;
 }
 
-/// What a middleware further in adds to an answer stays, and a page that it makes of our error is the one that is seen.
+/// What a middleware further in adds to a response stays, and a page that it makes of our error is the one that is seen.
 #[actix_web::test]
 async fn what_a_middleware_further_in_did_to_an_error_stays() {
     fn page<B>(response: ServiceResponse<B>) -> actix_web::Result<ErrorHandlerResponse<B>> {
@@ -253,16 +253,16 @@ async fn an_upgraded_connection_is_protected_and_passed_through() {
             stream.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
             let head = "GET /echo HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n";
             stream.write_all(format!("{head}Cookie: {cookie}\r\n\r\n").as_bytes()).unwrap();
-            let mut answer = Vec::new();
+            let mut response = Vec::new();
             let mut byte = [0];
-            while !answer.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
-                answer.push(byte[0]);
+            while !response.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) == 1 {
+                response.push(byte[0]);
             }
-            (String::from_utf8(answer).unwrap(), stream)
+            (String::from_utf8(response).unwrap(), stream)
         };
         assert!(connect("a=b").0.starts_with("HTTP/1.1 401"), "a stranger");
-        let (answer, mut stream) = connect(&cookies);
-        assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+        let (response, mut stream) = connect(&cookies);
+        assert!(response.starts_with("HTTP/1.1 101"), "{response}");
         for message in ["one", "two!!", "three"] {
             stream.write_all(message.as_bytes()).unwrap();
             let mut echoed = vec![0; message.len()];
@@ -282,9 +282,9 @@ async fn it_works_in_a_service_that_a_test_makes() {
     let salesforce = settings_for(&org, "http://127.0.0.1:8080").build().await.unwrap();
     let app = init_service(App::new().route("/name", web::get().to(name)).wrap(salesforce)).await;
     let page = TestRequest::get().uri("/name").insert_header(("accept", "text/html")).to_request();
-    let answer = call_service(&app, page).await;
-    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    let response = call_service(&app, page).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
     let login = TestRequest::get().uri("/auth/salesforce/login").to_request();
-    let answer = call_service(&app, login).await;
-    assert!(answer.headers().get("location").unwrap().to_str().unwrap().starts_with(&org.login_url()));
+    let response = call_service(&app, login).await;
+    assert!(response.headers().get("location").unwrap().to_str().unwrap().starts_with(&org.login_url()));
 }

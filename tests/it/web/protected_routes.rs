@@ -1,4 +1,4 @@
-//! Protected routes: which requests are let in, and how the others are answered (R-49, R-53, A-25, A-44; T04, T06).
+//! Protected routes: which requests are let in, and what the others get (R-49, R-53, A-25, A-44; T04, T06).
 
 use crate::support::{ADA, Client, Server, TestApp, app::listen, raw, reserve, serve, settings_for};
 use actix_salesforce::{RequireLogin, Salesforce};
@@ -8,7 +8,7 @@ use reqwest::Method;
 const HTML: (&str, &str) = ("accept", "text/html");
 
 #[actix_web::test]
-async fn a_stranger_is_answered_as_the_request_can_use_it() {
+async fn a_request_without_a_login_gets_what_it_can_use() {
     let app = TestApp::start().await;
     let stranger = Client::new();
     let login = "/auth/salesforce/login";
@@ -86,10 +86,10 @@ async fn protection_decides_on_the_path_that_routing_sees() {
         "/admin/openx",
         "/admin/open/",
     ] {
-        let answer = raw::get(&app.server.url, target, b"Accept: */*\r\nX-Forwarded-Uri: /admin/open\r\n");
-        let status = raw::status(&answer);
-        assert!((400..500).contains(&status), "{target}: {answer}");
-        assert!(!answer.ends_with("secret"), "{target}: {answer}");
+        let response = raw::get(&app.server.url, target, b"Accept: */*\r\nX-Forwarded-Uri: /admin/open\r\n");
+        let status = raw::status(&response);
+        assert!((400..500).contains(&status), "{target}: {response}");
+        assert!(!response.ends_with("secret"), "{target}: {response}");
     }
     for target in ["/admin/open", "/%61dmin/open", "/admin/%6fpen"] {
         assert_eq!(raw::status(&raw::get(&app.server.url, target, b"")), 200, "{target}");
@@ -121,9 +121,9 @@ async fn who_is_logged_in_comes_in() {
     assert_eq!((stranger.status, &stranger.json()["error"]), (401, &"login_required".into()));
 }
 
-/// R-49, A-25: what is for one person is not cached, unless its handler says otherwise.
+/// R-49, A-25: what is for one user is not cached, unless its handler says otherwise.
 #[actix_web::test]
-async fn protected_answers_are_not_cached() {
+async fn protected_responses_are_not_cached() {
     let app = TestApp::start().await;
     let browser = app.logged_in().await;
     for path in ["/whoami", "/user", "/names", "/maybe", "/admin/secret"] {

@@ -31,7 +31,7 @@ async fn run(
     (one, two, serve(listener, move |listener| make(listener, first, second)))
 }
 
-/// Logs in at both, and each answers with its own person; a logout ends one of them.
+/// Logs in at both, and each knows its own user; a logout ends one of them.
 async fn both_work(server: &Server, mounts: [&str; 2]) {
     let browser = Client::new();
     let at = |mount: &str, path: &str| format!("{}{mount}{path}", server.url);

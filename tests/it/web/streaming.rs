@@ -27,7 +27,7 @@ async fn rows_are_streamed_as_lines_and_as_an_array() {
 }
 
 #[actix_web::test]
-async fn rows_become_a_whole_answer() {
+async fn rows_become_a_whole_response() {
     for rows in [0, 1, 450] {
         let app = app(rows, 200).await;
         let browser = app.logged_in().await;
@@ -87,18 +87,20 @@ async fn a_formula_in_a_record_stays_text() {
 
 /// What is cut off does not look complete.
 #[actix_web::test]
-async fn an_error_in_the_middle_breaks_the_answer() {
+async fn an_error_in_the_middle_breaks_the_response() {
     let app = app(450, 200).await;
     let browser = app.logged_in().await;
     app.org.faults().query(Fault::Garbage.times(1).skip(1));
     let cookies = browser.cookie_line();
     let url = app.server.url.clone();
-    let answer = tokio::task::spawn_blocking(move || {
+    let response = tokio::task::spawn_blocking(move || {
         raw::get(&url, "/streamed/array", format!("Cookie: {cookies}\r\n").as_bytes())
     })
     .await
     .unwrap();
-    assert!(answer.contains("200 OK") && !answer.contains("0\r\n\r\n") && !answer.trim_end().ends_with(']'));
+    assert!(
+        response.contains("200 OK") && !response.contains("0\r\n\r\n") && !response.trim_end().ends_with(']')
+    );
 }
 
 /// F-31. The client reads one page and stops, then goes. What it did not read fits neither into the sockets nor into

@@ -162,7 +162,7 @@ impl Fleet {
         eventually("the refresh begins", async || self.refreshes() >= n).await;
     }
 
-    /// One token call for each of `expiries`, and no spent token sent again.
+    /// One token call for each of `expiries`, and no used token sent again.
     pub(super) fn check_tokens(&self, refreshes: u64) {
         assert_eq!((self.refreshes(), self.org.refresh_reuse_count()), (refreshes, 0), "{:?}", self.kind);
     }

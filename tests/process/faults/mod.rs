@@ -4,6 +4,7 @@
 mod fleet;
 mod people;
 mod processes;
+mod refresh_outcomes;
 mod store;
 mod token_endpoint;
 

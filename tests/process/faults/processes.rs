@@ -72,7 +72,7 @@ async fn f_16_processes_whose_clocks_differ_make_one_token_call(kind: Kind) {
     let browser = Client::new();
     let mut refreshes = 0;
     for _ in 0..3 {
-        // A login of the same person that is known everywhere is followed by a newer one.
+        // A login of the same user that is known everywhere is followed by a newer one.
         let login = fleet.url(0, "/auth/salesforce/login?return_to=/accounts");
         assert_eq!(browser.visit(&login).await.status, 200);
         all(&fleet.burst(&browser, 6).await, 200);
@@ -141,7 +141,7 @@ async fn f_22_a_handler_that_gives_up_loses_no_token(kind: Kind) {
     fleet.org.expire_access_tokens();
     assert_eq!(browser.fetch(&fleet.url(0, "/impatient")).await.body, "gave up");
     all(&fleet.burst(&browser, 10).await, 200);
-    assert_eq!(browser.fetch(&fleet.url(0, "/impatient")).await.body, "answered");
+    assert_eq!(browser.fetch(&fleet.url(0, "/impatient")).await.body, "responded");
     fleet.check_tokens(1);
 }
 
@@ -184,7 +184,7 @@ async fn f_24_a_sigterm_in_the_middle_of_a_refresh_loses_nothing(kind: Kind) {
 async fn f_25_a_sigkill_in_the_middle_of_a_refresh_costs_one_more_call_at_most(kind: Kind) {
     let mut fleet = Fleet::start(kind, 2).await;
     let browser = fleet.logged_in().await;
-    fleet.org.faults().refresh(Fault::ResetBeforeAnswer.delay(Duration::from_secs(2)).times(1));
+    fleet.org.faults().refresh(Fault::ResetBeforeResponse.delay(Duration::from_secs(2)).times(1));
     fleet.org.expire_access_tokens();
     let url = fleet.url(0, "/accounts");
     let headers = [("accept", "application/json")];

@@ -214,7 +214,7 @@ async fn f_05_a_store_that_takes_nothing_logs_no_user_in_or_out(kind: Kind) {
     assert_eq!(page.status, 503, "{page:?}");
     assert!(!page.sets_login(), "{page:?}");
     assert_eq!(browser.fetch(&fleet.url(0, "/accounts")).await.status, 200, "who is in stays in");
-    // A token is not spent for a store that could not take the next one.
+    // A token is not used up for a store that could not take the next one.
     fleet.org.expire_access_tokens();
     let page = browser.fetch(&fleet.url(0, "/accounts")).await;
     assert_eq!((page.status, fleet.refreshes()), (503, 0), "{page:?}");
@@ -244,7 +244,7 @@ async fn f_05_a_store_that_takes_nothing_logs_no_user_in_or_out(kind: Kind) {
 
 /// On Redis, where a write is one command: of a transaction of many the proxy cannot tell which one ends it.
 #[actix_web::test]
-async fn f_06_a_write_whose_answer_is_lost_counts_once() {
+async fn f_06_a_write_whose_response_is_lost_counts_once() {
     let mut fleet = Fleet::start(Kind::Redis, 1).await;
     let proxy = fleet.proxy().await;
     fleet.join_at("accounts", &address(fleet.kind, proxy.port)).await;
@@ -259,13 +259,13 @@ async fn f_06_a_write_whose_answer_is_lost_counts_once() {
         fleet.until_refreshes(2).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
         // The store carries out the next command, and its response is lost.
-        proxy.hold_answers(true);
+        proxy.hold_responses(true);
     });
     assert_eq!(page.status, 200, "the new token is used, stored or not: {page:?}");
     // The other process has it from the store.
     assert_eq!(browser.fetch(&fleet.url(0, "/accounts")).await.status, 200);
     fleet.check_tokens(2);
-    proxy.hold_answers(false);
+    proxy.hold_responses(false);
     fleet.org.faults().clear();
     eventually("it recovers", async || browser.fetch(&url).await.status == 200).await;
     fleet.check_tokens(2);
@@ -319,7 +319,7 @@ async fn f_07_a_store_that_fell_back_to_an_older_state_is_brought_up_to_date(kin
         tokio::time::sleep(Duration::from_millis(500)).await;
         fleet.check_tokens(round);
     }
-    // A process that starts now has nothing but the store: it must not find a token there that is spent.
+    // A process that starts now has nothing but the store: it must not find a token there that is used.
     fleet.join("accounts").await;
     assert_eq!(browser.fetch(&fleet.url(1, "/accounts")).await.status, 200);
     fleet.check_tokens(3);
@@ -328,7 +328,7 @@ async fn f_07_a_store_that_fell_back_to_an_older_state_is_brought_up_to_date(kin
     fleet.check_tokens(4);
 }
 
-/// Nothing that is left knows of the newest token: the spent one is sent once, and then the person logs in once.
+/// Nothing that is left knows of the newest token: the used one is sent once, and then the user logs in once.
 async fn f_07_a_token_that_only_the_lost_state_knew_costs_one_login(kind: Kind) {
     let mut fleet = Fleet::start(kind, 2).await;
     let browser = fleet.logged_in().await;

@@ -17,7 +17,7 @@ on_each_store!(
     f_09_the_time_that_the_token_endpoint_asks_for_is_kept,
     f_10_a_token_endpoint_that_hangs_releases_everyone,
     f_11_garbage_overwrites_nothing,
-    f_12_a_lost_answer_costs_one_login_at_most,
+    f_12_a_lost_response_costs_one_login_at_most,
     f_17_late_refusals_use_the_new_token,
     f_18_a_refusal_of_a_fresh_token_is_no_loop,
     f_19_a_revoked_grant_ends_the_login_with_one_token_call,
@@ -37,7 +37,7 @@ async fn f_08_an_outage_of_the_token_endpoint_keeps_the_login(kind: Kind) {
         Fault::Html,
         Fault::Empty200,
         Fault::ResetBeforeRead,
-        Fault::ResetBeforeAnswer,
+        Fault::ResetBeforeResponse,
     ] {
         let name = format!("{fault:?}");
         fleet.org.expire_access_tokens();
@@ -82,18 +82,18 @@ async fn f_11_garbage_overwrites_nothing(kind: Kind) {
     let fleet = Fleet::start(kind, 2).await;
     let browser = fleet.logged_in().await;
     let identity = "https://login.salesforce.com/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU";
-    let answer = |name: &str, value: serde_json::Value| {
-        let mut answer = serde_json::json!({
+    let response = |name: &str, value: serde_json::Value| {
+        let mut response = serde_json::json!({
             "access_token": "00Dx0000000BV7z!x", "token_type": "Bearer", "id": identity,
             "instance_url": fleet.org.instance_url(),
         });
-        answer[name] = value;
-        Fault::Json(answer)
+        response[name] = value;
+        Fault::Json(response)
     };
     for fault in [
-        answer("access_token", serde_json::Value::Null),
-        answer("token_type", "mac".into()),
-        answer("instance_url", "https://evil.example".into()),
+        response("access_token", serde_json::Value::Null),
+        response("token_type", "mac".into()),
+        response("instance_url", "https://evil.example".into()),
         Fault::Garbage,
     ] {
         let name = format!("{fault:?}");
@@ -104,9 +104,9 @@ async fn f_11_garbage_overwrites_nothing(kind: Kind) {
         tokio::time::sleep(COOL_DOWN).await;
         all(&fleet.burst(&browser, 4).await, 200);
     }
-    // Of another person.
+    // Of another user.
     fleet.org.expire_access_tokens();
-    let fault = fleet.org.faults().refresh(answer("access_token", "00Dx0000000BV7z!y".into()));
+    let fault = fleet.org.faults().refresh(response("access_token", "00Dx0000000BV7z!y".into()));
     all(&fleet.burst(&browser, 4).await, 401);
     fault.remove();
     fleet.log_in(&browser).await;
@@ -114,11 +114,11 @@ async fn f_11_garbage_overwrites_nothing(kind: Kind) {
     assert_eq!(fleet.org.refresh_reuse_count(), 0);
 }
 
-async fn f_12_a_lost_answer_costs_one_login_at_most(kind: Kind) {
+async fn f_12_a_lost_response_costs_one_login_at_most(kind: Kind) {
     let fleet = Fleet::start(kind, 2).await;
     let browser = fleet.logged_in().await;
     fleet.org.expire_access_tokens();
-    fleet.org.faults().refresh(Fault::LoseAnswer.once());
+    fleet.org.faults().refresh(Fault::LoseResponse.once());
     all(&fleet.burst(&browser, 20).await, 401);
     assert_eq!(fleet.refreshes(), 2, "one repetition and no more, over both processes");
     fleet.log_in(&browser).await;
@@ -148,7 +148,7 @@ async fn f_13_a_crash_with_the_new_token_in_hand_costs_one_login_at_most(kind: K
     };
     // The request ends with the process.
     tokio::select! {
-        () = asks => panic!("no request is answered before the token is stored"),
+        () = asks => panic!("no request ends before the token is stored"),
         () = crash => {}
     }
     fleet.instances[1].kill();

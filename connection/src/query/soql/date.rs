@@ -6,11 +6,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::{Serialize, Serializer};
-
 use crate::query::soql::{
     bind::InvalidValue,
-    literal::{SoqlLiteral, ToSoql},
+    literal::{SoqlLiteral, ToSoql, written_as_text},
+    time::SoqlTime,
 };
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
@@ -122,15 +121,20 @@ impl fmt::Display for SoqlDate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SoqlDateTime {
     date: SoqlDate,
-    /// Milliseconds since midnight, UTC.
-    millis: u32,
+    /// UTC.
+    time: SoqlTime,
 }
 
 impl SoqlDateTime {
     fn from_millis(millis: i64) -> Result<Self, InvalidDate> {
         let date = SoqlDate::from_days(millis.div_euclid(MILLIS_PER_DAY))?;
-        let millis = u32::try_from(millis.rem_euclid(MILLIS_PER_DAY)).map_err(|_| InvalidDate)?;
-        Ok(Self { date, millis })
+        let time = u32::try_from(millis.rem_euclid(MILLIS_PER_DAY)).ok().and_then(SoqlTime::from_millis);
+        Ok(Self { date, time: time.ok_or(InvalidDate)? })
+    }
+
+    /// Returns the milliseconds since 1970-01-01.
+    fn millis(self) -> i64 {
+        self.date.days() * MILLIS_PER_DAY + i64::from(self.time.since_midnight())
     }
 }
 
@@ -148,7 +152,7 @@ impl TryFrom<SystemTime> for SoqlDateTime {
 
 impl From<SoqlDateTime> for SystemTime {
     fn from(moment: SoqlDateTime) -> Self {
-        let millis = moment.date.days() * MILLIS_PER_DAY + i64::from(moment.millis);
+        let millis = moment.millis();
         let distance = Duration::from_millis(millis.unsigned_abs());
         // Cannot overflow: every platform's `SystemTime` covers the years 1700 to 4000.
         if millis < 0 { Self::UNIX_EPOCH - distance } else { Self::UNIX_EPOCH + distance }
@@ -161,18 +165,9 @@ impl FromStr for SoqlDateTime {
     fn from_str(text: &str) -> Result<Self, InvalidDate> {
         let (date, time) = text.split_at_checked(10).ok_or(InvalidDate)?;
         let date: SoqlDate = date.parse()?;
-        let (clock, rest) = time.split_at_checked(9).ok_or(InvalidDate)?;
-        let [hours, minutes, seconds] = numbers(clock, b"Tdd:dd:dd", [(1, 2), (4, 2), (7, 2)])?;
-        let (fraction, offset) = match rest.strip_prefix('.') {
-            Some(rest) => rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count()),
-            None => ("0", rest),
-        };
-        if hours > 23 || minutes > 59 || seconds > 59 || fraction.is_empty() || fraction.len() > 9 {
-            return Err(InvalidDate);
-        }
-        // Only the first three digits of the fraction count.
-        let fraction =
-            fraction.bytes().chain(*b"00").take(3).fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+        let time = time.strip_prefix('T').ok_or(InvalidDate)?;
+        let (clock, offset) = time.split_at(time.find(['Z', '+', '-']).ok_or(InvalidDate)?);
+        let time = SoqlTime::from_clock(clock).map_err(|_| InvalidDate)?;
         let offset_minutes = match offset.as_bytes() {
             b"Z" => 0,
             [sign @ (b'+' | b'-'), ..] => {
@@ -188,16 +183,13 @@ impl FromStr for SoqlDateTime {
             }
             _ => return Err(InvalidDate),
         };
-        let millis = i64::from(((hours * 60 + minutes) * 60 + seconds) * 1000 + fraction);
-        Self::from_millis(date.days() * MILLIS_PER_DAY + millis - offset_minutes * 60_000)
+        Self::from_millis(Self { date, time }.millis() - offset_minutes * 60_000)
     }
 }
 
 impl fmt::Display for SoqlDateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (seconds, millis) = (self.millis / 1000, self.millis % 1000);
-        let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(f, "{}T{hours:02}:{minutes:02}:{seconds:02}.{millis:03}Z", self.date)
+        write!(f, "{}T{}", self.date, self.time)
     }
 }
 
@@ -220,25 +212,8 @@ fn numbers<const N: usize>(
     Ok(found)
 }
 
-macro_rules! date_as_text {
-    ($($kind:ident)*) => {$(
-        impl ToSoql for $kind {
-            fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
-                Ok(SoqlLiteral::single(self.to_string()))
-            }
-        }
-
-        impl Serialize for $kind {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        crate::deserialize::deserialize_from_str!($kind);
-    )*};
-}
-
-date_as_text! { SoqlDate SoqlDateTime }
+written_as_text! { SoqlDate SoqlDateTime }
+crate::deserialize::deserialize_from_str!(SoqlDate, SoqlDateTime);
 
 macro_rules! date_literals {
     ($($name:ident $text:literal,)* ; $($of_n:ident $text_of_n:literal,)*) => {

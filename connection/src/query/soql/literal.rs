@@ -212,6 +212,27 @@ macro_rules! to_soql {
     )*};
 }
 
+/// Implements [`ToSoql`] and `Serialize` for types whose text is the same in queries and in JSON.
+macro_rules! written_as_text {
+    ($($kind:ty)*) => {$(
+        impl $crate::query::soql::literal::ToSoql for $kind {
+            fn to_soql(
+                &self,
+            ) -> Result<$crate::query::soql::literal::SoqlLiteral, $crate::query::soql::bind::InvalidValue> {
+                Ok($crate::query::soql::literal::SoqlLiteral::single(self.to_string()))
+            }
+        }
+
+        impl ::serde::Serialize for $kind {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    )*};
+}
+
+pub(crate) use written_as_text;
+
 to_soql! { bool i8 i16 i32 i64 isize u8 u16 u32 u64 usize FieldName ObjectName,
 value => Ok(SoqlLiteral::single(value.to_string())) }
 // `Display` of a float never writes an exponent.

@@ -14,6 +14,7 @@
 //! | [`Like`] | `'%50\% off%'` |
 //! | [`SoqlDate`], [`DateLiteral`] | `2026-01-31`, `LAST_N_DAYS:30` |
 //! | [`SoqlDateTime`], [`SoqlTime`] | `2026-01-31T23:59:59.000Z`, `23:59:59.000Z` |
+//! | [`SoqlDecimal`] | `123456789012345678.9` |
 //! | [`Currency`] | `USD5000`, `EUR-500.25` |
 //! | [`FieldName`], [`ObjectName`] | the validated name |
 //!
@@ -25,6 +26,7 @@
 pub(crate) mod bind;
 mod currency;
 pub(crate) mod date;
+pub(crate) mod decimal;
 pub(crate) mod in_list;
 mod like;
 pub(crate) mod literal;
@@ -39,6 +41,7 @@ pub use crate::{
         bind::{BindError, InvalidValue},
         currency::Currency,
         date::{DateLiteral, InvalidDate, SoqlDate, SoqlDateTime},
+        decimal::{InvalidDecimal, SoqlDecimal},
         like::Like,
         literal::{SoqlLiteral, ToSoql},
         time::{InvalidTime, SoqlTime},

@@ -2,12 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Serialize, Serializer};
-
-use crate::query::soql::{
-    bind::InvalidValue,
-    literal::{SoqlLiteral, ToSoql},
-};
+use crate::query::soql::literal::written_as_text;
 
 /// A text, or numbers, that are not a valid time of day.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,17 +42,8 @@ impl SoqlTime {
         Ok(Self { millis: seconds * 1_000 + u32::from(millisecond) })
     }
 
-    /// Returns the milliseconds since midnight.
-    pub fn since_midnight(self) -> u32 {
-        self.millis
-    }
-}
-
-impl FromStr for SoqlTime {
-    type Err = InvalidTime;
-
-    fn from_str(text: &str) -> Result<Self, InvalidTime> {
-        let text = text.strip_suffix('Z').unwrap_or(text);
+    /// Reads a time without a zone, with or without a fraction: `23:59:59.000`.
+    pub(super) fn from_clock(text: &str) -> Result<Self, InvalidTime> {
         let (clock, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let is_number = |part: &str, length: std::ops::RangeInclusive<usize>| {
             length.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
@@ -74,6 +60,24 @@ impl FromStr for SoqlTime {
         let millis = millis.fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
         Self::new(number(hour)?, number(minute)?, number(second)?, millis)
     }
+
+    /// Returns the time at which so many milliseconds have passed since midnight.
+    pub(super) fn from_millis(millis: u32) -> Option<Self> {
+        (millis < 86_400_000).then_some(Self { millis })
+    }
+
+    /// Returns the milliseconds since midnight.
+    pub fn since_midnight(self) -> u32 {
+        self.millis
+    }
+}
+
+impl FromStr for SoqlTime {
+    type Err = InvalidTime;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        Self::from_clock(text.strip_suffix('Z').unwrap_or(text))
+    }
 }
 
 impl fmt::Display for SoqlTime {
@@ -84,18 +88,7 @@ impl fmt::Display for SoqlTime {
     }
 }
 
-impl ToSoql for SoqlTime {
-    fn to_soql(&self) -> Result<SoqlLiteral, InvalidValue> {
-        Ok(SoqlLiteral::single(self.to_string()))
-    }
-}
-
-impl Serialize for SoqlTime {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
+written_as_text! { SoqlTime }
 crate::deserialize::deserialize_from_str!(SoqlTime);
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ const WORDS: &[&str] = &[
     "rules",
     "search",
     "services",
+    "singleaccess",
     "sobjects",
     "standard",
     "successfulResults",

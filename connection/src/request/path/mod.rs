@@ -26,6 +26,9 @@ pub enum InvalidPath {
     /// A URL outside of the org's instance, to which the token must not be sent.
     #[error("invalid URL: it is not on this org's instance")]
     Origin,
+    /// A path without a slash at its start.
+    #[error("invalid path: it must begin with a slash")]
+    Relative,
     /// An external id value that a path cannot contain: empty, a dot segment, or with control characters.
     #[error(
         "invalid external id value: a path cannot contain an empty value, `.`, `..` or control characters"

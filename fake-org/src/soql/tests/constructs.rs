@@ -56,6 +56,10 @@ fn from_names_parents_too() {
     assert!(rows[0]["Account"]["Owner"]["Username"].is_string());
     assert_eq!(refused("SELECT Id FROM Contact c, c.Nope n").0, "INVALID_FIELD");
     assert_eq!(refused("SELECT Id FROM Contact, Account").0, "MALFORMED_QUERY");
+    // A dotted parent may do without an alias.
+    let named = "SELECT COUNT() FROM Contact, Contact.Account WHERE Account.Name = 'Kestrel Aerospace'";
+    let other = "SELECT COUNT() FROM Contact c, c.Account a WHERE a.Name = 'Kestrel Aerospace'";
+    assert_eq!(count(&data, named), count(&data, other));
 }
 
 #[test]
@@ -69,6 +73,19 @@ fn fields_stand_for_groups_of_fields() {
     assert!(custom[0].get("Name").is_none() && custom[0].get("ExternalKey__c").is_some());
     for soql in ["SELECT FIELDS(ALL) FROM Account", "SELECT FIELDS(CUSTOM) FROM Account LIMIT 201"] {
         assert!(refused(soql).1.contains("must have a LIMIT of at most 200"), "{soql}");
+    }
+    // Ids bound a query as LIMIT does (SOQL and SOSL Reference, "FIELDS()").
+    let id = all[0]["Id"].as_str().unwrap();
+    for filter in [format!("Id IN ('{id}')"), format!("Id = '{id}' OR id = '{id}'")] {
+        assert_eq!(
+            rows(&data, &format!("SELECT FIELDS(ALL) FROM Account WHERE {filter}")).len(),
+            1,
+            "{filter}"
+        );
+    }
+    for filter in ["Id NOT IN ('001000000000001AAA')", "Id != null", "Id = null OR Name = 'x'"] {
+        let soql = format!("SELECT FIELDS(ALL) FROM Account WHERE {filter}");
+        assert!(refused(&soql).1.contains("must have a LIMIT of at most 200"), "{soql}");
     }
     assert!(refused("SELECT Id, FIELDS(STANDARD) FROM Account").1.contains("duplicate field selected: Id"));
     assert_eq!(refused("SELECT FIELDS(SOME) FROM Account LIMIT 1").0, "MALFORMED_QUERY");
@@ -340,7 +357,7 @@ fn scopes_choose_whose_records() {
         .unwrap()
         .to_owned();
     let schema = Schema::new(&[]);
-    let mine = |soql: &str| match compile(soql, Requester { user_id: &ada, ..ASKER }, &schema).unwrap() {
+    let mine = |soql: &str| match compile(soql, Requester { user_id: &ada, ..REQUESTER }, &schema).unwrap() {
         Plan::Count(plan) => usize::try_from(data.with(|inner| plan.count(inner).unwrap())).unwrap(),
         _ => panic!("{soql}"),
     };

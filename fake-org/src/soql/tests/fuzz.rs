@@ -14,10 +14,10 @@ thread_local! {
 }
 
 /// What became of a query; `Err` is what would be a 500.
-fn ask(text: &str, scope: Scope) -> Result<usize, String> {
+fn run_query(text: &str, scope: Scope) -> Result<usize, String> {
     DATA.with(|data| {
         data.with(|inner| {
-            let plan = match compile(text, Requester { scope, ..ASKER }, &inner.schema) {
+            let plan = match compile(text, Requester { scope, ..REQUESTER }, &inner.schema) {
                 Ok(plan) => plan,
                 Err(refusal) if refusal.status == 400 && !refusal.message.is_empty() => return Ok(0),
                 Err(refusal) => return Err(format!("{refusal:?}")),
@@ -306,19 +306,19 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_text_is_answered(text in any::<String>()) {
-        prop_assert!(ask(&text, Scope::Live).is_ok());
+    fn any_text_gets_a_result(text in any::<String>()) {
+        prop_assert!(run_query(&text, Scope::Live).is_ok());
     }
 
     #[test]
-    fn any_words_of_soql_are_answered(text in soup()) {
-        let response = ask(&text, Scope::All);
+    fn any_words_of_soql_get_a_result(text in soup()) {
+        let response = run_query(&text, Scope::All);
         prop_assert!(response.is_ok(), "{text}: {response:?}");
     }
 
     #[test]
-    fn nearly_right_queries_are_answered(text in query()) {
-        let response = ask(&text, Scope::Live);
+    fn nearly_right_queries_get_a_result(text in query()) {
+        let response = run_query(&text, Scope::Live);
         prop_assert!(response.is_ok(), "{text}: {response:?}");
     }
 }
@@ -330,14 +330,14 @@ fn nearly_right_queries_are_often_right() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let right = (0..2_000).filter(|_| {
         let text = query().new_tree(&mut runner).unwrap().current();
-        DATA.with(|data| data.with(|inner| compile(&text, ASKER, &inner.schema).is_ok()))
+        DATA.with(|data| data.with(|inner| compile(&text, REQUESTER, &inner.schema).is_ok()))
     });
     let right = right.count();
     assert!(right > 400, "{right} of 2000");
 }
 
 #[test]
-fn huge_queries_are_answered() {
+fn huge_queries_get_a_result() {
     let list = |item: &str, n: usize, joint: &str| vec![item; n].join(joint);
     for text in [
         format!("SELECT Id FROM Account WHERE {}", list("Name='a'", 8_000, " OR ")),
@@ -369,7 +369,7 @@ fn huge_queries_are_answered() {
         format!("SELECT Id FROM Account LIMIT {}", u64::MAX),
         "SELECT Id FROM Account WHERE CreatedDate = LAST_N_YEARS:18446744073709551615".to_owned(),
     ] {
-        let response = ask(&text, Scope::Live);
+        let response = run_query(&text, Scope::Live);
         assert!(response.is_ok(), "{}…: {response:?}", text.get(..60).unwrap());
     }
     // Every parent of every parent, more than SQLite joins.
@@ -384,5 +384,5 @@ fn huge_queries_are_answered() {
             .collect();
     }
     let fields: Vec<String> = paths.iter().map(|path| format!("{path}Name")).collect();
-    assert!(ask(&format!("SELECT {} FROM Account", fields.join(", ")), Scope::Live).is_ok());
+    assert!(run_query(&format!("SELECT {} FROM Account", fields.join(", ")), Scope::Live).is_ok());
 }

@@ -12,7 +12,7 @@ use crate::data::schema::Schema;
 use crate::data::seed::Sample;
 
 const NOW: Millis = 1_790_000_000_000;
-const ASKER: Requester<'_> = Requester { scope: Scope::Live, now: NOW, user_id: "" };
+const REQUESTER: Requester<'_> = Requester { scope: Scope::Live, now: NOW, user_id: "" };
 
 fn data() -> Data {
     let data = Data::open(Schema::new(&[])).unwrap();
@@ -21,7 +21,7 @@ fn data() -> Data {
 }
 
 fn rows(data: &Data, soql: &str) -> Vec<serde_json::Value> {
-    let plan = compile(soql, ASKER, &Schema::new(&[]));
+    let plan = compile(soql, REQUESTER, &Schema::new(&[]));
     match plan.unwrap_or_else(|e| panic!("{soql}: {}", e.message)) {
         Plan::Rows(plan) => data.with(|inner| {
             let keys = plan.keys(inner).unwrap();
@@ -38,7 +38,7 @@ fn names(data: &Data, filter: &str) -> Vec<String> {
 }
 
 fn refused(soql: &str) -> (&'static str, String) {
-    let refusal = compile(soql, ASKER, &Schema::new(&[])).unwrap_err();
+    let refusal = compile(soql, REQUESTER, &Schema::new(&[])).unwrap_err();
     (refusal.code, refusal.message)
 }
 

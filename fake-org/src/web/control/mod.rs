@@ -189,6 +189,7 @@ async fn counters(http: HttpRequest) -> HttpResponse {
             "token_calls": counters.token_calls,
             "refresh_reuse": counters.refresh_reuse,
             "code_reuse": counters.code_reuse,
+            "other_credentials": counters.other_credentials,
             "tokens_in_flight_max": counters.in_flight_max,
             "api_calls": http.org.api_calls(),
         }),

@@ -73,6 +73,7 @@ pub(super) async fn finish(
         return tokens(http, request, user, id_token, hybrid).await;
     }
     let asked = CodeRequest {
+        set: request.set,
         user_id: user.id.clone(),
         redirect_uri: request.callback.redirect_uri.clone(),
         challenge: request.challenge.clone(),
@@ -107,6 +108,7 @@ async fn tokens(
             Err(refusal) => return request.deny(refusal).response(),
         };
         issued.nonce.clone_from(&request.nonce);
+        issued.set = request.set;
         let mut response = token_response(&org, &issued, &origin);
         // Only with a nonce and on demand (H: User-Agent Flow); of a hybrid app's both are unverified.
         if !id_token || (!hybrid && request.nonce.is_none()) {

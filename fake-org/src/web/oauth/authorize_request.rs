@@ -2,6 +2,7 @@
 //! goes back to the callback.
 
 use super::admission::login_blocked;
+use crate::auth::app::CredentialSet;
 use crate::auth::error::OauthError;
 use crate::auth::pkce;
 use crate::auth::quirks::CallbackIssuer;
@@ -65,6 +66,8 @@ pub(crate) struct Callback {
 /// A valid authorize request.
 #[derive(Clone, Debug)]
 pub(crate) struct AuthorizeRequest {
+    /// The app's credentials that the client id belongs to.
+    pub(crate) set: CredentialSet,
     pub(crate) response_type: ResponseType,
     pub(crate) callback: Callback,
     pub(crate) scopes: Scopes,
@@ -109,9 +112,8 @@ impl AuthorizeRequest {
         let get = |name: &str| {
             pairs.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.clone())
         };
-        if get("client_id").as_deref() != Some(org.app.client_id.as_str()) {
-            return Err(Problem::Page(OauthError::unknown_client()));
-        }
+        let client_id = get("client_id").unwrap_or_default();
+        let (set, _) = org.app.find_set(&settings, &client_id).map_err(Problem::Page)?;
         let Some(redirect_uri) = get("redirect_uri") else {
             return Err(Problem::Page(OauthError::new("redirect_uri_missing", "redirect_uri not provided")));
         };
@@ -176,6 +178,7 @@ impl AuthorizeRequest {
         let prompt = get("prompt").unwrap_or_default();
         let prompts = |word: &str| prompt.split_ascii_whitespace().any(|p| p == word);
         Ok(Self {
+            set,
             response_type,
             callback,
             scopes,

@@ -57,7 +57,7 @@ fn one_time(http: &HttpRequest, kind: &str) -> Result<User, OauthError> {
     let (identifier, otp) = basic(http).ok_or_else(bad_header)?;
     let now = http.org.clock.now();
     let wrong = || OauthError::new("invalid_otp", "invalid one-time password");
-    let purpose = http.org.auth(|auth| auth.answer_challenge(now, &identifier, &otp, Some(via)));
+    let purpose = http.org.auth(|auth| auth.verify_challenge(now, &identifier, &otp, Some(via)));
     match purpose.ok_or_else(wrong)? {
         Purpose::Login(id) if kind == "passwordless-login" => {
             http.org.auth(|auth| auth.user(&id).cloned()).ok_or_else(wrong)

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::token::audiences;
 use crate::auth::client::Credentials;
+use crate::auth::grants::Family;
 use crate::web::http_request::HttpRequest;
 use crate::web::http_response::{self, HttpResponse};
 
@@ -37,7 +38,7 @@ fn describe(http: &HttpRequest, token: &str) -> Option<Value> {
             return Some(json!({
                 "active": true,
                 "scope": session.scopes.shuffled(),
-                "client_id": http.org.app.client_id,
+                "client_id": client_id(http, session.family.and_then(|number| auth.families.get(&number))),
                 "username": user.username,
                 "sub": user.identity_url(&origin),
                 "token_type": "access_token",
@@ -51,7 +52,7 @@ fn describe(http: &HttpRequest, token: &str) -> Option<Value> {
         Some(json!({
             "active": true,
             "scope": family.scopes.shuffled(),
-            "client_id": http.org.app.client_id,
+            "client_id": client_id(http, Some(family)),
             "username": user.username,
             "sub": user.identity_url(&origin),
             "token_type": "refresh_token",
@@ -59,4 +60,10 @@ fn describe(http: &HttpRequest, token: &str) -> Option<Value> {
             "nbf": family.born / 1_000,
         }))
     })
+}
+
+/// The client id that tokens of this family were issued to.
+fn client_id(http: &HttpRequest, family: Option<&Family>) -> String {
+    let set = family.map(|family| family.set).unwrap_or_default();
+    http.org.app.credentials(&http.org.settings(), set).client_id
 }

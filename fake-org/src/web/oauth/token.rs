@@ -6,6 +6,7 @@ use axum::http::header::AUTHORIZATION;
 use super::admission::{at_shared_host, login_blocked};
 use super::hybrid;
 use super::token_response::{community, token_response};
+use crate::auth::app::CredentialSet;
 use crate::auth::client::Credentials;
 use crate::auth::error::OauthError;
 use crate::auth::grants::{CodeExchange, Issued};
@@ -115,23 +116,30 @@ fn issue(http: &HttpRequest) -> Result<Issued, OauthError> {
             let client = Credentials::read(basic, |name| http.form_param(name))?;
             let refreshes = matches!(grant_type, "refresh_token" | "hybrid_refresh");
             let required = settings.secret_required && (settings.refresh_secret_required || !refreshes);
-            client.check(now, &settings, app, required, &audiences(http))?;
-            match grant_type {
-                "authorization_code" | "hybrid_auth_code" => code(http, now, &settings),
-                "refresh_token" | "hybrid_refresh" => refresh(http, now, &settings),
+            let set = client.check(now, &settings, app, required, &audiences(http))?;
+            let issued = match grant_type {
+                "authorization_code" | "hybrid_auth_code" => code(http, now, &settings, set),
+                "refresh_token" | "hybrid_refresh" => refresh(http, now, &settings, set),
                 "client_credentials" => client_credentials(http, now, &settings, &client),
                 // Off by default in every org made since Summer '23.
                 "password" => Err(OauthError::invalid_grant("authentication failure")),
                 _ => exchange_token(http, now, &settings),
-            }
+            }?;
+            Ok(Issued { set, ..issued })
         }
         _ => Err(OauthError::flow_off()),
     }
 }
 
-fn code(http: &HttpRequest, now: Millis, settings: &Settings) -> Result<Issued, OauthError> {
+fn code(
+    http: &HttpRequest,
+    now: Millis,
+    settings: &Settings,
+    set: CredentialSet,
+) -> Result<Issued, OauthError> {
     let Some(code) = http.form_param("code") else { return Err(missing("code")) };
     let with = CodeExchange {
+        set,
         redirect_uri: http.form_param("redirect_uri"),
         verifier: http.form_param("code_verifier"),
         visitor: http.header("uvid-hint"),
@@ -139,12 +147,17 @@ fn code(http: &HttpRequest, now: Millis, settings: &Settings) -> Result<Issued, 
     http.org.auth(|auth| auth.exchange(now, settings, code, with))
 }
 
-fn refresh(http: &HttpRequest, now: Millis, settings: &Settings) -> Result<Issued, OauthError> {
+fn refresh(
+    http: &HttpRequest,
+    now: Millis,
+    settings: &Settings,
+    set: CredentialSet,
+) -> Result<Issued, OauthError> {
     let Some(token) = http.form_param("refresh_token") else { return Err(missing("refresh_token")) };
     match settings.parallel_refresh {
         ParallelRefresh::AlreadyProcessing if http.parallel => Err(OauthError::already_processing()),
         ParallelRefresh::ExpiredCode if http.parallel => Err(OauthError::dead_code()),
-        _ => http.org.auth(|auth| auth.refresh(now, settings, token)),
+        _ => http.org.auth(|auth| auth.refresh(now, settings, token, set)),
     }
 }
 

@@ -25,7 +25,9 @@ pub(crate) fn token_response(org: &Org, issued: &Issued, origin: &str) -> Map<St
     if let Some(token) = &issued.refresh_token {
         response.insert("refresh_token".into(), json!(token));
     }
-    response.insert("signature".into(), json!(signature(&org.app.client_secret, &id, &issued_at)));
+    // With the secret that the request was made with (unverified while two are valid).
+    let secret = org.app.credentials(&org.settings(), issued.set).client_secret;
+    response.insert("signature".into(), json!(signature(&secret, &id, &issued_at)));
     response.insert("scope".into(), json!(issued.scopes.shuffled()));
     if issued.scopes.openid()
         && let Some(id_token) = id_token(org, issued, origin, &id)
@@ -98,7 +100,7 @@ fn id_token(org: &Org, issued: &Issued, issuer: &str, subject: &str) -> Option<S
     let mut claims = json!({
         "iss": issuer,
         "sub": subject,
-        "aud": org.app.client_id,
+        "aud": org.app.credentials(&org.settings(), issued.set).client_id,
         "iat": at,
         "exp": at + ID_TOKEN_SECONDS,
         "at_hash": URL_SAFE_NO_PAD.encode(digest.get(..16)?),

@@ -18,7 +18,7 @@ pub(crate) fn show(canvas_url: &str, signed_request: &str) -> HttpResponse {
 }
 
 /// Shows the app's page, whose address says that the user must allow the app first.
-pub(crate) fn ask(url: &str) -> HttpResponse {
+pub(crate) fn show_approval(url: &str) -> HttpResponse {
     let content = format!(
         "<main><h1>Canvas app</h1>\
          <iframe name=\"canvas\" title=\"Canvas app\" src=\"{}\" width=\"800\" height=\"900\"></iframe></main>",

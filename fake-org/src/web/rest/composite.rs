@@ -30,8 +30,8 @@ pub(super) fn composite(request: &RestRequest<'_>, data: &mut Inner) -> Result {
             format!("Maximum number of subrequests: {MOST}, of them {MOST_HEAVY} queries or collections");
         return Err(ApiError::bad("LIMIT_EXCEEDED", text).into());
     }
-    let (answers, _) = run(request, data, &subrequests, all_or_none)?;
-    Ok(Response::json(200, json!({ "compositeResponse": answers })))
+    let (responses, _) = run(request, data, &subrequests, all_or_none)?;
+    Ok(Response::json(200, json!({ "compositeResponse": responses })))
 }
 
 /// The subrequests of a composite request or of a graph.
@@ -56,10 +56,10 @@ pub(super) fn run(
 ) -> Result<(Vec<Value>, bool)> {
     data.all_or_none(|data| {
         let mut known: HashMap<String, Value> = HashMap::new();
-        let mut answers: Vec<(String, Response)> = Vec::new();
+        let mut responses: Vec<(String, Response)> = Vec::new();
         for subrequest in subrequests {
             let reference = subrequest["referenceId"].as_str().unwrap_or_default().to_owned();
-            let response = if all_or_none && answers.iter().any(|(_, response)| !response.is_success()) {
+            let response = if all_or_none && responses.iter().any(|(_, response)| !response.is_success()) {
                 halted(ROLLED_BACK)
             } else {
                 one(request, data, subrequest, &reference, &known)
@@ -67,11 +67,11 @@ pub(super) fn run(
             if let (true, super::response::Body::Json(body)) = (response.is_success(), &response.body) {
                 known.insert(reference.clone(), body.clone());
             }
-            answers.push((reference, response));
+            responses.push((reference, response));
         }
-        let fine = answers.iter().all(|(_, response)| response.is_success());
+        let fine = responses.iter().all(|(_, response)| response.is_success());
         let undo = all_or_none && !fine;
-        let shown = answers.into_iter().map(|(reference, response)| {
+        let shown = responses.into_iter().map(|(reference, response)| {
             let response = if undo && response.is_success() { halted(ROLLED_BACK) } else { response };
             let headers: Map<String, Value> = response
                 .headers

@@ -30,7 +30,7 @@ pub(super) fn graph(request: &RestRequest<'_>, data: &mut Inner) -> Result {
         return Err(ApiError::bad("LIMIT_EXCEEDED", text).into());
     }
     let mut failures = 0;
-    let mut answers = Vec::new();
+    let mut graphs = Vec::new();
     for (id, subrequests) in parsed {
         let (responses, fine) = if failures < MOST_FAILURES {
             run(request, data, &subrequests, true)?
@@ -42,9 +42,9 @@ pub(super) fn graph(request: &RestRequest<'_>, data: &mut Inner) -> Result {
             (all.collect(), false)
         };
         failures += usize::from(!fine);
-        answers.push(json!({
+        graphs.push(json!({
             "graphId": id, "graphResponse": { "compositeResponse": responses }, "isSuccessful": fine,
         }));
     }
-    Ok(Response::json(200, json!({ "graphs": answers })))
+    Ok(Response::json(200, json!({ "graphs": graphs })))
 }

@@ -117,13 +117,17 @@ fn returning_of(text: &str) -> Option<Returning> {
     let Some(inner) = inner else { return Some(plain(object, "Id")) };
     let (before_order, order) = split_word(inner, "ORDER");
     let (before_limit, limit) = split_word(before_order, "LIMIT");
-    let (fields, filter) = split_word(before_limit, "WHERE");
+    let (before_offset, offset) = split_word(before_limit, "OFFSET");
+    let (fields, filter) = split_word(before_offset, "WHERE");
     let mut tail = String::new();
     if let Some(order) = order {
         tail.push_str(&format!("ORDER {order} "));
     }
     if let Some(limit) = limit {
         tail.push_str(&format!("LIMIT {limit}"));
+    }
+    if let Some(offset) = offset {
+        tail.push_str(&format!("OFFSET {offset}"));
     }
     let fields = if fields.trim().is_empty() { "Id" } else { fields.trim() };
     Some(Returning {

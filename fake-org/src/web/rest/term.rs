@@ -263,7 +263,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_expression_is_answered(text in ".{0,80}", words in "[ab*?\"()\\\\ANDORT ]{0,60}", of in ".{0,40}") {
+        fn any_expression_gets_a_result(text in ".{0,80}", words in "[ab*?\"()\\\\ANDORT ]{0,60}", of in ".{0,40}") {
             for text in [text, words] {
                 if let Some(term) = Term::parse(&text) {
                     let _ = term.is_met_by(&[Words::of(&of)]);

@@ -1,4 +1,4 @@
-//! Answers compared with the samples of the protocol page: the same members, each of the same type.
+//! Responses compared with the samples of the protocol page: the same members, each of the same type.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 pub fn same_shape(actual: &Value, sample: &Value) {
     let mut differences = Vec::new();
     compare(actual, sample, "$", &mut differences);
-    assert!(differences.is_empty(), "{}\nanswer: {actual:#}", differences.join("\n"));
+    assert!(differences.is_empty(), "{}\nresponse: {actual:#}", differences.join("\n"));
 }
 
 fn compare(actual: &Value, sample: &Value, at: &str, out: &mut Vec<String>) {

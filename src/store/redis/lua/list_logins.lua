@@ -5,8 +5,8 @@ for i = 1, #ARGV do
   for _, login in ipairs(logins) do
     if grant_of(login) then
       list[#list + 1] = login
-      local found = redis.call('HMGET', login_key(login), 'grant', 'created', 'seen', 'expires')
-      for _, field in ipairs(whole(found, 4)) do list[#list + 1] = field end
+      local found = redis.call('HMGET', login_key(login), 'grant', 'created', 'seen', 'expires', 'proof')
+      for _, field in ipairs(whole(found, 5)) do list[#list + 1] = field end
     end
   end
 end

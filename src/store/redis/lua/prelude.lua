@@ -63,6 +63,13 @@ local function put(g, version, sealed, updated, expires, ttl)
   index(ALL, g, ttl)
 end
 
+local function drop_logins(g)
+  own(logins_key(g), 'zset')
+  for _, login in ipairs(redis.call('ZRANGE', logins_key(g), 0, -1)) do
+    redis.call('DEL', login_key(login))
+  end
+end
+
 local function drop(g)
   redis.call('DEL', grant_key(g), logins_key(g))
   for _, key in ipairs({org_key(g), ALL}) do

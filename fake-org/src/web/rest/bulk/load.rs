@@ -18,8 +18,9 @@ pub(super) fn load(org: &Org, data: &mut Inner, job: &mut Job) -> Result<()> {
     let user = org.auth(|auth| auth.user(&job.user_id).cloned()).ok_or_else(ApiError::not_found)?;
     let Work::Ingest(ingest) = &mut job.work else { return Ok(()) };
     let bytes = ingest.data.take().unwrap_or_default();
-    let has_crlf = bytes.windows(2).any(|pair| pair == b"\r\n");
-    if has_crlf != (job.line_ending == "CRLF") && bytes.contains(&b'\n') {
+    // The end of a line within a quoted text is a part of that text. (Unverified.)
+    let is_crlf = csv::first_line_end(&bytes).map(|end| end == "\r\n");
+    if is_crlf.is_some_and(|is_crlf| is_crlf != (job.line_ending == "CRLF")) {
         let text = format!(
             "InvalidBatch : Failed to parse CSV: LineEnding is invalid on user data. Current LineEnding setting is {}",
             job.line_ending

@@ -156,23 +156,26 @@ fn place(locator: &str) -> Option<usize> {
 
 fn table(plan: &RowPlan, records: &[Value]) -> (Vec<String>, Vec<Vec<String>>) {
     let columns = plan.columns().unwrap_or_default();
-    let header = columns.iter().map(|path| path.join(".")).collect();
+    let header = columns.iter().map(|(path, _)| path.join(".")).collect();
     let rows = records
         .iter()
         .map(|record| {
-            columns.iter().map(|path| cell(&record.pointer(&format!("/{}", path.join("/"))))).collect()
+            let cells = columns.iter();
+            let cells = cells
+                .map(|(path, is_moment)| cell(record.pointer(&format!("/{}", path.join("/"))), *is_moment));
+            cells.collect()
         })
         .collect();
     (header, rows)
 }
 
-fn cell(value: &Option<&Value>) -> String {
+fn cell(value: Option<&Value>, is_moment: bool) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
         // Datetimes end in Z here, unlike in JSON.
-        Some(Value::String(text)) => match text.strip_suffix("+0000") {
-            Some(moment) if crate::data::parse_datetime(text).is_some() => format!("{moment}Z"),
-            _ => text.clone(),
+        Some(Value::String(text)) => match text.strip_suffix("+0000").filter(|_| is_moment) {
+            Some(moment) => format!("{moment}Z"),
+            None => text.clone(),
         },
         Some(other) => other.to_string(),
     }

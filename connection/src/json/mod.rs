@@ -1,0 +1,8 @@
+//! Reads JSON a second time, where serde's own reader loses digits or does not say enough.
+
+pub(crate) mod error;
+pub(crate) mod exact;
+pub(crate) mod names;
+pub(crate) mod probe;
+mod reader;
+pub(crate) mod tree;

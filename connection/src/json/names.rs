@@ -1,0 +1,128 @@
+//! Fields that a row has in another case than the program.
+//!
+//! Salesforce accepts the name of a field in any case and returns it in its own, so that serde reads it as missing.
+
+use std::fmt;
+
+use serde::{
+    Deserializer,
+    de::{DeserializeOwned, DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use crate::{
+    error::InvalidResponse,
+    json::{
+        exact::Places,
+        probe,
+        reader::{Context, Reader},
+        tree::Json,
+    },
+};
+
+/// What a record says about its type.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Checked {
+    /// Whether the type has `#[serde(flatten)]`, which hides the types of its fields.
+    pub(crate) is_flattened: bool,
+}
+
+/// Fails if a record has a field of `T` under its name in another case.
+pub(crate) fn check<T: DeserializeOwned>(record: &str) -> Result<Checked, InvalidResponse> {
+    let Some(record) = Json::parse(record) else { return Ok(Checked::default()) };
+    let places = Places::default();
+    let context = Context::new(&places);
+    // Only the names count here: the record itself is read elsewhere.
+    let _ = T::deserialize(Reader::new(&record, &context));
+    let mut found = context.other_case.take();
+    let is_flattened = context.is_flattened.get();
+    if is_flattened && found.is_none() {
+        let mut names = Vec::new();
+        all_names(&record, &mut names);
+        found = probe::field_in_other_case(&names, |probe| {
+            let _ = T::deserialize(Reader::new(&record, &Context::new(&places).with(probe)));
+        });
+    }
+    match found {
+        Some((field, name)) => Err(InvalidResponse::Json(other_case_text(&field, &name))),
+        None => Ok(Checked { is_flattened }),
+    }
+}
+
+fn all_names(json: &Json, names: &mut Vec<String>) {
+    match json {
+        Json::Object(members) => {
+            for (name, value) in members {
+                if !names.contains(name) {
+                    names.push(name.clone());
+                }
+                all_names(value, names);
+            }
+        }
+        // All rows of a list have the same fields.
+        Json::Array(elements) => elements.iter().take(1).for_each(|element| all_names(element, names)),
+        _ => {}
+    }
+}
+
+pub(crate) fn other_case_text(field: &str, name: &str) -> String {
+    format!("the field `{field}` is named `{name}` by Salesforce. Use this name")
+}
+
+/// Returns the field that `name` stands for if their cases differ. serde would read such a field as missing.
+pub(crate) fn field_in_other_case(name: &str, fields: &'static [&'static str]) -> Option<&'static str> {
+    let other = fields.iter().find(|field| field.eq_ignore_ascii_case(name))?;
+    (!fields.contains(&name)).then_some(*other)
+}
+
+/// Returns the first of the `records` in the body of a page, without reading the others.
+pub(crate) fn first_record(body: &[u8]) -> Option<&RawValue> {
+    struct Page<'a, 'de>(&'a mut Option<&'de RawValue>);
+    struct Records<'a, 'de>(&'a mut Option<&'de RawValue>);
+
+    impl<'de> Visitor<'de> for Page<'_, 'de> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a page")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(key) = map.next_key::<String>()? {
+                if key == "records" {
+                    map.next_value_seed(Records(self.0))?;
+                    // Stops the parser.
+                    return Err(A::Error::custom("read"));
+                }
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+
+    impl<'de> DeserializeSeed<'de> for Records<'_, 'de> {
+        type Value = ();
+
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+            deserializer.deserialize_seq(self)
+        }
+    }
+
+    impl<'de> Visitor<'de> for Records<'_, 'de> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("records")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut records: A) -> Result<(), A::Error> {
+            *self.0 = records.next_element()?;
+            Err(A::Error::custom("read"))
+        }
+    }
+
+    let mut first = None;
+    // Always an error after the first record.
+    let _ = serde_json::Deserializer::from_slice(body).deserialize_map(Page(&mut first));
+    first
+}

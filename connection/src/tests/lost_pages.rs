@@ -1,0 +1,111 @@
+//! Pages of a job's rows whose connection ends before the page does.
+
+use futures_util::TryStreamExt as _;
+
+use super::*;
+use crate::{
+    Result,
+    tests::values::{JOB, http},
+};
+
+/// An export must not end because a connection was reset in the middle of a page.
+#[tokio::test]
+async fn a_page_whose_connection_is_reset_is_read_on_where_it_ended() {
+    let csv: String = (0..20_000).map(|n| format!("Account {n}\n")).collect();
+    for is_same in [true, false] {
+        let csv = format!("Name\n{csv}");
+        let server =
+            Server::start(move |request| match request.target.rsplit('/').next().unwrap_or_default() {
+                "resultPages" => {
+                    let page = format!("/services/data/v66.0/jobs/query/{JOB}/results?locator=x");
+                    json!({"resultPages": [{"resultUrl": page}], "done": true}).into()
+                }
+                last if last.starts_with("results?") => {
+                    let headers = "Content-Type: text/csv\r\nSforce-NumberOfRecords: 20000\r\n";
+                    let other = csv.replacen("Account 1\n", "Account x\n", 1);
+                    let body = if is_same || request.nth == 0 { &csv } else { &other };
+                    let Reply::Raw(mut bytes) = http(200, headers, body) else { panic!() };
+                    if request.nth < 2 {
+                        bytes.truncate(bytes.len() / 3 * (request.nth + 1));
+                    }
+                    Reply::Raw(bytes)
+                }
+                _ => json!({"id": JOB, "state": "JobComplete"}).into(),
+            })
+            .await;
+        let rows = connect(&server).query_job(JOB).unwrap().rows::<Value>();
+        let rows: Result<Vec<Value>> = rows.try_collect().await;
+        if is_same {
+            let rows = rows.unwrap();
+            assert_eq!(rows.len(), 20_000);
+            assert!((0..).zip(&rows).all(|(n, row)| row["Name"] == format!("Account {n}")));
+        } else {
+            assert!(rows.is_err(), "another page is not the rest of the first one");
+        }
+    }
+}
+
+/// Starts an org whose job has pages of these rows. `reply` makes the response to the n-th request for a page.
+async fn job_with_pages(
+    pages: Vec<String>,
+    reply: impl Fn(Vec<u8>, usize) -> Reply + Send + Sync + 'static,
+) -> Server {
+    Server::start(move |request| match request.target.rsplit('/').next().unwrap_or_default() {
+        "resultPages" => {
+            let urls = (0..pages.len())
+                .map(|page| format!("/services/data/v66.0/jobs/query/{JOB}/results?locator={page}"));
+            let urls: Vec<_> = urls.map(|url| json!({ "resultUrl": url })).collect();
+            json!({"resultPages": urls, "done": true}).into()
+        }
+        last if last.starts_with("results?") => {
+            let page: usize = last.rsplit('=').next().unwrap().parse().unwrap();
+            let csv = &pages[page];
+            let count = csv.lines().count() - 1;
+            let headers = format!("Content-Type: text/csv\r\nSforce-NumberOfRecords: {count}\r\n");
+            let Reply::Raw(bytes) = http(200, &headers, csv) else { panic!() };
+            reply(bytes, request.nth)
+        }
+        _ => json!({"id": JOB, "state": "JobComplete"}).into(),
+    })
+    .await
+}
+
+/// Salesforce ends connections that it cannot write to: those of the pages that wait for their turn, too.
+#[tokio::test]
+async fn pages_that_a_slow_reader_leaves_waiting_are_complete() {
+    const ROWS: usize = 6_000;
+    let rest = "x".repeat(2_000);
+    let page = |page: usize| {
+        let rows = (0..ROWS).map(|row| format!("{page}-{row},{rest}\n")).collect::<String>();
+        format!("Name,Rest\n{rows}")
+    };
+    let server = job_with_pages((0..3).map(page).collect(), |bytes, _| Reply::Impatient(bytes)).await;
+    let mut rows = connect(&server).query_job(JOB).unwrap().rows::<Value>();
+    let mut read = 0;
+    while let Some(row) = rows.try_next().await.unwrap() {
+        assert_eq!(row["Name"], format!("{}-{}", read / ROWS, read % ROWS));
+        read += 1;
+        // Whether a page is cut depends on the machine's buffers.
+        if read % ROWS == 1 {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+    }
+    assert_eq!(read, 3 * ROWS);
+}
+
+#[tokio::test]
+async fn a_page_that_falls_silent_is_requested_again() {
+    let csv: String = (0..1_000).map(|n| format!("Account {n}\n")).collect();
+    let server = job_with_pages(vec![format!("Name\n{csv}")], |mut bytes, nth| match nth {
+        0 => {
+            bytes.truncate(bytes.len() / 2);
+            Reply::Stall(String::leak(String::from_utf8(bytes).unwrap()))
+        }
+        _ => Reply::Raw(bytes),
+    })
+    .await;
+    let sf = connect(&server).with_timeout(Duration::from_millis(300));
+    let rows: Vec<Value> = sf.query_job(JOB).unwrap().rows().try_collect().await.unwrap();
+    assert_eq!(rows.len(), 1_000);
+    assert!((0..).zip(&rows).all(|(n, row)| row["Name"] == format!("Account {n}")));
+}

@@ -1,0 +1,67 @@
+//! Where users of this app log in at a certain login host.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use url::form_urlencoded;
+
+use super::Settings;
+use crate::grants::LoginPath;
+use salesforce_connection::oauth::LoginHost;
+
+/// What the settings say about it.
+struct LoginLinks {
+    login: String,
+    hosts: BTreeMap<String, LoginHost>,
+    default_host: LoginHost,
+    is_choice: bool,
+}
+
+impl LoginLinks {
+    fn of(settings: &Settings) -> Option<Self> {
+        Some(Self {
+            login: settings.paths.full(settings.paths.login.as_deref()?),
+            hosts: settings.hosts.clone(),
+            default_host: settings.default_host.clone(),
+            is_choice: !settings.hosts.is_empty() || settings.allow_my_domain,
+        })
+    }
+
+    fn to(&self, host: &LoginHost, return_to: Option<&str>) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if let Some(return_to) = return_to {
+            query.append_pair("return_to", return_to);
+        }
+        // Without a name the login goes to the host of the browser's last one.
+        if *host != self.default_host || self.is_choice {
+            query.append_pair("host", host_name(&self.hosts, host));
+        }
+        match query.finish() {
+            query if query.is_empty() => self.login.clone(),
+            query => format!("{}?{query}", self.login),
+        }
+    }
+}
+
+/// Returns what `?host=` of the login route calls this host: its name in the settings, or its address without the scheme.
+fn host_name<'a>(hosts: &'a BTreeMap<String, LoginHost>, host: &'a LoginHost) -> &'a str {
+    let named = hosts.iter().find(|(_, known)| *known == host).map(|(name, _)| name.as_str());
+    named.unwrap_or_else(|| host.issuer().split_once("://").map_or("", |(_, address)| address))
+}
+
+impl Settings {
+    /// Returns the link that logs in at this host and comes back to `return_to`. `None` if the app has no login route.
+    pub(crate) fn login_link(&self, host: &LoginHost, return_to: Option<&str>) -> Option<String> {
+        LoginLinks::of(self).map(|links| links.to(host, return_to))
+    }
+
+    /// Returns what `?host=` of the login route calls this host.
+    pub(crate) fn host_name<'a>(&'a self, host: &'a LoginHost) -> &'a str {
+        host_name(&self.hosts, host)
+    }
+
+    /// Returns the function that gives the path of the login at a host.
+    pub(crate) fn login_path(&self) -> LoginPath {
+        let links = LoginLinks::of(self);
+        Arc::new(move |host| Some(links.as_ref()?.to(host, None)))
+    }
+}

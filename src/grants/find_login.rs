@@ -1,0 +1,92 @@
+//! Finds the grant of a login, and says why there is none.
+
+use std::sync::Arc;
+
+use super::{GrantHandle, GrantManager, last_seen, login_id, manager::absent_if_corrupt};
+use crate::store::{LoginKey, StoreError};
+use salesforce_connection::Secret;
+
+/// What the store has under the id of a login.
+#[derive(Debug, Clone)]
+pub(crate) enum FoundLogin {
+    /// A valid login and its grant.
+    Valid(GrantHandle),
+    /// The store says that the login has ended or expired. The browser needs its cookie no more.
+    Over,
+    /// No valid login. It may be one again, for example with the right key, or with a newer version of this crate.
+    Unusable,
+}
+
+impl FoundLogin {
+    /// Returns the grant of a valid login.
+    pub(crate) fn valid(self) -> Option<GrantHandle> {
+        match self {
+            Self::Valid(grant) => Some(grant),
+            Self::Over | Self::Unusable => None,
+        }
+    }
+}
+
+impl GrantManager {
+    /// Returns the grant of the login with this id, or `None` if the login is absent.
+    pub(crate) async fn login(self: &Arc<Self>, id: &Secret) -> Result<Option<GrantHandle>, StoreError> {
+        Ok(self.find_login(id).await?.valid())
+    }
+
+    /// Returns the grant of the login with this id, or why there is none.
+    pub(crate) async fn find_login(self: &Arc<Self>, id: &Secret) -> Result<FoundLogin, StoreError> {
+        let key = LoginKey::from_session_id(id);
+        // The store does not say so yet.
+        if self.pending_logouts.has(&key) {
+            return Ok(FoundLogin::Unusable);
+        }
+        let read_at = self.config.clock.instant();
+        let (login, grant) = match self.config.store.load_login(key).await {
+            Ok(None) => return Ok(FoundLogin::Over),
+            loaded => match absent_if_corrupt(loaded)? {
+                Some(loaded) => loaded,
+                None => return Ok(FoundLogin::Unusable),
+            },
+        };
+        let now = self.config.clock.now();
+        let lifetimes = self.config.lifetimes;
+        if !login_id::is_bound(id, &login, now, lifetimes.absolute) {
+            tracing::error!(
+                login = ?key,
+                "login ignored: its record in the store is not bound to it. It was moved or changed by another program, \
+                 the store does not return the proof of a login, or an earlier version of this crate wrote it too long ago"
+            );
+            return Ok(FoundLogin::Unusable);
+        }
+        let Some(handle) = self.handle(&grant, read_at) else { return Ok(FoundLogin::Unusable) };
+        // Again: a logout may have started while the store was read.
+        if self.pending_logouts.has(&key) {
+            return Ok(FoundLogin::Unusable);
+        }
+        let interval = last_seen::interval(self.config.timing.last_used_interval, lifetimes.idle);
+        if now.duration_since(login.last_used_at).is_ok_and(|age| age >= interval)
+            && self.last_seen.should_write(key, login.last_used_at, interval, read_at)
+        {
+            let ends_at = login.created_at.checked_add(lifetimes.absolute).unwrap_or(now);
+            let expires_at = now.checked_add(lifetimes.idle).unwrap_or(now).min(ends_at);
+            let store = Arc::clone(&self.config.store);
+            self.config.background.spawn(async move {
+                if let Err(error) = store.touch_login(key, now, expires_at).await {
+                    tracing::warn!(login = ?key, %error, "storing the last use of a login failed");
+                }
+            });
+        }
+        self.recheck(&handle).await;
+        if handle.needs_other_credentials() {
+            return Ok(FoundLogin::Unusable);
+        }
+        if handle.current().is_ok() {
+            return Ok(FoundLogin::Valid(handle));
+        }
+        // Salesforce has just ended the grant. Whether that is stored, the store knows.
+        Ok(match self.config.store.load_login(key).await {
+            Ok(None) => FoundLogin::Over,
+            _ => FoundLogin::Unusable,
+        })
+    }
+}

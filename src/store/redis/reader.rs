@@ -1,0 +1,151 @@
+//! [`Reader`]: the reads that a protected page waits for.
+//!
+//! They run on the worker that asks, over a connection of that worker: a hop to the store's thread and back would cost
+//! more than the read itself. A read changes nothing, so nothing is left behind if its caller is dropped.
+//!
+//! A login and its grant are two keys, and the login names the grant. Which grant belongs to a login never changes, so
+//! it is remembered: the next read asks for both with two plain commands in one round trip, without a script.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use redis::RedisResult;
+use tokio::runtime::{self, Handle};
+
+use super::{
+    super::{GrantKey, GrantRecord, LoginKey, LoginRecord, StoreError, encoding::hex, runtime::TimedOut},
+    connection::{Arguments, Connection},
+    connection_manager::{ConnectionManager, Idempotency},
+    reply::Reply,
+    script::{self, Script},
+    servers::Servers,
+};
+use crate::{
+    base::{evicting_map::EvictingMap, lock::lock},
+    store::runtime::CALL_TIMEOUT,
+};
+
+/// Maximum number of logins whose grants are remembered: about 6 MB.
+const MAX_KNOWN: usize = 50_000;
+
+/// Reads logins and grants on the runtime of the caller.
+pub(super) struct Reader {
+    servers: Arc<Servers>,
+    prefix: Arc<str>,
+    /// A connection belongs to the runtime that made it.
+    connections: Mutex<EvictingMap<runtime::Id, Arc<Connection>>>,
+    /// The grants of logins that were read lately.
+    grants: Mutex<HashMap<LoginKey, GrantKey>>,
+}
+
+type Fields = Vec<Option<Vec<u8>>>;
+
+/// The fields of a login and of a grant, in the order in which the scripts return them.
+const LOGIN_FIELDS: [&str; 5] = ["grant", "created", "seen", "expires", "proof"];
+const GRANT_FIELDS: [&str; 4] = ["version", "sealed", "updated", "expires"];
+
+impl Reader {
+    pub(super) fn new(servers: Arc<Servers>, prefix: Arc<str>) -> Self {
+        Self { servers, prefix, connections: Mutex::default(), grants: Mutex::default() }
+    }
+
+    pub(super) async fn load_login(
+        &self,
+        key: LoginKey,
+    ) -> Result<Option<(LoginRecord, GrantRecord)>, StoreError> {
+        let connection = self.connection()?;
+        within(CALL_TIMEOUT, async {
+            let login = hex(key.as_bytes());
+            let grant = lock(&self.grants).get(&key).copied();
+            if let Some(grant) = grant
+                && let Some(found) = plain(&connection, &login, grant).await?
+            {
+                return Ok(found);
+            }
+            let mut reply = read(&connection, &script::LOAD_LOGIN, login).await?;
+            let login = reply.login()?;
+            let found = login.zip(reply.grant()?);
+            if let Some((login, _)) = &found {
+                let mut grants = lock(&self.grants);
+                // Forgetting all of them costs each login one script.
+                if grants.len() >= MAX_KNOWN {
+                    grants.clear();
+                }
+                grants.insert(key, login.grant);
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    pub(super) async fn load_grant(&self, key: GrantKey) -> Result<Option<GrantRecord>, StoreError> {
+        let connection = self.connection()?;
+        let work = async { read(&connection, &script::LOAD_GRANT, key.to_string()).await?.grant() };
+        within(CALL_TIMEOUT, work).await
+    }
+
+    /// Returns the connection of the caller's runtime.
+    fn connection(&self) -> Result<Arc<Connection>, StoreError> {
+        let runtime = Handle::try_current().map_err(|error| StoreError::Unavailable(error.into()))?.id();
+        let mut connections = lock(&self.connections);
+        if let Some(connection) = connections.get(&runtime) {
+            return Ok(Arc::clone(connection));
+        }
+        let manager = ConnectionManager::new(Arc::clone(&self.servers));
+        let connection = Arc::new(Connection { manager, prefix: Arc::clone(&self.prefix) });
+        // Runtimes that have ended use theirs no more.
+        connections.insert(runtime, Arc::clone(&connection), |connection| Arc::strong_count(connection) > 1);
+        Ok(connection)
+    }
+}
+
+async fn read(connection: &Connection, script: &Script, argument: String) -> Result<Reply, StoreError> {
+    connection.invoke(Idempotency::Idempotent, script, Arguments::of(argument)).await
+}
+
+/// Reads a login of a known grant. `None` if a script has to tell what is stored: a value of another type, another grant,
+/// or an incomplete record.
+async fn plain(
+    connection: &Connection,
+    login: &str,
+    grant: GrantKey,
+) -> Result<Option<Option<(LoginRecord, GrantRecord)>>, StoreError> {
+    let prefix = &connection.prefix;
+    let grant = grant.to_string();
+    let mut both = redis::pipe();
+    both.cmd("HMGET").arg(format!("{prefix}login:{login}")).arg(&LOGIN_FIELDS);
+    both.cmd("HMGET").arg(format!("{prefix}grant:{grant}")).arg(&GRANT_FIELDS);
+    both.ignore_errors();
+    let both = &both;
+    let query = |mut redis| async move { both.query_async::<Vec<RedisResult<Fields>>>(&mut redis).await };
+    let replies = connection.manager.run(Idempotency::Idempotent, query).await?;
+    let Ok([Ok(login), Ok(tokens)]) = <[_; 2]>::try_from(replies) else { return Ok(None) };
+    let is_absent = |fields: &Fields| fields.iter().all(Option::is_none);
+    if is_absent(&login) {
+        return Ok(Some(None));
+    }
+    if login.first().and_then(Option::as_deref) != Some(grant.as_bytes()) {
+        return Ok(None);
+    }
+    if is_absent(&tokens) {
+        return Ok(Some(None));
+    }
+    if tokens.iter().any(Option::is_none) {
+        return Ok(None);
+    }
+    let fields = login.into_iter().chain([Some(grant.into_bytes())]).chain(tokens);
+    let mut reply = Reply::new(fields.map(Option::unwrap_or_default).collect());
+    let login = reply.login()?;
+    Ok(Some(login.zip(reply.grant()?)))
+}
+
+async fn within<T>(
+    deadline: Duration,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let result = tokio::time::timeout(deadline, work).await;
+    result.unwrap_or_else(|_| Err(StoreError::Unavailable(TimedOut(deadline).into())))
+}
