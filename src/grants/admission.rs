@@ -151,8 +151,8 @@ impl AppFunctions {
         E: Into<BoxError>,
     {
         self.org = Some(Arc::new(move |org| {
-            let answer = function(org);
-            Box::pin(async move { answer.await.map_err(Into::into) })
+            let decision = function(org);
+            Box::pin(async move { decision.await.map_err(Into::into) })
         }));
     }
 

@@ -37,6 +37,7 @@ mod refresh_state;
 pub(crate) mod reseal;
 mod revoke;
 pub(crate) mod rotation;
+mod stored_grant;
 #[cfg(test)]
 mod tests;
 mod timing;
@@ -64,7 +65,8 @@ pub(crate) use self::{
     find_login::FoundLogin,
     host_orgs::{HostOrgs, Orgs, is_run_by_salesforce},
     login::LogInError,
-    manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes, StoredGrant},
+    manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes},
     new_login::{LoginOutcome, NewLogin},
+    stored_grant::StoredGrant,
     tokens::{GrantTokens, Profile},
 };

@@ -1,0 +1,139 @@
+//! Reads grants out of the store: which of them count today, and why the others do not.
+
+use std::{sync::Arc, time::Instant};
+
+use url::Url;
+
+use super::{
+    GrantHandle, GrantManager, GrantTokens, manager::absent_if_corrupt, pending_write,
+    tokens::UnreadableGrant,
+};
+use crate::{
+    base::lock::lock,
+    store::{GrantKey, GrantRecord, StoreError},
+};
+use salesforce_connection::{UserRef, token::BrokenConnection};
+
+/// Maximum number of hosts and orgs that are logged because stored grants belong to them.
+const MAX_WARNINGS: usize = 16;
+
+/// What the store has under the key of a grant.
+#[derive(Debug)]
+pub(crate) enum StoredGrant {
+    Valid(GrantHandle),
+    /// Salesforce refused it for good.
+    Broken(BrokenConnection),
+    /// The settings of today do not let its org in.
+    OrgNotAllowed,
+    /// Nothing, or nothing that can be used.
+    Absent,
+}
+
+impl GrantManager {
+    /// Returns the stored grant of a user: that of today's credentials, else that of the previous ones.
+    pub(crate) async fn grant_of(self: &Arc<Self>, user: UserRef) -> Result<StoredGrant, StoreError> {
+        let mut found = StoredGrant::Absent;
+        for app in self.config.apps.keys() {
+            match (self.grant(GrantKey::new(app, user)).await?, &found) {
+                (StoredGrant::Valid(grant), _) => return Ok(StoredGrant::Valid(grant)),
+                // Of two that are not usable, that of the current client id says why.
+                (other, StoredGrant::Absent) => found = other,
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns the stored grant under `key`.
+    pub(crate) async fn grant(self: &Arc<Self>, key: GrantKey) -> Result<StoredGrant, StoreError> {
+        let read_at = self.config.clock.instant();
+        let record = absent_if_corrupt(self.config.store.load_grant(key).await)?;
+        Ok(match record.map(|record| self.find(&record, read_at)) {
+            Some(Ok(grant)) => StoredGrant::Valid(grant),
+            Some(Err(UnreadableGrant::Broken(broken))) => StoredGrant::Broken(self.connection_of(&broken)),
+            Some(Err(UnreadableGrant::OrgNotAllowed)) => StoredGrant::OrgNotAllowed,
+            Some(Err(UnreadableGrant::Sealed | UnreadableGrant::HostNotAllowed)) | None => {
+                StoredGrant::Absent
+            }
+        })
+    }
+
+    /// Returns a handle on the grant of a record that was read at `read_at`, or `None` if the record is not usable.
+    pub(super) fn handle(self: &Arc<Self>, record: &GrantRecord, read_at: Instant) -> Option<GrantHandle> {
+        self.find(record, read_at).ok()
+    }
+
+    fn find(
+        self: &Arc<Self>,
+        record: &GrantRecord,
+        read_at: Instant,
+    ) -> Result<GrantHandle, UnreadableGrant> {
+        if self.is_denied(record.key.user().organization_id) {
+            tracing::debug!(grant = %record.key, "stored grant ignored: its organization is in SALESFORCE_DENIED_ORGS");
+            return Err(UnreadableGrant::OrgNotAllowed);
+        }
+        if !self.owns(record.key) {
+            tracing::info!(
+                grant = %record.key,
+                "stored grant ignored: it was given to a client id that the settings do not have (any more)"
+            );
+            return Err(UnreadableGrant::Sealed);
+        }
+        let entry = self.entry(record.key);
+        if !entry.knows(record.version) {
+            let tokens = self.open(record).inspect_err(|error| {
+                if *error == UnreadableGrant::Sealed {
+                    tracing::warn!(grant = %record.key, %error, "stored grant ignored");
+                }
+            })?;
+            entry.adopt(tokens, read_at);
+        } else if let Some(tokens) = entry.begin_repair(record.version, read_at) {
+            let repair = pending_write::repair(Arc::clone(self), Arc::clone(&entry), tokens, record.clone());
+            self.config.background.spawn(repair);
+        }
+        Ok(GrantHandle { entry, manager: Arc::clone(self) })
+    }
+
+    /// Opens a stored grant whose hosts this app may contact, and whose org the settings of today let in.
+    pub(super) fn open(&self, record: &GrantRecord) -> Result<GrantTokens, UnreadableGrant> {
+        let tokens = GrantTokens::open(&self.config.keys, record)?;
+        let allowed_hosts = self.oauth().allowed_hosts();
+        for url in [tokens.host.as_url(), tokens.access.instance_url()] {
+            if allowed_hosts.check(url).is_err() {
+                self.warn_of_host(url);
+                return Err(UnreadableGrant::HostNotAllowed);
+            }
+        }
+        let org = record.key.user().organization_id;
+        if !self.config.host_orgs.accepts(&tokens.host, org) {
+            if self.is_first_warning(&org.to_string()) {
+                tracing::warn!(
+                    organization_id = %org,
+                    host = ?tokens.host,
+                    "stored logins ignored: the settings do not let users of this organization in at this login host (any \
+                     more). If they may come in, name the organization in SALESFORCE_ALLOWED_ORGS, or at the host in \
+                     SALESFORCE_LOGIN_HOSTS"
+                );
+            }
+            return Err(UnreadableGrant::OrgNotAllowed);
+        }
+        Ok(tokens)
+    }
+
+    fn is_first_warning(&self, of: &str) -> bool {
+        let mut logged = lock(&self.not_allowed);
+        logged.len() < MAX_WARNINGS && logged.insert(of.to_owned())
+    }
+
+    /// Logs once that a stored grant belongs to a host that is not allowed.
+    fn warn_of_host(&self, url: &Url) {
+        let host = url.origin().ascii_serialization();
+        if self.is_first_warning(&host) {
+            tracing::warn!(
+                host,
+                "stored logins ignored: they belong to a host that is not allowed (any more). If it is correct, add it to \
+                 SALESFORCE_ALLOWED_ORIGINS; otherwise their users log in again"
+            );
+        }
+    }
+}
