@@ -89,7 +89,7 @@ pub(crate) async fn whoami(sf: SalesforceConn) -> actix_salesforce::Result<impl 
 /// What must not happen in a session that was left alone: it needs a recent login.
 pub(crate) async fn danger(
     request: HttpRequest,
-    salesforce: web::Data<Salesforce>,
+    salesforce: Salesforce,
     sf: SalesforceConn,
 ) -> actix_web::Result<impl Responder> {
     form::same_origin(&request, &salesforce)?;

@@ -67,8 +67,10 @@ fn paths(text: &str) -> Vec<String> {
 #[test]
 fn the_documents_name_files_that_exist() {
     let mut documents: Vec<_> = ["README.md", "CONTRIBUTING.md", "SECURITY.md"].map(String::from).into();
-    for entry in fs::read_dir(root().join("docs")).unwrap() {
-        documents.push(format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
+    for folder in ["docs", "docs/protocol"] {
+        let entries = fs::read_dir(root().join(folder)).unwrap().map(Result::unwrap);
+        let pages = entries.filter(|entry| entry.path().is_file());
+        documents.extend(pages.map(|page| format!("{folder}/{}", page.file_name().to_str().unwrap())));
     }
     let mut missing = Vec::new();
     let mut count = 0;

@@ -37,7 +37,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     ("lease of a refresh", &[(TIMING, "lease_lifetime")]),
     ("in-flight marker in the store", &[(TIMING, "in_flight_lifetime")]),
     ("time that another process gets", &[(TIMING, "in_flight_grace")]),
-    ("token requests in flight", &[("src/grants/manager.rs", "MAX_TOKEN_REQUESTS")]),
+    ("refreshes in flight", &[("src/grants/manager.rs", "MAX_TOKEN_REQUESTS"), ("src/grants/manager.rs", "MAX_TOKEN_REQUESTS_PER_HOST")]),
     ("codes being exchanged", &[("src/grants/manager.rs", "MAX_LOGINS_PER_HOST"), ("src/grants/manager.rs", "MAX_LOGINS"), (TIMING, "login_queue_timeout")]),
     ("revocations in flight", &[("src/grants/manager.rs", "MAX_REVOCATIONS")]),
     ("pending write: next attempt", &[(TIMING, "pending_write_wait"), (TIMING, "pending_write_max_wait")]),

@@ -138,9 +138,10 @@ async fn a_login_of_an_org_that_is_denied_later_counts_no_more() {
             .await;
     assert_eq!(browser.fetch(&format!("{}/user", before.url)).await.status, 200);
     assert_eq!(browser.fetch(&format!("{}/user", after.url)).await.status, 401);
+    let job = salesforce.user_connection(user).await;
     assert!(
-        salesforce.user_connection(user).await.unwrap_err().needs_login(),
-        "for work in the background, too"
+        matches!(job, Err(actix_salesforce::Error::OrgNotAllowed)),
+        "for work in the background, too: {job:?}"
     );
 }
 
