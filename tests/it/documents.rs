@@ -76,7 +76,8 @@ fn the_documents_name_files_that_exist() {
     let mut count = 0;
     for document in documents {
         // A page may name a test without the folder `tests`, and a module without `src`.
-        let bases = ["", "tests", "src", if document.starts_with("docs/") { "docs" } else { "" }];
+        let folder = document.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let bases = ["", "tests", "src", folder];
         for path in paths(&read(&document)) {
             count += 1;
             if !bases.iter().any(|base| root().join(base).join(&path).exists()) {
