@@ -59,7 +59,6 @@ pub mod http;
 mod id;
 mod json;
 mod name;
-#[cfg(feature = "bulk")]
 mod number;
 pub mod oauth;
 pub mod org;

@@ -125,6 +125,7 @@ pub mod optional_decimal {
 }
 
 /// Reads `null` as the type's default.
+#[cfg(feature = "bulk")]
 pub(crate) fn null_as_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {

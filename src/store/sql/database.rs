@@ -3,8 +3,10 @@
 //! The statements are the same for both; `$1` is a placeholder in either. This module has what differs in opening a
 //! database, and `session` what differs in running statements.
 
+#[cfg(feature = "postgres")]
+use std::sync::Arc;
 use std::{
-    sync::{Arc, Mutex},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
