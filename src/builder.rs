@@ -59,6 +59,19 @@ impl SalesforceBuilder {
         self
     }
 
+    /// Sets the forward proxy for all of `/services/oauth2/` and for the keys of ID tokens: an `http`, `socks5` or `socks5h`
+    /// URL, or `env`. Default: none, and the environment's proxies are ignored.
+    pub fn token_proxy(mut self, proxy: impl Into<Secret>) -> Self {
+        self.config.token_proxy = Some(proxy.into());
+        self
+    }
+
+    /// Sets the forward proxy for all other requests to Salesforce, as [`token_proxy`](Self::token_proxy).
+    pub fn api_proxy(mut self, proxy: impl Into<Secret>) -> Self {
+        self.config.api_proxy = Some(proxy.into());
+        self
+    }
+
     /// Sets the consumer secret. Default: none, for a public client.
     pub fn client_secret(mut self, secret: impl Into<Secret>) -> Self {
         self.config.client_secret = Some(secret.into());

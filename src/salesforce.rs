@@ -107,7 +107,7 @@ impl Salesforce {
     /// From then on they are refreshed as needed, and [`user_connection`](Self::user_connection) finds them.
     ///
     /// # Errors
-    /// The store is down.
+    /// [`Error::OrgNotAllowed`] if the settings do not let the user's org in; [`Error::is_transient`] if the store is down.
     pub async fn import_tokens(&self, host: &LoginHost, tokens: TokenResponse) -> Result<Connection> {
         let grant = self.grants().save(tokens, Profile::default(), host).await?;
         Ok(self.connection(grant))
@@ -388,7 +388,7 @@ pub(crate) fn start(
         lifetimes: Lifetimes { idle: settings.idle_timeout, absolute: settings.max_lifetime },
         recheck: settings.recheck,
         host_orgs: settings.host_orgs.clone(),
-        admission: Admission::new(settings.denied_orgs.clone(), !settings.allow_sandboxes, functions),
+        admission: Admission::new(!settings.allow_sandboxes, functions),
         client: background_client,
         keep_broken: settings.keep_broken,
         login_path: settings.login_path(),

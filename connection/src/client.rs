@@ -9,7 +9,12 @@ use std::{
 
 use crate::{
     describe::cache::DescribeCache,
-    http::{allowed_hosts::AllowedHosts, client::HttpClient, error::HttpError},
+    http::{
+        allowed_hosts::AllowedHosts,
+        client::HttpClient,
+        error::HttpError,
+        proxy::{Proxies, Proxy},
+    },
     id::OrgId,
     request::{call_options::CallOptions, concurrency::OrgState},
     version::ApiVersion,
@@ -72,7 +77,7 @@ impl Client {
     /// # Errors
     /// [`HttpError::Build`] if the HTTP client cannot be created on this machine.
     pub fn with_separate_pool(&self) -> Result<Self, HttpError> {
-        let http = HttpClient::new(Arc::clone(self.http.allowed_hosts()))?;
+        let http = self.http.with_separate_pool()?;
         Ok(Self { http, shared: Arc::clone(&self.shared) })
     }
 
@@ -114,6 +119,7 @@ impl Client {
 #[must_use = "nothing is created before build()"]
 pub struct ClientBuilder {
     allowed_hosts: AllowedHosts,
+    proxies: Proxies,
     version: ApiVersion,
     limits: RequestLimits,
 }
@@ -122,6 +128,7 @@ impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
             allowed_hosts: AllowedHosts::default(),
+            proxies: Proxies::default(),
             version: ApiVersion::CURRENT,
             limits: RequestLimits {
                 max_concurrent: 64,
@@ -137,6 +144,21 @@ impl ClientBuilder {
     /// Sets the hosts that may be contacted. Default: Salesforce's own domains.
     pub fn allowed_hosts(mut self, hosts: AllowedHosts) -> Self {
         self.allowed_hosts = hosts;
+        self
+    }
+
+    /// Sends all requests to `/services/oauth2/`, and those for the keys of ID tokens, through a proxy. Default: none; the
+    /// environment's proxies are ignored.
+    ///
+    /// For orgs that accept a refresh token from fixed addresses only.
+    pub fn token_proxy(mut self, proxy: Proxy) -> Self {
+        self.proxies.tokens = Some(proxy);
+        self
+    }
+
+    /// Sends all other requests through a proxy. Default: none; the environment's proxies are ignored.
+    pub fn api_proxy(mut self, proxy: Proxy) -> Self {
+        self.proxies.api = Some(proxy);
         self
     }
 
@@ -189,7 +211,7 @@ impl ClientBuilder {
     /// # Errors
     /// [`HttpError::Build`] if the HTTP client cannot be created on this machine.
     pub fn build(self) -> Result<Client, HttpError> {
-        let http = HttpClient::new(Arc::new(self.allowed_hosts))?;
+        let http = HttpClient::new(Arc::new(self.allowed_hosts), self.proxies)?;
         let (version, limits) = (self.version, self.limits);
         let shared = Shared { version, limits, orgs: Mutex::default(), describes: DescribeCache::default() };
         Ok(Client { http, shared: Arc::new(shared) })

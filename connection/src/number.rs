@@ -77,6 +77,22 @@ pub(crate) fn parts(text: &str) -> Option<Parts<'_>> {
     Some(Parts { negative, whole, fraction: fraction.unwrap_or_default(), exponent })
 }
 
+/// The methods of a `Deserializer` for numbers, which read by its methods `integer` and `float`; or the named methods,
+/// which read by another one.
+macro_rules! read_as {
+    (numbers) => {
+        $crate::number::read_as! { integer: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128 }
+        $crate::number::read_as! { integer: deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 }
+        $crate::number::read_as! { float: deserialize_f32 deserialize_f64 }
+    };
+    ($read:ident: $($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+            self.$read(visitor)
+        }
+    )*};
+}
+pub(crate) use read_as;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,13 +11,13 @@ use crate::{
     error::Error,
     http::AllowedHosts,
     query::{
-        Page,
+        Page, page,
         soql::{
             bind::{BindError, Binds},
             scan::{Piece, scan, scan_terms},
         },
     },
-    request::{decode, error_response},
+    request::error_response,
     search::bind::SoslBinds,
 };
 
@@ -82,7 +82,7 @@ pub fn bind_sosl(sosl: &str, value: &str) -> Result<String, BindError> {
 /// # Errors
 /// The text of the error.
 pub fn page(body: &[u8]) -> Result<Page<Value>, String> {
-    decode::json(body).map_err(|error| error.to_string())
+    page::read(body).map_err(|error| error.to_string())
 }
 
 /// Reads the body of an error response. Returns the error and what it does to the request.

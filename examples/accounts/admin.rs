@@ -1,7 +1,7 @@
 //! For operators: who is logged in, and how much of the org's API is used. Everything here is below `RequireLogin`, which
 //! with `ACCOUNTS_ADMIN` lets in users with that custom permission only.
 
-use actix_salesforce::{OrgId, Salesforce, SalesforceConn, SalesforceUser, store::GrantFilter};
+use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser, store::GrantFilter};
 use actix_web::{HttpRequest, HttpResponse, Responder, post, routes, web};
 
 use crate::{
@@ -65,7 +65,7 @@ async fn overview(
         };
         format!("{renewed}. Client id: {}", grant.client_id)
     });
-    let reconnect = reconnect_table(&salesforce, user.organization_id).await?;
+    let reconnect = reconnect_table(&salesforce, mine).await?;
     let body = format!(
         "<div class=\"card\"><p>API calls in 24 hours: <strong>{}</strong></p><p>Your token: {}</p></div>\
          <div class=\"wide\"><table><tr><th>Login</th><th>Made</th><th>Last seen</th><th></th></tr>{rows}</table></div>\
@@ -77,11 +77,10 @@ async fn overview(
     Ok(html::page("Admin", LoginStatus::of(&user), &body))
 }
 
-/// The connections of the same org that Salesforce refuses: whose they are, why, since when, and the link that their users
-/// need. An app with administrators shows this to them alone.
-async fn reconnect_table(salesforce: &Salesforce, org: OrgId) -> actix_salesforce::Result<String> {
+/// The connections that Salesforce refuses: whose they are, why, since when, and the link that their users need.
+async fn reconnect_table(salesforce: &Salesforce, seen: GrantFilter) -> actix_salesforce::Result<String> {
     let mut rows = String::new();
-    for grant in salesforce.list_grants(GrantFilter::Org(org)).await? {
+    for grant in salesforce.list_grants(seen).await? {
         let Some(broken) = grant.needs_reconnecting else { continue };
         let login = broken.login_path.unwrap_or_default();
         rows.push_str(&format!(

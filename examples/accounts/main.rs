@@ -25,6 +25,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if admin.is_some() {
         config.scopes.push_str(" custom_permissions");
     }
+    // For `/open/{id}`. In an org of yours, add it to `SALESFORCE_SCOPES` once its app has it.
+    if config.client_id.is_empty() {
+        config.scopes.push_str(" web");
+    }
     let setup = support::set_up_with(config, |builder| builder).await?;
     let support::Setup { salesforce, bind, workers, _org } = setup;
     let admin_rule = match &admin {
@@ -45,6 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .service(web::resource("/accounts/export.csv").get(export::csv))
             .service(web::resource("/accounts/{id}").get(pages::show).post(pages::change))
             .service(web::resource("/accounts/{id}/delete").post(pages::delete))
+            .service(web::resource("/open/{id}").get(pages::open))
             .service(web::resource("/danger").post(pages::danger).wrap(RequireLogin::new().fresh(5)))
             .service(web::scope("/admin").wrap(admin_rule.clone()).configure(admin::configure))
             .default_service(web::to(pages::nothing))

@@ -96,6 +96,15 @@ pub(crate) async fn danger(
     Ok(who_am_i(&sf).await?)
 }
 
+/// Opens a record in Salesforce without another login.
+pub(crate) async fn open(
+    sf: SalesforceConn,
+    id: web::Path<String>,
+) -> actix_salesforce::Result<impl Responder> {
+    let id: SalesforceId = id.parse()?;
+    sf.frontdoor_url(&format!("/{id}")).await
+}
+
 /// Holds its connection for a while before it uses it.
 pub(crate) async fn slow(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder> {
     actix_web::rt::time::sleep(Duration::from_secs(3)).await;
@@ -170,7 +179,7 @@ pub(crate) async fn show(
     let body = format!(
         "<div class=\"card\"><form class=\"fields\" method=\"post\" action=\"/accounts/{id}\">{}{}{}{}<button id=\"save\">Save</button></form></div>\
          <form class=\"line\" method=\"post\" action=\"/accounts/{id}/delete\"><a href=\"/accounts\">All accounts</a>\
-         <button class=\"danger\" id=\"delete\">Delete this account</button></form>",
+         <a href=\"/open/{id}\">Open in Salesforce</a><button class=\"danger\" id=\"delete\">Delete this account</button></form>",
         input("Name", Some(&account.name)),
         input("Phone", account.phone.as_deref()),
         input("Website", account.website.as_deref()),

@@ -9,7 +9,7 @@ use super::{Config, ConfigError, ConfigProblem, ReturnTo, RoutePaths, Settings, 
 use crate::base::seal::KeyRing;
 use salesforce_connection::{
     ApiVersion, Secret,
-    http::is_loopback,
+    http::{Proxy, is_loopback},
     oauth::{LoginHost, Scopes},
 };
 
@@ -39,9 +39,9 @@ impl Config {
             self.allowed_origins.iter().filter_map(|text| check.allowed_origin(text)).collect();
         let default_host = check.login_host("SALESFORCE_LOGIN_URL", &self.login_url);
         let default_orgs = self.allowed_orgs.as_slice();
-        let (hosts, host_orgs) = check.hosts(&self, default_host.as_ref(), default_orgs);
+        let (hosts, mut host_orgs) = check.hosts(&self, default_host.as_ref(), default_orgs);
+        host_orgs.denied = check.orgs("SALESFORCE_DENIED_ORGS", self.denied_orgs.iter().map(String::as_str));
 
-        let denied_orgs = check.orgs("SALESFORCE_DENIED_ORGS", self.denied_orgs.iter().map(String::as_str));
         for variable in &self.unclear_variables {
             check.problem(variable, "give true or false");
         }
@@ -120,7 +120,24 @@ impl Config {
 
         let has_secret = self.client_secret.is_some();
         let service = self.service.as_ref().and_then(|service| service.check(&mut check, has_secret));
-        let api = self.api.check(&mut check);
+        let mut api = self.api.check(&mut check);
+        if let Some(proxy) = check.proxy("SALESFORCE_TOKEN_PROXY", self.token_proxy.as_ref()) {
+            api = api.token_proxy(proxy);
+        }
+        if let Some(proxy) = check.proxy("SALESFORCE_API_PROXY", self.api_proxy.as_ref()) {
+            api = api.api_proxy(proxy);
+        }
+
+        let proxies = [&self.token_proxy, &self.api_proxy];
+        let is_plain =
+            |url: &str| url.trim_start().get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"));
+        let mut addresses =
+            self.allowed_origins.iter().chain(self.login_hosts.values()).chain([&self.login_url]);
+        if proxies.into_iter().any(Option::is_some) && addresses.any(|url| is_plain(url)) {
+            tracing::warn!(
+                "a proxy is set, and requests to an `http` address pass through it unencrypted: it sees tokens and data"
+            );
+        }
 
         match (public_url, default_host, redirect_uri, scopes, api_version, keys, after_login, after_logout) {
             (
@@ -139,7 +156,6 @@ impl Config {
                 default_host,
                 hosts,
                 host_orgs,
-                denied_orgs,
                 allow_sandboxes: self.allow_sandboxes,
                 allow_my_domain: self.allow_my_domain,
                 public_url,
@@ -177,6 +193,12 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn problem(&mut self, setting: &'static str, hint: impl Into<String>) {
         self.problems.push(ConfigProblem { setting, hint: hint.into() });
+    }
+
+    /// Reads a proxy.
+    fn proxy(&mut self, setting: &'static str, text: Option<&Secret>) -> Option<Proxy> {
+        let proxy = Proxy::try_from(text?);
+        proxy.map_err(|error| self.problem(setting, error.to_string())).ok()
     }
 
     pub(super) fn client_secret(&mut self, setting: &'static str, secret: &Secret) {

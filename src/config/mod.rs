@@ -56,9 +56,9 @@ pub struct Config {
     /// the orgs that it may speak for: `https://login.acme.example|00D…,00D…`; each such host has a separate callback URL,
     /// with `/` and its name at the end. Default: none. `SALESFORCE_LOGIN_HOSTS`, `name=URL` separated by spaces.
     pub login_hosts: BTreeMap<String, String>,
-    /// The ids of the orgs whose users may use the app, existing logins and jobs included. Needed if there are several login hosts and Salesforce does not run
-    /// [`login_url`](Self::login_url), which may speak for these orgs only. Default: all. `SALESFORCE_ALLOWED_ORGS`,
-    /// separated by spaces or commas.
+    /// The ids of the orgs whose users may use the app, existing logins and jobs included. Needed if there are several
+    /// login hosts and Salesforce does not run [`login_url`](Self::login_url), which may speak for these orgs only.
+    /// Default: all. `SALESFORCE_ALLOWED_ORGS`, separated by spaces or commas.
     pub allowed_orgs: Vec<String>,
     /// The ids of the orgs whose users may not log in, even if [`allowed_orgs`](Self::allowed_orgs) names them. Existing
     /// logins of theirs count no more. Default: none. `SALESFORCE_DENIED_ORGS`, separated by spaces or commas.
@@ -68,7 +68,15 @@ pub struct Config {
     /// `true` or `false`.
     pub allow_sandboxes: bool,
     /// Whether `?host=` of the login route also takes any `….my.salesforce.com` host. Default: `false`.
+    /// `SALESFORCE_ALLOW_MY_DOMAIN`, `true` or `false`.
     pub allow_my_domain: bool,
+    /// The forward proxy for all of `/services/oauth2/` and for the keys of ID tokens, at each host:
+    /// `http://[user:password@]host[:port]`, `socks5://…`, `socks5h://…`, or `env` for `HTTPS_PROXY` and `NO_PROXY`.
+    /// Default: none, and the environment's proxies are ignored. `SALESFORCE_TOKEN_PROXY`.
+    pub token_proxy: Option<Secret>,
+    /// The forward proxy for all other requests to Salesforce, as [`token_proxy`](Self::token_proxy).
+    /// `SALESFORCE_API_PROXY`.
+    pub api_proxy: Option<Secret>,
     /// The URL of this app as browsers see it. It has a path only if a proxy serves the app below that path and strips
     /// it; for a proxy that does not strip, see [`RoutePaths::mount`]. Default: `http://127.0.0.1:8080`.
     /// `SALESFORCE_PUBLIC_URL`.
@@ -146,6 +154,8 @@ impl Default for Config {
             denied_orgs: Vec::new(),
             allow_sandboxes: true,
             allow_my_domain: false,
+            token_proxy: None,
+            api_proxy: None,
             public_url: "http://127.0.0.1:8080".to_owned(),
             scopes: "api openid refresh_token".to_owned(),
             api_version: None,
@@ -270,11 +280,18 @@ impl Config {
         };
         config.allowed_orgs = variable("SALESFORCE_ALLOWED_ORGS").map(list).unwrap_or_default();
         config.denied_orgs = variable("SALESFORCE_DENIED_ORGS").map(list).unwrap_or_default();
-        match variable("SALESFORCE_ALLOW_SANDBOXES").map(|text| text.parse()) {
-            None => {}
-            Some(Ok(allow)) => config.allow_sandboxes = allow,
-            Some(Err(_)) => config.unclear_variables.push("SALESFORCE_ALLOW_SANDBOXES"),
+        for (name, setting) in [
+            ("SALESFORCE_ALLOW_SANDBOXES", &mut config.allow_sandboxes),
+            ("SALESFORCE_ALLOW_MY_DOMAIN", &mut config.allow_my_domain),
+        ] {
+            match variable(name).map(|text| text.parse()) {
+                None => {}
+                Some(Ok(allow)) => *setting = allow,
+                Some(Err(_)) => config.unclear_variables.push(name),
+            }
         }
+        config.token_proxy = variable("SALESFORCE_TOKEN_PROXY").map(Secret::new);
+        config.api_proxy = variable("SALESFORCE_API_PROXY").map(Secret::new);
         if let Some(url) = variable("SALESFORCE_PUBLIC_URL") {
             config.public_url = url;
         }

@@ -23,17 +23,28 @@ impl ReturnTo {
     /// Returns the target in `text`, which is decoded once from its form or query encoding: a path, or an absolute URL of
     /// `public_url`'s origin. `None` if it could lead to another origin, and a line in the log then.
     pub(crate) fn of_request(public_url: &Url, text: &str) -> Option<Self> {
-        let own = public_url.origin().ascii_serialization();
-        let target = match text.strip_prefix(&*own) {
-            Some("") => Self::parse("/"),
-            // `https://app.example.evil.example` and `https://app.example@evil.example` begin with the origin, too.
-            Some(path) => Self::parse(path),
-            None => Self::parse(text),
+        let target = match text.split_once("://") {
+            Some((scheme, rest)) if !scheme.contains('/') => Self::below_own_origin(public_url, text, rest),
+            _ => Self::parse(text),
         };
         if target.is_none() {
             tracing::debug!("return target rejected: it is no path of this app, or too long");
         }
         target
+    }
+
+    /// Returns what stands behind the authority of an absolute URL, if that is this app's own origin in any spelling.
+    /// `rest` is the URL without its scheme.
+    fn below_own_origin(public_url: &Url, text: &str, rest: &str) -> Option<Self> {
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        // Neither user info nor a byte that browsers and parsers read in different ways.
+        let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+        let is_plain = !authority.is_empty() && authority.bytes().all(is_known);
+        let is_own = is_plain && Url::parse(text).is_ok_and(|url| url.origin() == public_url.origin());
+        if !is_own {
+            return None;
+        }
+        if path.starts_with('/') { Self::parse(path) } else { Self::parse(&format!("/{path}")) }
     }
 
     /// Returns the target in `text`, a path that is decoded once from its form or query encoding. `None` if it could
@@ -223,7 +234,11 @@ mod tests {
             ("https://app.example", "/"),
             ("https://app.example/", "/"),
             ("https://app.example/a?b#c", "/a?b#c"),
+            ("https://app.example:443/a", "/a"),
+            ("HTTPS://APP.example/a", "/a"),
+            ("https://app.example?x=1", "/?x=1"),
             ("/a", "/a"),
+            ("/a?next=https://other.example/", "/a?next=https://other.example/"),
         ] {
             assert_eq!(parse(text).as_deref(), Some(path), "{text}");
         }
@@ -234,6 +249,13 @@ mod tests {
             "https://app.example//evil.example",
             "https://app.example\\evil.example",
             "http://app.example/",
+            "https://app.example:444/",
+            "https://app.example:443@evil.example/",
+            "https:\\\\app.example/",
+            "https://app.exam\tple/",
+            "https:///app.example/",
+            "https://evil.example?https://app.example/",
+            "ht\ttps://app.example/",
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -13,7 +13,7 @@ use crate::{
     grants::{HostOrgs, is_run_by_salesforce},
 };
 use salesforce_connection::{
-    ApiVersion, ClientBuilder, OrgId, Secret,
+    ApiVersion, ClientBuilder, Secret,
     oauth::{LoginHost, Scopes},
     token::ServiceUser,
 };
@@ -29,8 +29,6 @@ pub(crate) struct Settings {
     pub(crate) hosts: BTreeMap<String, LoginHost>,
     /// Which orgs the login hosts may speak for that Salesforce does not run.
     pub(crate) host_orgs: HostOrgs,
-    /// The orgs whose users may not log in.
-    pub(crate) denied_orgs: Vec<OrgId>,
     pub(crate) allow_sandboxes: bool,
     pub(crate) allow_my_domain: bool,
     pub(crate) public_url: Url,

@@ -61,7 +61,13 @@ impl Config {
             self.allowed_origins.iter_mut().chain(&mut self.allowed_orgs).chain(&mut self.denied_orgs);
         self.login_hosts.values_mut().chain(lists).for_each(clean);
         clean_secret(&mut self.store);
-        let secrets = [&mut self.client_secret, &mut self.previous_client_secret, &mut self.keys];
+        let secrets = [
+            &mut self.client_secret,
+            &mut self.previous_client_secret,
+            &mut self.keys,
+            &mut self.token_proxy,
+            &mut self.api_proxy,
+        ];
         secrets.into_iter().flatten().for_each(clean_secret);
         if let Some(service) = &mut self.service {
             service.clean();

@@ -119,8 +119,6 @@ impl LoginDecision {
 /// Who may log in, besides [`HostOrgs`](super::HostOrgs).
 #[derive(Default)]
 pub(crate) struct Admission {
-    /// The orgs whose users may not.
-    pub(crate) denied: Vec<OrgId>,
     /// Whether users of sandboxes and scratch orgs may not.
     pub(crate) refuses_sandboxes: bool,
     pub(crate) functions: AppFunctions,
@@ -169,8 +167,8 @@ impl AppFunctions {
 }
 
 impl Admission {
-    pub(crate) fn new(denied: Vec<OrgId>, refuses_sandboxes: bool, functions: AppFunctions) -> Self {
-        Self { denied, refuses_sandboxes, functions, sandboxes: Mutex::default() }
+    pub(crate) fn new(refuses_sandboxes: bool, functions: AppFunctions) -> Self {
+        Self { refuses_sandboxes, functions, sandboxes: Mutex::default() }
     }
 }
 
@@ -219,19 +217,19 @@ async fn within<T>(
 }
 
 impl GrantManager {
-    /// Returns whether the settings exclude the users of `org`, with existing logins and grants as well.
-    pub(super) fn is_denied(&self, org: OrgId) -> bool {
-        self.config.admission.denied.contains(&org)
+    /// Checks an org by the lists of the settings.
+    pub(super) fn check_org(&self, host: &LoginHost, org: OrgId) -> Result<(), RefusedOrg> {
+        let orgs = &self.config.host_orgs;
+        match orgs.let_in(host, org) {
+            true => Ok(()),
+            false if orgs.is_denied(org) => Err(RefusedOrg::Denied),
+            false => Err(RefusedOrg::NotNamed),
+        }
     }
 
     /// Checks an org before any request is sent to its instance.
     pub(super) async fn admit_org(&self, host: &LoginHost, org: OrgId) -> Result<(), LogInError> {
-        if self.is_denied(org) {
-            return Err(RefusedOrg::Denied.into());
-        }
-        if !self.config.host_orgs.let_in(host, org) {
-            return Err(RefusedOrg::NotNamed.into());
-        }
+        self.check_org(host, org)?;
         let Some(function) = &self.config.admission.functions.org else { return Ok(()) };
         match within("the function of `allow_org_if`", async { function(org).await }).await? {
             true => Ok(()),

@@ -24,7 +24,7 @@ use crate::{
     },
     store::{GrantRecord, LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, StoreError},
 };
-use salesforce_connection::{Secret, UserRef, oauth::LoginHost};
+use salesforce_connection::{Secret, oauth::LoginHost};
 
 /// How long a callback waits for another one of the same login. Longer than a token request and the key requests behind
 /// it usually take, shorter than browsers and proxies wait for a response.
@@ -113,12 +113,12 @@ impl GrantManager {
             return Ok(Completed::Login(NewLogin::new(id, Arc::clone(self), outcome)));
         }
         drop(permit);
-        if self.fresh_login(&id).await?.is_none() {
+        if !self.has_fresh_login(&id).await? {
             return Ok(Completed::Used);
         }
         // Nothing is written for an invented code. From now on the login is not undone; it may just have been.
         self.config.store.consume_once(Callback::taken(&id), OUTCOME_LIFETIME * 2).await?;
-        if self.fresh_login(&id).await?.is_none() {
+        if !self.has_fresh_login(&id).await? {
             return Ok(Completed::Used);
         }
         tracing::debug!(login = ?LoginKey::from_session_id(&id), "callback came again: it gets the same login");
@@ -143,16 +143,16 @@ impl GrantManager {
         Ok(Some(LoginOutcome { user, auth_time: None, facts, is_complete: false }))
     }
 
-    /// Returns the user of this login if a callback made it just now.
-    async fn fresh_login(&self, id: &Secret) -> Result<Option<UserRef>, StoreError> {
+    /// Returns whether a callback made this login just now.
+    async fn has_fresh_login(&self, id: &Secret) -> Result<bool, StoreError> {
         let found = self.config.store.load_login(LoginKey::from_session_id(id)).await;
         let now = self.config.clock.now();
-        let is_fresh = |(login, _): &(LoginRecord, GrantRecord)| {
+        let is_fresh = |(login, _): (LoginRecord, GrantRecord)| {
             // A clock that is behind makes the age an error.
             now.duration_since(login.created_at).is_ok_and(|age| age <= OUTCOME_LIFETIME)
                 || login.created_at > now
         };
-        Ok(manager::absent_if_corrupt(found)?.filter(is_fresh).map(|(login, _)| login.grant.user()))
+        Ok(manager::absent_if_corrupt(found)?.is_some_and(is_fresh))
     }
 
     /// Ends a login that the first response did not deliver, unless a further callback takes it.

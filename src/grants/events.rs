@@ -12,9 +12,9 @@ use salesforce_connection::UserRef;
 /// Something that happened to a login, a grant or the store, reported once it is certain. For audit logs, alarms and
 /// counters.
 ///
-/// Never contains a token or a credential. Pass a listener to [`SalesforceBuilder::on_event`](crate::SalesforceBuilder::on_event). With the
-/// feature `metrics` each event is also counted through the `metrics` facade, under the name that
-/// [`AuthEvent::counter`] returns.
+/// Never contains a token or a credential. Pass a listener to
+/// [`SalesforceBuilder::on_event`](crate::SalesforceBuilder::on_event). With the feature `metrics` each event is also
+/// counted through the `metrics` facade, under the name that [`AuthEvent::counter`] returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthEvent {

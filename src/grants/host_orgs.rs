@@ -17,6 +17,8 @@ pub(crate) struct HostOrgs {
     pub(crate) foreign: HashMap<LoginHost, Orgs>,
     /// The orgs whose users may log in. Empty: all.
     pub(crate) allowed: Vec<OrgId>,
+    /// The orgs whose users may not.
+    pub(crate) denied: Vec<OrgId>,
 }
 
 /// Orgs that a login host may speak for.
@@ -36,9 +38,16 @@ impl HostOrgs {
         self.let_in(host, org) && self.names(host, org) != Some(false)
     }
 
-    /// Returns whether users of `org` may log in at `host`. An org that the setting of the host names may.
+    /// Returns whether users of `org` may log in at `host`. An org that the setting of the host names may, unless it is
+    /// denied.
     pub(super) fn let_in(&self, host: &LoginHost, org: OrgId) -> bool {
-        self.allowed.is_empty() || self.allowed.contains(&org) || self.names(host, org) == Some(true)
+        let is_named = || self.allowed.contains(&org) || self.names(host, org) == Some(true);
+        !self.is_denied(org) && (self.allowed.is_empty() || is_named())
+    }
+
+    /// Returns whether the settings exclude the users of `org`.
+    pub(super) fn is_denied(&self, org: OrgId) -> bool {
+        self.denied.contains(&org)
     }
 
     /// Returns whether the setting of the host names the org; `None` if the host needs no such list.
@@ -88,7 +97,7 @@ mod tests {
             (LoginHost::production(), "https://login.acme.example".parse::<LoginHost>().unwrap());
         assert!(is_run_by_salesforce(&own) && !is_run_by_salesforce(&portal));
         let hosts =
-            HostOrgs { foreign: [(portal.clone(), Orgs::These(vec![one]))].into(), allowed: Vec::new() };
+            HostOrgs { foreign: [(portal.clone(), Orgs::These(vec![one]))].into(), ..HostOrgs::default() };
         assert!(hosts.accepts(&portal, one) && !hosts.accepts(&portal, two));
         assert!(hosts.accepts(&own, one) && hosts.accepts(&own, two));
         let hosts = HostOrgs { allowed: vec![two], ..hosts };

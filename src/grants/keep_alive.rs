@@ -16,8 +16,8 @@ use crate::{
     store::{GrantFilter, GrantRecord},
 };
 
-/// Number of grants that are renewed at a time. A quarter of the token requests of a process, so that refreshes of users
-/// who are waiting come first.
+/// Number of grants that are refreshed at a time. A quarter of the token requests to one login host, so that refreshes of
+/// users who are waiting come first.
 const CONCURRENT_REFRESHES: usize = 4;
 
 /// Checks the grants from time to time, until the process ends.

@@ -1,4 +1,4 @@
-//! Logs users in: exchanges codes, verifies users, stores logins, and finds the grant of a login.
+//! Logs users in: exchanges codes, verifies users, and stores logins.
 
 use std::{
     sync::Arc,
@@ -178,8 +178,9 @@ impl GrantManager {
 
     /// Verifies whose these tokens are, and stores the login under `id`.
     ///
-    /// `oauth` has the credentials that they were issued to. `issuer` is what the callback named, if it was not the login host: the origin of the instance, or the issuer of the
-    /// ID token. Salesforce does not document which one a shared login host names (unverified).
+    /// `oauth` has the credentials that they were issued to. `issuer` is what the callback named, if it was not the login
+    /// host: the origin of the instance, or the issuer of the ID token. Salesforce does not document which one a shared
+    /// login host names (unverified).
     pub(crate) async fn complete_login(
         self: &Arc<Self>,
         oauth: &OAuthClient,
@@ -307,6 +308,7 @@ impl GrantManager {
         let key = grant.key;
         self.handle_of(grant);
         self.rechecked_by_login(key);
+        self.forget_other_broken_grant(key);
         // Salesforce keeps five approvals per user and app, and ends the oldest beyond that (Salesforce Help, "Manage OAuth
         // Access Policies for a Connected App"). So the replaced one is revoked.
         if let Some(old) = replaced.and_then(|record| GrantTokens::open(&self.config.keys, &record).ok())
@@ -362,7 +364,9 @@ impl GrantManager {
         profile: Profile,
         host: &LoginHost,
     ) -> Result<GrantHandle, LogInError> {
-        if !self.config.host_orgs.accepts(host, tokens.identity.user.organization_id) {
+        let org = tokens.identity.user.organization_id;
+        self.check_org(host, org)?;
+        if !self.config.host_orgs.accepts(host, org) {
             return Err(RefusedOrg::NotNamed.into());
         }
         let grant = self.first_version(self.config.apps.current_key(), tokens, profile, host)?;

@@ -245,11 +245,11 @@ impl Refresh {
             StoredVersion::SameOrOlder => return Ok(None),
             StoredVersion::Newer => {}
         }
-        self.manager.open(&record).map(Some).map_err(|unreadable| self.ended(unreadable))
+        self.manager.open(&record).map(Some).map_err(|unreadable| self.login_over(unreadable))
     }
 
     /// The stored grant is not usable. Another process may have found that Salesforce refuses it for good.
-    fn ended(&self, unreadable: UnreadableGrant) -> GrantError {
+    fn login_over(&self, unreadable: UnreadableGrant) -> GrantError {
         if let UnreadableGrant::Broken(broken) = unreadable {
             self.entry.set_broken(self.from.version, broken);
         }

@@ -52,9 +52,10 @@ impl GrantManager {
             Some(Ok(grant)) => StoredGrant::Valid(grant),
             Some(Err(UnreadableGrant::Broken(broken))) => StoredGrant::Broken(self.connection_of(&broken)),
             Some(Err(UnreadableGrant::OrgNotAllowed)) => StoredGrant::OrgNotAllowed,
-            Some(Err(UnreadableGrant::Sealed | UnreadableGrant::HostNotAllowed)) | None => {
-                StoredGrant::Absent
-            }
+            Some(Err(
+                UnreadableGrant::Sealed | UnreadableGrant::UnknownApp | UnreadableGrant::HostNotAllowed,
+            ))
+            | None => StoredGrant::Absent,
         })
     }
 
@@ -68,16 +69,15 @@ impl GrantManager {
         record: &GrantRecord,
         read_at: Instant,
     ) -> Result<GrantHandle, UnreadableGrant> {
-        if self.is_denied(record.key.user().organization_id) {
-            tracing::debug!(grant = %record.key, "stored grant ignored: its organization is in SALESFORCE_DENIED_ORGS");
-            return Err(UnreadableGrant::OrgNotAllowed);
-        }
         if !self.owns(record.key) {
-            tracing::info!(
-                grant = %record.key,
-                "stored grant ignored: it was given to a client id that the settings do not have (any more)"
-            );
-            return Err(UnreadableGrant::Sealed);
+            if self.is_first_warning(&record.key.app().to_string()) {
+                tracing::warn!(
+                    grant = %record.key,
+                    "stored logins ignored: they were given to a client id that the settings do not have (any more). Name it \
+                     in SALESFORCE_PREVIOUS_CLIENT_ID while users still have logins of it"
+                );
+            }
+            return Err(UnreadableGrant::UnknownApp);
         }
         let entry = self.entry(record.key);
         if !entry.knows(record.version) {
@@ -111,8 +111,8 @@ impl GrantManager {
                     organization_id = %org,
                     host = ?tokens.host,
                     "stored logins ignored: the settings do not let users of this organization in at this login host (any \
-                     more). If they may come in, name the organization in SALESFORCE_ALLOWED_ORGS, or at the host in \
-                     SALESFORCE_LOGIN_HOSTS"
+                     more). If they may come in, look at SALESFORCE_ALLOWED_ORGS and SALESFORCE_DENIED_ORGS, and at the \
+                     host's orgs in SALESFORCE_LOGIN_HOSTS"
                 );
             }
             return Err(UnreadableGrant::OrgNotAllowed);

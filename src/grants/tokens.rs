@@ -87,6 +87,9 @@ pub(crate) enum UnreadableGrant {
     /// The record does not open, or its content is invalid.
     #[error("opening a stored grant failed: its key is missing, or it was changed")]
     Sealed,
+    /// The settings do not have the client id that it was given to.
+    #[error("the stored grant belongs to a client id that the settings do not have")]
+    UnknownApp,
     /// Its login host or its instance is not allowed.
     #[error("the stored grant belongs to a host that is not allowed")]
     HostNotAllowed,

@@ -15,7 +15,7 @@
 //! |---|---|
 //! | a request of a user who is logged in | [`load_login`](Store::load_login), [`touch_login`](Store::touch_login) |
 //! | a login and a logout | [`consume_once`](Store::consume_once), [`create_login`](Store::create_login), [`delete_login`](Store::delete_login) |
-//! | a refresh | [`acquire_lease`](Store::acquire_lease), [`load_grant`](Store::load_grant), [`compare_and_swap_grant`](Store::compare_and_swap_grant), [`delete_grant`](Store::delete_grant), [`release_lease`](Store::release_lease) |
+//! | a refresh | [`acquire_lease`](Store::acquire_lease), [`load_grant`](Store::load_grant), [`compare_and_swap_grant`](Store::compare_and_swap_grant), [`delete_grant`](Store::delete_grant), [`break_grant`](Store::break_grant), [`release_lease`](Store::release_lease) |
 //! | tokens without a browser | [`put_grant`](Store::put_grant) |
 //! | operators | [`list_logins`](Store::list_logins), [`list_grants`](Store::list_grants) |
 
@@ -147,11 +147,7 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// `broken` expires at its `expires_at`, even if the grant would have lasted longer. It is a grant like any other for
     /// all other operations: the next [`create_login`](Self::create_login) replaces it. Its version has an epoch that no
     /// other grant has, so that a delayed [`compare_and_swap_grant`](Self::compare_and_swap_grant) never replaces it.
-    ///
-    /// The default deletes the grant and its logins: the app then lists no grant that needs reconnecting.
-    fn break_grant<'a>(&'a self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'a, bool> {
-        Box::pin(async move { Ok(self.delete_grant(broken.key, Some(expected)).await?.is_some()) })
-    }
+    fn break_grant<'a>(&'a self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'a, bool>;
 
     /// Returns the logins that `filter` selects.
     fn list_logins<'a>(&'a self, filter: GrantFilter) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>>;

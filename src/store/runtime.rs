@@ -26,7 +26,16 @@ pub(super) struct StoreRuntime(BackgroundRuntime);
 /// The store did not respond in time.
 #[derive(Debug, thiserror::Error)]
 #[error("no response within {} ms", .0.as_millis())]
-pub(super) struct TimedOut(pub(super) Duration);
+struct TimedOut(Duration);
+
+/// Runs an operation within a deadline.
+pub(super) async fn within<T>(
+    deadline: Duration,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let result = tokio::time::timeout(deadline, work).await;
+    result.unwrap_or_else(|_| Err(StoreError::Unavailable(TimedOut(deadline).into())))
+}
 
 impl StoreRuntime {
     /// Starts the thread.
@@ -57,11 +66,10 @@ impl StoreRuntime {
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> StoreFuture<'a, T> {
         Box::pin(async move {
-            let work = async move {
-                let result = tokio::time::timeout(deadline, work).await;
-                result.unwrap_or_else(|_| Err(StoreError::Unavailable(TimedOut(deadline).into())))
-            };
-            self.0.run(work).await.unwrap_or_else(|stopped| Err(StoreError::Unavailable(stopped.into())))
+            self.0
+                .run(within(deadline, work))
+                .await
+                .unwrap_or_else(|stopped| Err(StoreError::Unavailable(stopped.into())))
         })
     }
 }

@@ -91,12 +91,8 @@ impl RequestInfo {
         let kind = PageKind::of_error(error, self.is_safe);
         let target = if self.is_safe { self.return_to() } else { self.sending_page() };
         let login = login.map(|login| with_return_to(login, target.as_ref()));
-        if self.format() == ResponseFormat::Navigation {
-            let log_in = login.map(|href| Action::link(ActionKind::LogIn, href));
-            return Reply::new(kind).actions(log_in).because(Some(error)).of_route(route).page(self);
-        }
-        response::builder(kind.status())
-            .json(json!({ "error": kind.code(), "message": json_message(&kind), "login_url": login }))
+        let log_in = login.map(|href| Action::link(ActionKind::LogIn, href));
+        Reply::new(kind).actions(log_in).because(Some(error)).of_route(route).page_or_json(self)
     }
 
     /// A link to the login, for a user whose login Salesforce has ended.
@@ -137,6 +133,9 @@ impl RequestInfo {
             && let Some(worker) = &self.worker
         {
             add_cookie(&mut response, &worker.login_removal());
+            if let Some(leftover) = request.and_then(|request| worker.login_leftover(request)) {
+                add_cookie(&mut response, &leftover);
+            }
         }
         response
     }

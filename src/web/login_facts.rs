@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, error::InternalError};
+use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use serde::de::DeserializeOwned;
 
@@ -56,14 +56,13 @@ impl<T: DeserializeOwned + 'static> FromRequest for LoginFacts<T> {
         let request = request.clone();
         async move {
             let (worker, grant) = extract::required(&request).await?;
-            let facts = worker.cookie_contents(&request).and_then(|login| login.facts);
+            let facts = worker.login_contents(&request).and_then(|login| login.facts);
             if let Some(facts) = facts.and_then(|facts| T::deserialize(facts).ok()) {
                 return Ok(Self(facts));
             }
             let denied =
                 Denied::Refused { refusal: AccessRefusal::NoFacts, user: SalesforceUser::of(&grant)? };
-            let response = denied.response(&request);
-            Err(InternalError::from_response(denied.to_string(), response).into())
+            Err(denied.into_error(&request))
         }
         .boxed_local()
     }

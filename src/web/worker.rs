@@ -134,6 +134,11 @@ impl WorkerState {
         self.0.login_cookie.is_stale(self.settings(), request.headers())
     }
 
+    /// Returns what the browser's login cookie says, opened once per request. The login may have ended.
+    pub(crate) fn login_contents(&self, request: &HttpRequest) -> Option<CookieContents> {
+        CachedLogin::of(self, request).map(|login| login.0.contents.clone())
+    }
+
     /// Returns the opaque id of the login that the browser sent. The login may have ended.
     pub(crate) fn login_id(&self, request: &HttpRequest) -> Option<Secret> {
         CachedLogin::of(self, request).map(|login| login.0.contents.id.clone())

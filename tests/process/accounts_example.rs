@@ -277,35 +277,68 @@ async fn only_users_with_the_permission_administer_and_they_see_their_org() {
     );
 }
 
-/// A job of a user who is away needs the user: the admin page of a colleague shows whose connection is broken, why, and the
+/// A job of a user who is away needs the user: the page of an administrator shows whose connection is broken, why, and the
 /// link that the user needs.
 #[actix_web::test]
 async fn the_admin_page_lists_connections_that_need_reconnecting() {
-    let (org, example, ada) = start().await;
-    assert!(!ada.visit(&example.url("/admin/")).await.body.contains("Needs reconnecting"));
-    let ben = Client::new();
-    org.sign_in(&org.user("ben@example.com"));
-    assert_eq!(ben.visit(&example.url("/accounts")).await.status, 200);
-    org.expire_access_tokens();
-    let fault = org.faults().refresh(salesforce_fake_org::Fault::OauthError {
-        error: "inactive_user".to_owned(),
-        description: "user is inactive".to_owned(),
-        status: 400,
-    });
-    assert_eq!(ben.fetch(&example.url("/whoami")).await.status, 403);
-    fault.remove();
-    let page = ada.visit(&example.url("/admin/")).await;
-    assert_eq!(page.status, 200, "{page:?}");
-    for shown in [
-        "Needs reconnecting",
-        org.user("ben@example.com").id(),
-        "user is inactive",
-        "s ago",
-        "href=\"/auth/salesforce/login?return_to=%2Fadmin%2F\"",
-    ] {
-        assert!(page.body.contains(shown), "{shown}: {page:?}");
+    for is_admin in [true, false] {
+        let org = FakeOrg::start().await.unwrap();
+        let ben_id = org.user("ben@example.com");
+        org.set_user_access(&org.user(ADA), &json!({ "custom_permissions": ["Manage_Logins"] })).unwrap();
+        let variables: &[_] = if is_admin { &[("ACCOUNTS_ADMIN", "Manage_Logins")] } else { &[] };
+        let example =
+            Example::with("127.0.0.1", crate::support::free_port(), "accounts", &org, variables).await;
+        let (ada, ben) = (Client::new(), Client::new());
+        org.sign_in(&org.user(ADA));
+        assert!(!ada.visit(&example.url("/admin/")).await.body.contains("Needs reconnecting"));
+        org.sign_in(&ben_id);
+        assert_eq!(ben.visit(&example.url("/accounts")).await.status, 200);
+        org.expire_access_tokens();
+        let fault = org.faults().refresh(salesforce_fake_org::Fault::OauthError {
+            error: "inactive_user".to_owned(),
+            description: "user is inactive".to_owned(),
+            status: 400,
+        });
+        assert_eq!(ben.fetch(&example.url("/whoami")).await.status, 403);
+        fault.remove();
+        let page = ada.visit(&example.url("/admin/")).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        for shown in [
+            "Needs reconnecting",
+            ben_id.id(),
+            "user is inactive",
+            "s ago",
+            "href=\"/auth/salesforce/login?return_to=%2Fadmin%2F\"",
+        ] {
+            assert_eq!(page.body.contains(shown), is_admin || shown == "s ago", "{shown}: {page:?}");
+        }
+        ben.visit(&example.url("/auth/salesforce/login?return_to=/accounts")).await;
+        let page = ada.visit(&example.url("/admin/")).await;
+        assert!(page.status == 200 && !page.body.contains("Needs reconnecting"), "{page:?}");
     }
-    let link = example.url("/auth/salesforce/login?return_to=%2Fadmin%2F");
-    let page = ben.visit(&link).await;
-    assert!(page.status == 200 && !page.body.contains("Needs reconnecting"), "{page:?}");
+}
+
+#[actix_web::test]
+async fn a_record_opens_in_salesforce_if_the_app_has_the_scope() {
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    for (scopes, status) in [("api openid refresh_token web", 303), ("api openid refresh_token", 403)] {
+        let port = crate::support::free_port();
+        let example =
+            Example::with("127.0.0.1", port, "accounts", &org, &[("SALESFORCE_SCOPES", scopes)]).await;
+        let browser = Client::new();
+        let accounts = browser.visit(&example.url("/accounts")).await;
+        let id = accounts
+            .body
+            .split("href=\"/accounts/001")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next())
+            .unwrap();
+        let page = browser.open(&example.url(&format!("/open/001{id}"))).await;
+        assert_eq!(page.status, status, "{scopes}: {page:?}");
+        match status {
+            303 => assert!(page.header("location").starts_with(&*org.instance_url()), "{page:?}"),
+            _ => assert!(page.body.contains("web"), "it names the scope: {page:?}"),
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod field_browser;
 mod fleet;
 #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
 mod fleet_example;
+mod forward_proxy;
 #[cfg(all(feature = "redis", feature = "test-util"))]
 mod redis_many;
 #[cfg(feature = "sqlite")]

@@ -6,8 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
+
 use crate::support::{
     ADA, Client, TestApp, free_port,
+    proxy::Proxy,
     servers::{Cluster, Redis, Sentinels},
 };
 use actix_salesforce::store::{RedisStore, contract};
@@ -44,6 +47,40 @@ async fn another_primary_takes_over_where_sentinels_watch() {
     redis.primary.stop();
     recovers(&app, &browser).await;
     assert!(redis.replica.cli(&["ROLE"]).starts_with("master"), "the replica is the primary now");
+}
+
+/// A name leads to another server, and the former one stays up as a replica that hears nothing: each worker that still
+/// has a connection to it would take ended logins for valid.
+#[actix_web::test]
+async fn a_logout_counts_in_each_worker_after_its_server_was_demoted() {
+    let (former, new) = (Redis::start(), Redis::start());
+    new.cli(&["REPLICAOF", "127.0.0.1", &former.port.to_string()]);
+    let proxy = Proxy::before(former.port).await;
+    let (app, browser) = app(&format!("redis://127.0.0.1:{}", proxy.port)).await;
+    let (stays, ends) = (browser.copy(), browser);
+    let pages = |browser: &Client| {
+        let browsers: Vec<_> = (0..24).map(|_| browser.copy()).collect();
+        let url = app.url("/user");
+        async move { join_all(browsers.iter().map(|browser| browser.fetch(&url))).await }
+    };
+    assert!(pages(&stays).await.iter().all(|page| page.status == 200), "each worker reads");
+    former.cli(&["WAIT", "1", "2000"]);
+    proxy.lead_to(new.port);
+    new.cli(&["REPLICAOF", "NO", "ONE"]);
+    // There is no server: it keeps what it has, and serves reads.
+    former.cli(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
+
+    let origin = app.url("").trim_end_matches('/').to_owned();
+    ends.submit(&app.url("/auth/salesforce/logout"), &origin, &[]).await;
+    let end = Instant::now() + Duration::from_secs(8);
+    while app.salesforce.health().await.pending.logouts > 0
+        || new.keys().iter().any(|key| key.contains(":login:"))
+    {
+        assert!(Instant::now() < end, "the logout is stored");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let statuses: Vec<_> = pages(&stays).await.iter().map(|page| page.status).collect();
+    assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
 }
 
 #[actix_web::test]

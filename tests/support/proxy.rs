@@ -12,6 +12,7 @@ pub struct Proxy {
     pub port: u16,
     silence: watch::Sender<u64>,
     way: watch::Sender<Way>,
+    server: watch::Sender<u16>,
 }
 
 /// What happens to bytes on the way.
@@ -47,10 +48,12 @@ impl Proxy {
         let port = listener.local_addr().expect("its address").port();
         let (silence, silenced) = watch::channel(0);
         let (way, ways) = watch::channel(Way::default());
+        let (leads_to, server) = watch::channel(server);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (mut silenced, ways) = (silenced.clone(), ways.clone());
                 silenced.mark_unchanged();
+                let server = *server.borrow();
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
                     let (from_client, to_client) = client.into_split();
@@ -64,13 +67,18 @@ impl Proxy {
                 });
             }
         });
-        Self { port, silence, way }
+        Self { port, silence, way, server: leads_to }
     }
 
     /// Like a firewall that has forgotten its connections: from now on nothing comes through those that are open, neither
     /// end notices, and a new connection works.
     pub fn silence(&self) {
         self.silence.send_modify(|times| *times += 1);
+    }
+
+    /// New connections lead to another port. Those that are open stay.
+    pub fn lead_to(&self, server: u16) {
+        self.server.send_replace(server);
     }
 
     /// Every request is so late from now on.

@@ -353,20 +353,10 @@ impl<'de> Cell<'de> {
     }
 }
 
-macro_rules! read_as {
-    ($read:ident: $($method:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
-            self.$read(visitor)
-        }
-    )*};
-}
-
 impl<'de> Deserializer<'de> for Cell<'de> {
     type Error = RowError;
 
-    read_as! { integer: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128 }
-    read_as! { integer: deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 }
-    read_as! { float: deserialize_f32 deserialize_f64 }
+    number::read_as! { numbers }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
         match self.text {
@@ -431,8 +421,8 @@ impl<'de> Deserializer<'de> for Cell<'de> {
         visitor.visit_unit()
     }
 
-    read_as! { deserialize_str: deserialize_char deserialize_string deserialize_identifier }
-    read_as! { deserialize_bytes: deserialize_byte_buf }
+    number::read_as! { deserialize_str: deserialize_char deserialize_string deserialize_identifier }
+    number::read_as! { deserialize_bytes: deserialize_byte_buf }
 
     forward_to_deserialize_any! { unit unit_struct seq tuple tuple_struct map struct }
 }

@@ -17,7 +17,11 @@ use reqwest::{
 };
 
 use crate::http::{
-    allowed_hosts::AllowedHosts, error::HttpError, request::Request, response::Response,
+    allowed_hosts::AllowedHosts,
+    error::HttpError,
+    proxy::{self, Proxies, Proxy},
+    request::Request,
+    response::Response,
     streaming_body::StreamingBody,
 };
 
@@ -34,7 +38,10 @@ const MAX_PREALLOCATION: usize = 2 * 1024 * 1024;
 #[derive(Clone)]
 pub(crate) struct HttpClient {
     client: Client,
+    /// For tokens and keys. The same client unless they have another proxy.
+    token_client: Client,
     allowed_hosts: Arc<AllowedHosts>,
+    proxies: Proxies,
 }
 
 impl fmt::Debug for HttpClient {
@@ -44,18 +51,29 @@ impl fmt::Debug for HttpClient {
 }
 
 impl HttpClient {
-    pub(crate) fn new(allowed_hosts: Arc<AllowedHosts>) -> Result<Self, HttpError> {
-        let client = Client::builder()
-            .user_agent(concat!("salesforce-connection/", env!("CARGO_PKG_VERSION")))
+    pub(crate) fn new(allowed_hosts: Arc<AllowedHosts>, proxies: Proxies) -> Result<Self, HttpError> {
+        let client = Self::with_proxy(proxies.api.as_ref())?;
+        let token_client = match proxies.tokens == proxies.api {
+            true => client.clone(),
+            false => Self::with_proxy(proxies.tokens.as_ref())?,
+        };
+        Ok(Self { client, token_client, allowed_hosts, proxies })
+    }
+
+    fn with_proxy(proxy: Option<&Proxy>) -> Result<Client, HttpError> {
+        let builder = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            .no_proxy()
             .connect_timeout(Duration::from_secs(5))
             .pool_idle_timeout(Duration::from_secs(55))
             .tcp_keepalive(Duration::from_secs(60))
-            .build()
-            .map_err(|error| HttpError::Build(error.into()))?;
-        Ok(Self { client, allowed_hosts })
+            .user_agent(concat!("salesforce-connection/", env!("CARGO_PKG_VERSION")));
+        proxy::set(builder, proxy)?.build().map_err(|error| HttpError::Build(error.into()))
+    }
+
+    /// Returns a client with the same hosts and proxies but a separate connection pool.
+    pub(crate) fn with_separate_pool(&self) -> Result<Self, HttpError> {
+        Self::new(Arc::clone(&self.allowed_hosts), self.proxies.clone())
     }
 
     /// Returns the hosts that this client may contact.
@@ -78,7 +96,8 @@ impl HttpClient {
         let Request { method, url, headers, body, deadline, max_bytes, upload, unread, returns_redirects } =
             request;
         let exchange = async {
-            let request = self.client.request(method, url).headers(headers);
+            let client = if proxy::is_for_tokens(&url) { &self.token_client } else { &self.client };
+            let request = client.request(method, url).headers(headers);
             let request = match upload {
                 None => request.body(body),
                 Some(upload) => request.header(CONTENT_LENGTH, upload.length).body(upload.body()),

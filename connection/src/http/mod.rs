@@ -3,6 +3,7 @@
 pub(crate) mod allowed_hosts;
 pub(crate) mod client;
 pub(crate) mod error;
+pub(crate) mod proxy;
 pub(crate) mod request;
 pub(crate) mod response;
 #[cfg(test)]
@@ -16,4 +17,5 @@ pub use self::client::SHORT_TIMEOUT;
 pub use self::{
     allowed_hosts::{AllowedHosts, HostNotAllowed, is_loopback},
     error::HttpError,
+    proxy::{InvalidProxy, Proxy},
 };

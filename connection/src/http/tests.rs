@@ -6,13 +6,15 @@ use crate::http::{
     allowed_hosts::AllowedHosts,
     client::HttpClient,
     error::HttpError,
+    proxy::Proxies,
     request::Request,
     response::Response,
     scripted::{Reply, Scripted, Then},
 };
 
 fn client(origins: &[&Url]) -> HttpClient {
-    HttpClient::new(Arc::new(AllowedHosts::new(origins.iter().copied().cloned()))).unwrap()
+    HttpClient::new(Arc::new(AllowedHosts::new(origins.iter().copied().cloned())), Proxies::default())
+        .unwrap()
 }
 
 async fn fetch(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Result<Response, HttpError> {

@@ -13,6 +13,10 @@ use crate::json::{
 /// How often a value is read to find the fields that reject a float. Each time finds one field, and an object of Salesforce
 /// has at most 800.
 const MAX_READS: usize = 1_000;
+/// Bytes that all reads of one text may take together: reading runs on the worker, and nothing interrupts it.
+const MAX_BYTES_READ: usize = 256 << 20;
+/// How often a text of any size may be read.
+const MIN_READS: usize = 16;
 
 /// The places of numbers that are read in another way than as floats, where the type that reads them is unknown: below
 /// `#[serde(flatten)]`.
@@ -35,7 +39,7 @@ impl Places {
 /// Returns `None` if it does not fit.
 pub(crate) fn read<'de, T: Deserialize<'de>>(text: &str) -> Option<T> {
     let json = Json::parse(text)?;
-    let places = places_of::<T>(&json)?;
+    let places = places_of::<T>(&json, text.len())?;
     T::deserialize(Reader::new(&json, &Context::new(&places))).ok()
 }
 
@@ -44,14 +48,15 @@ pub(crate) fn read<'de, T: Deserialize<'de>>(text: &str) -> Option<T> {
 /// Returns `None` if it rejected no float, or the text does not fit.
 pub(crate) fn read_if_rejected<'de, T: Deserialize<'de>>(text: &str) -> Option<T> {
     let json = Json::parse(text)?;
-    let places = places_of::<T>(&json).filter(|places| places.len() > 0)?;
+    let places = places_of::<T>(&json, text.len()).filter(|places| places.len() > 0)?;
     T::deserialize(Reader::new(&json, &Context::new(&places))).ok()
 }
 
-/// Finds the places at which a type rejects floats.
-fn places_of<'de, T: Deserialize<'de>>(json: &Json) -> Option<Places> {
+/// Finds the places at which a type rejects floats, in a text of so many bytes.
+fn places_of<'de, T: Deserialize<'de>>(json: &Json, bytes: usize) -> Option<Places> {
     let mut places = Places::default();
-    for _ in 0..MAX_READS {
+    let reads = (MAX_BYTES_READ / bytes.max(1)).clamp(MIN_READS, MAX_READS);
+    for _ in 0..reads {
         take_rejected();
         let context = Context::probing(&places);
         // The numbers are not the real ones here: only what is rejected counts.

@@ -2,6 +2,7 @@
 
 pub(crate) mod error;
 pub(crate) mod exact;
+pub(crate) mod late_members;
 pub(crate) mod names;
 pub(crate) mod probe;
 mod reader;

@@ -97,7 +97,7 @@ fn other_cases(name: &str) -> Vec<String> {
 
 /// Returns the field that a row has in another case than the struct, as the struct's name and the row's.
 ///
-/// `read` reads the row with a bait; `rows` are the names that it has.
+/// `read` reads the row with a bait; `names` are the names that it has.
 pub(crate) fn field_in_other_case(
     names: &[String],
     mut read: impl FnMut(Probe<'_>),

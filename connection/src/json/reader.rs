@@ -198,20 +198,10 @@ impl<'de> Deserializer<'de> for Member<'_> {
     }
 }
 
-macro_rules! read_as {
-    ($read:ident: $($method:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-            self.$read(visitor)
-        }
-    )*};
-}
-
 impl<'de> Deserializer<'de> for Reader<'_> {
     type Error = ReadError;
 
-    read_as! { integer: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128 }
-    read_as! { integer: deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 }
-    read_as! { float: deserialize_f32 deserialize_f64 }
+    number::read_as! { numbers }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match self.json {

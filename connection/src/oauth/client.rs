@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::{
     client::Client,
-    http::{allowed_hosts::AllowedHosts, client::HttpClient, error::HttpError},
+    http::{allowed_hosts::AllowedHosts, client::HttpClient, error::HttpError, proxy::Proxies},
     oauth::{
         endpoint::Endpoint,
         error::OAuthError,
@@ -95,7 +95,7 @@ impl OAuthClient {
     /// [`HttpError::Build`] if the HTTP client cannot be created on this machine.
     pub fn new(app: OAuthApp, more_hosts: impl IntoIterator<Item = LoginHost>) -> Result<Self, HttpError> {
         let allowed_hosts = AllowedHosts::new(more_hosts.into_iter().map(|host| host.as_url().clone()));
-        Ok(Self::with_http(app, HttpClient::new(Arc::new(allowed_hosts))?))
+        Ok(Self::with_http(app, HttpClient::new(Arc::new(allowed_hosts), Proxies::default())?))
     }
 
     /// Creates a client that shares the connection pool and the allowed hosts of `client`.

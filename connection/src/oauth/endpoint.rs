@@ -28,18 +28,18 @@ pub(crate) const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 pub(crate) struct Endpoint {
     http: HttpClient,
     /// The timeout of the exchange, connecting and the whole response included.
-    deadline: Duration,
+    timeout: Duration,
     /// The `Location` of a redirect.
     location: OnceLock<String>,
 }
 
 impl Endpoint {
     pub(crate) fn new(http: HttpClient) -> Self {
-        Self::within(SHORT_TIMEOUT, http)
+        Self::with_timeout(SHORT_TIMEOUT, http)
     }
 
-    pub(crate) fn within(deadline: Duration, http: HttpClient) -> Self {
-        Self { http, deadline, location: OnceLock::new() }
+    pub(crate) fn with_timeout(timeout: Duration, http: HttpClient) -> Self {
+        Self { http, timeout, location: OnceLock::new() }
     }
 
     /// Returns the `Location` of the redirect that this endpoint sent instead of a response. It is not to be trusted.
@@ -61,7 +61,7 @@ impl<'c> AsyncHttpClient<'c> for Endpoint {
             request.method = parts.method;
             request.headers = parts.headers;
             request.body = Bytes::from(body);
-            request.deadline = self.deadline;
+            request.deadline = self.timeout;
             request.max_bytes = MAX_RESPONSE_BYTES;
             let received = self.http.send_noting(request, Some(&self.location)).await?;
             if !received.status.is_success() {

@@ -60,8 +60,8 @@ impl fmt::Debug for KeyCache {
 impl KeyCache {
     /// Returns the key `kid` of a login host, or `None` if the host does not publish it.
     ///
-    /// An unknown key is fetched unless that was done [`MAX_FETCHES`] times within [`COOL_DOWN`]. Concurrent callers share one fetch. After a
-    /// failed fetch the known keys stay.
+    /// An unknown key is fetched unless that was done [`MAX_FETCHES`] times within [`COOL_DOWN`]. Concurrent callers share
+    /// one fetch. After a failed fetch the known keys stay.
     ///
     /// # Errors
     /// If fetching the keys failed, now or within [`FAILED_COOL_DOWN`].

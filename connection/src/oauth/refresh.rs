@@ -108,7 +108,7 @@ impl OAuthClient {
                 SHORT_TIMEOUT.checked_sub(began.elapsed()).filter(|left| *left >= SHORT_TIMEOUT / 2)
         {
             tracing::debug!(?host, status, "refresh redirected: sent once more");
-            let endpoint = Endpoint::within(left, self.http().clone());
+            let endpoint = Endpoint::with_timeout(left, self.http().clone());
             response = self.send_refresh(&endpoint, next.clone(), refresh_token).await;
             sent_to = next;
         }

@@ -302,7 +302,6 @@ mod tests {
                     .delimiter(separator)
                     .from_reader(&*escaped);
                 for read in reader.records().flat_map(|record| record.unwrap().iter().map(str::to_owned).collect::<Vec<_>>()) {
-                    // Without a letter, signs and separators call nothing. A number before a quote is no formula.
                     // A number that stands before a quote is no formula.
                     let number = read.trim_start_matches('"').split('"').next().unwrap_or_default();
                     let is_numbers = !number.is_empty() && number.split(is_separator).all(|part| is_number(part.trim().as_bytes()));

@@ -300,8 +300,8 @@ impl<T: DeserializeOwned> Query<T> {
 
     /// Fetches the first row.
     ///
-    /// Other rows are ignored; write `LIMIT 1` so that Salesforce does not send them. If a second row would be an error, write `LIMIT 2` and use
-    /// [`fetch_all`](Self::fetch_all).
+    /// Other rows are ignored; write `LIMIT 1` so that Salesforce does not send them. If a second row would be an error,
+    /// write `LIMIT 2` and use [`fetch_all`](Self::fetch_all).
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }

@@ -116,7 +116,7 @@ pub(crate) async fn fetch_page_with_children<T: DeserializeOwned>(
         page => page?,
     };
     // Within a JSON text the quotes would be escaped, so that this finds only members of pages.
-    let links = std::str::from_utf8(body).map_or(0, |body| body.matches("\"nextRecordsUrl\"").count());
+    let links = memchr::memmem::find_iter(body, b"\"nextRecordsUrl\"").take(2).count();
     let has_open_children = links > usize::from(page.next.is_some());
     Ok(FetchedPage { page, has_open_children })
 }

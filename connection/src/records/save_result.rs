@@ -28,8 +28,8 @@ impl SavedRecord {
     /// Reads the response body of a request that creates or upserts one record.
     ///
     /// # Errors
-    /// [`Error::Api`](crate::Error::Api) with Salesforce's reasons if the record was not saved: recorded responses have `success: false` with a
-    /// success status.
+    /// [`Error::Api`](crate::Error::Api) with Salesforce's reasons if the record was not saved: recorded responses have
+    /// `success: false` with a success status.
     pub(crate) fn read(body: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]
         struct Outcome<'a> {

@@ -1,6 +1,9 @@
 //! Reads JSON out of responses and writes it into requests.
 
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    iter,
+};
 
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
@@ -10,7 +13,7 @@ use serde_json::{error::Category, value::RawValue};
 use crate::{
     error::{InvalidRequest, InvalidResponse},
     http::response::Response,
-    json::{exact, names},
+    json::{exact, late_members, names},
     request::{error_body, finite},
 };
 
@@ -59,15 +62,20 @@ pub(crate) fn record<T: DeserializeOwned>(body: &[u8]) -> Result<T, InvalidRespo
 
 /// Reads a body with records of type `T`, and fails if a field came under its name in another case.
 ///
-/// `first` is the first of the records in JSON. All of them have the same fields.
+/// `first` is the first of the records in JSON. All of them have the same fields, except below a parent that is `null`.
 pub(crate) fn records<T: DeserializeOwned, C: DeserializeOwned>(
     body: &[u8],
     first: Option<&str>,
 ) -> Result<C, InvalidResponse> {
     let read = json(body)?;
-    let checked = first.map(names::check::<T>).transpose()?.unwrap_or_default();
+    let mut is_flattened = false;
+    if let Some(first) = first {
+        for record in iter::once(first).chain(late_members::records_with(body, first)) {
+            is_flattened |= names::check::<T>(record)?.is_flattened;
+        }
+    }
     // `#[serde(flatten)]` can drop an error and read a field as missing.
-    if checked.is_flattened && has_float(body) {
+    if is_flattened && has_float(body) {
         let exact = std::str::from_utf8(body).ok().and_then(exact::read_if_rejected);
         return Ok(exact.unwrap_or(read));
     }

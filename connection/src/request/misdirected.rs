@@ -42,7 +42,7 @@ pub(crate) fn check(response: &Response, path: &ResourcePath) -> Option<Misdirec
 
 /// Returns whether a response is a redirect. Status 300 and 304 are not, whatever headers they have.
 pub(crate) fn is_redirect(response: &Response) -> bool {
-    matches!(response.status.as_u16(), 301 | 302 | 303 | 305..=308) && response.headers.contains_key(LOCATION)
+    matches!(response.status.as_u16(), 301 | 302 | 303 | 305..=308)
 }
 
 /// Returns whether a redirect leads to the same path on a host: that of the moved org, not a page that a class chose.

@@ -139,6 +139,32 @@ async fn a_flattened_field_in_another_case_is_an_error_in_each_way_to_read() {
     }
 }
 
+/// X-11: the first row has no parent, so that it says nothing of the parent's fields.
+#[tokio::test]
+async fn a_field_of_a_later_rows_parent_in_another_case_is_an_error_in_each_way_to_read() {
+    #[derive(Debug, Deserialize)]
+    struct Owned {
+        #[serde(rename = "Owner")]
+        _owner: Option<Lower>,
+    }
+    #[derive(Debug, Deserialize)]
+    struct Lower {
+        #[serde(rename = "name")]
+        _name: Option<String>,
+    }
+    const NONE: &str = r#"{"attributes":{"type":"Account"},"Owner":null}"#;
+    let owned = r#"{"attributes":{"type":"Account"},"Owner":{"attributes":{"type":"User"},"Name":"A"}}"#;
+    for (way, rows) in each_way::<Owned>("Owner.Name\n\nA\n", &[NONE, owned]).await {
+        // These read the first record alone.
+        if matches!(way, "record" | "composite record") {
+            assert!(rows.is_ok(), "{way}: {rows:?}");
+            continue;
+        }
+        let error = rows.map(|rows| rows.len()).unwrap_err().to_string();
+        assert!(error.contains("`name`"), "{way}: {error}");
+    }
+}
+
 #[tokio::test]
 async fn a_requested_field_of_a_search_in_another_case_is_an_error() {
     let server = Server::start(|_| {

@@ -108,6 +108,7 @@ async fn the_same_response_after_the_refresh_is_the_error_and_no_loop() {
 async fn requests_that_a_refresh_does_not_help_cause_no_more_refreshes() {
     for (status, headers, body) in [
         (302, "Location: /login\r\n", ""),
+        (302, "", ""),
         (303, "Location: /login\r\n", ""),
         (400, "", r#"[{"errorCode":"URL_NOT_RESET","message":"m"}]"#),
         (401, "", ""),

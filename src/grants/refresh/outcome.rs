@@ -147,7 +147,7 @@ impl Refresh {
                 if next.refresh_token != known.refresh_token && stored.version != next.version {
                     self.manager.revoke_later(&next);
                 }
-                theirs.map(Done::Stored).map_err(|unreadable| self.ended(unreadable))
+                theirs.map(Done::Stored).map_err(|unreadable| self.login_over(unreadable))
             }
             Err(error) => {
                 tracing::error!(grant = %next.key, %error, "storing a refreshed token failed; it is retried");

@@ -16,10 +16,18 @@ use crate::store::StoreError;
 
 pub(super) struct ConnectionManager {
     servers: Arc<Servers>,
+    demotions: Arc<Demotions>,
     current: Mutex<Current>,
     /// The newest connection on which a command ended without a response. It is not used again.
     silent: AtomicU64,
 }
+
+/// How often a server of this store said that it is no primary any more.
+///
+/// Only a write learns that: a replica serves reads. So the managers of a store share the number, and a connection from
+/// before the latest demotion is not used again.
+#[derive(Debug, Default)]
+pub(super) struct Demotions(AtomicU64);
 
 #[derive(Default)]
 struct Current {
@@ -28,6 +36,8 @@ struct Current {
     number: u64,
     /// How often connecting was attempted.
     attempts: u64,
+    /// The number of demotions when the connection was made.
+    demotions: u64,
 }
 
 /// Whether a command may be sent a second time if the connection broke during the first.
@@ -67,8 +77,8 @@ impl Drop for DiscardOnDrop<'_> {
 }
 
 impl ConnectionManager {
-    pub(super) fn new(servers: Arc<Servers>) -> Self {
-        Self { servers, current: Mutex::default(), silent: AtomicU64::new(0) }
+    pub(super) fn new(servers: Arc<Servers>, demotions: Arc<Demotions>) -> Self {
+        Self { servers, demotions, current: Mutex::default(), silent: AtomicU64::new(0) }
     }
 
     /// Runs a command, connecting first if necessary. The deadline is that of the store operation, which drops this
@@ -88,6 +98,9 @@ impl ConnectionManager {
             discard.number = None;
             match result {
                 Err(error) if is_broken(&error) => {
+                    if is_demoted(&error) {
+                        self.demotions.0.fetch_add(1, Ordering::Relaxed);
+                    }
                     self.discard(number).await;
                     // An older connection may have broken long ago, for example when the server restarted.
                     if fresh || idempotency == Idempotency::Unsafe {
@@ -103,8 +116,10 @@ impl ConnectionManager {
     async fn connection(&self) -> RedisResult<(u64, RawConnection, bool)> {
         // Held while connecting: one caller connects, the others wait, each within its own deadline.
         let mut current = self.current.lock().await;
+        let demotions = self.demotions.0.load(Ordering::Relaxed);
         if let Some(connection) = &current.connection
             && current.number > self.silent.load(Ordering::Relaxed)
+            && current.demotions == demotions
         {
             return Ok((current.number, connection.clone(), false));
         }
@@ -112,6 +127,7 @@ impl ConnectionManager {
         current.attempts += 1;
         let connection = self.servers.connect(current.attempts - 1).await?;
         current.number += 1;
+        current.demotions = demotions;
         current.connection = Some(connection.clone());
         Ok((current.number, connection, true))
     }
@@ -139,6 +155,11 @@ fn is_broken(error: &RedisError) -> bool {
                         | ServerErrorKind::Moved
                 )
         )
+}
+
+/// Returns whether the server has become a replica.
+fn is_demoted(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown))
 }
 
 /// Converts an error. A key of the wrong type is a corrupt record; everything else is an outage.

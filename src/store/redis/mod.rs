@@ -82,8 +82,9 @@ impl RedisStore {
         }
         let servers = address.servers().map_err(|error| connection_manager::store_error(&error))?;
         let (servers, prefix) = (Arc::new(servers), Arc::from(address.prefix));
-        let reader = Reader::new(Arc::clone(&servers), Arc::clone(&prefix));
-        let connection = Arc::new(Connection { manager: ConnectionManager::new(servers), prefix });
+        let demotions = Arc::default();
+        let reader = Reader::new(Arc::clone(&servers), Arc::clone(&demotions), Arc::clone(&prefix));
+        let connection = Arc::new(Connection { manager: ConnectionManager::new(servers, demotions), prefix });
         let store = Self { runtime: StoreRuntime::start()?, connection, reader, clock: Clock::system() };
         store.wait_until_ready().await?;
         Ok(store)

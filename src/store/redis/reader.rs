@@ -9,23 +9,22 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use redis::RedisResult;
 use tokio::runtime::{self, Handle};
 
 use super::{
-    super::{GrantKey, GrantRecord, LoginKey, LoginRecord, StoreError, encoding::hex, runtime::TimedOut},
+    super::{GrantKey, GrantRecord, LoginKey, LoginRecord, StoreError, encoding::hex},
     connection::{Arguments, Connection},
-    connection_manager::{ConnectionManager, Idempotency},
+    connection_manager::{ConnectionManager, Demotions, Idempotency},
     reply::Reply,
     script::{self, Script},
     servers::Servers,
 };
 use crate::{
     base::{evicting_map::EvictingMap, lock::lock},
-    store::runtime::CALL_TIMEOUT,
+    store::runtime::{CALL_TIMEOUT, within},
 };
 
 /// Maximum number of logins whose grants are remembered: about 6 MB.
@@ -34,6 +33,7 @@ const MAX_KNOWN: usize = 50_000;
 /// Reads logins and grants on the runtime of the caller.
 pub(super) struct Reader {
     servers: Arc<Servers>,
+    demotions: Arc<Demotions>,
     prefix: Arc<str>,
     /// A connection belongs to the runtime that made it.
     connections: Mutex<EvictingMap<runtime::Id, Arc<Connection>>>,
@@ -48,8 +48,8 @@ const LOGIN_FIELDS: [&str; 5] = ["grant", "created", "seen", "expires", "proof"]
 const GRANT_FIELDS: [&str; 4] = ["version", "sealed", "updated", "expires"];
 
 impl Reader {
-    pub(super) fn new(servers: Arc<Servers>, prefix: Arc<str>) -> Self {
-        Self { servers, prefix, connections: Mutex::default(), grants: Mutex::default() }
+    pub(super) fn new(servers: Arc<Servers>, demotions: Arc<Demotions>, prefix: Arc<str>) -> Self {
+        Self { servers, demotions, prefix, connections: Mutex::default(), grants: Mutex::default() }
     }
 
     pub(super) async fn load_login(
@@ -94,7 +94,7 @@ impl Reader {
         if let Some(connection) = connections.get(&runtime) {
             return Ok(Arc::clone(connection));
         }
-        let manager = ConnectionManager::new(Arc::clone(&self.servers));
+        let manager = ConnectionManager::new(Arc::clone(&self.servers), Arc::clone(&self.demotions));
         let connection = Arc::new(Connection { manager, prefix: Arc::clone(&self.prefix) });
         // Runtimes that have ended use theirs no more.
         connections.insert(runtime, Arc::clone(&connection), |connection| Arc::strong_count(connection) > 1);
@@ -140,12 +140,4 @@ async fn plain(
     let mut reply = Reply::new(fields.map(Option::unwrap_or_default).collect());
     let login = reply.login()?;
     Ok(Some(login.zip(reply.grant()?)))
-}
-
-async fn within<T>(
-    deadline: Duration,
-    work: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let result = tokio::time::timeout(deadline, work).await;
-    result.unwrap_or_else(|_| Err(StoreError::Unavailable(TimedOut(deadline).into())))
 }

@@ -33,6 +33,8 @@ const MAX_OPEN: usize = 8;
 /// Size in bytes of all pending logins in the `Cookie` header, `; ` included. Must leave room for the app's cookies in a
 /// header line of 8 KiB, which is the limit of most proxies and load balancers.
 const MAX_TOTAL_BYTES: usize = 3_584;
+/// Size in bytes of a login cookie without facts. A larger one takes from [`MAX_TOTAL_BYTES`].
+const USUAL_LOGIN_BYTES: usize = 400;
 /// Number of pending logins that one response removes before the new one loses the query of its target. Keeps the head
 /// of the response below 4 KiB, which is what nginx accepts (`proxy_buffer_size`).
 const MAX_REMOVALS: usize = 2;
@@ -226,11 +228,13 @@ fn evict(settings: &Settings, request: &HeaderMap, new_bytes: usize) -> Vec<Stri
         })
         .collect();
     pending.sort();
+    let login = cookie_header::only(request, &settings.scoped_name("")).map_or(0, str::len);
+    let max_bytes = MAX_TOTAL_BYTES.saturating_sub(login.saturating_sub(USUAL_LOGIN_BYTES));
     let mut count = pending.len();
     let mut total: usize = pending.iter().map(|(_, _, bytes)| bytes).sum();
     let mut removals = Vec::new();
     for (_, name, bytes) in pending {
-        if count < MAX_OPEN && total + new_bytes <= MAX_TOTAL_BYTES {
+        if count < MAX_OPEN && total + new_bytes <= max_bytes {
             break;
         }
         count -= 1;

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 
 use super::{AccessRefusal, LoginFailure, oauth_errors::known_code};
 use crate::base::error_chain::ErrorChain;
-use salesforce_connection::{Error, UserRef, error::ApiError};
+use salesforce_connection::{Error, UserRef, error::ApiError, frontdoor::FrontdoorDenied};
 
 /// What a page is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +85,8 @@ pub enum RequestFailure {
     NeedsReconnecting,
     /// The user may not use the API.
     ApiAccessDenied,
+    /// The app lacks the scope `web`, which opening a page of Salesforce needs.
+    WebScopeMissing,
     /// The user's Salesforce password has expired.
     PasswordExpired,
     /// Salesforce wants a second factor from the user.
@@ -128,6 +130,7 @@ impl RequestFailure {
             Self::Forbidden
             | Self::NeedsReconnecting
             | Self::ApiAccessDenied
+            | Self::WebScopeMissing
             | Self::PasswordExpired
             | Self::MfaRequired
             | Self::TermsNotAccepted => StatusCode::FORBIDDEN,
@@ -153,6 +156,7 @@ impl RequestFailure {
             Self::NotFound => "not_found",
             Self::Forbidden
             | Self::ApiAccessDenied
+            | Self::WebScopeMissing
             | Self::PasswordExpired
             | Self::MfaRequired
             | Self::TermsNotAccepted => "forbidden",
@@ -190,6 +194,7 @@ impl RequestFailure {
             ("forbidden", Error::ApiAccessDenied { .. }) => {
                 duty_of_user(error).unwrap_or(Self::ApiAccessDenied)
             }
+            ("forbidden", Error::FrontdoorDenied(FrontdoorDenied::Scope)) => Self::WebScopeMissing,
             ("needs_reconnecting", _) => Self::NeedsReconnecting,
             ("forbidden", _) => duty_of_user(error).unwrap_or(Self::Forbidden),
             ("refused", _) => Self::Refused,

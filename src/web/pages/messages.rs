@@ -182,7 +182,7 @@ fn login_failed(failure: &LoginFailure) -> Message {
         LoginFailure::Refused { .. } => Message("You were not logged in", &[]),
         LoginFailure::NotDecided => Message(
             "Your login could not be finished",
-            &["This app could not find out whether you may use it.", LATER],
+            &["This app could not find out whether you may use it.", TRY_SOON],
         ),
         LoginFailure::TooManyLogins => Message(
             "Too many people are logging in",
@@ -262,6 +262,12 @@ fn request_failed(failure: RequestFailure) -> Message {
             ],
         ),
         RequestFailure::ApiAccessDenied => forbidden!("Your Salesforce user may not use the API."),
+        RequestFailure::WebScopeMissing => Message(
+            "Salesforce does not allow this",
+            &[
+                "This app may not open pages of Salesforce. Please tell the people who run it: it lacks the scope \"web\".",
+            ],
+        ),
         RequestFailure::PasswordExpired => Message(
             "Your Salesforce password has expired",
             &[
@@ -323,7 +329,7 @@ const APP_POLICY: &str = "A Salesforce administrator can change this in Setup un
      (or \"Manage Connected Apps\"): open this app's OAuth policies, and assign you a permitted profile or permission set.";
 const DEVELOPER: &str = "This is a mistake in how this app is set up. Please tell the people who run it; its settings \
      are in Salesforce Setup under \"External Client App Manager\".";
-const LATER: &str = "Nothing was changed. Please wait a moment and try again; Salesforce's status is shown on its trust site.";
+const SALESFORCE_STATUS: &str = "Nothing was changed. Please wait a moment and try again; Salesforce's status is shown on its trust site.";
 const LOGIN_HISTORY: &str = "Try again. If the problem persists, an administrator can look at your user's \"Login History\" in Salesforce Setup.";
 
 refusals! {
@@ -428,11 +434,11 @@ refusals! {
     SERVER_ERROR:
         "Salesforce had a problem",
         "Salesforce reports an internal problem.",
-        LATER;
+        SALESFORCE_STATUS;
     SERVICE_UNAVAILABLE:
         "Salesforce is not available",
         "Salesforce is not available right now.",
-        LATER;
+        SALESFORCE_STATUS;
     UNKNOWN:
         "Salesforce did not log you in",
         "Salesforce refused this login for a reason that this app does not know.",

@@ -226,6 +226,7 @@ mod tests {
             RequestFailure::Unconfirmed,
             RequestFailure::NotFound,
             RequestFailure::Forbidden,
+            RequestFailure::WebScopeMissing,
             RequestFailure::NeedsReconnecting,
             RequestFailure::ApiAccessDenied,
             RequestFailure::PasswordExpired,

@@ -13,7 +13,6 @@ use tokio::sync::Mutex as AsyncMutex;
 use crate::{
     base::{evicting_map::EvictingMap, lock::lock},
     grants::GrantHandle,
-    store::GrantKey,
     web::worker::WorkerState,
 };
 use salesforce_connection::{Connection, Error, UserRef, oauth::Identity};
@@ -58,23 +57,23 @@ struct ReadTimedOut;
 
 /// What was read about the users of this process.
 #[derive(Default)]
-pub(super) struct AccessCache(Mutex<EvictingMap<GrantKey, Arc<UserAccess>>>);
+pub(super) struct AccessCache(Mutex<EvictingMap<UserRef, Arc<UserAccess>>>);
 
 impl AccessCache {
-    fn of(&self, key: GrantKey) -> Arc<UserAccess> {
+    fn of(&self, user: UserRef) -> Arc<UserAccess> {
         let mut users = lock(&self.0);
-        if let Some(access) = users.get(&key) {
+        if let Some(access) = users.get(&user) {
             return Arc::clone(access);
         }
         let access = Arc::new(UserAccess::default());
         // What no request holds is read again when it is needed.
-        users.insert(key, Arc::clone(&access), |access| Arc::strong_count(access) > 1);
+        users.insert(user, Arc::clone(&access), |access| Arc::strong_count(access) > 1);
         access
     }
 
     /// Forgets what was read about a user: the next request reads it again.
-    pub(super) async fn forget(&self, key: GrantKey) {
-        let access = lock(&self.0).get(&key).map(Arc::clone);
+    pub(super) async fn forget(&self, user: UserRef) {
+        let access = lock(&self.0).get(&user).map(Arc::clone);
         if let Some(access) = access {
             access.identity.forget().await;
             access.profile.forget().await;
@@ -146,7 +145,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(worker: &'a WorkerState, grant: &'a GrantHandle, max_age: Duration) -> Self {
-        let access = worker.salesforce().rules().users.of(grant.key());
+        let access = worker.salesforce().rules().users.of(grant.key().user());
         Self { worker, grant, access, max_age }
     }
 

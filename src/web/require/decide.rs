@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, error::InternalError};
 
 use super::{
     AccessRefusal, RequireLogin,
@@ -45,6 +45,12 @@ impl From<Error> for Denied {
 struct RuleTimedOut;
 
 impl Denied {
+    /// Returns the response as an error of an extractor, and logs it.
+    pub(crate) fn into_error(self, request: &HttpRequest) -> actix_web::Error {
+        let response = self.response(request);
+        InternalError::from_response(self.to_string(), response).into()
+    }
+
     /// Returns the response, and logs it.
     pub(crate) fn response(&self, request: &HttpRequest) -> HttpResponse {
         match self {

@@ -2,7 +2,7 @@
 
 use std::{any::TypeId, marker::PhantomData, ops::Deref, rc::Rc};
 
-use actix_web::{Error, FromRequest, HttpRequest, dev::Payload, error::InternalError};
+use actix_web::{Error, FromRequest, HttpRequest, dev::Payload};
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 
 use super::{RequireLogin, decide};
@@ -75,10 +75,7 @@ impl<R: AccessRule> FromRequest for Allowed<R> {
             let rule = rule_of::<R>(&request)?;
             match decide::enforce(&rule, &request).await {
                 Ok(user) => Ok(Self { user, rule: PhantomData }),
-                Err(denied) => {
-                    let response = denied.response(&request);
-                    Err(InternalError::from_response(denied.to_string(), response).into())
-                }
+                Err(denied) => Err(denied.into_error(&request)),
             }
         }
         .boxed_local()

@@ -3,12 +3,7 @@
 use std::{collections::HashSet, fmt, sync::Mutex};
 
 use super::{RequireLogin, access::AccessCache};
-use crate::{
-    base::lock::lock,
-    config::ConfigError,
-    salesforce::Salesforce,
-    store::{AppKey, GrantKey},
-};
+use crate::{base::lock::lock, config::ConfigError, salesforce::Salesforce};
 use salesforce_connection::UserRef;
 
 /// What access rules know of this process.
@@ -75,8 +70,7 @@ impl Salesforce {
     /// For an app that learns of a change, for example because it has changed a permission itself. Otherwise what was read
     /// is used for [`RequireLogin::max_age`], or until the user's next login.
     pub async fn refresh_access(&self, user: UserRef) {
-        let app = AppKey::from_client_id(&self.settings().client_id);
-        self.rules().users.forget(GrantKey::new(app, user)).await;
+        self.rules().users.forget(user).await;
     }
 }
 

@@ -143,6 +143,14 @@ async fn a_login_of_an_org_that_is_denied_later_counts_no_more() {
         matches!(job, Err(actix_salesforce::Error::OrgNotAllowed)),
         "for work in the background, too: {job:?}"
     );
+    let issued = serde_json::to_vec(&org.issue_tokens(&org.user(ADA), "api refresh_token")).unwrap();
+    let tokens = salesforce.oauth().accept(salesforce.login_host(), &issued).unwrap();
+    let imported = salesforce.import_tokens(&salesforce.login_host().clone(), tokens).await;
+    assert!(
+        matches!(&imported, Err(error) if error.to_string().contains("organization")),
+        "and for imported tokens: {imported:?}"
+    );
+    assert_eq!(salesforce.list_grants(GrantFilter::All).await.unwrap().len(), 1, "nothing new is stored");
 }
 
 #[actix_web::test]

@@ -8,7 +8,7 @@ use crate::support::{
 use actix_salesforce::{
     AuthEvent, Salesforce, SalesforceBuilder, UserRef, store::GrantFilter, token::ServiceUser,
 };
-use salesforce_fake_org::FakeOrg;
+use salesforce_fake_org::{FakeOrg, Fault};
 use serde_json::json;
 
 const BEN: &str = "ben@example.com";
@@ -275,6 +275,45 @@ async fn an_event_says_when_no_grant_needs_the_previous_credentials() {
         let is_told = heard.lock().unwrap().contains(&AuthEvent::PreviousCredentialsUnused);
         assert_eq!(is_told, expected, "logs out: {logs_out}");
     }
+}
+
+/// What stays of a refused grant has no token, and the next login of its user, under the new credentials, replaces it.
+#[actix_web::test]
+async fn a_refused_grant_does_not_need_the_previous_credentials() {
+    let deployment = Deployment::in_memory().await;
+    let browser = Client::new();
+    let (app, salesforce) = deployment.run(Sets::Old).await;
+    assert_eq!(browser.visit(&deployment.url("/whoami")).await.status, 200);
+    deployment.org.expire_access_tokens();
+    let refusal = Fault::OauthError {
+        error: "inactive_user".to_owned(),
+        description: "user is inactive".to_owned(),
+        status: 400,
+    };
+    let refusal = deployment.org.faults().refresh(refusal);
+    assert_eq!(browser.fetch(&deployment.url("/whoami")).await.status, 403);
+    refusal.remove();
+    let broken = async |salesforce: &Salesforce| {
+        let grants = salesforce.list_grants(GrantFilter::All).await.unwrap();
+        grants.iter().filter(|grant| grant.needs_reconnecting.is_some()).count()
+    };
+    assert_eq!(broken(&salesforce).await, 1);
+    drop(app);
+    deployment.rotate();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let events = Arc::clone(&heard);
+    let settings =
+        deployment.settings(Sets::Both).on_event(move |event| events.lock().unwrap().push(event.clone()));
+    let (app, salesforce) = deployment.run_with(settings).await;
+    assert_eq!(broken(&salesforce).await, 1, "it is still listed");
+    assert_eq!(Client::new().visit(&deployment.url("/whoami")).await.status, 200);
+    // It waits for what is under way in the background.
+    drop(app);
+    salesforce.shutdown().await;
+    assert!(heard.lock().unwrap().contains(&AuthEvent::PreviousCredentialsUnused));
+    let (_app, salesforce) = deployment.run(Sets::Both).await;
+    assert_eq!(broken(&salesforce).await, 0, "its user has logged in");
+    assert_eq!(salesforce.list_grants(GrantFilter::All).await.unwrap().len(), 1);
 }
 
 #[actix_web::test]

@@ -85,13 +85,23 @@ pub(super) struct Fleet {
     pub(super) org: FakeOrg,
     pub(super) server: Server,
     pub(super) instances: Vec<Example>,
+    variables: &'static [(&'static str, &'static str)],
 }
 
 impl Fleet {
     pub(super) async fn start(kind: Kind, instances: usize) -> Self {
+        Self::start_with(kind, instances, &[]).await
+    }
+
+    /// The same, where each instance has further variables.
+    pub(super) async fn start_with(
+        kind: Kind,
+        instances: usize,
+        variables: &'static [(&'static str, &'static str)],
+    ) -> Self {
         let org = FakeOrg::start().await.unwrap();
         org.sign_in(&org.user(ADA));
-        let mut fleet = Self { kind, org, server: Server::start(kind), instances: Vec::new() };
+        let mut fleet = Self { kind, org, server: Server::start(kind), instances: Vec::new(), variables };
         for _ in 0..instances {
             fleet.join("accounts").await;
         }
@@ -115,13 +125,14 @@ impl Fleet {
     pub(super) async fn join_at(&mut self, program: &str, store: &str) {
         let port = free_port();
         let bind = format!("127.0.0.1:{port}");
-        let more = [
+        let own = [
             ("SALESFORCE_STORE", store),
             ("SALESFORCE_KEYS", KEYS),
             ("SALESFORCE_COOKIE_NAME", "salesforce-fleet"),
             ("BIND", &bind),
             ("WORKERS", "4"),
         ];
+        let more: Vec<_> = own.into_iter().chain(self.variables.iter().copied()).collect();
         let instance = Example::with("127.0.0.1", port, program, &self.org, &more).await;
         self.instances.push(instance);
     }

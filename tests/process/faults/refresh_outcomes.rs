@@ -16,10 +16,11 @@ on_each_store!(
 );
 
 async fn f_37_a_refusal_for_good_ends_the_grant_once_and_is_listed(kind: Kind) {
-    let fleet = Fleet::start(kind, 2).await;
+    let fleet = Fleet::start_with(kind, 2, &[("ACCOUNTS_ADMIN", "Manage_Logins")]).await;
     let browser = fleet.logged_in().await;
-    let ben = Client::new();
-    fleet.org.sign_in(&fleet.org.user("ben@example.com"));
+    let (ben, administrator) = (Client::new(), fleet.org.user("ben@example.com"));
+    fleet.org.set_user_access(&administrator, &json!({ "custom_permissions": ["Manage_Logins"] })).unwrap();
+    fleet.org.sign_in(&administrator);
     fleet.log_in(&ben).await;
     fleet.org.sign_in(&fleet.org.user(crate::support::ADA));
     let admin_page = async || ben.visit(&fleet.url(1, "/admin/")).await.body;

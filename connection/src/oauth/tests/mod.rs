@@ -14,6 +14,7 @@ use crate::{
         allowed_hosts::AllowedHosts,
         client::HttpClient,
         error::HttpError,
+        proxy::Proxies,
         scripted::{Reply, Scripted, Then},
     },
     secret::Secret,
@@ -24,7 +25,7 @@ const CANARY: &str = "canary-5f2b";
 fn client(origins: &[&Url]) -> OAuthClient {
     let allowed_hosts = AllowedHosts::new(origins.iter().copied().cloned());
     let app = OAuthApp::new("3MVG9.id", Some("test-consumer-secret".into()));
-    OAuthClient::with_http(app, HttpClient::new(Arc::new(allowed_hosts)).unwrap())
+    OAuthClient::with_http(app, HttpClient::new(Arc::new(allowed_hosts), Proxies::default()).unwrap())
 }
 
 fn host(server: &Scripted) -> LoginHost {
