@@ -83,15 +83,13 @@ impl Database {
     pub(super) async fn open_sqlite(path: &std::path::Path) -> Result<Self, StoreError> {
         use sqlx::{
             ConnectOptions as _,
-            sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+            sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
         };
 
         create_private(path).await?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
-            // A rotated token must survive a power failure.
-            .synchronous(SqliteSynchronous::Full)
             // Other processes write too.
             .busy_timeout(BUSY)
             .disable_statement_logging();
@@ -173,15 +171,15 @@ impl Database {
     /// Runs one statement outside a transaction. Returns the number of rows that it changed.
     ///
     /// It is repeated if its connection turns out to be dead, and may have taken effect by then. So it has to be one that
-    /// changes nothing the second time.
-    pub(super) async fn run_idempotent<const N: usize>(
+    /// changes nothing the second time. On SQLite a power failure may undo it.
+    pub(super) async fn run_volatile<const N: usize>(
         &self,
         sql: &str,
         values: [Value; N],
     ) -> Result<u64, StoreError> {
         let mut attempts = 0;
         loop {
-            let changed = async { self.writer().await?.run(sql, values.clone()).await }.await;
+            let changed = async { self.writer().await?.run_volatile(sql, values.clone()).await }.await;
             match changed {
                 Err(error) if self.is_worth_another(&error, &mut attempts) => {}
                 changed => return changed,

@@ -376,17 +376,14 @@ impl Store for SqlStore {
                        WHERE l.holder = excluded.holder OR l.expires <= {now}";
             let values =
                 [name.to_string().into(), holder_text(holder).into(), whole_millis(lifetime).into()];
-            Ok(database.run_idempotent(sql, values).await? > 0)
+            Ok(database.run_volatile(sql, values).await? > 0)
         })
     }
 
     fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> StoreFuture<'_, ()> {
         self.call(|database| async move {
             let sql = "DELETE FROM actix_salesforce_leases WHERE grant_key = $1 AND holder = $2";
-            database
-                .run_idempotent(sql, [name.to_string().into(), holder_text(holder).into()])
-                .await
-                .map(drop)
+            database.run_volatile(sql, [name.to_string().into(), holder_text(holder).into()]).await.map(drop)
         })
     }
 }

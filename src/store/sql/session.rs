@@ -11,6 +11,9 @@ use super::super::{StoreError, encoding::corrupt};
 const BEGIN_POSTGRES: &str = "BEGIN; SET LOCAL statement_timeout = 2000; \
                               SET LOCAL idle_in_transaction_session_timeout = 2000";
 
+/// A rotated token must survive a power failure: the commit waits for the disk.
+const BEGIN_SQLITE: &str = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
+
 /// A connection of the pool. If a statement is dropped before it has ended, the state of the connection is unknown: it is
 /// closed then, and its place in the pool is free at once.
 pub(super) struct PooledConnection {
@@ -172,6 +175,32 @@ impl PooledConnection {
         .await
     }
 
+    /// As [`run`](Self::run), but a power failure may undo it. SQLite waits for the disk at each commit, which takes
+    /// milliseconds, and has one writer: leases, of which every refresh takes and returns one, would hold up the writes
+    /// of tokens. The processes that hold a lease end with the power too. With `NORMAL` the file stays consistent
+    /// (<https://www.sqlite.org/pragma.html#pragma_synchronous>).
+    pub(super) async fn run_volatile<const N: usize>(
+        &mut self,
+        sql: &str,
+        values: [Value; N],
+    ) -> Result<u64, StoreError> {
+        self.during(async |connection| {
+            let sql = connection.sql(sql);
+            match connection {
+                #[cfg(feature = "sqlite")]
+                Connection::Sqlite(connection) => {
+                    sqlx::raw_sql("PRAGMA synchronous = NORMAL").execute(&mut **connection).await?;
+                    query!(sql, values).execute(&mut **connection).await.map(|done| done.rows_affected())
+                }
+                #[cfg(feature = "postgres")]
+                Connection::Postgres(connection) => {
+                    query!(sql, values).execute(&mut **connection).await.map(|done| done.rows_affected())
+                }
+            }
+        })
+        .await
+    }
+
     pub(super) async fn rows<const N: usize>(
         &mut self,
         sql: &str,
@@ -211,7 +240,7 @@ impl Transaction {
         let begin = match &pooled.connection {
             #[cfg(feature = "postgres")]
             Some(Connection::Postgres(_)) => BEGIN_POSTGRES,
-            _ => "BEGIN IMMEDIATE",
+            _ => BEGIN_SQLITE,
         };
         pooled
             .during(async |connection| {
