@@ -14,7 +14,10 @@ use crate::{
     grants::{AppFunctions, AuthEvent, Events, LoginDecision, Timing, VerifiedLogin},
     salesforce::{Salesforce, start},
     store::{OpenError, Store, StoreUrl},
-    web::pages::{LoginPage, LoginPages, PageContent},
+    web::{
+        UserChange, WebFunctions,
+        pages::{LoginPage, LoginPages, PageContent},
+    },
 };
 use salesforce_connection::{OrgId, Secret, token::ServiceUser};
 
@@ -27,7 +30,7 @@ pub struct SalesforceBuilder {
     service: Option<ServiceUser>,
     events: Events,
     clock: Clock,
-    pages: LoginPages,
+    web: WebFunctions,
     functions: AppFunctions,
 }
 
@@ -46,7 +49,7 @@ impl From<Config> for SalesforceBuilder {
             service: None,
             events: Events::default(),
             clock: Clock::system(),
-            pages: LoginPages::default(),
+            web: WebFunctions::default(),
             functions: AppFunctions::default(),
         }
     }
@@ -388,6 +391,29 @@ impl SalesforceBuilder {
         self
     }
 
+    /// Calls `function` with the session when another user logs in than the one who logged in last in it. Default: no
+    /// function.
+    ///
+    /// With [`SessionMode::App`](crate::SessionMode::App), what the former user's requests put into the session is still
+    /// there: `function` removes what the next user must not see, or all of it with
+    /// [`Session::clear`](actix_session::Session::clear). With the embedded session it is empty by then. The call is
+    /// synchronous, on a worker's thread.
+    ///
+    /// ```
+    /// # use actix_salesforce::{Salesforce, SessionMode};
+    /// let builder = Salesforce::builder().session(SessionMode::App).on_user_change(|session| {
+    ///     session.remove("cart");
+    /// });
+    /// # let _ = builder;
+    /// ```
+    pub fn on_user_change(
+        mut self,
+        function: impl Fn(&actix_session::Session) + Send + Sync + 'static,
+    ) -> Self {
+        self.web.user_change = UserChange::new(function);
+        self
+    }
+
     /// Translates the pages that users see, or replaces them by pages of the app's own design. Default: the pages of
     /// this crate, in English.
     ///
@@ -397,7 +423,7 @@ impl SalesforceBuilder {
         mut self,
         render: impl Fn(&LoginPage) -> C + Send + Sync + 'static,
     ) -> Self {
-        self.pages = LoginPages::new(render);
+        self.web.pages = LoginPages::new(render);
         self
     }
 
@@ -406,7 +432,7 @@ impl SalesforceBuilder {
     /// # Errors
     /// Lists all missing and invalid settings, each with its fix.
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
-        let Self { config, store, service, events, clock, pages, functions } = self;
+        let Self { config, store, service, events, clock, functions, web } = self;
         report_where_failures_go();
         let config = config.without_surroundings();
         let problem =
@@ -424,7 +450,7 @@ impl SalesforceBuilder {
         };
         let opened = location.open(&clock, Timing::of_process().store(), events.clone()).await;
         let store = opened.map_err(|error| ConfigError::new(vec![problem(error)]))?;
-        start(settings, store, events, clock, pages, functions).map_err(|error| {
+        start(settings, store, events, clock, functions, web).map_err(|error| {
             ConfigError::new(vec![ConfigProblem {
                 setting: "this machine",
                 hint: format!("could not be used: {error}"),

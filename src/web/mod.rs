@@ -22,10 +22,17 @@ mod worker;
 
 /// The public name of the module.
 pub use self::login as routes;
-pub(crate) use self::require::RuleState;
 pub use self::{
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
     form_login::{FormLogin, SameLogin},
     login_facts::LoginFacts,
     require::{AccessRule, Allowed, MayUse, RequireLogin},
 };
+pub(crate) use self::{require::RuleState, session::UserChange};
+
+/// The app's functions that know actix.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WebFunctions {
+    pub(crate) pages: pages::LoginPages,
+    pub(crate) user_change: session::UserChange,
+}

@@ -16,11 +16,11 @@ use super::{
     start::{Start, begin},
 };
 use crate::{
-    config::{SessionMode, Settings},
+    config::Settings,
     grants::{Callback, Completed, LogInError, RefusedOrg},
     web::{
         pages, response,
-        session::{CookieContents, FreshLogin, former_user},
+        session::{CookieContents, FreshLogin},
         worker::WorkerState,
     },
 };
@@ -191,9 +191,7 @@ async fn exchange(
     ];
     // The app's session gets a new id, so that an id from before the login is worth nothing after it (ASVS 7.2.4).
     request.get_session().renew();
-    if settings.session == SessionMode::Embedded {
-        former_user::separate(request, outcome.user);
-    }
+    worker.salesforce().functions().user_change.separate(request, outcome.user, settings.session);
     login.commit();
     if let Some(old) = worker.login_id(request)
         // Another callback of the same login may have written the cookie already.

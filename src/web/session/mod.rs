@@ -12,6 +12,7 @@ mod login_cookie;
 
 pub(crate) use self::{
     app_session::SessionCookie,
+    former_user::UserChange,
     login_cookie::{CookieContents, FreshLogin, LoginCookie},
 };
 
