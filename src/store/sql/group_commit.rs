@@ -128,7 +128,7 @@ mod tests {
         *,
     };
 
-    /// A database in files of its own, which are deleted in the end.
+    /// A database of one test. Its files are deleted in the end.
     struct Files(Database, PathBuf);
 
     impl Files {
