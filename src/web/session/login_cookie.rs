@@ -1,4 +1,4 @@
-//! The cookie that carries a login: its opaque id, sealed.
+//! The cookie that carries a login: its opaque id, sealed. Its attributes are in `cookie.rs`.
 //!
 //! It is written by the callback, the logout and resealing only, so that no concurrent response can bring back an older
 //! one.
