@@ -21,3 +21,5 @@ mod redis_many;
 #[cfg(feature = "sqlite")]
 mod shutdown;
 mod small_examples;
+#[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
+mod wait;
