@@ -23,6 +23,7 @@ mod login {
     mod admission;
     mod browsers;
     mod callbacks;
+    mod choose_host;
     mod flow;
     mod hostile_requests;
     mod login_hosts;

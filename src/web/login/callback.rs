@@ -20,7 +20,7 @@ use crate::{
     grants::{Callback, Completed, LogInError, RefusedOrg},
     web::{
         pages, response,
-        session::{CookieContents, FreshLogin, former_user},
+        session::{CookieContents, FreshLogin, former_user, last_host},
         worker::WorkerState,
     },
 };
@@ -203,7 +203,8 @@ async fn exchange(
         worker.grants().log_out_later(old);
     }
     let mut response = response::see_other(pending.return_to.location());
-    for cookie in cookies.iter().chain(&worker.leftovers(request)) {
+    let last_host = last_host::cookie(settings, &pending.host);
+    for cookie in cookies.iter().chain(&last_host).chain(&worker.leftovers(request)) {
         add_cookie(&mut response, cookie);
     }
     Ok(response)

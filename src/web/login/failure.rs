@@ -212,12 +212,13 @@ pub(super) struct FailedLogin {
     failure: LoginFailure,
     cause: Option<Cause>,
     retry_link: Option<String>,
+    hosts_link: Option<String>,
     cookies: Vec<Cookie<'static>>,
 }
 
 impl From<LoginFailure> for FailedLogin {
     fn from(failure: LoginFailure) -> Self {
-        Self { failure, cause: None, retry_link: None, cookies: Vec::new() }
+        Self { failure, cause: None, retry_link: None, hosts_link: None, cookies: Vec::new() }
     }
 }
 
@@ -237,6 +238,11 @@ impl FailedLogin {
         Self { retry_link, ..self }
     }
 
+    /// The link to the chooser of login hosts.
+    pub(super) fn choose_at(self, hosts_link: Option<String>) -> Self {
+        Self { hosts_link, ..self }
+    }
+
     fn into_response(self, request: &HttpRequest) -> HttpResponse {
         let info = RequestInfo::of(request);
         let settings = info.worker.as_ref().map(WorkerState::settings);
@@ -253,6 +259,8 @@ impl FailedLogin {
             }
             false => Action::link(ActionKind::TryAgain, href),
         });
+        // The user mistyped, or the link is old: the chooser shows what there is.
+        let choose = self.hosts_link.map(|href| Action::link(ActionKind::ChooseHost, href));
         let home = settings.map(|settings| {
             let path = settings.after_logout.as_str();
             let href = match self.failure {
@@ -265,7 +273,7 @@ impl FailedLogin {
             Action::link(ActionKind::StartPage, href)
         });
         let mut response = Reply::new(PageKind::LoginFailed(self.failure))
-            .actions(retry.into_iter().chain(home))
+            .actions(choose.into_iter().chain(retry).chain(home))
             .because(self.cause.as_deref().map(|cause| cause as _))
             .page(&info);
         for cookie in &self.cookies {

@@ -9,6 +9,7 @@ use url::Url;
 use super::{
     add_cookie,
     failure::{FailedLogin, InvalidLink, LoginError, LoginFailure},
+    hosts_link,
     loop_guard::{self, LoopGuard},
     pending_login::PendingLogin,
     query::Query,
@@ -17,7 +18,11 @@ use super::{
 use crate::{
     config::{ReturnTo, Settings},
     grants::random_secret,
-    web::{response, session::former_user, worker::WorkerState},
+    web::{
+        response,
+        session::{former_user, last_host},
+        worker::WorkerState,
+    },
 };
 use salesforce_connection::{
     Error,
@@ -55,15 +60,18 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         FailedLogin::from(invalid(link)).retry_at(retry_link(settings, host, &return_to))
     };
     let host = match query.one("host", 255) {
-        Ok(Some(name)) => find_host(settings, name),
-        // After an expiry the user comes back to the host of the login that ended.
+        Ok(Some(name)) => settings.find_host(name),
+        // After an expiry the user comes back to the host of the login that ended, else to the last one.
         Ok(None) => {
             let last = worker.cookie_contents(request).and_then(|login| settings.offered_host(&login.host));
+            let last = last.or_else(|| last_host::read(settings, request.headers()));
             Some(last.unwrap_or_else(|| settings.default_host.clone()))
         }
         Err(_) => None,
     };
-    let host = host.ok_or_else(|| refuse(InvalidLink::Host, &settings.default_host))?;
+    let host = host.ok_or_else(|| {
+        refuse(InvalidLink::Host, &settings.default_host).choose_at(hosts_link(settings, &return_to))
+    })?;
     let options = options(settings, &query).ok_or_else(|| refuse(InvalidLink::Options, &host))?;
 
     let now = worker.salesforce().now();
@@ -177,18 +185,4 @@ fn options(settings: &Settings, query: &Query) -> Option<AuthorizeOptions> {
         Some(hint) => options.login_hint(hint),
         None => options,
     })
-}
-
-/// Returns the login host of this name: a configured one, or a My Domain host where the app allows them.
-fn find_host(settings: &Settings, name: &str) -> Option<LoginHost> {
-    if let Some(host) = settings.hosts.get(name) {
-        return Some(host.clone());
-    }
-    // The default host has no name in the settings.
-    if name == settings.host_name(&settings.default_host) {
-        return Some(settings.default_host.clone());
-    }
-    // A URL or a host as users copy it. The callback finds the host of its pending login by the same rule.
-    let host: LoginHost = name.parse().ok()?;
-    settings.offered_host(host.as_url().as_str())
 }

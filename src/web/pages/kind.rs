@@ -4,7 +4,7 @@ use std::{error::Error as StdError, time::Duration};
 
 use actix_web::http::StatusCode;
 
-use super::{AccessRefusal, LoginFailure, oauth_errors::known_code};
+use super::{AccessRefusal, HostChoices, LoginFailure, oauth_errors::known_code};
 use crate::base::error_chain::ErrorChain;
 use salesforce_connection::{Error, UserRef, error::ApiError, frontdoor::FrontdoorDenied};
 
@@ -22,6 +22,8 @@ pub enum PageKind {
     },
     /// The logout route asks for a confirmation.
     ConfirmLogout,
+    /// The user chooses a login host.
+    ChooseHost(HostChoices),
     /// The request needs a login and comes from a frame of another site, where no login can be shown: the page offers a
     /// window.
     OpenInWindow,
@@ -278,7 +280,7 @@ impl PageKind {
         match self {
             Self::LoginFailed(failure) => failure.status(),
             Self::LoginRequired { .. } | Self::FreshLoginRequired { .. } => StatusCode::UNAUTHORIZED,
-            Self::ConfirmLogout | Self::OpenInWindow => StatusCode::OK,
+            Self::ConfirmLogout | Self::OpenInWindow | Self::ChooseHost(_) => StatusCode::OK,
             Self::OtherLogin => StatusCode::CONFLICT,
             Self::CrossOriginLogout | Self::NotAllowed { .. } => StatusCode::FORBIDDEN,
             Self::RequestFailed { failure, .. } => failure.status(),
@@ -291,6 +293,7 @@ impl PageKind {
             Self::LoginFailed(failure) => failure.code(),
             Self::LoginRequired { .. } => "login_required",
             Self::ConfirmLogout => "confirm_logout",
+            Self::ChooseHost(_) => "choose_host",
             Self::OpenInWindow => "open_in_window",
             Self::CrossOriginLogout => "foreign_origin",
             Self::OtherLogin => "other_login",
@@ -317,6 +320,7 @@ impl PageKind {
             Self::LoginRequired { .. }
             | Self::FreshLoginRequired { .. }
             | Self::ConfirmLogout
+            | Self::ChooseHost(_)
             | Self::OpenInWindow => {}
             Self::CrossOriginLogout => tracing::warn!("logout rejected: it came from another origin"),
             Self::OtherLogin => tracing::debug!("form rejected: it belongs to another login"),

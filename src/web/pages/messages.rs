@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    ActionLabels, LoginFailure, PageKind, PageTexts, RequestFailure, oauth_errors, refusal_messages,
+    ActionLabels, ChoiceLabels, LoginFailure, PageKind, PageTexts, RequestFailure, oauth_errors,
+    refusal_messages,
 };
 use crate::web::login::failure::InvalidLink;
 
@@ -33,14 +34,8 @@ pub(super) fn texts(kind: &PageKind) -> PageTexts {
         title: title.into(),
         paragraphs,
         code_label: "Salesforce calls this".into(),
-        labels: ActionLabels {
-            try_again: "Try again".into(),
-            start_page: "Go to the start page".into(),
-            log_in: "Log in".into(),
-            log_out: "Log out".into(),
-            stay_logged_in: "Stay logged in".into(),
-            other_user: "Log in as another user".into(),
-        },
+        labels: ActionLabels::english(),
+        choices: ChoiceLabels::english(),
     }
 }
 
@@ -72,6 +67,9 @@ fn message(kind: &PageKind) -> Message {
             "Log out?",
             &["You will be logged out of this app in this browser. Salesforce itself stays open."],
         ),
+        PageKind::ChooseHost(_) => {
+            Message("Where do you log in?", &["Choose the Salesforce that your user belongs to."])
+        }
         PageKind::OpenInWindow => Message(
             "Open this app in a window",
             &["You have to log in first, and Salesforce's login cannot be shown inside of another page."],

@@ -42,6 +42,7 @@
 //! of a page: its member `error` is [`PageKind::code`], which a front end can translate; its member `message` is
 //! English.
 
+mod choices;
 mod kind;
 mod language;
 mod messages;
@@ -52,6 +53,7 @@ mod render;
 mod reply;
 
 pub use self::{
+    choices::{ChoiceLabels, HostChoice, HostChoices},
     kind::{PageKind, RequestFailure},
     page::{Action, ActionKind, ActionLabels, LoginPage, PageContent, PageTexts},
     render::HtmlPage,

@@ -103,7 +103,10 @@ mod tests {
         web,
     };
 
-    use super::super::{AccessRefusal, HtmlPage, LoginFailure, PageContent, PageKind, RequestFailure};
+    use super::super::{
+        AccessRefusal, Action, ActionKind, HostChoices, HtmlPage, LoginFailure, PageContent, PageKind,
+        RequestFailure,
+    };
     use crate::{Salesforce, SalesforceBuilder as Builder};
     use salesforce_connection::Error;
 
@@ -282,6 +285,12 @@ mod tests {
                 PageKind::FreshLoginRequired { sent_form: false },
                 PageKind::OtherLogin,
                 PageKind::OpenInWindow,
+                PageKind::ChooseHost(HostChoices {
+                    hosts: Vec::new(),
+                    my_domain: true,
+                    last_my_domain: None,
+                    form: Action::get_form(ActionKind::LogIn, String::new(), Vec::new()),
+                }),
             ]);
         let refusals = [
             AccessRefusal::Scope("api".into()),
@@ -311,7 +320,7 @@ mod tests {
             assert!(
                 kind.status().is_client_error()
                     || kind.status().is_server_error()
-                    || ["confirm_logout", "open_in_window"].contains(&kind.code())
+                    || ["choose_host", "confirm_logout", "open_in_window"].contains(&kind.code())
             );
         }
     }

@@ -8,6 +8,7 @@ pub(crate) mod app_session;
 pub(crate) mod cookie;
 pub(crate) mod cookie_header;
 pub(crate) mod former_user;
+pub(crate) mod last_host;
 mod login_cookie;
 
 pub(crate) use self::{
