@@ -355,6 +355,7 @@ impl Check {
             logout: route("routes.logout", &routes.logout),
             me: route("routes.me", &routes.me),
             hosts: route("routes.hosts", &routes.hosts),
+            orgs: route("routes.orgs", &routes.orgs),
         };
         let mut mounted: Vec<&str> = paths.mounted().collect();
         mounted.sort_unstable();

@@ -203,6 +203,8 @@ pub struct RoutePaths {
     pub me: Option<String>,
     /// Shows the login hosts to choose from, if the settings have several. Default: `/hosts`.
     pub hosts: Option<String>,
+    /// The orgs that the browser is logged in at: lists, adds, switches and drops them. Default: `/orgs`.
+    pub orgs: Option<String>,
     /// The full redirect URI registered with the app. Needed only if `callback` is `None`.
     pub redirect_uri: Option<String>,
 }
@@ -217,6 +219,7 @@ impl Default for RoutePaths {
             logout: Some("/logout".to_owned()),
             me: Some("/me".to_owned()),
             hosts: Some("/hosts".to_owned()),
+            orgs: Some("/orgs".to_owned()),
             redirect_uri: None,
         }
     }

@@ -165,6 +165,7 @@ pub(crate) struct Paths {
     pub(crate) me: Option<String>,
     /// Absent if there is one login host only.
     pub(crate) hosts: Option<String>,
+    pub(crate) orgs: Option<String>,
 }
 
 impl Paths {
@@ -175,7 +176,7 @@ impl Paths {
 
     /// Returns the paths of all mounted routes.
     pub(crate) fn mounted(&self) -> impl Iterator<Item = &str> {
-        let all = [&self.login, &self.callback, &self.logout, &self.me, &self.hosts];
+        let all = [&self.login, &self.callback, &self.logout, &self.me, &self.hosts, &self.orgs];
         all.into_iter().flatten().map(String::as_str)
     }
 }

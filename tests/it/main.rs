@@ -46,6 +46,7 @@ mod session {
     mod logout;
     #[cfg(feature = "redis")]
     mod logout_races;
+    mod several_orgs;
     mod user_isolation;
 }
 

@@ -20,7 +20,7 @@ use salesforce_connection::{Result, oauth::LoginHost};
 /// Shows the login hosts that the settings name, for users to choose from, with a field for a My Domain where the app
 /// allows any. What is chosen goes to the login route as `host`. The one of the browser's last login is selected.
 ///
-/// Query: `return_to`. Scripts and programs get JSON: `hosts` (`name`, `address`, `login_url`, `last`), `my_domain`.
+/// Query: `return_to`; with `add=1` the choice goes to the [orgs route](super::orgs) instead. Scripts and programs get JSON: `hosts` (`name`, `address`, `login_url`, `last`), `my_domain`.
 pub async fn hosts(request: HttpRequest) -> HttpResponse {
     choose(&request).unwrap_or_else(|error| error::response(&error, &request))
 }
@@ -29,10 +29,12 @@ fn choose(request: &HttpRequest) -> Result<HttpResponse> {
     let worker = WorkerState::of(request)?;
     let settings = worker.settings();
     let query = Query::parse(request.query_string()).ok();
+    let query = query.as_ref();
     let return_to = query.and_then(|query| return_target(settings, query.first("return_to")?));
+    let adds = query.is_some_and(|query| query.first("add").is_some());
     let last = worker.cookie_contents(request).and_then(|login| settings.offered_host(&login.host));
     let last = last.or_else(|| last_host::read(settings, request.headers()));
-    let choices = choices(settings, last.as_ref(), return_to.as_ref());
+    let choices = choices(settings, last.as_ref(), return_to.as_ref(), adds);
     Ok(match ResponseFormat::of(request.headers()) {
         ResponseFormat::Navigation => {
             let home = Action::link(ActionKind::StartPage, settings.after_logout.as_str());
@@ -43,7 +45,12 @@ fn choose(request: &HttpRequest) -> Result<HttpResponse> {
 }
 
 /// Returns what users may choose from: the default host first, then the others by name.
-fn choices(settings: &Settings, last: Option<&LoginHost>, return_to: Option<&ReturnTo>) -> HostChoices {
+fn choices(
+    settings: &Settings,
+    last: Option<&LoginHost>,
+    return_to: Option<&ReturnTo>,
+    adds: bool,
+) -> HostChoices {
     let is_named = settings.hosts.values().any(|host| *host == settings.default_host);
     let default = (!is_named).then_some(&settings.default_host);
     let hosts = default.into_iter().chain(settings.hosts.values()).map(|host| HostChoice {
@@ -52,13 +59,22 @@ fn choices(settings: &Settings, last: Option<&LoginHost>, return_to: Option<&Ret
         is_last: last == Some(host),
     });
     let hosts: Vec<_> = hosts.collect();
-    let login = settings.paths.login.as_deref().map(|login| settings.paths.full(login)).unwrap_or_default();
-    let fields = return_to.map(|target| ("return_to", target.as_str().to_owned())).into_iter().collect();
+    let target = return_to.map(|target| ("return_to", target.as_str().to_owned())).into_iter();
+    let form = match settings.paths.orgs.as_deref().filter(|_| adds) {
+        Some(orgs) => {
+            let fields = target.chain([("add", "1".to_owned())]).collect();
+            Action::form(ActionKind::AddOrg, settings.paths.full(orgs), fields)
+        }
+        None => {
+            let login = settings.paths.login.as_deref().map(|login| settings.paths.full(login));
+            Action::get_form(ActionKind::LogIn, login.unwrap_or_default(), target.collect())
+        }
+    };
     let is_entered = !hosts.iter().any(|host| host.is_last);
     HostChoices {
         my_domain: settings.allow_my_domain,
         last_my_domain: last.filter(|_| is_entered && settings.allow_my_domain).map(address),
-        form: Action::get_form(ActionKind::LogIn, login, fields),
+        form,
         hosts,
     }
 }

@@ -21,13 +21,15 @@ mod hosts;
 mod logout;
 mod loop_guard;
 mod me;
+mod orgs;
 mod pending_login;
+mod placement;
 mod query;
 mod same_site;
 mod start;
 
 pub(crate) use self::logout::is_cross_origin;
-pub use self::{callback::callback, hosts::hosts, logout::logout, me::me, start::login};
+pub use self::{callback::callback, hosts::hosts, logout::logout, me::me, orgs::orgs, start::login};
 
 use crate::{
     config::{Paths, ReturnTo, Settings},
@@ -45,6 +47,7 @@ pub(crate) enum Route {
     Logout,
     Me,
     Hosts,
+    Orgs,
 }
 
 impl Route {
@@ -66,6 +69,7 @@ impl Route {
             (&paths.logout, Self::Logout),
             (&paths.me, Self::Me),
             (&paths.hosts, Self::Hosts),
+            (&paths.orgs, Self::Orgs),
         ]
         .into_iter()
         .find_map(|(mounted, route)| (mounted.as_deref() == Some(path)).then_some(route))

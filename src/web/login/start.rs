@@ -11,6 +11,7 @@ use super::{
     failure::{FailedLogin, InvalidLink, LoginError, LoginFailure},
     hosts_link,
     loop_guard::{self, LoopGuard},
+    orgs,
     pending_login::PendingLogin,
     query::Query,
     retry_link, return_target,
@@ -20,7 +21,7 @@ use crate::{
     grants::random_secret,
     web::{
         response,
-        session::{former_user, last_host},
+        session::{BrowserLogin, former_user, last_host},
         worker::WorkerState,
     },
 };
@@ -34,6 +35,8 @@ use salesforce_connection::{
 ///
 /// Query: `return_to` (a path of this app), `host` (a configured login host by name, or a My Domain host when allowed),
 /// `prompt` (`login`, `consent`, `select_account`, separated by spaces), `login_hint`. Other parameters are ignored.
+///
+/// With `add=1` it shows a page whose button [adds](super::orgs) the login to those of the browser, and changes nothing.
 pub async fn login(request: HttpRequest) -> HttpResponse {
     start(&request).await.unwrap_or_else(|error| error.into_response(&request))
 }
@@ -73,6 +76,11 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         refuse(InvalidLink::Host, &settings.default_host).choose_at(hosts_link(settings, &return_to))
     })?;
     let options = options(settings, &query).ok_or_else(|| refuse(InvalidLink::Options, &host))?;
+    if query.first("add").is_some()
+        && let Some(page) = orgs::add_page(settings, request, &host, &return_to)
+    {
+        return Ok(page);
+    }
 
     let now = worker.salesforce().now();
     let (mut completed_before, mut is_lost) = (0, false);
@@ -80,7 +88,8 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         completed_before = guard.completed;
         // While the last login is valid, the user logs in once more.
         is_lost = worker.login(request).await?.is_none();
-        if is_lost {
+        let is_other = |login: &BrowserLogin| login.contents.id != guard.login;
+        if is_lost && worker.browser_logins(request).iter().all(is_other) {
             // The browser returned the guard's cookie without the login's: no request can use that login.
             worker.grants().log_out_later(guard.login);
         }
@@ -94,8 +103,9 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         true => worker.login(request).await?.map(|grant| former_user::hash(grant.key().user())),
         false => None,
     };
-    let replaces_late = false;
-    begin(&worker, request, Start { host, return_to, options, completed_before, replaces_late, started_by })
+    let start =
+        Start { host, return_to, options, completed_before, replaces_late: false, started_by, adds: false };
+    begin(&worker, request, start)
 }
 
 /// What a login starts with.
@@ -108,6 +118,8 @@ pub(super) struct Start {
     pub(super) replaces_late: bool,
     /// A hash of the user who is logged in, if Salesforce is to show its login page.
     pub(super) started_by: Option<String>,
+    /// Whether the browser's other logins stay.
+    pub(super) adds: bool,
 }
 
 /// Seals a pending login and redirects to the login host.
@@ -117,7 +129,7 @@ pub(super) fn begin(
     start: Start,
 ) -> Result<HttpResponse, LoginError> {
     let settings = worker.settings();
-    let Start { host, return_to, options, completed_before, replaces_late, started_by } = start;
+    let Start { host, return_to, options, completed_before, replaces_late, started_by, adds } = start;
     let authorization = worker.grants().oauth().authorize(&host, &settings.redirect_uri_of(&host), &options);
     let pending = PendingLogin {
         client_id: settings.client_id.clone(),
@@ -132,6 +144,7 @@ pub(super) fn begin(
         replaces_late,
         asks_to_log_in: options.has_prompt(Prompt::Login),
         started_by,
+        adds,
     };
     let mut response = response::see_other(authorization.url.as_str());
     for cookie in pending.cookies(settings, request.headers()).map_err(Error::from)? {
@@ -178,7 +191,7 @@ fn at_public_url(settings: &Settings, request: &HttpRequest, query: &Query) -> O
 }
 
 /// Returns the options of the authorization request, or `None` if a parameter is invalid.
-fn options(settings: &Settings, query: &Query) -> Option<AuthorizeOptions> {
+pub(super) fn options(settings: &Settings, query: &Query) -> Option<AuthorizeOptions> {
     let prompt = query.one("prompt", 64).ok()?.map(Prompt::parse_list).transpose().ok()?;
     let options = AuthorizeOptions::new(settings.scopes.clone()).prompt(prompt.unwrap_or_default());
     Some(match query.one("login_hint", 256).ok()? {

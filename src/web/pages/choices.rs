@@ -1,8 +1,9 @@
-//! The chooser of login hosts: what there is to choose, and its form.
+//! What users choose from: login hosts, and the orgs that a browser is logged in at.
 
 use std::borrow::Cow;
 
-use super::{Action, HtmlPage};
+use super::{Action, HtmlPage, PageTexts};
+use salesforce_connection::{OrgId, UserId};
 
 /// The login hosts that a user can choose from.
 ///
@@ -32,7 +33,7 @@ pub struct HostChoice {
     pub is_last: bool,
 }
 
-/// The labels of the chooser.
+/// The labels of choices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChoiceLabels {
@@ -46,6 +47,8 @@ pub struct ChoiceLabels {
     pub my_domain: Cow<'static, str>,
     /// What to enter there.
     pub my_domain_hint: Cow<'static, str>,
+    /// What stands beside the current org.
+    pub current: Cow<'static, str>,
 }
 
 impl ChoiceLabels {
@@ -56,6 +59,7 @@ impl ChoiceLabels {
             sandbox: "Sandbox".into(),
             my_domain: "Your My Domain".into(),
             my_domain_hint: "Its name or address, such as acme or acme.my.salesforce.com".into(),
+            current: "current".into(),
         }
     }
 
@@ -102,5 +106,59 @@ impl HtmlPage {
             .markup("\"><button class=\"button\">")
             .text(button)
             .markup("</button></form>")
+    }
+}
+
+/// The orgs that a browser is logged in at.
+///
+/// [`HtmlPage::org_choices`] renders them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OrgChoices {
+    /// The logins.
+    pub orgs: Vec<OrgChoice>,
+    /// Adds an org; `None` if the browser has as many as it may. It is one of the page's actions, too.
+    pub add: Option<Action>,
+}
+
+/// One login of a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OrgChoice {
+    /// The id of the org.
+    pub organization_id: OrgId,
+    /// The user's id.
+    pub user_id: UserId,
+    /// The user name, if Salesforce returned one.
+    pub username: Option<String>,
+    /// Whether the app works in this org.
+    pub is_current: bool,
+    /// Makes the org the current one; `None` if it is.
+    pub switch: Option<Action>,
+    /// Ends the login.
+    pub drop: Action,
+}
+
+impl HtmlPage {
+    /// Appends a list of the orgs, each with its buttons.
+    pub fn org_choices(mut self, choices: &OrgChoices, texts: &PageTexts) -> Self {
+        self = self.markup("<ul>");
+        for (index, org) in choices.orgs.iter().enumerate() {
+            let id = format!("org-{index}");
+            self = self.markup("<li><p id=\"").text(&id).markup("\">");
+            self = self.text(org.username.as_deref().unwrap_or(org.user_id.as_str()));
+            self = self.markup(" <small>").text(org.organization_id.as_str()).markup("</small>");
+            if org.is_current {
+                self = self.markup(" <strong>").text(&texts.choices.current).markup("</strong>");
+            }
+            self = self.markup("</p><div class=\"actions\">");
+            for action in org.switch.iter().chain([&org.drop]) {
+                // Several buttons have one label: what they are about stands above them.
+                self = self.form(action).markup("<button class=\"button\" aria-describedby=\"").text(&id);
+                self = self.markup("\">").text(texts.labels.get(action.kind())).markup("</button></form>");
+            }
+            self = self.markup("</div></li>");
+        }
+        self.markup("</ul>")
     }
 }

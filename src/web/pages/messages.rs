@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use super::{
     ActionLabels, ChoiceLabels, LoginFailure, PageKind, PageTexts, RequestFailure, oauth_errors,
-    refusal_messages,
+    org_messages, refusal_messages,
 };
 use crate::web::login::failure::InvalidLink;
 
 /// A title and the paragraphs below it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Message(&'static str, &'static [&'static str]);
+pub(super) struct Message(pub(super) &'static str, pub(super) &'static [&'static str]);
 
 /// The texts of this kind of page.
 pub(super) fn texts(kind: &PageKind) -> PageTexts {
@@ -67,9 +67,11 @@ fn message(kind: &PageKind) -> Message {
             "Log out?",
             &["You will be logged out of this app in this browser. Salesforce itself stays open."],
         ),
-        PageKind::ChooseHost(_) => {
-            Message("Where do you log in?", &["Choose the Salesforce that your user belongs to."])
-        }
+        PageKind::ChooseHost(_)
+        | PageKind::ChooseOrg(_)
+        | PageKind::AddOrg
+        | PageKind::CrossOriginOrgs
+        | PageKind::OrgLoginRequired(_) => org_messages::message(kind),
         PageKind::OpenInWindow => Message(
             "Open this app in a window",
             &["You have to log in first, and Salesforce's login cannot be shown inside of another page."],
@@ -193,6 +195,7 @@ fn login_failed(failure: &LoginFailure) -> Message {
                 None => &["This app could not save your login.", PERSISTS],
             },
         ),
+        LoginFailure::TooManyOrgs => org_messages::TOO_MANY,
         LoginFailure::LoginLoop => Message(
             "You were logged in, but it did not last",
             &[

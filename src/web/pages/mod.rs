@@ -47,13 +47,14 @@ mod kind;
 mod language;
 mod messages;
 mod oauth_errors;
+mod org_messages;
 mod page;
 mod refusal_messages;
 mod render;
 mod reply;
 
 pub use self::{
-    choices::{ChoiceLabels, HostChoice, HostChoices},
+    choices::{ChoiceLabels, HostChoice, HostChoices, OrgChoice, OrgChoices},
     kind::{PageKind, RequestFailure},
     page::{Action, ActionKind, ActionLabels, LoginPage, PageContent, PageTexts},
     render::HtmlPage,

@@ -78,7 +78,7 @@ pub struct PageTexts {
     pub code_label: Cow<'static, str>,
     /// The labels of buttons and links.
     pub labels: ActionLabels,
-    /// The labels of the chooser of login hosts.
+    /// The labels of the choices between login hosts, and between orgs.
     pub choices: ChoiceLabels,
 }
 
@@ -100,6 +100,12 @@ pub struct ActionLabels {
     pub other_user: Cow<'static, str>,
     /// For [`ActionKind::ChooseHost`].
     pub choose_host: Cow<'static, str>,
+    /// For [`ActionKind::AddOrg`].
+    pub add_org: Cow<'static, str>,
+    /// For [`ActionKind::SwitchOrg`].
+    pub switch_org: Cow<'static, str>,
+    /// For [`ActionKind::DropOrg`].
+    pub drop_org: Cow<'static, str>,
 }
 
 impl ActionLabels {
@@ -112,6 +118,9 @@ impl ActionLabels {
             stay_logged_in: "Stay logged in".into(),
             other_user: "Log in as another user".into(),
             choose_host: "Choose where to log in".into(),
+            add_org: "Add an organization".into(),
+            switch_org: "Switch to it".into(),
+            drop_org: "Log out there".into(),
         }
     }
 
@@ -125,6 +134,9 @@ impl ActionLabels {
             ActionKind::StayLoggedIn => &self.stay_logged_in,
             ActionKind::OtherUser => &self.other_user,
             ActionKind::ChooseHost => &self.choose_host,
+            ActionKind::AddOrg => &self.add_org,
+            ActionKind::SwitchOrg => &self.switch_org,
+            ActionKind::DropOrg => &self.drop_org,
         }
     }
 }
@@ -147,6 +159,12 @@ pub enum ActionKind {
     OtherUser,
     /// Goes to the chooser of login hosts.
     ChooseHost,
+    /// Starts a login that is added to the browser's others, or goes to the chooser of login hosts first.
+    AddOrg,
+    /// Makes another org the current one.
+    SwitchOrg,
+    /// Ends the login at one of several orgs.
+    DropOrg,
 }
 
 /// Something that the user can do next: a link, or a form that a button sends.

@@ -6,7 +6,7 @@ use actix_web::http::header::{HeaderValue, InvalidHeaderValue};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
-use super::{Action, ActionKind, LoginPage, PageKind, PageTexts};
+use super::{Action, LoginPage, PageKind, PageTexts};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#181c24;--soft:#5a6478;--ground:#f3f5f9;--card:#fff;--line:#dfe4ee;--main:#0b5cab}\
@@ -22,7 +22,8 @@ border-radius:6px;padding:.15rem .45rem;color:var(--ink);overflow-wrap:anywhere}
 .button{display:inline-block;border:1px solid var(--main);border-radius:8px;padding:.55rem 1.05rem;font:inherit;\
 font-weight:600;text-decoration:none;cursor:pointer;color:var(--main);background:none}\
 .actions>:first-child .button,.actions>.button:first-child,main>form .button{background:var(--main);color:var(--card)}\
-main>form{margin-top:1.4rem}fieldset{margin:0 0 1rem;padding:.5rem 1rem .75rem;border:1px solid var(--line);\
+ul{list-style:none;margin:0;padding:0}li{padding:.75rem 0;border-bottom:1px solid var(--line)}li p{margin:0;\
+color:var(--ink);overflow-wrap:anywhere}li .actions{margin-top:.5rem}main>form{margin-top:1.4rem}fieldset{margin:0 0 1rem;padding:.5rem 1rem .75rem;border:1px solid var(--line);\
 border-radius:8px}legend,form>label{font-weight:600;padding:0 .35rem}fieldset label{display:block;padding:.35rem 0}\
 small{color:var(--soft)}#my-domain-hint{margin:0;padding:0 .35rem}#my-domain{display:block;width:100%;font:inherit;\
 margin:.35rem 0 1rem;padding:.5rem .7rem;color:var(--ink);background:var(--ground);border:1px solid var(--soft);\
@@ -197,7 +198,10 @@ impl HtmlPage {
             html = html.markup("</span></p>");
         }
         if let PageKind::ChooseHost(choices) = page.kind() {
-            html = html.host_choices(choices, &texts.choices, texts.labels.get(ActionKind::LogIn));
+            html = html.host_choices(choices, &texts.choices, texts.labels.get(choices.form.kind()));
+        }
+        if let PageKind::ChooseOrg(choices) = page.kind() {
+            html = html.org_choices(choices, texts);
         }
         html = html.markup("<div class=\"actions\">");
         for action in page.actions() {

@@ -104,8 +104,8 @@ mod tests {
     };
 
     use super::super::{
-        AccessRefusal, Action, ActionKind, HostChoices, HtmlPage, LoginFailure, PageContent, PageKind,
-        RequestFailure,
+        AccessRefusal, Action, ActionKind, HostChoices, HtmlPage, LoginFailure, OrgChoices, PageContent,
+        PageKind, RequestFailure,
     };
     use crate::{Salesforce, SalesforceBuilder as Builder};
     use salesforce_connection::Error;
@@ -266,6 +266,7 @@ mod tests {
             LoginFailure::NotDecided,
             LoginFailure::TooManyLogins,
             LoginFailure::NotStored { retry_after },
+            LoginFailure::TooManyOrgs,
             LoginFailure::LoginLoop,
         ];
         let kinds = logins
@@ -285,6 +286,10 @@ mod tests {
                 PageKind::FreshLoginRequired { sent_form: false },
                 PageKind::OtherLogin,
                 PageKind::OpenInWindow,
+                PageKind::AddOrg,
+                PageKind::CrossOriginOrgs,
+                PageKind::OrgLoginRequired("00D000000000001EAA".parse().unwrap()),
+                PageKind::ChooseOrg(OrgChoices { orgs: Vec::new(), add: None }),
                 PageKind::ChooseHost(HostChoices {
                     hosts: Vec::new(),
                     my_domain: true,
@@ -320,7 +325,8 @@ mod tests {
             assert!(
                 kind.status().is_client_error()
                     || kind.status().is_server_error()
-                    || ["choose_host", "confirm_logout", "open_in_window"].contains(&kind.code())
+                    || ["add_org", "choose_host", "choose_org", "confirm_logout", "open_in_window"]
+                        .contains(&kind.code())
             );
         }
     }
