@@ -14,7 +14,7 @@ use crate::{
         keep_alive, reseal, rotation,
     },
     store::{GrantFilter, Store},
-    web::{RuleState, pages::LoginPages},
+    web::{RuleState, WebFunctions},
 };
 use salesforce_connection::{
     Client, Connection, Error, Result, UserRef,
@@ -52,7 +52,7 @@ struct Inner {
     grants: Arc<GrantManager>,
     background: BackgroundRuntime,
     clock: Clock,
-    pages: LoginPages,
+    functions: WebFunctions,
     rules: RuleState,
 }
 
@@ -297,9 +297,8 @@ impl Salesforce {
         &self.inner.grants
     }
 
-    /// The app's function for pages.
-    pub(crate) fn login_pages(&self) -> &LoginPages {
-        &self.inner.pages
+    pub(crate) fn functions(&self) -> &WebFunctions {
+        &self.inner.functions
     }
 
     pub(crate) fn now(&self) -> SystemTime {
@@ -348,8 +347,8 @@ pub(crate) fn start(
     store: Arc<dyn Store>,
     events: Events,
     clock: Clock,
-    pages: LoginPages,
-    functions: AppFunctions,
+    admission: AppFunctions,
+    functions: WebFunctions,
 ) -> std::result::Result<Salesforce, Box<dyn std::error::Error + Send + Sync>> {
     let login_origins = std::iter::once(&settings.default_host)
         .chain(settings.hosts.values())
@@ -388,7 +387,7 @@ pub(crate) fn start(
         lifetimes: Lifetimes { idle: settings.idle_timeout, absolute: settings.max_lifetime },
         recheck: settings.recheck,
         host_orgs: settings.host_orgs.clone(),
-        admission: Admission::new(!settings.allow_sandboxes, functions),
+        admission: Admission::new(!settings.allow_sandboxes, admission),
         client: background_client,
         keep_broken: settings.keep_broken,
         login_path: settings.login_path(),
@@ -407,6 +406,6 @@ pub(crate) fn start(
         spawner.spawn(rotation::run(Arc::downgrade(&grants), spawner.clone()));
     }
     let inner =
-        Inner { settings, oauth, client, grants, background, clock, pages, rules: RuleState::default() };
+        Inner { settings, oauth, client, grants, background, clock, functions, rules: RuleState::default() };
     Ok(Salesforce { inner: Arc::new(inner) })
 }

@@ -24,7 +24,9 @@ impl ReturnTo {
     /// `public_url`'s origin. `None` if it could lead to another origin, and a line in the log then.
     pub(crate) fn of_request(public_url: &Url, text: &str) -> Option<Self> {
         let target = match text.split_once("://") {
-            Some((scheme, rest)) if !scheme.contains('/') => Self::below_own_origin(public_url, text, rest),
+            Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                Self::below_own_origin(public_url, text, rest)
+            }
             _ => Self::parse(text),
         };
         if target.is_none() {

@@ -23,7 +23,6 @@ mod worker;
 
 /// The public name of the module.
 pub use self::login as routes;
-pub(crate) use self::require::RuleState;
 pub use self::{
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
     form_login::{FormLogin, SameLogin},
@@ -31,3 +30,11 @@ pub use self::{
     orgs::{OrgLogin, SalesforceOrgs},
     require::{AccessRule, Allowed, MayUse, RequireLogin},
 };
+pub(crate) use self::{require::RuleState, session::UserChange};
+
+/// The app's functions that know actix.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WebFunctions {
+    pub(crate) pages: pages::LoginPages,
+    pub(crate) user_change: session::UserChange,
+}

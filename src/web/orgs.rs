@@ -24,7 +24,7 @@ use salesforce_connection::{Connection, Error, OrgId, Result, UserRef};
 /// [added](crate::routes::orgs). A handler that takes it is protected as by [`SalesforceConn`](crate::SalesforceConn).
 ///
 /// A handler names the orgs that it works with, by ids that its form or path carries: the source and the target of a
-/// migration. Only logins of this browser are found. Each connection stays that of its own user and org, whatever is
+/// migration. Only logins of this browser are found. Each connection stays with its user and org, whatever is
 /// current meanwhile.
 ///
 /// ```

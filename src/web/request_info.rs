@@ -81,7 +81,7 @@ impl RequestInfo {
 
     /// The app's function for pages.
     pub(super) fn login_pages(&self) -> LoginPages {
-        self.worker.as_ref().map(|worker| worker.salesforce().login_pages().clone()).unwrap_or_default()
+        self.worker.as_ref().map(|worker| worker.salesforce().functions().pages.clone()).unwrap_or_default()
     }
 }
 

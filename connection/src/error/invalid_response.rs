@@ -15,7 +15,7 @@ pub enum InvalidResponse {
     /// No request was sent to it.
     #[error("the address of the next page is not a path of this API, or repeats the page itself")]
     NextPage,
-    /// Rows in the middle of a query are missing, or its only page has fewer rows than it announces.
+    /// Rows in the middle of a query are missing.
     ///
     /// A last page with fewer rows than announced is no error: see
     /// [`Records::missing_rows`](crate::Records::missing_rows).

@@ -16,7 +16,7 @@ const TOO_MANY_CHILDREN: &str = "the children of a page's rows are larger than a
 /// `max_bytes` bounds each page of children, and the page with all of its children.
 ///
 /// # Errors
-/// Those of the requests, and [`InvalidResponse::Truncated`] if fewer children arrive than Salesforce announced.
+/// Those of the requests. Fewer children than Salesforce announced are a warning, as fewer rows are.
 pub(crate) async fn complete(connection: &Connection, body: &[u8], max_bytes: usize) -> Result<String> {
     let mut page = parse(body)?;
     let mut bytes = body.len();
@@ -111,10 +111,15 @@ fn append(children: &mut Json, page: Json, url: &str) -> Result<(), InvalidRespo
             _ => {}
         }
     }
-    match total {
-        Some(announced) if done == Some(Json::Bool(true)) && got < announced => {
-            Err(InvalidResponse::Truncated { got, announced })
-        }
-        _ => Ok(()),
+    if let Some(announced) = total
+        && done == Some(Json::Bool(true))
+        && got < announced
+    {
+        tracing::warn!(
+            received = got,
+            announced,
+            "a row has fewer children than Salesforce announced: rows were deleted meanwhile"
+        );
     }
+    Ok(())
 }

@@ -158,7 +158,6 @@ pub(crate) struct Progress {
     position: Option<u64>,
     /// Cursor of the page after the latest one.
     next: Option<Cursor>,
-    has_earlier: bool,
     /// The number of announced rows that did not come.
     missing: u64,
 }
@@ -180,7 +179,7 @@ impl Progress {
     /// external objects change.
     ///
     /// # Errors
-    /// If rows in the middle are missing, if the only page contradicts itself, or if its cursor leads to itself.
+    /// If rows in the middle are missing, or if the cursor leads to its own page.
     pub(crate) fn add<T>(&mut self, page: &Page<T>) -> Result<(), InvalidResponse> {
         let rows = page.records.len() as u64;
         self.received += rows;
@@ -189,8 +188,6 @@ impl Progress {
             return Err(InvalidResponse::NextPage);
         }
         self.next.clone_from(&page.next);
-        let is_only_page = page.next.is_none() && !self.has_earlier;
-        self.has_earlier = true;
         let next = page.next.as_ref().and_then(Cursor::position);
         let first = std::mem::replace(&mut self.position, next);
         if let (Some(first), Some(next)) = (first, next)
@@ -204,9 +201,6 @@ impl Progress {
             && self.received < announced
             && !self.is_count
         {
-            if is_only_page {
-                return Err(InvalidResponse::Truncated { got: self.received, announced });
-            }
             self.missing = announced - self.received;
             tracing::warn!(
                 received = self.received,

@@ -225,6 +225,14 @@ async fn nothing_is_fetched_ahead_while_children_go_on() {
 ///
 #[tokio::test]
 async fn rows_that_vanish_are_a_warning_and_a_lost_page_is_an_error() {
+    let server = Server::start(|_| page(0..4, 5, None).into()).await;
+    let mut rows = connect(&server).query::<Row>("x").fetch();
+    let mut count = 0;
+    while rows.try_next().await.unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!((count, rows.missing_rows()), (4, 1), "the total of an only page moved");
+
     let next = format!("{QUERY}/01gP-3");
     let server = Server::start({
         let next = next.clone();

@@ -282,17 +282,11 @@ async fn children_that_are_read_into_a_vec_are_complete() {
             .await;
         let rows = connect(&server).query::<Parent>("SELECT (SELECT Name FROM Contacts) FROM Account");
         let rows = rows.fetch_all().await;
-        if is_short {
-            let error = rows.unwrap_err();
-            assert!(
-                matches!(error, Error::InvalidResponse(InvalidResponse::Truncated { got: 3, announced: 4 })),
-                "{error:?}"
-            );
-        } else {
-            let rows = rows.unwrap();
-            let names: Vec<_> = rows[1].contacts.iter().map(|contact| contact.name.as_str()).collect();
-            assert_eq!((rows.len(), names), (3, vec!["a", "b", "c", "d"]));
-        }
+        let rows = rows.unwrap();
+        let names: Vec<_> = rows[1].contacts.iter().map(|contact| contact.name.as_str()).collect();
+        // A child that was deleted meanwhile is missing at the end: a warning, as with rows.
+        let expected = if is_short { vec!["a", "b", "c"] } else { vec!["a", "b", "c", "d"] };
+        assert_eq!((rows.len(), names), (3, expected));
     }
 }
 

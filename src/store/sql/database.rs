@@ -10,9 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(feature = "sqlite")]
+use super::group_commit::GroupCommit;
+#[cfg(feature = "postgres")]
+use super::transaction::PostgresTransaction;
 use super::{
     super::{StoreError, runtime::CALL_TIMEOUT},
-    session::{Connection, PooledConnection, Row, Transaction, Value, failed, is_dead},
+    session::{Connection, PooledConnection, Row, Value, failed, is_dead},
+    transaction::Transaction,
 };
 use crate::base::lock::lock;
 
@@ -73,7 +78,7 @@ impl Breakage {
 pub(super) enum Database {
     /// SQLite has one writer at a time and any number of readers, which do not wait for the writer.
     #[cfg(feature = "sqlite")]
-    Sqlite { writer: sqlx::SqlitePool, readers: sqlx::SqlitePool },
+    Sqlite { writer: sqlx::SqlitePool, group: GroupCommit, readers: sqlx::SqlitePool },
     #[cfg(feature = "postgres")]
     Postgres(sqlx::PgPool, Arc<Breakage>),
 }
@@ -96,7 +101,11 @@ impl Database {
         let pool =
             |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
         let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
-        Ok(Self::Sqlite { writer, readers: pool(SQLITE_READERS).connect_lazy_with(options) })
+        Ok(Self::Sqlite {
+            writer,
+            group: GroupCommit::default(),
+            readers: pool(SQLITE_READERS).connect_lazy_with(options),
+        })
     }
 
     #[cfg(feature = "postgres")]
@@ -160,10 +169,20 @@ impl Database {
     pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
         let mut attempts = 0;
         loop {
-            let begun = async { Transaction::begin(self.writer().await?).await }.await;
-            match begun {
+            match self.begin_once().await {
                 Err(error) if self.is_worth_another(&error, &mut attempts) => {}
                 begun => return begun,
+            }
+        }
+    }
+
+    async fn begin_once(&self) -> Result<Transaction, StoreError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite { group, .. } => group.join(self.writer()).await.map(Transaction::Sqlite),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(..) => {
+                PostgresTransaction::begin(self.writer().await?).await.map(Transaction::Postgres)
             }
         }
     }

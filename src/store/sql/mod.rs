@@ -8,9 +8,12 @@
 //! login's key is the hash of the id that the browser holds, and tokens are sealed.
 
 mod database;
+#[cfg(feature = "sqlite")]
+mod group_commit;
 mod records;
 mod schema;
 mod session;
+mod transaction;
 
 use std::{
     fmt,

@@ -8,7 +8,8 @@ use super::{
         encoding::{grant_key, login_key, millis, proof, time, version, version_text},
     },
     database::Database,
-    session::{Row, Transaction, Value},
+    session::{Row, Value},
+    transaction::Transaction,
 };
 
 /// The columns of a grant, in the order in which they are read.

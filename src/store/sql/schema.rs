@@ -1,6 +1,6 @@
 //! The tables and their migrations.
 
-use super::{super::StoreError, database::Database, session::Transaction};
+use super::{super::StoreError, database::Database, transaction::Transaction};
 
 /// Each entry is one migration, run once. Never change a released one: add another.
 const MIGRATIONS: &[&[&str]] = &[FIRST, PROOFS];

@@ -1,37 +1,23 @@
-//! [`PooledConnection`] and [`Transaction`]: statements with values, and rows.
+//! [`PooledConnection`]: statements with values, and rows.
 
 use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _, pool::PoolConnection};
 
 use super::super::{StoreError, encoding::corrupt};
 
-/// Limits a transaction on the server, in milliseconds: if the network to the client fails, the server must not hold the
-/// locks of an unfinished transaction. Longer than the deadline of an operation. `LOCAL`, because a pooler may lend the
-/// connection to another program afterwards.
-#[cfg(feature = "postgres")]
-const BEGIN_POSTGRES: &str = "BEGIN; SET LOCAL statement_timeout = 2000; \
-                              SET LOCAL idle_in_transaction_session_timeout = 2000";
-
-/// A rotated token must survive a power failure: the commit waits for the disk.
-const BEGIN_SQLITE: &str = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
-
 /// A connection of the pool. If a statement is dropped before it has ended, the state of the connection is unknown: it is
 /// closed then, and its place in the pool is free at once.
+#[derive(Debug)]
 pub(super) struct PooledConnection {
     connection: Option<Connection>,
     is_busy: bool,
 }
 
+#[derive(Debug)]
 pub(super) enum Connection {
     #[cfg(feature = "sqlite")]
     Sqlite(PoolConnection<sqlx::Sqlite>),
     #[cfg(feature = "postgres")]
     Postgres(PoolConnection<sqlx::Postgres>),
-}
-
-/// A transaction. Without a commit it has no effect.
-pub(super) struct Transaction {
-    pooled: PooledConnection,
-    open: bool,
 }
 
 /// The value of a placeholder.
@@ -161,6 +147,21 @@ impl PooledConnection {
         outcome
     }
 
+    /// Runs statements without values, several with `;` between them.
+    pub(super) async fn execute(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        self.during(async |connection| {
+            either!(connection, Connection(connection) => {
+                sqlx::raw_sql(sql).execute(&mut **connection).await.map(drop)
+            })
+        })
+        .await
+    }
+
+    /// Closes the connection when it is dropped, which rolls back what it has begun.
+    pub(super) fn close_when_dropped(&mut self) {
+        self.is_busy = true;
+    }
+
     pub(super) async fn run<const N: usize>(
         &mut self,
         sql: &str,
@@ -232,87 +233,6 @@ impl Drop for PooledConnection {
         {
             either!(connection, Connection(connection) => drop(connection.detach()));
         }
-    }
-}
-
-impl Transaction {
-    pub(super) async fn begin(mut pooled: PooledConnection) -> Result<Self, StoreError> {
-        let begin = match &pooled.connection {
-            #[cfg(feature = "postgres")]
-            Some(Connection::Postgres(_)) => BEGIN_POSTGRES,
-            _ => BEGIN_SQLITE,
-        };
-        pooled
-            .during(async |connection| {
-                either!(connection, Connection(connection) => {
-                    sqlx::raw_sql(begin).execute(&mut **connection).await.map(drop)
-                })
-            })
-            .await?;
-        Ok(Self { pooled, open: true })
-    }
-
-    /// Locks a grant: other transactions that change it wait until this one ends. SQLite has one writer anyway.
-    pub(super) async fn lock(&mut self, grant: &str) -> Result<(), StoreError> {
-        match &self.pooled.connection {
-            #[cfg(feature = "postgres")]
-            Some(Connection::Postgres(_)) => {
-                let sql = "SELECT pg_advisory_xact_lock(hashtextextended('actix-salesforce ' || $1, 0))";
-                self.pooled.run(sql, [grant.into()]).await.map(drop)
-            }
-            _ => {
-                let _ = grant;
-                Ok(())
-            }
-        }
-    }
-
-    pub(super) async fn run<const N: usize>(
-        &mut self,
-        sql: &str,
-        values: [Value; N],
-    ) -> Result<u64, StoreError> {
-        self.pooled.run(sql, values).await
-    }
-
-    pub(super) async fn row<const N: usize>(
-        &mut self,
-        sql: &str,
-        values: [Value; N],
-    ) -> Result<Option<Row>, StoreError> {
-        Ok(self.pooled.rows(sql, values).await?.into_iter().next())
-    }
-
-    /// Returns true if the table of migrations exists.
-    pub(super) async fn has_schema(&mut self) -> Result<bool, StoreError> {
-        let sql = match &self.pooled.connection {
-            #[cfg(feature = "postgres")]
-            Some(Connection::Postgres(_)) => {
-                "SELECT 1 FROM pg_class WHERE oid = to_regclass('actix_salesforce_schema')"
-            }
-            _ => "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'actix_salesforce_schema'",
-        };
-        Ok(self.row(sql, []).await?.is_some())
-    }
-
-    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
-        self.pooled.run("COMMIT", []).await?;
-        self.open = false;
-        Ok(())
-    }
-
-    /// Ends the transaction without effect. Dropping it does so too, but closes its connection.
-    pub(super) async fn rollback(mut self) -> Result<(), StoreError> {
-        self.pooled.run("ROLLBACK", []).await?;
-        self.open = false;
-        Ok(())
-    }
-}
-
-impl Drop for Transaction {
-    fn drop(&mut self) {
-        // Closing the connection rolls back.
-        self.pooled.is_busy |= self.open;
     }
 }
 

@@ -188,7 +188,11 @@ async fn exchange(
     let user = user_tag(outcome.user);
     let contents = CookieContents { id: id.clone(), host, user: Some(user.clone()), fresh, facts };
     let current = worker.current_login(request);
-    let placement = Placement::of(pending.adds, &user, worker.browser_logins(request), current);
+    let logins = worker.browser_logins(request);
+    // It matters only where there are several. An outage says nothing about the current one.
+    let are_several = logins.len() > 1 || worker.names_current(request);
+    let has_current = are_several && !matches!(worker.login(request).await, Ok(None));
+    let placement = Placement::of(pending.adds, &user, logins, current, has_current);
     let cookie = worker.login_cookie(&placement.slot, &contents);
     let cookie = cookie.map_err(|error| failed(FailedLogin::not_stored(error)))?;
     if !placement.has_room(cookie.name().len() + cookie.value().len()) {

@@ -1,7 +1,8 @@
 //! The orgs route: the orgs that a browser is logged in at. It lists, adds, switches and drops them.
 //!
 //! What changes something is a POST from a page of this app: a link of another site can neither add an org to a browser, and
-//! so have the user work in an org of that site, nor change which org is current.
+//! so have the user work in an org of that site, nor change which org is current. (A link to the login route neither: see
+//! `placement`.)
 
 use std::time::Duration;
 
@@ -290,12 +291,13 @@ async fn switch(
     let Some(position) = wanted.find(&logins)? else {
         return Err(Error::OrgLoginRequired(wanted.org).into());
     };
-    let cookie = make_current(worker, &mut logins, position)?;
+    let cookie = make_current(worker, request, &mut logins, position)?;
     Ok(changed(worker, request, &logins, return_to, [cookie]))
 }
 
 fn make_current(
     worker: &WorkerState,
+    request: &HttpRequest,
     logins: &mut [ValidLogin],
     position: usize,
 ) -> std::result::Result<Cookie<'static>, Error> {
@@ -303,6 +305,11 @@ fn make_current(
         login.is_current = index == position;
     }
     let login = logins.get(position).ok_or(Error::LoginRequired)?;
+    if worker.settings().session == SessionMode::App {
+        // The app's session is one for all orgs: the app's function removes what another user must not see.
+        let user_change = &worker.salesforce().functions().user_change;
+        user_change.separate(request, login.user.user_ref(), SessionMode::App);
+    }
     Ok(worker.current_cookie(&login.slot, &user_tag(login.user.user_ref()))?)
 }
 
@@ -339,7 +346,7 @@ async fn drop_login(
         cookies.extend(worker.names_current(request).then(|| worker.current_removal()));
         cookies.push(LoopGuard::removal(settings));
     } else if dropped.is_current {
-        cookies.push(make_current(worker, &mut logins, 0)?);
+        cookies.push(make_current(worker, request, &mut logins, 0)?);
     }
     Ok(changed(worker, request, &logins, return_to, cookies))
 }

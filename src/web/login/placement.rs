@@ -7,7 +7,7 @@ use crate::{
     base::seal::SealError,
     config::SessionMode,
     web::{
-        session::{BrowserLogin, CurrentLogin, RemoveMainSession, Slot, former_user},
+        session::{BrowserLogin, CurrentLogin, RemoveMainSession, Slot},
         worker::WorkerState,
     },
 };
@@ -26,36 +26,39 @@ pub(super) struct Placement {
     pub(super) kept: Vec<BrowserLogin>,
     /// The logins that it replaces.
     pub(super) replaced: Vec<BrowserLogin>,
+    /// Whether it becomes the current one.
+    pub(super) is_current: bool,
 }
 
 impl Placement {
     /// Decides for a login of the user with this tag. `adds`: the user asked, from a page of this app, to keep the others.
     ///
-    /// A user who is known in this browser logs in again: the login takes the place of the former one. Any other user who
-    /// logs in gets a browser without the logins of the users before.
+    /// A user who is known in this browser logs in again: the login takes the place of the former one. Which login is current
+    /// stays as it is unless that one has ended (`has_current` is false): any site can link to the login route. Any other user
+    /// who logs in gets a browser without the logins of the users before.
     pub(super) fn of(
         adds: bool,
         user: &str,
         logins: Vec<BrowserLogin>,
         current: Option<CurrentLogin>,
+        has_current: bool,
     ) -> Self {
         let is_own = |login: &BrowserLogin| login.contents.user.as_deref() == Some(user);
         let known = logins.iter().find(|login| is_own(login)).map(|login| login.slot.clone());
         // The cookie of a login that has ended is gone; the one that says which is current still names its user.
-        let ended =
-            current.filter(|current| current.user.as_deref() == Some(user)).map(|current| current.slot);
+        let named = current.as_ref().filter(|current| current.user.as_deref() == Some(user));
+        let ended = named.map(|current| current.slot.clone());
+
         let slot = match known.or(ended) {
             Some(slot) => slot,
             None if adds && !logins.is_empty() => Slot::Added(user.to_owned()),
-            None => return Self { slot: Slot::Main, kept: Vec::new(), replaced: logins },
+            None => {
+                return Self { slot: Slot::Main, kept: Vec::new(), replaced: logins, is_current: true };
+            }
         };
         let (replaced, kept) = logins.into_iter().partition(|login| is_own(login) || login.slot == slot);
-        Self { slot, kept, replaced }
-    }
-
-    /// Returns whether a cookie has to say which login is current.
-    pub(super) fn needs_current(&self) -> bool {
-        self.slot != Slot::Main || !self.kept.is_empty()
+        let is_current = adds || !has_current || current.is_none_or(|current| current.slot == slot);
+        Self { slot, kept, replaced, is_current }
     }
 
     /// Returns the cookies beside the one of the login: they take the replaced logins with their sessions from the browser,
@@ -70,7 +73,9 @@ impl Placement {
         for login in self.replaced.iter().filter(|login| login.slot != self.slot) {
             cookies.push(worker.login_removal(&login.slot));
         }
-        if self.needs_current() {
+        if !self.is_current {
+            // What says so stays.
+        } else if self.slot != Slot::Main || !self.kept.is_empty() {
             cookies.push(worker.current_cookie(&self.slot, user)?);
         } else if worker.names_current(request) {
             cookies.push(worker.current_removal());
@@ -96,8 +101,9 @@ impl Placement {
         }
         // The app's session gets a new id, so that an id from before the login is worth nothing after it (ASVS 7.2.4).
         session.renew();
-        if worker.settings().session == SessionMode::Embedded && self.slot == Slot::Main {
-            former_user::separate(request, user);
+        let mode = worker.settings().session;
+        if self.is_current && (mode == SessionMode::App || self.slot == Slot::Main) {
+            worker.salesforce().functions().user_change.separate(request, user, mode);
         }
     }
 
@@ -139,7 +145,7 @@ mod tests {
         logins: &[BrowserLogin],
         current: Option<CurrentLogin>,
     ) -> (Slot, usize, usize) {
-        let placement = Placement::of(adds, user, logins.to_vec(), current);
+        let placement = Placement::of(adds, user, logins.to_vec(), current, true);
         (placement.slot, placement.kept.len(), placement.replaced.len())
     }
 
@@ -179,11 +185,24 @@ mod tests {
         let of = |count: usize| {
             let more = (1..count).map(|n| login(added(&n.to_string()), Some(&n.to_string())));
             let logins = std::iter::once(main.clone()).chain(more).collect();
-            Placement::of(true, "new", logins, current(Slot::Main, Some("a")))
+            Placement::of(true, "new", logins, current(Slot::Main, Some("a")), true)
         };
         assert!(of(4).has_room(300) && !of(5).has_room(300));
         assert!(!of(1).has_room(MAX_BYTES - 299) && of(1).has_room(MAX_BYTES - 300));
-        let alone = Placement::of(false, "new", vec![main], current(Slot::Main, None));
+        let alone = Placement::of(false, "new", vec![main], current(Slot::Main, None), true);
         assert!(alone.has_room(4_000), "an ordinary login has no such limit");
+    }
+
+    /// Any site can link to the login route.
+    #[test]
+    fn a_login_that_is_not_added_changes_the_current_one_only_if_that_has_ended() {
+        let logins = || vec![login(Slot::Main, Some("a")), login(added("b"), Some("b"))];
+        let becomes_current = |adds, user, has_current| {
+            Placement::of(adds, user, logins(), current(Slot::Main, Some("a")), has_current).is_current
+        };
+        assert!(!becomes_current(false, "b", true));
+        assert!(becomes_current(false, "b", false), "the current one has ended");
+        assert!(becomes_current(true, "b", true), "the user asked for it");
+        assert!(becomes_current(false, "a", true) && becomes_current(false, "c", true));
     }
 }

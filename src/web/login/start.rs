@@ -185,7 +185,7 @@ fn at_public_url(settings: &Settings, request: &HttpRequest, query: &Query) -> O
         return None;
     }
     let login = settings.paths.full(settings.paths.login.as_deref()?);
-    let mut query = query.encode_again(&["return_to", "host", "prompt", "login_hint"]);
+    let mut query = query.encode_again(&["return_to", "host", "prompt", "login_hint", "add"]);
     let query = query.append_pair(MOVED, "1").finish();
     Some(format!("{}{login}?{query}", public.origin().ascii_serialization()))
 }

@@ -24,6 +24,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// When to try again after reading took too long.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
+/// How long it counts that something is missing. Short, so that an admin who adds it soon sees the effect.
+const MISSING_MAX_AGE: Duration = Duration::from_secs(30);
+
 /// Why something about a user is unknown.
 #[derive(Debug)]
 pub(super) enum NotRead {
@@ -97,7 +100,14 @@ struct Read<T> {
     at: SystemTime,
     /// Changes with each login of the user.
     epoch: u64,
-    value: Arc<T>,
+    /// The value, or what is missing.
+    value: Result<Arc<T>, String>,
+}
+
+impl<T> Read<T> {
+    fn max_age(&self, of_value: Duration) -> Duration {
+        if self.value.is_ok() { of_value } else { of_value.min(MISSING_MAX_AGE) }
+    }
 }
 
 impl<T> Default for Cached<T> {
@@ -119,15 +129,19 @@ impl<T> Cached<T> {
         if let Some(known) = cached.as_ref()
             && known.epoch == epoch
             // A clock that was set back makes the age an error.
-            && now().duration_since(known.at).is_ok_and(|age| age < max_age)
+            && now().duration_since(known.at).is_ok_and(|age| age < known.max_age(max_age))
         {
-            return Ok(Arc::clone(&known.value));
+            return known.value.clone().map_err(NotRead::Missing);
         }
         // Before the request: what changes meanwhile counts as not read yet.
         let at = now();
-        let value = Arc::new(read.await?);
-        *cached = Some(Read { at, epoch, value: Arc::clone(&value) });
-        Ok(value)
+        let value = match read.await {
+            Ok(value) => Ok(Arc::new(value)),
+            Err(NotRead::Missing(what)) => Err(what),
+            Err(failed) => return Err(failed),
+        };
+        *cached = Some(Read { at, epoch, value: value.clone() });
+        value.map_err(NotRead::Missing)
     }
 
     async fn forget(&self) {
@@ -319,5 +333,22 @@ mod tests {
         assert_eq!(source.read(&cached, 8).await, 4, "the clock was set back");
         cached.forget().await;
         assert_eq!(source.read(&cached, 8).await, 5);
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_is_asked_for_again_after_30_seconds() {
+        let cached = Cached::<u64>::default();
+        let (seconds, reads) = (AtomicU64::new(1_000), AtomicU64::new(0));
+        let now = || UNIX_EPOCH + Duration::from_secs(seconds.load(Ordering::Relaxed));
+        for (at, expected) in [(1_000, 1), (1_029, 1), (1_030, 2), (1_031, 2)] {
+            seconds.store(at, Ordering::Relaxed);
+            let read = async {
+                reads.fetch_add(1, Ordering::Relaxed);
+                Err(NotRead::missing("a scope"))
+            };
+            let outcome = cached.get(now, Duration::from_secs(300), 7, read).await;
+            assert!(matches!(outcome, Err(NotRead::Missing(what)) if what == "a scope"));
+            assert_eq!(reads.load(Ordering::Relaxed), expected, "at {at}");
+        }
     }
 }

@@ -15,6 +15,7 @@ mod login_cookie;
 pub(crate) use self::{
     app_session::{RemoveMainSession, SessionCookie},
     cookie_contents::{CookieContents, FreshLogin, user_tag},
+    former_user::UserChange,
     login_cookie::{BrowserLogin, CurrentLogin, LoginCookie, Slot},
 };
 

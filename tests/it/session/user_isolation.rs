@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
-use crate::support::{ADA, Client, TestApp};
-use actix_salesforce::store::GrantFilter;
+use crate::support::{
+    ADA, Client, TestApp,
+    app::{listen, reserve, routes, serve},
+    settings_for,
+};
+use actix_salesforce::{SessionMode, store::GrantFilter};
+use actix_session::{SessionMiddleware, storage::CookieSessionStore};
+use actix_web::{App, cookie::Key};
 use futures_util::future::join_all;
 use salesforce_fake_org::{FakeOrg, Fault};
 use serde_json::json;
@@ -104,6 +110,40 @@ async fn session_data_of_another_user_ends_with_the_next_login() {
         app.salesforce.revoke_grants(GrantFilter::All).await.unwrap();
         app.org.sign_in(&app.org.user(name));
         assert_eq!(browser.visit(&app.url("/whoami")).await.body, name);
+    };
+    assert_eq!(count().await, "1", "before any login");
+    log_in(ADA).await;
+    assert_eq!(count().await, "2", "the visitor's own data stay");
+    log_in(ADA).await;
+    assert_eq!(count().await, "3", "the same user");
+    log_in("ben@example.com").await;
+    assert_eq!(count().await, "1", "another user");
+}
+
+/// S-16: the session that the app brings keeps what is in it, and the app is told.
+#[actix_web::test]
+async fn the_app_hears_of_another_user_in_its_own_session() {
+    let org = FakeOrg::start().await.unwrap();
+    let (listener, url) = reserve();
+    let salesforce = settings_for(&org, &url).session(SessionMode::App);
+    let salesforce =
+        salesforce.on_user_change(|session| drop(session.remove("count"))).build().await.unwrap();
+    let server = serve(listener, {
+        let salesforce = salesforce.clone();
+        move |listener| {
+            listen!(listener, 4, move || {
+                let session = SessionMiddleware::builder(CookieSessionStore::default(), Key::from(&[7; 64]));
+                let session = session.cookie_secure(false).build();
+                App::new().configure(routes).wrap(salesforce.clone()).wrap(session)
+            })
+        }
+    });
+    let browser = Client::new();
+    let count = async || browser.open(&format!("{}/session", server.url)).await.body;
+    let log_in = async |name: &str| {
+        salesforce.revoke_grants(GrantFilter::All).await.unwrap();
+        org.sign_in(&org.user(name));
+        assert_eq!(browser.visit(&format!("{}/whoami", server.url)).await.body, name);
     };
     assert_eq!(count().await, "1", "before any login");
     log_in(ADA).await;

@@ -77,7 +77,7 @@ async fn a_page_with_contradictory_members_is_rejected() {
         r#"{"totalSize":1,"done":true,"records":{"0":{"Name":"canary"}}}"#,
         r#"{"totalSize":1,"done":true,"records":[{"Name":null}]}"#,
         r#"{"totalSize":1,"done":true,"records":[null]}"#,
-        r#"{"totalSize":5,"done":true,"records":[{"Name":"canary"}]}"#,
+        r#"{"totalSize":5,"done":false,"records":[{"Name":"canary"}]}"#,
     ] {
         for (name, operation) in operations_with_body().take(1) {
             let error = org.outcome(operation, http_response(200, JSON, body)).await.expect_err(body);

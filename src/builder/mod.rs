@@ -1,9 +1,9 @@
 //! [`SalesforceBuilder`]: settings in code.
 
+mod functions;
+
 use std::{
-    error::Error,
     fmt,
-    future::Future,
     sync::{Arc, Once},
     time::Duration,
 };
@@ -11,12 +11,12 @@ use std::{
 use crate::{
     base::clock::Clock,
     config::{Config, ConfigError, ConfigProblem, RoutePaths, SessionMode, Settings, duration},
-    grants::{AppFunctions, AuthEvent, Events, LoginDecision, Timing, VerifiedLogin},
+    grants::{AppFunctions, Events, Timing},
     salesforce::{Salesforce, start},
     store::{OpenError, Store, StoreUrl},
-    web::pages::{LoginPage, LoginPages, PageContent},
+    web::WebFunctions,
 };
-use salesforce_connection::{OrgId, Secret, token::ServiceUser};
+use salesforce_connection::{Secret, token::ServiceUser};
 
 /// Settings in code. Each setter sets a field of [`Config`] and has its default. Only what cannot stand in a file (a
 /// custom store, an event listener) is set here alone.
@@ -27,7 +27,7 @@ pub struct SalesforceBuilder {
     service: Option<ServiceUser>,
     events: Events,
     clock: Clock,
-    pages: LoginPages,
+    web: WebFunctions,
     functions: AppFunctions,
 }
 
@@ -46,7 +46,7 @@ impl From<Config> for SalesforceBuilder {
             service: None,
             events: Events::default(),
             clock: Clock::system(),
-            pages: LoginPages::default(),
+            web: WebFunctions::default(),
             functions: AppFunctions::default(),
         }
     }
@@ -127,60 +127,6 @@ impl SalesforceBuilder {
     /// it is refused.
     pub fn allow_sandboxes(mut self, allow: bool) -> Self {
         self.config.allow_sandboxes = allow;
-        self
-    }
-
-    /// Asks `function` at each login whether users of this org may come in, for example by the app's own table of
-    /// customers. Default: no function.
-    ///
-    /// It is asked after the lists and before any request is sent to the org's instance. `false`: the user reads that the
-    /// organization may not use the app, the tokens are revoked, and nothing is stored. An error, or more than five
-    /// seconds: a page with 503.
-    ///
-    /// ```
-    /// # use actix_salesforce::Salesforce;
-    /// # async fn is_customer(_: &str) -> Result<bool, std::io::Error> { Ok(true) }
-    /// let builder = Salesforce::builder().allow_org_if(|org| async move { is_customer(org.as_str()).await });
-    /// ```
-    #[doc(alias = "multi_tenant")]
-    pub fn allow_org_if<F, E>(mut self, function: impl Fn(OrgId) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = std::result::Result<bool, E>> + Send + 'static,
-        E: Into<Box<dyn Error + Send + Sync>>,
-    {
-        self.functions.set_org(function);
-        self
-    }
-
-    /// Asks `function` at the end of each login, when the user is verified and nothing is stored yet. Default: no function.
-    ///
-    /// It may refuse the user with a reason, or add facts to the login: at most 1 KiB as JSON, sealed into the login's
-    /// cookie, that handlers read as [`LoginFacts`](crate::LoginFacts). A user who is refused reads the reason; the tokens
-    /// are revoked, nothing is stored, and an existing login of the browser stays. An error, or more than five seconds: a
-    /// page with 503. It is asked once more if the browser sends its callback to several processes.
-    ///
-    /// ```
-    /// use actix_salesforce::{InvalidFacts, LoginDecision, Salesforce};
-    ///
-    /// #[derive(serde::Serialize, serde::Deserialize)]
-    /// struct Tenant { plan: String }
-    ///
-    /// let builder = Salesforce::builder().on_login(|login| async move {
-    ///     if login.username.as_deref().is_some_and(|name| name.ends_with(".invalid")) {
-    ///         return Ok::<_, InvalidFacts>(LoginDecision::refuse("Your contract has ended."));
-    ///     }
-    ///     LoginDecision::allow_with(&Tenant { plan: "gold".to_owned() })
-    /// });
-    /// # let _ = builder;
-    /// ```
-    #[doc(alias = "sign_in_callback")]
-    #[doc(alias = "after_callback")]
-    pub fn on_login<F, E>(mut self, function: impl Fn(VerifiedLogin) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = std::result::Result<LoginDecision, E>> + Send + 'static,
-        E: Into<Box<dyn Error + Send + Sync>>,
-    {
-        self.functions.set_login(function);
         self
     }
 
@@ -369,44 +315,12 @@ impl SalesforceBuilder {
         self
     }
 
-    /// Calls `listener` with every [`AuthEvent`] once it is certain. Default: no listener.
-    ///
-    /// The call is synchronous, on the crate's thread or a worker's: send long work through a channel.
-    ///
-    /// ```
-    /// # use actix_salesforce::{AuthEvent, Salesforce};
-    /// let builder = Salesforce::builder().on_event(|event| match event {
-    ///     AuthEvent::ReuseSuspected(who) => eprintln!("alarm: {who:?}"),
-    ///     _ => {}
-    /// });
-    /// ```
-    #[doc(alias = "audit")]
-    #[doc(alias = "tracing")]
-    #[doc(alias = "metrics")]
-    pub fn on_event(mut self, listener: impl Fn(&AuthEvent) + Send + Sync + 'static) -> Self {
-        self.events = Events::to(listener);
-        self
-    }
-
-    /// Translates the pages that users see, or replaces them by pages of the app's own design. Default: the pages of
-    /// this crate, in English.
-    ///
-    /// `render` is called for each page before it is sent, on a worker's thread: it must not block. The module
-    /// [`pages`](crate::pages) describes its parameter and its return value.
-    pub fn login_pages<C: Into<PageContent>>(
-        mut self,
-        render: impl Fn(&LoginPage) -> C + Send + Sync + 'static,
-    ) -> Self {
-        self.pages = LoginPages::new(render);
-        self
-    }
-
     /// Checks all settings, opens the store and starts.
     ///
     /// # Errors
     /// Lists all missing and invalid settings, each with its fix.
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
-        let Self { config, store, service, events, clock, pages, functions } = self;
+        let Self { config, store, service, events, clock, functions, web } = self;
         report_where_failures_go();
         let config = config.without_surroundings();
         let problem =
@@ -424,7 +338,7 @@ impl SalesforceBuilder {
         };
         let opened = location.open(&clock, Timing::of_process().store(), events.clone()).await;
         let store = opened.map_err(|error| ConfigError::new(vec![problem(error)]))?;
-        start(settings, store, events, clock, pages, functions).map_err(|error| {
+        start(settings, store, events, clock, functions, web).map_err(|error| {
             ConfigError::new(vec![ConfigProblem {
                 setting: "this machine",
                 hint: format!("could not be used: {error}"),
