@@ -631,3 +631,22 @@ async fn a_second_login_at_the_same_host_asks_for_the_login_page() {
     assert_eq!(prompt(&[("host", "org1"), ("prompt", "consent")]).await.as_deref(), Some("consent"));
     assert_eq!(prompt(&[("prompt", "select_account")]).await.as_deref(), Some("select_account"));
 }
+
+/// The app's own session is one for all orgs: the app is told when another user comes to it, by a login or a switch.
+#[actix_web::test]
+async fn the_app_removes_what_another_org_must_not_see_from_its_own_session() {
+    let app =
+        Several::with(2, SessionMode::App, |builder| builder.on_user_change(|session| session.clear())).await;
+    let browser = Client::new();
+    browser.visit(&app.url("/whoami")).await;
+    let count = async || browser.open(&app.url("/session")).await.body;
+    assert_eq!((count().await, count().await), ("1".to_owned(), "2".to_owned()));
+    app.add(&browser, 1).await;
+    assert_eq!((count().await, count().await), ("1".to_owned(), "2".to_owned()));
+    for org in [0, 1] {
+        app.post(&browser, &[("switch", &app.id(org))]).await;
+        assert_eq!((count().await, count().await), ("1".to_owned(), "2".to_owned()), "{org}");
+    }
+    app.post(&browser, &[("drop", &app.id(1))]).await;
+    assert_eq!((app.works_in(&browser).await, count().await), (Some(0), "1".to_owned()));
+}
