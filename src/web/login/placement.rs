@@ -173,14 +173,20 @@ mod tests {
             let two = std::slice::from_ref(&two);
             assert_eq!(decide(adds, "a", two, current(Slot::Main, Some("a"))), (Slot::Main, 1, 0));
             assert_eq!(decide(adds, "b", two, now()), (added("b"), 0, 1), "its session stays its own");
-            assert_eq!(decide(adds, "a", &[main.clone()], current(Slot::Main, None)), (Slot::Main, 0, 1));
+            assert_eq!(
+                decide(adds, "a", std::slice::from_ref(&main), current(Slot::Main, None)),
+                (Slot::Main, 0, 1)
+            );
         }
     }
 
     #[test]
     fn an_added_login_leaves_the_others_as_far_as_there_is_room() {
         let main = login(Slot::Main, Some("a"));
-        assert_eq!(decide(true, "b", &[main.clone()], current(Slot::Main, None)), (added("b"), 1, 0));
+        assert_eq!(
+            decide(true, "b", std::slice::from_ref(&main), current(Slot::Main, None)),
+            (added("b"), 1, 0)
+        );
         assert_eq!(decide(true, "b", &[], current(Slot::Main, None)), (Slot::Main, 0, 0), "the first one");
         let of = |count: usize| {
             let more = (1..count).map(|n| login(added(&n.to_string()), Some(&n.to_string())));

@@ -228,6 +228,7 @@ impl Action {
 /// [`Builder::login_pages`](crate::SalesforceBuilder::login_pages) takes.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, for as long as a page is rendered")]
 pub enum PageContent {
     /// The texts and the design of this crate.
     Default,

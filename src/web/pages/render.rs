@@ -27,7 +27,7 @@ color:var(--ink);overflow-wrap:anywhere}li .actions{margin-top:.5rem}main>form{m
 border-radius:8px}legend,form>label{font-weight:600;padding:0 .35rem}fieldset label{display:block;padding:.35rem 0}\
 small{color:var(--soft)}#my-domain-hint{margin:0;padding:0 .35rem}#my-domain{display:block;width:100%;font:inherit;\
 margin:.35rem 0 1rem;padding:.5rem .7rem;color:var(--ink);background:var(--ground);border:1px solid var(--soft);\
-border-radius:8px}";
+border-radius:8px}ul .actions>:first-child .button,main>form~.actions>.button:first-child{background:none;color:var(--main)}";
 
 /// The content security policy of this crate's own pages: without script, resource and frame, with one style sheet.
 pub(crate) fn default_policy() -> &'static str {
