@@ -12,14 +12,20 @@ mod salesforce;
 pub mod store;
 mod web;
 
+// The connection and its values.
+pub use salesforce_connection::{
+    ApiVersion, Connection, Error, OrgId, Page, Query, Records, Result, SalesforceId, Secret, UserId, UserRef,
+};
+// The derive names this crate in the code that it writes, the trait is the connection's.
+pub use salesforce_connection::query::SObject;
+pub use salesforce_connection_derive::SObject;
+// The parts of the API, and OAuth.
 #[cfg(feature = "bulk")]
 pub use salesforce_connection::bulk;
 pub use salesforce_connection::{
-    ApiVersion, Connection, Error, OrgId, Page, Query, Records, Result, SalesforceId, Secret, UserId,
-    UserRef, actix as export, composite, describe, error, frontdoor, http, oauth, org, query, query::SObject,
-    records, request, search, serde_helpers, soql, token,
+    actix as export, composite, describe, error, frontdoor, http, oauth, org, query, records, request,
+    search, serde_helpers, soql, token,
 };
-pub use salesforce_connection_derive::SObject;
 
 #[cfg(feature = "test-util")]
 #[doc(hidden)]

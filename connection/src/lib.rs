@@ -5,23 +5,35 @@
 //! credentials or JWT bearer), or a source that the program implements. The crate `actix-salesforce` adds logins of
 //! users with a browser.
 //!
+//! With a token from the Salesforce CLI (`sf org display --json`):
+//!
 //! ```no_run
-//! use salesforce_connection::{
-//!     Client, Connection,
-//!     oauth::{LoginHost, OAuthApp, OAuthClient},
-//!     token::{ServiceTokenSource, ServiceUser},
-//! };
+//! use std::sync::Arc;
+//!
+//! use salesforce_connection::{Client, Connection, SObject, Secret, UserRef, token::FixedToken};
+//!
+//! #[derive(serde::Deserialize, SObject)]
+//! #[serde(rename_all = "PascalCase")]
+//! struct Account {
+//!     name: String,
+//! }
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::builder().build()?;
-//! let oauth = OAuthClient::with_client(OAuthApp::new("3MVG9…", Some("the consumer secret".into())), &client);
-//! let user = ServiceUser::client_credentials(LoginHost::my_domain("acme")?);
-//! let source = ServiceTokenSource::builder(oauth, user).build().connect().await?;
-//! let sf = Connection::new(&client, source);
-//! println!("{}", sf.query::<()>("SELECT COUNT() FROM Account").count().await?);
+//! let user = UserRef::new("00Dx0000000BV7z".parse()?, "005x00000012Q9P".parse()?);
+//! let token = Secret::new(std::env::var("SF_ACCESS_TOKEN")?);
+//! let source = FixedToken::new(user, "https://acme.my.salesforce.com".parse()?, &token)?;
+//! let sf = Connection::new(&Client::builder().build()?, Arc::new(source));
+//!
+//! let query = sf.query("SELECT Name FROM Account WHERE Industry = :industry LIMIT 10");
+//! let accounts: Vec<Account> = query.bind("industry", "Energy").fetch_all().await?;
+//! for account in accounts {
+//!     println!("{}", account.name);
+//! }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A program that runs for longer has a service user: see [`token::ServiceTokenSource`].
 //!
 //! # Where to start
 //!

@@ -1,4 +1,8 @@
 //! Settings: what an app may set, where it comes from, and which combinations are refused.
+//!
+//! A setting has a field of [`Config`] with its default (here), its variable and check (`check.rs`), its parsed value
+//! (`settings.rs`), a setter (`src/builder/`), and a row in `docs/settings.md` and the README. `text.rs` removes blanks and
+//! quotes around it. One that is a time has a row in `docs/lifetimes.md`.
 
 mod api;
 mod check;

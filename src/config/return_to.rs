@@ -24,7 +24,7 @@ impl ReturnTo {
     /// `public_url`'s origin. `None` if it could lead to another origin, and a line in the log then.
     pub(crate) fn of_request(public_url: &Url, text: &str) -> Option<Self> {
         let target = match text.split_once("://") {
-            Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(public_url.scheme()) => {
                 Self::below_own_origin(public_url, text, rest)
             }
             _ => Self::parse(text),

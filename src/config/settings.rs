@@ -1,4 +1,4 @@
-//! Checked settings.
+//! [`Settings`]: the values of [`Config`](super::Config), checked and parsed. The names of cookies are made here, too.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,6 +1,6 @@
 //! Texts of settings: what a mounted file, a `.env` file or a shell adds around a value is removed.
 
-use super::{Config, ServiceUserConfig, check::Check};
+use super::{ApiConfig, Config, RoutePaths, ServiceUserConfig, check::Check};
 use salesforce_connection::Secret;
 
 /// Returns the value without blanks, line breaks, byte order marks and one pair of quotes around it.
@@ -31,45 +31,88 @@ fn clean_secret(secret: &mut Secret) {
 impl Config {
     /// Removes what surrounds the values, for all settings alike.
     pub(crate) fn without_surroundings(mut self) -> Self {
+        // All fields are named, so that the compiler asks for a new one.
+        let Self {
+            client_id,
+            client_secret,
+            previous_client_id,
+            previous_client_secret,
+            login_url,
+            login_hosts,
+            allowed_orgs,
+            denied_orgs,
+            allow_sandboxes: _,
+            allow_my_domain: _,
+            token_proxy,
+            api_proxy,
+            public_url,
+            scopes,
+            api_version,
+            keys,
+            store,
+            allowed_origins,
+            routes: RoutePaths { mount, prefix, login, callback, logout, me, hosts, orgs, redirect_uri },
+            session: _,
+            cookie_name,
+            after_login,
+            after_logout,
+            login_timeout,
+            remember,
+            idle_timeout,
+            max_lifetime,
+            recheck,
+            keep_broken,
+            keep_alive_days: _,
+            unused_variables: _,
+            unclear_variables: _,
+            service,
+            api:
+                ApiConfig {
+                    max_concurrent_requests: _,
+                    acquire_timeout,
+                    low_priority_quota_percent: _,
+                    client_name,
+                },
+        } = &mut self;
         for text in [
-            &mut self.client_id,
-            &mut self.login_url,
-            &mut self.public_url,
-            &mut self.scopes,
-            &mut self.after_login,
-            &mut self.after_logout,
-            &mut self.idle_timeout,
-            &mut self.max_lifetime,
-            &mut self.login_timeout,
-            &mut self.recheck,
-            &mut self.keep_broken,
-            &mut self.routes.mount,
-            &mut self.routes.prefix,
-            &mut self.api.acquire_timeout,
+            client_id,
+            login_url,
+            public_url,
+            scopes,
+            mount,
+            prefix,
+            after_login,
+            after_logout,
+            login_timeout,
+            idle_timeout,
+            max_lifetime,
+            recheck,
+            keep_broken,
+            acquire_timeout,
         ] {
             clean(text);
         }
-        let texts = [
-            &mut self.previous_client_id,
-            &mut self.api_version,
-            &mut self.cookie_name,
-            &mut self.remember,
-            &mut self.api.client_name,
+        let optional = [
+            previous_client_id,
+            api_version,
+            login,
+            callback,
+            logout,
+            me,
+            hosts,
+            orgs,
+            redirect_uri,
+            cookie_name,
+            remember,
+            client_name,
         ];
-        texts.into_iter().flatten().for_each(clean);
-        let lists =
-            self.allowed_origins.iter_mut().chain(&mut self.allowed_orgs).chain(&mut self.denied_orgs);
-        self.login_hosts.values_mut().chain(lists).for_each(clean);
-        clean_secret(&mut self.store);
-        let secrets = [
-            &mut self.client_secret,
-            &mut self.previous_client_secret,
-            &mut self.keys,
-            &mut self.token_proxy,
-            &mut self.api_proxy,
-        ];
+        optional.into_iter().flatten().for_each(clean);
+        let lists = allowed_origins.iter_mut().chain(allowed_orgs).chain(denied_orgs);
+        login_hosts.values_mut().chain(lists).for_each(clean);
+        clean_secret(store);
+        let secrets = [client_secret, previous_client_secret, keys, token_proxy, api_proxy];
         secrets.into_iter().flatten().for_each(clean_secret);
-        if let Some(service) = &mut self.service {
+        if let Some(service) = service {
             service.clean();
         }
         self

@@ -80,16 +80,28 @@ pub(crate) struct GrantManagerConfig {
     pub(crate) timing: Timing,
 }
 
-/// How long a login lasts.
+/// When a login ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lifetimes {
-    /// Without use.
+    /// This long after its last use.
     pub(crate) idle: Duration,
-    /// At most.
+    /// This long after it was made, even if it is used.
     pub(crate) absolute: Duration,
 }
 
 /// Loads, stores and refreshes grants. Each [`Salesforce`](crate::Salesforce) has one.
+///
+/// Its methods are in the file of their task:
+///
+/// | task | file |
+/// |---|---|
+/// | complete a login | `callback.rs`, `login.rs`, `new_login.rs`, `admission.rs` |
+/// | find the login of a request | `find_login.rs`, `last_seen.rs` |
+/// | refresh a grant | `refresh.rs`, `refresh/`, `pending_write.rs`, `in_flight.rs` |
+/// | ask whether a grant is still valid | `recheck.rs`, `keep_alive.rs` |
+/// | end a login or a grant | `logout.rs`, `revoke.rs`, `broken.rs` |
+/// | list them, report health | `admin.rs`, `health.rs` |
+/// | change keys or credentials | `reseal.rs`, `rotation.rs` |
 pub(crate) struct GrantManager {
     pub(super) config: GrantManagerConfig,
     /// Identifies this process as the holder of in-flight markers.

@@ -83,13 +83,16 @@ pub struct Timing {
     /// A store counts as recovered only after this long without a failure. Prevents flapping when, say, a full Redis
     /// still serves reads.
     pub store_recovery: Duration,
-    /// How long the end of the process waits for work in the background. A refresh that has sent its token request must
-    /// be able to end.
+    /// How long shutdown waits for background tasks. Long enough for a refresh that has already sent its token request.
     pub shutdown: Duration,
 }
 
 const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
+}
+
+const fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(60 * minutes)
 }
 
 impl Timing {
@@ -101,7 +104,7 @@ impl Timing {
         poll_interval: millis(100),
         cool_down: millis(2_000),
         token_retry_wait: millis(200),
-        in_flight_lifetime: millis(600_000),
+        in_flight_lifetime: minutes(10),
         in_flight_grace: millis(2_500),
         pending_write_wait: millis(200),
         pending_write_max_wait: millis(1_000),
@@ -109,12 +112,12 @@ impl Timing {
         service_refused_for: millis(30_000),
         min_token_age: millis(5_000),
         rejected_pause: millis(20_000),
-        rejected_max_pause: millis(600_000),
+        rejected_max_pause: minutes(10),
         login_queue_timeout: millis(5_000),
         retry_schedule: [millis(500), millis(2_000), millis(8_000), millis(30_000)],
         logout_max_wait: millis(5_000),
-        keep_alive_interval: millis(6 * 60 * 60 * 1_000),
-        reseal_interval: millis(10 * 60 * 1_000),
+        keep_alive_interval: minutes(6 * 60),
+        reseal_interval: minutes(10),
         last_used_interval: millis(60_000),
         store_call: millis(1_500),
         store_listing: millis(11_000),

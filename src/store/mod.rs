@@ -2,8 +2,8 @@
 //!
 //! A [`Store`] holds two kinds of records. A *grant* is what Salesforce gave for one (app, organization, user): its
 //! tokens, sealed before the store sees them, and a [`GrantVersion`]. A *login* is one browser that may use a grant,
-//! stored under a hash of the id that the browser holds. Every operation is atomic, and its documentation says what must
-//! never happen. The contract suite (`store::contract`, feature `test-util`) checks a store against all of it.
+//! stored under a hash of the id that the browser holds. Every operation is atomic. The contract suite
+//! (`store::contract`, feature `test-util`) checks a store against the documentation of its operations.
 //!
 //! # A store of the app's own
 //!
@@ -60,9 +60,9 @@ use futures_util::future::BoxFuture;
 
 use salesforce_connection::{OrgId, UserRef};
 
-/// How long a store remembers that a login was deleted, so that a delayed `create_login` cannot restore it. Longer than
-/// any command can be delayed on its way to a store.
-const TOMBSTONE: Duration = Duration::from_secs(600);
+/// How long a store remembers that a login was deleted, ten minutes, so that a delayed `create_login` cannot restore it.
+/// Longer than any command can be delayed on its way to a store.
+pub const TOMBSTONE: Duration = Duration::from_secs(600);
 
 /// The future that every store operation returns.
 pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
@@ -94,11 +94,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Returns the login under `key` together with its grant, or `None` if either is absent: deleted, expired, or never
     /// created.
     ///
-    /// The browser's cookie is removed after `None`, so that a record that is there and unreadable, for example one of a
-    /// newer version, has to be an error.
-    ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if either record is unreadable.
+    /// [`StoreError::Corrupt`] if a record exists but cannot be read, for example one of a newer version. After `None`
+    /// the caller removes the browser's cookie.
     fn load_login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, Option<(LoginRecord, GrantRecord)>>;
 
     /// Sets `last_used_at` and `expires_at` of a login. Returns `false` if the login is absent, and does not create it.
@@ -187,7 +185,7 @@ pub enum GrantFilter {
 
 impl GrantFilter {
     /// Returns true if the filter selects the records of this grant.
-    fn selects(self, key: &GrantKey) -> bool {
+    pub fn selects(self, key: &GrantKey) -> bool {
         match self {
             Self::User(user) => key.user() == user,
             Self::Org(org) => key.user().organization_id == org,
@@ -232,7 +230,7 @@ pub enum StoreError {
     /// The store cannot be reached, or did not respond in time.
     #[error("the store is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A stored record is unreadable. It counts as absent, and the browser keeps its cookie.
+    /// A stored record is unreadable. The user counts as logged out, and the browser keeps its cookie.
     #[error("a stored record is unreadable")]
     Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

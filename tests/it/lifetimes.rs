@@ -91,6 +91,7 @@ fn read(path: &str) -> String {
 fn evaluate(expression: &str) -> u64 {
     let (unit, numbers) = match expression.rsplit_once('(') {
         Some((function, numbers)) if function.ends_with("from_secs") => (1_000, numbers),
+        Some((function, numbers)) if function.ends_with("minutes") => (60_000, numbers),
         Some((_, numbers)) => (1, numbers),
         None => (1, expression),
     };
@@ -108,6 +109,7 @@ fn value(file: &str, name: &str) -> u64 {
     let is_value = |text: &&str| {
         text.starts_with(|c: char| c.is_ascii_digit())
             || text.starts_with("millis(")
+            || text.starts_with("minutes(")
             || text.starts_with("Duration::from_")
     };
     let (field, setter) = (format!(" {name}: "), format!(".{name}("));

@@ -28,8 +28,8 @@ pub(crate) struct ErrorResponse {
 pub(crate) enum ErrorClass {
     /// The access token has expired or was revoked: refresh it and send the request again.
     TokenExpired,
-    /// Retry if the retry policy says so.
-    Retry(Failure),
+    /// Any other error. The retry policy (`retry.rs`) decides by the failure whether the request is sent again.
+    Other(Failure),
     /// The record does not exist.
     NotFound,
 }
@@ -42,10 +42,10 @@ pub(crate) fn of(response: &Response, path: &ResourcePath) -> ErrorResponse {
     let mut read = if path.is_apex_rest() && (is_redirect || matches!(status, 300 | 406 | 412)) {
         // A class may respond with any status. Here Salesforce's own meaning would hide what the class says.
         let error = Error::Api { status, errors: errors(&response.body), retry_after, response: None };
-        ErrorResponse { class: ErrorClass::Retry(Failure::Final), error }
+        ErrorResponse { class: ErrorClass::Other(Failure::Final), error }
     } else if is_redirect {
         let error = Error::Http(HttpError::Redirect(status));
-        return ErrorResponse { class: ErrorClass::Retry(Failure::Final), error };
+        return ErrorResponse { class: ErrorClass::Other(Failure::Final), error };
     } else {
         read(status, &response.body, retry_after)
     };
@@ -78,7 +78,7 @@ pub(crate) fn has_code(body: &[u8], code: &str) -> bool {
 pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> ErrorResponse {
     if status == 300 {
         return ErrorResponse {
-            class: ErrorClass::Retry(Failure::Final),
+            class: ErrorClass::Other(Failure::Final),
             error: Error::MultipleChoices { candidates: candidates(body) },
         };
     }
@@ -88,7 +88,7 @@ pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> E
 
     if has("REQUEST_LIMIT_EXCEEDED") {
         let error = Error::LimitExceeded { status, errors, retry_after };
-        return ErrorResponse { class: ErrorClass::Retry(Failure::Final), error };
+        return ErrorResponse { class: ErrorClass::Other(Failure::Final), error };
     }
     let is_session_rejected = match status {
         401 => {
@@ -108,7 +108,7 @@ pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> E
     };
     if is_session_rejected {
         return ErrorResponse {
-            class: ErrorClass::Retry(Failure::Final),
+            class: ErrorClass::Other(Failure::Final),
             error: Error::ApiAccessDenied { status, errors },
         };
     }
@@ -128,7 +128,7 @@ pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> E
     }
     // Status 412 also means that a batch was halted before this subrequest.
     if status == 412 && !has("BATCH_PROCESSING_HALTED") {
-        return ErrorResponse { class: ErrorClass::Retry(Failure::Final), error: Error::PreconditionFailed };
+        return ErrorResponse { class: ErrorClass::Other(Failure::Final), error: Error::PreconditionFailed };
     }
     // Salesforce's edge declines requests in this way, without an error array: a query by its text, or a burst of
     // concurrent requests. The response does not say which, so that it concerns this request and not the org.
@@ -140,10 +140,10 @@ pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> E
         (status == 406 && body.trim_ascii().is_empty()) || (status == 500 && has("UNKNOWN_EXCEPTION"));
     let class = match status {
         404 => ErrorClass::NotFound,
-        429 | 502 | 503 | 504 => ErrorClass::Retry(Failure::Busy { retry_after }),
-        _ if is_declined || is_passing => ErrorClass::Retry(Failure::Busy { retry_after }),
-        _ if has("UNABLE_TO_LOCK_ROW") => ErrorClass::Retry(Failure::RowLocked),
-        _ => ErrorClass::Retry(Failure::Final),
+        429 | 502 | 503 | 504 => ErrorClass::Other(Failure::Busy { retry_after }),
+        _ if is_declined || is_passing => ErrorClass::Other(Failure::Busy { retry_after }),
+        _ if has("UNABLE_TO_LOCK_ROW") => ErrorClass::Other(Failure::RowLocked),
+        _ => ErrorClass::Other(Failure::Final),
     };
     ErrorResponse { class, error: Error::Api { status, errors, retry_after, response: None } }
 }
@@ -216,7 +216,7 @@ mod tests {
         let body = array("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
         for (status, body) in [(403, body.as_str()), (503, &body)] {
             let response = read(status, body.as_bytes(), None);
-            assert_eq!(response.class, ErrorClass::Retry(Failure::Final), "{body}");
+            assert_eq!(response.class, ErrorClass::Other(Failure::Final), "{body}");
             assert!(matches!(response.error, Error::LimitExceeded { .. }) && response.error.is_transient());
         }
     }
@@ -226,11 +226,11 @@ mod tests {
     fn a_declined_request_is_not_a_limit() {
         for body in ["Access Declined", "<html>Access_Declined</html>"] {
             let response = read(400, body.as_bytes(), None);
-            assert_eq!(response.class, ErrorClass::Retry(Failure::Busy { retry_after: None }), "{body}");
+            assert_eq!(response.class, ErrorClass::Other(Failure::Busy { retry_after: None }), "{body}");
             assert!(matches!(response.error, Error::Api { status: 400, .. }), "{body}");
         }
         let own = array("INVALID_FIELD", "Access Declined");
-        assert_eq!(class(400, &own), ErrorClass::Retry(Failure::Final));
+        assert_eq!(class(400, &own), ErrorClass::Other(Failure::Final));
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
             (400, &unknown, false),
         ] {
             let expected = if is_retried { Failure::Busy { retry_after: None } } else { Failure::Final };
-            assert_eq!(class(status, body), ErrorClass::Retry(expected), "{status} {body}");
+            assert_eq!(class(status, body), ErrorClass::Other(expected), "{status} {body}");
         }
     }
 

@@ -195,7 +195,7 @@ impl Connection {
                             return Err(rejection.error);
                         }
                         ErrorClass::NotFound => return Err(rejection.error),
-                        ErrorClass::Retry(failure) => (failure, rejection.error),
+                        ErrorClass::Other(failure) => (failure, rejection.error),
                     }
                 }
                 Err(error) => (failure_of(&error), Error::Http(error)),

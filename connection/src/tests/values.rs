@@ -6,10 +6,7 @@ use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::*;
-use crate::{
-    Page,
-    error::{Error, InvalidResponse},
-};
+use crate::{Page, error::Error};
 
 pub(super) const JOB: &str = "750D00000004SkGIAU";
 const RECORD: &str = "001D000000IqhSLIAZ";

@@ -1,4 +1,4 @@
-//! The lease of a refresh: acquiring, renewing and releasing it.
+//! The lease of a refresh: acquiring, renewing and releasing it. How long it lasts is in `timing.rs`.
 
 use tokio::time::sleep;
 

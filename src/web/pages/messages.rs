@@ -1,4 +1,5 @@
-//! All texts that a user can see: titles, paragraphs and labels of pages, and the member `message` of JSON errors.
+//! Texts that a user can see: titles, paragraphs and labels of pages, and the member `message` of JSON errors. What an
+//! access rule says is in `refusal_messages.rs`, what is said about several orgs in `org_messages.rs`, what an error code of Salesforce means in `oauth_errors.rs`.
 
 use std::borrow::Cow;
 

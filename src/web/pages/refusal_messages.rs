@@ -1,4 +1,4 @@
-//! What a user reads whom an access rule refuses. All other texts are in `messages.rs`.
+//! What a user reads whom an access rule refuses. All other texts, the page's title too, are in `messages.rs`.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The attributes that all of our cookies have.
+//! The attributes of the cookies that this crate writes itself. The embedded session's are in `app_session.rs`.
 
 use actix_web::cookie::{Cookie, SameSite, time};
 

@@ -1,4 +1,5 @@
-//! The cookies that carry a browser's logins, each with a login's opaque id, sealed.
+//! The cookies that carry a browser's logins, each with a login's opaque id, sealed. Their attributes are in `cookie.rs`, what
+//! they say in `cookie_contents.rs`.
 //!
 //! A browser usually has one. A user who is logged in at several orgs has one per org, and a cookie that says which of them
 //! is current. Each login has a cookie to itself, so that no concurrent response can bring back or lose another one: they are

@@ -1,4 +1,5 @@
-//! Dates for queries, and from responses.
+//! Dates for queries, and from responses: [`SoqlDate`], [`SoqlDateTime`] and [`DateLiteral`]. A query gets them unquoted
+//! (`written_as_text!`).
 
 use std::{
     fmt,
@@ -21,6 +22,10 @@ const MILLIS_PER_DAY: i64 = 86_400_000;
 pub struct InvalidDate;
 
 crate::error::debug::debug_as_display!(InvalidDate);
+
+// What a query and a JSON body get is what `Display` writes.
+written_as_text! { SoqlDate SoqlDateTime }
+crate::deserialize::deserialize_from_str!(SoqlDate, SoqlDateTime);
 
 /// A day, for fields of type Date.
 ///
@@ -211,9 +216,6 @@ fn numbers<const N: usize>(
     }
     Ok(found)
 }
-
-written_as_text! { SoqlDate SoqlDateTime }
-crate::deserialize::deserialize_from_str!(SoqlDate, SoqlDateTime);
 
 macro_rules! date_literals {
     ($($name:ident $text:literal,)* ; $($of_n:ident $text_of_n:literal,)*) => {
