@@ -241,6 +241,10 @@ async fn add(
         adds: true,
     };
     let mut response = begin(worker, request, start)?;
+    // They would take the room of the new one.
+    for slot in &found.ended {
+        add_cookie(&mut response, &worker.login_removal(slot));
+    }
     // The cookie of an earlier version does not say whose it is; the callback has to know.
     for login in found.valid.iter().filter(|login| login.contents.user.is_none()) {
         let mut contents = login.contents.clone();
@@ -270,11 +274,13 @@ impl Wanted {
         user.organization_id == self.org && self.user.is_none_or(|wanted| wanted == user)
     }
 
-    /// Returns the position of the login. It is an error if there are several, and none is named.
+    /// Returns the position of the login. It is an error if several users are logged in at the org, and none is named.
     fn find(&self, logins: &[ValidLogin]) -> std::result::Result<Option<usize>, LoginError> {
         let mut found = logins.iter().enumerate().filter(|(_, login)| self.is(login.user.user_ref()));
         match (found.next(), found.next()) {
-            (Some(_), Some(_)) => Err(LoginFailure::InvalidLink(InvalidLink::Query).into()),
+            (Some(_), Some(_)) if self.user.is_none() => {
+                Err(LoginFailure::InvalidLink(InvalidLink::Query).into())
+            }
             (found, _) => Ok(found.map(|(position, _)| position)),
         }
     }

@@ -419,6 +419,12 @@ async fn a_browser_has_five_orgs_at_most_and_its_cookies_fit_into_a_header_line(
     let bytes = browser.cookie_line().len();
     assert!(bytes < 6_000, "{bytes}");
     assert_eq!(app.works_in(&browser).await, Some(4));
+    // Logins that have ended take no room.
+    for org in 1..4 {
+        app.salesforce.revoke_grants(GrantFilter::Org(app.id(org).parse().unwrap())).await.unwrap();
+    }
+    assert_eq!(app.add(&browser, 5).await.status, 200);
+    assert_eq!(app.listed(&browser).await, (3, Some(5)));
 }
 
 /// What handlers store in the session for one org is not there in another one.
