@@ -1,6 +1,7 @@
 //! Users choose where they log in: production, a sandbox, or their own My Domain.
 //!
-//! The page links to the login route with `?host=NAME`. Only the names of the settings are accepted.
+//! The page links to the login route with `?host=NAME`, and to the chooser, which shows the hosts of the settings and takes
+//! a My Domain.
 //!
 //! `cargo run --example several_login_hosts`, then open the address that it prints.
 
@@ -14,7 +15,8 @@ use actix_web::{App, HttpServer, Responder, get, web::Html};
 async fn home() -> impl Responder {
     Html::new(
         "<p><a href=\"/auth/salesforce/login?return_to=/me\">Log in</a>\
-         <p><a href=\"/auth/salesforce/login?return_to=/me&amp;host=sandbox\">Log in to a sandbox</a>",
+         <p><a href=\"/auth/salesforce/login?return_to=/me&amp;host=sandbox\">Log in to a sandbox</a>\
+         <p><a href=\"/auth/salesforce/hosts?return_to=/me\">Choose where to log in</a>",
     )
 }
 
@@ -26,8 +28,7 @@ async fn me(user: SalesforceUser) -> impl Responder {
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let more = |builder: actix_salesforce::SalesforceBuilder| {
-        // `?host=acme.my.salesforce.com` would work with `.allow_my_domain(true)`.
-        builder.login_host("sandbox", "https://test.salesforce.com")
+        builder.login_host("sandbox", "https://test.salesforce.com").allow_my_domain(true)
     };
     let setup = support::set_up_with(Config::from_env(), more).await?;
     let support::Setup { salesforce, bind, workers, _org } = setup;

@@ -31,6 +31,11 @@ pages! {
     #[doc(alias = "profile")]
     #[doc(alias = "authorization")]
     access_rules: "../docs/access-rules.md",
+    #[doc(alias = "tenant")]
+    #[doc(alias = "multi_tenant")]
+    #[doc(alias = "account switcher")]
+    #[doc(alias = "sandbox")]
+    orgs: "../docs/orgs.md",
     #[doc(alias = "csrf")]
     #[doc(alias = "xsrf")]
     cross_site_posts: "../docs/cross-site-posts.md",

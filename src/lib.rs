@@ -38,8 +38,8 @@ pub use self::{
     grants::{AuthEvent, InvalidFacts, LoginDecision, VerifiedLogin},
     salesforce::Salesforce,
     web::{
-        AccessRule, Allowed, FormLogin, LoginFacts, MayUse, MaybeSalesforceConn, RequireLogin,
-        SalesforceConn, SalesforceUser, SameLogin, middleware, pages, routes,
+        AccessRule, Allowed, FormLogin, LoginFacts, MayUse, MaybeSalesforceConn, OrgLogin, RequireLogin,
+        SalesforceConn, SalesforceOrgs, SalesforceUser, SameLogin, middleware, pages, routes,
     },
 };
 

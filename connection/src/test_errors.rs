@@ -64,6 +64,7 @@ pub fn all() -> Vec<Error> {
         Error::MultipleChoices { candidates: Vec::new() },
         InvalidRequest::TooManyCalls { limit: 25 }.into(),
     ];
+    all.extend("00D000000000001EAA".parse().map(Error::OrgLoginRequired));
     all.extend(broken);
     all
 }

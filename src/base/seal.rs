@@ -42,10 +42,13 @@ pub(crate) enum Purpose {
     PendingLogin,
     /// The cookie that detects login loops.
     LoopGuard,
+    /// The cookie that says which of a browser's logins is current.
+    CurrentLogin,
 }
 
 impl Purpose {
-    const ALL: [Self; 4] = [Self::Grant, Self::Login, Self::PendingLogin, Self::LoopGuard];
+    const ALL: [Self; 5] =
+        [Self::Grant, Self::Login, Self::PendingLogin, Self::LoopGuard, Self::CurrentLogin];
 
     fn label(self) -> &'static str {
         match self {
@@ -53,6 +56,7 @@ impl Purpose {
             Self::Login => "actix-salesforce login",
             Self::PendingLogin => "actix-salesforce attempt",
             Self::LoopGuard => "actix-salesforce landing",
+            Self::CurrentLogin => "actix-salesforce current login",
         }
     }
 }

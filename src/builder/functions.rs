@@ -91,7 +91,8 @@ impl SalesforceBuilder {
     ///
     /// With [`SessionMode::App`](crate::SessionMode::App), what the former user's requests put into the session is still
     /// there: `function` removes what the next user must not see, or all of it with
-    /// [`Session::clear`](actix_session::Session::clear). With the embedded session it is empty by then. The call is
+    /// [`Session::clear`](actix_session::Session::clear). With the embedded session it is empty by then. In a browser with
+    /// several orgs the app's session is one for all of them, and the function is called at each switch, too. The call is
     /// synchronous, on a worker's thread.
     ///
     /// ```

@@ -98,7 +98,8 @@ impl SalesforceBuilder {
         self
     }
 
-    /// Adds a login host, which `?host=NAME` of the login route chooses. Default: none.
+    /// Adds a login host, which users choose by `?host=NAME` of the login route, or in the chooser at
+    /// `/auth/salesforce/hosts`, which shows the name. Default: none.
     ///
     /// A host that Salesforce does not run receives codes and the client secret, and says who users are. Its URL ends with
     /// the ids of the orgs that it may speak for, `https://login.acme.example|00D…,00D…`, and its callback URL with `/` and
@@ -130,7 +131,8 @@ impl SalesforceBuilder {
         self
     }
 
-    /// Lets `?host=` of the login route name any `….my.salesforce.com`. Default: `false`.
+    /// Lets users enter any My Domain, by its name (`acme`) or its address below `.my.salesforce.com`: in the chooser at
+    /// `/auth/salesforce/hosts`, or as `?host=` of the login route. Default: `false`.
     pub fn allow_my_domain(mut self, allow: bool) -> Self {
         self.config.allow_my_domain = allow;
         self

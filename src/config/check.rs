@@ -71,6 +71,9 @@ impl Config {
         let public_path = public_url.as_ref().map_or("", |url| url.path().trim_end_matches('/'));
         let mut paths = check.paths(&self.routes, public_path);
         paths.named_callbacks = !self.login_hosts.is_empty() || self.allow_my_domain;
+        if !paths.named_callbacks {
+            paths.hosts = None;
+        }
         let cookie_stem = check.cookie_stem(
             self.cookie_name.as_deref(),
             &client_id,
@@ -351,6 +354,8 @@ impl Check {
             callback: route("routes.callback", &routes.callback),
             logout: route("routes.logout", &routes.logout),
             me: route("routes.me", &routes.me),
+            hosts: route("routes.hosts", &routes.hosts),
+            orgs: route("routes.orgs", &routes.orgs),
         };
         let mut mounted: Vec<&str> = paths.mounted().collect();
         mounted.sort_unstable();

@@ -22,7 +22,7 @@ impl LoginLinks {
             login: settings.paths.full(settings.paths.login.as_deref()?),
             hosts: settings.hosts.clone(),
             default_host: settings.default_host.clone(),
-            is_choice: !settings.hosts.is_empty() || settings.allow_my_domain,
+            is_choice: settings.is_choice_of_hosts(),
         })
     }
 

@@ -10,6 +10,7 @@ mod credentials;
 pub(crate) mod duration;
 mod hosts;
 mod login_link;
+mod my_domain;
 mod problem;
 mod return_to;
 mod service;
@@ -56,7 +57,7 @@ pub struct Config {
     /// Where users log in unless the login route's `?host=` names another host. Default:
     /// `https://login.salesforce.com`. `SALESFORCE_LOGIN_URL`.
     pub login_url: String,
-    /// Further login hosts by the name that `?host=` of the login route takes. A host that Salesforce does not run names
+    /// Further login hosts by the name that `?host=` of the login route takes, and the chooser shows. A host that Salesforce does not run names
     /// the orgs that it may speak for: `https://login.acme.example|00D…,00D…`; each such host has a separate callback URL,
     /// with `/` and its name at the end. Default: none. `SALESFORCE_LOGIN_HOSTS`, `name=URL` separated by spaces.
     pub login_hosts: BTreeMap<String, String>,
@@ -71,8 +72,8 @@ pub struct Config {
     /// (`Organization.IsSandbox`), and one that does not say it is refused. Default: `true`. `SALESFORCE_ALLOW_SANDBOXES`,
     /// `true` or `false`.
     pub allow_sandboxes: bool,
-    /// Whether `?host=` of the login route also takes any `….my.salesforce.com` host. Default: `false`.
-    /// `SALESFORCE_ALLOW_MY_DOMAIN`, `true` or `false`.
+    /// Whether users may enter the name or the address of any My Domain (`….my.salesforce.com`), in the chooser and as
+    /// `?host=` of the login route. Default: `false`. `SALESFORCE_ALLOW_MY_DOMAIN`, `true` or `false`.
     pub allow_my_domain: bool,
     /// The forward proxy for all of `/services/oauth2/` and for the keys of ID tokens, at each host:
     /// `http://[user:password@]host[:port]`, `socks5://…`, `socks5h://…`, or `env` for `HTTPS_PROXY` and `NO_PROXY`.
@@ -194,7 +195,7 @@ impl Default for Config {
 pub struct RoutePaths {
     /// The path of the scope that the middleware is wrapped on. Default: empty, for the `App` itself.
     pub mount: String,
-    /// What the paths of all four routes begin with. Default: `/auth/salesforce`.
+    /// What the paths of all routes begin with. Default: `/auth/salesforce`.
     pub prefix: String,
     /// Starts a login. Default: `/login`.
     pub login: Option<String>,
@@ -204,6 +205,10 @@ pub struct RoutePaths {
     pub logout: Option<String>,
     /// Returns the logged-in user as JSON. Default: `/me`.
     pub me: Option<String>,
+    /// Shows the login hosts to choose from, if the settings have several. Default: `/hosts`.
+    pub hosts: Option<String>,
+    /// The orgs that the browser is logged in at: lists, adds, switches and drops them. Default: `/orgs`.
+    pub orgs: Option<String>,
     /// The full redirect URI registered with the app. Needed only if `callback` is `None`.
     pub redirect_uri: Option<String>,
 }
@@ -217,6 +222,8 @@ impl Default for RoutePaths {
             callback: Some("/callback".to_owned()),
             logout: Some("/logout".to_owned()),
             me: Some("/me".to_owned()),
+            hosts: Some("/hosts".to_owned()),
+            orgs: Some("/orgs".to_owned()),
             redirect_uri: None,
         }
     }

@@ -63,6 +63,11 @@ impl Settings {
         self.public_url.scheme() == "https"
     }
 
+    /// Returns whether users may choose between login hosts.
+    pub(crate) fn is_choice_of_hosts(&self) -> bool {
+        !self.hosts.is_empty() || self.allow_my_domain
+    }
+
     /// Returns the login host with this URL if users may choose it here.
     pub(crate) fn offered_host(&self, url: &str) -> Option<LoginHost> {
         let is_it = |host: &&LoginHost| host.as_url().as_str() == url;
@@ -89,7 +94,7 @@ impl Settings {
 
     /// Returns what stands behind the callback's path in the redirect URI of this host.
     fn callback_name(&self, host: &LoginHost) -> Option<&str> {
-        if self.hosts.is_empty() && !self.allow_my_domain || *host == self.default_host {
+        if !self.is_choice_of_hosts() || *host == self.default_host {
             return None;
         }
         if is_run_by_salesforce(host) {
@@ -121,12 +126,6 @@ impl Settings {
         let configured: BTreeSet<String> =
             hosts.chain(&self.allowed_origins).map(|url| url.origin().ascii_serialization()).collect();
         configured.into_iter().fold(SALESFORCE.to_owned(), |sources, origin| format!("{sources} {origin}"))
-    }
-
-    /// Returns the My Domain with this host name if users may choose any.
-    pub(crate) fn my_domain(&self, host: &str) -> Option<LoginHost> {
-        let is_one = self.allow_my_domain && host.ends_with(".my.salesforce.com");
-        is_one.then(|| LoginHost::my_domain(host).ok()).flatten()
     }
 
     /// Returns the name of a cookie of ours: the stem, `kind` behind it and, on https, `__Host-` in front.
@@ -164,6 +163,9 @@ pub(crate) struct Paths {
     pub(crate) callback: Option<String>,
     pub(crate) logout: Option<String>,
     pub(crate) me: Option<String>,
+    /// Absent if there is one login host only.
+    pub(crate) hosts: Option<String>,
+    pub(crate) orgs: Option<String>,
 }
 
 impl Paths {
@@ -174,6 +176,7 @@ impl Paths {
 
     /// Returns the paths of all mounted routes.
     pub(crate) fn mounted(&self) -> impl Iterator<Item = &str> {
-        [&self.login, &self.callback, &self.logout, &self.me].into_iter().flatten().map(String::as_str)
+        let all = [&self.login, &self.callback, &self.logout, &self.me, &self.hosts, &self.orgs];
+        all.into_iter().flatten().map(String::as_str)
     }
 }

@@ -62,15 +62,26 @@ impl RequestInfo {
         } else {
             kind.leads_to_login().then(|| self.login_at_salesforce(ActionKind::LogIn)).flatten()
         };
+        let add = matches!(kind, PageKind::OrgLoginRequired(_)).then(|| self.add_org()).flatten();
         let home = self
             .worker
             .as_ref()
             .map(|worker| Action::link(ActionKind::StartPage, worker.settings().after_login.as_str()));
         Reply::new(kind)
-            .actions(again.into_iter().chain(log_in).chain(home))
+            .actions(again.into_iter().chain(log_in).chain(add).chain(home))
             .because(Some(error))
             .of_route(route)
             .page_or_json(self)
+    }
+
+    /// Returns the link to the page that adds an org to the browser's others.
+    fn add_org(&self) -> Option<Action> {
+        let settings = self.worker.as_ref()?.settings();
+        settings.paths.orgs.as_ref()?;
+        let target = if self.is_safe { self.return_to() } else { self.sending_page() };
+        let page = settings.paths.hosts.as_deref().or(settings.paths.login.as_deref())?;
+        let page = format!("{}?add=1", settings.paths.full(page));
+        Some(Action::link(ActionKind::AddOrg, with_return_to(&page, target.as_ref())))
     }
 
     /// Returns a link to a login at which Salesforce shows its login page in any case.
@@ -130,11 +141,13 @@ impl RequestInfo {
         let mut response = respond(ended.as_ref());
         if ended.is_some()
             && matches!(response.status(), StatusCode::SEE_OTHER | StatusCode::UNAUTHORIZED)
-            && let Some(worker) = &self.worker
+            && let Some((worker, request)) = self.worker.as_ref().zip(request)
         {
-            add_cookie(&mut response, &worker.login_removal());
-            if let Some(leftover) = request.and_then(|request| worker.login_leftover(request)) {
-                add_cookie(&mut response, &leftover);
+            add_cookie(&mut response, &worker.current_login_removal(request));
+            if !worker.names_current(request) {
+                for leftover in worker.login_leftovers(request) {
+                    add_cookie(&mut response, &leftover);
+                }
             }
         }
         response
@@ -143,16 +156,10 @@ impl RequestInfo {
     /// Returns the path of the login. It leads to the login host of the login that ended: its cookie is gone then.
     fn login_path(&self, ended: Option<&CookieContents>) -> Option<String> {
         let settings = self.worker.as_ref()?.settings();
-        let login = settings.paths.full(settings.paths.login.as_deref()?);
-        let host = ended.and_then(|ended| settings.offered_host(&ended.host));
-        Some(match host.filter(|host| *host != settings.default_host) {
-            None => login,
-            Some(host) => {
-                let mut query = form_urlencoded::Serializer::new(String::new());
-                let query = query.append_pair("host", settings.host_name(&host)).finish();
-                format!("{login}?{query}")
-            }
-        })
+        match ended.and_then(|ended| settings.offered_host(&ended.host)) {
+            Some(host) => settings.login_link(&host, None),
+            None => Some(settings.paths.full(settings.paths.login.as_deref()?)),
+        }
     }
 
     fn login_required_json(&self, ended: Option<&CookieContents>) -> HttpResponse {

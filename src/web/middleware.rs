@@ -30,7 +30,7 @@ use super::{
     request_info::RequestInfo,
     require::rules_of_this_thread,
     response,
-    session::{self, SessionCookie, app_session},
+    session::{self, CurrentLogin, SessionCookie, app_session},
     worker::WorkerState,
 };
 use crate::{config::SessionMode, salesforce::Salesforce};
@@ -64,7 +64,7 @@ where
             let session: Option<Session<B>> = if is_embedded {
                 let cookie = SessionCookie::new(settings);
                 let service = cookie.middleware(settings).new_transform(routes.clone()).await?;
-                Some(Session { cookie, service: Box::new(service) })
+                Some(Session { cookie: Rc::new(cookie), service: Box::new(service) })
             } else {
                 None
             };
@@ -84,7 +84,7 @@ pub struct SalesforceMiddleware<S, B> {
 
 /// The session that the middleware brings.
 struct Session<B> {
-    cookie: SessionCookie,
+    cookie: Rc<SessionCookie>,
     service: Box<SessionService<B>>,
 }
 
@@ -129,8 +129,17 @@ where
         match &self.session {
             // One inside the other: the outer one has a session for both.
             Some(session) if !nested && self.routes.error.is_none() => {
-                session.cookie.prepare(&mut request);
-                session.service.call(request)
+                let shown = self.routes.worker.shown_session(request.request());
+                session.cookie.prepare(&mut request, shown.as_deref());
+                let response = session.service.call(request);
+                let Some(shown) = shown else { return response };
+                let cookie = Rc::clone(&session.cookie);
+                async move {
+                    let mut response = response.await?;
+                    cookie.finish(&mut response, &shown);
+                    Ok(response)
+                }
+                .boxed_local()
             }
             _ => self.routes.call(request).boxed_local(),
         }
@@ -300,24 +309,33 @@ fn outbound<B: MessageBody + 'static>(
     Ok(response)
 }
 
-/// Adds the login's cookie under the newest key and today's name, if the login still holds.
+/// Adds the cookies of the browser's logins under the newest key and today's name, as far as the logins still hold.
 ///
-/// It may have ended while the request was handled. A login that replaced it must not be overwritten, so the store is
+/// One may have ended while the request was handled. A login that replaced it must not be overwritten, so the store is
 /// asked once more.
 async fn reseal_login<B>(worker: &WorkerState, response: &mut ServiceResponse<EitherBody<B>>) {
     if !session::may_reseal(response.request()) {
         return;
     }
-    let Some(login) = worker.cookie_contents(response.request()) else { return };
-    if !matches!(worker.grants().login(&login.id).await, Ok(Some(_))) {
+    let mut cookies = Vec::new();
+    for login in worker.browser_logins(response.request()) {
+        if matches!(worker.grants().login(&login.contents.id).await, Ok(Some(_))) {
+            cookies.extend(worker.login_cookie(&login.slot, &login.contents));
+        }
+    }
+    if cookies.is_empty() {
         return;
     }
-    let Ok(cookie) = worker.login_cookie(&login) else { return };
-    // The callback and the logout have written it themselves.
-    if response.response().cookies().any(|written| written.name() == cookie.name()) {
+    if let Some(CurrentLogin { slot, user: Some(user) }) = worker.current_login(response.request()) {
+        cookies.extend(worker.current_cookie(&slot, &user));
+    }
+    cookies.extend(worker.login_leftovers(response.request()));
+    // The routes that change logins have written theirs themselves.
+    let written: Vec<_> = response.response().cookies().map(|cookie| cookie.name().to_owned()).collect();
+    if written.iter().any(|name| cookies.iter().any(|cookie| cookie.name() == name)) {
         return;
     }
-    for cookie in std::iter::once(cookie).chain(worker.login_leftover(response.request())) {
+    for cookie in cookies {
         match response.response_mut().add_cookie(&cookie) {
             Ok(()) => session::forbid_shared_caching(response.headers_mut()),
             Err(error) => tracing::error!(%error, "a cookie could not be written"),
@@ -389,9 +407,9 @@ where
 impl routes::Route {
     fn accept(self, method: &Method) -> Result<(), &'static str> {
         let (allow, accepted) = match self {
-            Self::Login | Self::Callback => ("GET", *method == Method::GET),
+            Self::Login | Self::Callback | Self::Hosts => ("GET", *method == Method::GET),
             Self::Me => ("GET, HEAD", *method == Method::GET || *method == Method::HEAD),
-            Self::Logout => ("GET, POST", *method == Method::GET || *method == Method::POST),
+            Self::Logout | Self::Orgs => ("GET, POST", *method == Method::GET || *method == Method::POST),
         };
         if accepted { Ok(()) } else { Err(allow) }
     }
@@ -400,11 +418,13 @@ impl routes::Route {
         match self {
             Self::Login => routes::login(request).await,
             Self::Callback => routes::callback(request).await,
-            Self::Logout => match web::Payload::from_request(&request, &mut payload).await {
+            Self::Logout | Self::Orgs => match web::Payload::from_request(&request, &mut payload).await {
+                Ok(payload) if self == Self::Orgs => routes::orgs(request, payload).await,
                 Ok(payload) => routes::logout(request, payload).await,
                 Err(error) => error.error_response(),
             },
             Self::Me => routes::me(request).await,
+            Self::Hosts => routes::hosts(request).await,
         }
     }
 }

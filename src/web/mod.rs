@@ -9,6 +9,7 @@ pub mod login;
 mod login_facts;
 pub mod middleware;
 mod no_store;
+mod orgs;
 pub mod pages;
 mod request_info;
 mod require;
@@ -26,6 +27,7 @@ pub use self::{
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
     form_login::{FormLogin, SameLogin},
     login_facts::LoginFacts,
+    orgs::{OrgLogin, SalesforceOrgs},
     require::{AccessRule, Allowed, MayUse, RequireLogin},
 };
 pub(crate) use self::{require::RuleState, session::UserChange};

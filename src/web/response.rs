@@ -52,11 +52,15 @@ pub(super) fn error_json(kind: &PageKind, actions: &[Action]) -> HttpResponse {
         body["reason"] = refusal.code().into();
         body["username"] = username.clone().into();
     }
+    if let PageKind::OrgLoginRequired(org) = kind {
+        body["organization_id"] = org.as_str().into();
+    }
     let href = |kind: ActionKind| actions.iter().find(|action| action.kind() == kind).map(Action::href);
     for (member, kind) in [
         ("login_url", ActionKind::LogIn),
         ("login_url", ActionKind::OtherUser),
         ("logout_url", ActionKind::LogOut),
+        ("add_url", ActionKind::AddOrg),
     ] {
         if let Some(href) = href(kind) {
             body[member] = href.into();

@@ -29,7 +29,7 @@
 use actix_web::{cookie::Cookie, http::header, test::TestRequest};
 use serde::Serialize;
 
-use super::session::{CookieContents, FreshLogin, LoginCookie};
+use super::session::{CookieContents, FreshLogin, LoginCookie, Slot, user_tag};
 use crate::salesforce::Salesforce;
 use salesforce_connection::{Connection, http::is_loopback};
 
@@ -79,10 +79,11 @@ pub async fn log_in_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Resu
     let contents = CookieContents {
         id: login,
         host: host.as_url().to_string(),
+        user: Some(user_tag(user)),
         fresh: None,
         facts: outcome.facts.as_deref().and_then(|facts| serde_json::from_str(facts).ok()),
     };
-    let cookie = LoginCookie::new(settings).make(settings, &contents).map_err(refused)?;
+    let cookie = LoginCookie::new(settings).make(settings, &Slot::Main, &contents).map_err(refused)?;
     let origin = settings.public_url.origin().ascii_serialization();
     Ok(TestUser { cookie, connection, origin, contents, salesforce: salesforce.clone() })
 }
@@ -106,7 +107,8 @@ impl TestUser {
     pub fn freshly_logged_in(mut self) -> Result<Self, LogInAsError> {
         let settings = self.salesforce.settings();
         self.contents.fresh = Some(FreshLogin { completed_at: self.salesforce.now(), auth_time: None });
-        self.cookie = LoginCookie::new(settings).make(settings, &self.contents).map_err(refused)?;
+        self.cookie =
+            LoginCookie::new(settings).make(settings, &Slot::Main, &self.contents).map_err(refused)?;
         Ok(self)
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     require::RequireLogin,
-    session::{CookieContents, LoginCookie, app_session},
+    session::{BrowserLogin, CookieContents, CurrentLogin, LoginCookie, Slot, app_session},
 };
 use crate::{
     base::seal::SealError,
@@ -22,7 +22,7 @@ use crate::{
     salesforce::Salesforce,
     store::StoreError,
 };
-use salesforce_connection::{Client, Connection, Error, Result, Secret, http::HttpError};
+use salesforce_connection::{Client, Connection, Error, Result, Secret, http::HttpError, token::TokenSource};
 
 /// What one worker holds: the shared handle, and a separate HTTP client (one for all workers would make each wait for
 /// the others).
@@ -83,7 +83,11 @@ impl WorkerState {
     }
 
     pub(crate) fn connection(&self, grant: GrantHandle) -> Connection {
-        Connection::new(&self.0.client, Arc::new(grant))
+        self.connection_from(Arc::new(grant))
+    }
+
+    pub(crate) fn connection_from(&self, source: Arc<dyn TokenSource>) -> Connection {
+        Connection::new(&self.0.client, source)
     }
 
     /// Returns the rule of a type, if it was used before.
@@ -104,32 +108,88 @@ impl WorkerState {
     }
 
     /// Returns the cookie that gives the browser this login.
-    pub(crate) fn login_cookie(&self, login: &CookieContents) -> Result<Cookie<'static>, SealError> {
-        self.0.login_cookie.make(self.settings(), login)
+    pub(crate) fn login_cookie(
+        &self,
+        slot: &Slot,
+        login: &CookieContents,
+    ) -> Result<Cookie<'static>, SealError> {
+        self.0.login_cookie.make(self.settings(), slot, login)
     }
 
-    /// Returns what the browser's login cookie says. The login may have ended.
+    /// Returns the cookie that says which login is current.
+    pub(crate) fn current_cookie(&self, slot: &Slot, user: &str) -> Result<Cookie<'static>, SealError> {
+        self.0.login_cookie.make_current(self.settings(), slot, user)
+    }
+
+    /// Returns what the cookie of the browser's current login says. The login may have ended.
     pub(crate) fn cookie_contents(&self, request: &HttpRequest) -> Option<CookieContents> {
         self.0.login_cookie.read(self.settings(), request.headers())
     }
 
-    /// Returns the cookie that takes the login from the browser.
-    pub(crate) fn login_removal(&self) -> Cookie<'static> {
-        self.0.login_cookie.removal(self.settings())
+    /// Returns all logins that the browser sent. They may have ended.
+    pub(crate) fn browser_logins(&self, request: &HttpRequest) -> Vec<BrowserLogin> {
+        self.0.login_cookie.read_all(self.settings(), request.headers())
+    }
+
+    /// Returns which of the browser's logins is current; `None` if that cannot be read.
+    pub(crate) fn current_login(&self, request: &HttpRequest) -> Option<CurrentLogin> {
+        self.0.login_cookie.current(self.settings(), request.headers())
+    }
+
+    /// Returns whether the browser sent a cookie that says which login is current.
+    pub(crate) fn names_current(&self, request: &HttpRequest) -> bool {
+        self.0.login_cookie.names_current(request.headers())
+    }
+
+    /// Returns the tag of the user whose embedded session this request has. `None`: the session of the main login.
+    pub(crate) fn shown_session(&self, request: &HttpRequest) -> Option<String> {
+        self.current_login(request)?.slot.added().map(str::to_owned)
+    }
+
+    /// Returns the cookie that takes a login from the browser.
+    pub(crate) fn login_removal(&self, slot: &Slot) -> Cookie<'static> {
+        self.0.login_cookie.removal(self.settings(), slot)
+    }
+
+    /// Returns the cookie that takes the current login from the browser. The one that says which login is current stays:
+    /// another login in its place would be another user.
+    pub(crate) fn current_login_removal(&self, request: &HttpRequest) -> Cookie<'static> {
+        let current = self.current_login(request).map_or(Slot::Main, |current| current.slot);
+        self.login_removal(&current)
+    }
+
+    /// Returns the cookie that makes the main login the current one.
+    pub(crate) fn current_removal(&self) -> Cookie<'static> {
+        self.0.login_cookie.current_removal(self.settings())
+    }
+
+    /// Returns the cookies that remove the sessions of added logins.
+    pub(crate) fn added_session_removals(&self, request: &HttpRequest) -> Vec<Cookie<'static>> {
+        app_session::added_removals(self.settings(), request.headers())
+    }
+
+    /// Returns the cookies that take all added logins and their sessions from the browser.
+    pub(crate) fn further_removals(&self, request: &HttpRequest) -> Vec<Cookie<'static>> {
+        let logins = self.browser_logins(request);
+        let added = logins.iter().filter(|login| login.slot != Slot::Main);
+        let mut removals: Vec<_> = added.map(|login| self.login_removal(&login.slot)).collect();
+        removals.extend(self.names_current(request).then(|| self.current_removal()));
+        removals.extend(self.added_session_removals(request));
+        removals
     }
 
     /// Returns the cookies that remove what a browser still has under the names of the app's previous credentials.
     pub(crate) fn leftovers(&self, request: &HttpRequest) -> Vec<Cookie<'static>> {
-        self.login_leftover(request).into_iter().chain(app_session::leftover(request)).collect()
+        self.login_leftovers(request).into_iter().chain(app_session::leftover(request)).collect()
     }
 
-    /// Returns the cookie that removes the login from its name under the previous credentials, if it came with the
-    /// request.
-    pub(crate) fn login_leftover(&self, request: &HttpRequest) -> Option<Cookie<'static>> {
-        self.0.login_cookie.leftover(self.settings(), request.headers())
+    /// Returns the cookies that remove the logins from their names under the previous credentials, as far as they came with
+    /// the request.
+    pub(crate) fn login_leftovers(&self, request: &HttpRequest) -> Vec<Cookie<'static>> {
+        self.0.login_cookie.leftovers(self.settings(), request.headers())
     }
 
-    /// Returns whether the login cookie that the browser sent has to be written again.
+    /// Returns whether a login cookie that the browser sent has to be written again.
     pub(crate) fn has_stale_login(&self, request: &HttpRequest) -> bool {
         self.0.login_cookie.is_stale(self.settings(), request.headers())
     }

@@ -23,6 +23,7 @@ mod login {
     mod admission;
     mod browsers;
     mod callbacks;
+    mod choose_host;
     mod flow;
     mod hostile_requests;
     mod login_hosts;
@@ -45,6 +46,7 @@ mod session {
     mod logout;
     #[cfg(feature = "redis")]
     mod logout_races;
+    mod several_orgs;
     mod user_isolation;
 }
 

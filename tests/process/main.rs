@@ -8,6 +8,7 @@ mod support;
 
 mod accounts_example;
 mod browser;
+mod choices_browser;
 #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
 mod faults;
 mod field_browser;

@@ -71,3 +71,48 @@ async fn a_login_by_hand_keeps_its_session_to_https_where_the_app_is_served_over
         assert_eq!((cookies.len(), cookies[0].contains("; Secure")), (1, is_secure), "{cookies:?}");
     }
 }
+
+/// Two orgs in one browser: what the one has is in the other one afterwards, and nothing else is.
+#[actix_web::test]
+async fn accounts_are_copied_from_one_org_of_a_browser_to_the_other() {
+    let source = FakeOrg::builder().rows(450).start().await.unwrap();
+    let (id, secret) = (source.client_id(), source.client_secret());
+    let target = FakeOrg::builder().client(&id, &secret).rows(0).start().await.unwrap();
+    for org in [&source, &target] {
+        org.sign_in(&org.user(ADA));
+    }
+    let (hosts, origins) = (
+        format!("target={}", target.login_url()),
+        format!("{} {}", source.instance_url(), target.instance_url()),
+    );
+    let more = [("SALESFORCE_LOGIN_HOSTS", &*hosts), ("SALESFORCE_ALLOWED_ORIGINS", &*origins)];
+    let example = Example::with("127.0.0.1", free_port(), "copy_between_orgs", &source, &more).await;
+    let browser = Client::new();
+    let origin = example.url("");
+    assert!(browser.visit(&example.url("/")).await.body.contains("Copy the accounts"));
+    let add = [("add", "1"), ("host", "target"), ("return_to", "/")];
+    let start = browser.submit(&example.url("/auth/salesforce/orgs"), &origin, &add).await;
+    let page = browser.visit(start.location().as_str()).await;
+    let (from, to) = (source.organization_id(), target.organization_id());
+    assert!(page.body.contains(&from) && page.body.contains(&to), "{page:?}");
+    let action = page.body.split('\'').nth(1).unwrap();
+
+    let count = async |org: &FakeOrg| {
+        let tokens = serde_json::to_value(org.issue_tokens(&org.user(ADA), "api")).unwrap();
+        let bearer = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
+        let url = format!("{}/services/data/v66.0/query?q=SELECT+COUNT()+FROM+Account", org.instance_url());
+        let page = Client::new().send(reqwest::Method::GET, &url, &[("authorization", &*bearer)], None).await;
+        page.json()["totalSize"].as_u64().unwrap()
+    };
+    let both = [("source", &*from), ("target", &*to)];
+    let page = browser.submit(&example.url(action), "https://evil.example", &both).await;
+    assert_eq!((page.status, count(&target).await), (403, 0), "{page:?}");
+    let page = browser.submit(&example.url(action), &origin, &both).await;
+    assert_eq!(page.body, "450 accounts copied, 0 refused", "{page:?}");
+    assert_eq!((count(&source).await, count(&target).await), (450, 450));
+    let (unknown, same) =
+        ([("source", &*from), ("target", "00D000000000009EAA")], [("source", &*from), ("target", &*from)]);
+    for fields in [unknown, same] {
+        assert_eq!(browser.submit(&example.url(action), &origin, &fields).await.status, 403);
+    }
+}

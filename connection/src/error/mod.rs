@@ -19,7 +19,7 @@ use crate::bulk::job::JobState;
 use crate::{
     frontdoor::FrontdoorDenied,
     http::error::HttpError,
-    id::SalesforceId,
+    id::{OrgId, SalesforceId},
     oauth::{error::OAuthError, id_token::IdTokenError},
     query::soql::bind::BindError,
     request::usage::ApiUsage,
@@ -78,6 +78,10 @@ pub enum Error {
         "the settings of this app do not let users of this organization in. Check SALESFORCE_ALLOWED_ORGS"
     )]
     OrgNotAllowed,
+    /// The browser is not logged in at this org. A login there is added to the others, see the route `orgs` of
+    /// actix-salesforce.
+    #[error("this browser is not logged in at the organization {0}. Add a login there first")]
+    OrgLoginRequired(OrgId),
     /// Salesforce or the store of logins is unreachable at the moment. The login stays valid.
     #[error("Salesforce is unreachable at the moment. Try again in {} seconds", retry_after.as_secs().max(1))]
     #[non_exhaustive]

@@ -2,7 +2,6 @@
 
 use std::{iter, time::Duration};
 
-use actix_session::SessionExt as _;
 use actix_web::{HttpRequest, HttpResponse};
 use url::Url;
 
@@ -10,7 +9,9 @@ use super::{
     add_cookie,
     failure::{FailedLogin, LoginError, LoginFailure},
     loop_guard::LoopGuard,
+    orgs,
     pending_login::{CLOCK_TOLERANCE, PendingLogin},
+    placement::Placement,
     query::Query,
     retry_link, same_site,
     start::{Start, begin},
@@ -20,7 +21,7 @@ use crate::{
     grants::{Callback, Completed, LogInError, RefusedOrg},
     web::{
         pages, response,
-        session::{CookieContents, FreshLogin},
+        session::{CookieContents, FreshLogin, last_host, user_tag},
         worker::WorkerState,
     },
 };
@@ -88,7 +89,9 @@ async fn complete(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
 impl PendingLogin {
     /// A failure of this login, with the link that starts it again at the same host for the same page.
     fn failed(&self, settings: &Settings, failure: impl Into<FailedLogin>) -> FailedLogin {
-        failure.into().retry_at(retry_link(settings, &self.host, &self.return_to))
+        let link = retry_link(settings, &self.host, &self.return_to);
+        let link = link.map(|link| if self.adds { orgs::adding(&link) } else { link });
+        failure.into().retry_at(link)
     }
 }
 
@@ -182,26 +185,38 @@ async fn exchange(
         .then(|| FreshLogin { completed_at: worker.salesforce().now(), auth_time: outcome.auth_time });
     let facts = outcome.facts.as_deref().and_then(|facts| serde_json::from_str(facts).ok());
     let host = pending.host.as_url().to_string();
-    let contents = CookieContents { id: id.clone(), host, fresh, facts };
-    let cookies = [
-        worker.login_cookie(&contents).map_err(|error| failed(FailedLogin::not_stored(error)))?,
-        LoopGuard::after_login(pending.completed_before, &id)
-            .cookie(settings, worker.salesforce().now())
-            .map_err(|error| failed(FailedLogin::not_stored(error)))?,
-    ];
-    // The app's session gets a new id, so that an id from before the login is worth nothing after it (ASVS 7.2.4).
-    request.get_session().renew();
-    worker.salesforce().functions().user_change.separate(request, outcome.user, settings.session);
+    let user = user_tag(outcome.user);
+    let contents = CookieContents { id: id.clone(), host, user: Some(user.clone()), fresh, facts };
+    let current = worker.current_login(request);
+    let logins = worker.browser_logins(request);
+    // It matters only where there are several. An outage says nothing about the current one.
+    let are_several = logins.len() > 1 || worker.names_current(request);
+    let has_current = are_several && !matches!(worker.login(request).await, Ok(None));
+    let placement = Placement::of(pending.adds, &user, logins, current, has_current);
+    let cookie = worker.login_cookie(&placement.slot, &contents);
+    let cookie = cookie.map_err(|error| failed(FailedLogin::not_stored(error)))?;
+    if !placement.has_room(cookie.name().len() + cookie.value().len()) {
+        // The login is undone, because no response delivers it.
+        return Err(failed(LoginFailure::TooManyOrgs.into()).into());
+    }
+    let guard =
+        LoopGuard::after_login(pending.completed_before, &id).cookie(settings, worker.salesforce().now());
+    let mut cookies = vec![cookie, guard.map_err(|error| failed(FailedLogin::not_stored(error)))?];
+    cookies.extend(last_host::cookie(settings, &pending.host));
+    let others = placement.other_cookies(worker, request, &user);
+    cookies.extend(others.map_err(|error| failed(FailedLogin::not_stored(error)))?);
+    placement.separate_sessions(worker, request, outcome.user);
     login.commit();
-    if let Some(old) = worker.login_id(request)
-        // Another callback of the same login may have written the cookie already.
-        && old != id
-    {
-        // The browser's former login ends, even if it belongs to the same user.
-        worker.grants().log_out_later(old);
+    // The former logins that this one replaces end, even if they belong to the same user. Another callback of the same
+    // login may have written its cookie already.
+    for old in placement.replaced.into_iter().filter(|old| old.contents.id != id) {
+        worker.grants().log_out_later(old.contents.id);
     }
     let mut response = response::see_other(pending.return_to.location());
-    for cookie in cookies.iter().chain(&worker.leftovers(request)) {
+    // A cookie of the former credentials may have the name of one that is written.
+    let is_written = |name: &str| cookies.iter().any(|cookie| cookie.name() == name);
+    let leftovers = worker.leftovers(request).into_iter().filter(|cookie| !is_written(cookie.name()));
+    for cookie in cookies.iter().chain(&leftovers.collect::<Vec<_>>()) {
         add_cookie(&mut response, cookie);
     }
     Ok(response)
@@ -222,7 +237,7 @@ async fn late(
             other => other,
         };
     }
-    if worker.login(request).await?.is_some() {
+    if !pending.adds && worker.login(request).await?.is_some() {
         return Ok(response::see_other(pending.return_to.location()));
     }
     tracing::info!("login callback came too late: the login starts once more");
@@ -233,6 +248,7 @@ async fn late(
         completed_before: pending.completed_before,
         replaces_late: true,
         started_by: None,
+        adds: pending.adds,
     };
     begin(worker, request, start)
 }

@@ -79,6 +79,8 @@ pub enum LoginFailure {
         /// When to try again, if the store is unavailable. It decides between the statuses 503 and 500.
         retry_after: Option<Duration>,
     },
+    /// The browser has five logins, or their cookies have no room for another one.
+    TooManyOrgs,
     /// Too many logins in a row: three whose cookie the browser did not return, or eight in all.
     LoginLoop,
 }
@@ -103,6 +105,7 @@ impl LoginFailure {
                 StatusCode::BAD_REQUEST
             }
             Self::OrgNotAllowed | Self::SandboxNotAllowed | Self::Refused { .. } => StatusCode::FORBIDDEN,
+            Self::TooManyOrgs => StatusCode::CONFLICT,
             Self::Denied { code } => pages::denied_status(*code),
             Self::TokenEndpoint { transient: false, .. } | Self::IdentityMismatch => StatusCode::BAD_GATEWAY,
             Self::TokenEndpoint { transient: true, .. }
@@ -134,6 +137,7 @@ impl LoginFailure {
             Self::NotDecided => "not_decided",
             Self::TooManyLogins => "too_many_logins",
             Self::NotStored { .. } => "not_stored",
+            Self::TooManyOrgs => "too_many_orgs",
             Self::LoginLoop => "login_loop",
         }
     }
@@ -196,6 +200,7 @@ impl LoginFailure {
             Self::NotDecided => tracing::error!(error, "login failed: a function of the app did not decide"),
             Self::TooManyLogins => tracing::warn!("login failed: too many logins complete at the same time"),
             Self::NotStored { .. } => tracing::error!(error, "login failed: not stored"),
+            Self::TooManyOrgs => tracing::debug!("login rejected: the browser has no room for another one"),
             Self::LoginLoop => tracing::warn!(
                 "login rejected: too many logins in a row. The browser does not return the login cookie (blocked or too \
                  large), or the user may not use the API, or a page starts logins by itself"
@@ -212,12 +217,13 @@ pub(super) struct FailedLogin {
     failure: LoginFailure,
     cause: Option<Cause>,
     retry_link: Option<String>,
+    hosts_link: Option<String>,
     cookies: Vec<Cookie<'static>>,
 }
 
 impl From<LoginFailure> for FailedLogin {
     fn from(failure: LoginFailure) -> Self {
-        Self { failure, cause: None, retry_link: None, cookies: Vec::new() }
+        Self { failure, cause: None, retry_link: None, hosts_link: None, cookies: Vec::new() }
     }
 }
 
@@ -237,6 +243,11 @@ impl FailedLogin {
         Self { retry_link, ..self }
     }
 
+    /// The link to the chooser of login hosts.
+    pub(super) fn choose_at(self, hosts_link: Option<String>) -> Self {
+        Self { hosts_link, ..self }
+    }
+
     fn into_response(self, request: &HttpRequest) -> HttpResponse {
         let info = RequestInfo::of(request);
         let settings = info.worker.as_ref().map(WorkerState::settings);
@@ -253,6 +264,8 @@ impl FailedLogin {
             }
             false => Action::link(ActionKind::TryAgain, href),
         });
+        // The user mistyped, or the link is old: the chooser shows what there is.
+        let choose = self.hosts_link.map(|href| Action::link(ActionKind::ChooseHost, href));
         let home = settings.map(|settings| {
             let path = settings.after_logout.as_str();
             let href = match self.failure {
@@ -265,7 +278,7 @@ impl FailedLogin {
             Action::link(ActionKind::StartPage, href)
         });
         let mut response = Reply::new(PageKind::LoginFailed(self.failure))
-            .actions(retry.into_iter().chain(home))
+            .actions(choose.into_iter().chain(retry).chain(home))
             .because(self.cause.as_deref().map(|cause| cause as _))
             .page(&info);
         for cookie in &self.cookies {

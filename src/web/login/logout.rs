@@ -1,4 +1,4 @@
-//! The logout route: ends this browser's login.
+//! The logout route: ends this browser's logins.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use actix_web::{
     http::{Method, StatusCode, header::HeaderMap},
     web,
 };
+use futures_util::future;
 
 use super::{add_cookie, loop_guard::LoopGuard, query::Query, return_target};
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
         pages::{Action, ActionKind, PageKind, Reply},
         request_info::RequestInfo,
         response::{self, ResponseFormat},
+        session::{RemoveMainSession, Slot},
         worker::WorkerState,
     },
 };
@@ -27,10 +29,10 @@ const MAX_FORM_BYTES: usize = 16 * 1024;
 /// Longest time in which a form has to arrive. The login has ended before.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Ends this browser's login by POST from a page of this app, then redirects to `return_to` (form or query). GET shows
+/// Ends this browser's login, or all of them if it has several, by POST from a page of this app, then redirects to `return_to` (form or query). GET shows
 /// a page that asks for a confirmation.
 ///
-/// The login ends here first. Its tokens are revoked at Salesforce afterwards, and the response does not wait for that.
+/// A single one of several ends by the orgs route. The login ends here first. Its tokens are revoked at Salesforce afterwards, and the response does not wait for that.
 /// Other logins of the same user stay, and so does the user's session at Salesforce itself.
 pub async fn logout(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     match respond(&request, payload).await {
@@ -48,18 +50,20 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
     if !is_same_origin(&settings.public_url, request.headers()) {
         return Ok(cross_origin(&worker, request));
     }
-    let id = worker.login_id(request);
+    let logins = worker.browser_logins(request);
     let session = request.get_session();
     match settings.session {
         // A session that another Salesforce further out brings also serves users of that one.
-        SessionMode::Embedded if !worker.is_nested() => session.purge(),
+        SessionMode::Embedded if !worker.is_nested() => {
+            session.purge();
+            RemoveMainSession::mark(request);
+        }
         _ => session.renew(),
     }
-    if let Some(id) = id {
-        // During an outage of the store the grant manager tries again; the browser has lost its cookie already.
-        if let Err(error) = worker.grants().log_out(&id).await {
-            tracing::error!(%error, "logout not stored yet. It is tried again in the background");
-        }
+    let ended = logins.iter().map(|login| worker.grants().log_out(&login.contents.id));
+    // During an outage of the store the grant manager tries again; the browser has lost its cookie already.
+    for error in future::join_all(ended).await.into_iter().filter_map(Result::err) {
+        tracing::error!(%error, "logout not stored yet. It is tried again in the background");
     }
     // Only now, because a form that arrives slowly or never must not keep the login alive.
     let form = match tokio::time::timeout(FORM_TIMEOUT, payload.to_bytes_limited(MAX_FORM_BYTES)).await {
@@ -75,7 +79,10 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
             response::builder(StatusCode::OK).insert_header(("hx-redirect", target.location())).finish()
         }
     };
-    add_cookie(&mut response, &worker.login_removal());
+    add_cookie(&mut response, &worker.login_removal(&Slot::Main));
+    for cookie in worker.further_removals(request) {
+        add_cookie(&mut response, &cookie);
+    }
     add_cookie(&mut response, &LoopGuard::removal(settings));
     for cookie in worker.leftovers(request) {
         add_cookie(&mut response, &cookie);
@@ -93,7 +100,7 @@ fn target(worker: &WorkerState, form: &str) -> Option<ReturnTo> {
 ///
 /// From a page with `Referrer-Policy: no-referrer`, as ours and many apps' are, a form's `Origin` is `null` (Fetch
 /// standard, "append a request Origin header"). `Sec-Fetch-Site` decides then.
-fn is_same_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
+pub(super) fn is_same_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
     let by_site = || headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
     let mut origins = headers.get_all("origin");
     match (origins.next(), origins.next()) {

@@ -17,16 +17,19 @@
 
 mod callback;
 pub(crate) mod failure;
+mod hosts;
 mod logout;
 mod loop_guard;
 mod me;
+mod orgs;
 mod pending_login;
+mod placement;
 mod query;
 mod same_site;
 mod start;
 
 pub(crate) use self::logout::is_cross_origin;
-pub use self::{callback::callback, logout::logout, me::me, start::login};
+pub use self::{callback::callback, hosts::hosts, logout::logout, me::me, orgs::orgs, start::login};
 
 use crate::{
     config::{Paths, ReturnTo, Settings},
@@ -34,6 +37,7 @@ use crate::{
 };
 use actix_web::{HttpResponse, cookie::Cookie};
 use salesforce_connection::oauth::LoginHost;
+use url::form_urlencoded;
 
 /// One of the mounted routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub(crate) enum Route {
     Callback,
     Logout,
     Me,
+    Hosts,
+    Orgs,
 }
 
 impl Route {
@@ -62,6 +68,8 @@ impl Route {
             (&paths.callback, Self::Callback),
             (&paths.logout, Self::Logout),
             (&paths.me, Self::Me),
+            (&paths.hosts, Self::Hosts),
+            (&paths.orgs, Self::Orgs),
         ]
         .into_iter()
         .find_map(|(mounted, route)| (mounted.as_deref() == Some(path)).then_some(route))
@@ -85,6 +93,13 @@ fn return_target(settings: &Settings, text: &str) -> Option<ReturnTo> {
 /// Returns the link that starts the same login again. `None` if the app has no login route.
 fn retry_link(settings: &Settings, host: &LoginHost, return_to: &ReturnTo) -> Option<String> {
     settings.login_link(host, Some(return_to.as_str()))
+}
+
+/// Returns the link to the chooser of login hosts. `None` if there is nothing to choose.
+fn hosts_link(settings: &Settings, return_to: &ReturnTo) -> Option<String> {
+    let query =
+        form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to.as_str()).finish();
+    Some(format!("{}?{query}", settings.paths.full(settings.paths.hosts.as_deref()?)))
 }
 
 pub(super) fn add_cookie(response: &mut HttpResponse, cookie: &Cookie<'_>) {

@@ -33,7 +33,7 @@ const MAX_OPEN: usize = 8;
 /// Size in bytes of all pending logins in the `Cookie` header, `; ` included. Must leave room for the app's cookies in a
 /// header line of 8 KiB, which is the limit of most proxies and load balancers.
 const MAX_TOTAL_BYTES: usize = 3_584;
-/// Size in bytes of a login cookie without facts. A larger one takes from [`MAX_TOTAL_BYTES`].
+/// Size in bytes of a login cookie without facts. A larger one, and further ones, take from [`MAX_TOTAL_BYTES`].
 const USUAL_LOGIN_BYTES: usize = 400;
 /// Number of pending logins that one response removes before the new one loses the query of its target. Keeps the head
 /// of the response below 4 KiB, which is what nginx accepts (`proxy_buffer_size`).
@@ -65,6 +65,8 @@ pub(super) struct PendingLogin {
     pub(super) asks_to_log_in: bool,
     /// A hash of the user who was logged in when it started. A fresh login counts for that user only.
     pub(super) started_by: Option<String>,
+    /// Whether the browser's other logins stay.
+    pub(super) adds: bool,
 }
 
 /// What is sealed. `Cow`, because a text that JSON escapes cannot be borrowed.
@@ -90,6 +92,8 @@ struct Sealed<'a> {
     f: bool,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     u: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    a: bool,
 }
 
 impl PendingLogin {
@@ -131,6 +135,7 @@ impl PendingLogin {
             o: self.replaces_late,
             f: self.asks_to_log_in,
             u: self.started_by.as_deref().map(Into::into),
+            a: self.adds,
         })
         .map_err(|_| SealError)?;
         let sealed = settings.keys.seal(
@@ -206,6 +211,7 @@ fn open(settings: &Settings, client_id: &str, name: &str, value: &str) -> Option
         replaces_late: sealed.o,
         asks_to_log_in: sealed.f,
         started_by: sealed.u.map(Cow::into_owned),
+        adds: sealed.a,
     })
 }
 
@@ -228,7 +234,14 @@ fn evict(settings: &Settings, request: &HeaderMap, new_bytes: usize) -> Vec<Stri
         })
         .collect();
     pending.sort();
-    let login = cookie_header::only(request, &settings.scoped_name("")).map_or(0, str::len);
+    // The names of the cookies of logins begin like those of pending ones, whose kind tells them apart.
+    let is_login = |name: &[u8]| {
+        let stem = settings.scoped_name("");
+        let kind = name.strip_prefix(stem.as_bytes());
+        kind.is_some_and(|kind| kind.is_empty() || kind.starts_with(b".org."))
+    };
+    let logins = cookie_header::all(request).filter(|(name, _)| is_login(name));
+    let login: usize = logins.map(|(name, value)| name.len() + value.len()).sum();
     let max_bytes = MAX_TOTAL_BYTES.saturating_sub(login.saturating_sub(USUAL_LOGIN_BYTES));
     let mut count = pending.len();
     let mut total: usize = pending.iter().map(|(_, _, bytes)| bytes).sum();
@@ -282,6 +295,7 @@ mod tests {
             replaces_late: false,
             asks_to_log_in: false,
             started_by: None,
+            adds: false,
         }
     }
 

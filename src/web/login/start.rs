@@ -9,7 +9,9 @@ use url::Url;
 use super::{
     add_cookie,
     failure::{FailedLogin, InvalidLink, LoginError, LoginFailure},
+    hosts_link,
     loop_guard::{self, LoopGuard},
+    orgs,
     pending_login::PendingLogin,
     query::Query,
     retry_link, return_target,
@@ -17,7 +19,11 @@ use super::{
 use crate::{
     config::{ReturnTo, Settings},
     grants::random_secret,
-    web::{response, session::former_user, worker::WorkerState},
+    web::{
+        response,
+        session::{BrowserLogin, former_user, last_host},
+        worker::WorkerState,
+    },
 };
 use salesforce_connection::{
     Error,
@@ -29,6 +35,8 @@ use salesforce_connection::{
 ///
 /// Query: `return_to` (a path of this app), `host` (a configured login host by name, or a My Domain host when allowed),
 /// `prompt` (`login`, `consent`, `select_account`, separated by spaces), `login_hint`. Other parameters are ignored.
+///
+/// With `add=1` it shows a page whose button [adds](super::orgs) the login to those of the browser, and changes nothing.
 pub async fn login(request: HttpRequest) -> HttpResponse {
     start(&request).await.unwrap_or_else(|error| error.into_response(&request))
 }
@@ -55,16 +63,24 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         FailedLogin::from(invalid(link)).retry_at(retry_link(settings, host, &return_to))
     };
     let host = match query.one("host", 255) {
-        Ok(Some(name)) => find_host(settings, name),
-        // After an expiry the user comes back to the host of the login that ended.
+        Ok(Some(name)) => settings.find_host(name),
+        // After an expiry the user comes back to the host of the login that ended, else to the last one.
         Ok(None) => {
             let last = worker.cookie_contents(request).and_then(|login| settings.offered_host(&login.host));
+            let last = last.or_else(|| last_host::read(settings, request.headers()));
             Some(last.unwrap_or_else(|| settings.default_host.clone()))
         }
         Err(_) => None,
     };
-    let host = host.ok_or_else(|| refuse(InvalidLink::Host, &settings.default_host))?;
+    let host = host.ok_or_else(|| {
+        refuse(InvalidLink::Host, &settings.default_host).choose_at(hosts_link(settings, &return_to))
+    })?;
     let options = options(settings, &query).ok_or_else(|| refuse(InvalidLink::Options, &host))?;
+    if query.first("add").is_some()
+        && let Some(page) = orgs::add_page(settings, request, &host, &return_to)
+    {
+        return Ok(page);
+    }
 
     let now = worker.salesforce().now();
     let (mut completed_before, mut is_lost) = (0, false);
@@ -72,7 +88,8 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         completed_before = guard.completed;
         // While the last login is valid, the user logs in once more.
         is_lost = worker.login(request).await?.is_none();
-        if is_lost {
+        let is_other = |login: &BrowserLogin| login.contents.id != guard.login;
+        if is_lost && worker.browser_logins(request).iter().all(is_other) {
             // The browser returned the guard's cookie without the login's: no request can use that login.
             worker.grants().log_out_later(guard.login);
         }
@@ -86,8 +103,9 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         true => worker.login(request).await?.map(|grant| former_user::hash(grant.key().user())),
         false => None,
     };
-    let replaces_late = false;
-    begin(&worker, request, Start { host, return_to, options, completed_before, replaces_late, started_by })
+    let start =
+        Start { host, return_to, options, completed_before, replaces_late: false, started_by, adds: false };
+    begin(&worker, request, start)
 }
 
 /// What a login starts with.
@@ -100,6 +118,8 @@ pub(super) struct Start {
     pub(super) replaces_late: bool,
     /// A hash of the user who is logged in, if Salesforce is to show its login page.
     pub(super) started_by: Option<String>,
+    /// Whether the browser's other logins stay.
+    pub(super) adds: bool,
 }
 
 /// Seals a pending login and redirects to the login host.
@@ -109,7 +129,7 @@ pub(super) fn begin(
     start: Start,
 ) -> Result<HttpResponse, LoginError> {
     let settings = worker.settings();
-    let Start { host, return_to, options, completed_before, replaces_late, started_by } = start;
+    let Start { host, return_to, options, completed_before, replaces_late, started_by, adds } = start;
     let authorization = worker.grants().oauth().authorize(&host, &settings.redirect_uri_of(&host), &options);
     let pending = PendingLogin {
         client_id: settings.client_id.clone(),
@@ -124,6 +144,7 @@ pub(super) fn begin(
         replaces_late,
         asks_to_log_in: options.has_prompt(Prompt::Login),
         started_by,
+        adds,
     };
     let mut response = response::see_other(authorization.url.as_str());
     for cookie in pending.cookies(settings, request.headers()).map_err(Error::from)? {
@@ -164,31 +185,17 @@ fn at_public_url(settings: &Settings, request: &HttpRequest, query: &Query) -> O
         return None;
     }
     let login = settings.paths.full(settings.paths.login.as_deref()?);
-    let mut query = query.encode_again(&["return_to", "host", "prompt", "login_hint"]);
+    let mut query = query.encode_again(&["return_to", "host", "prompt", "login_hint", "add"]);
     let query = query.append_pair(MOVED, "1").finish();
     Some(format!("{}{login}?{query}", public.origin().ascii_serialization()))
 }
 
 /// Returns the options of the authorization request, or `None` if a parameter is invalid.
-fn options(settings: &Settings, query: &Query) -> Option<AuthorizeOptions> {
+pub(super) fn options(settings: &Settings, query: &Query) -> Option<AuthorizeOptions> {
     let prompt = query.one("prompt", 64).ok()?.map(Prompt::parse_list).transpose().ok()?;
     let options = AuthorizeOptions::new(settings.scopes.clone()).prompt(prompt.unwrap_or_default());
     Some(match query.one("login_hint", 256).ok()? {
         Some(hint) => options.login_hint(hint),
         None => options,
     })
-}
-
-/// Returns the login host of this name: a configured one, or a My Domain host where the app allows them.
-fn find_host(settings: &Settings, name: &str) -> Option<LoginHost> {
-    if let Some(host) = settings.hosts.get(name) {
-        return Some(host.clone());
-    }
-    // The default host has no name in the settings.
-    if name == settings.host_name(&settings.default_host) {
-        return Some(settings.default_host.clone());
-    }
-    // A URL or a host as users copy it. The callback finds the host of its pending login by the same rule.
-    let host: LoginHost = name.parse().ok()?;
-    settings.offered_host(host.as_url().as_str())
 }

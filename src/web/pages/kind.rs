@@ -4,9 +4,9 @@ use std::{error::Error as StdError, time::Duration};
 
 use actix_web::http::StatusCode;
 
-use super::{AccessRefusal, LoginFailure, oauth_errors::known_code};
+use super::{AccessRefusal, HostChoices, LoginFailure, OrgChoices, oauth_errors::known_code};
 use crate::base::error_chain::ErrorChain;
-use salesforce_connection::{Error, UserRef, error::ApiError, frontdoor::FrontdoorDenied};
+use salesforce_connection::{Error, OrgId, UserRef, error::ApiError, frontdoor::FrontdoorDenied};
 
 /// What a page is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,16 @@ pub enum PageKind {
     },
     /// The logout route asks for a confirmation.
     ConfirmLogout,
+    /// The user chooses a login host.
+    ChooseHost(HostChoices),
+    /// The orgs that the browser is logged in at.
+    ChooseOrg(OrgChoices),
+    /// A link asks to add an org to those that the browser is logged in at. A button does it.
+    AddOrg,
+    /// A change of the browser's orgs came from a page of another origin and was rejected.
+    CrossOriginOrgs,
+    /// The request needs a login at this org, too.
+    OrgLoginRequired(OrgId),
     /// The request needs a login and comes from a frame of another site, where no login can be shown: the page offers a
     /// window.
     OpenInWindow,
@@ -249,6 +259,9 @@ impl PageKind {
                 code: refusal.error_code().and_then(known_code),
             });
         }
+        if let Error::OrgLoginRequired(org) = error {
+            return Self::OrgLoginRequired(*org);
+        }
         if matches!(error, Error::OrgNotAllowed) {
             return Self::LoginFailed(LoginFailure::OrgNotAllowed);
         }
@@ -278,9 +291,16 @@ impl PageKind {
         match self {
             Self::LoginFailed(failure) => failure.status(),
             Self::LoginRequired { .. } | Self::FreshLoginRequired { .. } => StatusCode::UNAUTHORIZED,
-            Self::ConfirmLogout | Self::OpenInWindow => StatusCode::OK,
+            Self::ConfirmLogout
+            | Self::OpenInWindow
+            | Self::ChooseHost(_)
+            | Self::ChooseOrg(_)
+            | Self::AddOrg => StatusCode::OK,
             Self::OtherLogin => StatusCode::CONFLICT,
-            Self::CrossOriginLogout | Self::NotAllowed { .. } => StatusCode::FORBIDDEN,
+            Self::CrossOriginLogout
+            | Self::CrossOriginOrgs
+            | Self::OrgLoginRequired(_)
+            | Self::NotAllowed { .. } => StatusCode::FORBIDDEN,
             Self::RequestFailed { failure, .. } => failure.status(),
         }
     }
@@ -291,8 +311,12 @@ impl PageKind {
             Self::LoginFailed(failure) => failure.code(),
             Self::LoginRequired { .. } => "login_required",
             Self::ConfirmLogout => "confirm_logout",
+            Self::ChooseHost(_) => "choose_host",
+            Self::ChooseOrg(_) => "choose_org",
+            Self::AddOrg => "add_org",
+            Self::OrgLoginRequired(_) => "org_login_required",
             Self::OpenInWindow => "open_in_window",
-            Self::CrossOriginLogout => "foreign_origin",
+            Self::CrossOriginLogout | Self::CrossOriginOrgs => "foreign_origin",
             Self::OtherLogin => "other_login",
             Self::NotAllowed { .. } => "forbidden",
             Self::FreshLoginRequired { .. } => "fresh_login_required",
@@ -317,8 +341,15 @@ impl PageKind {
             Self::LoginRequired { .. }
             | Self::FreshLoginRequired { .. }
             | Self::ConfirmLogout
+            | Self::ChooseHost(_)
+            | Self::ChooseOrg(_)
+            | Self::AddOrg
             | Self::OpenInWindow => {}
             Self::CrossOriginLogout => tracing::warn!("logout rejected: it came from another origin"),
+            Self::CrossOriginOrgs => tracing::warn!("change of orgs rejected: it came from another origin"),
+            Self::OrgLoginRequired(org) => {
+                tracing::debug!(route, %org, "request rejected: the browser is not logged in at an org");
+            }
             Self::OtherLogin => tracing::debug!("form rejected: it belongs to another login"),
             Self::NotAllowed { refusal, user, .. } => tracing::info!(
                 route,

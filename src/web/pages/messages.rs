@@ -1,16 +1,17 @@
 //! Texts that a user can see: titles, paragraphs and labels of pages, and the member `message` of JSON errors. What an
-//! access rule says is in `refusal_messages.rs`, what an error code of Salesforce means in `oauth_errors.rs`.
+//! access rule says is in `refusal_messages.rs`, what is said about several orgs in `org_messages.rs`, what an error code of Salesforce means in `oauth_errors.rs`.
 
 use std::borrow::Cow;
 
 use super::{
-    ActionLabels, LoginFailure, PageKind, PageTexts, RequestFailure, oauth_errors, refusal_messages,
+    ActionLabels, ChoiceLabels, LoginFailure, PageKind, PageTexts, RequestFailure, oauth_errors,
+    org_messages, refusal_messages,
 };
 use crate::web::login::failure::InvalidLink;
 
 /// A title and the paragraphs below it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Message(&'static str, &'static [&'static str]);
+pub(super) struct Message(pub(super) &'static str, pub(super) &'static [&'static str]);
 
 /// The texts of this kind of page.
 pub(super) fn texts(kind: &PageKind) -> PageTexts {
@@ -34,14 +35,8 @@ pub(super) fn texts(kind: &PageKind) -> PageTexts {
         title: title.into(),
         paragraphs,
         code_label: "Salesforce calls this".into(),
-        labels: ActionLabels {
-            try_again: "Try again".into(),
-            start_page: "Go to the start page".into(),
-            log_in: "Log in".into(),
-            log_out: "Log out".into(),
-            stay_logged_in: "Stay logged in".into(),
-            other_user: "Log in as another user".into(),
-        },
+        labels: ActionLabels::english(),
+        choices: ChoiceLabels::english(),
     }
 }
 
@@ -73,6 +68,11 @@ fn message(kind: &PageKind) -> Message {
             "Log out?",
             &["You will be logged out of this app in this browser. Salesforce itself stays open."],
         ),
+        PageKind::ChooseHost(_)
+        | PageKind::ChooseOrg(_)
+        | PageKind::AddOrg
+        | PageKind::CrossOriginOrgs
+        | PageKind::OrgLoginRequired(_) => org_messages::message(kind),
         PageKind::OpenInWindow => Message(
             "Open this app in a window",
             &["You have to log in first, and Salesforce's login cannot be shown inside of another page."],
@@ -196,6 +196,7 @@ fn login_failed(failure: &LoginFailure) -> Message {
                 None => &["This app could not save your login.", PERSISTS],
             },
         ),
+        LoginFailure::TooManyOrgs => org_messages::TOO_MANY,
         LoginFailure::LoginLoop => Message(
             "You were logged in, but it did not last",
             &[

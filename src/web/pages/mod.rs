@@ -42,16 +42,19 @@
 //! of a page: its member `error` is [`PageKind::code`], which a front end can translate; its member `message` is
 //! English.
 
+mod choices;
 mod kind;
 mod language;
 mod messages;
 mod oauth_errors;
+mod org_messages;
 mod page;
 mod refusal_messages;
 mod render;
 mod reply;
 
 pub use self::{
+    choices::{ChoiceLabels, HostChoice, HostChoices, OrgChoice, OrgChoices},
     kind::{PageKind, RequestFailure},
     page::{Action, ActionKind, ActionLabels, LoginPage, PageContent, PageTexts},
     render::HtmlPage,

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use actix_web::http::StatusCode;
 
-use super::{HtmlPage, LoginFailure, PageKind, language, messages};
+use super::{ChoiceLabels, HtmlPage, LoginFailure, PageKind, language, messages};
 
 /// A page that is about to be sent to a browser.
 #[derive(Debug, Clone)]
@@ -78,6 +78,8 @@ pub struct PageTexts {
     pub code_label: Cow<'static, str>,
     /// The labels of buttons and links.
     pub labels: ActionLabels,
+    /// The labels of the choices between login hosts, and between orgs.
+    pub choices: ChoiceLabels,
 }
 
 /// The labels of buttons and links.
@@ -96,9 +98,32 @@ pub struct ActionLabels {
     pub stay_logged_in: Cow<'static, str>,
     /// For [`ActionKind::OtherUser`].
     pub other_user: Cow<'static, str>,
+    /// For [`ActionKind::ChooseHost`].
+    pub choose_host: Cow<'static, str>,
+    /// For [`ActionKind::AddOrg`].
+    pub add_org: Cow<'static, str>,
+    /// For [`ActionKind::SwitchOrg`].
+    pub switch_org: Cow<'static, str>,
+    /// For [`ActionKind::DropOrg`].
+    pub drop_org: Cow<'static, str>,
 }
 
 impl ActionLabels {
+    pub(super) fn english() -> Self {
+        Self {
+            try_again: "Try again".into(),
+            start_page: "Go to the start page".into(),
+            log_in: "Log in".into(),
+            log_out: "Log out".into(),
+            stay_logged_in: "Stay logged in".into(),
+            other_user: "Log in as another user".into(),
+            choose_host: "Choose where to log in".into(),
+            add_org: "Add an organization".into(),
+            switch_org: "Switch to it".into(),
+            drop_org: "Log out there".into(),
+        }
+    }
+
     /// The label of this action.
     pub fn get(&self, kind: ActionKind) -> &str {
         match kind {
@@ -108,6 +133,10 @@ impl ActionLabels {
             ActionKind::LogOut => &self.log_out,
             ActionKind::StayLoggedIn => &self.stay_logged_in,
             ActionKind::OtherUser => &self.other_user,
+            ActionKind::ChooseHost => &self.choose_host,
+            ActionKind::AddOrg => &self.add_org,
+            ActionKind::SwitchOrg => &self.switch_org,
+            ActionKind::DropOrg => &self.drop_org,
         }
     }
 }
@@ -128,6 +157,14 @@ pub enum ActionKind {
     StayLoggedIn,
     /// Starts a login for which Salesforce shows its login page, so that another user can log in.
     OtherUser,
+    /// Goes to the chooser of login hosts.
+    ChooseHost,
+    /// Starts a login that is added to the browser's others, or goes to the chooser of login hosts first.
+    AddOrg,
+    /// Makes another org the current one.
+    SwitchOrg,
+    /// Ends the login at one of several orgs.
+    DropOrg,
 }
 
 /// Something that the user can do next: a link, or a form that a button sends.
@@ -154,6 +191,11 @@ impl Action {
     /// A form with hidden fields.
     pub(crate) fn form(kind: ActionKind, href: String, fields: Vec<(&'static str, String)>) -> Self {
         Self { kind, href, is_post: true, in_window: false, fields }
+    }
+
+    /// A form that changes nothing, whose fields become the query.
+    pub(crate) fn get_form(kind: ActionKind, href: String, fields: Vec<(&'static str, String)>) -> Self {
+        Self { is_post: false, ..Self::form(kind, href, fields) }
     }
 
     /// What it does.
@@ -186,6 +228,7 @@ impl Action {
 /// [`Builder::login_pages`](crate::SalesforceBuilder::login_pages) takes.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, for as long as a page is rendered")]
 pub enum PageContent {
     /// The texts and the design of this crate.
     Default,

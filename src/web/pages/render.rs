@@ -6,7 +6,7 @@ use actix_web::http::header::{HeaderValue, InvalidHeaderValue};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
-use super::{Action, LoginPage, PageTexts};
+use super::{Action, LoginPage, PageKind, PageTexts};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#181c24;--soft:#5a6478;--ground:#f3f5f9;--card:#fff;--line:#dfe4ee;--main:#0b5cab}\
@@ -21,7 +21,13 @@ border-radius:6px;padding:.15rem .45rem;color:var(--ink);overflow-wrap:anywhere}
 .actions{display:flex;flex-wrap:wrap;gap:.6rem;margin-top:1.4rem}form{margin:0}\
 .button{display:inline-block;border:1px solid var(--main);border-radius:8px;padding:.55rem 1.05rem;font:inherit;\
 font-weight:600;text-decoration:none;cursor:pointer;color:var(--main);background:none}\
-.actions>:first-child .button,.actions>.button:first-child{background:var(--main);color:var(--card)}";
+.actions>:first-child .button,.actions>.button:first-child,main>form .button{background:var(--main);color:var(--card)}\
+ul{list-style:none;margin:0;padding:0}li{padding:.75rem 0;border-bottom:1px solid var(--line)}li p{margin:0;\
+color:var(--ink);overflow-wrap:anywhere}li .actions{margin-top:.5rem}main>form{margin-top:1.4rem}fieldset{margin:0 0 1rem;padding:.5rem 1rem .75rem;border:1px solid var(--line);\
+border-radius:8px}legend,form>label{font-weight:600;padding:0 .35rem}fieldset label{display:block;padding:.35rem 0}\
+small{color:var(--soft)}#my-domain-hint{margin:0;padding:0 .35rem}#my-domain{display:block;width:100%;font:inherit;\
+margin:.35rem 0 1rem;padding:.5rem .7rem;color:var(--ink);background:var(--ground);border:1px solid var(--soft);\
+border-radius:8px}ul .actions>:first-child .button,main>form~.actions>.button:first-child{background:none;color:var(--main)}";
 
 /// The content security policy of this crate's own pages: without script, resource and frame, with one style sheet.
 pub(crate) fn default_policy() -> &'static str {
@@ -141,7 +147,7 @@ impl HtmlPage {
     }
 
     /// Appends an action: `<a class="button">`, or a `<form>` with its hidden fields and a `<button class="button">`.
-    pub fn action(mut self, action: &Action, label: &str) -> Self {
+    pub fn action(self, action: &Action, label: &str) -> Self {
         if !action.is_post() {
             let target = if action.opens_window() { "\" target=\"_blank\" rel=\"noopener\">" } else { "\">" };
             return self
@@ -151,7 +157,13 @@ impl HtmlPage {
                 .text(label)
                 .markup("</a>");
         }
-        self = self.markup("<form method=\"post\" action=\"").text(action.href()).markup("\">");
+        self.form(action).markup("<button class=\"button\">").text(label).markup("</button></form>")
+    }
+
+    /// Opens the form of an action, with its hidden fields.
+    pub(super) fn form(mut self, action: &Action) -> Self {
+        self = self.markup(if action.is_post() { "<form method=\"post\"" } else { "<form method=\"get\"" });
+        self = self.markup(" action=\"").text(action.href()).markup("\">");
         for (name, value) in action.fields() {
             self = self
                 .markup("<input type=\"hidden\" name=\"")
@@ -160,7 +172,7 @@ impl HtmlPage {
                 .text(value)
                 .markup("\">");
         }
-        self.markup("<button class=\"button\">").text(label).markup("</button></form>")
+        self
     }
 
     /// These texts in the design of this crate.
@@ -184,6 +196,12 @@ impl HtmlPage {
         if let Some(code) = page.salesforce_code() {
             html = html.markup("<p>").text(&texts.code_label).markup(" <span class=\"code\">").text(code);
             html = html.markup("</span></p>");
+        }
+        if let PageKind::ChooseHost(choices) = page.kind() {
+            html = html.host_choices(choices, &texts.choices, texts.labels.get(choices.form.kind()));
+        }
+        if let PageKind::ChooseOrg(choices) = page.kind() {
+            html = html.org_choices(choices, texts);
         }
         html = html.markup("<div class=\"actions\">");
         for action in page.actions() {
@@ -248,6 +266,7 @@ mod tests {
             paragraphs: vec![evil.into()],
             code_label: evil.into(),
             labels: ActionLabels { try_again: evil.into(), log_out: evil.into(), ..page.texts().labels },
+            choices: page.texts().choices,
         };
         let html = HtmlPage::of_texts(&page, &texts).into_html();
         assert!(!html.contains("<script") && !html.contains("alert('1')"), "{html}");

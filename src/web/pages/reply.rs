@@ -103,7 +103,10 @@ mod tests {
         web,
     };
 
-    use super::super::{AccessRefusal, HtmlPage, LoginFailure, PageContent, PageKind, RequestFailure};
+    use super::super::{
+        AccessRefusal, Action, ActionKind, HostChoices, HtmlPage, LoginFailure, OrgChoices, PageContent,
+        PageKind, RequestFailure,
+    };
     use crate::{Salesforce, SalesforceBuilder as Builder};
     use salesforce_connection::Error;
 
@@ -263,6 +266,7 @@ mod tests {
             LoginFailure::NotDecided,
             LoginFailure::TooManyLogins,
             LoginFailure::NotStored { retry_after },
+            LoginFailure::TooManyOrgs,
             LoginFailure::LoginLoop,
         ];
         let kinds = logins
@@ -282,6 +286,16 @@ mod tests {
                 PageKind::FreshLoginRequired { sent_form: false },
                 PageKind::OtherLogin,
                 PageKind::OpenInWindow,
+                PageKind::AddOrg,
+                PageKind::CrossOriginOrgs,
+                PageKind::OrgLoginRequired("00D000000000001EAA".parse().unwrap()),
+                PageKind::ChooseOrg(OrgChoices { orgs: Vec::new(), add: None }),
+                PageKind::ChooseHost(HostChoices {
+                    hosts: Vec::new(),
+                    my_domain: true,
+                    last_my_domain: None,
+                    form: Action::get_form(ActionKind::LogIn, String::new(), Vec::new()),
+                }),
             ]);
         let refusals = [
             AccessRefusal::Scope("api".into()),
@@ -311,7 +325,8 @@ mod tests {
             assert!(
                 kind.status().is_client_error()
                     || kind.status().is_server_error()
-                    || ["confirm_logout", "open_in_window"].contains(&kind.code())
+                    || ["add_org", "choose_host", "choose_org", "confirm_logout", "open_in_window"]
+                        .contains(&kind.code())
             );
         }
     }

@@ -10,12 +10,12 @@ use actix_session::{
 use actix_web::{
     HttpMessage as _, HttpRequest,
     cookie::{Cookie, CookieJar, Key, SameSite},
-    dev::ServiceRequest,
-    http::header::HeaderMap,
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{self, HeaderMap, HeaderValue},
 };
 use serde_json::value::RawValue;
 
-use super::{cookie, cookie_header};
+use super::{cookie, cookie_contents::is_tag, cookie_header};
 use crate::config::Settings;
 
 /// The session that the middleware brings.
@@ -26,8 +26,30 @@ pub(crate) struct SessionCookie {
     name: String,
     /// What removes the cookie under its name before a rotation of the app's credentials, if that was another one.
     previous: Option<Cookie<'static>>,
+    main_removal: Cookie<'static>,
     key: Key,
     older: Vec<Key>,
+}
+
+/// Marks a request that ends the main login while the session of another one is shown: its session ends with it.
+pub(crate) struct RemoveMainSession;
+
+impl RemoveMainSession {
+    pub(crate) fn mark(request: &HttpRequest) {
+        request.extensions_mut().insert(Self);
+    }
+}
+
+/// The bytes that the sessions of the browser's other logins take in the `Cookie` header.
+#[derive(Clone, Copy)]
+struct OtherSessions(usize);
+
+/// Returns the cookies that remove the sessions of added logins.
+pub(crate) fn added_removals(settings: &Settings, headers: &HeaderMap) -> Vec<Cookie<'static>> {
+    let prefix = settings.scoped_name(".session.");
+    let names = cookie_header::all(headers).filter_map(|(name, _)| std::str::from_utf8(name).ok());
+    let names = names.filter(|name| name.strip_prefix(&*prefix).is_some_and(is_tag));
+    names.map(|name| cookie::removal(settings, name.to_owned())).collect()
 }
 
 /// Marks a request whose session cookie came sealed with an older key, or under its previous name.
@@ -46,13 +68,26 @@ impl SessionCookie {
         let previous = settings.scoped_names(".session").nth(1).map(|(_, name)| name);
         let previous = previous.filter(|previous| *previous != name);
         let previous = previous.map(|name| cookie::removal(settings, name));
-        Self { name, previous, key, older: keys.collect() }
+        let main_removal = cookie::removal(settings, name.clone());
+        Self { name, previous, main_removal, key, older: keys.collect() }
     }
 
     /// Prepares the request's `Cookie` header for actix-session, which reads names leniently, knows one key only and
     /// sees no cookie at all when one byte of the header is not UTF-8.
-    pub(crate) fn prepare(&self, request: &mut ServiceRequest) {
+    ///
+    /// `shown` is the tag of the user whose login is current, if it was added to another one: each login of a browser has a
+    /// session to itself, in a cookie with that tag behind the name.
+    pub(crate) fn prepare(&self, request: &mut ServiceRequest, shown: Option<&str>) {
         cookie_header::clean(request.headers_mut(), &self.name);
+        let all = cookie_header::all(request.headers()).filter(|(name, _)| self.is_session(name));
+        let all: usize = all.map(|(_, value)| value.len()).sum();
+        if let Some(tag) = shown {
+            return self.show(request, tag, all);
+        }
+        let own = cookie_header::only(request.headers(), &self.name).map_or(0, str::len);
+        if all > own {
+            request.extensions_mut().insert(OtherSessions(all - own));
+        }
         let headers = request.headers();
         let is_sent = |wanted: &str| cookie_header::all(headers).any(|(name, _)| name == wanted.as_bytes());
         let previous = self.previous.as_ref().filter(|removal| is_sent(removal.name()));
@@ -69,6 +104,78 @@ impl SessionCookie {
         if let Some(removal) = previous {
             request.extensions_mut().insert(Leftover(removal.clone()));
         }
+    }
+
+    /// Returns whether this is the name of a session of this app.
+    fn is_session(&self, name: &[u8]) -> bool {
+        let rest = name.strip_prefix(self.name.as_bytes());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
+    }
+
+    fn name_of(&self, tag: &str) -> String {
+        format!("{}.{tag}", self.name)
+    }
+
+    /// Puts the session of an added login in the place of the main one.
+    fn show(&self, request: &mut ServiceRequest, tag: &str, all: usize) {
+        let name = self.name_of(tag);
+        cookie_header::clean(request.headers_mut(), &name);
+        let sealed = cookie_header::only(request.headers(), &name).map(str::to_owned);
+        let value = self.reseal(&name, request.headers());
+        cookie_header::remove(request.headers_mut(), &self.name);
+        let own = sealed.as_ref().map_or(0, String::len);
+        if all > own {
+            request.extensions_mut().insert(OtherSessions(all - own));
+        }
+        let Some((value, sealed)) = value.zip(sealed) else { return };
+        if !self.older.is_empty() && !self.is_under_newest(&name, &sealed) {
+            request.extensions_mut().insert(Resealed);
+        }
+        cookie_header::replace(request.headers_mut(), &name, &self.name, &value);
+    }
+
+    fn is_under_newest(&self, name: &str, sealed: &str) -> bool {
+        let sealed = Cookie::parse_encoded(format!("{name}={sealed}")).ok();
+        sealed.is_some_and(|sealed| CookieJar::new().private(&self.key).decrypt(sealed).is_some())
+    }
+
+    /// Gives the session of an added login back its name. The main one ends if the request is marked so.
+    pub(crate) fn finish<B>(&self, response: &mut ServiceResponse<B>, tag: &str) {
+        let removes_main = response.request().extensions().contains::<RemoveMainSession>();
+        let cookies: Vec<HeaderValue> = response.headers().get_all(header::SET_COOKIE).cloned().collect();
+        let is_main = |value: &HeaderValue| {
+            let rest = value.as_bytes().strip_prefix(self.name.as_bytes());
+            rest.is_some_and(|rest| rest.first() == Some(&b'='))
+        };
+        if !removes_main && !cookies.iter().any(is_main) {
+            return;
+        }
+        let headers = response.headers_mut();
+        headers.remove(header::SET_COOKIE);
+        for value in cookies {
+            let value = if is_main(&value) { self.renamed(&value, tag) } else { Some(value) };
+            if let Some(value) = value {
+                headers.append(header::SET_COOKIE, value);
+            }
+        }
+        if removes_main && let Ok(removal) = HeaderValue::from_str(&self.main_removal.to_string()) {
+            headers.append(header::SET_COOKIE, removal);
+        }
+    }
+
+    /// Returns the cookie of the main session as that of an added login: sealed for its name, or its removal.
+    fn renamed(&self, value: &HeaderValue, tag: &str) -> Option<HeaderValue> {
+        let mut cookie = Cookie::parse_encoded(value.to_str().ok()?.to_owned()).ok()?;
+        let name = self.name_of(tag);
+        if !cookie.value().is_empty() {
+            let mut jar = CookieJar::new();
+            let mut plain = jar.private(&self.key).decrypt(cookie.clone())?;
+            plain.set_name(name.clone());
+            jar.private_mut(&self.key).add(plain);
+            cookie.set_value(jar.get(&name)?.value().to_owned());
+        }
+        cookie.set_name(name);
+        HeaderValue::from_str(&cookie.encoded().to_string()).ok()
     }
 
     /// The value of the cookie `name` for today's name and under the newest key, if it is not that already.
@@ -118,7 +225,9 @@ pub(crate) fn drop_if_too_large(request: &HttpRequest) {
         return;
     }
     let bytes = serde_json::to_vec(&*session.entries()).map_or(0, |json| json.len());
-    if bytes > MAX_JSON_BYTES {
+    // All sessions of a browser together have the room of one, because they share a header line.
+    let others = request.extensions().get::<OtherSessions>().map_or(0, |others| others.0);
+    if bytes > MAX_JSON_BYTES.saturating_sub(others / 4 * 3) {
         tracing::error!(
             bytes,
             limit = MAX_JSON_BYTES,

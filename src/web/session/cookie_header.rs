@@ -63,6 +63,18 @@ pub(crate) fn clean(headers: &mut HeaderMap, name: &str) {
     }
 }
 
+/// Removes the cookie `name`.
+pub(crate) fn remove(headers: &mut HeaderMap, name: &str) {
+    let others = all(headers).filter(|(key, _)| *key != name.as_bytes());
+    let others = others.map(|(key, value)| [key, b"=", value].concat()).collect::<Vec<_>>().join(&b"; "[..]);
+    headers.remove(header::COOKIE);
+    if let Ok(others) = HeaderValue::from_bytes(&others)
+        && !others.is_empty()
+    {
+        headers.insert(header::COOKIE, others);
+    }
+}
+
 /// Replaces the cookie `name` by the cookie `new_name` with this value.
 pub(crate) fn replace(headers: &mut HeaderMap, name: &str, new_name: &str, value: &str) {
     let changed = all(headers)

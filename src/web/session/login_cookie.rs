@@ -1,166 +1,259 @@
-//! The cookie that carries a login: its opaque id, sealed. Its attributes are in `cookie.rs`.
+//! The cookies that carry a browser's logins, each with a login's opaque id, sealed. Their attributes are in `cookie.rs`, what
+//! they say in `cookie_contents.rs`.
 //!
-//! It is written by the callback, the logout and resealing only, so that no concurrent response can bring back an older
-//! one.
-
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+//! A browser usually has one. A user who is logged in at several orgs has one per org, and a cookie that says which of them
+//! is current. Each login has a cookie to itself, so that no concurrent response can bring back or lose another one: they are
+//! written by the callback, the logout, the orgs route and resealing only.
 
 use actix_web::{
     cookie::{Cookie, time},
     http::header::HeaderMap,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
-use super::{cookie, cookie_header};
+use super::{CookieContents, cookie, cookie_contents::is_tag, cookie_header};
 use crate::{
     base::seal::{Purpose, SealError},
     config::Settings,
 };
-use salesforce_connection::Secret;
 
-/// The login cookie of one Salesforce.
+/// What stands before the tag of the user in the name of an added login's cookie, behind the stem.
+const ADDED: &str = ".org.";
+/// What stands behind the stem in the name of the cookie that says which login is current.
+const CURRENT: &str = ".current";
+/// Number of added logins that are read: far above what the orgs route lets in, so that a header full of cookies costs little.
+const MAX_READ: usize = 16;
+/// Bytes between two cookies in a `Cookie` header, and before the value: `; ` and `=`.
+const SEPARATORS: usize = 3;
+
+/// Which of a browser's login cookies one is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// The one of a login that was not added to another.
+    Main,
+    /// The one of a login that was added, with the tag of its user.
+    Added(String),
+}
+
+impl Slot {
+    /// Returns the tag of the user of an added login.
+    pub(crate) fn added(&self) -> Option<&str> {
+        match self {
+            Self::Main => None,
+            Self::Added(tag) => Some(tag),
+        }
+    }
+}
+
+/// Which login is current.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CurrentLogin {
+    pub(crate) slot: Slot,
+    /// The tag of its user, so that the same user is known after the login has ended. Known if there are several logins.
+    pub(crate) user: Option<String>,
+}
+
+/// One of the logins that a browser sent. It may have ended.
+#[derive(Debug, Clone)]
+pub(crate) struct BrowserLogin {
+    pub(crate) slot: Slot,
+    pub(crate) contents: CookieContents,
+    /// What it takes of the `Cookie` header.
+    pub(crate) bytes: usize,
+}
+
+/// The login cookies of one Salesforce.
 #[derive(Debug)]
 pub(crate) struct LoginCookie {
     place: Place,
-    /// Where it was before a rotation of the app's credentials.
+    /// Where they were before a rotation of the app's credentials.
     previous: Option<Place>,
 }
 
-/// Where the cookie is.
+/// Where the cookies are.
 #[derive(Debug)]
 struct Place {
+    /// The name of the main one.
     name: String,
-    /// What the value is bound to: the cookie's name, the app and the mount. Moved elsewhere it does not open.
-    bound_to: Vec<u8>,
+    /// The name of the one that says which login is current.
+    current: String,
+    /// Beside the cookie's name, a value is bound to the app and the mount. Moved elsewhere it does not open.
+    app: String,
 }
 
 impl Place {
-    fn read(&self, settings: &Settings, headers: &HeaderMap) -> Option<CookieContents> {
-        let plain = settings.keys.open(Purpose::Login, &self.bound_to, &self.sealed(headers)?).ok()?;
-        CookieContents::parse(std::str::from_utf8(&plain).ok()?)
+    fn new(client_id: &str, name: String, settings: &Settings) -> Self {
+        let app = format!("{client_id}\0{}", settings.paths.mount);
+        Self { current: format!("{name}{CURRENT}"), name, app }
     }
 
-    fn sealed(&self, headers: &HeaderMap) -> Option<Vec<u8>> {
-        URL_SAFE_NO_PAD.decode(cookie_header::only(headers, &self.name)?).ok()
-    }
-}
-
-/// What the login cookie says.
-#[derive(Debug, Clone)]
-pub(crate) struct CookieContents {
-    /// The opaque id of the login.
-    pub(crate) id: Secret,
-    /// The URL of the login host, so that a login after this one goes there, too.
-    pub(crate) host: String,
-    /// Present if the user had to log in at Salesforce for this login.
-    pub(crate) fresh: Option<FreshLogin>,
-    /// What the app added to the login, as JSON.
-    pub(crate) facts: Option<serde_json::Value>,
-}
-
-/// A login that asked for Salesforce's login page, and that the user completed for whom it was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FreshLogin {
-    pub(crate) completed_at: SystemTime,
-    /// When the user proved who they are, as the ID token says.
-    pub(crate) auth_time: Option<SystemTime>,
-}
-
-/// What stands behind the id and the host, if anything does: cookies of earlier versions end there.
-#[derive(Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Extra {
-    /// [`FreshLogin`], in seconds since 1970.
-    #[serde(rename = "f", skip_serializing_if = "Option::is_none")]
-    completed_at: Option<u64>,
-    #[serde(rename = "a", skip_serializing_if = "Option::is_none")]
-    auth_time: Option<u64>,
-    #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
-    facts: Option<serde_json::Value>,
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-fn time_of(seconds: u64) -> Option<SystemTime> {
-    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
-}
-
-impl CookieContents {
-    fn parse(plain: &str) -> Option<Self> {
-        let (id, rest) = plain.split_once(' ')?;
-        let (host, extra) = rest.split_once(' ').unwrap_or((rest, "{}"));
-        let extra: Extra = serde_json::from_str(extra).ok()?;
-        let fresh = extra
-            .completed_at
-            .and_then(time_of)
-            .map(|completed_at| FreshLogin { completed_at, auth_time: extra.auth_time.and_then(time_of) });
-        Some(Self { id: Secret::from(id), host: host.to_owned(), fresh, facts: extra.facts })
-    }
-
-    fn plain(&self) -> Result<Zeroizing<String>, SealError> {
-        let mut plain = Zeroizing::new(format!("{} {}", self.id.expose(), self.host));
-        if self.fresh.is_some() || self.facts.is_some() {
-            let extra = Extra {
-                completed_at: self.fresh.map(|fresh| seconds(fresh.completed_at)),
-                auth_time: self.fresh.and_then(|fresh| fresh.auth_time).map(seconds),
-                facts: self.facts.clone(),
-            };
-            plain.push(' ');
-            plain.push_str(&serde_json::to_string(&extra).map_err(|_| SealError)?);
+    fn name_of(&self, slot: &Slot) -> String {
+        match slot {
+            Slot::Main => self.name.clone(),
+            Slot::Added(tag) => format!("{}{ADDED}{tag}", self.name),
         }
-        Ok(plain)
+    }
+
+    fn bound_to(&self, name: &str) -> Vec<u8> {
+        format!("{name}\0{}", self.app).into_bytes()
+    }
+
+    fn read(&self, settings: &Settings, headers: &HeaderMap, slot: &Slot) -> Option<BrowserLogin> {
+        let name = self.name_of(slot);
+        let value = cookie_header::only(headers, &name)?;
+        let sealed = URL_SAFE_NO_PAD.decode(value).ok()?;
+        let plain = settings.keys.open(Purpose::Login, &self.bound_to(&name), &sealed).ok()?;
+        let contents = CookieContents::parse(std::str::from_utf8(&plain).ok()?)?;
+        // The name of an added login's cookie says whose it is.
+        let is_own = slot.added().is_none_or(|tag| contents.user.as_deref() == Some(tag));
+        let bytes = name.len() + value.len() + SEPARATORS;
+        is_own.then(|| BrowserLogin { slot: slot.clone(), contents, bytes })
+    }
+
+    /// Returns the slots of the cookies that the browser sent, the main one first. They may not open.
+    fn slots(&self, headers: &HeaderMap) -> Vec<Slot> {
+        let names = cookie_header::all(headers).filter_map(|(name, _)| std::str::from_utf8(name).ok());
+        let tags = names.filter_map(|name| name.strip_prefix(&*self.name)?.strip_prefix(ADDED));
+        let mut tags: Vec<_> = tags.filter(|tag| is_tag(tag)).take(MAX_READ).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        let is_main = |(name, _): (&[u8], &[u8])| name == self.name.as_bytes();
+        let main = cookie_header::all(headers).any(is_main).then_some(Slot::Main);
+        main.into_iter().chain(tags.into_iter().map(|tag| Slot::Added(tag.to_owned()))).collect()
+    }
+
+    fn is_sent(headers: &HeaderMap, wanted: &str) -> bool {
+        cookie_header::all(headers).any(|(name, _)| name == wanted.as_bytes())
+    }
+
+    /// Returns which login is current; `None` if the cookie that says so does not open. Then none is: another one in its
+    /// place would be another user.
+    fn current(&self, settings: &Settings, headers: &HeaderMap) -> Option<CurrentLogin> {
+        let sealed = URL_SAFE_NO_PAD.decode(cookie_header::only(headers, &self.current)?).ok()?;
+        let bound_to = self.bound_to(&self.current);
+        let plain = settings.keys.open(Purpose::CurrentLogin, &bound_to, &sealed).ok()?;
+        let (kind, tag) = std::str::from_utf8(&plain).ok()?.split_once(' ')?;
+        let slot = match kind {
+            "main" => Slot::Main,
+            "added" => Slot::Added(tag.to_owned()),
+            _ => return None,
+        };
+        Some(CurrentLogin { slot, user: Some(tag.to_owned()) })
+    }
+
+    fn is_under_older(&self, settings: &Settings, headers: &HeaderMap) -> bool {
+        let slots = self.slots(headers);
+        let names = slots.iter().map(|slot| self.name_of(slot)).chain([self.current.clone()]);
+        names
+            .filter_map(|name| URL_SAFE_NO_PAD.decode(cookie_header::only(headers, &name)?).ok())
+            .any(|sealed| !settings.keys.is_under_newest(&sealed))
     }
 }
 
 impl LoginCookie {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let place = |(client_id, name): (&str, String)| {
-            let bound_to = [&*name, client_id, &settings.paths.mount].join("\0").into_bytes();
-            Place { name, bound_to }
-        };
+        let place = |(client_id, name): (&str, String)| Place::new(client_id, name, settings);
         let place_now = place((&settings.client_id, settings.scoped_name("")));
         Self { place: place_now, previous: settings.scoped_names("").nth(1).map(place) }
     }
 
-    /// Returns the login that the browser sent; `None` if the cookie is missing, sent twice or does not open.
-    pub(crate) fn read(&self, settings: &Settings, headers: &HeaderMap) -> Option<CookieContents> {
-        let previous = || self.previous.as_ref()?.read(settings, headers);
-        self.place.read(settings, headers).or_else(previous)
+    fn places(&self) -> impl Iterator<Item = &Place> {
+        [&self.place].into_iter().chain(&self.previous)
     }
 
-    /// Returns whether the browser's cookie has to be written again: it is sealed under a key that is not the newest, or
-    /// is where it was before a rotation of the app's credentials. It may still not open.
+    /// Returns which of the browser's logins is current; `None` if that cannot be read. The main one, unless a cookie says
+    /// otherwise.
+    pub(crate) fn current(&self, settings: &Settings, headers: &HeaderMap) -> Option<CurrentLogin> {
+        let mut places = self.places().filter(|place| Place::is_sent(headers, &place.current)).peekable();
+        if places.peek().is_none() {
+            return Some(CurrentLogin { slot: Slot::Main, user: None });
+        }
+        places.find_map(|place| place.current(settings, headers))
+    }
+
+    /// Returns whether the browser sent a cookie that says which login is current.
+    pub(crate) fn names_current(&self, headers: &HeaderMap) -> bool {
+        self.places().any(|place| Place::is_sent(headers, &place.current))
+    }
+
+    /// Returns the current login; `None` if its cookie is missing, sent twice or does not open.
+    pub(crate) fn read(&self, settings: &Settings, headers: &HeaderMap) -> Option<CookieContents> {
+        let slot = self.current(settings, headers)?.slot;
+        self.read_slot(settings, headers, &slot).map(|login| login.contents)
+    }
+
+    fn read_slot(&self, settings: &Settings, headers: &HeaderMap, slot: &Slot) -> Option<BrowserLogin> {
+        self.places().find_map(|place| place.read(settings, headers, slot))
+    }
+
+    /// Returns all logins that the browser sent, the main one first.
+    pub(crate) fn read_all(&self, settings: &Settings, headers: &HeaderMap) -> Vec<BrowserLogin> {
+        let mut slots = self.place.slots(headers);
+        if let Some(place) = &self.previous {
+            for slot in place.slots(headers) {
+                if !slots.contains(&slot) {
+                    slots.push(slot);
+                }
+            }
+        }
+        slots.iter().filter_map(|slot| self.read_slot(settings, headers, slot)).collect()
+    }
+
+    /// Returns whether one of the browser's cookies has to be written again: it is sealed under a key that is not the newest,
+    /// or is where it was before a rotation of the app's credentials. It may still not open.
     pub(crate) fn is_stale(&self, settings: &Settings, headers: &HeaderMap) -> bool {
-        let is_under_older =
-            |sealed: Option<Vec<u8>>| sealed.is_some_and(|sealed| !settings.keys.is_under_newest(&sealed));
         let is_previous = |previous: &Place| {
-            previous.sealed(headers).is_some() && self.place.read(settings, headers).is_none()
+            // Under one name the values differ only in what they are bound to.
+            let slots = previous.slots(headers);
+            slots.iter().any(|slot| self.place.read(settings, headers, slot).is_none())
         };
-        // Only while keys or credentials rotate: otherwise the cookie is not even looked at.
-        settings.keys.has_older() && is_under_older(self.place.sealed(headers))
+        // Only while keys or credentials rotate: otherwise the cookies are not even looked at.
+        settings.keys.has_older() && self.place.is_under_older(settings, headers)
             || self.previous.as_ref().is_some_and(is_previous)
     }
 
-    /// Returns the cookie that removes the one of the previous credentials, if the browser sent it under another name.
-    pub(crate) fn leftover(&self, settings: &Settings, headers: &HeaderMap) -> Option<Cookie<'static>> {
-        let previous = self.previous.as_ref().filter(|previous| previous.name != self.place.name)?;
-        let is_sent = cookie_header::all(headers).any(|(name, _)| name == previous.name.as_bytes());
-        is_sent.then(|| cookie::removal(settings, previous.name.clone()))
+    /// Returns the cookies that remove those of the previous credentials which the browser sent under another name.
+    pub(crate) fn leftovers(&self, settings: &Settings, headers: &HeaderMap) -> Vec<Cookie<'static>> {
+        let Some(previous) = self.previous.as_ref().filter(|previous| previous.name != self.place.name)
+        else {
+            return Vec::new();
+        };
+        let logins = previous.slots(headers).into_iter().map(|slot| previous.name_of(&slot));
+        let current = Place::is_sent(headers, &previous.current).then(|| previous.current.clone());
+        logins.chain(current).map(|name| cookie::removal(settings, name)).collect()
     }
 
     /// Returns the cookie that gives the browser this login.
     pub(crate) fn make(
         &self,
         settings: &Settings,
+        slot: &Slot,
         login: &CookieContents,
     ) -> Result<Cookie<'static>, SealError> {
-        let plain = login.plain()?;
-        let sealed = settings.keys.seal(Purpose::Login, &self.place.bound_to, plain.as_bytes())?;
-        let (name, value) = (self.place.name.clone(), URL_SAFE_NO_PAD.encode(sealed));
+        self.seal(settings, Purpose::Login, self.place.name_of(slot), login.plain()?.as_bytes())
+    }
+
+    /// Returns the cookie that says which login is current.
+    pub(crate) fn make_current(
+        &self,
+        settings: &Settings,
+        slot: &Slot,
+        user: &str,
+    ) -> Result<Cookie<'static>, SealError> {
+        let kind = if *slot == Slot::Main { "main" } else { "added" };
+        let plain = format!("{kind} {user}");
+        self.seal(settings, Purpose::CurrentLogin, self.place.current.clone(), plain.as_bytes())
+    }
+
+    fn seal(
+        &self,
+        settings: &Settings,
+        purpose: Purpose,
+        name: String,
+        plain: &[u8],
+    ) -> Result<Cookie<'static>, SealError> {
+        let sealed = settings.keys.seal(purpose, &self.place.bound_to(&name), plain)?;
+        let value = URL_SAFE_NO_PAD.encode(sealed);
         let lifetime = settings.remember.and_then(|lifetime| time::Duration::try_from(lifetime).ok());
         Ok(match lifetime {
             Some(lifetime) => cookie::make(settings, name, value, lifetime),
@@ -168,108 +261,16 @@ impl LoginCookie {
         })
     }
 
-    /// Returns the cookie that takes the login from the browser.
-    pub(crate) fn removal(&self, settings: &Settings) -> Cookie<'static> {
-        cookie::removal(settings, self.place.name.clone())
+    /// Returns the cookie that takes a login from the browser.
+    pub(crate) fn removal(&self, settings: &Settings, slot: &Slot) -> Cookie<'static> {
+        cookie::removal(settings, self.place.name_of(slot))
+    }
+
+    /// Returns the cookie that makes the main login the current one again.
+    pub(crate) fn current_removal(&self, settings: &Settings) -> Cookie<'static> {
+        cookie::removal(settings, self.place.current.clone())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use actix_web::http::header::{self, HeaderValue};
-
-    use super::*;
-    use crate::{Config, config::Settings};
-
-    const OLD: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
-    const NEW: &str = "xJ4uW8nQe2RfT6yLs0ZaPq9bVc3dMk5hGi7oEtBwYjU=";
-
-    fn settings(change: impl FnOnce(&mut Config)) -> Settings {
-        let mut config = Config {
-            client_id: "3MVG9".to_owned(),
-            keys: Some(OLD.into()),
-            cookie_name: Some("app".to_owned()),
-            ..Config::default()
-        };
-        change(&mut config);
-        config.check(false).unwrap()
-    }
-
-    fn contents() -> CookieContents {
-        CookieContents {
-            id: "id".into(),
-            host: "https://login.salesforce.com/".to_owned(),
-            fresh: None,
-            facts: None,
-        }
-    }
-
-    /// What a browser with this cookie sends to an app with these settings.
-    fn sent(cookie: &Cookie<'_>, settings: &Settings) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        let pair = format!("{}={}", settings.scoped_name(""), cookie.value());
-        headers.insert(header::COOKIE, HeaderValue::from_str(&pair).unwrap());
-        headers
-    }
-
-    #[test]
-    fn only_the_same_app_at_the_same_place_reads_a_login() {
-        let own = settings(|_| {});
-        let cookie = LoginCookie::new(&own).make(&own, &contents()).unwrap();
-        assert_eq!(cookie.name(), "app");
-        let read = |other: &Settings| LoginCookie::new(other).read(other, &sent(&cookie, other));
-        assert_eq!(read(&own).unwrap().id.expose(), "id");
-        assert!(read(&settings(|config| config.client_id = "3MVG8".to_owned())).is_none());
-        assert!(read(&settings(|config| config.routes.mount = "/two".to_owned())).is_none());
-        assert!(read(&settings(|config| config.cookie_name = Some("other".to_owned()))).is_none());
-        assert!(read(&settings(|config| config.keys = Some(NEW.into()))).is_none());
-    }
-
-    #[test]
-    fn a_login_of_an_earlier_version_is_read() {
-        let own = settings(|_| {});
-        let login = LoginCookie::new(&own);
-        let plain = b"id https://login.salesforce.com/";
-        let sealed = own.keys.seal(Purpose::Login, &login.place.bound_to, plain).unwrap();
-        let cookie = Cookie::new("app", URL_SAFE_NO_PAD.encode(sealed));
-        let read = login.read(&own, &sent(&cookie, &own)).unwrap();
-        assert_eq!(
-            (read.id.expose(), &*read.host, read.fresh),
-            ("id", "https://login.salesforce.com/", None)
-        );
-        assert_eq!(&*contents().plain().unwrap(), "id https://login.salesforce.com/");
-    }
-
-    #[test]
-    fn a_fresh_login_keeps_its_times() {
-        let own = settings(|_| {});
-        let completed_at = UNIX_EPOCH + Duration::from_secs(2_000_000_000);
-        for auth_time in [None, Some(completed_at - Duration::from_secs(9))] {
-            let fresh = Some(FreshLogin { completed_at, auth_time });
-            let cookie = LoginCookie::new(&own).make(&own, &CookieContents { fresh, ..contents() }).unwrap();
-            assert_eq!(LoginCookie::new(&own).read(&own, &sent(&cookie, &own)).unwrap().fresh, fresh);
-        }
-    }
-
-    #[test]
-    fn the_cookie_outlives_the_browser_for_as_long_as_the_settings_say() {
-        for (remember, lifetime) in [(None, None), (Some("8h"), Some(time::Duration::hours(8)))] {
-            let settings = settings(|config| config.remember = remember.map(str::to_owned));
-            let cookie = LoginCookie::new(&settings).make(&settings, &contents()).unwrap();
-            assert_eq!(cookie.max_age(), lifetime);
-        }
-    }
-
-    #[test]
-    fn a_cookie_under_an_older_key_is_read_and_known_as_stale() {
-        let (old, new) =
-            (settings(|_| {}), settings(|config| config.keys = Some(format!("{NEW},{OLD}").into())));
-        let of = |settings: &Settings| LoginCookie::new(settings).make(settings, &contents()).unwrap();
-        for (cookie, stale) in [(of(&old), true), (of(&new), false)] {
-            let (login, headers) = (LoginCookie::new(&new), sent(&cookie, &new));
-            assert_eq!(login.is_stale(&new, &headers), stale);
-            assert_eq!(login.read(&new, &headers).unwrap().id.expose(), "id");
-        }
-        assert!(!LoginCookie::new(&old).is_stale(&old, &sent(&of(&old), &old)));
-    }
-}
+mod tests;

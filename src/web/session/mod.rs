@@ -6,14 +6,17 @@
 
 pub(crate) mod app_session;
 pub(crate) mod cookie;
+mod cookie_contents;
 pub(crate) mod cookie_header;
 pub(crate) mod former_user;
+pub(crate) mod last_host;
 mod login_cookie;
 
 pub(crate) use self::{
-    app_session::SessionCookie,
+    app_session::{RemoveMainSession, SessionCookie},
+    cookie_contents::{CookieContents, FreshLogin, user_tag},
     former_user::UserChange,
-    login_cookie::{CookieContents, FreshLogin, LoginCookie},
+    login_cookie::{BrowserLogin, CurrentLogin, LoginCookie, Slot},
 };
 
 use actix_web::{

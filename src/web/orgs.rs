@@ -1,0 +1,176 @@
+//! [`SalesforceOrgs`]: the orgs that a browser is logged in at, for handlers that work with several of them.
+
+use std::sync::Arc;
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use futures_util::{
+    FutureExt as _,
+    future::{self, LocalBoxFuture},
+};
+
+use super::{
+    extract::required,
+    no_store::NoStore,
+    session::{CookieContents, Slot},
+    worker::WorkerState,
+};
+use crate::{
+    SalesforceUser,
+    grants::{FoundLogin, GrantHandle, JobGrant},
+};
+use salesforce_connection::{Connection, Error, OrgId, Result, UserRef};
+
+/// The orgs that the browser of a request is logged in at: the current one, and those that its user
+/// [added](crate::routes::orgs). A handler that takes it is protected as by [`SalesforceConn`](crate::SalesforceConn).
+///
+/// A handler names the orgs that it works with, by ids that its form or path carries: the source and the target of a
+/// migration. Only logins of this browser are found. Each connection stays with its user and org, whatever is
+/// current meanwhile.
+///
+/// ```
+/// use actix_salesforce::{OrgId, Result, SalesforceOrgs};
+/// use actix_web::{Responder, get, web};
+///
+/// #[get("/compare/{one}/{other}")]
+/// async fn compare(orgs: SalesforceOrgs, path: web::Path<(OrgId, OrgId)>) -> Result<impl Responder> {
+///     let (one, other) = (orgs.connection(path.0)?, orgs.connection(path.1)?);
+///     let count = "SELECT COUNT() FROM Account";
+///     let (one, other) = (one.query::<()>(count).count().await?, other.query::<()>(count).count().await?);
+///     Ok(format!("{one} accounts and {other} accounts"))
+/// }
+/// ```
+///
+/// A rule of [`RequireLogin`](crate::RequireLogin) around the handler is about the current org and its user. What users may
+/// do in the others, Salesforce decides, or the handler by [`OrgLogin::user`].
+///
+/// # Errors
+/// As [`SalesforceConn`](crate::SalesforceConn).
+#[derive(Debug, Clone)]
+pub struct SalesforceOrgs {
+    current: OrgLogin,
+    others: Vec<OrgLogin>,
+}
+
+/// One of the orgs that a browser is logged in at.
+#[derive(Debug, Clone)]
+pub struct OrgLogin {
+    user: SalesforceUser,
+    connection: Connection,
+}
+
+impl OrgLogin {
+    /// Returns the user of this login.
+    pub fn user(&self) -> &SalesforceUser {
+        &self.user
+    }
+
+    /// Returns the connection of this login's user to the org.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl SalesforceOrgs {
+    /// Returns the current login, whose connection [`SalesforceConn`](crate::SalesforceConn) is.
+    pub fn current(&self) -> &OrgLogin {
+        &self.current
+    }
+
+    /// Returns all logins of the browser, the current one first.
+    pub fn iter(&self) -> impl Iterator<Item = &OrgLogin> {
+        std::iter::once(&self.current).chain(&self.others)
+    }
+
+    /// Returns the connection to this org.
+    ///
+    /// # Errors
+    /// [`Error::OrgLoginRequired`] if the browser has no login at the org, or if two of its users are logged in there and
+    /// neither is the current one: [`connection_of`](Self::connection_of) names the user.
+    pub fn connection(&self, org: OrgId) -> Result<&Connection> {
+        if self.current.user.organization_id == org {
+            return Ok(&self.current.connection);
+        }
+        let mut found = self.others.iter().filter(|login| login.user.organization_id == org);
+        match (found.next(), found.next()) {
+            (Some(login), None) => Ok(&login.connection),
+            _ => Err(Error::OrgLoginRequired(org)),
+        }
+    }
+
+    /// Returns the connection of this user.
+    ///
+    /// # Errors
+    /// [`Error::OrgLoginRequired`] if the user is not logged in in this browser.
+    pub fn connection_of(&self, user: UserRef) -> Result<&Connection> {
+        let found = self.iter().find(|login| login.user.user_ref() == user);
+        let missing = Error::OrgLoginRequired(user.organization_id);
+        found.map(|login| &login.connection).ok_or(missing)
+    }
+}
+
+impl FromRequest for SalesforceOrgs {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        async move {
+            let (worker, grant) = required(&request).await?;
+            let current =
+                OrgLogin { user: SalesforceUser::of(&grant)?, connection: worker.connection(grant) };
+            let others = logins(&worker, &request).await?.valid.into_iter().filter(|login| !login.is_current);
+            // The error of such a connection names its login host, because a login of the current user would not help.
+            let others = others.map(|login| OrgLogin {
+                connection: worker.connection_from(Arc::new(JobGrant(login.grant))),
+                user: login.user,
+            });
+            Ok(Self { current, others: others.collect() })
+        }
+        .boxed_local()
+    }
+}
+
+/// A valid login of a browser.
+pub(crate) struct ValidLogin {
+    pub(crate) slot: Slot,
+    pub(crate) contents: CookieContents,
+    pub(crate) user: SalesforceUser,
+    pub(crate) is_current: bool,
+    grant: GrantHandle,
+}
+
+/// The logins of a browser.
+pub(crate) struct BrowserLogins {
+    /// In an order that stays: by org and user.
+    pub(crate) valid: Vec<ValidLogin>,
+    /// The slots of those that have ended, as the store says.
+    pub(crate) ended: Vec<Slot>,
+}
+
+/// Looks the logins up that the browser sent.
+///
+/// # Errors
+/// The store is down.
+pub(crate) async fn logins(worker: &WorkerState, request: &HttpRequest) -> Result<BrowserLogins> {
+    NoStore::mark(request);
+    let current = worker.current_login(request).map(|current| current.slot);
+    let all = worker.browser_logins(request);
+    let found =
+        future::join_all(all.iter().map(|login| worker.grants().find_login(&login.contents.id))).await;
+    let mut logins = BrowserLogins { valid: Vec::new(), ended: Vec::new() };
+    for (login, found) in all.into_iter().zip(found) {
+        match found? {
+            FoundLogin::Valid(grant) => {
+                // It may have ended just now.
+                let Ok(user) = SalesforceUser::of(&grant) else { continue };
+                let is_current = current.as_ref() == Some(&login.slot);
+                let (slot, contents) = (login.slot, login.contents);
+                logins.valid.push(ValidLogin { slot, contents, user, is_current, grant });
+            }
+            FoundLogin::Over => logins.ended.push(login.slot),
+            FoundLogin::Unusable => {}
+        }
+    }
+    logins.valid.sort_by_key(|login| login.user.user_ref());
+    Ok(logins)
+}
