@@ -1,9 +1,7 @@
 //! [`SalesforceBuilder`]: settings in code.
 
 use std::{
-    error::Error,
     fmt,
-    future::Future,
     sync::{Arc, Once},
     time::Duration,
 };
@@ -11,12 +9,14 @@ use std::{
 use crate::{
     base::clock::Clock,
     config::{Config, ConfigError, ConfigProblem, RoutePaths, SessionMode, Settings, duration},
-    grants::{AppFunctions, AuthEvent, Events, LoginDecision, Timing, VerifiedLogin},
-    salesforce::{Salesforce, start},
+    grants::{AppFunctions, AuthEvent, Events, Timing},
+    salesforce::{Salesforce, WebFunctions, start},
     store::{OpenError, Store, StoreUrl},
-    web::pages::{LoginPage, LoginPages, PageContent},
+    web::{owner::ConnectFunction, pages::LoginPages},
 };
-use salesforce_connection::{OrgId, Secret, token::ServiceUser};
+use salesforce_connection::{Secret, token::ServiceUser};
+
+mod functions;
 
 /// Settings in code. Each setter sets a field of [`Config`] and has its default. Only what cannot stand in a file (a
 /// custom store, an event listener) is set here alone.
@@ -29,6 +29,7 @@ pub struct SalesforceBuilder {
     clock: Clock,
     pages: LoginPages,
     functions: AppFunctions,
+    connect: ConnectFunction,
 }
 
 impl fmt::Debug for SalesforceBuilder {
@@ -48,6 +49,7 @@ impl From<Config> for SalesforceBuilder {
             clock: Clock::system(),
             pages: LoginPages::default(),
             functions: AppFunctions::default(),
+            connect: ConnectFunction::default(),
         }
     }
 }
@@ -127,60 +129,6 @@ impl SalesforceBuilder {
     /// it is refused.
     pub fn allow_sandboxes(mut self, allow: bool) -> Self {
         self.config.allow_sandboxes = allow;
-        self
-    }
-
-    /// Asks `function` at each login whether users of this org may come in, for example by the app's own table of
-    /// customers. Default: no function.
-    ///
-    /// It is asked after the lists and before any request is sent to the org's instance. `false`: the user reads that the
-    /// organization may not use the app, the tokens are revoked, and nothing is stored. An error, or more than five
-    /// seconds: a page with 503.
-    ///
-    /// ```
-    /// # use actix_salesforce::Salesforce;
-    /// # async fn is_customer(_: &str) -> Result<bool, std::io::Error> { Ok(true) }
-    /// let builder = Salesforce::builder().allow_org_if(|org| async move { is_customer(org.as_str()).await });
-    /// ```
-    #[doc(alias = "multi_tenant")]
-    pub fn allow_org_if<F, E>(mut self, function: impl Fn(OrgId) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = std::result::Result<bool, E>> + Send + 'static,
-        E: Into<Box<dyn Error + Send + Sync>>,
-    {
-        self.functions.set_org(function);
-        self
-    }
-
-    /// Asks `function` at the end of each login, when the user is verified and nothing is stored yet. Default: no function.
-    ///
-    /// It may refuse the user with a reason, or add facts to the login: at most 1 KiB as JSON, sealed into the login's
-    /// cookie, that handlers read as [`LoginFacts`](crate::LoginFacts). A user who is refused reads the reason; the tokens
-    /// are revoked, nothing is stored, and an existing login of the browser stays. An error, or more than five seconds: a
-    /// page with 503. It is asked once more if the browser sends its callback to several processes.
-    ///
-    /// ```
-    /// use actix_salesforce::{InvalidFacts, LoginDecision, Salesforce};
-    ///
-    /// #[derive(serde::Serialize, serde::Deserialize)]
-    /// struct Tenant { plan: String }
-    ///
-    /// let builder = Salesforce::builder().on_login(|login| async move {
-    ///     if login.username.as_deref().is_some_and(|name| name.ends_with(".invalid")) {
-    ///         return Ok::<_, InvalidFacts>(LoginDecision::refuse("Your contract has ended."));
-    ///     }
-    ///     LoginDecision::allow_with(&Tenant { plan: "gold".to_owned() })
-    /// });
-    /// # let _ = builder;
-    /// ```
-    #[doc(alias = "sign_in_callback")]
-    #[doc(alias = "after_callback")]
-    pub fn on_login<F, E>(mut self, function: impl Fn(VerifiedLogin) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = std::result::Result<LoginDecision, E>> + Send + 'static,
-        E: Into<Box<dyn Error + Send + Sync>>,
-    {
-        self.functions.set_login(function);
         self
     }
 
@@ -388,25 +336,12 @@ impl SalesforceBuilder {
         self
     }
 
-    /// Translates the pages that users see, or replaces them by pages of the app's own design. Default: the pages of
-    /// this crate, in English.
-    ///
-    /// `render` is called for each page before it is sent, on a worker's thread: it must not block. The module
-    /// [`pages`](crate::pages) describes its parameter and its return value.
-    pub fn login_pages<C: Into<PageContent>>(
-        mut self,
-        render: impl Fn(&LoginPage) -> C + Send + Sync + 'static,
-    ) -> Self {
-        self.pages = LoginPages::new(render);
-        self
-    }
-
     /// Checks all settings, opens the store and starts.
     ///
     /// # Errors
     /// Lists all missing and invalid settings, each with its fix.
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
-        let Self { config, store, service, events, clock, pages, functions } = self;
+        let Self { config, store, service, events, clock, pages, functions, connect } = self;
         report_where_failures_go();
         let config = config.without_surroundings();
         let problem =
@@ -416,7 +351,8 @@ impl SalesforceBuilder {
         let checked = config.check(location.as_ref().is_ok_and(StoreUrl::is_durable));
         let (settings, location) = match (checked, location.map_err(problem)) {
             (Ok(settings), Ok(location)) => {
-                (Settings { service: service.or(settings.service), ..settings }, location)
+                let paths = settings.paths.with_connect(connect.is_set());
+                (Settings { service: service.or(settings.service), paths, ..settings }, location)
             }
             (Ok(_), Err(problem)) => return Err(ConfigError::new(vec![problem])),
             (Err(error), Err(problem)) => return Err(error.and(problem)),
@@ -424,7 +360,7 @@ impl SalesforceBuilder {
         };
         let opened = location.open(&clock, Timing::of_process().store(), events.clone()).await;
         let store = opened.map_err(|error| ConfigError::new(vec![problem(error)]))?;
-        start(settings, store, events, clock, pages, functions).map_err(|error| {
+        start(settings, store, events, clock, WebFunctions { pages, connect }, functions).map_err(|error| {
             ConfigError::new(vec![ConfigProblem {
                 setting: "this machine",
                 hint: format!("could not be used: {error}"),

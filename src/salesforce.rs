@@ -14,7 +14,7 @@ use crate::{
         keep_alive, reseal, rotation,
     },
     store::{GrantFilter, Store},
-    web::{RuleState, pages::LoginPages},
+    web::{RuleState, owner::ConnectFunction, pages::LoginPages},
 };
 use salesforce_connection::{
     Client, Connection, Error, Result, UserRef,
@@ -22,6 +22,8 @@ use salesforce_connection::{
     oauth::{LoginHost, OAuthApp, OAuthClient, TokenResponse},
     token::{ServiceUser, TokenSource},
 };
+
+mod owners;
 
 /// Salesforce for an actix app: the middleware, and the handle on everything behind it. Cheap to clone.
 ///
@@ -45,6 +47,12 @@ pub struct Salesforce {
     inner: Arc<Inner>,
 }
 
+/// The app's functions that the web layer calls.
+pub(crate) struct WebFunctions {
+    pub(crate) pages: LoginPages,
+    pub(crate) connect: ConnectFunction,
+}
+
 struct Inner {
     settings: Settings,
     oauth: OAuthClient,
@@ -52,7 +60,7 @@ struct Inner {
     grants: Arc<GrantManager>,
     background: BackgroundRuntime,
     clock: Clock,
-    pages: LoginPages,
+    functions: WebFunctions,
     rules: RuleState,
 }
 
@@ -277,7 +285,7 @@ impl Salesforce {
     }
 
     fn connection(&self, grant: GrantHandle) -> Connection {
-        self.connect(Arc::new(JobGrant(grant)))
+        self.connect(Arc::new(JobGrant { grant, owned: None }))
     }
 
     fn connect(&self, source: Arc<dyn TokenSource>) -> Connection {
@@ -299,7 +307,7 @@ impl Salesforce {
 
     /// The app's function for pages.
     pub(crate) fn login_pages(&self) -> &LoginPages {
-        &self.inner.pages
+        &self.inner.functions.pages
     }
 
     pub(crate) fn now(&self) -> SystemTime {
@@ -325,6 +333,9 @@ impl Salesforce {
 }
 
 #[cfg(feature = "test-util")]
+use crate::grants::{CallbackPurpose, Destination};
+
+#[cfg(feature = "test-util")]
 impl Salesforce {
     /// Stores a login with tokens that a test brings, otherwise as [`finish_login`](Self::finish_login).
     pub(crate) async fn complete_login(
@@ -335,8 +346,10 @@ impl Salesforce {
         let grants = Arc::clone(&self.inner.grants);
         let id = crate::grants::random_login_id()?;
         let login = id.clone();
-        let work =
-            async move { grants.complete_login(grants.oauth(), tokens, &host, None, None, login).await };
+        let work = async move {
+            let destination = Destination { purpose: &CallbackPurpose::Login, id: login };
+            grants.complete_login(grants.oauth(), tokens, &host, None, None, destination).await
+        };
         let outcome = self.inner.background.run(work).await??;
         Ok((id, outcome))
     }
@@ -348,7 +361,7 @@ pub(crate) fn start(
     store: Arc<dyn Store>,
     events: Events,
     clock: Clock,
-    pages: LoginPages,
+    web_functions: WebFunctions,
     functions: AppFunctions,
 ) -> std::result::Result<Salesforce, Box<dyn std::error::Error + Send + Sync>> {
     let login_origins = std::iter::once(&settings.default_host)
@@ -392,6 +405,7 @@ pub(crate) fn start(
         client: background_client,
         keep_broken: settings.keep_broken,
         login_path: settings.login_path(),
+        connect_path: settings.connect_path(),
         timing,
     });
     if let Some(unused_for) = settings.keep_alive {
@@ -406,7 +420,15 @@ pub(crate) fn start(
         let spawner = background.spawner();
         spawner.spawn(rotation::run(Arc::downgrade(&grants), spawner.clone()));
     }
-    let inner =
-        Inner { settings, oauth, client, grants, background, clock, pages, rules: RuleState::default() };
+    let inner = Inner {
+        settings,
+        oauth,
+        client,
+        grants,
+        background,
+        clock,
+        functions: web_functions,
+        rules: RuleState::default(),
+    };
     Ok(Salesforce { inner: Arc::new(inner) })
 }

@@ -42,10 +42,12 @@ pub(crate) enum Purpose {
     PendingLogin,
     /// The cookie that detects login loops.
     LoopGuard,
+    /// The connection of an owner in the store.
+    Owned,
 }
 
 impl Purpose {
-    const ALL: [Self; 4] = [Self::Grant, Self::Login, Self::PendingLogin, Self::LoopGuard];
+    const ALL: [Self; 5] = [Self::Grant, Self::Login, Self::PendingLogin, Self::LoopGuard, Self::Owned];
 
     fn label(self) -> &'static str {
         match self {
@@ -53,6 +55,7 @@ impl Purpose {
             Self::Login => "actix-salesforce login",
             Self::PendingLogin => "actix-salesforce attempt",
             Self::LoopGuard => "actix-salesforce landing",
+            Self::Owned => "actix-salesforce owned connection",
         }
     }
 }
@@ -159,7 +162,7 @@ impl KeyRing {
                 Some((position, Zeroizing::new(plain)))
             })
             .ok_or(Unopened)?;
-        if position > 0 && purpose == Purpose::Grant {
+        if position > 0 && matches!(purpose, Purpose::Grant | Purpose::Owned) {
             self.opened_with_older.store(true, Ordering::Relaxed);
         }
         Ok(plain)

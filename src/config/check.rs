@@ -351,6 +351,7 @@ impl Check {
             callback: route("routes.callback", &routes.callback),
             logout: route("routes.logout", &routes.logout),
             me: route("routes.me", &routes.me),
+            connect: route("routes.connect", &routes.connect),
         };
         let mut mounted: Vec<&str> = paths.mounted().collect();
         mounted.sort_unstable();

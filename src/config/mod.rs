@@ -190,7 +190,7 @@ impl Default for Config {
 pub struct RoutePaths {
     /// The path of the scope that the middleware is wrapped on. Default: empty, for the `App` itself.
     pub mount: String,
-    /// What the paths of all four routes begin with. Default: `/auth/salesforce`.
+    /// What the paths of all routes begin with. Default: `/auth/salesforce`.
     pub prefix: String,
     /// Starts a login. Default: `/login`.
     pub login: Option<String>,
@@ -200,6 +200,9 @@ pub struct RoutePaths {
     pub logout: Option<String>,
     /// Returns the logged-in user as JSON. Default: `/me`.
     pub me: Option<String>,
+    /// Connects Salesforce to a user of the app itself; mounted if the app names owners
+    /// ([`SalesforceBuilder::connect_owner`](crate::SalesforceBuilder::connect_owner)). Default: `/connect`.
+    pub connect: Option<String>,
     /// The full redirect URI registered with the app. Needed only if `callback` is `None`.
     pub redirect_uri: Option<String>,
 }
@@ -213,6 +216,7 @@ impl Default for RoutePaths {
             callback: Some("/callback".to_owned()),
             logout: Some("/logout".to_owned()),
             me: Some("/me".to_owned()),
+            connect: Some("/connect".to_owned()),
             redirect_uri: None,
         }
     }

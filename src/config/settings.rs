@@ -164,6 +164,7 @@ pub(crate) struct Paths {
     pub(crate) callback: Option<String>,
     pub(crate) logout: Option<String>,
     pub(crate) me: Option<String>,
+    pub(crate) connect: Option<String>,
 }
 
 impl Paths {
@@ -172,8 +173,16 @@ impl Paths {
         format!("{}{}{path}", self.public, self.mount)
     }
 
+    /// Returns these paths, without the connect route unless the app names owners.
+    pub(crate) fn with_connect(self, names_owners: bool) -> Self {
+        Self { connect: self.connect.filter(|_| names_owners), ..self }
+    }
+
     /// Returns the paths of all mounted routes.
     pub(crate) fn mounted(&self) -> impl Iterator<Item = &str> {
-        [&self.login, &self.callback, &self.logout, &self.me].into_iter().flatten().map(String::as_str)
+        [&self.login, &self.callback, &self.logout, &self.me, &self.connect]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
     }
 }

@@ -391,7 +391,7 @@ impl routes::Route {
         let (allow, accepted) = match self {
             Self::Login | Self::Callback => ("GET", *method == Method::GET),
             Self::Me => ("GET, HEAD", *method == Method::GET || *method == Method::HEAD),
-            Self::Logout => ("GET, POST", *method == Method::GET || *method == Method::POST),
+            Self::Logout | Self::Connect => ("GET, POST", *method == Method::GET || *method == Method::POST),
         };
         if accepted { Ok(()) } else { Err(allow) }
     }
@@ -405,6 +405,10 @@ impl routes::Route {
                 Err(error) => error.error_response(),
             },
             Self::Me => routes::me(request).await,
+            Self::Connect => match web::Payload::from_request(&request, &mut payload).await {
+                Ok(payload) => routes::connect(request, payload).await,
+                Err(error) => error.error_response(),
+            },
         }
     }
 }

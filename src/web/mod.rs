@@ -9,6 +9,7 @@ pub mod login;
 mod login_facts;
 pub mod middleware;
 mod no_store;
+pub(crate) mod owner;
 pub mod pages;
 mod request_info;
 mod require;

@@ -48,6 +48,14 @@ mod session {
     mod user_isolation;
 }
 
+/// Connections of the app's own users.
+mod owners {
+    mod app;
+    mod attacks;
+    #[cfg(feature = "sqlite")]
+    mod lives;
+}
+
 /// Who may use a route.
 mod rules {
     mod fresh;

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use url::Url;
 
 use super::{
-    add_cookie,
+    add_cookie, connect,
     failure::{FailedLogin, LoginError, LoginFailure},
     loop_guard::LoopGuard,
     pending_login::{CLOCK_TOLERANCE, PendingLogin},
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     config::{SessionMode, Settings},
-    grants::{Callback, Completed, LogInError, RefusedOrg},
+    grants::{Callback, CallbackPurpose, Completed, LogInError, RefusedOrg},
     web::{
         pages, response,
         session::{CookieContents, FreshLogin, former_user},
@@ -70,9 +70,13 @@ async fn complete(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
     {
         return Ok(page);
     }
-    let outcome = match pending.time_left(settings, worker.salesforce().now()) {
-        Some(time_left) => exchange(&worker, request, &parameters, &pending, time_left).await,
-        None => late(&worker, request, &parameters, &pending).await,
+    let outcome = match connect::check_owner(&worker, request, &query, &pending).await {
+        Ok(Some(page)) => return Ok(page),
+        Err(failed) => Err(pending.failed(settings, failed).into()),
+        Ok(None) => match pending.time_left(settings, worker.salesforce().now()) {
+            Some(time_left) => exchange(&worker, request, &parameters, &pending, time_left).await,
+            None => late(&worker, request, &parameters, &pending).await,
+        },
     };
     // The pending login is used, whatever the outcome.
     let removal = pending.removal(settings);
@@ -88,7 +92,10 @@ async fn complete(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
 impl PendingLogin {
     /// A failure of this login, with the link that starts it again at the same host for the same page.
     fn failed(&self, settings: &Settings, failure: impl Into<FailedLogin>) -> FailedLogin {
-        failure.into().retry_at(retry_link(settings, &self.host, &self.return_to))
+        match &self.connects {
+            Some(_) => failure.into().retry_by(connect::retry(settings, self)),
+            None => failure.into().retry_at(retry_link(settings, &self.host, &self.return_to)),
+        }
     }
 }
 
@@ -159,10 +166,12 @@ async fn exchange(
         login_seed: pending.login_seed.clone(),
         issuer,
         time_left: time_left.saturating_add(CLOCK_TOLERANCE),
+        purpose: pending.connects.clone().map_or(CallbackPurpose::Login, CallbackPurpose::Connect),
     };
     let completed = worker.salesforce().finish_login(callback).await;
     let login = match completed.map_err(|error| failed(error.into()))? {
         Completed::Login(login) => login,
+        Completed::Connected => return Ok(response::see_other(pending.return_to.location())),
         Completed::Used => {
             return match unknown_state(worker, request, parameters).await {
                 Err(LoginError::Failed(unknown)) => Err(failed(unknown).into()),
@@ -224,7 +233,7 @@ async fn late(
             other => other,
         };
     }
-    if worker.login(request).await?.is_some() {
+    if pending.connects.is_none() && worker.login(request).await?.is_some() {
         return Ok(response::see_other(pending.return_to.location()));
     }
     tracing::info!("login callback came too late: the login starts once more");
@@ -235,6 +244,7 @@ async fn late(
         completed_before: pending.completed_before,
         replaces_late: true,
         started_by: None,
+        connects: pending.connects.clone(),
     };
     begin(worker, request, start)
 }

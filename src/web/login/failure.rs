@@ -79,6 +79,12 @@ pub enum LoginFailure {
         /// When to try again, if the store is unavailable. It decides between the statuses 503 and 500.
         retry_after: Option<Duration>,
     },
+    /// The request to connect Salesforce comes from a page of another origin. Nothing was done.
+    CrossOrigin,
+    /// No user of the app is logged in for whom Salesforce could be connected.
+    NoOwner,
+    /// Another user of the app is logged in than the one who started to connect Salesforce. Nothing was connected.
+    OtherOwner,
     /// Too many logins in a row: three whose cookie the browser did not return, or eight in all.
     LoginLoop,
 }
@@ -93,6 +99,8 @@ pub enum InvalidLink {
     Host,
     /// `prompt` or `login_hint` is invalid.
     Options,
+    /// `name` is no name of a connection.
+    ConnectionName,
 }
 
 impl LoginFailure {
@@ -102,7 +110,12 @@ impl LoginFailure {
             Self::InvalidLink(_) | Self::MalformedCallback | Self::UnknownState | Self::LoginLoop => {
                 StatusCode::BAD_REQUEST
             }
-            Self::OrgNotAllowed | Self::SandboxNotAllowed | Self::Refused { .. } => StatusCode::FORBIDDEN,
+            Self::OrgNotAllowed
+            | Self::SandboxNotAllowed
+            | Self::Refused { .. }
+            | Self::CrossOrigin
+            | Self::OtherOwner => StatusCode::FORBIDDEN,
+            Self::NoOwner => StatusCode::UNAUTHORIZED,
             Self::Denied { code } => pages::denied_status(*code),
             Self::TokenEndpoint { transient: false, .. } | Self::IdentityMismatch => StatusCode::BAD_GATEWAY,
             Self::TokenEndpoint { transient: true, .. }
@@ -135,12 +148,21 @@ impl LoginFailure {
             Self::TooManyLogins => "too_many_logins",
             Self::NotStored { .. } => "not_stored",
             Self::LoginLoop => "login_loop",
+            Self::CrossOrigin => "foreign_origin",
+            Self::NoOwner => "no_owner",
+            Self::OtherOwner => "other_owner",
         }
     }
 
     /// Whether the app does not want this user, so that another one has to log in.
     fn refuses_user(&self) -> bool {
         matches!(self, Self::OrgNotAllowed | Self::SandboxNotAllowed | Self::Refused { .. })
+    }
+
+    /// Whether it is about a user of the app itself, whom no login at Salesforce helps.
+    fn is_about_owner(&self) -> bool {
+        matches!(self, Self::CrossOrigin | Self::NoOwner | Self::OtherOwner)
+            || matches!(self, Self::InvalidLink(InvalidLink::ConnectionName))
     }
 
     /// The value of `Retry-After`: for responses with the status 503 whose cause is an outage or a queue.
@@ -196,6 +218,11 @@ impl LoginFailure {
             Self::NotDecided => tracing::error!(error, "login failed: a function of the app did not decide"),
             Self::TooManyLogins => tracing::warn!("login failed: too many logins complete at the same time"),
             Self::NotStored { .. } => tracing::error!(error, "login failed: not stored"),
+            Self::CrossOrigin => tracing::warn!("connecting rejected: it came from another origin"),
+            Self::NoOwner => tracing::debug!("connecting rejected: no user of the app is logged in"),
+            Self::OtherOwner => tracing::warn!(
+                "connecting rejected: another user of the app is logged in than the one who started"
+            ),
             Self::LoginLoop => tracing::warn!(
                 "login rejected: too many logins in a row. The browser does not return the login cookie (blocked or too \
                  large), or the user may not use the API, or a page starts logins by itself"
@@ -212,12 +239,13 @@ pub(super) struct FailedLogin {
     failure: LoginFailure,
     cause: Option<Cause>,
     retry_link: Option<String>,
+    retry: Option<Action>,
     cookies: Vec<Cookie<'static>>,
 }
 
 impl From<LoginFailure> for FailedLogin {
     fn from(failure: LoginFailure) -> Self {
-        Self { failure, cause: None, retry_link: None, cookies: Vec::new() }
+        Self { failure, cause: None, retry_link: None, retry: None, cookies: Vec::new() }
     }
 }
 
@@ -237,6 +265,11 @@ impl FailedLogin {
         Self { retry_link, ..self }
     }
 
+    /// The form that connects Salesforce again, instead of a link.
+    pub(super) fn retry_by(self, retry: Option<Action>) -> Self {
+        Self { retry, ..self }
+    }
+
     fn into_response(self, request: &HttpRequest) -> HttpResponse {
         let info = RequestInfo::of(request);
         let settings = info.worker.as_ref().map(WorkerState::settings);
@@ -246,12 +279,15 @@ impl FailedLogin {
         };
         // Without its login page Salesforce would send the same user at once.
         let is_refused = self.failure.refuses_user();
-        let retry = self.retry_link.or_else(start).map(|href| match is_refused {
-            true => {
-                let joint = if href.contains('?') { '&' } else { '?' };
-                Action::link(ActionKind::OtherUser, format!("{href}{joint}prompt=login"))
-            }
-            false => Action::link(ActionKind::TryAgain, href),
+        let link = self.retry_link.or_else(start).filter(|_| !self.failure.is_about_owner());
+        let retry = self.retry.or_else(|| {
+            link.map(|href| match is_refused {
+                true => {
+                    let joint = if href.contains('?') { '&' } else { '?' };
+                    Action::link(ActionKind::OtherUser, format!("{href}{joint}prompt=login"))
+                }
+                false => Action::link(ActionKind::TryAgain, href),
+            })
         });
         let home = settings.map(|settings| {
             let path = settings.after_logout.as_str();

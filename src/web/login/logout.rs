@@ -93,7 +93,7 @@ fn target(worker: &WorkerState, form: &str) -> Option<ReturnTo> {
 ///
 /// From a page with `Referrer-Policy: no-referrer`, as ours and many apps' are, a form's `Origin` is `null` (Fetch
 /// standard, "append a request Origin header"). `Sec-Fetch-Site` decides then.
-fn is_same_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
+pub(super) fn is_same_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
     let by_site = || headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
     let mut origins = headers.get_all("origin");
     match (origins.next(), origins.next()) {

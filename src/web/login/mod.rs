@@ -16,6 +16,7 @@
 //! ```
 
 mod callback;
+mod connect;
 pub(crate) mod failure;
 mod logout;
 mod loop_guard;
@@ -26,7 +27,7 @@ mod same_site;
 mod start;
 
 pub(crate) use self::logout::is_cross_origin;
-pub use self::{callback::callback, logout::logout, me::me, start::login};
+pub use self::{callback::callback, connect::connect, logout::logout, me::me, start::login};
 
 use crate::{
     config::{Paths, ReturnTo, Settings},
@@ -42,6 +43,7 @@ pub(crate) enum Route {
     Callback,
     Logout,
     Me,
+    Connect,
 }
 
 impl Route {
@@ -62,6 +64,7 @@ impl Route {
             (&paths.callback, Self::Callback),
             (&paths.logout, Self::Logout),
             (&paths.me, Self::Me),
+            (&paths.connect, Self::Connect),
         ]
         .into_iter()
         .find_map(|(mounted, route)| (mounted.as_deref() == Some(path)).then_some(route))

@@ -21,6 +21,8 @@ use sha2::{Digest, Sha256};
 use crate::{
     base::seal::{Purpose, SealError},
     config::{ReturnTo, Settings},
+    grants::OwnedName,
+    store::{ConnectionName, Owner},
     web::session::{cookie, cookie_header, former_user},
 };
 use salesforce_connection::{Secret, UserRef, oauth::LoginHost};
@@ -65,6 +67,8 @@ pub(super) struct PendingLogin {
     pub(super) asks_to_log_in: bool,
     /// A hash of the user who was logged in when it started. A fresh login counts for that user only.
     pub(super) started_by: Option<String>,
+    /// The owner of the app for whom it connects Salesforce. `None`: it logs the browser in.
+    pub(super) connects: Option<OwnedName>,
 }
 
 /// What is sealed. `Cow`, because a text that JSON escapes cannot be borrowed.
@@ -90,6 +94,9 @@ struct Sealed<'a> {
     f: bool,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     u: Option<Cow<'a, str>>,
+    /// Owner and name of a connection.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    w: Option<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 impl PendingLogin {
@@ -131,6 +138,8 @@ impl PendingLogin {
             o: self.replaces_late,
             f: self.asks_to_log_in,
             u: self.started_by.as_deref().map(Into::into),
+            w: (self.connects.as_ref())
+                .map(|owned| (owned.owner.as_str().into(), owned.name.as_str().into())),
         })
         .map_err(|_| SealError)?;
         let sealed = settings.keys.seal(
@@ -192,6 +201,12 @@ fn open(settings: &Settings, client_id: &str, name: &str, value: &str) -> Option
     let plain =
         settings.keys.open(Purpose::PendingLogin, &bound_to(settings, client_id, name), &sealed).ok()?;
     let sealed: Sealed<'_> = serde_json::from_slice(&plain).ok()?;
+    let connects = match sealed.w {
+        Some((owner, name)) => {
+            Some(OwnedName { owner: Owner::new(owner).ok()?, name: ConnectionName::new(name).ok()? })
+        }
+        None => None,
+    };
     Some(PendingLogin {
         client_id: client_id.to_owned(),
         state: Secret::from(&*sealed.s),
@@ -206,6 +221,7 @@ fn open(settings: &Settings, client_id: &str, name: &str, value: &str) -> Option
         replaces_late: sealed.o,
         asks_to_log_in: sealed.f,
         started_by: sealed.u.map(Cow::into_owned),
+        connects,
     })
 }
 
@@ -282,6 +298,7 @@ mod tests {
             replaces_late: false,
             asks_to_log_in: false,
             started_by: None,
+            connects: None,
         }
     }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::{ReturnTo, Settings},
-    grants::random_secret,
+    grants::{OwnedName, random_secret},
     web::{response, session::former_user, worker::WorkerState},
 };
 use salesforce_connection::{
@@ -86,8 +86,12 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         true => worker.login(request).await?.map(|grant| former_user::hash(grant.key().user())),
         false => None,
     };
-    let replaces_late = false;
-    begin(&worker, request, Start { host, return_to, options, completed_before, replaces_late, started_by })
+    let (replaces_late, connects) = (false, None);
+    begin(
+        &worker,
+        request,
+        Start { host, return_to, options, completed_before, replaces_late, started_by, connects },
+    )
 }
 
 /// What a login starts with.
@@ -100,6 +104,8 @@ pub(super) struct Start {
     pub(super) replaces_late: bool,
     /// A hash of the user who is logged in, if Salesforce is to show its login page.
     pub(super) started_by: Option<String>,
+    /// The owner of the app for whom it connects Salesforce. `None`: it logs the browser in.
+    pub(super) connects: Option<OwnedName>,
 }
 
 /// Seals a pending login and redirects to the login host.
@@ -109,7 +115,7 @@ pub(super) fn begin(
     start: Start,
 ) -> Result<HttpResponse, LoginError> {
     let settings = worker.settings();
-    let Start { host, return_to, options, completed_before, replaces_late, started_by } = start;
+    let Start { host, return_to, options, completed_before, replaces_late, started_by, connects } = start;
     let authorization = worker.grants().oauth().authorize(&host, &settings.redirect_uri_of(&host), &options);
     let pending = PendingLogin {
         client_id: settings.client_id.clone(),
@@ -124,6 +130,7 @@ pub(super) fn begin(
         replaces_late,
         asks_to_log_in: options.has_prompt(Prompt::Login),
         started_by,
+        connects,
     };
     let mut response = response::see_other(authorization.url.as_str());
     for cookie in pending.cookies(settings, request.headers()).map_err(Error::from)? {
@@ -170,7 +177,7 @@ fn at_public_url(settings: &Settings, request: &HttpRequest, query: &Query) -> O
 }
 
 /// Returns the options of the authorization request, or `None` if a parameter is invalid.
-fn options(settings: &Settings, query: &Query) -> Option<AuthorizeOptions> {
+pub(super) fn options(settings: &Settings, query: &Query) -> Option<AuthorizeOptions> {
     let prompt = query.one("prompt", 64).ok()?.map(Prompt::parse_list).transpose().ok()?;
     let options = AuthorizeOptions::new(settings.scopes.clone()).prompt(prompt.unwrap_or_default());
     Some(match query.one("login_hint", 256).ok()? {
@@ -180,7 +187,7 @@ fn options(settings: &Settings, query: &Query) -> Option<AuthorizeOptions> {
 }
 
 /// Returns the login host of this name: a configured one, or a My Domain host where the app allows them.
-fn find_host(settings: &Settings, name: &str) -> Option<LoginHost> {
+pub(super) fn find_host(settings: &Settings, name: &str) -> Option<LoginHost> {
     if let Some(host) = settings.hosts.get(name) {
         return Some(host.clone());
     }

@@ -22,6 +22,12 @@ pub enum PageKind {
     },
     /// The logout route asks for a confirmation.
     ConfirmLogout,
+    /// The connect route asks for a confirmation.
+    #[non_exhaustive]
+    ConfirmConnect {
+        /// What the user calls the connection.
+        name: String,
+    },
     /// The request needs a login and comes from a frame of another site, where no login can be shown: the page offers a
     /// window.
     OpenInWindow,
@@ -278,7 +284,7 @@ impl PageKind {
         match self {
             Self::LoginFailed(failure) => failure.status(),
             Self::LoginRequired { .. } | Self::FreshLoginRequired { .. } => StatusCode::UNAUTHORIZED,
-            Self::ConfirmLogout | Self::OpenInWindow => StatusCode::OK,
+            Self::ConfirmLogout | Self::ConfirmConnect { .. } | Self::OpenInWindow => StatusCode::OK,
             Self::OtherLogin => StatusCode::CONFLICT,
             Self::CrossOriginLogout | Self::NotAllowed { .. } => StatusCode::FORBIDDEN,
             Self::RequestFailed { failure, .. } => failure.status(),
@@ -291,6 +297,7 @@ impl PageKind {
             Self::LoginFailed(failure) => failure.code(),
             Self::LoginRequired { .. } => "login_required",
             Self::ConfirmLogout => "confirm_logout",
+            Self::ConfirmConnect { .. } => "confirm_connect",
             Self::OpenInWindow => "open_in_window",
             Self::CrossOriginLogout => "foreign_origin",
             Self::OtherLogin => "other_login",
@@ -317,6 +324,7 @@ impl PageKind {
             Self::LoginRequired { .. }
             | Self::FreshLoginRequired { .. }
             | Self::ConfirmLogout
+            | Self::ConfirmConnect { .. }
             | Self::OpenInWindow => {}
             Self::CrossOriginLogout => tracing::warn!("logout rejected: it came from another origin"),
             Self::OtherLogin => tracing::debug!("form rejected: it belongs to another login"),

@@ -46,6 +46,8 @@ mod kind;
 mod language;
 mod messages;
 mod oauth_errors;
+mod oauth_messages;
+mod owner_messages;
 mod page;
 mod refusal_messages;
 mod render;

@@ -5,7 +5,7 @@
 
 use actix_web::http::StatusCode;
 
-use super::messages::{self, Message};
+use super::{messages::Message, oauth_messages};
 
 /// An error code of the authorization endpoint or the token endpoint.
 #[derive(Debug)]
@@ -22,43 +22,43 @@ const fn entry(code: &'static str, status: StatusCode, message: Message) -> OAut
 
 #[rustfmt::skip]
 static KNOWN: &[OAuthErrorCode] = &[
-    entry("access_denied", StatusCode::FORBIDDEN, messages::ACCESS_DENIED),
-    entry("oauth_app_blocked", StatusCode::FORBIDDEN, messages::APP_BLOCKED),
-    entry("app_blocked", StatusCode::FORBIDDEN, messages::APP_BLOCKED),
-    entry("fail_close_app_blocked", StatusCode::FORBIDDEN, messages::APP_UNCHECKED),
-    entry("oauth_app_access_denied", StatusCode::FORBIDDEN, messages::APP_NOT_ALLOWED),
-    entry("invalid_app_access", StatusCode::FORBIDDEN, messages::APP_NOT_APPROVED),
-    entry("no_access", StatusCode::FORBIDDEN, messages::APP_NOT_ALLOWED),
-    entry("invalid_client", StatusCode::FORBIDDEN, messages::APP_NOT_INSTALLED),
-    entry("oauth_ec_app_not_found", StatusCode::FORBIDDEN, messages::APP_UNKNOWN_IN_ORG),
-    entry("app_not_found", StatusCode::FORBIDDEN, messages::APP_UNKNOWN_IN_ORG),
-    entry("installation_error", StatusCode::FORBIDDEN, messages::INSTALLATION_FAILED),
-    entry("oauth_approval_error_generic", StatusCode::FORBIDDEN, messages::NO_REASON),
-    entry("oauth_policy_not_found", StatusCode::FORBIDDEN, messages::POLICY_MISSING),
-    entry("ecapp_policy_not_found", StatusCode::FORBIDDEN, messages::POLICY_MISSING),
-    entry("oauth_flow_disabled", StatusCode::FORBIDDEN, messages::FLOW_DISABLED),
-    entry("invalid_session_level", StatusCode::FORBIDDEN, messages::SESSION_LEVEL),
-    entry("inactive_user", StatusCode::FORBIDDEN, messages::INACTIVE_USER),
-    entry("inactive_org", StatusCode::FORBIDDEN, messages::INACTIVE_ORG),
-    entry("invalid_grant", StatusCode::FORBIDDEN, messages::INVALID_GRANT),
-    entry("rate_limit_exceeded", StatusCode::TOO_MANY_REQUESTS, messages::RATE_LIMIT),
-    entry("login_error", StatusCode::FORBIDDEN, messages::LOGIN_ERROR),
-    entry("immediate_unsuccessful", StatusCode::FORBIDDEN, messages::LOGIN_NEEDED),
-    entry("invalid_scope", StatusCode::BAD_REQUEST, messages::INVALID_SCOPE),
-    entry("invalid_request", StatusCode::BAD_REQUEST, messages::INVALID_REQUEST),
-    entry("invalid_client_id", StatusCode::BAD_REQUEST, messages::APP_UNKNOWN),
-    entry("unsupported_response_type", StatusCode::BAD_REQUEST, messages::INVALID_REQUEST),
-    entry("unsupported_grant_type", StatusCode::BAD_REQUEST, messages::FLOW_DISABLED_AT_HOST),
-    entry("redirect_uri_mismatch", StatusCode::BAD_REQUEST, messages::REDIRECT_URI_MISMATCH),
-    entry("redirect_uri_missing", StatusCode::BAD_REQUEST, messages::REDIRECT_URI_MISSING),
-    entry("server_error", StatusCode::BAD_GATEWAY, messages::SERVER_ERROR),
-    entry("unknown_error", StatusCode::BAD_GATEWAY, messages::SERVER_ERROR),
-    entry("system_down", StatusCode::SERVICE_UNAVAILABLE, messages::SERVICE_UNAVAILABLE),
-    entry("service_unavailable", StatusCode::SERVICE_UNAVAILABLE, messages::SERVICE_UNAVAILABLE),
+    entry("access_denied", StatusCode::FORBIDDEN, oauth_messages::ACCESS_DENIED),
+    entry("oauth_app_blocked", StatusCode::FORBIDDEN, oauth_messages::APP_BLOCKED),
+    entry("app_blocked", StatusCode::FORBIDDEN, oauth_messages::APP_BLOCKED),
+    entry("fail_close_app_blocked", StatusCode::FORBIDDEN, oauth_messages::APP_UNCHECKED),
+    entry("oauth_app_access_denied", StatusCode::FORBIDDEN, oauth_messages::APP_NOT_ALLOWED),
+    entry("invalid_app_access", StatusCode::FORBIDDEN, oauth_messages::APP_NOT_APPROVED),
+    entry("no_access", StatusCode::FORBIDDEN, oauth_messages::APP_NOT_ALLOWED),
+    entry("invalid_client", StatusCode::FORBIDDEN, oauth_messages::APP_NOT_INSTALLED),
+    entry("oauth_ec_app_not_found", StatusCode::FORBIDDEN, oauth_messages::APP_UNKNOWN_IN_ORG),
+    entry("app_not_found", StatusCode::FORBIDDEN, oauth_messages::APP_UNKNOWN_IN_ORG),
+    entry("installation_error", StatusCode::FORBIDDEN, oauth_messages::INSTALLATION_FAILED),
+    entry("oauth_approval_error_generic", StatusCode::FORBIDDEN, oauth_messages::NO_REASON),
+    entry("oauth_policy_not_found", StatusCode::FORBIDDEN, oauth_messages::POLICY_MISSING),
+    entry("ecapp_policy_not_found", StatusCode::FORBIDDEN, oauth_messages::POLICY_MISSING),
+    entry("oauth_flow_disabled", StatusCode::FORBIDDEN, oauth_messages::FLOW_DISABLED),
+    entry("invalid_session_level", StatusCode::FORBIDDEN, oauth_messages::SESSION_LEVEL),
+    entry("inactive_user", StatusCode::FORBIDDEN, oauth_messages::INACTIVE_USER),
+    entry("inactive_org", StatusCode::FORBIDDEN, oauth_messages::INACTIVE_ORG),
+    entry("invalid_grant", StatusCode::FORBIDDEN, oauth_messages::INVALID_GRANT),
+    entry("rate_limit_exceeded", StatusCode::TOO_MANY_REQUESTS, oauth_messages::RATE_LIMIT),
+    entry("login_error", StatusCode::FORBIDDEN, oauth_messages::LOGIN_ERROR),
+    entry("immediate_unsuccessful", StatusCode::FORBIDDEN, oauth_messages::LOGIN_NEEDED),
+    entry("invalid_scope", StatusCode::BAD_REQUEST, oauth_messages::INVALID_SCOPE),
+    entry("invalid_request", StatusCode::BAD_REQUEST, oauth_messages::INVALID_REQUEST),
+    entry("invalid_client_id", StatusCode::BAD_REQUEST, oauth_messages::APP_UNKNOWN),
+    entry("unsupported_response_type", StatusCode::BAD_REQUEST, oauth_messages::INVALID_REQUEST),
+    entry("unsupported_grant_type", StatusCode::BAD_REQUEST, oauth_messages::FLOW_DISABLED_AT_HOST),
+    entry("redirect_uri_mismatch", StatusCode::BAD_REQUEST, oauth_messages::REDIRECT_URI_MISMATCH),
+    entry("redirect_uri_missing", StatusCode::BAD_REQUEST, oauth_messages::REDIRECT_URI_MISSING),
+    entry("server_error", StatusCode::BAD_GATEWAY, oauth_messages::SERVER_ERROR),
+    entry("unknown_error", StatusCode::BAD_GATEWAY, oauth_messages::SERVER_ERROR),
+    entry("system_down", StatusCode::SERVICE_UNAVAILABLE, oauth_messages::SERVICE_UNAVAILABLE),
+    entry("service_unavailable", StatusCode::SERVICE_UNAVAILABLE, oauth_messages::SERVICE_UNAVAILABLE),
 ];
 
 static UNKNOWN: OAuthErrorCode =
-    OAuthErrorCode { code: None, status: StatusCode::BAD_REQUEST, message: messages::UNKNOWN };
+    OAuthErrorCode { code: None, status: StatusCode::BAD_REQUEST, message: oauth_messages::UNKNOWN };
 
 /// Returns the entry of a code in this crate's spelling.
 pub(super) fn find(code: Option<&str>) -> &'static OAuthErrorCode {

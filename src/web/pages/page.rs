@@ -96,6 +96,8 @@ pub struct ActionLabels {
     pub stay_logged_in: Cow<'static, str>,
     /// For [`ActionKind::OtherUser`].
     pub other_user: Cow<'static, str>,
+    /// For [`ActionKind::Connect`].
+    pub connect: Cow<'static, str>,
 }
 
 impl ActionLabels {
@@ -108,6 +110,7 @@ impl ActionLabels {
             ActionKind::LogOut => &self.log_out,
             ActionKind::StayLoggedIn => &self.stay_logged_in,
             ActionKind::OtherUser => &self.other_user,
+            ActionKind::Connect => &self.connect,
         }
     }
 }
@@ -128,6 +131,8 @@ pub enum ActionKind {
     StayLoggedIn,
     /// Starts a login for which Salesforce shows its login page, so that another user can log in.
     OtherUser,
+    /// Connects Salesforce to the user's account in the app.
+    Connect,
 }
 
 /// Something that the user can do next: a link, or a form that a button sends.

@@ -247,6 +247,10 @@ mod tests {
             LoginFailure::InvalidLink(InvalidLink::Query),
             LoginFailure::InvalidLink(InvalidLink::Host),
             LoginFailure::InvalidLink(InvalidLink::Options),
+            LoginFailure::InvalidLink(InvalidLink::ConnectionName),
+            LoginFailure::CrossOrigin,
+            LoginFailure::NoOwner,
+            LoginFailure::OtherOwner,
             LoginFailure::MalformedCallback,
             LoginFailure::UnknownState,
             LoginFailure::Denied { code: None },
@@ -277,6 +281,7 @@ mod tests {
                 PageKind::LoginRequired { sent_form: true },
                 PageKind::LoginRequired { sent_form: false },
                 PageKind::ConfirmLogout,
+                PageKind::ConfirmConnect { name: "prod".into() },
                 PageKind::CrossOriginLogout,
                 PageKind::FreshLoginRequired { sent_form: true },
                 PageKind::FreshLoginRequired { sent_form: false },
@@ -311,7 +316,7 @@ mod tests {
             assert!(
                 kind.status().is_client_error()
                     || kind.status().is_server_error()
-                    || ["confirm_logout", "open_in_window"].contains(&kind.code())
+                    || ["confirm_logout", "confirm_connect", "open_in_window"].contains(&kind.code())
             );
         }
     }
