@@ -114,6 +114,7 @@ mod web {
     #[cfg(feature = "test-util")]
     mod open_in_salesforce;
     mod protected_routes;
+    mod references;
     mod several_salesforces;
     mod streaming;
     #[cfg(feature = "test-util")]

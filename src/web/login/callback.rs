@@ -43,6 +43,8 @@ pub async fn callback(request: HttpRequest) -> HttpResponse {
 struct Parameters<'a> {
     code: Option<&'a str>,
     error: Option<&'a str>,
+    /// Known ones only.
+    description: Option<&'static str>,
     iss: Option<&'a str>,
 }
 
@@ -50,7 +52,8 @@ impl<'a> Parameters<'a> {
     fn of(query: &'a Query) -> Result<Self, LoginFailure> {
         let one = |name, max| query.one(name, max).map_err(|_| LoginFailure::MalformedCallback);
         one("state", 512)?;
-        Ok(Self { code: one("code", 4096)?, error: one("error", 256)?, iss: one("iss", 512)? })
+        let description = query.first("error_description").and_then(pages::known_description);
+        Ok(Self { code: one("code", 4096)?, error: one("error", 256)?, description, iss: one("iss", 512)? })
     }
 }
 
@@ -151,7 +154,7 @@ async fn exchange(
     let issuer = parameters.iss.map_or(Ok(None), |issuer| check_issuer(settings, &pending.host, issuer));
     let issuer = issuer.map_err(|error| failed(malformed().because(error)))?;
     if let Some(code) = parameters.error {
-        return Err(failed(denied(code).into()).into());
+        return Err(failed(denied(code, parameters.description).into()).into());
     }
     let Some(code) = parameters.code else { return Err(failed(malformed()).into()) };
 
@@ -258,7 +261,7 @@ async fn unknown_state(
 ) -> Result<HttpResponse, LoginError> {
     // Salesforce returns some errors without the state. Any site can link here, so only a known code is explained.
     if let Some(known) = parameters.error.and_then(pages::known_code) {
-        return Err(LoginFailure::Denied { code: Some(known) }.into());
+        return Err(LoginFailure::Denied { code: Some(known), description: parameters.description }.into());
     }
     // The back button after a login: the user is logged in already.
     let has_code = parameters.error.is_none() && parameters.code.is_some();
@@ -279,8 +282,8 @@ struct NoPendingLogin {
     public_url: String,
 }
 
-fn denied(code: &str) -> LoginFailure {
-    LoginFailure::Denied { code: pages::known_code(code) }
+fn denied(code: &str, description: Option<&'static str>) -> LoginFailure {
+    LoginFailure::Denied { code: pages::known_code(code), description }
 }
 
 impl From<LogInError> for FailedLogin {
@@ -315,7 +318,8 @@ impl From<OAuthError> for FailedLogin {
             return Self::from(LoginFailure::CredentialsRejected).because(error);
         }
         if let Some(code) = error.error_code() {
-            return Self::from(denied(code)).because(error);
+            let description = error.description().and_then(pages::known_description);
+            return Self::from(denied(code, description)).because(error);
         }
         if matches!(error, OAuthError::InvalidResponse(InvalidTokenResponse::InstanceNotAllowed)) {
             return Self::from(LoginFailure::InstanceNotAllowed).because(error);

@@ -40,6 +40,8 @@ pub enum LoginFailure {
         /// Salesforce's error code in lower snake case, for example `access_denied`. `None` for codes that this crate
         /// does not know: any site can put them into a link to the callback.
         code: Option<&'static str>,
+        /// Salesforce's description, if it tells apart what the code means: `ip restricted`, for example.
+        description: Option<&'static str>,
     },
     /// The token endpoint does not accept the app's credentials: the client secret is wrong or missing.
     CredentialsRejected,
@@ -116,7 +118,7 @@ impl LoginFailure {
             | Self::CrossOrigin
             | Self::OtherOwner => StatusCode::FORBIDDEN,
             Self::NoOwner => StatusCode::UNAUTHORIZED,
-            Self::Denied { code } => pages::denied_status(*code),
+            Self::Denied { code, description } => pages::denied_status(*code, *description),
             Self::TokenEndpoint { transient: false, .. } | Self::IdentityMismatch => StatusCode::BAD_GATEWAY,
             Self::TokenEndpoint { transient: true, .. }
             | Self::TooManyLogins
@@ -187,9 +189,10 @@ impl LoginFailure {
             Self::UnknownState => {
                 tracing::warn!(error, "login callback rejected: unknown, expired or already used state");
             }
-            Self::Denied { code } => {
+            Self::Denied { code, description } => {
                 tracing::warn!(
                     code = code.unwrap_or("unknown"),
+                    description,
                     error,
                     "login failed: Salesforce refused it"
                 );

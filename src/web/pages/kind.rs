@@ -4,9 +4,12 @@ use std::{error::Error as StdError, time::Duration};
 
 use actix_web::http::StatusCode;
 
-use super::{AccessRefusal, LoginFailure, oauth_errors::known_code};
+use super::{
+    AccessRefusal, LoginFailure,
+    oauth_errors::{known_code, known_description},
+};
 use crate::base::error_chain::ErrorChain;
-use salesforce_connection::{Error, UserRef, error::ApiError, frontdoor::FrontdoorDenied};
+use salesforce_connection::{Error, UserRef, error::ApiError, frontdoor::FrontdoorDenied, oauth::OAuthError};
 
 /// What a page is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -253,6 +256,7 @@ impl PageKind {
         if let Error::LoginRefused(refusal) = error {
             return Self::LoginFailed(LoginFailure::Denied {
                 code: refusal.error_code().and_then(known_code),
+                description: OAuthError::description(refusal).and_then(known_description),
             });
         }
         if matches!(error, Error::OrgNotAllowed) {
@@ -313,6 +317,17 @@ impl PageKind {
             Self::LoginFailed(failure) => failure.retry_after(),
             Self::RequestFailed { retry_after, .. } => *retry_after,
             _ => None,
+        }
+    }
+
+    /// Whether the page reports a failure that the log explains, so that both carry a reference.
+    pub(super) fn has_reference(&self) -> bool {
+        match self {
+            Self::LoginFailed(failure) => {
+                !matches!(failure, LoginFailure::InvalidLink(_) | LoginFailure::NoOwner)
+            }
+            Self::RequestFailed { failure, .. } => failure.status().is_server_error(),
+            _ => false,
         }
     }
 

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use super::{
-    ActionLabels, LoginFailure, PageKind, PageTexts, RequestFailure, oauth_errors, owner_messages,
-    refusal_messages,
+    ActionLabels, LoginFailure, PageKind, PageTexts, RequestFailure,
+    fix::{self, Fix},
+    oauth_errors, owner_messages, refusal_messages,
 };
 use crate::web::login::failure::InvalidLink;
 
@@ -29,10 +30,16 @@ pub(super) fn texts(kind: &PageKind) -> PageTexts {
     if let (Some(message), Some(first)) = (kind.salesforce_message(), paragraphs.first_mut()) {
         *first = message.to_owned().into();
     }
+    let (who, place) = fix::of(kind).map(Fix::texts).map_or((None, None), |(who, place)| (Some(who), place));
     PageTexts {
         language: "en".into(),
         title: title.into(),
         paragraphs,
+        who,
+        who_label: "Who can change this".into(),
+        place,
+        place_label: "Where in Salesforce Setup".into(),
+        reference_label: "Reference".into(),
         code_label: "Salesforce calls this".into(),
         labels: ActionLabels {
             try_again: "Try again".into(),
@@ -127,14 +134,13 @@ fn login_failed(failure: &LoginFailure) -> Message {
                  or try another browser.",
             ],
         ),
-        LoginFailure::Denied { code } => oauth_errors::find(*code).message,
-        LoginFailure::CredentialsRejected => Message(
-            "This app is not set up correctly",
-            &[
-                "Salesforce let you in, but does not accept the credentials of this app, so you were not logged in.",
-                "Please tell the people who run this app: its client secret has to be checked.",
-            ],
-        ),
+        LoginFailure::Denied { code, description } => {
+            let refusal = oauth_errors::find(*code, *description).refusal;
+            Message(refusal.title, refusal.paragraphs)
+        }
+        LoginFailure::CredentialsRejected => {
+            Message(oauth_errors::CREDENTIALS.title, oauth_errors::CREDENTIALS.paragraphs)
+        }
         LoginFailure::InstanceNotAllowed => Message(
             "This app's set-up refuses your Salesforce",
             &[

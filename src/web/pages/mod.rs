@@ -42,6 +42,7 @@
 //! of a page: its member `error` is [`PageKind::code`], which a front end can translate; its member `message` is
 //! English.
 
+mod fix;
 mod kind;
 mod language;
 mod messages;
@@ -59,7 +60,11 @@ pub use self::{
     render::HtmlPage,
 };
 pub(crate) use self::{
-    messages::json_message, oauth_errors::known_code, page::LoginPages, render::default_policy, reply::Reply,
+    messages::json_message,
+    oauth_errors::{known_code, known_description},
+    page::LoginPages,
+    render::default_policy,
+    reply::Reply,
 };
 pub use super::{
     login::failure::{InvalidLink, LoginFailure},
@@ -67,6 +72,6 @@ pub use super::{
 };
 
 /// The status of a login that Salesforce refused with this code.
-pub(super) fn denied_status(code: Option<&str>) -> actix_web::http::StatusCode {
-    oauth_errors::find(code).status
+pub(super) fn denied_status(code: Option<&str>, description: Option<&str>) -> actix_web::http::StatusCode {
+    oauth_errors::find(code, description).status
 }

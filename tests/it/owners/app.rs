@@ -9,24 +9,24 @@ use salesforce_fake_org::FakeOrg;
 
 use crate::support::{ADA, Client, Page, Server, reserve, serve, settings_for};
 
-pub const CONNECT: &str = "/auth/salesforce/connect";
-pub const CALLBACK: &str = "/auth/salesforce/callback";
+pub(super) const CONNECT: &str = "/auth/salesforce/connect";
+pub(super) const CALLBACK: &str = "/auth/salesforce/callback";
 
-pub struct AccountsApp {
-    pub org: FakeOrg,
-    pub salesforce: Salesforce,
-    pub server: Server,
+pub(super) struct AccountsApp {
+    pub(super) org: FakeOrg,
+    pub(super) salesforce: Salesforce,
+    pub(super) server: Server,
 }
 
 fn account(request: &HttpRequest) -> Option<Owner> {
     Owner::new(request.cookie("account")?.value()).ok()
 }
 
-pub fn name(name: &str) -> ConnectionName {
+pub(super) fn name(name: &str) -> ConnectionName {
     ConnectionName::new(name).unwrap()
 }
 
-pub fn owner(name: &str) -> Owner {
+pub(super) fn owner(name: &str) -> Owner {
     Owner::new(name).unwrap()
 }
 
@@ -42,7 +42,7 @@ async fn data(
     Ok(sf.identity().await?.username)
 }
 
-pub fn with_accounts(builder: SalesforceBuilder) -> SalesforceBuilder {
+pub(super) fn with_accounts(builder: SalesforceBuilder) -> SalesforceBuilder {
     builder.connect_owner(|request| async move {
         Ok::<_, InvalidOwner>(match account(&request.http) {
             Some(owner) if owner.as_str() == "mallory" => {
@@ -55,17 +55,20 @@ pub fn with_accounts(builder: SalesforceBuilder) -> SalesforceBuilder {
 }
 
 impl AccountsApp {
-    pub async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         Self::with(|builder| builder).await
     }
 
-    pub async fn with(settings: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder) -> Self {
+    pub(super) async fn with(settings: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder) -> Self {
         let org = FakeOrg::start().await.unwrap();
         org.sign_in(&org.user(ADA));
         Self::around(org, settings).await
     }
 
-    pub async fn around(org: FakeOrg, settings: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder) -> Self {
+    pub(super) async fn around(
+        org: FakeOrg,
+        settings: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder,
+    ) -> Self {
         let (listener, url) = reserve();
         let salesforce = settings(with_accounts(settings_for(&org, &url))).build().await.unwrap();
         let wrapped = salesforce.clone();
@@ -87,39 +90,39 @@ impl AccountsApp {
         Self { org, salesforce, server }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.server.url)
     }
 
     /// A browser in which this account is logged in to the app.
-    pub fn browser(&self, account: &str) -> Client {
+    pub(super) fn browser(&self, account: &str) -> Client {
         let browser = Client::new();
         browser.set_cookie("127.0.0.1", "account", account);
         browser
     }
 
     /// The first response to the form that connects.
-    pub async fn submit(&self, browser: &Client, name: &str) -> Page {
+    pub(super) async fn submit(&self, browser: &Client, name: &str) -> Page {
         let fields = [("name", name), ("return_to", "/connected")];
         browser.submit(&self.url(CONNECT), &self.server.url, &fields).await
     }
 
     /// The callback URL after the form, not opened yet.
-    pub async fn callback_of(&self, browser: &Client, name: &str) -> String {
+    pub(super) async fn callback_of(&self, browser: &Client, name: &str) -> String {
         let page = self.submit(browser, name).await;
         assert_eq!(page.status, 303, "{page:?}");
         browser.visit_until(page.location().as_str(), CALLBACK).await.to_string()
     }
 
     /// Connects, and returns the page at the end.
-    pub async fn connect(&self, browser: &Client, name: &str) -> Page {
+    pub(super) async fn connect(&self, browser: &Client, name: &str) -> Page {
         let callback = self.callback_of(browser, name).await;
         let page = browser.open(&callback).await;
         assert_eq!((page.status, page.header("location")), (303, "/connected"), "{page:?}");
         page
     }
 
-    pub async fn data(&self, browser: &Client, name: &str) -> Page {
+    pub(super) async fn data(&self, browser: &Client, name: &str) -> Page {
         browser.fetch(&self.url(&format!("/data/{name}"))).await
     }
 }
