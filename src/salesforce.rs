@@ -24,6 +24,8 @@ use salesforce_connection::{
 };
 
 mod owners;
+#[cfg(feature = "test-util")]
+mod testing;
 
 /// Salesforce for an actix app: the middleware, and the handle on everything behind it. Cheap to clone.
 ///
@@ -329,29 +331,6 @@ impl Salesforce {
     ) -> std::result::Result<Completed, LogInError> {
         let grants = Arc::clone(&self.inner.grants);
         self.inner.background.run(async move { grants.complete(callback).await }).await?
-    }
-}
-
-#[cfg(feature = "test-util")]
-use crate::grants::{CallbackPurpose, Destination};
-
-#[cfg(feature = "test-util")]
-impl Salesforce {
-    /// Stores a login with tokens that a test brings, otherwise as [`finish_login`](Self::finish_login).
-    pub(crate) async fn complete_login(
-        &self,
-        host: LoginHost,
-        tokens: TokenResponse,
-    ) -> std::result::Result<(crate::Secret, crate::grants::LoginOutcome), LogInError> {
-        let grants = Arc::clone(&self.inner.grants);
-        let id = crate::grants::random_login_id()?;
-        let login = id.clone();
-        let work = async move {
-            let destination = Destination { purpose: &CallbackPurpose::Login, id: login };
-            grants.complete_login(grants.oauth(), tokens, &host, None, None, destination).await
-        };
-        let outcome = self.inner.background.run(work).await??;
-        Ok((id, outcome))
     }
 }
 

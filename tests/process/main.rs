@@ -7,6 +7,7 @@
 mod support;
 
 mod accounts_example;
+mod accounts_pages;
 mod browser;
 #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
 mod faults;

@@ -119,6 +119,10 @@ impl Browser {
         panic!("Tab does not lead to {css}");
     }
 
+    pub async fn wait_for_element(&self, css: &str) {
+        self.page.wait().for_element(Locator::Css(css)).await.expect(css);
+    }
+
     pub async fn text(&self) -> String {
         self.page.find(Locator::Css("body")).await.expect("a body").text().await.expect("text")
     }

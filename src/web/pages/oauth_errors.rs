@@ -135,7 +135,7 @@ mod tests {
         }
     }
 
-    /// The errors that reach a person in a login, with the descriptions that Salesforce sends (Salesforce Help "OAuth 2.0
+    /// The errors that reach a user in a login, with the descriptions that Salesforce sends (Salesforce Help "OAuth 2.0
     /// Authorization Errors" and others), at the callback and at the token endpoint.
     const IN_A_LOGIN: [(&str, &str); 33] = [
         ("access_denied", "end-user denied authorization"),
