@@ -67,7 +67,8 @@ impl Seen {
         format!(
             "<svg id=\"usage\" class=\"chart\" viewBox=\"0 0 240 66\" role=\"img\" aria-labelledby=\"usage-title\">\
              <title id=\"usage-title\">Requests of the last 24 hours, by hour: at most {highest} of {allowed}, as far as this \
-             process saw it</title><line x1=\"0\" y1=\"64.5\" x2=\"240\" y2=\"64.5\"/>{bars}</svg>"
+             process saw it</title><line x1=\"0\" y1=\"64.5\" x2=\"240\" y2=\"64.5\"/>{bars}</svg>\
+             <p class=\"soft\">By hour, from 24 hours ago to now. Highest: {highest}.</p>"
         )
     }
 

@@ -19,6 +19,7 @@ pub(super) fn texts(kind: &PageKind) -> PageTexts {
         PageKind::LoginFailed(failure @ LoginFailure::Refused { reason }) => {
             (login_failed(failure).0, vec![reason.clone().into()])
         }
+        PageKind::ConfirmConnect { name } => (owner_messages::CONFIRM.0, owner_messages::confirm(name)),
         PageKind::NotAllowed { refusal, username, .. } => {
             ("Not allowed", refusal_messages::not_allowed(refusal, username.as_deref()))
         }

@@ -1,5 +1,7 @@
 //! Texts about connections of the app's own users.
 
+use std::borrow::Cow;
+
 use super::{LoginFailure, messages::Message};
 
 /// Why Salesforce was not connected.
@@ -33,3 +35,12 @@ pub(super) const CONFIRM: Message = Message(
          you disconnect it. Nothing has changed yet.",
     ],
 );
+
+/// The paragraphs of the page that asks before it connects under this name.
+pub(super) fn confirm(name: &str) -> Vec<Cow<'static, str>> {
+    let mut paragraphs: Vec<Cow<'static, str>> = CONFIRM.1.iter().map(|text| Cow::from(*text)).collect();
+    if name != "default" {
+        paragraphs.push(format!("The connection is called \"{name}\".").into());
+    }
+    paragraphs
+}
