@@ -242,7 +242,7 @@ pub(super) struct FailedLogin {
     failure: LoginFailure,
     cause: Option<Cause>,
     retry_link: Option<String>,
-    retry: Option<Action>,
+    retry: Option<Box<Action>>,
     cookies: Vec<Cookie<'static>>,
 }
 
@@ -270,7 +270,7 @@ impl FailedLogin {
 
     /// The form that connects Salesforce again, instead of a link.
     pub(super) fn retry_by(self, retry: Option<Action>) -> Self {
-        Self { retry, ..self }
+        Self { retry: retry.map(Box::new), ..self }
     }
 
     fn into_response(self, request: &HttpRequest) -> HttpResponse {
@@ -283,7 +283,7 @@ impl FailedLogin {
         // Without its login page Salesforce would send the same user at once.
         let is_refused = self.failure.refuses_user();
         let link = self.retry_link.or_else(start).filter(|_| !self.failure.is_about_owner());
-        let retry = self.retry.or_else(|| {
+        let retry = self.retry.map(|retry| *retry).or_else(|| {
             link.map(|href| match is_refused {
                 true => {
                     let joint = if href.contains('?') { '&' } else { '?' };

@@ -212,6 +212,7 @@ impl Action {
 /// [`Builder::login_pages`](crate::SalesforceBuilder::login_pages) takes.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "one exists at a time, and apps build it")]
 pub enum PageContent {
     /// The texts and the design of this crate.
     Default,
