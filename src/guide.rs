@@ -42,6 +42,10 @@ pages! {
     #[doc(alias = "cron")]
     #[doc(alias = "worker")]
     background_jobs: "../docs/background-jobs.md",
+    #[doc(alias = "oauth_account_linking")]
+    #[doc(alias = "tenant")]
+    #[doc(alias = "subdomain")]
+    app_accounts: "../docs/app-accounts.md",
     #[doc(alias = "glossary")]
     architecture: "../docs/architecture.md",
     #[doc(alias = "security")]

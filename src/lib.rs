@@ -43,6 +43,15 @@ pub use self::{
     },
 };
 
+/// Connections of the app's own users, see [`SalesforceBuilder::connect_owner`].
+pub mod owner {
+    pub use crate::{
+        grants::OwnerConnection,
+        store::{ConnectionName, InvalidOwner, Owner},
+        web::owner::{ConnectDecision, ConnectRequest},
+    };
+}
+
 /// What operators see: logins, grants, and the health of a process.
 pub mod admin {
     #[cfg(feature = "test-util")]

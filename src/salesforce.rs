@@ -23,6 +23,10 @@ use salesforce_connection::{
     token::{ServiceUser, TokenSource},
 };
 
+mod owners;
+#[cfg(feature = "test-util")]
+mod testing;
+
 /// Salesforce for an actix app: the middleware, and the handle on everything behind it. Cheap to clone.
 ///
 /// Create it once, before `HttpServer::new`, and clone it into each worker:
@@ -277,7 +281,7 @@ impl Salesforce {
     }
 
     fn connection(&self, grant: GrantHandle) -> Connection {
-        self.connect(Arc::new(JobGrant(grant)))
+        self.connect(Arc::new(JobGrant { grant, owned: None }))
     }
 
     fn connect(&self, source: Arc<dyn TokenSource>) -> Connection {
@@ -320,24 +324,6 @@ impl Salesforce {
     ) -> std::result::Result<Completed, LogInError> {
         let grants = Arc::clone(&self.inner.grants);
         self.inner.background.run(async move { grants.complete(callback).await }).await?
-    }
-}
-
-#[cfg(feature = "test-util")]
-impl Salesforce {
-    /// Stores a login with tokens that a test brings, otherwise as [`finish_login`](Self::finish_login).
-    pub(crate) async fn complete_login(
-        &self,
-        host: LoginHost,
-        tokens: TokenResponse,
-    ) -> std::result::Result<(crate::Secret, crate::grants::LoginOutcome), LogInError> {
-        let grants = Arc::clone(&self.inner.grants);
-        let id = crate::grants::random_login_id()?;
-        let login = id.clone();
-        let work =
-            async move { grants.complete_login(grants.oauth(), tokens, &host, None, None, login).await };
-        let outcome = self.inner.background.run(work).await??;
-        Ok((id, outcome))
     }
 }
 
@@ -391,6 +377,7 @@ pub(crate) fn start(
         client: background_client,
         keep_broken: settings.keep_broken,
         login_path: settings.login_path(),
+        connect_path: settings.connect_path(),
         timing,
     });
     if let Some(unused_for) = settings.keep_alive {

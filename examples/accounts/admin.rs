@@ -1,12 +1,13 @@
 //! For operators: who is logged in, and how much of the org's API is used. Everything here is below `RequireLogin`, which
 //! with `ACCOUNTS_ADMIN` lets in users with that custom permission only.
 
-use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser, store::GrantFilter};
+use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser, UserId, UserRef, store::GrantFilter};
 use actix_web::{HttpRequest, HttpResponse, Responder, post, routes, web};
 
 use crate::{
     form,
     html::{self, LoginStatus},
+    usage::Seen,
 };
 
 /// Whose logins a user of these pages sees and ends.
@@ -20,16 +21,14 @@ pub(crate) enum Sees {
 impl Sees {
     fn of(self, user: &SalesforceUser) -> GrantFilter {
         match self {
-            Self::Own => {
-                GrantFilter::User(actix_salesforce::UserRef::new(user.organization_id, user.user_id))
-            }
+            Self::Own => GrantFilter::User(UserRef::new(user.organization_id, user.user_id)),
             Self::Org => GrantFilter::Org(user.organization_id),
         }
     }
 }
 
 pub(crate) fn configure(scope: &mut web::ServiceConfig) {
-    scope.service(overview).service(revoke_logins).service(revoke_login);
+    scope.service(overview).service(revoke_logins).service(revoke_login).service(revoke_grant);
 }
 
 #[routes]
@@ -38,43 +37,74 @@ pub(crate) fn configure(scope: &mut web::ServiceConfig) {
 async fn overview(
     salesforce: Salesforce,
     sees: web::Data<Sees>,
+    seen: web::Data<Seen>,
     user: SalesforceUser,
     sf: SalesforceConn,
 ) -> actix_salesforce::Result<impl Responder> {
     // One cheap request to the REST API: each response has the usage.
     sf.query::<serde_json::Value>("SELECT Id FROM User LIMIT 1").fetch_optional().await?;
-    let usage = sf
-        .api_usage()
-        .map_or_else(|| "unknown".to_owned(), |usage| format!("{} of {}", usage.used, usage.allowed));
+    seen.note(&sf);
+    let (usage, chart) = match sf.api_usage() {
+        Some(usage) => (
+            format!("{} of {}", usage.used, usage.allowed),
+            seen.chart(sf.organization_id(), u64::from(usage.allowed)),
+        ),
+        None => ("unknown".to_owned(), String::new()),
+    };
     let mine = sees.of(&user);
     let mut rows = String::new();
     for login in salesforce.list_logins(mine).await? {
         rows.push_str(&format!(
             "<tr><td>{reference}</td><td>{}</td><td>{}</td><td><form method=\"post\" action=\"/admin/logins/{reference}/end\">\
-             <button class=\"danger\">End</button></form></td></tr>",
+             <button class=\"danger\" aria-label=\"End login {reference}\">End</button></form></td></tr>",
             ago(login.created_at),
             ago(login.last_used_at),
             reference = html::escape(&login.log_id)
         ));
     }
-    let refreshed = salesforce.list_grants(Sees::Own.of(&user)).await?;
-    let refreshed = refreshed.first().map_or_else(String::new, |grant| {
-        let renewed = match grant.refresh_count {
-            0 => format!("got {}, not renewed yet", ago(grant.updated_at)),
-            times => format!("renewed {times} times, last {}", ago(grant.updated_at)),
-        };
-        format!("{renewed}. Client id: {}", grant.client_id)
-    });
+    let grants = grants_table(&salesforce, &seen, mine).await?;
     let reconnect = reconnect_table(&salesforce, mine).await?;
     let body = format!(
-        "<div class=\"card\"><p>API calls in 24 hours: <strong>{}</strong></p><p>Your token: {}</p></div>\
-         <div class=\"wide\"><table><tr><th>Login</th><th>Made</th><th>Last seen</th><th></th></tr>{rows}</table></div>\
-         {reconnect}\
+        "<div class=\"card\"><p>API calls in 24 hours: <strong>{}</strong></p>{chart}</div>\
+         <h2>Logins</h2><div class=\"wide\"><table id=\"logins\"><tr><th scope=\"col\">Login</th><th scope=\"col\">Made</th>\
+         <th scope=\"col\">Last seen</th><th scope=\"col\">End it</th></tr>{rows}</table></div>\
+         {grants}{reconnect}\
          <form method=\"post\" action=\"/admin/revoke\"><button class=\"danger\" id=\"revoke\">End all my logins</button></form>",
         html::escape(&usage),
-        html::escape(&refreshed)
     );
     Ok(html::page("Admin", LoginStatus::of(&user), &body))
+}
+
+/// The grants: when each token was last refreshed and its refresh token last replaced, and a button to revoke it.
+async fn grants_table(
+    salesforce: &Salesforce,
+    seen: &Seen,
+    of: GrantFilter,
+) -> actix_salesforce::Result<String> {
+    let mut rows = String::new();
+    for grant in salesforce.list_grants(of).await? {
+        if grant.needs_reconnecting.is_some() {
+            continue;
+        }
+        let refreshed = match grant.refresh_count {
+            0 => format!("not yet, made {}", ago(grant.updated_at)),
+            times => format!("{} ({times} in all)", ago(grant.updated_at)),
+        };
+        let rotated = seen.rotated(UserRef::new(grant.organization_id, grant.user_id));
+        rows.push_str(&format!(
+            "<tr><td>{user}</td><td>{refreshed}</td><td>{}</td><td>{}</td><td>\
+             <form method=\"post\" action=\"/admin/grants/{user}/revoke\">\
+             <button class=\"danger\" aria-label=\"Revoke the grant of {user}\">Revoke</button></form></td></tr>",
+            rotated.map_or_else(|| "not seen here".to_owned(), ago),
+            html::escape(&grant.client_id),
+            user = html::escape(grant.user_id.as_str()),
+        ));
+    }
+    Ok(format!(
+        "<h2>Grants</h2><div class=\"wide\"><table id=\"grants\"><tr><th scope=\"col\">User</th>\
+         <th scope=\"col\">Token refreshed</th><th scope=\"col\">Refresh token replaced</th><th scope=\"col\">Client id</th>\
+         <th scope=\"col\">Revoke it</th></tr>{rows}</table></div>"
+    ))
 }
 
 /// The connections that Salesforce refuses: whose they are, why, since when, and the link that their users need.
@@ -98,7 +128,8 @@ async fn reconnect_table(salesforce: &Salesforce, seen: GrantFilter) -> actix_sa
         return Ok(rows);
     }
     Ok(format!(
-        "<h2>Needs reconnecting</h2><div class=\"wide\"><table><tr><th>User</th><th>Reason</th><th>Since</th><th></th></tr>\
+        "<h2>Needs reconnecting</h2><div class=\"wide\"><table id=\"broken\"><tr><th scope=\"col\">User</th><th scope=\"col\">Reason</th>\
+         <th scope=\"col\">Since</th><th scope=\"col\">Reconnect</th></tr>\
          {rows}</table></div>"
     ))
 }
@@ -128,6 +159,25 @@ async fn revoke_login(
     let mine = salesforce.list_logins(sees.of(&user)).await?;
     if let Some(login) = mine.iter().find(|login| login.log_id == *reference) {
         salesforce.revoke_login(login).await?;
+    }
+    Ok(HttpResponse::SeeOther().insert_header(("location", "/admin/")).finish())
+}
+
+/// Ends a grant with all of its logins. It has to be one that the user sees.
+#[post("/grants/{user}/revoke")]
+async fn revoke_grant(
+    request: HttpRequest,
+    of: web::Path<String>,
+    salesforce: Salesforce,
+    sees: web::Data<Sees>,
+    user: SalesforceUser,
+) -> actix_web::Result<impl Responder> {
+    form::same_origin(&request, &salesforce)?;
+    let of: UserId = of.parse().map_err(actix_salesforce::Error::from)?;
+    let mine = salesforce.list_grants(sees.of(&user)).await?;
+    if mine.iter().any(|grant| grant.user_id == of) {
+        // Of this org only.
+        salesforce.revoke_grants(GrantFilter::User(UserRef::new(user.organization_id, of))).await?;
     }
     Ok(HttpResponse::SeeOther().insert_header(("location", "/admin/")).finish())
 }

@@ -32,6 +32,7 @@ impl<'a> LoginStatus<'a> {
 /// A whole page. `body` is HTML.
 pub(crate) fn page(title: &str, who: LoginStatus<'_>, body: &str) -> HttpResponse {
     let title = escape(title);
+    let who_is_in = matches!(who, LoginStatus::LoggedIn(_));
     let corner = match who {
         LoginStatus::LoggedIn(name) => format!(
             "<span class=\"who\">{}</span>\
@@ -41,6 +42,13 @@ pub(crate) fn page(title: &str, who: LoginStatus<'_>, body: &str) -> HttpRespons
         LoginStatus::LoggedOut => "<a class=\"button\" id=\"login\" href=\"/auth/salesforce/login?return_to=/accounts\">Log in with Salesforce</a>"
             .to_owned(),
         LoginStatus::Unknown => String::new(),
+    };
+    let search = match who_is_in {
+        true => {
+            "<form class=\"search\" role=\"search\" action=\"/search\"><label for=\"q\" class=\"hidden\">Search</label>\
+             <input id=\"q\" name=\"q\" type=\"search\" placeholder=\"Search\"></form>"
+        }
+        false => "",
     };
     let instance = std::env::var("INSTANCE")
         .map_or_else(|_| String::new(), |name| format!("<footer class=\"soft\">{}</footer>", escape(&name)));
@@ -52,7 +60,7 @@ pub(crate) fn page(title: &str, who: LoginStatus<'_>, body: &str) -> HttpRespons
              <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{title} · Accounts</title>\
              <style>{STYLE}</style></head><body>\
              <header><a class=\"brand\" href=\"/\">Accounts</a><nav><a href=\"/accounts\">All accounts</a>\
-             <a href=\"/admin/\">Admin</a></nav><div class=\"corner\">{corner}</div></header>\
+             <a href=\"/admin/\">Admin</a></nav>{search}<div class=\"corner\">{corner}</div></header>\
              <main><h1>{title}</h1>{body}{instance}</main></body></html>"
         ))
 }

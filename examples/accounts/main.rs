@@ -2,13 +2,17 @@
 //!
 //! `cargo run --example accounts`, then open the address that it prints.
 
+mod account;
 mod admin;
 mod export;
+mod files;
 mod form;
 mod html;
 mod pages;
+mod search;
 #[path = "../support/mod.rs"]
 mod support;
+mod usage;
 
 use actix_salesforce::{Config, RequireLogin};
 use actix_web::{
@@ -29,7 +33,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if config.client_id.is_empty() {
         config.scopes.push_str(" web");
     }
-    let setup = support::set_up_with(config, |builder| builder).await?;
+    let seen = usage::Seen::default();
+    let listener = seen.clone();
+    let setup =
+        support::set_up_with(config, |builder| builder.on_event(move |event| listener.event(event))).await?;
     let support::Setup { salesforce, bind, workers, _org } = setup;
     let admin_rule = match &admin {
         // Each sees the own org only.
@@ -42,6 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(sees))
+            .app_data(web::Data::new(seen.clone()))
             .service(web::resource("/").get(pages::home).head(pages::home))
             .service(web::resource("/whoami").get(pages::whoami))
             .service(web::resource("/slow").get(pages::slow))
@@ -49,6 +57,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .service(web::resource("/accounts/export.csv").get(export::csv))
             .service(web::resource("/accounts/{id}").get(pages::show).post(pages::change))
             .service(web::resource("/accounts/{id}/delete").post(pages::delete))
+            .service(web::resource("/accounts/{id}/files").post(files::upload))
+            .service(web::resource("/accounts/{id}/files/{file}").get(files::download))
+            .service(web::resource("/search").get(search::search))
             .service(web::resource("/open/{id}").get(pages::open))
             .service(web::resource("/danger").post(pages::danger).wrap(RequireLogin::new().fresh(5)))
             .service(web::scope("/admin").wrap(admin_rule.clone()).configure(admin::configure))

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use actix_salesforce::{
-    MaybeSalesforceConn, Salesforce, SalesforceConn, SalesforceId, SalesforceUser, soql::Like,
+    Error, MaybeSalesforceConn, Salesforce, SalesforceConn, SalesforceId, SalesforceUser,
+    records::RecordEtag, soql::Like,
 };
 use actix_web::{
     FromRequest as _, HttpRequest, HttpResponse, Responder,
@@ -11,10 +12,13 @@ use actix_web::{
     web,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{
+    account::{self, AccountForm},
     form::{self, Fields},
     html::{self, LoginStatus, escape},
+    usage::Seen,
 };
 
 #[derive(Deserialize, Serialize)]
@@ -120,6 +124,7 @@ pub(crate) struct Filter {
 pub(crate) async fn list(
     sf: SalesforceConn,
     user: SalesforceUser,
+    seen: web::Data<Seen>,
     filter: web::Query<Filter>,
     request: HttpRequest,
 ) -> actix_salesforce::Result<HttpResponse> {
@@ -131,6 +136,7 @@ pub(crate) async fn list(
         .bind("name", Like::contains(&name))
         .fetch_all()
         .await?;
+    seen.note(&sf);
     if !wants_html(&request) {
         return Ok(HttpResponse::Ok().json(accounts));
     }
@@ -150,7 +156,7 @@ pub(crate) async fn list(
         "<form class=\"line\" method=\"get\" action=\"/accounts\"><label>Name contains\
          <input name=\"name\" value=\"{}\"></label><button>Filter</button>\
          <a href=\"/accounts/export.csv\">Export all as CSV</a></form>\
-         <div class=\"wide\"><table id=\"accounts\"><tr><th>Name</th><th>Phone</th><th>Industry</th></tr>{rows}</table></div>\
+         <div class=\"wide\"><table id=\"accounts\"><tr><th scope=\"col\">Name</th><th scope=\"col\">Phone</th><th scope=\"col\">Industry</th></tr>{rows}</table></div>\
          <form class=\"line\" method=\"post\" action=\"/accounts\"><label>Name<input name=\"Name\" required></label>\
          <label>Phone<input name=\"Phone\"></label><button id=\"create\">Create account</button></form>",
         escape(&name)
@@ -158,46 +164,50 @@ pub(crate) async fn list(
     Ok(html::page("Accounts", LoginStatus::of(&user), &body))
 }
 
-/// One account.
+/// One account, with what belongs to it.
 pub(crate) async fn show(
     sf: SalesforceConn,
     user: SalesforceUser,
+    seen: web::Data<Seen>,
     id: web::Path<String>,
     request: HttpRequest,
 ) -> actix_salesforce::Result<HttpResponse> {
     let fields = ["Id", "Name", "Phone", "Website", "Industry"];
-    let account: Account = sf.sobject("Account").retrieve_fields(id.as_str(), &fields).await?;
+    let (values, etag): (Map<String, Value>, RecordEtag) =
+        sf.sobject("Account").retrieve_revision(id.as_str(), &fields).await?;
+    seen.note(&sf);
     if !wants_html(&request) {
-        return Ok(HttpResponse::Ok().json(account));
+        let account: Account = serde_json::from_value(values.into()).map_err(Error::internal)?;
+        return Ok(HttpResponse::Ok().insert_header((header::ETAG, etag.to_string())).json(account));
     }
-    let input = |label: &str, value: Option<&str>| {
-        format!(
-            "<label>{label}<input name=\"{label}\" value=\"{}\"></label>",
-            escape(value.unwrap_or_default())
-        )
-    };
+    let text = |name: &str| values.get(name).and_then(Value::as_str).unwrap_or_default();
+    let action = format!("/accounts/{}", text("Id"));
+    let form =
+        AccountForm { action: &action, button: "Save", values: &values, etag: Some(&etag), errors: &[] };
     let body = format!(
-        "<div class=\"card\"><form class=\"fields\" method=\"post\" action=\"/accounts/{id}\">{}{}{}{}<button id=\"save\">Save</button></form></div>\
+        "<div class=\"card\">{}</div>{}\
          <form class=\"line\" method=\"post\" action=\"/accounts/{id}/delete\"><a href=\"/accounts\">All accounts</a>\
          <a href=\"/open/{id}\">Open in Salesforce</a><button class=\"danger\" id=\"delete\">Delete this account</button></form>",
-        input("Name", Some(&account.name)),
-        input("Phone", account.phone.as_deref()),
-        input("Website", account.website.as_deref()),
-        input("Industry", account.industry.as_deref()),
-        id = account.id,
+        form.html(),
+        account::related(&sf, text("Id")).await?,
+        id = escape(text("Id")),
     );
-    Ok(html::page(&account.name, LoginStatus::of(&user), &body))
+    Ok(html::page(text("Name"), LoginStatus::of(&user), &body))
 }
 
 pub(crate) async fn create(
     request: HttpRequest,
     salesforce: Salesforce,
     sf: SalesforceConn,
+    user: SalesforceUser,
     body: web::Bytes,
 ) -> actix_web::Result<HttpResponse> {
     form::same_origin(&request, &salesforce)?;
-    let Fields { fields, is_json } = form::read(&request, &body)?;
-    let id = sf.sobject("Account").create(&fields).await.map_err(form::refused)?;
+    let Fields { fields, is_json, .. } = form::read(&request, &body)?;
+    let id = match sf.sobject("Account").create(&fields).await {
+        Ok(id) => id,
+        Err(error) => return refused(error, is_json, &user, "/accounts", &fields, None),
+    };
     let location = (header::LOCATION, format!("/accounts/{id}"));
     Ok(if is_json {
         HttpResponse::Created().insert_header(location).json(serde_json::json!({ "id": id }))
@@ -206,17 +216,47 @@ pub(crate) async fn create(
     })
 }
 
+/// Saves an account. If another user has changed it since the form was made, nothing is saved: the page shows both
+/// versions. A script sends the version as `If-Match`.
 pub(crate) async fn change(
     request: HttpRequest,
     salesforce: Salesforce,
     sf: SalesforceConn,
+    user: SalesforceUser,
     id: web::Path<String>,
     body: web::Bytes,
 ) -> actix_web::Result<HttpResponse> {
     form::same_origin(&request, &salesforce)?;
-    let Fields { fields, is_json } = form::read(&request, &body)?;
-    sf.sobject("Account").update(id.as_str(), &fields).await.map_err(form::refused)?;
-    Ok(done(is_json, &format!("/accounts/{id}")))
+    let Fields { fields, is_json, etag } = form::read(&request, &body)?;
+    let account = sf.sobject("Account");
+    let account = match &etag {
+        Some(etag) => account.if_match(etag),
+        None => account,
+    };
+    let location = format!("/accounts/{id}");
+    match account.update(id.as_str(), &fields).await {
+        Ok(()) => Ok(done(is_json, &location)),
+        Err(Error::PreconditionFailed) if !is_json => Ok(account::conflict(&sf, &user, &id, &fields).await?),
+        Err(error) => refused(error, is_json, &user, &location, &fields, etag.as_ref()),
+    }
+}
+
+/// The form again with Salesforce's errors at their fields, for a browser; the error for a script.
+fn refused(
+    error: Error,
+    is_json: bool,
+    user: &SalesforceUser,
+    action: &str,
+    values: &Map<String, Value>,
+    etag: Option<&RecordEtag>,
+) -> actix_web::Result<HttpResponse> {
+    match account::field_errors(&error) {
+        Some(errors) if !is_json => {
+            let form = AccountForm { action, button: "Save", values, etag, errors: &errors };
+            Ok(account::invalid(user, &form))
+        }
+        _ => Err(form::refused(error)),
+    }
 }
 
 pub(crate) async fn delete(

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::schema::view::Granted;
+
 /// The password of every sample user. It is printed on the login page.
 pub(crate) const PASSWORD: &str = "fake-org-1";
 
@@ -32,14 +34,24 @@ pub(crate) struct Rights {
     pub(crate) user_type: String,
     /// The custom permissions that this user has besides those of all users.
     pub(crate) custom_permissions: Vec<String>,
+    /// What the user's permission sets grant. It counts for users of [`MINIMUM_ACCESS`]; others may do everything.
+    pub(crate) granted: Granted,
 }
 
 /// The profile that users have by default.
 pub(crate) const ADMINISTRATOR: &str = "System Administrator";
 
+/// The profile that grants nothing by itself (Salesforce Help, "Standard Profiles").
+pub(crate) const MINIMUM_ACCESS: &str = "Minimum Access - Salesforce";
+
 impl Default for Rights {
     fn default() -> Self {
-        Self { profile: ADMINISTRATOR.into(), user_type: "STANDARD".into(), custom_permissions: Vec::new() }
+        Self {
+            profile: ADMINISTRATOR.into(),
+            user_type: "STANDARD".into(),
+            custom_permissions: Vec::new(),
+            granted: Granted::default(),
+        }
     }
 }
 

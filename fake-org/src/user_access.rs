@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::builder::Builder;
-use crate::data::schema::Object;
+use crate::data::schema::{Object, view::Granted};
 use crate::data::{Inner, Writer};
 use crate::error::StartError;
 use crate::org::FakeOrg;
@@ -27,7 +27,34 @@ pub(crate) struct UserAccess {
     custom_permissions: Option<Vec<String>>,
     /// The names of all permission sets that the user has; made if missing.
     #[serde(default)]
-    permission_sets: Option<Vec<String>>,
+    permission_sets: Option<Vec<AssignedSet>>,
+}
+
+/// A permission set: its name, or its name and what it grants.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum AssignedSet {
+    Name(String),
+    Granting {
+        name: String,
+        #[serde(flatten)]
+        granted: Granted,
+    },
+}
+
+impl AssignedSet {
+    fn name(&self) -> &str {
+        match self {
+            Self::Name(name) | Self::Granting { name, .. } => name,
+        }
+    }
+
+    fn granted(&self) -> Option<&Granted> {
+        match self {
+            Self::Name(_) => None,
+            Self::Granting { granted, .. } => Some(granted),
+        }
+    }
 }
 
 impl UserAccess {
@@ -49,7 +76,7 @@ impl UserAccess {
         data.sqlite
             .execute("DELETE FROM \"PermissionSetAssignment\" WHERE AssigneeId = ?1", [&user.id])
             .map_err(|error| error.to_string())?;
-        for name in names {
+        for name in names.iter().map(AssignedSet::name) {
             let find = "SELECT Id FROM \"PermissionSet\" WHERE Name = ?1";
             let set = match data.sqlite.query_row(find, [name], |row| row.get(0)) {
                 Ok(set) => set,
@@ -78,6 +105,14 @@ pub(crate) fn assign(
 impl Org {
     /// Changes what a user may do; the user is made if missing.
     pub(crate) fn set_user_access(&self, access: &UserAccess) -> Result<(), String> {
+        let sets = access.permission_sets.iter().flatten().filter_map(AssignedSet::granted);
+        let mut granted = Granted::default();
+        for set in sets {
+            if let Some(unknown) = self.data.with(|data| set.unknown(&data.schema).map(str::to_owned)) {
+                return Err(format!("a permission set grants {unknown}, which this org does not have"));
+            }
+            granted.add(set);
+        }
         self.user_or_new(&access.username);
         let user = self.auth(|auth| {
             let user = auth.users.iter_mut().find(|user| user.username == access.username)?;
@@ -85,6 +120,9 @@ impl Org {
             access.profile.clone_into_some(&mut rights.profile);
             access.user_type.clone_into_some(&mut rights.user_type);
             access.custom_permissions.clone_into_some(&mut rights.custom_permissions);
+            if access.permission_sets.is_some() {
+                rights.granted = granted;
+            }
             Some(user.clone())
         });
         let user = user.ok_or_else(|| format!("there is no user {}", access.username))?;
@@ -112,6 +150,10 @@ impl Builder {
     /// "custom_permissions":["Export"],"permission_sets":["Billing"]}`. What is not named stays; profile and permission
     /// sets are made if missing. Only users with the profile `System Administrator`, the default, may read permission
     /// sets and their assignments.
+    ///
+    /// A permission set may grant objects and fields: `{"name":"Sales","objects":{"Account":"edit","Contact":"read"},
+    /// "fields":{"Account.Phone":"read"}}`. That restricts users with the profile `Minimum Access - Salesforce`, who may do
+    /// nothing else: what they may not read does not exist for them. Users with other profiles may do everything.
     ///
     /// # Errors
     ///

@@ -44,11 +44,13 @@ pub(crate) enum Purpose {
     LoopGuard,
     /// The cookie that says which of a browser's logins is current.
     CurrentLogin,
+    /// The connection of an owner in the store.
+    Owned,
 }
 
 impl Purpose {
-    const ALL: [Self; 5] =
-        [Self::Grant, Self::Login, Self::PendingLogin, Self::LoopGuard, Self::CurrentLogin];
+    const ALL: [Self; 6] =
+        [Self::Grant, Self::Login, Self::PendingLogin, Self::LoopGuard, Self::CurrentLogin, Self::Owned];
 
     fn label(self) -> &'static str {
         match self {
@@ -57,6 +59,7 @@ impl Purpose {
             Self::PendingLogin => "actix-salesforce attempt",
             Self::LoopGuard => "actix-salesforce landing",
             Self::CurrentLogin => "actix-salesforce current login",
+            Self::Owned => "actix-salesforce owned connection",
         }
     }
 }
@@ -163,7 +166,7 @@ impl KeyRing {
                 Some((position, Zeroizing::new(plain)))
             })
             .ok_or(Unopened)?;
-        if position > 0 && purpose == Purpose::Grant {
+        if position > 0 && matches!(purpose, Purpose::Grant | Purpose::Owned) {
             self.opened_with_older.store(true, Ordering::Relaxed);
         }
         Ok(plain)

@@ -1,4 +1,4 @@
-//! The app's own functions: what they decide, hear and render.
+//! The app's functions: who may come in, whom a connection belongs to, and what pages look like.
 
 use std::{error::Error, future::Future};
 
@@ -7,6 +7,7 @@ use crate::{
     grants::{AuthEvent, Events, LoginDecision, VerifiedLogin},
     web::{
         UserChange,
+        owner::{ConnectDecision, ConnectFunction, ConnectRequest},
         pages::{LoginPage, LoginPages, PageContent},
     },
 };
@@ -107,6 +108,39 @@ impl SalesforceBuilder {
         function: impl Fn(&actix_session::Session) + Send + Sync + 'static,
     ) -> Self {
         self.web.user_change = UserChange::new(function);
+        self
+    }
+
+    /// Lets users of the app itself connect Salesforce: `function` names the owner of a connection. Default: no function,
+    /// and no connect route.
+    ///
+    /// It is asked when a browser starts to connect, and again at the callback: both have to name the same owner. Read the
+    /// owner from what proves the user to the app, its session for example, and from nothing else of the request. An error,
+    /// or more than five seconds: a page with 503.
+    ///
+    /// ```
+    /// use actix_salesforce::{Salesforce, owner::{ConnectDecision, InvalidOwner, Owner}};
+    /// use actix_session::SessionExt as _;
+    ///
+    /// let builder = Salesforce::builder().connect_owner(|request| async move {
+    ///     Ok::<_, InvalidOwner>(match request.http.get_session().get::<String>("account") {
+    ///         Ok(Some(account)) => ConnectDecision::owner(Owner::new(account)?),
+    ///         _ => ConnectDecision::not_logged_in(),
+    ///     })
+    /// });
+    /// # let _ = builder;
+    /// ```
+    #[doc(alias = "account_linking")]
+    #[doc(alias = "integration")]
+    pub fn connect_owner<F, E>(
+        mut self,
+        function: impl Fn(ConnectRequest) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = std::result::Result<ConnectDecision, E>> + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.web.connect = ConnectFunction::new(function);
         self
     }
 

@@ -332,7 +332,8 @@ impl SalesforceBuilder {
         let checked = config.check(location.as_ref().is_ok_and(StoreUrl::is_durable));
         let (settings, location) = match (checked, location.map_err(problem)) {
             (Ok(settings), Ok(location)) => {
-                (Settings { service: service.or(settings.service), ..settings }, location)
+                let paths = settings.paths.with_connect(web.connect.is_set());
+                (Settings { service: service.or(settings.service), paths, ..settings }, location)
             }
             (Ok(_), Err(problem)) => return Err(ConfigError::new(vec![problem])),
             (Err(error), Err(problem)) => return Err(error.and(problem)),

@@ -356,6 +356,7 @@ impl Check {
             me: route("routes.me", &routes.me),
             hosts: route("routes.hosts", &routes.hosts),
             orgs: route("routes.orgs", &routes.orgs),
+            connect: route("routes.connect", &routes.connect),
         };
         let mut mounted: Vec<&str> = paths.mounted().collect();
         mounted.sort_unstable();

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use url::form_urlencoded;
 
 use super::Settings;
-use crate::grants::LoginPath;
+use crate::{
+    grants::{ConnectPath, LoginPath},
+    store::ConnectionName,
+};
 use salesforce_connection::oauth::LoginHost;
 
 /// What the settings say about it.
@@ -63,5 +66,19 @@ impl Settings {
     pub(crate) fn login_path(&self) -> LoginPath {
         let links = LoginLinks::of(self);
         Arc::new(move |host| Some(links.as_ref()?.to(host, None)))
+    }
+
+    /// Returns the function that gives the path at which an owner connects at a host.
+    pub(crate) fn connect_path(&self) -> ConnectPath {
+        let path = self.paths.connect.as_deref().map(|path| self.paths.full(path));
+        let (hosts, default_host) = (self.hosts.clone(), self.default_host.clone());
+        Arc::new(move |host: Option<&LoginHost>, name: &ConnectionName| {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair("name", name.as_str());
+            if let Some(host) = host.filter(|host| **host != default_host) {
+                query.append_pair("host", host_name(&hosts, host));
+            }
+            Some(format!("{}?{}", path.as_deref()?, query.finish()))
+        })
     }
 }

@@ -209,6 +209,9 @@ pub struct RoutePaths {
     pub hosts: Option<String>,
     /// The orgs that the browser is logged in at: lists, adds, switches and drops them. Default: `/orgs`.
     pub orgs: Option<String>,
+    /// Connects Salesforce to a user of the app itself; mounted if the app names owners
+    /// ([`SalesforceBuilder::connect_owner`](crate::SalesforceBuilder::connect_owner)). Default: `/connect`.
+    pub connect: Option<String>,
     /// The full redirect URI registered with the app. Needed only if `callback` is `None`.
     pub redirect_uri: Option<String>,
 }
@@ -224,6 +227,7 @@ impl Default for RoutePaths {
             me: Some("/me".to_owned()),
             hosts: Some("/hosts".to_owned()),
             orgs: Some("/orgs".to_owned()),
+            connect: Some("/connect".to_owned()),
             redirect_uri: None,
         }
     }

@@ -166,6 +166,7 @@ pub(crate) struct Paths {
     /// Absent if there is one login host only.
     pub(crate) hosts: Option<String>,
     pub(crate) orgs: Option<String>,
+    pub(crate) connect: Option<String>,
 }
 
 impl Paths {
@@ -174,9 +175,15 @@ impl Paths {
         format!("{}{}{path}", self.public, self.mount)
     }
 
+    /// Returns these paths, without the connect route unless the app names owners.
+    pub(crate) fn with_connect(self, names_owners: bool) -> Self {
+        Self { connect: self.connect.filter(|_| names_owners), ..self }
+    }
+
     /// Returns the paths of all mounted routes.
     pub(crate) fn mounted(&self) -> impl Iterator<Item = &str> {
-        let all = [&self.login, &self.callback, &self.logout, &self.me, &self.hosts, &self.orgs];
+        let all =
+            [&self.login, &self.callback, &self.logout, &self.me, &self.hosts, &self.orgs, &self.connect];
         all.into_iter().flatten().map(String::as_str)
     }
 }

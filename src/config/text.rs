@@ -51,7 +51,8 @@ impl Config {
             keys,
             store,
             allowed_origins,
-            routes: RoutePaths { mount, prefix, login, callback, logout, me, hosts, orgs, redirect_uri },
+            routes:
+                RoutePaths { mount, prefix, login, callback, logout, me, hosts, orgs, connect, redirect_uri },
             session: _,
             cookie_name,
             after_login,
@@ -101,6 +102,7 @@ impl Config {
             me,
             hosts,
             orgs,
+            connect,
             redirect_uri,
             cookie_name,
             remember,

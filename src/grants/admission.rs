@@ -16,7 +16,7 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{GrantHandle, GrantManager, LogInError, Profile};
+use super::{CallbackPurpose, GrantHandle, GrantManager, LogInError, Profile};
 use crate::base::{evicting_map::EvictingMap, lock::lock};
 use salesforce_connection::{
     Connection, OrgId, UserId,
@@ -244,9 +244,13 @@ impl GrantManager {
         host: &LoginHost,
         tokens: &TokenResponse,
         profile: &Profile,
+        purpose: &CallbackPurpose,
     ) -> Result<Option<Arc<str>>, LogInError> {
         let admission = &self.config.admission;
-        if !admission.refuses_sandboxes && admission.functions.login.is_none() {
+        // The app's function decides on logins. Whom an owner connects, the owner decides.
+        let is_login = matches!(purpose, CallbackPurpose::Login);
+        let asks_app = is_login && admission.functions.login.is_some();
+        if !admission.refuses_sandboxes && !asks_app {
             return Ok(None);
         }
         let user = tokens.identity.user;
@@ -256,7 +260,7 @@ impl GrantManager {
         if admission.refuses_sandboxes {
             self.refuse_sandbox(&login).await?;
         }
-        self.decide(login).await
+        if asks_app { self.decide(login).await } else { Ok(None) }
     }
 
     fn verified(

@@ -15,7 +15,7 @@ use crate::{
         random::{self, NoRandomness},
         seal::{KeyRing, Purpose, SealError},
     },
-    store::{GrantKey, GrantRecord, GrantVersion, Sealed},
+    store::{ConnectionName, GrantKey, GrantRecord, GrantVersion, Sealed},
 };
 use salesforce_connection::{
     UserRef,
@@ -116,17 +116,21 @@ impl GrantManager {
 /// The tokens of a user for work outside of a request: there is no browser to send to the login, so that an error says why
 /// the grant ended, and where the user logs in.
 #[derive(Clone)]
-pub(crate) struct JobGrant(pub(crate) GrantHandle);
+pub(crate) struct JobGrant {
+    pub(crate) grant: GrantHandle,
+    /// What its owner calls the connection, if it has one.
+    pub(crate) owned: Option<ConnectionName>,
+}
 
 impl fmt::Debug for JobGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.grant.fmt(f)
     }
 }
 
 impl JobGrant {
     fn explained(&self, error: GrantError) -> TokenError {
-        match (&error, self.0.broken()) {
+        match (&error, self.grant.broken(self.owned.as_ref())) {
             (GrantError::LoginOver | GrantError::Refused(_), Some(connection)) => {
                 TokenError::NeedsReconnecting(Arc::new(connection))
             }
@@ -137,11 +141,11 @@ impl JobGrant {
 
 impl TokenSource for JobGrant {
     fn user(&self) -> UserRef {
-        self.0.user()
+        self.grant.user()
     }
 
     fn token(&self) -> Result<Arc<AccessToken>, TokenError> {
-        Ok(Arc::clone(&self.0.current().map_err(|error| self.explained(error))?.access))
+        Ok(Arc::clone(&self.grant.current().map_err(|error| self.explained(error))?.access))
     }
 
     fn refresh<'a>(
@@ -149,16 +153,16 @@ impl TokenSource for JobGrant {
         rejected: &'a AccessToken,
     ) -> BoxFuture<'a, Result<Arc<AccessToken>, TokenError>> {
         Box::pin(async {
-            let refreshed = self.0.refresh_version(super::tokens::version_of(rejected)).await;
+            let refreshed = self.grant.refresh_version(super::tokens::version_of(rejected)).await;
             Ok(Arc::clone(&refreshed.map_err(|error| self.explained(error))?.access))
         })
     }
 
     fn rejected_again(&self, fresh: &AccessToken) {
-        self.0.rejected_again(fresh);
+        self.grant.rejected_again(fresh);
     }
 
     fn is_revoked(&self) -> BoxFuture<'_, bool> {
-        self.0.is_revoked()
+        self.grant.is_revoked()
     }
 }

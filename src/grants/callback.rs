@@ -15,7 +15,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::{GrantManager, LogInError, LoginOutcome, NewLogin, login_id, manager};
+use super::{GrantManager, LogInError, LoginOutcome, NewLogin, OwnedName, login_id, manager};
 use crate::{
     base::{
         evicting_map::EvictingMap,
@@ -56,6 +56,16 @@ pub(crate) struct Callback {
     pub(crate) issuer: Option<String>,
     /// How long the pending login counts from now: as long the store has to know that its state is used.
     pub(crate) time_left: Duration,
+    pub(crate) purpose: CallbackPurpose,
+}
+
+/// What a callback is to do with its tokens.
+#[derive(Debug, Clone)]
+pub(crate) enum CallbackPurpose {
+    /// To log the browser in.
+    Login,
+    /// To connect an owner of the app. No login is made.
+    Connect(OwnedName),
 }
 
 impl Callback {
@@ -85,6 +95,8 @@ pub(crate) fn random_secret() -> Result<Secret, NoRandomness> {
 pub(crate) enum Completed {
     /// A login.
     Login(NewLogin),
+    /// A connection of an owner.
+    Connected,
     /// Nothing: the pending login was used before, and no login came of it, or too long ago.
     Used,
 }
@@ -109,10 +121,17 @@ impl GrantManager {
         let permit = permit.ok_or(LogInError::TooManyLogins)?;
         if self.config.store.consume_once(state, callback.time_left).await? {
             let outcome = self.exchange(callback, id.clone(), permit).await?;
+            if matches!(callback.purpose, CallbackPurpose::Connect(_)) {
+                return Ok(Completed::Connected);
+            }
             self.outcomes.remember(&id, &outcome);
             return Ok(Completed::Login(NewLogin::new(id, Arc::clone(self), outcome)));
         }
         drop(permit);
+        if let CallbackPurpose::Connect(owned) = &callback.purpose {
+            let connected = self.connected_by(owned, &id).await?;
+            return Ok(connected.map_or(Completed::Used, |_| Completed::Connected));
+        }
         if !self.has_fresh_login(&id).await? {
             return Ok(Completed::Used);
         }

@@ -72,6 +72,18 @@ pub enum AuthEvent {
     TokenWritePending(UserRef),
     /// A refreshed token that could not be stored before is now stored.
     TokenWriteRecovered(UserRef),
+    /// An owner, a user of the app itself, connected a Salesforce user.
+    #[non_exhaustive]
+    OwnerConnected {
+        /// The Salesforce user.
+        user: UserRef,
+    },
+    /// A connection of an owner ended: the app ended it, or the owner connected again after a change of credentials.
+    #[non_exhaustive]
+    OwnerDisconnected {
+        /// The Salesforce user.
+        user: UserRef,
+    },
     /// A token was revoked at Salesforce.
     TokenRevoked,
     /// Revoking a token at Salesforce failed, and is not retried any more.
@@ -102,6 +114,8 @@ impl AuthEvent {
     /// | `ReuseSuspected` | `actix_salesforce_reuse_suspected_total` |
     /// | `TokenWritePending` | `actix_salesforce_token_writes_pending_total` |
     /// | `TokenWriteRecovered` | `actix_salesforce_token_writes_recovered_total` |
+    /// | `OwnerConnected` | `actix_salesforce_owners_connected_total` |
+    /// | `OwnerDisconnected` | `actix_salesforce_owners_disconnected_total` |
     /// | `TokenRevoked` | `actix_salesforce_tokens_revoked_total` |
     /// | `RevocationFailed` | `actix_salesforce_revocation_failures_total` |
     /// | `OlderKeysUnused` | `actix_salesforce_older_keys_unused_total` |
@@ -119,6 +133,8 @@ impl AuthEvent {
             Self::ReuseSuspected(_) => "actix_salesforce_reuse_suspected_total",
             Self::TokenWritePending(_) => "actix_salesforce_token_writes_pending_total",
             Self::TokenWriteRecovered(_) => "actix_salesforce_token_writes_recovered_total",
+            Self::OwnerConnected { .. } => "actix_salesforce_owners_connected_total",
+            Self::OwnerDisconnected { .. } => "actix_salesforce_owners_disconnected_total",
             Self::TokenRevoked => "actix_salesforce_tokens_revoked_total",
             Self::RevocationFailed => "actix_salesforce_revocation_failures_total",
             Self::OlderKeysUnused => "actix_salesforce_older_keys_unused_total",
@@ -196,6 +212,8 @@ mod tests {
             AuthEvent::ReuseSuspected(user),
             AuthEvent::TokenWritePending(user),
             AuthEvent::TokenWriteRecovered(user),
+            AuthEvent::OwnerConnected { user },
+            AuthEvent::OwnerDisconnected { user },
             AuthEvent::TokenRevoked,
             AuthEvent::RevocationFailed,
             AuthEvent::OlderKeysUnused,

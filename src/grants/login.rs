@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    AuthEvent, Callback, GrantHandle, GrantManager, GrantTokens, LoginOutcome, Profile,
+    AuthEvent, Callback, CallbackPurpose, GrantHandle, GrantManager, GrantTokens, LoginOutcome, Profile,
     admission::{NotDecided, RefusedOrg},
     host_limit::HostPermit,
     manager::absent_if_corrupt,
@@ -17,7 +17,10 @@ use crate::{
         random::{self, NoRandomness},
         seal::SealError,
     },
-    store::{AppKey, DeletedLogin, GrantKey, GrantVersion, LoginKey, LoginProof, LoginRecord, StoreError},
+    store::{
+        AppKey, DeletedLogin, GrantKey, GrantRecord, GrantVersion, LoginKey, LoginProof, LoginRecord,
+        StoreError,
+    },
 };
 use salesforce_connection::{
     Secret, UserRef,
@@ -144,6 +147,12 @@ impl IdentityProblem {
     }
 }
 
+/// What new tokens are for, and the id that follows from their callback: that of the login, or one that names the callback.
+pub(crate) struct Destination<'a> {
+    pub(crate) purpose: &'a CallbackPurpose,
+    pub(crate) id: Secret,
+}
+
 /// Who a user is, as the ID token and userinfo say.
 struct Identified {
     profile: Profile,
@@ -160,7 +169,7 @@ impl GrantManager {
         id: Secret,
         permit: HostPermit,
     ) -> Result<LoginOutcome, LogInError> {
-        let Callback { client_id, host, redirect_uri, code, verifier, nonce, issuer, .. } = callback;
+        let Callback { client_id, host, redirect_uri, code, verifier, nonce, issuer, purpose, .. } = callback;
         let app = AppKey::from_client_id(client_id);
         let span = info_span!(parent: None, "salesforce.login", host = ?host, grant = Empty, outcome = Empty);
         let span = detached_span(span);
@@ -169,14 +178,19 @@ impl GrantManager {
             let tokens = oauth.exchange(host, redirect_uri, code, verifier).await?;
             drop(permit);
             span.record("grant", display(GrantKey::new(app, tokens.identity.user)));
-            self.complete_login(oauth, tokens, host, nonce.as_ref(), issuer.as_deref(), id).await
+            let destination = Destination { purpose, id };
+            self.complete_login(oauth, tokens, host, nonce.as_ref(), issuer.as_deref(), destination).await
         };
         let logged_in = exchange.instrument(span.clone()).await;
-        span.record("outcome", logged_in.as_ref().map_or_else(LogInError::outcome, |_| "logged in"));
+        let done = match purpose {
+            CallbackPurpose::Login => "logged in",
+            CallbackPurpose::Connect(_) => "connected",
+        };
+        span.record("outcome", logged_in.as_ref().map_or_else(LogInError::outcome, |_| done));
         logged_in
     }
 
-    /// Verifies whose these tokens are, and stores the login under `id`.
+    /// Verifies whose these tokens are, and stores the login, or the connection of an owner.
     ///
     /// `oauth` has the credentials that they were issued to. `issuer` is what the callback named, if it was not the login
     /// host: the origin of the instance, or the issuer of the ID token. Salesforce does not document which one a shared
@@ -188,8 +202,9 @@ impl GrantManager {
         host: &LoginHost,
         nonce: Option<&Secret>,
         issuer: Option<&str>,
-        id: Secret,
+        destination: Destination<'_>,
     ) -> Result<LoginOutcome, LogInError> {
+        let Destination { purpose, id } = destination;
         // Before anything is stored or sent to the instance.
         if let Err(refused) = self.admit_org(host, tokens.identity.user.organization_id).await {
             self.revoke_at_host_later(host, tokens);
@@ -227,7 +242,7 @@ impl GrantManager {
                 });
             }
         };
-        let facts = match self.admit_user(host, &tokens, &profile).await {
+        let facts = match self.admit_user(host, &tokens, &profile, purpose).await {
             Ok(facts) => facts,
             Err(refused) => {
                 self.revoke_at_host_later(host, tokens);
@@ -236,7 +251,10 @@ impl GrantManager {
         };
         let app = AppKey::from_client_id(&oauth.app().client_id);
         let grant = self.first_version(app, tokens, profile, host)?;
-        let user = self.log_in(grant, id).await?;
+        let user = match purpose {
+            CallbackPurpose::Login => self.log_in(grant, id).await?,
+            CallbackPurpose::Connect(owned) => self.connect_owner(grant, owned, &id).await?,
+        };
         Ok(LoginOutcome { user, auth_time, facts, is_complete: true })
     }
 
@@ -309,15 +327,21 @@ impl GrantManager {
         self.handle_of(grant);
         self.rechecked_by_login(key);
         self.forget_other_broken_grant(key);
-        // Salesforce keeps five approvals per user and app, and ends the oldest beyond that (Salesforce Help, "Manage OAuth
-        // Access Policies for a Connected App"). So the replaced one is revoked.
+        self.revoke_replaced(replaced, new_token.as_ref());
+        Ok(key.user())
+    }
+
+    /// Revokes the refresh token of a grant that a new one replaced.
+    ///
+    /// Salesforce keeps five approvals per user and app, and ends the oldest beyond that (Salesforce Help, "Manage OAuth
+    /// Access Policies for a Connected App").
+    pub(super) fn revoke_replaced(&self, replaced: Option<GrantRecord>, new_token: Option<&Secret>) {
         if let Some(old) = replaced.and_then(|record| GrantTokens::open(&self.config.keys, &record).ok())
             && old.refresh_token.is_some()
-            && old.refresh_token != new_token
+            && old.refresh_token.as_ref() != new_token
         {
             self.revoke_later(&old);
         }
-        Ok(key.user())
     }
 
     /// Deletes a login whose creation failed: the store may have created it anyway, or may still do so.

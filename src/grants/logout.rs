@@ -61,7 +61,7 @@ impl PendingLogouts {
 }
 
 /// Returns the waits before each retry to store a logout. They never end: a logout is never given up.
-fn waits(timing: &Timing) -> impl Iterator<Item = Duration> + use<> {
+pub(super) fn waits(timing: &Timing) -> impl Iterator<Item = Duration> + use<> {
     let longest = timing.logout_max_wait;
     timing.retry_schedule.into_iter().take_while(move |wait| *wait < longest).chain(iter::repeat(longest))
 }
@@ -259,7 +259,7 @@ impl GrantManager {
     }
 
     /// [Forgets](Self::forget) a grant unless the store still has it, or has a later one with the same refresh token.
-    async fn forget_if_gone(&self, grant: &GrantRecord) -> Result<(), StoreError> {
+    pub(super) async fn forget_if_gone(&self, grant: &GrantRecord) -> Result<(), StoreError> {
         let refresh_token = |record: &GrantRecord| {
             GrantTokens::open(&self.config.keys, record).ok().and_then(|tokens| tokens.refresh_token.clone())
         };

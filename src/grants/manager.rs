@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use super::{
-    Admission, Apps, AuthEvent, Events, GrantError, GrantTokens, HostOrgs, LoginPath, Timing,
+    Admission, Apps, AuthEvent, ConnectPath, Events, GrantError, GrantTokens, HostOrgs, LoginPath, Timing,
     callback::Outcomes,
     entry::{GrantEntry, Step},
     health::LastOutage,
@@ -31,7 +31,7 @@ use crate::{
         random,
         seal::KeyRing,
     },
-    store::{GrantKey, GrantVersion, LeaseHolder, Store, StoreError},
+    store::{ConnectionName, GrantKey, GrantVersion, LeaseHolder, Store, StoreError},
 };
 use salesforce_connection::{
     Client, UserRef,
@@ -77,6 +77,7 @@ pub(crate) struct GrantManagerConfig {
     /// How long a grant that Salesforce refused for good stays listed. Zero: it is forgotten at once.
     pub(crate) keep_broken: Duration,
     pub(crate) login_path: LoginPath,
+    pub(crate) connect_path: ConnectPath,
     pub(crate) timing: Timing,
 }
 
@@ -171,8 +172,15 @@ impl GrantHandle {
     }
 
     /// Returns why Salesforce refused the grant for good, if this process knows it.
-    pub(super) fn broken(&self) -> Option<BrokenConnection> {
-        Some(self.manager.connection_of(&*self.entry.broken()?))
+    ///
+    /// `owned`: what its owner calls the connection, so that it says where the owner connects again.
+    pub(super) fn broken(&self, owned: Option<&ConnectionName>) -> Option<BrokenConnection> {
+        let broken = self.entry.broken()?;
+        let mut connection = self.manager.connection_of(&broken);
+        if let Some(name) = owned {
+            connection.login_path = (self.manager.config.connect_path)(Some(&broken.host), name);
+        }
+        Some(connection)
     }
 
     /// Returns the tokens to use after those of version `used` were rejected. Concurrent calls share one refresh, which

@@ -29,6 +29,7 @@ mod manager;
 #[cfg(test)]
 mod model;
 mod new_login;
+mod owners;
 mod pending_write;
 mod recheck;
 mod refresh;
@@ -54,19 +55,21 @@ pub use self::{
     admission::{InvalidFacts, LoginDecision, VerifiedLogin},
     events::AuthEvent,
     health::{Health, KeyHealth, OutageKind, PendingWork, StoreHealth, StoreStatus, TokenOutage},
+    owners::OwnerConnection,
 };
 pub(crate) use self::{
     admission::{Admission, AppFunctions, RefusedOrg},
     apps::Apps,
     broken::{JobGrant, LoginPath},
-    callback::{Callback, Completed, random_secret},
+    callback::{Callback, CallbackPurpose, Completed, random_secret},
     error::GrantError,
     events::Events,
     find_login::FoundLogin,
     host_orgs::{HostOrgs, Orgs, is_run_by_salesforce},
-    login::LogInError,
+    login::{Destination, LogInError},
     manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes},
     new_login::{LoginOutcome, NewLogin},
+    owners::{ConnectPath, OwnedName},
     stored_grant::StoredGrant,
     tokens::{GrantTokens, Profile},
 };

@@ -149,6 +149,10 @@ struct FaultBudget {
     logouts: u8,
     /// The user logs in again.
     logins: u8,
+    /// An owner of the app connects the user.
+    connects: u8,
+    /// An owner ends its connection.
+    disconnects: u8,
     /// Salesforce refuses the grant for good, whatever its token: the user is inactive.
     refusals: u8,
     /// The token endpoint responds without processing the request.
@@ -189,6 +193,10 @@ struct World {
     /// The grant was found refused and taken its tokens.
     broken: bool,
     has_logged_in: bool,
+    /// A login uses the grant.
+    has_login: bool,
+    /// An owner uses the grant.
+    has_owner: bool,
     now: Instant,
     budget: FaultBudget,
     /// By revision: how often its token was processed since the clock last moved, which it does by a cool-down.
@@ -220,6 +228,8 @@ impl World {
             refused: false,
             broken: false,
             has_logged_in: false,
+            has_login: true,
+            has_owner: false,
             now: Instant::now(),
             budget,
             sent_now: [0; REVISIONS],
@@ -253,6 +263,8 @@ impl World {
             with(&|world| world.release(p));
             with(&|world| world.log_out(p));
             with(&|world| world.log_in(p));
+            with(&|world| world.connect(p));
+            with(&|world| world.disconnect(p));
             with(&|world| world.cancel(p));
             with(&|world| world.crash(p));
         }
@@ -306,6 +318,9 @@ impl World {
         promise(!self.broken || !has_former, "a broken grant never comes back")?;
         let holds_next = self.logged_out || self.stored == Some(NEXT_LOGIN);
         promise(!self.has_logged_in || holds_next, "the next login is never broken")?;
+        promise(!self.has_owner || self.stored.is_some(), "a grant that an owner uses is never deleted")?;
+        let is_used = self.has_login || self.has_owner || self.broken;
+        promise(is_used || self.stored.is_none(), "a grant that nothing uses is deleted")?;
         for process in &self.processes {
             let ended = process.refresh_state.current().is_none();
             promise(!process.logged_out || ended, "a process uses no token after a logout")?;

@@ -26,7 +26,10 @@ pub(crate) async fn run(manager: Weak<GrantManager>, background: TaskSpawner) {
     loop {
         let Some(manager) = manager.upgrade() else { return };
         let interval = manager.config.timing.reseal_interval;
-        match manager.reseal_grants().await {
+        // Grants first: without them a connection is of no use.
+        let resealed =
+            async { Ok::<_, StoreError>(manager.reseal_grants().await? & manager.reseal_owned().await?) };
+        match resealed.await {
             Ok(true) if !is_reported => {
                 is_reported = true;
                 tracing::info!("no stored grant needs an older key of SALESFORCE_KEYS");

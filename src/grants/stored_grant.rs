@@ -48,15 +48,19 @@ impl GrantManager {
     pub(crate) async fn grant(self: &Arc<Self>, key: GrantKey) -> Result<StoredGrant, StoreError> {
         let read_at = self.config.clock.instant();
         let record = absent_if_corrupt(self.config.store.load_grant(key).await)?;
-        Ok(match record.map(|record| self.find(&record, read_at)) {
-            Some(Ok(grant)) => StoredGrant::Valid(grant),
-            Some(Err(UnreadableGrant::Broken(broken))) => StoredGrant::Broken(self.connection_of(&broken)),
-            Some(Err(UnreadableGrant::OrgNotAllowed)) => StoredGrant::OrgNotAllowed,
-            Some(Err(
-                UnreadableGrant::Sealed | UnreadableGrant::UnknownApp | UnreadableGrant::HostNotAllowed,
-            ))
-            | None => StoredGrant::Absent,
-        })
+        Ok(record.map_or(StoredGrant::Absent, |record| self.classify(&record, read_at)))
+    }
+
+    /// Returns what a record that was read at `read_at` is good for.
+    pub(super) fn classify(self: &Arc<Self>, record: &GrantRecord, read_at: Instant) -> StoredGrant {
+        match self.find(record, read_at) {
+            Ok(grant) => StoredGrant::Valid(grant),
+            Err(UnreadableGrant::Broken(broken)) => StoredGrant::Broken(self.connection_of(&broken)),
+            Err(UnreadableGrant::OrgNotAllowed) => StoredGrant::OrgNotAllowed,
+            Err(UnreadableGrant::Sealed | UnreadableGrant::UnknownApp | UnreadableGrant::HostNotAllowed) => {
+                StoredGrant::Absent
+            }
+        }
     }
 
     /// Returns a handle on the grant of a record that was read at `read_at`, or `None` if the record is not usable.

@@ -99,6 +99,7 @@ impl Fleet {
             host_orgs: super::HostOrgs::default(),
             keep_broken: Duration::from_secs(30 * DAY as u64),
             login_path: Arc::new(|_| Some("/login".to_owned())),
+            connect_path: Arc::new(|_, name| Some(format!("/connect?name={name}"))),
             apps: super::Apps::new(self.oauth.clone(), None),
             store,
             keys: self.keys.clone(),

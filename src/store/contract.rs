@@ -17,8 +17,9 @@ use std::{
 use futures_util::future::join_all;
 
 use super::{
-    AppKey, DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginKey,
-    LoginProof, LoginRecord, OneTimeKey, Sealed, Store, StoreError, SwapOutcome,
+    AppKey, ConnectionName, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord,
+    GrantVersion, LeaseHolder, LeaseName, LoginKey, LoginProof, LoginRecord, OneTimeKey, OwnedFilter,
+    OwnedKey, OwnedRecord, Owner, OwnerKey, Sealed, Store, StoreError, SwapOutcome,
 };
 use crate::base::random;
 use salesforce_connection::{OrgId, Secret, UserId, UserRef};
@@ -54,6 +55,7 @@ impl std::error::Error for Violation {
 }
 
 mod broken;
+mod owners;
 
 type Checked = Result<(), Violation>;
 
@@ -77,7 +79,8 @@ pub async fn check(store: Arc<dyn Store>) -> Checked {
     records_are_listed_by_user_and_organization(store).await?;
     broken::check(store).await?;
     a_value_is_used_once(store).await?;
-    a_lease_has_one_holder(store).await
+    a_lease_has_one_holder(store).await?;
+    owners::check(store).await
 }
 
 fn expect(holds: bool, promise: &'static str) -> Checked {

@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, debug_span};
 
 use super::{
-    DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginKey,
-    LoginRecord, OneTimeKey, Store, StoreError, StoreFuture, SwapOutcome,
+    ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
+    LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey, OwnedRecord, Sealed,
+    Store, StoreError, StoreFuture, SwapOutcome,
 };
 use crate::base::{error_chain::ErrorChain, lock::lock};
 
@@ -190,6 +191,33 @@ impl Store for DeadlineStore {
 
     fn break_grant<'a>(&'a self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'a, bool> {
         self.call("break_grant", self.store.break_grant(expected, broken))
+    }
+
+    fn connect_owner<'a>(
+        &'a self,
+        owned: OwnedRecord,
+        grant: GrantRecord,
+    ) -> StoreFuture<'a, ConnectedOwner> {
+        self.call("connect_owner", self.store.connect_owner(owned, grant))
+    }
+
+    fn load_owned<'a>(
+        &'a self,
+        key: OwnedKey,
+    ) -> StoreFuture<'a, Option<(OwnedRecord, Option<GrantRecord>)>> {
+        self.call("load_owned", self.store.load_owned(key))
+    }
+
+    fn disconnect_owner<'a>(&'a self, key: OwnedKey) -> StoreFuture<'a, DisconnectedOwner> {
+        self.call("disconnect_owner", self.store.disconnect_owner(key))
+    }
+
+    fn list_owned<'a>(&'a self, filter: OwnedFilter) -> StoreFuture<'a, Vec<OwnedRecord>> {
+        self.listing("list_owned", self.store.list_owned(filter))
+    }
+
+    fn reseal_owned<'a>(&'a self, key: OwnedKey, expected: Sealed, next: Sealed) -> StoreFuture<'a, bool> {
+        self.call("reseal_owned", self.store.reseal_owned(key, expected, next))
     }
 
     fn list_logins<'a>(&'a self, filter: GrantFilter) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{GrantKey, GrantVersion, LeaseHolder, LoginKey, LoginProof, StoreError};
+use super::{GrantKey, GrantVersion, LeaseHolder, LoginKey, LoginProof, OwnedKey, OwnerKey, StoreError};
 
 /// A field of a stored record is invalid.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,14 @@ fn from_hex(text: &str, field: &'static str) -> Result<[u8; 32], StoreError> {
 
 pub(super) fn login_key(text: &str) -> Result<LoginKey, StoreError> {
     from_hex(text, "login").map(LoginKey::from_bytes)
+}
+
+pub(super) fn owner_key(text: &str) -> Result<OwnerKey, StoreError> {
+    from_hex(text, "owner").map(OwnerKey::from_bytes)
+}
+
+pub(super) fn owned_key(text: &str) -> Result<OwnedKey, StoreError> {
+    from_hex(text, "owned connection").map(OwnedKey::from_bytes)
 }
 
 /// Returns 64 hexadecimal digits, or nothing for a record without a proof.

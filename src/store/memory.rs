@@ -1,7 +1,7 @@
 //! [`MemoryStore`]: the store for one process. Records are lost when the process ends.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     sync::Mutex,
     time::{Duration, Instant, SystemTime},
@@ -10,10 +10,13 @@ use std::{
 use futures_util::FutureExt as _;
 
 use super::{
-    DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginKey,
-    LoginRecord, OneTimeKey, Store, StoreError, StoreFuture, SwapOutcome, TOMBSTONE,
+    ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
+    LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey, OwnedRecord, Sealed,
+    Store, StoreError, StoreFuture, SwapOutcome, TOMBSTONE,
 };
 use crate::base::{clock::Clock, lock::lock};
+
+mod owners;
 
 /// Maximum number of one-time values; the oldest is dropped first. Unauthenticated requests create them, so there must
 /// be a limit. At 60 bytes each this is about 6 MB.
@@ -35,6 +38,9 @@ pub struct MemoryStore {
 struct State {
     grants: HashMap<GrantKey, Granted>,
     logins: HashMap<LoginKey, LoginRecord>,
+    owned: HashMap<OwnedKey, OwnedRecord>,
+    /// Which of them use a grant.
+    owners: HashMap<GrantKey, HashSet<OwnedKey>>,
     /// Deleted logins, and until when they are remembered.
     tombstones: HashMap<LoginKey, SystemTime>,
     /// One-time values and leases expire by monotonic time. They are never older than this process, and a change of the
@@ -94,7 +100,8 @@ impl State {
         self.grants.get(key).filter(|granted| granted.record.expires_at > now)
     }
 
-    fn put(&mut self, grant: GrantRecord, now: SystemTime) -> Option<GrantRecord> {
+    fn put(&mut self, mut grant: GrantRecord, now: SystemTime) -> Option<GrantRecord> {
+        grant.expires_at = grant.expires_at.max(self.needed_by_owners(&grant.key, now));
         match self.grants.get_mut(&grant.key) {
             Some(granted) => {
                 let old = std::mem::replace(&mut granted.record, grant);
@@ -125,6 +132,7 @@ impl State {
             self.logins.iter().filter(|(_, login)| login.expires_at <= now).map(|(key, _)| *key).collect();
         expired.iter().for_each(|key| self.remove_login(key));
         self.grants.retain(|_, granted| granted.record.expires_at > now);
+        self.sweep_owned(now);
         self.leases.retain(|_, (_, until)| *until > instant);
         self.tombstones.retain(|_, until| *until > now);
         while self.once_by_age.first_key_value().is_some_and(|((until, _), ())| *until <= instant) {
@@ -201,10 +209,9 @@ impl Store for MemoryStore {
                 return Ok(DeletedLogin::NotFound);
             };
             state.remove_login(&key);
-            let others = state
-                .grant(&login.grant, now)
-                .is_some_and(|granted| granted.logins.iter().any(|other| state.login(other, now).is_some()));
-            if others {
+            if state.needed_by_logins(&login.grant, now) > now
+                || state.needed_by_owners(&login.grant, now) > now
+            {
                 return Ok(DeletedLogin::GrantKept(login.grant));
             }
             Ok(match state.grants.remove(&login.grant) {
@@ -272,11 +279,54 @@ impl Store for MemoryStore {
                 return Ok(false);
             }
             state.changes += 1;
+            let expires_at = broken.expires_at.max(state.needed_by_owners(&broken.key, now));
             let Some(granted) = state.grants.get_mut(&broken.key) else { return Ok(false) };
-            granted.record = broken;
+            granted.record = GrantRecord { expires_at, ..broken };
             for login in std::mem::take(&mut granted.logins) {
                 state.logins.remove(&login);
             }
+            Ok(true)
+        })
+    }
+
+    fn connect_owner(&self, owned: OwnedRecord, grant: GrantRecord) -> StoreFuture<'_, ConnectedOwner> {
+        self.with(|state, now| {
+            state.changes += 1;
+            Ok(state.connect(owned, grant, now))
+        })
+    }
+
+    fn load_owned(&self, key: OwnedKey) -> StoreFuture<'_, Option<(OwnedRecord, Option<GrantRecord>)>> {
+        self.with(|state, now| {
+            let found = state.owned(&key, now).cloned();
+            Ok(found.map(|owned| {
+                let grant = state.grant(&owned.grant, now).map(|granted| granted.record.clone());
+                (owned, grant)
+            }))
+        })
+    }
+
+    fn disconnect_owner(&self, key: OwnedKey) -> StoreFuture<'_, DisconnectedOwner> {
+        self.with(|state, now| {
+            state.changes += 1;
+            Ok(state.disconnect(&key, now))
+        })
+    }
+
+    fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {
+        self.with(|state, now| {
+            let live = state.owned.values().filter(|owned| owned.expires_at > now && filter.selects(owned));
+            Ok(live.cloned().collect())
+        })
+    }
+
+    fn reseal_owned(&self, key: OwnedKey, expected: Sealed, next: Sealed) -> StoreFuture<'_, bool> {
+        self.with(|state, now| {
+            let found = state.owned.get_mut(&key);
+            let Some(owned) = found.filter(|owned| owned.expires_at > now && owned.sealed == expected) else {
+                return Ok(false);
+            };
+            owned.sealed = next;
             Ok(true)
         })
     }

@@ -1,8 +1,9 @@
 //! Where grants and logins are stored.
 //!
-//! A [`Store`] holds two kinds of records. A *grant* is what Salesforce gave for one (app, organization, user): its
+//! A [`Store`] holds three kinds of records. A *grant* is what Salesforce gave for one (app, organization, user): its
 //! tokens, sealed before the store sees them, and a [`GrantVersion`]. A *login* is one browser that may use a grant,
-//! stored under a hash of the id that the browser holds. Every operation is atomic. The contract suite
+//! stored under a hash of the id that the browser holds. An *owned connection* is a user of the app itself that may use a
+//! grant. A grant lives while a login or an owner uses it. Every operation is atomic. The contract suite
 //! (`store::contract`, feature `test-util`) checks a store against the documentation of its operations.
 //!
 //! # A store of the app's own
@@ -17,6 +18,7 @@
 //! | a login and a logout | [`consume_once`](Store::consume_once), [`create_login`](Store::create_login), [`delete_login`](Store::delete_login) |
 //! | a refresh | [`acquire_lease`](Store::acquire_lease), [`load_grant`](Store::load_grant), [`compare_and_swap_grant`](Store::compare_and_swap_grant), [`delete_grant`](Store::delete_grant), [`break_grant`](Store::break_grant), [`release_lease`](Store::release_lease) |
 //! | tokens without a browser | [`put_grant`](Store::put_grant) |
+//! | connections of the app's own users | [`connect_owner`](Store::connect_owner), [`load_owned`](Store::load_owned), [`disconnect_owner`](Store::disconnect_owner), [`list_owned`](Store::list_owned), [`reseal_owned`](Store::reseal_owned) |
 //! | operators | [`list_logins`](Store::list_logins), [`list_grants`](Store::list_grants) |
 
 #[cfg(any(test, feature = "test-util"))]
@@ -27,6 +29,7 @@ mod encoding;
 mod key;
 mod login_proof;
 mod memory;
+mod owner;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
@@ -48,6 +51,10 @@ pub use self::{
     key::{AppKey, GrantKey, GrantVersion, InvalidGrantKey, LeaseHolder, LeaseName, LoginKey, OneTimeKey},
     login_proof::LoginProof,
     memory::MemoryStore,
+    owner::{
+        ConnectedOwner, ConnectionName, DisconnectedOwner, InvalidOwner, OwnedFilter, OwnedKey, OwnedRecord,
+        Owner, OwnerKey,
+    },
     record::{GrantRecord, LoginRecord, Sealed},
 };
 
@@ -107,7 +114,7 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         expires_at: SystemTime,
     ) -> StoreFuture<'a, bool>;
 
-    /// Deletes a login, and its grant in the same step if this was the grant's last login.
+    /// Deletes a login, and its grant in the same step if no other login and no owner uses it.
     ///
     /// For the next ten minutes no login can be created under `key`, even if there was none.
     fn delete_login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, DeletedLogin>;
@@ -133,6 +140,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Deletes a grant and all its logins in one step, if the grant still has the version `expected` (`None`: any
     /// version). Returns the deleted grant.
+    ///
+    /// The connections of owners stay, without a grant: the app shows them as in need of reconnecting.
     fn delete_grant<'a>(
         &'a self,
         key: GrantKey,
@@ -142,10 +151,37 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Replaces a grant with `broken`, a record of the same key without tokens, and deletes all its logins in one step, if
     /// the grant still has the version `expected`. Returns whether it did.
     ///
-    /// `broken` expires at its `expires_at`, even if the grant would have lasted longer. It is a grant like any other for
+    /// `broken` expires at its `expires_at`, even if the grant would have lasted longer, but not while an owner uses it: the
+    /// connections of owners stay. It is a grant like any other for
     /// all other operations: the next [`create_login`](Self::create_login) replaces it. Its version has an epoch that no
     /// other grant has, so that a delayed [`compare_and_swap_grant`](Self::compare_and_swap_grant) never replaces it.
     fn break_grant<'a>(&'a self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'a, bool>;
+
+    /// Stores a connection of an owner and the grant that it uses, in one step.
+    ///
+    /// Replaces a connection under the same key, and any grant of the same [`GrantKey`]. If the connection used another
+    /// grant before, that one is [disconnected](Self::disconnect_owner). While an owner uses a grant, the grant expires no
+    /// earlier than the owner's record, whatever replaces it.
+    fn connect_owner<'a>(&'a self, owned: OwnedRecord, grant: GrantRecord)
+    -> StoreFuture<'a, ConnectedOwner>;
+
+    /// Returns the connection under `key` together with its grant; without one if the grant is absent.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if either record is unreadable.
+    fn load_owned<'a>(&'a self, key: OwnedKey)
+    -> StoreFuture<'a, Option<(OwnedRecord, Option<GrantRecord>)>>;
+
+    /// Deletes a connection of an owner, and its grant in the same step if no login and no other owner uses it.
+    ///
+    /// A grant that is still used expires with the last of its logins and owners again.
+    fn disconnect_owner<'a>(&'a self, key: OwnedKey) -> StoreFuture<'a, DisconnectedOwner>;
+
+    /// Returns the connections of owners that `filter` selects.
+    fn list_owned<'a>(&'a self, filter: OwnedFilter) -> StoreFuture<'a, Vec<OwnedRecord>>;
+
+    /// Replaces what is sealed in a connection if it is still `expected`. Returns whether it did.
+    fn reseal_owned<'a>(&'a self, key: OwnedKey, expected: Sealed, next: Sealed) -> StoreFuture<'a, bool>;
 
     /// Returns the logins that `filter` selects.
     fn list_logins<'a>(&'a self, filter: GrantFilter) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>>;

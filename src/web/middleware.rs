@@ -409,7 +409,9 @@ impl routes::Route {
         let (allow, accepted) = match self {
             Self::Login | Self::Callback | Self::Hosts => ("GET", *method == Method::GET),
             Self::Me => ("GET, HEAD", *method == Method::GET || *method == Method::HEAD),
-            Self::Logout | Self::Orgs => ("GET, POST", *method == Method::GET || *method == Method::POST),
+            Self::Logout | Self::Orgs | Self::Connect => {
+                ("GET, POST", *method == Method::GET || *method == Method::POST)
+            }
         };
         if accepted { Ok(()) } else { Err(allow) }
     }
@@ -425,6 +427,10 @@ impl routes::Route {
             },
             Self::Me => routes::me(request).await,
             Self::Hosts => routes::hosts(request).await,
+            Self::Connect => match web::Payload::from_request(&request, &mut payload).await {
+                Ok(payload) => routes::connect(request, payload).await,
+                Err(error) => error.error_response(),
+            },
         }
     }
 }

@@ -10,6 +10,7 @@ mod login_facts;
 pub mod middleware;
 mod no_store;
 mod orgs;
+pub(crate) mod owner;
 pub mod pages;
 mod request_info;
 mod require;
@@ -37,4 +38,5 @@ pub(crate) use self::{require::RuleState, session::UserChange};
 pub(crate) struct WebFunctions {
     pub(crate) pages: pages::LoginPages,
     pub(crate) user_change: session::UserChange,
+    pub(crate) connect: owner::ConnectFunction,
 }

@@ -121,7 +121,7 @@ impl FromRequest for SalesforceOrgs {
             let others = logins(&worker, &request).await?.valid.into_iter().filter(|login| !login.is_current);
             // The error of such a connection names its login host, because a login of the current user would not help.
             let others = others.map(|login| OrgLogin {
-                connection: worker.connection_from(Arc::new(JobGrant(login.grant))),
+                connection: worker.connection_from(Arc::new(JobGrant { grant: login.grant, owned: None })),
                 user: login.user,
             });
             Ok(Self { current, others: others.collect() })

@@ -38,14 +38,14 @@ pub(crate) fn method_not_allowed(allow: &'static str) -> HttpResponse {
 }
 
 /// An error for a program: `{"error": …, "message": …}`.
-pub(super) fn error_json(kind: &PageKind, actions: &[Action]) -> HttpResponse {
+pub(super) fn error_json(kind: &PageKind, actions: &[Action], reference: Option<&str>) -> HttpResponse {
     let mut builder = builder(kind.status());
     if let Some(after) = kind.retry_after() {
         builder.insert_header(retry_after(after));
     }
     let mut body = json!({ "error": kind.code(), "message": pages::json_message(kind) });
     // One that this crate knows, never an arbitrary text.
-    if let PageKind::LoginFailed(LoginFailure::Denied { code: Some(code) }) = kind {
+    if let PageKind::LoginFailed(LoginFailure::Denied { code: Some(code), .. }) = kind {
         body["code"] = (*code).into();
     }
     if let PageKind::NotAllowed { refusal, username, .. } = kind {
@@ -54,6 +54,9 @@ pub(super) fn error_json(kind: &PageKind, actions: &[Action]) -> HttpResponse {
     }
     if let PageKind::OrgLoginRequired(org) = kind {
         body["organization_id"] = org.as_str().into();
+    }
+    if let Some(reference) = reference {
+        body["reference"] = reference.into();
     }
     let href = |kind: ActionKind| actions.iter().find(|action| action.kind() == kind).map(Action::href);
     for (member, kind) in [

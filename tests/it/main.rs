@@ -50,6 +50,14 @@ mod session {
     mod user_isolation;
 }
 
+/// Connections of the app's own users.
+mod owners {
+    mod app;
+    mod attacks;
+    #[cfg(feature = "sqlite")]
+    mod lives;
+}
+
 /// Who may use a route.
 mod rules {
     mod fresh;
@@ -108,6 +116,7 @@ mod web {
     #[cfg(feature = "test-util")]
     mod open_in_salesforce;
     mod protected_routes;
+    mod references;
     mod several_salesforces;
     mod streaming;
     #[cfg(feature = "test-util")]

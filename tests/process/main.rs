@@ -7,6 +7,7 @@
 mod support;
 
 mod accounts_example;
+mod accounts_pages;
 mod browser;
 mod choices_browser;
 #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
@@ -17,6 +18,7 @@ mod fleet;
 #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
 mod fleet_example;
 mod forward_proxy;
+mod pages;
 #[cfg(all(feature = "redis", feature = "test-util"))]
 mod redis_many;
 #[cfg(feature = "sqlite")]

@@ -32,6 +32,16 @@ impl Drop for Driver {
 
 impl Browser {
     pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// One that prefers dark pages.
+    pub async fn dark() -> Self {
+        Self::with(&["--blink-settings=preferredColorScheme=0"]).await
+    }
+
+    /// One with more arguments.
+    pub async fn with(more: &[&str]) -> Self {
         let port = super::free_port();
         let profile =
             std::env::temp_dir().join(format!("actix-salesforce-browser-{}-{port}", std::process::id()));
@@ -56,7 +66,10 @@ impl Browser {
             "--window-size=1100,800",
             &format!("--user-data-dir={}", profile.display()),
         ]
-        .map(str::to_owned);
+        .into_iter()
+        .chain(more.iter().copied())
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
         let capabilities = serde_json::json!({ "goog:chromeOptions": { "args": arguments } });
         let capabilities = capabilities.as_object().unwrap().clone();
         let mut builder = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
@@ -83,6 +96,31 @@ impl Browser {
         let field = self.page.wait().for_element(Locator::Css(css)).await.expect(css);
         field.clear().await.expect("an empty field");
         field.send_keys(text).await.expect("typing");
+    }
+
+    /// Sends keys to the element that has the focus.
+    pub async fn press(&self, keys: &str) {
+        self.page.active_element().await.expect("a focus").send_keys(keys).await.expect("a key");
+    }
+
+    /// Presses Tab until an element that this selects has the focus, which has to be visible.
+    pub async fn tab_to(&self, css: &str) {
+        let script = "const focused = document.activeElement; const style = getComputedStyle(focused); \
+                      return [focused.matches(arguments[0]), style.outlineStyle !== 'none' && \
+                      parseFloat(style.outlineWidth) >= 1]";
+        for _ in 0..60 {
+            self.press("\u{e004}").await;
+            let found = self.page.execute(script, vec![css.into()]).await.expect("a script");
+            if found[0] == true {
+                assert_eq!(found[1], true, "the focus on {css} cannot be seen");
+                return;
+            }
+        }
+        panic!("Tab does not lead to {css}");
+    }
+
+    pub async fn wait_for_element(&self, css: &str) {
+        self.page.wait().for_element(Locator::Css(css)).await.expect(css);
     }
 
     pub async fn text(&self) -> String {

@@ -9,8 +9,9 @@ use std::{
 };
 
 use actix_salesforce::store::{
-    DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginKey,
-    LoginRecord, MemoryStore, OneTimeKey, Store, StoreError, StoreFuture, SwapOutcome,
+    ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
+    LeaseHolder, LeaseName, LoginKey, LoginRecord, MemoryStore, OneTimeKey, OwnedFilter, OwnedKey,
+    OwnedRecord, Sealed, Store, StoreError, StoreFuture, SwapOutcome,
 };
 
 /// How the store behaves.
@@ -176,6 +177,36 @@ impl Store for FailingStore {
 
     fn break_grant<'a>(&'a self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'a, bool> {
         self.guard_end(move || self.inner.break_grant(expected, broken))
+    }
+
+    fn connect_owner<'a>(
+        &'a self,
+        owned: OwnedRecord,
+        grant: GrantRecord,
+    ) -> StoreFuture<'a, ConnectedOwner> {
+        if self.mode() == Mode::FailsToCreate {
+            return Box::pin(failed());
+        }
+        self.guard(false, move || self.inner.connect_owner(owned, grant))
+    }
+
+    fn load_owned<'a>(
+        &'a self,
+        key: OwnedKey,
+    ) -> StoreFuture<'a, Option<(OwnedRecord, Option<GrantRecord>)>> {
+        self.guard(false, move || self.inner.load_owned(key))
+    }
+
+    fn disconnect_owner<'a>(&'a self, key: OwnedKey) -> StoreFuture<'a, DisconnectedOwner> {
+        self.guard_end(move || self.inner.disconnect_owner(key))
+    }
+
+    fn list_owned<'a>(&'a self, filter: OwnedFilter) -> StoreFuture<'a, Vec<OwnedRecord>> {
+        self.guard(false, move || self.inner.list_owned(filter))
+    }
+
+    fn reseal_owned<'a>(&'a self, key: OwnedKey, expected: Sealed, next: Sealed) -> StoreFuture<'a, bool> {
+        self.guard(false, move || self.inner.reseal_owned(key, expected, next))
     }
 
     fn list_logins<'a>(&'a self, of: GrantFilter) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>> {

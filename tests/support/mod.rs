@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod app;
+pub mod axe;
 pub mod browser;
 pub mod client;
 pub mod example;

@@ -22,6 +22,7 @@ pub(crate) use rows::Writer;
 pub(crate) use rules::{DuplicateRule, Rules, ValidationRule};
 
 use crate::base::{ids, lock};
+use crate::user::{MINIMUM_ACCESS, User};
 use schema::{Object, Schema};
 
 /// A record as JSON, without `attributes`.
@@ -47,6 +48,18 @@ impl Inner {
         let last = self.last.entry(object.name).or_insert(0);
         *last += 1;
         (ids::make(object.prefix, *last), *last)
+    }
+
+    /// Does work on what a user may see and change.
+    pub(crate) fn as_seen_by<T>(&mut self, user: &User, work: impl FnOnce(&mut Self) -> T) -> T {
+        if user.rights.profile != MINIMUM_ACCESS {
+            return work(self);
+        }
+        let view = self.schema.view(&user.rights.granted);
+        let whole = std::mem::replace(&mut self.schema, view);
+        let done = work(self);
+        self.schema = whole;
+        done
     }
 
     /// Does work that is taken back as a whole when it says `false` or fails. May be nested.

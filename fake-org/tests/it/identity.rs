@@ -325,3 +325,78 @@ async fn keys_rotate() {
     let forged = org.forge_id_token(&json!({ "sub": "x" }));
     assert_eq!(verified(&org, &forged).await, Some(false));
 }
+
+/// Permission sets that restrict objects and fields: what a user may not read does not exist for that user.
+#[tokio::test]
+async fn a_user_with_minimum_access_has_what_permission_sets_grant() {
+    let access = json!({
+        "profile": "Minimum Access - Salesforce",
+        "permission_sets": [
+            { "name": "Readers", "objects": { "Account": "read", "Contact": "read" }, "fields": { "Account.Phone": "read" } },
+            { "name": "Editors", "objects": { "Account": "edit" }, "fields": { "Account.Industry": "edit" } },
+            "Billing",
+        ],
+    });
+    let org = FakeOrg::builder().user_access("ben@example.com", &access).unwrap().start().await.unwrap();
+    let token = org.issue_tokens(&org.user("ben@example.com"), "api").access_token;
+    let read = async |path: &str| get(&org, &format!("/services/data/v66.0/{path}"), Some(&token)).await;
+    let query = async |soql: &str| {
+        let soql: String = url::form_urlencoded::byte_serialize(soql.as_bytes()).collect();
+        read(&format!("query?q={soql}")).await
+    };
+    let found = query("SELECT Id, Name, Phone, Industry, Owner.Name FROM Account LIMIT 1").await;
+    assert_eq!(found.status, 200, "{found:?}");
+    let id = found.json()["records"][0]["Id"].as_str().unwrap().to_owned();
+    for (soql, code) in [
+        ("SELECT Id FROM Opportunity", "INVALID_TYPE"),
+        ("SELECT Id, Website FROM Account", "INVALID_FIELD"),
+        ("SELECT Id FROM Account WHERE Website != null", "INVALID_FIELD"),
+        ("SELECT Id FROM Account ORDER BY Website", "INVALID_FIELD"),
+        ("SELECT Id, (SELECT Id FROM Opportunities) FROM Account", "INVALID_TYPE"),
+        ("SELECT Id, Email FROM Contact", "INVALID_FIELD"),
+    ] {
+        let refused = query(soql).await;
+        assert_eq!(
+            (refused.status, &refused.json()[0]["errorCode"]),
+            (400, &json!(code)),
+            "{soql}: {refused:?}"
+        );
+    }
+    let record = read(&format!("sobjects/Account/{id}")).await.json();
+    assert!(record.get("Phone").is_some() && record.get("Website").is_none(), "{record}");
+    assert_eq!(read("sobjects/Opportunity/describe").await.status, 404);
+    let describe = read("sobjects/Account/describe").await.json();
+    let field = |name: &str| {
+        describe["fields"].as_array().unwrap().iter().find(|field| field["name"] == name).cloned()
+    };
+    assert_eq!(field("Phone").unwrap()["updateable"], false);
+    assert_eq!(field("Industry").unwrap()["updateable"], true);
+    assert!(field("Website").is_none());
+    assert_eq!(read("sobjects/Contact/describe").await.json()["createable"], false);
+    let all = read("sobjects").await.json();
+    let names: Vec<_> = all["sobjects"].as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+    assert!(names.contains(&json!("Account")) && !names.contains(&json!("Opportunity")), "{names:?}");
+
+    let patch = async |path: &str, body: serde_json::Value| {
+        let url = format!("{}/services/data/v66.0/{path}", org.instance_url());
+        let request = reqwest::Client::new().patch(url).bearer_auth(&token).json(&body);
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let account = format!("sobjects/Account/{id}");
+    assert_eq!(patch(&account, json!({ "Industry": "Energy" })).await.0, 204);
+    let refused = patch(&account, json!({ "Phone": "1" })).await;
+    assert!(refused.0 == 400 && refused.1.contains("INVALID_FIELD_FOR_INSERT_UPDATE"), "{refused:?}");
+    let refused = patch(&account, json!({ "Website": "x" })).await;
+    assert!(refused.0 == 400 && refused.1.contains("INVALID_FIELD"), "{refused:?}");
+    // Others see all of it, and what is granted later counts at once.
+    let ada = org.issue_tokens(&org.user(ADA), "api").access_token;
+    let path = "/services/data/v66.0/query?q=SELECT+Id,Website+FROM+Account+LIMIT+1";
+    assert_eq!(get(&org, path, Some(&ada)).await.status, 200);
+    let ben = org.user("ben@example.com");
+    org.set_user_access(&ben, &json!({ "permission_sets": [] })).unwrap();
+    assert_eq!(query("SELECT Id FROM Account").await.status, 400);
+    assert_eq!(query("SELECT Username FROM User LIMIT 1").await.status, 200);
+    let wrong = json!({ "permission_sets": [{ "name": "X", "fields": { "Account.Fone": "read" } }] });
+    assert!(org.set_user_access(&ben, &wrong).is_err());
+}

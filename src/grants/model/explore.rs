@@ -33,6 +33,8 @@ pub(super) const NO_FAULTS: FaultBudget = FaultBudget {
     rejections: 4,
     logouts: 0,
     logins: 0,
+    connects: 0,
+    disconnects: 0,
     refusals: 0,
     failures: 0,
     lost_responses: 0,
@@ -94,6 +96,20 @@ fn a_lasting_refusal_is_final_until_the_next_login() {
         FaultBudget { crashes: 1, failed_writes: 1, ..NO_FAULTS },
     ] {
         let faults = FaultBudget { rejections: 2, refusals: 1, logins: 1, ..more };
+        assert!(explore(faults, None).unwrap() > 1_000, "{faults:?}");
+    }
+}
+
+/// A login and an owner use one grant, and end in any order, during refreshes and refusals.
+#[test]
+fn a_grant_lives_while_a_login_or_an_owner_uses_it() {
+    for more in [
+        FaultBudget { failures: 1, ..NO_FAULTS },
+        FaultBudget { failed_writes: 1, lost_leases: 1, ..NO_FAULTS },
+        FaultBudget { refusals: 1, ..NO_FAULTS },
+        FaultBudget { crashes: 1, ..NO_FAULTS },
+    ] {
+        let faults = FaultBudget { rejections: 2, connects: 1, logouts: 1, disconnects: 1, ..more };
         assert!(explore(faults, None).unwrap() > 1_000, "{faults:?}");
     }
 }

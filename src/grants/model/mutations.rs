@@ -29,6 +29,10 @@ pub(super) enum Mutation {
     RevivesBroken,
     /// A new refresh token is dropped, because the rest of its response is useless.
     DropsUnusable,
+    /// The last logout deletes the grant although an owner uses it.
+    LogoutTakesGrantOfOwner,
+    /// The grant stays although neither a login nor an owner uses it any more.
+    DisconnectLeavesGrant,
     /// A request that was processed is sent to another host.
     RepeatsProcessed,
 }
@@ -58,6 +62,16 @@ fn the_check_finds_mutations() {
             Mutation::RevivesBroken,
             FaultBudget { failed_writes: 1, lost_leases: 1, impatience: 1, ..refusal },
             "a broken grant",
+        ),
+        (
+            Mutation::LogoutTakesGrantOfOwner,
+            FaultBudget { connects: 1, logouts: 1, ..NO_FAULTS },
+            "a grant that an owner uses",
+        ),
+        (
+            Mutation::DisconnectLeavesGrant,
+            FaultBudget { connects: 1, logouts: 1, disconnects: 1, ..NO_FAULTS },
+            "a grant that nothing uses",
         ),
     ] {
         // Without the mutation the same worlds satisfy every promise.

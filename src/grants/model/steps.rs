@@ -336,9 +336,19 @@ impl World {
     }
 
     pub(super) fn log_out(&mut self, p: usize) -> bool {
-        if self.stored.is_none() || !spend(&mut self.budget.logouts) {
+        if self.stored.is_none() || !self.has_login || !spend(&mut self.budget.logouts) {
             return false;
         }
+        self.has_login = false;
+        // An owner goes on with the grant.
+        if self.has_owner && !self.has(Mutation::LogoutTakesGrantOfOwner) {
+            return true;
+        }
+        self.delete(p)
+    }
+
+    /// Deletes the grant: the last use of it has ended.
+    fn delete(&mut self, p: usize) -> bool {
         self.stored = None;
         self.logged_out = true;
         self.processes[p].refresh_state.end();
@@ -360,6 +370,29 @@ impl World {
         if self.logged_out || !spend(&mut self.budget.logins) {
             return false;
         }
+        self.has_login = true;
+        self.replace(p)
+    }
+
+    /// An owner of the app connects the user: a new grant, which the user's logins use as well.
+    pub(super) fn connect(&mut self, p: usize) -> bool {
+        if self.logged_out || !spend(&mut self.budget.connects) {
+            return false;
+        }
+        self.has_owner = true;
+        self.replace(p)
+    }
+
+    /// An owner ends its connection.
+    pub(super) fn disconnect(&mut self, p: usize) -> bool {
+        if !self.has_owner || !spend(&mut self.budget.disconnects) {
+            return false;
+        }
+        self.has_owner = false;
+        self.has_login || self.has(Mutation::DisconnectLeavesGrant) || self.delete(p)
+    }
+
+    fn replace(&mut self, p: usize) -> bool {
         self.stored = Some(NEXT_LOGIN);
         self.has_logged_in = true;
         self.processes[p].refresh_state.adopt(NEXT_LOGIN);

@@ -76,7 +76,7 @@ async fn a_refresh_that_ends_after_a_refusal_revives_nothing() {
     assert!(matches!(refreshed, Err(GrantError::LoginOver)), "{refreshed:?}");
     let record = fleet.stored().await;
     assert!(manager.open_broken(&record).is_some(), "{record:?}");
-    let job = JobGrant(grant);
+    let job = JobGrant { grant, owned: None };
     assert!(matches!(job.token(), Err(TokenError::NeedsReconnecting(_))), "{:?}", job.token());
     for _ in 0..100 {
         if fleet.org.live_refresh_tokens(&fleet.ada()).is_empty() {

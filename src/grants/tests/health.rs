@@ -4,8 +4,9 @@ use super::*;
 use crate::{
     grants::health::{KeyHealth, OutageKind, PendingWork, StoreStatus},
     store::{
-        DeletedLogin, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginRecord, OneTimeKey,
-        StoreError, StoreFuture, SwapOutcome,
+        ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantKey, GrantRecord, GrantVersion, LeaseHolder,
+        LeaseName, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey, OwnedRecord, Sealed, StoreError,
+        StoreFuture, SwapOutcome,
     },
 };
 
@@ -55,6 +56,21 @@ impl Store for BrokenStore {
         self.fail()
     }
     fn break_grant(&self, _: GrantVersion, _: GrantRecord) -> StoreFuture<'_, bool> {
+        self.fail()
+    }
+    fn connect_owner(&self, _: OwnedRecord, _: GrantRecord) -> StoreFuture<'_, ConnectedOwner> {
+        self.fail()
+    }
+    fn load_owned(&self, _: OwnedKey) -> StoreFuture<'_, Option<(OwnedRecord, Option<GrantRecord>)>> {
+        self.fail()
+    }
+    fn disconnect_owner(&self, _: OwnedKey) -> StoreFuture<'_, DisconnectedOwner> {
+        self.fail()
+    }
+    fn list_owned(&self, _: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {
+        self.fail()
+    }
+    fn reseal_owned(&self, _: OwnedKey, _: Sealed, _: Sealed) -> StoreFuture<'_, bool> {
         self.fail()
     }
     fn list_logins(&self, _: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::store::{MemoryStore, StoreFuture};
+use crate::store::{ConnectedOwner, MemoryStore, StoreFuture};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Defect {
@@ -23,6 +23,12 @@ enum Defect {
     BreaksAnyVersion,
     BreaksAndKeepsLogins,
     BreaksForTheOldLifetime,
+    OwnerKeepsNoGrant,
+    LoginTakesGrantOfOwner,
+    BreaksOwners,
+    ListsAllOwners,
+    ResealsBlindly,
+    LeavesFormerGrant,
 }
 
 /// The memory store with one defect.
@@ -79,6 +85,15 @@ impl Store for Broken {
                     }
                     Ok(ended)
                 }
+                Defect::LoginTakesGrantOfOwner => match self.0.delete_login(key).await? {
+                    DeletedLogin::GrantKept(grant)
+                        if self.0.list_logins(GrantFilter::User(grant.user())).await?.is_empty() =>
+                    {
+                        let deleted = self.0.delete_grant(grant, None).await?;
+                        Ok(deleted.map_or(DeletedLogin::NotFound, DeletedLogin::GrantDeleted))
+                    }
+                    ended => Ok(ended),
+                },
                 _ => self.0.delete_login(key).await,
             }
         })
@@ -151,8 +166,53 @@ impl Store for Broken {
                     }
                     Ok(is_broken)
                 }
+                (Defect::BreaksOwners, _) => {
+                    for owned in self.0.list_owned(OwnedFilter::Grants(GrantFilter::User(key.user()))).await?
+                    {
+                        let _ = self.0.disconnect_owner(owned.key).await?;
+                        self.0.put_grant(GrantRecord { version: expected, ..broken.clone() }).await?;
+                    }
+                    self.0.break_grant(expected, broken).await
+                }
                 _ => self.0.break_grant(expected, broken).await,
             }
+        })
+    }
+
+    fn connect_owner(&self, owned: OwnedRecord, grant: GrantRecord) -> StoreFuture<'_, ConnectedOwner> {
+        if self.1 == Defect::OwnerKeepsNoGrant {
+            let owned = OwnedRecord { expires_at: SystemTime::now() + Duration::from_millis(400), ..owned };
+            return self.0.connect_owner(owned, grant);
+        }
+        Box::pin(async move {
+            let connected = self.0.connect_owner(owned, grant).await?;
+            if let (Defect::LeavesFormerGrant, Some(former)) = (self.1, &connected.deleted) {
+                self.0.put_grant(former.clone()).await?;
+            }
+            Ok(connected)
+        })
+    }
+
+    fn load_owned(&self, key: OwnedKey) -> StoreFuture<'_, Option<(OwnedRecord, Option<GrantRecord>)>> {
+        self.0.load_owned(key)
+    }
+
+    fn disconnect_owner(&self, key: OwnedKey) -> StoreFuture<'_, DisconnectedOwner> {
+        self.0.disconnect_owner(key)
+    }
+
+    fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {
+        let all = OwnedFilter::Grants(GrantFilter::All);
+        self.0.list_owned(if self.1 == Defect::ListsAllOwners { all } else { filter })
+    }
+
+    fn reseal_owned(&self, key: OwnedKey, expected: Sealed, next: Sealed) -> StoreFuture<'_, bool> {
+        if self.1 != Defect::ResealsBlindly {
+            return self.0.reseal_owned(key, expected, next);
+        }
+        Box::pin(async move {
+            let Some((owned, _)) = self.0.load_owned(key).await? else { return Ok(false) };
+            self.0.reseal_owned(key, owned.sealed, next).await
         })
     }
 
@@ -219,6 +279,12 @@ async fn the_suite_names_the_promise_that_a_defect_violates() {
         (Defect::BreaksAnyVersion, "a grant is not broken if an older version is expected"),
         (Defect::BreaksAndKeepsLogins, "a broken grant has no logins"),
         (Defect::BreaksForTheOldLifetime, "a broken grant expires with its record"),
+        (Defect::OwnerKeepsNoGrant, "a grant does not expire while an owner uses it"),
+        (Defect::LoginTakesGrantOfOwner, "a grant lives while a login or an owner uses it"),
+        (Defect::BreaksOwners, "a grant does not expire while an owner uses it"),
+        (Defect::ListsAllOwners, "connections are listed by owner and by grant"),
+        (Defect::ResealsBlindly, "what is sealed in a connection is replaced if it is the expected"),
+        (Defect::LeavesFormerGrant, "a connection that moves to another grant releases the former one"),
     ] {
         match check(Arc::new(Broken(MemoryStore::new(), defect))).await {
             Err(Violation::Violated(broken)) => assert_eq!(broken, promise, "{defect:?}"),

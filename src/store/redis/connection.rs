@@ -68,6 +68,17 @@ impl Connection {
             GrantFilter::Org(org) => (format!("{}org:{org}", self.prefix), "*".to_owned()),
             GrantFilter::All => (format!("{}all", self.prefix), "*".to_owned()),
         };
+        self.members(index, pattern).await
+    }
+
+    /// Returns the keys of the connections of this owner; of all owners without one.
+    pub(super) async fn owned(&self, owner: Option<String>) -> Result<Vec<String>, StoreError> {
+        let index = owner.map_or_else(|| "allowned".to_owned(), |owner| format!("owner:{owner}"));
+        self.members(format!("{}{index}", self.prefix), "*".to_owned()).await
+    }
+
+    /// Returns the members of an index.
+    async fn members(&self, index: String, pattern: String) -> Result<Vec<String>, StoreError> {
         let mut found = BTreeSet::new();
         let mut cursor = 0_u64;
         loop {

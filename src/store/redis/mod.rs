@@ -33,8 +33,9 @@ use self::{
     script::Script,
 };
 use super::{
-    DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginKey,
-    LoginRecord, OneTimeKey, Store, StoreError, StoreFuture, SwapOutcome, TOMBSTONE,
+    ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
+    LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey, OwnedRecord, Sealed,
+    Store, StoreError, StoreFuture, SwapOutcome, TOMBSTONE,
     encoding::{hex, holder_text, millis, proof_text, version_text},
     runtime::{LISTING_TIMEOUT, StoreRuntime},
 };
@@ -130,21 +131,20 @@ impl RedisStore {
             .number(self.ttl(grant.expires_at))
     }
 
-    /// Runs `script` over all grants that `filter` selects, [`CHUNK`] at a time.
-    fn list<'a, T: Send + 'static>(
+    /// Runs `script` over all records that `keys` names, [`CHUNK`] at a time.
+    fn list<'a, T: Send + 'static, F: Future<Output = Result<Vec<String>, StoreError>> + Send + 'static>(
         &'a self,
-        filter: GrantFilter,
+        keys: impl FnOnce(Arc<Connection>) -> F,
         script: &'static Script,
         read: impl Fn(&mut Reply) -> Result<Option<T>, StoreError> + Send + 'static,
     ) -> StoreFuture<'a, Vec<T>> {
         let connection = Arc::clone(&self.connection);
+        let keys = keys(Arc::clone(&connection));
         self.runtime.within(LISTING_TIMEOUT, async move {
-            let grants = connection.grants(filter).await?;
             let mut list = Vec::new();
-            for grants in grants.chunks(CHUNK) {
-                let arguments = grants
-                    .iter()
-                    .fold(Arguments::default(), |arguments, grant| arguments.text(grant.clone()));
+            for keys in keys.await?.chunks(CHUNK) {
+                let arguments =
+                    keys.iter().fold(Arguments::default(), |arguments, key| arguments.text(key.clone()));
                 let mut reply = connection.invoke_page(script, arguments).await?;
                 loop {
                     match read(&mut reply) {
@@ -283,12 +283,81 @@ impl Store for RedisStore {
         )
     }
 
+    fn connect_owner(&self, owned: OwnedRecord, grant: GrantRecord) -> StoreFuture<'_, ConnectedOwner> {
+        let arguments = Arguments::of(hex(owned.key.as_bytes()))
+            .text(hex(owned.owner.as_bytes()))
+            .text(owned.grant.to_string())
+            .bytes(owned.sealed.as_bytes())
+            .number(millis(owned.connected_at))
+            .number(millis(owned.expires_at))
+            .number(self.ttl(owned.expires_at));
+        let arguments = self.grant_arguments(arguments, &grant);
+        self.run(Idempotency::Unsafe, &script::CONNECT_OWNER, arguments, |mut reply| {
+            let (replaces, deletes) = match reply.word()?.as_str() {
+                "both" => (true, true),
+                "replaced" => (true, false),
+                "deleted" => (false, true),
+                _ => (false, false),
+            };
+            Ok(ConnectedOwner {
+                replaced: if replaces { reply.previous_grant()? } else { None },
+                deleted: if deletes { reply.previous_grant()? } else { None },
+            })
+        })
+    }
+
+    fn load_owned(&self, key: OwnedKey) -> StoreFuture<'_, Option<(OwnedRecord, Option<GrantRecord>)>> {
+        let arguments = Arguments::of(hex(key.as_bytes()));
+        self.run(Idempotency::Idempotent, &script::LOAD_OWNED, arguments, |mut reply| {
+            let Some(owned) = reply.owned()? else { return Ok(None) };
+            Ok(Some((owned, reply.grant()?)))
+        })
+    }
+
+    fn disconnect_owner(&self, key: OwnedKey) -> StoreFuture<'_, DisconnectedOwner> {
+        let arguments = Arguments::of(hex(key.as_bytes()));
+        self.run(Idempotency::Unsafe, &script::DISCONNECT_OWNER, arguments, |mut reply| {
+            Ok(match reply.word()?.as_str() {
+                "kept" => DisconnectedOwner::GrantKept(reply.grant_key()?),
+                "deleted" => {
+                    let grant = reply.grant_key()?;
+                    let deleted = reply.previous_grant()?;
+                    deleted.map_or(DisconnectedOwner::GrantKept(grant), DisconnectedOwner::GrantDeleted)
+                }
+                _ => DisconnectedOwner::NotFound,
+            })
+        })
+    }
+
+    fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {
+        let owner = match filter {
+            OwnedFilter::Owner(owner) => Some(hex(owner.as_bytes())),
+            OwnedFilter::Grants(_) => None,
+        };
+        let keys = |connection: Arc<Connection>| async move { connection.owned(owner).await };
+        let listed = self.list(keys, &script::LIST_OWNED, Reply::owned);
+        Box::pin(async move {
+            let mut listed = listed.await?;
+            listed.retain(|owned| filter.selects(owned));
+            Ok(listed)
+        })
+    }
+
+    fn reseal_owned(&self, key: OwnedKey, expected: Sealed, next: Sealed) -> StoreFuture<'_, bool> {
+        let arguments = Arguments::of(hex(key.as_bytes())).bytes(expected.as_bytes()).bytes(next.as_bytes());
+        self.run(Idempotency::Unsafe, &script::RESEAL_OWNED, arguments, |mut reply| {
+            Ok(reply.word()? == "done")
+        })
+    }
+
     fn list_logins(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
-        self.list(filter, &script::LIST_LOGINS, Reply::keyed_login)
+        let grants = move |connection: Arc<Connection>| async move { connection.grants(filter).await };
+        self.list(grants, &script::LIST_LOGINS, Reply::keyed_login)
     }
 
     fn list_grants(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<GrantRecord>> {
-        self.list(filter, &script::LIST_GRANTS, Reply::grant)
+        let grants = move |connection: Arc<Connection>| async move { connection.grants(filter).await };
+        self.list(grants, &script::LIST_GRANTS, Reply::grant)
     }
 
     fn consume_once(&self, once: OneTimeKey, lifetime: Duration) -> StoreFuture<'_, bool> {

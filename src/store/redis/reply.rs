@@ -3,8 +3,8 @@
 use std::{time::SystemTime, vec::IntoIter};
 
 use super::super::{
-    GrantKey, GrantRecord, LoginKey, LoginRecord, Sealed, StoreError,
-    encoding::{corrupt, grant_key, login_key, proof, time, version},
+    GrantKey, GrantRecord, LoginKey, LoginRecord, OwnedRecord, Sealed, StoreError,
+    encoding::{corrupt, grant_key, login_key, owned_key, owner_key, proof, time, version},
 };
 #[derive(Debug)]
 pub(super) struct Reply(IntoIter<Vec<u8>>);
@@ -52,6 +52,19 @@ impl Reply {
             Err(StoreError::Corrupt(_)) => Ok(None),
             found => found,
         }
+    }
+
+    /// Returns the next connection of an owner, or `None` at the end.
+    pub(super) fn owned(&mut self) -> Result<Option<OwnedRecord>, StoreError> {
+        let Some([key, owner, grant, sealed, connected, expires]) = self.take()? else { return Ok(None) };
+        Ok(Some(OwnedRecord {
+            key: owned_key(&text(key, "owned connection")?)?,
+            owner: owner_key(&text(owner, "owner")?)?,
+            grant: grant_key(&text(grant, "grant")?)?,
+            sealed: Sealed::from_bytes(sealed),
+            connected_at: moment(connected, "connected")?,
+            expires_at: moment(expires, "expires")?,
+        }))
     }
 
     /// Returns the next login, or `None` at the end.

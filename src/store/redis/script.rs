@@ -64,6 +64,11 @@ scripts! {
     BREAK_GRANT = "lua/break_grant.lua";
     LIST_LOGINS = "lua/list_logins.lua";
     LIST_GRANTS = "lua/list_grants.lua";
+    CONNECT_OWNER = "lua/connect_owner.lua";
+    LOAD_OWNED = "lua/load_owned.lua";
+    DISCONNECT_OWNER = "lua/disconnect_owner.lua";
+    LIST_OWNED = "lua/list_owned.lua";
+    RESEAL_OWNED = "lua/reseal_owned.lua";
     ACQUIRE_LEASE = "lua/acquire_lease.lua";
     RELEASE_LEASE = "lua/release_lease.lua";
     CONSUME_ONCE = "lua/consume_once.lua";

@@ -10,6 +10,7 @@
 mod database;
 #[cfg(feature = "sqlite")]
 mod group_commit;
+mod owners;
 mod records;
 mod schema;
 mod session;
@@ -33,8 +34,9 @@ use self::{
     session::Value,
 };
 use super::{
-    DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginKey,
-    LoginRecord, OneTimeKey, Store, StoreError, StoreFuture, SwapOutcome,
+    ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
+    LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey, OwnedRecord, Sealed,
+    Store, StoreError, StoreFuture, SwapOutcome,
     encoding::{grant_key, hex, holder_text, millis, proof_text},
     runtime::{LISTING_TIMEOUT, StoreRuntime},
 };
@@ -217,10 +219,7 @@ impl Store for SqlStore {
                 tx.commit().await?;
                 return Ok(DeletedLogin::NotFound);
             };
-            let sql = "SELECT grant_key FROM actix_salesforce_logins \
-                       WHERE grant_key = $1 AND expires > {now} LIMIT 1";
-            let others = tx.row(sql, [grant.as_str().into()]).await?.is_some();
-            let ended = if others {
+            let ended = if owners::needed_until(&mut tx, &grant).await?.is_some() {
                 DeletedLogin::GrantKept(grant_key(&grant)?)
             } else {
                 let last = previous(&mut tx, &grant).await?;
@@ -324,6 +323,27 @@ impl Store for SqlStore {
             tx.commit().await?;
             Ok(true)
         })
+    }
+
+    fn connect_owner(&self, owned: OwnedRecord, grant: GrantRecord) -> StoreFuture<'_, ConnectedOwner> {
+        let (owned_ttl, grant_ttl) = (self.ttl(owned.expires_at), self.ttl(grant.expires_at));
+        self.add(move |database| owners::connect(database, (owned, owned_ttl), (grant, grant_ttl)))
+    }
+
+    fn load_owned(&self, key: OwnedKey) -> StoreFuture<'_, Option<(OwnedRecord, Option<GrantRecord>)>> {
+        self.call(move |database| owners::load(database, key))
+    }
+
+    fn disconnect_owner(&self, key: OwnedKey) -> StoreFuture<'_, DisconnectedOwner> {
+        self.call(move |database| owners::disconnect(database, key))
+    }
+
+    fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {
+        self.runtime.within(LISTING_TIMEOUT, owners::list(Arc::clone(&self.database), filter))
+    }
+
+    fn reseal_owned(&self, key: OwnedKey, expected: Sealed, next: Sealed) -> StoreFuture<'_, bool> {
+        self.call(move |database| owners::reseal(database, key, expected, next))
     }
 
     fn list_logins(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {

@@ -37,6 +37,7 @@ pub(super) async fn sweep(database: &Database) {
     for (table, key) in [
         ("actix_salesforce_logins", "login_key"),
         ("actix_salesforce_grants", "grant_key"),
+        ("actix_salesforce_owned", "owned_key"),
         ("actix_salesforce_once", "once_key"),
         ("actix_salesforce_leases", "grant_key"),
     ] {
@@ -121,7 +122,8 @@ pub(super) async fn current(tx: &mut Transaction, grant: &str) -> Result<Option<
     row.map(|mut row| read_grant(&mut row)).transpose()
 }
 
-/// Stores a grant in place of any other. Never shortens its lifetime: other logins may need it.
+/// Stores a grant in place of any other. Never shortens its lifetime: other logins may need it. It lasts as long as an
+/// owner uses it.
 pub(super) async fn put(tx: &mut Transaction, grant: GrantRecord, ttl: i64) -> Result<(), StoreError> {
     let user = grant.key.user();
     let values: [Value; 7] = [
@@ -134,14 +136,15 @@ pub(super) async fn put(tx: &mut Transaction, grant: GrantRecord, ttl: i64) -> R
         ttl.into(),
     ];
     let sql = "INSERT INTO actix_salesforce_grants AS g (grant_key, org, person, version, sealed, updated, expires) \
-               VALUES ($1, $2, $3, $4, $5, $6, {now} + $7) \
+               VALUES ($1, $2, $3, $4, $5, $6, (SELECT MAX(needed.until) FROM (SELECT {now} + $7 AS until \
+               UNION ALL SELECT expires FROM actix_salesforce_owned WHERE grant_key = $1) AS needed)) \
                ON CONFLICT (grant_key) DO UPDATE SET version = excluded.version, sealed = excluded.sealed, \
                updated = excluded.updated, \
                expires = CASE WHEN g.expires > excluded.expires THEN g.expires ELSE excluded.expires END";
     tx.run(sql, values).await.map(drop)
 }
 
-/// Deletes a grant and all its logins.
+/// Deletes a grant and all its logins. The connections of owners stay.
 pub(super) async fn remove(tx: &mut Transaction, grant: &str) -> Result<(), StoreError> {
     tx.run("DELETE FROM actix_salesforce_logins WHERE grant_key = $1", [grant.into()]).await?;
     tx.run("DELETE FROM actix_salesforce_grants WHERE grant_key = $1", [grant.into()]).await?;

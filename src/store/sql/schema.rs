@@ -3,10 +3,28 @@
 use super::{super::StoreError, database::Database, transaction::Transaction};
 
 /// Each entry is one migration, run once. Never change a released one: add another.
-const MIGRATIONS: &[&[&str]] = &[FIRST, PROOFS];
+const MIGRATIONS: &[&[&str]] = &[FIRST, PROOFS, OWNERS];
 
 /// Logins are bound to their ids.
 const PROOFS: &[&str] = &["ALTER TABLE actix_salesforce_logins ADD COLUMN proof TEXT NOT NULL DEFAULT ''"];
+
+/// Users of the app itself may use a grant.
+const OWNERS: &[&str] = &[
+    "CREATE TABLE actix_salesforce_owned (
+        owned_key TEXT PRIMARY KEY,
+        owner_key TEXT NOT NULL,
+        grant_key TEXT NOT NULL,
+        org TEXT NOT NULL,
+        person TEXT NOT NULL,
+        sealed {bytes} NOT NULL,
+        connected BIGINT NOT NULL,
+        expires BIGINT NOT NULL
+    )",
+    "CREATE INDEX actix_salesforce_owned_owner ON actix_salesforce_owned (owner_key)",
+    "CREATE INDEX actix_salesforce_owned_grant ON actix_salesforce_owned (grant_key)",
+    "CREATE INDEX actix_salesforce_owned_org ON actix_salesforce_owned (org, person)",
+    "CREATE INDEX actix_salesforce_owned_expires ON actix_salesforce_owned (expires)",
+];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE actix_salesforce_grants (

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use url::Url;
 
 use super::{
-    add_cookie,
+    add_cookie, connect,
     failure::{FailedLogin, LoginError, LoginFailure},
     loop_guard::LoopGuard,
     orgs,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    grants::{Callback, Completed, LogInError, RefusedOrg},
+    grants::{Callback, CallbackPurpose, Completed, LogInError, RefusedOrg},
     web::{
         pages, response,
         session::{CookieContents, FreshLogin, last_host, user_tag},
@@ -44,6 +44,8 @@ pub async fn callback(request: HttpRequest) -> HttpResponse {
 struct Parameters<'a> {
     code: Option<&'a str>,
     error: Option<&'a str>,
+    /// Known ones only.
+    description: Option<&'static str>,
     iss: Option<&'a str>,
 }
 
@@ -51,7 +53,8 @@ impl<'a> Parameters<'a> {
     fn of(query: &'a Query) -> Result<Self, LoginFailure> {
         let one = |name, max| query.one(name, max).map_err(|_| LoginFailure::MalformedCallback);
         one("state", 512)?;
-        Ok(Self { code: one("code", 4096)?, error: one("error", 256)?, iss: one("iss", 512)? })
+        let description = query.first("error_description").and_then(pages::known_description);
+        Ok(Self { code: one("code", 4096)?, error: one("error", 256)?, description, iss: one("iss", 512)? })
     }
 }
 
@@ -71,9 +74,13 @@ async fn complete(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
     {
         return Ok(page);
     }
-    let outcome = match pending.time_left(settings, worker.salesforce().now()) {
-        Some(time_left) => exchange(&worker, request, &parameters, &pending, time_left).await,
-        None => late(&worker, request, &parameters, &pending).await,
+    let outcome = match connect::check_owner(&worker, request, &query, &pending).await {
+        Ok(Some(page)) => return Ok(page),
+        Err(failed) => Err(pending.failed(settings, failed).into()),
+        Ok(None) => match pending.time_left(settings, worker.salesforce().now()) {
+            Some(time_left) => exchange(&worker, request, &parameters, &pending, time_left).await,
+            None => late(&worker, request, &parameters, &pending).await,
+        },
     };
     // The pending login is used, whatever the outcome.
     let removal = pending.removal(settings);
@@ -89,6 +96,9 @@ async fn complete(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
 impl PendingLogin {
     /// A failure of this login, with the link that starts it again at the same host for the same page.
     fn failed(&self, settings: &Settings, failure: impl Into<FailedLogin>) -> FailedLogin {
+        if self.connects.is_some() {
+            return failure.into().retry_by(connect::retry(settings, self));
+        }
         let link = retry_link(settings, &self.host, &self.return_to);
         let link = link.map(|link| if self.adds { orgs::adding(&link) } else { link });
         failure.into().retry_at(link)
@@ -147,7 +157,7 @@ async fn exchange(
     let issuer = parameters.iss.map_or(Ok(None), |issuer| check_issuer(settings, &pending.host, issuer));
     let issuer = issuer.map_err(|error| failed(malformed().because(error)))?;
     if let Some(code) = parameters.error {
-        return Err(failed(denied(code).into()).into());
+        return Err(failed(denied(code, parameters.description).into()).into());
     }
     let Some(code) = parameters.code else { return Err(failed(malformed()).into()) };
 
@@ -162,10 +172,12 @@ async fn exchange(
         login_seed: pending.login_seed.clone(),
         issuer,
         time_left: time_left.saturating_add(CLOCK_TOLERANCE),
+        purpose: pending.connects.clone().map_or(CallbackPurpose::Login, CallbackPurpose::Connect),
     };
     let completed = worker.salesforce().finish_login(callback).await;
     let login = match completed.map_err(|error| failed(error.into()))? {
         Completed::Login(login) => login,
+        Completed::Connected => return Ok(response::see_other(pending.return_to.location())),
         Completed::Used => {
             return match unknown_state(worker, request, parameters).await {
                 Err(LoginError::Failed(unknown)) => Err(failed(unknown).into()),
@@ -237,7 +249,7 @@ async fn late(
             other => other,
         };
     }
-    if !pending.adds && worker.login(request).await?.is_some() {
+    if !pending.adds && pending.connects.is_none() && worker.login(request).await?.is_some() {
         return Ok(response::see_other(pending.return_to.location()));
     }
     tracing::info!("login callback came too late: the login starts once more");
@@ -249,6 +261,7 @@ async fn late(
         replaces_late: true,
         started_by: None,
         adds: pending.adds,
+        connects: pending.connects.clone(),
     };
     begin(worker, request, start)
 }
@@ -262,7 +275,7 @@ async fn unknown_state(
 ) -> Result<HttpResponse, LoginError> {
     // Salesforce returns some errors without the state. Any site can link here, so only a known code is explained.
     if let Some(known) = parameters.error.and_then(pages::known_code) {
-        return Err(LoginFailure::Denied { code: Some(known) }.into());
+        return Err(LoginFailure::Denied { code: Some(known), description: parameters.description }.into());
     }
     // The back button after a login: the user is logged in already.
     let has_code = parameters.error.is_none() && parameters.code.is_some();
@@ -283,8 +296,8 @@ struct NoPendingLogin {
     public_url: String,
 }
 
-fn denied(code: &str) -> LoginFailure {
-    LoginFailure::Denied { code: pages::known_code(code) }
+fn denied(code: &str, description: Option<&'static str>) -> LoginFailure {
+    LoginFailure::Denied { code: pages::known_code(code), description }
 }
 
 impl From<LogInError> for FailedLogin {
@@ -319,7 +332,8 @@ impl From<OAuthError> for FailedLogin {
             return Self::from(LoginFailure::CredentialsRejected).because(error);
         }
         if let Some(code) = error.error_code() {
-            return Self::from(denied(code)).because(error);
+            let description = error.description().and_then(pages::known_description);
+            return Self::from(denied(code, description)).because(error);
         }
         if matches!(error, OAuthError::InvalidResponse(InvalidTokenResponse::InstanceNotAllowed)) {
             return Self::from(LoginFailure::InstanceNotAllowed).because(error);

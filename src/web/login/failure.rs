@@ -40,6 +40,8 @@ pub enum LoginFailure {
         /// Salesforce's error code in lower snake case, for example `access_denied`. `None` for codes that this crate
         /// does not know: any site can put them into a link to the callback.
         code: Option<&'static str>,
+        /// Salesforce's description, if it tells apart what the code means: `ip restricted`, for example.
+        description: Option<&'static str>,
     },
     /// The token endpoint does not accept the app's credentials: the client secret is wrong or missing.
     CredentialsRejected,
@@ -81,6 +83,12 @@ pub enum LoginFailure {
     },
     /// The browser has five logins, or their cookies have no room for another one.
     TooManyOrgs,
+    /// The request to connect Salesforce comes from a page of another origin. Nothing was done.
+    CrossOrigin,
+    /// No user of the app is logged in for whom Salesforce could be connected.
+    NoOwner,
+    /// Another user of the app is logged in than the one who started to connect Salesforce. Nothing was connected.
+    OtherOwner,
     /// Too many logins in a row: three whose cookie the browser did not return, or eight in all.
     LoginLoop,
 }
@@ -95,6 +103,8 @@ pub enum InvalidLink {
     Host,
     /// `prompt` or `login_hint` is invalid.
     Options,
+    /// `name` is no name of a connection.
+    ConnectionName,
 }
 
 impl LoginFailure {
@@ -104,9 +114,14 @@ impl LoginFailure {
             Self::InvalidLink(_) | Self::MalformedCallback | Self::UnknownState | Self::LoginLoop => {
                 StatusCode::BAD_REQUEST
             }
-            Self::OrgNotAllowed | Self::SandboxNotAllowed | Self::Refused { .. } => StatusCode::FORBIDDEN,
             Self::TooManyOrgs => StatusCode::CONFLICT,
-            Self::Denied { code } => pages::denied_status(*code),
+            Self::OrgNotAllowed
+            | Self::SandboxNotAllowed
+            | Self::Refused { .. }
+            | Self::CrossOrigin
+            | Self::OtherOwner => StatusCode::FORBIDDEN,
+            Self::NoOwner => StatusCode::UNAUTHORIZED,
+            Self::Denied { code, description } => pages::denied_status(*code, *description),
             Self::TokenEndpoint { transient: false, .. } | Self::IdentityMismatch => StatusCode::BAD_GATEWAY,
             Self::TokenEndpoint { transient: true, .. }
             | Self::TooManyLogins
@@ -139,12 +154,21 @@ impl LoginFailure {
             Self::NotStored { .. } => "not_stored",
             Self::TooManyOrgs => "too_many_orgs",
             Self::LoginLoop => "login_loop",
+            Self::CrossOrigin => "foreign_origin",
+            Self::NoOwner => "no_owner",
+            Self::OtherOwner => "other_owner",
         }
     }
 
     /// Whether the app does not want this user, so that another one has to log in.
     fn refuses_user(&self) -> bool {
         matches!(self, Self::OrgNotAllowed | Self::SandboxNotAllowed | Self::Refused { .. })
+    }
+
+    /// Whether it is about a user of the app itself, whom no login at Salesforce helps.
+    fn is_about_owner(&self) -> bool {
+        matches!(self, Self::CrossOrigin | Self::NoOwner | Self::OtherOwner)
+            || matches!(self, Self::InvalidLink(InvalidLink::ConnectionName))
     }
 
     /// The value of `Retry-After`: for responses with the status 503 whose cause is an outage or a queue.
@@ -169,9 +193,10 @@ impl LoginFailure {
             Self::UnknownState => {
                 tracing::warn!(error, "login callback rejected: unknown, expired or already used state");
             }
-            Self::Denied { code } => {
+            Self::Denied { code, description } => {
                 tracing::warn!(
                     code = code.unwrap_or("unknown"),
+                    description,
                     error,
                     "login failed: Salesforce refused it"
                 );
@@ -201,6 +226,11 @@ impl LoginFailure {
             Self::TooManyLogins => tracing::warn!("login failed: too many logins complete at the same time"),
             Self::NotStored { .. } => tracing::error!(error, "login failed: not stored"),
             Self::TooManyOrgs => tracing::debug!("login rejected: the browser has no room for another one"),
+            Self::CrossOrigin => tracing::warn!("connecting rejected: it came from another origin"),
+            Self::NoOwner => tracing::debug!("connecting rejected: no user of the app is logged in"),
+            Self::OtherOwner => tracing::warn!(
+                "connecting rejected: another user of the app is logged in than the one who started"
+            ),
             Self::LoginLoop => tracing::warn!(
                 "login rejected: too many logins in a row. The browser does not return the login cookie (blocked or too \
                  large), or the user may not use the API, or a page starts logins by itself"
@@ -216,14 +246,24 @@ type Cause = Box<dyn StdError + Send + Sync>;
 pub(super) struct FailedLogin {
     failure: LoginFailure,
     cause: Option<Cause>,
-    retry_link: Option<String>,
-    hosts_link: Option<String>,
+    next: Box<NextStep>,
     cookies: Vec<Cookie<'static>>,
+}
+
+/// What the page of a failed login offers.
+#[derive(Debug, Default)]
+struct NextStep {
+    /// The link to the same login again.
+    retry_link: Option<String>,
+    /// The form that connects Salesforce again, instead of that link.
+    retry: Option<Action>,
+    /// The link to the chooser of login hosts.
+    hosts_link: Option<String>,
 }
 
 impl From<LoginFailure> for FailedLogin {
     fn from(failure: LoginFailure) -> Self {
-        Self { failure, cause: None, retry_link: None, hosts_link: None, cookies: Vec::new() }
+        Self { failure, cause: None, next: Box::default(), cookies: Vec::new() }
     }
 }
 
@@ -239,13 +279,21 @@ impl FailedLogin {
     }
 
     /// The link to the same login again. Without it a new try goes to the default login host and the start page.
-    pub(super) fn retry_at(self, retry_link: Option<String>) -> Self {
-        Self { retry_link, ..self }
+    pub(super) fn retry_at(mut self, retry_link: Option<String>) -> Self {
+        self.next.retry_link = retry_link;
+        self
     }
 
     /// The link to the chooser of login hosts.
-    pub(super) fn choose_at(self, hosts_link: Option<String>) -> Self {
-        Self { hosts_link, ..self }
+    pub(super) fn choose_at(mut self, hosts_link: Option<String>) -> Self {
+        self.next.hosts_link = hosts_link;
+        self
+    }
+
+    /// The form that connects Salesforce again, instead of a link.
+    pub(super) fn retry_by(mut self, retry: Option<Action>) -> Self {
+        self.next.retry = retry;
+        self
     }
 
     fn into_response(self, request: &HttpRequest) -> HttpResponse {
@@ -257,15 +305,19 @@ impl FailedLogin {
         };
         // Without its login page Salesforce would send the same user at once.
         let is_refused = self.failure.refuses_user();
-        let retry = self.retry_link.or_else(start).map(|href| match is_refused {
-            true => {
-                let joint = if href.contains('?') { '&' } else { '?' };
-                Action::link(ActionKind::OtherUser, format!("{href}{joint}prompt=login"))
-            }
-            false => Action::link(ActionKind::TryAgain, href),
+        let NextStep { retry_link, retry, hosts_link } = *self.next;
+        let link = retry_link.or_else(start).filter(|_| !self.failure.is_about_owner());
+        let retry = retry.or_else(|| {
+            link.map(|href| match is_refused {
+                true => {
+                    let joint = if href.contains('?') { '&' } else { '?' };
+                    Action::link(ActionKind::OtherUser, format!("{href}{joint}prompt=login"))
+                }
+                false => Action::link(ActionKind::TryAgain, href),
+            })
         });
         // The user mistyped, or the link is old: the chooser shows what there is.
-        let choose = self.hosts_link.map(|href| Action::link(ActionKind::ChooseHost, href));
+        let choose = hosts_link.map(|href| Action::link(ActionKind::ChooseHost, href));
         let home = settings.map(|settings| {
             let path = settings.after_logout.as_str();
             let href = match self.failure {

@@ -16,6 +16,7 @@
 //! ```
 
 mod callback;
+mod connect;
 pub(crate) mod failure;
 mod hosts;
 mod logout;
@@ -29,7 +30,9 @@ mod same_site;
 mod start;
 
 pub(crate) use self::logout::is_cross_origin;
-pub use self::{callback::callback, hosts::hosts, logout::logout, me::me, orgs::orgs, start::login};
+pub use self::{
+    callback::callback, connect::connect, hosts::hosts, logout::logout, me::me, orgs::orgs, start::login,
+};
 
 use crate::{
     config::{Paths, ReturnTo, Settings},
@@ -48,6 +51,7 @@ pub(crate) enum Route {
     Me,
     Hosts,
     Orgs,
+    Connect,
 }
 
 impl Route {
@@ -70,6 +74,7 @@ impl Route {
             (&paths.me, Self::Me),
             (&paths.hosts, Self::Hosts),
             (&paths.orgs, Self::Orgs),
+            (&paths.connect, Self::Connect),
         ]
         .into_iter()
         .find_map(|(mounted, route)| (mounted.as_deref() == Some(path)).then_some(route))

@@ -239,6 +239,7 @@ async fn add(
         replaces_late: false,
         started_by,
         adds: true,
+        connects: None,
     };
     let mut response = begin(worker, request, start)?;
     // They would take the room of the new one.

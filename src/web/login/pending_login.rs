@@ -21,6 +21,8 @@ use sha2::{Digest, Sha256};
 use crate::{
     base::seal::{Purpose, SealError},
     config::{ReturnTo, Settings},
+    grants::OwnedName,
+    store::{ConnectionName, Owner},
     web::session::{cookie, cookie_header, former_user},
 };
 use salesforce_connection::{Secret, UserRef, oauth::LoginHost};
@@ -67,6 +69,8 @@ pub(super) struct PendingLogin {
     pub(super) started_by: Option<String>,
     /// Whether the browser's other logins stay.
     pub(super) adds: bool,
+    /// The owner of the app for whom it connects Salesforce. `None`: it logs the browser in.
+    pub(super) connects: Option<OwnedName>,
 }
 
 /// What is sealed. `Cow`, because a text that JSON escapes cannot be borrowed.
@@ -94,6 +98,9 @@ struct Sealed<'a> {
     u: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     a: bool,
+    /// Owner and name of a connection.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    w: Option<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 impl PendingLogin {
@@ -136,6 +143,8 @@ impl PendingLogin {
             f: self.asks_to_log_in,
             u: self.started_by.as_deref().map(Into::into),
             a: self.adds,
+            w: (self.connects.as_ref())
+                .map(|owned| (owned.owner.as_str().into(), owned.name.as_str().into())),
         })
         .map_err(|_| SealError)?;
         let sealed = settings.keys.seal(
@@ -197,6 +206,12 @@ fn open(settings: &Settings, client_id: &str, name: &str, value: &str) -> Option
     let plain =
         settings.keys.open(Purpose::PendingLogin, &bound_to(settings, client_id, name), &sealed).ok()?;
     let sealed: Sealed<'_> = serde_json::from_slice(&plain).ok()?;
+    let connects = match sealed.w {
+        Some((owner, name)) => {
+            Some(OwnedName { owner: Owner::new(owner).ok()?, name: ConnectionName::new(name).ok()? })
+        }
+        None => None,
+    };
     Some(PendingLogin {
         client_id: client_id.to_owned(),
         state: Secret::from(&*sealed.s),
@@ -212,6 +227,7 @@ fn open(settings: &Settings, client_id: &str, name: &str, value: &str) -> Option
         asks_to_log_in: sealed.f,
         started_by: sealed.u.map(Cow::into_owned),
         adds: sealed.a,
+        connects,
     })
 }
 
@@ -296,6 +312,7 @@ mod tests {
             asks_to_log_in: false,
             started_by: None,
             adds: false,
+            connects: None,
         }
     }
 

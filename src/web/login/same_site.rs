@@ -28,13 +28,23 @@ pub(super) fn come_again(settings: &Settings, request: &HttpRequest, query: &Que
     if !is_cross_site || !is_empty {
         return None;
     }
-    if query.first(MARK).is_some() {
+    if has_come_again(query) {
         tracing::debug!(
             "the app's session did not come with the callback and is replaced by an empty one. If it exists, its cookie \
              is kept back: use SameSite=Lax"
         );
         return None;
     }
+    Some(again(query))
+}
+
+/// Returns whether a callback comes from the page of [`again`].
+pub(super) fn has_come_again(query: &Query) -> bool {
+    query.first(MARK).is_some()
+}
+
+/// Returns a page that sends the browser to the callback once more, from this site.
+pub(super) fn again(query: &Query) -> HttpResponse {
     let again = query.encode_again(&["code", "state", "iss"]).append_pair(MARK, "1").finish();
     // Percent-encoded, so that nothing in it can end the attribute.
     let html = format!(
@@ -42,5 +52,5 @@ pub(super) fn come_again(settings: &Settings, request: &HttpRequest, query: &Que
          content=\"0;url=?{}\"><title>Logging in</title></head><body></body></html>",
         again.replace('&', "&amp;")
     );
-    Some(response::builder(StatusCode::OK).content_type(ContentType::html()).body(html))
+    response::builder(StatusCode::OK).content_type(ContentType::html()).body(html)
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::{ReturnTo, Settings},
-    grants::random_secret,
+    grants::{OwnedName, random_secret},
     web::{
         response,
         session::{BrowserLogin, former_user, last_host},
@@ -103,8 +103,16 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         true => worker.login(request).await?.map(|grant| former_user::hash(grant.key().user())),
         false => None,
     };
-    let start =
-        Start { host, return_to, options, completed_before, replaces_late: false, started_by, adds: false };
+    let start = Start {
+        host,
+        return_to,
+        options,
+        completed_before,
+        replaces_late: false,
+        started_by,
+        adds: false,
+        connects: None,
+    };
     begin(&worker, request, start)
 }
 
@@ -120,6 +128,8 @@ pub(super) struct Start {
     pub(super) started_by: Option<String>,
     /// Whether the browser's other logins stay.
     pub(super) adds: bool,
+    /// The owner of the app for whom it connects Salesforce. `None`: it logs the browser in.
+    pub(super) connects: Option<OwnedName>,
 }
 
 /// Seals a pending login and redirects to the login host.
@@ -129,7 +139,8 @@ pub(super) fn begin(
     start: Start,
 ) -> Result<HttpResponse, LoginError> {
     let settings = worker.settings();
-    let Start { host, return_to, options, completed_before, replaces_late, started_by, adds } = start;
+    let Start { host, return_to, options, completed_before, replaces_late, started_by, adds, connects } =
+        start;
     let authorization = worker.grants().oauth().authorize(&host, &settings.redirect_uri_of(&host), &options);
     let pending = PendingLogin {
         client_id: settings.client_id.clone(),
@@ -145,6 +156,7 @@ pub(super) fn begin(
         asks_to_log_in: options.has_prompt(Prompt::Login),
         started_by,
         adds,
+        connects,
     };
     let mut response = response::see_other(authorization.url.as_str());
     for cookie in pending.cookies(settings, request.headers()).map_err(Error::from)? {

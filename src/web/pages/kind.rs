@@ -4,9 +4,14 @@ use std::{error::Error as StdError, time::Duration};
 
 use actix_web::http::StatusCode;
 
-use super::{AccessRefusal, HostChoices, LoginFailure, OrgChoices, oauth_errors::known_code};
+use super::{
+    AccessRefusal, HostChoices, LoginFailure, OrgChoices,
+    oauth_errors::{known_code, known_description},
+};
 use crate::base::error_chain::ErrorChain;
-use salesforce_connection::{Error, OrgId, UserRef, error::ApiError, frontdoor::FrontdoorDenied};
+use salesforce_connection::{
+    Error, OrgId, UserRef, error::ApiError, frontdoor::FrontdoorDenied, oauth::OAuthError,
+};
 
 /// What a page is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +37,12 @@ pub enum PageKind {
     CrossOriginOrgs,
     /// The request needs a login at this org, too.
     OrgLoginRequired(OrgId),
+    /// The connect route asks for a confirmation.
+    #[non_exhaustive]
+    ConfirmConnect {
+        /// What the user calls the connection.
+        name: String,
+    },
     /// The request needs a login and comes from a frame of another site, where no login can be shown: the page offers a
     /// window.
     OpenInWindow,
@@ -257,6 +268,7 @@ impl PageKind {
         if let Error::LoginRefused(refusal) = error {
             return Self::LoginFailed(LoginFailure::Denied {
                 code: refusal.error_code().and_then(known_code),
+                description: OAuthError::description(refusal).and_then(known_description),
             });
         }
         if let Error::OrgLoginRequired(org) = error {
@@ -292,6 +304,7 @@ impl PageKind {
             Self::LoginFailed(failure) => failure.status(),
             Self::LoginRequired { .. } | Self::FreshLoginRequired { .. } => StatusCode::UNAUTHORIZED,
             Self::ConfirmLogout
+            | Self::ConfirmConnect { .. }
             | Self::OpenInWindow
             | Self::ChooseHost(_)
             | Self::ChooseOrg(_)
@@ -315,6 +328,7 @@ impl PageKind {
             Self::ChooseOrg(_) => "choose_org",
             Self::AddOrg => "add_org",
             Self::OrgLoginRequired(_) => "org_login_required",
+            Self::ConfirmConnect { .. } => "confirm_connect",
             Self::OpenInWindow => "open_in_window",
             Self::CrossOriginLogout | Self::CrossOriginOrgs => "foreign_origin",
             Self::OtherLogin => "other_login",
@@ -333,6 +347,17 @@ impl PageKind {
         }
     }
 
+    /// Whether the page reports a failure that the log explains, so that both carry a reference.
+    pub(super) fn has_reference(&self) -> bool {
+        match self {
+            Self::LoginFailed(failure) => {
+                !matches!(failure, LoginFailure::InvalidLink(_) | LoginFailure::NoOwner)
+            }
+            Self::RequestFailed { failure, .. } => failure.status().is_server_error(),
+            _ => false,
+        }
+    }
+
     /// Writes the one log line of this page. `route` is the pattern of the route that failed.
     pub(super) fn log(&self, cause: Option<&(dyn StdError + 'static)>, route: Option<&str>) {
         let error = cause.map(|cause| tracing::field::display(ErrorChain(cause)));
@@ -344,6 +369,7 @@ impl PageKind {
             | Self::ChooseHost(_)
             | Self::ChooseOrg(_)
             | Self::AddOrg
+            | Self::ConfirmConnect { .. }
             | Self::OpenInWindow => {}
             Self::CrossOriginLogout => tracing::warn!("logout rejected: it came from another origin"),
             Self::CrossOriginOrgs => tracing::warn!("change of orgs rejected: it came from another origin"),

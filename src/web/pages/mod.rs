@@ -43,11 +43,14 @@
 //! English.
 
 mod choices;
+mod fix;
 mod kind;
 mod language;
 mod messages;
 mod oauth_errors;
+mod oauth_messages;
 mod org_messages;
+mod owner_messages;
 mod page;
 mod refusal_messages;
 mod render;
@@ -60,7 +63,11 @@ pub use self::{
     render::HtmlPage,
 };
 pub(crate) use self::{
-    messages::json_message, oauth_errors::known_code, page::LoginPages, render::default_policy, reply::Reply,
+    messages::json_message,
+    oauth_errors::{known_code, known_description},
+    page::LoginPages,
+    render::default_policy,
+    reply::Reply,
 };
 pub use super::{
     login::failure::{InvalidLink, LoginFailure},
@@ -68,6 +75,6 @@ pub use super::{
 };
 
 /// The status of a login that Salesforce refused with this code.
-pub(super) fn denied_status(code: Option<&str>) -> actix_web::http::StatusCode {
-    oauth_errors::find(code).status
+pub(super) fn denied_status(code: Option<&str>, description: Option<&str>) -> actix_web::http::StatusCode {
+    oauth_errors::find(code, description).status
 }

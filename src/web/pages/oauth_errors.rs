@@ -5,7 +5,7 @@
 
 use actix_web::http::StatusCode;
 
-use super::messages::{self, Message};
+use super::oauth_messages::{self, Refusal};
 
 /// An error code of the authorization endpoint or the token endpoint.
 #[derive(Debug)]
@@ -13,61 +13,101 @@ pub(super) struct OAuthErrorCode {
     /// The code in lower snake case. `None` for codes that are not listed.
     pub(super) code: Option<&'static str>,
     pub(super) status: StatusCode,
-    pub(super) message: Message,
+    pub(super) refusal: Refusal,
 }
 
-const fn entry(code: &'static str, status: StatusCode, message: Message) -> OAuthErrorCode {
-    OAuthErrorCode { code: Some(code), status, message }
+const fn entry(code: &'static str, status: StatusCode, refusal: Refusal) -> OAuthErrorCode {
+    OAuthErrorCode { code: Some(code), status, refusal }
 }
 
 #[rustfmt::skip]
 static KNOWN: &[OAuthErrorCode] = &[
-    entry("access_denied", StatusCode::FORBIDDEN, messages::ACCESS_DENIED),
-    entry("oauth_app_blocked", StatusCode::FORBIDDEN, messages::APP_BLOCKED),
-    entry("app_blocked", StatusCode::FORBIDDEN, messages::APP_BLOCKED),
-    entry("fail_close_app_blocked", StatusCode::FORBIDDEN, messages::APP_UNCHECKED),
-    entry("oauth_app_access_denied", StatusCode::FORBIDDEN, messages::APP_NOT_ALLOWED),
-    entry("invalid_app_access", StatusCode::FORBIDDEN, messages::APP_NOT_APPROVED),
-    entry("no_access", StatusCode::FORBIDDEN, messages::APP_NOT_ALLOWED),
-    entry("invalid_client", StatusCode::FORBIDDEN, messages::APP_NOT_INSTALLED),
-    entry("oauth_ec_app_not_found", StatusCode::FORBIDDEN, messages::APP_UNKNOWN_IN_ORG),
-    entry("app_not_found", StatusCode::FORBIDDEN, messages::APP_UNKNOWN_IN_ORG),
-    entry("installation_error", StatusCode::FORBIDDEN, messages::INSTALLATION_FAILED),
-    entry("oauth_approval_error_generic", StatusCode::FORBIDDEN, messages::NO_REASON),
-    entry("oauth_policy_not_found", StatusCode::FORBIDDEN, messages::POLICY_MISSING),
-    entry("ecapp_policy_not_found", StatusCode::FORBIDDEN, messages::POLICY_MISSING),
-    entry("oauth_flow_disabled", StatusCode::FORBIDDEN, messages::FLOW_DISABLED),
-    entry("invalid_session_level", StatusCode::FORBIDDEN, messages::SESSION_LEVEL),
-    entry("inactive_user", StatusCode::FORBIDDEN, messages::INACTIVE_USER),
-    entry("inactive_org", StatusCode::FORBIDDEN, messages::INACTIVE_ORG),
-    entry("invalid_grant", StatusCode::FORBIDDEN, messages::INVALID_GRANT),
-    entry("rate_limit_exceeded", StatusCode::TOO_MANY_REQUESTS, messages::RATE_LIMIT),
-    entry("login_error", StatusCode::FORBIDDEN, messages::LOGIN_ERROR),
-    entry("immediate_unsuccessful", StatusCode::FORBIDDEN, messages::LOGIN_NEEDED),
-    entry("invalid_scope", StatusCode::BAD_REQUEST, messages::INVALID_SCOPE),
-    entry("invalid_request", StatusCode::BAD_REQUEST, messages::INVALID_REQUEST),
-    entry("invalid_client_id", StatusCode::BAD_REQUEST, messages::APP_UNKNOWN),
-    entry("unsupported_response_type", StatusCode::BAD_REQUEST, messages::INVALID_REQUEST),
-    entry("unsupported_grant_type", StatusCode::BAD_REQUEST, messages::FLOW_DISABLED_AT_HOST),
-    entry("redirect_uri_mismatch", StatusCode::BAD_REQUEST, messages::REDIRECT_URI_MISMATCH),
-    entry("redirect_uri_missing", StatusCode::BAD_REQUEST, messages::REDIRECT_URI_MISSING),
-    entry("server_error", StatusCode::BAD_GATEWAY, messages::SERVER_ERROR),
-    entry("unknown_error", StatusCode::BAD_GATEWAY, messages::SERVER_ERROR),
-    entry("system_down", StatusCode::SERVICE_UNAVAILABLE, messages::SERVICE_UNAVAILABLE),
-    entry("service_unavailable", StatusCode::SERVICE_UNAVAILABLE, messages::SERVICE_UNAVAILABLE),
+    entry("access_denied", StatusCode::FORBIDDEN, oauth_messages::ACCESS_DENIED),
+    entry("oauth_app_blocked", StatusCode::FORBIDDEN, oauth_messages::APP_BLOCKED),
+    entry("app_blocked", StatusCode::FORBIDDEN, oauth_messages::APP_BLOCKED),
+    entry("fail_close_app_blocked", StatusCode::FORBIDDEN, oauth_messages::APP_UNCHECKED),
+    entry("oauth_app_access_denied", StatusCode::FORBIDDEN, oauth_messages::APP_NOT_ALLOWED),
+    entry("invalid_app_access", StatusCode::FORBIDDEN, oauth_messages::APP_NOT_APPROVED),
+    entry("no_access", StatusCode::FORBIDDEN, oauth_messages::APP_NOT_ALLOWED),
+    entry("invalid_client", StatusCode::FORBIDDEN, oauth_messages::APP_NOT_INSTALLED),
+    entry("oauth_ec_app_not_found", StatusCode::FORBIDDEN, oauth_messages::APP_UNKNOWN_IN_ORG),
+    entry("app_not_found", StatusCode::FORBIDDEN, oauth_messages::APP_UNKNOWN_IN_ORG),
+    entry("installation_error", StatusCode::FORBIDDEN, oauth_messages::INSTALLATION_FAILED),
+    entry("oauth_approval_error_generic", StatusCode::FORBIDDEN, oauth_messages::NO_REASON),
+    entry("oauth_policy_not_found", StatusCode::FORBIDDEN, oauth_messages::POLICY_MISSING),
+    entry("ecapp_policy_not_found", StatusCode::FORBIDDEN, oauth_messages::POLICY_MISSING),
+    entry("oauth_flow_disabled", StatusCode::FORBIDDEN, oauth_messages::FLOW_DISABLED),
+    entry("invalid_session_level", StatusCode::FORBIDDEN, oauth_messages::SESSION_LEVEL),
+    entry("inactive_user", StatusCode::FORBIDDEN, oauth_messages::INACTIVE_USER),
+    entry("inactive_org", StatusCode::FORBIDDEN, oauth_messages::INACTIVE_ORG),
+    entry("invalid_grant", StatusCode::FORBIDDEN, oauth_messages::INVALID_GRANT),
+    entry("rate_limit_exceeded", StatusCode::TOO_MANY_REQUESTS, oauth_messages::RATE_LIMIT),
+    entry("login_error", StatusCode::FORBIDDEN, oauth_messages::LOGIN_ERROR),
+    entry("immediate_unsuccessful", StatusCode::FORBIDDEN, oauth_messages::LOGIN_NEEDED),
+    entry("invalid_scope", StatusCode::BAD_REQUEST, oauth_messages::INVALID_SCOPE),
+    entry("invalid_request", StatusCode::BAD_REQUEST, oauth_messages::INVALID_REQUEST),
+    entry("invalid_client_id", StatusCode::BAD_REQUEST, oauth_messages::APP_UNKNOWN),
+    entry("unsupported_response_type", StatusCode::BAD_REQUEST, oauth_messages::INVALID_REQUEST),
+    entry("unsupported_grant_type", StatusCode::BAD_REQUEST, oauth_messages::FLOW_DISABLED_AT_HOST),
+    entry("redirect_uri_mismatch", StatusCode::BAD_REQUEST, oauth_messages::REDIRECT_URI_MISMATCH),
+    entry("redirect_uri_missing", StatusCode::BAD_REQUEST, oauth_messages::REDIRECT_URI_MISSING),
+    entry("invalid_basic_auth_header", StatusCode::INTERNAL_SERVER_ERROR, oauth_messages::INVALID_CREDENTIALS),
+    entry("invalid_dpop_proof", StatusCode::BAD_REQUEST, oauth_messages::INVALID_REQUEST),
+    entry("use_dpop_nonce", StatusCode::BAD_REQUEST, oauth_messages::INVALID_REQUEST),
+    entry("bad_jti_claim", StatusCode::BAD_REQUEST, oauth_messages::INVALID_REQUEST),
+    entry("server_error", StatusCode::BAD_GATEWAY, oauth_messages::SERVER_ERROR),
+    entry("unknown_error", StatusCode::BAD_GATEWAY, oauth_messages::SERVER_ERROR),
+    entry("system_down", StatusCode::SERVICE_UNAVAILABLE, oauth_messages::SERVICE_UNAVAILABLE),
+    entry("service_unavailable", StatusCode::SERVICE_UNAVAILABLE, oauth_messages::SERVICE_UNAVAILABLE),
 ];
 
 static UNKNOWN: OAuthErrorCode =
-    OAuthErrorCode { code: None, status: StatusCode::BAD_REQUEST, message: messages::UNKNOWN };
+    OAuthErrorCode { code: None, status: StatusCode::BAD_REQUEST, refusal: oauth_messages::UNKNOWN };
 
-/// Returns the entry of a code in this crate's spelling.
-pub(super) fn find(code: Option<&str>) -> &'static OAuthErrorCode {
-    code.and_then(|code| KNOWN.iter().find(|known| known.code == Some(code))).unwrap_or(&UNKNOWN)
+/// The credentials of the app are wrong: the token endpoint says so.
+pub(super) const CREDENTIALS: Refusal = oauth_messages::INVALID_CREDENTIALS;
+
+/// What a code means beside one of Salesforce's descriptions: a code alone has several meanings.
+#[rustfmt::skip]
+static DESCRIBED: &[(&str, &str, OAuthErrorCode)] = &[
+    described("invalid_grant", "expired authorization code", StatusCode::FORBIDDEN, oauth_messages::EXPIRED_CODE),
+    described("invalid_grant", "invalid code verifier", StatusCode::FORBIDDEN, oauth_messages::CODE_CHALLENGE),
+    described("invalid_grant", "ip restricted", StatusCode::FORBIDDEN, oauth_messages::IP_RESTRICTED),
+    described("invalid_grant", "ip restricted or invalid login hours", StatusCode::FORBIDDEN, oauth_messages::IP_OR_HOURS),
+    described("invalid_request", "missing required code challenge", StatusCode::BAD_REQUEST, oauth_messages::CODE_CHALLENGE),
+    described("invalid_client", "invalid client credentials", StatusCode::FORBIDDEN, oauth_messages::INVALID_CREDENTIALS),
+];
+
+const fn described(
+    code: &'static str,
+    description: &'static str,
+    status: StatusCode,
+    refusal: Refusal,
+) -> (&'static str, &'static str, OAuthErrorCode) {
+    (code, description, entry(code, status, refusal))
+}
+
+/// Returns the entry of a code in this crate's spelling, beside a known description.
+pub(super) fn find(code: Option<&str>, description: Option<&str>) -> &'static OAuthErrorCode {
+    let Some(code) = code else { return &UNKNOWN };
+    let is_it = |known: &&(&str, &str, OAuthErrorCode)| known.0 == code && Some(known.1) == description;
+    if let Some((_, _, described)) = DESCRIBED.iter().find(is_it) {
+        return described;
+    }
+    KNOWN.iter().find(|known| known.code == Some(code)).unwrap_or(&UNKNOWN)
 }
 
 /// Returns this crate's spelling of a code that Salesforce sent, or `None` for an unknown one.
 pub(crate) fn known_code(sent: &str) -> Option<&'static str> {
-    find(Some(&normalize(sent))).code
+    find(Some(&normalize(sent)), None).code
+}
+
+/// Returns this crate's copy of a description that Salesforce sent, or `None` if it makes no difference. Any site can put
+/// a text into a link to the callback, so that no other one is shown.
+pub(crate) fn known_description(sent: &str) -> Option<&'static str> {
+    // No known description is longer.
+    let sent: String = sent.trim().chars().take(64).collect();
+    DESCRIBED.iter().map(|(_, known, _)| *known).find(|known| sent.eq_ignore_ascii_case(known))
 }
 
 /// Salesforce sends codes in lower and in upper snake case, and `access-denied` with a hyphen.
@@ -83,7 +123,7 @@ mod tests {
     #[test]
     fn each_spelling_of_a_code_is_known() {
         assert_eq!(known_code("access-denied"), Some("access_denied"));
-        assert_eq!(find(known_code("OAUTH_APP_BLOCKED")).status, StatusCode::FORBIDDEN);
+        assert_eq!(find(known_code("OAUTH_APP_BLOCKED"), None).status, StatusCode::FORBIDDEN);
         assert_eq!(known_code("<script>"), None);
     }
 
@@ -93,5 +133,71 @@ mod tests {
             assert!(KNOWN[index + 1..].iter().all(|other| other.code != entry.code), "{:?}", entry.code);
             assert_eq!(entry.code.map(normalize).as_deref(), entry.code);
         }
+    }
+
+    /// The errors that reach a user in a login, with the descriptions that Salesforce sends (Salesforce Help "OAuth 2.0
+    /// Authorization Errors" and others), at the callback and at the token endpoint.
+    const IN_A_LOGIN: [(&str, &str); 33] = [
+        ("access_denied", "end-user denied authorization"),
+        ("immediate_unsuccessful", ""),
+        ("unsupported_response_type", "response type not supported"),
+        ("invalid_request", "missing required code challenge"),
+        ("invalid_request", "must use HTTPS"),
+        ("invalid_scope", "the requested scope is invalid, unknown, or malformed"),
+        ("invalid_grant", "ip restricted or invalid login hours"),
+        ("invalid_grant", "ip restricted"),
+        ("invalid_grant", "expired authorization code"),
+        ("invalid_grant", "invalid code verifier"),
+        ("invalid_grant", "authentication failure"),
+        ("inactive_user", "user is inactive"),
+        ("inactive_org", "organization is locked, closed, or suspended"),
+        ("rate_limit_exceeded", "number of logins exceeded"),
+        ("invalid_app_access", "user is not admin approved to access this app"),
+        ("OAUTH_APP_BLOCKED", "this app is blocked by admin"),
+        ("app_blocked", ""),
+        ("invalid_client", "app must be installed into org"),
+        ("invalid_client", "invalid client credentials"),
+        ("server_error", ""),
+        ("service_unavailable", ""),
+        ("invalid_session_level", ""),
+        ("oauth_flow_disabled", ""),
+        ("invalid_client_id", "client identifier invalid"),
+        ("redirect_uri_mismatch", "redirect_uri must match configuration"),
+        ("redirect_uri_missing", "redirect_uri not provided"),
+        (
+            "OAUTH_APPROVAL_ERROR_GENERIC",
+            "An unexpected error has occured during authentication. Please try again.",
+        ),
+        ("unsupported_grant_type", "grant type not supported"),
+        ("invalid_basic_auth_header", ""),
+        ("invalid_dpop_proof", ""),
+        ("use_dpop_nonce", ""),
+        ("bad_jti_claim", ""),
+        ("unknown_error", ""),
+    ];
+
+    #[test]
+    fn each_error_of_a_login_says_what_happened_who_can_change_it_and_where() {
+        use super::super::{PageKind, fix::Who, messages};
+        use crate::web::login::failure::LoginFailure;
+        for (sent, description) in IN_A_LOGIN {
+            let code = known_code(sent);
+            assert!(code.is_some(), "{sent} is not known");
+            let failure = LoginFailure::Denied { code, description: known_description(description) };
+            let found = find(code, known_description(description));
+            let fix = found.refusal.fix;
+            // Only what the user or Salesforce itself can change has no place in Setup.
+            assert_eq!(fix.place.is_none(), matches!(fix.who, Who::You | Who::Salesforce), "{sent}");
+            let texts = messages::texts(&PageKind::LoginFailed(failure));
+            assert!(texts.who.is_some() && texts.paragraphs.len() == 2, "{sent}: {texts:?}");
+            assert_eq!(texts.place.is_some(), fix.place.is_some(), "{sent}");
+        }
+        let meanings: std::collections::HashSet<_> = IN_A_LOGIN
+            .iter()
+            .filter(|(code, _)| *code == "invalid_grant")
+            .map(|(code, description)| find(Some(code), known_description(description)).refusal.title)
+            .collect();
+        assert_eq!(meanings.len(), 5, "the meanings of one code are told apart: {meanings:?}");
+        assert_eq!(known_description("<script>ip restricted"), None);
     }
 }

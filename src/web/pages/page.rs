@@ -12,11 +12,22 @@ pub struct LoginPage {
     kind: PageKind,
     actions: Vec<Action>,
     accept_language: Option<String>,
+    reference: Option<String>,
 }
 
 impl LoginPage {
     pub(super) fn new(kind: PageKind, actions: Vec<Action>, accept_language: Option<&str>) -> Self {
-        Self { kind, actions, accept_language: accept_language.map(str::to_owned) }
+        Self { kind, actions, accept_language: accept_language.map(str::to_owned), reference: None }
+    }
+
+    pub(super) fn with_reference(self, reference: Option<String>) -> Self {
+        Self { reference, ..self }
+    }
+
+    /// A short random text that also stands in the log, so that the people who run the app find the line that belongs to
+    /// the page. `None` for pages that report no failure.
+    pub fn reference(&self) -> Option<&str> {
+        self.reference.as_deref()
     }
 
     /// What the page is about.
@@ -33,7 +44,7 @@ impl LoginPage {
     /// crate knows: unknown codes are not shown.
     pub fn salesforce_code(&self) -> Option<&'static str> {
         match self.kind {
-            PageKind::LoginFailed(LoginFailure::Denied { code }) => code,
+            PageKind::LoginFailed(LoginFailure::Denied { code, .. }) => code,
             PageKind::LoginFailed(LoginFailure::CredentialsRejected) => Some("invalid_client"),
             _ => None,
         }
@@ -74,6 +85,16 @@ pub struct PageTexts {
     pub title: Cow<'static, str>,
     /// The paragraphs below it.
     pub paragraphs: Vec<Cow<'static, str>>,
+    /// Who can change what the page reports, where it reports a login that failed.
+    pub who: Option<Cow<'static, str>>,
+    /// What stands before it.
+    pub who_label: Cow<'static, str>,
+    /// Where in Salesforce's Setup it is changed: menu entries with ` > ` between them.
+    pub place: Option<Cow<'static, str>>,
+    /// What stands before it.
+    pub place_label: Cow<'static, str>,
+    /// What stands before the page's [reference](LoginPage::reference).
+    pub reference_label: Cow<'static, str>,
     /// What stands before Salesforce's code, where the page shows one.
     pub code_label: Cow<'static, str>,
     /// The labels of buttons and links.
@@ -106,6 +127,8 @@ pub struct ActionLabels {
     pub switch_org: Cow<'static, str>,
     /// For [`ActionKind::DropOrg`].
     pub drop_org: Cow<'static, str>,
+    /// For [`ActionKind::Connect`].
+    pub connect: Cow<'static, str>,
 }
 
 impl ActionLabels {
@@ -121,6 +144,7 @@ impl ActionLabels {
             add_org: "Add an organization".into(),
             switch_org: "Switch to it".into(),
             drop_org: "Log out there".into(),
+            connect: "Connect Salesforce".into(),
         }
     }
 
@@ -137,6 +161,7 @@ impl ActionLabels {
             ActionKind::AddOrg => &self.add_org,
             ActionKind::SwitchOrg => &self.switch_org,
             ActionKind::DropOrg => &self.drop_org,
+            ActionKind::Connect => &self.connect,
         }
     }
 }
@@ -165,6 +190,8 @@ pub enum ActionKind {
     SwitchOrg,
     /// Ends the login at one of several orgs.
     DropOrg,
+    /// Connects Salesforce to the user's account in the app.
+    Connect,
 }
 
 /// Something that the user can do next: a link, or a form that a button sends.

@@ -16,11 +16,14 @@ background:var(--ground);color:var(--ink);font:16px/1.55 system-ui,-apple-system
 main{width:100%;max-width:32rem;background:var(--card);border:1px solid var(--line);border-radius:14px;\
 padding:2rem 2rem 1.75rem;box-shadow:0 12px 32px rgba(10,20,40,.08)}\
 h1{font-size:1.35rem;line-height:1.3;margin:0 0 .75rem}p{margin:0 0 .85rem;color:var(--soft)}\
-.code{font:13px/1.4 ui-monospace,Consolas,monospace;background:var(--ground);border:1px solid var(--line);\
-border-radius:6px;padding:.15rem .45rem;color:var(--ink);overflow-wrap:anywhere}\
+dl{margin:1.1rem 0 0;padding-top:.9rem;border-top:1px solid var(--line)}dt{font-size:.85rem;color:var(--soft)}\
+dd{margin:0 0 .6rem;overflow-wrap:anywhere}\
+code{font:13px/1.4 ui-monospace,Consolas,monospace;background:var(--ground);border:1px solid var(--line);\
+border-radius:6px;padding:.15rem .45rem}\
 .actions{display:flex;flex-wrap:wrap;gap:.6rem;margin-top:1.4rem}form{margin:0}\
 .button{display:inline-block;border:1px solid var(--main);border-radius:8px;padding:.55rem 1.05rem;font:inherit;\
 font-weight:600;text-decoration:none;cursor:pointer;color:var(--main);background:none}\
+.button:focus-visible{outline:3px solid var(--ink);outline-offset:2px}\
 .actions>:first-child .button,.actions>.button:first-child,main>form .button{background:var(--main);color:var(--card)}\
 ul{list-style:none;margin:0;padding:0}li{padding:.75rem 0;border-bottom:1px solid var(--line)}li p{margin:0;\
 color:var(--ink);overflow-wrap:anywhere}li .actions{margin-top:.5rem}main>form{margin-top:1.4rem}fieldset{margin:0 0 1rem;padding:.5rem 1rem .75rem;border:1px solid var(--line);\
@@ -193,10 +196,7 @@ impl HtmlPage {
         for paragraph in &texts.paragraphs {
             html = html.markup("<p>").text(paragraph).markup("</p>");
         }
-        if let Some(code) = page.salesforce_code() {
-            html = html.markup("<p>").text(&texts.code_label).markup(" <span class=\"code\">").text(code);
-            html = html.markup("</span></p>");
-        }
+        html = html.facts(page, texts);
         if let PageKind::ChooseHost(choices) = page.kind() {
             html = html.host_choices(choices, &texts.choices, texts.labels.get(choices.form.kind()));
         }
@@ -208,6 +208,30 @@ impl HtmlPage {
             html = html.action(action, texts.labels.get(action.kind()));
         }
         html.markup("</div></main></body></html>")
+    }
+
+    /// Who can change what the page reports and where, Salesforce's code and the page's reference.
+    fn facts(self, page: &LoginPage, texts: &PageTexts) -> Self {
+        let facts = [
+            (&texts.who_label, texts.who.as_deref(), false),
+            (&texts.place_label, texts.place.as_deref(), false),
+            (&texts.code_label, page.salesforce_code(), true),
+            (&texts.reference_label, page.reference(), true),
+        ];
+        if facts.iter().all(|(_, fact, _)| fact.is_none()) {
+            return self;
+        }
+        let mut html = self.markup("<dl>");
+        for (label, fact, is_code) in facts {
+            let Some(fact) = fact else { continue };
+            html = html.markup("<dt>").text(label).markup("</dt><dd>");
+            html = match is_code {
+                true => html.markup("<code>").text(fact).markup("</code>"),
+                false => html.text(fact),
+            };
+            html = html.markup("</dd>");
+        }
+        html.markup("</dl>")
     }
 
     /// The content security policy.
@@ -254,7 +278,7 @@ mod tests {
     #[test]
     fn text_never_becomes_markup() {
         let evil = "\"><script>alert('1')</script>&";
-        let denied = PageKind::LoginFailed(LoginFailure::Denied { code: Some(evil) });
+        let denied = PageKind::LoginFailed(LoginFailure::Denied { code: Some(evil), description: None });
         let actions = vec![
             Action::link(ActionKind::TryAgain, evil),
             Action::form(ActionKind::LogOut, evil.to_owned(), vec![(evil, evil.to_owned())]),
@@ -264,13 +288,17 @@ mod tests {
             language: evil.into(),
             title: evil.into(),
             paragraphs: vec![evil.into()],
+            who: Some(evil.into()),
+            who_label: evil.into(),
+            place: Some(evil.into()),
+            place_label: evil.into(),
             code_label: evil.into(),
             labels: ActionLabels { try_again: evil.into(), log_out: evil.into(), ..page.texts().labels },
-            choices: page.texts().choices,
+            ..page.texts()
         };
         let html = HtmlPage::of_texts(&page, &texts).into_html();
         assert!(!html.contains("<script") && !html.contains("alert('1')"), "{html}");
-        assert_eq!(html.matches("&quot;&gt;&lt;script&gt;").count(), 12, "{html}");
+        assert_eq!(html.matches("&quot;&gt;&lt;script&gt;").count(), 16, "{html}");
     }
 
     #[test]

@@ -3,11 +3,15 @@
 use std::error::Error as StdError;
 
 use actix_web::{HttpResponse, http::header};
+use tracing::error_span;
 
 use super::{Action, LoginPage, PageKind};
-use crate::web::{
-    request_info::RequestInfo,
-    response::{self, ResponseFormat},
+use crate::{
+    base::random,
+    web::{
+        request_info::RequestInfo,
+        response::{self, ResponseFormat},
+    },
 };
 
 /// What the middleware sends instead of the requested resource: status, `Retry-After`, a page or JSON, and a log line.
@@ -55,9 +59,10 @@ impl<'a> Reply<'a> {
 
     /// A page, for each request.
     pub(crate) fn page(self, request: &RequestInfo) -> HttpResponse {
-        self.kind.log(self.cause, self.route);
+        let reference = self.log();
         let (status, retry_after) = (self.kind.status(), self.kind.retry_after());
-        let page = LoginPage::new(self.kind, self.actions, request.accept_language());
+        let page =
+            LoginPage::new(self.kind, self.actions, request.accept_language()).with_reference(reference);
         let html = request.login_pages().render(&page);
         let mut builder = response::builder(status);
         let policy = match &self.framed_by {
@@ -87,9 +92,25 @@ impl<'a> Reply<'a> {
 
     /// JSON, for each request.
     pub(crate) fn json(self) -> HttpResponse {
-        self.kind.log(self.cause, self.route);
-        response::error_json(&self.kind, &self.actions)
+        let reference = self.log();
+        response::error_json(&self.kind, &self.actions, reference.as_deref())
     }
+
+    /// Writes the log line, within a span that has the reference of the page. Returns the reference.
+    fn log(&self) -> Option<String> {
+        let reference = self.kind.has_reference().then(new_reference);
+        let _entered =
+            reference.as_ref().map(|reference| error_span!("salesforce.page", reference).entered());
+        self.kind.log(self.cause, self.route);
+        reference
+    }
+}
+
+/// Ten hexadecimal digits: 40 random bits, so that the pages of one log have different ones.
+fn new_reference() -> String {
+    // Without randomness there is nothing worse than a reference that several pages share.
+    let bytes = random::bytes::<5>().unwrap_or_default();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -202,7 +223,8 @@ mod tests {
         let (response, body) =
             open(|builder| builder.login_pages(page), TestRequest::get().uri("/fail")).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!(body, r#"{"error":"not_set_up","message":"This app is not set up correctly."}"#);
+        let start = r#"{"error":"not_set_up","message":"This app is not set up correctly.","reference":""#;
+        assert!(body.starts_with(start), "{body}");
     }
 
     #[actix_web::test]
@@ -210,7 +232,9 @@ mod tests {
         let page = |_: &_| PageContent::Default;
         let (_, own) = open(|builder| builder.login_pages(page), browser(CALLBACK)).await;
         let (_, default) = open(|builder| builder, browser(CALLBACK)).await;
-        assert_eq!(own, default);
+        // All but the reference.
+        let without = |page: &str| page.split("<dd><code>").next().unwrap_or_default().to_owned();
+        assert_eq!(without(&own), without(&default));
         assert!(own.starts_with("<!doctype html><html lang=\"en\">"), "{own}");
     }
 
@@ -250,10 +274,14 @@ mod tests {
             LoginFailure::InvalidLink(InvalidLink::Query),
             LoginFailure::InvalidLink(InvalidLink::Host),
             LoginFailure::InvalidLink(InvalidLink::Options),
+            LoginFailure::InvalidLink(InvalidLink::ConnectionName),
+            LoginFailure::CrossOrigin,
+            LoginFailure::NoOwner,
+            LoginFailure::OtherOwner,
             LoginFailure::MalformedCallback,
             LoginFailure::UnknownState,
-            LoginFailure::Denied { code: None },
-            LoginFailure::Denied { code: Some("access_denied") },
+            LoginFailure::Denied { code: None, description: None },
+            LoginFailure::Denied { code: Some("access_denied"), description: None },
             LoginFailure::TokenEndpoint { retry_after, transient: true },
             LoginFailure::TokenEndpoint { retry_after, transient: false },
             LoginFailure::CredentialsRejected,
@@ -281,6 +309,7 @@ mod tests {
                 PageKind::LoginRequired { sent_form: true },
                 PageKind::LoginRequired { sent_form: false },
                 PageKind::ConfirmLogout,
+                PageKind::ConfirmConnect { name: "prod".into() },
                 PageKind::CrossOriginLogout,
                 PageKind::FreshLoginRequired { sent_form: true },
                 PageKind::FreshLoginRequired { sent_form: false },
@@ -325,8 +354,15 @@ mod tests {
             assert!(
                 kind.status().is_client_error()
                     || kind.status().is_server_error()
-                    || ["add_org", "choose_host", "choose_org", "confirm_logout", "open_in_window"]
-                        .contains(&kind.code())
+                    || [
+                        "add_org",
+                        "choose_host",
+                        "choose_org",
+                        "confirm_connect",
+                        "confirm_logout",
+                        "open_in_window",
+                    ]
+                    .contains(&kind.code())
             );
         }
     }

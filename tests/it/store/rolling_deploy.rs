@@ -17,8 +17,9 @@ use crate::support::{
     settings_for,
 };
 use actix_salesforce::store::{
-    DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginKey,
-    LoginRecord, MemoryStore, OneTimeKey, RedisStore, Sealed, SqlStore, Store, StoreFuture, SwapOutcome,
+    ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
+    LeaseHolder, LeaseName, LoginKey, LoginRecord, MemoryStore, OneTimeKey, OwnedFilter, OwnedKey,
+    OwnedRecord, RedisStore, Sealed, SqlStore, Store, StoreFuture, SwapOutcome,
 };
 use futures_util::{FutureExt as _, future::join_all};
 use salesforce_fake_org::FakeOrg;
@@ -119,6 +120,40 @@ impl Store for NewerVersion {
 
     fn break_grant<'a>(&'a self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'a, bool> {
         self.0.break_grant(expected, written(broken))
+    }
+
+    fn connect_owner(&self, owned: OwnedRecord, grant: GrantRecord) -> StoreFuture<'_, ConnectedOwner> {
+        let connected = self.0.connect_owner(owned, written(grant));
+        connected
+            .map(|connected| {
+                let ConnectedOwner { replaced, deleted, .. } = connected?;
+                Ok(ConnectedOwner::new(replaced.map(read), deleted.map(read)))
+            })
+            .boxed()
+    }
+
+    fn load_owned(&self, key: OwnedKey) -> StoreFuture<'_, Option<(OwnedRecord, Option<GrantRecord>)>> {
+        self.0.load_owned(key).map(|found| Ok(found?.map(|(owned, grant)| (owned, grant.map(read))))).boxed()
+    }
+
+    fn disconnect_owner(&self, key: OwnedKey) -> StoreFuture<'_, DisconnectedOwner> {
+        let ended = self.0.disconnect_owner(key);
+        ended
+            .map(|ended| {
+                Ok(match ended? {
+                    DisconnectedOwner::GrantDeleted(grant) => DisconnectedOwner::GrantDeleted(read(grant)),
+                    other => other,
+                })
+            })
+            .boxed()
+    }
+
+    fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {
+        self.0.list_owned(filter)
+    }
+
+    fn reseal_owned(&self, key: OwnedKey, expected: Sealed, next: Sealed) -> StoreFuture<'_, bool> {
+        self.0.reseal_owned(key, expected, next)
     }
 
     fn list_logins<'a>(&'a self, filter: GrantFilter) -> StoreFuture<'a, Vec<(LoginKey, LoginRecord)>> {

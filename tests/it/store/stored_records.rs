@@ -14,8 +14,9 @@ use crate::support::servers::{Folder, Postgres, Redis};
 use actix_salesforce::{
     Salesforce, Secret,
     store::{
-        DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, LoginKey,
-        LoginRecord, OneTimeKey, RedisStore, SqlStore, Store, StoreError, StoreFuture, SwapOutcome, contract,
+        ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
+        LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey, OwnedRecord,
+        RedisStore, Sealed, SqlStore, Store, StoreError, StoreFuture, SwapOutcome, contract,
     },
 };
 
@@ -137,6 +138,21 @@ impl Store for Both {
     }
     fn break_grant(&self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'_, bool> {
         self.next().break_grant(expected, broken)
+    }
+    fn connect_owner(&self, owned: OwnedRecord, grant: GrantRecord) -> StoreFuture<'_, ConnectedOwner> {
+        self.next().connect_owner(owned, grant)
+    }
+    fn load_owned(&self, key: OwnedKey) -> StoreFuture<'_, Option<(OwnedRecord, Option<GrantRecord>)>> {
+        self.next().load_owned(key)
+    }
+    fn disconnect_owner(&self, key: OwnedKey) -> StoreFuture<'_, DisconnectedOwner> {
+        self.next().disconnect_owner(key)
+    }
+    fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {
+        self.next().list_owned(filter)
+    }
+    fn reseal_owned(&self, key: OwnedKey, expected: Sealed, next: Sealed) -> StoreFuture<'_, bool> {
+        self.next().reseal_owned(key, expected, next)
     }
     fn list_logins(&self, of: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
         self.next().list_logins(of)

@@ -2,6 +2,7 @@
 
 pub(crate) mod spec;
 mod standard;
+pub(crate) mod view;
 
 use std::fmt::Write as _;
 

@@ -33,7 +33,8 @@ pub(super) async fn data(http: HttpRequest) -> HttpResponse {
                 RestRequest::new(&http.org, &user, version, http.method, &below, http.headers, http.body);
             org.data.with(|data| {
                 bulk::settle(&org, data);
-                let response = translated(&org, dispatch(&request, data)).formatted(as_xml);
+                let dispatched = data.as_seen_by(&user, |data| dispatch(&request, data));
+                let response = translated(&org, dispatched).formatted(as_xml);
                 if request.header("x-prettyprint") == Some("1") { response.pretty() } else { response }
             })
         });

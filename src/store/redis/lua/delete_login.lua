@@ -7,7 +7,7 @@ if not g then return {'absent'} end
 own(logins_key(g), 'zset')
 redis.call('ZREM', logins_key(g), login)
 redis.call('ZREMRANGEBYSCORE', logins_key(g), '-inf', now)
-if redis.call('ZCARD', logins_key(g)) > 0 then return {'others', g} end
+if redis.call('ZCARD', logins_key(g)) > 0 or has_owners(g) then return {'others', g} end
 local old = read(g)
 if not old then return {'absent'} end
 drop(g)

@@ -13,6 +13,11 @@ local function ended_key(l) return P .. 'ended:' .. l end
 -- The grants of an organization, and all grants, by expiry.
 local function org_key(g) return P .. 'org:' .. string.match(g, '^[^:]*:([^:]*):') end
 local ALL = P .. 'all'
+-- A connection of an owner, those of one owner and all of them by expiry, and those that use a grant.
+local function owned_key(o) return P .. 'owned:' .. o end
+local function owner_key(owner) return P .. 'owner:' .. owner end
+local function owners_key(g) return P .. 'owners:' .. g end
+local OWNED = P .. 'allowned'
 
 local function is(key, kind) return redis.call('TYPE', key).ok == kind end
 
@@ -52,10 +57,22 @@ local function index(key, member, ttl)
   extend(key, ttl)
 end
 
+-- Until when the members of an index need a grant; 0 if there are none.
+local function last_of(key)
+  if not is(key, 'zset') then return 0 end
+  local last = redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')
+  local score = last[2] and tonumber(last[2]) or 0
+  return score > now and score or 0
+end
+
+local function has_owners(g) return last_of(owners_key(g)) > 0 end
+
 local function put(g, version, sealed, updated, expires, ttl)
   local key = grant_key(g)
   own(key, 'hash')
-  ttl = math.max(tonumber(ttl), redis.call('PTTL', key))
+  local owned_until = last_of(owners_key(g))
+  if owned_until > tonumber(expires) then expires = string.format('%.0f', owned_until) end
+  ttl = math.max(tonumber(ttl), redis.call('PTTL', key), owned_until - now)
   if ttl <= 0 then return end
   redis.call('HSET', key, 'version', version, 'sealed', sealed, 'updated', updated, 'expires', expires)
   redis.call('PEXPIRE', key, ttl)
@@ -76,4 +93,28 @@ local function drop(g)
     own(key, 'zset')
     redis.call('ZREM', key, g)
   end
+end
+
+-- The grant of a connection; false if the connection is absent.
+local function grant_of_owned(o)
+  if not is(owned_key(o), 'hash') then return false end
+  local g = redis.call('HGET', owned_key(o), 'grant')
+  return g and string.match(g, '^%w+:%w+:%w+$') or false
+end
+
+-- Deletes and returns a grant that nothing needs any more; otherwise it expires with the last of its logins and owners.
+local function release(g)
+  local needed = math.max(last_of(logins_key(g)), last_of(owners_key(g)))
+  local old = read(g)
+  if needed == 0 then
+    drop(g)
+    return old
+  end
+  if old then
+    redis.call('HSET', grant_key(g), 'expires', string.format('%.0f', needed))
+    redis.call('PEXPIRE', grant_key(g), needed - now)
+    redis.call('ZADD', org_key(g), needed, g)
+    redis.call('ZADD', ALL, needed, g)
+  end
+  return nil
 end

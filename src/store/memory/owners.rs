@@ -1,0 +1,84 @@
+//! The connections of owners in memory, and how long grants are needed.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{
+    super::{ConnectedOwner, DisconnectedOwner, GrantKey, GrantRecord, OwnedKey, OwnedRecord},
+    State,
+};
+
+impl State {
+    pub(super) fn owned(&self, key: &OwnedKey, now: SystemTime) -> Option<&OwnedRecord> {
+        self.owned.get(key).filter(|owned| owned.expires_at > now)
+    }
+
+    /// Returns until when owners need a grant; 1970 if none does.
+    pub(super) fn needed_by_owners(&self, grant: &GrantKey, now: SystemTime) -> SystemTime {
+        let owners = self.owners.get(grant).into_iter().flatten();
+        let live = owners.filter_map(|key| self.owned(key, now));
+        live.map(|owned| owned.expires_at).max().unwrap_or(UNIX_EPOCH)
+    }
+
+    /// Returns until when logins need a grant; 1970 if none does.
+    pub(super) fn needed_by_logins(&self, grant: &GrantKey, now: SystemTime) -> SystemTime {
+        let logins = self.grants.get(grant).map(|granted| granted.logins.as_slice()).unwrap_or_default();
+        let live = logins.iter().filter_map(|login| self.login(login, now));
+        live.map(|login| login.expires_at).max().unwrap_or(UNIX_EPOCH)
+    }
+
+    pub(super) fn connect(
+        &mut self,
+        owned: OwnedRecord,
+        grant: GrantRecord,
+        now: SystemTime,
+    ) -> ConnectedOwner {
+        let former = self.remove_owned(&owned.key);
+        self.owners.entry(owned.grant).or_default().insert(owned.key);
+        let deleted = former.filter(|former| former.grant != owned.grant && former.expires_at > now);
+        self.owned.insert(owned.key, owned);
+        let deleted = deleted.and_then(|former| self.release(&former.grant, now));
+        ConnectedOwner { replaced: self.put(grant, now), deleted }
+    }
+
+    pub(super) fn disconnect(&mut self, key: &OwnedKey, now: SystemTime) -> DisconnectedOwner {
+        let Some(owned) = self.remove_owned(key).filter(|owned| owned.expires_at > now) else {
+            return DisconnectedOwner::NotFound;
+        };
+        match self.release(&owned.grant, now) {
+            Some(deleted) => DisconnectedOwner::GrantDeleted(deleted),
+            None => DisconnectedOwner::GrantKept(owned.grant),
+        }
+    }
+
+    pub(super) fn sweep_owned(&mut self, now: SystemTime) {
+        let expired: Vec<_> =
+            self.owned.values().filter(|owned| owned.expires_at <= now).map(|owned| owned.key).collect();
+        for key in expired {
+            self.remove_owned(&key);
+        }
+    }
+
+    fn remove_owned(&mut self, key: &OwnedKey) -> Option<OwnedRecord> {
+        let owned = self.owned.remove(key)?;
+        if let Some(owners) = self.owners.get_mut(&owned.grant) {
+            owners.remove(key);
+            if owners.is_empty() {
+                self.owners.remove(&owned.grant);
+            }
+        }
+        Some(owned)
+    }
+
+    /// Deletes and returns a grant that nothing needs any more; otherwise it expires with the last of its logins and
+    /// owners.
+    fn release(&mut self, grant: &GrantKey, now: SystemTime) -> Option<GrantRecord> {
+        let until = self.needed_by_owners(grant, now).max(self.needed_by_logins(grant, now));
+        if until > now {
+            if let Some(granted) = self.grants.get_mut(grant) {
+                granted.record.expires_at = until;
+            }
+            return None;
+        }
+        self.grants.remove(grant).map(|granted| granted.record).filter(|record| record.expires_at > now)
+    }
+}
