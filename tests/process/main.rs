@@ -22,3 +22,5 @@ mod redis_many;
 #[cfg(feature = "sqlite")]
 mod shutdown;
 mod small_examples;
+#[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
+mod wait;

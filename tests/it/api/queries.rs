@@ -200,10 +200,11 @@ async fn children_are_followed_beyond_their_first_page() {
     let rows: Vec<Result<Contact, Error>> = sf.rows(page).collect().await;
     let error = rows.into_iter().last().unwrap().err().unwrap();
     assert_eq!(error.api_errors()[0].code, "INVALID_QUERY_LOCATOR");
-    // A page that is shorter than it says.
+    // A page that is shorter than it says: the total is an estimate, or rows were deleted meanwhile.
     let short: Page<Value> =
         serde_json::from_value(json!({ "totalSize": 3, "done": true, "records": [{}] })).unwrap();
-    assert!(sf.rows(short).try_collect::<Vec<_>>().await.is_err());
+    let mut rows = sf.rows(short);
+    assert_eq!((rows.by_ref().count().await, rows.missing_rows()), (1, 2));
 }
 
 /// A page at a time, its place kept as text in between, as a web page would keep it.

@@ -1,7 +1,5 @@
 //! Real processes on a real store, and a fake org.
 
-use std::time::{Duration, Instant};
-
 use futures_util::future::join_all;
 use salesforce_fake_org::FakeOrg;
 
@@ -12,6 +10,7 @@ use crate::support::{
     proxy::Proxy,
     servers::{Folder, Postgres, Redis},
 };
+use crate::wait::eventually;
 
 const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
 
@@ -182,12 +181,4 @@ impl Fleet {
 pub(super) fn all(pages: &[Page], status: u16) {
     let other = pages.iter().find(|page| page.status != status);
     assert!(other.is_none(), "all should be {status}: {other:?}");
-}
-
-pub(super) async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
-    let started = Instant::now();
-    while !holds().await {
-        assert!(started.elapsed() < Duration::from_secs(15), "{what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }

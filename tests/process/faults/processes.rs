@@ -6,10 +6,11 @@ use futures_util::future::join_all;
 use salesforce_fake_org::Fault;
 
 use crate::{
-    faults::fleet::{Fleet, Kind, Server, all, eventually},
+    faults::fleet::{Fleet, Kind, Server, all},
     faults::on_each_store,
     faults::store::sql,
     support::{ADA, Client, raw},
+    wait::eventually,
 };
 
 on_each_store!(

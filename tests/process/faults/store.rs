@@ -7,10 +7,11 @@ use salesforce_fake_org::{FakeOrg, Fault};
 use sqlx::Connection as _;
 
 use crate::{
-    faults::fleet::{Fleet, Kind, Server, address, all, eventually, no_server},
+    faults::fleet::{Fleet, Kind, Server, address, all, no_server},
     faults::on_each_store,
     faults::on_redis_and_postgres,
     support::{Client, example::Example, free_port},
+    wait::eventually,
 };
 
 on_redis_and_postgres!(

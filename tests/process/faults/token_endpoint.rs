@@ -6,10 +6,11 @@ use futures_util::future::join_all;
 use salesforce_fake_org::{Fault, Rule};
 
 use crate::{
-    faults::fleet::{Fleet, Kind, address, all, eventually},
+    faults::fleet::{Fleet, Kind, address, all},
     faults::on_each_store,
     faults::on_redis_and_postgres,
     support::COOL_DOWN,
+    wait::eventually,
 };
 
 on_each_store!(
