@@ -55,6 +55,7 @@ pub mod describe;
 mod deserialize;
 pub mod error;
 pub mod frontdoor;
+pub mod graphql;
 pub mod http;
 mod id;
 mod json;

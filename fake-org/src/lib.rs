@@ -45,6 +45,8 @@ mod environment;
 mod error;
 mod fault;
 #[cfg(feature = "embedded")]
+mod graphql;
+#[cfg(feature = "embedded")]
 mod jobs;
 #[cfg(feature = "embedded")]
 mod log;

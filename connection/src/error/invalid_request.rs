@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 
 use super::Error;
 use crate::{
+    graphql::InvalidGraphQl,
     id::InvalidId,
     name::InvalidName,
     oauth::scopes::InvalidScopes,
@@ -40,6 +41,9 @@ pub enum InvalidRequest {
     /// Scopes with invalid characters.
     #[error(transparent)]
     Scopes(#[from] InvalidScopes),
+    /// An invalid GraphQL document, or variables that do not fit it.
+    #[error(transparent)]
+    GraphQl(#[from] InvalidGraphQl),
     /// The body cannot be written as JSON.
     #[error("the request's body cannot be written as JSON")]
     Body(#[source] serde_json::Error),

@@ -18,6 +18,7 @@ pub use self::{
 use crate::bulk::job::JobState;
 use crate::{
     frontdoor::FrontdoorDenied,
+    graphql::GraphQlFailure,
     http::error::HttpError,
     id::SalesforceId,
     oauth::{error::OAuthError, id_token::IdTokenError},
@@ -219,6 +220,11 @@ pub enum Error {
     /// The response of Salesforce violates the protocol.
     #[error(transparent)]
     InvalidResponse(#[from] InvalidResponse),
+    /// Salesforce reports errors in the response to a GraphQL operation, whose status is 200.
+    ///
+    /// Data may have come beside them: [`GraphQlFailure::data`].
+    #[error(transparent)]
+    GraphQl(#[from] Box<GraphQlFailure>),
     /// A query and the values bound to it do not match. Nothing was sent.
     #[error(transparent)]
     Bind(#[from] BindError),

@@ -19,6 +19,7 @@ const LAYERS: &[&str] = &[
     "composite",
     "describe",
     "org",
+    "graphql",
     "bulk",
 ];
 

@@ -5,6 +5,7 @@ mod field_reports;
 #[cfg(feature = "bulk")]
 mod flattened;
 mod frontdoor;
+mod graphql;
 mod hostile;
 mod layers;
 #[cfg(feature = "bulk")]

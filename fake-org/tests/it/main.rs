@@ -13,6 +13,7 @@ mod every_fault;
 mod faults;
 mod front_door;
 mod grants;
+mod graphql;
 mod guard;
 mod headless;
 mod identity;

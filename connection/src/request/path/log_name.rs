@@ -23,6 +23,7 @@ const WORDS: &[&str] = &[
     "describe",
     "failedResults",
     "graph",
+    "graphql",
     "id",
     "ingest",
     "jobs",

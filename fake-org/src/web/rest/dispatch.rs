@@ -5,7 +5,7 @@ use axum::http::Method;
 use super::response::{Response, Result};
 use super::rest_request::RestRequest;
 use super::{
-    batch, bulk, collections, collections_read, composite, describe, external_id, graph, limits,
+    batch, bulk, collections, collections_read, composite, describe, external_id, graph, graphql, limits,
     parameterized, query, recent, records, search, tree, versions,
 };
 use crate::data::{ApiError, Inner};
@@ -43,6 +43,7 @@ fn handler(method: &str, path: &[&str]) -> Option<Handler> {
         ("GET", ["sobjects", _, _, _]) => external_id::retrieve,
         ("PATCH", ["sobjects", _, _, _]) => external_id::upsert,
         ("DELETE", ["sobjects", _, _, _]) => external_id::delete,
+        ("POST", ["graphql"]) => graphql::graphql,
         ("POST", ["composite"]) => composite::composite,
         ("POST", ["composite", "batch"]) => batch::batch,
         ("POST", ["composite", "graph"]) => graph::graph,

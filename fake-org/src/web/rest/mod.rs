@@ -12,6 +12,7 @@ mod describe;
 mod dispatch;
 mod external_id;
 mod graph;
+mod graphql;
 mod guard;
 mod highlight;
 mod inner_fault;

@@ -35,6 +35,7 @@ pub(super) fn resources(request: &RestRequest<'_>, _: &mut Inner) -> Result {
     let mut map = Map::new();
     for name in [
         "composite",
+        "graphql",
         "jobs",
         "limits",
         "parameterizedSearch",
