@@ -11,6 +11,7 @@ use crate::{
     query::soql::{date::InvalidDate, time::InvalidTime},
     records::etag::InvalidRecordEtag,
     request::{call_options::InvalidCallOption, path::InvalidPath},
+    version::InvalidApiVersion,
 };
 
 /// Why a request was not sent.
@@ -41,6 +42,9 @@ pub enum InvalidRequest {
     /// Scopes with invalid characters.
     #[error(transparent)]
     Scopes(#[from] InvalidScopes),
+    /// A text that is not an API version, or an unsupported one.
+    #[error(transparent)]
+    ApiVersion(#[from] InvalidApiVersion),
     /// An invalid GraphQL document, or variables that do not fit it.
     #[error(transparent)]
     GraphQl(#[from] InvalidGraphQl),
@@ -149,4 +153,5 @@ macro_rules! impl_from_for_error {
 
 impl_from_for_error! {
     InvalidPath InvalidName InvalidId InvalidDate InvalidTime InvalidRecordEtag InvalidCallOption InvalidScopes
+    InvalidApiVersion
 }

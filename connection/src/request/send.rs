@@ -261,6 +261,7 @@ impl Connection {
         token: &AccessToken,
     ) -> Result<Result<Response, HttpError>> {
         let url = request.path.on(token.instance_url())?;
+        let path_version = request.path.version();
         let mut headers = request.headers.clone();
         headers.insert(AUTHORIZATION, token.authorization().clone());
         if let Some(options) = self.call_options() {
@@ -288,6 +289,16 @@ impl Connection {
             let usage = response.headers.get("sforce-limit-info").and_then(|value| value.to_str().ok());
             if let Some(usage) = usage.and_then(ApiUsage::parse) {
                 self.org().usage.set(usage);
+            }
+            if let Some(version) = path_version
+                && self.org().deprecations.record(version, &response.headers)
+            {
+                // Salesforce's sentence is in `Connection::deprecations`: a log has no text of a response.
+                tracing::warn!(
+                    org = %self.organization_id(),
+                    version = format_args!("{version}.0"),
+                    "Salesforce reports that this API version is deprecated. Use a newer one"
+                );
             }
         }
         Ok(outcome)

@@ -21,6 +21,7 @@ mod sending;
 pub(crate) mod text;
 #[cfg(feature = "bulk")]
 mod values;
+mod versions;
 
 use std::{
     sync::{Arc, Mutex},
