@@ -16,8 +16,8 @@ mod web;
 pub use salesforce_connection::bulk;
 pub use salesforce_connection::{
     ApiVersion, Connection, Error, OrgId, Page, Query, Records, Result, SalesforceId, Secret, UserId,
-    UserRef, actix as export, composite, describe, error, frontdoor, graphql, http, oauth, org, query,
-    query::SObject, records, request, search, serde_helpers, soql, token,
+    UserRef, actions, actix as export, composite, describe, error, frontdoor, graphql, http, oauth, org,
+    query, query::SObject, records, request, search, serde_helpers, soql, token,
 };
 pub use salesforce_connection_derive::SObject;
 

@@ -44,6 +44,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod actions;
 #[cfg(feature = "actix-web")]
 pub mod actix;
 #[cfg(feature = "bulk")]

@@ -34,6 +34,8 @@
 
 // Arrows point down only: builder → org → server → web → state → (auth, data, soql, fault, log) → base.
 #[cfg(feature = "embedded")]
+mod action_specs;
+#[cfg(feature = "embedded")]
 mod auth;
 mod base;
 #[cfg(feature = "embedded")]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::action_specs::{ActionSpec, ApprovalProcessSpec, NamedQuerySpec, QuickActionSpec};
 use crate::base::ids;
 use crate::data::csv;
 use crate::data::schema::spec::{self, ObjectSpec};
@@ -25,6 +26,10 @@ pub(crate) struct SchemaFile {
     pub(crate) validation_rules: Vec<ValidationSpec>,
     pub(crate) duplicate_rules: Vec<DuplicateSpec>,
     pub(crate) apex: Vec<ApexSpec>,
+    pub(crate) actions: Vec<ActionSpec>,
+    pub(crate) quick_actions: Vec<QuickActionSpec>,
+    pub(crate) named_queries: Vec<NamedQuerySpec>,
+    pub(crate) approval_processes: Vec<ApprovalProcessSpec>,
 }
 
 /// A user.
@@ -137,6 +142,10 @@ impl SchemaFile {
         self.validation_rules.extend(more.validation_rules);
         self.duplicate_rules.extend(more.duplicate_rules);
         self.apex.extend(more.apex);
+        self.actions.extend(more.actions);
+        self.quick_actions.extend(more.quick_actions);
+        self.named_queries.extend(more.named_queries);
+        self.approval_processes.extend(more.approval_processes);
     }
 
     pub(crate) fn schema(&self) -> Result<Schema, String> {

@@ -63,6 +63,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
             | InvalidRequest::Header
             | InvalidRequest::CallOption(_)
             | InvalidRequest::Scopes(_)
+            | InvalidRequest::ActionInput(_)
             | InvalidRequest::ApiVersion(_)
             | InvalidRequest::GraphQl(_),
         ) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 
 use super::Error;
 use crate::{
+    actions::InvalidActionInput,
     graphql::InvalidGraphQl,
     id::InvalidId,
     name::InvalidName,
@@ -45,6 +46,9 @@ pub enum InvalidRequest {
     /// A text that is not an API version, or an unsupported one.
     #[error(transparent)]
     ApiVersion(#[from] InvalidApiVersion),
+    /// Inputs of an action that do not fit its description.
+    #[error(transparent)]
+    ActionInput(#[from] InvalidActionInput),
     /// An invalid GraphQL document, or variables that do not fit it.
     #[error(transparent)]
     GraphQl(#[from] InvalidGraphQl),

@@ -106,6 +106,17 @@ pub enum Error {
         /// The response itself: see [`Error::response`].
         response: Option<Box<RejectedResponse>>,
     },
+    /// The org has no action, named query or record type of this name, or the user may not use it. Salesforce does not say
+    /// which.
+    #[doc(alias = "404")]
+    #[error("the org has no {kind} `{name}`, or this user may not use it")]
+    #[non_exhaustive]
+    UnknownResource {
+        /// What it is: `action`, `named query`, …
+        kind: &'static str,
+        /// The name in the request.
+        name: String,
+    },
     /// Salesforce does not accept this session for its API. Neither a new token nor a new login changes that.
     #[doc(alias = "403")]
     #[doc(alias = "forbidden")]
@@ -295,6 +306,7 @@ impl Error {
             | Self::LimitExceeded { status, .. } => Some(*status),
             Self::MultipleChoices { .. } => Some(300),
             Self::PreconditionFailed => Some(412),
+            Self::UnknownResource { .. } => Some(404),
             _ => None,
         }
     }

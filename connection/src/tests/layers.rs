@@ -20,6 +20,7 @@ const LAYERS: &[&str] = &[
     "describe",
     "org",
     "graphql",
+    "actions",
     "bulk",
 ];
 

@@ -1,5 +1,6 @@
 //! Tests of the whole client over real sockets, against a scripted org.
 
+mod actions;
 mod describe;
 mod field_reports;
 #[cfg(feature = "bulk")]

@@ -1,6 +1,8 @@
 //! The REST API below `/services/data`.
 
+mod actions;
 mod apex;
+mod approvals;
 mod batch;
 mod blob;
 mod bulk;
@@ -19,8 +21,10 @@ mod inner_fault;
 mod language;
 mod limits;
 mod multipart;
+mod named_query;
 mod parameterized;
 mod query;
+mod quick_actions;
 mod recent;
 mod records;
 mod response;

@@ -35,13 +35,16 @@ pub(super) fn resources(request: &RestRequest<'_>, _: &mut Inner) -> Result {
     let root = request.root();
     let mut map = Map::new();
     for name in [
+        "actions",
         "composite",
         "graphql",
         "jobs",
         "limits",
         "parameterizedSearch",
+        "process",
         "query",
         "queryAll",
+        "quickActions",
         "recent",
         "search",
         "sobjects",
