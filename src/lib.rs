@@ -17,7 +17,7 @@ pub use salesforce_connection::bulk;
 pub use salesforce_connection::{
     ApiVersion, Connection, Error, OrgId, Page, Query, Records, Result, SalesforceId, Secret, UserId,
     UserRef, actions, actix as export, composite, describe, error, frontdoor, graphql, http, oauth, org,
-    query, query::SObject, records, request, search, serde_helpers, soql, token,
+    query, query::SObject, records, request, search, serde_helpers, soql, token, ui,
 };
 pub use salesforce_connection_derive::SObject;
 

@@ -82,6 +82,7 @@ pub mod test_parsers;
 #[cfg(test)]
 mod tests;
 pub mod token;
+pub mod ui;
 mod user_ref;
 mod version;
 

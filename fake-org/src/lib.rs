@@ -69,6 +69,8 @@ mod soql;
 #[cfg(feature = "embedded")]
 mod state;
 mod tokens;
+#[cfg(feature = "embedded")]
+mod ui_specs;
 mod user;
 #[cfg(feature = "embedded")]
 mod user_access;

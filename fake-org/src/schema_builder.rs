@@ -131,7 +131,10 @@ impl Builder {
     ///                 {"outputs": {"discount": 10}}]}],
     ///   "quick_actions": [{"object": "Account", "name": "NewContact", "creates": "Contact", "lookup": "AccountId"}],
     ///   "named_queries": [{"name": "ByIndustry", "soql": "SELECT Name FROM Account WHERE Industry = :industry"}],
-    ///   "approval_processes": [{"object": "Account", "name": "Big_accounts"}]
+    ///   "approval_processes": [{"object": "Account", "name": "Big_accounts"}],
+    ///   "record_types": [{"object": "Account", "name": "Partner", "values": {"Industry": ["Energy"]}, "required": ["Phone"]}],
+    ///   "dependent_picklists": [{"object": "Project__c", "field": "Tags__c", "controlled_by": "Phase__c",
+    ///     "values": {"Draft": ["Internal"], "Running": ["Urgent", "Billable"]}}]
     /// }
     /// ```
     ///

@@ -11,6 +11,7 @@ use crate::data::csv;
 use crate::data::schema::spec::{self, ObjectSpec};
 use crate::data::schema::{Object, Schema};
 use crate::data::{DataError, DuplicateRule, Inner, Record, ValidationRule, Writer};
+use crate::ui_specs::{DependentSpec, RecordTypeSpec};
 use crate::user::{Rights, User};
 use crate::user_access::{UserAccess, assign};
 
@@ -30,6 +31,8 @@ pub(crate) struct SchemaFile {
     pub(crate) quick_actions: Vec<QuickActionSpec>,
     pub(crate) named_queries: Vec<NamedQuerySpec>,
     pub(crate) approval_processes: Vec<ApprovalProcessSpec>,
+    pub(crate) record_types: Vec<RecordTypeSpec>,
+    pub(crate) dependent_picklists: Vec<DependentSpec>,
 }
 
 /// A user.
@@ -146,6 +149,8 @@ impl SchemaFile {
         self.quick_actions.extend(more.quick_actions);
         self.named_queries.extend(more.named_queries);
         self.approval_processes.extend(more.approval_processes);
+        self.record_types.extend(more.record_types);
+        self.dependent_picklists.extend(more.dependent_picklists);
     }
 
     pub(crate) fn schema(&self) -> Result<Schema, String> {

@@ -37,7 +37,7 @@ impl Connection {
     /// #[serde(rename_all = "PascalCase")]
     /// struct Account { name: String }
     ///
-    /// let found: Vec<Account> = sf.named_query("AccountsByIndustry").parameter("industry", "Banking").fetch_all().await?;
+    /// let found: Vec<Account> = sf.named_query("AccountsByIndustry").parameter("industry", "Energy").fetch_all().await?;
     /// for account in found {
     ///     println!("{}", account.name);
     /// }

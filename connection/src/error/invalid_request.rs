@@ -12,6 +12,7 @@ use crate::{
     query::soql::{date::InvalidDate, time::InvalidTime},
     records::etag::InvalidRecordEtag,
     request::{call_options::InvalidCallOption, path::InvalidPath},
+    ui::{InvalidRecordType, UnknownControllingValue},
     version::InvalidApiVersion,
 };
 
@@ -49,6 +50,12 @@ pub enum InvalidRequest {
     /// Inputs of an action that do not fit its description.
     #[error(transparent)]
     ActionInput(#[from] InvalidActionInput),
+    /// A record type that the object does not have.
+    #[error(transparent)]
+    RecordType(#[from] InvalidRecordType),
+    /// A value that the controlling field of a picklist does not have.
+    #[error(transparent)]
+    ControllingValue(#[from] UnknownControllingValue),
     /// An invalid GraphQL document, or variables that do not fit it.
     #[error(transparent)]
     GraphQl(#[from] InvalidGraphQl),
@@ -157,5 +164,5 @@ macro_rules! impl_from_for_error {
 
 impl_from_for_error! {
     InvalidPath InvalidName InvalidId InvalidDate InvalidTime InvalidRecordEtag InvalidCallOption InvalidScopes
-    InvalidApiVersion
+    InvalidApiVersion InvalidRecordType UnknownControllingValue
 }

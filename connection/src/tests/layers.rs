@@ -21,6 +21,7 @@ const LAYERS: &[&str] = &[
     "org",
     "graphql",
     "actions",
+    "ui",
     "bulk",
 ];
 

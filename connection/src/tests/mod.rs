@@ -20,6 +20,7 @@ mod pages;
 mod records;
 mod sending;
 pub(crate) mod text;
+mod ui;
 #[cfg(feature = "bulk")]
 mod values;
 mod versions;

@@ -28,6 +28,11 @@ pub fn connected(example: impl AsyncFnOnce(&Connection) -> Result<()>) {
                 "name": "AccountsByIndustry", "soql": "SELECT Name FROM Account WHERE Industry = :industry",
             }],
             "approval_processes": [{ "object": "Account", "name": "Big_accounts" }],
+            "record_types": [{ "object": "Account", "name": "Partner" }],
+            "dependent_picklists": [{
+                "object": "Project__c", "field": "Tags__c", "controlled_by": "Phase__c",
+                "values": { "Draft": ["Internal"], "Running": ["Urgent", "Billable"] },
+            }],
         });
         let org = org.declare_json(&actions.to_string()).expect("a declaration");
         let org = org.start().await.expect("the fake org starts");

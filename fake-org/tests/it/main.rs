@@ -40,5 +40,6 @@ mod shapes_tokens;
 mod site;
 mod support;
 mod tls;
+mod ui;
 mod user_agent;
 mod xml;

@@ -6,7 +6,7 @@ use super::response::{Response, Result};
 use super::rest_request::RestRequest;
 use super::{
     actions, approvals, batch, bulk, collections, collections_read, composite, describe, external_id, graph,
-    graphql, limits, named_query, parameterized, query, quick_actions, recent, records, search, tree,
+    graphql, limits, named_query, parameterized, query, quick_actions, recent, records, search, tree, ui,
     versions,
 };
 use crate::data::{ApiError, Inner};
@@ -59,6 +59,11 @@ fn handler(method: &str, path: &[&str]) -> Option<Handler> {
         ("GET", ["sobjects", _, _, _]) => external_id::retrieve,
         ("PATCH", ["sobjects", _, _, _]) => external_id::upsert,
         ("DELETE", ["sobjects", _, _, _]) => external_id::delete,
+        ("GET", ["ui-api", "object-info", _]) => ui::object_info,
+        ("GET", ["ui-api", "object-info", _, "picklist-values", _]) => ui::picklists,
+        ("GET", ["ui-api", "object-info", _, "picklist-values", _, _]) => ui::picklist,
+        ("GET", ["ui-api", "layout", _]) => ui::layout,
+        ("GET", ["ui-api", "record-defaults", "create", _]) => ui::defaults,
         ("POST", ["graphql"]) => graphql::graphql,
         ("POST", ["composite"]) => composite::composite,
         ("POST", ["composite", "batch"]) => batch::batch,

@@ -34,6 +34,7 @@ mod sosl;
 mod sosl_clauses;
 mod term;
 mod tree;
+mod ui;
 mod versions;
 mod xml;
 

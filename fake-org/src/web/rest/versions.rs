@@ -49,6 +49,7 @@ pub(super) fn resources(request: &RestRequest<'_>, _: &mut Inner) -> Result {
         "search",
         "sobjects",
         "tooling",
+        "ui-api",
     ] {
         map.insert(name.into(), json!(format!("{root}/{name}")));
     }
