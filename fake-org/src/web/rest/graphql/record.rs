@@ -115,7 +115,7 @@ pub(super) fn columns(
     for field in fields {
         let mut add = |name: &str| {
             let column = format!("{prefix}{name}");
-            if !columns.iter().any(|known| *known == column) {
+            if !columns.contains(&column) {
                 columns.push(column);
             }
         };
