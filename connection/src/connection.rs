@@ -18,6 +18,7 @@ use crate::{
         call_options::CallOptions,
         concurrency::OrgState,
         decode,
+        deprecation::Deprecation,
         path::{Cursor, ResourcePath},
         raw::RawRequest,
         retry::Retry,
@@ -195,6 +196,23 @@ impl Connection {
     /// ```
     pub fn api_usage(&self) -> Option<ApiUsage> {
         self.shared.org.usage.get()
+    }
+
+    /// Returns the API versions that Salesforce announced the end of, in responses to this process. Sends no request.
+    ///
+    /// Each is logged once as a warning. For a check of a program's health.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// sf.limits().await?;
+    /// for old in sf.deprecations() {
+    ///     println!("version {}: {}", old.version, old.message);
+    /// }
+    /// # Ok(()) });
+    /// ```
+    pub fn deprecations(&self) -> Vec<Deprecation> {
+        self.shared.org.deprecations.all()
     }
 
     /// Fetches the user's name, e-mail address, language and so on. Costs one request.

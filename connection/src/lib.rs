@@ -56,6 +56,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod actions;
 #[cfg(feature = "actix-web")]
 pub mod actix;
 #[cfg(feature = "bulk")]
@@ -67,6 +68,7 @@ pub mod describe;
 mod deserialize;
 pub mod error;
 pub mod frontdoor;
+pub mod graphql;
 pub mod http;
 mod id;
 mod json;
@@ -92,6 +94,7 @@ pub mod test_parsers;
 #[cfg(test)]
 mod tests;
 pub mod token;
+pub mod ui;
 mod user_ref;
 mod version;
 

@@ -10,7 +10,7 @@ const KEYWORDS: [&str; 16] = [
 /// Longest accepted name in bytes. Salesforce's own names are far shorter.
 const MAX_BYTES: usize = 255;
 
-/// The error for a text that is not the API name of an object or a field. Never contains the text itself.
+/// The error for a text that is not the API name of an object, a field or an action. Never contains the text itself.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "invalid API name of {0}: expected letters, digits and single underscores that begin with a letter, with an \
@@ -19,6 +19,13 @@ const MAX_BYTES: usize = 255;
 pub struct InvalidName(&'static str);
 
 crate::error::debug::debug_as_display!(InvalidName);
+
+impl InvalidName {
+    /// Creates the error for the name of something else than an object or a field.
+    pub(crate) fn of(what: &'static str) -> Self {
+        Self(what)
+    }
+}
 
 /// The API name of an object, for example `Account` or `acme__Invoice__c`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -47,7 +54,7 @@ pub struct FieldName(String);
 
 /// Returns whether `text` is one name: at most four parts joined by `__`, each of letters, digits and single
 /// underscores.
-fn is_api_name(text: &str) -> bool {
+pub(crate) fn is_api_name(text: &str) -> bool {
     let is_valid_part = |part: &str| {
         !part.is_empty()
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')

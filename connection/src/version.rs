@@ -25,6 +25,10 @@ crate::error::debug::debug_as_display!(InvalidApiVersion);
 impl ApiVersion {
     /// The default: 66.0 (Spring '26), against which this release of the crate was written.
     pub const CURRENT: Self = Self(66);
+    /// The newest version that this release of the crate knows: 68.0 (Winter '27).
+    ///
+    /// Not every org has it: see [`Connection::newest_version`](crate::Connection::newest_version).
+    pub const NEWEST_KNOWN: Self = Self(68);
     /// The first version that lists the pages of a bulk query's rows. Source: Bulk API 2.0 Developer Guide, "Get
     /// Parallel Results for a Query Job".
     #[cfg(feature = "bulk")]
@@ -32,6 +36,11 @@ impl ApiVersion {
     /// The oldest supported version: below it, the response to an upsert lacks the record's id. Source: REST API
     /// Developer Guide, "Insert or Update (Upsert) a Record Using an External ID".
     const OLDEST: u16 = 46;
+
+    /// Returns how many releases lie between an older version and this one.
+    pub(crate) fn releases_after(self, older: Self) -> u16 {
+        self.0.saturating_sub(older.0)
+    }
 }
 
 impl Default for ApiVersion {

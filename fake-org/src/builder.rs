@@ -162,6 +162,19 @@ impl Builder {
         self
     }
 
+    /// The newest API version that the org has; 68 by default. Requests for a newer one are 404.
+    pub fn newest_version(mut self, version: u32) -> Self {
+        self.settings.newest_version = version;
+        self
+    }
+
+    /// Responses to requests for versions below this one have Salesforce's `Warning` of a deprecated version; none by
+    /// default.
+    pub fn deprecated_below(mut self, version: u32) -> Self {
+        self.settings.deprecated_below = version;
+        self
+    }
+
     /// How long a bulk job takes; 300 ms by default.
     pub fn bulk_delay(mut self, delay: Duration) -> Self {
         self.settings.bulk_delay = delay;

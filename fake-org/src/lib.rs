@@ -34,6 +34,8 @@
 
 // Arrows point down only: builder → org → server → web → state → (auth, data, soql, fault, log) → base.
 #[cfg(feature = "embedded")]
+mod action_specs;
+#[cfg(feature = "embedded")]
 mod auth;
 mod base;
 #[cfg(feature = "embedded")]
@@ -44,6 +46,8 @@ mod environment;
 #[cfg(feature = "embedded")]
 mod error;
 mod fault;
+#[cfg(feature = "embedded")]
+mod graphql;
 #[cfg(feature = "embedded")]
 mod jobs;
 #[cfg(feature = "embedded")]
@@ -65,6 +69,8 @@ mod soql;
 #[cfg(feature = "embedded")]
 mod state;
 mod tokens;
+#[cfg(feature = "embedded")]
+mod ui_specs;
 mod user;
 #[cfg(feature = "embedded")]
 mod user_access;

@@ -125,7 +125,16 @@ impl Builder {
     ///   "validation_rules": [{"object": "Invoice__c", "condition": "Name = null", "message": "A name, please"}],
     ///   "duplicate_rules": [{"object": "Contact", "fields": ["Email"]}],
     ///   "apex": [{"method": "GET", "path": "/hello", "status": 200, "body": {"hello": "world"}},
-    ///            {"path": "/busy", "status": 409, "text": "busy", "headers": {"Retry-After": "5"}}]
+    ///            {"path": "/busy", "status": 409, "text": "busy", "headers": {"Retry-After": "5"}}],
+    ///   "actions": [{"kind": "flow", "name": "Discount", "inputs": [{"name": "amount", "type": "NUMBER", "required": true}],
+    ///     "results": [{"when": {"amount": 13}, "error": {"code": "FLOW_EXCEPTION", "message": "no"}},
+    ///                 {"outputs": {"discount": 10}}]}],
+    ///   "quick_actions": [{"object": "Account", "name": "NewContact", "creates": "Contact", "lookup": "AccountId"}],
+    ///   "named_queries": [{"name": "ByIndustry", "soql": "SELECT Name FROM Account WHERE Industry = :industry"}],
+    ///   "approval_processes": [{"object": "Account", "name": "Big_accounts"}],
+    ///   "record_types": [{"object": "Account", "name": "Partner", "values": {"Industry": ["Energy"]}, "required": ["Phone"]}],
+    ///   "dependent_picklists": [{"object": "Project__c", "field": "Tags__c", "controlled_by": "Phase__c",
+    ///     "values": {"Draft": ["Internal"], "Running": ["Urgent", "Billable"]}}]
     /// }
     /// ```
     ///

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::action_specs::{ActionSpec, ApprovalProcessSpec, NamedQuerySpec, QuickActionSpec};
 use crate::base::ids;
 use crate::data::csv;
 use crate::data::schema::spec::{self, ObjectSpec};
 use crate::data::schema::{Object, Schema};
 use crate::data::{DataError, DuplicateRule, Inner, Record, ValidationRule, Writer};
+use crate::ui_specs::{DependentSpec, RecordTypeSpec};
 use crate::user::{Rights, User};
 use crate::user_access::{UserAccess, assign};
 
@@ -25,6 +27,12 @@ pub(crate) struct SchemaFile {
     pub(crate) validation_rules: Vec<ValidationSpec>,
     pub(crate) duplicate_rules: Vec<DuplicateSpec>,
     pub(crate) apex: Vec<ApexSpec>,
+    pub(crate) actions: Vec<ActionSpec>,
+    pub(crate) quick_actions: Vec<QuickActionSpec>,
+    pub(crate) named_queries: Vec<NamedQuerySpec>,
+    pub(crate) approval_processes: Vec<ApprovalProcessSpec>,
+    pub(crate) record_types: Vec<RecordTypeSpec>,
+    pub(crate) dependent_picklists: Vec<DependentSpec>,
 }
 
 /// A user.
@@ -137,6 +145,12 @@ impl SchemaFile {
         self.validation_rules.extend(more.validation_rules);
         self.duplicate_rules.extend(more.duplicate_rules);
         self.apex.extend(more.apex);
+        self.actions.extend(more.actions);
+        self.quick_actions.extend(more.quick_actions);
+        self.named_queries.extend(more.named_queries);
+        self.approval_processes.extend(more.approval_processes);
+        self.record_types.extend(more.record_types);
+        self.dependent_picklists.extend(more.dependent_picklists);
     }
 
     pub(crate) fn schema(&self) -> Result<Schema, String> {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::action_specs::Approvals;
 use crate::auth::app::App;
 use crate::auth::grants::{Family, Issued};
 use crate::auth::headless::NewUser;
@@ -63,7 +64,8 @@ pub(crate) struct Org {
     pub(crate) started: Millis,
     /// The responses of `/services/apexrest/…`: method, path, status, body.
     pub(crate) apex: Vec<Apex>,
-    declared: SchemaFile,
+    pub(crate) declared: SchemaFile,
+    approvals: Mutex<Approvals>,
     jobs: Mutex<Jobs>,
     settings: Mutex<Arc<Settings>>,
     auth: Mutex<Auth>,
@@ -97,6 +99,7 @@ impl Org {
             started: machine_now(),
             apex: declared.apex(),
             declared,
+            approvals: Mutex::default(),
             jobs: Mutex::default(),
             settings: Mutex::new(settings),
             auth: Mutex::new(Auth::new(organization_id, users)),
@@ -140,11 +143,16 @@ impl Org {
         self.log.clear();
         self.cursors.close_all();
         *lock(&self.jobs) = Jobs::default();
+        *lock(&self.approvals) = Approvals::default();
         self.fill()
     }
 
     pub(crate) fn auth<T>(&self, work: impl FnOnce(&mut Auth) -> T) -> T {
         work(&mut lock(&self.auth))
+    }
+
+    pub(crate) fn approvals<T>(&self, work: impl FnOnce(&mut Approvals) -> T) -> T {
+        work(&mut lock(&self.approvals))
     }
 
     pub(crate) fn jobs<T>(&self, work: impl FnOnce(&mut Jobs) -> T) -> T {

@@ -62,7 +62,10 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
             | InvalidRequest::Method
             | InvalidRequest::Header
             | InvalidRequest::CallOption(_)
-            | InvalidRequest::Scopes(_),
+            | InvalidRequest::Scopes(_)
+            | InvalidRequest::ActionInput(_)
+            | InvalidRequest::ApiVersion(_)
+            | InvalidRequest::GraphQl(_),
         ) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         // The code or the token is invalid, expired or revoked.
         Error::OAuth(error) if error.is_invalid_grant() => (StatusCode::BAD_REQUEST, "refused"),
@@ -81,6 +84,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
             (StatusCode::NOT_FOUND, "not_found")
         }
         Error::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid"),
+        Error::GraphQl(failure) if failure.is_refused() => (StatusCode::BAD_REQUEST, "refused"),
         Error::MultipleChoices { .. } => (StatusCode::CONFLICT, "multiple_choices"),
         #[cfg(feature = "bulk")]
         Error::JobFailed { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "job_failed"),

@@ -4,12 +4,16 @@ use std::error::Error as StdError;
 
 use super::Error;
 use crate::{
+    actions::InvalidActionInput,
+    graphql::InvalidGraphQl,
     id::InvalidId,
     name::InvalidName,
     oauth::scopes::InvalidScopes,
     query::soql::{date::InvalidDate, time::InvalidTime},
     records::etag::InvalidRecordEtag,
     request::{call_options::InvalidCallOption, path::InvalidPath},
+    ui::{InvalidRecordType, UnknownControllingValue},
+    version::InvalidApiVersion,
 };
 
 /// Why a request was not sent.
@@ -40,6 +44,21 @@ pub enum InvalidRequest {
     /// Scopes with invalid characters.
     #[error(transparent)]
     Scopes(#[from] InvalidScopes),
+    /// A text that is not an API version, or an unsupported one.
+    #[error(transparent)]
+    ApiVersion(#[from] InvalidApiVersion),
+    /// Inputs of an action that do not fit its description.
+    #[error(transparent)]
+    ActionInput(#[from] InvalidActionInput),
+    /// A record type that the object does not have.
+    #[error(transparent)]
+    RecordType(#[from] InvalidRecordType),
+    /// A value that the controlling field of a picklist does not have.
+    #[error(transparent)]
+    ControllingValue(#[from] UnknownControllingValue),
+    /// An invalid GraphQL document, or variables that do not fit it.
+    #[error(transparent)]
+    GraphQl(#[from] InvalidGraphQl),
     /// The body cannot be written as JSON.
     #[error("the request's body cannot be written as JSON")]
     Body(#[source] serde_json::Error),
@@ -145,4 +164,5 @@ macro_rules! impl_from_for_error {
 
 impl_from_for_error! {
     InvalidPath InvalidName InvalidId InvalidDate InvalidTime InvalidRecordEtag InvalidCallOption InvalidScopes
+    InvalidApiVersion InvalidRecordType UnknownControllingValue
 }

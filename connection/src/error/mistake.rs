@@ -58,6 +58,7 @@ impl Error {
             Self::Api { status, errors, .. } => {
                 STATUSES.contains(status) || errors.iter().any(ApiError::is_program_mistake)
             }
+            Self::GraphQl(failure) => failure.is_program_mistake(),
             _ => false,
         }
     }

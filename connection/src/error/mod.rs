@@ -18,6 +18,7 @@ pub use self::{
 use crate::bulk::job::JobState;
 use crate::{
     frontdoor::FrontdoorDenied,
+    graphql::GraphQlFailure,
     http::error::HttpError,
     id::{OrgId, SalesforceId},
     oauth::{error::OAuthError, id_token::IdTokenError},
@@ -108,6 +109,17 @@ pub enum Error {
         retry_after: Option<Duration>,
         /// The response itself: see [`Error::response`].
         response: Option<Box<RejectedResponse>>,
+    },
+    /// The org has no action, named query or record type of this name, or the user may not use it. Salesforce does not say
+    /// which.
+    #[doc(alias = "404")]
+    #[error("the org has no {kind} `{name}`, or this user may not use it")]
+    #[non_exhaustive]
+    UnknownResource {
+        /// What it is: `action`, `named query`, …
+        kind: &'static str,
+        /// The name in the request.
+        name: String,
     },
     /// Salesforce does not accept this session for its API. Neither a new token nor a new login changes that.
     #[doc(alias = "403")]
@@ -223,6 +235,11 @@ pub enum Error {
     /// The response of Salesforce violates the protocol.
     #[error(transparent)]
     InvalidResponse(#[from] InvalidResponse),
+    /// Salesforce reports errors in the response to a GraphQL operation, whose status is 200.
+    ///
+    /// Data may have come beside them: [`GraphQlFailure::data`].
+    #[error(transparent)]
+    GraphQl(#[from] Box<GraphQlFailure>),
     /// A query and the values bound to it do not match. Nothing was sent.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -293,6 +310,7 @@ impl Error {
             | Self::LimitExceeded { status, .. } => Some(*status),
             Self::MultipleChoices { .. } => Some(300),
             Self::PreconditionFailed => Some(412),
+            Self::UnknownResource { .. } => Some(404),
             _ => None,
         }
     }

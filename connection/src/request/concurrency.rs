@@ -11,8 +11,10 @@ use std::{
 use crate::{
     error::{ApiError, Error},
     id::UserId,
+    org::newest_version::NewestVersion,
     request::{
         circuit_breaker::{CircuitBreaker, Limit},
+        deprecation::Deprecations,
         slots::{Slot, Slots},
         usage::LatestUsage,
     },
@@ -22,6 +24,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct OrgState {
     pub(crate) usage: LatestUsage,
+    pub(crate) deprecations: Deprecations,
+    pub(crate) newest_version: NewestVersion,
     slots: Arc<Slots>,
     acquire_timeout: Duration,
     /// Whether the breaker is open. Read first, so that requests take no lock while it is closed.
@@ -40,6 +44,8 @@ impl OrgState {
     pub(crate) fn new(max_concurrent: usize, acquire_timeout: Duration) -> Self {
         Self {
             usage: LatestUsage::default(),
+            deprecations: Deprecations::default(),
+            newest_version: NewestVersion::default(),
             slots: Slots::new(max_concurrent),
             acquire_timeout,
             is_paused: AtomicBool::new(false),

@@ -150,8 +150,8 @@ impl<'a> RawEntry<'a> {
     }
 }
 
-/// Returns a code or the name of a field without any other characters, since both get into errors and logs.
-fn word(mut word: String, extra: &str) -> String {
+/// Returns a code or a name without any other characters, since both get into errors and logs.
+pub(crate) fn word(mut word: String, extra: &str) -> String {
     word.retain(|character| {
         character.is_ascii_alphanumeric() || character == '_' || extra.contains(character)
     });
@@ -160,7 +160,7 @@ fn word(mut word: String, extra: &str) -> String {
     word
 }
 
-fn shortened(mut text: String) -> String {
+pub(crate) fn shortened(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(MAX_TEXT));
     text.shrink_to_fit();
     text

@@ -5,6 +5,7 @@ pub(crate) mod circuit_breaker;
 pub(crate) mod compress;
 pub(crate) mod concurrency;
 pub(crate) mod decode;
+pub(crate) mod deprecation;
 pub(crate) mod error_body;
 pub(crate) mod error_response;
 pub(crate) mod finite;
@@ -18,6 +19,7 @@ pub(crate) mod usage;
 
 pub use self::{
     call_options::{CallOptions, InvalidCallOption},
+    deprecation::Deprecation,
     path::InvalidPath,
     raw::{RawRequest, RawResponse},
     retry::Retry,

@@ -7,6 +7,7 @@ use reqwest::{
     Method, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
+use serde::Deserialize;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, debug_span, field::Empty};
 use url::Url;
@@ -18,7 +19,7 @@ use crate::{
     query::long,
     random,
     request::{
-        compress,
+        compress, decode,
         error_response::{self, ErrorClass},
         misdirected::{self, Misdirected},
         path::ResourcePath,
@@ -55,6 +56,8 @@ pub(crate) struct ApiRequest {
     pub(crate) upload: Option<Upload>,
     /// Whether the caller reads the body of a successful response.
     pub(crate) unread: bool,
+    /// Whether a response with status 400 may list a result for each part of the request.
+    pub(crate) returns_results: bool,
     /// Whether this is a composite request with a query as its only part.
     pub(crate) is_long_query: bool,
 }
@@ -74,6 +77,7 @@ impl ApiRequest {
             max_bytes: MAX_RESPONSE_BYTES,
             upload: None,
             unread: false,
+            returns_results: false,
             is_long_query: false,
         }
     }
@@ -166,7 +170,9 @@ impl Connection {
             };
             let (failure, error) = match outcome {
                 Ok(response)
-                    if response.status.is_success() || response.status == StatusCode::NOT_MODIFIED =>
+                    if response.status.is_success()
+                        || response.status == StatusCode::NOT_MODIFIED
+                        || (request.returns_results && has_results(&response)) =>
                 {
                     self.org().record_outcome(None);
                     return Ok(response);
@@ -261,6 +267,7 @@ impl Connection {
         token: &AccessToken,
     ) -> Result<Result<Response, HttpError>> {
         let url = request.path.on(token.instance_url())?;
+        let path_version = request.path.version();
         let mut headers = request.headers.clone();
         headers.insert(AUTHORIZATION, token.authorization().clone());
         if let Some(options) = self.call_options() {
@@ -289,6 +296,16 @@ impl Connection {
             if let Some(usage) = usage.and_then(ApiUsage::parse) {
                 self.org().usage.set(usage);
             }
+            if let Some(version) = path_version
+                && self.org().deprecations.record(version, &response.headers)
+            {
+                // Salesforce's sentence is in `Connection::deprecations`: a log has no text of a response.
+                tracing::warn!(
+                    org = %self.organization_id(),
+                    version = format_args!("{version}.0"),
+                    "Salesforce reports that this API version is deprecated. Use a newer one"
+                );
+            }
         }
         Ok(outcome)
     }
@@ -298,6 +315,22 @@ impl Connection {
 fn head_bytes(url: &Url, headers: &HeaderMap) -> usize {
     let headers = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
     url.as_str().len() + headers.sum::<usize>() + ADDED_HEADERS
+}
+
+/// Returns whether a response with status 400 lists results, of which some are failures.
+///
+/// Salesforce responds so to actions and approvals: sfdx-mass-action-scheduler issue 69.
+fn has_results(response: &Response) -> bool {
+    #[derive(Deserialize)]
+    struct Result {
+        #[serde(alias = "isSuccess")]
+        success: Option<bool>,
+    }
+    response.status == StatusCode::BAD_REQUEST
+        && decode::elements(&response.body, 1).is_ok_and(|results| {
+            let first = results.first().and_then(|first| serde_json::from_str::<Result>(first.get()).ok());
+            first.is_some_and(|first| first.success.is_some())
+        })
 }
 
 fn failure_of(error: &HttpError) -> Failure {

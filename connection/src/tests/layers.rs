@@ -19,6 +19,9 @@ const LAYERS: &[&str] = &[
     "composite",
     "describe",
     "org",
+    "graphql",
+    "actions",
+    "ui",
     "bulk",
 ];
 
@@ -29,6 +32,7 @@ const UPWARD: &[(&str, &str)] = &[
     ("query/long.rs", "composite"), // A query that is too long for a URL is sent within a composite request.
     ("query/projection.rs", "records"), // A field of a struct may be `Base64`.
     ("query/soql/literal.rs", "search"), ("query/soql/mod.rs", "search"), // `ToSoql` has a method for SOSL.
+    ("request/concurrency.rs", "org"), // The newest version is one of an org's states.
     ("request/error_body.rs", "records"), // The response to a duplicate has its own form.
     ("request/send.rs", "query"), // The longest URL is shared with long queries.
 ];

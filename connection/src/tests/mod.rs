@@ -1,10 +1,12 @@
 //! Tests of the whole client over real sockets, against a scripted org.
 
+mod actions;
 mod describe;
 mod field_reports;
 #[cfg(feature = "bulk")]
 mod flattened;
 mod frontdoor;
+mod graphql;
 mod hostile;
 mod layers;
 #[cfg(feature = "bulk")]
@@ -18,8 +20,10 @@ mod pages;
 mod records;
 mod sending;
 pub(crate) mod text;
+mod ui;
 #[cfg(feature = "bulk")]
 mod values;
+mod versions;
 
 use std::{
     sync::{Arc, Mutex},

@@ -15,6 +15,26 @@ pub fn connected(example: impl AsyncFnOnce(&Connection) -> Result<()>) {
     runtime.block_on(async {
         let response = serde_json::json!({ "tracking": "1Z" });
         let org = FakeOrg::builder().execution_user("ada@example.com").apex("POST", "/ship", 200, response);
+        let actions = serde_json::json!({
+            "actions": [{
+                "kind": "flow", "name": "Discount", "inputs": [{ "name": "amount", "type": "NUMBER", "required": true }],
+                "results": [
+                    { "when": { "amount": 13 }, "error": { "code": "FLOW_EXCEPTION", "message": "not on 13" } },
+                    { "outputs": { "discount": 10 } },
+                ],
+            }],
+            "quick_actions": [{ "object": "Account", "name": "NewContact", "creates": "Contact", "lookup": "AccountId" }],
+            "named_queries": [{
+                "name": "AccountsByIndustry", "soql": "SELECT Name FROM Account WHERE Industry = :industry",
+            }],
+            "approval_processes": [{ "object": "Account", "name": "Big_accounts" }],
+            "record_types": [{ "object": "Account", "name": "Partner" }],
+            "dependent_picklists": [{
+                "object": "Project__c", "field": "Tags__c", "controlled_by": "Phase__c",
+                "values": { "Draft": ["Internal"], "Running": ["Urgent", "Billable"] },
+            }],
+        });
+        let org = org.declare_json(&actions.to_string()).expect("a declaration");
         let org = org.start().await.expect("the fake org starts");
         // The fake org runs Apex, and has no table of its classes: a fixed response stands for it.
         let class = serde_json::json!({ "Name": "Ship", "ApiVersion": 66.0 });

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::app::{ClientCredentials, Subject};
 use super::quirks::{ApiAccess, CallbackIssuer, FailedResults, OldInstance, TokenError};
+use crate::base::api_version::{LATEST, OLDEST};
 use crate::base::duration::{millis, seconds};
 
 /// How long a refresh token lives. Set by the org admin, invisible to the app until a refresh fails.
@@ -188,6 +189,10 @@ pub(crate) struct Settings {
     pub(crate) compress: bool,
     /// The limit in `/limits` and `Sforce-Limit-Info`.
     pub(crate) api_limit: u64,
+    /// The newest API version that the org has.
+    pub(crate) newest_version: u32,
+    /// Versions below this one are deprecated: responses have a `Warning`.
+    pub(crate) deprecated_below: u32,
     /// How long a bulk job takes.
     #[serde(rename = "bulk_delay_ms", with = "millis")]
     pub(crate) bulk_delay: Duration,
@@ -284,6 +289,8 @@ impl Default for Settings {
             page_size: 2_000,
             compress: true,
             api_limit: 15_000,
+            newest_version: LATEST,
+            deprecated_below: OLDEST,
             bulk_delay: Duration::from_millis(300),
             old_instance: OldInstance::InvalidSession,
             refresh_redirect: None,

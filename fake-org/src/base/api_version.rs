@@ -1,4 +1,6 @@
-//! The REST API's newest version.
+//! The REST API's versions.
 
-/// What `version=latest` means.
-pub(crate) const LATEST: &str = "67.0";
+/// The newest: Winter '27.
+pub(crate) const LATEST: u32 = 68;
+/// The oldest that is not retired.
+pub(crate) const OLDEST: u32 = 31;

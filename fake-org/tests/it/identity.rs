@@ -187,7 +187,7 @@ async fn the_identity_url_takes_a_version() {
     };
     assert!(rest("").await.ends_with("/services/data/v{version}/"));
     assert!(rest("?version=60.0").await.ends_with("/services/data/v60.0/"));
-    assert!(rest("?version=latest").await.ends_with("/services/data/v67.0/"));
+    assert!(rest("?version=latest").await.ends_with("/services/data/v68.0/"));
 }
 
 /// Section 1.5: formats by parameter or `Accept`, and JSONP.

@@ -2,6 +2,7 @@
 #![recursion_limit = "256"]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod actions;
 mod api_quirks;
 mod blobs;
 mod bulk;
@@ -13,6 +14,7 @@ mod every_fault;
 mod faults;
 mod front_door;
 mod grants;
+mod graphql;
 mod guard;
 mod headless;
 mod identity;
@@ -38,5 +40,6 @@ mod shapes_tokens;
 mod site;
 mod support;
 mod tls;
+mod ui;
 mod user_agent;
 mod xml;

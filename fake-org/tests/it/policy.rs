@@ -86,6 +86,8 @@ async fn every_setting_changes_alone() {
         "page_size": 5,
         "compress": false,
         "api_limit": 9,
+        "newest_version": 67,
+        "deprecated_below": 41,
         "bulk_delay_ms": 0,
         "old_instance": { "redirect": 307 },
         "refresh_redirect": 302,

@@ -105,13 +105,29 @@ async fn the_login_host_has_no_data() {
 async fn versions_come_and_go() {
     let org = FakeOrg::start().await.unwrap();
     let api = Api::of(&org);
-    assert_eq!(api.get("/services/data/v67.0/limits").await.status, 200);
+    for version in [67, 68] {
+        let response = api.get(&format!("/services/data/v{version}.0/limits")).await;
+        assert_eq!((response.status, response.header("warning")), (200, ""));
+    }
     assert_eq!(api.get("/services/data/v31.0/limits").await.status, 200);
     assert_eq!(api.get("/services/data/v30.0/limits").await.status, 410);
-    for path in ["/services/data/v68.0/limits", "/services/data/66.0/limits", "/services/data/v66/limits"] {
+    for path in ["/services/data/v69.0/limits", "/services/data/66.0/limits", "/services/data/v66/limits"] {
         let response = api.get(path).await;
         assert_eq!((response.status, response.error().0.as_str()), (404, "NOT_FOUND"), "{path}");
     }
+}
+
+/// An org whose release is older, and Salesforce's warning (REST: Warning Header).
+#[tokio::test]
+async fn a_release_brings_a_version_and_old_ones_get_a_warning() {
+    let org = FakeOrg::builder().newest_version(67).deprecated_below(41).start().await.unwrap();
+    let api = Api::of(&org);
+    assert_eq!(api.get("/services/data/v68.0/limits").await.status, 404);
+    let listed = send(http().get(format!("{}/services/data/", org.instance_url()))).await.json();
+    assert_eq!(listed.as_array().unwrap().last().unwrap()["version"], "67.0");
+    let old = api.get("/services/data/v40.0/limits").await;
+    assert!(old.header("warning").starts_with("299 - \"This API is deprecated"), "{old:?}");
+    assert_eq!(api.get("/services/data/v41.0/limits").await.header("warning"), "");
 }
 
 /// Section 7.10: `api-usage=18/5000`, counted call by call; section 7.12: the limit.

@@ -131,6 +131,13 @@ impl ResourcePath {
         self.begins_with("/services/data/") || self.begins_with("/id/")
     }
 
+    /// Returns the number of the API version in the path: 66 for `/services/data/v66.0/…`.
+    pub(crate) fn version(&self) -> Option<u16> {
+        let mut segments = self.path.split('/').skip(3);
+        let version = segments.next().filter(|_| self.begins_with("/services/data/"))?;
+        version.strip_prefix('v')?.strip_suffix(".0")?.parse().ok()
+    }
+
     /// Returns whether the path is that of an API, which redirects no request as long as it serves the org.
     pub(crate) fn is_service(&self) -> bool {
         self.begins_with("/services/") || self.is_data()

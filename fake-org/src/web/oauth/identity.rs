@@ -4,7 +4,7 @@ use axum::extract::Path;
 use serde_json::{Value, json};
 
 use super::caller::{UTC_OFFSET, caller, photos, urls};
-use crate::base::{api_version, clock, ids};
+use crate::base::{clock, ids};
 use crate::web::format::formatted;
 use crate::web::http_request::HttpRequest;
 use crate::web::http_response::{self, HttpResponse};
@@ -33,9 +33,10 @@ pub(super) async fn identity(
     let origins = http.org.origins();
     let instance = origins.current_instance();
     let version = match http.param("version") {
-        Some("latest") => Some(api_version::LATEST),
-        other => other,
+        Some("latest") => Some(format!("{}.0", http.org.settings().newest_version)),
+        other => other.map(str::to_owned),
     };
+    let version = version.as_deref();
     let now = http.org.clock.now();
     let body = json!({
         "id": user.identity_url(&http.origin()),

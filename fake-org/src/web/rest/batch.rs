@@ -51,7 +51,7 @@ fn sub<'a>(request: &RestRequest<'a>, subrequest: &Value) -> Option<RestRequest<
     if target.starts_with("composite/batch") {
         return None;
     }
-    let version = version_number(version).ok()?;
+    let version = version_number(request.org, version).ok()?;
     let method = Method::from_bytes(subrequest["method"].as_str()?.as_bytes()).ok()?;
     let input = &subrequest["richInput"];
     let bytes = if input.is_null() { Vec::new() } else { input.to_string().into_bytes() };

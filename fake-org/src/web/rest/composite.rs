@@ -138,7 +138,7 @@ fn sub<'a>(
 ) -> Option<RestRequest<'a>> {
     let rest = url.strip_prefix("/services/data/")?;
     let (version, target) = rest.split_once('/').unwrap_or((rest, ""));
-    let version = version_number(version).ok()?;
+    let version = version_number(request.org, version).ok()?;
     let method = Method::from_bytes(subrequest["method"].as_str()?.as_bytes()).ok()?;
     let mut headers = HeaderMap::new();
     for (name, value) in subrequest["httpHeaders"].as_object().into_iter().flatten() {

@@ -7,6 +7,7 @@ use super::recent::last_written;
 use super::records::object;
 use super::response::{Response, Result};
 use super::rest_request::RestRequest;
+use super::ui;
 use crate::data::Inner;
 use crate::data::schema::{Field, Kind, Object, Schema};
 
@@ -40,7 +41,15 @@ pub(super) fn full(request: &RestRequest<'_>, data: &mut Inner) -> Result {
         return Ok(unchanged);
     }
     let mut body = head(request, object);
-    body["fields"] = object.fields.iter().map(|one| field(&data.schema, object, one)).collect();
+    body["fields"] = object
+        .fields
+        .iter()
+        .map(|one| {
+            let mut described = field(&data.schema, object, one);
+            ui::describe_dependency(request, object, one, &mut described);
+            described
+        })
+        .collect();
     body["childRelationships"] = data
         .schema
         .children(object)
@@ -53,10 +62,7 @@ pub(super) fn full(request: &RestRequest<'_>, data: &mut Inner) -> Result {
             })
         })
         .collect();
-    body["recordTypeInfos"] = json!([{
-        "active": true, "available": true, "defaultRecordTypeMapping": true, "developerName": "Master",
-        "master": true, "name": "Master", "recordTypeId": "012000000000000AAA", "urls": {},
-    }]);
+    body["recordTypeInfos"] = ui::described_record_types(request, object);
     let plural = object.plural.to_lowercase();
     let mut scopes = vec![json!({ "label": format!("All {plural}"), "name": "everything" })];
     if object.field("OwnerId").is_some() {

@@ -5,8 +5,9 @@ use axum::http::Method;
 use super::response::{Response, Result};
 use super::rest_request::RestRequest;
 use super::{
-    batch, bulk, collections, collections_read, composite, describe, external_id, graph, limits,
-    parameterized, query, recent, records, search, tree, versions,
+    actions, approvals, batch, bulk, collections, collections_read, composite, describe, external_id, graph,
+    graphql, limits, named_query, parameterized, query, quick_actions, recent, records, search, tree, ui,
+    versions,
 };
 use crate::data::{ApiError, Inner};
 
@@ -37,12 +38,33 @@ fn handler(method: &str, path: &[&str]) -> Option<Handler> {
         ("GET", ["sobjects", _, "describe"] | ["tooling", "sobjects", _, "describe"]) => describe::full,
         ("GET", ["sobjects", _, "updated"]) => recent::updated,
         ("GET", ["sobjects", _, "deleted"]) => recent::deleted,
+        ("GET", ["actions"]) => actions::kinds,
+        ("GET", ["actions", "standard"] | ["actions", "custom", _]) => actions::list,
+        ("GET", ["actions", "standard", _] | ["actions", "custom", _, _]) => actions::describe,
+        ("POST", ["actions", "standard", _] | ["actions", "custom", _, _]) => actions::run,
+        ("GET", ["quickActions"] | ["sobjects", _, "quickActions"]) => quick_actions::list,
+        ("POST", ["quickActions", _] | ["sobjects", _, "quickActions", _]) => quick_actions::run,
+        (
+            "GET",
+            ["quickActions", _, "defaultValues"]
+            | ["sobjects", _, "quickActions", _, "defaultValues"]
+            | ["sobjects", _, "quickActions", _, "defaultValues", _],
+        ) => quick_actions::defaults,
+        ("GET", ["named", "query", _]) => named_query::run,
+        ("GET", ["process", "approvals"]) => approvals::list,
+        ("POST", ["process", "approvals"]) => approvals::run,
         ("GET", ["sobjects", _, _]) => records::retrieve,
         ("PATCH", ["sobjects", _, _]) => records::update,
         ("DELETE", ["sobjects", _, _]) => records::delete,
         ("GET", ["sobjects", _, _, _]) => external_id::retrieve,
         ("PATCH", ["sobjects", _, _, _]) => external_id::upsert,
         ("DELETE", ["sobjects", _, _, _]) => external_id::delete,
+        ("GET", ["ui-api", "object-info", _]) => ui::object_info,
+        ("GET", ["ui-api", "object-info", _, "picklist-values", _]) => ui::picklists,
+        ("GET", ["ui-api", "object-info", _, "picklist-values", _, _]) => ui::picklist,
+        ("GET", ["ui-api", "layout", _]) => ui::layout,
+        ("GET", ["ui-api", "record-defaults", "create", _]) => ui::defaults,
+        ("POST", ["graphql"]) => graphql::graphql,
         ("POST", ["composite"]) => composite::composite,
         ("POST", ["composite", "batch"]) => batch::batch,
         ("POST", ["composite", "graph"]) => graph::graph,

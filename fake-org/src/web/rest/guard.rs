@@ -10,6 +10,7 @@ use super::language;
 use super::response::{Body, Response};
 use super::rest_request::RestRequest;
 use super::xml;
+use crate::base::api_version::OLDEST;
 use crate::data::ApiError;
 use crate::request::Host;
 use crate::state::Org;
@@ -26,7 +27,7 @@ pub(super) async fn data(http: HttpRequest) -> HttpResponse {
         Err(refusal) => return translated(&http.org, refusal.into()).formatted(as_xml).into_reply(),
     };
     let org = Arc::clone(&http.org);
-    counted(&org, as_xml, async {
+    let mut reply = counted(&org, as_xml, async {
         let org = Arc::clone(&http.org);
         let work = tokio::task::spawn_blocking(move || {
             let request =
@@ -42,8 +43,16 @@ pub(super) async fn data(http: HttpRequest) -> HttpResponse {
             Response::error(500, "UNKNOWN_EXCEPTION", &format!("fake org: {failed}"))
         })
     })
-    .await
+    .await;
+    if version < org.settings().deprecated_below {
+        reply.headers_mut().insert("warning", HeaderValue::from_static(DEPRECATED));
+    }
+    reply
 }
+
+/// The guide's example (REST: Warning Header), with the release that retires 31.0 to 40.0 (H 005321531).
+const DEPRECATED: &str = "299 - \"This API is deprecated and will be removed by Summer '28. Please see \
+                          https://help.salesforce.com/articleView?id=005321531 for details.\"";
 
 /// The version, the path below it, and the user.
 fn admitted(http: &HttpRequest) -> Result<(u32, String, User), ApiError> {
@@ -52,7 +61,7 @@ fn admitted(http: &HttpRequest) -> Result<(u32, String, User), ApiError> {
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (version, below) = rest.split_at(end);
     let end = [".xml", ".json"].iter().find_map(|format| version.strip_suffix(format));
-    Ok((version_number(end.unwrap_or(version))?, below.to_owned(), authenticate(http)?))
+    Ok((version_number(&http.org, end.unwrap_or(version))?, below.to_owned(), authenticate(http)?))
 }
 
 /// The response in the user's language.
@@ -85,11 +94,11 @@ pub(super) async fn counted(
     reply
 }
 
-/// 31.0 to 67.0 live; 21.0 to 30.0 were retired in Summer '25.
-pub(super) fn version_number(text: &str) -> Result<u32, ApiError> {
+/// 31.0 to the org's newest live; 21.0 to 30.0 were retired in Summer '25.
+pub(super) fn version_number(org: &Org, text: &str) -> Result<u32, ApiError> {
     let number = text.strip_prefix('v').and_then(|text| text.strip_suffix(".0")).and_then(|n| n.parse().ok());
     match number {
-        Some(number @ 31..=67) => Ok(number),
+        Some(number) if (OLDEST..=org.settings().newest_version).contains(&number) => Ok(number),
         // The code and the text are unverified.
         Some(21..=30) => Err(ApiError::new(410, "UNSUPPORTED_API_VERSION", "API version retired")),
         _ => Err(ApiError::not_found()),

@@ -1,6 +1,8 @@
 //! The REST API below `/services/data`.
 
+mod actions;
 mod apex;
+mod approvals;
 mod batch;
 mod blob;
 mod bulk;
@@ -12,14 +14,17 @@ mod describe;
 mod dispatch;
 mod external_id;
 mod graph;
+mod graphql;
 mod guard;
 mod highlight;
 mod inner_fault;
 mod language;
 mod limits;
 mod multipart;
+mod named_query;
 mod parameterized;
 mod query;
+mod quick_actions;
 mod recent;
 mod records;
 mod response;
@@ -29,6 +34,7 @@ mod sosl;
 mod sosl_clauses;
 mod term;
 mod tree;
+mod ui;
 mod versions;
 mod xml;
 

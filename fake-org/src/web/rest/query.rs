@@ -49,6 +49,15 @@ fn start(request: &RestRequest<'_>, data: &mut Inner, scope: Scope) -> Result {
         soql::compile(text, request.requester(scope), &data.schema)?;
         return Ok(Response::json(200, soql::columns(text, &data.schema)?));
     }
+    run(request, data, text, scope)
+}
+
+/// The first page of a query that has a name.
+pub(super) fn rows(request: &RestRequest<'_>, data: &mut Inner, text: &str) -> Result {
+    run(request, data, text, Scope::Live)
+}
+
+fn run(request: &RestRequest<'_>, data: &mut Inner, text: &str, scope: Scope) -> Result {
     let plan = match soql::compile(text, request.requester(scope), &data.schema)? {
         Plan::Count(plan) => {
             let total = plan.count(data)?;

@@ -135,7 +135,7 @@ fn duplicates(object: &str, ids: &[String]) -> Value {
     let records: Vec<Value> = ids
         .iter()
         .map(|id| {
-            let url = format!("/services/data/v{LATEST}/sobjects/{object}/{id}");
+            let url = format!("/services/data/v{LATEST}.0/sobjects/{object}/{id}");
             let record = json!({ "attributes": { "type": object, "url": url }, "Id": id });
             json!({ "additionalInformation": [], "fieldDiffs": [], "matchConfidence": 100.0, "record": record })
         })

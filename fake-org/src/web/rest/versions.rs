@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::response::{Response, Result};
 use super::rest_request::RestRequest;
 use super::xml;
+use crate::base::api_version::OLDEST;
 use crate::data::Inner;
 use crate::web::http_request::HttpRequest;
 use crate::web::http_response::HttpResponse;
@@ -12,11 +13,11 @@ use crate::web::http_response::HttpResponse;
 /// No authentication, not counted.
 pub(super) async fn versions(http: HttpRequest) -> HttpResponse {
     let as_xml = xml::is_wanted(http.uri.path(), &http.headers);
-    Response::json(200, list()).formatted(as_xml).into_reply()
+    Response::json(200, list(http.org.settings().newest_version)).formatted(as_xml).into_reply()
 }
 
-fn list() -> Value {
-    let versions = (31..=67).map(|n: u32| {
+fn list(newest: u32) -> Value {
+    let versions = (OLDEST..=newest).map(|n: u32| {
         // Three releases a year: 66.0 is Spring '26.
         let (season, year) = (["Spring", "Summer", "Winter"][(n % 3) as usize], 4 + (n + 1) / 3);
         let year = if season == "Winter" { year } else { year - u32::from(n % 3 == 2) };
@@ -34,16 +35,21 @@ pub(super) fn resources(request: &RestRequest<'_>, _: &mut Inner) -> Result {
     let root = request.root();
     let mut map = Map::new();
     for name in [
+        "actions",
         "composite",
+        "graphql",
         "jobs",
         "limits",
         "parameterizedSearch",
+        "process",
         "query",
         "queryAll",
+        "quickActions",
         "recent",
         "search",
         "sobjects",
         "tooling",
+        "ui-api",
     ] {
         map.insert(name.into(), json!(format!("{root}/{name}")));
     }
@@ -57,13 +63,14 @@ mod tests {
 
     #[test]
     fn release_names_follow_the_calendar() {
-        let list = list();
+        let list = list(68);
         let label = |version: &str| {
             let mut items = list.as_array().into_iter().flatten();
             items.find(|item| item["version"] == version).map(|item| item["label"].clone())
         };
         assert_eq!(label("66.0"), Some(json!("Spring '26")));
         assert_eq!(label("67.0"), Some(json!("Summer '26")));
+        assert_eq!(label("68.0"), Some(json!("Winter '27")));
         assert_eq!(label("65.0"), Some(json!("Winter '26")));
         assert_eq!(label("62.0"), Some(json!("Winter '25")));
         assert_eq!(label("60.0"), Some(json!("Spring '24")));

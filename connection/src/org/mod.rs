@@ -2,10 +2,13 @@
 //!
 //! Source: REST API Developer Guide, "Limits", "Versions", "Recently Viewed Items".
 
+pub(crate) mod newest_version;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, de::DeserializeOwned};
 
+pub use self::newest_version::VersionSupport;
 use crate::{
     connection::Connection,
     error::Result,
@@ -62,8 +65,9 @@ impl Connection {
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
     /// # fake_org::connected(async |sf| {
-    /// let newest = sf.versions().await?.pop();
-    /// println!("{newest:?}");
+    /// for version in sf.versions().await? {
+    ///     println!("{}: {}", version.version, version.label);
+    /// }
     /// # Ok(()) });
     /// ```
     ///

@@ -1,0 +1,156 @@
+//! [`QuickAction`]: the actions on a record's page, and global ones.
+//!
+//! Source: REST API Developer Guide, "sObject Quick Actions" and "Quick Actions".
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use super::{ActionSummary, FailedAction, action_segment, unknown};
+use crate::{
+    connection::Connection,
+    error::Result,
+    id::SalesforceId,
+    records::SObjectHandle,
+    request::{decode, path::ResourcePath, send::ApiRequest},
+};
+
+/// A quick action, created by [`Connection::quick_action`] or [`SObjectHandle::quick_action`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing is sent before `run` is called"]
+pub struct QuickAction {
+    connection: Connection,
+    object: Option<String>,
+    name: String,
+}
+
+/// What a quick action did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QuickActionResult {
+    /// The records that it created or changed.
+    pub ids: Vec<SalesforceId>,
+    /// Whether it created a record; `None` if Salesforce does not say.
+    pub created: Option<bool>,
+    /// The sentence that a page shows afterwards.
+    pub success_message: Option<String>,
+}
+
+impl Connection {
+    /// Returns a global quick action, for example `LogACall`.
+    pub fn quick_action(&self, name: impl Into<String>) -> QuickAction {
+        QuickAction { connection: self.clone(), object: None, name: name.into() }
+    }
+
+    /// Returns the global quick actions.
+    ///
+    /// # Errors
+    /// As [`RawRequest::send`](crate::request::raw::RawRequest::send).
+    pub async fn quick_actions(&self) -> Result<Vec<ActionSummary>> {
+        self.read(ResourcePath::versioned(self.api_version(), "quickActions")?).await
+    }
+}
+
+impl SObjectHandle {
+    /// Returns a quick action of this object.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// # let account = sf.sobject("Account").create(&serde_json::json!({ "Name": "Acme" })).await?;
+    /// let action = sf.sobject("Account").quick_action("NewContact");
+    /// // What a form shows at first.
+    /// let defaults: serde_json::Value = action.defaults(Some(account)).await?;
+    /// # assert!(defaults["AccountId"].is_string());
+    /// let done = action.run(Some(account), &serde_json::json!({ "LastName": "Smith" })).await?;
+    /// println!("{:?}: {:?}", done.success_message, done.ids);
+    /// # Ok(()) });
+    /// ```
+    pub fn quick_action(&self, name: impl Into<String>) -> QuickAction {
+        // An invalid name of the object is reported as one of the action's path.
+        let object = self.name().unwrap_or_default();
+        QuickAction { connection: self.connection().clone(), object: Some(object), name: name.into() }
+    }
+
+    /// Returns the quick actions of this object, global ones included.
+    ///
+    /// # Errors
+    /// As [`RawRequest::send`](crate::request::raw::RawRequest::send).
+    pub async fn quick_actions(&self) -> Result<Vec<ActionSummary>> {
+        let resource = format!("sobjects/{}/quickActions", self.name()?);
+        let connection = self.connection();
+        connection.read(ResourcePath::versioned(connection.api_version(), &resource)?).await
+    }
+}
+
+impl QuickAction {
+    /// Returns the values that the action's form shows at first, for a record if it has one as its context.
+    ///
+    /// # Errors
+    /// [`Error::UnknownResource`](crate::Error::UnknownResource) if there is no such action; otherwise as
+    /// [`RawRequest::send`](crate::request::raw::RawRequest::send).
+    pub async fn defaults<T: DeserializeOwned>(&self, context: Option<SalesforceId>) -> Result<T> {
+        let context = context.map(|id| format!("/{id}")).unwrap_or_default();
+        let path = self.path(&format!("/defaultValues{context}"))?;
+        self.connection.read(path).await.map_err(|error| unknown(error, "quick action", &self.name))
+    }
+
+    /// Runs the action: creates or changes a record, with these fields. Never retried once Salesforce may have received it.
+    ///
+    /// `context` is the record on whose page the action is, such as the account of a new contact.
+    ///
+    /// # Errors
+    /// - [`Error::Api`](crate::Error::Api) with Salesforce's reasons if the action failed
+    /// - [`Error::UnknownResource`](crate::Error::UnknownResource) if there is no such action
+    /// - otherwise as [`RawRequest::send`](crate::request::raw::RawRequest::send)
+    pub async fn run<T: Serialize + ?Sized>(
+        &self,
+        context: Option<SalesforceId>,
+        record: &T,
+    ) -> Result<QuickActionResult> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Body<'a, T: ?Sized> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            context_id: Option<String>,
+            record: &'a T,
+        }
+        let context_id = context.map(|id| id.to_string());
+        let body = decode::body(&Body { context_id, record })?;
+        let request = ApiRequest::new(Method::POST, self.path("")?).json(body).no_retry();
+        let response = self.connection.send(request).await;
+        let response = response.map_err(|error| unknown(error, "quick action", &self.name))?;
+        read(decode::json_of(&response)?)
+    }
+
+    fn path(&self, rest: &str) -> Result<ResourcePath> {
+        let name = action_segment(&self.name)?;
+        let resource = match &self.object {
+            Some(object) => format!("sobjects/{}/quickActions/{name}{rest}", action_segment(object)?),
+            None => format!("quickActions/{name}{rest}"),
+        };
+        Ok(ResourcePath::versioned(self.connection.api_version(), &resource)?)
+    }
+}
+
+fn read(body: &[u8]) -> Result<QuickActionResult> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct RawResult<'a> {
+        success: bool,
+        #[serde(borrow, default)]
+        errors: Option<&'a RawValue>,
+        created: Option<bool>,
+        id: Option<SalesforceId>,
+        ids: Option<Vec<SalesforceId>>,
+        success_message: Option<String>,
+    }
+    let raw: RawResult<'_> = decode::json(body)?;
+    if !raw.success {
+        return Err(FailedAction::read(raw.errors).into());
+    }
+    // One of the two, or both with the same record.
+    let mut ids = raw.ids.unwrap_or_default();
+    ids.extend(raw.id.filter(|id| !ids.contains(id)));
+    Ok(QuickActionResult { ids, created: raw.created, success_message: raw.success_message })
+}

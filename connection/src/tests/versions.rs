@@ -1,0 +1,84 @@
+//! API versions: the org's newest, and warnings about old ones.
+
+use crate::tests::*;
+use crate::{
+    error::{Error, InvalidResponse},
+    org::VersionSupport,
+    test_log::logged,
+};
+
+fn versions(numbers: &[&str]) -> Value {
+    let info = |number: &&str| json!({ "label": "L", "url": format!("/services/data/v{number}"), "version": number, "new": 1 });
+    numbers.iter().map(info).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_version_of_an_org_is_asked_for_once_an_hour() {
+    let newest = Arc::new(Mutex::new("67.0"));
+    let list = Arc::clone(&newest);
+    // Neither the order nor odd entries matter.
+    let server =
+        Server::start(move |_| versions(&["66.0", *list.lock().unwrap(), "beta", "31.0"]).into()).await;
+    let sf = connect(&server);
+    assert_eq!(sf.newest_version().await.unwrap().to_string(), "67.0");
+    *newest.lock().unwrap() = "68.0";
+    assert_eq!(sf.with_newest_version().await.unwrap().api_version().to_string(), "67.0");
+    assert_eq!(server.lines(), ["GET /services/data/"]);
+    tokio::time::advance(Duration::from_secs(3601)).await;
+    assert_eq!(sf.with_newest_version().await.unwrap().api_version().to_string(), "68.0");
+    assert_eq!((server.count("GET"), sf.api_version()), (2, ApiVersion::CURRENT));
+}
+
+#[tokio::test]
+async fn an_org_without_a_known_version_is_an_error() {
+    let server = Server::start(|_| versions(&["beta", "45.0"]).into()).await;
+    let error = connect(&server).newest_version().await.unwrap_err();
+    assert!(matches!(error, Error::InvalidResponse(InvalidResponse::Unexpected(_))), "{error}");
+}
+
+#[tokio::test]
+async fn a_version_is_near_its_end_after_three_years() {
+    let server = Server::start(|_| versions(&["46.0", "58.0", "59.0", "66.0", "67.0"]).into()).await;
+    for (version, expected) in [
+        ("67", VersionSupport::Supported),
+        ("59", VersionSupport::Supported),
+        ("58", VersionSupport::NearEnd),
+        ("46", VersionSupport::NearEnd),
+        ("60", VersionSupport::Unavailable),
+        ("68", VersionSupport::Unavailable),
+    ] {
+        let sf = connect_with(&server, [], version.parse().unwrap());
+        assert_eq!(sf.version_support().await.unwrap(), expected, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn salesforces_warning_about_a_version_is_logged_once_and_stays_readable() {
+    const WARNING: &str =
+        "Warning: 299 - \"This API is deprecated and will be removed by Summer '28. See \"help\".\"";
+    let server = Server::start(|request| match &*request.target {
+        "/services/data/v60.0/limits" => Reply::WithHeader(200, WARNING, "{}".into()),
+        "/services/data/v31.0/limits" => Reply::WithHeader(404, "Warning: 299 - soon", "[]".into()),
+        "/services/data/v50.0/limits" => Reply::WithHeader(200, "Warning: 199 - \"other\"", "{}".into()),
+        _ => Reply::WithHeader(200, WARNING, "{}".into()),
+    })
+    .await;
+    let sf = connect(&server);
+    let (_, log) = logged(async {
+        for _ in 0..2 {
+            sf.with_api_version("60".parse().unwrap()).get("limits").send().await.unwrap();
+            sf.with_api_version("50".parse().unwrap()).get("limits").send().await.unwrap();
+            sf.get("/services/data/v31.0/limits").send().await.unwrap_err();
+            // An Apex class may send any header.
+            sf.apex_rest("GET", "x").send().await.unwrap();
+        }
+    })
+    .await;
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
+    assert_eq!(warnings.len(), 2, "{log}");
+    assert!(warnings[0].contains("version=60.0") && warnings[1].contains("version=31.0"), "{log}");
+    assert!(!log.contains("Summer"), "{log}");
+    let found: Vec<_> = sf.deprecations().into_iter().map(|one| (one.version, one.message)).collect();
+    let message = "This API is deprecated and will be removed by Summer '28. See \"help\".".to_owned();
+    assert_eq!(found, [("31.0".to_owned(), "- soon".to_owned()), ("60.0".to_owned(), message)]);
+}
