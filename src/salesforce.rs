@@ -1,6 +1,10 @@
 //! [`Salesforce`]: the one value that an app creates.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use url::Url;
 
@@ -14,7 +18,7 @@ use crate::{
         keep_alive, reseal, rotation,
     },
     store::{GrantFilter, Store},
-    web::{RuleState, pages::LoginPages},
+    web::{CallLimit, RuleState, pages::LoginPages},
 };
 use salesforce_connection::{
     Client, Connection, Error, Result, UserRef,
@@ -54,6 +58,7 @@ struct Inner {
     clock: Clock,
     pages: LoginPages,
     rules: RuleState,
+    logout_calls: CallLimit,
 }
 
 impl fmt::Debug for Salesforce {
@@ -218,9 +223,10 @@ impl Salesforce {
         Ok(self.grants().revoke_matching(of).await?)
     }
 
-    /// Ends one login as its logout would; other logins of the same user stay. Does nothing if it has ended already.
+    /// Ends one login; other logins of the same user stay. Does nothing if it has ended already.
     ///
-    /// After the last login of a user the tokens are revoked at Salesforce in the background.
+    /// After the last login of a user the tokens are revoked at Salesforce in the background, unless
+    /// [`revoke_on_logout`](SalesforceBuilder::revoke_on_logout) is `never`.
     ///
     /// # Errors
     /// The store is down. The logout is retried in the background.
@@ -306,6 +312,16 @@ impl Salesforce {
         self.inner.clock.now()
     }
 
+    /// By a clock that is never set back.
+    pub(crate) fn instant(&self) -> Instant {
+        self.inner.clock.instant()
+    }
+
+    /// How often single logout was called, in this process.
+    pub(crate) fn logout_calls(&self) -> &CallLimit {
+        &self.inner.logout_calls
+    }
+
     /// Returns a client with a separate connection pool, for one worker.
     pub(crate) fn worker_client(&self) -> std::result::Result<Client, HttpError> {
         self.inner.client.with_separate_pool()
@@ -363,6 +379,11 @@ pub(crate) fn start(
             "several login hosts: register each of these callback URLs in Salesforce"
         );
     }
+    if let Some(slo) = &settings.paths.slo {
+        let mut url = settings.public_url.clone();
+        url.set_path(&settings.paths.full(slo));
+        tracing::info!(%url, "single logout is on: register this as the app's Single Logout URL in Salesforce");
+    }
     let allowed_hosts = AllowedHosts::new(login_origins.chain(settings.allowed_origins.iter().cloned()));
     let client =
         settings.api.clone().allowed_hosts(allowed_hosts).api_version(settings.api_version).build()?;
@@ -392,6 +413,7 @@ pub(crate) fn start(
         client: background_client,
         keep_broken: settings.keep_broken,
         login_path: settings.login_path(),
+        revoke_on_logout: settings.revoke_on_logout,
         timing,
     });
     if let Some(unused_for) = settings.keep_alive {
@@ -406,7 +428,7 @@ pub(crate) fn start(
         let spawner = background.spawner();
         spawner.spawn(rotation::run(Arc::downgrade(&grants), spawner.clone()));
     }
-    let inner =
-        Inner { settings, oauth, client, grants, background, clock, pages, rules: RuleState::default() };
+    let (rules, logout_calls) = (RuleState::default(), CallLimit::default());
+    let inner = Inner { settings, oauth, client, grants, background, clock, pages, rules, logout_calls };
     Ok(Salesforce { inner: Arc::new(inner) })
 }

@@ -42,10 +42,24 @@ pub(crate) enum Purpose {
     PendingLogin,
     /// The cookie that detects login loops.
     LoopGuard,
+    /// The cookie that can end a login, and nothing else.
+    LogoutHandle,
+    /// The cookie of a login in a Canvas frame.
+    CanvasLogin,
+    /// The page to which a silent login returns, in its `state`.
+    SilentReturn,
 }
 
 impl Purpose {
-    const ALL: [Self; 4] = [Self::Grant, Self::Login, Self::PendingLogin, Self::LoopGuard];
+    const ALL: [Self; 7] = [
+        Self::Grant,
+        Self::Login,
+        Self::PendingLogin,
+        Self::LoopGuard,
+        Self::LogoutHandle,
+        Self::CanvasLogin,
+        Self::SilentReturn,
+    ];
 
     fn label(self) -> &'static str {
         match self {
@@ -53,6 +67,9 @@ impl Purpose {
             Self::Login => "actix-salesforce login",
             Self::PendingLogin => "actix-salesforce attempt",
             Self::LoopGuard => "actix-salesforce landing",
+            Self::LogoutHandle => "actix-salesforce logout handle",
+            Self::CanvasLogin => "actix-salesforce canvas login",
+            Self::SilentReturn => "actix-salesforce silent return",
         }
     }
 }

@@ -6,6 +6,7 @@ mod credentials;
 pub(crate) mod duration;
 mod hosts;
 mod login_link;
+mod logout;
 mod problem;
 mod return_to;
 mod service;
@@ -28,6 +29,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub use crate::grants::{InvalidRevokeOnLogout, RevokeOnLogout};
 use salesforce_connection::Secret;
 
 /// The settings of [`Salesforce`](crate::Salesforce), from a settings file or the environment.
@@ -108,6 +110,13 @@ pub struct Config {
     pub after_login: String,
     /// Where to redirect after a logout whose request gave no valid `return_to`: a path of this app. Default: `/`.
     pub after_logout: String,
+    /// What a user's logout does to the grant: `never` (it stays, for jobs), `last` (the grant's last logout deletes it and
+    /// revokes its tokens) or `always` (each logout ends all logins of the grant). Default: `last`.
+    /// `SALESFORCE_REVOKE_ON_LOGOUT`.
+    pub revoke_on_logout: String,
+    /// Whether Salesforce's single logout ends this app's logins, too: mounts the route of [`RoutePaths::slo`] and gives
+    /// each login a cookie for it. Default: `false`. `SALESFORCE_SINGLE_LOGOUT`, `true` or `false`.
+    pub single_logout: bool,
     /// How long a login at Salesforce may take, at most a day. A callback that comes later starts one new login. Default:
     /// `10m`. `SALESFORCE_LOGIN_TIMEOUT`.
     pub login_timeout: String,
@@ -167,6 +176,8 @@ impl Default for Config {
             cookie_name: None,
             after_login: "/".to_owned(),
             after_logout: "/".to_owned(),
+            revoke_on_logout: RevokeOnLogout::default().to_string(),
+            single_logout: false,
             login_timeout: "10m".to_owned(),
             remember: None,
             idle_timeout: "24h".to_owned(),
@@ -190,7 +201,7 @@ impl Default for Config {
 pub struct RoutePaths {
     /// The path of the scope that the middleware is wrapped on. Default: empty, for the `App` itself.
     pub mount: String,
-    /// What the paths of all four routes begin with. Default: `/auth/salesforce`.
+    /// What the paths of all routes begin with. Default: `/auth/salesforce`.
     pub prefix: String,
     /// Starts a login. Default: `/login`.
     pub login: Option<String>,
@@ -200,6 +211,9 @@ pub struct RoutePaths {
     pub logout: Option<String>,
     /// Returns the logged-in user as JSON. Default: `/me`.
     pub me: Option<String>,
+    /// Ends the login of a browser that logs out at Salesforce. Mounted with [`Config::single_logout`] only. Default:
+    /// `/slo`.
+    pub slo: Option<String>,
     /// The full redirect URI registered with the app. Needed only if `callback` is `None`.
     pub redirect_uri: Option<String>,
 }
@@ -213,6 +227,7 @@ impl Default for RoutePaths {
             callback: Some("/callback".to_owned()),
             logout: Some("/logout".to_owned()),
             me: Some("/me".to_owned()),
+            slo: Some("/slo".to_owned()),
             redirect_uri: None,
         }
     }
@@ -283,6 +298,7 @@ impl Config {
         for (name, setting) in [
             ("SALESFORCE_ALLOW_SANDBOXES", &mut config.allow_sandboxes),
             ("SALESFORCE_ALLOW_MY_DOMAIN", &mut config.allow_my_domain),
+            ("SALESFORCE_SINGLE_LOGOUT", &mut config.single_logout),
         ] {
             match variable(name).map(|text| text.parse()) {
                 None => {}
@@ -302,6 +318,9 @@ impl Config {
         config.api_version = variable("SALESFORCE_API_VERSION");
         config.keys = variable("SALESFORCE_KEYS").map(Secret::new);
         config.cookie_name = variable("SALESFORCE_COOKIE_NAME");
+        if let Some(policy) = variable("SALESFORCE_REVOKE_ON_LOGOUT") {
+            config.revoke_on_logout = policy;
+        }
         if let Some(timeout) = variable("SALESFORCE_LOGIN_TIMEOUT") {
             config.login_timeout = timeout;
         }

@@ -7,7 +7,7 @@ use std::{
 
 use url::Url;
 
-use super::{PreviousApp, ReturnTo, SessionMode};
+use super::{PreviousApp, ReturnTo, RevokeOnLogout, SessionMode};
 use crate::{
     base::seal::KeyRing,
     grants::{HostOrgs, is_run_by_salesforce},
@@ -43,6 +43,7 @@ pub(crate) struct Settings {
     pub(crate) cookie_stem: String,
     pub(crate) after_login: ReturnTo,
     pub(crate) after_logout: ReturnTo,
+    pub(crate) revoke_on_logout: RevokeOnLogout,
     /// How long a login at Salesforce may take.
     pub(crate) login_timeout: Duration,
     /// How long the login cookie outlives the browser; `None`: it ends with it.
@@ -164,6 +165,8 @@ pub(crate) struct Paths {
     pub(crate) callback: Option<String>,
     pub(crate) logout: Option<String>,
     pub(crate) me: Option<String>,
+    /// `None` unless single logout is on.
+    pub(crate) slo: Option<String>,
 }
 
 impl Paths {
@@ -174,6 +177,9 @@ impl Paths {
 
     /// Returns the paths of all mounted routes.
     pub(crate) fn mounted(&self) -> impl Iterator<Item = &str> {
-        [&self.login, &self.callback, &self.logout, &self.me].into_iter().flatten().map(String::as_str)
+        [&self.login, &self.callback, &self.logout, &self.me, &self.slo]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
     }
 }

@@ -41,6 +41,7 @@ impl Config {
             &mut self.idle_timeout,
             &mut self.max_lifetime,
             &mut self.login_timeout,
+            &mut self.revoke_on_logout,
             &mut self.recheck,
             &mut self.keep_broken,
             &mut self.routes.mount,

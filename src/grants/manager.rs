@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use super::{
-    Admission, Apps, AuthEvent, Events, GrantError, GrantTokens, HostOrgs, LoginPath, Timing,
+    Admission, Apps, AuthEvent, Events, GrantError, GrantTokens, HostOrgs, LoginPath, RevokeOnLogout, Timing,
     callback::Outcomes,
     entry::{GrantEntry, Step},
     health::LastOutage,
@@ -77,6 +77,8 @@ pub(crate) struct GrantManagerConfig {
     /// How long a grant that Salesforce refused for good stays listed. Zero: it is forgotten at once.
     pub(crate) keep_broken: Duration,
     pub(crate) login_path: LoginPath,
+    /// What a user's logout does to the grant.
+    pub(crate) revoke_on_logout: RevokeOnLogout,
     pub(crate) timing: Timing,
 }
 

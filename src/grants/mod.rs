@@ -25,6 +25,7 @@ mod last_seen;
 mod login;
 mod login_id;
 mod logout;
+mod logout_policy;
 mod manager;
 #[cfg(test)]
 mod model;
@@ -54,6 +55,7 @@ pub use self::{
     admission::{InvalidFacts, LoginDecision, VerifiedLogin},
     events::AuthEvent,
     health::{Health, KeyHealth, OutageKind, PendingWork, StoreHealth, StoreStatus, TokenOutage},
+    logout_policy::{InvalidRevokeOnLogout, RevokeOnLogout},
 };
 pub(crate) use self::{
     admission::{Admission, AppFunctions, RefusedOrg},

@@ -389,7 +389,7 @@ where
 impl routes::Route {
     fn accept(self, method: &Method) -> Result<(), &'static str> {
         let (allow, accepted) = match self {
-            Self::Login | Self::Callback => ("GET", *method == Method::GET),
+            Self::Login | Self::Callback | Self::SingleLogout => ("GET", *method == Method::GET),
             Self::Me => ("GET, HEAD", *method == Method::GET || *method == Method::HEAD),
             Self::Logout => ("GET, POST", *method == Method::GET || *method == Method::POST),
         };
@@ -405,6 +405,7 @@ impl routes::Route {
                 Err(error) => error.error_response(),
             },
             Self::Me => routes::me(request).await,
+            Self::SingleLogout => routes::single_logout(request).await,
         }
     }
 }

@@ -22,10 +22,10 @@ mod worker;
 
 /// The public name of the module.
 pub use self::login as routes;
-pub(crate) use self::require::RuleState;
 pub use self::{
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
     form_login::{FormLogin, SameLogin},
     login_facts::LoginFacts,
     require::{AccessRule, Allowed, MayUse, RequireLogin},
 };
+pub(crate) use self::{login::CallLimit, require::RuleState};

@@ -43,8 +43,10 @@ mod session {
     mod key_rotation;
     mod login_cookie;
     mod logout;
+    mod logout_policy;
     #[cfg(feature = "redis")]
     mod logout_races;
+    mod single_logout;
     mod user_isolation;
 }
 

@@ -20,7 +20,7 @@ use crate::{
     grants::{Callback, Completed, LogInError, RefusedOrg},
     web::{
         pages, response,
-        session::{CookieContents, FreshLogin, former_user},
+        session::{CookieContents, FreshLogin, former_user, logout_handle},
         worker::WorkerState,
     },
 };
@@ -183,12 +183,16 @@ async fn exchange(
     let facts = outcome.facts.as_deref().and_then(|facts| serde_json::from_str(facts).ok());
     let host = pending.host.as_url().to_string();
     let contents = CookieContents { id: id.clone(), host, fresh, facts };
-    let cookies = [
+    let mut cookies = vec![
         worker.login_cookie(&contents).map_err(|error| failed(FailedLogin::not_stored(error)))?,
         LoopGuard::after_login(pending.completed_before, &id)
             .cookie(settings, worker.salesforce().now())
             .map_err(|error| failed(FailedLogin::not_stored(error)))?,
     ];
+    if settings.paths.slo.is_some() {
+        let handle = logout_handle::make(settings, &id);
+        cookies.push(handle.map_err(|error| failed(FailedLogin::not_stored(error)))?);
+    }
     // The app's session gets a new id, so that an id from before the login is worth nothing after it (ASVS 7.2.4).
     request.get_session().renew();
     if settings.session == SessionMode::Embedded {

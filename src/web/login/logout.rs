@@ -1,4 +1,4 @@
-//! The logout route: ends this browser's login.
+//! The logout route: ends this browser's login, or all logins of its user.
 
 use std::time::Duration;
 
@@ -17,21 +17,28 @@ use crate::{
         pages::{Action, ActionKind, PageKind, Reply},
         request_info::RequestInfo,
         response::{self, ResponseFormat},
+        session::logout_handle,
         worker::WorkerState,
     },
 };
 use salesforce_connection::Result;
+use url::Url;
 
 /// Largest form in bytes. A return target has at most 900 bytes; a longer one loses its query.
 const MAX_FORM_BYTES: usize = 16 * 1024;
 /// Longest time in which a form has to arrive. The login has ended before.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Ends this browser's login by POST from a page of this app, then redirects to `return_to` (form or query). GET shows
-/// a page that asks for a confirmation.
+/// Ends this browser's login by POST from a page of this app, then redirects to `return_to`. GET shows a page that asks
+/// for a confirmation.
 ///
-/// The login ends here first. Its tokens are revoked at Salesforce afterwards, and the response does not wait for that.
-/// Other logins of the same user stay, and so does the user's session at Salesforce itself.
+/// Further parameters, in the form or the query: `everywhere=1` ends all logins of the user, in other browsers too;
+/// `salesforce=1` redirects to Salesforce's single logout page, which ends the user's session there. Where the browser goes
+/// then is a setting of the org (Salesforce Help "OpenID Connect Single Logout"), so that `return_to` does not count.
+///
+/// The login ends here first. Its tokens are revoked at Salesforce afterwards, as `SALESFORCE_REVOKE_ON_LOGOUT` says, and
+/// the response does not wait for that. If the other logins cannot be ended because the store is down, the response is an
+/// error, and this browser is logged out.
 pub async fn logout(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     match respond(&request, payload).await {
         Ok(response) => response,
@@ -55,32 +62,63 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
         SessionMode::Embedded if !worker.is_nested() => session.purge(),
         _ => session.renew(),
     }
-    if let Some(id) = id {
+    let ended = match id {
+        Some(id) => worker.grants().log_out(&id).await,
+        None => Ok(None),
+    };
+    if let Err(error) = &ended {
         // During an outage of the store the grant manager tries again; the browser has lost its cookie already.
-        if let Err(error) = worker.grants().log_out(&id).await {
-            tracing::error!(%error, "logout not stored yet. It is tried again in the background");
-        }
+        tracing::error!(%error, "logout not stored yet. It is tried again in the background");
     }
     // Only now, because a form that arrives slowly or never must not keep the login alive.
     let form = match tokio::time::timeout(FORM_TIMEOUT, payload.to_bytes_limited(MAX_FORM_BYTES)).await {
         Ok(Ok(Ok(body))) => String::from_utf8(body.to_vec()).unwrap_or_default(),
         _ => String::new(),
     };
+    let has = |name| is_set(&form, name) || is_set(request.query_string(), name);
+    let (login, everywhere) = match ended {
+        Ok(Some(login)) if has("everywhere") => {
+            let everywhere = worker.salesforce().log_out_everywhere(login.user).await;
+            (Some(login), everywhere)
+        }
+        Ok(login) => (login, Ok(())),
+        // Whose login it was is unknown.
+        Err(error) if has("everywhere") => (None, Err(error.into())),
+        Err(_) => (None, Ok(())),
+    };
+    let at_salesforce =
+        login.filter(|_| has("salesforce")).and_then(|login| login.instance).map(single_logout_page);
     let target = target(&worker, &form)
         .or_else(|| target(&worker, request.query_string()))
         .unwrap_or_else(|| settings.after_logout.clone());
-    let mut response = match ResponseFormat::of(request.headers()) {
-        ResponseFormat::Navigation | ResponseFormat::Json => response::see_other(target.location()),
-        ResponseFormat::Htmx => {
-            response::builder(StatusCode::OK).insert_header(("hx-redirect", target.location())).finish()
+    let location = at_salesforce.as_ref().map_or(target.location(), Url::as_str);
+    let mut response = match (everywhere, ResponseFormat::of(request.headers())) {
+        (Err(error), _) => error::response(&error, request),
+        (Ok(()), ResponseFormat::Navigation | ResponseFormat::Json) => response::see_other(location),
+        (Ok(()), ResponseFormat::Htmx) => {
+            response::builder(StatusCode::OK).insert_header(("hx-redirect", location)).finish()
         }
     };
     add_cookie(&mut response, &worker.login_removal());
     add_cookie(&mut response, &LoopGuard::removal(settings));
+    if settings.paths.slo.is_some() {
+        add_cookie(&mut response, &logout_handle::removal(settings));
+    }
     for cookie in worker.leftovers(request) {
         add_cookie(&mut response, &cookie);
     }
     Ok(response)
+}
+
+/// Returns the page of Salesforce that ends the user's session there. The instance is the org's My Domain; that the page
+/// of an Experience Cloud site is at its instance, too, is unverified.
+fn single_logout_page(mut instance: Url) -> Url {
+    instance.set_path("/services/auth/idp/oidc/logout");
+    instance
+}
+
+fn is_set(form: &str, name: &str) -> bool {
+    Query::parse(form).is_ok_and(|query| query.first(name) == Some("1"))
 }
 
 fn target(worker: &WorkerState, form: &str) -> Option<ReturnTo> {
@@ -116,12 +154,17 @@ fn confirm(worker: &WorkerState, request: &HttpRequest) -> HttpResponse {
     let settings = worker.settings();
     let logout = settings.paths.logout.as_deref().map(|logout| settings.paths.full(logout));
     let target = target(worker, request.query_string());
-    let fields = target.iter().map(|target| ("return_to", target.as_str().to_owned())).collect();
+    let form = |kind, parameter: Option<&'static str>| {
+        let return_to = target.iter().map(|target| ("return_to", target.as_str().to_owned()));
+        let fields = return_to.chain(parameter.map(|name| (name, "1".to_owned()))).collect();
+        Action::form(kind, logout.clone().unwrap_or_default(), fields)
+    };
+    let at_salesforce =
+        settings.paths.slo.is_some().then(|| form(ActionKind::LogOutOfSalesforce, Some("salesforce")));
+    let ways = [form(ActionKind::LogOut, None), form(ActionKind::LogOutEverywhere, Some("everywhere"))];
+    let stay = Action::link(ActionKind::StayLoggedIn, settings.after_login.as_str());
     Reply::new(PageKind::ConfirmLogout)
-        .actions([
-            Action::form(ActionKind::LogOut, logout.unwrap_or_default(), fields),
-            Action::link(ActionKind::StayLoggedIn, settings.after_login.as_str()),
-        ])
+        .actions(ways.into_iter().chain(at_salesforce).chain([stay]))
         .page(&RequestInfo::of(request))
 }
 

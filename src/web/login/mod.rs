@@ -23,10 +23,12 @@ mod me;
 mod pending_login;
 mod query;
 mod same_site;
+mod single_logout;
 mod start;
 
 pub(crate) use self::logout::is_cross_origin;
-pub use self::{callback::callback, logout::logout, me::me, start::login};
+pub(crate) use self::single_logout::CallLimit;
+pub use self::{callback::callback, logout::logout, me::me, single_logout::single_logout, start::login};
 
 use crate::{
     config::{Paths, ReturnTo, Settings},
@@ -42,6 +44,7 @@ pub(crate) enum Route {
     Callback,
     Logout,
     Me,
+    SingleLogout,
 }
 
 impl Route {
@@ -62,6 +65,7 @@ impl Route {
             (&paths.callback, Self::Callback),
             (&paths.logout, Self::Logout),
             (&paths.me, Self::Me),
+            (&paths.slo, Self::SingleLogout),
         ]
         .into_iter()
         .find_map(|(mounted, route)| (mounted.as_deref() == Some(path)).then_some(route))

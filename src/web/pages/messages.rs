@@ -40,6 +40,8 @@ pub(super) fn texts(kind: &PageKind) -> PageTexts {
             log_out: "Log out".into(),
             stay_logged_in: "Stay logged in".into(),
             other_user: "Log in as another user".into(),
+            log_out_everywhere: "Log out in all browsers".into(),
+            log_out_of_salesforce: "Log out of Salesforce, too".into(),
         },
     }
 }

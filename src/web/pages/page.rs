@@ -96,6 +96,10 @@ pub struct ActionLabels {
     pub stay_logged_in: Cow<'static, str>,
     /// For [`ActionKind::OtherUser`].
     pub other_user: Cow<'static, str>,
+    /// For [`ActionKind::LogOutEverywhere`].
+    pub log_out_everywhere: Cow<'static, str>,
+    /// For [`ActionKind::LogOutOfSalesforce`].
+    pub log_out_of_salesforce: Cow<'static, str>,
 }
 
 impl ActionLabels {
@@ -108,6 +112,8 @@ impl ActionLabels {
             ActionKind::LogOut => &self.log_out,
             ActionKind::StayLoggedIn => &self.stay_logged_in,
             ActionKind::OtherUser => &self.other_user,
+            ActionKind::LogOutEverywhere => &self.log_out_everywhere,
+            ActionKind::LogOutOfSalesforce => &self.log_out_of_salesforce,
         }
     }
 }
@@ -128,6 +134,10 @@ pub enum ActionKind {
     StayLoggedIn,
     /// Starts a login for which Salesforce shows its login page, so that another user can log in.
     OtherUser,
+    /// Logs out in all browsers of the user.
+    LogOutEverywhere,
+    /// Logs out here and at Salesforce.
+    LogOutOfSalesforce,
 }
 
 /// Something that the user can do next: a link, or a form that a button sends.

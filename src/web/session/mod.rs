@@ -9,6 +9,7 @@ pub(crate) mod cookie;
 pub(crate) mod cookie_header;
 pub(crate) mod former_user;
 mod login_cookie;
+pub(crate) mod logout_handle;
 
 pub(crate) use self::{
     app_session::SessionCookie,
