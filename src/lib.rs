@@ -33,7 +33,7 @@ pub use self::{
     salesforce::Salesforce,
     web::{
         AccessRule, Allowed, FormLogin, LoginFacts, MayUse, MaybeSalesforceConn, RequireLogin,
-        SalesforceConn, SalesforceUser, SameLogin, middleware, pages, routes,
+        SalesforceConn, SalesforceUser, SameLogin, SilentLogin, middleware, pages, routes,
     },
 };
 

@@ -14,6 +14,7 @@ mod request_info;
 mod require;
 mod response;
 mod session;
+mod silent_login;
 #[cfg(feature = "test-util")]
 pub mod test_parsers;
 #[cfg(feature = "test-util")]
@@ -27,5 +28,6 @@ pub use self::{
     form_login::{FormLogin, SameLogin},
     login_facts::LoginFacts,
     require::{AccessRule, Allowed, MayUse, RequireLogin},
+    silent_login::SilentLogin,
 };
 pub(crate) use self::{login::CallLimit, require::RuleState};

@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 use super::{
     require::RequireLogin,
     session::{CookieContents, LoginCookie, app_session},
+    silent_login,
 };
 use crate::{
     base::seal::SealError,
@@ -36,6 +37,8 @@ struct Inner {
     login_cookie: LoginCookie,
     /// Whether another Salesforce is wrapped further out: it brings the session for both. The first request shows it.
     nested: Cell<bool>,
+    /// Whether a route of this worker logs in silently.
+    has_silent_routes: bool,
     /// The rules that handlers name by their types.
     rules: RefCell<HashMap<TypeId, Rc<RequireLogin>>>,
 }
@@ -49,6 +52,7 @@ impl WorkerState {
             client,
             login_cookie,
             nested: Cell::new(false),
+            has_silent_routes: silent_login::is_wrapped_on_this_thread(),
             rules: RefCell::default(),
         })))
     }
@@ -93,6 +97,11 @@ impl WorkerState {
 
     pub(crate) fn store_rule(&self, of: TypeId, rule: &Rc<RequireLogin>) {
         self.0.rules.borrow_mut().insert(of, Rc::clone(rule));
+    }
+
+    /// Returns whether a route of this worker logs in silently.
+    pub(crate) fn has_silent_routes(&self) -> bool {
+        self.0.has_silent_routes
     }
 
     pub(crate) fn is_nested(&self) -> bool {

@@ -29,6 +29,7 @@ mod login {
     mod responses;
     mod return_targets;
     mod set_up;
+    mod silent;
     mod tls;
     mod written_targets;
 }

@@ -12,7 +12,7 @@ use super::{
     loop_guard::LoopGuard,
     pending_login::{CLOCK_TOLERANCE, PendingLogin},
     query::Query,
-    retry_link, same_site,
+    retry_link, same_site, silent,
     start::{Start, begin},
 };
 use crate::{
@@ -49,30 +49,50 @@ struct Parameters<'a> {
 impl<'a> Parameters<'a> {
     fn of(query: &'a Query) -> Result<Self, LoginFailure> {
         let one = |name, max| query.one(name, max).map_err(|_| LoginFailure::MalformedCallback);
-        one("state", 512)?;
+        one("state", MAX_STATE_BYTES)?;
         Ok(Self { code: one("code", 4096)?, error: one("error", 256)?, iss: one("iss", 512)? })
     }
 }
+
+/// Largest `state` in bytes. That of a silent login has the address of a page in it.
+const MAX_STATE_BYTES: usize = 1024;
 
 async fn complete(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
     let worker = WorkerState::of(request)?;
     let settings = worker.settings();
     let query = Query::parse(request.query_string()).map_err(|_| LoginFailure::MalformedCallback)?;
-    let state = query.one("state", 512).ok().flatten();
+    let state = query.one("state", MAX_STATE_BYTES).ok().flatten();
     let pending = state.and_then(|state| PendingLogin::find(settings, request.headers(), state));
-    let parameters = Parameters::of(&query).map_err(|failure| match &pending {
+    let silent_page = match &pending {
+        Some(pending) => pending.is_silent.then(|| pending.return_to.clone()),
+        None => state.and_then(|state| silent::noted_page(settings, state)),
+    };
+    match (complete_pending(&worker, request, &query, pending).await, silent_page) {
+        (Err(error), Some(page)) => Ok(silent::give_up(&worker, request, error, &page)),
+        (outcome, _) => outcome,
+    }
+}
+
+async fn complete_pending(
+    worker: &WorkerState,
+    request: &HttpRequest,
+    query: &Query,
+    pending: Option<PendingLogin>,
+) -> Result<HttpResponse, LoginError> {
+    let settings = worker.settings();
+    let parameters = Parameters::of(query).map_err(|failure| match &pending {
         Some(pending) => pending.failed(settings, failure),
         None => failure.into(),
     })?;
-    let Some(pending) = pending else { return unknown_state(&worker, request, &parameters).await };
+    let Some(pending) = pending else { return unknown_state(worker, request, &parameters).await };
     if parameters.code.is_some()
-        && let Some(page) = same_site::come_again(settings, request, &query)
+        && let Some(page) = same_site::come_again(settings, request, query)
     {
         return Ok(page);
     }
     let outcome = match pending.time_left(settings, worker.salesforce().now()) {
-        Some(time_left) => exchange(&worker, request, &parameters, &pending, time_left).await,
-        None => late(&worker, request, &parameters, &pending).await,
+        Some(time_left) => exchange(worker, request, &parameters, &pending, time_left).await,
+        None => late(worker, request, &parameters, &pending).await,
     };
     // The pending login is used, whatever the outcome.
     let removal = pending.removal(settings);
@@ -207,6 +227,7 @@ async fn exchange(
         worker.grants().log_out_later(old);
     }
     let mut response = response::see_other(pending.return_to.location());
+    cookies.extend(silent::forgotten(settings, request.headers()));
     for cookie in cookies.iter().chain(&worker.leftovers(request)) {
         add_cookie(&mut response, cookie);
     }
@@ -222,7 +243,8 @@ async fn late(
     pending: &PendingLogin,
 ) -> Result<HttpResponse, LoginError> {
     let settings = worker.settings();
-    if parameters.error.is_some() || parameters.code.is_none() || pending.replaces_late {
+    let is_final = pending.replaces_late || pending.is_silent;
+    if parameters.error.is_some() || parameters.code.is_none() || is_final {
         return match unknown_state(worker, request, parameters).await {
             Err(LoginError::Failed(unknown)) => Err(pending.failed(settings, unknown).into()),
             other => other,
@@ -239,6 +261,7 @@ async fn late(
         completed_before: pending.completed_before,
         replaces_late: true,
         started_by: None,
+        is_silent: false,
     };
     begin(worker, request, start)
 }

@@ -293,6 +293,30 @@ impl LoginError {
         self
     }
 
+    /// Returns the cookies that a response to the failed login sets.
+    pub(super) fn cookies(&self) -> &[Cookie<'static>] {
+        match self {
+            Self::Failed(failed) => &failed.cookies,
+            Self::Request(_) => &[],
+        }
+    }
+
+    /// Writes the one log line of a silent login that failed: its user sees no page.
+    pub(super) fn log_silent(&self, request: &HttpRequest) {
+        match self {
+            // The usual outcome for a visitor without a session at Salesforce, and for a client without cookies.
+            Self::Failed(FailedLogin {
+                failure:
+                    LoginFailure::Denied { code: Some("immediate_unsuccessful") } | LoginFailure::UnknownState,
+                ..
+            }) => tracing::debug!("silent login unsuccessful"),
+            Self::Failed(failed) => failed.failure.log(failed.cause.as_deref().map(|cause| cause as _)),
+            Self::Request(error) => {
+                tracing::error!(path = %request.path().escape_debug(), %error, "silent login failed");
+            }
+        }
+    }
+
     pub(super) fn into_response(self, request: &HttpRequest) -> HttpResponse {
         match self {
             Self::Failed(failed) => failed.into_response(request),

@@ -9,7 +9,7 @@ use actix_web::{
     web,
 };
 
-use super::{add_cookie, loop_guard::LoopGuard, query::Query, return_target};
+use super::{add_cookie, loop_guard::LoopGuard, query::Query, return_target, silent};
 use crate::{
     config::{ReturnTo, SessionMode},
     web::{
@@ -103,6 +103,9 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
     add_cookie(&mut response, &LoopGuard::removal(settings));
     if settings.paths.slo.is_some() {
         add_cookie(&mut response, &logout_handle::removal(settings));
+    }
+    if worker.has_silent_routes() {
+        add_cookie(&mut response, &silent::after_logout(settings));
     }
     for cookie in worker.leftovers(request) {
         add_cookie(&mut response, &cookie);

@@ -23,6 +23,7 @@ mod me;
 mod pending_login;
 mod query;
 mod same_site;
+pub(crate) mod silent;
 mod single_logout;
 mod start;
 

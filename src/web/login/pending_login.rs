@@ -65,6 +65,8 @@ pub(super) struct PendingLogin {
     pub(super) asks_to_log_in: bool,
     /// A hash of the user who was logged in when it started. A fresh login counts for that user only.
     pub(super) started_by: Option<String>,
+    /// Whether Salesforce shows no page for it, and its browser returns to the page in any case.
+    pub(super) is_silent: bool,
 }
 
 /// What is sealed. `Cow`, because a text that JSON escapes cannot be borrowed.
@@ -90,6 +92,8 @@ struct Sealed<'a> {
     f: bool,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     u: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    i: bool,
 }
 
 impl PendingLogin {
@@ -131,6 +135,7 @@ impl PendingLogin {
             o: self.replaces_late,
             f: self.asks_to_log_in,
             u: self.started_by.as_deref().map(Into::into),
+            i: self.is_silent,
         })
         .map_err(|_| SealError)?;
         let sealed = settings.keys.seal(
@@ -206,6 +211,7 @@ fn open(settings: &Settings, client_id: &str, name: &str, value: &str) -> Option
         replaces_late: sealed.o,
         asks_to_log_in: sealed.f,
         started_by: sealed.u.map(Cow::into_owned),
+        is_silent: sealed.i,
     })
 }
 
@@ -282,6 +288,7 @@ mod tests {
             replaces_late: false,
             asks_to_log_in: false,
             started_by: None,
+            is_silent: false,
         }
     }
 
