@@ -31,6 +31,14 @@ pages! {
     #[doc(alias = "profile")]
     #[doc(alias = "authorization")]
     access_rules: "../docs/access-rules.md",
+    #[doc(alias = "sign out")]
+    #[doc(alias = "single logout")]
+    logout: "../docs/logout.md",
+    #[doc(alias = "immediate")]
+    silent_login: "../docs/silent-login.md",
+    #[doc(alias = "signed request")]
+    #[doc(alias = "iframe")]
+    canvas: "../docs/canvas.md",
     #[doc(alias = "csrf")]
     #[doc(alias = "xsrf")]
     cross_site_posts: "../docs/cross-site-posts.md",

@@ -13,9 +13,9 @@ use crate::{
     builder::SalesforceBuilder,
     config::{Config, ConfigError, Settings},
     grants::{
-        Admission, AppFunctions, Apps, Callback, Completed, Events, GrantHandle, GrantInfo, GrantManager,
-        GrantManagerConfig, Health, JobGrant, Lifetimes, LogInError, LoginInfo, Profile, StoredGrant, Timing,
-        keep_alive, reseal, rotation,
+        Admission, AppFunctions, Apps, Callback, CanvasError, Completed, Events, GrantHandle, GrantInfo,
+        GrantManager, GrantManagerConfig, Health, JobGrant, Lifetimes, LogInError, LoginInfo, NewLogin,
+        Profile, StoredGrant, Timing, keep_alive, reseal, rotation,
     },
     store::{GrantFilter, Store},
     web::{CallLimit, RuleState, pages::LoginPages},
@@ -23,7 +23,7 @@ use crate::{
 use salesforce_connection::{
     Client, Connection, Error, Result, UserRef,
     http::{AllowedHosts, HttpError},
-    oauth::{LoginHost, OAuthApp, OAuthClient, TokenResponse},
+    oauth::{LoginHost, OAuthApp, OAuthClient, SignedRequest, TokenResponse},
     token::{ServiceUser, TokenSource},
 };
 
@@ -337,6 +337,16 @@ impl Salesforce {
     ) -> std::result::Result<Completed, LogInError> {
         let grants = Arc::clone(&self.inner.grants);
         self.inner.background.run(async move { grants.complete(callback).await }).await?
+    }
+
+    /// Makes a login of a signed request, as [`finish_login`](Self::finish_login) does of a code.
+    pub(crate) async fn finish_canvas_login(
+        &self,
+        request: SignedRequest,
+    ) -> std::result::Result<NewLogin, CanvasError> {
+        let grants = Arc::clone(&self.inner.grants);
+        let work = async move { grants.log_in_by_canvas(request).await };
+        self.inner.background.run(work).await.map_err(LogInError::from)?
     }
 }
 

@@ -71,6 +71,7 @@ impl Config {
         let public_path = public_url.as_ref().map_or("", |url| url.path().trim_end_matches('/'));
         let mut paths = check.paths(&self.routes, public_path);
         paths.slo = paths.slo.filter(|_| self.single_logout);
+        paths.canvas = paths.canvas.filter(|_| self.client_secret.is_some());
         paths.named_callbacks = !self.login_hosts.is_empty() || self.allow_my_domain;
         let cookie_stem = check.cookie_stem(
             self.cookie_name.as_deref(),
@@ -355,6 +356,7 @@ impl Check {
             logout: route("routes.logout", &routes.logout),
             me: route("routes.me", &routes.me),
             slo: route("routes.slo", &routes.slo),
+            canvas: route("routes.canvas", &routes.canvas),
         };
         let mut mounted: Vec<&str> = paths.mounted().collect();
         mounted.sort_unstable();

@@ -214,6 +214,9 @@ pub struct RoutePaths {
     /// Ends the login of a browser that logs out at Salesforce. Mounted with [`Config::single_logout`] only. Default:
     /// `/slo`.
     pub slo: Option<String>,
+    /// Takes Salesforce's signed request, for an app in a frame of Salesforce (Canvas). Mounted with a client secret only,
+    /// with which Salesforce signs. Default: `/canvas`.
+    pub canvas: Option<String>,
     /// The full redirect URI registered with the app. Needed only if `callback` is `None`.
     pub redirect_uri: Option<String>,
 }
@@ -228,6 +231,7 @@ impl Default for RoutePaths {
             logout: Some("/logout".to_owned()),
             me: Some("/me".to_owned()),
             slo: Some("/slo".to_owned()),
+            canvas: Some("/canvas".to_owned()),
             redirect_uri: None,
         }
     }

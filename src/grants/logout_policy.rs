@@ -29,7 +29,7 @@ impl RevokeOnLogout {
     }
 }
 
-/// A text that is none of `never`, `last` and `always`.
+/// A text other than `never`, `last` and `always`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("give never, last or always")]
 pub struct InvalidRevokeOnLogout;

@@ -12,6 +12,7 @@ mod admission;
 mod apps;
 mod broken;
 mod callback;
+mod canvas;
 mod entry;
 mod error;
 mod events;
@@ -62,6 +63,7 @@ pub(crate) use self::{
     apps::Apps,
     broken::{JobGrant, LoginPath},
     callback::{Callback, Completed, random_secret},
+    canvas::CanvasError,
     error::GrantError,
     events::Events,
     find_login::FoundLogin,

@@ -4,6 +4,7 @@ mod error;
 mod error_rewrite;
 mod extract;
 mod form_login;
+mod frame;
 mod handle;
 pub mod login;
 mod login_facts;

@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     require::RequireLogin,
-    session::{CookieContents, LoginCookie, app_session},
+    session::{CookieContents, LoginCookie, app_session, canvas_cookie},
     silent_login,
 };
 use crate::{
@@ -122,6 +122,27 @@ impl WorkerState {
         self.0.login_cookie.read(self.settings(), request.headers())
     }
 
+    /// Returns what the browser's cookie of a login by Canvas says, in a request where it counts. The login may have ended.
+    pub(crate) fn canvas_contents(&self, request: &HttpRequest) -> Option<CookieContents> {
+        canvas_cookie::read(self.settings(), request.headers())
+    }
+
+    /// Returns the login of a request if it is one by Canvas. It may have ended.
+    pub(crate) fn framed_login(&self, request: &HttpRequest) -> Option<CookieContents> {
+        if !canvas_cookie::is_sent(self.settings(), request.headers()) {
+            return None;
+        }
+        // An ordinary login counts first.
+        self.login_contents(request).filter(|login| login.frame.is_some())
+    }
+
+    async fn find_login(&self, login: &CookieContents) -> Result<FoundLogin, StoreError> {
+        match login.frame {
+            Some(_) => self.grants().find_canvas_login(&login.id).await,
+            None => self.grants().find_login(&login.id).await,
+        }
+    }
+
     /// Returns the cookie that takes the login from the browser.
     pub(crate) fn login_removal(&self) -> Cookie<'static> {
         self.0.login_cookie.removal(self.settings())
@@ -167,7 +188,7 @@ impl WorkerState {
     /// The store is down.
     pub(crate) async fn login(&self, request: &HttpRequest) -> Result<Option<GrantHandle>> {
         let Some(CachedLogin(login)) = CachedLogin::of(self, request) else { return Ok(None) };
-        let load = async || match self.grants().find_login(&login.contents.id).await {
+        let load = async || match self.find_login(&login.contents).await {
             Ok(found) => Ok(Ok(found)),
             Err(StoreError::Unavailable(source)) => Ok(Err(Outage(source.into()))),
             Err(error) => Err(error),
@@ -199,7 +220,7 @@ impl CachedLogin {
         {
             return Some(known.clone());
         }
-        let contents = worker.cookie_contents(request)?;
+        let contents = worker.cookie_contents(request).or_else(|| worker.canvas_contents(request))?;
         let salesforce = worker.salesforce().clone();
         let login = Self(Rc::new(Login { salesforce, contents, found: OnceCell::new() }));
         request.extensions_mut().insert(login.clone());

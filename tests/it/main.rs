@@ -37,6 +37,7 @@ mod login {
 /// What a browser holds, and how it ends.
 mod session {
     mod admin;
+    mod canvas;
     mod cookies_and_headers;
     mod credential_rotation;
     #[cfg(feature = "sqlite")]

@@ -32,6 +32,19 @@ impl Drop for Driver {
 
 impl Browser {
     pub async fn start() -> Self {
+        Self::with_preferences(serde_json::json!({})).await
+    }
+
+    /// A browser that sends cookies with `SameSite=None` in frames of other sites: some builds block those by default.
+    pub async fn with_cookies_of_other_sites() -> Self {
+        let preferences = serde_json::json!({
+            "profile.cookie_controls_mode": 0,
+            "profile.block_third_party_cookies": false,
+        });
+        Self::with_preferences(preferences).await
+    }
+
+    async fn with_preferences(preferences: serde_json::Value) -> Self {
         let port = super::free_port();
         let profile =
             std::env::temp_dir().join(format!("actix-salesforce-browser-{}-{port}", std::process::id()));
@@ -57,7 +70,8 @@ impl Browser {
             &format!("--user-data-dir={}", profile.display()),
         ]
         .map(str::to_owned);
-        let capabilities = serde_json::json!({ "goog:chromeOptions": { "args": arguments } });
+        let options = serde_json::json!({ "args": arguments, "prefs": preferences });
+        let capabilities = serde_json::json!({ "goog:chromeOptions": options });
         let capabilities = capabilities.as_object().unwrap().clone();
         let mut builder = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
         builder.capabilities(capabilities);

@@ -202,7 +202,7 @@ async fn exchange(
         .then(|| FreshLogin { completed_at: worker.salesforce().now(), auth_time: outcome.auth_time });
     let facts = outcome.facts.as_deref().and_then(|facts| serde_json::from_str(facts).ok());
     let host = pending.host.as_url().to_string();
-    let contents = CookieContents { id: id.clone(), host, fresh, facts };
+    let contents = CookieContents { id: id.clone(), host, fresh, facts, frame: None };
     let mut cookies = vec![
         worker.login_cookie(&contents).map_err(|error| failed(FailedLogin::not_stored(error)))?,
         LoopGuard::after_login(pending.completed_before, &id)

@@ -79,6 +79,12 @@ pub enum LoginFailure {
         /// When to try again, if the store is unavailable. It decides between the statuses 503 and 500.
         retry_after: Option<Duration>,
     },
+    /// The Canvas route was not opened in a frame of Salesforce.
+    NotFramed,
+    /// The signed request of Canvas is invalid, or not signed with a secret of this app.
+    InvalidSignedRequest,
+    /// A login by Canvas has ended, or its signed request was used before.
+    CanvasEnded,
     /// Too many logins in a row: three whose cookie the browser did not return, or eight in all.
     LoginLoop,
 }
@@ -102,7 +108,12 @@ impl LoginFailure {
             Self::InvalidLink(_) | Self::MalformedCallback | Self::UnknownState | Self::LoginLoop => {
                 StatusCode::BAD_REQUEST
             }
-            Self::OrgNotAllowed | Self::SandboxNotAllowed | Self::Refused { .. } => StatusCode::FORBIDDEN,
+            Self::OrgNotAllowed
+            | Self::SandboxNotAllowed
+            | Self::Refused { .. }
+            | Self::NotFramed
+            | Self::InvalidSignedRequest
+            | Self::CanvasEnded => StatusCode::FORBIDDEN,
             Self::Denied { code } => pages::denied_status(*code),
             Self::TokenEndpoint { transient: false, .. } | Self::IdentityMismatch => StatusCode::BAD_GATEWAY,
             Self::TokenEndpoint { transient: true, .. }
@@ -134,6 +145,9 @@ impl LoginFailure {
             Self::NotDecided => "not_decided",
             Self::TooManyLogins => "too_many_logins",
             Self::NotStored { .. } => "not_stored",
+            Self::NotFramed => "not_framed",
+            Self::InvalidSignedRequest => "invalid_signed_request",
+            Self::CanvasEnded => "canvas_ended",
             Self::LoginLoop => "login_loop",
         }
     }
@@ -196,6 +210,9 @@ impl LoginFailure {
             Self::NotDecided => tracing::error!(error, "login failed: a function of the app did not decide"),
             Self::TooManyLogins => tracing::warn!("login failed: too many logins complete at the same time"),
             Self::NotStored { .. } => tracing::error!(error, "login failed: not stored"),
+            Self::NotFramed => tracing::debug!("signed request rejected: not in a frame of Salesforce"),
+            Self::InvalidSignedRequest => tracing::warn!(error, "signed request rejected"),
+            Self::CanvasEnded => tracing::info!(error, "login by Canvas has ended"),
             Self::LoginLoop => tracing::warn!(
                 "login rejected: too many logins in a row. The browser does not return the login cookie (blocked or too \
                  large), or the user may not use the API, or a page starts logins by itself"
@@ -235,6 +252,18 @@ impl FailedLogin {
     /// The link to the same login again. Without it a new try goes to the default login host and the start page.
     pub(super) fn retry_at(self, retry_link: Option<String>) -> Self {
         Self { retry_link, ..self }
+    }
+
+    /// Makes a page for a frame of Salesforce. It has no link: a login cannot be shown there.
+    pub(super) fn into_framed(self, request: &HttpRequest) -> HttpResponse {
+        let info = RequestInfo::of(request);
+        let ancestors = info.worker.as_ref().map(|worker| worker.settings().frame_ancestors());
+        let cause = self.cause.as_deref().map(|cause| cause as _);
+        let reply = Reply::new(PageKind::LoginFailed(self.failure)).because(cause);
+        match ancestors {
+            Some(ancestors) => reply.framed_by(ancestors).page(&info),
+            None => reply.page(&info),
+        }
     }
 
     fn into_response(self, request: &HttpRequest) -> HttpResponse {

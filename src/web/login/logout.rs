@@ -17,7 +17,7 @@ use crate::{
         pages::{Action, ActionKind, PageKind, Reply},
         request_info::RequestInfo,
         response::{self, ResponseFormat},
-        session::logout_handle,
+        session::{canvas_cookie, logout_handle},
         worker::WorkerState,
     },
 };
@@ -99,6 +99,9 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
             response::builder(StatusCode::OK).insert_header(("hx-redirect", location)).finish()
         }
     };
+    if worker.framed_login(request).is_some() {
+        canvas_cookie::remove(settings, &mut response);
+    }
     add_cookie(&mut response, &worker.login_removal());
     add_cookie(&mut response, &LoopGuard::removal(settings));
     if settings.paths.slo.is_some() {
@@ -134,7 +137,7 @@ fn target(worker: &WorkerState, form: &str) -> Option<ReturnTo> {
 ///
 /// From a page with `Referrer-Policy: no-referrer`, as ours and many apps' are, a form's `Origin` is `null` (Fetch
 /// standard, "append a request Origin header"). `Sec-Fetch-Site` decides then.
-fn is_same_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
+pub(crate) fn is_same_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
     let by_site = || headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
     let mut origins = headers.get_all("origin");
     match (origins.next(), origins.next()) {

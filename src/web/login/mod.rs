@@ -16,6 +16,7 @@
 //! ```
 
 mod callback;
+mod canvas;
 pub(crate) mod failure;
 mod logout;
 mod loop_guard;
@@ -27,9 +28,11 @@ pub(crate) mod silent;
 mod single_logout;
 mod start;
 
-pub(crate) use self::logout::is_cross_origin;
+pub(crate) use self::logout::{is_cross_origin, is_same_origin};
 pub(crate) use self::single_logout::CallLimit;
-pub use self::{callback::callback, logout::logout, me::me, single_logout::single_logout, start::login};
+pub use self::{
+    callback::callback, canvas::canvas, logout::logout, me::me, single_logout::single_logout, start::login,
+};
 
 use crate::{
     config::{Paths, ReturnTo, Settings},
@@ -46,6 +49,7 @@ pub(crate) enum Route {
     Logout,
     Me,
     SingleLogout,
+    Canvas,
 }
 
 impl Route {
@@ -67,6 +71,7 @@ impl Route {
             (&paths.logout, Self::Logout),
             (&paths.me, Self::Me),
             (&paths.slo, Self::SingleLogout),
+            (&paths.canvas, Self::Canvas),
         ]
         .into_iter()
         .find_map(|(mounted, route)| (mounted.as_deref() == Some(path)).then_some(route))

@@ -27,6 +27,8 @@ pub enum PageKind {
     OpenInWindow,
     /// A logout came from a page of another origin and was rejected.
     CrossOriginLogout,
+    /// A request that changes something came from a page of another origin, to a frame of Salesforce, and was rejected.
+    CrossOriginRequest,
     /// A form belongs to another login than the browser's, see [`SameLogin`](crate::SameLogin).
     OtherLogin,
     /// A rule of [`RequireLogin`](crate::RequireLogin) refuses the user.
@@ -280,7 +282,9 @@ impl PageKind {
             Self::LoginRequired { .. } | Self::FreshLoginRequired { .. } => StatusCode::UNAUTHORIZED,
             Self::ConfirmLogout | Self::OpenInWindow => StatusCode::OK,
             Self::OtherLogin => StatusCode::CONFLICT,
-            Self::CrossOriginLogout | Self::NotAllowed { .. } => StatusCode::FORBIDDEN,
+            Self::CrossOriginLogout | Self::CrossOriginRequest | Self::NotAllowed { .. } => {
+                StatusCode::FORBIDDEN
+            }
             Self::RequestFailed { failure, .. } => failure.status(),
         }
     }
@@ -292,7 +296,7 @@ impl PageKind {
             Self::LoginRequired { .. } => "login_required",
             Self::ConfirmLogout => "confirm_logout",
             Self::OpenInWindow => "open_in_window",
-            Self::CrossOriginLogout => "foreign_origin",
+            Self::CrossOriginLogout | Self::CrossOriginRequest => "foreign_origin",
             Self::OtherLogin => "other_login",
             Self::NotAllowed { .. } => "forbidden",
             Self::FreshLoginRequired { .. } => "fresh_login_required",
@@ -319,6 +323,9 @@ impl PageKind {
             | Self::ConfirmLogout
             | Self::OpenInWindow => {}
             Self::CrossOriginLogout => tracing::warn!("logout rejected: it came from another origin"),
+            Self::CrossOriginRequest => {
+                tracing::warn!("request of a frame rejected: it came from another origin")
+            }
             Self::OtherLogin => tracing::debug!("form rejected: it belongs to another login"),
             Self::NotAllowed { refusal, user, .. } => tracing::info!(
                 route,

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use super::{
-    ActionLabels, LoginFailure, PageKind, PageTexts, RequestFailure, oauth_errors, refusal_messages,
+    ActionLabels, LoginFailure, PageKind, PageTexts, RequestFailure, canvas_messages, oauth_errors,
+    refusal_messages,
 };
 use crate::web::login::failure::InvalidLink;
 
 /// A title and the paragraphs below it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Message(&'static str, &'static [&'static str]);
+pub(super) struct Message(pub(super) &'static str, pub(super) &'static [&'static str]);
 
 /// The texts of this kind of page.
 pub(super) fn texts(kind: &PageKind) -> PageTexts {
@@ -33,16 +34,7 @@ pub(super) fn texts(kind: &PageKind) -> PageTexts {
         title: title.into(),
         paragraphs,
         code_label: "Salesforce calls this".into(),
-        labels: ActionLabels {
-            try_again: "Try again".into(),
-            start_page: "Go to the start page".into(),
-            log_in: "Log in".into(),
-            log_out: "Log out".into(),
-            stay_logged_in: "Stay logged in".into(),
-            other_user: "Log in as another user".into(),
-            log_out_everywhere: "Log out in all browsers".into(),
-            log_out_of_salesforce: "Log out of Salesforce, too".into(),
-        },
+        labels: ActionLabels::english(),
     }
 }
 
@@ -82,6 +74,10 @@ fn message(kind: &PageKind) -> Message {
             "You were not logged out",
             &["This request did not come from a page of this app, so nothing was done."],
         ),
+        PageKind::CrossOriginRequest => Message(
+            "Not allowed",
+            &["This request did not come from a page of this app, so nothing was done."],
+        ),
         PageKind::OtherLogin => Message(
             "This page is out of date",
             &[
@@ -111,6 +107,9 @@ fn login_failed(failure: &LoginFailure) -> Message {
                 InvalidLink::Options => &["This link asks for a kind of login that does not exist."],
             },
         ),
+        LoginFailure::NotFramed | LoginFailure::InvalidSignedRequest | LoginFailure::CanvasEnded => {
+            canvas_messages::login_failed(failure)
+        }
         LoginFailure::MalformedCallback => Message(
             "Salesforce's response could not be read",
             &["It is incomplete or was altered on the way. You were not logged in."],

@@ -103,6 +103,19 @@ pub struct ActionLabels {
 }
 
 impl ActionLabels {
+    pub(super) fn english() -> Self {
+        Self {
+            try_again: "Try again".into(),
+            start_page: "Go to the start page".into(),
+            log_in: "Log in".into(),
+            log_out: "Log out".into(),
+            stay_logged_in: "Stay logged in".into(),
+            other_user: "Log in as another user".into(),
+            log_out_everywhere: "Log out in all browsers".into(),
+            log_out_of_salesforce: "Log out of Salesforce, too".into(),
+        }
+    }
+
     /// The label of this action.
     pub fn get(&self, kind: ActionKind) -> &str {
         match kind {
@@ -196,6 +209,7 @@ impl Action {
 /// [`Builder::login_pages`](crate::SalesforceBuilder::login_pages) takes.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "made once per page, and a box would show in the public API")]
 pub enum PageContent {
     /// The texts and the design of this crate.
     Default,

@@ -264,6 +264,9 @@ mod tests {
             LoginFailure::TooManyLogins,
             LoginFailure::NotStored { retry_after },
             LoginFailure::LoginLoop,
+            LoginFailure::NotFramed,
+            LoginFailure::InvalidSignedRequest,
+            LoginFailure::CanvasEnded,
         ];
         let kinds = logins
             .map(PageKind::LoginFailed)
@@ -278,6 +281,7 @@ mod tests {
                 PageKind::LoginRequired { sent_form: false },
                 PageKind::ConfirmLogout,
                 PageKind::CrossOriginLogout,
+                PageKind::CrossOriginRequest,
                 PageKind::FreshLoginRequired { sent_form: true },
                 PageKind::FreshLoginRequired { sent_form: false },
                 PageKind::OtherLogin,

@@ -58,6 +58,8 @@ pub(crate) struct CookieContents {
     pub(crate) fresh: Option<FreshLogin>,
     /// What the app added to the login, as JSON.
     pub(crate) facts: Option<serde_json::Value>,
+    /// Present in a login by Canvas: the sites that may show its pages in a frame.
+    pub(crate) frame: Option<String>,
 }
 
 /// A login that asked for Salesforce's login page, and that the user completed for whom it was asked.
@@ -98,7 +100,7 @@ impl CookieContents {
             .completed_at
             .and_then(time_of)
             .map(|completed_at| FreshLogin { completed_at, auth_time: extra.auth_time.and_then(time_of) });
-        Some(Self { id: Secret::from(id), host: host.to_owned(), fresh, facts: extra.facts })
+        Some(Self { id: Secret::from(id), host: host.to_owned(), fresh, facts: extra.facts, frame: None })
     }
 
     fn plain(&self) -> Result<Zeroizing<String>, SealError> {
@@ -201,6 +203,7 @@ mod tests {
             host: "https://login.salesforce.com/".to_owned(),
             fresh: None,
             facts: None,
+            frame: None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! session after a login therefore leaves the login alone, and so does a second `SessionMiddleware` in the app.
 
 pub(crate) mod app_session;
+pub(crate) mod canvas_cookie;
 pub(crate) mod cookie;
 pub(crate) mod cookie_header;
 pub(crate) mod former_user;
