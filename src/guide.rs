@@ -36,6 +36,14 @@ pages! {
     #[doc(alias = "account switcher")]
     #[doc(alias = "sandbox")]
     orgs: "../docs/orgs.md",
+    #[doc(alias = "sign out")]
+    #[doc(alias = "single logout")]
+    logout: "../docs/logout.md",
+    #[doc(alias = "immediate")]
+    silent_login: "../docs/silent-login.md",
+    #[doc(alias = "signed request")]
+    #[doc(alias = "iframe")]
+    canvas: "../docs/canvas.md",
     #[doc(alias = "csrf")]
     #[doc(alias = "xsrf")]
     cross_site_posts: "../docs/cross-site-posts.md",

@@ -39,7 +39,7 @@ pub use self::{
     salesforce::Salesforce,
     web::{
         AccessRule, Allowed, FormLogin, LoginFacts, MayUse, MaybeSalesforceConn, OrgLogin, RequireLogin,
-        SalesforceConn, SalesforceOrgs, SalesforceUser, SameLogin, middleware, pages, routes,
+        SalesforceConn, SalesforceOrgs, SalesforceUser, SameLogin, SilentLogin, middleware, pages, routes,
     },
 };
 

@@ -1,6 +1,10 @@
 //! [`Salesforce`]: the one value that an app creates.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use url::Url;
 
@@ -9,17 +13,17 @@ use crate::{
     builder::SalesforceBuilder,
     config::{Config, ConfigError, Settings},
     grants::{
-        Admission, AppFunctions, Apps, Callback, Completed, Events, GrantHandle, GrantInfo, GrantManager,
-        GrantManagerConfig, Health, JobGrant, Lifetimes, LogInError, LoginInfo, Profile, StoredGrant, Timing,
-        keep_alive, reseal, rotation,
+        Admission, AppFunctions, Apps, Callback, CanvasError, Completed, Events, GrantHandle, GrantInfo,
+        GrantManager, GrantManagerConfig, Health, JobGrant, Lifetimes, LogInError, LoginInfo, NewLogin,
+        Profile, StoredGrant, Timing, keep_alive, reseal, rotation,
     },
     store::{GrantFilter, Store},
-    web::{RuleState, WebFunctions},
+    web::{CallLimit, RuleState, WebFunctions},
 };
 use salesforce_connection::{
     Client, Connection, Error, Result, UserRef,
     http::{AllowedHosts, HttpError},
-    oauth::{LoginHost, OAuthApp, OAuthClient, TokenResponse},
+    oauth::{LoginHost, OAuthApp, OAuthClient, SignedRequest, TokenResponse},
     token::{ServiceUser, TokenSource},
 };
 
@@ -58,6 +62,7 @@ struct Inner {
     clock: Clock,
     functions: WebFunctions,
     rules: RuleState,
+    logout_calls: CallLimit,
 }
 
 impl fmt::Debug for Salesforce {
@@ -222,9 +227,10 @@ impl Salesforce {
         Ok(self.grants().revoke_matching(of).await?)
     }
 
-    /// Ends one login as its logout would; other logins of the same user stay. Does nothing if it has ended already.
+    /// Ends one login; other logins of the same user stay. Does nothing if it has ended already.
     ///
-    /// After the last login of a user the tokens are revoked at Salesforce in the background.
+    /// After the last login of a user the tokens are revoked at Salesforce in the background, unless
+    /// [`revoke_on_logout`](SalesforceBuilder::revoke_on_logout) is `never`.
     ///
     /// # Errors
     /// The store is down. The logout is retried in the background.
@@ -309,6 +315,16 @@ impl Salesforce {
         self.inner.clock.now()
     }
 
+    /// By a clock that is never set back.
+    pub(crate) fn instant(&self) -> Instant {
+        self.inner.clock.instant()
+    }
+
+    /// How often single logout was called, in this process.
+    pub(crate) fn logout_calls(&self) -> &CallLimit {
+        &self.inner.logout_calls
+    }
+
     /// Returns a client with a separate connection pool, for one worker.
     pub(crate) fn worker_client(&self) -> std::result::Result<Client, HttpError> {
         self.inner.client.with_separate_pool()
@@ -324,6 +340,16 @@ impl Salesforce {
     ) -> std::result::Result<Completed, LogInError> {
         let grants = Arc::clone(&self.inner.grants);
         self.inner.background.run(async move { grants.complete(callback).await }).await?
+    }
+
+    /// Makes a login of a signed request, as [`finish_login`](Self::finish_login) does of a code.
+    pub(crate) async fn finish_canvas_login(
+        &self,
+        request: SignedRequest,
+    ) -> std::result::Result<NewLogin, CanvasError> {
+        let grants = Arc::clone(&self.inner.grants);
+        let work = async move { grants.log_in_by_canvas(request).await };
+        self.inner.background.run(work).await.map_err(LogInError::from)?
     }
 }
 
@@ -347,6 +373,11 @@ pub(crate) fn start(
             redirect_uris,
             "several login hosts: register each of these callback URLs in Salesforce"
         );
+    }
+    if let Some(slo) = &settings.paths.slo {
+        let mut url = settings.public_url.clone();
+        url.set_path(&settings.paths.full(slo));
+        tracing::info!(%url, "single logout is on: register this as the app's Single Logout URL in Salesforce");
     }
     let allowed_hosts = AllowedHosts::new(login_origins.chain(settings.allowed_origins.iter().cloned()));
     let client =
@@ -378,6 +409,7 @@ pub(crate) fn start(
         keep_broken: settings.keep_broken,
         login_path: settings.login_path(),
         connect_path: settings.connect_path(),
+        revoke_on_logout: settings.revoke_on_logout,
         timing,
     });
     if let Some(unused_for) = settings.keep_alive {
@@ -392,7 +424,7 @@ pub(crate) fn start(
         let spawner = background.spawner();
         spawner.spawn(rotation::run(Arc::downgrade(&grants), spawner.clone()));
     }
-    let inner =
-        Inner { settings, oauth, client, grants, background, clock, functions, rules: RuleState::default() };
+    let (rules, logout_calls) = (RuleState::default(), CallLimit::default());
+    let inner = Inner { settings, oauth, client, grants, background, clock, functions, rules, logout_calls };
     Ok(Salesforce { inner: Arc::new(inner) })
 }

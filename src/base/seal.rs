@@ -46,11 +46,26 @@ pub(crate) enum Purpose {
     CurrentLogin,
     /// The connection of an owner in the store.
     Owned,
+    /// The cookie that can end a login, and nothing else.
+    LogoutHandle,
+    /// The cookie of a login in a Canvas frame.
+    CanvasLogin,
+    /// The page to which a silent login returns, in its `state`.
+    SilentReturn,
 }
 
 impl Purpose {
-    const ALL: [Self; 6] =
-        [Self::Grant, Self::Login, Self::PendingLogin, Self::LoopGuard, Self::CurrentLogin, Self::Owned];
+    const ALL: [Self; 9] = [
+        Self::Grant,
+        Self::Login,
+        Self::PendingLogin,
+        Self::LoopGuard,
+        Self::CurrentLogin,
+        Self::Owned,
+        Self::LogoutHandle,
+        Self::CanvasLogin,
+        Self::SilentReturn,
+    ];
 
     fn label(self) -> &'static str {
         match self {
@@ -60,6 +75,9 @@ impl Purpose {
             Self::LoopGuard => "actix-salesforce landing",
             Self::CurrentLogin => "actix-salesforce current login",
             Self::Owned => "actix-salesforce owned connection",
+            Self::LogoutHandle => "actix-salesforce logout handle",
+            Self::CanvasLogin => "actix-salesforce canvas login",
+            Self::SilentReturn => "actix-salesforce silent return",
         }
     }
 }

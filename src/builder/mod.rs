@@ -1,6 +1,7 @@
 //! [`SalesforceBuilder`]: settings in code.
 
 mod functions;
+mod logout;
 
 use std::{
     fmt,
@@ -225,12 +226,6 @@ impl SalesforceBuilder {
     /// Sets where to redirect after a login whose request gave no valid `return_to`. Default: `/`.
     pub fn after_login(mut self, path: impl Into<String>) -> Self {
         self.config.after_login = path.into();
-        self
-    }
-
-    /// Sets where to redirect after a logout whose request gave no valid `return_to`. Default: `/`.
-    pub fn after_logout(mut self, path: impl Into<String>) -> Self {
-        self.config.after_logout = path.into();
         self
     }
 

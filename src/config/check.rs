@@ -70,6 +70,8 @@ impl Config {
         let keys = check.keys(self.keys.as_ref(), loopback, durable_store);
         let public_path = public_url.as_ref().map_or("", |url| url.path().trim_end_matches('/'));
         let mut paths = check.paths(&self.routes, public_path);
+        paths.slo = paths.slo.filter(|_| self.single_logout);
+        paths.canvas = paths.canvas.filter(|_| self.client_secret.is_some());
         paths.named_callbacks = !self.login_hosts.is_empty() || self.allow_my_domain;
         if !paths.named_callbacks {
             paths.hosts = None;
@@ -89,6 +91,7 @@ impl Config {
             .and_then(|public| check.redirect_uri(public, &paths, self.routes.redirect_uri.as_deref()));
         let after_login = check.redirect_target("after_login", public_path, &self.after_login);
         let after_logout = check.redirect_target("after_logout", public_path, &self.after_logout);
+        let revoke_on_logout = check.revoke_on_logout(&self.revoke_on_logout);
         let idle_timeout = check.duration("SALESFORCE_IDLE_TIMEOUT", &self.idle_timeout);
         let max_lifetime = check.duration("SALESFORCE_MAX_LIFETIME", &self.max_lifetime);
         if idle_timeout.is_zero() || max_lifetime < idle_timeout {
@@ -172,6 +175,7 @@ impl Config {
                 cookie_stem,
                 after_login,
                 after_logout,
+                revoke_on_logout,
                 login_timeout,
                 remember,
                 idle_timeout,
@@ -357,6 +361,8 @@ impl Check {
             hosts: route("routes.hosts", &routes.hosts),
             orgs: route("routes.orgs", &routes.orgs),
             connect: route("routes.connect", &routes.connect),
+            slo: route("routes.slo", &routes.slo),
+            canvas: route("routes.canvas", &routes.canvas),
         };
         let mut mounted: Vec<&str> = paths.mounted().collect();
         mounted.sort_unstable();

@@ -10,6 +10,7 @@ mod credentials;
 pub(crate) mod duration;
 mod hosts;
 mod login_link;
+mod logout;
 mod my_domain;
 mod problem;
 mod return_to;
@@ -33,6 +34,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub use crate::grants::{InvalidRevokeOnLogout, RevokeOnLogout};
 use salesforce_connection::Secret;
 
 /// The settings of [`Salesforce`](crate::Salesforce), from a settings file or the environment.
@@ -113,6 +115,13 @@ pub struct Config {
     pub after_login: String,
     /// Where to redirect after a logout whose request gave no valid `return_to`: a path of this app. Default: `/`.
     pub after_logout: String,
+    /// What a user's logout does to the grant: `never` (it stays, for jobs), `last` (the grant's last logout deletes it and
+    /// revokes its tokens) or `always` (each logout ends all logins of the grant). Default: `last`.
+    /// `SALESFORCE_REVOKE_ON_LOGOUT`.
+    pub revoke_on_logout: String,
+    /// Whether Salesforce's single logout ends this app's logins, too: mounts the route of [`RoutePaths::slo`] and gives
+    /// each login a cookie for it. Default: `false`. `SALESFORCE_SINGLE_LOGOUT`, `true` or `false`.
+    pub single_logout: bool,
     /// How long a login at Salesforce may take, at most a day. A callback that comes later starts one new login. Default:
     /// `10m`. `SALESFORCE_LOGIN_TIMEOUT`.
     pub login_timeout: String,
@@ -172,6 +181,8 @@ impl Default for Config {
             cookie_name: None,
             after_login: "/".to_owned(),
             after_logout: "/".to_owned(),
+            revoke_on_logout: RevokeOnLogout::default().to_string(),
+            single_logout: false,
             login_timeout: "10m".to_owned(),
             remember: None,
             idle_timeout: "24h".to_owned(),
@@ -212,6 +223,12 @@ pub struct RoutePaths {
     /// Connects Salesforce to a user of the app itself; mounted if the app names owners
     /// ([`SalesforceBuilder::connect_owner`](crate::SalesforceBuilder::connect_owner)). Default: `/connect`.
     pub connect: Option<String>,
+    /// Ends the login of a browser that logs out at Salesforce. Mounted with [`Config::single_logout`] only. Default:
+    /// `/slo`.
+    pub slo: Option<String>,
+    /// Takes Salesforce's signed request, for an app in a frame of Salesforce (Canvas). Mounted with a client secret only,
+    /// with which Salesforce signs. Default: `/canvas`.
+    pub canvas: Option<String>,
     /// The full redirect URI registered with the app. Needed only if `callback` is `None`.
     pub redirect_uri: Option<String>,
 }
@@ -228,6 +245,8 @@ impl Default for RoutePaths {
             hosts: Some("/hosts".to_owned()),
             orgs: Some("/orgs".to_owned()),
             connect: Some("/connect".to_owned()),
+            slo: Some("/slo".to_owned()),
+            canvas: Some("/canvas".to_owned()),
             redirect_uri: None,
         }
     }
@@ -298,6 +317,7 @@ impl Config {
         for (name, setting) in [
             ("SALESFORCE_ALLOW_SANDBOXES", &mut config.allow_sandboxes),
             ("SALESFORCE_ALLOW_MY_DOMAIN", &mut config.allow_my_domain),
+            ("SALESFORCE_SINGLE_LOGOUT", &mut config.single_logout),
         ] {
             match variable(name).map(|text| text.parse()) {
                 None => {}
@@ -317,6 +337,9 @@ impl Config {
         config.api_version = variable("SALESFORCE_API_VERSION");
         config.keys = variable("SALESFORCE_KEYS").map(Secret::new);
         config.cookie_name = variable("SALESFORCE_COOKIE_NAME");
+        if let Some(policy) = variable("SALESFORCE_REVOKE_ON_LOGOUT") {
+            config.revoke_on_logout = policy;
+        }
         if let Some(timeout) = variable("SALESFORCE_LOGIN_TIMEOUT") {
             config.login_timeout = timeout;
         }

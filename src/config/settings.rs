@@ -7,7 +7,7 @@ use std::{
 
 use url::Url;
 
-use super::{PreviousApp, ReturnTo, SessionMode};
+use super::{PreviousApp, ReturnTo, RevokeOnLogout, SessionMode};
 use crate::{
     base::seal::KeyRing,
     grants::{HostOrgs, is_run_by_salesforce},
@@ -17,6 +17,10 @@ use salesforce_connection::{
     oauth::{LoginHost, Scopes},
     token::ServiceUser,
 };
+
+/// The domains below which each org has its pages (Salesforce Help "My Domain URL Formats").
+const PAGE_DOMAINS: [&str; 5] =
+    ["lightning.force.com", "my.salesforce.com", "my.site.com", "vf.force.com", "my.salesforce-setup.com"];
 
 /// Checked settings.
 #[derive(Debug)]
@@ -43,6 +47,7 @@ pub(crate) struct Settings {
     pub(crate) cookie_stem: String,
     pub(crate) after_login: ReturnTo,
     pub(crate) after_logout: ReturnTo,
+    pub(crate) revoke_on_logout: RevokeOnLogout,
     /// How long a login at Salesforce may take.
     pub(crate) login_timeout: Duration,
     /// How long the login cookie outlives the browser; `None`: it ends with it.
@@ -120,12 +125,26 @@ impl Settings {
     /// Returns the sites whose pages may show this app's page "open in a window" in a frame: Salesforce's own, the login
     /// hosts and the allowed origins.
     pub(crate) fn frame_ancestors(&self) -> String {
-        const SALESFORCE: &str = "https://*.lightning.force.com https://*.my.salesforce.com https://*.my.site.com \
-                                  https://*.vf.force.com";
+        let salesforce = PAGE_DOMAINS.iter().map(|domain| format!("https://*.{domain}"));
+        salesforce.chain(self.page_origins()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Returns whether a page of Salesforce, a login host or an allowed origin has this address.
+    pub(crate) fn is_salesforce_page(&self, url: &Url) -> bool {
+        let is_below = |host: &str, domain: &str| {
+            host.strip_suffix(domain).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+        };
+        let is_salesforce = || {
+            let host = url.host_str().unwrap_or_default();
+            let is_default = url.scheme() == "https" && url.port().is_none();
+            is_default && PAGE_DOMAINS.iter().any(|domain| is_below(host, domain))
+        };
+        is_salesforce() || self.page_origins().contains(&url.origin().ascii_serialization())
+    }
+
+    fn page_origins(&self) -> BTreeSet<String> {
         let hosts = std::iter::once(&self.default_host).chain(self.hosts.values()).map(LoginHost::as_url);
-        let configured: BTreeSet<String> =
-            hosts.chain(&self.allowed_origins).map(|url| url.origin().ascii_serialization()).collect();
-        configured.into_iter().fold(SALESFORCE.to_owned(), |sources, origin| format!("{sources} {origin}"))
+        hosts.chain(&self.allowed_origins).map(|url| url.origin().ascii_serialization()).collect()
     }
 
     /// Returns the name of a cookie of ours: the stem, `kind` behind it and, on https, `__Host-` in front.
@@ -167,6 +186,10 @@ pub(crate) struct Paths {
     pub(crate) hosts: Option<String>,
     pub(crate) orgs: Option<String>,
     pub(crate) connect: Option<String>,
+    /// `None` unless single logout is on.
+    pub(crate) slo: Option<String>,
+    /// `None` unless the app has a client secret.
+    pub(crate) canvas: Option<String>,
 }
 
 impl Paths {
@@ -182,8 +205,17 @@ impl Paths {
 
     /// Returns the paths of all mounted routes.
     pub(crate) fn mounted(&self) -> impl Iterator<Item = &str> {
-        let all =
-            [&self.login, &self.callback, &self.logout, &self.me, &self.hosts, &self.orgs, &self.connect];
+        let all = [
+            &self.login,
+            &self.callback,
+            &self.logout,
+            &self.me,
+            &self.hosts,
+            &self.orgs,
+            &self.connect,
+            &self.slo,
+            &self.canvas,
+        ];
         all.into_iter().flatten().map(String::as_str)
     }
 }

@@ -100,14 +100,14 @@ impl GrantManager {
         Ok(grants)
     }
 
-    /// Ends the login under this key as its logout would, unless it is one of another app in the same store.
+    /// Ends the login under this key, and no other one, unless it is one of another app in the same store.
     ///
     /// # Errors
     /// The store failed. The logout is retried in the background.
     pub(crate) async fn revoke_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
         match self.config.store.load_login(key).await {
             Ok(Some((login, _))) if !self.owns(login.grant) => Ok(()),
-            _ => self.delete_login(key).await,
+            _ => self.end_login(key).await,
         }
     }
 

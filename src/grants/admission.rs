@@ -16,11 +16,11 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{CallbackPurpose, GrantHandle, GrantManager, LogInError, Profile};
+use super::{CallbackPurpose, GrantHandle, GrantManager, GrantTokens, LogInError, Profile};
 use crate::base::{evicting_map::EvictingMap, lock::lock};
 use salesforce_connection::{
-    Connection, OrgId, UserId,
-    oauth::{LoginHost, Scopes, TokenResponse},
+    Connection, OrgId, Secret, UserId, UserRef,
+    oauth::{LoginHost, Scopes},
     token::{FixedToken, TokenSource},
 };
 
@@ -113,6 +113,29 @@ impl LoginDecision {
     /// Refuses the user, who reads this reason.
     pub fn refuse(reason: impl Into<String>) -> Self {
         Self(Decision::Refuse(reason.into()))
+    }
+}
+
+/// Tokens of a verified user who may not be let in yet.
+pub(super) struct VerifiedTokens<'a> {
+    pub(super) user: UserRef,
+    pub(super) instance_url: &'a Url,
+    pub(super) scopes: &'a Scopes,
+    pub(super) access_token: &'a Secret,
+    pub(super) host: &'a LoginHost,
+    pub(super) profile: &'a Profile,
+}
+
+impl<'a> VerifiedTokens<'a> {
+    pub(super) fn of(grant: &'a GrantTokens) -> Self {
+        Self {
+            user: grant.key.user(),
+            instance_url: grant.access.instance_url(),
+            scopes: grant.access.scopes(),
+            access_token: &grant.access_token,
+            host: &grant.host,
+            profile: &grant.profile,
+        }
     }
 }
 
@@ -241,9 +264,7 @@ impl GrantManager {
     /// facts that the app adds to the login.
     pub(super) async fn admit_user(
         &self,
-        host: &LoginHost,
-        tokens: &TokenResponse,
-        profile: &Profile,
+        tokens: VerifiedTokens<'_>,
         purpose: &CallbackPurpose,
     ) -> Result<Option<Arc<str>>, LogInError> {
         let admission = &self.config.admission;
@@ -253,10 +274,9 @@ impl GrantManager {
         if !admission.refuses_sandboxes && !asks_app {
             return Ok(None);
         }
-        let user = tokens.identity.user;
-        let source = FixedToken::new(user, tokens.instance_url.clone(), &tokens.access_token)?;
-        let (instance_url, scopes) = (tokens.instance_url.clone(), tokens.scopes.clone());
-        let login = self.verified(host, profile, instance_url, scopes, Arc::new(source));
+        let VerifiedTokens { user, instance_url, scopes, access_token, host, profile } = tokens;
+        let source = FixedToken::new(user, instance_url.clone(), access_token)?;
+        let login = self.verified(host, profile, instance_url.clone(), scopes.clone(), Arc::new(source));
         if admission.refuses_sandboxes {
             self.refuse_sandbox(&login).await?;
         }

@@ -15,7 +15,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::{GrantManager, LogInError, LoginOutcome, NewLogin, OwnedName, login_id, manager};
+use super::{
+    GrantManager, LogInError, LoginOutcome, NewLogin, OwnedName, login_id, logout_policy::Ends, manager,
+};
 use crate::{
     base::{
         evicting_map::EvictingMap,
@@ -201,7 +203,8 @@ impl GrantManager {
                 }
             }
             tracing::info!("login discarded: no response with its cookie was delivered");
-            manager.log_out_later(id);
+            // Whatever the settings say: no browser could ever log it out.
+            manager.delete_login_later(id, Ends::LastGrant);
         });
     }
 }

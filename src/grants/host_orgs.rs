@@ -73,7 +73,7 @@ impl GrantManager {
             Some(Orgs::Unclaimed) => {
                 let grants =
                     absent_if_corrupt(self.config.store.list_grants(GrantFilter::Org(org)).await.map(Some))?;
-                Ok(grants.into_iter().flatten().filter(|grant| self.owns(grant.key)).all(|grant| {
+                Ok(grants.into_iter().flatten().filter(|grant| self.owns_login_of(grant.key)).all(|grant| {
                     match GrantTokens::open(&self.config.keys, &grant) {
                         Ok(tokens) => tokens.host == *host,
                         Err(UnreadableGrant::Broken(broken)) => broken.host == *host,

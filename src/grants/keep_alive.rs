@@ -51,7 +51,8 @@ impl GrantManager {
         };
         let now = self.config.clock.now();
         let old = |grant: &GrantRecord| {
-            self.owns(grant.key) && now.duration_since(grant.updated_at).is_ok_and(|age| age >= unused_for)
+            let is_ours = self.owns_login_of(grant.key);
+            is_ours && now.duration_since(grant.updated_at).is_ok_and(|age| age >= unused_for)
         };
         let refreshes = grants.into_iter().filter(old).map(|grant| async move {
             let Some(handle) = self.handle(&grant, read_at) else { return };

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     AuthEvent, Callback, CallbackPurpose, GrantHandle, GrantManager, GrantTokens, LoginOutcome, Profile,
-    admission::{NotDecided, RefusedOrg},
+    admission::{NotDecided, RefusedOrg, VerifiedTokens},
     host_limit::HostPermit,
     manager::absent_if_corrupt,
 };
@@ -70,7 +70,7 @@ pub(crate) enum LogInError {
 
 impl LogInError {
     /// Returns the outcome in a few words, for the log.
-    fn outcome(&self) -> &'static str {
+    pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::TooManyLogins => "too many at once",
             Self::NotFinished => "not finished elsewhere",
@@ -242,7 +242,15 @@ impl GrantManager {
                 });
             }
         };
-        let facts = match self.admit_user(host, &tokens, &profile, purpose).await {
+        let verified = VerifiedTokens {
+            user: tokens.identity.user,
+            instance_url: &tokens.instance_url,
+            scopes: &tokens.scopes,
+            access_token: &tokens.access_token,
+            host,
+            profile: &profile,
+        };
+        let facts = match self.admit_user(verified, purpose).await {
             Ok(facts) => facts,
             Err(refused) => {
                 self.revoke_at_host_later(host, tokens);
@@ -326,7 +334,10 @@ impl GrantManager {
         let key = grant.key;
         self.handle_of(grant);
         self.rechecked_by_login(key);
-        self.forget_other_broken_grant(key);
+        // A login in a frame replaces nothing.
+        if !self.config.apps.is_canvas(key.app()) {
+            self.forget_other_broken_grant(key);
+        }
         self.revoke_replaced(replaced, new_token.as_ref());
         Ok(key.user())
     }

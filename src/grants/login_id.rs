@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-#[cfg(feature = "test-util")]
 use crate::base::random::{self, NoRandomness};
 use crate::store::{LoginProof, LoginRecord};
 use salesforce_connection::Secret;
@@ -26,7 +25,6 @@ pub(super) fn from_digest(bytes: &[u8]) -> Secret {
 }
 
 /// Returns the id of a login without a callback.
-#[cfg(feature = "test-util")]
 pub(crate) fn random_login_id() -> Result<Secret, NoRandomness> {
     Ok(from_digest(&random::bytes::<32>()?))
 }

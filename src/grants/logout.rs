@@ -15,13 +15,15 @@ use tracing::{
 };
 
 use super::{
-    AuthEvent, GrantManager, GrantTokens, Timing, manager::absent_if_corrupt, tokens::UnreadableGrant,
+    AuthEvent, GrantManager, GrantTokens, Timing, logout_policy::Ends, manager::absent_if_corrupt,
+    tokens::UnreadableGrant,
 };
 use crate::{
     base::lock::lock,
-    store::{DeletedLogin, GrantRecord, LoginKey, StoreError},
+    store::{DeletedLogin, GrantFilter, GrantRecord, LoginKey, StoreError},
 };
-use salesforce_connection::Secret;
+use salesforce_connection::{Secret, UserRef};
+use url::Url;
 
 /// Maximum number of concurrent retries to store a logout, so that a store that recovers is not overloaded.
 const MAX_WRITES: usize = 16;
@@ -66,9 +68,20 @@ pub(super) fn waits(timing: &Timing) -> impl Iterator<Item = Duration> + use<> {
     timing.retry_schedule.into_iter().take_while(move |wait| *wait < longest).chain(iter::repeat(longest))
 }
 
+/// What the login of a user who logs out was for.
+#[derive(Debug)]
+pub(crate) struct EndedLogin {
+    pub(crate) user: UserRef,
+    /// `None` if the grant cannot be used by the settings of today.
+    pub(crate) instance: Option<Url>,
+}
+
 /// A logout that is not stored yet.
 struct PendingLogout {
     key: LoginKey,
+    ends: Ends,
+    /// The grant that the login used.
+    used: Option<GrantRecord>,
     /// The grant before the logout. If the store's response is lost, only this copy still has the tokens to revoke.
     grant: Option<GrantRecord>,
     /// Whether an earlier attempt failed, which may have taken effect.
@@ -95,40 +108,84 @@ impl Drop for ResumeOnDrop {
 }
 
 impl GrantManager {
-    /// Ends the login with this id. If it was the last login of its grant, the tokens are revoked in the background.
+    /// Ends the login of a user who logs out. Whether its grant ends too, the settings say; its tokens are revoked in the
+    /// background then.
     ///
     /// # Errors
     /// The store failed. The logout is retried in the background; this process rejects the login from now on.
-    pub(crate) async fn log_out(self: &Arc<Self>, id: &Secret) -> Result<(), StoreError> {
-        self.delete_login(LoginKey::from_session_id(id)).await
+    pub(crate) async fn log_out(self: &Arc<Self>, id: &Secret) -> Result<Option<EndedLogin>, StoreError> {
+        let ends = Ends::by_user(self.config.revoke_on_logout);
+        let grant = self.delete_login(LoginKey::from_session_id(id), ends).await?;
+        Ok(grant.map(|grant| EndedLogin {
+            user: grant.key.user(),
+            instance: self.open(&grant).ok().map(|tokens| tokens.access.instance_url().clone()),
+        }))
     }
 
-    /// Ends a login in the background.
+    /// Ends all logins of a user, each as [`log_out`](Self::log_out) does.
+    ///
+    /// # Errors
+    /// The store failed. If it could list the logins, they are ended in the background.
+    pub(crate) async fn log_out_everywhere(self: &Arc<Self>, user: UserRef) -> Result<(), StoreError> {
+        let logins = self.config.store.list_logins(GrantFilter::User(user)).await?;
+        let ends = Ends::by_user(self.config.revoke_on_logout);
+        let mut failed = None;
+        for (key, login) in logins {
+            // Those of another app in the same store are not ours to end.
+            if self.owns(login.grant)
+                && let Err(error) = self.delete_login(key, ends).await
+            {
+                failed = failed.or(Some(error));
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Ends this one login, whatever the settings say of a user's logout: other logins of its grant stay.
+    ///
+    /// # Errors
+    /// As [`log_out`](Self::log_out).
+    pub(crate) async fn end_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
+        self.delete_login(key, Ends::of_one(self.config.revoke_on_logout)).await.map(drop)
+    }
+
+    /// Ends a login in the background that another one replaces.
     pub(crate) fn log_out_later(self: &Arc<Self>, id: Secret) {
+        self.delete_login_later(id, Ends::of_one(self.config.revoke_on_logout));
+    }
+
+    pub(super) fn delete_login_later(self: &Arc<Self>, id: Secret, ends: Ends) {
         let manager = Arc::clone(self);
         self.config.background.spawn(async move {
-            if let Err(error) = manager.log_out(&id).await {
+            if let Err(error) = manager.delete_login(LoginKey::from_session_id(&id), ends).await {
                 tracing::warn!(%error, "ending a replaced login failed; it is retried");
             }
         });
     }
 
-    /// Ends the login under this key, as [`log_out`](Self::log_out) does.
-    pub(crate) async fn delete_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
+    /// Returns the grant that the login used; `None` if it was absent, or is being ended already.
+    async fn delete_login(
+        self: &Arc<Self>,
+        key: LoginKey,
+        ends: Ends,
+    ) -> Result<Option<GrantRecord>, StoreError> {
         if !self.pending_logouts.add(key) {
-            return Ok(());
+            return Ok(None);
         }
-        let pending = PendingLogout { key, grant: None, unsure: false };
+        let pending = PendingLogout { key, ends, used: None, grant: None, unsure: false };
         let mut resume = ResumeOnDrop { manager: Arc::clone(self), pending: None };
         let ended = self.try_logout(resume.pending.insert(pending)).await;
         match ended {
             Ok(()) => {
-                resume.pending = None;
+                let used = resume.pending.take().and_then(|pending| pending.used);
                 self.pending_logouts.remove(&key);
+                Ok(used)
             }
-            Err(_) => self.config.events.emit(&AuthEvent::LogoutNotStored),
+            Err(error) => {
+                self.config.events.emit(&AuthEvent::LogoutNotStored);
+                Err(error)
+            }
         }
-        ended
     }
 
     async fn retry_logout(self: &Arc<Self>, mut pending: PendingLogout) {
@@ -153,8 +210,60 @@ impl GrantManager {
     }
 
     async fn try_logout(self: &Arc<Self>, pending: &mut PendingLogout) -> Result<(), StoreError> {
+        match pending.ends {
+            Ends::Login => self.end_without_grant(pending).await,
+            Ends::LastGrant => self.end_with_last_grant(pending).await,
+            Ends::Grant => {
+                self.end_with_last_grant(pending).await?;
+                // Unless the grant has ended with its last login.
+                if let Some(grant) = pending.grant.take() {
+                    match self.delete_listed_grant(&grant).await {
+                        Ok(()) => self.report_deleted(&grant),
+                        Err(_) => self.delete_grant_later(grant),
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the login and leaves its grant in the store, even without a login.
+    async fn end_without_grant(self: &Arc<Self>, pending: &mut PendingLogout) -> Result<(), StoreError> {
+        let (key, store) = (pending.key, &self.config.store);
+        if let Some((_, grant)) = absent_if_corrupt(store.load_login(key).await)? {
+            pending.used = Some(grant.clone());
+            pending.grant = Some(grant);
+        }
+        let span = info_span!("salesforce.logout", login = ?key, grant = Empty, outcome = Empty);
+        let ended = async {
+            // An expired login is absent to the deletion, which then leaves the grant, and only marks the login as deleted.
+            let now = self.config.clock.now();
+            store.touch_login(key, now, now).await?;
+            store.delete_login(key).await
+        };
+        let ended = ended.instrument(span.clone()).await;
+        let _entered = span.enter();
+        let outcome = match (&ended, &pending.grant) {
+            (Err(_), _) => "not stored",
+            (Ok(_), None) => "absent",
+            (Ok(_), Some(_)) => "ended",
+        };
+        span.record("outcome", outcome);
+        if let DeletedLogin::GrantDeleted(record) = ended? {
+            self.forget(&record);
+        }
+        let Some(grant) = pending.grant.take().map(|grant| grant.key) else { return Ok(()) };
+        span.record("grant", display(grant));
+        tracing::info!(login = ?key, %grant, "logged out; the grant stays");
+        self.config.events.emit(&AuthEvent::LoggedOut { user: grant.user(), login: Some(key) });
+        Ok(())
+    }
+
+    /// Ends the login, and its grant if this was the last one. Takes the grant out of `pending` if it has ended.
+    async fn end_with_last_grant(self: &Arc<Self>, pending: &mut PendingLogout) -> Result<(), StoreError> {
         let key = pending.key;
         if let Some((_, grant)) = absent_if_corrupt(self.config.store.load_login(key).await)? {
+            pending.used = Some(grant.clone());
             pending.grant = Some(grant);
         }
         let was_unsure = std::mem::replace(&mut pending.unsure, true);
@@ -187,6 +296,7 @@ impl GrantManager {
         self.config.events.emit(&AuthEvent::LoggedOut { user: grant.user(), login: Some(key) });
         if let Some(record) = is_last {
             self.forget(&record);
+            pending.grant = None;
         }
         Ok(())
     }

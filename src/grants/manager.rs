@@ -11,7 +11,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use super::{
-    Admission, Apps, AuthEvent, ConnectPath, Events, GrantError, GrantTokens, HostOrgs, LoginPath, Timing,
+    Admission, Apps, AuthEvent, ConnectPath, Events, GrantError, GrantTokens, HostOrgs, LoginPath,
+    RevokeOnLogout, Timing,
     callback::Outcomes,
     entry::{GrantEntry, Step},
     health::LastOutage,
@@ -78,6 +79,8 @@ pub(crate) struct GrantManagerConfig {
     pub(crate) keep_broken: Duration,
     pub(crate) login_path: LoginPath,
     pub(crate) connect_path: ConnectPath,
+    /// What a user's logout does to the grant.
+    pub(crate) revoke_on_logout: RevokeOnLogout,
     pub(crate) timing: Timing,
 }
 

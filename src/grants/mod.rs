@@ -12,6 +12,7 @@ mod admission;
 mod apps;
 mod broken;
 mod callback;
+mod canvas;
 mod entry;
 mod error;
 mod events;
@@ -25,6 +26,7 @@ mod last_seen;
 mod login;
 mod login_id;
 mod logout;
+mod logout_policy;
 mod manager;
 #[cfg(test)]
 mod model;
@@ -55,6 +57,7 @@ pub use self::{
     admission::{InvalidFacts, LoginDecision, VerifiedLogin},
     events::AuthEvent,
     health::{Health, KeyHealth, OutageKind, PendingWork, StoreHealth, StoreStatus, TokenOutage},
+    logout_policy::{InvalidRevokeOnLogout, RevokeOnLogout},
     owners::OwnerConnection,
 };
 pub(crate) use self::{
@@ -62,6 +65,7 @@ pub(crate) use self::{
     apps::Apps,
     broken::{JobGrant, LoginPath},
     callback::{Callback, CallbackPurpose, Completed, random_secret},
+    canvas::CanvasError,
     error::GrantError,
     events::Events,
     find_login::FoundLogin,

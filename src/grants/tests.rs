@@ -111,6 +111,7 @@ impl Fleet {
                 absolute: Duration::from_secs(30 * DAY as u64),
             },
             recheck: None,
+            revoke_on_logout: super::RevokeOnLogout::default(),
             timing: TIMING,
         })
     }

@@ -230,7 +230,7 @@ impl GrantTokens {
 }
 
 /// Returns the token of this version, as requests use it.
-fn access(
+pub(super) fn access(
     token: &Secret,
     instance_url: Url,
     scopes: Scopes,

@@ -362,7 +362,10 @@ async fn an_expired_record_is_absent(store: &dyn Store) -> Checked {
     let soon = SystemTime::now() + 2 * HOUR;
     expect(must(store.touch_login(live, SystemTime::now(), soon).await, PROMISE)?, "a touch finds a login")?;
     expect(must(store.touch_login(live, SystemTime::now(), past).await, PROMISE)?, "a touch finds a login")?;
-    expect(must(store.load_login(live).await, PROMISE)?.is_none(), "a touch sets the expiry")
+    expect(must(store.load_login(live).await, PROMISE)?.is_none(), "a touch sets the expiry")?;
+    expect(must(store.delete_login(live).await, PROMISE)? == DeletedLogin::NotFound, PROMISE)?;
+    let stays = must(store.load_grant(sample.grant).await, PROMISE)?;
+    expect(stays.is_some(), "the grant of an expired login stays until it expires")
 }
 
 async fn records_are_listed_by_user_and_organization(store: &dyn Store) -> Checked {

@@ -107,6 +107,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     fn load_login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, Option<(LoginRecord, GrantRecord)>>;
 
     /// Sets `last_used_at` and `expires_at` of a login. Returns `false` if the login is absent, and does not create it.
+    ///
+    /// An `expires_at` that has passed ends the login. Its grant stays, even if this was the last one.
     fn touch_login<'a>(
         &'a self,
         key: LoginKey,

@@ -14,7 +14,7 @@ use url::form_urlencoded;
 
 use super::{
     login::add_cookie,
-    pages::{AccessRefusal, Action, ActionKind, PageKind, Reply, json_message},
+    pages::{AccessRefusal, Action, ActionKind, LoginFailure, PageKind, Reply, json_message},
     request_info::RequestInfo,
     response::{self, ResponseFormat},
     session::CookieContents,
@@ -175,6 +175,13 @@ impl RequestInfo {
         let Some(worker) = &self.worker else { return json(&Error::MiddlewareMissing) };
         let login = self.login_path(ended);
         let kind = PageKind::LoginRequired { sent_form: !self.is_safe };
+        if let Some(frame) = ended.and_then(|ended| ended.frame.as_ref())
+            && self.format() == ResponseFormat::Navigation
+        {
+            // Salesforce's login cannot be shown there.
+            let kind = PageKind::LoginFailed(LoginFailure::CanvasEnded);
+            return Reply::new(kind).framed_by(frame.clone()).page(self);
+        }
         match (self.format(), login) {
             (ResponseFormat::Navigation, Some(_)) if self.is_framed() => self.open_in_window(worker),
             (ResponseFormat::Navigation, Some(login)) if self.is_page() => {

@@ -1,4 +1,4 @@
-//! What [`Salesforce`] knows of requests.
+//! What [`Salesforce`] does for handlers.
 
 use std::future::{Ready, ready};
 
@@ -6,7 +6,7 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
 use super::{routes, worker::WorkerState};
 use crate::salesforce::Salesforce;
-use salesforce_connection::{Error, Result};
+use salesforce_connection::{Error, Result, UserRef};
 
 /// The handle of the middleware around the route, for handlers that list logins, use the service user or check where a
 /// request comes from. No `web::Data` is needed. Where several are wrapped, it is the innermost.
@@ -39,6 +39,19 @@ impl FromRequest for Salesforce {
 }
 
 impl Salesforce {
+    /// Ends all logins of a user, in each browser, as their logouts would: for a button "log out everywhere". The logout
+    /// route does the same with `everywhere=1`.
+    ///
+    /// Grants end as [`revoke_on_logout`](crate::SalesforceBuilder::revoke_on_logout) says;
+    /// [`revoke_grants`](Self::revoke_grants) ends them in any case.
+    ///
+    /// # Errors
+    /// The store is down. Logins that it could still list are ended in the background.
+    #[doc(alias = "sign_out_everywhere")]
+    pub async fn log_out_everywhere(&self, user: UserRef) -> Result<()> {
+        Ok(self.grants().log_out_everywhere(user).await?)
+    }
+
     /// Returns whether a browser sent this request from a page of another origin: by `Origin`, else by
     /// `Sec-Fetch-Site`. Handlers that change something must refuse it (cross-site request forgery).
     ///

@@ -26,7 +26,8 @@ use futures_util::{
 
 use super::{
     error_rewrite::{Outcome, finish},
-    login as routes,
+    frame, login as routes,
+    pages::{PageKind, Reply},
     request_info::RequestInfo,
     require::rules_of_this_thread,
     response,
@@ -265,6 +266,18 @@ impl<S> AuthRoutes<S> {
         }
     }
 
+    /// Returns the sites that may frame the response, if the request has a login by Canvas. It may have ended.
+    fn framed_login(&self, request: &ServiceRequest) -> Option<String> {
+        self.worker.framed_login(request.request())?.frame
+    }
+
+    /// Whether a request that changes something comes from a page of another origin. The cookie of a login by Canvas comes
+    /// with those, too (`SameSite=None`).
+    fn is_forged(&self, request: &ServiceRequest) -> bool {
+        let public_url = &self.worker.settings().public_url;
+        !request.method().is_safe() && !routes::is_same_origin(public_url, request.headers())
+    }
+
     /// Captures what finishing the response of this request needs.
     fn inbound(&self, request: &ServiceRequest) -> Inbound {
         let is_embedded = self.is_embedded && !self.worker.is_nested();
@@ -374,10 +387,16 @@ where
             Some(route) => match route.accept(request.method()) {
                 Ok(()) => {
                     let payload = request.take_payload();
+                    // The login is at a window's own address, and Canvas says itself who may frame it.
+                    let may_be_framed = matches!(route, routes::Route::Logout | routes::Route::Me);
+                    let framed = self.framed_login(&request).filter(|_| may_be_framed);
                     let response = async move {
                         let (request, _) = request.into_parts();
                         let response = route.serve(request.clone(), payload).await;
                         let mut response = ServiceResponse::new(request, response.map_into_right_body());
+                        if let Some(ancestors) = framed {
+                            frame::allow(response.headers_mut(), &ancestors);
+                        }
                         if let Some(worker) = stale {
                             reseal_login(&worker, &mut response).await;
                         }
@@ -388,16 +407,28 @@ where
                 Err(allow) => now(response::method_not_allowed(allow), request),
             },
             None => {
+                let framed = self.framed_login(&request);
+                if framed.is_some() && self.is_forged(&request) {
+                    let reply = Reply::new(PageKind::CrossOriginRequest);
+                    return now(reply.page_or_json(&RequestInfo::of(request.request())), request);
+                }
                 let inbound = self.inbound(&request);
                 let handled = future::join(self.service.call(request), ready(inbound));
                 let response = handled.map(outbound::<B> as Finish<B>);
-                let Some(worker) = stale else { return Either::Right(response) };
-                let resealed = async move {
+                if stale.is_none() && framed.is_none() {
+                    return Either::Right(response);
+                }
+                let finished = async move {
                     let mut response = response.await?;
-                    reseal_login(&worker, &mut response).await;
+                    if let Some(worker) = stale {
+                        reseal_login(&worker, &mut response).await;
+                    }
+                    if let Some(ancestors) = framed {
+                        frame::allow(response.headers_mut(), &ancestors);
+                    }
                     Ok(response)
                 };
-                Either::Left(Either::Right(resealed.boxed_local()))
+                Either::Left(Either::Right(finished.boxed_local()))
             }
         }
     }
@@ -407,9 +438,11 @@ where
 impl routes::Route {
     fn accept(self, method: &Method) -> Result<(), &'static str> {
         let (allow, accepted) = match self {
-            Self::Login | Self::Callback | Self::Hosts => ("GET", *method == Method::GET),
+            Self::Login | Self::Callback | Self::Hosts | Self::SingleLogout => {
+                ("GET", *method == Method::GET)
+            }
             Self::Me => ("GET, HEAD", *method == Method::GET || *method == Method::HEAD),
-            Self::Logout | Self::Orgs | Self::Connect => {
+            Self::Logout | Self::Orgs | Self::Connect | Self::Canvas => {
                 ("GET, POST", *method == Method::GET || *method == Method::POST)
             }
         };
@@ -427,8 +460,13 @@ impl routes::Route {
             },
             Self::Me => routes::me(request).await,
             Self::Hosts => routes::hosts(request).await,
+            Self::SingleLogout => routes::single_logout(request).await,
             Self::Connect => match web::Payload::from_request(&request, &mut payload).await {
                 Ok(payload) => routes::connect(request, payload).await,
+                Err(error) => error.error_response(),
+            },
+            Self::Canvas => match web::Payload::from_request(&request, &mut payload).await {
+                Ok(payload) => routes::canvas(request, payload).await,
                 Err(error) => error.error_response(),
             },
         }

@@ -4,6 +4,7 @@ mod error;
 mod error_rewrite;
 mod extract;
 mod form_login;
+mod frame;
 mod handle;
 pub mod login;
 mod login_facts;
@@ -16,6 +17,7 @@ mod request_info;
 mod require;
 mod response;
 mod session;
+mod silent_login;
 #[cfg(feature = "test-util")]
 pub mod test_parsers;
 #[cfg(feature = "test-util")]
@@ -30,8 +32,9 @@ pub use self::{
     login_facts::LoginFacts,
     orgs::{OrgLogin, SalesforceOrgs},
     require::{AccessRule, Allowed, MayUse, RequireLogin},
+    silent_login::SilentLogin,
 };
-pub(crate) use self::{require::RuleState, session::UserChange};
+pub(crate) use self::{login::CallLimit, require::RuleState, session::UserChange};
 
 /// The app's functions that know actix.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@ use actix_web::{
     http::{Method, Uri, header},
 };
 
-use super::{pages::LoginPages, response::ResponseFormat, worker::WorkerState};
+use super::{login::silent, pages::LoginPages, response::ResponseFormat, worker::WorkerState};
 use crate::config::ReturnTo;
 
 /// What the response to a request depends on.
@@ -25,6 +25,8 @@ pub(crate) struct RequestInfo {
     accept_language: Option<header::HeaderValue>,
     /// Whether a page of another site loads this in a frame.
     is_framed: bool,
+    /// Whether a browser window loads this, or a client that does not say.
+    is_in_window: bool,
 }
 
 impl RequestInfo {
@@ -43,6 +45,7 @@ impl RequestInfo {
             is_safe: request.method().is_safe(),
             format,
             is_framed: *request.method() == Method::GET && is_framed_by_another_site(headers),
+            is_in_window: headers.get("sec-fetch-dest").is_none_or(|destination| destination == "document"),
             accept_language: headers.get(header::ACCEPT_LANGUAGE).cloned(),
         }
     }
@@ -57,6 +60,11 @@ impl RequestInfo {
         self.target.is_some()
     }
 
+    /// Whether a browser window loads this, or a client that does not say.
+    pub(super) fn is_in_window(&self) -> bool {
+        self.is_in_window
+    }
+
     /// Whether a page of another site loads this in a frame, by GET.
     pub(super) fn is_framed(&self) -> bool {
         self.is_framed
@@ -66,7 +74,7 @@ impl RequestInfo {
     pub(super) fn return_to(&self) -> Option<ReturnTo> {
         let target = ReturnTo::parse(self.target.as_ref()?.path_and_query()?.as_str())?;
         let public = self.worker.as_ref().map_or("", |worker| &worker.settings().paths.public);
-        target.below(public)
+        Some(silent::without_mark(&target.below(public)?))
     }
 
     /// The page that sent the request, as a return target. `None` unless it belongs to this app.

@@ -82,6 +82,7 @@ pub async fn log_in_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Resu
         user: Some(user_tag(user)),
         fresh: None,
         facts: outcome.facts.as_deref().and_then(|facts| serde_json::from_str(facts).ok()),
+        frame: None,
     };
     let cookie = LoginCookie::new(settings).make(settings, &Slot::Main, &contents).map_err(refused)?;
     let origin = settings.public_url.origin().ascii_serialization();

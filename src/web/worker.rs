@@ -13,7 +13,8 @@ use tokio::sync::OnceCell;
 
 use super::{
     require::RequireLogin,
-    session::{BrowserLogin, CookieContents, CurrentLogin, LoginCookie, Slot, app_session},
+    session::{BrowserLogin, CookieContents, CurrentLogin, LoginCookie, Slot, app_session, canvas_cookie},
+    silent_login,
 };
 use crate::{
     base::seal::SealError,
@@ -36,6 +37,8 @@ struct Inner {
     login_cookie: LoginCookie,
     /// Whether another Salesforce is wrapped further out: it brings the session for both. The first request shows it.
     nested: Cell<bool>,
+    /// Whether a route of this worker logs in silently.
+    has_silent_routes: bool,
     /// The rules that handlers name by their types.
     rules: RefCell<HashMap<TypeId, Rc<RequireLogin>>>,
 }
@@ -49,6 +52,7 @@ impl WorkerState {
             client,
             login_cookie,
             nested: Cell::new(false),
+            has_silent_routes: silent_login::is_wrapped_on_this_thread(),
             rules: RefCell::default(),
         })))
     }
@@ -97,6 +101,11 @@ impl WorkerState {
 
     pub(crate) fn store_rule(&self, of: TypeId, rule: &Rc<RequireLogin>) {
         self.0.rules.borrow_mut().insert(of, Rc::clone(rule));
+    }
+
+    /// Returns whether a route of this worker logs in silently.
+    pub(crate) fn has_silent_routes(&self) -> bool {
+        self.0.has_silent_routes
     }
 
     pub(crate) fn is_nested(&self) -> bool {
@@ -178,6 +187,27 @@ impl WorkerState {
         removals
     }
 
+    /// Returns what the browser's cookie of a login by Canvas says, in a request where it counts. The login may have ended.
+    pub(crate) fn canvas_contents(&self, request: &HttpRequest) -> Option<CookieContents> {
+        canvas_cookie::read(self.settings(), request.headers())
+    }
+
+    /// Returns the login of a request if it is one by Canvas. It may have ended.
+    pub(crate) fn framed_login(&self, request: &HttpRequest) -> Option<CookieContents> {
+        if !canvas_cookie::is_sent(self.settings(), request.headers()) {
+            return None;
+        }
+        // An ordinary login counts first.
+        self.login_contents(request).filter(|login| login.frame.is_some())
+    }
+
+    async fn find_login(&self, login: &CookieContents) -> Result<FoundLogin, StoreError> {
+        match login.frame {
+            Some(_) => self.grants().find_canvas_login(&login.id).await,
+            None => self.grants().find_login(&login.id).await,
+        }
+    }
+
     /// Returns the cookies that remove what a browser still has under the names of the app's previous credentials.
     pub(crate) fn leftovers(&self, request: &HttpRequest) -> Vec<Cookie<'static>> {
         self.login_leftovers(request).into_iter().chain(app_session::leftover(request)).collect()
@@ -218,7 +248,7 @@ impl WorkerState {
     /// The store is down.
     pub(crate) async fn login(&self, request: &HttpRequest) -> Result<Option<GrantHandle>> {
         let Some(CachedLogin(login)) = CachedLogin::of(self, request) else { return Ok(None) };
-        let load = async || match self.grants().find_login(&login.contents.id).await {
+        let load = async || match self.find_login(&login.contents).await {
             Ok(found) => Ok(Ok(found)),
             Err(StoreError::Unavailable(source)) => Ok(Err(Outage(source.into()))),
             Err(error) => Err(error),
@@ -250,7 +280,7 @@ impl CachedLogin {
         {
             return Some(known.clone());
         }
-        let contents = worker.cookie_contents(request)?;
+        let contents = worker.cookie_contents(request).or_else(|| worker.canvas_contents(request))?;
         let salesforce = worker.salesforce().clone();
         let login = Self(Rc::new(Login { salesforce, contents, found: OnceCell::new() }));
         request.extensions_mut().insert(login.clone());

@@ -30,6 +30,7 @@ mod login {
     mod responses;
     mod return_targets;
     mod set_up;
+    mod silent;
     mod tls;
     mod written_targets;
 }
@@ -37,6 +38,7 @@ mod login {
 /// What a browser holds, and how it ends.
 mod session {
     mod admin;
+    mod canvas;
     mod cookies_and_headers;
     mod credential_rotation;
     #[cfg(feature = "sqlite")]
@@ -44,9 +46,11 @@ mod session {
     mod key_rotation;
     mod login_cookie;
     mod logout;
+    mod logout_policy;
     #[cfg(feature = "redis")]
     mod logout_races;
     mod several_orgs;
+    mod single_logout;
     mod user_isolation;
 }
 

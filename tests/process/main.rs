@@ -18,6 +18,7 @@ mod fleet;
 #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
 mod fleet_example;
 mod forward_proxy;
+mod frames;
 mod pages;
 #[cfg(all(feature = "redis", feature = "test-util"))]
 mod redis_many;

@@ -32,16 +32,25 @@ impl Drop for Driver {
 
 impl Browser {
     pub async fn start() -> Self {
-        Self::with(&[]).await
+        Self::with(&[], serde_json::json!({})).await
     }
 
     /// One that prefers dark pages.
     pub async fn dark() -> Self {
-        Self::with(&["--blink-settings=preferredColorScheme=0"]).await
+        Self::with(&["--blink-settings=preferredColorScheme=0"], serde_json::json!({})).await
     }
 
-    /// One with more arguments.
-    pub async fn with(more: &[&str]) -> Self {
+    /// A browser that sends cookies with `SameSite=None` in frames of other sites: some builds block those by default.
+    pub async fn with_cookies_of_other_sites() -> Self {
+        let preferences = serde_json::json!({
+            "profile.cookie_controls_mode": 0,
+            "profile.block_third_party_cookies": false,
+        });
+        Self::with(&[], preferences).await
+    }
+
+    /// One with more arguments, and with these preferences.
+    async fn with(more: &[&str], preferences: serde_json::Value) -> Self {
         let port = super::free_port();
         let profile =
             std::env::temp_dir().join(format!("actix-salesforce-browser-{}-{port}", std::process::id()));
@@ -70,7 +79,8 @@ impl Browser {
         .chain(more.iter().copied())
         .map(str::to_owned)
         .collect::<Vec<_>>();
-        let capabilities = serde_json::json!({ "goog:chromeOptions": { "args": arguments } });
+        let options = serde_json::json!({ "args": arguments, "prefs": preferences });
+        let capabilities = serde_json::json!({ "goog:chromeOptions": options });
         let capabilities = capabilities.as_object().unwrap().clone();
         let mut builder = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
         builder.capabilities(capabilities);

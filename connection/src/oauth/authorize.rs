@@ -18,12 +18,21 @@ pub struct AuthorizeOptions {
     prompt: Vec<Prompt>,
     login_hint: Option<String>,
     display: Option<DisplayMode>,
+    immediate: bool,
+    state_note: Option<String>,
 }
 
 impl AuthorizeOptions {
     /// Creates options with these scopes and nothing else.
     pub fn new(scopes: Scopes) -> Self {
-        Self { scopes, prompt: Vec::new(), login_hint: None, display: None }
+        Self {
+            scopes,
+            prompt: Vec::new(),
+            login_hint: None,
+            display: None,
+            immediate: false,
+            state_note: None,
+        }
     }
 
     /// Makes Salesforce show these pages even if the user is logged in there. Default: none.
@@ -40,6 +49,23 @@ impl AuthorizeOptions {
     /// Sets the user name that Salesforce fills in on its login page. Default: none.
     pub fn login_hint(mut self, username: impl Into<String>) -> Self {
         self.login_hint = Some(username.into());
+        self
+    }
+
+    /// Makes Salesforce show no page: where the user would have to log in or to approve, it redirects to the callback with
+    /// the error `immediate_unsuccessful`. Experience Cloud sites do not support it (Salesforce Help "OAuth 2.0 Web Server
+    /// Flow"). Default: `false`.
+    pub fn immediate(mut self, immediate: bool) -> Self {
+        self.immediate = immediate;
+        self
+    }
+
+    /// Appends a text to the random `state`, after a dot: it comes back with the callback, even to a browser that has lost
+    /// its cookies. Letters, digits, `-` and `_`; other characters are percent-encoded in the URL. Default: none.
+    ///
+    /// The text is not secret, and the browser can change it: seal what has to be trusted.
+    pub fn state_note(mut self, note: impl Into<String>) -> Self {
+        self.state_note = Some(note.into());
         self
     }
 
@@ -172,7 +198,13 @@ impl OAuthClient {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let nonce = options.scopes.contains("openid").then(|| CsrfToken::new_random_len(32).into_secret());
         let mut request = client
-            .authorize_url(|| CsrfToken::new_random_len(32))
+            .authorize_url(|| {
+                let random = CsrfToken::new_random_len(32);
+                match &options.state_note {
+                    Some(note) => CsrfToken::new(format!("{}.{note}", random.into_secret())),
+                    None => random,
+                }
+            })
             .set_pkce_challenge(challenge)
             .add_scopes(options.scopes.iter().map(|scope| Scope::new(scope.to_owned())));
         if let Some(nonce) = &nonce {
@@ -184,6 +216,9 @@ impl OAuthClient {
         }
         if let Some(hint) = &options.login_hint {
             request = request.add_extra_param("login_hint", hint.clone());
+        }
+        if options.immediate {
+            request = request.add_extra_param("immediate", "true");
         }
         if let Some(display) = options.display {
             request = request.add_extra_param("display", display.as_str());

@@ -18,6 +18,7 @@ pub(crate) mod login_host;
 pub(crate) mod refresh;
 pub(crate) mod revoke;
 pub(crate) mod scopes;
+pub(crate) mod signed_request;
 pub(crate) mod token_response;
 
 #[cfg(test)]
@@ -33,5 +34,6 @@ pub use crate::oauth::{
     refresh::{KnownGrant, RefreshError, RefreshedGrant},
     revoke::{Introspection, TokenTypeHint},
     scopes::{InvalidScopes, Scopes},
+    signed_request::{InvalidSignedRequest, SignedRequest},
     token_response::{IdentityUrl, TokenResponse},
 };

@@ -52,13 +52,16 @@ impl Refresh {
         let found = if error.is_none() { Some("the grant has no refresh token") } else { reason };
         let needs_reconnecting = self.end_grant(code.clone(), found).await? && self.keeps_broken();
         tracing::info!(grant = %self.from.key, code, reason, "Salesforce refused the refresh token");
-        self.manager.config.events.emit(&AuthEvent::GrantRevoked {
-            user,
-            response_was_lost,
-            reason,
-            code,
-            needs_reconnecting,
-        });
+        // The token of a signed request ends with each session in Salesforce.
+        if !self.is_of_canvas() {
+            self.manager.config.events.emit(&AuthEvent::GrantRevoked {
+                user,
+                response_was_lost,
+                reason,
+                code,
+                needs_reconnecting,
+            });
+        }
         match error {
             // A new login most often helps after `invalid_grant`. After the other codes it fails for the same reason.
             Some(error) if !error.is_invalid_grant() => Err(GrantError::Refused(Arc::new(error))),
@@ -66,8 +69,13 @@ impl Refresh {
         }
     }
 
+    fn is_of_canvas(&self) -> bool {
+        self.manager.config.apps.is_canvas(self.from.key.app())
+    }
+
     fn keeps_broken(&self) -> bool {
-        !self.manager.config.keep_broken.is_zero()
+        // The token of a signed request cannot be reconnected: the next frame brings another one.
+        !self.manager.config.keep_broken.is_zero() && !self.is_of_canvas()
     }
 
     /// Takes the tokens from the grant and ends its logins, or deletes it, as the settings say. Returns true unless the

@@ -13,7 +13,7 @@ use super::{
     pending_login::{CLOCK_TOLERANCE, PendingLogin},
     placement::Placement,
     query::Query,
-    retry_link, same_site,
+    retry_link, same_site, silent,
     start::{Start, begin},
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     grants::{Callback, CallbackPurpose, Completed, LogInError, RefusedOrg},
     web::{
         pages, response,
-        session::{CookieContents, FreshLogin, last_host, user_tag},
+        session::{CookieContents, FreshLogin, last_host, logout_handle, user_tag},
         worker::WorkerState,
     },
 };
@@ -52,34 +52,54 @@ struct Parameters<'a> {
 impl<'a> Parameters<'a> {
     fn of(query: &'a Query) -> Result<Self, LoginFailure> {
         let one = |name, max| query.one(name, max).map_err(|_| LoginFailure::MalformedCallback);
-        one("state", 512)?;
+        one("state", MAX_STATE_BYTES)?;
         let description = query.first("error_description").and_then(pages::known_description);
         Ok(Self { code: one("code", 4096)?, error: one("error", 256)?, description, iss: one("iss", 512)? })
     }
 }
 
+/// Largest `state` in bytes. That of a silent login has the address of a page in it.
+const MAX_STATE_BYTES: usize = 1024;
+
 async fn complete(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
     let worker = WorkerState::of(request)?;
     let settings = worker.settings();
     let query = Query::parse(request.query_string()).map_err(|_| LoginFailure::MalformedCallback)?;
-    let state = query.one("state", 512).ok().flatten();
+    let state = query.one("state", MAX_STATE_BYTES).ok().flatten();
     let pending = state.and_then(|state| PendingLogin::find(settings, request.headers(), state));
-    let parameters = Parameters::of(&query).map_err(|failure| match &pending {
+    let silent_page = match &pending {
+        Some(pending) => pending.is_silent.then(|| pending.return_to.clone()),
+        None => state.and_then(|state| silent::noted_page(settings, state)),
+    };
+    match (complete_pending(&worker, request, &query, pending).await, silent_page) {
+        (Err(error), Some(page)) => Ok(silent::give_up(&worker, request, error, &page)),
+        (outcome, _) => outcome,
+    }
+}
+
+async fn complete_pending(
+    worker: &WorkerState,
+    request: &HttpRequest,
+    query: &Query,
+    pending: Option<PendingLogin>,
+) -> Result<HttpResponse, LoginError> {
+    let settings = worker.settings();
+    let parameters = Parameters::of(query).map_err(|failure| match &pending {
         Some(pending) => pending.failed(settings, failure),
         None => failure.into(),
     })?;
-    let Some(pending) = pending else { return unknown_state(&worker, request, &parameters).await };
+    let Some(pending) = pending else { return unknown_state(worker, request, &parameters).await };
     if parameters.code.is_some()
-        && let Some(page) = same_site::come_again(settings, request, &query)
+        && let Some(page) = same_site::come_again(settings, request, query)
     {
         return Ok(page);
     }
-    let outcome = match connect::check_owner(&worker, request, &query, &pending).await {
+    let outcome = match connect::check_owner(worker, request, query, &pending).await {
         Ok(Some(page)) => return Ok(page),
         Err(failed) => Err(pending.failed(settings, failed).into()),
         Ok(None) => match pending.time_left(settings, worker.salesforce().now()) {
-            Some(time_left) => exchange(&worker, request, &parameters, &pending, time_left).await,
-            None => late(&worker, request, &parameters, &pending).await,
+            Some(time_left) => exchange(worker, request, &parameters, &pending, time_left).await,
+            None => late(worker, request, &parameters, &pending).await,
         },
     };
     // The pending login is used, whatever the outcome.
@@ -198,7 +218,8 @@ async fn exchange(
     let facts = outcome.facts.as_deref().and_then(|facts| serde_json::from_str(facts).ok());
     let host = pending.host.as_url().to_string();
     let user = user_tag(outcome.user);
-    let contents = CookieContents { id: id.clone(), host, user: Some(user.clone()), fresh, facts };
+    let contents =
+        CookieContents { id: id.clone(), host, user: Some(user.clone()), fresh, facts, frame: None };
     let current = worker.current_login(request);
     let logins = worker.browser_logins(request);
     // It matters only where there are several. An outage says nothing about the current one.
@@ -215,6 +236,10 @@ async fn exchange(
         LoopGuard::after_login(pending.completed_before, &id).cookie(settings, worker.salesforce().now());
     let mut cookies = vec![cookie, guard.map_err(|error| failed(FailedLogin::not_stored(error)))?];
     cookies.extend(last_host::cookie(settings, &pending.host));
+    if settings.paths.slo.is_some() {
+        let handle = logout_handle::make(settings, &id);
+        cookies.push(handle.map_err(|error| failed(FailedLogin::not_stored(error)))?);
+    }
     let others = placement.other_cookies(worker, request, &user);
     cookies.extend(others.map_err(|error| failed(FailedLogin::not_stored(error)))?);
     placement.separate_sessions(worker, request, outcome.user);
@@ -225,6 +250,7 @@ async fn exchange(
         worker.grants().log_out_later(old.contents.id);
     }
     let mut response = response::see_other(pending.return_to.location());
+    cookies.extend(silent::forgotten(settings, request.headers()));
     // A cookie of the former credentials may have the name of one that is written.
     let is_written = |name: &str| cookies.iter().any(|cookie| cookie.name() == name);
     let leftovers = worker.leftovers(request).into_iter().filter(|cookie| !is_written(cookie.name()));
@@ -243,7 +269,8 @@ async fn late(
     pending: &PendingLogin,
 ) -> Result<HttpResponse, LoginError> {
     let settings = worker.settings();
-    if parameters.error.is_some() || parameters.code.is_none() || pending.replaces_late {
+    let is_final = pending.replaces_late || pending.is_silent;
+    if parameters.error.is_some() || parameters.code.is_none() || is_final {
         return match unknown_state(worker, request, parameters).await {
             Err(LoginError::Failed(unknown)) => Err(pending.failed(settings, unknown).into()),
             other => other,
@@ -262,6 +289,7 @@ async fn late(
         started_by: None,
         adds: pending.adds,
         connects: pending.connects.clone(),
+        is_silent: false,
     };
     begin(worker, request, start)
 }

@@ -77,6 +77,7 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
         replaces_late: false,
         started_by: None,
         adds: false,
+        is_silent: false,
         connects: Some(OwnedName { owner, name: form.name.clone() }),
     };
     let mut response = begin(&worker, request, start)?;

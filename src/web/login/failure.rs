@@ -89,6 +89,12 @@ pub enum LoginFailure {
     NoOwner,
     /// Another user of the app is logged in than the one who started to connect Salesforce. Nothing was connected.
     OtherOwner,
+    /// The Canvas route was not opened in a frame of Salesforce.
+    NotFramed,
+    /// The signed request of Canvas is invalid, or not signed with a secret of this app.
+    InvalidSignedRequest,
+    /// A login by Canvas has ended, or its signed request was used before.
+    CanvasEnded,
     /// Too many logins in a row: three whose cookie the browser did not return, or eight in all.
     LoginLoop,
 }
@@ -119,7 +125,10 @@ impl LoginFailure {
             | Self::SandboxNotAllowed
             | Self::Refused { .. }
             | Self::CrossOrigin
-            | Self::OtherOwner => StatusCode::FORBIDDEN,
+            | Self::OtherOwner
+            | Self::NotFramed
+            | Self::InvalidSignedRequest
+            | Self::CanvasEnded => StatusCode::FORBIDDEN,
             Self::NoOwner => StatusCode::UNAUTHORIZED,
             Self::Denied { code, description } => pages::denied_status(*code, *description),
             Self::TokenEndpoint { transient: false, .. } | Self::IdentityMismatch => StatusCode::BAD_GATEWAY,
@@ -153,6 +162,9 @@ impl LoginFailure {
             Self::TooManyLogins => "too_many_logins",
             Self::NotStored { .. } => "not_stored",
             Self::TooManyOrgs => "too_many_orgs",
+            Self::NotFramed => "not_framed",
+            Self::InvalidSignedRequest => "invalid_signed_request",
+            Self::CanvasEnded => "canvas_ended",
             Self::LoginLoop => "login_loop",
             Self::CrossOrigin => "foreign_origin",
             Self::NoOwner => "no_owner",
@@ -231,6 +243,9 @@ impl LoginFailure {
             Self::OtherOwner => tracing::warn!(
                 "connecting rejected: another user of the app is logged in than the one who started"
             ),
+            Self::NotFramed => tracing::debug!("signed request rejected: not in a frame of Salesforce"),
+            Self::InvalidSignedRequest => tracing::warn!(error, "signed request rejected"),
+            Self::CanvasEnded => tracing::info!(error, "login by Canvas has ended"),
             Self::LoginLoop => tracing::warn!(
                 "login rejected: too many logins in a row. The browser does not return the login cookie (blocked or too \
                  large), or the user may not use the API, or a page starts logins by itself"
@@ -296,6 +311,18 @@ impl FailedLogin {
         self
     }
 
+    /// Makes a page for a frame of Salesforce. It has no link: a login cannot be shown there.
+    pub(super) fn into_framed(self, request: &HttpRequest) -> HttpResponse {
+        let info = RequestInfo::of(request);
+        let ancestors = info.worker.as_ref().map(|worker| worker.settings().frame_ancestors());
+        let cause = self.cause.as_deref().map(|cause| cause as _);
+        let reply = Reply::new(PageKind::LoginFailed(self.failure)).because(cause);
+        match ancestors {
+            Some(ancestors) => reply.framed_by(ancestors).page(&info),
+            None => reply.page(&info),
+        }
+    }
+
     fn into_response(self, request: &HttpRequest) -> HttpResponse {
         let info = RequestInfo::of(request);
         let settings = info.worker.as_ref().map(WorkerState::settings);
@@ -356,6 +383,30 @@ impl LoginError {
             failed.cookies.push(cookie);
         }
         self
+    }
+
+    /// Returns the cookies that a response to the failed login sets.
+    pub(super) fn cookies(&self) -> &[Cookie<'static>] {
+        match self {
+            Self::Failed(failed) => &failed.cookies,
+            Self::Request(_) => &[],
+        }
+    }
+
+    /// Writes the one log line of a silent login that failed: its user sees no page.
+    pub(super) fn log_silent(&self, request: &HttpRequest) {
+        match self {
+            // The usual outcome for a visitor without a session at Salesforce, and for a client without cookies.
+            Self::Failed(FailedLogin {
+                failure:
+                    LoginFailure::Denied { code: Some("immediate_unsuccessful"), .. } | LoginFailure::UnknownState,
+                ..
+            }) => tracing::debug!("silent login unsuccessful"),
+            Self::Failed(failed) => failed.failure.log(failed.cause.as_deref().map(|cause| cause as _)),
+            Self::Request(error) => {
+                tracing::error!(path = %request.path().escape_debug(), %error, "silent login failed");
+            }
+        }
     }
 
     pub(super) fn into_response(self, request: &HttpRequest) -> HttpResponse {

@@ -1,4 +1,4 @@
-//! The logout route: ends this browser's logins.
+//! The logout route: ends this browser's logins, or all logins of their users.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use actix_web::{
 };
 use futures_util::future;
 
-use super::{add_cookie, loop_guard::LoopGuard, query::Query, return_target};
+use super::{add_cookie, loop_guard::LoopGuard, query::Query, return_target, silent};
 use crate::{
     config::{ReturnTo, SessionMode},
     web::{
@@ -18,22 +18,29 @@ use crate::{
         pages::{Action, ActionKind, PageKind, Reply},
         request_info::RequestInfo,
         response::{self, ResponseFormat},
-        session::{RemoveMainSession, Slot},
+        session::{CookieContents, RemoveMainSession, Slot, canvas_cookie, logout_handle},
         worker::WorkerState,
     },
 };
-use salesforce_connection::Result;
+use salesforce_connection::{Result, Secret};
+use url::Url;
 
 /// Largest form in bytes. A return target has at most 900 bytes; a longer one loses its query.
 const MAX_FORM_BYTES: usize = 16 * 1024;
 /// Longest time in which a form has to arrive. The login has ended before.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Ends this browser's login, or all of them if it has several, by POST from a page of this app, then redirects to `return_to` (form or query). GET shows
-/// a page that asks for a confirmation.
+/// Ends this browser's login, or all of them if it has several, by POST from a page of this app, then redirects to
+/// `return_to`. GET shows a page that asks for a confirmation. A single one of several ends by the orgs route.
 ///
-/// A single one of several ends by the orgs route. The login ends here first. Its tokens are revoked at Salesforce afterwards, and the response does not wait for that.
-/// Other logins of the same user stay, and so does the user's session at Salesforce itself.
+/// Further parameters, in the form or the query: `everywhere=1` ends all logins of the user, in other browsers too;
+/// `salesforce=1` redirects to Salesforce's single logout page, which ends the user's session there, at the org of the
+/// current login. Where the browser goes then is a setting of the org (Salesforce Help "OpenID Connect Single Logout"), so
+/// that `return_to` does not count.
+///
+/// The login ends here first. Its tokens are revoked at Salesforce afterwards, as `SALESFORCE_REVOKE_ON_LOGOUT` says, and
+/// the response does not wait for that. If the other logins cannot be ended because the store is down, the response is an
+/// error, and this browser is logged out.
 pub async fn logout(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     match respond(&request, payload).await {
         Ok(response) => response,
@@ -50,7 +57,8 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
     if !is_same_origin(&settings.public_url, request.headers()) {
         return Ok(cross_origin(&worker, request));
     }
-    let logins = worker.browser_logins(request);
+    let framed = worker.framed_login(request);
+    let ids = ids_of(&worker, request, framed.as_ref());
     let session = request.get_session();
     match settings.session {
         // A session that another Salesforce further out brings also serves users of that one.
@@ -60,34 +68,88 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
         }
         _ => session.renew(),
     }
-    let ended = logins.iter().map(|login| worker.grants().log_out(&login.contents.id));
-    // During an outage of the store the grant manager tries again; the browser has lost its cookie already.
-    for error in future::join_all(ended).await.into_iter().filter_map(Result::err) {
-        tracing::error!(%error, "logout not stored yet. It is tried again in the background");
+    let (mut ended, mut outage) = (Vec::new(), None);
+    for outcome in future::join_all(ids.iter().map(|id| worker.grants().log_out(id))).await {
+        match outcome {
+            Ok(login) => ended.extend(login),
+            // During an outage of the store the grant manager tries again; the browser has lost its cookie already.
+            Err(error) => {
+                tracing::error!(%error, "logout not stored yet. It is tried again in the background");
+                outage = Some(error);
+            }
+        }
     }
     // Only now, because a form that arrives slowly or never must not keep the login alive.
     let form = match tokio::time::timeout(FORM_TIMEOUT, payload.to_bytes_limited(MAX_FORM_BYTES)).await {
         Ok(Ok(Ok(body))) => String::from_utf8(body.to_vec()).unwrap_or_default(),
         _ => String::new(),
     };
+    let has = |name| is_set(&form, name) || is_set(request.query_string(), name);
+    let mut everywhere = Ok(());
+    if has("everywhere") {
+        for login in &ended {
+            everywhere = everywhere.and(worker.salesforce().log_out_everywhere(login.user).await);
+        }
+        // Whose login it was is unknown.
+        if let Some(error) = outage {
+            everywhere = Err(error.into());
+        }
+    }
+    let current = ended.into_iter().next().filter(|_| has("salesforce"));
+    let at_salesforce = current.and_then(|login| login.instance).map(single_logout_page);
     let target = target(&worker, &form)
         .or_else(|| target(&worker, request.query_string()))
         .unwrap_or_else(|| settings.after_logout.clone());
-    let mut response = match ResponseFormat::of(request.headers()) {
-        ResponseFormat::Navigation | ResponseFormat::Json => response::see_other(target.location()),
-        ResponseFormat::Htmx => {
-            response::builder(StatusCode::OK).insert_header(("hx-redirect", target.location())).finish()
+    let location = at_salesforce.as_ref().map_or(target.location(), Url::as_str);
+    let mut response = match (everywhere, ResponseFormat::of(request.headers())) {
+        (Err(error), _) => error::response(&error, request),
+        (Ok(()), ResponseFormat::Navigation | ResponseFormat::Json) => response::see_other(location),
+        (Ok(()), ResponseFormat::Htmx) => {
+            response::builder(StatusCode::OK).insert_header(("hx-redirect", location)).finish()
         }
     };
+    if framed.is_some() {
+        canvas_cookie::remove(settings, &mut response);
+    }
     add_cookie(&mut response, &worker.login_removal(&Slot::Main));
     for cookie in worker.further_removals(request) {
         add_cookie(&mut response, &cookie);
     }
     add_cookie(&mut response, &LoopGuard::removal(settings));
+    if settings.paths.slo.is_some() {
+        add_cookie(&mut response, &logout_handle::removal(settings));
+    }
+    if worker.has_silent_routes() {
+        add_cookie(&mut response, &silent::after_logout(settings));
+    }
     for cookie in worker.leftovers(request) {
         add_cookie(&mut response, &cookie);
     }
     Ok(response)
+}
+
+/// Returns the ids of the logins that a logout ends, the current one first: the logout at Salesforce is at its org. In a frame
+/// of Salesforce that is the login of the frame alone.
+fn ids_of(worker: &WorkerState, request: &HttpRequest, framed: Option<&CookieContents>) -> Vec<Secret> {
+    let current = worker.login_id(request);
+    let others = match framed {
+        Some(_) => Vec::new(),
+        None => worker.browser_logins(request),
+    };
+    let others = others.into_iter().map(|login| login.contents.id);
+    let others = others.filter(|id| current.as_ref() != Some(id)).collect::<Vec<_>>();
+    current.iter().cloned().chain(others).collect()
+}
+
+/// Returns the page of Salesforce that ends the user's session there. The instance is the org's My Domain; that the page
+/// of an Experience Cloud site is at its instance, too, is unverified.
+fn single_logout_page(mut instance: Url) -> Url {
+    instance.set_path("/services/auth/idp/oidc/logout");
+    instance
+}
+
+fn is_set(form: &str, name: &str) -> bool {
+    Query::parse(form).is_ok_and(|query| query.first(name) == Some("1"))
 }
 
 fn target(worker: &WorkerState, form: &str) -> Option<ReturnTo> {
@@ -100,7 +162,7 @@ fn target(worker: &WorkerState, form: &str) -> Option<ReturnTo> {
 ///
 /// From a page with `Referrer-Policy: no-referrer`, as ours and many apps' are, a form's `Origin` is `null` (Fetch
 /// standard, "append a request Origin header"). `Sec-Fetch-Site` decides then.
-pub(super) fn is_same_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
+pub(crate) fn is_same_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
     let by_site = || headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
     let mut origins = headers.get_all("origin");
     match (origins.next(), origins.next()) {
@@ -123,12 +185,17 @@ fn confirm(worker: &WorkerState, request: &HttpRequest) -> HttpResponse {
     let settings = worker.settings();
     let logout = settings.paths.logout.as_deref().map(|logout| settings.paths.full(logout));
     let target = target(worker, request.query_string());
-    let fields = target.iter().map(|target| ("return_to", target.as_str().to_owned())).collect();
+    let form = |kind, parameter: Option<&'static str>| {
+        let return_to = target.iter().map(|target| ("return_to", target.as_str().to_owned()));
+        let fields = return_to.chain(parameter.map(|name| (name, "1".to_owned()))).collect();
+        Action::form(kind, logout.clone().unwrap_or_default(), fields)
+    };
+    let at_salesforce =
+        settings.paths.slo.is_some().then(|| form(ActionKind::LogOutOfSalesforce, Some("salesforce")));
+    let ways = [form(ActionKind::LogOut, None), form(ActionKind::LogOutEverywhere, Some("everywhere"))];
+    let stay = Action::link(ActionKind::StayLoggedIn, settings.after_login.as_str());
     Reply::new(PageKind::ConfirmLogout)
-        .actions([
-            Action::form(ActionKind::LogOut, logout.unwrap_or_default(), fields),
-            Action::link(ActionKind::StayLoggedIn, settings.after_login.as_str()),
-        ])
+        .actions(ways.into_iter().chain(at_salesforce).chain([stay]))
         .page(&RequestInfo::of(request))
 }
 

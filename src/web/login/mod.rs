@@ -16,6 +16,7 @@
 //! ```
 
 mod callback;
+mod canvas;
 mod connect;
 pub(crate) mod failure;
 mod hosts;
@@ -27,11 +28,17 @@ mod pending_login;
 mod placement;
 mod query;
 mod same_site;
+pub(crate) mod silent;
+mod single_logout;
 mod start;
 
-pub(crate) use self::logout::is_cross_origin;
 pub use self::{
-    callback::callback, connect::connect, hosts::hosts, logout::logout, me::me, orgs::orgs, start::login,
+    callback::callback, canvas::canvas, connect::connect, hosts::hosts, logout::logout, me::me, orgs::orgs,
+    single_logout::single_logout, start::login,
+};
+pub(crate) use self::{
+    logout::{is_cross_origin, is_same_origin},
+    single_logout::CallLimit,
 };
 
 use crate::{
@@ -52,6 +59,8 @@ pub(crate) enum Route {
     Hosts,
     Orgs,
     Connect,
+    SingleLogout,
+    Canvas,
 }
 
 impl Route {
@@ -75,6 +84,8 @@ impl Route {
             (&paths.hosts, Self::Hosts),
             (&paths.orgs, Self::Orgs),
             (&paths.connect, Self::Connect),
+            (&paths.slo, Self::SingleLogout),
+            (&paths.canvas, Self::Canvas),
         ]
         .into_iter()
         .find_map(|(mounted, route)| (mounted.as_deref() == Some(path)).then_some(route))

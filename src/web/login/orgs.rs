@@ -239,6 +239,7 @@ async fn add(
         replaces_late: false,
         started_by,
         adds: true,
+        is_silent: false,
         connects: None,
     };
     let mut response = begin(worker, request, start)?;

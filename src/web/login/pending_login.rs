@@ -71,6 +71,8 @@ pub(super) struct PendingLogin {
     pub(super) adds: bool,
     /// The owner of the app for whom it connects Salesforce. `None`: it logs the browser in.
     pub(super) connects: Option<OwnedName>,
+    /// Whether Salesforce shows no page for it, and its browser returns to the page in any case.
+    pub(super) is_silent: bool,
 }
 
 /// What is sealed. `Cow`, because a text that JSON escapes cannot be borrowed.
@@ -101,6 +103,8 @@ struct Sealed<'a> {
     /// Owner and name of a connection.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     w: Option<(Cow<'a, str>, Cow<'a, str>)>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    i: bool,
 }
 
 impl PendingLogin {
@@ -145,6 +149,7 @@ impl PendingLogin {
             a: self.adds,
             w: (self.connects.as_ref())
                 .map(|owned| (owned.owner.as_str().into(), owned.name.as_str().into())),
+            i: self.is_silent,
         })
         .map_err(|_| SealError)?;
         let sealed = settings.keys.seal(
@@ -228,6 +233,7 @@ fn open(settings: &Settings, client_id: &str, name: &str, value: &str) -> Option
         started_by: sealed.u.map(Cow::into_owned),
         adds: sealed.a,
         connects,
+        is_silent: sealed.i,
     })
 }
 
@@ -313,6 +319,7 @@ mod tests {
             started_by: None,
             adds: false,
             connects: None,
+            is_silent: false,
         }
     }
 

@@ -126,6 +126,7 @@ mod tests {
             user: user.map(str::to_owned),
             fresh: None,
             facts: None,
+            frame: None,
         };
         BrowserLogin { slot, contents, bytes: 300 }
     }

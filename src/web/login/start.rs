@@ -112,6 +112,7 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         started_by,
         adds: false,
         connects: None,
+        is_silent: false,
     };
     begin(&worker, request, start)
 }
@@ -130,6 +131,8 @@ pub(super) struct Start {
     pub(super) adds: bool,
     /// The owner of the app for whom it connects Salesforce. `None`: it logs the browser in.
     pub(super) connects: Option<OwnedName>,
+    /// Whether Salesforce is to show no page, and the browser returns to its own page in any case.
+    pub(super) is_silent: bool,
 }
 
 /// Seals a pending login and redirects to the login host.
@@ -139,8 +142,17 @@ pub(super) fn begin(
     start: Start,
 ) -> Result<HttpResponse, LoginError> {
     let settings = worker.settings();
-    let Start { host, return_to, options, completed_before, replaces_late, started_by, adds, connects } =
-        start;
+    let Start {
+        host,
+        return_to,
+        options,
+        completed_before,
+        replaces_late,
+        started_by,
+        adds,
+        connects,
+        is_silent,
+    } = start;
     let authorization = worker.grants().oauth().authorize(&host, &settings.redirect_uri_of(&host), &options);
     let pending = PendingLogin {
         client_id: settings.client_id.clone(),
@@ -157,6 +169,7 @@ pub(super) fn begin(
         started_by,
         adds,
         connects,
+        is_silent,
     };
     let mut response = response::see_other(authorization.url.as_str());
     for cookie in pending.cookies(settings, request.headers()).map_err(Error::from)? {
@@ -170,7 +183,7 @@ pub(super) fn begin(
 ///
 /// Salesforce redirects to the public URL, where the browser would not send the cookies of the other name. Any other
 /// `Host` is left alone: behind a proxy it may be the name of this process. A login moves once.
-fn at_public_url(settings: &Settings, request: &HttpRequest, query: &Query) -> Option<String> {
+pub(super) fn at_public_url(settings: &Settings, request: &HttpRequest, query: &Query) -> Option<String> {
     /// Marks a login that has moved.
     const MOVED: &str = "moved";
 
@@ -202,11 +215,19 @@ fn at_public_url(settings: &Settings, request: &HttpRequest, query: &Query) -> O
     Some(format!("{}{login}?{query}", public.origin().ascii_serialization()))
 }
 
+/// Largest `login_hint` in bytes. A user name has 80 characters.
+const MAX_HINT_BYTES: usize = 256;
+
+/// Returns whether a text of the app can be a `login_hint`.
+pub(super) fn is_login_hint(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_HINT_BYTES && !text.chars().any(char::is_control)
+}
+
 /// Returns the options of the authorization request, or `None` if a parameter is invalid.
 pub(super) fn options(settings: &Settings, query: &Query) -> Option<AuthorizeOptions> {
     let prompt = query.one("prompt", 64).ok()?.map(Prompt::parse_list).transpose().ok()?;
     let options = AuthorizeOptions::new(settings.scopes.clone()).prompt(prompt.unwrap_or_default());
-    Some(match query.one("login_hint", 256).ok()? {
+    Some(match query.one("login_hint", MAX_HINT_BYTES).ok()? {
         Some(hint) => options.login_hint(hint),
         None => options,
     })

@@ -48,6 +48,8 @@ pub enum PageKind {
     OpenInWindow,
     /// A logout came from a page of another origin and was rejected.
     CrossOriginLogout,
+    /// A request that changes something came from a page of another origin, to a frame of Salesforce, and was rejected.
+    CrossOriginRequest,
     /// A form belongs to another login than the browser's, see [`SameLogin`](crate::SameLogin).
     OtherLogin,
     /// A rule of [`RequireLogin`](crate::RequireLogin) refuses the user.
@@ -312,6 +314,7 @@ impl PageKind {
             Self::OtherLogin => StatusCode::CONFLICT,
             Self::CrossOriginLogout
             | Self::CrossOriginOrgs
+            | Self::CrossOriginRequest
             | Self::OrgLoginRequired(_)
             | Self::NotAllowed { .. } => StatusCode::FORBIDDEN,
             Self::RequestFailed { failure, .. } => failure.status(),
@@ -330,7 +333,7 @@ impl PageKind {
             Self::OrgLoginRequired(_) => "org_login_required",
             Self::ConfirmConnect { .. } => "confirm_connect",
             Self::OpenInWindow => "open_in_window",
-            Self::CrossOriginLogout | Self::CrossOriginOrgs => "foreign_origin",
+            Self::CrossOriginLogout | Self::CrossOriginOrgs | Self::CrossOriginRequest => "foreign_origin",
             Self::OtherLogin => "other_login",
             Self::NotAllowed { .. } => "forbidden",
             Self::FreshLoginRequired { .. } => "fresh_login_required",
@@ -375,6 +378,9 @@ impl PageKind {
             Self::CrossOriginOrgs => tracing::warn!("change of orgs rejected: it came from another origin"),
             Self::OrgLoginRequired(org) => {
                 tracing::debug!(route, %org, "request rejected: the browser is not logged in at an org");
+            }
+            Self::CrossOriginRequest => {
+                tracing::warn!("request of a frame rejected: it came from another origin");
             }
             Self::OtherLogin => tracing::debug!("form rejected: it belongs to another login"),
             Self::NotAllowed { refusal, user, .. } => tracing::info!(

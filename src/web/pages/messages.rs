@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::{
-    ActionLabels, ChoiceLabels, LoginFailure, PageKind, PageTexts, RequestFailure,
+    ActionLabels, ChoiceLabels, LoginFailure, PageKind, PageTexts, RequestFailure, canvas_messages,
     fix::{self, Fix},
     oauth_errors, org_messages, owner_messages, refusal_messages,
 };
@@ -90,6 +90,10 @@ fn message(kind: &PageKind) -> Message {
             "You were not logged out",
             &["This request did not come from a page of this app, so nothing was done."],
         ),
+        PageKind::CrossOriginRequest => Message(
+            "Not allowed",
+            &["This request did not come from a page of this app, so nothing was done."],
+        ),
         PageKind::OtherLogin => Message(
             "This page is out of date",
             &[
@@ -122,6 +126,9 @@ fn login_failed(failure: &LoginFailure) -> Message {
                 InvalidLink::Options => &["This link asks for a kind of login that does not exist."],
             },
         ),
+        LoginFailure::NotFramed | LoginFailure::InvalidSignedRequest | LoginFailure::CanvasEnded => {
+            canvas_messages::login_failed(failure)
+        }
         LoginFailure::MalformedCallback => Message(
             "Salesforce's response could not be read",
             &["It is incomplete or was altered on the way. You were not logged in."],

@@ -42,6 +42,7 @@
 //! of a page: its member `error` is [`PageKind::code`], which a front end can translate; its member `message` is
 //! English.
 
+mod canvas_messages;
 mod choices;
 mod fix;
 mod kind;

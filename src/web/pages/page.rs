@@ -129,6 +129,10 @@ pub struct ActionLabels {
     pub drop_org: Cow<'static, str>,
     /// For [`ActionKind::Connect`].
     pub connect: Cow<'static, str>,
+    /// For [`ActionKind::LogOutEverywhere`].
+    pub log_out_everywhere: Cow<'static, str>,
+    /// For [`ActionKind::LogOutOfSalesforce`].
+    pub log_out_of_salesforce: Cow<'static, str>,
 }
 
 impl ActionLabels {
@@ -145,6 +149,8 @@ impl ActionLabels {
             switch_org: "Switch to it".into(),
             drop_org: "Log out there".into(),
             connect: "Connect Salesforce".into(),
+            log_out_everywhere: "Log out in all browsers".into(),
+            log_out_of_salesforce: "Log out of Salesforce, too".into(),
         }
     }
 
@@ -162,6 +168,8 @@ impl ActionLabels {
             ActionKind::SwitchOrg => &self.switch_org,
             ActionKind::DropOrg => &self.drop_org,
             ActionKind::Connect => &self.connect,
+            ActionKind::LogOutEverywhere => &self.log_out_everywhere,
+            ActionKind::LogOutOfSalesforce => &self.log_out_of_salesforce,
         }
     }
 }
@@ -192,6 +200,10 @@ pub enum ActionKind {
     DropOrg,
     /// Connects Salesforce to the user's account in the app.
     Connect,
+    /// Logs out in all browsers of the user.
+    LogOutEverywhere,
+    /// Logs out here and at Salesforce.
+    LogOutOfSalesforce,
 }
 
 /// Something that the user can do next: a link, or a form that a button sends.

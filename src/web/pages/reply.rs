@@ -296,6 +296,9 @@ mod tests {
             LoginFailure::NotStored { retry_after },
             LoginFailure::TooManyOrgs,
             LoginFailure::LoginLoop,
+            LoginFailure::NotFramed,
+            LoginFailure::InvalidSignedRequest,
+            LoginFailure::CanvasEnded,
         ];
         let kinds = logins
             .map(PageKind::LoginFailed)
@@ -311,6 +314,7 @@ mod tests {
                 PageKind::ConfirmLogout,
                 PageKind::ConfirmConnect { name: "prod".into() },
                 PageKind::CrossOriginLogout,
+                PageKind::CrossOriginRequest,
                 PageKind::FreshLoginRequired { sent_form: true },
                 PageKind::FreshLoginRequired { sent_form: false },
                 PageKind::OtherLogin,

@@ -26,6 +26,12 @@ pub(crate) fn until_the_browser_closes(settings: &Settings, name: String, value:
         .finish()
 }
 
+/// Returns a cookie that comes with requests from pages of other sites, too. Browsers take it with `Secure` only, on
+/// loopback http as well.
+pub(crate) fn cross_site(name: String, value: String) -> Cookie<'static> {
+    Cookie::build(name, value).path("/").http_only(true).same_site(SameSite::None).secure(true).finish()
+}
+
 /// Returns the cookie that removes `name`. It has the same attributes, without which browsers ignore it.
 pub(crate) fn removal(settings: &Settings, name: String) -> Cookie<'static> {
     make(settings, name, String::new(), time::Duration::ZERO)

@@ -23,6 +23,8 @@ pub(crate) struct CookieContents {
     pub(crate) fresh: Option<FreshLogin>,
     /// What the app added to the login, as JSON.
     pub(crate) facts: Option<serde_json::Value>,
+    /// Present in a login by Canvas: the sites that may show its pages in a frame.
+    pub(crate) frame: Option<String>,
 }
 
 /// A login that asked for Salesforce's login page, and that the user completed for whom it was asked.
@@ -82,6 +84,7 @@ impl CookieContents {
             user: extra.user,
             fresh,
             facts: extra.facts,
+            frame: None,
         })
     }
 

@@ -5,12 +5,14 @@
 //! session after a login therefore leaves the login alone, and so does a second `SessionMiddleware` in the app.
 
 pub(crate) mod app_session;
+pub(crate) mod canvas_cookie;
 pub(crate) mod cookie;
 mod cookie_contents;
 pub(crate) mod cookie_header;
 pub(crate) mod former_user;
 pub(crate) mod last_host;
 mod login_cookie;
+pub(crate) mod logout_handle;
 
 pub(crate) use self::{
     app_session::{RemoveMainSession, SessionCookie},

@@ -30,6 +30,7 @@ fn contents() -> CookieContents {
         user: None,
         fresh: None,
         facts: None,
+        frame: None,
     }
 }
 

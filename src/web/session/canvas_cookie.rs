@@ -1,0 +1,112 @@
+//! The cookie of a login by Canvas: it comes in frames of a page of Salesforce, and nowhere else.
+//!
+//! `SameSite=None; Secure; Partitioned`: a browser that knows partitions (CHIPS) sends it only below the site in whose
+//! frame it was set. Others may send it with each request, so that it counts only for what no window opens by itself, and
+//! never beside an ordinary login.
+
+use actix_web::{
+    HttpResponse,
+    http::header::{self, HeaderMap, HeaderValue},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{CookieContents, cookie, cookie_header};
+use crate::{
+    base::seal::{Purpose, SealError},
+    config::Settings,
+};
+use salesforce_connection::Secret;
+
+const NAME: &str = ".canvas";
+
+/// What is sealed.
+#[derive(Serialize, Deserialize)]
+struct Content<'a> {
+    /// The opaque id of the login.
+    i: &'a str,
+    /// The URL of the org's host.
+    h: String,
+    /// The sites that may show its pages in a frame.
+    a: String,
+    /// What the app added to the login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    x: Option<serde_json::Value>,
+}
+
+fn bound_to(settings: &Settings, client_id: &str, name: &str) -> Vec<u8> {
+    [name, client_id, &settings.paths.mount].join("\0").into_bytes()
+}
+
+/// Returns whether a request is one in which the cookie counts: a frame, or what a page in it loads. Not what a window
+/// opens, and not what a client sends that does not say (Fetch Metadata).
+fn counts(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-dest").is_some_and(|destination| destination != "document")
+}
+
+/// Returns the login that the browser sent with a request of a frame.
+pub(crate) fn read(settings: &Settings, headers: &HeaderMap) -> Option<CookieContents> {
+    if !is_sent(settings, headers) {
+        return None;
+    }
+    let open = |client_id: &str, name: &str| {
+        let sealed = URL_SAFE_NO_PAD.decode(cookie_header::only(headers, name)?).ok()?;
+        let plain =
+            settings.keys.open(Purpose::CanvasLogin, &bound_to(settings, client_id, name), &sealed).ok()?;
+        let Content { i, h, a, x } = serde_json::from_slice(&plain).ok()?;
+        Some(CookieContents {
+            id: Secret::from(i),
+            host: h,
+            user: None,
+            fresh: None,
+            facts: x,
+            frame: Some(a),
+        })
+    };
+    settings.scoped_names(NAME).find_map(|(client_id, name)| open(client_id, &name))
+}
+
+/// Returns whether a request has the cookie and is one in which it counts. It may still not open.
+pub(crate) fn is_sent(settings: &Settings, headers: &HeaderMap) -> bool {
+    let has = |name: &str| cookie_header::all(headers).any(|(sent, _)| sent == name.as_bytes());
+    settings.paths.canvas.is_some()
+        && counts(headers)
+        && settings.scoped_names(NAME).any(|(_, name)| has(&name))
+}
+
+/// Gives the browser this login, in the frame that it comes from.
+pub(crate) fn set(
+    settings: &Settings,
+    response: &mut HttpResponse,
+    login: &CookieContents,
+) -> Result<(), SealError> {
+    let content = Content {
+        i: login.id.expose(),
+        h: login.host.clone(),
+        a: login.frame.clone().unwrap_or_default(),
+        x: login.facts.clone(),
+    };
+    let plain = Zeroizing::new(serde_json::to_vec(&content).map_err(|_| SealError)?);
+    let name = settings.scoped_name(NAME);
+    let bound_to = bound_to(settings, &settings.client_id, &name);
+    let sealed = settings.keys.seal(Purpose::CanvasLogin, &bound_to, &plain)?;
+    add(response, &cookie::cross_site(name, URL_SAFE_NO_PAD.encode(sealed)));
+    Ok(())
+}
+
+/// Takes the login from the browser, in the frame that it comes from.
+pub(crate) fn remove(settings: &Settings, response: &mut HttpResponse) {
+    let mut cookie = cookie::cross_site(settings.scoped_name(NAME), String::new());
+    cookie.set_max_age(actix_web::cookie::time::Duration::ZERO);
+    add(response, &cookie);
+}
+
+/// actix-web's cookies do not know the attribute.
+fn add(response: &mut HttpResponse, cookie: &actix_web::cookie::Cookie<'_>) {
+    match HeaderValue::from_str(&format!("{cookie}; Partitioned")) {
+        Ok(value) => response.headers_mut().append(header::SET_COOKIE, value),
+        // The value is base64, and the attributes are plain ASCII.
+        Err(error) => tracing::error!(%error, "cookie not written"),
+    }
+}
