@@ -13,11 +13,10 @@ use std::{
 };
 
 use actix_web::{
-    Error, FromRequest as _, HttpMessage as _, HttpRequest, HttpResponse,
+    Error, HttpMessage as _, HttpResponse,
     body::{EitherBody, MessageBody},
-    dev::{Extensions, Payload, Service, ServiceRequest, ServiceResponse, Transform},
-    http::{Method, StatusCode},
-    web,
+    dev::{Extensions, Service, ServiceRequest, ServiceResponse, Transform},
+    http::StatusCode,
 };
 use futures_util::{
     FutureExt as _,
@@ -430,45 +429,6 @@ where
                 };
                 Either::Left(Either::Right(finished.boxed_local()))
             }
-        }
-    }
-}
-
-/// Which methods each route takes.
-impl routes::Route {
-    fn accept(self, method: &Method) -> Result<(), &'static str> {
-        let (allow, accepted) = match self {
-            Self::Login | Self::Callback | Self::Hosts | Self::SingleLogout => {
-                ("GET", *method == Method::GET)
-            }
-            Self::Me => ("GET, HEAD", *method == Method::GET || *method == Method::HEAD),
-            Self::Logout | Self::Orgs | Self::Connect | Self::Canvas => {
-                ("GET, POST", *method == Method::GET || *method == Method::POST)
-            }
-        };
-        if accepted { Ok(()) } else { Err(allow) }
-    }
-
-    async fn serve(self, request: HttpRequest, mut payload: Payload) -> HttpResponse {
-        match self {
-            Self::Login => routes::login(request).await,
-            Self::Callback => routes::callback(request).await,
-            Self::Logout | Self::Orgs => match web::Payload::from_request(&request, &mut payload).await {
-                Ok(payload) if self == Self::Orgs => routes::orgs(request, payload).await,
-                Ok(payload) => routes::logout(request, payload).await,
-                Err(error) => error.error_response(),
-            },
-            Self::Me => routes::me(request).await,
-            Self::Hosts => routes::hosts(request).await,
-            Self::SingleLogout => routes::single_logout(request).await,
-            Self::Connect => match web::Payload::from_request(&request, &mut payload).await {
-                Ok(payload) => routes::connect(request, payload).await,
-                Err(error) => error.error_response(),
-            },
-            Self::Canvas => match web::Payload::from_request(&request, &mut payload).await {
-                Ok(payload) => routes::canvas(request, payload).await,
-                Err(error) => error.error_response(),
-            },
         }
     }
 }

@@ -32,7 +32,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Wait before a retry if a service that is down named none. Long enough for a restart, short enough for a user.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
-
 /// The wait after [`Error::QuotaReserved`]. Usage falls slowly, since Salesforce counts the requests of 24 hours.
 const QUOTA_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
 
@@ -235,9 +234,8 @@ pub enum Error {
     /// The response of Salesforce violates the protocol.
     #[error(transparent)]
     InvalidResponse(#[from] InvalidResponse),
-    /// Salesforce reports errors in the response to a GraphQL operation, whose status is 200.
-    ///
-    /// Data may have come beside them: [`GraphQlFailure::data`].
+    /// Salesforce reports errors in the response to a GraphQL operation, whose status is 200. Data may have come beside
+    /// them: [`GraphQlFailure::data`].
     #[error(transparent)]
     GraphQl(#[from] Box<GraphQlFailure>),
     /// A query and the values bound to it do not match. Nothing was sent.

@@ -27,6 +27,7 @@ mod orgs;
 mod pending_login;
 mod placement;
 mod query;
+mod route;
 mod same_site;
 pub(crate) mod silent;
 mod single_logout;
@@ -38,59 +39,17 @@ pub use self::{
 };
 pub(crate) use self::{
     logout::{is_cross_origin, is_same_origin},
+    route::Route,
     single_logout::CallLimit,
 };
 
 use crate::{
-    config::{Paths, ReturnTo, Settings},
+    config::{ReturnTo, Settings},
     web::session::cookie_header::percent_decode,
 };
 use actix_web::{HttpResponse, cookie::Cookie};
 use salesforce_connection::oauth::LoginHost;
 use url::form_urlencoded;
-
-/// One of the mounted routes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Route {
-    Login,
-    Callback,
-    Logout,
-    Me,
-    Hosts,
-    Orgs,
-    Connect,
-    SingleLogout,
-    Canvas,
-}
-
-impl Route {
-    /// Returns the route at `path`, which is decoded and relative to the scope of the middleware. A slash at the end is
-    /// ignored: `NormalizePath` may add one, and callback URLs are registered with one.
-    pub(crate) fn find(paths: &Paths, path: &str) -> Option<Self> {
-        let path = path.strip_suffix('/').unwrap_or(path);
-        // The callbacks of login hosts that Salesforce does not run have the host's name behind the path.
-        let is_named_callback = |callback: &String| {
-            let name = path.strip_prefix(&**callback).and_then(|rest| rest.strip_prefix('/'));
-            name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
-        };
-        if paths.named_callbacks && paths.callback.as_ref().is_some_and(is_named_callback) {
-            return Some(Self::Callback);
-        }
-        [
-            (&paths.login, Self::Login),
-            (&paths.callback, Self::Callback),
-            (&paths.logout, Self::Logout),
-            (&paths.me, Self::Me),
-            (&paths.hosts, Self::Hosts),
-            (&paths.orgs, Self::Orgs),
-            (&paths.connect, Self::Connect),
-            (&paths.slo, Self::SingleLogout),
-            (&paths.canvas, Self::Canvas),
-        ]
-        .into_iter()
-        .find_map(|(mounted, route)| (mounted.as_deref() == Some(path)).then_some(route))
-    }
-}
 
 /// Returns the return target in a parameter, unless it is an auth route in any spelling: a redirect there would log in or
 /// out again.
