@@ -9,6 +9,10 @@ use crate::{
 };
 
 const NO_PAGE: InvalidResponse = InvalidResponse::Unexpected("a page of children that is not a page");
+const TOO_DEEP: InvalidResponse = InvalidResponse::Unexpected("children of children without end");
+/// The most places on the way to a row's children: three per level. Salesforce allows five levels (SOQL and SOSL Reference,
+/// "Relationship Queries"). Pages that nest without end would exhaust the stack.
+const MAX_DEPTH: usize = 3 * 8;
 const TOO_MANY_CHILDREN: &str = "the children of a page's rows are larger than a page may be: read them into a `Page`, or use a smaller batch size";
 
 /// Fetches the children that did not fit into the body of a page, and returns the body with all of them.
@@ -22,7 +26,7 @@ pub(crate) async fn complete(connection: &Connection, body: &[u8], max_bytes: us
     let mut bytes = body.len();
     loop {
         let mut open = Vec::new();
-        find_open_in(&page, &mut Vec::new(), &mut open);
+        find_open_in(&page, &mut Vec::new(), &mut open)?;
         if open.is_empty() {
             return Ok(page.to_string());
         }
@@ -50,32 +54,44 @@ fn next_url(children: &Json) -> Option<&str> {
 }
 
 /// Adds the paths of the incomplete children below the records of a page. `path` is that of the page.
-fn find_open_in(page: &Json, path: &mut Vec<usize>, open: &mut Vec<Vec<usize>>) {
-    let Json::Object(members) = page else { return };
-    let Some(place) = members.iter().position(|(name, _)| name == "records") else { return };
-    let Some((_, Json::Array(rows))) = members.get(place) else { return };
+///
+/// # Errors
+/// They are deeper than Salesforce nests them.
+fn find_open_in(
+    page: &Json,
+    path: &mut Vec<usize>,
+    open: &mut Vec<Vec<usize>>,
+) -> Result<(), InvalidResponse> {
+    let Json::Object(members) = page else { return Ok(()) };
+    let Some(place) = members.iter().position(|(name, _)| name == "records") else { return Ok(()) };
+    let Some((_, Json::Array(rows))) = members.get(place) else { return Ok(()) };
+    if path.len() > MAX_DEPTH {
+        return Err(TOO_DEEP);
+    }
     path.push(place);
     for (index, row) in rows.iter().enumerate() {
         path.push(index);
-        find_open(row, path, open);
+        find_open(row, path, open)?;
         path.pop();
     }
     path.pop();
+    Ok(())
 }
 
 /// Adds the paths of the incomplete children in a row.
-fn find_open(row: &Json, path: &mut Vec<usize>, open: &mut Vec<Vec<usize>>) {
-    let Json::Object(members) = row else { return };
+fn find_open(row: &Json, path: &mut Vec<usize>, open: &mut Vec<Vec<usize>>) -> Result<(), InvalidResponse> {
+    let Json::Object(members) = row else { return Ok(()) };
     for (place, (_, children)) in members.iter().enumerate() {
         path.push(place);
         if children.get("records").is_some() {
             if children.get("done") == Some(&Json::Bool(false)) && next_url(children).is_some() {
                 open.push(path.clone());
             }
-            find_open_in(children, path, open);
+            find_open_in(children, path, open)?;
         }
         path.pop();
     }
+    Ok(())
 }
 
 /// Appends a page of children to those before it. `url` is the address of the page.
