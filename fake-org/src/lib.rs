@@ -46,6 +46,7 @@ mod environment;
 #[cfg(feature = "embedded")]
 mod error;
 mod fault;
+mod granted;
 #[cfg(feature = "embedded")]
 mod graphql;
 #[cfg(feature = "embedded")]

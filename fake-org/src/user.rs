@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::schema::view::Granted;
+use crate::granted::Granted;
 
 /// The password of every sample user. It is printed on the login page.
 pub(crate) const PASSWORD: &str = "fake-org-1";

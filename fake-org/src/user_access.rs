@@ -4,13 +4,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::builder::Builder;
-use crate::data::schema::{Object, view::Granted};
 use crate::data::{Inner, Writer};
 use crate::error::StartError;
 use crate::org::FakeOrg;
 use crate::schema_file::{record, write};
 use crate::state::Org;
 use crate::user::User;
+use crate::{data::schema::Object, granted::Granted};
 
 /// A change of what one user may do. What it does not name stays.
 #[derive(Clone, Debug, Deserialize)]

@@ -47,6 +47,8 @@ mod timing;
 mod tokens;
 
 #[cfg(feature = "test-util")]
+pub(crate) use self::login::Destination;
+#[cfg(feature = "test-util")]
 pub(crate) use self::login_id::random_login_id;
 #[cfg(feature = "test-util")]
 pub use self::timing::Timing;
@@ -70,7 +72,7 @@ pub(crate) use self::{
     events::Events,
     find_login::FoundLogin,
     host_orgs::{HostOrgs, Orgs, is_run_by_salesforce},
-    login::{Destination, LogInError},
+    login::LogInError,
     manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes},
     new_login::{LoginOutcome, NewLogin},
     owners::{ConnectPath, OwnedName},

@@ -6,26 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use serde::{Deserialize, Serialize};
-
 use super::{Field, Object, Schema};
-use crate::base::lock;
-
-/// How far a permission goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Level {
-    Read,
-    Edit,
-}
-
-/// The objects and fields (`Account.Phone`) that permission sets grant.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Granted {
-    pub(crate) objects: BTreeMap<String, Level>,
-    pub(crate) fields: BTreeMap<String, Level>,
-}
+use crate::{
+    base::lock,
+    granted::{Granted, Level},
+};
 
 impl Granted {
     /// Adds what another permission set grants: permissions add up.
