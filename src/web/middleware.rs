@@ -1,8 +1,8 @@
 //! The middleware: mounts the auth routes, brings or finds the session, and lets extractors find their worker.
 //!
 //! Three services, outermost first: [`SalesforceMiddleware`] prepares the request for the session, actix-session's
-//! service loads and saves it (only in [`SessionMode::Embedded`]), and `AuthRoutes` serves the auth routes and
-//! passes everything else on.
+//! service loads and saves it (only in [`SessionMode::Embedded`], and only if there is one), and `AuthRoutes` serves the
+//! auth routes and passes everything else on.
 
 use std::{
     cell::Cell,
@@ -30,7 +30,10 @@ use super::{
     request_info::RequestInfo,
     require::rules_of_this_thread,
     response,
-    session::{self, SessionCookie, app_session},
+    session::{
+        self, SessionCookie, app_session,
+        unsent_session::{self, Deliver},
+    },
     worker::WorkerState,
 };
 use crate::{config::SessionMode, salesforce::Salesforce};
@@ -63,8 +66,10 @@ where
             let routes = AuthRoutes::new(service, worker.clone(), is_embedded);
             let session: Option<Session<B>> = if is_embedded {
                 let cookie = SessionCookie::new(settings);
-                let service = cookie.middleware(settings).new_transform(routes.clone()).await?;
-                Some(Session { cookie, service: Box::new(service) })
+                let actix_session = cookie.middleware(settings);
+                let service = actix_session.new_transform(routes.clone()).await?;
+                let save = actix_session.new_transform(Deliver::new()).await?;
+                Some(Session { cookie, service: Box::new(service), save: Rc::new(save) })
             } else {
                 None
             };
@@ -86,9 +91,11 @@ pub struct SalesforceMiddleware<S, B> {
 struct Session<B> {
     cookie: SessionCookie,
     service: Box<SessionService<B>>,
+    /// Saves the session of a request that brought none.
+    save: Rc<SessionService<B>>,
 }
 
-/// actix-session's service around [`AuthRoutes`]. Its futures are boxed already.
+/// actix-session's service around [`AuthRoutes`] or [`Deliver`]. Its futures are boxed already.
 type SessionService<B> = dyn Service<
         ServiceRequest,
         Response = ServiceResponse<EitherBody<B>>,
@@ -129,8 +136,18 @@ where
         match &self.session {
             // One inside the other: the outer one has a session for both.
             Some(session) if !nested && self.routes.error.is_none() => {
-                session.cookie.prepare(&mut request);
-                session.service.call(request)
+                if session.cookie.prepare(&mut request) {
+                    return session.service.call(request);
+                }
+                let (response, save) = (self.routes.call(request), Rc::clone(&session.save));
+                async move {
+                    let response = response.await?;
+                    if unsent_session::is_left_empty(&response) {
+                        return Ok(response);
+                    }
+                    save.call(unsent_session::to_deliver(response)).await
+                }
+                .boxed_local()
             }
             _ => self.routes.call(request).boxed_local(),
         }

@@ -5,7 +5,11 @@ use actix_web::{
     http::{Method, Uri, header},
 };
 
-use super::{pages::LoginPages, response::ResponseFormat, worker::WorkerState};
+use super::{
+    pages::LoginPages,
+    response::{ResponseFormat, SEC_FETCH_DEST},
+    worker::WorkerState,
+};
 use crate::config::ReturnTo;
 
 /// What the response to a request depends on.
@@ -85,9 +89,11 @@ impl RequestInfo {
     }
 }
 
+const SEC_FETCH_SITE: header::HeaderName = header::HeaderName::from_static("sec-fetch-site");
+
 fn is_framed_by_another_site(headers: &header::HeaderMap) -> bool {
-    let is = |name: &str, values: &[&str]| {
+    let is = |name: header::HeaderName, values: &[&str]| {
         headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| values.contains(&value))
     };
-    is("sec-fetch-dest", &["iframe", "frame"]) && is("sec-fetch-site", &["cross-site"])
+    is(SEC_FETCH_DEST, &["iframe", "frame"]) && is(SEC_FETCH_SITE, &["cross-site"])
 }

@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     require::RequireLogin,
-    session::{CookieContents, LoginCookie, app_session},
+    session::{CookieContents, LoginCookie, OpenedLogin, app_session},
 };
 use crate::{
     base::seal::SealError,
@@ -110,6 +110,10 @@ impl WorkerState {
 
     /// Returns what the browser's login cookie says. The login may have ended.
     pub(crate) fn cookie_contents(&self, request: &HttpRequest) -> Option<CookieContents> {
+        self.opened_cookie(request).map(|login| login.contents.clone())
+    }
+
+    fn opened_cookie(&self, request: &HttpRequest) -> Option<Rc<OpenedLogin>> {
         self.0.login_cookie.read(self.settings(), request.headers())
     }
 
@@ -135,20 +139,20 @@ impl WorkerState {
     }
 
     /// Returns what the browser's login cookie says, opened once per request. The login may have ended.
-    pub(crate) fn login_contents(&self, request: &HttpRequest) -> Option<CookieContents> {
-        CachedLogin::of(self, request).map(|login| login.0.contents.clone())
+    pub(crate) fn opened_login(&self, request: &HttpRequest) -> Option<Rc<OpenedLogin>> {
+        CachedLogin::of(self, request).map(|login| Rc::clone(&login.0.opened))
     }
 
     /// Returns the opaque id of the login that the browser sent. The login may have ended.
     pub(crate) fn login_id(&self, request: &HttpRequest) -> Option<Secret> {
-        CachedLogin::of(self, request).map(|login| login.0.contents.id.clone())
+        CachedLogin::of(self, request).map(|login| login.0.opened.contents.id.clone())
     }
 
     /// Returns what the browser's login cookie says, if this request has looked the login up and the store said that it
     /// has ended or expired.
     pub(crate) fn ended_login(&self, request: &HttpRequest) -> Option<CookieContents> {
         let CachedLogin(login) = CachedLogin::of(self, request)?;
-        matches!(login.found.get(), Some(Ok(FoundLogin::Over))).then(|| login.contents.clone())
+        matches!(login.found.get(), Some(Ok(FoundLogin::Over))).then(|| login.opened.contents.clone())
     }
 
     /// Returns the grant of the logged-in user; `None` if the request has no valid login. Asks the store once per
@@ -158,7 +162,7 @@ impl WorkerState {
     /// The store is down.
     pub(crate) async fn login(&self, request: &HttpRequest) -> Result<Option<GrantHandle>> {
         let Some(CachedLogin(login)) = CachedLogin::of(self, request) else { return Ok(None) };
-        let load = async || match self.grants().find_login(&login.contents.id).await {
+        let load = async || match self.grants().find_login(&login.opened.id).await {
             Ok(found) => Ok(Ok(found)),
             Err(StoreError::Unavailable(source)) => Ok(Err(Outage(source.into()))),
             Err(error) => Err(error),
@@ -179,7 +183,7 @@ struct CachedLogin(Rc<Login>);
 
 struct Login {
     salesforce: Salesforce,
-    contents: CookieContents,
+    opened: Rc<OpenedLogin>,
     found: OnceCell<Result<FoundLogin, Outage>>,
 }
 
@@ -190,9 +194,9 @@ impl CachedLogin {
         {
             return Some(known.clone());
         }
-        let contents = worker.cookie_contents(request)?;
+        let opened = worker.opened_cookie(request)?;
         let salesforce = worker.salesforce().clone();
-        let login = Self(Rc::new(Login { salesforce, contents, found: OnceCell::new() }));
+        let login = Self(Rc::new(Login { salesforce, opened, found: OnceCell::new() }));
         request.extensions_mut().insert(login.clone());
         Some(login)
     }

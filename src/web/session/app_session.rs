@@ -50,14 +50,17 @@ impl SessionCookie {
     }
 
     /// Prepares the request's `Cookie` header for actix-session, which reads names leniently, knows one key only and
-    /// sees no cookie at all when one byte of the header is not UTF-8.
-    pub(crate) fn prepare(&self, request: &mut ServiceRequest) {
-        cookie_header::clean(request.headers_mut(), &self.name);
+    /// sees no cookie at all when one byte of the header is not UTF-8. Returns whether the request brings a session.
+    pub(crate) fn prepare(&self, request: &mut ServiceRequest) -> bool {
+        let has_session = cookie_header::clean(request.headers_mut(), &self.name);
+        if self.previous.is_none() && self.older.is_empty() {
+            return has_session;
+        }
         let headers = request.headers();
         let is_sent = |wanted: &str| cookie_header::all(headers).any(|(name, _)| name == wanted.as_bytes());
         let previous = self.previous.as_ref().filter(|removal| is_sent(removal.name()));
         let name = match previous {
-            Some(removal) if !is_sent(&self.name) => removal.name(),
+            Some(removal) if !has_session => removal.name(),
             _ => &self.name,
         };
         if (name != self.name || !self.older.is_empty())
@@ -69,6 +72,7 @@ impl SessionCookie {
         if let Some(removal) = previous {
             request.extensions_mut().insert(Leftover(removal.clone()));
         }
+        cookie_header::only(request.headers(), &self.name).is_some()
     }
 
     /// The value of the cookie `name` for today's name and under the newest key, if it is not that already.

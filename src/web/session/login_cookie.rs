@@ -2,8 +2,15 @@
 //!
 //! It is written by the callback, the logout and resealing only, so that no concurrent response can bring back an older
 //! one.
+//!
+//! A browser sends the same bytes with each request. So a worker remembers what it has opened, under exactly these bytes:
+//! the next request costs one look-up.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use actix_web::{
     cookie::{Cookie, time},
@@ -15,17 +22,35 @@ use zeroize::Zeroizing;
 
 use super::{cookie, cookie_header};
 use crate::{
-    base::seal::{Purpose, SealError},
+    base::{
+        recent_map::RecentMap,
+        seal::{Purpose, SealError},
+    },
     config::Settings,
+    grants::LoginId,
 };
 use salesforce_connection::Secret;
 
-/// The login cookie of one Salesforce.
+/// Half of the number of cookies that a worker remembers: about 2 MB of those that have no facts.
+const REMEMBERED: usize = 1_024;
+/// Longest cookie that is remembered, in bytes. Without facts a cookie has about 200.
+const MAX_REMEMBERED_BYTES: usize = 1_024;
+
+/// The login cookie of one Salesforce, on one worker.
 #[derive(Debug)]
 pub(crate) struct LoginCookie {
     place: Place,
     /// Where it was before a rotation of the app's credentials.
     previous: Option<Place>,
+    /// What was opened lately at `place`, by the cookie's value as it came. The keys of a process never change.
+    opened: RefCell<RecentMap<Box<str>, Rc<OpenedLogin>>>,
+}
+
+/// A login cookie that was opened.
+#[derive(Debug)]
+pub(crate) struct OpenedLogin {
+    pub(crate) contents: CookieContents,
+    pub(crate) id: LoginId,
 }
 
 /// Where the cookie is.
@@ -37,13 +62,20 @@ struct Place {
 }
 
 impl Place {
-    fn read(&self, settings: &Settings, headers: &HeaderMap) -> Option<CookieContents> {
-        let plain = settings.keys.open(Purpose::Login, &self.bound_to, &self.sealed(headers)?).ok()?;
-        CookieContents::parse(std::str::from_utf8(&plain).ok()?)
+    fn value<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        cookie_header::only(headers, &self.name)
+    }
+
+    fn open(&self, settings: &Settings, value: &str) -> Option<Rc<OpenedLogin>> {
+        let sealed = URL_SAFE_NO_PAD.decode(value).ok()?;
+        let plain = settings.keys.open(Purpose::Login, &self.bound_to, &sealed).ok()?;
+        let contents = CookieContents::parse(std::str::from_utf8(&plain).ok()?)?;
+        let id = LoginId::new(contents.id.clone());
+        Some(Rc::new(OpenedLogin { contents, id }))
     }
 
     fn sealed(&self, headers: &HeaderMap) -> Option<Vec<u8>> {
-        URL_SAFE_NO_PAD.decode(cookie_header::only(headers, &self.name)?).ok()
+        URL_SAFE_NO_PAD.decode(self.value(headers)?).ok()
     }
 }
 
@@ -123,13 +155,29 @@ impl LoginCookie {
             Place { name, bound_to }
         };
         let place_now = place((&settings.client_id, settings.scoped_name("")));
-        Self { place: place_now, previous: settings.scoped_names("").nth(1).map(place) }
+        let previous = settings.scoped_names("").nth(1).map(place);
+        Self { place: place_now, previous, opened: RefCell::new(RecentMap::new(REMEMBERED)) }
     }
 
     /// Returns the login that the browser sent; `None` if the cookie is missing, sent twice or does not open.
-    pub(crate) fn read(&self, settings: &Settings, headers: &HeaderMap) -> Option<CookieContents> {
-        let previous = || self.previous.as_ref()?.read(settings, headers);
-        self.place.read(settings, headers).or_else(previous)
+    pub(crate) fn read(&self, settings: &Settings, headers: &HeaderMap) -> Option<Rc<OpenedLogin>> {
+        let previous = || {
+            let previous = self.previous.as_ref()?;
+            previous.open(settings, previous.value(headers)?)
+        };
+        self.read_current(settings, headers).or_else(previous)
+    }
+
+    fn read_current(&self, settings: &Settings, headers: &HeaderMap) -> Option<Rc<OpenedLogin>> {
+        let value = self.place.value(headers)?;
+        if let Some(opened) = self.opened.borrow_mut().get(value) {
+            return Some(opened);
+        }
+        let opened = self.place.open(settings, value)?;
+        if value.len() <= MAX_REMEMBERED_BYTES {
+            self.opened.borrow_mut().insert(value.into(), Rc::clone(&opened));
+        }
+        Some(opened)
     }
 
     /// Returns whether the browser's cookie has to be written again: it is sealed under a key that is not the newest, or
@@ -138,7 +186,7 @@ impl LoginCookie {
         let is_under_older =
             |sealed: Option<Vec<u8>>| sealed.is_some_and(|sealed| !settings.keys.is_under_newest(&sealed));
         let is_previous = |previous: &Place| {
-            previous.sealed(headers).is_some() && self.place.read(settings, headers).is_none()
+            previous.sealed(headers).is_some() && self.read_current(settings, headers).is_none()
         };
         // Only while keys or credentials rotate: otherwise the cookie is not even looked at.
         settings.keys.has_older() && is_under_older(self.place.sealed(headers))
@@ -218,7 +266,7 @@ mod tests {
         let cookie = LoginCookie::new(&own).make(&own, &contents()).unwrap();
         assert_eq!(cookie.name(), "app");
         let read = |other: &Settings| LoginCookie::new(other).read(other, &sent(&cookie, other));
-        assert_eq!(read(&own).unwrap().id.expose(), "id");
+        assert_eq!(read(&own).unwrap().contents.id.expose(), "id");
         assert!(read(&settings(|config| config.client_id = "3MVG8".to_owned())).is_none());
         assert!(read(&settings(|config| config.routes.mount = "/two".to_owned())).is_none());
         assert!(read(&settings(|config| config.cookie_name = Some("other".to_owned()))).is_none());
@@ -232,7 +280,7 @@ mod tests {
         let plain = b"id https://login.salesforce.com/";
         let sealed = own.keys.seal(Purpose::Login, &login.place.bound_to, plain).unwrap();
         let cookie = Cookie::new("app", URL_SAFE_NO_PAD.encode(sealed));
-        let read = login.read(&own, &sent(&cookie, &own)).unwrap();
+        let read = login.read(&own, &sent(&cookie, &own)).unwrap().contents.clone();
         assert_eq!(
             (read.id.expose(), &*read.host, read.fresh),
             ("id", "https://login.salesforce.com/", None)
@@ -247,7 +295,8 @@ mod tests {
         for auth_time in [None, Some(completed_at - Duration::from_secs(9))] {
             let fresh = Some(FreshLogin { completed_at, auth_time });
             let cookie = LoginCookie::new(&own).make(&own, &CookieContents { fresh, ..contents() }).unwrap();
-            assert_eq!(LoginCookie::new(&own).read(&own, &sent(&cookie, &own)).unwrap().fresh, fresh);
+            let read = LoginCookie::new(&own).read(&own, &sent(&cookie, &own)).unwrap();
+            assert_eq!(read.contents.fresh, fresh);
         }
     }
 
@@ -268,8 +317,35 @@ mod tests {
         for (cookie, stale) in [(of(&old), true), (of(&new), false)] {
             let (login, headers) = (LoginCookie::new(&new), sent(&cookie, &new));
             assert_eq!(login.is_stale(&new, &headers), stale);
-            assert_eq!(login.read(&new, &headers).unwrap().id.expose(), "id");
+            assert_eq!(login.read(&new, &headers).unwrap().contents.id.expose(), "id");
         }
         assert!(!LoginCookie::new(&old).is_stale(&old, &sent(&of(&old), &old)));
+    }
+
+    #[test]
+    fn a_remembered_cookie_is_read_under_exactly_its_bytes() {
+        let own = settings(|_| {});
+        let login = LoginCookie::new(&own);
+        let of = |id: &str| login.make(&own, &CookieContents { id: id.into(), ..contents() }).unwrap();
+        let read = |cookie: &Cookie<'_>| login.read(&own, &sent(cookie, &own));
+        let (ada, ben) = (of("ada"), of("ben"));
+        // The same user again: other bytes, as each seal has a nonce.
+        let again = of("ada");
+        for _ in 0..3 {
+            for (cookie, id) in [(&ada, "ada"), (&ben, "ben"), (&again, "ada")] {
+                assert_eq!(read(cookie).unwrap().contents.id.expose(), id);
+            }
+            for position in 0..ada.value().len() {
+                let mut value = ada.value().to_owned().into_bytes();
+                value[position] = if value[position] == b'A' { b'B' } else { b'A' };
+                let changed = Cookie::new("app", String::from_utf8(value).unwrap());
+                let opened = read(&changed);
+                // The last character of base64 has bits that count for nothing.
+                assert!(opened.is_none() || position + 1 == ada.value().len(), "{position}");
+            }
+        }
+        let first = read(&ada).unwrap();
+        assert!(Rc::ptr_eq(&first, &read(&ada).unwrap()), "opened once");
+        assert!(!Rc::ptr_eq(&first, &read(&again).unwrap()));
     }
 }

@@ -9,10 +9,11 @@ pub(crate) mod cookie;
 pub(crate) mod cookie_header;
 pub(crate) mod former_user;
 mod login_cookie;
+pub(crate) mod unsent_session;
 
 pub(crate) use self::{
     app_session::SessionCookie,
-    login_cookie::{CookieContents, FreshLogin, LoginCookie},
+    login_cookie::{CookieContents, FreshLogin, LoginCookie, OpenedLogin},
 };
 
 use actix_web::{
