@@ -2,8 +2,7 @@
 
 use std::{fs, time::Instant};
 
-pub(crate) const SOQL: &str =
-    "SELECT Id, Name, Industry, Phone, BillingCity, AnnualRevenue, NumberOfEmployees, CreatedDate FROM Account";
+pub(crate) const SOQL: &str = "SELECT Id, Name, Industry, Phone, BillingCity, AnnualRevenue, NumberOfEmployees, CreatedDate FROM Account";
 
 /// What was read: the compiler cannot leave out a field that counts here.
 #[derive(Default)]
