@@ -84,8 +84,8 @@ impl Kept {
             let text = String::from_utf8_lossy(&response);
             let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
             let lines = head.lines().filter_map(|line| line.split_once(": "));
-            let length = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-            let length: usize = length.last().expect("a length").1.parse().unwrap();
+            let mut length = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+            let length: usize = length.next_back().expect("a length").1.parse().unwrap();
             if body.len() >= length {
                 return (status(head), body.to_owned());
             }
