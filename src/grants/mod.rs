@@ -71,6 +71,7 @@ pub(crate) use self::{
     find_login::FoundLogin,
     host_orgs::{HostOrgs, Orgs, is_run_by_salesforce},
     login::{Destination, LogInError},
+    login_id::LoginId,
     manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes},
     new_login::{LoginOutcome, NewLogin},
     owners::{ConnectPath, OwnedName},
