@@ -1,7 +1,8 @@
 //! What the middleware costs a request, beside the floor: the same app without it, and with actix-session alone.
 //!
 //! `cargo bench --bench pass_through`. The services are called directly, so that no network hides the difference. Rounds
-//! of all variants alternate; the figures are nanoseconds per request.
+//! of all variants alternate; the figures are nanoseconds per request. `ONLY=protected` measures the variants whose names
+//! contain the word, `ROUNDS=1 REQUESTS=2000` is short enough to count instructions under a profiler.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,7 +13,7 @@
 
 use std::time::Instant;
 
-use actix_salesforce::{Salesforce, SalesforceUser};
+use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser};
 use actix_session::{Session, SessionMiddleware, storage::CookieSessionStore};
 use actix_web::{
     App, Error,
@@ -25,8 +26,15 @@ use actix_web::{
 };
 use salesforce_fake_org::FakeOrg;
 
-const ROUNDS: usize = 15;
-const REQUESTS: u32 = 20_000;
+const NAMES: [&str; 7] = [
+    "floor: the app alone",
+    "floor: with actix-session, no cookie",
+    "floor: with actix-session and its cookie",
+    "floor: with actix-session, one key read",
+    "with Salesforce, public, no cookie",
+    "with Salesforce, public, logged in",
+    "with Salesforce, protected, memory store",
+];
 
 async fn public() -> &'static str {
     "public"
@@ -38,18 +46,28 @@ async fn begin(session: Session) -> &'static str {
     "begun"
 }
 
-async fn protected(user: SalesforceUser) -> String {
+async fn read(session: Session) -> String {
+    session.get("login").unwrap().unwrap()
+}
+
+async fn protected(sf: SalesforceConn, user: SalesforceUser) -> String {
+    drop(sf);
     user.organization_id.to_string()
 }
 
+/// Reads a number from the environment.
+fn setting(name: &str, default: u32) -> u32 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default).max(1)
+}
+
 /// Nanoseconds per request.
-async fn round<S, B>(app: &S, path: &str, cookie: Option<&Cookie<'_>>) -> f64
+async fn round<S, B>(app: &S, path: &str, cookie: Option<&Cookie<'_>>, requests: u32) -> f64
 where
     S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
     B: MessageBody,
 {
     let started = Instant::now();
-    for _ in 0..REQUESTS {
+    for _ in 0..requests {
         let mut request = TestRequest::get().uri(path);
         if let Some(cookie) = cookie {
             request = request.cookie(cookie.clone());
@@ -57,7 +75,7 @@ where
         let response = app.call(request.to_request()).await.unwrap();
         assert!(response.status().is_success());
     }
-    started.elapsed().as_nanos() as f64 / f64::from(REQUESTS)
+    started.elapsed().as_nanos() as f64 / f64::from(requests)
 }
 
 /// Logs in as a browser does, and gives the session cookie.
@@ -98,7 +116,8 @@ async fn main() {
     let floor = init_service(App::new().route("/", web::get().to(public))).await;
     let session = SessionMiddleware::builder(CookieSessionStore::default(), Key::generate()).build();
     let session = App::new().wrap(session).route("/", web::get().to(public));
-    let session = init_service(session.route("/begin", web::get().to(begin))).await;
+    let session = session.route("/begin", web::get().to(begin)).route("/read", web::get().to(read));
+    let session = init_service(session).await;
     let response = call_service(&session, TestRequest::get().uri("/begin").to_request()).await;
     let begun = response.response().cookies().next().unwrap().into_owned();
     let ours = init_service(
@@ -110,25 +129,24 @@ async fn main() {
     .await;
     let cookie = log_in(&ours).await;
 
-    let mut samples: [Vec<f64>; 6] = Default::default();
-    for _ in 0..ROUNDS {
-        samples[0].push(round(&floor, "/", None).await);
-        samples[1].push(round(&session, "/", None).await);
-        samples[2].push(round(&session, "/", Some(&begun)).await);
-        samples[3].push(round(&ours, "/", None).await);
-        samples[4].push(round(&ours, "/", Some(&cookie)).await);
-        samples[5].push(round(&ours, "/user", Some(&cookie)).await);
+    let (rounds, requests) = (setting("ROUNDS", 15), setting("REQUESTS", 20_000));
+    let only = std::env::var("ONLY").unwrap_or_default();
+    let mut samples: [Vec<f64>; NAMES.len()] = Default::default();
+    for _ in 0..rounds {
+        for (variant, _) in NAMES.iter().enumerate().filter(|(_, name)| name.contains(&only)) {
+            samples[variant].push(match variant {
+                0 => round(&floor, "/", None, requests).await,
+                1 => round(&session, "/", None, requests).await,
+                2 => round(&session, "/", Some(&begun), requests).await,
+                3 => round(&session, "/read", Some(&begun), requests).await,
+                4 => round(&ours, "/", None, requests).await,
+                5 => round(&ours, "/", Some(&cookie), requests).await,
+                _ => round(&ours, "/user", Some(&cookie), requests).await,
+            });
+        }
     }
     println!("{:<48} {:>8} {:>8} {:>8}", "ns per request", "min", "median", "max");
-    let names = [
-        "floor: the app alone",
-        "floor: with actix-session, no cookie",
-        "floor: with actix-session and its cookie",
-        "with Salesforce, public, no cookie",
-        "with Salesforce, public, logged in",
-        "with Salesforce, protected, memory store",
-    ];
-    for (name, samples) in names.into_iter().zip(samples) {
+    for (name, samples) in NAMES.into_iter().zip(samples).filter(|(_, samples)| !samples.is_empty()) {
         println!("{name:<48} {}", figures(samples));
     }
 }

@@ -1,15 +1,17 @@
 //! What a long query costs: 200,000 records of eight fields, in 100 pages over loopback, read into structs as a stream.
 //!
 //! `cargo bench --bench query` installs jsforce into a temporary folder and runs, in turn, curl (to nowhere: what the
-//! network and the server cost), this crate and jsforce against one server that has the pages ready in memory. Each run
+//! network and the server cost), this crate, and its peers against one server that has the pages ready in memory. Each run
 //! is a separate process that reads all records twice, so that there is a cold figure and a warm one; memory is the
-//! growth of the process from before the first record to its peak.
+//! growth of the process from before the first record to its peak. A ratio is the median over the rounds of one round's.
 //!
-//! Ends with a verdict on the medians of this very run, and with exit status 1 when this crate is less than four times as fast
-//! as jsforce, cold or warm, or grows by more than 32 MiB.
+//! Ends with exit status 1 when this crate is less than four times as fast as jsforce, cold or warm, or grows by more than
+//! 32 MiB.
 //!
-//! Needs curl, node and npm; jsforce runs on Node.js 22 and later, and an older one is passed over for one from npm.
-//! `ROUNDS=3` makes it shorter.
+//! Needs curl, and for jsforce node and npm; jsforce runs on Node.js 22 and later, and an older one is passed over for one
+//! from npm. `JSFORCE=off` leaves it out, `PEERS=PROGRAM` adds the Rust clients of benches/peers (`scripts/bench` builds
+//! them), `ROUNDS=3` makes it shorter. `SERVE=plain` or `SERVE=gzip` only serves the pages, for a profiler whose program
+//! has `QUERY_BENCH_ORIGIN`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -20,10 +22,10 @@
 )]
 
 mod client;
+mod figures;
 mod server;
 
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
@@ -58,44 +60,77 @@ fn main() -> ExitCode {
         client::run(&origin);
         return ExitCode::SUCCESS;
     }
+    if let Ok(form) = std::env::var("SERVE") {
+        println!("{}", Server::start(form == "gzip").origin);
+        std::thread::sleep(Duration::MAX);
+    }
     let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(7).max(1);
-    let mut verdicts = Vec::new();
+    let peers = std::env::var("PEERS").ok();
     let folder = Folder::new();
-    install_jsforce(&folder.0);
+    let with_jsforce = std::env::var("JSFORCE").as_deref() != Ok("off");
+    if with_jsforce {
+        install_jsforce(&folder.0);
+    }
+    let mut kept = true;
     for gzip in [false, true] {
         let server = Server::start(gzip);
-        let mut figures: BTreeMap<&str, Vec<Figures>> = BTreeMap::new();
+        let peer = |name: &'static str| {
+            let program = peers.as_ref()?;
+            let (program, server) = (program.clone(), &server);
+            let run = move || report(Command::new(&program).args([name, &server.origin]));
+            Some((name, Box::new(run) as Run<'_>))
+        };
+        let mut clients: Vec<(&str, Run<'_>)> =
+            vec![("this crate", Box::new(|| ours(&server))), ("curl to nowhere", Box::new(|| curl(&server)))];
+        clients.extend(["force", "cirrus"].into_iter().filter_map(peer));
+        if with_jsforce {
+            clients.push(("jsforce", Box::new(|| jsforce(&server, &folder.0))));
+        }
         // The first round warms the disk's cache and does not count.
+        let mut figures = vec![Vec::new(); clients.len()];
         for round in 0..=rounds {
-            for (name, measured) in [
-                ("1 curl to /dev/null", curl(&server)),
-                ("2 this crate", ours(&server)),
-                ("3 jsforce", jsforce(&server, &folder.0)),
-            ] {
+            for ((_, run), figures) in clients.iter().zip(&mut figures) {
+                let measured = run();
                 if round > 0 {
-                    figures.entry(name).or_default().push(measured);
+                    figures.push(measured);
                 }
             }
         }
         let form = if gzip { "gzip" } else { "plain" };
-        println!(
-            "\n{form}: {} MB on the wire, {rounds} rounds; min / median / max",
-            server.bytes() / 1_000_000
-        );
-        let [_, ours, theirs] = print(figures);
-        verdicts.push(verdict(form, ours, theirs));
+        println!("\n{form}: {} MB on the wire, {rounds} rounds\n", server.bytes() / 1_000_000);
+        let names: Vec<_> = clients.iter().map(|(name, _)| *name).collect();
+        print(&names, &figures);
+        if with_jsforce {
+            let (is_kept, says) = verdict(form, &figures[0], &figures[names.len() - 1]);
+            println!("\n{says}");
+            kept &= is_kept;
+        }
     }
-    println!();
-    for (_, says) in &verdicts {
-        println!("{says}");
-    }
-    if verdicts.iter().all(|(good, _)| *good) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Whether the medians are what is promised, and in words.
-fn verdict(form: &str, ours: Figures, theirs: Figures) -> (bool, String) {
-    let [cold, warm, cpu, _] = std::array::from_fn(|column| theirs[column] / ours[column]);
-    let grown = ours[3];
+type Run<'a> = Box<dyn Fn() -> Figures + 'a>;
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// The median of a figure.
+fn middle(runs: &[Figures], figure: usize) -> f64 {
+    median(runs.iter().map(|run| run[figure]))
+}
+
+/// The median of what a client took of a figure for each part that this crate took in the same round.
+fn ratio(ours: &[Figures], theirs: &[Figures], figure: usize) -> f64 {
+    median(ours.iter().zip(theirs).map(|(ours, theirs)| theirs[figure] / ours[figure]))
+}
+
+/// Whether it is what is promised, and in words.
+fn verdict(form: &str, ours: &[Figures], theirs: &[Figures]) -> (bool, String) {
+    let [cold, warm, cpu] = [0, 1, 2].map(|figure| ratio(ours, theirs, figure));
+    let grown = middle(ours, 3);
     let good = cold >= TIMES && warm >= TIMES && grown <= GROWTH;
     let word = if good { "kept" } else { "BROKEN" };
     let says = format!(
@@ -103,6 +138,20 @@ fn verdict(form: &str, ours: Figures, theirs: Figures) -> (bool, String) {
          grows by {grown:.1} MiB (promised: {GROWTH} at most)"
     );
     (good, says)
+}
+
+/// Prints the medians as a table.
+fn print(names: &[&str], figures: &[Vec<Figures>]) {
+    println!(
+        "| client | s, cold | s, warm | CPU s, both | grows by MiB | its time / ours, warm | its CPU time / ours |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for (name, runs) in names.iter().zip(figures) {
+        let [cold, warm, cpu, grown] = [0, 1, 2, 3].map(|figure| middle(runs, figure));
+        let [times, cpu_times] = [1, 2].map(|figure| ratio(&figures[0], runs, figure));
+        let cells = format!("{cold:.3} | {warm:.3} | {cpu:.3} | {grown:.1} | {times:.2} | {cpu_times:.2}");
+        println!("| {name} | {} |", cells.replace("NaN", "-"));
+    }
 }
 
 fn curl(server: &Server) -> Figures {
@@ -129,7 +178,7 @@ fn watch(process: &mut Child) -> u64 {
             assert!(status.success(), "curl: {status}");
             return peak;
         }
-        peak = client::status(&file, "VmHWM:").unwrap_or(peak);
+        peak = figures::status(&file, "VmHWM:").unwrap_or(peak);
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -154,30 +203,6 @@ fn report(command: &mut Command) -> Figures {
 
 fn mib(kib: u64) -> f64 {
     kib as f64 / 1024.0
-}
-
-/// Prints the table, and gives the medians of each of the three.
-fn print(figures: BTreeMap<&str, Vec<Figures>>) -> [Figures; 3] {
-    print!("{:<20} {:>23} {:>23} {:>23}", "", "s, cold", "s, warm", "CPU s, both");
-    println!(" {:>23}", "memory growth, MiB");
-    let mut medians = Vec::new();
-    for (name, runs) in figures {
-        let columns: Vec<_> = (0..4)
-            .map(|column| {
-                let mut values: Vec<f64> = runs.iter().map(|run| run[column]).collect();
-                values.sort_by(f64::total_cmp);
-                (values[0], values[values.len() / 2], values[values.len() - 1])
-            })
-            .collect();
-        let digits = [3, 3, 3, 1];
-        let cells = columns.iter().zip(digits).map(|((min, median, max), digits)| {
-            let text = format!("{min:.digits$} / {median:.digits$} / {max:.digits$}");
-            format!(" {:>23}", if min.is_nan() { "-" } else { &text })
-        });
-        println!("{:<20}{}", &name[2..], cells.collect::<String>());
-        medians.push(std::array::from_fn(|column| columns[column].1));
-    }
-    medians.try_into().expect("three were measured")
 }
 
 /// The version that the fake org is tested with, too.

@@ -93,7 +93,7 @@ fn main() {
         Variant::Postgres => postgres.url(),
         Variant::Bare | Variant::Session | Variant::Memory => "memory".to_owned(),
     };
-    println!("{:<52} {:>6} {:>10} {:>10}", "requests per second, medians", "ratio", "ours", "floor");
+    println!("| ours / floor | ratio | ours, requests per second | floor |\n|---|---|---|---|");
     for pair in PAIRS.iter().filter(|pair| pair.name.contains(&*only)) {
         let [ours, floor] = [pair.ours, pair.floor].map(|(variant, path)| {
             let process = Process::start(variant, &store(variant));
@@ -109,7 +109,7 @@ fn main() {
             figures[1].push(b);
         }
         let [a, b] = figures.map(median);
-        println!("{:<52} {:>6.2} {a:>10.0} {b:>10.0}", pair.name, median(ratios));
+        println!("| {} | {:.2} | {a:.0} | {b:.0} |", pair.name, median(ratios));
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Each function returns what its parser made of the input, in the standard library's types.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
@@ -82,6 +83,14 @@ pub fn bind_sosl(sosl: &str, value: &str) -> Result<String, BindError> {
 /// # Errors
 /// The text of the error.
 pub fn page(body: &[u8]) -> Result<Page<Value>, String> {
+    typed_page(body)
+}
+
+/// Reads the body of a page of a query into rows of a type.
+///
+/// # Errors
+/// The text of the error.
+pub fn typed_page<T: DeserializeOwned>(body: &[u8]) -> Result<Page<T>, String> {
     page::read(body).map_err(|error| error.to_string())
 }
 

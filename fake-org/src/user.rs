@@ -42,6 +42,7 @@ pub(crate) struct Rights {
 pub(crate) const ADMINISTRATOR: &str = "System Administrator";
 
 /// The profile that grants nothing by itself (Salesforce Help, "Standard Profiles").
+#[cfg(feature = "embedded")]
 pub(crate) const MINIMUM_ACCESS: &str = "Minimum Access - Salesforce";
 
 impl Default for Rights {

@@ -5,10 +5,12 @@ pub(crate) mod backoff;
 pub(crate) mod clock;
 pub(crate) mod error_chain;
 pub(crate) mod evicting_map;
+pub(crate) mod hex;
 #[cfg(test)]
 mod layers;
 pub(crate) mod lock;
 pub(crate) mod random;
+pub(crate) mod recent_map;
 pub(crate) mod seal;
 #[cfg(test)]
 pub(crate) mod test_log;

@@ -12,8 +12,8 @@ use tracing::{
 };
 
 use super::{
-    CallbackPurpose, FoundLogin, GrantManager, GrantTokens, LogInError, LoginOutcome, NewLogin, Profile,
-    StoredGrant, admission::VerifiedTokens, login::IdentityProblem, login_id, tokens::access,
+    CallbackPurpose, FoundLogin, GrantManager, GrantTokens, LogInError, LoginId, LoginOutcome, NewLogin,
+    Profile, StoredGrant, admission::VerifiedTokens, login::IdentityProblem, login_id, tokens::access,
 };
 use crate::{
     base::{background::detached_span, random},
@@ -153,7 +153,7 @@ impl GrantManager {
     }
 
     /// Returns the grant that a login in a frame uses: its user's ordinary one if it is valid, else that of the token.
-    pub(crate) async fn find_canvas_login(self: &Arc<Self>, id: &Secret) -> Result<FoundLogin, StoreError> {
+    pub(crate) async fn find_canvas_login(self: &Arc<Self>, id: &LoginId) -> Result<FoundLogin, StoreError> {
         let own = match self.find_login(id).await? {
             FoundLogin::Valid(own) => own,
             other => return Ok(other),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{GrantHandle, GrantManager, last_seen, login_id, manager::absent_if_corrupt};
-use crate::store::{LoginKey, StoreError};
+use super::{GrantHandle, GrantManager, LoginId, last_seen, manager::absent_if_corrupt};
+use crate::store::StoreError;
 use salesforce_connection::Secret;
 
 /// What the store has under the id of a login.
@@ -30,12 +30,12 @@ impl FoundLogin {
 impl GrantManager {
     /// Returns the grant of the login with this id, or `None` if the login is absent.
     pub(crate) async fn login(self: &Arc<Self>, id: &Secret) -> Result<Option<GrantHandle>, StoreError> {
-        Ok(self.find_login(id).await?.valid())
+        Ok(self.find_login(&LoginId::new(id.clone())).await?.valid())
     }
 
     /// Returns the grant of the login with this id, or why there is none.
-    pub(crate) async fn find_login(self: &Arc<Self>, id: &Secret) -> Result<FoundLogin, StoreError> {
-        let key = LoginKey::from_session_id(id);
+    pub(crate) async fn find_login(self: &Arc<Self>, id: &LoginId) -> Result<FoundLogin, StoreError> {
+        let key = id.key();
         // The store does not say so yet.
         if self.pending_logouts.has(&key) {
             return Ok(FoundLogin::Unusable);
@@ -50,7 +50,7 @@ impl GrantManager {
         };
         let now = self.config.clock.now();
         let lifetimes = self.config.lifetimes;
-        if !login_id::is_bound(id, &login, now, lifetimes.absolute) {
+        if !id.is_bound(&login, now, lifetimes.absolute) {
             tracing::error!(
                 login = ?key,
                 "login ignored: its record in the store is not bound to it. It was moved or changed by another program, \

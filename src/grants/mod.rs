@@ -73,6 +73,7 @@ pub(crate) use self::{
     find_login::FoundLogin,
     host_orgs::{HostOrgs, Orgs, is_run_by_salesforce},
     login::LogInError,
+    login_id::LoginId,
     manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes},
     new_login::{LoginOutcome, NewLogin},
     owners::{ConnectPath, OwnedName},

@@ -35,7 +35,7 @@ impl GrantManager {
     pub(super) async fn recheck(self: &Arc<Self>, grant: &GrantHandle) {
         let Some(period) = self.config.recheck else { return };
         let now = self.config.clock.instant();
-        if !self.entry(grant.key()).take_recheck(now, period / LOOKS) {
+        if !grant.entry.take_recheck(now, period / LOOKS) {
             return;
         }
         let (sender, done) = oneshot::channel::<()>();

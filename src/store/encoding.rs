@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{GrantKey, GrantVersion, LeaseHolder, LoginKey, LoginProof, OwnedKey, OwnerKey, StoreError};
+use crate::base::hex::digits;
 
 /// A field of a stored record is invalid.
 #[derive(Debug, thiserror::Error)]
@@ -47,22 +48,19 @@ pub(super) fn holder_text(holder: LeaseHolder) -> String {
 
 /// Returns 64 hexadecimal digits.
 pub(super) fn hex(bytes: &[u8; 32]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let mut text = String::with_capacity(64);
+    text.extend(digits(bytes));
+    text
 }
 
 fn from_hex(text: &str, field: &'static str) -> Result<[u8; 32], StoreError> {
     let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
+    if text.len() != 64 {
         return Err(corrupt(field));
     }
+    let digit = |byte: u8| char::from(byte).to_digit(16).ok_or_else(|| corrupt(field));
     for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let digits = std::str::from_utf8(digits).map_err(|_| corrupt(field))?;
-        *byte = u8::from_str_radix(digits, 16).map_err(|_| corrupt(field))?;
+        *byte = (digit(digits[0])? << 4 | digit(digits[1])?) as u8;
     }
     Ok(bytes)
 }
@@ -110,7 +108,7 @@ mod tests {
         for bad in ["", "1", "1 x", " 1", "-1 0", "1 2 3"] {
             assert!(version(bad).is_err(), "{bad:?}");
         }
-        for bad in ["", &"g".repeat(64), &"0".repeat(63), &"ä".repeat(32)] {
+        for bad in ["", &"g".repeat(64), &"0".repeat(63), &"ä".repeat(32), &"+1".repeat(32)] {
             assert!(login_key(bad).is_err(), "{bad:?}");
             assert!(bad.is_empty() || proof(bad).is_err(), "{bad:?}");
         }

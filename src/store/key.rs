@@ -1,10 +1,14 @@
 //! The names of stored records: grants, logins, one-time values, leases.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt::{self, Write as _},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::base::hex::digits;
 use salesforce_connection::{InvalidId, Secret, UserRef};
 
 /// Names a grant: which app, which organization, which user.
@@ -42,7 +46,12 @@ impl From<GrantKey> for UserRef {
 /// `app:organization:user`, safe to log and to use as a key in a store.
 impl fmt::Display for GrantKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.app, self.user.organization_id, self.user.user_id)
+        fmt::Display::fmt(&self.app, f)?;
+        for id in [self.user.organization_id.as_str(), self.user.user_id.as_str()] {
+            f.write_char(':')?;
+            f.write_str(id)?;
+        }
+        Ok(())
     }
 }
 
@@ -65,7 +74,7 @@ impl AppKey {
 
 impl fmt::Display for AppKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        digits(&self.0).try_for_each(|digit| f.write_char(digit))
     }
 }
 
@@ -153,7 +162,7 @@ impl LoginKey {
 /// A short id for logs: the first 8 bytes in hexadecimal. It cannot be used as a key.
 impl fmt::Debug for LoginKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+        digits(&self.0[..8]).try_for_each(|digit| f.write_char(digit))
     }
 }
 
@@ -222,7 +231,7 @@ impl fmt::Display for LeaseName {
             Self::Login(state) => {
                 f.write_str("login:")?;
                 // Half of the hash: 128 bits cannot be guessed, and the key stays short.
-                state.0.iter().take(16).try_for_each(|byte| write!(f, "{byte:02x}"))
+                digits(&state.0[..16]).try_for_each(|digit| f.write_char(digit))
             }
         }
     }

@@ -56,7 +56,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for LoginFacts<T> {
         let request = request.clone();
         async move {
             let (worker, grant) = extract::required(&request).await?;
-            let facts = worker.login_contents(&request).and_then(|login| login.facts);
+            let login = worker.opened_login(&request);
+            let facts = login.as_ref().and_then(|login| login.contents.facts.as_ref());
             if let Some(facts) = facts.and_then(|facts| T::deserialize(facts).ok()) {
                 return Ok(Self(facts));
             }

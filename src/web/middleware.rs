@@ -1,8 +1,8 @@
 //! The middleware: mounts the auth routes, brings or finds the session, and lets extractors find their worker.
 //!
 //! Three services, outermost first: [`SalesforceMiddleware`] prepares the request for the session, actix-session's
-//! service loads and saves it (only in [`SessionMode::Embedded`]), and `AuthRoutes` serves the auth routes and
-//! passes everything else on.
+//! service loads and saves it (only in [`SessionMode::Embedded`], and only if there is one), and `AuthRoutes` serves the
+//! auth routes and passes everything else on.
 
 use std::{
     cell::Cell,
@@ -30,7 +30,11 @@ use super::{
     request_info::RequestInfo,
     require::rules_of_this_thread,
     response,
-    session::{self, CurrentLogin, SessionCookie, app_session},
+    session::{
+        self, CurrentLogin, SessionCookie, app_session,
+        unsent_session::{self, Deliver},
+    },
+    setup_error::{FoundError, SetupError},
     worker::WorkerState,
 };
 use crate::{config::SessionMode, salesforce::Salesforce};
@@ -63,8 +67,10 @@ where
             let routes = AuthRoutes::new(service, worker.clone(), is_embedded);
             let session: Option<Session<B>> = if is_embedded {
                 let cookie = SessionCookie::new(settings);
-                let service = cookie.middleware(settings).new_transform(routes.clone()).await?;
-                Some(Session { cookie: Rc::new(cookie), service: Box::new(service) })
+                let actix_session = cookie.middleware(settings);
+                let service = actix_session.new_transform(routes.clone()).await?;
+                let save = actix_session.new_transform(Deliver::new()).await?;
+                Some(Session { cookie: Rc::new(cookie), service: Box::new(service), save: Rc::new(save) })
             } else {
                 None
             };
@@ -86,9 +92,11 @@ pub struct SalesforceMiddleware<S, B> {
 struct Session<B> {
     cookie: Rc<SessionCookie>,
     service: Box<SessionService<B>>,
+    /// Saves the session of a request that brought none.
+    save: Rc<SessionService<B>>,
 }
 
-/// actix-session's service around [`AuthRoutes`]. Its futures are boxed already.
+/// actix-session's service around [`AuthRoutes`] or [`Deliver`]. Its futures are boxed already.
 type SessionService<B> = dyn Service<
         ServiceRequest,
         Response = ServiceResponse<EitherBody<B>>,
@@ -129,15 +137,27 @@ where
         match &self.session {
             // One inside the other: the outer one has a session for both.
             Some(session) if !nested && self.routes.error.is_none() => {
-                let shown = self.routes.worker.shown_session(request.request());
-                session.cookie.prepare(&mut request, shown.as_deref());
-                let response = session.service.call(request);
-                let Some(shown) = shown else { return response };
-                let cookie = Rc::clone(&session.cookie);
+                // The session of an added login is found under its own name, and given that name back.
+                if let Some(tag) = self.routes.worker.shown_session(request.request()) {
+                    session.cookie.show(&mut request, &tag);
+                    let (response, cookie) = (session.service.call(request), Rc::clone(&session.cookie));
+                    return async move {
+                        let mut response = response.await?;
+                        cookie.finish(&mut response, &tag);
+                        Ok(response)
+                    }
+                    .boxed_local();
+                }
+                if session.cookie.prepare(&mut request) {
+                    return session.service.call(request);
+                }
+                let (response, save) = (self.routes.call(request), Rc::clone(&session.save));
                 async move {
-                    let mut response = response.await?;
-                    cookie.finish(&mut response, &shown);
-                    Ok(response)
+                    let response = response.await?;
+                    if unsent_session::is_left_empty(&response) {
+                        return Ok(response);
+                    }
+                    save.call(unsent_session::to_deliver(response)).await
                 }
                 .boxed_local()
             }
@@ -175,52 +195,6 @@ impl<S, B> SalesforceMiddleware<S, B> {
                  path, so that the redirect URI and the links to the auth routes lead there"
             );
         }
-    }
-}
-
-/// A set-up that cannot work. Every request gets 500, and the log says once what to change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SetupError {
-    TwoSessions,
-    NoSession,
-    SameMount,
-}
-
-impl SetupError {
-    fn fix(self) -> &'static str {
-        match self {
-            Self::TwoSessions => {
-                "two sessions: the app wraps a SessionMiddleware and Salesforce brings one too. Either remove yours, or \
-                 build Salesforce with `session(SessionMode::App)` and register yours after it: \
-                 `.wrap(salesforce).wrap(session)`"
-            }
-            Self::NoSession => {
-                "no session: Salesforce was built with `session(SessionMode::App)`, but no SessionMiddleware is wrapped \
-                 around it. Register yours after it: `.wrap(salesforce).wrap(session)` (the last one registered is \
-                 outermost), and take it from `actix_salesforce::actix_session`: the session of another version of \
-                 actix-session is not seen. Or leave the session to Salesforce"
-            }
-            Self::SameMount => {
-                "two different Salesforces, one inside the other, at the same place: their routes and logins cannot be told \
-                 apart. Wrap the inner one on a scope, and set its `mount` to the scope's path"
-            }
-        }
-    }
-}
-
-/// The set-up error of one worker, once the first request has shown it.
-#[derive(Debug, Clone, Default)]
-struct FoundError(Rc<Cell<Option<SetupError>>>);
-
-impl FoundError {
-    fn set(&self, error: SetupError) {
-        if self.0.replace(Some(error)).is_none() {
-            tracing::error!(target: "actix_salesforce", "{}", error.fix());
-        }
-    }
-
-    fn is_none(&self) -> bool {
-        self.0.get().is_none()
     }
 }
 
@@ -267,7 +241,7 @@ impl<S> AuthRoutes<S> {
 
     /// Returns the sites that may frame the response, if the request has a login by Canvas. It may have ended.
     fn framed_login(&self, request: &ServiceRequest) -> Option<String> {
-        self.worker.framed_login(request.request())?.frame
+        self.worker.framed_login(request.request())?.contents.frame.clone()
     }
 
     /// Whether a request that changes something comes from a page of another origin. The cookie of a login by Canvas comes

@@ -17,6 +17,7 @@ mod request_info;
 mod require;
 mod response;
 mod session;
+mod setup_error;
 mod silent_login;
 #[cfg(feature = "test-util")]
 pub mod test_parsers;

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     SalesforceUser,
-    grants::{FoundLogin, GrantHandle, JobGrant},
+    grants::{FoundLogin, GrantHandle, JobGrant, LoginId},
 };
 use salesforce_connection::{Connection, Error, OrgId, Result, UserRef};
 
@@ -155,8 +155,8 @@ pub(crate) async fn logins(worker: &WorkerState, request: &HttpRequest) -> Resul
     NoStore::mark(request);
     let current = worker.current_login(request).map(|current| current.slot);
     let all = worker.browser_logins(request);
-    let found =
-        future::join_all(all.iter().map(|login| worker.grants().find_login(&login.contents.id))).await;
+    let ids: Vec<_> = all.iter().map(|login| LoginId::new(login.contents.id.clone())).collect();
+    let found = future::join_all(ids.iter().map(|id| worker.grants().find_login(id))).await;
     let mut logins = BrowserLogins { valid: Vec::new(), ended: Vec::new() };
     for (login, found) in all.into_iter().zip(found) {
         match found? {

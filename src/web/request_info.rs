@@ -5,7 +5,12 @@ use actix_web::{
     http::{Method, Uri, header},
 };
 
-use super::{login::silent, pages::LoginPages, response::ResponseFormat, worker::WorkerState};
+use super::{
+    login::silent,
+    pages::LoginPages,
+    response::{ResponseFormat, SEC_FETCH_DEST},
+    worker::WorkerState,
+};
 use crate::config::ReturnTo;
 
 /// What the response to a request depends on.
@@ -45,7 +50,7 @@ impl RequestInfo {
             is_safe: request.method().is_safe(),
             format,
             is_framed: *request.method() == Method::GET && is_framed_by_another_site(headers),
-            is_in_window: headers.get("sec-fetch-dest").is_none_or(|destination| destination == "document"),
+            is_in_window: headers.get(SEC_FETCH_DEST).is_none_or(|destination| destination == "document"),
             accept_language: headers.get(header::ACCEPT_LANGUAGE).cloned(),
         }
     }
@@ -93,9 +98,11 @@ impl RequestInfo {
     }
 }
 
+const SEC_FETCH_SITE: header::HeaderName = header::HeaderName::from_static("sec-fetch-site");
+
 fn is_framed_by_another_site(headers: &header::HeaderMap) -> bool {
-    let is = |name: &str, values: &[&str]| {
+    let is = |name: header::HeaderName, values: &[&str]| {
         headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| values.contains(&value))
     };
-    is("sec-fetch-dest", &["iframe", "frame"]) && is("sec-fetch-site", &["cross-site"])
+    is(SEC_FETCH_DEST, &["iframe", "frame"]) && is(SEC_FETCH_SITE, &["cross-site"])
 }

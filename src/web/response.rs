@@ -77,6 +77,10 @@ pub(super) fn retry_after(after: Duration) -> (HeaderName, HeaderValue) {
     (header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)))
 }
 
+const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+pub(super) const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
 /// What kind of response the client of a request can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ResponseFormat {
@@ -93,11 +97,10 @@ impl ResponseFormat {
     /// a user who sends a form sees the response in a window, too.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let get = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        if get(HeaderName::from_static("hx-request")) == Some("true") {
+        if get(HX_REQUEST) == Some("true") {
             return Self::Htmx;
         }
-        match (get(HeaderName::from_static("sec-fetch-mode")), get(HeaderName::from_static("sec-fetch-dest")))
-        {
+        match (get(SEC_FETCH_MODE), get(SEC_FETCH_DEST)) {
             (Some("navigate"), None | Some("document" | "iframe" | "frame" | "embed" | "object")) => {
                 Self::Navigation
             }

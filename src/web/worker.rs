@@ -13,7 +13,10 @@ use tokio::sync::OnceCell;
 
 use super::{
     require::RequireLogin,
-    session::{BrowserLogin, CookieContents, CurrentLogin, LoginCookie, Slot, app_session, canvas_cookie},
+    session::{
+        BrowserLogin, CookieContents, CurrentLogin, LoginCookie, OpenedLogin, Slot, app_session,
+        canvas_cookie,
+    },
     silent_login,
 };
 use crate::{
@@ -132,6 +135,10 @@ impl WorkerState {
 
     /// Returns what the cookie of the browser's current login says. The login may have ended.
     pub(crate) fn cookie_contents(&self, request: &HttpRequest) -> Option<CookieContents> {
+        self.opened_cookie(request).map(|login| login.contents.clone())
+    }
+
+    fn opened_cookie(&self, request: &HttpRequest) -> Option<Rc<OpenedLogin>> {
         self.0.login_cookie.read(self.settings(), request.headers())
     }
 
@@ -188,21 +195,21 @@ impl WorkerState {
     }
 
     /// Returns what the browser's cookie of a login by Canvas says, in a request where it counts. The login may have ended.
-    pub(crate) fn canvas_contents(&self, request: &HttpRequest) -> Option<CookieContents> {
-        canvas_cookie::read(self.settings(), request.headers())
+    fn canvas_login(&self, request: &HttpRequest) -> Option<Rc<OpenedLogin>> {
+        canvas_cookie::read(self.settings(), request.headers()).map(OpenedLogin::new)
     }
 
     /// Returns the login of a request if it is one by Canvas. It may have ended.
-    pub(crate) fn framed_login(&self, request: &HttpRequest) -> Option<CookieContents> {
+    pub(crate) fn framed_login(&self, request: &HttpRequest) -> Option<Rc<OpenedLogin>> {
         if !canvas_cookie::is_sent(self.settings(), request.headers()) {
             return None;
         }
         // An ordinary login counts first.
-        self.login_contents(request).filter(|login| login.frame.is_some())
+        self.opened_login(request).filter(|login| login.contents.frame.is_some())
     }
 
-    async fn find_login(&self, login: &CookieContents) -> Result<FoundLogin, StoreError> {
-        match login.frame {
+    async fn find_login(&self, login: &OpenedLogin) -> Result<FoundLogin, StoreError> {
+        match login.contents.frame {
             Some(_) => self.grants().find_canvas_login(&login.id).await,
             None => self.grants().find_login(&login.id).await,
         }
@@ -225,20 +232,20 @@ impl WorkerState {
     }
 
     /// Returns what the browser's login cookie says, opened once per request. The login may have ended.
-    pub(crate) fn login_contents(&self, request: &HttpRequest) -> Option<CookieContents> {
-        CachedLogin::of(self, request).map(|login| login.0.contents.clone())
+    pub(crate) fn opened_login(&self, request: &HttpRequest) -> Option<Rc<OpenedLogin>> {
+        CachedLogin::of(self, request).map(|login| Rc::clone(&login.0.opened))
     }
 
     /// Returns the opaque id of the login that the browser sent. The login may have ended.
     pub(crate) fn login_id(&self, request: &HttpRequest) -> Option<Secret> {
-        CachedLogin::of(self, request).map(|login| login.0.contents.id.clone())
+        CachedLogin::of(self, request).map(|login| login.0.opened.contents.id.clone())
     }
 
     /// Returns what the browser's login cookie says, if this request has looked the login up and the store said that it
     /// has ended or expired.
     pub(crate) fn ended_login(&self, request: &HttpRequest) -> Option<CookieContents> {
         let CachedLogin(login) = CachedLogin::of(self, request)?;
-        matches!(login.found.get(), Some(Ok(FoundLogin::Over))).then(|| login.contents.clone())
+        matches!(login.found.get(), Some(Ok(FoundLogin::Over))).then(|| login.opened.contents.clone())
     }
 
     /// Returns the grant of the logged-in user; `None` if the request has no valid login. Asks the store once per
@@ -248,7 +255,7 @@ impl WorkerState {
     /// The store is down.
     pub(crate) async fn login(&self, request: &HttpRequest) -> Result<Option<GrantHandle>> {
         let Some(CachedLogin(login)) = CachedLogin::of(self, request) else { return Ok(None) };
-        let load = async || match self.find_login(&login.contents).await {
+        let load = async || match self.find_login(&login.opened).await {
             Ok(found) => Ok(Ok(found)),
             Err(StoreError::Unavailable(source)) => Ok(Err(Outage(source.into()))),
             Err(error) => Err(error),
@@ -269,7 +276,7 @@ struct CachedLogin(Rc<Login>);
 
 struct Login {
     salesforce: Salesforce,
-    contents: CookieContents,
+    opened: Rc<OpenedLogin>,
     found: OnceCell<Result<FoundLogin, Outage>>,
 }
 
@@ -280,9 +287,9 @@ impl CachedLogin {
         {
             return Some(known.clone());
         }
-        let contents = worker.cookie_contents(request).or_else(|| worker.canvas_contents(request))?;
+        let opened = worker.opened_cookie(request).or_else(|| worker.canvas_login(request))?;
         let salesforce = worker.salesforce().clone();
-        let login = Self(Rc::new(Login { salesforce, contents, found: OnceCell::new() }));
+        let login = Self(Rc::new(Login { salesforce, opened, found: OnceCell::new() }));
         request.extensions_mut().insert(login.clone());
         Some(login)
     }

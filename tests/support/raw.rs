@@ -62,6 +62,37 @@ pub fn begin_reading_little(url: &str, target: &str, cookie: &str) -> TcpStream 
     stream
 }
 
+/// A connection that stays open over many requests.
+pub struct Kept(TcpStream);
+
+impl Kept {
+    pub fn open(url: &str) -> Self {
+        Self(connect(url))
+    }
+
+    /// Sends a GET, with a cookie unless it is empty, and gives the status and the body of its response, which has a length.
+    pub fn get(&mut self, target: &str, cookie: &str) -> (u16, String) {
+        let host = self.0.peer_addr().unwrap();
+        let cookie = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
+        write!(self.0, "GET {target} HTTP/1.1\r\nHost: {host}\r\n{cookie}\r\n").unwrap();
+        let mut response = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            let read = self.0.read(&mut buffer).unwrap();
+            assert!(read > 0, "the server closed the connection");
+            response.extend_from_slice(&buffer[..read]);
+            let text = String::from_utf8_lossy(&response);
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let lines = head.lines().filter_map(|line| line.split_once(": "));
+            let mut length = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+            let length: usize = length.next_back().expect("a length").1.parse().unwrap();
+            if body.len() >= length {
+                return (status(head), body.to_owned());
+            }
+        }
+    }
+}
+
 /// The status of a response.
 pub fn status(response: &str) -> u16 {
     response.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)

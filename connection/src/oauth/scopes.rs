@@ -1,15 +1,15 @@
 //! [`Scopes`] of a token (Salesforce Help "OAuth Tokens and Scopes").
 
-use std::{collections::HashSet, fmt, str::FromStr};
+use std::{collections::HashSet, fmt, str::FromStr, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Most scopes in a set. Salesforce has some forty.
 const MAX_SCOPES: usize = 100;
 /// Longest name of a scope in bytes. Salesforce's longest has 30.
 const MAX_NAME_BYTES: usize = 128;
 
-/// A set of scope names in their original order. Parses names separated by spaces.
+/// A set of scope names in their original order, cheap to clone. Parses names separated by spaces.
 ///
 /// ```
 /// use salesforce_connection::oauth::Scopes;
@@ -19,9 +19,8 @@ const MAX_NAME_BYTES: usize = 128;
 /// assert!(!scopes.contains("full"));
 /// # Ok::<(), salesforce_connection::oauth::InvalidScopes>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Scopes(Vec<String>);
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scopes(Arc<[String]>);
 
 /// The error for a scope name with invalid characters (RFC 6749 section 3.3).
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +73,19 @@ impl Scopes {
                 scopes.push(name.to_owned());
             }
         }
-        Ok(Self(scopes))
+        Ok(Self(scopes.into()))
+    }
+}
+
+impl Serialize for Scopes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Scopes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::<String>::deserialize(deserializer).map(|names| Self(names.into()))
     }
 }
 

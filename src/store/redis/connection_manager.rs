@@ -2,22 +2,24 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
-use tokio::{sync::Mutex, time::Instant};
+use tokio::time::Instant;
 
 use super::servers::{RawConnection, Servers};
-use crate::store::StoreError;
+use crate::{base::lock::lock, store::StoreError};
 
 pub(super) struct ConnectionManager {
     servers: Arc<Servers>,
     demotions: Arc<Demotions>,
     current: Mutex<Current>,
+    /// Held while connecting: one caller connects, the others wait, each within its own deadline.
+    connecting: tokio::sync::Mutex<()>,
     /// The newest connection on which a command ended without a response. It is not used again.
     silent: AtomicU64,
 }
@@ -78,7 +80,8 @@ impl Drop for DiscardOnDrop<'_> {
 
 impl ConnectionManager {
     pub(super) fn new(servers: Arc<Servers>, demotions: Arc<Demotions>) -> Self {
-        Self { servers, demotions, current: Mutex::default(), silent: AtomicU64::new(0) }
+        let (current, connecting) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { servers, demotions, current, connecting, silent: AtomicU64::new(0) }
     }
 
     /// Runs a command, connecting first if necessary. The deadline is that of the store operation, which drops this
@@ -92,7 +95,11 @@ impl ConnectionManager {
         F: Future<Output = RedisResult<T>> + Send,
     {
         loop {
-            let (number, connection, fresh) = self.connection().await.map_err(|error| store_error(&error))?;
+            let (number, connection, fresh) = match self.usable() {
+                Some((number, connection)) => (number, connection, false),
+                // The future that connects takes kilobytes, which are moved with each future around it.
+                None => Box::pin(self.connect()).await.map_err(|error| store_error(&error))?,
+            };
             let mut discard = DiscardOnDrop { manager: self, number: Some(number), started: Instant::now() };
             let result = command(connection).await;
             discard.number = None;
@@ -101,7 +108,7 @@ impl ConnectionManager {
                     if is_demoted(&error) {
                         self.demotions.0.fetch_add(1, Ordering::Relaxed);
                     }
-                    self.discard(number).await;
+                    self.discard(number);
                     // An older connection may have broken long ago, for example when the server restarted.
                     if fresh || idempotency == Idempotency::Unsafe {
                         return Err(store_error(&error));
@@ -112,28 +119,38 @@ impl ConnectionManager {
         }
     }
 
-    /// Returns the connection, its number, and whether it is new.
-    async fn connection(&self) -> RedisResult<(u64, RawConnection, bool)> {
-        // Held while connecting: one caller connects, the others wait, each within its own deadline.
-        let mut current = self.current.lock().await;
-        let demotions = self.demotions.0.load(Ordering::Relaxed);
-        if let Some(connection) = &current.connection
-            && current.number > self.silent.load(Ordering::Relaxed)
-            && current.demotions == demotions
-        {
-            return Ok((current.number, connection.clone(), false));
+    /// Returns the connection and its number, if there is one that may be used.
+    fn usable(&self) -> Option<(u64, RawConnection)> {
+        let current = lock(&self.current);
+        let connection = current.connection.as_ref()?;
+        let is_usable = current.number > self.silent.load(Ordering::Relaxed)
+            && current.demotions == self.demotions.0.load(Ordering::Relaxed);
+        is_usable.then(|| (current.number, connection.clone()))
+    }
+
+    /// Connects, unless another caller has just done so. Returns the connection, its number, and whether it is new.
+    async fn connect(&self) -> RedisResult<(u64, RawConnection, bool)> {
+        let _connecting = self.connecting.lock().await;
+        if let Some((number, connection)) = self.usable() {
+            return Ok((number, connection, false));
         }
-        current.connection = None;
-        current.attempts += 1;
-        let connection = self.servers.connect(current.attempts - 1).await?;
+        let demotions = self.demotions.0.load(Ordering::Relaxed);
+        let attempt = {
+            let mut current = lock(&self.current);
+            current.connection = None;
+            current.attempts += 1;
+            current.attempts - 1
+        };
+        let connection = self.servers.connect(attempt).await?;
+        let mut current = lock(&self.current);
         current.number += 1;
         current.demotions = demotions;
         current.connection = Some(connection.clone());
         Ok((current.number, connection, true))
     }
 
-    async fn discard(&self, number: u64) {
-        let mut current = self.current.lock().await;
+    fn discard(&self, number: u64) {
+        let mut current = lock(&self.current);
         if current.number == number {
             current.connection = None;
         }

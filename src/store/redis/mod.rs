@@ -17,12 +17,15 @@
 mod address;
 mod connection;
 mod connection_manager;
+mod known_login;
 mod reader;
 mod reply;
 mod script;
 mod servers;
 
 use std::{fmt, sync::Arc, time::Duration};
+
+use futures_util::FutureExt as _;
 
 use self::{
     address::Address,
@@ -211,9 +214,10 @@ impl Store for RedisStore {
             .number(millis(last_used_at))
             .number(millis(expires_at))
             .number(self.ttl(expires_at));
-        self.run(Idempotency::Idempotent, &script::TOUCH_LOGIN, arguments, |mut reply| {
+        let touched = self.run(Idempotency::Idempotent, &script::TOUCH_LOGIN, arguments, |mut reply| {
             Ok(reply.word()? == "touched")
-        })
+        });
+        Box::pin(touched.inspect(move |_| self.reader.forget(key)))
     }
 
     fn delete_login(&self, key: LoginKey) -> StoreFuture<'_, DeletedLogin> {

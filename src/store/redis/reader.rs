@@ -4,12 +4,10 @@
 //! more than the read itself. A read changes nothing, so nothing is left behind if its caller is dropped.
 //!
 //! A login and its grant are two keys, and the login names the grant. Which grant belongs to a login never changes, so
-//! it is remembered: the next read asks for both with two plain commands in one round trip, without a script.
+//! it is remembered: the next read asks for both with two plain commands in one round trip, without a script. A login that
+//! was read lately is remembered whole (`known_login`): the next read asks only for what says that nothing has changed.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use redis::RedisResult;
 use tokio::runtime::{self, Handle};
@@ -18,17 +16,21 @@ use super::{
     super::{GrantKey, GrantRecord, LoginKey, LoginRecord, StoreError, encoding::hex},
     connection::{Arguments, Connection},
     connection_manager::{ConnectionManager, Demotions, Idempotency},
+    known_login::KnownLogin,
     reply::Reply,
     script::{self, Script},
     servers::Servers,
 };
 use crate::{
-    base::{evicting_map::EvictingMap, lock::lock},
+    base::{evicting_map::EvictingMap, lock::lock, recent_map::RecentMap},
     store::runtime::{CALL_TIMEOUT, within},
 };
 
-/// Maximum number of logins whose grants are remembered: about 6 MB.
-const MAX_KNOWN: usize = 50_000;
+/// Half of the number of logins whose grants are remembered: about 6 MB.
+const GRANTS: usize = 25_000;
+/// Half of the number of logins that are remembered whole, with the sealed tokens: about 8 MB. Only those of which two
+/// requests come within half a minute gain by it.
+const LOGINS: usize = 2_048;
 
 /// Reads logins and grants on the runtime of the caller.
 pub(super) struct Reader {
@@ -38,7 +40,8 @@ pub(super) struct Reader {
     /// A connection belongs to the runtime that made it.
     connections: Mutex<EvictingMap<runtime::Id, Arc<Connection>>>,
     /// The grants of logins that were read lately.
-    grants: Mutex<HashMap<LoginKey, GrantKey>>,
+    grants: Mutex<RecentMap<LoginKey, GrantKey>>,
+    logins: Mutex<RecentMap<LoginKey, Arc<KnownLogin>>>,
 }
 
 type Fields = Vec<Option<Vec<u8>>>;
@@ -49,7 +52,8 @@ const GRANT_FIELDS: [&str; 4] = ["version", "sealed", "updated", "expires"];
 
 impl Reader {
     pub(super) fn new(servers: Arc<Servers>, demotions: Arc<Demotions>, prefix: Arc<str>) -> Self {
-        Self { servers, demotions, prefix, connections: Mutex::default(), grants: Mutex::default() }
+        let (grants, logins) = (Mutex::new(RecentMap::new(GRANTS)), Mutex::new(RecentMap::new(LOGINS)));
+        Self { servers, demotions, prefix, connections: Mutex::default(), grants, logins }
     }
 
     pub(super) async fn load_login(
@@ -58,27 +62,47 @@ impl Reader {
     ) -> Result<Option<(LoginRecord, GrantRecord)>, StoreError> {
         let connection = self.connection()?;
         within(CALL_TIMEOUT, async {
-            let login = hex(key.as_bytes());
-            let grant = lock(&self.grants).get(&key).copied();
-            if let Some(grant) = grant
-                && let Some(found) = plain(&connection, &login, grant).await?
+            let known = lock(&self.logins).get(&key);
+            if let Some(known) = known
+                && known.is_current(&connection).await?
             {
-                return Ok(found);
+                return Ok(Some(known.records()));
             }
-            let mut reply = read(&connection, &script::LOAD_LOGIN, login).await?;
-            let login = reply.login()?;
-            let found = login.zip(reply.grant()?);
-            if let Some((login, _)) = &found {
-                let mut grants = lock(&self.grants);
-                // Forgetting all of them costs each login one script.
-                if grants.len() >= MAX_KNOWN {
-                    grants.clear();
-                }
-                grants.insert(key, login.grant);
+            // Rare, and its future is large.
+            let found = Box::pin(self.read_login(&connection, key)).await?;
+            if let Some((login, grant)) = &found {
+                let known = KnownLogin::new(&connection.prefix, key, login, grant);
+                lock(&self.logins).insert(key, Arc::new(known));
             }
             Ok(found)
         })
         .await
+    }
+
+    /// Has the next read of a login read all of it.
+    pub(super) fn forget(&self, key: LoginKey) {
+        lock(&self.logins).remove(&key);
+    }
+
+    async fn read_login(
+        &self,
+        connection: &Connection,
+        key: LoginKey,
+    ) -> Result<Option<(LoginRecord, GrantRecord)>, StoreError> {
+        let login = hex(key.as_bytes());
+        let grant = lock(&self.grants).get(&key);
+        if let Some(grant) = grant
+            && let Some(found) = plain(connection, &login, grant).await?
+        {
+            return Ok(found);
+        }
+        let mut reply = read(connection, &script::LOAD_LOGIN, login).await?;
+        let login = reply.login()?;
+        let found = login.zip(reply.grant()?);
+        if let Some((login, _)) = &found {
+            lock(&self.grants).insert(key, login.grant);
+        }
+        Ok(found)
     }
 
     pub(super) async fn load_grant(&self, key: GrantKey) -> Result<Option<GrantRecord>, StoreError> {

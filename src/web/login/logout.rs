@@ -18,7 +18,7 @@ use crate::{
         pages::{Action, ActionKind, PageKind, Reply},
         request_info::RequestInfo,
         response::{self, ResponseFormat},
-        session::{CookieContents, RemoveMainSession, Slot, canvas_cookie, logout_handle},
+        session::{RemoveMainSession, Slot, canvas_cookie, logout_handle},
         worker::WorkerState,
     },
 };
@@ -58,7 +58,7 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
         return Ok(cross_origin(&worker, request));
     }
     let framed = worker.framed_login(request);
-    let ids = ids_of(&worker, request, framed.as_ref());
+    let ids = ids_of(&worker, request, framed.is_some());
     let session = request.get_session();
     match settings.session {
         // A session that another Salesforce further out brings also serves users of that one.
@@ -130,12 +130,9 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
 
 /// Returns the ids of the logins that a logout ends, the current one first: the logout at Salesforce is at its org. In a frame
 /// of Salesforce that is the login of the frame alone.
-fn ids_of(worker: &WorkerState, request: &HttpRequest, framed: Option<&CookieContents>) -> Vec<Secret> {
+fn ids_of(worker: &WorkerState, request: &HttpRequest, is_framed: bool) -> Vec<Secret> {
     let current = worker.login_id(request);
-    let others = match framed {
-        Some(_) => Vec::new(),
-        None => worker.browser_logins(request),
-    };
+    let others = if is_framed { Vec::new() } else { worker.browser_logins(request) };
     let others = others.into_iter().map(|login| login.contents.id);
     let others = others.filter(|id| current.as_ref() != Some(id)).collect::<Vec<_>>();
     current.iter().cloned().chain(others).collect()

@@ -22,7 +22,7 @@ pub(super) enum Freshness {
 
 impl Freshness {
     pub(super) fn of(worker: &WorkerState, request: &HttpRequest, within: Duration) -> Self {
-        let login = worker.login_contents(request).and_then(|login| login.fresh);
+        let login = worker.opened_login(request).and_then(|login| login.contents.fresh);
         Self::at(login, worker.salesforce().now(), within)
     }
 

@@ -73,26 +73,18 @@ impl SessionCookie {
     }
 
     /// Prepares the request's `Cookie` header for actix-session, which reads names leniently, knows one key only and
-    /// sees no cookie at all when one byte of the header is not UTF-8.
-    ///
-    /// `shown` is the tag of the user whose login is current, if it was added to another one: each login of a browser has a
-    /// session to itself, in a cookie with that tag behind the name.
-    pub(crate) fn prepare(&self, request: &mut ServiceRequest, shown: Option<&str>) {
-        cookie_header::clean(request.headers_mut(), &self.name);
-        let all = cookie_header::all(request.headers()).filter(|(name, _)| self.is_session(name));
-        let all: usize = all.map(|(_, value)| value.len()).sum();
-        if let Some(tag) = shown {
-            return self.show(request, tag, all);
-        }
-        let own = cookie_header::only(request.headers(), &self.name).map_or(0, str::len);
-        if all > own {
-            request.extensions_mut().insert(OtherSessions(all - own));
+    /// sees no cookie at all when one byte of the header is not UTF-8. Returns whether the request brings a session.
+    pub(crate) fn prepare(&self, request: &mut ServiceRequest) -> bool {
+        let has_session = cookie_header::clean(request.headers_mut(), &self.name);
+        self.note_others(request, &self.name);
+        if self.previous.is_none() && self.older.is_empty() {
+            return has_session;
         }
         let headers = request.headers();
         let is_sent = |wanted: &str| cookie_header::all(headers).any(|(name, _)| name == wanted.as_bytes());
         let previous = self.previous.as_ref().filter(|removal| is_sent(removal.name()));
         let name = match previous {
-            Some(removal) if !is_sent(&self.name) => removal.name(),
+            Some(removal) if !has_session => removal.name(),
             _ => &self.name,
         };
         if (name != self.name || !self.older.is_empty())
@@ -104,6 +96,7 @@ impl SessionCookie {
         if let Some(removal) = previous {
             request.extensions_mut().insert(Leftover(removal.clone()));
         }
+        cookie_header::only(request.headers(), &self.name).is_some()
     }
 
     /// Returns whether this is the name of a session of this app.
@@ -116,17 +109,27 @@ impl SessionCookie {
         format!("{}.{tag}", self.name)
     }
 
-    /// Puts the session of an added login in the place of the main one.
-    fn show(&self, request: &mut ServiceRequest, tag: &str, all: usize) {
+    /// Has the session say what room the browser's other ones take, if there are any.
+    fn note_others(&self, request: &ServiceRequest, name: &str) {
+        let others = cookie_header::all(request.headers());
+        let others = others.filter(|(sent, _)| self.is_session(sent) && *sent != name.as_bytes());
+        let bytes: usize = others.map(|(_, value)| value.len()).sum();
+        if bytes > 0 {
+            request.extensions_mut().insert(OtherSessions(bytes));
+        }
+    }
+
+    /// Prepares a request as [`prepare`](Self::prepare) does, and puts the session of an added login in the place of the main
+    /// one. `tag` is that of its user: each login of a browser has a session to itself, in a cookie with the tag behind the
+    /// name.
+    pub(crate) fn show(&self, request: &mut ServiceRequest, tag: &str) {
         let name = self.name_of(tag);
+        cookie_header::clean(request.headers_mut(), &self.name);
         cookie_header::clean(request.headers_mut(), &name);
+        self.note_others(request, &name);
         let sealed = cookie_header::only(request.headers(), &name).map(str::to_owned);
         let value = self.reseal(&name, request.headers());
         cookie_header::remove(request.headers_mut(), &self.name);
-        let own = sealed.as_ref().map_or(0, String::len);
-        if all > own {
-            request.extensions_mut().insert(OtherSessions(all - own));
-        }
         let Some((value, sealed)) = value.zip(sealed) else { return };
         if !self.older.is_empty() && !self.is_under_newest(&name, &sealed) {
             request.extensions_mut().insert(Resealed);

@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{CookieContents, cookie, cookie_header};
+use super::{super::response::SEC_FETCH_DEST, CookieContents, cookie, cookie_header};
 use crate::{
     base::seal::{Purpose, SealError},
     config::Settings,
@@ -42,7 +42,7 @@ fn bound_to(settings: &Settings, client_id: &str, name: &str) -> Vec<u8> {
 /// Returns whether a request is one in which the cookie counts: a frame, or what a page in it loads. Not what a window
 /// opens, and not what a client sends that does not say (Fetch Metadata).
 fn counts(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-dest").is_some_and(|destination| destination != "document")
+    headers.get(SEC_FETCH_DEST).is_some_and(|destination| destination != "document")
 }
 
 /// Returns the login that the browser sent with a request of a frame.

@@ -6,9 +6,10 @@
 //! others. Here names are compared byte for byte, a name that comes twice counts as missing, and an unreadable cookie
 //! hides only itself.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, iter};
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use memchr::memchr;
 
 /// Returns every `name=value` of all `Cookie` headers, as the bytes that came.
 pub(crate) fn all(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
@@ -16,10 +17,17 @@ pub(crate) fn all(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 fn pairs(header: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    header.split(|byte| *byte == b';').filter_map(|pair| {
-        let pair = pair.trim_ascii();
-        let equals = pair.iter().position(|byte| *byte == b'=')?;
-        Some((&pair[..equals], &pair[equals + 1..]))
+    let mut rest = Some(header);
+    iter::from_fn(move || {
+        loop {
+            let pair = rest?;
+            let end = memchr(b';', pair);
+            rest = end.map(|end| &pair[end + 1..]);
+            let pair = pair[..end.unwrap_or(pair.len())].trim_ascii();
+            if let Some(equals) = memchr(b'=', pair) {
+                return Some((&pair[..equals], &pair[equals + 1..]));
+            }
+        }
     })
 }
 
@@ -34,15 +42,18 @@ pub(crate) fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// Removes what a lenient parser must not see: cookies that are not UTF-8, look-alikes of the cookie `name`, and the
-/// cookie itself if it came more than once.
-pub(crate) fn clean(headers: &mut HeaderMap, name: &str) {
-    let suspicious = |byte: &u8| *byte == b'%' || !byte.is_ascii();
-    let exact = all(headers).filter(|(key, _)| *key == name.as_bytes()).count();
-    let odd = headers.get_all(header::COOKIE).any(|value| value.as_bytes().iter().any(suspicious));
-    // `pairs` trims the ends of a pair, not the blank before `=`.
-    let is_padded = all(headers).any(|(key, _)| key.last().is_some_and(u8::is_ascii_whitespace));
+/// cookie itself if it came more than once. Returns whether there is a cookie of this name afterwards.
+pub(crate) fn clean(headers: &mut HeaderMap, name: &str) -> bool {
+    let is_suspicious = |value: &[u8]| !value.is_ascii() || memchr(b'%', value).is_some();
+    let odd = headers.get_all(header::COOKIE).any(|value| is_suspicious(value.as_bytes()));
+    let (mut exact, mut is_padded) = (0, false);
+    for (key, _) in all(headers) {
+        exact += usize::from(key == name.as_bytes());
+        // `pairs` trims the ends of a pair, not the blank before `=`.
+        is_padded |= key.last().is_some_and(u8::is_ascii_whitespace);
+    }
     if exact <= 1 && !odd && !is_padded {
-        return;
+        return exact == 1;
     }
     let is_good = |(key, value): &(&[u8], &[u8])| {
         let is_readable = std::str::from_utf8(key).is_ok() && std::str::from_utf8(value).is_ok();
@@ -51,7 +62,7 @@ pub(crate) fn clean(headers: &mut HeaderMap, name: &str) {
     // A piece without `=` is no cookie to any parser. It has to go only if its bytes would hide the others.
     let all_utf8 = headers.get_all(header::COOKIE).all(|value| std::str::from_utf8(value.as_bytes()).is_ok());
     if all_utf8 && all(headers).all(|pair| is_good(&pair)) {
-        return;
+        return exact == 1;
     }
     let good = all(headers).filter(is_good).map(|(key, value)| [key, b"=", value].concat());
     let good = good.collect::<Vec<_>>().join(&b"; "[..]);
@@ -61,6 +72,7 @@ pub(crate) fn clean(headers: &mut HeaderMap, name: &str) {
     {
         headers.insert(header::COOKIE, good);
     }
+    all(headers).any(|(key, _)| key == name.as_bytes())
 }
 
 /// Removes the cookie `name`.
@@ -135,7 +147,8 @@ mod tests {
 
     fn left(cookie: &[u8]) -> Vec<u8> {
         let mut headers = headers(cookie);
-        clean(&mut headers, "__Host-sid");
+        let is_there = clean(&mut headers, "__Host-sid");
+        assert_eq!(is_there, all(&headers).any(|(key, _)| key == b"__Host-sid"));
         headers.get(header::COOKIE).map(|value| value.as_bytes().to_vec()).unwrap_or_default()
     }
 

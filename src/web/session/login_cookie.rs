@@ -4,6 +4,11 @@
 //! A browser usually has one. A user who is logged in at several orgs has one per org, and a cookie that says which of them
 //! is current. Each login has a cookie to itself, so that no concurrent response can bring back or lose another one: they are
 //! written by the callback, the logout, the orgs route and resealing only.
+//!
+//! A browser sends the same bytes with each request. So a worker remembers which main cookies it has opened, under exactly
+//! these bytes: the next request costs one look-up. The cookies of added logins, of which there are few, are opened each time.
+
+use std::{borrow::Cow, cell::RefCell, rc::Rc};
 
 use actix_web::{
     cookie::{Cookie, time},
@@ -13,8 +18,12 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{CookieContents, cookie, cookie_contents::is_tag, cookie_header};
 use crate::{
-    base::seal::{Purpose, SealError},
+    base::{
+        recent_map::RecentMap,
+        seal::{Purpose, SealError},
+    },
     config::Settings,
+    grants::LoginId,
 };
 
 /// What stands before the tag of the user in the name of an added login's cookie, behind the stem.
@@ -25,6 +34,10 @@ const CURRENT: &str = ".current";
 const MAX_READ: usize = 16;
 /// Bytes between two cookies in a `Cookie` header, and before the value: `; ` and `=`.
 const SEPARATORS: usize = 3;
+/// Half of the number of main cookies that a worker remembers: about 2 MB of those that have no facts.
+const REMEMBERED: usize = 1_024;
+/// Longest cookie that is remembered, in bytes. Without facts a cookie has about 200.
+const MAX_REMEMBERED_BYTES: usize = 1_024;
 
 /// Which of a browser's login cookies one is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,12 +75,29 @@ pub(crate) struct BrowserLogin {
     pub(crate) bytes: usize,
 }
 
-/// The login cookies of one Salesforce.
+/// A login cookie that was opened.
+#[derive(Debug)]
+pub(crate) struct OpenedLogin {
+    pub(crate) contents: CookieContents,
+    pub(crate) id: LoginId,
+}
+
+impl OpenedLogin {
+    pub(crate) fn new(contents: CookieContents) -> Rc<Self> {
+        let id = LoginId::new(contents.id.clone());
+        Rc::new(Self { contents, id })
+    }
+}
+
+/// The login cookies of one Salesforce, on one worker.
 #[derive(Debug)]
 pub(crate) struct LoginCookie {
     place: Place,
     /// Where they were before a rotation of the app's credentials.
     previous: Option<Place>,
+    /// What was opened lately under the name of the main cookie at `place`, by the value as it came. A value opens under its
+    /// own name only, so no other name is looked up here. The keys of a process never change.
+    opened: RefCell<RecentMap<Box<str>, Rc<OpenedLogin>>>,
 }
 
 /// Where the cookies are.
@@ -87,10 +117,10 @@ impl Place {
         Self { current: format!("{name}{CURRENT}"), name, app }
     }
 
-    fn name_of(&self, slot: &Slot) -> String {
+    fn name_of(&self, slot: &Slot) -> Cow<'_, str> {
         match slot {
-            Slot::Main => self.name.clone(),
-            Slot::Added(tag) => format!("{}{ADDED}{tag}", self.name),
+            Slot::Main => Cow::Borrowed(&self.name),
+            Slot::Added(tag) => Cow::Owned(format!("{}{ADDED}{tag}", self.name)),
         }
     }
 
@@ -98,16 +128,21 @@ impl Place {
         format!("{name}\0{}", self.app).into_bytes()
     }
 
-    fn read(&self, settings: &Settings, headers: &HeaderMap, slot: &Slot) -> Option<BrowserLogin> {
-        let name = self.name_of(slot);
-        let value = cookie_header::only(headers, &name)?;
+    fn open(&self, settings: &Settings, slot: &Slot, name: &str, value: &str) -> Option<CookieContents> {
         let sealed = URL_SAFE_NO_PAD.decode(value).ok()?;
-        let plain = settings.keys.open(Purpose::Login, &self.bound_to(&name), &sealed).ok()?;
+        let plain = settings.keys.open(Purpose::Login, &self.bound_to(name), &sealed).ok()?;
         let contents = CookieContents::parse(std::str::from_utf8(&plain).ok()?)?;
         // The name of an added login's cookie says whose it is.
         let is_own = slot.added().is_none_or(|tag| contents.user.as_deref() == Some(tag));
+        is_own.then_some(contents)
+    }
+
+    fn read(&self, settings: &Settings, headers: &HeaderMap, slot: &Slot) -> Option<BrowserLogin> {
+        let name = self.name_of(slot);
+        let value = cookie_header::only(headers, &name)?;
+        let contents = self.open(settings, slot, &name, value)?;
         let bytes = name.len() + value.len() + SEPARATORS;
-        is_own.then(|| BrowserLogin { slot: slot.clone(), contents, bytes })
+        Some(BrowserLogin { slot: slot.clone(), contents, bytes })
     }
 
     /// Returns the slots of the cookies that the browser sent, the main one first. They may not open.
@@ -143,7 +178,7 @@ impl Place {
 
     fn is_under_older(&self, settings: &Settings, headers: &HeaderMap) -> bool {
         let slots = self.slots(headers);
-        let names = slots.iter().map(|slot| self.name_of(slot)).chain([self.current.clone()]);
+        let names = slots.iter().map(|slot| self.name_of(slot)).chain([Cow::Borrowed(&*self.current)]);
         names
             .filter_map(|name| URL_SAFE_NO_PAD.decode(cookie_header::only(headers, &name)?).ok())
             .any(|sealed| !settings.keys.is_under_newest(&sealed))
@@ -154,7 +189,8 @@ impl LoginCookie {
     pub(crate) fn new(settings: &Settings) -> Self {
         let place = |(client_id, name): (&str, String)| Place::new(client_id, name, settings);
         let place_now = place((&settings.client_id, settings.scoped_name("")));
-        Self { place: place_now, previous: settings.scoped_names("").nth(1).map(place) }
+        let previous = settings.scoped_names("").nth(1).map(place);
+        Self { place: place_now, previous, opened: RefCell::new(RecentMap::new(REMEMBERED)) }
     }
 
     fn places(&self) -> impl Iterator<Item = &Place> {
@@ -177,9 +213,28 @@ impl LoginCookie {
     }
 
     /// Returns the current login; `None` if its cookie is missing, sent twice or does not open.
-    pub(crate) fn read(&self, settings: &Settings, headers: &HeaderMap) -> Option<CookieContents> {
+    pub(crate) fn read(&self, settings: &Settings, headers: &HeaderMap) -> Option<Rc<OpenedLogin>> {
         let slot = self.current(settings, headers)?.slot;
-        self.read_slot(settings, headers, &slot).map(|login| login.contents)
+        if slot == Slot::Main
+            && let Some(opened) = self.read_main(settings, headers)
+        {
+            return Some(opened);
+        }
+        self.read_slot(settings, headers, &slot).map(|login| OpenedLogin::new(login.contents))
+    }
+
+    /// Returns the main login, if its cookie is where it is today.
+    fn read_main(&self, settings: &Settings, headers: &HeaderMap) -> Option<Rc<OpenedLogin>> {
+        let name = &self.place.name;
+        let value = cookie_header::only(headers, name)?;
+        if let Some(opened) = self.opened.borrow_mut().get(value) {
+            return Some(opened);
+        }
+        let opened = OpenedLogin::new(self.place.open(settings, &Slot::Main, name, value)?);
+        if value.len() <= MAX_REMEMBERED_BYTES {
+            self.opened.borrow_mut().insert(value.into(), Rc::clone(&opened));
+        }
+        Some(opened)
     }
 
     fn read_slot(&self, settings: &Settings, headers: &HeaderMap, slot: &Slot) -> Option<BrowserLogin> {
@@ -205,7 +260,10 @@ impl LoginCookie {
         let is_previous = |previous: &Place| {
             // Under one name the values differ only in what they are bound to.
             let slots = previous.slots(headers);
-            slots.iter().any(|slot| self.place.read(settings, headers, slot).is_none())
+            slots.iter().any(|slot| match slot {
+                Slot::Main => self.read_main(settings, headers).is_none(),
+                Slot::Added(_) => self.place.read(settings, headers, slot).is_none(),
+            })
         };
         // Only while keys or credentials rotate: otherwise the cookies are not even looked at.
         settings.keys.has_older() && self.place.is_under_older(settings, headers)
@@ -218,7 +276,7 @@ impl LoginCookie {
         else {
             return Vec::new();
         };
-        let logins = previous.slots(headers).into_iter().map(|slot| previous.name_of(&slot));
+        let logins = previous.slots(headers).into_iter().map(|slot| previous.name_of(&slot).into_owned());
         let current = Place::is_sent(headers, &previous.current).then(|| previous.current.clone());
         logins.chain(current).map(|name| cookie::removal(settings, name)).collect()
     }
@@ -230,7 +288,7 @@ impl LoginCookie {
         slot: &Slot,
         login: &CookieContents,
     ) -> Result<Cookie<'static>, SealError> {
-        self.seal(settings, Purpose::Login, self.place.name_of(slot), login.plain()?.as_bytes())
+        self.seal(settings, Purpose::Login, self.place.name_of(slot).into_owned(), login.plain()?.as_bytes())
     }
 
     /// Returns the cookie that says which login is current.
@@ -263,7 +321,7 @@ impl LoginCookie {
 
     /// Returns the cookie that takes a login from the browser.
     pub(crate) fn removal(&self, settings: &Settings, slot: &Slot) -> Cookie<'static> {
-        cookie::removal(settings, self.place.name_of(slot))
+        cookie::removal(settings, self.place.name_of(slot).into_owned())
     }
 
     /// Returns the cookie that makes the main login the current one again.

@@ -13,12 +13,13 @@ pub(crate) mod former_user;
 pub(crate) mod last_host;
 mod login_cookie;
 pub(crate) mod logout_handle;
+pub(crate) mod unsent_session;
 
 pub(crate) use self::{
     app_session::{RemoveMainSession, SessionCookie},
     cookie_contents::{CookieContents, FreshLogin, user_tag},
     former_user::UserChange,
-    login_cookie::{BrowserLogin, CurrentLogin, LoginCookie, Slot},
+    login_cookie::{BrowserLogin, CurrentLogin, LoginCookie, OpenedLogin, Slot},
 };
 
 use actix_web::{

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::support::{
     ADA, Client, TestApp,
     app::{listen, reserve, routes, serve},
+    raw::Kept,
     settings_for,
 };
 use actix_salesforce::{SessionMode, store::GrantFilter};
@@ -14,6 +15,7 @@ use futures_util::future::join_all;
 use salesforce_fake_org::{FakeOrg, Fault};
 use serde_json::json;
 
+const BEN: &str = "ben@example.com";
 const DESCRIBE: &str = "/services/data/v66.0/sobjects/Account/describe";
 
 #[actix_web::test]
@@ -177,4 +179,45 @@ async fn session_data_of_another_user_end_even_if_the_store_fails_after_the_logi
     store.set(Mode::Works);
     assert_eq!(browser.fetch(&app.url("/user")).await.json()["username"], "ben@example.com");
     assert_eq!(count().await, "1", "another user");
+}
+
+/// Behind a proxy the requests of many users arrive over one connection, on one worker, which remembers opened cookies.
+#[actix_web::test]
+async fn two_users_alternating_on_one_connection_stay_apart() {
+    let app = TestApp::start().await;
+    let ada = app.logged_in().await;
+    app.org.sign_in(&app.org.user(BEN));
+    let ben = app.logged_in().await;
+    let (url, cookies) = (app.url("/"), [ada.cookie_line(), ben.cookie_line()]);
+    let ask = async |connection: Kept, cookie: &str| {
+        let (mut connection, cookie) = (connection, cookie.to_owned());
+        tokio::task::spawn_blocking(move || {
+            let (status, body) = connection.get("/user", &cookie);
+            (connection, status, body)
+        })
+        .await
+        .unwrap()
+    };
+    // One byte of the login's cookie differs.
+    let changed = cookies[0].replacen('=', "=x", 1);
+    let mut connection = Kept::open(&url);
+    let (mut status, mut body);
+    for round in 0..12 {
+        for (cookie, name) in [(&cookies[0], ADA), (&cookies[1], BEN)] {
+            (connection, status, body) = ask(connection, cookie).await;
+            assert!(status == 200 && body.contains(name), "round {round}: {status} {body}");
+            for other in ["", "a=b", &changed] {
+                (connection, status, body) = ask(connection, other).await;
+                assert_eq!(status, 401, "round {round}, {other:?}: {body}");
+            }
+        }
+    }
+    // A logout over another connection.
+    ben.submit(&app.url("/auth/salesforce/logout"), &app.server.url, &[]).await;
+    for _ in 0..3 {
+        (connection, status, body) = ask(connection, &cookies[1]).await;
+        assert_eq!(status, 401, "{body}");
+        (connection, status, body) = ask(connection, &cookies[0]).await;
+        assert!(status == 200 && body.contains(ADA), "{status} {body}");
+    }
 }

@@ -5,8 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::store_faults::{grant_key, records};
 use crate::support::{ADA, Client, TestApp, free_port, servers::Redis};
-use actix_salesforce::store::{GrantFilter, RedisStore, Store, StoreError, contract};
+use actix_salesforce::store::{
+    GrantFilter, GrantRecord, GrantVersion, LoginKey, RedisStore, Sealed, Store, StoreError, SwapOutcome,
+    contract,
+};
 
 const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
 
@@ -158,4 +162,103 @@ async fn two_processes_share_it() {
     let grants = other.list_grants(GrantFilter::All).await.unwrap();
     other.delete_grant(grants[0].key, None).await.unwrap();
     assert_eq!(browser.fetch(&app.url("/user")).await.status, 401);
+}
+
+/// Reads twice, so that the login is remembered.
+async fn read(store: &RedisStore, key: LoginKey) -> Option<GrantRecord> {
+    let first = store.load_login(key).await.unwrap();
+    let second = store.load_login(key).await.unwrap();
+    assert_eq!(first, second);
+    second.map(|(_, grant)| grant)
+}
+
+/// A login that was read lately is remembered. What another process does to it counts with the next read.
+#[tokio::test]
+async fn what_another_process_changes_is_seen_by_the_next_read() {
+    let redis = Redis::start();
+    let (here, there) = (connect(&redis).await, connect(&redis).await);
+    let (key, login, grant) = records("a browser");
+    there.create_login(key, login.clone(), grant.clone()).await.unwrap();
+    assert_eq!(read(&here, key).await.unwrap().sealed, grant.sealed);
+
+    let sealed = Sealed::from_bytes(vec![7; 900]);
+    let refreshed =
+        GrantRecord::new(grant_key(), grant.version.next(), sealed, grant.updated_at, grant.expires_at);
+    let swapped = there.compare_and_swap_grant(grant.version, refreshed.clone()).await.unwrap();
+    assert_eq!(swapped, SwapOutcome::Stored);
+    assert_eq!(read(&here, key).await.unwrap().sealed, refreshed.sealed, "a refresh");
+
+    // Another login of the same user brings other tokens for both.
+    let (other, ..) = records("another browser");
+    let version = GrantVersion { epoch: 2, revision: 0 };
+    let newer = GrantRecord::new(
+        grant_key(),
+        version,
+        Sealed::from_bytes(vec![8; 900]),
+        grant.updated_at,
+        grant.expires_at,
+    );
+    there.create_login(other, login.clone(), newer.clone()).await.unwrap();
+    assert_eq!(read(&here, key).await.unwrap().sealed, newer.sealed, "another login");
+    assert_eq!(read(&here, other).await.unwrap().sealed, newer.sealed);
+
+    let _ = there.delete_login(key).await.unwrap();
+    assert!(read(&here, key).await.is_none(), "a logout");
+    assert!(read(&here, other).await.is_some(), "of one browser");
+    there.delete_grant(grant_key(), None).await.unwrap();
+    assert!(read(&here, other).await.is_none(), "a revocation");
+
+    let (late, ..) = records("a third browser");
+    there.create_login(late, login.clone(), grant.clone()).await.unwrap();
+    assert!(read(&here, late).await.is_some());
+    assert!(there.touch_login(late, login.last_used_at, login.last_used_at).await.unwrap());
+    assert!(read(&here, late).await.is_none(), "an expiry");
+}
+
+/// What this process wrote is in what it reads next.
+#[tokio::test]
+async fn a_last_use_is_read_back() {
+    let redis = Redis::start();
+    let store = connect(&redis).await;
+    let (key, login, grant) = records("a browser");
+    store.create_login(key, login.clone(), grant).await.unwrap();
+    read(&store, key).await.unwrap();
+    let (used, end) =
+        (login.last_used_at + Duration::from_secs(60), login.expires_at + Duration::from_secs(60));
+    assert!(store.touch_login(key, used, end).await.unwrap());
+    let (found, _) = store.load_login(key).await.unwrap().unwrap();
+    assert!(found.expires_at > login.expires_at && found.last_used_at > login.last_used_at, "{found:?}");
+}
+
+/// The number after this name in a section of `INFO`.
+fn info(redis: &Redis, section: &str, name: &str) -> u64 {
+    let info = redis.cli(&["INFO", section]);
+    let found = info.lines().find_map(|line| line.strip_prefix(name)).expect("such a line");
+    let number = found.trim_start_matches(":calls=").trim_start_matches(':');
+    number.split(',').next().unwrap().trim().parse().unwrap()
+}
+
+/// The tokens are most of a record, and they are needed once per version.
+#[tokio::test]
+async fn sealed_tokens_are_read_once_and_no_script_runs_for_a_page() {
+    const READS: u64 = 20;
+    let redis = Redis::start();
+    let store = connect(&redis).await;
+    let (key, login, grant) = records("a browser");
+    let tokens = Sealed::from_bytes(vec![9; 4_000]);
+    let grant = GrantRecord::new(grant_key(), grant.version, tokens, grant.updated_at, grant.expires_at);
+    store.create_login(key, login, grant.clone()).await.unwrap();
+    read(&store, key).await.unwrap();
+    let before = info(&redis, "stats", "total_net_output_bytes");
+    let scripts = info(&redis, "commandstats", "cmdstat_evalsha");
+    for _ in 0..READS {
+        assert_eq!(store.load_login(key).await.unwrap().unwrap().1.sealed, grant.sealed);
+    }
+    assert_eq!(info(&redis, "commandstats", "cmdstat_evalsha"), scripts, "plain commands only");
+    // INFO itself responds with some kilobytes.
+    let info_bytes =
+        redis.cli(&["INFO", "commandstats"]).len() as u64 + redis.cli(&["INFO", "stats"]).len() as u64;
+    let sent = info(&redis, "stats", "total_net_output_bytes") - before;
+    assert!(sent < 3 * info_bytes + READS * 200, "{sent} bytes for {READS} reads");
+    assert!(READS * 4_000 > 3 * info_bytes + READS * 200, "the tokens would show");
 }

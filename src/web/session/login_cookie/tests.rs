@@ -48,7 +48,7 @@ fn only_the_same_app_at_the_same_place_reads_a_login() {
     let cookie = LoginCookie::new(&own).make(&own, &Slot::Main, &contents()).unwrap();
     assert_eq!(cookie.name(), "app");
     let read = |other: &Settings| LoginCookie::new(other).read(other, &sent(&cookie, other));
-    assert_eq!(read(&own).unwrap().id.expose(), "id");
+    assert_eq!(read(&own).unwrap().contents.id.expose(), "id");
     assert!(read(&settings(|config| config.client_id = "3MVG8".to_owned())).is_none());
     assert!(read(&settings(|config| config.routes.mount = "/two".to_owned())).is_none());
     assert!(read(&settings(|config| config.cookie_name = Some("other".to_owned()))).is_none());
@@ -62,7 +62,7 @@ fn a_login_of_an_earlier_version_is_read() {
     let plain = b"id https://login.salesforce.com/";
     let sealed = own.keys.seal(Purpose::Login, &login.place.bound_to("app"), plain).unwrap();
     let cookie = Cookie::new("app", URL_SAFE_NO_PAD.encode(sealed));
-    let read = login.read(&own, &sent(&cookie, &own)).unwrap();
+    let read = login.read(&own, &sent(&cookie, &own)).unwrap().contents.clone();
     assert_eq!((read.id.expose(), &*read.host, read.fresh), ("id", "https://login.salesforce.com/", None));
     assert_eq!(&*contents().plain().unwrap(), "id https://login.salesforce.com/");
 }
@@ -75,7 +75,8 @@ fn a_fresh_login_keeps_its_times() {
         let fresh = Some(FreshLogin { completed_at, auth_time });
         let cookie =
             LoginCookie::new(&own).make(&own, &Slot::Main, &CookieContents { fresh, ..contents() }).unwrap();
-        assert_eq!(LoginCookie::new(&own).read(&own, &sent(&cookie, &own)).unwrap().fresh, fresh);
+        let read = LoginCookie::new(&own).read(&own, &sent(&cookie, &own)).unwrap();
+        assert_eq!(read.contents.fresh, fresh);
     }
 }
 
@@ -96,7 +97,7 @@ fn a_cookie_under_an_older_key_is_read_and_known_as_stale() {
     for (cookie, stale) in [(of(&old), true), (of(&new), false)] {
         let (login, headers) = (LoginCookie::new(&new), sent(&cookie, &new));
         assert_eq!(login.is_stale(&new, &headers), stale);
-        assert_eq!(login.read(&new, &headers).unwrap().id.expose(), "id");
+        assert_eq!(login.read(&new, &headers).unwrap().contents.id.expose(), "id");
     }
     assert!(!LoginCookie::new(&old).is_stale(&old, &sent(&of(&old), &old)));
 }
@@ -126,7 +127,7 @@ fn only_the_login_that_is_named_is_the_current_one() {
     let two = login.make(&own, &added, &of(user('2'), "two")).unwrap();
     let current = login.make_current(&own, &added, &tag).unwrap();
     let read = |cookies: &[&Cookie<'_>]| {
-        login.read(&own, &with(cookies)).map(|contents| contents.id.expose().to_owned())
+        login.read(&own, &with(cookies)).map(|login| login.contents.id.expose().to_owned())
     };
     assert_eq!(read(&[&main, &two]).as_deref(), Some("one"), "nothing says otherwise");
     assert_eq!(read(&[&two]), None);
@@ -145,6 +146,62 @@ fn only_the_login_that_is_named_is_the_current_one() {
     assert_eq!(read(&[&foreign, &current]), None, "it is another user's");
     let all = login.read_all(&own, &with(&[&two, &main]));
     assert_eq!(all.iter().map(|login| login.contents.id.expose()).collect::<Vec<_>>(), ["one", "two"]);
+}
+
+#[test]
+fn a_remembered_cookie_is_read_under_exactly_its_bytes() {
+    let own = settings(|_| {});
+    let login = LoginCookie::new(&own);
+    let of =
+        |id: &str| login.make(&own, &Slot::Main, &CookieContents { id: id.into(), ..contents() }).unwrap();
+    let read = |cookie: &Cookie<'_>| login.read(&own, &sent(cookie, &own));
+    let (ada, ben) = (of("ada"), of("ben"));
+    // The same user again: other bytes, as each seal has a nonce.
+    let again = of("ada");
+    for _ in 0..3 {
+        for (cookie, id) in [(&ada, "ada"), (&ben, "ben"), (&again, "ada")] {
+            assert_eq!(read(cookie).unwrap().contents.id.expose(), id);
+        }
+        for position in 0..ada.value().len() {
+            let mut value = ada.value().to_owned().into_bytes();
+            value[position] = if value[position] == b'A' { b'B' } else { b'A' };
+            let changed = Cookie::new("app", String::from_utf8(value).unwrap());
+            let opened = read(&changed);
+            // The last character of base64 has bits that count for nothing.
+            assert!(opened.is_none() || position + 1 == ada.value().len(), "{position}");
+        }
+    }
+    let first = read(&ada).unwrap();
+    assert!(Rc::ptr_eq(&first, &read(&ada).unwrap()), "opened once");
+    assert!(!Rc::ptr_eq(&first, &read(&again).unwrap()));
+}
+
+#[test]
+fn a_remembered_cookie_is_read_under_its_own_name_only() {
+    let own = settings(|_| {});
+    let login = LoginCookie::new(&own);
+    let tag = user_tag(user('1'));
+    let (added, contents) =
+        (Slot::Added(tag.clone()), CookieContents { user: Some(tag.clone()), ..contents() });
+    let main = login.make(&own, &Slot::Main, &contents).unwrap();
+    let two = login.make(&own, &added, &CookieContents { id: "two".into(), ..contents }).unwrap();
+    let [main_current, added_current] =
+        [&Slot::Main, &added].map(|slot| login.make_current(&own, slot, &tag).unwrap());
+    let read = |cookies: &[&Cookie<'_>]| {
+        login.read(&own, &with(cookies)).map(|login| login.contents.id.expose().to_owned())
+    };
+    let moved =
+        |to: &Cookie<'_>, value: &Cookie<'_>| Cookie::new(to.name().to_owned(), value.value().to_owned());
+    for _ in 0..2 {
+        // Both were opened, and the main one is remembered.
+        assert_eq!(read(&[&main, &two]).as_deref(), Some("id"));
+        assert_eq!(read(&[&main, &two, &main_current]).as_deref(), Some("id"));
+        assert_eq!(read(&[&main, &two, &added_current]).as_deref(), Some("two"));
+        // The user is the same, so that only the name tells them apart.
+        assert_eq!(read(&[&moved(&two, &main), &added_current]), None, "the main one under the added name");
+        assert_eq!(read(&[&moved(&main, &two)]), None, "the added one under the main name");
+        assert_eq!(read(&[&main, &main]), None, "it is sent twice");
+    }
 }
 
 #[test]
