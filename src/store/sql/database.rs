@@ -10,8 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-#[cfg(feature = "sqlite")]
-use super::group_commit::GroupCommit;
 #[cfg(feature = "postgres")]
 use super::transaction::PostgresTransaction;
 use super::{
@@ -19,6 +17,8 @@ use super::{
     session::{Connection, PooledConnection, Row, Value, failed, is_dead},
     transaction::Transaction,
 };
+#[cfg(feature = "sqlite")]
+use super::{group_commit::GroupCommit, session::is_busy};
 use crate::base::lock::lock;
 
 /// How long an operation waits for a connection of the pool. Less than the deadline of the operation, so that its error
@@ -100,7 +100,12 @@ impl Database {
             .disable_statement_logging();
         let pool =
             |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
-        let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
+        let writer = loop {
+            match pool(1).connect_with(options.clone()).await.map_err(failed) {
+                Err(error) if is_busy(&error) => {}
+                opened => break opened?,
+            }
+        };
         Ok(Self::Sqlite {
             writer,
             group: GroupCommit::default(),

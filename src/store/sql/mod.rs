@@ -31,7 +31,7 @@ use self::{
         current, filter_values, grant_columns, grant_of, insert_tombstone, login_columns, previous, put,
         read_all, read_grant, read_login, remove, sweep, whole_millis,
     },
-    session::Value,
+    session::{Value, is_busy},
 };
 use super::{
     ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
@@ -91,7 +91,12 @@ impl SqlStore {
         let database = runtime
             .within(OPEN, async move {
                 let database = connect.await?;
-                schema::migrate(&database).await?;
+                // Another process may be creating the tables, on a slow disk. The deadline is that of opening.
+                while let Err(error) = schema::migrate(&database).await {
+                    if !is_busy(&error) {
+                        return Err(error);
+                    }
+                }
                 Ok(database)
             })
             .await?;

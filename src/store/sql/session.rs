@@ -259,3 +259,14 @@ pub(super) fn is_dead(error: &StoreError) -> bool {
         _ => false,
     }
 }
+
+/// Returns whether the database was only too slow: another process was writing, or the disk needed longer than a
+/// connection is waited for. SQLite's code 5 is `SQLITE_BUSY` (<https://www.sqlite.org/rescode.html>).
+pub(super) fn is_busy(error: &StoreError) -> bool {
+    let StoreError::Unavailable(error) = error else { return false };
+    match error.downcast_ref::<sqlx::Error>() {
+        Some(sqlx::Error::PoolTimedOut) => true,
+        Some(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code == "5"),
+        _ => false,
+    }
+}

@@ -299,7 +299,7 @@ async fn data_whose_response_is_lost_is_not_sent_twice() {
 #[actix_web::test]
 async fn four_pages_are_read_side_by_side_and_no_more() {
     const PAGES: usize = 12;
-    const DELAY: Duration = Duration::from_millis(800);
+    const DELAY: Duration = Duration::from_millis(1_500);
     let org = FakeOrg::builder().rows(PAGES as u64 * 100).start().await.unwrap();
     org.sign_in(&org.user(ADA));
     let app = TestApp::around(org, |builder| builder).await;
