@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(feature = "sqlite")]
+use super::group_commit::GroupCommit;
 #[cfg(feature = "postgres")]
 use super::transaction::PostgresTransaction;
 use super::{
@@ -17,8 +19,6 @@ use super::{
     session::{Connection, PooledConnection, Row, Value, failed, is_dead},
     transaction::Transaction,
 };
-#[cfg(feature = "sqlite")]
-use super::{group_commit::GroupCommit, session::is_busy};
 use crate::base::lock::lock;
 
 /// How long an operation waits for a connection of the pool. Less than the deadline of the operation, so that its error
@@ -30,10 +30,10 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Maximum time of one attempt to connect at the start.
 #[cfg(feature = "postgres")]
 const ATTEMPT: Duration = Duration::from_secs(2);
-/// How long SQLite waits for another process that is writing to the file. Less than [`ACQUIRE`], and so than the
-/// deadline of the operation: SQLite reports the reason before the operation is dropped.
+/// How long an operation waits for another process that is writing to the file. Less than [`ACQUIRE`], and so than the
+/// deadline of the operation: its error names the reason before the operation is dropped.
 #[cfg(feature = "sqlite")]
-const BUSY: Duration = Duration::from_millis(800);
+pub(super) const BUSY: Duration = Duration::from_millis(800);
 /// Connections for reading. SQLite allows many readers besides its one writer.
 #[cfg(feature = "sqlite")]
 const SQLITE_READERS: u32 = 4;
@@ -88,26 +88,23 @@ impl Database {
     pub(super) async fn open_sqlite(path: &std::path::Path) -> Result<Self, StoreError> {
         use sqlx::{
             ConnectOptions as _,
-            sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
+            sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
         };
 
         create_private(path).await?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
-            // Other processes write too.
+            // A rotated token must survive a power failure.
+            .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY)
             .disable_statement_logging();
+        // `GroupCommit` waits for other processes itself.
+        let writer = options.clone().busy_timeout(Duration::ZERO);
         let pool =
             |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE);
-        let writer = loop {
-            match pool(1).connect_with(options.clone()).await.map_err(failed) {
-                Err(error) if is_busy(&error) => {}
-                opened => break opened?,
-            }
-        };
         Ok(Self::Sqlite {
-            writer,
+            writer: pool(1).connect_with(writer).await.map_err(failed)?,
             group: GroupCommit::default(),
             readers: pool(SQLITE_READERS).connect_lazy_with(options),
         })
@@ -195,19 +192,33 @@ impl Database {
     /// Runs one statement outside a transaction. Returns the number of rows that it changed.
     ///
     /// It is repeated if its connection turns out to be dead, and may have taken effect by then. So it has to be one that
-    /// changes nothing the second time. On SQLite a power failure may undo it.
-    pub(super) async fn run_volatile<const N: usize>(
+    /// changes nothing the second time.
+    pub(super) async fn run_idempotent<const N: usize>(
         &self,
         sql: &str,
         values: [Value; N],
     ) -> Result<u64, StoreError> {
         let mut attempts = 0;
         loop {
-            let changed = async { self.writer().await?.run_volatile(sql, values.clone()).await }.await;
-            match changed {
+            match self.run_once(sql, values.clone()).await {
                 Err(error) if self.is_worth_another(&error, &mut attempts) => {}
                 changed => return changed,
             }
+        }
+    }
+
+    async fn run_once<const N: usize>(&self, sql: &str, values: [Value; N]) -> Result<u64, StoreError> {
+        match self {
+            // Among the operations that share a commit: on SQLite each commit locks the whole file.
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite { .. } => {
+                let mut tx = self.begin_once().await?;
+                let changed = tx.run(sql, values).await?;
+                tx.commit().await?;
+                Ok(changed)
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(..) => self.writer().await?.run(sql, values).await,
         }
     }
 

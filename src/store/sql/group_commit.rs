@@ -5,14 +5,36 @@
 //! transaction (<https://www.sqlite.org/lang_savepoint.html>), and one sync of the disk confirms all of them. An operation
 //! responds after that sync, also if it changed nothing: what it read may be a change of another one.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{Mutex, OwnedMutexGuard, oneshot},
+};
 
-use super::{super::StoreError, session::PooledConnection};
+use super::{
+    super::{StoreError, runtime::CALL_TIMEOUT},
+    database::BUSY,
+    session::{PooledConnection, is_busy},
+};
 
-/// A rotated token must survive a power failure: the commit waits for the disk.
-const BEGIN: &str = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
+/// May write from the start, so that it cannot fail later for want of the file's lock.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+/// How often a process that waits for the file's lock asks for it. SQLite's own waiting asks ever more rarely, up to every
+/// 100 ms (`sqliteDefaultBusyCallback`), and a process that writes all the time would keep others out.
+const POLL: Duration = Duration::from_millis(2);
+/// How long a process leaves the file to others after each commit. Longer than [`POLL`], so that one that waits gets it.
+const GAP: Duration = Duration::from_millis(5);
+
+const UNDO: &str = "ROLLBACK TO operation; RELEASE operation";
+/// How long an operation waits for its turn. The rest of its deadline is for its statements: one that was dropped in the
+/// middle of a statement would take the others with it.
+const TURN: Duration = Duration::from_millis(600);
+
+const _: () = assert!(TURN.as_millis() < CALL_TIMEOUT.as_millis());
 
 /// The transaction that is open, if one is.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +43,8 @@ pub(super) struct GroupCommit(Arc<Mutex<Group>>);
 #[derive(Debug, Default)]
 struct Group {
     connection: Option<PooledConnection>,
+    /// Whether the last operation failed and its changes are still there.
+    has_leftover: bool,
     /// Operations that have ended and wait for the commit.
     ended: Vec<oneshot::Sender<Result<(), Arc<StoreError>>>>,
 }
@@ -31,6 +55,11 @@ pub(super) struct Member {
     shared: Arc<Mutex<Group>>,
     has_ended: bool,
 }
+
+/// Other operations, or another process, used the file all the time.
+#[derive(Debug, thiserror::Error)]
+#[error("the writer was busy for {} ms", TURN.as_millis())]
+struct Busy;
 
 /// The commit that this operation shares with others failed.
 #[derive(Debug, thiserror::Error)]
@@ -43,15 +72,35 @@ impl GroupCommit {
         &self,
         connect: impl Future<Output = Result<PooledConnection, StoreError>>,
     ) -> Result<Member, StoreError> {
-        let mut group = Arc::clone(&self.0).lock_owned().await;
+        let turn = tokio::time::timeout(TURN, Arc::clone(&self.0).lock_owned()).await;
+        let mut group = turn.map_err(|_| StoreError::Unavailable(Busy.into()))?;
+        group.undo_leftover().await;
         if group.connection.is_none() {
-            let mut connection = connect.await?;
-            connection.execute(BEGIN).await?;
-            group.connection = Some(connection);
+            group.connection = Some(begin(connect.await?).await?);
         }
         let mut member = Member { group, shared: Arc::clone(&self.0), has_ended: false };
         member.connection()?.execute("SAVEPOINT operation").await?;
         Ok(member)
+    }
+}
+
+impl Group {
+    /// Takes back the changes of an operation that failed.
+    async fn undo_leftover(&mut self) {
+        let Some(connection) = self.connection.as_mut().filter(|_| self.has_leftover) else { return };
+        match connection.execute(UNDO).await {
+            Ok(()) => self.has_leftover = false,
+            Err(_) => self.close(),
+        }
+    }
+
+    /// Takes back the changes of all operations, which fail.
+    fn close(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            connection.close_when_dropped();
+        }
+        self.has_leftover = false;
+        self.ended.clear();
     }
 }
 
@@ -67,7 +116,7 @@ impl Member {
 
     /// Takes back the operation's own changes, and waits as [`commit`](Self::commit) does.
     pub(super) async fn rollback(self) -> Result<(), StoreError> {
-        self.end("ROLLBACK TO operation; RELEASE operation").await
+        self.end(UNDO).await
     }
 
     async fn end(mut self, statement: &'static str) -> Result<(), StoreError> {
@@ -86,21 +135,39 @@ impl Member {
 }
 
 impl Drop for Member {
-    /// An operation that was dropped in the middle leaves a transaction of unknown state. It is closed, which takes back
-    /// the changes of all, and the others fail.
+    /// The changes of an operation that failed are taken back before the next one. If it was dropped in the middle of a
+    /// statement, the state of the connection is unknown: it is closed, and the others fail.
     fn drop(&mut self) {
-        if !self.has_ended {
-            if let Some(connection) = &mut self.group.connection {
-                connection.close_when_dropped();
+        if self.has_ended {
+            return;
+        }
+        let is_known = self.group.connection.as_ref().is_some_and(|connection| !connection.is_in_doubt());
+        match Handle::try_current() {
+            Ok(runtime) if is_known => {
+                self.group.has_leftover = true;
+                if self.group.ended.is_empty() {
+                    runtime.spawn(commit(Arc::clone(&self.shared)));
+                }
             }
-            self.group.connection = None;
-            self.group.ended.clear();
+            _ => self.group.close(),
+        }
+    }
+}
+
+/// Begins a transaction. Waits for other processes.
+async fn begin(mut connection: PooledConnection) -> Result<PooledConnection, StoreError> {
+    let started = Instant::now();
+    loop {
+        match connection.execute(BEGIN).await {
+            Err(error) if is_busy(&error) && started.elapsed() < BUSY => tokio::time::sleep(POLL).await,
+            begun => return begun.map(|()| connection),
         }
     }
 }
 
 async fn commit(group: Arc<Mutex<Group>>) {
     let mut group = group.lock().await;
+    group.undo_leftover().await;
     let Some(mut connection) = group.connection.take() else { return };
     let ended = std::mem::take(&mut group.ended);
     let committed = connection.execute("COMMIT").await.map_err(Arc::new);
@@ -109,10 +176,11 @@ async fn commit(group: Arc<Mutex<Group>>) {
     }
     // Back into the pool before the next operation looks for one.
     drop(connection);
-    drop(group);
     for sender in ended {
         let _ = sender.send(committed.clone());
     }
+    tokio::time::sleep(GAP).await;
+    drop(group);
 }
 
 fn not_committed(error: Option<Arc<StoreError>>) -> StoreError {
@@ -195,10 +263,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_operation_that_is_dropped_in_the_middle_fails_those_that_wait_for_the_same_commit() {
-        let database = Files::new("dropped").await;
+    async fn an_operation_that_fails_takes_no_other_with_it() {
+        let database = Files::new("fails").await;
         let first = insert(&database, 1).await;
         let (first, ()) = tokio::join!(first.commit(), async { drop(insert(&database, 2).await) });
+        first.unwrap();
+        assert_eq!(numbers(&database).await, [1]);
+        // The same without another one: nothing is left open, and the file is free for the next.
+        drop(insert(&database, 3).await);
+        insert(&database, 4).await.commit().await.unwrap();
+        assert_eq!(numbers(&database).await, [1, 4]);
+    }
+
+    #[tokio::test]
+    async fn an_operation_that_is_dropped_in_a_statement_fails_those_that_wait_for_the_same_commit() {
+        let database = Files::new("dropped").await;
+        let first = insert(&database, 1).await;
+        let (first, ()) = tokio::join!(first.commit(), async {
+            let mut second = insert(&database, 2).await;
+            // Long enough to be dropped in the middle.
+            let sql = "INSERT INTO numbers WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 300000) \
+                       SELECT i FROM n";
+            let statement = tokio::time::timeout(Duration::from_millis(1), second.run(sql, []));
+            assert!(statement.await.is_err(), "it is not over");
+        });
         assert!(matches!(first, Err(StoreError::Unavailable(_))), "{first:?}");
         insert(&database, 3).await.commit().await.unwrap();
         assert_eq!(numbers(&database).await, [3]);

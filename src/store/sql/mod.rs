@@ -44,6 +44,8 @@ use crate::base::clock::Clock;
 
 /// Maximum time for opening the database, connecting and migrating included.
 const OPEN: Duration = Duration::from_secs(10);
+/// Wait before opening a busy database is tried again.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 /// Number of changes after which a batch of expired records is deleted.
 const SWEEP_EVERY: u32 = 200;
 
@@ -65,11 +67,16 @@ impl SqlStore {
     /// Opens the SQLite file at `path`. Creates it if it is missing, readable by its owner only.
     ///
     /// # Errors
-    /// The file cannot be opened, or was written by a newer version of this crate.
+    /// The file cannot be opened within ten seconds, for example because another process writes to it all the time, or
+    /// was written by a newer version of this crate.
     #[cfg(feature = "sqlite")]
     pub async fn sqlite(path: impl AsRef<std::path::Path>) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
-        Self::open(async move { Database::open_sqlite(&path).await }).await
+        Self::open(move || {
+            let path = path.clone();
+            async move { Database::open_sqlite(&path).await }
+        })
+        .await
     }
 
     /// Connects to `postgres://[user:password@]host[:port]/database` and creates missing tables. Their names begin with
@@ -81,23 +88,31 @@ impl SqlStore {
     #[cfg(feature = "postgres")]
     pub async fn postgres(url: &str) -> Result<Self, StoreError> {
         let url = url.to_owned();
-        Self::open(async move { Database::connect_postgres(&url).await }).await
+        Self::open(move || {
+            let url = url.clone();
+            async move { Database::connect_postgres(&url).await }
+        })
+        .await
     }
 
-    async fn open(
-        connect: impl Future<Output = Result<Database, StoreError>> + Send + 'static,
+    async fn open<F: Future<Output = Result<Database, StoreError>> + Send>(
+        connect: impl Fn() -> F + Send + Sync + 'static,
     ) -> Result<Self, StoreError> {
         let runtime = StoreRuntime::start()?;
         let database = runtime
             .within(OPEN, async move {
-                let database = connect.await?;
-                // Another process may be creating the tables, on a slow disk. The deadline is that of opening.
-                while let Err(error) = schema::migrate(&database).await {
-                    if !is_busy(&error) {
-                        return Err(error);
+                loop {
+                    let opened = async {
+                        let database = connect().await?;
+                        schema::migrate(&database).await?;
+                        Ok(database)
+                    };
+                    match opened.await {
+                        // Another process may be creating the tables, on a slow disk.
+                        Err(error) if is_busy(&error) => tokio::time::sleep(BUSY_PAUSE).await,
+                        opened => return opened,
                     }
                 }
-                Ok(database)
             })
             .await?;
         Ok(Self { runtime, database: Arc::new(database), clock: Clock::system(), changes: AtomicU32::new(0) })
@@ -404,14 +419,17 @@ impl Store for SqlStore {
                        WHERE l.holder = excluded.holder OR l.expires <= {now}";
             let values =
                 [name.to_string().into(), holder_text(holder).into(), whole_millis(lifetime).into()];
-            Ok(database.run_volatile(sql, values).await? > 0)
+            Ok(database.run_idempotent(sql, values).await? > 0)
         })
     }
 
     fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> StoreFuture<'_, ()> {
         self.call(|database| async move {
             let sql = "DELETE FROM actix_salesforce_leases WHERE grant_key = $1 AND holder = $2";
-            database.run_volatile(sql, [name.to_string().into(), holder_text(holder).into()]).await.map(drop)
+            database
+                .run_idempotent(sql, [name.to_string().into(), holder_text(holder).into()])
+                .await
+                .map(drop)
         })
     }
 }

@@ -45,7 +45,7 @@ pub(super) async fn sweep(database: &Database) {
             "WITH gone AS MATERIALIZED (SELECT {key} FROM {table} WHERE expires <= {{now}} LIMIT 1000 {{skip locked}}) \
              DELETE FROM {table} WHERE expires <= {{now}} AND {key} IN (SELECT {key} FROM gone)"
         );
-        if let Err(error) = database.run_volatile(&statement, []).await {
+        if let Err(error) = database.run_idempotent(&statement, []).await {
             tracing::warn!(%error, "deleting expired records failed");
             return;
         }

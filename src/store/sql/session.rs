@@ -157,6 +157,12 @@ impl PooledConnection {
         .await
     }
 
+    /// Returns whether a statement was dropped before it ended.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.is_busy
+    }
+
     /// Closes the connection when it is dropped, which rolls back what it has begun.
     pub(super) fn close_when_dropped(&mut self) {
         self.is_busy = true;
@@ -172,32 +178,6 @@ impl PooledConnection {
             either!(connection, Connection(connection) => {
                 query!(sql, values).execute(&mut **connection).await.map(|done| done.rows_affected())
             })
-        })
-        .await
-    }
-
-    /// As [`run`](Self::run), but a power failure may undo it. SQLite waits for the disk at each commit, which takes
-    /// milliseconds, and has one writer: leases, of which every refresh takes and returns one, would hold up the writes
-    /// of tokens. The processes that hold a lease end with the power too. With `NORMAL` the file stays consistent
-    /// (<https://www.sqlite.org/pragma.html#pragma_synchronous>).
-    pub(super) async fn run_volatile<const N: usize>(
-        &mut self,
-        sql: &str,
-        values: [Value; N],
-    ) -> Result<u64, StoreError> {
-        self.during(async |connection| {
-            let sql = connection.sql(sql);
-            match connection {
-                #[cfg(feature = "sqlite")]
-                Connection::Sqlite(connection) => {
-                    sqlx::raw_sql("PRAGMA synchronous = NORMAL").execute(&mut **connection).await?;
-                    query!(sql, values).execute(&mut **connection).await.map(|done| done.rows_affected())
-                }
-                #[cfg(feature = "postgres")]
-                Connection::Postgres(connection) => {
-                    query!(sql, values).execute(&mut **connection).await.map(|done| done.rows_affected())
-                }
-            }
         })
         .await
     }
@@ -266,7 +246,10 @@ pub(super) fn is_busy(error: &StoreError) -> bool {
     let StoreError::Unavailable(error) = error else { return false };
     match error.downcast_ref::<sqlx::Error>() {
         Some(sqlx::Error::PoolTimedOut) => true,
-        Some(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code == "5"),
+        // The low byte of an extended code is its primary code.
+        Some(sqlx::Error::Database(error)) => {
+            error.code().and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 5)
+        }
         _ => false,
     }
 }
