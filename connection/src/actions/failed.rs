@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
@@ -48,11 +47,4 @@ impl From<FailedAction> for Error {
     fn from(failed: FailedAction) -> Self {
         Self::Api { status: 400, errors: failed.errors, retry_after: None, response: None }
     }
-}
-
-/// A member that may be `null` and may not be missing.
-pub(super) fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    Option::deserialize(deserializer)
 }

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::{ActionDescription, ActionSummary, FailedAction, action_segment, failed, unknown};
+use super::{ActionDescription, ActionSummary, FailedAction, action_segment};
 use crate::{
     connection::Connection,
     error::{InvalidRequest, InvalidResponse, Result},
@@ -178,7 +178,7 @@ impl InvocableAction {
     /// otherwise as [`RawRequest::send`](crate::request::raw::RawRequest::send).
     pub async fn describe(&self) -> Result<ActionDescription> {
         let described = self.connection.read(self.path()?).await;
-        described.map_err(|error| unknown(error, "action", &self.name))
+        described.map_err(|error| error.or_unknown("action", &self.name))
     }
 
     /// Returns the action with its description: inputs are checked against it before anything is sent.
@@ -220,7 +220,7 @@ impl InvocableAction {
         let mut request = ApiRequest::new(Method::POST, self.path()?).json(body).no_retry();
         request.returns_results = true;
         let sent = self.connection.send(request).await;
-        let response = sent.map_err(|error| unknown(error, "action", &self.name))?;
+        let response = sent.map_err(|error| error.or_unknown("action", &self.name))?;
         let results = read(decode::json_of(&response)?, &response.body, inputs.len())?;
         if results.len() != inputs.len() {
             return Err(InvalidResponse::Unexpected("another number of results than inputs").into());
@@ -274,7 +274,7 @@ fn read(
         is_success: bool,
         #[serde(borrow, default)]
         errors: Option<&'a RawValue>,
-        #[serde(borrow, deserialize_with = "failed::present")]
+        #[serde(borrow, deserialize_with = "crate::request::decode::present")]
         output_values: Option<&'a RawValue>,
     }
     let result = |element: &[u8]| {

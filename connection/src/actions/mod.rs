@@ -21,7 +21,7 @@ pub use self::{
     quick::{QuickAction, QuickActionResult},
 };
 use crate::{
-    error::{Error, InvalidRequest, Result},
+    error::{InvalidRequest, Result},
     name::{InvalidName, is_api_name},
     request::path::segment,
 };
@@ -32,12 +32,4 @@ fn action_segment(name: &str) -> Result<String> {
         return Ok(segment(name)?);
     }
     Err(InvalidRequest::Name(InvalidName::of("an action")).into())
-}
-
-/// Names what was not found. Salesforce responds in the same way if the user may not use it.
-fn unknown(error: Error, kind: &'static str, name: &str) -> Error {
-    match error {
-        Error::Api { status: 404, .. } => Error::UnknownResource { kind, name: name.to_owned() },
-        error => error,
-    }
 }

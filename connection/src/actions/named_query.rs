@@ -7,7 +7,6 @@ use std::fmt::Display;
 use futures_util::TryStreamExt as _;
 use serde::de::DeserializeOwned;
 
-use super::unknown;
 use crate::{
     connection::Connection,
     error::{InvalidRequest, Result},
@@ -75,7 +74,7 @@ impl NamedQuery {
             path.push_query(name, value);
         }
         let page = query::fetch_page(&self.connection, ApiRequest::get(path)).await;
-        page.map_err(|error| unknown(error, "named query", &self.name))
+        page.map_err(|error| error.or_unknown("named query", &self.name))
     }
 
     /// Fetches all rows, over as many pages as there are.

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::{ActionSummary, FailedAction, action_segment, unknown};
+use super::{ActionSummary, FailedAction, action_segment};
 use crate::{
     connection::Connection,
     error::Result,
@@ -87,12 +87,19 @@ impl QuickAction {
     /// Returns the values that the action's form shows at first, for a record if it has one as its context.
     ///
     /// # Errors
-    /// [`Error::UnknownResource`](crate::Error::UnknownResource) if there is no such action; otherwise as
+    /// Without a context, [`Error::UnknownResource`](crate::Error::UnknownResource) if there is no such action; otherwise as
     /// [`RawRequest::send`](crate::request::raw::RawRequest::send).
     pub async fn defaults<T: DeserializeOwned>(&self, context: Option<SalesforceId>) -> Result<T> {
+        let has_context = context.is_some();
         let context = context.map(|id| format!("/{id}")).unwrap_or_default();
         let path = self.path(&format!("/defaultValues{context}"))?;
-        self.connection.read(path).await.map_err(|error| unknown(error, "quick action", &self.name))
+        let defaults = self.connection.read(path).await;
+        // With a context, the record may be what does not exist.
+        if has_context {
+            defaults
+        } else {
+            defaults.map_err(|error| error.or_unknown("quick action", &self.name))
+        }
     }
 
     /// Runs the action: creates or changes a record, with these fields. Never retried once Salesforce may have received it.
@@ -119,7 +126,7 @@ impl QuickAction {
         let body = decode::body(&Body { context_id, record })?;
         let request = ApiRequest::new(Method::POST, self.path("")?).json(body).no_retry();
         let response = self.connection.send(request).await;
-        let response = response.map_err(|error| unknown(error, "quick action", &self.name))?;
+        let response = response.map_err(|error| error.or_unknown("quick action", &self.name))?;
         read(decode::json_of(&response)?)
     }
 

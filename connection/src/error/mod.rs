@@ -6,6 +6,7 @@ mod invalid_request;
 mod invalid_response;
 mod mistake;
 mod rejected_response;
+mod unknown;
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 

@@ -10,16 +10,11 @@ use serde::{Deserialize, Deserializer};
 #[non_exhaustive]
 pub struct FieldValue<T> {
     /// The value; `None` if the field is empty. A document that does not select it is an error of reading.
-    #[serde(deserialize_with = "present")]
+    #[serde(deserialize_with = "crate::request::decode::present")]
     pub value: Option<T>,
     /// The value as Salesforce shows it, in the user's language. `None` if there is none or it was not selected.
     #[serde(default)]
     pub display_value: Option<String>,
-}
-
-/// Reads a member that may be `null`, and may not be missing.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    Option::deserialize(deserializer)
 }
 
 /// One page of records: `edges { node { … } } pageInfo { … } totalCount`.

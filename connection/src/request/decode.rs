@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{error::Category, value::RawValue};
 
 use crate::{
@@ -26,6 +26,13 @@ const NOT_JSON: &str = "its content type is not JSON";
 /// Reads a response into its type.
 pub(crate) fn response<T: DeserializeOwned>(response: &Response) -> Result<T, InvalidResponse> {
     json(json_of(response)?)
+}
+
+/// Reads a member that may be `null`, and may not be missing.
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer)
 }
 
 /// Returns the body of a response, unless its content type is not JSON.

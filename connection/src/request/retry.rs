@@ -141,9 +141,11 @@ impl Retry {
         jitter: f64,
     ) -> Option<Duration> {
         let requested = match (failure, self.may_repeat(idempotency)) {
-            (Failure::NotSent | Failure::RowLocked, _) | (Failure::ResponseLost, true) => Duration::ZERO,
+            (Failure::NotSent, _) | (Failure::ResponseLost, true) => Duration::ZERO,
+            // Nothing was saved, but code of the org may have called another service before it was locked out.
+            (Failure::RowLocked, _) if idempotency != Idempotency::NoRetry => Duration::ZERO,
             (Failure::Busy { retry_after }, true) => retry_after.unwrap_or_default(),
-            (Failure::Final, _) | (_, false) => return None,
+            (Failure::Final | Failure::RowLocked, _) | (_, false) => return None,
         };
         if retries >= self.max_retries || requested > self.max_backoff {
             return None;
@@ -198,6 +200,9 @@ mod tests {
                 (idempotent, not_idempotent)
             );
             assert_eq!((retried(Idempotency::Forced), retried(Idempotency::NoRetry)), (true, false));
+            let locked =
+                |idempotency| retry.wait(idempotency, Failure::RowLocked, 0, Duration::ZERO, 0.5).is_some();
+            assert_eq!((locked(Idempotency::Unsafe), locked(Idempotency::NoRetry)), (true, false));
             assert!(retry.wait(Idempotency::Idempotent, Failure::Final, 0, Duration::ZERO, 0.5).is_none());
         }
         assert_eq!(Retry::none().wait(Idempotency::Idempotent, BUSY, 0, Duration::ZERO, 0.5), None);

@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use super::{path, unknown};
+use super::path;
 use crate::{error::Result, id::SalesforceId, records::SObjectHandle};
 
 /// What a layout is for.
@@ -101,7 +101,7 @@ impl SObjectHandle {
                 LayoutMode::View => "View",
             },
         );
-        self.connection().read(path).await.map_err(|error| unknown(error, "layout of the object", &name))
+        self.connection().read(path).await.map_err(|error| error.or_unknown("layout of the object", &name))
     }
 }
 

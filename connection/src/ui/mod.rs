@@ -15,7 +15,7 @@ pub use self::{
     picklist::{Picklist, PicklistOption, Picklists, UnknownControllingValue},
 };
 use crate::{
-    error::{Error, InvalidRequest, Result},
+    error::{InvalidRequest, Result},
     id::SalesforceId,
     records::SObjectHandle,
     request::path::ResourcePath,
@@ -40,12 +40,4 @@ fn checked(id: SalesforceId) -> Result<SalesforceId> {
         return Ok(id);
     }
     Err(InvalidRequest::RecordType(InvalidRecordType::NotARecordType { id }).into())
-}
-
-/// Names what was not found. Salesforce responds in the same way if the user may not see it.
-fn unknown(error: Error, kind: &'static str, name: &str) -> Error {
-    match error {
-        Error::Api { status: 404, .. } => Error::UnknownResource { kind, name: name.to_owned() },
-        error => error,
-    }
 }

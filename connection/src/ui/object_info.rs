@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{path, unknown};
+use super::path;
 use crate::{error::Result, id::SalesforceId, records::SObjectHandle};
 
 /// An object with its record types and fields, returned by [`SObjectHandle::object_info`].
@@ -135,6 +135,6 @@ impl SObjectHandle {
     pub async fn object_info(&self) -> Result<ObjectInfo> {
         let name = self.name()?;
         let path = path(self, &format!("object-info/{name}"), None)?;
-        self.connection().read(path).await.map_err(|error| unknown(error, "object", &name))
+        self.connection().read(path).await.map_err(|error| error.or_unknown("object", &name))
     }
 }

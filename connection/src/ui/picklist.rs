@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{checked, path, unknown};
+use super::{checked, path};
 use crate::{error::Result, id::SalesforceId, name::FieldName, records::SObjectHandle};
 
 /// All picklists of an object for one record type, by the API name of the field.
@@ -112,7 +112,7 @@ impl SObjectHandle {
         let (name, record_type) = (self.name()?, checked(record_type)?);
         let path = path(self, &format!("object-info/{name}/picklist-values/{record_type}"), None)?;
         let kind = "object with the record type";
-        self.connection().read(path).await.map_err(|error| unknown(error, kind, record_type.as_str()))
+        self.connection().read(path).await.map_err(|error| error.or_unknown(kind, record_type.as_str()))
     }
 
     /// Returns the values of one picklist for a record type. Costs one request.
@@ -130,6 +130,6 @@ impl SObjectHandle {
         let field: FieldName = field.parse()?;
         let resource = format!("object-info/{name}/picklist-values/{record_type}/{field}");
         let path = path(self, &resource, None)?;
-        self.connection().read(path).await.map_err(|error| unknown(error, "picklist", field.as_str()))
+        self.connection().read(path).await.map_err(|error| error.or_unknown("picklist", field.as_str()))
     }
 }
