@@ -37,7 +37,7 @@ async fn home(session: Session, salesforce: Salesforce) -> actix_salesforce::Res
             }
         };
         html += &format!(
-            "<li>{}: {state} <form method=post action=/end><button>End</button></form>",
+            "<li>{0}: {state} <form method=post action=/end><input type=hidden name=name value={0}><button>End</button></form>",
             connection.name
         );
     }
@@ -51,10 +51,19 @@ async fn log_in(session: Session, id: web::Path<String>) -> actix_web::Result<im
     Ok(web::Redirect::to("/").see_other())
 }
 
+#[derive(serde::Deserialize)]
+struct End {
+    name: String,
+}
+
 #[post("/end")]
-async fn end(session: Session, salesforce: Salesforce) -> actix_salesforce::Result<impl Responder> {
+async fn end(
+    session: Session,
+    salesforce: Salesforce,
+    form: web::Form<End>,
+) -> actix_salesforce::Result<impl Responder> {
     if let Some(owner) = account(&session) {
-        salesforce.disconnect_owner(&owner, &ConnectionName::new("prod")?).await?;
+        salesforce.disconnect_owner(&owner, &ConnectionName::new(form.name.as_str())?).await?;
     }
     Ok(web::Redirect::to("/").see_other())
 }

@@ -30,7 +30,23 @@ async fn open(sf: SalesforceConn, id: web::Path<String>) -> Result<impl Responde
     sf.frontdoor_url(&format!("/{id}")).await
 }
 
-/// For a script of the app's own page, which sets the attribute `frontdoor-url` of `<lightning-out-application>`.
+/// A page with components of Salesforce (Lightning Out 2.0). `LIGHTNING_OUT_APP` is the id of the app in Setup, Lightning Out
+/// 2.0 App Manager; `components` are the components that it names. A fake org serves no such script, so this page is
+/// unverified.
+#[get("/embedded")]
+async fn embedded(sf: SalesforceConn) -> Result<impl Responder> {
+    let app = std::env::var("LIGHTNING_OUT_APP").unwrap_or_default();
+    let app: String = app.chars().filter(char::is_ascii_alphanumeric).collect();
+    let instance = sf.instance_url()?;
+    Ok(web::Html::new(format!(
+        "<script async src='{instance}lightning/lightning.out.latest/index.iife.prod.js'></script>\
+         <lightning-out-application app-id='{app}' components='c-hello'></lightning-out-application><c-hello></c-hello>\
+         <script>fetch('/frontdoor').then(response => response.json()).then(({{ url }}) =>\
+         document.querySelector('lightning-out-application').setAttribute('frontdoor-url', url))</script>"
+    )))
+}
+
+/// For the script of that page.
 #[get("/frontdoor")]
 async fn frontdoor(sf: SalesforceConn) -> Result<impl Responder> {
     let url = sf.frontdoor_url("/").await?;
@@ -45,7 +61,12 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let setup = support::set_up_with(Config::from_env(), |builder| builder.scopes(scopes)).await?;
     let support::Setup { salesforce, bind, workers, _org } = setup;
     HttpServer::new(move || {
-        App::new().service(accounts).service(open).service(frontdoor).wrap(salesforce.clone())
+        App::new()
+            .service(accounts)
+            .service(open)
+            .service(embedded)
+            .service(frontdoor)
+            .wrap(salesforce.clone())
     })
     .workers(workers)
     .bind(bind)?

@@ -36,6 +36,7 @@ pub(crate) fn page(title: &str, who: LoginStatus<'_>, body: &str) -> HttpRespons
     let corner = match who {
         LoginStatus::LoggedIn(name) => format!(
             "<span class=\"who\">{}</span>\
+             <a id=\"orgs\" href=\"/auth/salesforce/orgs?return_to=/accounts\">Organizations</a>\
              <form method=\"post\" action=\"/auth/salesforce/logout\"><button class=\"quiet\" id=\"logout\">Log out</button></form>",
             escape(name)
         ),

@@ -1,7 +1,7 @@
 //! The chooser of login hosts and the page of orgs in a real browser, by keyboard alone: headless Chromium, the app and the
 //! orgs on two sites.
 
-use crate::support::{ADA, browser::Browser, example::Example, free_port};
+use crate::support::{ADA, axe, browser::Browser, example::Example, free_port};
 use salesforce_fake_org::FakeOrg;
 
 const TAB: &str = "\u{e004}";
@@ -53,6 +53,7 @@ async fn a_login_host_and_an_org_are_chosen_by_keyboard() {
 
     browser.goto(&app.url("/auth/salesforce/hosts?return_to=/")).await;
     browser.screenshot("choose-host").await;
+    assert_eq!(axe::findings(&browser).await, [""; 0], "the chooser");
     press(&browser, TAB).await;
     assert_eq!(focused(&browser).await, "source", "the group of hosts, and its first one");
     press(&browser, DOWN).await;
@@ -70,11 +71,15 @@ async fn a_login_host_and_an_org_are_chosen_by_keyboard() {
     press(&browser, ENTER).await;
     browser.wait_for_path("/auth/salesforce/login").await;
     browser.screenshot("wrong-host").await;
+    assert_eq!(axe::findings(&browser).await, [""; 0], "a host that does not exist");
     tab_to(&browser, "Choose where to log in").await;
     press(&browser, ENTER).await;
     browser.wait_for_path("/auth/salesforce/hosts").await;
 
+    browser.goto(&app.url("/auth/salesforce/login?add=1")).await;
+    assert_eq!(axe::findings(&browser).await, [""; 0], "the page that adds an org");
     browser.goto(&app.url("/auth/salesforce/orgs?return_to=/")).await;
+    assert_eq!(axe::findings(&browser).await, [""; 0], "one org");
     tab_to(&browser, "Add an organization").await;
     press(&browser, ENTER).await;
     browser.wait_for_path("/auth/salesforce/hosts").await;
@@ -88,6 +93,7 @@ async fn a_login_host_and_an_org_are_chosen_by_keyboard() {
 
     browser.goto(&app.url("/auth/salesforce/orgs?return_to=/")).await;
     browser.screenshot("choose-org").await;
+    assert_eq!(axe::findings(&browser).await, [""; 0], "two orgs");
     tab_to(&browser, "Switch to it").await;
     let about = browser.page.active_element().await.unwrap().attr("aria-describedby").await.unwrap().unwrap();
     let about = browser.page.find(fantoccini::Locator::Id(&about)).await.unwrap().text().await.unwrap();

@@ -53,6 +53,7 @@ async fn check(browser: Browser, name: &str) {
         "/auth/salesforce/callback?state=x&state=y",
         "/auth/salesforce/login?host=nowhere",
         "/auth/salesforce/logout",
+        "/auth/salesforce/canvas",
         "/auth/salesforce/connect?name=prod",
         "/auth/salesforce/connect?name=a+b",
     ];
@@ -63,7 +64,7 @@ async fn check(browser: Browser, name: &str) {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     for (index, path) in
-        [&refusals[4], &refusals[13], &others[3].to_owned(), &others[4].to_owned()].iter().enumerate()
+        [&refusals[4], &refusals[13], &others[3].to_owned(), &others[5].to_owned()].iter().enumerate()
     {
         browser.goto(&format!("{}{path}", app.url)).await;
         browser.screenshot(&format!("page-{name}-{index}")).await;

@@ -1,5 +1,7 @@
 //! A link of the app opens a page of Salesforce without another login.
 
+use std::time::Duration;
+
 use actix_salesforce::{
     Config, Result, Salesforce, SalesforceConn,
     testing::{TestUser, log_in_as},
@@ -12,7 +14,7 @@ use actix_web::{
     test::{call_service, init_service},
     web,
 };
-use salesforce_fake_org::FakeOrg;
+use salesforce_fake_org::{AccessTokens, FakeOrg};
 
 use crate::support::{ADA, Client};
 
@@ -32,7 +34,10 @@ async fn response(
 }
 
 async fn start(scopes: &str) -> (FakeOrg, Salesforce, TestUser) {
-    let org = FakeOrg::start().await.unwrap();
+    start_at(FakeOrg::start().await.unwrap(), scopes).await
+}
+
+async fn start_at(org: FakeOrg, scopes: &str) -> (FakeOrg, Salesforce, TestUser) {
     let salesforce =
         Salesforce::from_config(Config::from_variables(|name| org.variable(name))).await.unwrap();
     let ada = log_in_as(&salesforce, &org.issue_tokens(&org.user(ADA), scopes)).await.unwrap();
@@ -60,6 +65,19 @@ async fn a_link_opens_a_page_of_salesforce_without_another_login() {
     let (browser, second) = (Client::new(), Client::new());
     assert_eq!(browser.open(&location).await.header("location"), "/lightning/page/home");
     assert!(second.open(&location).await.header("location").contains("ec=302"), "it works once");
+}
+
+/// Other ways to open a page (`frontdoor.jsp?sid=`) refuse such a token.
+#[actix_web::test]
+async fn a_jwt_access_token_opens_a_page_too() {
+    let org = FakeOrg::builder().access_tokens(AccessTokens::Jwt(Duration::from_secs(600)));
+    let (org, salesforce, ada) = start_at(org.start().await.unwrap(), "api web refresh_token").await;
+    let response = response(&salesforce, &ada, "/open/lightning/page/home").await;
+    let location = response.headers().get(header::LOCATION).unwrap().to_str().unwrap().to_owned();
+    assert!(location.starts_with(&format!("{}/secur/frontdoor.jsp?", org.instance_url())), "{location}");
+    assert_eq!(Client::new().open(&location).await.header("location"), "/lightning/page/home");
+    let sent = org.requests().into_iter().find(|request| request.path.ends_with("/singleaccess")).unwrap();
+    assert_eq!(sent.body.matches('.').count(), 2, "the token is a JWT");
 }
 
 #[actix_web::test]
