@@ -200,8 +200,8 @@ impl GrantManager {
                 // A login that is made before a later attempt is none of this logout's.
                 let made_by = pending.unsure.then_some(pending.asked_at);
                 self.end_with_last_grant(pending).await?;
-                // Unless the grant has ended with its last login.
-                if let Some(grant) = pending.grant.take().map(|grant| grant.key)
+                // Unless the grant has ended with its last login. It stays known meanwhile: the request may be dropped.
+                if let Some(grant) = pending.grant.as_ref().map(|grant| grant.key)
                     && self.end_logins_of(grant, made_by).await.is_err()
                 {
                     self.end_logins_later(grant, pending.asked_at);
@@ -235,7 +235,7 @@ impl GrantManager {
         self.config.background.spawn(async move {
             let mut retries = EndRetries::new(&manager, format!("logins of {grant}"));
             while let Some(permit) = retries.turn().await {
-                // Each login that is left takes a permit of its own.
+                // Each login that is left takes one itself.
                 drop(permit);
                 if retries.is_over(manager.end_logins_of(grant, Some(made_by)).await) {
                     return;
