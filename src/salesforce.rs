@@ -175,7 +175,8 @@ impl Salesforce {
     ///
     /// # Errors
     /// [`Error::NoServiceUser`] if none is set; [`Error::ServiceUser`] if Salesforce refuses it a token, which only an
-    /// administrator can fix; [`Error::Unavailable`] if Salesforce cannot be reached.
+    /// administrator can fix; [`Error::OrgNotAllowed`] if the settings do not let its org in; [`Error::Unavailable`] if
+    /// Salesforce cannot be reached.
     pub async fn service_connection(&self) -> Result<Connection> {
         let user = self.inner.settings.service.as_ref().ok_or(Error::NoServiceUser)?;
         self.service_connection_for(user).await

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::{Config, ConfigError, ConfigProblem, ReturnTo, RoutePaths, Settings, duration, settings::Paths};
-use crate::base::seal::KeyRing;
+use crate::base::{hex, seal::KeyRing};
 use salesforce_connection::{
     ApiVersion, Secret,
     http::{Proxy, is_loopback},
@@ -420,7 +420,7 @@ fn default_stem(client_id: &str, public_url: &str, mount: &str) -> String {
 /// Returns eight hex digits that these texts decide.
 fn short_hash(texts: &[&str]) -> String {
     let digest = Sha256::digest(texts.join("\0"));
-    digest[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::digits(&digest[..4]).collect()
 }
 
 fn is_bare_origin(url: &Url) -> bool {

@@ -131,8 +131,8 @@ impl GrantManager {
         }
         drop(permit);
         if let CallbackPurpose::Connect(owned) = &callback.purpose {
-            let connected = self.connected_by(owned, &id).await?;
-            return Ok(connected.map_or(Completed::Used, |_| Completed::Connected));
+            let is_connected = self.has_connected(owned, &id).await?;
+            return Ok(if is_connected { Completed::Connected } else { Completed::Used });
         }
         if !self.has_fresh_login(&id).await? {
             return Ok(Completed::Used);

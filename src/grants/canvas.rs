@@ -16,7 +16,7 @@ use super::{
     Profile, StoredGrant, admission::VerifiedTokens, login::IdentityProblem, login_id, tokens::access,
 };
 use crate::{
-    base::{background::detached_span, random},
+    base::{background::detached_span, hex, random},
     store::{AppKey, GrantKey, GrantVersion, OneTimeKey, StoreError},
 };
 use salesforce_connection::{
@@ -91,7 +91,7 @@ impl GrantManager {
         let permit = self.logins.acquire(&host, self.config.timing.login_queue_timeout).await;
         let permit = permit.ok_or(LogInError::TooManyLogins)?;
         // The signature, and not the text, of which there are several forms.
-        let hex: String = request.signature().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = hex::digits(request.signature()).collect();
         let once = OneTimeKey::from_secret(&Secret::new(format!("canvas request {hex}")));
         if !self.config.store.consume_once(once, USED_FOR).await? {
             return Err(CanvasError::Used);

@@ -385,6 +385,11 @@ impl GrantManager {
                 return Ok(());
             }
         }
+        self.revoke_unless_stored(grant).await
+    }
+
+    /// Revokes the tokens of a grant unless the store has it.
+    pub(super) async fn revoke_unless_stored(&self, grant: &GrantTokens) -> Result<(), StoreError> {
         let stored = absent_if_corrupt(self.config.store.load_grant(grant.key).await)?;
         if stored.is_none_or(|record| record.version.epoch != grant.version.epoch) {
             self.revoke_later(grant);

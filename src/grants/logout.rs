@@ -2,9 +2,8 @@
 
 use std::{
     collections::HashSet,
-    iter,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::SystemTime,
 };
 
 use tokio::sync::Semaphore;
@@ -15,12 +14,12 @@ use tracing::{
 };
 
 use super::{
-    AuthEvent, GrantManager, GrantTokens, Timing, logout_policy::Ends, manager::absent_if_corrupt,
-    tokens::UnreadableGrant,
+    AuthEvent, GrantManager, GrantTokens, end_retries::EndRetries, logout_policy::Ends,
+    manager::absent_if_corrupt, tokens::UnreadableGrant,
 };
 use crate::{
     base::lock::lock,
-    store::{DeletedLogin, GrantFilter, GrantRecord, LoginKey, StoreError},
+    store::{DeletedLogin, GrantFilter, GrantKey, GrantRecord, LoginKey, StoreError},
 };
 use salesforce_connection::{Secret, UserRef};
 use url::Url;
@@ -33,7 +32,7 @@ const MAX_WRITES: usize = 16;
 /// Their number is bounded by the number of logins: an id comes out of a sealed cookie, so a client cannot invent one.
 pub(super) struct PendingLogouts {
     keys: Mutex<HashSet<LoginKey>>,
-    writes: Semaphore,
+    pub(super) writes: Semaphore,
 }
 
 impl Default for PendingLogouts {
@@ -62,12 +61,6 @@ impl PendingLogouts {
     }
 }
 
-/// Returns the waits before each retry to store a logout. They never end: a logout is never given up.
-pub(super) fn waits(timing: &Timing) -> impl Iterator<Item = Duration> + use<> {
-    let longest = timing.logout_max_wait;
-    timing.retry_schedule.into_iter().take_while(move |wait| *wait < longest).chain(iter::repeat(longest))
-}
-
 /// What the login of a user who logs out was for.
 #[derive(Debug)]
 pub(crate) struct EndedLogin {
@@ -80,6 +73,7 @@ pub(crate) struct EndedLogin {
 struct PendingLogout {
     key: LoginKey,
     ends: Ends,
+    asked_at: SystemTime,
     /// The grant that the login used.
     used: Option<GrantRecord>,
     /// The grant before the logout. If the store's response is lost, only this copy still has the tokens to revoke.
@@ -172,7 +166,8 @@ impl GrantManager {
         if !self.pending_logouts.add(key) {
             return Ok(None);
         }
-        let pending = PendingLogout { key, ends, used: None, grant: None, unsure: false };
+        let asked_at = self.config.clock.now();
+        let pending = PendingLogout { key, ends, asked_at, used: None, grant: None, unsure: false };
         let mut resume = ResumeOnDrop { manager: Arc::clone(self), pending: None };
         let ended = self.try_logout(resume.pending.insert(pending)).await;
         match ended {
@@ -189,22 +184,10 @@ impl GrantManager {
     }
 
     async fn retry_logout(self: &Arc<Self>, mut pending: PendingLogout) {
-        for wait in waits(&self.config.timing) {
-            if !self.config.background.sleep_unless_stopping(wait).await {
-                tracing::error!(
-                    login = ?pending.key,
-                    "storing a logout failed: the process ends; the login ends when it expires"
-                );
+        let mut retries = EndRetries::new(self, format!("login {:?}", pending.key));
+        while let Some(_permit) = retries.turn().await {
+            if retries.is_over(self.try_logout(&mut pending).await) {
                 return;
-            }
-            // The semaphore is never closed.
-            let _permit = self.pending_logouts.writes.acquire().await;
-            match self.try_logout(&mut pending).await {
-                Err(error @ StoreError::Corrupt(_)) => {
-                    return tracing::error!(login = ?pending.key, %error, "deleting a login failed; it counts as absent");
-                }
-                Err(_) => {}
-                Ok(()) => return,
             }
         }
     }
@@ -213,18 +196,52 @@ impl GrantManager {
         match pending.ends {
             Ends::Login => self.end_without_grant(pending).await,
             Ends::LastGrant => self.end_with_last_grant(pending).await,
-            Ends::Grant => {
+            Ends::AllLogins => {
+                // A login that is made before a later attempt is none of this logout's.
+                let made_by = pending.unsure.then_some(pending.asked_at);
                 self.end_with_last_grant(pending).await?;
-                // Unless the grant has ended with its last login.
-                if let Some(grant) = pending.grant.take() {
-                    match self.delete_listed_grant(&grant).await {
-                        Ok(()) => self.report_deleted(&grant),
-                        Err(_) => self.delete_grant_later(grant),
-                    }
+                // Unless the grant has ended with its last login. It stays known meanwhile: the request may be dropped.
+                if let Some(grant) = pending.grant.as_ref().map(|grant| grant.key)
+                    && self.end_logins_of(grant, made_by).await.is_err()
+                {
+                    self.end_logins_later(grant, pending.asked_at);
                 }
                 Ok(())
             }
         }
+    }
+
+    /// Ends the logins of a grant, or those that were made by then. The grant ends with the last of them, unless an owner uses it.
+    /// Each login that cannot be ended is retried in the background.
+    ///
+    /// # Errors
+    /// The logins could not be listed.
+    async fn end_logins_of(
+        self: &Arc<Self>,
+        grant: GrantKey,
+        made_by: Option<SystemTime>,
+    ) -> Result<(), StoreError> {
+        for (key, login) in self.config.store.list_logins(GrantFilter::User(grant.user())).await? {
+            if login.grant == grant && made_by.is_none_or(|time| login.created_at <= time) {
+                // Boxed, because this future is a part of that one. What fails is retried there.
+                let _ = Box::pin(self.delete_login(key, Ends::LastGrant)).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_logins_later(self: &Arc<Self>, grant: GrantKey, made_by: SystemTime) {
+        let manager = Arc::clone(self);
+        self.config.background.spawn(async move {
+            let mut retries = EndRetries::new(&manager, format!("logins of {grant}"));
+            while let Some(permit) = retries.turn().await {
+                // Each login that is left takes one itself.
+                drop(permit);
+                if retries.is_over(manager.end_logins_of(grant, Some(made_by)).await) {
+                    return;
+                }
+            }
+        });
     }
 
     /// Ends the login and leaves its grant in the store, even without a login.
@@ -326,18 +343,14 @@ impl GrantManager {
     pub(super) fn delete_grant_later(self: &Arc<Self>, listed: GrantRecord) {
         let manager = Arc::clone(self);
         self.config.background.spawn(async move {
-            for wait in waits(&manager.config.timing) {
-                if !manager.config.background.sleep_unless_stopping(wait).await {
-                    return tracing::error!(grant = %listed.key, "deleting a grant failed: the process ends");
+            let mut retries = EndRetries::new(&manager, format!("grant {}", listed.key));
+            while let Some(_permit) = retries.turn().await {
+                let deleted = manager.delete_listed_grant(&listed).await;
+                if deleted.is_ok() {
+                    manager.report_deleted(&listed);
                 }
-                // The semaphore is never closed.
-                let _permit = manager.pending_logouts.writes.acquire().await;
-                match manager.delete_listed_grant(&listed).await {
-                    Ok(()) => return manager.report_deleted(&listed),
-                    Err(error @ StoreError::Corrupt(_)) => {
-                        return tracing::error!(grant = %listed.key, %error, "deleting a grant failed; it counts as absent");
-                    }
-                    Err(_) => {}
+                if retries.is_over(deleted) {
+                    return;
                 }
             }
         });
@@ -395,6 +408,7 @@ impl GrantManager {
             None => match GrantTokens::open(&self.config.keys, record) {
                 Ok(tokens) => self.revoke_later(&tokens),
                 Err(UnreadableGrant::Broken(_)) => {}
+                Err(_) if self.config.apps.is_canvas(record.key.app()) => {}
                 Err(error) => {
                     tracing::error!(
                         grant = %record.key,
@@ -405,22 +419,6 @@ impl GrantManager {
                     self.config.events.emit(&AuthEvent::RevocationFailed);
                 }
             },
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// However long an outage lasts.
-    #[test]
-    fn a_logout_is_never_given_up() {
-        for timing in [Timing::default(), Timing::fast()] {
-            let longest = timing.logout_max_wait;
-            assert_eq!(waits(&timing).next(), Some(timing.retry_schedule[0]));
-            assert!(waits(&timing).take(100_000).all(|wait| wait <= longest));
-            assert_eq!(waits(&timing).nth(100_000), Some(longest));
         }
     }
 }

@@ -8,12 +8,13 @@ use std::{fmt, str::FromStr};
 pub enum RevokeOnLogout {
     /// `never`: the login ends. The grant stays stored, even without a login, for work outside of requests
     /// ([`Salesforce::user_connection`](crate::Salesforce::user_connection)); it ends with `SALESFORCE_MAX_LIFETIME`, or
-    /// when an operator revokes it.
+    /// when an operator revokes it. The end of an owner's connection leaves it stored, too.
     Never,
-    /// `last`: the last logout of a grant deletes it and revokes its tokens. The default.
+    /// `last`: the last logout of a grant deletes it and revokes its tokens, unless an owner uses it. The default.
     #[default]
     Last,
-    /// `always`: each logout deletes the grant with all its logins, in other browsers too, and revokes its tokens.
+    /// `always`: each logout ends all logins of the grant, in other browsers too. That deletes the grant and revokes its
+    /// tokens, unless an owner uses it.
     Always,
 }
 
@@ -55,15 +56,15 @@ pub(super) enum Ends {
     Login,
     /// The grant, if this was its last login.
     LastGrant,
-    /// The grant with all its logins.
-    Grant,
+    /// All logins of the grant, and the grant with the last of them.
+    AllLogins,
 }
 
 impl Ends {
     /// For the logout of a user.
     pub(super) fn by_user(policy: RevokeOnLogout) -> Self {
         match policy {
-            RevokeOnLogout::Always => Self::Grant,
+            RevokeOnLogout::Always => Self::AllLogins,
             RevokeOnLogout::Last | RevokeOnLogout::Never => Self::of_one(policy),
         }
     }

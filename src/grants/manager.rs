@@ -11,8 +11,8 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 
 use super::{
-    Admission, Apps, AuthEvent, ConnectPath, Events, GrantError, GrantTokens, HostOrgs, LoginPath,
-    RevokeOnLogout, Timing,
+    Admission, Apps, AuthEvent, ConnectPath, Events, GrantError, GrantTokens, HostOrgs, LogInError,
+    LoginPath, RevokeOnLogout, Timing,
     callback::Outcomes,
     entry::{GrantEntry, Step},
     health::LastOutage,
@@ -293,11 +293,20 @@ impl GrantManager {
     }
 
     /// Returns the token source of a service user. Requests its token first if there is none.
+    ///
+    /// # Errors
+    /// There is no token, or the settings do not let in the org that it is for.
     pub(crate) async fn service(
         self: &Arc<Self>,
         user: &ServiceUser,
-    ) -> Result<Arc<dyn TokenSource>, TokenError> {
-        self.service_tokens(user).connect().await
+    ) -> Result<Arc<dyn TokenSource>, salesforce_connection::Error> {
+        let source = self.service_tokens(user).connect().await?;
+        let org = source.user().organization_id;
+        if let Err(refused) = self.check_org(user.host(), org) {
+            tracing::error!(%org, host = ?user.host(), %refused, "the org of a service user is not let in");
+            return Err(LogInError::from(refused).into());
+        }
+        Ok(source)
     }
 
     fn service_tokens(&self, user: &ServiceUser) -> ServiceTokenSource {

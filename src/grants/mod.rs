@@ -13,6 +13,7 @@ mod apps;
 mod broken;
 mod callback;
 mod canvas;
+mod end_retries;
 mod entry;
 mod error;
 mod events;

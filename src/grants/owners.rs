@@ -14,11 +14,14 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    AuthEvent, GrantManager, GrantTokens, LogInError, Profile, StoredGrant, logout::waits,
-    manager::absent_if_corrupt, tokens::UnreadableGrant,
+    AuthEvent, GrantManager, GrantTokens, LogInError, Profile, RevokeOnLogout, StoredGrant,
+    end_retries::EndRetries, manager::absent_if_corrupt, tokens::UnreadableGrant,
 };
 use crate::{
-    base::seal::{Purpose, SealError},
+    base::{
+        hex,
+        seal::{Purpose, SealError},
+    },
     store::{
         AppKey, ConnectionName, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, LoginKey, OwnedFilter,
         OwnedKey, OwnedRecord, Owner, OwnerKey, Sealed, StoreError,
@@ -44,9 +47,12 @@ pub(crate) struct OwnedName {
 }
 
 impl OwnedName {
-    fn keys(&self, app: AppKey) -> (OwnerKey, OwnedKey) {
-        let owner = OwnerKey::new(app, &self.owner);
-        (owner, OwnedKey::new(owner, &self.name))
+    fn owner_key(&self, app: AppKey) -> OwnerKey {
+        OwnerKey::new(app, &self.owner)
+    }
+
+    fn key(&self, app: AppKey) -> OwnedKey {
+        OwnedKey::new(self.owner_key(app), &self.name)
     }
 }
 
@@ -84,8 +90,11 @@ struct Content {
     callback: String,
 }
 
+/// A connection as it was read.
+type Known = (OwnedRecord, Option<GrantRecord>);
+
 fn hash_of(id: &Secret) -> String {
-    LoginKey::from_session_id(id).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::digits(LoginKey::from_session_id(id).as_bytes()).collect()
 }
 
 fn bound_to(key: OwnedKey, grant: GrantKey) -> Vec<u8> {
@@ -103,23 +112,25 @@ impl GrantManager {
         let now = self.config.clock.now();
         let ends_at = now.checked_add(LIFETIME).unwrap_or(now);
         let record = grant.seal(&self.config.keys, ends_at)?;
-        let keys = owned.keys(grant.key.app());
+        let owned_key = owned.key(grant.key.app());
         let content = Content {
             owner: owned.owner.as_str().to_owned(),
             name: owned.name.as_str().to_owned(),
             callback: hash_of(id),
         };
-        let sealed = self.seal_owned(keys.1, grant.key, &content)?;
+        let sealed = self.seal_owned(owned_key, grant.key, &content)?;
+        let keys = (owned.owner_key(grant.key.app()), owned_key);
         let owned_record = OwnedRecord::new(keys, grant.key, sealed, now, ends_at);
-        let connected = match self.config.store.connect_owner(owned_record, record).await {
+        let keep_unused = self.keep_former(owned_key).await;
+        let connected = match self.config.store.connect_owner(owned_record, record, keep_unused).await {
             Ok(connected) => connected,
             Err(error) => {
-                self.revoke_unless_stored(grant);
+                self.undo_connection_later(grant);
                 return Err(error.into());
             }
         };
         let key = grant.key;
-        tracing::info!(owned = ?keys.1, grant = %key, name = %owned.name, "connected for an owner of the app");
+        tracing::info!(owned = ?owned_key, grant = %key, name = %owned.name, "connected for an owner of the app");
         self.config.events.emit(&AuthEvent::OwnerConnected { user: key.user() });
         let new_token = grant.refresh_token.clone();
         self.handle_of(grant);
@@ -131,24 +142,20 @@ impl GrantManager {
         }
         // What the owner connected under other credentials of the app is replaced, too.
         for app in self.config.apps.keys().filter(|app| *app != key.app()) {
-            self.disconnect_later(owned.keys(app).1, None);
+            self.disconnect_later(owned.key(app), None);
         }
         Ok(key.user())
     }
 
     /// Revokes the tokens of a connection whose storing failed, unless it was stored anyway.
-    fn revoke_unless_stored(self: &Arc<Self>, grant: GrantTokens) {
+    fn undo_connection_later(self: &Arc<Self>, grant: GrantTokens) {
         let manager = Arc::clone(self);
         self.config.background.spawn(async move {
             for wait in manager.config.timing.retry_schedule {
                 if !manager.config.background.sleep_unless_stopping(wait).await {
                     break;
                 }
-                let stored = absent_if_corrupt(manager.config.store.load_grant(grant.key).await);
-                if let Ok(stored) = stored {
-                    if stored.is_none_or(|record| record.version.epoch != grant.version.epoch) {
-                        manager.revoke_later(&grant);
-                    }
+                if manager.revoke_unless_stored(&grant).await.is_ok() {
                     return;
                 }
             }
@@ -159,18 +166,16 @@ impl GrantManager {
         });
     }
 
-    /// Returns the user of a connection if this callback made it.
-    pub(super) async fn connected_by(
-        &self,
-        owned: &OwnedName,
-        id: &Secret,
-    ) -> Result<Option<UserRef>, StoreError> {
-        let (_, key) = owned.keys(self.config.apps.current_key());
-        let found = absent_if_corrupt(self.config.store.load_owned(key).await)?;
-        let made = found.filter(|(record, _)| {
-            self.open_owned(record).is_some_and(|content| content.callback == hash_of(id))
-        });
-        Ok(made.map(|(record, _)| record.grant.user()))
+    /// Returns whether this callback made the connection, with whichever credentials it began.
+    pub(super) async fn has_connected(&self, owned: &OwnedName, id: &Secret) -> Result<bool, StoreError> {
+        for app in self.config.apps.keys() {
+            let found = absent_if_corrupt(self.config.store.load_owned(owned.key(app)).await)?;
+            let content = found.and_then(|(record, _)| self.open_owned(&record));
+            if content.is_some_and(|content| content.callback == hash_of(id)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Returns the grant of a connection: that of today's credentials, else that of the previous ones.
@@ -180,7 +185,7 @@ impl GrantManager {
     ) -> Result<StoredGrant, StoreError> {
         for app in self.config.apps.keys() {
             let read_at = self.config.clock.instant();
-            let found = absent_if_corrupt(self.config.store.load_owned(owned.keys(app).1).await)?;
+            let found = absent_if_corrupt(self.config.store.load_owned(owned.key(app)).await)?;
             let Some((record, grant)) = found else { continue };
             if self.open_owned(&record).is_none_or(|content| content.owner != owned.owner.as_str()) {
                 continue;
@@ -261,19 +266,61 @@ impl GrantManager {
     /// The store failed. It is retried in the background.
     pub(crate) async fn disconnect_owner(self: &Arc<Self>, owned: &OwnedName) -> Result<bool, StoreError> {
         let mut was_there = false;
+        let mut failed = None;
         for app in self.config.apps.keys() {
-            let key = owned.keys(app).1;
-            // If the response is lost, only this copy still has the tokens to revoke.
-            let Some(known) = absent_if_corrupt(self.config.store.load_owned(key).await)? else { continue };
-            match self.config.store.disconnect_owner(key).await {
-                Ok(ended) => was_there |= self.report_disconnected(key, &ended),
+            let key = owned.key(app);
+            let mut known = None;
+            match self.try_disconnect(key, &mut known).await {
+                Ok(ended) => was_there |= ended,
                 Err(error) => {
-                    self.disconnect_later(key, Some(known));
-                    return Err(error);
+                    // A connection that could not be read may be another one by then.
+                    if known.is_some() {
+                        self.disconnect_later(key, known);
+                    }
+                    failed = failed.or(Some(error));
                 }
             }
         }
-        Ok(was_there)
+        failed.map_or(Ok(was_there), Err)
+    }
+
+    /// Ends a connection, unless it is another one than is known. Returns whether it did. Sets `known`: if the response is
+    /// lost, only this copy still has the tokens to revoke.
+    async fn try_disconnect(&self, key: OwnedKey, known: &mut Option<Known>) -> Result<bool, StoreError> {
+        let found = absent_if_corrupt(self.config.store.load_owned(key).await)?;
+        let keep_unused = self.keep_unused(found.as_ref().and_then(|(_, grant)| grant.as_ref()));
+        match (found, &*known) {
+            (None, Some((_, Some(grant)))) => {
+                self.forget_if_gone(grant).await?;
+                return Ok(false);
+            }
+            (None, _) => return Ok(false),
+            (Some((record, _)), Some((known, _))) if record.sealed != known.sealed => return Ok(false),
+            (Some(found), _) => *known = Some(found),
+        }
+        let ended = self.config.store.disconnect_owner(key, keep_unused).await?;
+        Ok(self.report_disconnected(key, &ended))
+    }
+
+    /// How long a grant is kept after its last change although no login and no owner uses it: as after a logout.
+    fn keep_unused(&self, grant: Option<&GrantRecord>) -> Duration {
+        match self.config.revoke_on_logout {
+            RevokeOnLogout::Last | RevokeOnLogout::Always => Duration::ZERO,
+            RevokeOnLogout::Never if grant.is_some_and(|grant| self.open_broken(grant).is_some()) => {
+                self.config.keep_broken
+            }
+            RevokeOnLogout::Never => self.config.lifetimes.absolute,
+        }
+    }
+
+    /// [How long](Self::keep_unused) the grant is kept that a connection may move away from.
+    async fn keep_former(&self, key: OwnedKey) -> Duration {
+        if self.config.revoke_on_logout != RevokeOnLogout::Never {
+            return Duration::ZERO;
+        }
+        // If the store fails here, storing the connection will say so.
+        let former = self.config.store.load_owned(key).await.ok().flatten();
+        self.keep_unused(former.and_then(|(_, grant)| grant).as_ref())
     }
 
     fn report_disconnected(&self, key: OwnedKey, ended: &DisconnectedOwner) -> bool {
@@ -292,38 +339,16 @@ impl GrantManager {
 
     /// Ends a connection in the background, unless the owner connects again meanwhile. `known`: what it was, if an earlier
     /// attempt may have ended it.
-    fn disconnect_later(self: &Arc<Self>, key: OwnedKey, known: Option<(OwnedRecord, Option<GrantRecord>)>) {
+    fn disconnect_later(self: &Arc<Self>, key: OwnedKey, mut known: Option<Known>) {
         let manager = Arc::clone(self);
         self.config.background.spawn(async move {
-            for wait in waits(&manager.config.timing) {
-                if known.is_some() && !manager.config.background.sleep_unless_stopping(wait).await {
-                    return tracing::error!(owned = ?key, "ending a connection failed: the process ends");
-                }
-                let ended = async {
-                    let found = absent_if_corrupt(manager.config.store.load_owned(key).await)?;
-                    let is_known = |(record, _): &(OwnedRecord, Option<GrantRecord>)| {
-                        known.as_ref().is_none_or(|(known, _)| known.sealed == record.sealed)
-                    };
-                    match found {
-                        Some(found) if is_known(&found) => {
-                            let ended = manager.config.store.disconnect_owner(key).await?;
-                            manager.report_disconnected(key, &ended);
-                        }
-                        Some(_) => {}
-                        None => {
-                            if let Some((_, Some(grant))) = &known {
-                                manager.forget_if_gone(grant).await?;
-                            }
-                        }
-                    }
-                    Ok::<_, StoreError>(())
-                };
-                match ended.await {
-                    Ok(()) => return,
-                    Err(error) if !manager.config.background.sleep_unless_stopping(wait).await => {
-                        return tracing::error!(owned = ?key, %error, "ending a connection failed: the process ends");
-                    }
-                    Err(_) => {}
+            if known.is_none() && manager.try_disconnect(key, &mut known).await.is_ok() {
+                return;
+            }
+            let mut retries = EndRetries::new(&manager, format!("connection {key:?}"));
+            while let Some(_permit) = retries.turn().await {
+                if retries.is_over(manager.try_disconnect(key, &mut known).await.map(drop)) {
+                    return;
                 }
             }
         });

@@ -12,7 +12,12 @@ use salesforce_connection::{
 
 impl GrantManager {
     /// Revokes the tokens of a grant. Retries a few times (RFC 7009 section 2.2.1).
+    ///
+    /// Does nothing for the token of a signed request: it is that of the user's own session at Salesforce, which goes on.
     pub(super) fn revoke_later(&self, tokens: &GrantTokens) {
+        if self.config.apps.is_canvas(tokens.key.app()) {
+            return;
+        }
         let token = tokens.refresh_token.clone().unwrap_or_else(|| tokens.access_token.clone());
         self.revoke_token_later(tokens.access.instance_url().clone(), token);
     }

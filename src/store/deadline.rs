@@ -197,8 +197,9 @@ impl Store for DeadlineStore {
         &'a self,
         owned: OwnedRecord,
         grant: GrantRecord,
+        keep_unused: Duration,
     ) -> StoreFuture<'a, ConnectedOwner> {
-        self.call("connect_owner", self.store.connect_owner(owned, grant))
+        self.call("connect_owner", self.store.connect_owner(owned, grant, keep_unused))
     }
 
     fn load_owned<'a>(
@@ -208,8 +209,12 @@ impl Store for DeadlineStore {
         self.call("load_owned", self.store.load_owned(key))
     }
 
-    fn disconnect_owner<'a>(&'a self, key: OwnedKey) -> StoreFuture<'a, DisconnectedOwner> {
-        self.call("disconnect_owner", self.store.disconnect_owner(key))
+    fn disconnect_owner<'a>(
+        &'a self,
+        key: OwnedKey,
+        keep_unused: Duration,
+    ) -> StoreFuture<'a, DisconnectedOwner> {
+        self.call("disconnect_owner", self.store.disconnect_owner(key, keep_unused))
     }
 
     fn list_owned<'a>(&'a self, filter: OwnedFilter) -> StoreFuture<'a, Vec<OwnedRecord>> {

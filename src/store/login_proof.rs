@@ -54,7 +54,7 @@ impl fmt::Debug for LoginProof {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::AppKey;
+    use crate::{base::hex, store::AppKey};
     use salesforce_connection::UserRef;
 
     #[test]
@@ -85,7 +85,7 @@ mod tests {
         let user = UserRef::new("00D000000000001EAA".parse().unwrap(), "005000000000001AAA".parse().unwrap());
         let grant = GrantKey::new(AppKey::from_client_id("app"), user);
         let proof = LoginProof::new(&Secret::new("~id"), &grant);
-        let hex: String = proof.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = hex::digits(proof.as_bytes()).collect();
         assert_eq!(hex, "1ac31ac04e8f6d8adc301d826e55b99edca4ffa634911f77f968d37907074626");
     }
 }

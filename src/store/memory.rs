@@ -289,10 +289,15 @@ impl Store for MemoryStore {
         })
     }
 
-    fn connect_owner(&self, owned: OwnedRecord, grant: GrantRecord) -> StoreFuture<'_, ConnectedOwner> {
-        self.with(|state, now| {
+    fn connect_owner(
+        &self,
+        owned: OwnedRecord,
+        grant: GrantRecord,
+        keep_unused: Duration,
+    ) -> StoreFuture<'_, ConnectedOwner> {
+        self.with(move |state, now| {
             state.changes += 1;
-            Ok(state.connect(owned, grant, now))
+            Ok(state.connect(owned, grant, keep_unused, now))
         })
     }
 
@@ -306,10 +311,10 @@ impl Store for MemoryStore {
         })
     }
 
-    fn disconnect_owner(&self, key: OwnedKey) -> StoreFuture<'_, DisconnectedOwner> {
-        self.with(|state, now| {
+    fn disconnect_owner(&self, key: OwnedKey, keep_unused: Duration) -> StoreFuture<'_, DisconnectedOwner> {
+        self.with(move |state, now| {
             state.changes += 1;
-            Ok(state.disconnect(&key, now))
+            Ok(state.disconnect(&key, keep_unused, now))
         })
     }
 

@@ -162,10 +162,14 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Stores a connection of an owner and the grant that it uses, in one step.
     ///
     /// Replaces a connection under the same key, and any grant of the same [`GrantKey`]. If the connection used another
-    /// grant before, that one is [disconnected](Self::disconnect_owner). While an owner uses a grant, the grant expires no
+    /// grant before, that one is [disconnected](Self::disconnect_owner), with this `keep_unused`. While an owner uses a grant, the grant expires no
     /// earlier than the owner's record, whatever replaces it.
-    fn connect_owner<'a>(&'a self, owned: OwnedRecord, grant: GrantRecord)
-    -> StoreFuture<'a, ConnectedOwner>;
+    fn connect_owner<'a>(
+        &'a self,
+        owned: OwnedRecord,
+        grant: GrantRecord,
+        keep_unused: Duration,
+    ) -> StoreFuture<'a, ConnectedOwner>;
 
     /// Returns the connection under `key` together with its grant; without one if the grant is absent.
     ///
@@ -176,8 +180,13 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Deletes a connection of an owner, and its grant in the same step if no login and no other owner uses it.
     ///
-    /// A grant that is still used expires with the last of its logins and owners again.
-    fn disconnect_owner<'a>(&'a self, key: OwnedKey) -> StoreFuture<'a, DisconnectedOwner>;
+    /// A grant that is still used expires with the last of its logins and owners again, but no earlier than `keep_unused`
+    /// after its [`updated_at`](GrantRecord::updated_at). Until then it stays even if nothing uses it. Zero: it is not kept.
+    fn disconnect_owner<'a>(
+        &'a self,
+        key: OwnedKey,
+        keep_unused: Duration,
+    ) -> StoreFuture<'a, DisconnectedOwner>;
 
     /// Returns the connections of owners that `filter` selects.
     fn list_owned<'a>(&'a self, filter: OwnedFilter) -> StoreFuture<'a, Vec<OwnedRecord>>;

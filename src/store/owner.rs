@@ -265,7 +265,7 @@ impl ConnectedOwner {
 pub enum DisconnectedOwner {
     /// The connection is absent.
     NotFound,
-    /// The connection was deleted. Its grant is in use elsewhere, or absent.
+    /// The connection was deleted. Its grant is in use elsewhere, kept unused, or absent.
     GrantKept(GrantKey),
     /// The connection was deleted, and with it its grant, which no login and no other owner used. Its tokens are to be
     /// revoked.

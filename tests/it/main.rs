@@ -60,6 +60,7 @@ mod owners {
     mod attacks;
     #[cfg(feature = "sqlite")]
     mod lives;
+    mod rotation;
 }
 
 /// Who may use a route.

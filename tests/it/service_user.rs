@@ -76,6 +76,32 @@ async fn client_credentials_give_a_connection_without_a_login() {
     assert!(!token_call.form.contains_key("scope"), "Salesforce refuses it here");
 }
 
+/// The lists of orgs hold for service users as for logins.
+#[actix_web::test]
+async fn a_service_user_of_an_org_that_the_settings_do_not_let_in_gives_no_connection() {
+    let org = FakeOrg::builder().execution_user(ROBOT).start().await.unwrap();
+    let _ = org.user(ROBOT);
+    let user = ServiceUser::client_credentials(my_domain(&org));
+    const OTHER: &str = "00D000000000001EAA";
+    let id = org.organization_id().to_string();
+    for (allowed, denied, is_let_in) in [
+        (vec![], vec![id.as_str()], false),
+        (vec![OTHER], vec![], false),
+        (vec![id.as_str()], vec![OTHER], true),
+    ] {
+        let settings = settings(&org).allowed_orgs(allowed).denied_orgs(denied).service_user(user.clone());
+        let salesforce = settings.build().await.unwrap();
+        for connection in
+            [salesforce.service_connection().await, salesforce.service_connection_for(&user).await]
+        {
+            match connection {
+                Ok(_) => assert!(is_let_in),
+                Err(error) => assert!(matches!(error, Error::OrgNotAllowed) && !is_let_in, "{error:?}"),
+            }
+        }
+    }
+}
+
 #[actix_web::test]
 async fn jwt_bearer_gives_one_too_and_sends_no_secret() {
     let (org, key) = with_certificate().await;

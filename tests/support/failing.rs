@@ -183,11 +183,12 @@ impl Store for FailingStore {
         &'a self,
         owned: OwnedRecord,
         grant: GrantRecord,
+        keep_unused: Duration,
     ) -> StoreFuture<'a, ConnectedOwner> {
         if self.mode() == Mode::FailsToCreate {
             return Box::pin(failed());
         }
-        self.guard(false, move || self.inner.connect_owner(owned, grant))
+        self.guard(false, move || self.inner.connect_owner(owned, grant, keep_unused))
     }
 
     fn load_owned<'a>(
@@ -197,8 +198,12 @@ impl Store for FailingStore {
         self.guard(false, move || self.inner.load_owned(key))
     }
 
-    fn disconnect_owner<'a>(&'a self, key: OwnedKey) -> StoreFuture<'a, DisconnectedOwner> {
-        self.guard_end(move || self.inner.disconnect_owner(key))
+    fn disconnect_owner<'a>(
+        &'a self,
+        key: OwnedKey,
+        keep_unused: Duration,
+    ) -> StoreFuture<'a, DisconnectedOwner> {
+        self.guard_end(move || self.inner.disconnect_owner(key, keep_unused))
     }
 
     fn list_owned<'a>(&'a self, filter: OwnedFilter) -> StoreFuture<'a, Vec<OwnedRecord>> {

@@ -58,13 +58,13 @@ impl Store for BrokenStore {
     fn break_grant(&self, _: GrantVersion, _: GrantRecord) -> StoreFuture<'_, bool> {
         self.fail()
     }
-    fn connect_owner(&self, _: OwnedRecord, _: GrantRecord) -> StoreFuture<'_, ConnectedOwner> {
+    fn connect_owner(&self, _: OwnedRecord, _: GrantRecord, _: Duration) -> StoreFuture<'_, ConnectedOwner> {
         self.fail()
     }
     fn load_owned(&self, _: OwnedKey) -> StoreFuture<'_, Option<(OwnedRecord, Option<GrantRecord>)>> {
         self.fail()
     }
-    fn disconnect_owner(&self, _: OwnedKey) -> StoreFuture<'_, DisconnectedOwner> {
+    fn disconnect_owner(&self, _: OwnedKey, _: Duration) -> StoreFuture<'_, DisconnectedOwner> {
         self.fail()
     }
     fn list_owned(&self, _: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {

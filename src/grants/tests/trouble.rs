@@ -182,9 +182,7 @@ async fn a_service_user_waits_for_others_within_its_deadline() {
     let others = turns.acquire_many(16).await.unwrap();
     let started = std::time::Instant::now();
     let got = manager.service(&user).await;
-    let Err(salesforce_connection::token::TokenError::Unavailable { source, .. }) = got else {
-        panic!("{got:?}")
-    };
+    let Err(salesforce_connection::Error::Unavailable { source, .. }) = got else { panic!("{got:?}") };
     assert!(source.to_string().contains("too many token"), "{source}");
     let took = started.elapsed();
     let deadline = TIMING.service_deadline;

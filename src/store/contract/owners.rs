@@ -2,10 +2,14 @@
 
 use super::*;
 
+/// A grant that nothing uses is not kept.
+const AT_ONCE: Duration = Duration::ZERO;
+
 pub(super) async fn check(store: &dyn Store) -> Checked {
     a_grant_lives_while_a_login_or_an_owner_uses_it(store).await?;
     a_grant_with_an_owner_does_not_expire(store).await?;
     a_connection_that_moves_leaves_nothing_behind(store).await?;
+    an_unused_grant_is_kept(store).await?;
     a_connection_outlives_its_grant(store).await?;
     connections_are_listed_by_owner_and_by_grant(store).await
 }
@@ -41,7 +45,7 @@ async fn a_grant_lives_while_a_login_or_an_owner_uses_it(store: &dyn Store) -> C
     let (one, two, key) = (Owned::new()?, Owned::new()?, login_key()?);
     let (first, second, third) = (version()?, version()?, version()?);
     must(store.create_login(key, login(sample.grant), grant(sample.grant, first)).await, PROMISE)?;
-    let connected = store.connect_owner(one.uses(sample.grant), grant(sample.grant, second)).await;
+    let connected = store.connect_owner(one.uses(sample.grant), grant(sample.grant, second), AT_ONCE).await;
     let connected = must(connected, PROMISE)?;
     expect(
         connected.replaced.is_some_and(|grant| grant.version == first) && connected.deleted.is_none(),
@@ -49,11 +53,12 @@ async fn a_grant_lives_while_a_login_or_an_owner_uses_it(store: &dyn Store) -> C
     )?;
     let found = must(store.load_login(key).await, PROMISE)?;
     expect(found.is_some_and(|(_, grant)| grant.version == second), "logins use the new grant")?;
-    must(store.connect_owner(two.uses(sample.grant), grant(sample.grant, third)).await, PROMISE).map(drop)?;
+    must(store.connect_owner(two.uses(sample.grant), grant(sample.grant, third), AT_ONCE).await, PROMISE)
+        .map(drop)?;
 
     // The last login goes, then one owner, then the other.
     expect(must(store.delete_login(key).await, PROMISE)? == DeletedLogin::GrantKept(sample.grant), PROMISE)?;
-    let ended = must(store.disconnect_owner(one.key).await, PROMISE)?;
+    let ended = must(store.disconnect_owner(one.key, AT_ONCE).await, PROMISE)?;
     expect(ended == DisconnectedOwner::GrantKept(sample.grant), PROMISE)?;
     expect(
         must(store.load_owned(one.key).await, PROMISE)?.is_none(),
@@ -66,21 +71,24 @@ async fn a_grant_lives_while_a_login_or_an_owner_uses_it(store: &dyn Store) -> C
         && owned.grant == sample.grant
         && of_grant.is_some_and(|grant| grant.version == third);
     expect(is_whole, "a connection is read back with its grant")?;
-    let ended = must(store.disconnect_owner(two.key).await, PROMISE)?;
+    let ended = must(store.disconnect_owner(two.key, AT_ONCE).await, PROMISE)?;
     expect(
         matches!(ended, DisconnectedOwner::GrantDeleted(grant) if grant.version == third),
         "the end of the last use returns the grant",
     )?;
     expect(must(store.load_grant(sample.grant).await, PROMISE)?.is_none(), PROMISE)?;
-    let again = must(store.disconnect_owner(two.key).await, PROMISE)?;
+    let again = must(store.disconnect_owner(two.key, AT_ONCE).await, PROMISE)?;
     expect(again == DisconnectedOwner::NotFound, "a connection is ended once")?;
 
     // A login that is left keeps the grant, too.
-    must(store.connect_owner(one.uses(sample.grant), grant(sample.grant, version()?)).await, PROMISE)
-        .map(drop)?;
+    must(
+        store.connect_owner(one.uses(sample.grant), grant(sample.grant, version()?), AT_ONCE).await,
+        PROMISE,
+    )
+    .map(drop)?;
     let left = login_key()?;
     must(store.create_login(left, login(sample.grant), grant(sample.grant, version()?)).await, PROMISE)?;
-    let ended = must(store.disconnect_owner(one.key).await, PROMISE)?;
+    let ended = must(store.disconnect_owner(one.key, AT_ONCE).await, PROMISE)?;
     expect(ended == DisconnectedOwner::GrantKept(sample.grant), PROMISE)?;
     expect(must(store.load_login(left).await, PROMISE)?.is_some(), PROMISE)?;
     expect(matches!(must(store.delete_login(left).await, PROMISE)?, DeletedLogin::GrantDeleted(_)), PROMISE)?;
@@ -91,12 +99,12 @@ async fn a_grant_lives_while_a_login_or_an_owner_uses_it(store: &dyn Store) -> C
         must(store.create_login(key, login(sample.grant), grant(sample.grant, version()?)).await, PROMISE)?;
         for owned in [&one, &two] {
             let record = grant(sample.grant, version()?);
-            must(store.connect_owner(owned.uses(sample.grant), record).await, PROMISE).map(drop)?;
+            must(store.connect_owner(owned.uses(sample.grant), record, AT_ONCE).await, PROMISE).map(drop)?;
         }
         let (login, one, two) = futures_util::future::join3(
             store.delete_login(key),
-            store.disconnect_owner(one.key),
-            store.disconnect_owner(two.key),
+            store.disconnect_owner(one.key, AT_ONCE),
+            store.disconnect_owner(two.key, AT_ONCE),
         )
         .await;
         let last = usize::from(matches!(must(login, PROMISE)?, DeletedLogin::GrantDeleted(_)))
@@ -121,7 +129,7 @@ async fn a_grant_with_an_owner_does_not_expire(store: &dyn Store) -> Checked {
         expect(found.is_some_and(|(_, grant)| grant.is_some()), PROMISE)
     };
     let (first, second) = (version()?, version()?);
-    must(store.connect_owner(owned.uses(sample.grant), soon(first)).await, PROMISE).map(drop)?;
+    must(store.connect_owner(owned.uses(sample.grant), soon(first), AT_ONCE).await, PROMISE).map(drop)?;
     lasts().await?;
     let swapped = must(store.compare_and_swap_grant(first, soon(first.next())).await, PROMISE)?;
     expect(swapped == SwapOutcome::Stored, PROMISE)?;
@@ -134,7 +142,7 @@ async fn a_grant_with_an_owner_does_not_expire(store: &dyn Store) -> Checked {
     // Afterwards it lasts as long as its last login.
     let brief = LoginRecord { expires_at: SystemTime::now() + SOON, ..login(sample.grant) };
     must(store.create_login(login_key()?, brief, soon(version()?)).await, PROMISE)?;
-    let ended = must(store.disconnect_owner(owned.key).await, PROMISE)?;
+    let ended = must(store.disconnect_owner(owned.key, AT_ONCE).await, PROMISE)?;
     expect(ended == DisconnectedOwner::GrantKept(sample.grant), PROMISE)?;
     tokio::time::sleep(SOON * 2).await;
     expect(
@@ -148,10 +156,10 @@ async fn a_connection_that_moves_leaves_nothing_behind(store: &dyn Store) -> Che
     let sample = Sample::new()?;
     let (owned, other) = (Owned::new()?, Owned::new()?);
     let first = version()?;
-    must(store.connect_owner(owned.uses(sample.grant), grant(sample.grant, first)).await, PROMISE)
+    must(store.connect_owner(owned.uses(sample.grant), grant(sample.grant, first), AT_ONCE).await, PROMISE)
         .map(drop)?;
     let moved = grant(sample.other_grant, version()?);
-    let connected = must(store.connect_owner(owned.uses(sample.other_grant), moved).await, PROMISE)?;
+    let connected = must(store.connect_owner(owned.uses(sample.other_grant), moved, AT_ONCE).await, PROMISE)?;
     expect(
         connected.replaced.is_none() && connected.deleted.is_some_and(|grant| grant.version == first),
         PROMISE,
@@ -162,16 +170,60 @@ async fn a_connection_that_moves_leaves_nothing_behind(store: &dyn Store) -> Che
 
     // Another owner keeps the former grant.
     must(
-        store.connect_owner(other.uses(sample.other_grant), grant(sample.other_grant, first)).await,
+        store.connect_owner(other.uses(sample.other_grant), grant(sample.other_grant, first), AT_ONCE).await,
         PROMISE,
     )
     .map(drop)?;
     let back = grant(sample.grant, version()?);
-    let connected = must(store.connect_owner(owned.uses(sample.grant), back).await, PROMISE)?;
+    let connected = must(store.connect_owner(owned.uses(sample.grant), back, AT_ONCE).await, PROMISE)?;
     expect(connected.deleted.is_none(), PROMISE)?;
     expect(must(store.load_grant(sample.other_grant).await, PROMISE)?.is_some(), PROMISE)?;
-    must(store.disconnect_owner(owned.key).await, PROMISE).map(drop)?;
-    must(store.disconnect_owner(other.key).await, PROMISE).map(drop)
+    must(store.disconnect_owner(owned.key, AT_ONCE).await, PROMISE).map(drop)?;
+    must(store.disconnect_owner(other.key, AT_ONCE).await, PROMISE).map(drop)
+}
+
+/// For as long as the caller says, counted from the grant's last change.
+async fn an_unused_grant_is_kept(store: &dyn Store) -> Checked {
+    const PROMISE: &str = "a grant that nothing uses is kept for as long as the caller says";
+    const KEEP: Duration = HOUR.saturating_mul(10);
+    let sample = Sample::new()?;
+    let owned = Owned::new()?;
+    let connect = async |key| {
+        let record = grant(key, version()?);
+        must(store.connect_owner(owned.uses(key), record, KEEP).await, PROMISE)
+    };
+    let is_kept = async |key| {
+        let found = must(store.load_grant(key).await, PROMISE)?;
+        let kept = |grant: GrantRecord| {
+            let (kept_until, minute) = (grant.updated_at + KEEP, Duration::from_secs(60));
+            grant.expires_at > kept_until - minute && grant.expires_at < kept_until + minute
+        };
+        expect(found.is_some_and(kept), PROMISE)
+    };
+    let kept = DisconnectedOwner::GrantKept(sample.grant);
+
+    connect(sample.grant).await.map(drop)?;
+    expect(must(store.disconnect_owner(owned.key, KEEP).await, PROMISE)? == kept, PROMISE)?;
+    is_kept(sample.grant).await?;
+    // Beside a login that ends earlier.
+    connect(sample.grant).await.map(drop)?;
+    let key = login_key()?;
+    must(store.create_login(key, login(sample.grant), grant(sample.grant, version()?)).await, PROMISE)?;
+    expect(must(store.disconnect_owner(owned.key, KEEP).await, PROMISE)? == kept, PROMISE)?;
+    is_kept(sample.grant).await?;
+    // By a connection that moves.
+    connect(sample.grant).await.map(drop)?;
+    expect(must(store.touch_login(key, SystemTime::now(), SystemTime::now()).await, PROMISE)?, PROMISE)?;
+    let connected = connect(sample.other_grant).await?;
+    expect(connected.deleted.is_none(), PROMISE)?;
+    is_kept(sample.grant).await?;
+
+    // A grant whose last change is longer ago is not kept.
+    let brief = Duration::from_millis(1);
+    tokio::time::sleep(brief * 50).await;
+    let ended = must(store.disconnect_owner(owned.key, brief).await, PROMISE)?;
+    expect(matches!(ended, DisconnectedOwner::GrantDeleted(_)), PROMISE)?;
+    must(store.delete_grant(sample.grant, None).await, PROMISE).map(drop)
 }
 
 async fn a_connection_outlives_its_grant(store: &dyn Store) -> Checked {
@@ -179,7 +231,7 @@ async fn a_connection_outlives_its_grant(store: &dyn Store) -> Checked {
     let sample = Sample::new()?;
     let owned = Owned::new()?;
     let first = version()?;
-    must(store.connect_owner(owned.uses(sample.grant), grant(sample.grant, first)).await, PROMISE)
+    must(store.connect_owner(owned.uses(sample.grant), grant(sample.grant, first), AT_ONCE).await, PROMISE)
         .map(drop)?;
     expect(must(store.break_grant(first, grant(sample.grant, version()?)).await, PROMISE)?, PROMISE)?;
     let found = must(store.load_owned(owned.key).await, PROMISE)?;
@@ -196,7 +248,7 @@ async fn a_connection_outlives_its_grant(store: &dyn Store) -> Checked {
         must(store.delete_login(key).await, PROMISE)? == DeletedLogin::GrantKept(sample.grant),
         "a grant that an owner uses survives the last login",
     )?;
-    must(store.disconnect_owner(owned.key).await, PROMISE).map(drop)
+    must(store.disconnect_owner(owned.key, AT_ONCE).await, PROMISE).map(drop)
 }
 
 async fn connections_are_listed_by_owner_and_by_grant(store: &dyn Store) -> Checked {
@@ -205,7 +257,8 @@ async fn connections_are_listed_by_owner_and_by_grant(store: &dyn Store) -> Chec
     let one = Owned::new()?;
     let (second, other) = (one.named("second")?, Owned::new()?);
     for (owned, key) in [(&one, sample.grant), (&second, elsewhere.grant), (&other, sample.other_grant)] {
-        must(store.connect_owner(owned.uses(key), grant(key, version()?)).await, PROMISE).map(drop)?;
+        must(store.connect_owner(owned.uses(key), grant(key, version()?), AT_ONCE).await, PROMISE)
+            .map(drop)?;
     }
     let user = GrantFilter::User(sample.grant.user());
     let org = GrantFilter::Org(sample.grant.user().organization_id);
@@ -229,7 +282,7 @@ async fn connections_are_listed_by_owner_and_by_grant(store: &dyn Store) -> Chec
     let found = must(store.load_owned(one.key).await, RESEALED)?;
     expect(found.is_some_and(|(owned, _)| owned.sealed == new), RESEALED)?;
     for owned in [&one, &second, &other] {
-        must(store.disconnect_owner(owned.key).await, PROMISE).map(drop)?;
+        must(store.disconnect_owner(owned.key, AT_ONCE).await, PROMISE).map(drop)?;
     }
     let listed = must(store.list_owned(OwnedFilter::Owner(one.owner)).await, PROMISE)?;
     expect(listed.is_empty(), "a connection that was ended is not listed")

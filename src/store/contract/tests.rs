@@ -29,6 +29,8 @@ enum Defect {
     ListsAllOwners,
     ResealsBlindly,
     LeavesFormerGrant,
+    KeepsNothing,
+    MovesAndKeepsNothing,
 }
 
 /// The memory store with one defect.
@@ -169,7 +171,7 @@ impl Store for Broken {
                 (Defect::BreaksOwners, _) => {
                     for owned in self.0.list_owned(OwnedFilter::Grants(GrantFilter::User(key.user()))).await?
                     {
-                        let _ = self.0.disconnect_owner(owned.key).await?;
+                        let _ = self.0.disconnect_owner(owned.key, Duration::ZERO).await?;
                         self.0.put_grant(GrantRecord { version: expected, ..broken.clone() }).await?;
                     }
                     self.0.break_grant(expected, broken).await
@@ -179,13 +181,19 @@ impl Store for Broken {
         })
     }
 
-    fn connect_owner(&self, owned: OwnedRecord, grant: GrantRecord) -> StoreFuture<'_, ConnectedOwner> {
+    fn connect_owner(
+        &self,
+        owned: OwnedRecord,
+        grant: GrantRecord,
+        keep_unused: Duration,
+    ) -> StoreFuture<'_, ConnectedOwner> {
         if self.1 == Defect::OwnerKeepsNoGrant {
             let owned = OwnedRecord { expires_at: SystemTime::now() + Duration::from_millis(400), ..owned };
-            return self.0.connect_owner(owned, grant);
+            return self.0.connect_owner(owned, grant, keep_unused);
         }
+        let keep_unused = if self.1 == Defect::MovesAndKeepsNothing { Duration::ZERO } else { keep_unused };
         Box::pin(async move {
-            let connected = self.0.connect_owner(owned, grant).await?;
+            let connected = self.0.connect_owner(owned, grant, keep_unused).await?;
             if let (Defect::LeavesFormerGrant, Some(former)) = (self.1, &connected.deleted) {
                 self.0.put_grant(former.clone()).await?;
             }
@@ -197,8 +205,11 @@ impl Store for Broken {
         self.0.load_owned(key)
     }
 
-    fn disconnect_owner(&self, key: OwnedKey) -> StoreFuture<'_, DisconnectedOwner> {
-        self.0.disconnect_owner(key)
+    fn disconnect_owner(&self, key: OwnedKey, keep_unused: Duration) -> StoreFuture<'_, DisconnectedOwner> {
+        match self.1 {
+            Defect::KeepsNothing => self.0.disconnect_owner(key, Duration::ZERO),
+            _ => self.0.disconnect_owner(key, keep_unused),
+        }
     }
 
     fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {
@@ -285,6 +296,8 @@ async fn the_suite_names_the_promise_that_a_defect_violates() {
         (Defect::ListsAllOwners, "connections are listed by owner and by grant"),
         (Defect::ResealsBlindly, "what is sealed in a connection is replaced if it is the expected"),
         (Defect::LeavesFormerGrant, "a connection that moves to another grant releases the former one"),
+        (Defect::KeepsNothing, "a grant that nothing uses is kept for as long as the caller says"),
+        (Defect::MovesAndKeepsNothing, "a grant that nothing uses is kept for as long as the caller says"),
     ] {
         match check(Arc::new(Broken(MemoryStore::new(), defect))).await {
             Err(Violation::Violated(broken)) => assert_eq!(broken, promise, "{defect:?}"),

@@ -1,6 +1,6 @@
 //! The connections of owners in memory, and how long grants are needed.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
     super::{ConnectedOwner, DisconnectedOwner, GrantKey, GrantRecord, OwnedKey, OwnedRecord},
@@ -30,21 +30,27 @@ impl State {
         &mut self,
         owned: OwnedRecord,
         grant: GrantRecord,
+        keep_unused: Duration,
         now: SystemTime,
     ) -> ConnectedOwner {
         let former = self.remove_owned(&owned.key);
         self.owners.entry(owned.grant).or_default().insert(owned.key);
         let deleted = former.filter(|former| former.grant != owned.grant && former.expires_at > now);
         self.owned.insert(owned.key, owned);
-        let deleted = deleted.and_then(|former| self.release(&former.grant, now));
+        let deleted = deleted.and_then(|former| self.release(&former.grant, keep_unused, now));
         ConnectedOwner { replaced: self.put(grant, now), deleted }
     }
 
-    pub(super) fn disconnect(&mut self, key: &OwnedKey, now: SystemTime) -> DisconnectedOwner {
+    pub(super) fn disconnect(
+        &mut self,
+        key: &OwnedKey,
+        keep_unused: Duration,
+        now: SystemTime,
+    ) -> DisconnectedOwner {
         let Some(owned) = self.remove_owned(key).filter(|owned| owned.expires_at > now) else {
             return DisconnectedOwner::NotFound;
         };
-        match self.release(&owned.grant, now) {
+        match self.release(&owned.grant, keep_unused, now) {
             Some(deleted) => DisconnectedOwner::GrantDeleted(deleted),
             None => DisconnectedOwner::GrantKept(owned.grant),
         }
@@ -70,9 +76,12 @@ impl State {
     }
 
     /// Deletes and returns a grant that nothing needs any more; otherwise it expires with the last of its logins and
-    /// owners.
-    fn release(&mut self, grant: &GrantKey, now: SystemTime) -> Option<GrantRecord> {
-        let until = self.needed_by_owners(grant, now).max(self.needed_by_logins(grant, now));
+    /// owners, and no earlier than it is kept unused.
+    fn release(&mut self, grant: &GrantKey, keep_unused: Duration, now: SystemTime) -> Option<GrantRecord> {
+        let stored = self.grant(grant, now).filter(|_| !keep_unused.is_zero());
+        let kept = stored.and_then(|granted| granted.record.updated_at.checked_add(keep_unused));
+        let needed = self.needed_by_owners(grant, now).max(self.needed_by_logins(grant, now));
+        let until = needed.max(kept.unwrap_or(UNIX_EPOCH));
         if until > now {
             if let Some(granted) = self.grants.get_mut(grant) {
                 granted.record.expires_at = until;

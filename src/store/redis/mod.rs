@@ -287,7 +287,12 @@ impl Store for RedisStore {
         )
     }
 
-    fn connect_owner(&self, owned: OwnedRecord, grant: GrantRecord) -> StoreFuture<'_, ConnectedOwner> {
+    fn connect_owner(
+        &self,
+        owned: OwnedRecord,
+        grant: GrantRecord,
+        keep_unused: Duration,
+    ) -> StoreFuture<'_, ConnectedOwner> {
         let arguments = Arguments::of(hex(owned.key.as_bytes()))
             .text(hex(owned.owner.as_bytes()))
             .text(owned.grant.to_string())
@@ -295,7 +300,7 @@ impl Store for RedisStore {
             .number(millis(owned.connected_at))
             .number(millis(owned.expires_at))
             .number(self.ttl(owned.expires_at));
-        let arguments = self.grant_arguments(arguments, &grant);
+        let arguments = self.grant_arguments(arguments, &grant).number(whole_millis(keep_unused));
         self.run(Idempotency::Unsafe, &script::CONNECT_OWNER, arguments, |mut reply| {
             let (replaces, deletes) = match reply.word()?.as_str() {
                 "both" => (true, true),
@@ -318,8 +323,8 @@ impl Store for RedisStore {
         })
     }
 
-    fn disconnect_owner(&self, key: OwnedKey) -> StoreFuture<'_, DisconnectedOwner> {
-        let arguments = Arguments::of(hex(key.as_bytes()));
+    fn disconnect_owner(&self, key: OwnedKey, keep_unused: Duration) -> StoreFuture<'_, DisconnectedOwner> {
+        let arguments = Arguments::of(hex(key.as_bytes())).number(whole_millis(keep_unused));
         self.run(Idempotency::Unsafe, &script::DISCONNECT_OWNER, arguments, |mut reply| {
             Ok(match reply.word()?.as_str() {
                 "kept" => DisconnectedOwner::GrantKept(reply.grant_key()?),
@@ -390,7 +395,11 @@ impl Store for RedisStore {
     }
 }
 
+fn whole_millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// Returns the milliseconds of `lifetime`, at least 1: Redis rejects 0.
 fn positive_millis(lifetime: Duration) -> i64 {
-    i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX).max(1)
+    whole_millis(lifetime).max(1)
 }

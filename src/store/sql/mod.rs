@@ -345,17 +345,24 @@ impl Store for SqlStore {
         })
     }
 
-    fn connect_owner(&self, owned: OwnedRecord, grant: GrantRecord) -> StoreFuture<'_, ConnectedOwner> {
+    fn connect_owner(
+        &self,
+        owned: OwnedRecord,
+        grant: GrantRecord,
+        keep_unused: Duration,
+    ) -> StoreFuture<'_, ConnectedOwner> {
         let (owned_ttl, grant_ttl) = (self.ttl(owned.expires_at), self.ttl(grant.expires_at));
-        self.add(move |database| owners::connect(database, (owned, owned_ttl), (grant, grant_ttl)))
+        self.add(move |database| {
+            owners::connect(database, (owned, owned_ttl), (grant, grant_ttl), keep_unused)
+        })
     }
 
     fn load_owned(&self, key: OwnedKey) -> StoreFuture<'_, Option<(OwnedRecord, Option<GrantRecord>)>> {
         self.call(move |database| owners::load(database, key))
     }
 
-    fn disconnect_owner(&self, key: OwnedKey) -> StoreFuture<'_, DisconnectedOwner> {
-        self.call(move |database| owners::disconnect(database, key))
+    fn disconnect_owner(&self, key: OwnedKey, keep_unused: Duration) -> StoreFuture<'_, DisconnectedOwner> {
+        self.call(move |database| owners::disconnect(database, key, keep_unused))
     }
 
     fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {

@@ -1,6 +1,6 @@
 //! The connections of owners.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     super::{
@@ -9,7 +9,7 @@ use super::{
         encoding::{grant_key, hex, millis, owned_key, owner_key, time},
     },
     database::Database,
-    records::{filter_values, grant_columns, previous, put, read_all, read_grant, remove},
+    records::{filter_values, grant_columns, previous, put, read_all, read_grant, remove, whole_millis},
     session::{Row, Value},
     transaction::Transaction,
 };
@@ -41,9 +41,30 @@ pub(super) async fn needed_until(tx: &mut Transaction, grant: &str) -> Result<Op
     Ok(Some(row.number("until")?).filter(|until| *until > 0))
 }
 
-/// Deletes and returns a grant that nothing needs any more; otherwise it expires with the last of its logins and owners.
-async fn release(tx: &mut Transaction, grant: &str) -> Result<Option<GrantRecord>, StoreError> {
-    if let Some(until) = needed_until(tx, grant).await? {
+/// Returns until when a grant is kept although nothing uses it; `None` if it is not, or no longer.
+async fn kept_until(
+    tx: &mut Transaction,
+    grant: &str,
+    keep_unused: Duration,
+) -> Result<Option<i64>, StoreError> {
+    if keep_unused.is_zero() {
+        return Ok(None);
+    }
+    let sql = "SELECT updated + $2 AS until FROM actix_salesforce_grants \
+               WHERE grant_key = $1 AND expires > {now} AND updated + $2 > {now}";
+    let row = tx.row(sql, [grant.into(), whole_millis(keep_unused).into()]).await?;
+    row.map(|mut row| row.number("until")).transpose()
+}
+
+/// Deletes and returns a grant that nothing needs any more; otherwise it expires with the last of its logins and owners,
+/// and no earlier than it is kept unused.
+async fn release(
+    tx: &mut Transaction,
+    grant: &str,
+    keep_unused: Duration,
+) -> Result<Option<GrantRecord>, StoreError> {
+    let kept = kept_until(tx, grant, keep_unused).await?;
+    if let Some(until) = needed_until(tx, grant).await?.max(kept) {
         let sql = "UPDATE actix_salesforce_grants SET expires = $2 WHERE grant_key = $1";
         tx.run(sql, [grant.into(), until.into()]).await?;
         return Ok(None);
@@ -66,6 +87,7 @@ pub(super) async fn connect(
     database: Arc<Database>,
     (owned, owned_ttl): (OwnedRecord, i64),
     (grant, grant_ttl): (GrantRecord, i64),
+    keep_unused: Duration,
 ) -> Result<ConnectedOwner, StoreError> {
     let (id, grant_id) = (hex(owned.key.as_bytes()), grant.key.to_string());
     let mut tx = database.begin().await?;
@@ -95,7 +117,7 @@ pub(super) async fn connect(
                connected = excluded.connected, expires = excluded.expires";
     tx.run(sql, values).await?;
     let deleted = match former {
-        Some(former) => release(&mut tx, &former).await?,
+        Some(former) => release(&mut tx, &former, keep_unused).await?,
         None => None,
     };
     let replaced = previous(&mut tx, &grant_id).await?;
@@ -129,6 +151,7 @@ pub(super) async fn load(
 pub(super) async fn disconnect(
     database: Arc<Database>,
     key: OwnedKey,
+    keep_unused: Duration,
 ) -> Result<DisconnectedOwner, StoreError> {
     let id = hex(key.as_bytes());
     let mut tx = database.begin().await?;
@@ -138,7 +161,7 @@ pub(super) async fn disconnect(
     };
     tx.lock(&grant).await?;
     tx.run("DELETE FROM actix_salesforce_owned WHERE owned_key = $1", [id.into()]).await?;
-    let deleted = release(&mut tx, &grant).await?;
+    let deleted = release(&mut tx, &grant, keep_unused).await?;
     tx.commit().await?;
     Ok(match deleted {
         Some(deleted) => DisconnectedOwner::GrantDeleted(deleted),

@@ -1,5 +1,7 @@
 //! An app with its own accounts: a browser is logged in to it by the cookie `account`.
 
+use std::{net::TcpListener, sync::Arc};
+
 use actix_salesforce::{
     Error, Salesforce, SalesforceBuilder,
     owner::{ConnectDecision, ConnectionName, InvalidOwner, Owner},
@@ -13,7 +15,7 @@ pub(super) const CONNECT: &str = "/auth/salesforce/connect";
 pub(super) const CALLBACK: &str = "/auth/salesforce/callback";
 
 pub(super) struct AccountsApp {
-    pub(super) org: FakeOrg,
+    pub(super) org: Arc<FakeOrg>,
     pub(super) salesforce: Salesforce,
     pub(super) server: Server,
 }
@@ -69,7 +71,16 @@ impl AccountsApp {
         org: FakeOrg,
         settings: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder,
     ) -> Self {
-        let (listener, url) = reserve();
+        let (listener, _) = reserve();
+        Self::on(listener, Arc::new(org), settings).await
+    }
+
+    pub(super) async fn on(
+        listener: TcpListener,
+        org: Arc<FakeOrg>,
+        settings: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder,
+    ) -> Self {
+        let url = format!("http://{}", listener.local_addr().unwrap());
         let salesforce = settings(with_accounts(settings_for(&org, &url))).build().await.unwrap();
         let wrapped = salesforce.clone();
         let server = serve(listener, move |listener| {

@@ -7,7 +7,7 @@ use actix_salesforce::store::{
     OwnerKey, Store as _,
 };
 use reqwest::Method;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 const BEN: &str = "ben@example.com";
 
@@ -188,7 +188,7 @@ async fn a_record_that_is_moved_gives_no_owner_another_ones_grant() {
     let pointed: GrantKey = grant_of_ada.key;
     for (how, sealed) in [("copied", of_ada.sealed.clone()), ("pointed", of_ben.sealed.clone())] {
         let moved = OwnedRecord::new(keys("ben"), pointed, sealed, of_ben.connected_at, of_ben.expires_at);
-        let _ = store.connect_owner(moved, grant_of_ada.clone()).await.unwrap();
+        let _ = store.connect_owner(moved, grant_of_ada.clone(), Duration::ZERO).await.unwrap();
         let page = app.data(&ben, "prod").await;
         assert_eq!(page.status, 401, "{how}: {page:?}");
         assert!(!page.body.contains("ada"), "{how}: {page:?}");

@@ -1,16 +1,20 @@
 //! From the connect form to the end of a connection.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::app::{AccountsApp, CONNECT, name, owner};
 use crate::support::{
     ADA, Client,
     failing::{FailingStore, Mode},
     reserve,
-    servers::Folder,
+    servers::{Folder, Postgres, Redis},
     settings_for,
 };
-use actix_salesforce::{AuthEvent, Error, Salesforce, store::GrantFilter};
+use actix_salesforce::{
+    AuthEvent, Error, Salesforce, UserRef,
+    config::RevokeOnLogout,
+    store::{GrantFilter, MemoryStore, Store as _},
+};
 use salesforce_fake_org::{FakeOrg, Fault};
 
 const BEN: &str = "ben@example.com";
@@ -86,7 +90,40 @@ async fn a_connection_belongs_to_one_owner_and_one_name() {
 
 #[actix_web::test]
 async fn a_grant_lives_while_a_login_or_an_owner_uses_it() {
-    let app = AccountsApp::start().await;
+    grant_lives_while_used(AccountsApp::start().await).await;
+}
+
+/// `always` ends the other logins of the grant, and never what an owner uses.
+#[actix_web::test]
+async fn with_always_a_logout_leaves_the_grant_to_its_owners() {
+    let (folder, redis, postgres) = (Folder::new("owners-always"), Redis::start(), Postgres::start());
+    let sqlite = format!("sqlite:{}", folder.path().join("logins.db").display());
+    for store in ["memory:".to_owned(), sqlite, redis.url(), postgres.url()] {
+        let settings = |policy| {
+            let store = store.clone();
+            AccountsApp::with(move |builder| builder.keys(KEYS).store_url(store).revoke_on_logout(policy))
+        };
+        let app = settings(RevokeOnLogout::Always).await;
+        let (one, visitor, other) = (app.browser("1"), Client::new(), Client::new());
+        app.connect(&one, "prod").await;
+        for browser in [&visitor, &other] {
+            assert_eq!(browser.visit(&app.url("/whoami")).await.status, 200);
+        }
+        until_left(&app.org, 1).await;
+        visitor.submit(&app.url("/auth/salesforce/logout"), &app.server.url, &[]).await;
+        for browser in [&visitor, &other] {
+            assert_eq!(browser.fetch(&app.url("/whoami")).await.status, 401, "{store}");
+        }
+        assert!(app.salesforce.list_logins(GrantFilter::All).await.unwrap().is_empty(), "{store}");
+        app.org.expire_access_tokens();
+        assert_eq!(app.data(&one, "prod").await.status, 200, "{store}");
+        assert!(app.salesforce.disconnect_owner(&owner("1"), &name("prod")).await.unwrap());
+        until_revoked(&app.org).await;
+        grant_lives_while_used(app).await;
+    }
+}
+
+async fn grant_lives_while_used(app: AccountsApp) {
     let (one, two, visitor) = (app.browser("1"), app.browser("2"), Client::new());
     app.connect(&one, "prod").await;
     assert_eq!(visitor.visit(&app.url("/whoami")).await.status, 200);
@@ -111,6 +148,49 @@ async fn a_grant_lives_while_a_login_or_an_owner_uses_it() {
     assert_eq!(visitor.fetch(&app.url("/whoami")).await.status, 200);
     visitor.submit(&app.url("/auth/salesforce/logout"), &app.server.url, &[]).await;
     until_revoked(&app.org).await;
+}
+
+/// `never`: the grant stays for jobs after the last logout. An owner that comes and goes does not change that.
+#[actix_web::test]
+async fn with_never_an_owner_that_goes_leaves_the_grant_to_the_jobs() {
+    let store = Arc::new(MemoryStore::new());
+    let given = Arc::clone(&store);
+    let app =
+        AccountsApp::with(|builder| builder.keys(KEYS).store(given).revoke_on_logout(RevokeOnLogout::Never))
+            .await;
+    let (one, visitor) = (app.browser("1"), Client::new());
+    let ada = app.org.user(ADA);
+    let ada_ref = UserRef::new(ada.organization_id().parse().unwrap(), ada.id().parse().unwrap());
+    assert_eq!(visitor.visit(&app.url("/whoami")).await.status, 200);
+    visitor.submit(&app.url("/auth/salesforce/logout"), &app.server.url, &[]).await;
+    let in_30_days = async |what: &str| {
+        let grants = store.list_grants(GrantFilter::User(ada_ref)).await.unwrap();
+        assert_eq!(grants.len(), 1, "{what}");
+        let left = grants[0].expires_at.duration_since(std::time::SystemTime::now()).unwrap();
+        let days = left.as_secs().div_ceil(24 * 60 * 60);
+        assert_eq!(days, 30, "{what}: the default of SALESFORCE_MAX_LIFETIME");
+        app.salesforce.user_connection(ada_ref).await.unwrap().identity().await.unwrap();
+    };
+    in_30_days("after the logout").await;
+
+    app.connect(&one, "prod").await;
+    assert!(app.salesforce.disconnect_owner(&owner("1"), &name("prod")).await.unwrap());
+    in_30_days("after the end of the connection").await;
+
+    // The name connects another user.
+    app.connect(&one, "prod").await;
+    app.org.sign_in(&app.org.user(BEN));
+    app.connect(&one, "prod").await;
+    in_30_days("after the connection has moved").await;
+
+    // A login that is left cuts nothing either.
+    app.org.sign_in(&ada);
+    app.connect(&one, "prod").await;
+    assert_eq!(visitor.visit(&app.url("/whoami")).await.status, 200);
+    assert!(app.salesforce.disconnect_owner(&owner("1"), &name("prod")).await.unwrap());
+    in_30_days("beside a login").await;
+    app.org.expire_access_tokens();
+    app.salesforce.user_connection(ada_ref).await.unwrap().identity().await.unwrap();
 }
 
 #[actix_web::test]
@@ -208,7 +288,7 @@ async fn a_connection_survives_restarts_and_a_rotation_of_keys() {
 async fn an_outage_of_the_store_leaves_no_token_behind() {
     let store = FailingStore::default();
     let given = store.clone();
-    let app = AccountsApp::with(|builder| builder.keys(KEYS).store(std::sync::Arc::new(given))).await;
+    let app = AccountsApp::with(|builder| builder.keys(KEYS).store(Arc::new(given))).await;
     let browser = app.browser("1");
     let callback = app.callback_of(&browser, "prod").await;
     store.set(Mode::FailsToCreate);

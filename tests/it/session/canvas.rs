@@ -523,3 +523,34 @@ async fn a_logout_in_the_frame_ends_its_login() {
     assert!(removal.contains("Max-Age=0") && removal.contains("Partitioned"), "{removal}");
     assert_eq!(user_of(&app, &copy).await, None, "the old cookie is dead");
 }
+
+/// Its token is Salesforce's own session there, and was never given to the app to end.
+#[actix_web::test]
+async fn the_token_of_a_signed_request_is_never_revoked() {
+    let app = start().await;
+    let browser = frame(&app, ADA).await;
+    let headers =
+        [("origin", app.server.url.as_str()), ("sec-fetch-dest", "iframe"), ("accept", "text/html")];
+    let page = browser.send(Method::POST, &app.url(LOGOUT), &headers, Some("")).await;
+    assert_eq!(page.status, 303, "{page:?}");
+    // By an operator.
+    frame(&app, ADA).await;
+    assert_eq!(app.salesforce.revoke_grants(GrantFilter::All).await.unwrap(), 1);
+    // An ordinary grant, so that the revocations before it have been sent.
+    let ada = app.org.user(ADA);
+    let before = app.org.live_refresh_tokens(&ada).len();
+    app.org.sign_in(&ada);
+    app.logged_in().await;
+    assert_eq!(app.org.live_refresh_tokens(&ada).len(), before + 1);
+    assert_eq!(app.salesforce.revoke_grants(GrantFilter::All).await.unwrap(), 1);
+    let revocations =
+        || app.org.requests().iter().filter(|request| request.path == "/services/oauth2/revoke").count();
+    for _ in 0..200 {
+        if app.org.live_refresh_tokens(&ada).len() == before {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(app.org.live_refresh_tokens(&ada).len(), before);
+    assert_eq!(revocations(), 1);
+}

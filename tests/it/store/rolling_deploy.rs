@@ -122,8 +122,13 @@ impl Store for NewerVersion {
         self.0.break_grant(expected, written(broken))
     }
 
-    fn connect_owner(&self, owned: OwnedRecord, grant: GrantRecord) -> StoreFuture<'_, ConnectedOwner> {
-        let connected = self.0.connect_owner(owned, written(grant));
+    fn connect_owner(
+        &self,
+        owned: OwnedRecord,
+        grant: GrantRecord,
+        keep_unused: Duration,
+    ) -> StoreFuture<'_, ConnectedOwner> {
+        let connected = self.0.connect_owner(owned, written(grant), keep_unused);
         connected
             .map(|connected| {
                 let ConnectedOwner { replaced, deleted, .. } = connected?;
@@ -136,8 +141,8 @@ impl Store for NewerVersion {
         self.0.load_owned(key).map(|found| Ok(found?.map(|(owned, grant)| (owned, grant.map(read))))).boxed()
     }
 
-    fn disconnect_owner(&self, key: OwnedKey) -> StoreFuture<'_, DisconnectedOwner> {
-        let ended = self.0.disconnect_owner(key);
+    fn disconnect_owner(&self, key: OwnedKey, keep_unused: Duration) -> StoreFuture<'_, DisconnectedOwner> {
+        let ended = self.0.disconnect_owner(key, keep_unused);
         ended
             .map(|ended| {
                 Ok(match ended? {

@@ -139,14 +139,19 @@ impl Store for Both {
     fn break_grant(&self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'_, bool> {
         self.next().break_grant(expected, broken)
     }
-    fn connect_owner(&self, owned: OwnedRecord, grant: GrantRecord) -> StoreFuture<'_, ConnectedOwner> {
-        self.next().connect_owner(owned, grant)
+    fn connect_owner(
+        &self,
+        owned: OwnedRecord,
+        grant: GrantRecord,
+        keep_unused: Duration,
+    ) -> StoreFuture<'_, ConnectedOwner> {
+        self.next().connect_owner(owned, grant, keep_unused)
     }
     fn load_owned(&self, key: OwnedKey) -> StoreFuture<'_, Option<(OwnedRecord, Option<GrantRecord>)>> {
         self.next().load_owned(key)
     }
-    fn disconnect_owner(&self, key: OwnedKey) -> StoreFuture<'_, DisconnectedOwner> {
-        self.next().disconnect_owner(key)
+    fn disconnect_owner(&self, key: OwnedKey, keep_unused: Duration) -> StoreFuture<'_, DisconnectedOwner> {
+        self.next().disconnect_owner(key, keep_unused)
     }
     fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {
         self.next().list_owned(filter)

@@ -10,7 +10,7 @@ end
 if former and former ~= g then
   own(owners_key(former), 'zset')
   redis.call('ZREM', owners_key(former), o)
-  deleted = release(former)
+  deleted = release(former, ARGV[13])
 end
 local old = read(g)
 put(g, unpack(ARGV, 8, 12))

@@ -7,6 +7,6 @@ for _, key in ipairs({owners_key(g), owner_key(owner or ''), OWNED}) do
   own(key, 'zset')
   redis.call('ZREM', key, o)
 end
-local deleted = release(g)
+local deleted = release(g, ARGV[2])
 if deleted then return {'deleted', g, g, unpack(deleted)} end
 return {'kept', g}

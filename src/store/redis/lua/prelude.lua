@@ -102,11 +102,14 @@ local function grant_of_owned(o)
   return g and string.match(g, '^%w+:%w+:%w+$') or false
 end
 
--- Deletes and returns a grant that nothing needs any more; otherwise it expires with the last of its logins and owners.
-local function release(g)
+-- Deletes and returns a grant that nothing needs any more; otherwise it expires with the last of its logins and owners, and
+-- no earlier than `keep` milliseconds after its last change.
+local function release(g, keep)
   local needed = math.max(last_of(logins_key(g)), last_of(owners_key(g)))
   local old = read(g)
-  if needed == 0 then
+  keep = tonumber(keep)
+  if old and keep > 0 then needed = math.max(needed, (tonumber(old[3]) or 0) + keep) end
+  if needed <= now then
     drop(g)
     return old
   end
