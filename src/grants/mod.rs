@@ -11,6 +11,7 @@ mod admin;
 mod admission;
 mod apps;
 mod broken;
+mod browser_logout;
 mod callback;
 mod canvas;
 mod entry;
@@ -66,6 +67,7 @@ pub(crate) use self::{
     admission::{Admission, AppFunctions, RefusedOrg},
     apps::Apps,
     broken::{JobGrant, LoginPath},
+    browser_logout::BrowserLogout,
     callback::{Callback, CallbackPurpose, Completed, random_secret},
     canvas::CanvasError,
     error::GrantError,
