@@ -11,6 +11,7 @@ mod admin;
 mod admission;
 mod apps;
 mod broken;
+mod browser_logout;
 mod callback;
 mod canvas;
 mod end_retries;
@@ -67,6 +68,7 @@ pub(crate) use self::{
     admission::{Admission, AppFunctions, RefusedOrg},
     apps::Apps,
     broken::{JobGrant, LoginPath},
+    browser_logout::BrowserLogout,
     callback::{Callback, CallbackPurpose, Completed, random_secret},
     canvas::CanvasError,
     error::GrantError,

@@ -6,7 +6,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         StatusCode,
-        header::{self, HeaderName, HeaderValue},
+        header::{self, HeaderValue},
     },
 };
 use serde_json::json;
@@ -16,7 +16,7 @@ use super::{
     login::add_cookie,
     pages::{AccessRefusal, Action, ActionKind, LoginFailure, PageKind, Reply, json_message},
     request_info::RequestInfo,
-    response::{self, ResponseFormat},
+    response::{self, HX_REDIRECT, ResponseFormat},
     session::CookieContents,
     worker::WorkerState,
 };
@@ -81,7 +81,7 @@ impl RequestInfo {
         let target = if self.is_safe { self.return_to() } else { self.sending_page() };
         let page = settings.paths.hosts.as_deref().or(settings.paths.login.as_deref())?;
         let page = format!("{}?add=1", settings.paths.full(page));
-        Some(Action::link(ActionKind::AddOrg, with_return_to(&page, target.as_ref())))
+        Some(self.out_of_frame(Action::link(ActionKind::AddOrg, with_return_to(&page, target.as_ref()))))
     }
 
     /// Returns a link to a login at which Salesforce shows its login page in any case.
@@ -93,7 +93,7 @@ impl RequestInfo {
         if let Some(target) = if self.is_safe { self.return_to() } else { self.sending_page() } {
             query.append_pair("return_to", target.as_str());
         }
-        Some(Action::link(kind, format!("{login}?{}", query.finish())))
+        Some(self.out_of_frame(Action::link(kind, format!("{login}?{}", query.finish()))))
     }
 
     /// The connection of another user has ended: a page with a link, and no redirect. The login of this browser's user
@@ -102,7 +102,7 @@ impl RequestInfo {
         let kind = PageKind::of_error(error, self.is_safe);
         let target = if self.is_safe { self.return_to() } else { self.sending_page() };
         let login = login.map(|login| with_return_to(login, target.as_ref()));
-        let log_in = login.map(|href| Action::link(ActionKind::LogIn, href));
+        let log_in = login.map(|href| self.out_of_frame(Action::link(ActionKind::LogIn, href)));
         Reply::new(kind).actions(log_in).because(Some(error)).of_route(route).page_or_json(self)
     }
 
@@ -111,7 +111,12 @@ impl RequestInfo {
         let paths = &self.worker.as_ref()?.settings().paths;
         let login = paths.full(paths.login.as_deref()?);
         let target = if self.is_safe { self.return_to() } else { self.sending_page() };
-        Some(Action::link(ActionKind::LogIn, with_return_to(&login, target.as_ref())))
+        Some(self.out_of_frame(Action::link(ActionKind::LogIn, with_return_to(&login, target.as_ref()))))
+    }
+
+    /// Returns the link as it is in a window. In a frame it opens one.
+    fn out_of_frame(&self, link: Action) -> Action {
+        if self.is_in_window() { link } else { link.in_window() }
     }
 
     /// A page with one link, for a frame in a page of Salesforce. Salesforce's login refuses to be shown there, and the
@@ -124,7 +129,8 @@ impl RequestInfo {
         let path = path.as_ref().unwrap_or(&settings.after_login);
         Reply::new(PageKind::OpenInWindow)
             .actions([Action::link(ActionKind::LogIn, path.as_str()).in_window()])
-            .framed_by(settings.frame_ancestors())
+            // A frame of the app's own page, too.
+            .framed_by(format!("'self' {}", settings.frame_ancestors()))
             .page(self)
     }
 
@@ -189,14 +195,14 @@ impl RequestInfo {
             }
             (ResponseFormat::Navigation, login) => {
                 let href = login.map(|login| with_return_to(&login, self.sending_page().as_ref()));
-                let log_in = href.map(|href| Action::link(ActionKind::LogIn, href));
+                let log_in = href.map(|href| self.out_of_frame(Action::link(ActionKind::LogIn, href)));
                 Reply::new(kind).actions(log_in).page(self)
             }
             (ResponseFormat::Htmx, Some(login)) => {
                 let login = with_return_to(&login, self.sending_page().as_ref());
                 let mut response = Reply::new(kind).json();
                 if let Ok(location) = HeaderValue::from_str(&login) {
-                    response.headers_mut().insert(HeaderName::from_static("hx-redirect"), location);
+                    response.headers_mut().insert(HX_REDIRECT, location);
                 }
                 response
             }
@@ -258,7 +264,7 @@ impl RequestInfo {
         if let (ResponseFormat::Htmx, Some(Ok(href))) =
             (self.format(), href.as_deref().map(HeaderValue::from_str))
         {
-            headers.insert(HeaderName::from_static("hx-redirect"), href);
+            headers.insert(HX_REDIRECT, href);
         }
         response
     }

@@ -4,7 +4,7 @@ use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 
-use super::{routes, worker::WorkerState};
+use super::{origin::is_cross_origin, worker::WorkerState};
 use crate::salesforce::Salesforce;
 use salesforce_connection::{Error, Result, UserRef};
 
@@ -61,6 +61,6 @@ impl Salesforce {
     #[doc(alias = "xsrf")]
     #[doc(alias = "same_origin")]
     pub fn is_cross_origin(&self, request: &HttpRequest) -> bool {
-        routes::is_cross_origin(&self.settings().public_url, request.headers())
+        is_cross_origin(&self.settings().public_url, request.headers())
     }
 }

@@ -16,7 +16,7 @@ use actix_web::{
     Error, HttpMessage as _, HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{Extensions, Service, ServiceRequest, ServiceResponse, Transform},
-    http::StatusCode,
+    http::{StatusCode, header},
 };
 use futures_util::{
     FutureExt as _,
@@ -26,12 +26,13 @@ use futures_util::{
 use super::{
     error_rewrite::{Outcome, finish},
     frame, login as routes,
+    origin::is_same_origin,
     pages::{PageKind, Reply},
     request_info::RequestInfo,
     require::rules_of_this_thread,
     response,
     session::{
-        self, CurrentLogin, SessionCookie, app_session,
+        self, CurrentLogin, SessionCookie, app_session, logout_handle,
         unsent_session::{self, Deliver},
     },
     setup_error::{FoundError, SetupError},
@@ -245,10 +246,11 @@ impl<S> AuthRoutes<S> {
     }
 
     /// Whether a request that changes something comes from a page of another origin. The cookie of a login by Canvas comes
-    /// with those, too (`SameSite=None`).
+    /// with those, too (`SameSite=None`). What opens a WebSocket is a GET (RFC 6455 section 4.1), and may change all.
     fn is_forged(&self, request: &ServiceRequest) -> bool {
-        let public_url = &self.worker.settings().public_url;
-        !request.method().is_safe() && !routes::is_same_origin(public_url, request.headers())
+        let (public_url, headers) = (&self.worker.settings().public_url, request.headers());
+        let is_safe = request.method().is_safe() && !headers.contains_key(header::UPGRADE);
+        !is_safe && !is_same_origin(public_url, headers)
     }
 
     /// Captures what finishing the response of this request needs.
@@ -303,10 +305,11 @@ async fn reseal_login<B>(worker: &WorkerState, response: &mut ServiceResponse<Ei
     if !session::may_reseal(response.request()) {
         return;
     }
-    let mut cookies = Vec::new();
+    let (mut cookies, mut ids) = (Vec::new(), Vec::new());
     for login in worker.browser_logins(response.request()) {
         if matches!(worker.grants().login(&login.contents.id).await, Ok(Some(_))) {
             cookies.extend(worker.login_cookie(&login.slot, &login.contents));
+            ids.push(login.contents.id);
         }
     }
     if cookies.is_empty() {
@@ -316,6 +319,8 @@ async fn reseal_login<B>(worker: &WorkerState, response: &mut ServiceResponse<Ei
         cookies.extend(worker.current_cookie(&slot, &user));
     }
     cookies.extend(worker.login_leftovers(response.request()));
+    cookies.extend(logout_handle::make(worker.settings(), &ids).ok().flatten());
+    cookies.extend(logout_handle::leftover(worker.settings(), response.request().headers()));
     // The routes that change logins have written theirs themselves.
     let written: Vec<_> = response.response().cookies().map(|cookie| cookie.name().to_owned()).collect();
     if written.iter().any(|name| cookies.iter().any(|cookie| cookie.name() == name)) {

@@ -11,6 +11,7 @@ mod login_facts;
 pub mod middleware;
 mod no_store;
 mod orgs;
+mod origin;
 pub(crate) mod owner;
 pub mod pages;
 mod request_info;

@@ -28,7 +28,7 @@ pub(crate) struct RequestInfo {
     /// The page from which a form or htmx sent the request.
     page: Option<header::HeaderValue>,
     accept_language: Option<header::HeaderValue>,
-    /// Whether a page of another site loads this in a frame.
+    /// Whether a frame loads this, by GET. A link within a frame of another site comes from the app's own page.
     is_framed: bool,
     /// Whether a browser window loads this, or a client that does not say.
     is_in_window: bool,
@@ -49,7 +49,7 @@ impl RequestInfo {
             },
             is_safe: request.method().is_safe(),
             format,
-            is_framed: *request.method() == Method::GET && is_framed_by_another_site(headers),
+            is_framed: *request.method() == Method::GET && is_for_a_frame(headers),
             is_in_window: headers.get(SEC_FETCH_DEST).is_none_or(|destination| destination == "document"),
             accept_language: headers.get(header::ACCEPT_LANGUAGE).cloned(),
         }
@@ -70,7 +70,7 @@ impl RequestInfo {
         self.is_in_window
     }
 
-    /// Whether a page of another site loads this in a frame, by GET.
+    /// Whether a frame loads this, by GET.
     pub(super) fn is_framed(&self) -> bool {
         self.is_framed
     }
@@ -98,11 +98,6 @@ impl RequestInfo {
     }
 }
 
-const SEC_FETCH_SITE: header::HeaderName = header::HeaderName::from_static("sec-fetch-site");
-
-fn is_framed_by_another_site(headers: &header::HeaderMap) -> bool {
-    let is = |name: header::HeaderName, values: &[&str]| {
-        headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| values.contains(&value))
-    };
-    is(SEC_FETCH_DEST, &["iframe", "frame"]) && is(SEC_FETCH_SITE, &["cross-site"])
+fn is_for_a_frame(headers: &header::HeaderMap) -> bool {
+    headers.get(SEC_FETCH_DEST).is_some_and(|destination| destination == "iframe" || destination == "frame")
 }

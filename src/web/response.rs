@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{
-    HttpResponse, HttpResponseBuilder,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
         StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -31,6 +31,17 @@ pub(crate) fn see_other(location: &str) -> HttpResponse {
         Ok(location) => builder(StatusCode::SEE_OTHER).insert_header((header::LOCATION, location)).finish(),
         Err(_) => builder(StatusCode::INTERNAL_SERVER_ERROR).finish(),
     }
+}
+
+/// Returns a redirect in a form that htmx follows, to other sites too, if htmx sent the request.
+pub(crate) fn for_htmx(request: &HttpRequest, mut redirect: HttpResponse) -> HttpResponse {
+    if ResponseFormat::of(request.headers()) == ResponseFormat::Htmx
+        && let Some(location) = redirect.headers_mut().remove(header::LOCATION).next()
+    {
+        redirect.headers_mut().insert(HX_REDIRECT, location);
+        *redirect.status_mut() = StatusCode::OK;
+    }
+    redirect
 }
 
 pub(crate) fn method_not_allowed(allow: &'static str) -> HttpResponse {
@@ -78,6 +89,8 @@ pub(super) fn retry_after(after: Duration) -> (HeaderName, HeaderValue) {
 }
 
 const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
+/// Where htmx sends the browser, in a response that is no redirect (htmx documentation "HX-Redirect Response Header").
+pub(super) const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 pub(super) const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 

@@ -78,7 +78,7 @@ impl SilentLogin {
 
     /// Sets the function that returns the user name to send as `login_hint`, for example from the app's own session: at
     /// most 256 bytes. Salesforce ignores it while a session is active (Salesforce Help "OAuth 2.0 Web Server Flow").
-    /// Default: none.
+    /// It is called where a silent login starts, and for no other request. Default: none.
     #[must_use]
     pub fn login_hint(
         mut self,
@@ -137,7 +137,7 @@ where
         let service = Rc::clone(&self.service);
         let login_hint = self.login_hint.clone();
         async move {
-            let hint = login_hint.and_then(|hint| hint(request.request()));
+            let hint = |request: &HttpRequest| login_hint.and_then(|hint| hint(request));
             match silent::begin(request.request(), hint).await {
                 Some(response) => Ok(request.into_response(response).map_into_right_body()),
                 None => Ok(service.call(request).await?.map_into_left_body()),

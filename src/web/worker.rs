@@ -9,24 +9,27 @@ use std::{
 };
 
 use actix_web::{HttpMessage as _, HttpRequest, cookie::Cookie};
+use futures_util::future;
 use tokio::sync::OnceCell;
 
 use super::{
     require::RequireLogin,
     session::{
         BrowserLogin, CookieContents, CurrentLogin, LoginCookie, OpenedLogin, Slot, app_session,
-        canvas_cookie,
+        canvas_cookie, last_host,
     },
     silent_login,
 };
 use crate::{
     base::seal::SealError,
     config::Settings,
-    grants::{FoundLogin, GrantHandle, GrantManager},
+    grants::{FoundLogin, GrantHandle, GrantManager, LoginId},
     salesforce::Salesforce,
     store::StoreError,
 };
-use salesforce_connection::{Client, Connection, Error, Result, Secret, http::HttpError, token::TokenSource};
+use salesforce_connection::{
+    Client, Connection, Error, Result, Secret, http::HttpError, oauth::LoginHost, token::TokenSource,
+};
 
 /// What one worker holds: the shared handle, and a separate HTTP client (one for all workers would make each wait for
 /// the others).
@@ -138,6 +141,14 @@ impl WorkerState {
         self.opened_cookie(request).map(|login| login.contents.clone())
     }
 
+    /// Returns the login host of the browser's current login, which may have ended, else of its last one. `None`: users may
+    /// not choose it any more, or the browser has logged in nowhere yet.
+    pub(crate) fn last_host(&self, request: &HttpRequest) -> Option<LoginHost> {
+        let current = self.cookie_contents(request);
+        let current = current.and_then(|login| self.settings().offered_host(&login.host));
+        current.or_else(|| last_host::read(self.settings(), request.headers()))
+    }
+
     fn opened_cookie(&self, request: &HttpRequest) -> Option<Rc<OpenedLogin>> {
         self.0.login_cookie.read(self.settings(), request.headers())
     }
@@ -213,6 +224,18 @@ impl WorkerState {
             Some(_) => self.grants().find_canvas_login(&login.id).await,
             None => self.grants().find_login(&login.id).await,
         }
+    }
+
+    /// Returns whether a login of the browser may be valid: not if each that it sent is known to have ended. A cookie that
+    /// does not open may be that of a login which another process knows.
+    pub(crate) async fn may_have_login(&self, request: &HttpRequest) -> bool {
+        if self.0.login_cookie.is_unreadable(self.settings(), request.headers()) {
+            return true;
+        }
+        let ids = self.browser_logins(request).into_iter().map(|login| LoginId::new(login.contents.id));
+        let ids: Vec<_> = ids.collect();
+        let found = future::join_all(ids.iter().map(|id| self.grants().find_login(id))).await;
+        !found.iter().all(|found| matches!(found, Ok(FoundLogin::Over)))
     }
 
     /// Returns the cookies that remove what a browser still has under the names of the app's previous credentials.

@@ -101,9 +101,14 @@ pub fn status(response: &str) -> u16 {
 /// Sends a GET and cuts the connection with a reset after `delay`, before the response. A plain close would prove
 /// nothing: actix lets a handler finish then.
 pub fn get_and_reset(url: &str, target: &str, cookie: &str, delay: Duration) {
+    let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n");
+    send_and_reset(url, request.as_bytes(), delay);
+}
+
+/// The same with any request.
+pub fn send_and_reset(url: &str, request: &[u8], delay: Duration) {
     let mut stream = connect(url);
-    let host = stream.peer_addr().unwrap();
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\n\r\n").unwrap();
+    stream.write_all(request).unwrap();
     std::thread::sleep(delay);
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
 }

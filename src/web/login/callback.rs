@@ -67,6 +67,14 @@ async fn complete(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
     let query = Query::parse(request.query_string()).map_err(|_| LoginFailure::MalformedCallback)?;
     let state = query.one("state", MAX_STATE_BYTES).ok().flatten();
     let pending = state.and_then(|state| PendingLogin::find(settings, request.headers(), state));
+    if let Some(pending) = pending.as_ref().filter(|pending| pending.is_silent)
+        && silent::is_overtaken(&worker, request).await
+    {
+        tracing::debug!("a silent login was overtaken by a logout or another login: its code is not used");
+        let mut response = response::see_other(pending.return_to.location());
+        add_cookie(&mut response, &pending.removal(settings));
+        return Ok(response);
+    }
     let silent_page = match &pending {
         Some(pending) => pending.is_silent.then(|| pending.return_to.clone()),
         None => state.and_then(|state| silent::noted_page(settings, state)),
@@ -236,10 +244,10 @@ async fn exchange(
         LoopGuard::after_login(pending.completed_before, &id).cookie(settings, worker.salesforce().now());
     let mut cookies = vec![cookie, guard.map_err(|error| failed(FailedLogin::not_stored(error)))?];
     cookies.extend(last_host::cookie(settings, &pending.host));
-    if settings.paths.slo.is_some() {
-        let handle = logout_handle::make(settings, &id);
-        cookies.push(handle.map_err(|error| failed(FailedLogin::not_stored(error)))?);
-    }
+    let stay = placement.kept.iter().map(|login| &login.contents.id);
+    let handle = logout_handle::make(settings, stay.chain([&id]));
+    cookies.extend(handle.map_err(|error| failed(FailedLogin::not_stored(error)))?);
+    cookies.extend(logout_handle::leftover(settings, request.headers()));
     let others = placement.other_cookies(worker, request, &user);
     cookies.extend(others.map_err(|error| failed(FailedLogin::not_stored(error)))?);
     placement.separate_sessions(worker, request, outcome.user);
@@ -280,16 +288,13 @@ async fn late(
         return Ok(response::see_other(pending.return_to.location()));
     }
     tracing::info!("login callback came too late: the login starts once more");
+    let options = AuthorizeOptions::new(settings.scopes.clone());
     let start = Start {
-        host: pending.host.clone(),
-        return_to: pending.return_to.clone(),
-        options: AuthorizeOptions::new(settings.scopes.clone()),
         completed_before: pending.completed_before,
         replaces_late: true,
-        started_by: None,
         adds: pending.adds,
         connects: pending.connects.clone(),
-        is_silent: false,
+        ..Start::new(pending.host.clone(), pending.return_to.clone(), options)
     };
     begin(worker, request, start)
 }

@@ -1,8 +1,7 @@
 //! The Canvas route: Salesforce's signed request logs in, in a frame of a page of Salesforce (Canvas Developer Guide
 //! "Signed Request Authentication").
 
-use std::time::Duration;
-
+use actix_session::SessionExt as _;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{Method, header::HeaderMap},
@@ -12,11 +11,12 @@ use url::{Url, form_urlencoded};
 
 use super::{
     failure::{FailedLogin, LoginError, LoginFailure},
+    form,
     query::Query,
     return_target,
 };
 use crate::{
-    config::Settings,
+    config::{SessionMode, Settings},
     grants::CanvasError,
     web::{
         frame,
@@ -31,8 +31,6 @@ use salesforce_connection::{Error, oauth::InvalidSignedRequest};
 
 /// Largest form in bytes. A signed request has 64 KiB at most; encoding makes it longer.
 const MAX_FORM_BYTES: usize = 128 * 1024;
-/// Longest time in which a form has to arrive.
-const FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Logs the user of a frame in by Salesforce's `signed_request` (POST), then redirects to `return_to` of the query, or to
 /// `after_login`.
@@ -59,13 +57,11 @@ async fn accept(request: &HttpRequest, payload: web::Payload) -> Result<HttpResp
     if !is_framed_by_salesforce(settings, request.headers()) {
         return Err(LoginFailure::NotFramed.into());
     }
-    let form = match tokio::time::timeout(FORM_TIMEOUT, payload.to_bytes_limited(MAX_FORM_BYTES)).await {
-        Ok(Ok(Ok(form))) => form,
-        _ => return Err(FailedLogin::from(InvalidSignedRequest::Form).into()),
-    };
+    let unreadable = || FailedLogin::from(InvalidSignedRequest::Form);
+    let form = form::read(payload, MAX_FORM_BYTES).await.ok_or_else(unreadable)?;
     let mut values = form_urlencoded::parse(&form).filter(|(name, _)| name == "signed_request");
     let (Some((_, text)), None) = (values.next(), values.next()) else {
-        return Err(FailedLogin::from(InvalidSignedRequest::Form).into());
+        return Err(unreadable().into());
     };
     let signed = worker.salesforce().oauth().verify_signed_request(&text).map_err(FailedLogin::from)?;
     let ancestors = frame::ancestors(settings, &signed);
@@ -81,6 +77,12 @@ async fn accept(request: &HttpRequest, payload: web::Payload) -> Result<HttpResp
     let target = target.and_then(|query| return_target(settings, query.first("return_to")?));
     let mut response = response::see_other(target.as_ref().unwrap_or(&settings.after_login).location());
     canvas_cookie::set(settings, &mut response, &contents).map_err(FailedLogin::not_stored)?;
+    if settings.session == SessionMode::App {
+        // The app may let its session come to frames: an id from before the login is worth nothing after it (ASVS 7.2.4).
+        request.get_session().renew();
+        let user_change = &worker.salesforce().functions().user_change;
+        user_change.separate(request, login.outcome().user, SessionMode::App);
+    }
     login.commit();
     if let Some(old) = canvas_cookie::read(settings, request.headers())
         && old.id != id

@@ -4,20 +4,11 @@
 //! pending login is sealed in the browser's cookie, with owner and name. And the app is asked again at the callback: the
 //! owner who comes back has to be the one who started.
 
-use std::time::Duration;
-
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{
-        Method, StatusCode,
-        header::{self, HeaderMap, HeaderName},
-    },
-    web,
-};
+use actix_web::{HttpRequest, HttpResponse, http::Method, web};
 
 use super::{
     failure::{FailedLogin, InvalidLink, LoginError, LoginFailure},
-    logout::is_same_origin,
+    form,
     pending_login::PendingLogin,
     query::Query,
     return_target, same_site,
@@ -28,19 +19,15 @@ use crate::{
     grants::OwnedName,
     store::{ConnectionName, Owner},
     web::{
+        origin::{is_cross_site, is_same_origin},
         owner::{ConnectRequest, Decision},
         pages::{Action, ActionKind, PageKind, Reply},
         request_info::RequestInfo,
-        response::ResponseFormat,
+        response,
         worker::WorkerState,
     },
 };
 use salesforce_connection::oauth::LoginHost;
-
-/// Largest form in bytes: a name, a host, a return target of 900 bytes and a hint, encoded.
-const MAX_FORM_BYTES: usize = 16 * 1024;
-/// Longest time in which a form has to arrive.
-const FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Starts to connect Salesforce to a user of the app itself, by POST from a page of this app; GET shows a page with the
 /// button.
@@ -61,34 +48,14 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
     if !is_same_origin(&worker.settings().public_url, request.headers()) {
         return Err(LoginFailure::CrossOrigin.into());
     }
-    let form = match tokio::time::timeout(FORM_TIMEOUT, payload.to_bytes_limited(MAX_FORM_BYTES)).await {
-        Ok(Ok(Ok(body))) => String::from_utf8(body.to_vec()).ok(),
-        _ => None,
-    };
-    let form = Form::parse(&worker, form.as_deref().ok_or(LoginFailure::InvalidLink(InvalidLink::Query))?)?;
+    let form = form::read_text(payload).await.ok_or(LoginFailure::InvalidLink(InvalidLink::Query))?;
+    let form = Form::parse(&worker, &form)?;
     let owner = form.owner(&worker, request).await?;
     let invalid = |link| FailedLogin::from(LoginFailure::InvalidLink(link)).retry_by(form.button(&worker));
     let options = options(worker.settings(), &form.query).ok_or_else(|| invalid(InvalidLink::Options))?;
-    let start = Start {
-        host: form.host.clone(),
-        return_to: form.return_to.clone(),
-        options,
-        completed_before: 0,
-        replaces_late: false,
-        started_by: None,
-        adds: false,
-        is_silent: false,
-        connects: Some(OwnedName { owner, name: form.name.clone() }),
-    };
-    let mut response = begin(&worker, request, start)?;
-    if ResponseFormat::of(request.headers()) == ResponseFormat::Htmx
-        && let Some(location) = response.headers_mut().remove(header::LOCATION).next()
-    {
-        // htmx follows no redirect to another site.
-        response.headers_mut().insert(HeaderName::from_static("hx-redirect"), location);
-        *response.status_mut() = StatusCode::OK;
-    }
-    Ok(response)
+    let connects = Some(OwnedName { owner, name: form.name.clone() });
+    let start = Start { connects, ..Start::new(form.host.clone(), form.return_to.clone(), options) };
+    Ok(response::for_htmx(request, begin(&worker, request, start)?))
 }
 
 /// What a form or a link says.
@@ -199,8 +166,4 @@ pub(super) async fn check_owner(
         return Ok(Some(same_site::again(query)));
     }
     Err(failed)
-}
-
-fn is_cross_site(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
 }

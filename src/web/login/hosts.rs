@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use serde_json::json;
 
-use super::{query::Query, return_target};
+use super::{orgs, query::Query, return_target};
 use crate::{
     config::{ReturnTo, Settings},
     web::{
@@ -11,7 +11,6 @@ use crate::{
         pages::{Action, ActionKind, HostChoice, HostChoices, PageKind, Reply},
         request_info::RequestInfo,
         response::{self, ResponseFormat},
-        session::last_host,
         worker::WorkerState,
     },
 };
@@ -20,7 +19,8 @@ use salesforce_connection::{Result, oauth::LoginHost};
 /// Shows the login hosts that the settings name, for users to choose from, with a field for a My Domain where the app
 /// allows any. What is chosen goes to the login route as `host`. The one of the browser's last login is selected.
 ///
-/// Query: `return_to`; with `add=1` the choice goes to the [orgs route](super::orgs) instead. Scripts and programs get JSON: `hosts` (`name`, `address`, `login_url`, `last`), `my_domain`.
+/// Query: `return_to`; with `add=1` the choice goes to the [orgs route](super::orgs) instead. Scripts and programs get
+/// JSON: `hosts` (`name`, `address`, `login_url`, `last`), `my_domain`.
 pub async fn hosts(request: HttpRequest) -> HttpResponse {
     choose(&request).unwrap_or_else(|error| error::response(&error, &request))
 }
@@ -32,15 +32,14 @@ fn choose(request: &HttpRequest) -> Result<HttpResponse> {
     let query = query.as_ref();
     let return_to = query.and_then(|query| return_target(settings, query.first("return_to")?));
     let adds = query.is_some_and(|query| query.first("add").is_some());
-    let last = worker.cookie_contents(request).and_then(|login| settings.offered_host(&login.host));
-    let last = last.or_else(|| last_host::read(settings, request.headers()));
+    let last = worker.last_host(request);
     let choices = choices(settings, last.as_ref(), return_to.as_ref(), adds);
     Ok(match ResponseFormat::of(request.headers()) {
         ResponseFormat::Navigation => {
             let home = Action::link(ActionKind::StartPage, settings.after_logout.as_str());
             Reply::new(PageKind::ChooseHost(choices)).actions([home]).page(&RequestInfo::of(request))
         }
-        ResponseFormat::Htmx | ResponseFormat::Json => json(settings, &choices, return_to.as_ref()),
+        ResponseFormat::Htmx | ResponseFormat::Json => json(settings, &choices, return_to.as_ref(), adds),
     })
 }
 
@@ -83,13 +82,20 @@ fn address(host: &LoginHost) -> String {
     host.issuer().split_once("://").map_or("", |(_, address)| address).to_owned()
 }
 
-fn json(settings: &Settings, choices: &HostChoices, return_to: Option<&ReturnTo>) -> HttpResponse {
+fn json(
+    settings: &Settings,
+    choices: &HostChoices,
+    return_to: Option<&ReturnTo>,
+    adds: bool,
+) -> HttpResponse {
+    let adds = adds && settings.paths.orgs.is_some();
     let hosts: Vec<_> = choices
         .hosts
         .iter()
         .map(|choice| {
             let host = settings.find_host(&choice.name);
             let link = host.and_then(|host| settings.login_link(&host, return_to.map(ReturnTo::as_str)));
+            let link = link.map(|link| if adds { orgs::adding(&link) } else { link });
             json!({
                 "name": choice.name, "address": choice.address, "login_url": link, "last": choice.is_last,
             })

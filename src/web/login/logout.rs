@@ -1,34 +1,25 @@
 //! The logout route: ends this browser's logins, or all logins of their users.
 
-use std::time::Duration;
-
 use actix_session::SessionExt as _;
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{Method, StatusCode, header::HeaderMap},
-    web,
-};
-use futures_util::future;
+use actix_web::{HttpRequest, HttpResponse, http::Method, web};
+use tokio::sync::oneshot;
 
-use super::{add_cookie, loop_guard::LoopGuard, query::Query, return_target, silent};
+use super::{add_cookie, form, loop_guard::LoopGuard, query::Query, return_target, silent};
 use crate::{
     config::{ReturnTo, SessionMode},
+    grants::BrowserLogout,
     web::{
         error,
+        origin::is_same_origin,
         pages::{Action, ActionKind, PageKind, Reply},
         request_info::RequestInfo,
-        response::{self, ResponseFormat},
+        response,
         session::{RemoveMainSession, Slot, canvas_cookie, logout_handle},
         worker::WorkerState,
     },
 };
-use salesforce_connection::{Result, Secret};
+use salesforce_connection::{Error, Result, Secret};
 use url::Url;
-
-/// Largest form in bytes. A return target has at most 900 bytes; a longer one loses its query.
-const MAX_FORM_BYTES: usize = 16 * 1024;
-/// Longest time in which a form has to arrive. The login has ended before.
-const FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Ends this browser's login, or all of them if it has several, by POST from a page of this app, then redirects to
 /// `return_to`. GET shows a page that asks for a confirmation. A single one of several ends by the orgs route.
@@ -39,8 +30,8 @@ const FORM_TIMEOUT: Duration = Duration::from_secs(5);
 /// that `return_to` does not count.
 ///
 /// The login ends here first. Its tokens are revoked at Salesforce afterwards, as `SALESFORCE_REVOKE_ON_LOGOUT` says, and
-/// the response does not wait for that. If the other logins cannot be ended because the store is down, the response is an
-/// error, and this browser is logged out.
+/// the response does not wait for that. With `everywhere`, the response is an error if the store is down, or if a login of
+/// this browser had ended before and its user is unknown (401): this browser is logged out, others may not be.
 pub async fn logout(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     match respond(&request, payload).await {
         Ok(response) => response,
@@ -57,70 +48,64 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
     if !is_same_origin(&settings.public_url, request.headers()) {
         return Ok(cross_origin(&worker, request));
     }
-    let framed = worker.framed_login(request);
-    let ids = ids_of(&worker, request, framed.is_some());
+    let is_framed = worker.framed_login(request).is_some();
+    let ids = ids_of(&worker, request, is_framed);
     let session = request.get_session();
     match settings.session {
+        SessionMode::App => session.renew(),
+        // It belongs to the logins of windows.
+        SessionMode::Embedded if is_framed => {}
         // A session that another Salesforce further out brings also serves users of that one.
-        SessionMode::Embedded if !worker.is_nested() => {
+        SessionMode::Embedded if worker.is_nested() => session.renew(),
+        SessionMode::Embedded => {
             session.purge();
             RemoveMainSession::mark(request);
         }
-        _ => session.renew(),
     }
-    let (mut ended, mut outage) = (Vec::new(), None);
-    for outcome in future::join_all(ids.iter().map(|id| worker.grants().log_out(id))).await {
-        match outcome {
-            Ok(login) => ended.extend(login),
-            // During an outage of the store the grant manager tries again; the browser has lost its cookie already.
-            Err(error) => {
-                tracing::error!(%error, "logout not stored yet. It is tried again in the background");
-                outage = Some(error);
-            }
+    let asks = |form: &str, name| is_set(form, name) || is_set(request.query_string(), name);
+    // The logins end meanwhile: a form that arrives slowly or never keeps none of them alive. A request that is dropped
+    // before its form has come asked for what its query says.
+    let (wish, everywhere) = oneshot::channel();
+    let by_query = asks("", "everywhere");
+    let logout = worker.grants().log_out_browser(ids, async move { everywhere.await.unwrap_or(by_query) });
+    let form = form::read_text(payload).await.unwrap_or_default();
+    let is_everywhere = asks(&form, "everywhere");
+    // The logout has ended if it does not listen.
+    let _ = wish.send(is_everywhere);
+    let (ended, outcome) = match logout.await {
+        Some(BrowserLogout { ended, outage: Some(error), .. }) if is_everywhere => (ended, Err(error.into())),
+        // Other browsers may be logged in still, and of which user is unknown.
+        Some(BrowserLogout { ended, is_complete: false, .. }) if is_everywhere => {
+            (ended, Err(Error::LoginRequired))
         }
-    }
-    // Only now, because a form that arrives slowly or never must not keep the login alive.
-    let form = match tokio::time::timeout(FORM_TIMEOUT, payload.to_bytes_limited(MAX_FORM_BYTES)).await {
-        Ok(Ok(Ok(body))) => String::from_utf8(body.to_vec()).unwrap_or_default(),
-        _ => String::new(),
+        Some(BrowserLogout { ended, .. }) => (ended, Ok(())),
+        None => (Vec::new(), Err(Error::internal("the process ends during a logout"))),
     };
-    let has = |name| is_set(&form, name) || is_set(request.query_string(), name);
-    let mut everywhere = Ok(());
-    if has("everywhere") {
-        for login in &ended {
-            everywhere = everywhere.and(worker.salesforce().log_out_everywhere(login.user).await);
-        }
-        // Whose login it was is unknown.
-        if let Some(error) = outage {
-            everywhere = Err(error.into());
-        }
-    }
-    let current = ended.into_iter().next().filter(|_| has("salesforce"));
+    let current = ended.into_iter().next().filter(|_| asks(&form, "salesforce"));
     let at_salesforce = current.and_then(|login| login.instance).map(single_logout_page);
     let target = target(&worker, &form)
         .or_else(|| target(&worker, request.query_string()))
         .unwrap_or_else(|| settings.after_logout.clone());
     let location = at_salesforce.as_ref().map_or(target.location(), Url::as_str);
-    let mut response = match (everywhere, ResponseFormat::of(request.headers())) {
-        (Err(error), _) => error::response(&error, request),
-        (Ok(()), ResponseFormat::Navigation | ResponseFormat::Json) => response::see_other(location),
-        (Ok(()), ResponseFormat::Htmx) => {
-            response::builder(StatusCode::OK).insert_header(("hx-redirect", location)).finish()
-        }
+    let mut response = match outcome {
+        Ok(()) => response::for_htmx(request, response::see_other(location)),
+        Err(error) => error::response(&error, request),
     };
-    if framed.is_some() {
+    if is_framed {
+        // The others are those of windows.
         canvas_cookie::remove(settings, &mut response);
+        return Ok(response);
     }
     add_cookie(&mut response, &worker.login_removal(&Slot::Main));
     for cookie in worker.further_removals(request) {
         add_cookie(&mut response, &cookie);
     }
     add_cookie(&mut response, &LoopGuard::removal(settings));
-    if settings.paths.slo.is_some() {
-        add_cookie(&mut response, &logout_handle::removal(settings));
+    for removal in logout_handle::removals(settings, request.headers()) {
+        add_cookie(&mut response, &removal);
     }
-    if worker.has_silent_routes() {
-        add_cookie(&mut response, &silent::after_logout(settings));
+    if let Some(mark) = silent::after_logout(&worker) {
+        add_cookie(&mut response, &mark);
     }
     for cookie in worker.leftovers(request) {
         add_cookie(&mut response, &cookie);
@@ -152,30 +137,6 @@ fn is_set(form: &str, name: &str) -> bool {
 fn target(worker: &WorkerState, form: &str) -> Option<ReturnTo> {
     let query = Query::parse(form).ok()?;
     return_target(worker.settings(), query.first("return_to")?)
-}
-
-/// Whether a request that changes something comes from a page of this app: by `Origin`, else by `Sec-Fetch-Site`.
-/// Browsers send at least one of them with every POST; a request with neither is rejected.
-///
-/// From a page with `Referrer-Policy: no-referrer`, as ours and many apps' are, a form's `Origin` is `null` (Fetch
-/// standard, "append a request Origin header"). `Sec-Fetch-Site` decides then.
-pub(crate) fn is_same_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
-    let by_site = || headers.get("sec-fetch-site").is_some_and(|site| site == "same-origin");
-    let mut origins = headers.get_all("origin");
-    match (origins.next(), origins.next()) {
-        (Some(origin), None) if origin == "null" => by_site(),
-        (Some(origin), None) => {
-            origin.to_str().is_ok_and(|origin| origin == public_url.origin().ascii_serialization())
-        }
-        (Some(_), Some(_)) => false,
-        (None, _) => by_site(),
-    }
-}
-
-/// Whether a request that changes something comes from a page of another origin.
-pub(crate) fn is_cross_origin(public_url: &url::Url, headers: &HeaderMap) -> bool {
-    let comes_from_browser = headers.contains_key("origin") || headers.contains_key("sec-fetch-site");
-    comes_from_browser && !is_same_origin(public_url, headers)
 }
 
 fn confirm(worker: &WorkerState, request: &HttpRequest) -> HttpResponse {

@@ -19,6 +19,7 @@ mod callback;
 mod canvas;
 mod connect;
 pub(crate) mod failure;
+mod form;
 mod hosts;
 mod logout;
 mod loop_guard;
@@ -37,11 +38,7 @@ pub use self::{
     callback::callback, canvas::canvas, connect::connect, hosts::hosts, logout::logout, me::me, orgs::orgs,
     single_logout::single_logout, start::login,
 };
-pub(crate) use self::{
-    logout::{is_cross_origin, is_same_origin},
-    route::Route,
-    single_logout::CallLimit,
-};
+pub(crate) use self::{route::Route, single_logout::CallLimit};
 
 use crate::{
     config::{ReturnTo, Settings},

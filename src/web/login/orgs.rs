@@ -4,8 +4,6 @@
 //! so have the user work in an org of that site, nor change which org is current. (A link to the login route neither: see
 //! `placement`.)
 
-use std::time::Duration;
-
 use actix_session::SessionExt as _;
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -22,11 +20,11 @@ use serde_json::json;
 use super::{
     add_cookie,
     failure::{InvalidLink, LoginError, LoginFailure},
-    logout,
+    form,
     loop_guard::LoopGuard,
     placement::MAX_LOGINS,
     query::Query,
-    return_target,
+    return_target, silent,
     start::{self, Start, begin},
 };
 use crate::{
@@ -34,18 +32,14 @@ use crate::{
     web::{
         error,
         orgs::{self, ValidLogin},
+        origin::is_same_origin,
         pages::{Action, ActionKind, OrgChoice, OrgChoices, PageKind, Reply},
         request_info::RequestInfo,
         response::{self, ResponseFormat},
-        session::{RemoveMainSession, Slot, former_user, last_host, user_tag},
+        session::{RemoveMainSession, Slot, former_user, last_host, logout_handle, user_tag},
         worker::WorkerState,
     },
 };
-
-/// Largest form in bytes. A return target has at most 900 bytes; a longer one loses its query.
-const MAX_FORM_BYTES: usize = 16 * 1024;
-/// Longest time in which a form has to arrive.
-const FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Lists the orgs that this browser is logged in at, and changes them by POST from a page of this app.
 ///
@@ -177,17 +171,14 @@ async fn change(
 ) -> std::result::Result<HttpResponse, LoginError> {
     let worker = WorkerState::of(request)?;
     let settings = worker.settings();
-    if !logout::is_same_origin(&settings.public_url, request.headers()) {
+    if !is_same_origin(&settings.public_url, request.headers()) {
         let home = Action::link(ActionKind::StartPage, settings.after_login.as_str());
         return Ok(Reply::new(PageKind::CrossOriginOrgs)
             .actions([home])
             .page_or_json(&RequestInfo::of(request)));
     }
     let invalid = || LoginError::from(LoginFailure::InvalidLink(InvalidLink::Query));
-    let form = match tokio::time::timeout(FORM_TIMEOUT, payload.to_bytes_limited(MAX_FORM_BYTES)).await {
-        Ok(Ok(Ok(body))) => String::from_utf8(body.to_vec()).map_err(|_| invalid())?,
-        _ => return Err(invalid()),
-    };
+    let form = form::read_text(payload).await.ok_or_else(invalid)?;
     let form = Query::parse(&form).map_err(|_| invalid())?;
     let one = |name| form.one(name, 32).map_err(|_| invalid());
     let return_to = form.first("return_to").and_then(|text| return_target(settings, text));
@@ -231,17 +222,8 @@ async fn add(
     let current = found.valid.iter().find(|login| login.is_current);
     let started_by = current.filter(|_| options.has_prompt(Prompt::Login));
     let started_by = started_by.map(|login| former_user::hash(login.user.user_ref()));
-    let start = Start {
-        host,
-        return_to: return_to.unwrap_or_else(|| settings.after_login.clone()),
-        options,
-        completed_before: 0,
-        replaces_late: false,
-        started_by,
-        adds: true,
-        is_silent: false,
-        connects: None,
-    };
+    let return_to = return_to.unwrap_or_else(|| settings.after_login.clone());
+    let start = Start { started_by, adds: true, ..Start::new(host, return_to, options) };
     let mut response = begin(worker, request, start)?;
     // They would take the room of the new one.
     for slot in &found.ended {
@@ -253,7 +235,7 @@ async fn add(
         contents.user = Some(user_tag(login.user.user_ref()));
         add_cookie(&mut response, &worker.login_cookie(&login.slot, &contents).map_err(Error::from)?);
     }
-    Ok(go_to(request, response))
+    Ok(response::for_htmx(request, response))
 }
 
 /// Which of the logins a request means.
@@ -350,9 +332,14 @@ async fn drop_login(
         let removals = worker.added_session_removals(request);
         cookies.extend(removals.into_iter().filter(|cookie| cookie.name().ends_with(tag)));
     }
+    let stay = worker.browser_logins(request).into_iter().filter(|login| login.slot != dropped.slot);
+    let stay: Vec<_> = stay.map(|login| login.contents.id).collect();
+    cookies.extend(logout_handle::make(settings, &stay).map_err(Error::from)?);
+    cookies.extend(logout_handle::leftover(settings, request.headers()));
     if logins.is_empty() {
         cookies.extend(worker.names_current(request).then(|| worker.current_removal()));
         cookies.push(LoopGuard::removal(settings));
+        cookies.extend(silent::after_logout(worker));
     } else if dropped.is_current {
         cookies.push(make_current(worker, request, &mut logins, 0)?);
     }
@@ -371,26 +358,10 @@ fn changed(
         _ => {
             let settings = worker.settings();
             let default = if logins.is_empty() { &settings.after_logout } else { &settings.after_login };
-            go_to(request, response::see_other(return_to.unwrap_or(default).location()))
+            response::for_htmx(request, response::see_other(return_to.unwrap_or(default).location()))
         }
     };
     for cookie in cookies {
-        add_cookie(&mut response, &cookie);
-    }
-    response
-}
-
-/// Returns the redirect in a form that htmx follows, if htmx sent the request.
-fn go_to(request: &HttpRequest, redirect: HttpResponse) -> HttpResponse {
-    if ResponseFormat::of(request.headers()) != ResponseFormat::Htmx {
-        return redirect;
-    }
-    let mut response = response::builder(StatusCode::OK);
-    if let Some(location) = redirect.headers().get("location") {
-        response.insert_header(("hx-redirect", location.clone()));
-    }
-    let mut response = response.finish();
-    for cookie in redirect.cookies() {
         add_cookie(&mut response, &cookie);
     }
     response

@@ -49,14 +49,14 @@ impl Route {
 
     /// Returns the methods that the route takes as an error (for the header `Allow`) if `method` is none of them.
     pub(crate) fn accept(self, method: &Method) -> Result<(), &'static str> {
+        let (gets, posts) = (*method == Method::GET, *method == Method::POST);
+        let looks = gets || *method == Method::HEAD;
         let (allow, accepted) = match self {
-            Self::Login | Self::Callback | Self::Hosts | Self::SingleLogout => {
-                ("GET", *method == Method::GET)
-            }
-            Self::Me => ("GET, HEAD", *method == Method::GET || *method == Method::HEAD),
-            Self::Logout | Self::Orgs | Self::Connect | Self::Canvas => {
-                ("GET, POST", *method == Method::GET || *method == Method::POST)
-            }
+            // Each GET starts, completes or ends a login.
+            Self::Login | Self::Callback | Self::SingleLogout => ("GET", gets),
+            Self::Me | Self::Hosts => ("GET, HEAD", looks),
+            Self::Logout | Self::Orgs | Self::Connect => ("GET, HEAD, POST", looks || posts),
+            Self::Canvas => ("GET, POST", gets || posts),
         };
         if accepted { Ok(()) } else { Err(allow) }
     }

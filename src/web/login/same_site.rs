@@ -13,7 +13,7 @@ use actix_web::{
 use super::query::Query;
 use crate::{
     config::{SessionMode, Settings},
-    web::response,
+    web::{origin::is_cross_site, response},
 };
 
 /// Marks a callback that comes from this page.
@@ -23,9 +23,8 @@ const MARK: &str = "same_site";
 ///
 /// Which cookie the app's session has is not known here. An empty session in a request from another site is the sign.
 pub(super) fn come_again(settings: &Settings, request: &HttpRequest, query: &Query) -> Option<HttpResponse> {
-    let is_cross_site = request.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site");
     let is_empty = settings.session == SessionMode::App && request.get_session().entries().is_empty();
-    if !is_cross_site || !is_empty {
+    if !is_cross_site(request.headers()) || !is_empty {
         return None;
     }
     if has_come_again(query) {

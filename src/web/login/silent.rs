@@ -25,7 +25,7 @@ use crate::{
     web::{
         request_info::RequestInfo,
         response,
-        session::{cookie, cookie_header, last_host},
+        session::{cookie, cookie_header},
         worker::WorkerState,
     },
 };
@@ -39,59 +39,52 @@ const CLOCK_TOLERANCE: u64 = 120;
 const MAX_NOTE_BYTES: usize = 300;
 
 const COOKIE: &str = ".silent";
+/// What the cookie says after a logout.
+const LOGGED_OUT: &str = "logged_out";
 /// The parameter that marks the address of a page: the time of the failure, in seconds since 1970.
 const MARK: &str = "salesforce_silent";
 
 /// Starts a silent login for the page of a request, unless one failed a moment ago or cannot work. `None`: the request
-/// goes on as it is.
-pub(crate) async fn begin(request: &HttpRequest, login_hint: Option<String>) -> Option<HttpResponse> {
-    let worker = WorkerState::of(request).ok()?;
-    let settings = worker.settings();
-    let (info, now) = (RequestInfo::of(request), worker.salesforce().now());
-    let query = Query::parse(request.query_string()).ok()?;
-    let is_remembered = cookie_header::only(request.headers(), &settings.scoped_name(COOKIE)).is_some()
-        || query.first(MARK).is_some_and(|mark| is_recent(mark, now));
-    // A login that completed a moment ago and is gone again would be lost again.
-    let is_lost = LoopGuard::read(settings, request.headers(), now).is_some();
+/// goes on as it is. `login_hint` is called where one starts.
+pub(crate) async fn begin(
+    request: &HttpRequest,
+    login_hint: impl FnOnce(&HttpRequest) -> Option<String>,
+) -> Option<HttpResponse> {
+    let info = RequestInfo::of(request);
     let is_page = *request.method() == Method::GET
         && info.is_page()
         && info.is_in_window()
         && !response::is_prefetch(request.headers());
-    if !is_page || is_remembered || is_lost || start::at_public_url(settings, request, &query).is_some() {
+    if !is_page {
         return None;
     }
-    // Neither a user who is logged in, nor in an outage.
-    if !matches!(worker.login(request).await, Ok(None)) {
+    let worker = WorkerState::of(request).ok()?;
+    let (settings, now) = (worker.settings(), worker.salesforce().now());
+    let query = Query::parse(request.query_string()).ok()?;
+    let is_remembered = mark(settings, request.headers()).is_some()
+        || query.first(MARK).is_some_and(|mark| is_recent(mark, now));
+    // A login that completed a moment ago and is gone again would be lost again.
+    let is_lost = LoopGuard::read(settings, request.headers(), now).is_some();
+    if is_remembered || is_lost || start::at_public_url(settings, request, &query).is_some() {
         return None;
     }
-    let last = worker.cookie_contents(request).and_then(|login| settings.offered_host(&login.host));
-    let last = last.or_else(|| last_host::read(settings, request.headers()));
-    let host = last.unwrap_or_else(|| settings.default_host.clone());
+    // Neither a user who is logged in, nor in an outage, nor where it would replace another login of the browser.
+    if !matches!(worker.login(request).await, Ok(None)) || worker.may_have_login(request).await {
+        return None;
+    }
+    let host = worker.last_host(request).unwrap_or_else(|| settings.default_host.clone());
     let return_to = info.return_to()?;
     if !supports_immediate(&host) {
         return None;
     }
     let options = AuthorizeOptions::new(settings.scopes.clone()).immediate(true);
     let options = options.state_note(note(settings, &return_to)?);
-    let options = match login_hint.filter(|hint| start::is_login_hint(hint)) {
+    let options = match login_hint(request).filter(|hint| start::is_login_hint(hint)) {
         Some(hint) => options.login_hint(hint),
         None => options,
     };
-    let started = start::begin(
-        &worker,
-        request,
-        Start {
-            host,
-            return_to,
-            options,
-            completed_before: 0,
-            replaces_late: false,
-            started_by: None,
-            adds: false,
-            connects: None,
-            is_silent: true,
-        },
-    );
+    let start = Start { is_silent: true, ..Start::new(host, return_to, options) };
+    let started = start::begin(&worker, request, start);
     started.inspect_err(|error| tracing::error!(?error, "a silent login did not start")).ok()
 }
 
@@ -124,6 +117,16 @@ pub(super) fn noted_page(settings: &Settings, state: &str) -> Option<ReturnTo> {
     ReturnTo::parse(std::str::from_utf8(&plain).ok()?)
 }
 
+/// Returns whether the user has logged out, or in, since a silent login started: it must not undo that.
+pub(super) async fn is_overtaken(worker: &WorkerState, request: &HttpRequest) -> bool {
+    mark(worker.settings(), request.headers()) == Some(LOGGED_OUT) || worker.may_have_login(request).await
+}
+
+/// Returns the value of the cookie.
+fn mark<'a>(settings: &Settings, headers: &'a HeaderMap) -> Option<&'a str> {
+    cookie_header::only(headers, &settings.scoped_name(COOKIE))
+}
+
 /// Goes back to the page of a silent login that failed.
 pub(super) fn give_up(
     worker: &WorkerState,
@@ -135,9 +138,12 @@ pub(super) fn give_up(
     error.log_silent(request);
     let marked = with_mark(page, worker.salesforce().now());
     let mut response = response::see_other(marked.location());
-    let lifetime = time::Duration::try_from(REMEMBERED).unwrap_or(time::Duration::MINUTE);
-    let name = settings.scoped_name(COOKIE);
-    add_cookie(&mut response, &cookie::make(settings, name, "failed".to_owned(), lifetime));
+    // A logout is remembered for longer.
+    if mark(settings, request.headers()) != Some(LOGGED_OUT) {
+        let lifetime = time::Duration::try_from(REMEMBERED).unwrap_or(time::Duration::MINUTE);
+        let name = settings.scoped_name(COOKIE);
+        add_cookie(&mut response, &cookie::make(settings, name, "failed".to_owned(), lifetime));
+    }
     for cookie in error.cookies() {
         add_cookie(&mut response, cookie);
     }
@@ -145,8 +151,12 @@ pub(super) fn give_up(
 }
 
 /// Returns the cookie after a logout: it stays one until the browser closes, although Salesforce may know the user.
-pub(super) fn after_logout(settings: &Settings) -> Cookie<'static> {
-    cookie::until_the_browser_closes(settings, settings.scoped_name(COOKIE), "logged_out".to_owned())
+/// `None` if no route logs in silently.
+pub(super) fn after_logout(worker: &WorkerState) -> Option<Cookie<'static>> {
+    let settings = worker.settings();
+    let mark =
+        || cookie::until_the_browser_closes(settings, settings.scoped_name(COOKIE), LOGGED_OUT.to_owned());
+    worker.has_silent_routes().then(mark)
 }
 
 /// Returns the cookie that forgets a failure, if the browser sent one.

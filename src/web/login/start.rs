@@ -21,7 +21,7 @@ use crate::{
     grants::{OwnedName, random_secret},
     web::{
         response,
-        session::{BrowserLogin, former_user, last_host},
+        session::{BrowserLogin, former_user},
         worker::WorkerState,
     },
 };
@@ -65,11 +65,7 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
     let host = match query.one("host", 255) {
         Ok(Some(name)) => settings.find_host(name),
         // After an expiry the user comes back to the host of the login that ended, else to the last one.
-        Ok(None) => {
-            let last = worker.cookie_contents(request).and_then(|login| settings.offered_host(&login.host));
-            let last = last.or_else(|| last_host::read(settings, request.headers()));
-            Some(last.unwrap_or_else(|| settings.default_host.clone()))
-        }
+        Ok(None) => Some(worker.last_host(request).unwrap_or_else(|| settings.default_host.clone())),
         Err(_) => None,
     };
     let host = host.ok_or_else(|| {
@@ -103,17 +99,7 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         true => worker.login(request).await?.map(|grant| former_user::hash(grant.key().user())),
         false => None,
     };
-    let start = Start {
-        host,
-        return_to,
-        options,
-        completed_before,
-        replaces_late: false,
-        started_by,
-        adds: false,
-        connects: None,
-        is_silent: false,
-    };
+    let start = Start { completed_before, started_by, ..Start::new(host, return_to, options) };
     begin(&worker, request, start)
 }
 
@@ -122,6 +108,7 @@ pub(super) struct Start {
     pub(super) host: LoginHost,
     pub(super) return_to: ReturnTo,
     pub(super) options: AuthorizeOptions,
+    /// Number of logins that completed right before this one starts.
     pub(super) completed_before: u32,
     /// Whether it replaces one whose callback came too late.
     pub(super) replaces_late: bool,
@@ -133,6 +120,23 @@ pub(super) struct Start {
     pub(super) connects: Option<OwnedName>,
     /// Whether Salesforce is to show no page, and the browser returns to its own page in any case.
     pub(super) is_silent: bool,
+}
+
+impl Start {
+    /// A login that a user asks for, and that leaves none of the browser's others.
+    pub(super) fn new(host: LoginHost, return_to: ReturnTo, options: AuthorizeOptions) -> Self {
+        Self {
+            host,
+            return_to,
+            options,
+            completed_before: 0,
+            replaces_late: false,
+            started_by: None,
+            adds: false,
+            connects: None,
+            is_silent: false,
+        }
+    }
 }
 
 /// Seals a pending login and redirects to the login host.

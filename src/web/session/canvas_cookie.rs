@@ -1,8 +1,8 @@
 //! The cookie of a login by Canvas: it comes in frames of a page of Salesforce, and nowhere else.
 //!
 //! `SameSite=None; Secure; Partitioned`: a browser that knows partitions (CHIPS) sends it only below the site in whose
-//! frame it was set. Others may send it with each request, so that it counts only for what no window opens by itself, and
-//! never beside an ordinary login.
+//! frame it was set. Others may send it with each request, so that it counts only in frames and for what the app's own
+//! pages load, and never beside an ordinary login.
 
 use actix_web::{
     HttpResponse,
@@ -12,7 +12,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{super::response::SEC_FETCH_DEST, CookieContents, cookie, cookie_header};
+use super::{
+    super::{origin::SEC_FETCH_SITE, response::SEC_FETCH_DEST},
+    CookieContents, cookie, cookie_header,
+};
 use crate::{
     base::seal::{Purpose, SealError},
     config::Settings,
@@ -39,10 +42,15 @@ fn bound_to(settings: &Settings, client_id: &str, name: &str) -> Vec<u8> {
     [name, client_id, &settings.paths.mount].join("\0").into_bytes()
 }
 
-/// Returns whether a request is one in which the cookie counts: a frame, or what a page in it loads. Not what a window
-/// opens, and not what a client sends that does not say (Fetch Metadata).
+/// Returns whether a request is one in which the cookie counts: a frame, or what a page of this app loads. Not what a
+/// window opens, not what a page of another site loads, and not what a client sends that does not say (Fetch Metadata).
 fn counts(headers: &HeaderMap) -> bool {
-    headers.get(SEC_FETCH_DEST).is_some_and(|destination| destination != "document")
+    let destination = headers.get(SEC_FETCH_DEST).and_then(|destination| destination.to_str().ok());
+    match destination {
+        Some("iframe" | "frame") => true,
+        Some("document") | None => false,
+        Some(_) => headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "same-origin"),
+    }
 }
 
 /// Returns the login that the browser sent with a request of a frame.

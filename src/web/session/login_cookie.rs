@@ -212,6 +212,13 @@ impl LoginCookie {
         self.places().any(|place| Place::is_sent(headers, &place.current))
     }
 
+    /// Returns whether the browser sent a cookie of a login, or one that says which is current, that does not open.
+    pub(crate) fn is_unreadable(&self, settings: &Settings, headers: &HeaderMap) -> bool {
+        let is_closed = |slot: &Slot| self.read_slot(settings, headers, slot).is_none();
+        self.places().flat_map(|place| place.slots(headers)).any(|slot| is_closed(&slot))
+            || self.current(settings, headers).is_none()
+    }
+
     /// Returns the current login; `None` if its cookie is missing, sent twice or does not open.
     pub(crate) fn read(&self, settings: &Settings, headers: &HeaderMap) -> Option<Rc<OpenedLogin>> {
         let slot = self.current(settings, headers)?.slot;

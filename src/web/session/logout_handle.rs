@@ -1,7 +1,9 @@
-//! The cookie for Salesforce's single logout: a handle that can end one login, and is good for nothing else.
+//! The cookie for Salesforce's single logout: a handle that can end the browser's logins, and is good for nothing else.
 //!
-//! Salesforce's logout page calls the app in a frame, where the login's cookie does not come (`SameSite=Lax`). This one
-//! does. It holds the name of the login's record, sealed: neither the login's id nor anything that the id follows from.
+//! Salesforce's logout page calls the app in a frame, where the logins' cookies do not come (`SameSite=Lax`). This one
+//! does. It holds the names of the logins' records, sealed: neither a login's id nor anything that an id follows from.
+//!
+//! It is written with the login cookies: by the callback, the orgs route, the logout and resealing.
 
 use actix_web::{
     cookie::{Cookie, time},
@@ -18,39 +20,116 @@ use crate::{
 use salesforce_connection::Secret;
 
 const NAME: &str = ".slo";
+/// Length of a [`LoginKey`] in bytes.
+const KEY_BYTES: usize = 32;
 
 /// What the value is bound to: the cookie's name, the app and the mount.
 fn bound_to(settings: &Settings, client_id: &str, name: &str) -> Vec<u8> {
     [name, client_id, &settings.paths.mount].join("\0").into_bytes()
 }
 
-/// Returns the cookie that can end the login with this id.
-pub(crate) fn make(settings: &Settings, login: &Secret) -> Result<Cookie<'static>, SealError> {
+/// Returns the cookie that can end the logins with these ids, the removal if there are none. `None`: the app takes no
+/// part in Salesforce's single logout.
+pub(crate) fn make<'a>(
+    settings: &Settings,
+    logins: impl IntoIterator<Item = &'a Secret>,
+) -> Result<Option<Cookie<'static>>, SealError> {
+    if settings.paths.slo.is_none() {
+        return Ok(None);
+    }
+    let keys: Vec<u8> = logins.into_iter().flat_map(|id| *LoginKey::from_session_id(id).as_bytes()).collect();
+    if keys.is_empty() {
+        return Ok(Some(removal(settings.scoped_name(NAME))));
+    }
     let name = settings.scoped_name(NAME);
-    let key = LoginKey::from_session_id(login);
     let bound_to = bound_to(settings, &settings.client_id, &name);
-    let sealed = settings.keys.seal(Purpose::LogoutHandle, &bound_to, key.as_bytes())?;
+    let sealed = settings.keys.seal(Purpose::LogoutHandle, &bound_to, &keys)?;
     let mut cookie = cookie::cross_site(name, URL_SAFE_NO_PAD.encode(sealed));
-    // As long as the login's own cookie.
+    // As long as the logins' own cookies.
     if let Some(lifetime) = settings.remember.and_then(|time| time::Duration::try_from(time).ok()) {
         cookie.set_max_age(lifetime);
     }
-    Ok(cookie)
+    Ok(Some(cookie))
 }
 
-/// Returns the login that the browser's handle can end.
-pub(crate) fn read(settings: &Settings, headers: &HeaderMap) -> Option<LoginKey> {
-    settings.scoped_names(NAME).find_map(|(client_id, name)| {
+/// Returns the logins that the browser's handle can end. That of an earlier version has one.
+pub(crate) fn read(settings: &Settings, headers: &HeaderMap) -> Vec<LoginKey> {
+    let open = |(client_id, name): (&str, String)| {
         let sealed = URL_SAFE_NO_PAD.decode(cookie_header::only(headers, &name)?).ok()?;
         let bound_to = bound_to(settings, client_id, &name);
         let plain = settings.keys.open(Purpose::LogoutHandle, &bound_to, &sealed).ok()?;
-        Some(LoginKey::from_bytes(plain.as_slice().try_into().ok()?))
-    })
+        let (keys, rest) = plain.as_chunks::<KEY_BYTES>();
+        rest.is_empty().then(|| keys.iter().copied().map(LoginKey::from_bytes).collect())
+    };
+    settings.scoped_names(NAME).find_map(open).unwrap_or_default()
 }
 
-/// Returns the cookie that takes the handle from the browser.
-pub(crate) fn removal(settings: &Settings) -> Cookie<'static> {
-    let mut cookie = cookie::cross_site(settings.scoped_name(NAME), String::new());
+/// Returns the cookies that take the handle from the browser, also under its name before a rotation of the app's
+/// credentials.
+pub(crate) fn removals(settings: &Settings, headers: &HeaderMap) -> Vec<Cookie<'static>> {
+    let today = settings.scoped_name(NAME);
+    let own = settings.paths.slo.is_some().then(|| removal(today));
+    own.into_iter().chain(leftover(settings, headers)).collect()
+}
+
+/// Returns the cookie that takes the handle of the previous credentials from the browser, if it came under another name.
+pub(crate) fn leftover(settings: &Settings, headers: &HeaderMap) -> Option<Cookie<'static>> {
+    let mut names = settings.scoped_names(NAME).map(|(_, name)| name);
+    let today = names.next()?;
+    let previous = names.find(|name| *name != today)?;
+    let is_sent = cookie_header::all(headers).any(|(name, _)| name == previous.as_bytes());
+    is_sent.then(|| removal(previous))
+}
+
+fn removal(name: String) -> Cookie<'static> {
+    let mut cookie = cookie::cross_site(name, String::new());
     cookie.set_max_age(time::Duration::ZERO);
     cookie
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{self, HeaderValue};
+
+    use super::*;
+    use crate::Config;
+
+    fn settings() -> Settings {
+        let mut config = Config {
+            client_id: "3MVG9".to_owned(),
+            keys: Some("q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=".into()),
+            single_logout: true,
+            ..Config::default()
+        };
+        config.cookie_name = Some("app".to_owned());
+        config.check(false).unwrap()
+    }
+
+    fn sent(value: &str, settings: &Settings) -> Vec<LoginKey> {
+        let mut headers = HeaderMap::new();
+        let pair = format!("{}={value}", settings.scoped_name(NAME));
+        headers.insert(header::COOKIE, HeaderValue::from_str(&pair).unwrap());
+        read(settings, &headers)
+    }
+
+    #[test]
+    fn a_handle_names_all_logins_and_that_of_an_earlier_version_one() {
+        let settings = settings();
+        let ids: Vec<Secret> = ["a", "b", "c", "d", "e"].into_iter().map(Secret::from).collect();
+        let keys: Vec<_> = ids.iter().map(LoginKey::from_session_id).collect();
+        for count in 1..=ids.len() {
+            let cookie = make(&settings, &ids[..count]).unwrap().unwrap();
+            assert_eq!(sent(cookie.value(), &settings), keys[..count]);
+            assert!(cookie.value().len() < 300, "{}", cookie.value().len());
+        }
+        assert_eq!(make(&settings, []).unwrap().unwrap().max_age(), Some(time::Duration::ZERO));
+        let seal = |plain: &[u8]| {
+            let bound_to = bound_to(&settings, "3MVG9", &settings.scoped_name(NAME));
+            let sealed = settings.keys.seal(Purpose::LogoutHandle, &bound_to, plain).unwrap();
+            sent(&URL_SAFE_NO_PAD.encode(sealed), &settings)
+        };
+        assert_eq!(seal(keys[0].as_bytes()), keys[..1], "of an earlier version");
+        assert_eq!(seal(&[1; 33]), []);
+        assert_eq!(seal(&[]), []);
+    }
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Instant};
 
 use crate::support::{ADA, CALLBACK, Client, LOGIN, TestApp, client::query, raw};
-use actix_salesforce::store::GrantFilter;
+use actix_salesforce::{owner::ConnectDecision, store::GrantFilter};
 use salesforce_fake_org::FakeOrg;
 use url::Url;
 
@@ -382,6 +382,32 @@ async fn a_prefetch_and_other_methods_start_no_login() {
         assert_eq!((page.status, page.header("allow")), (405, "GET"), "{method}");
         assert!(page.set_cookies().is_empty());
     }
+}
+
+/// A monitor, or a crawler that looks before it loads (RFC 9110 section 9.3.2). What starts or ends something takes none.
+#[actix_web::test]
+async fn a_head_gets_what_a_get_of_a_page_gets() {
+    let app = TestApp::with(|builder| {
+        builder
+            .single_logout(true)
+            .connect_owner(|_| async { Ok::<_, std::io::Error>(ConnectDecision::not_logged_in()) })
+    })
+    .await;
+    let browser = app.logged_in().await;
+    let send = async |method: reqwest::Method, route: &str| {
+        let headers = [("accept", "text/html"), ("sec-fetch-mode", "navigate")];
+        browser.send(method, &app.url(&format!("/auth/salesforce/{route}")), &headers, None).await
+    };
+    for route in ["orgs", "logout", "hosts", "connect", "me"] {
+        let (head, get) = (send(reqwest::Method::HEAD, route).await, send(reqwest::Method::GET, route).await);
+        assert_eq!((head.status, head.body.as_str()), (get.status, ""), "{route}: {head:?}");
+        assert!(get.status < 405, "{route}: {get:?}");
+    }
+    for route in ["login", "callback", "slo", "canvas"] {
+        let page = send(reqwest::Method::HEAD, route).await;
+        assert!(page.status == 405 && !page.header("allow").contains("HEAD"), "{route}: {page:?}");
+    }
+    assert!(app.is_logged_in(&browser).await);
 }
 
 /// nothing in a request moves the redirect URI, the cookies or the redirects.

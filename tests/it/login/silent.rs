@@ -1,6 +1,9 @@
 //! Silent logins: once, without a page of Salesforce, and never in the way of the page itself.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use crate::support::{
     ADA, CALLBACK, Client, LOGIN, Page, TestApp,
@@ -8,7 +11,9 @@ use crate::support::{
     client::query,
     reserve, settings_for,
 };
-use actix_salesforce::{MaybeSalesforceConn, SalesforceBuilder, SalesforceUser, SilentLogin};
+use actix_salesforce::{
+    MaybeSalesforceConn, SalesforceBuilder, SalesforceUser, SilentLogin, UserRef, store::GrantFilter,
+};
 use actix_web::{App, HttpRequest, Responder, web};
 use reqwest::Method;
 use salesforce_fake_org::{FakeOrg, Fault};
@@ -21,8 +26,13 @@ async fn protected(user: SalesforceUser) -> impl Responder {
     user.username.unwrap_or_default()
 }
 
+/// How often the app was asked for the hint `counted`.
+static COUNTED: AtomicUsize = AtomicUsize::new(0);
+
 fn hint(request: &HttpRequest) -> Option<String> {
-    request.headers().get("x-hint")?.to_str().ok().map(str::to_owned)
+    let hint = request.headers().get("x-hint")?.to_str().ok()?;
+    COUNTED.fetch_add(usize::from(hint == "counted"), Ordering::SeqCst);
+    Some(hint.to_owned())
 }
 
 /// An app with silent routes in front of this org.
@@ -244,4 +254,129 @@ async fn a_site_is_never_asked_for_a_silent_login() {
     let app = around(org, |builder| builder.login_url(site)).await;
     assert_eq!(Client::new().open(&app.url("/home")).await.body, "anonymous");
     assert_eq!(authorizations(&app), 0);
+}
+
+const BEN: &str = "ben@example.com";
+const LOGOUT: &str = "/auth/salesforce/logout";
+
+fn user_ref(app: &TestApp, name: &str) -> UserRef {
+    let user = app.org.user(name);
+    UserRef::new(user.organization_id().parse().unwrap(), user.id().parse().unwrap())
+}
+
+/// The function may be dear. It is called where a silent login starts, and for no other request.
+#[actix_web::test]
+async fn the_function_for_the_hint_is_called_only_where_a_login_starts() {
+    let app = with(|builder| builder).await;
+    sign_in(&app);
+    let browser = Client::new();
+    app.log_in(&browser).await;
+    let open = async |browser: &Client, accept: &str| {
+        let headers = [("accept", accept), ("x-hint", "counted")];
+        browser.send(Method::GET, &app.url("/home"), &headers, None).await.status
+    };
+    assert_eq!(open(&browser, "text/html").await, 200);
+    assert_eq!(open(&Client::new(), "application/json").await, 200);
+    assert_eq!(COUNTED.load(Ordering::SeqCst), 0);
+    assert_eq!(open(&Client::new(), "text/html").await, 303);
+    assert_eq!(COUNTED.load(Ordering::SeqCst), 1);
+}
+
+/// The current login has ended, and another one of the browser has not: it must not be replaced behind the user's back.
+#[actix_web::test]
+async fn a_silent_login_never_replaces_another_login_of_the_browser() {
+    let app = with(|builder| builder).await;
+    sign_in(&app);
+    let browser = Client::new();
+    app.log_in(&browser).await;
+    app.org.sign_in(&app.org.user(BEN));
+    let orgs = app.url("/auth/salesforce/orgs");
+    let add = browser.submit(&orgs, &app.server.url, &[("add", "1"), ("return_to", "/user")]).await;
+    assert_eq!(browser.visit(add.location().as_str()).await.json()["username"], BEN);
+    app.salesforce.revoke_grants(GrantFilter::User(user_ref(&app, BEN))).await.unwrap();
+    // A while after the login.
+    let (guard, _) = browser.own_cookie(".landed").unwrap();
+    browser.remove_cookie("127.0.0.1", &guard);
+    for _ in 0..2 {
+        let page = browser.open(&app.url("/home")).await;
+        assert_eq!((page.status, page.body.as_str()), (200, "anonymous"), "{page:?}");
+    }
+    assert_eq!(app.salesforce.list_logins(GrantFilter::All).await.unwrap().len(), 1, "Ada's stays");
+    // All of them have ended.
+    app.salesforce.revoke_grants(GrantFilter::All).await.unwrap();
+    assert_eq!(browser.open(&app.url("/home")).await.status, 303);
+}
+
+/// A cookie that this process cannot open may be that of a login that others can.
+#[actix_web::test]
+async fn a_browser_with_a_login_that_does_not_open_is_sent_nowhere() {
+    let app = with(|builder| builder).await;
+    sign_in(&app);
+    let browser = Client::new();
+    app.log_in(&browser).await;
+    let (name, value) = browser.own_cookie("").unwrap();
+    let altered: String = value.chars().rev().collect();
+    for cookie in [name.clone(), format!("{name}.current"), format!("{name}.org.AAAAAAAAAAAAAAAA")] {
+        let browser = Client::new();
+        browser.set_cookie("127.0.0.1", &cookie, &altered);
+        assert_eq!(browser.open(&app.url("/home")).await.status, 200, "{cookie}");
+    }
+}
+
+/// The callback of a silent login comes after the user has logged out, or in by hand, in another tab.
+#[actix_web::test]
+async fn a_silent_login_that_was_overtaken_changes_nothing() {
+    let app = with(|builder| builder).await;
+    sign_in(&app);
+    let browser = Client::new();
+    let callback = async || {
+        let start = browser.open(&app.url("/home")).await;
+        browser.visit_until(start.location().as_str(), CALLBACK).await
+    };
+    // Logged in as another user.
+    let silent = callback().await;
+    app.org.sign_in(&app.org.user(BEN));
+    app.log_in(&browser).await;
+    let exchanges = app.exchanges();
+    let page = browser.open(silent.as_str()).await;
+    assert_eq!(
+        (page.status, page.header("location"), app.exchanges()),
+        (303, "/home", exchanges),
+        "{page:?}"
+    );
+    assert!(browser.own_cookie(".attempt.").is_none());
+    assert_eq!(browser.fetch(&app.url("/user")).await.json()["username"], BEN);
+
+    // Logged out again.
+    browser.submit(&app.url(LOGOUT), &app.server.url, &[]).await;
+    let (name, mark) = browser.own_cookie(".silent").unwrap();
+    browser.remove_cookie("127.0.0.1", &name);
+    let silent = callback().await;
+    browser.set_cookie("127.0.0.1", &name, &mark);
+    let exchanges = app.exchanges();
+    for query in [
+        silent.query().unwrap().to_owned(),
+        "error=immediate_unsuccessful&".to_owned()
+            + silent.query().unwrap().split('&').find(|pair| pair.starts_with("state=")).unwrap(),
+    ] {
+        let page = browser.open(&app.url(&format!("{CALLBACK}?{query}"))).await;
+        assert_eq!((page.status, app.exchanges()), (303, exchanges), "{page:?}");
+        assert_eq!(browser.own_cookie(".silent").unwrap().1, mark, "it stays until the browser closes");
+        assert_eq!(browser.open(&app.url("/home")).await.body, "anonymous");
+    }
+}
+
+/// As a logout does.
+#[actix_web::test]
+async fn dropping_the_last_login_is_not_undone_by_a_silent_login() {
+    let app = with(|builder| builder).await;
+    sign_in(&app);
+    let browser = Client::new();
+    assert_eq!(browser.visit(&app.url("/home")).await.body, "connected");
+    let org = app.org.organization_id();
+    let page = browser.submit(&app.url("/auth/salesforce/orgs"), &app.server.url, &[("drop", &org)]).await;
+    let cookies = page.set_cookies();
+    let mark = cookies.iter().find(|cookie| cookie.contains(".silent=logged_out")).expect("a mark");
+    assert!(!mark.contains("Max-Age"), "{mark}");
+    assert_eq!(browser.open(&app.url("/home")).await.body, "anonymous");
 }

@@ -8,7 +8,9 @@ use crate::support::{
     reserve, settings_for,
 };
 use actix_salesforce::{
-    AuthEvent, InvalidFacts, LoginDecision, LoginFacts, SalesforceBuilder, SalesforceUser, UserRef,
+    AuthEvent, InvalidFacts, LoginDecision, LoginFacts, RequireLogin, SalesforceBuilder, SalesforceUser,
+    SessionMode, UserRef,
+    actix_session::{SessionMiddleware, storage::CookieSessionStore},
     store::GrantFilter,
 };
 use actix_web::{App, HttpResponse, Responder, web};
@@ -57,6 +59,14 @@ async fn around(org: FakeOrg, settings: impl FnOnce(SalesforceBuilder) -> Salesf
                 .route("/unframed", web::get().to(unframed))
                 .route("/facts", web::get().to(facts))
                 .route("/fails", web::get().to(fails))
+                .service(
+                    web::resource("/recent").wrap(RequireLogin::new().fresh(1)).to(|| async { "recent" }),
+                )
+                .service(
+                    web::resource("/forbidden")
+                        .wrap(RequireLogin::new().allow_if(|_| false))
+                        .to(|| async { "forbidden" }),
+                )
                 .configure(routes)
                 .wrap(wrapped.clone())
         })
@@ -120,7 +130,9 @@ async fn in_frame(app: &TestApp, browser: &Client, path: &str) -> Page {
 
 async fn user_of(app: &TestApp, browser: &Client) -> Option<String> {
     let page = in_frame(app, browser, "/user").await;
-    (page.status == 200).then(|| page.json()["username"].as_str().unwrap().to_owned())
+    // Without a login it is the page that opens a window.
+    let is_user = page.status == 200 && page.header("content-type").contains("json");
+    is_user.then(|| page.json()["username"].as_str().unwrap().to_owned())
 }
 
 /// The bearer of the last request for an identity.
@@ -157,7 +169,7 @@ async fn a_signed_request_logs_in_within_the_frame() {
     assert_eq!(page.json()["user_id"], app.org.user(ADA).id());
     assert!(page.json()["scopes"].to_string().contains("api"), "{page:?}");
     assert_eq!(in_frame(&app, &browser, "/whoami").await.body, ADA, "the token of the request is used");
-    let script = [("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")];
+    let script = [("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), ("sec-fetch-site", "same-origin")];
     assert_eq!(browser.send(Method::GET, &app.url("/user"), &script, None).await.status, 200);
     // In a window, and for a client that does not say where it is, it does not count.
     assert_eq!(browser.open(&app.url("/user")).await.location().path(), LOGIN);
@@ -422,7 +434,7 @@ async fn an_unsafe_method_needs_the_apps_own_origin() {
     for (headers, status) in [
         (vec![frame, ("origin", own.as_str())], 200),
         (vec![frame, ("origin", "null"), ("sec-fetch-site", "same-origin")], 200),
-        (vec![("sec-fetch-dest", "empty"), ("origin", own.as_str())], 200),
+        (vec![("sec-fetch-dest", "empty"), ("sec-fetch-site", "same-origin"), ("origin", own.as_str())], 200),
         (vec![frame, ("origin", "https://evil.example")], 403),
         (vec![frame, ("origin", "null"), ("sec-fetch-site", "cross-site")], 403),
         (vec![frame, ("sec-fetch-site", "same-site")], 403),
@@ -506,7 +518,7 @@ async fn an_app_without_a_secret_has_no_canvas_route() {
 /// A logout in the frame takes the frame's cookie, and a cookie of the frame is no other cookie.
 #[actix_web::test]
 async fn a_logout_in_the_frame_ends_its_login() {
-    let app = start().await;
+    let app = with(|builder| builder.single_logout(true)).await;
     let browser = frame(&app, ADA).await;
     let (name, value) = browser.own_cookie(".canvas").unwrap();
     let ordinary = name.strip_suffix(".canvas").unwrap().to_owned();
@@ -518,7 +530,7 @@ async fn a_logout_in_the_frame_ends_its_login() {
     let headers =
         [("origin", app.server.url.as_str()), ("sec-fetch-dest", "iframe"), ("accept", "text/html")];
     let page = browser.send(Method::POST, &app.url(LOGOUT), &headers, Some("")).await;
-    assert_eq!(page.status, 303, "{page:?}");
+    assert_eq!((page.status, page.set_cookies().len()), (303, 1), "no cookie of a window: {page:?}");
     let removal = page.set_cookies().into_iter().find(|cookie| cookie.starts_with(&name)).unwrap();
     assert!(removal.contains("Max-Age=0") && removal.contains("Partitioned"), "{removal}");
     assert_eq!(user_of(&app, &copy).await, None, "the old cookie is dead");
@@ -553,4 +565,86 @@ async fn the_token_of_a_signed_request_is_never_revoked() {
     }
     assert_eq!(app.org.live_refresh_tokens(&ada).len(), before);
     assert_eq!(revocations(), 1);
+}
+
+/// A browser without partitions sends the cookie with what pages of other sites load, too.
+#[actix_web::test]
+async fn outside_of_a_frame_the_cookie_counts_for_the_apps_own_pages_only() {
+    let app = start().await;
+    let browser = frame(&app, ADA).await;
+    let own = app.server.url.clone();
+    for destination in ["empty", "image", "script", "websocket"] {
+        for (site, status) in [("same-origin", 200), ("same-site", 401), ("cross-site", 401), ("none", 401)] {
+            let headers = [("sec-fetch-dest", destination), ("sec-fetch-site", site)];
+            let page = browser.send(Method::GET, &app.url("/user"), &headers, None).await;
+            assert_eq!(page.status, status, "{destination} {site}: {page:?}");
+        }
+    }
+    // What opens a WebSocket is a GET that changes something.
+    let upgrade = [("sec-fetch-dest", "iframe"), ("upgrade", "websocket")];
+    for (origin, status) in [(own.as_str(), 200), ("https://evil.example", 403), ("null", 403)] {
+        let headers = [&upgrade[..], &[("origin", origin)]].concat();
+        let page = browser.send(Method::GET, &app.url("/user"), &headers, None).await;
+        assert_eq!(page.status, status, "{origin}: {page:?}");
+    }
+    assert_eq!(browser.send(Method::GET, &app.url("/user"), &upgrade, None).await.status, 403);
+}
+
+/// The app's own session may come to frames: it gets another id, and the app removes what the former user left.
+#[actix_web::test]
+async fn a_login_in_the_frame_renews_the_apps_own_session() {
+    let org = FakeOrg::start().await.unwrap();
+    let (listener, url) = reserve();
+    let salesforce = settings_for(&org, &url).session(SessionMode::App);
+    let salesforce = salesforce.on_user_change(|session| session.clear()).build().await.unwrap();
+    let wrapped = salesforce.clone();
+    let server = serve(listener, move |listener| {
+        let key = actix_web::cookie::Key::generate();
+        listen!(listener, 4, move || {
+            let own = SessionMiddleware::builder(CookieSessionStore::default(), key.clone());
+            let own = own.cookie_secure(false).build();
+            App::new().configure(routes).wrap(wrapped.clone()).wrap(own)
+        })
+    });
+    let app = TestApp { org, salesforce, server };
+    let browser = frame(&app, ADA).await;
+    let count = async || in_frame(&app, &browser, "/session").await.body;
+    assert_eq!((count().await, count().await), ("1".to_owned(), "2".to_owned()));
+    let page = post(&app, &browser, CANVAS, &signed(&app, ADA), &[]).await;
+    assert!(page.set_cookies().iter().any(|cookie| cookie.starts_with("id=")), "it is renewed: {page:?}");
+    assert_eq!(count().await, "3", "the same user's stays");
+    post(&app, &browser, CANVAS, &signed(&app, BEN), &[]).await;
+    assert_eq!(count().await, "1");
+}
+
+/// A link within the frame comes from the app's own page. Salesforce's login refuses to be shown there.
+#[actix_web::test]
+async fn a_link_within_the_frame_that_needs_a_login_opens_a_window() {
+    let app = start().await;
+    for site in ["same-origin", "same-site", "cross-site", "none"] {
+        for (browser, path) in [(Client::new(), "/user"), (frame(&app, ADA).await, "/recent")] {
+            let headers = [&FRAME[..], &[("sec-fetch-site", site)]].concat();
+            let page = browser.send(Method::GET, &app.url(path), &headers, None).await;
+            assert!(!page.is_redirect(), "{site} {path}: {page:?}");
+            assert!(page.body.contains("target=\"_blank\""), "{site} {path}: {page:?}");
+            let policies = page.headers.get_all("content-security-policy").iter();
+            let policies: Vec<_> = policies.map(|policy| policy.to_str().unwrap()).collect();
+            assert!(policies.iter().any(|policy| policy.contains("frame-ancestors ")), "{policies:?}");
+            assert!(!policies.iter().any(|policy| policy.contains("'none'; frame-ancestors 'none'")));
+        }
+    }
+    // A form in the frame, and a page that another user may see: their links lead into a window.
+    let browser = frame(&app, ADA).await;
+    let own = [("accept", "text/html"), ("sec-fetch-dest", "iframe"), ("sec-fetch-mode", "navigate")];
+    let own = [&own[..], &[("sec-fetch-site", "same-origin"), ("origin", app.server.url.as_str())]].concat();
+    for (method, path, status) in
+        [(Method::POST, "/save", 401), (Method::POST, "/recent", 401), (Method::GET, "/forbidden", 403)]
+    {
+        let browser = if path == "/save" { Client::new() } else { browser.copy() };
+        let body = (method == Method::POST).then_some("");
+        let page = browser.send(method, &app.url(path), &own, body).await;
+        assert_eq!(page.status, status, "{path}: {page:?}");
+        let link = page.body.split("<a ").find(|link| link.contains("/auth/salesforce/login")).unwrap();
+        assert!(link.contains("target=\"_blank\""), "{path}: {page:?}");
+    }
 }

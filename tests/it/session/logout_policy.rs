@@ -102,6 +102,59 @@ async fn without_the_store_a_logout_everywhere_is_an_error() {
     assert_eq!(alone.status, 303, "a logout of one browser goes on behind the response");
 }
 
+/// Other browsers may be logged in still, so that it must not look like a logout everywhere.
+#[actix_web::test]
+async fn a_logout_everywhere_without_a_valid_login_is_no_success() {
+    let app = TestApp::start().await;
+    let (one, two) = (of(&app, ADA).await, of(&app, ADA).await);
+    let stale = one.copy();
+    log_out(&app, &one, &[]).await;
+    for browser in [&stale, &stale.copy(), &Client::new()] {
+        let page = log_out(&app, browser, &[("everywhere", "1"), ("return_to", "/bye")]).await;
+        assert_eq!(page.status, 401, "{page:?}");
+        assert!(page.body.contains("/auth/salesforce/login"), "a page with the way on: {page:?}");
+        assert!(browser.own_cookie("").is_none(), "its cookies are gone");
+    }
+    assert!(app.is_logged_in(&two).await);
+    let headers = [("accept", "application/json"), ("origin", app.server.url.as_str())];
+    let url = app.url(&format!("{LOGOUT}?everywhere=1"));
+    let page = Client::new().send(reqwest::Method::POST, &url, &headers, Some("")).await;
+    assert_eq!((page.status, &page.json()["error"]), (401, &"login_required".into()), "{page:?}");
+    // A logout of this browser alone is done either way.
+    assert_eq!(log_out(&app, &stale, &[]).await.status, 303);
+    assert_eq!(log_out(&app, &two, &[("everywhere", "1")]).await.status, 303);
+}
+
+/// The form has come: what it asks for is done, whether its browser waits or not.
+#[actix_web::test]
+async fn a_logout_everywhere_goes_on_when_its_browser_goes_away() {
+    let store = FailingStore::default();
+    let shared = store.clone();
+    let app = TestApp::with(|builder| {
+        builder.keys("q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=").store(Arc::new(shared))
+    })
+    .await;
+    let (one, two) = (of(&app, ADA).await, of(&app, ADA).await);
+    store.set(Mode::Slow(Duration::from_millis(300)));
+    let request = format!(
+        "POST {LOGOUT} HTTP/1.1\r\nHost: x\r\nOrigin: {}\r\nCookie: {}\r\nContent-Length: 12\r\n\r\neverywhere=1",
+        app.server.url,
+        one.cookie_line()
+    );
+    let url = app.server.url.clone();
+    let reset =
+        move || crate::support::raw::send_and_reset(&url, request.as_bytes(), Duration::from_millis(100));
+    tokio::task::spawn_blocking(reset).await.unwrap();
+    for _ in 0..100 {
+        if app.salesforce.list_logins(GrantFilter::All).await.unwrap().is_empty() {
+            break;
+        }
+    }
+    store.set(Mode::Works);
+    assert!(!app.is_logged_in(&one).await, "this browser");
+    assert!(!app.is_logged_in(&two).await, "the other one");
+}
+
 /// `never`: jobs go on. The grant stays, the login does not.
 #[actix_web::test]
 async fn with_never_the_grant_outlives_the_logout() {

@@ -238,6 +238,15 @@ async fn the_page_of_orgs_has_a_form_for_each_change() {
     let chooser = browser.open(&app.url("/auth/salesforce/hosts?add=1&return_to=/names")).await;
     assert!(chooser.body.contains("<form method=\"post\" action=\"/auth/salesforce/orgs\">"), "{chooser:?}");
     assert!(chooser.body.contains("name=\"add\" value=\"1\""), "{chooser:?}");
+    let chooser = browser.fetch(&app.url("/auth/salesforce/hosts?add=1&return_to=/names")).await.json();
+    for host in chooser["hosts"].as_array().unwrap() {
+        let link = host["login_url"].as_str().unwrap();
+        assert!(link.ends_with("add=1") && link.contains("return_to="), "{link}");
+        let page = browser.open(&app.url(link)).await;
+        assert!(page.status == 200 && page.set_cookies().is_empty(), "a page with the button: {page:?}");
+    }
+    let chooser = browser.fetch(&app.url("/auth/salesforce/hosts")).await;
+    assert!(!chooser.body.contains("add=1"), "{chooser:?}");
 
     let headers =
         [("origin", app.server.url.as_str()), ("sec-fetch-mode", "cors"), ("accept", "application/json")];
@@ -591,8 +600,9 @@ async fn the_orgs_of_two_browsers_never_mix_in_the_session_of_the_app() {
 async fn all_logins_of_a_browser_survive_a_rotation_of_keys() {
     const NEW: &str = "xJ4uW8nQe2RfT6yLs0ZaPq9bVc3dMk5hGi7oEtBwYjU=";
     let store = crate::support::failing::FailingStore::default();
-    let with =
-        |builder: SalesforceBuilder, keys: &str| builder.keys(keys).store(std::sync::Arc::new(store.clone()));
+    let with = |builder: SalesforceBuilder, keys: &str| {
+        builder.keys(keys).store(std::sync::Arc::new(store.clone())).single_logout(true)
+    };
     let Several { orgs, salesforce, server } =
         Several::with(2, SessionMode::Embedded, |builder| with(builder, KEYS)).await;
     let app = Several { orgs, salesforce, server };
@@ -620,6 +630,10 @@ async fn all_logins_of_a_browser_survive_a_rotation_of_keys() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         app = Some(server);
     }
+    // The handle of both for Salesforce's single logout has come along.
+    log_out_at_salesforce(&format!("http://127.0.0.1:{port}/auth/salesforce/slo"), &browser).await;
+    let page = browser.fetch(&format!("http://127.0.0.1:{port}{ORGS}")).await;
+    assert_eq!(page.status, 401, "{page:?}");
 }
 
 /// Salesforce would log the same user in again at a host where the browser is logged in already.
@@ -655,4 +669,40 @@ async fn the_app_removes_what_another_org_must_not_see_from_its_own_session() {
     }
     app.post(&browser, &[("drop", &app.id(1))]).await;
     assert_eq!((app.works_in(&browser).await, count().await), (Some(0), "1".to_owned()));
+}
+
+/// What Salesforce's logout page loads in a frame: the cookies with `SameSite=None` come with it alone.
+async fn log_out_at_salesforce(url: &str, browser: &Client) {
+    let framed = Client::new();
+    let (name, value) = browser.own_cookie(".slo").expect("a handle");
+    framed.set_cookie("127.0.0.1", &name, &value);
+    let headers = [("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "iframe")];
+    let page = framed.send(reqwest::Method::GET, url, &headers, None).await;
+    assert_eq!(page.status, 200, "{page:?}");
+}
+
+#[actix_web::test]
+async fn a_logout_at_salesforce_ends_all_logins_of_the_browser() {
+    let app = Several::with(3, SessionMode::Embedded, |builder| builder.single_logout(true)).await;
+    let slo = app.url("/auth/salesforce/slo");
+    let (browser, other) = (app.logged_in().await, app.logged_in().await);
+    assert_eq!(app.logins().await, 6);
+    log_out_at_salesforce(&slo, &browser).await;
+    assert_eq!((app.listed(&browser).await, app.listed(&other).await), ((0, None), (3, Some(2))));
+
+    // Orgs that are dropped, and a user who logs in again, leave a handle of what is there.
+    let stem = other.own_cookie(".slo").unwrap().1.len();
+    app.post(&other, &[("drop", &app.id(2))]).await;
+    assert!(other.own_cookie(".slo").unwrap().1.len() < stem, "one login less");
+    other.visit(&app.url(&format!("{LOGIN}?host=org1"))).await;
+    app.wait_for_logins(2).await;
+    let before = other.copy();
+    app.post(&other, &[("drop", &app.id(1))]).await;
+    app.post(&other, &[("drop", &app.id(0))]).await;
+    assert!(other.own_cookie(".slo").is_none(), "the last one takes it along");
+    let again = app.logged_in().await;
+    log_out_at_salesforce(&slo, &before).await;
+    assert_eq!(app.listed(&again).await, (3, Some(2)), "another browser's stay");
+    log_out_at_salesforce(&slo, &again).await;
+    assert_eq!(app.logins().await, 0);
 }
