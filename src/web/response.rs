@@ -56,7 +56,9 @@ pub(super) fn error_json(kind: &PageKind, actions: &[Action], reference: Option<
     }
     let mut body = json!({ "error": kind.code(), "message": pages::json_message(kind) });
     // One that this crate knows, never an arbitrary text.
-    if let PageKind::LoginFailed(LoginFailure::Denied { code: Some(code), .. }) = kind {
+    if let PageKind::LoginFailed(LoginFailure::Denied { code: Some(code), .. })
+    | PageKind::RequestFailed { salesforce_code: Some(code), .. } = kind
+    {
         body["code"] = (*code).into();
     }
     if let PageKind::NotAllowed { refusal, username, .. } = kind {

@@ -244,7 +244,7 @@ async fn exchange(
         LoopGuard::after_login(pending.completed_before, &id).cookie(settings, worker.salesforce().now());
     let mut cookies = vec![cookie, guard.map_err(|error| failed(FailedLogin::not_stored(error)))?];
     cookies.extend(last_host::cookie(settings, &pending.host));
-    let stay = placement.kept.iter().map(|login| &login.contents.id);
+    let stay = placement.staying.iter().map(|login| &login.contents.id);
     let handle = logout_handle::make(settings, stay.chain([&id]));
     cookies.extend(handle.map_err(|error| failed(FailedLogin::not_stored(error)))?);
     cookies.extend(logout_handle::leftover(settings, request.headers()));

@@ -27,7 +27,7 @@ const TOO_MANY_LOGINS_RETRY_AFTER: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoginFailure {
-    /// The link to the login route is invalid. Nothing was sent to Salesforce.
+    /// The link to a route that starts a login is invalid: login, hosts, orgs or connect. Nothing was sent to Salesforce.
     InvalidLink(InvalidLink),
     /// The callback is incomplete or malformed, or names another issuer than the login host (RFC 9207).
     MalformedCallback,
@@ -65,13 +65,15 @@ pub enum LoginFailure {
     /// The app's settings do not let users of sandboxes and scratch orgs in, and the organization is one, or does not say
     /// that it is not.
     SandboxNotAllowed,
-    /// The app's function of [`on_login`](crate::SalesforceBuilder::on_login) refuses the user.
+    /// The app's function of [`on_login`](crate::SalesforceBuilder::on_login) refuses the user. Its reason is the text of
+    /// the page.
     #[non_exhaustive]
     Refused {
         /// What the function says to the user.
         reason: String,
     },
-    /// A function of the app that decides on logins failed or took too long.
+    /// A function of the app that decides on logins ([`on_login`](crate::SalesforceBuilder::on_login),
+    /// [`allow_org_if`](crate::SalesforceBuilder::allow_org_if)) failed or took too long.
     NotDecided,
     /// Too many logins complete at the same time.
     TooManyLogins,
@@ -99,7 +101,7 @@ pub enum LoginFailure {
     LoginLoop,
 }
 
-/// What is wrong with a link to the login route.
+/// What is wrong with a link to a route that starts a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InvalidLink {
@@ -143,7 +145,8 @@ impl LoginFailure {
         }
     }
 
-    /// A machine-readable code: the name of the variant in snake case.
+    /// A machine-readable code: the name of the variant in snake case, but `foreign_origin` for
+    /// [`CrossOrigin`](Self::CrossOrigin), as on other pages.
     pub fn code(&self) -> &'static str {
         match self {
             Self::InvalidLink(_) => "invalid_link",

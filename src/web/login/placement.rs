@@ -23,7 +23,7 @@ const MAX_BYTES: usize = 3_584;
 pub(super) struct Placement {
     pub(super) slot: Slot,
     /// The logins that stay beside it.
-    pub(super) kept: Vec<BrowserLogin>,
+    pub(super) staying: Vec<BrowserLogin>,
     /// The logins that it replaces.
     pub(super) replaced: Vec<BrowserLogin>,
     /// Whether it becomes the current one.
@@ -53,12 +53,12 @@ impl Placement {
             Some(slot) => slot,
             None if adds && !logins.is_empty() => Slot::Added(user.to_owned()),
             None => {
-                return Self { slot: Slot::Main, kept: Vec::new(), replaced: logins, is_current: true };
+                return Self { slot: Slot::Main, staying: Vec::new(), replaced: logins, is_current: true };
             }
         };
-        let (replaced, kept) = logins.into_iter().partition(|login| is_own(login) || login.slot == slot);
+        let (replaced, staying) = logins.into_iter().partition(|login| is_own(login) || login.slot == slot);
         let is_current = adds || !has_current || current.is_none_or(|current| current.slot == slot);
-        Self { slot, kept, replaced, is_current }
+        Self { slot, staying, replaced, is_current }
     }
 
     /// Returns the cookies beside the one of the login: they take the replaced logins with their sessions from the browser,
@@ -75,12 +75,12 @@ impl Placement {
         }
         if !self.is_current {
             // What says so stays.
-        } else if self.slot != Slot::Main || !self.kept.is_empty() {
+        } else if self.slot != Slot::Main || !self.staying.is_empty() {
             cookies.push(worker.current_cookie(&self.slot, user)?);
         } else if worker.names_current(request) {
             cookies.push(worker.current_removal());
         }
-        if self.kept.is_empty() && self.slot == Slot::Main {
+        if self.staying.is_empty() && self.slot == Slot::Main {
             cookies.extend(worker.added_session_removals(request));
         }
         Ok(cookies)
@@ -93,7 +93,7 @@ impl Placement {
         let shown = worker.shown_session(request);
         if is_own && shown.as_deref() != self.slot.added() {
             // The session of this request is that of another login, which stays as it is, or ends.
-            if self.kept.is_empty() && self.slot == Slot::Main {
+            if self.staying.is_empty() && self.slot == Slot::Main {
                 session.purge();
                 RemoveMainSession::mark(request);
             }
@@ -109,8 +109,8 @@ impl Placement {
 
     /// Returns whether the browser has room for this login, whose cookie has so many bytes.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
-        let kept: usize = self.kept.iter().map(|login| login.bytes).sum();
-        self.kept.is_empty() || (self.kept.len() < MAX_LOGINS && kept + bytes <= MAX_BYTES)
+        let staying: usize = self.staying.iter().map(|login| login.bytes).sum();
+        self.staying.is_empty() || (self.staying.len() < MAX_LOGINS && staying + bytes <= MAX_BYTES)
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
         current: Option<CurrentLogin>,
     ) -> (Slot, usize, usize) {
         let placement = Placement::of(adds, user, logins.to_vec(), current, true);
-        (placement.slot, placement.kept.len(), placement.replaced.len())
+        (placement.slot, placement.staying.len(), placement.replaced.len())
     }
 
     #[test]

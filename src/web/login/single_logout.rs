@@ -6,20 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{
-        StatusCode,
-        header::{self, HeaderValue},
-    },
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode};
 use futures_util::future;
 
 use super::add_cookie;
 use crate::{
     base::{evicting_map::EvictingMap, lock::lock},
     store::LoginKey,
-    web::{error, response, session::logout_handle, worker::WorkerState},
+    web::{error, frame, response, session::logout_handle, worker::WorkerState},
 };
 
 /// Number of calls per login and [`PERIOD`]. The browser loses its handle with the first one; Salesforce's page may be
@@ -89,12 +83,7 @@ pub async fn single_logout(request: HttpRequest) -> HttpResponse {
 /// A response without content, which Salesforce's logout page may load in a frame.
 fn empty(status: StatusCode, worker: &WorkerState) -> HttpResponse {
     let mut response = response::builder(status).finish();
-    let headers = response.headers_mut();
-    headers.remove(header::X_FRAME_OPTIONS);
-    let policy = format!("default-src 'none'; frame-ancestors {}", worker.settings().frame_ancestors());
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
+    frame::allow(response.headers_mut(), &worker.settings().frame_ancestors());
     response
 }
 

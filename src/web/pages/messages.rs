@@ -1,10 +1,13 @@
-//! Texts that a user can see: titles, paragraphs and labels of pages, and the member `message` of JSON errors. What an
-//! access rule says is in `refusal_messages.rs`, what is said about several orgs in `org_messages.rs`, what an error code of Salesforce means in `oauth_errors.rs`.
+//! Texts that a user can see: titles, paragraphs and labels of pages, and the member `message` of JSON errors.
+//!
+//! What an access rule says is in `refusal_messages.rs`, what is said about several orgs in `org_messages.rs`, about
+//! connections of the app's own users in `owner_messages.rs`, in frames of Salesforce in `canvas_messages.rs`. What an error
+//! code of Salesforce means is in `oauth_errors.rs` (logins) and `api_errors.rs` (requests).
 
 use std::borrow::Cow;
 
 use super::{
-    ActionLabels, ChoiceLabels, LoginFailure, PageKind, PageTexts, RequestFailure, canvas_messages,
+    ActionLabels, ChoiceLabels, LoginFailure, PageKind, PageTexts, RequestFailure, api_errors, canvas_messages,
     fix::{self, Fix},
     oauth_errors, org_messages, owner_messages, refusal_messages,
 };
@@ -13,6 +16,8 @@ use crate::web::login::failure::InvalidLink;
 /// A title and the paragraphs below it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Message(pub(super) &'static str, pub(super) &'static [&'static str]);
+
+pub(super) const CROSS_ORIGIN: &str = "This request did not come from a page of this app, so nothing was done.";
 
 /// The texts of this kind of page.
 pub(super) fn texts(kind: &PageKind) -> PageTexts {
@@ -76,24 +81,19 @@ fn message(kind: &PageKind) -> Message {
             "Log out?",
             &["You will be logged out of this app in this browser. Salesforce itself stays open."],
         ),
-        PageKind::ChooseHost(_)
-        | PageKind::ChooseOrg(_)
-        | PageKind::AddOrg
-        | PageKind::CrossOriginOrgs
-        | PageKind::OrgLoginRequired(_) => org_messages::message(kind),
+        PageKind::ChooseHost(choices) if choices.form.is_post() => org_messages::CHOOSE_HOST_OF_ANOTHER,
+        PageKind::ChooseHost(_) => org_messages::CHOOSE_HOST,
+        PageKind::ChooseOrg(_) => org_messages::CHOOSE_ORG,
+        PageKind::AddOrg => org_messages::ADD_ORG,
+        PageKind::CrossOriginOrgs => Message("Nothing was changed", &[CROSS_ORIGIN]),
+        PageKind::OrgLoginRequired(_) => org_messages::ORG_LOGIN_REQUIRED,
         PageKind::ConfirmConnect { .. } => owner_messages::CONFIRM,
         PageKind::OpenInWindow => Message(
             "Open this app in a window",
             &["You have to log in first, and Salesforce's login cannot be shown inside of another page."],
         ),
-        PageKind::CrossOriginLogout => Message(
-            "You were not logged out",
-            &["This request did not come from a page of this app, so nothing was done."],
-        ),
-        PageKind::CrossOriginRequest => Message(
-            "Not allowed",
-            &["This request did not come from a page of this app, so nothing was done."],
-        ),
+        PageKind::CrossOriginLogout => Message("You were not logged out", &[CROSS_ORIGIN]),
+        PageKind::CrossOriginRequest => Message("Not allowed", &[CROSS_ORIGIN]),
         PageKind::OtherLogin => Message(
             "This page is out of date",
             &[
@@ -106,7 +106,10 @@ fn message(kind: &PageKind) -> Message {
         PageKind::FreshLoginRequired { sent_form } => {
             Message("Log in again", refusal_messages::fresh_login_required(*sent_form))
         }
-        PageKind::RequestFailed { failure, .. } => request_failed(*failure),
+        PageKind::RequestFailed { failure, salesforce_code, .. } => {
+            let Message(title, paragraphs) = request_failed(*failure);
+            Message(title, api_errors::find(*salesforce_code).map_or(paragraphs, |known| known.paragraphs))
+        }
     }
 }
 
@@ -126,9 +129,9 @@ fn login_failed(failure: &LoginFailure) -> Message {
                 InvalidLink::Options => &["This link asks for a kind of login that does not exist."],
             },
         ),
-        LoginFailure::NotFramed | LoginFailure::InvalidSignedRequest | LoginFailure::CanvasEnded => {
-            canvas_messages::login_failed(failure)
-        }
+        LoginFailure::NotFramed => canvas_messages::NOT_FRAMED,
+        LoginFailure::InvalidSignedRequest => canvas_messages::INVALID_SIGNED_REQUEST,
+        LoginFailure::CanvasEnded => canvas_messages::ENDED,
         LoginFailure::MalformedCallback => Message(
             "Salesforce's response could not be read",
             &["It is incomplete or was altered on the way. You were not logged in."],
@@ -153,7 +156,7 @@ fn login_failed(failure: &LoginFailure) -> Message {
             &[
                 "Salesforce let you in, but this app is not set up for the address of your organization, so you were \
                  not logged in.",
-                "Please tell the people who run this app; its log names the address and the setting.",
+                "This app's log names the address and the setting.",
             ],
         ),
         LoginFailure::TokenEndpoint { transient: false, .. } => Message(
@@ -215,9 +218,9 @@ fn login_failed(failure: &LoginFailure) -> Message {
             },
         ),
         LoginFailure::TooManyOrgs => org_messages::TOO_MANY,
-        LoginFailure::CrossOrigin | LoginFailure::NoOwner | LoginFailure::OtherOwner => {
-            owner_messages::not_connected(failure)
-        }
+        LoginFailure::CrossOrigin => Message("Salesforce was not connected", &[CROSS_ORIGIN]),
+        LoginFailure::NoOwner => owner_messages::NO_OWNER,
+        LoginFailure::OtherOwner => owner_messages::OTHER_OWNER,
         LoginFailure::LoginLoop => Message(
             "You were logged in, but it did not last",
             &[
@@ -239,10 +242,7 @@ fn request_failed(failure: RequestFailure) -> Message {
     }
     macro_rules! forbidden {
         ($text:literal) => {
-            Message(
-                "Salesforce does not allow this",
-                &[$text, "A Salesforce administrator can change your permissions."],
-            )
+            Message("Salesforce does not allow this", &[$text])
         };
     }
     macro_rules! rejected {
@@ -285,12 +285,9 @@ fn request_failed(failure: RequestFailure) -> Message {
             ],
         ),
         RequestFailure::ApiAccessDenied => forbidden!("Your Salesforce user may not use the API."),
-        RequestFailure::WebScopeMissing => Message(
-            "Salesforce does not allow this",
-            &[
-                "This app may not open pages of Salesforce. Please tell the people who run it: it lacks the scope \"web\".",
-            ],
-        ),
+        RequestFailure::WebScopeMissing => {
+            forbidden!("This app may not open pages of Salesforce: it lacks the scope \"web\".")
+        }
         RequestFailure::PasswordExpired => Message(
             "Your Salesforce password has expired",
             &[

@@ -42,6 +42,7 @@
 //! of a page: its member `error` is [`PageKind::code`], which a front end can translate; its member `message` is
 //! English.
 
+mod api_errors;
 mod canvas_messages;
 mod choices;
 mod fix;
@@ -56,12 +57,14 @@ mod page;
 mod refusal_messages;
 mod render;
 mod reply;
+mod request_failure;
 
 pub use self::{
     choices::{ChoiceLabels, HostChoice, HostChoices, OrgChoice, OrgChoices},
-    kind::{PageKind, RequestFailure},
+    kind::PageKind,
     page::{Action, ActionKind, ActionLabels, LoginPage, PageContent, PageTexts},
     render::HtmlPage,
+    request_failure::RequestFailure,
 };
 pub(crate) use self::{
     messages::json_message,

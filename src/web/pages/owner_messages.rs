@@ -2,31 +2,23 @@
 
 use std::borrow::Cow;
 
-use super::{LoginFailure, messages::Message};
+use super::messages::Message;
 
-/// Why Salesforce was not connected.
-pub(super) fn not_connected(failure: &LoginFailure) -> Message {
-    match failure {
-        LoginFailure::NoOwner => Message(
-            "Log in to this app first",
-            &[
-                "Salesforce is connected to your account in this app, and you are not logged in to it.",
-                "Log in to the app, then connect Salesforce again.",
-            ],
-        ),
-        LoginFailure::OtherOwner => Message(
-            "Salesforce was not connected",
-            &[
-                "Another account of this app is logged in now than when you started, so nothing was connected.",
-                "Check which account is logged in, then connect Salesforce again.",
-            ],
-        ),
-        _ => Message(
-            "Salesforce was not connected",
-            &["This request did not come from a page of this app, so nothing was done."],
-        ),
-    }
-}
+pub(super) const NO_OWNER: Message = Message(
+    "Log in to this app first",
+    &[
+        "Salesforce is connected to your account in this app, and you are not logged in to it.",
+        "Log in to the app, then connect Salesforce again.",
+    ],
+);
+
+pub(super) const OTHER_OWNER: Message = Message(
+    "Salesforce was not connected",
+    &[
+        "Another account of this app is logged in now than when you started, so nothing was connected.",
+        "Check which account is logged in, then connect Salesforce again.",
+    ],
+);
 
 pub(super) const CONFIRM: Message = Message(
     "Connect Salesforce?",

@@ -40,12 +40,13 @@ impl LoginPage {
         self.kind.status()
     }
 
-    /// Salesforce's error code, for an administrator. `None` unless Salesforce refused the login with a code that this
-    /// crate knows: unknown codes are not shown.
+    /// Salesforce's error code, for an administrator. `None` unless Salesforce refused the login or the request with a code
+    /// that this crate explains: unknown codes are not shown.
     pub fn salesforce_code(&self) -> Option<&'static str> {
         match self.kind {
             PageKind::LoginFailed(LoginFailure::Denied { code, .. }) => code,
             PageKind::LoginFailed(LoginFailure::CredentialsRejected) => Some("invalid_client"),
+            PageKind::RequestFailed { salesforce_code, .. } => salesforce_code,
             _ => None,
         }
     }
@@ -85,7 +86,7 @@ pub struct PageTexts {
     pub title: Cow<'static, str>,
     /// The paragraphs below it.
     pub paragraphs: Vec<Cow<'static, str>>,
-    /// Who can change what the page reports, where it reports a login that failed.
+    /// Who can change what the page reports, where it reports a failure that can be changed.
     pub who: Option<Cow<'static, str>>,
     /// What stands before it.
     pub who_label: Cow<'static, str>,

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 
 use super::AccessRefusal;
 
-/// The paragraphs of the page: why, who is logged in, and who can do something about it.
+/// The paragraphs of the page: why, who is logged in, and what to do.
 pub(super) fn not_allowed(refusal: &AccessRefusal, username: Option<&str>) -> Vec<Cow<'static, str>> {
     let mut paragraphs = vec![refused(refusal)];
     paragraphs.extend(username.map(|name| format!("You are logged in as {name}.").into()));
-    paragraphs.extend(who_can_change(refusal).map(Cow::from));
+    if matches!(refusal, AccessRefusal::NotConfirmed | AccessRefusal::NoFacts) {
+        paragraphs.push("Log out, then log in again.".into());
+    }
     paragraphs
 }
 
@@ -48,19 +50,4 @@ pub(super) fn refused(refusal: &AccessRefusal) -> Cow<'static, str> {
         AccessRefusal::NoFacts => return "Your login lacks something that this app needs to know.".into(),
     }
     .into()
-}
-
-/// Who can do something about it, or what.
-fn who_can_change(refusal: &AccessRefusal) -> Option<&'static str> {
-    match refusal {
-        AccessRefusal::Permission(_)
-        | AccessRefusal::PermissionSet(_)
-        | AccessRefusal::Profile
-        | AccessRefusal::UserType => Some("A Salesforce administrator of your organization can change this."),
-        AccessRefusal::Unreadable(_) | AccessRefusal::Scope(_) => {
-            Some("Please tell the people who run this app; its log says more.")
-        }
-        AccessRefusal::NotConfirmed | AccessRefusal::NoFacts => Some("Log out, then log in again."),
-        AccessRefusal::Organization | AccessRefusal::Rule(_) => None,
-    }
 }

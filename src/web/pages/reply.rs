@@ -307,6 +307,7 @@ mod tests {
                 failure,
                 retry_after,
                 salesforce_message: None,
+                salesforce_code: None,
             }))
             .chain([
                 PageKind::LoginRequired { sent_form: true },

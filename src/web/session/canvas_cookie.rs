@@ -8,13 +8,12 @@ use actix_web::{
     HttpResponse,
     http::header::{self, HeaderMap, HeaderValue},
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{
     super::{origin::SEC_FETCH_SITE, response::SEC_FETCH_DEST},
-    CookieContents, cookie, cookie_header,
+    CookieContents, cookie, cookie_header, sealed_cookie,
 };
 use crate::{
     base::seal::{Purpose, SealError},
@@ -38,10 +37,6 @@ struct Content<'a> {
     x: Option<serde_json::Value>,
 }
 
-fn bound_to(settings: &Settings, client_id: &str, name: &str) -> Vec<u8> {
-    [name, client_id, &settings.paths.mount].join("\0").into_bytes()
-}
-
 /// Returns whether a request is one in which the cookie counts: a frame, or what a page of this app loads. Not what a
 /// window opens, not what a page of another site loads, and not what a client sends that does not say (Fetch Metadata).
 fn counts(headers: &HeaderMap) -> bool {
@@ -58,10 +53,7 @@ pub(crate) fn read(settings: &Settings, headers: &HeaderMap) -> Option<CookieCon
     if !is_sent(settings, headers) {
         return None;
     }
-    let open = |client_id: &str, name: &str| {
-        let sealed = URL_SAFE_NO_PAD.decode(cookie_header::only(headers, name)?).ok()?;
-        let plain =
-            settings.keys.open(Purpose::CanvasLogin, &bound_to(settings, client_id, name), &sealed).ok()?;
+    sealed_cookie::open(settings, headers, NAME, Purpose::CanvasLogin, |plain| {
         let Content { i, h, a, x } = serde_json::from_slice(&plain).ok()?;
         Some(CookieContents {
             id: Secret::from(i),
@@ -71,8 +63,7 @@ pub(crate) fn read(settings: &Settings, headers: &HeaderMap) -> Option<CookieCon
             facts: x,
             frame: Some(a),
         })
-    };
-    settings.scoped_names(NAME).find_map(|(client_id, name)| open(client_id, &name))
+    })
 }
 
 /// Returns whether a request has the cookie and is one in which it counts. It may still not open.
@@ -96,10 +87,8 @@ pub(crate) fn set(
         x: login.facts.clone(),
     };
     let plain = Zeroizing::new(serde_json::to_vec(&content).map_err(|_| SealError)?);
-    let name = settings.scoped_name(NAME);
-    let bound_to = bound_to(settings, &settings.client_id, &name);
-    let sealed = settings.keys.seal(Purpose::CanvasLogin, &bound_to, &plain)?;
-    add(response, &cookie::cross_site(name, URL_SAFE_NO_PAD.encode(sealed)));
+    let (name, value) = sealed_cookie::seal(settings, NAME, Purpose::CanvasLogin, &plain)?;
+    add(response, &cookie::cross_site(name, value));
     Ok(())
 }
 

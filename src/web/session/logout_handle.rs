@@ -9,9 +9,8 @@ use actix_web::{
     cookie::{Cookie, time},
     http::header::HeaderMap,
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{cookie, cookie_header};
+use super::{cookie, cookie_header, sealed_cookie};
 use crate::{
     base::seal::{Purpose, SealError},
     config::Settings,
@@ -22,11 +21,6 @@ use salesforce_connection::Secret;
 const NAME: &str = ".slo";
 /// Length of a [`LoginKey`] in bytes.
 const KEY_BYTES: usize = 32;
-
-/// What the value is bound to: the cookie's name, the app and the mount.
-fn bound_to(settings: &Settings, client_id: &str, name: &str) -> Vec<u8> {
-    [name, client_id, &settings.paths.mount].join("\0").into_bytes()
-}
 
 /// Returns the cookie that can end the logins with these ids, the removal if there are none. `None`: the app takes no
 /// part in Salesforce's single logout.
@@ -41,10 +35,8 @@ pub(crate) fn make<'a>(
     if keys.is_empty() {
         return Ok(Some(removal(settings.scoped_name(NAME))));
     }
-    let name = settings.scoped_name(NAME);
-    let bound_to = bound_to(settings, &settings.client_id, &name);
-    let sealed = settings.keys.seal(Purpose::LogoutHandle, &bound_to, &keys)?;
-    let mut cookie = cookie::cross_site(name, URL_SAFE_NO_PAD.encode(sealed));
+    let (name, value) = sealed_cookie::seal(settings, NAME, Purpose::LogoutHandle, &keys)?;
+    let mut cookie = cookie::cross_site(name, value);
     // As long as the logins' own cookies.
     if let Some(lifetime) = settings.remember.and_then(|time| time::Duration::try_from(time).ok()) {
         cookie.set_max_age(lifetime);
@@ -54,14 +46,11 @@ pub(crate) fn make<'a>(
 
 /// Returns the logins that the browser's handle can end. That of an earlier version has one.
 pub(crate) fn read(settings: &Settings, headers: &HeaderMap) -> Vec<LoginKey> {
-    let open = |(client_id, name): (&str, String)| {
-        let sealed = URL_SAFE_NO_PAD.decode(cookie_header::only(headers, &name)?).ok()?;
-        let bound_to = bound_to(settings, client_id, &name);
-        let plain = settings.keys.open(Purpose::LogoutHandle, &bound_to, &sealed).ok()?;
+    sealed_cookie::open(settings, headers, NAME, Purpose::LogoutHandle, |plain| {
         let (keys, rest) = plain.as_chunks::<KEY_BYTES>();
         rest.is_empty().then(|| keys.iter().copied().map(LoginKey::from_bytes).collect())
-    };
-    settings.scoped_names(NAME).find_map(open).unwrap_or_default()
+    })
+    .unwrap_or_default()
 }
 
 /// Returns the cookies that take the handle from the browser, also under its name before a rotation of the app's
@@ -124,9 +113,8 @@ mod tests {
         }
         assert_eq!(make(&settings, []).unwrap().unwrap().max_age(), Some(time::Duration::ZERO));
         let seal = |plain: &[u8]| {
-            let bound_to = bound_to(&settings, "3MVG9", &settings.scoped_name(NAME));
-            let sealed = settings.keys.seal(Purpose::LogoutHandle, &bound_to, plain).unwrap();
-            sent(&URL_SAFE_NO_PAD.encode(sealed), &settings)
+            let (_, value) = sealed_cookie::seal(&settings, NAME, Purpose::LogoutHandle, plain).unwrap();
+            sent(&value, &settings)
         };
         assert_eq!(seal(keys[0].as_bytes()), keys[..1], "of an earlier version");
         assert_eq!(seal(&[1; 33]), []);

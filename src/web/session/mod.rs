@@ -13,6 +13,7 @@ pub(crate) mod former_user;
 pub(crate) mod last_host;
 mod login_cookie;
 pub(crate) mod logout_handle;
+mod sealed_cookie;
 pub(crate) mod unsent_session;
 
 pub(crate) use self::{
