@@ -8,6 +8,7 @@ use std::{
 use crate::support::{
     ADA, CALLBACK, Client, Server,
     app::{listen, routes, serve, standard},
+    axe,
     browser::Browser,
     reserve, settings_for,
 };
@@ -164,6 +165,8 @@ async fn in_a_frame_of_another_site_only_the_way_out_is_shown() {
     // The link opens a window, in which the login is an ordinary one.
     let frame = browser.page.find(Locator::Id("page")).await.unwrap();
     frame.enter_frame().await.unwrap();
+    let found = axe::findings(&browser).await;
+    assert!(found.is_empty(), "{found:#?}");
     let before = browser.page.window().await.unwrap();
     browser.click("a").await;
     let mut windows = browser.page.windows().await.unwrap();

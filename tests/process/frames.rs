@@ -5,6 +5,7 @@
 use crate::support::{
     ADA, Server,
     app::{listen, routes, serve},
+    axe,
     browser::Browser,
     reserve, settings_for,
 };
@@ -134,6 +135,13 @@ async fn an_app_in_a_frame_of_salesforce_is_logged_in_by_canvas() {
         1,
         "the former login has ended"
     );
+
+    // An operator ends it: the frame asks to be reloaded.
+    assert_eq!(salesforce.revoke_grants(GrantFilter::All).await.unwrap(), 1);
+    browser.click("#next").await;
+    frame_text(&browser, "has to be reloaded").await;
+    let found = axe::findings(&browser).await;
+    assert!(found.is_empty(), "{found:#?}");
     browser.close().await;
 }
 

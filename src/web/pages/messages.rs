@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 
 use super::{
-    ActionLabels, ChoiceLabels, LoginFailure, PageKind, PageTexts, RequestFailure, api_errors, canvas_messages,
+    ActionLabels, ChoiceLabels, LoginFailure, PageKind, PageTexts, RequestFailure, api_errors,
+    canvas_messages,
     fix::{self, Fix},
     oauth_errors, org_messages, owner_messages, refusal_messages,
 };
@@ -17,7 +18,8 @@ use crate::web::login::failure::InvalidLink;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Message(pub(super) &'static str, pub(super) &'static [&'static str]);
 
-pub(super) const CROSS_ORIGIN: &str = "This request did not come from a page of this app, so nothing was done.";
+pub(super) const CROSS_ORIGIN: &str =
+    "This request did not come from a page of this app, so nothing was done.";
 
 /// The texts of this kind of page.
 pub(super) fn texts(kind: &PageKind) -> PageTexts {

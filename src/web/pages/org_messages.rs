@@ -23,7 +23,9 @@ pub(super) const CHOOSE_ORG: Message = Message(
 
 pub(super) const ADD_ORG: Message = Message(
     "Add an organization?",
-    &["You log in to Salesforce once more. You stay logged in at the organizations that you use here already."],
+    &[
+        "You log in to Salesforce once more. You stay logged in at the organizations that you use here already.",
+    ],
 );
 
 pub(super) const ORG_LOGIN_REQUIRED: Message = Message(
