@@ -1,9 +1,9 @@
 //! The example `accounts`: what belongs to an account, errors at fields, two users who change one account, files, search,
 //! the admin page; axe-core on each page.
 
-use crate::support::{ADA, Client, axe, browser::Browser, client::encoded, example::Example};
+use crate::support::{ADA, Client, axe, browser::Browser, client::encoded, example::Example, free_port};
 use reqwest::Method;
-use salesforce_fake_org::FakeOrg;
+use salesforce_fake_org::{FakeOrg, Fault};
 use serde_json::{Value, json};
 
 async fn start() -> (FakeOrg, Example, Client) {
@@ -183,6 +183,48 @@ async fn a_search_finds_accounts_contacts_and_opportunities() {
         let page = browser.visit(&example.url(&format!("/search?q={}", encoded(words)))).await;
         assert!(page.status == 200 && !page.body.contains("<script>"), "{words}: {page:?}");
     }
+}
+
+/// One page for both orgs; a record of the other one makes that org current.
+#[actix_web::test]
+async fn a_search_finds_records_in_both_orgs_of_the_browser() {
+    let here = FakeOrg::start().await.unwrap();
+    let there = FakeOrg::builder().client(&here.client_id(), &here.client_secret()).start().await.unwrap();
+    let mut ids = Vec::new();
+    for org in [&here, &there] {
+        org.sign_in(&org.user(ADA));
+        ids.push(create(org, "Account", &json!({ "Name": "Zyzzyva Works" })).await);
+    }
+    let more = [
+        ("SALESFORCE_LOGIN_HOSTS", &*format!("there={}", there.login_url())),
+        ("SALESFORCE_ALLOWED_ORIGINS", &*format!("{} {}", here.instance_url(), there.instance_url())),
+    ];
+    let example = Example::with("127.0.0.1", free_port(), "accounts", &here, &more).await;
+    let (browser, origin) = (Client::new(), example.url(""));
+    let orgs = example.url("/auth/salesforce/orgs");
+    browser.visit(&example.url("/accounts")).await;
+    let added = browser.submit(&orgs, &origin, &[("add", "1"), ("host", "there"), ("return_to", "/")]).await;
+    browser.visit(added.header("location")).await;
+    let search = example.url("/search?q=Zyzzyva");
+    let page = browser.visit(&search).await;
+    let (first, second) = page.body.split_once("<h2>").unwrap().1.split_once("<h2>").unwrap();
+    assert!(first.contains(&there.organization_id()) && first.contains(&ids[1]), "the current one: {page:?}");
+    assert!(second.contains(&here.organization_id()) && second.contains(&ids[0]), "{page:?}");
+    assert!(!first.contains(&here.organization_id()) && !second.contains(&there.organization_id()));
+
+    // Its button.
+    let (org, target) = (here.organization_id(), format!("/accounts/{}", ids[0]));
+    let switched = browser.submit(&orgs, &origin, &[("switch", &*org), ("return_to", &*target)]).await;
+    assert_eq!((switched.status, switched.header("location")), (303, &*target), "{switched:?}");
+    let page = browser.visit(&example.url(&target)).await;
+    assert!(page.status == 200 && page.body.contains("Zyzzyva Works"), "{page:?}");
+
+    // An org that is down leaves the other's records readable.
+    let down = there.faults().api(Fault::Html);
+    let page = browser.visit(&search).await;
+    assert!(page.status == 200 && page.body.contains("could not be searched"), "{page:?}");
+    assert!(page.body.contains(&format!("href=\"/accounts/{}\"", ids[0])), "{page:?}");
+    down.remove();
 }
 
 #[actix_web::test]
