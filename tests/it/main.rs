@@ -118,6 +118,7 @@ mod web {
     mod error_responses;
     mod middleware_composition;
     mod mistakes;
+    mod mounted;
     #[cfg(feature = "test-util")]
     mod open_in_salesforce;
     mod protected_routes;
