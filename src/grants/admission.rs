@@ -193,6 +193,13 @@ impl Admission {
     pub(crate) fn new(refuses_sandboxes: bool, functions: AppFunctions) -> Self {
         Self { refuses_sandboxes, functions, sandboxes: Mutex::default() }
     }
+
+    /// Returns whether a stored grant belongs to a sandbox or a scratch org, and those may not come in: as this process has
+    /// read it at a login, else as the names of its hosts say. Nothing is asked of Salesforce for it.
+    pub(super) fn refuses_stored(&self, org: OrgId, host: &LoginHost, instance: &Url) -> bool {
+        let known = || lock(&self.sandboxes).get(&org).copied();
+        self.refuses_sandboxes && known().unwrap_or_else(|| is_named_as_sandbox(host, instance))
+    }
 }
 
 /// Why an org is refused.

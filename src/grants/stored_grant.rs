@@ -121,6 +121,16 @@ impl GrantManager {
             }
             return Err(UnreadableGrant::OrgNotAllowed);
         }
+        if self.config.admission.refuses_stored(org, &tokens.host, tokens.access.instance_url()) {
+            if self.is_first_warning(&org.to_string()) {
+                tracing::warn!(
+                    organization_id = %org,
+                    "stored logins ignored: the organization is a sandbox or a scratch org, and SALESFORCE_ALLOW_SANDBOXES \
+                     is false"
+                );
+            }
+            return Err(UnreadableGrant::OrgNotAllowed);
+        }
         Ok(tokens)
     }
 

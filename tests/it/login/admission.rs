@@ -195,6 +195,28 @@ async fn sandboxes_may_be_left_out() {
     }
 }
 
+/// The setting comes with the next version of the app, and what one login has shown counts for the others.
+#[actix_web::test]
+async fn existing_logins_of_a_sandbox_end_where_sandboxes_are_left_out() {
+    let org = FakeOrg::start().await.unwrap();
+    org.set_policy(&json!({ "is_sandbox": true })).unwrap();
+    let store = Arc::new(MemoryStore::default());
+    let shared = |builder: SalesforceBuilder| builder.keys(KEY).cookie_name("app").store(store.clone());
+    let (before, _) = app_of(&org, shared).await;
+    let browser = Client::new();
+    assert_eq!(log_in(&before, &org, &browser, ADA).await.status, 200);
+
+    let (after, salesforce) = app_of(&org, |builder| shared(builder).allow_sandboxes(false)).await;
+    assert_eq!(log_in(&after, &org, &Client::new(), BEN).await.status, 403);
+    assert_eq!(browser.fetch(&format!("{}/user", after.url)).await.status, 401);
+    let user = org.user(ADA);
+    let user =
+        actix_salesforce::UserRef::new(user.organization_id().parse().unwrap(), user.id().parse().unwrap());
+    let job = salesforce.user_connection(user).await;
+    assert!(matches!(job, Err(actix_salesforce::Error::OrgNotAllowed)), "{job:?}");
+    assert_eq!(browser.fetch(&format!("{}/user", before.url)).await.status, 200, "nothing was deleted");
+}
+
 #[actix_web::test]
 async fn the_apps_table_decides_on_orgs() {
     let org = FakeOrg::start().await.unwrap();
