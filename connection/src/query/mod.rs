@@ -5,6 +5,7 @@ mod chunked;
 mod export;
 pub(crate) mod long;
 pub(crate) mod page;
+mod prefetch;
 pub(crate) mod projection;
 pub(crate) mod records;
 mod select;
@@ -263,6 +264,9 @@ impl<T: DeserializeOwned> Query<T> {
     /// }
     /// # Ok(()) });
     /// ```
+    ///
+    /// One page is fetched ahead of the reader. Pages from 64 KiB on are decoded on a thread of tokio for blocking work, so that
+    /// the reader's thread serves others meanwhile.
     ///
     /// # Errors
     /// Those of [`page`](Self::page), [`Error::CursorClosed`] if Salesforce closed the query's cursor, and

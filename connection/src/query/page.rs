@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::{
     connection::Connection,
     error::{Error, InvalidResponse, Result},
+    http::response::Response,
     json::names,
     query::{Cursor, children},
     request::{
@@ -98,27 +99,26 @@ pub(crate) async fn fetch_page<T: DeserializeOwned>(
     connection: &Connection,
     request: ApiRequest,
 ) -> Result<Page<T>> {
-    Ok(fetch_page_with_children(connection, request).await?.page)
+    let max_bytes = request.max_bytes;
+    let response = send(connection, request).await?;
+    let body = decode::json_of(&response)?;
+    match read(body) {
+        Err(error) if lacks_children(&error) => {
+            Ok(read(children::complete(connection, body, max_bytes).await?.as_bytes())?)
+        }
+        page => Ok(page?),
+    }
 }
 
-/// Sends `request` and reads the page in its response, and whether children in it have further pages.
-pub(crate) async fn fetch_page_with_children<T: DeserializeOwned>(
-    connection: &Connection,
-    request: ApiRequest,
-) -> Result<FetchedPage<T>> {
-    let max_bytes = request.max_bytes;
-    let response = connection.send(request).await.map_err(cursor_error)?;
-    let body = decode::json_of(&response)?;
-    let page: Page<T> = match read(body) {
-        Err(error) if lacks_children(&error) => {
-            read(children::complete(connection, body, max_bytes).await?.as_bytes())?
-        }
-        page => page?,
-    };
+/// Sends the request for a page.
+pub(super) async fn send(connection: &Connection, request: ApiRequest) -> Result<Response> {
+    connection.send(request).await.map_err(cursor_error)
+}
+
+/// Returns the number of links to further pages of rows or of children, 2 at most.
+pub(super) fn links(body: &[u8]) -> usize {
     // Within a JSON text the quotes would be escaped, so that this finds only members of pages.
-    let links = memchr::memmem::find_iter(body, b"\"nextRecordsUrl\"").take(2).count();
-    let has_open_children = links > usize::from(page.next.is_some());
-    Ok(FetchedPage { page, has_open_children })
+    memchr::memmem::find_iter(body, b"\"nextRecordsUrl\"").take(2).count()
 }
 
 /// Reads the body of a page.

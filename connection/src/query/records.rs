@@ -9,15 +9,15 @@ use std::{
 
 use futures_util::Stream;
 use serde::de::DeserializeOwned;
-use tokio::{runtime::Handle, task::JoinHandle};
-use tracing::Instrument as _;
+use tokio::runtime::Handle;
 
 use crate::{
     connection::Connection,
     error::{Error, Result},
     query::{
-        self, Page,
-        page::{FetchedPage, Progress, fetch_page_with_children},
+        self, Cursor, Page,
+        page::{FetchedPage, Progress},
+        prefetch::Prefetch,
     },
     request::send::ApiRequest,
 };
@@ -37,19 +37,10 @@ enum NextPage<T> {
     NotRequested(Box<ApiRequest>),
     /// A page that was received as a part of another response.
     Received(Box<Page<T>>),
-    Prefetching(Prefetch<T>),
+    /// While the reader waits for it, the page after it is requested as soon as its cursor is known.
+    Prefetching(Prefetch<T>, Option<(Cursor, Prefetch<T>)>),
     Failed(Error),
     End,
-}
-
-/// A page that is fetched while the rows before it are read. Dropping it stops the request.
-// In a separate task: a reader that waits for its client for minutes must not delay the response until its timeout.
-struct Prefetch<T>(JoinHandle<Result<FetchedPage<T>>>);
-
-impl<T> Drop for Prefetch<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl<T> fmt::Debug for Records<T> {
@@ -100,14 +91,22 @@ impl<T: DeserializeOwned + Send + 'static> Records<T> {
         Ok(self)
     }
 
-    fn prefetch(&self, request: ApiRequest) -> NextPage<T> {
-        let connection = self.connection.clone();
-        match Handle::try_current() {
-            Ok(runtime) => {
-                let page = async move { fetch_page_with_children(&connection, request).await };
-                NextPage::Prefetching(Prefetch(runtime.spawn(page.in_current_span())))
-            }
-            Err(error) => NextPage::Failed(Error::internal(error)),
+    fn prefetch(&self, request: ApiRequest) -> Result<Prefetch<T>> {
+        let runtime = Handle::try_current().map_err(Error::internal)?;
+        Ok(Prefetch::start(&runtime, self.connection.clone(), request))
+    }
+
+    fn prefetching(&self, request: ApiRequest) -> NextPage<T> {
+        self.prefetch(request).map_or_else(NextPage::Failed, |page| NextPage::Prefetching(page, None))
+    }
+
+    /// Requests the page after the one that is being decoded. Its reader waits, so that at most one page is ahead.
+    fn request_ahead(&mut self, cursor: Cursor) {
+        let request = query::next_page_request(cursor.clone(), self.max_page_bytes);
+        if let Ok(page) = self.prefetch(request)
+            && let NextPage::Prefetching(_, ahead) = &mut self.next
+        {
+            *ahead = Some((cursor, page));
         }
     }
 
@@ -115,16 +114,25 @@ impl<T: DeserializeOwned + Send + 'static> Records<T> {
     ///
     /// While children of the page's rows have further pages, nothing is fetched ahead: Salesforce may close their cursors
     /// when the next page of the parents is requested. (Unverified; its documentation of `queryMore` says so.)
-    fn take_page(&mut self, FetchedPage { page, has_open_children }: FetchedPage<T>) {
+    ///
+    /// `ahead` is a page that was requested before this one was decoded.
+    fn take_page(
+        &mut self,
+        FetchedPage { page, has_open_children }: FetchedPage<T>,
+        ahead: Option<(Cursor, Prefetch<T>)>,
+    ) {
         let complete = self.progress.add(&page);
         self.next = match (complete, page.next) {
             (Err(error), _) => NextPage::Failed(error.into()),
+            (Ok(()), Some(cursor)) if ahead.as_ref().is_some_and(|(requested, _)| *requested == cursor) => {
+                ahead.map_or(NextPage::End, |(_, page)| NextPage::Prefetching(page, None))
+            }
             (Ok(()), Some(cursor)) => {
                 let request = query::next_page_request(cursor, self.max_page_bytes);
                 if has_open_children {
                     NextPage::NotRequested(Box::new(request))
                 } else {
-                    self.prefetch(request)
+                    self.prefetching(request)
                 }
             }
             (Ok(()), None) => NextPage::End,
@@ -150,22 +158,29 @@ impl<T: DeserializeOwned + Send + 'static> Records<T> {
             if self.rows.len() > 0 {
                 return Poll::Ready(Ok(true));
             }
-            if let NextPage::Prefetching(prefetch) = &mut self.next {
-                match ready!(Pin::new(&mut prefetch.0).poll(context)) {
-                    Ok(Ok(page)) => self.take_page(page),
-                    Ok(Err(error)) => self.next = NextPage::Failed(error),
-                    Err(error) => self.next = NextPage::Failed(Error::internal(error)),
+            if let NextPage::Prefetching(page, ahead) = &mut self.next {
+                if ahead.is_none()
+                    && let Poll::Ready(Some(cursor)) = page.poll_cursor(context)
+                {
+                    self.request_ahead(cursor);
+                    continue;
+                }
+                let page = ready!(page.poll_page(context));
+                let ahead = ahead.take();
+                match page {
+                    Ok(page) => self.take_page(page, ahead),
+                    Err(error) => self.next = NextPage::Failed(error),
                 }
                 continue;
             }
             match std::mem::replace(&mut self.next, NextPage::End) {
-                NextPage::NotRequested(request) => self.next = self.prefetch(*request),
+                NextPage::NotRequested(request) => self.next = self.prefetching(*request),
                 // Whether its rows have open children is unknown.
                 NextPage::Received(page) => {
-                    self.take_page(FetchedPage { page: *page, has_open_children: true });
+                    self.take_page(FetchedPage { page: *page, has_open_children: true }, None);
                 }
                 NextPage::Failed(error) => return Poll::Ready(Err(error)),
-                NextPage::Prefetching(_) | NextPage::End => return Poll::Ready(Ok(false)),
+                NextPage::Prefetching(..) | NextPage::End => return Poll::Ready(Ok(false)),
             }
         }
     }

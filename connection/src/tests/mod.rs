@@ -8,8 +8,9 @@ mod flattened;
 mod frontdoor;
 mod graphql;
 mod hostile;
-mod layers;
 #[cfg(feature = "bulk")]
+mod large_pages;
+mod layers;
 mod loading;
 #[cfg(feature = "bulk")]
 mod lost_pages;
