@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::fake::Fake;
+use crate::{fake::Fake, types::Types};
 
 /// Tools for a team that builds on actix-salesforce.
 #[derive(Debug, Parser)]
@@ -15,4 +15,5 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Fake(Fake),
+    Types(Types),
 }

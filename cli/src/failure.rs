@@ -2,10 +2,7 @@
 
 use std::{error::Error, fmt, io::Write as _, process::ExitCode};
 
-use anstyle::{AnsiColor, Style};
-
-const ERROR: Style = AnsiColor::Red.on_default().bold();
-const HELP: Style = AnsiColor::Cyan.on_default().bold();
+use crate::style::{ERROR, HELP};
 
 /// The exit status of findings: the command worked, and what it looked at has to be changed.
 pub(crate) const FINDINGS: u8 = 1;
@@ -17,11 +14,22 @@ pub(crate) const WRONG_USE: u8 = 2;
 pub(crate) struct Failure {
     message: String,
     next_step: Option<String>,
+    /// Further reasons: all mistakes are reported at once.
+    more: Vec<Self>,
+}
+
+impl FromIterator<Self> for Failure {
+    fn from_iter<T: IntoIterator<Item = Self>>(failures: T) -> Self {
+        let mut failures = failures.into_iter();
+        let mut first = failures.next().unwrap_or_else(|| Self::new("unknown failure"));
+        first.more.extend(failures);
+        first
+    }
 }
 
 impl Failure {
     pub(crate) fn new(message: impl fmt::Display) -> Self {
-        Self { message: message.to_string(), next_step: None }
+        Self { message: message.to_string(), next_step: None, more: Vec::new() }
     }
 
     /// The error with its sources, each of which says why the one before it came.
@@ -48,10 +56,12 @@ impl Failure {
     /// Writes it to standard error.
     pub(crate) fn report(&self) -> ExitCode {
         let mut stderr = anstream::stderr().lock();
-        // Nothing is left to tell of an error of standard error.
-        let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {}", self.message);
-        if let Some(next_step) = &self.next_step {
-            let _ = writeln!(stderr, "  {HELP}help:{HELP:#} {next_step}");
+        for failure in std::iter::once(self).chain(&self.more) {
+            // Nothing is left to tell of an error of standard error.
+            let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {}", failure.message);
+            if let Some(next_step) = &failure.next_step {
+                let _ = writeln!(stderr, "  {HELP}help:{HELP:#} {next_step}");
+            }
         }
         ExitCode::from(WRONG_USE)
     }

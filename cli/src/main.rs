@@ -3,6 +3,9 @@
 mod arguments;
 mod failure;
 mod fake;
+mod nearest;
+mod style;
+mod types;
 
 use std::process::ExitCode;
 
@@ -15,6 +18,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let ended = match arguments.command {
         Command::Fake(fake) => fake::run(fake).await,
+        Command::Types(types) => types::run(types).await,
     };
     ended.unwrap_or_else(|failure| failure.report())
 }
