@@ -2,7 +2,12 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{fake::Fake, types::Types};
+use crate::{
+    app_metadata::AppMetadata,
+    fake::Fake,
+    shell::{Completions, Man},
+    types::Types,
+};
 
 /// Tools for a team that builds on actix-salesforce.
 #[derive(Debug, Parser)]
@@ -16,4 +21,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Fake(Fake),
     Types(Types),
+    AppMetadata(AppMetadata),
+    Completions(Completions),
+    Man(Man),
 }

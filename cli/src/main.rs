@@ -1,9 +1,12 @@
 //! The program `actix-salesforce`: tools for a team that builds on the crate of that name.
 
+mod app_metadata;
 mod arguments;
 mod failure;
 mod fake;
 mod nearest;
+mod output;
+mod shell;
 mod style;
 mod types;
 
@@ -19,6 +22,9 @@ async fn main() -> ExitCode {
     let ended = match arguments.command {
         Command::Fake(fake) => fake::run(fake).await,
         Command::Types(types) => types::run(types).await,
+        Command::AppMetadata(app_metadata) => app_metadata::run(app_metadata).await,
+        Command::Completions(completions) => shell::completions(&completions),
+        Command::Man(man) => shell::man(&man),
     };
     ended.unwrap_or_else(|failure| failure.report())
 }

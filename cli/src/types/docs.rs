@@ -48,8 +48,15 @@ fn word(word: &str) -> String {
         }
     }
     let mut escaped = String::new();
-    for letter in shown.chars() {
-        if matches!(letter, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '|' | '~') {
+    let mut letters = shown.chars().peekable();
+    let mut before = ' ';
+    while let Some(letter) = letters.next() {
+        // An underscore inside of a word is one.
+        let is_inside = letter == '_' && before.is_alphanumeric() && letters.peek().is_some_and(|next| next.is_alphanumeric());
+        before = letter;
+        // `&amp;` and `&#38;` are signs, a lonely `&` is one already.
+        let is_entity = letter == '&' && letters.peek().is_some_and(|next| next.is_alphanumeric() || *next == '#');
+        if !is_inside && (is_entity || matches!(letter, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~')) {
             escaped.push('\\');
         }
         escaped.push(letter);
@@ -79,6 +86,7 @@ mod tests {
             ("# Not a heading", r"\# Not a heading"),
             ("1. not a list", r"1\. not a list"),
             ("see https://example.com/a_b.", "see <https://example.com/a_b>."),
+            ("Food & Beverage &amp; more", r"Food & Beverage \&amp; more"),
             ("a\u{202e}b\u{7}", "ab"),
         ] {
             assert_eq!(lines(text), [expected]);

@@ -105,6 +105,8 @@ impl Live {
             service.url.clone_from(&config.login_url);
             config.service = Some(service);
         }
+        // The failures are errors of this command. Without a subscriber the library would say that they are lost.
+        let _ = tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::new());
         let salesforce = Salesforce::from_config(config).await.map_err(|error| settings(&error))?;
         let connection = salesforce.service_connection().await.map_err(|error| failure("log in", &error))?;
         Ok(Self { connection, _salesforce: Some(salesforce) })
@@ -144,8 +146,9 @@ fn settings(error: &ConfigError) -> Failure {
 /// Tells an org that cannot be reached from one that refuses.
 fn failure(doing: &str, error: &Error) -> Failure {
     match error {
-        Error::Http(http) if http.is_transient() => unreachable_org(doing, error),
-        Error::Unavailable { .. } => unreachable_org(doing, error),
+        Error::LimitExceeded { .. } => Failure::of(format_args!("cannot {doing}: the org refuses"), error)
+            .help("the org's limit is that of 24 hours: try again later, or read a saved describe with `--describe FILE`"),
+        error if error.is_transient() => unreachable_org(doing, error),
         Error::LoginRequired => Failure::new(format_args!("cannot {doing}: the org refuses the access token: it has ended"))
             .help(format!("get a new one: `sf org display --json` prints it; then set {TOKEN}")),
         Error::ServiceUser(_) | Error::LoginRefused(_) => Failure::of(
@@ -155,7 +158,7 @@ fn failure(doing: &str, error: &Error) -> Failure {
         .help("check SALESFORCE_CLIENT_ID, SALESFORCE_CLIENT_SECRET, and in the app's policies the client credentials flow with its user"),
         Error::ApiAccessDenied { .. } => Failure::of(format_args!("cannot {doing}: the org refuses"), error)
             .help("give the user \"API Enabled\", and the app the scope `api`"),
-        Error::Api { .. } | Error::LimitExceeded { .. } => {
+        Error::Api { .. } => {
             Failure::of(format_args!("cannot {doing}: the org refuses"), error)
                 .help("the code says why; an administrator sees the request in the login history or the event log")
         }

@@ -6,7 +6,6 @@ mod file;
 mod live;
 mod model;
 mod names;
-mod output;
 mod resolve;
 mod selection;
 mod write;
@@ -31,6 +30,7 @@ use self::{
 use crate::{
     failure::{FINDINGS, Failure},
     nearest::nearest,
+    output,
     style::{ERROR, NOTE},
 };
 

@@ -17,9 +17,10 @@ const KEYWORDS: [&str; 52] = [
 /// Keywords that cannot be raw identifiers.
 const NEVER_RAW: [&str; 3] = ["crate", "self", "super"];
 /// Types that a written file uses. A struct of this name would hide them there.
-pub(super) const USED_TYPES: [&str; 18] = [
+const USED_TYPES: [&str; 19] = [
     "Self", "String", "Option", "Vec", "Box", "Result", "SObject", "SalesforceId", "Deserialize", "Serialize", "Address",
     "Location", "SoqlDate", "SoqlDateTime", "SoqlTime", "SoqlDecimal", "InvalidValue", "SoqlLiteral",
+    "ToSoql",
 ];
 /// The variant for values that are not known, and a keyword.
 const USED_VARIANTS: [&str; 2] = ["Other", "Self"];
@@ -30,7 +31,7 @@ pub(super) struct Taken(HashSet<String>);
 
 impl Taken {
     pub(super) fn types() -> Self {
-        Self(USED_TYPES.iter().chain(&["ToSoql"]).map(ToString::to_string).collect())
+        Self(USED_TYPES.map(str::to_owned).into())
     }
 
     fn variants() -> Self {
@@ -102,28 +103,33 @@ pub(super) fn pascal(text: &str) -> String {
     }
 }
 
-/// The names of a struct's fields, in the order of the API names.
+/// The names of a struct's fields, in the order of the API names, each of which may be a reference.
 ///
-/// Standard fields have the shorter name where two fields would have the same one.
-pub(super) fn fields(api_names: &[&str]) -> Vec<String> {
+/// Standard fields have the shorter name where two fields would have the same one. A reference `Parent__c` is `parent_id`,
+/// as `AccountId` is `account_id`, so that the relationship `Parent__r` is `parent`.
+pub(super) fn fields(api_names: &[(&str, bool)]) -> Vec<String> {
     let mut order: Vec<usize> = (0..api_names.len()).collect();
     order.sort_by_key(|&index| {
-        let name = api_names.get(index).copied().unwrap_or_default();
+        let (name, _) = api_names.get(index).copied().unwrap_or_default();
         (name.split("__").count(), name)
     });
     let (mut taken, mut names) = (Taken::default(), vec![String::new(); api_names.len()]);
     for index in order {
-        let (Some(api_name), Some(name)) = (api_names.get(index), names.get_mut(index)) else { continue };
-        *name = taken.first_free(&[field(api_name), snake(api_name), format!("{}_", snake(api_name))]);
+        let (Some((api_name, is_reference)), Some(name)) = (api_names.get(index), names.get_mut(index)) else {
+            continue;
+        };
+        let full = snake(api_name);
+        *name = taken.first_free(&[field(api_name, *is_reference), full.clone(), format!("{full}_")]);
     }
     names
 }
 
-fn field(api_name: &str) -> String {
-    snake(match api_name.rsplit_once("__") {
-        Some((stem, "c" | "r" | "s")) => stem,
-        _ => api_name,
-    })
+fn field(api_name: &str, is_reference: bool) -> String {
+    match api_name.rsplit_once("__") {
+        Some((stem, "c")) if is_reference && !stem.to_ascii_lowercase().ends_with("id") => snake(&format!("{stem}_id")),
+        Some((stem, "c" | "r" | "s")) => snake(stem),
+        _ => snake(api_name),
+    }
 }
 
 fn snake(text: &str) -> String {
@@ -214,13 +220,21 @@ mod tests {
             ("Loyalty__pc", "loyalty_pc"),
             ("LastCURequestDate", "last_cu_request_date"),
         ] {
-            assert_eq!(fields(&[api_name]), [expected]);
+            assert_eq!(fields(&[(api_name, false)]), [expected]);
         }
     }
 
     #[test]
     fn a_standard_field_has_the_shorter_name() {
-        assert_eq!(fields(&["Total__c", "acme__Total__c", "Total"]), ["total_c", "acme_total", "total"]);
+        let fields_of = |names: &[&str]| fields(&names.iter().map(|name| (*name, false)).collect::<Vec<_>>());
+        assert_eq!(fields_of(&["Total__c", "acme__Total__c", "Total"]), ["total_c", "acme_total", "total"]);
+    }
+
+    #[test]
+    fn a_reference_and_its_relationship_have_the_same_names_together_and_alone() {
+        assert_eq!(fields(&[("Parent__c", true), ("Parent__r", false)]), ["parent_id", "parent"]);
+        assert_eq!(fields(&[("Parent__c", true)]), ["parent_id"]);
+        assert_eq!(fields(&[("SoldById__c", true), ("AccountId", true)]), ["sold_by_id", "account_id"]);
     }
 
     #[test]
@@ -267,7 +281,8 @@ mod tests {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             let mut taken = Taken::types();
             let objects: Vec<String> = texts.iter().map(|text| object(text, &mut taken)).collect();
-            for (names, is_type) in [(fields(&texts), false), (variants(&texts), true), (objects, true)] {
+            let references: Vec<(&str, bool)> = texts.iter().map(|text| (*text, text.len() % 2 == 0)).collect();
+            for (names, is_type) in [(fields(&references), false), (variants(&texts), true), (objects, true)] {
                 prop_assert_eq!(names.len(), texts.len());
                 prop_assert_eq!(names.iter().collect::<HashSet<_>>().len(), texts.len());
                 for name in &names {

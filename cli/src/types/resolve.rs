@@ -14,6 +14,8 @@ use crate::nearest::nearest;
 ///
 /// Source: SOQL and SOSL Reference, "Understanding Relationship Query Limitations".
 const MAX_RELATIONSHIPS: usize = 5;
+/// The longest name of an enum. Longer ones would wrap lines that are never wrapped elsewhere.
+const MAX_NAME: usize = 70;
 /// The object whose fields a query reaches through a reference to several objects.
 ///
 /// Source: SOQL and SOSL Reference, "Understanding Polymorphic Keys and Relationships"; Object Reference, "Name".
@@ -231,7 +233,8 @@ impl Naming {
     }
 
     fn add(&mut self, node: &Node<'_>, name: String, model: &mut Model) {
-        let api_names: Vec<&str> = node.fields.iter().map(Read::name).collect();
+        let is_reference = |read: &Read<'_>| matches!(read, Read::Value(field) if field.kind == "reference");
+        let api_names: Vec<_> = node.fields.iter().map(|read| (read.name(), is_reference(read))).collect();
         let (mut members, mut parents, mut enums) = (Vec::new(), Vec::new(), Vec::new());
         for (read, rust_name) in node.fields.iter().zip(names::fields(&api_names)) {
             let (field, kind) = match read {
@@ -299,7 +302,8 @@ impl Naming {
         }
         let stem = field.name.trim_end_matches("__c");
         let name = format!("{}{}", names::object_base(&object.name), names::pascal(stem));
-        let name = self.taken.first_free(&[name]);
+        // ASCII, so that each byte is a letter.
+        let name = self.taken.first_free(&[name.get(..MAX_NAME).unwrap_or(&name).to_owned()]);
         self.enums.insert(key, name.clone());
         let mut seen = BTreeSet::new();
         let values: Vec<_> = field.picklist_values.iter().filter(|value| seen.insert(value.value.as_str())).collect();
@@ -317,7 +321,7 @@ impl Naming {
         });
         enums.push(Enum {
             name: name.clone(),
-            docs: super::docs::lines(&format!("{} of {}", label_of(field), object.name)),
+            docs: enum_docs(object, field),
             restricted: field.restricted_picklist,
             variants: variants.collect(),
         });
@@ -334,6 +338,13 @@ impl Read<'_> {
     }
 }
 
+/// The label, and what it is the picklist of.
+fn enum_docs(object: &Described, field: &Field) -> Vec<String> {
+    let mut docs = super::docs::lines(label_of(field));
+    docs.extend([String::new(), format!("The values of `{}.{}`.", object.name, field.name)]);
+    docs
+}
+
 fn label_of(field: &Field) -> &str {
     if field.label.is_empty() { &field.name } else { &field.label }
 }
@@ -341,7 +352,7 @@ fn label_of(field: &Field) -> &str {
 /// The label, the help text, and what a program has to know of the field.
 fn docs(read: &Read<'_>, field: &Field) -> Vec<String> {
     if let Read::Parent { node, .. } = read {
-        return vec![format!("The {} behind `{}`.", node.object.name, field.name)];
+        return vec![format!("The record behind `{}`: `{}`.", field.name, node.object.name)];
     }
     let mut docs = super::docs::lines(label_of(field));
     let mut paragraph = |lines: Vec<String>| {

@@ -5,7 +5,6 @@ use quote::{format_ident, quote};
 
 use super::{
     model::{Enum, FieldType, Item, Member, Model, Struct},
-    names,
     selection::Selection,
 };
 use crate::failure::Failure;
@@ -51,13 +50,13 @@ pub(super) fn file(head: &Head, model: &Model) -> Result<String, Failure> {
     text.push_str(&imports(&head.krate, model));
     for item in &model.items {
         let tokens = match item {
-            Item::Struct(item) => structure(&head.krate, model, item),
+            Item::Struct(item) => structure(&head.krate, item),
             Item::Enum(item) => enumeration(item),
         };
         let file = syn::parse2(tokens)
             .map_err(|error| Failure::of("cannot write the types, which is a bug of this program", &error))?;
         text.push('\n');
-        text.push_str(&broken(&prettyplease::unparse(&file)));
+        text.push_str(&rewrapped(&prettyplease::unparse(&file)));
     }
     Ok(text)
 }
@@ -103,17 +102,15 @@ fn import(module: &str, names: &[&str]) -> Option<String> {
     })
 }
 
-fn structure(krate: &str, model: &Model, item: &Struct) -> TokenStream {
+fn structure(krate: &str, item: &Struct) -> TokenStream {
     let (name, docs) = (format_ident!("{}", item.name), docs(&item.docs));
     let object = (item.name != item.api_name).then(|| {
         let api_name = &item.api_name;
         quote!(#[sobject(name = #api_name)])
     });
-    // The derive names `actix_salesforce` unless it is that of the connection's crate.
     let members = item.members.iter().map(|member| field(krate, member));
     let is_pascal = |member: &Member| pascal_of(&member.rust_name) == member.api_name;
     let rule = item.members.iter().any(is_pascal).then(|| quote!(#[serde(rename_all = "PascalCase")]));
-    let _ = model;
     quote! {
         #docs
         #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, SObject)]
@@ -242,22 +239,38 @@ fn pascal_of(field: &str) -> String {
     name
 }
 
-/// Breaks long fields as rustfmt does, and separates items by an empty line, which prettyplease leaves out.
-fn broken(text: &str) -> String {
-    let mut broken = String::new();
-    for line in text.lines() {
-        let is_long = line.len() > WIDTH && line.starts_with("    pub ") && line.ends_with(',');
-        if line.starts_with("impl ") && !broken.is_empty() && !broken.ends_with("\n\n") {
-            broken.push('\n');
+/// Wraps lines where rustfmt does: prettyplease wraps them earlier. Separates items by an empty line, which it leaves out.
+fn rewrapped(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let (mut wrapped, mut index) = (String::new(), 0);
+    while let Some(line) = lines.get(index) {
+        let joined = lines.get(index + 1..index + 3).and_then(|rest| joined(line, rest));
+        let (line, count) = match &joined {
+            Some(joined) if joined.len() <= WIDTH || joined.starts_with("    pub ") => (joined.as_str(), 3),
+            _ => (*line, 1),
+        };
+        if line.starts_with("impl ") && !wrapped.is_empty() {
+            wrapped.push('\n');
         }
         match line.split_once(": ") {
-            Some((name, kind)) if is_long => broken.push_str(&format!("{name}:\n        {kind}\n")),
-            _ => {
-                broken.push_str(line);
-                broken.push('\n');
+            Some((name, kind)) if line.len() > WIDTH && line.starts_with("    pub ") => {
+                wrapped.extend([name, ":\n        ", kind, "\n"]);
             }
+            _ => wrapped.extend([line, "\n"]),
         }
+        index += count;
     }
-    let _ = names::USED_TYPES;
-    broken
+    wrapped
+}
+
+/// Returns three lines as one, if they are a list or a block with one element.
+fn joined(first: &str, rest: &[&str]) -> Option<String> {
+    let [inner, last] = rest else { return None };
+    let (inner, last) = (inner.trim(), last.trim_start());
+    match first.chars().last() {
+        Some('<') if last.starts_with('>') => Some(format!("{first}{}{last}", inner.trim_end_matches(','))),
+        Some('(') if last.starts_with(')') => Some(format!("{first}{}{last}", inner.trim_end_matches(','))),
+        Some('{') if last == "}" => first.strip_suffix("=> {").map(|pattern| format!("{pattern}=> {inner},")),
+        _ => None,
+    }
 }

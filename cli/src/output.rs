@@ -13,7 +13,7 @@ use crate::failure::Failure;
 const MAX_LINES: usize = 60;
 
 /// Reads the file; `None` if there is none.
-pub(super) fn read(path: &Path) -> Result<Option<String>, Failure> {
+pub(crate) fn read(path: &Path) -> Result<Option<String>, Failure> {
     match std::fs::read_to_string(path) {
         // Git may have checked it out with other ends of lines.
         Ok(text) => Ok(Some(text.replace("\r\n", "\n"))),
@@ -23,7 +23,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, Failure> {
 }
 
 /// Writes the file beside its place and renames it, so that it is there as a whole or not at all.
-pub(super) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     // A link stays a link.
     let path: PathBuf = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -46,7 +46,7 @@ pub(super) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
 }
 
 /// Returns the lines in which the texts differ: `-` is in the file, `+` in the org.
-pub(super) fn difference(file: &str, org: &str) -> Vec<(ChangeTag, String)> {
+pub(crate) fn difference(file: &str, org: &str) -> Vec<(ChangeTag, String)> {
     let diff = TextDiff::from_lines(file, org);
     let changes = diff.iter_all_changes().filter(|change| change.tag() != ChangeTag::Equal);
     let line = |change: similar::Change<&str>| {
