@@ -29,7 +29,11 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = |error: &std::io::Error| {
         let failure = Failure::of(format_args!("cannot write {}", path.display()), error);
-        if folder.is_dir() { failure } else { failure.help(format!("create the folder first: {}", folder.display())) }
+        if folder.is_dir() {
+            failure
+        } else {
+            failure.help(format!("create the folder first: {}", folder.display()))
+        }
     };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".actix-salesforce-");

@@ -45,8 +45,8 @@ pub(crate) fn man(man: &Man) -> Result<ExitCode, Failure> {
             .map_err(|error| Failure::of("cannot write the manual page", &error))?;
         return print(&page);
     };
-    let written = std::fs::create_dir_all(folder)
-        .and_then(|()| clap_mangen::generate_to(Arguments::command(), folder));
+    let written =
+        std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Arguments::command(), folder));
     written.map_err(|error| Failure::of(format_args!("cannot write to {}", folder.display()), &error))?;
     // Nothing is left to tell of an error of standard error.
     let _ = writeln!(anstream::stderr(), "{NOTE}{:>12}{NOTE:#} {}", "Written", folder.display());

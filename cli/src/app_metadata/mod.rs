@@ -10,6 +10,7 @@ use std::{
 };
 
 use actix_salesforce::{ApiVersion, Config, Salesforce, Secret};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 
@@ -86,8 +87,11 @@ pub(crate) async fn run(arguments: AppMetadata) -> Result<ExitCode, Failure> {
     let app = app(&arguments, config, has_client_credentials).await?;
     let files = files(&arguments.out, &login_url, app.components())?;
     if !arguments.force {
-        let existing: Vec<String> =
-            files.iter().filter(|(path, _)| path.exists()).map(|(path, _)| path.display().to_string()).collect();
+        let existing: Vec<String> = files
+            .iter()
+            .filter(|(path, _)| path.exists())
+            .map(|(path, _)| path.display().to_string())
+            .collect();
         if !existing.is_empty() {
             return Err(Failure::new(format_args!("these files exist: {}", existing.join(", ")))
                 .help("overwrite them with `--force`, or give `--out` or `--name` another value. Nothing was written"));
@@ -116,9 +120,11 @@ async fn app(
         let failure = |scope: &&str| {
             let help = match nearest(scope, scopes::known()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "leave it out of SALESFORCE_SCOPES for this command, and add it to the app in Setup".to_owned(),
+                None => "leave it out of SALESFORCE_SCOPES for this command, and add it to the app in Setup"
+                    .to_owned(),
             };
-            Failure::new(format_args!("the scope `{scope}` has no name in metadata that this program knows")).help(help)
+            Failure::new(format_args!("the scope `{scope}` has no name in metadata that this program knows"))
+                .help(help)
         };
         unknown.iter().map(failure).collect::<Failure>()
     })?;
@@ -126,16 +132,22 @@ async fn app(
     let public_url = config.public_url.clone();
     // The library computes and checks the addresses. It needs a client id and keys, which the app does not have yet; they
     // end with this process.
-    "not deployed yet".clone_into(&mut config.client_id);
-    config.keys = Some(Secret::new("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="));
+    "not-deployed-yet".clone_into(&mut config.client_id);
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| Failure::of("cannot make a random key", &error))?;
+    config.keys = Some(Secret::new(STANDARD.encode(key)));
     let slo = config.routes.slo.clone();
     let (mount, prefix) = (config.routes.mount.clone(), config.routes.prefix.clone());
     let _ = tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::new());
-    let salesforce = Salesforce::from_config(config)
-        .await
-        .map_err(|error| Failure::of("the settings are invalid", &error).help("correct them: docs/settings.md"))?;
+    let salesforce = Salesforce::from_config(config).await.map_err(|error| {
+        Failure::of("the settings are invalid", &error).help("correct them: docs/settings.md")
+    })?;
     let single_logout_url = has_single_logout.then(|| {
-        format!("{}{mount}{prefix}{}", public_url.trim_end_matches('/'), slo.unwrap_or_else(|| "/slo".to_owned()))
+        format!(
+            "{}{mount}{prefix}{}",
+            public_url.trim_end_matches('/'),
+            slo.unwrap_or_else(|| "/slo".to_owned())
+        )
     });
     Ok(App {
         name: arguments.name.clone(),
@@ -212,7 +224,9 @@ fn next_steps(arguments: &AppMetadata, has_client_credentials: bool) -> String {
         arguments.label.as_deref().unwrap_or(&arguments.name),
     );
     if has_client_credentials && arguments.run_as.is_none() {
-        steps.push_str("\nIn the app's policies choose the user that client credentials work as (or give `--run-as`).");
+        steps.push_str(
+            "\nIn the app's policies choose the user that client credentials work as (or give `--run-as`).",
+        );
     }
     steps
 }
@@ -232,7 +246,9 @@ fn api_name(text: &str) -> Result<String, String> {
 
 fn email(text: &str) -> Result<String, String> {
     match text.split_once('@') {
-        Some((user, host)) if !user.is_empty() && host.contains('.') && !text.contains(char::is_whitespace) => {
+        Some((user, host))
+            if !user.is_empty() && host.contains('.') && !text.contains(char::is_whitespace) =>
+        {
             Ok(text.to_owned())
         }
         _ => Err("an address such as ops@acme.example".into()),

@@ -81,7 +81,10 @@ mod tests {
     use super::*;
 
     fn changed(callers: &[(&str, &str)]) -> Environment {
-        let set = vec![("SALESFORCE_CLIENT_ID", "fake".to_owned()), ("SALESFORCE_SERVICE_URL", "http://127.0.0.1:1".to_owned())];
+        let set = vec![
+            ("SALESFORCE_CLIENT_ID", "fake".to_owned()),
+            ("SALESFORCE_SERVICE_URL", "http://127.0.0.1:1".to_owned()),
+        ];
         changes(set, callers.iter().map(|(name, value)| (name.into(), value.into())))
     }
 

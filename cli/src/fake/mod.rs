@@ -116,9 +116,7 @@ fn banner(org: &FakeOrg, environment: &environment::Environment, verbose: bool) 
             line("Sets", &format!("{name}={value}"));
         }
     }
-    for (names, what) in
-        [(&environment.replaced, "Replaces"), (&environment.removed, "Leaves out")]
-    {
+    for (names, what) in [(&environment.replaced, "Replaces"), (&environment.removed, "Leaves out")] {
         if !names.is_empty() {
             line(what, &format!("{} of your environment", names.join(", ")));
         }

@@ -39,7 +39,8 @@ pub(super) fn lines_of_facts(facts: &[String]) -> Vec<String> {
 
 fn word(word: &str) -> String {
     // rustc rejects comments with signs that change the direction of the text.
-    let is_shown = |c: &char| !c.is_control() && !matches!(*c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_shown =
+        |c: &char| !c.is_control() && !matches!(*c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let shown: String = word.chars().filter(is_shown).collect();
     if shown.starts_with("https://") || shown.starts_with("http://") {
         let end = shown.trim_end_matches(['.', ',', ')', ';', ':']);
@@ -52,11 +53,16 @@ fn word(word: &str) -> String {
     let mut before = ' ';
     while let Some(letter) = letters.next() {
         // An underscore inside of a word is one.
-        let is_inside = letter == '_' && before.is_alphanumeric() && letters.peek().is_some_and(|next| next.is_alphanumeric());
+        let is_inside = letter == '_'
+            && before.is_alphanumeric()
+            && letters.peek().is_some_and(|next| next.is_alphanumeric());
         before = letter;
         // `&amp;` and `&#38;` are signs, a lonely `&` is one already.
-        let is_entity = letter == '&' && letters.peek().is_some_and(|next| next.is_alphanumeric() || *next == '#');
-        if !is_inside && (is_entity || matches!(letter, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~')) {
+        let is_entity =
+            letter == '&' && letters.peek().is_some_and(|next| next.is_alphanumeric() || *next == '#');
+        if !is_inside
+            && (is_entity || matches!(letter, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~'))
+        {
             escaped.push('\\');
         }
         escaped.push(letter);
@@ -68,7 +74,9 @@ fn word(word: &str) -> String {
 fn beginning(word: &str) -> String {
     let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     match word.strip_suffix(['.', ')']) {
-        Some(number) if is_number(number) => format!("{number}\\{}", word.get(number.len()..).unwrap_or_default()),
+        Some(number) if is_number(number) => {
+            format!("{number}\\{}", word.get(number.len()..).unwrap_or_default())
+        }
         _ if word.starts_with(['#', '-', '+', '=']) => format!("\\{word}"),
         _ => word.to_owned(),
     }

@@ -96,9 +96,8 @@ impl Live {
     }
 
     async fn as_service_user(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
-        let mut config = Config::from_variables(|name| {
-            SETTINGS.contains(&name).then(|| variable(name)).flatten()
-        });
+        let mut config =
+            Config::from_variables(|name| SETTINGS.contains(&name).then(|| variable(name)).flatten());
         // The app's login host is a My Domain in most set-ups, which is what client credentials need.
         if config.service.is_none() {
             let mut service = ServiceUserConfig::default();

@@ -95,7 +95,10 @@ pub(crate) async fn run(types: Types) -> Result<ExitCode, Failure> {
         match resolve(&head.selections, &known) {
             Ok(model) => break model,
             Err(Unresolved::Mistakes(mistakes)) => {
-                return Err(mistakes.into_iter().map(|mistake| Failure::new(mistake.message).help(mistake.help)).collect());
+                return Err(mistakes
+                    .into_iter()
+                    .map(|mistake| Failure::new(mistake.message).help(mistake.help))
+                    .collect());
             }
             Err(Unresolved::Missing(names)) => {
                 let described = match &source {
@@ -122,7 +125,8 @@ fn head(types: &Types, before: Option<&str>) -> Result<Head, Failure> {
     let krate = types.krate.clone().or_else(|| of_file.as_ref().map(|head| head.krate.clone()));
     let selections = if types.objects.is_empty() {
         of_file.map(|head| head.selections).ok_or_else(|| {
-            Failure::new("no object is named").help("name one or more: `actix-salesforce types Account:Id,Name`")
+            Failure::new("no object is named")
+                .help("name one or more: `actix-salesforce types Account:Id,Name`")
         })?
     } else {
         types.objects.clone()
@@ -195,7 +199,10 @@ fn finish(types: &Types, before: Option<&str>, text: &str, structs: usize) -> Re
             };
             let _ = writeln!(stderr, "  {style}{line}{style:#}");
         }
-        let _ = writeln!(stderr, "  help: write it again without `--check`, and look at what uses the changed types");
+        let _ = writeln!(
+            stderr,
+            "  help: write it again without `--check`, and look at what uses the changed types"
+        );
         return Ok(ExitCode::from(FINDINGS));
     }
     if !is_same {
@@ -216,7 +223,8 @@ struct Progress {
 impl Progress {
     fn show(&self, done: usize, all: usize) {
         if self.shown {
-            let _ = write!(anstream::stderr(), "\r{NOTE}{:>12}{NOTE:#} {done} of {all} objects", "Describing");
+            let _ =
+                write!(anstream::stderr(), "\r{NOTE}{:>12}{NOTE:#} {done} of {all} objects", "Describing");
         }
     }
 

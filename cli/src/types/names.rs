@@ -9,17 +9,34 @@ use heck::ToSnakeCase as _;
 
 /// Keywords of all editions, strict and reserved. Source: The Rust Reference, "Keywords".
 const KEYWORDS: [&str; 52] = [
-    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
-    "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
-    "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true",
-    "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield", "union",
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
+    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop",
+    "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static",
+    "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual",
+    "where", "while", "yield", "union",
 ];
 /// Keywords that cannot be raw identifiers.
 const NEVER_RAW: [&str; 3] = ["crate", "self", "super"];
 /// Types that a written file uses. A struct of this name would hide them there.
 const USED_TYPES: [&str; 19] = [
-    "Self", "String", "Option", "Vec", "Box", "Result", "SObject", "SalesforceId", "Deserialize", "Serialize", "Address",
-    "Location", "SoqlDate", "SoqlDateTime", "SoqlTime", "SoqlDecimal", "InvalidValue", "SoqlLiteral",
+    "Self",
+    "String",
+    "Option",
+    "Vec",
+    "Box",
+    "Result",
+    "SObject",
+    "SalesforceId",
+    "Deserialize",
+    "Serialize",
+    "Address",
+    "Location",
+    "SoqlDate",
+    "SoqlDateTime",
+    "SoqlTime",
+    "SoqlDecimal",
+    "InvalidValue",
+    "SoqlLiteral",
     "ToSoql",
 ];
 /// The variant for values that are not known, and a keyword.
@@ -115,7 +132,8 @@ pub(super) fn fields(api_names: &[(&str, bool)]) -> Vec<String> {
     });
     let (mut taken, mut names) = (Taken::default(), vec![String::new(); api_names.len()]);
     for index in order {
-        let (Some((api_name, is_reference)), Some(name)) = (api_names.get(index), names.get_mut(index)) else {
+        let (Some((api_name, is_reference)), Some(name)) = (api_names.get(index), names.get_mut(index))
+        else {
             continue;
         };
         let full = snake(api_name);
@@ -126,7 +144,9 @@ pub(super) fn fields(api_names: &[(&str, bool)]) -> Vec<String> {
 
 fn field(api_name: &str, is_reference: bool) -> String {
     match api_name.rsplit_once("__") {
-        Some((stem, "c")) if is_reference && !stem.to_ascii_lowercase().ends_with("id") => snake(&format!("{stem}_id")),
+        Some((stem, "c")) if is_reference && !stem.to_ascii_lowercase().ends_with("id") => {
+            snake(&format!("{stem}_id"))
+        }
         Some((stem, "c" | "r" | "s")) => snake(stem),
         _ => snake(api_name),
     }
@@ -158,7 +178,9 @@ pub(super) fn variants(values: &[&str]) -> Vec<String> {
     // A value has its plain name before another one gets that name with a number.
     for &index in &order {
         let base = variant(index);
-        if taken.take(&base) && let Some(name) = names.get_mut(index) {
+        if taken.take(&base)
+            && let Some(name) = names.get_mut(index)
+        {
             *name = Some(base);
         }
     }
@@ -257,10 +279,22 @@ mod tests {
 
     #[test]
     fn a_value_keeps_its_name_whatever_the_order_of_the_picklist_is() {
-        let values = ["C", "C++", "c", "Other", "1-10", "11-0", "<10", ">10", "-5", "北京", "Self", "***", "Übergabe"];
+        let values =
+            ["C", "C++", "c", "Other", "1-10", "11-0", "<10", ">10", "-5", "北京", "Self", "***", "Übergabe"];
         let expected = [
-            "C", "CPlus", "C2", "OtherValue", "N1_10", "N11_0", "Below10", "Above10", "Minus5", "BeiJing", "SelfValue",
-            "Value", "Ubergabe",
+            "C",
+            "CPlus",
+            "C2",
+            "OtherValue",
+            "N1_10",
+            "N11_0",
+            "Below10",
+            "Above10",
+            "Minus5",
+            "BeiJing",
+            "SelfValue",
+            "Value",
+            "Ubergabe",
         ];
         let names = variants(&values);
         let plus = names.iter().position(|name| name == "CPlusPlus");

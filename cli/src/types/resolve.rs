@@ -127,7 +127,10 @@ impl<'a> Node<'a> {
                 };
                 if depth == MAX_RELATIONSHIPS {
                     let message = format!("`{relationship}` is the sixth relationship in a row");
-                    problems.mistake(message, "a query follows five at most: read the rest with a second query".into());
+                    problems.mistake(
+                        message,
+                        "a query follows five at most: read the rest with a second query".into(),
+                    );
                     return;
                 }
                 let parent = match field.reference_to.as_slice() {
@@ -165,7 +168,8 @@ impl<'a> Node<'a> {
 
     /// The place of the parent among the fields.
     fn parent(&mut self, name: &'a str, field: &'a Field, object: &'a Described) -> usize {
-        let is_same = |read: &Read<'_>| matches!(read, Read::Parent { relationship, .. } if *relationship == name);
+        let is_same =
+            |read: &Read<'_>| matches!(read, Read::Parent { relationship, .. } if *relationship == name);
         self.fields.iter().position(is_same).unwrap_or_else(|| {
             let node = Node { object, fields: Vec::new() };
             self.fields.push(Read::Parent { relationship: name, field, node });
@@ -177,12 +181,18 @@ impl<'a> Node<'a> {
         let object = &self.object.name;
         if let Some((field, relationship)) = self.object.relationship(name) {
             let message = format!("`{relationship}` is a relationship of {object}, not a field");
-            let help = format!("name a field of the parent, such as `{relationship}.Name`, or the id: `{}`", field.name);
+            let help = format!(
+                "name a field of the parent, such as `{relationship}.Name`, or the id: `{}`",
+                field.name
+            );
             problems.mistake(message, help);
             return;
         }
         let near = nearest(name, self.object.shown().map(|field| field.name.as_str()));
-        problems.mistake(format!("{object} has no field `{name}`, or this user may not read it"), hint(near, "field"));
+        problems.mistake(
+            format!("{object} has no field `{name}`, or this user may not read it"),
+            hint(near, "field"),
+        );
     }
 
     fn unknown_relationship(&self, name: &str, rest: &[&str], problems: &mut Problems) {
@@ -279,17 +289,29 @@ impl Naming {
             "datetime" => FieldType::DateTime,
             "time" => FieldType::Time,
             "id" => FieldType::Id,
-            "reference" if field.reference_to.iter().any(|to| WITHOUT_IDS.contains(&to.as_str())) => FieldType::Text,
+            "reference" if field.reference_to.iter().any(|to| WITHOUT_IDS.contains(&to.as_str())) => {
+                FieldType::Text
+            }
             "reference" => FieldType::Id,
             "address" => FieldType::Address,
             "location" => FieldType::Location,
-            "picklist" if !field.picklist_values.is_empty() => FieldType::Enum(self.picklist(object, field, enums)),
+            "picklist" if !field.picklist_values.is_empty() => {
+                FieldType::Enum(self.picklist(object, field, enums))
+            }
             "multipicklist" if !field.picklist_values.is_empty() => {
                 FieldType::Enums(self.picklist(object, field, enums))
             }
             "multipicklist" => FieldType::Texts,
             // A record has the path to the bytes in a field of type base64.
-            "string" | "textarea" | "email" | "phone" | "url" | "picklist" | "combobox" | "encryptedstring" | "base64"
+            "string"
+            | "textarea"
+            | "email"
+            | "phone"
+            | "url"
+            | "picklist"
+            | "combobox"
+            | "encryptedstring"
+            | "base64"
             | "datacategorygroupreference" => FieldType::Text,
             _ => FieldType::Json,
         }
@@ -306,7 +328,8 @@ impl Naming {
         let name = self.taken.first_free(&[name.get(..MAX_NAME).unwrap_or(&name).to_owned()]);
         self.enums.insert(key, name.clone());
         let mut seen = BTreeSet::new();
-        let values: Vec<_> = field.picklist_values.iter().filter(|value| seen.insert(value.value.as_str())).collect();
+        let values: Vec<_> =
+            field.picklist_values.iter().filter(|value| seen.insert(value.value.as_str())).collect();
         let texts: Vec<&str> = values.iter().map(|value| value.value.as_str()).collect();
         let variants = values.iter().zip(names::variants(&texts)).map(|(value, rust_name)| {
             let label = value.label.as_deref().filter(|label| !label.is_empty()).unwrap_or(&value.value);

@@ -37,9 +37,7 @@ impl FromStr for Selection {
             }
         }
         if fields.is_empty() {
-            return Err(format!(
-                "no field is named after the colon. `{object}` alone stands for all fields"
-            ));
+            return Err(format!("no field is named after the colon. `{object}` alone stands for all fields"));
         }
         Ok(Self { object: object.to_owned(), fields })
     }
@@ -60,7 +58,9 @@ mod tests {
 
     #[test]
     fn a_selection_is_read_and_written() {
-        for text in ["Account", "Account:Id,Name", "Contact:*,Account.Owner.Name", "acme__Invoice__c:Total__c"] {
+        for text in
+            ["Account", "Account:Id,Name", "Contact:*,Account.Owner.Name", "acme__Invoice__c:Total__c"]
+        {
             assert_eq!(text.parse::<Selection>().map(|selection| selection.to_string()).as_deref(), Ok(text));
         }
         assert_eq!("Account:*".parse::<Selection>(), "Account".parse());

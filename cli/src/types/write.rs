@@ -123,7 +123,8 @@ fn structure(krate: &str, item: &Struct) -> TokenStream {
 }
 
 fn field(krate: &str, member: &Member) -> TokenStream {
-    let (name, docs, api_name) = (format_ident!("{}", member.rust_name), docs(&member.docs), &member.api_name);
+    let (name, docs, api_name) =
+        (format_ident!("{}", member.rust_name), docs(&member.docs), &member.api_name);
     let rename = (pascal_of(&member.rust_name) != *api_name).then(|| quote!(#[serde(rename = #api_name)]));
     let is_list = matches!(member.kind, FieldType::Texts | FieldType::Enums(_));
     let with = is_list.then(|| {
@@ -170,7 +171,8 @@ fn field(krate: &str, member: &Member) -> TokenStream {
 fn enumeration(item: &Enum) -> TokenStream {
     let name = format_ident!("{}", item.name);
     let about = docs(&item.docs);
-    let restricted = item.restricted.then(|| docs(&[String::new(), "The org accepts these values only.".to_owned()]));
+    let restricted =
+        item.restricted.then(|| docs(&[String::new(), "The org accepts these values only.".to_owned()]));
     let idents: Vec<_> = item.variants.iter().map(|variant| format_ident!("{}", variant.rust_name)).collect();
     let values: Vec<_> = item.variants.iter().map(|variant| &variant.value).collect();
     let variant_docs = item.variants.iter().map(|variant| docs(&variant.docs));

@@ -22,7 +22,10 @@ fn the_command_gets_the_variables_of_an_org_that_is_there() {
     let ended = run(shell(script));
     assert_eq!(ended.status, 0, "{ended:?}");
     let words: Vec<&str> = ended.stdout.split_whitespace().collect();
-    assert!(matches!(words.as_slice(), ["200", url, "id", "secret"] if url.starts_with("http://127.0.0.1:")), "{ended:?}");
+    assert!(
+        matches!(words.as_slice(), ["200", url, "id", "secret"] if url.starts_with("http://127.0.0.1:")),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -42,7 +45,10 @@ fn a_command_that_is_not_there_is_wrong_use_with_a_next_step() {
     ] {
         let ended = run(["fake", "--rows", "1", "--quiet", "--", command]);
         assert_eq!(ended.status, 2, "{ended:?}");
-        assert!(ended.stderr.starts_with("error: cannot run ") && ended.stderr.contains(expected), "{ended:?}");
+        assert!(
+            ended.stderr.starts_with("error: cannot run ") && ended.stderr.contains(expected),
+            "{ended:?}"
+        );
     }
 }
 
@@ -71,19 +77,28 @@ fn variables_of_another_org_do_not_reach_the_command() {
 fn the_banner_says_where_the_org_is_and_who_logs_in() {
     let ended = run(shell("true"));
     assert!(ended.stdout.is_empty(), "{ended:?}");
-    for part in ["Fake org http://127.0.0.1:", "Log in as ada@example.com, password ", "4 more with `--verbose`"] {
+    for part in
+        ["Fake org http://127.0.0.1:", "Log in as ada@example.com, password ", "4 more with `--verbose`"]
+    {
         assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
     }
     assert_eq!(run(["fake", "--rows", "1", "--quiet", "--", "true"]).stderr, "");
     let verbose = run(["fake", "--rows", "1", "--verbose", "--", "true"]).stderr;
-    assert!(verbose.contains("SALESFORCE_LOGIN_URL=http://") && verbose.contains("ben@example.com"), "{verbose}");
+    assert!(
+        verbose.contains("SALESFORCE_LOGIN_URL=http://") && verbose.contains("ben@example.com"),
+        "{verbose}"
+    );
 }
 
 #[test]
 fn loaded_objects_are_in_the_org_and_a_bad_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let (good, bad) = (folder.path().join("org.json"), folder.path().join("bad.json"));
-    std::fs::write(&good, r#"{"objects":[{"name":"Crate__c"}],"users":[{"username":"zoe@example.com","last_name":"Zed"}]}"#).unwrap();
+    std::fs::write(
+        &good,
+        r#"{"objects":[{"name":"Crate__c"}],"users":[{"username":"zoe@example.com","last_name":"Zed"}]}"#,
+    )
+    .unwrap();
     std::fs::write(&bad, "{").unwrap();
     let load = |file: &std::path::Path| {
         run(["fake", "--verbose", "--rows", "1", "--load", file.to_str().unwrap(), "--", "true"])
@@ -101,6 +116,7 @@ fn started(script: &str) -> (Child, u16) {
 }
 
 /// Reads byte by byte: a buffer would take what comes after the line.
+#[expect(clippy::unbuffered_bytes, reason = "it is a short line")]
 fn line_of(child: &mut Child) -> String {
     let bytes = child.stdout.as_mut().unwrap().bytes().map(Result::unwrap);
     String::from_utf8(bytes.take_while(|byte| *byte != b'\n').collect()).unwrap()
@@ -131,7 +147,8 @@ fn a_signal_ends_the_command_with_its_children_and_the_org() {
 
 #[test]
 fn a_command_may_end_cleanly_on_sigterm_and_is_killed_by_the_second_one() {
-    let (mut child, _) = started("trap 'exit 3' TERM; echo \"$SALESFORCE_LOGIN_URL\"; while :; do sleep 0.05; done");
+    let (mut child, _) =
+        started("trap 'exit 3' TERM; echo \"$SALESFORCE_LOGIN_URL\"; while :; do sleep 0.05; done");
     signal(&child, Signal::TERM);
     assert_eq!(child.wait().unwrap().code(), Some(3));
 

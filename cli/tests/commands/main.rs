@@ -10,6 +10,8 @@
     reason = "in tests a wrong expectation is a failure"
 )]
 
+mod app_metadata;
 mod fake;
 mod program;
+mod shell;
 mod types;

@@ -13,13 +13,18 @@ fn check_finds_drift_and_writes_nothing() {
 
     // As if the org had a value more, and a field were no longer required.
     let written = std::fs::read_to_string(&path).unwrap();
-    let before = written.replace("    /// Media\n    Media,\n", "").replace("pub name: String", "pub name: Option<String>");
+    let before = written
+        .replace("    /// Media\n    Media,\n", "")
+        .replace("pub name: String", "pub name: Option<String>");
     std::fs::write(&path, &before).unwrap();
     let drift = types(&["--out", out, "--check"]);
     assert_eq!(drift.status, 1, "{drift:?}");
-    for line in ["drift: ", "- pub name: Option<String>,", "+ pub name: String,", "+ Media,", "help: write it again"] {
+    for line in
+        ["drift: ", "- pub name: Option<String>,", "+ pub name: String,", "+ Media,", "help: write it again"]
+    {
         let found = drift.stderr.replace("  ", " ");
-        let found: Vec<String> = found.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let found: Vec<String> =
+            found.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         assert!(found.iter().any(|found| found.starts_with(line.trim())), "{line}: {}", drift.stderr);
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap(), before);

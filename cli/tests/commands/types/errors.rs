@@ -5,10 +5,8 @@ use crate::program::run;
 
 #[test]
 fn unknown_names_are_all_named_with_the_nearest_known_one() {
-    let wrong = types(&[
-        "Account:Nmae,Industri,Account.Name,ParentId.Name,Ownr.Name",
-        "Gadget__c:Ratin,Parent__r",
-    ]);
+    let wrong =
+        types(&["Account:Nmae,Industri,Account.Name,ParentId.Name,Ownr.Name", "Gadget__c:Ratin,Parent__r"]);
     assert_eq!((wrong.status, wrong.stdout.as_str()), (2, ""), "{wrong:?}");
     for (message, help) in [
         ("Account has no field `Nmae`, or this user may not read it", "did you mean `Name`?"),
@@ -17,14 +15,21 @@ fn unknown_names_are_all_named_with_the_nearest_known_one() {
         ("`ParentId` is a field of Account, not a relationship", "write `Parent.Name`"),
         ("Account has no relationship `Ownr`", "did you mean `Owner`?"),
         ("Gadget__c has no field `Ratin`", "did you mean `Rating__c`?"),
-        ("`Parent__r` is a relationship of Gadget__c, not a field", "such as `Parent__r.Name`, or the id: `Parent__c`"),
+        (
+            "`Parent__r` is a relationship of Gadget__c, not a field",
+            "such as `Parent__r.Name`, or the id: `Parent__c`",
+        ),
     ] {
         let line = wrong.stderr.lines().position(|line| line.contains(message)).expect(message);
         let next = wrong.stderr.lines().nth(line + 1).unwrap();
         assert!(next.contains(help), "{message}: {next}");
     }
     let object = types(&["Acount:Id"]);
-    assert!(object.stderr.contains("no describe of `Acount`") && object.stderr.contains("did you mean `Account`?"), "{object:?}");
+    assert!(
+        object.stderr.contains("no describe of `Acount`")
+            && object.stderr.contains("did you mean `Account`?"),
+        "{object:?}"
+    );
 }
 
 #[test]
@@ -42,12 +47,21 @@ fn a_file_that_is_no_describe_is_refused_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("account.json");
     for (text, expected) in [
-        ("{\n \"name\": \"Account\",\n \"fields\": [\n  {\"name\": \"Id\",\n   \"type\": 7}]}", "account.json:5: not a describe of an object: invalid type"),
-        ("{\n \"name\": \"Account\"\n}\n", "account.json:3: not a describe of an object: missing field `fields`"),
+        (
+            "{\n \"name\": \"Account\",\n \"fields\": [\n  {\"name\": \"Id\",\n   \"type\": 7}]}",
+            "account.json:5: not a describe of an object: invalid type",
+        ),
+        (
+            "{\n \"name\": \"Account\"\n}\n",
+            "account.json:3: not a describe of an object: missing field `fields`",
+        ),
         ("{\n \"name\": \n", "account.json:3: not JSON"),
         ("<html>", "account.json:1: not JSON"),
         ("{\"sobjects\": []}", "account.json:1: this is the list of all objects"),
-        ("{\"status\": 1, \"message\": \"No such org\"}", "account.json:1: the Salesforce CLI wrote an error: No such org"),
+        (
+            "{\"status\": 1, \"message\": \"No such org\"}",
+            "account.json:1: the Salesforce CLI wrote an error: No such org",
+        ),
         ("[]", "account.json:1: the list has no describe"),
     ] {
         std::fs::write(&path, text).unwrap();

@@ -5,14 +5,19 @@ use std::{
     time::Duration,
 };
 
-use salesforce_fake_org::{FakeOrg, Fault};
 use rustix::process::{Pid, Signal, kill_process};
+use salesforce_fake_org::{FakeOrg, Fault};
 
 use crate::program::{Ended, ended, files, program};
 
 async fn start(objects: serde_json::Value) -> FakeOrg {
     let builder = FakeOrg::builder().rows(1).execution_user("ada@example.com");
-    builder.declare_json(&serde_json::json!({ "objects": objects }).to_string()).unwrap().start().await.unwrap()
+    builder
+        .declare_json(&serde_json::json!({ "objects": objects }).to_string())
+        .unwrap()
+        .start()
+        .await
+        .unwrap()
 }
 
 /// Runs the program as an app of the org, or with changed variables.
@@ -32,12 +37,21 @@ async fn an_org_that_gets_a_value_and_loses_a_field_has_drifted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("objects.rs");
     let out = path.to_str().unwrap();
-    let status = |values: &[&str]| serde_json::json!({ "name": "Status__c", "type": "picklist", "values": values });
-    let org = start(crate_object(serde_json::json!([status(&["Open"]), { "name": "Weight__c", "type": "double" }]))).await;
+    let status =
+        |values: &[&str]| serde_json::json!({ "name": "Status__c", "type": "picklist", "values": values });
+    let org = start(crate_object(
+        serde_json::json!([status(&["Open"]), { "name": "Weight__c", "type": "double" }]),
+    ))
+    .await;
     let written = types(&org, |_| {}, &["--out", out, "Crate__c", "Account:Id,Owner.Name"]).await;
     assert_eq!(written.status, 0, "{written:?}");
     let text = std::fs::read_to_string(&path).unwrap();
-    for part in ["pub struct Crate {", "pub weight: Option<f64>", "pub enum CrateStatus {", "pub owner: Option<AccountOwner>"] {
+    for part in [
+        "pub struct Crate {",
+        "pub weight: Option<f64>",
+        "pub enum CrateStatus {",
+        "pub owner: Option<AccountOwner>",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(types(&org, |_| {}, &["--out", out, "--check"]).await.status, 0);
@@ -68,7 +82,11 @@ async fn a_token_of_the_salesforce_cli_is_enough() {
     org.expire_access_tokens();
     let refused = types(&org, with_token, &["Account:Id"]).await;
     assert_eq!(refused.status, 2);
-    assert!(refused.stderr.contains("the org refuses the access token") && refused.stderr.contains("sf org display"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("the org refuses the access token")
+            && refused.stderr.contains("sf org display"),
+        "{refused:?}"
+    );
     assert!(!refused.stderr.contains(&token), "{refused:?}");
 }
 
@@ -77,7 +95,9 @@ async fn an_unknown_object_is_named_with_the_nearest_one_of_the_org() {
     let org = start(crate_object(serde_json::json!([]))).await;
     let unknown = types(&org, |_| {}, &["Crates__c", "Acount", "Contact"]).await;
     assert_eq!(unknown.status, 2);
-    for part in ["no object `Acount`", "did you mean `Account`?", "no object `Crates__c`", "did you mean `Crate__c`?"] {
+    for part in
+        ["no object `Acount`", "did you mean `Account`?", "no object `Crates__c`", "did you mean `Crate__c`?"]
+    {
         assert!(unknown.stderr.contains(part), "{part}: {}", unknown.stderr);
     }
 }
@@ -86,13 +106,25 @@ async fn an_unknown_object_is_named_with_the_nearest_one_of_the_org() {
 async fn an_org_out_of_reach_is_told_from_one_that_refuses() {
     let org = start(serde_json::json!([])).await;
     let closed = "http://127.0.0.1:9";
-    let gone = types(&org, |command| _ = command.env("SALESFORCE_SERVICE_URL", closed).env("SALESFORCE_ALLOWED_ORIGINS", closed), &["Account:Id"]).await;
+    let gone = types(
+        &org,
+        |command| _ = command.env("SALESFORCE_SERVICE_URL", closed).env("SALESFORCE_ALLOWED_ORIGINS", closed),
+        &["Account:Id"],
+    )
+    .await;
     assert_eq!(gone.status, 2);
-    assert!(gone.stderr.contains("cannot be reached") && gone.stderr.contains("help: check the address"), "{gone:?}");
+    assert!(
+        gone.stderr.contains("cannot be reached") && gone.stderr.contains("help: check the address"),
+        "{gone:?}"
+    );
 
-    let refused = types(&org, |command| _ = command.env("SALESFORCE_CLIENT_SECRET", "wrong"), &["Account:Id"]).await;
+    let refused =
+        types(&org, |command| _ = command.env("SALESFORCE_CLIENT_SECRET", "wrong"), &["Account:Id"]).await;
     assert_eq!(refused.status, 2);
-    assert!(refused.stderr.contains("the org refuses") && !refused.stderr.contains("cannot be reached"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("the org refuses") && !refused.stderr.contains("cannot be reached"),
+        "{refused:?}"
+    );
 
     org.faults().api(Fault::Maintenance);
     let down = types(&org, |_| {}, &["Account:Id"]).await;

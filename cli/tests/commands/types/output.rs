@@ -31,7 +31,9 @@ fn rustfmt_changes_nothing() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/commands/types/generated.rs");
     for edition in ["2021", "2024"] {
         let mut rustfmt = Command::new("rustfmt");
-        rustfmt.args(["--check", "--edition", edition, "--config-path"]).args([config.as_path(), path.as_ref()]);
+        rustfmt
+            .args(["--check", "--edition", edition, "--config-path"])
+            .args([config.as_path(), path.as_ref()]);
         let output = rustfmt.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
@@ -61,7 +63,7 @@ fn written_types_read_records_and_write_them_again() {
 
     let record = r#"{
         "attributes": { "type": "Gadget__c", "url": "/services/data/v66.0/sobjects/Gadget__c/a00x00000001" },
-        "Id": "a01x00000000001AAA", "Name": "Lamp", "Type": "Other", "Rating__c": "100+", "Regions__c": "North;East",
+        "Id": "001D000000IqhSLIAZ", "Name": "Lamp", "Type": "Other", "Rating__c": "100+", "Regions__c": "North;East",
         "Free_Regions__c": null, "A_Name_Of_Forty_Characters_That_Is_Long__c": null, "Empty__c": null, "Code__c": "L-1",
         "self__c": "me", "Gen__c": true, "Count__c": 3, "Big__c": 9007199254740993, "Share__c": 12.5,
         "Weight__c": 1.25, "Price__c": 10.1, "Made__c": "2026-01-31", "Sold_At__c": "2026-01-31T10:00:00.000+0000",
@@ -69,7 +71,7 @@ fn written_types_read_records_and_write_them_again() {
         "Place__c": { "latitude": 59.9, "longitude": 10.7 }, "Place__Latitude__s": 59.9, "Place__Longitude__s": 10.7,
         "Picture__c": "/services/data/v66.0/x", "Raw__c": [1, "two"], "Site__c": null, "Secret__c": null,
         "Suggested__c": null, "Sum__c": null, "Total__c": null, "acme__Total__c": 2, "Described__c": "Account",
-        "Owner_Account__c": "001x000000000010AA", "Parent__c": null, "Parent__r": null,
+        "Owner_Account__c": "001D000000IqhSLIAZ", "Parent__c": null, "Parent__r": null,
         "Owner_Account__r": { "attributes": {}, "Name": "Acme", "Owner": { "attributes": {}, "Name": "Ada" } }
     }"#;
     let gadget: Gadget = serde_json::from_str(record).unwrap();
@@ -132,7 +134,8 @@ fn eight_hundred_fields_take_less_than_a_second() {
         json!({ "name": format!("Field_{n}__c"), "type": kind, "label": format!("Field {n}"), "nillable": true, "picklistValues": values })
     };
     let fields: Vec<_> = (0..800).map(field).collect();
-    std::fs::write(&path, json!({ "name": "Wide__c", "label": "Wide", "fields": fields }).to_string()).unwrap();
+    std::fs::write(&path, json!({ "name": "Wide__c", "label": "Wide", "fields": fields }).to_string())
+        .unwrap();
     let begin = Instant::now();
     let written = run(["types", "--describe", path.to_str().unwrap(), "Wide__c"]);
     let took = begin.elapsed();
