@@ -14,6 +14,9 @@ use super::describe::Described;
 use crate::failure::Failure;
 
 /// The access token, by the name that the Salesforce CLI reads it from.
+///
+/// Source: Salesforce DX Developer Guide, "Use an Existing Access Token" and "View Org Authentication Secrets" (the commands
+/// in the errors); "Environment Variables".
 const TOKEN: &str = "SF_ACCESS_TOKEN";
 /// The instance that the token belongs to.
 const INSTANCE: &str = "SF_ORG_INSTANCE_URL";
@@ -49,12 +52,12 @@ impl Live {
         match (variable(TOKEN), variable(INSTANCE)) {
             (Some(token), Some(instance)) => Self::with_token(&token, &instance, variable),
             (Some(_), None) => Err(Failure::new(format_args!("{TOKEN} is set, and {INSTANCE} is not"))
-                .help("set it to the `instanceUrl` that `sf org display --json` prints")),
+                .help("set it to the instance URL that `sf org display` prints")),
             (None, Some(_)) => Err(Failure::new(format_args!("{INSTANCE} is set, and {TOKEN} is not"))
-                .help("set it to the `accessToken` that `sf org display --json` prints")),
+                .help("set it to the token that `sf org auth show-access-token` prints")),
             (None, None) if variable("SALESFORCE_CLIENT_ID").is_none() => {
                 Err(Failure::new("the environment names no org").help(format!(
-                    "set {TOKEN} and {INSTANCE} (`sf org display --json` prints both), or the app's SALESFORCE_CLIENT_ID, \
+                    "set {TOKEN} (`sf org auth show-access-token`) and {INSTANCE} (`sf org display`), or the app's SALESFORCE_CLIENT_ID, \
                      SALESFORCE_CLIENT_SECRET and SALESFORCE_SERVICE_URL; or read a saved describe with `--describe FILE`"
                 )))
             }
@@ -149,7 +152,7 @@ fn failure(doing: &str, error: &Error) -> Failure {
             .help("the org's limit is that of 24 hours: try again later, or read a saved describe with `--describe FILE`"),
         error if error.is_transient() => unreachable_org(doing, error),
         Error::LoginRequired => Failure::new(format_args!("cannot {doing}: the org refuses the access token: it has ended"))
-            .help(format!("get a new one: `sf org display --json` prints it; then set {TOKEN}")),
+            .help(format!("get a new one with `sf org auth show-access-token`, and set {TOKEN}")),
         Error::ServiceUser(_) | Error::LoginRefused(_) => Failure::of(
             format_args!("cannot {doing}: the org refuses"),
             error,

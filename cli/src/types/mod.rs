@@ -39,8 +39,8 @@ const AT_A_TIME: usize = 4;
 
 /// Writes Rust structs with `#[derive(SObject)]` for objects and fields of an org
 ///
-/// From an org, or from describes that were saved. The org is the one of SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL, which
-/// `sf org display --json` prints, or of the app's SALESFORCE_ variables with a service user.
+/// From an org, or from describes that were saved. The org is the one of SF_ACCESS_TOKEN (`sf org auth show-access-token`)
+/// and SF_ORG_INSTANCE_URL (`sf org display`), or of the app's SALESFORCE_ variables with a service user.
 ///
 /// The file has the objects and fields in its head, so that later runs need `--out` only.
 #[derive(Debug, Args)]

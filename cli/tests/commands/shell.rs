@@ -47,3 +47,13 @@ fn colours_are_for_terminals_only() {
     assert!(stderr(&|_| {}).starts_with("error: "));
     assert!(stderr(&|command| _ = command.env("CLICOLOR_FORCE", "1")).starts_with('\u{1b}'));
 }
+
+/// The chapter's program is an example of this crate, so that it compiles.
+#[test]
+fn the_readme_shows_the_program_that_compiles() {
+    let readme = include_str!("../../README.md");
+    let block = readme.split("```rust\n").nth(1).unwrap().split("   ```").next().unwrap();
+    let shown: String =
+        block.lines().map(|line| line.strip_prefix("   ").unwrap_or(line).to_owned() + "\n").collect();
+    assert_eq!(shown, include_str!("../../examples/from_empty_folder/main.rs"));
+}

@@ -84,7 +84,7 @@ async fn a_token_of_the_salesforce_cli_is_enough() {
     assert_eq!(refused.status, 2);
     assert!(
         refused.stderr.contains("the org refuses the access token")
-            && refused.stderr.contains("sf org display"),
+            && refused.stderr.contains("sf org auth show-access-token"),
         "{refused:?}"
     );
     assert!(!refused.stderr.contains(&token), "{refused:?}");
@@ -149,4 +149,11 @@ async fn an_interrupted_run_leaves_the_file_as_it_was() {
     assert!(!child.wait().unwrap().success());
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(files(folder.path()), ["objects.rs"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_struct_of_the_readme_is_what_the_fake_org_gives() {
+    let org = start(serde_json::json!([])).await;
+    let written = types(&org, |_| {}, &["Account:Id,Name,Industry,Owner.Name"]).await;
+    assert!(written.stdout == include_str!("../../../examples/from_empty_folder/objects.rs"), "{written:?}");
 }
