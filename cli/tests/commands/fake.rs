@@ -1,15 +1,15 @@
 //! `fake -- COMMAND`
 
 use std::{
-    io::Read as _,
+    io::{Read as _, Write as _},
     net::TcpStream,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::program::{ended, program, run};
+use crate::program::{PROGRAM, ended, program, run};
 
 fn shell(script: &str) -> Vec<String> {
     ["fake", "--rows", "1", "--", "sh", "-c", script].map(str::to_owned).into()
@@ -162,4 +162,29 @@ fn a_command_may_end_cleanly_on_sigterm_and_is_killed_by_the_second_one() {
     assert!(told == "told" && TcpStream::connect(("127.0.0.1", port)).is_ok(), "{told}");
     signal(&child, Signal::TERM);
     assert_eq!(child.wait().unwrap().code(), Some(137));
+}
+
+/// `script` gives the program a terminal. A terminal sends Ctrl-C to each process in the foreground.
+#[test]
+fn ctrl_c_reaches_a_command_at_a_terminal_once_and_its_status_is_passed_on() {
+    let inner = "trap 'echo told; sleep 0.2; exit 5' INT; echo ready; read line; echo \"read $line\"; \
+                 while :; do sleep 0.05; done";
+    let line = format!(
+        "'{PROGRAM}' fake --quiet --rows 1 -- sh -c \"{}\"",
+        inner.replace('"', "\\\"").replace('$', "\\$")
+    );
+    let mut terminal = Command::new("script");
+    terminal
+        .args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"])
+        .env("SHELL", "/bin/sh");
+    let mut terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut read_to = |text: &str| while !line_of(&mut terminal).contains(text) {};
+    read_to("ready");
+    terminal.stdin.as_mut().unwrap().write_all(b"hello\n").unwrap();
+    let mut read_to = |text: &str| while !line_of(&mut terminal).contains(text) {};
+    read_to("read hello");
+    terminal.stdin.as_mut().unwrap().write_all(b"\x03").unwrap();
+    let rest = terminal.wait_with_output().unwrap();
+    let told = String::from_utf8(rest.stdout).unwrap().matches("told").count();
+    assert_eq!((rest.status.code(), told), (Some(5), 1));
 }
