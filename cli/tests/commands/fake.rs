@@ -170,7 +170,7 @@ fn ctrl_c_reaches_a_command_at_a_terminal_once_and_its_status_is_passed_on() {
     let inner = "trap 'echo told; sleep 0.2; exit 5' INT; echo ready; read line; echo \"read $line\"; \
                  while :; do sleep 0.05; done";
     let line = format!(
-        "'{PROGRAM}' fake --quiet --rows 1 -- sh -c \"{}\"",
+        "exec '{PROGRAM}' fake --quiet --rows 1 -- sh -c \"{}\"",
         inner.replace('"', "\\\"").replace('$', "\\$")
     );
     let mut terminal = Command::new("script");
