@@ -1,8 +1,9 @@
-//! Where the text goes: a file that is replaced as a whole, or a comparison with it.
+//! Where the text goes: standard output, a file that is replaced as a whole, or a comparison with it.
 
 use std::{
     io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
+    process::ExitCode,
 };
 
 use similar::{ChangeTag, TextDiff};
@@ -11,6 +12,16 @@ use crate::failure::Failure;
 
 /// The most lines of a difference that are shown.
 const MAX_LINES: usize = 60;
+
+/// Writes to standard output. A reader that has enough closes the pipe, which is no failure.
+pub(crate) fn print(bytes: &[u8]) -> Result<ExitCode, Failure> {
+    match std::io::stdout().write_all(bytes) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::of("cannot write to standard output", &error))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
 
 /// Reads the file; `None` if there is none.
 pub(crate) fn read(path: &Path) -> Result<Option<String>, Failure> {

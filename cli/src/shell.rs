@@ -5,7 +5,7 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory as _, ValueHint};
 use clap_complete::Shell;
 
-use crate::{arguments::Arguments, failure::Failure, style::NOTE};
+use crate::{arguments::Arguments, failure::Failure, output::print, style::NOTE};
 
 const PROGRAM: &str = "actix-salesforce";
 
@@ -51,14 +51,4 @@ pub(crate) fn man(man: &Man) -> Result<ExitCode, Failure> {
     // Nothing is left to tell of an error of standard error.
     let _ = writeln!(anstream::stderr(), "{NOTE}{:>12}{NOTE:#} {}", "Written", folder.display());
     Ok(ExitCode::SUCCESS)
-}
-
-/// A reader that has enough closes the pipe, which is no failure.
-fn print(bytes: &[u8]) -> Result<ExitCode, Failure> {
-    match std::io::stdout().write_all(bytes) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::of("cannot write to standard output", &error))
-        }
-        _ => Ok(ExitCode::SUCCESS),
-    }
 }

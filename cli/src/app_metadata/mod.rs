@@ -39,8 +39,8 @@ const PROJECT: &str = "sfdx-project.json";
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   actix-salesforce app-metadata --contact-email ops@acme.example
-  SALESFORCE_PUBLIC_URL=https://app.acme.example actix-salesforce app-metadata --contact-email ops@acme.example --name Acme
-  sf project deploy start --source-dir salesforce/force-app   (in the folder `salesforce`: sf project deploy start)
+  actix-salesforce app-metadata --contact-email ops@acme.example --name Acme_App --out sfdx
+  cd salesforce && sf project deploy start --target-org YOUR-ORG
 
 Exit status: 0 fine, 2 wrong use, or a file that exists.")]
 pub(crate) struct AppMetadata {

@@ -3,6 +3,7 @@
 //! Source: REST API Developer Guide, "sObject Describe"; SOAP API Developer Guide, "describeSObjects()" (the members of a
 //! field, and its types).
 
+use actix_salesforce::soql::ObjectName;
 use serde::Deserialize;
 
 /// An object with its fields.
@@ -65,6 +66,14 @@ fn yes() -> bool {
 }
 
 impl Described {
+    /// Returns a name that no query could have: such a describe is not one of Salesforce.
+    pub(super) fn invalid_name(&self) -> Option<&str> {
+        let is_invalid = |name: &&str| name.parse::<ObjectName>().is_err();
+        let fields = self.fields.iter().map(|field| field.name.as_str());
+        let relationships = self.fields.iter().filter_map(|field| field.relationship_name.as_deref());
+        std::iter::once(self.name.as_str()).chain(fields).chain(relationships).find(is_invalid)
+    }
+
     /// The field of this name, in any case: Salesforce does not tell cases apart.
     pub(super) fn field(&self, name: &str) -> Option<&Field> {
         self.shown().find(|field| field.name.eq_ignore_ascii_case(name))

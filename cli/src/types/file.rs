@@ -39,6 +39,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<Described>, Failure> {
         value if wraps(value) => vec![parse::<OfCli>(path, text, NOT_ONE)?.result],
         _ => vec![parse(path, text, NOT_ONE)?],
     };
+    if let Some(name) = found.iter().find_map(|object: &Described| object.invalid_name()) {
+        let line = text.lines().position(|line| line.contains(name)).unwrap_or_default();
+        return Err(refused(path, line + 1, format_args!("{NOT_ONE}: `{name}` is not an API name")));
+    }
     if found.is_empty() { Err(refused(path, 1, "the list has no describe")) } else { Ok(found) }
 }
 

@@ -181,10 +181,7 @@ fn not_in_files(names: &BTreeSet<String>, known: &Known) -> Failure {
 fn finish(types: &Types, before: Option<&str>, text: &str, structs: usize) -> Result<ExitCode, Failure> {
     let mut stderr = anstream::stderr().lock();
     let Some(path) = &types.out else {
-        std::io::stdout()
-            .write_all(text.as_bytes())
-            .map_err(|error| Failure::of("cannot write to standard output", &error))?;
-        return Ok(ExitCode::SUCCESS);
+        return output::print(text.as_bytes());
     };
     let is_same = before == Some(text);
     let shown = path.display();

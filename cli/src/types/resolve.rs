@@ -102,6 +102,10 @@ pub(super) fn resolve(selections: &[Selection], known: &Known) -> Result<Model, 
             let path: Vec<&str> = field.split('.').collect();
             node.add(&path, known, 0, &mut problems);
         }
+        if node.fields.is_empty() && problems.mistakes.is_empty() && problems.missing.is_empty() {
+            let message = format!("{} has no field that this user may read", object.name);
+            problems.mistake(message, "let an administrator give this user access to its fields".into());
+        }
     }
     if !problems.mistakes.is_empty() {
         return Err(Unresolved::Mistakes(problems.mistakes));

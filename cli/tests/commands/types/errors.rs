@@ -62,6 +62,10 @@ fn a_file_that_is_no_describe_is_refused_with_its_line() {
             "{\"status\": 1, \"message\": \"No such org\"}",
             "account.json:1: the Salesforce CLI wrote an error: No such org",
         ),
+        (
+            "{\"name\": \"Account\", \"fields\": [\n{\"name\": \"Name FROM User\", \"type\": \"string\"}]}",
+            "account.json:2: not a describe of an object: `Name FROM User` is not an API name",
+        ),
         ("[]", "account.json:1: the list has no describe"),
     ] {
         std::fs::write(&path, text).unwrap();
@@ -88,4 +92,16 @@ fn wrong_use_says_what_to_write() {
     }
     let folder = types(&["--out", "no-such-folder/objects.rs", "Account:Id"]);
     assert!(folder.stderr.contains("create the folder first"), "{folder:?}");
+}
+
+#[test]
+fn an_object_without_a_field_to_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("account.json");
+    std::fs::write(&path, r#"{"name": "Account", "fields": []}"#).unwrap();
+    let refused = run(["types", "--describe", path.to_str().unwrap(), "Account"]);
+    assert!(
+        refused.status == 2 && refused.stderr.contains("Account has no field that this user may read"),
+        "{refused:?}"
+    );
 }
