@@ -78,6 +78,13 @@ async fn start(fake: &Fake) -> Result<FakeOrg, Failure> {
         .auto_approve(fake.auto_approve)
         .session_ttl(std::time::Duration::from_secs(fake.session_ttl))
         .execution_user(&fake.service_user);
+    // The org's app has what the settings ask for, as the real one is to have. Without the variable it has the defaults.
+    if let Ok(scopes) = std::env::var("SALESFORCE_SCOPES") {
+        let scopes = scopes.trim_matches(['"', '\'', ' ']);
+        if !scopes.is_empty() {
+            builder = builder.scopes(scopes);
+        }
+    }
     for path in &fake.load {
         builder = builder.load(path).map_err(|error| {
             Failure::of("cannot load a file into the fake org", &error).help(

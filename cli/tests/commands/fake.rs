@@ -74,6 +74,18 @@ fn variables_of_another_org_do_not_reach_the_command() {
 }
 
 #[test]
+fn the_orgs_app_has_the_scopes_that_the_settings_ask_for() {
+    let script = "curl -s -o /dev/null -w '%{redirect_url}' \"$SALESFORCE_LOGIN_URL/services/oauth2/authorize?\
+                  response_type=code&client_id=$SALESFORCE_CLIENT_ID&redirect_uri=http%3A%2F%2F127.0.0.1%3A8080%2F&\
+                  scope=api%20chatter_api&code_challenge_method=S256&\
+                  code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM\"";
+    assert!(run(shell(script)).stdout.contains("invalid_scope"));
+    let mut command = program(shell(script));
+    let asked = ended(command.env("SALESFORCE_SCOPES", "api chatter_api refresh_token").output().unwrap());
+    assert!(asked.status == 0 && !asked.stdout.contains("invalid_scope"), "{asked:?}");
+}
+
+#[test]
 fn the_banner_says_where_the_org_is_and_who_logs_in() {
     let ended = run(shell("true"));
     assert!(ended.stdout.is_empty(), "{ended:?}");
