@@ -124,6 +124,58 @@ pub mod optional_decimal {
     }
 }
 
+/// Reads and writes a field of type multi-select picklist: one text with a semicolon between the values.
+///
+/// The type is an enum of the program, or `String`. `null` is read as an empty list, and an empty list is written as
+/// `null`. Source: SOAP API Developer Guide, "Multi-Select Picklist".
+///
+/// ```
+/// # use salesforce_connection::SObject;
+/// #[derive(serde::Deserialize, serde::Serialize, SObject)]
+/// struct Project__c {
+///     #[sobject(value)]
+///     #[serde(rename = "Regions__c", with = "salesforce_connection::serde_helpers::multi_picklist")]
+///     regions: Vec<String>,
+/// }
+///
+/// let project: Project__c = serde_json::from_str(r#"{"Regions__c":"North;South"}"#)?;
+/// assert_eq!(project.regions, ["North", "South"]);
+/// assert_eq!(serde_json::to_string(&project)?, r#"{"Regions__c":"North;South"}"#);
+/// let none: Project__c = serde_json::from_str(r#"{"Regions__c":null}"#)?;
+/// assert_eq!(serde_json::to_string(&none)?, r#"{"Regions__c":null}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub mod multi_picklist {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Reads the values.
+    ///
+    /// # Errors
+    /// If the field is not a text.
+    pub fn deserialize<'de, T: From<String>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<T>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
+        let values = text.split(';').filter(|value| !value.is_empty());
+        Ok(values.map(|value| T::from(value.to_owned())).collect())
+    }
+
+    /// Writes the values.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<T: Clone + Into<String>, S: Serializer>(
+        values: &[T],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        if values.is_empty() {
+            return serializer.serialize_none();
+        }
+        let values: Vec<String> = values.iter().cloned().map(Into::into).collect();
+        serializer.serialize_str(&values.join(";"))
+    }
+}
+
 /// Reads `null` as the type's default.
 #[cfg(feature = "bulk")]
 pub(crate) fn null_as_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(

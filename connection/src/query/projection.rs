@@ -14,7 +14,10 @@ use crate::{
             time::SoqlTime,
         },
     },
-    records::base64::Base64,
+    records::{
+        base64::Base64,
+        compound::{Address, Location},
+    },
 };
 
 /// Maximum number of child-to-parent relationships in a row.
@@ -321,6 +324,7 @@ macro_rules! values {
 values! {
     bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 String Box<str> Cow<'_, str> Value Box<RawValue>
     SalesforceId OrgId UserId SoqlDate SoqlDateTime SoqlTime SoqlDecimal Base64
+    Address Location
 }
 
 impl<T: SObject> SelectField for T {

@@ -4,6 +4,7 @@ pub(crate) mod base64;
 pub(crate) mod blob;
 pub(crate) mod changes;
 pub(crate) mod collections;
+pub(crate) mod compound;
 pub(crate) mod duplicates;
 pub(crate) mod etag;
 pub(crate) mod external_id;
@@ -20,6 +21,7 @@ pub use self::{
     blob::{Blob, BlobUpload},
     changes::{DeletedRecord, DeletedRecords, UpdatedRecords},
     collections::{RecordError, SaveResult},
+    compound::{Address, Location},
     duplicates::{DuplicateRecord, Duplicates},
     etag::{InvalidRecordEtag, RecordEtag},
     options::{AssignmentRule, DuplicateRules},

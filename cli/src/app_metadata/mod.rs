@@ -1,0 +1,256 @@
+//! `app-metadata`: writes the files of an External Client App that matches the settings.
+
+mod components;
+mod scopes;
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use actix_salesforce::{ApiVersion, Config, Salesforce, Secret};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clap::{Args, ValueHint};
+use serde_json::{Value, json};
+
+use self::components::{App, Component};
+use crate::{failure::Failure, nearest::nearest, output, style::NOTE};
+
+/// The settings that the app in Salesforce has to match.
+const SETTINGS: [&str; 7] = [
+    "SALESFORCE_PUBLIC_URL",
+    "SALESFORCE_LOGIN_URL",
+    "SALESFORCE_LOGIN_HOSTS",
+    "SALESFORCE_ALLOWED_ORGS",
+    "SALESFORCE_ALLOW_MY_DOMAIN",
+    "SALESFORCE_SCOPES",
+    "SALESFORCE_SINGLE_LOGOUT",
+];
+/// The file that makes a folder a project of the Salesforce CLI.
+const PROJECT: &str = "sfdx-project.json";
+
+/// Writes the files of an External Client App that matches the settings, ready to deploy with the Salesforce CLI
+///
+/// Callback URLs, scopes and flows follow from the SALESFORCE_ variables: SALESFORCE_PUBLIC_URL, SALESFORCE_SCOPES,
+/// SALESFORCE_LOGIN_HOSTS, SALESFORCE_SINGLE_LOGOUT, SALESFORCE_SERVICE_URL. The files have no client secret and no client
+/// id: Salesforce makes both when the app is deployed. Files and members are from Salesforce's documentation; a deployment
+/// is unverified.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  actix-salesforce app-metadata --contact-email ops@acme.example
+  actix-salesforce app-metadata --contact-email ops@acme.example --name Acme_App --out sfdx
+  cd salesforce && sf project deploy start --target-org YOUR-ORG
+
+Exit status: 0 fine, 2 wrong use, or a file that exists.")]
+pub(crate) struct AppMetadata {
+    /// The address at which Salesforce reaches who is responsible for the app
+    #[arg(long, value_name = "EMAIL", value_parser = email)]
+    contact_email: String,
+    /// The API name of the app: letters, digits and single underscores
+    #[arg(long, default_value = "Actix_App", value_parser = api_name)]
+    name: String,
+    /// The name that users see when they log in. Default: the API name
+    #[arg(long)]
+    label: Option<String>,
+    /// The folder to write to. A folder with a sfdx-project.json keeps it
+    #[arg(long, short, value_name = "FOLDER", default_value = "salesforce", value_hint = ValueHint::DirPath)]
+    out: PathBuf,
+    /// The app has no secret (a public client)
+    #[arg(long)]
+    public_client: bool,
+    /// The certificate of the service user's key, in PEM, for JWT bearer
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    certificate: Option<PathBuf>,
+    /// The user name that client credentials work as
+    #[arg(long, value_name = "USERNAME")]
+    run_as: Option<String>,
+    /// Only users with one of these permission sets may use the app. May be repeated
+    #[arg(long, value_name = "NAME", value_parser = api_name)]
+    permission_set: Vec<String>,
+    /// Overwrite files that exist
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) async fn run(arguments: AppMetadata) -> Result<ExitCode, Failure> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let config = Config::from_variables(|name| SETTINGS.contains(&name).then(|| variable(name)).flatten());
+    let login_url = config.login_url.clone();
+    let is_set = |name: &str| variable(name).is_some_and(|value| !value.trim().is_empty());
+    let has_key = is_set("SALESFORCE_SERVICE_USERNAME") || is_set("SALESFORCE_SERVICE_KEY");
+    let has_client_credentials = arguments.run_as.is_some() || (is_set("SALESFORCE_SERVICE_URL") && !has_key);
+    if has_key && arguments.certificate.is_none() {
+        return Err(Failure::new("the settings name a service user with a key, whose certificate the app needs")
+            .help("give it with `--certificate FILE` (`openssl req -x509 -key key.pem -out cert.pem -days 365` makes one)"));
+    }
+    let app = app(&arguments, config, has_client_credentials).await?;
+    let files = files(&arguments.out, &login_url, app.components())?;
+    if !arguments.force {
+        let existing: Vec<String> = files
+            .iter()
+            .filter(|(path, _)| path.exists())
+            .map(|(path, _)| path.display().to_string())
+            .collect();
+        if !existing.is_empty() {
+            return Err(Failure::new(format_args!("these files exist: {}", existing.join(", ")))
+                .help("overwrite them with `--force`, or give `--out` or `--name` another value. Nothing was written"));
+        }
+    }
+    let mut stderr = anstream::stderr().lock();
+    for (path, text) in &files {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| Failure::of(format_args!("cannot create {}", folder.display()), &error))?;
+        }
+        output::replace(path, text)?;
+        // Nothing is left to tell of an error of standard error.
+        let _ = writeln!(stderr, "{NOTE}{:>12}{NOTE:#} {}", "Written", path.display());
+    }
+    let _ = writeln!(stderr, "\n{}", next_steps(&arguments, has_client_credentials));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn app(
+    arguments: &AppMetadata,
+    mut config: Config,
+    has_client_credentials: bool,
+) -> Result<App, Failure> {
+    let scopes = scopes::in_metadata(&config.scopes).map_err(|unknown| {
+        let failure = |scope: &&str| {
+            let help = match nearest(scope, scopes::known()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "leave it out of SALESFORCE_SCOPES for this command, and add it to the app in Setup"
+                    .to_owned(),
+            };
+            Failure::new(format_args!("the scope `{scope}` has no name in metadata that this program knows"))
+                .help(help)
+        };
+        unknown.iter().map(failure).collect::<Failure>()
+    })?;
+    let has_single_logout = config.single_logout;
+    let public_url = config.public_url.clone();
+    // The library computes and checks the addresses. It needs a client id and keys, which the app does not have yet; they
+    // end with this process.
+    "not-deployed-yet".clone_into(&mut config.client_id);
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| Failure::of("cannot make a random key", &error))?;
+    config.keys = Some(Secret::new(STANDARD.encode(key)));
+    let slo = config.routes.slo.clone();
+    let (mount, prefix) = (config.routes.mount.clone(), config.routes.prefix.clone());
+    let _ = tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::new());
+    let salesforce = Salesforce::from_config(config).await.map_err(|error| {
+        Failure::of("the settings are invalid", &error).help("correct them: docs/settings.md")
+    })?;
+    let single_logout_url = has_single_logout.then(|| {
+        format!(
+            "{}{mount}{prefix}{}",
+            public_url.trim_end_matches('/'),
+            slo.unwrap_or_else(|| "/slo".to_owned())
+        )
+    });
+    Ok(App {
+        name: arguments.name.clone(),
+        label: arguments.label.clone().unwrap_or_else(|| arguments.name.replace('_', " ")),
+        contact_email: arguments.contact_email.clone(),
+        description: format!("The app at {public_url}"),
+        redirect_uris: salesforce.redirect_uris().into_iter().collect(),
+        scopes,
+        is_public_client: arguments.public_client,
+        has_client_credentials,
+        certificate: arguments.certificate.as_deref().map(certificate).transpose()?,
+        single_logout_url,
+        run_as: arguments.run_as.clone(),
+        permission_sets: arguments.permission_set.clone(),
+    })
+}
+
+fn certificate(path: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::of(format_args!("cannot read {}", path.display()), &error))?;
+    if text.contains("PRIVATE KEY") || !text.contains("-----BEGIN CERTIFICATE-----") {
+        return Err(Failure::new(format_args!("{} is not a certificate in PEM alone", path.display()))
+            .help("give the file that begins with -----BEGIN CERTIFICATE-----; a private key never leaves this machine"));
+    }
+    Ok(text.trim().to_owned())
+}
+
+/// The files with their whole paths, and the project's file unless there is one.
+fn files(out: &Path, login_url: &str, components: Vec<Component>) -> Result<Vec<(PathBuf, String)>, Failure> {
+    let project = out.join(PROJECT);
+    let mut files = Vec::new();
+    let package = if project.exists() {
+        package_of(&project)?
+    } else {
+        let text = json!({
+            "packageDirectories": [{ "path": "force-app", "default": true }],
+            "namespace": "",
+            "sfdcLoginUrl": login_url,
+            "sourceApiVersion": ApiVersion::CURRENT.to_string(),
+        });
+        files.push((project, format!("{text:#}\n")));
+        "force-app".to_owned()
+    };
+    let folder = out.join(package).join("main").join("default");
+    files.extend(components.into_iter().map(|component| (folder.join(component.path), component.text)));
+    Ok(files)
+}
+
+/// The default package folder of a project. Source: Salesforce DX Developer Guide, "Project Configuration".
+fn package_of(project: &Path) -> Result<String, Failure> {
+    let read = || -> Result<Value, Box<dyn std::error::Error>> {
+        Ok(serde_json::from_str(&std::fs::read_to_string(project)?)?)
+    };
+    let value = read().map_err(|error| {
+        Failure::of(format_args!("cannot read {}", project.display()), error.as_ref())
+            .help("correct the file, or give `--out` another folder")
+    })?;
+    let packages = value.get("packageDirectories").and_then(Value::as_array);
+    let is_default = |package: &&Value| package.get("default") == Some(&Value::Bool(true));
+    let package = packages.and_then(|packages| packages.iter().find(is_default).or_else(|| packages.first()));
+    let path = package.and_then(|package| package.get("path")).and_then(Value::as_str);
+    path.map(str::to_owned).ok_or_else(|| {
+        Failure::new(format_args!("{} names no package folder", project.display()))
+            .help("add `packageDirectories`, or give `--out` another folder")
+    })
+}
+
+fn next_steps(arguments: &AppMetadata, has_client_credentials: bool) -> String {
+    let mut steps = format!(
+        "Next, in {}:\n  sf project deploy start --target-org YOUR-ORG\nThen Setup, External Client App Manager, {}, \
+         Consumer Key and Secret: they are SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET.\nDo not retrieve \
+         extlClntAppGlobalOauthSets into source control: an org writes the secret there.",
+        arguments.out.display(),
+        arguments.label.as_deref().unwrap_or(&arguments.name),
+    );
+    if has_client_credentials && arguments.run_as.is_none() {
+        steps.push_str(
+            "\nIn the app's policies choose the user that client credentials work as (or give `--run-as`).",
+        );
+    }
+    steps
+}
+
+fn api_name(text: &str) -> Result<String, String> {
+    let is_valid = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.len() <= 80
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !text.ends_with('_')
+        && !text.contains("__");
+    if is_valid {
+        Ok(text.to_owned())
+    } else {
+        Err("an API name has letters, digits and single underscores, begins with a letter, and has at most 80 characters".into())
+    }
+}
+
+fn email(text: &str) -> Result<String, String> {
+    match text.split_once('@') {
+        Some((user, host))
+            if !user.is_empty() && host.contains('.') && !text.contains(char::is_whitespace) =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err("an address such as ops@acme.example".into()),
+    }
+}

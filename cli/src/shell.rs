@@ -1,0 +1,54 @@
+//! `completions` and `man`: what a shell and a manual need of the program.
+
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
+
+use clap::{Args, CommandFactory as _, ValueHint};
+use clap_complete::Shell;
+
+use crate::{arguments::Arguments, failure::Failure, output::print, style::NOTE};
+
+const PROGRAM: &str = "actix-salesforce";
+
+/// Prints a script that completes the program's arguments in a shell
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  actix-salesforce completions bash > ~/.local/share/bash-completion/completions/actix-salesforce
+  actix-salesforce completions zsh > \"${fpath[1]}/_actix-salesforce\"
+  actix-salesforce completions fish > ~/.config/fish/completions/actix-salesforce.fish")]
+pub(crate) struct Completions {
+    shell: Shell,
+}
+
+/// Prints the manual page, or writes the pages of all commands
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  actix-salesforce man | man -l -
+  actix-salesforce man --out ~/.local/share/man/man1")]
+pub(crate) struct Man {
+    /// The folder for the pages of all commands
+    #[arg(long, short, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    out: Option<PathBuf>,
+}
+
+pub(crate) fn completions(completions: &Completions) -> Result<ExitCode, Failure> {
+    // Into memory first: the generator takes a closed pipe for a bug.
+    let mut script = Vec::new();
+    clap_complete::generate(completions.shell, &mut Arguments::command(), PROGRAM, &mut script);
+    print(&script)
+}
+
+pub(crate) fn man(man: &Man) -> Result<ExitCode, Failure> {
+    let Some(folder) = &man.out else {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(Arguments::command())
+            .render(&mut page)
+            .map_err(|error| Failure::of("cannot write the manual page", &error))?;
+        return print(&page);
+    };
+    let written =
+        std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Arguments::command(), folder));
+    written.map_err(|error| Failure::of(format_args!("cannot write to {}", folder.display()), &error))?;
+    // Nothing is left to tell of an error of standard error.
+    let _ = writeln!(anstream::stderr(), "{NOTE}{:>12}{NOTE:#} {}", "Written", folder.display());
+    Ok(ExitCode::SUCCESS)
+}

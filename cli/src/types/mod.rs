@@ -1,0 +1,233 @@
+//! `types`: writes Rust structs for the objects and fields of an org.
+
+mod describe;
+mod docs;
+mod file;
+mod live;
+mod model;
+mod names;
+mod resolve;
+mod selection;
+mod write;
+
+use std::{
+    collections::BTreeSet,
+    io::{IsTerminal as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, ValueHint};
+use futures_util::{StreamExt as _, stream};
+use similar::ChangeTag;
+
+use self::{
+    live::Live,
+    resolve::{Known, Unresolved, hint, resolve},
+    selection::Selection,
+    write::Head,
+};
+use crate::{
+    failure::{FINDINGS, Failure},
+    nearest::nearest,
+    output,
+    style::{ERROR, NOTE},
+};
+
+/// How many describes are fetched at a time.
+const AT_A_TIME: usize = 4;
+
+/// Writes Rust structs with `#[derive(SObject)]` for objects and fields of an org
+///
+/// From an org, or from describes that were saved. The org is the one of SF_ACCESS_TOKEN (`sf org auth show-access-token`)
+/// and SF_ORG_INSTANCE_URL (`sf org display`), or of the app's SALESFORCE_ variables with a service user.
+///
+/// The file has the objects and fields in its head, so that later runs need `--out` only.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  actix-salesforce types --out src/objects.rs Account Contact:Id,LastName,Account.Name
+  actix-salesforce types --out src/objects.rs            write it again
+  actix-salesforce types --out src/objects.rs --check    exit with 1 if the org has drifted
+  actix-salesforce types --describe account.json Account
+  actix-salesforce fake -- actix-salesforce types Account:Id,Name
+
+Exit status: 0 fine, 1 drift, 2 wrong use, or an org that is out of reach or refuses.")]
+pub(crate) struct Types {
+    /// Objects with their fields: `Account` (all fields), `Contact:Id,LastName,Account.Name`, `Contact:*,Account.Name`.
+    /// Default: those of the file
+    #[arg(value_name = "OBJECT[:FIELD,…]")]
+    objects: Vec<Selection>,
+    /// The file to write. Default: standard output
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    out: Option<PathBuf>,
+    /// Write nothing, and exit with 1 if the file would change
+    #[arg(long, requires = "out")]
+    check: bool,
+    /// Read saved describes instead of an org: what `sf sobject describe --json` or the REST API printed. May be repeated
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    describe: Vec<PathBuf>,
+    /// The crate that the app depends on. Default: that of the file, or actix_salesforce
+    #[arg(long = "crate", value_name = "CRATE", value_parser = ["actix_salesforce", "salesforce_connection"])]
+    krate: Option<String>,
+    /// Print errors and findings only
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Where describes come from.
+enum Source {
+    Files,
+    Org(Live),
+}
+
+pub(crate) async fn run(types: Types) -> Result<ExitCode, Failure> {
+    let before = types.out.as_deref().map(output::read).transpose()?.flatten();
+    let head = head(&types, before.as_deref())?;
+    let mut known = Known::default();
+    for path in &types.describe {
+        for object in file::read(path)? {
+            known.add(object);
+        }
+    }
+    let source = if types.describe.is_empty() { Source::Org(Live::connect().await?) } else { Source::Files };
+    let progress = Progress { shown: !types.quiet && std::io::stderr().is_terminal() };
+    let model = loop {
+        match resolve(&head.selections, &known) {
+            Ok(model) => break model,
+            Err(Unresolved::Mistakes(mistakes)) => {
+                return Err(mistakes
+                    .into_iter()
+                    .map(|mistake| Failure::new(mistake.message).help(mistake.help))
+                    .collect());
+            }
+            Err(Unresolved::Missing(names)) => {
+                let described = match &source {
+                    Source::Files => return Err(not_in_files(&names, &known)),
+                    Source::Org(live) => fetch(live, &names, &progress).await?,
+                };
+                described.into_iter().for_each(|object| known.add(object));
+            }
+        }
+    };
+    let text = write::file(&head, &model)?;
+    let structs = model.structs().count();
+    finish(&types, before.as_deref(), &text, structs)
+}
+
+/// The arguments, and those of the file for what is left out.
+fn head(types: &Types, before: Option<&str>) -> Result<Head, Failure> {
+    let of_file = before.map(Head::read);
+    if let (Some(None), Some(path)) = (&of_file, &types.out) {
+        return Err(Failure::new(format_args!("{} was not written by this command", path.display()))
+            .help("give `--out` another path, or delete the file first"));
+    }
+    let of_file = of_file.flatten();
+    let krate = types.krate.clone().or_else(|| of_file.as_ref().map(|head| head.krate.clone()));
+    let selections = if types.objects.is_empty() {
+        of_file.map(|head| head.selections).ok_or_else(|| {
+            Failure::new("no object is named")
+                .help("name one or more: `actix-salesforce types Account:Id,Name`")
+        })?
+    } else {
+        types.objects.clone()
+    };
+    Ok(Head { selections, krate: krate.unwrap_or_else(|| "actix_salesforce".to_owned()) })
+}
+
+async fn fetch(
+    live: &Live,
+    names: &BTreeSet<String>,
+    progress: &Progress,
+) -> Result<Vec<describe::Described>, Failure> {
+    let mut found = Vec::new();
+    let mut unknown = Vec::new();
+    let requests = stream::iter(names).map(async |name: &String| (name, live.describe(name).await));
+    let mut responses = std::pin::pin!(requests.buffer_unordered(AT_A_TIME));
+    progress.show(0, names.len());
+    while let Some((name, described)) = responses.next().await {
+        match described.inspect_err(|_| progress.clear())? {
+            Some(described) => found.push(described),
+            None => unknown.push(name),
+        }
+        progress.show(found.len() + unknown.len(), names.len());
+    }
+    progress.clear();
+    if unknown.is_empty() {
+        return Ok(found);
+    }
+    unknown.sort_unstable();
+    let all = live.names().await?;
+    let failure = |name: &String| {
+        let near = nearest(name, all.iter().map(String::as_str));
+        Failure::new(format_args!("the org has no object `{name}`, or this user may not read it"))
+            .help(hint(near, "object"))
+    };
+    Err(unknown.into_iter().map(failure).collect())
+}
+
+fn not_in_files(names: &BTreeSet<String>, known: &Known) -> Failure {
+    let failure = |name: &String| {
+        let failure = Failure::new(format_args!("no describe of `{name}` is in the files"));
+        match nearest(name, known.names()) {
+            Some(near) => failure.help(format!("did you mean `{near}`?")),
+            None => failure.help(format!(
+                "save it, and add the file: `sf sobject describe --sobject {name} --json > {name}.json`, `--describe {name}.json`"
+            )),
+        }
+    };
+    names.iter().map(failure).collect()
+}
+
+fn finish(types: &Types, before: Option<&str>, text: &str, structs: usize) -> Result<ExitCode, Failure> {
+    let mut stderr = anstream::stderr().lock();
+    let Some(path) = &types.out else {
+        return output::print(text.as_bytes());
+    };
+    let is_same = before == Some(text);
+    let shown = path.display();
+    if types.check && !is_same {
+        // Nothing is left to tell of an error of standard error.
+        let _ = writeln!(stderr, "{ERROR}drift:{ERROR:#} {shown} differs from the org (- file, + org)");
+        for (tag, line) in output::difference(before.unwrap_or_default(), text) {
+            let style = match tag {
+                ChangeTag::Delete => ERROR,
+                ChangeTag::Insert => NOTE,
+                ChangeTag::Equal => anstyle::Style::new(),
+            };
+            let _ = writeln!(stderr, "  {style}{line}{style:#}");
+        }
+        let _ = writeln!(
+            stderr,
+            "  help: write it again without `--check`, and look at what uses the changed types"
+        );
+        return Ok(ExitCode::from(FINDINGS));
+    }
+    if !is_same {
+        output::replace(path, text)?;
+    }
+    if !types.quiet {
+        let what = if is_same { "Unchanged" } else { "Written" };
+        let _ = writeln!(stderr, "{NOTE}{what:>12}{NOTE:#} {shown} ({structs} structs)");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line on a terminal that says how far the describes are.
+struct Progress {
+    shown: bool,
+}
+
+impl Progress {
+    fn show(&self, done: usize, all: usize) {
+        if self.shown {
+            let _ =
+                write!(anstream::stderr(), "\r{NOTE}{:>12}{NOTE:#} {done} of {all} objects", "Describing");
+        }
+    }
+
+    fn clear(&self) {
+        if self.shown {
+            let _ = write!(anstream::stderr(), "\r\x1b[2K");
+        }
+    }
+}
