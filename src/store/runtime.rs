@@ -43,6 +43,12 @@ impl StoreRuntime {
         BackgroundRuntime::start().map(Self).map_err(|error| StoreError::Unavailable(error.into()))
     }
 
+    /// Returns the runtime of the thread, for tasks that end with it.
+    #[cfg(feature = "redis")]
+    pub(super) fn handle(&self) -> tokio::runtime::Handle {
+        self.0.spawner().runtime()
+    }
+
     /// Runs an operation within [`CALL_TIMEOUT`], its only deadline.
     pub(super) fn call<'a, T: Send + 'static>(
         &'a self,

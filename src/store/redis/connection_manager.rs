@@ -31,6 +31,12 @@ pub(super) struct ConnectionManager {
 #[derive(Debug, Default)]
 pub(super) struct Demotions(AtomicU64);
 
+impl Demotions {
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 #[derive(Default)]
 struct Current {
     connection: Option<RawConnection>,
@@ -124,7 +130,7 @@ impl ConnectionManager {
         let current = lock(&self.current);
         let connection = current.connection.as_ref()?;
         let is_usable = current.number > self.silent.load(Ordering::Relaxed)
-            && current.demotions == self.demotions.0.load(Ordering::Relaxed);
+            && current.demotions == self.demotions.count();
         is_usable.then(|| (current.number, connection.clone()))
     }
 
@@ -134,7 +140,7 @@ impl ConnectionManager {
         if let Some((number, connection)) = self.usable() {
             return Ok((number, connection, false));
         }
-        let demotions = self.demotions.0.load(Ordering::Relaxed);
+        let demotions = self.demotions.count();
         let attempt = {
             let mut current = lock(&self.current);
             current.connection = None;

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use redis::{Pipeline, Value, aio::ConnectionLike as _};
+use redis::{Pipeline, RedisResult, Value, aio::ConnectionLike as _};
 
 use super::{
     super::{
@@ -27,21 +27,14 @@ pub(super) struct KnownLogin {
     login: LoginRecord,
     grant: GrantRecord,
     read_at: Instant,
-    question: Pipeline,
-    /// The texts that the question returns if nothing has changed.
-    expected: [String; 3],
+    question: Question,
 }
 
 impl KnownLogin {
     /// Remembers records that were read at this moment.
     pub(super) fn new(prefix: &str, key: LoginKey, login: &LoginRecord, grant: &GrantRecord) -> Self {
-        let grant_text = grant.key.to_string();
-        let mut question = redis::pipe();
-        question.cmd("HGET").arg(format!("{prefix}login:{}", hex(key.as_bytes()))).arg("grant");
-        question.cmd("HMGET").arg(format!("{prefix}grant:{grant_text}")).arg("version").arg("updated");
-        let expected = [grant_text, version_text(grant.version), millis(grant.updated_at).to_string()];
-        let (login, grant) = (login.clone(), grant.clone());
-        Self { login, grant, read_at: Instant::now(), question, expected }
+        let question = Question::new(prefix, key, grant);
+        Self { login: login.clone(), grant: grant.clone(), read_at: Instant::now(), question }
     }
 
     /// Returns the records.
@@ -55,19 +48,39 @@ impl KnownLogin {
         if self.read_at.elapsed() >= MAX_AGE {
             return Ok(false);
         }
-        let (question, count) = (&self.question, self.question.len());
-        let ask =
-            |mut redis: RawConnection| async move { redis.req_packed_commands(question, 0, count).await };
-        let reply = connection.manager.run(Idempotency::Idempotent, ask).await?;
-        let [grant, version, updated] = &self.expected;
-        let is =
-            |value: &Value, text: &str| matches!(value, Value::BulkString(bytes) if bytes == text.as_bytes());
-        Ok(match reply.as_slice() {
-            [of_login, Value::Array(of_grant)] => {
-                is(of_login, grant)
-                    && matches!(&of_grant[..], [is_version, is_updated] if is(is_version, version) && is(is_updated, updated))
-            }
-            _ => false,
+        let ask = |redis| self.question.is_confirmed_by(redis);
+        connection.manager.run(Idempotency::Idempotent, ask).await
+    }
+}
+
+/// The commands, and what they return if nothing has changed: as bytes, and as the Redis client takes and returns them.
+struct Question {
+    bytes: Vec<u8>,
+    reply: Vec<u8>,
+    commands: Pipeline,
+    values: [Value; 2],
+}
+
+impl Question {
+    fn new(prefix: &str, key: LoginKey, grant: &GrantRecord) -> Self {
+        let name = grant.key.to_string();
+        let [version, updated] = [version_text(grant.version), millis(grant.updated_at).to_string()];
+        let mut commands = redis::pipe();
+        commands.cmd("HGET").arg(format!("{prefix}login:{}", hex(key.as_bytes()))).arg("grant");
+        commands.cmd("HMGET").arg(format!("{prefix}grant:{name}")).arg("version").arg("updated");
+        let [a, b, c] = [&name, &version, &updated].map(|text| format!("${}\r\n{text}\r\n", text.len()));
+        let reply = format!("{a}*2\r\n{b}{c}").into_bytes();
+        let [name, version, updated] =
+            [name, version, updated].map(|text| Value::BulkString(text.into_bytes()));
+        let values = [name, Value::Array(vec![version, updated])];
+        Self { bytes: commands.get_packed_pipeline(), reply, commands, values }
+    }
+
+    async fn is_confirmed_by(&self, mut redis: RawConnection) -> RedisResult<bool> {
+        let count = self.values.len();
+        Ok(match &mut redis {
+            RawConnection::Direct(connection) => connection.send(&self.bytes, count).await? == self.reply,
+            other => other.req_packed_commands(&self.commands, 0, count).await? == self.values,
         })
     }
 }
