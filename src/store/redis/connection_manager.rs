@@ -11,7 +11,10 @@ use std::{
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
 use tokio::time::Instant;
 
-use super::servers::{RawConnection, Servers};
+use super::{
+    direct_connection::DirectConnection,
+    servers::{RawConnection, Servers},
+};
 use crate::{base::lock::lock, store::StoreError};
 
 pub(super) struct ConnectionManager {
@@ -68,10 +71,17 @@ const SILENT_AFTER: Duration = Duration::from_millis(250);
 
 /// Discards the connection if the command is dropped before it has ended: a connection without a response may be dead
 /// without a report from the network.
-struct DiscardOnDrop<'a> {
+pub(super) struct DiscardOnDrop<'a> {
     manager: &'a ConnectionManager,
     number: Option<u64>,
     started: Instant,
+}
+
+impl DiscardOnDrop<'_> {
+    /// The command has ended.
+    pub(super) fn end(mut self) {
+        self.number = None;
+    }
 }
 
 impl Drop for DiscardOnDrop<'_> {
@@ -106,9 +116,9 @@ impl ConnectionManager {
                 // The future that connects takes kilobytes, which are moved with each future around it.
                 None => Box::pin(self.connect()).await.map_err(|error| store_error(&error))?,
             };
-            let mut discard = DiscardOnDrop { manager: self, number: Some(number), started: Instant::now() };
+            let discard = DiscardOnDrop { manager: self, number: Some(number), started: Instant::now() };
             let result = command(connection).await;
-            discard.number = None;
+            discard.end();
             match result {
                 Err(error) if is_broken(&error) => {
                     if is_demoted(&error) {
@@ -123,6 +133,18 @@ impl ConnectionManager {
                 result => return result.map_err(|error| store_error(&error)),
             }
         }
+    }
+
+    /// Returns whether the connection is there and a direct one.
+    pub(super) fn is_direct(&self) -> bool {
+        matches!(lock(&self.current).connection, Some(RawConnection::Direct(_)))
+    }
+
+    /// Returns the connection if it is there and a direct one, for a command that starts now, and what to tell when the
+    /// command has ended.
+    pub(super) fn direct(&self, started: Instant) -> Option<(DirectConnection, DiscardOnDrop<'_>)> {
+        let (number, RawConnection::Direct(connection)) = self.usable()? else { return None };
+        Some((connection, DiscardOnDrop { manager: self, number: Some(number), started }))
     }
 
     /// Returns the connection and its number, if there is one that may be used.

@@ -5,7 +5,8 @@
 //! connection up (user, password, database, protocol), and parses the replies that have to be parsed.
 //!
 //! All callers share the connection. A task writes what they have queued, all at once, and hands out the replies, which
-//! come in the order of the commands. Used for a server without TLS; the client's connection serves the other addresses.
+//! come in the order of the commands. It also ends a connection whose oldest command has no reply in time, so that a caller
+//! needs no timer. Used for a server without TLS; the client's connection serves the other addresses.
 
 use std::{
     collections::VecDeque,
@@ -14,6 +15,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use futures_util::future::{poll_fn, select_ok};
@@ -25,10 +27,11 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::oneshot,
+    time::{Instant, Sleep, sleep},
 };
 
 use super::resp;
-use crate::base::lock::lock;
+use crate::{base::lock::lock, store::runtime::CALL_TIMEOUT};
 
 /// Number of bytes that are read at once.
 const READ: usize = 16 * 1024;
@@ -61,6 +64,7 @@ struct State {
 
 enum Exchange {
     Waiting {
+        since: Instant,
         /// The number of values that the commands return.
         replies: usize,
         /// `None` if the caller was dropped. The reply still comes.
@@ -87,14 +91,17 @@ impl DirectConnection {
         Ok(Self { handle: Arc::new(Handle(state)), database: settings.db() })
     }
 
-    /// Sends commands that return `replies` values, and returns the bytes of these.
-    pub(super) async fn send(&self, commands: &[u8], replies: usize) -> io::Result<Vec<u8>> {
+    /// Sends commands that return `replies` values, and returns the bytes of these. `now` is this moment.
+    ///
+    /// # Errors
+    /// The connection is lost, or has ended because a reply took longer than [`CALL_TIMEOUT`].
+    pub(super) async fn send(&self, commands: &[u8], replies: usize, now: Instant) -> io::Result<Vec<u8>> {
         let mut caller = Caller { state: &self.handle.0, number: None };
-        poll_fn(|context| caller.poll(commands, replies, context)).await
+        poll_fn(|context| caller.poll(commands, replies, now, context)).await
     }
 
     async fn values(&self, commands: Vec<u8>, replies: usize) -> RedisResult<Vec<Value>> {
-        let bytes = self.send(&commands, replies).await?;
+        let bytes = self.send(&commands, replies, Instant::now()).await?;
         let mut rest = bytes.as_slice();
         let mut values = Vec::with_capacity(replies);
         while let Some(length) = resp::length(rest, 1)?.filter(|length| *length > 0) {
@@ -160,7 +167,13 @@ struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    fn poll(&mut self, commands: &[u8], replies: usize, context: &Context<'_>) -> Poll<io::Result<Vec<u8>>> {
+    fn poll(
+        &mut self,
+        commands: &[u8],
+        replies: usize,
+        since: Instant,
+        context: &Context<'_>,
+    ) -> Poll<io::Result<Vec<u8>>> {
         let mut state = lock(self.state);
         let Some(number) = self.number else {
             if let Some(why) = state.ended {
@@ -169,7 +182,7 @@ impl Caller<'_> {
             self.number = Some(state.first + state.exchanges.len() as u64);
             state.unsent.extend_from_slice(commands);
             let caller = Some(context.waker().clone());
-            state.exchanges.push_back(Exchange::Waiting { replies, caller });
+            state.exchanges.push_back(Exchange::Waiting { since, replies, caller });
             let task = state.task.take();
             drop(state);
             if let Some(task) = task {
@@ -229,6 +242,14 @@ impl State {
         }
     }
 
+    /// Returns how long the oldest command has waited.
+    fn waited(&self) -> Option<Duration> {
+        match self.exchanges.get(self.replied)? {
+            Exchange::Waiting { since, .. } => Some(since.elapsed()),
+            Exchange::Replied(_) | Exchange::Taken => None,
+        }
+    }
+
     /// Hands out the replies at the start of `received`, and returns their length.
     fn deliver(&mut self, received: &[u8], wakers: &mut Vec<Waker>) -> io::Result<usize> {
         let mut delivered = 0;
@@ -236,7 +257,7 @@ impl State {
             let Some(exchange) = self.exchanges.get_mut(self.replied) else {
                 return Err(ErrorKind::InvalidData.into());
             };
-            let Exchange::Waiting { replies, caller } = exchange else {
+            let Exchange::Waiting { replies, caller, .. } = exchange else {
                 return Err(ErrorKind::InvalidData.into());
             };
             let Some(length) = resp::length(rest, *replies)? else { break };
@@ -267,6 +288,8 @@ struct Task {
     partial: Vec<u8>,
     /// Callers to be woken, outside of the lock.
     wakers: Vec<Waker>,
+    /// When to look at the age of the oldest command again; `None` while there was none.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Task {
@@ -280,6 +303,24 @@ impl Task {
             buffer,
             partial: Vec::new(),
             wakers: Vec::new(),
+            timer: None,
+        }
+    }
+
+    /// Ready if the oldest command has waited for too long. The timer is set once in a while, not for each command.
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if let Some(timer) = &mut self.timer {
+                ready!(timer.as_mut().poll(context));
+            }
+            let Some(waited) = lock(&self.state).waited() else {
+                self.timer = None;
+                return Poll::Pending;
+            };
+            let Some(left) = CALL_TIMEOUT.checked_sub(waited).filter(|left| !left.is_zero()) else {
+                return Poll::Ready(Err(ErrorKind::TimedOut.into()));
+            };
+            self.timer = Some(Box::pin(sleep(left)));
         }
     }
 
@@ -338,7 +379,7 @@ impl Future for Task {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let task = &mut *self;
-        for ended in [task.poll_read(context), task.poll_write(context)] {
+        for ended in [task.poll_read(context), task.poll_write(context), task.poll_timer(context)] {
             if let Poll::Ready(result) = ended {
                 let why = result.err().map_or(ErrorKind::UnexpectedEof, |error| error.kind());
                 end(&task.state, why);

@@ -4,9 +4,10 @@
 //! three fields: the login's grant, which is there as long as the login is, and the version and the age of the grant's
 //! tokens. A logout, a refresh and another login of the user change one of them, in each process that shares the Redis.
 
-use std::time::{Duration, Instant};
+use std::{io, time::Duration};
 
 use redis::{Pipeline, RedisResult, Value, aio::ConnectionLike as _};
+use tokio::time::Instant;
 
 use super::{
     super::{
@@ -15,6 +16,7 @@ use super::{
     },
     connection::Connection,
     connection_manager::Idempotency,
+    direct_connection::DirectConnection,
     servers::RawConnection,
 };
 
@@ -42,14 +44,29 @@ impl KnownLogin {
         (self.login.clone(), self.grant.clone())
     }
 
+    /// Returns whether the records may be asked for. Others are read again.
+    pub(super) fn is_young(&self, now: Instant) -> bool {
+        now.duration_since(self.read_at) < MAX_AGE
+    }
+
     /// Asks whether the records are still the stored ones. `false` if they have to be read again: they were changed or
-    /// deleted, they are too old, or the server responded with an error to one of the commands.
+    /// deleted, or the server responded with an error to one of the commands.
     pub(super) async fn is_current(&self, connection: &Connection) -> Result<bool, StoreError> {
-        if self.read_at.elapsed() >= MAX_AGE {
-            return Ok(false);
-        }
         let ask = |redis| self.question.is_confirmed_by(redis);
         connection.manager.run(Idempotency::Idempotent, ask).await
+    }
+
+    /// The same over a connection that is there.
+    ///
+    /// # Errors
+    /// As [`DirectConnection::send`].
+    pub(super) async fn is_confirmed_by(
+        &self,
+        connection: &DirectConnection,
+        now: Instant,
+    ) -> io::Result<bool> {
+        let Question { bytes, reply, values, .. } = &self.question;
+        Ok(connection.send(bytes, values.len(), now).await? == *reply)
     }
 }
 
@@ -77,10 +94,6 @@ impl Question {
     }
 
     async fn is_confirmed_by(&self, mut redis: RawConnection) -> RedisResult<bool> {
-        let count = self.values.len();
-        Ok(match &mut redis {
-            RawConnection::Direct(connection) => connection.send(&self.bytes, count).await? == self.reply,
-            other => other.req_packed_commands(&self.commands, 0, count).await? == self.values,
-        })
+        Ok(redis.req_packed_commands(&self.commands, 0, self.values.len()).await? == self.values)
     }
 }

@@ -14,7 +14,10 @@ use std::{
 use redis::{PushInfo, PushKind, Value, aio::MultiplexedConnection};
 
 use super::super::{GrantKey, GrantRecord, LoginKey, LoginRecord, encoding};
-use crate::base::{lock::lock, recent_map::RecentMap};
+use crate::base::{
+    lock::lock,
+    recent_map::{FirstBytes, RecentMap},
+};
 
 /// How long a cached login counts after the server has confirmed that all changes until then were reported.
 pub(super) const MAX_UNCONFIRMED: Duration = Duration::from_secs(1);
@@ -34,7 +37,7 @@ pub(super) enum Change {
 pub(super) struct LoginCache(Mutex<State>);
 
 struct State {
-    logins: RecentMap<LoginKey, Cached<LoginRecord>>,
+    logins: RecentMap<LoginKey, Cached<LoginRecord>, FirstBytes>,
     grants: RecentMap<GrantKey, Cached<GrantRecord>>,
     /// `None` while there is no connection over which the server reports changes.
     tracked: Option<Tracked>,

@@ -254,7 +254,7 @@ impl Store for RedisStore {
     }
 
     fn load_login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
-        Box::pin(self.reader.load_login(key))
+        self.reader.load_login(key)
     }
 
     fn touch_login(

@@ -8,13 +8,19 @@
 //! was read lately is remembered whole (`known_login`): the next read asks only for what says that nothing has changed.
 //! With a cache of logins it asks for nothing (`login_cache`).
 
-use std::sync::{Arc, Mutex};
+use std::{
+    future::ready,
+    sync::{Arc, Mutex},
+};
 
 use redis::{Pipeline, RedisResult};
-use tokio::runtime::{self, Handle};
+use tokio::{
+    runtime::{self, Handle},
+    time::Instant,
+};
 
 use super::{
-    super::{GrantKey, GrantRecord, LoginKey, LoginRecord, StoreError, encoding::hex},
+    super::{GrantKey, GrantRecord, LoginKey, LoginRecord, StoreError, StoreFuture, encoding::hex},
     connection::{Arguments, Connection},
     connection_manager::{ConnectionManager, Demotions, Idempotency},
     known_login::KnownLogin,
@@ -25,8 +31,12 @@ use super::{
     tracking::track,
 };
 use crate::{
-    base::{evicting_map::EvictingMap, lock::lock, recent_map::RecentMap},
-    store::runtime::{CALL_TIMEOUT, within},
+    base::{
+        evicting_map::EvictingMap,
+        lock::lock,
+        recent_map::{FirstBytes, RecentMap},
+    },
+    store::runtime::{CALL_TIMEOUT, within, within_call_since},
 };
 
 /// Half of the number of logins whose grants are remembered: about 6 MB.
@@ -43,8 +53,8 @@ pub(super) struct Reader {
     /// A connection belongs to the runtime that made it.
     connections: Mutex<EvictingMap<runtime::Id, Arc<Connection>>>,
     /// The grants of logins that were read lately.
-    grants: Mutex<RecentMap<LoginKey, GrantKey>>,
-    logins: Mutex<RecentMap<LoginKey, Arc<KnownLogin>>>,
+    grants: Mutex<RecentMap<LoginKey, GrantKey, FirstBytes>>,
+    logins: Mutex<RecentMap<LoginKey, Arc<KnownLogin>, FirstBytes>>,
     caching: Option<Caching>,
 }
 
@@ -82,30 +92,73 @@ impl Reader {
         self.caching.as_ref().map(|caching| &caching.cache)
     }
 
-    pub(super) async fn load_login(&self, key: LoginKey) -> Result<Option<Records>, StoreError> {
+    pub(super) fn load_login(&self, key: LoginKey) -> StoreFuture<'_, Option<Records>> {
         if let Some(found) = self.cache().and_then(|cache| cache.get(key)) {
-            return Ok(Some(found));
+            return Box::pin(ready(Ok(Some(found))));
         }
-        let connection = self.connection()?;
-        within(CALL_TIMEOUT, async {
-            let known = lock(&self.logins).get(&key);
-            if let Some(known) = known
-                && known.is_current(&connection).await?
-            {
-                let records = known.records();
-                // Read twice within a short time: worth it.
-                self.start_caching(key, records.0.grant);
-                return Ok(Some(records));
+        let connection = match self.connection() {
+            Ok(connection) => connection,
+            Err(error) => return Box::pin(ready(Err(error))),
+        };
+        let started = Instant::now();
+        let known = lock(&self.logins).get(&key).filter(|known| known.is_young(started));
+        match known {
+            // What is common has a small future, and no timer.
+            Some(known) if connection.manager.is_direct() => {
+                Box::pin(self.confirm(connection, key, known, started))
             }
-            // Rare, and its future is large.
-            let found = Box::pin(self.read_login(&connection, key)).await?;
-            if let Some((login, grant)) = &found {
-                let known = KnownLogin::new(&connection.prefix, key, login, grant);
-                lock(&self.logins).insert(key, Arc::new(known));
+            known => Box::pin(within_call_since(started, self.load(connection, key, known))),
+        }
+    }
+
+    /// Asks over a connection that is there whether a known login is still the same.
+    async fn confirm(
+        &self,
+        connection: Arc<Connection>,
+        key: LoginKey,
+        known: Arc<KnownLogin>,
+        started: Instant,
+    ) -> Result<Option<Records>, StoreError> {
+        let mut is_known = true;
+        if let Some((direct, discard)) = connection.manager.direct(started) {
+            let confirmed = known.is_confirmed_by(&direct, started).await;
+            discard.end();
+            match confirmed {
+                Ok(true) => return Ok(Some(self.found(key, &known))),
+                Ok(false) => is_known = false,
+                // Another connection is made, in the time that is left.
+                Err(_) => {}
             }
-            Ok(found)
-        })
-        .await
+        }
+        let known = is_known.then_some(known);
+        Box::pin(within_call_since(started, self.load(connection, key, known))).await
+    }
+
+    /// Reads a login. It may still be the one that is `known`.
+    async fn load(
+        &self,
+        connection: Arc<Connection>,
+        key: LoginKey,
+        known: Option<Arc<KnownLogin>>,
+    ) -> Result<Option<Records>, StoreError> {
+        if let Some(known) = known
+            && known.is_current(&connection).await?
+        {
+            return Ok(Some(self.found(key, &known)));
+        }
+        let found = self.read_login(&connection, key).await?;
+        if let Some((login, grant)) = &found {
+            let known = KnownLogin::new(&connection.prefix, key, login, grant);
+            lock(&self.logins).insert(key, Arc::new(known));
+        }
+        Ok(found)
+    }
+
+    /// Returns a known login that is still the same. It was read twice within a short time, so it is worth caching.
+    fn found(&self, key: LoginKey, known: &KnownLogin) -> Records {
+        let records = known.records();
+        self.start_caching(key, records.0.grant);
+        records
     }
 
     /// Reads the login for the cache. No page waits for that.
