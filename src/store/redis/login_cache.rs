@@ -3,7 +3,7 @@
 //! The server remembers what was read over one connection, and sends a message over it when that changes (Redis
 //! documentation, "Client-side caching"). A connection may be dead without a sign of it, so a message may be missing. So
 //! the server is asked for a sign of life all the time (`tracking`), and a cached login counts for at most
-//! [`MAX_UNCONFIRMED`] after the question that was answered last. What was read while a change came is not cached.
+//! [`MAX_UNCONFIRMED`] after the last question that got a reply. What was read while a change came is not cached.
 
 use std::{
     collections::{HashSet, VecDeque},

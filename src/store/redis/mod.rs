@@ -25,6 +25,7 @@ mod reply;
 mod resp;
 mod script;
 mod servers;
+mod set_up;
 mod tracking;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -61,13 +62,6 @@ pub struct RedisStore {
     reader: Reader,
     clock: Clock,
 }
-
-/// Logins are not cached with this address.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "logins are cached with one Redis server only, and not with sentinels or a cluster. Leave the cache off"
-)]
-struct SeveralServers;
 
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,25 +100,6 @@ impl RedisStore {
         Ok(store)
     }
 
-    /// Lets a login that was read lately be used without asking Redis, until Redis reports that it has changed.
-    ///
-    /// A page of a user who has just sent another request costs no round trip then. The price: if the connection over
-    /// which Redis reports changes breaks without a sign of it, a logout, a refresh or a revocation in another process is
-    /// seen up to **one second** late; otherwise as soon as the report arrives. What this process changes, it sees at once. While Redis
-    /// reports nothing (it is asked for a sign of life every 250 ms), each read asks it as before. Default: off. The
-    /// setting `SALESFORCE_CACHE_LOGINS` does the same.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] if the address names sentinels or a cluster: for these it has not been shown that no
-    /// report is missed when another server takes over.
-    pub fn cache_logins(mut self) -> Result<Self, StoreError> {
-        if self.reader.cache_logins(self.runtime.handle()) {
-            Ok(self)
-        } else {
-            Err(StoreError::Unavailable(SeveralServers.into()))
-        }
-    }
-
     /// Waits until the server responds. App and server are often started together.
     async fn wait_until_ready(&self) -> Result<(), StoreError> {
         let started = self.clock.instant();
@@ -160,14 +135,11 @@ impl RedisStore {
         arguments: Arguments,
         read: impl FnOnce(Reply) -> Result<T, StoreError> + Send + 'static,
     ) -> StoreFuture<'a, T> {
-        let Some(cache) = self.reader.cache().cloned() else {
-            return self.run(idempotency, script, arguments, read);
-        };
-        let connection = Arc::clone(&self.connection);
+        let (cache, connection) = (self.reader.cache().cloned(), Arc::clone(&self.connection));
         self.runtime.call(async move {
             let reply = connection.invoke(idempotency, script, arguments).await;
             // After an error, too: it may have taken effect.
-            cache.changed(change);
+            cache.inspect(|cache| cache.changed(change));
             read(reply?)
         })
     }
