@@ -19,6 +19,7 @@ pub(crate) enum Variant {
     RedisGet,
     Memory,
     Redis,
+    RedisCached,
     Sqlite,
     Postgres,
 }
@@ -85,7 +86,7 @@ pub(crate) fn serve(variant: &str) {
             "Bare" => run(|config| _ = config.route("/", web::get().to(public)), "").await,
             "Session" => session().await,
             "RedisGet" => redis(store).await,
-            _ => ours(&store).await,
+            _ => ours(&store, variant == "RedisCached").await,
         }
     });
 }
@@ -128,7 +129,7 @@ async fn session() {
     running.await.unwrap().unwrap();
 }
 
-async fn ours(store: &str) {
+async fn ours(store: &str, cache_logins: bool) {
     let org = FakeOrg::start().await.unwrap();
     org.sign_in(&org.users()[0]);
     let port = crate::free_port();
@@ -141,7 +142,10 @@ async fn ours(store: &str) {
     let builder = if store == "memory" {
         builder
     } else {
-        builder.store_url(store).keys("q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=")
+        builder
+            .store_url(store)
+            .cache_logins(cache_logins)
+            .keys("q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=")
     };
     let salesforce = builder.build().await.unwrap();
     let app = move || {

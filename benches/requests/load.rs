@@ -10,8 +10,16 @@ use tokio::{
 
 const CONNECTIONS: usize = 32;
 
-/// Asks for `path` over all connections for this long. Returns requests per second.
-pub(crate) fn run(port: u16, path: &str, cookie: Option<&str>, time: Duration) -> f64 {
+/// When the load ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Until {
+    After(Duration),
+    /// Each connection has sent so many requests.
+    Sent(u64),
+}
+
+/// Asks for `path` over all connections. Returns requests per second, and how many there were.
+pub(crate) fn run(port: u16, path: &str, cookie: Option<&str>, until: Until) -> (f64, u64) {
     let cookie = cookie.map(|cookie| format!("cookie: {cookie}\r\n")).unwrap_or_default();
     let request = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n{cookie}\r\n");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -19,20 +27,24 @@ pub(crate) fn run(port: u16, path: &str, cookie: Option<&str>, time: Duration) -
         let started = Instant::now();
         let mut connections = JoinSet::new();
         for _ in 0..CONNECTIONS {
-            connections.spawn(connection(port, request.clone().into_bytes(), started + time));
+            connections.spawn(connection(port, request.clone().into_bytes(), started, until));
         }
         let requests: u64 = connections.join_all().await.into_iter().sum();
-        requests as f64 / started.elapsed().as_secs_f64()
+        (requests as f64 / started.elapsed().as_secs_f64(), requests)
     })
 }
 
-async fn connection(port: u16, request: Vec<u8>, end: Instant) -> u64 {
+async fn connection(port: u16, request: Vec<u8>, started: Instant, until: Until) -> u64 {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut buffer = vec![0; 16 * 1024];
     let mut requests = 0;
     let mut length = None;
-    while Instant::now() < end {
+    let is_over = |requests| match until {
+        Until::After(time) => started.elapsed() >= time,
+        Until::Sent(most) => requests >= most,
+    };
+    while !is_over(requests) {
         stream.write_all(&request).await.unwrap();
         let mut read = 0;
         loop {

@@ -5,6 +5,8 @@
 //! pairs of the requests per second of the variant to those of the floor. `ROUNDS=9` makes it longer.
 //!
 //! Needs redis-server and PostgreSQL for the lines that name them.
+//!
+//! `INSTRUCTIONS=1` counts instructions instead, with callgrind (package `valgrind`): the same number on a busy machine.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,6 +19,7 @@
 )]
 
 mod app;
+mod instructions;
 mod load;
 #[path = "../../tests/support/servers.rs"]
 mod servers;
@@ -28,6 +31,7 @@ use std::{
 };
 
 use app::{App, Variant};
+use load::Until;
 use servers::{Folder, Postgres, Redis};
 
 /// How long each measurement takes.
@@ -40,7 +44,7 @@ struct Pair {
     floor: (Variant, &'static str),
 }
 
-const PAIRS: [Pair; 7] = [
+const PAIRS: [Pair; 8] = [
     Pair {
         name: "public, no cookie / actix alone",
         ours: (Variant::Memory, "/"),
@@ -67,6 +71,11 @@ const PAIRS: [Pair; 7] = [
         floor: (Variant::RedisGet, "/"),
     },
     Pair {
+        name: "protected, Redis with cached logins / one GET of Redis",
+        ours: (Variant::RedisCached, "/protected"),
+        floor: (Variant::RedisGet, "/"),
+    },
+    Pair {
         name: "protected, SQLite / actix-session, one key read",
         ours: (Variant::Sqlite, "/protected"),
         floor: (Variant::Session, "/read"),
@@ -83,12 +92,15 @@ fn main() {
         return app::serve(&variant);
     }
     let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(5).max(1);
+    if std::env::var_os("INSTRUCTIONS").is_some() {
+        return instructions::print();
+    }
     let only = std::env::var("ONLY").unwrap_or_default();
     let redis = Redis::start();
     let postgres = Postgres::start();
     let folder = Folder::new("bench");
     let store = |variant: Variant| match variant {
-        Variant::Redis | Variant::RedisGet => redis.url(),
+        Variant::Redis | Variant::RedisCached | Variant::RedisGet => redis.url(),
         Variant::Sqlite => format!("sqlite://{}", folder.path().join("store.db").display()),
         Variant::Postgres => postgres.url(),
         Variant::Bare | Variant::Session | Variant::Memory => "memory".to_owned(),
@@ -126,7 +138,11 @@ struct Process {
 
 impl Process {
     fn start(variant: Variant, store: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        Self::start_with(Command::new(std::env::current_exe().unwrap()), variant, store)
+    }
+
+    fn start_with(mut command: Command, variant: Variant, store: &str) -> Self {
+        let mut child = command
             .env("REQUESTS_BENCH_VARIANT", format!("{variant:?}"))
             .env("REQUESTS_BENCH_STORE", store)
             .stdout(Stdio::piped())
@@ -140,8 +156,12 @@ impl Process {
 
     /// Returns requests per second.
     fn measure(&self, path: &str, time: Duration) -> f64 {
+        self.load(path, Until::After(time)).0
+    }
+
+    fn load(&self, path: &str, until: Until) -> (f64, u64) {
         let cookie = (path != "/").then_some(self.app.cookie.as_str());
-        load::run(self.app.port, path, cookie, time)
+        load::run(self.app.port, path, cookie, until)
     }
 }
 

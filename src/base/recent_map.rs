@@ -1,26 +1,32 @@
 //! [`RecentMap`]: a map of what was used lately.
 
-use std::{borrow::Borrow, collections::HashMap, fmt, hash::Hash, mem};
+use std::{
+    borrow::Borrow,
+    collections::{HashMap, hash_map::RandomState},
+    fmt,
+    hash::{BuildHasher, Hash},
+    mem,
+};
 
 /// A map that drops the entries that were not used lately. It holds at most twice `half` of them.
 ///
 /// An entry that is used moves to the recent half. When that is full it becomes the older half, whose entries are
 /// dropped. So an entry stays for at least `half` uses of other entries, and each operation costs a few accesses.
-pub(crate) struct RecentMap<K, V> {
-    recent: HashMap<K, V>,
-    older: HashMap<K, V>,
+pub(crate) struct RecentMap<K, V, S = RandomState> {
+    recent: HashMap<K, V, S>,
+    older: HashMap<K, V, S>,
     half: usize,
 }
 
-impl<K, V> fmt::Debug for RecentMap<K, V> {
+impl<K, V, S> fmt::Debug for RecentMap<K, V, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RecentMap of {}", self.recent.len() + self.older.len())
     }
 }
 
-impl<K: Eq + Hash, V: Clone> RecentMap<K, V> {
+impl<K: Eq + Hash, V: Clone, S: BuildHasher + Default> RecentMap<K, V, S> {
     pub(crate) fn new(half: usize) -> Self {
-        Self { recent: HashMap::new(), older: HashMap::new(), half }
+        Self { recent: HashMap::default(), older: HashMap::default(), half }
     }
 
     /// Returns the value under `key`.
@@ -55,13 +61,37 @@ impl<K: Eq + Hash, V: Clone> RecentMap<K, V> {
     }
 }
 
+/// Hashes a key that is a hash already, by its first bytes. Only for keys that a client cannot choose.
+#[cfg(feature = "redis")]
+pub(crate) type FirstBytes = std::hash::BuildHasherDefault<FirstBytesHasher>;
+
+#[cfg(feature = "redis")]
+#[derive(Default)]
+pub(crate) struct FirstBytesHasher(u64);
+
+#[cfg(feature = "redis")]
+impl std::hash::Hasher for FirstBytesHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 ^= u64::from_le_bytes(*first);
+        }
+    }
+
+    /// The length of the key.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_used_stays_and_the_rest_goes() {
-        let mut map = RecentMap::new(100);
+        let mut map = RecentMap::<_, _>::new(100);
         for n in 0..10_000 {
             map.insert(n, n);
             assert!(map.recent.len() <= 100 && map.older.len() <= 100);
@@ -75,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_value_that_was_replaced_never_comes_back() {
-        let mut map = RecentMap::new(2);
+        let mut map = RecentMap::<_, _>::new(2);
         map.insert(1, "old");
         map.insert(2, "");
         map.insert(3, "");

@@ -171,6 +171,13 @@ impl SalesforceBuilder {
         self
     }
 
+    /// Sets whether a login that was read lately is used without asking Redis, until Redis reports a change (see
+    /// [`Config::cache_logins`] for the price). For `redis://…` and `rediss://…` only. Default: `false`.
+    pub fn cache_logins(mut self, on: bool) -> Self {
+        self.config.cache_logins = on;
+        self
+    }
+
     /// Sets a custom store. It is expected to outlive the process, so it needs [`keys`](Self::keys). Default: the one of
     /// [`store_url`](Self::store_url).
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
@@ -320,10 +327,11 @@ impl SalesforceBuilder {
         let Self { config, store, service, events, clock, functions, web } = self;
         report_where_failures_go();
         let config = config.without_surroundings();
-        let problem =
-            |error: OpenError| ConfigProblem { setting: "SALESFORCE_STORE", hint: error.to_string() };
+        let problem = |error: OpenError| ConfigProblem { setting: error.setting(), hint: error.to_string() };
         let location =
             store.map_or_else(|| StoreUrl::parse(config.store.expose()), |store| Ok(StoreUrl::Given(store)));
+        let location =
+            if config.cache_logins { location.and_then(StoreUrl::caching_logins) } else { location };
         let checked = config.check(location.as_ref().is_ok_and(StoreUrl::is_durable));
         let (settings, location) = match (checked, location.map_err(problem)) {
             (Ok(settings), Ok(location)) => {

@@ -100,6 +100,11 @@ pub struct Config {
     /// `redis+cluster://…` (with `rediss` for TLS) or `postgres://…`; secret, since it may hold a password. A server
     /// that does not respond at the start is an error after a few seconds. `SALESFORCE_STORE`.
     pub store: Secret,
+    /// Whether a login that was read lately is used without asking Redis, until Redis reports a change. A logout in another
+    /// process is then seen up to a second late if the connection to Redis breaks without a sign of it
+    /// (`RedisStore::cache_logins`). For one server, `redis://…` or `rediss://…`; an error with any other store. Default:
+    /// `false`. `SALESFORCE_CACHE_LOGINS`, `true` or `false`.
+    pub cache_logins: bool,
     /// Extra origins that may be contacted (tests, proxies). Default: none. `SALESFORCE_ALLOWED_ORIGINS`, separated by
     /// spaces.
     pub allowed_origins: Vec<String>,
@@ -176,6 +181,7 @@ impl Default for Config {
             api_version: None,
             keys: None,
             store: Secret::new("memory:"),
+            cache_logins: false,
             allowed_origins: Vec::new(),
             routes: RoutePaths::default(),
             session: SessionMode::default(),
@@ -319,6 +325,7 @@ impl Config {
             ("SALESFORCE_ALLOW_SANDBOXES", &mut config.allow_sandboxes),
             ("SALESFORCE_ALLOW_MY_DOMAIN", &mut config.allow_my_domain),
             ("SALESFORCE_SINGLE_LOGOUT", &mut config.single_logout),
+            ("SALESFORCE_CACHE_LOGINS", &mut config.cache_logins),
         ] {
             match variable(name).map(|text| text.parse()) {
                 None => {}

@@ -76,6 +76,7 @@ impl Config {
             max_lifetime,
             revoke_on_logout,
             single_logout: _,
+            cache_logins: _,
             recheck,
             keep_broken,
             keep_alive_days: _,

@@ -111,7 +111,7 @@ impl DeadlineStore {
             }
             result
         };
-        Box::pin(observed.instrument(span))
+        if span.is_disabled() { Box::pin(observed) } else { Box::pin(observed.instrument(span)) }
     }
 
     fn record_failure(&self, error: &StoreError) {

@@ -37,10 +37,26 @@ pub(super) async fn within<T>(
     result.unwrap_or_else(|_| Err(StoreError::Unavailable(TimedOut(deadline).into())))
 }
 
+/// Runs the rest of an operation that has started at this moment within [`CALL_TIMEOUT`] from then.
+#[cfg(feature = "redis")]
+pub(super) async fn within_call_since<T>(
+    started: tokio::time::Instant,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let result = tokio::time::timeout(CALL_TIMEOUT.saturating_sub(started.elapsed()), work).await;
+    result.unwrap_or_else(|_| Err(StoreError::Unavailable(TimedOut(CALL_TIMEOUT).into())))
+}
+
 impl StoreRuntime {
     /// Starts the thread.
     pub(super) fn start() -> Result<Self, StoreError> {
         BackgroundRuntime::start().map(Self).map_err(|error| StoreError::Unavailable(error.into()))
+    }
+
+    /// Returns the runtime of the thread, for tasks that end with it.
+    #[cfg(feature = "redis")]
+    pub(super) fn handle(&self) -> tokio::runtime::Handle {
+        self.0.spawner().runtime()
     }
 
     /// Runs an operation within [`CALL_TIMEOUT`], its only deadline.

@@ -16,7 +16,10 @@ pub(crate) enum StoreUrl {
     #[cfg(feature = "sqlite")]
     Sqlite(String),
     #[cfg(feature = "redis")]
-    Redis(Secret),
+    Redis {
+        url: Secret,
+        cache_logins: bool,
+    },
     #[cfg(feature = "postgres")]
     Postgres(Secret),
 }
@@ -28,12 +31,27 @@ pub(crate) enum OpenError {
         "unknown store. Use memory:, sqlite:PATH, redis://…, redis+sentinel://…, redis+cluster://… (rediss for TLS) or postgres://…"
     )]
     Unknown,
+    #[error(
+        "works with one Redis server in SALESFORCE_STORE (redis://… or rediss://…), and with no other store. Leave it out, or call \
+         `RedisStore::cache_logins` of a store that the app makes"
+    )]
+    NotCacheable,
     #[cfg(not(all(feature = "redis", feature = "sqlite", feature = "postgres")))]
     #[error("this build does not include the store. Enable the feature `{0}` of actix-salesforce")]
     FeatureOff(&'static str),
     #[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
     #[error("opening the store failed: {}", cause(.0))]
     Failed(#[source] super::StoreError),
+}
+
+impl OpenError {
+    /// Returns the setting that is wrong.
+    pub(crate) fn setting(&self) -> &'static str {
+        match self {
+            Self::NotCacheable => "SALESFORCE_CACHE_LOGINS",
+            _ => "SALESFORCE_STORE",
+        }
+    }
 }
 
 #[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
@@ -58,7 +76,7 @@ impl StoreUrl {
                 #[cfg(not(feature = "redis"))]
                 return Err(OpenError::FeatureOff("redis"));
                 #[cfg(feature = "redis")]
-                Ok(Self::Redis(Secret::new(text.trim())))
+                Ok(Self::Redis { url: Secret::new(text.trim()), cache_logins: false })
             }
             "postgres" | "postgresql" => {
                 #[cfg(not(feature = "postgres"))]
@@ -67,6 +85,19 @@ impl StoreUrl {
                 Ok(Self::Postgres(Secret::new(text.trim())))
             }
             _ => Err(OpenError::Unknown),
+        }
+    }
+
+    /// Caches logins.
+    pub(crate) fn caching_logins(self) -> Result<Self, OpenError> {
+        match self {
+            #[cfg(feature = "redis")]
+            Self::Redis { url, .. }
+                if matches!(url.expose().split_once(':'), Some(("redis" | "rediss", _))) =>
+            {
+                Ok(Self::Redis { url, cache_logins: true })
+            }
+            _ => Err(OpenError::NotCacheable),
         }
     }
 
@@ -89,11 +120,12 @@ impl StoreUrl {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => observed(super::SqlStore::sqlite(path).await, timing, observer),
             #[cfg(feature = "redis")]
-            Self::Redis(url) => observed(
-                super::RedisStore::connect(url.expose(), "actix-salesforce:").await,
-                timing,
-                observer,
-            ),
+            Self::Redis { url, cache_logins } => {
+                let store = super::RedisStore::connect(url.expose(), "actix-salesforce:").await;
+                let store =
+                    if cache_logins { store.and_then(super::RedisStore::cache_logins) } else { store };
+                observed(store, timing, observer)
+            }
             #[cfg(feature = "postgres")]
             Self::Postgres(url) => observed(super::SqlStore::postgres(url.expose()).await, timing, observer),
         }
@@ -133,14 +165,30 @@ mod tests {
         }
         #[cfg(feature = "redis")]
         assert!(
-            matches!(StoreUrl::parse("rediss://h"), Ok(StoreUrl::Redis(url)) if url.expose() == "rediss://h")
+            matches!(StoreUrl::parse("rediss://h"), Ok(StoreUrl::Redis { url, .. }) if url.expose() == "rediss://h")
         );
         #[cfg(feature = "redis")]
         for text in ["redis+sentinel://h,i/main", "rediss+cluster://h,i"] {
-            assert!(matches!(StoreUrl::parse(text), Ok(StoreUrl::Redis(_))), "{text}");
+            assert!(matches!(StoreUrl::parse(text), Ok(StoreUrl::Redis { .. })), "{text}");
         }
         #[cfg(feature = "postgres")]
         assert!(matches!(StoreUrl::parse("postgresql://h/d"), Ok(StoreUrl::Postgres(_))));
+    }
+
+    #[test]
+    fn only_one_redis_server_caches_logins() {
+        for text in
+            ["memory:", "redis+sentinel://h,i/main", "rediss+cluster://h,i", "sqlite:a", "postgres://h/d"]
+        {
+            let Ok(store) = StoreUrl::parse(text) else { continue };
+            let error = store.caching_logins().unwrap_err();
+            assert_eq!(error.setting(), "SALESFORCE_CACHE_LOGINS", "{text}");
+        }
+        #[cfg(feature = "redis")]
+        for text in ["redis://a+b@h", "rediss://h"] {
+            let store = StoreUrl::parse(text).unwrap().caching_logins();
+            assert!(matches!(store, Ok(StoreUrl::Redis { cache_logins: true, .. })), "{text}");
+        }
     }
 
     #[test]

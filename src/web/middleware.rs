@@ -138,6 +138,9 @@ where
         match &self.session {
             // One inside the other: the outer one has a session for both.
             Some(session) if !nested && self.routes.error.is_none() => {
+                if !request.headers().contains_key(header::COOKIE) {
+                    return self.without_session(session, request);
+                }
                 // The session of an added login is found under its own name, and given that name back.
                 if let Some(tag) = self.routes.worker.shown_session(request.request()) {
                     session.cookie.show(&mut request, &tag);
@@ -152,18 +155,34 @@ where
                 if session.cookie.prepare(&mut request) {
                     return session.service.call(request);
                 }
-                let (response, save) = (self.routes.call(request), Rc::clone(&session.save));
-                async move {
-                    let response = response.await?;
-                    if unsent_session::is_left_empty(&response) {
-                        return Ok(response);
-                    }
-                    save.call(unsent_session::to_deliver(response)).await
-                }
-                .boxed_local()
+                self.without_session(session, request)
             }
             _ => self.routes.call(request).boxed_local(),
         }
+    }
+}
+
+impl<S, B> SalesforceMiddleware<S, B>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    /// Handles a request that brings no session.
+    fn without_session(
+        &self,
+        session: &Session<B>,
+        request: ServiceRequest,
+    ) -> LocalBoxFuture<'static, Outcome<B>> {
+        let (response, save) = (self.routes.call(request), Rc::clone(&session.save));
+        async move {
+            let response = response.await?;
+            if unsent_session::is_left_empty(&response) {
+                return Ok(response);
+            }
+            save.call(unsent_session::to_deliver(response)).await
+        }
+        .boxed_local()
     }
 }
 
@@ -254,9 +273,10 @@ impl<S> AuthRoutes<S> {
     }
 
     /// Captures what finishing the response of this request needs.
-    fn inbound(&self, request: &ServiceRequest) -> Inbound {
+    fn inbound(&self, request: &ServiceRequest, has_cookies: bool) -> Inbound {
         let is_embedded = self.is_embedded && !self.worker.is_nested();
-        let watched = is_embedded && !app_session::is_empty(request.request()) && !self.warned.get();
+        let watched =
+            is_embedded && has_cookies && !self.warned.get() && !app_session::is_empty(request.request());
         Inbound {
             info: RequestInfo::of(request.request()),
             is_embedded,
@@ -360,7 +380,9 @@ where
         }
         let route = routes::Route::find(&self.worker.settings().paths, request.match_info().unprocessed());
         request.add_data_container(Rc::clone(&self.data));
-        let stale = self.worker.has_stale_login(request.request()).then(|| self.worker.clone());
+        let has_cookies = request.headers().contains_key(header::COOKIE);
+        let is_stale = has_cookies && self.worker.has_stale_login(request.request());
+        let stale = is_stale.then(|| self.worker.clone());
         match route {
             Some(route) => match route.accept(request.method()) {
                 Ok(()) => {
@@ -385,12 +407,12 @@ where
                 Err(allow) => now(response::method_not_allowed(allow), request),
             },
             None => {
-                let framed = self.framed_login(&request);
+                let framed = if has_cookies { self.framed_login(&request) } else { None };
                 if framed.is_some() && self.is_forged(&request) {
                     let reply = Reply::new(PageKind::CrossOriginRequest);
                     return now(reply.page_or_json(&RequestInfo::of(request.request())), request);
                 }
-                let inbound = self.inbound(&request);
+                let inbound = self.inbound(&request, has_cookies);
                 let handled = future::join(self.service.call(request), ready(inbound));
                 let response = handled.map(outbound::<B> as Finish<B>);
                 if stale.is_none() && framed.is_none() {

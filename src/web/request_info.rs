@@ -38,6 +38,7 @@ impl RequestInfo {
     pub(crate) fn of(request: &HttpRequest) -> Self {
         let headers = request.headers();
         let format = ResponseFormat::of(headers);
+        let destination = headers.get(SEC_FETCH_DEST);
         let is_get = *request.method() == Method::GET || *request.method() == Method::HEAD;
         Self {
             worker: request.app_data::<WorkerState>().cloned(),
@@ -49,8 +50,9 @@ impl RequestInfo {
             },
             is_safe: request.method().is_safe(),
             format,
-            is_framed: *request.method() == Method::GET && is_for_a_frame(headers),
-            is_in_window: headers.get(SEC_FETCH_DEST).is_none_or(|destination| destination == "document"),
+            is_framed: *request.method() == Method::GET
+                && destination.is_some_and(|destination| destination == "iframe" || destination == "frame"),
+            is_in_window: destination.is_none_or(|destination| destination == "document"),
             accept_language: headers.get(header::ACCEPT_LANGUAGE).cloned(),
         }
     }
@@ -96,8 +98,4 @@ impl RequestInfo {
     pub(super) fn login_pages(&self) -> LoginPages {
         self.worker.as_ref().map(|worker| worker.salesforce().functions().pages.clone()).unwrap_or_default()
     }
-}
-
-fn is_for_a_frame(headers: &header::HeaderMap) -> bool {
-    headers.get(SEC_FETCH_DEST).is_some_and(|destination| destination == "iframe" || destination == "frame")
 }

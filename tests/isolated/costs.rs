@@ -4,6 +4,11 @@
 //! `benches/NOTES.md`; one that needs fewer lowers the limit. Times, beside the floor and the peers: `scripts/bench`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
+#[cfg(feature = "redis")]
+#[path = "../support/servers.rs"]
+#[allow(dead_code, unreachable_pub, reason = "other tests use the rest")]
+mod servers;
+
 use std::fmt::Write as _;
 
 use actix_salesforce::{
@@ -56,6 +61,18 @@ where
     (all - made + COUNTED / 2) / COUNTED
 }
 
+/// What the app costs without Salesforce.
+fn bare(system: &SystemRunner) -> u64 {
+    let floor = system.block_on(init_service(App::new().route("/", web::get().to(public))));
+    per_request(system, &floor, || TestRequest::get().uri("/"))
+}
+
+/// A port that is free at this moment.
+#[cfg(feature = "redis")]
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// Fails if a path costs more than its limit, or so much less that the limit no longer guards it.
 fn check<const N: usize>(costs: [(&str, u64, u64); N]) {
     let wrong: Vec<_> = costs
@@ -80,10 +97,9 @@ fn requests_cost_as_little_as_before() {
     let routes = |config: &mut web::ServiceConfig| {
         config.route("/", web::get().to(public)).route("/protected", web::get().to(protected));
     };
-    let floor = system.block_on(init_service(App::new().route("/", web::get().to(public))));
     let app = system.block_on(init_service(App::new().wrap(salesforce).configure(routes)));
 
-    let bare = per_request(&system, &floor, || TestRequest::get().uri("/"));
+    let bare = bare(&system);
     let cost = |request: &dyn Fn() -> TestRequest| per_request(&system, &app, request) - bare;
     check([
         ("a public route, without a cookie", cost(&|| TestRequest::get().uri("/")), 3),
@@ -91,6 +107,39 @@ fn requests_cost_as_little_as_before() {
         ("a protected route, memory store", cost(&|| ada.get("/protected")), 15),
     ]);
     drop(org);
+}
+
+/// The connection to Redis is a task of the same thread, so its allocations count, too.
+#[cfg(feature = "redis")]
+#[test]
+fn a_protected_route_with_redis_costs_as_little_as_before() {
+    let system = System::new();
+    let redis = servers::Redis::start();
+    let org = system.block_on(FakeOrg::start()).unwrap();
+    let bare = bare(&system);
+    let cost = |cache_logins: bool| {
+        let (salesforce, ada) = system.block_on(async {
+            let builder = Salesforce::builder()
+                .client_id(org.client_id())
+                .client_secret(org.client_secret())
+                .login_url(org.login_url())
+                .allowed_origin(org.instance_url())
+                .keys("q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=")
+                .store_url(redis.url())
+                .cache_logins(cache_logins);
+            let salesforce = builder.build().await.unwrap();
+            let tokens = org.issue_tokens(&org.users()[0], "api refresh_token");
+            let ada = log_in_as(&salesforce, &tokens).await.unwrap();
+            (salesforce, ada)
+        });
+        let app = App::new().wrap(salesforce).route("/protected", web::get().to(protected));
+        let app = system.block_on(init_service(app));
+        per_request(&system, &app, || ada.get("/protected")) - bare
+    };
+    check([
+        ("a protected route, Redis", cost(false), 17),
+        ("a protected route, Redis with cached logins", cost(true), 16),
+    ]);
 }
 
 /// Eight fields, as an app declares them.

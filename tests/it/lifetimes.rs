@@ -27,6 +27,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     ("check of a login that is in use", &[("src/grants/recheck.rs", "MAX_WAIT"), ("src/grants/recheck.rs", "FIRST_PAUSE")]),
     ("keep-alive of unused grants", &[(TIMING, "keep_alive_interval"), ("src/grants/keep_alive.rs", "CONCURRENT_REFRESHES")]),
     ("stored grants under an older key", &[(TIMING, "reseal_interval"), ("src/grants/reseal.rs", "CONCURRENT_SEALS")]),
+    ("logins used without asking Redis", &[("src/store/redis/login_cache.rs", "MAX_UNCONFIRMED"), ("src/store/redis/tracking.rs", "INTERVAL")]),
     ("grants in the memory of a process", &[("src/base/evicting_map.rs", "EVICT_ABOVE")]),
     ("deleted login or grant stays deleted", &[("src/store/mod.rs", "TOMBSTONE")]),
     ("session (`session: embedded`)", &[("src/web/session/app_session.rs", "MAX_JSON_BYTES")]),

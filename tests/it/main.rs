@@ -78,6 +78,8 @@ mod store {
     mod failing_store;
     #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
     mod former_stores;
+    #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres", feature = "test-util"))]
+    mod login_cache;
     #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
     mod moved_records;
     #[cfg(feature = "redis")]

@@ -56,12 +56,12 @@ impl Proxy {
                 let server = *server.borrow();
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { return };
-                    let (from_client, to_client) = client.into_split();
-                    let (from_server, to_server) = server.into_split();
+                    let (mut from_client, mut to_client) = client.into_split();
+                    let (mut from_server, mut to_server) = server.into_split();
                     tokio::select! {
-                        () = pump(from_client, to_server, ways.clone(), Direction::Request) => {}
-                        () = pump(from_server, to_client, ways.clone(), Direction::Response) => {}
-                        // The connections stay open, and are not read.
+                        () = pump(&mut from_client, &mut to_server, ways.clone(), Direction::Request) => {}
+                        () = pump(&mut from_server, &mut to_client, ways.clone(), Direction::Response) => {}
+                        // The connections stay open, and are not read: this task has both to itself.
                         Ok(()) = silenced.changed() => std::future::pending().await,
                     }
                 });
@@ -99,8 +99,8 @@ impl Proxy {
 
 /// Until one side ends.
 async fn pump(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
     mut way: watch::Receiver<Way>,
     direction: Direction,
 ) {

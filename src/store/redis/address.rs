@@ -1,6 +1,6 @@
 //! Parses the address of Redis from `SALESFORCE_STORE`.
 
-use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisResult};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult, io::tcp::TcpSettings};
 use url::Url;
 
 use super::servers::Servers;
@@ -146,7 +146,7 @@ fn sentinel(mut urls: Vec<Url>, query: Query) -> Result<(Kind, Vec<ConnectionInf
         .filter(|name| !name.is_empty())
         .ok_or(InvalidAddress::Form)?;
     first.set_path(database);
-    let primary = first.as_str().into_connection_info().map_err(|_| InvalidAddress::Form)?;
+    let primary = info(first.as_str())?;
     for url in &mut urls {
         url.set_path("");
         url.set_query(None);
@@ -162,7 +162,13 @@ fn sentinel(mut urls: Vec<Url>, query: Query) -> Result<(Kind, Vec<ConnectionInf
 }
 
 fn infos(urls: Vec<Url>) -> Result<Vec<ConnectionInfo>, InvalidAddress> {
-    urls.into_iter().map(|url| url.into_connection_info().map_err(|_| InvalidAddress::Form)).collect()
+    urls.into_iter().map(info).collect()
+}
+
+fn info(url: impl IntoConnectionInfo) -> Result<ConnectionInfo, InvalidAddress> {
+    let info = url.into_connection_info().map_err(|_| InvalidAddress::Form)?;
+    // Many callers share a connection. A command must not wait until the server has confirmed the one before.
+    Ok(info.set_tcp_settings(TcpSettings::default().set_nodelay(true)))
 }
 
 fn is_prefix(text: &str) -> bool {

@@ -11,7 +11,10 @@ use std::{
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
 use tokio::time::Instant;
 
-use super::servers::{RawConnection, Servers};
+use super::{
+    direct_connection::DirectConnection,
+    servers::{RawConnection, Servers},
+};
 use crate::{base::lock::lock, store::StoreError};
 
 pub(super) struct ConnectionManager {
@@ -30,6 +33,12 @@ pub(super) struct ConnectionManager {
 /// before the latest demotion is not used again.
 #[derive(Debug, Default)]
 pub(super) struct Demotions(AtomicU64);
+
+impl Demotions {
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 #[derive(Default)]
 struct Current {
@@ -62,10 +71,17 @@ const SILENT_AFTER: Duration = Duration::from_millis(250);
 
 /// Discards the connection if the command is dropped before it has ended: a connection without a response may be dead
 /// without a report from the network.
-struct DiscardOnDrop<'a> {
+pub(super) struct DiscardOnDrop<'a> {
     manager: &'a ConnectionManager,
     number: Option<u64>,
     started: Instant,
+}
+
+impl DiscardOnDrop<'_> {
+    /// The command has ended.
+    pub(super) fn end(mut self) {
+        self.number = None;
+    }
 }
 
 impl Drop for DiscardOnDrop<'_> {
@@ -100,9 +116,9 @@ impl ConnectionManager {
                 // The future that connects takes kilobytes, which are moved with each future around it.
                 None => Box::pin(self.connect()).await.map_err(|error| store_error(&error))?,
             };
-            let mut discard = DiscardOnDrop { manager: self, number: Some(number), started: Instant::now() };
+            let discard = DiscardOnDrop { manager: self, number: Some(number), started: Instant::now() };
             let result = command(connection).await;
-            discard.number = None;
+            discard.end();
             match result {
                 Err(error) if is_broken(&error) => {
                     if is_demoted(&error) {
@@ -119,12 +135,24 @@ impl ConnectionManager {
         }
     }
 
+    /// Returns whether the connection is there and a direct one.
+    pub(super) fn is_direct(&self) -> bool {
+        matches!(lock(&self.current).connection, Some(RawConnection::Direct(_)))
+    }
+
+    /// Returns the connection if it is there and a direct one, for a command that starts now, and what to tell when the
+    /// command has ended.
+    pub(super) fn direct(&self, started: Instant) -> Option<(DirectConnection, DiscardOnDrop<'_>)> {
+        let (number, RawConnection::Direct(connection)) = self.usable()? else { return None };
+        Some((connection, DiscardOnDrop { manager: self, number: Some(number), started }))
+    }
+
     /// Returns the connection and its number, if there is one that may be used.
     fn usable(&self) -> Option<(u64, RawConnection)> {
         let current = lock(&self.current);
         let connection = current.connection.as_ref()?;
         let is_usable = current.number > self.silent.load(Ordering::Relaxed)
-            && current.demotions == self.demotions.0.load(Ordering::Relaxed);
+            && current.demotions == self.demotions.count();
         is_usable.then(|| (current.number, connection.clone()))
     }
 
@@ -134,7 +162,7 @@ impl ConnectionManager {
         if let Some((number, connection)) = self.usable() {
             return Ok((number, connection, false));
         }
-        let demotions = self.demotions.0.load(Ordering::Relaxed);
+        let demotions = self.demotions.count();
         let attempt = {
             let mut current = lock(&self.current);
             current.connection = None;

@@ -4,9 +4,10 @@
 //! three fields: the login's grant, which is there as long as the login is, and the version and the age of the grant's
 //! tokens. A logout, a refresh and another login of the user change one of them, in each process that shares the Redis.
 
-use std::time::{Duration, Instant};
+use std::{io, time::Duration};
 
-use redis::{Pipeline, Value, aio::ConnectionLike as _};
+use redis::{Pipeline, RedisResult, Value, aio::ConnectionLike as _};
+use tokio::time::Instant;
 
 use super::{
     super::{
@@ -15,6 +16,7 @@ use super::{
     },
     connection::Connection,
     connection_manager::Idempotency,
+    direct_connection::DirectConnection,
     servers::RawConnection,
 };
 
@@ -27,21 +29,14 @@ pub(super) struct KnownLogin {
     login: LoginRecord,
     grant: GrantRecord,
     read_at: Instant,
-    question: Pipeline,
-    /// The texts that the question returns if nothing has changed.
-    expected: [String; 3],
+    question: Question,
 }
 
 impl KnownLogin {
     /// Remembers records that were read at this moment.
     pub(super) fn new(prefix: &str, key: LoginKey, login: &LoginRecord, grant: &GrantRecord) -> Self {
-        let grant_text = grant.key.to_string();
-        let mut question = redis::pipe();
-        question.cmd("HGET").arg(format!("{prefix}login:{}", hex(key.as_bytes()))).arg("grant");
-        question.cmd("HMGET").arg(format!("{prefix}grant:{grant_text}")).arg("version").arg("updated");
-        let expected = [grant_text, version_text(grant.version), millis(grant.updated_at).to_string()];
-        let (login, grant) = (login.clone(), grant.clone());
-        Self { login, grant, read_at: Instant::now(), question, expected }
+        let question = Question::new(prefix, key, grant);
+        Self { login: login.clone(), grant: grant.clone(), read_at: Instant::now(), question }
     }
 
     /// Returns the records.
@@ -49,25 +44,56 @@ impl KnownLogin {
         (self.login.clone(), self.grant.clone())
     }
 
+    /// Returns whether the records may be asked for. Others are read again.
+    pub(super) fn is_young(&self, now: Instant) -> bool {
+        now.duration_since(self.read_at) < MAX_AGE
+    }
+
     /// Asks whether the records are still the stored ones. `false` if they have to be read again: they were changed or
-    /// deleted, they are too old, or the server responded with an error to one of the commands.
+    /// deleted, or the server responded with an error to one of the commands.
     pub(super) async fn is_current(&self, connection: &Connection) -> Result<bool, StoreError> {
-        if self.read_at.elapsed() >= MAX_AGE {
-            return Ok(false);
-        }
-        let (question, count) = (&self.question, self.question.len());
-        let ask =
-            |mut redis: RawConnection| async move { redis.req_packed_commands(question, 0, count).await };
-        let reply = connection.manager.run(Idempotency::Idempotent, ask).await?;
-        let [grant, version, updated] = &self.expected;
-        let is =
-            |value: &Value, text: &str| matches!(value, Value::BulkString(bytes) if bytes == text.as_bytes());
-        Ok(match reply.as_slice() {
-            [of_login, Value::Array(of_grant)] => {
-                is(of_login, grant)
-                    && matches!(&of_grant[..], [is_version, is_updated] if is(is_version, version) && is(is_updated, updated))
-            }
-            _ => false,
-        })
+        let ask = |redis| self.question.is_confirmed_by(redis);
+        connection.manager.run(Idempotency::Idempotent, ask).await
+    }
+
+    /// The same over a connection that is there.
+    ///
+    /// # Errors
+    /// As [`DirectConnection::send`].
+    pub(super) async fn is_confirmed_by(
+        &self,
+        connection: &DirectConnection,
+        now: Instant,
+    ) -> io::Result<bool> {
+        let Question { bytes, reply, values, .. } = &self.question;
+        Ok(connection.send(bytes, values.len(), now).await? == *reply)
+    }
+}
+
+/// The commands, and what they return if nothing has changed: as bytes, and as the Redis client takes and returns them.
+struct Question {
+    bytes: Vec<u8>,
+    reply: Vec<u8>,
+    commands: Pipeline,
+    values: [Value; 2],
+}
+
+impl Question {
+    fn new(prefix: &str, key: LoginKey, grant: &GrantRecord) -> Self {
+        let name = grant.key.to_string();
+        let [version, updated] = [version_text(grant.version), millis(grant.updated_at).to_string()];
+        let mut commands = redis::pipe();
+        commands.cmd("HGET").arg(format!("{prefix}login:{}", hex(key.as_bytes()))).arg("grant");
+        commands.cmd("HMGET").arg(format!("{prefix}grant:{name}")).arg("version").arg("updated");
+        let [a, b, c] = [&name, &version, &updated].map(|text| format!("${}\r\n{text}\r\n", text.len()));
+        let reply = format!("{a}*2\r\n{b}{c}").into_bytes();
+        let [name, version, updated] =
+            [name, version, updated].map(|text| Value::BulkString(text.into_bytes()));
+        let values = [name, Value::Array(vec![version, updated])];
+        Self { bytes: commands.get_packed_pipeline(), reply, commands, values }
+    }
+
+    async fn is_confirmed_by(&self, mut redis: RawConnection) -> RedisResult<bool> {
+        Ok(redis.req_packed_commands(&self.commands, 0, self.values.len()).await? == self.values)
     }
 }

@@ -17,11 +17,16 @@
 mod address;
 mod connection;
 mod connection_manager;
+mod direct_connection;
 mod known_login;
+mod login_cache;
 mod reader;
 mod reply;
+mod resp;
 mod script;
 mod servers;
+mod set_up;
+mod tracking;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -31,6 +36,7 @@ use self::{
     address::Address,
     connection::{Arguments, Connection},
     connection_manager::{ConnectionManager, Idempotency},
+    login_cache::Change,
     reader::Reader,
     reply::Reply,
     script::Script,
@@ -120,6 +126,24 @@ impl RedisStore {
         self.runtime.call(async move { read(connection.invoke(idempotency, script, arguments).await?) })
     }
 
+    /// Runs a script that changes a record, and forgets that record.
+    fn write<'a, T: Send + 'static>(
+        &'a self,
+        change: Change,
+        idempotency: Idempotency,
+        script: &'static Script,
+        arguments: Arguments,
+        read: impl FnOnce(Reply) -> Result<T, StoreError> + Send + 'static,
+    ) -> StoreFuture<'a, T> {
+        let (cache, connection) = (self.reader.cache().cloned(), Arc::clone(&self.connection));
+        self.runtime.call(async move {
+            let reply = connection.invoke(idempotency, script, arguments).await;
+            // After an error, too: it may have taken effect.
+            cache.inspect(|cache| cache.changed(change));
+            read(reply?)
+        })
+    }
+
     /// Returns the milliseconds from now until `time`, or 0 if it is past.
     fn ttl(&self, time: std::time::SystemTime) -> i64 {
         millis(time).saturating_sub(millis(self.clock.now())).max(0)
@@ -189,7 +213,8 @@ impl Store for RedisStore {
             .number(millis(login.expires_at))
             .number(self.ttl(login.expires_at))
             .text(proof_text(login.proof.as_ref()));
-        self.run(
+        self.write(
+            Change::Grant(grant.key),
             Idempotency::Unsafe,
             &script::CREATE_LOGIN,
             self.grant_arguments(arguments, &grant),
@@ -201,7 +226,7 @@ impl Store for RedisStore {
     }
 
     fn load_login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
-        Box::pin(self.reader.load_login(key))
+        self.reader.load_login(key)
     }
 
     fn touch_login(
@@ -214,15 +239,19 @@ impl Store for RedisStore {
             .number(millis(last_used_at))
             .number(millis(expires_at))
             .number(self.ttl(expires_at));
-        let touched = self.run(Idempotency::Idempotent, &script::TOUCH_LOGIN, arguments, |mut reply| {
-            Ok(reply.word()? == "touched")
-        });
+        let touched = self.write(
+            Change::Login(key),
+            Idempotency::Idempotent,
+            &script::TOUCH_LOGIN,
+            arguments,
+            |mut reply| Ok(reply.word()? == "touched"),
+        );
         Box::pin(touched.inspect(move |_| self.reader.forget(key)))
     }
 
     fn delete_login(&self, key: LoginKey) -> StoreFuture<'_, DeletedLogin> {
         let arguments = Arguments::of(hex(key.as_bytes())).number(positive_millis(TOMBSTONE));
-        self.run(Idempotency::Unsafe, &script::DELETE_LOGIN, arguments, |mut reply| {
+        self.write(Change::Login(key), Idempotency::Unsafe, &script::DELETE_LOGIN, arguments, |mut reply| {
             Ok(match reply.word()?.as_str() {
                 "others" => DeletedLogin::GrantKept(reply.grant_key()?),
                 "last" => reply.previous_grant()?.map_or(DeletedLogin::NotFound, DeletedLogin::GrantDeleted),
@@ -233,10 +262,16 @@ impl Store for RedisStore {
 
     fn put_grant(&self, grant: GrantRecord) -> StoreFuture<'_, Option<GrantRecord>> {
         let arguments = self.grant_arguments(Arguments::of(grant.key.to_string()), &grant);
-        self.run(Idempotency::Unsafe, &script::PUT_GRANT, arguments, |mut reply| {
-            reply.word()?;
-            reply.previous_grant()
-        })
+        self.write(
+            Change::Grant(grant.key),
+            Idempotency::Unsafe,
+            &script::PUT_GRANT,
+            arguments,
+            |mut reply| {
+                reply.word()?;
+                reply.previous_grant()
+            },
+        )
     }
 
     fn load_grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
@@ -249,7 +284,8 @@ impl Store for RedisStore {
         next: GrantRecord,
     ) -> StoreFuture<'_, SwapOutcome> {
         let arguments = Arguments::of(next.key.to_string()).text(version_text(expected));
-        self.run(
+        self.write(
+            Change::Grant(next.key),
             Idempotency::Idempotent,
             &script::COMPARE_AND_SWAP_GRANT,
             self.grant_arguments(arguments, &next),
@@ -269,7 +305,8 @@ impl Store for RedisStore {
         expected: Option<GrantVersion>,
     ) -> StoreFuture<'_, Option<GrantRecord>> {
         let expected = expected.map(version_text).unwrap_or_default();
-        self.run(
+        self.write(
+            Change::Grant(key),
             Idempotency::Unsafe,
             &script::DELETE_GRANT,
             Arguments::of(key.to_string()).text(expected),
@@ -279,7 +316,8 @@ impl Store for RedisStore {
 
     fn break_grant(&self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'_, bool> {
         let arguments = Arguments::of(broken.key.to_string()).text(version_text(expected));
-        self.run(
+        self.write(
+            Change::Grant(broken.key),
             Idempotency::Unsafe,
             &script::BREAK_GRANT,
             self.grant_arguments(arguments, &broken),
@@ -301,18 +339,24 @@ impl Store for RedisStore {
             .number(millis(owned.expires_at))
             .number(self.ttl(owned.expires_at));
         let arguments = self.grant_arguments(arguments, &grant).number(whole_millis(keep_unused));
-        self.run(Idempotency::Unsafe, &script::CONNECT_OWNER, arguments, |mut reply| {
-            let (replaces, deletes) = match reply.word()?.as_str() {
-                "both" => (true, true),
-                "replaced" => (true, false),
-                "deleted" => (false, true),
-                _ => (false, false),
-            };
-            Ok(ConnectedOwner {
-                replaced: if replaces { reply.previous_grant()? } else { None },
-                deleted: if deletes { reply.previous_grant()? } else { None },
-            })
-        })
+        self.write(
+            Change::Grant(grant.key),
+            Idempotency::Unsafe,
+            &script::CONNECT_OWNER,
+            arguments,
+            |mut reply| {
+                let (replaces, deletes) = match reply.word()?.as_str() {
+                    "both" => (true, true),
+                    "replaced" => (true, false),
+                    "deleted" => (false, true),
+                    _ => (false, false),
+                };
+                Ok(ConnectedOwner {
+                    replaced: if replaces { reply.previous_grant()? } else { None },
+                    deleted: if deletes { reply.previous_grant()? } else { None },
+                })
+            },
+        )
     }
 
     fn load_owned(&self, key: OwnedKey) -> StoreFuture<'_, Option<(OwnedRecord, Option<GrantRecord>)>> {

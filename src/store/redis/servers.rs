@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, Pipeline, RedisFuture, RedisResult, TlsMode, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, Pipeline, RedisFuture, RedisResult,
+    TlsMode, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
     sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
 };
 
+use super::direct_connection::DirectConnection;
 use crate::store::runtime::CALL_TIMEOUT;
 
 /// How long a cluster's client waits for one server. Less than half of an operation's deadline, so that there is time to
@@ -32,6 +34,9 @@ pub(super) enum Servers {
 /// A connection to the servers. Clones share it.
 #[derive(Clone)]
 pub(super) enum RawConnection {
+    /// To one server without TLS.
+    Direct(DirectConnection),
+    /// To one server with TLS, or to the primary that sentinels watch.
     One(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
@@ -47,12 +52,25 @@ impl Servers {
         Ok(Self::Cluster(Box::new(client)))
     }
 
+    /// Returns the server if there is one alone.
+    pub(super) fn only(&self) -> Option<&Client> {
+        match self {
+            Self::One(server) => Some(server),
+            Self::Sentinel { .. } | Self::Cluster(_) => None,
+        }
+    }
+
     /// Connects. `attempt` counts from 0.
     pub(super) async fn connect(&self, attempt: u64) -> RedisResult<RawConnection> {
         // The store operation has one deadline over connecting and the command together.
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         match self {
             Self::One(client) => {
+                let server = client.get_connection_info();
+                if let ConnectionAddr::Tcp(host, port) = server.addr() {
+                    let connected = DirectConnection::connect(host, *port, server.redis_settings()).await;
+                    return connected.map(RawConnection::Direct);
+                }
                 client.get_multiplexed_async_connection_with_config(&config).await.map(RawConnection::One)
             }
             Self::Sentinel { sentinels, name, primary } => {
@@ -63,7 +81,7 @@ impl Servers {
                 let node = SentinelNodeConnectionInfo::default()
                     .set_redis_connection_info(primary.redis_settings().clone());
                 let node = match primary.addr() {
-                    redis::ConnectionAddr::TcpTls { .. } => node.set_tls_mode(TlsMode::Secure),
+                    ConnectionAddr::TcpTls { .. } => node.set_tls_mode(TlsMode::Secure),
                     _ => node,
                 };
                 let server = SentinelServerType::Master;
@@ -78,6 +96,7 @@ impl Servers {
 impl ConnectionLike for RawConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
+            Self::Direct(connection) => connection.req_packed_command(command),
             Self::One(connection) => connection.req_packed_command(command),
             Self::Cluster(connection) => connection.req_packed_command(command),
         }
@@ -90,6 +109,7 @@ impl ConnectionLike for RawConnection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match self {
+            Self::Direct(connection) => connection.req_packed_commands(commands, offset, count),
             Self::One(connection) => connection.req_packed_commands(commands, offset, count),
             Self::Cluster(connection) => connection.req_packed_commands(commands, offset, count),
         }
@@ -97,6 +117,7 @@ impl ConnectionLike for RawConnection {
 
     fn get_db(&self) -> i64 {
         match self {
+            Self::Direct(connection) => connection.get_db(),
             Self::One(connection) => connection.get_db(),
             Self::Cluster(connection) => connection.get_db(),
         }
