@@ -11,6 +11,7 @@ use crate::{
     describe::cache::DescribeCache,
     http::{
         allowed_hosts::AllowedHosts,
+        api_hosts::ApiHosts,
         client::HttpClient,
         error::HttpError,
         proxy::{Proxies, Proxy},
@@ -52,6 +53,7 @@ pub(crate) struct RequestLimits {
 #[derive(Debug)]
 struct Shared {
     version: ApiVersion,
+    api_hosts: ApiHosts,
     limits: RequestLimits,
     orgs: Mutex<HashMap<OrgId, Arc<OrgState>>>,
     describes: DescribeCache,
@@ -94,6 +96,10 @@ impl Client {
         &self.shared.limits
     }
 
+    pub(crate) fn api_hosts(&self) -> &ApiHosts {
+        &self.shared.api_hosts
+    }
+
     pub(crate) fn describes(&self) -> &DescribeCache {
         &self.shared.describes
     }
@@ -120,6 +126,7 @@ impl Client {
 pub struct ClientBuilder {
     allowed_hosts: AllowedHosts,
     proxies: Proxies,
+    api_hosts: Vec<String>,
     version: ApiVersion,
     limits: RequestLimits,
 }
@@ -129,6 +136,7 @@ impl Default for ClientBuilder {
         Self {
             allowed_hosts: AllowedHosts::default(),
             proxies: Proxies::default(),
+            api_hosts: Vec::new(),
             version: ApiVersion::CURRENT,
             limits: RequestLimits {
                 max_concurrent: 64,
@@ -144,6 +152,15 @@ impl ClientBuilder {
     /// Sets the hosts that may be contacted. Default: Salesforce's own domains.
     pub fn allowed_hosts(mut self, hosts: AllowedHosts) -> Self {
         self.allowed_hosts = hosts;
+        self
+    }
+
+    /// Names a host besides the instance that connections may send their token to. Default: none.
+    ///
+    /// One of Salesforce's API platform: `api.salesforce.com`, for example. For tests also the URL of an
+    /// [allowed](Self::allowed_hosts) origin on this machine. See [`Connection::api_host`](crate::Connection::api_host).
+    pub fn api_host(mut self, name: impl Into<String>) -> Self {
+        self.api_hosts.push(name.into());
         self
     }
 
@@ -209,11 +226,13 @@ impl ClientBuilder {
     /// Creates the client.
     ///
     /// # Errors
-    /// [`HttpError::Build`] if the HTTP client cannot be created on this machine.
+    /// [`HttpError::Build`] if the HTTP client cannot be created on this machine, [`HttpError::InvalidApiHost`] for a name
+    /// that is no API host.
     pub fn build(self) -> Result<Client, HttpError> {
+        let api_hosts = ApiHosts::new(&self.api_hosts, &self.allowed_hosts)?;
         let http = HttpClient::new(Arc::new(self.allowed_hosts), self.proxies)?;
         let (version, limits) = (self.version, self.limits);
-        let shared = Shared { version, limits, orgs: Mutex::default(), describes: DescribeCache::default() };
+        let shared = Shared { version, api_hosts, limits, orgs: Mutex::default(), describes: DescribeCache::default() };
         Ok(Client { http, shared: Arc::new(shared) })
     }
 }

@@ -59,6 +59,8 @@
 pub mod actions;
 #[cfg(feature = "actix-web")]
 pub mod actix;
+pub mod agent;
+pub mod api_host;
 #[cfg(feature = "bulk")]
 pub mod bulk;
 mod client;

@@ -22,6 +22,7 @@ const LAYERS: &[&str] = &[
     "graphql",
     "actions",
     "ui",
+    "agent",
     "bulk",
 ];
 

@@ -1,5 +1,6 @@
 //! The HTTP surface: which handler serves which path, on which host.
 
+mod agent_api;
 mod canvas;
 mod control;
 pub(crate) mod cors;
@@ -32,6 +33,7 @@ pub(crate) fn login_host(org: &Arc<Org>) -> Router {
         .merge(oauth::login_pages())
         .merge(oauth::site())
         .merge(control::routes())
+        .merge(agent_api::routes())
         .merge(rest::wrong_host())
         .fallback(pages::error_page::no_longer_exists)
         .with_state(Arc::clone(org))
