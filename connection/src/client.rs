@@ -18,7 +18,7 @@ use crate::{
     },
     id::OrgId,
     request::{call_options::CallOptions, concurrency::OrgState},
-    version::ApiVersion,
+    version::VersionChoice,
 };
 
 /// Number of orgs at which the state of those without a connection is dropped, so that memory stays bounded.
@@ -52,7 +52,7 @@ pub(crate) struct RequestLimits {
 
 #[derive(Debug)]
 struct Shared {
-    version: ApiVersion,
+    version: VersionChoice,
     api_hosts: ApiHosts,
     limits: RequestLimits,
     orgs: Mutex<HashMap<OrgId, Arc<OrgState>>>,
@@ -83,8 +83,8 @@ impl Client {
         Ok(Self { http, shared: Arc::clone(&self.shared) })
     }
 
-    /// Returns the REST API version of relative paths.
-    pub fn api_version(&self) -> ApiVersion {
+    /// Returns the REST API version of relative paths, or that it is the newest of each org.
+    pub fn version_choice(&self) -> VersionChoice {
         self.shared.version
     }
 
@@ -127,7 +127,7 @@ pub struct ClientBuilder {
     allowed_hosts: AllowedHosts,
     proxies: Proxies,
     api_hosts: Vec<String>,
-    version: ApiVersion,
+    version: VersionChoice,
     limits: RequestLimits,
 }
 
@@ -137,7 +137,7 @@ impl Default for ClientBuilder {
             allowed_hosts: AllowedHosts::default(),
             proxies: Proxies::default(),
             api_hosts: Vec::new(),
-            version: ApiVersion::CURRENT,
+            version: VersionChoice::default(),
             limits: RequestLimits {
                 max_concurrent: 64,
                 acquire_timeout: Duration::from_secs(5),
@@ -179,9 +179,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the REST API version of relative paths. Default: [`ApiVersion::CURRENT`].
-    pub fn api_version(mut self, version: ApiVersion) -> Self {
-        self.version = version;
+    /// Sets the REST API version of relative paths, or [`VersionChoice::Newest`]. Default:
+    /// [`ApiVersion::CURRENT`](crate::ApiVersion::CURRENT).
+    ///
+    /// A version that is more than three years old is logged as a warning: Salesforce may announce its end.
+    pub fn api_version(mut self, version: impl Into<VersionChoice>) -> Self {
+        self.version = version.into();
         self
     }
 
@@ -232,6 +235,11 @@ impl ClientBuilder {
         let api_hosts = ApiHosts::new(&self.api_hosts, &self.allowed_hosts)?;
         let http = HttpClient::new(Arc::new(self.allowed_hosts), self.proxies)?;
         let (version, limits) = (self.version, self.limits);
+        if let VersionChoice::Fixed(version) = version
+            && version.is_near_end()
+        {
+            tracing::warn!(%version, "this API version is over three years old: Salesforce may announce its end. Use a newer one");
+        }
         let shared = Shared { version, api_hosts, limits, orgs: Mutex::default(), describes: DescribeCache::default() };
         Ok(Client { http, shared: Arc::new(shared) })
     }

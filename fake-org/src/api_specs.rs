@@ -56,6 +56,8 @@ pub(crate) struct ApiState {
     pub(crate) sessions: BTreeMap<String, (String, u64)>,
     /// By query id: which declared query, and how often its status is still `Running`.
     pub(crate) queries: BTreeMap<String, (usize, usize)>,
+    /// The exchanged tokens, with the access token that each is for.
+    pub(crate) tokens: BTreeMap<String, String>,
 }
 
 impl ApiState {

@@ -15,9 +15,15 @@ const API_HOSTS: [&str; 4] = [
     "test.api.salesforce.com",
 ];
 
+/// The ending of the hosts of an org's data in Data 360. Its name without the dot stands for all of them.
+const DATA_360: &str = ".c360a.salesforce.com";
+
 /// The API hosts that a program names. Default: none.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ApiHosts(Vec<Url>);
+pub(crate) struct ApiHosts {
+    origins: Vec<Url>,
+    has_data_360: bool,
+}
 
 /// Why a name is no API host. Does not repeat it.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -25,8 +31,8 @@ pub(crate) struct ApiHosts(Vec<Url>);
 pub enum InvalidApiHost {
     /// The host is not one of Salesforce's API platform, nor an allowed origin on this machine.
     #[error(
-        "not an API host of Salesforce: expected api.salesforce.com, api.gov.salesforce.com, dev.api.salesforce.com or \
-         test.api.salesforce.com"
+        "not an API host of Salesforce: expected api.salesforce.com, api.gov.salesforce.com, dev.api.salesforce.com, \
+         test.api.salesforce.com or c360a.salesforce.com"
     )]
     Unknown,
     /// The program did not name the host.
@@ -42,14 +48,39 @@ crate::error::debug::debug_as_display!(InvalidApiHost);
 impl ApiHosts {
     /// Creates the list. A name is one of Salesforce's, or the URL of an allowed origin on this machine, for tests.
     pub(crate) fn new(names: &[String], allowed: &AllowedHosts) -> Result<Self, InvalidApiHost> {
-        names.iter().map(|name| origin(name, allowed)).collect::<Result<_, _>>().map(Self)
+        let is_data_360 = |name: &&String| DATA_360.strip_prefix('.') == Some(name.as_str());
+        let origins = names.iter().filter(|name| !is_data_360(name)).map(|name| origin(name, allowed));
+        let origins = origins.collect::<Result<_, _>>()?;
+        Ok(Self { origins, has_data_360: names.iter().any(|name| is_data_360(&name)) })
     }
 
     /// Returns the origin of a named host.
     pub(crate) fn named(&self, name: &str, allowed: &AllowedHosts) -> Result<Url, InvalidApiHost> {
         let url = origin(name, allowed)?;
-        if self.0.contains(&url) { Ok(url) } else { Err(InvalidApiHost::NotNamed) }
+        if self.origins.contains(&url) { Ok(url) } else { Err(InvalidApiHost::NotNamed) }
     }
+
+    /// Returns the origin of an org's data in Data 360, which a response names: a host name, without a scheme.
+    pub(crate) fn of_data_360(&self, name: &str, allowed: &AllowedHosts) -> Result<Url, InvalidApiHost> {
+        if name.starts_with("http://") {
+            // A test.
+            return self.named(name, allowed);
+        }
+        let name = name.strip_prefix("https://").unwrap_or(name);
+        let label = name.strip_suffix(DATA_360).unwrap_or_default();
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let is_tenant = (1..=63).contains(&label.len()) && label.bytes().all(is_plain);
+        match Url::parse(&format!("https://{name}")) {
+            Ok(url) if is_tenant && self.has_data_360 => Ok(url),
+            _ if is_tenant => Err(InvalidApiHost::NotNamed),
+            _ => Err(InvalidApiHost::Unknown),
+        }
+    }
+}
+
+/// Checks a name in settings.
+pub fn check_api_host(name: &str, allowed: &AllowedHosts) -> Result<(), InvalidApiHost> {
+    ApiHosts::new(&[name.to_owned()], allowed).map(drop)
 }
 
 fn origin(name: &str, allowed: &AllowedHosts) -> Result<Url, InvalidApiHost> {
@@ -109,6 +140,20 @@ mod tests {
         for name in ["api.gov.salesforce.com", LOCAL] {
             assert_eq!(hosts.named(name, &allowed()).err(), Some(InvalidApiHost::NotNamed), "{name}");
         }
+        for name in ["acme-1.c360a.salesforce.com", "https://acme-1.c360a.salesforce.com"] {
+            assert_eq!(hosts.of_data_360(name, &allowed()).err(), Some(InvalidApiHost::NotNamed), "{name}");
+        }
+        let hosts = ApiHosts::new(&["c360a.salesforce.com".to_owned()], &allowed()).unwrap();
+        let tenant = hosts.of_data_360("acme-1.c360a.salesforce.com", &allowed()).unwrap();
+        assert_eq!(tenant.as_str(), "https://acme-1.c360a.salesforce.com/");
+        for name in
+            ["", ".c360a.salesforce.com", "c360a.salesforce.com", "a.b.c360a.salesforce.com", "evil.example",
+             "evil.example/.c360a.salesforce.com", "evil.example#.c360a.salesforce.com", "acme.c360a.salesforce.com:8443",
+             "u@acme.c360a.salesforce.com", "acme.c360a.salesforce.com/x", LOCAL]
+        {
+            assert!(hosts.of_data_360(name, &allowed()).is_err(), "{name}");
+        }
+        assert!(hosts.named("c360a.salesforce.com", &allowed()).is_err(), "a name of many hosts is no host");
         let error = ApiHosts::default().named("api.salesforce.com", &allowed()).err();
         assert_eq!(error, Some(InvalidApiHost::NotNamed));
     }

@@ -15,7 +15,7 @@ pub(crate) mod streaming_body;
 mod tests;
 
 #[doc(hidden)]
-pub use self::client::SHORT_TIMEOUT;
+pub use self::{api_hosts::check_api_host, client::SHORT_TIMEOUT};
 pub use self::{
     allowed_hosts::{AllowedHosts, HostNotAllowed, is_loopback},
     api_hosts::InvalidApiHost,

@@ -135,7 +135,10 @@ impl Connection {
         {
             return Err(Error::QuotaReserved { usage });
         }
-        let request = compress::request(request).await;
+        let mut request = compress::request(request).await;
+        if self.uses_newest_version() && request.path.is_versioned() {
+            request.path = request.path.in_version(self.newest_for_request().await?);
+        }
         let began = Instant::now();
         let mut token = self.token_source().token()?;
         let mut is_refreshed = false;
@@ -277,7 +280,8 @@ impl Connection {
     ) -> Result<Result<Response, HttpError>> {
         let base = match request.api_host.as_deref() {
             None => token.instance_url(),
-            // Each time: the token may be a new one.
+            // Each time: the token may be a new one. That of Data 360 is for its own host.
+            Some(host) if host.origin() == token.instance_url().origin() => host,
             Some(host) => {
                 token.check_audience(host).map_err(Error::ApiHostDenied)?;
                 host

@@ -23,6 +23,7 @@ const LAYERS: &[&str] = &[
     "actions",
     "ui",
     "agent",
+    "data360",
     "bulk",
 ];
 

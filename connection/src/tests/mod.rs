@@ -2,6 +2,7 @@
 
 mod actions;
 mod agent;
+mod data360;
 mod describe;
 mod field_reports;
 #[cfg(feature = "bulk")]

@@ -3,6 +3,7 @@
 mod agent_api;
 mod canvas;
 mod control;
+mod data360_direct;
 pub(crate) mod cors;
 mod format;
 mod html;
@@ -34,6 +35,7 @@ pub(crate) fn login_host(org: &Arc<Org>) -> Router {
         .merge(oauth::site())
         .merge(control::routes())
         .merge(agent_api::routes())
+        .merge(data360_direct::queries())
         .merge(rest::wrong_host())
         .fallback(pages::error_page::no_longer_exists)
         .with_state(Arc::clone(org))
@@ -48,6 +50,7 @@ pub(crate) fn instance_host(org: &Arc<Org>) -> Router {
         .merge(oauth::my_domain())
         .merge(canvas::routes())
         .merge(rest::routes())
+        .merge(data360_direct::tokens())
         .fallback(pages::error_page::no_longer_exists)
         .with_state(Arc::clone(org))
 }
