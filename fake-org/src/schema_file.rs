@@ -163,7 +163,8 @@ impl SchemaFile {
         for (object, number) in self.objects.iter().zip(1..) {
             made.push(spec::object(object, number)?);
         }
-        Ok(Schema::new(&made))
+        let typed: Vec<&str> = self.record_types.iter().map(|spec| spec.object.as_str()).collect();
+        Ok(Schema::new(&made).with_record_types(&typed))
     }
 
     /// The users, their ids after those of the samples.

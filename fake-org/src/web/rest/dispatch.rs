@@ -36,6 +36,7 @@ fn handler(method: &str, path: &[&str]) -> Option<Handler> {
         ("GET", ["sobjects", _] | ["tooling", "sobjects", _]) => describe::basic,
         ("POST", ["sobjects", _]) => records::create,
         ("GET", ["sobjects", _, "describe"] | ["tooling", "sobjects", _, "describe"]) => describe::full,
+        ("GET" | "POST", ["tooling", "executeAnonymous"]) => describe::execute_anonymous,
         ("GET", ["sobjects", _, "updated"]) => recent::updated,
         ("GET", ["sobjects", _, "deleted"]) => recent::deleted,
         ("GET", ["actions"]) => actions::kinds,
