@@ -46,6 +46,6 @@ impl ApiHost {
     /// [`RawRequest::send`] returns [`Error::ApiHostDenied`](crate::Error::ApiHostDenied) if the access token is not for
     /// this host; nothing is sent then.
     pub fn request(&self, method: impl AsRef<str>, path: impl Into<String>) -> RawRequest {
-        RawRequest::new(self.connection.clone(), method.as_ref(), path.into()).to_api_host(&self.origin)
+        RawRequest::new(self.connection.clone(), method.as_ref(), path.into()).for_api_host(&self.origin)
     }
 }

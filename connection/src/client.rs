@@ -240,7 +240,13 @@ impl ClientBuilder {
         {
             tracing::warn!(%version, "this API version is over three years old: Salesforce may announce its end. Use a newer one");
         }
-        let shared = Shared { version, api_hosts, limits, orgs: Mutex::default(), describes: DescribeCache::default() };
+        let shared = Shared {
+            version,
+            api_hosts,
+            limits,
+            orgs: Mutex::default(),
+            describes: DescribeCache::default(),
+        };
         Ok(Client { http, shared: Arc::new(shared) })
     }
 }

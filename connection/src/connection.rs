@@ -161,19 +161,9 @@ impl Connection {
         self.shared.source.user().user_id
     }
 
-    /// Returns the REST API version of relative paths.
-    ///
-    /// With [`VersionChoice::Newest`]: [`ApiVersion::CURRENT`] until the org's newest is known, from the first request on.
-    pub fn api_version(&self) -> ApiVersion {
-        match self.options.version {
-            VersionChoice::Fixed(version) => version,
-            VersionChoice::Newest => self.shared.org.newest_version.last().unwrap_or(ApiVersion::CURRENT),
-        }
-    }
-
-    /// Returns whether requests use the newest version that the org has.
-    pub(crate) fn uses_newest_version(&self) -> bool {
-        self.options.version == VersionChoice::Newest
+    /// Returns which REST API version relative paths have.
+    pub(crate) fn version_choice(&self) -> VersionChoice {
+        self.options.version
     }
 
     /// Returns the org's URL, for links into Salesforce. It can change with a refresh.

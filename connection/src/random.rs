@@ -18,7 +18,14 @@ pub(crate) fn uuid() -> String {
     }
     let number = u128::from_be_bytes(bytes);
     let part = |shift: u32, bits: u32| number >> shift & ((1 << bits) - 1);
-    format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", part(96, 32), part(80, 16), part(64, 16), part(48, 16), part(0, 48))
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        part(96, 32),
+        part(80, 16),
+        part(64, 16),
+        part(48, 16),
+        part(0, 48)
+    )
 }
 
 /// Returns the pause before the next retry: 0.2 seconds, doubled `retries` times, plus a random part.

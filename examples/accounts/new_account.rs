@@ -40,8 +40,10 @@ pub(crate) async fn page(
         .iter()
         .map(|section| {
             // A lookup needs a search of its object, which this form does not have.
-            let is_lookup = |name: &str| form.info.fields.get(name).is_some_and(|info| info.data_type == "Reference");
-            let editable = section.fields.iter().filter(|field| field.editable_for_new && !is_lookup(&field.api_name));
+            let is_lookup =
+                |name: &str| form.info.fields.get(name).is_some_and(|info| info.data_type == "Reference");
+            let editable =
+                section.fields.iter().filter(|field| field.editable_for_new && !is_lookup(&field.api_name));
             let fields: String = editable.map(|field| input(&form, field, values, errors)).collect();
             let heading = section.heading.as_deref().unwrap_or("Details");
             match fields.is_empty() {
@@ -50,7 +52,8 @@ pub(crate) async fn page(
             }
         })
         .collect();
-    let is_shown = |name: &String| layout.fields().any(|field| field.editable_for_new && field.api_name == *name);
+    let is_shown =
+        |name: &String| layout.fields().any(|field| field.editable_for_new && field.api_name == *name);
     let others: String = errors
         .iter()
         .filter(|(name, _)| !is_shown(name))
@@ -163,7 +166,10 @@ fn select(
         allowed.iter().map(|one| option(&one.value, &one.label, one.value == value)).collect();
     let hint = match controller.and_then(|name| form.info.fields.get(name)) {
         Some(controller) if allowed.is_empty() => {
-            format!("<span class=\"soft\">Choose {} first, then update the choices.</span>", escape(&controller.label))
+            format!(
+                "<span class=\"soft\">Choose {} first, then update the choices.</span>",
+                escape(&controller.label)
+            )
         }
         _ => String::new(),
     };

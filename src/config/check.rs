@@ -132,10 +132,8 @@ impl Config {
 
         let has_secret = self.client_secret.is_some();
         let service = self.service.as_ref().and_then(|service| service.check(&mut check, has_secret));
-        let mut api = self.api.check(&mut check);
-        for name in &self.api_hosts {
-            api = api.api_host(name);
-        }
+        let api = self.api.check(&mut check);
+        let mut api = self.api_hosts.iter().fold(api, |api, name| api.api_host(name));
         if let Some(proxy) = check.proxy("SALESFORCE_TOKEN_PROXY", self.token_proxy.as_ref()) {
             api = api.token_proxy(proxy);
         }

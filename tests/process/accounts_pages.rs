@@ -270,23 +270,38 @@ async fn a_new_account_has_the_form_that_salesforce_describes() {
     let browser = Client::new();
     let page = browser.visit(&example.url("/accounts/new")).await;
     assert_eq!(page.status, 200, "{page:?}");
-    for part in ["Partner &lt;1&gt;", ">Lead<", "name=\"Name\" required", "name=\"Phone\" required", "Choose Account Type first"]
-    {
+    for part in [
+        "Partner &lt;1&gt;",
+        ">Lead<",
+        "name=\"Name\" required",
+        "name=\"Phone\" required",
+        "Choose Account Type first",
+    ] {
         assert!(page.body.contains(part), "{part}: {page:?}");
     }
     for part in ["Closed", "name=\"Website\" required", "value=\"Media\""] {
         assert!(!page.body.contains(part), "{part}: {page:?}");
     }
     // What was entered stays, and decides what can be chosen.
-    let page = browser.visit(&example.url("/accounts/new?form=full&Name=Acme+%22&Type=Customer&Industry=Media")).await;
-    for part in ["value=\"Acme &quot;\"", "value=\"Customer\" selected", "value=\"Media\" selected", "value=\"Healthcare\""] {
+    let page = browser
+        .visit(&example.url("/accounts/new?form=full&Name=Acme+%22&Type=Customer&Industry=Media"))
+        .await;
+    for part in [
+        "value=\"Acme &quot;\"",
+        "value=\"Customer\" selected",
+        "value=\"Media\" selected",
+        "value=\"Healthcare\"",
+    ] {
         assert!(page.body.contains(part), "{part}: {page:?}");
     }
     assert!(!page.body.contains("value=\"Transportation\""), "{page:?}");
     let lead = page.body.split("<option value=\"").find(|option| option.contains(">Lead<")).unwrap();
     let lead = lead.split('"').next().unwrap().to_owned();
     let of_lead = browser.visit(&example.url(&format!("/accounts/new?RecordTypeId={lead}"))).await;
-    assert!(!of_lead.body.contains("name=\"Phone\" required"), "each record type has its own layout: {of_lead:?}");
+    assert!(
+        !of_lead.body.contains("name=\"Phone\" required"),
+        "each record type has its own layout: {of_lead:?}"
+    );
     assert!(!of_lead.body.contains("value=\"Customer\""), "and its own values: {of_lead:?}");
     let status = |target: &str| format!("/accounts/new?RecordTypeId={target}");
     assert_eq!(browser.visit(&example.url(&status("001000000000001AAA"))).await.status, 400);

@@ -102,7 +102,9 @@ impl Reader {
                 return Ok(Some(event));
             }
             let data = self.stream.next().await?;
-            let data = data.ok_or(InvalidResponse::Unexpected("an event stream that ended before the end of the turn"))?;
+            let data = data.ok_or(InvalidResponse::Unexpected(
+                "an event stream that ended before the end of the turn",
+            ))?;
             let raw: RawEvent = decode::json(&data)?;
             let messages = raw.messages.unwrap_or_default().into_iter().chain(raw.message);
             self.events.extend(messages.map(event));

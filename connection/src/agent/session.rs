@@ -102,7 +102,9 @@ impl StartAgentSession {
         let response = send(&self.host, request).await?;
         let started: Started = decode::response(&response)?;
         let is_id = |id: &str| {
-            !id.is_empty() && id.len() <= 100 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            !id.is_empty()
+                && id.len() <= 100
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         };
         if !is_id(&started.session_id) {
             return Err(InvalidResponse::Unexpected("a session of an agent without a valid id").into());

@@ -193,8 +193,12 @@ impl TokenSource for ExchangedSource {
         Ok(current(&self.token))
     }
 
-    fn refresh<'a>(&'a self, rejected: &'a AccessToken) -> BoxFuture<'a, Result<Arc<AccessToken>, TokenError>> {
-        let (org, token, exchanging) = (self.org.clone(), Arc::clone(&self.token), Arc::clone(&self.exchanging));
+    fn refresh<'a>(
+        &'a self,
+        rejected: &'a AccessToken,
+    ) -> BoxFuture<'a, Result<Arc<AccessToken>, TokenError>> {
+        let (org, token, exchanging) =
+            (self.org.clone(), Arc::clone(&self.token), Arc::clone(&self.exchanging));
         let rejected = rejected.generation();
         // In a task that no caller owns.
         let task = tokio::spawn(async move {
@@ -212,7 +216,9 @@ impl TokenSource for ExchangedSource {
             *token.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
             Ok(fresh)
         });
-        Box::pin(async { task.await.unwrap_or_else(|error| Err(TokenError::unavailable(RETRY_AFTER, error))) })
+        Box::pin(async {
+            task.await.unwrap_or_else(|error| Err(TokenError::unavailable(RETRY_AFTER, error)))
+        })
     }
 }
 
@@ -231,16 +237,18 @@ async fn exchange(org: &Connection, generation: Generation) -> Result<AccessToke
         let authorization = token.authorization().to_str().unwrap_or_default();
         let subject = authorization.strip_prefix("Bearer ").unwrap_or_default();
         let path = ResourcePath::parse(TOKEN_PATH, org.api_version(), token.instance_url())?;
-        let fields = [("grant_type", GRANT_TYPE), ("subject_token", subject), ("subject_token_type", ACCESS_TOKEN)];
+        let fields =
+            [("grant_type", GRANT_TYPE), ("subject_token", subject), ("subject_token_type", ACCESS_TOKEN)];
         let response = org.http().send(Request::form(path.on(token.instance_url())?, fields)).await?;
         if response.status.is_success() {
-            let raw: RawToken =
-                serde_json::from_slice(&response.body).map_err(|_| OAuthError::from(InvalidTokenResponse::Malformed))?;
+            let raw: RawToken = serde_json::from_slice(&response.body)
+                .map_err(|_| OAuthError::from(InvalidTokenResponse::Malformed))?;
             if !raw.token_type.eq_ignore_ascii_case("bearer") {
                 return Err(OAuthError::from(InvalidTokenResponse::TokenType).into());
             }
             let host = org.client().api_hosts().of_data_360(&raw.instance_url, org.http().allowed_hosts())?;
-            let token = AccessToken::new(&raw.access_token, host, Scopes::default()).map_err(OAuthError::from)?;
+            let token =
+                AccessToken::new(&raw.access_token, host, Scopes::default()).map_err(OAuthError::from)?;
             return Ok(token.with_generation(generation));
         }
         // The form of the error for an expired token is unverified.

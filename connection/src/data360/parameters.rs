@@ -111,7 +111,8 @@ mod tests {
     use super::*;
 
     fn bound(sql: &str, names: &[&str]) -> Result<usize, BindError> {
-        bind(sql, names.iter().map(|name| ((*name).to_owned(), SqlValue::from(1))).collect()).map(|all| all.len())
+        bind(sql, names.iter().map(|name| ((*name).to_owned(), SqlValue::from(1))).collect())
+            .map(|all| all.len())
     }
 
     #[test]

@@ -257,8 +257,11 @@ impl<T: DeserializeOwned> Query<T> {
             // Salesforce holds the request; a server that does not must not be flooded.
             tokio::time::sleep(random::backoff(polls).min(left)).await;
             polls += 1;
-            let response =
-                self.of.connection.send(self.request(Method::GET, &resource, &[("waitTimeMs", WAIT)])?).await?;
+            let response = self
+                .of
+                .connection
+                .send(self.request(Method::GET, &resource, &[("waitTimeMs", WAIT)])?)
+                .await?;
             status = match decode::response(&response)? {
                 RawStatus::Member { status } | RawStatus::Itself(status) => status,
             };

@@ -64,7 +64,10 @@ impl<T: Send + 'static> Data360Rows<T> {
 }
 
 /// Reads rows, which are arrays in the order of the columns. A row that is an object has its names already.
-pub(super) fn read<T: DeserializeOwned>(columns: &[String], rows: &[&RawValue]) -> Result<Vec<T>, InvalidResponse> {
+pub(super) fn read<T: DeserializeOwned>(
+    columns: &[String],
+    rows: &[&RawValue],
+) -> Result<Vec<T>, InvalidResponse> {
     let mut names = Vec::with_capacity(columns.len());
     for column in columns {
         names.push(serde_json::to_string(column).map_err(|error| InvalidResponse::Json(error.to_string()))?);

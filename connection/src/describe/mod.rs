@@ -9,8 +9,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::{
-    connection::Connection, error::Result, http::response::Response, name::ObjectName, records::SObjectHandle,
-    request::decode,
+    connection::Connection, error::Result, http::response::Response, name::ObjectName,
+    records::SObjectHandle, request::decode,
 };
 
 /// One object of the org, as the list of all objects shows it.

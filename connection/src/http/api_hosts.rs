@@ -8,12 +8,8 @@ use super::AllowedHosts;
 
 /// Salesforce's hosts of its API platform, which serve all orgs. A test org's are `test` and `dev`; `gov` is the
 /// Government Cloud's.
-const API_HOSTS: [&str; 4] = [
-    "api.salesforce.com",
-    "api.gov.salesforce.com",
-    "dev.api.salesforce.com",
-    "test.api.salesforce.com",
-];
+const API_HOSTS: [&str; 4] =
+    ["api.salesforce.com", "api.gov.salesforce.com", "dev.api.salesforce.com", "test.api.salesforce.com"];
 
 /// The ending of the hosts of an org's data in Data 360. Its name without the dot stands for all of them.
 const DATA_360: &str = ".c360a.salesforce.com";
@@ -146,11 +142,19 @@ mod tests {
         let hosts = ApiHosts::new(&["c360a.salesforce.com".to_owned()], &allowed()).unwrap();
         let tenant = hosts.of_data_360("acme-1.c360a.salesforce.com", &allowed()).unwrap();
         assert_eq!(tenant.as_str(), "https://acme-1.c360a.salesforce.com/");
-        for name in
-            ["", ".c360a.salesforce.com", "c360a.salesforce.com", "a.b.c360a.salesforce.com", "evil.example",
-             "evil.example/.c360a.salesforce.com", "evil.example#.c360a.salesforce.com", "acme.c360a.salesforce.com:8443",
-             "u@acme.c360a.salesforce.com", "acme.c360a.salesforce.com/x", LOCAL]
-        {
+        for name in [
+            "",
+            ".c360a.salesforce.com",
+            "c360a.salesforce.com",
+            "a.b.c360a.salesforce.com",
+            "evil.example",
+            "evil.example/.c360a.salesforce.com",
+            "evil.example#.c360a.salesforce.com",
+            "acme.c360a.salesforce.com:8443",
+            "u@acme.c360a.salesforce.com",
+            "acme.c360a.salesforce.com/x",
+            LOCAL,
+        ] {
             assert!(hosts.of_data_360(name, &allowed()).is_err(), "{name}");
         }
         assert!(hosts.named("c360a.salesforce.com", &allowed()).is_err(), "a name of many hosts is no host");

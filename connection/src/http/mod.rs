@@ -14,11 +14,11 @@ pub(crate) mod streaming_body;
 #[cfg(test)]
 mod tests;
 
-#[doc(hidden)]
-pub use self::{api_hosts::check_api_host, client::SHORT_TIMEOUT};
 pub use self::{
     allowed_hosts::{AllowedHosts, HostNotAllowed, is_loopback},
     api_hosts::InvalidApiHost,
     error::HttpError,
     proxy::{InvalidProxy, Proxy},
 };
+#[doc(hidden)]
+pub use self::{api_hosts::check_api_host, client::SHORT_TIMEOUT};

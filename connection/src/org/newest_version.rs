@@ -15,7 +15,7 @@ use crate::{
     connection::Connection,
     error::{InvalidResponse, Result},
     org::VersionInfo,
-    version::ApiVersion,
+    version::{ApiVersion, VersionChoice},
 };
 
 /// How long an org's newest version is used without asking again. A new one comes three times a year.
@@ -61,6 +61,16 @@ impl NewestVersion {
 }
 
 impl Connection {
+    /// Returns the REST API version of relative paths.
+    ///
+    /// With [`VersionChoice::Newest`]: [`ApiVersion::CURRENT`] until the org's newest is known, from the first request on.
+    pub fn api_version(&self) -> ApiVersion {
+        match self.version_choice() {
+            VersionChoice::Fixed(version) => version,
+            VersionChoice::Newest => self.org().newest_version.last().unwrap_or(ApiVersion::CURRENT),
+        }
+    }
+
     /// Returns the newest version of the REST API that the org has. Costs no API request.
     ///
     /// The version is remembered for an hour, for all connections to the org. An org gets a new one with each of the three

@@ -78,7 +78,7 @@ impl RawRequest {
         }
     }
 
-    pub(crate) fn to_api_host(mut self, origin: &Arc<Url>) -> Self {
+    pub(crate) fn for_api_host(mut self, origin: &Arc<Url>) -> Self {
         self.api_host = Some(Arc::clone(origin));
         self
     }

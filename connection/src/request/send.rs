@@ -27,6 +27,7 @@ use crate::{
         usage::ApiUsage,
     },
     token::{AccessToken, TokenError},
+    version::VersionChoice,
 };
 
 /// Default timeout of one attempt, connecting included: long enough for a page of a slow query.
@@ -136,7 +137,7 @@ impl Connection {
             return Err(Error::QuotaReserved { usage });
         }
         let mut request = compress::request(request).await;
-        if self.uses_newest_version() && request.path.is_versioned() {
+        if self.version_choice() == VersionChoice::Newest && request.path.is_versioned() {
             request.path = request.path.in_version(self.newest_for_request().await?);
         }
         let began = Instant::now();

@@ -109,14 +109,17 @@ async fn a_conversation_with_an_agent_is_read_as_messages_and_as_events() {
     assert_eq!(session.greeting()[0].kind, "Inform");
     let messages = session.send("cases?").await.unwrap();
     assert_eq!(messages[0].text.as_deref(), Some("Here are two cases."));
-    let events: Vec<AgentEvent> = session.send_streaming("cases?").await.unwrap().try_collect().await.unwrap();
+    let events: Vec<AgentEvent> =
+        session.send_streaming("cases?").await.unwrap().try_collect().await.unwrap();
     assert!(matches!(&events[0], AgentEvent::Progress(Some(text)) if text == "Working on it"), "{events:?}");
     let text = events.iter().filter_map(|event| match event {
         AgentEvent::TextChunk(text) => Some(text.as_str()),
         _ => None,
     });
     assert_eq!(text.collect::<String>(), "Here are two cases.");
-    assert!(matches!(&events[events.len() - 2], AgentEvent::Message(whole) if whole.is_content_safe == Some(true)));
+    assert!(
+        matches!(&events[events.len() - 2], AgentEvent::Message(whole) if whole.is_content_safe == Some(true))
+    );
     assert_eq!(events.last(), Some(&AgentEvent::EndOfTurn));
     assert!(!format!("{events:?} {messages:?}").contains("cases"), "what the agent says is in no log");
     session.end().await.unwrap();
@@ -147,11 +150,13 @@ async fn a_message_to_an_agent_is_not_sent_twice() {
 }
 
 fn stream(body: &str, length: usize) -> Reply {
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {length}\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {length}\r\n\r\n");
     Reply::Raw(format!("{head}{body}").into_bytes())
 }
 
-const CHUNK: &str = "data: {\"message\":{\"type\":\"TextChunk\",\"message\":\"Hi\",\"offset\":1,\"new\":[]}}\n\n";
+const CHUNK: &str =
+    "data: {\"message\":{\"type\":\"TextChunk\",\"message\":\"Hi\",\"offset\":1,\"new\":[]}}\n\n";
 const END: &str = "data: {\"message\":{\"type\":\"EndOfTurn\"}}\n\n";
 
 async fn session_at(api: &Server) -> AgentSession {
@@ -174,7 +179,8 @@ async fn a_stream_that_breaks_off_ends_with_an_error() {
         (format!("{CHUNK}data: no JSON\n\n"), CHUNK.len() + 15, false),
     ] {
         let cut = body.clone();
-        let api = Server::start(move |request| started(request).unwrap_or_else(|| stream(&body, length))).await;
+        let api =
+            Server::start(move |request| started(request).unwrap_or_else(|| stream(&body, length))).await;
         let mut events = session_at(&api).await.send_streaming("x").await.unwrap();
         assert_eq!(events.next().await.unwrap().unwrap(), AgentEvent::TextChunk("Hi".into()), "{cut}");
         let error = events.next().await.unwrap().unwrap_err();
@@ -187,7 +193,8 @@ async fn a_stream_that_breaks_off_ends_with_an_error() {
         assert!(events.next().await.is_none(), "an error is the last item");
     }
     let whole = format!("{CHUNK}{END}{CHUNK}");
-    let api = Server::start(move |request| started(request).unwrap_or_else(|| stream(&whole, whole.len()))).await;
+    let api =
+        Server::start(move |request| started(request).unwrap_or_else(|| stream(&whole, whole.len()))).await;
     let events = session_at(&api).await.send_streaming("x").await.unwrap();
     assert_eq!(events.try_collect::<Vec<_>>().await.unwrap().len(), 2, "nothing follows the end of the turn");
     let api = Server::start(|request| started(request).unwrap_or_else(|| json!({}).into())).await;
@@ -204,7 +211,10 @@ async fn endless_events(listener: TcpListener, taken: oneshot::Sender<usize>, go
     let (mut socket, _) = listener.accept().await.unwrap();
     let mut request = [0; 4096];
     let _ = socket.read(&mut request).await.unwrap();
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", start.len());
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        start.len()
+    );
     socket.write_all(&[head.as_bytes(), start].concat()).await.unwrap();
     let _ = socket.read(&mut request).await.unwrap();
     socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n").await.unwrap();
@@ -212,7 +222,8 @@ async fn endless_events(listener: TcpListener, taken: oneshot::Sender<usize>, go
     let event = CHUNK.replace("Hi", &"Hi".repeat(MAX_AHEAD / 100));
     let mut count = 0;
     while count < 2 * MAX_AHEAD
-        && let Ok(done) = tokio::time::timeout(Duration::from_millis(300), socket.write_all(event.as_bytes())).await
+        && let Ok(done) =
+            tokio::time::timeout(Duration::from_millis(300), socket.write_all(event.as_bytes())).await
     {
         done.unwrap();
         count += event.len();

@@ -31,10 +31,12 @@ struct WithData {
 
 impl WithData {
     async fn start(is_named: bool) -> Self {
-        let rows: Vec<Value> = (0..7).map(|id| json!([id, if id == 3 { Value::Null } else { json!("A") }])).collect();
+        let rows: Vec<Value> =
+            (0..7).map(|id| json!([id, if id == 3 { Value::Null } else { json!("A") }])).collect();
         let columns = json!([{ "name": "id", "type": "Numeric" }, { "name": "name", "type": "Varchar" }]);
         let query = |sql: &str, polls| json!({ "sql": sql, "columns": columns, "rows": rows, "page": 3, "polls": polls });
-        let declared = json!({ "data360_queries": [query(SQL, 0), query("SELECT slow", 2), query("SELECT direct", 0)] });
+        let declared =
+            json!({ "data360_queries": [query(SQL, 0), query("SELECT slow", 2), query("SELECT direct", 0)] });
         let org = FakeOrg::builder().declare_json(&declared.to_string()).unwrap();
         let org = org.execution_user("ada@example.com").start().await.unwrap();
         let host: LoginHost = org.instance_url().parse().unwrap();
@@ -105,7 +107,8 @@ async fn a_data_360_response_that_lacks_rows_is_an_error() {
         })
         .await;
         let error = connect(&server).data360_query::<Value>("SELECT 1").fetch_all().await.unwrap_err();
-        let found = matches!(error, Error::InvalidResponse(InvalidResponse::Truncated { got: 1, announced: 2 }));
+        let found =
+            matches!(error, Error::InvalidResponse(InvalidResponse::Truncated { got: 1, announced: 2 }));
         assert_eq!(found, is_truncated, "{first}: {error:?}");
         assert!(matches!(error, Error::InvalidResponse(_)), "{first}: {error:?}");
     }
@@ -117,9 +120,14 @@ async fn the_exchanged_token_goes_to_the_host_of_the_data_and_is_exchanged_again
     let direct = data.sf.data360_direct().await.unwrap();
     let rows: Vec<Individual> = direct.query("SELECT direct").fetch_all().await.unwrap();
     assert_eq!((rows.len(), rows[3].name.as_deref()), (7, None));
-    let (tokens, queries): (Vec<_>, Vec<_>) =
-        data.org.requests().into_iter().filter(|r| !r.path.contains("oauth2")).partition(|r| r.path.contains("a360"));
-    let is_exchanged = |request| header(request, "authorization").is_some_and(|value| value.starts_with("Bearer data360-"));
+    let (tokens, queries): (Vec<_>, Vec<_>) = data
+        .org
+        .requests()
+        .into_iter()
+        .filter(|r| !r.path.contains("oauth2"))
+        .partition(|r| r.path.contains("a360"));
+    let is_exchanged =
+        |request| header(request, "authorization").is_some_and(|value| value.starts_with("Bearer data360-"));
     assert!(queries.iter().all(is_exchanged), "{queries:?}");
     assert!(tokens[0].query.is_none() && header(&tokens[0], "authorization").is_none());
 

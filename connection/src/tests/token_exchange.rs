@@ -1,10 +1,6 @@
 //! Tokens of users who are logged in at another identity provider.
 
-use std::{
-    collections::VecDeque,
-    error::Error as StdError,
-    sync::Mutex,
-};
+use std::{collections::VecDeque, error::Error as StdError, sync::Mutex};
 
 use futures_util::future::{BoxFuture, join_all, ready};
 use salesforce_fake_org::{Builder, FakeOrg, PermittedUsers};
@@ -34,9 +30,7 @@ impl Session {
 }
 
 impl SubjectTokenSource for Session {
-    fn subject_token(
-        &self,
-    ) -> BoxFuture<'_, Result<Option<SubjectToken>, Box<dyn StdError + Send + Sync>>> {
+    fn subject_token(&self) -> BoxFuture<'_, Result<Option<SubjectToken>, Box<dyn StdError + Send + Sync>>> {
         let mut tokens = self.0.lock().unwrap();
         let token = if tokens.len() > 1 { tokens.pop_front() } else { tokens.front().copied() };
         Box::pin(ready(Ok(token.flatten().map(subject))))

@@ -43,7 +43,8 @@ impl AccessToken {
         let header = self.authorization().to_str().unwrap_or_default();
         let token = header.strip_prefix("Bearer ").unwrap_or_default();
         let claims = claims(token).ok_or(ApiHostDenied::Opaque)?;
-        let is_host = |name: &String| name.strip_suffix('/').unwrap_or(name) == host.origin().ascii_serialization();
+        let is_host =
+            |name: &String| name.strip_suffix('/').unwrap_or(name) == host.origin().ascii_serialization();
         let is_for_host = match claims.aud {
             None => false,
             Some(Audience::One(name)) => is_host(&name),

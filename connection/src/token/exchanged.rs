@@ -21,15 +21,11 @@ pub trait SubjectTokenSource: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Any error: the connection reports it as [`Error::Unavailable`](crate::Error::Unavailable).
-    fn subject_token(
-        &self,
-    ) -> BoxFuture<'_, Result<Option<SubjectToken>, Box<dyn StdError + Send + Sync>>>;
+    fn subject_token(&self) -> BoxFuture<'_, Result<Option<SubjectToken>, Box<dyn StdError + Send + Sync>>>;
 }
 
 impl SubjectTokenSource for SubjectToken {
-    fn subject_token(
-        &self,
-    ) -> BoxFuture<'_, Result<Option<SubjectToken>, Box<dyn StdError + Send + Sync>>> {
+    fn subject_token(&self) -> BoxFuture<'_, Result<Option<SubjectToken>, Box<dyn StdError + Send + Sync>>> {
         Box::pin(ready(Ok(Some(self.clone()))))
     }
 }

@@ -88,7 +88,9 @@ pub(super) struct State {
 
 /// The app's "run as" user was changed to one of another org, or a subject token is another user's.
 #[derive(Debug, thiserror::Error)]
-#[error("the token now belongs to a user of another org, or to another user. Create a new source if that is intended")]
+#[error(
+    "the token now belongs to a user of another org, or to another user. Create a new source if that is intended"
+)]
 struct UserChanged;
 
 /// The token was younger than [`ServiceTokenTiming::min_token_age`].

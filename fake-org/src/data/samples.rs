@@ -2,8 +2,8 @@
 
 use rusqlite::types::Value as Sql;
 
-use crate::base::clock::{Millis, date, datetime};
 use super::schema::Object;
+use crate::base::clock::{Millis, date, datetime};
 use crate::base::ids;
 use crate::user::User;
 

@@ -22,13 +22,17 @@ fn refused(status: u16, error: &str, message: &str) -> HttpResponse {
     http_response::json(status, &json!({ "status": status, "error": error, "message": message }))
 }
 
-/// Requires the JWT of a live session that is made out to this host.
-fn admitted(http: &HttpRequest) -> Result<(), HttpResponse> {
-    let refused = || refused(401, "Unauthorized", "Unauthorized");
-    let token = http.bearer().filter(|token| !token.contains('!')).ok_or_else(refused)?;
+/// Whether the bearer is the JWT of a live session that is made out to this host.
+fn is_admitted(http: &HttpRequest) -> bool {
+    let Some(token) = http.bearer().filter(|token| !token.contains('!')) else { return false };
     let now = http.org.clock.now();
-    let (_, session) = http.org.auth(|auth| auth.use_session(now, token)).ok_or_else(refused)?;
-    if session.scopes.has("sfap_api") { Ok(()) } else { Err(refused()) }
+    http.org
+        .auth(|auth| auth.use_session(now, token))
+        .is_some_and(|(_, session)| session.scopes.has("sfap_api"))
+}
+
+fn unauthorized() -> HttpResponse {
+    refused(401, "Unauthorized", "Unauthorized")
 }
 
 fn inform(id: String, text: &str) -> Value {
@@ -55,8 +59,8 @@ fn after<'a>(http: &'a HttpRequest, name: &str) -> &'a str {
 }
 
 async fn start(http: HttpRequest) -> HttpResponse {
-    if let Err(refusal) = admitted(&http) {
-        return refusal;
+    if !is_admitted(&http) {
+        return unauthorized();
     }
     let id = after(&http, "agents");
     let Some(agent) = http.org.declared.agents.iter().find(|agent| agent.id == id) else {
@@ -82,12 +86,13 @@ async fn start(http: HttpRequest) -> HttpResponse {
 }
 
 async fn message(http: HttpRequest) -> HttpResponse {
-    if let Err(refusal) = admitted(&http) {
-        return refusal;
+    if !is_admitted(&http) {
+        return unauthorized();
     }
     let session = after(&http, "sessions").to_owned();
     let body: Value = serde_json::from_slice(&http.body).unwrap_or_default();
-    let (Some(number), Some(text)) = (body["message"]["sequenceId"].as_u64(), body["message"]["text"].as_str())
+    let (Some(number), Some(text)) =
+        (body["message"]["sequenceId"].as_u64(), body["message"]["text"].as_str())
     else {
         return refused(400, "Bad Request", "expected a message with sequenceId and text");
     };
@@ -115,7 +120,9 @@ async fn message(http: HttpRequest) -> HttpResponse {
 fn events(http: &HttpRequest, reply: &str) -> String {
     let now = http.org.clock.now();
     let id = || http.org.apis(crate::api_specs::ApiState::id);
-    let mut messages = vec![json!({ "type": "ProgressIndicator", "id": id(), "indicatorType": "ACTION", "message": "Working on it" })];
+    let mut messages = vec![
+        json!({ "type": "ProgressIndicator", "id": id(), "indicatorType": "ACTION", "message": "Working on it" }),
+    ];
     for (offset, word) in (1..).zip(reply.split_inclusive(' ')) {
         let chunk = json!({ "type": "TextChunk", "id": id(), "offset": offset, "message": word, "formatType": "Text" });
         messages.push(chunk);
@@ -132,8 +139,8 @@ fn events(http: &HttpRequest, reply: &str) -> String {
 }
 
 async fn end(http: HttpRequest) -> HttpResponse {
-    if let Err(refusal) = admitted(&http) {
-        return refusal;
+    if !is_admitted(&http) {
+        return unauthorized();
     }
     let session = after(&http, "sessions").to_owned();
     let Some((agent, _)) = http.org.apis(|apis| apis.sessions.remove(&session)) else {

@@ -78,7 +78,8 @@ async fn batch(http: HttpRequest) -> HttpResponse {
         return refused(401, "UNAUTHORIZED", "invalid token");
     }
     let id = http.uri.path().rsplit('/').next().unwrap_or_default();
-    let place = id.split_once('-').and_then(|(number, offset)| Some((number.parse().ok()?, offset.parse().ok()?)));
+    let place =
+        id.split_once('-').and_then(|(number, offset)| Some((number.parse().ok()?, offset.parse().ok()?)));
     let spec = place.and_then(|(number, _): (usize, usize)| http.org.declared.data360_queries.get(number));
     match (place, spec) {
         (Some((number, offset)), Some(spec)) => page(spec, number, offset),

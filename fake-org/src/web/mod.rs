@@ -3,8 +3,8 @@
 mod agent_api;
 mod canvas;
 mod control;
-mod data360_direct;
 pub(crate) mod cors;
+mod data360_direct;
 mod format;
 mod html;
 pub(crate) mod http_request;

@@ -261,7 +261,7 @@ async fn logins_to_a_locked_org_fail() {
 async fn the_shared_login_host_can_be_closed() {
     let (key, pem) = key();
     let org = FakeOrg::builder().certificate(&pem).unwrap().site("portal").start().await.unwrap();
-    org.issue_tokens(&org.user(ADA), ALL);
+    let _ = org.issue_tokens(&org.user(ADA), ALL);
     let assertion = sign(&key, &claims(&org));
     let (domain, site) = (org.instance_url(), org.site_url().unwrap());
     let unattended = async |origin: &str| {

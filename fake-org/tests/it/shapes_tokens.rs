@@ -97,7 +97,11 @@ async fn token_exchange() {
     for (fields, error, text) in [
         (fields("theirs", "Other", "api"), "invalid_request", "token handler not found"),
         (fields("unknown", "Portal", "api"), "invalid_request", "token handler validation failed"),
-        (fields("theirs", "Portal", "web"), "invalid_scope", "the requested scope is invalid, unknown, or malformed"),
+        (
+            fields("theirs", "Portal", "web"),
+            "invalid_scope",
+            "the requested scope is invalid, unknown, or malformed",
+        ),
     ] {
         let response = token_at(&instance, &org, &fields).await;
         assert_eq!(response.status, 400, "{text}");

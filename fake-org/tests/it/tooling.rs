@@ -6,7 +6,8 @@ use salesforce_fake_org::FakeOrg;
 async fn the_tooling_api_has_classes_and_the_definitions_of_objects() {
     let org = FakeOrg::builder().rows(0).start().await.unwrap();
     let api = Api::of(&org);
-    let query = async |soql: &str| api.get(&format!("/tooling/query?q={}", soql.replace(' ', "+"))).await.json();
+    let query =
+        async |soql: &str| api.get(&format!("/tooling/query?q={}", soql.replace(' ', "+"))).await.json();
     let classes = query("SELECT Name, ApiVersion, Status FROM ApexClass").await;
     assert_eq!((&classes["totalSize"], &classes["records"][0]["Name"]), (&1.into(), &"Ship".into()));
     assert_eq!(classes["records"][0]["ApiVersion"], 66.0);

@@ -74,7 +74,10 @@ fn status(id: &str, spec: &Data360Spec, is_finished: bool) -> Value {
 
 fn page(spec: &Data360Spec, offset: usize, limit: usize, has_schema: bool) -> Value {
     let rows: Vec<_> = spec.rows.iter().skip(offset).take(limit.min(spec.page)).collect();
-    let columns = spec.columns.iter().map(|column| json!({ "name": column.name, "type": column.kind, "nullable": true }));
+    let columns = spec
+        .columns
+        .iter()
+        .map(|column| json!({ "name": column.name, "type": column.kind, "nullable": true }));
     let metadata: Vec<_> = if has_schema { columns.collect() } else { Vec::new() };
     json!({ "data": rows, "metadata": metadata, "returnedRows": rows.len() })
 }

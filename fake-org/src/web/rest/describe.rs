@@ -74,7 +74,11 @@ pub(super) fn full(request: &RestRequest<'_>, data: &mut Inner) -> Result {
 
 /// Names what it does not do: a test must not take the missing Apex for a passing run.
 pub(super) fn execute_anonymous(_: &RestRequest<'_>, _: &mut Inner) -> Result {
-    Ok(Response::error(501, "NOT_EMULATED", "fake org: executeAnonymous is not emulated: there is no Apex here"))
+    Ok(Response::error(
+        501,
+        "NOT_EMULATED",
+        "fake org: executeAnonymous is not emulated: there is no Apex here",
+    ))
 }
 
 /// Objects do not change while the org runs.

@@ -5,9 +5,9 @@ use axum::http::Method;
 use super::response::{Response, Result};
 use super::rest_request::RestRequest;
 use super::{
-    actions, approvals, batch, bulk, collections, collections_read, composite, data360, describe, external_id, graph,
-    graphql, limits, named_query, parameterized, query, quick_actions, recent, records, search, tree, ui,
-    versions,
+    actions, approvals, batch, bulk, collections, collections_read, composite, data360, describe,
+    external_id, graph, graphql, limits, named_query, parameterized, query, quick_actions, recent, records,
+    search, tree, ui, versions,
 };
 use crate::data::{ApiError, Inner};
 
