@@ -23,8 +23,8 @@ pub use salesforce_connection_derive::SObject;
 #[cfg(feature = "bulk")]
 pub use salesforce_connection::bulk;
 pub use salesforce_connection::{
-    actions, actix as export, composite, describe, error, frontdoor, graphql, http, oauth, org, query,
-    records, request, search, serde_helpers, soql, token, ui,
+    VersionChoice, actions, actix as export, agent, api_host, composite, data360, describe, error, frontdoor,
+    graphql, http, oauth, org, query, records, request, search, serde_helpers, soql, token, ui,
 };
 
 #[cfg(feature = "test-util")]

@@ -11,13 +11,14 @@ use crate::{
     describe::cache::DescribeCache,
     http::{
         allowed_hosts::AllowedHosts,
+        api_hosts::ApiHosts,
         client::HttpClient,
         error::HttpError,
         proxy::{Proxies, Proxy},
     },
     id::OrgId,
     request::{call_options::CallOptions, concurrency::OrgState},
-    version::ApiVersion,
+    version::VersionChoice,
 };
 
 /// Number of orgs at which the state of those without a connection is dropped, so that memory stays bounded.
@@ -51,7 +52,8 @@ pub(crate) struct RequestLimits {
 
 #[derive(Debug)]
 struct Shared {
-    version: ApiVersion,
+    version: VersionChoice,
+    api_hosts: ApiHosts,
     limits: RequestLimits,
     orgs: Mutex<HashMap<OrgId, Arc<OrgState>>>,
     describes: DescribeCache,
@@ -81,8 +83,8 @@ impl Client {
         Ok(Self { http, shared: Arc::clone(&self.shared) })
     }
 
-    /// Returns the REST API version of relative paths.
-    pub fn api_version(&self) -> ApiVersion {
+    /// Returns the REST API version of relative paths, or that it is the newest of each org.
+    pub fn version_choice(&self) -> VersionChoice {
         self.shared.version
     }
 
@@ -92,6 +94,10 @@ impl Client {
 
     pub(crate) fn limits(&self) -> &RequestLimits {
         &self.shared.limits
+    }
+
+    pub(crate) fn api_hosts(&self) -> &ApiHosts {
+        &self.shared.api_hosts
     }
 
     pub(crate) fn describes(&self) -> &DescribeCache {
@@ -120,7 +126,8 @@ impl Client {
 pub struct ClientBuilder {
     allowed_hosts: AllowedHosts,
     proxies: Proxies,
-    version: ApiVersion,
+    api_hosts: Vec<String>,
+    version: VersionChoice,
     limits: RequestLimits,
 }
 
@@ -129,7 +136,8 @@ impl Default for ClientBuilder {
         Self {
             allowed_hosts: AllowedHosts::default(),
             proxies: Proxies::default(),
-            version: ApiVersion::CURRENT,
+            api_hosts: Vec::new(),
+            version: VersionChoice::default(),
             limits: RequestLimits {
                 max_concurrent: 64,
                 acquire_timeout: Duration::from_secs(5),
@@ -144,6 +152,15 @@ impl ClientBuilder {
     /// Sets the hosts that may be contacted. Default: Salesforce's own domains.
     pub fn allowed_hosts(mut self, hosts: AllowedHosts) -> Self {
         self.allowed_hosts = hosts;
+        self
+    }
+
+    /// Names a host besides the instance that connections may send their token to. Default: none.
+    ///
+    /// One of Salesforce's API platform: `api.salesforce.com`, for example. For tests also the URL of an
+    /// [allowed](Self::allowed_hosts) origin on this machine. See [`Connection::api_host`](crate::Connection::api_host).
+    pub fn api_host(mut self, name: impl Into<String>) -> Self {
+        self.api_hosts.push(name.into());
         self
     }
 
@@ -162,9 +179,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the REST API version of relative paths. Default: [`ApiVersion::CURRENT`].
-    pub fn api_version(mut self, version: ApiVersion) -> Self {
-        self.version = version;
+    /// Sets the REST API version of relative paths, or [`VersionChoice::Newest`]. Default:
+    /// [`ApiVersion::CURRENT`](crate::ApiVersion::CURRENT).
+    ///
+    /// A version that is more than three years old is logged as a warning: Salesforce may announce its end.
+    pub fn api_version(mut self, version: impl Into<VersionChoice>) -> Self {
+        self.version = version.into();
         self
     }
 
@@ -209,11 +229,24 @@ impl ClientBuilder {
     /// Creates the client.
     ///
     /// # Errors
-    /// [`HttpError::Build`] if the HTTP client cannot be created on this machine.
+    /// [`HttpError::Build`] if the HTTP client cannot be created on this machine, [`HttpError::InvalidApiHost`] for a name
+    /// that is no API host.
     pub fn build(self) -> Result<Client, HttpError> {
+        let api_hosts = ApiHosts::new(&self.api_hosts, &self.allowed_hosts)?;
         let http = HttpClient::new(Arc::new(self.allowed_hosts), self.proxies)?;
         let (version, limits) = (self.version, self.limits);
-        let shared = Shared { version, limits, orgs: Mutex::default(), describes: DescribeCache::default() };
+        if let VersionChoice::Fixed(version) = version
+            && version.is_near_end()
+        {
+            tracing::warn!(%version, "this API version is over three years old: Salesforce may announce its end. Use a newer one");
+        }
+        let shared = Shared {
+            version,
+            api_hosts,
+            limits,
+            orgs: Mutex::default(),
+            describes: DescribeCache::default(),
+        };
         Ok(Client { http, shared: Arc::new(shared) })
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     },
     token::TokenSource,
     user_ref::UserRef,
-    version::ApiVersion,
+    version::{ApiVersion, VersionChoice},
 };
 
 /// Sends requests to one org (organization) on behalf of one user.
@@ -60,7 +60,7 @@ pub struct Connection {
 /// Settings that clones of a connection may change separately.
 #[derive(Clone)]
 struct Options {
-    version: ApiVersion,
+    version: VersionChoice,
     timeout: Duration,
     retry: Retry,
     is_low_priority: bool,
@@ -87,7 +87,7 @@ impl Connection {
     pub fn new(client: &Client, source: Arc<dyn TokenSource>) -> Self {
         let user = source.user();
         let options = Options {
-            version: client.api_version(),
+            version: client.version_choice(),
             timeout: REQUEST_TIMEOUT,
             retry: Retry::default(),
             is_low_priority: false,
@@ -110,6 +110,7 @@ impl Connection {
     /// Returns the connection for another version of the REST API. Default: that of the [`Client`].
     #[must_use]
     pub fn with_api_version(&self, version: ApiVersion) -> Self {
+        let version = VersionChoice::Fixed(version);
         Self { options: Options { version, ..self.options.clone() }, ..self.clone() }
     }
 
@@ -160,8 +161,8 @@ impl Connection {
         self.shared.source.user().user_id
     }
 
-    /// Returns the REST API version of relative paths.
-    pub fn api_version(&self) -> ApiVersion {
+    /// Returns which REST API version relative paths have.
+    pub(crate) fn version_choice(&self) -> VersionChoice {
         self.options.version
     }
 

@@ -59,11 +59,14 @@
 pub mod actions;
 #[cfg(feature = "actix-web")]
 pub mod actix;
+pub mod agent;
+pub mod api_host;
 #[cfg(feature = "bulk")]
 pub mod bulk;
 mod client;
 pub mod composite;
 mod connection;
+pub mod data360;
 pub mod describe;
 mod deserialize;
 pub mod error;
@@ -106,7 +109,7 @@ pub use self::{
     query::{Page, Query, projection::SObject, records::Records, soql},
     secret::Secret,
     user_ref::UserRef,
-    version::{ApiVersion, InvalidApiVersion},
+    version::{ApiVersion, InvalidApiVersion, VersionChoice},
 };
 pub use salesforce_connection_derive::ConnectionSObject as SObject;
 

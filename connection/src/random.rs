@@ -7,6 +7,27 @@ pub(crate) fn fraction() -> f64 {
     getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }
 
+/// Returns a random UUID (RFC 9562 section 5.4), or the nil UUID if the system has no source of randomness.
+pub(crate) fn uuid() -> String {
+    let mut bytes = [0; 16];
+    if getrandom::fill(&mut bytes).is_ok() {
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+    } else {
+        bytes = [0; 16];
+    }
+    let number = u128::from_be_bytes(bytes);
+    let part = |shift: u32, bits: u32| number >> shift & ((1 << bits) - 1);
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        part(96, 32),
+        part(80, 16),
+        part(64, 16),
+        part(48, 16),
+        part(0, 48)
+    )
+}
+
 /// Returns the pause before the next retry: 0.2 seconds, doubled `retries` times, plus a random part.
 ///
 /// It doubles at most six times, to 12.8 seconds. The random part is up to half of the pause.

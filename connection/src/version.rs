@@ -33,13 +33,64 @@ impl ApiVersion {
     /// Parallel Results for a Query Job".
     #[cfg(feature = "bulk")]
     pub(crate) const LISTS_PAGES: Self = Self(58);
+    /// The first version of the guide to queries of Data 360.
+    pub(crate) const QUERIES_DATA_360: Self = Self(64);
     /// The oldest supported version: below it, the response to an upsert lacks the record's id. Source: REST API
     /// Developer Guide, "Insert or Update (Upsert) a Record Using an External ID".
     const OLDEST: u16 = 46;
+    /// Releases in the three years for which Salesforce supports each version.
+    pub(crate) const SUPPORTED_RELEASES: u16 = 9;
+
+    /// Returns whether Salesforce may announce the end of this version, as far as this release of the crate knows.
+    pub(crate) fn is_near_end(self) -> bool {
+        Self::NEWEST_KNOWN.releases_after(self) >= Self::SUPPORTED_RELEASES
+    }
 
     /// Returns how many releases lie between an older version and this one.
     pub(crate) fn releases_after(self, older: Self) -> u16 {
         self.0.saturating_sub(older.0)
+    }
+}
+
+/// Which version of the REST API a client uses. An [`ApiVersion`] is one, too.
+///
+/// ```
+/// use salesforce_connection::{ApiVersion, VersionChoice};
+///
+/// assert_eq!("newest".parse::<VersionChoice>()?, VersionChoice::Newest);
+/// assert_eq!("66.0".parse::<VersionChoice>()?, ApiVersion::CURRENT.into());
+/// # Ok::<(), salesforce_connection::InvalidApiVersion>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VersionChoice {
+    /// The same version for all orgs.
+    Fixed(ApiVersion),
+    /// The newest version that the org has. It is asked for before the first request to an org, and again after an hour.
+    ///
+    /// An org gets a new version three times a year, and a newer one may respond differently.
+    Newest,
+}
+
+impl From<ApiVersion> for VersionChoice {
+    fn from(version: ApiVersion) -> Self {
+        Self::Fixed(version)
+    }
+}
+
+impl Default for VersionChoice {
+    /// [`ApiVersion::CURRENT`].
+    fn default() -> Self {
+        Self::Fixed(ApiVersion::CURRENT)
+    }
+}
+
+impl FromStr for VersionChoice {
+    type Err = InvalidApiVersion;
+
+    /// Reads a version, or `newest`.
+    fn from_str(text: &str) -> Result<Self, InvalidApiVersion> {
+        if text.eq_ignore_ascii_case("newest") { Ok(Self::Newest) } else { text.parse().map(Self::Fixed) }
     }
 }
 

@@ -8,6 +8,7 @@ mod export;
 mod files;
 mod form;
 mod html;
+mod new_account;
 mod pages;
 mod search;
 #[path = "../support/mod.rs"]
@@ -55,6 +56,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .service(web::resource("/slow").get(pages::slow))
             .service(web::resource("/accounts").get(pages::list).post(pages::create))
             .service(web::resource("/accounts/export.csv").get(export::csv))
+            .service(web::resource("/accounts/new").get(new_account::show))
             .service(web::resource("/accounts/{id}").get(pages::show).post(pages::change))
             .service(web::resource("/accounts/{id}/delete").post(pages::delete))
             .service(web::resource("/accounts/{id}/files").post(files::upload))

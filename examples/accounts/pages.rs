@@ -18,6 +18,7 @@ use crate::{
     account::{self, AccountForm},
     form::{self, Fields},
     html::{self, LoginStatus, escape},
+    new_account,
     usage::Seen,
 };
 
@@ -158,7 +159,8 @@ pub(crate) async fn list(
          <a href=\"/accounts/export.csv\">Export all as CSV</a></form>\
          <div class=\"wide\"><table id=\"accounts\"><tr><th scope=\"col\">Name</th><th scope=\"col\">Phone</th><th scope=\"col\">Industry</th></tr>{rows}</table></div>\
          <form class=\"line\" method=\"post\" action=\"/accounts\"><label>Name<input name=\"Name\" required></label>\
-         <label>Phone<input name=\"Phone\"></label><button id=\"create\">Create account</button></form>",
+         <label>Phone<input name=\"Phone\"></label><button id=\"create\">Create account</button>\
+         <a href=\"/accounts/new\">With all fields</a></form>",
         escape(&name)
     );
     Ok(html::page("Accounts", LoginStatus::of(&user), &body))
@@ -203,10 +205,14 @@ pub(crate) async fn create(
     body: web::Bytes,
 ) -> actix_web::Result<HttpResponse> {
     form::same_origin(&request, &salesforce)?;
-    let Fields { fields, is_json, .. } = form::read(&request, &body)?;
+    let Fields { mut fields, is_json, .. } = form::read(&request, &body)?;
+    let is_full_form = !is_json && fields.remove(new_account::MARK).is_some();
     let id = match sf.sobject("Account").create(&fields).await {
         Ok(id) => id,
-        Err(error) => return refused(error, is_json, &user, "/accounts", &fields, None),
+        Err(error) => match account::field_errors(&error).filter(|_| is_full_form) {
+            Some(errors) => return Ok(new_account::page(&sf, &user, &fields, &errors).await?),
+            None => return refused(error, is_json, &user, "/accounts", &fields, None),
+        },
     };
     let location = (header::LOCATION, format!("/accounts/{id}"));
     Ok(if is_json {

@@ -36,6 +36,8 @@
 #[cfg(feature = "embedded")]
 mod action_specs;
 #[cfg(feature = "embedded")]
+mod api_specs;
+#[cfg(feature = "embedded")]
 mod auth;
 mod base;
 #[cfg(feature = "embedded")]

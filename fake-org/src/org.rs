@@ -46,6 +46,13 @@ impl FakeOrg {
         self.org.instance_url()
     }
 
+    /// The origin of the API platform, `https://api.salesforce.com` at Salesforce: JWT access tokens with the scope
+    /// `sfap_api` are made out to it, too.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        self.org.origins().login
+    }
+
     /// The app's consumer key.
     #[must_use]
     pub fn client_id(&self) -> String {

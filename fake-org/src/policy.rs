@@ -81,6 +81,12 @@ impl Builder {
         self.settings.exchange_tokens.get_or_insert_default().push(subject);
         self
     }
+
+    /// Sets the API name of the Apex token exchange handler. Requests that name another one fail.
+    pub fn token_handler(mut self, name: &str) -> Self {
+        self.settings.exchange_handler = Some(name.to_owned());
+        self
+    }
 }
 
 fn members(changes: &Value) -> Result<Map<String, Value>, StartError> {

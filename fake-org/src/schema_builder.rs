@@ -134,7 +134,9 @@ impl Builder {
     ///   "approval_processes": [{"object": "Account", "name": "Big_accounts"}],
     ///   "record_types": [{"object": "Account", "name": "Partner", "values": {"Industry": ["Energy"]}, "required": ["Phone"]}],
     ///   "dependent_picklists": [{"object": "Project__c", "field": "Tags__c", "controlled_by": "Phase__c",
-    ///     "values": {"Draft": ["Internal"], "Running": ["Urgent", "Billable"]}}]
+    ///     "values": {"Draft": ["Internal"], "Running": ["Urgent", "Billable"]}}],
+    ///   "agents": [{"id": "0XxKa0000000001KAA", "replies": {"hello": "Hi there."}}],
+    ///   "data360_queries": [{"sql": "SELECT 1 AS n", "columns": [{"name": "n", "type": "Numeric"}], "rows": [[1]]}]
     /// }
     /// ```
     ///

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::action_specs::{ActionSpec, ApprovalProcessSpec, NamedQuerySpec, QuickActionSpec};
+use crate::api_specs::{AgentSpec, Data360Spec};
 use crate::base::ids;
 use crate::data::csv;
 use crate::data::schema::spec::{self, ObjectSpec};
@@ -33,6 +34,8 @@ pub(crate) struct SchemaFile {
     pub(crate) approval_processes: Vec<ApprovalProcessSpec>,
     pub(crate) record_types: Vec<RecordTypeSpec>,
     pub(crate) dependent_picklists: Vec<DependentSpec>,
+    pub(crate) agents: Vec<AgentSpec>,
+    pub(crate) data360_queries: Vec<Data360Spec>,
 }
 
 /// A user.
@@ -151,6 +154,8 @@ impl SchemaFile {
         self.approval_processes.extend(more.approval_processes);
         self.record_types.extend(more.record_types);
         self.dependent_picklists.extend(more.dependent_picklists);
+        self.agents.extend(more.agents);
+        self.data360_queries.extend(more.data360_queries);
     }
 
     pub(crate) fn schema(&self) -> Result<Schema, String> {
@@ -158,7 +163,8 @@ impl SchemaFile {
         for (object, number) in self.objects.iter().zip(1..) {
             made.push(spec::object(object, number)?);
         }
-        Ok(Schema::new(&made))
+        let typed: Vec<&str> = self.record_types.iter().map(|spec| spec.object.as_str()).collect();
+        Ok(Schema::new(&made).with_record_types(&typed))
     }
 
     /// The users, their ids after those of the samples.

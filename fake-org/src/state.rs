@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::action_specs::Approvals;
+use crate::api_specs::ApiState;
 use crate::auth::app::App;
 use crate::auth::grants::{Family, Issued};
 use crate::auth::headless::NewUser;
@@ -66,6 +67,7 @@ pub(crate) struct Org {
     pub(crate) apex: Vec<Apex>,
     pub(crate) declared: SchemaFile,
     approvals: Mutex<Approvals>,
+    apis: Mutex<ApiState>,
     jobs: Mutex<Jobs>,
     settings: Mutex<Arc<Settings>>,
     auth: Mutex<Auth>,
@@ -100,6 +102,7 @@ impl Org {
             apex: declared.apex(),
             declared,
             approvals: Mutex::default(),
+            apis: Mutex::default(),
             jobs: Mutex::default(),
             settings: Mutex::new(settings),
             auth: Mutex::new(Auth::new(organization_id, users)),
@@ -144,6 +147,7 @@ impl Org {
         self.cursors.close_all();
         *lock(&self.jobs) = Jobs::default();
         *lock(&self.approvals) = Approvals::default();
+        *lock(&self.apis) = ApiState::default();
         self.fill()
     }
 
@@ -153,6 +157,10 @@ impl Org {
 
     pub(crate) fn approvals<T>(&self, work: impl FnOnce(&mut Approvals) -> T) -> T {
         work(&mut lock(&self.approvals))
+    }
+
+    pub(crate) fn apis<T>(&self, work: impl FnOnce(&mut ApiState) -> T) -> T {
+        work(&mut lock(&self.apis))
     }
 
     pub(crate) fn jobs<T>(&self, work: impl FnOnce(&mut Jobs) -> T) -> T {
@@ -212,11 +220,15 @@ impl Org {
     /// so it happens outside of the lock.
     pub(crate) fn with_own_token(&self, mut issued: Issued) -> Issued {
         let AccessTokens::Jwt(life) = self.settings().access_tokens else { return issued };
-        let domain = self.origins().current_instance().to_owned();
+        let origins = self.origins();
+        let domain = origins.current_instance();
+        // That Salesforce names the API host with this scope is unverified.
+        let api = issued.scopes.has("sfap_api").then_some(origins.login.as_str());
+        let audience: Vec<&str> = api.into_iter().chain([domain]).collect();
         let at = issued.at / 1_000;
         let claims = serde_json::json!({
             "scp": issued.scopes.shuffled(),
-            "aud": [domain],
+            "aud": audience,
             "sub": match &issued.visitor {
                 Some(visitor) => format!("uvid:{visitor}"),
                 None => format!("uid:{}", issued.user.id),

@@ -151,7 +151,8 @@ impl SalesforceBuilder {
         self
     }
 
-    /// Sets the REST API version, for example `66.0`. Default: [`ApiVersion`](crate::ApiVersion)'s.
+    /// Sets the REST API version, for example `66.0`, or `newest`: the newest that each org has. Default:
+    /// [`ApiVersion`](crate::ApiVersion)'s.
     pub fn api_version(mut self, version: impl Into<String>) -> Self {
         self.config.api_version = Some(version.into());
         self
@@ -188,6 +189,13 @@ impl SalesforceBuilder {
     /// Adds an origin that may be contacted (tests, proxies). Default: Salesforce's hosts and the login hosts only.
     pub fn allowed_origin(mut self, origin: impl Into<String>) -> Self {
         self.config.allowed_origins.push(origin.into());
+        self
+    }
+
+    /// Names a host of Salesforce besides the instance that requests may send their token to, such as
+    /// `api.salesforce.com`: see [`Connection::api_host`](crate::Connection::api_host). Default: none.
+    pub fn api_host(mut self, name: impl Into<String>) -> Self {
+        self.config.api_hosts.push(name.into());
         self
     }
 

@@ -8,8 +8,8 @@ use url::Url;
 use super::{Config, ConfigError, ConfigProblem, ReturnTo, RoutePaths, Settings, duration, settings::Paths};
 use crate::base::{hex, seal::KeyRing};
 use salesforce_connection::{
-    ApiVersion, Secret,
-    http::{Proxy, is_loopback},
+    Secret, VersionChoice,
+    http::{AllowedHosts, Proxy, check_api_host, is_loopback},
     oauth::{LoginHost, Scopes},
 };
 
@@ -36,7 +36,13 @@ impl Config {
 
         let public_url = check.public_url(&self.public_url);
         let allowed_origins =
-            self.allowed_origins.iter().filter_map(|text| check.allowed_origin(text)).collect();
+            self.allowed_origins.iter().filter_map(|text| check.allowed_origin(text)).collect::<Vec<_>>();
+        let allowed_hosts = AllowedHosts::new(allowed_origins.iter().cloned());
+        for name in &self.api_hosts {
+            if let Err(error) = check_api_host(name, &allowed_hosts) {
+                check.problem("SALESFORCE_API_HOSTS", error.to_string());
+            }
+        }
         let default_host = check.login_host("SALESFORCE_LOGIN_URL", &self.login_url);
         let default_orgs = self.allowed_orgs.as_slice();
         let (hosts, mut host_orgs) = check.hosts(&self, default_host.as_ref(), default_orgs);
@@ -57,11 +63,11 @@ impl Config {
             }
         };
         super::unused::warn(&self.unused_variables, scopes.as_ref());
-        let api_version = match self.api_version.as_deref().map(str::parse::<ApiVersion>) {
-            None => Some(ApiVersion::default()),
+        let api_version = match self.api_version.as_deref().map(str::parse::<VersionChoice>) {
+            None => Some(VersionChoice::default()),
             Some(Ok(version)) => Some(version),
             Some(Err(_)) => {
-                check.problem("SALESFORCE_API_VERSION", "give a version such as 66.0");
+                check.problem("SALESFORCE_API_VERSION", "give a version such as 66.0, or newest");
                 None
             }
         };
@@ -126,7 +132,8 @@ impl Config {
 
         let has_secret = self.client_secret.is_some();
         let service = self.service.as_ref().and_then(|service| service.check(&mut check, has_secret));
-        let mut api = self.api.check(&mut check);
+        let api = self.api.check(&mut check);
+        let mut api = self.api_hosts.iter().fold(api, |api, name| api.api_host(name));
         if let Some(proxy) = check.proxy("SALESFORCE_TOKEN_PROXY", self.token_proxy.as_ref()) {
             api = api.token_proxy(proxy);
         }

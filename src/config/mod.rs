@@ -91,7 +91,7 @@ pub struct Config {
     pub public_url: String,
     /// The scopes to request, separated by spaces. Default: `api openid refresh_token`. `SALESFORCE_SCOPES`.
     pub scopes: String,
-    /// The REST API version, for example `66.0`. `SALESFORCE_API_VERSION`.
+    /// The REST API version, for example `66.0`, or `newest`: the newest that each org has. `SALESFORCE_API_VERSION`.
     pub api_version: Option<String>,
     /// The keys that seal cookies and stored tokens: 32 bytes each in base64, newest first, separated by commas or
     /// spaces. Absent: made at start for a loopback public URL with `memory:`, otherwise an error. `SALESFORCE_KEYS`.
@@ -108,6 +108,9 @@ pub struct Config {
     /// Extra origins that may be contacted (tests, proxies). Default: none. `SALESFORCE_ALLOWED_ORIGINS`, separated by
     /// spaces.
     pub allowed_origins: Vec<String>,
+    /// Hosts of Salesforce besides the instance that requests may name, such as `api.salesforce.com`: see
+    /// [`Connection::api_host`](crate::Connection::api_host). Default: none. `SALESFORCE_API_HOSTS`, separated by spaces.
+    pub api_hosts: Vec<String>,
     /// Where the auth routes are.
     pub routes: RoutePaths,
     /// Whose session handlers get.
@@ -183,6 +186,7 @@ impl Default for Config {
             store: Secret::new("memory:"),
             cache_logins: false,
             allowed_origins: Vec::new(),
+            api_hosts: Vec::new(),
             routes: RoutePaths::default(),
             session: SessionMode::default(),
             cookie_name: None,
@@ -369,6 +373,9 @@ impl Config {
         }
         if let Some(origins) = variable("SALESFORCE_ALLOWED_ORIGINS") {
             config.allowed_origins = origins.split_whitespace().map(str::to_owned).collect();
+        }
+        if let Some(hosts) = variable("SALESFORCE_API_HOSTS") {
+            config.api_hosts = hosts.split_whitespace().map(str::to_owned).collect();
         }
         config
     }

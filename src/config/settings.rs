@@ -13,7 +13,7 @@ use crate::{
     grants::{HostOrgs, is_run_by_salesforce},
 };
 use salesforce_connection::{
-    ApiVersion, ClientBuilder, Secret,
+    ClientBuilder, Secret, VersionChoice,
     oauth::{LoginHost, Scopes},
     token::ServiceUser,
 };
@@ -38,7 +38,7 @@ pub(crate) struct Settings {
     pub(crate) public_url: Url,
     pub(crate) redirect_uri: Url,
     pub(crate) scopes: Scopes,
-    pub(crate) api_version: ApiVersion,
+    pub(crate) api_version: VersionChoice,
     pub(crate) keys: KeyRing,
     pub(crate) allowed_origins: Vec<Url>,
     pub(crate) paths: Paths,

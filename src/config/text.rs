@@ -51,6 +51,7 @@ impl Config {
             keys,
             store,
             allowed_origins,
+            api_hosts,
             routes:
                 RoutePaths {
                     mount,
@@ -128,7 +129,7 @@ impl Config {
             client_name,
         ];
         optional.into_iter().flatten().for_each(clean);
-        let lists = allowed_origins.iter_mut().chain(allowed_orgs).chain(denied_orgs);
+        let lists = allowed_origins.iter_mut().chain(api_hosts).chain(allowed_orgs).chain(denied_orgs);
         login_hosts.values_mut().chain(lists).for_each(clean);
         clean_secret(store);
         let secrets = [client_secret, previous_client_secret, keys, token_proxy, api_proxy];

@@ -342,3 +342,22 @@ async fn handlers_and_jobs_share_the_user() {
     assert_eq!(count(&salesforce.service_connection().await.unwrap()).await.unwrap(), 40);
     assert_eq!(org.token_calls("client_credentials"), 1);
 }
+
+#[actix_web::test]
+async fn settings_choose_the_newest_version_and_name_api_hosts() {
+    let (org, _) = with_client_credentials().await;
+    let user = ServiceUser::client_credentials(my_domain(&org));
+    let settings = || settings(&org).service_user(user.clone()).api_version("newest");
+    let salesforce = settings().allowed_origin(org.api_url()).api_host(org.api_url()).build().await.unwrap();
+    let sf = salesforce.service_connection().await.unwrap();
+    sf.limits().await.unwrap();
+    assert_eq!(sf.api_version().to_string(), "68.0");
+    assert!(org.requests().iter().any(|request| request.path == "/services/data/v68.0/limits"));
+    assert!(sf.api_host(&org.api_url()).is_ok());
+    let other = sf.api_host("api.salesforce.com").unwrap_err();
+    assert!(matches!(other, Error::InvalidRequest(_)), "{other:?}");
+
+    let error = settings().api_version("oldest").api_host("evil.example").build().await.unwrap_err();
+    let text = format!("{error} {error:?}");
+    assert!(text.contains("SALESFORCE_API_VERSION") && text.contains("SALESFORCE_API_HOSTS"), "{text}");
+}

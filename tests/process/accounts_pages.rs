@@ -291,3 +291,70 @@ async fn axe_finds_nothing_on_the_pages_of_the_app() {
         browser.close().await;
     }
 }
+
+/// The form of the UI API: record types, the layout's required fields, dependent picklists.
+#[actix_web::test]
+async fn a_new_account_has_the_form_that_salesforce_describes() {
+    let declared = json!({
+        "record_types": [
+            { "object": "Account", "name": "Partner <1>", "default": true, "required": ["Phone"] },
+            { "object": "Account", "name": "Lead", "values": { "Type": ["Prospect"] } },
+            { "object": "Account", "name": "Closed", "unavailable": true },
+        ],
+        "dependent_picklists": [{
+            "object": "Account", "field": "Industry", "controlled_by": "Type",
+            "values": { "Customer": ["Media", "Healthcare"], "Prospect": ["Transportation"] },
+        }],
+    });
+    let org = FakeOrg::builder().declare_json(&declared.to_string()).unwrap().start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let example = Example::start("accounts", &org).await;
+    let browser = Client::new();
+    let page = browser.visit(&example.url("/accounts/new")).await;
+    assert_eq!(page.status, 200, "{page:?}");
+    for part in [
+        "Partner &lt;1&gt;",
+        ">Lead<",
+        "name=\"Name\" required",
+        "name=\"Phone\" required",
+        "Choose Account Type first",
+    ] {
+        assert!(page.body.contains(part), "{part}: {page:?}");
+    }
+    for part in ["Closed", "name=\"Website\" required", "value=\"Media\""] {
+        assert!(!page.body.contains(part), "{part}: {page:?}");
+    }
+    // What was entered stays, and decides what can be chosen.
+    let page = browser
+        .visit(&example.url("/accounts/new?form=full&Name=Acme+%22&Type=Customer&Industry=Media"))
+        .await;
+    for part in [
+        "value=\"Acme &quot;\"",
+        "value=\"Customer\" selected",
+        "value=\"Media\" selected",
+        "value=\"Healthcare\"",
+    ] {
+        assert!(page.body.contains(part), "{part}: {page:?}");
+    }
+    assert!(!page.body.contains("value=\"Transportation\""), "{page:?}");
+    let lead = page.body.split("<option value=\"").find(|option| option.contains(">Lead<")).unwrap();
+    let lead = lead.split('"').next().unwrap().to_owned();
+    let of_lead = browser.visit(&example.url(&format!("/accounts/new?RecordTypeId={lead}"))).await;
+    assert!(
+        !of_lead.body.contains("name=\"Phone\" required"),
+        "each record type has its own layout: {of_lead:?}"
+    );
+    assert!(!of_lead.body.contains("value=\"Customer\""), "and its own values: {of_lead:?}");
+    let status = |target: &str| format!("/accounts/new?RecordTypeId={target}");
+    assert_eq!(browser.visit(&example.url(&status("001000000000001AAA"))).await.status, 400);
+
+    let origin = example.url("");
+    let origin = origin.trim_end_matches('/');
+    let fields = [("form", "full"), ("RecordTypeId", lead.as_str()), ("Phone", "1"), ("Name", "")];
+    let refused = browser.submit(&example.url("/accounts"), origin, &fields).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.body.contains("id=\"error-Name\"") && refused.body.contains(">Lead<"), "{refused:?}");
+    let fields = [("form", "full"), ("RecordTypeId", lead.as_str()), ("Name", "Acme")];
+    let saved = browser.submit(&example.url("/accounts"), origin, &fields).await;
+    assert_eq!(saved.status, 303, "{saved:?}");
+}

@@ -70,6 +70,8 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         // The code or the token is invalid, expired or revoked.
         Error::OAuth(error) if error.is_invalid_grant() => (StatusCode::BAD_REQUEST, "refused"),
         Error::MiddlewareMissing
+        | Error::ApiHostDenied(_)
+        | Error::InvalidRequest(InvalidRequest::ApiHost(_))
         | Error::ServiceUser(_)
         | Error::NoServiceUser
         | Error::OAuth(OAuthError::NeedsMyDomain | OAuthError::Signing) => {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::{
-    connection::Connection, error::Result, http::response::Response, records::SObjectHandle, request::decode,
+    connection::Connection, error::Result, http::response::Response, name::ObjectName,
+    records::SObjectHandle, request::decode,
 };
 
 /// One object of the org, as the list of all objects shows it.
@@ -160,6 +161,30 @@ impl Connection {
         }
         let read = |response: &Response| Ok(decode::response::<Global>(response)?.sobjects.into());
         self.client().describes().lists.get(self, "sobjects", read).await
+    }
+}
+
+impl Connection {
+    /// Returns an object of the Tooling API with its fields: `ApexClass`, for example. Cached as
+    /// [`SObjectHandle::describe`].
+    ///
+    /// Its records are read with [`tooling_query`](Connection::tooling_query).
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let class = sf.tooling_describe("ApexClass").await?;
+    /// assert!(class.field("ApiVersion").is_some());
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    /// As [`SObjectHandle::describe`].
+    #[doc(alias = "tooling")]
+    pub async fn tooling_describe(&self, name: &str) -> Result<Arc<ObjectDescription>> {
+        let resource = format!("tooling/sobjects/{}/describe", name.parse::<ObjectName>()?);
+        let read = |response: &Response| Ok(Arc::new(decode::response(response)?));
+        self.client().describes().objects.get(self, &resource, read).await
     }
 }
 

@@ -6,6 +6,7 @@ use super::Error;
 use crate::{
     actions::InvalidActionInput,
     graphql::InvalidGraphQl,
+    http::InvalidApiHost,
     id::InvalidId,
     name::InvalidName,
     oauth::scopes::InvalidScopes,
@@ -23,6 +24,9 @@ pub enum InvalidRequest {
     /// An invalid path or URL.
     #[error(transparent)]
     Path(#[from] InvalidPath),
+    /// A host that no token may be sent to.
+    #[error(transparent)]
+    ApiHost(#[from] InvalidApiHost),
     /// An invalid name of an object or a field.
     #[error(transparent)]
     Name(#[from] InvalidName),
@@ -164,5 +168,5 @@ macro_rules! impl_from_for_error {
 
 impl_from_for_error! {
     InvalidPath InvalidName InvalidId InvalidDate InvalidTime InvalidRecordEtag InvalidCallOption InvalidScopes
-    InvalidApiVersion InvalidRecordType UnknownControllingValue
+    InvalidApiVersion InvalidRecordType UnknownControllingValue InvalidApiHost
 }

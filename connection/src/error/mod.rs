@@ -26,7 +26,7 @@ use crate::{
     oauth::{error::OAuthError, id_token::IdTokenError},
     query::soql::bind::BindError,
     request::usage::ApiUsage,
-    token::BrokenConnection,
+    token::{ApiHostDenied, BrokenConnection},
 };
 
 /// The result of this crate's methods.
@@ -141,6 +141,10 @@ pub enum Error {
     /// [`frontdoor_url`](crate::Connection::frontdoor_url).
     #[error("Salesforce opens no page with this session: {0}")]
     FrontdoorDenied(#[source] FrontdoorDenied),
+    /// The token may not be sent to the API host. Nothing was sent. See
+    /// [`Connection::api_host`](crate::Connection::api_host).
+    #[error("the request to Salesforce's API host was not sent: {0}")]
+    ApiHostDenied(#[source] ApiHostDenied),
     /// The org has reached its API request limit. Never retried by this crate: a retry would count as well.
     #[doc(alias = "rate limit")]
     #[doc(alias = "quota")]

@@ -92,9 +92,11 @@ impl HttpClient {
         request: Request,
         location: Option<&OnceLock<String>>,
     ) -> Result<Response, HttpError> {
-        self.allowed_hosts.check(&request.url)?;
-        let Request { method, url, headers, body, deadline, max_bytes, upload, unread, returns_redirects } =
-            request;
+        if !request.to_api_host {
+            self.allowed_hosts.check(&request.url)?;
+        }
+        let Request { method, url, headers, body, deadline, max_bytes, upload, .. } = request;
+        let Request { unread, is_event_stream, returns_redirects, .. } = request;
         let exchange = async {
             let client = if proxy::is_for_tokens(&url) { &self.token_client } else { &self.client };
             let request = client.request(method, url).headers(headers);
@@ -118,7 +120,8 @@ impl HttpClient {
             }
             if unread && status.is_success() {
                 let headers = response.headers().clone();
-                let unread = Some(StreamingBody::new(response, deadline));
+                let new = if is_event_stream { StreamingBody::events } else { StreamingBody::new };
+                let unread = Some(new(response, deadline));
                 return Ok(Response { status, headers, body: Bytes::new(), unread });
             }
             let length = response.content_length();

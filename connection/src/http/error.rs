@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use crate::http::allowed_hosts::HostNotAllowed;
+use crate::http::{allowed_hosts::HostNotAllowed, api_hosts::InvalidApiHost};
 
 /// Why a request has no response. Repeats no URL, header or body.
 #[derive(thiserror::Error)]
@@ -11,6 +11,9 @@ pub enum HttpError {
     /// The host is not on the allow-list.
     #[error(transparent)]
     HostNotAllowed(#[from] HostNotAllowed),
+    /// A name that is no API host of Salesforce.
+    #[error(transparent)]
+    InvalidApiHost(#[from] InvalidApiHost),
     /// The connection could not be opened. Nothing was sent.
     #[error("connecting to Salesforce failed")]
     Connect(#[source] Box<dyn StdError + Send + Sync>),
@@ -52,7 +55,7 @@ impl HttpError {
 
     /// Returns whether the server certainly did not receive the request.
     pub fn was_not_sent(&self) -> bool {
-        matches!(self, Self::HostNotAllowed(_) | Self::Connect(_) | Self::Build(_))
+        matches!(self, Self::HostNotAllowed(_) | Self::InvalidApiHost(_) | Self::Connect(_) | Self::Build(_))
     }
 
     /// Returns whether the same request may succeed later.

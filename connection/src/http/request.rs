@@ -29,6 +29,10 @@ pub(crate) struct Request {
     /// Whether the caller reads the body of a successful response. The deadline then limits the wait for the response's
     /// head and each later wait; a body slower than a kibibyte per second ends in an error.
     pub(crate) unread: bool,
+    /// Whether that body is a stream of events, which has no lowest rate.
+    pub(crate) is_event_stream: bool,
+    /// Whether the URL is one of an API host that the program named. All other URLs have to be on an allowed host.
+    pub(crate) to_api_host: bool,
     /// Whether a redirect is returned as a response. It is followed in no case.
     pub(crate) returns_redirects: bool,
 }
@@ -46,6 +50,8 @@ impl Request {
             max_bytes: MAX_SMALL_RESPONSE_BYTES,
             upload: None,
             unread: false,
+            is_event_stream: false,
+            to_api_host: false,
             returns_redirects: false,
         }
     }

@@ -88,6 +88,8 @@ pub(crate) struct StreamingBody {
     waited: Duration,
     /// Bytes received in the current window.
     received: usize,
+    /// Fewest bytes per [`WINDOW`].
+    min_bytes: usize,
 }
 
 impl fmt::Debug for StreamingBody {
@@ -101,12 +103,32 @@ impl StreamingBody {
         Self::from_stream(response.bytes_stream(), idle_timeout)
     }
 
+    /// Returns the body of an event stream, which has no lowest rate: its server sends when something happens.
+    pub(crate) fn events(response: Response, idle_timeout: Duration) -> Self {
+        Self::events_of(response.bytes_stream(), idle_timeout)
+    }
+
+    pub(crate) fn events_of(
+        stream: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static,
+        idle_timeout: Duration,
+    ) -> Self {
+        Self { min_bytes: 0, ..Self::from_stream(stream, idle_timeout) }
+    }
+
     fn from_stream(
         stream: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static,
         idle_timeout: Duration,
     ) -> Self {
         let stream = Box::pin(stream);
-        Self { stream, idle_timeout, idle_timer: None, wait: None, waited: Duration::ZERO, received: 0 }
+        Self {
+            stream,
+            idle_timeout,
+            idle_timer: None,
+            wait: None,
+            waited: Duration::ZERO,
+            received: 0,
+            min_bytes: MIN_BYTES_PER_WINDOW,
+        }
     }
 
     /// Counts `chunk` and returns whether it ends a window in which too few bytes arrived.
@@ -115,7 +137,7 @@ impl StreamingBody {
         if self.waited < WINDOW {
             return false;
         }
-        let is_too_slow = self.received < MIN_BYTES_PER_WINDOW;
+        let is_too_slow = self.received < self.min_bytes;
         (self.waited, self.received) = (Duration::ZERO, 0);
         is_too_slow
     }
@@ -236,6 +258,14 @@ mod tests {
             matches!(error, HttpError::Timeout) && after == IDLE_TIMEOUT,
             "silence is an error, however much comes later"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_of_events_has_no_lowest_rate_and_silence_is_an_error() {
+        let events = |interval| StreamingBody { min_bytes: 0, ..server(1, interval) };
+        read(events(Duration::from_secs(29)), Duration::ZERO).await.unwrap();
+        let (error, after) = read(events(2 * IDLE_TIMEOUT), Duration::ZERO).await.unwrap_err();
+        assert!(matches!(error, HttpError::Timeout) && after == IDLE_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ const REFUSALS: [&str; 8] = [
 
 /// The descriptions that are part of an error, in lower case (Salesforce Help "OAuth 2.0 Authorization Errors"). They are
 /// constants of Salesforce. Others may contain what the user or the org must not find in a log.
-const DESCRIPTIONS: [&str; 25] = [
+const DESCRIPTIONS: [&str; 27] = [
     "app must be installed into org",
     "audience is invalid",
     "audience validation failed",
@@ -47,6 +47,8 @@ const DESCRIPTIONS: [&str; 25] = [
     "redirect_uri must match configuration",
     "request not supported on this domain",
     "this app is blocked by admin",
+    "token handler not found",
+    "token handler validation failed",
     "user hasn't approved this consumer",
     "user is inactive",
     "user is not admin approved to access this app",
@@ -103,10 +105,8 @@ pub enum OAuthError {
         /// How long to wait.
         retry_after: Duration,
     },
-    /// The client credentials flow at a shared login host. Nothing was sent.
-    #[error(
-        "the client credentials flow requires a My Domain. Use https://yourcompany.my.salesforce.com as the login host"
-    )]
+    /// The client credentials flow, or a token exchange, at a shared login host. Nothing was sent.
+    #[error("this flow requires a My Domain. Use https://yourcompany.my.salesforce.com as the login host")]
     NeedsMyDomain,
     /// Signing the JWT assertion failed. Nothing was sent.
     #[error("signing the JWT assertion failed")]

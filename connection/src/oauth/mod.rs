@@ -19,6 +19,7 @@ pub(crate) mod refresh;
 pub(crate) mod revoke;
 pub(crate) mod scopes;
 pub(crate) mod signed_request;
+pub(crate) mod token_exchange;
 pub(crate) mod token_response;
 
 #[cfg(test)]
@@ -35,5 +36,6 @@ pub use crate::oauth::{
     revoke::{Introspection, TokenTypeHint},
     scopes::{InvalidScopes, Scopes},
     signed_request::{InvalidSignedRequest, SignedRequest},
+    token_exchange::{InvalidTokenExchange, SubjectToken, SubjectTokenType, TokenExchange},
     token_response::{IdentityUrl, TokenResponse},
 };

@@ -8,19 +8,18 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::{
     connection::Connection,
     error::{InvalidResponse, Result},
     org::VersionInfo,
-    version::ApiVersion,
+    version::{ApiVersion, VersionChoice},
 };
 
 /// How long an org's newest version is used without asking again. A new one comes three times a year.
 const MAX_AGE: Duration = Duration::from_secs(60 * 60);
-/// Releases in the three years for which Salesforce supports each version.
-const SUPPORTED_RELEASES: u16 = 9;
 
 /// How well an org supports an API version, returned by [`Connection::version_support`].
 ///
@@ -39,20 +38,39 @@ pub enum VersionSupport {
 
 /// The newest version of an org, and when it was asked for.
 #[derive(Debug, Default)]
-pub(crate) struct NewestVersion(Mutex<Option<(ApiVersion, Instant)>>);
+pub(crate) struct NewestVersion {
+    known: Mutex<Option<(ApiVersion, Instant)>>,
+    /// Requests that begin at a time ask once.
+    asking: tokio::sync::Mutex<()>,
+}
 
 impl NewestVersion {
     fn get(&self) -> Option<ApiVersion> {
-        let newest = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
         newest.filter(|(_, at)| at.elapsed() < MAX_AGE).map(|(version, _)| version)
     }
 
+    /// Returns the version that was known last, however long ago.
+    pub(crate) fn last(&self) -> Option<ApiVersion> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).map(|(version, _)| version)
+    }
+
     fn set(&self, version: ApiVersion) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, Instant::now()));
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, Instant::now()));
     }
 }
 
 impl Connection {
+    /// Returns the REST API version of relative paths.
+    ///
+    /// With [`VersionChoice::Newest`]: [`ApiVersion::CURRENT`] until the org's newest is known, from the first request on.
+    pub fn api_version(&self) -> ApiVersion {
+        match self.version_choice() {
+            VersionChoice::Fixed(version) => version,
+            VersionChoice::Newest => self.org().newest_version.last().unwrap_or(ApiVersion::CURRENT),
+        }
+    }
+
     /// Returns the newest version of the REST API that the org has. Costs no API request.
     ///
     /// The version is remembered for an hour, for all connections to the org. An org gets a new one with each of the three
@@ -77,10 +95,26 @@ impl Connection {
         if let Some(version) = self.org().newest_version.get() {
             return Ok(version);
         }
+        let _one_at_a_time = self.org().newest_version.asking.lock().await;
+        if let Some(version) = self.org().newest_version.get() {
+            return Ok(version);
+        }
         let newest = newest_of(&self.versions().await?);
         let newest = newest.ok_or(InvalidResponse::Unexpected("no API version that this crate supports"))?;
         self.org().newest_version.set(newest);
         Ok(newest)
+    }
+
+    /// Returns the version for a request of a connection whose [`VersionChoice`](crate::VersionChoice) is the newest. An
+    /// org that does not list its versions at the moment keeps the one that is known.
+    pub(crate) fn newest_for_request(&self) -> BoxFuture<'_, Result<ApiVersion>> {
+        Box::pin(async {
+            let known = self.org().newest_version.last();
+            match (self.newest_version().await, known) {
+                (Err(_), Some(known)) => Ok(known),
+                (newest, _) => newest,
+            }
+        })
     }
 
     /// Returns the connection for the newest version of the REST API that the org has.
@@ -113,7 +147,7 @@ impl Connection {
         let version = self.api_version();
         let has = versions.iter().any(|info| info.version.parse() == Ok(version));
         Ok(match newest_of(&versions) {
-            Some(newest) if has && newest.releases_after(version) < SUPPORTED_RELEASES => {
+            Some(newest) if has && newest.releases_after(version) < ApiVersion::SUPPORTED_RELEASES => {
                 VersionSupport::Supported
             }
             Some(_) if has => VersionSupport::NearEnd,

@@ -23,6 +23,19 @@ pub(crate) struct ErrorResponse {
     pub(crate) error: Error,
 }
 
+impl ErrorResponse {
+    /// Classifies the response of an API host: it has no code of its instance for an expired token, only status 401.
+    pub(crate) fn of_api_host(self) -> Self {
+        match self.error {
+            Error::Api { status: 401, errors, .. } => Self {
+                class: ErrorClass::TokenExpired,
+                error: Error::ApiAccessDenied { status: 401, errors },
+            },
+            error => Self { class: self.class, error },
+        }
+    }
+}
+
 /// The reaction to an error response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorClass {

@@ -1,6 +1,6 @@
 //! [`RawRequest`]: a request to any resource of the instance.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use bytes::Bytes;
 use reqwest::{
@@ -8,6 +8,7 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use url::Url;
 
 use crate::{
     connection::Connection,
@@ -15,7 +16,7 @@ use crate::{
     http::response::Response,
     request::{
         decode,
-        path::ResourcePath,
+        path::{InvalidPath, ResourcePath},
         retry::Idempotency,
         send::{ApiRequest, MAX_RESPONSE_BYTES},
     },
@@ -48,6 +49,8 @@ pub struct RawRequest {
     body: Bytes,
     idempotent: Option<bool>,
     max_bytes: usize,
+    /// `None`: the instance.
+    api_host: Option<Arc<Url>>,
     /// The first error of a setter, reported by `send`.
     error: Option<InvalidRequest>,
 }
@@ -70,8 +73,14 @@ impl RawRequest {
             body: Bytes::new(),
             idempotent: None,
             max_bytes: MAX_RESPONSE_BYTES,
+            api_host: None,
             error: None,
         }
+    }
+
+    pub(crate) fn for_api_host(mut self, origin: &Arc<Url>) -> Self {
+        self.api_host = Some(Arc::clone(origin));
+        self
     }
 
     /// Adds a parameter to the URL's query. Name and value are percent-encoded.
@@ -173,8 +182,13 @@ impl RawRequest {
         if let Some(error) = self.error {
             return Err(error.into());
         }
-        let instance = self.connection.instance_url()?;
-        let mut path = ResourcePath::parse(&self.path, self.connection.api_version(), &instance)?;
+        let host = match &self.api_host {
+            // The host has no versioned resources of the org.
+            Some(_) if !self.path.starts_with('/') => return Err(InvalidPath::Relative.into()),
+            Some(host) => Url::clone(host),
+            None => self.connection.instance_url()?,
+        };
+        let mut path = ResourcePath::parse(&self.path, self.connection.api_version(), &host)?;
         for (name, value) in &self.query {
             path.push_query(name, value);
         }
@@ -187,6 +201,7 @@ impl RawRequest {
         request.headers.extend(self.headers);
         request.body = self.body;
         request.max_bytes = self.max_bytes;
+        request.api_host = self.api_host;
         // `tooling/executeAnonymous` is a GET that runs Apex code.
         let runs_code = self.path.to_ascii_lowercase().contains("executeanonymous");
         request.idempotency = match self.idempotent {

@@ -27,6 +27,7 @@ use crate::{
         usage::ApiUsage,
     },
     token::{AccessToken, TokenError},
+    version::VersionChoice,
 };
 
 /// Default timeout of one attempt, connecting included: long enough for a page of a slow query.
@@ -56,6 +57,10 @@ pub(crate) struct ApiRequest {
     pub(crate) upload: Option<Upload>,
     /// Whether the caller reads the body of a successful response.
     pub(crate) unread: bool,
+    /// Whether that body is a stream of events.
+    pub(crate) is_event_stream: bool,
+    /// The API host that the request is sent to. `None`: the instance.
+    pub(crate) api_host: Option<Arc<Url>>,
     /// Whether a response with status 400 may list a result for each part of the request.
     pub(crate) returns_results: bool,
     /// Whether this is a composite request with a query as its only part.
@@ -77,6 +82,8 @@ impl ApiRequest {
             max_bytes: MAX_RESPONSE_BYTES,
             upload: None,
             unread: false,
+            is_event_stream: false,
+            api_host: None,
             returns_results: false,
             is_long_query: false,
         }
@@ -129,7 +136,10 @@ impl Connection {
         {
             return Err(Error::QuotaReserved { usage });
         }
-        let request = compress::request(request).await;
+        let mut request = compress::request(request).await;
+        if self.version_choice() == VersionChoice::Newest && request.path.is_versioned() {
+            request.path = request.path.in_version(self.newest_for_request().await?);
+        }
         let began = Instant::now();
         let mut token = self.token_source().token()?;
         let mut is_refreshed = false;
@@ -179,6 +189,9 @@ impl Connection {
                 }
                 Ok(response) => {
                     let mut rejection = error_response::of(&response, &request.path);
+                    if request.api_host.is_some() {
+                        rejection = rejection.of_api_host();
+                    }
                     self.org().record_outcome(Some(&mut rejection.error));
                     match rejection.class {
                         ErrorClass::TokenExpired if !is_refreshed => {
@@ -266,11 +279,21 @@ impl Connection {
         request: &ApiRequest,
         token: &AccessToken,
     ) -> Result<Result<Response, HttpError>> {
-        let url = request.path.on(token.instance_url())?;
+        let base = match request.api_host.as_deref() {
+            None => token.instance_url(),
+            // Each time: the token may be a new one. That of Data 360 is for its own host.
+            Some(host) if host.origin() == token.instance_url().origin() => host,
+            Some(host) => {
+                token.check_audience(host).map_err(Error::ApiHostDenied)?;
+                host
+            }
+        };
+        let to_api_host = request.api_host.is_some();
+        let url = request.path.on(base)?;
         let path_version = request.path.version();
         let mut headers = request.headers.clone();
         headers.insert(AUTHORIZATION, token.authorization().clone());
-        if let Some(options) = self.call_options() {
+        if let Some(options) = self.call_options().filter(|_| !to_api_host) {
             headers.entry(CALL_OPTIONS).or_insert_with(|| options.clone());
         }
         let bytes = head_bytes(&url, &headers);
@@ -286,6 +309,8 @@ impl Connection {
             max_bytes: request.max_bytes,
             upload: request.upload.clone(),
             unread: request.unread,
+            is_event_stream: request.is_event_stream,
+            to_api_host,
             returns_redirects: true,
         };
         let slot = self.org().acquire(self.user_id()).await?;

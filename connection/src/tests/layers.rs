@@ -22,6 +22,8 @@ const LAYERS: &[&str] = &[
     "graphql",
     "actions",
     "ui",
+    "agent",
+    "data360",
     "bulk",
 ];
 

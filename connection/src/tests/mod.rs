@@ -1,6 +1,8 @@
 //! Tests of the whole client over real sockets, against a scripted org.
 
 mod actions;
+mod agent;
+mod data360;
 mod describe;
 mod field_reports;
 #[cfg(feature = "bulk")]
@@ -21,6 +23,7 @@ mod pages;
 mod records;
 mod sending;
 pub(crate) mod text;
+mod token_exchange;
 mod ui;
 #[cfg(feature = "bulk")]
 mod values;

@@ -5,6 +5,8 @@ use crate::{
     error::{Error, InvalidResponse},
     org::VersionSupport,
     test_log::logged,
+    token::FixedToken,
+    version::VersionChoice,
 };
 
 fn versions(numbers: &[&str]) -> Value {
@@ -81,4 +83,51 @@ async fn salesforces_warning_about_a_version_is_logged_once_and_stays_readable()
     let found: Vec<_> = sf.deprecations().into_iter().map(|one| (one.version, one.message)).collect();
     let message = "This API is deprecated and will be removed by Summer '28. See \"help\".".to_owned();
     assert_eq!(found, [("31.0".to_owned(), "- soon".to_owned()), ("60.0".to_owned(), message)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_can_use_the_newest_version_of_each_org() {
+    let newest = Arc::new(Mutex::new(Some("67.0")));
+    let list = Arc::clone(&newest);
+    let server = Server::start(move |request| match (&*request.target, *list.lock().unwrap()) {
+        ("/services/data/", Some(newest)) => versions(&["66.0", newest]).into(),
+        ("/services/data/", None) => api_error(500, "DOWN", "m"),
+        _ => json!({}).into(),
+    })
+    .await;
+    let client = Client::builder().allowed_hosts(AllowedHosts::new([server.origin.clone()]));
+    let client = client.api_version(VersionChoice::Newest).build().unwrap();
+    let user = UserRef::new(ORG.parse().unwrap(), USER.parse().unwrap());
+    let token = FixedToken::new(user, server.origin.clone(), &Secret::new("x")).unwrap();
+    let sf = Connection::new(&client, Arc::new(token));
+    let both = futures_util::future::join(sf.limits(), sf.get("limits").send()).await;
+    assert!(both.0.is_ok() && both.1.is_ok());
+    assert_eq!(server.count("GET /services/data/v67.0/limits"), 2);
+    assert_eq!(sf.api_version().to_string(), "67.0");
+    // What the program names stays.
+    sf.get("/services/data/v66.0/limits").send().await.unwrap();
+    sf.with_api_version(ApiVersion::CURRENT).limits().await.unwrap();
+    assert_eq!(server.count("GET /services/data/v66.0/limits"), 2);
+    assert_eq!(server.lines().iter().filter(|line| *line == "GET /services/data/").count(), 1);
+
+    *newest.lock().unwrap() = Some("68.0");
+    tokio::time::advance(Duration::from_secs(3601)).await;
+    sf.limits().await.unwrap();
+    assert_eq!(server.count("GET /services/data/v68.0/limits"), 1);
+    // An org that does not list its versions keeps the known one.
+    *newest.lock().unwrap() = None;
+    tokio::time::advance(Duration::from_secs(3601)).await;
+    sf.limits().await.unwrap();
+    assert_eq!(server.count("GET /services/data/v68.0/limits"), 2);
+}
+
+#[tokio::test]
+async fn a_version_near_its_end_is_a_warning_when_the_client_is_built() {
+    for (version, is_warned) in [("59", true), ("46", true), ("60", false), ("68", false)] {
+        let version: ApiVersion = version.parse().unwrap();
+        let (_, log) = logged(async { Client::builder().api_version(version).build().unwrap() }).await;
+        assert_eq!(log.contains("over three years old"), is_warned, "{version}: {log}");
+    }
+    assert_eq!("Newest".parse::<VersionChoice>().unwrap(), VersionChoice::Newest);
+    assert!("newer".parse::<VersionChoice>().is_err() && "45".parse::<VersionChoice>().is_err());
 }

@@ -44,7 +44,8 @@ impl AccessToken {
         self
     }
 
-    /// Returns the instance that the token belongs to. The token is sent to no other host.
+    /// Returns the instance that the token belongs to. The token is sent to no other host, except to
+    /// [API hosts](crate::api_host) that the client names and the token's audience allows.
     pub fn instance_url(&self) -> &Url {
         &self.instance_url
     }

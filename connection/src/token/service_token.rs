@@ -21,6 +21,7 @@ use super::{
     AccessToken, Generation, TokenError, TokenSource,
     service_token_builder::{ServiceTokenEvent, ServiceTokenSourceBuilder, ServiceTokenTiming},
     service_user::ServiceUser,
+    token_request::{TokenRequest, TokenRequestError},
 };
 use crate::{
     http::error::HttpError,
@@ -65,7 +66,7 @@ type Waiting = watch::Receiver<Option<Outcome>>;
 
 pub(super) struct Shared {
     pub(super) oauth: OAuthClient,
-    pub(super) user: ServiceUser,
+    pub(super) request: TokenRequest,
     pub(super) runtime: Option<Handle>,
     pub(super) permits: Option<Arc<Semaphore>>,
     pub(super) clock: Clock,
@@ -85,10 +86,12 @@ pub(super) struct State {
     failed: Option<(TokenError, Instant)>,
 }
 
-/// The app's "run as" user was changed to one of another org.
+/// The app's "run as" user was changed to one of another org, or a subject token is another user's.
 #[derive(Debug, thiserror::Error)]
-#[error("the service user now belongs to another org. Restart the app if that is intended")]
-struct OrgChanged;
+#[error(
+    "the token now belongs to a user of another org, or to another user. Create a new source if that is intended"
+)]
+struct UserChanged;
 
 /// The token was younger than [`ServiceTokenTiming::min_token_age`].
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +115,7 @@ struct Cancelled;
 
 impl fmt::Debug for ServiceTokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceTokenSource").field("host", &self.shared.user.host).finish_non_exhaustive()
+        f.debug_struct("ServiceTokenSource").field("host", self.shared.request.host()).finish_non_exhaustive()
     }
 }
 
@@ -122,7 +125,7 @@ impl ServiceTokenSource {
     /// Token requests are sent with `oauth` and the credentials of its app, unless the user has
     /// [another one](ServiceUser::with_app).
     pub fn builder(oauth: OAuthClient, user: ServiceUser) -> ServiceTokenSourceBuilder {
-        ServiceTokenSourceBuilder::new(oauth, user)
+        ServiceTokenSourceBuilder::new(oauth, TokenRequest::ServiceUser(user))
     }
 
     /// Returns whether a clone of this source or a connection exists.
@@ -221,7 +224,7 @@ impl Shared {
                     let span = info_span!(
                         parent: None,
                         "salesforce.service_token",
-                        host = ?self.user.host,
+                        host = ?self.request.host(),
                         revision = u64::try_from(rejected.0).unwrap_or_default(),
                         outcome = Empty
                     );
@@ -263,6 +266,8 @@ impl Shared {
             Err(error) => {
                 let pause = match &error {
                     TokenError::Unavailable { retry_after, .. } => *retry_after,
+                    // Nothing was sent, and the user may log in again at any moment.
+                    TokenError::LoginRequired => Duration::ZERO,
                     _ => self.timing.refused_cool_down,
                 };
                 state.failed = Some((error.clone(), now + pause));
@@ -288,16 +293,20 @@ impl Task {
         match &outcome {
             Ok((user, _)) => {
                 self.span.record("outcome", "refreshed");
-                tracing::info!(%user, "service user token obtained");
+                tracing::info!(%user, "token obtained");
                 if self.rejected != Generation::default() {
                     (self.shared.on_event)(&ServiceTokenEvent::Refreshed(*user));
                 }
             }
             Err(error) => {
-                let is_refusal = matches!(error, TokenError::Refused(_));
+                let is_refusal = !matches!(error, TokenError::Unavailable { .. });
                 self.span.record("outcome", if is_refusal { "refused" } else { "unavailable" });
                 let cause = std::error::Error::source(error);
-                tracing::error!(host = ?self.shared.user.host, %error, cause, "service user token request failed");
+                if matches!(error, TokenError::LoginRequired) {
+                    tracing::debug!(host = ?self.shared.request.host(), "no token requested: the login has ended");
+                } else {
+                    tracing::error!(host = ?self.shared.request.host(), %error, cause, "token request failed");
+                }
                 (self.shared.on_event)(&ServiceTokenEvent::Failed { user, error: error.clone() });
             }
         }
@@ -324,14 +333,19 @@ impl Task {
         let mut retries = 0;
         loop {
             let time_left = deadline.saturating_duration_since(Instant::now());
-            let request = shared.oauth.service_tokens(&shared.user, (shared.clock)());
+            let request = shared.request.send(&shared.oauth, (shared.clock)());
             let error = match timeout(time_left, request).await {
                 Ok(Ok(tokens)) => return Ok(tokens),
-                Ok(Err(error)) => error,
+                Ok(Err(TokenRequestError::OAuth(error))) => error,
+                Ok(Err(TokenRequestError::LoginEnded)) => return Err(TokenError::LoginRequired),
+                Ok(Err(TokenRequestError::NoSubject(source))) => {
+                    let retry_after = shared.timing.cool_down;
+                    return Err(TokenError::Unavailable { retry_after, source: source.into() });
+                }
                 Err(_) => OAuthError::Http(HttpError::Timeout),
             };
             if !error.is_transient() {
-                return Err(TokenError::Refused(Arc::new(error)));
+                return Err(shared.request.refused(error));
             }
             let wait = error.retry_after().unwrap_or_else(|| crate::random::backoff(retries));
             if retries >= MAX_RETRIES || wait >= time_left {
@@ -346,17 +360,14 @@ impl Task {
     }
 
     /// Checks the user of a token.
-    ///
-    /// Another user than before is accepted, since an administrator may change the user that the app runs as. Another org
-    /// is not.
     fn accept(&self, tokens: TokenResponse) -> Result<(UserRef, AccessToken), TokenError> {
         let user = tokens.identity.user;
         let known = self.shared.lock().user;
-        if known.is_some_and(|known| known.organization_id != user.organization_id) {
-            return Err(TokenError::unavailable(self.shared.timing.refused_cool_down, OrgChanged));
+        if known.is_some_and(|known| !self.shared.request.may_follow(known, user)) {
+            return Err(TokenError::unavailable(self.shared.timing.refused_cool_down, UserChanged));
         }
         let token = AccessToken::new(&tokens.access_token, tokens.instance_url, tokens.scopes)
-            .map_err(|error| TokenError::Refused(Arc::new(error.into())))?;
+            .map_err(|error| self.shared.request.refused(error.into()))?;
         Ok((user, token.with_generation(Generation(self.rejected.0 + 1))))
     }
 }

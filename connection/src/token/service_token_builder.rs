@@ -12,6 +12,7 @@ use super::{
     ServiceTokenSource, TokenError,
     service_token::{Clock, OnEvent, Shared},
     service_user::ServiceUser,
+    token_request::TokenRequest,
 };
 use crate::{oauth::client::OAuthClient, user_ref::UserRef};
 
@@ -64,7 +65,7 @@ pub enum ServiceTokenEvent {
 #[must_use = "no token is requested before connect()"]
 pub struct ServiceTokenSourceBuilder {
     oauth: OAuthClient,
-    user: ServiceUser,
+    request: TokenRequest,
     runtime: Option<Handle>,
     permits: Option<Arc<Semaphore>>,
     clock: Clock,
@@ -74,15 +75,15 @@ pub struct ServiceTokenSourceBuilder {
 
 impl fmt::Debug for ServiceTokenSourceBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceTokenSourceBuilder").field("host", &self.user.host).finish_non_exhaustive()
+        f.debug_struct("ServiceTokenSourceBuilder").field("host", self.request.host()).finish_non_exhaustive()
     }
 }
 
 impl ServiceTokenSourceBuilder {
-    pub(super) fn new(oauth: OAuthClient, user: ServiceUser) -> Self {
+    pub(super) fn new(oauth: OAuthClient, request: TokenRequest) -> Self {
         Self {
             oauth,
-            user,
+            request,
             runtime: None,
             permits: None,
             clock: Arc::new(SystemTime::now),
@@ -124,14 +125,14 @@ impl ServiceTokenSourceBuilder {
 
     /// Creates the source, without a token: [`ServiceTokenSource::connect`] fetches the first one.
     pub fn build(self) -> ServiceTokenSource {
-        let Self { oauth, user, runtime, permits, clock, on_event, timing } = self;
-        let oauth = match &user.app {
-            Some(app) => oauth.with_app(app.clone()),
-            None => oauth,
+        let Self { oauth, request, runtime, permits, clock, on_event, timing } = self;
+        let oauth = match &request {
+            TokenRequest::ServiceUser(ServiceUser { app: Some(app), .. }) => oauth.with_app(app.clone()),
+            _ => oauth,
         };
         let state = Mutex::default();
         ServiceTokenSource {
-            shared: Arc::new(Shared { oauth, user, runtime, permits, clock, on_event, timing, state }),
+            shared: Arc::new(Shared { oauth, request, runtime, permits, clock, on_event, timing, state }),
         }
     }
 }

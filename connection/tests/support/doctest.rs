@@ -7,7 +7,7 @@ use salesforce_connection::{
     oauth::{LoginHost, OAuthApp, OAuthClient},
     token::{ServiceTokenSource, ServiceUser},
 };
-use salesforce_fake_org::{FakeOrg, Fault};
+use salesforce_fake_org::FakeOrg;
 
 /// Runs an example with a connection to a new fake org that has sample data.
 pub fn connected(example: impl AsyncFnOnce(&Connection) -> Result<()>) {
@@ -36,10 +36,6 @@ pub fn connected(example: impl AsyncFnOnce(&Connection) -> Result<()>) {
         });
         let org = org.declare_json(&actions.to_string()).expect("a declaration");
         let org = org.start().await.expect("the fake org starts");
-        // The fake org runs Apex, and has no table of its classes: a fixed response stands for it.
-        let class = serde_json::json!({ "Name": "Ship", "ApiVersion": 66.0 });
-        let classes = serde_json::json!({ "totalSize": 1, "done": true, "records": [class] });
-        org.faults().path("/services/data/v66.0/tooling/query", Fault::Json(classes));
         let host: LoginHost = org.instance_url().parse().expect("a login host");
         let hosts = AllowedHosts::new([host.as_url().clone()]);
         let client = Client::builder().allowed_hosts(hosts).build().expect("a client");

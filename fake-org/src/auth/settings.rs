@@ -163,6 +163,8 @@ pub(crate) struct Settings {
     pub(crate) certificate: Option<String>,
     /// What the Apex token exchange handler knows; `None`: the flow is off.
     pub(crate) exchange_tokens: Option<Vec<Subject>>,
+    /// The API name of that handler, for requests that name one.
+    pub(crate) exchange_handler: Option<String>,
     /// The custom permissions that every user has, for tokens with the scope of that name.
     pub(crate) custom_permissions: Vec<String>,
     /// How many seconds before a login the user proved who they are: `auth_time` of ID tokens. `None`: they have none.
@@ -276,6 +278,7 @@ impl Default for Settings {
             redirect_uris: Vec::new(),
             certificate: None,
             exchange_tokens: None,
+            exchange_handler: None,
             custom_permissions: Vec::new(),
             id_token_auth_age_seconds: None,
             is_sandbox: false,

@@ -2,6 +2,7 @@
 
 use rusqlite::types::Value as Sql;
 
+use super::schema::Object;
 use crate::base::clock::{Millis, date, datetime};
 use crate::base::ids;
 use crate::user::User;
@@ -282,6 +283,37 @@ pub(super) fn user(user: &User, now: Millis) -> Row {
 pub(super) fn profile(name: &str, number: u64, now: Millis) -> Row {
     let mut row = stamped("00e", number, now - 400 * DAY);
     row.push(("Name", text(name)));
+    row
+}
+
+/// The class of the documentation's Apex REST examples.
+pub(super) fn apex_class(now: Millis) -> Row {
+    let body = "@RestResource(urlMapping='/ship') global class Ship {}";
+    let mut row = stamped("01p", 0, now - 300 * DAY);
+    row.extend([
+        ("Name", text("Ship")),
+        ("ApiVersion", Sql::Real(66.0)),
+        ("Status", text("Active")),
+        ("IsValid", Sql::Integer(1)),
+        ("Body", text(body)),
+        ("LengthWithoutComments", Sql::Integer(i64::try_from(body.len()).unwrap_or(0))),
+    ]);
+    row
+}
+
+pub(super) fn entity_definition(object: &Object, number: u64, now: Millis) -> Row {
+    let name = object.name;
+    let mut row = stamped("4ie", number, now - 400 * DAY);
+    row.extend([
+        ("DurableId", text(name)),
+        ("QualifiedApiName", text(name)),
+        ("DeveloperName", text(name.strip_suffix("__c").unwrap_or(name))),
+        ("Label", text(object.label)),
+        ("PluralLabel", text(object.plural)),
+        ("KeyPrefix", text(object.prefix)),
+        ("IsQueryable", Sql::Integer(1)),
+        ("IsCustomizable", Sql::Integer(i64::from(!object.read_only))),
+    ]);
     row
 }
 

@@ -56,6 +56,10 @@ fn fill(inner: &mut Inner, sample: Sample, users: &[User], now: Millis) -> Resul
         inner.next_id_of("User");
         insert_user(inner, user, now)?;
     }
+    insert(inner, "ApexClass", samples::apex_class(now))?;
+    for (object, number) in objects.iter().zip(0..) {
+        insert(inner, "EntityDefinition", samples::entity_definition(object, number, now))?;
+    }
     let owners: Vec<&str> = users.iter().map(|user| user.id.as_str()).collect();
     let owner = |n: u64| {
         let place = usize::try_from(n).unwrap_or(0) % owners.len().max(1);

@@ -1,8 +1,10 @@
 //! The HTTP surface: which handler serves which path, on which host.
 
+mod agent_api;
 mod canvas;
 mod control;
 pub(crate) mod cors;
+mod data360_direct;
 mod format;
 mod html;
 pub(crate) mod http_request;
@@ -32,6 +34,8 @@ pub(crate) fn login_host(org: &Arc<Org>) -> Router {
         .merge(oauth::login_pages())
         .merge(oauth::site())
         .merge(control::routes())
+        .merge(agent_api::routes())
+        .merge(data360_direct::queries())
         .merge(rest::wrong_host())
         .fallback(pages::error_page::no_longer_exists)
         .with_state(Arc::clone(org))
@@ -46,6 +50,7 @@ pub(crate) fn instance_host(org: &Arc<Org>) -> Router {
         .merge(oauth::my_domain())
         .merge(canvas::routes())
         .merge(rest::routes())
+        .merge(data360_direct::tokens())
         .fallback(pages::error_page::no_longer_exists)
         .with_state(Arc::clone(org))
 }

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// A key and the PEM of its certificate.
-fn key() -> (KeyPair, String) {
+pub(crate) fn key() -> (KeyPair, String) {
     let key = KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap();
     let pem = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem();
     (key, pem)
 }
 
-fn sign(key: &KeyPair, claims: &Value) -> String {
+pub(crate) fn sign(key: &KeyPair, claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let message = format!("{}.{}", part(&json!({ "alg": "RS256" })), part(claims));
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(key.sign(message.as_bytes()).unwrap()))
@@ -26,7 +26,7 @@ fn now() -> u64 {
     std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()
 }
 
-fn claims(org: &FakeOrg) -> Value {
+pub(crate) fn claims(org: &FakeOrg) -> Value {
     json!({ "iss": org.client_id(), "sub": ADA, "aud": org.login_url(), "exp": now() + 180 })
 }
 
@@ -195,7 +195,7 @@ async fn token_exchange_asks_the_handler() {
             ("subject_token", subject),
             ("subject_token_type", kind),
         ];
-        token(org, &fields).await
+        token_at(&org.instance_url(), org, &fields).await
     };
     let kind = "urn:ietf:params:oauth:token-type:access_token";
     let off = FakeOrg::start().await.unwrap();
@@ -204,7 +204,7 @@ async fn token_exchange_asks_the_handler() {
     let response = exchange(&org, "theirs", kind).await.json();
     assert!(response["id"].as_str().unwrap().ends_with(org.user(ADA).id()));
     assert!(response.get("refresh_token").is_none());
-    refused(&exchange(&org, "unknown", kind).await, "invalid_grant", "Token handler validation failed");
+    refused(&exchange(&org, "unknown", kind).await, "invalid_request", "token handler validation failed");
     assert_eq!(exchange(&org, "theirs", "urn:example").await.error().0, "invalid_request");
 }
 

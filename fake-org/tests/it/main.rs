@@ -40,6 +40,7 @@ mod shapes_tokens;
 mod site;
 mod support;
 mod tls;
+mod tooling;
 mod ui;
 mod user_agent;
 mod xml;

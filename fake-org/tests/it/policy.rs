@@ -1,4 +1,5 @@
 //! `/fake/policy`: what the app's developer and the org's admin decide, switched over HTTP.
+use crate::grants::{claims, key, sign};
 use crate::support::{
     ADA, ALL, Api, Browser, CALLBACK, Response, authorize_url, code, exchange, http, refresh, send, token,
     token_at,
@@ -73,6 +74,7 @@ async fn every_setting_changes_alone() {
         "redirect_uris": [CALLBACK],
         "certificate": null,
         "exchange_tokens": [{ "token": "theirs", "username": ADA }],
+        "exchange_handler": "Portal",
         "custom_permissions": ["Export"],
         "id_token_auth_age_seconds": 30,
         "is_sandbox": true,
@@ -257,13 +259,15 @@ async fn logins_to_a_locked_org_fail() {
 /// Section 1.1: an org can insist on its My Domain, for users and for logins without a browser.
 #[tokio::test]
 async fn the_shared_login_host_can_be_closed() {
-    let org = FakeOrg::builder().exchange_token("theirs", ADA).site("portal").start().await.unwrap();
+    let (key, pem) = key();
+    let org = FakeOrg::builder().certificate(&pem).unwrap().site("portal").start().await.unwrap();
+    let _ = org.issue_tokens(&org.user(ADA), ALL);
+    let assertion = sign(&key, &claims(&org));
     let (domain, site) = (org.instance_url(), org.site_url().unwrap());
     let unattended = async |origin: &str| {
         let fields = [
-            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
-            ("subject_token", "theirs"),
-            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", assertion.as_str()),
         ];
         token_at(origin, &org, &fields).await
     };

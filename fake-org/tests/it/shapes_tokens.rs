@@ -77,18 +77,38 @@ async fn jwt_bearer() {
     same_shape(&response.json(), &sample);
 }
 
-/// Section 5.5: RFC 8693 section 2.2.1; Salesforce's own sample was not at hand.
+/// Section 5.5: Help, "Set Up the Token Exchange Flow": as every token response, without `issued_token_type`.
 #[tokio::test]
 async fn token_exchange() {
-    let org = FakeOrg::builder().exchange_token("theirs", ADA).scopes("api id").start().await.unwrap();
-    let fields = [
-        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
-        ("subject_token", "theirs"),
-        ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
-    ];
-    let response = token(&org, &fields).await.json();
-    same_shape(&response, &with(sample(), &["issued_token_type"]));
-    assert_eq!(response["issued_token_type"], "urn:ietf:params:oauth:token-type:access_token");
+    let org = FakeOrg::builder().exchange_token("theirs", ADA).token_handler("Portal");
+    let org = org.scopes("api id").start().await.unwrap();
+    let fields = |subject: &'static str, handler: &'static str, scope: &'static str| {
+        [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token", subject),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+            ("token_handler", handler),
+            ("scope", scope),
+        ]
+    };
+    let instance = org.instance_url();
+    let response = token_at(&instance, &org, &fields("theirs", "Portal", "api id")).await.json();
+    same_shape(&response, &sample());
+    for (fields, error, text) in [
+        (fields("theirs", "Other", "api"), "invalid_request", "token handler not found"),
+        (fields("unknown", "Portal", "api"), "invalid_request", "token handler validation failed"),
+        (
+            fields("theirs", "Portal", "web"),
+            "invalid_scope",
+            "the requested scope is invalid, unknown, or malformed",
+        ),
+    ] {
+        let response = token_at(&instance, &org, &fields).await;
+        assert_eq!(response.status, 400, "{text}");
+        assert_eq!(response.json(), json!({ "error": error, "error_description": text }));
+    }
+    let shared = token(&org, &fields("theirs", "Portal", "api")).await;
+    assert_eq!(shared.json()["error"], "invalid_grant", "a shared login host has no handler");
 }
 
 /// Section 5.1: Help, "OAuth 2.0 Client Credentials Flow", with `openid` and `sfap_api` on the app (section 2.6).

@@ -43,12 +43,15 @@ crate::error::debug::debug_as_display!(InvalidPath);
 pub(crate) struct ResourcePath {
     path: String,
     query: String,
+    /// Whether the program gave a resource only, and the version comes from the connection.
+    is_versioned: bool,
 }
 
 impl ResourcePath {
     /// Returns the path of a REST API resource: `sobjects/Account` becomes `/services/data/v66.0/sobjects/Account`.
     pub(crate) fn versioned(version: ApiVersion, resource: &str) -> Result<Self, InvalidPath> {
-        Self::checked(&format!("/services/data/v{version}/{resource}"))
+        let path = Self::checked(&format!("/services/data/v{version}/{resource}"))?;
+        Ok(Self { is_versioned: true, ..path })
     }
 
     /// Parses a URL of the instance, a path of the instance, or a resource of the REST API.
@@ -92,7 +95,20 @@ impl ResourcePath {
         if !segments.is_empty() {
             segments.split('/').try_for_each(check_segment)?;
         }
-        Ok(Self { path: path.to_owned(), query: query.to_owned() })
+        Ok(Self { path: path.to_owned(), query: query.to_owned(), is_versioned: false })
+    }
+
+    pub(crate) fn is_versioned(&self) -> bool {
+        self.is_versioned
+    }
+
+    /// Returns the path with another version, if the program did not give one itself.
+    pub(crate) fn in_version(mut self, version: ApiVersion) -> Self {
+        let resource = self.path.strip_prefix("/services/data/v").and_then(|rest| rest.split_once('/'));
+        if let Some((_, resource)) = resource.filter(|_| self.is_versioned) {
+            self.path = format!("/services/data/v{version}/{resource}");
+        }
+        self
     }
 
     /// Adds a parameter to the query, percent-encoded.

@@ -97,6 +97,59 @@ pub(super) static OBJECTS: &[Object] = &[
         read_only: true,
         ..object("OauthToken", "OAuth Tokens", "0CQ", "AppName", OAUTH_TOKEN)
     },
+    Object {
+        label: "Apex Class",
+        read_only: true,
+        ..object("ApexClass", "Apex Classes", "01p", "Name", APEX_CLASS)
+    },
+    Object {
+        label: "Apex Trigger",
+        read_only: true,
+        ..object("ApexTrigger", "Apex Triggers", "01q", "Name", APEX_TRIGGER)
+    },
+    Object {
+        label: "Entity Definition",
+        read_only: true,
+        ..object("EntityDefinition", "Entity Definitions", "4ie", "QualifiedApiName", ENTITY_DEFINITION)
+    },
+];
+
+// Of the Tooling API's objects those that apps read. The data API has them, too. Fewer fields than Salesforce's.
+static APEX_CLASS: &[Field] = record![
+    "Class ID",
+    system("NamespacePrefix", "Namespace Prefix", Kind::Text(15)),
+    system("Name", "Name", Kind::Text(255)),
+    system("ApiVersion", "Api Version", Kind::Double),
+    system("Status", "Status", Kind::Picklist),
+    system("IsValid", "Is Valid", Kind::Boolean),
+    system("Body", "Body", Kind::TextArea(1_000_000)),
+    system("LengthWithoutComments", "Size Without Comments", Kind::Int),
+];
+
+static APEX_TRIGGER: &[Field] = record![
+    "Trigger ID",
+    system("NamespacePrefix", "Namespace Prefix", Kind::Text(15)),
+    system("Name", "Name", Kind::Text(255)),
+    system("TableEnumOrId", "Object Type", Kind::Picklist),
+    system("ApiVersion", "Api Version", Kind::Double),
+    system("Status", "Status", Kind::Picklist),
+    system("Body", "Body", Kind::TextArea(1_000_000)),
+];
+
+static ENTITY_DEFINITION: &[Field] = &[
+    id("Entity Definition ID"),
+    DELETED,
+    system("DurableId", "Durable ID", Kind::Text(765)),
+    system("QualifiedApiName", "Qualified API Name", Kind::Text(70)),
+    system("DeveloperName", "Developer Name", Kind::Text(40)),
+    system("Label", "Label", Kind::Text(80)),
+    system("PluralLabel", "Plural Label", Kind::Text(80)),
+    system("KeyPrefix", "Key Prefix", Kind::Text(3)),
+    system("IsQueryable", "Is Queryable", Kind::Boolean),
+    system("IsCustomizable", "Is Customizable", Kind::Boolean),
+    CREATED,
+    MODIFIED,
+    STAMP,
 ];
 
 static ACCOUNT: &[Field] = record![

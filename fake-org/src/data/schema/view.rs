@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use super::{Field, Object, Schema};
+use super::{Field, Kind, Object, Schema};
 use crate::{
     base::lock,
     granted::{Granted, Level},
@@ -43,6 +43,19 @@ const FOR_ALL: [&str; 5] = ["User", "Organization", "Profile", "PermissionSet", 
 static VIEWS: Mutex<Vec<&'static Object>> = Mutex::new(Vec::new());
 
 impl Schema {
+    /// The objects, of which these have record types.
+    pub(crate) fn with_record_types(mut self, objects: &[&str]) -> Self {
+        let kind = Kind::Reference("RecordType", "RecordType");
+        let field = Field::new("RecordTypeId", "Record Type ID", kind);
+        for object in &mut self.objects {
+            if objects.iter().any(|name| name.eq_ignore_ascii_case(object.name)) {
+                let fields = object.fields.iter().copied().chain([field]).collect();
+                *object = shared(**object, fields);
+            }
+        }
+        self
+    }
+
     /// The objects as a user sees them who has nothing but this.
     pub(crate) fn view(&self, granted: &Granted) -> Self {
         let objects = self.objects().iter().filter_map(|object| {

@@ -10,6 +10,7 @@ use crate::auth::app::CredentialSet;
 use crate::auth::client::Credentials;
 use crate::auth::error::OauthError;
 use crate::auth::grants::{CodeExchange, Issued};
+use crate::auth::scopes::Scopes;
 use crate::auth::settings::{ParallelRefresh, Settings};
 use crate::base::clock::Millis;
 use crate::request::Host;
@@ -39,11 +40,6 @@ pub(super) async fn token(http: HttpRequest) -> HttpResponse {
                     // The documented sample has neither.
                     response.shift_remove("signature");
                     response.shift_remove("issued_at");
-                }
-                Some(TOKEN_EXCHANGE) => {
-                    // RFC 8693 section 2.2.1; Salesforce's own sample is not at hand (unverified).
-                    let kind = "urn:ietf:params:oauth:token-type:access_token";
-                    response.insert("issued_token_type".into(), kind.into());
                 }
                 Some("hybrid_auth_code" | "hybrid_refresh") => {
                     response.extend(hybrid::members(&http.org, &issued));
@@ -184,6 +180,14 @@ fn exchange_token(http: &HttpRequest, now: Millis, settings: &Settings) -> Resul
     if settings.exchange_tokens.is_none() {
         return Err(OauthError::flow_off());
     }
+    // A My Domain or a site (H: Set Up the Token Exchange Flow). The text is unverified.
+    if at_shared_host(http) {
+        return Err(OauthError::wrong_domain());
+    }
+    let handler = http.form_param("token_handler");
+    if handler.is_some_and(|name| settings.exchange_handler.as_deref() != Some(name)) {
+        return Err(OauthError::new("invalid_request", "token handler not found"));
+    }
     let Some(subject) = http.form_param("subject_token") else { return Err(missing("subject_token")) };
     let kind = http
         .form_param("subject_token_type")
@@ -193,7 +197,13 @@ fn exchange_token(http: &HttpRequest, now: Millis, settings: &Settings) -> Resul
         // The text is unverified.
         return Err(OauthError::new("invalid_request", "invalid subject_token_type"));
     }
-    http.org.auth(|auth| auth.token_exchange(now, settings, subject))
+    let wanted = http.form_param("scope").map(Scopes::parse);
+    if let Some(wanted) = &wanted
+        && !wanted.is_subset_of(&settings.scopes)
+    {
+        return Err(OauthError::invalid_scope());
+    }
+    http.org.auth(|auth| auth.token_exchange(now, settings, subject, wanted.as_ref()))
 }
 
 /// What an assertion may be made out to: the hosts and the site, their token endpoints, and the names that Salesforce's

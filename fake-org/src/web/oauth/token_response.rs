@@ -36,7 +36,7 @@ pub(crate) fn token_response(org: &Org, issued: &Issued, origin: &str) -> Map<St
     }
     response.insert("instance_url".into(), json!(org.instance_url()));
     if issued.scopes.has("sfap_api") {
-        response.insert("api_instance_url".into(), json!("https://api.salesforce.com"));
+        response.insert("api_instance_url".into(), json!(org.origins().login));
     }
     response.insert("id".into(), json!(id));
     response.insert("token_type".into(), json!("Bearer"));

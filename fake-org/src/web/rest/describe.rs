@@ -72,6 +72,15 @@ pub(super) fn full(request: &RestRequest<'_>, data: &mut Inner) -> Result {
     Ok(Response::json(200, body).with("last-modified", http_date(request.org.started)))
 }
 
+/// Names what it does not do: a test must not take the missing Apex for a passing run.
+pub(super) fn execute_anonymous(_: &RestRequest<'_>, _: &mut Inner) -> Result {
+    Ok(Response::error(
+        501,
+        "NOT_EMULATED",
+        "fake org: executeAnonymous is not emulated: there is no Apex here",
+    ))
+}
+
 /// Objects do not change while the org runs.
 fn unchanged(request: &RestRequest<'_>) -> Option<Response> {
     let since = httpdate::parse_http_date(request.header("if-modified-since")?).ok()?;

@@ -5,9 +5,9 @@ use axum::http::Method;
 use super::response::{Response, Result};
 use super::rest_request::RestRequest;
 use super::{
-    actions, approvals, batch, bulk, collections, collections_read, composite, describe, external_id, graph,
-    graphql, limits, named_query, parameterized, query, quick_actions, recent, records, search, tree, ui,
-    versions,
+    actions, approvals, batch, bulk, collections, collections_read, composite, data360, describe,
+    external_id, graph, graphql, limits, named_query, parameterized, query, quick_actions, recent, records,
+    search, tree, ui, versions,
 };
 use crate::data::{ApiError, Inner};
 
@@ -36,6 +36,7 @@ fn handler(method: &str, path: &[&str]) -> Option<Handler> {
         ("GET", ["sobjects", _] | ["tooling", "sobjects", _]) => describe::basic,
         ("POST", ["sobjects", _]) => records::create,
         ("GET", ["sobjects", _, "describe"] | ["tooling", "sobjects", _, "describe"]) => describe::full,
+        ("GET" | "POST", ["tooling", "executeAnonymous"]) => describe::execute_anonymous,
         ("GET", ["sobjects", _, "updated"]) => recent::updated,
         ("GET", ["sobjects", _, "deleted"]) => recent::deleted,
         ("GET", ["actions"]) => actions::kinds,
@@ -64,6 +65,10 @@ fn handler(method: &str, path: &[&str]) -> Option<Handler> {
         ("GET", ["ui-api", "object-info", _, "picklist-values", _, _]) => ui::picklist,
         ("GET", ["ui-api", "layout", _]) => ui::layout,
         ("GET", ["ui-api", "record-defaults", "create", _]) => ui::defaults,
+        ("POST", ["ssot", "query-sql"]) => data360::create,
+        ("GET", ["ssot", "query-sql", _]) => data360::show,
+        ("GET", ["ssot", "query-sql", _, "rows"]) => data360::rows,
+        ("DELETE", ["ssot", "query-sql", _]) => data360::cancel,
         ("POST", ["graphql"]) => graphql::graphql,
         ("POST", ["composite"]) => composite::composite,
         ("POST", ["composite", "batch"]) => batch::batch,

@@ -10,6 +10,7 @@ mod collections;
 mod collections_read;
 mod composite;
 mod conditional;
+mod data360;
 mod describe;
 mod dispatch;
 mod external_id;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::conditional;
 use super::response::{Response, Result};
 use super::rest_request::RestRequest;
+use super::ui;
 use crate::data::schema::{Field, Kind, Object};
 use crate::data::{ApiError, Inner, Record};
 
@@ -15,7 +16,8 @@ pub(super) fn object(data: &Inner, name: &str) -> std::result::Result<&'static O
 
 pub(super) fn create(request: &RestRequest<'_>, data: &mut Inner) -> Result {
     let object = object(data, request.part(1))?;
-    let id = data.create(object, &request.record()?, request.writer())?;
+    let record = ui::with_record_type(request, object, request.record()?)?;
+    let id = data.create(object, &record, request.writer())?;
     Ok(created(request, object, &id, json!({ "id": id, "success": true, "errors": [] })))
 }
 

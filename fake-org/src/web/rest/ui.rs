@@ -8,7 +8,7 @@ use super::records::object;
 use super::response::{Response, Result};
 use super::rest_request::RestRequest;
 use crate::data::schema::{Field, Kind, Object};
-use crate::data::{ApiError, Inner};
+use crate::data::{ApiError, Inner, Record};
 use crate::ui_specs::{DependentSpec, MASTER, RecordTypeSpec, record_type_id};
 
 /// A record type of an object; `spec` is `None` for the master.
@@ -31,6 +31,31 @@ fn record_types<'a>(request: &'a RestRequest<'_>, object: &Object) -> Vec<Record
         is_default: spec.default,
     });
     types.chain([master]).collect()
+}
+
+/// A new record with its record type: the one that it names, or the user's default.
+pub(super) fn with_record_type(
+    request: &RestRequest<'_>,
+    object: &Object,
+    mut record: Record,
+) -> std::result::Result<Record, ApiError> {
+    const FIELD: &str = "RecordTypeId";
+    if object.field(FIELD).is_none() {
+        return Ok(record);
+    }
+    let chosen = record.get(FIELD).and_then(Value::as_str).filter(|id| !id.is_empty());
+    match record_type(request, object, chosen) {
+        Ok(one) if one.spec.is_none_or(|spec| !spec.unavailable) => {
+            record.insert(FIELD.into(), json!(one.id));
+            Ok(record)
+        }
+        // The text is unverified.
+        _ => Err(ApiError::new(
+            400,
+            "INVALID_CROSS_REFERENCE_KEY",
+            "Record Type ID: this ID value isn't valid for the user",
+        )),
+    }
 }
 
 /// What a describe says of record types.
@@ -132,12 +157,20 @@ fn info(request: &RestRequest<'_>, object: &Object) -> Value {
         .iter()
         .map(|field| {
             let controller = dependency(request, object, field).map(|spec| spec.controlled_by.clone());
+            let (target, relationship) = match field.kind {
+                Kind::Reference(target, relationship) => (Some(target), Some(relationship)),
+                _ => (None, None),
+            };
+            let name_of = |target: &str| if target == "Case" { "CaseNumber" } else { "Name" };
+            let targets = target.map(|target| json!({ "apiName": target, "nameFields": [name_of(target)] }));
             let info = json!({
                 "apiName": field.name, "calculated": false, "compound": false, "compoundComponentName": null,
                 "controllerName": controller, "controllingFields": controller.iter().collect::<Vec<_>>(),
                 "createable": !field.read_only, "custom": field.is_custom(), "dataType": data_type(field.kind),
                 "extraTypeInfo": null, "filterable": !field.kind.is_long(), "htmlFormatted": false,
                 "inlineHelpText": null, "label": field.label, "length": 0, "nameField": field.name == object.name_field,
+                "polymorphicForeignKey": false, "reference": target.is_some(), "referenceTargetField": null,
+                "referenceToInfos": targets.iter().collect::<Vec<_>>(), "relationshipName": relationship,
                 "required": field.required, "sortable": field.kind.is_sortable(), "unique": field.unique,
                 "updateable": !field.read_only,
             });
@@ -237,7 +270,8 @@ fn layout_of(object: &Object, record_type: &RecordType<'_>, mode: &str) -> Value
     let rows: Vec<Value> = object
         .fields
         .iter()
-        .filter(|field| field.name != "Id" && field.name != "IsDeleted" && (mode == "View" || !field.read_only))
+        .filter(|field| !["Id", "IsDeleted", "RecordTypeId"].contains(&field.name))
+        .filter(|field| mode == "View" || !field.read_only)
         .map(|field| {
             let editable = !field.read_only;
             json!({ "layoutItems": [{

@@ -1,0 +1,263 @@
+//! [`Data360Direct`]: queries by the exchanged token, on the host of the org's data.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use reqwest::{Method, StatusCode};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use url::Url;
+
+use super::rows::{self, Data360Rows, Pages};
+use crate::{
+    connection::Connection,
+    error::{Error, InvalidResponse, Result},
+    http::request::Request,
+    oauth::{InvalidTokenResponse, OAuthError, Scopes},
+    request::{decode, path::ResourcePath, send::ApiRequest},
+    secret::Secret,
+    token::{AccessToken, Generation, TokenError, TokenSource},
+    user_ref::UserRef,
+};
+
+const TOKEN_PATH: &str = "/services/a360/token";
+const GRANT_TYPE: &str = "urn:salesforce:grant-type:external:cdp";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+/// How long to wait after a failed exchange.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Queries of Data 360 on the host of the org's data (`….c360a.salesforce.com`), by a token exchanged for the org's.
+///
+/// Made by [`Connection::data360_direct`]. Cheap to clone; clones share the token, which is exchanged again when it is
+/// rejected (it lasts about two hours).
+#[derive(Debug, Clone)]
+pub struct Data360Direct(Connection);
+
+impl Connection {
+    /// Exchanges the access token for one of Data 360, for queries on the host of the org's data.
+    ///
+    /// The client has to name these hosts: `ClientBuilder::api_host("c360a.salesforce.com")`. The org's token does not
+    /// leave its instance; only the exchanged one goes there. The app needs the scopes `cdp_query_api` and `api`.
+    /// [`data360_query`](Self::data360_query) needs none of this.
+    ///
+    /// # Errors
+    /// [`Error::OAuth`] if Salesforce refuses the exchange;
+    /// [`InvalidApiHost`](crate::http::InvalidApiHost) in [`Error::InvalidRequest`] if the client does not name the
+    /// host in the response.
+    pub async fn data360_direct(&self) -> Result<Data360Direct> {
+        let token = exchange(self, Generation(1)).await?;
+        let source = ExchangedSource {
+            org: self.clone(),
+            token: Arc::new(Mutex::new(Arc::new(token))),
+            exchanging: Arc::default(),
+        };
+        Ok(Data360Direct(Connection::new(self.client(), Arc::new(source)).with_retry(self.retry())))
+    }
+}
+
+impl Data360Direct {
+    /// Starts a query in SQL (Query API version 2), whose rows are read into `T`. It has no placeholders.
+    pub fn query<T>(&self, sql: impl Into<String>) -> Data360DirectQuery<T> {
+        Data360DirectQuery { connection: self.0.clone(), sql: sql.into(), row: PhantomData }
+    }
+
+    /// Returns the host of the data.
+    ///
+    /// # Errors
+    /// [`Error::LoginRequired`] if the login has ended.
+    pub fn host(&self) -> Result<Url> {
+        self.0.instance_url()
+    }
+}
+
+/// A query on the host of the org's data, made by [`Data360Direct::query`].
+#[must_use = "nothing is sent before `fetch` or `fetch_all` is called"]
+pub struct Data360DirectQuery<T> {
+    connection: Connection,
+    sql: String,
+    row: PhantomData<fn() -> T>,
+}
+
+/// Leaves out the SQL.
+impl<T> fmt::Debug for Data360DirectQuery<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Data360DirectQuery").finish_non_exhaustive()
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> Data360DirectQuery<T> {
+    /// Returns the rows as a stream.
+    ///
+    /// # Errors
+    /// The stream's items: as [`RawRequest::send`](crate::request::raw::RawRequest::send), status 400 for invalid SQL.
+    pub fn fetch(self) -> Data360Rows<T> {
+        Data360Rows::new(Batches { of: self, next: Next::First })
+    }
+
+    /// Returns all rows.
+    ///
+    /// # Errors
+    /// As [`fetch`](Self::fetch).
+    pub async fn fetch_all(self) -> Result<Vec<T>> {
+        self.fetch().all().await
+    }
+}
+
+struct Batches<T> {
+    of: Data360DirectQuery<T>,
+    next: Next,
+}
+
+enum Next {
+    First,
+    Batch(String),
+    End,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawBatch<'a> {
+    #[serde(borrow)]
+    data: Vec<&'a RawValue>,
+    metadata: std::collections::HashMap<String, Column>,
+    done: bool,
+    next_batch_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Column {
+    place_in_order: usize,
+}
+
+impl<T: DeserializeOwned + Send + 'static> Pages<T> for Batches<T> {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Vec<T>>>> {
+        Box::pin(async move {
+            let host = self.of.connection.instance_url()?;
+            let path = |text: &str| ResourcePath::parse(text, self.of.connection.api_version(), &host);
+            let mut request = match std::mem::replace(&mut self.next, Next::End) {
+                Next::End => return Ok(None),
+                Next::First => {
+                    let body = decode::body(&serde_json::json!({ "sql": self.of.sql }))?;
+                    ApiRequest::new(Method::POST, path("/api/v2/query")?).idempotent().json(body)
+                }
+                Next::Batch(id) => ApiRequest::get(path(&format!("/api/v2/query/{id}"))?),
+            };
+            request.api_host = Some(Arc::new(host));
+            let response = self.of.connection.send(request).await?;
+            let batch: RawBatch<'_> = decode::json(decode::json_of(&response)?)?;
+            let mut columns: Vec<_> = batch.metadata.into_iter().collect();
+            columns.sort_by_key(|(_, column)| column.place_in_order);
+            let columns: Vec<String> = columns.into_iter().map(|(name, _)| name).collect();
+            let rows = rows::read(&columns, &batch.data)?;
+            self.next = match (batch.done, batch.next_batch_id) {
+                (true, _) => Next::End,
+                (false, Some(id)) if rows::is_segment(&id) => Next::Batch(id),
+                (false, _) => return Err(InvalidResponse::NextPage.into()),
+            };
+            Ok(Some(rows))
+        })
+    }
+}
+
+/// Exchanges the org's current token when Data 360 rejects the exchanged one.
+struct ExchangedSource {
+    org: Connection,
+    token: Arc<Mutex<Arc<AccessToken>>>,
+    exchanging: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl fmt::Debug for ExchangedSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExchangedSource").field("org", &self.org).finish_non_exhaustive()
+    }
+}
+
+fn current(token: &Mutex<Arc<AccessToken>>) -> Arc<AccessToken> {
+    Arc::clone(&token.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl TokenSource for ExchangedSource {
+    fn user(&self) -> UserRef {
+        self.org.user()
+    }
+
+    fn token(&self) -> Result<Arc<AccessToken>, TokenError> {
+        // Ends with the login of the org.
+        self.org.token_source().token()?;
+        Ok(current(&self.token))
+    }
+
+    fn refresh<'a>(
+        &'a self,
+        rejected: &'a AccessToken,
+    ) -> BoxFuture<'a, Result<Arc<AccessToken>, TokenError>> {
+        let (org, token, exchanging) =
+            (self.org.clone(), Arc::clone(&self.token), Arc::clone(&self.exchanging));
+        let rejected = rejected.generation();
+        // In a task that no caller owns.
+        let task = tokio::spawn(async move {
+            let _one_at_a_time = exchanging.lock().await;
+            let now = current(&token);
+            if now.generation() != rejected {
+                return Ok(now);
+            }
+            let fresh = exchange(&org, Generation(rejected.0 + 1)).await.map_err(|error| match error {
+                Error::LoginRequired => TokenError::LoginRequired,
+                Error::OAuth(error) if !error.is_transient() => TokenError::LoginRefused(Arc::new(error)),
+                error => TokenError::unavailable(RETRY_AFTER, error),
+            })?;
+            let fresh = Arc::new(fresh);
+            *token.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
+            Ok(fresh)
+        });
+        Box::pin(async {
+            task.await.unwrap_or_else(|error| Err(TokenError::unavailable(RETRY_AFTER, error)))
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct RawToken {
+    access_token: Secret,
+    instance_url: String,
+    token_type: String,
+}
+
+/// Exchanges the org's token, which is refreshed once if it is rejected.
+async fn exchange(org: &Connection, generation: Generation) -> Result<AccessToken> {
+    let mut token = org.token_source().token()?;
+    let mut is_refreshed = false;
+    loop {
+        let authorization = token.authorization().to_str().unwrap_or_default();
+        let subject = authorization.strip_prefix("Bearer ").unwrap_or_default();
+        let path = ResourcePath::parse(TOKEN_PATH, org.api_version(), token.instance_url())?;
+        let fields =
+            [("grant_type", GRANT_TYPE), ("subject_token", subject), ("subject_token_type", ACCESS_TOKEN)];
+        let response = org.http().send(Request::form(path.on(token.instance_url())?, fields)).await?;
+        if response.status.is_success() {
+            let raw: RawToken = serde_json::from_slice(&response.body)
+                .map_err(|_| OAuthError::from(InvalidTokenResponse::Malformed))?;
+            if !raw.token_type.eq_ignore_ascii_case("bearer") {
+                return Err(OAuthError::from(InvalidTokenResponse::TokenType).into());
+            }
+            let host = org.client().api_hosts().of_data_360(&raw.instance_url, org.http().allowed_hosts())?;
+            let token =
+                AccessToken::new(&raw.access_token, host, Scopes::default()).map_err(OAuthError::from)?;
+            return Ok(token.with_generation(generation));
+        }
+        // The form of the error for an expired token is unverified.
+        let is_rejected = matches!(response.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            || OAuthError::from_response(&response).is_invalid_grant();
+        if !is_rejected || is_refreshed {
+            return Err(OAuthError::from_response(&response).into());
+        }
+        is_refreshed = true;
+        token = org.token_source().refresh(&token).await?;
+    }
+}
