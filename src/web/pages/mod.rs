@@ -44,6 +44,7 @@
 
 mod canvas_messages;
 mod choices;
+mod explanation;
 mod fix;
 mod kind;
 mod language;
@@ -59,6 +60,7 @@ mod reply;
 
 pub use self::{
     choices::{ChoiceLabels, HostChoice, HostChoices, OrgChoice, OrgChoices},
+    explanation::{ErrorExplanation, explain_error},
     kind::{PageKind, RequestFailure},
     page::{Action, ActionKind, ActionLabels, LoginPage, PageContent, PageTexts},
     render::HtmlPage,
