@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::fake::Fake;
+use crate::{doctor::Doctor, fake::Fake};
 
 /// Tools for a team that builds on actix-salesforce.
 #[derive(Debug, Parser)]
@@ -14,5 +14,6 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Doctor(Doctor),
     Fake(Fake),
 }

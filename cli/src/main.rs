@@ -1,6 +1,7 @@
 //! The program `actix-salesforce`: tools for a team that builds on the crate of that name.
 
 mod arguments;
+mod doctor;
 mod failure;
 mod fake;
 
@@ -14,6 +15,7 @@ use self::arguments::{Arguments, Command};
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let ended = match arguments.command {
+        Command::Doctor(doctor) => doctor::run(doctor).await,
         Command::Fake(fake) => fake::run(fake).await,
     };
     ended.unwrap_or_else(|failure| failure.report())
