@@ -121,10 +121,16 @@ pub(super) fn warnings(unused_variables: &[String], scopes: Option<&Scopes>) -> 
     found
         .map(|unused| match unused {
             Unused::Variable { name, nearest } => {
-                format!("{name} is ignored: no such setting{}", nearest.as_deref().map(did_you_mean).unwrap_or_default())
+                format!(
+                    "{name} is ignored: no such setting{}",
+                    nearest.as_deref().map(did_you_mean).unwrap_or_default()
+                )
             }
             Unused::Scope { name, nearest } => {
-                format!("{name} in SALESFORCE_SCOPES is unknown{}", nearest.map(did_you_mean).unwrap_or_default())
+                format!(
+                    "{name} in SALESFORCE_SCOPES is unknown{}",
+                    nearest.map(did_you_mean).unwrap_or_default()
+                )
             }
             Unused::NoRefreshToken => NO_REFRESH_TOKEN.to_owned(),
         })

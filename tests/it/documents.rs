@@ -37,7 +37,7 @@ fn the_readme_has_the_table_of_variables() {
 #[test]
 fn the_test_map_names_tests_and_files_that_exist() {
     let mut functions = HashSet::new();
-    for folder in ["src", "connection", "derive", "fake-org", "tests", "examples"] {
+    for folder in ["src", "connection", "derive", "fake-org", "cli", "tests", "examples"] {
         add_functions(&root().join(folder), &mut functions);
     }
     let map = read("docs/test-map.md");

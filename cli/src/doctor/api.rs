@@ -3,11 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_salesforce::{
-    Connection, Error,
-    oauth::TokenResponse,
-    org::VersionSupport,
-    request::Retry,
-    token::FixedToken,
+    Connection, Error, oauth::TokenResponse, org::VersionSupport, request::Retry, token::FixedToken,
 };
 
 use super::{
@@ -28,7 +24,10 @@ pub(super) async fn check(org: &Org, tokens: &TokenResponse, report: &mut Report
     let source = match source {
         Ok(source) => source,
         Err(error) => {
-            report.add(Finding::failed(Check::Api, setup::sentence(&error)).fix("check that no proxy changes responses"));
+            report.add(
+                Finding::failed(Check::Api, setup::sentence(&error))
+                    .fix("check that no proxy changes responses"),
+            );
             report.skip(Check::WITH_TOKEN, "The access token cannot be used.");
             return;
         }
@@ -37,15 +36,25 @@ pub(super) async fn check(org: &Org, tokens: &TokenResponse, report: &mut Report
     version(&sf, report).await;
     let organization = sf.query::<serde_json::Value>("SELECT Id FROM Organization LIMIT 1").fetch_all().await;
     match organization {
-        Ok(_) => report.add(Finding::passed(Check::Api, format!("The API at {} accepts the token.", tokens.instance_url))),
+        Ok(_) => report.add(Finding::passed(
+            Check::Api,
+            format!("The API at {} accepts the token.", tokens.instance_url),
+        )),
         Err(error) => report.add(denied(&error, report.has(Check::ApiVersion))),
     }
     report.skip([Check::Api], "The org's API requests are used up.");
     match sf.api_usage() {
         Some(usage) if u64::from(usage.used) * 100 >= u64::from(usage.allowed) * NEARLY_USED => {
-            let what = format!("The org has used {} of {} API requests of the last 24 hours.", usage.used, usage.allowed);
-            let finding = Finding::warning(Check::ApiUsage, what).fix("find out which app sends them, or buy more");
-            report.add(finding.setup("Setup > Company Settings > Company Information, \"API Requests, Last 24 Hours\""));
+            let what = format!(
+                "The org has used {} of {} API requests of the last 24 hours.",
+                usage.used, usage.allowed
+            );
+            let finding =
+                Finding::warning(Check::ApiUsage, what).fix("find out which app sends them, or buy more");
+            report
+                .add(finding.setup(
+                    "Setup > Company Settings > Company Information, \"API Requests, Last 24 Hours\"",
+                ));
         }
         Some(usage) => {
             let what = format!("The org has used {} of {} API requests.", usage.used, usage.allowed);
@@ -62,18 +71,25 @@ async fn version(sf: &Connection, report: &mut Report) {
     let (support, newest) = (sf.version_support().await, sf.newest_version().await.ok());
     let newest = newest.map(|newest| format!("; its newest is {newest}")).unwrap_or_default();
     report.add(match support {
-        Ok(VersionSupport::Supported) => Finding::passed(Check::ApiVersion, format!("The org has API version {version}{newest}.")),
-        Ok(VersionSupport::NearEnd) => {
-            Finding::warning(Check::ApiVersion, format!("API version {version} is older than three years and will be retired{newest}."))
-                .fix(fix)
+        Ok(VersionSupport::Supported) => {
+            Finding::passed(Check::ApiVersion, format!("The org has API version {version}{newest}."))
         }
-        Ok(_) => Finding::failed(Check::ApiVersion, format!("The org has no API version {version}{newest}.")).fix(fix),
-        Err(error) => Finding::skipped(Check::ApiVersion, format!("The org's versions are unknown: {error}.")),
+        Ok(VersionSupport::NearEnd) => Finding::warning(
+            Check::ApiVersion,
+            format!("API version {version} is older than three years and will be retired{newest}."),
+        )
+        .fix(fix),
+        Ok(_) => Finding::failed(Check::ApiVersion, format!("The org has no API version {version}{newest}."))
+            .fix(fix),
+        Err(error) => {
+            Finding::skipped(Check::ApiVersion, format!("The org's versions are unknown: {error}."))
+        }
     });
 }
 
 fn denied(error: &Error, has_version: bool) -> Finding {
-    let finding = |check| Finding::failed(check, format!("{}.", setup::sentence(error).trim_end_matches('.')));
+    let finding =
+        |check| Finding::failed(check, format!("{}.", setup::sentence(error).trim_end_matches('.')));
     match error {
         // The token is a moment old.
         Error::LoginRequired => {

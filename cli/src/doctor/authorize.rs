@@ -6,7 +6,9 @@ use std::time::{Instant, SystemTime};
 use actix_salesforce::{
     Secret,
     config::PlannedLogin,
-    oauth::{AuthorizationPreview, AuthorizationRefusal, AuthorizeOptions, OAuthError, Scopes, TokenTypeHint},
+    oauth::{
+        AuthorizationPreview, AuthorizationRefusal, AuthorizeOptions, OAuthError, Scopes, TokenTypeHint,
+    },
 };
 use url::Url;
 
@@ -59,7 +61,11 @@ pub(super) async fn check(org: &Org, loopback: &Url, report: &mut Report) -> Hos
         let is_mismatch = |refusal: &Option<AuthorizationRefusal>| {
             refusal.as_ref().is_some_and(|refusal| is_about_callback(&refusal.code))
         };
-        return if is_mismatch(&own.refusal) && is_mismatch(&other) { HostState::NoCallback } else { HostState::Unusable };
+        return if is_mismatch(&own.refusal) && is_mismatch(&other) {
+            HostState::NoCallback
+        } else {
+            HostState::Unusable
+        };
     };
     if refusal.is_some() {
         return HostState::Unusable;
@@ -68,6 +74,8 @@ pub(super) async fn check(org: &Org, loopback: &Url, report: &mut Report) -> Hos
     report.add(scopes(org, redirect_uri).await.unwrap_or_else(|error| not_reached(&org.login, &error)));
     report.add(pkce(org, redirect_uri).await.unwrap_or_else(|error| not_reached(&org.login, &error)));
     match is_callback_known(other.as_ref()) {
+        // A login would be refused, too.
+        _ if report.has_failed(Check::Scopes) => HostState::Unusable,
         true => HostState::Ready(loopback.clone()),
         false => HostState::NoCallback,
     }
@@ -75,12 +83,19 @@ pub(super) async fn check(org: &Org, loopback: &Url, report: &mut Report) -> Hos
 
 /// Checks a further login host: only what depends on the host.
 pub(super) async fn check_further(org: &Org, login: &PlannedLogin, report: &mut Report) {
-    let further = Org { login: login.clone(), plan: org.plan.clone(), client: org.client.clone(), oauth: org.oauth.clone() };
+    let further = Org {
+        login: login.clone(),
+        plan: org.plan.clone(),
+        client: org.client.clone(),
+        oauth: org.oauth.clone(),
+    };
     match preview(&further, &login.redirect_uri, "").await {
         Err(error) => report.add(not_reached(login, &error)),
         Ok(preview) => {
             report.add(Finding::passed(Check::Reach, format!("{} responds.", login.host.issuer())));
-            if let Some(refusal) = preview.refusal.as_ref().filter(|refusal| !is_about_callback(&refusal.code)) {
+            if let Some(refusal) =
+                preview.refusal.as_ref().filter(|refusal| !is_about_callback(&refusal.code))
+            {
                 report.add(of_host(setup::refused(Check::App, &refusal.code, refusal.description), login));
             }
             report_callback(login, preview.refusal.as_ref(), report);
@@ -112,8 +127,10 @@ fn not_reached(login: &PlannedLogin, error: &OAuthError) -> Finding {
             finding.fix("compare SALESFORCE_LOGIN_URL with the address of the login page; if that is correct, try again \
                          later: Salesforce's status is at https://status.salesforce.com")
         }
-        error => Finding::failed(Check::Reach, setup::sentence(error)).fix("compare SALESFORCE_LOGIN_URL with the address of \
-                                                                      the login page"),
+        error => Finding::failed(Check::Reach, setup::sentence(error)).fix(
+            "compare SALESFORCE_LOGIN_URL with the address of \
+                                                                      the login page",
+        ),
     };
     of_host(finding, login)
 }
@@ -225,6 +242,9 @@ pub(super) async fn secret(org: &Org) -> Finding {
     match org.oauth.introspect(&org.login.host, &absent, TokenTypeHint::Access).await {
         Ok(_) => Finding::passed(Check::Secret, "Salesforce accepts the client secret."),
         Err(error) if error.is_credentials_rejected() => setup::secret(),
-        Err(_) => Finding::skipped(Check::Secret, "Salesforce does not say before a login whether the secret is right."),
+        Err(_) => Finding::skipped(
+            Check::Secret,
+            "Salesforce does not say before a login whether the secret is right.",
+        ),
     }
 }

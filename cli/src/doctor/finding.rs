@@ -224,6 +224,10 @@ impl Report {
         self.findings.iter().any(|finding| finding.check == check)
     }
 
+    pub(crate) fn has_failed(&self, check: Check) -> bool {
+        self.findings.iter().any(|finding| finding.check == check && finding.outcome == Outcome::Failed)
+    }
+
     /// Shows the summary, and returns the exit status.
     pub(crate) fn end(self, interrupted: bool) -> io::Result<ExitCode> {
         /// The status of a program that SIGINT ended, as shells report it.
@@ -238,7 +242,8 @@ impl Report {
             skipped: count(Outcome::Skipped),
         };
         let counts = |finding: &&Finding| {
-            matches!(finding.outcome, Outcome::Warning | Outcome::Failed) && !self.allowed.contains(&finding.check)
+            matches!(finding.outcome, Outcome::Warning | Outcome::Failed)
+                && !self.allowed.contains(&finding.check)
         };
         let counted = self.findings.iter().filter(counts).count();
         if self.is_json {

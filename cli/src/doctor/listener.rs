@@ -48,6 +48,15 @@ pub(super) fn parse(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// Returns whether no program has the port of this redirect URI.
+pub(super) fn is_free(redirect_uri: &Url) -> bool {
+    let addresses = redirect_uri.socket_addrs(|| None).unwrap_or_default();
+    addresses.iter().all(|address| {
+        std::net::TcpListener::bind(address).map_err(|error| error.kind()).err()
+            != Some(io::ErrorKind::AddrInUse)
+    })
+}
+
 impl Listener {
     /// Opens the address of the redirect URI; of `localhost` both, since browsers take either.
     pub(super) async fn open(redirect_uri: &Url) -> io::Result<Self> {
@@ -112,7 +121,9 @@ async fn receive(State(awaited): State<Arc<Awaited>>, method: Method, uri: Uri) 
         return (StatusCode::BAD_REQUEST, page(text)).into_response();
     }
     let (callback, text) = match (member("code"), member("error")) {
-        (Some(code), None) => (Callback::Code(Secret::new(code)), "You can close this window and go back to the terminal."),
+        (Some(code), None) => {
+            (Callback::Code(Secret::new(code)), "You can close this window and go back to the terminal.")
+        }
         (_, error) => {
             let code = error.unwrap_or_else(|| "unknown_error".to_owned());
             let refused = Callback::Refused { code, description: member("error_description") };
@@ -126,5 +137,8 @@ async fn receive(State(awaited): State<Arc<Awaited>>, method: Method, uri: Uri) 
 
 fn page(text: &'static str) -> impl IntoResponse {
     let headers = [("cache-control", "no-store"), ("referrer-policy", "no-referrer")];
-    (headers, Html(format!("<!doctype html><meta charset=utf-8><title>actix-salesforce doctor</title><p>{text}")))
+    (
+        headers,
+        Html(format!("<!doctype html><meta charset=utf-8><title>actix-salesforce doctor</title><p>{text}")),
+    )
 }

@@ -41,11 +41,10 @@ async fn is_agreed(consent: Consent, report: &mut Report) -> bool {
             report.without_progress(|| note(COST));
             return true;
         }
-        Consent::Refused => "No login is made: --no-login.",
         Consent::Ask if !io::stdin().is_terminal() || !io::stderr().is_terminal() => {
             "A login takes one of the user's five approvals of the app, and there is no terminal to ask at. Use --yes to agree."
         }
-        Consent::Ask => {
+        Consent::Refused | Consent::Ask => {
             report.settle();
             note(COST);
             let ask = || Confirm::new().with_prompt("Log in now?").default(false).interact_opt();
@@ -74,11 +73,21 @@ pub(super) async fn log_in(
     interrupt: &Interrupt,
     report: &mut Report,
 ) -> Option<TokenResponse> {
+    if consent == Consent::Refused {
+        report.add(Finding::passed(Check::LoginCallback, format!("{redirect_uri} is registered.")));
+        report.skip(Check::WITH_LOGIN, "No login is made: --no-login.");
+        return None;
+    }
     let listener = match Listener::open(redirect_uri).await {
         Ok(listener) => listener,
         Err(error) => {
-            let finding = Finding::skipped(Check::LoginCallback, format!("{redirect_uri} cannot be listened on: {error}."));
-            report.add(finding.fix("stop the program that has the port, or name another registered callback with --callback"));
+            let finding = Finding::skipped(
+                Check::LoginCallback,
+                format!("{redirect_uri} cannot be listened on: {error}."),
+            );
+            report.add(finding.fix(
+                "stop the program that has the port, or name another registered callback with --callback",
+            ));
             report.skip(Check::WITH_LOGIN, "It needs a login, and the loopback callback is in use.");
             return None;
         }
@@ -87,8 +96,11 @@ pub(super) async fn log_in(
     if !is_agreed(consent, report).await {
         return None;
     }
-    let request = org.oauth.authorize(&org.login.host, redirect_uri, &AuthorizeOptions::new(org.plan.scopes.clone()));
-    report.without_progress(|| note(&format!("\nOpen this address in a browser on this machine, and log in:\n\n{}\n", request.url)));
+    let request =
+        org.oauth.authorize(&org.login.host, redirect_uri, &AuthorizeOptions::new(org.plan.scopes.clone()));
+    report.without_progress(|| {
+        note(&format!("\nOpen this address in a browser on this machine, and log in:\n\n{}\n", request.url))
+    });
     report.working_on("waiting for the login");
     let callback = interrupt.or(timeout(within, listener.wait(request.state.clone()))).await;
     let code = match callback {
@@ -125,7 +137,10 @@ pub(super) async fn log_in(
         Err(error) => {
             report.add(setup::token_error(Check::Login, &error));
             if matches!(error, OAuthError::InvalidResponse(_)) || error.is_response_lost() {
-                let finding = Finding::failed(Check::Revoked, "Salesforce may have made a login whose tokens are not readable here.");
+                let finding = Finding::failed(
+                    Check::Revoked,
+                    "Salesforce may have made a login whose tokens are not readable here.",
+                );
                 report.add(finding.fix("revoke it by hand").setup(
                     "Setup > Users > Users, the user, \"OAuth Connected Apps\" (or the user's personal settings, \"Connections\")",
                 ));
@@ -178,7 +193,10 @@ async fn report_tokens(org: &Org, tokens: &TokenResponse, nonce: Option<&Secret>
         (true, _) => Finding::skipped(Check::GrantedScopes, "Salesforce does not list the granted scopes."),
         (_, true) => Finding::passed(Check::GrantedScopes, "All requested scopes were granted."),
         _ => {
-            let finding = Finding::failed(Check::GrantedScopes, format!("Salesforce did not grant: {}.", missing.join(", ")));
+            let finding = Finding::failed(
+                Check::GrantedScopes,
+                format!("Salesforce did not grant: {}.", missing.join(", ")),
+            );
             let finding = finding.fix("add them to the app's selected OAuth scopes");
             setup::at(finding, setup::APP_SETTINGS, "\"Selected OAuth Scopes\"")
         }

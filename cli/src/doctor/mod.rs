@@ -69,8 +69,8 @@ pub(crate) struct Doctor {
     /// Take a token of the service user (client credentials, or JWT bearer with SALESFORCE_SERVICE_KEY) instead of a login
     #[arg(long)]
     client_credentials: bool,
-    /// Redirect URI of the login, on this machine [default: the app's own if it is on this machine, else
-    /// http://localhost:1717/OauthRedirect]
+    /// Redirect URI of the login, on this machine [default: the app's own if it is on this machine and the app does not
+    /// run, else http://localhost:1717/OauthRedirect]
     #[arg(long, value_name = "URL", value_parser = listener::parse)]
     callback: Option<Url>,
     /// Login host to log in at, by its name in SALESFORCE_LOGIN_HOSTS [default: SALESFORCE_LOGIN_URL]
@@ -109,7 +109,12 @@ pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
     report.end(interrupted).map_err(|error| Failure::of("cannot print the findings", &error))
 }
 
-async fn check_org(doctor: &Doctor, plan: StartPlan, interrupt: &Interrupt, report: &mut Report) -> Result<(), Failure> {
+async fn check_org(
+    doctor: &Doctor,
+    plan: StartPlan,
+    interrupt: &Interrupt,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let login = chosen(doctor, &plan)?;
     let callback = callback(doctor, &login);
     let org = Org::new(plan, login).map_err(|error| Failure::of("cannot create the HTTP client", &error))?;
@@ -167,6 +172,7 @@ async fn with_tokens(
         None => report.skip(Check::WITH_TOKEN, "It needs a token."),
     }
     if let Some(held) = held {
+        held.report_address(report);
         held.revoke(org, report).await;
     }
     if let Some(service) = service {
@@ -175,9 +181,13 @@ async fn with_tokens(
 }
 
 async fn before_login(org: &Org, callback: &Url, report: &mut Report) -> HostState {
-    let state = authorize::check(org, callback, report).await;
-    if !matches!(state, HostState::Unusable) {
+    let mut state = authorize::check(org, callback, report).await;
+    if !report.has_failed(Check::Reach) && !report.has_failed(Check::App) {
         report.add(authorize::secret(org).await);
+    }
+    if report.has_failed(Check::Secret) {
+        // A login would cost an approval, and end without tokens.
+        state = HostState::Unusable;
     }
     for login in org.plan.logins.iter().filter(|login| login.host != org.login.host) {
         authorize::check_further(org, login, report).await;
@@ -190,14 +200,21 @@ fn chosen(doctor: &Doctor, plan: &StartPlan) -> Result<PlannedLogin, Failure> {
     let is_it = |login: &&PlannedLogin| login.name.as_deref() == doctor.host.as_deref();
     plan.logins.iter().find(is_it).cloned().ok_or_else(|| {
         let names: Vec<_> = plan.logins.iter().filter_map(|login| login.name.as_deref()).collect();
-        let known = if names.is_empty() { "it names none".to_owned() } else { format!("it names {}", names.join(", ")) };
+        let known = if names.is_empty() {
+            "it names none".to_owned()
+        } else {
+            format!("it names {}", names.join(", "))
+        };
         Failure::new("SALESFORCE_LOGIN_HOSTS has no login host of the name that --host gives").help(known)
     })
 }
 
 /// Returns the redirect URI of this program's login.
 fn callback(doctor: &Doctor, login: &PlannedLogin) -> Url {
-    let own = Some(&login.redirect_uri).filter(|uri| is_loopback(uri) && uri.scheme() == "http");
+    // While the app runs here, it has the port.
+    let is_free = |uri: &&Url| listener::is_free(uri);
+    let own =
+        Some(&login.redirect_uri).filter(|uri| is_loopback(uri) && uri.scheme() == "http").filter(is_free);
     let default = || own.cloned().or_else(|| DEFAULT_CALLBACK.parse().ok());
     doctor.callback.clone().or_else(default).unwrap_or_else(|| login.redirect_uri.clone())
 }
@@ -211,7 +228,9 @@ fn consent(doctor: &Doctor) -> Consent {
 }
 
 fn unregistered(callback: &Url) -> Finding {
-    let finding = Finding::skipped(Check::LoginCallback, format!("{callback} is not registered with the app."));
-    let finding = finding.fix(format!("to check a login too, add {callback} to the app's callback URLs for a while"));
+    let finding =
+        Finding::skipped(Check::LoginCallback, format!("{callback} is not registered with the app."));
+    let finding =
+        finding.fix(format!("to check a login too, add {callback} to the app's callback URLs for a while"));
     setup::at(finding, setup::APP_SETTINGS, "\"Callback URL\"")
 }

@@ -23,7 +23,8 @@ pub(super) async fn check(plan: &StartPlan, report: &mut Report) {
         return;
     };
     report.working_on("trying the public URL");
-    let client = Client::builder().redirect(Policy::none()).timeout(TIMEOUT).connect_timeout(TIMEOUT / 2).build();
+    let client =
+        Client::builder().redirect(Policy::none()).timeout(TIMEOUT).connect_timeout(TIMEOUT / 2).build();
     let Ok(client) = client else {
         report.skip(BOTH, "This machine has no HTTP client.");
         return;
@@ -49,7 +50,10 @@ pub(super) async fn check(plan: &StartPlan, report: &mut Report) {
         }
     }
     if !report.has(Check::ProxyHeaders) {
-        report.add(Finding::passed(Check::ProxyHeaders, "Cookies and the origin of requests arrive unchanged."));
+        report.add(Finding::passed(
+            Check::ProxyHeaders,
+            "Cookies and the origin of requests arrive unchanged.",
+        ));
     }
 }
 
@@ -61,7 +65,8 @@ fn not_reached(plan: &StartPlan, error: &reqwest::Error) -> Finding {
         source = cause.source();
     }
     let text = causes.join(": ");
-    let is_about_certificate = ["certificate", "tls", "handshake"].iter().any(|word| text.to_ascii_lowercase().contains(word));
+    let is_about_certificate =
+        ["certificate", "tls", "handshake"].iter().any(|word| text.to_ascii_lowercase().contains(word));
     let url = plan.public_url.as_str().trim_end_matches('/');
     match is_about_certificate {
         true => Finding::failed(Check::PublicUrl, format!("Browsers cannot open {url}: {text}."))
@@ -135,7 +140,8 @@ fn changed_headers(plan: &StartPlan, headers: &HeaderMap) -> Option<Finding> {
     if cookies.is_empty() {
         return failed("The cookie of the login is missing.", "let the proxy in front pass on Set-Cookie");
     }
-    let attributes = |cookie: &str| cookie.split(';').skip(1).map(|part| part.trim().to_owned()).collect::<Vec<_>>();
+    let attributes =
+        |cookie: &str| cookie.split(';').skip(1).map(|part| part.trim().to_owned()).collect::<Vec<_>>();
     let is_secure = plan.public_url.scheme() == "https";
     for cookie in &cookies {
         let attributes = attributes(cookie);
@@ -149,9 +155,15 @@ fn changed_headers(plan: &StartPlan, headers: &HeaderMap) -> Option<Finding> {
             );
         }
     }
-    let is_stored = !headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("no-store"));
+    let is_stored = !headers
+        .get(CACHE_CONTROL)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.contains("no-store"));
     is_stored.then(|| {
-        Finding::warning(Check::ProxyHeaders, "The proxy in front removes Cache-Control: no-store from the auth routes.")
-            .fix("let the proxy pass on Cache-Control, and cache nothing that sets a cookie")
+        Finding::warning(
+            Check::ProxyHeaders,
+            "The proxy in front removes Cache-Control: no-store from the auth routes.",
+        )
+        .fix("let the proxy pass on Cache-Control, and cache nothing that sets a cookie")
     })
 }

@@ -25,7 +25,10 @@ pub(super) async fn check(org: &Org, report: &mut Report) -> Option<TokenRespons
     match oauth.service_tokens(&user, SystemTime::now()).await {
         Ok(tokens) => {
             let found = tokens.identity.user;
-            let what = format!("User {} of org {} gets tokens without a login.", found.user_id, found.organization_id);
+            let what = format!(
+                "User {} of org {} gets tokens without a login.",
+                found.user_id, found.organization_id
+            );
             report.add(Finding::passed(Check::ServiceUser, what));
             Some(tokens)
         }
@@ -40,7 +43,9 @@ pub(super) async fn check(org: &Org, report: &mut Report) -> Option<TokenRespons
 fn refused(error: &OAuthError, by_jwt: bool) -> Finding {
     let finding = Finding::failed(Check::ServiceUser, format!("{}.", setup::sentence(error)));
     match (error, error.description()) {
-        (OAuthError::NeedsMyDomain, _) => finding.fix("set SALESFORCE_SERVICE_URL to the My Domain of the org"),
+        (OAuthError::NeedsMyDomain, _) => {
+            finding.fix("set SALESFORCE_SERVICE_URL to the My Domain of the org")
+        }
         (_, Some("no client credentials user enabled")) => {
             let finding = finding.code("invalid_grant").fix("choose the user that client credentials run as");
             setup::at(finding, setup::APP_POLICIES, "\"Client Credentials Flow\", \"Run As\"")
@@ -49,7 +54,9 @@ fn refused(error: &OAuthError, by_jwt: bool) -> Finding {
             finding.code("invalid_grant").fix("set SALESFORCE_SERVICE_URL to the My Domain of the org")
         }
         (_, Some("user hasn't approved this consumer")) => {
-            let finding = finding.code("invalid_grant").fix("approve the app for the service user's profile or permission set");
+            let finding = finding
+                .code("invalid_grant")
+                .fix("approve the app for the service user's profile or permission set");
             setup::at(finding, setup::APP_POLICIES, "\"Permitted Users\"")
         }
         (_, Some("invalid assertion")) if by_jwt => {

@@ -34,7 +34,8 @@ pub(crate) fn refused(check: Check, code: &str, description: Option<&str>) -> Fi
         None => Finding::failed(check, format!("Salesforce refuses: {code}{}", in_words(description)))
             .fix("see the error in Salesforce Help, \"OAuth 2.0 Authorization Errors\""),
         Some(found) => {
-            let finding = Finding::failed(check, format!("{} ({code}{})", found.reason, in_words(description)));
+            let finding =
+                Finding::failed(check, format!("{} ({code}{})", found.reason, in_words(description)));
             let finding = finding.fix(format!("{} By: {}", found.action, found.who));
             match found.place {
                 Some(place) => finding.setup(format!("Setup > {place}")),
@@ -53,10 +54,11 @@ fn in_words(description: Option<&str>) -> String {
 pub(crate) fn token_error(check: Check, error: &OAuthError) -> Finding {
     match error {
         OAuthError::Http(error) => unreachable(error),
-        OAuthError::InvalidResponse(InvalidTokenResponse::InstanceNotAllowed) => {
-            Finding::failed(check, "The instance of the org is not one of Salesforce's domains, so that its tokens are refused.")
-                .fix("add the origin of the org's My Domain to SALESFORCE_ALLOWED_ORIGINS")
-        }
+        OAuthError::InvalidResponse(InvalidTokenResponse::InstanceNotAllowed) => Finding::failed(
+            check,
+            "The instance of the org is not one of Salesforce's domains, so that its tokens are refused.",
+        )
+        .fix("add the origin of the org's My Domain to SALESFORCE_ALLOWED_ORIGINS"),
         _ if error.is_credentials_rejected() => secret(),
         _ => match (error.error_code(), error.description()) {
             (Some(code), description @ Some("ip restricted" | "ip restricted or invalid login hours")) => {

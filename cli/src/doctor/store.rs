@@ -10,7 +10,10 @@ use std::{
 
 use actix_salesforce::{
     Config, Secret, UserRef,
-    store::{AppKey, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, Sealed, Store, StoreError, SwapOutcome},
+    store::{
+        AppKey, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, Sealed, Store, StoreError,
+        SwapOutcome,
+    },
 };
 
 use super::{
@@ -60,7 +63,8 @@ pub(super) async fn check(config: &Config, is_local: bool, report: &mut Report) 
             report.skip([Check::StoreLease, Check::StoreLatency], "The store failed.");
         }
         Err(error) => {
-            let problem = error.problems().iter().map(|problem| &*problem.hint).collect::<Vec<_>>().join("; ");
+            let problem =
+                error.problems().iter().map(|problem| &*problem.hint).collect::<Vec<_>>().join("; ");
             report.add(Finding::failed(Check::Store, problem).fix(
                 "check that the server runs and that the address, the user and the password of SALESFORCE_STORE are right; of a \
                  file, that this user may write to its folder",
@@ -132,7 +136,9 @@ async fn try_out(store: &Arc<dyn Store>, is_stand_in: bool, report: &mut Report)
     report.add(match (is_gone, is_stand_in) {
         (false, _) => Finding::failed(Check::Store, "A deleted record is still there.")
             .fix("check that the store is no replica: logouts would have no effect"),
-        (true, true) => Finding::passed(Check::Store, "The file of the store is missing yet, and its folder is writable."),
+        (true, true) => {
+            Finding::passed(Check::Store, "The file of the store is missing yet, and its folder is writable.")
+        }
         (true, false) => Finding::passed(Check::Store, "A record was written, read, replaced and deleted."),
     });
     report.add(latency(reads, writes));
@@ -141,7 +147,10 @@ async fn try_out(store: &Arc<dyn Store>, is_stand_in: bool, report: &mut Report)
 }
 
 /// Writes and reads a record some times. Returns the median times, or `None` if it is not what was written.
-async fn write_and_read(store: &Arc<dyn Store>, key: GrantKey) -> Result<Option<(Duration, Duration)>, StoreError> {
+async fn write_and_read(
+    store: &Arc<dyn Store>,
+    key: GrantKey,
+) -> Result<Option<(Duration, Duration)>, StoreError> {
     let now = SystemTime::now();
     let record = |revision: u64| {
         let version = GrantVersion { epoch: 1, revision };
@@ -192,8 +201,13 @@ async fn leases(store: &Arc<dyn Store>, key: GrantKey) -> Result<Finding, StoreE
     let is_free = store.acquire_lease(name, other, lifetime).await?;
     store.release_lease(name, other).await?;
     Ok(match (is_given, is_shared, is_free) {
-        (true, false, true) => Finding::passed(Check::StoreLease, "A lease has one holder at a time, and is released."),
-        _ => Finding::failed(Check::StoreLease, "Leases of the store do not work: two processes could refresh one grant.")
-            .fix("check that the store is a single primary, and not a replica"),
+        (true, false, true) => {
+            Finding::passed(Check::StoreLease, "A lease has one holder at a time, and is released.")
+        }
+        _ => Finding::failed(
+            Check::StoreLease,
+            "Leases of the store do not work: two processes could refresh one grant.",
+        )
+        .fix("check that the store is a single primary, and not a replica"),
     })
 }

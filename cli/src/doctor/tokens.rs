@@ -29,12 +29,19 @@ impl Held {
     /// A used refresh token is never sent again: Salesforce takes that for theft, and revokes the login.
     pub(super) async fn check(&mut self, org: &Org, interrupt: &Interrupt, report: &mut Report) {
         let Some(first) = self.refresh_token.clone() else {
-            let finding = Finding::failed(Check::RefreshToken, "Salesforce issued no refresh token: each login ends with its \
-                                                                session.");
-            let finding = finding.fix("add refresh_token to SALESFORCE_SCOPES and to the app's selected OAuth scopes");
-            report.add(setup::at(finding, setup::APP_SETTINGS, "\"Perform requests at any time (refresh_token, offline_access)\""));
+            let finding = Finding::failed(
+                Check::RefreshToken,
+                "Salesforce issued no refresh token: each login ends with its \
+                                                                session.",
+            );
+            let finding =
+                finding.fix("add refresh_token to SALESFORCE_SCOPES and to the app's selected OAuth scopes");
+            report.add(setup::at(
+                finding,
+                setup::APP_SETTINGS,
+                "\"Perform requests at any time (refresh_token, offline_access)\"",
+            ));
             report.skip([Check::Refresh, Check::Rotation], "There is no refresh token.");
-            report.add(address_accepted());
             return;
         };
         report.add(Finding::passed(Check::RefreshToken, "Salesforce issued a refresh token."));
@@ -48,19 +55,32 @@ impl Held {
                 Ok(is_new) => rotations.push(is_new),
                 Err(error) => {
                     report.add(refresh_refused(&error, &rotations));
-                    report.skip([Check::Refresh, Check::Rotation, Check::IpRestrictions], "A refresh failed.");
+                    report
+                        .skip([Check::Refresh, Check::Rotation, Check::IpRestrictions], "A refresh failed.");
                     return;
                 }
             }
         }
         report.add(Finding::passed(Check::Refresh, "Two refreshes succeeded."));
-        report.add(address_accepted());
         let is_dead = match rotations.as_slice() {
             // Introspection is no use of the token (RFC 7662), so that nothing is revoked by it.
-            [true, true] => org.oauth.introspect(&org.login.host, &first, TokenTypeHint::Refresh).await.ok().map(|found| !found.active),
+            [true, true] => org
+                .oauth
+                .introspect(&org.login.host, &first, TokenTypeHint::Refresh)
+                .await
+                .ok()
+                .map(|found| !found.active),
             _ => None,
         };
         report.add(rotation(&rotations, is_dead));
+    }
+
+    /// Reports that no request was refused because of this machine's address, unless one was.
+    pub(super) fn report_address(&self, report: &mut Report) {
+        if report.has(Check::Api) && !report.has(Check::IpRestrictions) {
+            let what = "Salesforce issues tokens to the address of this machine, and accepts them from it.";
+            report.add(Finding::passed(Check::IpRestrictions, what));
+        }
     }
 
     /// Refreshes once. Returns whether the response has a new refresh token.
@@ -128,22 +148,25 @@ fn not_revoked(failure: &str) -> Finding {
     )
 }
 
-fn address_accepted() -> Finding {
-    Finding::passed(Check::IpRestrictions, "Salesforce issues tokens to the address of this machine.")
-}
-
 fn refresh_refused(error: &OAuthError, rotations: &[bool]) -> Finding {
     let is_expired = error.description() == Some("expired access/refresh token");
     match rotations {
         [] if is_expired => {
-            let finding = Finding::failed(Check::Refresh, "Salesforce refuses the refresh token that it issued a moment ago.");
-            let finding = finding.code("invalid_grant").fix("let refresh tokens be valid until they are revoked, or for a time");
+            let finding = Finding::failed(
+                Check::Refresh,
+                "Salesforce refuses the refresh token that it issued a moment ago.",
+            );
+            let finding = finding
+                .code("invalid_grant")
+                .fix("let refresh tokens be valid until they are revoked, or for a time");
             setup::at(finding, setup::APP_POLICIES, "\"Refresh Token Policy\"")
         }
         [true] if is_expired => {
             let what = "Salesforce refuses the new refresh token of a rotation.";
             let finding = Finding::failed(Check::Rotation, what).code("invalid_grant");
-            finding.fix("check that no other program uses tokens of this login; otherwise report it to Salesforce")
+            finding.fix(
+                "check that no other program uses tokens of this login; otherwise report it to Salesforce",
+            )
         }
         _ => setup::token_error(Check::Refresh, error),
     }
@@ -152,21 +175,27 @@ fn refresh_refused(error: &OAuthError, rotations: &[bool]) -> Finding {
 /// `is_dead`: whether Salesforce calls the first refresh token invalid after it was used; `None` if it does not say.
 fn rotation(rotations: &[bool], is_dead: Option<bool>) -> Finding {
     match (rotations, is_dead) {
-        ([true, true], Some(false)) => {
-            Finding::warning(Check::Rotation, "Each refresh returned a new refresh token, and the used one is still valid.")
-                .fix("a stolen token stays usable: report it to Salesforce")
-        }
+        ([true, true], Some(false)) => Finding::warning(
+            Check::Rotation,
+            "Each refresh returned a new refresh token, and the used one is still valid.",
+        )
+        .fix("a stolen token stays usable: report it to Salesforce"),
         ([true, true], dead) => {
             let end = if dead.is_some() { ", and the used one is invalid" } else { "" };
-            Finding::passed(Check::Rotation, format!("Each of two refreshes returned a new refresh token{end}."))
+            Finding::passed(
+                Check::Rotation,
+                format!("Each of two refreshes returned a new refresh token{end}."),
+            )
         }
         ([false, false], _) => {
             let what = "Refresh token rotation is off: a stolen refresh token stays usable.";
-            let finding = Finding::warning(Check::Rotation, what).fix("switch rotation on; this crate is made for it");
+            let finding =
+                Finding::warning(Check::Rotation, what).fix("switch rotation on; this crate is made for it");
             setup::at(finding, setup::APP_SETTINGS, "\"Enable Refresh Token Rotation\"")
         }
         _ => {
-            let finding = Finding::warning(Check::Rotation, "Only one of two refreshes returned a new refresh token.");
+            let finding =
+                Finding::warning(Check::Rotation, "Only one of two refreshes returned a new refresh token.");
             let finding = finding.fix("check whether the setting was changed a moment ago");
             setup::at(finding, setup::APP_SETTINGS, "\"Enable Refresh Token Rotation\"")
         }

@@ -76,7 +76,8 @@ impl OAuthClient {
 /// Returns the error in the target of a redirect: the callback, or a page of Salesforce.
 fn at_target(request: &Url, target: &Url) -> Option<AuthorizationRefusal> {
     let code = parameter(target.query_pairs(), "error")?;
-    let redirect_uri = parameter(request.query_pairs(), "redirect_uri").and_then(|text| Url::parse(&text).ok());
+    let redirect_uri =
+        parameter(request.query_pairs(), "redirect_uri").and_then(|text| Url::parse(&text).ok());
     let is_callback = |uri: Url| uri.origin() == target.origin() && uri.path() == target.path();
     let description = parameter(target.query_pairs(), "error_description").unwrap_or_default();
     Some(AuthorizationRefusal {
@@ -149,7 +150,11 @@ mod tests {
                 Some("client identifier invalid"),
             ),
             ("<html><body>redirect_uri_mismatch</body></html>", "redirect_uri_mismatch", None),
-            ("<a href=\"/x?error=\">OAUTH_APPROVAL_ERROR_GENERIC : An</a>", "oauth_approval_error_generic", None),
+            (
+                "<a href=\"/x?error=\">OAUTH_APPROVAL_ERROR_GENERIC : An</a>",
+                "oauth_approval_error_generic",
+                None,
+            ),
         ] {
             let refusal = refusal_in(page).map(|refusal| (refusal.code, refusal.description));
             assert_eq!(refusal, Some((code.to_owned(), description)), "{page}");
@@ -171,7 +176,11 @@ mod tests {
         ] {
             let target = Url::parse(target).unwrap();
             let refusal = at_target(request.as_ref().unwrap(), &target).unwrap();
-            assert_eq!((refusal.code.as_str(), refusal.at_callback), ("invalid_scope", at_callback), "{target}");
+            assert_eq!(
+                (refusal.code.as_str(), refusal.at_callback),
+                ("invalid_scope", at_callback),
+                "{target}"
+            );
         }
         let login = Url::parse("https://acme.my.salesforce.com/?ec=302&startURL=%2Fsetup").unwrap();
         assert_eq!(at_target(request.as_ref().unwrap(), &login), None);

@@ -26,7 +26,8 @@ pub struct ErrorExplanation {
 /// ```
 pub fn explain_error(code: &str, description: Option<&str>) -> Option<ErrorExplanation> {
     let code = oauth_errors::known_code(code)?;
-    let refusal = oauth_errors::find(Some(code), description.and_then(oauth_errors::known_description)).refusal;
+    let refusal =
+        oauth_errors::find(Some(code), description.and_then(oauth_errors::known_description)).refusal;
     let [reason, action] = *refusal.paragraphs;
     Some(ErrorExplanation { reason, action, who: refusal.fix.who.text(), place: refusal.fix.place })
 }
