@@ -150,7 +150,7 @@ mod tests {
     fn a_plan_has_the_callback_of_each_login_host_and_the_routes_below_the_public_path() {
         let plan = config(&[
             ("SALESFORCE_CLIENT_ID", "3MVG9"),
-            ("SALESFORCE_KEYS", "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k="),
+            ("SALESFORCE_KEYS", "WlAkwSYfFC2Q7aShHh3Rw1MzOxmAUqoYvcu3GnR9LSQ="),
             ("SALESFORCE_PUBLIC_URL", "https://app.example/shop"),
             ("SALESFORCE_LOGIN_HOSTS", "sandbox=https://test.salesforce.com"),
         ]);

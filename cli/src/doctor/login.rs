@@ -1,7 +1,7 @@
 //! A login of a user: asked for, walked in a browser, received over a loopback callback.
 
 use std::{
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     time::{Duration, SystemTime},
 };
 
@@ -60,7 +60,6 @@ async fn is_agreed(consent: Consent, report: &mut Report) -> bool {
 
 /// Writes to standard error: standard output has the findings alone.
 fn note(text: &str) {
-    use std::io::Write as _;
     let _ = writeln!(anstream::stderr().lock(), "{}", textwrap::fill(text, textwrap::termwidth().min(100)));
 }
 
@@ -99,7 +98,9 @@ pub(super) async fn log_in(
     let request =
         org.oauth.authorize(&org.login.host, redirect_uri, &AuthorizeOptions::new(org.plan.scopes.clone()));
     report.without_progress(|| {
-        note(&format!("\nOpen this address in a browser on this machine, and log in:\n\n{}\n", request.url))
+        note("Open this address in a browser on this machine, and log in:");
+        // In one line, so that it can be copied.
+        let _ = writeln!(anstream::stderr().lock(), "\n{}\n", request.url);
     });
     report.working_on("waiting for the login");
     let callback = interrupt.or(timeout(within, listener.wait(request.state.clone()))).await;
@@ -179,7 +180,8 @@ async fn report_tokens(org: &Org, tokens: &TokenResponse, nonce: Option<&Secret>
             match org.oauth.verify_id_token(&org.login.host, tokens, nonce, SystemTime::now()).await {
                 Ok(_) => Finding::passed(Check::IdToken, "The ID token is valid."),
                 Err(error @ IdTokenError::Clock { .. }) => {
-                    Finding::failed(Check::Clock, setup::sentence(&error)).fix("synchronize the clock of this machine (NTP)")
+                    Finding::failed(Check::IdToken, format!("{}.", setup::sentence(&error)))
+                        .fix("synchronize the clock of this machine (NTP)")
                 }
                 Err(error) => Finding::failed(Check::IdToken, setup::sentence(&error)).fix(
                     "check that no proxy changes responses, and that SALESFORCE_LOGIN_URL is the org's own address",
@@ -187,7 +189,6 @@ async fn report_tokens(org: &Org, tokens: &TokenResponse, nonce: Option<&Secret>
             }
         }
     });
-    report.skip([Check::IdToken], "The clock is wrong.");
     let missing: Vec<_> = requested.iter().filter(|scope| !tokens.scopes.contains(scope)).collect();
     report.add(match (tokens.scopes.is_empty(), missing.is_empty()) {
         (true, _) => Finding::skipped(Check::GrantedScopes, "Salesforce does not list the granted scopes."),

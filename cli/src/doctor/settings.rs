@@ -9,7 +9,7 @@ use actix_salesforce::{
 use super::finding::{Check, Finding, Report};
 
 /// A key in base64. Nothing is sealed with it.
-const UNUSED_KEY: &str = "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k=";
+const UNUSED_KEY: &str = "WlAkwSYfFC2Q7aShHh3Rw1MzOxmAUqoYvcu3GnR9LSQ=";
 
 /// Reports each invalid setting, and returns what the settings amount to.
 ///

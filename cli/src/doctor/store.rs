@@ -108,7 +108,7 @@ fn failed(check: Check, error: &StoreError) -> Finding {
 
 /// Returns the key of a grant that does not exist, of an app that does not exist.
 fn key() -> Option<GrantKey> {
-    let user = UserRef::new("00D000000000000AAA".parse().ok()?, "005000000000000AAA".parse().ok()?);
+    let user = UserRef::new("00D000000000000EAA".parse().ok()?, "005000000000000AAA".parse().ok()?);
     let mut random = [0; 16];
     getrandom::fill(&mut random).ok()?;
     Some(GrantKey::new(AppKey::from_client_id(&format!("actix-salesforce doctor {random:?}")), user))

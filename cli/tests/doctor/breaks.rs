@@ -54,7 +54,7 @@ fn breaks() -> Vec<Break> {
         broken("no client id", &["settings"], &["SALESFORCE_CLIENT_ID"]).doctor(|doctor| doctor.unset("SALESFORCE_CLIENT_ID")),
         broken("a misspelt setting", &["settings"], &["Did you mean SALESFORCE_CLIENT_SECRET?"])
             .doctor(|doctor| doctor.set("SALESFORCE_CLIENT_SECRTE", "x")),
-        broken("a short key", &["keys"], &["SALESFORCE_KEYS", "32 random bytes"])
+        broken("a short key", &["keys"], &["SALESFORCE_KEYS", "32 bytes in base64"])
             .doctor(|doctor| doctor.set("SALESFORCE_KEYS", "c2hvcnQ=")),
         broken("a durable store without keys", &["keys"], &["outlive the process"])
             .doctor(|doctor| doctor.set("SALESFORCE_STORE", "redis://127.0.0.1:1").with(["--allow", "store"])),
@@ -73,7 +73,7 @@ fn breaks() -> Vec<Break> {
             .org(|org| drop(org.faults().at(Route::Authorize, Fault::ResetBeforeRead))),
         broken("a clock two hours off", &["clock"], &["seconds behind", "NTP"]).policy(json!({"date_skew_seconds": 7_200})),
         broken("a clock half a minute off", &["clock"], &["ahead of", "NTP"]).policy(json!({"date_skew_seconds": -30})),
-        broken("an ID token of another time", &["clock"], &["seconds behind"])
+        broken("an ID token of another time", &["id-token"], &["seconds behind", "NTP"])
             .org(|org| org.set_time(SystemTime::now() + Duration::from_secs(3_600))),
         // The app.
         broken("an unknown client id", &["app"], &["invalid_client_id", "SALESFORCE_CLIENT_ID"])
@@ -97,7 +97,7 @@ fn breaks() -> Vec<Break> {
             .org(|org| org.set_permitted_users(PermittedUsers::AdminApproved(vec!["bob@example.com".into()]))),
         broken("a user who denies", &["login"], &["access_denied"]).doctor(|doctor| doctor.choosing(Choice::Deny)),
         broken("logins by My Domain only", &["login"], &["No login was completed"])
-            .policy(json!({"my_domain_login_only": true})).doctor(|doctor| doctor.with(["--timeout=2"])),
+            .policy(json!({"my_domain_login_only": true})).doctor(|doctor| doctor.arguments(["--yes", "--json", "--timeout=2"])),
         broken("an address that is not allowed", &["ip-restrictions"], &["ip restricted", "Network Access"])
             .policy(json!({"ip_restricted": true})),
         broken("an address that is not allowed to refresh", &["ip-restrictions"], &["ip restricted"])
@@ -115,14 +115,14 @@ fn breaks() -> Vec<Break> {
             .org(|org| drop(org.faults().at(Route::Revoke, Fault::Status(503)))),
         // The API.
         broken("sessions locked to an address", &["ip-restrictions"], &["Lock sessions"]).policy(json!({"api_access": "ip_locked"})),
-        broken("no scope api", &["api"], &["not valid for use with the REST API", "API Enabled"])
+        broken("no scope api", &["api"], &["invalid_session_id", "API Enabled"])
             .policy(json!({"api_access": "missing_scope"})),
         broken("an org without the API", &["api"], &["api_disabled_for_org"]).policy(json!({"api_access": "disabled"})),
         broken("an expired password", &["api"], &["expired"]).policy(json!({"api_access": "expired_password"})),
         broken("no API requests left", &["api-usage"], &["limit", "Company Information"]).policy(json!({"api_limit": 0})),
         broken("a version that the org lacks", &["api-version"], &["99", "SALESFORCE_API_VERSION"])
             .doctor(|doctor| doctor.set("SALESFORCE_API_VERSION", "99.0")),
-        broken("an old version", &["api-version"], &["will be retired"]).doctor(|doctor| doctor.set("SALESFORCE_API_VERSION", "40.0")),
+        broken("an old version", &["api-version"], &["will be retired"]).doctor(|doctor| doctor.set("SALESFORCE_API_VERSION", "52.0")),
         broken("a service user without a user to run as", &["service-user"], &["no client credentials user", "Run As"])
             .doctor(|doctor| doctor.with_service()),
     ]

@@ -8,13 +8,13 @@ use url::Url;
 
 /// What the user chooses on the page that asks for approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Choice {
+pub(crate) enum Choice {
     Allow,
     Deny,
 }
 
 /// Opens an authorization URL as ada, and goes on until no page leads further.
-pub async fn log_in(authorize: Url, choice: Choice) {
+pub(crate) async fn log_in(authorize: Url, choice: Choice) {
     let browser = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()

@@ -103,7 +103,7 @@ async fn client_credentials_check_the_api_without_a_login() {
 #[tokio::test]
 async fn the_text_names_each_check_with_fix_and_place_and_has_no_colours_in_a_pipe() {
     let org = FakeOrg::builder().pkce_required(false).start().await.unwrap();
-    let ended = Doctor::of(&org).arguments(["--yes"]).run().await;
+    let ended = Doctor::of(&org).arguments(["--yes", "--timeout=30"]).run().await;
     assert_eq!(ended.status, Some(1));
     for text in ["passed   app ", "warning  pkce ", "fix ", "where ", "Setup > Apps", "1 warnings, 0 failed"]
     {
@@ -133,5 +133,31 @@ async fn wrong_use_is_status_2_with_a_next_step() {
         let ended = Doctor::of(&org).arguments(arguments).run().await;
         assert_eq!(ended.status, Some(2), "{ended:?}");
         assert!(ended.stderr.contains(text), "{text}: {ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_login_host_is_checked() {
+    let org = FakeOrg::start().await.unwrap();
+    let id = org.organization_id();
+    for (second, status) in [(org.instance_url(), 0), ("http://127.0.0.1:1".to_owned(), 1)] {
+        let ended = Doctor::of(&org)
+            .arguments(["--json", "--no-login"])
+            .set("SALESFORCE_ALLOWED_ORGS", &id)
+            .set("SALESFORCE_LOGIN_HOSTS", &format!("second={second}|{id}"))
+            .run()
+            .await;
+        assert_eq!(ended.status, Some(status), "{ended:?}");
+        let findings = ended.findings();
+        let of_second = |check: &str| {
+            let is_it = |finding: &&serde_json::Value| {
+                let what = finding["what"].as_str().unwrap();
+                finding["check"] == check && (what.contains(&second) || what.contains("/callback/second"))
+            };
+            findings.iter().find(is_it).map(|finding| finding["outcome"].as_str().unwrap().to_owned())
+        };
+        let reached = if status == 0 { "passed" } else { "failed" };
+        assert_eq!(of_second("reach").as_deref(), Some(reached), "{ended:?}");
+        assert_eq!(of_second("callback").as_deref(), (status == 0).then_some("passed"), "{ended:?}");
     }
 }

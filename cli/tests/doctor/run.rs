@@ -17,12 +17,12 @@ use tokio::{
 
 use crate::browser::{self, Choice};
 
-pub const ADA: &str = "ada@example.com";
+pub(crate) const ADA: &str = "ada@example.com";
 /// A key in base64.
-pub const KEY: &str = "q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k=";
+pub(crate) const KEY: &str = "InVEfhXmbcH+5taYk619Wjn+9HjTBVq125jnw5QBDiM=";
 
 /// Returns a free port below those that the system gives to outgoing connections.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + u16::try_from(std::process::id() % 90).expect("below 90") * 100;
     loop {
@@ -35,14 +35,14 @@ pub fn free_port() -> u16 {
 
 /// What the program did.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     pub status: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
 /// One run of the program.
-pub struct Doctor<'a> {
+pub(crate) struct Doctor<'a> {
     org: &'a FakeOrg,
     variables: BTreeMap<String, String>,
     arguments: Vec<String>,
@@ -51,47 +51,51 @@ pub struct Doctor<'a> {
 
 impl<'a> Doctor<'a> {
     /// With the settings of the fake org, a public URL on a free port, and leave to log in.
-    pub fn of(org: &'a FakeOrg) -> Self {
+    pub(crate) fn of(org: &'a FakeOrg) -> Self {
         let variables = org.variables().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let doctor =
-            Self { org, variables, arguments: vec!["--yes".into(), "--json".into()], choice: Choice::Allow };
+        let doctor = Self {
+            org,
+            variables,
+            arguments: ["--yes", "--json", "--timeout=30"].map(str::to_owned).to_vec(),
+            choice: Choice::Allow,
+        };
         doctor.set("SALESFORCE_PUBLIC_URL", &format!("http://127.0.0.1:{}", free_port()))
     }
 
-    pub fn set(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
         self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
 
     /// Names a service user at the My Domain.
-    pub fn with_service(self) -> Self {
+    pub(crate) fn with_service(self) -> Self {
         let my_domain = self.org.instance_url();
         self.set("SALESFORCE_SERVICE_URL", &my_domain)
     }
 
-    pub fn unset(mut self, name: &str) -> Self {
+    pub(crate) fn unset(mut self, name: &str) -> Self {
         self.variables.remove(name);
         self
     }
 
-    pub fn arguments<const N: usize>(mut self, arguments: [&str; N]) -> Self {
+    pub(crate) fn arguments<const N: usize>(mut self, arguments: [&str; N]) -> Self {
         self.arguments = arguments.map(str::to_owned).to_vec();
         self
     }
 
     /// Adds arguments to `--yes --json`.
-    pub fn with<const N: usize>(mut self, arguments: [&str; N]) -> Self {
+    pub(crate) fn with<const N: usize>(mut self, arguments: [&str; N]) -> Self {
         self.arguments.extend(arguments.map(str::to_owned));
         self
     }
 
-    pub fn choosing(mut self, choice: Choice) -> Self {
+    pub(crate) fn choosing(mut self, choice: Choice) -> Self {
         self.choice = choice;
         self
     }
 
     /// Starts it. The second value reads what it writes, and walks the login.
-    pub fn start(&self) -> (Child, JoinHandle<(String, String)>) {
+    pub(crate) fn start(&self) -> (Child, JoinHandle<(String, String)>) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_actix-salesforce"))
             .arg("doctor")
             .args(&self.arguments)
@@ -127,7 +131,7 @@ impl<'a> Doctor<'a> {
     }
 
     /// Runs it to its end. No secret is in what it writes, and no login is left behind unless a test says so.
-    pub async fn run(self) -> Ended {
+    pub(crate) async fn run(self) -> Ended {
         let (mut child, reader) = self.start();
         let status = child.wait().await.expect("it ends").code();
         let (stdout, stderr) = reader.await.expect("its output");
@@ -139,7 +143,7 @@ impl<'a> Doctor<'a> {
 
 impl Ended {
     /// The client secret, and what was sent to the org as a token, a code or a verifier.
-    pub fn shows_no_secret(&self, org: &FakeOrg) {
+    pub(crate) fn shows_no_secret(&self, org: &FakeOrg) {
         let ada = org.user(ADA);
         let mut secrets = vec![org.client_secret()];
         secrets.extend(org.live_refresh_tokens(&ada));
@@ -157,13 +161,13 @@ impl Ended {
         }
     }
 
-    pub fn findings(&self) -> Vec<Value> {
+    pub(crate) fn findings(&self) -> Vec<Value> {
         let document: Value = serde_json::from_str(&self.stdout).unwrap_or_else(|_| panic!("JSON: {self:?}"));
         document["findings"].as_array().expect("a list").clone()
     }
 
     /// The checks with one of these outcomes, sorted, each as `check` or `check: code`.
-    pub fn checks(&self, outcomes: &[&str]) -> Vec<String> {
+    pub(crate) fn checks(&self, outcomes: &[&str]) -> Vec<String> {
         let findings = self.findings();
         let chosen =
             findings.iter().filter(|finding| outcomes.iter().any(|outcome| finding["outcome"] == *outcome));
@@ -174,7 +178,7 @@ impl Ended {
         names
     }
 
-    pub fn finding(&self, check: &str) -> Value {
+    pub(crate) fn finding(&self, check: &str) -> Value {
         let found = self.findings().into_iter().find(|finding| finding["check"] == check);
         found.unwrap_or_else(|| panic!("no finding of {check}: {self:?}"))
     }
