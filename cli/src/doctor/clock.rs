@@ -24,10 +24,12 @@ pub(super) fn check(date: Option<&str>, received: SystemTime, took: Duration) ->
     let seconds = difference.as_secs().saturating_sub(slack);
     let what = format!("This machine's clock is {seconds} seconds {direction} Salesforce's.");
     let fix = "synchronize the clock of this machine (NTP)";
-    match seconds {
-        0..=UNSYNCHRONIZED => Finding::passed(Check::Clock, "This machine's clock agrees with Salesforce's."),
-        ..=LOGINS_FAIL => Finding::warning(Check::Clock, what).fix(fix),
-        _ => Finding::failed(Check::Clock, format!("{what} Logins fail above {LOGINS_FAIL}.")).fix(fix),
+    if seconds > LOGINS_FAIL {
+        Finding::failed(Check::Clock, format!("{what} Logins fail above {LOGINS_FAIL}.")).fix(fix)
+    } else if seconds > UNSYNCHRONIZED {
+        Finding::warning(Check::Clock, what).fix(fix)
+    } else {
+        Finding::passed(Check::Clock, "This machine's clock agrees with Salesforce's.")
     }
 }
 

@@ -211,13 +211,25 @@ impl Report {
         self.findings.push(finding);
     }
 
-    /// Reports these checks as skipped, unless they have a finding.
+    /// Reports these checks as skipped, unless they have a finding. The text names them together.
     pub(crate) fn skip(&mut self, checks: impl IntoIterator<Item = Check>, why: &str) {
+        let mut skipped: Vec<Finding> = Vec::new();
         for check in checks {
-            if !self.has(check) {
-                self.add(Finding::skipped(check, why));
+            if !self.has(check) && !skipped.iter().any(|finding| finding.check == check) {
+                skipped.push(Finding::skipped(check, why));
             }
         }
+        if let [first, others @ ..] = skipped.as_slice()
+            && !self.is_json
+        {
+            let mut shown = first.clone();
+            if !others.is_empty() {
+                let names: Vec<_> = others.iter().map(|finding| finding.check.name()).collect();
+                shown.what = format!("{why} Also: {}.", names.join(", "));
+            }
+            self.progress.suspend(|| render::finding(&shown));
+        }
+        self.findings.extend(skipped);
     }
 
     pub(crate) fn has(&self, check: Check) -> bool {

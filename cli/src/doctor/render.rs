@@ -60,7 +60,7 @@ pub(super) fn summary(summary: &Summary, interrupted: bool) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     let Summary { passed, warning, failed, skipped } = summary;
     let end = if interrupted { ", interrupted" } else { "" };
-    writeln!(out, "\n{passed} passed, {warning} warnings, {failed} failed, {skipped} skipped{end}")
+    writeln!(out, "\n{passed} passed, {warning} warned, {failed} failed, {skipped} skipped{end}")
 }
 
 /// Shows a document as JSON on standard output.

@@ -105,8 +105,7 @@ async fn the_text_names_each_check_with_fix_and_place_and_has_no_colours_in_a_pi
     let org = FakeOrg::builder().pkce_required(false).start().await.unwrap();
     let ended = Doctor::of(&org).arguments(["--yes", "--timeout=30"]).run().await;
     assert_eq!(ended.status, Some(1));
-    for text in ["passed   app ", "warning  pkce ", "fix ", "where ", "Setup > Apps", "1 warnings, 0 failed"]
-    {
+    for text in ["passed   app ", "warning  pkce ", "fix ", "where ", "Setup > Apps", "1 warned, 0 failed"] {
         assert!(ended.stdout.contains(text), "{text}: {}", ended.stdout);
     }
     assert!(!ended.stdout.contains('\u{1b}') && !ended.stderr.contains('\u{1b}'), "{ended:?}");

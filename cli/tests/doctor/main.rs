@@ -8,3 +8,4 @@ mod interrupted;
 mod public_url;
 mod run;
 mod store;
+mod terminal;
