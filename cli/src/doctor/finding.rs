@@ -3,7 +3,7 @@
 use std::{io, process::ExitCode, time::Duration};
 
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::render;
@@ -183,6 +183,7 @@ impl Report {
     pub(crate) fn new(is_json: bool, allowed: Vec<Check>) -> Self {
         // Hidden by itself unless standard error is a terminal.
         let progress = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        progress.set_style(ProgressStyle::default_spinner());
         Self { findings: Vec::new(), is_json, allowed, progress }
     }
 
