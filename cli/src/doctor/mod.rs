@@ -93,11 +93,12 @@ pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
     let mut report = Report::new(doctor.json, doctor.allow.clone());
     let config = Config::from_env();
     let plan = settings::check(&config, &mut report);
+    let login = plan.as_ref().map(|plan| chosen(&doctor, plan)).transpose()?;
     store::check(&config, plan.as_ref().is_none_or(settings::is_local), &mut report).await;
-    match plan {
-        Some(plan) => {
+    match plan.zip(login) {
+        Some((plan, login)) => {
             if interrupt.or(public_url::check(&plan, &mut report)).await.is_some() {
-                check_org(&doctor, plan, &interrupt, &mut report).await?;
+                check_org(&doctor, plan, login, &interrupt, &mut report).await?;
             }
         }
         None => {
@@ -112,10 +113,10 @@ pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
 async fn check_org(
     doctor: &Doctor,
     plan: StartPlan,
+    login: PlannedLogin,
     interrupt: &Interrupt,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let login = chosen(doctor, &plan)?;
     let callback = callback(doctor, &login);
     let org = Org::new(plan, login).map_err(|error| Failure::of("cannot create the HTTP client", &error))?;
     report.working_on("asking Salesforce about the app");

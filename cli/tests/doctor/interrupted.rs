@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use salesforce_fake_org::{FakeOrg, Fault};
-use tokio::{process::Command, time::sleep};
+use tokio::{
+    process::Command,
+    time::{sleep, timeout},
+};
 
 use crate::run::{ADA, Doctor, Ended};
 
@@ -63,7 +66,10 @@ async fn a_run_that_waits_for_a_login_ends_at_once_when_interrupted() {
     until(|| org.requests().iter().any(|request| request.path == "/login")).await;
     let id = child.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
-    assert_eq!(child.wait().await.unwrap().code(), Some(130));
+    let ended = timeout(Duration::from_secs(10), child.wait())
+        .await
+        .expect("it ends before the time for the login does");
+    assert_eq!(ended.unwrap().code(), Some(130));
     drop(reader);
     assert_eq!(org.token_calls("authorization_code"), 0);
     assert_eq!(org.live_refresh_tokens(&org.user(ADA)), [""; 0]);

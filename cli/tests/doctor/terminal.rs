@@ -54,7 +54,10 @@ async fn on_a_terminal_it_asks_before_a_login_and_shows_colours() {
     assert!(shown.find("five approvals").unwrap() < shown.find("Log in now?").unwrap(), "{shown}");
     assert!(shown.contains("The login was declined.") && !shown.contains("/authorize"), "{shown}");
     assert!(shown.contains("\u{1b}[32mpassed"), "{shown:?}");
-    assert!(shown.contains("asking Salesforce about the app") && !shown.contains("0/0"), "progress: {shown:?}");
+    assert!(
+        shown.contains("asking Salesforce about the app") && !shown.contains("0/0"),
+        "progress: {shown:?}"
+    );
 
     let (status, shown) = on_a_terminal(&org, "y").await;
     assert_eq!(status, Some(1), "no login within two seconds: {shown}");
