@@ -22,6 +22,8 @@ use salesforce_connection::{
 pub struct StartPlan {
     /// The app's credentials.
     pub app: OAuthApp,
+    /// The credentials from before a rotation, if the settings have them.
+    pub previous_app: Option<OAuthApp>,
     /// The login hosts, the default host first.
     pub logins: Vec<PlannedLogin>,
     /// The scopes that each login requests.
@@ -96,6 +98,7 @@ impl Config {
             logout_route: route(&settings.paths.logout),
             client: settings.client(),
             logins,
+            previous_app: settings.previous.map(|previous| previous.app),
             app: OAuthApp::new(settings.client_id, settings.client_secret),
             scopes: settings.scopes,
             api_version: settings.api_version,

@@ -233,18 +233,30 @@ async fn pkce(org: &Org, redirect_uri: &Url) -> Result<Finding, OAuthError> {
     })
 }
 
-/// Checks the client secret with a question about a token that does not exist.
+/// Checks the client secret, and the one from before a rotation, with a question about a token that does not exist.
 pub(super) async fn secret(org: &Org) -> Finding {
     if org.oauth.app().client_secret.is_none() {
         return Finding::skipped(Check::Secret, "The settings have no client secret: a public client.");
     }
     let absent = Secret::new("no-such-token");
     match org.oauth.introspect(&org.login.host, &absent, TokenTypeHint::Access).await {
-        Ok(_) => Finding::passed(Check::Secret, "Salesforce accepts the client secret."),
-        Err(error) if error.is_credentials_rejected() => setup::secret(),
-        Err(_) => Finding::skipped(
-            Check::Secret,
-            "Salesforce does not say before a login whether the secret is right.",
-        ),
+        Ok(_) => {}
+        Err(error) if error.is_credentials_rejected() => return setup::secret(),
+        Err(_) => {
+            let what = "Salesforce does not say before a login whether the secret is right.";
+            return Finding::skipped(Check::Secret, what);
+        }
     }
+    if let Some(previous) = org.plan.previous_app.clone() {
+        let oauth = org.oauth.with_app(previous);
+        let asked = oauth.introspect(&org.login.host, &absent, TokenTypeHint::Access).await;
+        if asked.is_err_and(|error| error.is_credentials_rejected()) {
+            let what = "Salesforce accepts the client secret, and no longer the credentials from before the rotation.";
+            return Finding::warning(Check::Secret, what).fix(
+                "remove SALESFORCE_PREVIOUS_CLIENT_ID and SALESFORCE_PREVIOUS_CLIENT_SECRET: grants that were given to them \
+                 cannot be refreshed any more",
+            );
+        }
+    }
+    Finding::passed(Check::Secret, "Salesforce accepts the client secret.")
 }

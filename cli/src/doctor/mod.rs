@@ -122,7 +122,12 @@ async fn check_org(
     report.working_on("asking Salesforce about the app");
     let Some(state) = interrupt.or(before_login(&org, &callback, report)).await else { return Ok(()) };
     let has_service_user = org.plan.service.is_some() || doctor.client_credentials;
+    let has_own_app = org.plan.service.as_ref().is_some_and(|user| user.app().is_some());
     let service = match has_service_user && !interrupt.is_raised() {
+        true if report.has_failed(Check::Secret) && !has_own_app => {
+            report.skip([Check::ServiceUser], "The client secret is wrong.");
+            None
+        }
         true => service::check(&org, report).await,
         false => None,
     };

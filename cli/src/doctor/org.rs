@@ -19,7 +19,10 @@ pub(super) struct Org {
 impl Org {
     pub(super) fn new(plan: StartPlan, login: PlannedLogin) -> Result<Self, HttpError> {
         let client = plan.client.clone().build()?;
-        let oauth = OAuthClient::with_client(plan.app.clone(), &client);
+        let mut oauth = OAuthClient::with_client(plan.app.clone(), &client);
+        if let Some(secret) = plan.previous_app.as_ref().and_then(|app| app.client_secret.clone()) {
+            oauth = oauth.accepting_signatures_of(secret);
+        }
         Ok(Self { plan, login, client, oauth })
     }
 }

@@ -33,14 +33,15 @@ pub(super) async fn check(org: &Org, report: &mut Report) -> Option<TokenRespons
             Some(tokens)
         }
         Err(error) => {
-            report.add(refused(&error, user.username().is_some()));
-            report.skip([Check::ServiceUser], "An earlier check failed.");
+            report.add(refused(&error, &user));
+            report.skip([Check::ServiceUser], "Salesforce refused the token.");
             None
         }
     }
 }
 
-fn refused(error: &OAuthError, by_jwt: bool) -> Finding {
+fn refused(error: &OAuthError, user: &ServiceUser) -> Finding {
+    let by_jwt = user.username().is_some();
     let finding = Finding::failed(Check::ServiceUser, format!("{}.", setup::sentence(error)));
     match (error, error.description()) {
         (OAuthError::NeedsMyDomain, _) => {
@@ -63,6 +64,15 @@ fn refused(error: &OAuthError, by_jwt: bool) -> Finding {
             let finding = finding.code("invalid_grant");
             let finding = finding.fix("compare SALESFORCE_SERVICE_KEY and SALESFORCE_SERVICE_USERNAME with the app's certificate and user");
             setup::at(finding, setup::APP_SETTINGS, "\"Use digital signatures\"")
+        }
+        _ if error.is_credentials_rejected() => {
+            let secret = match user.app() {
+                Some(_) => "SALESFORCE_SERVICE_CLIENT_SECRET",
+                None => "SALESFORCE_CLIENT_SECRET",
+            };
+            let finding = finding.code("invalid_client");
+            let finding = finding.fix(format!("compare {secret} with the app's consumer secret"));
+            setup::at(finding, setup::APP_SETTINGS, "\"Consumer Key and Secret\"")
         }
         _ => setup::token_error(Check::ServiceUser, error),
     }

@@ -80,6 +80,9 @@ fn breaks() -> Vec<Break> {
             .doctor(|doctor| doctor.set("SALESFORCE_CLIENT_ID", "3MVG9.Unknown")),
         broken("a wrong client secret", &["secret"], &["SALESFORCE_CLIENT_SECRET", "OAuth settings"])
             .doctor(|doctor| doctor.set("SALESFORCE_CLIENT_SECRET", "1234567890")),
+        broken("credentials from before a rotation that ended", &["secret"], &["SALESFORCE_PREVIOUS_CLIENT_ID"])
+            .policy(json!({"rotated_credentials": {"client_id": "3MVG9.New", "client_secret": "newer-than-before"}, "first_credentials": "invalid_client"}))
+            .doctor(|doctor| doctor.rotated()),
         broken("a blocked app", &["app"], &["oauth_app_blocked", "OAuth Usage"]).policy(json!({"app_state": "blocked"})),
         broken("an app that is not installed", &["app"], &["invalid_client", "installed"]).policy(json!({"app_state": "uninstalled"})),
         broken("an app without a reason", &["app"], &["oauth_approval_error_generic"]).policy(json!({"app_state": "failing"})),
@@ -123,6 +126,10 @@ fn breaks() -> Vec<Break> {
         broken("a version that the org lacks", &["api-version"], &["99", "SALESFORCE_API_VERSION"])
             .doctor(|doctor| doctor.set("SALESFORCE_API_VERSION", "99.0")),
         broken("an old version", &["api-version"], &["will be retired"]).doctor(|doctor| doctor.set("SALESFORCE_API_VERSION", "52.0")),
+        broken("a wrong secret of the service user's app", &["service-user"], &["SALESFORCE_SERVICE_CLIENT_SECRET"]).doctor(|doctor| {
+            let id = doctor.client_id();
+            doctor.with_service().set("SALESFORCE_SERVICE_CLIENT_ID", &id).set("SALESFORCE_SERVICE_CLIENT_SECRET", "1234567890")
+        }),
         broken("a service user without a user to run as", &["service-user"], &["no client credentials user", "Run As"])
             .doctor(|doctor| doctor.with_service()),
     ]

@@ -160,3 +160,13 @@ async fn each_login_host_is_checked() {
         assert_eq!(of_second("callback").as_deref(), (status == 0).then_some("passed"), "{ended:?}");
     }
 }
+
+#[tokio::test]
+async fn both_credentials_of_a_rotation_are_fine() {
+    let org = FakeOrg::start().await.unwrap();
+    let rotated = serde_json::json!({"client_id": "3MVG9.New", "client_secret": "newer-than-before"});
+    org.set_policy(&serde_json::json!({"rotated_credentials": rotated})).unwrap();
+    let ended = Doctor::of(&org).rotated().run().await;
+    assert_eq!((ended.status, ended.checks(&["failed", "warning"])), (Some(0), vec![]), "{ended:?}");
+    assert_eq!(ended.finding("secret")["outcome"], "passed");
+}

@@ -67,6 +67,19 @@ impl<'a> Doctor<'a> {
         self
     }
 
+    pub(crate) fn client_id(&self) -> String {
+        self.org.client_id()
+    }
+
+    /// Has the org's first credentials as those from before a rotation.
+    pub(crate) fn rotated(self) -> Self {
+        let (id, secret) = (self.org.client_id(), self.org.client_secret());
+        self.set("SALESFORCE_PREVIOUS_CLIENT_ID", &id)
+            .set("SALESFORCE_PREVIOUS_CLIENT_SECRET", &secret)
+            .set("SALESFORCE_CLIENT_ID", "3MVG9.New")
+            .set("SALESFORCE_CLIENT_SECRET", "newer-than-before")
+    }
+
     /// Names a service user at the My Domain.
     pub(crate) fn with_service(self) -> Self {
         let my_domain = self.org.instance_url();
