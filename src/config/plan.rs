@@ -11,7 +11,7 @@ use crate::{
     store::{AvailabilityObserver, OpenError, Store, StoreUrl},
 };
 use salesforce_connection::{
-    ApiVersion, ClientBuilder,
+    ClientBuilder,
     oauth::{LoginHost, OAuthApp, Scopes},
     token::ServiceUser,
 };
@@ -28,8 +28,6 @@ pub struct StartPlan {
     pub logins: Vec<PlannedLogin>,
     /// The scopes that each login requests.
     pub scopes: Scopes,
-    /// The REST API version of relative paths.
-    pub api_version: ApiVersion,
     /// The URL of the app as browsers see it.
     pub public_url: Url,
     /// The login route as browsers see it. `None` if it is not mounted.
@@ -40,8 +38,6 @@ pub struct StartPlan {
     pub service: Option<ServiceUser>,
     /// The client of all connections, with the proxies and the allowed hosts of the settings.
     pub client: ClientBuilder,
-    /// Whether the store outlives the process.
-    pub is_store_durable: bool,
 }
 
 /// A login host, and where it sends the browser back to.
@@ -73,8 +69,8 @@ impl Config {
     pub fn plan(self) -> Result<StartPlan, ConfigError> {
         let config = self.without_surroundings();
         let location = StoreUrl::parse(config.store.expose());
-        let is_store_durable = location.as_ref().is_ok_and(StoreUrl::is_durable);
-        let settings = match (config.check(is_store_durable), location) {
+        let is_durable = location.as_ref().is_ok_and(StoreUrl::is_durable);
+        let settings = match (config.check(is_durable), location) {
             (Ok(settings), Ok(_)) => settings,
             (Ok(_), Err(error)) => return Err(ConfigError::new(vec![store_problem(&error)])),
             (Err(problems), Ok(_)) => return Err(problems),
@@ -101,10 +97,8 @@ impl Config {
             previous_app: settings.previous.map(|previous| previous.app),
             app: OAuthApp::new(settings.client_id, settings.client_secret),
             scopes: settings.scopes,
-            api_version: settings.api_version,
             public_url: settings.public_url,
             service: settings.service,
-            is_store_durable,
         })
     }
 
@@ -166,7 +160,6 @@ mod tests {
             plan.login_route.as_ref().map(Url::as_str),
             Some("https://app.example/shop/auth/salesforce/login")
         );
-        assert!(!plan.is_store_durable);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `doctor`: checks an app's settings against its org.
 //!
-//! One file for each area; each check adds a [`Finding`](finding::Finding) to the report. Nothing is edited, and no secret
+//! One file for each area; each check adds a [`Finding`] to the report. Nothing is edited, and no secret
 //! is printed.
 
 mod api;
