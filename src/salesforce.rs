@@ -23,7 +23,7 @@ use crate::{
 };
 use salesforce_connection::{
     Client, Connection, Error, Result, UserRef,
-    http::{AllowedHosts, HttpError},
+    http::HttpError,
     oauth::{LoginHost, OAuthApp, OAuthClient, SignedRequest, TokenResponse},
     token::{ServiceUser, TokenSource},
 };
@@ -371,10 +371,6 @@ pub(crate) fn start(
     admission: AppFunctions,
     functions: WebFunctions,
 ) -> std::result::Result<Salesforce, Box<dyn std::error::Error + Send + Sync>> {
-    let login_origins = std::iter::once(&settings.default_host)
-        .chain(settings.hosts.values())
-        .chain(settings.service.iter().map(ServiceUser::host))
-        .map(|host| host.as_url().clone());
     let redirect_uris = settings.redirect_uris();
     if redirect_uris.len() > 1 {
         let redirect_uris = redirect_uris.into_iter().collect::<Vec<_>>().join(" ");
@@ -388,9 +384,7 @@ pub(crate) fn start(
         url.set_path(&settings.paths.full(slo));
         tracing::info!(%url, "single logout is on: register this as the app's Single Logout URL in Salesforce");
     }
-    let allowed_hosts = AllowedHosts::new(login_origins.chain(settings.allowed_origins.iter().cloned()));
-    let client =
-        settings.api.clone().allowed_hosts(allowed_hosts).api_version(settings.api_version).build()?;
+    let client = settings.client().build()?;
     let app = OAuthApp::new(settings.client_id.clone(), settings.client_secret.clone());
     let previous = settings.previous.as_ref().map(|previous| previous.app.clone());
     let mut oauth = OAuthClient::with_client(app.clone(), &client);

@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     app_metadata::AppMetadata,
+    doctor::Doctor,
     fake::Fake,
     shell::{Completions, Man},
     types::Types,
@@ -19,6 +20,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Doctor(Doctor),
     Fake(Fake),
     Types(Types),
     AppMetadata(AppMetadata),

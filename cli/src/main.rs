@@ -2,6 +2,7 @@
 
 mod app_metadata;
 mod arguments;
+mod doctor;
 mod failure;
 mod fake;
 mod nearest;
@@ -20,6 +21,7 @@ use self::arguments::{Arguments, Command};
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let ended = match arguments.command {
+        Command::Doctor(doctor) => doctor::run(doctor).await,
         Command::Fake(fake) => fake::run(fake).await,
         Command::Types(types) => types::run(types).await,
         Command::AppMetadata(app_metadata) => app_metadata::run(app_metadata).await,

@@ -11,7 +11,9 @@ use std::{
 
 use crate::{
     base::clock::Clock,
-    config::{Config, ConfigError, ConfigProblem, RoutePaths, SessionMode, Settings, duration},
+    config::{
+        Config, ConfigError, ConfigProblem, RoutePaths, SessionMode, Settings, duration, store_problem,
+    },
     grants::{AppFunctions, Events, Timing},
     salesforce::{Salesforce, start},
     store::{OpenError, Store, StoreUrl},
@@ -335,7 +337,7 @@ impl SalesforceBuilder {
         let Self { config, store, service, events, clock, functions, web } = self;
         report_where_failures_go();
         let config = config.without_surroundings();
-        let problem = |error: OpenError| ConfigProblem { setting: error.setting(), hint: error.to_string() };
+        let problem = |error: OpenError| store_problem(&error);
         let location =
             store.map_or_else(|| StoreUrl::parse(config.store.expose()), |store| Ok(StoreUrl::Given(store)));
         let location =

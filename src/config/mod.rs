@@ -12,6 +12,7 @@ mod hosts;
 mod login_link;
 mod logout;
 mod my_domain;
+mod plan;
 mod problem;
 mod return_to;
 mod service;
@@ -21,11 +22,13 @@ mod unused;
 
 pub use self::{
     api::ApiConfig,
+    plan::{PlannedLogin, StartPlan},
     problem::{ConfigError, ConfigProblem},
     service::ServiceUserConfig,
 };
 pub(crate) use self::{
     credentials::PreviousApp,
+    plan::store_problem,
     return_to::ReturnTo,
     settings::{Paths, Settings},
 };

@@ -14,6 +14,7 @@ use crate::{
 };
 use salesforce_connection::{
     ClientBuilder, Secret, VersionChoice,
+    http::AllowedHosts,
     oauth::{LoginHost, Scopes},
     token::ServiceUser,
 };
@@ -63,6 +64,14 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// Returns the client of all connections, which contacts the hosts of the settings and Salesforce's own.
+    pub(crate) fn client(&self) -> ClientBuilder {
+        let login_hosts = std::iter::once(&self.default_host).chain(self.hosts.values());
+        let hosts = login_hosts.chain(self.service.iter().map(ServiceUser::host)).map(LoginHost::as_url);
+        let allowed_hosts = AllowedHosts::new(hosts.chain(&self.allowed_origins).cloned());
+        self.api.clone().allowed_hosts(allowed_hosts).api_version(self.api_version)
+    }
+
     /// Returns whether browsers reach the app over https, which decides cookie names and flags.
     pub(crate) fn is_https(&self) -> bool {
         self.public_url.scheme() == "https"

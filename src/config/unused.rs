@@ -67,32 +67,74 @@ fn known_variables() -> Vec<String> {
     names.into_inner()
 }
 
+/// A setting that is read by nothing, or that does less than was meant.
+enum Unused<'a> {
+    Variable { name: &'a str, nearest: Option<String> },
+    Scope { name: &'a str, nearest: Option<&'static str> },
+    NoRefreshToken,
+}
+
+const NO_REFRESH_TOKEN: &str = "SALESFORCE_SCOPES has no refresh_token: each login ends with its access token, after the \
+                                session timeout of the org";
+
+fn find<'a>(variables: &'a [String], scopes: Option<&'a Scopes>) -> Vec<Unused<'a>> {
+    let known = known_variables();
+    let variable = |name: &'a String| Unused::Variable {
+        name,
+        nearest: nearest(name, known.iter().map(String::as_str)).map(str::to_owned),
+    };
+    let mut found: Vec<_> = variables.iter().map(variable).collect();
+    let Some(scopes) = scopes else { return found };
+    let unknown = scopes.iter().filter(|scope| !SCOPES.contains(scope));
+    found.extend(unknown.map(|name| Unused::Scope { name, nearest: nearest(name, SCOPES.iter().copied()) }));
+    if !scopes.contains("refresh_token") {
+        found.push(Unused::NoRefreshToken);
+    }
+    found
+}
+
 /// Warns of settings that are read by nothing, or that do less than was meant.
 pub(super) fn warn(unused_variables: &[String], scopes: Option<&Scopes>) {
-    let known = known_variables();
-    for variable in unused_variables {
-        match nearest(variable, known.iter().map(String::as_str)) {
-            Some(known) => {
+    for unused in find(unused_variables, scopes) {
+        match unused {
+            Unused::Variable { name: variable, nearest: Some(known) } => {
                 tracing::warn!(variable, "setting ignored: no such variable. Did you mean {known}?")
             }
-            None => tracing::warn!(variable, "setting ignored: no such variable"),
-        }
-    }
-    let Some(scopes) = scopes else { return };
-    for scope in scopes.iter().filter(|scope| !SCOPES.contains(scope)) {
-        match nearest(scope, SCOPES.iter().copied()) {
-            Some(known) => tracing::warn!(scope, "scope unknown in SALESFORCE_SCOPES. Did you mean {known}?"),
-            None => {
+            Unused::Variable { name: variable, nearest: None } => {
+                tracing::warn!(variable, "setting ignored: no such variable")
+            }
+            Unused::Scope { name: scope, nearest: Some(known) } => {
+                tracing::warn!(scope, "scope unknown in SALESFORCE_SCOPES. Did you mean {known}?")
+            }
+            Unused::Scope { name: scope, nearest: None } => {
                 tracing::warn!(scope, "scope unknown in SALESFORCE_SCOPES. Salesforce may refuse the login")
             }
+            Unused::NoRefreshToken => tracing::warn!("{NO_REFRESH_TOKEN}"),
         }
     }
-    if !scopes.contains("refresh_token") {
-        tracing::warn!(
-            "SALESFORCE_SCOPES has no refresh_token: each login ends with its access token, after the session timeout of \
-             the org"
-        );
-    }
+}
+
+/// Returns what [`warn`] logs.
+pub(super) fn warnings(unused_variables: &[String], scopes: Option<&Scopes>) -> Vec<String> {
+    let did_you_mean = |known: &str| format!(". Did you mean {known}?");
+    let found = find(unused_variables, scopes).into_iter();
+    found
+        .map(|unused| match unused {
+            Unused::Variable { name, nearest } => {
+                format!(
+                    "{name} is ignored: no such setting{}",
+                    nearest.as_deref().map(did_you_mean).unwrap_or_default()
+                )
+            }
+            Unused::Scope { name, nearest } => {
+                format!(
+                    "{name} in SALESFORCE_SCOPES is unknown{}",
+                    nearest.map(did_you_mean).unwrap_or_default()
+                )
+            }
+            Unused::NoRefreshToken => NO_REFRESH_TOKEN.to_owned(),
+        })
+        .collect()
 }
 
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
@@ -151,6 +193,12 @@ mod tests {
         }
         assert!(log.contains("SALESFORCE_SCOPES has no refresh_token"), "{log}");
         assert_eq!(log.matches("WARN").count(), 4, "{log}");
+        let texts = warnings(&found, "api opneid".parse().ok().as_ref());
+        assert_eq!(texts.len(), 4, "{texts:?}");
+        assert_eq!(
+            texts[0],
+            "SALESFORCE_CLIENT_SECRTE is ignored: no such setting. Did you mean SALESFORCE_CLIENT_SECRET?"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_salesforce::{
-    Config, Connection, Error, Salesforce, Secret, UserRef,
+    Config, Connection, Error, Salesforce, Secret, UserRef, VersionChoice,
     config::{ConfigError, ServiceUserConfig},
     http::AllowedHosts,
     token::FixedToken,
@@ -86,7 +86,7 @@ impl Live {
             client = client.api_proxy(proxy);
         }
         if let Some(version) = variable("SALESFORCE_API_VERSION") {
-            let version = version
+            let version: VersionChoice = version
                 .parse()
                 .map_err(|error| Failure::of("SALESFORCE_API_VERSION is not a version", &error))?;
             client = client.api_version(version);

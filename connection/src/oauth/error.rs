@@ -24,7 +24,7 @@ const REFUSALS: [&str; 8] = [
 
 /// The descriptions that are part of an error, in lower case (Salesforce Help "OAuth 2.0 Authorization Errors"). They are
 /// constants of Salesforce. Others may contain what the user or the org must not find in a log.
-const DESCRIPTIONS: [&str; 27] = [
+const DESCRIPTIONS: [&str; 29] = [
     "app must be installed into org",
     "audience is invalid",
     "audience validation failed",
@@ -40,12 +40,14 @@ const DESCRIPTIONS: [&str; 27] = [
     "invalid code verifier",
     "ip restricted",
     "ip restricted or invalid login hours",
+    "missing required code challenge",
     "no client credentials user enabled",
     "no valid scopes defined",
     "number of logins exceeded",
     "organization is locked, closed, or suspended",
     "redirect_uri must match configuration",
     "request not supported on this domain",
+    "the requested scope is invalid, unknown, or malformed",
     "this app is blocked by admin",
     "token handler not found",
     "token handler validation failed",
@@ -275,9 +277,14 @@ impl OAuthError {
         }
         let text = body.and_then(|body| body.error_description).unwrap_or_default().to_ascii_lowercase();
         let in_progress = text.contains("already being processed");
-        let description = DESCRIPTIONS.iter().copied().find(|known| *known == text.trim());
+        let description = known_description(&text);
         Self::ErrorResponse { code, status, in_progress, description }
     }
+}
+
+/// Returns this crate's copy of a description, or `None` for an unknown one.
+pub(crate) fn known_description(sent: &str) -> Option<&'static str> {
+    DESCRIPTIONS.iter().copied().find(|known| sent.trim().eq_ignore_ascii_case(known))
 }
 
 /// The body of an error response (RFC 6749 section 5.2).
@@ -315,7 +322,7 @@ fn bare_word(body: &[u8]) -> Option<&str> {
 }
 
 /// Returns an error code in lower snake case, at most 64 characters, without any other characters.
-fn normalize(code: &str) -> String {
+pub(crate) fn normalize(code: &str) -> String {
     code.chars()
         .take(64)
         .filter_map(|c| match c {

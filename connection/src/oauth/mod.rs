@@ -15,6 +15,7 @@ pub(crate) mod id_token;
 pub(crate) mod identity;
 pub(crate) mod jwks;
 pub(crate) mod login_host;
+pub(crate) mod preview;
 pub(crate) mod refresh;
 pub(crate) mod revoke;
 pub(crate) mod scopes;
@@ -32,6 +33,7 @@ pub use crate::oauth::{
     id_token::{IdTokenClaims, IdTokenError},
     identity::{Identity, UserInfo},
     login_host::{InvalidLoginHost, LoginHost},
+    preview::{AuthorizationPreview, AuthorizationRefusal},
     refresh::{KnownGrant, RefreshError, RefreshedGrant},
     revoke::{Introspection, TokenTypeHint},
     scopes::{InvalidScopes, Scopes},

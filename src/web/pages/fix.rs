@@ -20,7 +20,7 @@ pub(super) enum Who {
 }
 
 impl Who {
-    fn text(self) -> &'static str {
+    pub(super) fn text(self) -> &'static str {
         match self {
             Self::You => "You",
             Self::Administrator => "An administrator of your Salesforce organization",

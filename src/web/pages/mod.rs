@@ -45,6 +45,7 @@
 mod api_errors;
 mod canvas_messages;
 mod choices;
+mod explanation;
 mod fix;
 mod kind;
 mod language;
@@ -61,6 +62,7 @@ mod request_failure;
 
 pub use self::{
     choices::{ChoiceLabels, HostChoice, HostChoices, OrgChoice, OrgChoices},
+    explanation::{ErrorExplanation, explain_error},
     kind::PageKind,
     page::{Action, ActionKind, ActionLabels, LoginPage, PageContent, PageTexts},
     render::HtmlPage,

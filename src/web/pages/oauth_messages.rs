@@ -11,7 +11,7 @@ use super::fix::{Fix, Who};
 pub(super) struct Refusal {
     pub(super) title: &'static str,
     /// The reason, and what to do.
-    pub(super) paragraphs: &'static [&'static str],
+    pub(super) paragraphs: &'static [&'static str; 2],
     pub(super) fix: Fix,
 }
 

@@ -1,0 +1,205 @@
+//! A login of a user: asked for, walked in a browser, received over a loopback callback.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    time::{Duration, SystemTime},
+};
+
+use actix_salesforce::{
+    Secret,
+    oauth::{AuthorizeOptions, IdTokenError, OAuthError, TokenResponse},
+};
+use dialoguer::Confirm;
+use tokio::time::timeout;
+use url::Url;
+
+use super::{
+    finding::{Check, Finding, Report},
+    interrupt::Interrupt,
+    listener::{Callback, Listener},
+    org::Org,
+    setup,
+};
+
+/// What a login costs.
+const COST: &str = "A login takes one of the five approvals that a user can give an app: with a sixth one Salesforce ends the \
+                    user's oldest login to this app, on whatever machine. This one is refreshed twice, and revoked at the end.";
+
+/// Whether a login may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Consent {
+    /// Ask on the terminal.
+    Ask,
+    Given,
+    Refused,
+}
+
+/// Returns whether the user agrees to a login.
+async fn is_agreed(consent: Consent, report: &mut Report) -> bool {
+    let why = match consent {
+        Consent::Given => {
+            report.without_progress(|| note(COST));
+            return true;
+        }
+        Consent::Ask if !io::stdin().is_terminal() || !io::stderr().is_terminal() => {
+            "A login takes one of the user's five approvals of the app, and there is no terminal to ask at. Use --yes to agree."
+        }
+        Consent::Refused | Consent::Ask => {
+            report.settle();
+            note(COST);
+            let ask = || Confirm::new().with_prompt("Log in now?").default(false).interact_opt();
+            match tokio::task::spawn_blocking(ask).await {
+                Ok(Ok(Some(true))) => return true,
+                _ => "The login was declined.",
+            }
+        }
+    };
+    report.skip(Check::WITH_LOGIN, why);
+    false
+}
+
+/// Writes to standard error: standard output has the findings alone.
+fn note(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{}", textwrap::fill(text, textwrap::termwidth().min(100)));
+}
+
+/// Logs a user in. Returns tokens that have to be revoked.
+pub(super) async fn log_in(
+    org: &Org,
+    redirect_uri: &Url,
+    consent: Consent,
+    within: Duration,
+    interrupt: &Interrupt,
+    report: &mut Report,
+) -> Option<TokenResponse> {
+    if consent == Consent::Refused {
+        report.add(Finding::passed(Check::LoginCallback, format!("{redirect_uri} is registered.")));
+        report.skip(Check::WITH_LOGIN, "No login is made: --no-login.");
+        return None;
+    }
+    let listener = match Listener::open(redirect_uri).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            let finding = Finding::skipped(
+                Check::LoginCallback,
+                format!("{redirect_uri} cannot be listened on: {error}."),
+            );
+            report.add(finding.fix(
+                "stop the program that has the port, or name another registered callback with --callback",
+            ));
+            report.skip(Check::WITH_LOGIN, "It needs a login, and the loopback callback is in use.");
+            return None;
+        }
+    };
+    report.add(Finding::passed(Check::LoginCallback, format!("{redirect_uri} is registered and free.")));
+    if !is_agreed(consent, report).await {
+        return None;
+    }
+    let request =
+        org.oauth.authorize(&org.login.host, redirect_uri, &AuthorizeOptions::new(org.plan.scopes.clone()));
+    report.without_progress(|| {
+        note("Open this address in a browser on this machine, and log in:");
+        // In one line, so that it can be copied.
+        let _ = writeln!(anstream::stderr().lock(), "\n{}\n", request.url);
+    });
+    report.working_on("waiting for the login");
+    let callback = interrupt.or(timeout(within, listener.wait(request.state.clone()))).await;
+    let code = match callback {
+        None => {
+            report.skip(Check::WITH_LOGIN, "Interrupted.");
+            return None;
+        }
+        Some(Err(_)) => {
+            let what = format!("No login was completed within {} seconds.", within.as_secs());
+            let finding = Finding::failed(Check::Login, what);
+            report.add(finding.fix(
+                "if Salesforce showed an error page, it says why; otherwise log in sooner, or give more time with --timeout",
+            ));
+            report.skip(Check::WITH_LOGIN, "The login was not completed.");
+            return None;
+        }
+        Some(Ok(Callback::Refused { code, description })) => {
+            let check = match description.as_deref() {
+                Some("ip restricted" | "ip restricted or invalid login hours") => Check::IpRestrictions,
+                _ => Check::Login,
+            };
+            report.add(setup::refused(check, &code.to_ascii_lowercase(), known(description.as_deref())));
+            report.skip(Check::WITH_LOGIN, "Salesforce refused the login.");
+            return None;
+        }
+        Some(Ok(Callback::Code(code))) => code,
+    };
+    report.working_on("exchanging the code");
+    match org.oauth.exchange(&org.login.host, redirect_uri, &code, &request.verifier).await {
+        Ok(tokens) => {
+            report_tokens(org, &tokens, request.nonce.as_ref(), report).await;
+            Some(tokens)
+        }
+        Err(error) => {
+            report.add(setup::token_error(Check::Login, &error));
+            if matches!(error, OAuthError::InvalidResponse(_)) || error.is_response_lost() {
+                let finding = Finding::failed(
+                    Check::Revoked,
+                    "Salesforce may have made a login whose tokens are not readable here.",
+                );
+                report.add(finding.fix("revoke it by hand").setup(
+                    "Setup > Users > Users, the user, \"OAuth Connected Apps\" (or the user's personal settings, \"Connections\")",
+                ));
+            }
+            report.skip(Check::WITH_LOGIN, "The login was not completed.");
+            None
+        }
+    }
+}
+
+/// Any site can put a text into a link to the callback: only descriptions that are known are shown.
+fn known(description: Option<&str>) -> Option<&'static str> {
+    const KNOWN: [&str; 7] = [
+        "end-user denied authorization",
+        "ip restricted",
+        "ip restricted or invalid login hours",
+        "organization is locked, closed, or suspended",
+        "this app is blocked by admin",
+        "app must be installed into org",
+        "user is not admin approved to access this app",
+    ];
+    KNOWN.into_iter().find(|known| description == Some(known))
+}
+
+/// Reports what the token response says.
+async fn report_tokens(org: &Org, tokens: &TokenResponse, nonce: Option<&Secret>, report: &mut Report) {
+    let user = tokens.identity.user;
+    report.add(Finding::passed(
+        Check::Login,
+        format!("User {} of org {} is logged in.", user.user_id, user.organization_id),
+    ));
+    let requested = &org.plan.scopes;
+    report.add(match requested.contains("openid") {
+        false => Finding::skipped(Check::IdToken, "SALESFORCE_SCOPES has no openid."),
+        true => {
+            match org.oauth.verify_id_token(&org.login.host, tokens, nonce, SystemTime::now()).await {
+                Ok(_) => Finding::passed(Check::IdToken, "The ID token is valid."),
+                Err(error @ IdTokenError::Clock { .. }) => {
+                    Finding::failed(Check::IdToken, format!("{}.", setup::sentence(&error)))
+                        .fix("synchronize the clock of this machine (NTP)")
+                }
+                Err(error) => Finding::failed(Check::IdToken, setup::sentence(&error)).fix(
+                    "check that no proxy changes responses, and that SALESFORCE_LOGIN_URL is the org's own address",
+                ),
+            }
+        }
+    });
+    let missing: Vec<_> = requested.iter().filter(|scope| !tokens.scopes.contains(scope)).collect();
+    report.add(match (tokens.scopes.is_empty(), missing.is_empty()) {
+        (true, _) => Finding::skipped(Check::GrantedScopes, "Salesforce does not list the granted scopes."),
+        (_, true) => Finding::passed(Check::GrantedScopes, "All requested scopes were granted."),
+        _ => {
+            let finding = Finding::failed(
+                Check::GrantedScopes,
+                format!("Salesforce did not grant: {}.", missing.join(", ")),
+            );
+            let finding = finding.fix("add them to the app's selected OAuth scopes");
+            setup::at(finding, setup::APP_SETTINGS, "\"Selected OAuth Scopes\"")
+        }
+    });
+}

@@ -1,0 +1,190 @@
+//! An org or settings that are broken in one way each: the break is named, and nothing else is.
+
+use std::time::{Duration, SystemTime};
+
+use salesforce_fake_org::{FakeOrg, Fault, PermittedUsers, Route};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::{
+    browser::Choice,
+    run::{Doctor, Ended},
+};
+
+/// A way in which something is broken.
+struct Break {
+    name: &'static str,
+    /// The policies of the org.
+    policy: Value,
+    /// Faults and what no policy says.
+    org: fn(&FakeOrg),
+    /// The settings and the arguments.
+    doctor: fn(Doctor<'_>) -> Doctor<'_>,
+    /// The checks that name it; all others pass or are skipped.
+    found: &'static [&'static str],
+    /// What the first of them says: in the text, the code, the fix or the place.
+    says: &'static [&'static str],
+}
+
+fn broken(name: &'static str, found: &'static [&'static str], says: &'static [&'static str]) -> Break {
+    Break { name, policy: json!({}), org: |_| {}, doctor: |doctor| doctor, found, says }
+}
+
+impl Break {
+    fn policy(mut self, policy: Value) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    fn org(mut self, org: fn(&FakeOrg)) -> Self {
+        self.org = org;
+        self
+    }
+
+    fn doctor(mut self, doctor: fn(Doctor<'_>) -> Doctor<'_>) -> Self {
+        self.doctor = doctor;
+        self
+    }
+}
+
+#[rustfmt::skip]
+fn breaks() -> Vec<Break> {
+    vec![
+        // Settings, keys and store.
+        broken("no client id", &["settings"], &["SALESFORCE_CLIENT_ID"]).doctor(|doctor| doctor.unset("SALESFORCE_CLIENT_ID")),
+        broken("a misspelt setting", &["settings"], &["Did you mean SALESFORCE_CLIENT_SECRET?"])
+            .doctor(|doctor| doctor.set("SALESFORCE_CLIENT_SECRTE", "x")),
+        broken("a short key", &["keys"], &["SALESFORCE_KEYS", "32 bytes in base64"])
+            .doctor(|doctor| doctor.set("SALESFORCE_KEYS", "c2hvcnQ=")),
+        broken("a durable store without keys", &["keys"], &["outlive the process"])
+            .doctor(|doctor| doctor.set("SALESFORCE_STORE", "redis://127.0.0.1:1").with(["--allow", "store"])),
+        broken("an unknown store", &["store"], &["SALESFORCE_STORE"])
+            .doctor(|doctor| doctor.set("SALESFORCE_STORE", "mysql://user:hush@127.0.0.1")),
+        broken("a store in a folder that is missing", &["store"], &["folder"])
+            .doctor(|doctor| doctor.set("SALESFORCE_KEYS", crate::run::KEY).set("SALESFORCE_STORE", "sqlite:/no/such/folder/x.db")),
+        // The host.
+        broken("an unreachable login host", &["reach"], &["unreachable", "DNS"])
+            .doctor(|doctor| doctor.set("SALESFORCE_LOGIN_URL", "http://127.0.0.1:1")),
+        broken("a login host that refuses", &["reach"], &["status-503", "refuses to work"])
+            .org(|org| drop(org.faults().at(Route::Authorize, Fault::Status(503)))),
+        broken("a login host under maintenance", &["reach"], &["status-503"])
+            .org(|org| drop(org.faults().at(Route::Authorize, Fault::Maintenance))),
+        broken("a lost connection", &["reach"], &["unreachable"])
+            .org(|org| drop(org.faults().at(Route::Authorize, Fault::ResetBeforeRead))),
+        broken("a clock two hours off", &["clock"], &["seconds behind", "NTP"]).policy(json!({"date_skew_seconds": 7_200})),
+        broken("a clock half a minute off", &["clock"], &["ahead of", "NTP"]).policy(json!({"date_skew_seconds": -30})),
+        broken("an ID token of another time", &["id-token"], &["seconds behind", "NTP"])
+            .org(|org| org.set_time(SystemTime::now() + Duration::from_secs(3_600))),
+        // The app.
+        broken("an unknown client id", &["app"], &["invalid_client_id", "SALESFORCE_CLIENT_ID"])
+            .doctor(|doctor| doctor.set("SALESFORCE_CLIENT_ID", "3MVG9.Unknown")),
+        broken("a wrong client secret", &["secret"], &["SALESFORCE_CLIENT_SECRET", "OAuth settings"])
+            .doctor(|doctor| doctor.set("SALESFORCE_CLIENT_SECRET", "1234567890")),
+        broken("credentials from before a rotation that ended", &["secret"], &["SALESFORCE_PREVIOUS_CLIENT_ID"])
+            .policy(json!({"rotated_credentials": {"client_id": "3MVG9.New", "client_secret": "newer-than-before"}, "first_credentials": "invalid_client"}))
+            .doctor(|doctor| doctor.rotated()),
+        broken("a blocked app", &["app"], &["oauth_app_blocked", "OAuth Usage"]).policy(json!({"app_state": "blocked"})),
+        broken("an app that is not installed", &["app"], &["invalid_client", "installed"]).policy(json!({"app_state": "uninstalled"})),
+        broken("an app without a reason", &["app"], &["oauth_approval_error_generic"]).policy(json!({"app_state": "failing"})),
+        broken("a locked org", &["app"], &["inactive_org"]).policy(json!({"org_locked": true})),
+        broken("no registered callback", &["callback"], &["redirect_uri_mismatch", "is not registered", "Callback URL"])
+            .policy(json!({"redirect_uris": ["https://app.example/other"]})),
+        broken("the app's callback is not registered, the loopback one is", &["callback"], &["redirect_uri_mismatch"])
+            .policy(json!({"redirect_uris": ["http://localhost:19876/OauthRedirect"]}))
+            .doctor(|doctor| doctor.with(["--callback", "http://localhost:19876/OauthRedirect"])),
+        broken("PKCE is optional", &["pkce"], &["Proof Key"]).policy(json!({"pkce_required": false})),
+        broken("a scope that the app lacks", &["scopes"], &["assigned: openid.", "Selected OAuth Scopes"])
+            .policy(json!({"scopes": ["api", "refresh_token"]})),
+        // The login.
+        broken("a user who is not approved", &["login"], &["invalid_app_access", "Setup > "])
+            .org(|org| org.set_permitted_users(PermittedUsers::AdminApproved(vec!["bob@example.com".into()]))),
+        broken("a user who denies", &["login"], &["access_denied"]).doctor(|doctor| doctor.choosing(Choice::Deny)),
+        broken("logins by My Domain only", &["login"], &["No login was completed"])
+            .policy(json!({"my_domain_login_only": true})).doctor(|doctor| doctor.arguments(["--yes", "--json", "--timeout=2"])),
+        broken("an address that is not allowed", &["ip-restrictions"], &["ip restricted", "Network Access"])
+            .policy(json!({"ip_restricted": true})),
+        broken("an address that is not allowed to refresh", &["ip-restrictions"], &["ip restricted"])
+            .policy(json!({"token_errors": {"refresh_token": {"error": "invalid_grant", "description": "ip restricted"}}})),
+        broken("an instance that is not allowed", &["login", "revoked"], &["SALESFORCE_ALLOWED_ORIGINS"])
+            .doctor(|doctor| doctor.unset("SALESFORCE_ALLOWED_ORIGINS")),
+        broken("no scope for refresh tokens", &["refresh-token", "settings"], &["no refresh token"])
+            .doctor(|doctor| doctor.set("SALESFORCE_SCOPES", "api openid")),
+        broken("refresh tokens that never work", &["refresh"], &["a moment ago", "Refresh Token Policy"])
+            .policy(json!({"refresh_policy": "never"})),
+        broken("a user who is deactivated meanwhile", &["refresh"], &["inactive_user", "Users > Users"])
+            .policy(json!({"token_errors": {"refresh_token": {"error": "inactive_user", "description": "user is inactive"}}})),
+        broken("no rotation", &["rotation"], &["rotation is off", "Enable Refresh Token Rotation"]).policy(json!({"rotation": false})),
+        broken("a login that cannot be revoked", &["revoked"], &["by hand", "OAuth Connected Apps"])
+            .org(|org| drop(org.faults().at(Route::Revoke, Fault::Status(503)))),
+        // The API.
+        broken("sessions locked to an address", &["ip-restrictions"], &["Lock sessions"]).policy(json!({"api_access": "ip_locked"})),
+        broken("no scope api", &["api"], &["invalid_session_id", "API Enabled"])
+            .policy(json!({"api_access": "missing_scope"})),
+        broken("an org without the API", &["api"], &["api_disabled_for_org"]).policy(json!({"api_access": "disabled"})),
+        broken("an expired password", &["api"], &["expired"]).policy(json!({"api_access": "expired_password"})),
+        broken("no API requests left", &["api-usage"], &["limit", "Company Information"]).policy(json!({"api_limit": 0})),
+        broken("a version that the org lacks", &["api-version"], &["99", "SALESFORCE_API_VERSION"])
+            .doctor(|doctor| doctor.set("SALESFORCE_API_VERSION", "99.0")),
+        broken("an old version", &["api-version"], &["will be retired"]).doctor(|doctor| doctor.set("SALESFORCE_API_VERSION", "52.0")),
+        broken("a wrong secret of the service user's app", &["service-user"], &["SALESFORCE_SERVICE_CLIENT_SECRET"]).doctor(|doctor| {
+            let id = doctor.client_id();
+            doctor.with_service().set("SALESFORCE_SERVICE_CLIENT_ID", &id).set("SALESFORCE_SERVICE_CLIENT_SECRET", "1234567890")
+        }),
+        broken("a service user without a user to run as", &["service-user"], &["no client credentials user", "Run As"])
+            .doctor(|doctor| doctor.with_service()),
+    ]
+}
+
+async fn run(org: &FakeOrg, broken: &Break) -> Ended {
+    org.set_policy(&broken.policy).expect("a policy");
+    (broken.org)(org);
+    (broken.doctor)(Doctor::of(org)).run().await
+}
+
+fn judge(broken: &Break, ended: &Ended) -> Result<(), String> {
+    let name = broken.name;
+    let found = ended.checks(&["failed", "warning"]);
+    let expected: Vec<_> = broken.found.iter().map(|check| (*check).to_owned()).collect();
+    let is_allowed = |check: &String| !(check == "store" && name == "a durable store without keys");
+    let found: Vec<_> = found.into_iter().filter(is_allowed).collect();
+    if found != expected || ended.status != Some(1) {
+        return Err(format!("{name}: found {found:?}, expected {expected:?}: {ended:#?}"));
+    }
+    let findings = ended.findings();
+    let names_it = |finding: &&Value| finding["check"] == broken.found[0] && finding["outcome"] != "passed";
+    let text = findings.iter().filter(names_it).map(Value::to_string).collect::<String>();
+    if let Some(missing) = broken.says.iter().find(|says| !text.contains(*says)) {
+        return Err(format!("{name}: {missing} is not in {text}"));
+    }
+    if !findings.iter().all(|finding| finding["outcome"] != "failed" || finding["fix"].is_string()) {
+        return Err(format!("{name}: a finding has no fix: {ended:#?}"));
+    }
+    // What a break makes impossible is skipped, not passed.
+    let passed = ended.checks(&["passed"]);
+    if let Some(check) = passed.iter().find(|check| broken.found.contains(&check.as_str())) {
+        return Err(format!("{name}: {check} passed, too: {ended:#?}"));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_break_is_named_and_no_other_check_fails() {
+    let mut running = JoinSet::<Result<(), String>>::new();
+    let mut problems = Vec::new();
+    for broken in breaks() {
+        if running.len() == 4
+            && let Some(judged) = running.join_next().await
+        {
+            problems.extend(judged.expect("no panic").err());
+        }
+        running.spawn(async move {
+            let org = FakeOrg::builder().rows(2).start().await.expect("the fake org starts");
+            let ended = run(&org, &broken).await;
+            judge(&broken, &ended)
+        });
+    }
+    while let Some(judged) = running.join_next().await {
+        problems.extend(judged.expect("no panic").err());
+    }
+    assert!(problems.is_empty(), "{} of the breaks:\n{}", problems.len(), problems.join("\n"));
+}

@@ -1,0 +1,171 @@
+//! [`Config::plan`]: what the settings amount to, for tools such as `actix-salesforce doctor`.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use super::{Config, ConfigError, ConfigProblem, unused};
+use crate::{
+    base::clock::Clock,
+    grants::Timing,
+    store::{AvailabilityObserver, OpenError, Store, StoreUrl},
+};
+use salesforce_connection::{
+    ClientBuilder,
+    oauth::{LoginHost, OAuthApp, Scopes},
+    token::ServiceUser,
+};
+
+/// What an app with these settings would do, see [`Config::plan`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StartPlan {
+    /// The app's credentials.
+    pub app: OAuthApp,
+    /// The credentials from before a rotation, if the settings have them.
+    pub previous_app: Option<OAuthApp>,
+    /// The login hosts, the default host first.
+    pub logins: Vec<PlannedLogin>,
+    /// The scopes that each login requests.
+    pub scopes: Scopes,
+    /// The URL of the app as browsers see it.
+    pub public_url: Url,
+    /// The login route as browsers see it. `None` if it is not mounted.
+    pub login_route: Option<Url>,
+    /// The logout route as browsers see it. `None` if it is not mounted.
+    pub logout_route: Option<Url>,
+    /// The user of background jobs.
+    pub service: Option<ServiceUser>,
+    /// The client of all connections, with the proxies and the allowed hosts of the settings.
+    pub client: ClientBuilder,
+}
+
+/// A login host, and where it sends the browser back to.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PlannedLogin {
+    /// The name that `?host=` of the login route takes. `None` for the default host.
+    pub name: Option<String>,
+    /// The login host.
+    pub host: LoginHost,
+    /// The callback URL that has to be registered with the app in Salesforce.
+    pub redirect_uri: Url,
+}
+
+impl Config {
+    /// Checks the settings as a start does, and returns what the app would do. Opens no store and sends nothing.
+    ///
+    /// ```
+    /// use actix_salesforce::Config;
+    ///
+    /// let config = Config::from_variables(|name| (name == "SALESFORCE_CLIENT_ID").then(|| "3MVG9".to_owned()));
+    /// let plan = config.plan()?;
+    /// assert_eq!(plan.logins[0].redirect_uri.as_str(), "http://127.0.0.1:8080/auth/salesforce/callback");
+    /// # Ok::<(), actix_salesforce::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// All missing and invalid settings, each with its fix.
+    pub fn plan(self) -> Result<StartPlan, ConfigError> {
+        let config = self.without_surroundings();
+        let location = StoreUrl::parse(config.store.expose());
+        let is_durable = location.as_ref().is_ok_and(StoreUrl::is_durable);
+        let settings = match (config.check(is_durable), location) {
+            (Ok(settings), Ok(_)) => settings,
+            (Ok(_), Err(error)) => return Err(ConfigError::new(vec![store_problem(&error)])),
+            (Err(problems), Ok(_)) => return Err(problems),
+            (Err(problems), Err(error)) => return Err(problems.and(store_problem(&error))),
+        };
+        let planned = |name: Option<&String>, host: &LoginHost| PlannedLogin {
+            name: name.cloned(),
+            host: host.clone(),
+            redirect_uri: settings.redirect_uri_of(host),
+        };
+        let default = planned(None, &settings.default_host);
+        let further = settings.hosts.iter().map(|(name, host)| planned(Some(name), host));
+        let logins = std::iter::once(default).chain(further).collect();
+        let route = |path: &Option<String>| {
+            let mut url = settings.public_url.clone();
+            url.set_path(&settings.paths.full(path.as_deref()?));
+            Some(url)
+        };
+        Ok(StartPlan {
+            login_route: route(&settings.paths.login),
+            logout_route: route(&settings.paths.logout),
+            client: settings.client(),
+            logins,
+            previous_app: settings.previous.map(|previous| previous.app),
+            app: OAuthApp::new(settings.client_id, settings.client_secret),
+            scopes: settings.scopes,
+            public_url: settings.public_url,
+            service: settings.service,
+        })
+    }
+
+    /// Returns what the start warns of: settings that are ignored, or that do less than was meant.
+    pub fn warnings(&self) -> Vec<String> {
+        unused::warnings(&self.unused_variables, self.scopes.parse().ok().as_ref())
+    }
+
+    /// Opens the store of the settings as a start does, and nothing else. Its tables are created if they are missing.
+    ///
+    /// # Errors
+    /// The setting is invalid, or the store cannot be opened.
+    pub async fn open_store(self) -> Result<Arc<dyn Store>, ConfigError> {
+        let config = self.without_surroundings();
+        let problem = |error: OpenError| ConfigError::new(vec![store_problem(&error)]);
+        let location = StoreUrl::parse(config.store.expose()).map_err(problem)?;
+        location.open(&Clock::system(), Timing::of_process().store(), Unobserved).await.map_err(problem)
+    }
+}
+
+/// The caller sees each error itself.
+struct Unobserved;
+
+impl AvailabilityObserver for Unobserved {
+    fn store_unavailable(&self) {}
+    fn store_recovered(&self) {}
+}
+
+/// Returns the problem of a store that cannot be used.
+pub(crate) fn store_problem(error: &OpenError) -> ConfigProblem {
+    ConfigProblem { setting: error.setting(), hint: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(variables: &[(&str, &str)]) -> Config {
+        let of = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        Config::from_variables(of)
+    }
+
+    #[test]
+    fn a_plan_has_the_callback_of_each_login_host_and_the_routes_below_the_public_path() {
+        let plan = config(&[
+            ("SALESFORCE_CLIENT_ID", "3MVG9"),
+            ("SALESFORCE_KEYS", "WlAkwSYfFC2Q7aShHh3Rw1MzOxmAUqoYvcu3GnR9LSQ="),
+            ("SALESFORCE_PUBLIC_URL", "https://app.example/shop"),
+            ("SALESFORCE_LOGIN_HOSTS", "sandbox=https://test.salesforce.com"),
+        ]);
+        let plan = plan.plan().unwrap();
+        let logins: Vec<_> =
+            plan.logins.iter().map(|login| (login.name.as_deref(), login.redirect_uri.as_str())).collect();
+        let callback = "https://app.example/shop/auth/salesforce/callback";
+        assert_eq!(logins, [(None, callback), (Some("sandbox"), callback)]);
+        assert_eq!(
+            plan.login_route.as_ref().map(Url::as_str),
+            Some("https://app.example/shop/auth/salesforce/login")
+        );
+    }
+
+    #[test]
+    fn a_plan_reports_the_problems_of_the_settings_and_of_the_store_together() {
+        let error = config(&[("SALESFORCE_STORE", "mysql://h")]).plan().unwrap_err();
+        let settings: Vec<_> = error.problems().iter().map(|problem| problem.setting).collect();
+        assert_eq!(settings, ["SALESFORCE_CLIENT_ID", "SALESFORCE_STORE"]);
+    }
+}
