@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "events")]
+use crate::events::{PubSubEndpoint, pubsub::PubSub};
 use crate::{
     describe::cache::DescribeCache,
     http::{
@@ -37,6 +39,8 @@ const SWEEP_ABOVE: usize = 1_024;
 #[derive(Clone)]
 pub struct Client {
     http: HttpClient,
+    #[cfg(feature = "events")]
+    pubsub: PubSub,
     shared: Arc<Shared>,
 }
 
@@ -78,7 +82,12 @@ impl Client {
     /// [`HttpError::Build`] if the HTTP client cannot be created on this machine.
     pub fn with_separate_pool(&self) -> Result<Self, HttpError> {
         let http = self.http.with_separate_pool()?;
-        Ok(Self { http, shared: Arc::clone(&self.shared) })
+        Ok(Self {
+            http,
+            #[cfg(feature = "events")]
+            pubsub: self.pubsub.with_separate_pool(),
+            shared: Arc::clone(&self.shared),
+        })
     }
 
     /// Returns the REST API version of relative paths.
@@ -88,6 +97,11 @@ impl Client {
 
     pub(crate) fn http(&self) -> &HttpClient {
         &self.http
+    }
+
+    #[cfg(feature = "events")]
+    pub(crate) fn pubsub(&self) -> &PubSub {
+        &self.pubsub
     }
 
     pub(crate) fn limits(&self) -> &RequestLimits {
@@ -122,6 +136,8 @@ pub struct ClientBuilder {
     proxies: Proxies,
     version: ApiVersion,
     limits: RequestLimits,
+    #[cfg(feature = "events")]
+    pubsub: PubSubEndpoint,
 }
 
 impl Default for ClientBuilder {
@@ -136,6 +152,8 @@ impl Default for ClientBuilder {
                 low_priority_quota_percent: 80,
                 call_options: CallOptions::default(),
             },
+            #[cfg(feature = "events")]
+            pubsub: PubSubEndpoint::default(),
         }
     }
 }
@@ -206,6 +224,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets the address of the Pub/Sub API, from which events come. Default: `https://api.pubsub.salesforce.com`.
+    #[cfg(feature = "events")]
+    pub fn pubsub_endpoint(mut self, endpoint: PubSubEndpoint) -> Self {
+        self.pubsub = endpoint;
+        self
+    }
+
     /// Creates the client.
     ///
     /// # Errors
@@ -214,6 +239,11 @@ impl ClientBuilder {
         let http = HttpClient::new(Arc::new(self.allowed_hosts), self.proxies)?;
         let (version, limits) = (self.version, self.limits);
         let shared = Shared { version, limits, orgs: Mutex::default(), describes: DescribeCache::default() };
-        Ok(Client { http, shared: Arc::new(shared) })
+        Ok(Client {
+            http,
+            #[cfg(feature = "events")]
+            pubsub: PubSub::new(self.pubsub),
+            shared: Arc::new(shared),
+        })
     }
 }

@@ -51,7 +51,7 @@
 //! | feature | effect |
 //! |---|---|
 //! | `bulk` | Bulk API 2.0: [`Connection::bulk`] and [`Query::fetch_bulk`] |
-//! | `events` | change events and platform events: [`Connection::subscribe`] and [`Connection::publish`] |
+//! | `events` | change events and platform events: `Connection::subscribe` and `Connection::publish` |
 //! | `actix-web` | `actix_web::ResponseError` for [`Error`]; enabled by `actix-salesforce` |
 //! | `test-util` | hooks for the tests of `actix-salesforce`; exempt from semantic versioning |
 

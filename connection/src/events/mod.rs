@@ -7,6 +7,7 @@ mod event;
 mod header;
 mod patch;
 mod position;
+pub(crate) mod pubsub;
 
 pub use self::{
     avro::{AvroError, InvalidSchema},
@@ -15,6 +16,10 @@ pub use self::{
     header::{ChangeHeader, ChangeKind},
     patch::Patch,
     position::{InvalidPosition, Position, StartFrom},
+    pubsub::{
+        InvalidEndpoint, NotPublished, PubSubEndpoint, PubSubError, Published, Publisher, RejectedCall,
+        Subscription,
+    },
 };
 
 #[cfg(test)]

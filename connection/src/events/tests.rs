@@ -140,7 +140,7 @@ fn the_bitmaps_of_the_documentation_name_their_fields() {
     // Captured (pub-sub-api-node-client issue 27).
     assert_eq!(names(&["0x2080"]).unwrap(), "f7 f13");
     assert_eq!(names(&[]).unwrap(), "");
-    // A field that the schema does not have, and a compound field that is none.
+    // A field that the schema does not have, and a part of a field that has no parts.
     for entries in [&["0x0100000000"][..], &["4-0x40"], &["5-0x01"], &["40-0x01"]] {
         assert!(names(entries).is_err(), "{entries:?}");
     }

@@ -23,6 +23,7 @@ const LAYERS: &[&str] = &[
     "actions",
     "ui",
     "bulk",
+    "events",
 ];
 
 /// The files that use a later folder all the same, and why. This list only gets shorter.

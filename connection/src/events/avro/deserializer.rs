@@ -21,6 +21,9 @@ use crate::{
 /// The name with which a `Patch` makes itself known to the deserializer.
 pub(crate) const PATCH: &str = "$salesforce::events::Patch";
 
+/// 2^53: a larger double does not say which integer it was.
+const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
+
 /// Reads one value that takes up all bytes.
 ///
 /// `state` says which fields of the value changed, for those that are a [`Patch`](crate::events::Patch).
@@ -123,6 +126,18 @@ impl<'de, 's> AvroDeserializer<'_, 'de, 's> {
         visitor.visit_string(text.ok_or_else(|| AvroError::new(Reason::Rejected))?)
     }
 
+    /// An integer. Salesforce's numbers are doubles, those without decimal places as well.
+    fn visit_integer<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
+        let Type::Double = self.resolve()? else { return self.visit(visitor) };
+        self.reader.count()?;
+        let number = self.reader.double()?;
+        if number.fract() == 0.0 && number.abs() < EXACT_BELOW {
+            #[expect(clippy::cast_possible_truncation, reason = "it is an integer of at most 53 bits")]
+            return visitor.visit_i64(number as i64);
+        }
+        visitor.visit_f64(number)
+    }
+
     fn visit_patch<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
         if !self.state.is_changed() {
             self.skip()?;
@@ -158,6 +173,14 @@ fn text_of(moment: Moment, number: i64) -> Option<String> {
     })
 }
 
+macro_rules! forward_integers {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, AvroError> {
+            self.visit_integer(visitor)
+        }
+    )*};
+}
+
 macro_rules! forward {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, AvroError> {
@@ -170,9 +193,13 @@ impl<'de> de::Deserializer<'de> for AvroDeserializer<'_, 'de, '_> {
     type Error = AvroError;
 
     forward! {
-        deserialize_any deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
-        deserialize_i128 deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
-        deserialize_f32 deserialize_f64 deserialize_char deserialize_unit deserialize_seq deserialize_map
+        deserialize_any deserialize_bool deserialize_f32 deserialize_f64 deserialize_char deserialize_unit
+        deserialize_seq deserialize_map
+    }
+
+    forward_integers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, AvroError> {
