@@ -15,6 +15,9 @@ pub enum DecodeError {
     /// Salesforce's schema of the event.
     #[error("the schema of the event cannot be read: {0}")]
     Schema(#[from] InvalidSchema),
+    /// Salesforce does not know the schema that the event names.
+    #[error("the event names a schema that Salesforce does not know")]
+    UnknownSchema,
     /// The bitmap of changed fields is invalid, or names a field that the schema does not have.
     #[error("the bitmap of the event's changed fields is invalid")]
     ChangedFields,

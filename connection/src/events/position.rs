@@ -64,6 +64,9 @@ impl FromStr for Position {
 #[non_exhaustive]
 pub enum StartFrom {
     /// With the events that are published from now on.
+    ///
+    /// A stream that is lost before its first response has no position yet, and starts with the latest event again:
+    /// Salesforce sends the first response with the first event, or after a minute or more.
     Latest,
     /// With the oldest event that Salesforce retains: 72 hours.
     Earliest,

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     connection::Connection,
     error::{Error, Result},
-    events::{avro::Schema, event::EventSchema},
+    events::{avro::Schema, error::DecodeError, event::EventSchema},
     token::AccessToken,
 };
 
@@ -138,12 +138,12 @@ impl Calls {
     }
 
     /// Returns a schema, from the cache of the client if it is there.
-    pub(crate) async fn schema(&self, id: &str) -> Result<Arc<EventSchema>> {
+    pub(crate) async fn schema(&self, id: &str) -> Result<Arc<EventSchema>, SchemaError> {
         let fetch = async {
             let request = SchemaRequest { schema_id: id.to_owned() };
-            let SchemaInfo { schema_json, .. } = self.unary(messages::GET_SCHEMA, request).await?;
-            let schema = Schema::parse(&schema_json)
-                .map_err(|_| Error::from(PubSubError::Protocol("a schema that is not one of Avro")))?;
+            let SchemaInfo { schema_json, .. } =
+                self.unary(messages::GET_SCHEMA, request).await.map_err(SchemaError::of_call)?;
+            let schema = Schema::parse(&schema_json).map_err(|error| SchemaError::Event(error.into()))?;
             Ok(EventSchema { id: id.to_owned(), schema })
         };
         let schemas = self.connection.client().pubsub().schemas();
@@ -173,5 +173,33 @@ impl Calls {
             })
         }
         .boxed()
+    }
+}
+
+/// Why a schema is missing.
+#[derive(Debug)]
+pub(crate) enum SchemaError {
+    /// The event is wrong: no other call would help.
+    Event(DecodeError),
+    Call(Error),
+}
+
+impl SchemaError {
+    fn of_call(error: Error) -> Self {
+        match &error {
+            Error::Events(PubSubError::Rejected(call)) if call.code() == "schema.validation.failed" => {
+                Self::Event(DecodeError::UnknownSchema)
+            }
+            _ => Self::Call(error),
+        }
+    }
+}
+
+impl From<SchemaError> for Error {
+    fn from(error: SchemaError) -> Self {
+        match error {
+            SchemaError::Call(error) => error,
+            SchemaError::Event(_) => PubSubError::Protocol("a schema that cannot be read").into(),
+        }
     }
 }

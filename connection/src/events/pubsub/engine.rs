@@ -7,11 +7,14 @@ use std::{
 };
 
 use futures_util::stream;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::{
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    time::error::Elapsed,
+};
 use tonic::Streaming;
 
 use super::{
-    calls::Calls,
+    calls::{Calls, SchemaError},
     credit::Credit,
     messages::{ConsumerEvent, FetchRequest, FetchResponse, ProducerEvent, ReplayPreset},
     status::{CallError, Pace, PubSubError, Reaction},
@@ -111,8 +114,7 @@ impl Engine {
                     Err(failed) => {
                         self.buffer.push_front(event);
                         if let Next::End(error) = failed {
-                            self.has_ended = true;
-                            return Some(Err(error));
+                            return Some(Err(self.end(error)));
                         }
                         continue;
                     }
@@ -122,11 +124,16 @@ impl Engine {
                 self.set_delivered(position);
             }
             if let Err(Next::End(error)) = self.receive().await {
-                self.open = None;
-                self.has_ended = true;
-                return Some(Err(error));
+                return Some(Err(self.end(error)));
             }
         }
+    }
+
+    /// Closes the stream for good.
+    fn end(&mut self, error: Error) -> Error {
+        self.open = None;
+        self.has_ended = true;
+        error
     }
 
     /// Reads an event with its schema. One that cannot be read is an item, too.
@@ -142,7 +149,11 @@ impl Engine {
         };
         let schema = match self.calls.schema(&schema_id).await {
             Ok(schema) => schema,
-            Err(error) => return Err(self.schema_failed(error).await),
+            Err(SchemaError::Event(error)) => {
+                self.set_delivered(position.clone());
+                return Ok(Err(undecodable(error)));
+            }
+            Err(SchemaError::Call(error)) => return Err(self.schema_failed(error).await),
         };
         let item = match RawEvent::new(schema, payload) {
             Ok(event) => {
@@ -183,10 +194,7 @@ impl Engine {
             // Salesforce ends streams for maintenance, and those that had no credit for a minute.
             Ok(Ok(None)) => None,
             Ok(Err(status)) => Some(CallError::from(status)),
-            Err(silent) => {
-                self.calls.connection().client().pubsub().leave_connection();
-                Some(CallError::Transport(Box::new(silent)))
-            }
+            Err(silent) => Some(CallError::Transport(Box::new(silent))),
         };
         self.open = None;
         self.failed(failed).await
@@ -254,7 +262,13 @@ impl Engine {
     async fn failed(&mut self, error: Option<CallError>) -> Result<(), Next> {
         let (pace, error) = match error {
             None => (Pace::Normal, Error::from(PubSubError::Protocol("the stream has ended"))),
-            Some(CallError::Transport(source)) => (Pace::Normal, PubSubError::Unreachable(source).into()),
+            Some(CallError::Transport(source)) => {
+                // A connection may be silent as a whole, and respond to PINGs all the same.
+                if source.is::<Elapsed>() {
+                    self.calls.connection().client().pubsub().leave_connection();
+                }
+                (Pace::Normal, PubSubError::Unreachable(source).into())
+            }
             Some(CallError::Rejected(call)) => {
                 let reaction = call.reaction();
                 let error = Error::from(PubSubError::from(CallError::Rejected(call)));

@@ -76,6 +76,12 @@ pub enum NotPublished {
 
 crate::error::debug::debug_as_display!(NotPublished);
 
+impl From<NotPublished> for Error {
+    fn from(error: NotPublished) -> Self {
+        PubSubError::from(error).into()
+    }
+}
+
 impl Publisher {
     pub(super) fn new(calls: Calls, topic: String) -> Self {
         Self { calls, topic, schema: Mutex::default() }

@@ -5,6 +5,7 @@ use std::{error::Error as StdError, fmt, time::Duration};
 use tonic::{Code, Status};
 
 use super::super::{avro::AvroError, error::DecodeError, position::Position};
+use super::publish::NotPublished;
 
 /// What the codes of the API begin with.
 const PREFIX: &str = "sfdc.platform.eventbus.grpc.";
@@ -55,6 +56,9 @@ pub enum PubSubError {
         /// The event's place in the list, from 0.
         index: usize,
     },
+    /// An event was not published, or may not have been: from [`Published::outcome`](super::Published::outcome).
+    #[error(transparent)]
+    NotPublished(#[from] NotPublished),
     /// The API could not be reached, or the connection was lost.
     #[error("the Pub/Sub API cannot be reached. Check that port 443 of its host is open for HTTP/2")]
     Unreachable(#[source] Box<dyn StdError + Send + Sync>),
@@ -69,6 +73,7 @@ impl PubSubError {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(_) => true,
+            Self::NotPublished(NotPublished::Rejected(error)) => error.is_transient(),
             Self::Rejected(call) => matches!(call.reaction(), Reaction::Retry(_)),
             _ => false,
         }

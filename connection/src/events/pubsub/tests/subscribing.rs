@@ -1,6 +1,10 @@
 //! Subscriptions: what arrives, and what happens when the stream is lost.
 
 use super::*;
+use crate::events::pubsub::{
+    calls::Calls,
+    messages::{PUBLISH, ProducerEvent, PublishRequest, PublishResponse},
+};
 
 #[tokio::test]
 async fn each_write_of_a_row_is_an_event_with_what_it_changed() {
@@ -283,12 +287,18 @@ async fn an_event_that_cannot_be_read_is_an_item_and_the_next_one_follows() {
     let sf = connect(&org).await;
     publish(&sf, [0]).await;
     org.pubsub().publish_raw(ORDERS, b"canary-garbage").unwrap();
+    // A schema that Salesforce does not know.
+    let event =
+        ProducerEvent { id: "x".into(), schema_id: "unknown".into(), payload: b"canary".to_vec().into() };
+    let request = PublishRequest { topic_name: ORDERS.into(), events: vec![event] };
+    let published: PublishResponse = Calls::new(sf.clone()).unary(PUBLISH, request).await.unwrap();
+    assert_eq!(published.results.len(), 1);
     // Valid data that the type does not take.
     sf.publish(ORDERS).send(&[json!({"Number__c": 1.5})]).await.unwrap();
     publish(&sf, [2]).await;
     let mut events = sf.subscribe::<Order>(ORDERS, StartFrom::Earliest);
     assert_eq!(numbers(&mut events, 1).await, [0]);
-    for _ in 0..2 {
+    for _ in 0..3 {
         let error = next(&mut events).await.unwrap_err();
         let Error::Events(PubSubError::Undecodable { position, .. }) = &error else { panic!("{error:?}") };
         assert_eq!(Some(position), events.position().as_ref());
