@@ -27,6 +27,10 @@ pages! {
     #[doc(alias = "backup")]
     #[doc(alias = "upgrade")]
     operations: "../docs/operations.md",
+    #[cfg(feature = "events")]
+    #[doc(alias = "pubsub")]
+    #[doc(alias = "change data capture")]
+    events: "../docs/events.md",
     #[doc(alias = "permission")]
     #[doc(alias = "profile")]
     #[doc(alias = "authorization")]

@@ -22,6 +22,8 @@ pub use salesforce_connection_derive::SObject;
 // The parts of the API, and OAuth.
 #[cfg(feature = "bulk")]
 pub use salesforce_connection::bulk;
+#[cfg(feature = "events")]
+pub use salesforce_connection::events;
 pub use salesforce_connection::{
     VersionChoice, actions, actix as export, agent, api_host, composite, data360, describe, error, frontdoor,
     graphql, http, oauth, org, query, records, request, search, serde_helpers, soql, token, ui,

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "events")]
+use crate::events::{PubSubEndpoint, pubsub::PubSub};
 use crate::{
     describe::cache::DescribeCache,
     http::{
@@ -38,6 +40,8 @@ const SWEEP_ABOVE: usize = 1_024;
 #[derive(Clone)]
 pub struct Client {
     http: HttpClient,
+    #[cfg(feature = "events")]
+    pubsub: PubSub,
     shared: Arc<Shared>,
 }
 
@@ -80,7 +84,12 @@ impl Client {
     /// [`HttpError::Build`] if the HTTP client cannot be created on this machine.
     pub fn with_separate_pool(&self) -> Result<Self, HttpError> {
         let http = self.http.with_separate_pool()?;
-        Ok(Self { http, shared: Arc::clone(&self.shared) })
+        Ok(Self {
+            http,
+            #[cfg(feature = "events")]
+            pubsub: self.pubsub.with_separate_pool(),
+            shared: Arc::clone(&self.shared),
+        })
     }
 
     /// Returns the REST API version of relative paths, or that it is the newest of each org.
@@ -90,6 +99,11 @@ impl Client {
 
     pub(crate) fn http(&self) -> &HttpClient {
         &self.http
+    }
+
+    #[cfg(feature = "events")]
+    pub(crate) fn pubsub(&self) -> &PubSub {
+        &self.pubsub
     }
 
     pub(crate) fn limits(&self) -> &RequestLimits {
@@ -129,6 +143,8 @@ pub struct ClientBuilder {
     api_hosts: Vec<String>,
     version: VersionChoice,
     limits: RequestLimits,
+    #[cfg(feature = "events")]
+    pubsub: PubSubEndpoint,
 }
 
 impl Default for ClientBuilder {
@@ -144,6 +160,8 @@ impl Default for ClientBuilder {
                 low_priority_quota_percent: 80,
                 call_options: CallOptions::default(),
             },
+            #[cfg(feature = "events")]
+            pubsub: PubSubEndpoint::default(),
         }
     }
 }
@@ -226,6 +244,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets the address of the Pub/Sub API, from which events come. Default: `https://api.pubsub.salesforce.com`.
+    #[cfg(feature = "events")]
+    pub fn pubsub_endpoint(mut self, endpoint: PubSubEndpoint) -> Self {
+        self.pubsub = endpoint;
+        self
+    }
+
     /// Creates the client.
     ///
     /// # Errors
@@ -247,6 +272,11 @@ impl ClientBuilder {
             orgs: Mutex::default(),
             describes: DescribeCache::default(),
         };
-        Ok(Client { http, shared: Arc::new(shared) })
+        Ok(Client {
+            http,
+            #[cfg(feature = "events")]
+            pubsub: PubSub::new(self.pubsub),
+            shared: Arc::new(shared),
+        })
     }
 }

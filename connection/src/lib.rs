@@ -51,6 +51,7 @@
 //! | feature | effect |
 //! |---|---|
 //! | `bulk` | Bulk API 2.0: [`Connection::bulk`] and [`Query::fetch_bulk`] |
+//! | `events` | change events and platform events: `Connection::subscribe` and `Connection::publish` |
 //! | `actix-web` | `actix_web::ResponseError` for [`Error`]; enabled by `actix-salesforce` |
 //! | `test-util` | hooks for the tests of `actix-salesforce`; exempt from semantic versioning |
 
@@ -70,6 +71,8 @@ pub mod data360;
 pub mod describe;
 mod deserialize;
 pub mod error;
+#[cfg(feature = "events")]
+pub mod events;
 pub mod frontdoor;
 pub mod graphql;
 pub mod http;

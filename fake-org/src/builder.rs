@@ -23,6 +23,7 @@ pub struct Builder {
     host: String,
     port: u16,
     instance_port: u16,
+    pubsub_port: u16,
     organization_id: Option<String>,
     auto_approve: bool,
     tls: bool,
@@ -38,6 +39,7 @@ impl Default for Builder {
             host: "127.0.0.1".into(),
             port: 0,
             instance_port: 0,
+            pubsub_port: 0,
             organization_id: None,
             auto_approve: false,
             tls: false,
@@ -76,6 +78,12 @@ impl Builder {
     /// next port, if that is free.
     pub fn instance_port(mut self, port: u16) -> Self {
         self.instance_port = port;
+        self
+    }
+
+    /// The port of the Pub/Sub API; 0, the default, takes a free one.
+    pub fn pubsub_port(mut self, port: u16) -> Self {
+        self.pubsub_port = port;
         self
     }
 
@@ -249,6 +257,7 @@ impl Builder {
             Some(moved) => moved,
             None => listen(0)?,
         };
+        let (pubsub, pubsub_port) = listen(self.pubsub_port)?;
         let tls =
             self.tls.then(Tls::new).transpose().map_err(|error| StartError::Option(error.to_string()))?;
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -278,8 +287,9 @@ impl Builder {
         )
         .map_err(StartError::Data)?;
         let org = Arc::new(org);
-        let server =
-            Server::start(Arc::clone(&org), tls.as_ref().map(Tls::acceptor)).map_err(StartError::Serve)?;
+        let server = Server::start(Arc::clone(&org), tls.as_ref()).map_err(StartError::Serve)?;
+        org.pubsub.set_origin(format!("{scheme}://{printed}:{pubsub_port}"));
+        server.listen_for_events(pubsub);
         server.listen(login, Host::Login);
         server.listen(instance, Host::Instance);
         server.listen(moved, Host::MovedInstance);

@@ -60,6 +60,8 @@ mod org;
 #[cfg(feature = "embedded")]
 mod policy;
 mod process;
+#[cfg(feature = "embedded")]
+mod pubsub;
 mod request;
 #[cfg(feature = "embedded")]
 mod schema_builder;
@@ -94,6 +96,8 @@ pub use fault::{FaultHandle, Faults};
 #[cfg(feature = "embedded")]
 pub use org::FakeOrg;
 pub use process::{FakeOrgProcess, ProcessBuilder, ProcessError, ProcessFaults};
+#[cfg(feature = "embedded")]
+pub use pubsub::{Fetch, PubSub, PubSubFault};
 pub use request::{Host, Request};
 pub use tokens::Tokens;
 pub use user::User;

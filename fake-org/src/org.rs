@@ -6,8 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use crate::auth::settings::{ParallelRefresh, RefreshPolicy};
+use crate::data::schema::spec::FieldSpec;
 use crate::error::StartError;
 use crate::fault::Faults;
+use crate::pubsub::PubSub;
+use crate::pubsub::platform::PlatformEventSpec;
 use crate::request::Request;
 use crate::server::Server;
 use crate::state::Org;
@@ -149,6 +152,18 @@ impl FakeOrg {
     #[must_use]
     pub fn faults(&self) -> Faults {
         self.org.faults.clone()
+    }
+
+    /// The Pub/Sub API: its address, faults, and what subscriptions requested.
+    #[must_use]
+    pub fn pubsub(&self) -> PubSub {
+        PubSub(Arc::clone(&self.org))
+    }
+
+    /// Declares a platform event, or declares it again with other fields: later events have another schema.
+    pub fn declare_platform_event(&self, name: &str, fields: &[FieldSpec]) {
+        let event = PlatformEventSpec { name: name.to_owned(), fields: fields.to_vec() };
+        self.org.pubsub.log.declare(&event);
     }
 
     /// The requests that the org received, newest last; the newest 20,000. Those to `/fake/…` are not among them.

@@ -6,8 +6,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::builder::Builder;
-use crate::data::schema::spec::ObjectSpec;
+use crate::data::schema::spec::{FieldSpec, ObjectSpec};
 use crate::error::StartError;
+use crate::pubsub::platform::PlatformEventSpec;
 use crate::schema_file::{
     ApexSpec, DuplicateSpec, PermissionSetSpec, Rows, SchemaFile, UserSpec, ValidationSpec,
 };
@@ -76,6 +77,19 @@ impl Builder {
         self
     }
 
+    /// Selects objects for change events (Change Data Capture): each write of a row is an event of the Pub/Sub API.
+    pub fn change_events(mut self, objects: &[&str]) -> Self {
+        self.declared.change_events.extend(objects.iter().map(|object| (*object).to_owned()));
+        self
+    }
+
+    /// A platform event: `Order_Event__e`, with the topic `/event/Order_Event__e` of the Pub/Sub API.
+    pub fn platform_event(mut self, name: &str, fields: &[FieldSpec]) -> Self {
+        let event = PlatformEventSpec { name: name.to_owned(), fields: fields.to_vec() };
+        self.declared.platform_events.push(event);
+        self
+    }
+
     /// The response of `/services/apexrest<path>` to a method.
     pub fn apex(mut self, method: &str, path: &str, status: u16, body: Value) -> Self {
         self.declared.apex.push(ApexSpec {
@@ -132,6 +146,8 @@ impl Builder {
     ///   "quick_actions": [{"object": "Account", "name": "NewContact", "creates": "Contact", "lookup": "AccountId"}],
     ///   "named_queries": [{"name": "ByIndustry", "soql": "SELECT Name FROM Account WHERE Industry = :industry"}],
     ///   "approval_processes": [{"object": "Account", "name": "Big_accounts"}],
+    ///   "change_events": ["Account"],
+    ///   "platform_events": [{"name": "Order_Event__e", "fields": [{"name": "Number__c"}]}],
     ///   "record_types": [{"object": "Account", "name": "Partner", "values": {"Industry": ["Energy"]}, "required": ["Phone"]}],
     ///   "dependent_picklists": [{"object": "Project__c", "field": "Tags__c", "controlled_by": "Phase__c",
     ///     "values": {"Draft": ["Internal"], "Running": ["Urgent", "Billable"]}}],

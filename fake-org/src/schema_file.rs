@@ -12,6 +12,8 @@ use crate::data::csv;
 use crate::data::schema::spec::{self, ObjectSpec};
 use crate::data::schema::{Object, Schema};
 use crate::data::{DataError, DuplicateRule, Inner, Record, ValidationRule, Writer};
+use crate::pubsub::log::EventLog;
+use crate::pubsub::platform::PlatformEventSpec;
 use crate::ui_specs::{DependentSpec, RecordTypeSpec};
 use crate::user::{Rights, User};
 use crate::user_access::{UserAccess, assign};
@@ -36,6 +38,9 @@ pub(crate) struct SchemaFile {
     pub(crate) dependent_picklists: Vec<DependentSpec>,
     pub(crate) agents: Vec<AgentSpec>,
     pub(crate) data360_queries: Vec<Data360Spec>,
+    /// Names of the objects that change events are selected for.
+    pub(crate) change_events: Vec<String>,
+    pub(crate) platform_events: Vec<PlatformEventSpec>,
 }
 
 /// A user.
@@ -156,6 +161,8 @@ impl SchemaFile {
         self.dependent_picklists.extend(more.dependent_picklists);
         self.agents.extend(more.agents);
         self.data360_queries.extend(more.data360_queries);
+        self.change_events.extend(more.change_events);
+        self.platform_events.extend(more.platform_events);
     }
 
     pub(crate) fn schema(&self) -> Result<Schema, String> {
@@ -213,9 +220,20 @@ impl SchemaFile {
         Ok(())
     }
 
+    /// Selects objects for change events, and declares platform events.
+    pub(crate) fn select_events(&self, data: &mut Inner, log: &EventLog) -> Result<(), String> {
+        for name in &self.change_events {
+            let object = data.schema.object(name).ok_or_else(|| format!("there is no object {name}"))?;
+            log.select(object);
+            data.selected.insert(object.name.to_owned());
+        }
+        self.platform_events.iter().for_each(|event| log.declare(event));
+        Ok(())
+    }
+
     /// Writes permission sets and rows, in the order of declaration, as the first user.
     pub(crate) fn write_rows(&self, data: &mut Inner, user_id: &str, now: i64) -> Result<(), String> {
-        let by = Writer { user_id, now, allow_duplicates: true };
+        let by = Writer { user_id, now, allow_duplicates: true, client: "" };
         for spec in &self.permission_sets {
             spec.write(data, by)?;
         }

@@ -19,6 +19,7 @@ use crate::environment::Environment;
 use crate::fault::Faults;
 use crate::jobs::Jobs;
 use crate::log::Log;
+use crate::pubsub::PubSubState;
 use crate::request::Host;
 use crate::schema_file::{Apex, SchemaFile};
 use crate::soql::cursor::Cursors;
@@ -66,6 +67,7 @@ pub(crate) struct Org {
     /// The responses of `/services/apexrest/…`: method, path, status, body.
     pub(crate) apex: Vec<Apex>,
     pub(crate) declared: SchemaFile,
+    pub(crate) pubsub: PubSubState,
     approvals: Mutex<Approvals>,
     apis: Mutex<ApiState>,
     jobs: Mutex<Jobs>,
@@ -88,6 +90,8 @@ impl Org {
     ) -> Result<Self, String> {
         let users = declared.users(organization_id);
         let settings = Arc::new(settings);
+        let pubsub = PubSubState::default();
+        let log = Arc::clone(&pubsub.log);
         let org = Self {
             app,
             auto_approve,
@@ -96,11 +100,12 @@ impl Org {
             clock: Clock::default(),
             faults: Faults::default(),
             log: Log::default(),
-            data: Data::open(declared.schema()?).map_err(|error| error.to_string())?,
+            data: Data::open(declared.schema()?, log).map_err(|error| error.to_string())?,
             cursors: Cursors::default(),
             started: machine_now(),
             apex: declared.apex(),
             declared,
+            pubsub,
             approvals: Mutex::default(),
             apis: Mutex::default(),
             jobs: Mutex::default(),
@@ -124,15 +129,19 @@ impl Org {
             auth.users.clone()
         });
         let now = self.clock.now();
+        // What the org begins with is no change.
+        self.data.with(|data| data.selected.clear());
         self.data.seed(&self.sample, &users, now).map_err(|error| error.to_string())?;
         let first = users.first().map_or("", |user| user.id.as_str());
         self.data.with(|data| self.declared.write_rows(data, first, now))?;
-        self.declared.access.iter().try_for_each(|access| self.set_user_access(access))
+        self.declared.access.iter().try_for_each(|access| self.set_user_access(access))?;
+        self.data.with(|data| self.declared.select_events(data, &self.pubsub.log))
     }
 
     /// Back to how it started: sample data, no logins, no tokens, no faults. Addresses and keys stay.
     pub(crate) fn reset(&self) -> Result<(), String> {
         self.faults.clear();
+        self.pubsub.clear();
         self.clock.reset();
         *lock(&self.settings) = Arc::clone(&self.initial_settings);
         self.auth(|auth| {

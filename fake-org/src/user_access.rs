@@ -127,7 +127,7 @@ impl Org {
         });
         let user = user.ok_or_else(|| format!("there is no user {}", access.username))?;
         let now = self.clock.now();
-        let by = Writer { user_id: &user.id, now, allow_duplicates: true };
+        let by = Writer { user_id: &user.id, now, allow_duplicates: true, client: "" };
         self.data.with(|data| access.write(data, &user, by))
     }
 }

@@ -329,6 +329,13 @@ impl SalesforceBuilder {
         self
     }
 
+    /// Sets the address of the Pub/Sub API, from which events come. Default: `https://api.pubsub.salesforce.com`.
+    #[cfg(feature = "events")]
+    pub fn pubsub_url(mut self, url: impl Into<String>) -> Self {
+        self.config.api.pubsub_url = Some(url.into());
+        self
+    }
+
     /// Checks all settings, opens the store and starts.
     ///
     /// # Errors

@@ -22,6 +22,9 @@ pub struct ApiConfig {
     /// The client name that this app sends to Salesforce (`client` in `Sforce-Call-Options`): up to 80 letters, digits
     /// and `-._/`. Default: none.
     pub client_name: Option<String>,
+    /// The address of the Pub/Sub API, from which events come. Default: `https://api.pubsub.salesforce.com`.
+    #[cfg(feature = "events")]
+    pub pubsub_url: Option<String>,
 }
 
 impl Default for ApiConfig {
@@ -31,6 +34,8 @@ impl Default for ApiConfig {
             acquire_timeout: "5s".to_owned(),
             low_priority_quota_percent: 80,
             client_name: None,
+            #[cfg(feature = "events")]
+            pubsub_url: None,
         }
     }
 }
@@ -50,7 +55,19 @@ impl ApiConfig {
                 CallOptions::default()
             }),
         };
-        Client::builder()
+        let client = Client::builder();
+        #[cfg(feature = "events")]
+        let client = match self.pubsub_url.as_deref().unwrap_or_default().trim() {
+            "" => client,
+            url => match url.parse() {
+                Ok(endpoint) => client.pubsub_endpoint(endpoint),
+                Err(error) => {
+                    check.problem("api.pubsub_url", error.to_string());
+                    client
+                }
+            },
+        };
+        client
             .max_concurrent_requests(self.max_concurrent_requests)
             .acquire_timeout(check.duration("api.acquire_timeout", &self.acquire_timeout))
             .low_priority_quota_percent(self.low_priority_quota_percent)

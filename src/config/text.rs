@@ -90,6 +90,8 @@ impl Config {
                     acquire_timeout,
                     low_priority_quota_percent: _,
                     client_name,
+                    #[cfg(feature = "events")]
+                        pubsub_url: _,
                 },
         } = &mut self;
         for text in [

@@ -2,6 +2,8 @@
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode, http::header};
 
+#[cfg(feature = "events")]
+use crate::events::PubSubError;
 use crate::{
     error::{Error, InvalidRequest},
     oauth::error::OAuthError,
@@ -67,6 +69,10 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
             | InvalidRequest::ApiVersion(_)
             | InvalidRequest::GraphQl(_),
         ) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        #[cfg(feature = "events")]
+        Error::Events(PubSubError::Unfit { .. } | PubSubError::TooLarge { .. }) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "internal")
+        }
         // The code or the token is invalid, expired or revoked.
         Error::OAuth(error) if error.is_invalid_grant() => (StatusCode::BAD_REQUEST, "refused"),
         Error::MiddlewareMissing

@@ -18,6 +18,8 @@ pub use self::{
 };
 #[cfg(feature = "bulk")]
 use crate::bulk::job::JobState;
+#[cfg(feature = "events")]
+use crate::events::PubSubError;
 use crate::{
     frontdoor::FrontdoorDenied,
     graphql::GraphQlFailure,
@@ -281,6 +283,10 @@ pub enum Error {
          scope of the route"
     )]
     MiddlewareMissing,
+    /// Events were not delivered or not published.
+    #[cfg(feature = "events")]
+    #[error(transparent)]
+    Events(#[from] PubSubError),
     /// An unexpected failure: a bug in this crate or an invalid set-up.
     #[error("internal error")]
     Internal(#[source] Box<dyn StdError + Send + Sync>),
@@ -369,6 +375,8 @@ impl Error {
                     || errors.iter().any(|entry| entry.code == "UNABLE_TO_LOCK_ROW")
             }
             Self::Http(error) => error.is_transient(),
+            #[cfg(feature = "events")]
+            Self::Events(error) => error.is_transient(),
             Self::OAuth(error) => error.is_transient(),
             Self::Store { is_transient, .. } => *is_transient,
             _ => false,

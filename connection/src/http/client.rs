@@ -60,14 +60,35 @@ impl HttpClient {
         Ok(Self { client, token_client, allowed_hosts, proxies })
     }
 
-    fn with_proxy(proxy: Option<&Proxy>) -> Result<Client, HttpError> {
-        let builder = Client::builder()
+    /// Returns a client for gRPC: HTTP/2 without an upgrade, with the proxy of the API.
+    ///
+    /// A connection whose peer does not respond to a PING is closed: 30 and 20 seconds, of which NATs and load balancers that
+    /// forget connections silently are the reason (pub-sub-api-node-client issue 96).
+    #[cfg(feature = "events")]
+    pub(crate) fn grpc_client(&self) -> Result<Client, HttpError> {
+        let builder = Self::builder()
+            .http2_prior_knowledge()
+            .http2_keep_alive_interval(Duration::from_secs(30))
+            .http2_keep_alive_timeout(Duration::from_secs(20))
+            .http2_keep_alive_while_idle(true)
+            // gRPC says itself how messages are compressed.
+            .no_gzip();
+        let builder = proxy::set(builder, self.proxies.api.as_ref())?;
+        builder.build().map_err(|error| HttpError::Build(error.into()))
+    }
+
+    fn builder() -> reqwest::ClientBuilder {
+        Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .connect_timeout(Duration::from_secs(5))
             .pool_idle_timeout(Duration::from_secs(55))
             .tcp_keepalive(Duration::from_secs(60))
-            .user_agent(concat!("salesforce-connection/", env!("CARGO_PKG_VERSION")));
+            .user_agent(concat!("salesforce-connection/", env!("CARGO_PKG_VERSION")))
+    }
+
+    fn with_proxy(proxy: Option<&Proxy>) -> Result<Client, HttpError> {
+        let builder = Self::builder();
         proxy::set(builder, proxy)?.build().map_err(|error| HttpError::Build(error.into()))
     }
 

@@ -232,7 +232,10 @@ impl Connection {
     }
 
     /// Returns the token that replaces a rejected one; `None` if a refresh would not help.
-    async fn refreshed(&self, token: &Arc<AccessToken>) -> Result<Option<Arc<AccessToken>>, TokenError> {
+    pub(crate) async fn refreshed(
+        &self,
+        token: &Arc<AccessToken>,
+    ) -> Result<Option<Arc<AccessToken>>, TokenError> {
         let mut token = Arc::clone(token);
         let mut fresh = self.token_source().refresh(&token).await?;
         // Stored again without a new access token: the refresh is still to come.

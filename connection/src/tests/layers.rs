@@ -25,6 +25,7 @@ const LAYERS: &[&str] = &[
     "agent",
     "data360",
     "bulk",
+    "events",
 ];
 
 /// The files that use a later folder all the same, and why. This list only gets shorter.

@@ -7,7 +7,7 @@ use salesforce_connection::{
     oauth::{LoginHost, OAuthApp, OAuthClient},
     token::{ServiceTokenSource, ServiceUser},
 };
-use salesforce_fake_org::FakeOrg;
+use salesforce_fake_org::{FakeOrg, FieldSpec};
 
 /// Runs an example with a connection to a new fake org that has sample data.
 pub fn connected(example: impl AsyncFnOnce(&Connection) -> Result<()>) {
@@ -34,11 +34,16 @@ pub fn connected(example: impl AsyncFnOnce(&Connection) -> Result<()>) {
                 "values": { "Draft": ["Internal"], "Running": ["Urgent", "Billable"] },
             }],
         });
+        let number = FieldSpec::new("Number__c", "string");
+        let org = org.change_events(&["Account"]).platform_event("Order_Event__e", &[number]);
         let org = org.declare_json(&actions.to_string()).expect("a declaration");
         let org = org.start().await.expect("the fake org starts");
         let host: LoginHost = org.instance_url().parse().expect("a login host");
         let hosts = AllowedHosts::new([host.as_url().clone()]);
-        let client = Client::builder().allowed_hosts(hosts).build().expect("a client");
+        let client = Client::builder().allowed_hosts(hosts);
+        #[cfg(feature = "events")]
+        let client = client.pubsub_endpoint(org.pubsub().endpoint().parse().expect("an address"));
+        let client = client.build().expect("a client");
         let app = OAuthApp::new(org.client_id(), Some(org.client_secret().into()));
         let oauth = OAuthClient::with_client(app, &client);
         let user = ServiceUser::client_credentials(host);

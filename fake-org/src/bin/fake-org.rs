@@ -20,6 +20,9 @@ struct Args {
     /// Port of the instance host; 0 takes a free one. The origin that the data can move to takes the next port.
     #[arg(long, default_value_t = 0)]
     instance_port: u16,
+    /// Port of the Pub/Sub API (gRPC); 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    pubsub_port: u16,
     /// The organization id, 15 or 18 characters (00D…). By default each start has another one.
     #[arg(long)]
     organization_id: Option<String>,
@@ -104,7 +107,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         .rows(args.rows)
         .session_ttl(Duration::from_secs(args.session_ttl))
         .page_size(args.page_size);
-    builder = builder.instance_port(args.instance_port);
+    builder = builder.instance_port(args.instance_port).pubsub_port(args.pubsub_port);
     if let Some(id) = &args.organization_id {
         builder = builder.organization_id(id);
     }
@@ -147,6 +150,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         "login_url": org.login_url(),
         "instance_url": org.instance_url(),
         "site_url": org.site_url(),
+        "pubsub_url": org.pubsub().endpoint(),
         "client_id": org.client_id(),
         "client_secret": org.client_secret(),
         "organization_id": org.organization_id(),

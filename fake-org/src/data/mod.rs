@@ -1,5 +1,6 @@
 //! The org's records, in an in-memory SQLite. Knows objects and fields, nothing of HTTP or SOQL.
 
+pub(crate) mod changes;
 mod convert;
 pub(crate) mod csv;
 mod error;
@@ -11,8 +12,8 @@ pub(crate) mod schema;
 pub(crate) mod seed;
 pub(crate) mod tokens;
 
-use std::collections::HashMap;
-use std::sync::Mutex;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
 
@@ -22,7 +23,9 @@ pub(crate) use rows::Writer;
 pub(crate) use rules::{DuplicateRule, Rules, ValidationRule};
 
 use crate::base::{ids, lock};
+use crate::pubsub::log::EventLog;
 use crate::user::{MINIMUM_ACCESS, User};
+use changes::RowChange;
 use schema::{Object, Schema};
 
 /// A record as JSON, without `attributes`.
@@ -32,6 +35,8 @@ pub(crate) type Record = serde_json::Map<String, serde_json::Value>;
 #[derive(Debug)]
 pub(crate) struct Data {
     inner: Mutex<Inner>,
+    /// Gets the changes of each piece of work that was done.
+    log: Arc<EventLog>,
 }
 
 #[derive(Debug)]
@@ -41,6 +46,9 @@ pub(crate) struct Inner {
     pub(crate) rules: Rules,
     /// Object name → the number of the last id given.
     last: HashMap<&'static str, u64>,
+    /// Names of the objects that change events were selected for.
+    pub(crate) selected: BTreeSet<String>,
+    changes: Vec<RowChange>,
 }
 
 impl Inner {
@@ -68,9 +76,11 @@ impl Inner {
         work: impl FnOnce(&mut Self) -> Result<(T, bool), DataError>,
     ) -> Result<T, DataError> {
         self.sqlite.execute_batch("SAVEPOINT step")?;
+        let changes = self.changes.len();
         let result = work(self);
         let undo = !matches!(result, Ok((_, true)));
         if undo {
+            self.changes.truncate(changes);
             self.sqlite.execute_batch("ROLLBACK TO step")?;
         }
         self.sqlite.execute_batch("RELEASE step")?;
@@ -92,15 +102,27 @@ impl Inner {
 }
 
 impl Data {
-    pub(crate) fn open(schema: Schema) -> Result<Self, DataError> {
+    pub(crate) fn open(schema: Schema, log: Arc<EventLog>) -> Result<Self, DataError> {
         let sqlite = Connection::open_in_memory()?;
         sqlite.set_prepared_statement_cache_capacity(128);
-        let inner = Inner { sqlite, schema, rules: Rules::default(), last: HashMap::new() };
-        Ok(Self { inner: Mutex::new(inner) })
+        let inner = Inner {
+            sqlite,
+            schema,
+            rules: Rules::default(),
+            last: HashMap::new(),
+            selected: BTreeSet::new(),
+            changes: Vec::new(),
+        };
+        Ok(Self { inner: Mutex::new(inner), log })
     }
 
     /// Does work on the records; no other work happens meanwhile.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
-        work(&mut lock(&self.inner))
+        let mut inner = lock(&self.inner);
+        let done = work(&mut inner);
+        let changes = std::mem::take(&mut inner.changes);
+        // Before the lock is released, so that events have the order of the writes.
+        self.log.record(changes);
+        done
     }
 }

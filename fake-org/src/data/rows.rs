@@ -4,6 +4,7 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension as _, params_from_iter};
 use serde_json::Value as Json;
 
+use super::changes::{ChangeType, changed_values, set_values};
 use super::convert::{from_json, to_json};
 use super::schema::{Field, Kind, Object};
 use super::{ApiError, DataError, Inner, Record};
@@ -17,6 +18,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) now: Millis,
     /// Saves what a duplicate rule would refuse (`Sforce-Duplicate-Rule-Header: allowSave=true`).
     pub(crate) allow_duplicates: bool,
+    /// `client` of `Sforce-Call-Options`.
+    pub(crate) client: &'a str,
 }
 
 pub(super) type Columns = Vec<(&'static Field, Sql)>;
@@ -128,6 +131,9 @@ impl Inner {
             if object.name == "ContentVersion" {
                 data.publish(&mut columns)?;
             }
+            if data.has_changes(object) {
+                data.note(object, &id, ChangeType::Create, set_values(&columns), by);
+            }
             data.insert(object, columns)?;
             data.check_rules(object, &id, by.allow_duplicates)?;
             Ok(((), true))
@@ -166,11 +172,13 @@ impl Inner {
         measure(object, &mut columns);
         let set: Vec<String> = columns.iter().map(|(field, _)| format!("\"{}\" = ?", field.name)).collect();
         let sql = format!("UPDATE \"{}\" SET {} WHERE Id = ?", object.name, set.join(", "));
+        let changed = self.has_changes(object).then(|| changed_values(&columns, &before));
         let values: Vec<Sql> =
             columns.into_iter().map(|(_, value)| value).chain([Sql::Text(id.clone())]).collect();
         self.all_or_none(|data| {
             data.sqlite.prepare_cached(&sql)?.execute(params_from_iter(values))?;
             data.check_rules(object, &id, by.allow_duplicates)?;
+            data.note(object, &id, ChangeType::Update, changed.unwrap_or_default(), by);
             Ok(((), true))
         })
     }
@@ -189,7 +197,9 @@ impl Inner {
             .into());
         }
         let sql = format!("UPDATE \"{}\" SET IsDeleted = 1, SystemModstamp = ?1 WHERE Id = ?2", object.name);
-        self.sqlite.prepare_cached(&sql)?.execute([datetime(by.now), checked_id(object, id)?])?;
+        let id = checked_id(object, id)?;
+        self.sqlite.prepare_cached(&sql)?.execute([datetime(by.now), id.clone()])?;
+        self.note(object, &id, ChangeType::Delete, Vec::new(), by);
         Ok(())
     }
 

@@ -5,6 +5,7 @@ mod compress;
 mod corrupt;
 mod disconnect;
 mod dispatch;
+mod grpc;
 mod guard;
 mod socket;
 pub(crate) mod tls;
@@ -21,6 +22,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use tokio_rustls::TlsAcceptor;
 
+use self::tls::Tls;
 use crate::request::Host;
 use crate::state::Org;
 use disconnect::{Disconnect, DisconnectInHead};
@@ -29,7 +31,21 @@ use socket::Socket;
 
 struct Listen {
     listener: TcpListener,
-    host: Host,
+    role: Role,
+}
+
+/// For TLS; `None` without it.
+struct Acceptors {
+    http1: Option<TlsAcceptor>,
+    http2: Option<TlsAcceptor>,
+}
+
+/// What a listener serves.
+#[derive(Clone, Copy)]
+enum Role {
+    Http(Host),
+    /// The Pub/Sub API.
+    Grpc,
 }
 
 /// The running hosts. Dropping it closes every listener and connection.
@@ -52,11 +68,12 @@ pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 impl Server {
     /// Serves https where there is an acceptor.
-    pub(crate) fn start(org: Arc<Org>, tls: Option<TlsAcceptor>) -> std::io::Result<Self> {
+    pub(crate) fn start(org: Arc<Org>, tls: Option<&Tls>) -> std::io::Result<Self> {
+        let acceptors = Acceptors { http1: tls.map(Tls::acceptor), http2: tls.map(Tls::http2_acceptor) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (sender, receiver) = unbounded_channel();
         let thread = std::thread::Builder::new().name("fake-org".into()).spawn(move || {
-            runtime.block_on(serve(org, tls, receiver));
+            runtime.block_on(serve(org, acceptors, receiver));
             runtime.shutdown_background();
         })?;
         Ok(Self { listeners: Some(sender), thread: Some(thread) })
@@ -64,9 +81,18 @@ impl Server {
 
     /// Serves one more origin.
     pub(crate) fn listen(&self, listener: TcpListener, host: Host) {
+        self.serve(Listen { listener, role: Role::Http(host) });
+    }
+
+    /// Serves the Pub/Sub API.
+    pub(crate) fn listen_for_events(&self, listener: TcpListener) {
+        self.serve(Listen { listener, role: Role::Grpc });
+    }
+
+    fn serve(&self, listen: Listen) {
         if let Some(listeners) = &self.listeners {
             // Fails only when the thread has ended, and then the hosts are down.
-            let _ = listeners.send(Listen { listener, host });
+            let _ = listeners.send(listen);
         }
     }
 }
@@ -82,11 +108,15 @@ impl Drop for Server {
 }
 
 /// Runs until the [`Server`] is dropped.
-async fn serve(org: Arc<Org>, tls: Option<TlsAcceptor>, mut listeners: UnboundedReceiver<Listen>) {
-    let hosts = Arc::new(Hosts::new(org));
-    while let Some(Listen { listener, host }) = listeners.recv().await {
-        if let Ok(listener) = tokio::net::TcpListener::from_std(listener) {
-            tokio::spawn(accept(Arc::clone(&hosts), listener, host, tls.clone()));
+async fn serve(org: Arc<Org>, tls: Acceptors, mut listeners: UnboundedReceiver<Listen>) {
+    let hosts = Arc::new(Hosts::new(Arc::clone(&org)));
+    while let Some(Listen { listener, role }) = listeners.recv().await {
+        let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { continue };
+        match role {
+            Role::Http(host) => {
+                drop(tokio::spawn(accept(Arc::clone(&hosts), listener, host, tls.http1.clone())))
+            }
+            Role::Grpc => drop(tokio::spawn(grpc::accept(Arc::clone(&org), listener, tls.http2.clone()))),
         }
     }
 }

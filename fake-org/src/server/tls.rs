@@ -13,6 +13,7 @@ pub(crate) struct Tls {
     /// The authority's certificate as PEM.
     pub(crate) ca_pem: String,
     acceptor: TlsAcceptor,
+    http2: TlsAcceptor,
 }
 
 impl std::fmt::Debug for Tls {
@@ -37,6 +38,11 @@ impl Tls {
         self.acceptor.clone()
     }
 
+    /// The same for HTTP/2, which the client has to ask for (ALPN).
+    pub(crate) fn http2_acceptor(&self) -> TlsAcceptor {
+        self.http2.clone()
+    }
+
     pub(crate) fn new() -> Result<Self, TlsError> {
         let mut ca = CertificateParams::new(Vec::new())?;
         ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -52,10 +58,12 @@ impl Tls {
         let certificate = leaf.signed_by(&key, &Issuer::from_params(&ca, &ca_key))?;
 
         let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(TlsError::Key)?;
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)?;
-        Ok(Self { ca_pem: authority.pem(), acceptor: TlsAcceptor::from(Arc::new(config)) })
+        let acceptor = TlsAcceptor::from(Arc::new(config.clone()));
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(Self { ca_pem: authority.pem(), acceptor, http2: TlsAcceptor::from(Arc::new(config)) })
     }
 }

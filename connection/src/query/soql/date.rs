@@ -77,6 +77,16 @@ impl SoqlDate {
         era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
     }
 
+    #[cfg(feature = "events")]
+    pub(crate) fn from_millis(millis: i64) -> Result<Self, InvalidDate> {
+        Self::from_days(millis.div_euclid(MILLIS_PER_DAY))
+    }
+
+    #[cfg(feature = "events")]
+    pub(crate) fn millis(self) -> i64 {
+        self.days() * MILLIS_PER_DAY
+    }
+
     fn from_days(days: i64) -> Result<Self, InvalidDate> {
         let days = days + 719_468;
         let era = days.div_euclid(146_097);
@@ -131,14 +141,14 @@ pub struct SoqlDateTime {
 }
 
 impl SoqlDateTime {
-    fn from_millis(millis: i64) -> Result<Self, InvalidDate> {
+    pub(crate) fn from_millis(millis: i64) -> Result<Self, InvalidDate> {
         let date = SoqlDate::from_days(millis.div_euclid(MILLIS_PER_DAY))?;
         let time = u32::try_from(millis.rem_euclid(MILLIS_PER_DAY)).ok().and_then(SoqlTime::from_millis);
         Ok(Self { date, time: time.ok_or(InvalidDate)? })
     }
 
     /// Returns the milliseconds since 1970-01-01.
-    fn millis(self) -> i64 {
+    pub(crate) fn millis(self) -> i64 {
         self.date.days() * MILLIS_PER_DAY + i64::from(self.time.since_midnight())
     }
 }

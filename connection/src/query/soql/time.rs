@@ -62,7 +62,7 @@ impl SoqlTime {
     }
 
     /// Returns the time at which so many milliseconds have passed since midnight.
-    pub(super) fn from_millis(millis: u32) -> Option<Self> {
+    pub(crate) fn from_millis(millis: u32) -> Option<Self> {
         (millis < 86_400_000).then_some(Self { millis })
     }
 

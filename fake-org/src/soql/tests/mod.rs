@@ -15,7 +15,7 @@ const NOW: Millis = 1_790_000_000_000;
 const REQUESTER: Requester<'_> = Requester { scope: Scope::Live, now: NOW, user_id: "" };
 
 fn data() -> Data {
-    let data = Data::open(Schema::new(&[])).unwrap();
+    let data = Data::open(Schema::new(&[]), std::sync::Arc::default()).unwrap();
     data.seed(&Sample { accounts: 40 }, &users::sample("00D000000000001AAA"), NOW).unwrap();
     data
 }

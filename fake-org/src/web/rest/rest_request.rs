@@ -110,6 +110,7 @@ impl<'a> RestRequest<'a> {
             user_id: &self.user.id,
             now: self.now(),
             allow_duplicates: allow.is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            client: self.header_option("sforce-call-options", "client").unwrap_or_default(),
         }
     }
 

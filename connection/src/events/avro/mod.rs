@@ -1,0 +1,19 @@
+//! Reads and writes Avro data in the form of Salesforce's events: a value without a container, beside its schema.
+//!
+//! Source: Apache Avro 1.12 Specification, "Schema Declaration" and "Binary Encoding".
+
+mod deserializer;
+mod error;
+mod reader;
+mod schema;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::{
+    deserializer::{PATCH, from_bytes},
+    schema::Schema,
+    writer::to_bytes,
+};
+pub use self::{error::AvroError, schema::InvalidSchema};
