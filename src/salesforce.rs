@@ -367,6 +367,8 @@ pub(crate) fn start(
         .chain(settings.hosts.values())
         .chain(settings.service.iter().map(ServiceUser::host))
         .map(|host| host.as_url().clone());
+    #[cfg(feature = "inbound")]
+    let login_origins = login_origins.chain(settings.inbound.login_hosts().map(|host| host.as_url().clone()));
     let redirect_uris = settings.redirect_uris();
     if redirect_uris.len() > 1 {
         let redirect_uris = redirect_uris.into_iter().collect::<Vec<_>>().join(" ");

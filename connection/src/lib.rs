@@ -51,6 +51,7 @@
 //! | feature | effect |
 //! |---|---|
 //! | `bulk` | Bulk API 2.0: [`Connection::bulk`] and [`Query::fetch_bulk`] |
+//! | `inbound` | requests of Salesforce to the program: [`inbound::CallVerifier`] |
 //! | `actix-web` | `actix_web::ResponseError` for [`Error`]; enabled by `actix-salesforce` |
 //! | `test-util` | hooks for the tests of `actix-salesforce`; exempt from semantic versioning |
 
@@ -71,6 +72,8 @@ pub mod frontdoor;
 pub mod graphql;
 pub mod http;
 mod id;
+#[cfg(feature = "inbound")]
+pub mod inbound;
 mod json;
 mod name;
 mod number;

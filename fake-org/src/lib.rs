@@ -41,6 +41,8 @@ mod base;
 #[cfg(feature = "embedded")]
 mod builder;
 #[cfg(feature = "embedded")]
+mod call;
+#[cfg(feature = "embedded")]
 mod data;
 mod environment;
 #[cfg(feature = "embedded")]
@@ -82,6 +84,8 @@ mod web;
 pub use auth::settings::{AccessTokens, AppState, ParallelRefresh, PermittedUsers, RefreshPolicy};
 #[cfg(feature = "embedded")]
 pub use builder::Builder;
+#[cfg(feature = "embedded")]
+pub use call::Call;
 #[cfg(feature = "embedded")]
 pub use data::schema::spec::{FieldSpec, ObjectSpec};
 #[cfg(feature = "embedded")]

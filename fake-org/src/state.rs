@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::action_specs::Approvals;
 use crate::auth::app::App;
+use crate::auth::call::CallCertificates;
 use crate::auth::grants::{Family, Issued};
 use crate::auth::headless::NewUser;
 use crate::auth::keys::Signer;
@@ -65,6 +66,7 @@ pub(crate) struct Org {
     /// The responses of `/services/apexrest/…`: method, path, status, body.
     pub(crate) apex: Vec<Apex>,
     pub(crate) declared: SchemaFile,
+    pub(crate) call_certificates: CallCertificates,
     approvals: Mutex<Approvals>,
     jobs: Mutex<Jobs>,
     settings: Mutex<Arc<Settings>>,
@@ -99,6 +101,7 @@ impl Org {
             started: machine_now(),
             apex: declared.apex(),
             declared,
+            call_certificates: CallCertificates::default(),
             approvals: Mutex::default(),
             jobs: Mutex::default(),
             settings: Mutex::new(settings),

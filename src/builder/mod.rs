@@ -1,6 +1,8 @@
 //! [`SalesforceBuilder`]: settings in code.
 
 mod functions;
+#[cfg(feature = "inbound")]
+mod inbound;
 mod logout;
 
 use std::{
@@ -320,6 +322,8 @@ impl SalesforceBuilder {
         let Self { config, store, service, events, clock, functions, web } = self;
         report_where_failures_go();
         let config = config.without_surroundings();
+        #[cfg(feature = "inbound")]
+        let config = config.with_files().await?.without_surroundings();
         let problem =
             |error: OpenError| ConfigProblem { setting: "SALESFORCE_STORE", hint: error.to_string() };
         let location =

@@ -134,6 +134,9 @@ impl Config {
             api = api.api_proxy(proxy);
         }
 
+        #[cfg(feature = "inbound")]
+        let inbound = self.inbound.check(&mut check, default_host.as_ref());
+
         let proxies = [&self.token_proxy, &self.api_proxy];
         let is_plain =
             |url: &str| url.trim_start().get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"));
@@ -187,6 +190,8 @@ impl Config {
                     .map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
                 service,
                 api,
+                #[cfg(feature = "inbound")]
+                inbound,
             }),
             _ => Err(ConfigError::new(check.problems)),
         }

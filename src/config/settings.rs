@@ -60,6 +60,8 @@ pub(crate) struct Settings {
     pub(crate) keep_alive: Option<Duration>,
     pub(crate) service: Option<ServiceUser>,
     pub(crate) api: ClientBuilder,
+    #[cfg(feature = "inbound")]
+    pub(crate) inbound: super::inbound::Inbound,
 }
 
 impl Settings {

@@ -89,6 +89,8 @@ impl Config {
                     low_priority_quota_percent: _,
                     client_name,
                 },
+            #[cfg(feature = "inbound")]
+            inbound,
         } = &mut self;
         for text in [
             client_id,
@@ -135,6 +137,8 @@ impl Config {
         if let Some(service) = service {
             service.clean();
         }
+        #[cfg(feature = "inbound")]
+        inbound.clean();
         self
     }
 

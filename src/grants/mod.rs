@@ -23,6 +23,8 @@ mod health;
 mod host_limit;
 mod host_orgs;
 mod in_flight;
+#[cfg(feature = "inbound")]
+mod inbound;
 pub(crate) mod keep_alive;
 mod last_seen;
 mod login;

@@ -5,6 +5,7 @@ mod error_rewrite;
 mod extract;
 mod form_login;
 mod frame;
+mod from_salesforce;
 mod handle;
 pub mod login;
 mod login_facts;
@@ -36,6 +37,8 @@ pub use self::{
     require::{AccessRule, Allowed, MayUse, RequireLogin},
     silent_login::SilentLogin,
 };
+#[cfg(feature = "inbound")]
+pub(crate) use self::{from_salesforce::FromSalesforce, worker::WorkerState};
 pub(crate) use self::{login::CallLimit, require::RuleState, session::UserChange};
 
 /// The app's functions that know actix.
