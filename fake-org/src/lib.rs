@@ -44,6 +44,8 @@ mod builder;
 mod call;
 #[cfg(feature = "embedded")]
 mod data;
+#[cfg(feature = "embedded")]
+mod deliver;
 mod environment;
 #[cfg(feature = "embedded")]
 mod error;
@@ -57,6 +59,8 @@ mod jobs;
 mod log;
 #[cfg(feature = "embedded")]
 mod org;
+#[cfg(feature = "embedded")]
+mod outbound;
 #[cfg(feature = "embedded")]
 mod policy;
 mod process;
@@ -88,6 +92,8 @@ pub use builder::Builder;
 pub use call::Call;
 #[cfg(feature = "embedded")]
 pub use data::schema::spec::{FieldSpec, ObjectSpec};
+#[cfg(feature = "embedded")]
+pub use deliver::OutboundAttempt;
 #[cfg(feature = "embedded")]
 pub use error::StartError;
 pub use fault::{Fault, RawBytes, Route, Rule};

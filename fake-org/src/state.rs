@@ -19,6 +19,7 @@ use crate::environment::Environment;
 use crate::fault::Faults;
 use crate::jobs::Jobs;
 use crate::log::Log;
+use crate::outbound::Queue;
 use crate::request::Host;
 use crate::schema_file::{Apex, SchemaFile};
 use crate::soql::cursor::Cursors;
@@ -67,6 +68,7 @@ pub(crate) struct Org {
     pub(crate) apex: Vec<Apex>,
     pub(crate) declared: SchemaFile,
     pub(crate) call_certificates: CallCertificates,
+    outbound: Mutex<Queue>,
     approvals: Mutex<Approvals>,
     jobs: Mutex<Jobs>,
     settings: Mutex<Arc<Settings>>,
@@ -102,6 +104,7 @@ impl Org {
             apex: declared.apex(),
             declared,
             call_certificates: CallCertificates::default(),
+            outbound: Mutex::default(),
             approvals: Mutex::default(),
             jobs: Mutex::default(),
             settings: Mutex::new(settings),
@@ -147,6 +150,7 @@ impl Org {
         self.cursors.close_all();
         *lock(&self.jobs) = Jobs::default();
         *lock(&self.approvals) = Approvals::default();
+        *lock(&self.outbound) = Queue::default();
         self.fill()
     }
 
@@ -156,6 +160,10 @@ impl Org {
 
     pub(crate) fn approvals<T>(&self, work: impl FnOnce(&mut Approvals) -> T) -> T {
         work(&mut lock(&self.approvals))
+    }
+
+    pub(crate) fn outbound<T>(&self, work: impl FnOnce(&mut Queue) -> T) -> T {
+        work(&mut lock(&self.outbound))
     }
 
     pub(crate) fn jobs<T>(&self, work: impl FnOnce(&mut Jobs) -> T) -> T {

@@ -24,7 +24,7 @@ mod unused;
 #[cfg(feature = "inbound")]
 pub(crate) use self::inbound::CheckedCaller;
 #[cfg(feature = "inbound")]
-pub use self::inbound::{Caller, InboundConfig};
+pub use self::inbound::{Caller, InboundConfig, OutboundMessages};
 pub use self::{
     api::ApiConfig,
     problem::{ConfigError, ConfigProblem},

@@ -50,6 +50,8 @@ mod tests;
 mod timing;
 mod tokens;
 
+#[cfg(feature = "inbound")]
+pub(crate) use self::inbound::NotNow;
 #[cfg(feature = "test-util")]
 pub(crate) use self::login::Destination;
 #[cfg(feature = "test-util")]

@@ -159,7 +159,7 @@ impl SalesforceCall {
         let rest = self.call.expires_at.duration_since(now).unwrap_or_default() + LEEWAY;
         // The issuer makes the id unique (RFC 7519 section 4.1.7).
         let token = format!("call {} {id}", self.organization_id());
-        if self.worker.grants().consume_call(token, rest).await.map_err(Error::from)? {
+        if self.worker.grants().consume_value(token, rest).await.map_err(Error::from)? {
             return Ok(());
         }
         tracing::warn!(user = ?self.call.user, "a call of Salesforce was refused: its token was used before");

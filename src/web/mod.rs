@@ -1,5 +1,7 @@
 //! Everything that knows actix: the middleware, its routes and pages, the extractors.
 
+#[cfg(feature = "inbound")]
+mod after_response;
 mod error;
 mod error_rewrite;
 mod extract;
@@ -29,6 +31,8 @@ mod worker;
 
 /// The public name of the module.
 pub use self::login as routes;
+#[cfg(feature = "inbound")]
+pub(crate) use self::{after_response::AfterResponse, from_salesforce::FromSalesforce, worker::WorkerState};
 pub use self::{
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
     form_login::{FormLogin, SameLogin},
@@ -37,8 +41,6 @@ pub use self::{
     require::{AccessRule, Allowed, MayUse, RequireLogin},
     silent_login::SilentLogin,
 };
-#[cfg(feature = "inbound")]
-pub(crate) use self::{from_salesforce::FromSalesforce, worker::WorkerState};
 pub(crate) use self::{login::CallLimit, require::RuleState, session::UserChange};
 
 /// The app's functions that know actix.

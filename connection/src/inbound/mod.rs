@@ -1,7 +1,7 @@
 //! Requests that Salesforce sends to a program: how their sender is verified. Feature `inbound`.
 //!
 //! Pure functions over what a program received; the crate `actix-salesforce` has the extractors of a server.
-//! [`CallVerifier`] checks the JSON Web Token of a Named Credential.
+//! [`CallVerifier`] checks the JSON Web Token of a Named Credential, [`OutboundEnvelope`] reads an outbound message.
 //!
 //! Sources: Salesforce Help "Named Credentials" and "JWT Claims of External Credentials", RFC 7515, RFC 7519. Nothing of it
 //! was tried with a real org: what is unverified says so.
@@ -9,8 +9,12 @@
 mod call;
 mod certificate;
 mod der;
+mod outbound_message;
+mod values;
+mod xml_limits;
 
 pub use self::{
     call::{CallRules, CallVerifier, InvalidCall, VerifiedCall},
     certificate::{InvalidCertificate, SigningCertificate},
+    outbound_message::{InvalidEnvelope, InvalidValues, Notification, OutboundEnvelope},
 };

@@ -1,9 +1,10 @@
 //! Settings of what Salesforce sends to the app. Feature `inbound`.
 
 mod caller;
+mod outbound;
 
-pub use self::caller::Caller;
-pub(crate) use self::caller::CheckedCaller;
+pub use self::{caller::Caller, outbound::OutboundMessages};
+pub(crate) use self::{caller::CheckedCaller, outbound::OutboundSender};
 
 use serde::Deserialize;
 
@@ -21,6 +22,9 @@ pub struct InboundConfig {
     /// The callers with a Named Credential, each with its certificates. From the environment: one, by
     /// `SALESFORCE_CALLER_ORG` and the variables beside it.
     pub callers: Vec<Caller>,
+    /// The orgs whose outbound messages the app takes. From the environment: one, by `SALESFORCE_OUTBOUND_ORG` and
+    /// `SALESFORCE_OUTBOUND_SECRETS`.
+    pub outbound_messages: Vec<OutboundMessages>,
 }
 
 /// The checked settings.
@@ -29,6 +33,7 @@ pub(crate) struct Inbound {
     pub(crate) verifier: CallVerifier,
     /// In the order of the verifier's rules.
     pub(crate) callers: Vec<CheckedCaller>,
+    pub(crate) outbound: Vec<OutboundSender>,
 }
 
 impl Inbound {
@@ -40,12 +45,16 @@ impl Inbound {
 
 impl InboundConfig {
     pub(super) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
-        Self { callers: Caller::from_variables(&variable).into_iter().collect() }
+        Self {
+            callers: Caller::from_variables(&variable).into_iter().collect(),
+            outbound_messages: OutboundMessages::from_variables(&variable).into_iter().collect(),
+        }
     }
 
     /// Removes what surrounds the values.
     pub(super) fn clean(&mut self) {
         self.callers.iter_mut().for_each(Caller::clean);
+        self.outbound_messages.iter_mut().for_each(OutboundMessages::clean);
     }
 
     /// Checks the settings. `login_host`: where users log in by default.
@@ -67,7 +76,8 @@ impl InboundConfig {
             );
         }
         let (rules, callers) = checked.into_iter().unzip();
-        Inbound { verifier: CallVerifier::new(rules), callers }
+        let outbound = self.outbound_messages.iter().filter_map(|sender| sender.check(check)).collect();
+        Inbound { verifier: CallVerifier::new(rules), callers, outbound }
     }
 }
 

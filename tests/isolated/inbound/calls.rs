@@ -216,8 +216,8 @@ async fn callers_are_set_by_variables_and_by_a_settings_file() {
     std::fs::remove_dir_all(&folder).unwrap();
     for salesforce in [environment, file.unwrap()] {
         let (listener, url) = reserve();
-        let handled = web::Data::new(AtomicU32::new(0));
-        let _server = serve(listener, move |listener| server(listener, salesforce, handled));
+        let seen = web::Data::new(Seen::default());
+        let _server = serve(listener, move |listener| server(listener, salesforce, seen));
         let token = org.call(&org.user(ADA)).certificate("orders_2026").audience(AUDIENCE).token();
         let headers = [("authorization", &*format!("Bearer {token}"))];
         let page = Client::new().send(Method::POST, &format!("{url}/call"), &headers, Some("")).await;

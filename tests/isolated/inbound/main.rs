@@ -7,11 +7,13 @@
 mod support;
 
 mod bad_calls;
+mod bad_envelopes;
 mod calls;
+mod outbound;
 
 use actix_salesforce::{
     Salesforce, SalesforceBuilder,
-    inbound::{CallError, Caller, SalesforceCall},
+    inbound::{Ack, CallError, Caller, NotAcknowledged, OutboundMessage, OutboundMessages, SalesforceCall},
 };
 use actix_web::{App, HttpResponse, dev, web};
 use reqwest::Method;
@@ -19,10 +21,11 @@ use salesforce_fake_org::FakeOrg;
 use std::{
     net::TcpListener,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
 };
+use tokio::sync::Semaphore;
 
 use support::{
     Client, Page,
@@ -38,8 +41,31 @@ const AUDIENCE: &str = "https://orders.example.com/from-salesforce";
 struct Inbound {
     org: FakeOrg,
     server: Server,
+    seen: Arc<Seen>,
+}
+
+/// What the handlers did, and what they are to do.
+#[derive(Debug)]
+struct Seen {
     /// How often a handler ran.
-    handled: Arc<AtomicU32>,
+    handled: AtomicU32,
+    /// The new ids of outbound messages whose handlers succeeded.
+    records: Mutex<Vec<String>>,
+    /// How many handlers are to fail.
+    failures: AtomicU32,
+    /// A handler begins only with a permit.
+    gate: Semaphore,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            handled: AtomicU32::default(),
+            records: Mutex::default(),
+            failures: AtomicU32::default(),
+            gate: Semaphore::new(Semaphore::MAX_PERMITS),
+        }
+    }
 }
 
 impl Inbound {
@@ -58,14 +84,14 @@ impl Inbound {
         support::logs::capture();
         let (listener, url) = reserve();
         let salesforce = settings(&org, settings_for(&org, &url)).build().await.unwrap();
-        let handled = Arc::new(AtomicU32::new(0));
-        let counter = web::Data::from(Arc::clone(&handled));
-        let server = serve(listener, move |listener| server(listener, salesforce, counter));
-        Self { org, server, handled }
+        let seen = Arc::new(Seen::default());
+        let data = web::Data::from(Arc::clone(&seen));
+        let server = serve(listener, move |listener| server(listener, salesforce, data));
+        Self { org, server, seen }
     }
 
     fn handled(&self) -> u32 {
-        self.handled.load(Ordering::SeqCst)
+        self.seen.handled.load(Ordering::SeqCst)
     }
 
     fn url(&self, path: &str) -> String {
@@ -84,13 +110,16 @@ impl Inbound {
     }
 }
 
-fn server(listener: TcpListener, salesforce: Salesforce, handled: web::Data<AtomicU32>) -> dev::Server {
+fn server(listener: TcpListener, salesforce: Salesforce, seen: web::Data<Seen>) -> dev::Server {
     listen!(listener, 4, move || {
         App::new()
-            .app_data(handled.clone())
+            .app_data(seen.clone())
             .route("/call", web::post().to(call))
             .route("/call/as-user", web::post().to(as_user))
             .route("/call/fails", web::post().to(fails))
+            .route("/outbound/{secret}", web::post().to(outbound))
+            .route("/outbound/{secret}/claims", web::post().to(claims))
+            .route("/outbound-without-secret", web::post().to(outbound))
             .configure(routes)
             .wrap(salesforce.clone())
     })
@@ -104,8 +133,8 @@ fn caller(org: &FakeOrg) -> Caller {
         .certificate("orders_2026", org.call_certificate("orders_2026"))
 }
 
-async fn call(call: SalesforceCall, handled: web::Data<AtomicU32>) -> HttpResponse {
-    handled.fetch_add(1, Ordering::SeqCst);
+async fn call(call: SalesforceCall, seen: web::Data<Seen>) -> HttpResponse {
+    seen.handled.fetch_add(1, Ordering::SeqCst);
     HttpResponse::Ok().json(serde_json::json!({
         "user": call.user_id().as_str(), "org": call.organization_id().as_str(), "certificate": call.certificate(),
         "order": call.claim("order"),
@@ -113,13 +142,51 @@ async fn call(call: SalesforceCall, handled: web::Data<AtomicU32>) -> HttpRespon
 }
 
 /// Reads as the calling user.
-async fn as_user(call: SalesforceCall, handled: web::Data<AtomicU32>) -> Result<String, CallError> {
+async fn as_user(call: SalesforceCall, seen: web::Data<Seen>) -> Result<String, CallError> {
     let salesforce = call.connection().await?;
-    handled.fetch_add(1, Ordering::SeqCst);
+    seen.handled.fetch_add(1, Ordering::SeqCst);
     Ok(salesforce.identity().await?.username)
 }
 
 /// A handler that fails as one for browsers would.
 async fn fails(_: SalesforceCall) -> actix_salesforce::Result<&'static str> {
     Err(actix_salesforce::Error::LoginRequired)
+}
+
+const SECRET: &str = "5f0b2c0e7d1a4c3b9e8f7a6b5c4d3e2f1a0b9c8d7e6f5a4b";
+
+/// The settings of outbound messages of this org.
+fn messages(org: &FakeOrg) -> OutboundMessages {
+    OutboundMessages::organization(org.organization_id()).secret(SECRET)
+}
+
+#[derive(serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Account {
+    name: String,
+    phone: Option<String>,
+    annual_revenue: Option<f64>,
+}
+
+/// Notes the new ids, unless it is to fail.
+async fn outbound(message: OutboundMessage<Account>, seen: web::Data<Seen>) -> Result<Ack, NotAcknowledged> {
+    seen.handled.fetch_add(1, Ordering::SeqCst);
+    let permit = seen.gate.acquire().await?;
+    if seen.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1)).is_ok() {
+        return Err(std::io::Error::other("the handler is to fail").into());
+    }
+    seen.records.lock().unwrap().extend(message.new_ids().map(|id| id.to_string()));
+    drop(permit);
+    Ok(Ack)
+}
+
+/// What is claimed, beside what the service user reads.
+async fn claims(message: OutboundMessage<Account>, seen: web::Data<Seen>) -> Result<Ack, NotAcknowledged> {
+    let salesforce = message.connection().await?;
+    for claimed in message.claimed()? {
+        let read: Account = salesforce.sobject("Account").retrieve(claimed.id).await?;
+        let (claimed, read) = (serde_json::to_string(&claimed.values)?, serde_json::to_string(&read)?);
+        seen.records.lock().unwrap().push(format!("{} {claimed} {read}", message.object()));
+    }
+    Ok(Ack)
 }
