@@ -70,6 +70,8 @@ mod schema_builder;
 #[cfg(feature = "embedded")]
 mod schema_file;
 #[cfg(feature = "embedded")]
+mod senders;
+#[cfg(feature = "embedded")]
 mod server;
 #[cfg(feature = "embedded")]
 mod soql;

@@ -22,9 +22,9 @@ mod text;
 mod unused;
 
 #[cfg(feature = "inbound")]
-pub(crate) use self::inbound::CheckedCaller;
+pub use self::inbound::{Caller, ClientCertificateHeader, DataCloud, InboundConfig, OutboundMessages};
 #[cfg(feature = "inbound")]
-pub use self::inbound::{Caller, InboundConfig, OutboundMessages};
+pub(crate) use self::inbound::{CertificateHeader, CheckedCaller, Fingerprint, fingerprint};
 pub use self::{
     api::ApiConfig,
     problem::{ConfigError, ConfigProblem},

@@ -10,7 +10,10 @@ use actix_web::{
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use serde_json::Value;
 
-use super::CallError;
+use super::{
+    CallError,
+    client_certificate::{self, NOT_PINNED},
+};
 use crate::{
     config::CheckedCaller,
     grants::{JobGrant, StoredGrant},
@@ -141,6 +144,11 @@ impl SalesforceCall {
         let verified = bearer(request.headers()).and_then(|token| inbound.verifier.verify(token, now));
         let call = verified.map_err(|invalid| refused(&invalid, inbound.verifier.key_ids()))?;
         let call = Self { worker: worker.clone(), call };
+        let pins = call.caller().map_or(&[][..], |caller| &caller.pins);
+        if !client_certificate::is_pinned(request, inbound.certificate_header.as_ref(), pins) {
+            tracing::warn!("a call of Salesforce was refused: {NOT_PINNED}");
+            return Err(CallError::Refused);
+        }
         if call.caller().is_some_and(|caller| caller.single_use) {
             call.consume().await?;
         }

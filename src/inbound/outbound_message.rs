@@ -6,7 +6,13 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, dev::P
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use serde::de::DeserializeOwned;
 
-use super::{CallError, ack::Acknowledged, body, delivery, service_connection};
+use super::{
+    CallError,
+    ack::Acknowledged,
+    body,
+    client_certificate::{self, NOT_PINNED},
+    delivery, service_connection,
+};
 use crate::web::{FromSalesforce, WorkerState};
 use salesforce_connection::{
     Connection, Error, OrgId, SalesforceId,
@@ -19,7 +25,8 @@ const SECRET: &str = "secret";
 /// An outbound message of Salesforce: up to a hundred records of one object that changed. For a route whose path has a
 /// segment `{secret}`, such as `/outbound/{secret}`; a handler that takes it needs no login and no cookie.
 ///
-/// What it proves: its sender knows the [secret](super::OutboundMessages) in the address. Salesforce signs nothing, so that the
+/// What it proves: its sender knows the [secret](super::OutboundMessages) in the address, and shows a pinned client
+/// certificate where the settings have one. Salesforce signs nothing, so that the
 /// values are [claims](Self::claimed): read the records by [`connection`](Self::connection) before acting on them.
 ///
 /// It comes at least once, in any order, and with the record's latest values. A notification that was acknowledged is
@@ -160,6 +167,10 @@ async fn accept(
         .iter()
         .fold(None, |found, sender| if sender.has_secret(secret) { Some(sender) } else { found });
     let sender = known.ok_or_else(|| refused(&"the secret in its path is not in the settings"))?;
+    let header = worker.settings().inbound.certificate_header.as_ref();
+    if !client_certificate::is_pinned(request, header, &sender.pins) {
+        return Err(refused(&NOT_PINNED));
+    }
     let body = body::read(request.headers(), payload).await.map_err(|error| refused(&error))?;
     let mut envelope = OutboundEnvelope::parse(&body).map_err(|error| refused(&error))?;
     if envelope.organization != sender.organization {

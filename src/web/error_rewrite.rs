@@ -8,7 +8,7 @@ use actix_web::{
     http::header::{self, HeaderName},
 };
 
-use super::{from_salesforce::FromSalesforce, request_info::RequestInfo};
+use super::request_info::RequestInfo;
 
 pub(crate) type Outcome<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
@@ -17,7 +17,8 @@ pub(crate) fn finish<B: MessageBody + 'static>(
     (outcome, info): (Result<ServiceResponse<B>, Error>, RequestInfo),
 ) -> Outcome<B> {
     let response = outcome.map_err(|error| with_response(error, &info))?;
-    let info = if FromSalesforce::is_marked(response.request()) { info.of_program() } else { info };
+    #[cfg(feature = "inbound")]
+    let info = if super::FromSalesforce::is_marked(response.request()) { info.of_program() } else { info };
     if let Some(better) = better_response(&response, &info) {
         return Ok(response.into_response(better).map_into_right_body());
     }

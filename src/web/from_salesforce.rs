@@ -8,7 +8,6 @@ use actix_web::{HttpMessage as _, HttpRequest};
 pub(crate) struct FromSalesforce;
 
 impl FromSalesforce {
-    #[cfg(feature = "inbound")]
     pub(crate) fn mark(request: &HttpRequest) {
         request.extensions_mut().insert(Self);
     }

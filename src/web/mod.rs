@@ -7,6 +7,7 @@ mod error_rewrite;
 mod extract;
 mod form_login;
 mod frame;
+#[cfg(feature = "inbound")]
 mod from_salesforce;
 mod handle;
 pub mod login;

@@ -9,6 +9,7 @@ use std::{
 use serde::Deserialize;
 use url::Url;
 
+use super::client_certificate::{self, Fingerprint};
 use crate::config::{ConfigProblem, check::Check, duration, text::bare};
 use salesforce_connection::{
     OrgId, Secret,
@@ -79,6 +80,9 @@ pub struct Caller {
     pub key: Option<Secret>,
     /// The login host of those tokens. Default: `SALESFORCE_LOGIN_URL`.
     pub login_url: Option<String>,
+    /// The client certificates of which the caller has to show one: the SHA-256 of each in DER, in hexadecimal. Default:
+    /// none, any client will do.
+    pub client_certificates: Vec<String>,
 }
 
 impl Default for Caller {
@@ -95,6 +99,7 @@ impl Default for Caller {
             single_use: false,
             key: None,
             login_url: None,
+            client_certificates: Vec::new(),
         }
     }
 }
@@ -186,6 +191,14 @@ impl Caller {
     #[must_use]
     pub fn login_url(mut self, url: impl Into<String>) -> Self {
         self.login_url = Some(url.into());
+        self
+    }
+
+    /// Requires a client certificate, too: the SHA-256 of it in DER, in hexadecimal. Default: none; several are for the time
+    /// in which one replaces another. See [`ClientCertificateHeader`](super::ClientCertificateHeader).
+    #[must_use]
+    pub fn client_certificate(mut self, sha256: impl Into<String>) -> Self {
+        self.client_certificates.push(sha256.into());
         self
     }
 
@@ -284,13 +297,14 @@ impl Caller {
                 "a caller's tokens need not name their org: a sandbox with a copy of the certificate counts as the org"
             );
         }
+        let pins = client_certificate::pins(check, &self.client_certificates);
         let mut rules = CallRules::new(organization.ok()?, &self.audience, &self.issuer);
         rules.certificates = certificates;
         rules.organization_claim = self.organization_claim.clone();
         rules.requires_key_id = self.requires_key_id;
         rules.username_claim = self.username_claim.clone();
         rules.max_lifetime = max_lifetime;
-        Some((rules, CheckedCaller { single_use: self.single_use, jwt_bearer: jwt_bearer.flatten() }))
+        Some((rules, CheckedCaller { single_use: self.single_use, jwt_bearer: jwt_bearer.flatten(), pins }))
     }
 
     fn certificates(&self, check: &mut Check) -> Vec<(String, SigningCertificate)> {
@@ -347,6 +361,8 @@ pub(crate) struct CheckedCaller {
     /// Whether each token counts once.
     pub(crate) single_use: bool,
     pub(crate) jwt_bearer: Option<JwtBearer>,
+    /// The client certificates of which one has to be shown; empty: none has to.
+    pub(crate) pins: Vec<Fingerprint>,
 }
 
 /// How a calling user without a stored grant gets a token.

@@ -1,15 +1,26 @@
 //! Settings of what Salesforce sends to the app. Feature `inbound`.
 
 mod caller;
+mod client_certificate;
+mod data_cloud;
 mod outbound;
 
-pub use self::{caller::Caller, outbound::OutboundMessages};
-pub(crate) use self::{caller::CheckedCaller, outbound::OutboundSender};
+pub use self::{
+    caller::Caller, client_certificate::ClientCertificateHeader, data_cloud::DataCloud,
+    outbound::OutboundMessages,
+};
+pub(crate) use self::{
+    caller::CheckedCaller,
+    client_certificate::{CertificateHeader, Fingerprint, fingerprint},
+    data_cloud::DataCloudSender,
+    outbound::OutboundSender,
+};
 
 use serde::Deserialize;
 
 use super::{Config, ConfigError, ConfigProblem, check::Check};
 use salesforce_connection::{
+    OrgId,
     inbound::{CallRules, CallVerifier},
     oauth::LoginHost,
 };
@@ -25,6 +36,14 @@ pub struct InboundConfig {
     /// The orgs whose outbound messages the app takes. From the environment: one, by `SALESFORCE_OUTBOUND_ORG` and
     /// `SALESFORCE_OUTBOUND_SECRETS`.
     pub outbound_messages: Vec<OutboundMessages>,
+    /// The orgs whose Data 360 events the app takes. From the environment: one, by `SALESFORCE_DATA_CLOUD_ORG` and
+    /// `SALESFORCE_DATA_CLOUD_KEYS`.
+    pub data_cloud: Vec<DataCloud>,
+    /// The ids of the orgs for which the app runs behind the side-car of Heroku AppLink. Default: none, a context of AppLink
+    /// is refused.
+    pub applink: Vec<String>,
+    /// Where a proxy says which certificate its client showed. Default: none.
+    pub client_certificate_header: Option<ClientCertificateHeader>,
 }
 
 /// The checked settings.
@@ -34,6 +53,9 @@ pub(crate) struct Inbound {
     /// In the order of the verifier's rules.
     pub(crate) callers: Vec<CheckedCaller>,
     pub(crate) outbound: Vec<OutboundSender>,
+    pub(crate) data_cloud: Vec<DataCloudSender>,
+    pub(crate) applink: Vec<OrgId>,
+    pub(crate) certificate_header: Option<CertificateHeader>,
 }
 
 impl Inbound {
@@ -48,6 +70,8 @@ impl InboundConfig {
         Self {
             callers: Caller::from_variables(&variable).into_iter().collect(),
             outbound_messages: OutboundMessages::from_variables(&variable).into_iter().collect(),
+            data_cloud: DataCloud::from_variables(&variable).into_iter().collect(),
+            ..Self::default()
         }
     }
 
@@ -55,6 +79,7 @@ impl InboundConfig {
     pub(super) fn clean(&mut self) {
         self.callers.iter_mut().for_each(Caller::clean);
         self.outbound_messages.iter_mut().for_each(OutboundMessages::clean);
+        self.data_cloud.iter_mut().for_each(DataCloud::clean);
     }
 
     /// Checks the settings. `login_host`: where users log in by default.
@@ -77,7 +102,20 @@ impl InboundConfig {
         }
         let (rules, callers) = checked.into_iter().unzip();
         let outbound = self.outbound_messages.iter().filter_map(|sender| sender.check(check)).collect();
-        Inbound { verifier: CallVerifier::new(rules), callers, outbound }
+        let data_cloud = self.data_cloud.iter().filter_map(|sender| sender.check(check)).collect();
+        let applink: Result<Vec<OrgId>, _> = self.applink.iter().map(|id| id.trim().parse()).collect();
+        if applink.is_err() {
+            check.problem("inbound.applink", "give the ids of orgs, such as 00Dx0000000BV7z");
+        }
+        let header = self.client_certificate_header.as_ref();
+        Inbound {
+            verifier: CallVerifier::new(rules),
+            callers,
+            outbound,
+            data_cloud,
+            applink: applink.unwrap_or_default(),
+            certificate_header: header.and_then(|header| header.check(check)),
+        }
     }
 }
 

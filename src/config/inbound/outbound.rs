@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 
+use super::client_certificate::{self, Fingerprint};
 use crate::config::{check::Check, text::bare};
 use salesforce_connection::{OrgId, Secret};
 
@@ -16,7 +17,8 @@ const LONGEST_SECRET: usize = 200;
 
 /// An org whose outbound messages the app takes, and the secret in the address that Setup has for them.
 ///
-/// An outbound message is signed by nothing: only the secret in its address keeps others out. The org id in it is public.
+/// An outbound message is signed by nothing: only the secret in its address, and a pinned client certificate, keep others
+/// out. The org id in it is public.
 ///
 /// ```
 /// use actix_salesforce::{Salesforce, inbound::OutboundMessages};
@@ -35,6 +37,9 @@ pub struct OutboundMessages {
     /// What stands in the place of `{secret}` in the path: 22 letters, digits, `-` and `_` at least
     /// (`openssl rand -hex 24`). Several while one replaces another. `SALESFORCE_OUTBOUND_SECRETS`, separated by spaces.
     pub secrets: Vec<Secret>,
+    /// The client certificates of which the sender has to show one: the SHA-256 of each in DER, in hexadecimal. Default:
+    /// none, any client will do.
+    pub client_certificates: Vec<String>,
 }
 
 impl OutboundMessages {
@@ -50,11 +55,20 @@ impl OutboundMessages {
         self
     }
 
+    /// Requires a client certificate: the SHA-256 of it in DER, in hexadecimal. Default: none; several are for the time in
+    /// which one replaces another. See [`ClientCertificateHeader`](super::ClientCertificateHeader).
+    #[must_use]
+    pub fn client_certificate(mut self, sha256: impl Into<String>) -> Self {
+        self.client_certificates.push(sha256.into());
+        self
+    }
+
     pub(super) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let (organization, secrets) = (variable(ORG), variable(SECRETS));
         (organization.is_some() || secrets.is_some()).then(|| Self {
             organization: organization.unwrap_or_default(),
             secrets: secrets.unwrap_or_default().split_whitespace().map(Secret::new).collect(),
+            ..Self::default()
         })
     }
 
@@ -84,7 +98,8 @@ impl OutboundMessages {
                 ),
             );
         }
-        Some(OutboundSender { organization: organization.ok()?, secrets: self.secrets.clone() })
+        let pins = client_certificate::pins(check, &self.client_certificates);
+        Some(OutboundSender { organization: organization.ok()?, secrets: self.secrets.clone(), pins })
     }
 }
 
@@ -93,6 +108,8 @@ impl OutboundMessages {
 pub(crate) struct OutboundSender {
     pub(crate) organization: OrgId,
     secrets: Vec<Secret>,
+    /// The client certificates of which one has to be shown; empty: none has to.
+    pub(crate) pins: Vec<Fingerprint>,
 }
 
 impl OutboundSender {

@@ -276,3 +276,40 @@ async fn the_components_describe_what_a_refused_call_gets() {
         assert_eq!(response.pointer(reference).unwrap(), "#/components/schemas/CallError");
     }
 }
+
+/// A test in any language drives the fake org over HTTP.
+#[actix_web::test]
+async fn calls_and_outbound_messages_are_asked_for_over_http() {
+    let app =
+        Inbound::with(|org, builder| builder.caller(caller(org)).outbound_messages(messages(org))).await;
+    let control = async |path: &str, body: serde_json::Value| {
+        let url = format!("{}{path}", app.org.login_url());
+        Client::new().send(Method::POST, &url, &[], Some(&body.to_string())).await
+    };
+    let asked = serde_json::json!({ "username": ADA, "certificate": "orders_2026", "audience": AUDIENCE });
+    let signed = control("/fake/call", asked).await.json();
+    assert_eq!(signed["certificate"], app.org.call_certificate("orders_2026"));
+    assert_eq!(app.call("/call", signed["token"].as_str().unwrap()).await.status, 200);
+    for wrong in [serde_json::json!({}), serde_json::json!({ "username": ADA, "algorythm": "none" })] {
+        assert_eq!(control("/fake/call", wrong).await.status, 400);
+    }
+    let id = app.org.issue_tokens(&app.org.user(ADA), "api");
+    let query =
+        format!("{}/services/data/v66.0/query?q=SELECT+Id+FROM+Account+LIMIT+1", app.org.instance_url());
+    let bearer = format!("Bearer {}", id.access_token);
+    let rows = Client::new().send(Method::GET, &query, &[("authorization", &bearer)], None).await.json();
+    let url = app.url(&format!("/outbound/{SECRET}"));
+    let record = &rows["records"][0]["Id"];
+    let queued =
+        serde_json::json!({ "url": url, "object": "Account", "fields": ["Name"], "records": [record] });
+    let queued = control("/fake/outbound-messages", queued).await.json();
+    assert_eq!(queued["notification_ids"].as_array().unwrap().len(), 1, "{queued}");
+    let attempts = control("/fake/outbound-messages/deliver", serde_json::json!({})).await.json();
+    assert_eq!(
+        (&attempts["attempts"][0]["acknowledged"], &attempts["attempts"][0]["record_ids"][0]),
+        (&true.into(), record)
+    );
+    let waiting = format!("{}/fake/outbound-messages", app.org.login_url());
+    let waiting = Client::new().send(Method::GET, &waiting, &[], None).await.json();
+    assert_eq!(waiting["notification_ids"], serde_json::json!([]));
+}

@@ -6,14 +6,20 @@
 #[path = "../../support/mod.rs"]
 mod support;
 
+mod applink;
 mod bad_calls;
 mod bad_envelopes;
 mod calls;
+mod client_certificates;
+mod data_cloud;
 mod outbound;
 
 use actix_salesforce::{
     Salesforce, SalesforceBuilder,
-    inbound::{Ack, CallError, Caller, NotAcknowledged, OutboundMessage, OutboundMessages, SalesforceCall},
+    inbound::{
+        Ack, AppLinkContext, CallError, Caller, DataCloud, DataCloudEvents, NotAcknowledged, OutboundMessage,
+        OutboundMessages, SalesforceCall,
+    },
 };
 use actix_web::{App, HttpResponse, dev, web};
 use reqwest::Method;
@@ -119,6 +125,8 @@ fn server(listener: TcpListener, salesforce: Salesforce, seen: web::Data<Seen>) 
             .route("/call/fails", web::post().to(fails))
             .route("/outbound/{secret}", web::post().to(outbound))
             .route("/outbound/{secret}/claims", web::post().to(claims))
+            .route("/data-360", web::post().to(data_360))
+            .route("/applink", web::post().to(applink))
             .route("/outbound-without-secret", web::post().to(outbound))
             .configure(routes)
             .wrap(salesforce.clone())
@@ -189,4 +197,21 @@ async fn claims(message: OutboundMessage<Account>, seen: web::Data<Seen>) -> Res
         seen.records.lock().unwrap().push(format!("{} {claimed} {read}", message.object()));
     }
     Ok(Ack)
+}
+
+/// Notes the new events, unless it is to fail.
+async fn data_360(events: DataCloudEvents, seen: web::Data<Seen>) -> Result<HttpResponse, CallError> {
+    seen.handled.fetch_add(1, Ordering::SeqCst);
+    if seen.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1)).is_ok() {
+        let error = std::io::Error::other("the handler is to fail");
+        return Err(actix_salesforce::Error::unavailable(std::time::Duration::from_secs(1), error).into());
+    }
+    seen.records.lock().unwrap().extend(events.new_events().map(|event| event.event_uuid.clone()));
+    Ok(HttpResponse::Ok().finish())
+}
+
+/// Reads as the user of the context.
+async fn applink(context: AppLinkContext, seen: web::Data<Seen>) -> Result<String, CallError> {
+    seen.handled.fetch_add(1, Ordering::SeqCst);
+    Ok(context.connection().identity().await?.username)
 }

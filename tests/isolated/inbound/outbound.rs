@@ -135,7 +135,9 @@ async fn a_notification_that_is_being_handled_is_not_handled_twice() {
         app.seen.gate.add_permits(100);
     };
     let path = path();
-    let (first, ()) = futures_util::join!(post(&app, &path, &envelope), busy);
+    let both = async { futures_util::join!(post(&app, &path, &envelope), busy) };
+    let (first, ()) =
+        tokio::time::timeout(Duration::from_secs(20), both).await.expect("one of both is refused");
     drop(all);
     assert_eq!(first.status, 200, "{first:?}");
     assert_eq!(post(&app, &path, &envelope).await.status, 200);
