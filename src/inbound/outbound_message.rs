@@ -84,10 +84,10 @@ impl<T> OutboundMessage<T> {
     /// Returns the ids of the records that were not acknowledged before, each once, in the order of the envelope.
     pub fn new_ids(&self) -> impl Iterator<Item = SalesforceId> {
         let mut seen = HashSet::new();
-        self.new().map(|notification| notification.record_id).filter(move |id| seen.insert(*id))
+        self.new_notifications().map(|notification| notification.record_id).filter(move |id| seen.insert(*id))
     }
 
-    fn new(&self) -> impl Iterator<Item = &Notification> {
+    fn new_notifications(&self) -> impl Iterator<Item = &Notification> {
         self.new.iter().filter_map(|place| self.envelope.notifications.get(*place))
     }
 
@@ -119,7 +119,7 @@ impl<T: DeserializeOwned> OutboundMessage<T> {
                 values: notification.values()?,
             })
         };
-        self.new().map(claimed).collect()
+        self.new_notifications().map(claimed).collect()
     }
 }
 
