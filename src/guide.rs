@@ -58,6 +58,11 @@ pages! {
     #[doc(alias = "tenant")]
     #[doc(alias = "subdomain")]
     app_accounts: "../docs/app-accounts.md",
+    #[doc(alias = "apex")]
+    #[doc(alias = "named credential")]
+    #[doc(alias = "outbound message")]
+    #[doc(alias = "webhook")]
+    inbound: "../docs/inbound.md",
     #[doc(alias = "glossary")]
     architecture: "../docs/architecture.md",
     #[doc(alias = "security")]

@@ -8,6 +8,8 @@ pub mod config;
 mod grants;
 #[cfg(any(doc, doctest))]
 pub mod guide;
+#[cfg(feature = "inbound")]
+pub mod inbound;
 mod salesforce;
 pub mod store;
 mod web;

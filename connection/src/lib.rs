@@ -52,6 +52,7 @@
 //! |---|---|
 //! | `bulk` | Bulk API 2.0: [`Connection::bulk`] and [`Query::fetch_bulk`] |
 //! | `events` | change events and platform events: `Connection::subscribe` and `Connection::publish` |
+//! | `inbound` | requests of Salesforce to the program: [`inbound::CallVerifier`] |
 //! | `actix-web` | `actix_web::ResponseError` for [`Error`]; enabled by `actix-salesforce` |
 //! | `test-util` | hooks for the tests of `actix-salesforce`; exempt from semantic versioning |
 
@@ -77,6 +78,8 @@ pub mod frontdoor;
 pub mod graphql;
 pub mod http;
 mod id;
+#[cfg(feature = "inbound")]
+pub mod inbound;
 mod json;
 mod name;
 mod number;

@@ -43,7 +43,11 @@ mod base;
 #[cfg(feature = "embedded")]
 mod builder;
 #[cfg(feature = "embedded")]
+mod call;
+#[cfg(feature = "embedded")]
 mod data;
+#[cfg(feature = "embedded")]
+mod deliver;
 mod environment;
 #[cfg(feature = "embedded")]
 mod error;
@@ -58,6 +62,8 @@ mod log;
 #[cfg(feature = "embedded")]
 mod org;
 #[cfg(feature = "embedded")]
+mod outbound;
+#[cfg(feature = "embedded")]
 mod policy;
 mod process;
 #[cfg(feature = "embedded")]
@@ -67,6 +73,8 @@ mod request;
 mod schema_builder;
 #[cfg(feature = "embedded")]
 mod schema_file;
+#[cfg(feature = "embedded")]
+mod senders;
 #[cfg(feature = "embedded")]
 mod server;
 #[cfg(feature = "embedded")]
@@ -87,7 +95,11 @@ pub use auth::settings::{AccessTokens, AppState, ParallelRefresh, PermittedUsers
 #[cfg(feature = "embedded")]
 pub use builder::Builder;
 #[cfg(feature = "embedded")]
+pub use call::Call;
+#[cfg(feature = "embedded")]
 pub use data::schema::spec::{FieldSpec, ObjectSpec};
+#[cfg(feature = "embedded")]
+pub use deliver::OutboundAttempt;
 #[cfg(feature = "embedded")]
 pub use error::StartError;
 pub use fault::{Fault, RawBytes, Route, Rule};

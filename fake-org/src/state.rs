@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use crate::action_specs::Approvals;
 use crate::api_specs::ApiState;
 use crate::auth::app::App;
+use crate::auth::call::CallCertificates;
 use crate::auth::grants::{Family, Issued};
 use crate::auth::headless::NewUser;
 use crate::auth::keys::Signer;
@@ -19,6 +20,7 @@ use crate::environment::Environment;
 use crate::fault::Faults;
 use crate::jobs::Jobs;
 use crate::log::Log;
+use crate::outbound::Queue;
 use crate::pubsub::PubSubState;
 use crate::request::Host;
 use crate::schema_file::{Apex, SchemaFile};
@@ -68,6 +70,8 @@ pub(crate) struct Org {
     pub(crate) apex: Vec<Apex>,
     pub(crate) declared: SchemaFile,
     pub(crate) pubsub: PubSubState,
+    pub(crate) call_certificates: CallCertificates,
+    outbound: Mutex<Queue>,
     approvals: Mutex<Approvals>,
     apis: Mutex<ApiState>,
     jobs: Mutex<Jobs>,
@@ -106,6 +110,8 @@ impl Org {
             apex: declared.apex(),
             declared,
             pubsub,
+            call_certificates: CallCertificates::default(),
+            outbound: Mutex::default(),
             approvals: Mutex::default(),
             apis: Mutex::default(),
             jobs: Mutex::default(),
@@ -157,6 +163,7 @@ impl Org {
         *lock(&self.jobs) = Jobs::default();
         *lock(&self.approvals) = Approvals::default();
         *lock(&self.apis) = ApiState::default();
+        *lock(&self.outbound) = Queue::default();
         self.fill()
     }
 
@@ -170,6 +177,10 @@ impl Org {
 
     pub(crate) fn apis<T>(&self, work: impl FnOnce(&mut ApiState) -> T) -> T {
         work(&mut lock(&self.apis))
+    }
+
+    pub(crate) fn outbound<T>(&self, work: impl FnOnce(&mut Queue) -> T) -> T {
+        work(&mut lock(&self.outbound))
     }
 
     pub(crate) fn jobs<T>(&self, work: impl FnOnce(&mut Jobs) -> T) -> T {

@@ -1,11 +1,11 @@
-//! Checks that imports between the layers point down only: web, config, grants, store, base.
+//! Checks that imports between the layers point down only: inbound, web, config, grants, store, base.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-const LAYERS: [&str; 5] = ["base", "store", "grants", "config", "web"];
+const LAYERS: [&str; 6] = ["base", "store", "grants", "config", "web", "inbound"];
 
 fn source_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();

@@ -1,6 +1,8 @@
 //! [`SalesforceBuilder`]: settings in code.
 
 mod functions;
+#[cfg(feature = "inbound")]
+mod inbound;
 mod logout;
 
 use std::{
@@ -344,6 +346,8 @@ impl SalesforceBuilder {
         let Self { config, store, service, events, clock, functions, web } = self;
         report_where_failures_go();
         let config = config.without_surroundings();
+        #[cfg(feature = "inbound")]
+        let config = config.with_files().await?.without_surroundings();
         let problem = |error: OpenError| store_problem(&error);
         let location =
             store.map_or_else(|| StoreUrl::parse(config.store.expose()), |store| Ok(StoreUrl::Given(store)));

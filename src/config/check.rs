@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::{Config, ConfigError, ConfigProblem, ReturnTo, RoutePaths, Settings, duration, settings::Paths};
-use crate::base::{hex, seal::KeyRing};
+use crate::base::seal::KeyRing;
 use salesforce_connection::{
     Secret, VersionChoice,
     http::{AllowedHosts, Proxy, check_api_host, is_loopback},
@@ -141,6 +140,9 @@ impl Config {
             api = api.api_proxy(proxy);
         }
 
+        #[cfg(feature = "inbound")]
+        let inbound = self.inbound.check(&mut check, default_host.as_ref());
+
         let proxies = [&self.token_proxy, &self.api_proxy];
         let is_plain =
             |url: &str| url.trim_start().get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"));
@@ -194,6 +196,8 @@ impl Config {
                     .map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
                 service,
                 api,
+                #[cfg(feature = "inbound")]
+                inbound,
             }),
             _ => Err(ConfigError::new(check.problems)),
         }
@@ -309,26 +313,6 @@ impl Check {
         None
     }
 
-    /// Returns what the names of our cookies begin with: different for each app on a host.
-    fn cookie_stem(&mut self, given: Option<&str>, client_id: &str, public_url: &str, mount: &str) -> String {
-        /// So that with prefix, mount and kind a name stays below 70 of a cookie's 4,096 bytes.
-        const LONGEST: usize = 40;
-
-        let Some(stem) = given.map(str::trim) else {
-            return default_stem(client_id, public_url, mount);
-        };
-        let plain = stem.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        // Browsers give names that begin with `__Host-` or `__Secure-` a meaning.
-        if !plain || stem.is_empty() || stem.len() > LONGEST || stem.starts_with("__") {
-            self.problem(
-                "SALESFORCE_COOKIE_NAME",
-                "use 1 to 40 letters, digits, - and _, without __ in front, or leave it out",
-            );
-        }
-        // Two Salesforces in one app have one environment; their mounts tell them apart.
-        if mount.is_empty() { stem.to_owned() } else { format!("{stem}.{}", short_hash(&[mount])) }
-    }
-
     /// Returns the duration, or a valid one after recording a problem.
     pub(super) fn duration(&mut self, setting: &'static str, text: &str) -> Duration {
         duration::parse(text).unwrap_or_else(|| {
@@ -418,16 +402,6 @@ impl Check {
         }
         target
     }
-}
-
-fn default_stem(client_id: &str, public_url: &str, mount: &str) -> String {
-    format!("salesforce-{}", short_hash(&[client_id, public_url, mount]))
-}
-
-/// Returns eight hex digits that these texts decide.
-fn short_hash(texts: &[&str]) -> String {
-    let digest = Sha256::digest(texts.join("\0"));
-    hex::digits(&digest[..4]).collect()
 }
 
 fn is_bare_origin(url: &Url) -> bool {

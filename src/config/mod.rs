@@ -6,9 +6,12 @@
 
 mod api;
 mod check;
+mod cookie_name;
 mod credentials;
 pub(crate) mod duration;
 mod hosts;
+#[cfg(feature = "inbound")]
+mod inbound;
 mod login_link;
 mod logout;
 mod my_domain;
@@ -20,6 +23,10 @@ mod settings;
 mod text;
 mod unused;
 
+#[cfg(feature = "inbound")]
+pub use self::inbound::{Caller, ClientCertificateHeader, DataCloud, InboundConfig, OutboundMessages};
+#[cfg(feature = "inbound")]
+pub(crate) use self::inbound::{CertificateHeader, CheckedCaller, Fingerprint, fingerprint};
 pub use self::{
     api::ApiConfig,
     plan::{PlannedLogin, StartPlan},
@@ -159,6 +166,9 @@ pub struct Config {
     pub service: Option<ServiceUserConfig>,
     /// Limits of the requests to each org's API.
     pub api: ApiConfig,
+    /// Who may call the app from Salesforce. Feature `inbound`.
+    #[cfg(feature = "inbound")]
+    pub inbound: InboundConfig,
     /// Variables that [`from_env`](Self::from_env) found and that nothing reads, for a warning at the start.
     #[serde(skip)]
     pub(crate) unused_variables: Vec<String>,
@@ -206,6 +216,8 @@ impl Default for Config {
             keep_alive_days: None,
             service: None,
             api: ApiConfig::default(),
+            #[cfg(feature = "inbound")]
+            inbound: InboundConfig::default(),
             unused_variables: Vec::new(),
             unclear_variables: Vec::new(),
         }
@@ -349,6 +361,10 @@ impl Config {
             config.scopes = scopes;
         }
         config.service = ServiceUserConfig::from_variables(variable);
+        #[cfg(feature = "inbound")]
+        {
+            config.inbound = InboundConfig::from_variables(variable);
+        }
         config.api_version = variable("SALESFORCE_API_VERSION");
         config.keys = variable("SALESFORCE_KEYS").map(Secret::new);
         config.cookie_name = variable("SALESFORCE_COOKIE_NAME");

@@ -61,13 +61,18 @@ pub(crate) struct Settings {
     pub(crate) keep_alive: Option<Duration>,
     pub(crate) service: Option<ServiceUser>,
     pub(crate) api: ClientBuilder,
+    #[cfg(feature = "inbound")]
+    pub(crate) inbound: super::inbound::Inbound,
 }
 
 impl Settings {
     /// Returns the client of all connections, which contacts the hosts of the settings and Salesforce's own.
     pub(crate) fn client(&self) -> ClientBuilder {
         let login_hosts = std::iter::once(&self.default_host).chain(self.hosts.values());
-        let hosts = login_hosts.chain(self.service.iter().map(ServiceUser::host)).map(LoginHost::as_url);
+        let login_hosts = login_hosts.chain(self.service.iter().map(ServiceUser::host));
+        #[cfg(feature = "inbound")]
+        let login_hosts = login_hosts.chain(self.inbound.login_hosts());
+        let hosts = login_hosts.map(LoginHost::as_url);
         let allowed_hosts = AllowedHosts::new(hosts.chain(&self.allowed_origins).cloned());
         self.api.clone().allowed_hosts(allowed_hosts).api_version(self.api_version)
     }

@@ -93,6 +93,8 @@ impl Config {
                     #[cfg(feature = "events")]
                         pubsub_url: _,
                 },
+            #[cfg(feature = "inbound")]
+            inbound,
         } = &mut self;
         for text in [
             client_id,
@@ -139,6 +141,8 @@ impl Config {
         if let Some(service) = service {
             service.clean();
         }
+        #[cfg(feature = "inbound")]
+        inbound.clean();
         self
     }
 

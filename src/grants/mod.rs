@@ -23,6 +23,8 @@ mod health;
 mod host_limit;
 mod host_orgs;
 mod in_flight;
+#[cfg(feature = "inbound")]
+mod inbound;
 pub(crate) mod keep_alive;
 mod last_seen;
 mod login;
@@ -48,6 +50,8 @@ mod tests;
 mod timing;
 mod tokens;
 
+#[cfg(feature = "inbound")]
+pub(crate) use self::inbound::NotNow;
 #[cfg(feature = "test-util")]
 pub(crate) use self::login::Destination;
 #[cfg(feature = "test-util")]

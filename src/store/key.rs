@@ -203,16 +203,20 @@ pub enum LeaseName {
     Recheck(GrantKey),
     /// The right to complete the login with this state.
     Login(OneTimeKey),
+    /// The right to handle what Salesforce sent under this id.
+    Handling(OneTimeKey),
+    /// What Salesforce sent under this id was handled.
+    Handled(OneTimeKey),
 }
 
 impl LeaseName {
-    /// Returns the grant that the lease concerns; `None` for a login that is not complete yet.
+    /// Returns the grant that the lease concerns; `None` for a login that is not complete yet, and for what Salesforce sent.
     pub fn grant(&self) -> Option<GrantKey> {
         match self {
             Self::Refresh(key) | Self::Recheck(key) | Self::InFlight(key, _) | Self::RetrySlot(key, _) => {
                 Some(*key)
             }
-            Self::Login(_) => None,
+            Self::Login(_) | Self::Handling(_) | Self::Handled(_) => None,
         }
     }
 }
@@ -228,13 +232,17 @@ impl fmt::Display for LeaseName {
             Self::Recheck(key) => {
                 hashed(b"grant checked", *key, GrantVersion { epoch: 0, revision: 0 }).fmt(f)
             }
-            Self::Login(state) => {
-                f.write_str("login:")?;
-                // Half of the hash: 128 bits cannot be guessed, and the key stays short.
-                digits(&state.0[..16]).try_for_each(|digit| f.write_char(digit))
-            }
+            Self::Login(state) => labelled("login:", state, f),
+            Self::Handling(id) => labelled("handling:", id, f),
+            Self::Handled(id) => labelled("handled:", id, f),
         }
     }
+}
+
+fn labelled(label: &str, key: &OneTimeKey, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(label)?;
+    // Half of the hash: 128 bits cannot be guessed, and the key stays short.
+    digits(&key.0[..16]).try_for_each(|digit| f.write_char(digit))
 }
 
 fn hashed(label: &[u8], key: GrantKey, version: GrantVersion) -> GrantKey {

@@ -20,7 +20,7 @@ use actix_web::{
 };
 use futures_util::{
     FutureExt as _,
-    future::{self, Either, Join, LocalBoxFuture, Map},
+    future::{self, Either, Join, LocalBoxFuture, Then},
 };
 
 use super::{
@@ -295,12 +295,16 @@ struct Inbound {
 
 /// The handler's response, and beside it what its request was like.
 type Handled<F> = Join<F, Ready<Inbound>>;
-type Finish<B> = fn((Result<ServiceResponse<B>, Error>, Inbound)) -> Outcome<B>;
+type Finished<B> = Either<Ready<Outcome<B>>, LocalBoxFuture<'static, Outcome<B>>>;
+type Finish<B> = fn((Result<ServiceResponse<B>, Error>, Inbound)) -> Finished<B>;
 
 fn outbound<B: MessageBody + 'static>(
     (outcome, inbound): (Result<ServiceResponse<B>, Error>, Inbound),
-) -> Outcome<B> {
-    let mut response = finish((outcome, inbound.info))?;
+) -> Finished<B> {
+    let mut response = match finish((outcome, inbound.info)) {
+        Ok(response) => response,
+        Err(error) => return Either::Left(ready(Err(error))),
+    };
     if let Some(warned) = inbound.warned
         && app_session::was_taken(response.request())
         && !warned.replace(true)
@@ -314,7 +318,11 @@ fn outbound<B: MessageBody + 'static>(
         );
     }
     session::finish(&mut response, inbound.is_embedded);
-    Ok(response)
+    #[cfg(feature = "inbound")]
+    if let Some(after) = super::after_response::AfterResponse::take(response.request()) {
+        return Either::Right(async { Ok(after.finish(response).await) }.boxed_local());
+    }
+    Either::Left(ready(Ok(response)))
 }
 
 /// Adds the cookies of the browser's logins under the newest key and today's name, as far as the logins still hold.
@@ -364,7 +372,7 @@ where
     type Error = Error;
     type Future = Either<
         Either<Ready<Outcome<B>>, LocalBoxFuture<'static, Outcome<B>>>,
-        Map<Handled<S::Future>, Finish<B>>,
+        Then<Handled<S::Future>, Finished<B>, Finish<B>>,
     >;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -414,7 +422,7 @@ where
                 }
                 let inbound = self.inbound(&request, has_cookies);
                 let handled = future::join(self.service.call(request), ready(inbound));
-                let response = handled.map(outbound::<B> as Finish<B>);
+                let response = handled.then(outbound::<B> as Finish<B>);
                 if stale.is_none() && framed.is_none() {
                     return Either::Right(response);
                 }

@@ -1,10 +1,14 @@
 //! Everything that knows actix: the middleware, its routes and pages, the extractors.
 
+#[cfg(feature = "inbound")]
+mod after_response;
 mod error;
 mod error_rewrite;
 mod extract;
 mod form_login;
 mod frame;
+#[cfg(feature = "inbound")]
+mod from_salesforce;
 mod handle;
 pub mod login;
 mod login_facts;
@@ -28,6 +32,8 @@ mod worker;
 
 /// The public name of the module.
 pub use self::login as routes;
+#[cfg(feature = "inbound")]
+pub(crate) use self::{after_response::AfterResponse, from_salesforce::FromSalesforce, worker::WorkerState};
 pub use self::{
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
     form_login::{FormLogin, SameLogin},

@@ -57,6 +57,12 @@ impl RequestInfo {
         }
     }
 
+    /// Returns the same for a program, which gets JSON whatever it accepts.
+    #[cfg(feature = "inbound")]
+    pub(super) fn of_program(self) -> Self {
+        Self { format: ResponseFormat::Json, target: None, page: None, ..self }
+    }
+
     /// What the client can use.
     pub(crate) fn format(&self) -> ResponseFormat {
         self.format

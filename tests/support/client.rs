@@ -292,3 +292,11 @@ impl Client {
         }
     }
 }
+
+impl Client {
+    /// Posts bytes. `None`: the server closed the connection before it had read all of them.
+    pub async fn raw_post(url: &str, body: Vec<u8>) -> Option<u16> {
+        let response = Self::new().http.post(url).body(body).send().await;
+        response.ok().map(|response| response.status().as_u16())
+    }
+}

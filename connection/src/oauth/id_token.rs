@@ -11,6 +11,7 @@ use crate::{
     oauth::{
         client::OAuthClient,
         error::OAuthError,
+        jws::Header,
         login_host::LoginHost,
         token_response::{IdentityUrl, TokenResponse},
     },
@@ -193,24 +194,12 @@ fn is_subject(sub: &str, identity: &IdentityUrl) -> bool {
 
 /// Returns the key id in the header. Keys that the header contains or links to are never used.
 fn key_id(token: &str) -> Result<String, IdTokenError> {
-    #[derive(Deserialize)]
-    struct Header {
-        alg: String,
-        kid: Option<String>,
-        crit: Option<serde::de::IgnoredAny>,
-    }
-    let mut parts = token.split('.');
-    let (Some(header), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(IdTokenError::Form);
-    };
     if token.len() > MAX_BYTES {
         return Err(IdTokenError::Form);
     }
-    let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| IdTokenError::Form)?;
-    let header: Header = serde_json::from_slice(&header).map_err(|_| IdTokenError::Form)?;
+    let header = Header::of(token).ok_or(IdTokenError::Form)?;
     match header {
-        Header { alg, kid: Some(kid), crit: None } if alg == "RS256" && kid.len() <= 128 => Ok(kid),
+        Header { alg, kid: Some(kid), crit: None, .. } if alg == "RS256" && kid.len() <= 128 => Ok(kid),
         _ => Err(IdTokenError::Form),
     }
 }

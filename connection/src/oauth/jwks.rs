@@ -20,6 +20,7 @@ use crate::{
     http::{client::HttpClient, request::Request},
     oauth::{
         error::{InvalidTokenResponse, OAuthError},
+        jws::MIN_MODULUS_BYTES,
         login_host::LoginHost,
     },
 };
@@ -33,8 +34,6 @@ const MAX_FETCHES: usize = 4;
 const FAILED_COOL_DOWN: Duration = Duration::from_secs(2);
 /// A fetch that failed within this time is retried once: the user has hardly waited.
 const FAST: Duration = Duration::from_secs(1);
-/// Shortest accepted modulus, in bytes (NIST SP 800-131A).
-const MIN_MODULUS_BYTES: usize = 2048 / 8;
 
 /// The keys of each login host. Each host has a separate lock, so that one that hangs does not block the others.
 #[derive(Default)]

@@ -14,6 +14,7 @@ pub(crate) mod error;
 pub(crate) mod id_token;
 pub(crate) mod identity;
 pub(crate) mod jwks;
+pub(crate) mod jws;
 pub(crate) mod login_host;
 pub(crate) mod preview;
 pub(crate) mod refresh;

@@ -12,6 +12,7 @@ const LAYERS: &[&str] = &[
     "http",
     "oauth",
     "token",
+    "inbound",
     "request",
     "query",
     "search",

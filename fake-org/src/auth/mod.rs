@@ -4,6 +4,7 @@
 pub(crate) mod app;
 pub(crate) mod assertion;
 pub(crate) mod browser;
+pub(crate) mod call;
 pub(crate) mod client;
 pub(crate) mod error;
 pub(crate) mod grants;

@@ -20,6 +20,7 @@ use axum::Router;
 use axum::routing::get;
 
 pub(crate) use canvas::signed_request;
+pub(crate) use html::escape;
 pub(crate) use oauth::issue_tokens;
 pub(crate) use pages::duplicate::show as duplicate_callback;
 pub(crate) use pages::error_page::no_longer_exists;

@@ -1,5 +1,7 @@
 //! `/fake/…`: what a test in any language needs to drive the org.
 
+mod call;
+mod outbound;
 mod policy;
 mod users;
 
@@ -44,6 +46,9 @@ pub(super) fn routes() -> Router<Arc<Org>> {
         .route("/fake/live-tokens", post(users::live_tokens))
         .route("/fake/close-cursors", post(close_cursors))
         .route("/fake/sign-id-token", post(sign_id_token))
+        .route("/fake/call", post(call::sign))
+        .route("/fake/outbound-messages", get(outbound::waiting).post(outbound::queue))
+        .route("/fake/outbound-messages/deliver", post(outbound::deliver))
 }
 
 fn done() -> HttpResponse {
