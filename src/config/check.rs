@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Config, ConfigError, ConfigProblem, ReturnTo, RoutePaths, Settings, duration, settings::Paths};
+use super::{
+    Config, ConfigError, ConfigProblem, ReturnTo, RoutePaths, Settings, cookie_name, duration,
+    settings::Paths,
+};
 use crate::base::seal::KeyRing;
 use salesforce_connection::{
     Secret, VersionChoice,
@@ -89,7 +92,7 @@ impl Config {
         );
         let previous = self.previous_app(&mut check, |id| match &self.cookie_name {
             Some(_) => cookie_stem.clone(),
-            None => default_stem(id, public_url.as_ref().map_or("", Url::as_str), &paths.mount),
+            None => cookie_name::default_stem(id, public_url.as_ref().map_or("", Url::as_str), &paths.mount),
         });
         let redirect_uri = public_url
             .as_ref()

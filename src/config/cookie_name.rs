@@ -33,7 +33,7 @@ impl Check {
     }
 }
 
-fn default_stem(client_id: &str, public_url: &str, mount: &str) -> String {
+pub(super) fn default_stem(client_id: &str, public_url: &str, mount: &str) -> String {
     format!("salesforce-{}", short_hash(&[client_id, public_url, mount]))
 }
 
