@@ -30,9 +30,9 @@ async fn open(sf: SalesforceConn, id: web::Path<String>) -> Result<impl Responde
     sf.frontdoor_url(&format!("/{id}")).await
 }
 
-/// A page with components of Salesforce (Lightning Out 2.0). `LIGHTNING_OUT_APP` is the id of the app in Setup, Lightning Out
-/// 2.0 App Manager; `components` are the components that it names. A fake org serves no such script, so this page is
-/// unverified.
+/// A page with components of Salesforce (Lightning Out 2.0). `LIGHTNING_OUT_APP` is the id of the app in Setup,
+/// Lightning Out 2.0 App Manager; `components` are the components that it names. A fake org serves no such script, so
+/// this page is unverified.
 #[get("/embedded")]
 async fn embedded(sf: SalesforceConn) -> Result<impl Responder> {
     let app = std::env::var("LIGHTNING_OUT_APP").unwrap_or_default();

@@ -2,7 +2,10 @@
 
 use std::{error::Error, fmt, io::Write as _, process::ExitCode};
 
-use crate::style::{ERROR, HELP};
+use crate::{
+    output::printable,
+    style::{ERROR, HELP},
+};
 
 /// The exit status of findings: the command worked, and what it looked at has to be changed.
 pub(crate) const FINDINGS: u8 = 1;
@@ -58,9 +61,9 @@ impl Failure {
         let mut stderr = anstream::stderr().lock();
         for failure in std::iter::once(self).chain(&self.more) {
             // Nothing is left to tell of an error of standard error.
-            let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {}", failure.message);
+            let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {}", printable(&failure.message));
             if let Some(next_step) = &failure.next_step {
-                let _ = writeln!(stderr, "  {HELP}help:{HELP:#} {next_step}");
+                let _ = writeln!(stderr, "  {HELP}help:{HELP:#} {}", printable(next_step));
             }
         }
         ExitCode::from(WRONG_USE)

@@ -5,7 +5,7 @@
 //! credentials or JWT bearer), or a source that the program implements. The crate `actix-salesforce` adds logins of
 //! users with a browser.
 //!
-//! With a token from the Salesforce CLI (`sf org display --json`):
+//! With a token from the Salesforce CLI (`sf org auth show-access-token`; the instance is in `sf org display`):
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -42,6 +42,8 @@
 //! | a connection | [`Client::builder`], [`token::FixedToken`], [`token::ServiceTokenSource`], [`Connection::new`] |
 //! | queries and search | [`Connection::query`], [`soql`], [`derive@SObject`], [`search`] |
 //! | records | [`Connection::sobject`], [`records`], [`composite`] |
+//! | events, agents, Data 360 | `Connection::subscribe` (feature `events`), [`Connection::api_host`], [`agent`], [`data360`] |
+//! | a portal with its login elsewhere | [`token::ExchangedTokenSource`] |
 //! | anything else of the REST API | [`Connection::request`] |
 //! | OAuth without a connection | [`oauth::OAuthClient`] |
 //! | what can fail | [`Error`] |

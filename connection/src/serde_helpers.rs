@@ -28,8 +28,9 @@ use crate::{query::Page, request::decode::MORE_CHILDREN};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
-/// If Salesforce has more child records than fit into one page, [`Query`](crate::Query) fetches the rest before it returns
-/// the row, and so does a query in a composite, a graph or a batch. A [`Page`] has the first ones only, and [`Connection::rows`](crate::Connection::rows) returns all as a stream.
+/// If Salesforce has more child records than fit into one page, [`Query`](crate::Query) fetches the rest before it
+/// returns the row, and so does a query in a composite, a graph or a batch. A [`Page`] has the first ones only, and
+/// [`Connection::rows`](crate::Connection::rows) returns all as a stream.
 ///
 /// # Errors
 /// If there are more child records, and the row is read in another way than by a query, so that a part is never taken for

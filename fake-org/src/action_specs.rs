@@ -53,7 +53,8 @@ pub(crate) struct ActionErrorSpec {
     pub(crate) message: String,
 }
 
-/// A quick action that creates a record: `{"object":"Account","name":"NewContact","creates":"Contact","lookup":"AccountId"}`.
+/// A quick action that creates a record:
+/// `{"object":"Account","name":"NewContact","creates":"Contact","lookup":"AccountId"}`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QuickActionSpec {

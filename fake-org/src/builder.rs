@@ -81,7 +81,8 @@ impl Builder {
         self
     }
 
-    /// The port of the Pub/Sub API; 0, the default, takes a free one.
+    /// The port of the Pub/Sub API; 0, the default, takes the second one after a given port of the instance, else a
+    /// free one.
     pub fn pubsub_port(mut self, port: u16) -> Self {
         self.pubsub_port = port;
         self
@@ -252,12 +253,16 @@ impl Builder {
         };
         let (login, login_port) = listen(self.port)?;
         let (instance, instance_port) = listen(self.instance_port)?;
-        let next = self.instance_port.checked_add(1).filter(|port| *port > 1);
-        let (moved, moved_port) = match next.and_then(|port| listen(port).ok()) {
-            Some(moved) => moved,
-            None => listen(0)?,
+        // The ports after it, so that these addresses stay over a restart, too.
+        let after = |offset: u16| {
+            let port = self.instance_port.checked_add(offset).filter(|port| *port > offset);
+            port.and_then(|port| listen(port).ok()).map_or_else(|| listen(0), Ok)
         };
-        let (pubsub, pubsub_port) = listen(self.pubsub_port)?;
+        let (moved, moved_port) = after(1)?;
+        let (pubsub, pubsub_port) = match self.pubsub_port {
+            0 => after(2)?,
+            port => listen(port)?,
+        };
         let tls =
             self.tls.then(Tls::new).transpose().map_err(|error| StartError::Option(error.to_string()))?;
         let scheme = if tls.is_some() { "https" } else { "http" };

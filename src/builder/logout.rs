@@ -16,13 +16,13 @@ impl SalesforceBuilder {
         self
     }
 
-    /// Lets a logout at Salesforce end the browser's login here, too (OpenID Connect front-channel logout). Default:
+    /// Lets a logout at Salesforce end the browser's logins here, too (OpenID Connect front-channel logout). Default:
     /// `false`.
     ///
-    /// Register the URL of the route [`slo`](crate::config::RoutePaths::slo) as the app's Single Logout URL. Each login gets
-    /// a second cookie then, with `SameSite=None`, which is good for a logout only: Salesforce's logout page calls the route
-    /// in a frame. Where a browser blocks cookies of other sites, the call does nothing. Any site can make the call, so
-    /// that it can log a visitor out, and nothing more.
+    /// Register the URL of the route [`slo`](crate::config::RoutePaths::slo) as the app's Single Logout URL. Each
+    /// browser with a login gets one more cookie then, with `SameSite=None`, which is good for a logout only:
+    /// Salesforce's logout page calls the route in a frame. Where a browser blocks cookies of other sites, the call
+    /// does nothing. Any site can make the call, so that it can log a visitor out, and nothing more.
     #[doc(alias = "front_channel_logout")]
     #[doc(alias = "slo")]
     pub fn single_logout(mut self, on: bool) -> Self {

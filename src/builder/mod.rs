@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "inbound")]
+use crate::config::and_readable;
 use crate::{
     base::clock::Clock,
     config::{
@@ -64,8 +66,8 @@ impl SalesforceBuilder {
         self
     }
 
-    /// Sets the forward proxy for all of `/services/oauth2/` and for the keys of ID tokens: an `http`, `socks5` or `socks5h`
-    /// URL, or `env`. Default: none, and the environment's proxies are ignored.
+    /// Sets the forward proxy for all of `/services/oauth2/` and for the keys of ID tokens: an `http`, `socks5` or
+    /// `socks5h` URL, or `env`. Default: none, and the environment's proxies are ignored.
     pub fn token_proxy(mut self, proxy: impl Into<Secret>) -> Self {
         self.config.token_proxy = Some(proxy.into());
         self
@@ -143,7 +145,8 @@ impl SalesforceBuilder {
         self
     }
 
-    /// Sets the URL of this app as browsers see it, with a path only if a proxy strips it. Default: `http://127.0.0.1:8080`.
+    /// Sets the URL of this app as browsers see it, with a path only if a proxy strips it. Default:
+    /// `http://127.0.0.1:8080`.
     pub fn public_url(mut self, url: impl Into<String>) -> Self {
         self.config.public_url = url.into();
         self
@@ -281,8 +284,8 @@ impl SalesforceBuilder {
         self
     }
 
-    /// Sets how long a grant that Salesforce refused for good stays listed as needing reconnecting. Zero: it is forgotten at
-    /// once. Default: 30 days; ten years at most.
+    /// Sets how long a grant that Salesforce refused for good stays listed as needing reconnecting. Zero: it is
+    /// forgotten at once. Default: 30 days; ten years at most.
     pub fn keep_broken(mut self, time: Duration) -> Self {
         self.config.keep_broken = duration::format(time);
         self
@@ -347,13 +350,12 @@ impl SalesforceBuilder {
         report_where_failures_go();
         let config = config.without_surroundings();
         #[cfg(feature = "inbound")]
-        let config = config.with_files().await?.without_surroundings();
+        let (config, unreadable) = with_files(config).await?;
         let problem = |error: OpenError| store_problem(&error);
-        let location =
-            store.map_or_else(|| StoreUrl::parse(config.store.expose()), |store| Ok(StoreUrl::Given(store)));
-        let location =
-            if config.cache_logins { location.and_then(StoreUrl::caching_logins) } else { location };
+        let location = config.store_location(store);
         let checked = config.check(location.as_ref().is_ok_and(StoreUrl::is_durable));
+        #[cfg(feature = "inbound")]
+        let checked = and_readable(checked, unreadable);
         let (settings, location) = match (checked, location.map_err(problem)) {
             (Ok(settings), Ok(location)) => {
                 let paths = settings.paths.with_connect(web.connect.is_set());
@@ -372,6 +374,15 @@ impl SalesforceBuilder {
             }])
         })
     }
+}
+
+/// Reads the files of the settings. They may hang, on a network share for example: not on this thread.
+#[cfg(feature = "inbound")]
+async fn with_files(config: Config) -> std::result::Result<(Config, Vec<ConfigProblem>), ConfigError> {
+    tokio::task::spawn_blocking(move || config.with_files()).await.map_err(|error| {
+        let hint = format!("the files of certificates could not be read: {error}");
+        ConfigError::new(vec![ConfigProblem { setting: "inbound.callers", hint }])
+    })
 }
 
 /// Says once in a process where failures are reported: a program without a subscriber would show nothing.

@@ -27,6 +27,8 @@ mod unused;
 pub use self::inbound::{Caller, ClientCertificateHeader, DataCloud, InboundConfig, OutboundMessages};
 #[cfg(feature = "inbound")]
 pub(crate) use self::inbound::{CertificateHeader, CheckedCaller, Fingerprint, fingerprint};
+#[cfg(feature = "inbound")]
+pub(crate) use self::plan::and_readable;
 pub use self::{
     api::ApiConfig,
     plan::{PlannedLogin, StartPlan},
@@ -69,9 +71,10 @@ pub struct Config {
     /// Where users log in unless the login route's `?host=` names another host. Default:
     /// `https://login.salesforce.com`. `SALESFORCE_LOGIN_URL`.
     pub login_url: String,
-    /// Further login hosts by the name that `?host=` of the login route takes, and the chooser shows. A host that Salesforce does not run names
-    /// the orgs that it may speak for: `https://login.acme.example|00D…,00D…`; each such host has a separate callback URL,
-    /// with `/` and its name at the end. Default: none. `SALESFORCE_LOGIN_HOSTS`, `name=URL` separated by spaces.
+    /// Further login hosts by the name that `?host=` of the login route takes, and the chooser shows. A host that
+    /// Salesforce does not run names the orgs that it may speak for: `https://login.acme.example|00D…,00D…`; each such
+    /// host has a separate callback URL, with `/` and its name at the end. Default: none. `SALESFORCE_LOGIN_HOSTS`,
+    /// `name=URL` separated by spaces.
     pub login_hosts: BTreeMap<String, String>,
     /// The ids of the orgs whose users may use the app, existing logins and jobs included. Needed if there are several
     /// login hosts and Salesforce does not run [`login_url`](Self::login_url), which may speak for these orgs only.
@@ -82,8 +85,8 @@ pub struct Config {
     pub denied_orgs: Vec<String>,
     /// Whether users of sandboxes and scratch orgs may log in. `false`: each org is asked once whether it is one
     /// (`Organization.IsSandbox`), and one that does not say it is refused. Existing logins and jobs of an org end if a
-    /// process has read so, or if the names of the org's hosts say so. Default: `true`. `SALESFORCE_ALLOW_SANDBOXES`, `true`
-    /// or `false`.
+    /// process has read so, or if the names of the org's hosts say so. Default: `true`. `SALESFORCE_ALLOW_SANDBOXES`,
+    /// `true` or `false`.
     pub allow_sandboxes: bool,
     /// Whether users may enter the name or the address of any My Domain (`….my.salesforce.com`), in the chooser and as
     /// `?host=` of the login route. Default: `false`. `SALESFORCE_ALLOW_MY_DOMAIN`, `true` or `false`.
@@ -139,7 +142,7 @@ pub struct Config {
     /// `SALESFORCE_REVOKE_ON_LOGOUT`.
     pub revoke_on_logout: String,
     /// Whether Salesforce's single logout ends this app's logins, too: mounts the route of [`RoutePaths::slo`] and gives
-    /// each login a cookie for it. Default: `false`. `SALESFORCE_SINGLE_LOGOUT`, `true` or `false`.
+    /// each browser a cookie for it. Default: `false`. `SALESFORCE_SINGLE_LOGOUT`, `true` or `false`.
     pub single_logout: bool,
     /// How long a login at Salesforce may take, at most a day. A callback that comes later starts one new login. Default:
     /// `10m`. `SALESFORCE_LOGIN_TIMEOUT`.
@@ -249,7 +252,7 @@ pub struct RoutePaths {
     /// Connects Salesforce to a user of the app itself; mounted if the app names owners
     /// ([`SalesforceBuilder::connect_owner`](crate::SalesforceBuilder::connect_owner)). Default: `/connect`.
     pub connect: Option<String>,
-    /// Ends the login of a browser that logs out at Salesforce. Mounted with [`Config::single_logout`] only. Default:
+    /// Ends all logins of a browser that logs out at Salesforce. Mounted with [`Config::single_logout`] only. Default:
     /// `/slo`.
     pub slo: Option<String>,
     /// Takes Salesforce's signed request, for an app in a frame of Salesforce (Canvas). Mounted with a client secret only,

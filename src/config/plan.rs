@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use url::Url;
 
+#[cfg(feature = "inbound")]
+use super::Settings;
 use super::{Config, ConfigError, ConfigProblem, unused};
 use crate::{
     base::clock::Clock,
@@ -53,7 +55,8 @@ pub struct PlannedLogin {
 }
 
 impl Config {
-    /// Checks the settings as a start does, and returns what the app would do. Opens no store and sends nothing.
+    /// Checks the settings as a start does, and returns what the app would do. Reads the files of certificates, opens no
+    /// store and sends nothing.
     ///
     /// ```
     /// use actix_salesforce::Config;
@@ -68,9 +71,13 @@ impl Config {
     /// All missing and invalid settings, each with its fix.
     pub fn plan(self) -> Result<StartPlan, ConfigError> {
         let config = self.without_surroundings();
-        let location = StoreUrl::parse(config.store.expose());
-        let is_durable = location.as_ref().is_ok_and(StoreUrl::is_durable);
-        let settings = match (config.check(is_durable), location) {
+        #[cfg(feature = "inbound")]
+        let (config, unreadable) = config.with_files();
+        let location = config.store_location(None);
+        let checked = config.check(location.as_ref().is_ok_and(StoreUrl::is_durable));
+        #[cfg(feature = "inbound")]
+        let checked = and_readable(checked, unreadable);
+        let settings = match (checked, location) {
             (Ok(settings), Ok(_)) => settings,
             (Ok(_), Err(error)) => return Err(ConfigError::new(vec![store_problem(&error)])),
             (Err(problems), Ok(_)) => return Err(problems),
@@ -114,7 +121,7 @@ impl Config {
     pub async fn open_store(self) -> Result<Arc<dyn Store>, ConfigError> {
         let config = self.without_surroundings();
         let problem = |error: OpenError| ConfigError::new(vec![store_problem(&error)]);
-        let location = StoreUrl::parse(config.store.expose()).map_err(problem)?;
+        let location = config.store_location(None).map_err(problem)?;
         location.open(&Clock::system(), Timing::of_process().store(), Unobserved).await.map_err(problem)
     }
 }
@@ -125,6 +132,30 @@ struct Unobserved;
 impl AvailabilityObserver for Unobserved {
     fn store_unavailable(&self) {}
     fn store_recovered(&self) {}
+}
+
+impl Config {
+    /// Returns where the store is, with what the settings say about it. `given` is one that the program brings.
+    pub(crate) fn store_location(&self, given: Option<Arc<dyn Store>>) -> Result<StoreUrl, OpenError> {
+        let location = match given {
+            Some(store) => Ok(StoreUrl::Given(store)),
+            None => StoreUrl::parse(self.store.expose()),
+        };
+        if self.cache_logins { location.and_then(StoreUrl::caching_logins) } else { location }
+    }
+}
+
+/// Returns checked settings if all files of theirs could be read.
+#[cfg(feature = "inbound")]
+pub(crate) fn and_readable(
+    checked: Result<Settings, ConfigError>,
+    unreadable: Vec<ConfigProblem>,
+) -> Result<Settings, ConfigError> {
+    match checked {
+        checked if unreadable.is_empty() => checked,
+        Ok(_) => Err(ConfigError::new(unreadable)),
+        Err(error) => Err(error.replacing(unreadable)),
+    }
 }
 
 /// Returns the problem of a store that cannot be used.

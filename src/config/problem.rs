@@ -30,6 +30,14 @@ impl ConfigError {
         self
     }
 
+    /// Adds problems that say more than those of the same settings do.
+    #[cfg(feature = "inbound")]
+    pub(crate) fn replacing(mut self, better: Vec<ConfigProblem>) -> Self {
+        self.problems.retain(|problem| better.iter().all(|better| better.setting != problem.setting));
+        self.problems.extend(better);
+        self
+    }
+
     /// Returns each invalid setting with a hint.
     pub fn problems(&self) -> &[ConfigProblem] {
         &self.problems

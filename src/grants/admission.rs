@@ -379,8 +379,8 @@ async fn ask_whether_sandbox(connection: &Connection) -> Result<Option<bool>, No
     }
 }
 
-/// Returns whether a host says that it belongs to a sandbox or a scratch org: the shared login host of sandboxes, or a label
-/// of a My Domain (Salesforce Help, "My Domain URL Formats").
+/// Returns whether a host says that it belongs to a sandbox or a scratch org: the shared login host of sandboxes, or a
+/// label of a My Domain (Salesforce Help, "My Domain URL Formats").
 fn is_named_as_sandbox(host: &LoginHost, instance: &Url) -> bool {
     let labels =
         |url: &Url, wanted: fn(&str) -> bool| url.host_str().is_some_and(|host| host.split('.').any(wanted));

@@ -268,8 +268,8 @@ impl GrantEntry {
         }
     }
 
-    /// Records that a new access token of this version was rejected like the one before it. It is not refreshed for `pause`,
-    /// doubled with each such version in a row up to `max_pause`.
+    /// Records that a new access token of this version was rejected like the one before it. It is not refreshed for
+    /// `pause`, doubled with each such version in a row up to `max_pause`.
     pub(super) fn rejected_again(
         &self,
         version: GrantVersion,

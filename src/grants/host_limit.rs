@@ -41,7 +41,8 @@ impl<K: Clone + Eq + Hash> HostLimit<K> {
 
     /// Waits for a permit.
     pub(super) async fn wait(&self, host: &K) -> Option<HostPermit> {
-        // The host's first: a request that waits for a host that hangs holds no permit of the others. Semaphores are never closed.
+        // The host's first: a request that waits for a host that hangs holds no permit of the others. Semaphores are
+        // never closed.
         let host = self.of_host(host).acquire_owned().await.ok()?;
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
         Some(HostPermit { _all: all, _host: host })

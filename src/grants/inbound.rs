@@ -20,8 +20,8 @@ const HANDLED_FOR: Duration = Duration::from_secs(25 * 60 * 60);
 const HELD_FOR: Duration = Duration::from_secs(120);
 /// How often a handler that is still at work renews its leases. Three times within [`HELD_FOR`].
 const RENEWED_EVERY: Duration = Duration::from_secs(40);
-/// How long looking at a mark sets it. Far below [`HELD_FOR`]: a process that crashes meanwhile must not leave a mark behind
-/// its lease.
+/// How long looking at a mark sets it. Far below [`HELD_FOR`]: a process that crashes meanwhile must not leave a mark
+/// behind its lease.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often leases are renewed at most: a handler that takes longer than an hour has its delivery repeated.
 const MAX_RENEWALS: u32 = 90;

@@ -162,7 +162,8 @@ struct Identified {
 }
 
 impl GrantManager {
-    /// Exchanges a code, verifies the user, and stores the login under `id`. The permit is returned after the token request.
+    /// Exchanges a code, verifies the user, and stores the login under `id`. The permit is returned after the token
+    /// request.
     pub(super) async fn exchange(
         self: &Arc<Self>,
         callback: &Callback,

@@ -211,8 +211,8 @@ impl GrantManager {
         }
     }
 
-    /// Ends the logins of a grant, or those that were made by then. The grant ends with the last of them, unless an owner uses it.
-    /// Each login that cannot be ended is retried in the background.
+    /// Ends the logins of a grant, or those that were made by then. The grant ends with the last of them, unless an
+    /// owner uses it. Each login that cannot be ended is retried in the background.
     ///
     /// # Errors
     /// The logins could not be listed.

@@ -130,7 +130,18 @@ fn accept(worker: &WorkerState, request: &HttpRequest) -> Result<Context, &'stat
     if !orgs.contains(&context.org_id) {
         return Err("its org is not in the settings");
     }
+    // Requests go below this URL. A path could lead all of them to code of the sender's.
+    let url = &context.org_domain_url;
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    if !is_bare || url.host_str().is_some_and(is_shared_host) {
+        return Err("its URL is not the address of an org");
+    }
     Ok(context)
+}
+
+/// Whether a host is a login host that all orgs share: it vouches for no org.
+fn is_shared_host(host: &str) -> bool {
+    matches!(host, "login.salesforce.com" | "test.salesforce.com")
 }
 
 fn is_side_car(peer: &SocketAddr) -> bool {

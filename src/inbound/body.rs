@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::{
     dev::Payload,
     http::header::{self, HeaderMap},
-    web::BytesMut,
+    web::{Bytes, BytesMut},
 };
 use futures_util::StreamExt as _;
 
@@ -26,7 +26,7 @@ pub(super) enum InvalidBody {
 }
 
 /// Reads the body as it was sent: what is signed is not decoded before.
-pub(super) async fn read(headers: &HeaderMap, payload: &mut Payload) -> Result<Vec<u8>, InvalidBody> {
+pub(super) async fn read(headers: &HeaderMap, payload: &mut Payload) -> Result<Bytes, InvalidBody> {
     if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(InvalidBody::Encoded);
     }
@@ -43,7 +43,7 @@ pub(super) async fn read(headers: &HeaderMap, payload: &mut Payload) -> Result<V
             }
             body.extend_from_slice(&part);
         }
-        Ok(body.to_vec())
+        Ok(body.freeze())
     };
     tokio::time::timeout(TIMEOUT, all).await.unwrap_or(Err(InvalidBody::Cut))
 }

@@ -88,6 +88,13 @@ impl SalesforceCall {
         self.call.claims.get(name)
     }
 
+    /// Returns the audience of the [`Caller`](super::Caller) whose rules the token meets. Several callers share all routes:
+    /// compare it where a route is for one of them.
+    pub fn audience(&self) -> &str {
+        let rules = self.worker.settings().inbound.verifier.rules().get(self.call.rules);
+        rules.map_or("", |rules| rules.audience.as_str())
+    }
+
     /// Returns the unique name of the certificate that signed the token.
     pub fn certificate(&self) -> &str {
         let rules = self.worker.settings().inbound.verifier.rules().get(self.call.rules);

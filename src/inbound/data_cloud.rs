@@ -1,20 +1,27 @@
 //! [`DataCloudEvents`]: what a webhook target of Data 360 is sent.
 
-use std::{collections::HashSet, fmt};
+use std::{collections::HashSet, fmt, time::Duration};
 
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header::HeaderMap};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::{CallError, body, delivery, service_connection};
 use crate::web::{FromSalesforce, WorkerState};
 use salesforce_connection::{
-    Connection, OrgId,
+    Connection, Error, OrgId,
     inbound::{DataCloudEvent, DataCloudPayload, InvalidPayload},
 };
 
 /// The header with the signature.
 const SIGNATURE: &str = "x-signature";
+
+/// The bodies that are received in this process before their sender is known. Each may have 5 MiB.
+static UNVERIFIED: Semaphore = Semaphore::const_new(16);
+/// How long a request waits for one of these places.
+const WAIT: Duration = Duration::from_secs(5);
 
 /// Events of Data 360 (Data Cloud), signed with a key of the [settings](super::DataCloud). A handler that takes it needs no
 /// login and no cookie.
@@ -115,7 +122,14 @@ async fn accept(
         tracing::warn!("a payload of Data 360 was refused: {reason}");
         CallError::Refused
     };
-    let signature = only_signature(request.headers()).ok_or_else(|| refused(&InvalidPayload::Form))?;
+    // Before the body is read, which may be large and anyone's.
+    let signature = only_signature(request.headers()).filter(|text| is_signature(text));
+    let signature = signature.ok_or_else(|| refused(&InvalidPayload::Form))?;
+    if worker.settings().inbound.data_cloud.is_empty() {
+        return Err(refused(&"the settings have no sender"));
+    }
+    let permit = tokio::time::timeout(WAIT, UNVERIFIED.acquire()).await;
+    let _permit = permit.map_err(|_| Error::unavailable(WAIT, TooManyPayloads))?;
     let body = body::read(request.headers(), payload).await.map_err(|error| refused(&error))?;
     let mut reason = InvalidPayload::Signature;
     for sender in &worker.settings().inbound.data_cloud {
@@ -130,6 +144,16 @@ async fn accept(
         }
     }
     Err(refused(&reason))
+}
+
+/// Too many payloads are being received whose sender is not known yet.
+#[derive(Debug, thiserror::Error)]
+#[error("too many payloads of Data 360 are being received")]
+struct TooManyPayloads;
+
+/// Whether a text has the form of a signature: 32 bytes in base64.
+fn is_signature(text: &str) -> bool {
+    STANDARD.decode(text.trim()).is_ok_and(|bytes| bytes.len() == 32)
 }
 
 fn only_signature(headers: &HeaderMap) -> Option<&str> {

@@ -210,7 +210,8 @@ pub enum LeaseName {
 }
 
 impl LeaseName {
-    /// Returns the grant that the lease concerns; `None` for a login that is not complete yet, and for what Salesforce sent.
+    /// Returns the grant that the lease concerns; `None` for a login that is not complete yet, and for what Salesforce
+    /// sent.
     pub fn grant(&self) -> Option<GrantKey> {
         match self {
             Self::Refresh(key) | Self::Recheck(key) | Self::InFlight(key, _) | Self::RetrySlot(key, _) => {

@@ -153,17 +153,17 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Replaces a grant with `broken`, a record of the same key without tokens, and deletes all its logins in one step, if
     /// the grant still has the version `expected`. Returns whether it did.
     ///
-    /// `broken` expires at its `expires_at`, even if the grant would have lasted longer, but not while an owner uses it: the
-    /// connections of owners stay. It is a grant like any other for
-    /// all other operations: the next [`create_login`](Self::create_login) replaces it. Its version has an epoch that no
-    /// other grant has, so that a delayed [`compare_and_swap_grant`](Self::compare_and_swap_grant) never replaces it.
+    /// `broken` expires at its `expires_at`, even if the grant would have lasted longer, but not while an owner uses
+    /// it: the connections of owners stay. It is a grant like any other for all other operations: the next
+    /// [`create_login`](Self::create_login) replaces it. Its version has an epoch that no other grant has, so that a
+    /// delayed [`compare_and_swap_grant`](Self::compare_and_swap_grant) never replaces it.
     fn break_grant<'a>(&'a self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'a, bool>;
 
     /// Stores a connection of an owner and the grant that it uses, in one step.
     ///
     /// Replaces a connection under the same key, and any grant of the same [`GrantKey`]. If the connection used another
-    /// grant before, that one is [disconnected](Self::disconnect_owner), with this `keep_unused`. While an owner uses a grant, the grant expires no
-    /// earlier than the owner's record, whatever replaces it.
+    /// grant before, that one is [disconnected](Self::disconnect_owner), with this `keep_unused`. While an owner uses a
+    /// grant, the grant expires no earlier than the owner's record, whatever replaces it.
     fn connect_owner<'a>(
         &'a self,
         owned: OwnedRecord,
@@ -180,8 +180,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Deletes a connection of an owner, and its grant in the same step if no login and no other owner uses it.
     ///
-    /// A grant that is still used expires with the last of its logins and owners again, but no earlier than `keep_unused`
-    /// after its [`updated_at`](GrantRecord::updated_at). Until then it stays even if nothing uses it. Zero: it is not kept.
+    /// A grant that is still used expires with the last of its logins and owners again, but no earlier than
+    /// `keep_unused` after its [`updated_at`](GrantRecord::updated_at). Until then it stays even if nothing uses it.
+    /// Zero: it is not kept.
     fn disconnect_owner<'a>(
         &'a self,
         key: OwnedKey,

@@ -273,11 +273,11 @@ impl<S> AuthRoutes<S> {
     }
 
     /// Captures what finishing the response of this request needs.
-    fn inbound(&self, request: &ServiceRequest, has_cookies: bool) -> Inbound {
+    fn captured(&self, request: &ServiceRequest, has_cookies: bool) -> Captured {
         let is_embedded = self.is_embedded && !self.worker.is_nested();
         let watched =
             is_embedded && has_cookies && !self.warned.get() && !app_session::is_empty(request.request());
-        Inbound {
+        Captured {
             info: RequestInfo::of(request.request()),
             is_embedded,
             warned: watched.then(|| Rc::clone(&self.warned)),
@@ -286,7 +286,7 @@ impl<S> AuthRoutes<S> {
 }
 
 /// What is known of a request when its response is there.
-struct Inbound {
+struct Captured {
     info: RequestInfo,
     is_embedded: bool,
     /// Present if the session holds entries, which a second session further in would take.
@@ -294,18 +294,18 @@ struct Inbound {
 }
 
 /// The handler's response, and beside it what its request was like.
-type Handled<F> = Join<F, Ready<Inbound>>;
+type Handled<F> = Join<F, Ready<Captured>>;
 type Finished<B> = Either<Ready<Outcome<B>>, LocalBoxFuture<'static, Outcome<B>>>;
-type Finish<B> = fn((Result<ServiceResponse<B>, Error>, Inbound)) -> Finished<B>;
+type Finish<B> = fn((Result<ServiceResponse<B>, Error>, Captured)) -> Finished<B>;
 
 fn outbound<B: MessageBody + 'static>(
-    (outcome, inbound): (Result<ServiceResponse<B>, Error>, Inbound),
+    (outcome, captured): (Result<ServiceResponse<B>, Error>, Captured),
 ) -> Finished<B> {
-    let mut response = match finish((outcome, inbound.info)) {
+    let mut response = match finish((outcome, captured.info)) {
         Ok(response) => response,
         Err(error) => return Either::Left(ready(Err(error))),
     };
-    if let Some(warned) = inbound.warned
+    if let Some(warned) = captured.warned
         && app_session::was_taken(response.request())
         && !warned.replace(true)
     {
@@ -317,7 +317,7 @@ fn outbound<B: MessageBody + 'static>(
              `session(SessionMode::App)` and wrap yours around it"
         );
     }
-    session::finish(&mut response, inbound.is_embedded);
+    session::finish(&mut response, captured.is_embedded);
     #[cfg(feature = "inbound")]
     if let Some(after) = super::after_response::AfterResponse::take(response.request()) {
         return Either::Right(async { Ok(after.finish(response).await) }.boxed_local());
@@ -420,8 +420,8 @@ where
                     let reply = Reply::new(PageKind::CrossOriginRequest);
                     return now(reply.page_or_json(&RequestInfo::of(request.request())), request);
                 }
-                let inbound = self.inbound(&request, has_cookies);
-                let handled = future::join(self.service.call(request), ready(inbound));
+                let captured = self.captured(&request, has_cookies);
+                let handled = future::join(self.service.call(request), ready(captured));
                 let response = handled.then(outbound::<B> as Finish<B>);
                 if stale.is_none() && framed.is_none() {
                     return Either::Right(response);

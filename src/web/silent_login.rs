@@ -48,11 +48,12 @@ type LoginHint = dyn Fn(&HttpRequest) -> Option<String> + Send + Sync;
 /// # let _ = home;
 /// ```
 ///
-/// A page that a browser opens by GET without a login is sent to Salesforce once, with `immediate=true`. Salesforce shows no
-/// page: the browser comes back at once, logged in or not. A failure is remembered for ten minutes, by a cookie and by the
-/// parameter `salesforce_silent` in the page's address, so that a client without cookies, such as a crawler, is sent once,
-/// too. After a logout no visitor is sent until the browser closes or the user logs in. In an outage, in frames, for other
-/// requests, and where the login host is an Experience Cloud site, which does not support it, the request goes on as it is.
+/// A page that a browser opens by GET without a login is sent to Salesforce once, with `immediate=true`. Salesforce
+/// shows no page: the browser comes back at once, logged in or not. A failure is remembered for ten minutes, by a
+/// cookie and by the parameter `salesforce_silent` in the page's address, so that a client without cookies, such as a
+/// crawler, is sent once, too. After a logout no visitor is sent until the browser closes or the user logs in. In an
+/// outage, in frames, for other requests, and where the login host is an Experience Cloud site, which does not support
+/// it, the request goes on as it is.
 ///
 /// A failure is no error: whatever goes wrong, the visitor sees the page. Only what Salesforce itself shows instead of a
 /// redirect, because it does not know the client id or the callback URL, stays at Salesforce.

@@ -71,7 +71,8 @@ impl WorkerState {
         request.app_data::<Self>().cloned().ok_or_else(|| {
             tracing::error!(
                 target: "actix_salesforce",
-                path = %request.path().escape_debug(),
+                // Not the path: it may have a secret in it.
+                route = request.match_pattern(),
                 "a handler uses Salesforce, but the middleware is missing. Add `.wrap(salesforce.clone())` to the \
                  App or to a scope around this route. If `RequireLogin` uses it: register it before Salesforce, \
                  `.wrap(RequireLogin::new()).wrap(salesforce)`; the last one registered is outermost"

@@ -5,7 +5,7 @@ mod scopes;
 
 use std::{
     io::Write as _,
-    path::{Path, PathBuf},
+    path::{Component as Part, Path, PathBuf},
     process::ExitCode,
 };
 
@@ -209,6 +209,15 @@ fn package_of(project: &Path) -> Result<String, Failure> {
     let is_default = |package: &&Value| package.get("default") == Some(&Value::Bool(true));
     let package = packages.and_then(|packages| packages.iter().find(is_default).or_else(|| packages.first()));
     let path = package.and_then(|package| package.get("path")).and_then(Value::as_str);
+    let is_inside =
+        |path: &&str| Path::new(path).components().all(|part| matches!(part, Part::Normal(_) | Part::CurDir));
+    if let Some(path) = path.filter(|path| !is_inside(path)) {
+        return Err(Failure::new(format_args!(
+            "{} has a package folder outside of itself: {path}",
+            project.display()
+        ))
+        .help("correct `packageDirectories`, or give `--out` another folder"));
+    }
     path.map(str::to_owned).ok_or_else(|| {
         Failure::new(format_args!("{} names no package folder", project.display()))
             .help("add `packageDirectories`, or give `--out` another folder")

@@ -66,9 +66,11 @@ pub(super) async fn check(org: &Org, tokens: &TokenResponse, report: &mut Report
 
 /// Compares the version of the settings with those of the org. The list needs no access to the API.
 async fn version(sf: &Connection, report: &mut Report) {
+    // With `newest` it is the version of the settings.
+    let newest = sf.newest_version().await.ok();
     let version = sf.api_version();
     let fix = "set SALESFORCE_API_VERSION to a version that the org has, or leave it out";
-    let (support, newest) = (sf.version_support().await, sf.newest_version().await.ok());
+    let support = sf.version_support().await;
     let newest = newest.map(|newest| format!("; its newest is {newest}")).unwrap_or_default();
     report.add(match support {
         Ok(VersionSupport::Supported) => {

@@ -71,7 +71,8 @@ impl Listener {
         for address in addresses {
             match TcpListener::bind(address).await {
                 Ok(socket) => sockets.push(socket),
-                // A machine may lack IPv6. A port that another program has is an error in any case: the browser may get there.
+                // A machine may lack IPv6. A port that another program has is an error in any case: the browser may get
+                // there.
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
                 Err(error) => failed = Some(error),
             }

@@ -1,12 +1,15 @@
 //! The store: opening, writing, reading, leases, and the time that they take.
 //!
-//! The records are of an app that does not exist, expire within a minute, and are deleted. Grants of the app are not touched.
+//! The records are of an app that does not exist, expire within a minute, and are deleted. Grants of the app are not
+//! touched.
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
+
+use tempfile::TempDir;
 
 use actix_salesforce::{
     Config, Secret, UserRef,
@@ -51,7 +54,7 @@ pub(super) async fn check(config: &Config, is_local: bool, report: &mut Report) 
     let stand_in = StandIn::of(&setting);
     let mut config = config.clone();
     if let Some(stand_in) = &stand_in {
-        config.store = Secret::new(format!("sqlite:{}", stand_in.0.display()));
+        config.store = Secret::new(format!("sqlite:{}", stand_in.path().display()));
     }
     match config.open_store().await {
         Ok(store) => {
@@ -74,8 +77,8 @@ pub(super) async fn check(config: &Config, is_local: bool, report: &mut Report) 
     }
 }
 
-/// A file beside a SQLite file that does not exist yet. The app creates its own at its start.
-struct StandIn(PathBuf);
+/// A file in a folder apart, beside a SQLite file that does not exist yet. The app creates its own at its start.
+struct StandIn(TempDir);
 
 impl StandIn {
     fn of(setting: &str) -> Option<Self> {
@@ -84,20 +87,13 @@ impl StandIn {
         if path.exists() {
             return None;
         }
-        let mut name = path.file_name()?.to_owned();
-        name.push(format!(".doctor-{}", std::process::id()));
-        Some(Self(path.with_file_name(name)))
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // A name that others cannot foresee. Where none can be made, opening the store says why.
+        tempfile::Builder::new().prefix(".doctor-").tempdir_in(folder).ok().map(Self)
     }
-}
 
-impl Drop for StandIn {
-    fn drop(&mut self) {
-        for ending in ["", "-wal", "-shm", "-journal"] {
-            let mut file = self.0.clone().into_os_string();
-            file.push(ending);
-            // Most of them do not exist.
-            let _ = std::fs::remove_file(file);
-        }
+    fn path(&self) -> PathBuf {
+        self.0.path().join("store.db")
     }
 }
 

@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 /// Variables that name another org, another app, or a way to them. The fake org knows none of them: a command that still
 /// had them would fail there, or would send its requests to the caller's real org.
-const OF_ANOTHER_ORG: [&str; 14] = [
+const OF_ANOTHER_ORG: [&str; 23] = [
     "SALESFORCE_PREVIOUS_CLIENT_ID",
     "SALESFORCE_PREVIOUS_CLIENT_SECRET",
     "SALESFORCE_LOGIN_HOSTS",
@@ -20,6 +20,15 @@ const OF_ANOTHER_ORG: [&str; 14] = [
     "SALESFORCE_SERVICE_KEY",
     "SALESFORCE_SERVICE_CLIENT_ID",
     "SALESFORCE_SERVICE_CLIENT_SECRET",
+    "SALESFORCE_CALLER_ORG",
+    "SALESFORCE_CALLER_AUDIENCE",
+    "SALESFORCE_CALLER_ISSUER",
+    "SALESFORCE_CALLER_CERTIFICATES",
+    "SALESFORCE_CALLER_KEY",
+    "SALESFORCE_OUTBOUND_ORG",
+    "SALESFORCE_OUTBOUND_SECRETS",
+    "SALESFORCE_DATA_CLOUD_ORG",
+    "SALESFORCE_DATA_CLOUD_KEYS",
     // Those of the Salesforce CLI, which `types` reads, too.
     "SF_ACCESS_TOKEN",
     "SF_ORG_INSTANCE_URL",

@@ -15,8 +15,8 @@ use crate::failure::Failure;
 
 /// The access token, by the name that the Salesforce CLI reads it from.
 ///
-/// Source: Salesforce DX Developer Guide, "Use an Existing Access Token" and "View Org Authentication Secrets" (the commands
-/// in the errors); "Environment Variables".
+/// Source: Salesforce DX Developer Guide, "Use an Existing Access Token" and "View Org Authentication Secrets" (the
+/// commands in the errors); "Environment Variables".
 const TOKEN: &str = "SF_ACCESS_TOKEN";
 /// The instance that the token belongs to.
 const INSTANCE: &str = "SF_ORG_INSTANCE_URL";

@@ -95,10 +95,10 @@ impl<T> Query<T> {
 impl<T: DeserializeOwned + Send + 'static> Query<T> {
     /// Returns the rows as a stream, read by a job in Salesforce's background. Suits millions of rows.
     ///
-    /// Structs are read as by `fetch_all`: a parent is a struct, or a field `#[serde(rename = "Owner.Name")]`. Rows are CSV,
-    /// in which each value is a text, and null and an empty text are one. A map or a `serde_json::Value` gets each cell as
-    /// the text that came, under its column's name, and null for an empty one. A parent whose columns are all empty is
-    /// `None`. Nothing is sent before the stream is polled. The job may take up to two hours.
+    /// Structs are read as by `fetch_all`: a parent is a struct, or a field `#[serde(rename = "Owner.Name")]`. Rows are
+    /// CSV, in which each value is a text, and null and an empty text are one. A map or a `serde_json::Value` gets each
+    /// cell as the text that came, under its column's name, and null for an empty one. A parent whose columns are all
+    /// empty is `None`. Nothing is sent before the stream is polled. The job may take up to two hours.
     ///
     /// If the stream is dropped before its end, the job runs on in Salesforce, which deletes it after seven days. With
     /// [`start_bulk`](Self::start_bulk) the job can be aborted, deleted, or used by another process.

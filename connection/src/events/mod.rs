@@ -1,8 +1,9 @@
 //! Events of Salesforce: changes of records (Change Data Capture) and platform events, over the Pub/Sub API.
 //!
-//! [`Connection::subscribe`](crate::Connection::subscribe) returns a [`Subscription`], a stream of [`Delivery`]s. Its events
-//! are [`Change`]s of a struct whose fields are [`Patch`]es, structs of the program for platform events, or [`RawEvent`]s for
-//! topics with events of several kinds. [`Connection::publish`](crate::Connection::publish) returns a [`Publisher`].
+//! [`Connection::subscribe`](crate::Connection::subscribe) returns a [`Subscription`], a stream of [`Delivery`]s. Its
+//! events are [`Change`]s of a struct whose fields are [`Patch`]es, structs of the program for platform events, or
+//! [`RawEvent`]s for topics with events of several kinds. [`Connection::publish`](crate::Connection::publish) returns a
+//! [`Publisher`].
 //!
 //! | situation | what happens |
 //! |---|---|

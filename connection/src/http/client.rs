@@ -62,8 +62,8 @@ impl HttpClient {
 
     /// Returns a client for gRPC: HTTP/2 without an upgrade, with the proxy of the API.
     ///
-    /// A connection whose peer does not respond to a PING is closed: 30 and 20 seconds, of which NATs and load balancers that
-    /// forget connections silently are the reason (pub-sub-api-node-client issue 96).
+    /// A connection whose peer does not respond to a PING is closed: 30 and 20 seconds, of which NATs and load
+    /// balancers that forget connections silently are the reason (pub-sub-api-node-client issue 96).
     #[cfg(feature = "events")]
     pub(crate) fn grpc_client(&self) -> Result<Client, HttpError> {
         let builder = Self::builder()

@@ -2,23 +2,28 @@
 //! and compares its attributes with each other.
 
 /// Deepest element. An outbound message has six levels.
-const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 12;
 /// Most tags. A hundred notifications of 500 fields have 100,000, opened and closed.
 const MAX_TAGS: usize = 250_000;
 /// Most attributes of an element, namespaces included. Salesforce writes three.
 const MAX_ATTRIBUTES: usize = 16;
+/// Most declarations of namespaces in all: a parser copies those in scope to each element that declares another one.
+/// Salesforce writes one for each record, and a few around them.
+const MAX_NAMESPACES: usize = 300;
 
 /// Returns whether a text has a document type, or more or deeper elements than an envelope of Salesforce.
 pub(super) fn are_exceeded(text: &str) -> bool {
-    let (mut rest, mut depth, mut tags) = (text, 0_usize, 0_usize);
+    let (mut rest, mut depth, mut tags, mut namespaces) = (text, 0_usize, 0_usize, 0_usize);
     while let Some((_, tag)) = rest.split_once('<') {
         tags += 1;
         if tags > MAX_TAGS {
             return true;
         }
         let end = [("!--", "-->"), ("![CDATA[", "]]>"), ("?", "?>")];
-        if let Some((_, end)) = end.iter().find(|(start, _)| tag.starts_with(start)) {
-            let Some((_, after)) = tag.split_once(end) else { return true };
+        if let Some((start, end)) = end.iter().find(|(start, _)| tag.starts_with(start)) {
+            // Behind the opening: `<!-->` begins a comment, and does not end it.
+            let contents = tag.get(start.len()..).unwrap_or_default();
+            let Some((_, after)) = contents.split_once(end) else { return true };
             rest = after;
             continue;
         }
@@ -27,7 +32,8 @@ pub(super) fn are_exceeded(text: &str) -> bool {
             return true;
         }
         let Some((attributes, length, is_empty)) = measure(tag) else { return true };
-        if attributes > MAX_ATTRIBUTES {
+        namespaces += tag.get(..length).map_or(0, |tag| tag.matches("xmlns").count());
+        if attributes > MAX_ATTRIBUTES || namespaces > MAX_NAMESPACES {
             return true;
         }
         if tag.starts_with('/') {
@@ -76,7 +82,12 @@ mod tests {
         for text in [
             "<!DOCTYPE a><a/>".to_owned(),
             "<a><!ENTITY b 'c'></a>".to_owned(),
-            "<a>".repeat(33),
+            "<a>".repeat(13),
+            "<b xmlns:p='q'/>".repeat(301),
+            // A comment that begins with the end of one: what follows is hidden from no limit.
+            format!("<!--><![CDATA[--><a {}/><!--]]>-->", "x='1' ".repeat(17)),
+            format!("<!---><a {}/>-->", "x='1' ".repeat(17)),
+            format!("<?><a {}/>?>", "x='1' ".repeat(17)),
             "<b/>".repeat(250_001),
             format!("<a {}/>", "x='1' ".repeat(17)),
             "<a b='".to_owned(),

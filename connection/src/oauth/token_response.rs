@@ -24,7 +24,8 @@ use crate::{
 pub struct TokenResponse {
     /// The access token. It belongs into the `Authorization` header and nowhere else.
     pub access_token: Secret,
-    /// The refresh token, if its scope was granted. In the response to a refresh, `None` means that the old one stays valid.
+    /// The refresh token, if its scope was granted. In the response to a refresh, `None` means that the old one stays
+    /// valid.
     pub refresh_token: Option<Secret>,
     /// The instance, to which API requests are sent. It can change with a refresh.
     pub instance_url: Url,

@@ -144,7 +144,10 @@ impl Connection {
     /// As [`RawRequest::send`](crate::request::raw::RawRequest::send).
     pub async fn version_support(&self) -> Result<VersionSupport> {
         let versions = self.versions().await?;
-        let version = self.api_version();
+        let version = match self.version_choice() {
+            VersionChoice::Fixed(version) => version,
+            VersionChoice::Newest => self.newest_version().await?,
+        };
         let has = versions.iter().any(|info| info.version.parse() == Ok(version));
         Ok(match newest_of(&versions) {
             Some(newest) if has && newest.releases_after(version) < ApiVersion::SUPPORTED_RELEASES => {

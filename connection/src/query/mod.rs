@@ -265,8 +265,8 @@ impl<T: DeserializeOwned> Query<T> {
     /// # Ok(()) });
     /// ```
     ///
-    /// One page is fetched ahead of the reader. Pages from 64 KiB on are decoded on a thread of tokio for blocking work, so that
-    /// the reader's thread serves others meanwhile.
+    /// One page is fetched ahead of the reader. Pages from 64 KiB on are decoded on a thread of tokio for blocking
+    /// work, so that the reader's thread serves others meanwhile.
     ///
     /// # Errors
     /// Those of [`page`](Self::page), [`Error::CursorClosed`] if Salesforce closed the query's cursor, and

@@ -1,6 +1,7 @@
 //! Records of an object that were updated, deleted or recently viewed.
 //!
-//! Source: REST API Developer Guide, "sObject Get UpdatedRecords", "sObject Get DeletedRecords", "sObject Basic Information".
+//! Source: REST API Developer Guide, "sObject Get UpdatedRecords", "sObject Get DeletedRecords", "sObject Basic
+//! Information".
 
 use std::collections::BTreeMap;
 

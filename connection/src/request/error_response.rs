@@ -72,7 +72,8 @@ pub(crate) fn of(response: &Response, path: &ResourcePath) -> ErrorResponse {
     read
 }
 
-/// Returns whether a 401 without an error of Salesforce is about the session: below `/services/data`, where no class responds.
+/// Returns whether a 401 without an error of Salesforce is about the session: below `/services/data`, where no class
+/// responds.
 pub(crate) fn has_lost_session(response: &Response, path: &ResourcePath) -> bool {
     let is_bare = || {
         let read = read(401, &response.body, None);

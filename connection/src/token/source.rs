@@ -137,7 +137,7 @@ impl TokenError {
 /// use salesforce_connection::{Client, Connection, Secret, UserRef, token::FixedToken};
 ///
 /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// // All of them are in the output of `sf org display --json`, except for the user's id.
+/// // From `sf org auth show-access-token` and `sf org display`, except for the user's id.
 /// let user = UserRef::new("00Dx0000000BV7z".parse()?, "005x00000012Q9P".parse()?);
 /// let token = Secret::new(std::env::var("SF_ACCESS_TOKEN")?);
 /// let source = FixedToken::new(user, "https://acme.my.salesforce.com".parse()?, &token)?;

@@ -64,11 +64,13 @@ impl TokenRequest {
     /// Returns whether a token of `user` may follow one of `known`.
     ///
     /// An administrator may change the user that an app runs as, but not to one of another org. The connection of a user
-    /// stays that user's.
+    /// stays that user's, also if another user has got the user name.
     pub(super) fn may_follow(&self, known: UserRef, user: UserRef) -> bool {
         match self {
-            Self::ServiceUser(_) => known.organization_id == user.organization_id,
-            Self::Exchange { .. } => known == user,
+            Self::ServiceUser(service) if service.username().is_none() => {
+                known.organization_id == user.organization_id
+            }
+            Self::ServiceUser(_) | Self::Exchange { .. } => known == user,
         }
     }
 }

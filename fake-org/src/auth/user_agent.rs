@@ -18,7 +18,8 @@ pub(crate) struct Children {
 }
 
 impl Auth {
-    /// `response_type=token`: tokens at once, without a code. `with_refresh_token`: the redirect URI may receive a refresh token.
+    /// `response_type=token`: tokens at once, without a code. `with_refresh_token`: the redirect URI may receive a
+    /// refresh token.
     pub(crate) fn implicit(
         &mut self,
         now: Millis,

@@ -20,7 +20,7 @@ struct Args {
     /// Port of the instance host; 0 takes a free one. The origin that the data can move to takes the next port.
     #[arg(long, default_value_t = 0)]
     instance_port: u16,
-    /// Port of the Pub/Sub API (gRPC); 0 takes a free one.
+    /// Port of the Pub/Sub API (gRPC); 0 takes the second one after a given instance port, else a free one.
     #[arg(long, default_value_t = 0)]
     pubsub_port: u16,
     /// The organization id, 15 or 18 characters (00D…). By default each start has another one.

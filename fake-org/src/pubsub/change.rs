@@ -1,7 +1,7 @@
 //! Change events: their schema and their data, made from an object's fields.
 //!
-//! The form is that of captured schemas (`AccountChangeEvent.avsc`): every field may be null, its `doc` says what it is, and
-//! addresses and names of persons are records within the event.
+//! The form is that of captured schemas (`AccountChangeEvent.avsc`): every field may be null, its `doc` says what it
+//! is, and addresses and names of persons are records within the event.
 
 use serde_json::{Value, json};
 

@@ -72,11 +72,13 @@ pub struct Caller {
     pub requires_key_id: bool,
     /// The longest time between `iat` and `exp` of a token. Default: `10m`.
     pub max_lifetime: String,
-    /// Whether each token counts once, by its `jti`. Named Credentials make tokens without one, and whether Salesforce sends
-    /// a token with several requests is unverified; Apex (`Auth.JWT`) can make one for each request. Default: `false`.
+    /// Whether each token counts once, by its `jti`. Named Credentials make tokens without one, and whether Salesforce
+    /// sends a token with several requests is unverified; Apex (`Auth.JWT`) can make one for each request. Default:
+    /// `false`.
     pub single_use: bool,
-    /// The private key, in PEM, with which the app gets a token for a calling user who has no stored grant (JWT bearer). Its
-    /// certificate is uploaded to the app in Salesforce. Default: none, such a call gets 403. `SALESFORCE_CALLER_KEY`.
+    /// The private key, in PEM, with which the app gets a token for a calling user who has no stored grant (JWT
+    /// bearer). Its certificate is uploaded to the app in Salesforce. Default: none, such a call gets 403.
+    /// `SALESFORCE_CALLER_KEY`.
     pub key: Option<Secret>,
     /// The login host of those tokens. Default: `SALESFORCE_LOGIN_URL`.
     pub login_url: Option<String>,
@@ -194,8 +196,8 @@ impl Caller {
         self
     }
 
-    /// Requires a client certificate, too: the SHA-256 of it in DER, in hexadecimal. Default: none; several are for the time
-    /// in which one replaces another. See [`ClientCertificateHeader`](super::ClientCertificateHeader).
+    /// Requires a client certificate, too: the SHA-256 of it in DER, in hexadecimal. Default: none; several are for the
+    /// time in which one replaces another. See [`ClientCertificateHeader`](super::ClientCertificateHeader).
     #[must_use]
     pub fn client_certificate(mut self, sha256: impl Into<String>) -> Self {
         self.client_certificates.push(sha256.into());

@@ -11,7 +11,8 @@ const HEADER: &str = "inbound.client_certificate_header";
 const PINS: &str = "client_certificates";
 
 /// Where a proxy that ends TLS says which certificate its client showed. Needed if a caller or a sender of outbound
-/// messages has pinned certificates, unless the app ends TLS itself (see [`ClientCertificate`](crate::inbound::ClientCertificate)).
+/// messages has pinned certificates, unless the app ends TLS itself (see
+/// [`ClientCertificate`](crate::inbound::ClientCertificate)).
 ///
 /// The header is taken from the addresses of these proxies only, and they have to overwrite it: a proxy that passes on what
 /// a client wrote lets anyone show any certificate, which is public.

@@ -16,9 +16,11 @@ pub(crate) use self::{
     outbound::OutboundSender,
 };
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
-use super::{Config, ConfigError, ConfigProblem, check::Check};
+use super::{Config, ConfigProblem, check::Check};
 use salesforce_connection::{
     OrgId,
     inbound::{CallRules, CallVerifier},
@@ -39,8 +41,8 @@ pub struct InboundConfig {
     /// The orgs whose Data 360 events the app takes. From the environment: one, by `SALESFORCE_DATA_CLOUD_ORG` and
     /// `SALESFORCE_DATA_CLOUD_KEYS`.
     pub data_cloud: Vec<DataCloud>,
-    /// The ids of the orgs for which the app runs behind the side-car of Heroku AppLink. Default: none, a context of AppLink
-    /// is refused.
+    /// The ids of the orgs for which the app runs behind the side-car of Heroku AppLink. Default: none, a context of
+    /// AppLink is refused.
     pub applink: Vec<String>,
     /// Where a proxy says which certificate its client showed. Default: none.
     pub client_certificate_header: Option<ClientCertificateHeader>,
@@ -100,6 +102,17 @@ impl InboundConfig {
                 "a certificate belongs to one org only: two callers of different orgs have the same",
             );
         }
+        let orgs: BTreeSet<_> = checked.iter().map(|(rules, _)| rules.organization).collect();
+        let asks_shared_host =
+            |caller: &CheckedCaller| caller.jwt_bearer.as_ref().is_some_and(|bearer| bearer.host.is_shared());
+        // There the user name alone decides on the org, and it is the caller's word.
+        if orgs.len() > 1 && checked.iter().any(|(_, caller)| asks_shared_host(caller)) {
+            check.problem(
+                "inbound.callers.login_url",
+                "set it to the My Domain of the caller's org: with callers of several orgs, one org could name a user of \
+                 another at a shared login host",
+            );
+        }
         let (rules, callers) = checked.into_iter().unzip();
         let outbound = self.outbound_messages.iter().filter_map(|sender| sender.check(check)).collect();
         let data_cloud = self.data_cloud.iter().filter_map(|sender| sender.check(check)).collect();
@@ -120,24 +133,10 @@ impl InboundConfig {
 }
 
 impl Config {
-    /// Reads the certificates that are given as paths of files.
-    ///
-    /// # Errors
-    /// A file could not be read.
-    pub(crate) async fn with_files(mut self) -> Result<Self, ConfigError> {
-        // Files may hang, on a network share for example: not on this thread.
-        let read = tokio::task::spawn_blocking(move || {
-            let mut problems = Vec::new();
-            self.inbound.callers.iter_mut().for_each(|caller| caller.read_files(&mut problems));
-            (self, problems)
-        });
-        match read.await {
-            Ok((config, problems)) if problems.is_empty() => Ok(config),
-            Ok((_, problems)) => Err(ConfigError::new(problems)),
-            Err(error) => {
-                let hint = format!("the files of certificates could not be read: {error}");
-                Err(ConfigError::new(vec![ConfigProblem { setting: "inbound.callers", hint }]))
-            }
-        }
+    /// Reads the certificates that are given as paths of files. Returns those that could not be read, too.
+    pub(crate) fn with_files(mut self) -> (Self, Vec<ConfigProblem>) {
+        let mut problems = Vec::new();
+        self.inbound.callers.iter_mut().for_each(|caller| caller.read_files(&mut problems));
+        (self.without_surroundings(), problems)
     }
 }

@@ -5,8 +5,8 @@ use salesforce_fake_org::{Fault, Rule};
 use super::*;
 use salesforce_connection::token::ServiceUser;
 
-/// F-34 and F-12: more tokens expire at once than a slow token endpoint can refresh in time. A refresh that runs out of time
-/// has not sent its token.
+/// F-34 and F-12: more tokens expire at once than a slow token endpoint can refresh in time. A refresh that runs out of
+/// time has not sent its token.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_refreshes_uses_no_token_in_vain() {
     let fleet = Fleet::start(MemoryStore::new()).await;

@@ -32,10 +32,10 @@ impl RedisStore {
     /// Lets a login that was read lately be used without asking Redis, until Redis reports that it has changed.
     ///
     /// A page of a user who has just sent another request costs no round trip then. The price: if the connection over
-    /// which Redis reports changes breaks without a sign of it, a logout, a refresh or a revocation in another process is
-    /// seen up to **one second** late; otherwise as soon as the report arrives. What this process changes, it sees at once. While Redis
-    /// reports nothing (it is asked for a sign of life every 250 ms), each read asks it as before. Default: off. The
-    /// setting `SALESFORCE_CACHE_LOGINS` does the same.
+    /// which Redis reports changes breaks without a sign of it, a logout, a refresh or a revocation in another process
+    /// is seen up to **one second** late; otherwise as soon as the report arrives. What this process changes, it sees
+    /// at once. While Redis reports nothing (it is asked for a sign of life every 250 ms), each read asks it as before.
+    /// Default: off. The setting `SALESFORCE_CACHE_LOGINS` does the same.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the address names sentinels or a cluster: for these it has not been shown that no

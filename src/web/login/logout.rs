@@ -113,8 +113,8 @@ async fn respond(request: &HttpRequest, payload: web::Payload) -> Result<HttpRes
     Ok(response)
 }
 
-/// Returns the ids of the logins that a logout ends, the current one first: the logout at Salesforce is at its org. In a frame
-/// of Salesforce that is the login of the frame alone.
+/// Returns the ids of the logins that a logout ends, the current one first: the logout at Salesforce is at its org. In
+/// a frame of Salesforce that is the login of the frame alone.
 fn ids_of(worker: &WorkerState, request: &HttpRequest, is_framed: bool) -> Vec<Secret> {
     let current = worker.login_id(request);
     let others = if is_framed { Vec::new() } else { worker.browser_logins(request) };

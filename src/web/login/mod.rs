@@ -1,8 +1,8 @@
 //! The auth routes as functions.
 //!
-//! The middleware calls them for the paths of [`RoutePaths`](crate::config::RoutePaths). Other methods than a route's own get 405,
-//! OPTIONS included: wrap `Cors` outermost (register it last, after [`Salesforce`](crate::Salesforce)), so that it
-//! responds to preflights itself.
+//! The middleware calls them for the paths of [`RoutePaths`](crate::config::RoutePaths). Other methods than a route's
+//! own get 405, OPTIONS included: wrap `Cors` outermost (register it last, after [`Salesforce`](crate::Salesforce)), so
+//! that it responds to preflights itself.
 //!
 //! A route that is left out there can be mounted by hand, below the middleware:
 //!

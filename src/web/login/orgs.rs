@@ -1,8 +1,8 @@
 //! The orgs route: the orgs that a browser is logged in at. It lists, adds, switches and drops them.
 //!
-//! What changes something is a POST from a page of this app: a link of another site can neither add an org to a browser, and
-//! so have the user work in an org of that site, nor change which org is current. (A link to the login route neither: see
-//! `placement`.)
+//! What changes something is a POST from a page of this app: a link of another site can neither add an org to a
+//! browser, and so have the user work in an org of that site, nor change which org is current. (A link to the login
+//! route neither: see `placement`.)
 
 use actix_session::SessionExt as _;
 use actix_web::{

@@ -33,9 +33,9 @@ pub(super) struct Placement {
 impl Placement {
     /// Decides for a login of the user with this tag. `adds`: the user asked, from a page of this app, to keep the others.
     ///
-    /// A user who is known in this browser logs in again: the login takes the place of the former one. Which login is current
-    /// stays as it is unless that one has ended (`has_current` is false): any site can link to the login route. Any other user
-    /// who logs in gets a browser without the logins of the users before.
+    /// A user who is known in this browser logs in again: the login takes the place of the former one. Which login is
+    /// current stays as it is unless that one has ended (`has_current` is false): any site can link to the login route.
+    /// Any other user who logs in gets a browser without the logins of the users before.
     pub(super) fn of(
         adds: bool,
         user: &str,

@@ -178,11 +178,16 @@ impl PageKind {
             Self::LoginFailed(failure) => {
                 !matches!(failure, LoginFailure::InvalidLink(_) | LoginFailure::NoOwner)
             }
+            Self::RequestFailed { failure, .. } if failure.status().is_server_error() => true,
+            kind => kind.is_permission(),
+        }
+    }
+
+    /// Whether the page says that the user lacks a permission.
+    pub(super) fn is_permission(&self) -> bool {
+        match self {
             Self::NotAllowed { .. } => true,
-            Self::RequestFailed { failure, .. } => {
-                let status = failure.status();
-                status.is_server_error() || status == StatusCode::FORBIDDEN
-            }
+            Self::RequestFailed { failure, .. } => failure.status() == StatusCode::FORBIDDEN,
             _ => false,
         }
     }

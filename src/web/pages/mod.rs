@@ -2,9 +2,9 @@
 //!
 //! The middleware shows a page when a login did not complete, before a logout, and when a browser cannot get what it
 //! requested: the service is down, the login has ended, the user lacks a permission. Without further settings they are
-//! in English and in this crate's design.
-//! [`SalesforceBuilder::login_pages`](crate::SalesforceBuilder::login_pages) takes a function that receives each page as a [`LoginPage`]
-//! before it is sent. The function returns one of three contents:
+//! in English and in this crate's design. [`SalesforceBuilder::login_pages`](crate::SalesforceBuilder::login_pages)
+//! takes a function that receives each page as a [`LoginPage`] before it is sent. The function returns one of three
+//! contents:
 //!
 //! * [`PageContent::Default`]: the page as it is.
 //! * [`PageTexts`]: other texts, for example a translation. This crate renders them, in its own design.

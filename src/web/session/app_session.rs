@@ -119,9 +119,9 @@ impl SessionCookie {
         }
     }
 
-    /// Prepares a request as [`prepare`](Self::prepare) does, and puts the session of an added login in the place of the main
-    /// one. `tag` is that of its user: each login of a browser has a session to itself, in a cookie with the tag behind the
-    /// name.
+    /// Prepares a request as [`prepare`](Self::prepare) does, and puts the session of an added login in the place of
+    /// the main one. `tag` is that of its user: each login of a browser has a session to itself, in a cookie with the
+    /// tag behind the name.
     pub(crate) fn show(&self, request: &mut ServiceRequest, tag: &str) {
         let name = self.name_of(tag);
         cookie_header::clean(request.headers_mut(), &self.name);

@@ -1,12 +1,13 @@
-//! The cookies that carry a browser's logins, each with a login's opaque id, sealed. Their attributes are in `cookie.rs`, what
-//! they say in `cookie_contents.rs`.
+//! The cookies that carry a browser's logins, each with a login's opaque id, sealed. Their attributes are in
+//! `cookie.rs`, what they say in `cookie_contents.rs`.
 //!
-//! A browser usually has one. A user who is logged in at several orgs has one per org, and a cookie that says which of them
-//! is current. Each login has a cookie to itself, so that no concurrent response can bring back or lose another one: they are
-//! written by the callback, the logout, the orgs route and resealing only.
+//! A browser usually has one. A user who is logged in at several orgs has one per org, and a cookie that says which of
+//! them is current. Each login has a cookie to itself, so that no concurrent response can bring back or lose another
+//! one: they are written by the callback, the logout, the orgs route and resealing only.
 //!
-//! A browser sends the same bytes with each request. So a worker remembers which main cookies it has opened, under exactly
-//! these bytes: the next request costs one look-up. The cookies of added logins, of which there are few, are opened each time.
+//! A browser sends the same bytes with each request. So a worker remembers which main cookies it has opened, under
+//! exactly these bytes: the next request costs one look-up. The cookies of added logins, of which there are few, are
+//! opened each time.
 
 use std::{borrow::Cow, cell::RefCell, rc::Rc};
 
@@ -30,7 +31,8 @@ use crate::{
 const ADDED: &str = ".org.";
 /// What stands behind the stem in the name of the cookie that says which login is current.
 const CURRENT: &str = ".current";
-/// Number of added logins that are read: far above what the orgs route lets in, so that a header full of cookies costs little.
+/// Number of added logins that are read: far above what the orgs route lets in, so that a header full of cookies costs
+/// little.
 const MAX_READ: usize = 16;
 /// Bytes between two cookies in a `Cookie` header, and before the value: `; ` and `=`.
 const SEPARATORS: usize = 3;
@@ -95,8 +97,8 @@ pub(crate) struct LoginCookie {
     place: Place,
     /// Where they were before a rotation of the app's credentials.
     previous: Option<Place>,
-    /// What was opened lately under the name of the main cookie at `place`, by the value as it came. A value opens under its
-    /// own name only, so no other name is looked up here. The keys of a process never change.
+    /// What was opened lately under the name of the main cookie at `place`, by the value as it came. A value opens
+    /// under its own name only, so no other name is looked up here. The keys of a process never change.
     opened: RefCell<RecentMap<Box<str>, Rc<OpenedLogin>>>,
 }
 
@@ -261,8 +263,8 @@ impl LoginCookie {
         slots.iter().filter_map(|slot| self.read_slot(settings, headers, slot)).collect()
     }
 
-    /// Returns whether one of the browser's cookies has to be written again: it is sealed under a key that is not the newest,
-    /// or is where it was before a rotation of the app's credentials. It may still not open.
+    /// Returns whether one of the browser's cookies has to be written again: it is sealed under a key that is not the
+    /// newest, or is where it was before a rotation of the app's credentials. It may still not open.
     pub(crate) fn is_stale(&self, settings: &Settings, headers: &HeaderMap) -> bool {
         let is_previous = |previous: &Place| {
             // Under one name the values differ only in what they are bound to.

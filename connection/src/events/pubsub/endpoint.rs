@@ -9,8 +9,9 @@ use crate::http::allowed_hosts::is_loopback;
 
 /// The address of the Pub/Sub API. One host serves all orgs, sandboxes as well.
 ///
-/// Default: `https://api.pubsub.salesforce.com`. Orgs of the EU Operating Zone have `https://api.deu.pubsub.salesforce.com`.
-/// Port 7443 does the same as 443. Source: Pub/Sub API documentation, "Pub/Sub API Endpoints".
+/// Default: `https://api.pubsub.salesforce.com`. Orgs of the EU Operating Zone have
+/// `https://api.deu.pubsub.salesforce.com`. Port 7443 does the same as 443. Source: Pub/Sub API documentation, "Pub/Sub
+/// API Endpoints".
 ///
 /// ```
 /// use salesforce_connection::events::PubSubEndpoint;

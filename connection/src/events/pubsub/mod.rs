@@ -30,10 +30,11 @@ use crate::{connection::Connection, error::Result};
 impl Connection {
     /// Subscribes to the events of a topic.
     ///
-    /// `topic` is `/data/AccountChangeEvent` for the changes of an object, `/data/Order__ChangeEvent` for those of a custom
-    /// object, `/data/ChangeEvents` for those of all selected objects, `/event/Order_Event__e` for a platform event, or a
-    /// custom channel (`…__chn`). Names are case-sensitive. `E` is [`Change`](super::Change) of a struct for change events, a
-    /// struct with serde's `Deserialize` for platform events, or [`RawEvent`] for a topic with events of several kinds.
+    /// `topic` is `/data/AccountChangeEvent` for the changes of an object, `/data/Order__ChangeEvent` for those of a
+    /// custom object, `/data/ChangeEvents` for those of all selected objects, `/event/Order_Event__e` for a platform
+    /// event, or a custom channel (`…__chn`). Names are case-sensitive. `E` is [`Change`](super::Change) of a struct
+    /// for change events, a struct with serde's `Deserialize` for platform events, or [`RawEvent`] for a topic with
+    /// events of several kinds.
     ///
     /// Nothing is sent before the stream is polled. Each subscription counts against the org's event deliveries: Salesforce
     /// delivers 10,000 to 50,000 events in 24 hours, counted for each subscriber.

@@ -68,8 +68,9 @@ impl<E> Subscription<E> {
 
     /// Returns the next event.
     ///
-    /// Waits for as long as there is none. After the error [`PubSubError::Undecodable`](super::PubSubError::Undecodable) the
-    /// next call goes on with the event after it; after any other error there are no more: `None`.
+    /// Waits for as long as there is none. After the error
+    /// [`PubSubError::Undecodable`](super::PubSubError::Undecodable) the next call goes on with the event after it;
+    /// after any other error there are no more: `None`.
     ///
     /// Dropping the future loses no event.
     ///

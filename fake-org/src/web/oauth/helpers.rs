@@ -40,8 +40,8 @@ pub(super) async fn auth_configuration(http: HttpRequest) -> HttpResponse {
 
 /// `/services/oauth2/register`: dynamic client registration. It needs the initial access token of an app that may
 /// register others (H: Generate an Initial Access Token), and no app here has one; what it would make, a connected app,
-/// no org makes any more since Spring '26. 401 and `invalid_client` are what a live host was seen to return to unknown clients;
-/// the text is unverified.
+/// no org makes any more since Spring '26. 401 and `invalid_client` are what a live host was seen to return to unknown
+/// clients; the text is unverified.
 pub(super) async fn register() -> HttpResponse {
     http_response::oauth_error(&OauthError { status: 401, ..OauthError::bad_secret() })
 }
