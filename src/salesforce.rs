@@ -1,7 +1,6 @@
 //! [`Salesforce`]: the one value that an app creates.
 
 use std::{
-    collections::BTreeSet,
     fmt,
     sync::Arc,
     time::{Instant, SystemTime},
@@ -105,13 +104,6 @@ impl Salesforce {
     /// Returns the redirect URI of logins: the public URL with the callback's path.
     pub fn redirect_uri(&self) -> &Url {
         &self.inner.settings.redirect_uri
-    }
-
-    /// Returns all redirect URIs of the settings, to register as callback URLs of the app in Salesforce.
-    ///
-    /// One, unless the settings name login hosts that Salesforce does not run.
-    pub fn redirect_uris(&self) -> BTreeSet<String> {
-        self.inner.settings.redirect_uris()
     }
 
     /// Returns the default login host.

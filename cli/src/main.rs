@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
         Command::Doctor(doctor) => doctor::run(doctor).await,
         Command::Fake(fake) => fake::run(fake).await,
         Command::Types(types) => types::run(types).await,
-        Command::AppMetadata(app_metadata) => app_metadata::run(app_metadata).await,
+        Command::AppMetadata(app_metadata) => app_metadata::run(app_metadata),
         Command::Completions(completions) => shell::completions(&completions),
         Command::Man(man) => shell::man(&man),
     };

@@ -1,6 +1,6 @@
 //! [`Config::plan`]: what the settings amount to, for tools such as `actix-salesforce doctor`.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use url::Url;
 
@@ -28,6 +28,9 @@ pub struct StartPlan {
     pub previous_app: Option<OAuthApp>,
     /// The login hosts, the default host first.
     pub logins: Vec<PlannedLogin>,
+    /// All callback URLs to register with the app in Salesforce: those of the login hosts, and that of My Domains which
+    /// users enter.
+    pub redirect_uris: BTreeSet<String>,
     /// The scopes that each login requests.
     pub scopes: Scopes,
     /// The URL of the app as browsers see it.
@@ -36,6 +39,8 @@ pub struct StartPlan {
     pub login_route: Option<Url>,
     /// The logout route as browsers see it. `None` if it is not mounted.
     pub logout_route: Option<Url>,
+    /// The route of Salesforce's single logout, to register as the app's Single Logout URL. `None` if it is off.
+    pub single_logout_route: Option<Url>,
     /// The user of background jobs.
     pub service: Option<ServiceUser>,
     /// The client of all connections, with the proxies and the allowed hosts of the settings.
@@ -99,6 +104,8 @@ impl Config {
         Ok(StartPlan {
             login_route: route(&settings.paths.login),
             logout_route: route(&settings.paths.logout),
+            single_logout_route: route(&settings.paths.slo),
+            redirect_uris: settings.redirect_uris(),
             client: settings.client(),
             logins,
             previous_app: settings.previous.map(|previous| previous.app),
@@ -198,5 +205,46 @@ mod tests {
         let error = config(&[("SALESFORCE_STORE", "mysql://h")]).plan().unwrap_err();
         let settings: Vec<_> = error.problems().iter().map(|problem| problem.setting).collect();
         assert_eq!(settings, ["SALESFORCE_CLIENT_ID", "SALESFORCE_STORE"]);
+        let error = config(&[("SALESFORCE_CACHE_LOGINS", "true")]).plan().unwrap_err();
+        let settings: Vec<_> = error.problems().iter().map(|problem| problem.setting).collect();
+        assert_eq!(settings, ["SALESFORCE_CLIENT_ID", "SALESFORCE_CACHE_LOGINS"], "only Redis has a cache");
+    }
+
+    #[test]
+    fn a_plan_names_all_callbacks_and_the_route_of_single_logout() {
+        let plan = config(&[
+            ("SALESFORCE_CLIENT_ID", "3MVG9"),
+            ("SALESFORCE_KEYS", "WlAkwSYfFC2Q7aShHh3Rw1MzOxmAUqoYvcu3GnR9LSQ="),
+            ("SALESFORCE_PUBLIC_URL", "https://app.example"),
+            ("SALESFORCE_LOGIN_URL", "https://login.acme.example"),
+            ("SALESFORCE_ALLOWED_ORGS", "00D000000000001EAA"),
+            ("SALESFORCE_ALLOW_MY_DOMAIN", "true"),
+            ("SALESFORCE_SINGLE_LOGOUT", "true"),
+        ]);
+        let plan = plan.plan().unwrap();
+        let callback = "https://app.example/auth/salesforce/callback";
+        assert_eq!(Vec::from_iter(plan.redirect_uris), [callback, &format!("{callback}/salesforce")]);
+        let slo = plan.single_logout_route.as_ref().map(Url::as_str);
+        assert_eq!(slo, Some("https://app.example/auth/salesforce/slo"));
+    }
+
+    /// As a start does: a file that is missing hides no other problem.
+    #[cfg(feature = "inbound")]
+    #[test]
+    fn a_plan_reads_the_files_of_certificates() {
+        let caller = [
+            ("SALESFORCE_CALLER_ORG", "00D000000000001EAA"),
+            ("SALESFORCE_CALLER_AUDIENCE", "https://app.example"),
+            ("SALESFORCE_CALLER_ISSUER", "https://acme.my.salesforce.com"),
+            ("SALESFORCE_CALLER_CERTIFICATES", "orders_2026=/nowhere/orders.crt"),
+        ];
+        let error = config(&caller).plan().unwrap_err();
+        let of = |setting: &str| {
+            let problems = error.problems().iter().filter(|problem| problem.setting == setting);
+            problems.map(|problem| &*problem.hint).collect::<Vec<_>>()
+        };
+        assert_eq!(of("SALESFORCE_CLIENT_ID").len(), 1, "{error}");
+        let certificates = of("SALESFORCE_CALLER_CERTIFICATES");
+        assert!(certificates.len() == 1 && certificates[0].contains("could not be read"), "{error}");
     }
 }

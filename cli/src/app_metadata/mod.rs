@@ -9,7 +9,7 @@ use std::{
     process::ExitCode,
 };
 
-use actix_salesforce::{ApiVersion, Config, Salesforce, Secret};
+use actix_salesforce::{ApiVersion, Config, Secret};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, ValueHint};
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ pub(crate) struct AppMetadata {
     force: bool,
 }
 
-pub(crate) async fn run(arguments: AppMetadata) -> Result<ExitCode, Failure> {
+pub(crate) fn run(arguments: AppMetadata) -> Result<ExitCode, Failure> {
     let variable = |name: &str| std::env::var(name).ok();
     let config = Config::from_variables(|name| SETTINGS.contains(&name).then(|| variable(name)).flatten());
     let login_url = config.login_url.clone();
@@ -84,7 +84,7 @@ pub(crate) async fn run(arguments: AppMetadata) -> Result<ExitCode, Failure> {
         return Err(Failure::new("the settings name a service user with a key, whose certificate the app needs")
             .help("give it with `--certificate FILE` (`openssl req -x509 -key key.pem -out cert.pem -days 365` makes one)"));
     }
-    let app = app(&arguments, config, has_client_credentials).await?;
+    let app = app(&arguments, config, has_client_credentials)?;
     let files = files(&arguments.out, &login_url, app.components())?;
     if !arguments.force {
         let existing: Vec<String> = files
@@ -111,11 +111,7 @@ pub(crate) async fn run(arguments: AppMetadata) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn app(
-    arguments: &AppMetadata,
-    mut config: Config,
-    has_client_credentials: bool,
-) -> Result<App, Failure> {
+fn app(arguments: &AppMetadata, mut config: Config, has_client_credentials: bool) -> Result<App, Failure> {
     let scopes = scopes::in_metadata(&config.scopes).map_err(|unknown| {
         let failure = |scope: &&str| {
             let help = match nearest(scope, scopes::known()) {
@@ -128,38 +124,26 @@ async fn app(
         };
         unknown.iter().map(failure).collect::<Failure>()
     })?;
-    let has_single_logout = config.single_logout;
-    let public_url = config.public_url.clone();
     // The library computes and checks the addresses. It needs a client id and keys, which the app does not have yet; they
     // end with this process.
     "not-deployed-yet".clone_into(&mut config.client_id);
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| Failure::of("cannot make a random key", &error))?;
     config.keys = Some(Secret::new(STANDARD.encode(key)));
-    let slo = config.routes.slo.clone();
-    let (mount, prefix) = (config.routes.mount.clone(), config.routes.prefix.clone());
-    let _ = tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::new());
-    let salesforce = Salesforce::from_config(config).await.map_err(|error| {
+    let plan = config.plan().map_err(|error| {
         Failure::of("the settings are invalid", &error).help("correct them: docs/settings.md")
     })?;
-    let single_logout_url = has_single_logout.then(|| {
-        format!(
-            "{}{mount}{prefix}{}",
-            public_url.trim_end_matches('/'),
-            slo.unwrap_or_else(|| "/slo".to_owned())
-        )
-    });
     Ok(App {
         name: arguments.name.clone(),
         label: arguments.label.clone().unwrap_or_else(|| arguments.name.replace('_', " ")),
         contact_email: arguments.contact_email.clone(),
-        description: format!("The app at {public_url}"),
-        redirect_uris: salesforce.redirect_uris().into_iter().collect(),
+        description: format!("The app at {}", plan.public_url.as_str().trim_end_matches('/')),
+        redirect_uris: plan.redirect_uris.into_iter().collect(),
         scopes,
         is_public_client: arguments.public_client,
         has_client_credentials,
         certificate: arguments.certificate.as_deref().map(certificate).transpose()?,
-        single_logout_url,
+        single_logout_url: plan.single_logout_route.map(String::from),
         run_as: arguments.run_as.clone(),
         permission_sets: arguments.permission_set.clone(),
     })
