@@ -76,6 +76,7 @@ mod tests {
             "<a/>",
             r#"<a b=">" c='<'><b/><!-- <b> --><c><![CDATA[<<<]]></c></a>"#,
             &format!("<?xml version=\"1.0\"?><a>{}</a>", "<b/>".repeat(100_000)),
+            &format!("<a><!---><b {}/>--></a>", "x='1' ".repeat(17)),
         ] {
             assert!(!are_exceeded(text), "{}", &text[..40.min(text.len())]);
         }
@@ -84,10 +85,8 @@ mod tests {
             "<a><!ENTITY b 'c'></a>".to_owned(),
             "<a>".repeat(13),
             "<b xmlns:p='q'/>".repeat(301),
-            // A comment that begins with the end of one: what follows is hidden from no limit.
+            // A comment that begins like the end of one: what follows it is hidden from no limit.
             format!("<!--><![CDATA[--><a {}/><!--]]>-->", "x='1' ".repeat(17)),
-            format!("<!---><a {}/>-->", "x='1' ".repeat(17)),
-            format!("<?><a {}/>?>", "x='1' ".repeat(17)),
             "<b/>".repeat(250_001),
             format!("<a {}/>", "x='1' ".repeat(17)),
             "<a b='".to_owned(),
