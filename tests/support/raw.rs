@@ -98,6 +98,11 @@ pub fn status(response: &str) -> u16 {
     response.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
+/// Cuts a connection with a reset.
+pub fn reset(stream: TcpStream) {
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
 /// Sends a GET and cuts the connection with a reset after `delay`, before the response. A plain close would prove
 /// nothing: actix lets a handler finish then.
 pub fn get_and_reset(url: &str, target: &str, cookie: &str, delay: Duration) {
