@@ -32,7 +32,7 @@ async function rotating(conn, authInfo) {
 async function main() {
   const authInfo = await login();
   const conn = await Connection.create({ authInfo });
-  assert.equal(conn.getApiVersion(), '67.0', 'the newest that the org has');
+  assert.equal(conn.getApiVersion(), '68.0', 'the newest that the org has');
   await rotating(conn, authInfo);
   const info = await conn.identity();
   assert.equal(info.username, org.username);
@@ -62,8 +62,8 @@ async function main() {
   assert.ok((await conn.search('FIND {Aurora} RETURNING Account(Id)')).searchRecords.length > 0);
   const together = await conn.requestPost(`${conn.baseUrl()}/composite`, {
     compositeRequest: [
-      { method: 'POST', url: '/services/data/v67.0/sobjects/Account', referenceId: 'new', body: { Name: 'together' } },
-      { method: 'GET', url: '/services/data/v67.0/sobjects/Account/@{new.id}', referenceId: 'read' },
+      { method: 'POST', url: '/services/data/v68.0/sobjects/Account', referenceId: 'new', body: { Name: 'together' } },
+      { method: 'GET', url: '/services/data/v68.0/sobjects/Account/@{new.id}', referenceId: 'read' },
     ],
   });
   assert.deepEqual(together.compositeResponse.map((part) => part.httpStatusCode), [201, 200]);
