@@ -8,9 +8,11 @@ use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use serde::Deserialize;
 use url::Url;
 
-use super::CallError;
+use super::{CallError, only_header};
 use crate::web::{FromSalesforce, WorkerState};
-use salesforce_connection::{Connection, Error, OrgId, Secret, UserId, UserRef, token::FixedToken};
+use salesforce_connection::{
+    Connection, Error, OrgId, Secret, UserId, UserRef, oauth::LoginHost, token::FixedToken,
+};
 
 const HEADER: &str = "x-client-context";
 /// Longest value of the header. One has about a kilobyte.
@@ -118,10 +120,7 @@ fn accept(worker: &WorkerState, request: &HttpRequest) -> Result<Context, &'stat
     if !request.peer_addr().as_ref().is_some_and(is_side_car) {
         return Err("it does not come from a loopback address, where the side-car is");
     }
-    let mut values = request.headers().get_all(HEADER);
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return Err("it has no context, or several");
-    };
+    let value = only_header(request.headers(), HEADER).ok_or("it has no context, or several")?;
     if value.len() > MAX_BYTES {
         return Err("its context is longer than 16 KiB");
     }
@@ -133,15 +132,11 @@ fn accept(worker: &WorkerState, request: &HttpRequest) -> Result<Context, &'stat
     // Requests go below this URL. A path could lead all of them to code of the sender's.
     let url = &context.org_domain_url;
     let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    if !is_bare || url.host_str().is_some_and(is_shared_host) {
+    // A shared login host vouches for no org.
+    if !is_bare || url.as_str().parse().is_ok_and(|host: LoginHost| host.is_shared()) {
         return Err("its URL is not the address of an org");
     }
     Ok(context)
-}
-
-/// Whether a host is a login host that all orgs share: it vouches for no org.
-fn is_shared_host(host: &str) -> bool {
-    matches!(host, "login.salesforce.com" | "test.salesforce.com")
 }
 
 fn is_side_car(peer: &SocketAddr) -> bool {

@@ -25,13 +25,17 @@ pub(super) enum InvalidBody {
     Encoded,
 }
 
+/// Returns the length that the request declares; the server reads no more.
+pub(super) fn declared(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// Reads the body as it was sent: what is signed is not decoded before.
 pub(super) async fn read(headers: &HeaderMap, payload: &mut Payload) -> Result<Bytes, InvalidBody> {
     if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(InvalidBody::Encoded);
     }
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length: usize| length > MAX_BYTES) {
+    if declared(headers).is_some_and(|length| length > MAX_BYTES) {
         return Err(InvalidBody::TooLarge);
     }
     let all = async {

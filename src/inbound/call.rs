@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::{
     CallError,
     client_certificate::{self, NOT_PINNED},
+    only_header,
 };
 use crate::{
     config::CheckedCaller,
@@ -194,8 +195,7 @@ impl FromRequest for SalesforceCall {
 
 /// Returns the token of the only `Authorization` header.
 fn bearer(headers: &HeaderMap) -> Result<&str, InvalidCall> {
-    let mut values = headers.get_all(header::AUTHORIZATION);
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(InvalidCall::Form) };
+    let value = only_header(headers, header::AUTHORIZATION).ok_or(InvalidCall::Form)?;
     let (scheme, token) =
         value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(InvalidCall::Form)?;
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token) } else { Err(InvalidCall::Form) }

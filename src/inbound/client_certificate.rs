@@ -8,6 +8,7 @@ use base64::{
 };
 use sha2::{Digest as _, Sha256};
 
+use super::only_header;
 use crate::config::{CertificateHeader, Fingerprint, fingerprint};
 
 /// Base64 with or without padding: proxies differ.
@@ -72,10 +73,7 @@ fn shown(request: &HttpRequest, header: Option<&CertificateHeader>) -> Option<Fi
     if !header.is_trusted(request.peer_addr()?.ip()) {
         return None;
     }
-    let mut values = request.headers().get_all(header.name.as_str());
-    // A second one may be what a client wrote.
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    read(value.to_str().ok()?.trim())
+    read(only_header(request.headers(), header.name.as_str())?.to_str().ok()?.trim())
 }
 
 /// Reads the value of a header in one of the forms of proxies.
@@ -87,7 +85,8 @@ fn read(value: &str) -> Option<Fingerprint> {
     if let Some(found) = fingerprint(value) {
         return Some(found);
     }
-    let decoded = percent_decoded(value)?;
+    // Envoy's header may have a subject with a `%` that encodes nothing.
+    let decoded = percent_decoded(value).unwrap_or_default();
     if let Some(pem) = decoded.trim().strip_prefix("-----BEGIN CERTIFICATE-----") {
         return of_base64(pem.split_once("-----END CERTIFICATE-----")?.0);
     }
@@ -160,6 +159,7 @@ mod tests {
             format!("-----BEGIN%20CERTIFICATE-----%0A{encoded}%0A-----END%20CERTIFICATE-----%0A"),
             format!("Hash={hex}"),
             format!("By=spiffe://a;Hash={hex};Subject=\"CN=a,O=b;c\""),
+            format!("Hash={hex};Subject=\"CN=100% A\""),
         ] {
             assert_eq!(read(&value), Some(expected), "{value}");
         }

@@ -2,13 +2,13 @@
 
 use std::{collections::HashSet, fmt, time::Duration};
 
-use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header::HeaderMap};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::{CallError, body, delivery, service_connection};
+use super::{CallError, body, delivery, only_header, service_connection};
 use crate::web::{FromSalesforce, WorkerState};
 use salesforce_connection::{
     Connection, Error, OrgId,
@@ -18,7 +18,10 @@ use salesforce_connection::{
 /// The header with the signature.
 const SIGNATURE: &str = "x-signature";
 
-/// The bodies that are received in this process before their sender is known. Each may have 5 MiB.
+/// Largest declared body in bytes that needs no place: as much as any handler may buffer. So slow senders of large bodies
+/// do not keep usual ones out.
+const SMALL: usize = 64 * 1024;
+/// The large bodies that are received in this process before their sender is known. Each may have 5 MiB.
 static UNVERIFIED: Semaphore = Semaphore::const_new(16);
 /// How long a request waits for one of these places.
 const WAIT: Duration = Duration::from_secs(5);
@@ -104,8 +107,7 @@ impl FromRequest for DataCloudEvents {
             let name = |event: &DataCloudEvent| format!("data cloud {organization} {}", event.event_uuid);
             let ids = payload.events.iter().map(name).collect();
             let is_done = |_: &HttpRequest, response: &HttpResponse<()>| response.status().is_success();
-            let is_new = delivery::begin(&worker, &request, ids, is_done).await?;
-            let new = (0..is_new.len()).filter(|place| is_new.get(*place) == Some(&true)).collect();
+            let new = delivery::begin(&worker, &request, ids, is_done).await?;
             Ok(Self { worker, organization, payload, new })
         }
         .boxed_local()
@@ -123,13 +125,18 @@ async fn accept(
         CallError::Refused
     };
     // Before the body is read, which may be large and anyone's.
-    let signature = only_signature(request.headers()).filter(|text| is_signature(text));
+    let signature = only_header(request.headers(), SIGNATURE).and_then(|value| value.to_str().ok());
+    let signature = signature.filter(|text| is_signature(text));
     let signature = signature.ok_or_else(|| refused(&InvalidPayload::Form))?;
     if worker.settings().inbound.data_cloud.is_empty() {
         return Err(refused(&"the settings have no sender"));
     }
-    let permit = tokio::time::timeout(WAIT, UNVERIFIED.acquire()).await;
-    let _permit = permit.map_err(|_| Error::unavailable(WAIT, TooManyPayloads))?;
+    let _permit = if body::declared(request.headers()).is_some_and(|length| length <= SMALL) {
+        None
+    } else {
+        let permit = tokio::time::timeout(WAIT, UNVERIFIED.acquire()).await;
+        Some(permit.map_err(|_| Error::unavailable(WAIT, TooManyPayloads))?)
+    };
     let body = body::read(request.headers(), payload).await.map_err(|error| refused(&error))?;
     let mut reason = InvalidPayload::Signature;
     for sender in &worker.settings().inbound.data_cloud {
@@ -154,10 +161,4 @@ struct TooManyPayloads;
 /// Whether a text has the form of a signature: 32 bytes in base64.
 fn is_signature(text: &str) -> bool {
     STANDARD.decode(text.trim()).is_ok_and(|bytes| bytes.len() == 32)
-}
-
-fn only_signature(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(SIGNATURE);
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    value.to_str().ok()
 }

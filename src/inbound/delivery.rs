@@ -15,7 +15,7 @@ use salesforce_connection::Error;
 /// When a request may come again whose id is being handled.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// Holds these ids until the request's response. Returns whether each is new.
+/// Holds these ids until the request's response. Returns the places of the new ones.
 ///
 /// `is_done` says of the request and its response whether the handler succeeded. If that cannot be stored, the response is
 /// replaced by a 503, so that the sender repeats the request.
@@ -24,9 +24,9 @@ pub(super) async fn begin(
     request: &HttpRequest,
     ids: Vec<String>,
     is_done: fn(&HttpRequest, &HttpResponse<()>) -> bool,
-) -> Result<Vec<bool>, CallError> {
+) -> Result<Vec<usize>, CallError> {
     let delivery = worker.grants().begin_delivery(ids).await.map_err(not_now)?;
-    let is_new = delivery.is_new.clone();
+    let new = (0..).zip(&delivery.is_new).filter_map(|(place, is_new)| is_new.then_some(place)).collect();
     AfterResponse::leave(request, move |request, response| {
         let is_done = is_done(request, response);
         async move {
@@ -41,7 +41,7 @@ pub(super) async fn begin(
         }
         .boxed_local()
     });
-    Ok(is_new)
+    Ok(new)
 }
 
 fn not_now(error: NotNow) -> CallError {

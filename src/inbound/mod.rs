@@ -35,8 +35,19 @@ pub use self::{
 pub use crate::config::{Caller, ClientCertificateHeader, DataCloud, InboundConfig, OutboundMessages};
 pub use salesforce_connection::inbound::{DataCloudEvent, InvalidValues};
 
+use actix_web::http::header::{AsHeaderName, HeaderMap, HeaderValue};
+
 use crate::web::WorkerState;
 use salesforce_connection::{Connection, OrgId};
+
+/// Returns the value of a header that came once: a second one may be what a client wrote.
+fn only_header(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&HeaderValue> {
+    let mut values = headers.get_all(name);
+    match (values.next(), values.next()) {
+        (Some(value), None) => Some(value),
+        _ => None,
+    }
+}
 
 /// Returns a connection of the service user if that is of this org.
 async fn service_connection(worker: &WorkerState, org: OrgId) -> Result<Connection, CallError> {

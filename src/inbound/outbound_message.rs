@@ -133,8 +133,7 @@ impl<T: 'static> FromRequest for OutboundMessage<T> {
             FromSalesforce::mark(&request);
             let worker = WorkerState::of(&request)?;
             let (envelope, ids) = accept(&worker, &request, &mut payload).await?;
-            let is_new = delivery::begin(&worker, &request, ids, is_acknowledged).await?;
-            let new = (0..is_new.len()).filter(|place| is_new.get(*place) == Some(&true)).collect();
+            let new = delivery::begin(&worker, &request, ids, is_acknowledged).await?;
             Ok(Self { worker, envelope, new, values: PhantomData })
         }
         .boxed_local()
