@@ -16,7 +16,7 @@ use crate::pubsub::log::EventLog;
 use crate::pubsub::platform::PlatformEventSpec;
 use crate::ui_specs::{DependentSpec, RecordTypeSpec};
 use crate::user::{Rights, User};
-use crate::user_access::{UserAccess, assign};
+use crate::user_access::{UserAccess, assign, write_permission_set};
 
 /// Everything declared. In JSON all members are optional; see [`Builder::declare_json`](crate::Builder::declare_json).
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -264,8 +264,7 @@ impl PermissionSetSpec {
         let sets = object(data, "PermissionSet")?;
         let assignments = object(data, "PermissionSetAssignment")?;
         let label = if self.label.is_empty() { &self.name } else { &self.label };
-        let set =
-            write(data, sets, &record(json!({ "Name": self.name, "Label": label })), by).map_err(wrong)?;
+        let set = write_permission_set(data, sets, &self.name, label, by).map_err(wrong)?;
         for username in &self.users {
             let sql = "SELECT Id FROM \"User\" WHERE Username = ?1";
             let user: String = data

@@ -77,15 +77,40 @@ impl UserAccess {
             .execute("DELETE FROM \"PermissionSetAssignment\" WHERE AssigneeId = ?1", [&user.id])
             .map_err(|error| error.to_string())?;
         for name in names.iter().map(AssignedSet::name) {
-            let find = "SELECT Id FROM \"PermissionSet\" WHERE Name = ?1";
-            let set = match data.sqlite.query_row(find, [name], |row| row.get(0)) {
-                Ok(set) => set,
-                Err(_) => write(data, sets, &record(json!({ "Name": name, "Label": name })), by)?,
-            };
+            let (namespace, local) = split_namespace(name);
+            let find =
+                "SELECT Id FROM \"PermissionSet\" WHERE Name = ?1 AND COALESCE(NamespacePrefix, '') = ?2";
+            let set =
+                match data.sqlite.query_row(find, [local, namespace.unwrap_or_default()], |row| row.get(0)) {
+                    Ok(set) => set,
+                    Err(_) => write_permission_set(data, sets, name, name, by)?,
+                };
             assign(data, assignments, set, &user.id, by)?;
         }
         Ok(())
     }
+}
+
+/// Splits an API name into the namespace of its package, if it has one, and the rest.
+fn split_namespace(name: &str) -> (Option<&str>, &str) {
+    name.split_once("__").map_or((None, name), |(namespace, local)| (Some(namespace), local))
+}
+
+/// Writes a permission set; its id.
+pub(crate) fn write_permission_set(
+    data: &mut Inner,
+    sets: &'static Object,
+    name: &str,
+    label: &str,
+    by: Writer<'_>,
+) -> Result<String, String> {
+    let (namespace, local) = split_namespace(name);
+    let id = write(data, sets, &record(json!({ "Name": local, "Label": label })), by)?;
+    if let Some(namespace) = namespace {
+        let set = "UPDATE \"PermissionSet\" SET NamespacePrefix = ?2 WHERE Id = ?1";
+        data.sqlite.execute(set, [id.as_str(), namespace]).map_err(|error| error.to_string())?;
+    }
+    Ok(id)
 }
 
 /// Assigns a permission set to a user.

@@ -260,6 +260,7 @@ impl<'a> Reader<'a> {
         #[serde(rename_all = "PascalCase")]
         struct PermissionSet {
             name: String,
+            namespace_prefix: Option<String>,
         }
 
         self.read(&self.access.permission_sets, async {
@@ -275,7 +276,8 @@ impl<'a> Reader<'a> {
             if reader.organization_id() != self.user().organization_id {
                 return Err(NotRead::missing("a service user of your organization"));
             }
-            let soql = "SELECT PermissionSet.Name FROM PermissionSetAssignment WHERE AssigneeId = :user AND IsActive = true";
+            let soql = "SELECT PermissionSet.Name, PermissionSet.NamespacePrefix FROM PermissionSetAssignment WHERE \
+                        AssigneeId = :user AND IsActive = true";
             let assignments = reader
                 .query::<Assignment>(soql)
                 .bind("user", self.user().user_id)
@@ -286,7 +288,11 @@ impl<'a> Reader<'a> {
                     error if error.needs_login() => NotRead::missing("a service user with a valid token"),
                     error => NotRead::of(error, "PermissionSetAssignment for the service user"),
                 })?;
-            Ok(assignments.into_iter().filter_map(|found| found.permission_set).map(|set| set.name).collect())
+            let full_name = |set: PermissionSet| match set.namespace_prefix {
+                Some(prefix) => format!("{prefix}__{}", set.name),
+                None => set.name,
+            };
+            Ok(assignments.into_iter().filter_map(|found| found.permission_set).map(full_name).collect())
         })
         .await
     }

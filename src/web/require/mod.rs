@@ -145,7 +145,8 @@ impl RequireLogin {
 
     /// Requires a permission set. This is the word of the visitor's own org: any org can claim it.
     ///
-    /// `name` is its API name, without a namespace. Read by the service user of that org
+    /// `name` is its API name, with the namespace if it is part of a managed package (`acme__Billing`): a package's
+    /// permission set is another one than the org's own of the same name. Read by the service user of that org
     /// ([`SalesforceBuilder::service_user`](crate::SalesforceBuilder::service_user)), because only users with a setup
     /// permission may read `PermissionSetAssignment`. Assignments count that are active and direct; those by a permission
     /// set group do not. Users of an org that is not the service user's get 403. Name the orgs ([`org`](Self::org)), or

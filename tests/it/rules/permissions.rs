@@ -70,6 +70,22 @@ async fn a_permission_set_is_read_by_the_service_user() {
     assert!(!app.lets_in(&browser).await);
 }
 
+/// A package may bring a permission set of any name, and an admin assigns it for the package's sake.
+#[actix_web::test]
+async fn a_permission_set_of_a_package_is_another_one_than_the_orgs_own() {
+    for (wanted, assigned) in [("Billing", "acme__Billing"), ("acme__Billing", "Billing")] {
+        let (org, settings) = org_with_service_user().await;
+        let rule = RequireLogin::new().org(org.organization_id()).permission_set(wanted);
+        let app = GuardedApp::around(org, settings, rule).await;
+        let ben = app.org.user(BEN);
+        app.change(&ben, &json!({ "permission_sets": [assigned] })).await;
+        let browser = app.logged_in(BEN).await;
+        assert!(!app.lets_in(&browser).await, "{wanted} is not {assigned}");
+        app.change(&ben, &json!({ "permission_sets": [assigned, wanted] })).await;
+        assert!(app.lets_in(&browser).await, "{wanted}");
+    }
+}
+
 #[actix_web::test]
 async fn scopes_orgs_and_own_rules_send_no_request_to_salesforce() {
     let org = FakeOrg::start().await.unwrap();

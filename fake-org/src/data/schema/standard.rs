@@ -362,6 +362,7 @@ static PERMISSION_SET: &[Field] = record![
     field("Description", "Description", Kind::Text(255)),
     system("IsCustom", "Is Custom", Kind::Boolean),
     system("IsOwnedByProfile", "Is Owned By Profile", Kind::Boolean),
+    system("NamespacePrefix", "Namespace Prefix", Kind::Text(15)),
 ];
 
 static ASSIGNMENT: &[Field] = &[
