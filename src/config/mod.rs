@@ -84,8 +84,8 @@ pub struct Config {
     /// logins of theirs count no more. Default: none. `SALESFORCE_DENIED_ORGS`, separated by spaces or commas.
     pub denied_orgs: Vec<String>,
     /// Whether users of sandboxes and scratch orgs may log in. `false`: each org is asked once whether it is one
-    /// (`Organization.IsSandbox`), and one that does not say it is refused. Existing logins and jobs of an org end if a
-    /// process has read so, or if the names of the org's hosts say so. Default: `true`. `SALESFORCE_ALLOW_SANDBOXES`,
+    /// (`Organization.IsSandbox`), and one that does not say it is refused. Existing logins and jobs end, too: at once
+    /// where the names of the org's hosts say so, else when the org has said it. Default: `true`. `SALESFORCE_ALLOW_SANDBOXES`,
     /// `true` or `false`.
     pub allow_sandboxes: bool,
     /// Whether users may enter the name or the address of any My Domain (`….my.salesforce.com`), in the chooser and as

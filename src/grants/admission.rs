@@ -1,23 +1,19 @@
-//! Who may log in: orgs by their ids, sandboxes, and the functions of the app that are asked at each login.
+//! Who may log in: orgs by their ids, and the functions of the app that are asked at each login.
 //!
 //! A login that is refused is stored nowhere, and its tokens are revoked. What costs nothing is checked first; the app's
 //! function that sees the user comes last.
 
 use std::{
-    error::Error as StdError,
-    fmt,
-    future::Future,
-    panic::AssertUnwindSafe,
-    sync::{Arc, Mutex},
-    time::Duration,
+    error::Error as StdError, fmt, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration,
 };
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use url::Url;
 
-use super::{CallbackPurpose, GrantHandle, GrantManager, GrantTokens, LogInError, Profile};
-use crate::base::{evicting_map::EvictingMap, lock::lock};
+use super::{
+    CallbackPurpose, GrantHandle, GrantManager, GrantTokens, LogInError, Profile, sandboxes::Sandboxes,
+};
 use salesforce_connection::{
     Connection, OrgId, Secret, UserId, UserRef,
     oauth::{LoginHost, Scopes},
@@ -26,7 +22,7 @@ use salesforce_connection::{
 
 /// Longest time that a function of the app may take, and that asking an org whether it is a sandbox may take. A user waits
 /// meanwhile, and the callback's lease must not end.
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Largest facts in bytes, as JSON. Sealed and in base64 they fit into the login's cookie with everything else in it.
 const MAX_FACTS_BYTES: usize = 1024;
@@ -142,11 +138,8 @@ impl<'a> VerifiedTokens<'a> {
 /// Who may log in, besides [`HostOrgs`](super::HostOrgs).
 #[derive(Default)]
 pub(crate) struct Admission {
-    /// Whether users of sandboxes and scratch orgs may not.
-    pub(crate) refuses_sandboxes: bool,
-    pub(crate) functions: AppFunctions,
-    /// Which orgs are sandboxes, as far as they said so.
-    sandboxes: Mutex<EvictingMap<OrgId, bool>>,
+    pub(super) sandboxes: Sandboxes,
+    functions: AppFunctions,
 }
 
 /// The app's functions that are asked at each login.
@@ -191,14 +184,7 @@ impl AppFunctions {
 
 impl Admission {
     pub(crate) fn new(refuses_sandboxes: bool, functions: AppFunctions) -> Self {
-        Self { refuses_sandboxes, functions, sandboxes: Mutex::default() }
-    }
-
-    /// Returns whether a stored grant belongs to a sandbox or a scratch org, and those may not come in: as this process has
-    /// read it at a login, else as the names of its hosts say. Nothing is asked of Salesforce for it.
-    pub(super) fn refuses_stored(&self, org: OrgId, host: &LoginHost, instance: &Url) -> bool {
-        let known = || lock(&self.sandboxes).get(&org).copied();
-        self.refuses_sandboxes && known().unwrap_or_else(|| is_named_as_sandbox(host, instance))
+        Self { sandboxes: Sandboxes::new(refuses_sandboxes), functions }
     }
 }
 
@@ -257,6 +243,20 @@ impl GrantManager {
         }
     }
 
+    /// Checks an org by the settings, without asking it or the app's functions: for tokens that no login brings.
+    pub(super) fn check_org_unasked(
+        &self,
+        host: &LoginHost,
+        org: OrgId,
+        instance: &Url,
+    ) -> Result<(), RefusedOrg> {
+        self.check_org(host, org)?;
+        match self.config.admission.sandboxes.refuses(org, host, instance) {
+            true => Err(RefusedOrg::Sandbox),
+            false => Ok(()),
+        }
+    }
+
     /// Checks an org before any request is sent to its instance.
     pub(super) async fn admit_org(&self, host: &LoginHost, org: OrgId) -> Result<(), LogInError> {
         self.check_org(host, org)?;
@@ -278,13 +278,13 @@ impl GrantManager {
         // The app's function decides on logins. Whom an owner connects, the owner decides.
         let is_login = matches!(purpose, CallbackPurpose::Login);
         let asks_app = is_login && admission.functions.login.is_some();
-        if !admission.refuses_sandboxes && !asks_app {
+        if !admission.sandboxes.are_refused() && !asks_app {
             return Ok(None);
         }
         let VerifiedTokens { user, instance_url, scopes, access_token, host, profile } = tokens;
         let source = FixedToken::new(user, instance_url.clone(), access_token)?;
         let login = self.verified(host, profile, instance_url.clone(), scopes.clone(), Arc::new(source));
-        if admission.refuses_sandboxes {
+        if admission.sandboxes.are_refused() {
             self.refuse_sandbox(&login).await?;
         }
         if asks_app { self.decide(login).await } else { Ok(None) }
@@ -333,78 +333,11 @@ impl GrantManager {
             Decision::Refuse(reason) => Err(LogInError::Refused(reason)),
         }
     }
-
-    async fn refuse_sandbox(&self, login: &VerifiedLogin) -> Result<(), LogInError> {
-        let org = login.organization_id;
-        let known = lock(&self.config.admission.sandboxes).get(&org).copied();
-        let is_sandbox = match known {
-            Some(is_sandbox) => Some(is_sandbox),
-            None => {
-                let asked = ask_whether_sandbox(&login.connection).await?;
-                if let Some(is_sandbox) = asked {
-                    lock(&self.config.admission.sandboxes).insert(org, is_sandbox, |_| false);
-                }
-                asked
-            }
-        };
-        match is_sandbox {
-            Some(false) => Ok(()),
-            Some(true) => Err(RefusedOrg::Sandbox.into()),
-            None if is_named_as_sandbox(&login.login_host, &login.instance_url) => {
-                Err(RefusedOrg::Sandbox.into())
-            }
-            None => Err(RefusedOrg::PerhapsSandbox.into()),
-        }
-    }
-}
-
-/// Asks an org whether it is a sandbox; scratch orgs count as one. `None` if the user may not read it.
-async fn ask_whether_sandbox(connection: &Connection) -> Result<Option<bool>, NotDecided> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Organization {
-        is_sandbox: Option<bool>,
-    }
-    const WHAT: &str = "asking whether the organization is a sandbox";
-
-    let query = connection.query::<Organization>("SELECT IsSandbox FROM Organization LIMIT 1");
-    match tokio::time::timeout(TIMEOUT, query.fetch_optional()).await {
-        Err(_) => Err(NotDecided::TimedOut(WHAT)),
-        Ok(Err(error)) if error.is_transient() => Err(NotDecided::Failed(WHAT, error.into())),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "an organization does not say whether it is a sandbox");
-            Ok(None)
-        }
-        Ok(Ok(organization)) => Ok(organization.and_then(|organization| organization.is_sandbox)),
-    }
-}
-
-/// Returns whether a host says that it belongs to a sandbox or a scratch org: the shared login host of sandboxes, or a
-/// label of a My Domain (Salesforce Help, "My Domain URL Formats").
-fn is_named_as_sandbox(host: &LoginHost, instance: &Url) -> bool {
-    let labels =
-        |url: &Url, wanted: fn(&str) -> bool| url.host_str().is_some_and(|host| host.split('.').any(wanted));
-    host.as_url().host_str() == Some("test.salesforce.com")
-        || labels(instance, |label| matches!(label, "sandbox" | "scratch"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hosts_of_sandboxes_are_known_by_their_labels() {
-        let named = |host: &str, instance: &str| {
-            is_named_as_sandbox(&host.parse().unwrap(), &instance.parse().unwrap())
-        };
-        let production = "https://login.salesforce.com";
-        assert!(named("https://test.salesforce.com", "https://acme.my.salesforce.com"));
-        assert!(named(production, "https://acme--dev.sandbox.my.salesforce.com"));
-        assert!(named(production, "https://acme-dev.scratch.my.salesforce.com"));
-        for other in ["https://acme.my.salesforce.com", "https://sandbox-acme.my.salesforce.com"] {
-            assert!(!named(production, other), "{other}");
-        }
-    }
 
     #[tokio::test(start_paused = true)]
     async fn a_function_of_the_app_is_awaited_for_five_seconds() {

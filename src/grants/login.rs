@@ -406,7 +406,7 @@ impl GrantManager {
         host: &LoginHost,
     ) -> Result<GrantHandle, LogInError> {
         let org = tokens.identity.user.organization_id;
-        self.check_org(host, org)?;
+        self.check_org_unasked(host, org, &tokens.instance_url)?;
         if !self.config.host_orgs.accepts(host, org) {
             return Err(RefusedOrg::NotNamed.into());
         }

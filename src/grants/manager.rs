@@ -302,7 +302,8 @@ impl GrantManager {
     ) -> Result<Arc<dyn TokenSource>, salesforce_connection::Error> {
         let source = self.service_tokens(user).connect().await?;
         let org = source.user().organization_id;
-        if let Err(refused) = self.check_org(user.host(), org) {
+        let token = source.token()?;
+        if let Err(refused) = self.check_org_unasked(user.host(), org, token.instance_url()) {
             tracing::error!(%org, host = ?user.host(), %refused, "the org of a service user is not let in");
             return Err(LogInError::from(refused).into());
         }

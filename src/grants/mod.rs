@@ -44,6 +44,7 @@ mod refresh_state;
 pub(crate) mod reseal;
 mod revoke;
 pub(crate) mod rotation;
+mod sandboxes;
 mod stored_grant;
 #[cfg(test)]
 mod tests;

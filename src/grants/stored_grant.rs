@@ -12,7 +12,7 @@ use crate::{
     base::lock::lock,
     store::{GrantKey, GrantRecord, StoreError},
 };
-use salesforce_connection::{UserRef, token::BrokenConnection};
+use salesforce_connection::{OrgId, UserRef, token::BrokenConnection};
 
 /// Maximum number of hosts and orgs that are logged because stored grants belong to them.
 const MAX_WARNINGS: usize = 16;
@@ -83,6 +83,11 @@ impl GrantManager {
             }
             return Err(UnreadableGrant::UnknownApp);
         }
+        let org = record.key.user().organization_id;
+        if self.config.admission.sandboxes.is_refused_sandbox(org) {
+            self.warn_of_sandbox(org);
+            return Err(UnreadableGrant::OrgNotAllowed);
+        }
         let entry = self.entry(record.key);
         if !entry.knows(record.version) {
             let tokens = self.open(record).inspect_err(|error| {
@@ -95,7 +100,9 @@ impl GrantManager {
             let repair = pending_write::repair(Arc::clone(self), Arc::clone(&entry), tokens, record.clone());
             self.config.background.spawn(repair);
         }
-        Ok(GrantHandle { entry, manager: Arc::clone(self) })
+        let grant = GrantHandle { entry, manager: Arc::clone(self) };
+        self.ask_about_sandbox(&grant);
+        Ok(grant)
     }
 
     /// Opens a stored grant whose hosts this app may contact, and whose org the settings of today let in.
@@ -121,17 +128,22 @@ impl GrantManager {
             }
             return Err(UnreadableGrant::OrgNotAllowed);
         }
-        if self.config.admission.refuses_stored(org, &tokens.host, tokens.access.instance_url()) {
-            if self.is_first_warning(&org.to_string()) {
-                tracing::warn!(
-                    organization_id = %org,
-                    "stored logins ignored: the organization is a sandbox or a scratch org, and SALESFORCE_ALLOW_SANDBOXES \
-                     is false"
-                );
-            }
+        if self.config.admission.sandboxes.refuses(org, &tokens.host, tokens.access.instance_url()) {
+            self.warn_of_sandbox(org);
             return Err(UnreadableGrant::OrgNotAllowed);
         }
         Ok(tokens)
+    }
+
+    /// Logs once that the stored grants of an org do not count.
+    fn warn_of_sandbox(&self, org: OrgId) {
+        if self.is_first_warning(&org.to_string()) {
+            tracing::warn!(
+                organization_id = %org,
+                "stored logins ignored: the organization is a sandbox or a scratch org, and SALESFORCE_ALLOW_SANDBOXES is \
+                 false"
+            );
+        }
     }
 
     fn is_first_warning(&self, of: &str) -> bool {

@@ -180,7 +180,15 @@ async fn sandboxes_may_be_left_out() {
     ] {
         let org = FakeOrg::start().await.unwrap();
         org.set_policy(&policy).unwrap();
-        let (server, salesforce) = app_of(&org, |builder| builder.allow_sandboxes(false)).await;
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let (server, salesforce) = app_of(&org, |builder| {
+            builder.allow_sandboxes(false).on_login(move |_| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                async { Ok::<_, InvalidFacts>(LoginDecision::allow()) }
+            })
+        })
+        .await;
         if let Some(fault) = fault {
             org.faults().query(fault);
         }
@@ -189,13 +197,14 @@ async fn sandboxes_may_be_left_out() {
         assert_eq!((page.status, page.body.contains(text)), (status, true), "{page:?}");
         assert_eq!(page.header("retry-after").is_empty(), status != 503);
         asserts_undone(&org, &org.user(ADA), &salesforce, &["/userinfo", "/query"]).await;
+        assert_eq!(asked.load(Ordering::SeqCst), 0, "the app's function sees the user last");
         // Where they may come in, the org is not asked.
         let (server, _) = app_of(&org, |builder| builder).await;
         assert_eq!(log_in(&server, &org, &browser, ADA).await.status, 200, "{policy}");
     }
 }
 
-/// The setting comes with the next version of the app, and what one login has shown counts for the others.
+/// The setting comes with the next version of the app: each of its processes asks the org once.
 #[actix_web::test]
 async fn existing_logins_of_a_sandbox_end_where_sandboxes_are_left_out() {
     let org = FakeOrg::start().await.unwrap();
@@ -207,13 +216,27 @@ async fn existing_logins_of_a_sandbox_end_where_sandboxes_are_left_out() {
     assert_eq!(log_in(&before, &org, &browser, ADA).await.status, 200);
 
     let (after, salesforce) = app_of(&org, |builder| shared(builder).allow_sandboxes(false)).await;
+    let questions = || org.requests().iter().filter(|request| request.path.contains("/query")).count();
+    let mut status = 0;
+    for _ in 0..200 {
+        status = browser.fetch(&format!("{}/user", after.url)).await.status;
+        if status == 401 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!((status, questions()), (401, 1));
     assert_eq!(log_in(&after, &org, &Client::new(), BEN).await.status, 403);
-    assert_eq!(browser.fetch(&format!("{}/user", after.url)).await.status, 401);
     let user = org.user(ADA);
     let user =
         actix_salesforce::UserRef::new(user.organization_id().parse().unwrap(), user.id().parse().unwrap());
     let job = salesforce.user_connection(user).await;
     assert!(matches!(job, Err(actix_salesforce::Error::OrgNotAllowed)), "{job:?}");
+    let issued = serde_json::to_vec(&org.issue_tokens(&org.user(ADA), "api refresh_token")).unwrap();
+    let tokens = salesforce.oauth().accept(salesforce.login_host(), &issued).unwrap();
+    let imported = salesforce.import_tokens(&salesforce.login_host().clone(), tokens).await;
+    assert!(matches!(imported, Err(actix_salesforce::Error::OrgNotAllowed)), "{imported:?}");
+    assert_eq!(questions(), 1);
     assert_eq!(browser.fetch(&format!("{}/user", before.url)).await.status, 200, "nothing was deleted");
 }
 
