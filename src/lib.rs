@@ -5,6 +5,8 @@
 mod base;
 mod builder;
 pub mod config;
+#[cfg(feature = "events")]
+pub mod feed;
 mod grants;
 #[cfg(any(doc, doctest))]
 pub mod guide;

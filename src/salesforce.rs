@@ -63,6 +63,8 @@ struct Inner {
     functions: WebFunctions,
     rules: RuleState,
     logout_calls: CallLimit,
+    #[cfg(feature = "events")]
+    feeds: crate::feed::Feeds,
 }
 
 impl fmt::Debug for Salesforce {
@@ -326,6 +328,12 @@ impl Salesforce {
         &self.inner.logout_calls
     }
 
+    /// The feeds of this process.
+    #[cfg(feature = "events")]
+    pub(crate) fn feeds(&self) -> &crate::feed::Feeds {
+        &self.inner.feeds
+    }
+
     /// Returns a client with a separate connection pool, for one worker.
     pub(crate) fn worker_client(&self) -> std::result::Result<Client, HttpError> {
         self.inner.client.with_separate_pool()
@@ -419,7 +427,18 @@ pub(crate) fn start(
         let spawner = background.spawner();
         spawner.spawn(rotation::run(Arc::downgrade(&grants), spawner.clone()));
     }
-    let (rules, logout_calls) = (RuleState::default(), CallLimit::default());
-    let inner = Inner { settings, oauth, client, grants, background, clock, functions, rules, logout_calls };
+    let inner = Inner {
+        settings,
+        oauth,
+        client,
+        grants,
+        background,
+        clock,
+        functions,
+        rules: RuleState::default(),
+        logout_calls: CallLimit::default(),
+        #[cfg(feature = "events")]
+        feeds: crate::feed::Feeds::default(),
+    };
     Ok(Salesforce { inner: Arc::new(inner) })
 }

@@ -8,6 +8,8 @@ mod export;
 mod files;
 mod form;
 mod html;
+#[cfg(feature = "events")]
+mod live;
 mod new_account;
 mod pages;
 mod search;
@@ -34,6 +36,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if config.client_id.is_empty() {
         config.scopes.push_str(" web");
     }
+    // It reads the changes that open pages show. The fake org has one.
+    #[cfg(feature = "events")]
+    let has_service_user =
+        config.client_id.is_empty() || config.service.as_ref().is_some_and(|service| !service.url.is_empty());
     let seen = usage::Seen::default();
     let listener = seen.clone();
     let setup =
@@ -47,9 +53,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sees = if admin.is_some() { admin::Sees::Org } else { admin::Sees::Own };
     // In a fleet: which of the instances this is.
     let instance = std::env::var("INSTANCE").unwrap_or_default();
+    #[cfg(feature = "events")]
+    let feed = has_service_user.then(|| salesforce.feed(live::TOPIC));
+    #[cfg(feature = "events")]
+    feed.clone().map(live::close_at_end);
     HttpServer::new(move || {
-        App::new()
-            .app_data(web::Data::new(sees))
+        let app = App::new();
+        #[cfg(feature = "events")]
+        let app = app.configure(|app| {
+            if let Some(feed) = &feed {
+                app.app_data(web::Data::new(feed.clone()))
+                    .service(web::resource("/accounts/live").get(live::events))
+                    .service(web::resource("/live.js").get(live::script));
+            }
+        });
+        app.app_data(web::Data::new(sees))
             .app_data(web::Data::new(seen.clone()))
             .service(web::resource("/").get(pages::home).head(pages::home))
             .service(web::resource("/whoami").get(pages::whoami))

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "events")]
+use actix_salesforce::feed::Feed;
 use actix_salesforce::{
     Error, MaybeSalesforceConn, Salesforce, SalesforceConn, SalesforceId, SalesforceUser,
     records::RecordEtag, soql::Like,
@@ -153,6 +155,10 @@ pub(crate) async fn list(
             )
         })
         .collect();
+    #[cfg(feature = "events")]
+    let script = request.app_data::<web::Data<Feed>>().map_or("", |_| crate::live::SCRIPT);
+    #[cfg(not(feature = "events"))]
+    let script = "";
     let body = format!(
         "<form class=\"line\" method=\"get\" action=\"/accounts\"><label>Name contains\
          <input name=\"name\" value=\"{}\"></label><button>Filter</button>\
@@ -160,7 +166,7 @@ pub(crate) async fn list(
          <div class=\"wide\"><table id=\"accounts\"><tr><th scope=\"col\">Name</th><th scope=\"col\">Phone</th><th scope=\"col\">Industry</th></tr>{rows}</table></div>\
          <form class=\"line\" method=\"post\" action=\"/accounts\"><label>Name<input name=\"Name\" required></label>\
          <label>Phone<input name=\"Phone\"></label><button id=\"create\">Create account</button>\
-         <a href=\"/accounts/new\">With all fields</a></form>",
+         <a href=\"/accounts/new\">With all fields</a></form>{script}",
         escape(&name)
     );
     Ok(html::page("Accounts", LoginStatus::of(&user), &body))

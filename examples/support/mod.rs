@@ -70,6 +70,7 @@ pub async fn with_org(mut config: Config) -> Result<(Config, Option<FakeOrg>), B
     }
     let org = FakeOrg::builder()
         .execution_user("ada@example.com")
+        .change_events(&["Account"])
         .user_access("ada@example.com", &serde_json::json!({ "custom_permissions": ["Manage_Invoices"] }))?
         .start()
         .await?;
@@ -77,6 +78,10 @@ pub async fn with_org(mut config: Config) -> Result<(Config, Option<FakeOrg>), B
     config.client_secret = Some(org.client_secret().into());
     config.login_url = org.login_url();
     config.allowed_origins.push(org.instance_url());
+    #[cfg(feature = "events")]
+    {
+        config.api.pubsub_url = Some(org.pubsub().endpoint());
+    }
     config.service.get_or_insert_default().url = org.instance_url();
     Ok((config, Some(org)))
 }

@@ -200,6 +200,12 @@ impl TaskSpawner {
         self.stopping.is_cancelled()
     }
 
+    /// Returns a token that is cancelled when the thread stops, or by itself.
+    #[cfg(feature = "events")]
+    pub(crate) fn child_token(&self) -> CancellationToken {
+        self.stopping.child_token()
+    }
+
     /// Waits before a retry. Returns `false` as soon as the thread is stopping: the caller must not retry then.
     pub(crate) async fn sleep_unless_stopping(&self, time: Duration) -> bool {
         tokio::select! {

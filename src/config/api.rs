@@ -22,7 +22,8 @@ pub struct ApiConfig {
     /// The client name that this app sends to Salesforce (`client` in `Sforce-Call-Options`): up to 80 letters, digits
     /// and `-._/`. Default: none.
     pub client_name: Option<String>,
-    /// The address of the Pub/Sub API, from which events come. Default: `https://api.pubsub.salesforce.com`.
+    /// The address of the Pub/Sub API, from which events come: `SALESFORCE_PUBSUB_URL`. Default:
+    /// `https://api.pubsub.salesforce.com`.
     #[cfg(feature = "events")]
     pub pubsub_url: Option<String>,
 }
@@ -62,7 +63,7 @@ impl ApiConfig {
             url => match url.parse() {
                 Ok(endpoint) => client.pubsub_endpoint(endpoint),
                 Err(error) => {
-                    check.problem("api.pubsub_url", error.to_string());
+                    check.problem("SALESFORCE_PUBSUB_URL", error.to_string());
                     client
                 }
             },

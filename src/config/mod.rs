@@ -364,6 +364,10 @@ impl Config {
             config.scopes = scopes;
         }
         config.service = ServiceUserConfig::from_variables(variable);
+        #[cfg(feature = "events")]
+        {
+            config.api.pubsub_url = variable("SALESFORCE_PUBSUB_URL");
+        }
         #[cfg(feature = "inbound")]
         {
             config.inbound = InboundConfig::from_variables(variable);

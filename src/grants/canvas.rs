@@ -12,8 +12,8 @@ use tracing::{
 };
 
 use super::{
-    CallbackPurpose, FoundLogin, GrantManager, GrantTokens, LogInError, LoginId, LoginOutcome, NewLogin,
-    Profile, StoredGrant, admission::VerifiedTokens, login::IdentityProblem, login_id, tokens::access,
+    CallbackPurpose, FoundLogin, GrantManager, GrantTokens, LogInError, LoginOutcome, NewLogin, Profile,
+    StoredGrant, admission::VerifiedTokens, login::IdentityProblem, login_id, tokens::access,
 };
 use crate::{
     base::{background::detached_span, hex, random},
@@ -153,8 +153,8 @@ impl GrantManager {
     }
 
     /// Returns the grant that a login in a frame uses: its user's ordinary one if it is valid, else that of the token.
-    pub(crate) async fn find_canvas_login(self: &Arc<Self>, id: &LoginId) -> Result<FoundLogin, StoreError> {
-        let own = match self.find_login(id).await? {
+    pub(crate) async fn of_canvas(self: &Arc<Self>, found: FoundLogin) -> Result<FoundLogin, StoreError> {
+        let own = match found {
             FoundLogin::Valid(own) => own,
             other => return Ok(other),
         };

@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+#[cfg(feature = "events")]
+use super::login_watch::EndedLogins;
 use crate::store::{AvailabilityObserver, LoginKey};
 use salesforce_connection::UserRef;
 
@@ -151,6 +153,8 @@ type Listener = dyn Fn(&AuthEvent) + Send + Sync;
 #[derive(Clone, Default)]
 pub(crate) struct Events {
     listener: Option<Arc<Listener>>,
+    #[cfg(feature = "events")]
+    ended_logins: EndedLogins,
 }
 
 impl fmt::Debug for Events {
@@ -161,12 +165,24 @@ impl fmt::Debug for Events {
 
 impl Events {
     pub(crate) fn to(listener: impl Fn(&AuthEvent) + Send + Sync + 'static) -> Self {
-        Self { listener: Some(Arc::new(listener)) }
+        Self { listener: Some(Arc::new(listener)), ..Self::default() }
+    }
+
+    /// The logins that end in this process.
+    #[cfg(feature = "events")]
+    pub(super) fn ended_logins(&self) -> &EndedLogins {
+        &self.ended_logins
     }
 
     pub(crate) fn emit(&self, event: &AuthEvent) {
         #[cfg(feature = "metrics")]
         metrics::counter!(event.counter()).increment(1);
+        #[cfg(feature = "events")]
+        match event {
+            AuthEvent::LoggedOut { user, login } => self.ended_logins.tell(*user, *login),
+            AuthEvent::GrantRevoked { user, .. } => self.ended_logins.tell(*user, None),
+            _ => {}
+        }
         if let Some(listener) = &self.listener {
             // A listener that panics must not end a refresh.
             if panic::catch_unwind(AssertUnwindSafe(|| listener(event))).is_err() {

@@ -33,8 +33,17 @@ impl GrantManager {
         Ok(self.find_login(&LoginId::new(id.clone())).await?.valid())
     }
 
-    /// Returns the grant of the login with this id, or why there is none.
+    /// Returns the grant of the login with this id, or why there is none. This is a use of the login.
     pub(crate) async fn find_login(self: &Arc<Self>, id: &LoginId) -> Result<FoundLogin, StoreError> {
+        self.look_up(id, true).await
+    }
+
+    /// As [`find_login`](Self::find_login), for what goes on without its user: a login that is only peeked at expires.
+    pub(crate) async fn peek_login(self: &Arc<Self>, id: &LoginId) -> Result<FoundLogin, StoreError> {
+        self.look_up(id, false).await
+    }
+
+    async fn look_up(self: &Arc<Self>, id: &LoginId, is_use: bool) -> Result<FoundLogin, StoreError> {
         let key = id.key();
         // The store does not say so yet.
         if self.pending_logouts.has(&key) {
@@ -64,7 +73,8 @@ impl GrantManager {
             return Ok(FoundLogin::Unusable);
         }
         let interval = last_seen::interval(self.config.timing.last_used_interval, lifetimes.idle);
-        if now.duration_since(login.last_used_at).is_ok_and(|age| age >= interval)
+        if is_use
+            && now.duration_since(login.last_used_at).is_ok_and(|age| age >= interval)
             && self.last_seen.should_write(key, login.last_used_at, interval, read_at)
         {
             let ends_at = login.created_at.checked_add(lifetimes.absolute).unwrap_or(now);
@@ -76,7 +86,9 @@ impl GrantManager {
                 }
             });
         }
-        self.recheck(&handle).await;
+        if is_use {
+            self.recheck(&handle).await;
+        }
         if handle.needs_other_credentials() {
             return Ok(FoundLogin::Unusable);
         }

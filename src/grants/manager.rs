@@ -285,6 +285,18 @@ impl GrantManager {
         self.config.apps.current()
     }
 
+    /// Returns the client of the background thread.
+    #[cfg(feature = "events")]
+    pub(crate) fn client(&self) -> &Client {
+        &self.config.client
+    }
+
+    /// Returns what starts work on the background thread.
+    #[cfg(feature = "events")]
+    pub(crate) fn spawner(&self) -> &TaskSpawner {
+        &self.config.background
+    }
+
     /// Returns a handle on a new grant.
     pub(super) fn handle_of(self: &Arc<Self>, tokens: GrantTokens) -> GrantHandle {
         let entry = self.entry(tokens.key);

@@ -29,6 +29,8 @@ pub(crate) mod keep_alive;
 mod last_seen;
 mod login;
 mod login_id;
+#[cfg(feature = "events")]
+mod login_watch;
 mod logout;
 mod logout_policy;
 mod manager;
@@ -57,6 +59,8 @@ pub(crate) use self::inbound::NotNow;
 pub(crate) use self::login::Destination;
 #[cfg(feature = "test-util")]
 pub(crate) use self::login_id::random_login_id;
+#[cfg(feature = "events")]
+pub(crate) use self::login_watch::LoginWatch;
 #[cfg(feature = "test-util")]
 pub use self::timing::Timing;
 #[cfg(not(feature = "test-util"))]

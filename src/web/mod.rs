@@ -32,8 +32,12 @@ mod worker;
 
 /// The public name of the module.
 pub use self::login as routes;
+#[cfg(feature = "events")]
+pub(crate) use self::require::enforce;
+#[cfg(any(feature = "events", feature = "inbound"))]
+pub(crate) use self::worker::WorkerState;
 #[cfg(feature = "inbound")]
-pub(crate) use self::{after_response::AfterResponse, from_salesforce::FromSalesforce, worker::WorkerState};
+pub(crate) use self::{after_response::AfterResponse, from_salesforce::FromSalesforce};
 pub use self::{
     extract::{MaybeSalesforceConn, SalesforceConn, SalesforceUser},
     form_login::{FormLogin, SameLogin},

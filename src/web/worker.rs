@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use actix_web::{HttpMessage as _, HttpRequest, cookie::Cookie};
+use actix_web::{HttpMessage as _, HttpRequest, cookie::Cookie, http::header};
 use futures_util::future;
 use tokio::sync::OnceCell;
 
@@ -220,11 +220,14 @@ impl WorkerState {
         self.opened_login(request).filter(|login| login.contents.frame.is_some())
     }
 
-    async fn find_login(&self, login: &OpenedLogin) -> Result<FoundLogin, StoreError> {
-        match login.contents.frame {
-            Some(_) => self.grants().find_canvas_login(&login.id).await,
-            None => self.grants().find_login(&login.id).await,
-        }
+    /// Asks the store for a login. Opening a stream of server-sent events is no use of it: a browser reconnects by itself.
+    async fn find_login(&self, login: &OpenedLogin, request: &HttpRequest) -> Result<FoundLogin, StoreError> {
+        let found = if is_event_stream(request) {
+            self.grants().peek_login(&login.id).await?
+        } else {
+            self.grants().find_login(&login.id).await?
+        };
+        if login.contents.frame.is_some() { self.grants().of_canvas(found).await } else { Ok(found) }
     }
 
     /// Returns whether a login of the browser may be valid: not if each that it sent is known to have ended. A cookie that
@@ -279,7 +282,7 @@ impl WorkerState {
     /// The store is down.
     pub(crate) async fn login(&self, request: &HttpRequest) -> Result<Option<GrantHandle>> {
         let Some(CachedLogin(login)) = CachedLogin::of(self, request) else { return Ok(None) };
-        let load = async || match self.find_login(&login.opened).await {
+        let load = async || match self.find_login(&login.opened, request).await {
             Ok(found) => Ok(Ok(found)),
             Err(StoreError::Unavailable(source)) => Ok(Err(Outage(source.into()))),
             Err(error) => Err(error),
@@ -289,6 +292,11 @@ impl WorkerState {
             Err(outage) => Err(StoreError::Unavailable(outage.clone().into()).into()),
         }
     }
+}
+
+/// Returns whether a browser opens a stream of server-sent events (HTML Standard, section 9.2.4).
+fn is_event_stream(request: &HttpRequest) -> bool {
+    request.headers().get(header::ACCEPT).is_some_and(|accept| accept == "text/event-stream")
 }
 
 /// The login of a request as one Salesforce knows it. An app may wrap several, one inside the other.

@@ -118,6 +118,8 @@ mod api {
 /// The middleware and the extractors in an app.
 mod web {
     mod error_responses;
+    #[cfg(feature = "events")]
+    mod feed;
     mod middleware_composition;
     mod mistakes;
     mod mounted;

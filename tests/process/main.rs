@@ -19,6 +19,8 @@ mod fleet;
 mod fleet_example;
 mod forward_proxy;
 mod frames;
+#[cfg(feature = "events")]
+mod live;
 mod pages;
 #[cfg(all(feature = "redis", feature = "test-util"))]
 mod redis_many;

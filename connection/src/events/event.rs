@@ -134,6 +134,11 @@ impl RawEvent {
         &self.schema.id
     }
 
+    /// Returns the size of the event's data in bytes, as it came.
+    pub fn size(&self) -> usize {
+        self.payload.len()
+    }
+
     /// Returns the header of a change event; `None` for all others.
     pub fn header(&self) -> Option<&ChangeHeader> {
         self.change.as_ref().map(|change| &change.header)

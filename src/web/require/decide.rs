@@ -111,6 +111,15 @@ pub(super) async fn enforce(rule: &RequireLogin, request: &HttpRequest) -> Resul
     }
 }
 
+/// Returns the user of a request that passes a rule of the handler's own, or the response to one that does not.
+#[cfg(feature = "events")]
+pub(crate) async fn enforce_here(
+    rule: &RequireLogin,
+    request: &HttpRequest,
+) -> Result<SalesforceUser, actix_web::Error> {
+    enforce(rule, request).await.map_err(|denied| denied.into_error(request))
+}
+
 /// Returns whether the user of a request passes, without the age of the login.
 pub(super) async fn allows(rule: &RequireLogin, request: &HttpRequest) -> Result<bool, actix_web::Error> {
     let worker = WorkerState::of(request)?;

@@ -9,6 +9,8 @@ mod handle;
 mod middleware;
 mod refusal;
 
+#[cfg(feature = "events")]
+pub(crate) use self::decide::enforce_here as enforce;
 pub(crate) use self::{check::rules_of_this_thread, decide::Denied, handle::RuleState};
 pub use self::{
     extract::{AccessRule, Allowed, MayUse},

@@ -1,0 +1,133 @@
+//! [`Message`]: an event as browsers get it, in the form of server-sent events (HTML Standard, section 9.2).
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use salesforce_connection::{
+    OrgId,
+    events::{ChangeKind, Delivery, Position, RawEvent},
+};
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::MapFunction;
+use crate::SalesforceUser;
+
+/// A comment: what keeps proxies from closing a silent connection.
+pub(super) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
+
+/// After how many milliseconds a browser reconnects.
+pub(super) const OPENING: &str = "retry: 3000\n: open\n\n";
+
+/// Bytes of an event's id.
+const ID_BYTES: usize = 16;
+
+/// Why a page has to load its data again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reset {
+    /// The browser was too slow, or was away for too long.
+    Lagged,
+    /// Salesforce has no details of a change, or the details cannot be read.
+    Gap,
+    /// The events of Salesforce were interrupted: some may be missing.
+    Interrupted,
+}
+
+impl Reset {
+    pub(super) fn frame(self) -> Bytes {
+        let reason = match self {
+            Self::Lagged => "lagged",
+            Self::Gap => "gap",
+            Self::Interrupted => "interrupted",
+        };
+        // An empty id: the browser forgets the last one.
+        Bytes::from(format!("id\nevent: reset\ndata: {{\"reason\":\"{reason}\"}}\n\n"))
+    }
+}
+
+/// An event or a reset.
+#[derive(Debug)]
+pub(super) enum Message {
+    Event { id: String, frame: Bytes, delivery: Delivery<RawEvent> },
+    Reset(Reset),
+}
+
+impl Message {
+    /// Reads an event. One that says that changes are missing is a reset.
+    pub(super) fn of(org: OrgId, topic: &str, delivery: Delivery<RawEvent>) -> Self {
+        let Some(data) = without_values(&delivery) else { return Self::Reset(Reset::Gap) };
+        let id = id(org, topic, &delivery.position);
+        Self::Event { frame: frame(&id, &delivery, &data), id, delivery }
+    }
+
+    /// Returns how much memory it takes, about.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Event { id, frame, delivery } => id.len() + frame.len() + delivery.event.size(),
+            Self::Reset(_) => 0,
+        }
+    }
+
+    pub(super) fn has_id(&self, wanted: &str) -> bool {
+        matches!(self, Self::Event { id, .. } if id == wanted)
+    }
+
+    /// Returns what a browser of this user gets; `None` if the app's function keeps the event from it.
+    pub(super) fn frame_for(&self, user: &SalesforceUser, map: Option<&MapFunction>) -> Option<Bytes> {
+        match (self, map) {
+            (Self::Reset(reset), _) => Some(reset.frame()),
+            (Self::Event { frame, .. }, None) => Some(frame.clone()),
+            (Self::Event { id, delivery, .. }, Some(map)) => {
+                map(user, delivery).map(|data| frame(id, delivery, &data))
+            }
+        }
+    }
+}
+
+/// Returns the id of an event: the same in each process, so that a browser may reconnect to another one. It says nothing of
+/// the position, which counts the events of the org.
+fn id(org: OrgId, topic: &str, position: &Position) -> String {
+    let mut hash = Sha256::new();
+    for part in [org.to_string().as_bytes(), topic.as_bytes(), position.as_bytes()] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    URL_SAFE_NO_PAD.encode(&hash.finalize()[..ID_BYTES])
+}
+
+/// The data is one line: `Value` is written without line breaks.
+fn frame(id: &str, delivery: &Delivery<RawEvent>, data: &Value) -> Bytes {
+    let kind = if delivery.header.is_some() { "change" } else { "published" };
+    Bytes::from(format!("id: {id}\nevent: {kind}\ndata: {data}\n\n"))
+}
+
+/// Returns what any user may know of an event: which records changed, and how, without a value. `None` for a change without
+/// details.
+fn without_values(delivery: &Delivery<RawEvent>) -> Option<Value> {
+    #[derive(Serialize)]
+    struct Change<'a> {
+        object: &'a str,
+        change: ChangeKind,
+        ids: &'a [String],
+        fields: &'a [String],
+    }
+    #[derive(Serialize)]
+    struct Published<'a> {
+        event: &'a str,
+    }
+    let data = match &delivery.header {
+        None => serde_json::to_value(Published { event: delivery.event.name() }),
+        Some(header) => match header.kind {
+            ChangeKind::Create | ChangeKind::Update | ChangeKind::Delete | ChangeKind::Undelete => {
+                serde_json::to_value(Change {
+                    object: &header.object,
+                    change: header.kind,
+                    ids: &header.record_ids,
+                    fields: &header.changed_fields,
+                })
+            }
+            _ => return None,
+        },
+    };
+    data.ok()
+}

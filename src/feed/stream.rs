@@ -1,0 +1,134 @@
+//! [`EventStream`]: the events of a feed for one browser.
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    Feed,
+    message::{KEEP_ALIVE, OPENING, Reset},
+    places::Place,
+    ring::Cursor,
+};
+use crate::{SalesforceUser, grants::LoginWatch};
+
+/// How often a silent stream says that it is there.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Events are sent if the login was seen valid at most this long ago.
+const LOGIN_MAX_AGE: Duration = Duration::from_secs(1);
+
+/// How long a stream goes on while the store does not say whether its login is valid. Events wait meanwhile.
+const OUTAGE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a stream lasts. The browser reconnects after that and goes on with the next event, so that the rules of the
+/// route are checked again.
+const MAX_AGE: Duration = Duration::from_secs(600);
+
+/// The events of a feed for one browser.
+pub(super) struct EventStream {
+    feed: Feed,
+    cursor: Cursor,
+    changes: watch::Receiver<()>,
+    login: LoginWatch,
+    user: SalesforceUser,
+    opening: Option<Bytes>,
+    /// When the login was seen valid.
+    valid_at: Instant,
+    ends_at: Instant,
+    _place: Place,
+}
+
+impl EventStream {
+    /// Starts after the event with this id if the browser has one, else with the next event.
+    pub(super) fn new(
+        feed: Feed,
+        login: LoginWatch,
+        user: SalesforceUser,
+        place: Place,
+        last_event_id: Option<&str>,
+    ) -> Self {
+        let changes = feed.shared().changes();
+        let known = last_event_id.map(|id| feed.shared().after(id));
+        let cursor = known.flatten().unwrap_or_else(|| feed.shared().end());
+        let mut opening = OPENING.as_bytes().to_vec();
+        if known == Some(None) {
+            opening.extend_from_slice(&Reset::Lagged.frame());
+        }
+        let now = Instant::now();
+        Self {
+            feed,
+            cursor,
+            changes,
+            login,
+            user,
+            opening: Some(opening.into()),
+            valid_at: now,
+            ends_at: now + MAX_AGE,
+            _place: place,
+        }
+    }
+
+    /// Returns it as the body of a response.
+    pub(super) fn into_body(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
+        stream::unfold(self, |mut stream| async move { stream.next().await.map(|bytes| (Ok(bytes), stream)) })
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(opening) = self.opening.take() {
+            return Some(opening);
+        }
+        let keep_alive_at = Instant::now() + KEEP_ALIVE_INTERVAL;
+        loop {
+            // Before the ring is read: a message that comes meanwhile wakes this again.
+            self.changes.mark_unchanged();
+            if self.feed.shared().has_more(self.cursor) {
+                if !self.has_valid_login(LOGIN_MAX_AGE).await {
+                    return None;
+                }
+                let (map, shared) = (self.feed.map.as_deref(), self.feed.shared());
+                if let Some(chunk) = shared.read(&mut self.cursor, &self.user, map) {
+                    return Some(chunk);
+                }
+                continue;
+            }
+            tokio::select! {
+                () = self.feed.closed() => return None,
+                () = self.login.ended() => return None,
+                () = tokio::time::sleep_until(self.ends_at) => return None,
+                changed = self.changes.changed() => changed.ok()?,
+                () = tokio::time::sleep_until(keep_alive_at) => {
+                    return self.has_valid_login(Duration::ZERO).await.then_some(KEEP_ALIVE);
+                }
+            }
+        }
+    }
+
+    /// Returns whether the login is valid, or was so a moment ago. Waits while the store does not say.
+    async fn has_valid_login(&mut self, max_age: Duration) -> bool {
+        loop {
+            let age = self.valid_at.elapsed();
+            if age < max_age {
+                return true;
+            }
+            match self.login.is_valid().await {
+                Ok(true) => {
+                    self.valid_at = Instant::now();
+                    return true;
+                }
+                Ok(false) => return false,
+                Err(error) if age > OUTAGE_PATIENCE => {
+                    tracing::warn!(%error, "a stream of events ends: the store does not say whether its login is valid");
+                    return false;
+                }
+                Err(_) => tokio::select! {
+                    () = self.feed.closed() => return false,
+                    () = self.login.ended() => return false,
+                    () = tokio::time::sleep(LOGIN_MAX_AGE) => {}
+                },
+            }
+        }
+    }
+}

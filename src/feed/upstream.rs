@@ -1,0 +1,99 @@
+//! [`run`]: reads a topic's events for all browsers of the process.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use salesforce_connection::{
+    Client, Connection, Error, OrgId, Result,
+    events::{PubSubError, RawEvent, StartFrom},
+    token::ServiceUser,
+};
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{message::Reset, shared::Shared};
+use crate::grants::GrantManager;
+
+/// First and longest time before an interrupted feed starts again. The subscription itself waits for all that passes.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Whether events come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// The service user has no token yet.
+    Starting,
+    /// Events of this org come in.
+    Running(OrgId),
+    /// The topic cannot be read. It is tried again.
+    Interrupted,
+}
+
+/// What reads the events: the service user.
+#[derive(Debug, Clone)]
+pub(super) struct Reader {
+    pub(super) grants: Arc<GrantManager>,
+    pub(super) client: Client,
+    pub(super) user: ServiceUser,
+}
+
+/// Reads events until the feed is closed.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    reader: Reader,
+    state: watch::Sender<State>,
+    closed: CancellationToken,
+) {
+    let mut pause = FIRST_PAUSE;
+    let mut start = StartFrom::Latest;
+    loop {
+        let started = Instant::now();
+        let interrupted = tokio::select! {
+            () = closed.cancelled() => return,
+            interrupted = read(&shared, &reader, &state, &mut start) => interrupted,
+        };
+        let Err(error) = interrupted;
+        tracing::error!(topic = shared.topic(), %error, "a feed was interrupted, and is tried again");
+        state.send_replace(State::Interrupted);
+        if started.elapsed() > LONGEST_PAUSE {
+            pause = FIRST_PAUSE;
+        }
+        tokio::select! {
+            () = closed.cancelled() => return,
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+        }
+    }
+}
+
+/// Reads events until an error that waiting does not cure, and says where to go on.
+async fn read(
+    shared: &Shared,
+    reader: &Reader,
+    state: &watch::Sender<State>,
+    start: &mut StartFrom,
+) -> Result<Infallible> {
+    let source = reader.grants.service(&reader.user).await?;
+    let connection = Connection::new(&reader.client, source);
+    let org = connection.organization_id();
+    if state.send_replace(State::Running(org)) == State::Interrupted && *start == StartFrom::Latest {
+        // What happened since is not known.
+        shared.reset(Reset::Interrupted);
+    }
+    let mut events = connection.subscribe::<RawEvent>(shared.topic(), start.clone());
+    let error = loop {
+        match events.try_next().await {
+            Ok(Some(delivery)) => shared.push(org, delivery),
+            Err(Error::Events(error)) if matches!(error, PubSubError::Undecodable { .. }) => {
+                tracing::warn!(topic = shared.topic(), %error, "an event of a feed cannot be read");
+                shared.reset(Reset::Gap);
+            }
+            // A subscription ends with an error.
+            Ok(None) => break Error::LoginRequired,
+            Err(error) => break error,
+        }
+    };
+    *start = match (&error, events.position()) {
+        (Error::Events(PubSubError::LostPosition { .. }), _) | (_, None) => StartFrom::Latest,
+        (_, Some(position)) => StartFrom::After(position),
+    };
+    Err(error)
+}
