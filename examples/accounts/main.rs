@@ -56,7 +56,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     #[cfg(feature = "events")]
     let feed = has_service_user.then(|| salesforce.feed(live::TOPIC));
     #[cfg(feature = "events")]
-    feed.clone().map(live::close_at_end);
+    if let Some(feed) = feed.clone() {
+        live::close_at_end(feed);
+    }
     HttpServer::new(move || {
         let app = App::new();
         #[cfg(feature = "events")]

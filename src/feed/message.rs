@@ -48,7 +48,7 @@ impl Reset {
 /// An event or a reset.
 #[derive(Debug)]
 pub(super) enum Message {
-    Event { id: String, frame: Bytes, delivery: Delivery<RawEvent> },
+    Event { id: String, frame: Bytes, delivery: Box<Delivery<RawEvent>> },
     Reset(Reset),
 }
 
@@ -57,7 +57,7 @@ impl Message {
     pub(super) fn of(org: OrgId, topic: &str, delivery: Delivery<RawEvent>) -> Self {
         let Some(data) = without_values(&delivery) else { return Self::Reset(Reset::Gap) };
         let id = id(org, topic, &delivery.position);
-        Self::Event { frame: frame(&id, &delivery, &data), id, delivery }
+        Self::Event { frame: frame(&id, &delivery, &data), id, delivery: Box::new(delivery) }
     }
 
     /// Returns how much memory it takes, about.

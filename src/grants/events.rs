@@ -165,7 +165,11 @@ impl fmt::Debug for Events {
 
 impl Events {
     pub(crate) fn to(listener: impl Fn(&AuthEvent) + Send + Sync + 'static) -> Self {
-        Self { listener: Some(Arc::new(listener)), ..Self::default() }
+        Self {
+            listener: Some(Arc::new(listener)),
+            #[cfg(feature = "events")]
+            ended_logins: EndedLogins::default(),
+        }
     }
 
     /// The logins that end in this process.
