@@ -3,12 +3,12 @@
 mod child;
 mod environment;
 
-use std::{fmt::Write as _, io::Write as _, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use salesforce_fake_org::FakeOrg;
 
-use crate::{failure::Failure, style::NOTE};
+use crate::{failure::Failure, output::note};
 
 /// Runs a command against a fake Salesforce org on this machine, and ends with it
 ///
@@ -63,8 +63,7 @@ pub(crate) async fn run(fake: Fake) -> Result<ExitCode, Failure> {
     let org = start(&fake).await?;
     let environment = environment::of(&org, std::env::vars_os());
     if !fake.quiet {
-        // Nothing is left to tell of an error of standard error.
-        let _ = anstream::stderr().write_all(banner(&org, &environment, fake.verbose).as_bytes());
+        introduce(&org, &environment, fake.verbose);
     }
     let status = child::run(program, arguments, &environment, signals).await?;
     Ok(ExitCode::from(status))
@@ -98,35 +97,29 @@ async fn start(fake: &Fake) -> Result<FakeOrg, Failure> {
     })
 }
 
-/// What the user has to know: where the org is, and who can log in.
-fn banner(org: &FakeOrg, environment: &environment::Environment, verbose: bool) -> String {
-    let mut text = String::new();
-    let mut line = |name: &str, value: &str| {
-        // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "{NOTE}{name:>12}{NOTE:#} {value}");
-    };
+/// Says what the user has to know: where the org is, and who can log in.
+fn introduce(org: &FakeOrg, environment: &environment::Environment, verbose: bool) {
     let users = org.users();
-    line("Fake org", &format!("{} (instance {})", org.login_url(), org.instance_url()));
+    note("Fake org", format_args!("{} (instance {})", org.login_url(), org.instance_url()));
     if let Some(first) = users.first() {
         let more = match users.len() {
             1 => String::new(),
             count if verbose => format!(" ({count} users have it)"),
             count => format!(" ({} more with `--verbose`)", count - 1),
         };
-        line("Log in as", &format!("{}, password {}{more}", first.username(), first.password()));
+        note("Log in as", format_args!("{}, password {}{more}", first.username(), first.password()));
     }
     if verbose {
         for user in users.iter().skip(1) {
-            line("", &format!("{} ({})", user.username(), user.display_name()));
+            note("", format_args!("{} ({})", user.username(), user.display_name()));
         }
         for (name, value) in &environment.set {
-            line("Sets", &format!("{name}={value}"));
+            note("Sets", format_args!("{name}={value}"));
         }
     }
     for (names, what) in [(&environment.replaced, "Replaces"), (&environment.removed, "Leaves out")] {
         if !names.is_empty() {
-            line(what, &format!("{} of your environment", names.join(", ")));
+            note(what, format_args!("{} of your environment", names.join(", ")));
         }
     }
-    text
 }
