@@ -1,5 +1,6 @@
 //! `fake`: runs a command against a fake org, and ends with it.
 
+mod browser;
 mod child;
 mod environment;
 
@@ -18,6 +19,7 @@ use crate::{failure::Failure, output::note};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   actix-salesforce fake -- cargo run
+  actix-salesforce fake --open -- cargo run
   actix-salesforce fake --load tests/org.json --load tests/Invoice__c.csv -- cargo run
   actix-salesforce fake --quiet -- cargo test
   actix-salesforce fake -- sh -c 'curl -s \"$SALESFORCE_LOGIN_URL/.well-known/openid-configuration\"'")]
@@ -43,6 +45,9 @@ pub(crate) struct Fake {
     /// User name of the service user: client credentials give tokens of this user
     #[arg(long, value_name = "USERNAME", default_value = "ada@example.com")]
     service_user: String,
+    /// Open the app's login page in a browser, once the app accepts connections. BROWSER names the browser
+    #[arg(long)]
+    open: bool,
     /// Print the variables and all users, too
     #[arg(long, short, conflicts_with = "quiet")]
     verbose: bool,
@@ -65,8 +70,13 @@ pub(crate) async fn run(fake: Fake) -> Result<ExitCode, Failure> {
     if !fake.quiet {
         introduce(&org, &environment, fake.verbose);
     }
-    let status = child::run(program, arguments, &environment, signals).await?;
-    Ok(ExitCode::from(status))
+    let page = fake.open.then(|| browser::login_page(&environment)).transpose()?;
+    let opened = page.map(|page| tokio::spawn(browser::open(page)));
+    let status = child::run(program, arguments, &environment, signals).await;
+    if let Some(opened) = opened {
+        opened.abort();
+    }
+    Ok(ExitCode::from(status?))
 }
 
 async fn start(fake: &Fake) -> Result<FakeOrg, Failure> {
