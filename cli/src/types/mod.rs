@@ -105,11 +105,17 @@ async fn from_org(selections: &[Selection], progress: &Progress) -> Result<Optio
     let interrupt = Interrupt::listen();
     progress.working_on("connecting to the org");
     // Never dropped: the org may issue a token whose response is under way, and that has to be revoked.
-    let live = Live::connect().await.inspect_err(|_| progress.settle())?;
-    let model = interrupt.or(describe_all(&live, selections, progress)).await;
-    progress.settle();
-    live.close().await;
-    model.transpose()
+    let model = match Live::connect().await {
+        Ok(live) => {
+            let model = interrupt.or(describe_all(&live, selections, progress)).await;
+            progress.settle();
+            live.close().await;
+            model.transpose()
+        }
+        Err(failure) => Err(failure),
+    };
+    // Also if that was while the token was requested or revoked.
+    if interrupt.is_raised() { Ok(None) } else { model }
 }
 
 async fn describe_all(live: &Live, selections: &[Selection], progress: &Progress) -> Result<Model, Failure> {

@@ -200,6 +200,12 @@ async fn an_interrupted_run_leaves_the_file_as_it_was_and_no_token() {
         assert!(org.requests().iter().any(|request| request.path.contains("/oauth2/revoke")));
         assert_eq!(live_tokens(&org), [""; 0]);
     }
+    // The token is refused, or being revoked.
+    org.faults().token_endpoint(Fault::Status(503).delay(Duration::from_millis(300)).times(1));
+    assert_eq!(interrupted(&org, Signal::INT, "/oauth2/token", &arguments).await, 130);
+    org.faults().at(Route::Revoke, Fault::Delay(Duration::from_millis(300)).once());
+    assert_eq!(interrupted(&org, Signal::INT, "/oauth2/revoke", &arguments).await, 130);
+    assert_eq!(live_tokens(&org), [""; 0]);
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(files(folder.path()), ["objects.rs"]);
 }
