@@ -2,15 +2,19 @@
 
 use std::{error::Error, fmt, io::Write as _, process::ExitCode};
 
+use anstyle::Style;
+
 use crate::{
     output::printable,
-    style::{ERROR, HELP},
+    style::{ERROR, HELP, WARNING},
 };
 
 /// The exit status of findings: the command worked, and what it looked at has to be changed.
 pub(crate) const FINDINGS: u8 = 1;
 /// The exit status of wrong use, and of everything that kept a command from its work. Clap exits with it, too.
 pub(crate) const WRONG_USE: u8 = 2;
+/// The exit status of a program that SIGINT ended, as shells report it.
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Why a command could not do its work.
 #[derive(Debug)]
@@ -35,19 +39,9 @@ impl Failure {
         Self { message: message.to_string(), next_step: None, more: Vec::new() }
     }
 
-    /// The error with its sources, each of which says why the one before it came.
-    pub(crate) fn of(doing: impl fmt::Display, error: &(dyn Error + 'static)) -> Self {
-        let mut message = format!("{doing}: {error}");
-        let mut source = error.source();
-        while let Some(error) = source {
-            let text = error.to_string();
-            if !message.contains(&text) {
-                message.push_str(": ");
-                message.push_str(&text);
-            }
-            source = error.source();
-        }
-        Self::new(message)
+    /// With an error, and what that error says of its causes.
+    pub(crate) fn of(doing: impl fmt::Display, error: &dyn Error) -> Self {
+        Self::new(format_args!("{doing}: {}", sentence(error)))
     }
 
     /// What the caller can do about it.
@@ -58,14 +52,38 @@ impl Failure {
 
     /// Writes it to standard error.
     pub(crate) fn report(&self) -> ExitCode {
+        self.write("error:", ERROR);
+        ExitCode::from(WRONG_USE)
+    }
+
+    /// Writes it to standard error. The command has done its work all the same.
+    pub(crate) fn warn(&self) {
+        self.write("warning:", WARNING);
+    }
+
+    fn write(&self, word: &str, style: Style) {
         let mut stderr = anstream::stderr().lock();
         for failure in std::iter::once(self).chain(&self.more) {
             // Nothing is left to tell of an error of standard error.
-            let _ = writeln!(stderr, "{ERROR}error:{ERROR:#} {}", printable(&failure.message));
+            let _ = writeln!(stderr, "{style}{word}{style:#} {}", printable(&failure.message));
             if let Some(next_step) = &failure.next_step {
                 let _ = writeln!(stderr, "  {HELP}help:{HELP:#} {}", printable(next_step));
             }
         }
-        ExitCode::from(WRONG_USE)
     }
+}
+
+/// Returns an error with its sources, each of which says why the one before it came.
+pub(crate) fn sentence(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        source = error.source();
+    }
+    text
 }

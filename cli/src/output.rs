@@ -1,6 +1,7 @@
 //! Where the text goes: standard output, a file that is replaced as a whole, or a comparison with it.
 
 use std::{
+    fmt::Display,
     io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -8,7 +9,7 @@ use std::{
 
 use similar::{ChangeTag, TextDiff};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, style::NOTE};
 
 /// The most lines of a difference that are shown.
 const MAX_LINES: usize = 60;
@@ -26,6 +27,12 @@ pub(crate) fn print(bytes: &[u8]) -> Result<ExitCode, Failure> {
         }
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Writes a line of progress to standard error, as cargo does: what was done, and to what.
+pub(crate) fn note(what: &str, value: impl Display) {
+    // Nothing is left to tell of an error of standard error.
+    let _ = writeln!(anstream::stderr(), "{NOTE}{what:>12}{NOTE:#} {value}");
 }
 
 /// Reads the file; `None` if there is none.
@@ -80,4 +87,63 @@ pub(crate) fn difference(file: &str, org: &str) -> Vec<(ChangeTag, String)> {
         lines.push((ChangeTag::Equal, format!("… and {more} more lines")));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Read as _};
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("objects.rs");
+        replace(&path, "before").unwrap();
+        // A reader that has the file open goes on with what it began: the file is another one, not one that was emptied.
+        let mut reader = fs::File::open(&path).unwrap();
+        replace(&path, "after").unwrap();
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!((text.as_str(), fs::read_to_string(&path).unwrap().as_str()), ("before", "after"));
+        assert_eq!(names(folder.path()), ["objects.rs"]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("objects.rs");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("other"), "").unwrap();
+        let failure = format!("{:?}", replace(&path, "text").unwrap_err());
+        assert!(failure.contains("cannot write") && failure.contains("objects.rs"), "{failure}");
+        assert_eq!((names(folder.path()), names(&path)), (vec!["objects.rs".into()], vec!["other".into()]));
+
+        let missing = folder.path().join("no-such-folder").join("objects.rs");
+        let failure = format!("{:?}", replace(&missing, "text").unwrap_err());
+        assert!(failure.contains("create the folder first"), "{failure}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_replaced_file_keeps_its_permissions_and_the_link_to_it() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("objects.rs"), folder.path().join("link.rs"));
+        fs::write(&path, "before").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        symlink(&path, &link).unwrap();
+        replace(&link, "after").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink(), "the link became a file");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "after");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
 }

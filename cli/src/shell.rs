@@ -1,11 +1,15 @@
 //! `completions` and `man`: what a shell and a manual need of the program.
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory as _, ValueHint};
 use clap_complete::Shell;
 
-use crate::{arguments::Arguments, failure::Failure, output::print, style::NOTE};
+use crate::{
+    arguments::Arguments,
+    failure::Failure,
+    output::{note, print},
+};
 
 const PROGRAM: &str = "actix-salesforce";
 
@@ -48,7 +52,6 @@ pub(crate) fn man(man: &Man) -> Result<ExitCode, Failure> {
     let written =
         std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Arguments::command(), folder));
     written.map_err(|error| Failure::of(format_args!("cannot write to {}", folder.display()), &error))?;
-    // Nothing is left to tell of an error of standard error.
-    let _ = writeln!(anstream::stderr(), "{NOTE}{:>12}{NOTE:#} {}", "Written", folder.display());
+    note("Written", folder.display());
     Ok(ExitCode::SUCCESS)
 }

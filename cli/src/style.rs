@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 pub(crate) const HELP: Style = AnsiColor::Cyan.on_default().bold();
 /// The first word of a line that reports progress, as cargo writes it.
 pub(crate) const NOTE: Style = AnsiColor::Green.on_default().bold();

@@ -15,7 +15,7 @@ use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 
 use self::components::{App, Component};
-use crate::{failure::Failure, nearest::nearest, output, style::NOTE};
+use crate::{failure::Failure, nearest::nearest, output};
 
 /// The settings that the app in Salesforce has to match.
 const SETTINGS: [&str; 7] = [
@@ -97,17 +97,16 @@ pub(crate) fn run(arguments: AppMetadata) -> Result<ExitCode, Failure> {
                 .help("overwrite them with `--force`, or give `--out` or `--name` another value. Nothing was written"));
         }
     }
-    let mut stderr = anstream::stderr().lock();
     for (path, text) in &files {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)
                 .map_err(|error| Failure::of(format_args!("cannot create {}", folder.display()), &error))?;
         }
         output::replace(path, text)?;
-        // Nothing is left to tell of an error of standard error.
-        let _ = writeln!(stderr, "{NOTE}{:>12}{NOTE:#} {}", "Written", path.display());
+        output::note("Written", path.display());
     }
-    let _ = writeln!(stderr, "\n{}", next_steps(&arguments, has_client_credentials));
+    // Nothing is left to tell of an error of standard error.
+    let _ = writeln!(anstream::stderr(), "\n{}", next_steps(&arguments, has_client_credentials));
     Ok(ExitCode::SUCCESS)
 }
 

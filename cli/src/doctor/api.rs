@@ -9,8 +9,8 @@ use actix_salesforce::{
 use super::{
     finding::{Check, Finding, Report},
     org::Org,
-    setup,
 };
+use crate::failure::sentence;
 
 /// The share of an org's daily requests from which on a warning is due.
 const NEARLY_USED: u64 = 90;
@@ -25,8 +25,7 @@ pub(super) async fn check(org: &Org, tokens: &TokenResponse, report: &mut Report
         Ok(source) => source,
         Err(error) => {
             report.add(
-                Finding::failed(Check::Api, setup::sentence(&error))
-                    .fix("check that no proxy changes responses"),
+                Finding::failed(Check::Api, sentence(&error)).fix("check that no proxy changes responses"),
             );
             report.skip(Check::WITH_TOKEN, "The access token cannot be used.");
             return;
@@ -90,8 +89,7 @@ async fn version(sf: &Connection, report: &mut Report) {
 }
 
 fn denied(error: &Error, has_version: bool) -> Finding {
-    let finding =
-        |check| Finding::failed(check, format!("{}.", setup::sentence(error).trim_end_matches('.')));
+    let finding = |check| Finding::failed(check, format!("{}.", sentence(error).trim_end_matches('.')));
     match error {
         // The token is a moment old.
         Error::LoginRequired => {

@@ -18,6 +18,7 @@ use super::{
     org::Org,
     setup,
 };
+use crate::failure::sentence;
 
 /// What is known of a login host afterwards.
 pub(super) enum HostState {
@@ -120,17 +121,15 @@ fn of_host(mut finding: Finding, login: &PlannedLogin) -> Finding {
 
 fn not_reached(login: &PlannedLogin, error: &OAuthError) -> Finding {
     let finding = match error {
-        OAuthError::Http(error) => setup::unreachable(error),
+        OAuthError::Http(_) => setup::unreachable(Check::Reach, error),
         OAuthError::Status { status, .. } => {
             let what = format!("The host is there and refuses to work: status {status}.");
             let finding = Finding::failed(Check::Reach, what).code(format!("status-{status}"));
             finding.fix("compare SALESFORCE_LOGIN_URL with the address of the login page; if that is correct, try again \
                          later: Salesforce's status is at https://status.salesforce.com")
         }
-        error => Finding::failed(Check::Reach, setup::sentence(error)).fix(
-            "compare SALESFORCE_LOGIN_URL with the address of \
-                                                                      the login page",
-        ),
+        error => Finding::failed(Check::Reach, sentence(error))
+            .fix("compare SALESFORCE_LOGIN_URL with the address of the login page"),
     };
     of_host(finding, login)
 }

@@ -1,13 +1,15 @@
 //! [`Finding`]: the outcome of one check, and [`Report`], which collects and shows them.
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{io, process::ExitCode};
 
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::render;
-use crate::failure::FINDINGS;
+use crate::{
+    failure::{FINDINGS, INTERRUPTED},
+    progress::Progress,
+};
 
 /// What is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
@@ -176,21 +178,17 @@ pub(crate) struct Report {
     is_json: bool,
     /// Findings of these checks do not count for the exit status.
     allowed: Vec<Check>,
-    progress: ProgressBar,
+    progress: Progress,
 }
 
 impl Report {
     pub(crate) fn new(is_json: bool, allowed: Vec<Check>) -> Self {
-        // Hidden by itself unless standard error is a terminal.
-        let progress = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        progress.set_style(ProgressStyle::default_spinner());
-        Self { findings: Vec::new(), is_json, allowed, progress }
+        Self { findings: Vec::new(), is_json, allowed, progress: Progress::new(true) }
     }
 
     /// Shows what takes time from now on.
     pub(crate) fn working_on(&self, what: impl Into<String>) {
-        self.progress.set_message(what.into());
-        self.progress.enable_steady_tick(Duration::from_millis(120));
+        self.progress.working_on(what);
     }
 
     /// Runs something that writes to the terminal by itself.
@@ -200,9 +198,7 @@ impl Report {
 
     /// Ends the progress line.
     pub(crate) fn settle(&self) {
-        self.progress.disable_steady_tick();
-        self.progress.finish_and_clear();
-        self.progress.reset();
+        self.progress.settle();
     }
 
     pub(crate) fn add(&mut self, finding: Finding) {
@@ -243,9 +239,6 @@ impl Report {
 
     /// Shows the summary, and returns the exit status.
     pub(crate) fn end(self, interrupted: bool) -> io::Result<ExitCode> {
-        /// The status of a program that SIGINT ended, as shells report it.
-        const INTERRUPTED: u8 = 130;
-
         self.settle();
         let count = |outcome| self.findings.iter().filter(|finding| finding.outcome == outcome).count();
         let summary = Summary {

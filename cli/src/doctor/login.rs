@@ -15,11 +15,11 @@ use url::Url;
 
 use super::{
     finding::{Check, Finding, Report},
-    interrupt::Interrupt,
     listener::{Callback, Listener},
     org::Org,
     setup,
 };
+use crate::{failure::sentence, interrupt::Interrupt};
 
 /// What a login costs.
 const COST: &str = "A login takes one of the five approvals that a user can give an app: with a sixth one Salesforce ends the \
@@ -180,10 +180,10 @@ async fn report_tokens(org: &Org, tokens: &TokenResponse, nonce: Option<&Secret>
             match org.oauth.verify_id_token(&org.login.host, tokens, nonce, SystemTime::now()).await {
                 Ok(_) => Finding::passed(Check::IdToken, "The ID token is valid."),
                 Err(error @ IdTokenError::Clock { .. }) => {
-                    Finding::failed(Check::IdToken, format!("{}.", setup::sentence(&error)))
+                    Finding::failed(Check::IdToken, format!("{}.", sentence(&error)))
                         .fix("synchronize the clock of this machine (NTP)")
                 }
-                Err(error) => Finding::failed(Check::IdToken, setup::sentence(&error)).fix(
+                Err(error) => Finding::failed(Check::IdToken, sentence(&error)).fix(
                     "check that no proxy changes responses, and that SALESFORCE_LOGIN_URL is the org's own address",
                 ),
             }

@@ -7,7 +7,6 @@ mod api;
 mod authorize;
 mod clock;
 mod finding;
-mod interrupt;
 mod listener;
 mod login;
 mod org;
@@ -32,12 +31,11 @@ use url::Url;
 use self::{
     authorize::HostState,
     finding::{Check, Finding, Report},
-    interrupt::Interrupt,
     login::Consent,
     org::Org,
     tokens::Held,
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, interrupt::Interrupt};
 
 /// The loopback callback of Salesforce's own command line, which many apps have registered.
 const DEFAULT_CALLBACK: &str = "http://localhost:1717/OauthRedirect";
@@ -50,8 +48,8 @@ Examples:
   actix-salesforce doctor --yes --allow pkce --allow rotation
   actix-salesforce fake -- actix-salesforce doctor --no-login
 
-The settings are the SALESFORCE_ variables of the app. Exit status: 0 nothing found, 1 findings, 2 wrong use,
-130 interrupted. Skipped checks do not count.";
+The settings are the SALESFORCE_ variables of the app. Exit status: 0 nothing found, 1 findings, 2 wrong use, or
+nothing could be checked, 130 interrupted. Skipped checks do not count.";
 
 /// Checks the app's settings against the org, and names each fix and its place in Setup
 ///

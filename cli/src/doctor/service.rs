@@ -12,6 +12,7 @@ use super::{
     org::Org,
     setup,
 };
+use crate::failure::sentence;
 
 /// Fetches a token for the service user of the settings, or for the user of client credentials at the login host.
 pub(super) async fn check(org: &Org, report: &mut Report) -> Option<TokenResponse> {
@@ -34,7 +35,15 @@ pub(super) async fn check(org: &Org, report: &mut Report) -> Option<TokenRespons
         }
         Err(error) => {
             report.add(refused(&error, &user));
+            // Where the secret or the address is at fault, the finding is that of another check.
             report.skip([Check::ServiceUser], "Salesforce refused the token.");
+            if error.is_response_lost() {
+                let finding = Finding::failed(
+                    Check::Revoked,
+                    "Salesforce may have issued a token whose response was lost.",
+                );
+                report.add(finding.fix("it ends by itself with the session timeout of the org"));
+            }
             None
         }
     }
@@ -42,7 +51,7 @@ pub(super) async fn check(org: &Org, report: &mut Report) -> Option<TokenRespons
 
 fn refused(error: &OAuthError, user: &ServiceUser) -> Finding {
     let by_jwt = user.username().is_some();
-    let finding = Finding::failed(Check::ServiceUser, format!("{}.", setup::sentence(error)));
+    let finding = Finding::failed(Check::ServiceUser, format!("{}.", sentence(error)));
     match (error, error.description()) {
         (OAuthError::NeedsMyDomain, _) => {
             finding.fix("set SALESFORCE_SERVICE_URL to the My Domain of the org")
@@ -84,7 +93,7 @@ pub(super) async fn revoke(org: &Org, tokens: &TokenResponse, report: &mut Repor
     let revoked = org.oauth.revoke(&tokens.instance_url, &tokens.access_token).await;
     report.add(match revoked {
         Ok(()) => Finding::passed(Check::Revoked, "The service user's token was revoked."),
-        Err(error) => Finding::failed(Check::Revoked, format!("{}.", setup::sentence(&error)))
+        Err(error) => Finding::failed(Check::Revoked, format!("{}.", sentence(&error)))
             .fix("it ends by itself with the session timeout of the org"),
     });
 }

@@ -1,7 +1,5 @@
 //! What an error of Salesforce means, and where in Setup it is changed: the words of the app's pages.
 
-use std::error::Error;
-
 use actix_salesforce::{
     http::HttpError,
     oauth::{InvalidTokenResponse, OAuthError},
@@ -9,6 +7,7 @@ use actix_salesforce::{
 };
 
 use super::finding::{Check, Finding};
+use crate::failure::sentence;
 
 /// The app's own settings in Setup.
 pub(crate) const APP_SETTINGS: &str = "redirect_uri_mismatch";
@@ -53,7 +52,12 @@ fn in_words(description: Option<&str>) -> String {
 /// Explains a failed request to the token endpoint. `check`: what it is a failure of unless the error says more.
 pub(crate) fn token_error(check: Check, error: &OAuthError) -> Finding {
     match error {
-        OAuthError::Http(error) => unreachable(error),
+        OAuthError::Http(HttpError::Redirect(_)) => unreachable(check, error),
+        OAuthError::Http(_) if error.is_response_lost() => {
+            Finding::failed(check, format!("The response to a request for tokens was lost: {}.", sentence(error)))
+                .fix("run it again; if that happens again, check the network and the proxies between here and Salesforce")
+        }
+        OAuthError::Http(_) => unreachable(check, error),
         OAuthError::InvalidResponse(InvalidTokenResponse::InstanceNotAllowed) => Finding::failed(
             check,
             "The instance of the org is not one of Salesforce's domains, so that its tokens are refused.",
@@ -78,30 +82,18 @@ pub(crate) fn secret() -> Finding {
         .fix("compare SALESFORCE_CLIENT_SECRET with the app's consumer secret")
 }
 
-/// No response arrived.
-pub(crate) fn unreachable(error: &HttpError) -> Finding {
-    let finding = Finding::failed(Check::Reach, sentence(error)).code("unreachable");
+/// No response arrived, or one that leads elsewhere. `check`: the one whose request it was.
+pub(crate) fn unreachable(check: Check, error: &OAuthError) -> Finding {
+    let setting = if check == Check::ServiceUser { "SALESFORCE_SERVICE_URL" } else { "SALESFORCE_LOGIN_URL" };
+    let finding = Finding::failed(check, sentence(error)).code("unreachable");
     match error {
-        HttpError::HostNotAllowed(_) => finding.fix("add the host to SALESFORCE_ALLOWED_ORIGINS if it is correct"),
-        HttpError::Redirect(_) => finding.fix("compare SALESFORCE_LOGIN_URL with the My Domain of the org"),
-        _ => finding.fix(
-            "compare SALESFORCE_LOGIN_URL with the address of the login page, and check DNS, firewall and certificates; \
-             behind a forward proxy set SALESFORCE_TOKEN_PROXY and SALESFORCE_API_PROXY",
-        ),
-    }
-}
-
-/// Returns an error with its sources.
-pub(crate) fn sentence(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let cause = error.to_string();
-        if !text.contains(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
+        OAuthError::Http(HttpError::HostNotAllowed(_)) => {
+            finding.fix("add the host to SALESFORCE_ALLOWED_ORIGINS if it is correct")
         }
-        source = error.source();
+        OAuthError::Http(HttpError::Redirect(_)) => finding.fix(format!("compare {setting} with the My Domain of the org")),
+        _ => finding.fix(format!(
+            "compare {setting} with the address of the login page, and check DNS, firewall and certificates; behind a forward \
+             proxy set SALESFORCE_TOKEN_PROXY and SALESFORCE_API_PROXY"
+        )),
     }
-    text
 }

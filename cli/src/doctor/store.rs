@@ -19,10 +19,8 @@ use actix_salesforce::{
     },
 };
 
-use super::{
-    finding::{Check, Finding, Report},
-    setup,
-};
+use super::finding::{Check, Finding, Report};
+use crate::failure::sentence;
 
 /// Each page of a logged-in user waits for one read. Above this, users notice.
 const SLOW: Duration = Duration::from_millis(100);
@@ -98,7 +96,7 @@ impl StandIn {
 }
 
 fn failed(check: Check, error: &StoreError) -> Finding {
-    Finding::failed(check, format!("{}.", setup::sentence(error)))
+    Finding::failed(check, format!("{}.", sentence(error)))
         .fix("check the rights of the store's user, its disk and its memory limit")
 }
 

@@ -7,21 +7,23 @@ use actix_salesforce::{
 
 use super::{
     finding::{Check, Finding, Report},
-    interrupt::Interrupt,
     org::Org,
     setup,
 };
+use crate::{failure::sentence, interrupt::Interrupt};
 
 /// The tokens of a login that this program made. They have to be revoked.
 pub(super) struct Held {
     pub(super) tokens: TokenResponse,
-    /// The newest refresh token.
+    /// The newest refresh token that is known here.
     refresh_token: Option<Secret>,
+    /// A response was lost that may have had a newer one.
+    is_in_doubt: bool,
 }
 
 impl Held {
     pub(super) fn new(tokens: TokenResponse) -> Self {
-        Self { refresh_token: tokens.refresh_token.clone(), tokens }
+        Self { refresh_token: tokens.refresh_token.clone(), tokens, is_in_doubt: false }
     }
 
     /// Refreshes twice, and reports what the refresh token does.
@@ -31,8 +33,7 @@ impl Held {
         let Some(first) = self.refresh_token.clone() else {
             let finding = Finding::failed(
                 Check::RefreshToken,
-                "Salesforce issued no refresh token: each login ends with its \
-                                                                session.",
+                "Salesforce issued no refresh token: each login ends with its session.",
             );
             let finding =
                 finding.fix("add refresh_token to SALESFORCE_SCOPES and to the app's selected OAuth scopes");
@@ -103,15 +104,17 @@ impl Held {
                 Ok(is_new)
             }
             Err(failed) => {
-                if let Some(rotated) = failed.rotated {
-                    self.refresh_token = Some(rotated);
+                match failed.rotated {
+                    Some(rotated) => self.refresh_token = Some(rotated),
+                    None => self.is_in_doubt = failed.error.is_response_lost(),
                 }
                 Err(failed.error)
             }
         }
     }
 
-    /// Revokes the login, and reports whether that worked.
+    /// Revokes the login, and reports whether that worked. With a lost response it does not say so: only the newest refresh
+    /// token stands for the login.
     pub(super) async fn revoke(self, org: &Org, report: &mut Report) {
         report.working_on("revoking the login");
         let host = org.login.host.as_url();
@@ -130,7 +133,11 @@ impl Held {
             org.oauth.introspect(&org.login.host, token, kind).await.is_ok_and(|found| found.active)
         };
         let failure = match failure {
-            Some(error) => Some(setup::sentence(&error)),
+            Some(error) => Some(sentence(&error)),
+            // Salesforce calls the tokens that are known here invalid in this case, too.
+            None if self.is_in_doubt => Some(
+                "the response to a refresh was lost, and with it a new refresh token if Salesforce issued one".to_owned(),
+            ),
             None => is_alive.await.then(|| "Salesforce still says that it is active".to_owned()),
         };
         report.add(match failure {

@@ -47,6 +47,14 @@ pub(super) struct Environment {
     pub(super) removed: Vec<&'static str>,
 }
 
+impl Environment {
+    /// The value that the command gets.
+    pub(super) fn value(&self, name: &str) -> Option<String> {
+        let set = self.set.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+        set.or_else(|| if self.removed.contains(&name) { None } else { std::env::var(name).ok() })
+    }
+}
+
 pub(super) fn of(org: &FakeOrg, callers: impl Iterator<Item = (OsString, OsString)>) -> Environment {
     changes(org.variables(), callers)
 }

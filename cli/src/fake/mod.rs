@@ -1,14 +1,15 @@
 //! `fake`: runs a command against a fake org, and ends with it.
 
+mod browser;
 mod child;
 mod environment;
 
-use std::{fmt::Write as _, io::Write as _, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use salesforce_fake_org::FakeOrg;
 
-use crate::{failure::Failure, style::NOTE};
+use crate::{failure::Failure, output::note};
 
 /// Runs a command against a fake Salesforce org on this machine, and ends with it
 ///
@@ -18,6 +19,7 @@ use crate::{failure::Failure, style::NOTE};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   actix-salesforce fake -- cargo run
+  actix-salesforce fake --open -- cargo run
   actix-salesforce fake --load tests/org.json --load tests/Invoice__c.csv -- cargo run
   actix-salesforce fake --quiet -- cargo test
   actix-salesforce fake -- sh -c 'curl -s \"$SALESFORCE_LOGIN_URL/.well-known/openid-configuration\"'")]
@@ -43,6 +45,9 @@ pub(crate) struct Fake {
     /// User name of the service user: client credentials give tokens of this user
     #[arg(long, value_name = "USERNAME", default_value = "ada@example.com")]
     service_user: String,
+    /// Open the app's login page in a browser, once the app accepts connections. BROWSER names the browser
+    #[arg(long)]
+    open: bool,
     /// Print the variables and all users, too
     #[arg(long, short, conflicts_with = "quiet")]
     verbose: bool,
@@ -63,11 +68,15 @@ pub(crate) async fn run(fake: Fake) -> Result<ExitCode, Failure> {
     let org = start(&fake).await?;
     let environment = environment::of(&org, std::env::vars_os());
     if !fake.quiet {
-        // Nothing is left to tell of an error of standard error.
-        let _ = anstream::stderr().write_all(banner(&org, &environment, fake.verbose).as_bytes());
+        introduce(&org, &environment, fake.verbose);
     }
-    let status = child::run(program, arguments, &environment, signals).await?;
-    Ok(ExitCode::from(status))
+    let page = fake.open.then(|| browser::login_page(&environment)).transpose()?;
+    let opened = page.map(|page| tokio::spawn(browser::open(page)));
+    let status = child::run(program, arguments, &environment, signals).await;
+    if let Some(opened) = opened {
+        opened.abort();
+    }
+    Ok(ExitCode::from(status?))
 }
 
 async fn start(fake: &Fake) -> Result<FakeOrg, Failure> {
@@ -98,35 +107,29 @@ async fn start(fake: &Fake) -> Result<FakeOrg, Failure> {
     })
 }
 
-/// What the user has to know: where the org is, and who can log in.
-fn banner(org: &FakeOrg, environment: &environment::Environment, verbose: bool) -> String {
-    let mut text = String::new();
-    let mut line = |name: &str, value: &str| {
-        // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "{NOTE}{name:>12}{NOTE:#} {value}");
-    };
+/// Says what the user has to know: where the org is, and who can log in.
+fn introduce(org: &FakeOrg, environment: &environment::Environment, verbose: bool) {
     let users = org.users();
-    line("Fake org", &format!("{} (instance {})", org.login_url(), org.instance_url()));
+    note("Fake org", format_args!("{} (instance {})", org.login_url(), org.instance_url()));
     if let Some(first) = users.first() {
         let more = match users.len() {
             1 => String::new(),
             count if verbose => format!(" ({count} users have it)"),
             count => format!(" ({} more with `--verbose`)", count - 1),
         };
-        line("Log in as", &format!("{}, password {}{more}", first.username(), first.password()));
+        note("Log in as", format_args!("{}, password {}{more}", first.username(), first.password()));
     }
     if verbose {
         for user in users.iter().skip(1) {
-            line("", &format!("{} ({})", user.username(), user.display_name()));
+            note("", format_args!("{} ({})", user.username(), user.display_name()));
         }
         for (name, value) in &environment.set {
-            line("Sets", &format!("{name}={value}"));
+            note("Sets", format_args!("{name}={value}"));
         }
     }
     for (names, what) in [(&environment.replaced, "Replaces"), (&environment.removed, "Leaves out")] {
         if !names.is_empty() {
-            line(what, &format!("{} of your environment", names.join(", ")));
+            note(what, format_args!("{} of your environment", names.join(", ")));
         }
     }
-    text
 }

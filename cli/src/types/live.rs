@@ -1,11 +1,12 @@
 //! Describes from an org.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use actix_salesforce::{
-    Config, Connection, Error, Salesforce, Secret, UserRef, VersionChoice,
+    Config, Connection, Error, Secret, UserRef, VersionChoice,
     config::{ConfigError, ServiceUserConfig},
     http::AllowedHosts,
+    oauth::{OAuthClient, OAuthError, TokenResponse},
     token::FixedToken,
 };
 use salesforce_connection::{Client, InvalidId};
@@ -36,11 +37,27 @@ const SETTINGS: [&str; 12] = [
     "SALESFORCE_API_VERSION",
 ];
 
-/// A connection to an org.
+/// A connection to an org. It has to be closed.
 pub(super) struct Live {
     connection: Connection,
-    /// Holds the service user's token.
-    _salesforce: Option<Salesforce>,
+    /// The token of the service user. A token of the Salesforce CLI belongs to that.
+    issued: Option<Issued>,
+}
+
+/// A token that the org issued to this run.
+struct Issued {
+    oauth: OAuthClient,
+    tokens: TokenResponse,
+}
+
+impl Issued {
+    async fn revoke(self) {
+        if let Err(error) = self.oauth.revoke(&self.tokens.instance_url, &self.tokens.access_token).await {
+            Failure::of("the token of this run could not be revoked", &error)
+                .help("it ends by itself with the session timeout of the org")
+                .warn();
+        }
+    }
 }
 
 impl Live {
@@ -95,7 +112,7 @@ impl Live {
         let user = user(token).map_err(|error| Failure::of("cannot name a user", &error))?;
         let source = FixedToken::new(user, url(INSTANCE, instance)?, &Secret::new(token))
             .map_err(|error| Failure::of(format_args!("{TOKEN} is not an access token"), &error))?;
-        Ok(Self { connection: Connection::new(&client, Arc::new(source)), _salesforce: None })
+        Ok(Self { connection: Connection::new(&client, Arc::new(source)), issued: None })
     }
 
     async fn as_service_user(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
@@ -107,28 +124,73 @@ impl Live {
             service.url.clone_from(&config.login_url);
             config.service = Some(service);
         }
-        // The failures are errors of this command. Without a subscriber the library would say that they are lost.
-        let _ = tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::new());
-        let salesforce = Salesforce::from_config(config).await.map_err(|error| settings(&error))?;
-        let connection = salesforce.service_connection().await.map_err(|error| failure("log in", &error))?;
-        Ok(Self { connection, _salesforce: Some(salesforce) })
+        let plan = config.plan().map_err(|error| settings(&error))?;
+        let client =
+            plan.client.build().map_err(|error| Failure::of("cannot create an HTTP client", &error))?;
+        let user = plan.service.ok_or_else(|| Failure::new("the settings name no service user"))?;
+        let oauth = OAuthClient::with_client(user.app().cloned().unwrap_or(plan.app), &client);
+        let tokens =
+            oauth.service_tokens(&user, SystemTime::now()).await.map_err(|error| no_token(&error))?;
+        let source = FixedToken::new(tokens.identity.user, tokens.instance_url.clone(), &tokens.access_token);
+        let issued = Issued { oauth, tokens };
+        match source {
+            Ok(source) => {
+                Ok(Self { connection: Connection::new(&client, Arc::new(source)), issued: Some(issued) })
+            }
+            Err(error) => {
+                issued.revoke().await;
+                Err(Failure::of("cannot use the token of the service user", &error))
+            }
+        }
+    }
+
+    /// Revokes the token, if the org issued it to this run.
+    pub(super) async fn close(self) {
+        if let Some(issued) = self.issued {
+            issued.revoke().await;
+        }
     }
 
     /// Returns an object; `None` if the org has none of this name that the user may see.
     pub(super) async fn describe(&self, name: &str) -> Result<Option<Described>, Failure> {
         let doing = format!("describe {name}");
         match self.connection.get(format!("sobjects/{name}/describe")).send().await {
-            Ok(response) => response.json().map(Some).map_err(|error| failure(&doing, &error)),
+            Ok(response) => response.json().map(Some).map_err(|error| self.failure(&doing, &error)),
             Err(error) if error.status() == Some(404) => Ok(None),
-            Err(error) => Err(failure(&doing, &error)),
+            Err(error) => Err(self.failure(&doing, &error)),
         }
     }
 
     /// Returns the names of all objects that the user may see.
     pub(super) async fn names(&self) -> Result<Vec<String>, Failure> {
-        let objects =
-            self.connection.describe_global().await.map_err(|error| failure("list the objects", &error))?;
+        let objects = self.connection.describe_global().await;
+        let objects = objects.map_err(|error| self.failure("list the objects", &error))?;
         Ok(objects.iter().map(|object| object.name.clone()).collect())
+    }
+
+    /// Tells an org that cannot be reached from one that refuses.
+    fn failure(&self, doing: &str, error: &Error) -> Failure {
+        let refused = || Failure::of(format_args!("cannot {doing}: the org refuses"), error);
+        match error {
+            Error::LimitExceeded { .. } => refused()
+                .help("the org's limit is that of 24 hours: try again later, or read a saved describe with `--describe FILE`"),
+            error if error.is_transient() => unreachable_org(doing, error),
+            Error::LoginRequired if self.issued.is_some() => {
+                Failure::new(format_args!("cannot {doing}: the org refuses the access token that it issued"))
+                    .help("give the service user \"API Enabled\", and the app the scope `api`")
+            }
+            Error::LoginRequired => {
+                Failure::new(format_args!("cannot {doing}: the org refuses the access token: it has ended"))
+                    .help(format!("get a new one with `sf org auth show-access-token`, and set {TOKEN}"))
+            }
+            Error::ApiAccessDenied { .. } => {
+                refused().help("give the user \"API Enabled\", and the app the scope `api`")
+            }
+            Error::Api { .. } => refused().help(
+                "the code says why; an administrator sees the request in the login history or the event log",
+            ),
+            _ => Failure::of(format_args!("cannot {doing}"), error),
+        }
     }
 }
 
@@ -145,30 +207,22 @@ fn settings(error: &ConfigError) -> Failure {
     ))
 }
 
-/// Tells an org that cannot be reached from one that refuses.
-fn failure(doing: &str, error: &Error) -> Failure {
+/// Why the service user got no token.
+fn no_token(error: &OAuthError) -> Failure {
     match error {
-        Error::LimitExceeded { .. } => Failure::of(format_args!("cannot {doing}: the org refuses"), error)
-            .help("the org's limit is that of 24 hours: try again later, or read a saved describe with `--describe FILE`"),
-        error if error.is_transient() => unreachable_org(doing, error),
-        Error::LoginRequired => Failure::new(format_args!("cannot {doing}: the org refuses the access token: it has ended"))
-            .help(format!("get a new one with `sf org auth show-access-token`, and set {TOKEN}")),
-        Error::ServiceUser(_) | Error::LoginRefused(_) => Failure::of(
-            format_args!("cannot {doing}: the org refuses"),
-            error,
-        )
-        .help("check SALESFORCE_CLIENT_ID, SALESFORCE_CLIENT_SECRET, and in the app's policies the client credentials flow with its user"),
-        Error::ApiAccessDenied { .. } => Failure::of(format_args!("cannot {doing}: the org refuses"), error)
-            .help("give the user \"API Enabled\", and the app the scope `api`"),
-        Error::Api { .. } => {
-            Failure::of(format_args!("cannot {doing}: the org refuses"), error)
-                .help("the code says why; an administrator sees the request in the login history or the event log")
+        OAuthError::NeedsMyDomain => {
+            Failure::of("cannot log in", error).help("set SALESFORCE_SERVICE_URL to the My Domain of the org")
         }
-        _ => Failure::of(format_args!("cannot {doing}"), error),
+        error if error.is_transient() => unreachable_org("log in", error),
+        OAuthError::Http(_) | OAuthError::Signing => Failure::of("cannot log in", error)
+            .help("compare SALESFORCE_SERVICE_URL and SALESFORCE_SERVICE_KEY with the org and its app"),
+        error => Failure::of("cannot log in: the org refuses", error).help(
+            "check SALESFORCE_CLIENT_ID, SALESFORCE_CLIENT_SECRET, and in the app's policies the client credentials flow with its user",
+        ),
     }
 }
 
-fn unreachable_org(doing: &str, error: &Error) -> Failure {
+fn unreachable_org(doing: &str, error: &dyn std::error::Error) -> Failure {
     Failure::of(format_args!("cannot {doing}: the org cannot be reached"), error).help(format!(
         "check the address ({INSTANCE}, or SALESFORCE_SERVICE_URL), the network, and SALESFORCE_API_PROXY and \
          SALESFORCE_TOKEN_PROXY if it has a proxy; or read a saved describe with `--describe FILE`"

@@ -10,12 +10,7 @@ mod resolve;
 mod selection;
 mod write;
 
-use std::{
-    collections::BTreeSet,
-    io::{IsTerminal as _, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{collections::BTreeSet, io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Args, ValueHint};
 use futures_util::{StreamExt as _, stream};
@@ -23,14 +18,17 @@ use similar::ChangeTag;
 
 use self::{
     live::Live,
-    resolve::{Known, Unresolved, hint, resolve},
+    model::Model,
+    resolve::{Known, Mistake, Unresolved, hint, resolve},
     selection::Selection,
     write::Head,
 };
 use crate::{
-    failure::{FINDINGS, Failure},
+    failure::{FINDINGS, Failure, INTERRUPTED},
+    interrupt::Interrupt,
     nearest::nearest,
     output,
+    progress::Progress,
     style::{ERROR, NOTE},
 };
 
@@ -42,7 +40,8 @@ const AT_A_TIME: usize = 4;
 /// From an org, or from describes that were saved. The org is the one of SF_ACCESS_TOKEN (`sf org auth show-access-token`)
 /// and SF_ORG_INSTANCE_URL (`sf org display`), or of the app's SALESFORCE_ variables with a service user.
 ///
-/// The file has the objects and fields in its head, so that later runs need `--out` only.
+/// A token that the service user gets is revoked at the end. The file has the objects and fields in its head, so that
+/// later runs need `--out` only.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   actix-salesforce types --out src/objects.rs Account Contact:Id,LastName,Account.Name
@@ -51,7 +50,7 @@ const AT_A_TIME: usize = 4;
   actix-salesforce types --describe account.json Account
   actix-salesforce fake -- actix-salesforce types Account:Id,Name
 
-Exit status: 0 fine, 1 drift, 2 wrong use, or an org that is out of reach or refuses.")]
+Exit status: 0 fine, 1 drift, 2 wrong use, or an org that is out of reach or refuses, 130 interrupted.")]
 pub(crate) struct Types {
     /// Objects with their fields: `Account` (all fields), `Contact:Id,LastName,Account.Name`, `Contact:*,Account.Name`.
     /// Default: those of the file
@@ -74,44 +73,66 @@ pub(crate) struct Types {
     quiet: bool,
 }
 
-/// Where describes come from.
-enum Source {
-    Files,
-    Org(Live),
-}
-
 pub(crate) async fn run(types: Types) -> Result<ExitCode, Failure> {
     let before = types.out.as_deref().map(output::read).transpose()?.flatten();
     let head = head(&types, before.as_deref())?;
-    let mut known = Known::default();
-    for path in &types.describe {
-        for object in file::read(path)? {
-            known.add(object);
+    let model = if types.describe.is_empty() {
+        match from_org(&head.selections, &Progress::new(!types.quiet)).await? {
+            Some(model) => model,
+            None => return Ok(ExitCode::from(INTERRUPTED)),
         }
-    }
-    let source = if types.describe.is_empty() { Source::Org(Live::connect().await?) } else { Source::Files };
-    let progress = Progress { shown: !types.quiet && std::io::stderr().is_terminal() };
-    let model = loop {
-        match resolve(&head.selections, &known) {
-            Ok(model) => break model,
-            Err(Unresolved::Mistakes(mistakes)) => {
-                return Err(mistakes
-                    .into_iter()
-                    .map(|mistake| Failure::new(mistake.message).help(mistake.help))
-                    .collect());
-            }
-            Err(Unresolved::Missing(names)) => {
-                let described = match &source {
-                    Source::Files => return Err(not_in_files(&names, &known)),
-                    Source::Org(live) => fetch(live, &names, &progress).await?,
-                };
-                described.into_iter().for_each(|object| known.add(object));
-            }
-        }
+    } else {
+        from_files(&types.describe, &head.selections)?
     };
     let text = write::file(&head, &model)?;
     let structs = model.structs().count();
     finish(&types, before.as_deref(), &text, structs)
+}
+
+fn from_files(paths: &[PathBuf], selections: &[Selection]) -> Result<Model, Failure> {
+    let mut known = Known::default();
+    for path in paths {
+        file::read(path)?.into_iter().for_each(|object| known.add(object));
+    }
+    resolve(selections, &known).map_err(|unresolved| match unresolved {
+        Unresolved::Mistakes(mistakes) => all(mistakes),
+        Unresolved::Missing(names) => not_in_files(&names, &known),
+    })
+}
+
+/// Returns `None` if the program was asked to end. The token of this run is revoked in any case.
+async fn from_org(selections: &[Selection], progress: &Progress) -> Result<Option<Model>, Failure> {
+    let interrupt = Interrupt::listen();
+    progress.working_on("connecting to the org");
+    // Never dropped: the org may issue a token whose response is under way, and that has to be revoked.
+    let model = match Live::connect().await {
+        Ok(live) => {
+            let model = interrupt.or(describe_all(&live, selections, progress)).await;
+            progress.settle();
+            live.close().await;
+            model.transpose()
+        }
+        Err(failure) => Err(failure),
+    };
+    // Also if that was while the token was requested or revoked.
+    if interrupt.is_raised() { Ok(None) } else { model }
+}
+
+async fn describe_all(live: &Live, selections: &[Selection], progress: &Progress) -> Result<Model, Failure> {
+    let mut known = Known::default();
+    loop {
+        match resolve(selections, &known) {
+            Ok(model) => return Ok(model),
+            Err(Unresolved::Mistakes(mistakes)) => return Err(all(mistakes)),
+            Err(Unresolved::Missing(names)) => {
+                fetch(live, &names, progress).await?.into_iter().for_each(|object| known.add(object));
+            }
+        }
+    }
+}
+
+fn all(mistakes: Vec<Mistake>) -> Failure {
+    mistakes.into_iter().map(|mistake| Failure::new(mistake.message).help(mistake.help)).collect()
 }
 
 /// The arguments, and those of the file for what is left out.
@@ -143,15 +164,15 @@ async fn fetch(
     let mut unknown = Vec::new();
     let requests = stream::iter(names).map(async |name: &String| (name, live.describe(name).await));
     let mut responses = std::pin::pin!(requests.buffer_unordered(AT_A_TIME));
-    progress.show(0, names.len());
+    let show = |done: usize| progress.working_on(format!("describing objects, {done} of {}", names.len()));
+    show(0);
     while let Some((name, described)) = responses.next().await {
-        match described.inspect_err(|_| progress.clear())? {
+        match described? {
             Some(described) => found.push(described),
             None => unknown.push(name),
         }
-        progress.show(found.len() + unknown.len(), names.len());
+        show(found.len() + unknown.len());
     }
-    progress.clear();
     if unknown.is_empty() {
         return Ok(found);
     }
@@ -179,13 +200,13 @@ fn not_in_files(names: &BTreeSet<String>, known: &Known) -> Failure {
 }
 
 fn finish(types: &Types, before: Option<&str>, text: &str, structs: usize) -> Result<ExitCode, Failure> {
-    let mut stderr = anstream::stderr().lock();
     let Some(path) = &types.out else {
         return output::print(text.as_bytes());
     };
     let is_same = before == Some(text);
     let shown = path.display();
     if types.check && !is_same {
+        let mut stderr = anstream::stderr().lock();
         // Nothing is left to tell of an error of standard error.
         let _ = writeln!(stderr, "{ERROR}drift:{ERROR:#} {shown} differs from the org (- file, + org)");
         for (tag, line) in output::difference(before.unwrap_or_default(), text) {
@@ -207,27 +228,7 @@ fn finish(types: &Types, before: Option<&str>, text: &str, structs: usize) -> Re
     }
     if !types.quiet {
         let what = if is_same { "Unchanged" } else { "Written" };
-        let _ = writeln!(stderr, "{NOTE}{what:>12}{NOTE:#} {shown} ({structs} structs)");
+        output::note(what, format_args!("{shown} ({structs} structs)"));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A line on a terminal that says how far the describes are.
-struct Progress {
-    shown: bool,
-}
-
-impl Progress {
-    fn show(&self, done: usize, all: usize) {
-        if self.shown {
-            let _ =
-                write!(anstream::stderr(), "\r{NOTE}{:>12}{NOTE:#} {done} of {all} objects", "Describing");
-        }
-    }
-
-    fn clear(&self) {
-        if self.shown {
-            let _ = write!(anstream::stderr(), "\r\x1b[2K");
-        }
-    }
 }

@@ -113,7 +113,7 @@ pub(super) fn resolve(selections: &[Selection], known: &Known) -> Result<Model, 
     if !problems.missing.is_empty() {
         return Err(Unresolved::Missing(problems.missing));
     }
-    Ok(Naming::new(&nodes).model(&nodes))
+    Ok(Naming::model(&nodes))
 }
 
 impl<'a> Node<'a> {
@@ -226,22 +226,18 @@ pub(super) fn hint(near: Option<&str>, what: &str) -> String {
 #[derive(Debug)]
 struct Naming {
     taken: Taken,
-    objects: Vec<String>,
     /// Enums by object and field.
     enums: BTreeMap<(String, String), String>,
 }
 
 impl Naming {
-    fn new(nodes: &[Node<'_>]) -> Self {
-        let mut taken = Taken::types();
-        let objects = nodes.iter().map(|node| names::object(&node.object.name, &mut taken)).collect();
-        Self { taken, objects, enums: BTreeMap::new() }
-    }
-
-    fn model(mut self, nodes: &[Node<'_>]) -> Model {
+    fn model(nodes: &[Node<'_>]) -> Model {
+        let mut naming = Self { taken: Taken::types(), enums: BTreeMap::new() };
+        let names: Vec<String> =
+            nodes.iter().map(|node| names::object(&node.object.name, &mut naming.taken)).collect();
         let mut model = Model::default();
-        for (node, name) in nodes.iter().zip(self.objects.clone()) {
-            self.add(node, name, &mut model);
+        for (node, name) in nodes.iter().zip(names) {
+            naming.add(node, name, &mut model);
         }
         model
     }

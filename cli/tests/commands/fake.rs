@@ -1,8 +1,9 @@
 //! `fake -- COMMAND`
 
 use std::{
-    io::{Read as _, Write as _},
-    net::TcpStream,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -174,6 +175,71 @@ fn a_command_may_end_cleanly_on_sigterm_and_is_killed_by_the_second_one() {
     assert!(told == "told" && TcpStream::connect(("127.0.0.1", port)).is_ok(), "{told}");
     signal(&child, Signal::TERM);
     assert_eq!(child.wait().unwrap().code(), Some(137));
+}
+
+/// Runs a command with `--open`, for an app at this port. It ends with its standard input, or after 20 seconds.
+fn opening(browser: &Path, port: u16) -> Child {
+    let mut command = program([
+        "fake",
+        "--open",
+        "--quiet",
+        "--rows",
+        "1",
+        "--",
+        "sh",
+        "-c",
+        "echo ready; timeout 20 cat; exit 6",
+    ]);
+    command.env("BROWSER", browser).env("SALESFORCE_PUBLIC_URL", format!("http://127.0.0.1:{port}"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn the_login_page_is_opened_once_the_app_accepts_connections() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (browser, opened) = (folder.path().join("browser"), folder.path().join("opened"));
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let script = format!("#!/bin/sh\necho \"$1\" >'{0}.new'; mv '{0}.new' '{0}'\n", opened.display());
+    std::fs::write(&browser, script).unwrap();
+    std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o755)).unwrap();
+
+    let mut child = opening(&browser, port);
+    assert_eq!(line_of(&mut child), "ready");
+    // Long enough for a browser that is opened too early.
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!opened.exists(), "no app is there");
+    let _app = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    while !opened.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let expected = format!("http://127.0.0.1:{port}/auth/salesforce/login\n");
+    assert_eq!(std::fs::read_to_string(&opened).unwrap(), expected);
+    drop(child.stdin.take());
+    assert_eq!(child.wait().unwrap().code(), Some(6));
+}
+
+#[test]
+fn a_browser_that_cannot_be_opened_is_a_warning_with_the_address() {
+    let app = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = app.local_addr().unwrap().port();
+    let mut child = opening(Path::new("/no/such/browser"), port);
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let warning = stderr.next().unwrap();
+    assert!(warning.starts_with("warning: the browser could not be opened: "), "{warning}");
+    let help = stderr.next().unwrap();
+    assert!(help.contains(&format!("open http://127.0.0.1:{port}/auth/salesforce/login by hand")), "{help}");
+    drop(child.stdin.take());
+    assert_eq!(child.wait().unwrap().code(), Some(6), "the command went on");
+}
+
+#[test]
+fn settings_without_a_login_page_are_wrong_use_of_open() {
+    let mut command = program(["fake", "--open", "--quiet", "--rows", "1", "--", "true"]);
+    let refused = ended(command.env("SALESFORCE_STORE", "mysql://h").output().unwrap());
+    assert!(refused.status == 2 && refused.stderr.contains("`--open` finds no login page"), "{refused:?}");
+    assert!(refused.stderr.contains("SALESFORCE_STORE"), "{refused:?}");
 }
 
 /// `script` gives the program a terminal. A terminal sends Ctrl-C to each process in the foreground.

@@ -5,6 +5,7 @@ mod breaks;
 mod browser;
 mod fine;
 mod interrupted;
+mod login;
 mod public_url;
 mod run;
 mod store;

@@ -80,6 +80,15 @@ impl<'a> Doctor<'a> {
             .set("SALESFORCE_CLIENT_SECRET", "newer-than-before")
     }
 
+    /// Names a caller from Salesforce, with its certificates.
+    pub(crate) fn with_caller(self, certificates: &str) -> Self {
+        let (org, issuer) = (self.org.organization_id(), self.org.instance_url());
+        self.set("SALESFORCE_CALLER_ORG", &org)
+            .set("SALESFORCE_CALLER_ISSUER", &issuer)
+            .set("SALESFORCE_CALLER_AUDIENCE", "https://app.example")
+            .set("SALESFORCE_CALLER_CERTIFICATES", certificates)
+    }
+
     /// Names a service user at the My Domain.
     pub(crate) fn with_service(self) -> Self {
         let my_domain = self.org.instance_url();

@@ -10,6 +10,10 @@ use actix_salesforce::{
     },
 };
 use salesforce_fake_org::FakeOrg;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
 
 use crate::run::{Doctor, KEY, free_port};
 
@@ -58,11 +62,17 @@ impl Drop for Redis {
     }
 }
 
-fn redis(port: u16, memory: &str) -> Redis {
+/// Returns once it accepts connections.
+async fn redis(port: u16, memory: &str) -> Redis {
     let mut command = std::process::Command::new("redis-server");
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--maxmemory", memory]);
     let command = command.stdout(std::process::Stdio::null());
-    Redis(command.spawn().expect("redis-server is missing: install the Debian package redis-server"))
+    let server =
+        Redis(command.spawn().expect("redis-server is missing: install the Debian package redis-server"));
+    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    server
 }
 
 #[tokio::test]
@@ -70,7 +80,7 @@ async fn a_store_that_takes_no_writes_is_named_and_one_that_does_passes() {
     let org = FakeOrg::start().await.unwrap();
     for (memory, status, outcome) in [("0", 0, "passed"), ("1", 1, "failed")] {
         let port = free_port();
-        let _server = redis(port, memory);
+        let _server = redis(port, memory).await;
         let doctor = Doctor::of(&org).arguments(["--json", "--no-login"]).set("SALESFORCE_KEYS", KEY);
         let ended = doctor.set("SALESFORCE_STORE", &format!("redis://127.0.0.1:{port}")).run().await;
         assert_eq!(
@@ -83,4 +93,70 @@ async fn a_store_that_takes_no_writes_is_named_and_one_that_does_passes() {
         let lease = if status == 0 { "passed" } else { "skipped" };
         assert_eq!(ended.finding("store-lease")["outcome"], lease, "{ended:?}");
     }
+}
+
+#[tokio::test]
+async fn a_store_whose_leases_have_two_holders_is_named() {
+    let org = FakeOrg::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("logins.db");
+    SqlStore::sqlite(&path).await.unwrap();
+    let forgetful = "CREATE TRIGGER forgetful AFTER INSERT ON actix_salesforce_leases BEGIN DELETE FROM actix_salesforce_leases; END";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(forgetful).unwrap();
+    let doctor = Doctor::of(&org).arguments(["--json", "--no-login"]).set("SALESFORCE_KEYS", KEY);
+    let ended = doctor.set("SALESFORCE_STORE", &format!("sqlite:{}", path.display())).run().await;
+    assert_eq!((ended.status, ended.checks(&["failed", "warning"])), (Some(1), vec!["store-lease".into()]));
+    assert!(
+        ended.finding("store-lease").to_string().contains("two processes could refresh one grant"),
+        "{ended:?}"
+    );
+    assert_eq!(
+        (&ended.finding("store")["outcome"], &ended.finding("store-latency")["outcome"]),
+        (&"passed".into(), &"passed".into())
+    );
+}
+
+/// Passes on what a server sends, each part a while later. Returns its port.
+async fn slowed(server: u16, by: Duration) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (mut from_client, mut to_client) = client.into_split();
+            let server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+            let (mut from_server, mut to_server) = server.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+            tokio::spawn(async move {
+                let mut part = [0; 16_384];
+                while let Ok(count @ 1..) = from_server.read(&mut part).await {
+                    tokio::time::sleep(by).await;
+                    to_client.write_all(&part[..count]).await?;
+                }
+                std::io::Result::Ok(())
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_slow_store_is_named_with_its_times() {
+    let org = FakeOrg::start().await.unwrap();
+    let port = free_port();
+    let _server = redis(port, "0").await;
+    let slow = slowed(port, Duration::from_millis(101)).await;
+    let doctor = Doctor::of(&org).arguments(["--json", "--no-login"]).set("SALESFORCE_KEYS", KEY);
+    let ended = doctor.set("SALESFORCE_STORE", &format!("redis://127.0.0.1:{slow}")).run().await;
+    assert_eq!(
+        (ended.status, ended.checks(&["failed", "warning"])),
+        (Some(1), vec!["store-latency".into()]),
+        "{ended:?}"
+    );
+    let finding = ended.finding("store-latency");
+    assert!(finding["what"].as_str().unwrap().starts_with("A read takes 1"), "{finding}");
+    assert!(finding["fix"].as_str().unwrap().contains("near the app"), "{finding}");
+    assert_eq!(
+        (&ended.finding("store")["outcome"], &ended.finding("store-lease")["outcome"]),
+        (&"passed".into(), &"passed".into())
+    );
 }

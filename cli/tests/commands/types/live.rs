@@ -1,12 +1,12 @@
 //! `types` with an org.
 
-use std::{
-    process::{Command, Stdio},
-    time::Duration,
-};
+use std::process::Command;
+#[cfg(unix)]
+use std::{process::Stdio, time::Duration};
 
+#[cfg(unix)]
 use rustix::process::{Pid, Signal, kill_process};
-use salesforce_fake_org::{FakeOrg, Fault};
+use salesforce_fake_org::{FakeOrg, Fault, Route};
 
 use crate::program::{Ended, ended, files, program};
 
@@ -131,22 +131,81 @@ async fn an_org_out_of_reach_is_told_from_one_that_refuses() {
     assert!(down.status == 2 && down.stderr.contains("cannot be reached"), "{down:?}");
 }
 
+fn live_tokens(org: &FakeOrg) -> Vec<String> {
+    org.live_access_tokens(&org.user("ada@example.com"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupted_run_leaves_the_file_as_it_was() {
+async fn the_token_of_the_service_user_is_revoked_on_every_way_out() {
+    let org = start(serde_json::json!([])).await;
+    let issued = || org.token_calls("client_credentials");
+    for (arguments, status) in [
+        (&["Account:Id"][..], 0),
+        (&["Acount:Id"], 2),
+        (&["Account:Nmae"], 2),
+        (&["--out", "no-such-folder/objects.rs", "Account:Id"], 2),
+        (&["--out", "no-such-file.rs", "--check", "Account:Id"], 1),
+    ] {
+        let before = issued();
+        let ended = types(&org, |_| {}, arguments).await;
+        assert_eq!((ended.status, issued()), (status, before + 1), "{arguments:?}: {ended:?}");
+        assert_eq!(live_tokens(&org), [""; 0], "{arguments:?}: {ended:?}");
+    }
+    let fault = org.faults().api(Fault::Status(403));
+    let refused = types(&org, |_| {}, &["Account:Id"]).await;
+    assert_eq!((refused.status, live_tokens(&org)), (2, vec![]), "{refused:?}");
+    fault.remove();
+
+    org.faults().at(Route::Revoke, Fault::Status(503));
+    let left = types(&org, |_| {}, &["Account:Id"]).await;
+    assert!(left.status == 0 && left.stdout.contains("pub id: SalesforceId"), "{left:?}");
+    assert!(left.stderr.contains("warning: the token of this run could not be revoked"), "{left:?}");
+    assert_eq!(live_tokens(&org).len(), 1);
+}
+
+/// Starts a run, interrupts it once the org has this request, and returns its exit status.
+#[cfg(unix)]
+async fn interrupted(org: &FakeOrg, signal: Signal, path: &str, arguments: &[&str]) -> i32 {
+    org.clear_requests();
+    let mut command = program(["types"].iter().chain(arguments));
+    let mut child =
+        command.envs(org.variables()).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    while !org.requests().iter().any(|request| request.path.contains(path)) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before the request");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), signal).unwrap();
+    tokio::task::spawn_blocking(move || child.wait().unwrap().code().unwrap_or(-1)).await.unwrap()
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_run_leaves_the_file_as_it_was_and_no_token() {
     let org = start(serde_json::json!([])).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("objects.rs");
-    types(&org, |_| {}, &["--out", path.to_str().unwrap(), "Account:Id"]).await;
+    let out = path.to_str().unwrap();
+    types(&org, |_| {}, &["--out", out, "Account:Id"]).await;
     let before = std::fs::read(&path).unwrap();
-    let requests = org.requests().len();
-    org.faults().token_endpoint(Fault::Delay(Duration::from_secs(60)));
-    let mut command = program(["types", "--out", path.to_str().unwrap(), "Account:Id,Name"]);
-    let mut child = command.envs(org.variables()).stderr(Stdio::null()).spawn().unwrap();
-    while org.requests().len() == requests {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    let arguments = ["--out", out, "Account:Id,Name"];
+    for signal in [Signal::INT, Signal::TERM] {
+        // The describe never comes.
+        let fault = org.faults().api(Fault::Delay(Duration::from_secs(60)));
+        assert_eq!(interrupted(&org, signal, "/describe", &arguments).await, 130);
+        assert_eq!(live_tokens(&org), [""; 0]);
+        fault.remove();
+        // The token comes after the signal.
+        org.faults().token_endpoint(Fault::Delay(Duration::from_millis(300)).once());
+        assert_eq!(interrupted(&org, signal, "/oauth2/token", &arguments).await, 130);
+        assert!(org.requests().iter().any(|request| request.path.contains("/oauth2/revoke")));
+        assert_eq!(live_tokens(&org), [""; 0]);
     }
-    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::INT).unwrap();
-    assert!(!child.wait().unwrap().success());
+    // The token is refused, or being revoked.
+    org.faults().token_endpoint(Fault::Status(503).delay(Duration::from_millis(300)).times(1));
+    assert_eq!(interrupted(&org, Signal::INT, "/oauth2/token", &arguments).await, 130);
+    org.faults().at(Route::Revoke, Fault::Delay(Duration::from_millis(300)).once());
+    assert_eq!(interrupted(&org, Signal::INT, "/oauth2/revoke", &arguments).await, 130);
+    assert_eq!(live_tokens(&org), [""; 0]);
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(files(folder.path()), ["objects.rs"]);
 }

@@ -5,6 +5,8 @@ mod errors;
 // Formatted by rustfmt's defaults, as in the project of a user, not by the settings of this one.
 #[rustfmt::skip]
 mod generated;
+#[rustfmt::skip]
+mod generated_connection;
 mod live;
 mod output;
 
@@ -20,6 +22,14 @@ const SELECTED: [&str; 6] = [
     "acme__Option__c",
     "Setting__mdt",
     "Gadget_Sold__e",
+];
+
+/// The objects and fields of `generated_connection.rs`, which a program without Actix compiles: one field of each type.
+const SELECTED_CONNECTION: [&str; 4] = [
+    "--crate",
+    "salesforce_connection",
+    "Gadget__c:Id,Name,Gen__c,Count__c,Big__c,Share__c,Price__c,Made__c,Sold_At__c,Opens__c,Address__c,Place__c,Raw__c,Rating__c,Regions__c,Free_Regions__c,Parent__c,Owner_Account__r.Owner.Name",
+    "Setting__mdt",
 ];
 
 fn describe(name: &str) -> PathBuf {

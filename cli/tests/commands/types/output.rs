@@ -1,23 +1,34 @@
 //! What is written, and what it reads.
 
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use actix_salesforce::{SObject, records::Address, soql::ToSoql as _};
 use serde_json::json;
 
-use super::{SELECTED, generated, types};
+use super::{SELECTED, SELECTED_CONNECTION, generated, types};
 use crate::program::{PROGRAM, files};
 
 /// After a change of the writer: `ACTIX_SALESFORCE_WRITE=1 cargo test -p actix-salesforce-cli --test commands`.
 #[test]
 fn the_same_describes_give_the_same_bytes() {
-    let written = types(&SELECTED);
-    assert_eq!(written.status, 0, "{written:?}");
-    if std::env::var_os("ACTIX_SALESFORCE_WRITE").is_some() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/commands/types/generated.rs");
-        std::fs::write(path, &written.stdout).unwrap();
+    for (selected, file, expected) in [
+        (&SELECTED[..], "generated.rs", include_str!("generated.rs")),
+        (&SELECTED_CONNECTION, "generated_connection.rs", include_str!("generated_connection.rs")),
+    ] {
+        let written = types(selected);
+        assert_eq!(written.status, 0, "{written:?}");
+        if std::env::var_os("ACTIX_SALESFORCE_WRITE").is_some() {
+            std::fs::write(generated_file(file), &written.stdout).unwrap();
+        }
+        assert!(written.stdout == expected, "the writer of {file} has changed: see above this test");
     }
-    assert!(written.stdout == include_str!("generated.rs"), "the writer has changed: see above this test");
+}
+
+fn generated_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/commands/types").join(name)
 }
 
 #[test]
@@ -25,15 +36,45 @@ fn rustfmt_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("rustfmt.toml");
     std::fs::write(&config, "").unwrap();
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/commands/types/generated.rs");
-    for edition in ["2021", "2024"] {
+    for (edition, file) in [
+        ("2021", "generated.rs"),
+        ("2024", "generated.rs"),
+        ("2021", "generated_connection.rs"),
+        ("2024", "generated_connection.rs"),
+    ] {
         let mut rustfmt = Command::new("rustfmt");
-        rustfmt
-            .args(["--check", "--edition", edition, "--config-path"])
-            .args([config.as_path(), path.as_ref()]);
-        let output = rustfmt.output().unwrap();
+        rustfmt.args(["--check", "--edition", edition, "--config-path"]);
+        let output = rustfmt.arg(&config).arg(generated_file(file)).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
+}
+
+/// Compiled with this program, which denies warnings.
+#[test]
+fn types_for_a_program_without_actix_need_the_crate_salesforce_connection_alone() {
+    use salesforce_connection::{SObject as _, soql::ToSoql as _};
+
+    use super::generated_connection::{Gadget, GadgetRating};
+
+    assert!(
+        !include_str!("generated_connection.rs").contains("actix_salesforce"),
+        "it names a crate that is not there"
+    );
+    let soql = Gadget::soql();
+    assert!(
+        soql.starts_with("SELECT Id, Name, ") && soql.ends_with("Owner_Account__r.Owner.Name FROM Gadget__c")
+    );
+    assert_eq!(GadgetRating::N100Plus.to_soql().unwrap(), "100+".to_soql().unwrap());
+    let record = json!({
+        "Id": "001D000000IqhSLIAZ", "Name": "Lamp", "Gen__c": true, "Count__c": 3, "Big__c": 4, "Share__c": 12.5,
+        "Price__c": 10.1, "Made__c": "2026-01-31", "Sold_At__c": "2026-01-31T10:00:00.000+0000", "Opens__c": "09:30:00.000Z",
+        "Address__c": { "city": "Oslo" }, "Place__c": null, "Raw__c": [1, "two"], "Rating__c": "100+",
+        "Regions__c": "North;East", "Free_Regions__c": null, "Parent__c": null,
+        "Owner_Account__r": { "Owner": { "Name": "Ada" } }
+    });
+    let gadget: Gadget = serde_json::from_value(record).unwrap();
+    assert_eq!((gadget.price.unwrap().to_string(), gadget.regions.len()), ("10.1".to_owned(), 2));
+    assert_eq!(gadget.owner_account.unwrap().owner.unwrap().name, "Ada");
 }
 
 #[test]

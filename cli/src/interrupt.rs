@@ -1,4 +1,4 @@
-//! [`Interrupt`]: Ctrl-C and SIGTERM. A login that exists then is revoked before the program ends.
+//! [`Interrupt`]: Ctrl-C and SIGTERM. Tokens that exist then are revoked before the program ends.
 
 use std::future::Future;
 
