@@ -14,12 +14,11 @@ use crate::{
 use salesforce_connection::OrgId;
 
 impl SalesforceBuilder {
-    /// Asks `function` at each login whether users of this org may come in, for example by the app's own table of
-    /// customers. Default: no function.
+    /// Asks `function` at each login whether users of this org may come in. Default: no function.
     ///
-    /// It is asked after the lists and before any request is sent to the org's instance. `false`: the user reads that the
-    /// organization may not use the app, the tokens are revoked, and nothing is stored. An error, or more than five
-    /// seconds: a page with 503.
+    /// For example by the app's own table of customers. It is asked after the lists and before any request is sent to the
+    /// org's instance. `false`: the user reads that the organization may not use the app, the tokens are revoked, and
+    /// nothing is stored. An error, or more than five seconds: a page with 503.
     ///
     /// ```
     /// # use actix_salesforce::Salesforce;

@@ -25,8 +25,10 @@ impl SalesforceBuilder {
         self
     }
 
-    /// Says that the app runs behind the side-car of Heroku AppLink for the org with this id, for handlers that take an
-    /// [`AppLinkContext`](crate::inbound::AppLinkContext). Default: a context of AppLink is refused. Feature `inbound`.
+    /// Says that the app runs behind the side-car of Heroku AppLink for the org with this id.
+    ///
+    /// For handlers that take an [`AppLinkContext`](crate::inbound::AppLinkContext). Default: a context of AppLink is
+    /// refused. Feature `inbound`.
     ///
     /// Only for an app whose port no client but the side-car reaches: the context is signed by nothing.
     pub fn applink(mut self, org: impl Into<String>) -> Self {

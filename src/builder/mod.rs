@@ -11,8 +11,6 @@ use std::{
     time::Duration,
 };
 
-#[cfg(feature = "inbound")]
-use crate::config::and_readable;
 use crate::{
     base::clock::Clock,
     config::{
@@ -20,7 +18,7 @@ use crate::{
     },
     grants::{AppFunctions, Events, Timing},
     salesforce::{Salesforce, start},
-    store::{OpenError, Store, StoreUrl},
+    store::Store,
     web::WebFunctions,
 };
 use salesforce_connection::{Secret, token::ServiceUser};
@@ -348,25 +346,12 @@ impl SalesforceBuilder {
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
         let Self { config, store, service, events, clock, functions, web } = self;
         report_where_failures_go();
-        let config = config.without_surroundings();
-        #[cfg(feature = "inbound")]
-        let (config, unreadable) = with_files(config).await?;
-        let problem = |error: OpenError| store_problem(&error);
-        let location = config.store_location(store);
-        let checked = config.check(location.as_ref().is_ok_and(StoreUrl::is_durable));
-        #[cfg(feature = "inbound")]
-        let checked = and_readable(checked, unreadable);
-        let (settings, location) = match (checked, location.map_err(problem)) {
-            (Ok(settings), Ok(location)) => {
-                let paths = settings.paths.with_connect(web.connect.is_set());
-                (Settings { service: service.or(settings.service), paths, ..settings }, location)
-            }
-            (Ok(_), Err(problem)) => return Err(ConfigError::new(vec![problem])),
-            (Err(error), Err(problem)) => return Err(error.and(problem)),
-            (Err(error), Ok(_)) => return Err(error),
-        };
+        let (config, unreadable) = with_files(config.without_surroundings()).await?;
+        let (settings, location) = config.checked(store, unreadable)?;
+        let paths = settings.paths.with_connect(web.connect.is_set());
+        let settings = Settings { service: service.or(settings.service), paths, ..settings };
         let opened = location.open(&clock, Timing::of_process().store(), events.clone()).await;
-        let store = opened.map_err(|error| ConfigError::new(vec![problem(error)]))?;
+        let store = opened.map_err(|error| ConfigError::new(vec![store_problem(&error)]))?;
         start(settings, store, events, clock, functions, web).map_err(|error| {
             ConfigError::new(vec![ConfigProblem {
                 setting: "this machine",
@@ -377,7 +362,6 @@ impl SalesforceBuilder {
 }
 
 /// Reads the files of the settings. They may hang, on a network share for example: not on this thread.
-#[cfg(feature = "inbound")]
 async fn with_files(config: Config) -> std::result::Result<(Config, Vec<ConfigProblem>), ConfigError> {
     tokio::task::spawn_blocking(move || config.with_files()).await.map_err(|error| {
         let hint = format!("the files of certificates could not be read: {error}");

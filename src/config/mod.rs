@@ -20,6 +20,7 @@ mod problem;
 mod return_to;
 mod service;
 mod settings;
+mod start;
 mod text;
 mod unused;
 
@@ -27,8 +28,6 @@ mod unused;
 pub use self::inbound::{Caller, ClientCertificateHeader, DataCloud, InboundConfig, OutboundMessages};
 #[cfg(feature = "inbound")]
 pub(crate) use self::inbound::{CertificateHeader, CheckedCaller, Fingerprint, fingerprint};
-#[cfg(feature = "inbound")]
-pub(crate) use self::plan::and_readable;
 pub use self::{
     api::ApiConfig,
     plan::{PlannedLogin, StartPlan},
@@ -37,9 +36,9 @@ pub use self::{
 };
 pub(crate) use self::{
     credentials::PreviousApp,
-    plan::store_problem,
     return_to::ReturnTo,
     settings::{Paths, Settings},
+    start::store_problem,
 };
 
 use std::collections::BTreeMap;

@@ -4,13 +4,11 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use url::Url;
 
-#[cfg(feature = "inbound")]
-use super::Settings;
-use super::{Config, ConfigError, ConfigProblem, unused};
+use super::{Config, ConfigError, start::store_problem, unused};
 use crate::{
     base::clock::Clock,
     grants::Timing,
-    store::{AvailabilityObserver, OpenError, Store, StoreUrl},
+    store::{AvailabilityObserver, OpenError, Store},
 };
 use salesforce_connection::{
     ClientBuilder,
@@ -75,19 +73,8 @@ impl Config {
     /// # Errors
     /// All missing and invalid settings, each with its fix.
     pub fn plan(self) -> Result<StartPlan, ConfigError> {
-        let config = self.without_surroundings();
-        #[cfg(feature = "inbound")]
-        let (config, unreadable) = config.with_files();
-        let location = config.store_location(None);
-        let checked = config.check(location.as_ref().is_ok_and(StoreUrl::is_durable));
-        #[cfg(feature = "inbound")]
-        let checked = and_readable(checked, unreadable);
-        let settings = match (checked, location) {
-            (Ok(settings), Ok(_)) => settings,
-            (Ok(_), Err(error)) => return Err(ConfigError::new(vec![store_problem(&error)])),
-            (Err(problems), Ok(_)) => return Err(problems),
-            (Err(problems), Err(error)) => return Err(problems.and(store_problem(&error))),
-        };
+        let (config, unreadable) = self.without_surroundings().with_files();
+        let (settings, _) = config.checked(None, unreadable)?;
         let planned = |name: Option<&String>, host: &LoginHost| PlannedLogin {
             name: name.cloned(),
             host: host.clone(),
@@ -139,35 +126,6 @@ struct Unobserved;
 impl AvailabilityObserver for Unobserved {
     fn store_unavailable(&self) {}
     fn store_recovered(&self) {}
-}
-
-impl Config {
-    /// Returns where the store is, with what the settings say about it. `given` is one that the program brings.
-    pub(crate) fn store_location(&self, given: Option<Arc<dyn Store>>) -> Result<StoreUrl, OpenError> {
-        let location = match given {
-            Some(store) => Ok(StoreUrl::Given(store)),
-            None => StoreUrl::parse(self.store.expose()),
-        };
-        if self.cache_logins { location.and_then(StoreUrl::caching_logins) } else { location }
-    }
-}
-
-/// Returns checked settings if all files of theirs could be read.
-#[cfg(feature = "inbound")]
-pub(crate) fn and_readable(
-    checked: Result<Settings, ConfigError>,
-    unreadable: Vec<ConfigProblem>,
-) -> Result<Settings, ConfigError> {
-    match checked {
-        checked if unreadable.is_empty() => checked,
-        Ok(_) => Err(ConfigError::new(unreadable)),
-        Err(error) => Err(error.replacing(unreadable)),
-    }
-}
-
-/// Returns the problem of a store that cannot be used.
-pub(crate) fn store_problem(error: &OpenError) -> ConfigProblem {
-    ConfigProblem { setting: error.setting(), hint: error.to_string() }
 }
 
 #[cfg(test)]

@@ -31,7 +31,6 @@ impl ConfigError {
     }
 
     /// Adds problems that say more than those of the same settings do.
-    #[cfg(feature = "inbound")]
     pub(crate) fn replacing(mut self, better: Vec<ConfigProblem>) -> Self {
         self.problems.retain(|problem| better.iter().all(|better| better.setting != problem.setting));
         self.problems.extend(better);

@@ -24,6 +24,7 @@ mod live;
 mod pages;
 #[cfg(all(feature = "redis", feature = "test-util"))]
 mod redis_many;
+mod refused_logins;
 mod request_pages;
 #[cfg(feature = "sqlite")]
 mod shutdown;

@@ -140,8 +140,9 @@ impl ConnectionManager {
         matches!(lock(&self.current).connection, Some(RawConnection::Direct(_)))
     }
 
-    /// Returns the connection if it is there and a direct one, for a command that starts now, and what to tell when the
-    /// command has ended.
+    /// Returns the connection if it is there and a direct one, for a command that starts at `started`.
+    ///
+    /// The second value has to be told when the command has ended.
     pub(super) fn direct(&self, started: Instant) -> Option<(DirectConnection, DiscardOnDrop<'_>)> {
         let (number, RawConnection::Direct(connection)) = self.usable()? else { return None };
         Some((connection, DiscardOnDrop { manager: self, number: Some(number), started }))

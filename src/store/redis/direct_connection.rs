@@ -26,7 +26,10 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-use super::{resp, set_up::set_up};
+use super::{
+    resp::{self, InvalidReply, Scan},
+    set_up::set_up,
+};
 use crate::{base::lock::lock, store::runtime::CALL_TIMEOUT};
 
 /// Number of bytes that are read at once.
@@ -52,6 +55,8 @@ struct State {
     first: u64,
     /// How many exchanges have their reply.
     replied: usize,
+    /// How far the reply to the next one was looked at, if a part of it has arrived.
+    scan: Option<Scan>,
     /// The task, if it waits.
     task: Option<Waker>,
     /// Why the connection has ended.
@@ -100,7 +105,8 @@ impl DirectConnection {
         let bytes = self.send(&commands, replies, Instant::now()).await?;
         let mut rest = bytes.as_slice();
         let mut values = Vec::with_capacity(replies);
-        while let Some(length) = resp::length(rest, 1)?.filter(|length| *length > 0) {
+        while let Some(length) = resp::length(rest, 1).map_err(io::Error::from)?.filter(|length| *length > 0)
+        {
             let (value, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
             values.push(redis::parse_redis_value(value)?);
             rest = after;
@@ -246,17 +252,20 @@ impl State {
         }
     }
 
-    /// Hands out the replies at the start of `received`, and returns their length.
+    /// Hands out the replies at the start of `received`, and returns their length. What is after them is at the start of
+    /// the next `received`.
     fn deliver(&mut self, received: &[u8], wakers: &mut Vec<Waker>) -> io::Result<usize> {
         let mut delivered = 0;
         while let Some(rest) = received.get(delivered..).filter(|rest| !rest.is_empty()) {
             let Some(exchange) = self.exchanges.get_mut(self.replied) else {
-                return Err(ErrorKind::InvalidData.into());
+                return Err(InvalidReply::Form.into());
             };
             let Exchange::Waiting { replies, caller, .. } = exchange else {
-                return Err(ErrorKind::InvalidData.into());
+                return Err(InvalidReply::Form.into());
             };
-            let Some(length) = resp::length(rest, *replies)? else { break };
+            let scan = self.scan.get_or_insert_with(|| Scan::new(*replies));
+            let Some(length) = scan.resume(rest)? else { break };
+            self.scan = None;
             *exchange = match caller.take() {
                 Some(caller) => {
                     wakers.push(caller);
@@ -362,7 +371,10 @@ impl Task {
             } else {
                 self.partial.extend_from_slice(received);
                 let delivered = lock(&self.state).deliver(&self.partial, &mut self.wakers);
-                delivered.map(|delivered| drop(self.partial.drain(..delivered)))
+                delivered.map(|delivered| {
+                    drop(self.partial.drain(..delivered));
+                    self.partial.shrink_to(READ);
+                })
             };
             self.wakers.drain(..).for_each(Waker::wake);
             delivered?;
@@ -377,7 +389,12 @@ impl Future for Task {
         let task = &mut *self;
         for ended in [task.poll_read(context), task.poll_write(context), task.poll_timer(context)] {
             if let Poll::Ready(result) = ended {
-                let why = result.err().map_or(ErrorKind::UnexpectedEof, |error| error.kind());
+                let why = result.err().map_or(ErrorKind::UnexpectedEof, |error| {
+                    if error.kind() == ErrorKind::InvalidData {
+                        tracing::warn!(%error, "connection to Redis closed");
+                    }
+                    error.kind()
+                });
                 end(&task.state, why);
                 return Poll::Ready(());
             }
@@ -389,5 +406,27 @@ impl Future for Task {
 impl Drop for Task {
     fn drop(&mut self) {
         end(&self.state, ErrorKind::NotConnected);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise a long reply would cost the square of its length, while all callers wait.
+    #[tokio::test]
+    async fn a_reply_that_arrives_in_pieces_is_looked_at_once() {
+        let mut state = State::default();
+        let since = Instant::now();
+        state.exchanges.push_back(Exchange::Waiting {
+            since,
+            replies: 2,
+            caller: Some(Waker::noop().clone()),
+        });
+        let mut deliver = |received: &str| state.deliver(received.as_bytes(), &mut Vec::new()).unwrap();
+        assert_eq!(deliver("*2\r\n:1\r\n:"), 0);
+        // What was looked at is no reply any more.
+        assert_eq!(deliver("........:2\r\n+a long l"), 0);
+        assert_eq!(deliver("............+a long line\r\n"), 26);
     }
 }

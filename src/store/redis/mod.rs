@@ -20,6 +20,7 @@ mod connection_manager;
 mod direct_connection;
 mod known_login;
 mod login_cache;
+mod owners;
 mod reader;
 mod reply;
 mod resp;
@@ -331,76 +332,23 @@ impl Store for RedisStore {
         grant: GrantRecord,
         keep_unused: Duration,
     ) -> StoreFuture<'_, ConnectedOwner> {
-        let arguments = Arguments::of(hex(owned.key.as_bytes()))
-            .text(hex(owned.owner.as_bytes()))
-            .text(owned.grant.to_string())
-            .bytes(owned.sealed.as_bytes())
-            .number(millis(owned.connected_at))
-            .number(millis(owned.expires_at))
-            .number(self.ttl(owned.expires_at));
-        let arguments = self.grant_arguments(arguments, &grant).number(whole_millis(keep_unused));
-        self.write(
-            Change::Grant(grant.key),
-            Idempotency::Unsafe,
-            &script::CONNECT_OWNER,
-            arguments,
-            |mut reply| {
-                let (replaces, deletes) = match reply.word()?.as_str() {
-                    "both" => (true, true),
-                    "replaced" => (true, false),
-                    "deleted" => (false, true),
-                    _ => (false, false),
-                };
-                Ok(ConnectedOwner {
-                    replaced: if replaces { reply.previous_grant()? } else { None },
-                    deleted: if deletes { reply.previous_grant()? } else { None },
-                })
-            },
-        )
+        owners::connect(self, owned, &grant, keep_unused)
     }
 
     fn load_owned(&self, key: OwnedKey) -> StoreFuture<'_, Option<(OwnedRecord, Option<GrantRecord>)>> {
-        let arguments = Arguments::of(hex(key.as_bytes()));
-        self.run(Idempotency::Idempotent, &script::LOAD_OWNED, arguments, |mut reply| {
-            let Some(owned) = reply.owned()? else { return Ok(None) };
-            Ok(Some((owned, reply.grant()?)))
-        })
+        owners::load(self, key)
     }
 
     fn disconnect_owner(&self, key: OwnedKey, keep_unused: Duration) -> StoreFuture<'_, DisconnectedOwner> {
-        let arguments = Arguments::of(hex(key.as_bytes())).number(whole_millis(keep_unused));
-        self.run(Idempotency::Unsafe, &script::DISCONNECT_OWNER, arguments, |mut reply| {
-            Ok(match reply.word()?.as_str() {
-                "kept" => DisconnectedOwner::GrantKept(reply.grant_key()?),
-                "deleted" => {
-                    let grant = reply.grant_key()?;
-                    let deleted = reply.previous_grant()?;
-                    deleted.map_or(DisconnectedOwner::GrantKept(grant), DisconnectedOwner::GrantDeleted)
-                }
-                _ => DisconnectedOwner::NotFound,
-            })
-        })
+        owners::disconnect(self, key, keep_unused)
     }
 
     fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {
-        let owner = match filter {
-            OwnedFilter::Owner(owner) => Some(hex(owner.as_bytes())),
-            OwnedFilter::Grants(_) => None,
-        };
-        let keys = |connection: Arc<Connection>| async move { connection.owned(owner).await };
-        let listed = self.list(keys, &script::LIST_OWNED, Reply::owned);
-        Box::pin(async move {
-            let mut listed = listed.await?;
-            listed.retain(|owned| filter.selects(owned));
-            Ok(listed)
-        })
+        owners::list(self, filter)
     }
 
     fn reseal_owned(&self, key: OwnedKey, expected: Sealed, next: Sealed) -> StoreFuture<'_, bool> {
-        let arguments = Arguments::of(hex(key.as_bytes())).bytes(expected.as_bytes()).bytes(next.as_bytes());
-        self.run(Idempotency::Unsafe, &script::RESEAL_OWNED, arguments, |mut reply| {
-            Ok(reply.word()? == "done")
-        })
+        owners::reseal(self, key, &expected, &next)
     }
 
     fn list_logins(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {

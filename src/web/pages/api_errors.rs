@@ -85,6 +85,18 @@ static KNOWN: &[ApiErrorCode] = codes! {
         "Another record in Salesforce has one of these values already, and it has to be unique.",
         "Enter another value.",
         You;
+    "DUPLICATE_EXTERNAL_ID":
+        "Several records in Salesforce have the external ID that this one should have, so nothing was saved.",
+        "Leave it to one of them, then try again.",
+        You;
+    "NUMBER_OUTSIDE_VALID_RANGE":
+        "A number is larger or smaller than Salesforce allows there, or a page is too far from the start of its list.",
+        "Enter another number, or look for what you need by a search.",
+        You;
+    "INVALID_QUERY_LOCATOR":
+        "Salesforce no longer has the rest of this list. It retains ten lists of a user, each for two days.",
+        "Open the list again.",
+        You;
     "INVALID_CROSS_REFERENCE_KEY":
         "A record that this one refers to does not exist, or you may not see it.",
         "Choose another one, and try again.",
@@ -101,7 +113,7 @@ static KNOWN: &[ApiErrorCode] = codes! {
         "Salesforce does not allow this while the record is as it is: usually it is locked by an approval.",
         "Wait until it has been approved, or ask an approver to unlock it.",
         You;
-    "OPERATION_TOO_LARGE", "QUERY_TIMEOUT":
+    "EXCEEDED_ID_LIMIT", "OPERATION_TOO_LARGE", "QUERY_TIMEOUT":
         "There is too much data for what this app asked of Salesforce.",
         "Ask for less if you can: fewer records, or a shorter time.",
         Developer;
@@ -132,6 +144,119 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use salesforce_connection::test_errors::api_entry;
+
+    /// The codes of Salesforce's REST API, with the status that each comes with (REST API Developer Guide "Status Codes and
+    /// Error Responses"; those of Composite and Bulk API 2.0 from their guides). 400 for the error of one record.
+    #[rustfmt::skip]
+    const CODES: &[(u16, &str)] = &[
+        (400, "ALL_OR_NONE_OPERATION_ROLLED_BACK"),
+        (400, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"),
+        (400, "DELETE_FAILED"),
+        (400, "DEPENDENCY_EXISTS"),
+        (400, "DUPLICATES_DETECTED"),
+        (400, "DUPLICATE_EXTERNAL_ID"),
+        (400, "DUPLICATE_VALUE"),
+        (400, "EXCEEDED_ID_LIMIT"),
+        (400, "FIELD_CUSTOM_VALIDATION_EXCEPTION"),
+        (400, "FIELD_INTEGRITY_EXCEPTION"),
+        (400, "INACTIVE_OWNER_OR_USER"),
+        (400, "INVALIDJOBSTATE"),
+        (400, "INVALID_CROSS_REFERENCE_KEY"),
+        (400, "INVALID_EMAIL_ADDRESS"),
+        (400, "INVALID_FIELD"),
+        (400, "INVALID_FIELD_FOR_INSERT_UPDATE"),
+        (400, "INVALID_OPERATION"),
+        (400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"),
+        (400, "INVALID_QUERY_FILTER_OPERATOR"),
+        (400, "INVALID_QUERY_LOCATOR"),
+        (400, "INVALID_TYPE"),
+        (400, "JSON_PARSER_ERROR"),
+        (400, "MALFORMED_ID"),
+        (400, "MALFORMED_QUERY"),
+        (400, "MALFORMED_SEARCH"),
+        (400, "MISSING_ARGUMENT"),
+        (400, "NUMBER_OUTSIDE_VALID_RANGE"),
+        (400, "OPERATION_TOO_LARGE"),
+        (400, "PROCESSING_HALTED"),
+        (400, "QUERY_TIMEOUT"),
+        (400, "QUERY_TOO_COMPLICATED"),
+        (400, "REQUIRED_FIELD_MISSING"),
+        (400, "STORAGE_LIMIT_EXCEEDED"),
+        (400, "STRING_TOO_LONG"),
+        (400, "TOO_MANY_ENUM_VALUE"),
+        (400, "UNABLE_TO_LOCK_ROW"),
+        (400, "URL_NOT_RESET"),
+        (401, "INVALID_AUTH_HEADER"),
+        (401, "INVALID_SESSION_ID"),
+        (403, "API_CURRENTLY_DISABLED"),
+        (403, "API_DISABLED_FOR_ORG"),
+        (403, "CLIENT_NOT_ACCESSIBLE_FOR_USER"),
+        (403, "FUNCTIONALITY_NOT_ENABLED"),
+        (403, "INSUFFICIENT_ACCESS"),
+        (403, "INSUFFICIENT_ACCESS_OR_READONLY"),
+        (403, "REQUEST_LIMIT_EXCEEDED"),
+        (403, "RESTAPINOTENABLED"),
+        (404, "ENTITY_IS_DELETED"),
+        (404, "NOT_FOUND"),
+        (405, "METHOD_NOT_ALLOWED"),
+        (410, "UNSUPPORTED_API_VERSION"),
+        (412, "BATCH_PROCESSING_HALTED"),
+        (500, "APEX_ERROR"),
+        (500, "UNKNOWN_EXCEPTION"),
+        (503, "SERVER_UNAVAILABLE"),
+    ];
+
+    /// Codes that no page explains: the general text says enough, or Salesforce's own sentence does.
+    const GENERAL: &[(&str, RequestFailure)] = &[
+        ("ALL_OR_NONE_OPERATION_ROLLED_BACK", RequestFailure::Refused),
+        ("BATCH_PROCESSING_HALTED", RequestFailure::Refused),
+        ("FIELD_CUSTOM_VALIDATION_EXCEPTION", RequestFailure::Refused),
+        ("FIELD_INTEGRITY_EXCEPTION", RequestFailure::Refused),
+        ("INVALIDJOBSTATE", RequestFailure::Refused),
+        ("INVALID_EMAIL_ADDRESS", RequestFailure::Refused),
+        ("INVALID_FIELD", RequestFailure::ProgramMistake),
+        ("INVALID_FIELD_FOR_INSERT_UPDATE", RequestFailure::ProgramMistake),
+        ("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", RequestFailure::Refused),
+        ("INVALID_QUERY_FILTER_OPERATOR", RequestFailure::ProgramMistake),
+        ("INVALID_TYPE", RequestFailure::ProgramMistake),
+        ("JSON_PARSER_ERROR", RequestFailure::ProgramMistake),
+        ("MALFORMED_ID", RequestFailure::Refused),
+        ("MALFORMED_QUERY", RequestFailure::ProgramMistake),
+        ("MALFORMED_SEARCH", RequestFailure::ProgramMistake),
+        ("METHOD_NOT_ALLOWED", RequestFailure::ProgramMistake),
+        ("MISSING_ARGUMENT", RequestFailure::ProgramMistake),
+        ("NOT_FOUND", RequestFailure::NotFound),
+        ("PROCESSING_HALTED", RequestFailure::Refused),
+        ("QUERY_TOO_COMPLICATED", RequestFailure::ProgramMistake),
+        ("REQUIRED_FIELD_MISSING", RequestFailure::Refused),
+        ("SERVER_UNAVAILABLE", RequestFailure::SalesforceUnavailable),
+        ("STRING_TOO_LONG", RequestFailure::Refused),
+        ("TOO_MANY_ENUM_VALUE", RequestFailure::Refused),
+        ("UNABLE_TO_LOCK_ROW", RequestFailure::RecordLocked),
+        ("UNSUPPORTED_API_VERSION", RequestFailure::ProgramMistake),
+        ("URL_NOT_RESET", RequestFailure::Refused),
+    ];
+
+    /// Codes that the client turns into an error of another kind, which has a page to itself.
+    const OTHER_ERRORS: &[&str] = &["INVALID_AUTH_HEADER", "INVALID_SESSION_ID", "REQUEST_LIMIT_EXCEEDED"];
+
+    #[test]
+    fn each_code_of_the_api_is_explained_or_has_a_general_text_on_purpose() {
+        for (status, code) in CODES {
+            let is_explained = find(Some(code)).is_some();
+            let general = GENERAL.iter().find(|(general, _)| general == code);
+            let places = [is_explained, general.is_some(), OTHER_ERRORS.contains(code)];
+            assert_eq!(places.iter().filter(|place| **place).count(), 1, "{code}: {places:?}");
+            let error = api_entry(*status, code, "");
+            let failure = RequestFailure::of(&error, true);
+            match general {
+                Some((_, expected)) => assert_eq!(failure, *expected, "{code}"),
+                None if is_explained => assert_eq!(of(failure, &error), Some(*code), "{failure:?}"),
+                None => {}
+            }
+        }
+    }
 
     #[test]
     fn each_code_is_explained_once_with_its_place() {

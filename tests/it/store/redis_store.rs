@@ -59,6 +59,24 @@ async fn nothing_in_it_is_of_use_to_who_reads_it() {
     assert_eq!(left, Vec::<String>::new(), "a logout leaves nothing behind but that it was");
 }
 
+/// A record that something else made so large takes no memory of a process. The connection is replaced.
+#[actix_web::test]
+async fn a_reply_of_more_than_16_mib_is_an_error_and_the_next_one_is_read() {
+    let redis = Redis::start();
+    let store = connect(&redis).await;
+    let (key, login, grant) = records("a browser");
+    let stored = store.create_login(key, login, grant.clone()).await;
+    assert_eq!(stored.unwrap(), None);
+    let resize = "return redis.call('HSET', KEYS[1], 'sealed', string.rep('x', ARGV[1]))";
+    let name = format!("test:grant:{}", grant.key);
+    redis.cli(&["EVAL", resize, "1", &name, "17000000"]);
+    let error = store.load_login(key).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    redis.cli(&["EVAL", resize, "1", &name, "9000"]);
+    let (_, grant) = store.load_login(key).await.unwrap().unwrap();
+    assert_eq!(grant.sealed.as_bytes().len(), 9_000);
+}
+
 #[actix_web::test]
 async fn a_redis_that_hangs_or_goes_away_costs_503s_and_nothing_else() {
     let redis = Redis::start();
