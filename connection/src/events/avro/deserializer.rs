@@ -1,21 +1,19 @@
 //! Reads Avro data into any type that implements serde's `Deserialize`.
 
 use serde::de::{
-    self, DeserializeSeed, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Unexpected, Visitor,
+    self, DeserializeSeed, Error as _, Expected, IntoDeserializer as _, MapAccess, SeqAccess, Unexpected, Visitor,
     value::{BorrowedStrDeserializer, StrDeserializer},
 };
 
 use super::{
+    bitmap::FieldState,
     error::{AvroError, Reason},
     reader::{MAX_DEPTH, Reader},
     schema::{Field, Moment, Schema, Type, TypeId},
 };
-use crate::{
-    events::bitmap::FieldState,
-    query::soql::{
-        date::{SoqlDate, SoqlDateTime},
-        time::SoqlTime,
-    },
+use crate::query::soql::{
+    date::{SoqlDate, SoqlDateTime},
+    time::SoqlTime,
 };
 
 /// The name with which a `Patch` makes itself known to the deserializer.
@@ -138,6 +136,28 @@ impl<'de, 's> AvroDeserializer<'_, 'de, 's> {
         visitor.visit_f64(number)
     }
 
+    /// A value for a type that does not say what it reads. Below `#[serde(flatten)]`, and in an untagged or internally tagged
+    /// enum, serde buffers values until it knows their types. Among them may be a [`Patch`](crate::events::Patch): none is a
+    /// field that was cleared, and unit one that did not change.
+    fn visit_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
+        if !self.state.is_changed() {
+            return self.visit(visitor);
+        }
+        let is_buffered = is_buffered_by_serde(&visitor);
+        let is_null = match self.resolve()? {
+            Type::Null => true,
+            Type::Record(record) => is_buffered && self.state.is_nulled(record.fields.len()),
+            // In a buffer it could not be told from the text itself.
+            _ if is_buffered && self.state.is_diff() => return Err(AvroError::new(Reason::Diff)),
+            _ => false,
+        };
+        if is_null {
+            self.skip()?;
+            return visitor.visit_none();
+        }
+        self.visit(visitor)
+    }
+
     fn visit_patch<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
         if !self.state.is_changed() {
             self.skip()?;
@@ -158,6 +178,11 @@ impl<'de, 's> AvroDeserializer<'_, 'de, 's> {
         }
         visitor.visit_some(self)
     }
+}
+
+/// Whether serde buffers the value, to read it into its type later. (`serde_json::Value` expects "any valid JSON value".)
+fn is_buffered_by_serde(visitor: &dyn Expected) -> bool {
+    visitor.to_string() == "any value"
 }
 
 fn visit_bytes_as_items<'de, V: Visitor<'de>>(bytes: &'de [u8], visitor: V) -> Result<V::Value, AvroError> {
@@ -193,8 +218,12 @@ impl<'de> de::Deserializer<'de> for AvroDeserializer<'_, 'de, '_> {
     type Error = AvroError;
 
     forward! {
-        deserialize_any deserialize_bool deserialize_f32 deserialize_f64 deserialize_char deserialize_unit
+        deserialize_bool deserialize_f32 deserialize_f64 deserialize_char deserialize_unit
         deserialize_seq deserialize_map
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, AvroError> {
+        self.visit_any(visitor)
     }
 
     forward_integers! {
@@ -216,8 +245,14 @@ impl<'de> de::Deserializer<'de> for AvroDeserializer<'_, 'de, '_> {
 
     fn deserialize_bytes<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
         match self.resolve()? {
-            Type::Bytes => visitor.visit_borrowed_bytes(self.reader.bytes()?),
-            Type::Fixed(size) => visitor.visit_borrowed_bytes(self.reader.take(*size)?),
+            Type::Bytes => {
+                self.reader.count()?;
+                visitor.visit_borrowed_bytes(self.reader.bytes()?)
+            }
+            Type::Fixed(size) => {
+                self.reader.count()?;
+                visitor.visit_borrowed_bytes(self.reader.take(*size)?)
+            }
             _ => self.visit(visitor),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Source: Apache Avro 1.12 Specification, "Schema Declaration" and "Binary Encoding".
 
+mod bitmap;
 mod deserializer;
 mod error;
 mod reader;
@@ -12,6 +13,7 @@ mod writer;
 mod tests;
 
 pub(crate) use self::{
+    bitmap::{Bitmaps, FieldSet, FieldState, InvalidBitmap},
     deserializer::{PATCH, from_bytes},
     schema::Schema,
     writer::to_bytes,

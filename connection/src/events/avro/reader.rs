@@ -8,7 +8,7 @@ use super::{
 /// Deepest nesting of values. Salesforce's events have four levels.
 pub(super) const MAX_DEPTH: usize = 64;
 
-/// Number of values without bytes, such as nulls in an array, that data may have beyond one for each of its bytes.
+/// Number of values without bytes, such as nulls in an array, that data may have beyond one per byte.
 ///
 /// Without a limit, ten bytes could announce an array of 2^63 nulls.
 const MAX_EMPTY_VALUES: usize = 4_096;
