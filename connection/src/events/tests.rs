@@ -244,7 +244,10 @@ fn a_patch_below_flatten_is_not_cleared_by_an_unchanged_field() {
         annual_revenue: Some(5.0),
         ..Account::default()
     };
-    assert_eq!(event.decode(), Ok(Change::Updated(Flat { phone: Patch::Unchanged, account: account.clone() })));
+    assert_eq!(
+        event.decode(),
+        Ok(Change::Updated(Flat { phone: Patch::Unchanged, account: account.clone() }))
+    );
     assert_eq!(event.decode(), Ok(Change::Updated(Untagged::Account(account.clone()))));
     assert_eq!(event.decode(), Ok(Change::Updated(Tagged::Account(account.clone()))));
     assert_eq!(event.decode(), Ok(Change::Updated(account)));
@@ -252,7 +255,8 @@ fn a_patch_below_flatten_is_not_cleared_by_an_unchanged_field() {
     assert_eq!((&rest["Phone"], &rest["AnnualRevenue"]), (&Value::Null, &json!(5.0)));
 
     // A diff in a buffer would look like the text itself.
-    let event = update(json!({"Description": "+canary", "ParentId": "a"}), &["0x0110"], &[], &["0x0100"]).unwrap();
+    let event =
+        update(json!({"Description": "+canary", "ParentId": "a"}), &["0x0110"], &[], &["0x0100"]).unwrap();
     for error in [
         event.decode::<Change<Flat>>().unwrap_err(),
         event.decode::<Change<Untagged>>().unwrap_err(),

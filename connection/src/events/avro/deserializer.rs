@@ -1,19 +1,17 @@
 //! Reads Avro data into any type that implements serde's `Deserialize`.
 
 use serde::de::{
-    self, DeserializeSeed, Error as _, Expected, IntoDeserializer as _, MapAccess, SeqAccess, Unexpected, Visitor,
+    self, DeserializeSeed, Error as _, Expected, IntoDeserializer as _, MapAccess, SeqAccess, Unexpected,
+    Visitor,
     value::{BorrowedStrDeserializer, StrDeserializer},
 };
 
 use super::{
     bitmap::FieldState,
     error::{AvroError, Reason},
+    moment::Moment,
     reader::{MAX_DEPTH, Reader},
-    schema::{Field, Moment, Schema, Type, TypeId},
-};
-use crate::query::soql::{
-    date::{SoqlDate, SoqlDateTime},
-    time::SoqlTime,
+    schema::{Field, Schema, Type, TypeId},
 };
 
 /// The name with which a `Patch` makes itself known to the deserializer.
@@ -120,7 +118,7 @@ impl<'de, 's> AvroDeserializer<'_, 'de, 's> {
     fn visit_text<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
         let (Type::Long, Some(moment)) = (self.resolve()?, self.moment) else { return self.visit(visitor) };
         self.reader.count()?;
-        let text = text_of(moment, self.reader.long()?);
+        let text = moment.text(self.reader.long()?);
         visitor.visit_string(text.ok_or_else(|| AvroError::new(Reason::Rejected))?)
     }
 
@@ -144,18 +142,24 @@ impl<'de, 's> AvroDeserializer<'_, 'de, 's> {
             return self.visit(visitor);
         }
         let is_buffered = is_buffered_by_serde(&visitor);
-        let is_null = match self.resolve()? {
-            Type::Null => true,
-            Type::Record(record) => is_buffered && self.state.is_nulled(record.fields.len()),
-            // In a buffer it could not be told from the text itself.
-            _ if is_buffered && self.state.is_diff() => return Err(AvroError::new(Reason::Diff)),
-            _ => false,
-        };
-        if is_null {
+        if matches!(self.resolve()?, Type::Null) || is_buffered && self.is_cleared()? {
             self.skip()?;
             return visitor.visit_none();
         }
+        if is_buffered && self.state.is_diff() {
+            // In a buffer it could not be told from the text itself.
+            return Err(AvroError::new(Reason::Diff));
+        }
         self.visit(visitor)
+    }
+
+    /// Whether a changed field is null, or a compound one with nothing but nulls.
+    fn is_cleared(&mut self) -> Result<bool, AvroError> {
+        Ok(match self.resolve()? {
+            Type::Null => true,
+            Type::Record(record) => self.state.is_nulled(record.fields.len()),
+            _ => false,
+        })
     }
 
     fn visit_patch<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
@@ -163,13 +167,7 @@ impl<'de, 's> AvroDeserializer<'_, 'de, 's> {
             self.skip()?;
             return visitor.visit_unit();
         }
-        if matches!(self.resolve()?, Type::Null) {
-            self.skip()?;
-            return visitor.visit_none();
-        }
-        if let Type::Record(record) = self.schema.get(self.of)
-            && self.state.is_nulled(record.fields.len())
-        {
+        if self.is_cleared()? {
             self.skip()?;
             return visitor.visit_none();
         }
@@ -187,15 +185,6 @@ fn is_buffered_by_serde(visitor: &dyn Expected) -> bool {
 
 fn visit_bytes_as_items<'de, V: Visitor<'de>>(bytes: &'de [u8], visitor: V) -> Result<V::Value, AvroError> {
     visitor.visit_seq(de::value::SeqDeserializer::new(bytes.iter().copied()))
-}
-
-/// The text of a moment; `None` if the calendar does not have it.
-fn text_of(moment: Moment, number: i64) -> Option<String> {
-    Some(match moment {
-        Moment::DateTime => SoqlDateTime::from_millis(number).ok()?.to_string(),
-        Moment::Date => SoqlDate::from_millis(number).ok()?.to_string(),
-        Moment::Time => SoqlTime::from_millis(u32::try_from(number).ok()?)?.to_string(),
-    })
 }
 
 macro_rules! forward_integers {

@@ -5,6 +5,7 @@
 mod bitmap;
 mod deserializer;
 mod error;
+mod moment;
 mod reader;
 mod schema;
 mod writer;

@@ -387,10 +387,8 @@ impl<'de> Deserialize<'de> for Blob {
 #[test]
 fn values_without_bytes_are_counted_however_they_are_read() {
     let schema = json!({"type": "array", "items": {"type": "fixed", "name": "N", "size": 0}});
-    let blocks = |count: i64| {
-        let count = to_bytes(&Schema::parse("\"long\"").unwrap(), &json!(count)).unwrap();
-        [count, vec![0]].concat()
-    };
+    let long = Schema::parse("\"long\"").unwrap();
+    let blocks = |count: i64| [to_bytes(&long, &json!(count)).unwrap(), vec![0]].concat();
     assert_eq!(read::<Vec<Blob>>(&schema, &blocks(1_000)).unwrap().len(), 1_000);
     let too_many = blocks(10_000);
     assert_eq!(*read::<Vec<Blob>>(&schema, &too_many).err().unwrap().reason(), Reason::TooMany);
