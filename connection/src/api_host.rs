@@ -28,6 +28,40 @@ impl Connection {
     /// [`ClientBuilder::api_host`](crate::ClientBuilder::api_host) names, that a request names here, and that is in the
     /// audience (`aud`) of the access token. That has to be a JWT with the scope `sfap_api`.
     ///
+    /// ```
+    /// use salesforce_connection::Client;
+    /// # use salesforce_connection::{
+    /// #     Connection, http::AllowedHosts, oauth::{LoginHost, OAuthApp, OAuthClient},
+    /// #     token::{ServiceTokenSource, ServiceUser},
+    /// # };
+    /// # use salesforce_fake_org::{AccessTokens, FakeOrg};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let agent = serde_json::json!({ "agents": [{ "id": "0XxKa0000000001KAA", "replies": {} }] });
+    /// # let org = FakeOrg::builder().declare_json(&agent.to_string())?.scopes("api sfap_api").execution_user("ada@example.com");
+    /// # let org = org.access_tokens(AccessTokens::Jwt(std::time::Duration::from_secs(900))).start().await?;
+    /// # let host: LoginHost = org.instance_url().parse()?;
+    /// # let name = org.api_url();
+    /// # let builder = Client::builder().allowed_hosts(AllowedHosts::new([name.parse()?, host.as_url().clone()]));
+    /// // `name` is "api.salesforce.com".
+    /// let client = builder.api_host(&*name).build()?;
+    /// # let oauth = OAuthClient::with_client(OAuthApp::new(org.client_id(), Some(org.client_secret().into())), &client);
+    /// # let source = ServiceTokenSource::builder(oauth, ServiceUser::client_credentials(host)).build();
+    /// # let sf = Connection::new(&client, source.connect().await?);
+    ///
+    /// let start = serde_json::json!({
+    ///     "externalSessionKey": "8f6b1f0e-3b0a-4c55-9f0e-6d2f6c1f7a11",
+    ///     "instanceConfig": { "endpoint": sf.instance_url()?.as_str().trim_end_matches('/') },
+    ///     "streamingCapabilities": { "chunkTypes": ["Text"] },
+    ///     "bypassUser": true,
+    /// });
+    /// let path = "/einstein/ai-agent/v1/agents/0XxKa0000000001KAA/sessions";
+    /// let session: serde_json::Value = sf.api_host(&name)?.request("POST", path).json(&start).send().await?.json()?;
+    /// assert!(session["sessionId"].is_string());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`InvalidApiHost`](crate::http::InvalidApiHost) in [`Error::InvalidRequest`](crate::Error::InvalidRequest) if the
     /// host is none of Salesforce's or the client does not name it.

@@ -85,7 +85,6 @@ impl fmt::Debug for Connection {
 impl Connection {
     /// Creates a connection that sends with `client`, using the tokens of `source`.
     pub fn new(client: &Client, source: Arc<dyn TokenSource>) -> Self {
-        let user = source.user();
         let options = Options {
             version: client.version_choice(),
             timeout: REQUEST_TIMEOUT,
@@ -93,8 +92,8 @@ impl Connection {
             is_low_priority: false,
             call_options: client.limits().call_options.header(),
         };
-        let org = client.org(user.organization_id);
-        Self { shared: Arc::new(Shared { source, client: client.clone(), org }), options }
+        let (client, org) = (client.clone(), client.org(source.user().organization_id));
+        Self { shared: Arc::new(Shared { source, client, org }), options }
     }
 
     /// Returns the connection with another timeout for each attempt of a request. Default: 60 seconds.
@@ -151,14 +150,19 @@ impl Connection {
         Self { options: Options { call_options, ..self.options.clone() }, ..self.clone() }
     }
 
+    /// Returns the user that this connection acts for.
+    pub fn user(&self) -> UserRef {
+        self.shared.source.user()
+    }
+
     /// Returns the id of the org that this connection sends to.
     pub fn organization_id(&self) -> OrgId {
-        self.shared.source.user().organization_id
+        self.user().organization_id
     }
 
     /// Returns the id of the user that this connection acts for.
     pub fn user_id(&self) -> UserId {
-        self.shared.source.user().user_id
+        self.user().user_id
     }
 
     /// Returns which REST API version relative paths have.
@@ -407,13 +411,13 @@ impl Connection {
         RawRequest::new(self.clone(), method.as_ref(), path.into())
     }
 
-    /// Returns the user that this connection acts for.
-    pub fn user(&self) -> UserRef {
-        self.shared.source.user()
-    }
-
     pub(crate) fn token_source(&self) -> &dyn TokenSource {
         &*self.shared.source
+    }
+
+    /// Returns a connection with other tokens and the same settings.
+    pub(crate) fn with_token_source(&self, source: Arc<dyn TokenSource>) -> Self {
+        Self { options: self.options.clone(), ..Self::new(self.client(), source) }
     }
 
     pub(crate) fn client(&self) -> &Client {

@@ -3,7 +3,7 @@
 use serde::de::{self, Visitor};
 
 /// Returns true for a number in the grammar of JSON. A text such as `0049301`, `+49` or `nan` is not one.
-#[cfg(feature = "bulk")]
+#[cfg(any(feature = "bulk", feature = "inbound"))]
 pub(crate) fn is_number(text: &str) -> bool {
     parts(text).is_some()
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api_host::ApiHost,
-    error::{InvalidResponse, Result},
+    error::{Error, InvalidResponse, Result},
     http::{event_stream::EventStream, response::Response},
     id::SalesforceId,
     random,
@@ -92,7 +92,7 @@ impl StartAgentSession {
     pub async fn start(self) -> Result<AgentSession> {
         let instance = self.host.connection.instance_url()?;
         let start = Start {
-            external_session_key: random::uuid(),
+            external_session_key: random::uuid().map_err(Error::internal)?,
             instance_config: InstanceConfig { endpoint: instance.as_str().trim_end_matches('/') },
             streaming_capabilities: StreamingCapabilities { chunk_types: ["Text"] },
             bypass_user: self.as_agent_user,

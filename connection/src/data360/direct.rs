@@ -1,6 +1,7 @@
 //! [`Data360Direct`]: queries by the exchanged token, on the host of the org's data.
 
 use std::{
+    collections::HashSet,
     fmt,
     marker::PhantomData,
     sync::{Arc, Mutex, PoisonError},
@@ -17,7 +18,7 @@ use super::rows::{self, Data360Rows, Pages};
 use crate::{
     connection::Connection,
     error::{Error, InvalidResponse, Result},
-    http::request::Request,
+    http::{InvalidApiHost, client::SHORT_TIMEOUT, request::Request},
     oauth::{InvalidTokenResponse, OAuthError, Scopes},
     request::{decode, path::ResourcePath, send::ApiRequest},
     secret::Secret,
@@ -43,20 +44,59 @@ impl Connection {
     ///
     /// The client has to name these hosts: `ClientBuilder::api_host("c360a.salesforce.com")`. The org's token does not
     /// leave its instance; only the exchanged one goes there. The app needs the scopes `cdp_query_api` and `api`.
-    /// [`data360_query`](Self::data360_query) needs none of this.
+    /// [`data360_query`](Self::data360_query) needs none of this. The timeout and all other settings are those of this
+    /// connection.
+    ///
+    /// ```
+    /// use salesforce_connection::Client;
+    /// # use salesforce_connection::{
+    /// #     Connection, http::AllowedHosts, oauth::{LoginHost, OAuthApp, OAuthClient},
+    /// #     token::{ServiceTokenSource, ServiceUser},
+    /// # };
+    /// # use salesforce_fake_org::FakeOrg;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let declared = serde_json::json!({ "data360_queries": [{
+    /// #     "sql": "SELECT ssot__LastName__c AS name FROM ssot__Individual__dlm",
+    /// #     "columns": [{ "name": "name", "type": "Varchar" }], "rows": [["Lovelace"]],
+    /// # }] });
+    /// # let org = FakeOrg::builder().declare_json(&declared.to_string())?.execution_user("ada@example.com").start().await?;
+    /// # let host: LoginHost = org.instance_url().parse()?;
+    /// # let name = org.api_url();
+    /// # let builder = Client::builder().allowed_hosts(AllowedHosts::new([name.parse()?, host.as_url().clone()]));
+    /// // `name` is "c360a.salesforce.com".
+    /// let client = builder.api_host(&*name).build()?;
+    /// # let oauth = OAuthClient::with_client(OAuthApp::new(org.client_id(), Some(org.client_secret().into())), &client);
+    /// # let source = ServiceTokenSource::builder(oauth, ServiceUser::client_credentials(host)).build();
+    /// # let sf = Connection::new(&client, source.connect().await?);
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Individual { name: String }
+    ///
+    /// let direct = sf.data360_direct().await?;
+    /// let sql = "SELECT ssot__LastName__c AS name FROM ssot__Individual__dlm";
+    /// let found: Vec<Individual> = direct.query(sql).fetch_all().await?;
+    /// assert_eq!(found[0].name, "Lovelace");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::OAuth`] if Salesforce refuses the exchange;
     /// [`InvalidApiHost`](crate::http::InvalidApiHost) in [`Error::InvalidRequest`] if the client does not name the
     /// host in the response.
     pub async fn data360_direct(&self) -> Result<Data360Direct> {
-        let token = exchange(self, Generation(1)).await?;
+        let token = exchange(self, Generation(1)).await.map_err(|error| match error {
+            NotExchanged::Token(error) => Error::from(error),
+            NotExchanged::Refused(error) => error.into(),
+            NotExchanged::Host(error) => error.into(),
+        })?;
         let source = ExchangedSource {
             org: self.clone(),
             token: Arc::new(Mutex::new(Arc::new(token))),
             exchanging: Arc::default(),
         };
-        Ok(Data360Direct(Connection::new(self.client(), Arc::new(source)).with_retry(self.retry())))
+        Ok(Data360Direct(self.with_token_source(Arc::new(source))))
     }
 }
 
@@ -96,7 +136,7 @@ impl<T: DeserializeOwned + Send + 'static> Data360DirectQuery<T> {
     /// # Errors
     /// The stream's items: as [`RawRequest::send`](crate::request::raw::RawRequest::send), status 400 for invalid SQL.
     pub fn fetch(self) -> Data360Rows<T> {
-        Data360Rows::new(Batches { of: self, next: Next::First })
+        Data360Rows::new(Batches { of: self, next: Next::First, known: HashSet::new() })
     }
 
     /// Returns all rows.
@@ -111,6 +151,8 @@ impl<T: DeserializeOwned + Send + 'static> Data360DirectQuery<T> {
 struct Batches<T> {
     of: Data360DirectQuery<T>,
     next: Next,
+    /// The ids of the batches so far. One that comes again would be fetched forever.
+    known: HashSet<String>,
 }
 
 enum Next {
@@ -157,7 +199,9 @@ impl<T: DeserializeOwned + Send + 'static> Pages<T> for Batches<T> {
             let rows = rows::read(&columns, &batch.data)?;
             self.next = match (batch.done, batch.next_batch_id) {
                 (true, _) => Next::End,
-                (false, Some(id)) if rows::is_segment(&id) => Next::Batch(id),
+                (false, Some(id)) if rows::is_segment(&id) && self.known.insert(id.clone()) => {
+                    Next::Batch(id)
+                }
                 (false, _) => return Err(InvalidResponse::NextPage.into()),
             };
             Ok(Some(rows))
@@ -207,18 +251,46 @@ impl TokenSource for ExchangedSource {
             if now.generation() != rejected {
                 return Ok(now);
             }
-            let fresh = exchange(&org, Generation(rejected.0 + 1)).await.map_err(|error| match error {
-                Error::LoginRequired => TokenError::LoginRequired,
-                Error::OAuth(error) if !error.is_transient() => TokenError::LoginRefused(Arc::new(error)),
-                error => TokenError::unavailable(RETRY_AFTER, error),
-            })?;
-            let fresh = Arc::new(fresh);
+            let fresh = Arc::new(exchange(&org, Generation(rejected.0 + 1)).await?);
             *token.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
             Ok(fresh)
         });
         Box::pin(async {
             task.await.unwrap_or_else(|error| Err(TokenError::unavailable(RETRY_AFTER, error)))
         })
+    }
+
+    fn is_revoked(&self) -> BoxFuture<'_, bool> {
+        self.org.token_source().is_revoked()
+    }
+}
+
+/// Why the org's token was not exchanged.
+enum NotExchanged {
+    /// The org has no valid token.
+    Token(TokenError),
+    Refused(OAuthError),
+    /// The client may not send the exchanged token to its host.
+    Host(InvalidApiHost),
+}
+
+impl<E: Into<OAuthError>> From<E> for NotExchanged {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// What no later exchange would change is not [`TokenError::Unavailable`], which programs retry.
+impl From<NotExchanged> for TokenError {
+    fn from(error: NotExchanged) -> Self {
+        match error {
+            NotExchanged::Token(error) => error,
+            NotExchanged::Refused(error) if error.is_transient() => {
+                Self::unavailable(error.retry_after().unwrap_or(RETRY_AFTER), error)
+            }
+            NotExchanged::Refused(error) => Self::LoginRefused(Arc::new(error)),
+            NotExchanged::Host(error) => Self::ApiHost(error),
+        }
     }
 }
 
@@ -230,34 +302,48 @@ struct RawToken {
 }
 
 /// Exchanges the org's token, which is refreshed once if it is rejected.
-async fn exchange(org: &Connection, generation: Generation) -> Result<AccessToken> {
-    let mut token = org.token_source().token()?;
+async fn exchange(org: &Connection, generation: Generation) -> Result<AccessToken, NotExchanged> {
+    let mut token = org.token_source().token().map_err(NotExchanged::Token)?;
     let mut is_refreshed = false;
     loop {
         let authorization = token.authorization().to_str().unwrap_or_default();
         let subject = authorization.strip_prefix("Bearer ").unwrap_or_default();
-        let path = ResourcePath::parse(TOKEN_PATH, org.api_version(), token.instance_url())?;
+        let path = ResourcePath::parse(TOKEN_PATH, org.api_version(), token.instance_url());
+        let url = path.and_then(|path| path.on(token.instance_url()));
         let fields =
             [("grant_type", GRANT_TYPE), ("subject_token", subject), ("subject_token_type", ACCESS_TOKEN)];
-        let response = org.http().send(Request::form(path.on(token.instance_url())?, fields)).await?;
+        let mut request = Request::form(url.map_err(|_| InvalidTokenResponse::InstanceUrl)?, fields);
+        request.deadline = org.timeout().min(SHORT_TIMEOUT);
+        let response = org.http().send(request).await?;
         if response.status.is_success() {
-            let raw: RawToken = serde_json::from_slice(&response.body)
-                .map_err(|_| OAuthError::from(InvalidTokenResponse::Malformed))?;
+            let raw: RawToken =
+                serde_json::from_slice(&response.body).map_err(|_| InvalidTokenResponse::Malformed)?;
             if !raw.token_type.eq_ignore_ascii_case("bearer") {
-                return Err(OAuthError::from(InvalidTokenResponse::TokenType).into());
+                return Err(InvalidTokenResponse::TokenType.into());
             }
-            let host = org.client().api_hosts().of_data_360(&raw.instance_url, org.http().allowed_hosts())?;
-            let token =
-                AccessToken::new(&raw.access_token, host, Scopes::default()).map_err(OAuthError::from)?;
+            let host = org.client().api_hosts().of_data_360(&raw.instance_url, org.http().allowed_hosts());
+            let host = host.map_err(NotExchanged::Host)?;
+            let token = AccessToken::new(&raw.access_token, host, Scopes::default())?;
             return Ok(token.with_generation(generation));
         }
+        let error = OAuthError::from_response(&response);
         // The form of the error for an expired token is unverified.
         let is_rejected = matches!(response.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-            || OAuthError::from_response(&response).is_invalid_grant();
-        if !is_rejected || is_refreshed {
-            return Err(OAuthError::from_response(&response).into());
+            || error.is_invalid_grant();
+        if !is_rejected {
+            return Err(error.into());
+        }
+        if is_refreshed {
+            if org.token_source().is_revoked().await {
+                return Err(NotExchanged::Token(TokenError::LoginRequired));
+            }
+            org.token_source().rejected_again(&token);
+            return Err(error.into());
         }
         is_refreshed = true;
-        token = org.token_source().refresh(&token).await?;
+        match org.refreshed(&token).await.map_err(NotExchanged::Token)? {
+            Some(fresh) => token = fresh,
+            None => return Err(error.into()),
+        }
     }
 }

@@ -13,6 +13,7 @@ impl From<TokenError> for Error {
             TokenError::LoginRefused(error) => Self::LoginRefused(error),
             TokenError::NeedsReconnecting(broken) => Self::NeedsReconnecting(broken),
             TokenError::Refused(error) => Self::ServiceUser(error),
+            TokenError::ApiHost(error) => error.into(),
         }
     }
 }

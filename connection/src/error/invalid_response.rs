@@ -10,10 +10,10 @@ pub enum InvalidResponse {
     /// A content type or a status that the request cannot have.
     #[error("unexpected response: {0}")]
     Unexpected(&'static str),
-    /// The address of the next page is not one of this org's `/services/data/` paths, or repeats the page itself.
+    /// The address of the next page is not one of this org's `/services/data/` paths, or leads back to an earlier page.
     ///
     /// No request was sent to it.
-    #[error("the address of the next page is not a path of this API, or repeats the page itself")]
+    #[error("the address of the next page is not a path of this API, or leads back to an earlier page")]
     NextPage,
     /// Rows in the middle of a query are missing.
     ///

@@ -1,9 +1,6 @@
 //! [`DecodeError`]: why an event could not be read.
 
-use super::{
-    avro::{AvroError, InvalidSchema},
-    bitmap::InvalidBitmap,
-};
+use super::avro::{AvroError, InvalidBitmap, InvalidSchema};
 
 /// Why an event could not be read. Never repeats its data.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,8 +6,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use super::{
-    avro::{self, Schema},
-    bitmap::FieldState,
+    avro::{self, FieldState, Schema},
     error::DecodeError,
     header::{ChangeHeader, ChangeInfo, ChangeKind},
     position::Position,

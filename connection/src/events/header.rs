@@ -5,8 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    avro::{self, Schema},
-    bitmap::{Bitmaps, FieldSet, FieldState},
+    avro::{self, Bitmaps, FieldSet, FieldState, Schema},
     error::DecodeError,
 };
 

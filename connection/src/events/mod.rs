@@ -16,7 +16,6 @@
 //! Not tried with a real org: `docs/protocol/pub-sub.md` of the repository has the sources, and what is unverified.
 
 mod avro;
-mod bitmap;
 mod error;
 mod event;
 mod header;

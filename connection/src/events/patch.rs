@@ -2,7 +2,10 @@
 
 use std::{fmt, marker::PhantomData};
 
-use serde::{Deserialize, Deserializer, de::Visitor};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Visitor},
+};
 
 use super::avro::PATCH;
 
@@ -14,6 +17,11 @@ use super::avro::PATCH;
 ///
 /// `#[serde(default)]` makes a field that the event's schema does not have `Unchanged`: events of the last three days may
 /// be older than the field. The type of a field that every event has to show, changed or not, is `Option<T>` instead.
+///
+/// A `Patch` stands directly in the struct of the event. Below `#[serde(flatten)]`, or in an untagged or internally tagged
+/// enum, serde reads it without the event's bitmaps: `Unchanged` and `Cleared` are as they are elsewhere, a value
+/// that did not change (of an enriched channel) is `Set`, and a diff is the error [`DecodeError::Data`](super::DecodeError::Data) with
+/// the field's name. That is so for each field that serde reads in this way, in a map such as `#[serde(flatten)] rest` too.
 ///
 /// ```
 /// use salesforce_connection::events::Patch;
@@ -64,7 +72,8 @@ impl<T> Patch<T> {
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
-    /// Reads the field of an event. From other formats, a value is `Set` and null is `Cleared`.
+    /// Reads the field of an event. From other formats, a value is `Set` and null is `Cleared`; below `#[serde(flatten)]`,
+    /// or in an untagged or internally tagged enum, null is `Unchanged`.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_newtype_struct(PATCH, PatchVisitor(PhantomData))
     }
@@ -96,8 +105,30 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for PatchVisitor<T> {
         Ok(Patch::Diff(diff.to_owned()))
     }
 
-    /// Formats other than the events'.
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Patch<T>, D::Error> {
-        Ok(Option::deserialize(deserializer)?.map_or(Patch::Cleared, Patch::Set))
+        deserializer.deserialize_option(OptionVisitor(self))
+    }
+}
+
+/// Other formats, and values that serde buffered: none, some or, for one in a buffer that did not change, unit.
+struct OptionVisitor<T>(PatchVisitor<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OptionVisitor<T> {
+    type Value = Patch<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Patch<T>, E> {
+        self.0.visit_unit()
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Patch<T>, E> {
+        self.0.visit_none()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Patch<T>, D::Error> {
+        self.0.visit_some(deserializer)
     }
 }

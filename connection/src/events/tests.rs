@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Change, ChangeKind, DecodeError, Event, Patch, Position, RawEvent,
-    avro::{Schema, to_bytes},
-    bitmap::FieldSet,
+    avro::{FieldSet, Schema, to_bytes},
     event::EventSchema,
 };
 
@@ -203,6 +202,70 @@ fn a_cleared_field_a_cleared_address_and_a_diff_are_told_apart() {
     let event = update(json!({}), &["0x40"], &["0x40"], &[]).unwrap();
     let Change::Updated(account) = event.decode::<Change<Account>>().unwrap() else { panic!() };
     assert_eq!(account, Account { shipping_address: Patch::Cleared, ..Account::default() });
+}
+
+/// Below `#[serde(flatten)]` and in such enums serde buffers the values and reads them later.
+#[test]
+fn a_patch_below_flatten_is_not_cleared_by_an_unchanged_field() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Flat {
+        phone: Patch<String>,
+        #[serde(flatten)]
+        account: Account,
+    }
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(untagged)]
+    enum Untagged {
+        Account(Account),
+    }
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(tag = "ParentId")]
+    enum Tagged {
+        #[serde(rename = "a")]
+        Account(Account),
+    }
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Rest {
+        name: Patch<String>,
+        #[serde(flatten)]
+        rest: serde_json::Map<String, Value>,
+    }
+    // The name, one part of an address and the whole other address were cleared; the revenue comes from an enriched channel.
+    let body = json!({"ParentId": "a", "BillingAddress": {}, "ShippingAddress": {"City": "Bonn"}, "AnnualRevenue": 5.0});
+    let nulled = ["0x02", "5-0x03FF", "6-0x04"];
+    let event = update(body.clone(), &["0x12", "5-0x03FF", "6-0x06"], &nulled, &[]).unwrap();
+    let shipping = Address { city: set("Bonn"), state: Patch::Cleared, country: None };
+    let account = Account {
+        name: Patch::Cleared,
+        billing_address: Patch::Cleared,
+        shipping_address: Patch::Set(shipping),
+        annual_revenue: Some(5.0),
+        ..Account::default()
+    };
+    assert_eq!(
+        event.decode(),
+        Ok(Change::Updated(Flat { phone: Patch::Unchanged, account: account.clone() }))
+    );
+    assert_eq!(event.decode(), Ok(Change::Updated(Untagged::Account(account.clone()))));
+    assert_eq!(event.decode(), Ok(Change::Updated(Tagged::Account(account.clone()))));
+    assert_eq!(event.decode(), Ok(Change::Updated(account)));
+    let Ok(Change::Updated(Rest { name: Patch::Cleared, rest })) = event.decode() else { panic!() };
+    assert_eq!((&rest["Phone"], &rest["AnnualRevenue"]), (&Value::Null, &json!(5.0)));
+
+    // A diff in a buffer would look like the text itself.
+    let event =
+        update(json!({"Description": "+canary", "ParentId": "a"}), &["0x0110"], &[], &["0x0100"]).unwrap();
+    for error in [
+        event.decode::<Change<Flat>>().unwrap_err(),
+        event.decode::<Change<Untagged>>().unwrap_err(),
+        event.decode::<Change<Tagged>>().unwrap_err(),
+    ] {
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("`Description`: the value is a diff") && !text.contains("canary"), "{text}");
+    }
+    assert_eq!(event.decode::<Value>().unwrap()["Description"], "+canary");
 }
 
 #[test]

@@ -16,8 +16,6 @@ use crate::{OrgId, UserId, UserRef, oauth::jws::Header};
 
 /// Largest token in bytes that is read. One of Salesforce has about 700.
 const MAX_BYTES: usize = 8 * 1024;
-/// Tolerated difference of the clocks, in seconds.
-const LEEWAY: u64 = 60;
 /// Longest key id. The unique name of a certificate has 80 characters at most (Metadata API "Certificate", unverified).
 const MAX_KEY_ID: usize = 128;
 
@@ -86,6 +84,12 @@ pub struct VerifiedCall {
     pub rules: usize,
     /// The place of the certificate in its rules.
     pub certificate: usize,
+}
+
+impl VerifiedCall {
+    /// The tolerated difference of the clocks: a token counts for so much longer than until
+    /// [`expires_at`](Self::expires_at).
+    pub const LEEWAY: Duration = Duration::from_secs(60);
 }
 
 /// Without the claims, which hold what an admin put there.
@@ -225,11 +229,12 @@ fn check(
         return fail("aud");
     }
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let Some(expires) = seconds(claims.get("exp")).filter(|expires| expires.saturating_add(LEEWAY) > now)
+    let leeway = VerifiedCall::LEEWAY.as_secs();
+    let Some(expires) = seconds(claims.get("exp")).filter(|expires| expires.saturating_add(leeway) > now)
     else {
         return fail("exp");
     };
-    let is_past = |claim: &str| seconds(claims.get(claim)).filter(|at| *at <= now.saturating_add(LEEWAY));
+    let is_past = |claim: &str| seconds(claims.get(claim)).filter(|at| *at <= now.saturating_add(leeway));
     let Some(issued) = is_past("iat") else { return fail("iat") };
     if is_past("nbf").is_none() {
         return fail("nbf");

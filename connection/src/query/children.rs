@@ -1,5 +1,7 @@
 //! Completes the children of a page's rows, for rows that read them into a `Vec`.
 
+use std::collections::HashSet;
+
 use crate::{
     connection::Connection,
     error::{InvalidResponse, Result},
@@ -24,6 +26,8 @@ const TOO_MANY_CHILDREN: &str = "the children of a page's rows are larger than a
 pub(crate) async fn complete(connection: &Connection, body: &[u8], max_bytes: usize) -> Result<String> {
     let mut page = parse(body)?;
     let mut bytes = body.len();
+    // A page that leads back to one of these would be fetched forever.
+    let mut known = HashSet::new();
     loop {
         let mut open = Vec::new();
         find_open_in(&page, &mut Vec::new(), &mut open)?;
@@ -34,13 +38,16 @@ pub(crate) async fn complete(connection: &Connection, body: &[u8], max_bytes: us
             let Some(children) = page.at_mut(&path) else { continue };
             let next = next_url(children).unwrap_or_default().to_owned();
             let cursor: Cursor = next.parse().map_err(|_| InvalidResponse::NextPage)?;
+            if !known.insert(next) {
+                return Err(InvalidResponse::NextPage.into());
+            }
             let response = connection.send(next_page_request(cursor, max_bytes)).await?;
             let body = decode::json_of(&response)?;
             bytes += body.len();
             if bytes > max_bytes {
                 return Err(InvalidResponse::Unexpected(TOO_MANY_CHILDREN).into());
             }
-            append(children, parse(body)?, &next)?;
+            append(children, parse(body)?)?;
         }
     }
 }
@@ -94,8 +101,8 @@ fn find_open(row: &Json, path: &mut Vec<usize>, open: &mut Vec<Vec<usize>>) -> R
     Ok(())
 }
 
-/// Appends a page of children to those before it. `url` is the address of the page.
-fn append(children: &mut Json, page: Json, url: &str) -> Result<(), InvalidResponse> {
+/// Appends a page of children to those before it.
+fn append(children: &mut Json, page: Json) -> Result<(), InvalidResponse> {
     let done = page.get("done").cloned();
     let next = next_url(&page).map(str::to_owned);
     let Json::Object(members) = page else { return Err(NO_PAGE) };
@@ -116,8 +123,7 @@ fn append(children: &mut Json, page: Json, url: &str) -> Result<(), InvalidRespo
             }
             ("nextRecordsUrl", value) => {
                 *value = match (&done, &next) {
-                    // A page that leads to itself would be fetched forever.
-                    (Some(Json::Bool(false)), Some(next)) if next != url => Json::Text(next.clone()),
+                    (Some(Json::Bool(false)), Some(next)) => Json::Text(next.clone()),
                     (Some(Json::Bool(true)), _) => Json::Null,
                     (Some(Json::Bool(false)), _) => return Err(InvalidResponse::NextPage),
                     _ => return Err(NO_PAGE),

@@ -1,5 +1,7 @@
 //! One page of a query's rows, and the request for the next one.
 
+use std::collections::HashSet;
+
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, Error as _},
@@ -18,6 +20,9 @@ use crate::{
         send::ApiRequest,
     },
 };
+
+/// Most pages in a row without a row. More would be fetched forever.
+const MAX_EMPTY_PAGES: u32 = 100;
 
 /// Some of the rows of a query.
 ///
@@ -156,8 +161,10 @@ pub(crate) struct Progress {
     is_count: bool,
     /// Position of the next page's first row, if it is known.
     position: Option<u64>,
-    /// Cursor of the page after the latest one.
-    next: Option<Cursor>,
+    /// The cursors that have no position.
+    known: HashSet<Cursor>,
+    /// The number of pages without a row since the last row.
+    empty_pages: u32,
     /// The number of announced rows that did not come.
     missing: u64,
 }
@@ -179,17 +186,26 @@ impl Progress {
     /// external objects change.
     ///
     /// # Errors
-    /// If rows in the middle are missing, or if the cursor leads to its own page.
+    /// If rows in the middle are missing, or if the cursor leads to its own page or an earlier one.
     pub(crate) fn add<T>(&mut self, page: &Page<T>) -> Result<(), InvalidResponse> {
         let rows = page.records.len() as u64;
         self.received += rows;
-        // A page whose cursor leads to itself would be fetched forever.
-        if page.next.is_some() && page.next == self.next {
-            return Err(InvalidResponse::NextPage);
-        }
-        self.next.clone_from(&page.next);
         let next = page.next.as_ref().and_then(Cursor::position);
         let first = std::mem::replace(&mut self.position, next);
+        if let Some(cursor) = &page.next {
+            // Pages whose cursors lead back would be fetched forever.
+            let is_further = match (first, next) {
+                (_, None) => self.known.insert(cursor.clone()),
+                (first, Some(next)) => first.is_none_or(|first| first < next),
+            };
+            if !is_further {
+                return Err(InvalidResponse::NextPage);
+            }
+            self.empty_pages = if rows == 0 { self.empty_pages + 1 } else { 0 };
+            if self.empty_pages > MAX_EMPTY_PAGES {
+                return Err(InvalidResponse::Unexpected("more than a hundred pages in a row without a row"));
+            }
+        }
         if let (Some(first), Some(next)) = (first, next)
             && first.saturating_add(rows) < next
         {

@@ -88,7 +88,8 @@ async fn fetch<T: DeserializeOwned + Send + 'static>(
     }
     let page = match read(body.clone()).await? {
         Err(error) if page::lacks_children(&error) => {
-            page::read(children::complete(connection, &body, max_bytes).await?.as_bytes())?
+            let whole = children::complete(connection, &body, max_bytes).await?;
+            read(whole.into()).await??
         }
         page => page?,
     };

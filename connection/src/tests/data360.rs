@@ -8,8 +8,11 @@ use crate::tests::*;
 use crate::{
     error::{Error, InvalidRequest, InvalidResponse},
     http::InvalidApiHost,
+    http::error::HttpError,
+    oauth::OAuthError,
+    request::Retry,
     soql::BindError,
-    token::{ServiceTokenSource, ServiceUser},
+    token::{BrokenConnection, ServiceTokenSource, ServiceUser},
 };
 
 const SQL: &str = "SELECT id, name FROM ssot__Individual__dlm WHERE age > :age";
@@ -155,4 +158,136 @@ async fn the_exchanged_token_goes_to_no_host_that_the_client_does_not_name() {
     let error = connect(&server).data360_direct().await.unwrap_err();
     assert!(matches!(error, Error::InvalidRequest(InvalidRequest::ApiHost(InvalidApiHost::Unknown))));
     assert!(!format!("{error:?}").contains("canary"));
+}
+
+/// A source whose refreshes have the given outcomes.
+#[derive(Debug)]
+struct Refreshes {
+    token: Mutex<Arc<AccessToken>>,
+    outcomes: Mutex<Vec<Result<&'static str, TokenError>>>,
+}
+
+impl TokenSource for Refreshes {
+    fn user(&self) -> UserRef {
+        UserRef::new(ORG.parse().unwrap(), USER.parse().unwrap())
+    }
+
+    fn token(&self) -> Result<Arc<AccessToken>, TokenError> {
+        Ok(Arc::clone(&self.token.lock().unwrap()))
+    }
+
+    fn refresh<'a>(&'a self, old: &'a AccessToken) -> BoxFuture<'a, Result<Arc<AccessToken>, TokenError>> {
+        Box::pin(async {
+            let text = self.outcomes.lock().unwrap().remove(0)?;
+            let token =
+                AccessToken::new(&Secret::new(text), old.instance_url().clone(), old.scopes().clone());
+            let token = Arc::new(token.unwrap().with_generation(Generation(old.generation().0 + 1)));
+            *self.token.lock().unwrap() = Arc::clone(&token);
+            Ok(token)
+        })
+    }
+}
+
+/// Returns a connection to a server that is instance and host of the data. Its first token is `old`.
+fn connect_direct(server: &Server, outcomes: Vec<Result<&'static str, TokenError>>) -> Connection {
+    let client = Client::builder().allowed_hosts(AllowedHosts::new([server.origin.clone()]));
+    let client = client.api_host(server.origin.as_str()).build().unwrap();
+    let token = AccessToken::new(&Secret::new("old"), server.origin.clone(), "api".parse().unwrap()).unwrap();
+    let source = Refreshes { token: Mutex::new(Arc::new(token)), outcomes: Mutex::new(outcomes) };
+    Connection::new(&client, Arc::new(source))
+}
+
+/// Returns the response of an exchange to a request to `127.0.0.1`.
+fn exchanged(request: &ReceivedRequest) -> Reply {
+    let instance = format!("http://{}", request.header("host").unwrap());
+    json!({ "access_token": "d", "token_type": "Bearer", "instance_url": instance }).into()
+}
+
+#[tokio::test]
+async fn an_exchange_that_fails_for_good_is_not_an_outage() {
+    type Check = fn(&Error) -> bool;
+    let refused = || Arc::new(OAuthError::Signing);
+    let user = UserRef::new(ORG.parse().unwrap(), USER.parse().unwrap());
+    let broken = BrokenConnection::new(user, std::time::SystemTime::UNIX_EPOCH);
+    let cases: [(Option<TokenError>, Check); 6] = [
+        (Some(TokenError::LoginRequired), |error| matches!(error, Error::LoginRequired)),
+        (Some(TokenError::LoginRefused(refused())), |error| matches!(error, Error::LoginRefused(_))),
+        (Some(TokenError::NeedsReconnecting(Arc::new(broken))), |error| {
+            matches!(error, Error::NeedsReconnecting(_))
+        }),
+        (Some(TokenError::Refused(refused())), |error| matches!(error, Error::ServiceUser(_))),
+        // The second exchange names a host that the client does not.
+        (None, |error| {
+            matches!(error, Error::InvalidRequest(InvalidRequest::ApiHost(InvalidApiHost::NotNamed)))
+        }),
+        (Some(TokenError::unavailable(Duration::from_secs(9), HttpError::Timeout)), Error::is_transient),
+    ];
+    for (outcome, is_expected) in cases {
+        let is_elsewhere = outcome.is_none();
+        let server = Server::start(move |request| match request.target.as_str() {
+            "/services/a360/token" if request.nth == 0 => exchanged(request),
+            "/services/a360/token" if is_elsewhere => {
+                let instance = "acme.c360a.salesforce.com";
+                json!({ "access_token": "d", "token_type": "Bearer", "instance_url": instance }).into()
+            }
+            _ => expired_token(),
+        })
+        .await;
+        let direct = connect_direct(&server, outcome.into_iter().map(Err).collect()).data360_direct().await;
+        let error = direct.unwrap().query::<Value>("SELECT 1").fetch_all().await.unwrap_err();
+        assert!(is_expected(&error), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_was_only_stored_again_is_refreshed_before_the_next_exchange() {
+    let server = Server::start(|request| match request.body.contains("subject_token=new") {
+        true => exchanged(request),
+        false => expired_token(),
+    })
+    .await;
+    let sf = connect_direct(&server, vec![Ok("old"), Ok("new")]);
+    assert!(sf.data360_direct().await.is_ok());
+    assert_eq!(server.lines().len(), 2);
+}
+
+#[tokio::test]
+async fn batches_that_lead_back_to_an_earlier_one_are_an_error() {
+    for (second, third) in [("b1", ""), ("b2", "b1")] {
+        let server = Server::start(move |request| {
+            let next = match request.target.rsplit('/').next().unwrap() {
+                "token" => return exchanged(request),
+                "query" => "b1",
+                "b1" => second,
+                _ => third,
+            };
+            json!({ "data": [[1]], "metadata": { "n": { "placeInOrder": 0 } }, "done": false, "nextBatchId": next }).into()
+        })
+        .await;
+        let direct = connect_direct(&server, Vec::new()).data360_direct().await.unwrap();
+        let fetched = direct.query::<Value>("SELECT 1").fetch_all();
+        let error = tokio::time::timeout(Duration::from_secs(5), fetched).await.expect("an end").unwrap_err();
+        assert!(matches!(error, Error::InvalidResponse(InvalidResponse::NextPage)), "{error:?}");
+        assert!(server.count("GET") <= 2, "{:?}", server.lines());
+    }
+}
+
+#[tokio::test]
+async fn the_timeout_of_the_connection_is_that_of_exchanges_and_direct_queries() {
+    for stalled in ["/services/a360/token", "/api/v2/query"] {
+        let server = Server::start(move |request| match request.target == stalled {
+            true => Reply::Stall(""),
+            false => exchanged(request),
+        })
+        .await;
+        let sf = connect_direct(&server, Vec::new()).with_timeout(Duration::from_millis(100));
+        let sf = sf.with_retry(Retry::none());
+        let fetched = async { sf.data360_direct().await?.query::<Value>("SELECT 1").fetch_all().await };
+        let error = tokio::time::timeout(Duration::from_secs(5), fetched).await.expect("an end").unwrap_err();
+        let is_timeout = matches!(
+            error,
+            Error::Http(HttpError::Timeout) | Error::OAuth(OAuthError::Http(HttpError::Timeout))
+        );
+        assert!(is_timeout, "{error:?}");
+    }
 }

@@ -91,6 +91,38 @@ async fn large_pages_are_decoded_on_another_thread() {
     }
 }
 
+/// The rest of the children comes with a second request, and the page is decoded once more.
+#[tokio::test]
+async fn a_large_page_with_more_children_is_decoded_on_another_thread() {
+    struct Parent(ThreadId);
+
+    impl<'de> Deserialize<'de> for Parent {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            #[derive(Deserialize)]
+            struct Raw {
+                #[serde(deserialize_with = "crate::serde_helpers::child_records")]
+                children: Vec<Row>,
+            }
+            assert_eq!(Raw::deserialize(deserializer)?.children.len(), 2);
+            Ok(Self(thread::current().id()))
+        }
+    }
+    let server = Server::start(|request| {
+        let children = |n: usize, done: bool| {
+            let text = "x".repeat(100_000);
+            let next = (!done).then(|| format!("{QUERY}/01gD-1"));
+            json!({ "totalSize": 2, "done": done, "nextRecordsUrl": next, "records": [{ "N": n, "Text": text }] })
+        };
+        match request.target.contains("01gD") {
+            true => children(1, true).into(),
+            false => json!({ "totalSize": 1, "done": true, "records": [{ "children": children(0, false) }] }).into(),
+        }
+    })
+    .await;
+    let rows: Vec<Parent> = connect(&server).query("SELECT N FROM A").fetch_all().await.unwrap();
+    assert_ne!(rows[0].0, thread::current().id());
+}
+
 /// Rows that are counted while they are in memory.
 struct Counted;
 

@@ -216,3 +216,57 @@ async fn a_page_above_the_size_limit_is_an_error() {
     let error = sf.query::<Row>(SOQL).max_page_bytes(100).fetch_all().await.unwrap_err();
     assert!(matches!(error, Error::Http(crate::http::error::HttpError::TooLarge)), "{error}");
 }
+
+/// Starts a server whose page at `cursors[n]` leads to that at `cursors[n + 1]`, and the last one to `cursors[0]`.
+async fn circular(cursors: [&'static str; 2], children: bool) -> Server {
+    Server::start(move |request| {
+        let place = cursors.iter().position(|cursor| request.target.ends_with(cursor));
+        let next = format!("{QUERY}/{}", cursors[place.map_or(0, |place| (place + 1) % 2)]);
+        let number = place.map_or(0, |place| place + 1);
+        let rows = page(number * 10..number * 10 + 10, 1_000, Some(&next));
+        match place {
+            None if children => json!({"totalSize": 1, "done": true, "records": [{"children": rows}]}).into(),
+            _ => rows.into(),
+        }
+    })
+    .await
+}
+
+/// They would be fetched forever.
+#[tokio::test]
+async fn pages_that_lead_back_to_an_earlier_one_are_an_error() {
+    #[derive(Debug, Deserialize)]
+    struct Parent {
+        #[serde(rename = "children", deserialize_with = "crate::serde_helpers::child_records")]
+        _children: Vec<Row>,
+    }
+    for cursors in [["01gD-10", "01gD-20"], ["01gD", "01gE"], ["01gD-10", "01gE"]] {
+        for children in [false, true] {
+            let server = circular(cursors, children).await;
+            let sf = connect(&server);
+            let fetched = async {
+                match children {
+                    true => sf.query::<Parent>(SOQL).fetch_all().await.unwrap_err(),
+                    false => sf.query::<Row>(SOQL).fetch_all().await.unwrap_err(),
+                }
+            };
+            let error = tokio::time::timeout(Duration::from_secs(5), fetched).await.expect("an end");
+            assert!(matches!(error, Error::InvalidResponse(InvalidResponse::NextPage)), "{error:?}");
+            assert!(server.count("GET") <= 4, "{:?}", server.lines());
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_without_rows_come_to_an_end() {
+    let server = Server::start(|request| {
+        let number = request.target.rsplit("01g").next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        page(0..0, 5, Some(&format!("{QUERY}/01g{}", number + 1))).into()
+    })
+    .await;
+    let sf = connect(&server);
+    let rows = tokio::time::timeout(Duration::from_secs(10), sf.query::<Row>(SOQL).fetch_all()).await;
+    let error = rows.expect("an end").unwrap_err();
+    assert!(error.to_string().contains("pages in a row without a row"), "{error}");
+    assert_eq!(server.count("GET"), 101);
+}

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::{AccessToken, BrokenConnection};
 use crate::{
+    http::InvalidApiHost,
     oauth::{
         error::{InvalidTokenResponse, OAuthError},
         scopes::Scopes,
@@ -115,6 +116,10 @@ pub enum TokenError {
     /// Salesforce refuses a token to the service user until an administrator changes its settings.
     #[error("Salesforce refuses a token to the service user")]
     Refused(#[source] Arc<OAuthError>),
+    /// The new token is for a host that the client does not name. See
+    /// [`data360_direct`](crate::Connection::data360_direct).
+    #[error(transparent)]
+    ApiHost(InvalidApiHost),
 }
 
 crate::error::debug::debug_as_display!(TokenError);

@@ -1,21 +1,17 @@
 //! Reads Avro data into any type that implements serde's `Deserialize`.
 
 use serde::de::{
-    self, DeserializeSeed, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Unexpected, Visitor,
+    self, DeserializeSeed, Error as _, Expected, IntoDeserializer as _, MapAccess, SeqAccess, Unexpected,
+    Visitor,
     value::{BorrowedStrDeserializer, StrDeserializer},
 };
 
 use super::{
+    bitmap::FieldState,
     error::{AvroError, Reason},
+    moment::Moment,
     reader::{MAX_DEPTH, Reader},
-    schema::{Field, Moment, Schema, Type, TypeId},
-};
-use crate::{
-    events::bitmap::FieldState,
-    query::soql::{
-        date::{SoqlDate, SoqlDateTime},
-        time::SoqlTime,
-    },
+    schema::{Field, Schema, Type, TypeId},
 };
 
 /// The name with which a `Patch` makes itself known to the deserializer.
@@ -122,7 +118,7 @@ impl<'de, 's> AvroDeserializer<'_, 'de, 's> {
     fn visit_text<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
         let (Type::Long, Some(moment)) = (self.resolve()?, self.moment) else { return self.visit(visitor) };
         self.reader.count()?;
-        let text = text_of(moment, self.reader.long()?);
+        let text = moment.text(self.reader.long()?);
         visitor.visit_string(text.ok_or_else(|| AvroError::new(Reason::Rejected))?)
     }
 
@@ -138,18 +134,40 @@ impl<'de, 's> AvroDeserializer<'_, 'de, 's> {
         visitor.visit_f64(number)
     }
 
+    /// A value for a type that does not say what it reads. Below `#[serde(flatten)]`, and in an untagged or internally tagged
+    /// enum, serde buffers values until it knows their types. Among them may be a [`Patch`](crate::events::Patch): none is a
+    /// field that was cleared, and unit one that did not change.
+    fn visit_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
+        if !self.state.is_changed() {
+            return self.visit(visitor);
+        }
+        let is_buffered = is_buffered_by_serde(&visitor);
+        if matches!(self.resolve()?, Type::Null) || is_buffered && self.is_cleared()? {
+            self.skip()?;
+            return visitor.visit_none();
+        }
+        if is_buffered && self.state.is_diff() {
+            // In a buffer it could not be told from the text itself.
+            return Err(AvroError::new(Reason::Diff));
+        }
+        self.visit(visitor)
+    }
+
+    /// Whether a changed field is null, or a compound one with nothing but nulls.
+    fn is_cleared(&mut self) -> Result<bool, AvroError> {
+        Ok(match self.resolve()? {
+            Type::Null => true,
+            Type::Record(record) => self.state.is_nulled(record.fields.len()),
+            _ => false,
+        })
+    }
+
     fn visit_patch<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
         if !self.state.is_changed() {
             self.skip()?;
             return visitor.visit_unit();
         }
-        if matches!(self.resolve()?, Type::Null) {
-            self.skip()?;
-            return visitor.visit_none();
-        }
-        if let Type::Record(record) = self.schema.get(self.of)
-            && self.state.is_nulled(record.fields.len())
-        {
+        if self.is_cleared()? {
             self.skip()?;
             return visitor.visit_none();
         }
@@ -160,17 +178,13 @@ impl<'de, 's> AvroDeserializer<'_, 'de, 's> {
     }
 }
 
-fn visit_bytes_as_items<'de, V: Visitor<'de>>(bytes: &'de [u8], visitor: V) -> Result<V::Value, AvroError> {
-    visitor.visit_seq(de::value::SeqDeserializer::new(bytes.iter().copied()))
+/// Whether serde buffers the value, to read it into its type later. (`serde_json::Value` expects "any valid JSON value".)
+fn is_buffered_by_serde(visitor: &dyn Expected) -> bool {
+    visitor.to_string() == "any value"
 }
 
-/// The text of a moment; `None` if the calendar does not have it.
-fn text_of(moment: Moment, number: i64) -> Option<String> {
-    Some(match moment {
-        Moment::DateTime => SoqlDateTime::from_millis(number).ok()?.to_string(),
-        Moment::Date => SoqlDate::from_millis(number).ok()?.to_string(),
-        Moment::Time => SoqlTime::from_millis(u32::try_from(number).ok()?)?.to_string(),
-    })
+fn visit_bytes_as_items<'de, V: Visitor<'de>>(bytes: &'de [u8], visitor: V) -> Result<V::Value, AvroError> {
+    visitor.visit_seq(de::value::SeqDeserializer::new(bytes.iter().copied()))
 }
 
 macro_rules! forward_integers {
@@ -193,8 +207,12 @@ impl<'de> de::Deserializer<'de> for AvroDeserializer<'_, 'de, '_> {
     type Error = AvroError;
 
     forward! {
-        deserialize_any deserialize_bool deserialize_f32 deserialize_f64 deserialize_char deserialize_unit
+        deserialize_bool deserialize_f32 deserialize_f64 deserialize_char deserialize_unit
         deserialize_seq deserialize_map
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, AvroError> {
+        self.visit_any(visitor)
     }
 
     forward_integers! {
@@ -216,8 +234,14 @@ impl<'de> de::Deserializer<'de> for AvroDeserializer<'_, 'de, '_> {
 
     fn deserialize_bytes<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
         match self.resolve()? {
-            Type::Bytes => visitor.visit_borrowed_bytes(self.reader.bytes()?),
-            Type::Fixed(size) => visitor.visit_borrowed_bytes(self.reader.take(*size)?),
+            Type::Bytes => {
+                self.reader.count()?;
+                visitor.visit_borrowed_bytes(self.reader.bytes()?)
+            }
+            Type::Fixed(size) => {
+                self.reader.count()?;
+                visitor.visit_borrowed_bytes(self.reader.take(*size)?)
+            }
             _ => self.visit(visitor),
         }
     }

@@ -41,6 +41,11 @@ pub(crate) enum Reason {
     Unknown,
     #[error("the type rejects the value")]
     Rejected,
+    #[error(
+        "the value is a diff, which only a `Patch` directly in the struct of the event can read, not one below \
+         `#[serde(flatten)]` or in an untagged or internally tagged enum"
+    )]
+    Diff,
 }
 
 impl AvroError {

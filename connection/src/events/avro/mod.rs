@@ -2,8 +2,10 @@
 //!
 //! Source: Apache Avro 1.12 Specification, "Schema Declaration" and "Binary Encoding".
 
+mod bitmap;
 mod deserializer;
 mod error;
+mod moment;
 mod reader;
 mod schema;
 mod writer;
@@ -12,6 +14,7 @@ mod writer;
 mod tests;
 
 pub(crate) use self::{
+    bitmap::{Bitmaps, FieldSet, FieldState, InvalidBitmap},
     deserializer::{PATCH, from_bytes},
     schema::Schema,
     writer::to_bytes,

@@ -1,4 +1,4 @@
-//! [`Reader`]: takes single values from bytes. Nothing is allocated, and each length is checked against what is left.
+//! [`Reader`]: takes single values from bytes without an allocation. Each length is checked against what is left.
 
 use super::{
     error::{AvroError, Reason},
@@ -8,7 +8,7 @@ use super::{
 /// Deepest nesting of values. Salesforce's events have four levels.
 pub(super) const MAX_DEPTH: usize = 64;
 
-/// Number of values without bytes, such as nulls in an array, that data may have beyond one for each of its bytes.
+/// Number of values that data may have beyond two per byte: nulls in an array, for example, have no bytes.
 ///
 /// Without a limit, ten bytes could announce an array of 2^63 nulls.
 const MAX_EMPTY_VALUES: usize = 4_096;

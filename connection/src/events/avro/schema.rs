@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::moment::Moment;
+
 /// Longest schema in bytes. One of an object with 900 fields has about 200 KB.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
@@ -59,17 +61,6 @@ pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) of: TypeId,
     pub(crate) moment: Option<Moment>,
-}
-
-/// What a `long` of a field is, if it is a point in time.
-///
-/// Salesforce's schemas have no logical types: only the field's `doc` tells dates from numbers, for example
-/// `Data:DateOnly:00N…` or `CreatedDate:DateTime`. (Unverified for a time: `Data:TimeOnly`, milliseconds since midnight.)
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
-    DateTime,
-    Date,
-    Time,
 }
 
 /// A schema of Avro: what an event's bytes mean.
@@ -208,7 +199,7 @@ impl Parser {
         for field in member(members, "fields")?.as_array().ok_or(InvalidSchema::Invalid("fields"))? {
             let field = field.as_object().ok_or(InvalidSchema::Invalid("field"))?;
             let name = member(field, "name")?.as_str().ok_or(InvalidSchema::Invalid("name"))?.to_owned();
-            let moment = field.get("doc").and_then(Value::as_str).and_then(moment);
+            let moment = field.get("doc").and_then(Value::as_str).and_then(Moment::of);
             let of = self.of(member(field, "type")?, &namespace)?;
             fields.push(Field { name, of, moment });
         }
@@ -245,14 +236,4 @@ fn full_name(name: &str, namespace: &str) -> String {
 
 fn member<'a>(members: &'a Map<String, Value>, name: &'static str) -> Result<&'a Value, InvalidSchema> {
     members.get(name).ok_or(InvalidSchema::Invalid(name))
-}
-
-/// Reads the role of a field from its `doc`.
-fn moment(doc: &str) -> Option<Moment> {
-    match doc.split(':').nth(1)? {
-        "DateTime" => Some(Moment::DateTime),
-        "DateOnly" => Some(Moment::Date),
-        "TimeOnly" => Some(Moment::Time),
-        _ => None,
-    }
 }

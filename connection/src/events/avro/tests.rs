@@ -5,11 +5,8 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{InvalidSchema, Schema, error::Reason, from_bytes, to_bytes};
-use crate::{
-    events::bitmap::FieldState,
-    soql::{SoqlDate, SoqlDateTime, SoqlTime},
-};
+use super::{FieldState, InvalidSchema, Schema, error::Reason, from_bytes, to_bytes};
+use crate::soql::{SoqlDate, SoqlDateTime, SoqlTime};
 
 fn read<'de, T: Deserialize<'de>>(schema: &Value, bytes: &'de [u8]) -> Result<T, super::AvroError> {
     from_bytes(&Schema::parse(&schema.to_string()).unwrap(), bytes, FieldState::COMPLETE)
@@ -47,7 +44,7 @@ fn types() -> impl Strategy<Value = Of> {
         Just(Of::Double),
         Just(Of::Bytes),
         Just(Of::String),
-        (1..5_usize).prop_map(Of::Fixed),
+        (0..5_usize).prop_map(Of::Fixed),
         (1..5_usize).prop_map(Of::Enum),
     ];
     leaf.prop_recursive(4, 40, 6, |inner| {
@@ -364,6 +361,38 @@ fn lengths_are_checked_before_anything_is_allocated() {
             );
         }
     }
+}
+
+/// A type that reads bytes as such.
+struct Blob;
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct BlobVisitor;
+        impl serde::de::Visitor<'_> for BlobVisitor {
+            type Value = Blob;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_bytes<E>(self, _: &[u8]) -> Result<Blob, E> {
+                Ok(Blob)
+            }
+        }
+        deserializer.deserialize_bytes(BlobVisitor)
+    }
+}
+
+#[test]
+fn values_without_bytes_are_counted_however_they_are_read() {
+    let schema = json!({"type": "array", "items": {"type": "fixed", "name": "N", "size": 0}});
+    let long = Schema::parse("\"long\"").unwrap();
+    let blocks = |count: i64| [to_bytes(&long, &json!(count)).unwrap(), vec![0]].concat();
+    assert_eq!(read::<Vec<Blob>>(&schema, &blocks(1_000)).unwrap().len(), 1_000);
+    let too_many = blocks(10_000);
+    assert_eq!(*read::<Vec<Blob>>(&schema, &too_many).err().unwrap().reason(), Reason::TooMany);
+    assert_eq!(*read::<Value>(&schema, &too_many).unwrap_err().reason(), Reason::TooMany);
 }
 
 #[test]

@@ -4,12 +4,9 @@ use serde_json::{Map, Value};
 
 use super::{
     error::{AvroError, Reason},
+    moment::Moment,
     reader::MAX_DEPTH,
-    schema::{Field, Moment, Record, Schema, Type, TypeId},
-};
-use crate::query::soql::{
-    date::{SoqlDate, SoqlDateTime},
-    time::SoqlTime,
+    schema::{Field, Record, Schema, Type, TypeId},
 };
 
 /// Writes a value in the form of a schema.
@@ -72,7 +69,7 @@ impl Writer<'_> {
                 self.long(number.as_i64().ok_or_else(|| mismatch(value, of_type))?);
             }
             (Type::Long, Value::String(text)) => {
-                let number = moment.and_then(|moment| number_of(moment, text));
+                let number = moment.and_then(|moment| moment.number(text));
                 self.long(number.ok_or_else(|| mismatch(value, of_type))?);
             }
             (Type::Float, Value::Number(number)) => {
@@ -171,15 +168,6 @@ impl Writer<'_> {
 
 fn bytes_of(items: &[Value]) -> Option<Vec<u8>> {
     items.iter().map(|item| item.as_u64().and_then(|item| u8::try_from(item).ok())).collect()
-}
-
-/// The number of a moment in the form of the REST API.
-fn number_of(moment: Moment, text: &str) -> Option<i64> {
-    Some(match moment {
-        Moment::DateTime => text.parse::<SoqlDateTime>().ok()?.millis(),
-        Moment::Date => text.parse::<SoqlDate>().ok()?.millis(),
-        Moment::Time => text.parse::<SoqlTime>().ok()?.since_midnight().into(),
-    })
 }
 
 fn mismatch(value: &Value, expected: &Type) -> AvroError {

@@ -199,7 +199,7 @@ impl From<SchemaError> for Error {
     fn from(error: SchemaError) -> Self {
         match error {
             SchemaError::Call(error) => error,
-            SchemaError::Event(_) => PubSubError::Protocol("a schema that cannot be read").into(),
+            SchemaError::Event(error) => PubSubError::Schema(error).into(),
         }
     }
 }

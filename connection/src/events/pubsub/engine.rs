@@ -9,7 +9,7 @@ use std::{
 use futures_util::stream;
 use tokio::{
     sync::mpsc::{UnboundedSender, unbounded_channel},
-    time::error::Elapsed,
+    time::{Instant, error::Elapsed},
 };
 use tonic::Streaming;
 
@@ -33,6 +33,9 @@ use crate::{
 /// The longest silence of a stream. Salesforce sends a sign of life every 270 seconds (comment in `pubsub_api.proto`), and
 /// streams that send nothing for hours were reported (forcedotcom/pub-sub-api issue 31).
 const SILENCE: Duration = Duration::from_secs(300);
+/// How long a stream has to work before its token may be refreshed once more. Salesforce may respond to a stream once and
+/// refuse its token all the same.
+const WORKING: Duration = Duration::from_secs(60);
 
 /// One open stream.
 #[derive(Debug)]
@@ -40,6 +43,7 @@ struct Open {
     requests: UnboundedSender<FetchRequest>,
     responses: Streaming<FetchResponse>,
     credit: Credit,
+    since: Instant,
 }
 
 /// Receives the events of one topic.
@@ -58,6 +62,8 @@ pub(super) struct Engine {
     /// The token that the stream was opened with.
     token: Option<Arc<AccessToken>>,
     is_refreshed: bool,
+    /// Whether a response was too large: the next stream requests a single event.
+    is_small: bool,
     /// Failures since the last response.
     failures: u32,
     /// Whether the topic was found once.
@@ -88,6 +94,7 @@ impl Engine {
             quiet: None,
             token: None,
             is_refreshed: false,
+            is_small: false,
             failures: 0,
             was_open: false,
             has_ended: false,
@@ -147,7 +154,10 @@ impl Engine {
             let (position, source) = (position.clone(), Box::new(source));
             Error::from(PubSubError::Undecodable { schema_id, position, source })
         };
-        let schema = match self.calls.schema(&schema_id).await {
+        let schema = self.calls.schema(&schema_id).await;
+        // From here on the event is handed over without a wait.
+        self.check_login()?;
+        let schema = match schema {
             Ok(schema) => schema,
             Err(SchemaError::Event(error)) => {
                 self.set_delivered(position.clone());
@@ -165,6 +175,14 @@ impl Engine {
         };
         self.set_delivered(position);
         Ok(item)
+    }
+
+    /// A stream outlives its token: Salesforce sends events after the login has ended, too.
+    fn check_login(&self) -> Result<(), Next> {
+        match self.calls.connection().token_source().token().map_err(Error::from) {
+            Err(error) if !error.is_transient() => Err(Next::End(error)),
+            _ => Ok(()),
+        }
     }
 
     /// A schema is fetched by a call of its topic's stream, but with a token of today: it may fail while events arrive.
@@ -201,9 +219,11 @@ impl Engine {
     }
 
     fn received(&mut self, response: FetchResponse) -> Result<(), Next> {
+        self.check_login()?;
         let Some(open) = &mut self.open else { return Ok(()) };
         self.failures = 0;
-        self.is_refreshed = false;
+        self.is_refreshed &= open.since.elapsed() < WORKING;
+        self.is_small = false;
         self.was_open = true;
         if let Some(more) = open.credit.received(response.pending_num_requested) {
             let request = FetchRequest {
@@ -231,7 +251,7 @@ impl Engine {
             Err(error) => return self.token_failed(error).await,
         };
         self.token = Some(Arc::clone(&token));
-        let (credit, num_requested) = Credit::open();
+        let (credit, num_requested) = Credit::open(self.is_small);
         let (replay_preset, replay_id) = match &self.start {
             StartFrom::Latest => (ReplayPreset::Latest, Vec::new()),
             StartFrom::Earliest => (ReplayPreset::Earliest, Vec::new()),
@@ -250,7 +270,7 @@ impl Engine {
         let receiver = stream::poll_fn(move |cx| receiver.poll_recv(cx));
         match self.calls.subscribe(&token, receiver, SILENCE).await {
             Ok(Ok(responses)) => {
-                self.open = Some(Open { requests, responses, credit });
+                self.open = Some(Open { requests, responses, credit, since: Instant::now() });
                 Ok(())
             }
             Ok(Err(error)) => self.failed(Some(error)).await,
@@ -277,7 +297,14 @@ impl Engine {
                     // The channel may just be changed.
                     Reaction::TopicMissing if self.was_open => (Pace::Slow, error),
                     Reaction::RefreshToken => return self.refresh(error).await,
-                    Reaction::TopicMissing | Reaction::LostPosition | Reaction::End => {
+                    Reaction::RequestLess if !self.is_small => {
+                        self.is_small = true;
+                        (Pace::Normal, error)
+                    }
+                    Reaction::RequestLess
+                    | Reaction::TopicMissing
+                    | Reaction::LostPosition
+                    | Reaction::End => {
                         return Err(Next::End(error));
                     }
                 }
@@ -287,26 +314,29 @@ impl Engine {
         Ok(())
     }
 
-    /// Replaces a rejected token, once until the next response.
+    /// Replaces a rejected token, once until a stream has worked for a minute.
     async fn refresh(&mut self, error: Error) -> Result<(), Next> {
         let Some(token) = self.token.take() else { return Err(Next::End(error)) };
         // The stream is as old as its token. Another call may have replaced that long ago, and the newer one was not tried.
         let current = self.calls.connection().token_source().token();
         if current.is_ok_and(|current| current.authorization() != token.authorization()) {
+            self.pause(Pace::Normal, None, &error).await;
             return Ok(());
         }
-        match self.calls.next_token(&token, self.is_refreshed).await {
+        let (error, at_least) = match self.calls.next_token(&token, self.is_refreshed).await {
             Ok(Some(_)) => {
                 self.is_refreshed = true;
-                Ok(())
+                (error, None)
             }
-            Ok(None) => Err(Next::End(error)),
-            Err(error) if error.is_transient() => {
-                self.pause(Pace::Normal, error.retry_after(), &error).await;
-                Ok(())
+            Ok(None) => return Err(Next::End(error)),
+            Err(failed) if failed.is_transient() => {
+                let retry_after = failed.retry_after();
+                (failed, retry_after)
             }
-            Err(error) => Err(Next::End(error)),
-        }
+            Err(failed) => return Err(Next::End(failed)),
+        };
+        self.pause(Pace::Normal, at_least, &error).await;
+        Ok(())
     }
 
     async fn token_failed(&mut self, error: TokenError) -> Result<(), Next> {

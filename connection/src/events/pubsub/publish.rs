@@ -1,6 +1,10 @@
 //! [`Publisher`]: publishes platform events.
 
-use std::{collections::HashMap, sync::Arc, time::SystemTime};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -12,7 +16,7 @@ use tonic::Code;
 use super::{
     calls::Calls,
     messages::{self, ProducerEvent, PublishRequest, PublishResponse, PublishResult},
-    status::{PubSubError, RejectedCall},
+    status::PubSubError,
 };
 use crate::{
     error::{Error, InvalidRequest, Result},
@@ -21,6 +25,7 @@ use crate::{
         event::EventSchema,
         position::Position,
     },
+    random,
     request::finite,
 };
 
@@ -68,9 +73,9 @@ pub enum NotPublished {
     /// The request with the event failed. It had no effect.
     #[error("the event was not published")]
     Rejected(#[source] Arc<Error>),
-    /// No response came. The event may have been published: sent once more, it has to have the same id, by which
-    /// subscribers can drop it.
-    #[error("no response came: the event may have been published")]
+    /// No response came, or none that says whether the event was published. It may have been: sent once more, it has to
+    /// have the same id, by which subscribers can drop it.
+    #[error("it is unknown whether the event was published")]
     InDoubt(#[source] Arc<Error>),
 }
 
@@ -92,29 +97,30 @@ impl Publisher {
     /// They are sent in requests of at most 200 events and 3 MB. After a request that failed, no further one is sent.
     ///
     /// # Errors
-    /// If nothing was published: the topic is unknown or not to be published to, or an event does not fit its schema
-    /// ([`PubSubError::Unfit`]) or is larger than 1 MB.
+    /// If nothing was published: the topic is unknown, the user may not publish to it ([`PubSubError::NotPublishable`]), or
+    /// an event does not fit its schema ([`PubSubError::Unfit`]) or is larger than 1 MB.
     pub async fn send<T: Serialize>(&self, events: &[T]) -> Result<Vec<Published>> {
-        let ids = events.iter().map(|_| uuid()).collect::<Result<Vec<_>, _>>()?;
-        self.publish(ids, events.iter().collect()).await
+        let ids = events.iter().map(|_| random::uuid()).collect::<Result<Vec<_>, _>>();
+        self.publish(ids.map_err(Error::internal)?, events.iter().collect()).await
     }
 
     /// As [`send`](Self::send), with ids of the caller: UUIDs, each for one event. Subscribers get them as
     /// [`Delivery::id`](super::super::Delivery::id), if Salesforce keeps them (unverified).
     ///
     /// # Errors
-    /// As [`send`](Self::send).
+    /// As [`send`](Self::send), and [`PubSubError::DuplicateId`] if two events have the same id: Salesforce's results name
+    /// events by their ids.
     pub async fn send_with_ids<T: Serialize>(&self, events: &[(String, T)]) -> Result<Vec<Published>> {
+        let mut known = HashSet::new();
+        if let Some(index) = events.iter().position(|(id, _)| !known.insert(id)) {
+            return Err(PubSubError::DuplicateId { index }.into());
+        }
         let ids = events.iter().map(|(id, _)| id.clone()).collect();
         self.publish(ids, events.iter().map(|(_, event)| event).collect()).await
     }
 
     async fn publish<T: Serialize>(&self, ids: Vec<String>, events: Vec<&T>) -> Result<Vec<Published>> {
-        let schema = self.schema().await?;
-        let mut encoded = Vec::with_capacity(events.len());
-        for (index, (event, id)) in events.into_iter().zip(ids).enumerate() {
-            encoded.push(self.encode(&schema, index, id, event)?);
-        }
+        let encoded = self.encode_all(&ids, &events).await?;
         let mut results = Vec::with_capacity(encoded.len());
         let mut failed: Option<Arc<Error>> = None;
         for batch in batches(encoded) {
@@ -147,6 +153,26 @@ impl Publisher {
         Ok(results)
     }
 
+    /// Checks events against the schema. One that does not fit may be of a newer schema than the one that was fetched
+    /// earlier.
+    async fn encode_all<T: Serialize>(&self, ids: &[String], events: &[&T]) -> Result<Vec<ProducerEvent>> {
+        let mut may_be_old = self.schema.lock().await.is_some();
+        loop {
+            let schema = self.schema().await?;
+            let events = ids.iter().zip(events).enumerate();
+            let encoded = events.map(|(index, (id, event))| self.encode(&schema, index, id.clone(), event));
+            match encoded.collect() {
+                Err(Error::Events(PubSubError::Unfit { .. })) if may_be_old => self.forget_schema().await,
+                encoded => return encoded,
+            }
+            may_be_old = false;
+        }
+    }
+
+    async fn forget_schema(&self) {
+        *self.schema.lock().await = None;
+    }
+
     /// The schema of the topic, fetched once.
     async fn schema(&self) -> Result<Arc<EventSchema>> {
         let mut known = self.schema.lock().await;
@@ -155,7 +181,7 @@ impl Publisher {
         }
         let topic = self.calls.topic(&self.topic).await?;
         if !topic.can_publish || topic.schema_id.is_empty() {
-            return Err(PubSubError::Protocol("the user may not publish to this topic").into());
+            return Err(PubSubError::NotPublishable.into());
         }
         let schema = self.calls.schema(&topic.schema_id).await?;
         Ok(Arc::clone(known.insert(schema)))
@@ -193,12 +219,20 @@ impl Publisher {
     async fn request(&self, events: Vec<ProducerEvent>) -> Result<PublishResponse> {
         let sent_with = events.first().map(|event| event.schema_id.clone());
         let request = PublishRequest { topic_name: self.topic.clone(), events };
-        let response: PublishResponse = self.calls.unary(messages::PUBLISH, request).await?;
-        // The event's declaration was changed: the next call fetches the new schema.
-        if !response.schema_id.is_empty() && Some(&response.schema_id) != sent_with.as_ref() {
-            *self.schema.lock().await = None;
+        let response: Result<PublishResponse> = self.calls.unary(messages::PUBLISH, request).await;
+        let may_be_old = match &response {
+            Ok(response) => {
+                let is_other =
+                    !response.schema_id.is_empty() && Some(&response.schema_id) != sent_with.as_ref();
+                is_other || response.results.iter().any(|result| result.error.is_some())
+            }
+            Err(_) => true,
+        };
+        // The event's declaration may have been changed: the next call fetches the schema again.
+        if may_be_old {
+            self.forget_schema().await;
         }
-        Ok(response)
+        response
     }
 }
 
@@ -250,35 +284,21 @@ fn missing(what: &'static str) -> NotPublished {
 /// Whether a request that failed may have had an effect.
 fn is_in_doubt(error: &Error) -> bool {
     match error {
-        Error::Events(PubSubError::Rejected(call)) => call.is_in_doubt(),
-        Error::Events(PubSubError::Unreachable(_)) => true,
+        // With these Salesforce refuses a request. A proxy, a lost response or a response that is not read causes others.
+        Error::Events(PubSubError::Rejected(call)) => !matches!(
+            call.status_code(),
+            Code::InvalidArgument
+                | Code::Unauthenticated
+                | Code::PermissionDenied
+                | Code::NotFound
+                | Code::FailedPrecondition
+                | Code::ResourceExhausted
+                | Code::Unimplemented
+        ),
+        Error::Events(_) => true,
+        // No valid token, or no client: nothing was sent, or it was refused.
         _ => false,
     }
-}
-
-impl RejectedCall {
-    /// Statuses that a proxy or a lost response may have caused.
-    fn is_in_doubt(&self) -> bool {
-        matches!(
-            self.status_code(),
-            Code::Unknown
-                | Code::Internal
-                | Code::Unavailable
-                | Code::DeadlineExceeded
-                | Code::Cancelled
-                | Code::Aborted
-        )
-    }
-}
-
-/// Returns a random UUID. Source: RFC 9562 section 5.4.
-fn uuid() -> Result<String, Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(Error::internal)?;
-    let number = u128::from_be_bytes(bytes) & !(0xf000 << 64) & !(0xc << 60) | 0x4000 << 64 | 0x8 << 60;
-    let hex = format!("{number:032x}");
-    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
-    Ok([part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-"))
 }
 
 #[cfg(test)]
@@ -299,18 +319,6 @@ mod tests {
             let request = PublishRequest { topic_name: String::new(), events: batch };
             assert!(request.encoded_len() <= MAX_BYTES);
         }
-    }
-
-    #[test]
-    fn an_id_is_a_random_uuid() {
-        let (one, other) = (uuid().unwrap(), uuid().unwrap());
-        assert_ne!(one, other);
-        let parts: Vec<&str> = one.split('-').collect();
-        assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
-        assert!(
-            parts[2].starts_with('4') && ["8", "9", "a", "b"].iter().any(|c| parts[3].starts_with(c)),
-            "{one}"
-        );
     }
 
     #[test]

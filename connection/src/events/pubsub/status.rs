@@ -56,6 +56,28 @@ pub enum PubSubError {
         /// The event's place in the list, from 0.
         index: usize,
     },
+    /// Two events have the same id. Nothing was sent.
+    #[error("event {index} has the id of an earlier one. Give each event a UUID to itself")]
+    #[non_exhaustive]
+    DuplicateId {
+        /// The place of the second event in the list, from 0.
+        index: usize,
+    },
+    /// The user may not publish to the topic, or it is one of change events. Nothing was sent.
+    #[error(
+        "this user may not publish to the topic. Platform events need the permission \"Create\"; change events are \
+         published by Salesforce alone"
+    )]
+    NotPublishable,
+    /// The schema of a topic cannot be read. Nothing was sent.
+    #[error("the schema of the topic cannot be read")]
+    Schema(#[source] DecodeError),
+    /// A response is larger than 16 MiB and was not read. A subscription ends with it if a single event is as large.
+    #[error(
+        "a response of the Pub/Sub API is larger than 16 MiB and was not read. If it ended a subscription, the next event \
+         alone is as large: start from the latest event, and read the records again"
+    )]
+    ResponseTooLarge,
     /// An event was not published, or may not have been: from [`Published::outcome`](super::Published::outcome).
     #[error(transparent)]
     NotPublished(#[from] NotPublished),
@@ -143,6 +165,8 @@ impl RejectedCall {
             | "service.protection.stream.limit.triggered"
             | "concurrent.client.limit.exceeded" => Reaction::Retry(Pace::Slow),
             "topic.not.found" | "topic.meta.permission" => Reaction::TopicMissing,
+            // Of the decoder in this process: none of Salesforce's is without a code.
+            "" if self.status == Code::OutOfRange => Reaction::RequestLess,
             _ => match self.status {
                 Code::Unauthenticated if self.code.is_empty() => Reaction::RefreshToken,
                 Code::Unavailable
@@ -204,6 +228,8 @@ pub(crate) enum Reaction {
     /// An error of the program at the start; later on the channel may just be changed.
     TopicMissing,
     LostPosition,
+    /// Connect again and request a single event: a response was too large.
+    RequestLess,
     End,
 }
 
@@ -255,6 +281,7 @@ impl From<CallError> for PubSubError {
             CallError::Rejected(call) if call.reaction() == Reaction::LostPosition => {
                 Self::LostPosition(Box::new(call))
             }
+            CallError::Rejected(call) if call.reaction() == Reaction::RequestLess => Self::ResponseTooLarge,
             CallError::Rejected(call) => Self::Rejected(Box::new(call)),
         }
     }
@@ -296,7 +323,7 @@ mod tests {
 
     #[test]
     fn each_rejection_leads_to_what_can_cure_it() {
-        use Reaction::{End, LostPosition, RefreshToken, Retry, TopicMissing};
+        use Reaction::{End, LostPosition, RefreshToken, RequestLess, Retry, TopicMissing};
         for (status, code, expected) in [
             (Code::Internal, "service.unavailable", Retry(Pace::Normal)),
             (Code::Unavailable, "", Retry(Pace::Normal)),
@@ -312,6 +339,8 @@ mod tests {
             (Code::InvalidArgument, "subscription.fetch.replayid.validation.failed", LostPosition),
             (Code::InvalidArgument, "subscription.fetch.topic.mismatch", End),
             (Code::Unimplemented, "", End),
+            (Code::OutOfRange, "", RequestLess),
+            (Code::OutOfRange, "subscription.other", End),
         ] {
             assert_eq!(call(status, code).reaction(), expected, "{status:?} {code}");
         }

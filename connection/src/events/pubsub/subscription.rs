@@ -7,7 +7,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture};
+use futures_util::{
+    Stream, StreamExt as _,
+    stream::{self, BoxStream},
+};
 
 use super::engine::Engine;
 use crate::{
@@ -32,15 +35,9 @@ pub(super) type Item = Result<Delivery<RawEvent>>;
 /// closed at Salesforce.
 #[must_use = "nothing is received before the stream is polled"]
 pub struct Subscription<E> {
-    state: State,
+    events: BoxStream<'static, Item>,
     position: Arc<Mutex<Option<Position>>>,
     decode: fn(Delivery<RawEvent>) -> Result<Delivery<E>>,
-}
-
-enum State {
-    Idle(Box<Engine>),
-    Waiting(BoxFuture<'static, (Box<Engine>, Option<Item>)>),
-    Ended,
 }
 
 impl<E> fmt::Debug for Subscription<E> {
@@ -55,7 +52,8 @@ impl<E> Subscription<E> {
         E: Event,
     {
         let position = engine.position();
-        Self { state: State::Idle(Box::new(engine)), position, decode: super::decode::<E> }
+        let events = stream::unfold(engine, async |mut engine| Some((engine.next().await?, engine)));
+        Self { events: events.fuse().boxed(), position, decode: super::decode::<E> }
     }
 
     /// Returns the position up to which all events were delivered; `None` before the first one.
@@ -82,32 +80,11 @@ impl<E> Subscription<E> {
     }
 }
 
-impl<E> Unpin for Subscription<E> {}
-
 impl<E> Stream for Subscription<E> {
     type Item = Result<Delivery<E>>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut waiting = match std::mem::replace(&mut self.state, State::Ended) {
-            State::Ended => return Poll::Ready(None),
-            State::Waiting(waiting) => waiting,
-            State::Idle(mut engine) => async move {
-                let item = engine.next().await;
-                (engine, item)
-            }
-            .boxed(),
-        };
-        match waiting.poll_unpin(cx) {
-            Poll::Pending => {
-                self.state = State::Waiting(waiting);
-                Poll::Pending
-            }
-            Poll::Ready((_, None)) => Poll::Ready(None),
-            Poll::Ready((engine, Some(item))) => {
-                self.state = State::Idle(engine);
-                let decode = self.decode;
-                Poll::Ready(Some(item.and_then(decode)))
-            }
-        }
+        let decode = self.decode;
+        self.events.poll_next_unpin(cx).map(|item| item.map(|item| item.and_then(decode)))
     }
 }

@@ -19,7 +19,7 @@ use super::{InvalidPath, ResourcePath};
 /// assert!("/services/data/v66.0/../../../setup".parse::<Cursor>().is_err());
 /// # Ok::<(), salesforce_connection::request::InvalidPath>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cursor(ResourcePath);
 
 impl Cursor {

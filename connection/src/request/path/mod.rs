@@ -39,7 +39,7 @@ pub enum InvalidPath {
 crate::error::debug::debug_as_display!(InvalidPath);
 
 /// A checked absolute path on the instance, with its query.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ResourcePath {
     path: String,
     query: String,

@@ -1,5 +1,7 @@
 //! Subscribing and publishing, against the fake org over HTTP/2.
 
+mod limits;
+mod logins;
 mod publishing;
 mod subscribing;
 mod tls;
@@ -92,4 +94,12 @@ async fn numbers(events: &mut Subscription<Order>, count: usize) -> Vec<i64> {
         numbers.push(next(events).await.unwrap().event.number);
     }
     numbers
+}
+
+/// Moves tokio's clock and lets real time go on. Sockets do not know of tokio's clock.
+async fn advance(by: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(by).await;
+    tokio::time::resume();
+    tokio::time::sleep(Duration::from_millis(50)).await;
 }

@@ -34,7 +34,13 @@ async fn an_event_that_does_not_fit_is_refused_before_anything_is_sent() {
     let error = sf.publish("/event/Nothing__e").send(&events).await.unwrap_err();
     assert!(format!("{error}").contains("topic.not.found"), "{error}");
     let error = sf.publish("/data/AccountChangeEvent").send(&events).await.unwrap_err();
-    assert!(matches!(error, Error::Events(PubSubError::Protocol(_))), "{error:?}");
+    assert!(matches!(error, Error::Events(PubSubError::NotPublishable)), "{error:?}");
+    org.pubsub().arm(PubSubFault::status(3, "schema.validation.failed").on("GetSchema"));
+    let error = connect(&org).await.publish(ORDERS).send(&events).await.unwrap_err();
+    assert!(matches!(error, Error::Events(PubSubError::Schema(_))), "{error:?}");
+    let twice = ["a", "b", "a"].map(|id| (id.to_owned(), Order { number: 1 }));
+    let error = sf.publish(ORDERS).send_with_ids(&twice).await.unwrap_err();
+    assert!(matches!(error, Error::Events(PubSubError::DuplicateId { index: 2, .. })), "{error:?}");
     assert_eq!(org.pubsub().calls("Publish"), 0);
 }
 
@@ -54,4 +60,48 @@ async fn a_failed_request_says_whether_its_events_may_have_been_published() {
     assert!(matches!(results[0].outcome, Err(NotPublished::Rejected(_))), "{results:?}");
     org.expire_access_tokens();
     assert_eq!(publish(&sf, [1]).await.len(), 1);
+}
+
+#[tokio::test]
+async fn only_a_status_that_refuses_a_request_says_that_nothing_was_published() {
+    let org = start().await;
+    let sf = connect(&org).await;
+    let publisher = sf.publish(ORDERS);
+    for status in 1..=16 {
+        org.pubsub().arm(PubSubFault::status(status, "some.code").on("Publish"));
+        let results = publisher.send(&[Order { number: 1 }]).await.unwrap();
+        let is_refused = matches!(results[0].outcome, Err(NotPublished::Rejected(_)));
+        // INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED, FAILED_PRECONDITION, UNIMPLEMENTED and
+        // UNAUTHENTICATED.
+        assert_eq!(is_refused, [3, 5, 7, 8, 9, 12, 16].contains(&status), "{status}: {results:?}");
+        assert!(is_refused || matches!(results[0].outcome, Err(NotPublished::InDoubt(_))), "{status}");
+    }
+    // A response that is too large for the client.
+    org.pubsub().arm(PubSubFault::status(11, "").on("Publish"));
+    let results = publisher.send(&[Order { number: 1 }]).await.unwrap();
+    assert!(matches!(results[0].outcome, Err(NotPublished::InDoubt(_))), "{results:?}");
+}
+
+#[tokio::test]
+async fn a_publisher_notices_that_its_event_was_changed() {
+    let org = start().await;
+    let sf = connect(&org).await;
+    let publisher = sf.publish(ORDERS);
+    publisher.send(&[Order { number: 1 }]).await.unwrap();
+    let fields = [FieldSpec::new("Number__c", "double"), FieldSpec::new("Note__c", "string")];
+    org.declare_platform_event("Order_Event__e", &fields);
+    // It does not fit the schema that the publisher has.
+    let noted = [json!({"Number__c": 2, "Note__c": "new"})];
+    assert!(publisher.send(&noted).await.unwrap()[0].outcome.is_ok());
+    let topics = || org.pubsub().calls("GetTopic");
+    assert_eq!(topics(), 2);
+    assert!(publisher.send(&[json!({"Nonsense__c": 1})]).await.is_err());
+    // Salesforce's error may be due to a change.
+    publisher.send(&noted).await.unwrap();
+    let before = topics();
+    org.pubsub().arm(PubSubFault::status(3, "publish.invalid").on("Publish"));
+    publisher.send(&noted).await.unwrap();
+    publisher.send(&noted).await.unwrap();
+    publisher.send(&noted).await.unwrap();
+    assert_eq!(topics(), before + 1);
 }

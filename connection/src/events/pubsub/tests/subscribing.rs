@@ -228,14 +228,6 @@ fn waiting_for(mut events: Subscription<Order>, count: usize) -> tokio::task::Jo
     })
 }
 
-/// Moves tokio's clock and lets real time go on. Sockets do not know of tokio's clock.
-async fn advance(by: Duration) {
-    tokio::time::pause();
-    tokio::time::advance(by).await;
-    tokio::time::resume();
-    tokio::time::sleep(Duration::from_millis(50)).await;
-}
-
 #[tokio::test]
 async fn a_lost_position_is_an_error_that_ends_the_subscription() {
     let org = start().await;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::avro::Schema;
+use super::schema::Schema;
 
 /// A set of fields, by their positions in the schema. Those of a compound field are in a set within it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -148,7 +148,7 @@ impl<'m> FieldState<'m> {
         Self { within: Within::Sets([Some(changed), Some(nulled), Some(diff)]), ..Self::COMPLETE }
     }
 
-    pub(crate) fn of_field(&self, position: usize) -> Self {
+    pub(super) fn of_field(&self, position: usize) -> Self {
         let sets = match self.within {
             Within::Complete => return Self::COMPLETE,
             Within::Unchanged => return Self { is_changed: false, ..*self },
@@ -169,17 +169,17 @@ impl<'m> FieldState<'m> {
         Self { is_changed, is_diff, nulled, within }
     }
 
-    pub(crate) fn is_changed(&self) -> bool {
+    pub(super) fn is_changed(&self) -> bool {
         self.is_changed
     }
 
     /// Whether the value is a unified diff instead of the text.
-    pub(crate) fn is_diff(&self) -> bool {
+    pub(super) fn is_diff(&self) -> bool {
         self.is_diff
     }
 
     /// Whether all of the fields within the value, so many, were set to null.
-    pub(crate) fn is_nulled(&self, fields: usize) -> bool {
+    pub(super) fn is_nulled(&self, fields: usize) -> bool {
         fields > 0 && self.nulled.is_some_and(|set| (0..fields).all(|position| set.has(position)))
     }
 }
