@@ -1,6 +1,6 @@
 //! [`SalesforceCall`]: a request of Apex, a flow or an External Service, with the token of a Named Credential.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actix_web::{
     FromRequest, HttpRequest,
@@ -25,9 +25,6 @@ use salesforce_connection::{
     inbound::{InvalidCall, VerifiedCall},
     token::ServiceUser,
 };
-
-/// The tolerated difference of the clocks, within which a token that has ended still counts.
-const LEEWAY: Duration = Duration::from_secs(60);
 
 /// A verified request of Salesforce to the app: a callout with the JWT of a Named Credential. A handler that takes it
 /// needs no login and no cookie.
@@ -172,7 +169,7 @@ impl SalesforceCall {
             return Err(CallError::Refused);
         };
         let now = self.worker.salesforce().now();
-        let rest = self.call.expires_at.duration_since(now).unwrap_or_default() + LEEWAY;
+        let rest = self.call.expires_at.duration_since(now).unwrap_or_default() + VerifiedCall::LEEWAY;
         // The issuer makes the id unique (RFC 7519 section 4.1.7).
         let token = format!("call {} {id}", self.organization_id());
         if self.worker.grants().consume_value(token, rest).await.map_err(Error::from)? {
