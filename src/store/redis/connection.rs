@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use super::{
     super::{GrantFilter, StoreError, runtime::CALL_TIMEOUT},
     connection_manager::{ConnectionManager, Idempotency},
+    key_names,
     reply::Reply,
     script::Script,
 };
@@ -63,18 +64,21 @@ impl Connection {
     pub(super) async fn grants(&self, filter: GrantFilter) -> Result<Vec<String>, StoreError> {
         let (index, pattern) = match filter {
             GrantFilter::User(user) => {
-                (format!("{}org:{}", self.prefix, user.organization_id), format!("*:{}", user.user_id))
+                (key_names::grants_of(&self.prefix, user.organization_id), format!("*:{}", user.user_id))
             }
-            GrantFilter::Org(org) => (format!("{}org:{org}", self.prefix), "*".to_owned()),
-            GrantFilter::All => (format!("{}all", self.prefix), "*".to_owned()),
+            GrantFilter::Org(org) => (key_names::grants_of(&self.prefix, org), "*".to_owned()),
+            GrantFilter::All => (key_names::all_grants(&self.prefix), "*".to_owned()),
         };
         self.members(index, pattern).await
     }
 
     /// Returns the keys of the connections of this owner; of all owners without one.
     pub(super) async fn owned(&self, owner: Option<String>) -> Result<Vec<String>, StoreError> {
-        let index = owner.map_or_else(|| "allowned".to_owned(), |owner| format!("owner:{owner}"));
-        self.members(format!("{}{index}", self.prefix), "*".to_owned()).await
+        let index = match owner {
+            Some(owner) => key_names::connections_of(&self.prefix, &owner),
+            None => key_names::all_connections(&self.prefix),
+        };
+        self.members(index, "*".to_owned()).await
     }
 
     /// Returns the members of an index.

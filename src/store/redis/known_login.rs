@@ -17,6 +17,7 @@ use super::{
     connection::Connection,
     connection_manager::Idempotency,
     direct_connection::DirectConnection,
+    key_names,
     servers::RawConnection,
 };
 
@@ -83,8 +84,8 @@ impl Question {
         let name = grant.key.to_string();
         let [version, updated] = [version_text(grant.version), millis(grant.updated_at).to_string()];
         let mut commands = redis::pipe();
-        commands.cmd("HGET").arg(format!("{prefix}login:{}", hex(key.as_bytes()))).arg("grant");
-        commands.cmd("HMGET").arg(format!("{prefix}grant:{name}")).arg("version").arg("updated");
+        commands.cmd("HGET").arg(key_names::login(prefix, &hex(key.as_bytes()))).arg("grant");
+        commands.cmd("HMGET").arg(key_names::grant(prefix, &name)).arg("version").arg("updated");
         let [a, b, c] = [&name, &version, &updated].map(|text| format!("${}\r\n{text}\r\n", text.len()));
         let reply = format!("{a}*2\r\n{b}{c}").into_bytes();
         let [name, version, updated] =

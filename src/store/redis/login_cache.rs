@@ -13,7 +13,10 @@ use std::{
 
 use redis::{PushInfo, PushKind, Value, aio::MultiplexedConnection};
 
-use super::super::{GrantKey, GrantRecord, LoginKey, LoginRecord, encoding};
+use super::{
+    super::{GrantKey, GrantRecord, LoginKey, LoginRecord},
+    key_names,
+};
 use crate::base::{
     lock::lock,
     recent_map::{FirstBytes, RecentMap},
@@ -233,9 +236,5 @@ impl Drop for Reading {
 /// Reads the name of a key that has changed.
 fn change(prefix: &str, key: &Value) -> Option<Change> {
     let Value::BulkString(name) = key else { return None };
-    let name = std::str::from_utf8(name).ok()?.strip_prefix(prefix)?;
-    if let Some(login) = name.strip_prefix("login:") {
-        return encoding::login_key(login).ok().map(Change::Login);
-    }
-    encoding::grant_key(name.strip_prefix("grant:")?).ok().map(Change::Grant)
+    key_names::change(prefix, name)
 }

@@ -23,6 +23,7 @@ use super::{
     super::{GrantKey, GrantRecord, LoginKey, LoginRecord, StoreError, StoreFuture, encoding::hex},
     connection::{Arguments, Connection},
     connection_manager::{ConnectionManager, Demotions, Idempotency},
+    key_names,
     known_login::KnownLogin,
     login_cache::{Change, LoginCache, Reading},
     reply::Reply,
@@ -249,8 +250,8 @@ async fn plain(
 /// The commands that read a login and its grant.
 fn both(prefix: &str, login: &str, grant: &str) -> Pipeline {
     let mut both = redis::pipe();
-    both.cmd("HMGET").arg(format!("{prefix}login:{login}")).arg(&LOGIN_FIELDS);
-    both.cmd("HMGET").arg(format!("{prefix}grant:{grant}")).arg(&GRANT_FIELDS);
+    both.cmd("HMGET").arg(key_names::login(prefix, login)).arg(&LOGIN_FIELDS);
+    both.cmd("HMGET").arg(key_names::grant(prefix, grant)).arg(&GRANT_FIELDS);
     both
 }
 
@@ -279,8 +280,8 @@ fn records(login: Fields, grant: String, tokens: Fields) -> Result<Option<Option
 async fn cache_login(mut reading: Reading, prefix: Arc<str>, key: LoginKey, grant: GrantKey) {
     let (login, grant) = (hex(key.as_bytes()), grant.to_string());
     let mut commands = both(&prefix, &login, &grant);
-    commands.cmd("PTTL").arg(format!("{prefix}login:{login}"));
-    commands.cmd("PTTL").arg(format!("{prefix}grant:{grant}"));
+    commands.cmd("PTTL").arg(key_names::login(&prefix, &login));
+    commands.cmd("PTTL").arg(key_names::grant(&prefix, &grant));
     let read = commands.query_async::<(Fields, Fields, i64, i64)>(&mut reading.connection).await;
     if let Ok((login, tokens, login_lifetime, grant_lifetime)) = read
         && let Ok(Some(Some((login, tokens)))) = records(login, grant, tokens)
