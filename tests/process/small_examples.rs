@@ -1,4 +1,4 @@
-//! The examples `quickstart` and `by_hand` as their users meet them: programs of their own, driven over HTTP.
+//! Small examples as their users meet them: separate programs, driven over HTTP.
 
 use crate::support::{ADA, CALLBACK, Client, Page, example::Example, free_port};
 use salesforce_fake_org::FakeOrg;
@@ -115,4 +115,75 @@ async fn accounts_are_copied_from_one_org_of_a_browser_to_the_other() {
     for fields in [unknown, same] {
         assert_eq!(browser.submit(&example.url(action), &origin, &fields).await.status, 403);
     }
+}
+
+/// The account of the app stays, and its connection to Salesforce works until the app ends it.
+#[actix_web::test]
+async fn an_account_of_the_app_connects_salesforce_and_ends_the_connection() {
+    let org = FakeOrg::builder().rows(3).start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let example = Example::start("connect_salesforce", &org).await;
+    let (browser, origin) = (Client::new(), example.url(""));
+    let (connect, name) = (example.url("/auth/salesforce/connect"), [("name", "prod")]);
+    assert!(browser.visit(&example.url("/")).await.body.contains("Log in as account 7"));
+    assert_eq!(browser.submit(&connect, &origin, &name).await.status, 401, "whose would it be?");
+
+    assert_eq!(browser.submit(&example.url("/account/7"), &origin, &[]).await.status, 303);
+    assert!(!browser.visit(&example.url("/")).await.body.contains("prod: "));
+    let start = browser.submit(&connect, &origin, &name).await;
+    browser.visit(start.location().as_str()).await;
+    let page = browser.visit(&example.url("/")).await;
+    assert!(page.body.contains("prod: 3 accounts"), "{page:?}");
+    let other = Client::new();
+    other.submit(&example.url("/account/8"), &origin, &[]).await;
+    assert!(!other.visit(&example.url("/")).await.body.contains("prod: "), "of another account");
+
+    browser.submit(&example.url("/end"), &origin, &name).await;
+    assert!(!browser.visit(&example.url("/")).await.body.contains("prod: "));
+    assert_eq!(org.live_refresh_tokens(&org.user(ADA)), [""; 0], "Salesforce knows that it has ended");
+}
+
+#[actix_web::test]
+async fn a_record_is_opened_in_salesforce_without_another_login() {
+    let (org, example) = start("open_in_salesforce").await;
+    let browser = Client::new();
+    let list = browser.visit(&example.url("/")).await;
+    let links: Vec<_> = list.body.split('"').filter(|part| part.starts_with("/open/")).collect();
+    assert_eq!(links.len(), 5, "{list:?}");
+    let page = browser.open(&example.url(links[0])).await;
+    assert_eq!(page.status, 303, "{page:?}");
+    let location = page.location();
+    assert!(location.as_str().starts_with(&org.instance_url()), "{location}");
+    // A browser that has no login at Salesforce.
+    let opened = Client::new().visit(location.as_str()).await;
+    let id = links[0].trim_start_matches("/open/");
+    // The fake org has no pages of records: what matters is where its front door leads.
+    assert_eq!(opened.url.path(), format!("/{id}"), "{opened:?}");
+
+    let page = browser.open(&example.url("/embedded")).await;
+    assert!(page.body.contains(&format!("{}/lightning/lightning.out", org.instance_url())), "{page:?}");
+    let url = browser.fetch(&example.url("/frontdoor")).await;
+    assert_eq!(url.header("cache-control"), "no-store");
+    assert!(url.json()["url"].as_str().unwrap().starts_with(&org.instance_url()), "{url:?}");
+}
+
+#[actix_web::test]
+async fn pages_are_in_german_and_in_the_design_of_the_app() {
+    let (org, example) = start("german_pages").await;
+    let browser = Client::new();
+    let denied = browser.open(&example.url("/auth/salesforce/callback?error=access_denied&state=x")).await;
+    assert_eq!(denied.status, 403, "{denied:?}");
+    for part in [
+        "<html lang=\"de\">",
+        "<h1>Zugriff nicht erlaubt</h1>",
+        "<code>access_denied</code>",
+        "Georgia, serif",
+    ] {
+        assert!(denied.body.contains(part), "{part}: {denied:?}");
+    }
+    let logout = browser.open(&example.url("/auth/salesforce/logout")).await;
+    assert!(logout.body.contains("Abmelden?") && logout.body.contains("Angemeldet bleiben"), "{logout:?}");
+    let home = browser.visit(&example.url("/")).await;
+    let name = org.user(ADA).display_name().to_owned();
+    assert_eq!(home.body, format!("Guten Tag, {name}!"), "{home:?}");
 }
