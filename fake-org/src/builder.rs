@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::auth::app::App;
+use crate::auth::keys;
 use crate::auth::settings::{ParallelRefresh, RefreshPolicy, Settings};
 use crate::base::{ids, random};
 use crate::data::seed::Sample;
@@ -247,6 +248,7 @@ impl Builder {
     }
 
     fn start_now(self) -> Result<FakeOrg, StartError> {
+        keys::prepare();
         let (ip, printed) = loopback(&self.host)?;
         let listen = |port: u16| {
             bind(ip, port).map_err(|source| StartError::Listen { host: self.host.clone(), port, source })

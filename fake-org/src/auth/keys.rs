@@ -1,6 +1,6 @@
-//! Signing keys of id tokens. Made when first needed, shared by all fake orgs of the process, never shipped.
+//! Signing keys of id tokens. Made for each process, shared by all its fake orgs, never shipped.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once, OnceLock};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -11,15 +11,39 @@ use serde_json::{Value, json};
 
 use crate::base::lock;
 
-/// All keys of the process, in order; `kid` is 200 plus the place.
-static POOL: Mutex<Vec<Arc<RsaKeyPair>>> = Mutex::new(Vec::new());
+/// A key, once it is made. `None` if that failed.
+type Slot = Arc<OnceLock<Option<RsaKeyPair>>>;
 
-fn key(place: usize) -> Option<Arc<RsaKeyPair>> {
+/// All keys of the process, in order; `kid` is 200 plus the place.
+static POOL: Mutex<Vec<Slot>> = Mutex::new(Vec::new());
+
+fn slot(place: usize) -> Option<Slot> {
     let mut pool = lock(&POOL);
-    while pool.len() <= place {
-        pool.push(Arc::new(RsaKeyPair::generate(KeySize::Rsa2048).ok()?));
-    }
+    let len = pool.len().max(place + 1);
+    pool.resize_with(len, Slot::default);
     pool.get(place).cloned()
+}
+
+/// Calls `use_key` with the key of this place. It is made if it is missing, which takes tenths of a second of a
+/// processor, and on a machine that is busy many times as long. Other keys can be used meanwhile.
+fn with_key<T>(place: usize, use_key: impl FnOnce(&RsaKeyPair) -> Option<T>) -> Option<T> {
+    let slot = slot(place)?;
+    let key = slot.get_or_init(|| RsaKeyPair::generate(KeySize::Rsa2048).ok());
+    use_key(key.as_ref()?)
+}
+
+/// Starts to make the keys that each org needs, so that the first token response does not wait for them.
+pub(crate) fn prepare() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for place in [1, 0] {
+            let make = move || {
+                let _ = with_key(place, |_| Some(()));
+            };
+            // Without a thread, the first token response waits.
+            drop(std::thread::Builder::new().name("fake-org-keys".into()).spawn(make));
+        }
+    });
 }
 
 fn kid(place: usize) -> String {
@@ -74,21 +98,37 @@ fn access_token_kid(organization_id: &str) -> String {
 }
 
 fn jwk(place: usize, kid: &str) -> Option<Value> {
-    let key = key(place)?;
-    let public = key.public_key();
-    let n = URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero());
-    let e = URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero());
-    Some(json!({ "kty": "RSA", "n": n, "e": e, "alg": "RS256", "use": "sig", "kid": kid }))
+    with_key(place, |key| {
+        let public = key.public_key();
+        let n = URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero());
+        let e = URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero());
+        Some(json!({ "kty": "RSA", "n": n, "e": e, "alg": "RS256", "use": "sig", "kid": kid }))
+    })
 }
 
 fn sign_with(place: usize, header: &Value, claims: &Value) -> Option<String> {
-    let key = key(place)?;
     let message = format!(
         "{}.{}",
         URL_SAFE_NO_PAD.encode(header.to_string()),
         URL_SAFE_NO_PAD.encode(claims.to_string())
     );
-    let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).ok()?;
-    Some(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    with_key(place, |key| {
+        let mut signature = vec![0; key.public_modulus_len()];
+        key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).ok()?;
+        Some(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_without_those_before_it() {
+        let place = 70;
+        let made = |place| slot(place).is_some_and(|slot| slot.get().is_some());
+        assert!(!made(place));
+        assert!(sign_with(place, &json!({}), &json!({})).is_some());
+        assert!(made(place) && !made(place - 1));
+    }
 }

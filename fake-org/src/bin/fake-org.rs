@@ -140,6 +140,11 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         started = builder.start() => started?,
         () = &mut stop => return Ok(()),
     };
+    let org = std::sync::Arc::new(org);
+    tokio::select! {
+        made = signing_keys(&org)? => drop(made),
+        () = &mut stop => return Ok(()),
+    }
     let users = org.users();
     let first = users.first();
     if args.env && args.execution_user.is_none() {
@@ -171,6 +176,20 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     std::io::stdout().flush()?;
     stop.await;
     Ok(())
+}
+
+/// Ends when the signing keys are made: the line says that the org is ready, and no response waits for them then.
+fn signing_keys(org: &std::sync::Arc<FakeOrg>) -> std::io::Result<tokio::sync::oneshot::Receiver<()>> {
+    let (sender, made) = tokio::sync::oneshot::channel();
+    let org = std::sync::Arc::clone(org);
+    // A thread: the end of the process does not wait for it.
+    std::thread::Builder::new().name("signing-keys".into()).spawn(move || {
+        let claims = serde_json::Value::Null;
+        drop((org.sign_id_token(&claims), org.forge_id_token(&claims)));
+        // Fails only when the program ends.
+        let _ = sender.send(());
+    })?;
+    Ok(made)
 }
 
 /// Waits for a signal or, when `with_stdin`, for the end of standard input.

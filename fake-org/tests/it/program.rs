@@ -51,6 +51,23 @@ async fn it_says_where_it_is_and_serves() {
     assert!(page.body.contains(">Account</a></td><td class=\"n\">3</td>"), "{}", page.body);
 }
 
+/// Making a signing key takes tenths of a second of a processor: on a busy machine a login would time out for it.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn it_is_ready_when_its_signing_keys_are_made() {
+    let org = start(&["--rows", "1"]);
+    // In hundredths of a second (proc_pid_stat(5), utime), which do not depend on what else runs.
+    let used = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", org.child.id())).unwrap();
+        stat.rsplit(") ").next().unwrap().split(' ').nth(11).unwrap().parse::<u64>().unwrap()
+    };
+    let before = used();
+    let keys = format!("{}/id/keys", org.ready["login_url"].as_str().unwrap());
+    let keys = send(http().get(keys)).await.json();
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 2);
+    assert!(used() - before < 5, "{} hundredths of a second", used() - before);
+}
+
 /// By default it brings a few thousand rows, in objects that hang together.
 #[tokio::test]
 async fn it_brings_a_few_thousand_rows() {
