@@ -33,8 +33,8 @@ async fn tab_to(browser: &Browser, wanted: &str) {
     panic!("{wanted} gets no focus: {}", browser.text().await);
 }
 
-#[actix_web::test]
-async fn a_login_host_and_an_org_are_chosen_by_keyboard() {
+/// Two orgs at which Ada is signed in, and an app that has both as login hosts.
+async fn start() -> (FakeOrg, FakeOrg, Example) {
     let source = FakeOrg::start().await.unwrap();
     let (id, secret) = (source.client_id(), source.client_secret());
     let target = FakeOrg::builder().client(&id, &secret).start().await.unwrap();
@@ -49,6 +49,12 @@ async fn a_login_host_and_an_org_are_chosen_by_keyboard() {
         ("SALESFORCE_ALLOW_MY_DOMAIN", "true"),
     ];
     let app = Example::with("localhost", free_port(), "copy_between_orgs", &source, &more).await;
+    (source, target, app)
+}
+
+#[actix_web::test]
+async fn a_login_host_and_an_org_are_chosen_by_keyboard() {
+    let (source, target, app) = start().await;
     let browser = Browser::start().await;
 
     browser.goto(&app.url("/auth/salesforce/hosts?return_to=/")).await;
@@ -102,5 +108,30 @@ async fn a_login_host_and_an_org_are_chosen_by_keyboard() {
     browser.wait_for_path("/").await;
     browser.goto(&app.url("/auth/salesforce/me")).await;
     assert!(browser.text().await.contains(&target.organization_id()));
+    browser.close().await;
+}
+
+#[actix_web::test]
+async fn axe_finds_nothing_on_dark_choosers() {
+    let (_source, _target, app) = start().await;
+    let browser = Browser::dark().await;
+    let log_in = async |host: &str| {
+        browser.click(&format!("input[value='{host}']")).await;
+        browser.click("main form button").await;
+        browser.wait_for_path("/").await;
+    };
+    let look = async |path: &str| {
+        browser.goto(&app.url(path)).await;
+        assert_eq!(axe::findings(&browser).await, [""; 0], "{path}");
+    };
+    look("/auth/salesforce/login?host=evil.example").await;
+    look("/auth/salesforce/hosts?return_to=/").await;
+    log_in("source").await;
+    look("/auth/salesforce/login?add=1").await;
+    look("/auth/salesforce/orgs?return_to=/").await;
+    look("/auth/salesforce/hosts?add=1&return_to=/").await;
+    log_in("target").await;
+    look("/auth/salesforce/orgs?return_to=/").await;
+    browser.screenshot("choose-org-dark").await;
     browser.close().await;
 }

@@ -22,6 +22,7 @@ mod frames;
 mod pages;
 #[cfg(all(feature = "redis", feature = "test-util"))]
 mod redis_many;
+mod refused_logins;
 mod request_pages;
 #[cfg(feature = "sqlite")]
 mod shutdown;

@@ -106,3 +106,16 @@ async fn a_keyboard_is_enough_for_a_refused_login_and_a_logout() {
     assert_eq!(browser.fetch_status("/user").await, 401, "the login is over");
     browser.close().await;
 }
+
+#[actix_web::test]
+async fn a_keyboard_is_enough_to_connect_salesforce() {
+    let (org, app) = start().await;
+    org.sign_in(&org.user(ADA));
+    let browser = Browser::start().await;
+    browser.goto(&format!("{}/auth/salesforce/connect?name=prod&return_to=/maybe", app.url)).await;
+    browser.tab_to("main form button").await;
+    browser.press("\u{e007}").await;
+    browser.wait_for_path("/maybe").await;
+    assert_eq!(org.live_refresh_tokens(&org.user(ADA)).len(), 1, "connected");
+    browser.close().await;
+}

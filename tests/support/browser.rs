@@ -133,8 +133,28 @@ impl Browser {
         self.page.wait().for_element(Locator::Css(css)).await.expect(css);
     }
 
+    /// The text of the page; of the next one if this page is being left.
     pub async fn text(&self) -> String {
-        self.page.find(Locator::Css("body")).await.expect("a body").text().await.expect("text")
+        for _ in 0..100 {
+            if let Ok(body) = self.page.find(Locator::Css("body")).await
+                && let Ok(text) = body.text().await
+            {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("a page without a text")
+    }
+
+    /// Waits until the page that a click leads to is there: it has this text.
+    pub async fn wait_for_text(&self, part: &str) {
+        for _ in 0..100 {
+            if self.text().await.contains(part) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{part}: {}", self.text().await);
     }
 
     pub async fn url(&self) -> url::Url {
