@@ -124,7 +124,7 @@ async fn axe_finds_nothing_on_dark_choosers() {
         browser.goto(&app.url(path)).await;
         assert_eq!(axe::findings(&browser).await, [""; 0], "{path}");
     };
-    look("/auth/salesforce/login?host=nowhere").await;
+    look("/auth/salesforce/login?host=evil.example").await;
     look("/auth/salesforce/hosts?return_to=/").await;
     log_in("source").await;
     look("/auth/salesforce/login?add=1").await;
