@@ -45,7 +45,7 @@ use super::{
     ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
     LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey, OwnedRecord, Sealed,
     Store, StoreError, StoreFuture, SwapOutcome, TOMBSTONE,
-    encoding::{hex, holder_text, millis, proof_text, version_text},
+    encoding::{hex, holder_text, millis, proof_text, version_text, whole_millis},
     runtime::{LISTING_TIMEOUT, StoreRuntime},
 };
 use crate::base::clock::Clock;
@@ -367,19 +367,15 @@ impl Store for RedisStore {
         })
     }
 
-    fn disconnect_owner(&self, key: OwnedKey, keep_unused: Duration) -> StoreFuture<'_, DisconnectedOwner> {
-        let arguments = Arguments::of(hex(key.as_bytes())).number(whole_millis(keep_unused));
-        self.run(Idempotency::Unsafe, &script::DISCONNECT_OWNER, arguments, |mut reply| {
-            Ok(match reply.word()?.as_str() {
-                "kept" => DisconnectedOwner::GrantKept(reply.grant_key()?),
-                "deleted" => {
-                    let grant = reply.grant_key()?;
-                    let deleted = reply.previous_grant()?;
-                    deleted.map_or(DisconnectedOwner::GrantKept(grant), DisconnectedOwner::GrantDeleted)
-                }
-                _ => DisconnectedOwner::NotFound,
-            })
-        })
+    fn disconnect_owner(
+        &self,
+        key: OwnedKey,
+        expected: Sealed,
+        keep_unused: Duration,
+    ) -> StoreFuture<'_, DisconnectedOwner> {
+        let arguments = Arguments::of(hex(key.as_bytes())).bytes(expected.as_bytes());
+        let arguments = arguments.number(whole_millis(keep_unused));
+        self.run(Idempotency::Unsafe, &script::DISCONNECT_OWNER, arguments, Reply::disconnected_owner)
     }
 
     fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {
@@ -437,10 +433,6 @@ impl Store for RedisStore {
         let arguments = Arguments::of(name.to_string()).text(holder_text(holder));
         self.run(Idempotency::Idempotent, &script::RELEASE_LEASE, arguments, |_| Ok(()))
     }
-}
-
-fn whole_millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Returns the milliseconds of `lifetime`, at least 1: Redis rejects 0.
