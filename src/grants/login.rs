@@ -10,6 +10,7 @@ use super::{
     admission::{NotDecided, RefusedOrg, VerifiedTokens},
     host_limit::HostPermit,
     manager::absent_if_corrupt,
+    undo_login::UndoneLogin,
 };
 use crate::{
     base::{
@@ -17,10 +18,7 @@ use crate::{
         random::{self, NoRandomness},
         seal::SealError,
     },
-    store::{
-        AppKey, DeletedLogin, GrantKey, GrantRecord, GrantVersion, LoginKey, LoginProof, LoginRecord,
-        StoreError,
-    },
+    store::{AppKey, GrantKey, GrantRecord, GrantVersion, LoginKey, LoginProof, LoginRecord, StoreError},
 };
 use salesforce_connection::{
     Secret, UserRef,
@@ -320,12 +318,17 @@ impl GrantManager {
             proof: Some(LoginProof::new(&id, &grant.key)),
         };
         let key = LoginKey::from_session_id(&id);
-        // An id that is in use, with a probability of 1 in 2^256, is an error like any other.
-        let stored = self.config.store.create_login(key, login, record).await;
-        let replaced = match stored {
+        let mut former = None;
+        let stored = async {
+            // If the store's response is lost, only this copy still has the tokens to revoke.
+            former = absent_if_corrupt(self.config.store.load_grant(grant.key).await)?;
+            // An id that is in use, with a probability of 1 in 2^256, is an error like any other.
+            self.config.store.create_login(key, login, record).await
+        };
+        let replaced = match stored.await {
             Ok(replaced) => replaced,
             Err(error) => {
-                self.undo_login_later(key, grant);
+                self.undo_login_later(UndoneLogin { key, grant: Some(grant), former });
                 return Err(error.into());
             }
         };
@@ -354,48 +357,6 @@ impl GrantManager {
         {
             self.revoke_later(&old);
         }
-    }
-
-    /// Deletes a login whose creation failed: the store may have created it anyway, or may still do so.
-    fn undo_login_later(self: &Arc<Self>, key: LoginKey, grant: GrantTokens) {
-        let manager = Arc::clone(self);
-        self.config.background.spawn(async move {
-            let mut waits = manager.config.timing.retry_schedule.into_iter();
-            while manager.undo_login(key, &grant).await.is_err() {
-                match waits.next() {
-                    Some(wait) if manager.config.background.sleep_unless_stopping(wait).await => {}
-                    _ => {
-                        // Not revoked: other logins of the user may use these tokens by now.
-                        tracing::error!(
-                            login = ?key,
-                            grant = %grant.key,
-                            "undoing a failed login failed; its tokens stay valid until they expire"
-                        );
-                        return;
-                    }
-                }
-            }
-        });
-    }
-
-    async fn undo_login(self: &Arc<Self>, key: LoginKey, grant: &GrantTokens) -> Result<(), StoreError> {
-        if let DeletedLogin::GrantDeleted(record) = self.config.store.delete_login(key).await? {
-            self.forget(&record);
-            // Otherwise another login replaced the grant, and these tokens are revoked below.
-            if record.version.epoch == grant.version.epoch {
-                return Ok(());
-            }
-        }
-        self.revoke_unless_stored(grant).await
-    }
-
-    /// Revokes the tokens of a grant unless the store has it.
-    pub(super) async fn revoke_unless_stored(&self, grant: &GrantTokens) -> Result<(), StoreError> {
-        let stored = absent_if_corrupt(self.config.store.load_grant(grant.key).await)?;
-        if stored.is_none_or(|record| record.version.epoch != grant.version.epoch) {
-            self.revoke_later(grant);
-        }
-        Ok(())
     }
 
     /// Stores tokens without a login.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     base::lock::lock,
-    store::{DeletedLogin, GrantFilter, GrantKey, GrantRecord, LoginKey, StoreError},
+    store::{DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LoginKey, StoreError},
 };
 use salesforce_connection::{Secret, UserRef};
 use url::Url;
@@ -357,7 +357,7 @@ impl GrantManager {
     }
 
     /// Deletes a grant whose deletion failed before, unless the user has logged in again since.
-    async fn delete_listed_grant(&self, listed: &GrantRecord) -> Result<(), StoreError> {
+    async fn delete_listed_grant(self: &Arc<Self>, listed: &GrantRecord) -> Result<(), StoreError> {
         while let Some(stored) = absent_if_corrupt(self.config.store.load_grant(listed.key).await)? {
             // What stays of a grant that was refused since is to be deleted, too.
             if stored.version.epoch != listed.version.epoch && self.open_broken(&stored).is_none() {
@@ -382,19 +382,33 @@ impl GrantManager {
     }
 
     /// [Forgets](Self::forget) a grant unless the store still has it, or has a later one with the same refresh token.
-    pub(super) async fn forget_if_gone(&self, grant: &GrantRecord) -> Result<(), StoreError> {
-        let refresh_token = |record: &GrantRecord| {
-            GrantTokens::open(&self.config.keys, record).ok().and_then(|tokens| tokens.refresh_token.clone())
-        };
+    pub(super) async fn forget_if_gone(self: &Arc<Self>, grant: &GrantRecord) -> Result<(), StoreError> {
+        let read_at = self.config.clock.instant();
         let stored = absent_if_corrupt(self.config.store.load_grant(grant.key).await)?;
-        let is_in_use = stored.is_some_and(|stored| {
-            let token = refresh_token(&stored);
-            stored.version.epoch == grant.version.epoch || (token.is_some() && token == refresh_token(grant))
-        });
-        if !is_in_use {
-            self.forget(grant);
+        let token = GrantTokens::open(&self.config.keys, grant).ok().and_then(|tokens| tokens.refresh_token);
+        if self.is_in_use(grant.version, token.as_ref(), stored.as_ref()) {
+            return Ok(());
         }
+        if let Some(stored) = stored {
+            // Connections that are held go on with what replaced the grant.
+            self.handle(&stored, read_at);
+        }
+        self.forget(grant);
         Ok(())
+    }
+
+    /// Returns whether the stored grant is of the same login as these tokens, or has the same refresh token.
+    pub(super) fn is_in_use(
+        &self,
+        version: GrantVersion,
+        token: Option<&Secret>,
+        stored: Option<&GrantRecord>,
+    ) -> bool {
+        let has_token = |stored: &GrantRecord| {
+            let tokens = GrantTokens::open(&self.config.keys, stored).ok();
+            token.is_some() && tokens.is_some_and(|tokens| tokens.refresh_token.as_ref() == token)
+        };
+        stored.is_some_and(|stored| stored.version.epoch == version.epoch || has_token(stored))
     }
 
     /// Drops a grant that was deleted from the store, and revokes its newest tokens.

@@ -103,7 +103,8 @@ pub(crate) struct Lifetimes {
 /// | find the login of a request | `find_login.rs`, `last_seen.rs` |
 /// | refresh a grant | `refresh.rs`, `refresh/`, `pending_write.rs`, `in_flight.rs` |
 /// | ask whether a grant is still valid | `recheck.rs`, `keep_alive.rs` |
-/// | end a login or a grant | `logout.rs`, `revoke.rs`, `broken.rs` |
+/// | end a login or a grant | `logout.rs`, `undo_login.rs`, `revoke.rs`, `broken.rs` |
+/// | connections of owners | `owners.rs`, `owners/` |
 /// | list them, report health | `admin.rs`, `health.rs` |
 /// | change keys or credentials | `reseal.rs`, `rotation.rs` |
 pub(crate) struct GrantManager {

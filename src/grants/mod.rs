@@ -52,6 +52,7 @@ mod stored_grant;
 mod tests;
 mod timing;
 mod tokens;
+mod undo_login;
 
 #[cfg(feature = "inbound")]
 pub(crate) use self::inbound::NotNow;

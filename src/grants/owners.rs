@@ -13,21 +13,21 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{
-    AuthEvent, GrantManager, GrantTokens, LogInError, Profile, RevokeOnLogout, StoredGrant,
-    end_retries::EndRetries, manager::absent_if_corrupt, tokens::UnreadableGrant,
-};
+mod connect;
+mod disconnect;
+
+use super::{GrantManager, Profile, StoredGrant, manager::absent_if_corrupt, tokens::UnreadableGrant};
 use crate::{
     base::{
         hex,
         seal::{Purpose, SealError},
     },
     store::{
-        AppKey, ConnectionName, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, LoginKey, OwnedFilter,
-        OwnedKey, OwnedRecord, Owner, OwnerKey, Sealed, StoreError,
+        AppKey, ConnectionName, GrantFilter, GrantKey, GrantRecord, LoginKey, OwnedFilter, OwnedKey,
+        OwnedRecord, Owner, OwnerKey, Sealed, StoreError,
     },
 };
-use salesforce_connection::{OrgId, Secret, UserId, UserRef, oauth::LoginHost, token::BrokenConnection};
+use salesforce_connection::{OrgId, Secret, UserId, oauth::LoginHost, token::BrokenConnection};
 
 /// How long the record of a connection lasts: until the app ends it. A hundred years is far below where `SystemTime` and
 /// the times of the stores overflow.
@@ -90,9 +90,6 @@ struct Content {
     callback: String,
 }
 
-/// A connection as it was read.
-type Known = (OwnedRecord, Option<GrantRecord>);
-
 fn hash_of(id: &Secret) -> String {
     hex::digits(LoginKey::from_session_id(id).as_bytes()).collect()
 }
@@ -102,70 +99,6 @@ fn bound_to(key: OwnedKey, grant: GrantKey) -> Vec<u8> {
 }
 
 impl GrantManager {
-    /// Stores a grant for an owner. `id` follows from the callback that brought it.
-    pub(super) async fn connect_owner(
-        self: &Arc<Self>,
-        grant: GrantTokens,
-        owned: &OwnedName,
-        id: &Secret,
-    ) -> Result<UserRef, LogInError> {
-        let now = self.config.clock.now();
-        let ends_at = now.checked_add(LIFETIME).unwrap_or(now);
-        let record = grant.seal(&self.config.keys, ends_at)?;
-        let owned_key = owned.key(grant.key.app());
-        let content = Content {
-            owner: owned.owner.as_str().to_owned(),
-            name: owned.name.as_str().to_owned(),
-            callback: hash_of(id),
-        };
-        let sealed = self.seal_owned(owned_key, grant.key, &content)?;
-        let keys = (owned.owner_key(grant.key.app()), owned_key);
-        let owned_record = OwnedRecord::new(keys, grant.key, sealed, now, ends_at);
-        let keep_unused = self.keep_former(owned_key).await;
-        let connected = match self.config.store.connect_owner(owned_record, record, keep_unused).await {
-            Ok(connected) => connected,
-            Err(error) => {
-                self.undo_connection_later(grant);
-                return Err(error.into());
-            }
-        };
-        let key = grant.key;
-        tracing::info!(owned = ?owned_key, grant = %key, name = %owned.name, "connected for an owner of the app");
-        self.config.events.emit(&AuthEvent::OwnerConnected { user: key.user() });
-        let new_token = grant.refresh_token.clone();
-        self.handle_of(grant);
-        self.rechecked_by_login(key);
-        self.forget_other_broken_grant(key);
-        self.revoke_replaced(connected.replaced, new_token.as_ref());
-        if let Some(deleted) = connected.deleted {
-            self.forget(&deleted);
-        }
-        // What the owner connected under other credentials of the app is replaced, too.
-        for app in self.config.apps.keys().filter(|app| *app != key.app()) {
-            self.disconnect_later(owned.key(app), None);
-        }
-        Ok(key.user())
-    }
-
-    /// Revokes the tokens of a connection whose storing failed, unless it was stored anyway.
-    fn undo_connection_later(self: &Arc<Self>, grant: GrantTokens) {
-        let manager = Arc::clone(self);
-        self.config.background.spawn(async move {
-            for wait in manager.config.timing.retry_schedule {
-                if !manager.config.background.sleep_unless_stopping(wait).await {
-                    break;
-                }
-                if manager.revoke_unless_stored(&grant).await.is_ok() {
-                    return;
-                }
-            }
-            tracing::error!(
-                grant = %grant.key,
-                "undoing a failed connection failed; its tokens stay valid until they expire"
-            );
-        });
-    }
-
     /// Returns whether this callback made the connection, with whichever credentials it began.
     pub(super) async fn has_connected(&self, owned: &OwnedName, id: &Secret) -> Result<bool, StoreError> {
         for app in self.config.apps.keys() {
@@ -257,101 +190,6 @@ impl GrantManager {
             connected_at: record.connected_at,
             needs_reconnecting,
         }))
-    }
-
-    /// Ends a connection. Returns whether there was one. If nothing else uses its grant, the tokens are revoked in the
-    /// background.
-    ///
-    /// # Errors
-    /// The store failed. It is retried in the background.
-    pub(crate) async fn disconnect_owner(self: &Arc<Self>, owned: &OwnedName) -> Result<bool, StoreError> {
-        let mut was_there = false;
-        let mut failed = None;
-        for app in self.config.apps.keys() {
-            let key = owned.key(app);
-            let mut known = None;
-            match self.try_disconnect(key, &mut known).await {
-                Ok(ended) => was_there |= ended,
-                Err(error) => {
-                    // A connection that could not be read may be another one by then.
-                    if known.is_some() {
-                        self.disconnect_later(key, known);
-                    }
-                    failed = failed.or(Some(error));
-                }
-            }
-        }
-        failed.map_or(Ok(was_there), Err)
-    }
-
-    /// Ends a connection, unless it is another one than is known. Returns whether it did. Sets `known`: if the response is
-    /// lost, only this copy still has the tokens to revoke.
-    async fn try_disconnect(&self, key: OwnedKey, known: &mut Option<Known>) -> Result<bool, StoreError> {
-        let found = absent_if_corrupt(self.config.store.load_owned(key).await)?;
-        let keep_unused = self.keep_unused(found.as_ref().and_then(|(_, grant)| grant.as_ref()));
-        match (found, &*known) {
-            (None, Some((_, Some(grant)))) => {
-                self.forget_if_gone(grant).await?;
-                return Ok(false);
-            }
-            (None, _) => return Ok(false),
-            (Some((record, _)), Some((known, _))) if record.sealed != known.sealed => return Ok(false),
-            (Some(found), _) => *known = Some(found),
-        }
-        let ended = self.config.store.disconnect_owner(key, keep_unused).await?;
-        Ok(self.report_disconnected(key, &ended))
-    }
-
-    /// How long a grant is kept after its last change although no login and no owner uses it: as after a logout.
-    fn keep_unused(&self, grant: Option<&GrantRecord>) -> Duration {
-        match self.config.revoke_on_logout {
-            RevokeOnLogout::Last | RevokeOnLogout::Always => Duration::ZERO,
-            RevokeOnLogout::Never if grant.is_some_and(|grant| self.open_broken(grant).is_some()) => {
-                self.config.keep_broken
-            }
-            RevokeOnLogout::Never => self.config.lifetimes.absolute,
-        }
-    }
-
-    /// [How long](Self::keep_unused) the grant is kept that a connection may move away from.
-    async fn keep_former(&self, key: OwnedKey) -> Duration {
-        if self.config.revoke_on_logout != RevokeOnLogout::Never {
-            return Duration::ZERO;
-        }
-        // If the store fails here, storing the connection will say so.
-        let former = self.config.store.load_owned(key).await.ok().flatten();
-        self.keep_unused(former.and_then(|(_, grant)| grant).as_ref())
-    }
-
-    fn report_disconnected(&self, key: OwnedKey, ended: &DisconnectedOwner) -> bool {
-        let grant = match ended {
-            DisconnectedOwner::NotFound => return false,
-            DisconnectedOwner::GrantKept(grant) => *grant,
-            DisconnectedOwner::GrantDeleted(record) => record.key,
-        };
-        tracing::info!(owned = ?key, %grant, "disconnected for an owner of the app");
-        self.config.events.emit(&AuthEvent::OwnerDisconnected { user: grant.user() });
-        if let DisconnectedOwner::GrantDeleted(record) = ended {
-            self.forget(record);
-        }
-        true
-    }
-
-    /// Ends a connection in the background, unless the owner connects again meanwhile. `known`: what it was, if an earlier
-    /// attempt may have ended it.
-    fn disconnect_later(self: &Arc<Self>, key: OwnedKey, mut known: Option<Known>) {
-        let manager = Arc::clone(self);
-        self.config.background.spawn(async move {
-            if known.is_none() && manager.try_disconnect(key, &mut known).await.is_ok() {
-                return;
-            }
-            let mut retries = EndRetries::new(&manager, format!("connection {key:?}"));
-            while let Some(_permit) = retries.turn().await {
-                if retries.is_over(manager.try_disconnect(key, &mut known).await.map(drop)) {
-                    return;
-                }
-            }
-        });
     }
 
     /// Seals the records of connections again that are under an older key. Returns true if none needs an older key.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Salesforce;
 use crate::{
     grants::{JobGrant, OwnedName, OwnerConnection, StoredGrant},
-    store::{ConnectionName, GrantFilter, Owner},
+    store::{ConnectionName, GrantFilter, Owner, StoreError},
     web::owner::ConnectFunction,
 };
 use salesforce_connection::{Connection, Error, Result};
@@ -56,7 +56,11 @@ impl Salesforce {
     /// The store is down. It is retried in the background if the connection was found before.
     pub async fn disconnect_owner(&self, owner: &Owner, name: &ConnectionName) -> Result<bool> {
         let owned = OwnedName { owner: owner.clone(), name: name.clone() };
-        Ok(self.grants().disconnect_owner(&owned).await?)
+        // To its end, even if the caller is dropped: a token that is not revoked stays valid.
+        let grants = Arc::clone(self.grants());
+        let ended = self.inner.background.run(async move { grants.disconnect_owner(&owned).await });
+        let ended = ended.await.map_err(|stopped| StoreError::Unavailable(stopped.into()))?;
+        Ok(ended?)
     }
 
     /// The app's function that names owners.

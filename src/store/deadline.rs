@@ -212,9 +212,10 @@ impl Store for DeadlineStore {
     fn disconnect_owner<'a>(
         &'a self,
         key: OwnedKey,
+        expected: Sealed,
         keep_unused: Duration,
     ) -> StoreFuture<'a, DisconnectedOwner> {
-        self.call("disconnect_owner", self.store.disconnect_owner(key, keep_unused))
+        self.call("disconnect_owner", self.store.disconnect_owner(key, expected, keep_unused))
     }
 
     fn list_owned<'a>(&'a self, filter: OwnedFilter) -> StoreFuture<'a, Vec<OwnedRecord>> {

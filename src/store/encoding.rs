@@ -25,6 +25,11 @@ pub(super) fn time(millis: i64) -> SystemTime {
     UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
 }
 
+/// Returns the milliseconds of a duration, at most half of the largest number: stores add the time to it.
+pub(super) fn whole_millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 2)
+}
+
 pub(super) fn version_text(version: GrantVersion) -> String {
     format!("{} {}", version.epoch, version.revision)
 }

@@ -311,10 +311,15 @@ impl Store for MemoryStore {
         })
     }
 
-    fn disconnect_owner(&self, key: OwnedKey, keep_unused: Duration) -> StoreFuture<'_, DisconnectedOwner> {
+    fn disconnect_owner(
+        &self,
+        key: OwnedKey,
+        expected: Sealed,
+        keep_unused: Duration,
+    ) -> StoreFuture<'_, DisconnectedOwner> {
         self.with(move |state, now| {
             state.changes += 1;
-            Ok(state.disconnect(&key, keep_unused, now))
+            Ok(state.disconnect(&key, &expected, keep_unused, now))
         })
     }
 

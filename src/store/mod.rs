@@ -178,7 +178,10 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     fn load_owned<'a>(&'a self, key: OwnedKey)
     -> StoreFuture<'a, Option<(OwnedRecord, Option<GrantRecord>)>>;
 
-    /// Deletes a connection of an owner, and its grant in the same step if no login and no other owner uses it.
+    /// Deletes a connection of an owner if what is sealed in it is still `expected`, and its grant in the same step if no
+    /// login and no other owner uses it.
+    ///
+    /// So a late end of a connection never ends a newer one of the same name.
     ///
     /// A grant that is still used expires with the last of its logins and owners again, but no earlier than
     /// `keep_unused` after its [`updated_at`](GrantRecord::updated_at). Until then it stays even if nothing uses it.
@@ -186,6 +189,7 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     fn disconnect_owner<'a>(
         &'a self,
         key: OwnedKey,
+        expected: Sealed,
         keep_unused: Duration,
     ) -> StoreFuture<'a, DisconnectedOwner>;
 

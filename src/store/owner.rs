@@ -265,6 +265,8 @@ impl ConnectedOwner {
 pub enum DisconnectedOwner {
     /// The connection is absent.
     NotFound,
+    /// The connection is another than the expected one, or was sealed again. Nothing was changed.
+    Changed,
     /// The connection was deleted. Its grant is in use elsewhere, kept unused, or absent.
     GrantKept(GrantKey),
     /// The connection was deleted, and with it its grant, which no login and no other owner used. Its tokens are to be

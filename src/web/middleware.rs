@@ -24,6 +24,7 @@ use futures_util::{
 };
 
 use super::{
+    cookie_renewal::CookieRenewal,
     error_rewrite::{Outcome, finish},
     frame, login as routes,
     origin::is_same_origin,
@@ -32,7 +33,7 @@ use super::{
     require::rules_of_this_thread,
     response,
     session::{
-        self, CurrentLogin, SessionCookie, app_session, logout_handle,
+        self, SessionCookie, app_session,
         unsent_session::{self, Deliver},
     },
     setup_error::{FoundError, SetupError},
@@ -325,43 +326,6 @@ fn outbound<B: MessageBody + 'static>(
     Either::Left(ready(Ok(response)))
 }
 
-/// Adds the cookies of the browser's logins under the newest key and today's name, as far as the logins still hold.
-///
-/// One may have ended while the request was handled. A login that replaced it must not be overwritten, so the store is
-/// asked once more.
-async fn reseal_login<B>(worker: &WorkerState, response: &mut ServiceResponse<EitherBody<B>>) {
-    if !session::may_reseal(response.request()) {
-        return;
-    }
-    let (mut cookies, mut ids) = (Vec::new(), Vec::new());
-    for login in worker.browser_logins(response.request()) {
-        if matches!(worker.grants().login(&login.contents.id).await, Ok(Some(_))) {
-            cookies.extend(worker.login_cookie(&login.slot, &login.contents));
-            ids.push(login.contents.id);
-        }
-    }
-    if cookies.is_empty() {
-        return;
-    }
-    if let Some(CurrentLogin { slot, user: Some(user) }) = worker.current_login(response.request()) {
-        cookies.extend(worker.current_cookie(&slot, &user));
-    }
-    cookies.extend(worker.login_leftovers(response.request()));
-    cookies.extend(logout_handle::make(worker.settings(), &ids).ok().flatten());
-    cookies.extend(logout_handle::leftover(worker.settings(), response.request().headers()));
-    // The routes that change logins have written theirs themselves.
-    let written: Vec<_> = response.response().cookies().map(|cookie| cookie.name().to_owned()).collect();
-    if written.iter().any(|name| cookies.iter().any(|cookie| cookie.name() == name)) {
-        return;
-    }
-    for cookie in cookies {
-        match response.response_mut().add_cookie(&cookie) {
-            Ok(()) => session::forbid_shared_caching(response.headers_mut()),
-            Err(error) => tracing::error!(%error, "a cookie could not be written"),
-        }
-    }
-}
-
 impl<S, B> Service<ServiceRequest> for AuthRoutes<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
@@ -389,8 +353,7 @@ where
         let route = routes::Route::find(&self.worker.settings().paths, request.match_info().unprocessed());
         request.add_data_container(Rc::clone(&self.data));
         let has_cookies = request.headers().contains_key(header::COOKIE);
-        let is_stale = has_cookies && self.worker.has_stale_login(request.request());
-        let stale = is_stale.then(|| self.worker.clone());
+        let renewal = if has_cookies { CookieRenewal::of(&self.worker, request.request()) } else { None };
         match route {
             Some(route) => match route.accept(request.method()) {
                 Ok(()) => {
@@ -405,8 +368,8 @@ where
                         if let Some(ancestors) = framed {
                             frame::allow(response.headers_mut(), &ancestors);
                         }
-                        if let Some(worker) = stale {
-                            reseal_login(&worker, &mut response).await;
+                        if let Some(renewal) = renewal {
+                            renewal.apply(&mut response).await;
                         }
                         Ok(response)
                     };
@@ -423,13 +386,13 @@ where
                 let captured = self.captured(&request, has_cookies);
                 let handled = future::join(self.service.call(request), ready(captured));
                 let response = handled.then(outbound::<B> as Finish<B>);
-                if stale.is_none() && framed.is_none() {
+                if renewal.is_none() && framed.is_none() {
                     return Either::Right(response);
                 }
                 let finished = async move {
                     let mut response = response.await?;
-                    if let Some(worker) = stale {
-                        reseal_login(&worker, &mut response).await;
+                    if let Some(renewal) = renewal {
+                        renewal.apply(&mut response).await;
                     }
                     if let Some(ancestors) = framed {
                         frame::allow(response.headers_mut(), &ancestors);

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "inbound")]
 mod after_response;
+mod cookie_renewal;
 mod error;
 mod error_rewrite;
 mod extract;

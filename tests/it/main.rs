@@ -60,6 +60,8 @@ mod owners {
     mod attacks;
     #[cfg(feature = "sqlite")]
     mod lives;
+    #[cfg(feature = "sqlite")]
+    mod outages;
     mod rotation;
 }
 

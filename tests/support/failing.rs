@@ -27,6 +27,8 @@ pub enum Mode {
     Slow(Duration),
     /// New logins are not taken; all else works.
     FailsToCreate,
+    /// New logins and connections are taken, and their responses lost; all else works.
+    LosesCreations,
     /// Renewed tokens are not taken; all else works.
     FailsToReplace,
     /// No login is read; all else works.
@@ -37,6 +39,10 @@ pub enum Mode {
     LosesResponses,
     /// What ends logins and grants takes effect, and fails; all else works.
     LosesEnds,
+    /// Nothing is ended; all else works.
+    FailsToEnd,
+    /// The next connection of an owner is taken, and [`Fails`](Self::Fails) follows.
+    FailsOnceConnected,
 }
 
 /// Shared by all its clones.
@@ -45,6 +51,7 @@ pub struct FailingStore {
     inner: Arc<MemoryStore>,
     mode: Arc<Mutex<Mode>>,
     once_calls: Arc<AtomicUsize>,
+    owned_loads: Arc<AtomicUsize>,
 }
 
 impl FailingStore {
@@ -62,6 +69,11 @@ impl FailingStore {
         self.once_calls.load(Ordering::SeqCst)
     }
 
+    /// How often a connection of an owner was to be read.
+    pub fn owned_loads(&self) -> usize {
+        self.owned_loads.load(Ordering::SeqCst)
+    }
+
     fn mode(&self) -> Mode {
         *self.mode.lock().unwrap()
     }
@@ -71,14 +83,23 @@ impl FailingStore {
         &'a self,
         call: impl FnOnce() -> StoreFuture<'a, T>,
     ) -> StoreFuture<'a, T> {
-        if self.mode() != Mode::LosesEnds {
-            return self.guard(false, call);
+        match self.mode() {
+            Mode::LosesEnds => losing(call()),
+            Mode::FailsToEnd => Box::pin(failed()),
+            _ => self.guard(false, call),
         }
-        let call = call();
-        Box::pin(async move {
-            call.await?;
-            failed().await
-        })
+    }
+
+    /// As [`guard`](Self::guard), for what makes a login or a connection.
+    fn guard_creation<'a, T: Send + 'a>(
+        &'a self,
+        call: impl FnOnce() -> StoreFuture<'a, T>,
+    ) -> StoreFuture<'a, T> {
+        match self.mode() {
+            Mode::LosesCreations => losing(call()),
+            Mode::FailsToCreate => Box::pin(failed()),
+            _ => self.guard(false, call),
+        }
     }
 
     fn guard<'a, T: Send + 'a>(
@@ -97,21 +118,26 @@ impl FailingStore {
             }
             Mode::Fails => Box::pin(failed()),
             Mode::FailsToReplace if replaces => Box::pin(failed()),
-            Mode::LosesResponses => {
-                let call = call();
-                Box::pin(async move {
-                    call.await?;
-                    failed().await
-                })
-            }
+            Mode::LosesResponses => losing(call()),
             Mode::Works
             | Mode::FailsToCreate
             | Mode::FailsToReplace
             | Mode::FailsToLoad
             | Mode::FailsToConsume
-            | Mode::LosesEnds => call(),
+            | Mode::LosesCreations
+            | Mode::LosesEnds
+            | Mode::FailsToEnd
+            | Mode::FailsOnceConnected => call(),
         }
     }
+}
+
+/// Takes effect, and fails.
+fn losing<'a, T: Send + 'a>(call: StoreFuture<'a, T>) -> StoreFuture<'a, T> {
+    Box::pin(async move {
+        call.await?;
+        failed().await
+    })
 }
 
 async fn failed<T>() -> Result<T, StoreError> {
@@ -125,10 +151,7 @@ impl Store for FailingStore {
         login: LoginRecord,
         grant: GrantRecord,
     ) -> StoreFuture<'a, Option<GrantRecord>> {
-        if self.mode() == Mode::FailsToCreate {
-            return Box::pin(failed());
-        }
-        self.guard(false, move || self.inner.create_login(key, login, grant))
+        self.guard_creation(move || self.inner.create_login(key, login, grant))
     }
 
     fn load_login<'a>(&'a self, key: LoginKey) -> StoreFuture<'a, Option<(LoginRecord, GrantRecord)>> {
@@ -185,25 +208,28 @@ impl Store for FailingStore {
         grant: GrantRecord,
         keep_unused: Duration,
     ) -> StoreFuture<'a, ConnectedOwner> {
-        if self.mode() == Mode::FailsToCreate {
-            return Box::pin(failed());
+        if self.mode() == Mode::FailsOnceConnected {
+            self.set(Mode::Fails);
+            return self.inner.connect_owner(owned, grant, keep_unused);
         }
-        self.guard(false, move || self.inner.connect_owner(owned, grant, keep_unused))
+        self.guard_creation(move || self.inner.connect_owner(owned, grant, keep_unused))
     }
 
     fn load_owned<'a>(
         &'a self,
         key: OwnedKey,
     ) -> StoreFuture<'a, Option<(OwnedRecord, Option<GrantRecord>)>> {
+        self.owned_loads.fetch_add(1, Ordering::SeqCst);
         self.guard(false, move || self.inner.load_owned(key))
     }
 
     fn disconnect_owner<'a>(
         &'a self,
         key: OwnedKey,
+        expected: Sealed,
         keep_unused: Duration,
     ) -> StoreFuture<'a, DisconnectedOwner> {
-        self.guard_end(move || self.inner.disconnect_owner(key, keep_unused))
+        self.guard_end(move || self.inner.disconnect_owner(key, expected, keep_unused))
     }
 
     fn list_owned<'a>(&'a self, filter: OwnedFilter) -> StoreFuture<'a, Vec<OwnedRecord>> {

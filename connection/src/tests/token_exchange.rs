@@ -1,6 +1,6 @@
 //! Tokens of users who are logged in at another identity provider.
 
-use std::{collections::VecDeque, error::Error as StdError, sync::Mutex};
+use std::{collections::VecDeque, error::Error as StdError, sync::Mutex, time::Duration};
 
 use futures_util::future::{BoxFuture, join_all, ready};
 use salesforce_fake_org::{Builder, FakeOrg, PermittedUsers};
@@ -123,6 +123,26 @@ async fn the_connection_of_a_portal_user_stays_that_users() {
     let error = sf.limits().await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
     assert_eq!(sf.user(), user);
+    // Bob's token is revoked.
+    let bob = portal.org.user(BOB);
+    for _ in 0..500 {
+        if portal.org.live_access_tokens(&bob).is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the other user's token is revoked");
+}
+
+#[tokio::test]
+async fn a_listener_that_panics_costs_no_token() {
+    let portal = Portal::start(portal()).await;
+    let source = ExchangedTokenSource::builder(portal.oauth.clone(), portal.exchange(), subject("of-ada"));
+    let source = source.on_event(|event| panic!("on demand: {event:?}")).build();
+    let sf = portal.connect(&source).await;
+    portal.org.expire_access_tokens();
+    assert!(sf.limits().await.is_ok());
+    assert_eq!(portal.org.token_calls(GRANT_TYPE), 2);
 }
 
 #[tokio::test]

@@ -229,7 +229,7 @@ impl Shared {
                         outcome = Empty
                     );
                     span.follows_from(Span::current());
-                    let task = Task { shared: Arc::clone(self), rejected, result, span, done: false };
+                    let task = Task { shared: Arc::clone(self), rejected, result, span, outcome: None };
                     (Some(task), waiting)
                 }
             }
@@ -277,26 +277,47 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Revokes a token that no caller gets.
+    async fn revoke(&self, tokens: TokenResponse) {
+        let token = tokens.refresh_token.unwrap_or(tokens.access_token);
+        for retries in 0.. {
+            match self.oauth.revoke(&tokens.instance_url, &token).await {
+                Ok(()) => return tracing::info!(user = %tokens.identity.user, "unused token revoked"),
+                Err(error) if error.is_transient() && retries < MAX_RETRIES => {
+                    let wait = error.retry_after().unwrap_or_else(|| crate::random::backoff(retries));
+                    sleep(wait.min(MAX_COOL_DOWN)).await;
+                }
+                Err(error) => {
+                    return tracing::error!(
+                        %error,
+                        "revoking an unused token failed; it stays valid at Salesforce until it expires there"
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// One token request with its retries.
 struct Task {
     shared: Arc<Shared>,
     rejected: Generation,
     result: watch::Sender<Option<Outcome>>,
     span: Span,
-    done: bool,
+    /// What the callers get when the task is dropped. `None`: it ended early.
+    outcome: Option<Outcome>,
 }
 
 impl Task {
     async fn run(mut self) {
-        let outcome = self.request().await.and_then(|tokens| self.accept(tokens));
-        let user = self.shared.lock().user;
-        match &outcome {
+        let tokens = self.request().await;
+        let outcome = tokens.as_ref().map_err(Clone::clone).and_then(|tokens| self.accept(tokens));
+        let event = match &outcome {
             Ok((user, _)) => {
                 self.span.record("outcome", "refreshed");
                 tracing::info!(%user, "token obtained");
-                if self.rejected != Generation::default() {
-                    (self.shared.on_event)(&ServiceTokenEvent::Refreshed(*user));
-                }
+                (self.rejected != Generation::default()).then_some(ServiceTokenEvent::Refreshed(*user))
             }
             Err(error) => {
                 let is_refusal = !matches!(error, TokenError::Unavailable { .. });
@@ -307,13 +328,20 @@ impl Task {
                 } else {
                     tracing::error!(host = ?self.shared.request.host(), %error, cause, "token request failed");
                 }
-                (self.shared.on_event)(&ServiceTokenEvent::Failed { user, error: error.clone() });
+                Some(ServiceTokenEvent::Failed { user: self.shared.lock().user, error: error.clone() })
             }
+        };
+        let unused = tokens.ok().filter(|_| outcome.is_err());
+        // Before the listener, which may panic: the token is obtained.
+        self.outcome = Some(self.shared.finish(self.rejected, outcome));
+        if let Some(event) = event {
+            (self.shared.on_event)(&event);
         }
-        let outcome = self.shared.finish(self.rejected, outcome);
-        self.done = true;
-        // Every caller may have gone away.
-        let _ = self.result.send(Some(outcome));
+        let shared = Arc::clone(&self.shared);
+        drop(self);
+        if let Some(tokens) = unused.filter(|_| shared.request.revokes_unused()) {
+            shared.revoke(tokens).await;
+        }
     }
 
     /// Sends the request until it succeeds or [`ServiceTokenTiming::deadline`] passes.
@@ -360,26 +388,28 @@ impl Task {
     }
 
     /// Checks the user of a token.
-    fn accept(&self, tokens: TokenResponse) -> Result<(UserRef, AccessToken), TokenError> {
+    fn accept(&self, tokens: &TokenResponse) -> Result<(UserRef, AccessToken), TokenError> {
         let user = tokens.identity.user;
         let known = self.shared.lock().user;
         if known.is_some_and(|known| !self.shared.request.may_follow(known, user)) {
             return Err(TokenError::unavailable(self.shared.timing.refused_cool_down, UserChanged));
         }
-        let token = AccessToken::new(&tokens.access_token, tokens.instance_url, tokens.scopes)
-            .map_err(|error| self.shared.request.refused(error.into()))?;
+        let token =
+            AccessToken::new(&tokens.access_token, tokens.instance_url.clone(), tokens.scopes.clone())
+                .map_err(|error| self.shared.request.refused(error.into()))?;
         Ok((user, token.with_generation(Generation(self.rejected.0 + 1))))
     }
 }
 
 impl Drop for Task {
-    /// Reports a failure to all callers if the task ends early: by a panic, or with its runtime.
+    /// Gives all callers the outcome: a failure if the task ends early, by a panic or with its runtime.
     fn drop(&mut self) {
-        if !self.done {
+        let outcome = self.outcome.take().unwrap_or_else(|| {
             self.span.record("outcome", "interrupted");
             let error = TokenError::unavailable(self.shared.timing.cool_down, Cancelled);
-            let outcome = self.shared.finish(self.rejected, Err(error));
-            let _ = self.result.send(Some(outcome));
-        }
+            self.shared.finish(self.rejected, Err(error))
+        });
+        // Every caller may have gone away.
+        let _ = self.result.send(Some(outcome));
     }
 }

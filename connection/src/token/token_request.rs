@@ -61,6 +61,12 @@ impl TokenRequest {
         }
     }
 
+    /// Returns whether a token that is not accepted is revoked: it is that of a user who did not ask for it. A service user
+    /// stays, because its other processes may have a token of the same session (unverified).
+    pub(super) fn revokes_unused(&self) -> bool {
+        matches!(self, Self::Exchange { .. })
+    }
+
     /// Returns whether a token of `user` may follow one of `known`.
     ///
     /// An administrator may change the user that an app runs as, but not to one of another org. The connection of a user

@@ -10,6 +10,7 @@ pub(super) async fn check(store: &dyn Store) -> Checked {
     a_grant_with_an_owner_does_not_expire(store).await?;
     a_connection_that_moves_leaves_nothing_behind(store).await?;
     an_unused_grant_is_kept(store).await?;
+    a_connection_is_ended_if_it_is_the_expected(store).await?;
     a_connection_outlives_its_grant(store).await?;
     connections_are_listed_by_owner_and_by_grant(store).await
 }
@@ -34,9 +35,12 @@ impl Owned {
 
     fn uses(&self, grant: GrantKey) -> OwnedRecord {
         let now = SystemTime::now();
-        let sealed = Sealed::from_bytes(b"owner and name".to_vec());
-        OwnedRecord::new((self.owner, self.key), grant, sealed, now, now + 1_000 * HOUR)
+        OwnedRecord::new((self.owner, self.key), grant, sealed(), now, now + 1_000 * HOUR)
     }
+}
+
+fn sealed() -> Sealed {
+    Sealed::from_bytes(b"owner and name".to_vec())
 }
 
 async fn a_grant_lives_while_a_login_or_an_owner_uses_it(store: &dyn Store) -> Checked {
@@ -58,7 +62,7 @@ async fn a_grant_lives_while_a_login_or_an_owner_uses_it(store: &dyn Store) -> C
 
     // The last login goes, then one owner, then the other.
     expect(must(store.delete_login(key).await, PROMISE)? == DeletedLogin::GrantKept(sample.grant), PROMISE)?;
-    let ended = must(store.disconnect_owner(one.key, AT_ONCE).await, PROMISE)?;
+    let ended = must(store.disconnect_owner(one.key, sealed(), AT_ONCE).await, PROMISE)?;
     expect(ended == DisconnectedOwner::GrantKept(sample.grant), PROMISE)?;
     expect(
         must(store.load_owned(one.key).await, PROMISE)?.is_none(),
@@ -71,13 +75,13 @@ async fn a_grant_lives_while_a_login_or_an_owner_uses_it(store: &dyn Store) -> C
         && owned.grant == sample.grant
         && of_grant.is_some_and(|grant| grant.version == third);
     expect(is_whole, "a connection is read back with its grant")?;
-    let ended = must(store.disconnect_owner(two.key, AT_ONCE).await, PROMISE)?;
+    let ended = must(store.disconnect_owner(two.key, sealed(), AT_ONCE).await, PROMISE)?;
     expect(
         matches!(ended, DisconnectedOwner::GrantDeleted(grant) if grant.version == third),
         "the end of the last use returns the grant",
     )?;
     expect(must(store.load_grant(sample.grant).await, PROMISE)?.is_none(), PROMISE)?;
-    let again = must(store.disconnect_owner(two.key, AT_ONCE).await, PROMISE)?;
+    let again = must(store.disconnect_owner(two.key, sealed(), AT_ONCE).await, PROMISE)?;
     expect(again == DisconnectedOwner::NotFound, "a connection is ended once")?;
 
     // A login that is left keeps the grant, too.
@@ -88,7 +92,7 @@ async fn a_grant_lives_while_a_login_or_an_owner_uses_it(store: &dyn Store) -> C
     .map(drop)?;
     let left = login_key()?;
     must(store.create_login(left, login(sample.grant), grant(sample.grant, version()?)).await, PROMISE)?;
-    let ended = must(store.disconnect_owner(one.key, AT_ONCE).await, PROMISE)?;
+    let ended = must(store.disconnect_owner(one.key, sealed(), AT_ONCE).await, PROMISE)?;
     expect(ended == DisconnectedOwner::GrantKept(sample.grant), PROMISE)?;
     expect(must(store.load_login(left).await, PROMISE)?.is_some(), PROMISE)?;
     expect(matches!(must(store.delete_login(left).await, PROMISE)?, DeletedLogin::GrantDeleted(_)), PROMISE)?;
@@ -103,8 +107,8 @@ async fn a_grant_lives_while_a_login_or_an_owner_uses_it(store: &dyn Store) -> C
         }
         let (login, one, two) = futures_util::future::join3(
             store.delete_login(key),
-            store.disconnect_owner(one.key, AT_ONCE),
-            store.disconnect_owner(two.key, AT_ONCE),
+            store.disconnect_owner(one.key, sealed(), AT_ONCE),
+            store.disconnect_owner(two.key, sealed(), AT_ONCE),
         )
         .await;
         let last = usize::from(matches!(must(login, PROMISE)?, DeletedLogin::GrantDeleted(_)))
@@ -142,7 +146,7 @@ async fn a_grant_with_an_owner_does_not_expire(store: &dyn Store) -> Checked {
     // Afterwards it lasts as long as its last login.
     let brief = LoginRecord { expires_at: SystemTime::now() + SOON, ..login(sample.grant) };
     must(store.create_login(login_key()?, brief, soon(version()?)).await, PROMISE)?;
-    let ended = must(store.disconnect_owner(owned.key, AT_ONCE).await, PROMISE)?;
+    let ended = must(store.disconnect_owner(owned.key, sealed(), AT_ONCE).await, PROMISE)?;
     expect(ended == DisconnectedOwner::GrantKept(sample.grant), PROMISE)?;
     tokio::time::sleep(SOON * 2).await;
     expect(
@@ -178,8 +182,8 @@ async fn a_connection_that_moves_leaves_nothing_behind(store: &dyn Store) -> Che
     let connected = must(store.connect_owner(owned.uses(sample.grant), back, AT_ONCE).await, PROMISE)?;
     expect(connected.deleted.is_none(), PROMISE)?;
     expect(must(store.load_grant(sample.other_grant).await, PROMISE)?.is_some(), PROMISE)?;
-    must(store.disconnect_owner(owned.key, AT_ONCE).await, PROMISE).map(drop)?;
-    must(store.disconnect_owner(other.key, AT_ONCE).await, PROMISE).map(drop)
+    must(store.disconnect_owner(owned.key, sealed(), AT_ONCE).await, PROMISE).map(drop)?;
+    must(store.disconnect_owner(other.key, sealed(), AT_ONCE).await, PROMISE).map(drop)
 }
 
 /// For as long as the caller says, counted from the grant's last change.
@@ -203,13 +207,13 @@ async fn an_unused_grant_is_kept(store: &dyn Store) -> Checked {
     let kept = DisconnectedOwner::GrantKept(sample.grant);
 
     connect(sample.grant).await.map(drop)?;
-    expect(must(store.disconnect_owner(owned.key, KEEP).await, PROMISE)? == kept, PROMISE)?;
+    expect(must(store.disconnect_owner(owned.key, sealed(), KEEP).await, PROMISE)? == kept, PROMISE)?;
     is_kept(sample.grant).await?;
     // Beside a login that ends earlier.
     connect(sample.grant).await.map(drop)?;
     let key = login_key()?;
     must(store.create_login(key, login(sample.grant), grant(sample.grant, version()?)).await, PROMISE)?;
-    expect(must(store.disconnect_owner(owned.key, KEEP).await, PROMISE)? == kept, PROMISE)?;
+    expect(must(store.disconnect_owner(owned.key, sealed(), KEEP).await, PROMISE)? == kept, PROMISE)?;
     is_kept(sample.grant).await?;
     // By a connection that moves.
     connect(sample.grant).await.map(drop)?;
@@ -221,9 +225,45 @@ async fn an_unused_grant_is_kept(store: &dyn Store) -> Checked {
     // A grant whose last change is longer ago is not kept.
     let brief = Duration::from_millis(1);
     tokio::time::sleep(brief * 50).await;
-    let ended = must(store.disconnect_owner(owned.key, brief).await, PROMISE)?;
+    let ended = must(store.disconnect_owner(owned.key, sealed(), brief).await, PROMISE)?;
     expect(matches!(ended, DisconnectedOwner::GrantDeleted(_)), PROMISE)?;
     must(store.delete_grant(sample.grant, None).await, PROMISE).map(drop)
+}
+
+async fn a_connection_is_ended_if_it_is_the_expected(store: &dyn Store) -> Checked {
+    const PROMISE: &str = "a connection is ended only if it is the expected one";
+    let sample = Sample::new()?;
+    let owned = Owned::new()?;
+    let newer = || Sealed::from_bytes(b"newer".to_vec());
+    let connect = async |sealed| {
+        let (record, version) = (OwnedRecord { sealed, ..owned.uses(sample.grant) }, version()?);
+        must(store.connect_owner(record, grant(sample.grant, version), AT_ONCE).await, PROMISE)
+            .map(|_| version)
+    };
+    let is_newer = async |version| {
+        let found = must(store.load_owned(owned.key).await, PROMISE)?;
+        let is_whole = |(owned, grant): (OwnedRecord, Option<GrantRecord>)| {
+            owned.sealed == newer() && grant.is_some_and(|grant| grant.version == version)
+        };
+        expect(found.is_some_and(is_whole), PROMISE)
+    };
+    connect(sealed()).await?;
+    let version = connect(newer()).await?;
+    let late = must(store.disconnect_owner(owned.key, sealed(), AT_ONCE).await, PROMISE)?;
+    expect(late == DisconnectedOwner::Changed, PROMISE)?;
+    is_newer(version).await?;
+    let ended = must(store.disconnect_owner(owned.key, newer(), AT_ONCE).await, PROMISE)?;
+    expect(matches!(ended, DisconnectedOwner::GrantDeleted(_)), PROMISE)?;
+
+    // An end and a new connection, in any order.
+    for _ in 0..CALLERS {
+        connect(sealed()).await?;
+        let end = store.disconnect_owner(owned.key, sealed(), AT_ONCE);
+        let (ended, version) = futures_util::future::join(end, connect(newer())).await;
+        expect(must(ended, PROMISE)? != DisconnectedOwner::NotFound, PROMISE)?;
+        is_newer(version?).await?;
+    }
+    must(store.disconnect_owner(owned.key, newer(), AT_ONCE).await, PROMISE).map(drop)
 }
 
 async fn a_connection_outlives_its_grant(store: &dyn Store) -> Checked {
@@ -248,7 +288,7 @@ async fn a_connection_outlives_its_grant(store: &dyn Store) -> Checked {
         must(store.delete_login(key).await, PROMISE)? == DeletedLogin::GrantKept(sample.grant),
         "a grant that an owner uses survives the last login",
     )?;
-    must(store.disconnect_owner(owned.key, AT_ONCE).await, PROMISE).map(drop)
+    must(store.disconnect_owner(owned.key, sealed(), AT_ONCE).await, PROMISE).map(drop)
 }
 
 async fn connections_are_listed_by_owner_and_by_grant(store: &dyn Store) -> Checked {
@@ -276,13 +316,14 @@ async fn connections_are_listed_by_owner_and_by_grant(store: &dyn Store) -> Chec
     expect([&one, &second, &other].iter().all(|owned| all.iter().any(|all| all.key == owned.key)), PROMISE)?;
 
     const RESEALED: &str = "what is sealed in a connection is replaced if it is the expected";
-    let (old, new) = (one.uses(sample.grant).sealed, Sealed::from_bytes(b"newer".to_vec()));
+    let (old, new) = (sealed(), Sealed::from_bytes(b"newer".to_vec()));
     expect(!must(store.reseal_owned(one.key, new.clone(), old.clone()).await, RESEALED)?, RESEALED)?;
-    expect(must(store.reseal_owned(one.key, old, new.clone()).await, RESEALED)?, RESEALED)?;
+    expect(must(store.reseal_owned(one.key, old.clone(), new.clone()).await, RESEALED)?, RESEALED)?;
     let found = must(store.load_owned(one.key).await, RESEALED)?;
     expect(found.is_some_and(|(owned, _)| owned.sealed == new), RESEALED)?;
+    expect(must(store.reseal_owned(one.key, new, old).await, RESEALED)?, RESEALED)?;
     for owned in [&one, &second, &other] {
-        must(store.disconnect_owner(owned.key, AT_ONCE).await, PROMISE).map(drop)?;
+        must(store.disconnect_owner(owned.key, sealed(), AT_ONCE).await, PROMISE).map(drop)?;
     }
     let listed = must(store.list_owned(OwnedFilter::Owner(one.owner)).await, PROMISE)?;
     expect(listed.is_empty(), "a connection that was ended is not listed")

@@ -31,6 +31,7 @@ enum Defect {
     LeavesFormerGrant,
     KeepsNothing,
     MovesAndKeepsNothing,
+    EndsAnyConnection,
 }
 
 /// The memory store with one defect.
@@ -171,7 +172,7 @@ impl Store for Broken {
                 (Defect::BreaksOwners, _) => {
                     for owned in self.0.list_owned(OwnedFilter::Grants(GrantFilter::User(key.user()))).await?
                     {
-                        let _ = self.0.disconnect_owner(owned.key, Duration::ZERO).await?;
+                        let _ = self.0.disconnect_owner(owned.key, owned.sealed, Duration::ZERO).await?;
                         self.0.put_grant(GrantRecord { version: expected, ..broken.clone() }).await?;
                     }
                     self.0.break_grant(expected, broken).await
@@ -205,11 +206,22 @@ impl Store for Broken {
         self.0.load_owned(key)
     }
 
-    fn disconnect_owner(&self, key: OwnedKey, keep_unused: Duration) -> StoreFuture<'_, DisconnectedOwner> {
-        match self.1 {
-            Defect::KeepsNothing => self.0.disconnect_owner(key, Duration::ZERO),
-            _ => self.0.disconnect_owner(key, keep_unused),
+    fn disconnect_owner(
+        &self,
+        key: OwnedKey,
+        expected: Sealed,
+        keep_unused: Duration,
+    ) -> StoreFuture<'_, DisconnectedOwner> {
+        let keep_unused = if self.1 == Defect::KeepsNothing { Duration::ZERO } else { keep_unused };
+        if self.1 != Defect::EndsAnyConnection {
+            return self.0.disconnect_owner(key, expected, keep_unused);
         }
+        Box::pin(async move {
+            let Some((owned, _)) = self.0.load_owned(key).await? else {
+                return Ok(DisconnectedOwner::NotFound);
+            };
+            self.0.disconnect_owner(key, owned.sealed, keep_unused).await
+        })
     }
 
     fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {
@@ -297,6 +309,7 @@ async fn the_suite_names_the_promise_that_a_defect_violates() {
         (Defect::ResealsBlindly, "what is sealed in a connection is replaced if it is the expected"),
         (Defect::LeavesFormerGrant, "a connection that moves to another grant releases the former one"),
         (Defect::KeepsNothing, "a grant that nothing uses is kept for as long as the caller says"),
+        (Defect::EndsAnyConnection, "a connection is ended only if it is the expected one"),
         (Defect::MovesAndKeepsNothing, "a grant that nothing uses is kept for as long as the caller says"),
     ] {
         match check(Arc::new(Broken(MemoryStore::new(), defect))).await {

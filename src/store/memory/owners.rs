@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
-    super::{ConnectedOwner, DisconnectedOwner, GrantKey, GrantRecord, OwnedKey, OwnedRecord},
+    super::{ConnectedOwner, DisconnectedOwner, GrantKey, GrantRecord, OwnedKey, OwnedRecord, Sealed},
     State,
 };
 
@@ -44,9 +44,13 @@ impl State {
     pub(super) fn disconnect(
         &mut self,
         key: &OwnedKey,
+        expected: &Sealed,
         keep_unused: Duration,
         now: SystemTime,
     ) -> DisconnectedOwner {
+        if self.owned(key, now).is_some_and(|owned| owned.sealed != *expected) {
+            return DisconnectedOwner::Changed;
+        }
         let Some(owned) = self.remove_owned(key).filter(|owned| owned.expires_at > now) else {
             return DisconnectedOwner::NotFound;
         };

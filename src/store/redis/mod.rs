@@ -47,7 +47,7 @@ use super::{
     ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
     LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey, OwnedRecord, Sealed,
     Store, StoreError, StoreFuture, SwapOutcome, TOMBSTONE,
-    encoding::{hex, holder_text, millis, proof_text, version_text},
+    encoding::{hex, holder_text, millis, proof_text, version_text, whole_millis},
     runtime::{LISTING_TIMEOUT, StoreRuntime},
 };
 use crate::base::clock::Clock;
@@ -340,8 +340,13 @@ impl Store for RedisStore {
         owners::load(self, key)
     }
 
-    fn disconnect_owner(&self, key: OwnedKey, keep_unused: Duration) -> StoreFuture<'_, DisconnectedOwner> {
-        owners::disconnect(self, key, keep_unused)
+    fn disconnect_owner(
+        &self,
+        key: OwnedKey,
+        expected: Sealed,
+        keep_unused: Duration,
+    ) -> StoreFuture<'_, DisconnectedOwner> {
+        owners::disconnect(self, key, &expected, keep_unused)
     }
 
     fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {
@@ -386,10 +391,6 @@ impl Store for RedisStore {
         let arguments = Arguments::of(name.to_string()).text(holder_text(holder));
         self.run(Idempotency::Idempotent, &script::RELEASE_LEASE, arguments, |_| Ok(()))
     }
-}
-
-fn whole_millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Returns the milliseconds of `lifetime`, at least 1: Redis rejects 0.

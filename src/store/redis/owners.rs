@@ -6,14 +6,14 @@ use super::{
     super::{
         ConnectedOwner, DisconnectedOwner, GrantRecord, OwnedFilter, OwnedKey, OwnedRecord, Sealed,
         StoreFuture,
-        encoding::{hex, millis},
+        encoding::{hex, millis, whole_millis},
     },
     RedisStore,
     connection::{Arguments, Connection},
     connection_manager::Idempotency,
     login_cache::Change,
     reply::Reply,
-    script, whole_millis,
+    script,
 };
 
 pub(super) fn connect<'a>(
@@ -61,23 +61,15 @@ pub(super) fn load(
     })
 }
 
-pub(super) fn disconnect(
-    store: &RedisStore,
+pub(super) fn disconnect<'a>(
+    store: &'a RedisStore,
     key: OwnedKey,
+    expected: &Sealed,
     keep_unused: Duration,
-) -> StoreFuture<'_, DisconnectedOwner> {
-    let arguments = Arguments::of(hex(key.as_bytes())).number(whole_millis(keep_unused));
-    store.run(Idempotency::Unsafe, &script::DISCONNECT_OWNER, arguments, |mut reply| {
-        Ok(match reply.word()?.as_str() {
-            "kept" => DisconnectedOwner::GrantKept(reply.grant_key()?),
-            "deleted" => {
-                let grant = reply.grant_key()?;
-                let deleted = reply.previous_grant()?;
-                deleted.map_or(DisconnectedOwner::GrantKept(grant), DisconnectedOwner::GrantDeleted)
-            }
-            _ => DisconnectedOwner::NotFound,
-        })
-    })
+) -> StoreFuture<'a, DisconnectedOwner> {
+    let arguments = Arguments::of(hex(key.as_bytes())).bytes(expected.as_bytes());
+    let arguments = arguments.number(whole_millis(keep_unused));
+    store.run(Idempotency::Unsafe, &script::DISCONNECT_OWNER, arguments, Reply::disconnected_owner)
 }
 
 pub(super) fn list(store: &RedisStore, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {

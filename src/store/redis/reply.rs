@@ -3,7 +3,7 @@
 use std::{time::SystemTime, vec::IntoIter};
 
 use super::super::{
-    GrantKey, GrantRecord, LoginKey, LoginRecord, OwnedRecord, Sealed, StoreError,
+    DisconnectedOwner, GrantKey, GrantRecord, LoginKey, LoginRecord, OwnedRecord, Sealed, StoreError,
     encoding::{corrupt, grant_key, login_key, owned_key, owner_key, proof, time, version},
 };
 #[derive(Debug)]
@@ -52,6 +52,20 @@ impl Reply {
             Err(StoreError::Corrupt(_)) => Ok(None),
             found => found,
         }
+    }
+
+    /// Returns what the end of a connection did.
+    pub(super) fn disconnected_owner(mut self) -> Result<DisconnectedOwner, StoreError> {
+        Ok(match self.word()?.as_str() {
+            "changed" => DisconnectedOwner::Changed,
+            "kept" => DisconnectedOwner::GrantKept(self.grant_key()?),
+            "deleted" => {
+                let grant = self.grant_key()?;
+                let deleted = self.previous_grant()?;
+                deleted.map_or(DisconnectedOwner::GrantKept(grant), DisconnectedOwner::GrantDeleted)
+            }
+            _ => DisconnectedOwner::NotFound,
+        })
     }
 
     /// Returns the next connection of an owner, or `None` at the end.

@@ -29,7 +29,7 @@ use self::{
     database::Database,
     records::{
         current, filter_values, grant_columns, grant_of, insert_tombstone, login_columns, previous, put,
-        read_all, read_grant, read_login, remove, sweep, whole_millis,
+        read_all, read_grant, read_login, remove, sweep,
     },
     session::{Value, is_busy},
 };
@@ -37,7 +37,7 @@ use super::{
     ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
     LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey, OwnedRecord, Sealed,
     Store, StoreError, StoreFuture, SwapOutcome,
-    encoding::{grant_key, hex, holder_text, millis, proof_text},
+    encoding::{grant_key, hex, holder_text, millis, proof_text, whole_millis},
     runtime::{LISTING_TIMEOUT, StoreRuntime},
 };
 use crate::base::clock::Clock;
@@ -361,8 +361,13 @@ impl Store for SqlStore {
         self.call(move |database| owners::load(database, key))
     }
 
-    fn disconnect_owner(&self, key: OwnedKey, keep_unused: Duration) -> StoreFuture<'_, DisconnectedOwner> {
-        self.call(move |database| owners::disconnect(database, key, keep_unused))
+    fn disconnect_owner(
+        &self,
+        key: OwnedKey,
+        expected: Sealed,
+        keep_unused: Duration,
+    ) -> StoreFuture<'_, DisconnectedOwner> {
+        self.call(move |database| owners::disconnect(database, key, expected, keep_unused))
     }
 
     fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {

@@ -6,10 +6,10 @@ use super::{
     super::{
         ConnectedOwner, DisconnectedOwner, GrantRecord, OwnedFilter, OwnedKey, OwnedRecord, Sealed,
         StoreError,
-        encoding::{grant_key, hex, millis, owned_key, owner_key, time},
+        encoding::{grant_key, hex, millis, owned_key, owner_key, time, whole_millis},
     },
     database::Database,
-    records::{filter_values, grant_columns, previous, put, read_all, read_grant, remove, whole_millis},
+    records::{filter_values, grant_columns, previous, put, read_all, read_grant, remove},
     session::{Row, Value},
     transaction::Transaction,
 };
@@ -151,6 +151,7 @@ pub(super) async fn load(
 pub(super) async fn disconnect(
     database: Arc<Database>,
     key: OwnedKey,
+    expected: Sealed,
     keep_unused: Duration,
 ) -> Result<DisconnectedOwner, StoreError> {
     let id = hex(key.as_bytes());
@@ -160,7 +161,11 @@ pub(super) async fn disconnect(
         return Ok(DisconnectedOwner::NotFound);
     };
     tx.lock(&grant).await?;
-    tx.run("DELETE FROM actix_salesforce_owned WHERE owned_key = $1", [id.into()]).await?;
+    let sql = "DELETE FROM actix_salesforce_owned WHERE owned_key = $1 AND sealed = $2";
+    if tx.run(sql, [id.into(), expected.as_bytes().to_vec().into()]).await? == 0 {
+        tx.rollback().await?;
+        return Ok(DisconnectedOwner::Changed);
+    }
     let deleted = release(&mut tx, &grant, keep_unused).await?;
     tx.commit().await?;
     Ok(match deleted {

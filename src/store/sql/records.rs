@@ -1,11 +1,9 @@
 //! Reads records from rows, and has the statements that several operations share.
 
-use std::time::Duration;
-
 use super::{
     super::{
         GrantFilter, GrantRecord, LoginKey, LoginRecord, Sealed, StoreError, TOMBSTONE,
-        encoding::{grant_key, login_key, millis, proof, time, version, version_text},
+        encoding::{grant_key, login_key, millis, proof, time, version, version_text, whole_millis},
     },
     database::Database,
     session::{Row, Value},
@@ -158,8 +156,4 @@ pub(super) fn filter_values(filter: GrantFilter) -> [Value; 2] {
         GrantFilter::Org(org) => [org.to_string().into(), "".into()],
         GrantFilter::All => ["".into(), "".into()],
     }
-}
-
-pub(super) fn whole_millis(lifetime: Duration) -> i64 {
-    i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX / 2)
 }

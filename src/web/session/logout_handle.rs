@@ -3,7 +3,8 @@
 //! Salesforce's logout page calls the app in a frame, where the logins' cookies do not come (`SameSite=Lax`). This one
 //! does. It holds the names of the logins' records, sealed: neither a login's id nor anything that an id follows from.
 //!
-//! It is written with the login cookies: by the callback, the orgs route, the logout and resealing.
+//! It is written with the login cookies: by the callback, the orgs route, the logout and resealing. Two callbacks at once
+//! write it without each other's login, so that a navigation which finds it incomplete brings it again.
 
 use actix_web::{
     cookie::{Cookie, time},
@@ -51,6 +52,17 @@ pub(crate) fn read(settings: &Settings, headers: &HeaderMap) -> Vec<LoginKey> {
         rest.is_empty().then(|| keys.iter().copied().map(LoginKey::from_bytes).collect())
     })
     .unwrap_or_default()
+}
+
+/// Returns whether the browser has a handle that misses one of these logins.
+pub(crate) fn misses_any<'a>(
+    settings: &Settings,
+    headers: &HeaderMap,
+    logins: impl IntoIterator<Item = &'a Secret>,
+) -> bool {
+    let known = read(settings, headers);
+    let is_missing = |id| !known.contains(&LoginKey::from_session_id(id));
+    !known.is_empty() && logins.into_iter().any(is_missing)
 }
 
 /// Returns the cookies that take the handle from the browser, also under its name before a rotation of the app's

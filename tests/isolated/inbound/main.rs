@@ -12,6 +12,8 @@ mod bad_envelopes;
 mod calls;
 mod client_certificates;
 mod data_cloud;
+#[cfg(feature = "redis")]
+mod outages;
 mod outbound;
 
 use actix_salesforce::{

@@ -14,7 +14,7 @@ async fn start() -> Inbound {
 }
 
 /// The ids of some accounts of the org.
-async fn accounts(app: &Inbound, count: usize) -> Vec<String> {
+pub(super) async fn accounts(app: &Inbound, count: usize) -> Vec<String> {
     let salesforce = settings_for(&app.org, "http://127.0.0.1:1");
     let service =
         actix_salesforce::token::ServiceUser::client_credentials(app.org.instance_url().parse().unwrap());

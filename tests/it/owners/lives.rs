@@ -4,9 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::app::{AccountsApp, CONNECT, name, owner};
 use crate::support::{
-    ADA, Client,
-    failing::{FailingStore, Mode},
-    reserve,
+    ADA, Client, reserve,
     servers::{Folder, Postgres, Redis},
     settings_for,
 };
@@ -18,11 +16,11 @@ use actix_salesforce::{
 use salesforce_fake_org::{FakeOrg, Fault};
 
 const BEN: &str = "ben@example.com";
-const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
-const NEWER_KEYS: &str = "b7Jm2xQe9Tz4Lk8Vd1Rn6Yw3Pc5Hf0Sg7Ua2Xi9Ko4M=";
+pub(super) const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
+pub(super) const NEWER_KEYS: &str = "b7Jm2xQe9Tz4Lk8Vd1Rn6Yw3Pc5Hf0Sg7Ua2Xi9Ko4M=";
 
 /// Waits until the fake org has so many live refresh tokens of Ada, as revocations are sent in the background.
-async fn until_left(org: &FakeOrg, count: usize) {
+pub(super) async fn until_left(org: &FakeOrg, count: usize) {
     for _ in 0..300 {
         if org.live_refresh_tokens(&org.user(ADA)).len() == count {
             return;
@@ -32,7 +30,7 @@ async fn until_left(org: &FakeOrg, count: usize) {
     panic!("{} tokens are left, not {count}", org.live_refresh_tokens(&org.user(ADA)).len());
 }
 
-async fn until_revoked(org: &FakeOrg) {
+pub(super) async fn until_revoked(org: &FakeOrg) {
     until_left(org, 0).await;
 }
 
@@ -282,27 +280,4 @@ async fn a_connection_survives_restarts_and_a_rotation_of_keys() {
         settings_for(&app.org, &url).keys(NEWER_KEYS).store_url(store).build().await.unwrap();
     let connection = restarted.owner_connection(&owner("1"), &name("prod")).await.unwrap();
     assert_eq!(connection.identity().await.unwrap().username, ADA);
-}
-
-#[actix_web::test]
-async fn an_outage_of_the_store_leaves_no_token_behind() {
-    let store = FailingStore::default();
-    let given = store.clone();
-    let app = AccountsApp::with(|builder| builder.keys(KEYS).store(Arc::new(given))).await;
-    let browser = app.browser("1");
-    let callback = app.callback_of(&browser, "prod").await;
-    store.set(Mode::FailsToCreate);
-    let page = browser.open(&callback).await;
-    assert_eq!(page.status, 503, "{page:?}");
-    until_revoked(&app.org).await;
-
-    // An end whose response is lost is finished in the background, with the tokens.
-    store.set(Mode::Works);
-    app.connect(&browser, "prod").await;
-    store.set(Mode::LosesEnds);
-    let error = app.salesforce.disconnect_owner(&owner("1"), &name("prod")).await.unwrap_err();
-    assert!(error.is_transient(), "{error:?}");
-    store.set(Mode::Works);
-    until_revoked(&app.org).await;
-    assert_eq!(app.data(&browser, "prod").await.status, 401);
 }

@@ -1,6 +1,9 @@
 //! Connections of owners while the client id and secret of the app rotate.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::app::{AccountsApp, name, owner};
 use crate::support::{
@@ -10,7 +13,7 @@ use crate::support::{
 };
 use actix_salesforce::{
     SalesforceBuilder,
-    store::{GrantFilter, OwnedFilter, Store as _},
+    store::{GrantFilter, OwnedFilter, OwnedRecord, Sealed, Store as _},
 };
 use salesforce_fake_org::FakeOrg;
 use serde_json::json;
@@ -95,4 +98,51 @@ async fn an_end_reaches_the_records_of_both_client_ids_although_the_store_fails(
     let error = app.salesforce.disconnect_owner(&owner("1"), &name("prod")).await.unwrap_err();
     assert!(error.is_transient(), "{error:?}");
     assert_eq!(records().await, 0);
+}
+
+/// What the owner connected under the other client id before is ended, however late, and what comes after it stays.
+#[actix_web::test]
+async fn a_connection_ends_that_of_the_other_client_id_and_no_later_one() {
+    let deployment = Deployment::start().await;
+    let app = deployment.run_with_old().await;
+    app.connect(&app.browser("1"), "prod").await;
+    drop(app);
+    let all = OwnedFilter::Grants(GrantFilter::All);
+    let records = async || deployment.store.records().list_owned(all).await.unwrap();
+    let key = records().await.remove(0).key;
+    let (of_old, grant_of_old) = deployment.store.records().load_owned(key).await.unwrap().unwrap();
+    let grant_of_old = grant_of_old.unwrap();
+    let app = deployment.run_with_both().await;
+    app.connect(&app.browser("1"), "prod").await;
+    until(async || records().await.len() == 1, "the former one ends").await;
+    let of_new = records().await.remove(0);
+    assert_ne!(of_new.key, of_old.key);
+
+    // The former one is back, the store fails, and a process that knows the former client id only connects meanwhile.
+    let connect = async |record: &OwnedRecord| {
+        let (store, record) = (deployment.store.records(), record.clone());
+        let _ = store.connect_owner(record, grant_of_old.clone(), Duration::ZERO).await.unwrap();
+    };
+    connect(&of_old).await;
+    let browser = app.browser("1");
+    let callback = app.callback_of(&browser, "prod").await;
+    deployment.store.set(Mode::FailsOnceConnected);
+    let page = browser.open(&callback).await;
+    assert_eq!(page.status, 303, "{page:?}");
+    let (keys, connected_at) = ((of_old.owner, of_old.key), of_old.connected_at + Duration::from_secs(60));
+    let sealed = Sealed::from_bytes(b"later".to_vec());
+    let later = OwnedRecord::new(keys, of_old.grant, sealed, connected_at, of_old.expires_at);
+    connect(&later).await;
+    let loads = deployment.store.owned_loads();
+    deployment.store.set(Mode::Works);
+    until(async || deployment.store.owned_loads() > loads, "the end is tried again").await;
+    assert!(records().await.contains(&later));
+}
+
+async fn until(is_so: impl AsyncFn() -> bool, what: &str) {
+    let started = Instant::now();
+    while !is_so().await {
+        assert!(started.elapsed() < Duration::from_secs(15), "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

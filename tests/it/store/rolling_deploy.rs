@@ -141,8 +141,13 @@ impl Store for NewerVersion {
         self.0.load_owned(key).map(|found| Ok(found?.map(|(owned, grant)| (owned, grant.map(read))))).boxed()
     }
 
-    fn disconnect_owner(&self, key: OwnedKey, keep_unused: Duration) -> StoreFuture<'_, DisconnectedOwner> {
-        let ended = self.0.disconnect_owner(key, keep_unused);
+    fn disconnect_owner(
+        &self,
+        key: OwnedKey,
+        expected: Sealed,
+        keep_unused: Duration,
+    ) -> StoreFuture<'_, DisconnectedOwner> {
+        let ended = self.0.disconnect_owner(key, expected, keep_unused);
         ended
             .map(|ended| {
                 Ok(match ended? {

@@ -150,8 +150,13 @@ impl Store for Both {
     fn load_owned(&self, key: OwnedKey) -> StoreFuture<'_, Option<(OwnedRecord, Option<GrantRecord>)>> {
         self.next().load_owned(key)
     }
-    fn disconnect_owner(&self, key: OwnedKey, keep_unused: Duration) -> StoreFuture<'_, DisconnectedOwner> {
-        self.next().disconnect_owner(key, keep_unused)
+    fn disconnect_owner(
+        &self,
+        key: OwnedKey,
+        expected: Sealed,
+        keep_unused: Duration,
+    ) -> StoreFuture<'_, DisconnectedOwner> {
+        self.next().disconnect_owner(key, expected, keep_unused)
     }
     fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {
         self.next().list_owned(filter)

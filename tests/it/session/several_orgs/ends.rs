@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, time::Duration};
 
-use crate::support::{ADA, Client, LOGIN, settings_for};
+use crate::support::{ADA, CALLBACK, Client, LOGIN, settings_for};
 use actix_salesforce::{SalesforceBuilder, SessionMode, store::GrantFilter};
 use serde_json::json;
 
@@ -152,4 +152,36 @@ async fn a_logout_at_salesforce_ends_all_logins_of_the_browser() {
     assert_eq!(app.listed(&again).await, (3, Some(2)), "another browser's stay");
     log_out_at_salesforce(&slo, &again).await;
     assert_eq!(app.logins().await, 0);
+}
+
+/// Each of the two responses writes the handle without the other's login, and the browser has the later one.
+#[actix_web::test]
+async fn two_logins_that_are_added_at_once_end_by_single_logout_both() {
+    let app = Several::with(3, SessionMode::Embedded, |builder| builder.single_logout(true)).await;
+    let browser = Client::new();
+    assert_eq!(browser.visit(&app.url("/whoami")).await.status, 200);
+    let mut callbacks = Vec::new();
+    for host in ["org1", "org2"] {
+        let page = app.post(&browser, &[("add", "1"), ("host", host), ("return_to", "/user")]).await;
+        let callback = format!("{CALLBACK}/{host}");
+        callbacks.push(browser.visit_until(page.location().as_str(), &callback).await);
+    }
+    let at_once = browser.copy();
+    assert_eq!(browser.open(callbacks[0].as_str()).await.status, 303);
+    let page = at_once.open(callbacks[1].as_str()).await;
+    assert_eq!(page.status, 303, "{page:?}");
+    for cookie in page.set_cookies() {
+        let (name, rest) = cookie.split_once('=').unwrap();
+        browser.set_cookie("127.0.0.1", name, rest.split(';').next().unwrap());
+    }
+    assert_eq!(app.listed(&browser).await.0, 3);
+    // What the callback redirects to.
+    assert_eq!(browser.open(&app.url("/user")).await.status, 200);
+    log_out_at_salesforce(&app.url("/auth/salesforce/slo"), &browser).await;
+    app.wait_for_logins(0).await;
+    // A complete handle is not written again.
+    let browser = app.logged_in().await;
+    assert!(
+        !browser.open(&app.url("/user")).await.set_cookies().iter().any(|cookie| cookie.contains(".slo="))
+    );
 }

@@ -1,0 +1,144 @@
+//! Ends connections of owners, and retries while the store is unavailable.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    super::{AuthEvent, GrantManager, RevokeOnLogout, end_retries::EndRetries, manager::absent_if_corrupt},
+    OwnedName,
+};
+use crate::store::{DisconnectedOwner, GrantKey, GrantRecord, OwnedKey, OwnedRecord, StoreError};
+
+/// A connection as it was read.
+pub(super) type Known = (OwnedRecord, Option<GrantRecord>);
+
+/// An end of a connection that is not stored yet.
+#[derive(Debug)]
+pub(super) struct PendingDisconnect {
+    key: OwnedKey,
+    /// The connection before its end: a newer one of the same name stays. If the store's response is lost, only this copy
+    /// still has the tokens to revoke.
+    known: Option<Known>,
+    /// Whether an attempt failed, which may have taken effect.
+    unsure: bool,
+}
+
+impl PendingDisconnect {
+    /// The end of this connection.
+    pub(super) fn of(known: Known) -> Self {
+        Self { key: known.0.key, known: Some(known), unsure: false }
+    }
+}
+
+/// Returns whether these are records of one connection, which may have been sealed again: under a key, perhaps, that this
+/// process does not have.
+fn is_same_connection(known: &OwnedRecord, found: &OwnedRecord) -> bool {
+    known.grant == found.grant && known.connected_at == found.connected_at
+}
+
+impl GrantManager {
+    /// Ends a connection. Returns whether there was one. If nothing else uses its grant, the tokens are revoked in the
+    /// background.
+    ///
+    /// # Errors
+    /// The store failed. It is retried in the background if the connection was found before: one that could not be read may
+    /// be another one by then.
+    pub(crate) async fn disconnect_owner(self: &Arc<Self>, owned: &OwnedName) -> Result<bool, StoreError> {
+        let mut was_there = false;
+        let mut failed = None;
+        for app in self.config.apps.keys() {
+            let mut pending = PendingDisconnect { key: owned.key(app), known: None, unsure: false };
+            match self.try_disconnect(&mut pending).await {
+                Ok(ended) => was_there |= ended,
+                Err(error) => {
+                    if pending.known.is_some() {
+                        self.disconnect_later(pending);
+                    }
+                    failed = failed.or(Some(error));
+                }
+            }
+        }
+        failed.map_or(Ok(was_there), Err)
+    }
+
+    /// Ends a connection in the background, unless the owner connects again meanwhile.
+    pub(super) fn disconnect_later(self: &Arc<Self>, mut pending: PendingDisconnect) {
+        let manager = Arc::clone(self);
+        self.config.background.spawn(async move {
+            if !pending.unsure && manager.try_disconnect(&mut pending).await.is_ok() {
+                return;
+            }
+            let mut retries = EndRetries::new(&manager, format!("connection {:?}", pending.key));
+            while let Some(_permit) = retries.turn().await {
+                if retries.is_over(manager.try_disconnect(&mut pending).await.map(drop)) {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Ends a connection, unless it is another one than is known. Returns whether it did.
+    async fn try_disconnect(self: &Arc<Self>, pending: &mut PendingDisconnect) -> Result<bool, StoreError> {
+        let was_unsure = pending.unsure;
+        // Again if the record was sealed again, replaced or deleted after it was read.
+        loop {
+            let found = absent_if_corrupt(self.config.store.load_owned(pending.key).await)?;
+            let is_other = |(record, _): &Known| {
+                pending.known.as_ref().is_some_and(|(known, _)| !is_same_connection(known, record))
+            };
+            let known = match found {
+                Some(found) if !is_other(&found) => pending.known.insert(found),
+                other => return self.ended_before(pending, other.is_none()).await,
+            };
+            let (expected, keep_unused) = (known.0.sealed.clone(), self.keep_unused(known.1.as_ref()));
+            pending.unsure = true;
+            match self.config.store.disconnect_owner(pending.key, expected, keep_unused).await? {
+                DisconnectedOwner::NotFound | DisconnectedOwner::Changed => pending.unsure = was_unsure,
+                DisconnectedOwner::GrantKept(grant) => {
+                    self.report_disconnected(pending.key, grant);
+                    return Ok(true);
+                }
+                DisconnectedOwner::GrantDeleted(record) => {
+                    self.report_disconnected(pending.key, record.key);
+                    self.forget(&record);
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    /// Returns whether an earlier attempt, whose response was lost, has ended the connection. Revokes the tokens of its
+    /// grant then, unless the store still has it. `is_absent`: no other connection is in its place.
+    async fn ended_before(
+        self: &Arc<Self>,
+        pending: &PendingDisconnect,
+        is_absent: bool,
+    ) -> Result<bool, StoreError> {
+        let Some((record, grant)) = pending.known.as_ref().filter(|_| pending.unsure) else {
+            return Ok(false);
+        };
+        if let Some(grant) = grant {
+            self.forget_if_gone(grant).await?;
+        }
+        // Another connection may as well have replaced it, which is no end.
+        if is_absent {
+            self.report_disconnected(pending.key, record.grant);
+        }
+        Ok(is_absent)
+    }
+
+    /// How long a grant is kept after its last change although no login and no owner uses it: as after a logout.
+    pub(super) fn keep_unused(&self, grant: Option<&GrantRecord>) -> Duration {
+        match self.config.revoke_on_logout {
+            RevokeOnLogout::Last | RevokeOnLogout::Always => Duration::ZERO,
+            RevokeOnLogout::Never if grant.is_some_and(|grant| self.open_broken(grant).is_some()) => {
+                self.config.keep_broken
+            }
+            RevokeOnLogout::Never => self.config.lifetimes.absolute,
+        }
+    }
+
+    fn report_disconnected(&self, key: OwnedKey, grant: GrantKey) {
+        tracing::info!(owned = ?key, %grant, "disconnected for an owner of the app");
+        self.config.events.emit(&AuthEvent::OwnerDisconnected { user: grant.user() });
+    }
+}
