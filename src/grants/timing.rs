@@ -186,6 +186,11 @@ impl Timing {
         Backoff { initial: self.token_retry_wait, max: self.cool_down }
     }
 
+    /// Returns the pauses after new access tokens were rejected.
+    pub(super) fn rejected_pauses(&self) -> Backoff {
+        Backoff { initial: self.rejected_pause, max: self.rejected_max_pause }
+    }
+
     /// Returns the waits between retries to store a new token, without jitter.
     pub(super) fn pending_write_backoff(&self) -> Backoff {
         Backoff { initial: self.pending_write_wait, max: self.pending_write_max_wait * 3 / 4 }
