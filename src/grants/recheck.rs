@@ -18,8 +18,6 @@ use tracing::{Instrument as _, debug_span};
 
 /// How long a request waits for the outcome. Afterwards it passes; the next one meets the outcome.
 const MAX_WAIT: Duration = Duration::from_secs(2);
-/// Pause after Salesforce did not say whether the grant is valid; doubled for each further one, up to the period.
-const FIRST_PAUSE: Duration = Duration::from_secs(30);
 /// How often a process looks whether another one has asked: so many times per period.
 const LOOKS: u32 = 8;
 
@@ -56,7 +54,8 @@ impl GrantManager {
 
     async fn recheck_now(self: &Arc<Self>, grant: &GrantHandle, period: Duration) -> Option<Arc<OAuthError>> {
         let entry = self.entry(grant.key());
-        let pause = Backoff { initial: FIRST_PAUSE, max: period }.base(entry.unknown_rechecks());
+        let pause =
+            Backoff { initial: self.config.timing.recheck_pause, max: period }.base(entry.unknown_rechecks());
         // A fresh holder, so that a process that has asked before cannot renew the lease.
         let holder = random_holder();
         if !self.take_recheck_lease(grant.key(), holder, pause).await {

@@ -147,3 +147,19 @@ async fn all_processes_together_ask_once_per_period_whether_a_grant_is_valid() {
         assert_eq!(browser.fetch(&processes.url(turn, "/user")).await.status, 401, "{turn}");
     }
 }
+
+/// Salesforce does not say whether the grant is valid: no process asks again before the pause is over.
+#[actix_web::test]
+async fn all_processes_together_ask_once_per_pause_during_an_outage() {
+    let period = Duration::from_secs(4);
+    let processes = Processes::in_memory(|builder| builder.recheck(period)).await;
+    let browser = processes.logged_in().await;
+    let outage = processes.org.faults().path("/services/oauth2/userinfo", Fault::Status(503));
+    for round in 1..=2 {
+        tokio::time::sleep(period * 9 / 8).await;
+        for turn in 0..20 {
+            assert_eq!(browser.fetch(&processes.url(turn, "/user")).await.status, 200, "{turn}");
+        }
+        assert_eq!(outage.hits(), round);
+    }
+}

@@ -267,7 +267,8 @@ async fn a_login_host_that_hangs_leaves_the_logins_of_others_alone() {
 async fn a_userinfo_endpoint_that_hangs_takes_no_turns_of_logins() {
     let app = TestApp::start().await;
     let waiting = callbacks(&app, &app.org, "", 40).await;
-    app.org.faults().path("/services/oauth2/userinfo", Fault::Delay(Duration::from_secs(3)));
+    // Longer than a login waits for a turn.
+    app.org.faults().path("/services/oauth2/userinfo", Fault::Delay(Duration::from_secs(6)));
     let pages =
         join_all(waiting.iter().map(async |(browser, callback)| browser.open(callback.as_str()).await));
     let (pages, ()) = futures_util::join!(pages, wait_for_exchanges(&app.org, 40));
