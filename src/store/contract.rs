@@ -77,11 +77,12 @@ pub async fn check(store: Arc<dyn Store>) -> Checked {
     a_grant_is_deleted_with_its_last_login(store).await?;
     deleting_a_grant_deletes_its_logins(store).await?;
     an_expired_record_is_absent(store).await?;
+    apps::records_are_listed_by_user_and_organization(store).await?;
     broken::check(store).await?;
     a_value_is_used_once(store).await?;
     a_lease_has_one_holder(store).await?;
     owners::check(store).await?;
-    apps::check(store).await
+    apps::apps_leave_each_other_alone(store).await
 }
 
 fn expect(holds: bool, promise: &'static str) -> Checked {

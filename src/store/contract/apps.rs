@@ -5,12 +5,7 @@ use super::*;
 
 const PROMISE: &str = "apps with one store leave each other's records alone";
 
-pub(super) async fn check(store: &dyn Store) -> Checked {
-    records_are_listed_by_user_and_organization(store).await?;
-    apps_leave_each_other_alone(store).await
-}
-
-async fn records_are_listed_by_user_and_organization(store: &dyn Store) -> Checked {
+pub(super) async fn records_are_listed_by_user_and_organization(store: &dyn Store) -> Checked {
     const PROMISE: &str = "records are listed by user and by organization";
     let (sample, elsewhere) = (Sample::new()?, Sample::new()?);
     let mut keys = Vec::new();
@@ -31,7 +26,7 @@ async fn records_are_listed_by_user_and_organization(store: &dyn Store) -> Check
     expect(keys.iter().all(|key| all.iter().any(|(listed, _)| listed == key)), PROMISE)
 }
 
-async fn apps_leave_each_other_alone(store: &dyn Store) -> Checked {
+pub(super) async fn apps_leave_each_other_alone(store: &dyn Store) -> Checked {
     let sample = Sample::new()?;
     let user = sample.grant.user();
     let keys = ["contract", "another app"].map(|app| GrantKey::new(AppKey::from_client_id(app), user));
