@@ -158,8 +158,8 @@ impl TokenSource for JobGrant {
         })
     }
 
-    fn rejected_again(&self, fresh: &AccessToken) {
-        self.grant.rejected_again(fresh);
+    fn rejected_again<'a>(&'a self, fresh: &'a AccessToken) -> BoxFuture<'a, ()> {
+        self.grant.rejected_again(fresh)
     }
 
     fn is_revoked(&self) -> BoxFuture<'_, bool> {

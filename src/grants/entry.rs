@@ -12,6 +12,7 @@ use super::{
     GrantError, GrantTokens,
     broken::BrokenGrant,
     refresh_state::{Decision, Outcome, RefreshState},
+    rejected::Rejected,
     timing::MAX_COOL_DOWN,
 };
 use crate::{
@@ -42,8 +43,10 @@ struct State {
     in_doubt: Option<GrantVersion>,
     /// Whether an older state in the store is being updated.
     repairing: bool,
-    /// Tokens that are not refreshed for now although they are no failure of a refresh.
-    hold: Option<Hold>,
+    /// The version whose refresh token arrived without a usable access token. It is not refreshed before this time.
+    unusable: Option<(GrantVersion, Instant)>,
+    /// The last version whose access token was rejected although it was new.
+    rejected: Option<Rejected>,
     /// How many refreshes in a row failed in a way that a retry does not change.
     permanent_failures: u32,
     /// Whether Salesforce no longer takes the credentials that the grant was given to.
@@ -56,23 +59,6 @@ struct State {
     unknown_rechecks: u32,
     /// Why Salesforce refused the grant for good; until a login.
     broken: Option<Arc<BrokenGrant>>,
-}
-
-/// A version that is not refreshed before a certain time.
-#[derive(Debug, Clone, Copy)]
-struct Hold {
-    version: GrantVersion,
-    until: Instant,
-    why: Why,
-}
-
-/// Why a version is not refreshed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Why {
-    /// Its refresh token arrived in a response without a usable access token.
-    Unusable,
-    /// Salesforce rejected its access token although it was new. So many versions in a row met with that.
-    Rejected { in_a_row: u32 },
 }
 
 /// Refreshed tokens that are not stored yet. They hold the grant's lease until they are stored, and share it with refreshes
@@ -108,7 +94,8 @@ impl GrantEntry {
                 pending_write: None,
                 in_doubt: None,
                 repairing: false,
-                hold: None,
+                unusable: None,
+                rejected: None,
                 permanent_failures: 0,
                 credentials_over: false,
                 token_host: None,
@@ -199,15 +186,15 @@ impl GrantEntry {
     /// Decides what a request does whose token of version `used` was rejected.
     pub(super) fn decide(&self, used: GrantVersion, now: Instant) -> Step {
         let mut state = self.lock();
-        if let (Some(hold), Some(live)) = (state.hold, &state.tokens)
-            && hold.version == used
-            && live.version == used
-            && let Some(left) = hold.until.checked_duration_since(now).filter(|left| !left.is_zero())
-        {
-            return match hold.why {
-                Why::Unusable => Step::Fail(GrantError::cooling_down(left)),
-                Why::Rejected { .. } => Step::Use(Arc::clone(live)),
-            };
+        if let Some(live) = state.tokens.as_ref().filter(|live| live.version == used) {
+            if let Some((_, until)) =
+                state.unusable.filter(|(version, until)| *version == used && *until > now)
+            {
+                return Step::Fail(GrantError::cooling_down(until - now));
+            }
+            if state.rejected.is_some_and(|rejected| rejected.time_left(used, now).is_some()) {
+                return Step::Use(Arc::clone(live));
+            }
         }
         match (state.refresh.decide(used, now), &state.tokens, &state.waiting) {
             (Decision::UseCurrent, Some(live), _) => Step::Use(Arc::clone(live)),
@@ -268,39 +255,53 @@ impl GrantEntry {
         }
     }
 
-    /// Records that a new access token of this version was rejected like the one before it. It is not refreshed for
-    /// `pause`, doubled with each such version in a row up to `max_pause`.
+    /// Records that a new access token of this version was rejected like the one before it. Returns how long no process
+    /// refreshes it; `None` if that is known already.
     pub(super) fn rejected_again(
         &self,
         version: GrantVersion,
         now: Instant,
-        pause: Duration,
-        max_pause: Duration,
-    ) {
+        pauses: Backoff,
+    ) -> Option<Duration> {
         let mut state = self.lock();
-        let in_a_row = match state.hold {
-            Some(hold) if hold.version == version => return,
-            Some(Hold { version: before, why: Why::Rejected { in_a_row }, .. })
-                if before.next() == version =>
-            {
-                in_a_row.saturating_add(1)
-            }
-            _ => 1,
-        };
-        let pause = Backoff { initial: pause, max: max_pause }.base(in_a_row - 1);
-        let until = now.checked_add(pause).unwrap_or(now);
-        state.hold = Some(Hold { version, until, why: Why::Rejected { in_a_row } });
+        if state.rejected.is_some_and(|rejected| rejected.time_left(version, now).is_some()) {
+            return None;
+        }
+        let rejected = Rejected::here(state.rejected, version, now, pauses);
+        state.rejected = Some(rejected);
+        let pause = rejected.time_left(version, now)?;
         tracing::warn!(
             grant = %self.key,
             ?pause,
             "a new access token was rejected like the one before it. It is not refreshed for a while. Check the session \
              settings, the scopes of the app and the API access control of the org"
         );
+        Some(pause)
+    }
+
+    /// Records that another process found so. It says in the store for how long, so that is looked up again after
+    /// `look_again`.
+    pub(super) fn rejected_elsewhere(
+        &self,
+        version: GrantVersion,
+        now: Instant,
+        pauses: Backoff,
+        look_again: Duration,
+    ) {
+        let mut state = self.lock();
+        state.rejected = Some(Rejected::elsewhere(state.rejected, version, now, pauses, look_again));
+    }
+
+    /// Ends a refresh of `from` that left the tokens as they are. Returns what the waiting requests get.
+    pub(super) fn finish_unchanged(&self, from: GrantVersion, now: Instant) -> RefreshResult {
+        let mut state = self.lock();
+        state.refresh.finished(from, Outcome::NewVersion(from), now);
+        state.tokens.clone().ok_or(GrantError::LoginOver)
     }
 
     /// Records that this version has a new refresh token and no usable access token.
     pub(super) fn set_unusable(&self, version: GrantVersion, until: Instant) {
-        self.lock().hold = Some(Hold { version, until, why: Why::Unusable });
+        self.lock().unusable = Some((version, until));
     }
 
     /// Counts a refresh that failed in a way that a retry does not change. Returns how many did so in a row.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{GrantHandle, GrantManager, LoginId, last_seen, manager::absent_if_corrupt};
 use crate::store::StoreError;
-use salesforce_connection::Secret;
+use salesforce_connection::{Secret, oauth::OAuthError};
 
 /// What the store has under the id of a login.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub(crate) enum FoundLogin {
     Valid(GrantHandle),
     /// The store says that the login has ended or expired. The browser needs its cookie no more.
     Over,
+    /// Salesforce has just refused the grant for good, and says why. The next request finds that the login is over.
+    Refused(Arc<OAuthError>),
     /// No valid login. It may be one again, for example with the right key, or with a newer version of this crate.
     Unusable,
 }
@@ -22,7 +24,7 @@ impl FoundLogin {
     pub(crate) fn valid(self) -> Option<GrantHandle> {
         match self {
             Self::Valid(grant) => Some(grant),
-            Self::Over | Self::Unusable => None,
+            Self::Over | Self::Refused(_) | Self::Unusable => None,
         }
     }
 }
@@ -86,8 +88,8 @@ impl GrantManager {
                 }
             });
         }
-        if is_use {
-            self.recheck(&handle).await;
+        if is_use && let Some(refused) = self.recheck(&handle).await {
+            return Ok(FoundLogin::Refused(refused));
         }
         if handle.needs_other_credentials() {
             return Ok(FoundLogin::Unusable);

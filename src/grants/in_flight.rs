@@ -9,6 +9,11 @@
 //! the marker stays with the holder [`IN_DOUBT`]: the token is in doubt, and [`refresh_policy`](super::refresh_policy)
 //! limits how often it may be sent. A process does not wait for such a marker, but needs [`LeaseName::RetrySlot`] to send
 //! the token. When the marker expires, only the processes that sent the token still know about the doubt.
+//!
+//! In the same way a process marks a version whose access token was [rejected](super::rejected) although it was new. Its
+//! holder is [`REJECTED`], and the slot lasts as long as the pause.
+
+use std::time::Duration;
 
 use tokio::time::sleep;
 
@@ -27,10 +32,15 @@ pub(super) enum Marker {
     InDoubt,
     /// The token was sent a moment ago and no response came. It must not be sent now.
     RetryLater,
+    /// The access token of this version was rejected although it was new. The pause after that is not over.
+    Rejected,
 }
 
 /// The holder of the marker on a token in doubt.
 const IN_DOUBT: LeaseHolder = LeaseHolder(1);
+
+/// The holder of the marker on a version whose new access token was rejected.
+const REJECTED: LeaseHolder = LeaseHolder(2);
 
 /// Writes the marker on the token of this version.
 pub(super) async fn write(
@@ -50,6 +60,13 @@ pub(super) async fn write(
             store.release_lease(name, IN_DOUBT).await?;
             store.acquire_lease(name, manager.id, lifetime).await?;
             return Ok(Marker::InDoubt);
+        }
+        if store.acquire_lease(name, REJECTED, lifetime).await? {
+            if !take_retry_slot(manager, key, version).await? {
+                return Ok(Marker::Rejected);
+            }
+            store.release_lease(name, REJECTED).await?;
+            continue;
         }
         if left.is_zero() {
             return Ok(Marker::HeldByOther);
@@ -80,6 +97,21 @@ pub(super) async fn leave_in_doubt(
     remove(manager, key, version).await?;
     let lifetime = manager.config.timing.in_flight_lifetime;
     manager.config.store.acquire_lease(LeaseName::InFlight(key, version), IN_DOUBT, lifetime).await?;
+    Ok(())
+}
+
+/// Marks a version as rejected: no process refreshes it within `pause`.
+pub(super) async fn mark_rejected(
+    manager: &GrantManager,
+    key: GrantKey,
+    version: GrantVersion,
+    pause: Duration,
+) -> Result<(), StoreError> {
+    let (store, lifetime) = (&manager.config.store, manager.config.timing.in_flight_lifetime.max(pause));
+    // Otherwise another process is refreshing it already, or has marked it.
+    if store.acquire_lease(LeaseName::InFlight(key, version), REJECTED, lifetime).await? {
+        store.acquire_lease(LeaseName::RetrySlot(key, version), manager.id, pause).await?;
+    }
     Ok(())
 }
 

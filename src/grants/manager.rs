@@ -17,6 +17,7 @@ use super::{
     entry::{GrantEntry, Step},
     health::LastOutage,
     host_limit::HostLimit,
+    in_flight,
     last_seen::LastSeenThrottle,
     logout::PendingLogouts,
     refresh::{Refresh, Work},
@@ -235,10 +236,17 @@ impl TokenSource for GrantHandle {
         Box::pin(async { Ok(Arc::clone(&self.refresh_version(version_of(rejected)).await?.access)) })
     }
 
-    fn rejected_again(&self, fresh: &AccessToken) {
-        let config = &self.manager.config;
-        let (pause, max_pause) = (config.timing.rejected_pause, config.timing.rejected_max_pause);
-        self.entry.rejected_again(version_of(fresh), config.clock.instant(), pause, max_pause);
+    fn rejected_again<'a>(&'a self, fresh: &'a AccessToken) -> BoxFuture<'a, ()> {
+        Box::pin(async {
+            let (config, version) = (&self.manager.config, version_of(fresh));
+            let pauses = config.timing.rejected_pauses();
+            let pause = self.entry.rejected_again(version, config.clock.instant(), pauses);
+            let Some(pause) = pause else { return };
+            let marked = in_flight::mark_rejected(&self.manager, self.key(), version, pause).await;
+            if let Err(error) = marked {
+                tracing::debug!(grant = %self.key(), %error, "marking a token as rejected failed");
+            }
+        })
     }
 
     fn is_revoked(&self) -> BoxFuture<'_, bool> {

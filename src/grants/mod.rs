@@ -43,6 +43,7 @@ mod recheck;
 mod refresh;
 mod refresh_policy;
 mod refresh_state;
+mod rejected;
 pub(crate) mod reseal;
 mod revoke;
 pub(crate) mod rotation;

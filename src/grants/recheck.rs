@@ -13,60 +13,64 @@ use crate::{
     base::{background::detached_span, backoff::Backoff},
     store::{GrantKey, LeaseHolder, LeaseName},
 };
+use salesforce_connection::oauth::OAuthError;
 use tracing::{Instrument as _, debug_span};
 
 /// How long a request waits for the outcome. Afterwards it passes; the next one meets the outcome.
 const MAX_WAIT: Duration = Duration::from_secs(2);
-/// Pause after Salesforce did not say whether the grant is valid; doubled for each further one, up to the period.
-const FIRST_PAUSE: Duration = Duration::from_secs(30);
 /// How often a process looks whether another one has asked: so many times per period.
 const LOOKS: u32 = 8;
 
 /// What Salesforce says about a grant.
 enum Verdict {
     Valid,
-    Ended,
+    /// The refresh was refused, for a reason that a new login meets again; `None`: for another one.
+    Ended(Option<Arc<OAuthError>>),
     /// It did not say.
     Unknown,
 }
 
 impl GrantManager {
     /// Asks Salesforce whether the grant is valid, if that is due. An outage lets the request pass.
-    pub(super) async fn recheck(self: &Arc<Self>, grant: &GrantHandle) {
-        let Some(period) = self.config.recheck else { return };
+    ///
+    /// Returns why Salesforce has ended the grant, to the request that asked.
+    pub(super) async fn recheck(self: &Arc<Self>, grant: &GrantHandle) -> Option<Arc<OAuthError>> {
+        let period = self.config.recheck?;
         let now = self.config.clock.instant();
         if !grant.entry.take_recheck(now, period / LOOKS) {
-            return;
+            return None;
         }
-        let (sender, done) = oneshot::channel::<()>();
+        let (sender, done) = oneshot::channel();
         let (manager, grant) = (Arc::clone(self), grant.clone());
         let span = detached_span(debug_span!(parent: None, "salesforce.recheck", grant = %grant.key()));
         let check = async move {
-            manager.recheck_now(&grant, period).await;
+            let refused = manager.recheck_now(&grant, period).await;
             // The request may have been dropped.
-            let _ = sender.send(());
+            let _ = sender.send(refused);
         };
         self.config.background.spawn(check.instrument(span));
-        let _ = tokio::time::timeout(MAX_WAIT, done).await;
+        tokio::time::timeout(MAX_WAIT, done).await.ok()?.ok()?
     }
 
-    async fn recheck_now(self: &Arc<Self>, grant: &GrantHandle, period: Duration) {
+    async fn recheck_now(self: &Arc<Self>, grant: &GrantHandle, period: Duration) -> Option<Arc<OAuthError>> {
         let entry = self.entry(grant.key());
-        let pause = Backoff { initial: FIRST_PAUSE, max: period }.base(entry.unknown_rechecks());
+        let pause =
+            Backoff { initial: self.config.timing.recheck_pause, max: period }.base(entry.unknown_rechecks());
         // A fresh holder, so that a process that has asked before cannot renew the lease.
         let holder = random_holder();
         if !self.take_recheck_lease(grant.key(), holder, pause).await {
-            return;
+            return None;
         }
         let now = || self.config.clock.instant();
         match self.ask(grant).await {
-            Verdict::Ended => {}
+            Verdict::Ended(refused) => return refused,
             Verdict::Valid => {
                 self.take_recheck_lease(grant.key(), holder, period).await;
                 entry.rechecked(now(), period);
             }
             Verdict::Unknown => entry.recheck_unknown(now(), pause),
         }
+        None
     }
 
     /// Records that the grant is known to be valid, because it is new.
@@ -90,15 +94,14 @@ impl GrantManager {
     }
 
     async fn ask(&self, grant: &GrantHandle) -> Verdict {
-        let Ok(tokens) = grant.current() else { return Verdict::Ended };
+        let Ok(tokens) = grant.current() else { return Verdict::Ended(None) };
         match self.oauth().userinfo(tokens.access.instance_url(), &tokens.access_token).await {
             Ok(_) => Verdict::Valid,
             // The token has expired, or was revoked. Only the refusal of a refresh tells them apart.
             Err(error) if error.is_invalid_token() => match grant.refresh_version(tokens.version).await {
                 Ok(_) => Verdict::Valid,
-                Err(GrantError::LoginOver | GrantError::Refused(_) | GrantError::CredentialsOver) => {
-                    Verdict::Ended
-                }
+                Err(GrantError::Refused(error)) => Verdict::Ended(Some(error)),
+                Err(GrantError::LoginOver | GrantError::CredentialsOver) => Verdict::Ended(None),
                 Err(GrantError::Unavailable { .. }) => Verdict::Unknown,
             },
             Err(error) => {

@@ -88,6 +88,8 @@ enum Done {
     Stored(GrantTokens),
     /// Storing them failed.
     NotStored(GrantTokens, Box<GrantRecord>),
+    /// None: another process found that Salesforce rejects new tokens like the old ones.
+    Unchanged,
 }
 
 /// The send window has passed: other refreshes, here or in another process, took the time.
@@ -138,6 +140,7 @@ impl Refresh {
                         return self.publish_and_store(tokens, &record).await;
                     }
                     Ok(Done::Stored(live)) => self.publish(Ok(live)),
+                    Ok(Done::Unchanged) => self.publish_unchanged(),
                     Err(error) => self.publish(Err(error)),
                 }
                 // After the publication, so that no other refresh starts before it.
@@ -202,9 +205,20 @@ impl Refresh {
             }
         }
         let refreshed = self.entry.finish(self.from.version, refreshed, self.manager.config.clock.instant());
+        self.send_result(refreshed);
+    }
+
+    /// Passes the tokens, as they were, to the waiting requests.
+    fn publish_unchanged(&mut self) {
+        self.span.record("outcome", "rejected");
+        let unchanged = self.entry.finish_unchanged(self.from.version, self.manager.config.clock.instant());
+        self.send_result(unchanged);
+    }
+
+    fn send_result(&mut self, result: RefreshResult) {
         self.ended = true;
         // All waiting requests may have been dropped.
-        let _ = self.result.send(Some(refreshed));
+        let _ = self.result.send(Some(result));
     }
 
     fn timing(&self) -> &Timing {
@@ -268,6 +282,7 @@ impl Refresh {
         match marker.map_err(|error| self.unavailable(error))? {
             Marker::Fresh => {}
             Marker::RetryLater => return self.not_sent(InDoubt).await,
+            Marker::Rejected => return self.rejected_elsewhere().await,
             // The doubt belongs to this version. It must not be forgotten with it.
             Marker::InDoubt if self.work == Work::Reseal => {
                 if let Err(error) = in_flight::leave_in_doubt(&self.manager, key, version).await {

@@ -26,6 +26,7 @@ mod broken;
 mod health;
 mod keep_alive;
 mod overtaken;
+mod recheck;
 mod trouble;
 
 const DAY: i64 = 24 * 60 * 60;
@@ -92,8 +93,17 @@ impl Fleet {
 
     /// Starts a process over another store.
     fn process_over(&self, store: Arc<dyn Store>, clock: Clock) -> Arc<GrantManager> {
+        self.process_with(store, clock, |_| {})
+    }
+
+    fn process_with(
+        &self,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        change: impl FnOnce(&mut GrantManagerConfig),
+    ) -> Arc<GrantManager> {
         let heard = Arc::clone(&self.heard);
-        GrantManager::new(GrantManagerConfig {
+        let mut config = GrantManagerConfig {
             admission: super::Admission::default(),
             client: Client::builder().build().unwrap(),
             host_orgs: super::HostOrgs::default(),
@@ -113,7 +123,9 @@ impl Fleet {
             recheck: None,
             revoke_on_logout: super::RevokeOnLogout::default(),
             timing: TIMING,
-        })
+        };
+        change(&mut config);
+        GrantManager::new(config)
     }
 
     /// Returns the tokens of a login.

@@ -63,6 +63,9 @@ pub struct Timing {
     /// Longest such pause. Shorter than the shortest session of Salesforce, 15 minutes: the token does not expire during
     /// it.
     pub rejected_max_pause: Duration,
+    /// How long a grant is not checked again after Salesforce did not say whether it is valid; doubled for each further time
+    /// in a row, up to the period of the check.
+    pub recheck_pause: Duration,
     /// How long a login waits for other logins that are being completed.
     pub login_queue_timeout: Duration,
     /// Waits before each retry of work in the background that is given up in the end: revoking tokens, undoing logins.
@@ -113,6 +116,7 @@ impl Timing {
         min_token_age: millis(5_000),
         rejected_pause: millis(20_000),
         rejected_max_pause: minutes(10),
+        recheck_pause: millis(30_000),
         login_queue_timeout: millis(5_000),
         retry_schedule: [millis(500), millis(2_000), millis(8_000), millis(30_000)],
         logout_max_wait: millis(5_000),
@@ -145,6 +149,7 @@ impl Timing {
         min_token_age: millis(1_250),
         rejected_pause: millis(5_000),
         rejected_max_pause: millis(150_000),
+        recheck_pause: millis(7_500),
         login_queue_timeout: millis(1_250),
         retry_schedule: [millis(125), millis(500), millis(2_000), millis(7_500)],
         logout_max_wait: millis(1_250),
@@ -186,6 +191,11 @@ impl Timing {
         Backoff { initial: self.token_retry_wait, max: self.cool_down }
     }
 
+    /// Returns the pauses after new access tokens were rejected.
+    pub(super) fn rejected_pauses(&self) -> Backoff {
+        Backoff { initial: self.rejected_pause, max: self.rejected_max_pause }
+    }
+
     /// Returns the waits between retries to store a new token, without jitter.
     pub(super) fn pending_write_backoff(&self) -> Backoff {
         Backoff { initial: self.pending_write_wait, max: self.pending_write_max_wait * 3 / 4 }
@@ -220,6 +230,7 @@ impl Timing {
         assert!(less(self.cool_down, self.service_refused_for));
         assert!(less(self.cool_down, self.rejected_pause));
         assert!(less(self.rejected_pause, self.rejected_max_pause));
+        assert!(less(self.cool_down, self.recheck_pause));
         // The end of the process waits for a refresh that began just before it: sending, the request, storing.
         assert!(less(sum(sum(self.send_window, TOKEN_REQUEST), self.store_call), self.shutdown));
     }

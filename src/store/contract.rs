@@ -54,6 +54,7 @@ impl std::error::Error for Violation {
     }
 }
 
+mod apps;
 mod broken;
 mod owners;
 
@@ -76,11 +77,12 @@ pub async fn check(store: Arc<dyn Store>) -> Checked {
     a_grant_is_deleted_with_its_last_login(store).await?;
     deleting_a_grant_deletes_its_logins(store).await?;
     an_expired_record_is_absent(store).await?;
-    records_are_listed_by_user_and_organization(store).await?;
+    apps::records_are_listed_by_user_and_organization(store).await?;
     broken::check(store).await?;
     a_value_is_used_once(store).await?;
     a_lease_has_one_holder(store).await?;
-    owners::check(store).await
+    owners::check(store).await?;
+    apps::apps_leave_each_other_alone(store).await
 }
 
 fn expect(holds: bool, promise: &'static str) -> Checked {
@@ -366,27 +368,6 @@ async fn an_expired_record_is_absent(store: &dyn Store) -> Checked {
     expect(must(store.delete_login(live).await, PROMISE)? == DeletedLogin::NotFound, PROMISE)?;
     let stays = must(store.load_grant(sample.grant).await, PROMISE)?;
     expect(stays.is_some(), "the grant of an expired login stays until it expires")
-}
-
-async fn records_are_listed_by_user_and_organization(store: &dyn Store) -> Checked {
-    const PROMISE: &str = "records are listed by user and by organization";
-    let (sample, elsewhere) = (Sample::new()?, Sample::new()?);
-    let mut keys = Vec::new();
-    for key in [sample.grant, sample.grant, sample.other_grant, elsewhere.grant] {
-        keys.push(login_key()?);
-        let last = keys.len() - 1;
-        must(store.create_login(keys[last], login(key), grant(key, version()?)).await, PROMISE)?;
-    }
-    let user = GrantFilter::User(sample.grant.user());
-    let org = GrantFilter::Org(sample.grant.user().organization_id);
-    for (of, logins, grants) in [(user, 2, 1), (org, 3, 2)] {
-        let listed = must(store.list_logins(of).await, PROMISE)?;
-        let all_ours = listed.iter().all(|(key, _)| keys.contains(key));
-        expect(listed.len() == logins && all_ours, PROMISE)?;
-        expect(must(store.list_grants(of).await, PROMISE)?.len() == grants, PROMISE)?;
-    }
-    let all = must(store.list_logins(GrantFilter::All).await, PROMISE)?;
-    expect(keys.iter().all(|key| all.iter().any(|(listed, _)| listed == key)), PROMISE)
 }
 
 async fn a_value_is_used_once(store: &dyn Store) -> Checked {

@@ -170,6 +170,6 @@ impl FromRequest for SalesforceUser {
 pub(crate) async fn required(request: &HttpRequest) -> Result<(WorkerState, GrantHandle)> {
     let worker = WorkerState::of(request)?;
     NoStore::mark(request);
-    let grant = worker.login(request).await?.ok_or(Error::LoginRequired)?;
+    let grant = worker.login(request).await?.ok_or_else(|| worker.why_logged_out(request))?;
     Ok((worker, grant))
 }

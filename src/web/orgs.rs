@@ -168,7 +168,7 @@ pub(crate) async fn logins(worker: &WorkerState, request: &HttpRequest) -> Resul
                 logins.valid.push(ValidLogin { slot, contents, user, is_current, grant });
             }
             FoundLogin::Over => logins.ended.push(login.slot),
-            FoundLogin::Unusable => {}
+            FoundLogin::Refused(_) | FoundLogin::Unusable => {}
         }
     }
     logins.valid.sort_by_key(|login| login.user.user_ref());

@@ -275,6 +275,17 @@ impl WorkerState {
         matches!(login.found.get(), Some(Ok(FoundLogin::Over))).then(|| login.opened.contents.clone())
     }
 
+    /// Returns why this request has no login: the reason of Salesforce, if that has just ended it.
+    ///
+    /// [`login`](Self::login) was called before.
+    pub(crate) fn why_logged_out(&self, request: &HttpRequest) -> Error {
+        let login = CachedLogin::of(self, request);
+        match login.as_ref().and_then(|CachedLogin(login)| login.found.get()) {
+            Some(Ok(FoundLogin::Refused(error))) => Error::LoginRefused(Arc::clone(error)),
+            _ => Error::LoginRequired,
+        }
+    }
+
     /// Returns the grant of the logged-in user; `None` if the request has no valid login. Asks the store once per
     /// request.
     ///

@@ -6,19 +6,25 @@ use std::{
 };
 
 use crate::support::{ADA, COOL_DOWN, Client, TestApp, failing::FailingStore, free_port, settings_for};
-use actix_salesforce::AuthEvent;
+use actix_salesforce::{AuthEvent, SalesforceBuilder};
 use futures_util::future::join_all;
-use salesforce_fake_org::{FakeOrg, Fault};
+use salesforce_fake_org::{AppState, FakeOrg, Fault, PermittedUsers};
 use serde_json::{Value, json};
 
 const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
 
 /// An app with this policy of its org from the start, and what it reports.
 async fn app() -> (TestApp, Arc<Mutex<Vec<AuthEvent>>>) {
+    app_with(|builder| builder).await
+}
+
+async fn app_with(
+    settings: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder,
+) -> (TestApp, Arc<Mutex<Vec<AuthEvent>>>) {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let listener = Arc::clone(&heard);
     let app = TestApp::with(|builder| {
-        builder.on_event(move |event: &AuthEvent| listener.lock().unwrap().push(event.clone()))
+        settings(builder).on_event(move |event: &AuthEvent| listener.lock().unwrap().push(event.clone()))
     })
     .await;
     (app, heard)
@@ -93,9 +99,27 @@ async fn a_rotated_token_survives_a_useless_response() {
 #[actix_web::test]
 async fn a_final_refusal_ends_the_login_with_its_reason() {
     type Change = fn(&TestApp);
-    let changes: [(&str, Change); 6] = [
+    let changes: [(&str, Change); 13] = [
         ("inactive_user", |app| app.org.deactivate_user(&app.org.user(ADA))),
         ("inactive_org", |app| app.org.set_org_locked(true)),
+        ("invalid_client", |app| app.org.set_app_state(AppState::Uninstalled)),
+        ("oauth_app_blocked", |app| app.org.set_app_state(AppState::Blocked)),
+        ("invalid_app_access", |app| {
+            app.org.set_permitted_users(PermittedUsers::AdminApproved(Vec::new()));
+            policy(app, &json!({ "permitted_users_on_refresh": true }));
+        }),
+        ("app_not_found", |app| {
+            app.org.faults().refresh(refused("app_not_found", ""));
+        }),
+        ("oauth_ec_app_not_found", |app| {
+            app.org.faults().refresh(refused("OAUTH_EC_APP_NOT_FOUND", ""));
+        }),
+        ("oauth_policy_not_found", |app| {
+            app.org.faults().refresh(refused("oauth_policy_not_found", ""));
+        }),
+        ("ecapp_policy_not_found", |app| {
+            app.org.faults().refresh(refused("ecapp_policy_not_found", ""));
+        }),
         ("inactive_user", |app| {
             app.org.faults().refresh(refused("inactive_user", "user is inactive"));
         }),
@@ -317,29 +341,62 @@ fn userinfo_requests(app: &TestApp) -> usize {
     app.org.requests().iter().filter(|request| request.path.ends_with("/services/oauth2/userinfo")).count()
 }
 
-/// Revoked or deactivated: the pages that send no request to Salesforce end, too.
+/// Revoked or deactivated: the pages that send no request to Salesforce end, too, and the request that finds it out says
+/// why.
 #[actix_web::test]
 async fn a_user_who_lost_access_loses_pages_without_a_request() {
+    type Change = fn(&TestApp);
     let period = Duration::from_secs(1);
-    let changes: [fn(&TestApp); 2] =
-        [|app| app.org.revoke_all(), |app| app.org.deactivate_user(&app.org.user(ADA))];
-    for change in changes {
-        let app = TestApp::with(|builder| builder.recheck(period)).await;
-        let browser = app.logged_in().await;
-        let checked = userinfo_requests(&app);
-        for _ in 0..10 {
-            assert_eq!(browser.fetch(&app.url("/user")).await.status, 200);
+    let changes: [(Option<&str>, Change); 3] = [
+        (None, |app| app.org.revoke_all()),
+        (Some("inactive_user"), |app| app.org.deactivate_user(&app.org.user(ADA))),
+        (Some("invalid_client"), |app| {
+            app.org.set_app_state(AppState::Uninstalled);
+            app.org.expire_access_tokens();
+        }),
+    ];
+    for as_page in [true, false] {
+        for path in ["/user", "/admin/secret", "/maybe"] {
+            // Side by side: each waits for its periods.
+            join_all(changes.map(async |(code, change)| {
+                let (app, heard) = app_with(|builder| builder.recheck(period)).await;
+                let browser = app.logged_in().await;
+                let checked = userinfo_requests(&app);
+                let url = app.url(path);
+                for _ in 0..10 {
+                    assert_eq!(browser.fetch(&url).await.status, 200);
+                }
+                assert_eq!(userinfo_requests(&app), checked, "the login itself was a check");
+                tokio::time::sleep(period * 5 / 4).await;
+                let pages = join_all((0..10).map(|_| browser.fetch(&url))).await;
+                assert!(pages.iter().all(|page| page.status == 200), "{pages:?}");
+                assert_eq!(userinfo_requests(&app), checked + 1, "once per period");
+                change(&app);
+                tokio::time::sleep(period * 5 / 4).await;
+                let get = async || if as_page { browser.open(&url).await } else { browser.fetch(&url).await };
+                let is_public = path == "/maybe";
+                let login_needed = match as_page {
+                    _ if is_public => 200,
+                    true => 303,
+                    false => 401,
+                };
+                let page = get().await;
+                let case = format!("{path} {code:?} {page:?}");
+                match code {
+                    Some(code) if !is_public => {
+                        assert!(page.status == 403 && page.body.contains(code), "{case}");
+                    }
+                    _ => assert_eq!(page.status, login_needed, "{case}"),
+                }
+                assert!(!is_public || page.body == "anonymous", "{case}");
+                for _ in 0..2 {
+                    assert_eq!(get().await.status, login_needed, "{case}");
+                }
+                let heard = format!("{:?}", heard.lock().unwrap());
+                assert!(heard.contains("GrantRevoked"), "{case}: {heard}");
+            }))
+            .await;
         }
-        assert_eq!(userinfo_requests(&app), checked, "the login itself was a check");
-        tokio::time::sleep(period * 5 / 4).await;
-        let url = app.url("/user");
-        let pages = futures_util::future::join_all((0..10).map(|_| browser.fetch(&url))).await;
-        assert!(pages.iter().all(|page| page.status == 200), "{pages:?}");
-        assert_eq!(userinfo_requests(&app), checked + 1, "once per period");
-        change(&app);
-        tokio::time::sleep(period * 5 / 4).await;
-        assert_eq!(browser.fetch(&url).await.status, 401, "the first request after the period");
-        assert_eq!(browser.open(&url).await.status, 303);
     }
 }
 

@@ -16,6 +16,8 @@ mod parsers;
 mod refresh;
 mod refresh_responses;
 mod service_user;
+#[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
+mod several_processes;
 
 /// From the first redirect to the end of the callback.
 mod login {
@@ -41,7 +43,7 @@ mod session {
     mod canvas;
     mod cookies_and_headers;
     mod credential_rotation;
-    #[cfg(feature = "sqlite")]
+    #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
     mod ended_logins;
     mod key_rotation;
     mod login_cookie;

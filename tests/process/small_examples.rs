@@ -1,6 +1,6 @@
 //! Small examples as their users meet them: separate programs, driven over HTTP.
 
-use crate::support::{ADA, CALLBACK, Client, Page, example::Example, free_port};
+use crate::support::{ADA, CALLBACK, Client, Page, example::Example, free_port, servers::Folder};
 use salesforce_fake_org::FakeOrg;
 
 async fn start(name: &str) -> (FakeOrg, Example) {
@@ -20,6 +20,20 @@ async fn the_quickstart_shows_accounts_to_who_logged_in() {
     let browser = Client::new();
     assert_eq!(browser.fetch(&example.url("/accounts")).await.status, 401);
     assert_eq!(rows(&browser.visit(&example.url("/accounts")).await), 10);
+}
+
+/// W-46. The other examples start their logs in the same way.
+#[actix_web::test]
+async fn a_log_in_a_file_has_no_colour_codes() {
+    let org = FakeOrg::start().await.unwrap();
+    let folder = Folder::new("log");
+    let path = folder.path().join("app.log");
+    let example = Example::logging_to(std::fs::File::create(&path).unwrap(), "quickstart", &org).await;
+    let lost = example.url(&format!("{CALLBACK}?error=access_denied&state=old"));
+    assert_eq!(Client::new().open(&lost).await.status, 403);
+    let log = std::fs::read_to_string(&path).unwrap();
+    assert!(log.contains("INFO") && log.contains("WARN"), "{log}");
+    assert!(!log.contains('\u{1b}'), "{log:?}");
 }
 
 #[actix_web::test]

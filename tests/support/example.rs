@@ -34,12 +34,22 @@ impl Example {
 
     /// The same with a port and further variables.
     pub async fn with(host: &str, port: u16, name: &str, org: &FakeOrg, more: &[(&str, &str)]) -> Self {
-        let mut example = Self::spawn(host, port, name, org, more, Stdio::inherit());
+        Self::spawn(host, port, name, org, more, Stdio::inherit()).listening(host, port, name).await
+    }
+
+    /// The same with a log in this file.
+    pub async fn logging_to(log: std::fs::File, name: &str, org: &FakeOrg) -> Self {
+        let (host, port) = ("127.0.0.1", super::free_port());
+        let info = [("RUST_LOG", "info")];
+        Self::spawn(host, port, name, org, &info, log.into()).listening(host, port, name).await
+    }
+
+    async fn listening(mut self, host: &str, port: u16, name: &str) -> Self {
         for _ in 0..200 {
             if tokio::net::TcpStream::connect((host, port)).await.is_ok() {
-                return example;
+                return self;
             }
-            if let Some(status) = example.process.try_wait().expect("a process") {
+            if let Some(status) = self.process.try_wait().expect("a process") {
                 panic!("the example {name} ended: {status}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -16,7 +16,9 @@ async fn accounts(sf: SalesforceConn) -> actix_salesforce::Result<impl Responder
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    tracing_subscriber::fmt().init();
+    // Colour codes are for a terminal, not for a file.
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    tracing_subscriber::fmt().with_ansi(is_terminal).init();
     let salesforce = Salesforce::from_env().await?;
     HttpServer::new(move || App::new().wrap(salesforce.clone()).service(accounts))
         .bind(("127.0.0.1", 8080))?

@@ -337,7 +337,7 @@ async fn exchange(org: &Connection, generation: Generation) -> Result<AccessToke
             if org.token_source().is_revoked().await {
                 return Err(NotExchanged::Token(TokenError::LoginRequired));
             }
-            org.token_source().rejected_again(&token);
+            org.token_source().rejected_again(&token).await;
             return Err(error.into());
         }
         is_refreshed = true;

@@ -11,15 +11,22 @@ use crate::{
 
 /// The codes with which Salesforce refuses a grant for good, other than `invalid_grant` (Salesforce Help "OAuth 2.0
 /// Authorization Errors", Mobile SDK `OAuthErrorCode`). That refreshes fail with each of them is unverified.
-const REFUSALS: [&str; 8] = [
+///
+/// Those that name the app or its policy say that the org of the user no longer has it, not that a setting of this app is
+/// wrong: the client id was known there before.
+const REFUSALS: [&str; 12] = [
     "access_denied",
     "app_blocked",
+    "app_not_found",
+    "ecapp_policy_not_found",
     "inactive_org",
     "inactive_user",
     "invalid_app_access",
     "no_access",
     "oauth_app_access_denied",
     "oauth_app_blocked",
+    "oauth_ec_app_not_found",
+    "oauth_policy_not_found",
 ];
 
 /// The descriptions that are part of an error, in lower case (Salesforce Help "OAuth 2.0 Authorization Errors"). They are
@@ -174,12 +181,23 @@ impl OAuthError {
     /// Returns whether Salesforce refuses the grant itself, for good: the token is invalid, or the user, the org or an
     /// administrator ended the access. A new request with the same token fails in the same way.
     pub fn is_grant_refused(&self) -> bool {
-        self.is_invalid_grant() || self.error_code().is_some_and(|code| REFUSALS.contains(&code))
+        self.is_invalid_grant()
+            || self.is_app_not_installed()
+            || self.error_code().is_some_and(|code| REFUSALS.contains(&code))
     }
 
     /// Returns whether Salesforce rejects the app because of its settings. The grant says nothing about it.
     pub fn is_app_rejected(&self) -> bool {
-        matches!(self.error_code(), Some("invalid_client" | "invalid_client_id" | "unsupported_grant_type"))
+        !self.is_app_not_installed()
+            && matches!(
+                self.error_code(),
+                Some("invalid_client" | "invalid_client_id" | "unsupported_grant_type")
+            )
+    }
+
+    /// Returns whether the org of the user does not have the app, or no longer: it was uninstalled there.
+    fn is_app_not_installed(&self) -> bool {
+        self.error_code() == Some("invalid_client") && self.description() == Some(APP_NOT_INSTALLED)
     }
 
     /// Returns whether the code, refresh token or assertion is invalid, expired or revoked (RFC 6749 section 5.2).
@@ -190,9 +208,7 @@ impl OAuthError {
     /// Returns whether the token endpoint does not accept the app's credentials: its secret is wrong or missing.
     pub fn is_credentials_rejected(&self) -> bool {
         match self {
-            Self::ErrorResponse { code, description, .. } => {
-                code == "invalid_client" && *description != Some(APP_NOT_INSTALLED)
-            }
+            Self::ErrorResponse { code, .. } => code == "invalid_client" && !self.is_app_not_installed(),
             Self::InvalidResponse(error) => *error == InvalidTokenResponse::Signature,
             _ => false,
         }

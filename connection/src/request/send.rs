@@ -164,7 +164,7 @@ impl Connection {
                     }
                 }
                 // A refresh does not change the response: without this each request would cause one.
-                Some(_) => self.token_source().rejected_again(&token),
+                Some(_) => self.token_source().rejected_again(&token).await,
                 None => {}
             }
             let outcome = match outcome {
@@ -210,7 +210,7 @@ impl Connection {
                             return Err(Error::LoginRequired);
                         }
                         ErrorClass::TokenExpired => {
-                            self.token_source().rejected_again(&token);
+                            self.token_source().rejected_again(&token).await;
                             return Err(rejection.error);
                         }
                         ErrorClass::NotFound => return Err(rejection.error),
@@ -261,7 +261,7 @@ impl Connection {
             Ok(Some(refreshed)) if !may_repeat => {
                 // This request does not find out whether the refreshed token is better, and must not cause a refresh
                 // each time it is sent.
-                self.token_source().rejected_again(&refreshed);
+                self.token_source().rejected_again(&refreshed).await;
                 Ok(None)
             }
             Ok(refreshed) => Ok(refreshed),

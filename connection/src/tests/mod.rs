@@ -268,8 +268,9 @@ impl TokenSource for TestSource {
         })
     }
 
-    fn rejected_again(&self, fresh: &AccessToken) {
+    fn rejected_again<'a>(&'a self, fresh: &'a AccessToken) -> BoxFuture<'a, ()> {
         *self.rejected.lock().unwrap() = Some(fresh.generation());
+        Box::pin(std::future::ready(()))
     }
 }
 

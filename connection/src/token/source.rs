@@ -78,8 +78,11 @@ pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
 
     /// Reports that Salesforce rejected a token that [`refresh`](Self::refresh) returned. Default: nothing happens.
     ///
-    /// A source can refrain from further refreshes then.
-    fn rejected_again(&self, _fresh: &AccessToken) {}
+    /// A source can refrain from further refreshes then. The failed request waits for it, so that a source of several
+    /// processes can tell the others before the next request.
+    fn rejected_again<'a>(&'a self, _fresh: &'a AccessToken) -> BoxFuture<'a, ()> {
+        Box::pin(ready(()))
+    }
 
     /// Returns whether the login has been revoked. Default: `false`.
     ///

@@ -1,4 +1,5 @@
-//! What follows the response to a token request: the grant is stored or deleted.
+//! What follows the response to a token request, or another process's finding that none helps: the grant is stored, deleted, or
+//! left as it is.
 
 use std::sync::Arc;
 
@@ -13,6 +14,17 @@ use salesforce_connection::{
 };
 
 impl Refresh {
+    /// Ends the refresh without a token request: a new token would be rejected like this one.
+    pub(super) async fn rejected_elsewhere(&self) -> Result<Done, GrantError> {
+        if let Some(newer) = self.newer().await? {
+            return Ok(Done::Stored(newer));
+        }
+        let (now, timing) = (self.manager.config.clock.instant(), self.timing());
+        let look_again = timing.cool_down;
+        self.entry.rejected_elsewhere(self.from.version, now, timing.rejected_pauses(), look_again);
+        Ok(Done::Unchanged)
+    }
+
     /// Stores the new refresh token of a response that is invalid otherwise, and fails: the old refresh token is used, and
     /// the new one renews the grant after the cool-down.
     pub(super) async fn store_rotated(

@@ -192,7 +192,7 @@ async fn a_service_user_waits_for_others_within_its_deadline() {
     assert_eq!(fleet.org.token_calls("client_credentials"), 0, "no request is sent later");
 }
 
-/// Each version whose new token is rejected doubles the pause. A version that worked in between ends the row.
+/// Each version whose new token is rejected doubles the pause.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_pause_after_rejected_tokens_grows() {
     use super::super::entry::Step;
@@ -207,13 +207,12 @@ async fn the_pause_after_rejected_tokens_grows() {
         entry.adopt(next, std::time::Instant::now());
     };
     let seconds = Duration::from_secs;
-    for (works_first, expected) in [(false, 10), (false, 20), (false, 40), (false, 40), (true, 10)] {
-        if works_first {
-            refreshed();
-        }
+    let pauses = crate::base::backoff::Backoff { initial: seconds(10), max: seconds(40) };
+    for expected in [10, 20, 40, 40] {
         let (version, now) = (entry.current().unwrap().version, std::time::Instant::now());
         for later in [0, 1] {
-            entry.rejected_again(version, now + seconds(later), seconds(10), seconds(40));
+            let pause = entry.rejected_again(version, now + seconds(later), pauses);
+            assert_eq!(pause, (later == 0).then(|| seconds(expected)), "it is marked once");
         }
         let end = now + seconds(expected);
         assert!(matches!(entry.decide(version, end - Duration::from_millis(1)), Step::Use(_)), "{expected}");

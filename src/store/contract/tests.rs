@@ -19,6 +19,8 @@ enum Defect {
     ReleasesForeignLease,
     AlwaysFresh,
     IgnoresFilter,
+    DeletesForAllApps,
+    ListsUnderOneApp,
     DropsProof,
     BreaksAnyVersion,
     BreaksAndKeepsLogins,
@@ -140,6 +142,11 @@ impl Store for Broken {
         Box::pin(async move {
             let filter = GrantFilter::User(key.user());
             let logins = self.0.list_logins(filter).await?;
+            if self.1 == Defect::DeletesForAllApps {
+                for grant in self.0.list_grants(filter).await?.into_iter().filter(|grant| grant.key != key) {
+                    self.0.delete_grant(grant.key, None).await?;
+                }
+            }
             let ended = self.0.delete_grant(key, expected).await?;
             if let (Defect::LoginsOutliveGrant, Some(grant)) = (self.1, &ended) {
                 for (login, record) in logins {
@@ -244,7 +251,15 @@ impl Store for Broken {
     }
 
     fn list_grants(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<GrantRecord>> {
-        self.0.list_grants(filter)
+        if self.1 != Defect::ListsUnderOneApp {
+            return self.0.list_grants(filter);
+        }
+        Box::pin(async move {
+            let mut grants = self.0.list_grants(filter).await?;
+            let mut users = std::collections::HashSet::new();
+            grants.retain(|grant| users.insert(grant.key.user()));
+            Ok(grants)
+        })
     }
 
     fn consume_once(&self, once: OneTimeKey, lifetime: Duration) -> StoreFuture<'_, bool> {
@@ -299,6 +314,8 @@ async fn the_suite_names_the_promise_that_a_defect_violates() {
         (Defect::AlwaysFresh, "a value is used once"),
         (Defect::DropsProof, "a login keeps its proof"),
         (Defect::IgnoresFilter, "records are listed by user and by organization"),
+        (Defect::DeletesForAllApps, "apps with one store leave each other's records alone"),
+        (Defect::ListsUnderOneApp, "apps with one store leave each other's records alone"),
         (Defect::BreaksAnyVersion, "a grant is not broken if an older version is expected"),
         (Defect::BreaksAndKeepsLogins, "a broken grant has no logins"),
         (Defect::BreaksForTheOldLifetime, "a broken grant expires with its record"),

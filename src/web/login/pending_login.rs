@@ -37,9 +37,10 @@ const MAX_OPEN: usize = 8;
 const MAX_TOTAL_BYTES: usize = 3_584;
 /// Size in bytes of a login cookie without facts. A larger one, and further ones, take from [`MAX_TOTAL_BYTES`].
 const USUAL_LOGIN_BYTES: usize = 400;
-/// Number of pending logins that one response removes before the new one loses the query of its target. Keeps the head
-/// of the response below 4 KiB, which is what nginx accepts (`proxy_buffer_size`).
-const MAX_REMOVALS: usize = 2;
+/// Number of pending logins that one response removes. Keeps its head below 3 KiB: nginx accepts 4 KiB
+/// (`proxy_buffer_size`), which the app's headers share. If more would have to go, the new one loses the query of its
+/// target; a response removes more only if it needs the room even so.
+const MAX_REMOVALS: usize = 1;
 /// Bytes between two cookies in a `Cookie` header, and before the value: `; ` and `=`.
 const SEPARATORS: usize = 3;
 const NAME: &str = ".attempt.";

@@ -9,7 +9,7 @@ use crate::support::{
     reserve, settings_for,
 };
 use actix_web::App;
-use salesforce_fake_org::FakeOrg;
+use salesforce_fake_org::{FakeOrg, Fault};
 
 /// W-21: proxies limit the request's header lines and the response's head.
 #[actix_web::test]
@@ -20,6 +20,7 @@ async fn pending_logins_stay_small() {
         let target = format!("/user?n={n}&q={}", "a".repeat(if n % 2 == 0 { 850 } else { 1_740 }));
         let page = browser.open(&app.url(&format!("{LOGIN}?return_to={}", encoded(&target)))).await;
         assert_eq!(page.status, 303, "{page:?}");
+        assert!(page.set_cookies().len() <= 2, "one removal per response: {page:?}");
         let head: usize =
             page.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         assert!(head < 3 * 1024, "{n}: a head of {head} bytes");
@@ -94,13 +95,58 @@ async fn a_login_in_a_frame_of_another_site_is_offered_in_a_window() {
     let mut document = framed.to_vec();
     document[2].1 = "document";
     assert_eq!(get("/user", document).await.status, 303);
-    for path in [LOGIN, CALLBACK, "/auth/salesforce/logout"] {
-        let page = get(path, framed.to_vec()).await;
-        assert_eq!(page.header("x-frame-options"), "DENY", "{path}: {page:?}");
-    }
+    // The element that HTML 4 called a frame.
+    let mut old = framed.to_vec();
+    old[2].1 = "frame";
+    let page = get("/user", old.clone()).await;
+    assert!(page.status == 200 && page.body.contains("target=\"_blank\""), "{page:?}");
+    assert!(page.header("x-frame-options").is_empty(), "{page:?}");
     let browser = app.logged_in().await;
     let page = browser.send(reqwest::Method::GET, &app.url("/user"), &framed, None).await;
     assert!(page.status == 200 && page.body.contains("005"), "a login is not asked for: {page:?}");
+}
+
+/// W-28: no other page of ours is shown in a frame of another site, with a login and without.
+#[actix_web::test]
+async fn the_pages_of_a_login_and_of_its_errors_are_never_shown_in_a_frame() {
+    const ORGS: &str = "/auth/salesforce/orgs";
+
+    let app = TestApp::start().await;
+    let user = app.logged_in().await;
+    app.org.faults().query(Fault::Maintenance);
+    let lost = format!("{CALLBACK}?error=access_denied&state=old");
+    let unknown_host = format!("{LOGIN}?host=nowhere");
+    let pages = [
+        (LOGIN, 303),
+        (CALLBACK, 400),
+        (&lost, 403),
+        (&unknown_host, 400),
+        ("/auth/salesforce/logout", 200),
+        (ORGS, 200),
+        ("/names", 503),
+    ];
+    for destination in ["iframe", "frame"] {
+        let framed = [
+            ("accept", "text/html"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", destination),
+            ("sec-fetch-site", "cross-site"),
+        ];
+        for (path, status) in pages {
+            // A login that is refused or started takes the cookies of none.
+            for browser in [user.copy(), Client::new()] {
+                let page = browser.send(reqwest::Method::GET, &app.url(path), &framed, None).await;
+                let may_be_offered = browser.own_cookie("").is_none() && [ORGS, "/names"].contains(&path);
+                if may_be_offered && page.body.contains("target=\"_blank\"") {
+                    continue;
+                }
+                assert_eq!(page.header("x-frame-options"), "DENY", "{destination} {path}: {page:?}");
+                if browser.own_cookie("").is_some() {
+                    assert_eq!(page.status, status, "{destination} {path}: {page:?}");
+                }
+            }
+        }
+    }
 }
 
 /// W-33: a login that outlives the browser.

@@ -1,8 +1,11 @@
 //! Several login hosts, which of them speaks for an org, and which orgs may log in.
 
+use std::time::Duration;
+
 use crate::support::{ADA, CALLBACK, Client, LOGIN, TestApp, client::query};
 use actix_salesforce::store::GrantFilter;
-use salesforce_fake_org::FakeOrg;
+use futures_util::future::join_all;
+use salesforce_fake_org::{FakeOrg, Fault};
 
 /// W-25: after an expiry the login goes back to the host that the user chose, and so does each "Try again".
 #[actix_web::test]
@@ -211,4 +214,63 @@ async fn an_organization_that_is_no_longer_allowed_is_out_after_a_restart() {
         drop(server);
         salesforce.shutdown().await;
     }
+}
+
+/// Browsers of different users of this org, and their callbacks, which are still to be opened.
+async fn callbacks(app: &TestApp, org: &FakeOrg, host: &str, count: usize) -> Vec<(Client, url::Url)> {
+    let mut callbacks = Vec::new();
+    for n in 0..count {
+        org.sign_in(&org.user(&format!("user{n}@example.com")));
+        let browser = Client::new();
+        let start = app.url(&format!("{LOGIN}?return_to=/user{host}"));
+        let mut page = browser.open(&start).await;
+        while !page.location().path().starts_with(CALLBACK) {
+            page = browser.open(page.location().as_str()).await;
+        }
+        callbacks.push((browser, page.location()));
+    }
+    callbacks
+}
+
+async fn wait_for_exchanges(org: &FakeOrg, count: u64) {
+    let reached = async {
+        while org.token_calls("authorization_code") < count {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let reached = tokio::time::timeout(Duration::from_secs(4), reached).await;
+    reached.unwrap_or_else(|_| panic!("{} exchanges", org.token_calls("authorization_code")));
+}
+
+/// S-04: codes at a login host that hangs take no turns of another host's logins.
+#[actix_web::test]
+async fn a_login_host_that_hangs_leaves_the_logins_of_others_alone() {
+    let hanging = FakeOrg::start().await.unwrap();
+    let (login, instance) = (hanging.login_url(), hanging.instance_url());
+    let app = TestApp::with(|builder| builder.login_host("hanging", login).allowed_origin(instance)).await;
+    // More than have a turn.
+    let waiting = callbacks(&app, &hanging, "&host=hanging", 40).await;
+    hanging.faults().token_endpoint(Fault::Delay(Duration::from_secs(30)));
+    for (browser, callback) in waiting {
+        actix_web::rt::spawn(async move {
+            browser.try_send(reqwest::Method::GET, callback.as_str(), &[], None).await.is_ok()
+        });
+    }
+    wait_for_exchanges(&hanging, 32).await;
+    let page = tokio::time::timeout(Duration::from_secs(4), Client::new().visit(&app.url("/whoami"))).await;
+    assert_eq!(page.expect("it waits for the other host").body, ADA);
+    assert_eq!(hanging.token_calls("authorization_code"), 32, "32 at a time at one host");
+}
+
+/// S-04: the turn of a login ends with the code exchange. What is asked about the user afterwards may hang.
+#[actix_web::test]
+async fn a_userinfo_endpoint_that_hangs_takes_no_turns_of_logins() {
+    let app = TestApp::start().await;
+    let waiting = callbacks(&app, &app.org, "", 40).await;
+    // Longer than a login waits for a turn.
+    app.org.faults().path("/services/oauth2/userinfo", Fault::Delay(Duration::from_secs(6)));
+    let pages =
+        join_all(waiting.iter().map(async |(browser, callback)| browser.open(callback.as_str()).await));
+    let (pages, ()) = futures_util::join!(pages, wait_for_exchanges(&app.org, 40));
+    assert!(pages.iter().all(|page| page.status == 303 && page.sets_login()), "{pages:?}");
 }

@@ -185,3 +185,22 @@ async fn an_incomplete_service_user_is_named() {
         );
     }
 }
+
+/// W-51. In a separate process: in this one, other tests have a subscriber.
+#[actix_web::test]
+async fn a_program_without_a_subscriber_is_told_once_where_failures_go() {
+    const CHILD: &str = "TEST_WITHOUT_A_SUBSCRIBER";
+    const NAME: &str = "login::set_up::a_program_without_a_subscriber_is_told_once_where_failures_go";
+
+    if std::env::var_os(CHILD).is_some() {
+        let _apps = [TestApp::start().await, TestApp::start().await];
+        return;
+    }
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let child = child.args(["--exact", NAME, "--nocapture"]).env(CHILD, "yes").output().unwrap();
+    let printed = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success(), "{printed}");
+    let hints: Vec<_> = printed.lines().filter(|line| line.contains("has no subscriber")).collect();
+    assert_eq!(hints.len(), 1, "{printed}");
+    assert!(hints[0].contains("`tracing_subscriber::fmt().init();` at the start of `main`"), "{printed}");
+}

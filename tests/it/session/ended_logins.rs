@@ -1,13 +1,21 @@
 //! The cookie of a login that is over is removed, by our own responses and only if the store says so.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{Connection as _, SqliteConnection};
 
 use crate::support::{
-    Client, Page, Server, TestApp, app, failing::FailingStore, reserve, servers::Folder, settings_for,
+    ADA, Client, Page, Server, TestApp,
+    app::{self, listen},
+    failing::FailingStore,
+    reserve, serve,
+    servers::{Folder, Postgres, Redis},
+    settings_for,
 };
-use actix_salesforce::store::GrantFilter;
+use actix_salesforce::{SalesforceBuilder, SessionMode, store::GrantFilter};
+use actix_session::{SessionMiddleware, storage::CookieSessionStore};
+use actix_web::{App, cookie::Key};
+use salesforce_fake_org::FakeOrg;
 
 const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
 const OTHER_KEYS: &str = "xJ4uW8nQe2RfT6yLs0ZaPq9bVc3dMk5hGi7oEtBwYjU=";
@@ -75,6 +83,66 @@ async fn the_cookie_of_a_login_that_is_over_is_removed_by_our_own_responses() {
             assert!(page.status == 200 && page.set_cookies().is_empty(), "{expired}: {page:?}");
         }
     }
+}
+
+/// The same with each kind of session, over one store.
+async fn check_in_each_mode(store: impl Fn(SalesforceBuilder) -> SalesforceBuilder) {
+    for (mode, expired) in [
+        (SessionMode::Embedded, false),
+        (SessionMode::Embedded, true),
+        (SessionMode::App, false),
+        (SessionMode::App, true),
+    ] {
+        let case = format!("{mode:?}, expired: {expired}");
+        let org = FakeOrg::start().await.unwrap();
+        org.sign_in(&org.user(ADA));
+        let (listener, url) = reserve();
+        let idle = Duration::from_secs(if expired { 1 } else { 60 });
+        let salesforce = store(settings_for(&org, &url).keys(KEYS)).session(mode).idle_timeout(idle);
+        let salesforce = salesforce.build().await.unwrap();
+        let wrapped = salesforce.clone();
+        let server = serve(listener, move |listener| match mode {
+            SessionMode::App => listen!(listener, 2, move || {
+                let session = SessionMiddleware::builder(CookieSessionStore::default(), Key::from(&[7; 64]));
+                let session = session.cookie_secure(false).build();
+                App::new().configure(app::routes).wrap(wrapped.clone()).wrap(session)
+            }),
+            _ => listen!(listener, 2, move || App::new().configure(app::routes).wrap(wrapped.clone())),
+        });
+        let browser = Client::new();
+        assert_eq!(browser.visit(&format!("{url}/user")).await.status, 200, "{case}");
+        let (name, value) = browser.own_cookie("").unwrap();
+        if expired {
+            tokio::time::sleep(idle + Duration::from_millis(300)).await;
+        } else {
+            salesforce.revoke_grants(GrantFilter::All).await.unwrap();
+        }
+        let cookie = format!("{name}={value}");
+        let responses = Responses::of(&server.url, &cookie).await;
+        for page in &responses.ours {
+            assert!(matches!(page.status, 303 | 401) && removes(page, &cookie), "{case}: {page:?}");
+        }
+        for page in &responses.of_handlers {
+            assert!(page.status == 200 && !removes(page, &cookie), "{case}: {page:?}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn the_cookie_of_a_login_that_is_over_is_removed_in_each_mode() {
+    check_in_each_mode(|builder| builder.store(Arc::new(FailingStore::default()))).await;
+}
+
+#[actix_web::test]
+async fn the_cookie_of_a_login_that_is_over_is_removed_in_each_mode_with_redis() {
+    let redis = Redis::start();
+    check_in_each_mode(|builder| builder.store_url(redis.url())).await;
+}
+
+#[actix_web::test]
+async fn the_cookie_of_a_login_that_is_over_is_removed_in_each_mode_with_postgres() {
+    let postgres = Postgres::start();
+    check_in_each_mode(|builder| builder.store_url(postgres.url())).await;
 }
 
 /// Each of these may be repaired, and then the login goes on.

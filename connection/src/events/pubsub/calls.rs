@@ -129,7 +129,7 @@ impl Calls {
         if self.connection.token_source().is_revoked().await {
             return Err(Error::LoginRequired);
         }
-        self.connection.token_source().rejected_again(rejected);
+        self.connection.token_source().rejected_again(rejected).await;
         Ok(None)
     }
 
