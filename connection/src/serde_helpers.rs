@@ -177,6 +177,15 @@ pub mod multi_picklist {
     }
 }
 
+/// Reads a text; `None` for any other value.
+#[cfg(feature = "bulk")]
+pub(crate) fn text_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::String(text) => Some(text),
+        _ => None,
+    })
+}
+
 /// Reads `null` as the type's default.
 #[cfg(feature = "bulk")]
 pub(crate) fn null_as_default<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(

@@ -3,6 +3,8 @@
 mod actions;
 mod agent;
 mod data360;
+#[cfg(feature = "bulk")]
+mod delimiters;
 mod describe;
 mod field_reports;
 #[cfg(feature = "bulk")]
@@ -16,6 +18,7 @@ mod layers;
 mod loading;
 #[cfg(feature = "bulk")]
 mod lost_pages;
+mod lost_results;
 mod misdirected;
 #[cfg(feature = "bulk")]
 mod one_meaning;
