@@ -21,7 +21,8 @@ pub(crate) type RowReader<T> = fn(row: &StringRecord, columns: &mut Columns) -> 
 pub(crate) enum Nulls<'a> {
     /// An empty cell. A new record has no value to empty.
     Empty,
-    /// `#N/A`, which empties the field, as `null` does in JSON. An empty cell would leave it as it is.
+    /// `#N/A`, which empties the field, as `null` does in JSON. An empty cell would leave it as it is. Unverified: that
+    /// it empties fields of each type.
     ///
     /// The record's id and its external id, whose field is given, say which record it is and stay empty.
     Clear(Option<&'a str>),

@@ -58,7 +58,8 @@ impl<T> Query<T> {
     /// Creates a job that runs the query in Salesforce's background.
     ///
     /// The Bulk API does not run queries with aggregates, `GROUP BY`, `OFFSET`, `TYPEOF`, child subqueries or compound
-    /// fields (`BillingAddress`). They are not sent.
+    /// fields (`BillingAddress`). They are not sent. Custom addresses and geolocations (`Place__c`) look like other fields:
+    /// with them the job fails ([`Error::JobFailed`]).
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -100,7 +101,13 @@ impl<T: DeserializeOwned + Send + 'static> Query<T> {
     /// Structs are read as by `fetch_all`: a parent is a struct, or a field `#[serde(rename = "Owner.Name")]`. Rows are
     /// CSV, in which each value is a text, and null and an empty text are one. A map or a `serde_json::Value` gets each
     /// cell as the text that came, under its column's name, and null for an empty one. A parent whose columns are all
-    /// empty is `None`. Nothing is sent before the stream is polled. The job may take up to two hours.
+    /// empty is `None`. An enum with `#[serde(untagged)]` that takes texts gets the text.
+    ///
+    /// Where `fetch_all` finds null, and the field is no `Option`, a job cannot say what was there: a text is then empty
+    /// (`fetch_all` fails), and a parent whose columns are all empty has `None` in its optional fields. A field of such a
+    /// parent that is no `Option` is an error that names it.
+    ///
+    /// Nothing is sent before the stream is polled. The job may take up to two hours.
     ///
     /// If the stream is dropped before its end, the job runs on in Salesforce, which deletes it after seven days. With
     /// [`start_bulk`](Self::start_bulk) the job can be aborted, deleted, or used by another process.

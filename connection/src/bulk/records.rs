@@ -312,7 +312,7 @@ impl<T> PageReader<T> {
                         let complete = self.splitter.take_complete();
                         complete.map_err(|_| InvalidResponse::Unexpected("a CSV record without an end"))?
                     }
-                    // Not documented; reported for results without records. The announced number says if that is true.
+                    // Unverified: reported for results without records. The announced number says if that is true.
                     Piece::NoContent => match self.expected {
                         ExpectedRows::AtLeast(_) => {
                             self.ended = true;

@@ -323,7 +323,7 @@ async fn decimals_are_written_with_all_digits_in_each_way_to_write() {
     }
 }
 
-/// A float of 32 bits has the digits of its own type: `0.1` is not `0.10000000149011612`.
+/// A float of 32 bits is written as its type says: `0.1` is not `0.10000000149011612`.
 #[tokio::test]
 async fn an_f32_is_written_the_same_in_each_way_to_write() {
     #[derive(Serialize)]

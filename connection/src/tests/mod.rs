@@ -11,6 +11,8 @@ mod field_reports;
 mod flattened;
 mod frontdoor;
 mod graphql;
+#[cfg(feature = "bulk")]
+mod hidden_types;
 mod hostile;
 #[cfg(feature = "bulk")]
 mod large_pages;
@@ -27,6 +29,8 @@ mod records;
 mod sending;
 pub(crate) mod text;
 mod token_exchange;
+#[cfg(feature = "bulk")]
+mod told_errors;
 mod ui;
 #[cfg(feature = "bulk")]
 mod values;
